@@ -1,0 +1,257 @@
+/**
+ * The reference: a plain, slow, obvious model of the gateway. Accepted events go in; what the SQL rows, the
+ * running totals and /metrics must be comes out. The property tests hold the real server against it, so it
+ * shares no code with src and keeps nothing clever: rows are a list, totals are lists of values, sums are exact.
+ */
+
+export type EventType = "observation" | "counter" | "gauge";
+
+/** An event as a worker sends it; every tag value is a string that is not empty. */
+export interface Event {
+  readonly name: string;
+  readonly type: EventType;
+  readonly timestampMs: number;
+  readonly value: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly unit?: string;
+}
+
+export interface Limits {
+  readonly retentionDays: number;
+  readonly labelValuesMax: number;
+  readonly seriesPerMetricMax: number;
+}
+
+export interface Row {
+  readonly metric: string;
+  readonly timestampMs: number;
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly live: boolean;
+}
+
+export interface Answer {
+  readonly accepted: number;
+  readonly duplicates: number;
+  /** Indexes of the rejected events. */
+  readonly rejected: readonly number[];
+}
+
+interface Series {
+  readonly metric: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Values of the live samples, in order of acceptance. */
+  readonly live: number[];
+  /** When the newest live sample arrived. */
+  arrivedMs: number;
+  /** Of the live samples of a gauge, the one with the newest timestamp. */
+  newest?: { timestampMs: number; value: number };
+  /** It carried a label that was demoted: no sample reaches it again, and it is not exposed. */
+  ended: boolean;
+}
+
+const MINUTE = 60_000;
+const DAY = 1440 * MINUTE;
+const AHEAD_MAX = 10 * MINUTE;
+const TOTALS_LATE = 60 * MINUTE;
+const EXPOSE_GAUGES_FOR = 5 * MINUTE;
+const SERIES_IDLE = DAY;
+
+const ATTRIBUTES = ["task_id", "trace_id", "span_id", "request_id"];
+const NEVER_DEMOTED = ["job", "instance", "le", "quantile"];
+
+const MILLISECOND_BOUNDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000];
+const BOUNDS: Record<string, readonly number[]> = {
+  ms: MILLISECOND_BOUNDS,
+  seconds: MILLISECOND_BOUNDS.map((bound) => bound / 1000),
+  bytes: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map((power) => 256 * 4 ** power),
+  ratio: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+};
+const OTHER_BOUNDS = [
+  ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500],
+  ...[1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6],
+];
+
+export class Reference {
+  rows: Row[] = [];
+  private series = new Map<string, Series>();
+  private metrics = new Map<string, { type: EventType; bounds: readonly number[] }>();
+  private demoted = new Map<string, Set<string>>();
+  private keys = new Map<string, { body: string; atMs: number; answer: Answer }>();
+  private readonly limits: Limits;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+  }
+
+  /** A push as it arrives at `nowMs`; `historical` says that it is an import, whose rows are never live. */
+  push(
+    events: readonly Event[],
+    nowMs: number,
+    options: { extraLabels?: Readonly<Record<string, string>>; historical?: boolean } = {},
+  ): Answer {
+    let accepted = 0;
+    let duplicates = 0;
+    const rejected: number[] = [];
+    events.forEach((event, index) => {
+      const outcome = this.take(event, { ...options.extraLabels, ...event.tags }, nowMs, !options.historical);
+      if (outcome === "accepted") accepted++;
+      else if (outcome === "duplicate") duplicates++;
+      else rejected.push(index);
+    });
+    return { accepted, duplicates, rejected };
+  }
+
+  /** A push with an idempotency key: the stored answer, or "unprocessable" when the key had another body. */
+  pushOnce(key: string, body: string, nowMs: number, push: () => Answer): Answer | "unprocessable" {
+    const known = this.keys.get(key);
+    if (known && nowMs - known.atMs < DAY) return known.body === body ? known.answer : "unprocessable";
+    const answer = push();
+    // A push of which nothing was accepted is a 400: it may be mended and sent again under its key.
+    if (answer.accepted + answer.duplicates > 0) this.keys.set(key, { body, atMs: nowMs, answer });
+    return answer;
+  }
+
+  /** The first moment that is kept. */
+  retainedFromMs(nowMs: number): number {
+    return (Math.floor(nowMs / DAY) - this.limits.retentionDays) * DAY;
+  }
+
+  /** Retention: whole days leave, and with them the series and metrics that have no row any more. */
+  prune(nowMs: number): void {
+    this.rows = this.rows.filter((row) => row.timestampMs >= this.retainedFromMs(nowMs));
+    const keptSeries = new Set(this.rows.map((row) => seriesKey(row.metric, row.labels)));
+    const keptMetrics = new Set(this.rows.map((row) => row.metric));
+    for (const key of [...this.series.keys()]) if (!keptSeries.has(key)) this.series.delete(key);
+    for (const name of [...this.metrics.keys()]) if (!keptMetrics.has(name)) this.metrics.delete(name);
+  }
+
+  /** What /metrics must show at `nowMs`: sample line (see `sampleKey`) → value. */
+  exposition(nowMs: number): Map<string, number> {
+    const lines = new Map<string, number>();
+    for (const series of this.series.values()) {
+      const { type, bounds } = this.metrics.get(series.metric)!;
+      const idleMax = type === "gauge" ? EXPOSE_GAUGES_FOR : SERIES_IDLE;
+      if (series.ended || series.live.length === 0 || nowMs - series.arrivedMs > idleMax) continue;
+      const name = prometheus(series.metric);
+      const line = (suffix: string, value: number, le?: string) =>
+        lines.set(sampleKey(name + suffix, { ...series.labels, ...(le && { le }) }), value);
+      if (type === "gauge") line("", series.newest!.value);
+      if (type === "counter") line(name.endsWith("_total") ? "" : "_total", sum(series.live));
+      if (type === "observation") {
+        for (const bound of [...bounds, Number.POSITIVE_INFINITY])
+          line("_bucket", series.live.filter((value) => value <= bound).length, String(bound));
+        line("_sum", sum(series.live));
+        line("_count", series.live.length);
+      }
+    }
+    return lines;
+  }
+
+  /** Names of the labels that were demoted for a metric. */
+  demotions(metric: string): string[] {
+    return [...(this.demoted.get(metric) ?? [])].sort();
+  }
+
+  private take(
+    event: Event,
+    tags: Record<string, string>,
+    nowMs: number,
+    arrivesLive: boolean,
+  ): "accepted" | "duplicate" | "rejected" {
+    const { name, type, timestampMs, value } = event;
+    if (timestampMs < this.retainedFromMs(nowMs) || timestampMs > nowMs + AHEAD_MAX) return "rejected";
+    for (const [other, metric] of this.metrics)
+      if (prometheus(other) === prometheus(name) && metric.type !== type) return "rejected";
+    const labels = type === "gauge" ? sorted(tags) : this.admit(name, tags);
+    if (type === "gauge") {
+      const key = seriesKey(name, labels);
+      const there = this.rows.find(
+        (row) => seriesKey(row.metric, row.labels) === key && row.timestampMs === timestampMs,
+      );
+      if (there) return there.value === value ? "duplicate" : "rejected";
+    }
+    if (!this.metrics.has(name)) this.metrics.set(name, { type, bounds: boundsOf(name, event.unit) });
+    const live = arrivesLive && timestampMs > nowMs - TOTALS_LATE;
+    const attributes = sorted(Object.fromEntries(Object.entries(tags).filter(([tag]) => !(tag in labels))));
+    this.rows.push({ metric: name, timestampMs, value, labels, attributes, live });
+
+    const series = this.seriesOf(name, labels);
+    if (live) {
+      series.live.push(value);
+      series.arrivedMs = nowMs;
+      if (!series.newest || timestampMs > series.newest.timestampMs) series.newest = { timestampMs, value };
+    }
+    return "accepted";
+  }
+
+  /** The cardinality guard: the labels that identify the sample's series, once what does not fit is demoted. */
+  private admit(metric: string, tags: Record<string, string>): Record<string, string> {
+    for (;;) {
+      const demoted = this.demoted.get(metric) ?? new Set();
+      const labels = sorted(
+        Object.fromEntries(
+          Object.entries(tags).filter(([tag]) => !ATTRIBUTES.includes(tag) && !demoted.has(tag)),
+        ),
+      );
+      const key = seriesKey(metric, labels);
+      const peers = [...this.series].filter(([, series]) => series.metric === metric && !series.ended);
+      if (peers.some(([peer]) => peer === key)) return labels;
+
+      const values = new Map<string, Set<string>>();
+      for (const each of [...peers.map(([, series]) => series.labels), labels])
+        for (const [label, value] of Object.entries(each))
+          if (!NEVER_DEMOTED.includes(label)) values.set(label, (values.get(label) ?? new Set()).add(value));
+      const [most] = [...values].sort(([a, as], [b, bs]) => bs.size - as.size || (a < b ? -1 : 1));
+      const fits =
+        peers.length + 1 <= this.limits.seriesPerMetricMax &&
+        (most?.[1].size ?? 0) <= this.limits.labelValuesMax;
+      if (fits || !most) return labels;
+      this.demoted.set(metric, demoted.add(most[0]));
+      for (const [, series] of peers) if (most[0] in series.labels) series.ended = true;
+    }
+  }
+
+  private seriesOf(metric: string, labels: Record<string, string>): Series {
+    const key = seriesKey(metric, labels);
+    const known = this.series.get(key);
+    if (known) return known;
+    const series: Series = { metric, labels, live: [], arrivedMs: 0, ended: false };
+    this.series.set(key, series);
+    return series;
+  }
+}
+
+/** A sample line of /metrics: Prometheus's names, labels in order, an instance in any case, `le` as a number. */
+export function sampleKey(name: string, labels: Readonly<Record<string, string>>): string {
+  const shown = Object.entries({ instance: "", ...labels })
+    .map(([label, value]) => [prometheus(label), label === "le" ? String(Number(value)) : value])
+    .sort(([a], [b]) => (a! < b! ? -1 : 1));
+  return `${name}${JSON.stringify(shown)}`;
+}
+
+/** Keys in ascending order, so that equal tags are equal text. */
+export function sorted(tags: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export function prometheus(name: string): string {
+  return name.replace(/[^a-zA-Z0-9_:]/g, "_");
+}
+
+function seriesKey(metric: string, labels: Readonly<Record<string, string>>): string {
+  return JSON.stringify([metric, sorted(labels)]);
+}
+
+function boundsOf(name: string, unit: string | undefined): readonly number[] {
+  const ofName = Object.keys(BOUNDS).find((each) => prometheus(name).endsWith(`_${each}`));
+  return BOUNDS[unit ?? ofName ?? ""] ?? OTHER_BOUNDS;
+}
+
+/** The exact sum, rounded once; for values that are 0 or at least 2^-8 in size, so that 2^-60 divides them. */
+function sum(values: readonly number[]): number {
+  let total = 0n;
+  for (const value of values) total += BigInt(value * 2 ** 60);
+  return Number(total) / 2 ** 60;
+}
