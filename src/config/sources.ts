@@ -1,0 +1,196 @@
+/**
+ * Where settings come from: arguments, variables, and weir.toml. Each source gives what was said, unread, with
+ * the name under which it was said, so that an error can point there; src/config.ts ranks the sources.
+ */
+import { parse, TomlError } from "smol-toml";
+import { quote } from "../errors.ts";
+import { isList, nearest, SettingError, type Type } from "./values.ts";
+
+/** What one source says of one setting. */
+export interface Given {
+  readonly raw: unknown;
+  /** For errors: `--data`, `WEIR_DATA`, `data in weir.toml`. */
+  readonly name: string;
+  /** For `weir check`. */
+  readonly origin: string;
+}
+
+/** The slice of a setting that a source needs. */
+interface Known {
+  readonly type: Type;
+  readonly alias?: string;
+}
+type Table = Readonly<Record<string, Known>>;
+
+/** `retentionDays` → `--retention-days` */
+export function flagOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `retentionDays` → `WEIR_RETENTION_DAYS` */
+export function variableOf(key: string): string {
+  return `WEIR_${upperSnake(key)}`;
+}
+
+/** An alias is another program's name, so its variable has no prefix: `METRICS_RETENTION_DAYS`. */
+function aliasVariableOf(alias: string): string {
+  return upperSnake(alias);
+}
+
+function upperSnake(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+export interface Flags {
+  readonly given: ReadonlyMap<string, Given>;
+  readonly configFile?: string;
+  /** The arguments that were settings, with their values. */
+  readonly taken: readonly string[];
+  /** The others. Empty where reading is strict: there they are an error. */
+  readonly rest: readonly string[];
+}
+
+/**
+ * Reads `--key value`, `--key=value`, `--flag`, `--no-flag`. A setting that is given twice is a list, or takes
+ * its last value, so that a wrapper's arguments can be overridden. `--` ends the settings.
+ */
+export function flagSettings(table: Table, argv: readonly string[], reading: "strict" | "lenient"): Flags {
+  const keys = new Map<string, string>();
+  for (const [key, { alias }] of Object.entries(table)) {
+    keys.set(flagOf(key), key);
+    if (alias !== undefined) keys.set(flagOf(alias), key);
+  }
+  const given = new Map<string, Given>();
+  const taken: string[] = [];
+  const rest: string[] = [];
+  let configFile: string | undefined;
+
+  for (let index = 0; index < argv.length; index++) {
+    const argument = argv[index];
+    if (argument === "--") {
+      rest.push(...argv.slice(index));
+      break;
+    }
+    const [, flag, inline] = /^(--[^=]+)(?:=([\s\S]*))?$/.exec(argument) ?? [];
+    const positive = flag?.replace(/^--no-/, "--");
+    const key = flag === undefined ? undefined : (keys.get(flag) ?? negated(table, keys.get(positive ?? "")));
+    if (flag === undefined || (key === undefined && flag !== "--config")) {
+      if (reading === "strict") throw stranger(argument, flag, [...keys.keys(), "--config"]);
+      rest.push(argument);
+      continue;
+    }
+    const isFlag = key !== undefined && table[key].type.is === "flag";
+    const isNegated = isFlag && !keys.has(flag);
+    let raw: string | boolean;
+    const from = index;
+    if (isNegated && inline !== undefined)
+      throw new SettingError(`${flag} takes no value, but was given ${quote(inline)}.`);
+    if (isFlag) raw = inline ?? !isNegated;
+    else if (inline !== undefined) raw = inline;
+    else if (index + 1 < argv.length) raw = argv[++index];
+    else throw new SettingError(`${flag} needs a value after it.`);
+    taken.push(...argv.slice(from, index + 1));
+
+    if (key === undefined) configFile = String(raw);
+    else {
+      const before = given.get(key);
+      const list =
+        isList(table[key].type) && before !== undefined ? [...(before.raw as string[]), raw] : [raw];
+      given.set(key, { raw: isList(table[key].type) ? list : raw, name: flag, origin: flag });
+    }
+  }
+  return { given, configFile, taken, rest };
+}
+
+function negated(table: Table, key: string | undefined): string | undefined {
+  return key !== undefined && table[key].type.is === "flag" ? key : undefined;
+}
+
+function stranger(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {
+  if (flag === undefined)
+    return new SettingError(`Unexpected argument ${quote(argument)}; settings begin with "--".`);
+  const near = nearest(flag, flags);
+  return new SettingError(
+    `Unknown setting ${quote(flag)}${near === undefined ? "." : `; did you mean ${near}?`}`,
+  );
+}
+
+/**
+ * Reads the variables. An unknown WEIR_… is no error but a stranger to warn of: container platforms put
+ * variables of their own there (a service called weir gets WEIR_PORT), and commands have some too. An empty
+ * variable counts as not set.
+ */
+export function variableSettings(
+  table: Table,
+  env: Readonly<Record<string, string | undefined>>,
+): { given: ReadonlyMap<string, Given>; strangers: readonly string[] } {
+  const given = new Map<string, Given>();
+  const known = new Set(["WEIR_CONFIG", "WEIR_URL"]);
+  for (const [key, { alias }] of Object.entries(table)) {
+    const variable = variableOf(key);
+    known.add(variable);
+    const names = alias === undefined ? [variable] : [variable, aliasVariableOf(alias)];
+    const set = names.filter((name) => (env[name] ?? "") !== "");
+    const name = sole(set, (each) => env[each]);
+    if (name !== undefined) given.set(key, { raw: env[name], name, origin: name });
+  }
+  const strangers = Object.keys(env)
+    .filter((name) => name.startsWith("WEIR_") && !known.has(name))
+    .map((name) => {
+      const near = nearest(name, known);
+      return near === undefined ? name : `${name} (did you mean ${near}?)`;
+    });
+  return { given, strangers };
+}
+
+/** The one name of those that are set; two that say the same are one, two that differ are an error. */
+function sole(names: readonly string[], read: (name: string) => unknown): string | undefined {
+  const [first, second] = names;
+  if (second !== undefined && read(first) !== read(second)) {
+    throw new SettingError(
+      `${first} is ${quote(read(first))} and ${second} is ${quote(read(second))}, but they are one setting: give one.`,
+    );
+  }
+  return first;
+}
+
+/** Reads the file that was asked for, or ./weir.toml where there is one. Keys are flat and spelled as settings. */
+export function tomlSettings(
+  table: Table,
+  path: string | undefined,
+  readFile: (path: string) => string | undefined,
+): ReadonlyMap<string, Given> {
+  const file = path ?? "weir.toml";
+  const text = readFile(file);
+  const given = new Map<string, Given>();
+  if (text === undefined) {
+    if (path !== undefined) throw new SettingError(`There is no configuration file ${quote(path)}.`);
+    return given;
+  }
+  const root = parseToml(text, file);
+  const aliases = new Map(
+    Object.entries(table).flatMap(([key, { alias }]) => (alias === undefined ? [] : [[alias, key]])),
+  );
+  for (const name of Object.keys(root)) {
+    if (Object.hasOwn(table, name) || aliases.has(name)) continue;
+    const near = nearest(name, [...Object.keys(table), ...aliases.keys()]);
+    const hint = near === undefined ? "." : `; did you mean ${near}?`;
+    throw new SettingError(`Unknown setting ${quote(name)} in ${file}${hint}`);
+  }
+  for (const [key, { alias }] of Object.entries(table)) {
+    const names = (alias === undefined ? [key] : [key, alias]).filter((name) => Object.hasOwn(root, name));
+    const name = sole(names, (each) => root[each]);
+    if (name !== undefined) given.set(key, { raw: root[name], name: `${name} in ${file}`, origin: file });
+  }
+  return given;
+}
+
+function parseToml(text: string, file: string): Readonly<Record<string, unknown>> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [first] = error.message.split("\n");
+    throw new SettingError(`${file} is not TOML at line ${error.line}, column ${error.column}: ${first}`);
+  }
+}

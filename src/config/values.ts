@@ -1,0 +1,229 @@
+/**
+ * The types of settings: how each is read from text (a flag, a variable) or from TOML, and how it is shown.
+ *
+ * Reading is strict and pure; a value that does not fit throws `SettingError` with one sentence that says what
+ * was expected. Durations and sizes take a plain number, in the unit that their name ends in, or a suffix.
+ */
+import { quote } from "../errors.ts";
+
+/** A setting is unknown, or its value does not fit: exit code 2. */
+export class SettingError extends Error {
+  override readonly name = "SettingError";
+}
+
+/** An address to listen on. */
+export type Listen =
+  | { readonly hostname: string; readonly port: number; readonly path?: undefined }
+  | { readonly path: string; readonly hostname?: undefined; readonly port?: undefined };
+
+interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** What kind of value a setting has, with its bounds. */
+export type Type =
+  | { readonly is: "flag" }
+  | { readonly is: "text" }
+  | { readonly is: "names" }
+  | { readonly is: "listen" }
+  | { readonly is: "choice"; readonly of: readonly string[] }
+  | { readonly is: "choices"; readonly of: readonly string[] }
+  | ({ readonly is: "count" } & Bounds)
+  | ({ readonly is: "bytes" } & Bounds)
+  | ({ readonly is: "milliseconds" } & Bounds)
+  | ({ readonly is: "days" } & Bounds);
+
+/** The TypeScript type of a setting's value. */
+export type ValueOf<T extends Type> = T extends { is: "flag" }
+  ? boolean
+  : T extends { is: "text" }
+    ? string
+    : T extends { is: "names" }
+      ? readonly string[]
+      : T extends { is: "listen" }
+        ? readonly Listen[]
+        : T extends { is: "choice"; of: readonly (infer Word)[] }
+          ? Word
+          : T extends { is: "choices"; of: readonly (infer Word)[] }
+            ? readonly Word[]
+            : number;
+
+export type Value = boolean | string | number | readonly string[] | readonly Listen[];
+
+/** Milliseconds of each suffix of a duration. */
+const DURATIONS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** Bytes of each suffix of a size. */
+const SIZES: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+/** True for settings that may be given more than once, or as a list with commas. */
+export function isList(type: Type): boolean {
+  return type.is === "names" || type.is === "choices" || type.is === "listen";
+}
+
+/** Reads what a flag or a variable says (lists: one string each), or what stood in TOML. `name` is for the error. */
+export function readValue(type: Type, raw: unknown, name: string): Value {
+  switch (type.is) {
+    case "flag":
+      return readFlag(raw, name);
+    case "text":
+      if (typeof raw === "string" && raw.trim() !== "") return raw;
+      throw expected(name, "a text that is not empty", raw);
+    case "names":
+      return [...new Set(texts(raw, name))];
+    case "listen":
+      return readListens(raw, name);
+    case "choice":
+      return readChoice(type.of, raw, name);
+    case "choices": {
+      const words = texts(raw, name);
+      return [...new Set(words.map((word) => readChoice(type.of, word, name)))];
+    }
+    default:
+      return readNumber(type, raw, name);
+  }
+}
+
+function readFlag(raw: unknown, name: string): boolean {
+  if (typeof raw === "boolean") return raw;
+  if (raw === "true" || raw === "on" || raw === "yes" || raw === "1") return true;
+  if (raw === "false" || raw === "off" || raw === "no" || raw === "0") return false;
+  throw expected(name, "true or false", raw);
+}
+
+function readChoice(of: readonly string[], raw: unknown, name: string): string {
+  if (typeof raw === "string" && of.includes(raw)) return raw;
+  const near = typeof raw === "string" ? nearest(raw, of) : undefined;
+  throw expected(name, `one of ${of.join(", ")}`, raw, near);
+}
+
+/** A list comes as an array, or as text with commas; an empty text is an empty list. */
+function texts(raw: unknown, name: string): string[] {
+  const parts = Array.isArray(raw) ? raw : [raw];
+  const words = parts.flatMap((part) => {
+    if (typeof part !== "string") throw expected(name, "a list of texts", part);
+    return part.split(",");
+  });
+  return words.map((word) => word.trim()).filter((word) => word !== "");
+}
+
+function readListens(raw: unknown, name: string): Listen[] {
+  const words = texts(raw, name);
+  if (words.length === 0) throw expected(name, "at least one address", raw);
+  return words.map((word) => {
+    const path = /^unix:(.+)$/.exec(word)?.[1];
+    if (path !== undefined) return { path };
+    const [, bracketed, plain, digits] =
+      /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):([0-9]{1,5})$/.exec(word) ?? [];
+    const port = Number(digits);
+    if (digits === undefined || port > 65_535) {
+      throw expected(name, "HOST:PORT with a port up to 65535, or unix:PATH", word);
+    }
+    return { hostname: bracketed ?? plain, port };
+  });
+}
+
+const UNITS = {
+  count: { what: "a whole number", suffixes: {} as Readonly<Record<string, number>> },
+  bytes: { what: "a size such as 1048576 or 32MiB", suffixes: SIZES },
+  milliseconds: { what: "a duration such as 1500 (milliseconds), 15s or 1h", suffixes: DURATIONS },
+  days: { what: "a whole number of days such as 7", suffixes: { d: 1 } as Readonly<Record<string, number>> },
+} as const;
+
+function readNumber(type: Type & { is: keyof typeof UNITS }, raw: unknown, name: string): number {
+  const { what, suffixes } = UNITS[type.is];
+  const value = typeof raw === "number" ? raw : parseNumber(raw, suffixes);
+  // A fraction with a suffix (1.5h) is welcome as long as it comes out whole.
+  if (value === undefined || !Number.isSafeInteger(value) || value < 0) throw expected(name, what, raw);
+  const min = type.min ?? 0;
+  const max = type.max ?? Number.MAX_SAFE_INTEGER;
+  if (value < min) throw expected(name, `at least ${formatValue(type, min)}`, raw);
+  if (value > max) throw expected(name, `at most ${formatValue(type, max)}`, raw);
+  return value;
+}
+
+function parseNumber(raw: unknown, suffixes: Readonly<Record<string, number>>): number | undefined {
+  if (typeof raw !== "string") return undefined;
+  const [, digits, suffix] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?([a-zA-Z]*)$/.exec(raw.trim()) ?? [];
+  if (digits === undefined) return undefined;
+  const number = Number(digits.replaceAll("_", ""));
+  if (suffix === "") return number;
+  const factor = Object.hasOwn(suffixes, suffix) ? suffixes[suffix] : undefined;
+  // Rounded to a thousandth first: 1.1 * 1000 is 1100.0000000000002 in binary.
+  return factor === undefined ? undefined : Math.round(number * factor * 1_000) / 1_000;
+}
+
+function expected(name: string, what: string, raw: unknown, near?: string): SettingError {
+  const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
+  return new SettingError(`${name} is ${quote(raw)}, expected ${what}${hint}.`);
+}
+
+/** The value as a person would write it on a command line: `1h`, `32MiB`, `a,b`. */
+export function formatValue(type: Type, value: Value): string {
+  if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
+  if (Array.isArray(value)) return value.join(",");
+  if (type.is === "milliseconds") return withSuffix(value as number, DURATIONS) ?? `${value}`;
+  if (type.is === "bytes") return withSuffix(value as number, SIZES) ?? `${value}`;
+  return `${value}`;
+}
+
+export function formatListen(listen: Listen): string {
+  if (listen.path !== undefined) return `unix:${listen.path}`;
+  return listen.hostname.includes(":")
+    ? `[${listen.hostname}]:${listen.port}`
+    : `${listen.hostname}:${listen.port}`;
+}
+
+/** The largest suffix that leaves a whole number; undefined where only the smallest does. */
+function withSuffix(value: number, suffixes: Readonly<Record<string, number>>): string | undefined {
+  const fitting = Object.entries(suffixes)
+    .filter(([, factor]) => factor > 1 && value > 0 && value % factor === 0)
+    .sort(([, a], [, b]) => b - a)[0];
+  if (fitting !== undefined) return `${value / fitting[1]}${fitting[0]}`;
+  return suffixes === DURATIONS && value > 0 ? `${value}ms` : undefined;
+}
+
+/** The candidate with the fewest edits to `word`, if a third of its length or less; for "did you mean". */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestEdits = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (edits < bestEdits) {
+      best = candidate;
+      bestEdits = edits;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein's distance, one row of the table at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}

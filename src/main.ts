@@ -1,0 +1,160 @@
+/**
+ * The command line: finds the command, gives it the outside (`Io`), and turns what comes back into an exit
+ * code: 0 all went well, 1 the work failed, 2 the arguments made no sense.
+ *
+ * Commands are loaded when they are asked for, so that `weir sql` does not wait for the server's modules. How
+ * `weir serve` wires the rooms together, and the order in which it stops, is at the top of commands/serve.ts.
+ */
+import { readFileSync } from "node:fs";
+import manifest from "../package.json" with { type: "json" };
+import { type Command, exitCode, type Io, type Output, UsageError } from "./commands/command.ts";
+import { nearest } from "./config/values.ts";
+import { SettingError } from "./config.ts";
+import { RequestError } from "./errors.ts";
+
+const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  serve: () => import("./commands/serve.ts"),
+  import: () => import("./commands/import.ts"),
+  export: () => import("./commands/export.ts"),
+  sql: () => import("./commands/sql.ts"),
+  summary: () => import("./commands/summary.ts"),
+  check: () => import("./commands/check.ts"),
+};
+
+/** Runs one command line, without the program's name; resolves to the exit code. */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === "--version" || name === "-V") {
+    await io.stdout.write(`weir ${manifest.version}\n`);
+    return exitCode.ok;
+  }
+  if (name === undefined) {
+    await io.stderr.write(`${await overview()}\n`);
+    return exitCode.usage;
+  }
+  if (name === "help" || name === "--help" || name === "-h") return await help(rest[0], io);
+  const load = find(name);
+  if (load === undefined) return await unknown(name, io);
+  try {
+    const { command } = await load();
+    if (asksForHelp(rest)) {
+      await io.stdout.write(`${command.usage}\n`);
+      return exitCode.ok;
+    }
+    return await command.run(rest, io);
+  } catch (error) {
+    return await explain(name, error, io);
+  }
+}
+
+async function help(name: string | undefined, io: Io): Promise<number> {
+  if (name === undefined) {
+    await io.stdout.write(`${await overview()}\n`);
+    return exitCode.ok;
+  }
+  const load = find(name);
+  if (load === undefined) return await unknown(name, io);
+  await io.stdout.write(`${(await load()).command.usage}\n`);
+  return exitCode.ok;
+}
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`);
+  return [
+    "Usage: weir COMMAND [ARGUMENTS]",
+    "",
+    "An edge push gateway for metrics with its own store: push events, ask in SQL, scrape with Prometheus.",
+    "",
+    ...lines,
+    `  ${"help".padEnd(9)}prints this, or the usage of a command`,
+    "",
+    'Run "weir COMMAND --help" for its arguments, "weir --version" for the version.',
+  ].join("\n");
+}
+
+function find(name: string): (() => Promise<{ command: Command }>) | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+}
+
+async function unknown(name: string, io: Io): Promise<number> {
+  const near = nearest(name, Object.keys(COMMANDS));
+  const hint = near === undefined ? "" : ` Did you mean "weir ${near}"?`;
+  await io.stderr.write(`weir: There is no command "${name}".${hint} "weir help" lists them.\n`);
+  return exitCode.usage;
+}
+
+/** What stands after `--` belongs to the command. */
+function asksForHelp(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  const own = end === -1 ? argv : argv.slice(0, end);
+  return own.includes("--help") || own.includes("-h");
+}
+
+/** Prints why a command failed; a stack only where the fault is ours. */
+async function explain(name: string, error: unknown, io: Io): Promise<number> {
+  // The reader has gone (weir sql … | head): it has what it wanted.
+  if (codeOf(error) === "EPIPE") return exitCode.ok;
+  if (error instanceof UsageError || error instanceof SettingError) {
+    await io.stderr.write(`weir ${name}: ${error.message}\nRun "weir ${name} --help" for its usage.\n`);
+    return exitCode.usage;
+  }
+  const isExpected = error instanceof RequestError || codeOf(error) !== undefined || namedFault(error);
+  const text =
+    error instanceof Error ? (isExpected ? error.message : (error.stack ?? error.message)) : String(error);
+  await io.stderr.write(`weir ${name}: ${text}\n`);
+  return exitCode.failure;
+}
+
+/** Errors of the operating system and of sockets carry a code: ENOENT, ConnectionRefused … */
+function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Faults with a class of their own (StoreLocked …) say all in their message; the built-in ones are bugs. */
+function namedFault(error: unknown): boolean {
+  return (
+    error instanceof Error && !/^(Error|TypeError|RangeError|ReferenceError|SyntaxError)$/.test(error.name)
+  );
+}
+
+/** The outside of this process. */
+function processIo(): Io {
+  return {
+    stdout: output(process.stdout),
+    stderr: output(process.stderr),
+    stdinIsTerminal: process.stdin.isTTY === true,
+    stdin: () => Bun.stdin.stream(),
+    env: process.env,
+    readFile: readTextFile,
+  };
+}
+
+function output(stream: NodeJS.WriteStream): Output {
+  // Errors reach whoever awaits the write; without a listener they would end the process before that.
+  stream.on("error", () => undefined);
+  return {
+    write: (data) =>
+      new Promise((resolve, reject) => {
+        stream.write(data, (error) => (error ? reject(error) : resolve()));
+      }),
+    isTerminal: stream.isTTY === true,
+    columns: stream.columns || 80,
+  };
+}
+
+function readTextFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+if (import.meta.main) {
+  const code = await main(process.argv.slice(2), processIo());
+  // Every write was awaited; what still runs here (a pool's idle connection) must not keep the process.
+  process.exit(code);
+}
