@@ -113,9 +113,9 @@ export class Reference {
     return answer;
   }
 
-  /** The first moment that is kept. */
+  /** The first moment that is kept: the days of retention, today included. */
   retainedFromMs(nowMs: number): number {
-    return (Math.floor(nowMs / DAY) - this.limits.retentionDays) * DAY;
+    return (Math.floor(nowMs / DAY) - this.limits.retentionDays + 1) * DAY;
   }
 
   /** Retention: whole days leave, and with them the series and metrics that have no row any more. */

@@ -1,0 +1,146 @@
+/**
+ * The benchmark: how fast events go in durably, what that costs, and how long the summaries take over a day of
+ * them. It starts the real gateway as a process of its own on a temporary folder, and is no part of the tests.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { GatewayProcess } from "../../test/system/process.ts";
+import { bodies, type Span } from "./events.ts";
+import { type IngestFigures, ingest } from "./ingest.ts";
+import { hottest } from "./profile.ts";
+import { timeSummaries } from "./summaries.ts";
+import { folderBytes } from "./usage.ts";
+
+const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
+
+Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a task.
+
+  --events N         events to push in each phase (default 2000000)
+  --batch N          events a push (default 1000)
+  --connections N    pushes under way at once (default 4)
+  --phases LIST      of ingest, sampled, summaries (default all three): pushes of this moment with the sampler
+                     off; the same with it on; pushes spread over 24 hours, then every summary over them
+  --rounds N         runs of each summary, of which the median is shown (default 7)
+  --seed N           of the generated events (default 1)
+  --folder DIR       where temporary data folders are made (default: the system's)
+  --profile          profiles the server in the ingest phase and shows where its time went
+  --keep             leaves the data folders
+  --help             shows this
+`;
+
+const { values: options, positionals: serveArgs } = parseArgs({
+  options: {
+    events: { type: "string", default: "2000000" },
+    batch: { type: "string", default: "1000" },
+    connections: { type: "string", default: "4" },
+    phases: { type: "string", default: "ingest,sampled,summaries" },
+    rounds: { type: "string", default: "7" },
+    seed: { type: "string", default: "1" },
+    folder: { type: "string", default: tmpdir() },
+    profile: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+  allowPositionals: true,
+});
+
+const DAY_MS = 86_400_000;
+const count = (value: string) => Number(value.replaceAll("_", ""));
+const events = count(options.events);
+const fixed = (value: number, digits = 1) => value.toFixed(digits);
+const megabytes = (bytes: number) => `${fixed(bytes / 1e6, 0)} MB`;
+const say = (label: string, text: string) => console.log(`  ${label.padEnd(24)} ${text}`);
+
+if (options.help) console.log(HELP);
+else await main();
+
+async function main(): Promise<void> {
+  console.log(
+    `${events} events a phase, ${options.batch} a push, ${options.connections} connections; ` +
+      `${cpus().length} cores, load ${fixed(loadavg()[0]!)} before, Bun ${Bun.version}`,
+  );
+  const phases = options.phases.split(",");
+  if (phases.includes("ingest"))
+    await phase("ingest, sampler off", momentary(), ["--no-sampler"], options.profile);
+  if (phases.includes("sampled")) await phase("ingest, sampler on", momentary(), ["--sampler"], false);
+  if (phases.includes("summaries")) {
+    const span = { fromMs: Date.now() - DAY_MS + 60_000, toMs: Date.now() };
+    await phase("summaries over 24 hours", span, ["--no-sampler"], false, async (url) => {
+      for (const { name, medianMs, maxMs, rows } of await timeSummaries(url, span, count(options.rounds)))
+        say(
+          name,
+          `median ${fixed(medianMs, 0).padStart(5)} ms, max ${fixed(maxMs, 0).padStart(5)} ms, ${rows} rows`,
+        );
+    });
+  }
+}
+
+/** All events at this moment: what workers push as they work. */
+function momentary(): Span {
+  return { fromMs: Date.now(), toMs: Date.now() };
+}
+
+async function phase(
+  title: string,
+  span: Span,
+  args: readonly string[],
+  profiled: boolean,
+  ask?: (url: string) => Promise<void>,
+): Promise<void> {
+  const serialized = [...bodies(events, count(options.batch), span, count(options.seed))];
+  const data = mkdtempSync(join(options.folder, "weir-bench-"));
+  const profiles = join(data, "profiles");
+  const runtimeArgs = profiled ? ["--cpu-prof", `--cpu-prof-dir=${profiles}`] : [];
+  try {
+    console.log(`\n${title}`);
+    const gateway = await GatewayProcess.start({
+      data: join(data, "data"),
+      args: [...args, ...serveArgs],
+      runtimeArgs,
+    });
+    try {
+      showIngest(await ingest(gateway, serialized, count(options.connections)));
+      await ask?.(gateway.url);
+      const stopping = performance.now();
+      const exitCode = await gateway.stop("SIGTERM");
+      const bytes = folderBytes(join(data, "data"));
+      say("stop", `${fixed((performance.now() - stopping) / 1000)} s, exit code ${exitCode}`);
+      say("disk, after the stop", `${fixed(bytes / events)} bytes an event, ${megabytes(bytes)}`);
+    } finally {
+      await gateway.stop("SIGKILL");
+    }
+    if (profiled)
+      for (const { where, milliseconds, share } of hottest(profiles, 30))
+        console.log(
+          `  ${fixed(100 * share).padStart(5)} % ${fixed(milliseconds, 0).padStart(7)} ms  ${where}`,
+        );
+  } finally {
+    if (options.keep) say("kept", data);
+    else rmSync(data, { recursive: true, force: true });
+  }
+}
+
+function showIngest(figures: IngestFigures): void {
+  const perMillion = (seconds: number) => fixed((seconds / figures.events) * 1e6, 2);
+  say(
+    "events/s",
+    `${Math.round(figures.events / figures.seconds)} (${figures.events} in ${fixed(figures.seconds)} s)`,
+  );
+  say(
+    "CPU-s a million events",
+    `${perMillion(figures.serverCpuSeconds)} (JavaScript thread ${perMillion(figures.serverMainThreadSeconds)}; ` +
+      `the client beside it ${perMillion(figures.clientCpuSeconds)})`,
+  );
+  say(
+    "push",
+    `p50 ${fixed(figures.p50Ms)} ms, p99 ${fixed(figures.p99Ms)} ms, max ${fixed(figures.maxMs)} ms`,
+  );
+  say("worst stall", `${fixed(figures.stallMs)} ms until /-/healthy answered`);
+  say(
+    "memory",
+    `${megabytes(figures.residentBytesPeak)} at most, ${megabytes(figures.residentBytes)} at the end`,
+  );
+  if (figures.turnedAway) say("pushes told to wait", `${figures.turnedAway}`);
+}

@@ -1,0 +1,151 @@
+/**
+ * What the property tests push: events drawn so that the interesting things happen often: equal series and
+ * timestamps, late and too late ones, labels that take too many values, kinds that clash, and each spelling that
+ * an event may come in. Times keep clear of the exact edges (an hour, ten minutes), which have tests of their own.
+ */
+import fc from "fast-check";
+import type { Event, EventType } from "../reference.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** An event whose time is given relative to its push, and how it is to be written. */
+export interface Draft {
+  readonly name: string;
+  readonly type: EventType;
+  readonly unit?: string;
+  readonly value: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly agoMs: number;
+  readonly spelling: Spelling;
+}
+
+export interface Spelling {
+  /** `name` and `timestamp` for `metric_name` and `@timestamp`. */
+  readonly short: boolean;
+  readonly rfc3339: boolean;
+  /** `"type":"observation"`, which may be left out. */
+  readonly explicit: boolean;
+  /** Tags that look like numbers are written as numbers, with a null and an empty tag beside them. */
+  readonly loose: boolean;
+}
+
+const METRICS: readonly (readonly [string, EventType, string?])[] = [
+  ["http.request.duration_ms", "observation"],
+  ["upload.bytes", "observation"],
+  ["queue.wait_seconds", "observation"],
+  ["cache.hit_ratio", "observation"],
+  ["batch.size", "observation"],
+  ["render.time", "observation", "ms"],
+  ["jobs.done", "counter"],
+  ["retries_total", "counter"],
+  ["queue.depth", "gauge"],
+  ["worker.temperature", "gauge"],
+  // Clashes with a name above, once that is there.
+  ["jobs_done", "gauge"],
+  ["queue.depth", "counter"],
+];
+
+const oneOf = (prefix: string, values: number) => fc.nat(values - 1).map((index) => `${prefix}${index}`);
+
+// Few values for most labels, more than the limit for two of them: these are the ones that get demoted.
+const tags = fc.record(
+  {
+    operation: oneOf("op", 3),
+    status_code: fc.constantFrom("200", "404", "500"),
+    domain: oneOf("d", 9),
+    "url.path": oneOf("/p", 7),
+    instance: oneOf("w", 2),
+    job: fc.constant("crawler"),
+    task_id: oneOf("t", 5),
+    trace_id: oneOf("none-", 2),
+  },
+  { requiredKeys: [] },
+) as fc.Arbitrary<Record<string, string>>;
+
+const value = (type: EventType): fc.Arbitrary<number> =>
+  fc
+    .oneof(
+      fc.integer({ min: 0, max: 2_000_000 }),
+      fc.integer({ min: 1, max: 40_000 }).map((each) => each / 100),
+      fc.integer({ min: 1, max: 4 }).map((each) => each / 4),
+    )
+    // Gauges take one of a few values, so that an equal timestamp meets the equal value too.
+    .map((each) => (type === "gauge" ? each % 3 : each < 2 ** -8 ? 0 : each));
+
+const ago = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 0, max: 3 }).map((each) => each * MINUTE) },
+  { weight: 2, arbitrary: fc.integer({ min: 5, max: 55 }).map((each) => each * MINUTE) },
+  { weight: 2, arbitrary: fc.integer({ min: 66, max: 30 * 60 }).map((each) => each * MINUTE) },
+  { weight: 1, arbitrary: fc.constantFrom(-5 * MINUTE, -8 * MINUTE, -12 * MINUTE, -30 * HOUR) },
+  { weight: 1, arbitrary: fc.integer({ min: 73, max: 200 }).map((each) => each * HOUR) },
+);
+
+const spelling: fc.Arbitrary<Spelling> = fc.record({
+  short: fc.boolean(),
+  rfc3339: fc.boolean(),
+  explicit: fc.boolean(),
+  loose: fc.boolean(),
+});
+
+export const draft: fc.Arbitrary<Draft> = fc.constantFrom(...METRICS).chain(([name, type, unit]) =>
+  fc.record({
+    name: fc.constant(name),
+    type: fc.constant(type),
+    unit: fc.constant(unit),
+    value: value(type),
+    tags,
+    agoMs: ago,
+    spelling,
+  }),
+);
+
+/** The event that a draft is when it is pushed at `nowMs`: on whole minutes, so that timestamps meet again. */
+export function eventOf(draft: Draft, nowMs: number): Event {
+  const { name, type, unit, value, tags, agoMs } = draft;
+  return { name, type, unit, value, tags, timestampMs: Math.floor(nowMs / MINUTE) * MINUTE - agoMs };
+}
+
+/** The event as JSON, in its spelling. */
+export function written(event: Event, { short, rfc3339, explicit, loose }: Spelling): string {
+  const tags: Record<string, unknown> = { ...event.tags };
+  if (loose) {
+    for (const [tag, value] of Object.entries(tags))
+      if (/^\d+$/.test(String(value))) tags[tag] = Number(value);
+    tags.nothing = null;
+    tags.empty = "";
+  }
+  return JSON.stringify({
+    [short ? "timestamp" : "@timestamp"]: rfc3339
+      ? new Date(event.timestampMs).toISOString()
+      : event.timestampMs,
+    [short ? "name" : "metric_name"]: event.name,
+    value: event.value,
+    tags,
+    ...((explicit || event.type !== "observation") && { type: event.type }),
+    ...(event.unit && { unit: event.unit }),
+  });
+}
+
+/** The ways in which several events are put into one body. */
+export type Framing = "array" | "ndjson" | "gzip";
+export const framing: fc.Arbitrary<Framing> = fc.constantFrom("array", "ndjson", "gzip");
+
+export interface Body {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function framed(lines: readonly string[], framing: Framing): Body {
+  const json = { "Content-Type": "application/json" };
+  const encoder = new TextEncoder();
+  if (framing === "ndjson")
+    return {
+      bytes: encoder.encode(`${lines.join("\n")}\n`),
+      headers: { "Content-Type": "application/x-ndjson" },
+    };
+  const bytes = encoder.encode(lines.length === 1 ? lines[0]! : `[${lines.join(",")}]`);
+  if (framing === "array") return { bytes, headers: json };
+  return { bytes: Bun.gzipSync(bytes), headers: { ...json, "Content-Encoding": "gzip" } };
+}

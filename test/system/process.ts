@@ -1,0 +1,78 @@
+/**
+ * The real gateway as a process of its own, as `weir serve` starts it: on a free port, with its own folder.
+ * Used by the tests that kill it and by the benchmark.
+ */
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const ROOT = join(import.meta.dir, "../..");
+
+export interface StartOptions {
+  /** The data folder. */
+  readonly data: string;
+  /** More arguments of `weir serve`. */
+  readonly args?: readonly string[];
+  /** Arguments of Bun itself, before the program. */
+  readonly runtimeArgs?: readonly string[];
+}
+
+export class GatewayProcess {
+  /** Where it listens: `http://127.0.0.1:PORT`. */
+  readonly url: string;
+  /** What it wrote to standard output and error, joined; grows. */
+  readonly log: { text: string };
+  private readonly child: Subprocess;
+
+  private constructor(child: Subprocess, url: string, log: { text: string }) {
+    this.child = child;
+    this.url = url;
+    this.log = log;
+  }
+
+  /** Starts it and resolves once it listens; throws with what it wrote when it ends before that. */
+  static async start(options: StartOptions): Promise<GatewayProcess> {
+    const { child, log, announced } = spawn(options);
+    const url = await Promise.race([announced, child.exited.then(() => undefined)]);
+    if (url === undefined) throw new Error(`weir serve ended with ${child.exitCode}:\n${log.text}`);
+    return new GatewayProcess(child, url, log);
+  }
+
+  /** Starts one that is expected to end by itself; resolves to its exit code and what it wrote. */
+  static async startToEnd(options: StartOptions): Promise<{ exitCode: number; log: string }> {
+    const { child, log, drained } = spawn(options);
+    const exitCode = await child.exited;
+    await drained;
+    return { exitCode, log: log.text };
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  /** Sends a signal and resolves to the exit code once it is gone (128 + n, or null, after a signal). */
+  async stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null> {
+    this.child.kill(signal);
+    await this.child.exited;
+    return this.child.signalCode ? null : this.child.exitCode;
+  }
+}
+
+function spawn({ data, args = [], runtimeArgs = [] }: StartOptions) {
+  const program = join(ROOT, "src/main.ts");
+  const child = Bun.spawn(
+    [process.execPath, ...runtimeArgs, program, "serve", "--listen", "127.0.0.1:0", "--data", data, ...args],
+    { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+  );
+  const log = { text: "" };
+  const announcement = Promise.withResolvers<string>();
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) {
+      log.text += decoder.decode(bytes, { stream: true });
+      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(log.text)?.[0];
+      if (url) announcement.resolve(url);
+    }
+  };
+  const drained = Promise.all([read(child.stdout), read(child.stderr)]);
+  return { child, log, announced: announcement.promise, drained };
+}
