@@ -1,0 +1,92 @@
+/**
+ * The gateway's own metrics, in one prom-client registry. Any stage may count; nothing is read back from here
+ * but by exposition. Names begin with `weir_`; labels are bounded.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+export const registry = new Registry();
+const registers = [registry];
+
+export const samplesAccepted = new Counter({
+  name: "weir_samples_accepted_total",
+  help: "Samples committed, by protocol.",
+  labelNames: ["protocol"],
+  registers,
+});
+export const samplesRejected = new Counter({
+  name: "weir_samples_rejected_total",
+  help: "Samples turned away, by protocol and cause.",
+  labelNames: ["protocol", "cause"],
+  registers,
+});
+export const samplesDuplicate = new Counter({
+  name: "weir_samples_duplicate_total",
+  help: "Samples dropped because the same series, time and value was stored before.",
+  labelNames: ["protocol"],
+  registers,
+});
+export const historySamples = new Counter({
+  name: "weir_history_samples_total",
+  help: "Samples stored but too late, or imported, and so not counted in running totals.",
+  registers,
+});
+export const pushesDuplicate = new Counter({
+  name: "weir_pushes_duplicate_total",
+  help: "Pushes answered from their idempotency key.",
+  registers,
+});
+export const labelDemotions = new Counter({
+  name: "weir_label_demotions_total",
+  help: "Labels that took too many values and became columns.",
+  registers,
+});
+export const commitSeconds = new Histogram({
+  name: "weir_commit_duration_seconds",
+  help: "Time from the begin to the end of a commit.",
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+  registers,
+});
+export const commitFailures = new Counter({
+  name: "weir_commit_failures_total",
+  help: "Commits that failed; their pushes were told so.",
+  registers,
+});
+export const checkpointSeconds = new Histogram({
+  name: "weir_checkpoint_duration_seconds",
+  help: "Time that a checkpoint took.",
+  buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+  registers,
+});
+export const checkpointsRefused = new Counter({
+  name: "weir_checkpoints_refused_total",
+  help: "Checkpoints put off because a reader stood in the way.",
+  registers,
+});
+export const queueSamples = new Gauge({
+  name: "weir_queue_samples",
+  help: "Samples that wait for a commit.",
+  registers,
+});
+export const queueBytes = new Gauge({
+  name: "weir_queue_bytes",
+  help: "Bytes of the samples that wait for a commit.",
+  registers,
+});
+export const oldestUnacknowledgedSeconds = new Gauge({
+  name: "weir_oldest_unacknowledged_seconds",
+  help: "Age of the oldest push that waits for its commit.",
+  registers,
+});
+export const samplerFailures = new Counter({
+  name: "weir_sampler_failures_total",
+  help: "Runs of a part of the sampler that failed, by part and cause.",
+  labelNames: ["part", "cause"],
+  registers,
+});
+export const samplerSeconds = new Histogram({
+  name: "weir_sampler_duration_seconds",
+  help: "Time that a part of the sampler took to read.",
+  labelNames: ["part"],
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  registers,
+});
