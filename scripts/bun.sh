@@ -1,0 +1,79 @@
+# Sourced by the scripts beside it, never run: finds Bun and installs what bun.lock says.
+#
+# A script sets `script` (its name, for messages) and sources this file, which sets `root` (the repository).
+# Then `need_bun` sets `bun`, a Bun of 1.4 or later: the one on PATH, else the version that package.json pins,
+# from the npm registry into node_modules. `need_dependencies run|all` installs the locked dependencies, `run`
+# without those that only tests use. Where nothing changed both are quick and touch no network.
+
+root=$(CDPATH='' cd -- "$(dirname -- "$self")/.." && pwd -P)
+
+say() {
+  echo "scripts/$script: $*" >&2
+}
+
+fail() {
+  say "$*"
+  exit 1
+}
+
+# True when $1 is a Bun that runs here and is 1.4 or later.
+is_recent_bun() {
+  bun_version=$("$1" --version 2>/dev/null) || return 1
+  bun_major=${bun_version%%.*}
+  bun_minor=${bun_version#*.}
+  bun_minor=${bun_minor%%.*}
+  case "$bun_major.$bun_minor" in
+    *[!0-9.]* | .* | *.) return 1 ;;
+  esac
+  [ "$bun_major" -gt 1 ] || { [ "$bun_major" -eq 1 ] && [ "$bun_minor" -ge 4 ]; }
+}
+
+# The registry's package `bun` picks the binary of this system and processor by its optional dependencies, but
+# puts it in its place only in a postinstall script, which npm may have been told not to run. So the scripts
+# are left out, and the binary is taken from where its own package has it.
+installed_bun() {
+  for bun in "$1"/node_modules/@oven/bun-*/bin/bun; do
+    if is_recent_bun "$bun"; then return 0; fi
+  done
+  return 1
+}
+
+need_bun() {
+  bun=$(command -v bun 2>/dev/null) && is_recent_bun "$bun" && return
+  pinned=$(sed -n 's/.*"packageManager": *"bun@\([0-9.]*\)".*/\1/p' "$root/package.json")
+  home="$root/node_modules/.bun-$pinned"
+  installed_bun "$home" && return
+  command -v npm >/dev/null 2>&1 || fail "needs Bun 1.4 or later on PATH, or npm to install it."
+
+  say "installing Bun $pinned from the npm registry into node_modules"
+  mkdir -p "$root/node_modules" || exit 1
+  # Made beside its place and moved there whole: an install that was cut off is not taken for a good one.
+  fresh=$(mktemp -d "$root/node_modules/.bun-XXXXXX") || exit 1
+  npm install --prefix "$fresh" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+    --loglevel=error "bun@$pinned" >&2 || { rm -rf "$fresh"; fail "npm could not install Bun $pinned."; }
+  rm -rf "$home"
+  mv "$fresh" "$home" || exit 1
+  installed_bun "$home" || fail "Bun $pinned has no binary that runs on this machine ($(uname -sm))."
+}
+
+# A stamp in node_modules says for which lock, machine and extent it was filled.
+need_dependencies() {
+  sum=$({ uname -sm; cat "$root/package.json" "$root/bun.lock"; } | cksum)
+  stamp="$root/node_modules/.installed"
+  installed=$(cat "$stamp" 2>/dev/null)
+  [ "$installed" = "all $sum" ] && return
+  [ "$installed" = "$1 $sum" ] && return
+
+  say "installing the locked dependencies"
+  production=
+  [ "$1" = run ] && production=--production
+  # shellcheck disable=SC2086 # empty is no argument
+  (cd "$root" && "$bun" install --frozen-lockfile $production) >&2 || fail "could not install the dependencies."
+  echo "$1 $sum" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
+}
+
+# Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
+# .env or bunfig.toml that happens to lie there is not ours to read.
+become_weir() {
+  exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"
+}
