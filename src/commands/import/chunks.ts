@@ -1,0 +1,158 @@
+/**
+ * Cuts a stream of bytes into chunks of whole lines, each with its place in the file, for `weir import`.
+ *
+ * Offsets are bytes of the file's uncompressed content. A chunk begins where the one before ended, so that the
+ * gateway can hold each against the offset that it stored. Pure: no file, no clock, no network.
+ */
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** Whole lines of a file. */
+export interface Chunk {
+  /** The lines as they stand in the file, without those over the limit. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+  /** `lineHash` of the last line before `toOffset`. */
+  readonly lastLineHash: string;
+}
+
+/** What of a file is in no chunk. */
+export type Remainder =
+  /** Bytes at the end that are no whole line: the writer was cut off, or is about to go on. */
+  | { readonly kind: "cut"; readonly offset: number; readonly bytes: number }
+  /** A line over the limit. */
+  | { readonly kind: "overlong"; readonly offset: number; readonly bytes: number };
+
+/** The hash by which a line is known again: SHA-256 of its bytes without the line's end, LF or CR LF. */
+export function lineHash(line: Uint8Array): string {
+  let end = line.length;
+  if (end > 0 && line[end - 1] === NEWLINE) end--;
+  if (end > 0 && line[end - 1] === CARRIAGE_RETURN) end--;
+  return new Bun.CryptoHasher("sha256").update(line.subarray(0, end)).digest("hex");
+}
+
+/** The last line of some bytes, with its newline where it has one. */
+export function lastLine(bytes: Uint8Array): Uint8Array {
+  const end = bytes.length > 0 && bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
+  return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(NEWLINE, end - 1) + 1);
+}
+
+/** True where there is nothing but white space. */
+export function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+}
+
+/**
+ * True for the whole text of a JSON object. No beginning of such a text is one itself, so a last line that
+ * passes was written to its end, and only its newline may still come.
+ */
+export function isWholeObject(line: Uint8Array): boolean {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(line));
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Cuts `pieces`, the content of a file from `offset` on, into chunks of at most `chunkBytesMax` bytes. Lines
+ * longer than that are left out and told to `onRemainder`; so is a last line that is not whole. Chunks of white
+ * space are not given. Where `pieces` throws, the whole lines before it are given first.
+ */
+export async function* cutIntoChunks(
+  pieces: AsyncIterable<Uint8Array>,
+  offset: number,
+  chunkBytesMax: number,
+  onRemainder: (remainder: Remainder) => void,
+): AsyncGenerator<Chunk, void, undefined> {
+  let fromOffset = offset;
+  /** Read and in no chunk yet; begins a line, at `pendingOffset`. */
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let pendingOffset = offset;
+  /** Bytes of an over-long line that were dropped so far; its end is still to come while above 0. */
+  let dropped = 0;
+
+  const take = (bytes: Uint8Array<ArrayBuffer>): Chunk | undefined => {
+    pendingOffset += bytes.length;
+    if (isBlank(bytes)) return undefined;
+    const chunk = {
+      body: bytes,
+      fromOffset,
+      toOffset: pendingOffset,
+      lastLineHash: lineHash(lastLine(bytes)),
+    };
+    fromOffset = pendingOffset;
+    return chunk;
+  };
+  const drop = (bytes: number) => {
+    dropped += bytes;
+    pendingOffset += bytes;
+  };
+  const endDropping = () => {
+    onRemainder({ kind: "overlong", offset: pendingOffset - dropped, bytes: dropped });
+    dropped = 0;
+  };
+  const hold = (bytes: Uint8Array) => {
+    pending = bytes.length === 0 ? [] : [bytes];
+    pendingBytes = bytes.length;
+  };
+
+  let failure: { readonly error: unknown } | undefined;
+  const source = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      let next: IteratorResult<Uint8Array>;
+      try {
+        next = await source.next();
+      } catch (error) {
+        failure = { error };
+        break;
+      }
+      if (next.done) break;
+      let piece = next.value;
+      if (dropped > 0) {
+        const end = piece.indexOf(NEWLINE);
+        drop(end === -1 ? piece.length : end + 1);
+        if (end === -1) continue;
+        endDropping();
+        piece = piece.subarray(end + 1);
+      }
+      pending.push(piece);
+      pendingBytes += piece.length;
+      if (pendingBytes < chunkBytesMax) continue;
+
+      let all: Uint8Array<ArrayBuffer> = Buffer.concat(pending);
+      while (all.length >= chunkBytesMax) {
+        const end = all.lastIndexOf(NEWLINE, chunkBytesMax - 1) + 1;
+        if (end > 0) {
+          const chunk = take(all.subarray(0, end));
+          if (chunk !== undefined) yield chunk;
+          all = all.subarray(end);
+          continue;
+        }
+        const next = all.indexOf(NEWLINE) + 1;
+        drop(next === 0 ? all.length : next);
+        all = all.subarray(next === 0 ? all.length : next);
+        if (next > 0) endDropping();
+      }
+      hold(all);
+    }
+    if (dropped > 0) endDropping();
+    const rest: Uint8Array<ArrayBuffer> = Buffer.concat(pending);
+    const lines = rest.lastIndexOf(NEWLINE) + 1;
+    // After a failure what follows the last newline was cut by us, not by the writer.
+    const end = failure === undefined && isWholeObject(rest.subarray(lines)) ? rest.length : lines;
+    const chunk = end > 0 ? take(rest.subarray(0, end)) : undefined;
+    if (chunk !== undefined) yield chunk;
+    const cut = rest.length - end;
+    if (cut > 0 && !isBlank(rest.subarray(end)))
+      onRemainder({ kind: "cut", offset: pendingOffset, bytes: cut });
+  } finally {
+    await source.return?.();
+  }
+  if (failure !== undefined) throw failure.error;
+}

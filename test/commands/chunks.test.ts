@@ -1,0 +1,208 @@
+/** Cutting a file into chunks of whole lines: places, hashes, and what is left over. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  type Chunk,
+  cutIntoChunks,
+  isWholeObject,
+  lastLine,
+  lineHash,
+  type Remainder,
+} from "../../src/commands/import/chunks.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (value: Uint8Array): string => new TextDecoder().decode(value);
+
+async function* piecesOf(pieces: readonly (string | Uint8Array | Error)[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) {
+    if (piece instanceof Error) throw piece;
+    yield typeof piece === "string" ? bytes(piece) : piece;
+  }
+}
+
+async function cut(
+  pieces: readonly (string | Uint8Array | Error)[],
+  chunkBytesMax = 20,
+  offset = 0,
+): Promise<{ chunks: Chunk[]; remainders: Remainder[]; error?: unknown }> {
+  const chunks: Chunk[] = [];
+  const remainders: Remainder[] = [];
+  try {
+    for await (const chunk of cutIntoChunks(piecesOf(pieces), offset, chunkBytesMax, (each) =>
+      remainders.push(each),
+    )) {
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return { chunks, remainders, error };
+  }
+  return { chunks, remainders };
+}
+
+/** `[from, to, body]` of each chunk. */
+const places = (chunks: readonly Chunk[]) =>
+  chunks.map((each) => [each.fromOffset, each.toOffset, text(each.body)]);
+
+describe("lines", () => {
+  test("a line is known by its bytes without its end", () => {
+    // printf abc | sha256sum
+    const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    for (const line of ["abc", "abc\n", "abc\r\n"]) expect(lineHash(bytes(line))).toBe(abc);
+    expect(lineHash(bytes("abc "))).not.toBe(abc);
+  });
+
+  test("the last line of some bytes", () => {
+    for (const [all, last] of [
+      ["a\nb\n", "b\n"],
+      ["a\nb", "b"],
+      ["a", "a"],
+      ["\n", "\n"],
+      ["a\n\n", "\n"],
+      ["", ""],
+    ]) {
+      expect(text(lastLine(bytes(all!)))).toBe(last!);
+    }
+  });
+
+  test("no beginning of an object is a whole one", () => {
+    const line = '{"a":{"b":[1,"}"]},"c":"é"}';
+    const whole = bytes(line);
+    for (let end = 0; end < whole.length; end++) expect(isWholeObject(whole.subarray(0, end))).toBe(false);
+    expect(isWholeObject(whole)).toBe(true);
+    for (const other of ["[]", "1", "null", '"{}"', ""]) expect(isWholeObject(bytes(other))).toBe(false);
+  });
+});
+
+describe("chunks", () => {
+  test("end with a line, as long as they may be", async () => {
+    const { chunks, remainders } = await cut(['{"a":1}\n{"a":2}\n{"a"', ":3}\n"]);
+    expect(places(chunks)).toEqual([
+      [0, 16, '{"a":1}\n{"a":2}\n'],
+      [16, 24, '{"a":3}\n'],
+    ]);
+    expect(chunks.map((each) => each.lastLineHash)).toEqual([
+      lineHash(bytes('{"a":2}')),
+      lineHash(bytes('{"a":3}')),
+    ]);
+    expect(remainders).toEqual([]);
+  });
+
+  test("a line that ends the chunk to the byte is in it", async () => {
+    expect(places((await cut(["1234567\n", "1234567\n"], 8)).chunks)).toEqual([
+      [0, 8, "1234567\n"],
+      [8, 16, "1234567\n"],
+    ]);
+  });
+
+  test("a last line that is cut is left, one that is whole but for its newline is taken", async () => {
+    const whole = await cut(['{"a":1}\n{"a":2}']);
+    expect(places(whole.chunks)).toEqual([[0, 15, '{"a":1}\n{"a":2}']]);
+    expect(whole.chunks[0]!.lastLineHash).toBe(lineHash(bytes('{"a":2}')));
+    expect(whole.remainders).toEqual([]);
+
+    const half = await cut(['{"a":1}\n{"a":']);
+    expect(places(half.chunks)).toEqual([[0, 8, '{"a":1}\n']]);
+    expect(half.remainders).toEqual([{ kind: "cut", offset: 8, bytes: 5 }]);
+  });
+
+  test("the newline that comes later is blank, and the next line follows from there", async () => {
+    // First import ended at 15, before the newline.
+    expect((await cut(["\n"], 20, 15)).chunks).toEqual([]);
+    expect(places((await cut(['\n{"a":3}\n'], 20, 15)).chunks)).toEqual([[15, 24, '\n{"a":3}\n']]);
+  });
+
+  test("white space alone is no chunk, and belongs to the next", async () => {
+    const { chunks } = await cut([" \n\n\n\n\n\n\n\n\n\n", '{"a":1}\n'], 10);
+    // The first 10 bytes fill a chunk that is not given; the 11th begins the next.
+    expect(places(chunks)).toEqual([[0, 19, '\n{"a":1}\n']]);
+  });
+
+  test("an over-long line is left out, with its place", async () => {
+    const long = "x".repeat(50);
+    const { chunks, remainders } = await cut(
+      ['{"a":1}\n', long.slice(0, 30), long.slice(30), "\n", '{"a":2}\n'],
+      20,
+    );
+    expect(places(chunks)).toEqual([
+      [0, 8, '{"a":1}\n'],
+      [8, 67, '{"a":2}\n'],
+    ]);
+    expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 51 }]);
+  });
+
+  test("an over-long line at the end is told and stays before the end of what was imported", async () => {
+    const { chunks, remainders } = await cut(['{"a":1}\n', "x".repeat(50)], 20);
+    expect(places(chunks)).toEqual([[0, 8, '{"a":1}\n']]);
+    expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 50 }]);
+  });
+
+  test("whole lines before a failure are given, then it is thrown", async () => {
+    const { chunks, error } = await cut(['{"a":1}\n{"a":2}', new Error("gone")]);
+    expect(places(chunks)).toEqual([[0, 8, '{"a":1}\n']]);
+    expect((error as Error).message).toBe("gone");
+  });
+
+  test("however the bytes come in, the same lines come out, once, and any chunk's end is a place to go on", async () => {
+    const line = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.string({ unit: "binary", maxLength: 18 }).map((each) => JSON.stringify({ a: each })),
+      },
+      fc.constant(""),
+      fc.string({ maxLength: 60 }).map((each) => each.replaceAll("\n", "")),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(line, { maxLength: 30 }),
+        fc.boolean(),
+        fc.array(fc.nat(40), { maxLength: 40 }),
+        fc.nat(),
+        async (lines, ended, lengths, pick) => {
+          const limit = 48;
+          const all = bytes(lines.join("\n") + (ended && lines.length > 0 ? "\n" : ""));
+          const pieces: Uint8Array[] = [];
+          let at = 0;
+          for (const length of [...lengths, all.length]) {
+            pieces.push(all.subarray(at, at + length));
+            at += length;
+          }
+          const { chunks } = await cut(pieces, limit);
+
+          const complete = (ended ? lines : lines.slice(0, -1)).filter(
+            (each) => each.trim() !== "" && bytes(each).length < limit,
+          );
+          const last = lines.at(-1);
+          if (!ended && last !== undefined && isWholeObject(bytes(last)) && bytes(last).length < limit)
+            complete.push(last);
+          const got = chunks
+            .flatMap((each) => text(each.body).split("\n"))
+            .filter((each) => each.trim() !== "");
+          expect(got).toEqual(complete);
+
+          let from = 0;
+          for (const chunk of chunks) {
+            expect(chunk.fromOffset).toBe(from);
+            expect(chunk.body.length).toBeLessThanOrEqual(limit);
+            expect(chunk.lastLineHash).toBe(lineHash(lastLine(all.subarray(0, chunk.toOffset))));
+            from = chunk.toOffset;
+          }
+          if (chunks.length > 0) {
+            const stop = pick % chunks.length;
+            const resumed = await cut([all.subarray(chunks[stop]!.toOffset)], limit, chunks[stop]!.toOffset);
+            const rest = (each: readonly Chunk[]) => each.map((chunk) => text(chunk.body)).join("");
+            expect(
+              rest(resumed.chunks)
+                .split("\n")
+                .filter((each) => each.trim() !== ""),
+            ).toEqual(
+              rest(chunks.slice(stop + 1))
+                .split("\n")
+                .filter((each) => each.trim() !== ""),
+            );
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
