@@ -1,0 +1,2 @@
+-- The series that end with the days just dropped.
+CREATE TEMP TABLE IF NOT EXISTS ended_series (series_id UINTEGER NOT NULL);

@@ -1,0 +1,2 @@
+-- Forgets how far a file was read, before its new offset is written.
+DELETE FROM weir.imports WHERE file = $1;

@@ -1,0 +1,2 @@
+-- Forgets idempotency keys past their time.
+DELETE FROM weir.pushes WHERE received_at < make_timestamp($1);

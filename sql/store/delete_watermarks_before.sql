@@ -1,0 +1,2 @@
+-- Drops the watermarks before the newest.
+DELETE FROM weir.watermarks WHERE generation < $1;

@@ -1,0 +1,2 @@
+-- Drops a partition; its blocks are used again.
+DROP TABLE weir.{table};

@@ -1,0 +1,2 @@
+-- Every metric, for the registry.
+SELECT metric, kind, type, unit, help, buckets FROM weir.metrics;

@@ -1,0 +1,2 @@
+-- Settings are final from here on.
+SET lock_configuration = true;

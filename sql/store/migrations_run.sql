@@ -1,0 +1,2 @@
+-- The versions of the schema that were run.
+SELECT version FROM weir.migrations ORDER BY version;

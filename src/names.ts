@@ -1,0 +1,17 @@
+/**
+ * How names are spelled: the store keeps a name as it was pushed, Prometheus sees it with every character
+ * outside its classic set replaced by `_`
+ * (https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels).
+ */
+
+/** The metric's name as Prometheus spells it: `http.request.duration_ms` → `http_request_duration_ms`. */
+export function prometheusName(metric: string): string {
+  const mapped = metric.replace(/[^a-zA-Z0-9_:]/gu, "_");
+  return /^[0-9]/.test(mapped) ? `_${mapped}` : mapped;
+}
+
+/** The label's name as Prometheus spells it; labels have no colon. */
+export function prometheusLabelName(label: string): string {
+  const mapped = label.replace(/[^a-zA-Z0-9_]/gu, "_");
+  return /^[0-9]/.test(mapped) ? `_${mapped}` : mapped;
+}

@@ -1,0 +1,93 @@
+/**
+ * Columns as the store appends them: typed arrays, and for strings byte ranges in one UTF-8 text. Pure; the
+ * driver (duckdb.ts) copies them into chunks.
+ */
+
+/** Byte ranges in a text, by row. */
+export interface StringColumn {
+  readonly offset: Uint32Array;
+  readonly length: Uint32Array;
+}
+
+export type Column =
+  | { readonly type: "uinteger"; readonly values: Uint32Array }
+  | { readonly type: "date"; readonly values: Int32Array }
+  | { readonly type: "boolean"; readonly values: Uint8Array }
+  /** Microseconds since the epoch, whole. */
+  | { readonly type: "timestamp"; readonly values: Float64Array }
+  /** `nulls` holds 1 where the cell is NULL. */
+  | { readonly type: "double"; readonly values: Float64Array; readonly nulls?: Uint8Array }
+  /** An empty string is NULL. */
+  | { readonly type: "varchar" | "blob"; readonly strings: StringColumn; readonly text: Uint8Array }
+  /** All NULL. */
+  | { readonly type: "absent" }
+  /** MAP(VARCHAR, VARCHAR): row r holds the entries from `first[r]` to `first[r + 1]`. */
+  | {
+      readonly type: "map";
+      readonly first: Uint32Array;
+      readonly keys: StringColumn;
+      readonly values: StringColumn;
+      readonly text: Uint8Array;
+    };
+
+/** Gathers strings into one text; its columns point into it. */
+export class TextBuilder {
+  readonly #encoder = new TextEncoder();
+  #bytes = new Uint8Array(4_096);
+  #end = 0;
+
+  /** Appends a string and gives where it lies. */
+  add(text: string): { offset: number; length: number } {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    this.#reserve(text.length * 3);
+    const { written } = this.#encoder.encodeInto(text, this.#bytes.subarray(this.#end));
+    const place = { offset: this.#end, length: written };
+    this.#end += written;
+    return place;
+  }
+
+  /** Appends bytes and gives where they lie. */
+  addBytes(bytes: Uint8Array): { offset: number; length: number } {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#end);
+    const place = { offset: this.#end, length: bytes.length };
+    this.#end += bytes.length;
+    return place;
+  }
+
+  /** Appends each string and gives the column. */
+  column(strings: readonly string[]): StringColumn {
+    const offset = new Uint32Array(strings.length);
+    const length = new Uint32Array(strings.length);
+    strings.forEach((string, row) => {
+      const place = this.add(string);
+      offset[row] = place.offset;
+      length[row] = place.length;
+    });
+    return { offset, length };
+  }
+
+  /** Appends each list of doubles, little-endian as in memory, and gives the column. */
+  doubles(lists: readonly (readonly number[])[]): StringColumn {
+    const offset = new Uint32Array(lists.length);
+    const length = new Uint32Array(lists.length);
+    lists.forEach((list, row) => {
+      const place = this.addBytes(new Uint8Array(Float64Array.from(list).buffer));
+      offset[row] = place.offset;
+      length[row] = place.length;
+    });
+    return { offset, length };
+  }
+
+  /** The text so far; take it after the last `add`. */
+  get text(): Uint8Array {
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#end + bytes));
+    grown.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = grown;
+  }
+}

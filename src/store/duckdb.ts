@@ -1,0 +1,423 @@
+/**
+ * The driver: the only module that imports DuckDB. It opens a file for this process alone, reads results by
+ * chunk as plain values, and appends columns straight from typed arrays.
+ *
+ * Two instances in one process, or in a Worker, would both open the file and lose rows of each other: openings
+ * are counted here and a second of the same path is refused.
+ */
+import { ptr } from "bun:ffi";
+import { realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DATE,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  DuckDBListValue,
+  type DuckDBMapType,
+  DuckDBMapValue,
+  type DuckDBResult,
+  type DuckDBType,
+  DuckDBTypeId,
+  type DuckDBValue,
+  type DuckDBValueConverter,
+  dateValue,
+  type Json,
+  JsonDuckDBValueConverter,
+  LIST,
+  listValue,
+  MAP,
+  SQLNULL,
+  TIMESTAMP,
+  timestampValue,
+  UINTEGER,
+  VARCHAR,
+} from "@duckdb/node-api";
+import duckdb from "@duckdb/node-bindings";
+import type { Column, StringColumn } from "./columns.ts";
+import {
+  type Cell,
+  type Parameter,
+  type Parameters,
+  type Reader,
+  type ResultStream,
+  StoreLocked,
+} from "./store.ts";
+import { StringVector } from "./string-vector.ts";
+
+/** Rows of a chunk: DuckDB's own vector size. */
+const CHUNK_ROWS = 2_048;
+const WORD = 4_294_967_296;
+
+const opened = new Set<string>();
+
+export interface DatabaseOptions {
+  readonly memoryLimitBytes: number;
+  readonly threads: number;
+  /** Where what does not fit in memory goes. */
+  readonly temporaryDirectory: string;
+}
+
+/** One DuckDB file (or `:memory:`), open for this process alone. */
+export class Database {
+  readonly #instance: DuckDBInstance;
+  readonly #identity: string;
+
+  private constructor(instance: DuckDBInstance, identity: string) {
+    this.#instance = instance;
+    this.#identity = identity;
+  }
+
+  /** Opens the file, made if absent; throws `StoreLocked` when this or another process has it open. */
+  static async open(path: string, options: DatabaseOptions): Promise<Database> {
+    const identity =
+      path === ":memory:" ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+    if (identity !== "" && opened.has(identity))
+      throw new StoreLocked(`${path} is open in this process already`);
+    try {
+      const instance = await DuckDBInstance.create(path, {
+        memory_limit: `${Math.floor(options.memoryLimitBytes / 1_048_576)}MiB`,
+        threads: String(options.threads),
+        temp_directory: options.temporaryDirectory,
+        // Checkpoints inside a commit stall it for 0.5 s; the store says when.
+        checkpoint_threshold: "1TiB",
+        autoload_known_extensions: "false",
+        autoinstall_known_extensions: "false",
+        allow_community_extensions: "false",
+      });
+      if (identity !== "") opened.add(identity);
+      return new Database(instance, identity);
+    } catch (error) {
+      if (/conflicting lock|could not set lock/i.test(String(error))) {
+        throw new StoreLocked(`${path} is open in another process; stop it, or use --url to go through it`);
+      }
+      throw error;
+    }
+  }
+
+  async connect(): Promise<Connection> {
+    return new Connection(await this.#instance.connect());
+  }
+
+  close(): void {
+    this.#instance.closeSync();
+    opened.delete(this.#identity);
+  }
+}
+
+/** What an append takes for a cell of a small table. */
+export type AppendCell =
+  | { readonly type: "timestampMs" | "date"; readonly value: number | null }
+  | { readonly type: "ubigint"; readonly value: number }
+  | { readonly type: "varchar"; readonly value: string };
+
+/** A connection. Not to be used for two things at a time. */
+export class Connection implements Reader {
+  readonly #connection: DuckDBConnection;
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection;
+  }
+
+  async run(sql: string, parameters?: Parameters): Promise<void> {
+    await this.#connection.run(sql, ...bound(parameters));
+  }
+
+  async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {
+    const result = await this.#connection.run(sql, ...bound(parameters));
+    return (await result.convertRowObjects(toCell)) as unknown as Row[];
+  }
+
+  async stream(sql: string, parameters?: Parameters): Promise<ResultStream> {
+    const result = await this.#connection.stream(sql, ...bound(parameters));
+    const names = result.columnNames();
+    const columns = result
+      .columnTypes()
+      .map((type, index) => ({ name: names[index]!, type: type.toString() }));
+    return { columns, chunks: () => cells(result) };
+  }
+
+  async countStatements(sql: string): Promise<number> {
+    return (await this.#connection.extractStatements(sql)).count;
+  }
+
+  interrupt(): void {
+    this.#connection.interrupt();
+  }
+
+  close(): void {
+    this.#connection.closeSync();
+  }
+
+  /**
+   * Runs a statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, and hands each chunk's columns over
+   * as typed arrays (valid until `visit` returns), with the validity of the column `nullable`.
+   */
+  async scan(
+    sql: string,
+    parameters: Parameters,
+    nullable: number,
+    visit: (
+      columns: (Float64Array | Uint32Array | Uint8Array)[],
+      rowCount: number,
+      isNull: (row: number) => boolean,
+    ) => void,
+  ): Promise<void> {
+    const result = await this.#connection.stream(sql, ...bound(parameters));
+    const types = result.columnTypes();
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (chunk === null || chunk.rowCount === 0) return;
+      const count = chunk.rowCount;
+      const columns = types.map((type, index) => {
+        const vector = duckdb.data_chunk_get_vector(chunk.chunk, index);
+        if (type === DOUBLE)
+          return new Float64Array(duckdb.vector_get_data(vector, count * 8).slice().buffer);
+        if (type === UINTEGER)
+          return new Uint32Array(duckdb.vector_get_data(vector, count * 4).slice().buffer);
+        return duckdb.vector_get_data(vector, count).slice();
+      });
+      const vector = duckdb.data_chunk_get_vector(chunk.chunk, nullable);
+      const mask = duckdb.vector_get_validity(vector, Math.ceil(count / 64) * 8) as Uint8Array | null;
+      visit(columns, count, (row) => mask !== null && (mask[row >> 3]! & (1 << (row & 7))) === 0);
+    }
+  }
+
+  /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */
+  async append(schema: string, table: string, rows: Iterable<readonly AppendCell[]>): Promise<void> {
+    const appender = await this.#connection.createAppender(table, schema);
+    try {
+      for (const row of rows) {
+        for (const cell of row) {
+          if (cell.value === null) appender.appendNull();
+          else appender.appendValue(driverValue(cell));
+        }
+        appender.endRow();
+      }
+    } finally {
+      appender.closeSync();
+    }
+  }
+
+  /**
+   * Appends columns, `length` rows of each segment in turn, to a table of as many columns. Call inside a
+   * transaction.
+   */
+  async appendColumns(
+    schema: string,
+    table: string,
+    types: readonly ColumnType[],
+    segments: readonly { readonly columns: readonly Column[]; readonly length: number }[],
+  ): Promise<void> {
+    const appender = await this.#connection.createAppender(table, schema);
+    const chunk = DuckDBDataChunk.create(
+      types.map((type) => DRIVER_TYPES[type]),
+      CHUNK_ROWS,
+    );
+    try {
+      for (const { columns, length } of segments) {
+        for (let start = 0; start < length; start += CHUNK_ROWS) {
+          const count = Math.min(CHUNK_ROWS, length - start);
+          chunk.reset();
+          chunk.rowCount = count;
+          for (let index = 0; index < columns.length; index++) {
+            fillVector(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
+          }
+          appender.appendDataChunk(chunk);
+        }
+      }
+    } finally {
+      appender.closeSync();
+    }
+  }
+}
+
+export type ColumnType = Exclude<Column["type"], "absent">;
+
+const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
+  uinteger: UINTEGER,
+  date: DATE,
+  boolean: BOOLEAN,
+  timestamp: TIMESTAMP,
+  double: DOUBLE,
+  varchar: VARCHAR,
+  blob: BLOB,
+  map: MAP(VARCHAR, VARCHAR),
+};
+
+const timestamps = new Int32Array(CHUNK_ROWS * 2);
+const chunkStrings = new StringVector(CHUNK_ROWS);
+const chunkMask = new Uint8Array(CHUNK_ROWS / 8);
+
+function fillVector(vector: duckdb.Vector, column: Column, start: number, count: number): void {
+  switch (column.type) {
+    case "uinteger":
+    case "date":
+    case "boolean":
+      copyValues(vector, column.values, start, count);
+      return;
+    case "double":
+      copyValues(vector, column.values, start, count);
+      if (column.nulls !== undefined) fillNulls(vector, column.nulls, start, count);
+      return;
+    case "timestamp":
+      for (let row = 0; row < count; row++) {
+        const us = column.values[start + row]!;
+        const high = Math.floor(us / WORD);
+        timestamps[row * 2] = us - high * WORD;
+        timestamps[row * 2 + 1] = high;
+      }
+      duckdb.copy_data_to_vector(vector, 0, timestamps.buffer, 0, count * 8);
+      return;
+    case "varchar":
+    case "blob":
+      fillStrings(vector, chunkStrings, column.strings, column.text, start, count);
+      return;
+    case "map":
+      fillMap(vector, column, start, count);
+      return;
+    case "absent":
+      copyMask(vector, chunkMask.fill(0));
+  }
+}
+
+function copyValues(
+  vector: duckdb.Vector,
+  source: Uint32Array | Int32Array | Float64Array | Uint8Array,
+  start: number,
+  count: number,
+): void {
+  const width = source.BYTES_PER_ELEMENT;
+  duckdb.copy_data_to_vector(
+    vector,
+    0,
+    source.buffer as ArrayBuffer,
+    source.byteOffset + start * width,
+    count * width,
+  );
+}
+
+function copyMask(vector: duckdb.Vector, mask: Uint8Array): void {
+  duckdb.vector_ensure_validity_writable(vector);
+  duckdb.copy_data_to_vector_validity(vector, 0, mask.buffer as ArrayBuffer, 0, mask.byteLength);
+}
+
+function fillNulls(vector: duckdb.Vector, nulls: Uint8Array, start: number, count: number): void {
+  chunkMask.fill(0xff);
+  for (let row = 0; row < count; row++) {
+    if (nulls[start + row] === 1) chunkMask[row >> 3]! &= ~(1 << (row & 7));
+  }
+  copyMask(vector, chunkMask);
+}
+
+function fillStrings(
+  vector: duckdb.Vector,
+  room: StringVector,
+  strings: StringColumn,
+  text: Uint8Array,
+  start: number,
+  count: number,
+): void {
+  const address = text.length === 0 ? 0 : ptr(text);
+  const absent = room.pack(strings, text, address, start, count);
+  duckdb.copy_data_to_vector(vector, 0, room.strings, 0, count * 16);
+  if (absent) copyMask(vector, new Uint8Array(room.validity));
+}
+
+/** A MAP is a list of key-value structs: each row has a 64-bit offset and length in the struct's two vectors. */
+function fillMap(
+  vector: duckdb.Vector,
+  map: Extract<Column, { type: "map" }>,
+  start: number,
+  count: number,
+): void {
+  const from = map.first[start]!;
+  const entries = map.first[start + count]! - from;
+  const ranges = new Uint32Array(count * 4);
+  for (let row = 0; row < count; row++) {
+    ranges[row * 4] = map.first[start + row]! - from;
+    ranges[row * 4 + 2] = map.first[start + row + 1]! - map.first[start + row]!;
+  }
+  duckdb.list_vector_reserve(vector, entries);
+  duckdb.list_vector_set_size(vector, entries);
+  duckdb.copy_data_to_vector(vector, 0, ranges.buffer, 0, ranges.byteLength);
+  if (entries === 0) return;
+  const entry = duckdb.list_vector_get_child(vector);
+  const room = new StringVector(entries);
+  fillStrings(duckdb.struct_vector_get_child(entry, 0), room, map.keys, map.text, from, entries);
+  // Labels are never empty, so no value of the map is taken for an absent one.
+  fillStrings(duckdb.struct_vector_get_child(entry, 1), room, map.values, map.text, from, entries);
+}
+
+async function* cells(result: DuckDBResult): AsyncIterable<readonly (readonly Cell[])[]> {
+  for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
+}
+
+/** As the driver's JSON, but safe integers are numbers and maps with text for keys are objects. */
+const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
+  if (typeof value === "bigint" && value >= SAFE_MIN && value <= SAFE_MAX) return Number(value);
+  if (type.typeId === DuckDBTypeId.MAP && value instanceof DuckDBMapValue) {
+    const { keyType, valueType } = type as DuckDBMapType;
+    if (keyType.typeId === DuckDBTypeId.VARCHAR) {
+      return Object.fromEntries(
+        value.entries.map((entry) => [String(entry.key), converter(entry.value, valueType, converter)]),
+      );
+    }
+  }
+  return JsonDuckDBValueConverter(value, type, converter);
+};
+
+const SAFE_MIN = BigInt(Number.MIN_SAFE_INTEGER);
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
+type Bound = [
+  values?: DuckDBValue[] | Record<string, DuckDBValue>,
+  types?: DuckDBType[] | Record<string, DuckDBType>,
+];
+
+/** Values with their types: left to itself the driver binds whole numbers as HUGEINT, which few functions take. */
+function bound(parameters: Parameters | undefined): Bound {
+  if (parameters === undefined) return [];
+  if (Array.isArray(parameters)) {
+    const values = (parameters as readonly Parameter[]).map(driverParameter);
+    return [values, values.map(typeOf)];
+  }
+  const entries = Object.entries(parameters).map(([name, value]) => [name, driverParameter(value)] as const);
+  return [
+    Object.fromEntries(entries),
+    Object.fromEntries(entries.map(([name, value]) => [name, typeOf(value)])),
+  ];
+}
+
+function typeOf(value: DuckDBValue): DuckDBType {
+  if (value === null) return SQLNULL;
+  if (typeof value === "bigint") return BIGINT;
+  if (typeof value === "number") return DOUBLE;
+  if (typeof value === "boolean") return BOOLEAN;
+  if (typeof value === "string") return VARCHAR;
+  return value instanceof DuckDBListValue ? LIST(BIGINT) : TIMESTAMP;
+}
+
+function driverParameter(value: Parameter): DuckDBValue {
+  if (value instanceof Date) return timestampValue(BigInt(value.getTime()) * 1000n);
+  if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+  if (Array.isArray(value)) return listValue(value.map(BigInt));
+  return value as Exclude<Parameter, Date | readonly number[]>;
+}
+
+function driverValue(cell: AppendCell): DuckDBValue {
+  switch (cell.type) {
+    case "varchar":
+      return cell.value;
+    case "ubigint":
+      return BigInt(cell.value);
+    case "timestampMs":
+      return timestampValue(BigInt(Math.round(cell.value! * 1000)));
+    case "date":
+      return dateValue(cell.value!);
+  }
+}

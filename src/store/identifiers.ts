@@ -1,0 +1,33 @@
+/** Names of the day tables and of the attributes' columns in them. */
+export { quoteIdentifier } from "../statements.ts";
+
+/** The table of a day: 19723 → `samples_20240101`. */
+export function dayTable(day: number): string {
+  return `samples_${dayDate(day).replaceAll("-", "")}`;
+}
+
+/** The ISO date of a day: 19723 → `2024-01-01`. */
+export function dayDate(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10);
+}
+
+/** The day of a table's name, or undefined for any other table. */
+export function dayOfTable(table: string): number | undefined {
+  const match = /^samples_(\d{4})(\d\d)(\d\d)$/.exec(table);
+  if (match === null) return undefined;
+  return Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) / 86_400_000;
+}
+
+/** The columns that every day table has; an attribute cannot take one of their names. */
+const FIXED_COLUMNS = ["series_id", "ts", "value", "live", "more_attributes"];
+
+/**
+ * A column's name for an attribute: its own, unless DuckDB, which ignores case, has that already; then the
+ * next free `name_2`, `name_3` …
+ */
+export function attributeColumn(attribute: string, taken: Iterable<string>): string {
+  const lower = new Set([...FIXED_COLUMNS, ...taken].map((name) => name.toLowerCase()));
+  let column = attribute;
+  for (let n = 2; lower.has(column.toLowerCase()); n++) column = `${attribute}_${n}`;
+  return column;
+}

@@ -1,0 +1,278 @@
+/** The small tables of the file, from rows to records and back: everything but the samples themselves. */
+import type { MetricType, Series } from "../sample.ts";
+import { statement } from "../statements.ts";
+import { type Column, TextBuilder } from "./columns.ts";
+import type { AppendCell, Connection } from "./duckdb.ts";
+import type { Change, SeriesDay, Stored, TotalsSnapshot } from "./store.ts";
+
+const text = (value: string): AppendCell => ({ type: "varchar", value });
+const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
+const count = (value: number): AppendCell => ({ type: "ubigint", value });
+const date = (value: number | null): AppendCell => ({ type: "date", value });
+
+/** Appends the records of a change; inside its transaction. */
+export async function write(connection: Connection, change: Change): Promise<void> {
+  const append = async (table: string, rows: readonly (readonly AppendCell[])[] | undefined) => {
+    if (rows !== undefined && rows.length > 0) await connection.append("weir", table, rows);
+  };
+  for (const { name, kind, type, unit, help, buckets } of change.metrics ?? []) {
+    await connection.run(statement("store/delete_metric"), [name]);
+    await connection.run(statement("store/insert_metric"), [
+      name,
+      kind,
+      type,
+      unit,
+      help,
+      JSON.stringify(buckets),
+    ]);
+  }
+  if (change.series !== undefined) await writeSeries(connection, change.series);
+  if (change.seriesDays !== undefined) await writeSeriesDays(connection, change.seriesDays);
+  await append(
+    "pushes",
+    change.pushes?.map((push) => [
+      text(push.scope),
+      text(push.key),
+      text(push.bodyHash),
+      timeMs(push.receivedAtMs),
+      count(push.accepted),
+      text(push.answer),
+    ]),
+  );
+  for (const { file } of change.imports ?? []) await connection.run(statement("store/delete_import"), [file]);
+  await append(
+    "imports",
+    change.imports?.map((record) => [
+      text(record.file),
+      count(record.byteOffset),
+      text(record.lastLineHash),
+      date(record.lastDay ?? null),
+      timeMs(record.updatedAtMs),
+    ]),
+  );
+  await append(
+    "rejected",
+    change.rejected?.map((letter) => [
+      timeMs(letter.receivedAtMs),
+      text(letter.protocol),
+      text(letter.instance),
+      text(letter.reason),
+      text(letter.payload),
+    ]),
+  );
+  await append(
+    "demotions",
+    change.demotions?.map(({ metric, label, decidedAtMs }) => [
+      text(metric),
+      text(label),
+      timeMs(decidedAtMs),
+    ]),
+  );
+}
+
+async function writeSeries(connection: Connection, series: readonly Series[]): Promise<void> {
+  if (series.length === 0) return;
+  const builder = new TextBuilder();
+  const names = builder.column(series.map(({ metric }) => metric.name));
+  const kinds = builder.column(series.map(({ metric }) => metric.kind));
+  const keys = builder.column(series.flatMap(({ labels }) => [...labels.keys()]));
+  const values = builder.column(series.flatMap(({ labels }) => [...labels.values()]));
+  const first = new Uint32Array(series.length + 1);
+  series.forEach(({ labels }, row) => {
+    first[row + 1] = first[row]! + labels.size;
+  });
+  const text = builder.text;
+  await connection.appendColumns(
+    "weir",
+    "series",
+    ["uinteger", "varchar", "varchar", "map"],
+    [
+      {
+        length: series.length,
+        columns: [
+          { type: "uinteger", values: Uint32Array.from(series, ({ seriesId }) => seriesId) },
+          { type: "varchar", strings: names, text },
+          { type: "varchar", strings: kinds, text },
+          { type: "map", first, keys, values, text },
+        ],
+      },
+    ],
+  );
+}
+
+async function writeSeriesDays(connection: Connection, seriesDays: readonly SeriesDay[]): Promise<void> {
+  await connection.appendColumns(
+    "weir",
+    "series_days",
+    ["uinteger", "date"],
+    [
+      {
+        length: seriesDays.length,
+        columns: [
+          { type: "uinteger", values: Uint32Array.from(seriesDays, ({ seriesId }) => seriesId) },
+          { type: "date", values: Int32Array.from(seriesDays, ({ day }) => day) },
+        ],
+      },
+    ],
+  );
+}
+
+/** Stores which column an attribute has from now on. */
+export async function writeAttributes(
+  connection: Connection,
+  columns: readonly { attribute: string; column: string }[],
+): Promise<void> {
+  await connection.append(
+    "weir",
+    "attributes",
+    columns.map(({ attribute, column }) => [text(attribute), text(column)]),
+  );
+}
+
+/** Writes a snapshot of the totals with its watermarks: by day, how many rows it holds. */
+export async function writeTotals(
+  connection: Connection,
+  generation: number,
+  totals: TotalsSnapshot,
+  watermarks: ReadonlyMap<number, number>,
+): Promise<void> {
+  const { records } = totals;
+  const builder = new TextBuilder();
+  const buckets = builder.doubles(records.map((record) => record.buckets));
+  const doubles = (field: "count" | "sumHigh" | "sumLow" | "createdUs" | "lastUs" | "arrivedUs"): Column => ({
+    type: "double",
+    values: Float64Array.from(records, (record) => record[field]),
+  });
+  await connection.appendColumns(
+    "weir",
+    "totals",
+    ["uinteger", "uinteger", "double", "double", "double", "double", "double", "double", "double", "blob"],
+    [
+      {
+        length: records.length,
+        columns: [
+          { type: "uinteger", values: new Uint32Array(records.length).fill(generation) },
+          { type: "uinteger", values: Uint32Array.from(records, ({ seriesId }) => seriesId) },
+          doubles("count"),
+          doubles("sumHigh"),
+          doubles("sumLow"),
+          {
+            type: "double",
+            values: Float64Array.from(records, ({ value }) => value ?? 0),
+            nulls: Uint8Array.from(records, ({ value }) => (value === null ? 1 : 0)),
+          },
+          doubles("createdUs"),
+          doubles("lastUs"),
+          doubles("arrivedUs"),
+          { type: "blob", strings: buckets, text: builder.text },
+        ],
+      },
+    ],
+  );
+  await connection.append(
+    "weir",
+    "watermarks",
+    [...watermarks].map(([day, rows]) => [count(generation), date(day), count(rows)]),
+  );
+  if (totals.whole) await connection.run(statement("store/delete_totals_before"), [generation]);
+  await connection.run(statement("store/delete_watermarks_before"), [generation]);
+}
+
+/** Reads all records when a file is opened. */
+export async function load(
+  connection: Connection,
+): Promise<{ stored: Stored; generation: number; watermarks: Map<number, number> }> {
+  const rows = <Row extends Record<string, unknown>>(name: string) =>
+    connection.all<Row>(statement(`store/load_${name}`));
+  const watermarks = await rows<{ generation: number; day: number; rows: number }>("watermarks");
+  const stored: Stored = {
+    metrics: (
+      await rows<{
+        metric: string;
+        kind: string;
+        type: MetricType;
+        unit: string;
+        help: string;
+        buckets: number[];
+      }>("metrics")
+    ).map(({ metric, ...rest }) => ({ name: metric, ...rest })),
+    series: (await rows<{ series_id: number; metric: string; labels: Record<string, string> }>("series")).map(
+      (row) => ({
+        seriesId: row.series_id,
+        metric: row.metric,
+        labels: new Map(Object.entries(row.labels).sort(([a], [b]) => (a < b ? -1 : 1))),
+      }),
+    ),
+    seriesDays: (await rows<{ series_id: number; day: number }>("series_days")).map((row) => ({
+      seriesId: row.series_id,
+      day: row.day,
+    })),
+    demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
+      (row) => ({
+        metric: row.metric,
+        label: row.label,
+        decidedAtMs: row.decided_at_ms,
+      }),
+    ),
+    pushes: (
+      await rows<{
+        scope: string;
+        idempotency_key: string;
+        body_hash: string;
+        received_at_ms: number;
+        accepted: number;
+        answer: string;
+      }>("pushes")
+    ).map((row) => ({
+      scope: row.scope,
+      key: row.idempotency_key,
+      bodyHash: row.body_hash,
+      receivedAtMs: row.received_at_ms,
+      accepted: row.accepted,
+      answer: row.answer,
+    })),
+    imports: (
+      await rows<{
+        file: string;
+        byte_offset: number;
+        last_line_hash: string;
+        last_day: number | null;
+        updated_at_ms: number;
+      }>("imports")
+    ).map((row) => ({
+      file: row.file,
+      byteOffset: row.byte_offset,
+      lastLineHash: row.last_line_hash,
+      lastDay: row.last_day ?? undefined,
+      updatedAtMs: row.updated_at_ms,
+    })),
+    totals: (
+      await rows<{
+        series_id: number;
+        count: number;
+        sum_high: number | string;
+        sum_low: number | string;
+        value: number | string | null;
+        created_us: number;
+        last_us: number;
+        arrived_us: number;
+        buckets: string;
+      }>("totals")
+    ).map((row) => ({
+      seriesId: row.series_id,
+      count: row.count,
+      sumHigh: Number(row.sum_high),
+      sumLow: Number(row.sum_low),
+      value: row.value === null ? null : Number(row.value),
+      createdUs: row.created_us,
+      lastUs: row.last_us,
+      arrivedUs: row.arrived_us,
+      buckets: [...new Float64Array(new Uint8Array(Buffer.from(row.buckets, "hex")).buffer)],
+    })),
+  };
+  return {
+    stored,
+    generation: watermarks[0]?.generation ?? 0,
+    watermarks: new Map(watermarks.map(({ day, rows: held }) => [day, held])),
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * The contract of the store: one DuckDB file, one partition (table) a UTC day.
+ *
+ * - **One owner.** A file is opened by one process and one `Store`; a second gets `StoreLocked`.
+ * - **Durability.** `commit` resolves after the transaction that holds everything of the change is in the
+ *   write-ahead log and fsynced. It rejects when nothing of the change is stored. Never in between.
+ * - **Order.** Changes commit in the order of the calls; rows of a day keep the order in which they were
+ *   given, so that the n-th row ever given to a day has row id n-1. Day tables are append-only.
+ * - **Ownership.** A change's buffers belong to the store until its promise settles; callers must not write
+ *   to them in between.
+ * - **Readers** see whole commits only, have their own connections, and never block a commit. A reader that
+ *   lives long delays checkpoints, not commits.
+ * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
+ */
+import type { Labels, Metric, MetricType, Rows, Series } from "../sample.ts";
+
+/** Everything that is to be stored in one transaction; every part may be absent. */
+export interface Change {
+  readonly metrics?: readonly Metric[];
+  readonly series?: readonly Series[];
+  /** Series that have their first sample in a day. */
+  readonly seriesDays?: readonly SeriesDay[];
+  readonly rows?: readonly Rows[];
+  readonly pushes?: readonly PushRecord[];
+  readonly imports?: readonly ImportRecord[];
+  readonly rejected?: readonly RejectedRecord[];
+  readonly demotions?: readonly DemotionRecord[];
+  /** Running totals as of the end of the change before this one; the store adds the watermarks. */
+  readonly totals?: TotalsSnapshot;
+}
+
+export interface SeriesDay {
+  readonly seriesId: number;
+  readonly day: number;
+}
+
+/** An idempotency key and the answer that its push got. */
+export interface PushRecord {
+  /** Route and token that the key belongs to. */
+  readonly scope: string;
+  readonly key: string;
+  readonly bodyHash: string;
+  readonly receivedAtMs: number;
+  readonly accepted: number;
+  /** The JSON body of the answer. */
+  readonly answer: string;
+}
+
+/** How far a file was imported. A record replaces the one before of the same file. */
+export interface ImportRecord {
+  /** Hash of the file's first line. */
+  readonly file: string;
+  /** Bytes (uncompressed) up to the end of the last whole line that was read. */
+  readonly byteOffset: number;
+  /** Hash of the last line before `byteOffset`: tells another file with the same first line. */
+  readonly lastLineHash: string;
+  /** The latest day that holds a row of the file; the record is dropped with it. */
+  readonly lastDay?: number;
+  readonly updatedAtMs: number;
+}
+
+export interface RejectedRecord {
+  readonly receivedAtMs: number;
+  readonly protocol: string;
+  readonly instance: string;
+  readonly reason: string;
+  readonly payload: string;
+}
+
+export interface DemotionRecord {
+  readonly metric: string;
+  readonly label: string;
+  readonly decidedAtMs: number;
+}
+
+/** The running totals of one series (src/exposition/totals.ts says what each field means for each kind). */
+export interface TotalsRecord {
+  readonly seriesId: number;
+  readonly count: number;
+  readonly sumHigh: number;
+  readonly sumLow: number;
+  /** Last value of a gauge or cumulative series; null after a stale marker. */
+  readonly value: number | null;
+  /** When the total began here, µs. */
+  readonly createdUs: number;
+  /** Timestamp of the newest sample, live or not, µs. */
+  readonly lastUs: number;
+  /** When the newest live sample arrived, µs; 0 when there was none. */
+  readonly arrivedUs: number;
+  /** Not cumulative; one more than the metric's bounds. Empty where there is no histogram. */
+  readonly buckets: readonly number[];
+}
+
+/** Totals of the series that changed since the snapshot before, or of all. */
+export interface TotalsSnapshot {
+  readonly records: readonly TotalsRecord[];
+  /** True when `records` are all that there is: older generations are then dropped. */
+  readonly whole: boolean;
+}
+
+/** What is in the file when it is opened. */
+export interface Stored {
+  readonly metrics: readonly {
+    name: string;
+    kind: string;
+    type: MetricType;
+    unit: string;
+    help: string;
+    buckets: readonly number[];
+  }[];
+  readonly series: readonly { seriesId: number; metric: string; labels: Labels }[];
+  readonly seriesDays: readonly SeriesDay[];
+  readonly demotions: readonly DemotionRecord[];
+  readonly pushes: readonly PushRecord[];
+  readonly imports: readonly ImportRecord[];
+  readonly totals: readonly TotalsRecord[];
+}
+
+/** One partition. */
+export interface Day {
+  /** Days since 1970-01-01. */
+  readonly day: number;
+  /** The physical table, in schema weir: `samples_20240101`. */
+  readonly table: string;
+  /** Rows committed. */
+  readonly rows: number;
+  /** Its attribute columns: the attributes' names as pushed, and the columns' names. */
+  readonly attributes: readonly { readonly name: string; readonly column: string }[];
+}
+
+/** A column of a result: its name and its DuckDB type (`TIMESTAMP`, `DOUBLE`, `VARCHAR`, `MAP(VARCHAR, VARCHAR)` …). */
+export interface ResultColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** A cell as JSON has it: integers beyond 2^53, decimals and times as strings. */
+export type Cell = null | boolean | number | string | readonly Cell[] | { readonly [key: string]: Cell };
+
+/** A value bound to a parameter. Numbers that are whole and safe bind as BIGINT, others as DOUBLE. */
+export type Parameter = null | boolean | number | bigint | string | Date | readonly number[];
+export type Parameters = readonly Parameter[] | Readonly<Record<string, Parameter>>;
+
+/** A result that is read chunk by chunk (about 2,048 rows each) while the query runs. */
+export interface ResultStream {
+  readonly columns: readonly ResultColumn[];
+  /** Rows of each chunk, as arrays of cells in the columns' order. */
+  chunks(): AsyncIterable<readonly (readonly Cell[])[]>;
+}
+
+/** A connection for reading. It is used for one thing at a time, and closed by who asked for it. */
+export interface Reader {
+  /** Runs one statement and gives all its rows as objects. */
+  all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]>;
+  /** Runs one statement and throws its rows away. */
+  run(sql: string, parameters?: Parameters): Promise<void>;
+  /** Runs one statement and gives its rows as they come. */
+  stream(sql: string, parameters?: Parameters): Promise<ResultStream>;
+  /** How many statements the text holds; throws the parser's message when it does not parse. */
+  countStatements(sql: string): Promise<number>;
+  /** Stops what runs; it then rejects. */
+  interrupt(): void;
+  close(): void;
+}
+
+export interface Store {
+  commit(change: Change): Promise<void>;
+  reader(): Promise<Reader>;
+  /** The partitions, in ascending order of days. */
+  days(): readonly Day[];
+  /**
+   * Rows of live samples that the totals of the last snapshot do not hold, in row order: what a start replays.
+   * Resolves when `apply` has had all.
+   */
+  replay(apply: (rows: Rows) => void): Promise<void>;
+  /**
+   * The values stored at given series and times of one day, by `sampleKey`; of several the first stored.
+   * What is not in the answer is not stored. null is a stale marker.
+   */
+  find(
+    day: number,
+    seriesIds: readonly number[],
+    timestampsUs: readonly number[],
+  ): Promise<Map<string, number | null>>;
+  /**
+   * Drops the days before `firstDay`, the import records that end there, and the series and metrics that the
+   * caller knows to have ended with them, in one transaction with a whole snapshot of the totals.
+   */
+  dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped>;
+  /** Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past `rejectedMax`. */
+  forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
+  /** Moves the write-ahead log into the file; false when a reader stood in the way (it is tried again). */
+  checkpoint(): Promise<boolean>;
+  /** Bytes of the file and of its write-ahead log. */
+  size(): Promise<{ readonly fileBytes: number; readonly logBytes: number; readonly freeBytes: number }>;
+  close(): Promise<void>;
+}
+
+/** Series and metrics without a row in any day. */
+export interface Ended {
+  readonly seriesIds: readonly number[];
+  readonly metrics: readonly string[];
+}
+
+export interface Dropped {
+  readonly days: readonly number[];
+  readonly rows: number;
+}
+
+/** What a sample is found by: a gauge or counter has one value per series and time. */
+export function sampleKey(seriesId: number, timestampUs: number): string {
+  return `${seriesId}:${timestampUs}`;
+}
+
+/** Another process has the file open. */
+export class StoreLocked extends Error {
+  override readonly name = "StoreLocked";
+}
