@@ -1,0 +1,291 @@
+/**
+ * Settings: where they are read, which source wins, how values are spelled, and what is said of those that do
+ * not fit.
+ */
+import { describe, expect, test } from "bun:test";
+import { SETTINGS, type Setting } from "../src/config/settings.ts";
+import { formatValue, readValue, SettingError } from "../src/config/values.ts";
+import {
+  describeSettings,
+  loadConfig,
+  resolveSettings,
+  type SettingKey,
+  takeSettings,
+} from "../src/config.ts";
+
+type Files = Readonly<Record<string, string>>;
+type Variables = Readonly<Record<string, string>>;
+
+const reader = (files: Files) => (path: string) => (Object.hasOwn(files, path) ? files[path] : undefined);
+const load = (argv: readonly string[], env: Variables = {}, files: Files = {}) =>
+  loadConfig(argv, env, reader(files));
+
+/** The setting has this value after these arguments. */
+function ok(
+  argv: readonly string[],
+  key: SettingKey,
+  want: unknown,
+  env: Variables = {},
+  files: Files = {},
+): void {
+  expect(load(argv, env, files)[key]).toEqual(want as never);
+}
+
+/** Loading is refused with exactly this sentence. */
+function bad(argv: readonly string[], message: string, env: Variables = {}, files: Files = {}): void {
+  let thrown: unknown;
+  try {
+    load(argv, env, files);
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toBeInstanceOf(SettingError);
+  expect((thrown as Error).message).toBe(message);
+}
+
+describe("sources", () => {
+  test("defaults hold where nothing is said", () => {
+    const config = load([]);
+    expect(config.listen).toEqual([{ hostname: "127.0.0.1", port: 9091 }]);
+    expect(config.retentionDays).toBe(7);
+    expect(config.bodyBytesMax).toBe(33_554_432);
+    expect(config.retentionIntervalMs).toBe(3_600_000);
+    expect(config.attributes).toEqual(["task_id", "trace_id", "span_id", "request_id"]);
+    expect(config.open).toBe(false);
+    expect(config.sampler).toBe(true);
+  });
+
+  test("flags win over variables, variables over the file, the file over defaults", () => {
+    const files = { "weir.toml": "retentionDays = 1\nthreads = 1\nseriesMax = 1\n" };
+    const env = { WEIR_RETENTION_DAYS: "2", WEIR_THREADS: "4" };
+    const { config, origins } = resolveSettings(["--retention-days", "3"], env, reader(files));
+    expect([config.retentionDays, config.threads, config.seriesMax, config.tagsMax]).toEqual([3, 4, 1, 64]);
+    expect([origins.retentionDays, origins.threads, origins.seriesMax, origins.tagsMax]).toEqual([
+      "--retention-days",
+      "WEIR_THREADS",
+      "weir.toml",
+      "default",
+    ]);
+  });
+
+  test("the file may be named by flag or variable, and must then be there", () => {
+    ok(["--config", "a.toml"], "threads", 3, {}, { "a.toml": "threads = 3", "weir.toml": "threads = 5" });
+    ok(["--config=a.toml"], "threads", 3, { WEIR_CONFIG: "b.toml" }, { "a.toml": "threads = 3" });
+    ok([], "threads", 3, { WEIR_CONFIG: "a.toml" }, { "a.toml": "threads = 3" });
+    bad(["--config", "a.toml"], 'There is no configuration file "a.toml".');
+  });
+
+  test("a flag is given as two words or one, a boolean alone, with a value or negated", () => {
+    ok(["--data", "/srv/weir"], "data", "/srv/weir");
+    ok(["--data=/srv/a=b"], "data", "/srv/a=b");
+    ok(["--open"], "open", true);
+    ok(["--open=false"], "open", false);
+    ok(["--no-sampler"], "sampler", false);
+    ok(["--sampler=off"], "sampler", false);
+    ok([], "sampler", false, { WEIR_SAMPLER: "off" });
+    ok([], "sampler", false, {}, { "weir.toml": "sampler = false" });
+  });
+
+  test("the last of equal flags counts; of a list all do", () => {
+    ok(["--threads", "1", "--threads", "4"], "threads", 4);
+    ok(["--listen", "127.0.0.1:1", "--listen", "unix:/run/weir"], "listen", [
+      { hostname: "127.0.0.1", port: 1 },
+      { path: "/run/weir" },
+    ]);
+    ok(["--attributes", "a,b", "--attributes", "c"], "attributes", ["a", "b", "c"]);
+    ok([], "attributes", ["a", "b"], { WEIR_ATTRIBUTES: "a, b,a" });
+    ok([], "attributes", ["a", "b"], {}, { "weir.toml": 'attributes = ["a", "b"]' });
+    ok(["--attributes="], "attributes", []);
+  });
+
+  test("metricsRetentionDays is read as retentionDays", () => {
+    ok([], "retentionDays", 14, { METRICS_RETENTION_DAYS: "14" });
+    ok([], "retentionDays", 14, {}, { "weir.toml": "metricsRetentionDays = 14" });
+    ok(["--metrics-retention-days", "14"], "retentionDays", 14);
+    ok([], "retentionDays", 14, { METRICS_RETENTION_DAYS: "14", WEIR_RETENTION_DAYS: "14" });
+    bad(
+      [],
+      'WEIR_RETENTION_DAYS is "7" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      { METRICS_RETENTION_DAYS: "14", WEIR_RETENTION_DAYS: "7" },
+    );
+  });
+
+  test("an empty variable counts as not set, and unknown ones are strangers to warn of", () => {
+    ok([], "threads", 2, { WEIR_THREADS: "" });
+    const env = {
+      WEIR_THREDS: "4",
+      WEIR_PORT: "tcp://10.0.0.1:9091",
+      WEIR_URL: "http://127.0.0.1:9091",
+      HOME: "/",
+    };
+    const { strangers, config } = resolveSettings([], env, reader({}));
+    expect(strangers[0]).toBe("WEIR_THREDS (did you mean WEIR_THREADS?)");
+    expect(strangers).toHaveLength(2);
+    expect(config.threads).toBe(2);
+  });
+
+  test("a command with flags of its own gets the settings apart", () => {
+    const argv = [
+      "--url",
+      "http://localhost",
+      "--data",
+      "x",
+      "file.json",
+      "--no-sampler",
+      "--",
+      "--data",
+      "y",
+    ];
+    expect(takeSettings(argv)).toEqual({
+      settings: ["--data", "x", "--no-sampler"],
+      rest: ["--url", "http://localhost", "file.json", "--", "--data", "y"],
+    });
+  });
+});
+
+describe("what is unknown", () => {
+  test("a flag or a key names the nearest", () => {
+    bad(["--retenton-days", "3"], 'Unknown setting "--retenton-days"; did you mean --retention-days?');
+    bad(["--retentionDays=3"], 'Unknown setting "--retentionDays"; did you mean --retention-days?');
+    bad(["--florp"], 'Unknown setting "--florp".');
+    bad(["serve"], 'Unexpected argument "serve"; settings begin with "--".');
+    bad(["--data"], "--data needs a value after it.");
+    bad(["--no-open=true"], '--no-open takes no value, but was given "true".');
+    bad(["--no-data"], 'Unknown setting "--no-data"; did you mean --data?');
+    bad(
+      [],
+      'Unknown setting "retention_days" in weir.toml; did you mean retentionDays?',
+      {},
+      { "weir.toml": "retention_days = 3" },
+    );
+    bad(
+      [],
+      'Unknown setting "sampler_" in weir.toml; did you mean sampler?',
+      {},
+      { "weir.toml": "[sampler_]\na = 1" },
+    );
+  });
+
+  test("a file that is not TOML says where", () => {
+    expect(() => load([], {}, { "weir.toml": "threads = 2\ndata = \n" })).toThrow(
+      /^weir\.toml is not TOML at line 2, column \d+: /,
+    );
+  });
+});
+
+describe("values", () => {
+  test("durations and sizes take a suffix or a plain number in the unit of their name", () => {
+    ok(["--sql-timeout-ms", "1500"], "sqlTimeoutMs", 1_500);
+    ok(["--sql-timeout-ms", "15s"], "sqlTimeoutMs", 15_000);
+    ok(["--sql-timeout-ms", "1.5m"], "sqlTimeoutMs", 90_000);
+    ok(["--series-idle-ms", "2d"], "seriesIdleMs", 172_800_000);
+    ok(["--totals-late-ms", "1.1s"], "totalsLateMs", 1_100);
+    ok(["--body-bytes-max", "1MiB"], "bodyBytesMax", 1_048_576);
+    ok(["--body-bytes-max", "1MB"], "bodyBytesMax", 1_000_000);
+    ok(["--retention-bytes", "10 GiB"], "retentionBytes", 10_737_418_240);
+    ok(["--retention-days", "30d"], "retentionDays", 30);
+    ok(["--series-max", "2_000_000"], "seriesMax", 2_000_000);
+    ok([], "sqlTimeoutMs", 15_000, {}, { "weir.toml": 'sqlTimeoutMs = "15s"' });
+    ok([], "sqlTimeoutMs", 15_000, {}, { "weir.toml": "sqlTimeoutMs = 15_000" });
+  });
+
+  test("what does not fit is named, quoted and told what was expected", () => {
+    bad(["--retention-days", "0"], '--retention-days is "0", expected at least 1.');
+    bad(["--retention-days", "-1"], '--retention-days is "-1", expected a whole number of days such as 7.');
+    bad(["--retention-days", "1.5"], '--retention-days is "1.5", expected a whole number of days such as 7.');
+    bad(["--threads", "two"], '--threads is "two", expected a whole number.');
+    bad(["--threads", ""], '--threads is "", expected a whole number.');
+    bad(["--sql-timeout-ms", "2h"], '--sql-timeout-ms is "2h", expected at most 1h.');
+    bad(
+      ["--sql-timeout-ms", "5 hours"],
+      '--sql-timeout-ms is "5 hours", expected a duration such as 1500 (milliseconds), 15s or 1h.',
+    );
+    bad(
+      ["--body-bytes-max", "32 MIB"],
+      '--body-bytes-max is "32 MIB", expected a size such as 1048576 or 32MiB.',
+    );
+    bad(
+      ["--body-bytes-max", "1constructor"],
+      '--body-bytes-max is "1constructor", expected a size such as 1048576 or 32MiB.',
+    );
+    bad(
+      ["--log-level", "inof"],
+      '--log-level is "inof", expected one of error, warn, info, debug (did you mean info?).',
+    );
+    bad(
+      ["--sampler-parts", "gpus"],
+      '--sampler-parts is "gpus", expected one of host, process, disks, network, containers, gpu (did you mean gpu?).',
+    );
+    bad(["--data="], '--data is "", expected a text that is not empty.');
+    bad(["--open=maybe"], '--open is "maybe", expected true or false.');
+    bad([], "threads in weir.toml is true, expected a whole number.", {}, { "weir.toml": "threads = true" });
+    bad(
+      [],
+      "attributes in weir.toml is 3, expected a list of texts.",
+      {},
+      { "weir.toml": "attributes = [3]" },
+    );
+    bad([], 'WEIR_THREADS is "x", expected a whole number.', { WEIR_THREADS: "x" });
+  });
+
+  test("addresses", () => {
+    ok(["--listen", "localhost:0"], "listen", [{ hostname: "localhost", port: 0 }]);
+    ok(["--listen", "[::1]:9091"], "listen", [{ hostname: "::1", port: 9091 }]);
+    ok(["--listen", "unix:/run/weir.sock"], "listen", [{ path: "/run/weir.sock" }]);
+    ok(["--listen", "0.0.0.0:9091", "--open"], "listen", [{ hostname: "0.0.0.0", port: 9091 }]);
+    const expected = "expected HOST:PORT with a port up to 65535, or unix:PATH.";
+    bad(["--listen", "9091"], `--listen is "9091", ${expected}`);
+    bad(["--listen", "127.0.0.1:99999"], `--listen is "127.0.0.1:99999", ${expected}`);
+    bad(["--listen", "::1:9091"], `--listen is "::1:9091", ${expected}`);
+    bad(["--listen", ","], '--listen is [","], expected at least one address.');
+  });
+
+  test("an address that other machines reach is refused until it is said to be meant", () => {
+    const why =
+      "which other machines may reach, and whoever reaches it may read and write everything: " +
+      "give --open if that is meant, or listen on 127.0.0.1.";
+    for (const address of [
+      "0.0.0.0:9091",
+      "[::]:9091",
+      "gateway.example:9091",
+      "128.0.0.1:9091",
+      "127.0.0.1.example:1",
+    ]) {
+      bad(["--listen", address], `listen is "${address}", ${why}`);
+      expect(load(["--listen", address, "--open"]).listen).toHaveLength(1);
+    }
+  });
+
+  test("limits that contradict each other are refused", () => {
+    bad(
+      ["--inflated-bytes-max", "1MiB"],
+      "inflatedBytesMax is 1048576, expected at least bodyBytesMax (33554432).",
+    );
+  });
+});
+
+describe("the table", () => {
+  test("every default is of its type, within its bounds, and reads back from how it is shown", () => {
+    for (const [key, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
+      const shown = formatValue(setting.type, setting.default);
+      expect({ key, value: readValue(setting.type, shown, key) }).toEqual({ key, value: setting.default });
+    }
+  });
+
+  test("every setting says what it does and why its default is so, and names follow the rule", () => {
+    for (const { key, flag, variable, what, why } of describeSettings()) {
+      expect({ key, what }).toEqual({ key, what: expect.stringMatching(/^[A-Z].*\.$/) });
+      expect({ key, why }).toEqual({ key, why: expect.stringMatching(/^[A-Z0-9].*\.$/) });
+      expect(flag.slice(2).replaceAll("-", "")).toBe(key.toLowerCase());
+      expect(variable.slice(5).replaceAll("_", "")).toBe(key.toUpperCase());
+    }
+  });
+
+  test("units stand last in names", () => {
+    for (const [key, { type }] of Object.entries(SETTINGS) as [string, Setting][]) {
+      if (type.is === "milliseconds") expect(key).toEndWith("Ms");
+      if (type.is === "bytes") expect(key).toMatch(/Bytes(Max)?$/);
+      if (type.is === "days") expect(key).toEndWith("Days");
+    }
+  });
+});
