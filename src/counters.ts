@@ -90,3 +90,16 @@ export const samplerSeconds = new Histogram({
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   registers,
 });
+export const httpRequests = new Counter({
+  name: "weir_http_requests_total",
+  help: "Requests answered, by pattern of the route (none where there is none), method and status.",
+  labelNames: ["route", "method", "status"],
+  registers,
+});
+export const httpSeconds = new Histogram({
+  name: "weir_http_request_duration_seconds",
+  help: "Time from a request's head to its answer's head, by pattern of the route.",
+  labelNames: ["route"],
+  buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  registers,
+});

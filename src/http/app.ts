@@ -1,0 +1,102 @@
+/**
+ * The HTTP application: families of routes put together, and what holds for all of them.
+ *
+ * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow`
+ *   for a known path and another method.
+ * - Every route with GET answers HEAD, every path answers OPTIONS.
+ * - Every answer has a content type, and is counted by the pattern of its route.
+ */
+import { type AnyElysia, Elysia } from "elysia";
+import { httpRequests, httpSeconds } from "../counters.ts";
+import { NotFound, quote, RequestError } from "../errors.ts";
+import { errorResponse, pathOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+import { type Route, RouteTable } from "./routes.ts";
+
+/** What a server needs of an application. */
+export interface App {
+  /** Answers a request; never throws and never rejects. */
+  fetch(request: Request): Promise<Response>;
+  /** Every route, as its family declared it. */
+  readonly routes: readonly Route[];
+}
+
+export interface AppOptions {
+  readonly log: Log;
+}
+
+/** The path exists, the method does not. */
+class MethodNotAllowed extends RequestError {
+  override readonly status = 405;
+  override readonly code = "method_not_allowed";
+}
+
+/** Methods that counters name; any other is `other`, since a client may make names up. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
+
+/** Puts the families together. Handlers throw the classes of src/errors.ts for whatever they turn away. */
+export function createApp(families: readonly AnyElysia[], { log }: AppOptions): App {
+  const root: AnyElysia = new Elysia({ name: "weir" }).onError({ as: "global" }, ({ error, code, request }) =>
+    errorResponse(code === "NOT_FOUND" ? unknownPath(request) : error, request, log),
+  );
+  for (const family of families) root.use(family);
+  const routes = root.routes.map(({ method, path }) => ({ method, path }));
+  const table = new RouteTable(routes);
+
+  const answer = async (request: Request, allow: readonly string[]): Promise<Response> => {
+    const { method } = request;
+    if (allow.length === 0) throw unknownPath(request);
+    if (!allow.includes(method)) {
+      throw new MethodNotAllowed(
+        `${quote(pathOf(request.url))} does not answer ${quote(method)}; it does answer ${allow.join(", ")}.`,
+      );
+    }
+    if (method === "OPTIONS")
+      return new Response(null, { status: 204, headers: { allow: allow.join(", ") } });
+    // Bun sends the head of the answer to GET, cancels its body, and states the length that it would have.
+    return await root.handle(method === "HEAD" ? new Request(request, { method: "GET" }) : request);
+  };
+
+  return {
+    routes,
+    async fetch(received) {
+      const begin = performance.now();
+      const request = withUsualHost(received);
+      const { pattern, allow } = table.match(pathOf(request.url), request.method);
+      let response: Response;
+      try {
+        response = await answer(request, allow);
+      } catch (error) {
+        response = errorResponse(error, request, log);
+        if (error instanceof MethodNotAllowed) response.headers.set("allow", allow.join(", "));
+      }
+      if (!response.headers.has("content-type") && response.status !== 204 && response.status !== 304) {
+        response.headers.set("content-type", "text/plain; charset=utf-8");
+      }
+      const route = pattern ?? "none";
+      const method = METHODS.has(request.method) ? request.method : "other";
+      httpRequests.inc({ route, method, status: response.status });
+      httpSeconds.observe({ route }, (performance.now() - begin) / 1000);
+      return response;
+    },
+  };
+}
+
+function unknownPath(request: Request): NotFound {
+  return new NotFound(
+    `There is no route ${quote(pathOf(request.url))}; see the README for those that there are.`,
+  );
+}
+
+/**
+ * The request with a URL that Elysia reads right: it looks for the path from the eleventh character on, and
+ * so misses it where the Host has three letters or fewer; where there is no Host at all (HTTP/1.0) Bun's URL
+ * is the bare path. The Host header itself stays as it came.
+ */
+function withUsualHost(request: Request): Request {
+  const { url } = request;
+  const path = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
+  return path >= 11
+    ? request
+    : new Request(`http://localhost${path === -1 ? "/" : url.slice(path)}`, request);
+}

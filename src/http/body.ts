@@ -1,0 +1,169 @@
+/**
+ * Reads a request's body: whole, within its limits and its time, decompressed.
+ *
+ * The bytes of all bodies that are under way at once are bounded too: over that a request gets 429 before
+ * its body is read, and no more than `INFLATIONS_MAX` bodies are inflated at a time.
+ */
+import { decompress, parseContentEncoding } from "../decode/compression.ts";
+import { BadInput, Busy, Timeout, TooLarge } from "../errors.ts";
+
+export interface BodyLimits {
+  /** Bytes as they arrive. */
+  readonly bodyBytesMax: number;
+  /** Bytes after decompression. */
+  readonly inflatedBytesMax: number;
+  /** From the first read to the last byte. */
+  readonly timeoutMs: number;
+}
+
+/** Eight bodies of the default limit; what a push holds after it was read counts in the queue's bytes. */
+const UNDER_WAY_BYTES_MAX = 256 * 2 ** 20;
+
+/** Each may hold `inflatedBytesMax`, and there are more cores on few machines that this runs on. */
+const INFLATIONS_MAX = 4;
+
+/**
+ * Above this, a body's bytes are reserved as they come and not by what its header promises: else a few
+ * connections that announce the limit and send nothing would shut all others out.
+ */
+const PROMISED_BYTES_MAX = 4 * 2 ** 20;
+
+/**
+ * The body of a request, decompressed.
+ *
+ * @throws TooLarge, Unsupported, BadInput (corrupt or cut), Timeout (408), Busy
+ */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const layers = parseContentEncoding(request.headers.get("content-encoding"));
+  const promised = promisedBytes(request);
+  if (promised !== undefined && promised > limits.bodyBytesMax) {
+    throw tooLarge(limits, ` and has ${promised}`);
+  }
+  const reservation = new Reservation();
+  try {
+    const body = await withDeadline(request, limits.timeoutMs, async (signal) => {
+      if (promised === undefined || promised > PROMISED_BYTES_MAX) {
+        return await readStream(request, limits, reservation, signal);
+      }
+      reservation.grow(promised);
+      return await request.bytes();
+    });
+    if (body.length > limits.bodyBytesMax) throw tooLarge(limits, ` and has ${body.length}`);
+    return layers.length === 0
+      ? body
+      : await inflations.run(() => decompress(body, layers, limits.inflatedBytesMax));
+  } finally {
+    reservation.release();
+  }
+}
+
+function promisedBytes(request: Request): number | undefined {
+  const header = request.headers.get("content-length");
+  return header !== null && /^[0-9]{1,15}$/.test(header) ? Number(header) : undefined;
+}
+
+async function readStream(
+  request: Request,
+  limits: BodyLimits,
+  reservation: Reservation,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel, { once: true });
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+      if (length > limits.bodyBytesMax) throw tooLarge(limits);
+      reservation.grow(value.length);
+      parts.push(value);
+    }
+  } catch (error) {
+    cancel();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+  if (parts.length === 1) return parts[0];
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  return body;
+}
+
+/** Runs a read that has to end in time; a client that leaves is a body that was cut. */
+async function withDeadline<T>(
+  request: Request,
+  timeoutMs: number,
+  read: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Timeout(`The body did not arrive within ${timeoutMs} ms (setting bodyTimeoutMs).`));
+    controller.abort();
+  }, timeoutMs);
+  const reading = read(controller.signal);
+  try {
+    return await Promise.race([reading, late.promise]);
+  } catch (error) {
+    reading.catch(() => {});
+    if (request.signal.aborted) throw new BadInput("The connection closed before the body was complete.");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooLarge(limits: BodyLimits, what = ""): TooLarge {
+  return new TooLarge(
+    `The body may have ${limits.bodyBytesMax} bytes (setting bodyBytesMax)${what || " and has more"}.`,
+  );
+}
+
+let underWayBytes = 0;
+
+/** The part of `UNDER_WAY_BYTES_MAX` that one body holds. */
+class Reservation {
+  #bytes = 0;
+
+  grow(bytes: number): void {
+    // A body always fits when it is alone, whatever its limit was set to.
+    if (underWayBytes > this.#bytes && underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+      throw new Busy("Too many bytes of other requests' bodies are under way; try again shortly.");
+    }
+    this.#bytes += bytes;
+    underWayBytes += bytes;
+  }
+
+  release(): void {
+    underWayBytes -= this.#bytes;
+    this.#bytes = 0;
+  }
+}
+
+/** Runs at most `INFLATIONS_MAX` at once, the others in the order in which they came. */
+const inflations = {
+  running: 0,
+  waiting: [] as (() => void)[],
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.running >= INFLATIONS_MAX) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    else this.running += 1;
+    try {
+      return await work();
+    } finally {
+      // The place is handed on, so that nobody who comes in between takes it.
+      const next = this.waiting.shift();
+      if (next === undefined) this.running -= 1;
+      else next();
+    }
+  },
+};

@@ -1,0 +1,60 @@
+/**
+ * The one place that turns an error into an answer: `{"error":{"code","message","field"?}}`.
+ *
+ * A `RequestError` is answered as it says of itself. Anything else is a fault of ours: 500 without details,
+ * and one line in the log with the method and the path, never the query, the body or a header.
+ */
+import { RequestError } from "../errors.ts";
+import type { Log } from "./log.ts";
+
+/** An answer in JSON. */
+export function jsonResponse(status: number, value: unknown, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { "content-type": "application/json; charset=utf-8", ...headers },
+  });
+}
+
+/** The `error` object of an answer. */
+export function errorBody(error: RequestError): { code: string; message: string; field?: string } {
+  return { code: error.code, message: error.message, field: error.field };
+}
+
+/** The answer to a request that failed. */
+export function errorResponse(error: unknown, request: Request, log: Log): Response {
+  if (error instanceof RequestError) {
+    return jsonResponse(error.status, { error: errorBody(error) }, errorHeaders(error));
+  }
+  if (request.signal.aborted) {
+    // Nobody reads this; the status is what nginx logs for it, and tells counters apart.
+    return jsonResponse(499, {
+      error: { code: "client_gone", message: "The client closed the connection." },
+    });
+  }
+  log.error("a request failed", {
+    method: request.method,
+    path: pathOf(request.url),
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  return jsonResponse(500, {
+    error: { code: "internal", message: "The gateway failed on this request; its log says why." },
+  });
+}
+
+/** Headers that belong to an error whatever the format of its body is. */
+export function errorHeaders(error: RequestError): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const { retryAfterSeconds } = error as { retryAfterSeconds?: number };
+  if (retryAfterSeconds !== undefined) headers["retry-after"] = String(Math.ceil(retryAfterSeconds));
+  // The rest of a body that came too slowly is not waited for.
+  if (error.status === 408) headers.connection = "close";
+  return headers;
+}
+
+/** The path of an absolute URL, without its query: `http://localhost:9091/metrics?x=1` → `/metrics`. */
+export function pathOf(url: string): string {
+  const begin = url.indexOf("/", url.indexOf("://") + 3);
+  if (begin === -1) return "/";
+  const end = url.indexOf("?", begin);
+  return end === -1 ? url.slice(begin) : url.slice(begin, end);
+}

@@ -1,0 +1,110 @@
+/**
+ * `POST /api/v1/push`: events in JSON, one, an array or NDJSON, acknowledged after their commit.
+ *
+ * The body is decoded by src/decode/events.ts, which tells the forms apart, and goes to ingest as one batch.
+ * What of it was turned away is in the answer, by its index; what was good is stored.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote } from "../errors.ts";
+import type { Batch, Rejection } from "../sample.ts";
+import { type BodyLimits, readBody } from "./body.ts";
+import { jsonResponse } from "./errors.ts";
+import { type PushParameters, readPushParameters, type TagLimits } from "./push-parameters.ts";
+
+export interface PushOptions extends PushParameters {
+  readonly idempotency?: { readonly scope: string; readonly key: string; readonly bodyHash: string };
+  readonly durability?: Durability;
+}
+
+export type Durability = "committed" | "queued";
+
+/** What ingest says about a batch. */
+export interface Ack {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: readonly Rejection[];
+  /** The push came before; this is the answer that it got then. */
+  readonly repeated?: boolean;
+  readonly durability: Durability;
+}
+
+export interface PushDependencies {
+  readonly decoder: { decode(body: Uint8Array): Batch };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly limits: BodyLimits & TagLimits;
+}
+
+const ROUTE = "/api/v1/push";
+
+/** 100 reasons of some 200 bytes are 20 kB: enough to see what is wrong; `errorsOmitted` counts the rest. */
+const ERRORS_MAX = 100;
+
+/** As long as a UUID with a prefix and then some; keys are kept in memory for a day. */
+const KEY_LENGTH_MAX = 255;
+
+export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) =>
+  new Elysia().post(
+    ROUTE,
+    async ({ request }) => {
+      // Whatever can be told from the head is told before the body is read.
+      const query = queryOf(request.url);
+      const parameters = readPushParameters(query, limits);
+      const durability = readDurability(request.headers.get("weir-durability"));
+      const key = readKey(request.headers.get("idempotency-key"));
+      const body = await readBody(request, limits);
+      const idempotency =
+        key === undefined ? undefined : { scope: `POST ${ROUTE}`, key, bodyHash: hash(query, body) };
+      const ack = await ingest.push(decoder.decode(body), { ...parameters, durability, idempotency });
+      return answer(ack);
+    },
+    { parse: "none" },
+  );
+
+/** 200 (202 where only queued) with the counts; 400 where there were events and none was good. */
+function answer(ack: Ack): Response {
+  const { accepted, duplicates, rejected } = ack;
+  const headers: Record<string, string> = { "weir-durability": ack.durability };
+  if (ack.repeated) headers["weir-duplicate"] = "true";
+  const errors = rejected.toSorted((a, b) => a.index - b.index).slice(0, ERRORS_MAX);
+  const none = accepted === 0 && duplicates === 0 && rejected.length > 0;
+  const body = {
+    accepted,
+    duplicates: duplicates > 0 ? duplicates : undefined,
+    rejected: rejected.length,
+    errors: errors.map(({ index, reason }) => ({ index, reason })),
+    errorsOmitted: rejected.length > errors.length ? rejected.length - errors.length : undefined,
+    error: none
+      ? { code: "bad_input", message: `No event could be accepted. ${errors[0].reason}` }
+      : undefined,
+  };
+  const status = none ? 400 : ack.durability === "queued" ? 202 : 200;
+  return jsonResponse(status, body, headers);
+}
+
+function queryOf(url: string): string {
+  const at = url.indexOf("?");
+  return at === -1 ? "" : url.slice(at + 1);
+}
+
+function readDurability(header: string | null): Durability {
+  if (header === null || header === "committed") return "committed";
+  if (header === "queued") return "queued";
+  throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");
+}
+
+function readKey(header: string | null): string | undefined {
+  if (header === null) return undefined;
+  if (/^[\x20-\x7e]{1,255}$/.test(header)) return header;
+  const is = header.length > KEY_LENGTH_MAX ? `has ${header.length} characters` : `is ${quote(header)}`;
+  throw new BadInput(
+    `Idempotency-Key ${is}; expected 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`,
+    "Idempotency-Key",
+  );
+}
+
+/** Tells whether a key came again with another push. The query counts: it adds labels. */
+function hash(query: string, body: Uint8Array): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  if (query !== "") hasher.update(`${query}\n`);
+  return hasher.update(body).digest("hex");
+}

@@ -1,0 +1,153 @@
+/**
+ * The sockets: serves an application on one or several addresses, and stops without cutting anybody off.
+ *
+ * `stop` first closes the doors (new connections are refused, new requests on old connections get 503), then
+ * waits for the requests under way, and after its time closes what is left.
+ */
+import { rmSync, statSync } from "node:fs";
+import { Unavailable } from "../errors.ts";
+import type { App } from "./app.ts";
+import { errorResponse } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** Where to listen: a TCP address (port 0 takes a free one), or the path of a Unix socket. */
+export type Address =
+  | { readonly hostname: string; readonly port: number; readonly path?: undefined }
+  | { readonly path: string };
+
+export interface Listener {
+  /** Where it listens, in the order of the addresses: `http://127.0.0.1:9091`, `unix:/run/weir.sock`. */
+  readonly urls: readonly string[];
+  /**
+   * Stops. Resolves when every connection is closed, to the number of requests that were cut off because
+   * they were not done after `timeoutMs`.
+   */
+  stop(timeoutMs: number): Promise<number>;
+}
+
+/** An address cannot be listened on; the message names it and says why. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+/** Once told to close, Bun may still wait for a handler that does not heed its signal. */
+const FORCED_WAIT_MS = 250;
+
+/** Listens on all of the addresses, or on none and throws `ListenError`. */
+export async function listen(
+  app: App,
+  addresses: readonly Address[],
+  { log }: { log: Log },
+): Promise<Listener> {
+  let stopping = false;
+  const servers: Bun.Server<undefined>[] = [];
+
+  const options = {
+    // Its error pages show sources and stacks.
+    development: false,
+    // Bun turns larger bodies away with an empty answer. Ours (src/http/body.ts) says why, and Bun reads no
+    // further than a handler does, so that this costs no memory.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    async fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
+      // Bun's own idle time cuts off handlers that wait and bodies that crawl; each has its deadline here.
+      server.timeout(request, 0);
+      if (!stopping) return await app.fetch(request);
+      const response = errorResponse(new Unavailable("The gateway is stopping."), request, log);
+      response.headers.set("connection", "close");
+      return response;
+    },
+    error(error: unknown): Response {
+      log.error("a request failed outside of the application", { error: String(error) });
+      return new Response(null, { status: 500 });
+    },
+  };
+
+  const closeAll = (force: boolean) => Promise.all(servers.map((server) => server.stop(force)));
+
+  try {
+    for (const address of addresses) servers.push(await open(address, options));
+  } catch (error) {
+    await closeAll(true);
+    throw error;
+  }
+
+  return {
+    urls: servers.map((server, i) => urlOf(addresses[i], server)),
+    async stop(timeoutMs) {
+      stopping = true;
+      const closed = closeAll(false);
+      if (await within(closed, timeoutMs)) return 0;
+      const left = servers.reduce((sum, server) => sum + server.pendingRequests, 0);
+      await within(closeAll(true), FORCED_WAIT_MS);
+      return left;
+    },
+  };
+}
+
+type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxRequestBodySize" | "error"> & {
+  fetch(request: Request, server: Bun.Server<undefined>): Promise<Response>;
+};
+
+async function open(address: Address, options: ServeOptions): Promise<Bun.Server<undefined>> {
+  if (address.path !== undefined) await removeStaleSocket(address.path);
+  try {
+    return address.path === undefined
+      ? Bun.serve({ ...options, hostname: address.hostname, port: address.port })
+      : Bun.serve({ ...options, unix: address.path });
+  } catch (error) {
+    throw new ListenError(`Cannot listen on ${nameOf(address)}: ${reasonOf(error)}.`);
+  }
+}
+
+/** A process that was killed leaves its socket behind, and Bun takes any file for an address in use. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new ListenError(`Cannot listen on unix:${path}: there is a file that is no socket.`);
+  const answered = await Bun.connect({ unix: path, socket: { data() {} } }).then(
+    (socket) => {
+      socket.end();
+      return true;
+    },
+    () => false,
+  );
+  if (answered) throw new ListenError(`Cannot listen on unix:${path}: another process listens there.`);
+  rmSync(path, { force: true });
+}
+
+function nameOf(address: Address): string {
+  if (address.path !== undefined) return `unix:${address.path}`;
+  return `${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`;
+}
+
+function urlOf(address: Address, server: Bun.Server<undefined>): string {
+  if (address.path !== undefined) return nameOf(address);
+  return `http://${nameOf({ hostname: address.hostname, port: server.port ?? address.port })}`;
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  switch (code) {
+    case "EADDRINUSE":
+      return "another process listens there";
+    case "EACCES":
+      return "permission denied";
+    case "EADDRNOTAVAIL":
+    case "ENOTCONN":
+      return "this machine has no such address";
+    default:
+      return message ?? String(error);
+  }
+}
+
+/** Whether the promise settles in time. */
+async function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+  try {
+    return await Promise.race([promise.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
