@@ -38,15 +38,18 @@ export interface Answer {
   readonly rejected: readonly number[];
 }
 
+interface Sample {
+  readonly timestampMs: number;
+  readonly value: number;
+}
+
 interface Series {
   readonly metric: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Values of the live samples, in order of acceptance. */
-  readonly live: number[];
-  /** When the newest live sample arrived. */
-  arrivedMs: number;
-  /** Of the live samples of a gauge, the one with the newest timestamp. */
-  newest?: { timestampMs: number; value: number };
+  /** The live samples, in order of acceptance. */
+  readonly live: Sample[];
+  /** When the newest live sample arrived: between these two, see `kill`. */
+  arrivedMs: { earliest: number; latest: number };
   /** It carried a label that was demoted: no sample reaches it again, and it is not exposed. */
   ended: boolean;
 }
@@ -103,10 +106,15 @@ export class Reference {
     return { accepted, duplicates, rejected };
   }
 
+  /** Whether a push with this key was answered in the last 24 hours. */
+  knows(key: string, nowMs: number): boolean {
+    return nowMs - (this.keys.get(key)?.atMs ?? Number.NEGATIVE_INFINITY) < DAY;
+  }
+
   /** A push with an idempotency key: the stored answer, or "unprocessable" when the key had another body. */
   pushOnce(key: string, body: string, nowMs: number, push: () => Answer): Answer | "unprocessable" {
     const known = this.keys.get(key);
-    if (known && nowMs - known.atMs < DAY) return known.body === body ? known.answer : "unprocessable";
+    if (known && this.knows(key, nowMs)) return known.body === body ? known.answer : "unprocessable";
     const answer = push();
     // A push of which nothing was accepted is a 400: it may be mended and sent again under its key.
     if (answer.accepted + answer.duplicates > 0) this.keys.set(key, { body, atMs: nowMs, answer });
@@ -127,26 +135,41 @@ export class Reference {
     for (const name of [...this.metrics.keys()]) if (!keptMetrics.has(name)) this.metrics.delete(name);
   }
 
-  /** What /metrics must show at `nowMs`: sample line (see `sampleKey`) → value. */
-  exposition(nowMs: number): Map<string, number> {
-    const lines = new Map<string, number>();
+  /**
+   * A kill: rows do not say when they arrived, so a start takes the sample's own time where no snapshot knows
+   * better. Values are untouched; when an idle series leaves /metrics is less certain from here on.
+   */
+  kill(): void {
+    for (const { arrivedMs, live } of this.series.values()) {
+      const told = live.map(({ timestampMs }) => timestampMs);
+      arrivedMs.earliest = Math.min(arrivedMs.earliest, Math.max(...told) - AHEAD_MAX);
+      arrivedMs.latest = Math.max(arrivedMs.latest, ...told);
+    }
+  }
+
+  /** What /metrics must show at `nowMs`: sample line (see `sampleKey`) → value; and what it may show besides. */
+  exposition(nowMs: number): { must: Map<string, number>; may: Map<string, number> } {
+    const must = new Map<string, number>();
+    const may = new Map<string, number>();
     for (const series of this.series.values()) {
       const { type, bounds } = this.metrics.get(series.metric)!;
-      const idleMax = type === "gauge" ? EXPOSE_GAUGES_FOR : SERIES_IDLE;
-      if (series.ended || series.live.length === 0 || nowMs - series.arrivedMs > idleMax) continue;
+      const since = nowMs - (type === "gauge" ? EXPOSE_GAUGES_FOR : SERIES_IDLE);
+      if (series.ended || series.live.length === 0 || series.arrivedMs.latest < since) continue;
+      const lines = series.arrivedMs.earliest < since ? may : must;
       const name = prometheus(series.metric);
       const line = (suffix: string, value: number, le?: string) =>
         lines.set(sampleKey(name + suffix, { ...series.labels, ...(le && { le }) }), value);
-      if (type === "gauge") line("", series.newest!.value);
-      if (type === "counter") line(name.endsWith("_total") ? "" : "_total", sum(series.live));
+      const values = series.live.map(({ value }) => value);
+      if (type === "gauge") line("", newest(series.live).value);
+      if (type === "counter") line(name.endsWith("_total") ? "" : "_total", sum(values));
       if (type === "observation") {
         for (const bound of [...bounds, Number.POSITIVE_INFINITY])
-          line("_bucket", series.live.filter((value) => value <= bound).length, String(bound));
-        line("_sum", sum(series.live));
-        line("_count", series.live.length);
+          line("_bucket", values.filter((value) => value <= bound).length, String(bound));
+        line("_sum", sum(values));
+        line("_count", values.length);
       }
     }
-    return lines;
+    return { must, may };
   }
 
   /** Names of the labels that were demoted for a metric. */
@@ -179,9 +202,8 @@ export class Reference {
 
     const series = this.seriesOf(name, labels);
     if (live) {
-      series.live.push(value);
-      series.arrivedMs = nowMs;
-      if (!series.newest || timestampMs > series.newest.timestampMs) series.newest = { timestampMs, value };
+      series.live.push({ timestampMs, value });
+      series.arrivedMs = { earliest: nowMs, latest: Math.max(series.arrivedMs.latest, nowMs) };
     }
     return "accepted";
   }
@@ -217,7 +239,7 @@ export class Reference {
     const key = seriesKey(metric, labels);
     const known = this.series.get(key);
     if (known) return known;
-    const series: Series = { metric, labels, live: [], arrivedMs: 0, ended: false };
+    const series: Series = { metric, labels, live: [], arrivedMs: { earliest: 0, latest: 0 }, ended: false };
     this.series.set(key, series);
     return series;
   }
@@ -247,6 +269,10 @@ function seriesKey(metric: string, labels: Readonly<Record<string, string>>): st
 function boundsOf(name: string, unit: string | undefined): readonly number[] {
   const ofName = Object.keys(BOUNDS).find((each) => prometheus(name).endsWith(`_${each}`));
   return BOUNDS[unit ?? ofName ?? ""] ?? OTHER_BOUNDS;
+}
+
+function newest(samples: readonly Sample[]): Sample {
+  return samples.reduce((best, each) => (each.timestampMs > best.timestampMs ? each : best));
 }
 
 /** The exact sum, rounded once; for values that are 0 or at least 2^-8 in size, so that 2^-60 divides them. */

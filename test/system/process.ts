@@ -45,6 +45,14 @@ export class GatewayProcess {
     return { exitCode, log: log.text };
   }
 
+  /** Starts one and kills it after some milliseconds, wherever it then is. */
+  static async startAndKill(options: StartOptions, afterMs: number): Promise<void> {
+    const { child } = spawn(options);
+    await Bun.sleep(afterMs);
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+
   get pid(): number {
     return this.child.pid;
   }

@@ -1,0 +1,244 @@
+/**
+ * The real process, killed and stopped while workers push: what was acknowledged is there, once, and the
+ * counters of /metrics are the rows. Which moment a kill comes at is drawn from a seed.
+ */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GatewayProcess } from "./process.ts";
+
+const KILLS = 10;
+const SEED = 20_240_105;
+const WORKERS = 4;
+const BATCH = 40;
+const STOP_TIMEOUT_MS = 8_000;
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function dataFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "weir-kill-"));
+  folders.push(folder);
+  return folder;
+}
+
+const options = (data: string) => ({ data, args: ["--no-sampler"] });
+const start = (data: string) => GatewayProcess.start(options(data));
+
+/** One push of a worker: its key, its body, and the ids of its events. */
+interface Push {
+  readonly key: string;
+  readonly body: string;
+  readonly ids: readonly string[];
+}
+
+function makePush(worker: number, number: number): Push {
+  const ids = Array.from({ length: BATCH }, (_, index) => `w${worker}-${number}-${index}`);
+  const events = ids.map((id, index) => ({
+    "@timestamp": Date.now(),
+    metric_name: index % 2 === 0 ? "kill.duration_ms" : "kill.done",
+    ...(index % 2 === 1 && { type: "counter" }),
+    value: index + 1,
+    tags: { task_id: id, worker: `w${worker}` },
+  }));
+  return { key: `key-${worker}-${number}`, body: JSON.stringify(events), ids };
+}
+
+/** Sends a push; undefined when no answer came. */
+async function send(url: string, push: Push): Promise<Response | undefined> {
+  try {
+    const response = await fetch(`${url}/api/v1/push`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": push.key },
+      body: push.body,
+    });
+    await response.text();
+    return response;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A worker that pushes one push after the other and sends again, under its key, what had no answer. */
+class Worker {
+  readonly acknowledged: string[] = [];
+  unanswered: Push | undefined;
+  private readonly worker: number;
+  private number = 0;
+
+  constructor(worker: number) {
+    this.worker = worker;
+  }
+
+  /** Pushes until no answer comes, or `pushesMax` were answered. */
+  async run(url: string, pushesMax: number): Promise<void> {
+    for (let answered = 0; answered < pushesMax; answered++) {
+      const push: Push = this.unanswered ?? makePush(this.worker, this.number++);
+      this.unanswered = push;
+      const response = await send(url, push);
+      if (!response || response.status === 503) return;
+      expect(response.status).toBe(200);
+      this.acknowledged.push(...push.ids);
+      this.unanswered = undefined;
+    }
+  }
+}
+
+async function query<Row>(url: string, sql: string): Promise<Row[]> {
+  const response = await fetch(`${url}/api/v1/sql`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ sql, limit: 100_000 }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${sql} was answered ${response.status}: ${text}`);
+  return (JSON.parse(text) as { rows: Row[] }).rows;
+}
+
+/** Values of /metrics: the sum over the series of a name. */
+async function scraped(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`))
+    .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+/** Every acknowledged event is there, none twice, and what /metrics counts is what SQL does. */
+async function verify(url: string, workers: readonly Worker[]): Promise<void> {
+  const rows = await query<{ id: string; n: number | string }>(
+    url,
+    "SELECT task_id AS id, count(*) AS n FROM samples WHERE metric LIKE 'kill.%' GROUP BY task_id",
+  );
+  expect(rows.filter(({ n }) => Number(n) !== 1)).toEqual([]);
+  const stored = new Set(rows.map(({ id }) => id));
+  expect(workers.flatMap(({ acknowledged }) => acknowledged).filter((id) => !stored.has(id))).toEqual([]);
+
+  const [{ observations, duration, done }] = await query<Record<string, number | string>>(
+    url,
+    `SELECT count(*) FILTER (metric = 'kill.duration_ms') AS observations,
+       coalesce(sum(value) FILTER (metric = 'kill.duration_ms'), 0) AS duration,
+       coalesce(sum(value) FILTER (metric = 'kill.done'), 0) AS done FROM samples`,
+  );
+  // Whole values, far below 2^53: sums are exact in any order.
+  expect(await scraped(url, "kill_duration_ms_count")).toBe(Number(observations));
+  expect(await scraped(url, "kill_duration_ms_sum")).toBe(Number(duration));
+  expect(await scraped(url, "kill_done_total")).toBe(Number(done));
+}
+
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+test(`what was acknowledged outlives ${KILLS} kills, once`, async () => {
+  const next = random(SEED);
+  const data = dataFolder();
+  const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
+  for (let round = 0; round < KILLS; round++) {
+    const gateway = await start(data);
+    await verify(gateway.url, workers);
+    const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
+    // The kill comes after a drawn number of acknowledgements and a drawn part of a millisecond's work.
+    const enough =
+      workers.reduce((sum, worker) => sum + worker.acknowledged.length, 0) + BATCH * (5 + 60 * next());
+    while (workers.reduce((sum, worker) => sum + worker.acknowledged.length, 0) < enough) await Bun.sleep(0);
+    await Bun.sleep(5 * next());
+    await gateway.stop("SIGKILL");
+    await pushing;
+    // Every other time the next start is killed too, while it opens the file and replays what no snapshot holds.
+    if (round % 2 === 1) await GatewayProcess.startAndKill(options(data), 50 + 300 * next());
+  }
+  const gateway = await start(data);
+  // What had no answer comes again under its key, twice: it is there once.
+  for (const worker of workers) {
+    const { unanswered } = worker;
+    await worker.run(gateway.url, 1);
+    if (unanswered) expect((await send(gateway.url, unanswered))?.headers.get("Weir-Duplicate")).toBe("true");
+  }
+  await verify(gateway.url, workers);
+  expect(await gateway.stop("SIGTERM")).toBe(0);
+  const again = await start(data);
+  await verify(again.url, workers);
+  expect(await again.stop("SIGTERM")).toBe(0);
+}, 120_000);
+
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  test(`${signal} answers the pushes under way, keeps what was acknowledged and ends with 0`, async () => {
+    const data = dataFolder();
+    const gateway = await start(data);
+    const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
+    const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
+    while (workers.some((worker) => worker.acknowledged.length < 2 * BATCH)) await Bun.sleep(0);
+    const stopped = gateway.stop(signal);
+    const late = new Promise<"too late">((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS, "too late"));
+    expect(await Promise.race([stopped, late])).toBe(0);
+    await pushing;
+
+    const again = await start(data);
+    await verify(again.url, workers);
+    await again.stop("SIGTERM");
+  }, 60_000);
+
+test("a push whose body is half there at SIGTERM is answered, and kept", async () => {
+  const data = dataFolder();
+  const gateway = await start(data);
+  const push = makePush(0, 0);
+  const answer = Promise.withResolvers<string>();
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(new URL(gateway.url).port),
+    socket: {
+      data: (_, bytes) => answer.resolve(bytes.toString()),
+      close: () => answer.resolve("closed without an answer"),
+    },
+  });
+  const half = push.body.length >> 1;
+  socket.write(
+    `POST /api/v1/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${push.body.length}\r\n\r\n${push.body.slice(0, half)}`,
+  );
+  // The answer to a later request says that the bytes before it were read.
+  await (await fetch(`${gateway.url}/-/healthy`)).text();
+  const stopped = gateway.stop("SIGTERM");
+  while (await accepts(gateway.url)) await Bun.sleep(1);
+  socket.write(push.body.slice(half));
+  expect(await answer.promise).toStartWith("HTTP/1.1 200 ");
+  expect(await stopped).toBe(0);
+
+  const again = await start(data);
+  const worker = new Worker(0);
+  worker.acknowledged.push(...push.ids);
+  await verify(again.url, [worker]);
+  await again.stop("SIGTERM");
+}, 60_000);
+
+/** Whether a new connection gets an answer that says ready. */
+async function accepts(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/-/ready`, { headers: { Connection: "close" } });
+    await response.text();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+test("a second process on the same folder is told so and ends", async () => {
+  const data = dataFolder();
+  const gateway = await start(data);
+  const second = await GatewayProcess.startToEnd(options(data));
+  expect(second.exitCode).toBe(1);
+  expect(second.log).toMatch(/another process/i);
+  // The first did not notice.
+  const worker = new Worker(0);
+  await worker.run(gateway.url, 1);
+  await verify(gateway.url, [worker]);
+  expect(await gateway.stop("SIGTERM")).toBe(0);
+}, 60_000);
