@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { RequestError } from "../../src/errors.ts";
+import { inspect } from "../../src/query/sandbox.ts";
+import { type Connection, Database } from "../../src/store/duckdb.ts";
+
+let database: Database;
+let reader: Connection;
+/** Tables and how many columns they have. */
+const tables: Readonly<Record<string, number>> = {
+  samples: 5,
+  series: 6,
+  metrics: 6,
+  rejected: 5,
+  http_request_duration_ms: 9,
+  task_duration_ms: 6,
+};
+const catalog = { columnsOf: (table: string) => tables[table] };
+
+beforeAll(async () => {
+  database = await Database.open(":memory:", {
+    memoryLimitBytes: 256 * 1_048_576,
+    threads: 1,
+    temporaryDirectory: "",
+  });
+  reader = await database.connect();
+});
+afterAll(() => {
+  reader.close();
+  database.close();
+});
+
+const title = (sql: string): string => JSON.stringify(sql.slice(0, 110));
+
+/** The statement may run, and names these tables. */
+function ok(sql: string, ...want: string[]): void {
+  test(`may run: ${title(sql)}`, async () => {
+    const inspected = await inspect(reader, sql, catalog);
+    expect([...inspected.tables].sort()).toEqual(want);
+  });
+}
+
+/** The statement is refused with this status and a message that holds `part`. */
+function bad(sql: string, status: number, part: string): void {
+  test(`is refused: ${title(sql)}`, async () => {
+    const error = await inspect(reader, sql, catalog).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(RequestError);
+    expect((error as RequestError).message).toContain(part);
+    expect((error as RequestError).status).toBe(status);
+  });
+}
+
+describe("what people ask", () => {
+  const http = "http_request_duration_ms";
+  ok("SELECT 1");
+  ok("SELECT 1;");
+  ok("VALUES (1, 'a'), (2, 'b')");
+  ok("FROM samples", "samples");
+  ok(`SELECT operation, avg(value) FROM ${http} WHERE ts > now() - INTERVAL 1 HOUR GROUP BY operation`, http);
+  ok(`SELECT * FROM HTTP_Request_Duration_MS`, http);
+  ok(
+    `SELECT time_bucket(INTERVAL 5 MINUTE, ts) AS t, quantile_cont(value, [0.5, 0.95]) FROM ${http} GROUP BY 1 ORDER BY 1`,
+    http,
+  );
+  ok(`SELECT count(*) FILTER (WHERE status_code >= '500') / count(*) FROM ${http}`, http);
+  ok(
+    `SELECT a.task_id FROM ${http} a JOIN task_duration_ms b USING (task_id) LIMIT 10 OFFSET $1`,
+    http,
+    "task_duration_ms",
+  );
+  ok("SELECT labels['operation'], element_at(labels, 'a')[1] FROM samples WHERE metric = $metric", "samples");
+  ok("WITH a AS (FROM samples), b AS (FROM a) SELECT * FROM a NATURAL JOIN b", "samples");
+  // A CTE may hide a table, and in its own text the table is meant.
+  ok("WITH samples AS (SELECT * FROM samples) SELECT * FROM samples", "samples");
+  ok(
+    `SELECT *, row_number() OVER (PARTITION BY operation ORDER BY value DESC) AS n FROM ${http} QUALIFY n <= 3`,
+    http,
+  );
+  ok(
+    `SELECT lag(value, 1, 0) OVER w FROM ${http} WINDOW w AS (ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)`,
+    http,
+  );
+  ok(`SELECT DISTINCT ON (operation) operation, first(value ORDER BY ts) FROM ${http} GROUP BY ALL`, http);
+  ok(
+    `SELECT CASE WHEN value > 1 THEN 'slow' ELSE 'fast' END, value::BIGINT, ts::DATE, value BETWEEN 1 AND 2 FROM ${http}`,
+    http,
+  );
+  ok(
+    `SELECT * EXCLUDE (url) REPLACE (value / 1000 AS value), COLUMNS('^s') FROM ${http} UNION ALL BY NAME SELECT 1 AS value`,
+    http,
+  );
+  ok(
+    "SELECT * FROM samples s SEMI JOIN metrics m ON s.metric = m.metric WHERE EXISTS (FROM rejected)",
+    "metrics",
+    "rejected",
+    "samples",
+  );
+  ok(
+    "SELECT * FROM generate_series(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-02', INTERVAL 1 HOUR) AS t(ts)",
+  );
+  ok("SELECT t.n, s.value FROM range(10) t(n), samples s", "samples");
+  ok("SELECT unnest(map_keys(labels)) FROM series", "series");
+  ok(`DESCRIBE ${http}`, http);
+  ok(`SUMMARIZE ${http}`, http);
+  ok(
+    `SELECT url LIKE 'https://%/api/%', url ILIKE '%API%', url LIKE 'a_b%', regexp_extract(url, '/([a-z]+)$', 1) FROM ${http}`,
+    http,
+  );
+  ok(`SELECT concat(operation, ' ', method), operation || '-' || domain || '-' || method FROM ${http}`, http);
+  // Tags may be called as value functions are, where that does no harm.
+  ok(`SELECT "user" FROM ${http}`, http);
+  ok(
+    "SELECT operation, GROUPING(operation) FROM (FROM http_request_duration_ms) GROUP BY CUBE (operation, domain)",
+    http,
+  );
+});
+
+describe("what is no SELECT, or more than one", () => {
+  bad("", 400, "empty");
+  bad("SELECT 1; SELECT 2", 400, "2 statements");
+  bad("SELEC 1", 400, 'syntax error at or near "SELEC" at line 1, column 1');
+  bad("SELECT 1\n  FROM WHERE", 400, "at line 2, column 8");
+  for (const sql of [
+    "ATTACH 'x.db' AS x",
+    "COPY samples TO 'x.csv'",
+    "COPY (SELECT 1) TO 'x.parquet'",
+    "PRAGMA database_list",
+    "SET memory_limit = '1TB'",
+    "RESET memory_limit",
+    "CREATE TABLE t (i INT)",
+    "DROP TABLE weir.series",
+    "INSERT INTO samples VALUES (1)",
+    "DELETE FROM weir.series",
+    "UPDATE weir.series SET metric = ''",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "CALL duckdb_tables()",
+    "EXPLAIN SELECT 1",
+    "EXPORT DATABASE 'x'",
+    "CHECKPOINT",
+    "BEGIN",
+    "VACUUM",
+    "USE weir",
+    "PREPARE p AS SELECT 1",
+    "EXECUTE p",
+  ])
+    bad(sql, 403, "only one SELECT");
+  bad("SELECT 1; DROP TABLE weir.series", 403, "only one SELECT");
+  bad("WITH a AS (DELETE FROM weir.series RETURNING *) FROM a", 400, "CTE needs a SELECT");
+});
+
+describe("what reaches outside", () => {
+  bad("SELECT * FROM 'x.csv'", 400, "no table");
+  bad("SELECT * FROM '/etc/passwd'", 400, "no table");
+  bad("SELECT * FROM read_csv('/etc/passwd')", 403, "read_csv");
+  bad("SELECT * FROM read_text('/etc/passwd')", 403, "read_text");
+  bad("SELECT * FROM glob('*')", 403, "glob");
+  bad("SELECT * FROM parquet_scan('x')", 403, "parquet_scan");
+  bad("SELECT getenv('HOME')", 403, "getenv");
+  bad("SELECT current_setting('memory_limit')", 403, "current_setting");
+  bad("SELECT * FROM duckdb_settings()", 403, "duckdb_settings");
+  bad("SELECT * FROM duckdb_tables()", 403, "duckdb_tables");
+  bad("SELECT * FROM duckdb_tables", 400, "no table");
+  bad("SELECT * FROM sqlite_master", 400, "no table");
+  bad("SELECT * FROM information_schema.tables", 403, "without a schema");
+  bad("SELECT * FROM pg_catalog.pg_class", 403, "without a schema");
+  bad("SELECT * FROM weir.series", 403, "without a schema");
+  bad("SELECT * FROM main.samples", 403, "without a schema");
+  bad("SELECT * FROM memory.main.samples", 403, "without a schema");
+  bad('SELECT * FROM "weir.series"', 400, "no table");
+  bad("SELECT * FROM samples_20240101", 400, "no table");
+  bad("SELECT * FROM query('DROP TABLE x')", 403, "query");
+  bad("SELECT * FROM query_table('samples')", 403, "query_table");
+  bad("SELECT * FROM json_execute_serialized_sql('{}')", 403, "json_execute_serialized_sql");
+  bad("SHOW TABLES", 403, "SHOW");
+  bad("SELECT * FROM (SHOW DATABASES)", 403, "SHOW");
+  bad("SELECT * FROM samples AT (VERSION => 1)", 403, "at_clause");
+  bad("SELECT nextval('s')", 403, "nextval");
+  bad("SELECT write_log('x')", 403, "write_log");
+  bad("SELECT current_database()", 403, "current_database");
+  bad("SELECT current_schema", 403, "current_schema");
+  bad("SELECT error('x')", 403, "error");
+  // A CTE is a table in its own query only.
+  bad(`SELECT * FROM (WITH "x.csv" AS (SELECT 1) FROM "x.csv") AS a, "x.csv"`, 400, 'no table "x.csv"');
+  bad(`WITH "x.csv" AS (FROM "x.csv") FROM "x.csv"`, 400, 'no table "x.csv"');
+  // In every corner of a statement.
+  for (const corner of [
+    "SELECT 1 ORDER BY getenv('A')",
+    "SELECT 1 LIMIT getenv('A')::INT",
+    "SELECT DISTINCT ON (getenv('A')) 1",
+    "SELECT sum(1) FILTER (WHERE getenv('A') = '')",
+    "SELECT sum(1 ORDER BY getenv('A'))",
+    "SELECT sum(1) OVER (PARTITION BY getenv('A'))",
+    "SELECT sum(1) OVER (ORDER BY getenv('A'))",
+    "SELECT lag(1, getenv('A')::INT) OVER ()",
+    "SELECT lag(1, 1, getenv('A')) OVER ()",
+    "SELECT sum(1) OVER (ROWS BETWEEN getenv('A')::INT PRECEDING AND CURRENT ROW)",
+    "SELECT 1 FROM samples a JOIN samples b ON getenv('A') = ''",
+    "SELECT 1 WHERE 1 IN (SELECT getenv('A'))",
+    "SELECT * REPLACE (getenv('A') AS ts) FROM samples",
+    "SELECT CASE WHEN true THEN 1 ELSE getenv('A') END",
+    "SELECT CASE getenv('A') WHEN 1 THEN 2 END",
+    "VALUES (getenv('A'))",
+    "WITH a AS (SELECT getenv('A')) SELECT 1",
+    "SELECT 1 GROUP BY getenv('A')",
+    "SELECT 1 GROUP BY ALL HAVING getenv('A') = ''",
+    "SELECT 1 QUALIFY getenv('A') = ''",
+    "SELECT {'a': getenv('A')}",
+    "SELECT [getenv('A')]",
+    "SELECT 1 UNION SELECT getenv('A')",
+    "SELECT 1 FROM range(1), unnest([getenv('A')])",
+    "SELECT 'a' COLLATE NOCASE = getenv('A')",
+    "SELECT TRY_CAST(getenv('A') AS INT)",
+    "SELECT 1 BETWEEN 0 AND getenv('A')::INT",
+  ])
+    bad(corner, 403, "getenv");
+});
+
+describe("what would hang or fill the engine", () => {
+  bad("SELECT repeat('a', 2000000000)", 403, "repeat");
+  bad("SELECT lpad('a', 2000000000, 'b')", 403, "lpad");
+  bad("SELECT range(300000000)", 403, "range");
+  bad("SELECT list_sort(range(300000000))", 403, "list_sort");
+  bad("SELECT unnest(generate_series(1, 300000000))", 403, "generate_series");
+  bad("SELECT * FROM unnest(range(300000000))", 403, "range");
+  bad("SELECT * FROM samples, range(value::BIGINT)", 403, "constants only");
+  bad("SELECT * FROM repeat('a', 2000000000)", 403, "repeat");
+  bad("SELECT list_transform([1], x -> x)", 403, "list_transform");
+  bad("SELECT [x FOR x IN [1]]", 403, "list_apply");
+  bad("SELECT COLUMNS(x -> true) FROM samples", 403, "COLUMNS()");
+  bad("SELECT format('{:1000000000}', 1)", 403, "format");
+  bad("SELECT printf('%1000000000d', 1)", 403, "printf");
+  bad("SELECT string_agg(metric) FROM samples", 403, "string_agg");
+  bad("SELECT list(value) FROM samples", 403, "list");
+  bad("SELECT max(value, 1000000) FROM samples", 403, "at most 1 argument");
+  bad("SELECT sleep_ms(1000000)", 403, "sleep_ms");
+  bad("WITH RECURSIVE a AS (SELECT 1 UNION ALL SELECT * FROM a) FROM a", 403, "RECURSIVE");
+  bad("SELECT 1::INTEGER[100000]", 403, "type");
+  bad("SELECT '{}'::JSON", 403, "type");
+  bad("SELECT 1::foo", 403, "type");
+  bad("SELECT 'a' COLLATE de", 403, "collation");
+  bad("SELECT 'aaa' LIKE '%a_%a%a%b'", 403, "LIKE");
+  bad("SELECT 'aaa' ILIKE '%a%a%b'", 403, "LIKE");
+  bad("SELECT 'aaa' LIKE metric FROM samples", 403, "LIKE");
+  bad("SELECT 'aaa' GLOB '*a*a*b'", 403, "~~~");
+  bad("SELECT 'aaa' LIKE $1", 403, "LIKE");
+  bad("SELECT * FROM samples TABLESAMPLE reservoir(200000000 ROWS)", 403, "TABLESAMPLE");
+  bad(`SELECT ${"a, ".repeat(20)} 1 GROUP BY CUBE (a, b, c, d, e, f, g)`, 403, "grouping sets");
+  const nested = (times: number, inner: string, outer: (inner: string) => string): string =>
+    times === 0 ? inner : outer(nested(times - 1, inner, outer));
+  bad(
+    nested(12, "SELECT 1 AS a", (inner) => `SELECT *, * FROM (${inner})`),
+    403,
+    "columns",
+  );
+  bad(
+    nested(5, "SELECT 'a' AS s", (inner) => `SELECT s || s AS s FROM (${inner})`),
+    403,
+    "16 times",
+  );
+  bad(
+    nested(5, "SELECT 'a' AS s", (inner) => `SELECT [s, s] AS s FROM (${inner})`),
+    403,
+    "16 times",
+  );
+  bad(
+    nested(5, "SELECT 'a' AS s", (inner) => `SELECT {'a': s, 'b': s} AS s FROM (${inner})`),
+    403,
+    "16 times",
+  );
+  bad(`SELECT ${Array(17).fill("metric").join(" || ")} FROM samples`, 403, "16 times");
+  bad(`SELECT 1 FROM ${Array(40).fill("samples").join(", ")}`, 403, "32 tables");
+  bad(`SELECT ${Array(40).fill("(SELECT max(value) FROM samples)").join(" + ")}`, 403, "32 tables");
+  bad(
+    `WITH a0 AS (FROM samples)${[1, 2, 3, 4, 5, 6].map((n) => `, a${n} AS (SELECT 1 FROM a${n - 1}, a${n - 1} AS b)`).join("")} FROM a6`,
+    403,
+    "32 tables",
+  );
+  bad(`SELECT ${"(SELECT ".repeat(200)}1${")".repeat(200)}`, 403, "nested deeper");
+  bad(`SELECT 1${" + 1".repeat(400)}`, 403, "nested deeper");
+  bad(`SELECT '${"a".repeat(5_000)}'`, 403, "4096 characters");
+  bad(`SELECT '${"a".repeat(20_000)}'`, 413, "16384 are allowed");
+  bad("SELECT '\0'", 400, "NUL");
+});
+
+describe("what the clock is called", () => {
+  bad("SELECT current_timestamp", 403, "use now()");
+  bad("SELECT localtimestamp", 403, "use now()");
+  bad("SELECT current_date", 403, "now()::DATE");
+  bad("SELECT get_current_timestamp()", 403, "use now()");
+  bad("SELECT system.main.now()", 403, "catalog");
+  bad("SELECT metric.upper() FROM samples", 403, "by their names alone");
+});
