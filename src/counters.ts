@@ -103,3 +103,18 @@ export const httpSeconds = new Histogram({
   buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   registers,
 });
+export const expositionConflicts = new Gauge({
+  name: "weir_exposition_conflicts",
+  help: "Families and series left out of the last scrape, because another has their name.",
+  registers,
+});
+export const lastPushesRefused = new Counter({
+  name: "weir_last_push_refused_total",
+  help: "Pushes of a job and instance past the limit of weir_last_push_timestamp_seconds.",
+  registers,
+});
+export const scrapesRefused = new Counter({
+  name: "weir_scrapes_refused_total",
+  help: "Scrapes turned away because too many were under way.",
+  registers,
+});

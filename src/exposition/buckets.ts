@@ -1,0 +1,50 @@
+/**
+ * Where the histogram of an observation is cut, when no setting says so: by the unit that the metric's name
+ * ends with, else by the unit that came with the event. Bounds are upper, inclusive, ascending, without +Inf.
+ */
+
+const MILLISECONDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
+const SECONDS = MILLISECONDS.map((bound) => bound / 1000);
+/** 256 B and each fourfold up to 1 GiB. */
+const BYTES = Array.from({ length: 12 }, (_, power) => 256 * 4 ** power);
+const RATIO = Array.from({ length: 10 }, (_, tenth) => (tenth + 1) / 10);
+/** 1, 2.5, 5 a decade from 0.001 to 1e6: written as text, since 2.5 * 10 ** -3 is not the double 0.0025. */
+const UNKNOWN = [-3, -2, -1, 0, 1, 2, 3, 4, 5]
+  .flatMap((power) => ["1", "2.5", "5"].map((digits) => Number(`${digits}e${power}`)))
+  .concat(1e6);
+
+const LAYOUTS: ReadonlyMap<string, readonly number[]> = new Map([
+  ...["ms", "msec", "msecs", "millis", "millisecond", "milliseconds"].map(
+    (unit) => [unit, MILLISECONDS] as const,
+  ),
+  ...["s", "sec", "secs", "second", "seconds"].map((unit) => [unit, SECONDS] as const),
+  ...["byte", "bytes", "by"].map((unit) => [unit, BYTES] as const),
+  ...["ratio", "ratios"].map((unit) => [unit, RATIO] as const),
+]);
+
+/**
+ * The bounds of a metric's histogram.
+ *
+ * @param metricName as pushed or as Prometheus spells it: `http.request.duration_ms`, `durationMs`
+ * @param unit what the event said, or ""
+ * @param overrides bounds from the settings, by metric name in either spelling
+ */
+export function bucketsFor(
+  metricName: string,
+  unit: string,
+  overrides: ReadonlyMap<string, readonly number[]> = new Map(),
+): readonly number[] {
+  return (
+    overrides.get(metricName) ??
+    overrides.get(metricName.replace(/[^a-zA-Z0-9_:]/gu, "_")) ??
+    LAYOUTS.get(lastWord(metricName)) ??
+    LAYOUTS.get(unit.toLowerCase()) ??
+    UNKNOWN
+  );
+}
+
+/** The last word of a name, in lower case: of `request.duration_ms`, `durationMs` and `DURATION_MS` it is `ms`. */
+function lastWord(name: string): string {
+  const spaced = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
+  return /[a-z0-9]+$/.exec(spaced)?.[0] ?? "";
+}

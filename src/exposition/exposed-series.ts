@@ -1,0 +1,166 @@
+/**
+ * Which families the defined series make, in what order, and how their labels read: all that can be kept from
+ * one scrape to the next. Numbers are asked for through `RowView`, row by row.
+ */
+import type { Metric, Series } from "../sample.ts";
+import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
+import type { DistributionPoint, Exemplar, Family, ValuePoint } from "./family.ts";
+import { edgeText, labelText, openMetricsFloat, withLabel } from "./spelling.ts";
+
+/** What the totals know about a row of theirs. */
+export interface RowView {
+  /** Whether the row is exposed now. */
+  has(row: number): boolean;
+  value(row: number): number;
+  count(row: number): number;
+  createdUs(row: number): number;
+  /** Counts by bucket, not cumulative; good until the next change. */
+  buckets(row: number): Float64Array;
+  /** By bucket. */
+  exemplars(row: number): (Exemplar | undefined)[] | undefined;
+}
+
+interface Member {
+  readonly series: Series;
+  /** -1 when the series was forgotten. */
+  row: number;
+  /** All labels, `le` or `quantile` last. */
+  readonly labels: string;
+  /** Cumulative series: the labels without `edge`, and the value of `le` or `quantile`. */
+  readonly head: string;
+  readonly edge: string | undefined;
+}
+
+/** The series of one Prometheus name and kind: of one metric, or of those that are spelled alike there. */
+interface Group {
+  metric: Metric;
+  members: Member[];
+  /** Whether `members` holds no forgotten series and is in ascending order of labels. */
+  ordered: boolean;
+}
+
+export class ExposedSeries {
+  readonly #groups = new Map<string, Group>();
+  readonly #members: Member[] = [];
+  readonly #edges = new WeakMap<readonly number[], readonly string[]>();
+
+  add(series: Series, row: number): void {
+    const group = this.#groups.get(keyOf(series.metric)) ?? {
+      metric: series.metric,
+      members: [],
+      ordered: true,
+    };
+    this.#groups.set(keyOf(series.metric), group);
+    const member = memberOf(series, row);
+    group.metric = series.metric;
+    group.members.push(member);
+    group.ordered = false;
+    this.#members[row] = member;
+  }
+
+  remove(row: number): void {
+    const member = this.#members[row];
+    member.row = -1;
+    const group = this.#groups.get(keyOf(member.series.metric));
+    if (group) group.ordered = false;
+  }
+
+  /** The families of the rows that are exposed; see `Totals.families`. */
+  families(view: RowView): Family[] {
+    const families: Family[] = [];
+    const cumulative: { metric: Metric; samples: CumulativeSample[] }[] = [];
+    for (const [key, group] of this.#groups) {
+      if (!group.ordered) order(group);
+      if (group.members.length === 0) this.#groups.delete(key);
+      const members = group.members.filter(({ row }) => view.has(row));
+      if (members.length === 0) continue;
+      const { metric } = group;
+      const named = { name: metric.prometheusName, help: helpOf(metric), unit: metric.unit };
+      if (metric.kind === "observation") {
+        const points = members.map((member) => this.#histogram(member, view));
+        families.push({ ...named, type: "histogram", points });
+      } else if (metric.kind === "delta") {
+        const name = named.name.endsWith("_total") ? named.name : `${named.name}_total`;
+        const points = members.map(
+          (member): ValuePoint => ({ ...valuePoint(member, view), createdUs: view.createdUs(member.row) }),
+        );
+        families.push({ ...named, name, type: "counter", points });
+      } else if (metric.kind === "gauge") {
+        families.push({ ...named, type: "gauge", points: members.map((member) => valuePoint(member, view)) });
+      } else {
+        const samples = members.map(({ row, labels, head, edge }) => ({
+          labels,
+          head,
+          edge,
+          value: view.value(row),
+        }));
+        cumulative.push({ metric, samples });
+      }
+    }
+    return [...families, ...cumulativeFamilies(cumulative)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #histogram({ series, row, labels }: Member, view: RowView): DistributionPoint {
+    const buckets = view.buckets(row);
+    const values = new Float64Array(buckets.length);
+    let count = 0;
+    for (let at = 0; at < buckets.length; at++) {
+      count += buckets[at];
+      values[at] = count;
+    }
+    return {
+      labels,
+      edges: this.#edgesOf(series.metric.buckets),
+      values,
+      sum: view.value(row),
+      count: view.count(row),
+      createdUs: view.createdUs(row),
+      exemplars: view.exemplars(row),
+    };
+  }
+
+  #edgesOf(bounds: readonly number[]): readonly string[] {
+    let edges = this.#edges.get(bounds);
+    if (!edges) {
+      edges = [...bounds, Infinity].map(openMetricsFloat);
+      this.#edges.set(bounds, edges);
+    }
+    return edges;
+  }
+}
+
+function keyOf(metric: Metric): string {
+  return `${metric.kind} ${metric.prometheusName}`;
+}
+
+/** HELP of a metric that came without one says what it was pushed as, which its Prometheus name may hide. */
+function helpOf(metric: Metric): string {
+  return metric.help || `Pushed as ${metric.name} (${metric.kind}).`;
+}
+
+function memberOf(series: Series, row: number): Member {
+  const { labels, metric } = series;
+  const edgeLabel: EdgeLabel | undefined =
+    metric.kind !== "cumulative"
+      ? undefined
+      : labels.has("le")
+        ? "le"
+        : labels.has("quantile")
+          ? "quantile"
+          : undefined;
+  const head = labelText(labels, true, edgeLabel);
+  if (edgeLabel === undefined) return { series, row, labels: head, head, edge: undefined };
+  const edge = edgeText(labels.get(edgeLabel)!);
+  return { series, row, labels: withLabel(head, edgeLabel, edge), head, edge };
+}
+
+/** Drops what was forgotten and sorts the rest; equal labels stay in the order of their definition. */
+function order(group: Group): void {
+  group.members = group.members.filter(({ row }) => row >= 0);
+  group.members.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
+  group.ordered = true;
+}
+
+function valuePoint({ row, labels }: Member, view: RowView): ValuePoint {
+  return { labels, value: view.value(row) };
+}

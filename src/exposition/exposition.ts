@@ -1,0 +1,37 @@
+/**
+ * What /metrics shows: every source, merged. The gateway's own metrics come first, so that nobody who pushes
+ * can take their names; then the running totals; then what is added later (Pushgateway groups).
+ */
+import type { Registry } from "prom-client";
+import { expositionConflicts } from "../counters.ts";
+import { type Family, mergeFamilies } from "./family.ts";
+import type { LastPushes } from "./last-pushes.ts";
+import { registryFamilies } from "./own.ts";
+import type { Totals } from "./totals.ts";
+
+export interface ExpositionSources {
+  readonly registry: Registry;
+  readonly totals: Totals;
+  readonly lastPushes: LastPushes;
+}
+
+export class Exposition {
+  readonly #sources: ExpositionSources;
+
+  constructor(sources: ExpositionSources) {
+    this.#sources = sources;
+  }
+
+  /**
+   * The families at `nowMs`: a copy, whole, in ascending order of names.
+   *
+   * @param exemplars whether to look them up; text 0.0.4 has none
+   */
+  async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
+    const { registry, totals, lastPushes } = this.#sources;
+    const own = await registryFamilies(registry);
+    const merged = mergeFamilies([own, lastPushes.families(nowMs), totals.families(nowMs * 1000, exemplars)]);
+    expositionConflicts.set(merged.conflicts);
+    return merged.families;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Metric families as both formats write them, and the one merge that every source goes through: the gateway's
+ * own metrics, running totals, later Pushgateway groups. After it a name has one HELP and one TYPE, a series
+ * stands once, and the order is the same for the same content.
+ */
+
+/** A sample that stands for the others of its bucket: a label, a value and when it was. */
+export interface Exemplar {
+  readonly name: string;
+  readonly label: string;
+  readonly value: number;
+  readonly timestampUs: number;
+}
+
+export interface ValuePoint {
+  /** What stands between the braces, without them; see `labelText`. */
+  readonly labels: string;
+  readonly value: number;
+  /** When the total began, µs. */
+  readonly createdUs?: number;
+}
+
+/** A histogram or a summary: one value an edge (`le`, cumulative and with +Inf; or `quantile`). */
+export interface DistributionPoint {
+  readonly labels: string;
+  /** As OpenMetrics floats, ascending. */
+  readonly edges: readonly string[];
+  readonly values: ArrayLike<number>;
+  readonly sum?: number;
+  readonly count?: number;
+  readonly createdUs?: number;
+  /** By edge. */
+  readonly exemplars?: readonly (Exemplar | undefined)[];
+}
+
+interface Named {
+  /** As text 0.0.4 has it behind TYPE: a counter's with `_total`, if it has that. */
+  readonly name: string;
+  readonly help: string;
+  readonly unit: string;
+}
+export interface ValueFamily extends Named {
+  readonly type: "counter" | "gauge" | "unknown";
+  readonly points: readonly ValuePoint[];
+}
+export interface DistributionFamily extends Named {
+  readonly type: "histogram" | "summary";
+  readonly points: readonly DistributionPoint[];
+}
+/** One name, one type, and its series in ascending order of `labels`. */
+export type Family = ValueFamily | DistributionFamily;
+
+export function isDistribution(family: Family): family is DistributionFamily {
+  return family.type === "histogram" || family.type === "summary";
+}
+
+/** The family's name in OpenMetrics, where a counter's samples alone bear `_total`. */
+export function openMetricsName(family: Family): string {
+  return family.type === "counter" && family.name.endsWith("_total") ? family.name.slice(0, -6) : family.name;
+}
+
+/** Every name that the family takes up in either format; no other family may bear one of them. */
+function claims(family: Family): string[] {
+  const { name, type } = family;
+  if (isDistribution(family)) {
+    const names = [name, `${name}_sum`, `${name}_count`, `${name}_created`];
+    return type === "histogram" ? [...names, `${name}_bucket`] : names;
+  }
+  const base = openMetricsName(family);
+  return base === name ? [name] : [name, base, `${base}_created`];
+}
+
+export interface Merged {
+  readonly families: readonly Family[];
+  /** Families and series that were left out, because an earlier one has their name. */
+  readonly conflicts: number;
+}
+
+/** Merges sources into one list in ascending order of names; where they clash, the earlier source is kept. */
+export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
+  const byName = new Map<string, Family[]>();
+  const claimed = new Map<string, string>();
+  let conflicts = 0;
+  for (const family of sources.flat()) {
+    const same = byName.get(family.name);
+    if (same) {
+      if (same[0].type === family.type) same.push(family);
+      else conflicts++;
+    } else if (claims(family).some((name) => claimed.has(name))) {
+      conflicts++;
+    } else {
+      byName.set(family.name, [family]);
+      for (const name of claims(family)) claimed.set(name, family.name);
+    }
+  }
+  const families: Family[] = [];
+  for (const parts of byName.values()) {
+    const [first] = parts;
+    const points = unique(
+      parts.flatMap<ValuePoint | DistributionPoint>((part) => part.points),
+      parts.length > 1,
+    );
+    for (const part of parts) conflicts += part.points.length;
+    conflicts -= points.length;
+    const help = parts.find((part) => part.help)?.help ?? "";
+    const unit = parts.find((part) => part.unit)?.unit ?? "";
+    if (points.length > 0) families.push({ ...first, help, unit, points } as Family);
+  }
+  families.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { families, conflicts };
+}
+
+/** One point a label set, the first; sorts (stably) what comes from more than one source. */
+function unique<Point extends { readonly labels: string }>(points: Point[], sort: boolean): readonly Point[] {
+  if (sort) points.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
+  return points.filter((point, at) => at === 0 || point.labels !== points[at - 1].labels);
+}
+
+/** The families that one of `names` means: by either format's family name, or by the name of a sample. */
+export function selectFamilies(families: readonly Family[], names: ReadonlySet<string>): readonly Family[] {
+  return families.filter((family) => claims(family).some((name) => names.has(name)));
+}

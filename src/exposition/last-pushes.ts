@@ -1,0 +1,61 @@
+/**
+ * When each worker last pushed: the dead man's switch,
+ * `time() - weir_last_push_timestamp_seconds > 3600`. Bounded; in memory, from the start of the process.
+ */
+import { lastPushesRefused } from "../counters.ts";
+import type { Family } from "./family.ts";
+import { labelText } from "./spelling.ts";
+
+export interface LastPushesOptions {
+  /** Pairs of job and instance. */
+  readonly lastPushesMax: number;
+  readonly keptForMs: number;
+}
+
+const DEFAULTS = { lastPushesMax: 10_000, keptForMs: 24 * 3_600_000 } satisfies LastPushesOptions;
+
+export class LastPushes {
+  readonly #options: LastPushesOptions;
+  /** By labels as they are exposed; the one that pushed longest ago stands first. */
+  readonly #timestampsMs = new Map<string, number>();
+
+  constructor(options: Partial<LastPushesOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /**
+   * A push of `job` and `instance` ("" where it has none) arrived. When there is no room, a pair that is not
+   * known is refused: an old one that were dropped for it might be the one that somebody waits for.
+   */
+  note(job: string, instance: string, timestampMs: number): void {
+    const labels = new Map(job === "" ? [] : [["job", job]]);
+    // As with every pushed series: no job leaves room for the scrape's, no instance is said to be none.
+    const key = labelText(labels.set("instance", instance));
+    if (!this.#timestampsMs.delete(key) && this.#timestampsMs.size >= this.#options.lastPushesMax) {
+      this.#expire(timestampMs);
+      if (this.#timestampsMs.size >= this.#options.lastPushesMax) {
+        lastPushesRefused.inc();
+        return;
+      }
+    }
+    this.#timestampsMs.set(key, timestampMs);
+  }
+
+  #expire(nowMs: number): void {
+    for (const [key, timestampMs] of this.#timestampsMs) {
+      if (timestampMs > nowMs - this.#options.keptForMs) return;
+      this.#timestampsMs.delete(key);
+    }
+  }
+
+  families(nowMs: number): Family[] {
+    this.#expire(nowMs);
+    const points = Array.from(this.#timestampsMs, ([labels, timestampMs]) => ({
+      labels,
+      value: timestampMs / 1000,
+    }));
+    points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
+    const help = "When a job and instance last pushed, in seconds since the epoch.";
+    return [{ name: "weir_last_push_timestamp_seconds", help, unit: "", type: "gauge", points }];
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * OpenMetrics 1.0
+ * (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md): counters' families
+ * without `_total`, UNIT, `_created`, exemplars on buckets, and `# EOF`. No sample timestamps.
+ */
+import {
+  type DistributionFamily,
+  type DistributionPoint,
+  type Exemplar,
+  type Family,
+  isDistribution,
+  openMetricsName,
+  type ValueFamily,
+} from "./family.ts";
+import { escapeHelp, escapeLabelValue, numberText } from "./spelling.ts";
+import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
+
+/** The version is the one asked for: 1.0.0 and 0.0.1 differ in nothing that is written here. */
+export function openMetricsContentType(version: "1.0.0" | "0.0.1"): string {
+  return `application/openmetrics-text; version=${version}; charset=utf-8`;
+}
+
+/** Writes families, in chunks of about `CHUNK_CHARACTERS`; the last ends with `# EOF`. */
+export function* renderOpenMetrics(families: readonly Family[]): Generator<string, void, void> {
+  let out = "";
+  for (const family of families) {
+    out += metadata(family);
+    for (const lines of isDistribution(family) ? distributionLines(family) : valueLines(family)) {
+      out += lines;
+      if (out.length < CHUNK_CHARACTERS) continue;
+      yield out;
+      out = "";
+    }
+  }
+  yield `${out}# EOF\n`;
+}
+
+/** A counter without `_total` is none here; it keeps its name, and is `unknown`. */
+function metadata(family: Family): string {
+  const name = openMetricsName(family);
+  const type = family.type === "counter" && name === family.name ? "unknown" : family.type;
+  const unit = family.unit && name.endsWith(`_${family.unit}`) ? `# UNIT ${name} ${family.unit}\n` : "";
+  return `# HELP ${name} ${escapeHelp(family.help, true)}\n# TYPE ${name} ${type}\n${unit}`;
+}
+
+function* valueLines(family: ValueFamily): Generator<string, void, void> {
+  const { name } = family;
+  const base = openMetricsName(family);
+  const total = base !== name;
+  for (const { labels, value, createdUs } of family.points) {
+    const block = labels ? `{${labels}}` : "";
+    const line = `${name}${block} ${numberText(value)}\n`;
+    yield total && createdUs !== undefined ? line + createdLine(base, block, createdUs) : line;
+  }
+}
+
+function* distributionLines(family: DistributionFamily): Generator<string, void, void> {
+  const { name } = family;
+  for (const point of family.points) {
+    // With a bucket for negative values the sum is no counter, and must then be absent, as must the count.
+    const sums = point.edges[0]?.startsWith("-") && family.type === "histogram" ? "" : sumLines(name, point);
+    const created =
+      point.createdUs === undefined
+        ? ""
+        : createdLine(name, point.labels ? `{${point.labels}}` : "", point.createdUs);
+    yield edgeLines(family, point) + sums + created;
+  }
+}
+
+function edgeLines({ name, type }: DistributionFamily, point: DistributionPoint): string {
+  const { labels, edges, values, exemplars } = point;
+  const comma = labels ? "," : "";
+  const head =
+    type === "histogram" ? `${name}_bucket{${labels}${comma}le="` : `${name}{${labels}${comma}quantile="`;
+  let lines = "";
+  for (let at = 0; at < edges.length; at++) {
+    const exemplar = exemplars?.[at];
+    lines += `${head}${edges[at]}"} ${numberText(values[at])}${exemplar ? exemplarText(exemplar) : ""}\n`;
+  }
+  return lines;
+}
+
+function exemplarText({ name, label, value, timestampUs }: Exemplar): string {
+  return ` # {${name}="${escapeLabelValue(label)}"} ${numberText(value)} ${timestampUs / 1e6}`;
+}
+
+function createdLine(name: string, block: string, createdUs: number): string {
+  return `${name}_created${block} ${createdUs / 1e6}\n`;
+}

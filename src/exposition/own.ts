@@ -1,0 +1,64 @@
+/** The gateway's own metrics as families: what a prom-client registry holds. */
+import type { Registry } from "prom-client";
+import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
+import { labelText, openMetricsFloat } from "./spelling.ts";
+
+/** What prom-client gives for a value; `metricName` tells a histogram's parts apart. */
+interface OwnValue {
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly metricName?: string;
+}
+
+/** Collects a registry; its metrics' `collect` functions run. */
+export async function registryFamilies(registry: Registry): Promise<Family[]> {
+  const metrics = await registry.getMetricsAsJSON();
+  return metrics.map((metric) => {
+    const values = metric.values as readonly OwnValue[];
+    const named = { name: metric.name, help: metric.help, unit: "" };
+    // The declared type is an enumeration, what is there are words.
+    const type = String(metric.type);
+    if (type === "histogram" || type === "summary") {
+      return { ...named, type, points: distributionPoints(metric.name, type, values) };
+    }
+    const points = values.map(({ labels, value }): ValuePoint => ({ labels: labelsOf(labels), value }));
+    return { ...named, type: type === "counter" ? "counter" : "gauge", points: points.sort(byLabels) };
+  });
+}
+
+interface Parts {
+  readonly edges: [number, number][];
+  sum?: number;
+  count?: number;
+}
+
+function distributionPoints(
+  name: string,
+  type: "histogram" | "summary",
+  values: readonly OwnValue[],
+): DistributionPoint[] {
+  const edgeLabel = type === "histogram" ? "le" : "quantile";
+  const points = new Map<string, Parts>();
+  for (const { metricName, labels, value } of values) {
+    const head = labelsOf(labels, edgeLabel);
+    const parts: Parts = points.get(head) ?? { edges: [] };
+    points.set(head, parts);
+    if (metricName === `${name}_sum`) parts.sum = value;
+    else if (metricName === `${name}_count`) parts.count = value;
+    else parts.edges.push([Number(String(labels[edgeLabel]).replace("+Inf", "Infinity")), value]);
+  }
+  return Array.from(points, ([labels, { edges, sum, count }]): DistributionPoint => {
+    edges.sort((a, b) => a[0] - b[0]);
+    const values = edges.map(([, value]) => value);
+    return { labels, edges: edges.map(([edge]) => openMetricsFloat(edge)), values, sum, count };
+  }).sort(byLabels);
+}
+
+function labelsOf(labels: OwnValue["labels"], without?: string): string {
+  const pairs = Object.entries(labels).map(([name, value]) => [name, String(value)] as const);
+  return labelText(new Map(pairs), false, without);
+}
+
+function byLabels(a: { readonly labels: string }, b: { readonly labels: string }): number {
+  return a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0;
+}

@@ -1,0 +1,108 @@
+/**
+ * What the process says of itself, under the names that all Prometheus clients use
+ * (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics), and how late its event loop
+ * is. prom-client's own set reads what Bun does not fill; this one reads the kernel. Where /proc is not, what
+ * is only there is left out.
+ */
+
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** Of a kernel page, in bytes: 4 KiB on every platform that Bun runs on under Linux, but some of arm64. */
+const STATUS_UNIT_BYTES = 1024;
+/** Short enough to see most stalls of that length, long enough to cost nothing. */
+const LAG_INTERVAL_MS = 250;
+
+/**
+ * Registers process_*, weir_event_loop_lag_seconds and weir_build_info.
+ *
+ * @returns stops the timer that measures the lag
+ */
+export function registerProcessMetrics(registry: Registry, version: string): () => void {
+  const registers = [registry];
+  const build = new Gauge({
+    name: "weir_build_info",
+    help: "1, for the version that runs.",
+    labelNames: ["version"],
+    registers,
+  });
+  build.set({ version }, 1);
+
+  let countedSeconds = 0;
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "User and system CPU time spent, in seconds.",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      const seconds = (user + system) / 1e6;
+      this.inc(Math.max(0, seconds - countedSeconds));
+      countedSeconds = Math.max(seconds, countedSeconds);
+    },
+  });
+  const started = new Gauge({
+    name: "process_start_time_seconds",
+    help: "Start time of the process, in seconds since the epoch.",
+    registers,
+  });
+  started.set(Math.round(performance.timeOrigin) / 1000);
+  new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Resident memory.",
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
+  if (existsSync("/proc/self/status")) registerKernelMetrics(registers);
+  return measureLag(registers);
+}
+
+function registerKernelMetrics(registers: Registry[]): void {
+  new Gauge({
+    name: "process_virtual_memory_bytes",
+    help: "Virtual memory.",
+    registers,
+    async collect() {
+      const kilobytes = /^VmSize:\s+(\d+) kB$/m.exec(await readFile("/proc/self/status", "utf8"))?.[1];
+      if (kilobytes) this.set(Number(kilobytes) * STATUS_UNIT_BYTES);
+    },
+  });
+  new Gauge({
+    name: "process_open_fds",
+    help: "Open file descriptors.",
+    registers,
+    async collect() {
+      // The one through which the folder is read is not ours.
+      this.set((await readdir("/proc/self/fd")).length - 1);
+    },
+  });
+  new Gauge({
+    name: "process_max_fds",
+    help: "File descriptors that may be open at once.",
+    registers,
+    async collect() {
+      const limit = /^Max open files\s+(\S+)/m.exec(await readFile("/proc/self/limits", "utf8"))?.[1];
+      if (limit) this.set(limit === "unlimited" ? Infinity : Number(limit));
+    },
+  });
+}
+
+/** Every stall is seen by the timer that it made late, between scrapes too. */
+function measureLag(registers: Registry[]): () => void {
+  const lag = new Histogram({
+    name: "weir_event_loop_lag_seconds",
+    help: `How late a timer of ${LAG_INTERVAL_MS} ms was.`,
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  });
+  let before = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    lag.observe(Math.max(0, now - before - LAG_INTERVAL_MS) / 1000);
+    before = now;
+  }, LAG_INTERVAL_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}

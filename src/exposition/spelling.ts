@@ -1,0 +1,77 @@
+/**
+ * How numbers, labels and help texts are spelled in both exposition formats
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/,
+ * https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md). Pure.
+ */
+import { prometheusLabelName } from "../names.ts";
+import type { Labels } from "../sample.ts";
+
+/** A sample's value: the shortest digits that read back as the same double. */
+export function numberText(value: number): string {
+  if (value - value === 0) return String(value);
+  return value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN";
+}
+
+/**
+ * A number as OpenMetrics spells it in `le` and `quantile`: `250.0`, `0.25`, `1e+06`, `+Inf`. These are label
+ * values, so equal numbers must be equal text everywhere; the thresholds for an exponent are those of Go's
+ * shortest `%g`, which Prometheus itself uses to normalise them.
+ */
+export function openMetricsFloat(value: number): string {
+  if (value - value !== 0) return numberText(value);
+  if (value === 0) return "0.0";
+  const [mantissa, power] = value.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 6) {
+    const digits = Math.abs(exponent) < 10 ? `0${Math.abs(exponent)}` : String(Math.abs(exponent));
+    return `${mantissa}e${exponent < 0 ? "-" : "+"}${digits}`;
+  }
+  const plain = String(value);
+  return plain.includes(".") ? plain : `${plain}.0`;
+}
+
+/** Escapes a label's value: backslash, quote and line feed. */
+export function escapeLabelValue(value: string): string {
+  return /[\\"\n]/.test(value)
+    ? value.replace(/[\\"\n]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`))
+    : value;
+}
+
+/** Escapes a help text: backslash and line feed, and in OpenMetrics the quote too. */
+export function escapeHelp(help: string, quotes: boolean): string {
+  const escaped = help.replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
+  return quotes ? escaped.replace(/"/g, '\\"') : escaped;
+}
+
+/**
+ * Labels as they stand between the braces, in ascending order of their Prometheus names: `a="1",b="2"`.
+ * `absentInstance` adds `instance=""` where there is none, so that a scrape with honor_labels does not put
+ * the gateway's own address there. The labels named by `without` are left out.
+ */
+export function labelText(labels: Labels, absentInstance = false, without?: string): string {
+  const pairs: [string, string][] = [];
+  let instance = !absentInstance;
+  for (const [name, value] of labels) {
+    if (name === without) continue;
+    const spelled = prometheusLabelName(name);
+    if (spelled === "instance") instance = true;
+    pairs.push([spelled, value]);
+  }
+  if (!instance) pairs.push(["instance", ""]);
+  pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  let text = "";
+  for (const [name, value] of pairs) text += `${text ? "," : ""}${name}="${escapeLabelValue(value)}"`;
+  return text;
+}
+
+/** Puts one more pair behind what `labelText` gave. */
+export function withLabel(text: string, name: string, value: string): string {
+  const pair = `${name}="${escapeLabelValue(value)}"`;
+  return text ? `${text},${pair}` : pair;
+}
+
+/** The value of `le` or `quantile` as an OpenMetrics float; what is no number stays as it is. */
+export function edgeText(value: string): string {
+  const number = Number(value.replace(/^([+-]?)Inf$/, "$1Infinity"));
+  return value.trim() === "" || Number.isNaN(number) ? value : openMetricsFloat(number);
+}
