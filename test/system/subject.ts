@@ -1,0 +1,197 @@
+/**
+ * The subject of the property tests: the real gateway with its server on a free port, its DuckDB file in a
+ * temporary folder and a clock that the test sets; and what it shows, in the reference's terms.
+ */
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Gateway, openGateway } from "../../src/commands/serve.ts";
+import { loadConfig } from "../../src/config.ts";
+import { type Answer, prometheus, type Reference, sampleKey, sorted } from "../reference.ts";
+import { type Body, framed } from "./generators.ts";
+
+/** Small, so that a few pushes are past them. */
+export const LIMITS = { retentionDays: 3, labelValuesMax: 5, seriesPerMetricMax: 14 };
+
+export interface PushAnswer {
+  readonly answer: Answer | "unprocessable";
+  /** The answer was given before. */
+  readonly duplicate: boolean;
+}
+
+export class Subject {
+  readonly clock: { nowMs: number };
+  private readonly folder = mkdtempSync(join(tmpdir(), "weir-properties-"));
+  private life = 0;
+  private files = 0;
+  private gateway!: Gateway;
+
+  private constructor(nowMs: number) {
+    this.clock = { nowMs };
+  }
+
+  static async open(nowMs: number): Promise<Subject> {
+    const subject = new Subject(nowMs);
+    await subject.start();
+    return subject;
+  }
+
+  async close(): Promise<void> {
+    await this.gateway.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /**
+   * Stops it and starts it again. `killed`: on a copy of the files taken while it ran and before it could
+   * write more, which is what a kill leaves behind; two instances must not open one file in a process.
+   */
+  async restart(killed: boolean): Promise<void> {
+    const before = this.data();
+    this.life++;
+    if (killed) cpSync(before, this.data(), { recursive: true });
+    await this.gateway.stop();
+    if (!killed) cpSync(before, this.data(), { recursive: true });
+    rmSync(before, { recursive: true });
+    await this.start();
+  }
+
+  async push(
+    { bytes, headers }: Body,
+    options: { key?: string; extraLabels?: Readonly<Record<string, string>>; query?: string },
+  ): Promise<PushAnswer> {
+    const query = new URLSearchParams(options.query);
+    for (const [label, value] of Object.entries(options.extraLabels ?? {}))
+      query.append("extra_label", `${label}=${value}`);
+    const response = await fetch(`${this.url()}/api/v1/push?${query}`, {
+      method: "POST",
+      headers: { ...headers, ...(options.key && { "Idempotency-Key": options.key }) },
+      body: bytes,
+    });
+    const text = await response.text();
+    const duplicate = response.headers.get("Weir-Duplicate") === "true";
+    if (response.status === 422) return { answer: "unprocessable", duplicate };
+    if (response.status !== 200 && response.status !== 400)
+      throw new Error(`A push was answered ${response.status}: ${text}`);
+    const { accepted, duplicates = 0, errors } = JSON.parse(text);
+    const rejected = (errors as { index: number }[]).map(({ index }) => index);
+    return { answer: { accepted, duplicates, rejected }, duplicate };
+  }
+
+  /** The lines of a file of their own, as `weir import` sends them. */
+  async import(lines: readonly string[]): Promise<Answer | "unprocessable"> {
+    const body = framed(lines, "ndjson");
+    const file = `file-${this.files++}`;
+    const query = `import_file=${file}&import_from=0&import_to=${body.bytes.length}&import_line=last`;
+    return (await this.push(body, { query })).answer;
+  }
+
+  async prune(): Promise<void> {
+    await this.gateway.retain();
+  }
+
+  /** Every row of the view `samples`, as text, in order. */
+  async rows(): Promise<string[]> {
+    const rows = await this.query("SELECT epoch_ms(ts) AS at, * EXCLUDE (ts) FROM samples");
+    return rows
+      .map(({ at, metric, value, labels, ...attributes }) =>
+        rowText(String(metric), Number(at), Number(value), labels as Record<string, string>, attributes),
+      )
+      .sort();
+  }
+
+  static expectedRows({ rows }: Reference): string[] {
+    return rows
+      .map(({ metric, timestampMs, value, labels, attributes }) =>
+        rowText(metric, timestampMs, value, labels, attributes),
+      )
+      .sort();
+  }
+
+  /** Every row of a metric's own view: its tags are columns, wherever they are kept. */
+  async metricRows(metric: string): Promise<string[]> {
+    const rows = await this.query(`SELECT epoch_ms(ts) AS at, * EXCLUDE (ts) FROM ${prometheus(metric)}`);
+    return rows.map(({ at, value, ...tags }) => rowText(metric, Number(at), Number(value), {}, tags)).sort();
+  }
+
+  static expectedMetricRows({ rows }: Reference, name: string): string[] {
+    return rows
+      .filter(({ metric }) => metric === name)
+      .map(({ metric, timestampMs, value, labels, attributes }) =>
+        rowText(metric, timestampMs, value, {}, { ...labels, ...attributes }),
+      )
+      .sort();
+  }
+
+  /** The samples of /metrics but for the gateway's own; values by `sampleKey`. */
+  async exposition(): Promise<Map<string, number>> {
+    const response = await fetch(`${this.url()}/metrics`, {
+      headers: { Accept: "text/plain; version=0.0.4" },
+    });
+    const lines = new Map<string, number>();
+    for (const line of (await response.text()).split("\n")) {
+      const [, name, labels = "", value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+      if (!name || /^(weir|process|nodejs|bun)_/.test(name)) continue;
+      // No label of the tests holds a quote or a backslash, so that quotes end values.
+      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(
+        ([, label, text]) => [label!, text!] as const,
+      );
+      const key = sampleKey(name, Object.fromEntries(pairs));
+      if (lines.has(key)) throw new Error(`/metrics has ${line} twice.`);
+      lines.set(key, Number(value));
+    }
+    return lines;
+  }
+
+  private async start(): Promise<void> {
+    const settings = {
+      listen: "127.0.0.1:0",
+      data: this.data(),
+      "retention-days": LIMITS.retentionDays,
+      "label-values-max": LIMITS.labelValuesMax,
+      "series-per-metric-max": LIMITS.seriesPerMetricMax,
+      "log-level": "error",
+    };
+    const argv = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
+    const config = loadConfig([...argv, "--no-sampler"], {}, () => undefined);
+    this.gateway = await openGateway(config, { now: () => this.clock.nowMs });
+  }
+
+  /** Each life has a folder of its own. */
+  private data(): string {
+    return join(this.folder, `life-${this.life}`);
+  }
+
+  private url(): string {
+    return this.gateway.url;
+  }
+
+  private async query(sql: string): Promise<Record<string, unknown>[]> {
+    const response = await fetch(`${this.url()}/api/v1/sql`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ sql, limit: 10_000 }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${sql} was answered ${response.status}: ${text}`);
+    return JSON.parse(text).rows;
+  }
+}
+
+/** A row as one line of text; tags that a row has not are left out, whatever column the others have. */
+function rowText(
+  metric: string,
+  atMs: number,
+  value: number,
+  labels: Readonly<Record<string, unknown>>,
+  attributes: Readonly<Record<string, unknown>>,
+): string {
+  const tags = (all: Readonly<Record<string, unknown>>) =>
+    sorted(
+      Object.fromEntries(
+        Object.entries(all)
+          .filter(([, value]) => value !== null)
+          .map(([tag, value]) => [prometheus(tag), String(value)]),
+      ),
+    );
+  return JSON.stringify([metric, atMs, value, tags(labels), tags(attributes)]);
+}
