@@ -5,7 +5,7 @@
 # from the npm registry into node_modules. `need_dependencies run|all` installs the locked dependencies, `run`
 # without those that only tests use. Where nothing changed both are quick and touch no network.
 
-root=$(CDPATH='' cd -- "$(dirname -- "$self")/.." && pwd -P)
+root=$(CDPATH='' cd -P -- "$(dirname -- "$self")/.." && pwd -P)
 
 say() {
   echo "scripts/$script: $*" >&2

@@ -1,0 +1,239 @@
+/**
+ * The conventions of this repository, held by a test: where imports may go, what is documented, and that
+ * nothing lies about unused.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describeSettings } from "../src/config.ts";
+
+const ROOT = join(import.meta.dir, "..");
+
+const glob = (pattern: string) => [...new Bun.Glob(pattern).scanSync({ cwd: ROOT, dot: true })].sort();
+const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+
+/** The files that are the project's: what git tracks, or all where this is no checkout. */
+function projectFiles(): string[] {
+  const git = existsSync(join(ROOT, ".git"))
+    ? Bun.spawnSync(["git", "ls-files", "-z"], { cwd: ROOT })
+    : undefined;
+  const listed = git?.success ? git.stdout.toString().split("\0").filter(Boolean) : [];
+  const files = listed.length > 0 ? listed : glob("{src,sql,test,scripts,.ci}/**/*").concat(glob("*"));
+  return files.filter((file) => existsSync(join(ROOT, file)));
+}
+
+/** The modules that a module names, types included, as written. */
+function importsOf(path: string): string[] {
+  const code = read(path).replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
+  const statements = code.matchAll(/^\s*(?:import|export)\b[^;"']*?\bfrom\s*["']([^"']+)["']/gm);
+  const bare = code.matchAll(/^\s*import\s*["']([^"']+)["']/gm);
+  const calls = code.matchAll(/\b(?:import|require)\(\s*["']([^"']+)["']/g);
+  return [...statements, ...bare, ...calls].map((match) => match[1]);
+}
+
+/** The room of a path under src: its folder, or the module itself where it stands at the top. */
+function roomOf(path: string): string {
+  const [, first, ...rest] = path.split("/");
+  return rest.length > 0 ? first : first.replace(/\.ts$/, "");
+}
+
+const modules = glob("src/**/*.ts");
+const sources = new Map(modules.map((path) => [path, read(path)]));
+
+describe("imports", () => {
+  /** A room may import from those of the tiers before its own, never from a sibling. */
+  const tiers = [
+    ["decode", "store", "exposition"],
+    ["ingest", "query"],
+    ["sampler", "rules", "forward"],
+    ["http"],
+    ["commands"],
+    ["main"],
+  ];
+  /** Vocabulary: what every room may import. */
+  const vocabulary = ["sample", "errors", "names", "counters", "statements"];
+  const tierOf = (room: string) =>
+    vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
+
+  test("every room has its tier", () => {
+    const rooms = new Set(modules.map(roomOf));
+    const placed = new Set([...vocabulary, ...tiers.flat(), "config", "client", "ui"]);
+    expect([...rooms].filter((room) => !placed.has(room))).toEqual([]);
+  });
+
+  test("go one way", () => {
+    const wrong: string[] = [];
+    for (const path of modules) {
+      for (const specifier of importsOf(path).filter((each) => each.startsWith("."))) {
+        const target = normalize(join(dirname(path), specifier));
+        if (!target.startsWith("src/")) continue;
+        const from = roomOf(path);
+        const to = roomOf(target);
+        const allowed =
+          from === to ||
+          (to === "config"
+            ? from === "commands" || from === "main"
+            : from === "config"
+              ? vocabulary.includes(to)
+              : from === "client" || from === "ui"
+                ? false
+                : (tierOf(from) === 0 && tierOf(to) === 0) || tierOf(to) < tierOf(from));
+        if (!allowed) wrong.push(`${path} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("name files with their endings, and only those that exist", () => {
+    const wrong = [...modules, ...glob("test/**/*.ts"), ...glob("scripts/**/*.ts")].flatMap((path) =>
+      importsOf(path)
+        .filter((specifier) => specifier.startsWith("."))
+        .filter((specifier) => !existsSync(join(ROOT, dirname(path), specifier)))
+        .map((specifier) => `${path} imports ${specifier}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("only src/store/duckdb.ts imports the driver", () => {
+    const importers = modules.filter((path) =>
+      importsOf(path).some((specifier) => specifier.startsWith("@duckdb/")),
+    );
+    expect(importers).toEqual(["src/store/duckdb.ts"]);
+  });
+
+  test("packages are the ones that package.json names", () => {
+    const { dependencies } = JSON.parse(read("package.json")) as { dependencies: Record<string, string> };
+    const packages = modules
+      .flatMap(importsOf)
+      .filter((specifier) => !/^(\.|node:|bun$|bun:)/.test(specifier));
+    const named = packages.map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier);
+    // @duckdb/node-bindings comes with @duckdb/node-api, in the version that it wants.
+    const known = new Set([...Object.keys(dependencies), "@duckdb/node-bindings"]);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+});
+
+describe("modules", () => {
+  test("open with a comment that says what they are for", () => {
+    const all = [...modules, ...glob("test/**/*.ts"), ...glob("scripts/**/*.ts"), ...glob("sql/**/*.sql")];
+    const bare = all.filter((path) => !/^(#!.*\n)?(\/\*\*|\/\/ |-- )/.test(read(path)));
+    expect(bare).toEqual([]);
+    const scripts = glob("scripts/*").filter((path) => !path.endsWith(".ts"));
+    expect(scripts.filter((path) => !/^(#!.*\n)?# [A-Z]/.test(read(path)))).toEqual([]);
+  });
+
+  test("are short", () => {
+    const long = modules.filter((path) => read(path).split("\n").length > 400);
+    expect(long).toEqual([]);
+  });
+
+  test("one module quotes identifiers, one reads the environment", () => {
+    const quoting = modules.filter((path) => sources.get(path)?.includes(`replaceAll('"', '""')`));
+    expect(quoting).toHaveLength(1);
+    // Passing the environment on to a child, and finding it on PATH, reads no setting.
+    const settings = /\b(?:process|Bun)\.env(?!\.PATH\b)(?<!\.\.\.process\.env)\b/;
+    const environment = modules.filter((path) => settings.test(sources.get(path) ?? ""));
+    expect(environment).toEqual(["src/main.ts"]);
+  });
+});
+
+describe("settings", () => {
+  const settings = describeSettings();
+
+  test("the README's table is the settings' own", () => {
+    const rows = read("README.md").matchAll(/^\| `(\w+)`.*$/gm);
+    const want = settings.map(
+      ({ key, flag, variable, defaultText, what, why }) =>
+        `| \`${key}\` | \`${flag}\` | \`${variable}\` | ${defaultText === "" ? "none" : `\`${defaultText}\``} | ${what} ${why} |`,
+    );
+    expect([...rows].map(([row]) => row)).toEqual(want);
+  });
+
+  test("an alias is documented", () => {
+    const readme = read("README.md");
+    const aliases = settings.flatMap(({ alias }) => alias ?? []);
+    expect(aliases.filter((alias) => !readme.includes(`\`${alias}\``))).toEqual([]);
+  });
+
+  test("each is read by a command", () => {
+    const commands = modules
+      .filter((path) => path.startsWith("src/commands/"))
+      .map((path) => sources.get(path));
+    const text = commands.join("\n");
+    const unread = settings.filter(({ key }) => !new RegExp(`\\b${key}\\b`).test(text)).map(({ key }) => key);
+    expect(unread).toEqual([]);
+  });
+});
+
+describe("documents", () => {
+  const documents = ["README.md", ...glob("src/**/README.md")].map(read).join("\n");
+
+  test("name every route", () => {
+    const routes = modules
+      .filter((path) => path.startsWith("src/http/"))
+      .flatMap((path) => [
+        ...(sources.get(path) ?? "").matchAll(/\.(?:get|post|put|patch|delete|all)\(\s*"(\/[^"]*)"/g),
+      ])
+      .map((match) => match[1]);
+    expect(routes.length).toBeGreaterThan(0);
+    const missing = [...new Set(routes)].filter(
+      (route) => !documents.includes(route.replaceAll(/:(\w+)/g, (_, name) => name.toUpperCase())),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("link to files that exist", () => {
+    const broken = ["README.md", ...glob("src/**/README.md")].flatMap((path) =>
+      [...read(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
+        .filter(([, target]) => !existsSync(join(ROOT, dirname(path), target)))
+        .map(([, target]) => `${path} links to ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  test("every statement in sql/ is used", () => {
+    // sql/schema and sql/summaries are read whole, as folders.
+    const code = [...sources.values()].join("\n");
+    // `store/load_${table}` names all that begin so.
+    const prefixes = [...code.matchAll(/statement\(`(\w+\/\w+)\$\{/g)].map((match) => match[1]);
+    const unused = glob("sql/**/*.sql")
+      .map((path) => path.slice("sql/".length, -".sql".length))
+      .filter((name) => !/^(schema|summaries)\//.test(name))
+      .filter((name) => !code.includes(`"${name}"`) && !prefixes.some((prefix) => name.startsWith(prefix)));
+    expect(unused).toEqual([]);
+  });
+
+  test("none names a machine's folders or a registry", () => {
+    // In pieces, so that this file is none of its own findings.
+    const hosts = [
+      "registry\\.npm",
+      "npmjs\\.(org|com)",
+      "yarnpkg\\.com",
+      "deb\\.debian",
+      "debian\\.org/debian",
+    ];
+    const folders = ["opt/bun", "root/", "home/[a-z]+/", "work/(main|shared)", "Users/[A-Za-z]"];
+    const found = new RegExp(`${hosts.join("|")}|(^|[^\\w.])/(${folders.join("|")})`);
+    const guilty = projectFiles()
+      .filter((path) => path !== "test/tidy.test.ts" && path !== "LICENSE")
+      .filter((path) => found.test(read(path)));
+    expect(guilty).toEqual([]);
+  });
+
+  test("the lock holds no addresses", () => {
+    expect(read("bun.lock")).not.toMatch(/https?:/);
+  });
+
+  test("the pinned Bun is one that the project accepts, and its types are the same", () => {
+    const manifest = JSON.parse(read("package.json")) as {
+      packageManager: string;
+      engines: { bun: string };
+      devDependencies: Record<string, string>;
+    };
+    const pinned = manifest.packageManager.replace(/^bun@/, "");
+    expect(Bun.semver.satisfies(pinned, manifest.engines.bun)).toBe(true);
+    expect(manifest.devDependencies["bun-types"]).toBe(pinned);
+  });
+});
