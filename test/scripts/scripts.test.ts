@@ -1,0 +1,213 @@
+/**
+ * The scripts that people start: they are POSIX sh, find a Bun that is recent enough, install the pinned one
+ * through npm where there is none, install the locked dependencies once, and become the program.
+ *
+ * npm is a stand-in on PATH here, since a test must not need the network: it lays out what the registry's
+ * package does, with this very Bun as the binary. Copies of the repository share its node_modules' content.
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+
+const ROOT = join(import.meta.dir, "../..");
+const BUN = process.execPath;
+const PINNED = manifest.packageManager.replace("bun@", "");
+/** Where the system's own tools are, and no Bun. */
+const SYSTEM = "/usr/local/bin:/usr/bin:/bin";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), "weir-scripts-"));
+  folders.push(path);
+  return path;
+}
+
+/** An executable sh script. */
+function executable(path: string, body: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  chmodSync(path, 0o755);
+}
+
+function run(
+  command: readonly string[],
+  options: { cwd?: string; path?: string; env?: Record<string, string> } = {},
+) {
+  const { cwd = ROOT, path = `${dirname(BUN)}:${SYSTEM}`, env = {} } = options;
+  const child = Bun.spawnSync([...command], {
+    cwd,
+    env: { HOME: tmpdir(), ...env, PATH: path },
+    stdin: "ignore",
+  });
+  return { code: child.exitCode, out: child.stdout.toString(), err: child.stderr.toString() };
+}
+
+/** A copy of what the scripts need, with a program that prints its arguments and folder in place of the gateway. */
+function checkout(): string {
+  const root = folder();
+  for (const path of ["package.json", "bun.lock", "bunfig.toml"]) cpSync(join(ROOT, path), join(root, path));
+  mkdirSync(join(root, "scripts"));
+  for (const name of ["serve", "weir", "bun.sh"])
+    cpSync(join(ROOT, "scripts", name), join(root, "scripts", name));
+  mkdirSync(join(root, "src"));
+  writeFileSync(
+    join(root, "src/main.ts"),
+    `process.on("SIGTERM", () => process.exit(7));
+     console.log(JSON.stringify({ argv: process.argv.slice(2), cwd: process.cwd(), pid: process.pid, secret: process.env.FROM_DOTENV ?? null }));
+     if (process.argv.includes("--wait")) setInterval(() => {}, 1e6);`,
+  );
+  return root;
+}
+
+/** A Bun on PATH that answers `install` itself, and notes that it was asked. */
+function bunOnPath(version: string): { path: string; calls: () => string[] } {
+  const bin = folder();
+  const log = join(bin, "calls");
+  executable(
+    join(bin, "bun"),
+    `case $1 in
+      --version) echo ${version} ;;
+      install) mkdir -p node_modules; echo "$*" >>'${log}' ;;
+      *) exec '${BUN}' "$@" ;;
+    esac`,
+  );
+  return {
+    path: `${bin}:${SYSTEM}`,
+    calls: () => (existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []),
+  };
+}
+
+/** An npm on PATH that lays out the registry's package, as npm does where postinstall scripts do not run. */
+function npmOnPath(binary: string): { path: string; calls: () => string[] } {
+  const bin = folder();
+  const log = join(bin, "calls");
+  executable(
+    join(bin, "npm"),
+    `echo "$*" >>'${log}'
+    while [ "$1" != --prefix ]; do shift; done
+    mkdir -p "$2/node_modules/bun/bin" "$2/node_modules/@oven/bun-linux-alien/bin" "$2/node_modules/@oven/bun-linux-x64/bin"
+    echo 'exit 1' >"$2/node_modules/bun/bin/bun.exe"
+    printf 'not a program' >"$2/node_modules/@oven/bun-linux-alien/bin/bun"
+    cp '${binary}' "$2/node_modules/@oven/bun-linux-x64/bin/bun"
+    chmod +x "$2"/node_modules/@oven/*/bin/bun`,
+  );
+  return {
+    path: `${bin}:${SYSTEM}`,
+    calls: () => (existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []),
+  };
+}
+
+describe("the scripts", () => {
+  test("are clean POSIX sh", () => {
+    for (const name of ["bun.sh", "serve", "test", "weir", "bench"]) {
+      expect(run(["sh", "-n", `scripts/${name}`])).toEqual({ code: 0, out: "", err: "" });
+    }
+    expect(run(["bash", "-n", ".ci/run"])).toEqual({ code: 0, out: "", err: "" });
+  });
+
+  test("the command line says its version, from any folder and through a link", () => {
+    expect(run(["scripts/weir", "--version"]).out).toBe(`weir ${manifest.version}\n`);
+    const elsewhere = folder();
+    symlinkSync(join(ROOT, "scripts/weir"), join(elsewhere, "weir"));
+    expect(run(["./weir", "--version"], { cwd: elsewhere })).toMatchObject({
+      code: 0,
+      out: `weir ${manifest.version}\n`,
+    });
+  });
+
+  test("arguments and the caller's folder reach the program; its .env does not", () => {
+    const root = checkout();
+    const { path } = bunOnPath("1.4.0");
+    const cwd = folder();
+    writeFileSync(join(cwd, ".env"), "FROM_DOTENV=1\n");
+    const { out, code } = run([join(root, "scripts/serve"), "--data", "a b", "*", ""], { cwd, path });
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ argv: ["serve", "--data", "a b", "*", ""], cwd, secret: null });
+  });
+
+  test("signals reach the program, and its exit code is the script's", async () => {
+    const root = checkout();
+    const { path } = bunOnPath("2.0.0");
+    const child = Bun.spawn([join(root, "scripts/serve"), "--wait"], {
+      env: { PATH: path },
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    for await (const chunk of child.stdout) {
+      // The same process: the script became the program.
+      expect(JSON.parse(new TextDecoder().decode(chunk)).pid).toBe(child.pid);
+      child.kill("SIGTERM");
+    }
+    expect(await child.exited).toBe(7);
+  });
+
+  test("dependencies are installed once, from the frozen lock, and again when it changes", () => {
+    const root = checkout();
+    const { path, calls } = bunOnPath("1.4.5");
+    const first = run([join(root, "scripts/weir")], { path });
+    expect(first.err).toBe("scripts/weir: installing the locked dependencies\n");
+    const second = run([join(root, "scripts/weir")], { path });
+    expect(second.err).toBe("");
+    expect(calls()).toEqual(["install --frozen-lockfile --production"]);
+
+    writeFileSync(join(root, "bun.lock"), "changed");
+    expect(run([join(root, "scripts/weir")], { path }).err).toContain("installing the locked dependencies");
+    expect(calls()).toHaveLength(2);
+  });
+
+  test("where no Bun is recent enough, the pinned one comes through npm, once", () => {
+    const root = checkout();
+    // The binary is the stand-in from above, so that `bun install` asks no registry either.
+    const standIn = join(bunOnPath(PINNED).path.split(":")[0], "bun");
+    const npm = npmOnPath(standIn);
+    executable(join(npm.path.split(":")[0], "bun"), "echo 1.3.14");
+    const first = run([join(root, "scripts/weir"), "x"], { path: npm.path });
+    expect(first).toMatchObject({ code: 0 });
+    expect(first.err).toStartWith(
+      `scripts/weir: installing Bun ${PINNED} from the npm registry into node_modules\n`,
+    );
+    expect(JSON.parse(first.out).argv).toEqual(["x"]);
+    expect(run([join(root, "scripts/weir")], { path: npm.path })).toMatchObject({ code: 0, err: "" });
+    expect(npm.calls()).toHaveLength(1);
+    expect(npm.calls()[0]).toEndWith(`bun@${PINNED}`);
+  });
+
+  test("without Bun and npm they say what is needed", () => {
+    const root = checkout();
+    // Only what the scripts themselves use.
+    const bin = folder();
+    for (const tool of ["sh", "dirname", "readlink", "sed", "cat", "uname", "cksum", "mkdir", "mktemp"]) {
+      symlinkSync(Bun.which(tool, { PATH: SYSTEM }) ?? "", join(bin, tool));
+    }
+    expect(run([join(root, "scripts/weir")], { path: bin })).toEqual({
+      code: 1,
+      out: "",
+      err: "scripts/weir: needs Bun 1.4 or later on PATH, or npm to install it.\n",
+    });
+  });
+
+  test("a Bun that npm brought but that does not run here is reported, not started", () => {
+    const root = checkout();
+    const broken = folder();
+    executable(join(broken, "bun"), "exit 132");
+    const { code, err } = run([join(root, "scripts/weir")], { path: npmOnPath(join(broken, "bun")).path });
+    expect(code).toBe(1);
+    expect(err).toContain(`Bun ${PINNED} has no binary that runs on this machine`);
+  });
+});
