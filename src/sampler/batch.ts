@@ -1,0 +1,181 @@
+/**
+ * What a part of the sampler has read, as a `Batch` for ingest.
+ *
+ * A part declares its metrics once (`gauge`, `cumulative`) and adds values to a `Reading`. The series' heads
+ * are kept from one reading to the next in `Heads`, so that admission recognises the very object; a series that
+ * was absent from a whole reading (a device that went, a container that ended) is forgotten.
+ */
+import type { Batch, Kind, Labels, SeriesHead } from "../sample.ts";
+
+/** A metric that a part samples; names, units and labels are node_exporter's where the meaning is the same. */
+export interface Definition {
+  readonly name: string;
+  readonly kind: Extract<Kind, "gauge" | "cumulative">;
+  readonly help: string;
+  /** The last word of the name when it is a unit (`bytes`, `seconds` …), else empty. */
+  readonly unit: string;
+  readonly labelNames: readonly string[];
+}
+
+const UNIT = /_(bytes|seconds|celsius|watts|ratio)(_total)?$/;
+
+function define(
+  name: string,
+  kind: Definition["kind"],
+  help: string,
+  labelNames: readonly string[],
+): Definition {
+  return { name, kind, help, unit: UNIT.exec(name)?.[1] ?? "", labelNames };
+}
+
+/** A level: the value that holds at the time of the reading. */
+export function gauge(name: string, help: string, labelNames: readonly string[] = []): Definition {
+  return define(name, "gauge", help, labelNames);
+}
+
+/** A running total that the kernel, or whoever else is asked, keeps. */
+export function cumulative(name: string, help: string, labelNames: readonly string[] = []): Definition {
+  return define(name, "cumulative", help, labelNames);
+}
+
+/** Past this a reading takes no more: 1,000 CPUs in 10 modes, twice. */
+export const READING_SAMPLES_MAX = 20_000;
+
+interface Slot {
+  readonly head: SeriesHead;
+  /** The last reading that had it. */
+  reading: number;
+}
+
+/** The heads of one part's series. */
+export class Heads {
+  readonly #common: Labels;
+  readonly #slots = new Map<Definition, Map<string, Slot>>();
+  #reading = 0;
+
+  /** `common` labels are added to every series; a definition's own label of the same name wins. */
+  constructor(common: Labels = new Map()) {
+    this.#common = common;
+  }
+
+  /** How many series are remembered. */
+  get size(): number {
+    let size = 0;
+    for (const slots of this.#slots.values()) size += slots.size;
+    return size;
+  }
+
+  /** Begins a reading whose samples all have the time `timestampUs` (µs since the epoch). */
+  read(timestampUs: number): Reading {
+    this.#forget();
+    this.#reading++;
+    return new Reading(this, this.#reading, timestampUs);
+  }
+
+  /** The head of a series, or undefined when `reading` has had it already. For `Reading` alone. */
+  take(definition: Definition, labelValues: readonly string[], reading: number): SeriesHead | undefined {
+    let slots = this.#slots.get(definition);
+    if (slots === undefined) {
+      slots = new Map();
+      this.#slots.set(definition, slots);
+    }
+    const key = labelValues.length === 1 ? labelValues[0] : labelValues.join("\u0000");
+    const slot = slots.get(key);
+    if (slot === undefined) {
+      const head = this.#head(definition, labelValues);
+      slots.set(key, { head, reading });
+      return head;
+    }
+    if (slot.reading === reading) return undefined;
+    slot.reading = reading;
+    return slot.head;
+  }
+
+  #head(definition: Definition, labelValues: readonly string[]): SeriesHead {
+    const labels = new Map(this.#common);
+    definition.labelNames.forEach((name, index) => {
+      const value = labelValues[index] ?? "";
+      if (value === "") labels.delete(name);
+      else labels.set(name, value);
+    });
+    return {
+      metric: definition.name,
+      kind: definition.kind,
+      type: definition.kind === "gauge" ? "gauge" : "counter",
+      unit: definition.unit,
+      help: definition.help,
+      labels: new Map([...labels].sort(([a], [b]) => (a < b ? -1 : 1))),
+    };
+  }
+
+  /** Drops what the reading before did not have. */
+  #forget(): void {
+    for (const [definition, slots] of this.#slots) {
+      for (const [key, slot] of slots) if (slot.reading !== this.#reading) slots.delete(key);
+      if (slots.size === 0) this.#slots.delete(definition);
+    }
+  }
+}
+
+/** The samples of one run of a part, all of one time; made by `Heads.read`. */
+export class Reading {
+  readonly #owner: Heads;
+  readonly #number: number;
+  readonly #timestampUs: number;
+  readonly #heads: SeriesHead[] = [];
+  readonly #values: number[] = [];
+  #sealed = false;
+  #dropped = 0;
+
+  constructor(owner: Heads, number: number, timestampUs: number) {
+    this.#owner = owner;
+    this.#number = number;
+    this.#timestampUs = timestampUs;
+  }
+
+  /** Samples that were over `READING_SAMPLES_MAX`. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** True when it takes no more. */
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
+  /**
+   * Adds a sample; label values stand in the order of the definition's label names, empty ones are left out.
+   * A value that is undefined or no finite number is no sample: what cannot be read is absent, not 0. Of two
+   * samples of one series the first counts. Once sealed, nothing more is taken.
+   */
+  add(definition: Definition, value: number | undefined, ...labelValues: readonly string[]): void {
+    if (this.#sealed || value === undefined || !Number.isFinite(value)) return;
+    if (this.#values.length >= READING_SAMPLES_MAX) {
+      this.#dropped++;
+      return;
+    }
+    const head = this.#owner.take(definition, labelValues, this.#number);
+    if (head === undefined) return;
+    this.#heads.push(head);
+    this.#values.push(value);
+  }
+
+  /** Ends the reading and gives what it has; a part that was too slow then adds into nothing. */
+  seal(): Batch {
+    this.#sealed = true;
+    const length = this.#values.length;
+    const index = Uint32Array.from({ length }, (_, i) => i);
+    return {
+      protocol: "sampler",
+      length,
+      heads: this.#heads,
+      head: index,
+      timestampUs: new Float64Array(length).fill(this.#timestampUs),
+      value: Float64Array.from(this.#values),
+      attributes: [],
+      text: new Uint8Array(0),
+      position: index,
+      rejected: [],
+    };
+  }
+}

@@ -1,0 +1,36 @@
+/** The parts that settings ask for, as this platform has them. */
+import { containersPart } from "./containers.ts";
+import { disksPart } from "./disks.ts";
+import { gpuPart } from "./gpu.ts";
+import { hostPart } from "./host.ts";
+import { networkPart } from "./network.ts";
+import { PART_NAMES, type Part, type PartName } from "./part.ts";
+import { portableDisksPart, portableHostPart, portableNetworkPart } from "./portable.ts";
+import { processPart } from "./process.ts";
+
+export interface PartsOptions {
+  readonly names: readonly PartName[];
+  /** Of the host, the process and the network. */
+  readonly hostIntervalMs: number;
+  readonly gpuIntervalMs: number;
+  readonly disksIntervalMs: number;
+  readonly containersIntervalMs: number;
+  /** As in process.platform, which it is unless told. */
+  readonly platform?: NodeJS.Platform;
+}
+
+/** Makes the parts in the order of `PART_NAMES`, each once however often it is named. */
+export function createParts(options: PartsOptions): Part[] {
+  const linux = (options.platform ?? process.platform) === "linux";
+  const host = { intervalMs: options.hostIntervalMs };
+  const disks = { intervalMs: options.disksIntervalMs };
+  const make: Record<PartName, () => Part> = {
+    host: () => (linux ? hostPart(host) : portableHostPart(host)),
+    process: () => processPart(host),
+    disks: () => (linux ? disksPart(disks) : portableDisksPart(disks)),
+    network: () => (linux ? networkPart(host) : portableNetworkPart(host)),
+    containers: () => containersPart({ intervalMs: options.containersIntervalMs }),
+    gpu: () => gpuPart({ intervalMs: options.gpuIntervalMs }),
+  };
+  return PART_NAMES.filter((name) => options.names.includes(name)).map((name) => make[name]());
+}
