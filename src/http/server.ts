@@ -1,13 +1,11 @@
 /**
  * The sockets: serves an application on one or several addresses, and stops without cutting anybody off.
  *
- * `stop` first closes the doors (new connections are refused, new requests on old connections get 503), then
- * waits for the requests under way, and after its time closes what is left.
+ * `stop` first closes the doors and the connections that are idle, then waits for the requests under way, and
+ * after its time closes what is left.
  */
 import { rmSync, statSync } from "node:fs";
-import { Unavailable } from "../errors.ts";
 import type { App } from "./app.ts";
-import { errorResponse } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 /** Where to listen: a TCP address (port 0 takes a free one), or the path of a Unix socket. */
@@ -39,7 +37,6 @@ export async function listen(
   addresses: readonly Address[],
   { log }: { log: Log },
 ): Promise<Listener> {
-  let stopping = false;
   const servers: Bun.Server<undefined>[] = [];
 
   const options = {
@@ -51,10 +48,7 @@ export async function listen(
     async fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
       // Bun's own idle time cuts off handlers that wait and bodies that crawl; each has its deadline here.
       server.timeout(request, 0);
-      if (!stopping) return await app.fetch(request);
-      const response = errorResponse(new Unavailable("The gateway is stopping."), request, log);
-      response.headers.set("connection", "close");
-      return response;
+      return await app.fetch(request);
     },
     error(error: unknown): Response {
       log.error("a request failed outside of the application", { error: String(error) });
@@ -74,7 +68,6 @@ export async function listen(
   return {
     urls: servers.map((server, i) => urlOf(addresses[i], server)),
     async stop(timeoutMs) {
-      stopping = true;
       const closed = closeAll(false);
       if (await within(closed, timeoutMs)) return 0;
       const left = servers.reduce((sum, server) => sum + server.pendingRequests, 0);
@@ -91,8 +84,10 @@ type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxReque
 async function open(address: Address, options: ServeOptions): Promise<Bun.Server<undefined>> {
   if (address.path !== undefined) await removeStaleSocket(address.path);
   try {
+    // Bun 1.4 shares the port with whoever else asks for that, each with a part of the requests, where
+    // `development` is off and this is not said.
     return address.path === undefined
-      ? Bun.serve({ ...options, hostname: address.hostname, port: address.port })
+      ? Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false })
       : Bun.serve({ ...options, unix: address.path });
   } catch (error) {
     throw new ListenError(`Cannot listen on ${nameOf(address)}: ${reasonOf(error)}.`);

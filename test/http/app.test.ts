@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Elysia } from "elysia";
+import { registry } from "../../src/counters.ts";
+import * as errors from "../../src/errors.ts";
+import { createApp } from "../../src/http/app.ts";
+import { createLog } from "../../src/http/log.ts";
+import { RouteTable } from "../../src/http/routes.ts";
+import { type Listener, listen } from "../../src/http/server.ts";
+import { exchange } from "./raw.ts";
+
+const lines: string[] = [];
+const log = createLog("info", (line) => lines.push(line));
+
+const family = new Elysia()
+  .get("/things", ({ request }) => new Response(`things of ${request.headers.get("host")}`), {
+    parse: "none",
+  })
+  .post("/things", async ({ request }) => new Response(await request.text()), { parse: "none" })
+  .get("/things/:id/parts", ({ params }) => Response.json(params), { parse: "none" })
+  .delete("/groups/*", ({ params }) => Response.json(params), { parse: "none" })
+  .get("/endless", () => new Response(new ReadableStream({ pull: (to) => to.enqueue("x") })), {
+    parse: "none",
+  })
+  .get(
+    "/throw/:name",
+    ({ params: { name } }) => {
+      if (name === "busy") throw new errors.Busy("The queue is full.", 2.5);
+      if (name === "unavailable") throw new errors.Unavailable("The gateway is stopping.");
+      if (name === "slow") throw new errors.Timeout("Too slow.");
+      if (name === "field") throw new errors.BadInput("It is wrong.", "from");
+      throw new Error(`secret of ${name}`);
+    },
+    { parse: "none" },
+  );
+const app = createApp([family], { log });
+
+describe("which methods a path answers", () => {
+  const table = new RouteTable([
+    ...app.routes,
+    { method: "GET", path: "/things/all/parts" },
+    { method: "ALL", path: "/any" },
+    { method: "GET", path: "/" },
+  ]);
+  const is = (path: string, method: string, pattern: string | undefined, allow: string) =>
+    test(`${method} ${path}`, () => {
+      const match = table.match(path, method);
+      expect(match.pattern).toBe(pattern);
+      expect(table.match(path, "BREW").allow.join()).toBe(allow);
+      expect(match.allow.includes(method)).toBe(allow.split(",").includes(method));
+    });
+  is("/things", "GET", "/things", "GET,HEAD,OPTIONS,POST");
+  is("/things/", "POST", "/things", "GET,HEAD,OPTIONS,POST");
+  is("/things", "PUT", "/things", "GET,HEAD,OPTIONS,POST");
+  is("/things/1/parts", "GET", "/things/:id/parts", "GET,HEAD,OPTIONS");
+  is("/things/1/parts", "DELETE", "/things/:id/parts", "GET,HEAD,OPTIONS");
+  is("/things/all/parts", "GET", "/things/all/parts", "GET,HEAD,OPTIONS");
+  is("/things//parts", "GET", undefined, "");
+  is("/things/1/2/parts", "GET", undefined, "");
+  is("/groups/job/a/instance/b", "DELETE", "/groups/*", "DELETE,OPTIONS");
+  is("/groups", "DELETE", undefined, "");
+  is("/", "GET", "/", "GET,HEAD,OPTIONS");
+  is("/thing", "GET", undefined, "");
+  is("/things.x", "GET", undefined, "");
+  test("ALL takes whatever comes", () => expect(table.match("/any", "BREW").allow).toContain("BREW"));
+});
+
+describe("answers", () => {
+  const ask = async (method: string, path: string) => {
+    const response = await app.fetch(new Request(`http://localhost:9091${path}`, { method }));
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text };
+  };
+  const fails = (method: string, path: string, status: number, error: unknown) =>
+    test(`${method} ${path} fails with ${status}`, async () => {
+      const answer = await ask(method, path);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+      expect(JSON.parse(answer.text)).toEqual({ error });
+    });
+
+  fails("GET", "/nothing?q=1", 404, {
+    code: "not_found",
+    message: 'There is no route "/nothing"; see the README for those that there are.',
+  });
+  fails("PUT", "/things", 405, {
+    code: "method_not_allowed",
+    message: '"/things" does not answer "PUT"; it does answer GET, HEAD, OPTIONS, POST.',
+  });
+  fails("GET", "/throw/field", 400, { code: "bad_input", message: "It is wrong.", field: "from" });
+  fails("GET", "/throw/busy", 429, { code: "busy", message: "The queue is full." });
+  fails("GET", "/throw/other", 500, {
+    code: "internal",
+    message: "The gateway failed on this request; its log says why.",
+  });
+
+  test("405 and OPTIONS name the methods", async () => {
+    expect((await ask("PATCH", "/things/7/parts")).headers.get("allow")).toBe("GET, HEAD, OPTIONS");
+    const options = await ask("OPTIONS", "/groups/job/a");
+    expect(options.status).toBe(204);
+    expect(options.headers.get("allow")).toBe("DELETE, OPTIONS");
+    expect((await ask("OPTIONS", "/nothing")).status).toBe(404);
+  });
+
+  test("a sender that should come again is told when, and one that is too slow is let go", async () => {
+    expect((await ask("GET", "/throw/busy")).headers.get("retry-after")).toBe("3");
+    expect((await ask("GET", "/throw/unavailable")).headers.get("retry-after")).toBe("1");
+    expect((await ask("GET", "/throw/slow")).headers.get("connection")).toBe("close");
+  });
+
+  test("a fault of ours is logged once, without the query", async () => {
+    lines.length = 0;
+    await ask("GET", "/throw/log?token=abc");
+    expect(lines).toHaveLength(1);
+    const line = JSON.parse(lines[0]);
+    expect(line).toMatchObject({
+      level: "error",
+      message: "a request failed",
+      method: "GET",
+      path: "/throw/log",
+    });
+    expect(line.error).toContain("secret of log");
+    expect(lines[0]).not.toContain("abc");
+    expect(lines[0].endsWith("}\n")).toBe(true);
+  });
+
+  test("every answer has a content type", async () => {
+    expect((await ask("GET", "/things")).headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect((await ask("GET", "/things/7/parts")).headers.get("content-type")).toMatch(/^application\/json/);
+  });
+
+  test("requests are counted by pattern, never by path or made-up method", async () => {
+    await ask("GET", "/things/12345/parts");
+    await ask("MKCOL", "/unheard-of");
+    const text = await registry.getSingleMetricAsString("weir_http_requests_total");
+    expect(text).toContain('{route="/things/:id/parts",method="GET",status="200"}');
+    expect(text).toContain('{route="none",method="other",status="404"}');
+    expect(text).not.toContain("12345");
+    expect(text).not.toContain("unheard-of");
+    expect(await registry.getSingleMetricAsString("weir_http_request_duration_seconds")).toContain(
+      'weir_http_request_duration_seconds_count{route="none"}',
+    );
+  });
+});
+
+describe("over a socket", () => {
+  let listener: Listener;
+  beforeAll(async () => {
+    listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
+  });
+  afterAll(async () => {
+    await listener.stop(1_000);
+  });
+
+  for (const host of ["a", "ab", "abc", "abcd", "localhost:9091", "[::1]:9091", ""]) {
+    test(`Host ${JSON.stringify(host)} reaches the route, and the handler sees the header`, async () => {
+      const answer = await exchange(listener, `GET /things?x=/y HTTP/1.1\r\nHost: ${host}`);
+      expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
+      expect(answer).toEndWith(`\r\n\r\nthings of ${host}`);
+    });
+  }
+
+  test("HTTP/1.0 needs no Host", async () => {
+    expect(await exchange(listener, "GET /things HTTP/1.0")).toStartWith("HTTP/1.1 200 OK\r\n");
+  });
+
+  test("a short Host loses no body", async () => {
+    const head = "POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 5";
+    expect(await exchange(listener, head, "12345")).toEndWith("\r\n\r\n12345");
+  });
+
+  test("HEAD is GET without the body, also where the body never ends", async () => {
+    const head = await exchange(listener, "HEAD /things HTTP/1.1\r\nHost: abcd");
+    expect(head).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(head.toLowerCase()).toContain("content-length: 14\r\n");
+    expect(head.toLowerCase()).toContain("content-type: text/plain; charset=utf-8\r\n");
+    expect(head).toEndWith("\r\n\r\n");
+    expect(await exchange(listener, "HEAD /endless HTTP/1.1\r\nHost: abcd")).toEndWith("\r\n\r\n");
+    expect(await exchange(listener, "HEAD /groups/x HTTP/1.1\r\nHost: abcd")).toStartWith("HTTP/1.1 405 ");
+  });
+});
