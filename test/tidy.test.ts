@@ -139,7 +139,8 @@ describe("settings", () => {
   const settings = describeSettings();
 
   test("the README's table is the settings' own", () => {
-    const rows = read("README.md").matchAll(/^\| `(\w+)`.*$/gm);
+    const table = /<!-- settings -->([\s\S]*)<!-- \/settings -->/.exec(read("README.md"))?.[1] ?? "";
+    const rows = table.matchAll(/^\| `(\w+)`.*$/gm);
     const want = settings.map(
       ({ key, flag, variable, defaultText, what, why }) =>
         `| \`${key}\` | \`${flag}\` | \`${variable}\` | ${defaultText === "" ? "none" : `\`${defaultText}\``} | ${what} ${why} |`,
