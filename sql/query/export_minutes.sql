@@ -1,0 +1,10 @@
+-- How many samples each minute of a day holds: an export reads some whole minutes at a time, so that it sorts
+-- little at once, begins at once, and keeps no transaction open for long.
+-- $fromUs, $toUs: microseconds since the epoch; $metric: a metric's name as pushed, NULL for all.
+SELECT epoch_us(date_trunc('minute', ts))::DOUBLE AS minute_us, count(*) AS row_count
+FROM weir.{table}
+WHERE ts >= make_timestamp($fromUs) AND ts < make_timestamp($toUs)
+  AND value IS NOT NULL
+  AND ($metric::VARCHAR IS NULL OR series_id IN (SELECT series_id FROM weir.series WHERE metric = $metric))
+GROUP BY ALL
+ORDER BY ALL;

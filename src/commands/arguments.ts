@@ -1,0 +1,50 @@
+/**
+ * Arguments of the commands that ask a gateway: read by node:util's parseArgs, whose complaints become
+ * `UsageError`.
+ */
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { UsageError } from "./command.ts";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** Reads options and, where `positionals` says so, other arguments. Throws `UsageError` for what it does not know. */
+export function readArguments<const O extends Options>(
+  argv: readonly string[],
+  options: O,
+  positionals: boolean,
+) {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: positionals, strict: true });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // Node's second sentence explains how to pass a positional that begins with a dash.
+    throw new UsageError(error.message.split(". ")[0].replace(/\.?$/, "."));
+  }
+}
+
+/** The value of a choice; throws `UsageError` for another. */
+export function oneOf<const C extends string>(flag: string, value: string, choices: readonly C[]): C {
+  const choice = choices.find((each) => each === value);
+  if (choice === undefined) {
+    throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected one of ${choices.join(", ")}.`);
+  }
+  return choice;
+}
+
+/** `k=v` of a repeatable option as entries. */
+export function pairs(flag: string, values: readonly string[]): [string, string][] {
+  return values.map((each) => {
+    const at = each.indexOf("=");
+    if (at < 1) throw new UsageError(`${flag} is ${JSON.stringify(each)}, expected NAME=VALUE.`);
+    return [each.slice(0, at), each.slice(at + 1)];
+  });
+}
+
+/** A whole number of at least 1. */
+export function countOf(flag: string, value: string): number {
+  const count = Number(value);
+  if (!/^[0-9]+$/.test(value) || !Number.isSafeInteger(count) || count < 1) {
+    throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected a whole number of at least 1.`);
+  }
+  return count;
+}

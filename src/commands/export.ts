@@ -1,0 +1,72 @@
+/** `weir export`: the samples of a range as JSON events, one a line, in the shape in which they were pushed. */
+import { open, rename, rm } from "node:fs/promises";
+import { oneOf, readArguments } from "./arguments.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
+import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+
+const OPTIONS = {
+  url: { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
+  metric: { type: "string" },
+  format: { type: "string", default: "ndjson" },
+  output: { type: "string", short: "o" },
+} as const;
+
+export const command: Command = {
+  name: "export",
+  summary: "writes the samples of a range as JSON events",
+  usage: `Usage: weir export [--url URL] [--from TIME] [--to TIME] [--metric NAME] [--output FILE]
+
+Writes samples in the order of time, one JSON event a line, as they were pushed:
+{"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{…}}
+with "type" where it is not an observation and "unit" where there is one. "weir import" reads it again.
+
+  --from TIME        from this time on; the beginning if absent
+  --to TIME          up to before this time; the end if absent
+  --metric NAME      only this metric, by its name as pushed or as Prometheus spells it
+  --output FILE      write there; the file appears when it is whole. Standard output if absent
+  --format ndjson    the one format that there is
+${urlHelp}
+
+A TIME is 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970.
+
+Exit code 0 when all was written, 1 when the gateway failed or broke off, 2 when the arguments make no sense.`,
+  async run(argv, io) {
+    const { values } = readArguments(argv, OPTIONS, false);
+    oneOf("--format", values.format, ["ndjson"]);
+    const send = gatewayAt(values.url, io);
+    const query = (["from", "to", "metric"] as const).flatMap((name): [string, string][] => {
+      const value = values[name];
+      return value === undefined ? [] : [[name, value]];
+    });
+    const response = await accepted(await send("/api/v1/export", { query }));
+    await writeTo(values.output, bytesOf(response), io);
+    return exitCode.ok;
+  },
+};
+
+/** Writes to a file that appears under its name when it is whole, or to standard output. */
+export async function writeTo(
+  path: string | undefined,
+  pieces: AsyncIterable<Uint8Array>,
+  io: Pick<Io, "stdout">,
+): Promise<void> {
+  if (path === undefined) {
+    for await (const piece of pieces) await io.stdout.write(piece);
+    return;
+  }
+  if (path === "") throw new UsageError("--output is empty, expected a FILE.");
+  const partPath = `${path}.part`;
+  const file = await open(partPath, "w");
+  try {
+    for await (const piece of pieces) await file.writeFile(piece);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await rm(partPath, { force: true });
+    throw error;
+  }
+  await file.close();
+  await rename(partPath, path);
+}

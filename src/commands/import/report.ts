@@ -1,0 +1,116 @@
+/**
+ * What became of the lines of an import, as a person reads it at the end: counts, what was rejected by reason
+ * with an example each, and which retention would have kept what was too old.
+ */
+import { quote } from "../../errors.ts";
+import { type Chunk, isBlank } from "./chunks.ts";
+import { grouped } from "./progress.ts";
+import type { ChunkAnswer } from "./target.ts";
+
+const DAY_MS = 86_400_000;
+const NEWLINE = 0x0a;
+
+export interface Counts {
+  stored: number;
+  duplicates: number;
+  rejected: number;
+}
+
+interface Reason {
+  count: number;
+  /** Where the first such line stands, and what the gateway said of it. */
+  readonly example: string;
+}
+
+export class Report {
+  readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0 };
+  readonly #reasons = new Map<string, Reason>();
+  #untold = 0;
+  #oldestMs = Number.POSITIVE_INFINITY;
+
+  /** Counts the lines of a chunk of the file at `path`. */
+  add(path: string, chunk: Chunk, answer: ChunkAnswer): void {
+    this.total.stored += answer.accepted;
+    this.total.duplicates += answer.duplicates;
+    this.total.rejected += answer.rejected;
+    this.#untold += Math.max(0, answer.rejected - answer.errors.length);
+    if (answer.errors.length === 0) return;
+    const lines = linesOf(chunk.body);
+    for (const { index, reason, cause = "other" } of answer.errors) {
+      const known = this.#reasons.get(cause);
+      if (known === undefined) this.#reasons.set(cause, { count: 1, example: `${path}: ${reason}` });
+      else known.count += 1;
+      const line = cause === "timestamp" ? lines[index] : undefined;
+      if (line !== undefined) this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
+    }
+  }
+
+  /** Counts a line that was not sent. */
+  addUnsent(path: string, cause: string, reason: string): void {
+    this.total.rejected += 1;
+    const known = this.#reasons.get(cause);
+    if (known === undefined) this.#reasons.set(cause, { count: 1, example: `${path}: ${reason}` });
+    else known.count += 1;
+  }
+
+  /** The lines of the report on what was rejected; empty where nothing was. */
+  rejections(nowMs: number): string[] {
+    if (this.total.rejected === 0) return [];
+    const reasons = [...this.#reasons].sort(([, a], [, b]) => b.count - a.count);
+    const lines = ["Rejected, with the first of each kind:"];
+    const width = Math.max(
+      ...reasons.map(([, { count }]) => grouped(count).length),
+      grouped(this.#untold).length,
+    );
+    for (const [cause, { count, example }] of reasons) {
+      lines.push(`  ${grouped(count).padStart(width)}  ${cause.padEnd(10)} ${example}`);
+    }
+    if (this.#untold > 0)
+      lines.push(`  ${grouped(this.#untold).padStart(width)}  more, which the gateway counted only`);
+    if (this.#oldestMs < nowMs) {
+      const days = Math.ceil((nowMs - this.#oldestMs) / DAY_MS);
+      lines.push(
+        `The oldest that was turned away is of ${new Date(this.#oldestMs).toISOString()}: a gateway with ` +
+          `--retention-days ${days} keeps it.`,
+      );
+    }
+    return lines;
+  }
+}
+
+/** `1,000 stored, 3 duplicates, 2 rejected`, without what is 0 but for `stored`. */
+export function countsText({ stored, duplicates, rejected }: Counts): string {
+  const parts = [`${grouped(stored)} stored`];
+  if (duplicates > 0) parts.push(`${grouped(duplicates)} ${duplicates === 1 ? "duplicate" : "duplicates"}`);
+  if (rejected > 0) parts.push(`${grouped(rejected)} rejected`);
+  return parts.join(", ");
+}
+
+/** The lines of a chunk that are not blank: those that the gateway counts. */
+function linesOf(body: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let at = 0; at < body.length; ) {
+    const end = body.indexOf(NEWLINE, at);
+    const line = body.subarray(at, end === -1 ? body.length : end);
+    if (!isBlank(line)) lines.push(line);
+    at = end === -1 ? body.length : end + 1;
+  }
+  return lines;
+}
+
+/** The time of an event in ms; infinity, which is never the least, where it has none that can be read. */
+function eventTimeMs(line: Uint8Array): number {
+  try {
+    const event = JSON.parse(new TextDecoder().decode(line)) as Record<string, unknown>;
+    const time = event["@timestamp"] ?? event.timestamp;
+    const ms = typeof time === "string" ? Date.parse(time) : Number(time);
+    return Number.isFinite(ms) ? ms : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** For a message on a file: its name as it was given, quoted where it has odd characters. */
+export function fileText(path: string): string {
+  return /^[\w./@+,:~-]+$/.test(path) ? path : quote(path);
+}
