@@ -4,42 +4,42 @@
  * label for good.
  */
 import { BadInput, quote } from "../errors.ts";
+import type { PushOptions } from "../ingest/ingest.ts";
+import { checkLabels, type NameLimits } from "../ingest/naming.ts";
+import type { Labels } from "../sample.ts";
 
-export interface PushParameters {
-  /** Added where a sample has no such tag of its own. */
-  readonly extraLabels?: ReadonlyMap<string, string>;
-  /** The body is this part of a file; its offset commits with its rows. */
-  readonly imported?: ImportedPart;
-  /** Rows that do not count in running totals, though they come without a file. */
-  readonly historical?: boolean;
-}
-
-export interface ImportedPart {
-  /** Hash of the file's first line. */
-  readonly file: string;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-  /** Hash of the last line before `toOffset`. */
-  readonly lastLineHash: string;
-}
-
-/** The settings of the same names. */
-export interface TagLimits {
-  readonly tagsMax: number;
-  readonly nameBytesMax: number;
-  readonly tagValueBytesMax: number;
-}
+export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical">;
 
 const IMPORT = ["import_file", "import_from", "import_to", "import_line"] as const;
 
 const KNOWN: readonly string[] = ["extra_label", "historical", ...IMPORT];
 
-const NONE: PushParameters = {};
+/** A worker's query is the same each time; 256 of 16 KB, the most that a URL has, are 4 MB. */
+const REMEMBERED_MAX = 256;
 
-/** Reads the query (without its `?`); throws `BadInput` that names the parameter. */
-export function readPushParameters(query: string, limits: TagLimits): PushParameters {
-  if (query === "") return NONE;
-  const search = new URLSearchParams(query);
+export class PushParameters {
+  readonly #limits: NameLimits;
+  /** Equal queries get the same labels, by which admission knows that it need not look again. */
+  readonly #remembered = new Map<string, Asked>();
+
+  constructor(limits: NameLimits) {
+    this.#limits = limits;
+  }
+
+  /** Reads a query (without its `?`); throws `BadInput` that names the parameter. */
+  read(query: string): Asked {
+    const before = this.#remembered.get(query);
+    if (before !== undefined) return before;
+    const asked = readQuery(new URLSearchParams(query), this.#limits);
+    if (asked.imported === undefined) {
+      if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
+      this.#remembered.set(query, asked);
+    }
+    return asked;
+  }
+}
+
+function readQuery(search: URLSearchParams, limits: NameLimits): Asked {
   for (const name of search.keys()) {
     if (!KNOWN.includes(name)) {
       throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${KNOWN.join(", ")}.`, name);
@@ -52,46 +52,26 @@ export function readPushParameters(query: string, limits: TagLimits): PushParame
   };
 }
 
-function readExtraLabels(
-  pairs: readonly string[],
-  limits: TagLimits,
-): ReadonlyMap<string, string> | undefined {
+/** In ascending order of the names, as `Labels` are; an empty value is no label, as with tags. */
+function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels | undefined {
   if (pairs.length === 0) return undefined;
-  const wrong = (pair: string, what: string) =>
-    new BadInput(`Query parameter extra_label=${quote(pair)} ${what}.`, "extra_label");
-  if (pairs.length > limits.tagsMax) {
-    throw wrong(pairs[limits.tagsMax], `is one of ${pairs.length}; at most ${limits.tagsMax} are taken`);
-  }
+  const wrong = (what: string) => new BadInput(`Query parameter extra_label ${what}.`, "extra_label");
   const labels = new Map<string, string>();
   for (const pair of pairs) {
     const at = pair.indexOf("=");
-    if (at < 1) throw wrong(pair, "is not NAME=VALUE");
+    if (at < 1) throw wrong(`is ${quote(pair)}; expected NAME=VALUE`);
     const name = pair.slice(0, at);
-    const value = pair.slice(at + 1);
-    if (name.startsWith("__") || name === "le" || name === "quantile") {
-      throw wrong(pair, "has a reserved name (le, quantile, and names that begin with __)");
-    }
-    if (Buffer.byteLength(name) > limits.nameBytesMax) {
-      throw wrong(
-        pair,
-        `has a name of ${Buffer.byteLength(name)} bytes; at most ${limits.nameBytesMax} are taken`,
-      );
-    }
-    if (Buffer.byteLength(value) > limits.tagValueBytesMax) {
-      throw wrong(
-        pair,
-        `has a value of ${Buffer.byteLength(value)} bytes; at most ${limits.tagValueBytesMax} are taken`,
-      );
-    }
-    if (labels.has(name)) throw wrong(pair, "names a label for the second time");
-    labels.set(name, value);
+    if (labels.has(name)) throw wrong(`names ${quote(name)} twice`);
+    labels.set(name, pair.slice(at + 1));
   }
-  // As with tags, an empty value is no label.
-  for (const [name, value] of labels) if (value === "") labels.delete(name);
-  return labels;
+  const sorted = [...labels].filter(([, value]) => value !== "").sort(([a], [b]) => (a < b ? -1 : 1));
+  // They are added to samples of any kind; the strictest is asked.
+  const refused = checkLabels(new Map(sorted), "observation", limits);
+  if (refused !== undefined) throw wrong(`cannot be taken: ${refused.refused}`);
+  return new Map(sorted);
 }
 
-function readImportedPart(search: URLSearchParams): ImportedPart | undefined {
+function readImportedPart(search: URLSearchParams): PushOptions["imported"] {
   if (!IMPORT.some((name) => search.has(name))) return undefined;
   const fromOffset = readOffset(search, "import_from");
   const toOffset = readOffset(search, "import_to");

@@ -6,35 +6,22 @@
  */
 import { Elysia } from "elysia";
 import { BadInput, quote } from "../errors.ts";
-import type { Batch, Rejection } from "../sample.ts";
+import type { Ack, PushOptions } from "../ingest/ingest.ts";
+import type { NameLimits } from "../ingest/naming.ts";
+import type { Batch } from "../sample.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import { jsonResponse } from "./errors.ts";
-import { type PushParameters, readPushParameters, type TagLimits } from "./push-parameters.ts";
-
-export interface PushOptions extends PushParameters {
-  readonly idempotency?: { readonly scope: string; readonly key: string; readonly bodyHash: string };
-  readonly durability?: Durability;
-}
-
-export type Durability = "committed" | "queued";
-
-/** What ingest says about a batch. */
-export interface Ack {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: readonly Rejection[];
-  /** The push came before; this is the answer that it got then. */
-  readonly repeated?: boolean;
-  readonly durability: Durability;
-}
+import { PushParameters } from "./push-parameters.ts";
 
 export interface PushDependencies {
+  /** A `Batch` from bytes; see src/decode/events.ts. */
   readonly decoder: { decode(body: Uint8Array): Batch };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
-  readonly limits: BodyLimits & TagLimits;
+  readonly limits: BodyLimits & NameLimits;
 }
 
-const ROUTE = "/api/v1/push";
+/** Keys belong to a route; and to a token, once there are tokens. */
+const SCOPE = "POST /api/v1/push";
 
 /** 100 reasons of some 200 bytes are 20 kB: enough to see what is wrong; `errorsOmitted` counts the rest. */
 const ERRORS_MAX = 100;
@@ -42,30 +29,31 @@ const ERRORS_MAX = 100;
 /** As long as a UUID with a prefix and then some; keys are kept in memory for a day. */
 const KEY_LENGTH_MAX = 255;
 
-export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) =>
-  new Elysia().post(
-    ROUTE,
+export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) => {
+  const parameters = new PushParameters(limits);
+  return new Elysia().post(
+    "/api/v1/push",
     async ({ request }) => {
       // Whatever can be told from the head is told before the body is read.
       const query = queryOf(request.url);
-      const parameters = readPushParameters(query, limits);
+      const asked = parameters.read(query);
       const durability = readDurability(request.headers.get("weir-durability"));
       const key = readKey(request.headers.get("idempotency-key"));
       const body = await readBody(request, limits);
-      const idempotency =
-        key === undefined ? undefined : { scope: `POST ${ROUTE}`, key, bodyHash: hash(query, body) };
-      const ack = await ingest.push(decoder.decode(body), { ...parameters, durability, idempotency });
+      const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
+      const ack = await ingest.push(decoder.decode(body), { ...asked, durability, idempotency });
       return answer(ack);
     },
     { parse: "none" },
   );
+};
 
 /** 200 (202 where only queued) with the counts; 400 where there were events and none was good. */
 function answer(ack: Ack): Response {
   const { accepted, duplicates, rejected } = ack;
   const headers: Record<string, string> = { "weir-durability": ack.durability };
   if (ack.repeated) headers["weir-duplicate"] = "true";
-  const errors = rejected.toSorted((a, b) => a.index - b.index).slice(0, ERRORS_MAX);
+  const errors = rejected.slice(0, ERRORS_MAX);
   const none = accepted === 0 && duplicates === 0 && rejected.length > 0;
   const body = {
     accepted,
@@ -74,7 +62,7 @@ function answer(ack: Ack): Response {
     errors: errors.map(({ index, reason }) => ({ index, reason })),
     errorsOmitted: rejected.length > errors.length ? rejected.length - errors.length : undefined,
     error: none
-      ? { code: "bad_input", message: `No event could be accepted. ${errors[0].reason}` }
+      ? { code: "bad_input", message: `No event could be accepted; the first: ${errors[0].reason}` }
       : undefined,
   };
   const status = none ? 400 : ack.durability === "queued" ? 202 : 200;
@@ -86,7 +74,7 @@ function queryOf(url: string): string {
   return at === -1 ? "" : url.slice(at + 1);
 }
 
-function readDurability(header: string | null): Durability {
+function readDurability(header: string | null): Ack["durability"] {
   if (header === null || header === "committed") return "committed";
   if (header === "queued") return "queued";
   throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");

@@ -1,29 +1,10 @@
 /** `GET /api/v1/tables`: which tables can be asked in SQL, and what their columns are. */
 import { Elysia } from "elysia";
+import type { Table } from "../query/tables.ts";
 import { jsonResponse } from "./errors.ts";
 
-/** A table (a view) as people query it. */
-export interface TableDescription {
-  /** Its name in SQL: `http_request_duration_ms`. */
-  readonly table: string;
-  /** The metric that it shows, as pushed; absent for `samples`, `series` and the like. */
-  readonly metric?: string;
-  readonly kind?: string;
-  readonly unit?: string;
-  readonly help?: string;
-  readonly columns: readonly TableColumn[];
-}
-
-export interface TableColumn {
-  readonly name: string;
-  /** DuckDB's type: `TIMESTAMP`, `DOUBLE`, `VARCHAR` … */
-  readonly type: string;
-  /** The tag that it shows, as pushed. */
-  readonly tag?: string;
-}
-
 export interface TablesDependencies {
-  tables(): readonly TableDescription[] | Promise<readonly TableDescription[]>;
+  tables(): readonly Table[] | Promise<readonly Table[]>;
 }
 
 export const tablesRoutes = ({ tables }: TablesDependencies) =>

@@ -1,3 +1,4 @@
+/** What holds for every route: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Elysia } from "elysia";
 import { registry } from "../../src/counters.ts";

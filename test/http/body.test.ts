@@ -1,3 +1,4 @@
+/** Bodies over real sockets: their limits, their deadline, and clients that crawl, lie or leave. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Elysia } from "elysia";
 import { createApp } from "../../src/http/app.ts";

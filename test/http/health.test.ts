@@ -1,3 +1,4 @@
+/** Health, readiness and the list of tables. */
 import { expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";

@@ -1,3 +1,4 @@
+/** Listening on TCP and Unix sockets, and stopping without cutting anybody off. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
