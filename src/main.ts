@@ -23,7 +23,14 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
 
 /** Runs one command line, without the program's name; resolves to the exit code. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
-  const [name, ...rest] = argv;
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    return await explain(argv[0], error, io);
+  }
+}
+
+async function dispatch([name, ...rest]: readonly string[], io: Io): Promise<number> {
   if (name === "--version" || name === "-V") {
     await io.stdout.write(`weir ${manifest.version}\n`);
     return exitCode.ok;
@@ -35,16 +42,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   if (name === "help" || name === "--help" || name === "-h") return await help(rest[0], io);
   const load = find(name);
   if (load === undefined) return await unknown(name, io);
-  try {
-    const { command } = await load();
-    if (asksForHelp(rest)) {
-      await io.stdout.write(`${command.usage}\n`);
-      return exitCode.ok;
-    }
-    return await command.run(rest, io);
-  } catch (error) {
-    return await explain(name, error, io);
-  }
+  const { command } = await load();
+  if (!asksForHelp(rest)) return await command.run(rest, io);
+  await io.stdout.write(`${command.usage}\n`);
+  return exitCode.ok;
 }
 
 async function help(name: string | undefined, io: Io): Promise<number> {
