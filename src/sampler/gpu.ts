@@ -151,6 +151,7 @@ async function run(executable: string, signal: AbortSignal): Promise<{ exitCode:
     const text = child.stdout.text();
     text.catch(() => {}); // Awaited below, or not at all.
     const exitCode = await child.exited;
+    signal.throwIfAborted();
     // A child of its own may hold the pipe open: that is waited for only as long as the run may take.
     return { exitCode, output: await Promise.race([text, rejectionOf(signal)]) };
   } finally {

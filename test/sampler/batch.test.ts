@@ -1,0 +1,79 @@
+import { expect, test } from "bun:test";
+import { cumulative, gauge, Heads, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
+import { values } from "./readings.ts";
+
+const LOAD = gauge("node_load1", "Load.");
+const CPU = cumulative("node_cpu_seconds_total", "CPU.", ["mode", "cpu"]);
+
+test("a reading becomes a batch of one time, with every series once", () => {
+  const reading = new Heads(new Map([["instance", "box"]])).read(1_700_000_000_123_000);
+  reading.add(CPU, 12.5, "user", "0");
+  reading.add(CPU, 3, "idle", "0");
+  reading.add(LOAD, 0.25);
+  const batch = reading.seal();
+  expect(batch.protocol).toBe("sampler");
+  expect(batch.length).toBe(3);
+  expect([...batch.timestampUs]).toEqual(Array(3).fill(1_700_000_000_123_000));
+  expect([...batch.head]).toEqual([0, 1, 2]);
+  expect([...batch.position]).toEqual([0, 1, 2]);
+  expect([...batch.value]).toEqual([12.5, 3, 0.25]);
+  expect(batch.heads[0]).toEqual({
+    metric: "node_cpu_seconds_total",
+    kind: "cumulative",
+    type: "counter",
+    unit: "seconds",
+    help: "CPU.",
+    labels: new Map([
+      ["cpu", "0"],
+      ["instance", "box"],
+      ["mode", "user"],
+    ]),
+  });
+  expect([...batch.heads[0].labels.keys()]).toEqual(["cpu", "instance", "mode"]);
+  expect(batch.heads[2]).toMatchObject({ kind: "gauge", type: "gauge", unit: "" });
+});
+
+test("what is no number is no sample, an empty label is no label, and the first of two counts", () => {
+  const reading = new Heads().read(0);
+  reading.add(LOAD, undefined);
+  reading.add(LOAD, Number.NaN);
+  reading.add(LOAD, Number.POSITIVE_INFINITY);
+  reading.add(CPU, 1, "user", "");
+  reading.add(CPU, 2, "user", "");
+  expect(values(reading.seal())).toEqual({ 'node_cpu_seconds_total{mode="user"}': 1 });
+});
+
+test("the head of a series is the same object from one reading to the next", () => {
+  const heads = new Heads();
+  const head = () => {
+    const reading = heads.read(0);
+    reading.add(CPU, 1, "user", "0");
+    return reading.seal().heads[0];
+  };
+  expect(head()).toBe(head());
+});
+
+test("series that a reading did not have are forgotten", () => {
+  const heads = new Heads();
+  for (let container = 0; container < 100; container++) heads.read(0).add(CPU, 1, "user", String(container));
+  heads.read(0);
+  expect(heads.size).toBe(1);
+  heads.read(0);
+  expect(heads.size).toBe(0);
+});
+
+test("a sealed reading takes nothing more, from a part that was too slow", () => {
+  const reading = new Heads().read(0);
+  const batch = reading.seal();
+  reading.add(LOAD, 1);
+  expect(batch.length).toBe(0);
+  expect(batch.heads).toEqual([]);
+});
+
+test("a reading has a greatest size, and says what was over it", () => {
+  const reading = new Heads().read(0);
+  for (let sample = 0; sample < READING_SAMPLES_MAX + 3; sample++)
+    reading.add(CPU, 1, "user", String(sample));
+  expect(reading.dropped).toBe(3);
+  expect(reading.seal().length).toBe(READING_SAMPLES_MAX);
+});

@@ -1,0 +1,28 @@
+/** What the tests of the sampler share: running a part once, and seeing a batch as text. */
+import type { Batch } from "../../src/sample.ts";
+import { Heads } from "../../src/sampler/batch.ts";
+import type { Part } from "../../src/sampler/part.ts";
+
+/** By series, written as Prometheus writes it, the value. */
+export function values(batch: Batch): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (let sample = 0; sample < batch.length; sample++) {
+    const { metric, labels } = batch.heads[batch.head[sample]];
+    const pairs = [...labels].map(([name, value]) => `${name}="${value}"`).join(",");
+    all[pairs === "" ? metric : `${metric}{${pairs}}`] = batch.value[sample];
+  }
+  return all;
+}
+
+/** Runs a part once and gives what it added, and what it rejected with. */
+export async function collect(
+  part: Part,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<{ readonly values: Record<string, number>; readonly error?: Error }> {
+  const reading = new Heads().read(1_700_000_000_000_000);
+  let error: Error | undefined;
+  await part.collect(reading, signal).catch((reason: Error) => {
+    error = reason;
+  });
+  return { values: values(reading.seal()), error };
+}

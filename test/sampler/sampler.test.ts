@@ -1,0 +1,256 @@
+import { describe, expect, test } from "bun:test";
+import { registry } from "../../src/counters.ts";
+import type { Batch } from "../../src/sample.ts";
+import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
+import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
+import { createParts } from "../../src/sampler/parts.ts";
+import { Sampler, untilNextMs } from "../../src/sampler/sampler.ts";
+import { collect, values } from "./readings.ts";
+
+const VALUE = gauge("test_value", "A value.", ["of"]);
+/** Short, so that tests need not wait; nothing here depends on how long it really takes. */
+const INTERVAL_MS = 10;
+
+let parts = 0;
+/** A part with a name of its own, since the counters are the process's. */
+function part(collect: Part["collect"], options: Partial<Part> = {}): Part {
+  return { name: `part-${++parts}`, intervalMs: INTERVAL_MS, timeoutMs: 10_000, collect, ...options };
+}
+
+async function failures(name: string): Promise<Record<string, number>> {
+  const metric = await registry.getSingleMetric("weir_sampler_failures_total")?.get();
+  const own = metric?.values.filter(({ labels }) => labels.part === name) ?? [];
+  return Object.fromEntries(own.map(({ labels, value }) => [labels.cause, value]));
+}
+
+/** Collects what is pushed; `reached(n)` resolves when n batches have come. */
+class Pushed {
+  readonly batches: Batch[] = [];
+  #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+
+  readonly push = async (batch: Batch): Promise<void> => {
+    this.batches.push(batch);
+    for (const { count, resolve } of this.#waiting) if (this.batches.length >= count) resolve();
+  };
+
+  reached(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.batches.length >= count) resolve();
+      else this.#waiting.push({ count, resolve });
+    });
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await Bun.sleep(1);
+}
+
+describe("the loop", () => {
+  test("runs a part again and again, with heads that stay the same objects and the labels of all", async () => {
+    const pushed = new Pushed();
+    let run = 0;
+    const steady = part(async (reading) => reading.add(VALUE, ++run, "a"));
+    const sampler = new Sampler([steady], pushed.push, { labels: new Map([["instance", "box"]]) });
+    sampler.start();
+    await pushed.reached(3);
+    await sampler.stop();
+    const [first, second] = pushed.batches;
+    expect(values(first)).toEqual({ 'test_value{instance="box",of="a"}': 1 });
+    expect(values(second)).toEqual({ 'test_value{instance="box",of="a"}': 2 });
+    expect(second.heads[0]).toBe(first.heads[0]);
+    expect(second.timestampUs[0]).toBeGreaterThan(first.timestampUs[0]);
+    expect(await failures(steady.name)).toEqual({});
+  });
+
+  test("a part that hangs is counted, not started again, and delays no other", async () => {
+    const pushed = new Pushed();
+    let started = 0;
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    // It heeds no signal, as a stuck system call would.
+    const hanging = part(
+      (reading) => {
+        started++;
+        reading.add(VALUE, started, "hanging");
+        return end;
+      },
+      { timeoutMs: 5 },
+    );
+    const other = part(async (reading) => reading.add(VALUE, 1, "other"));
+    const sampler = new Sampler([hanging, other], pushed.push);
+    sampler.start();
+    await until(async () => ((await failures(hanging.name)).stuck ?? 0) >= 2);
+    const sofar = pushed.batches.length;
+    await pushed.reached(sofar + 2);
+    expect(started).toBe(1);
+    expect(await failures(hanging.name)).toMatchObject({ timeout: 1 });
+    expect(await failures(other.name)).toEqual({});
+    // What it had added is true and kept.
+    const seen = pushed.batches.map((batch) => values(batch)['test_value{of="hanging"}']);
+    expect(seen.filter((value) => value !== undefined)).toEqual([1]);
+    resolve();
+    await until(() => started > 1);
+    await sampler.stop();
+  });
+
+  test("a part that fails is counted by cause and tried again; the log hears of the first failure and the end", async () => {
+    const pushed = new Pushed();
+    const log: string[] = [];
+    let run = 0;
+    const failing = part(async (reading) => {
+      run++;
+      reading.add(VALUE, run, "half");
+      if (run <= 2) throw new Error("the driver is gone");
+    });
+    const sampler = new Sampler([failing], pushed.push, { log: (message) => log.push(message) });
+    sampler.start();
+    await pushed.reached(4);
+    await sampler.stop();
+    expect(await failures(failing.name)).toEqual({ error: 2 });
+    expect(pushed.batches.slice(0, 3).map((batch) => batch.value[0])).toEqual([1, 2, 3]);
+    expect(log).toEqual([
+      `The sampler cannot read ${failing.name}: the driver is gone.`,
+      `The sampler reads ${failing.name} again.`,
+    ]);
+  });
+
+  test("a part that throws at once is a failure like any other", async () => {
+    const throwing = part(() => {
+      throw new Error("at once");
+    });
+    const sampler = new Sampler([throwing], async () => {});
+    sampler.start();
+    await until(async () => (await failures(throwing.name)).error >= 1);
+    await sampler.stop();
+  });
+
+  test("a push that is turned away is counted, and the next is made", async () => {
+    let pushes = 0;
+    const plain = part(async (reading) => reading.add(VALUE, 1, "a"));
+    const sampler = new Sampler([plain], async () => {
+      if (++pushes === 1) throw new Error("the queue is full");
+    });
+    sampler.start();
+    await until(() => pushes >= 2);
+    await sampler.stop();
+    expect(await failures(plain.name)).toEqual({ push: 1 });
+  });
+
+  test("a reading over its greatest size is cut and counted", async () => {
+    const pushed = new Pushed();
+    const large = part(async (reading) => {
+      for (let sample = 0; sample <= READING_SAMPLES_MAX; sample++) reading.add(VALUE, 1, String(sample));
+    });
+    const sampler = new Sampler([large], pushed.push);
+    sampler.start();
+    await pushed.reached(1);
+    await sampler.stop();
+    expect(pushed.batches[0].length).toBe(READING_SAMPLES_MAX);
+    expect((await failures(large.name)).limit).toBeGreaterThanOrEqual(1);
+  });
+
+  test("nothing is pushed where a part has nothing", async () => {
+    let runs = 0;
+    const pushed = new Pushed();
+    const absent = part(async () => {
+      runs++;
+    });
+    const sampler = new Sampler([absent], pushed.push);
+    sampler.start();
+    await until(() => runs >= 2);
+    await sampler.stop();
+    expect(pushed.batches).toEqual([]);
+    expect(await failures(absent.name)).toEqual({});
+  });
+
+  test("stop aborts what runs, waits for it, and pushes nothing more", async () => {
+    const pushed = new Pushed();
+    let running = false;
+    const slow = part((reading, signal) => {
+      running = true;
+      reading.add(VALUE, 1, "a");
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => {
+          running = false;
+          reject(new Error("killed"));
+        });
+      });
+    });
+    const sampler = new Sampler([slow], pushed.push);
+    sampler.start();
+    await until(() => running);
+    await sampler.stop();
+    expect(running).toBe(false);
+    expect(pushed.batches).toEqual([]);
+    expect(await failures(slow.name)).toEqual({});
+  });
+
+  test("stop comes back though a part heeds nothing", async () => {
+    let started = false;
+    const sampler = new Sampler(
+      [
+        part(() => {
+          started = true;
+          return new Promise(() => {});
+        }),
+      ],
+      async () => {},
+    );
+    sampler.start();
+    await until(() => started);
+    await sampler.stop();
+  });
+
+  test("a sampler without parts starts and stops", async () => {
+    const sampler = new Sampler([], async () => {});
+    sampler.start();
+    await sampler.stop();
+  });
+});
+
+test("runs stand on multiples of the interval plus the offset, at least half an interval away", () => {
+  const next = (nowMs: number, intervalMs: number, offsetMs: number) =>
+    nowMs + untilNextMs(nowMs, intervalMs, offsetMs);
+  expect(next(1_000_000, 15_000, 0)).toBe(1_020_000); // 1,005,000 is only 5 s away
+  expect(next(1_005_000, 15_000, 0)).toBe(1_020_000);
+  expect(next(1_004_999, 15_000, 0)).toBe(1_020_000); // fired a little early: not again at once
+  expect(next(1_005_000, 15_000, 5_000)).toBe(1_025_000);
+  expect(next(0, 60_000, 2_500)).toBe(62_500);
+});
+
+test("the parts are those that were asked for, with their intervals, in one order", () => {
+  const made = createParts({
+    names: ["gpu", "host", "network", "gpu"],
+    hostIntervalMs: 15_000,
+    gpuIntervalMs: 20_000,
+    disksIntervalMs: 60_000,
+    containersIntervalMs: 30_000,
+  });
+  expect(made.map(({ name, intervalMs }) => [name, intervalMs])).toEqual([
+    ["host", 15_000],
+    ["network", 15_000],
+    ["gpu", 20_000],
+  ]);
+});
+
+// Where there is no /proc the same parts ask systeminformation, which runs on Linux too.
+test("the parts of other platforms find this machine's CPUs, memory, disks and network", async () => {
+  const made = createParts({
+    names: PART_NAMES,
+    hostIntervalMs: 15_000,
+    gpuIntervalMs: 15_000,
+    disksIntervalMs: 60_000,
+    containersIntervalMs: 30_000,
+    platform: "darwin",
+  });
+  const byName = new Map(made.map((one) => [one.name, one]));
+  const has = async (name: string, series: RegExp) => {
+    const { values, error } = await collect(byName.get(name)!);
+    expect(error).toBeUndefined();
+    expect(Object.keys(values).some((key) => series.test(key))).toBe(true);
+  };
+  await has("host", /^node_cpu_seconds_total\{cpu="0",mode="idle"\}$/);
+  await has("host", /^node_memory_total_bytes$/);
+  await has("process", /^weir_process_resident_memory_bytes$/);
+  await has("disks", /^node_filesystem_size_bytes\{device=/);
+  await has("network", /^node_network_receive_bytes_total\{device=/);
+});
