@@ -13,6 +13,7 @@ async function weir(
   argv: readonly string[],
   files: Record<string, string> = {},
   env: Record<string, string> = {},
+  stdoutIsClosed = false,
 ) {
   const printed = { out: "", err: "" };
   const output = (to: "out" | "err") => ({
