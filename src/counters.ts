@@ -118,3 +118,35 @@ export const scrapesRefused = new Counter({
   help: "Scrapes turned away because too many were under way.",
   registers,
 });
+export const pushesBusy = new Counter({
+  name: "weir_pushes_busy_total",
+  help: "Pushes told to come again because the queue was full.",
+  registers,
+});
+export const seriesUnexposed = new Counter({
+  name: "weir_series_unexposed_total",
+  help: "Series past the limit, kept for SQL and not exposed.",
+  registers,
+});
+export const queriesFinished = new Counter({
+  name: "weir_queries_total",
+  help: "SQL queries and summaries that ended, by outcome: ok, or the code of their error.",
+  labelNames: ["outcome"],
+  registers,
+});
+export const queriesRunning = new Gauge({
+  name: "weir_queries_running",
+  help: "SQL queries and summaries under way.",
+  registers,
+});
+export const queriesStuck = new Counter({
+  name: "weir_queries_stuck_total",
+  help: "Queries that did not heed their interrupt within 2 s.",
+  registers,
+});
+export const querySeconds = new Histogram({
+  name: "weir_query_duration_seconds",
+  help: "Time that SQL queries and summaries took, reading their rows included.",
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  registers,
+});

@@ -191,7 +191,9 @@ export interface Store {
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
   /** Moves the write-ahead log into the file; false when a reader stood in the way (it is tried again). */
   checkpoint(): Promise<boolean>;
-  /** Bytes of the file and of its write-ahead log. */
+  /** Bytes of the file and of its write-ahead log, without asking the engine. */
+  fileSizes(): Promise<{ readonly fileBytes: number; readonly logBytes: number }>;
+  /** The same, and the bytes in the file that are free to be used again. */
   size(): Promise<{ readonly fileBytes: number; readonly logBytes: number; readonly freeBytes: number }>;
   close(): Promise<void>;
 }

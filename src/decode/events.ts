@@ -1,0 +1,238 @@
+/**
+ * JSON events: one object, an array of them, or NDJSON (https://github.com/ndjson/ndjson-spec), as bytes → Batch.
+ * Pure but for what it remembers of label blocks.
+ *
+ * The usual event is read in one pass over its bytes, without an object: numbers and attribute bytes go straight
+ * into columns, and the bytes of name, type, unit and labels are looked up among those seen before
+ * (label-blocks.ts). Whatever is unusual (escapes, a new series, another order, anything wrong) makes the pass
+ * give up, and that one event goes through JSON.parse and event.ts, which alone decide what is right.
+ *
+ * A wrong event is rejected by its index and the others are kept, as long as it is clear where it ends. A body
+ * that is cut, or whose brackets do not close, is refused whole; in NDJSON only its line is.
+ */
+import { isUtf8 } from "node:buffer";
+import { BadInput, quote, TooLarge } from "../errors.ts";
+import type { Batch } from "../sample.ts";
+import { type AttributeRoom, BatchBuilder } from "./batch-builder.ts";
+import { checkEvent, type EventLimits } from "./event.ts";
+import { EventScanner } from "./event-scanner.ts";
+import { findJsonError } from "./json-error.ts";
+import { endOfLine, endOfValue, skipSpace } from "./json-extent.ts";
+import { LabelBlocks } from "./label-blocks.ts";
+
+export interface EventDecoderOptions extends EventLimits {
+  /** Tags of a metric's observations and counters that are columns and not labels. */
+  readonly isAttribute: (metric: string, tag: string) => boolean;
+  /** All tags that may be such columns for the metric. */
+  readonly attributesOf: (metric: string) => readonly string[];
+  /** Changes when the answers of the two before do. */
+  readonly epoch: () => number;
+  /** Events of one body; more are refused. */
+  readonly eventsMax?: number;
+}
+
+const EVENTS_MAX = 500_000;
+/** Wrong events of one body that are told one by one; a body with more is refused whole. */
+const REJECTED_MAX = 10_000;
+const PAYLOAD_BYTES_MAX = 1_000;
+
+const [LINE_FEED, COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [10, 44, 91, 93, 123, 125];
+
+export class EventDecoder {
+  readonly #options: EventDecoderOptions;
+  readonly #builder = new BatchBuilder("events");
+  readonly #blocks = new LabelBlocks();
+  readonly #scanner: EventScanner;
+  /** By block: the batch that used it last, and its index among that batch's heads. */
+  #usedBy = new Int32Array(1_024);
+  #indexIn = new Int32Array(1_024);
+  #batchNumber = 0;
+  #epoch = -1;
+  #events = 0;
+
+  constructor(options: EventDecoderOptions) {
+    this.#options = options;
+    const rooms = (metric: string): AttributeRoom[] =>
+      options.attributesOf(metric).map((name) => this.#builder.attribute(name));
+    this.#scanner = new EventScanner(this.#builder, rooms, options);
+  }
+
+  /**
+   * Decodes a body.
+   *
+   * @param ndjson true when the sender said that each line is an event; otherwise it is seen from the body
+   * @throws BadInput when the body is not UTF-8, or no JSON; TooLarge when it has too many events
+   */
+  decode(body: Uint8Array, ndjson?: boolean): Batch {
+    if (this.#epoch !== this.#options.epoch()) {
+      this.#epoch = this.#options.epoch();
+      this.#blocks.clear();
+      this.#scanner.forget();
+    }
+    if (!isUtf8(body)) throw new BadInput("the body is not valid UTF-8", "body");
+    this.#batchNumber++;
+    this.#events = 0;
+    const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    try {
+      const start = skipSpace(buffer, 0);
+      if (start === buffer.length) throw new BadInput("the body is empty, expected an event", "body");
+      if (buffer[start] === OPEN_BRACKET) this.#array(buffer, start);
+      else if (ndjson ?? looksLikeLines(buffer, start)) this.#lines(buffer, start);
+      else this.#single(buffer, start);
+    } catch (error) {
+      this.#builder.clear();
+      throw error;
+    }
+    return this.#builder.take();
+  }
+
+  #array(body: Buffer, open: number): void {
+    let at = skipSpace(body, open + 1);
+    if (body[at] !== CLOSE_BRACKET) {
+      for (;;) {
+        const end = this.#event(body, at);
+        if (end < 0) throw malformed(body, open);
+        at = skipSpace(body, end);
+        if (body[at] === CLOSE_BRACKET) break;
+        if (body[at] !== COMMA) throw malformed(body, open);
+        at = skipSpace(body, at + 1);
+      }
+    }
+    const rest = skipSpace(body, at + 1);
+    if (rest < body.length)
+      throw new BadInput(`byte ${rest} of the body follows the end of the array`, "body");
+  }
+
+  #single(body: Buffer, start: number): void {
+    const end = this.#event(body, start);
+    if (end < 0) throw malformed(body, start);
+    const rest = skipSpace(body, end);
+    if (rest < body.length) {
+      // One object behind another without a line between them is NDJSON all the same.
+      if (body[rest] !== OPEN_BRACE)
+        throw new BadInput(`byte ${rest} of the body follows the end of the event`, "body");
+      this.#lines(body, rest);
+    }
+  }
+
+  #lines(body: Buffer, start: number): void {
+    let at = start;
+    while (at < body.length) {
+      const end = body[at] === OPEN_BRACE ? this.#event(body, at) : -1;
+      if (end >= 0) {
+        at = skipSpace(body, end);
+        continue;
+      }
+      const line = endOfLine(body, at);
+      const problem = findJsonError(body, at, line);
+      const reason =
+        problem === undefined
+          ? `an event is an object, this is ${quote(body.toString("utf8", at, Math.min(line, at + 40)))}`
+          : `byte ${problem.position} of the body ${problem.message}`;
+      this.#reject("syntax", reason, body, at, line);
+      this.#events++;
+      at = skipSpace(body, line);
+    }
+  }
+
+  /** Reads the event at a position, rejected ones too; gives the position after it, or -1 if it has no end. */
+  #event(body: Buffer, at: number): number {
+    const limit = this.#options.eventsMax ?? EVENTS_MAX;
+    if (this.#events >= limit)
+      throw new TooLarge(`the body has more than ${limit} events, send it in parts`, "body");
+    const scanner = this.#scanner;
+    const builder = this.#builder;
+    const scanned = scanner.scan(body, at);
+    if (scanned >= 0) {
+      const block = this.#blocks.find(scanner.key, scanner.keyLength, scanner.keyHash);
+      if (block >= 0) {
+        builder.add(this.#headIndex(block), scanner.timestampUs, scanner.value, this.#events++);
+        return scanned;
+      }
+    }
+    builder.dropAttributes();
+    const end = endOfValue(body, at);
+    if (end < 0) return -1;
+    this.#parse(body, at, end, scanned >= 0);
+    this.#events++;
+    return end;
+  }
+
+  /** The way of unusual events. `keyed` says that the scanner's key stands for the event's labels. */
+  #parse(body: Buffer, at: number, end: number, keyed: boolean): void {
+    let json: unknown;
+    try {
+      json = JSON.parse(body.toString("utf8", at, end));
+    } catch {
+      const problem = findJsonError(body, at, end);
+      this.#reject(
+        "syntax",
+        `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is no JSON"}`,
+        body,
+        at,
+        end,
+      );
+      return;
+    }
+    const event = checkEvent(json, this.#options, this.#options.isAttribute);
+    if ("reason" in event) {
+      this.#reject(event.cause, event.reason, body, at, end);
+      return;
+    }
+    const builder = this.#builder;
+    for (const [name, value] of event.attributes) {
+      const bytes = Buffer.from(value);
+      builder.setAttribute(builder.attribute(name), bytes, 0, bytes.length);
+    }
+    const { key, keyLength, keyHash } = this.#scanner;
+    const head = keyed
+      ? this.#headIndex(this.#blocks.add(key, keyLength, keyHash, event.head))
+      : builder.addHead(event.head);
+    this.#scanner.remember(event.head.metric);
+    builder.add(head, event.timestampUs, event.value, this.#events);
+  }
+
+  /** The index of a block's head in this batch. */
+  #headIndex(block: number): number {
+    if (block >= this.#usedBy.length) {
+      const usedBy = new Int32Array(Math.max(this.#usedBy.length * 2, block + 1));
+      const indexIn = new Int32Array(usedBy.length);
+      usedBy.set(this.#usedBy);
+      indexIn.set(this.#indexIn);
+      this.#usedBy = usedBy;
+      this.#indexIn = indexIn;
+    }
+    if (this.#usedBy[block] !== this.#batchNumber) {
+      this.#usedBy[block] = this.#batchNumber;
+      this.#indexIn[block] = this.#builder.addHead(this.#blocks.head(block));
+    }
+    return this.#indexIn[block]!;
+  }
+
+  #reject(cause: string, reason: string, body: Buffer, at: number, end: number): void {
+    const { rejected } = this.#builder;
+    if (rejected.length >= REJECTED_MAX) {
+      throw new BadInput(
+        `more than ${REJECTED_MAX} events of the body are wrong; the first: ${rejected[0]!.reason}`,
+        "body",
+      );
+    }
+    const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
+    rejected.push({ index: this.#events, cause, reason, payload });
+  }
+}
+
+/** Whether the first line is a whole object: then the lines are events, and one that is wrong spoils no other. */
+function looksLikeLines(body: Buffer, start: number): boolean {
+  const feed = body.indexOf(LINE_FEED, start);
+  if (feed < 0) return false;
+  let last = feed - 1;
+  while (last > start && body[last]! <= 32) last--;
+  return body[last] === CLOSE_BRACE && endOfValue(body, start) === last + 1;
+}
+
+function malformed(body: Buffer, start: number): BadInput {
+  const problem = findJsonError(body, start, body.length);
+  if (problem === undefined) return new BadInput(`byte ${start} of the body does not begin an event`, "body");
+  return new BadInput(`the body is no JSON: byte ${problem.position} ${problem.message}`, "body");
+}

@@ -1,0 +1,119 @@
+/**
+ * Finds where a text stops being JSON (RFC 8259), in bytes: the engine's own parser does not say. Used only for
+ * what did not parse, so it is plain rather than fast.
+ */
+
+/** What is wrong, and at which byte. */
+export interface JsonError {
+  readonly position: number;
+  readonly message: string;
+}
+
+/** The first error of the JSON value that begins at `start` (white space before it allowed), or undefined. */
+export function findJsonError(bytes: Uint8Array, start: number, end: number): JsonError | undefined {
+  try {
+    new Checker(bytes, end).value(start, 0);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Stop) return { position: error.position, message: error.message };
+    throw error;
+  }
+}
+
+const DEPTH_MAX = 64;
+const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, QUOTE, BACKSLASH] = [9, 10, 13, 32, 34, 92];
+const [COMMA, COLON, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [44, 58, 91, 93, 123, 125];
+
+class Stop extends Error {
+  readonly position: number;
+
+  constructor(position: number, message: string) {
+    super(message);
+    this.position = position;
+  }
+}
+
+class Checker {
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, end: number) {
+    this.#bytes = bytes;
+    this.#end = end;
+  }
+
+  /** Checks the value at a position and gives the position after it. */
+  value(from: number, depth: number): number {
+    const at = this.#space(from);
+    if (depth > DEPTH_MAX) throw new Stop(at, `is nested deeper than ${DEPTH_MAX} levels`);
+    switch (this.#bytes[at]) {
+      case OPEN_BRACE:
+        return this.#members(at, CLOSE_BRACE, (member) => {
+          const key = this.#space(member);
+          if (this.#bytes[key] !== QUOTE) this.#fail(key, "a name in quotation marks");
+          const colon = this.#space(this.#string(key));
+          if (this.#bytes[colon] !== COLON) this.#fail(colon, "a colon");
+          return this.value(colon + 1, depth + 1);
+        });
+      case OPEN_BRACKET:
+        return this.#members(at, CLOSE_BRACKET, (member) => this.value(member, depth + 1));
+      case QUOTE:
+        return this.#string(at);
+      default:
+        return this.#literal(at);
+    }
+  }
+
+  #members(open: number, close: number, member: (from: number) => number): number {
+    let at = this.#space(open + 1);
+    if (this.#bytes[at] === close) return at + 1;
+    for (;;) {
+      at = this.#space(member(at));
+      if (this.#bytes[at] === close) return at + 1;
+      if (this.#bytes[at] !== COMMA) this.#fail(at, `a comma or ${String.fromCharCode(close)}`);
+      at++;
+    }
+  }
+
+  #string(open: number): number {
+    for (let at = open + 1; at < this.#end; at++) {
+      const byte = this.#bytes[at]!;
+      if (byte === QUOTE) return at + 1;
+      if (byte < SPACE) throw new Stop(at, "is a raw control character in a string");
+      if (byte !== BACKSLASH) continue;
+      at++;
+      const escaped = this.#text(at, 5);
+      if (!/^(["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(escaped))
+        this.#fail(at - 1, "an escape such as \\n or \\u00e9");
+    }
+    throw new Stop(this.#end, "is the end, inside a string");
+  }
+
+  #literal(at: number): number {
+    const match = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/.exec(
+      this.#text(at, 400),
+    );
+    if (match === null) this.#fail(at, "a JSON value");
+    return at + match![0].length;
+  }
+
+  #space(from: number): number {
+    let at = from;
+    for (;;) {
+      const byte = this.#bytes[at];
+      const space = byte === SPACE || byte === LINE_FEED || byte === CARRIAGE_RETURN || byte === TAB;
+      if (at >= this.#end || !space) return at;
+      at++;
+    }
+  }
+
+  #text(at: number, length: number): string {
+    return Buffer.from(this.#bytes.subarray(at, Math.min(at + length, this.#end))).toString("latin1");
+  }
+
+  #fail(at: number, expected: string): never {
+    if (at >= this.#end) throw new Stop(this.#end, `is the end, where ${expected} was expected`);
+    const found = JSON.stringify(this.#text(at, 12));
+    throw new Stop(at, `has ${found} where ${expected} was expected`);
+  }
+}

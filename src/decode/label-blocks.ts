@@ -1,0 +1,80 @@
+/**
+ * The label blocks of a protocol that were seen before: what a series' bytes decoded to, found by these bytes,
+ * so that they are not decoded again. Bounded: when full it starts anew.
+ */
+import type { SeriesHead } from "../sample.ts";
+
+const ENTRIES_MAX = 65_536;
+const BYTES_MAX = 32 * 1_048_576;
+const SLOTS = ENTRIES_MAX * 2;
+
+export class LabelBlocks {
+  #slots = new Int32Array(SLOTS);
+  #hashes = new Int32Array(1_024);
+  #offsets = new Int32Array(1_024);
+  #lengths = new Int32Array(1_024);
+  #bytes = Buffer.allocUnsafeSlow(65_536);
+  #end = 0;
+  #heads: SeriesHead[] = [];
+
+  /** The block's number, or -1 when its bytes were not seen. The first `length` bytes of `key` count. */
+  find(key: Buffer, length: number, hash: number): number {
+    for (let slot = hash & (SLOTS - 1); ; slot = (slot + 1) & (SLOTS - 1)) {
+      const entry = this.#slots[slot]! - 1;
+      if (entry < 0) return -1;
+      if (this.#hashes[entry] !== hash || this.#lengths[entry] !== length) continue;
+      const offset = this.#offsets[entry]!;
+      if (this.#bytes.compare(key, 0, length, offset, offset + length) === 0) return entry;
+    }
+  }
+
+  /** Keeps a block's head and gives its number. */
+  add(key: Buffer, length: number, hash: number, head: SeriesHead): number {
+    if (this.#heads.length >= ENTRIES_MAX || this.#end + length > BYTES_MAX) this.clear();
+    const entry = this.#heads.length;
+    this.#reserve(entry, length);
+    this.#bytes.set(key.subarray(0, length), this.#end);
+    this.#hashes[entry] = hash;
+    this.#offsets[entry] = this.#end;
+    this.#lengths[entry] = length;
+    this.#end += length;
+    this.#heads.push(head);
+    let slot = hash & (SLOTS - 1);
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & (SLOTS - 1);
+    this.#slots[slot] = entry + 1;
+    return entry;
+  }
+
+  head(entry: number): SeriesHead {
+    return this.#heads[entry]!;
+  }
+
+  /** How many blocks there are; numbers are below it. */
+  get count(): number {
+    return this.#heads.length;
+  }
+
+  clear(): void {
+    this.#slots.fill(0);
+    this.#heads = [];
+    this.#end = 0;
+  }
+
+  #reserve(entry: number, length: number): void {
+    if (entry >= this.#hashes.length) {
+      this.#hashes = grown(this.#hashes);
+      this.#offsets = grown(this.#offsets);
+      this.#lengths = grown(this.#lengths);
+    }
+    if (this.#end + length <= this.#bytes.length) return;
+    const bytes = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#end + length));
+    bytes.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = bytes;
+  }
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}

@@ -1,0 +1,358 @@
+/**
+ * Admission: what of a batch may be stored, under which series, in which day, and whether it counts in running
+ * totals.
+ *
+ * The common batch (every head known, all samples of one day, nothing refused, no sample that may be stored
+ * already) keeps its columns as they are; anything else is gathered row by row.
+ */
+import { quote } from "../errors.ts";
+import {
+  type AttributeColumn,
+  type Batch,
+  dayOf,
+  type Labels,
+  type Rejection,
+  type Rows,
+} from "../sample.ts";
+import type { Admission, Admitted, Registry } from "./registry.ts";
+
+export interface AdmissionOptions {
+  /** Samples before this are refused: the start of retention, µs. */
+  readonly firstUs: number;
+  /** Samples after this are refused, µs. */
+  readonly lastUs: number;
+  readonly nowUs: number;
+  /** Samples that came later than this after their time are history: stored, not counted in totals. */
+  readonly totalsLateUs: number;
+  /** Nothing of the batch counts in totals. */
+  readonly historical: boolean;
+  readonly retentionDays: number;
+}
+
+/** What of a batch goes to the store. */
+export interface AdmittedBatch {
+  readonly rows: Rows[];
+  /**
+   * Samples of gauges and cumulative series no newer than the newest of their series: they may be stored
+   * already. Each has its index in the body.
+   */
+  readonly doubtful: { readonly rows: Rows; readonly position: Uint32Array }[];
+  readonly rejected: Rejection[];
+  /** Samples in `rows` and `doubtful` that are not live. */
+  readonly historicalCount: number;
+  /** job and instance of the workers that the samples name. */
+  readonly sources: readonly { readonly job: string; readonly instance: string }[];
+}
+
+/** The newest timestamp admitted of each gauge and cumulative series, by series id. */
+export class NewestTimes {
+  #us = new Float64Array(1_024).fill(Number.NEGATIVE_INFINITY);
+
+  get(seriesId: number): number {
+    return this.#us[seriesId] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  set(seriesId: number, us: number): void {
+    if (seriesId >= this.#us.length) {
+      const grown = new Float64Array(Math.max(this.#us.length * 2, seriesId + 1)).fill(
+        Number.NEGATIVE_INFINITY,
+      );
+      grown.set(this.#us);
+      this.#us = grown;
+    }
+    this.#us[seriesId] = us;
+  }
+}
+
+interface CachedAdmission {
+  readonly epoch: number;
+  readonly extra: Labels;
+  readonly admission: Admission;
+}
+
+const NO_LABELS: Labels = new Map();
+const ONE_OF_A_KIND: ReadonlySet<string> = new Set(["gauge", "cumulative"]);
+
+/** Decides about every sample of a batch. */
+export function admit(
+  batch: Batch,
+  registry: Registry,
+  newest: NewestTimes,
+  extraLabels: Labels | undefined,
+  options: AdmissionOptions,
+): AdmittedBatch {
+  const extra = extraLabels ?? NO_LABELS;
+  const admissions: Admission[] = [];
+  const sources = new Map<string, { job: string; instance: string }>();
+  let plain = true;
+  // A head admitted late may demote a label under one admitted before: then all are asked again.
+  for (let epoch = -1; epoch !== registry.epoch; ) {
+    epoch = registry.epoch;
+    plain = true;
+    for (let index = 0; index < batch.heads.length; index++) {
+      const head = batch.heads[index]!;
+      let cached = head.admission as CachedAdmission | undefined;
+      if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
+        const admission = registry.admit(head, extra);
+        cached = { epoch: registry.epoch, extra, admission };
+        head.admission = cached;
+      }
+      admissions[index] = cached.admission;
+      if ("refused" in cached.admission) plain = false;
+      else if (cached.admission.attributes.length > 0 || ONE_OF_A_KIND.has(cached.admission.kind))
+        plain = false;
+    }
+  }
+  for (const admission of admissions) {
+    if (!("refused" in admission)) sources.set(`${admission.job}\u0000${admission.instance}`, admission);
+  }
+  const outcome = { sources: [...sources.values()], rejected: [...batch.rejected] };
+  const times = batch.timestampUs;
+  let earliest = Number.POSITIVE_INFINITY;
+  let latest = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < batch.length; index++) {
+    let us = times[index]!;
+    if (Number.isNaN(us)) us = times[index] = options.nowUs;
+    if (us < earliest) earliest = us;
+    if (us > latest) latest = us;
+  }
+  const day = dayOf(earliest);
+  if (
+    plain &&
+    batch.length > 0 &&
+    earliest >= options.firstUs &&
+    latest <= options.lastUs &&
+    day === dayOf(latest)
+  ) {
+    const rows = wholeBatch(batch, admissions as Admitted[], registry, day, options);
+    return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
+  }
+  return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
+}
+
+function wholeBatch(
+  batch: Batch,
+  admissions: readonly Admitted[],
+  registry: Registry,
+  day: number,
+  options: AdmissionOptions,
+): Rows {
+  const { length, head } = batch;
+  const ids = Uint32Array.from(admissions, ({ seriesId }) => seriesId);
+  for (const id of ids) registry.touch(id, day);
+  const seriesId = new Uint32Array(length);
+  const live = new Uint8Array(length);
+  const liveAfterUs = options.historical ? Number.POSITIVE_INFINITY : options.nowUs - options.totalsLateUs;
+  for (let index = 0; index < length; index++) {
+    seriesId[index] = ids[head[index]!]!;
+    live[index] = batch.timestampUs[index]! > liveAfterUs ? 1 : 0;
+  }
+  return {
+    day,
+    length,
+    seriesId,
+    timestampUs: batch.timestampUs,
+    value: batch.value,
+    stale: batch.stale,
+    live,
+    attributes: batch.attributes,
+    text: batch.text,
+  };
+}
+
+/** The indexes of a batch's samples that go to one day, and of those that may be there already. */
+interface DayIndexes {
+  readonly sure: number[];
+  readonly doubtful: number[];
+}
+
+function gather(
+  batch: Batch,
+  admissions: readonly Admission[],
+  registry: Registry,
+  newest: NewestTimes,
+  rejected: Rejection[],
+  options: AdmissionOptions,
+): Pick<AdmittedBatch, "rows" | "doubtful" | "historicalCount"> {
+  const days = new Map<number, DayIndexes>();
+  for (let index = 0; index < batch.length; index++) {
+    const admission = admissions[batch.head[index]!]!;
+    const us = batch.timestampUs[index]!;
+    const reject = (cause: string, reason: string) =>
+      rejected.push({ index: batch.position[index]!, cause, reason, payload: describe(batch, index) });
+    if ("refused" in admission) {
+      reject(admission.cause, admission.refused);
+      continue;
+    }
+    if (us < options.firstUs) {
+      const age = Math.ceil((options.nowUs - us) / 86_400_000_000);
+      reject(
+        "timestamp",
+        `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
+          `(--retention-days ${options.retentionDays}; ${age} would cover it)`,
+      );
+      continue;
+    }
+    if (us > options.lastUs) {
+      reject(
+        "timestamp",
+        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now`,
+      );
+      continue;
+    }
+    const day = dayOf(us);
+    let indexes = days.get(day);
+    if (indexes === undefined) {
+      indexes = { sure: [], doubtful: [] };
+      days.set(day, indexes);
+    }
+    if (!ONE_OF_A_KIND.has(admission.kind)) {
+      indexes.sure.push(index);
+    } else if (us > newest.get(admission.seriesId)) {
+      newest.set(admission.seriesId, us);
+      indexes.sure.push(index);
+    } else {
+      indexes.doubtful.push(index);
+    }
+  }
+  const columns = withConstants(batch, admissions);
+  const rows: Rows[] = [];
+  const doubtful: AdmittedBatch["doubtful"] = [];
+  let historicalCount = 0;
+  const select = (day: number, indexes: readonly number[]) => {
+    const selected = selectRows(batch, admissions as Admitted[], columns, day, indexes, options);
+    for (const id of selected.seriesId) registry.touch(id, day);
+    historicalCount += countHistorical(selected);
+    return selected;
+  };
+  for (const [day, indexes] of days) {
+    if (indexes.sure.length > 0) rows.push(select(day, indexes.sure));
+    if (indexes.doubtful.length > 0) {
+      const position = Uint32Array.from(indexes.doubtful, (index) => batch.position[index]!);
+      doubtful.push({ rows: select(day, indexes.doubtful), position });
+    }
+  }
+  return { rows, doubtful, historicalCount };
+}
+
+function selectRows(
+  batch: Batch,
+  admissions: readonly Admitted[],
+  columns: { attributes: readonly AttributeColumn[]; text: Uint8Array },
+  day: number,
+  indexes: readonly number[],
+  options: AdmissionOptions,
+): Rows {
+  const length = indexes.length;
+  const seriesId = new Uint32Array(length);
+  const timestampUs = new Float64Array(length);
+  const value = new Float64Array(length);
+  const live = new Uint8Array(length);
+  const liveAfterUs = options.historical ? Number.POSITIVE_INFINITY : options.nowUs - options.totalsLateUs;
+  for (let row = 0; row < length; row++) {
+    const index = indexes[row]!;
+    seriesId[row] = admissions[batch.head[index]!]!.seriesId;
+    timestampUs[row] = batch.timestampUs[index]!;
+    value[row] = batch.value[index]!;
+    live[row] = timestampUs[row]! > liveAfterUs ? 1 : 0;
+  }
+  const stale = batch.stale === undefined ? undefined : pick(batch.stale, indexes);
+  const attributes = columns.attributes.map(({ name, offset, length: lengths }) => ({
+    name,
+    offset: pick(offset, indexes),
+    length: pick(lengths, indexes),
+  }));
+  return { day, length, seriesId, timestampUs, value, stale, live, attributes, text: columns.text };
+}
+
+/** Picks the rows of some indexes out of admitted rows. */
+export function pickRows(rows: Rows, indexes: readonly number[]): Rows {
+  return {
+    day: rows.day,
+    length: indexes.length,
+    seriesId: pick(rows.seriesId, indexes),
+    timestampUs: pick(rows.timestampUs, indexes),
+    value: pick(rows.value, indexes),
+    stale: rows.stale === undefined ? undefined : pick(rows.stale, indexes),
+    live: pick(rows.live, indexes),
+    attributes: rows.attributes.map(({ name, offset, length }) => ({
+      name,
+      offset: pick(offset, indexes),
+      length: pick(length, indexes),
+    })),
+    text: rows.text,
+  };
+}
+
+function pick<T extends Uint8Array | Uint32Array | Float64Array>(source: T, indexes: readonly number[]): T {
+  const picked = new (source.constructor as new (length: number) => T)(indexes.length);
+  for (let row = 0; row < indexes.length; row++) picked[row] = source[indexes[row]!]!;
+  return picked;
+}
+
+/** The batch's attribute columns with those tags added that are the same for every sample of a head. */
+function withConstants(
+  batch: Batch,
+  admissions: readonly Admission[],
+): { attributes: readonly AttributeColumn[]; text: Uint8Array } {
+  const names = new Set<string>();
+  for (const admission of admissions) {
+    if (!("refused" in admission)) for (const [name] of admission.attributes) names.add(name);
+  }
+  if (names.size === 0) return batch;
+  const encoder = new TextEncoder();
+  const parts: Uint8Array[] = [batch.text];
+  let end = batch.text.length;
+  const attributes = batch.attributes.filter(({ name }) => !names.has(name));
+  for (const name of names) {
+    const places = admissions.map((admission) => {
+      const value =
+        "refused" in admission ? undefined : admission.attributes.find(([other]) => other === name)?.[1];
+      if (value === undefined) return undefined;
+      const bytes = encoder.encode(value);
+      parts.push(bytes);
+      end += bytes.length;
+      return { offset: end - bytes.length, length: bytes.length };
+    });
+    const own = batch.attributes.find((column) => column.name === name);
+    const offset = new Uint32Array(batch.length);
+    const length = new Uint32Array(batch.length);
+    for (let index = 0; index < batch.length; index++) {
+      const ownLength = own?.length[index] ?? 0;
+      const place =
+        ownLength > 0 ? { offset: own!.offset[index]!, length: ownLength } : places[batch.head[index]!];
+      offset[index] = place?.offset ?? 0;
+      length[index] = place?.length ?? 0;
+    }
+    attributes.push({ name, offset, length });
+  }
+  const text = new Uint8Array(end);
+  let at = 0;
+  for (const part of parts) {
+    text.set(part, at);
+    at += part.length;
+  }
+  return { attributes, text };
+}
+
+function countHistorical(rows: Rows): number {
+  let live = 0;
+  for (let row = 0; row < rows.length; row++) live += rows.live[row]!;
+  return rows.length - live;
+}
+
+/** A sample as its sender may know it again, for dead letters. */
+function describe(batch: Batch, index: number): string {
+  const head = batch.heads[batch.head[index]!]!;
+  return quote({
+    "@timestamp": iso(batch.timestampUs[index]!),
+    metric_name: head.metric,
+    value: batch.value[index]!,
+    tags: Object.fromEntries(head.labels),
+  });
+}
+
+function iso(us: number): string {
+  const date = new Date(us / 1000);
+  return Number.isNaN(date.getTime()) ? `${us} µs` : date.toISOString();
+}

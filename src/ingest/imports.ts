@@ -1,0 +1,79 @@
+/**
+ * How far each file was imported: known by the hash of its first line, never by its name. Chunks of a file must
+ * come in order and without gaps, so that each line is stored once; an offset moves with the commit of its rows.
+ */
+import { Conflict } from "../errors.ts";
+import type { Rows } from "../sample.ts";
+import type { ImportRecord } from "../store/store.ts";
+
+/** A piece of a file that a push carries. */
+export interface ImportChunk {
+  /** Hash of the file's first line. */
+  readonly file: string;
+  /** Bytes (uncompressed) before the chunk. */
+  readonly fromOffset: number;
+  /** Bytes up to its end, which is the end of a line. */
+  readonly toOffset: number;
+  readonly lastLineHash: string;
+}
+
+export class Imports {
+  readonly #records = new Map<string, ImportRecord>();
+  /** Offsets that chunks under way will reach. */
+  readonly #reached = new Map<string, number>();
+
+  constructor(stored: readonly ImportRecord[]) {
+    for (const record of stored) this.#records.set(record.file, record);
+  }
+
+  /** How far a file was imported, or undefined for one that was never seen. */
+  offset(file: string): { byteOffset: number; lastLineHash: string } | undefined {
+    return this.#records.get(file);
+  }
+
+  /** @throws Conflict when the chunk does not go on where the file was left */
+  check({ file, fromOffset }: ImportChunk): void {
+    const reached = this.#reached.get(file) ?? this.#records.get(file)?.byteOffset ?? 0;
+    if (fromOffset !== reached) {
+      throw new Conflict(
+        `import_from is ${fromOffset}, expected ${reached}: this file was imported up to there`,
+        "import_from",
+      );
+    }
+  }
+
+  /** Notes a chunk that waits for its commit. */
+  begin({ file, toOffset }: ImportChunk): void {
+    this.#reached.set(file, toOffset);
+  }
+
+  /** The record that commits with the chunk's rows; it lives as long as the latest of them. */
+  record({ file, toOffset, lastLineHash }: ImportChunk, rows: readonly Rows[], nowMs: number): ImportRecord {
+    const days = rows.map(({ day }) => day);
+    const before = this.#records.get(file)?.lastDay;
+    if (before !== undefined) days.push(before);
+    const lastDay = days.length === 0 ? undefined : Math.max(...days);
+    const record = { file, byteOffset: toOffset, lastLineHash, lastDay, updatedAtMs: nowMs };
+    this.#uncommitted.set(file, record);
+    return record;
+  }
+
+  readonly #uncommitted = new Map<string, ImportRecord>();
+
+  commit({ file, toOffset }: ImportChunk): void {
+    const record = this.#uncommitted.get(file);
+    if (record !== undefined && record.byteOffset >= toOffset) this.#records.set(file, record);
+    if (this.#reached.get(file) === toOffset) this.#reached.delete(file);
+  }
+
+  /** The chunk was not stored: the file goes on from its last commit. */
+  fail({ file }: ImportChunk): void {
+    this.#reached.delete(file);
+  }
+
+  forgetBefore(firstDay: number): void {
+    for (const [file, { lastDay }] of this.#records) {
+      if (lastDay !== undefined && lastDay < firstDay) this.#records.delete(file);
+    }
+  }
+}

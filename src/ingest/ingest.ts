@@ -1,0 +1,464 @@
+/**
+ * The one way in: `push(batch)` admits a batch at once, queues it, and resolves after the commit that holds it.
+ *
+ * One writer takes all that waits and commits it in one transaction (group commit without a timer): while a
+ * commit is under way the next group gathers. What a commit could not store is told to each push of its group,
+ * and nothing of it is kept. The queue is bounded in samples and bytes; over that a push is refused with Busy.
+ * Running totals take a group's rows after its commit, in the order of the rows.
+ */
+import * as counters from "../counters.ts";
+import { Busy, quote, Unavailable } from "../errors.ts";
+import type { Batch, Labels, Rejection, Rows, Series } from "../sample.ts";
+import { type Store, sampleKey, type TotalsSnapshot } from "../store/store.ts";
+import { type AdmissionOptions, type AdmittedBatch, admit, NewestTimes, pickRows } from "./admission.ts";
+import type { Idempotency, IdempotencyKeys } from "./idempotency.ts";
+import type { ImportChunk, Imports } from "./imports.ts";
+import type { Registry } from "./registry.ts";
+
+/** What a push may ask for beside its samples. */
+export interface PushOptions {
+  /** Added where a sample has no such tag of its own. Equal label sets must be the same object to be fast. */
+  readonly extraLabels?: Labels;
+  readonly idempotency?: Idempotency;
+  /** The samples are lines of a file; they do not count in totals. */
+  readonly imported?: ImportChunk;
+  /** The samples do not count in totals. */
+  readonly historical?: boolean;
+  /** `queued` resolves after admission; what then cannot be committed is logged and counted. */
+  readonly durability?: "committed" | "queued";
+}
+
+/** What became of a push. */
+export interface Ack {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: readonly Rejection[];
+  /** The answer is that of an earlier push with the same idempotency key. */
+  readonly repeated?: boolean;
+  readonly durability: "committed" | "queued";
+}
+
+/** Running totals, as the writer feeds them. */
+export interface TotalsSink {
+  define(series: Series): void;
+  end(seriesId: number): void;
+  forget(seriesId: number): void;
+  apply(rows: Rows, arrivedUs: number): void;
+  snapshot(whole: boolean): TotalsSnapshot;
+  lastUs(seriesId: number): number;
+  noteLastPush(job: string, instance: string, ms: number): void;
+}
+
+export interface IngestOptions {
+  readonly retentionDays: number;
+  readonly retentionBytes: number;
+  readonly futureMs: number;
+  readonly totalsLateMs: number;
+  readonly queueSamplesMax: number;
+  readonly queueBytesMax: number;
+  readonly seriesMax: number;
+  readonly snapshotIntervalMs: number;
+  readonly snapshotRows: number;
+  readonly idempotencyTtlMs: number;
+  readonly rejectedMax: number;
+  readonly checkpointLogBytes: number;
+  readonly now: () => number;
+  /** Told of faults of ours, once each. */
+  readonly onFault: (message: string, error: unknown) => void;
+}
+
+/** Dead letters that one push may leave, so that one broken sender does not push out the others'. */
+const REJECTED_PER_PUSH_MAX = 100;
+const PAYLOAD_CHARACTERS_MAX = 1_000;
+/** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
+const GROUP_SAMPLES_MAX = 100_000;
+
+interface Waiting {
+  readonly batch: AdmittedBatch;
+  readonly protocol: string;
+  readonly samples: number;
+  readonly bytes: number;
+  readonly arrivedMs: number;
+  readonly options: PushOptions;
+  readonly resolve: (ack: Ack) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Ingest {
+  readonly #store: Store;
+  readonly #registry: Registry;
+  readonly #totals: TotalsSink;
+  readonly #options: IngestOptions;
+  readonly #newest = new NewestTimes();
+  readonly #keys: IdempotencyKeys;
+  readonly #imports: Imports;
+  #queue: Waiting[] = [];
+  #queuedSamples = 0;
+  #queuedBytes = 0;
+  /** Pushes taken from the queue whose commit is under way. */
+  #committing: readonly Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #stopping = false;
+  #rowsSinceSnapshot = 0;
+  #snapshotAtMs: number;
+  #exposedSeries = 0;
+
+  constructor(
+    parts: { store: Store; registry: Registry; totals: TotalsSink; keys: IdempotencyKeys; imports: Imports },
+    options: IngestOptions,
+  ) {
+    this.#store = parts.store;
+    this.#registry = parts.registry;
+    this.#totals = parts.totals;
+    this.#keys = parts.keys;
+    this.#imports = parts.imports;
+    this.#options = options;
+    this.#snapshotAtMs = options.now();
+    for (const series of parts.registry.series()) {
+      this.#define(series);
+      this.#newest.set(series.seriesId, parts.totals.lastUs(series.seriesId));
+    }
+  }
+
+  /**
+   * Stores the accepted samples of a batch.
+   *
+   * @throws Busy when the queue is full, Unprocessable when the idempotency key came with another body,
+   *   Conflict when an import does not go on where the file was left, Unavailable when stopping or when the
+   *   commit failed
+   */
+  async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping, send this to it again in a moment");
+    const repeat = options.idempotency === undefined ? undefined : this.#keys.find(options.idempotency);
+    if (repeat !== undefined) {
+      const ack = await repeat;
+      counters.pushesDuplicate.inc();
+      return { ...ack, repeated: true };
+    }
+    if (options.imported !== undefined) this.#imports.check(options.imported);
+    const bytes = batch.text.length + batch.length * 32;
+    if (
+      this.#queuedSamples + batch.length > this.#options.queueSamplesMax ||
+      this.#queuedBytes + bytes > this.#options.queueBytesMax
+    ) {
+      // A batch larger than the whole queue still passes when nothing waits.
+      if (this.#queuedSamples > 0) {
+        counters.pushesBusy.inc();
+        throw new Busy("the queue is full, try again in a second");
+      }
+    }
+    const admitted = admit(
+      batch,
+      this.#registry,
+      this.#newest,
+      options.extraLabels,
+      this.#admissionOptions(options),
+    );
+    const committed = new Promise<Ack>((resolve, reject) => {
+      const waiting: Waiting = {
+        batch: admitted,
+        protocol: batch.protocol,
+        samples: batch.length,
+        bytes,
+        arrivedMs: this.#options.now(),
+        options,
+        resolve,
+        reject,
+      };
+      this.#queue.push(waiting);
+      this.#queuedSamples += waiting.samples;
+      this.#queuedBytes += waiting.bytes;
+    });
+    if (options.idempotency !== undefined) this.#keys.begin(options.idempotency, committed);
+    if (options.imported !== undefined) this.#imports.begin(options.imported);
+    this.#start();
+    if (options.durability !== "queued") return await committed;
+    committed.catch(() => undefined);
+    return { ...this.#ackOf(admitted, [], 0), durability: "queued" };
+  }
+
+  /** How far a file was imported, or undefined for one that was never seen. */
+  importOffset(file: string): { byteOffset: number; lastLineHash: string } | undefined {
+    return this.#imports.offset(file);
+  }
+
+  /** Pushes and samples that wait, and since when the oldest does. */
+  get waiting(): { samples: number; bytes: number; oldestMs: number | undefined } {
+    const oldest = this.#committing[0] ?? this.#queue[0];
+    return { samples: this.#queuedSamples, bytes: this.#queuedBytes, oldestMs: oldest?.arrivedMs };
+  }
+
+  /** Commits an empty transaction: what readiness asks. */
+  async ready(): Promise<void> {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping");
+    await this.#store.commit({});
+  }
+
+  /** The first day that retention keeps, by the number of days. */
+  get firstDay(): number {
+    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays;
+  }
+
+  /**
+   * Drops the days past retention, and the oldest ones while the file is larger than allowed; forgets old
+   * idempotency keys and dead letters. Between two commits, like everything that the writer does.
+   */
+  async prune(): Promise<{ days: readonly number[]; rows: number }> {
+    return await this.#between(async () => {
+      const dropped = { days: [] as number[], rows: 0 };
+      const drop = async (firstDay: number) => {
+        const ended = this.#registry.forgetDaysBefore(firstDay);
+        for (const seriesId of ended.seriesIds) this.#totals.forget(seriesId);
+        const outcome = await this.#store.dropDaysBefore(firstDay, ended, this.#totals.snapshot(true));
+        this.#imports.forgetBefore(firstDay);
+        dropped.days.push(...outcome.days);
+        dropped.rows += outcome.rows;
+      };
+      if (this.#store.days().some(({ day }) => day < this.firstDay)) await drop(this.firstDay);
+      const { retentionBytes } = this.#options;
+      while (retentionBytes > 0 && this.#store.days().length > 1) {
+        const size = await this.#store.size();
+        if (size.fileBytes + size.logBytes - size.freeBytes <= retentionBytes) break;
+        await drop(this.#store.days()[0]!.day + 1);
+        await this.#store.checkpoint();
+      }
+      const oldestKeyMs = this.#options.now() - this.#options.idempotencyTtlMs;
+      this.#keys.forgetBefore(oldestKeyMs);
+      await this.#store.forget(oldestKeyMs, this.#options.rejectedMax);
+      return dropped;
+    });
+  }
+
+  /** Commits what waits, then a whole snapshot of the totals; refuses pushes from the first moment. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    while (this.#running !== undefined) await this.#running;
+    await this.#store.commit({ totals: this.#totals.snapshot(true) });
+  }
+
+  #admissionOptions({ imported, historical }: PushOptions): AdmissionOptions {
+    const { futureMs, totalsLateMs, retentionDays, now } = this.#options;
+    const nowMs = now();
+    return {
+      nowUs: nowMs * 1000,
+      firstUs: this.firstDay * 86_400_000_000,
+      lastUs: (nowMs + futureMs) * 1000,
+      totalsLateUs: totalsLateMs * 1000,
+      historical: historical === true || imported !== undefined,
+      retentionDays,
+    };
+  }
+
+  #start(): void {
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined;
+      if (this.#queue.length > 0) this.#start();
+    });
+  }
+
+  /** Runs an action while no commit is under way; pushes gather meanwhile. */
+  async #between<T>(action: () => Promise<T>): Promise<T> {
+    while (this.#running !== undefined) await this.#running;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running = promise;
+    try {
+      return await action();
+    } finally {
+      this.#running = undefined;
+      resolve();
+      if (this.#queue.length > 0) this.#start();
+    }
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup();
+      this.#committing = group;
+      try {
+        await this.#commitGroup(group);
+      } catch (error) {
+        this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
+        counters.commitFailures.inc();
+        const told = new Unavailable("the samples could not be stored just now, send them again");
+        for (const waiting of group) {
+          if (waiting.options.imported !== undefined) this.#imports.fail(waiting.options.imported);
+          waiting.reject(told);
+        }
+      }
+      this.#committing = [];
+      for (const { samples, bytes } of group) {
+        this.#queuedSamples -= samples;
+        this.#queuedBytes -= bytes;
+      }
+      await this.#checkpointIfDue();
+    }
+  }
+
+  /** Takes what waits, up to a bound; a batch with doubtful samples goes alone, since it asks the store first. */
+  #takeGroup(): Waiting[] {
+    let samples = 0;
+    let end = 0;
+    for (; end < this.#queue.length; end++) {
+      const waiting = this.#queue[end]!;
+      if (end > 0 && (waiting.batch.doubtful.length > 0 || samples + waiting.samples > GROUP_SAMPLES_MAX))
+        break;
+      samples += waiting.samples;
+      if (waiting.batch.doubtful.length > 0) {
+        end++;
+        break;
+      }
+    }
+    return this.#queue.splice(0, end);
+  }
+
+  async #commitGroup(group: readonly Waiting[]): Promise<void> {
+    const rows: Rows[] = [];
+    const acks: Ack[] = [];
+    for (const { batch } of group) {
+      rows.push(...batch.rows);
+      const late = await this.#settleDoubts(batch);
+      rows.push(...late.rows);
+      acks.push(this.#ackOf(batch, late.rejected, late.duplicates));
+    }
+    const nowMs = this.#options.now();
+    const pending = this.#registry.takePending();
+    const totals = this.#snapshotIfDue(nowMs);
+    try {
+      await this.#store.commit({
+        ...pending,
+        rows,
+        totals,
+        pushes: group.flatMap(({ options, arrivedMs }, index) =>
+          options.idempotency === undefined
+            ? []
+            : [this.#keys.record(options.idempotency, acks[index]!, arrivedMs)],
+        ),
+        imports: group.flatMap(({ options, batch }) =>
+          options.imported === undefined ? [] : [this.#imports.record(options.imported, batch.rows, nowMs)],
+        ),
+        rejected: group.flatMap((waiting, index) => deadLetters(waiting, acks[index]!)),
+      });
+    } catch (error) {
+      this.#registry.restore(pending);
+      this.#snapshotAtMs = totals === undefined ? this.#snapshotAtMs : 0;
+      throw error;
+    }
+    for (const series of pending.series) this.#define(series);
+    for (const seriesId of this.#registry.takeEnded()) this.#totals.end(seriesId);
+    for (const segment of rows) {
+      this.#totals.apply(segment, nowMs * 1000);
+      this.#rowsSinceSnapshot += segment.length;
+    }
+    group.forEach((waiting, index) => {
+      this.#settle(waiting, acks[index]!, nowMs);
+    });
+  }
+
+  #settle(waiting: Waiting, ack: Ack, nowMs: number): void {
+    const { protocol, batch, options } = waiting;
+    counters.samplesAccepted.inc({ protocol }, ack.accepted);
+    if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
+    if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
+    for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
+    if (protocol !== "sampler" && options.imported === undefined) {
+      for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
+    }
+    if (options.imported !== undefined) this.#imports.commit(options.imported);
+    waiting.resolve(ack);
+  }
+
+  #ackOf(batch: AdmittedBatch, lateRejected: readonly Rejection[], duplicates: number): Ack {
+    const rejected = [...batch.rejected, ...lateRejected].sort((a, b) => a.index - b.index);
+    let accepted = -lateRejected.length - duplicates;
+    for (const { length } of batch.rows) accepted += length;
+    for (const { rows } of batch.doubtful) accepted += rows.length;
+    return { accepted, duplicates, rejected, durability: "committed" };
+  }
+
+  /** Parts doubtful samples into new ones, duplicates, and ones that say something else than what is stored. */
+  async #settleDoubts(
+    batch: AdmittedBatch,
+  ): Promise<{ rows: Rows[]; rejected: Rejection[]; duplicates: number }> {
+    const outcome = { rows: [] as Rows[], rejected: [] as Rejection[], duplicates: 0 };
+    if (batch.doubtful.length === 0) return outcome;
+    const inBatch = new Map<string, number | null>();
+    for (const rows of batch.rows) {
+      for (let row = 0; row < rows.length; row++) {
+        inBatch.set(sampleKey(rows.seriesId[row]!, rows.timestampUs[row]!), storedValue(rows, row));
+      }
+    }
+    for (const { rows, position } of batch.doubtful) {
+      const stored = await this.#store.find(
+        rows.day,
+        [...rows.seriesId],
+        [...rows.timestampUs.subarray(0, rows.length)],
+      );
+      const kept: number[] = [];
+      for (let row = 0; row < rows.length; row++) {
+        const key = sampleKey(rows.seriesId[row]!, rows.timestampUs[row]!);
+        const value = storedValue(rows, row);
+        const before = inBatch.has(key) ? inBatch.get(key)! : stored.get(key);
+        if (before === undefined) {
+          inBatch.set(key, value);
+          kept.push(row);
+        } else if (Object.is(before, value)) {
+          outcome.duplicates++;
+        } else {
+          const metric = this.#registry.seriesById(rows.seriesId[row]!)?.metric.name;
+          outcome.rejected.push({
+            index: position[row]!,
+            cause: "duplicate",
+            reason:
+              `value ${quote(value)} of ${quote(metric)} differs from ${quote(before)}, ` +
+              `which is stored for this series and time already`,
+            payload: quote({ metric_name: metric, value, "@timestamp": rows.timestampUs[row]! / 1000 }),
+          });
+        }
+      }
+      if (kept.length > 0) outcome.rows.push(pickRows(rows, kept));
+    }
+    return outcome;
+  }
+
+  #define(series: Series): void {
+    const { kind } = series.metric;
+    if ((kind === "gauge" || kind === "cumulative") && this.#exposedSeries >= this.#options.seriesMax) {
+      counters.seriesUnexposed.inc();
+      return;
+    }
+    this.#exposedSeries++;
+    this.#totals.define(series);
+    if (this.#registry.isEnded(series)) this.#totals.end(series.seriesId);
+  }
+
+  #snapshotIfDue(nowMs: number): TotalsSnapshot | undefined {
+    const { snapshotRows, snapshotIntervalMs } = this.#options;
+    const due = this.#rowsSinceSnapshot >= snapshotRows || nowMs - this.#snapshotAtMs >= snapshotIntervalMs;
+    if (!due) return undefined;
+    this.#rowsSinceSnapshot = 0;
+    this.#snapshotAtMs = nowMs;
+    return this.#totals.snapshot(false);
+  }
+
+  async #checkpointIfDue(): Promise<void> {
+    const { logBytes } = await this.#store.fileSizes();
+    if (logBytes < this.#options.checkpointLogBytes) return;
+    await this.#store
+      .checkpoint()
+      .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));
+  }
+}
+
+function storedValue(rows: Rows, row: number): number | null {
+  return rows.stale?.[row] === 1 ? null : rows.value[row]!;
+}
+
+function deadLetters(waiting: Waiting, ack: Ack) {
+  return ack.rejected.slice(0, REJECTED_PER_PUSH_MAX).map(({ reason, payload }) => ({
+    receivedAtMs: waiting.arrivedMs,
+    protocol: waiting.protocol,
+    instance: waiting.options.extraLabels?.get("instance") ?? waiting.batch.sources[0]?.instance ?? "",
+    reason,
+    payload: payload.slice(0, PAYLOAD_CHARACTERS_MAX),
+  }));
+}

@@ -1,0 +1,81 @@
+/** What names and values are taken, and which names a metric occupies in Prometheus's view. */
+import { quote } from "../errors.ts";
+import { prometheusLabelName } from "../names.ts";
+import type { Kind, Labels, Metric } from "../sample.ts";
+import type { Refused } from "./registry.ts";
+
+export interface NameLimits {
+  readonly nameBytesMax: number;
+  readonly tagValueBytesMax: number;
+  readonly tagsMax: number;
+}
+
+/** Says what is wrong with a metric's name, if anything. */
+export function checkMetricName(name: string, limits: NameLimits): Refused | undefined {
+  if (name === "") return { cause: "name", refused: "metric_name is empty, expected a name" };
+  if (Buffer.byteLength(name) > limits.nameBytesMax) {
+    return {
+      cause: "name",
+      refused: `metric_name ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`,
+    };
+  }
+  if (hasControl(name))
+    return { cause: "name", refused: `metric_name ${quote(name)} holds a control character` };
+  if (name.startsWith("__")) {
+    return { cause: "name", refused: `metric_name ${quote(name)} begins with __, which is reserved` };
+  }
+  return undefined;
+}
+
+/** Says what is wrong with a sample's labels, if anything. */
+export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Refused | undefined {
+  const refuse = (refused: string): Refused => ({ cause: "labels", refused });
+  if (labels.size > limits.tagsMax)
+    return refuse(`there are ${labels.size} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
+  const mapped = new Map<string, string>();
+  for (const [name, value] of labels) {
+    if (name === "") return refuse("a tag has an empty name");
+    if (Buffer.byteLength(name) > limits.nameBytesMax) {
+      return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
+    }
+    if (hasControl(name)) return refuse(`tag ${quote(name)} holds a control character`);
+    if (value.length * 3 > limits.tagValueBytesMax && Buffer.byteLength(value) > limits.tagValueBytesMax) {
+      return refuse(
+        `the value of tag ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
+          `at most ${limits.tagValueBytesMax} are taken (tagValueBytesMax)`,
+      );
+    }
+    if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
+    const prometheus = prometheusLabelName(name);
+    if (prometheus.startsWith("__")) return refuse(`tag ${quote(name)} begins with __, which is reserved`);
+    if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
+      return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
+    }
+    const other = mapped.get(prometheus);
+    if (other !== undefined) {
+      return refuse(`tags ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`);
+    }
+    mapped.set(prometheus, name);
+  }
+  return undefined;
+}
+
+/** The names that a metric takes in Prometheus's view; no other family may use them. */
+export function exposedNames(metric: Metric): string[] {
+  const name = metric.prometheusName;
+  switch (metric.kind) {
+    case "observation":
+      return [name, `${name}_bucket`, `${name}_sum`, `${name}_count`, `${name}_created`];
+    case "delta": {
+      const family = name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
+      return [family, `${family}_total`, `${family}_created`];
+    }
+    default:
+      return [name];
+  }
+}
+
+function hasControl(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return /[\u0000-\u001f\u007f]/.test(text);
+}

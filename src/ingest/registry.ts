@@ -1,0 +1,375 @@
+/**
+ * The registry: every metric and series that the file knows, mirrored in memory, and the decision what series a
+ * head belongs to.
+ *
+ * Ids are given here and never again for another series. What is new waits in `pending` until a commit took
+ * it; a commit that failed leaves it there for the next. `epoch` changes whenever decisions kept in heads (see
+ * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
+ */
+
+import { prometheusName } from "../names.ts";
+import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
+import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
+import { Guard, type GuardLimits } from "./guard.ts";
+import { checkLabels, checkMetricName, exposedNames, type NameLimits } from "./naming.ts";
+import { SeriesDays } from "./series-days.ts";
+
+export interface RegistryOptions extends GuardLimits, NameLimits {
+  /** Tags of observations and deltas that are columns from the start. */
+  readonly attributes: readonly string[];
+  /** Upper bounds for a new metric's histogram. */
+  readonly bucketsFor: (metric: string, unit: string) => readonly number[];
+}
+
+/** What is new since the last commit that took it. */
+export interface Pending {
+  readonly metrics: Metric[];
+  readonly series: Series[];
+  readonly seriesDays: SeriesDay[];
+  readonly demotions: DemotionRecord[];
+}
+
+/** Where a head's samples go, or why they cannot. */
+export type Admission = Admitted | Refused;
+
+export interface Admitted {
+  readonly seriesId: number;
+  readonly kind: Kind;
+  /** Tags that are columns though they came as labels: the same for each sample of the head. */
+  readonly attributes: readonly (readonly [name: string, value: string])[];
+  readonly job: string;
+  readonly instance: string;
+}
+
+export interface Refused {
+  readonly refused: string;
+  readonly cause: string;
+}
+
+/** A metric with its series, as the registry keeps it. */
+export class RegisteredMetric implements Metric {
+  readonly name: string;
+  readonly prometheusName: string;
+  readonly kind: Kind;
+  type: MetricType;
+  unit: string;
+  help: string;
+  readonly buckets: readonly number[];
+  /** Series by their labels' key; those that a demotion ended are not here. */
+  readonly current = new Map<string, Series>();
+  /** How many series that hold rows carry each label name, ended ones included. */
+  readonly #labelNames = new Map<string, number>();
+  seriesCount = 0;
+
+  constructor(metric: Omit<Metric, "prometheusName">) {
+    this.name = metric.name;
+    this.prometheusName = prometheusName(metric.name);
+    this.kind = metric.kind;
+    this.type = metric.type;
+    this.unit = metric.unit;
+    this.help = metric.help;
+    this.buckets = metric.buckets;
+  }
+
+  /** The names of all labels that a series of the metric carries. */
+  labelNames(): Iterable<string> {
+    return this.#labelNames.keys();
+  }
+
+  count(labels: Labels, by: 1 | -1): void {
+    this.seriesCount += by;
+    for (const name of labels.keys()) {
+      const count = (this.#labelNames.get(name) ?? 0) + by;
+      if (count === 0) this.#labelNames.delete(name);
+      else this.#labelNames.set(name, count);
+    }
+  }
+}
+
+const TYPE_OF_KIND: Record<Kind, MetricType> = {
+  observation: "histogram",
+  delta: "counter",
+  gauge: "gauge",
+  cumulative: "unknown",
+};
+
+const NO_LABELS: Labels = new Map();
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #attributes: ReadonlySet<string>;
+  readonly #metrics = new Map<string, RegisteredMetric>();
+  readonly #series = new Map<number, Series>();
+  /** Which family owns a name in Prometheus's view. */
+  readonly #families = new Map<string, { prometheusName: string; kind: Kind; metric: string }>();
+  readonly #guard: Guard;
+  readonly #days = new SeriesDays();
+  #pending: Pending = { metrics: [], series: [], seriesDays: [], demotions: [] };
+  #nextId = 1;
+  #epoch = 0;
+  /** Series that a demotion ended since the last `takeEnded`. */
+  #ended: number[] = [];
+
+  constructor(options: RegistryOptions, stored: Stored) {
+    this.#options = options;
+    this.#attributes = new Set(options.attributes);
+    this.#guard = new Guard(options, stored.demotions);
+    for (const record of stored.metrics)
+      this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
+    for (const { seriesId, metric, labels } of stored.series) {
+      const entry = this.#metrics.get(metric);
+      if (entry !== undefined) this.#addSeries({ seriesId, metric: entry, labels });
+    }
+    for (const { seriesId, day } of stored.seriesDays) this.#days.touch(seriesId, day);
+    this.#ended = [];
+  }
+
+  /** Changes when what heads remember is out of date. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get seriesCount(): number {
+    return this.#series.size;
+  }
+
+  metrics(): Iterable<RegisteredMetric> {
+    return this.#metrics.values();
+  }
+
+  metric(name: string): RegisteredMetric | undefined {
+    return this.#metrics.get(name);
+  }
+
+  series(): Iterable<Series> {
+    return this.#series.values();
+  }
+
+  seriesById(seriesId: number): Series | undefined {
+    return this.#series.get(seriesId);
+  }
+
+  /** Whether a tag of a metric's observations or deltas is a column and no label. */
+  isAttribute(metric: string, tag: string): boolean {
+    return this.#attributes.has(tag) || this.#guard.isDemoted(metric, tag);
+  }
+
+  /** Whether a demotion ended the series: its rows stay, and no new ones come. */
+  isEnded(series: Series): boolean {
+    return !this.#currentOf(series);
+  }
+
+  /** The series of a head with labels added where it has none of its own; registered if new. */
+  admit(head: SeriesHead, extra: Labels = NO_LABELS): Admission {
+    const metric = this.#metricOf(head);
+    if ("refused" in metric) return metric;
+    const mergeable = head.kind === "observation" || head.kind === "delta";
+    const labels = extra.size === 0 ? head.labels : withExtra(head.labels, extra);
+    const problem = checkLabels(labels, head.kind, this.#options);
+    if (problem !== undefined) return problem;
+    for (;;) {
+      const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
+      const key = keyOf(split.labels);
+      let series = metric.current.get(key);
+      if (series === undefined) {
+        if (mergeable && this.#demoteFor(metric, split.labels)) continue;
+        series = { seriesId: this.#nextId, metric, labels: split.labels };
+        this.#addSeries(series);
+        this.#pending.series.push(series);
+      }
+      return {
+        seriesId: series.seriesId,
+        kind: metric.kind,
+        attributes: split.attributes,
+        job: series.labels.get("job") ?? "",
+        instance: series.labels.get("instance") ?? "",
+      };
+    }
+  }
+
+  /** Notes that a series has a sample in a day. */
+  touch(seriesId: number, day: number): void {
+    if (this.#days.touch(seriesId, day)) this.#pending.seriesDays.push({ seriesId, day });
+  }
+
+  /** What is new, to be committed; `restore` gives it back when the commit failed. */
+  takePending(): Pending {
+    const pending = this.#pending;
+    this.#pending = { metrics: [], series: [], seriesDays: [], demotions: [] };
+    return pending;
+  }
+
+  restore(pending: Pending): void {
+    for (const field of ["metrics", "series", "seriesDays", "demotions"] as const) {
+      (this.#pending[field] as unknown[]).unshift(...pending[field]);
+    }
+  }
+
+  /** Ids of series that demotions ended since the last call. */
+  takeEnded(): number[] {
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
+  }
+
+  /** Forgets the days before `firstDay`, and the series and metrics that have no row in any other; tells which. */
+  forgetDaysBefore(firstDay: number): Ended {
+    this.#days.forgetBefore(firstDay);
+    const waiting = new Set(this.#pending.series.map(({ seriesId }) => seriesId));
+    const seriesIds: number[] = [];
+    for (const series of this.#series.values()) {
+      if (!waiting.has(series.seriesId) && !this.#days.has(series.seriesId)) seriesIds.push(series.seriesId);
+    }
+    const metrics: string[] = [];
+    for (const seriesId of seriesIds) {
+      const series = this.#series.get(seriesId)!;
+      const metric = series.metric as RegisteredMetric;
+      this.#series.delete(seriesId);
+      metric.count(series.labels, -1);
+      if (this.#currentOf(series)) {
+        metric.current.delete(keyOf(series.labels));
+        this.#guard.remove(metric.name, series.labels);
+      }
+      if (metric.seriesCount === 0) {
+        this.#removeMetric(metric);
+        metrics.push(metric.name);
+      }
+    }
+    if (seriesIds.length > 0) this.#epoch++;
+    return { seriesIds, metrics };
+  }
+
+  #currentOf(series: Series): boolean {
+    return (series.metric as RegisteredMetric).current.get(keyOf(series.labels)) === series;
+  }
+
+  /** Finds or makes the metric of a head, and refines what its metadata lacks. */
+  #metricOf(head: SeriesHead): RegisteredMetric | Refused {
+    const known = this.#metrics.get(head.metric);
+    if (known !== undefined) {
+      if (known.kind !== head.kind) {
+        return {
+          cause: "kind",
+          refused: `metric ${JSON.stringify(head.metric)} is stored as ${known.kind}, this sample says ${head.kind}`,
+        };
+      }
+      this.#refine(known, head);
+      return known;
+    }
+    const problem = checkMetricName(head.metric, this.#options);
+    if (problem !== undefined) return problem;
+    const unit = head.unit ?? "";
+    const metric = new RegisteredMetric({
+      name: head.metric,
+      kind: head.kind,
+      type: head.type ?? TYPE_OF_KIND[head.kind],
+      unit,
+      help: head.help ?? "",
+      buckets: head.kind === "observation" ? this.#options.bucketsFor(head.metric, unit) : [],
+    });
+    for (const name of exposedNames(metric)) {
+      const owner = this.#families.get(name);
+      if (
+        owner !== undefined &&
+        (owner.kind !== metric.kind || owner.prometheusName !== metric.prometheusName)
+      ) {
+        return {
+          cause: "name",
+          refused:
+            `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
+            `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
+        };
+      }
+    }
+    this.#addMetric(metric);
+    this.#pending.metrics.push(metric);
+    return metric;
+  }
+
+  #refine(metric: RegisteredMetric, head: SeriesHead): void {
+    const type = metric.type === "unknown" && head.type !== undefined ? head.type : metric.type;
+    const unit = metric.unit === "" && head.unit !== undefined ? head.unit : metric.unit;
+    const help = metric.help === "" && head.help !== undefined ? head.help : metric.help;
+    if (type === metric.type && unit === metric.unit && help === metric.help) return;
+    metric.type = type;
+    metric.unit = unit;
+    metric.help = help;
+    if (!this.#pending.metrics.includes(metric)) this.#pending.metrics.push(metric);
+  }
+
+  #addMetric(metric: RegisteredMetric): void {
+    this.#metrics.set(metric.name, metric);
+    for (const name of exposedNames(metric)) {
+      if (!this.#families.has(name)) {
+        this.#families.set(name, {
+          prometheusName: metric.prometheusName,
+          kind: metric.kind,
+          metric: metric.name,
+        });
+      }
+    }
+  }
+
+  #removeMetric(metric: RegisteredMetric): void {
+    this.#metrics.delete(metric.name);
+    this.#guard.forget(metric.name);
+    const sibling = [...this.#metrics.values()].find(
+      (other) => other.prometheusName === metric.prometheusName,
+    );
+    for (const name of exposedNames(metric)) {
+      const owner = this.#families.get(name);
+      if (owner?.metric !== metric.name) continue;
+      if (sibling === undefined) this.#families.delete(name);
+      else this.#families.set(name, { ...owner, metric: sibling.name });
+    }
+  }
+
+  #addSeries(series: Series): void {
+    const metric = series.metric as RegisteredMetric;
+    this.#series.set(series.seriesId, series);
+    this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
+    metric.count(series.labels, 1);
+    if (this.#guard.carriesDemoted(metric.name, series.labels)) return;
+    metric.current.set(keyOf(series.labels), series);
+    this.#guard.add(metric.name, series.labels);
+  }
+
+  /** Parts the labels of a mergeable sample into identity and columns. */
+  #split(metric: string, labels: Labels): { labels: Labels; attributes: (readonly [string, string])[] } {
+    const attributes: (readonly [string, string])[] = [];
+    for (const [name, value] of labels) if (this.isAttribute(metric, name)) attributes.push([name, value]);
+    if (attributes.length === 0) return { labels, attributes };
+    const identity = new Map(labels);
+    for (const [name] of attributes) identity.delete(name);
+    return { labels: identity, attributes };
+  }
+
+  /** Demotes a label if one more series with these labels would be too much; tells whether it did. */
+  #demoteFor(metric: RegisteredMetric, labels: Labels): boolean {
+    const label = this.#guard.labelToDemote(metric.name, labels, metric.current.size);
+    if (label === undefined) return false;
+    this.#guard.demote(metric.name, label);
+    for (const [key, series] of metric.current) {
+      if (!series.labels.has(label)) continue;
+      metric.current.delete(key);
+      this.#guard.remove(metric.name, series.labels);
+      this.#ended.push(series.seriesId);
+    }
+    this.#pending.demotions.push({ metric: metric.name, label, decidedAtMs: Date.now() });
+    this.#epoch++;
+    return true;
+  }
+}
+
+/** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */
+function keyOf(labels: Labels): string {
+  let key = "";
+  for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
+  return key;
+}
+
+function withExtra(labels: Labels, extra: Labels): Labels {
+  const merged = [...labels];
+  for (const entry of extra) if (!labels.has(entry[0])) merged.push(entry);
+  return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
