@@ -14,6 +14,12 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** Quotes a text for the places where SQL takes no parameter: the body of a view. Everywhere else texts are bound. */
+export function quoteText(text: string): string {
+  if (text.includes("\0")) throw new Error("an SQL text cannot hold a NUL character");
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 /**
  * The text of sql/NAME.sql, e.g. `statement("store/create_day", { table })`.
  *

@@ -32,10 +32,18 @@ export interface Inspected {
  * @throws BadInput where it does not parse, is not one statement, or names a table that is not there
  * @throws Forbidden where it holds anything that is not allowed
  */
-export async function inspect(reader: Serializer, sql: string, catalog: Catalog): Promise<Inspected> {
+export async function inspect(
+  reader: Serializer,
+  sql: string,
+  catalog: Catalog,
+  bytesMax = SQL_BYTES_MAX,
+): Promise<Inspected> {
   const bytes = Buffer.byteLength(sql);
-  if (bytes > SQL_BYTES_MAX)
-    throw new TooLarge(`the statement has ${bytes} bytes; ${SQL_BYTES_MAX} are allowed`, "sql");
+  if (bytes > bytesMax)
+    throw new TooLarge(
+      `the statement has ${bytes} bytes; ${bytesMax} are allowed (setting sqlTextBytesMax)`,
+      "sql",
+    );
   if (sql.includes("\0")) throw new BadInput("the statement holds a NUL character", "sql");
   const rows = await reader.all<{ tree: string }>(statement("query/serialize"), [sql]);
   const tree = JSON.parse(rows[0]!.tree) as Serialized;

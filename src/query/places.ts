@@ -1,0 +1,58 @@
+/**
+ * How many queries run at once: so many places, and a queue before them that is bounded in length and time.
+ * A query that is stuck in the engine keeps its place.
+ */
+import { queriesRunning } from "../counters.ts";
+import { Busy } from "../errors.ts";
+
+/** So many wait for each that runs. */
+const WAITING_PER_PLACE = 4;
+
+export class Places {
+  readonly #count: number;
+  readonly #waitMs: number;
+  readonly #waiting: { admit: () => void; refuse: (error: Error) => void }[] = [];
+  #taken = 0;
+
+  constructor(count: number, waitMs: number) {
+    this.#count = count;
+    this.#waitMs = waitMs;
+  }
+
+  /** Resolves when the caller has a place, which it gives back by `leave`; throws `Busy`. */
+  async enter(): Promise<void> {
+    if (this.#taken < this.#count) {
+      this.#take();
+      return;
+    }
+    if (this.#waiting.length >= this.#count * WAITING_PER_PLACE)
+      throw new Busy(`${this.#taken} queries run and ${this.#waiting.length} wait; try again shortly.`);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const entry = { admit: resolve, refuse: reject };
+    this.#waiting.push(entry);
+    const timer = setTimeout(() => {
+      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      reject(new Busy(`${this.#taken} queries have been running for ${this.#waitMs} ms; try again shortly.`));
+    }, this.#waitMs);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Gives a place back; the next in the queue has it. */
+  leave(): void {
+    this.#taken--;
+    queriesRunning.set(this.#taken);
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.#take();
+    next.admit();
+  }
+
+  #take(): void {
+    this.#taken++;
+    queriesRunning.set(this.#taken);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The text of the views that make samples into tables. They are made on the reading connection, as temporary
+ * ones, for the tables that a statement names; nothing of them is stored.
+ *
+ * - Each day is an arm of a UNION ALL with the day's bounds as a predicate: a filter on ts that excludes them
+ *   makes the arm empty while the statement is planned.
+ * - Labels are taken out of their map on the side of the series, before the join: once a series, not once a row.
+ */
+
+import { quoteIdentifier, quoteText } from "../statements.ts";
+import type { Day } from "../store/store.ts";
+import type { MetricTable, Tables, TagColumn } from "./tables.ts";
+
+/** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored one. */
+export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly Day[]): string[] {
+  const views: string[] = [];
+  for (const name of names) {
+    if (name === "samples") {
+      views.push(samplesView(tables.samples().tags, days));
+      continue;
+    }
+    const table = tables.metricTable(name);
+    if (table !== undefined) views.push(metricView(table, days));
+  }
+  return views;
+}
+
+/** A view of one metric, named as its table unless told otherwise, with the missing columns as NULL. */
+export function metricView(
+  table: MetricTable,
+  days: readonly Day[],
+  { name = table.table, columns = [] }: { name?: string; columns?: readonly string[] } = {},
+): string {
+  const present = new Set(table.columns.map((column) => column.name.toLowerCase()));
+  const missing = columns.filter((column) => !present.has(column.toLowerCase()));
+  const select = [
+    "d.ts",
+    "d.value",
+    ...table.tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
+    ...missing.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+  ];
+  const labels = table.tags.flatMap((tag) =>
+    tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
+  );
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS
+SELECT ${select.join(", ")}
+FROM (${arms(days, table.tags)}) AS d
+JOIN (
+  SELECT ${["series_id", ...labels].join(", ")} FROM weir.series
+  WHERE metric IN (${table.metrics.map(quoteText).join(", ")})
+) AS s ON s.series_id = d.series_id
+WHERE d.value IS NOT NULL`;
+}
+
+/** A view without rows, for a metric that nobody has pushed. */
+export function emptyView(name: string, columns: readonly string[]): string {
+  const select = [
+    "NULL::TIMESTAMP AS ts",
+    "NULL::DOUBLE AS value",
+    ...columns.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+  ];
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS SELECT ${select.join(", ")} WHERE false`;
+}
+
+/** Every sample of every metric. Stale markers are rows here, with NULL for a value. */
+export function samplesView(tags: readonly TagColumn[], days: readonly Day[]): string {
+  const select = [
+    "d.ts",
+    "s.metric",
+    "s.labels",
+    "d.value",
+    ...tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
+  ];
+  return `CREATE OR REPLACE TEMP VIEW samples AS
+SELECT ${select.join(", ")}
+FROM (${arms(days, tags)}) AS d
+JOIN weir.series AS s ON s.series_id = d.series_id`;
+}
+
+/** One SELECT a day, with the same columns in each: series_id, ts, value and one for each tag that has attributes. */
+function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
+  const attributeTags = tags.filter((tag) => tag.attributes.length > 0);
+  const fixed = ["series_id", "ts", "value"];
+  if (days.length === 0) {
+    const empty = ["NULL::UINTEGER AS series_id", "NULL::TIMESTAMP AS ts", "NULL::DOUBLE AS value"];
+    const attributes = attributeTags.map((tag) => `NULL::VARCHAR AS ${attributeAlias(tag)}`);
+    return `SELECT ${[...empty, ...attributes].join(", ")} WHERE false`;
+  }
+  return days
+    .map((day) => {
+      const columns = new Map(day.attributes.map(({ name, column }) => [name, quoteIdentifier(column)]));
+      const attributes = attributeTags.map((tag) => {
+        const held = tag.attributes.flatMap((attribute) => columns.get(attribute) ?? []);
+        return `${coalesce(held)} AS ${attributeAlias(tag)}`;
+      });
+      return `SELECT ${[...fixed, ...attributes].join(", ")} FROM weir.${quoteIdentifier(day.table)}
+  WHERE ts >= TIMESTAMP ${quoteText(date(day.day))} AND ts < TIMESTAMP ${quoteText(date(day.day + 1))}`;
+    })
+    .join("\n  UNION ALL\n  ");
+}
+
+/** The value of a tag: the sample's own attribute, else a label of its series. */
+function tagValue(tag: TagColumn): string {
+  return coalesce([
+    ...(tag.attributes.length > 0 ? [`d.${attributeAlias(tag)}`] : []),
+    ...tag.labels.map((_, index) => `s.${labelAlias(tag, index)}`),
+  ]);
+}
+
+/** What a tag is called inside a view. No tag's own name has a space, so that none meets series_id, ts or value. */
+function attributeAlias(tag: TagColumn): string {
+  return quoteIdentifier(`${tag.name} attribute`);
+}
+
+/** As above, on the side of the series; a tag may have several spellings. */
+function labelAlias(tag: TagColumn, index: number): string {
+  return quoteIdentifier(`${tag.name} label ${index}`);
+}
+
+function coalesce(values: readonly string[]): string {
+  if (values.length === 0) return "NULL::VARCHAR";
+  return values.length === 1 ? values[0]! : `coalesce(${values.join(", ")})`;
+}
+
+/** 19723 → `2024-01-01`. */
+function date(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10);
+}
