@@ -15,7 +15,7 @@ import { PushParameters } from "./push-parameters.ts";
 
 export interface PushDependencies {
   /** A `Batch` from bytes; see src/decode/events.ts. */
-  readonly decoder: { decode(body: Uint8Array): Batch };
+  readonly decoder: { decode(body: Uint8Array, ndjson?: boolean): Batch };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
 }
@@ -41,15 +41,24 @@ export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) => {
       const key = readKey(request.headers.get("idempotency-key"));
       const body = await readBody(request, limits);
       const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
-      const ack = await ingest.push(decoder.decode(body), { ...asked, durability, idempotency });
-      return answer(ack);
+      const batch = decoder.decode(body, isNdjson(request.headers.get("content-type")));
+      const ack = await ingest.push(batch, { ...asked, durability, idempotency });
+      return answer(ack, asked.imported !== undefined);
     },
     { parse: "none" },
   );
 };
 
-/** 200 (202 where only queued) with the counts; 400 where there were events and none was good. */
-function answer(ack: Ack): Response {
+/** True where the sender says so; undefined leaves it to the body. */
+function isNdjson(contentType: string | null): true | undefined {
+  return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(contentType ?? "") ? true : undefined;
+}
+
+/**
+ * 200 (202 where only queued) with the counts; 400 where there were events and none was good. An import gets
+ * the causes too, for its report.
+ */
+function answer(ack: Ack, isImport: boolean): Response {
   const { accepted, duplicates, rejected } = ack;
   const headers: Record<string, string> = { "weir-durability": ack.durability };
   if (ack.repeated) headers["weir-duplicate"] = "true";
@@ -59,8 +68,13 @@ function answer(ack: Ack): Response {
     accepted,
     duplicates: duplicates > 0 ? duplicates : undefined,
     rejected: rejected.length,
-    errors: errors.map(({ index, reason }) => ({ index, reason })),
+    errors: errors.map(({ index, reason, cause }) => ({
+      index,
+      reason,
+      cause: isImport ? cause : undefined,
+    })),
     errorsOmitted: rejected.length > errors.length ? rejected.length - errors.length : undefined,
+    causes: isImport && rejected.length > 0 ? countCauses(rejected) : undefined,
     error: none
       ? { code: "bad_input", message: `No event could be accepted; the first: ${errors[0].reason}` }
       : undefined,
@@ -69,9 +83,20 @@ function answer(ack: Ack): Response {
   return jsonResponse(status, body, headers);
 }
 
+function countCauses(rejected: Ack["rejected"]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { cause } of rejected) counts[cause] = (counts[cause] ?? 0) + 1;
+  return counts;
+}
+
 function queryOf(url: string): string {
   const at = url.indexOf("?");
   return at === -1 ? "" : url.slice(at + 1);
+}
+
+/** True where the sender says so (there is no one name); otherwise the decoder looks at the body. */
+function isNdjson(contentType: string | null): true | undefined {
+  return contentType !== null && /ndjson|jsonl|json-lines/i.test(contentType) ? true : undefined;
 }
 
 function readDurability(header: string | null): Ack["durability"] {
