@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
-/** Of a kernel page, in bytes: 4 KiB on every platform that Bun runs on under Linux, but some of arm64. */
+/** What /proc/self/status calls kB. */
 const STATUS_UNIT_BYTES = 1024;
 /** Short enough to see most stalls of that length, long enough to cost nothing. */
 const LAG_INTERVAL_MS = 250;

@@ -9,7 +9,7 @@
  */
 import type { Rows, Series } from "../sample.ts";
 import type { TotalsRecord, TotalsSnapshot } from "../store/store.ts";
-import { Exemplars } from "./exemplars.ts";
+import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import type { Family } from "./family.ts";
 import {
@@ -57,6 +57,7 @@ export class Totals {
   readonly #table = new SeriesTable();
   readonly #exposed = new ExposedSeries();
   readonly #exemplars: Exemplars;
+  #bucketOf = new Uint32Array(2048);
 
   constructor(options: Partial<TotalsOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -96,8 +97,8 @@ export class Totals {
     const table = this.#table;
     const { cells, codes, flags, bounds, bucketCounts } = table;
     const { length, seriesId, timestampUs, value, live, stale } = rows;
-    const exemplars = this.#exemplars;
-    const noting = exemplars.begin(rows);
+    const columns = this.#exemplars.columns(rows);
+    const bucketOf = columns.length > 0 ? this.#bucketsOf(length) : undefined;
     for (let index = 0; index < length; index++) {
       const row = table.rowOf(seriesId[index]);
       if (row < 0) continue;
@@ -127,9 +128,16 @@ export class Totals {
       if (code === DELTA) continue;
       const bucket = cells[cell + BUCKETS] + bucketIndex(bounds[row], sample);
       bucketCounts[bucket]++;
-      if (noting) exemplars.note(bucket, index, timestampUs);
+      if (bucketOf !== undefined) bucketOf[index] = bucket;
     }
-    exemplars.keep(rows);
+    if (bucketOf !== undefined) this.#exemplars.take(rows, columns, bucketOf);
+  }
+
+  /** The scratch column of buckets by row, for `length` rows. */
+  #bucketsOf(length: number): Uint32Array {
+    if (this.#bucketOf.length < length)
+      this.#bucketOf = new Uint32Array(Math.max(length, this.#bucketOf.length * 2));
+    return this.#bucketOf.fill(NO_BUCKET, 0, length);
   }
 
   /** The newest timestamp of any sample of a series, live or not, µs; 0 when there is none. */

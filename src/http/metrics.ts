@@ -17,7 +17,7 @@ export interface MetricsDependencies {
     /** What is exposed at `nowMs`; text 0.0.4 has no use for exemplars. */
     families(nowMs: number, exemplars: boolean): Promise<readonly Family[]>;
   };
-  /** Scrapes that are rendered or sent at a time; 8 if absent: each holds its answer in memory. */
+  /** Scrapes that are rendered or sent at a time; 4 if absent: each holds its answer in memory. */
   readonly scrapesMax?: number;
 }
 
@@ -25,7 +25,7 @@ export type Format = "text" | "1.0.0" | "0.0.1";
 
 const compress = promisify(gzip);
 
-export const metricsRoutes = ({ exposition, scrapesMax = 8 }: MetricsDependencies) => {
+export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencies) => {
   let underWay = 0;
   const scrape = async ({ request }: { request: Request }): Promise<Response> => {
     if (underWay >= scrapesMax) {

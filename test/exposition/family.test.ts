@@ -1,0 +1,86 @@
+import { expect, test } from "bun:test";
+import { type Family, mergeFamilies, selectFamilies } from "../../src/exposition/family.ts";
+
+function values(
+  type: "counter" | "gauge" | "unknown",
+  name: string,
+  points: Record<string, number>,
+  help = "",
+): Family {
+  return {
+    name,
+    type,
+    help,
+    unit: "",
+    points: Object.entries(points).map(([labels, value]) => ({ labels, value })),
+  };
+}
+
+function histogram(name: string): Family {
+  return {
+    name,
+    type: "histogram",
+    help: "",
+    unit: "",
+    points: [{ labels: "", edges: ["+Inf"], values: [1], sum: 2, count: 1 }],
+  };
+}
+
+test("families are in ascending order of names, series in that of labels, whatever the sources' order", () => {
+  const { families, conflicts } = mergeFamilies([
+    [values("gauge", "b", { 'x="2"': 2 }), values("gauge", "c", { "": 1 })],
+    [values("gauge", "a", { "": 0 }), values("gauge", "b", { 'x="1"': 1 })],
+  ]);
+  expect(families).toEqual([
+    values("gauge", "a", { "": 0 }),
+    values("gauge", "b", { 'x="1"': 1, 'x="2"': 2 }),
+    values("gauge", "c", { "": 1 }),
+  ]);
+  expect(conflicts).toBe(0);
+});
+
+test("one name has one help: the first that says something", () => {
+  const { families } = mergeFamilies([
+    [values("gauge", "a", { 'x="1"': 1 })],
+    [values("gauge", "a", { 'x="2"': 1 }, "Second.")],
+    [values("gauge", "a", { 'x="3"': 1 }, "Third.")],
+  ]);
+  expect(families.map(({ help }) => help)).toEqual(["Second."]);
+});
+
+test("a series that stands twice keeps the value of the earlier source, and is counted", () => {
+  const { families, conflicts } = mergeFamilies([
+    [values("gauge", "a", { 'x="1"': 1 })],
+    [values("gauge", "a", { 'x="1"': 2, 'x="2"': 3 })],
+  ]);
+  expect(families).toEqual([values("gauge", "a", { 'x="1"': 1, 'x="2"': 3 })]);
+  expect(conflicts).toBe(1);
+});
+
+test("a later family that takes a name of an earlier one is left out and counted", () => {
+  const clash = (first: Family, second: Family) => {
+    const { families, conflicts } = mergeFamilies([[first], [second]]);
+    expect(families, `${first.name} and ${second.name}`).toEqual([first]);
+    expect(conflicts).toBe(1);
+  };
+  clash(values("gauge", "a", { "": 1 }), values("counter", "a", { "": 1 }));
+  clash(histogram("a"), values("gauge", "a_sum", { "": 1 }));
+  clash(values("gauge", "a_bucket", { "": 1 }), histogram("a"));
+  // In OpenMetrics both are the family `a`.
+  clash(values("counter", "a_total", { "": 1 }), values("gauge", "a", { "": 1 }));
+  clash(values("gauge", "a_created", { "": 1 }), values("counter", "a_total", { "": 1 }));
+});
+
+test("families without a series are not written", () => {
+  expect(mergeFamilies([[values("gauge", "a", {})]]).families).toEqual([]);
+});
+
+test("a family is selected by either format's name and by its samples' names", () => {
+  const families = [values("counter", "a_total", { "": 1 }), histogram("b")];
+  const selected = (...names: string[]) => selectFamilies(families, new Set(names)).map(({ name }) => name);
+  expect(selected("a_total")).toEqual(["a_total"]);
+  expect(selected("a")).toEqual(["a_total"]);
+  expect(selected("b_bucket")).toEqual(["b"]);
+  expect(selected("b", "a")).toEqual(["a_total", "b"]);
+  expect(selected("c")).toEqual([]);
+});
