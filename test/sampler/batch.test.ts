@@ -1,3 +1,4 @@
+/** What a reading of the sampler becomes, and which heads are kept from one to the next. */
 import { expect, test } from "bun:test";
 import { cumulative, gauge, Heads, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { values } from "./readings.ts";

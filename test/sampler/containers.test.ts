@@ -1,3 +1,4 @@
+/** The containers part, against a stand-in for the Docker Engine on a unix socket. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

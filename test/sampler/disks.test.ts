@@ -1,3 +1,4 @@
+/** The disks part, against recorded texts of /proc, and file systems that hang. */
 import { expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

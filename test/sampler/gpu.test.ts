@@ -1,3 +1,4 @@
+/** The GPU part, through stand-in executables named nvidia-smi that print recorded outputs, fail or hang. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -1,3 +1,4 @@
+/** The host part, against recorded texts of /proc: the values are worked out by hand. */
 import { expect, test } from "bun:test";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";

@@ -1,3 +1,4 @@
+/** The network part, against a recorded /proc/net/dev. */
 import { expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+/** The loop: parts that hang or fail beside parts that do not; and which parts there are. */
 import { describe, expect, test } from "bun:test";
 import { registry } from "../../src/counters.ts";
 import type { Batch } from "../../src/sample.ts";
