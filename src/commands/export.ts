@@ -1,8 +1,8 @@
 /** `weir export`: the samples of a range as JSON events, one a line, in the shape in which they were pushed. */
-import { open, rename, rm } from "node:fs/promises";
+import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
-import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+import { type Command, exitCode } from "./command.ts";
 
 const OPTIONS = {
   url: { type: "string" },
@@ -45,28 +45,3 @@ Exit code 0 when all was written, 1 when the gateway failed or broke off, 2 when
     return exitCode.ok;
   },
 };
-
-/** Writes to a file that appears under its name when it is whole, or to standard output. */
-export async function writeTo(
-  path: string | undefined,
-  pieces: AsyncIterable<Uint8Array>,
-  io: Pick<Io, "stdout">,
-): Promise<void> {
-  if (path === undefined) {
-    for await (const piece of pieces) await io.stdout.write(piece);
-    return;
-  }
-  if (path === "") throw new UsageError("--output is empty, expected a FILE.");
-  const partPath = `${path}.part`;
-  const file = await open(partPath, "w");
-  try {
-    for await (const piece of pieces) await file.writeFile(piece);
-    await file.sync();
-  } catch (error) {
-    await file.close();
-    await rm(partPath, { force: true });
-    throw error;
-  }
-  await file.close();
-  await rename(partPath, path);
-}

@@ -57,6 +57,21 @@ export function isWholeObject(line: Uint8Array): boolean {
   }
 }
 
+/** A chunk as two, cut after the line nearest to its middle; none where it is one line. White space is no half. */
+export function halve(chunk: Chunk): Chunk[] {
+  const { body, fromOffset, toOffset, lastLineHash } = chunk;
+  const middle = body.length >> 1;
+  const next = body.indexOf(NEWLINE, middle) + 1;
+  const end = next > 0 && next < body.length ? next : body.lastIndexOf(NEWLINE, middle - 1) + 1;
+  if (end === 0) return [];
+  const first = body.subarray(0, end);
+  const at = toOffset - body.length + end;
+  return [
+    { body: first, fromOffset, toOffset: at, lastLineHash: lineHash(lastLine(first)) },
+    { body: body.subarray(end), fromOffset: at, toOffset, lastLineHash },
+  ].filter((half) => !isBlank(half.body));
+}
+
 /**
  * Cuts `pieces`, the content of a file from `offset` on, into chunks of at most `chunkBytesMax` bytes. Lines
  * longer than that are left out and told to `onRemainder`; so is a last line that is not whole. Chunks of white

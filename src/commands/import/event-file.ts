@@ -84,7 +84,8 @@ export class EventFile {
         `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected one JSON event a line`,
       );
     }
-    return isWholeObject(head) ? identityOf(head) : undefined;
+    const isLine = isWholeObject(head) || beginsArray(head);
+    return isLine ? identityOf(head) : undefined;
   }
 
   /**
@@ -165,10 +166,14 @@ async function* after(
 }
 
 function identityOf(line: Uint8Array): string {
-  const first = line.find((byte) => byte > 0x20);
-  if (first === 0x5b)
+  if (beginsArray(line)) {
     throw new UnreadableFile('it begins with "[", expected one JSON event a line, not an array');
+  }
   return lineHash(line);
+}
+
+function beginsArray(line: Uint8Array): boolean {
+  return line.find((byte) => byte > 0x20) === 0x5b;
 }
 
 function gzipError(error: unknown): UnreadableFile | undefined {

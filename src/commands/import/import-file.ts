@@ -2,10 +2,10 @@
  * Imports one file: asks how far it came, reads on from there, pushes chunk by chunk in order, and begins again
  * from the stored offset after whatever interrupts it.
  */
-import type { Chunk, Remainder } from "./chunks.ts";
+import { type Chunk, halve, type Remainder } from "./chunks.ts";
 import { EarlierCopy, EventFile, type Progress } from "./event-file.ts";
 import type { Counts, Report } from "./report.ts";
-import { type ChunkAnswer, type ImportTarget, Interrupted } from "./target.ts";
+import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
 
 /** Pauses between attempts that got nowhere; a gateway that restarts takes seconds. Then the import gives up. */
 const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
@@ -73,11 +73,26 @@ async function readThrough(
       }
       stored = from ?? { byteOffset: 0, lastLineHash: "" };
       for await (const chunk of readAhead(file.chunks(from, (remainder) => remainders.push(remainder)))) {
-        const answer = await target.push(identity, chunk);
-        stored = { byteOffset: chunk.toOffset, lastLineHash: chunk.lastLineHash };
-        attempts = 0;
-        count(counts, answer);
-        report.add(path, chunk, answer);
+        // Smaller ones where the gateway refuses a chunk whole, down to the line that it refuses it for.
+        for (const parts = [chunk]; parts.length > 0; ) {
+          const part: Chunk = { ...parts.shift()!, fromOffset: stored.byteOffset };
+          let answer: ChunkAnswer;
+          try {
+            answer = await target.push(identity, part);
+          } catch (error) {
+            if (!(error instanceof ChunkRefused)) throw error;
+            const halves = halve(part);
+            parts.unshift(...halves);
+            if (halves.length > 0) continue;
+            report.addUnread(path, part.toOffset - part.body.length, "refused", error.message);
+            counts.rejected += 1;
+            continue;
+          }
+          stored = { byteOffset: part.toOffset, lastLineHash: part.lastLineHash };
+          attempts = 0;
+          count(counts, answer);
+          report.add(path, part, answer);
+        }
         await onProgress(file);
       }
       tellRemainders(path, remainders, report, counts, notes);
@@ -113,11 +128,7 @@ function tellRemainders(
   for (const { kind, offset, bytes } of remainders) {
     if (kind === "overlong") {
       counts.rejected += 1;
-      report.addUnsent(
-        path,
-        "overlong",
-        `the line at byte ${offset} has ${bytes} bytes, which no event needs`,
-      );
+      report.addUnread(path, offset, "overlong", `it has ${bytes} bytes, which no event needs`);
     } else {
       notes.push(`its last line is cut (${bytes} bytes from byte ${offset} on): left for the next import`);
     }

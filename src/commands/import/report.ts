@@ -18,14 +18,13 @@ export interface Counts {
 
 interface Reason {
   count: number;
-  /** Where the first such line stands, and what the gateway said of it. */
-  readonly example: string;
+  /** Where the first such line stands, and what is wrong with it. */
+  example: string;
 }
 
 export class Report {
   readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0 };
   readonly #reasons = new Map<string, Reason>();
-  #untold = 0;
   #oldestMs = Number.POSITIVE_INFINITY;
 
   /** Counts the lines of a chunk of the file at `path`. */
@@ -33,40 +32,52 @@ export class Report {
     this.total.stored += answer.accepted;
     this.total.duplicates += answer.duplicates;
     this.total.rejected += answer.rejected;
-    this.#untold += Math.max(0, answer.rejected - answer.errors.length);
-    if (answer.errors.length === 0) return;
+    if (answer.rejected === 0) return;
+    for (const [cause, count] of Object.entries(answer.causes)) this.#reason(cause).count += count;
     const lines = linesOf(chunk.body);
-    for (const { index, reason, cause = "other" } of answer.errors) {
-      const known = this.#reasons.get(cause);
-      if (known === undefined) this.#reasons.set(cause, { count: 1, example: `${path}: ${reason}` });
-      else known.count += 1;
-      const line = cause === "timestamp" ? lines[index] : undefined;
-      if (line !== undefined) this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
+    const bodyOffset = chunk.toOffset - chunk.body.length;
+    for (const { index, reason, cause } of answer.errors) {
+      const line = lines[index];
+      if (this.#reason(cause).example === "") {
+        const told = reason.replace(
+          /\bbyte (\d+) of the body\b/g,
+          (_, at) => `byte ${bodyOffset + Number(at)} of the file`,
+        );
+        const place =
+          line === undefined ? "" : ` (line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset})`;
+        this.#reason(cause).example = `${fileText(path)}${place}: ${told}`;
+      }
+      if (cause === "timestamp" && line !== undefined)
+        this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
     }
   }
 
-  /** Counts a line that was not sent. */
-  addUnsent(path: string, cause: string, reason: string): void {
+  /** Counts a line that the gateway did not get, or would not read. */
+  addUnread(path: string, offset: number, cause: string, what: string): void {
     this.total.rejected += 1;
-    const known = this.#reasons.get(cause);
-    if (known === undefined) this.#reasons.set(cause, { count: 1, example: `${path}: ${reason}` });
-    else known.count += 1;
+    const reason = this.#reason(cause);
+    reason.count += 1;
+    if (reason.example === "") reason.example = `${fileText(path)} (line at byte ${offset}): ${what}`;
+  }
+
+  #reason(cause: string): Reason {
+    let reason = this.#reasons.get(cause);
+    if (reason === undefined) {
+      reason = { count: 0, example: "" };
+      this.#reasons.set(cause, reason);
+    }
+    return reason;
   }
 
   /** The lines of the report on what was rejected; empty where nothing was. */
   rejections(nowMs: number): string[] {
     if (this.total.rejected === 0) return [];
     const reasons = [...this.#reasons].sort(([, a], [, b]) => b.count - a.count);
-    const lines = ["Rejected, with the first of each kind:"];
-    const width = Math.max(
-      ...reasons.map(([, { count }]) => grouped(count).length),
-      grouped(this.#untold).length,
+    const width = Math.max(...reasons.map(([, { count }]) => grouped(count).length));
+    const lines = reasons.map(
+      ([cause, { count, example }]) => `  ${grouped(count).padStart(width)}  ${cause.padEnd(10)}${example}`,
     );
-    for (const [cause, { count, example }] of reasons) {
-      lines.push(`  ${grouped(count).padStart(width)}  ${cause.padEnd(10)} ${example}`);
-    }
-    if (this.#untold > 0)
-      lines.push(`  ${grouped(this.#untold).padStart(width)}  more, which the gateway counted only`);
+    lines.unshift("Rejected, with the first of each kind:");
     if (this.#oldestMs < nowMs) {
       const days = Math.ceil((nowMs - this.#oldestMs) / DAY_MS);
       lines.push(

@@ -14,15 +14,22 @@ export interface LineError {
   /** Which line of the chunk that is not blank, from 0. */
   readonly index: number;
   readonly reason: string;
-  readonly cause?: string;
+  /** A short word: `timestamp`, `syntax`, `value` … */
+  readonly cause: string;
 }
 
-/** What became of a chunk's lines. `errors` may name fewer than `rejected`. */
+/** What became of a chunk's lines. `causes` counts all that were rejected, `errors` tells the first of them. */
 export interface ChunkAnswer {
   readonly accepted: number;
   readonly duplicates: number;
   readonly rejected: number;
   readonly errors: readonly LineError[];
+  readonly causes: Readonly<Record<string, number>>;
+}
+
+/** The gateway took nothing of the chunk for something in it, and does not say of which line. */
+export class ChunkRefused extends Error {
+  override readonly name = "ChunkRefused";
 }
 
 /** The chunk is not stored, or nobody knows: ask for the progress and go on from there, after a pause. */
@@ -61,7 +68,11 @@ export class ImportTarget {
     return (await (await this.#ask(() => accepted(response))).json()) as Progress;
   }
 
-  /** Stores a chunk's lines and its offset, in one transaction. */
+  /**
+   * Stores a chunk's lines and its offset, in one transaction.
+   *
+   * @throws Interrupted, ChunkRefused
+   */
   async push(file: string, chunk: Chunk): Promise<ChunkAnswer> {
     const response = await this.#ask(async () =>
       this.#send("/api/v1/push", {
@@ -80,9 +91,11 @@ export class ImportTarget {
     try {
       return readAnswer(await (await this.#ask(() => accepted(response))).json());
     } catch (error) {
-      // 400 says that no line could be accepted; the chunk was read all the same.
-      if (error instanceof Refused && error.status === 400 && hasCounts(error.body))
-        return readAnswer(error.body);
+      if (!(error instanceof Refused)) throw error;
+      // 400 with counts says that no line could be accepted; the chunk was read all the same.
+      if (error.status === 400 && hasCounts(error.body)) return readAnswer(error.body);
+      // Bytes that are no UTF-8, far too many wrong lines, or a limit below our chunks.
+      if (error.status === 400 || error.status === 413) throw new ChunkRefused(error.message);
       throw error;
     }
   }
@@ -116,5 +129,6 @@ function readAnswer(body: unknown): ChunkAnswer {
     duplicates: answer.duplicates ?? 0,
     rejected: answer.rejected ?? 0,
     errors: answer.errors ?? [],
+    causes: answer.causes ?? {},
   };
 }

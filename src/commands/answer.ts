@@ -1,0 +1,50 @@
+/** Answers of the gateway as commands print them: which formats there are, and where they go. */
+import { open, rename, rm } from "node:fs/promises";
+import { type Io, UsageError } from "./command.ts";
+
+export const FORMATS = ["table", "json", "ndjson", "csv", "parquet"] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** The lines on formats for a command's usage. */
+export const formatHelp = `  --format FORMAT    table (default), json, ndjson, csv or parquet
+  --output FILE      write there; the file appears when it is whole. Standard output if absent`;
+
+/** Throws `UsageError` for a format that a terminal cannot show. */
+export function checkDestination(format: Format, path: string | undefined, io: Pick<Io, "stdout">): void {
+  if (format !== "parquet" || path !== undefined || !io.stdout.isTerminal) return;
+  throw new UsageError("Parquet is not for a terminal: give --output FILE, or redirect the output.");
+}
+
+/** Writes to a file that appears under its name when it is whole, or to standard output. */
+export async function writeTo(
+  path: string | undefined,
+  pieces: AsyncIterable<Uint8Array>,
+  io: Pick<Io, "stdout">,
+): Promise<void> {
+  if (path === undefined) {
+    for await (const piece of pieces) await io.stdout.write(piece);
+    return;
+  }
+  if (path === "") throw new UsageError("--output is empty, expected a FILE.");
+  const partPath = `${path}.part`;
+  const file = await open(partPath, "w");
+  try {
+    for await (const piece of pieces) await file.writeFile(piece);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await rm(partPath, { force: true });
+    throw error;
+  }
+  await file.close();
+  await rename(partPath, path);
+}
+
+/** Rows of text as aligned columns under their names; the last column is not padded. */
+export function aligned(names: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [names, ...rows];
+  const widths = names.map((_, column) => Math.max(...all.map((row) => Bun.stringWidth(row[column]))));
+  const pad = (cell: string, column: number) =>
+    column === names.length - 1 ? cell : cell + " ".repeat(widths[column] - Bun.stringWidth(cell));
+  return all.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("");
+}

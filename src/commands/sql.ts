@@ -1,0 +1,135 @@
+/** `weir sql`: asks a running gateway in SQL, and prints the rows. */
+import { aligned, checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
+import { countOf, oneOf, readArguments } from "./arguments.ts";
+import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
+import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+
+const OPTIONS = {
+  url: { type: "string" },
+  format: { type: "string", default: "table" },
+  output: { type: "string", short: "o" },
+  param: { type: "string", multiple: true },
+  limit: { type: "string" },
+  "timeout-ms": { type: "string" },
+} as const;
+
+/** The gateway takes far less; this keeps a wrong file on stdin from filling the memory. */
+const STATEMENT_BYTES_MAX = 1_048_576;
+
+export const command: Command = {
+  name: "sql",
+  summary: "asks in SQL and prints the rows",
+  usage: `Usage: weir sql [OPTIONS] "SELECT …"
+       weir sql [OPTIONS] < FILE
+       weir sql .tables
+
+Runs one read-only statement of DuckDB's SQL on a running gateway. Each metric is a table, named as in
+Prometheus, with ts, value and one column a tag; ".tables" lists them all:
+
+  weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
+
+  --param NAME=TEXT  binds $NAME to a text, --param NAME:=JSON to a number, true, false or null; repeatable
+  --limit N          at most so many rows; the gateway has a limit of its own
+  --timeout-ms N     give up after this time; the gateway has a limit of its own
+${formatHelp}
+${urlHelp}
+
+Exit code 0 when the rows were printed, 1 when the statement or the gateway failed, 2 when the arguments make
+no sense.`,
+  async run(argv, io) {
+    const { values, positionals } = readArguments(argv, OPTIONS, true);
+    const format = oneOf("--format", values.format, FORMATS);
+    checkDestination(format, values.output, io);
+    const send = gatewayAt(values.url, io);
+    const statement = positionals.length > 0 ? positionals.join(" ") : await readStatement(io);
+    if (statement.trim() === ".tables") return await printTables(send, format, values.output, io);
+
+    const body = {
+      sql: statement,
+      params: values.param && Object.fromEntries(values.param.map(readParameter)),
+      limit: values.limit === undefined ? undefined : countOf("--limit", values.limit),
+      timeoutMs:
+        values["timeout-ms"] === undefined ? undefined : countOf("--timeout-ms", values["timeout-ms"]),
+    };
+    const response = await send("/api/v1/sql", {
+      method: "POST",
+      query: [["format", format]],
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    await writeTo(values.output, bytesOf(await accepted(response)), io);
+    return exitCode.ok;
+  },
+};
+
+async function readStatement(io: Io): Promise<string> {
+  if (io.stdinIsTerminal) throw new UsageError('Give a statement, such as weir sql "SELECT * FROM metrics".');
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of io.stdin()) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.length > STATEMENT_BYTES_MAX) {
+      throw new UsageError(
+        `What comes from standard input is longer than ${STATEMENT_BYTES_MAX} bytes, expected a statement.`,
+      );
+    }
+  }
+  text += decoder.decode();
+  if (text.trim() === "") throw new UsageError("Standard input is empty, expected a statement.");
+  return text;
+}
+
+/** `name=text` or `name:=json`. */
+function readParameter(given: string): [string, unknown] {
+  const match = /^([A-Za-z_][A-Za-z0-9_]*|[0-9]+)(:?=)([\s\S]*)$/.exec(given);
+  if (match === null) {
+    throw new UsageError(`--param is ${JSON.stringify(given)}, expected NAME=TEXT or NAME:=JSON.`);
+  }
+  const [, name, sign, text] = match;
+  if (sign === "=") return [name, text];
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (value === undefined || (typeof value === "object" && value !== null)) {
+    throw new UsageError(
+      `--param is ${JSON.stringify(given)}, expected a number, a text, true, false or null after ":=".`,
+    );
+  }
+  return [name, value];
+}
+
+interface TableDescription {
+  readonly table: string;
+  readonly metric?: string;
+  readonly kind?: string;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+}
+
+/** The tables with the metric, kind and columns of each. */
+async function printTables(send: Send, format: Format, output: string | undefined, io: Io): Promise<number> {
+  if (format !== "table" && format !== "json") {
+    throw new UsageError(`.tables is printed as table or json, not as ${format}.`);
+  }
+  const response = await accepted(await send("/api/v1/tables"));
+  if (format === "json") {
+    await writeTo(output, bytesOf(response), io);
+    return exitCode.ok;
+  }
+  const { tables } = (await response.json()) as { tables: readonly TableDescription[] };
+  const rows = tables.map(({ table, metric = "", kind = "", columns }) => [
+    table,
+    metric,
+    kind,
+    columns.map(({ name }) => name).join(", "),
+  ]);
+  const text = new TextEncoder().encode(aligned(["table", "metric", "kind", "columns"], rows));
+  await writeTo(output, once(text), io);
+  return exitCode.ok;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
