@@ -94,11 +94,6 @@ function queryOf(url: string): string {
   return at === -1 ? "" : url.slice(at + 1);
 }
 
-/** True where the sender says so (there is no one name); otherwise the decoder looks at the body. */
-function isNdjson(contentType: string | null): true | undefined {
-  return contentType !== null && /ndjson|jsonl|json-lines/i.test(contentType) ? true : undefined;
-}
-
 function readDurability(header: string | null): Ack["durability"] {
   if (header === null || header === "committed") return "committed";
   if (header === "queued") return "queued";

@@ -1,0 +1,355 @@
+/** Pushes through the real decoder, ingest and store: what is answered, and what is then there. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import zlib from "node:zlib";
+import { LIMITS, NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await openTestGateway();
+});
+afterAll(() => gateway.close());
+
+interface Answer {
+  status: number;
+  headers: Headers;
+  body: Record<string, unknown> & { error?: { code: string; message: string; field?: string } };
+}
+
+async function push(
+  body: Bun.BodyInit,
+  path = "",
+  headers: Record<string, string> = {},
+  to = gateway,
+): Promise<Answer> {
+  const request = new Request(`http://localhost:9091/api/v1/push${path}`, { method: "POST", body, headers });
+  const response = await to.app.fetch(request);
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Answer["body"],
+  };
+}
+
+const T = 1_704_067_200_000;
+let names = 0;
+/** A metric that no other test has. */
+const fresh = () => `test.metric_${++names}`;
+const event = (metric_name: string, fields: object = {}) => ({
+  "@timestamp": T,
+  metric_name,
+  value: 1,
+  ...fields,
+});
+/** What the file holds of a metric, in order of the values. */
+const stored = (metric: string) =>
+  gateway.query(
+    `SELECT value, live, labels['job'] AS job, labels['instance'] AS instance, cardinality(labels) AS labels
+     FROM weir.samples_20240101 JOIN weir.series USING (series_id) WHERE metric = '${metric}' ORDER BY value`,
+  );
+
+describe("what is accepted is stored", () => {
+  const ok = (
+    name: string,
+    body: (metric: string) => Bun.BodyInit,
+    count: number,
+    headers: Record<string, string> = {},
+  ) =>
+    test(name, async () => {
+      const metric = fresh();
+      const { status, body: answer, headers: got } = await push(body(metric), "", headers);
+      expect(answer).toEqual({ accepted: count, rejected: 0, errors: [] });
+      expect(status).toBe(200);
+      expect(got.get("weir-durability")).toBe("committed");
+      expect(got.get("weir-duplicate")).toBeNull();
+      expect(await stored(metric)).toHaveLength(count);
+    });
+  const two = (metric: string) => [event(metric), event(metric, { value: 2 })];
+  const lines = (metric: string) =>
+    two(metric)
+      .map((each) => `${JSON.stringify(each)}\n`)
+      .join("");
+  ok("one event", (metric) => JSON.stringify(event(metric)), 1);
+  ok("an array", (metric) => JSON.stringify(two(metric)), 2);
+  ok("lines", lines, 2);
+  ok("lines that are called so", lines, 2, { "content-type": "application/x-ndjson" });
+  ok("what curl -d sends", (metric) => JSON.stringify(two(metric)), 2, {
+    "content-type": "application/x-www-form-urlencoded",
+  });
+  ok("gzip", (metric) => zlib.gzipSync(lines(metric)), 2, { "content-encoding": "gzip" });
+  ok("zstd", (metric) => zlib.zstdCompressSync(JSON.stringify(two(metric))), 2, {
+    "content-encoding": "zstd",
+  });
+
+  test("nothing, in an array, is nothing", async () => {
+    const { status, body } = await push("[]");
+    expect(status).toBe(200);
+    expect(body).toEqual({ accepted: 0, rejected: 0, errors: [] });
+  });
+
+  test("extra labels go to the events that have no such tag", async () => {
+    const metric = fresh();
+    const events = [event(metric), event(metric, { value: 2, tags: { job: "own" } })];
+    const path = "?extra_label=job=a%3Db&extra_label=instance=w1&extra_label=empty=";
+    expect((await push(JSON.stringify(events), path)).status).toBe(200);
+    expect(await stored(metric)).toMatchObject([
+      { value: 1, job: "a=b", instance: "w1", labels: 2 },
+      { value: 2, job: "own", instance: "w1", labels: 2 },
+    ]);
+  });
+
+  test("a gauge that came before counts as a duplicate, and is no error", async () => {
+    const body = JSON.stringify(event(fresh(), { type: "gauge" }));
+    expect((await push(body)).body).toEqual({ accepted: 1, rejected: 0, errors: [] });
+    const { status, body: answer } = await push(body);
+    expect(answer).toEqual({ accepted: 0, duplicates: 1, rejected: 0, errors: [] });
+    expect(status).toBe(200);
+  });
+});
+
+describe("what is wrong is told by its place, and what is good is stored", () => {
+  test("a mixed body", async () => {
+    const metric = fresh();
+    const events = [
+      event(metric),
+      event(metric, { value: "7" }),
+      event("", { value: 3 }),
+      event(metric, { value: 4 }),
+      event(metric, { "@timestamp": NOW_MS + 600_001 }),
+    ];
+    const { status, body } = await push(JSON.stringify(events));
+    expect(status).toBe(200);
+    expect(body.accepted).toBe(2);
+    expect(body.rejected).toBe(3);
+    const errors = body.errors as { index: number; reason: string }[];
+    expect(errors.map(({ index }) => index)).toEqual([1, 2, 4]);
+    expect(errors[0].reason).toContain('value is "7"');
+    expect((await stored(metric)).map(({ value }) => value)).toEqual([1, 4]);
+    const dead = await gateway.query("SELECT reason FROM rejected ORDER BY reason");
+    expect(dead.map(({ reason }) => reason)).toContain(errors[0].reason);
+  });
+
+  test("a body without a good event gets 400, with counts, reasons and an error", async () => {
+    const { status, body } = await push(JSON.stringify([event(fresh(), { value: null })]));
+    expect(status).toBe(400);
+    expect(body).toMatchObject({
+      accepted: 0,
+      rejected: 1,
+      errors: [{ index: 0 }],
+      error: { code: "bad_input" },
+    });
+    expect(body.error?.message).toStartWith("No event could be accepted; the first: ");
+  });
+
+  test("the first hundred reasons are told, the others counted", async () => {
+    const metric = fresh();
+    const events = Array.from({ length: 250 }, (_, i) => event(metric, i === 0 ? {} : { value: true }));
+    const { status, body } = await push(JSON.stringify(events));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ accepted: 1, rejected: 249, errorsOmitted: 149 });
+    expect((body.errors as { index: number }[]).map(({ index }) => index)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i + 1),
+    );
+  });
+
+  const one = (name: string, fields: object, reason: RegExp) =>
+    test(`an event with ${name}`, async () => {
+      const metric = fresh();
+      const { body } = await push(JSON.stringify([event(metric), { ...event(metric), ...fields }]));
+      expect(body).toMatchObject({ accepted: 1, rejected: 1 });
+      expect(body.errors).toEqual([{ index: 1, reason: expect.stringMatching(reason) }]);
+      expect(await stored(metric)).toHaveLength(1);
+    });
+  const tags = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${i}`, "x"]));
+  one("a value that is text", { value: "234" }, /value is "234"/);
+  one("a value of null", { value: null }, /value is null/);
+  one("no value", { value: undefined }, /value is missing/);
+  one("an empty name", { metric_name: "" }, /metric_name is empty/);
+  one("no name", { metric_name: undefined }, /metric_name is missing/);
+  one("a name that is a number", { metric_name: 7 }, /metric_name is 7/);
+  one("a name of 256 bytes", { metric_name: "n".repeat(256) }, /longer than 255 bytes/);
+  one("65 tags", { tags: tags(65) }, /65 tags, at most 64/);
+  one("a tag value of 4097 bytes", { tags: { url: "x".repeat(4097) } }, /4097 bytes long, at most 4096/);
+  one("an attribute of 4097 bytes", { tags: { task_id: "x".repeat(4097) } }, /4097 bytes long, at most 4096/);
+  one("a tag that is an object", { tags: { a: {} } }, /tags\.a is \{\}/);
+  one("tags in an array", { tags: ["a"] }, /tags is \["a"\]/);
+  one("a time that is no time", { "@timestamp": "yesterday" }, /@timestamp is "yesterday"/);
+  one("a time before retention", { "@timestamp": T - 9 * 86_400_000 }, /retention/i);
+  one("a time too far ahead", { "@timestamp": NOW_MS + 600_001 }, /ahead|future/i);
+  one("an unknown type", { type: "histogram" }, /type is "histogram"/);
+  one("a reserved label", { tags: { le: "5" } }, /"le" is reserved/);
+  test("64 tags, a name of 255 bytes and a value of 4096 are taken", async () => {
+    const metric = "m".repeat(255);
+    const fields = { tags: { ...tags(63), url: "x".repeat(4096) } };
+    expect((await push(JSON.stringify(event(metric, fields)))).body).toMatchObject({
+      accepted: 1,
+      rejected: 0,
+    });
+  });
+
+  test("NaN and Infinity are no JSON: told by their byte", async () => {
+    const metric = fresh();
+    for (const word of ["NaN", "Infinity", "-Infinity", "nan", "1e", "01", "+1"]) {
+      const before = `[{"metric_name":"${metric}","value":`;
+      const answer = await push(`${before}${word}}]`);
+      expect(answer.status).toBe(400);
+      const [{ reason }] = answer.body.errors as { reason: string }[];
+      const byte = Number(/^byte (\d+) of the body/.exec(reason)?.[1]);
+      expect(byte).toBeWithin(before.length, before.length + word.length + 1);
+    }
+    const huge = await push(`[{"metric_name":"${metric}","value":1e999}]`);
+    expect(huge.status).toBe(400);
+    expect((huge.body.errors as { reason: string }[])[0].reason).toContain("expected a finite number");
+  });
+});
+
+describe("a body that cannot be read is refused whole, and says where", () => {
+  const bad = (
+    name: string,
+    body: Bun.BodyInit,
+    status: number,
+    error: RegExp,
+    headers: Record<string, string> = {},
+  ) =>
+    test(name, async () => {
+      const answer = await push(body, "", headers);
+      expect(answer.status).toBe(status);
+      expect(answer.body.error?.message).toMatch(error);
+      expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+    });
+  bad("none", "", 400, /empty/);
+  bad("a cut array", '[{"metric_name":"cut","value":1},{"metric', 400, /byte \d+/);
+  bad("a cut event", '{"metric_name":"cut","value":1', 400, /byte \d+/);
+  bad("an array and more", '[{"metric_name":"cut","value":1}] x', 400, /byte 34/);
+  bad("text", "hello", 400, /byte 0/);
+  bad("not UTF-8", new Uint8Array([0x7b, 0xff, 0x7d]), 400, /UTF-8/);
+  bad("too long", "x".repeat(LIMITS.bodyBytesMax + 1), 413, /1048576 bytes \(setting bodyBytesMax\)/);
+  bad("too long inside", zlib.gzipSync(Buffer.alloc(LIMITS.inflatedBytesMax + 1)), 413, /inflatedBytesMax/, {
+    "content-encoding": "gzip",
+  });
+  bad("unknown encoding", "{}", 415, /"snappy" is not supported/, { "content-encoding": "snappy" });
+  bad("cut gzip", zlib.gzipSync("[]").subarray(0, 15), 400, /not whole gzip/, { "content-encoding": "gzip" });
+});
+
+describe("parameters and headers", () => {
+  const bad = (path: string, field: string, message: RegExp, headers: Record<string, string> = {}) =>
+    test(`${path || JSON.stringify(headers).slice(0, 60)} is refused`, async () => {
+      const metric = fresh();
+      const answer = await push(JSON.stringify(event(metric)), path, headers);
+      expect(answer.status).toBe(400);
+      expect(answer.body.error).toEqual({
+        code: "bad_input",
+        field,
+        message: expect.stringMatching(message),
+      });
+    });
+  bad("?extra_label=job", "extra_label", /extra_label is "job"; expected NAME=VALUE/);
+  bad("?extra_label==x", "extra_label", /extra_label is "=x"; expected NAME=VALUE/);
+  bad("?extra_label=a=1&extra_label=a=2", "extra_label", /names "a" twice/);
+  bad("?extra_label=__name__=x", "extra_label", /reserved/);
+  bad("?extra_label=le=5", "extra_label", /reserved/);
+  bad(`?extra_label=${"n".repeat(256)}=5`, "extra_label", /longer than 255 bytes/);
+  bad(`?extra_label=a=${"v".repeat(4097)}`, "extra_label", /4097 bytes long/);
+  bad(`?${Array.from({ length: 65 }, (_, i) => `extra_label=l${i}=x`).join("&")}`, "extra_label", /65 tags/);
+  bad("?extra_lable=a=1", "extra_lable", /"extra_lable" is unknown; expected extra_label,/);
+  bad("?historical=maybe", "historical", /historical is "maybe"; expected true or false/);
+  bad("?import_file=f&import_from=0&import_to=9", "import_line", /import_line is missing; expected a hash/);
+  bad(
+    "?import_file=f&import_from=0x1&import_to=9&import_line=l",
+    "import_from",
+    /"0x1"; expected a byte offset/,
+  );
+  bad("?import_file=f&import_from=9&import_to=0&import_line=l", "import_to", /is before/);
+  bad("?import_file=a%20b&import_from=0&import_to=9&import_line=l", "import_file", /"a b"; expected a hash/);
+  bad("", "Weir-Durability", /is "maybe"; expected committed or queued/, { "weir-durability": "maybe" });
+  bad("", "Idempotency-Key", /has 256 characters/, { "idempotency-key": "k".repeat(256) });
+  bad("", "Idempotency-Key", /is "clé"/, { "idempotency-key": "clé" });
+
+  test("queued is answered with 202, and stored all the same", async () => {
+    const metric = fresh();
+    const queued = await push(JSON.stringify(event(metric)), "", { "weir-durability": "queued" });
+    expect(queued.status).toBe(202);
+    expect(queued.headers.get("weir-durability")).toBe("queued");
+    expect(queued.body).toEqual({ accepted: 1, rejected: 0, errors: [] });
+    // Commits keep the order of the pushes.
+    expect((await push(JSON.stringify(event(metric)))).headers.get("weir-durability")).toBe("committed");
+    expect(await stored(metric)).toHaveLength(2);
+  });
+
+  test("a key is stored once, gets its answer again, and is bound to its body and query", async () => {
+    const metric = fresh();
+    const key = { "idempotency-key": `key of ${metric}` };
+    const body = JSON.stringify([event(metric), event(metric, { value: "no" })]);
+    const first = await push(body, "", key);
+    const [again, zipped] = await Promise.all([
+      push(body, "", key),
+      push(zlib.gzipSync(body), "", { ...key, "content-encoding": "gzip" }),
+    ]);
+    expect(first.headers.get("weir-duplicate")).toBeNull();
+    for (const repeat of [again, zipped]) {
+      expect(repeat.headers.get("weir-duplicate")).toBe("true");
+      expect(repeat.body).toEqual(first.body);
+      expect(repeat.status).toBe(200);
+    }
+    expect(await stored(metric)).toHaveLength(1);
+    const otherBody = await push(JSON.stringify(event(metric)), "", key);
+    expect(otherBody.status).toBe(422);
+    expect(otherBody.body.error).toMatchObject({ code: "unprocessable", field: "Idempotency-Key" });
+    expect((await push(body, "?extra_label=a=1", key)).status).toBe(422);
+    expect(
+      (await push(body, "", { "idempotency-key": `other ${key["idempotency-key"]}` })).body.accepted,
+    ).toBe(1);
+  });
+
+  test("two of one key at a time count once", async () => {
+    const metric = fresh();
+    const key = { "idempotency-key": `twice ${metric}` };
+    const answers = await Promise.all([1, 2, 3].map(() => push(JSON.stringify(event(metric)), "", key)));
+    expect(answers.map(({ headers }) => headers.get("weir-duplicate")).sort()).toEqual([
+      null,
+      "true",
+      "true",
+    ]);
+    expect(await stored(metric)).toHaveLength(1);
+  });
+
+  test("parts of a file go on where it was left", async () => {
+    const metric = fresh();
+    const part = (from: number, to: number) =>
+      push(
+        JSON.stringify(event(metric)),
+        `?import_file=sha.1&import_from=${from}&import_to=${to}&import_line=l${to}`,
+      );
+    expect((await part(0, 100)).status).toBe(200);
+    const twice = await part(0, 100);
+    expect(twice.status).toBe(409);
+    expect(twice.body.error).toMatchObject({ code: "conflict", field: "import_from" });
+    expect((await part(100, 200)).status).toBe(200);
+    expect(await gateway.query("SELECT byte_offset FROM weir.imports")).toEqual([{ byte_offset: 200 }]);
+    expect(await stored(metric)).toMatchObject([{ live: false }, { live: false }]);
+  });
+
+  test("historical rows are stored and do not count", async () => {
+    const metric = fresh();
+    expect((await push(JSON.stringify(event(metric)), "?historical=true")).status).toBe(200);
+    expect(await stored(metric)).toMatchObject([{ live: false }]);
+  });
+});
+
+test("a full queue is said with 429 and Retry-After, and nothing of the push is stored", async () => {
+  const small = await openTestGateway({ queueSamplesMax: 3 });
+  try {
+    const body = JSON.stringify([event("full"), event("full")]);
+    const answers = await Promise.all([1, 2, 3].map(() => push(body, "", {}, small)));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { headers, body: answer } of refused) {
+      expect(headers.get("retry-after")).toBe("1");
+      expect(answer.error?.code).toBe("busy");
+    }
+    const accepted = answers.filter(({ status }) => status === 200).length;
+    const [{ n }] = await small.query("SELECT count(*) AS n FROM weir.samples_20240101");
+    expect(Number(n)).toBe(2 * accepted);
+  } finally {
+    await small.close();
+  }
+});
