@@ -2,8 +2,8 @@
  * Host, disks and network where there is no /proc: macOS, Windows, the BSDs. Through Node's `os` where it has the
  * figure, else through systeminformation, which asks the system's own tools. Names are node_exporter's on macOS.
  *
- * On Linux these are not used: systeminformation gives load as percentages of its own intervals, and starts
- * processes (df, lsblk) for what /proc and statfs(2) tell at a hundredth of the cost.
+ * On Linux these are not used: systeminformation gives CPU time as percentages of its own intervals, and starts df
+ * for the space of file systems (measured: 5 ms of CPU, where statfs(2) and /proc take 0.3).
  */
 import os from "node:os";
 import { gauge } from "./batch.ts";

@@ -5,6 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gpuPart, parseGpus } from "../../src/sampler/gpu.ts";
+import { Sampler } from "../../src/sampler/sampler.ts";
 import { collect } from "./readings.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures/nvidia-smi");
@@ -126,18 +127,41 @@ test("an nvidia-smi that fails is a failure that quotes it", async () => {
   );
 });
 
+test("an nvidia-smi that writes without end is cut off", async () => {
+  await install("while :; do echo 0,1,2,3,4,5,6,7; done");
+  const { values, error } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
+  expect(values).toEqual({});
+  expect(error?.message).toStartWith("nvidia-smi gave no GPU and ended with 137: ");
+});
+
+/** Installs an nvidia-smi that hangs; the promise gives its process id once it does. */
+async function installHanging(): Promise<() => Promise<number>> {
+  const started = join(folder, "started");
+  await install(`echo $$ > "${started}.tmp"\nmv "${started}.tmp" "${started}"\nexec sleep 1000`);
+  return async () => {
+    while (!existsSync(started)) await Bun.sleep(2);
+    return Number(readFileSync(started, "utf8"));
+  };
+}
+
 test("an nvidia-smi that hangs is killed when the run is aborted", async () => {
-  await install(
-    `echo $$ > "${folder}/started.tmp"\nmv "${folder}/started.tmp" "${folder}/started"\nexec sleep 1000`,
-  );
+  const started = await installHanging();
   const abort = new AbortController();
   const run = collect(gpuPart({ intervalMs: 15_000, path: folder }), abort.signal);
-  while (!existsSync(join(folder, "started"))) await Bun.sleep(2);
-  const pid = Number(readFileSync(join(folder, "started"), "utf8"));
+  const pid = await started();
   expect(() => process.kill(pid, 0)).not.toThrow();
   abort.abort(new Error("too late"));
   const { values, error } = await run;
   expect(values).toEqual({});
   expect(error?.message).toBe("too late");
+  expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+});
+
+test("an nvidia-smi that hangs is gone when the sampler has stopped", async () => {
+  const started = await installHanging();
+  const sampler = new Sampler([gpuPart({ intervalMs: 3_600_000, path: folder })], async () => {});
+  sampler.start();
+  const pid = await started();
+  await sampler.stop();
   expect(() => process.kill(pid, 0)).toThrow("ESRCH");
 });
