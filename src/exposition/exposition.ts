@@ -5,14 +5,12 @@
 import type { Registry } from "prom-client";
 import { expositionConflicts } from "../counters.ts";
 import { type Family, mergeFamilies } from "./family.ts";
-import type { LastPushes } from "./last-pushes.ts";
 import { registryFamilies } from "./own.ts";
 import type { Totals } from "./totals.ts";
 
 export interface ExpositionSources {
   readonly registry: Registry;
   readonly totals: Totals;
-  readonly lastPushes: LastPushes;
 }
 
 export class Exposition {
@@ -28,9 +26,9 @@ export class Exposition {
    * @param exemplars whether to look them up; text 0.0.4 has none
    */
   async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
-    const { registry, totals, lastPushes } = this.#sources;
+    const { registry, totals } = this.#sources;
     const own = await registryFamilies(registry);
-    const merged = mergeFamilies([own, lastPushes.families(nowMs), totals.families(nowMs * 1000, exemplars)]);
+    const merged = mergeFamilies([own, totals.lastPushes(nowMs), totals.families(nowMs * 1000, exemplars)]);
     expositionConflicts.set(merged.conflicts);
     return merged.families;
   }

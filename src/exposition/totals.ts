@@ -12,6 +12,7 @@ import type { TotalsRecord, TotalsSnapshot } from "../store/store.ts";
 import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import type { Family } from "./family.ts";
+import { LastPushes } from "./last-pushes.ts";
 import {
   ARRIVED_US,
   BUCKETS,
@@ -57,6 +58,7 @@ export class Totals {
   readonly #table = new SeriesTable();
   readonly #exposed = new ExposedSeries();
   readonly #exemplars: Exemplars;
+  readonly #lastPushes = new LastPushes();
   #bucketOf = new Uint32Array(2048);
 
   constructor(options: Partial<TotalsOptions> = {}) {
@@ -140,6 +142,11 @@ export class Totals {
     return this.#bucketOf.fill(NO_BUCKET, 0, length);
   }
 
+  /** A push of a job and an instance ("" where it has none) arrived; see `LastPushes`. */
+  noteLastPush(job: string, instance: string, timestampMs: number): void {
+    this.#lastPushes.note(job, instance, timestampMs);
+  }
+
   /** The newest timestamp of any sample of a series, live or not, µs; 0 when there is none. */
   lastUs(seriesId: number): number {
     const row = this.#table.rowOf(seriesId);
@@ -191,6 +198,11 @@ export class Totals {
       cells[cell + ARRIVED_US] = record.arrivedUs;
       if (codes[row] === LEVEL && record.count > 0 && record.value === null) flags[row] |= STALE;
     }
+  }
+
+  /** When each job and instance last pushed, as it is exposed at `nowMs`. */
+  lastPushes(nowMs: number): Family[] {
+    return this.#lastPushes.families(nowMs);
   }
 
   /**

@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import { bucketsFor } from "../../src/exposition/buckets.ts";
 import { Exposition } from "../../src/exposition/exposition.ts";
-import { LastPushes } from "../../src/exposition/last-pushes.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { Totals } from "../../src/exposition/totals.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
@@ -32,7 +31,6 @@ function exposition(nowMs: number): { exposition: Exposition; stop: () => void }
   const registry = new Registry();
   const stop = registerProcessMetrics(registry, "0.0.0");
   const totals = new Totals();
-  const lastPushes = new LastPushes();
   const cumulative = (name: string, type: "counter" | "histogram" | "summary") =>
     metric(name, "cumulative", { type });
   const all = [
@@ -58,9 +56,9 @@ function exposition(nowMs: number): { exposition: Exposition; stop: () => void }
   samples[14] = { id: 15, at, value: NaN };
   const slow = { id: 1, at: at - 1, value: 234.5, attributes: { task_id: "1704067200_abc123" } };
   totals.apply(rows([...samples, slow]), nowMs * 1000);
-  lastPushes.note("worker", "w1", nowMs);
-  lastPushes.note("", "", nowMs);
-  return { exposition: new Exposition({ registry, totals, lastPushes }), stop };
+  totals.noteLastPush("worker", "w1", nowMs);
+  totals.noteLastPush("", "", nowMs);
+  return { exposition: new Exposition({ registry, totals }), stop };
 }
 
 const nowMs = Date.now();
@@ -122,6 +120,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     );
     // Both targets were scraped, well or not.
     await until(async () => {
+      if (prometheus.exitCode !== null) throw new Error(await Bun.file(join(folder, "log")).text());
       const targets = (await ask("targets"))?.activeTargets as { health: string }[] | undefined;
       return targets?.length === 2 && targets.every(({ health }) => health !== "unknown");
     });
@@ -186,10 +185,14 @@ describe.if(installed)("Prometheus 2.42", () => {
       'http_request_duration_ms_count{instance="w1",job="worker",operation="upload",status_code="200"} 1',
     ]);
     expect(await query('queue_depth{job="text"}')).toEqual(['queue_depth{instance="w1",job="text"} 4']);
-    expect(await query("weir_build_info")).toEqual([
-      `weir_build_info{instance="${openMetrics}",job="openmetrics",version="0.0.0"} 1`,
-      `weir_build_info{instance="${text}",job="text",version="0.0.0"} 1`,
-    ]);
+    for (const [job, instance] of [
+      ["openmetrics", openMetrics],
+      ["text", text],
+    ]) {
+      expect(await query(`weir_build_info{job="${job}"}`)).toEqual([
+        `weir_build_info{instance="${instance}",job="${job}",version="0.0.0"} 1`,
+      ]);
+    }
     expect(await query('weir_last_push_timestamp_seconds{job!="openmetrics"}')).toEqual([
       `weir_last_push_timestamp_seconds{instance="w1",job="worker"} ${nowMs / 1000}`,
       `weir_last_push_timestamp_seconds{job="text"} ${nowMs / 1000}`,
