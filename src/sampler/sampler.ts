@@ -10,13 +10,17 @@
  * - What a part has added when it fails or times out is pushed: half a reading is true too.
  * - `stop()` aborts what runs, pushes nothing more, and resolves when all has ended, or after a second.
  */
+import { hostname } from "node:os";
 import { samplerFailures, samplerSeconds } from "../counters.ts";
 import type { Batch, Labels } from "../sample.ts";
 import { Heads } from "./batch.ts";
 import { type Part, rejectionOf } from "./part.ts";
 
 export interface SamplerOptions {
-  /** Added to every series; `instance` is the usual one. */
+  /**
+   * Added to every series; `instance`, the host's name, unless told. Without it the hosts of two gateways that one
+   * Prometheus scrapes with `honor_labels` would be the same series.
+   */
   readonly labels?: Labels;
   /** Told in a sentence when a part begins to fail and when it is well again, not at each run. */
   readonly log?: (message: string) => void;
@@ -65,10 +69,11 @@ export class Sampler {
     push: (batch: Batch) => Promise<unknown>,
     options: SamplerOptions = {},
   ) {
+    const labels = options.labels ?? new Map([["instance", hostname()]]);
     const shortestMs = Math.min(...parts.map((part) => part.intervalMs));
     this.#loops = parts.map((part, index) => ({
       part,
-      heads: new Heads(options.labels),
+      heads: new Heads(labels),
       offsetMs: Math.floor((index * shortestMs) / parts.length),
       failures: 0,
       notBeforeMs: 0,

@@ -1,5 +1,6 @@
 /** The loop: parts that hang or fail beside parts that do not; and which parts there are. */
 import { describe, expect, test } from "bun:test";
+import { hostname } from "node:os";
 import { registry } from "../../src/counters.ts";
 import type { Batch } from "../../src/sample.ts";
 import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
@@ -77,7 +78,7 @@ describe("the loop", () => {
       { timeoutMs: 5 },
     );
     const other = part(async (reading) => reading.add(VALUE, 1, "other"));
-    const sampler = new Sampler([hanging, other], pushed.push);
+    const sampler = new Sampler([hanging, other], pushed.push, { labels: new Map() });
     sampler.start();
     await until(async () => ((await failures(hanging.name)).stuck ?? 0) >= 2);
     const sofar = pushed.batches.length;
@@ -147,6 +148,15 @@ describe("the loop", () => {
     await sampler.stop();
     expect(pushed.batches[0].length).toBe(READING_SAMPLES_MAX);
     expect((await failures(large.name)).limit).toBeGreaterThanOrEqual(1);
+  });
+
+  test("a series' instance is the host unless told", async () => {
+    const pushed = new Pushed();
+    const sampler = new Sampler([part(async (reading) => reading.add(VALUE, 1, "a"))], pushed.push);
+    sampler.start();
+    await pushed.reached(1);
+    await sampler.stop();
+    expect(values(pushed.batches[0])).toEqual({ [`test_value{instance="${hostname()}",of="a"}`]: 1 });
   });
 
   test("nothing is pushed where a part has nothing", async () => {
