@@ -62,20 +62,33 @@ export const checkpointsRefused = new Counter({
   help: "Checkpoints put off because a reader stood in the way.",
   registers,
 });
+/** What waits for a commit, asked at each scrape; the ingest that runs sets it. */
+export const waiting: { now: () => { samples: number; bytes: number; oldestSeconds: number } } = {
+  now: () => ({ samples: 0, bytes: 0, oldestSeconds: 0 }),
+};
 export const queueSamples = new Gauge({
   name: "weir_queue_samples",
   help: "Samples that wait for a commit.",
   registers,
+  collect() {
+    this.set(waiting.now().samples);
+  },
 });
 export const queueBytes = new Gauge({
   name: "weir_queue_bytes",
   help: "Bytes of the samples that wait for a commit.",
   registers,
+  collect() {
+    this.set(waiting.now().bytes);
+  },
 });
 export const oldestUnacknowledgedSeconds = new Gauge({
   name: "weir_oldest_unacknowledged_seconds",
   help: "Age of the oldest push that waits for its commit.",
   registers,
+  collect() {
+    this.set(waiting.now().oldestSeconds);
+  },
 });
 export const samplerFailures = new Counter({
   name: "weir_sampler_failures_total",

@@ -10,7 +10,7 @@ import { loadConfig, takeSettings } from "../config.ts";
 import { readArguments } from "./arguments.ts";
 import { gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
-import { type FileImport, importFile, type Outcome } from "./import/import-file.ts";
+import { type FileImportOptions, importFile, type Outcome } from "./import/import-file.ts";
 import { grouped, ProgressBar } from "./import/progress.ts";
 import { countsText, fileText, Report } from "./import/report.ts";
 import { ImportTarget } from "./import/target.ts";
@@ -49,7 +49,7 @@ which); 1 when a file could not be read or the gateway failed; 2 when the argume
     }
     if (values.url !== undefined)
       throw new UsageError("--url and --data exclude each other: one names a gateway that runs.");
-    const { openGateway } = await import("./serve.ts");
+    const { openGateway } = await import("./gateway.ts");
     const gateway = await openGateway(loadConfig(settings, io.env, io.readFile));
     try {
       return await importAll(within(gateway.app), positionals, io);
@@ -75,11 +75,11 @@ async function importAll(send: Send, paths: readonly string[], io: Io): Promise<
   let doneBytes = 0;
   let failures = 0;
   for (const [index, path] of paths.entries()) {
-    const onProgress: FileImport["onProgress"] = (file) => {
+    const onProgress: FileImportOptions["onProgress"] = (file) => {
       const { stored, duplicates, rejected } = report.total;
       return bar.show(fileText(path), doneBytes + file.bytesRead, totalBytes, stored + duplicates + rejected);
     };
-    const outcome = await importFile({ path, target, report, onProgress, sleep: Bun.sleep });
+    const outcome = await importFile({ path, target, report, onProgress });
     doneBytes += sizes[index];
     await bar.clear();
     await io.stdout.write(outcomeText(path, outcome));

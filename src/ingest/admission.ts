@@ -185,11 +185,11 @@ function gather(
       continue;
     }
     if (us < options.firstUs) {
-      const age = Math.ceil((options.nowUs - us) / 86_400_000_000);
+      const days = dayOf(options.nowUs) - dayOf(us) + 1;
       reject(
         "timestamp",
         `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
-          `(--retention-days ${options.retentionDays}; ${age} would cover it)`,
+          `(--retention-days ${options.retentionDays}; ${days} would cover it)`,
       );
       continue;
     }

@@ -40,9 +40,9 @@ export class Guard {
     return false;
   }
 
-  /** The demoted labels of every metric. */
-  demotions(): ReadonlyMap<string, ReadonlySet<string>> {
-    return this.#demoted;
+  /** The demoted labels of a metric. */
+  demotedOf(metric: string): Iterable<string> {
+    return this.#demoted.get(metric) ?? [];
   }
 
   add(metric: string, labels: Labels): void {

@@ -194,9 +194,9 @@ export class Ingest {
     await this.#store.commit({});
   }
 
-  /** The first day that retention keeps, by the number of days. */
+  /** The first day that retention keeps: so many days, today included. */
   get firstDay(): number {
-    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays;
+    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays + 1;
   }
 
   /**

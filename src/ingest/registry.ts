@@ -154,6 +154,11 @@ export class Registry {
     return this.#attributes.has(tag) || this.#guard.isDemoted(metric, tag);
   }
 
+  /** All tags that are columns for a metric's observations and deltas. */
+  attributesOf(metric: string): readonly string[] {
+    return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
+  }
+
   /** Whether a demotion ended the series: its rows stay, and no new ones come. */
   isEnded(series: Series): boolean {
     return !this.#currentOf(series);

@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Gateway, openGateway } from "../../src/commands/serve.ts";
+import { type RunningGateway, startGateway } from "../../src/commands/serve.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Answer, prometheus, type Reference, sampleKey, sorted } from "../reference.ts";
 import { type Body, framed } from "./generators.ts";
@@ -24,7 +24,7 @@ export class Subject {
   private readonly folder = mkdtempSync(join(tmpdir(), "weir-properties-"));
   private life = 0;
   private files = 0;
-  private gateway!: Gateway;
+  private gateway!: RunningGateway;
 
   private constructor(nowMs: number) {
     this.clock = { nowMs };
@@ -133,7 +133,7 @@ export class Subject {
       if (!name || /^(weir|process|nodejs|bun)_/.test(name)) continue;
       // No label of the tests holds a quote or a backslash, so that quotes end values.
       const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(
-        ([, label, text]) => [label!, text!] as const,
+        ([, label, text]) => [label!, text === "+Inf" ? "Infinity" : text!] as const,
       );
       const key = sampleKey(name, Object.fromEntries(pairs));
       if (lines.has(key)) throw new Error(`/metrics has ${line} twice.`);
@@ -153,7 +153,7 @@ export class Subject {
     };
     const argv = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
     const config = loadConfig([...argv, "--no-sampler"], {}, () => undefined);
-    this.gateway = await openGateway(config, { now: () => this.clock.nowMs });
+    this.gateway = await startGateway(config, { now: () => this.clock.nowMs });
   }
 
   /** Each life has a folder of its own. */

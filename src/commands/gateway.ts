@@ -1,0 +1,146 @@
+/**
+ * The wiring: config → store → totals → registry → ingest → queries → HTTP application. Nothing listens and
+ * nothing is sampled here (see serve.ts); an import without a server uses it as it is.
+ *
+ * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
+ * close commits what waits, writes a whole snapshot, interrupts readers, checkpoints, and gives the file back.
+ */
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import * as counters from "../counters.ts";
+import { EventDecoder } from "../decode/events.ts";
+import { bucketsFor } from "../exposition/buckets.ts";
+import { Exposition } from "../exposition/exposition.ts";
+import { Totals } from "../exposition/totals.ts";
+import { type App, createApp } from "../http/app.ts";
+import { exportRoutes } from "../http/export.ts";
+import { healthRoutes } from "../http/health.ts";
+import { importsRoutes } from "../http/imports.ts";
+import { createLog, type Log } from "../http/log.ts";
+import { metricsRoutes, render } from "../http/metrics.ts";
+import { pushRoutes } from "../http/push.ts";
+import { tablesRoutes } from "../http/tables.ts";
+import { IdempotencyKeys } from "../ingest/idempotency.ts";
+import { Imports } from "../ingest/imports.ts";
+import { Ingest } from "../ingest/ingest.ts";
+import { Registry } from "../ingest/registry.ts";
+import { exportLines } from "../query/export.ts";
+import { SqlEngine } from "../query/sql.ts";
+import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
+
+export interface GatewayOptions {
+  /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
+  readonly now?: () => number;
+  readonly log?: Log;
+}
+
+/** A gateway without its sockets. */
+export interface Gateway {
+  readonly app: App;
+  readonly store: DuckDBStore;
+  readonly registry: Registry;
+  readonly ingest: Ingest;
+  readonly log: Log;
+  /** Commits what was accepted, checkpoints and gives the file back. */
+  close(): Promise<void>;
+}
+
+/** Opens the file of a configuration, and everything that works on it. */
+export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  const now = options.now ?? Date.now;
+  const log = options.log ?? createLog(config.logLevel);
+  const temporaryDirectory = join(config.data, "tmp");
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  const { store, stored } = await openStore({
+    path: join(config.data, "store.duckdb"),
+    memoryLimitBytes: config.memoryLimitBytes,
+    threads: config.threads,
+    temporaryDirectory,
+  });
+  // Only the owner of the file may clear what a process before left behind.
+  rmSync(temporaryDirectory, { recursive: true, force: true });
+  mkdirSync(temporaryDirectory);
+  chmodSync(join(config.data, "store.duckdb"), 0o600);
+
+  const registry = new Registry({ ...config, bucketsFor }, stored);
+  const totals = new Totals(config);
+  for (const series of registry.series()) totals.define(series);
+  totals.restore(stored.totals);
+  await store.replay((rows) => totals.apply(rows, now() * 1000));
+  const ingest = new Ingest(
+    {
+      store,
+      registry,
+      totals,
+      keys: new IdempotencyKeys(stored.pushes),
+      imports: new Imports(stored.imports),
+    },
+    {
+      ...config,
+      now,
+      onFault: (message, error) => log.error(message, { error: String(error) }),
+    },
+  );
+  const exposition = new Exposition({ registry: counters.registry, totals });
+  const sql = new SqlEngine({
+    store,
+    registry,
+    timeoutMs: config.sqlTimeoutMs,
+    rowsMax: config.sqlRowsMax,
+    textBytesMax: config.sqlTextBytesMax,
+    concurrencyMax: config.sqlConcurrencyMax,
+    log,
+  });
+  counters.waiting.now = () => {
+    const { samples, bytes, oldestMs } = ingest.waiting;
+    return {
+      samples,
+      bytes,
+      oldestSeconds: oldestMs === undefined ? 0 : Math.max(0, now() - oldestMs) / 1000,
+    };
+  };
+
+  const families = [
+    pushRoutes({
+      decoder: new EventDecoder({
+        ...config,
+        isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+        attributesOf: (metric) => registry.attributesOf(metric),
+        epoch: () => registry.epoch,
+      }),
+      ingest,
+      limits: { ...config, timeoutMs: config.bodyTimeoutMs },
+    }),
+    metricsRoutes({ exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) } }),
+    healthRoutes({
+      ready: async () => {
+        await render(await exposition.families(now()), "text");
+        await ingest.ready();
+      },
+    }),
+    tablesRoutes({ tables: () => sql.tables() }),
+    importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
+    exportRoutes({
+      lines: (range) =>
+        exportLines(
+          { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },
+          range,
+        ),
+      metrics: () => registry.metrics(),
+      stallTimeoutMs: config.bodyTimeoutMs,
+    }),
+  ];
+  return {
+    app: createApp(families, { log }),
+    store,
+    registry,
+    ingest,
+    log,
+    async close() {
+      await ingest.stop();
+      await sql.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * `weir serve`: the gateway with its sockets, its sampler and its loops.
+ *
+ * **Stopping**, on SIGTERM or SIGINT, in this order, within `stopTimeoutMs`:
+ * 1. listeners: no new connections; requests under way are finished;
+ * 2. the sampler and the loops (retention, quiet checkpoints);
+ * 3. ingest: what was accepted is committed, then a whole snapshot of the totals;
+ * 4. readers are interrupted; the log is moved into the file; the file is given back.
+ * A second signal ends the process at once; what was acknowledged is safe then too.
+ */
+import manifest from "../../package.json" with { type: "json" };
+import { type Config, loadConfig } from "../config.ts";
+import { registry as ownMetrics } from "../counters.ts";
+import { registerProcessMetrics } from "../exposition/process.ts";
+import { type Listener, listen } from "../http/server.ts";
+import { createParts } from "../sampler/parts.ts";
+import { Sampler } from "../sampler/sampler.ts";
+import { type Command, exitCode } from "./command.ts";
+import { type Gateway, type GatewayOptions, openGateway } from "./gateway.ts";
+import { settingsHelp } from "./settings-help.ts";
+
+/** A gateway that listens. */
+export interface RunningGateway extends Gateway {
+  /** The first address. */
+  readonly url: string;
+  readonly urls: readonly string[];
+  /** Stops in the order above; resolves when the file is given back. */
+  stop(): Promise<void>;
+}
+
+/** How often the log is moved into the file while nothing else is to do. */
+const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
+/** A log smaller than this is replayed at a start in milliseconds. */
+const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
+
+/** Opens a gateway, listens, and starts its sampler and loops. */
+export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
+  const gateway = await openGateway(config, options);
+  const { ingest, store, log } = gateway;
+  let listener: Listener;
+  try {
+    listener = await listen(gateway.app, config.listen, { log });
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  const sampler = config.sampler ? startSampler(config, gateway) : undefined;
+  const prune = repeat(config.retentionIntervalMs, async () => {
+    const { days, rows } = await ingest.prune();
+    if (days.length > 0) log.info("dropped days past retention", { days: days.length, rows });
+  });
+  const checkpoint = repeat(QUIET_CHECKPOINT_INTERVAL_MS, async () => {
+    const { logBytes } = await store.fileSizes();
+    if (ingest.waiting.samples === 0 && logBytes >= QUIET_CHECKPOINT_LOG_BYTES) await store.checkpoint();
+  });
+  const fault = (error: unknown) =>
+    log.error("housekeeping failed, it is tried again", { error: String(error) });
+  prune.start(fault);
+  checkpoint.start(fault);
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    const cut = await listener.stop(config.stopTimeoutMs);
+    if (cut > 0) log.warn("requests were cut off", { requests: cut });
+    await sampler?.stop();
+    await prune.stop();
+    await checkpoint.stop();
+    await gateway.close();
+  };
+  return {
+    ...gateway,
+    url: listener.urls[0]!,
+    urls: listener.urls,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+function startSampler(config: Config, { ingest, log }: Gateway): Sampler {
+  const parts = createParts({
+    names: config.samplerParts,
+    hostIntervalMs: config.samplerHostIntervalMs,
+    gpuIntervalMs: config.samplerGpuIntervalMs,
+    disksIntervalMs: config.samplerDisksIntervalMs,
+    containersIntervalMs: config.samplerContainersIntervalMs,
+  });
+  const sampler = new Sampler(parts, (batch) => ingest.push(batch), { log: (message) => log.warn(message) });
+  sampler.start();
+  return sampler;
+}
+
+/** Runs an action at once and then at an interval, never twice at a time. */
+function repeat(intervalMs: number, action: () => Promise<void>) {
+  let timer: Timer | undefined;
+  let running: Promise<void> = Promise.resolve();
+  return {
+    start(onFault: (error: unknown) => void): void {
+      let idle = true;
+      const run = () => {
+        if (!idle) return;
+        idle = false;
+        running = action()
+          .catch(onFault)
+          .finally(() => {
+            idle = true;
+          });
+      };
+      run();
+      timer = setInterval(run, intervalMs);
+    },
+    async stop(): Promise<void> {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+export const command: Command = {
+  name: "serve",
+  summary: "starts the gateway",
+  usage: `Usage: weir serve [SETTINGS]
+
+Starts the gateway: it takes pushes, answers SQL and is scraped, all over HTTP. It stops on SIGTERM and SIGINT
+once everything that it accepted is stored.
+
+${settingsHelp()}`,
+  async run(argv, io) {
+    const config = loadConfig(argv, io.env, io.readFile);
+    registerProcessMetrics(ownMetrics, manifest.version);
+    const gateway = await startGateway(config);
+    gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
+    await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
+    const signal = await nextSignal();
+    gateway.log.info("stopping", { signal });
+    const late = setTimeout(() => {
+      gateway.log.error("did not stop in time; what was acknowledged is stored");
+      process.exit(exitCode.failure);
+    }, 2 * config.stopTimeoutMs);
+    await gateway.stop();
+    clearTimeout(late);
+    gateway.log.info("stopped");
+    return exitCode.ok;
+  },
+};
+
+/** Resolves at the first SIGTERM or SIGINT; the second has its usual effect. */
+function nextSignal(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  return promise;
+}
