@@ -2,7 +2,6 @@
  * How many queries run at once: so many places, and a queue before them that is bounded in length and time.
  * A query that is stuck in the engine keeps its place.
  */
-import { queriesRunning } from "../counters.ts";
 import { Busy } from "../errors.ts";
 
 /** So many wait for each that runs. */
@@ -11,12 +10,15 @@ const WAITING_PER_PLACE = 4;
 export class Places {
   readonly #count: number;
   readonly #waitMs: number;
+  readonly #onTaken: (taken: number) => void;
   readonly #waiting: { admit: () => void; refuse: (error: Error) => void }[] = [];
   #taken = 0;
 
-  constructor(count: number, waitMs: number) {
+  /** `onTaken` is told how many places are taken whenever that changes. */
+  constructor(count: number, waitMs: number, onTaken: (taken: number) => void = () => {}) {
     this.#count = count;
     this.#waitMs = waitMs;
+    this.#onTaken = onTaken;
   }
 
   /** Resolves when the caller has a place, which it gives back by `leave`; throws `Busy`. */
@@ -44,7 +46,7 @@ export class Places {
   /** Gives a place back; the next in the queue has it. */
   leave(): void {
     this.#taken--;
-    queriesRunning.set(this.#taken);
+    this.#onTaken(this.#taken);
     const next = this.#waiting.shift();
     if (next === undefined) return;
     this.#take();
@@ -53,6 +55,6 @@ export class Places {
 
   #take(): void {
     this.#taken++;
-    queriesRunning.set(this.#taken);
+    this.#onTaken(this.#taken);
   }
 }

@@ -5,7 +5,7 @@
  * A query is bounded in text, rows, time, memory and number. Its rows are read chunk by chunk as they are
  * asked for, so that a slow client slows the query, within its time, and a client that left stops it.
  */
-import { queriesFinished, querySeconds } from "../counters.ts";
+import { queriesFinished, queriesRunning, querySeconds } from "../counters.ts";
 import { BadInput, RequestError } from "../errors.ts";
 import type { Cell, Day, Parameters, Reader, ResultColumn, Store } from "../store/store.ts";
 import { MemoryGuard } from "./memory-guard.ts";
@@ -70,7 +70,7 @@ export class SqlEngine {
 
   constructor(options: SqlOptions) {
     this.#options = options;
-    this.#places = new Places(options.concurrencyMax, WAIT_MS);
+    this.#places = new Places(options.concurrencyMax, WAIT_MS, (taken) => queriesRunning.set(taken));
     this.#guard = new MemoryGuard(options.memoryGrowthBytesMax ?? MEMORY_GROWTH_BYTES_MAX);
   }
 

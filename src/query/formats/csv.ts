@@ -1,0 +1,24 @@
+/**
+ * CSV as of RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180): a header line, CRLF, quotation marks where
+ * needed. NULL is an empty field, an empty text is `""`; lists and maps are JSON.
+ */
+import type { Cell } from "../../store/store.ts";
+import type { Format } from "./format.ts";
+
+export const csv: Format = {
+  contentType: "text/csv; charset=utf-8; header=present",
+  async *encode(result) {
+    yield `${result.columns.map(({ name }) => field(name)).join(",")}\r\n`;
+    for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
+      let text = "";
+      for (const row of chunk) text += `${row.map(field).join(",")}\r\n`;
+      yield text;
+    }
+  },
+};
+
+function field(cell: Cell): string {
+  if (cell === null) return "";
+  const text = typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+  return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

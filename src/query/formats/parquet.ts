@@ -1,0 +1,133 @@
+/**
+ * Parquet. The engine that holds the samples cannot write files, by design: rows go by chunk, as text, into a
+ * private database in memory that never sees a stranger's statement, which casts them to their types and
+ * copies them to a file. The file has no name any more when its first byte is sent: nothing is left behind,
+ * whoever leaves or dies.
+ */
+import { mkdir, open, readdir, rm, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { BadInput } from "../../errors.ts";
+import { quoteIdentifier, quoteText } from "../../statements.ts";
+import { TextBuilder } from "../../store/columns.ts";
+import { type Connection, Database } from "../../store/duckdb.ts";
+import type { Cell, ResultColumn } from "../../store/store.ts";
+import { Places } from "../places.ts";
+import type { Chunk, QueryResult } from "../sql.ts";
+import type { Format } from "./format.ts";
+
+export interface ParquetOptions {
+  /** A folder for the files that are being written, and for what does not fit in memory. */
+  readonly directory: string;
+  /** Memory of one answer's private database. */
+  readonly memoryLimitBytes: number;
+}
+
+const PREFIX = "answer-";
+const PIECE_BYTES = 256 * 1024;
+/** Each holds a database of its own. */
+const AT_ONCE = 2;
+const WAIT_MS = 10_000;
+
+/** Deletes what a gateway that was killed left in the folder. */
+export async function cleanParquetFolder(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names)
+    if (name.startsWith(PREFIX)) await rm(join(directory, name), { recursive: true, force: true });
+}
+
+export function parquetFormat(options: ParquetOptions): Format {
+  const places = new Places(AT_ONCE, WAIT_MS);
+  return {
+    contentType: "application/vnd.apache.parquet",
+    async *encode(result) {
+      await places.enter();
+      try {
+        yield* pieces(await write(result, options));
+      } finally {
+        places.leave();
+      }
+    },
+  };
+}
+
+/** Writes the rows to a file, and gives it open and without a name. */
+async function write(result: QueryResult, { directory, memoryLimitBytes }: ParquetOptions) {
+  if (result.columns.length === 0) throw new BadInput("The statement gives no columns; Parquet needs one.");
+  await mkdir(directory, { recursive: true });
+  const path = join(directory, `${PREFIX}${crypto.randomUUID()}.parquet`);
+  const database = await Database.open(":memory:", {
+    memoryLimitBytes,
+    threads: 1,
+    temporaryDirectory: `${path}.spill`,
+  });
+  try {
+    const connection = await database.connect();
+    try {
+      await spool(connection, result);
+      await connection.run(copyStatement(result.columns, path));
+    } finally {
+      connection.close();
+    }
+    const file = await open(path, "r");
+    await unlink(path);
+    return file;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    database.close();
+    await rm(`${path}.spill`, { recursive: true, force: true });
+  }
+}
+
+async function spool(connection: Connection, result: QueryResult): Promise<void> {
+  const columns = result.columns.map((_, index) => `c${index} VARCHAR`);
+  await connection.run(`CREATE TABLE answer (${columns.join(", ")})`);
+  const types = result.columns.map(() => "varchar" as const);
+  for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
+    await connection.appendColumns("main", "answer", types, [
+      { columns: result.columns.map((_, index) => textColumn(chunk as Chunk, index)), length: chunk.length },
+    ]);
+}
+
+/** Cells as text behind a `=`: an append takes an empty text for NULL. */
+function textColumn(chunk: Chunk, index: number) {
+  const builder = new TextBuilder();
+  const strings = builder.column(
+    chunk.map((row) => (row[index] === null ? "" : `=${cellText(row[index]!)}`)),
+  );
+  return { type: "varchar" as const, strings, text: builder.text };
+}
+
+function cellText(cell: Exclude<Cell, null>): string {
+  if (typeof cell === "object") return JSON.stringify(cell);
+  return Object.is(cell, -0) ? "-0" : String(cell);
+}
+
+function copyStatement(columns: readonly ResultColumn[], path: string): string {
+  const select = columns.map(
+    ({ name, type }, index) =>
+      `CAST(substr(c${index}, 2) AS ${parquetType(type)}) AS ${quoteIdentifier(name)}`,
+  );
+  return `COPY (SELECT ${select.join(", ")} FROM answer ORDER BY rowid) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
+}
+
+/** Types that Parquet has are kept; HUGEINT would be rounded to a DOUBLE; lists, maps and the rest are text. */
+function parquetType(type: string): string {
+  if (type === "HUGEINT") return "DECIMAL(38,0)";
+  const kept =
+    /^(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|DATE|TIME|UUID|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?)$/;
+  return kept.test(type) ? type : "VARCHAR";
+}
+
+async function* pieces(file: Awaited<ReturnType<typeof open>>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(PIECE_BYTES), 0, PIECE_BYTES);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * A table for people with a terminal: columns aligned, numbers to the right, one line a row, and how many rows
+ * there are at the end. Widths are those of the first 1,000 rows; cells are cut at 100 columns of the terminal,
+ * and control characters are written out, so that a stored value cannot command the terminal.
+ */
+import type { Cell } from "../../store/store.ts";
+import { type Format, isNumeric } from "./format.ts";
+
+const WIDTH_MAX = 100;
+const ROWS_MEASURED = 1_000;
+
+export const table: Format = {
+  contentType: "text/plain; charset=utf-8",
+  async *encode(result) {
+    const names = result.columns.map(({ name }) => cellText(name));
+    const right = result.columns.map(({ type }) => isNumeric(type));
+    const first: string[][] = [];
+    let rows = 0;
+    let chunk = await result.next();
+    for (; chunk !== undefined && first.length < ROWS_MEASURED; chunk = await result.next()) {
+      rows += chunk.length;
+      for (const row of chunk) first.push(row.map(cellText));
+    }
+    const widths = names.map((name, index) => {
+      let width = Bun.stringWidth(name);
+      for (let row = 0; row < first.length && row < ROWS_MEASURED; row++)
+        width = Math.max(width, Bun.stringWidth(first[row]![index]!));
+      return width;
+    });
+    const line = (cells: readonly string[]) => {
+      const padded = cells.map((cell, index) => {
+        const space = " ".repeat(Math.max(0, widths[index]! - Bun.stringWidth(cell)));
+        return right[index] ? space + cell : cell + space;
+      });
+      return `${padded.join("  ").trimEnd()}\n`;
+    };
+    yield line(names) + line(widths.map((width) => "-".repeat(width))) + first.map(line).join("");
+    for (; chunk !== undefined; chunk = await result.next()) {
+      rows += chunk.length;
+      yield chunk.map((row) => line(row.map(cellText))).join("");
+    }
+    yield `(${rows} ${rows === 1 ? "row" : "rows"}${result.truncated ? "; more were left out for the limit" : ""})\n`;
+  },
+};
+
+function cellText(cell: Cell): string {
+  if (cell === null) return "NULL";
+  const text = (typeof cell === "object" ? JSON.stringify(cell) : String(cell)).replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  if (text.length <= WIDTH_MAX && Bun.stringWidth(text) <= WIDTH_MAX) return text;
+  let cut = "";
+  let width = 0;
+  for (const character of text) {
+    width += Bun.stringWidth(character);
+    if (width >= WIDTH_MAX) break;
+    cut += character;
+  }
+  return `${cut}…`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { csv } from "../../src/query/formats/csv.ts";
+import type { Format } from "../../src/query/formats/format.ts";
+import { json, ndjson } from "../../src/query/formats/json.ts";
+import { cleanParquetFolder, parquetFormat } from "../../src/query/formats/parquet.ts";
+import { table } from "../../src/query/formats/table.ts";
+import { SqlEngine } from "../../src/query/sql.ts";
+import { Database } from "../../src/store/duckdb.ts";
+import { type Samples, storedSamples } from "./stored.ts";
+
+let samples: Samples;
+let engine: SqlEngine;
+beforeAll(async () => {
+  samples = await storedSamples([]);
+  engine = new SqlEngine({
+    store: samples.store,
+    registry: samples.registry,
+    timeoutMs: 20_000,
+    rowsMax: 100_000,
+    textBytesMax: 16_384,
+    concurrencyMax: 2,
+  });
+});
+afterAll(async () => {
+  await engine.close();
+  await samples.close();
+});
+
+async function bytes(format: Format, sql: string, limitRows?: number): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of format.encode(await engine.query(sql, { limitRows })))
+    parts.push(typeof piece === "string" ? new TextEncoder().encode(piece) : piece);
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+const text = async (format: Format, sql: string, limitRows?: number) =>
+  new TextDecoder().decode(await bytes(format, sql, limitRows));
+
+/** Values at which formats differ. */
+const VALUES = `SELECT * FROM (VALUES
+  (1, 'plain', TIMESTAMP '2024-01-02 03:04:05.678', 9007199254740993::BIGINT, 0.5::DOUBLE),
+  (2, 'with "quotes", and comma', NULL, 9007199254740992::BIGINT, 'NaN'::DOUBLE),
+  (3, '', TIMESTAMP '1969-12-31 23:59:59', -5::BIGINT, '-Infinity'::DOUBLE),
+  (4, NULL, NULL, NULL, NULL)) AS t(n, s, ts, big, d)`;
+
+describe("JSON", () => {
+  test("rows are objects, with the columns' types beside them", async () => {
+    expect(JSON.parse(await text(json, VALUES))).toEqual({
+      columns: [
+        { name: "n", type: "INTEGER" },
+        { name: "s", type: "VARCHAR" },
+        { name: "ts", type: "TIMESTAMP" },
+        { name: "big", type: "BIGINT" },
+        { name: "d", type: "DOUBLE" },
+      ],
+      rows: [
+        { n: 1, s: "plain", ts: "2024-01-02 03:04:05.678", big: "9007199254740993", d: 0.5 },
+        { n: 2, s: 'with "quotes", and comma', ts: null, big: "9007199254740992", d: "NaN" },
+        { n: 3, s: "", ts: "1969-12-31 23:59:59", big: -5, d: "-Infinity" },
+        { n: 4, s: null, ts: null, big: null, d: null },
+      ],
+      truncated: false,
+    });
+  });
+  test("no rows, one row too many, many chunks", async () => {
+    expect(JSON.parse(await text(json, "SELECT 1 AS a WHERE false"))).toEqual({
+      columns: [{ name: "a", type: "INTEGER" }],
+      rows: [],
+      truncated: false,
+    });
+    expect(JSON.parse(await text(json, "VALUES (1), (2)", 1))).toMatchObject({
+      rows: [{ col0: 1 }],
+      truncated: true,
+    });
+    expect(JSON.parse(await text(json, "FROM range(10000)")).rows).toEqual(
+      Array.from({ length: 10_000 }, (_, range) => ({ range })),
+    );
+  });
+  test("NDJSON is one object a line", async () => {
+    expect(
+      await text(ndjson, "SELECT 1 AS a, [1, 2] AS l, MAP {'k': 'v'} AS m UNION ALL SELECT 2, NULL, NULL"),
+    ).toBe('{"a":1,"l":[1,2],"m":{"k":"v"}}\n{"a":2,"l":null,"m":null}\n');
+    expect(await text(ndjson, "SELECT 1 WHERE false")).toBe("");
+  });
+});
+
+test("CSV follows RFC 4180, and tells NULL from an empty text", async () => {
+  expect(await text(csv, VALUES)).toBe(
+    [
+      "n,s,ts,big,d",
+      "1,plain,2024-01-02 03:04:05.678,9007199254740993,0.5",
+      '2,"with ""quotes"", and comma",,9007199254740992,NaN',
+      '3,"",1969-12-31 23:59:59,-5,-Infinity',
+      "4,,,,",
+      "",
+    ].join("\r\n"),
+  );
+  expect(await text(csv, `SELECT 'a' || chr(10) || 'b' AS "x,y", MAP {'k': 1} AS m`)).toBe(
+    '"x,y",m\r\n"a\nb","{""k"":1}"\r\n',
+  );
+});
+
+describe("the table", () => {
+  test("aligns numbers to the right and the rest to the left", async () => {
+    expect(
+      await text(table, "SELECT * FROM (VALUES ('get', 12.5::DOUBLE), ('upload', 3)) AS t(operation, mean)"),
+    ).toBe(
+      ["operation  mean", "---------  ----", "get        12.5", "upload        3", "(2 rows)", ""].join("\n"),
+    );
+  });
+  test("tells of rows left out, NULL, wide and control characters, and cuts long cells", async () => {
+    expect(await text(table, "SELECT 'x' AS a FROM range(3)", 2)).toBe(
+      "a\n-\nx\nx\n(2 rows; more were left out for the limit)\n",
+    );
+    expect(
+      await text(table, "SELECT * FROM (VALUES ('日本', 1), (chr(27) || '[2J' || chr(10), NULL)) AS t(a, b)"),
+    ).toBe(
+      [
+        "a               b",
+        "-----------  ----",
+        "日本            1",
+        "\\u001b[2J\\n  NULL",
+        "(2 rows)",
+        "",
+      ].join("\n"),
+    );
+    const long = (await text(table, `SELECT '${"a".repeat(200)}' AS a`)).split("\n")[2];
+    expect(long).toBe(`${"a".repeat(99)}…`);
+  });
+});
+
+describe("Parquet", () => {
+  const folder = () => join(samples.folder, "tmp");
+  const parquet = () => parquetFormat({ directory: folder(), memoryLimitBytes: 64 * 1_048_576 });
+
+  async function readBack(file: Uint8Array<ArrayBuffer>, sql: string): Promise<Record<string, unknown>[]> {
+    const path = join(samples.folder, "back.parquet");
+    writeFileSync(path, file);
+    const database = await Database.open(":memory:", {
+      memoryLimitBytes: 64 * 1_048_576,
+      threads: 1,
+      temporaryDirectory: "",
+    });
+    const connection = await database.connect();
+    try {
+      return await connection.all(sql.replace("FILE", `'${path}'`));
+    } finally {
+      connection.close();
+      database.close();
+    }
+  }
+
+  test("keeps values and types", async () => {
+    const file = await bytes(parquet(), VALUES);
+    expect(await readBack(file, "SELECT * FROM FILE")).toEqual([
+      { n: 1, s: "plain", ts: "2024-01-02 03:04:05.678", big: "9007199254740993", d: 0.5 },
+      { n: 2, s: 'with "quotes", and comma', ts: null, big: "9007199254740992", d: "NaN" },
+      { n: 3, s: "", ts: "1969-12-31 23:59:59", big: -5, d: "-Infinity" },
+      { n: 4, s: null, ts: null, big: null, d: null },
+    ]);
+    expect((await readBack(file, "DESCRIBE FROM FILE")).map((row) => row.column_type)).toEqual([
+      "INTEGER",
+      "VARCHAR",
+      "TIMESTAMP",
+      "BIGINT",
+      "DOUBLE",
+    ]);
+  });
+  test("many chunks, sums beyond 2^53, maps as text", async () => {
+    const file = await bytes(
+      parquet(),
+      "SELECT range AS n, sum(9007199254740993) AS s, MAP {'k': range} AS m FROM range(5000) GROUP BY range ORDER BY range",
+    );
+    expect(
+      await readBack(
+        file,
+        "SELECT count(*) AS rows, sum(n)::BIGINT AS n, first(s)::VARCHAR AS s, last(m) AS m FROM FILE",
+      ),
+    ).toEqual([{ rows: 5_000, n: 12_497_500, s: "9007199254740993", m: '{"k":4999}' }]);
+  });
+  test("leaves no file behind, read to the end or not", async () => {
+    const pieces = parquet().encode(await engine.query("SELECT 1 AS a"));
+    expect((await pieces.next()).value).toBeInstanceOf(Uint8Array);
+    expect(readdirSync(folder())).toEqual([]);
+    await pieces.return();
+    mkdirSync(folder(), { recursive: true });
+    writeFileSync(join(folder(), "answer-left.parquet"), "");
+    writeFileSync(join(folder(), "other"), "");
+    await cleanParquetFolder(folder());
+    expect(readdirSync(folder())).toEqual(["other"]);
+    await cleanParquetFolder(join(samples.folder, "not there"));
+    expect(existsSync(join(samples.folder, "not there"))).toBe(false);
+  });
+});
