@@ -8,7 +8,6 @@
  * - A series must be defined before its first row; rows of unknown series are passed over.
  */
 import type { Rows, Series } from "../sample.ts";
-import type { TotalsRecord, TotalsSnapshot } from "../store/store.ts";
 import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import type { Family } from "./family.ts";
@@ -32,6 +31,32 @@ import {
   VALUE,
   VALUE_US,
 } from "./series-table.ts";
+
+/** The running totals of a series, as they are stored; the store has the same shape. */
+export interface TotalsRecord {
+  readonly seriesId: number;
+  /** Live samples. */
+  readonly count: number;
+  /** Observations and deltas: the sum, as two doubles. Gauges and cumulative: the timestamp of `value`, µs; 0. */
+  readonly sumHigh: number;
+  readonly sumLow: number;
+  /** Gauges and cumulative: the exposed value; null after a stale marker, and for other kinds. */
+  readonly value: number | null;
+  /** Timestamp of the first live sample, µs. */
+  readonly createdUs: number;
+  /** Timestamp of the newest sample, live or not, µs. */
+  readonly lastUs: number;
+  /** When the newest live sample arrived, µs; 0 when there was none. */
+  readonly arrivedUs: number;
+  /** Observations: counts by bucket, not cumulative. */
+  readonly buckets: readonly number[];
+}
+
+export interface TotalsSnapshot {
+  readonly records: readonly TotalsRecord[];
+  /** Whether the records are all that there is. */
+  readonly whole: boolean;
+}
 
 export interface TotalsOptions {
   /** Gauges and cumulative series leave /metrics so long after their last sample arrived. */

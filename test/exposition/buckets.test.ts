@@ -1,3 +1,4 @@
+/** Default bounds of histograms, by unit, written out. */
 import { expect, test } from "bun:test";
 import { bucketsFor } from "../../src/exposition/buckets.ts";
 

@@ -1,3 +1,4 @@
+/** The merge of families: one name once, the order fixed, what clashes left out and counted. */
 import { expect, test } from "bun:test";
 import { type Family, mergeFamilies, selectFamilies } from "../../src/exposition/family.ts";
 

@@ -1,3 +1,4 @@
+/** Both exposition formats, against texts written by hand from their specifications. */
 import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/exposition/family.ts";
 import { renderOpenMetrics } from "../../src/exposition/openmetrics.ts";

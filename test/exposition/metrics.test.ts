@@ -1,3 +1,4 @@
+/** The route of /metrics: negotiation, compression, selection, and the bound on scrapes. */
 import { describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import type { Family } from "../../src/exposition/family.ts";

@@ -1,3 +1,4 @@
+/** The gateway's own metrics: a registry's as families, the process', and the last pushes. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import type { Family, ValuePoint } from "../../src/exposition/family.ts";

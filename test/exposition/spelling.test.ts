@@ -1,3 +1,4 @@
+/** Spelling of numbers, labels and help texts, with the examples of the specifications. */
 import { expect, test } from "bun:test";
 import {
   edgeText,

@@ -1,3 +1,4 @@
+/** Running totals and what is exposed of them, worked out by hand. */
 import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../src/exposition/family.ts";
 import { Totals } from "../../src/exposition/totals.ts";
