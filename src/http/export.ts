@@ -7,6 +7,7 @@
 import { Elysia } from "elysia";
 import { BadInput, NotFound, quote, Timeout } from "../errors.ts";
 import type { Metric } from "../sample.ts";
+import { streamResponse } from "./stream.ts";
 
 /** A range of time, in microseconds since the epoch, and the metric's name as pushed. */
 export interface ExportRange {
@@ -37,8 +38,8 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportDependenc
     "/api/v1/export",
     async ({ request }) => {
       const range = readRange(new URL(request.url).searchParams, metrics);
-      return new Response(await streamed(lines(range), stallTimeoutMs), {
-        headers: { "content-type": "application/x-ndjson; charset=utf-8" },
+      return streamResponse(await streamed(lines(range), stallTimeoutMs), {
+        "content-type": "application/x-ndjson; charset=utf-8",
       });
     },
     { parse: "none" },

@@ -7,6 +7,7 @@
 import { rmSync, statSync } from "node:fs";
 import type { App } from "./app.ts";
 import type { Log } from "./log.ts";
+import { isStream } from "./stream.ts";
 
 /** Where to listen: a TCP address (port 0 takes a free one), or the path of a Unix socket. */
 export type Address =
@@ -31,11 +32,20 @@ export class ListenError extends Error {
 /** Once told to close, Bun may still wait for a handler that does not heed its signal. */
 const FORCED_WAIT_MS = 250;
 
+export interface ListenOptions {
+  readonly log: Log;
+  /**
+   * Seconds that a connection may stay without a request, and that a client may take for an answer; 240 if
+   * absent. Bun allows 255; clients such as Prometheus close theirs after 90, and so never find it closed.
+   */
+  readonly idleTimeoutS?: number;
+}
+
 /** Listens on all of the addresses, or on none and throws `ListenError`. */
 export async function listen(
   app: App,
   addresses: readonly Address[],
-  { log }: { log: Log },
+  { log, idleTimeoutS = 240 }: ListenOptions,
 ): Promise<Listener> {
   const servers: Bun.Server<undefined>[] = [];
 
@@ -48,7 +58,10 @@ export async function listen(
     async fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
       // Bun's own idle time cuts off handlers that wait and bodies that crawl; each has its deadline here.
       server.timeout(request, 0);
-      return await app.fetch(request);
+      const response = await app.fetch(request);
+      // Else the connection would have no limit from here on, with or without a next request.
+      if (!isStream(response)) server.timeout(request, idleTimeoutS);
+      return response;
     },
     error(error: unknown): Response {
       log.error("a request failed outside of the application", { error: String(error) });

@@ -7,6 +7,7 @@ import { Elysia } from "elysia";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { type Address, ListenError, type Listener, listen } from "../../src/http/server.ts";
+import { streamResponse } from "../../src/http/stream.ts";
 import { connect, exchange } from "./raw.ts";
 
 const log = createLog("error");
@@ -30,15 +31,16 @@ function waitingApp() {
     .get(
       "/stream",
       () =>
-        new Response(
-          new ReadableStream({
+        streamResponse(
+          new ReadableStream<Uint8Array>({
             async start(controller) {
-              controller.enqueue("first ");
+              controller.enqueue(Buffer.from("first "));
               await goOn.promise;
-              controller.enqueue("last");
+              controller.enqueue(Buffer.from("last"));
               controller.close();
             },
           }),
+          { "content-type": "text/plain" },
         ),
       { parse: "none" },
     );
@@ -130,6 +132,23 @@ describe("listening", () => {
     expect(existsSync(path)).toBe(true);
     rmSync(folder, { recursive: true });
   });
+});
+
+test("a connection that is idle is closed, one that waits or streams is not", async () => {
+  const { app, arrived, goOn } = waitingApp();
+  const listener = await listen(app, [loopback], { log, idleTimeoutS: 1 });
+  const open = async (path: string) => {
+    const connection = await connect(listener);
+    connection.write(`GET ${path} HTTP/1.1\r\nHost: weir\r\n\r\n`);
+    return connection;
+  };
+  const [idle, waiting, streaming] = await Promise.all([open("/quick"), open("/wait"), open("/stream")]);
+  await Promise.all([arrived, streaming.until(/first /)]);
+  expect(await idle.closed).toEndWith("quick");
+  goOn();
+  expect(await waiting.until(/waited$/)).toStartWith("HTTP/1.1 200 OK");
+  expect(await streaming.closed).toMatch(/last\r\n0\r\n\r\n$/);
+  await listener.stop(1_000);
 });
 
 describe("stopping", () => {
