@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
 import { createLog } from "../../src/http/log.ts";
-import { tablesRoutes } from "../../src/http/tables.ts";
+import { openTestGateway } from "./gateway.ts";
 
 const log = createLog("error");
 
@@ -66,13 +66,35 @@ test("a check that hangs is answered in time, and is not started again while it 
   expect((await ask("/-/ready")).status).toBe(200);
 });
 
-test("the tables are listed as they are described", async () => {
-  const table = {
-    table: "http_request_duration_ms",
-    metric: "http.request.duration_ms",
-    columns: [{ name: "ts", type: "TIMESTAMP" }],
+test("the real gateway is ready while it can commit, and lists its tables", async () => {
+  const gateway = await openTestGateway();
+  const ask = async (path: string, init?: RequestInit) => {
+    const response = await gateway.app.fetch(new Request(`http://localhost:9091${path}`, init));
+    return { status: response.status, body: await response.json() };
   };
-  const app = createApp([tablesRoutes({ tables: () => [table] })], { log });
-  const response = await app.fetch(new Request("http://localhost:9091/api/v1/tables"));
-  expect(await response.json()).toEqual({ tables: [table] });
+  const body = JSON.stringify({
+    metric_name: "http.request.duration_ms",
+    value: 1,
+    tags: { operation: "get" },
+  });
+  expect((await ask("/api/v1/push", { method: "POST", body })).status).toBe(200);
+  expect(await ask("/-/ready")).toEqual({ status: 200, body: { status: "ready" } });
+  const { tables } = (await ask("/api/v1/tables")).body as {
+    tables: { table: string; columns: { name: string }[] }[];
+  };
+  const table = tables.find(({ table }) => table === "http_request_duration_ms");
+  expect(table?.columns.map(({ name }) => name)).toEqual(["ts", "value", "operation"]);
+  await gateway.close();
+  expect((await ask("/-/ready")).status).toBe(503);
+});
+
+test("each route of the real gateway says which methods it answers", async () => {
+  const gateway = await openTestGateway();
+  for (const { path, method } of gateway.app.routes) {
+    const url = `http://localhost:9091${path.replace(/:\w+/g, "name")}`;
+    const response = await gateway.app.fetch(new Request(url, { method: "PATCH" }));
+    expect([path, response.status]).toEqual([path, 405]);
+    expect(response.headers.get("allow")?.split(", ")).toContain(method);
+  }
+  await gateway.close();
 });

@@ -336,7 +336,7 @@ describe("parameters and headers", () => {
 });
 
 test("a full queue is said with 429 and Retry-After, and nothing of the push is stored", async () => {
-  const small = await openTestGateway({ queueSamplesMax: 3 });
+  const small = await openTestGateway("--queue-samples-max=3");
   try {
     const body = JSON.stringify([event("full"), event("full")]);
     const answers = await Promise.all([1, 2, 3].map(() => push(body, "", {}, small)));

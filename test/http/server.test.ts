@@ -134,6 +134,7 @@ describe("listening", () => {
   });
 });
 
+// Bun looks at its timeouts each four seconds.
 test("a connection that is idle is closed, one that waits or streams is not", async () => {
   const { app, arrived, goOn } = waitingApp();
   const listener = await listen(app, [loopback], { log, idleTimeoutS: 1 });
@@ -149,7 +150,7 @@ test("a connection that is idle is closed, one that waits or streams is not", as
   expect(await waiting.until(/waited$/)).toStartWith("HTTP/1.1 200 OK");
   expect(await streaming.closed).toMatch(/last\r\n0\r\n\r\n$/);
   await listener.stop(1_000);
-});
+}, 30_000);
 
 describe("stopping", () => {
   test("with nothing under way is done at once, idle connections or not", async () => {

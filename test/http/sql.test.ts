@@ -1,0 +1,199 @@
+/** SQL over HTTP, on a socket: bodies, formats, errors, a client that leaves. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { registry as counters, queriesRunning } from "../../src/counters.ts";
+import { createApp } from "../../src/http/app.ts";
+import { createLog } from "../../src/http/log.ts";
+import { chooseFormat } from "../../src/http/query-answer.ts";
+import { type Listener, listen } from "../../src/http/server.ts";
+import { sqlRoutes } from "../../src/http/sql.ts";
+import { createFormats } from "../../src/query/formats/all.ts";
+import { SqlEngine } from "../../src/query/sql.ts";
+import { type Samples, storedSamples } from "../query/stored.ts";
+
+let samples: Samples;
+let engine: SqlEngine;
+let listener: Listener;
+let url: string;
+
+beforeAll(async () => {
+  samples = await storedSamples([
+    {
+      metric: "http.request.duration_ms",
+      ts: "2024-01-01T10:00:00Z",
+      value: 12.5,
+      tags: { operation: "get", task_id: "a" },
+    },
+    {
+      metric: "http.request.duration_ms",
+      ts: "2024-01-01T11:00:00Z",
+      value: 3,
+      tags: { operation: "put", task_id: "b" },
+    },
+  ]);
+  engine = new SqlEngine({
+    store: samples.store,
+    registry: samples.registry,
+    timeoutMs: 20_000,
+    rowsMax: 1_000_000,
+    textBytesMax: 16_384,
+    concurrencyMax: 2,
+  });
+  const formats = createFormats({
+    directory: join(samples.folder, "answers"),
+    memoryLimitBytes: 64 * 1_048_576,
+  });
+  const log = createLog("error", () => {});
+  const limits = { bodyBytesMax: 1_048_576, inflatedBytesMax: 1_048_576, timeoutMs: 10_000 };
+  const app = createApp([sqlRoutes({ engine, formats, limits })], { log });
+  listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
+  url = `${listener.urls[0]}/api/v1/sql`;
+});
+afterAll(async () => {
+  await listener.stop(1_000);
+  await engine.close();
+  await samples.close();
+});
+
+const get = (query: Record<string, string>, headers = {}) =>
+  fetch(`${url}?${new URLSearchParams(query)}`, { headers });
+const post = (body: unknown, query = "") =>
+  fetch(url + query, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+const SQL = "SELECT operation, value FROM http_request_duration_ms ORDER BY value";
+const ROWS = [
+  { operation: "put", value: 3 },
+  { operation: "get", value: 12.5 },
+];
+
+describe("what is asked", () => {
+  test("a statement in the query, a text, a form as curl sends it, an object", async () => {
+    for (const response of [
+      await get({ q: SQL }),
+      await fetch(url, { method: "POST", body: SQL, headers: { "content-type": "text/plain" } }),
+      await fetch(url, {
+        method: "POST",
+        body: SQL,
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+      }),
+      await post({ sql: SQL }),
+      await fetch(url, { method: "POST", body: ` {"sql": ${JSON.stringify(SQL)}}` }),
+    ]) {
+      expect(response.status).toBe(200);
+      expect(((await response.json()) as { rows: unknown }).rows).toEqual(ROWS);
+    }
+  });
+  test("parameters", async () => {
+    const rows = async (response: Response) => ((await response.json()) as { rows: unknown }).rows;
+    const sql = "SELECT value FROM http_request_duration_ms WHERE operation = ";
+    expect(await rows(await post({ sql: `${sql}$1`, params: ["get"] }))).toEqual([{ value: 12.5 }]);
+    expect(await rows(await post({ sql: `${sql}?`, params: ["get"] }))).toEqual([{ value: 12.5 }]);
+    expect(await rows(await post({ sql: `${sql}$op`, params: { op: "put" } }))).toEqual([{ value: 3 }]);
+    expect(await rows(await get({ q: `${sql}$op`, "param.op": "put" }))).toEqual([{ value: 3 }]);
+    expect(
+      await rows(await post({ sql: "SELECT $1 AS a, $2 AS b, $3 AS c", params: [1, null, true] })),
+    ).toEqual([{ a: 1, b: null, c: true }]);
+  });
+  test("limits", async () => {
+    const response = await post({ sql: SQL, limit: 1 });
+    expect(response.headers.get("weir-row-limit")).toBe("1");
+    expect(await response.json()).toMatchObject({ rows: [ROWS[0]], truncated: true });
+    expect((await post({ sql: "SELECT count(*) FROM range(100000000000000)", timeoutMs: 50 })).status).toBe(
+      422,
+    );
+  });
+});
+
+describe("formats", () => {
+  test("by parameter and by Accept", async () => {
+    const csv = "operation,value\r\nput,3\r\nget,12.5\r\n";
+    expect(await (await get({ q: SQL, format: "csv" })).text()).toBe(csv);
+    const accepted = await get({ q: SQL }, { accept: "text/csv" });
+    expect(accepted.headers.get("content-type")).toBe("text/csv; charset=utf-8; header=present");
+    expect(await accepted.text()).toBe(csv);
+    expect(await (await get({ q: SQL, format: "table" })).text()).toBe(
+      ["operation  value", "---------  -----", "put            3", "get         12.5", "(2 rows)", ""].join(
+        "\n",
+      ),
+    );
+    expect(await (await get({ q: `${SQL} LIMIT 0`, format: "ndjson" })).text()).toBe("");
+    const parquet = await (await get({ q: SQL, format: "parquet" })).bytes();
+    expect(new TextDecoder().decode(parquet.slice(0, 4))).toBe("PAR1");
+  });
+  const is = (accept: string | null, want: string) =>
+    test(`Accept: ${accept}`, () => expect(chooseFormat(null, accept)).toBe(want as "json"));
+  is(null, "json");
+  is("*/*", "json");
+  is("text/plain", "table");
+  is("text/html, application/xhtml+xml, */*;q=0.8", "json");
+  is("text/csv;q=0.5, application/x-ndjson;q=0.9", "ndjson");
+  is("application/vnd.apache.parquet, */*;q=0.1", "parquet");
+});
+
+describe("what is wrong gets its status and names the place", () => {
+  const bad = (name: string, ask: () => Promise<Response>, status: number, part: string) =>
+    test(name, async () => {
+      const response = await ask();
+      expect(response.status).toBe(status);
+      expect(((await response.json()) as { error: { message: string } }).error.message).toContain(part);
+    });
+  bad("no q", () => get({}), 400, "q is missing");
+  bad("unknown parameter", () => get({ q: "SELECT 1", frmt: "csv" }), 400, "frmt");
+  bad("unknown format", () => get({ q: "SELECT 1", format: "xml" }), 400, "xml");
+  bad("unknown field", () => post({ sql: "SELECT 1", parameters: [] }), 400, "parameters");
+  bad("no sql", () => post({}), 400, "sql is");
+  bad("sql is no text", () => post({ sql: 1 }), 400, "sql is 1");
+  bad("limit is no number", () => post({ sql: "SELECT 1", limit: "many" }), 400, 'limit is "many"');
+  bad("limit is 0", () => get({ q: "SELECT 1", limit: "0" }), 400, 'limit is "0"');
+  bad("params is no list", () => post({ sql: "SELECT 1", params: 1 }), 400, "params is 1");
+  bad("a parameter is a list", () => post({ sql: "SELECT $1", params: [[1]] }), 400, "params.0");
+  bad("cut JSON", () => fetch(url, { method: "POST", body: '{"sql": "SELECT' }), 400, "not JSON");
+  bad("a forbidden function", () => get({ q: "SELECT getenv('HOME')" }), 403, "getenv");
+  bad("a syntax error", () => get({ q: "SELECT FROM" }), 400, "line 1, column");
+  bad(
+    "a failure while rows are read",
+    () => get({ q: "SELECT operation::INTEGER FROM http_request_duration_ms", format: "csv" }),
+    400,
+    "Could not convert",
+  );
+  bad("two statements", () => get({ q: "SELECT 1; SELECT 2" }), 400, "2 statements");
+  bad(
+    "an Accept that nothing meets",
+    () => get({ q: "SELECT 1" }, { accept: "image/png" }),
+    415,
+    "image/png",
+  );
+});
+
+test("a failure in the middle of an answer breaks the connection off", async () => {
+  const sql =
+    "SELECT CASE WHEN range < 900000 THEN range::VARCHAR ELSE 'x' END::INTEGER AS n FROM range(1000000)";
+  const response = await get({ q: sql, format: "ndjson" });
+  expect(response.status).toBe(200);
+  const t = await response.text(); console.log(t.length, t.slice(-100));
+});
+
+test("a client that leaves frees its place", async () => {
+  const running = async () => (await queriesRunning.get()).values[0]?.value ?? 0;
+  const controller = new AbortController();
+  const before = fetch(`${url}?q=${encodeURIComponent("SELECT count(*) FROM range(100000000000000)")}`, {
+    signal: controller.signal,
+  });
+  before.catch(() => {});
+  while ((await running()) < 1) await new Promise(setImmediate);
+  controller.abort();
+  while ((await running()) > 0) await new Promise(setImmediate);
+  const reading = new AbortController();
+  const response = await fetch(
+    `${url}?format=ndjson&q=${encodeURIComponent("SELECT * FROM range(1000000)")}`,
+    { signal: reading.signal },
+  );
+  await response.body!.getReader().read();
+  expect(await running()).toBe(1);
+  reading.abort();
+  while ((await running()) > 0) await new Promise(setImmediate);
+  expect(await counters.getSingleMetricAsString("weir_queries_total")).toContain('outcome="ok"');
+});
