@@ -97,6 +97,8 @@ export interface Series {
   readonly seriesId: number;
   readonly metric: Metric;
   readonly labels: Labels;
+  /** Whether it is for /metrics: a series is as the protocol that brought it first. */
+  readonly exposed: boolean;
 }
 
 /** A metric as admission registered it. `unit`, `help` and `type` are refined by later metadata. */

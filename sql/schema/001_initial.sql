@@ -17,7 +17,9 @@ CREATE TABLE weir.series (
   series_id UINTEGER NOT NULL,
   metric VARCHAR NOT NULL,
   kind VARCHAR NOT NULL,
-  labels MAP(VARCHAR, VARCHAR) NOT NULL
+  labels MAP(VARCHAR, VARCHAR) NOT NULL,
+  -- Whether it is for /metrics.
+  exposed BOOLEAN NOT NULL
 );
 
 -- One row a series and day that holds a sample of it: append-only where a last_day column would be updated.

@@ -1,2 +1,2 @@
 -- Every series, for the registry.
-SELECT series_id, metric, labels FROM weir.series ORDER BY series_id;
+SELECT series_id, metric, labels, exposed FROM weir.series ORDER BY series_id;

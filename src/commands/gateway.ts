@@ -67,7 +67,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const totals = new Totals(config);
   for (const series of registry.series()) totals.define(series);
   totals.restore(stored.totals);
-  await store.replay((rows) => totals.apply(rows, now() * 1000));
+  // Without a time of arrival each row's own time counts: what was gone before a long pause stays gone.
+  await store.replay((rows) => totals.apply(rows));
   const ingest = new Ingest(
     {
       store,

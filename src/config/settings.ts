@@ -95,6 +95,12 @@ export const SETTINGS = {
     what: "Series that are exposed; gauges and cumulative series past it are kept for SQL alone.",
     why: "About 200 bytes each in memory: 200 MB at the most.",
   },
+  exposeProtocols: {
+    type: { is: "choices", of: ["remote_write", "influx", "victoriametrics"] },
+    default: [],
+    what: "Protocols whose series are shown in /metrics though they usually come from what scrapes it.",
+    why: "A Prometheus that both writes here and scrapes here would get its own series back.",
+  },
 
   // Time
   totalsLateMs: {

@@ -27,6 +27,8 @@ export interface AdmissionOptions {
   /** Nothing of the batch counts in totals. */
   readonly historical: boolean;
   readonly retentionDays: number;
+  /** Whether series that the batch brings are for /metrics. */
+  readonly exposed: boolean;
 }
 
 /** What of a batch goes to the store. */
@@ -93,7 +95,7 @@ export function admit(
       const head = batch.heads[index]!;
       let cached = head.admission as CachedAdmission | undefined;
       if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
-        const admission = registry.admit(head, extra);
+        const admission = registry.admit(head, extra, options.exposed);
         cached = { epoch: registry.epoch, extra, admission };
         head.admission = cached;
       }

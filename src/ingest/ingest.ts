@@ -57,6 +57,8 @@ export interface IngestOptions {
   readonly queueSamplesMax: number;
   readonly queueBytesMax: number;
   readonly seriesMax: number;
+  /** Of the protocols that are not exposed by themselves, those whose series are. */
+  readonly exposeProtocols: readonly string[];
   readonly snapshotIntervalMs: number;
   readonly snapshotRows: number;
   readonly idempotencyTtlMs: number;
@@ -70,6 +72,9 @@ export interface IngestOptions {
 /** Dead letters that one push may leave, so that one broken sender does not push out the others'. */
 const REJECTED_PER_PUSH_MAX = 100;
 const PAYLOAD_CHARACTERS_MAX = 1_000;
+/** A Prometheus that writes here and scrapes here would get its own series back. */
+const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics"]);
+const ONE_OF_A_KIND: ReadonlySet<string> = new Set(["gauge", "cumulative"]);
 /** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
 const GROUP_SAMPLES_MAX = 100_000;
 
@@ -101,7 +106,7 @@ export class Ingest {
   #stopping = false;
   #rowsSinceSnapshot = 0;
   #snapshotAtMs: number;
-  #exposedSeries = 0;
+  #wholeSnapshotDue = false;
 
   constructor(
     parts: { store: Store; registry: Registry; totals: TotalsSink; keys: IdempotencyKeys; imports: Imports },
@@ -152,7 +157,7 @@ export class Ingest {
       this.#registry,
       this.#newest,
       options.extraLabels,
-      this.#admissionOptions(options),
+      this.#admissionOptions(batch.protocol, options),
     );
     const committed = new Promise<Ack>((resolve, reject) => {
       const waiting: Waiting = {
@@ -236,7 +241,7 @@ export class Ingest {
     await this.#store.commit({ totals: this.#totals.snapshot(true) });
   }
 
-  #admissionOptions({ imported, historical }: PushOptions): AdmissionOptions {
+  #admissionOptions(protocol: string, { imported, historical }: PushOptions): AdmissionOptions {
     const { futureMs, totalsLateMs, retentionDays, now } = this.#options;
     const nowMs = now();
     return {
@@ -246,6 +251,7 @@ export class Ingest {
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
       retentionDays,
+      exposed: !HIDDEN_PROTOCOLS.has(protocol) || this.#options.exposeProtocols.includes(protocol),
     };
   }
 
@@ -340,7 +346,8 @@ export class Ingest {
       });
     } catch (error) {
       this.#registry.restore(pending);
-      this.#snapshotAtMs = totals === undefined ? this.#snapshotAtMs : 0;
+      // What changed since the snapshot before was taken out of the totals with it: the next must hold all.
+      if (totals !== undefined) this.#wholeSnapshotDue = true;
       throw error;
     }
     for (const series of pending.series) this.#define(series);
@@ -420,24 +427,27 @@ export class Ingest {
     return outcome;
   }
 
+  /** Makes a series known to the totals; those that are not to be exposed are kept track of all the same. */
   #define(series: Series): void {
-    const { kind } = series.metric;
-    if ((kind === "gauge" || kind === "cumulative") && this.#exposedSeries >= this.#options.seriesMax) {
-      counters.seriesUnexposed.inc();
-      return;
-    }
-    this.#exposedSeries++;
+    const { seriesId, metric } = series;
     this.#totals.define(series);
-    if (this.#registry.isEnded(series)) this.#totals.end(series.seriesId);
+    const tooMany = ONE_OF_A_KIND.has(metric.kind) && this.#registry.seriesCount > this.#options.seriesMax;
+    if (tooMany) counters.seriesUnexposed.inc();
+    if (tooMany || !series.exposed || this.#registry.isEnded(series)) this.#totals.end(seriesId);
   }
 
   #snapshotIfDue(nowMs: number): TotalsSnapshot | undefined {
     const { snapshotRows, snapshotIntervalMs } = this.#options;
-    const due = this.#rowsSinceSnapshot >= snapshotRows || nowMs - this.#snapshotAtMs >= snapshotIntervalMs;
+    const due =
+      this.#wholeSnapshotDue ||
+      this.#rowsSinceSnapshot >= snapshotRows ||
+      nowMs - this.#snapshotAtMs >= snapshotIntervalMs;
     if (!due) return undefined;
     this.#rowsSinceSnapshot = 0;
     this.#snapshotAtMs = nowMs;
-    return this.#totals.snapshot(false);
+    const whole = this.#wholeSnapshotDue;
+    this.#wholeSnapshotDue = false;
+    return this.#totals.snapshot(whole);
   }
 
   async #checkpointIfDue(): Promise<void> {

@@ -116,9 +116,9 @@ export class Registry {
     this.#guard = new Guard(options, stored.demotions);
     for (const record of stored.metrics)
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
-    for (const { seriesId, metric, labels } of stored.series) {
+    for (const { seriesId, metric, labels, exposed } of stored.series) {
       const entry = this.#metrics.get(metric);
-      if (entry !== undefined) this.#addSeries({ seriesId, metric: entry, labels });
+      if (entry !== undefined) this.#addSeries({ seriesId, metric: entry, labels, exposed });
     }
     for (const { seriesId, day } of stored.seriesDays) this.#days.touch(seriesId, day);
     this.#ended = [];
@@ -164,8 +164,11 @@ export class Registry {
     return !this.#currentOf(series);
   }
 
-  /** The series of a head with labels added where it has none of its own; registered if new. */
-  admit(head: SeriesHead, extra: Labels = NO_LABELS): Admission {
+  /**
+   * The series of a head with labels added where it has none of its own; registered if new, and then for
+   * /metrics or not.
+   */
+  admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
     const metric = this.#metricOf(head);
     if ("refused" in metric) return metric;
     const mergeable = head.kind === "observation" || head.kind === "delta";
@@ -178,7 +181,7 @@ export class Registry {
       let series = metric.current.get(key);
       if (series === undefined) {
         if (mergeable && this.#demoteFor(metric, split.labels)) continue;
-        series = { seriesId: this.#nextId, metric, labels: split.labels };
+        series = { seriesId: this.#nextId, metric, labels: split.labels, exposed };
         this.#addSeries(series);
         this.#pending.series.push(series);
       }

@@ -85,7 +85,7 @@ async function writeSeries(connection: Connection, series: readonly Series[]): P
   await connection.appendColumns(
     "weir",
     "series",
-    ["uinteger", "varchar", "varchar", "map"],
+    ["uinteger", "varchar", "varchar", "map", "boolean"],
     [
       {
         length: series.length,
@@ -94,6 +94,7 @@ async function writeSeries(connection: Connection, series: readonly Series[]): P
           { type: "varchar", strings: names, text },
           { type: "varchar", strings: kinds, text },
           { type: "map", first, keys, values, text },
+          { type: "boolean", values: Uint8Array.from(series, ({ exposed }) => (exposed ? 1 : 0)) },
         ],
       },
     ],
@@ -196,13 +197,16 @@ export async function load(
         buckets: number[];
       }>("metrics")
     ).map(({ metric, ...rest }) => ({ name: metric, ...rest })),
-    series: (await rows<{ series_id: number; metric: string; labels: Record<string, string> }>("series")).map(
-      (row) => ({
-        seriesId: row.series_id,
-        metric: row.metric,
-        labels: new Map(Object.entries(row.labels).sort(([a], [b]) => (a < b ? -1 : 1))),
-      }),
-    ),
+    series: (
+      await rows<{ series_id: number; metric: string; labels: Record<string, string>; exposed: boolean }>(
+        "series",
+      )
+    ).map((row) => ({
+      seriesId: row.series_id,
+      metric: row.metric,
+      exposed: row.exposed,
+      labels: new Map(Object.entries(row.labels).sort(([a], [b]) => (a < b ? -1 : 1))),
+    })),
     seriesDays: (await rows<{ series_id: number; day: number }>("series_days")).map((row) => ({
       seriesId: row.series_id,
       day: row.day,

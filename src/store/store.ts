@@ -108,7 +108,7 @@ export interface Stored {
     help: string;
     buckets: readonly number[];
   }[];
-  readonly series: readonly { seriesId: number; metric: string; labels: Labels }[];
+  readonly series: readonly { seriesId: number; metric: string; labels: Labels; exposed: boolean }[];
   readonly seriesDays: readonly SeriesDay[];
   readonly demotions: readonly DemotionRecord[];
   readonly pushes: readonly PushRecord[];

@@ -19,7 +19,7 @@ export function metric(name: string, kind: Kind, more: Partial<Metric> = {}): Me
 
 export function series(seriesId: number, of: Metric, labels: Readonly<Record<string, string>> = {}): Series {
   const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
-  return { seriesId, metric: of, labels: new Map(pairs) };
+  return { exposed: true, seriesId, metric: of, labels: new Map(pairs) };
 }
 
 export function rows(samples: readonly Sample[]): Rows {

@@ -60,6 +60,7 @@ async function openGateway() {
       totalsLateMs: 3_600_000,
       queueSamplesMax: 100_000,
       queueBytesMax: 100_000_000,
+      exposeProtocols: [],
       seriesMax: 1_000_000,
       snapshotIntervalMs: 60_000,
       snapshotRows: 1_000_000,
