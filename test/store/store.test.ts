@@ -1,0 +1,383 @@
+/** The store over a real DuckDB file: what a commit holds, what a start finds, what a drop leaves. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Metric, Rows, Series } from "../../src/sample.ts";
+import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { type Stored, StoreLocked, sampleKey, type TotalsRecord } from "../../src/store/store.ts";
+
+const DAY = 20_000; // 2024-10-04
+const DAY_US = DAY * 86_400_000_000;
+
+let folder: string;
+let store: DuckDBStore;
+
+const open = async (): Promise<Stored> => {
+  const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 2 };
+  const opened = await openStore({ ...options, temporaryDirectory: join(folder, "tmp") });
+  store = opened.store;
+  return opened.stored;
+};
+const reopen = async (): Promise<Stored> => {
+  await store.close();
+  return await open();
+};
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weir-store-"));
+  await open();
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+const metric: Metric = {
+  name: "http.request.duration_ms",
+  prometheusName: "http_request_duration_ms",
+  kind: "observation",
+  type: "histogram",
+  unit: "ms",
+  help: 'It\'s "quoted"',
+  buckets: [1, 2.5, 5],
+};
+
+interface Sample {
+  readonly seriesId?: number;
+  readonly us: number;
+  readonly value: number | null;
+  readonly live?: boolean;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** Rows of one day from samples written out. */
+function rowsOf(samples: readonly Sample[], day = DAY): Rows {
+  const texts: Uint8Array[] = [];
+  let end = 0;
+  const names = [...new Set(samples.flatMap(({ attributes = {} }) => Object.keys(attributes)))];
+  const attributes = names.map((name) => {
+    const offset = new Uint32Array(samples.length);
+    const length = new Uint32Array(samples.length);
+    samples.forEach((sample, row) => {
+      const bytes = new TextEncoder().encode(sample.attributes?.[name] ?? "");
+      offset[row] = end;
+      length[row] = bytes.length;
+      end += bytes.length;
+      texts.push(bytes);
+    });
+    return { name, offset, length };
+  });
+  return {
+    day,
+    length: samples.length,
+    seriesId: Uint32Array.from(samples, ({ seriesId }) => seriesId ?? 1),
+    timestampUs: Float64Array.from(samples, ({ us }) => us),
+    value: Float64Array.from(samples, ({ value }) => value ?? 0),
+    stale: Uint8Array.from(samples, ({ value }) => (value === null ? 1 : 0)),
+    live: Uint8Array.from(samples, ({ live }) => (live === false ? 0 : 1)),
+    attributes,
+    text: new Uint8Array(Buffer.concat(texts)),
+  };
+}
+
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+  const reader = await store.reader();
+  try {
+    return await reader.all(sql);
+  } finally {
+    reader.close();
+  }
+}
+
+const totals = (seriesId: number, more: Partial<TotalsRecord> = {}): TotalsRecord => ({
+  seriesId,
+  count: 3,
+  sumHigh: 0.30000000000000004,
+  sumLow: -2.7755575615628914e-17,
+  value: null,
+  createdUs: DAY_US,
+  lastUs: DAY_US + 1,
+  arrivedUs: DAY_US + 2,
+  buckets: [1, 0, 2, 0],
+  ...more,
+});
+
+describe("a commit", () => {
+  test("keeps times, values and strings of every length as they are", async () => {
+    const strings = [
+      "",
+      "a",
+      "twelve bytes",
+      "thirteen byte",
+      "ünïcödé ✓ 日本語",
+      "x".repeat(4096),
+      "0\t\"'\\",
+    ];
+    const samples = strings.map((task_id, index) => ({
+      us: DAY_US + index,
+      value: [0.1, -0, Number.MAX_VALUE, Number.MIN_VALUE, 1e-300, 123456789.123, -1][index]!,
+      attributes: { task_id },
+    }));
+    await store.commit({ rows: [rowsOf(samples)] });
+    const rows = await query(
+      "SELECT epoch_us(ts) AS us, value, task_id FROM weir.samples_20241004 ORDER BY rowid",
+    );
+    expect(rows).toEqual(
+      samples.map(({ us, value, attributes }) => ({ us, value, task_id: attributes.task_id || null })),
+    );
+  });
+
+  test("of more rows than a chunk holds keeps each in its place, absent attributes too", async () => {
+    const samples = Array.from({ length: 5_000 }, (_, index) => ({
+      us: DAY_US + index,
+      value: index % 97 === 0 ? null : index,
+      attributes: index % 3 === 0 ? {} : { task_id: `1704067200_${index}` },
+    }));
+    await store.commit({ rows: [rowsOf(samples.slice(0, 3_000)), rowsOf(samples.slice(3_000))] });
+    const rows = await query("SELECT value, task_id FROM weir.samples_20241004 ORDER BY rowid");
+    expect(rows).toEqual(
+      samples.map(({ value, attributes }) => ({ value, task_id: attributes.task_id ?? null })),
+    );
+    expect(store.days()).toMatchObject([{ day: DAY, rows: 5_000 }]);
+  });
+
+  test("that fails stores nothing, and the next one works", async () => {
+    const broken = {
+      ...rowsOf([{ us: DAY_US, value: 1, attributes: { trace_id: "t" } }]),
+      seriesId: undefined,
+    };
+    await expect(store.commit({ rows: [broken as unknown as Rows] })).rejects.toThrow();
+    expect(store.days()).toEqual([]);
+    await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 2, attributes: { trace_id: "t" } }])] });
+    expect(await query("SELECT value, trace_id FROM weir.samples_20241004")).toEqual([
+      { value: 2, trace_id: "t" },
+    ]);
+  });
+
+  test("adds a column for a new attribute, under a name that is free whatever its case", async () => {
+    const attributes = { Task_ID: "upper", task_id: "lower", value: "taken" };
+    await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1, attributes }])] });
+    const columns = [
+      { name: "Task_ID", column: "Task_ID" },
+      { name: "task_id", column: "task_id_2" },
+      { name: "value", column: "value_2" },
+    ];
+    expect(store.days()[0]!.attributes).toEqual(columns);
+    await reopen();
+    expect(store.days()[0]!.attributes).toEqual(columns);
+    // Another day gives them the same columns, in whatever order they come.
+    const next = rowsOf([{ us: DAY_US + 86_400_000_000, value: 1, attributes: { task_id: "a" } }], DAY + 1);
+    await store.commit({ rows: [next] });
+    expect(store.days()[1]!.attributes).toEqual([{ name: "task_id", column: "task_id_2" }]);
+  });
+
+  test("puts what comes after 64 attribute columns into one JSON column", async () => {
+    const attributes = Object.fromEntries(Array.from({ length: 67 }, (_, n) => [`a${n}`, `v"${n}`]));
+    await store.commit({
+      rows: [
+        rowsOf([
+          { us: DAY_US, value: 1, attributes },
+          { us: DAY_US + 1, value: 2 },
+        ]),
+      ],
+    });
+    const rows = await query("SELECT a63, more_attributes FROM weir.samples_20241004 ORDER BY rowid");
+    expect(rows).toEqual([
+      { a63: 'v"63', more_attributes: '{"a64":"v\\"64","a65":"v\\"65","a66":"v\\"66"}' },
+      { a63: null, more_attributes: null },
+    ]);
+  });
+});
+
+test("a start finds what was committed", async () => {
+  const series: Series[] = [
+    {
+      seriesId: 1,
+      metric,
+      labels: new Map([
+        ["operation", "get ünïcode"],
+        ["url", "u".repeat(300)],
+      ]),
+      exposed: true,
+    },
+    { seriesId: 2, metric, labels: new Map(), exposed: false },
+  ];
+  const push = {
+    scope: "POST /x",
+    key: "k",
+    bodyHash: "h",
+    receivedAtMs: 1_728_000_000_123,
+    accepted: 2,
+    answer: "{}",
+  };
+  const file = {
+    file: "f",
+    byteOffset: 2 ** 40,
+    lastLineHash: "l",
+    lastDay: DAY,
+    updatedAtMs: 1_728_000_000_000,
+  };
+  await store.commit({
+    metrics: [metric],
+    series,
+    seriesDays: [{ seriesId: 1, day: DAY }],
+    pushes: [push],
+    imports: [{ ...file, byteOffset: 1 }],
+    demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
+    totals: { records: [totals(1), totals(2, { value: -0.5, buckets: [] })], whole: true },
+  });
+  await store.commit({ imports: [file], totals: { records: [totals(1, { count: 9 })], whole: false } });
+  const { prometheusName: _, ...metricRecord } = metric;
+  expect(await reopen()).toEqual({
+    metrics: [metricRecord],
+    series: series.map(({ seriesId, labels, exposed }) => ({
+      seriesId,
+      metric: metric.name,
+      labels,
+      exposed,
+    })),
+    seriesDays: [{ seriesId: 1, day: DAY }],
+    demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
+    pushes: [push],
+    imports: [file],
+    totals: expect.arrayContaining([totals(1, { count: 9 }), totals(2, { value: -0.5, buckets: [] })]),
+  });
+});
+
+test("a replay gives the rows past the newest snapshot, in row order, stale markers and history too", async () => {
+  await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
+  await store.commit({
+    totals: { records: [totals(1)], whole: false },
+    rows: [
+      rowsOf([
+        { us: DAY_US + 3, value: 2 },
+        { us: DAY_US + 1, value: null },
+        { us: DAY_US + 2, value: 3, live: false },
+      ]),
+    ],
+  });
+  await reopen();
+  const replayed: unknown[] = [];
+  await store.replay((rows) => {
+    for (let row = 0; row < rows.length; row++) {
+      replayed.push([
+        rows.timestampUs[row]! - DAY_US,
+        rows.stale?.[row] === 1 ? null : rows.value[row],
+        rows.live[row],
+      ]);
+    }
+  });
+  expect(replayed).toEqual([
+    [3, 2, 1],
+    [1, null, 1],
+    [2, 3, 0],
+  ]);
+});
+
+test("find gives the first value stored at a series and time", async () => {
+  await store.commit({
+    rows: [
+      rowsOf([
+        { us: DAY_US, value: 1 },
+        { us: DAY_US, value: 2 },
+        { us: DAY_US + 5, value: null, seriesId: 7 },
+      ]),
+    ],
+  });
+  expect(await store.find(DAY, [1, 7, 7], [DAY_US, DAY_US + 5, DAY_US])).toEqual(
+    new Map([
+      [sampleKey(1, DAY_US), 1],
+      [sampleKey(7, DAY_US + 5), null],
+    ]),
+  );
+  expect(await store.find(DAY + 1, [1], [DAY_US])).toEqual(new Map());
+});
+
+test("dropping days takes what ended with them, and keeps the rest through a restart", async () => {
+  const both: Series[] = [1, 2].map((seriesId) => ({ seriesId, metric, labels: new Map(), exposed: true }));
+  await store.commit({
+    metrics: [metric],
+    series: both,
+    seriesDays: [
+      { seriesId: 1, day: DAY },
+      { seriesId: 2, day: DAY + 1 },
+    ],
+    imports: [{ file: "old", byteOffset: 1, lastLineHash: "", lastDay: DAY, updatedAtMs: 0 }],
+    rows: [
+      rowsOf([{ us: DAY_US, value: 1 }]),
+      rowsOf([{ us: DAY_US + 86_400_000_000, value: 2, seriesId: 2 }], DAY + 1),
+    ],
+    totals: { records: [totals(1), totals(2)], whole: true },
+  });
+  const dropped = await store.dropDaysBefore(
+    DAY + 1,
+    { seriesIds: [1], metrics: [] },
+    { records: [totals(2)], whole: true },
+  );
+  expect(dropped).toEqual({ days: [DAY], rows: 1 });
+  const stored = await reopen();
+  expect(store.days().map(({ day, rows }) => [day, rows])).toEqual([[DAY + 1, 1]]);
+  expect(stored.series.map(({ seriesId }) => seriesId)).toEqual([2]);
+  expect(stored.seriesDays).toEqual([{ seriesId: 2, day: DAY + 1 }]);
+  expect(stored.imports).toEqual([]);
+  expect(stored.totals).toEqual([totals(2)]);
+  let replayed = 0;
+  await store.replay((rows) => {
+    replayed += rows.length;
+  });
+  expect(replayed).toBe(0);
+});
+
+test("idempotency keys and dead letters are forgotten, the oldest first", async () => {
+  const letter = (receivedAtMs: number) => ({
+    receivedAtMs,
+    protocol: "events",
+    instance: "",
+    reason: "r",
+    payload: "p",
+  });
+  const push = (key: string, receivedAtMs: number) => ({
+    scope: "s",
+    key,
+    bodyHash: "",
+    receivedAtMs,
+    accepted: 0,
+    answer: "{}",
+  });
+  await store.commit({ rejected: [letter(1), letter(3), letter(2)], pushes: [push("a", 10), push("b", 20)] });
+  await store.forget(20, 2);
+  expect(await query("SELECT epoch_ms(received_at) AS ms FROM rejected ORDER BY ms")).toEqual([
+    { ms: 2 },
+    { ms: 3 },
+  ]);
+  expect((await reopen()).pushes.map(({ key }) => key)).toEqual(["b"]);
+});
+
+test("a file has one owner", async () => {
+  const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 1 };
+  const second = openStore({ ...options, temporaryDirectory: join(folder, "tmp") });
+  await expect(second).rejects.toThrow(StoreLocked);
+});
+
+test("what strangers could reach is shut, and checkpoints still pass", async () => {
+  await expect(query("SELECT * FROM read_text('/etc/hostname')")).rejects.toThrow(/disabled/);
+  await expect(query("SET enable_external_access = true")).rejects.toThrow();
+  await expect(query("SET threads = 8")).rejects.toThrow(/locked/);
+  await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
+  expect(await store.checkpoint()).toBe(true);
+  expect((await store.fileSizes()).logBytes).toBe(0);
+});
+
+test("a file from a newer gateway is refused by its number", async () => {
+  await store.close();
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const instance = await DuckDBInstance.create(join(folder, "store.duckdb"));
+  const connection = await instance.connect();
+  await connection.run("INSERT INTO weir.migrations VALUES (900, 'later', now()::TIMESTAMP)");
+  connection.closeSync();
+  instance.closeSync();
+  await expect(open()).rejects.toThrow(/schema 900/);
+  rmSync(join(folder, "store.duckdb"));
+  await open();
+});
