@@ -49,6 +49,7 @@ which); 1 when a file could not be read or the gateway failed; 2 when the argume
     }
     if (values.url !== undefined)
       throw new UsageError("--url and --data exclude each other: one names a gateway that runs.");
+    // Loaded here: an import over HTTP does not wait for the store's modules.
     const { openGateway } = await import("./gateway.ts");
     const gateway = await openGateway(loadConfig(settings, io.env, io.readFile));
     try {

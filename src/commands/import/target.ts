@@ -48,6 +48,8 @@ const ANSWER_TIMEOUT_MS = 120_000;
 
 export class ImportTarget {
   readonly #send: Send;
+  /** Once there was an answer, silence is taken for a restart and not for a wrong address. */
+  #hasAnswered = false;
 
   constructor(send: Send) {
     this.#send = send;
@@ -100,12 +102,14 @@ export class ImportTarget {
     }
   }
 
-  /** Turns what may pass into `Interrupted`. */
+  /** Turns what may pass into `Interrupted`; `Unreachable` stays where there never was an answer. */
   async #ask(ask: () => Promise<Response>): Promise<Response> {
     try {
-      return await ask();
+      const response = await ask();
+      this.#hasAnswered = true;
+      return response;
     } catch (error) {
-      if (error instanceof Unreachable) throw new Interrupted(error.message);
+      if (error instanceof Unreachable && this.#hasAnswered) throw new Interrupted(error.message);
       if (error instanceof Refused && (error.status === 409 || error.status === 429 || error.status >= 500)) {
         const { retryAfterSeconds } = error;
         throw new Interrupted(

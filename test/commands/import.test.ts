@@ -1,0 +1,287 @@
+/** `weir import` as a process, against the real gateway: each line is stored once, whatever happens. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { lineHash } from "../../src/commands/import/chunks.ts";
+import { GatewayProcess } from "../system/process.ts";
+import { start, weir } from "./weir.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "weir-import-"));
+const SETTINGS = ["--retention-days", "36500", "--no-sampler", "--log-level", "error"];
+/** 2024-01-15T00:00:00Z */
+const BEGIN_MS = 1_705_276_800_000;
+
+let gateway: GatewayProcess;
+let url: string[];
+beforeAll(async () => {
+  gateway = await GatewayProcess.start({ data: join(folder, "data"), args: SETTINGS });
+  url = ["--url", gateway.url];
+});
+afterAll(async () => {
+  await gateway.stop("SIGTERM");
+  rmSync(folder, { recursive: true });
+});
+
+/** Lines of a metric of their own, with values 0, 1, 2 … */
+const lines = (metric: string, from: number, to: number): string =>
+  Array.from(
+    { length: to - from },
+    (_, index) =>
+      `{"@timestamp":${BEGIN_MS + (from + index) * 10},"metric_name":"${metric}","value":${from + index},"tags":{"task_id":"t${from + index}","operation":"get"}}\n`,
+  ).join("");
+let files = 0;
+const put = (content: string | Uint8Array, name = `file-${files++}.json`): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+
+/** How many samples a metric has, and how many different values. */
+async function stored(
+  metric: string,
+  from: string = gateway.url,
+): Promise<{ samples: number; values: number }> {
+  const response = await fetch(`${from}/api/v1/export?metric=${metric}`);
+  if (response.status === 404) return { samples: 0, values: 0 };
+  const events = (await response.text()).split("\n").filter((line) => line !== "");
+  return { samples: events.length, values: new Set(events.map((line) => JSON.parse(line).value)).size };
+}
+
+/** Some 33 MB, sixteen chunks: enough that an import can be met in the middle. */
+const MANY = 300_000;
+
+/** Waits until more than `offset` bytes of the metric's file are imported, while the import runs. */
+async function offsetPast(
+  offset: number,
+  metric: string,
+  from: string,
+  importing: { readonly exitCode: number | null },
+): Promise<number> {
+  const file = lineHash(new TextEncoder().encode(lines(metric, 0, 1)));
+  for (;;) {
+    const response = await fetch(`${from}/api/v1/imports/${file}`);
+    const { byteOffset = 0 } = (await response.json()) as { byteOffset?: number };
+    if (byteOffset > offset) return byteOffset;
+    expect(importing.exitCode).toBeNull();
+  }
+}
+
+describe("each line is stored once", () => {
+  test("noon's file, the same rotated at midnight, and its gzip", async () => {
+    const path = put(lines("rotated", 0, 100), "metrics_1.json");
+    expect(await weir(["import", ...url, path])).toEqual({ code: 0, out: `${path}: 100 stored\n`, err: "" });
+    expect((await weir(["import", ...url, path])).out).toBe(`${path}: nothing new\n`);
+
+    const noon = put(readFileSync(path), "noon.json");
+    appendFileSync(path, lines("rotated", 100, 250));
+    const midnight = `${path}.2024-01-15`;
+    renameSync(path, midnight);
+    put(lines("rotated_next", 0, 10), "metrics_1.json");
+    const { code, out } = await weir(["import", ...url, midnight, path, noon]);
+    expect(out).toBe(
+      `${midnight}: 150 stored\n${path}: 10 stored\n` +
+        `${noon}: nothing new\n  note: it ends at byte ${lines("rotated", 0, 100).length}, and was imported up to byte ` +
+        `${lines("rotated", 0, 250).length} before: taken as an earlier copy, nothing was read\n` +
+        "In 3 files: 160 stored.\n",
+    );
+    expect(code).toBe(0);
+
+    const compressed = put(gzipSync(lines("rotated", 0, 300)), "archive");
+    expect((await weir(["import", ...url, compressed])).out).toBe(`${compressed}: 50 stored\n`);
+    expect(await stored("rotated")).toEqual({ samples: 300, values: 300 });
+    expect(await stored("rotated_next")).toEqual({ samples: 10, values: 10 });
+  });
+
+  test("a cut last line is left, and stored when it is whole", async () => {
+    const next = lines("cut", 10, 11);
+    const path = put(lines("cut", 0, 10) + next.slice(0, 40));
+    expect((await weir(["import", ...url, path])).out).toBe(
+      `${path}: 10 stored\n  note: its last line is cut (40 bytes from byte ${lines("cut", 0, 10).length} on): left for the next import\n`,
+    );
+    appendFileSync(path, next.slice(40, -1));
+    expect((await weir(["import", ...url, path])).out).toBe(`${path}: 1 stored\n`);
+    appendFileSync(path, `\n${lines("cut", 11, 12)}`);
+    expect((await weir(["import", ...url, path])).out).toBe(`${path}: 1 stored\n`);
+    expect(await stored("cut")).toEqual({ samples: 12, values: 12 });
+  });
+
+  test("an import that is killed goes on where its last commit was", async () => {
+    const path = put(lines("killed", 0, MANY));
+    let offset = 0;
+    for (let kills = 0; kills < 3; kills++) {
+      const child = start(["import", ...url, path]);
+      offset = await offsetPast(offset, "killed", gateway.url, child);
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    const { code, out } = await weir(["import", ...url, path]);
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/: [1-9][\d,]* stored\n$/) });
+    expect(await stored("killed")).toEqual({ samples: MANY, values: MANY });
+  }, 60_000);
+
+  test("a gateway that is killed and comes back is waited for", async () => {
+    const data = join(folder, "restarted");
+    const path = put(lines("restarted", 0, MANY));
+    const first = await GatewayProcess.start({ data, args: SETTINGS });
+    const child = start(["import", "--url", first.url, path]);
+    await offsetPast(0, "restarted", first.url, child);
+    await first.stop("SIGKILL");
+    const address = first.url.slice("http://".length);
+    const second = await GatewayProcess.start({ data, args: [...SETTINGS, "--listen", address] });
+    try {
+      expect({ code: await child.exited, err: await child.stderr.text() }).toEqual({ code: 0, err: "" });
+      expect(await stored("restarted", second.url)).toEqual({ samples: MANY, values: MANY });
+    } finally {
+      await second.stop("SIGTERM");
+    }
+  }, 60_000);
+
+  test("two imports of one file at a time", async () => {
+    const count = 30_000;
+    const path = put(lines("together", 0, count));
+    const both = await Promise.all([weir(["import", ...url, path]), weir(["import", ...url, path])]);
+    expect(both.map(({ code, err }) => ({ code, err }))).toEqual([
+      { code: 0, err: "" },
+      { code: 0, err: "" },
+    ]);
+    expect(await stored("together")).toEqual({ samples: count, values: count });
+  }, 30_000);
+
+  test("without a gateway, and then with one on the same folder", async () => {
+    const data = join(folder, "offline");
+    const path = put(lines("offline", 0, 50));
+    const offline = ["import", "--data", data, ...SETTINGS];
+    expect(await weir([...offline, path])).toEqual({ code: 0, out: `${path}: 50 stored\n`, err: "" });
+    appendFileSync(path, lines("offline", 50, 60));
+    const running = await GatewayProcess.start({ data, args: SETTINGS });
+    try {
+      const locked = await weir([...offline, path]);
+      expect(locked.code).toBe(1);
+      expect(locked.err).toMatch(/^weir import: .*store\.duckdb is open in another process; .*--url/);
+      expect((await weir(["import", "--url", running.url, path])).out).toBe(`${path}: 10 stored\n`);
+      expect(await stored("offline", running.url)).toEqual({ samples: 60, values: 60 });
+    } finally {
+      await running.stop("SIGTERM");
+    }
+  }, 30_000);
+});
+
+describe("the report", () => {
+  test("says what was rejected by reason, with the first of each, and what is good is stored", async () => {
+    const good = lines("mixed", 0, 1);
+    const wrong = [
+      '{"@timestamp":1705276800000,"metric_name":"mixed","value":"12"}\n',
+      '{"@timestamp":1705276800000,"metric_name":"mixed","value":null}\n',
+      '{"@timestamp":1705276800000,"metric_name":7,"value":1}\n',
+      "not JSON\n",
+    ];
+    const path = put(good + wrong.join("") + lines("mixed", 1, 3));
+    const { code, out, err } = await weir(["import", ...url, path]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const at = (index: number) => good.length + wrong.slice(0, index).join("").length;
+    expect(out.split("\n").slice(0, 4)).toEqual([
+      `${path}: 3 stored, 4 rejected`,
+      "Rejected, with the first of each kind:",
+      `  2  value     ${path} (line at byte ${at(0)}): value is "12", expected a finite number`,
+      `  1  name      ${path} (line at byte ${at(2)}): metric_name is 7, expected a string`,
+    ]);
+    expect(out.split("\n")[4]).toStartWith(`  1  syntax    ${path} (line at byte ${at(3)}): `);
+    expect(await stored("mixed")).toEqual({ samples: 3, values: 3 });
+  });
+
+  test("finds the line that is no UTF-8, and stores the others", async () => {
+    const begin = lines("bytes", 0, 500);
+    const broken = Buffer.from(`{"metric_name":"bytes","value":1,"tags":{"a":"?"}}\n`);
+    broken[broken.indexOf("?")] = 0xff;
+    const path = put(Buffer.concat([Buffer.from(begin), broken, Buffer.from(lines("bytes", 500, 1_000))]));
+    const { code, out } = await weir(["import", ...url, path]);
+    expect(out).toBe(
+      `${path}: 1,000 stored, 1 rejected\nRejected, with the first of each kind:\n` +
+        `  1  refused   ${path} (line at byte ${begin.length}): the body is not valid UTF-8\n`,
+    );
+    expect(code).toBe(0);
+    expect(await stored("bytes")).toEqual({ samples: 1_000, values: 1_000 });
+  });
+
+  test("says which retention keeps lines that are too old", async () => {
+    const data = join(folder, "week");
+    const event = (atMs: number) => `{"@timestamp":${Math.floor(atMs)},"metric_name":"old","value":1}\n`;
+    const day = 86_400_000;
+    const path = put(event(Date.now() - 29.5 * day) + event(Date.now() - 20.5 * day) + event(Date.now()));
+    const offline = ["import", "--data", data, "--no-sampler", "--log-level", "error", "--retention-days"];
+    const { code, out } = await weir([...offline, "7", path]);
+    expect(code).toBe(0);
+    expect(out).toContain(`${path}: 1 stored, 2 rejected\n`);
+    expect(out).toMatch(
+      /\nThe oldest that was turned away is of .*Z: a gateway with --retention-days 30 keeps it\.\n$/,
+    );
+    const again = put(readFileSync(path, "utf8").replaceAll('"old"', '"kept"'));
+    expect((await weir([...offline, "30", again])).out).toBe(`${again}: 3 stored\n`);
+  });
+});
+
+describe("what cannot be done is said, in one line", () => {
+  test("no gateway", async () => {
+    const path = put(lines("nowhere", 0, 1));
+    expect(await weir(["import", "--url", "http://127.0.0.1:1", path])).toEqual({
+      code: 1,
+      out: "",
+      err: 'weir import: Cannot reach a gateway at http://127.0.0.1:1 (connection refused). Is "weir serve" running there? --url names another.\n',
+    });
+    const env = { WEIR_URL: "unix:/nowhere.sock" };
+    expect((await weir(["import", path], { env })).err).toContain(
+      "Cannot reach a gateway at unix:/nowhere.sock (",
+    );
+  });
+
+  test("a file that is not there, is no file, or is another: the rest is imported", async () => {
+    const first = lines("another", 0, 3);
+    await weir(["import", ...url, put(first)]);
+    const another = put(lines("another", 0, 1) + lines("another", 5, 20));
+    const good = put(lines("good", 0, 2));
+    const array = put('[{"metric_name":"x","value":1}]\n');
+    const { code, out, err } = await weir([
+      "import",
+      ...url,
+      join(folder, "none"),
+      folder,
+      another,
+      array,
+      good,
+    ]);
+    expect(code).toBe(1);
+    expect(out).toContain(`${good}: 2 stored\n`);
+    expect(err.split("\n")).toEqual([
+      `weir import: ${folder}/none: there is no such file`,
+      `weir import: ${folder}: it is not a file`,
+      `weir import: ${another}: it begins with the same line as a file that was imported up to byte ${first.length}, but has another line there: it is another file, or was rewritten`,
+      `weir import: ${array}: it begins with "[", expected one JSON event a line, not an array`,
+      "",
+    ]);
+    expect(await stored("another")).toEqual({ samples: 3, values: 3 });
+  });
+
+  test("arguments", async () => {
+    for (const [args, message] of [
+      [[], "Give at least one FILE to import."],
+      [
+        ["--retention-days", "9", "x"],
+        "--retention-days is a setting of the gateway, and goes with --data only.",
+      ],
+      [["--url", "x", "y"], '--url is "x", expected http://HOST:PORT or unix:PATH.'],
+      [
+        ["--url", "http://a", "--data", "b", "c"],
+        "--url and --data exclude each other: one names a gateway that runs.",
+      ],
+      [["--bogus", "x"], "Unknown option '--bogus'."],
+    ] as const) {
+      const { code, err } = await weir(["import", ...args]);
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: `weir import: ${message}\nRun "weir import --help" for its usage.\n`,
+      });
+    }
+  });
+});
