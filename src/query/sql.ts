@@ -149,12 +149,10 @@ export class SqlEngine {
       const { views, sql } = await query.step((reader) => prepare(reader, days));
       try {
         for (const view of views) await query.step((reader) => reader.run(view));
-        await query.step((reader) => reader.run("BEGIN TRANSACTION READ ONLY"));
         return await query.step((reader) => reader.stream(sql, parameters));
       } catch (error) {
         // Retention may drop a day between the look at the days and the statement.
         if (attempt > 1 || !isDroppedDay(error) || query.stopped !== undefined) throw error;
-        await query.step((reader) => reader.run("ROLLBACK")).catch(() => {});
       }
     }
   }

@@ -118,6 +118,8 @@ export type AppendCell =
 /** A connection. Not to be used for two things at a time. */
 export class Connection implements Reader {
   readonly #connection: DuckDBConnection;
+  /** Whether the statement that is read bit by bit was interrupted. */
+  #interrupted = false;
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -133,12 +135,50 @@ export class Connection implements Reader {
   }
 
   async stream(sql: string, parameters?: Parameters): Promise<ResultStream> {
-    const result = await this.#connection.stream(sql, ...bound(parameters));
+    const result = await this.#start(sql, parameters);
     const names = result.columnNames();
     const columns = result
       .columnTypes()
       .map((type, index) => ({ name: names[index]!, type: type.toString() }));
-    return { columns, chunks: () => cells(result) };
+    return { columns, chunks: () => this.#cells(result, sql, parameters) };
+  }
+
+  async *#cells(
+    result: DuckDBResult,
+    sql: string,
+    parameters: Parameters | undefined,
+  ): AsyncIterable<readonly (readonly Cell[])[]> {
+    for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
+    await this.#finish(sql, parameters);
+  }
+
+  /**
+   * Starts a statement whose rows are fetched bit by bit, in a transaction: the driver (1.5.6) takes an error
+   * between two fetches for the end of the rows, but the transaction is aborted by it, which `#finish` sees.
+   */
+  async #start(sql: string, parameters: Parameters | undefined): Promise<DuckDBResult> {
+    this.#interrupted = false;
+    await this.#connection.run("BEGIN TRANSACTION READ ONLY");
+    try {
+      return await this.#connection.stream(sql, ...bound(parameters));
+    } catch (error) {
+      await this.#connection.run("ROLLBACK").catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Ends what `#start` began, after the last row; throws what cut the rows short, if anything did. */
+  async #finish(sql: string, parameters: Parameters | undefined): Promise<void> {
+    try {
+      await this.#connection.run("SELECT 1");
+    } catch (error) {
+      await this.#connection.run("ROLLBACK").catch(() => undefined);
+      if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
+      // Only a run to the end tells what it was.
+      await this.#connection.run(sql, ...bound(parameters));
+      throw error;
+    }
+    await this.#connection.run("COMMIT");
   }
 
   async countStatements(sql: string): Promise<number> {
@@ -146,6 +186,7 @@ export class Connection implements Reader {
   }
 
   interrupt(): void {
+    this.#interrupted = true;
     this.#connection.interrupt();
   }
 
@@ -167,11 +208,11 @@ export class Connection implements Reader {
       isNull: (row: number) => boolean,
     ) => void,
   ): Promise<void> {
-    const result = await this.#connection.stream(sql, ...bound(parameters));
+    const result = await this.#start(sql, parameters);
     const types = result.columnTypes();
     for (;;) {
       const chunk = await result.fetchChunk();
-      if (chunk === null || chunk.rowCount === 0) return;
+      if (chunk === null || chunk.rowCount === 0) break;
       const count = chunk.rowCount;
       const columns = types.map((type, index) => {
         const vector = duckdb.data_chunk_get_vector(chunk.chunk, index);
@@ -185,6 +226,7 @@ export class Connection implements Reader {
       const mask = duckdb.vector_get_validity(vector, Math.ceil(count / 64) * 8) as Uint8Array | null;
       visit(columns, count, (row) => mask !== null && (mask[row >> 3]! & (1 << (row & 7))) === 0);
     }
+    await this.#finish(sql, parameters);
   }
 
   /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */
@@ -351,10 +393,6 @@ function fillMap(
   fillStrings(duckdb.struct_vector_get_child(entry, 0), room, map.keys, map.text, from, entries);
   // Labels are never empty, so no value of the map is taken for an absent one.
   fillStrings(duckdb.struct_vector_get_child(entry, 1), room, map.values, map.text, from, entries);
-}
-
-async function* cells(result: DuckDBResult): AsyncIterable<readonly (readonly Cell[])[]> {
-  for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
 }
 
 /** As the driver's JSON, but safe integers are numbers and maps with text for keys are objects. */

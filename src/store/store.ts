@@ -154,7 +154,10 @@ export interface Reader {
   all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]>;
   /** Runs one statement and throws its rows away. */
   run(sql: string, parameters?: Parameters): Promise<void>;
-  /** Runs one statement and gives its rows as they come. */
+  /**
+   * Runs one statement, in a read-only transaction of its own, and gives its rows as they come. An error
+   * between two chunks is thrown there: rows that end without one are all.
+   */
   stream(sql: string, parameters?: Parameters): Promise<ResultStream>;
   /** How many statements the text holds; throws the parser's message when it does not parse. */
   countStatements(sql: string): Promise<number>;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { csv } from "../../src/query/formats/csv.ts";
 import type { Format } from "../../src/query/formats/format.ts";
 import { json, ndjson } from "../../src/query/formats/json.ts";
-import { cleanParquetFolder, parquetFormat } from "../../src/query/formats/parquet.ts";
+import { parquetFormat } from "../../src/query/formats/parquet.ts";
 import { table } from "../../src/query/formats/table.ts";
 import { SqlEngine } from "../../src/query/sql.ts";
 import { Database } from "../../src/store/duckdb.ts";
@@ -185,12 +185,5 @@ describe("Parquet", () => {
     expect((await pieces.next()).value).toBeInstanceOf(Uint8Array);
     expect(readdirSync(folder())).toEqual([]);
     await pieces.return();
-    mkdirSync(folder(), { recursive: true });
-    writeFileSync(join(folder(), "answer-left.parquet"), "");
-    writeFileSync(join(folder(), "other"), "");
-    await cleanParquetFolder(folder());
-    expect(readdirSync(folder())).toEqual(["other"]);
-    await cleanParquetFolder(join(samples.folder, "not there"));
-    expect(existsSync(join(samples.folder, "not there"))).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Busy, RequestError } from "../../src/errors.ts";
-import { type QueryOptions, SqlEngine } from "../../src/query/sql.ts";
+import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql.ts";
 import { viewsFor } from "../../src/query/views.ts";
 import type { Cell } from "../../src/store/store.ts";
 import { type Samples, storedSamples } from "./stored.ts";
@@ -9,6 +9,8 @@ const LIMITS = { timeoutMs: 20_000, rowsMax: 10_000, textBytesMax: 16_384, concu
 const HTTP = "http.request.duration_ms";
 let samples: Samples;
 let engine: SqlEngine;
+/** One that answers with a million rows. */
+let wide: SqlEngine;
 
 beforeAll(async () => {
   samples = await storedSamples([
@@ -34,6 +36,7 @@ beforeAll(async () => {
     { metric: "cpu", kind: "gauge", ts: "2024-01-02T10:00:00Z", value: 0.5, tags: { host: "h1" } },
   ]);
   engine = new SqlEngine({ ...LIMITS, store: samples.store, registry: samples.registry });
+  wide = new SqlEngine({ ...LIMITS, rowsMax: 1_000_000, store: samples.store, registry: samples.registry });
 });
 afterAll(async () => {
   await engine.close();
@@ -236,7 +239,7 @@ describe("limits", () => {
     const result = small.query(
       "SELECT quantile_cont(a.range + b.range, 0.5) FROM range(100000) a, range(100000) b",
     );
-    expect(result).rejects.toThrow("more memory");
+    await expect(result).rejects.toThrow("more memory");
     await result.catch(() => {});
     await small.close();
   }, 30_000);
@@ -290,5 +293,29 @@ describe("what the engine says is told in one sentence", () => {
       "A_2",
       "a_2_2",
     ]);
+  });
+});
+
+describe("an error between two chunks is no end of the rows", () => {
+  const read = async (result: QueryResult) => {
+    let count = 0;
+    for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
+      count += chunk.length;
+    return count;
+  };
+  test("of the statement", async () => {
+    const sql =
+      "SELECT CASE WHEN range < 900000 THEN range::VARCHAR ELSE 'x' END::INTEGER FROM range(1000000) ORDER BY ALL";
+    const streamed = await wide.query(sql.replace(" ORDER BY ALL", ""));
+    await expect(read(streamed)).rejects.toThrow("Could not convert string 'x'");
+    await read(streamed).catch(() => {});
+    await expect(wide.query(sql).then(read)).rejects.toThrow("Could not convert string 'x'");
+  });
+  test("an interrupt", async () => {
+    const controller = new AbortController();
+    const result = await wide.query("SELECT * FROM range(1000000)", { signal: controller.signal });
+    expect((await result.next())?.length).toBe(2_048);
+    controller.abort();
+    await expect(read(result)).rejects.toThrow("left");
   });
 });

@@ -8,12 +8,13 @@ import type { Format } from "./format.ts";
 export const csv: Format = {
   contentType: "text/csv; charset=utf-8; header=present",
   async *encode(result) {
-    yield `${result.columns.map(({ name }) => field(name)).join(",")}\r\n`;
+    let text = `${result.columns.map(({ name }) => field(name)).join(",")}\r\n`;
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
-      let text = "";
       for (const row of chunk) text += `${row.map(field).join(",")}\r\n`;
       yield text;
+      text = "";
     }
+    if (text !== "") yield text;
   },
 };
 

@@ -10,7 +10,10 @@ export type FormatName = (typeof FORMAT_NAMES)[number];
 
 export interface Format {
   readonly contentType: string;
-  /** The answer's bytes, UTF-8 where they are text. Whoever stops reading early must end the iterator. */
+  /**
+   * The answer's bytes, UTF-8 where they are text. The first piece comes after the first rows, so that what
+   * fails until then can still be told. Whoever stops reading early must end the iterator.
+   */
   encode(result: QueryResult): AsyncGenerator<Uint8Array | string, void, undefined>;
 }
 

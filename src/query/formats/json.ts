@@ -10,12 +10,16 @@ export const json: Format = {
   contentType: "application/json; charset=utf-8",
   async *encode(result) {
     const keys = keysOf(result.columns);
-    let before = `{"columns":${JSON.stringify(result.columns)},"rows":[\n`;
-    for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
-      yield before + objects(chunk, keys).join(",\n");
-      before = ",\n";
+    let text = `{"columns":${JSON.stringify(result.columns)},"rows":[\n`;
+    let chunk = await result.next();
+    while (chunk !== undefined) {
+      text += objects(chunk, keys).join(",\n");
+      chunk = await result.next();
+      if (chunk === undefined) break;
+      yield `${text},\n`;
+      text = "";
     }
-    yield `${before === ",\n" ? "" : before}\n],"truncated":${result.truncated}}\n`;
+    yield `${text}\n],"truncated":${result.truncated}}\n`;
   },
 };
 
@@ -23,8 +27,6 @@ export const ndjson: Format = {
   contentType: "application/x-ndjson; charset=utf-8",
   async *encode(result) {
     const keys = keysOf(result.columns);
-    // An answer without rows has a body all the same, if an empty one.
-    yield "";
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
       yield `${objects(chunk, keys).join("\n")}\n`;
   },

@@ -1,10 +1,10 @@
 /**
  * Parquet. The engine that holds the samples cannot write files, by design: rows go by chunk, as text, into a
  * private database in memory that never sees a stranger's statement, which casts them to their types and
- * copies them to a file. The file has no name any more when its first byte is sent: nothing is left behind,
- * whoever leaves or dies.
+ * copies them to a file. The file has no name any more when its first byte is sent, so that a client who leaves
+ * leaves nothing behind; what a killed gateway was writing is for the next start to clear.
  */
-import { mkdir, open, readdir, rm, unlink } from "node:fs/promises";
+import { mkdir, open, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BadInput } from "../../errors.ts";
 import { quoteIdentifier, quoteText } from "../../statements.ts";
@@ -16,24 +16,16 @@ import type { Chunk, QueryResult } from "../sql.ts";
 import type { Format } from "./format.ts";
 
 export interface ParquetOptions {
-  /** A folder for the files that are being written, and for what does not fit in memory. */
+  /** A folder for the files that are being written, and for what does not fit in memory; made when needed. */
   readonly directory: string;
   /** Memory of one answer's private database. */
   readonly memoryLimitBytes: number;
 }
 
-const PREFIX = "answer-";
 const PIECE_BYTES = 256 * 1024;
 /** Each holds a database of its own. */
 const AT_ONCE = 2;
 const WAIT_MS = 10_000;
-
-/** Deletes what a gateway that was killed left in the folder. */
-export async function cleanParquetFolder(directory: string): Promise<void> {
-  const names = await readdir(directory).catch(() => []);
-  for (const name of names)
-    if (name.startsWith(PREFIX)) await rm(join(directory, name), { recursive: true, force: true });
-}
 
 export function parquetFormat(options: ParquetOptions): Format {
   const places = new Places(AT_ONCE, WAIT_MS);
@@ -41,11 +33,13 @@ export function parquetFormat(options: ParquetOptions): Format {
     contentType: "application/vnd.apache.parquet",
     async *encode(result) {
       await places.enter();
+      let file: Awaited<ReturnType<typeof open>>;
       try {
-        yield* pieces(await write(result, options));
+        file = await write(result, options);
       } finally {
         places.leave();
       }
+      yield* pieces(file);
     },
   };
 }
@@ -54,7 +48,7 @@ export function parquetFormat(options: ParquetOptions): Format {
 async function write(result: QueryResult, { directory, memoryLimitBytes }: ParquetOptions) {
   if (result.columns.length === 0) throw new BadInput("The statement gives no columns; Parquet needs one.");
   await mkdir(directory, { recursive: true });
-  const path = join(directory, `${PREFIX}${crypto.randomUUID()}.parquet`);
+  const path = join(directory, `answer-${crypto.randomUUID()}.parquet`);
   const database = await Database.open(":memory:", {
     memoryLimitBytes,
     threads: 1,

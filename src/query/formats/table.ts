@@ -34,12 +34,13 @@ export const table: Format = {
       });
       return `${padded.join("  ").trimEnd()}\n`;
     };
-    yield line(names) + line(widths.map((width) => "-".repeat(width))) + first.map(line).join("");
+    let text = line(names) + line(widths.map((width) => "-".repeat(width))) + first.map(line).join("");
     for (; chunk !== undefined; chunk = await result.next()) {
+      yield text;
       rows += chunk.length;
-      yield chunk.map((row) => line(row.map(cellText))).join("");
+      text = chunk.map((row) => line(row.map(cellText))).join("");
     }
-    yield `(${rows} ${rows === 1 ? "row" : "rows"}${result.truncated ? "; more were left out for the limit" : ""})\n`;
+    yield `${text}(${rows} ${rows === 1 ? "row" : "rows"}${result.truncated ? "; more were left out for the limit" : ""})\n`;
   },
 };
 

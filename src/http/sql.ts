@@ -1,0 +1,143 @@
+/**
+ * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}` or the bare statement as its body, and
+ * `GET /api/v1/sql?q=`: one read-only statement, answered as `format=` or `Accept` say.
+ *
+ * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote } from "../errors.ts";
+import type { Formats } from "../query/formats/all.ts";
+import type { QueryOptions, QueryResult } from "../query/sql.ts";
+import type { Parameter, Parameters } from "../store/store.ts";
+import { type BodyLimits, readBody } from "./body.ts";
+import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
+
+export interface SqlDependencies {
+  readonly engine: { query(sql: string, options: QueryOptions): Promise<QueryResult> };
+  readonly formats: Formats;
+  readonly limits: BodyLimits;
+}
+
+/** What a request asks for. */
+interface Asked {
+  readonly sql: string;
+  readonly parameters?: Parameters;
+  readonly limitRows?: number;
+  readonly timeoutMs?: number;
+}
+
+const FIELDS = ["sql", "params", "limit", "timeoutMs"];
+const QUERY = ["q", "format", "limit", "timeoutMs"];
+const PREFIX = "param.";
+/** Statements are short; this is for their parameters. */
+const BODY_BYTES_MAX = 1_048_576;
+const PARAMETERS_MAX = 100;
+const PARAMETER_LENGTH_MAX = 4_096;
+
+export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
+  const bodyLimits = {
+    ...limits,
+    bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_MAX),
+    inflatedBytesMax: Math.min(limits.inflatedBytesMax, BODY_BYTES_MAX),
+  };
+  const run = async (request: Request, read: (query: URLSearchParams) => Promise<Asked>) => {
+    const query = new URL(request.url).searchParams;
+    const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+    const { sql, ...options } = await read(query);
+    return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
+  };
+  return new Elysia()
+    .get("/api/v1/sql", ({ request }) => run(request, async (query) => fromQuery(query)), { parse: "none" })
+    .post(
+      "/api/v1/sql",
+      ({ request }) =>
+        run(request, async (query) => {
+          const body = await readBody(request, bodyLimits);
+          return fromBody(body, request.headers.get("content-type") ?? "", query);
+        }),
+      { parse: "none" },
+    );
+};
+
+function fromQuery(query: URLSearchParams): Asked {
+  const sql = query.get("q");
+  if (sql === null) throw new BadInput("The query parameter q is missing; expected a SELECT statement.", "q");
+  return { sql, ...readQuery(query, QUERY) };
+}
+
+function fromBody(body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    throw new BadInput("The body is not UTF-8.");
+  }
+  const outside = readQuery(query, QUERY.slice(1));
+  // No statement begins with a brace, so that JSON is known without a content type too.
+  if (!/^application\/(.+\+)?json\b/i.test(contentType) && !text.trimStart().startsWith("{"))
+    return { sql: text, ...outside };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BadInput(`The body is not JSON: ${error instanceof Error ? error.message : String(error)}.`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new BadInput(`The body is ${quote(value)}; expected an object with "sql".`);
+  const fields = value as Record<string, unknown>;
+  for (const field of Object.keys(fields)) {
+    if (!FIELDS.includes(field))
+      throw new BadInput(`The field ${quote(field)} is unknown; expected ${FIELDS.join(", ")}.`, field);
+  }
+  if (typeof fields.sql !== "string")
+    throw new BadInput(`sql is ${quote(fields.sql)}; expected a SELECT statement as text.`, "sql");
+  return {
+    sql: fields.sql,
+    parameters: readParameters(fields.params) ?? outside.parameters,
+    limitRows: readCount(fields.limit, "limit") ?? outside.limitRows,
+    timeoutMs: readCount(fields.timeoutMs, "timeoutMs") ?? outside.timeoutMs,
+  };
+}
+
+function readQuery(query: URLSearchParams, known: readonly string[]): Omit<Asked, "sql"> {
+  const given: Record<string, string> = {};
+  for (const [name, value] of query) {
+    if (name.startsWith(PREFIX)) given[name.slice(PREFIX.length)] = value;
+    else if (!known.includes(name))
+      throw new BadInput(
+        `Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}, ${PREFIX}NAME.`,
+        name,
+      );
+  }
+  return {
+    ...readLimits(query),
+    parameters: Object.keys(given).length === 0 ? undefined : readParameters(given),
+  };
+}
+
+function readParameters(value: unknown): Parameters | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "object")
+    throw new BadInput(
+      `params is ${quote(value)}; expected an array for $1, $2 … or an object for $name.`,
+      "params",
+    );
+  const entries = Object.entries(value);
+  if (entries.length > PARAMETERS_MAX)
+    throw new BadInput(`params has ${entries.length} values; ${PARAMETERS_MAX} are allowed.`, "params");
+  for (const [name, parameter] of entries) checkParameter(name, parameter);
+  return value as Parameters;
+}
+
+function checkParameter(name: string, value: unknown): asserts value is Parameter {
+  if (value !== null && !["boolean", "number", "string"].includes(typeof value))
+    throw new BadInput(
+      `params.${name} is ${quote(value)}; expected a text, a number, true, false or null.`,
+      "params",
+    );
+  if (typeof value === "string" && value.length > PARAMETER_LENGTH_MAX)
+    throw new BadInput(
+      `params.${name} has ${value.length} characters; ${PARAMETER_LENGTH_MAX} are allowed.`,
+      "params",
+    );
+}
