@@ -59,7 +59,8 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   checkpoint.start(fault);
   let stopped: Promise<void> | undefined;
   const stop = async () => {
-    const cut = await listener.stop(config.stopTimeoutMs);
+    // Half of the time for requests under way; the other is for the last commit and the checkpoint.
+    const cut = await listener.stop(config.stopTimeoutMs / 2);
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();
     await prune.stop();
@@ -136,7 +137,7 @@ ${settingsHelp()}`,
     const late = setTimeout(() => {
       gateway.log.error("did not stop in time; what was acknowledged is stored");
       process.exit(exitCode.failure);
-    }, 2 * config.stopTimeoutMs);
+    }, config.stopTimeoutMs);
     await gateway.stop();
     clearTimeout(late);
     gateway.log.info("stopped");
