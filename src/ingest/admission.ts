@@ -73,6 +73,8 @@ interface CachedAdmission {
 }
 
 const NO_LABELS: Labels = new Map();
+/** Stands in for a head that was not admitted; each of its samples is refused for its own time. */
+const OUT_OF_TIME: Admission = { refused: "the sample's time is not taken", cause: "timestamp" };
 const ONE_OF_A_KIND: ReadonlySet<string> = new Set(["gauge", "cumulative"]);
 
 /** Decides about every sample of a batch. */
@@ -83,6 +85,17 @@ export function admit(
   extraLabels: Labels | undefined,
   options: AdmissionOptions,
 ): AdmittedBatch {
+  const times = batch.timestampUs;
+  let earliest = Number.POSITIVE_INFINITY;
+  let latest = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < batch.length; index++) {
+    let us = times[index]!;
+    if (Number.isNaN(us)) us = times[index] = options.nowUs;
+    if (us < earliest) earliest = us;
+    if (us > latest) latest = us;
+  }
+  const inTime = earliest >= options.firstUs && latest <= options.lastUs;
+  const hasSample = inTime ? undefined : headsInTime(batch, options);
   const extra = extraLabels ?? NO_LABELS;
   const admissions: Admission[] = [];
   const sources = new Map<string, { job: string; instance: string }>();
@@ -92,6 +105,10 @@ export function admit(
     epoch = registry.epoch;
     plain = true;
     for (let index = 0; index < batch.heads.length; index++) {
+      if (hasSample !== undefined && hasSample[index] === 0) {
+        admissions[index] = OUT_OF_TIME;
+        continue;
+      }
       const head = batch.heads[index]!;
       let cached = head.admission as CachedAdmission | undefined;
       if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
@@ -109,27 +126,25 @@ export function admit(
     if (!("refused" in admission)) sources.set(`${admission.job}\u0000${admission.instance}`, admission);
   }
   const outcome = { sources: [...sources.values()], rejected: [...batch.rejected] };
-  const times = batch.timestampUs;
-  let earliest = Number.POSITIVE_INFINITY;
-  let latest = Number.NEGATIVE_INFINITY;
-  for (let index = 0; index < batch.length; index++) {
-    let us = times[index]!;
-    if (Number.isNaN(us)) us = times[index] = options.nowUs;
-    if (us < earliest) earliest = us;
-    if (us > latest) latest = us;
-  }
   const day = dayOf(earliest);
-  if (
-    plain &&
-    batch.length > 0 &&
-    earliest >= options.firstUs &&
-    latest <= options.lastUs &&
-    day === dayOf(latest)
-  ) {
+  if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
     const rows = wholeBatch(batch, admissions as Admitted[], registry, day, options);
     return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
   }
   return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
+}
+
+/**
+ * By head: 1 where a sample's time is taken. The others must not be admitted: a sample that is turned away
+ * claims no name, makes no series and demotes no label.
+ */
+function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8Array {
+  const hasSample = new Uint8Array(batch.heads.length);
+  for (let index = 0; index < batch.length; index++) {
+    const us = batch.timestampUs[index]!;
+    if (us >= firstUs && us <= lastUs) hasSample[batch.head[index]!] = 1;
+  }
+  return hasSample;
 }
 
 function wholeBatch(
@@ -182,10 +197,6 @@ function gather(
     const us = batch.timestampUs[index]!;
     const reject = (cause: string, reason: string) =>
       rejected.push({ index: batch.position[index]!, cause, reason, payload: describe(batch, index) });
-    if ("refused" in admission) {
-      reject(admission.cause, admission.refused);
-      continue;
-    }
     if (us < options.firstUs) {
       const days = dayOf(options.nowUs) - dayOf(us) + 1;
       reject(
@@ -200,6 +211,10 @@ function gather(
         "timestamp",
         `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now`,
       );
+      continue;
+    }
+    if ("refused" in admission) {
+      reject(admission.cause, admission.refused);
       continue;
     }
     const day = dayOf(us);

@@ -169,12 +169,13 @@ export class Registry {
    * /metrics or not.
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
+    const labels = extra.size === 0 ? head.labels : withExtra(head.labels, extra);
+    // Labels first: a sample that is refused must not claim its metric's name and kind.
+    const problem = checkLabels(labels, head.kind, this.#options);
+    if (problem !== undefined) return problem;
     const metric = this.#metricOf(head);
     if ("refused" in metric) return metric;
     const mergeable = head.kind === "observation" || head.kind === "delta";
-    const labels = extra.size === 0 ? head.labels : withExtra(head.labels, extra);
-    const problem = checkLabels(labels, head.kind, this.#options);
-    if (problem !== undefined) return problem;
     for (;;) {
       const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
       const key = keyOf(split.labels);
