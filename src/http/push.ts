@@ -59,21 +59,21 @@ function isNdjson(contentType: string | null): true | undefined {
  * the causes too, for its report.
  */
 function answer(ack: Ack, isImport: boolean): Response {
-  const { accepted, duplicates, rejected } = ack;
+  const { accepted, duplicates, rejected, rejectedCount } = ack;
   const headers: Record<string, string> = { "weir-durability": ack.durability };
   if (ack.repeated) headers["weir-duplicate"] = "true";
   const errors = rejected.slice(0, ERRORS_MAX);
-  const none = accepted === 0 && duplicates === 0 && rejected.length > 0;
+  const none = accepted === 0 && duplicates === 0 && rejectedCount > 0;
   const body = {
     accepted,
     duplicates: duplicates > 0 ? duplicates : undefined,
-    rejected: rejected.length,
+    rejected: rejectedCount,
     errors: errors.map(({ index, reason, cause }) => ({
       index,
       reason,
       cause: isImport ? cause : undefined,
     })),
-    errorsOmitted: rejected.length > errors.length ? rejected.length - errors.length : undefined,
+    errorsOmitted: rejectedCount > errors.length ? rejectedCount - errors.length : undefined,
     causes: isImport && rejected.length > 0 ? countCauses(rejected) : undefined,
     error: none
       ? { code: "bad_input", message: `No event could be accepted; the first: ${errors[0].reason}` }

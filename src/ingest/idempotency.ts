@@ -15,9 +15,12 @@ export interface Idempotency {
   readonly bodyHash: string;
 }
 
+/** Answers are kept for a day: those many reasons, as many as a push's answer tells. */
+const REJECTED_KEPT_MAX = 100;
+
 interface Entry {
   readonly bodyHash: string;
-  readonly ack: Promise<Ack>;
+  ack: Promise<Ack>;
   receivedAtMs: number;
 }
 
@@ -51,22 +54,35 @@ export class IdempotencyKeys {
   /** Remembers a key from now on; a push that fails gives it free again. */
   begin({ scope, key, bodyHash }: Idempotency, ack: Promise<Ack>): void {
     const name = entryKey(scope, key);
-    this.#entries.set(name, { bodyHash, ack, receivedAtMs: Number.POSITIVE_INFINITY });
-    ack.catch(() => this.#entries.delete(name));
+    const entry: Entry = { bodyHash, ack, receivedAtMs: Number.POSITIVE_INFINITY };
+    this.#entries.set(name, entry);
+    ack.then(
+      (answer) => {
+        entry.ack = Promise.resolve(bounded(answer));
+      },
+      () => this.#entries.delete(name),
+    );
   }
 
   /** The record that commits with the push's samples. */
   record({ scope, key, bodyHash }: Idempotency, ack: Ack, receivedAtMs: number): PushRecord {
     const entry = this.#entries.get(entryKey(scope, key));
     if (entry !== undefined) entry.receivedAtMs = receivedAtMs;
-    const { accepted } = ack;
-    return { scope, key, bodyHash, receivedAtMs, accepted, answer: JSON.stringify(ack) };
+    const answer = JSON.stringify(bounded(ack));
+    return { scope, key, bodyHash, receivedAtMs, accepted: ack.accepted, answer };
   }
 
   forgetBefore(receivedMs: number): void {
     for (const [name, entry] of this.#entries)
       if (entry.receivedAtMs < receivedMs) this.#entries.delete(name);
   }
+}
+
+function bounded(ack: Ack): Ack {
+  const rejected = ack.rejected
+    .slice(0, REJECTED_KEPT_MAX)
+    .map((rejection) => ({ ...rejection, payload: "" }));
+  return { ...ack, rejected };
 }
 
 function entryKey(scope: string, key: string): string {

@@ -32,7 +32,9 @@ export interface PushOptions {
 export interface Ack {
   readonly accepted: number;
   readonly duplicates: number;
+  /** What was turned away, in the body's order; of an earlier push's only the first, without their payloads. */
   readonly rejected: readonly Rejection[];
+  readonly rejectedCount: number;
   /** The answer is that of an earlier push with the same idempotency key. */
   readonly repeated?: boolean;
   readonly durability: "committed" | "queued";
@@ -350,15 +352,28 @@ export class Ingest {
       if (totals !== undefined) this.#wholeSnapshotDue = true;
       throw error;
     }
-    for (const series of pending.series) this.#define(series);
+    // From here on the rows are stored: whatever fails now, the pushes must be told so.
+    try {
+      this.#count(pending.series, rows, nowMs);
+    } catch (error) {
+      this.#options.onFault(
+        "stored rows could not be counted; the totals are right again after a restart",
+        error,
+      );
+    }
+    group.forEach((waiting, index) => {
+      this.#settle(waiting, acks[index]!, nowMs);
+    });
+  }
+
+  /** Lets the running totals know what was committed. */
+  #count(series: readonly Series[], rows: readonly Rows[], nowMs: number): void {
+    for (const each of series) this.#define(each);
     for (const seriesId of this.#registry.takeEnded()) this.#totals.end(seriesId);
     for (const segment of rows) {
       this.#totals.apply(segment, nowMs * 1000);
       this.#rowsSinceSnapshot += segment.length;
     }
-    group.forEach((waiting, index) => {
-      this.#settle(waiting, acks[index]!, nowMs);
-    });
   }
 
   #settle(waiting: Waiting, ack: Ack, nowMs: number): void {
@@ -379,7 +394,7 @@ export class Ingest {
     let accepted = -lateRejected.length - duplicates;
     for (const { length } of batch.rows) accepted += length;
     for (const { rows } of batch.doubtful) accepted += rows.length;
-    return { accepted, duplicates, rejected, durability: "committed" };
+    return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
   }
 
   /** Parts doubtful samples into new ones, duplicates, and ones that say something else than what is stored. */

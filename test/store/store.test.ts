@@ -129,7 +129,7 @@ describe("a commit", () => {
   });
 
   test("of more rows than a chunk holds keeps each in its place, absent attributes too", async () => {
-    const samples = Array.from({ length: 5_000 }, (_, index) => ({
+    const samples: Sample[] = Array.from({ length: 5_000 }, (_, index) => ({
       us: DAY_US + index,
       value: index % 97 === 0 ? null : index,
       attributes: index % 3 === 0 ? {} : { task_id: `1704067200_${index}` },
@@ -137,7 +137,7 @@ describe("a commit", () => {
     await store.commit({ rows: [rowsOf(samples.slice(0, 3_000)), rowsOf(samples.slice(3_000))] });
     const rows = await query("SELECT value, task_id FROM weir.samples_20241004 ORDER BY rowid");
     expect(rows).toEqual(
-      samples.map(({ value, attributes }) => ({ value, task_id: attributes.task_id ?? null })),
+      samples.map(({ value, attributes }) => ({ value, task_id: attributes?.task_id ?? null })),
     );
     expect(store.days()).toMatchObject([{ day: DAY, rows: 5_000 }]);
   });

@@ -1,0 +1,346 @@
+/** Ingest over a real store: what is admitted, once, within bounds, and what the totals hear of it. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
+import { loadConfig } from "../../src/config.ts";
+import type { PushOptions } from "../../src/ingest/ingest.ts";
+import type { Batch, Kind, SeriesHead } from "../../src/sample.ts";
+
+/** 2024-10-04 12:00 UTC. */
+const NOON_MS = Date.UTC(2024, 9, 4, 12);
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+let folder: string;
+let gateway: Gateway;
+let nowMs: number;
+
+async function open(...settings: string[]): Promise<void> {
+  const argv = [`--data=${folder}`, "--log-level=error", "--retention-days=3", ...settings];
+  gateway = await openGateway(
+    loadConfig(argv, {}, () => undefined),
+    { now: () => nowMs },
+  );
+}
+
+async function reopen(...settings: string[]): Promise<void> {
+  await gateway.close();
+  await open(...settings);
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weir-ingest-"));
+  nowMs = NOON_MS;
+  await open();
+});
+afterEach(async () => {
+  await gateway.close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Sample {
+  readonly metric: string;
+  readonly kind?: Kind;
+  readonly atMs?: number;
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+function batchOf(samples: readonly Sample[]): Batch {
+  const heads: SeriesHead[] = samples.map(({ metric, kind = "gauge", labels = {} }) => ({
+    metric,
+    kind,
+    labels: new Map(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))),
+  }));
+  return {
+    protocol: "test",
+    length: samples.length,
+    heads,
+    head: Uint32Array.from(samples, (_, index) => index),
+    timestampUs: Float64Array.from(samples, ({ atMs }) => (atMs === undefined ? Number.NaN : atMs * 1000)),
+    value: Float64Array.from(samples, ({ value }) => value),
+    attributes: [],
+    text: new Uint8Array(0),
+    position: Uint32Array.from(samples, (_, index) => index),
+    rejected: [],
+  };
+}
+
+const push = (samples: readonly Sample[], options?: PushOptions) =>
+  gateway.ingest.push(batchOf(samples), options);
+
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+  const reader = await gateway.store.reader();
+  try {
+    return await reader.all(sql);
+  } finally {
+    reader.close();
+  }
+}
+
+async function stored(): Promise<unknown[]> {
+  const days = gateway.store.days();
+  const rows = await Promise.all(
+    days.map(({ table }) =>
+      query(
+        `SELECT s.metric, epoch_ms(d.ts) AS ms, d.value FROM weir.${table} AS d JOIN weir.series AS s USING (series_id)`,
+      ),
+    ),
+  );
+  return rows
+    .flat()
+    .map(({ metric, ms, value }) => `${metric} ${(ms as number) - NOON_MS} ${value}`)
+    .sort();
+}
+
+async function exposed(): Promise<string[]> {
+  const text = await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text();
+  return text.split("\n").filter((line) => line !== "" && !/^(#|weir_|process_)/.test(line));
+}
+
+describe("once", () => {
+  test("a gauge's sample is stored once: the same value is a duplicate, another an error", async () => {
+    const sample = { metric: "g", atMs: NOON_MS - 1000, value: 1 };
+    expect(await push([sample])).toMatchObject({ accepted: 1, duplicates: 0 });
+    expect(await push([sample])).toMatchObject({ accepted: 0, duplicates: 1, rejected: [] });
+    const ack = await push([
+      { ...sample, value: 2 },
+      { ...sample, atMs: NOON_MS - 2000 },
+    ]);
+    expect(ack).toMatchObject({ accepted: 1, duplicates: 0, rejectedCount: 1 });
+    expect(ack.rejected[0]!.reason).toBe(
+      'value 2 of "g" differs from 1, which is stored for this series and time already',
+    );
+    expect(await stored()).toEqual(["g -1000 1", "g -2000 1"]);
+  });
+
+  test("within one batch, and after a restart, too", async () => {
+    const sample = { metric: "g", atMs: NOON_MS, value: 1 };
+    expect(await push([sample, sample, { ...sample, value: 2 }])).toMatchObject({
+      accepted: 1,
+      duplicates: 1,
+      rejectedCount: 1,
+    });
+    await reopen();
+    expect(await push([sample])).toMatchObject({ accepted: 0, duplicates: 1 });
+    expect(await push([{ ...sample, atMs: NOON_MS + 1 }])).toMatchObject({ accepted: 1 });
+  });
+
+  test("NaN is a value like another, and not equal to none", async () => {
+    const sample = { metric: "g", atMs: NOON_MS, value: Number.NaN };
+    await push([sample]);
+    expect(await push([sample])).toMatchObject({ duplicates: 1 });
+    expect(await push([{ ...sample, value: 1 }])).toMatchObject({ rejectedCount: 1 });
+  });
+
+  test("observations may be equal: each counts", async () => {
+    const sample: Sample = { metric: "o", kind: "observation", atMs: NOON_MS, value: 1 };
+    expect(await push([sample, sample])).toMatchObject({ accepted: 2, duplicates: 0 });
+  });
+
+  test("two pushes with one key in one commit are stored once", async () => {
+    const idempotency = { scope: "s", key: "k", bodyHash: "h" };
+    const acks = await Promise.all(
+      [1, 2, 3].map(() => push([{ metric: "d", kind: "delta", value: 1 }], { idempotency })),
+    );
+    expect(acks.map(({ repeated }) => repeated ?? false)).toEqual([false, true, true]);
+    await reopen();
+    const ack = await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency });
+    expect(ack).toMatchObject({ accepted: 1, repeated: true });
+    expect(await stored()).toEqual(["d 0 1"]);
+    const other = push([{ metric: "d", kind: "delta", value: 1 }], {
+      idempotency: { ...idempotency, bodyHash: "x" },
+    });
+    await expect(other).rejects.toThrow('Idempotency-Key "k" was used with another body');
+  });
+
+  test("a key is forgotten after its day, and may then be used again", async () => {
+    const idempotency = { scope: "s", key: "k", bodyHash: "h" };
+    await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency });
+    nowMs += DAY_MS + 1;
+    await gateway.ingest.prune();
+    expect(
+      (await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency })).repeated,
+    ).toBeUndefined();
+  });
+});
+
+describe("time", () => {
+  test("samples are taken from the first day of retention to ten minutes ahead", async () => {
+    const firstMs = Date.UTC(2024, 9, 2);
+    const times = [firstMs - 1, firstMs, NOON_MS + 600_000, NOON_MS + 600_001];
+    const ack = await push(times.map((atMs, index) => ({ metric: `m${index}`, atMs, value: 1 })));
+    expect(ack.accepted).toBe(2);
+    expect(ack.rejected.map(({ index, reason }) => [index, reason])).toEqual([
+      [
+        0,
+        "@timestamp 2024-10-01T23:59:59.999Z is before retention, which starts at 2024-10-02T00:00:00.000Z " +
+          "(--retention-days 3; 4 would cover it)",
+      ],
+      [
+        3,
+        "@timestamp 2024-10-04T12:10:00.001Z is in the future, at most 2024-10-04T12:10:00.000Z is accepted now",
+      ],
+    ]);
+  });
+
+  test("late and imported samples are history: stored, and not in the totals", async () => {
+    const at = (atMs: number): Sample => ({ metric: "d", kind: "delta", atMs, value: 1 });
+    await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);
+    await push([at(NOON_MS)], { historical: true });
+    expect(await stored()).toHaveLength(5);
+    expect(await exposed()).toEqual(['d_total{instance=""} 2']);
+  });
+
+  test("days past retention are dropped with their series, and a series that comes back begins anew", async () => {
+    const delta = (value: number): Sample[] => [{ metric: "d", kind: "delta", value }];
+    await push([...delta(5), { metric: "g", value: 1 }]);
+    nowMs += DAY_MS;
+    await push([{ metric: "g", value: 2 }]);
+    nowMs += 2 * DAY_MS;
+    expect(await gateway.ingest.prune()).toEqual({ days: [NOON_MS / DAY_MS - 0.5], rows: 2 });
+    expect(await query("SELECT metric FROM series")).toEqual([{ metric: "g" }]);
+    expect(await query("SELECT metric FROM metrics")).toEqual([{ metric: "g" }]);
+    await push([...delta(3), { metric: "g", value: 3 }]);
+    await reopen();
+    expect((await exposed()).sort()).toEqual(['d_total{instance=""} 3', 'g{instance=""} 3']);
+  });
+});
+
+describe("names", () => {
+  const refused = async (...samples: Sample[]) => (await push(samples)).rejected.map(({ reason }) => reason);
+
+  test("a metric has one kind", async () => {
+    expect(await refused({ metric: "m", value: 1 }, { metric: "m", kind: "delta", value: 1 })).toEqual([
+      'metric "m" is stored as gauge, this sample says delta',
+    ]);
+  });
+
+  test("names that are one in Prometheus share a family only when their kinds agree", async () => {
+    expect(await refused({ metric: "a.b", value: 1 }, { metric: "a-b", value: 1 })).toEqual([]);
+    expect(await refused({ metric: "a_b", kind: "cumulative", value: 1 })).toEqual([
+      'metric "a_b" (cumulative) would share the name a_b in Prometheus with metric "a.b" (gauge)',
+    ]);
+  });
+
+  test("no name overlaps another family, in either direction", async () => {
+    await push([
+      { metric: "x", kind: "observation", value: 1 },
+      { metric: "y_count", value: 1 },
+    ]);
+    expect(
+      await refused({ metric: "x_sum", value: 1 }, { metric: "y", kind: "observation", value: 1 }),
+    ).toEqual([
+      'metric "x_sum" (gauge) would share the name x_sum in Prometheus with metric "x" (observation)',
+      'metric "y" (observation) would share the name y_count in Prometheus with metric "y_count" (gauge)',
+    ]);
+  });
+
+  test("reserved and equal labels are refused", async () => {
+    const labels = (kind: Kind, each: Record<string, string>) =>
+      refused({ metric: `m.${kind}`, kind, value: 1, labels: each });
+    expect(await labels("observation", { le: "1" })).toEqual([
+      'tag "le" is reserved for the buckets of an observation',
+    ]);
+    expect(await labels("gauge", { __name: "x" })).toEqual([
+      'tag "__name" begins with __, which is reserved',
+    ]);
+    expect(await labels("gauge", { "a.b": "x", a_b: "y" })).toEqual([
+      'tags "a.b" and "a_b" are both a_b in Prometheus',
+    ]);
+    expect(await refused({ metric: "", value: 1 })).toEqual(["metric_name is empty, expected a name"]);
+  });
+});
+
+describe("the guard", () => {
+  const event = (url: string, value = 1): Sample => ({
+    metric: "d",
+    kind: "delta",
+    value,
+    labels: { url, op: "a" },
+  });
+
+  test("a label with too many values becomes a column, and what was a counter does not go back", async () => {
+    await reopen("--label-values-max=3");
+    await push([{ metric: "d", kind: "delta", value: 10, labels: { op: "a" } }]);
+    await push(["1", "2", "3"].map((url) => event(url)));
+    expect(await exposed()).toHaveLength(4);
+    await push([event("4"), event("1", 5)]);
+    expect(await exposed()).toEqual(['d_total{instance="",op="a"} 16']);
+    const rows = "SELECT value, url FROM weir.samples_20241004 WHERE url IS NOT NULL ORDER BY rowid";
+    expect(await query(rows)).toEqual([
+      { value: 1, url: "4" },
+      { value: 5, url: "1" },
+    ]);
+    await reopen("--label-values-max=3");
+    await push([event("5")]);
+    expect(await exposed()).toEqual(['d_total{instance="",op="a"} 17']);
+  });
+
+  test("too many series of a metric demote the label with the most values, and never job or instance", async () => {
+    await reopen("--series-per-metric-max=4");
+    const of = (instance: string, url: string): Sample => ({
+      metric: "d",
+      kind: "delta",
+      value: 1,
+      labels: { instance, url },
+    });
+    await push([of("a", "1"), of("b", "1"), of("c", "1"), of("d", "2"), of("e", "2")]);
+    expect((await exposed()).sort()).toEqual(
+      ["a", "b", "c", "d", "e"].map((each) => `d_total{instance="${each}"} 1`),
+    );
+  });
+});
+
+describe("bounds", () => {
+  test("a full queue turns pushes away, and takes them again once it is empty", async () => {
+    await reopen("--queue-samples-max=2");
+    const two: Sample[] = [
+      { metric: "d", kind: "delta", value: 1 },
+      { metric: "d", kind: "delta", value: 1 },
+    ];
+    const first = push(two);
+    await expect(push(two)).rejects.toThrow("the queue is full");
+    await first;
+    expect(await push(two)).toMatchObject({ accepted: 2 });
+  });
+
+  test("an import goes on where it was left, and nowhere else", async () => {
+    const chunk = (fromOffset: number, toOffset: number) => ({
+      imported: { file: "f", fromOffset, toOffset, lastLineHash: `${toOffset}` },
+    });
+    const sample: Sample[] = [{ metric: "d", kind: "delta", value: 1 }];
+    await push(sample, chunk(0, 10));
+    await expect(push(sample, chunk(0, 10))).rejects.toThrow("import_from is 0, expected 10");
+    await reopen();
+    expect(gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 10, lastLineHash: "10" });
+    await push(sample, chunk(10, 20));
+    expect(gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 20 });
+    expect(await exposed()).toEqual([]);
+  });
+
+  test("what is turned away is in the rejected table", async () => {
+    await push([{ metric: "", value: 1 }]);
+    expect(await query("SELECT protocol, reason FROM rejected")).toEqual([
+      { protocol: "test", reason: "metric_name is empty, expected a name" },
+    ]);
+  });
+
+  test("after stop nothing is taken", async () => {
+    await gateway.ingest.stop();
+    await expect(push([{ metric: "g", value: 1 }])).rejects.toThrow("the gateway is stopping");
+  });
+});
+
+test("a retention by size drops the oldest days", async () => {
+  await reopen("--retention-bytes=1");
+  await push([
+    { metric: "g", atMs: NOON_MS - DAY_MS, value: 1 },
+    { metric: "g", atMs: NOON_MS, value: 1 },
+  ]);
+  const { days } = await gateway.ingest.prune();
+  expect(days).toEqual([Math.floor(NOON_MS / DAY_MS) - 1]);
+  expect(await stored()).toEqual(["g 0 1"]);
+});
