@@ -20,12 +20,14 @@ import { importsRoutes } from "../http/imports.ts";
 import { createLog, type Log } from "../http/log.ts";
 import { metricsRoutes, render } from "../http/metrics.ts";
 import { pushRoutes } from "../http/push.ts";
+import { sqlRoutes } from "../http/sql.ts";
 import { tablesRoutes } from "../http/tables.ts";
 import { IdempotencyKeys } from "../ingest/idempotency.ts";
 import { Imports } from "../ingest/imports.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
+import { createFormats } from "../query/formats/all.ts";
 import { SqlEngine } from "../query/sql.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
 
@@ -102,6 +104,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     };
   };
 
+  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: config.memoryLimitBytes });
+  const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
   const families = [
     pushRoutes({
       decoder: new EventDecoder({
@@ -111,7 +115,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         epoch: () => registry.epoch,
       }),
       ingest,
-      limits: { ...config, timeoutMs: config.bodyTimeoutMs },
+      limits,
     }),
     metricsRoutes({ exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) } }),
     healthRoutes({
@@ -120,6 +124,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await ingest.ready();
       },
     }),
+    sqlRoutes({ engine: sql, formats, limits }),
     tablesRoutes({ tables: () => sql.tables() }),
     importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
     exportRoutes({

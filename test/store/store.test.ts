@@ -132,7 +132,7 @@ describe("a commit", () => {
     const samples: Sample[] = Array.from({ length: 5_000 }, (_, index) => ({
       us: DAY_US + index,
       value: index % 97 === 0 ? null : index,
-      attributes: index % 3 === 0 ? {} : { task_id: `1704067200_${index}` },
+      attributes: index % 3 === 0 ? undefined : { task_id: `1704067200_${index}` },
     }));
     await store.commit({ rows: [rowsOf(samples.slice(0, 3_000)), rowsOf(samples.slice(3_000))] });
     const rows = await query("SELECT value, task_id FROM weir.samples_20241004 ORDER BY rowid");
