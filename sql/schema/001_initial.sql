@@ -71,6 +71,13 @@ CREATE TABLE weir.totals (
   buckets BLOB
 );
 
+-- When each job and instance last pushed: a worker that died is missed after a restart of the gateway too.
+CREATE TABLE weir.last_pushes (
+  job VARCHAR NOT NULL,
+  instance VARCHAR NOT NULL,
+  pushed_at TIMESTAMP NOT NULL
+);
+
 -- How many rows of each day table the totals of a generation hold.
 CREATE TABLE weir.watermarks (
   generation UINTEGER NOT NULL,

@@ -69,6 +69,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const totals = new Totals(config);
   for (const series of registry.series()) totals.define(series);
   totals.restore(stored.totals);
+  for (const { job, instance, pushedAtMs } of stored.lastPushes)
+    totals.noteLastPush(job, instance, pushedAtMs);
   // Without a time of arrival each row's own time counts: what was gone before a long pause stays gone.
   await store.replay((rows) => totals.apply(rows));
   const ingest = new Ingest(

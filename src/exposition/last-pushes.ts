@@ -1,6 +1,7 @@
 /**
  * When each worker last pushed: the dead man's switch,
- * `time() - weir_last_push_timestamp_seconds > 3600`. Bounded; in memory, from the start of the process.
+ * `time() - weir_last_push_timestamp_seconds > 3600`. Bounded. It is stored with the snapshots of the totals, so that
+ * a worker that died is missed after a restart of the gateway too.
  */
 import { lastPushesRefused } from "../counters.ts";
 import type { Family } from "./family.ts";
@@ -14,10 +15,17 @@ export interface LastPushesOptions {
 
 const DEFAULTS = { lastPushesMax: 10_000, keptForMs: 24 * 3_600_000 } satisfies LastPushesOptions;
 
+/** When a job and instance ("" where it has none) last pushed. */
+export interface LastPush {
+  readonly job: string;
+  readonly instance: string;
+  readonly pushedAtMs: number;
+}
+
 export class LastPushes {
   readonly #options: LastPushesOptions;
   /** By labels as they are exposed; the one that pushed longest ago stands first. */
-  readonly #timestampsMs = new Map<string, number>();
+  readonly #pushes = new Map<string, LastPush>();
 
   constructor(options: Partial<LastPushesOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -31,28 +39,33 @@ export class LastPushes {
     const labels = new Map(job === "" ? [] : [["job", job]]);
     // As with every pushed series: no job leaves room for the scrape's, no instance is said to be none.
     const key = labelText(labels.set("instance", instance));
-    if (!this.#timestampsMs.delete(key) && this.#timestampsMs.size >= this.#options.lastPushesMax) {
+    if (!this.#pushes.delete(key) && this.#pushes.size >= this.#options.lastPushesMax) {
       this.#expire(timestampMs);
-      if (this.#timestampsMs.size >= this.#options.lastPushesMax) {
+      if (this.#pushes.size >= this.#options.lastPushesMax) {
         lastPushesRefused.inc();
         return;
       }
     }
-    this.#timestampsMs.set(key, timestampMs);
+    this.#pushes.set(key, { job, instance, pushedAtMs: timestampMs });
   }
 
   #expire(nowMs: number): void {
-    for (const [key, timestampMs] of this.#timestampsMs) {
-      if (timestampMs > nowMs - this.#options.keptForMs) return;
-      this.#timestampsMs.delete(key);
+    for (const [key, { pushedAtMs }] of this.#pushes) {
+      if (pushedAtMs > nowMs - this.#options.keptForMs) return;
+      this.#pushes.delete(key);
     }
+  }
+
+  /** All of them, to be stored; the one that pushed longest ago first. `note` takes them back in this order. */
+  records(): LastPush[] {
+    return [...this.#pushes.values()];
   }
 
   families(nowMs: number): Family[] {
     this.#expire(nowMs);
-    const points = Array.from(this.#timestampsMs, ([labels, timestampMs]) => ({
+    const points = Array.from(this.#pushes, ([labels, { pushedAtMs }]) => ({
       labels,
-      value: timestampMs / 1000,
+      value: pushedAtMs / 1000,
     }));
     points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
     const help = "When a job and instance last pushed, in seconds since the epoch.";

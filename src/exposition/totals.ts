@@ -11,7 +11,7 @@ import type { Rows, Series } from "../sample.ts";
 import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import type { Family } from "./family.ts";
-import { LastPushes } from "./last-pushes.ts";
+import { type LastPush, LastPushes } from "./last-pushes.ts";
 import {
   ARRIVED_US,
   BUCKETS,
@@ -170,6 +170,11 @@ export class Totals {
   /** A push of a job and an instance ("" where it has none) arrived; see `LastPushes`. */
   noteLastPush(job: string, instance: string, timestampMs: number): void {
     this.#lastPushes.note(job, instance, timestampMs);
+  }
+
+  /** When each job and instance last pushed, to be stored and noted again after a restart. */
+  lastPushRecords(): LastPush[] {
+    return this.#lastPushes.records();
   }
 
   /** The newest timestamp of any sample of a series, live or not, µs; 0 when there is none. */

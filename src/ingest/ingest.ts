@@ -9,7 +9,7 @@
 import * as counters from "../counters.ts";
 import { Busy, quote, Unavailable } from "../errors.ts";
 import type { Batch, Labels, Rejection, Rows, Series } from "../sample.ts";
-import { type Store, sampleKey, type TotalsSnapshot } from "../store/store.ts";
+import { type LastPushRecord, type Store, sampleKey, type TotalsSnapshot } from "../store/store.ts";
 import { type AdmissionOptions, type AdmittedBatch, admit, NewestTimes, pickRows } from "./admission.ts";
 import type { Idempotency, IdempotencyKeys } from "./idempotency.ts";
 import type { ImportChunk, Imports } from "./imports.ts";
@@ -49,6 +49,7 @@ export interface TotalsSink {
   snapshot(whole: boolean): TotalsSnapshot;
   lastUs(seriesId: number): number;
   noteLastPush(job: string, instance: string, ms: number): void;
+  lastPushRecords(): LastPushRecord[];
 }
 
 export interface IngestOptions {
@@ -240,7 +241,10 @@ export class Ingest {
   async stop(): Promise<void> {
     this.#stopping = true;
     while (this.#running !== undefined) await this.#running;
-    await this.#store.commit({ totals: this.#totals.snapshot(true) });
+    await this.#store.commit({
+      totals: this.#totals.snapshot(true),
+      lastPushes: this.#totals.lastPushRecords(),
+    });
   }
 
   #admissionOptions(protocol: string, { imported, historical }: PushOptions): AdmissionOptions {
@@ -336,6 +340,7 @@ export class Ingest {
         ...pending,
         rows,
         totals,
+        lastPushes: totals === undefined ? undefined : this.#totals.lastPushRecords(),
         pushes: group.flatMap(({ options, arrivedMs }, index) =>
           options.idempotency === undefined
             ? []

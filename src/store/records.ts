@@ -3,7 +3,7 @@ import type { MetricType, Series } from "../sample.ts";
 import { statement } from "../statements.ts";
 import { type Column, TextBuilder } from "./columns.ts";
 import type { AppendCell, Connection } from "./duckdb.ts";
-import type { Change, SeriesDay, Stored, TotalsSnapshot } from "./store.ts";
+import type { Change, LastPushRecord, SeriesDay, Stored, TotalsSnapshot } from "./store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });
 const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
@@ -60,6 +60,7 @@ export async function write(connection: Connection, change: Change): Promise<voi
       text(letter.payload),
     ]),
   );
+  if (change.lastPushes !== undefined) await writeLastPushes(connection, change.lastPushes);
   await append(
     "demotions",
     change.demotions?.map(({ metric, label, decidedAtMs }) => [
@@ -115,6 +116,15 @@ async function writeSeriesDays(connection: Connection, seriesDays: readonly Seri
         ],
       },
     ],
+  );
+}
+
+async function writeLastPushes(connection: Connection, pushes: readonly LastPushRecord[]): Promise<void> {
+  await connection.run(statement("store/delete_last_pushes"));
+  await connection.append(
+    "weir",
+    "last_pushes",
+    pushes.map(({ job, instance, pushedAtMs }) => [text(job), text(instance), timeMs(pushedAtMs)]),
   );
 }
 
@@ -250,6 +260,13 @@ export async function load(
       lastDay: row.last_day ?? undefined,
       updatedAtMs: row.updated_at_ms,
     })),
+    lastPushes: (await rows<{ job: string; instance: string; pushed_at_ms: number }>("last_pushes")).map(
+      (row) => ({
+        job: row.job,
+        instance: row.instance,
+        pushedAtMs: row.pushed_at_ms,
+      }),
+    ),
     totals: (
       await rows<{
         series_id: number;

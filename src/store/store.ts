@@ -27,6 +27,8 @@ export interface Change {
   readonly demotions?: readonly DemotionRecord[];
   /** Running totals as of the end of the change before this one; the store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
+  /** All of them: what was stored before is replaced. */
+  readonly lastPushes?: readonly LastPushRecord[];
 }
 
 export interface SeriesDay {
@@ -98,6 +100,13 @@ export interface TotalsSnapshot {
   readonly whole: boolean;
 }
 
+/** When a job and instance ("" where it has none) last pushed. */
+export interface LastPushRecord {
+  readonly job: string;
+  readonly instance: string;
+  readonly pushedAtMs: number;
+}
+
 /** What is in the file when it is opened. */
 export interface Stored {
   readonly metrics: readonly {
@@ -114,6 +123,8 @@ export interface Stored {
   readonly pushes: readonly PushRecord[];
   readonly imports: readonly ImportRecord[];
   readonly totals: readonly TotalsRecord[];
+  /** The one that pushed longest ago first. */
+  readonly lastPushes: readonly LastPushRecord[];
 }
 
 /** One partition. */

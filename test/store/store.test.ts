@@ -226,8 +226,14 @@ test("a start finds what was committed", async () => {
     imports: [{ ...file, byteOffset: 1 }],
     demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
     totals: { records: [totals(1), totals(2, { value: -0.5, buckets: [] })], whole: true },
+    lastPushes: [{ job: "old", instance: "", pushedAtMs: 1 }],
   });
-  await store.commit({ imports: [file], totals: { records: [totals(1, { count: 9 })], whole: false } });
+  const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
+  await store.commit({
+    imports: [file],
+    lastPushes,
+    totals: { records: [totals(1, { count: 9 })], whole: false },
+  });
   const { prometheusName: _, ...metricRecord } = metric;
   expect(await reopen()).toEqual({
     metrics: [metricRecord],
@@ -241,6 +247,7 @@ test("a start finds what was committed", async () => {
     demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
     pushes: [push],
     imports: [file],
+    lastPushes,
     totals: expect.arrayContaining([totals(1, { count: 9 }), totals(2, { value: -0.5, buckets: [] })]),
   });
 });
