@@ -97,8 +97,17 @@ export class Reference {
     let accepted = 0;
     let duplicates = 0;
     const rejected: number[] = [];
+    const tagsOf = (event: Event) => ({ ...options.extraLabels, ...event.tags });
+    // The series of a whole push are decided before its first sample is taken: none of it goes to a series that a
+    // later sample of it ends. Each round but the last demotes a label.
+    for (let decided = -1; decided !== this.demotionCount(); ) {
+      decided = this.demotionCount();
+      for (const event of events) if (!this.refuses(event, nowMs)) this.register(event, tagsOf(event));
+    }
     events.forEach((event, index) => {
-      const outcome = this.take(event, { ...options.extraLabels, ...event.tags }, nowMs, !options.historical);
+      const outcome = this.refuses(event, nowMs)
+        ? "rejected"
+        : this.take(event, tagsOf(event), nowMs, !options.historical);
       if (outcome === "accepted") accepted++;
       else if (outcome === "duplicate") duplicates++;
       else rejected.push(index);
@@ -177,6 +186,26 @@ export class Reference {
     return [...(this.demoted.get(metric) ?? [])].sort();
   }
 
+  /** Out of the time that is taken, or of another kind than the metric that has this name in Prometheus. */
+  private refuses({ name, type, timestampMs }: Event, nowMs: number): boolean {
+    if (timestampMs < this.retainedFromMs(nowMs) || timestampMs > nowMs + AHEAD_MAX) return true;
+    return [...this.metrics].some(
+      ([other, metric]) => prometheus(other) === prometheus(name) && metric.type !== type,
+    );
+  }
+
+  /** Makes the metric and the series of a sample, demoting what has to be; gives the series' labels. */
+  private register({ name, type, unit }: Event, tags: Record<string, string>): Record<string, string> {
+    if (!this.metrics.has(name)) this.metrics.set(name, { type, bounds: boundsOf(name, unit) });
+    const labels = type === "gauge" ? sorted(tags) : this.admit(name, tags);
+    const key = seriesKey(name, labels);
+    if (!this.series.has(key)) {
+      const arrivedMs = { earliest: 0, latest: 0 };
+      this.series.set(key, { metric: name, labels, live: [], arrivedMs, ended: false });
+    }
+    return labels;
+  }
+
   private take(
     event: Event,
     tags: Record<string, string>,
@@ -184,10 +213,7 @@ export class Reference {
     arrivesLive: boolean,
   ): "accepted" | "duplicate" | "rejected" {
     const { name, type, timestampMs, value } = event;
-    if (timestampMs < this.retainedFromMs(nowMs) || timestampMs > nowMs + AHEAD_MAX) return "rejected";
-    for (const [other, metric] of this.metrics)
-      if (prometheus(other) === prometheus(name) && metric.type !== type) return "rejected";
-    const labels = type === "gauge" ? sorted(tags) : this.admit(name, tags);
+    const labels = this.register(event, tags);
     if (type === "gauge") {
       const key = seriesKey(name, labels);
       const there = this.rows.find(
@@ -195,12 +221,11 @@ export class Reference {
       );
       if (there) return there.value === value ? "duplicate" : "rejected";
     }
-    if (!this.metrics.has(name)) this.metrics.set(name, { type, bounds: boundsOf(name, event.unit) });
     const live = arrivesLive && timestampMs > nowMs - TOTALS_LATE;
     const attributes = sorted(Object.fromEntries(Object.entries(tags).filter(([tag]) => !(tag in labels))));
     this.rows.push({ metric: name, timestampMs, value, labels, attributes, live });
 
-    const series = this.seriesOf(name, labels);
+    const series = this.series.get(seriesKey(name, labels))!;
     if (live) {
       series.live.push({ timestampMs, value });
       series.arrivedMs = { earliest: nowMs, latest: Math.max(series.arrivedMs.latest, nowMs) };
@@ -235,13 +260,8 @@ export class Reference {
     }
   }
 
-  private seriesOf(metric: string, labels: Record<string, string>): Series {
-    const key = seriesKey(metric, labels);
-    const known = this.series.get(key);
-    if (known) return known;
-    const series: Series = { metric, labels, live: [], arrivedMs: { earliest: 0, latest: 0 }, ended: false };
-    this.series.set(key, series);
-    return series;
+  private demotionCount(): number {
+    return [...this.demoted.values()].reduce((count, labels) => count + labels.size, 0);
   }
 }
 
@@ -268,7 +288,7 @@ function seriesKey(metric: string, labels: Readonly<Record<string, string>>): st
 
 function boundsOf(name: string, unit: string | undefined): readonly number[] {
   const ofName = Object.keys(BOUNDS).find((each) => prometheus(name).endsWith(`_${each}`));
-  return BOUNDS[unit ?? ofName ?? ""] ?? OTHER_BOUNDS;
+  return BOUNDS[ofName ?? unit ?? ""] ?? OTHER_BOUNDS;
 }
 
 function newest(samples: readonly Sample[]): Sample {

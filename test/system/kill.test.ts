@@ -143,7 +143,7 @@ test(`what was acknowledged outlives ${KILLS} kills, once`, async () => {
   const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
   for (let round = 0; round < KILLS; round++) {
     const gateway = await start(data);
-    await verify(gateway.url, workers);
+    if (round > 0) await verify(gateway.url, workers);
     const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
     // The kill comes after a drawn number of acknowledgements and a drawn part of a millisecond's work.
     const enough =

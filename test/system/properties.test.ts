@@ -28,6 +28,7 @@ interface Keyed {
   readonly key: string;
   readonly lines: readonly string[];
   readonly framing: Framing;
+  readonly extraLabels: Readonly<Record<string, string>>;
 }
 
 type Step = fc.AsyncCommand<World, Subject>;
@@ -83,7 +84,7 @@ class Push extends Command {
     const lines = events.map((event, index) => written(event, this.drafts[index]!.spelling));
     const push = () => reference.push(events, nowMs, { extraLabels: this.extraLabels });
     const key = this.keyed ? `key-${keyed.length}` : undefined;
-    if (key) keyed.push({ key, lines, framing: this.framing });
+    if (key) keyed.push({ key, lines, framing: this.framing, extraLabels: this.extraLabels });
     const expected = key ? reference.pushOnce(key, lines.join("\n"), nowMs, push) : push();
     const actual = await subject.push(framed(lines, this.framing), { key, extraLabels: this.extraLabels });
     expect(actual.answer).toEqual(expected);
@@ -110,7 +111,7 @@ class Repeat extends Command {
   }
 
   protected async act({ reference, nowMs, keyed }: World, subject: Subject): Promise<void> {
-    const { key, lines, framing } = keyed[this.which % keyed.length]!;
+    const { key, lines, framing, extraLabels } = keyed[this.which % keyed.length]!;
     const body = this.changed ? [...lines, ...lines] : lines;
     const known = reference.knows(key, nowMs);
     // Past 24 hours the key is free again; what that push then does is another command's matter.
@@ -118,7 +119,7 @@ class Repeat extends Command {
     const expected = reference.pushOnce(key, body.join("\n"), nowMs, () => {
       throw new Error("the key is known");
     });
-    const actual = await subject.push(framed(body, framing), { key, extraLabels: {} });
+    const actual = await subject.push(framed(body, framing), { key, extraLabels });
     expect(actual.answer).toEqual(expected);
     if (expected !== "unprocessable") expect(actual.duplicate).toBe(true);
   }
@@ -242,6 +243,9 @@ test(
       {
         seed: Number(process.env.WEIR_TEST_SEED ?? 20_240_305),
         numRuns: Number(process.env.WEIR_TEST_RUNS ?? RUNS),
+        // A failure is made shorter for so long at most.
+        interruptAfterTimeLimit: Number(process.env.WEIR_TEST_MS ?? 60 * SECOND),
+        markInterruptAsFailure: true,
       },
     );
   },

@@ -86,7 +86,7 @@ export class Subject {
   }
 
   async prune(): Promise<void> {
-    await this.gateway.retain();
+    await this.gateway.ingest.prune();
   }
 
   /** Every row of the view `samples`, as text, in order. */
@@ -154,6 +154,8 @@ export class Subject {
     const argv = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
     const config = loadConfig([...argv, "--no-sampler"], {}, () => undefined);
     this.gateway = await startGateway(config, { now: () => this.clock.nowMs });
+    // A start looks for days to drop by itself; this one waits until it has.
+    await this.prune();
   }
 
   /** Each life has a folder of its own. */
