@@ -107,6 +107,8 @@ export class Ingest {
   #committing: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
   #stopping = false;
+  /** The last commit failed. */
+  #failing = false;
   #rowsSinceSnapshot = 0;
   #snapshotAtMs: number;
   #wholeSnapshotDue = false;
@@ -196,10 +198,14 @@ export class Ingest {
     return { samples: this.#queuedSamples, bytes: this.#queuedBytes, oldestMs: oldest?.arrivedMs };
   }
 
-  /** Commits an empty transaction: what readiness asks. */
+  /**
+   * Commits an empty transaction: what readiness asks. After a commit that failed it writes something, since a
+   * full disk takes an empty transaction gladly.
+   */
   async ready(): Promise<void> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
-    await this.#store.commit({});
+    await this.#store.commit(this.#failing ? { lastPushes: this.#totals.lastPushRecords() } : {});
+    this.#failing = false;
   }
 
   /** The first day that retention keeps: so many days, today included. */
@@ -288,9 +294,11 @@ export class Ingest {
       this.#committing = group;
       try {
         await this.#commitGroup(group);
+        this.#failing = false;
       } catch (error) {
         this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
         counters.commitFailures.inc();
+        this.#failing = true;
         const told = new Unavailable("the samples could not be stored just now, send them again");
         for (const waiting of group) {
           if (waiting.options.imported !== undefined) this.#imports.fail(waiting.options.imported);
