@@ -331,8 +331,7 @@ class TrackedReader implements Reader {
   countStatements: Reader["countStatements"] = (sql) => this.#connection.countStatements(sql);
   interrupt: Reader["interrupt"] = () => this.#connection.interrupt();
   close: Reader["close"] = () => {
-    this.#connection.close();
-    this.#onClose(this);
+    this.#connection.close(() => this.#onClose(this));
   };
 }
 

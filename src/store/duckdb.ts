@@ -120,6 +120,8 @@ export class Connection implements Reader {
   readonly #connection: DuckDBConnection;
   /** Whether the statement that is read bit by bit was interrupted. */
   #interrupted = false;
+  /** Whether the transaction of a stream is open. */
+  #isStreaming = false;
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -148,8 +150,12 @@ export class Connection implements Reader {
     sql: string,
     parameters: Parameters | undefined,
   ): AsyncIterable<readonly (readonly Cell[])[]> {
-    for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
-    await this.#finish(sql, parameters);
+    try {
+      for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
+      await this.#finish(sql, parameters);
+    } finally {
+      await this.#abandon();
+    }
   }
 
   /**
@@ -159,12 +165,20 @@ export class Connection implements Reader {
   async #start(sql: string, parameters: Parameters | undefined): Promise<DuckDBResult> {
     this.#interrupted = false;
     await this.#connection.run("BEGIN TRANSACTION READ ONLY");
+    this.#isStreaming = true;
     try {
       return await this.#connection.stream(sql, ...bound(parameters));
     } catch (error) {
-      await this.#connection.run("ROLLBACK").catch(() => undefined);
+      await this.#abandon();
       throw error;
     }
+  }
+
+  /** Ends the transaction of a stream that was not read to its end. */
+  async #abandon(): Promise<void> {
+    if (!this.#isStreaming) return;
+    this.#isStreaming = false;
+    await this.#connection.run("ROLLBACK").catch(() => undefined);
   }
 
   /** Ends what `#start` began, after the last row; throws what cut the rows short, if anything did. */
@@ -172,12 +186,13 @@ export class Connection implements Reader {
     try {
       await this.#connection.run("SELECT 1");
     } catch (error) {
-      await this.#connection.run("ROLLBACK").catch(() => undefined);
+      await this.#abandon();
       if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
       // Only a run to the end tells what it was.
       await this.#connection.run(sql, ...bound(parameters));
       throw error;
     }
+    this.#isStreaming = false;
     await this.#connection.run("COMMIT");
   }
 
@@ -190,8 +205,17 @@ export class Connection implements Reader {
     this.#connection.interrupt();
   }
 
-  close(): void {
-    this.#connection.closeSync();
+  /**
+   * Gives the connection back, and calls `onClosed` when nothing of it runs any more. To close it under an open
+   * stream would leave the transaction open for good (driver 1.5.6), and no checkpoint would pass again.
+   */
+  close(onClosed: () => void = () => {}): void {
+    const close = () => {
+      this.#connection.closeSync();
+      onClosed();
+    };
+    if (this.#isStreaming) void this.#abandon().then(close);
+    else close();
   }
 
   /**
