@@ -47,6 +47,7 @@ export class EventDecoder {
   #usedBy = new Int32Array(1_024);
   #indexIn = new Int32Array(1_024);
   #batchNumber = 0;
+  #generation = 0;
   #epoch = -1;
   #events = 0;
 
@@ -194,6 +195,11 @@ export class EventDecoder {
 
   /** The index of a block's head in this batch. */
   #headIndex(block: number): number {
+    if (this.#generation !== this.#blocks.generation) {
+      // The blocks began anew, maybe within this body: what is noted of their numbers is of others.
+      this.#generation = this.#blocks.generation;
+      this.#batchNumber++;
+    }
     if (block >= this.#usedBy.length) {
       const usedBy = new Int32Array(Math.max(this.#usedBy.length * 2, block + 1));
       const indexIn = new Int32Array(usedBy.length);

@@ -6,41 +6,64 @@ import type { SeriesHead } from "../sample.ts";
 
 const ENTRIES_MAX = 65_536;
 const BYTES_MAX = 32 * 1_048_576;
-const SLOTS = ENTRIES_MAX * 2;
 
 export class LabelBlocks {
-  #slots = new Int32Array(SLOTS);
+  readonly #entriesMax: number;
+  readonly #slots: Int32Array;
+  readonly #mask: number;
   #hashes = new Int32Array(1_024);
   #offsets = new Int32Array(1_024);
   #lengths = new Int32Array(1_024);
   #bytes = Buffer.allocUnsafeSlow(65_536);
   #end = 0;
   #heads: SeriesHead[] = [];
+  #generation = 0;
 
-  /** The block's number, or -1 when its bytes were not seen. The first `length` bytes of `key` count. */
-  find(key: Buffer, length: number, hash: number): number {
-    for (let slot = hash & (SLOTS - 1); ; slot = (slot + 1) & (SLOTS - 1)) {
+  /** @param entriesMax a power of two */
+  constructor(entriesMax: number = ENTRIES_MAX) {
+    this.#entriesMax = entriesMax;
+    this.#slots = new Int32Array(entriesMax * 2);
+    this.#mask = entriesMax * 2 - 1;
+  }
+
+  /** Changes when the blocks' numbers begin anew; who remembers numbers must forget them then. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The block's number, or -1 when its bytes were not seen: `length` bytes of `key` at `from`. */
+  find(key: Buffer, length: number, hash: number, from = 0): number {
+    const mask = this.#mask;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = this.#slots[slot]! - 1;
       if (entry < 0) return -1;
       if (this.#hashes[entry] !== hash || this.#lengths[entry] !== length) continue;
       const offset = this.#offsets[entry]!;
-      if (this.#bytes.compare(key, 0, length, offset, offset + length) === 0) return entry;
+      if (this.#bytes.compare(key, from, from + length, offset, offset + length) === 0) return entry;
     }
   }
 
+  /** The length of a block if its bytes stand in `source` at `from`, else -1. */
+  lengthAt(entry: number, source: Buffer, from: number): number {
+    const length = this.#lengths[entry]!;
+    const offset = this.#offsets[entry]!;
+    if (from + length > source.length) return -1;
+    return this.#bytes.compare(source, from, from + length, offset, offset + length) === 0 ? length : -1;
+  }
+
   /** Keeps a block's head and gives its number. */
-  add(key: Buffer, length: number, hash: number, head: SeriesHead): number {
-    if (this.#heads.length >= ENTRIES_MAX || this.#end + length > BYTES_MAX) this.clear();
+  add(key: Buffer, length: number, hash: number, head: SeriesHead, from = 0): number {
+    if (this.#heads.length >= this.#entriesMax || this.#end + length > BYTES_MAX) this.clear();
     const entry = this.#heads.length;
     this.#reserve(entry, length);
-    this.#bytes.set(key.subarray(0, length), this.#end);
+    this.#bytes.set(key.subarray(from, from + length), this.#end);
     this.#hashes[entry] = hash;
     this.#offsets[entry] = this.#end;
     this.#lengths[entry] = length;
     this.#end += length;
     this.#heads.push(head);
-    let slot = hash & (SLOTS - 1);
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & (SLOTS - 1);
+    let slot = hash & this.#mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
     this.#slots[slot] = entry + 1;
     return entry;
   }
@@ -58,6 +81,7 @@ export class LabelBlocks {
     this.#slots.fill(0);
     this.#heads = [];
     this.#end = 0;
+    this.#generation++;
   }
 
   #reserve(entry: number, length: number): void {
