@@ -40,7 +40,6 @@ export interface ExportRange {
 
 /** Some 20 MB of text: enough that finding the minutes weighs little, small enough to sort in memory. */
 const STEP_ROWS_MAX = 65_536;
-const MINUTE_US = 60_000_000;
 
 /** The column in which a day keeps the attributes past its last column, as a JSON object. */
 const MORE_ATTRIBUTES = "more_attributes";
@@ -94,10 +93,8 @@ async function stepsOf(
       }
       rows += row_count;
     }
-    const last = minutes.at(-1);
-    if (last !== undefined) {
-      steps.push({ ...range, fromUs, toUs: Math.min(range.toUs, last.minute_us + MINUTE_US) });
-    }
+    // The last one is open-ended, for what comes meanwhile.
+    if (rows > 0) steps.push({ ...range, fromUs });
     return steps;
   } finally {
     reader.close();
@@ -112,6 +109,7 @@ async function* readStep(
   writer: EventWriter,
 ): AsyncGenerator<string, void, undefined> {
   const reader = await store.reader();
+  let chunks: AsyncIterator<readonly (readonly Cell[])[]> | undefined;
   try {
     const result = await within(timeoutMs, reader, () =>
       reader.stream(statement("query/export_samples", { table }), parametersOf(step)),
@@ -120,13 +118,15 @@ async function* readStep(
     const columns = result.columns
       .slice(EventWriter.fixedColumns)
       .map(({ name }) => ({ tag: names.get(name) ?? name, isRest: name === MORE_ATTRIBUTES }));
-    const chunks = result.chunks()[Symbol.asyncIterator]();
+    const rows = result.chunks()[Symbol.asyncIterator]();
+    chunks = rows;
     for (;;) {
-      const chunk = await within(timeoutMs, reader, () => chunks.next());
+      const chunk = await within(timeoutMs, reader, () => rows.next());
       if (chunk.done) return;
       yield writer.lines(chunk.value, columns);
     }
   } finally {
+    await chunks?.return?.();
     reader.close();
   }
 }

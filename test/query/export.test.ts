@@ -1,0 +1,103 @@
+/** Samples as events again: every kind, every attribute, in steps, and readers that are always closed. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { exportLines } from "../../src/query/export.ts";
+import { type Sample, type Samples, storedSamples } from "./stored.ts";
+
+const MINUTE_MS = 60_000;
+/** 2024-01-01T00:00:00Z */
+const BEGIN_MS = 1_704_067_200_000;
+const ALL = { fromUs: 0, toUs: 8e15 };
+
+let samples: Samples;
+afterEach(() => samples.close());
+
+const lines = (range: { fromUs: number; toUs: number; metric?: string } = ALL, chunkTimeoutMs = 30_000) =>
+  exportLines(
+    { store: samples.store, seriesById: (id) => samples.registry.seriesById(id), chunkTimeoutMs },
+    range,
+  );
+
+async function exported(range?: { fromUs: number; toUs: number; metric?: string }): Promise<string[]> {
+  let text = "";
+  for await (const chunk of lines(range)) text += chunk;
+  return text.split("\n").slice(0, -1);
+}
+
+describe("what a line says", () => {
+  test("each kind by its type; a stale marker is none; what JSON has no number for is text", async () => {
+    const at = (ms: number) => BEGIN_MS + ms;
+    samples = await storedSamples([
+      { metric: "o", ts: at(0), value: 1.5, tags: { a: "x" } },
+      { metric: "d", kind: "delta", ts: at(1), value: 2 },
+      { metric: "g", kind: "gauge", ts: at(2), value: -0 },
+      { metric: "c_total", kind: "cumulative", ts: at(3), value: 1e21 },
+      { metric: "g", kind: "gauge", ts: at(4), value: null },
+      { metric: "g", kind: "gauge", ts: at(5), value: Number.NaN },
+      { metric: "g", kind: "gauge", ts: at(6), value: Number.NEGATIVE_INFINITY },
+    ]);
+    expect(await exported()).toEqual([
+      '{"@timestamp":1704067200000,"metric_name":"o","value":1.5,"tags":{"a":"x"}}',
+      '{"@timestamp":1704067200001,"metric_name":"d","value":2,"tags":{},"type":"counter"}',
+      '{"@timestamp":1704067200002,"metric_name":"g","value":-0.0,"tags":{},"type":"gauge"}',
+      '{"@timestamp":1704067200003,"metric_name":"c_total","value":1e+21,"tags":{},"type":"cumulative"}',
+      '{"@timestamp":1704067200005,"metric_name":"g","value":"NaN","tags":{},"type":"gauge"}',
+      '{"@timestamp":1704067200006,"metric_name":"g","value":"-Infinity","tags":{},"type":"gauge"}',
+    ]);
+  });
+});
+
+describe("the steps", () => {
+  test("three days of many minutes come once each, in the order of time", async () => {
+    const count = 150_000;
+    // One sample every 1.44 s: 60 hours, each step some 26 of them.
+    const many = Array.from(
+      { length: count },
+      (_, index): Sample => ({ metric: `m${index % 3}`, ts: BEGIN_MS + index * 1_440, value: index }),
+    );
+    samples = await storedSamples(many);
+    const values = async (range?: Parameters<typeof exported>[0]) =>
+      (await exported(range)).map((line) => JSON.parse(line).value as number);
+    expect(await values()).toEqual(many.map(({ value }) => value as number));
+    // A range that begins and ends within a minute: sample 1,000 is at 1,440,000 ms, 24 min.
+    const range = {
+      fromUs: (BEGIN_MS + 1_440_001) * 1000,
+      toUs: (BEGIN_MS + 2 * 1_440_000) * 1000,
+      metric: "m1",
+    };
+    expect(await values(range)).toEqual(
+      Array.from({ length: 999 }, (_, index) => 1_001 + index).filter((index) => index % 3 === 1),
+    );
+  }, 20_000);
+
+  test("samples that come meanwhile are there where their minute was still to come, once", async () => {
+    const at = (minute: number): Sample => ({
+      metric: "m",
+      ts: BEGIN_MS + minute * MINUTE_MS,
+      value: minute,
+    });
+    samples = await storedSamples(Array.from({ length: 70_000 }, (_, index) => at((index % 2) * 600)));
+    const all = lines();
+    const first = await all.next();
+    await samples.add([{ ...at(700), tags: { task_id: "late" } }]);
+    let text = first.value as string;
+    for await (const chunk of all) text += chunk;
+    expect(text.match(/\n/g)).toHaveLength(70_001);
+    expect(text).toEndWith('"value":700,"tags":{"task_id":"late"}}\n');
+  }, 20_000);
+});
+
+test("whoever stops asking leaves no reader behind", async () => {
+  samples = await storedSamples(
+    Array.from({ length: 5_000 }, (_, index) => ({ metric: "m", ts: BEGIN_MS + index, value: index })),
+  );
+  const some = lines();
+  expect((await some.next()).value).toStartWith('{"@timestamp":1704067200000,');
+  await some.return();
+  // A reader that lives would keep a dropped day's table, and with it the checkpoint.
+  await samples.store.dropDaysBefore(20_000, samples.registry.forgetDaysBefore(20_000), {
+    records: [],
+    whole: true,
+  });
+  expect(await samples.store.checkpoint()).toBe(true);
+  expect(samples.store.days()).toEqual([]);
+});
