@@ -49,6 +49,7 @@ export interface TagColumn extends TableColumn {
 /** A metric's table. */
 export interface MetricTable extends Table {
   readonly metrics: readonly string[];
+  /** Its columns of tags, with where each is. */
   readonly tags: readonly TagColumn[];
 }
 

@@ -16,7 +16,7 @@ export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly
   const views: string[] = [];
   for (const name of names) {
     if (name === "samples") {
-      views.push(samplesView(tables.samples().tags, days));
+      views.push(samplesView(tables.samples(), days));
       continue;
     }
     const table = tables.metricTable(name);
@@ -25,25 +25,23 @@ export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly
   return views;
 }
 
-/** A view of one metric, named as its table unless told otherwise, with the missing columns as NULL. */
-export function metricView(
-  table: MetricTable,
-  days: readonly Day[],
-  { name = table.table, columns = [] }: { name?: string; columns?: readonly string[] } = {},
-): string {
-  const present = new Set(table.columns.map((column) => column.name.toLowerCase()));
-  const missing = columns.filter((column) => !present.has(column.toLowerCase()));
-  const select = [
-    "d.ts",
-    "d.value",
-    ...table.tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
-    ...missing.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
-  ];
+/** What a view of ours may have besides. */
+export interface ViewOptions {
+  /** Its name; the table's own if absent. */
+  readonly name?: string;
+  /** Columns that it must have, as NULL where the table has none of that name. */
+  readonly columns?: readonly string[];
+  /** Whether it has a column `series id`, to aggregate by before labels are joined. No tag's name has a space. */
+  readonly seriesIds?: boolean;
+}
+
+/** A view of one metric. */
+export function metricView(table: MetricTable, days: readonly Day[], options: ViewOptions = {}): string {
   const labels = table.tags.flatMap((tag) =>
     tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
   );
-  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS
-SELECT ${select.join(", ")}
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
+SELECT ${["d.ts", "d.value", ...tagsAndMore(table, options)].join(", ")}
 FROM (${arms(days, table.tags)}) AS d
 JOIN (
   SELECT ${["series_id", ...labels].join(", ")} FROM weir.series
@@ -58,23 +56,36 @@ export function emptyView(name: string, columns: readonly string[]): string {
     "NULL::TIMESTAMP AS ts",
     "NULL::DOUBLE AS value",
     ...columns.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+    `NULL::UINTEGER AS ${SERIES_ID}`,
   ];
   return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS SELECT ${select.join(", ")} WHERE false`;
 }
 
 /** Every sample of every metric. Stale markers are rows here, with NULL for a value. */
-export function samplesView(tags: readonly TagColumn[], days: readonly Day[]): string {
-  const select = [
-    "d.ts",
-    "s.metric",
-    "s.labels",
-    "d.value",
-    ...tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
-  ];
-  return `CREATE OR REPLACE TEMP VIEW samples AS
-SELECT ${select.join(", ")}
-FROM (${arms(days, tags)}) AS d
+export function samplesView(
+  table: Pick<MetricTable, "columns" | "tags">,
+  days: readonly Day[],
+  options: ViewOptions = {},
+): string {
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? "samples")} AS
+SELECT ${["d.ts", "s.metric", "s.labels", "d.value", ...tagsAndMore(table, options)].join(", ")}
+FROM (${arms(days, table.tags)}) AS d
 JOIN weir.series AS s ON s.series_id = d.series_id`;
+}
+
+const SERIES_ID = quoteIdentifier("series id");
+
+function tagsAndMore(
+  table: Pick<MetricTable, "columns" | "tags">,
+  { columns = [], seriesIds }: ViewOptions,
+): string[] {
+  const present = new Set(table.columns.map((column) => column.name.toLowerCase()));
+  const missing = columns.filter((column) => !present.has(column.toLowerCase()));
+  return [
+    ...table.tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
+    ...missing.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+    ...(seriesIds ? [`d.series_id AS ${SERIES_ID}`] : []),
+  ];
 }
 
 /** One SELECT a day, with the same columns in each: series_id, ts, value and one for each tag that has attributes. */

@@ -1,0 +1,97 @@
+/**
+ * A file of sql/summaries: one statement under a header that says what it answers, what it takes and which
+ * tables it reads. sql/summaries/README.md describes the header for those who write one.
+ */
+
+export const PARAMETER_TYPES = ["time", "number", "text", "metric"] as const;
+
+export type ParameterType = (typeof PARAMETER_TYPES)[number];
+
+export interface SummaryParameter {
+  readonly name: string;
+  readonly type: ParameterType;
+  /** As it would be given; absent where one must be. */
+  readonly default?: string;
+  readonly meaning: string;
+}
+
+/** A table as the statement knows it, whether there is one or not. */
+export interface SummaryTable {
+  readonly name: string;
+  /** The parameter that names its metric; absent for `samples`. */
+  readonly metric?: string;
+  /** Columns that the statement names besides ts and value: NULL where nobody has pushed such a tag. */
+  readonly columns: readonly string[];
+}
+
+export interface Summary {
+  readonly name: string;
+  readonly question: string;
+  readonly description: string;
+  readonly parameters: readonly SummaryParameter[];
+  /** Names of values that the gateway gives. */
+  readonly given: readonly string[];
+  readonly tables: readonly SummaryTable[];
+  readonly sql: string;
+  /** Names of what the statement binds. */
+  readonly bound: readonly string[];
+}
+
+const PARAMETER = /^parameter ([a-z][a-z0-9_]*) ([a-z]+)(?: = (.+?))?: (.+)$/;
+const GIVEN = /^given ([a-z][a-z0-9_]*): (.+)$/;
+const TABLE = /^table ([a-z][a-z0-9_]*)(?: of \$([a-z][a-z0-9_]*))?: ?(.*)$/;
+
+/** Query parameters that every summary has. */
+const RESERVED: ReadonlySet<string> = new Set(["format", "limit", "timeoutMs"]);
+
+/** Reads a file; throws an error that says what is wrong with it. */
+export function parseSummary(name: string, text: string): Summary {
+  const fail = (what: string) => new Error(`sql/summaries/${name}.sql: ${what}`);
+  const lines = text.split("\n");
+  const end = lines.findIndex((line) => !line.startsWith("--"));
+  const header = lines.slice(0, end).map((line) => line.slice(2).trim());
+  const sql = lines.slice(end).join("\n").trim();
+  const prose: string[] = [];
+  const parameters: SummaryParameter[] = [];
+  const given: string[] = [];
+  const tables: SummaryTable[] = [];
+  for (const line of header) {
+    const parameter = PARAMETER.exec(line);
+    const value = GIVEN.exec(line);
+    const table = TABLE.exec(line);
+    if (parameter !== null) {
+      const type = PARAMETER_TYPES.find((each) => each === parameter[2]);
+      if (type === undefined)
+        throw fail(`the type of parameter ${parameter[1]} is none of ${PARAMETER_TYPES.join(", ")}`);
+      parameters.push({ name: parameter[1]!, type, default: parameter[3], meaning: parameter[4]! });
+    } else if (value !== null) given.push(value[1]!);
+    else if (table !== null) {
+      const columns = table[3]!.split(",").map((column) => column.trim());
+      tables.push({ name: table[1]!, metric: table[2], columns: columns.filter((column) => column !== "") });
+    } else prose.push(line);
+  }
+  const [question = "", ...description] = prose;
+  if (!question.endsWith("?")) throw fail("the first line is no question");
+  if (sql === "") throw fail("there is no statement");
+  if (parameters.some((parameter) => RESERVED.has(parameter.name))) throw fail("a parameter's name is taken");
+  const bound = [...new Set([...sql.matchAll(/\$([a-z][a-z0-9_]*)/g)].map((match) => match[1]!))];
+  const known = new Set([...parameters.map((parameter) => parameter.name), ...given]);
+  for (const binding of bound) if (!known.has(binding)) throw fail(`$${binding} is no parameter`);
+  for (const { metric, name: table } of tables) {
+    const parameter = parameters.find((each) => each.name === metric);
+    if (metric === undefined ? table !== "samples" : parameter?.type !== "metric")
+      throw fail(`table ${table} needs a parameter of type metric`);
+  }
+  const used = new Set([...bound, ...tables.map(({ metric }) => metric)]);
+  for (const each of known) if (!used.has(each)) throw fail(`${each} is not used`);
+  return {
+    name,
+    question,
+    description: description.join(" ").trim(),
+    parameters,
+    given,
+    tables,
+    sql,
+    bound,
+  };
+}

@@ -1,0 +1,111 @@
+/** Summaries over HTTP: the list, a run, and what is wrong with a request. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { type App, createApp } from "../../src/http/app.ts";
+import { createLog } from "../../src/http/log.ts";
+import { summariesRoutes } from "../../src/http/summaries.ts";
+import { createFormats } from "../../src/query/formats/all.ts";
+import { SqlEngine } from "../../src/query/sql.ts";
+import { Summaries, storeFacts } from "../../src/query/summaries.ts";
+import { type Samples, storedSamples } from "../query/stored.ts";
+
+let samples: Samples;
+let engine: SqlEngine;
+let app: App;
+
+beforeAll(async () => {
+  samples = await storedSamples([
+    {
+      metric: "http.request.duration_ms",
+      ts: "2024-01-01T10:00:00Z",
+      value: 1,
+      tags: { status_code: "200" },
+    },
+    {
+      metric: "http.request.duration_ms",
+      ts: "2024-01-01T10:00:01Z",
+      value: 2,
+      tags: { status_code: "503" },
+    },
+    {
+      metric: "http.request.duration_ms",
+      ts: "2024-01-02T10:00:00Z",
+      value: 3,
+      tags: { status_code: "503" },
+    },
+  ]);
+  const { store, registry, folder } = samples;
+  engine = new SqlEngine({
+    store,
+    registry,
+    timeoutMs: 10_000,
+    rowsMax: 1_000,
+    textBytesMax: 1_000,
+    concurrencyMax: 1,
+  });
+  const summaries = new Summaries({ engine, facts: () => storeFacts(store, folder) });
+  const formats = createFormats({ directory: join(folder, "answers"), memoryLimitBytes: 64 * 1_048_576 });
+  app = createApp([summariesRoutes({ summaries, formats })], { log: createLog("error", () => {}) });
+});
+afterAll(async () => {
+  await engine.close();
+  await samples.close();
+});
+
+const get = (path: string) => app.fetch(new Request(`http://localhost/api/v1/summaries${path}`));
+
+test("the list says what each takes", async () => {
+  const { summaries } = (await (await get("")).json()) as {
+    summaries: { name: string; parameters: unknown[] }[];
+  };
+  expect(summaries.map(({ name }) => name)).toEqual([
+    "anomalies",
+    "daily_report",
+    "disk_use",
+    "duration_by_operation",
+    "error_rate",
+    "requests_by_status",
+    "slow_tasks",
+    "task_timeline",
+    "tasks_by_domain",
+    "uploads",
+    "workers",
+  ]);
+  expect(summaries.find(({ name }) => name === "task_timeline")).toEqual({
+    name: "task_timeline",
+    question: "What happened to one task, in order?",
+    description: "Every sample of every metric that carries the task's id, the oldest first.",
+    parameters: [
+      { name: "task_id", type: "text", meaning: "the task's id" },
+      { name: "from", type: "time", default: "1970-01-01", meaning: "start of the range" },
+      { name: "to", type: "time", default: "+1d", meaning: "end of the range, itself not in it" },
+    ],
+  } as never);
+});
+
+test("one is run over a range, in any format", async () => {
+  const range = "from=2024-01-01&to=2024-01-02T00:00:00Z";
+  expect(await (await get(`/requests_by_status?${range}`)).json()).toMatchObject({
+    rows: [
+      { status_code: "200", requests: 1, share: 0.5 },
+      { status_code: "503", requests: 1, share: 0.5 },
+    ],
+  });
+  expect(await (await get(`/requests_by_status?${range}&format=csv&limit=1`)).text()).toBe(
+    "status_code,requests,share\r\n200,1,0.5\r\n",
+  );
+});
+
+test("what is wrong is told", async () => {
+  const failure = async (path: string) => {
+    const response = await get(path);
+    return [response.status, ((await response.json()) as { error: { message: string } }).error.message];
+  };
+  expect(await failure("/nothing")).toEqual([404, expect.stringContaining('There is no summary "nothing"')]);
+  expect(await failure("/workers?form=now")).toEqual([400, expect.stringContaining('no parameter "form"')]);
+  expect(await failure("/workers?from=now&from=now")).toEqual([
+    400,
+    "from is given twice; expected one value.",
+  ]);
+  expect(await failure("/workers?format=xml")).toEqual([400, expect.stringContaining("xml")]);
+});

@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import { parseSummary } from "../../src/query/summary-file.ts";
+
+const FILE = `-- How do requests end?
+-- By their code,
+-- the most first.
+-- parameter from time = -24h: start of the range
+-- parameter id text: whose
+-- parameter metric metric = a.b: one sample a request
+-- given file_bytes: the file's size
+-- table requests of $metric: code, operation
+-- table samples:
+SELECT 1 FROM requests WHERE ts >= $from AND x = $id AND y > $file_bytes;
+`;
+
+test("a file is read", () => {
+  expect(parseSummary("ends", FILE)).toEqual({
+    name: "ends",
+    question: "How do requests end?",
+    description: "By their code, the most first.",
+    parameters: [
+      { name: "from", type: "time", default: "-24h", meaning: "start of the range" },
+      { name: "id", type: "text", default: undefined, meaning: "whose" },
+      { name: "metric", type: "metric", default: "a.b", meaning: "one sample a request" },
+    ],
+    given: ["file_bytes"],
+    tables: [
+      { name: "requests", metric: "metric", columns: ["code", "operation"] },
+      { name: "samples", metric: undefined, columns: [] },
+    ],
+    sql: "SELECT 1 FROM requests WHERE ts >= $from AND x = $id AND y > $file_bytes;",
+    bound: ["from", "id", "file_bytes"],
+  });
+});
+
+describe("a file that is not well-formed is refused", () => {
+  const bad = (name: string, change: (file: string) => string, part: string) =>
+    test(name, () =>
+      expect(() => parseSummary("ends", change(FILE))).toThrow(`sql/summaries/ends.sql: ${part}`),
+    );
+  bad("no question", (file) => file.replace("end?", "end."), "the first line is no question");
+  bad("no statement", (file) => file.replace(/SELECT.*/, ""), "there is no statement");
+  bad("unknown type", (file) => file.replace("id text", "id string"), "the type of parameter id");
+  bad("unknown binding", (file) => file.replace("$id", "$whose"), "$whose is no parameter");
+  bad("unused parameter", (file) => file.replace(" AND x = $id", ""), "id is not used");
+  bad("a name that is taken", (file) => file.replaceAll("id", "limit"), "a parameter's name is taken");
+  bad(
+    "a table of no metric",
+    (file) => file.replace("of $metric", "of $id"),
+    "table requests needs a parameter",
+  );
+  bad("a table of nothing", (file) => file.replace(" of $metric", ""), "table requests needs a parameter");
+});
