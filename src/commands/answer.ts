@@ -15,12 +15,13 @@ export function checkDestination(format: Format, path: string | undefined, io: P
   throw new UsageError("Parquet is not for a terminal: give --output FILE, or redirect the output.");
 }
 
-/** Writes to a file that appears under its name when it is whole, or to standard output. */
+/** Writes pieces, or one text, to a file that appears under its name when it is whole, or to standard output. */
 export async function writeTo(
   path: string | undefined,
-  pieces: AsyncIterable<Uint8Array>,
+  content: AsyncIterable<Uint8Array> | string,
   io: Pick<Io, "stdout">,
 ): Promise<void> {
+  const pieces = typeof content === "string" ? [content] : content;
   if (path === undefined) {
     for await (const piece of pieces) await io.stdout.write(piece);
     return;

@@ -14,12 +14,26 @@ export function readArguments<const O extends Options>(
   positionals: boolean,
 ) {
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: positionals, strict: true });
+    return parseArgs({ args: joined(argv), options, allowPositionals: positionals, strict: true });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // Node's second sentence explains how to pass a positional that begins with a dash.
     throw new UsageError(error.message.split(". ")[0].replace(/\.?$/, "."));
   }
+}
+
+/** `--from -24h` as `--from=-24h`: parseArgs would take what begins with a dash for an option. */
+function joined(argv: readonly string[]): string[] {
+  const args: string[] = [];
+  for (const argument of argv) {
+    const before = args.at(-1);
+    if (/^-[0-9]/.test(argument) && before !== undefined && /^--[a-z-]+$/.test(before)) {
+      args[args.length - 1] = `${before}=${argument}`;
+    } else {
+      args.push(argument);
+    }
+  }
+  return args;
 }
 
 /** The value of a choice; throws `UsageError` for another. */

@@ -29,7 +29,7 @@ with "type" where it is not an observation and "unit" where there is one. "weir 
   --format ndjson    the one format that there is
 ${urlHelp}
 
-A TIME is 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970.
+A TIME is now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970.
 
 Exit code 0 when all was written, 1 when the gateway failed or broke off, 2 when the arguments make no sense.`,
   async run(argv, io) {

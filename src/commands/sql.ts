@@ -125,11 +125,6 @@ async function printTables(send: Send, format: Format, output: string | undefine
     kind,
     columns.map(({ name }) => name).join(", "),
   ]);
-  const text = new TextEncoder().encode(aligned(["table", "metric", "kind", "columns"], rows));
-  await writeTo(output, once(text), io);
+  await writeTo(output, aligned(["table", "metric", "kind", "columns"], rows), io);
   return exitCode.ok;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

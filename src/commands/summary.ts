@@ -1,0 +1,108 @@
+/** `weir summary`: lists the questions that a gateway knows the answer to, and asks one. */
+import { aligned, checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
+import { countOf, oneOf } from "./arguments.ts";
+import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
+import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+
+/** Options of the command itself; all others are parameters of the summary. */
+const OWN = ["url", "format", "output", "limit", "timeout-ms"] as const;
+type Own = (typeof OWN)[number];
+
+export const command: Command = {
+  name: "summary",
+  summary: "lists the gateway's summaries, or asks one",
+  usage: `Usage: weir summary
+       weir summary NAME [--PARAMETER VALUE …] [OPTIONS]
+
+Without a name: lists the summaries of a running gateway with their questions, parameters and defaults.
+With one: prints its answer, such as
+
+  weir summary duration_by_operation --from -6h
+  weir summary task_timeline --task-id 1704067200_abc123 --from 2024-01-01
+
+  --PARAMETER VALUE  a parameter of the summary; dashes stand for underscores. A time is now, -24h, 2024-01-15,
+                     2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970
+  --limit N          at most so many rows; the gateway has a limit of its own
+  --timeout-ms N     give up after this time; the gateway has a limit of its own
+${formatHelp}
+${urlHelp}
+
+Exit code 0 when the answer was printed, 1 when the summary or the gateway failed, 2 when the arguments make no
+sense.`,
+  async run(argv, io) {
+    const { name, own, parameters } = readArguments(argv);
+    const format = oneOf("--format", own.get("format") ?? "table", FORMATS);
+    const output = own.get("output");
+    const send = gatewayAt(own.get("url"), io);
+    if (name === undefined) {
+      if (parameters.length > 0)
+        throw new UsageError(`--${parameters[0][0]} is a parameter: give the summary's NAME.`);
+      return await list(send, format, output, io);
+    }
+    checkDestination(format, output, io);
+    const query: [string, string][] = [["format", format], ...parameters];
+    const limit = own.get("limit");
+    const timeout = own.get("timeout-ms");
+    if (limit !== undefined) query.push(["limit", String(countOf("--limit", limit))]);
+    if (timeout !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeout))]);
+    const response = await send(`/api/v1/summaries/${encodeURIComponent(name)}`, { query });
+    await writeTo(output, bytesOf(await accepted(response)), io);
+    return exitCode.ok;
+  },
+};
+
+/**
+ * Parts the arguments by hand: node's parseArgs takes no value for an option that it does not know. A value may
+ * begin with a dash (`--from -6h`), as each option here has one.
+ */
+function readArguments(argv: readonly string[]): {
+  name: string | undefined;
+  own: ReadonlyMap<Own, string>;
+  parameters: readonly [string, string][];
+} {
+  const names: string[] = [];
+  const own = new Map<Own, string>();
+  const parameters: [string, string][] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const argument = argv[index] === "-o" ? "--output" : argv[index];
+    const [, option, inline] = /^--([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(argument) ?? [];
+    if (option === undefined) {
+      if (argument.startsWith("-")) throw new UsageError(`Unexpected argument ${JSON.stringify(argument)}.`);
+      names.push(argument);
+      continue;
+    }
+    const value = inline ?? argv[++index];
+    if (value === undefined) throw new UsageError(`--${option} needs a value after it.`);
+    const known = OWN.find((each) => each === option);
+    if (known !== undefined) own.set(known, value);
+    else parameters.push([option.replaceAll("-", "_"), value]);
+  }
+  if (names.length > 1)
+    throw new UsageError(`Unexpected argument ${JSON.stringify(names[1])}, after the summary's name.`);
+  return { name: names[0], own, parameters };
+}
+
+interface SummaryDescription {
+  readonly name: string;
+  readonly question: string;
+  readonly parameters: readonly { readonly name: string; readonly default?: string }[];
+}
+
+async function list(send: Send, format: string, output: string | undefined, io: Io): Promise<number> {
+  if (format !== "table" && format !== "json") {
+    throw new UsageError(`The list is printed as table or json, not as ${format}.`);
+  }
+  const response = await accepted(await send("/api/v1/summaries"));
+  if (format === "json") {
+    await writeTo(output, bytesOf(response), io);
+    return exitCode.ok;
+  }
+  const { summaries } = (await response.json()) as { summaries: readonly SummaryDescription[] };
+  const rows = summaries.map(({ name, question, parameters }) => [
+    name,
+    question,
+    parameters.map(({ name: parameter, default: value = "…" }) => `${parameter}=${value}`).join(" "),
+  ]);
+  await writeTo(output, aligned(["summary", "question", "parameters"], rows), io);
+  return exitCode.ok;
+}
