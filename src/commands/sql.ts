@@ -34,8 +34,8 @@ Prometheus, with ts, value and one column a tag; ".tables" lists them all:
 ${formatHelp}
 ${urlHelp}
 
-Exit code 0 when the rows were printed, 1 when the statement or the gateway failed, 2 when the arguments make
-no sense.`,
+Exit code 0 when the rows were printed, 1 when the statement or the gateway failed, 2 when the arguments
+make no sense.`,
   async run(argv, io) {
     const { values, positionals } = readArguments(argv, OPTIONS, true);
     const format = oneOf("--format", values.format, FORMATS);

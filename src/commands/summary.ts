@@ -20,15 +20,15 @@ With one: prints its answer, such as
   weir summary duration_by_operation --from -6h
   weir summary task_timeline --task-id 1704067200_abc123 --from 2024-01-01
 
-  --PARAMETER VALUE  a parameter of the summary; dashes stand for underscores. A time is now, -24h, 2024-01-15,
-                     2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970
+  --PARAMETER VALUE  a parameter of the summary; dashes stand for underscores. A time is now, -24h,
+                     2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970
   --limit N          at most so many rows; the gateway has a limit of its own
   --timeout-ms N     give up after this time; the gateway has a limit of its own
 ${formatHelp}
 ${urlHelp}
 
-Exit code 0 when the answer was printed, 1 when the summary or the gateway failed, 2 when the arguments make no
-sense.`,
+Exit code 0 when the answer was printed, 1 when the summary or the gateway failed, 2 when the arguments
+make no sense.`,
   async run(argv, io) {
     const { name, own, parameters } = readArguments(argv);
     const format = oneOf("--format", own.get("format") ?? "table", FORMATS);

@@ -6,6 +6,7 @@
  */
 import { Elysia } from "elysia";
 import { BadInput, NotFound, quote, Timeout } from "../errors.ts";
+import { parseTime } from "../query/times.ts";
 import type { Metric } from "../sample.ts";
 import { streamResponse } from "./stream.ts";
 
@@ -22,6 +23,8 @@ export interface ExportDependencies {
   metrics(): Iterable<Metric>;
   /** How long a client may take no further chunk; then it is cut off. */
   readonly stallTimeoutMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
 }
 
 const PARAMETERS = ["from", "to", "metric"];
@@ -29,15 +32,11 @@ const PARAMETERS = ["from", "to", "metric"];
 /** The year 2243: microseconds up to 2^53 are whole. */
 const LATEST_US = 8.64e15;
 
-/** A date, or a time as in RFC 3339 whose zone may be left out. */
-const TIME =
-  /^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?$/;
-
-export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportDependencies) =>
+export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportDependencies) =>
   new Elysia().get(
     "/api/v1/export",
     async ({ request }) => {
-      const range = readRange(new URL(request.url).searchParams, metrics);
+      const range = readRange(new URL(request.url).searchParams, metrics, now());
       return streamResponse(await streamed(lines(range), stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
@@ -45,7 +44,7 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportDependenc
     { parse: "none" },
   );
 
-function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>): ExportRange {
+function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
   for (const name of query.keys()) {
     if (!PARAMETERS.includes(name)) {
       throw new BadInput(
@@ -54,8 +53,12 @@ function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>): Exp
       );
     }
   }
-  const fromUs = readTime(query, "from") ?? 0;
-  const toUs = readTime(query, "to") ?? LATEST_US;
+  const time = (name: string, absent: number) => {
+    const text = query.get(name) ?? "";
+    return text === "" ? absent : Math.min(Math.max(parseTime(text, nowMs, name) * 1000, 0), LATEST_US);
+  };
+  const fromUs = time("from", 0);
+  const toUs = time("to", LATEST_US);
   if (fromUs > toUs) {
     throw new BadInput(`from=${quote(query.get("from"))} is after to=${quote(query.get("to"))}.`, "from");
   }
@@ -72,29 +75,6 @@ function findMetric(name: string, metrics: Iterable<Metric>): string {
   }
   if (found === undefined) throw new NotFound(`There is no metric ${quote(name)} in the store.`, "metric");
   return found;
-}
-
-/** Milliseconds since the epoch, a date, or RFC 3339; a time without a zone is UTC. */
-function readTime(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null || text === "") return undefined;
-  const ms = /^[0-9]{1,16}$/.test(text) ? Number(text) : parseTime(text);
-  if (!(ms >= 0 && ms * 1000 <= LATEST_US)) {
-    throw new BadInput(
-      `Query parameter ${name} is ${quote(text)}; expected milliseconds since 1970, a date, or RFC 3339.`,
-      name,
-    );
-  }
-  return ms * 1000;
-}
-
-/** Milliseconds since the epoch; NaN for what is no time. */
-function parseTime(text: string): number {
-  const match = TIME.exec(text);
-  if (match === null) return Number.NaN;
-  const [, zone] = match;
-  // Without a zone Date would take a time for a local one.
-  return Date.parse(zone === undefined && text.length > 10 ? `${text}Z` : text);
 }
 
 /**

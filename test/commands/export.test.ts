@@ -153,7 +153,7 @@ describe("what cannot be done is said, in one line", () => {
       [["--metric", "none"], 'There is no metric "none" in the store.'],
       [
         ["--from", "yesterday"],
-        'Query parameter from is "yesterday"; expected milliseconds since 1970, a date, or RFC 3339.',
+        'from is "yesterday"; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339.',
       ],
       [["--from", "2024-02-01", "--to", "2024-01-01"], 'from="2024-02-01" is after to="2024-01-01".'],
     ] as const) {
