@@ -22,8 +22,8 @@ const numbers = words(`
   round round_even sign signbit sin sinh sqrt subtract tan tanh trunc xor`);
 
 const texts = words(`
-  ascii bit_length char_length character_length chr concat concat_ws contains ends_with hash instr jaccard
-  lcase left length len levenshtein lower ltrim md5 ord position prefix regexp_extract regexp_full_match
+  ascii bit_length char_length character_length chr concat concat_ws contains ends_with hash instr
+  lcase left length len lower ltrim md5 ord position prefix regexp_extract regexp_full_match
   regexp_matches right rtrim sha256 split_part starts_with string_split strip_accents strlen strpos
   substr substring suffix trim ucase unicode upper json_extract_string`);
 

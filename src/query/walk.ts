@@ -7,8 +7,8 @@ import type { Node } from "./allowed-functions.ts";
 
 /** Levels of a statement's tree; people nest some 20. */
 const DEPTH_MAX = 150;
-/** How many times larger than a stored value (4 KiB) one may become: 2,048 rows of it are then 128 MiB. */
-const GROWTH_MAX = 16;
+/** How many times larger than a stored value (4 KiB) one may become: 2,048 rows of it are then 64 MiB. */
+const GROWTH_MAX = 8;
 
 /** What people may name in FROM. */
 export interface Catalog {

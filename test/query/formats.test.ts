@@ -1,3 +1,4 @@
+/** Each format over the values at which formats differ. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+/** The engine of queries over a real store: tables, days in plans, limits, errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Busy, RequestError } from "../../src/errors.ts";
 import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql.ts";

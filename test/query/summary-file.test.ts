@@ -1,3 +1,4 @@
+/** Files of summaries: what is read, and what is refused at start. */
 import { describe, expect, test } from "bun:test";
 import { parseSummary } from "../../src/query/summary-file.ts";
 

@@ -1,3 +1,4 @@
+/** Names of tables and columns, and where the values of a column come from. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { SqlEngine } from "../../src/query/sql.ts";
 import { distinctNames, Tables } from "../../src/query/tables.ts";

@@ -1,3 +1,4 @@
+/** Points in time as people write them. */
 import { describe, expect, test } from "bun:test";
 import { parseTime } from "../../src/query/times.ts";
 
