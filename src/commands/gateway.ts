@@ -21,7 +21,7 @@ import { createLog, type Log } from "../http/log.ts";
 import { metricsRoutes, render } from "../http/metrics.ts";
 import { pushRoutes } from "../http/push.ts";
 import { sqlRoutes } from "../http/sql.ts";
-import { summariesRoutes, summariesRoutes } from "../http/summaries.ts";
+import { summariesRoutes } from "../http/summaries.ts";
 import { tablesRoutes } from "../http/tables.ts";
 import { IdempotencyKeys } from "../ingest/idempotency.ts";
 import { Imports } from "../ingest/imports.ts";
@@ -30,7 +30,7 @@ import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
 import { createFormats } from "../query/formats/all.ts";
 import { SqlEngine } from "../query/sql.ts";
-import { Summaries, Summaries, storeFacts, storeFacts } from "../query/summaries.ts";
+import { Summaries, storeFacts } from "../query/summaries.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
 
 export interface GatewayOptions {
@@ -108,7 +108,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     };
   };
 
-  const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: config.memoryLimitBytes });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
@@ -131,7 +130,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     }),
     sqlRoutes({ engine: sql, formats, limits }),
-    summariesRoutes({ summaries, formats }),
     summariesRoutes({ summaries, formats }),
     tablesRoutes({ tables: () => sql.tables() }),
     importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
