@@ -9,7 +9,7 @@ import { Reference } from "../reference.ts";
 import { type Draft, draft, eventOf, type Framing, framed, framing, written } from "./generators.ts";
 import { LIMITS, Subject } from "./subject.ts";
 
-const RUNS = 12;
+const RUNS = 40;
 const COMMANDS_MAX = 25;
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -219,7 +219,7 @@ const commands = fc.commands(
     drafts.map((each) => new Import(each)),
     // Odd times, so that no sum of them meets an edge (5 minutes, 24 hours) exactly.
     fc
-      .constantFrom(37, 251, 433, 2_819, 3 * 3_600 + 7, 25 * 3_600 + 11, 49 * 3_600 + 13)
+      .constantFrom(37, 251, 433, 2_819, 3 * 3_600 + 7, 25 * 3_600 + 11, 73 * 3_600 + 13)
       .map((s) => new Wait(s * SECOND)),
     fc.constant(new Prune()),
     fc.boolean().map((each) => new Restart(each)),
