@@ -80,9 +80,8 @@ async function importAll(send: Send, paths: readonly string[], io: Io): Promise<
       const { stored, duplicates, rejected } = report.total;
       return bar.show(fileText(path), doneBytes + file.bytesRead, totalBytes, stored + duplicates + rejected);
     };
-    const outcome = await importFile({ path, target, report, onProgress });
+    const outcome = await importFile({ path, target, report, onProgress }).finally(() => bar.clear());
     doneBytes += sizes[index];
-    await bar.clear();
     await io.stdout.write(outcomeText(path, outcome));
     if (outcome.failure === undefined) continue;
     failures += 1;
