@@ -68,8 +68,10 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
         body,
         signal: controller.signal,
         ...(unix === undefined ? {} : { unix }),
-        // Bun would give up after five minutes by itself.
+        // Bun would give up after five minutes by itself,
         timeout: false,
+        // and ask the environment's proxy for what is on this machine.
+        ...(isLocal(root) ? { proxy: false } : {}),
       } as BunFetchRequestInit);
     } catch (error) {
       if (controller.signal.aborted)
@@ -81,6 +83,10 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
       clearTimeout(timer);
     }
   };
+}
+
+function isLocal(url: string): boolean {
+  return /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 /** The answer where its status is 2xx; else throws `Refused` with what the gateway said. */
