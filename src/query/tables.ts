@@ -111,7 +111,8 @@ export class Tables implements Catalog {
 
   /** Every table, the generic ones first. */
   all(): Table[] {
-    return [this.samples(), ...STORED, ...this.#names.map((name) => publicTable(this.metricTable(name)!))];
+    const metrics = this.#names.map((name) => this.metricTable(name)!);
+    return [publicTable(this.samples()), ...STORED, ...metrics.map(publicTable)];
   }
 
   columnsOf(table: string): number | undefined {
@@ -219,6 +220,6 @@ function publicColumn({ name, type, tag, source }: TagColumn): TableColumn {
   return { name, type, tag, source };
 }
 
-function publicTable({ tags: _, ...table }: MetricTable): Table {
+function publicTable({ tags: _, ...table }: Table & { readonly tags: readonly TagColumn[] }): Table {
   return table;
 }

@@ -72,6 +72,7 @@ describe("tables", () => {
       ["load", "load"],
       ["samples_2", "samples"],
     ]);
+    expect(Object.keys(engine.tables()[0]!)).toEqual(["table", "columns"]);
     expect(await rows(engine, "SELECT value FROM samples_2")).toEqual([[1]]);
     expect(await rows(engine, "SELECT value FROM LOAD")).toEqual([[2]]);
     expect(await rows(engine, "SELECT value FROM load_2")).toEqual([[3]]);
