@@ -10,8 +10,8 @@ import { GatewayProcess } from "../../test/system/process.ts";
 import { bodies, type Span } from "./events.ts";
 import { type IngestFigures, ingest } from "./ingest.ts";
 import { hottest } from "./profile.ts";
-import { timeSummaries } from "./summaries.ts";
-import { folderBytes } from "./usage.ts";
+import { timeScrapes, timeSummaries } from "./summaries.ts";
+import { folderBytes, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 
@@ -22,7 +22,7 @@ Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a
   --connections N    pushes under way at once (default 4)
   --phases LIST      of ingest, sampled, summaries (default all three): pushes of this moment with the sampler
                      off; the same with it on; pushes spread over 24 hours, then every summary over them
-  --rounds N         runs of each summary, of which the median is shown (default 7)
+  --rounds N         runs of each summary and scrape, of which the median is shown (default 7)
   --seed N           of the generated events (default 1)
   --folder DIR       where temporary data folders are made (default: the system's)
   --profile          profiles the server in the ingest phase and shows where its time went
@@ -102,7 +102,11 @@ async function phase(
     });
     try {
       showIngest(await ingest(gateway, serialized, count(options.connections)));
+      const scrape = await timeScrapes(gateway.url, count(options.rounds));
+      say("scrape", `median ${fixed(scrape.medianMs)} ms, ${fixed(scrape.bytes / 1000, 0)} kB`);
       await ask?.(gateway.url);
+      const { residentBytes, residentBytesPeak } = usageOf(gateway.pid);
+      say("memory", `${megabytes(residentBytesPeak)} at most, ${megabytes(residentBytes)} at the end`);
       const stopping = performance.now();
       const exitCode = await gateway.stop("SIGTERM");
       const bytes = folderBytes(join(data, "data"));
@@ -138,9 +142,5 @@ function showIngest(figures: IngestFigures): void {
     `p50 ${fixed(figures.p50Ms)} ms, p99 ${fixed(figures.p99Ms)} ms, max ${fixed(figures.maxMs)} ms`,
   );
   say("worst stall", `${fixed(figures.stallMs)} ms until /-/healthy answered`);
-  say(
-    "memory",
-    `${megabytes(figures.residentBytesPeak)} at most, ${megabytes(figures.residentBytes)} at the end`,
-  );
   if (figures.turnedAway) say("pushes told to wait", `${figures.turnedAway}`);
 }

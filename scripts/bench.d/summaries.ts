@@ -1,4 +1,4 @@
-/** Times every summary that the gateway lists over a span of time, and one plain scrape of /metrics. */
+/** Times what is asked of the gateway: every summary that it lists over a span of time, and a scrape. */
 import type { Span } from "./events.ts";
 import { percentile } from "./usage.ts";
 
@@ -35,6 +35,19 @@ export async function timeSummaries(url: string, span: Span, rounds: number): Pr
     figures.push({ name, medianMs: percentile(times, 0.5), maxMs: percentile(times, 1), rows });
   }
   return figures;
+}
+
+/** Scrapes /metrics `rounds` times as text. */
+export async function timeScrapes(url: string, rounds: number): Promise<{ medianMs: number; bytes: number }> {
+  const times: number[] = [];
+  let bytes = 0;
+  for (let round = 0; round < rounds; round++) {
+    const started = performance.now();
+    const response = await fetch(`${url}/metrics`, { headers: { "Accept-Encoding": "identity" } });
+    bytes = (await response.arrayBuffer()).byteLength;
+    times.push(performance.now() - started);
+  }
+  return { medianMs: percentile(times, 0.5), bytes };
 }
 
 async function get(url: string): Promise<unknown> {
