@@ -181,6 +181,12 @@ export class Reference {
     return { must, may };
   }
 
+  /** What the samples of a metric are called in the store. */
+  kindOf = (metric: string): "observation" | "delta" | "gauge" => {
+    const { type } = this.metrics.get(metric)!;
+    return type === "counter" ? "delta" : type;
+  };
+
   /** Names of the labels that were demoted for a metric. */
   demotions(metric: string): string[] {
     return [...(this.demoted.get(metric) ?? [])].sort();

@@ -192,7 +192,9 @@ class Restart extends Command {
     await subject.restart(this.killed);
     if (this.killed) reference.kill();
     reference.prune(nowMs);
-    // The views of single metrics are worth a look once in a while.
+    // The other views, and the other format, are worth a look once in a while.
+    expect(await subject.exposition("openmetrics")).toEqual(await subject.exposition());
+    expect(await subject.series()).toEqual(Subject.expectedSeries(reference));
     for (const metric of new Set(reference.rows.map((row) => row.metric)))
       expect(await subject.metricRows(metric)).toEqual(Subject.expectedMetricRows(reference, metric));
   }

@@ -13,6 +13,11 @@ import { type Body, framed } from "./generators.ts";
 /** Small, so that a few pushes are past them. */
 export const LIMITS = { retentionDays: 3, labelValuesMax: 5, seriesPerMetricMax: 14 };
 
+const ACCEPT = {
+  text: "text/plain; version=0.0.4",
+  openmetrics: "application/openmetrics-text; version=1.0.0",
+} as const;
+
 export interface PushAnswer {
   readonly answer: Answer | "unprocessable";
   /** The answer was given before. */
@@ -122,16 +127,40 @@ export class Subject {
       .sort();
   }
 
+  /** The view `series`: each series that has rows, with its first and last day. */
+  async series(): Promise<string[]> {
+    const rows = await this.query(
+      "SELECT metric, kind, labels, first_day::VARCHAR AS first, last_day::VARCHAR AS last FROM series",
+    );
+    return rows
+      .map(({ metric, kind, labels, first, last }) =>
+        JSON.stringify([metric, kind, sorted(labels as Record<string, string>), first, last]),
+      )
+      .sort();
+  }
+
+  static expectedSeries({ rows, kindOf }: Reference): string[] {
+    const days = new Map<string, string[]>();
+    for (const { metric, labels, timestampMs } of rows) {
+      const series = JSON.stringify([metric, kindOf(metric), labels]);
+      const day = new Date(timestampMs).toISOString().slice(0, 10);
+      days.set(series, [...(days.get(series) ?? []), day].sort());
+    }
+    return [...days]
+      .map(([series, all]) => JSON.stringify([...JSON.parse(series), all[0], all.at(-1)]))
+      .sort();
+  }
+
   /** The samples of /metrics but for the gateway's own; values by `sampleKey`. */
-  async exposition(): Promise<Map<string, number>> {
-    const response = await fetch(`${this.url()}/metrics`, {
-      headers: { Accept: "text/plain; version=0.0.4" },
-    });
+  async exposition(format: "text" | "openmetrics" = "text"): Promise<Map<string, number>> {
+    const response = await fetch(`${this.url()}/metrics`, { headers: { Accept: ACCEPT[format] } });
     const lines = new Map<string, number>();
     for (const line of (await response.text()).split("\n")) {
-      const [, name, labels = "", value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      if (!name || /^(weir|process|nodejs|bun)_/.test(name)) continue;
-      // No label of the tests holds a quote or a backslash, so that quotes end values.
+      // OpenMetrics has a time of creation beside each total, and exemplars after the values of buckets.
+      const [, name, labels = "", value] =
+        /^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})? (\S+)(?: # .*)?$/.exec(line) ?? [];
+      if (!name || /^(weir|process|nodejs|bun)_|_created$/.test(name)) continue;
+      // No label of the tests holds a quote, a brace or a backslash, so that quotes end values.
       const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(
         ([, label, text]) => [label!, text === "+Inf" ? "Infinity" : text!] as const,
       );
