@@ -39,6 +39,9 @@ export interface GatewayOptions {
   readonly log?: Log;
 }
 
+/** Memory of a database that writes a Parquet answer: rows pass through it in chunks. */
+const PARQUET_BYTES_MAX = 64 * 1_048_576;
+
 /** A gateway without its sockets. */
 export interface Gateway {
   readonly app: App;
@@ -108,7 +111,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     };
   };
 
-  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: config.memoryLimitBytes });
+  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
   const families = [

@@ -77,7 +77,7 @@ export class EventScanner {
     let hasValue = false;
     let hasTags = false;
     let typed = false;
-    let gauge = false;
+    let mergeable = true;
     let p = at + 1;
     for (;;) {
       while (body[p] === SPACE) p++;
@@ -120,7 +120,7 @@ export class EventScanner {
         if (body[p] !== QUOTE) return -1;
         if (body[field] === TYPE[0]) {
           typed = true;
-          gauge = equals(body, p + 1, GAUGE);
+          mergeable = equals(body, p + 1, OBSERVATION) || equals(body, p + 1, COUNTER);
         }
         p = this.#append(body, field, field + length) ? this.#appendString(body, p) : -1;
       } else {
@@ -133,9 +133,9 @@ export class EventScanner {
         continue;
       }
       if (body[p] !== CLOSE_BRACE) return -1;
-      // A gauge has no attributes, and a counter no negative increment: event.ts knows what to do with those.
-      if (!hasValue || this.#known === undefined || (gauge && this.#usedAttribute)) return -1;
-      if (typed && !gauge && this.value < 0) return -1;
+      // Only mergeable kinds have attributes, and a counter no negative increment: event.ts knows what to do with those.
+      if (!hasValue || this.#known === undefined || (!mergeable && this.#usedAttribute)) return -1;
+      if (typed && mergeable && this.value < 0) return -1;
       return p + 1;
     }
   }
@@ -270,29 +270,18 @@ const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/). Equal keys are compared, so it need not be secret. */
 const HASH_SEED = 0x811c9dc5 | 0;
 const HASH_PRIME = 0x01000193;
-const [TAGS, VALUE, AT_TIMESTAMP, TIMESTAMP, METRIC_NAME, NAME, TYPE, UNIT, HELP, GAUGE] = [
-  "tags",
-  "value",
-  "@timestamp",
-  "timestamp",
-  "metric_name",
-  "name",
-  "type",
-  "unit",
-  "help",
-  'gauge"',
-].map((text) => Buffer.from(text)) as [
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-  Buffer,
-];
+const bytesOf = (text: string): Buffer => Buffer.from(text);
+const TAGS = bytesOf("tags");
+const VALUE = bytesOf("value");
+const AT_TIMESTAMP = bytesOf("@timestamp");
+const TIMESTAMP = bytesOf("timestamp");
+const METRIC_NAME = bytesOf("metric_name");
+const NAME = bytesOf("name");
+const TYPE = bytesOf("type");
+const UNIT = bytesOf("unit");
+const HELP = bytesOf("help");
+const OBSERVATION = bytesOf('observation"');
+const COUNTER = bytesOf('counter"');
 
 function hashOf(bytes: Buffer, from: number, to: number): number {
   let hash = HASH_SEED;

@@ -32,6 +32,8 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
   observation: { kind: "observation", type: "histogram" },
   counter: { kind: "delta", type: "counter" },
   gauge: { kind: "gauge", type: "gauge" },
+  // What an export writes for running totals that their senders keep, so that it can be imported again.
+  cumulative: { kind: "cumulative", type: "unknown" },
 };
 
 const HELP_CHARACTERS_MAX = 1_024;
@@ -70,7 +72,7 @@ export function checkEvent(
   const typeName = event.type ?? "observation";
   const type = typeof typeName === "string" && Object.hasOwn(KINDS, typeName) ? KINDS[typeName] : undefined;
   if (type === undefined) {
-    return wrong("type", `type is ${quote(typeName)}, expected observation, counter or gauge`);
+    return wrong("type", `type is ${quote(typeName)}, expected observation, counter, gauge or cumulative`);
   }
   if (type.kind === "delta" && value < 0) {
     return wrong("value", `value is ${quote(value)}, a counter's increment is not negative`);
@@ -87,7 +89,7 @@ export function checkEvent(
   const tags = checkTags(
     event.tags,
     limits,
-    type.kind === "gauge" ? () => false : (tag) => isAttribute(metric, tag),
+    type.kind === "gauge" || type.kind === "cumulative" ? () => false : (tag) => isAttribute(metric, tag),
   );
   if ("reason" in tags) return tags;
   const { unit, help } = event as { unit?: string; help?: string };

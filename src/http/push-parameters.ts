@@ -4,7 +4,7 @@
  * label for good.
  */
 import { BadInput, quote } from "../errors.ts";
-import type { PushOptions } from "../ingest/ingest.ts";
+import type { PushOptions } from "../ingest/contract.ts";
 import { checkLabels, type NameLimits } from "../ingest/naming.ts";
 import type { Labels } from "../sample.ts";
 

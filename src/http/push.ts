@@ -6,7 +6,7 @@
  */
 import { Elysia } from "elysia";
 import { BadInput, quote } from "../errors.ts";
-import type { Ack, PushOptions } from "../ingest/ingest.ts";
+import type { Ack, PushOptions } from "../ingest/contract.ts";
 import type { NameLimits } from "../ingest/naming.ts";
 import type { Batch } from "../sample.ts";
 import { type BodyLimits, readBody } from "./body.ts";

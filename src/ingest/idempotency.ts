@@ -4,7 +4,7 @@
  */
 import { quote, Unprocessable } from "../errors.ts";
 import type { PushRecord } from "../store/store.ts";
-import type { Ack } from "./ingest.ts";
+import type { Ack } from "./contract.ts";
 
 /** A key as a request carries it. */
 export interface Idempotency {

@@ -7,70 +7,15 @@
  * Running totals take a group's rows after its commit, in the order of the rows.
  */
 import * as counters from "../counters.ts";
-import { Busy, quote, Unavailable } from "../errors.ts";
-import type { Batch, Labels, Rejection, Rows, Series } from "../sample.ts";
-import { type LastPushRecord, type Store, sampleKey, type TotalsSnapshot } from "../store/store.ts";
-import { type AdmissionOptions, type AdmittedBatch, admit, NewestTimes, pickRows } from "./admission.ts";
-import type { Idempotency, IdempotencyKeys } from "./idempotency.ts";
-import type { ImportChunk, Imports } from "./imports.ts";
+import { Busy, Unavailable } from "../errors.ts";
+import type { Batch, Rejection, Rows, Series } from "../sample.ts";
+import type { Store, TotalsSnapshot } from "../store/store.ts";
+import { type AdmissionOptions, type AdmittedBatch, admit, NewestTimes } from "./admission.ts";
+import type { Ack, IngestOptions, PushOptions, TotalsSink } from "./contract.ts";
+import { settleDoubts } from "./doubts.ts";
+import type { IdempotencyKeys } from "./idempotency.ts";
+import type { Imports } from "./imports.ts";
 import type { Registry } from "./registry.ts";
-
-/** What a push may ask for beside its samples. */
-export interface PushOptions {
-  /** Added where a sample has no such tag of its own. Equal label sets must be the same object to be fast. */
-  readonly extraLabels?: Labels;
-  readonly idempotency?: Idempotency;
-  /** The samples are lines of a file; they do not count in totals. */
-  readonly imported?: ImportChunk;
-  /** The samples do not count in totals. */
-  readonly historical?: boolean;
-  /** `queued` resolves after admission; what then cannot be committed is logged and counted. */
-  readonly durability?: "committed" | "queued";
-}
-
-/** What became of a push. */
-export interface Ack {
-  readonly accepted: number;
-  readonly duplicates: number;
-  /** What was turned away, in the body's order; of an earlier push's only the first, without their payloads. */
-  readonly rejected: readonly Rejection[];
-  readonly rejectedCount: number;
-  /** The answer is that of an earlier push with the same idempotency key. */
-  readonly repeated?: boolean;
-  readonly durability: "committed" | "queued";
-}
-
-/** Running totals, as the writer feeds them. */
-export interface TotalsSink {
-  define(series: Series): void;
-  end(seriesId: number): void;
-  forget(seriesId: number): void;
-  apply(rows: Rows, arrivedUs: number): void;
-  snapshot(whole: boolean): TotalsSnapshot;
-  lastUs(seriesId: number): number;
-  noteLastPush(job: string, instance: string, ms: number): void;
-  lastPushRecords(): LastPushRecord[];
-}
-
-export interface IngestOptions {
-  readonly retentionDays: number;
-  readonly retentionBytes: number;
-  readonly futureMs: number;
-  readonly totalsLateMs: number;
-  readonly queueSamplesMax: number;
-  readonly queueBytesMax: number;
-  readonly seriesMax: number;
-  /** Of the protocols that are not exposed by themselves, those whose series are. */
-  readonly exposeProtocols: readonly string[];
-  readonly snapshotIntervalMs: number;
-  readonly snapshotRows: number;
-  readonly idempotencyTtlMs: number;
-  readonly rejectedMax: number;
-  readonly checkpointLogBytes: number;
-  readonly now: () => number;
-  /** Told of faults of ours, once each. */
-  readonly onFault: (message: string, error: unknown) => void;
-}
 
 /** Dead letters that one push may leave, so that one broken sender does not push out the others'. */
 const REJECTED_PER_PUSH_MAX = 100;
@@ -336,7 +281,7 @@ export class Ingest {
     const acks: Ack[] = [];
     for (const { batch } of group) {
       rows.push(...batch.rows);
-      const late = await this.#settleDoubts(batch);
+      const late = await settleDoubts(batch, this.#store, (id) => this.#registry.seriesById(id)?.metric.name);
       rows.push(...late.rows);
       acks.push(this.#ackOf(batch, late.rejected, late.duplicates));
     }
@@ -410,51 +355,6 @@ export class Ingest {
     return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
   }
 
-  /** Parts doubtful samples into new ones, duplicates, and ones that say something else than what is stored. */
-  async #settleDoubts(
-    batch: AdmittedBatch,
-  ): Promise<{ rows: Rows[]; rejected: Rejection[]; duplicates: number }> {
-    const outcome = { rows: [] as Rows[], rejected: [] as Rejection[], duplicates: 0 };
-    if (batch.doubtful.length === 0) return outcome;
-    const inBatch = new Map<string, number | null>();
-    for (const rows of batch.rows) {
-      for (let row = 0; row < rows.length; row++) {
-        inBatch.set(sampleKey(rows.seriesId[row]!, rows.timestampUs[row]!), storedValue(rows, row));
-      }
-    }
-    for (const { rows, position } of batch.doubtful) {
-      const stored = await this.#store.find(
-        rows.day,
-        [...rows.seriesId],
-        [...rows.timestampUs.subarray(0, rows.length)],
-      );
-      const kept: number[] = [];
-      for (let row = 0; row < rows.length; row++) {
-        const key = sampleKey(rows.seriesId[row]!, rows.timestampUs[row]!);
-        const value = storedValue(rows, row);
-        const before = inBatch.has(key) ? inBatch.get(key)! : stored.get(key);
-        if (before === undefined) {
-          inBatch.set(key, value);
-          kept.push(row);
-        } else if (Object.is(before, value)) {
-          outcome.duplicates++;
-        } else {
-          const metric = this.#registry.seriesById(rows.seriesId[row]!)?.metric.name;
-          outcome.rejected.push({
-            index: position[row]!,
-            cause: "duplicate",
-            reason:
-              `value ${quote(value)} of ${quote(metric)} differs from ${quote(before)}, ` +
-              `which is stored for this series and time already`,
-            payload: quote({ metric_name: metric, value, "@timestamp": rows.timestampUs[row]! / 1000 }),
-          });
-        }
-      }
-      if (kept.length > 0) outcome.rows.push(pickRows(rows, kept));
-    }
-    return outcome;
-  }
-
   /** Makes a series known to the totals; those that are not to be exposed are kept track of all the same. */
   #define(series: Series): void {
     const { seriesId, metric } = series;
@@ -485,10 +385,6 @@ export class Ingest {
       .checkpoint()
       .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));
   }
-}
-
-function storedValue(rows: Rows, row: number): number | null {
-  return rows.stale?.[row] === 1 ? null : rows.value[row]!;
 }
 
 function deadLetters(waiting: Waiting, ack: Ack) {

@@ -47,7 +47,10 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
     }
     if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
     const prometheus = prometheusLabelName(name);
-    if (prometheus.startsWith("__")) return refuse(`tag ${quote(name)} begins with __, which is reserved`);
+    if (prometheus.startsWith("__")) {
+      const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus: it`;
+      return refuse(`tag ${quote(name)}${spelled} begins with __, which is reserved`);
+    }
     if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
       return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
     }

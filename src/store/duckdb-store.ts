@@ -43,6 +43,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
   try {
     const writer = await database.connect();
     await migrate(writer);
+    await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/close_to_strangers"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));

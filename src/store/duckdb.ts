@@ -5,7 +5,6 @@
  * Two instances in one process, or in a Worker, would both open the file and lose rows of each other: openings
  * are counted here and a second of the same path is refused.
  */
-import { ptr } from "bun:ffi";
 import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
@@ -38,7 +37,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-import type { Column, StringColumn } from "./columns.ts";
+import type { Column } from "./columns.ts";
 import {
   type Cell,
   type Parameter,
@@ -47,11 +46,12 @@ import {
   type ResultStream,
   StoreLocked,
 } from "./store.ts";
-import { StringVector } from "./string-vector.ts";
+import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
-const WORD = 4_294_967_296;
+
+const TEMPORARY_BYTES_MAX = 4 * 1_073_741_824;
 
 const opened = new Set<string>();
 
@@ -88,6 +88,8 @@ export class Database {
         autoload_known_extensions: "false",
         autoinstall_known_extensions: "false",
         allow_community_extensions: "false",
+        // What a hostile sort may spill before its time is up.
+        max_temp_directory_size: `${TEMPORARY_BYTES_MAX / 1_048_576}MiB`,
       });
       if (identity !== "") opened.add(identity);
       return new Database(instance, identity);
@@ -291,7 +293,7 @@ export class Connection implements Reader {
           chunk.reset();
           chunk.rowCount = count;
           for (let index = 0; index < columns.length; index++) {
-            fillVector(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
+            filler.fill(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
           }
           appender.appendDataChunk(chunk);
         }
@@ -301,6 +303,8 @@ export class Connection implements Reader {
     }
   }
 }
+
+const filler = new VectorFiller(duckdb, CHUNK_ROWS);
 
 export type ColumnType = Exclude<Column["type"], "absent">;
 
@@ -314,110 +318,6 @@ const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
   blob: BLOB,
   map: MAP(VARCHAR, VARCHAR),
 };
-
-const timestamps = new Int32Array(CHUNK_ROWS * 2);
-const chunkStrings = new StringVector(CHUNK_ROWS);
-const chunkMask = new Uint8Array(CHUNK_ROWS / 8);
-
-function fillVector(vector: duckdb.Vector, column: Column, start: number, count: number): void {
-  switch (column.type) {
-    case "uinteger":
-    case "date":
-    case "boolean":
-      copyValues(vector, column.values, start, count);
-      return;
-    case "double":
-      copyValues(vector, column.values, start, count);
-      if (column.nulls !== undefined) fillNulls(vector, column.nulls, start, count);
-      return;
-    case "timestamp":
-      for (let row = 0; row < count; row++) {
-        const us = column.values[start + row]!;
-        const high = Math.floor(us / WORD);
-        timestamps[row * 2] = us - high * WORD;
-        timestamps[row * 2 + 1] = high;
-      }
-      duckdb.copy_data_to_vector(vector, 0, timestamps.buffer, 0, count * 8);
-      return;
-    case "varchar":
-    case "blob":
-      fillStrings(vector, chunkStrings, column.strings, column.text, start, count);
-      return;
-    case "map":
-      fillMap(vector, column, start, count);
-      return;
-    case "absent":
-      copyMask(vector, chunkMask.fill(0));
-  }
-}
-
-function copyValues(
-  vector: duckdb.Vector,
-  source: Uint32Array | Int32Array | Float64Array | Uint8Array,
-  start: number,
-  count: number,
-): void {
-  const width = source.BYTES_PER_ELEMENT;
-  duckdb.copy_data_to_vector(
-    vector,
-    0,
-    source.buffer as ArrayBuffer,
-    source.byteOffset + start * width,
-    count * width,
-  );
-}
-
-function copyMask(vector: duckdb.Vector, mask: Uint8Array): void {
-  duckdb.vector_ensure_validity_writable(vector);
-  duckdb.copy_data_to_vector_validity(vector, 0, mask.buffer as ArrayBuffer, 0, mask.byteLength);
-}
-
-function fillNulls(vector: duckdb.Vector, nulls: Uint8Array, start: number, count: number): void {
-  chunkMask.fill(0xff);
-  for (let row = 0; row < count; row++) {
-    if (nulls[start + row] === 1) chunkMask[row >> 3]! &= ~(1 << (row & 7));
-  }
-  copyMask(vector, chunkMask);
-}
-
-function fillStrings(
-  vector: duckdb.Vector,
-  room: StringVector,
-  strings: StringColumn,
-  text: Uint8Array,
-  start: number,
-  count: number,
-): void {
-  const address = text.length === 0 ? 0 : ptr(text);
-  const absent = room.pack(strings, text, address, start, count);
-  duckdb.copy_data_to_vector(vector, 0, room.strings, 0, count * 16);
-  if (absent) copyMask(vector, new Uint8Array(room.validity));
-}
-
-/** A MAP is a list of key-value structs: each row has a 64-bit offset and length in the struct's two vectors. */
-function fillMap(
-  vector: duckdb.Vector,
-  map: Extract<Column, { type: "map" }>,
-  start: number,
-  count: number,
-): void {
-  const from = map.first[start]!;
-  const entries = map.first[start + count]! - from;
-  const ranges = new Uint32Array(count * 4);
-  for (let row = 0; row < count; row++) {
-    ranges[row * 4] = map.first[start + row]! - from;
-    ranges[row * 4 + 2] = map.first[start + row + 1]! - map.first[start + row]!;
-  }
-  duckdb.list_vector_reserve(vector, entries);
-  duckdb.list_vector_set_size(vector, entries);
-  duckdb.copy_data_to_vector(vector, 0, ranges.buffer, 0, ranges.byteLength);
-  if (entries === 0) return;
-  const entry = duckdb.list_vector_get_child(vector);
-  const room = new StringVector(entries);
-  fillStrings(duckdb.struct_vector_get_child(entry, 0), room, map.keys, map.text, from, entries);
-  // Labels are never empty, so no value of the map is taken for an absent one.
-  fillStrings(duckdb.struct_vector_get_child(entry, 1), room, map.values, map.text, from, entries);
-}
 
 /** As the driver's JSON, but safe integers are numbers and maps with text for keys are objects. */
 const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {

@@ -168,7 +168,7 @@ describe("events", () => {
     [0, '@timestamp is "yesterday", expected milliseconds since 1970 or an RFC 3339 time'],
   ]);
   wrong("a type that is none", '{"type":"histogram","name":"a","value":1}', [
-    [0, 'type is "histogram", expected observation, counter or gauge'],
+    [0, 'type is "histogram", expected observation, counter, gauge or cumulative'],
   ]);
   wrong("a counter that goes down", '{"type":"counter","name":"a","value":-1}', [
     [0, "value is -1, a counter's increment is not negative"],
@@ -252,7 +252,7 @@ const event = fc
       name: fc.constantFrom("a", "n"),
       value: fc.oneof(fc.double(), fc.integer(), fc.float(), fc.constantFrom(null, "1")),
       tags: fc.dictionary(fc.constantFrom("task_id", "trace_id", "x", "y", "type"), tagValue, { maxKeys: 4 }),
-      type: fc.constantFrom("observation", "counter", "gauge", "other"),
+      type: fc.constantFrom("observation", "counter", "gauge", "cumulative", "other"),
       unit: fc.constantFrom("ms", "bytes"),
     },
     { requiredKeys: ["value"] },

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
 import { loadConfig } from "../../src/config.ts";
-import type { PushOptions } from "../../src/ingest/ingest.ts";
+import type { PushOptions } from "../../src/ingest/contract.ts";
 import type { Batch, Kind, SeriesHead } from "../../src/sample.ts";
 
 /** 2024-10-04 12:00 UTC. */

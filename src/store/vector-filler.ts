@@ -1,0 +1,145 @@
+/**
+ * Fills the vectors of a DuckDB chunk straight from columns, without a value object for any cell. It knows the
+ * few functions of the driver's bindings that write to a vector, and not the driver.
+ */
+import { ptr } from "bun:ffi";
+import type { Column, StringColumn } from "./columns.ts";
+import { StringVector } from "./string-vector.ts";
+
+/** What it needs of the driver's bindings. */
+export interface VectorBindings<Vector> {
+  copy_data_to_vector(
+    target: Vector,
+    targetOffset: number,
+    source: ArrayBuffer,
+    offset: number,
+    bytes: number,
+  ): void;
+  copy_data_to_vector_validity(
+    target: Vector,
+    targetOffset: number,
+    source: ArrayBuffer,
+    offset: number,
+    bytes: number,
+  ): void;
+  vector_ensure_validity_writable(vector: Vector): void;
+  list_vector_reserve(vector: Vector, capacity: number): void;
+  list_vector_set_size(vector: Vector, size: number): void;
+  list_vector_get_child(vector: Vector): Vector;
+  struct_vector_get_child(vector: Vector, index: number): Vector;
+}
+
+const WORD = 4_294_967_296;
+
+export class VectorFiller<Vector> {
+  readonly #bindings: VectorBindings<Vector>;
+  readonly #timestamps: Int32Array<ArrayBuffer>;
+  readonly #mask: Uint8Array<ArrayBuffer>;
+  readonly #strings: StringVector;
+
+  /** @param rowsMax rows of the largest chunk */
+  constructor(bindings: VectorBindings<Vector>, rowsMax: number) {
+    this.#bindings = bindings;
+    this.#timestamps = new Int32Array(rowsMax * 2);
+    this.#mask = new Uint8Array(rowsMax / 8);
+    this.#strings = new StringVector(rowsMax);
+  }
+
+  /** Fills `count` rows of a vector, which was reset, from a column's row `start` on. */
+  fill(vector: Vector, column: Column, start: number, count: number): void {
+    switch (column.type) {
+      case "uinteger":
+      case "date":
+      case "boolean":
+        this.#values(vector, column.values, start, count);
+        return;
+      case "double":
+        this.#values(vector, column.values, start, count);
+        if (column.nulls !== undefined) this.#nulls(vector, column.nulls, start, count);
+        return;
+      case "timestamp":
+        this.#times(vector, column.values, start, count);
+        return;
+      case "varchar":
+      case "blob":
+        this.#texts(vector, this.#strings, column.strings, column.text, start, count);
+        return;
+      case "map":
+        this.#map(vector, column, start, count);
+        return;
+      case "absent":
+        this.#validity(vector, this.#mask.fill(0));
+    }
+  }
+
+  #values(
+    vector: Vector,
+    source: Uint32Array | Int32Array | Float64Array | Uint8Array,
+    start: number,
+    count: number,
+  ): void {
+    const width = source.BYTES_PER_ELEMENT;
+    const from = source.byteOffset + start * width;
+    this.#bindings.copy_data_to_vector(vector, 0, source.buffer as ArrayBuffer, from, count * width);
+  }
+
+  /** 64-bit microseconds, written as two halves: a BigInt a row would cost more than all else. */
+  #times(vector: Vector, source: Float64Array, start: number, count: number): void {
+    const halves = this.#timestamps;
+    for (let row = 0; row < count; row++) {
+      const us = source[start + row]!;
+      const high = Math.floor(us / WORD);
+      halves[row * 2] = us - high * WORD;
+      halves[row * 2 + 1] = high;
+    }
+    this.#bindings.copy_data_to_vector(vector, 0, halves.buffer, 0, count * 8);
+  }
+
+  #validity(vector: Vector, mask: Uint8Array<ArrayBuffer>): void {
+    this.#bindings.vector_ensure_validity_writable(vector);
+    this.#bindings.copy_data_to_vector_validity(vector, 0, mask.buffer, mask.byteOffset, mask.byteLength);
+  }
+
+  #nulls(vector: Vector, nulls: Uint8Array, start: number, count: number): void {
+    const mask = this.#mask.fill(0xff);
+    for (let row = 0; row < count; row++) {
+      if (nulls[start + row] === 1) mask[row >> 3]! &= ~(1 << (row & 7));
+    }
+    this.#validity(vector, mask);
+  }
+
+  #texts(
+    vector: Vector,
+    room: StringVector,
+    strings: StringColumn,
+    text: Uint8Array,
+    start: number,
+    count: number,
+  ): void {
+    const address = text.length === 0 ? 0 : ptr(text);
+    const absent = room.pack(strings, text, address, start, count);
+    this.#bindings.copy_data_to_vector(vector, 0, room.strings, 0, count * 16);
+    if (absent) this.#validity(vector, new Uint8Array(room.validity));
+  }
+
+  /** A MAP is a list of key-value structs: each row has a 64-bit offset and length in the struct's two vectors. */
+  #map(vector: Vector, map: Extract<Column, { type: "map" }>, start: number, count: number): void {
+    const bindings = this.#bindings;
+    const from = map.first[start]!;
+    const entries = map.first[start + count]! - from;
+    const ranges = new Uint32Array(count * 4);
+    for (let row = 0; row < count; row++) {
+      ranges[row * 4] = map.first[start + row]! - from;
+      ranges[row * 4 + 2] = map.first[start + row + 1]! - map.first[start + row]!;
+    }
+    bindings.list_vector_reserve(vector, entries);
+    bindings.list_vector_set_size(vector, entries);
+    bindings.copy_data_to_vector(vector, 0, ranges.buffer, 0, ranges.byteLength);
+    if (entries === 0) return;
+    const entry = bindings.list_vector_get_child(vector);
+    const room = new StringVector(entries);
+    this.#texts(bindings.struct_vector_get_child(entry, 0), room, map.keys, map.text, from, entries);
+    // Labels are never empty, so no value of the map is taken for an absent one.
+    this.#texts(bindings.struct_vector_get_child(entry, 1), room, map.values, map.text, from, entries);
+  }
+}
