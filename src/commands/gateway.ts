@@ -100,6 +100,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     rowsMax: config.sqlRowsMax,
     textBytesMax: config.sqlTextBytesMax,
     concurrencyMax: config.sqlConcurrencyMax,
+    memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
   counters.waiting.now = () => {
@@ -125,7 +126,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ingest,
       limits,
     }),
-    metricsRoutes({ exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) } }),
+    metricsRoutes({
+      exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
+      scrapesMax: config.scrapesMax,
+    }),
     healthRoutes({
       ready: async () => {
         await render(await exposition.families(now()), "text");

@@ -121,6 +121,18 @@ export const SETTINGS = {
     what: "A total leaves /metrics this long after its last sample, and returns at its value.",
     why: "A nightly job stays visible until its next run.",
   },
+  exemplarsMax: {
+    type: { is: "count", max: 10_000_000 },
+    default: 65_536,
+    what: "Buckets of histograms in /metrics that show an exemplar.",
+    why: "4,000 histograms with all 16 buckets in use, 10 MB.",
+  },
+  scrapesMax: {
+    type: { is: "count", min: 1, max: 1_000 },
+    default: 4,
+    what: "Scrapes of /metrics at a time; more get 503.",
+    why: "Two Prometheus servers and two curious people; each holds its answer in memory.",
+  },
   futureMs: {
     type: { is: "milliseconds", max: 30 * day },
     default: 10 * minute,
@@ -146,6 +158,12 @@ export const SETTINGS = {
     default: minute,
     what: "Time for a whole body to arrive.",
     why: "32 MiB over 4.5 Mbit/s.",
+  },
+  eventsMax: {
+    type: { is: "count", min: 1 },
+    default: 500_000,
+    what: "Events of one body; a body with more is turned away whole.",
+    why: "Half of the queue's samples: a body that is taken leaves room for others.",
   },
   tagsMax: {
     type: { is: "count", min: 1, max: 1_000 },
@@ -246,6 +264,13 @@ export const SETTINGS = {
     default: 4,
     what: "Queries that run at once; more wait.",
     why: "Twice the engine's threads, so that one that waits for its reader leaves no thread idle.",
+  },
+
+  sqlMemoryGrowthBytesMax: {
+    type: { is: "bytes", min: 64 * MiB },
+    default: 512 * MiB,
+    what: "How much the process may grow while queries run; past it they are stopped.",
+    why: "The engine's own limit does not count all that a hostile function takes.",
   },
 
   // The process
