@@ -39,7 +39,7 @@ export const SETTINGS = {
   open: {
     type: { is: "flag" },
     default: false,
-    what: "Allows to listen on addresses that other machines reach.",
+    what: "Allows listening on addresses that other machines reach.",
     why: "Whoever reaches the port may read and write everything.",
   },
   data: {
