@@ -163,3 +163,13 @@ export const querySeconds = new Histogram({
   buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   registers,
 });
+export const nativeHistograms = new Counter({
+  name: "weir_native_histograms_total",
+  help: "Native histograms received and stored as classic buckets.",
+  registers,
+});
+export const metadataDropped = new Counter({
+  name: "weir_metadata_dropped_total",
+  help: "Metadata of metric families past the limit of those remembered.",
+  registers,
+});

@@ -22,6 +22,8 @@ export class BatchBuilder {
   #timestampUs = new Float64Array(1_024);
   #value = new Float64Array(1_024);
   #position = new Uint32Array(1_024);
+  /** Made with the first stale marker of a batch. */
+  #stale: Uint8Array | undefined;
   #text = Buffer.allocUnsafeSlow(65_536);
   #textEnd = 0;
   readonly #attributes = new Map<string, AttributeRoom>();
@@ -90,6 +92,16 @@ export class BatchBuilder {
     this.length = index + 1;
   }
 
+  /** Says of the sample added last that it is a stale marker. */
+  markStale(): void {
+    const stale = this.#stale;
+    if (stale === undefined || stale.length < this.length) {
+      this.#stale = new Uint8Array(this.#head.length);
+      if (stale !== undefined) this.#stale.set(stale);
+    }
+    this.#stale![this.length - 1] = 1;
+  }
+
   /** The batch; the builder is empty after it. */
   take(): Batch {
     const { length } = this;
@@ -113,11 +125,13 @@ export class BatchBuilder {
       head: this.#head.slice(0, length),
       timestampUs: this.#timestampUs.slice(0, length),
       value: this.#value.slice(0, length),
+      stale: this.#stale === undefined ? undefined : exactly(this.#stale, length),
       attributes,
       text: new Uint8Array(this.#text.subarray(0, this.#textEnd)),
       position: this.#position.slice(0, length),
       rejected: this.rejected,
     };
+    this.#stale = undefined;
     this.#heads = [];
     this.rejected = [];
     this.length = 0;
@@ -137,9 +151,9 @@ function grown<T extends Uint32Array | Float64Array>(array: T, index: number): T
   return larger;
 }
 
-function exactly(array: Uint32Array, length: number): Uint32Array {
-  if (array.length >= length) return array.slice(0, length);
-  const padded = new Uint32Array(length);
+function exactly<T extends Uint32Array | Uint8Array>(array: T, length: number): T {
+  if (array.length >= length) return array.slice(0, length) as T;
+  const padded = new (array.constructor as new (length: number) => T)(length);
   padded.set(array);
   return padded;
 }

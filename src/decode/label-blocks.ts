@@ -7,7 +7,7 @@ import type { SeriesHead } from "../sample.ts";
 const ENTRIES_MAX = 65_536;
 const BYTES_MAX = 32 * 1_048_576;
 
-export class LabelBlocks {
+export class LabelBlocks<Head = SeriesHead> {
   readonly #entriesMax: number;
   readonly #slots: Int32Array;
   readonly #mask: number;
@@ -16,7 +16,7 @@ export class LabelBlocks {
   #lengths = new Int32Array(1_024);
   #bytes = Buffer.allocUnsafeSlow(65_536);
   #end = 0;
-  #heads: SeriesHead[] = [];
+  #heads: Head[] = [];
   #generation = 0;
 
   /** @param entriesMax a power of two */
@@ -52,7 +52,7 @@ export class LabelBlocks {
   }
 
   /** Keeps a block's head and gives its number. */
-  add(key: Buffer, length: number, hash: number, head: SeriesHead, from = 0): number {
+  add(key: Buffer, length: number, hash: number, head: Head, from = 0): number {
     if (this.#heads.length >= this.#entriesMax || this.#end + length > BYTES_MAX) this.clear();
     const entry = this.#heads.length;
     this.#reserve(entry, length);
@@ -68,7 +68,7 @@ export class LabelBlocks {
     return entry;
   }
 
-  head(entry: number): SeriesHead {
+  head(entry: number): Head {
     return this.#heads[entry]!;
   }
 
@@ -101,4 +101,18 @@ function grown(array: Int32Array): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(array.length * 2);
   larger.set(array);
   return larger;
+}
+
+/** A hash of a label block; seeded, so that nobody can choose blocks that collide. */
+export function blockHash(bytes: Buffer, from: number, to: number, seed: number): number {
+  let hash = seed;
+  let at = from;
+  for (; at + 4 <= to; at += 4) {
+    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  for (; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35);
+  return hash ^ (hash >>> 13);
 }

@@ -1,0 +1,392 @@
+/**
+ * remote_write 1.0 and 2.0 as bytes: what each series becomes, what of it is turned away, and our decoders against
+ * the reference package.
+ */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { RemoteWriteDecoder } from "../../../src/decode/remote-write.ts";
+import { RemoteWriteV2Decoder } from "../../../src/decode/remote-write-v2.ts";
+import { BadInput, TooLarge } from "../../../src/errors.ts";
+import { type Plain, plain, STALE_STAND_IN, spell, versions, withStaleMarkers } from "./decoded.ts";
+import { encodeRawV2, encodeV1, encodeV2, readV1, type Series } from "./messages.ts";
+
+const MS = 1_704_067_200_000;
+const up = { __name__: "up", instance: "a:9100", job: "node" };
+const UP = 'up{instance="a:9100",job="node"}';
+
+for (const { version, encode, Decoder } of versions) {
+  /** Three times with one decoder: the second and the third time the label blocks are known. */
+  const decode = (series: readonly Series[]) => {
+    const decoder = new Decoder();
+    const body = withStaleMarkers(encode(series));
+    const outcomes = [1, 2, 3].map(() => {
+      const request = decoder.decode(body);
+      const rejected = request.batch.rejected.map(({ index, cause, reason }) => [index, cause, reason]);
+      return { samples: plain(request), rejected, counted: [request.samples, request.histograms] };
+    });
+    expect(outcomes[1]).toEqual(outcomes[0]!);
+    expect(outcomes[2]).toEqual(outcomes[0]!);
+    return outcomes[0]!;
+  };
+  const ok = (name: string, series: readonly Series[], want: readonly Plain[]) =>
+    test(name, () => expect(decode(series)).toMatchObject({ samples: want, rejected: [] }));
+  const bad = (name: string, labels: Series["labels"], want: [cause: string, reason: string]) =>
+    test(name, () => {
+      const good = { labels: up, samples: [{ value: 1, timestamp: MS }] };
+      const outcome = decode([
+        {
+          labels,
+          samples: [
+            { value: 2, timestamp: MS },
+            { value: 3, timestamp: MS + 1 },
+          ],
+        },
+        good,
+      ]);
+      expect(outcome.rejected).toEqual([0, 1].map((index) => [index, ...want]));
+      expect(outcome.samples).toEqual([{ series: UP, ms: MS, value: 1 }]);
+      expect(outcome.counted).toEqual([3, 0]);
+    });
+
+  describe(`${version}: taken is`, () => {
+    ok("nothing", [], []);
+    ok("a series without samples", [{ labels: up }], []);
+    ok(
+      "a sample",
+      [{ labels: up, samples: [{ value: 1.5, timestamp: MS }] }],
+      [{ series: UP, ms: MS, value: 1.5 }],
+    );
+    // proto3 leaves zeros out.
+    ok("a sample of zero at the epoch", [{ labels: up, samples: [{}] }], [{ series: UP, ms: 0, value: 0 }]);
+    ok(
+      "a time before the epoch",
+      [{ labels: up, samples: [{ value: 1, timestamp: -1_500 }] }],
+      [{ series: UP, ms: -1_500, value: 1 }],
+    );
+    ok(
+      "infinities and NaN",
+      [
+        {
+          labels: up,
+          samples: [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN].map((value) => ({
+            value,
+            timestamp: MS,
+          })),
+        },
+      ],
+      [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN].map((value) => ({
+        series: UP,
+        ms: MS,
+        value,
+      })),
+    );
+    ok(
+      "a stale marker, and only that",
+      [
+        {
+          labels: up,
+          samples: [
+            { value: Number.NaN, timestamp: MS },
+            { value: STALE_STAND_IN, timestamp: MS + 1 },
+            { value: 0, timestamp: MS + 2 },
+          ],
+        },
+      ],
+      [
+        { series: UP, ms: MS, value: Number.NaN },
+        { series: UP, ms: MS + 1, value: "stale" },
+        { series: UP, ms: MS + 2, value: 0 },
+      ],
+    );
+    ok(
+      "a series that comes twice",
+      [0, 1].map((step) => ({ labels: up, samples: [{ value: step, timestamp: MS + step }] })),
+      [0, 1].map((step) => ({ series: UP, ms: MS + step, value: step })),
+    );
+    ok(
+      "names and values in UTF-8",
+      [{ labels: { __name__: "räume", "größe.m²": "☃ 10\n" }, samples: [{ value: 1, timestamp: MS }] }],
+      [{ series: 'räume{größe.m²="☃ 10\\n"}', ms: MS, value: 1 }],
+    );
+    // vmagent sends labels as it scraped them; Prometheus's own receiver sorts them too.
+    ok(
+      "labels out of order, sorted",
+      [
+        {
+          labels: [
+            ["job", "node"],
+            ["__name__", "up"],
+            ["instance", "a:9100"],
+          ],
+          samples: [{ value: 1, timestamp: MS }],
+        },
+      ],
+      [{ series: UP, ms: MS, value: 1 }],
+    );
+    ok(
+      "labels without a value, as if they were not there",
+      [{ labels: { ...up, zone: "" }, samples: [{ value: 1, timestamp: MS }] }],
+      [{ series: UP, ms: MS, value: 1 }],
+    );
+  });
+
+  describe(`${version}: turned away, and nothing beside it, is a series`, () => {
+    bad("without a name", { job: "node" }, ["name", 'series {job="node"} has no __name__']);
+    bad("with an empty name", { __name__: "", job: "node" }, ["name", 'series {job="node"} has no __name__']);
+    bad("without labels", {}, ["name", "series {} has no __name__"]);
+    bad(
+      "with a label twice",
+      [
+        ["__name__", "up"],
+        ["job", "a"],
+        ["job", "b"],
+      ],
+      ["labels", 'series up{job="a",job="b"} has label "job" twice'],
+    );
+    bad(
+      "with a label twice, apart",
+      [
+        ["job", "a"],
+        ["__name__", "up"],
+        ["job", "b"],
+      ],
+      ["labels", 'series up{job="a",job="b"} has label "job" twice'],
+    );
+    bad(
+      "with a label without a name",
+      [
+        ["", "x"],
+        ["__name__", "up"],
+      ],
+      ["labels", 'series up{="x"} has a label with an empty name'],
+    );
+  });
+
+  describe(`${version}: a message that is cut or wrong is refused whole`, () => {
+    const body = encode([{ labels: up, samples: [{ value: 1, timestamp: MS }] }]);
+    test("at every byte", () => {
+      const decoder = new Decoder();
+      const whole = plain(decoder.decode(body));
+      for (let length = 1; length < body.length; length++) {
+        try {
+          // A cut between two fields of the message itself is not seen: there it has less, and nothing else.
+          expect(plain(decoder.decode(body.subarray(0, length)))).toEqual([]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(BadInput);
+        }
+        expect(plain(decoder.decode(body))).toEqual(whole);
+      }
+    });
+    test("no UTF-8", () => {
+      const broken = Buffer.from(body);
+      broken[broken.indexOf("node")] = 0xff;
+      expect(() => new Decoder().decode(broken)).toThrow("is not valid UTF-8");
+    });
+    test("a group, which is long gone from protobuf", () => {
+      expect(() => new Decoder().decode(Buffer.from([0x0b]))).toThrow("wire type 3");
+    });
+    test("any bytes at all throw nothing but BadInput", () => {
+      const decoder = new Decoder();
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(), fc.nat(255), (bytes, at, byte) => {
+          const changed = Buffer.from(body);
+          changed[at % changed.length] = byte;
+          for (const input of [Buffer.from(bytes), changed]) {
+            try {
+              decoder.decode(input);
+            } catch (error) {
+              expect(error).toBeInstanceOf(BadInput);
+            }
+          }
+        }),
+        { numRuns: 1_000 },
+      );
+      expect(plain(decoder.decode(body))).toEqual([{ series: UP, ms: MS, value: 1 }]);
+    });
+  });
+
+  test(`${version}: samples past the limit are refused`, () => {
+    const samples = Array.from({ length: 500_001 }, (_, index) => ({ value: 1, timestamp: index }));
+    expect(() => new Decoder().decode(encode([{ labels: up, samples }]))).toThrow(TooLarge);
+  });
+
+  test(`${version}: series in another order than before are told apart`, () => {
+    const decoder = new Decoder();
+    const names = Array.from({ length: 50 }, (_, index) => `metric_${index}`);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(names), (order) => {
+        const series = order.map((name) => ({
+          labels: { __name__: name, job: "x" },
+          samples: [{ value: names.indexOf(name) }],
+        }));
+        const want = order.map((name) => ({
+          series: spell(name, [["job", "x"]]),
+          ms: 0,
+          value: names.indexOf(name),
+        }));
+        expect(plain(decoder.decode(encode(series)))).toEqual(want);
+      }),
+    );
+  });
+}
+
+const label = fc.tuple(
+  fc.stringMatching(/^[a-z_]{1,6}$/),
+  fc.string({ maxLength: 12, unit: "grapheme" }).map((value) => value.toWellFormed()),
+);
+const sample = fc.record(
+  { value: fc.double({ noNaN: true }), timestamp: fc.integer({ min: -9e12, max: 9e12 }) },
+  { requiredKeys: [] },
+);
+const anySeries = fc.record({
+  labels: fc
+    .uniqueArray(label, { selector: ([name]) => name, maxLength: 8 })
+    .map((pairs) => [
+      ["__name__", "m"] as [string, string],
+      ...pairs.filter(([name]) => !name.startsWith("__")),
+    ]),
+  samples: fc.array(sample, { maxLength: 4 }),
+});
+
+test("1.0: what the reference package writes, we read as it does", () => {
+  const decoder = new RemoteWriteDecoder();
+  fc.assert(
+    fc.property(fc.array(anySeries, { maxLength: 8 }), (series) => {
+      const body = encodeV1(series);
+      const want = readV1(body).flatMap(({ labels, samples }) => {
+        const kept = labels.filter(([name, value]) => value !== "" && name !== "__name__");
+        const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1));
+        return samples.map(([ms, value]) => ({ series: spell("m", sorted), ms, value }));
+      });
+      expect(plain(decoder.decode(body))).toEqual(want);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("2.0: the same series say the same as in 1.0", () => {
+  const first = new RemoteWriteDecoder();
+  const second = new RemoteWriteV2Decoder();
+  fc.assert(
+    fc.property(fc.array(anySeries, { maxLength: 8 }), (series) => {
+      expect(plain(second.decode(encodeV2(series)))).toEqual(plain(first.decode(encodeV1(series))));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+describe("metadata", () => {
+  const said = { type: 1, metricFamilyName: "requests_total", help: "Requests so far.", unit: "requests" };
+  const requests: Series = { labels: { __name__: "requests_total" }, samples: [{ value: 1, timestamp: MS }] };
+
+  test("1.0: is given to the samples that come after it, by the name of their family", () => {
+    const decoder = new RemoteWriteDecoder();
+    const named = (name: string): Series => ({
+      labels: { __name__: name },
+      samples: [{ value: 1, timestamp: MS }],
+    });
+    const heads = (names: readonly string[]) =>
+      decoder
+        .decode(encodeV1(names.map(named)))
+        .batch.heads.map(({ metric, kind, type }) => [metric, kind, type]);
+    const names = [
+      "requests_total",
+      "size_bucket",
+      "size_sum",
+      "size_count",
+      "size",
+      "lag_sum",
+      "lag",
+      "temperature",
+      "other_sum",
+    ];
+    expect(heads(names)).toEqual(names.map((name) => [name, "cumulative", "unknown"]));
+    const metadata = [
+      said,
+      { type: 3, metricFamilyName: "size" },
+      { type: 5, metricFamilyName: "lag" },
+      { type: 2, metricFamilyName: "temperature" },
+      { type: 2, metricFamilyName: "other" },
+    ];
+    expect(decoder.decode(encodeV1([], metadata))).toMatchObject({
+      samples: 0,
+      batch: { length: 0, heads: [] },
+    });
+    expect(heads(names)).toEqual([
+      ["requests_total", "cumulative", "counter"],
+      ["size_bucket", "cumulative", "histogram"],
+      ["size_sum", "cumulative", "histogram"],
+      ["size_count", "cumulative", "histogram"],
+      ["size", "cumulative", "histogram"],
+      ["lag_sum", "cumulative", "summary"],
+      ["lag", "cumulative", "summary"],
+      ["temperature", "gauge", "gauge"],
+      // A gauge has no parts.
+      ["other_sum", "cumulative", "unknown"],
+    ]);
+    expect(decoder.decode(encodeV1([requests])).batch.heads[0]).toMatchObject({
+      help: "Requests so far.",
+      unit: "requests",
+    });
+  });
+
+  test("1.0: the first that was said counts, so that senders that differ cost nothing", () => {
+    const decoder = new RemoteWriteDecoder();
+    decoder.decode(encodeV1([requests], [said]));
+    const [head] = decoder.decode(encodeV1([requests])).batch.heads;
+    decoder.decode(encodeV1([], [{ ...said, type: 2, help: "Other." }]));
+    expect(decoder.decode(encodeV1([requests])).batch.heads[0]).toBe(head!);
+  });
+
+  test("2.0: comes with each series", () => {
+    const decoder = new RemoteWriteV2Decoder();
+    const bare = decoder.decode(encodeV2([requests])).batch.heads[0];
+    expect(bare).toMatchObject({ kind: "cumulative", type: "unknown" });
+    const told = { ...requests, metadata: { type: 1, help: "Requests so far.", unit: "requests" } };
+    const [head] = decoder.decode(encodeV2([told])).batch.heads;
+    expect(head).toMatchObject({
+      kind: "cumulative",
+      type: "counter",
+      help: "Requests so far.",
+      unit: "requests",
+    });
+    expect(decoder.decode(encodeV2([told])).batch.heads[0]).toBe(head!);
+    expect(decoder.decode(encodeV2([requests])).batch.heads[0]).toBe(bare!);
+  });
+});
+
+describe("2.0: references", () => {
+  const decode = (labelsRefs: number[], symbols = ["", "__name__", "up", "job", "node"]) =>
+    new RemoteWriteV2Decoder().decode(
+      encodeRawV2({ symbols, timeseries: [{ labelsRefs, samples: [{ value: 1 }] }] }),
+    );
+  test("that lead nowhere, or are odd in number, refuse their series", () => {
+    for (const references of [
+      [1, 5],
+      [1, 2, 3],
+      [4_000_000_000, 2],
+    ]) {
+      const { batch, samples } = decode(references);
+      expect(samples).toBe(1);
+      expect(batch.length).toBe(0);
+      expect(batch.rejected).toMatchObject([
+        { index: 0, cause: "labels", reason: expect.stringContaining("5 symbols") },
+      ]);
+    }
+  });
+  test("mean what the request's own table says", () => {
+    const decoder = new RemoteWriteV2Decoder();
+    const body = (symbols: string[]) =>
+      encodeRawV2({ symbols, timeseries: [{ labelsRefs: [1, 2], samples: [{ value: 1 }] }] });
+    for (const name of ["a", "b", "a", "c"])
+      expect(plain(decoder.decode(body(["", "__name__", name])))[0]!.series).toBe(name);
+  });
+  test("of a request with more symbols than are remembered are refused, and the next request is taken", () => {
+    const decoder = new RemoteWriteV2Decoder();
+    const symbols = Array.from({ length: 262_200 }, (_, index) => `s${index}`);
+    expect(() => decoder.decode(encodeRawV2({ symbols, timeseries: [] }))).toThrow(TooLarge);
+    expect(plain(decoder.decode(encodeV2([{ labels: up, samples: [{ value: 1, timestamp: MS }] }])))).toEqual(
+      [{ series: UP, ms: MS, value: 1 }],
+    );
+  });
+});

@@ -1,0 +1,88 @@
+/** Snappy blocks: every block of the reference package is read back, and none that is broken makes bytes up. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import snappyjs from "snappyjs";
+import { decompressSnappyBlock } from "../../src/decode/snappy.ts";
+import { BadInput, TooLarge } from "../../src/errors.ts";
+
+const LIMIT = 1_000_000;
+const bytes = (...values: number[]) => Uint8Array.from(values);
+const ok = (name: string, block: Uint8Array, want: string) =>
+  test(name, () => expect(decompressSnappyBlock(block, LIMIT).toString("latin1")).toBe(want));
+const bad = (name: string, block: Uint8Array, message: string) =>
+  test(name, () => {
+    expect(() => decompressSnappyBlock(block, LIMIT)).toThrow(BadInput);
+    expect(() => decompressSnappyBlock(block, LIMIT)).toThrow(message);
+  });
+
+// Elements by hand, from the format's description: length, then literals and copies.
+const ab = [0x61, 0x62];
+describe("a block of", () => {
+  ok("nothing", bytes(0), "");
+  ok("a literal", bytes(2, 1 << 2, ...ab), "ab");
+  ok("a literal whose length has a byte of its own", bytes(2, 60 << 2, 1, ...ab), "ab");
+  ok("a literal whose length has two bytes", bytes(2, 61 << 2, 1, 0, ...ab), "ab");
+  ok("a copy with an offset of one byte", bytes(8, 1 << 2, ...ab, 1 | (2 << 2), 2), "abababab");
+  ok("a copy with an offset of two bytes", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 2, 0), "ababa");
+  ok("a copy with an offset of four bytes", bytes(5, 1 << 2, ...ab, 3 | (2 << 2), 1, 0, 0, 0), "abbbb");
+  ok("a copy of 64 bytes, of itself", bytes(66, 1 << 2, ...ab, 2 | (63 << 2), 2, 0), "ab".repeat(33));
+});
+
+describe("it is told that", () => {
+  bad("there is nothing", bytes(), "its length is cut");
+  bad("the length goes on for ever", bytes(255, 255, 255, 255, 255, 1), "more than 32 bits");
+  bad("a literal is cut", bytes(2, 1 << 2, 0x61), "cut at byte 3");
+  bad("a literal's length is cut", bytes(2, 61 << 2, 1), "cut at byte 3");
+  bad("a copy is cut", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 2), "cut at byte 6");
+  bad("the block makes less", bytes(3, 1 << 2, ...ab), "makes 2 of the 3 bytes");
+  bad("a literal makes more", bytes(1, 1 << 2, ...ab), "makes more than the 1 bytes");
+  bad("a copy makes more", bytes(3, 1 << 2, ...ab, 2 | (2 << 2), 2, 0), "makes more than the 3 bytes");
+  bad("a copy has no offset", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 0, 0), "before its beginning");
+  bad(
+    "a copy is from before the beginning",
+    bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 3, 0),
+    "before its beginning",
+  );
+  bad("a few bytes cannot make so many", bytes(0x80, 0x80, 8, 0, 0x61), "cannot make 131072");
+});
+
+test("The limit holds before anything is reserved", () => {
+  const block = new Uint8Array(snappyjs.compress(new Uint8Array(1_001)));
+  expect(decompressSnappyBlock(block, 1_001).length).toBe(1_001);
+  expect(() => decompressSnappyBlock(block, 1_000)).toThrow(TooLarge);
+});
+
+const content = fc.oneof(
+  fc.uint8Array({ maxLength: 2_000 }),
+  fc
+    .array(fc.constantFrom("job=node", "instance=host:9100", "a", "bb", "\u0000"), { maxLength: 400 })
+    .map((parts) => new Uint8Array(Buffer.from(parts.join("")))),
+);
+
+test("What the reference package compresses is read back", () => {
+  fc.assert(
+    fc.property(content, (original) => {
+      const block = new Uint8Array(snappyjs.compress(original));
+      expect(new Uint8Array(decompressSnappyBlock(block, LIMIT))).toEqual(original);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("A block that was changed is read as the reference package reads it, or refused", () => {
+  fc.assert(
+    fc.property(content, fc.nat(), fc.nat(255), (original, at, byte) => {
+      const block = new Uint8Array(snappyjs.compress(original));
+      block[at % block.length] = byte;
+      let ours: Uint8Array;
+      try {
+        ours = new Uint8Array(decompressSnappyBlock(block, LIMIT));
+      } catch (error) {
+        expect(error).toBeInstanceOf((error as Error).name === "TooLarge" ? TooLarge : BadInput);
+        return;
+      }
+      expect(ours).toEqual(new Uint8Array(snappyjs.uncompress(block)));
+    }),
+    { numRuns: 500 },
+  );
+});
