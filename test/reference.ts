@@ -135,9 +135,11 @@ export class Reference {
     return (Math.floor(nowMs / DAY) - this.limits.retentionDays + 1) * DAY;
   }
 
-  /** Retention: whole days leave, and with them the series and metrics that have no row any more. */
+  /** Retention: whole days leave, if there are any, and with them the series and metrics that have no row left. */
   prune(nowMs: number): void {
-    this.rows = this.rows.filter((row) => row.timestampMs >= this.retainedFromMs(nowMs));
+    const kept = this.rows.filter((row) => row.timestampMs >= this.retainedFromMs(nowMs));
+    if (kept.length === this.rows.length) return;
+    this.rows = kept;
     const keptSeries = new Set(this.rows.map((row) => seriesKey(row.metric, row.labels)));
     const keptMetrics = new Set(this.rows.map((row) => row.metric));
     for (const key of [...this.series.keys()]) if (!keptSeries.has(key)) this.series.delete(key);

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Reference } from "../reference.ts";
+import { type Event, Reference } from "../reference.ts";
 import { type Draft, draft, eventOf, type Framing, framed, framing, written } from "./generators.ts";
 import { LIMITS, Subject } from "./subject.ts";
 
@@ -20,12 +20,13 @@ const BEGIN_MS = Date.UTC(2024, 2, 5, 10, 30, 17, 250);
 interface World {
   readonly reference: Reference;
   nowMs: number;
-  /** Keyed pushes so far, to be sent again. */
-  readonly keyed: Keyed[];
+  /** Pushes so far, to be sent again. */
+  readonly sent: Sent[];
 }
 
-interface Keyed {
-  readonly key: string;
+interface Sent {
+  readonly key?: string;
+  readonly events: readonly Event[];
   readonly lines: readonly string[];
   readonly framing: Framing;
   readonly extraLabels: Readonly<Record<string, string>>;
@@ -79,15 +80,15 @@ class Push extends Command {
     this.extraLabels = extraLabels;
   }
 
-  protected async act({ reference, nowMs, keyed }: World, subject: Subject): Promise<void> {
+  protected async act({ reference, nowMs, sent }: World, subject: Subject): Promise<void> {
+    const { framing, extraLabels } = this;
     const events = this.drafts.map((each) => eventOf(each, nowMs));
     const lines = events.map((event, index) => written(event, this.drafts[index]!.spelling));
-    const push = () => reference.push(events, nowMs, { extraLabels: this.extraLabels });
-    const key = this.keyed ? `key-${keyed.length}` : undefined;
-    if (key) keyed.push({ key, lines, framing: this.framing, extraLabels: this.extraLabels });
+    const key = this.keyed ? `key-${sent.length}` : undefined;
+    sent.push({ key, events, lines, framing, extraLabels });
+    const push = () => reference.push(events, nowMs, { extraLabels });
     const expected = key ? reference.pushOnce(key, lines.join("\n"), nowMs, push) : push();
-    const actual = await subject.push(framed(lines, this.framing), { key, extraLabels: this.extraLabels });
-    expect(actual.answer).toEqual(expected);
+    expect((await subject.push(framed(lines, framing), { key, extraLabels })).answer).toEqual(expected);
   }
 
   toString(): string {
@@ -106,17 +107,16 @@ class Repeat extends Command {
     this.changed = changed;
   }
 
-  override check({ keyed }: Readonly<World>): boolean {
-    return keyed.length > 0;
+  // Past 24 hours a key is free again; what that push then does is another command's matter.
+  override check({ sent, reference, nowMs }: Readonly<World>): boolean {
+    const key = sent[this.which % sent.length]?.key;
+    return key !== undefined && reference.knows(key, nowMs);
   }
 
-  protected async act({ reference, nowMs, keyed }: World, subject: Subject): Promise<void> {
-    const { key, lines, framing, extraLabels } = keyed[this.which % keyed.length]!;
+  protected async act({ reference, nowMs, sent }: World, subject: Subject): Promise<void> {
+    const { key, lines, framing, extraLabels } = sent[this.which % sent.length]!;
     const body = this.changed ? [...lines, ...lines] : lines;
-    const known = reference.knows(key, nowMs);
-    // Past 24 hours the key is free again; what that push then does is another command's matter.
-    if (!known) return;
-    const expected = reference.pushOnce(key, body.join("\n"), nowMs, () => {
+    const expected = reference.pushOnce(key!, body.join("\n"), nowMs, () => {
       throw new Error("the key is known");
     });
     const actual = await subject.push(framed(body, framing), { key, extraLabels });
@@ -126,6 +126,30 @@ class Repeat extends Command {
 
   toString(): string {
     return `Repeat(${this.which}, ${this.changed})`;
+  }
+}
+
+/** A push once more, without a key: the same samples at the same times. */
+class Again extends Command {
+  private readonly which: number;
+
+  constructor(which: number) {
+    super();
+    this.which = which;
+  }
+
+  override check({ sent }: Readonly<World>): boolean {
+    return sent.length > 0;
+  }
+
+  protected async act({ reference, nowMs, sent }: World, subject: Subject): Promise<void> {
+    const { events, lines, framing, extraLabels } = sent[this.which % sent.length]!;
+    const expected = reference.push(events, nowMs, { extraLabels });
+    expect((await subject.push(framed(lines, framing), { extraLabels })).answer).toEqual(expected);
+  }
+
+  toString(): string {
+    return `Again(${this.which})`;
   }
 }
 
@@ -204,7 +228,7 @@ class Restart extends Command {
   }
 }
 
-const drafts = fc.array(draft, { minLength: 1, maxLength: 12 });
+const drafts = fc.array(draft, { minLength: 1, maxLength: 16, size: "max" });
 const extraLabels = fc.constantFrom<Record<string, string>[]>(
   {},
   {},
@@ -218,6 +242,7 @@ const commands = fc.commands(
     fc.tuple(drafts, framing, fc.boolean(), extraLabels).map((each) => new Push(...each)),
     fc.tuple(drafts, framing, fc.boolean(), extraLabels).map((each) => new Push(...each)),
     fc.tuple(fc.nat(9), fc.boolean()).map((each) => new Repeat(...each)),
+    fc.nat(9).map((each) => new Again(each)),
     drafts.map((each) => new Import(each)),
     // Odd times, so that no sum of them meets an edge (5 minutes, 24 hours) exactly.
     fc
@@ -234,7 +259,7 @@ test(
   async () => {
     await fc.assert(
       fc.asyncProperty(commands, async (steps) => {
-        const world: World = { reference: new Reference(LIMITS), nowMs: BEGIN_MS, keyed: [] };
+        const world: World = { reference: new Reference(LIMITS), nowMs: BEGIN_MS, sent: [] };
         const subject = await Subject.open(BEGIN_MS);
         try {
           await fc.asyncModelRun(() => ({ model: world, real: subject }), steps);
