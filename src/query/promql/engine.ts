@@ -1,0 +1,218 @@
+/**
+ * The PromQL engine: text in, a result out. An instant query is a range query of one step. It knows nothing
+ * of HTTP and nothing of DuckDB: samples come from a `Storage`.
+ */
+import { ParseError } from "./errors.ts";
+import { Annotations } from "./evaluate/annotations.ts";
+import { Budget, type Limits } from "./evaluate/budget.ts";
+import { type EvaluationOptions, removeMarkedNames } from "./evaluate/context.ts";
+import { Evaluator } from "./evaluate/evaluator.ts";
+import type { Grid } from "./evaluate/grid.ts";
+import type { Matrix } from "./evaluate/matrix.ts";
+import type { RangeVector } from "./evaluate/selectors.ts";
+import { compareLabels, LabelSet } from "./labels.ts";
+import { type Expr, withoutParens } from "./parse/ast.ts";
+import { typeName, typeOf } from "./parse/check.ts";
+import { parse } from "./parse/parse.ts";
+import { type Plan, planQuery } from "./plan.ts";
+import type { Storage } from "./storage.ts";
+
+export interface EngineOptions extends EvaluationOptions, Limits {
+  /** Whether functions and aggregations that upstream calls experimental may be used. */
+  readonly experimental: boolean;
+}
+
+/** Prometheus's own defaults where it has them. */
+export const ENGINE_DEFAULTS = {
+  lookbackMs: 5 * 60_000,
+  // Upstream takes its evaluation interval, whose default is a minute.
+  subqueryStepMs: 60_000,
+  delayedNameRemoval: false,
+  experimental: false,
+  promqlSamplesMax: 50_000_000,
+  promqlSeriesMax: 200_000,
+  promqlMemoryBytesMax: 256 * 1024 * 1024,
+  promqlTimeoutMs: 120_000,
+} as const satisfies EngineOptions;
+
+/** One series of a result: times and values beside each other. */
+export interface ResultSeries {
+  readonly labels: LabelSet;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+}
+
+export type ResultData =
+  | { readonly type: "scalar"; readonly timestampMs: number; readonly value: number }
+  | { readonly type: "string"; readonly timestampMs: number; readonly text: string }
+  /** Each series has one sample. */
+  | { readonly type: "vector"; readonly series: readonly ResultSeries[] }
+  | { readonly type: "matrix"; readonly series: readonly ResultSeries[] };
+
+export interface QueryResult {
+  readonly data: ResultData;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+  readonly plan: Plan;
+  readonly stats: QueryStats;
+}
+
+export interface QueryStats {
+  readonly samplesRead: number;
+  readonly bytesPeak: number;
+  readonly parseMs: number;
+  readonly evaluationMs: number;
+}
+
+/** What a single query may change of the engine's options. */
+export interface QueryOptions {
+  readonly signal?: AbortSignal;
+  readonly lookbackMs?: number;
+  readonly promqlTimeoutMs?: number;
+}
+
+export class Engine {
+  readonly #storage: Storage;
+  readonly #options: EngineOptions;
+
+  constructor(storage: Storage, options: Partial<EngineOptions> = {}) {
+    this.#storage = storage;
+    this.#options = { ...ENGINE_DEFAULTS, ...options };
+  }
+
+  /** Evaluates at one time. */
+  async instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
+    const grid = { startMs: timeMs, stepMs: 1, count: 1 };
+    return this.#run(text, grid, options, async (plan, evaluator) => {
+      const type = typeOf(plan.expr);
+      if (type === "matrix") {
+        const range = await evaluator.range(plan.expr, grid, false);
+        return { type: "matrix", series: await rangeResult(range) };
+      }
+      const value = await evaluator.evaluate(plan.expr, grid);
+      switch (value.type) {
+        case "string":
+          return { type: "string", timestampMs: timeMs, text: value.text };
+        case "scalar":
+          return { type: "scalar", timestampMs: timeMs, value: value.values[0] };
+        case "vector":
+          return { type: "vector", series: resultSeries(removeMarkedNames(value.matrix), grid) };
+      }
+    });
+  }
+
+  /** Evaluates at `startMs`, and every `stepMs` up to `endMs`. */
+  async range(
+    text: string,
+    startMs: number,
+    endMs: number,
+    stepMs: number,
+    options: QueryOptions = {},
+  ): Promise<QueryResult> {
+    const grid = { startMs, stepMs, count: Math.floor((endMs - startMs) / stepMs) + 1 };
+    return this.#run(
+      text,
+      grid,
+      options,
+      async (plan, evaluator) => {
+        const value = await evaluator.evaluate(plan.expr, grid);
+        if (value.type === "vector") {
+          const matrix = removeMarkedNames(value.matrix).sorted();
+          return { type: "matrix", series: resultSeries(matrix, grid) };
+        }
+        const values = value.type === "scalar" ? value.values : new Float64Array(0);
+        return { type: "matrix", series: [scalarSeries(values, grid)] };
+      },
+      endMs,
+    );
+  }
+
+  async #run(
+    text: string,
+    grid: Grid,
+    options: QueryOptions,
+    evaluate: (plan: Plan, evaluator: Evaluator) => Promise<ResultData>,
+    endMs?: number,
+  ): Promise<QueryResult> {
+    const settings = { ...this.#options, ...definedOnly(options) };
+    const startedMs = performance.now();
+    const parsed = parse(text);
+    if (endMs !== undefined) checkRangeType(parsed);
+    const plan = planQuery(parsed, { ...settings, startMs: grid.startMs, endMs: endMs ?? grid.startMs });
+    const parseMs = performance.now() - startedMs;
+    const budget = new Budget(settings, options.signal);
+    budget.check();
+    const annotations = new Annotations(text);
+    const evaluator = new Evaluator(plan, {
+      ...settings,
+      storage: this.#storage,
+      budget,
+      annotations,
+      totalsAfterMs: plan.afterMs,
+    });
+    const data = await evaluate(plan, evaluator);
+    const { samplesRead, bytesPeak } = budget;
+    return {
+      data,
+      warnings: annotations.warnings,
+      infos: annotations.infos,
+      plan,
+      stats: { samplesRead, bytesPeak, parseMs, evaluationMs: budget.elapsedMs },
+    };
+  }
+}
+
+function definedOnly(options: QueryOptions): Partial<QueryOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function checkRangeType(expr: Expr): void {
+  const type = typeOf(withoutParens(expr));
+  if (type === "scalar" || type === "vector") return;
+  throw new ParseError(
+    `invalid expression type ${JSON.stringify(typeName(type))} for range query, must be Scalar or instant Vector`,
+    "query",
+  );
+}
+
+function resultSeries(matrix: Matrix, grid: Grid): ResultSeries[] {
+  const series: ResultSeries[] = [];
+  const { steps, values, present } = matrix;
+  for (let row = 0; row < matrix.rows; row++) {
+    let count = 0;
+    for (let step = 0; step < steps; step++) count += present[row * steps + step];
+    if (count === 0) continue;
+    const timestampsMs = new Float64Array(count);
+    const samples = new Float64Array(count);
+    let at = 0;
+    for (let step = 0; step < steps; step++) {
+      if (present[row * steps + step] === 0) continue;
+      timestampsMs[at] = grid.startMs + step * grid.stepMs;
+      samples[at++] = values[row * steps + step];
+    }
+    series.push({ labels: matrix.labels[row], timestampsMs, values: samples });
+  }
+  matrix.release();
+  return series;
+}
+
+function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
+  const timestampsMs = values.map((_, step) => grid.startMs + step * grid.stepMs);
+  return { labels: LabelSet.EMPTY, timestampsMs, values };
+}
+
+/** The samples themselves of a range vector that nothing was made of. */
+async function rangeResult({ series, lookMs, rangeMs }: RangeVector): Promise<ResultSeries[]> {
+  const result: ResultSeries[] = [];
+  for await (const batch of series) {
+    for (const { labels, dropName, timestampsMs, values } of batch) {
+      const within = (_: number, at: number) =>
+        timestampsMs[at] > lookMs[0] - rangeMs && timestampsMs[at] <= lookMs[0];
+      const times = timestampsMs.filter(within);
+      if (times.length === 0) continue;
+      const shown = dropName ? labels.withoutName() : labels;
+      result.push({ labels: shown, timestampsMs: times, values: values.filter(within) });
+    }
+  }
+  return result.sort((a, b) => compareLabels(a.labels, b.labels));
+}

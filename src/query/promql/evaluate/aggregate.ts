@@ -1,0 +1,173 @@
+/**
+ * Aggregations: series fall into groups once, by their labels; the groups are then worked out for all steps.
+ * Those that choose among series (topk …) are in choose.ts, the others here.
+ */
+import { ExecutionError, NotSupported } from "../errors.ts";
+import { isLabelName, LabelSet, METRIC_NAME } from "../labels.ts";
+import type { AggregateExpr } from "../parse/ast.ts";
+import { formatDecimal, quoteText } from "../text.ts";
+import { choose } from "./choose.ts";
+import type { Evaluator } from "./evaluator.ts";
+import type { Grid } from "./grid.ts";
+import type { Matrix } from "./matrix.ts";
+import { CompensatedSum, Mean, quantileOfSorted, sortNaNFirst } from "./statistics.ts";
+
+/** Rows of the input that make up one row of the result. */
+export interface Group {
+  readonly labels: LabelSet;
+  readonly rows: number[];
+}
+
+export async function aggregate(expr: AggregateExpr, grid: Grid, evaluator: Evaluator): Promise<Matrix> {
+  const { op, param } = expr;
+  const { annotations, budget } = evaluator.context;
+  switch (op) {
+    case "topk":
+    case "bottomk":
+    case "limitk":
+    case "limit_ratio": {
+      const parameter = await evaluator.scalar(param!, grid);
+      const matrix = await evaluator.vector(expr.expr, grid);
+      return choose(op, matrix, groupsOf(matrix, expr), parameter, param!.span, annotations);
+    }
+    case "count_values": {
+      const label = evaluator.text(param!);
+      if (!isLabelName(label)) throw new ExecutionError(`invalid label name ${quoteText(label)}`);
+      return countValues(await evaluator.vector(expr.expr, grid), expr, label);
+    }
+    case "quantile": {
+      const quantiles = await evaluator.scalar(param!, grid);
+      for (const quantile of quantiles) {
+        if (!(quantile >= 0 && quantile <= 1)) annotations.quantileOutOfRange(quantile, param!.span);
+      }
+      const matrix = await evaluator.vector(expr.expr, grid);
+      return combine(matrix, expr, (values, step) => quantileOfSorted(quantiles[step], sortNaNFirst(values)));
+    }
+    default: {
+      const matrix = await evaluator.vector(expr.expr, grid);
+      await budget.breathe();
+      const combiner = COMBINERS[op];
+      if (combiner === undefined) throw new NotSupported(`the aggregation ${op} is not supported here`);
+      return combine(matrix, expr, combiner);
+    }
+  }
+}
+
+/** What the labels of a group are: those named by `by`, or all but those named by `without` and the name. */
+function groupLabels({ grouping, without }: AggregateExpr): (labels: LabelSet) => LabelSet {
+  if (without) {
+    const names = new Set([...grouping, METRIC_NAME]);
+    return (labels) => labels.drop(names);
+  }
+  if (grouping.length === 0) return () => LabelSet.EMPTY;
+  const names = new Set(grouping);
+  return (labels) => labels.keep(names);
+}
+
+/** The groups in the order in which their first series come. */
+export function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
+  const labelsOf = groupLabels(expr);
+  const groups = new Map<string, Group>();
+  for (let row = 0; row < matrix.rows; row++) {
+    const labels = labelsOf(matrix.labels[row]);
+    const group = groups.get(labels.key);
+    if (group === undefined) groups.set(labels.key, { labels, rows: [row] });
+    else group.rows.push(row);
+  }
+  return [...groups.values()];
+}
+
+/** Makes one value of those that a group has in a step, in the order of the rows; the array may be changed. */
+type Combiner = (values: Float64Array, step: number) => number;
+
+const COMBINERS: Record<string, Combiner> = {
+  sum: (values) => {
+    const sum = new CompensatedSum(values[0]);
+    for (let at = 1; at < values.length; at++) sum.add(values[at]);
+    return sum.total;
+  },
+  avg: (values) => {
+    const mean = new Mean(values[0]);
+    for (let at = 1; at < values.length; at++) mean.add(values[at]);
+    return mean.mean;
+  },
+  count: (values) => values.length,
+  group: () => 1,
+  min: (values) => extreme(values, (value, best) => value < best),
+  max: (values) => extreme(values, (value, best) => value > best),
+  stdvar: populationVariance,
+  stddev: (values) => Math.sqrt(populationVariance(values)),
+};
+
+/** NaN only where there is nothing else. */
+function extreme(values: Float64Array, better: (value: number, best: number) => boolean): number {
+  let best = values[0];
+  for (let at = 1; at < values.length; at++) {
+    if (better(values[at], best) || Number.isNaN(best)) best = values[at];
+  }
+  return best;
+}
+
+/** Welford's method; a first value that is infinite leaves nothing to tell. */
+function populationVariance(values: Float64Array): number {
+  let mean = values[0];
+  let squares = Number.isFinite(mean) ? 0 : Number.NaN;
+  for (let at = 1; at < values.length; at++) {
+    const delta = values[at] - mean;
+    mean += delta / (at + 1);
+    squares += delta * (values[at] - mean);
+  }
+  return squares / values.length;
+}
+
+function combine(matrix: Matrix, expr: AggregateExpr, combiner: Combiner): Matrix {
+  const groups = groupsOf(matrix, expr);
+  const result = matrix.like(groups.length);
+  const { steps, values, present } = matrix;
+  for (const { labels, rows } of groups) {
+    const first = result.addRow(
+      labels,
+      rows.some((row) => matrix.dropName[row]),
+    );
+    const buffer = new Float64Array(rows.length);
+    for (let step = 0; step < steps; step++) {
+      let count = 0;
+      for (let at = 0; at < rows.length; at++) {
+        const cell = rows[at] * steps + step;
+        if (present[cell] === 1) buffer[count++] = values[cell];
+      }
+      if (count === 0) continue;
+      result.values[first + step] = combiner(
+        count === buffer.length ? buffer : buffer.subarray(0, count),
+        step,
+      );
+      result.present[first + step] = 1;
+    }
+  }
+  matrix.release();
+  return result;
+}
+
+/** How many series of a group have each value; the value becomes a label. */
+function countValues(matrix: Matrix, expr: AggregateExpr, label: string): Matrix {
+  const grouping = expr.without ? expr.grouping : [...expr.grouping, label];
+  const labelsOf = groupLabels({ ...expr, grouping });
+  const result = matrix.like(matrix.rows);
+  const rowOf = new Map<string, number>();
+  const { steps, values, present } = matrix;
+  for (let row = 0; row < matrix.rows; row++) {
+    for (let step = 0; step < steps; step++) {
+      if (present[row * steps + step] === 0) continue;
+      const labels = labelsOf(matrix.labels[row].with(label, formatDecimal(values[row * steps + step])));
+      let first = rowOf.get(labels.key);
+      if (first === undefined) {
+        first = result.addRow(labels, matrix.dropName[row]);
+        rowOf.set(labels.key, first);
+      }
+      result.values[first + step]++;
+      result.present[first + step] = 1;
+    }
+  }
+  matrix.release();
+  return result;
+}

@@ -1,0 +1,180 @@
+/** Function calls: evaluates the arguments that each kind of function takes, and hands them on. */
+import { NotSupported } from "../errors.ts";
+import { LabelSet } from "../labels.ts";
+import type { Call, Expr, MatrixSelector, VectorSelector } from "../parse/ast.ts";
+import { withoutParens } from "../parse/ast.ts";
+import { typeOf } from "../parse/check.ts";
+import { absent, absentLabels } from "./absent.ts";
+import { dropNames } from "./context.ts";
+import { datePart, isDatePart } from "./dates.ts";
+import { elementwise, isElementwise } from "./elementwise.ts";
+import type { Evaluator } from "./evaluator.ts";
+import { type Grid, timeAt } from "./grid.ts";
+import { histogramFraction, histogramQuantile } from "./histograms.ts";
+import { labelJoin, labelReplace } from "./label-functions.ts";
+import { Matrix } from "./matrix.ts";
+import { rangeFunction } from "./over-time.ts";
+import { instantVector, overWindows } from "./selectors.ts";
+import { sortByLabels, sortByValue } from "./sorting.ts";
+import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
+
+/** Functions that see only differences between samples: see Selection.totalsAfterMs. */
+const RELATIVE = new Set(["rate", "increase", "irate", "resets", "changes", "delta", "idelta", "deriv"]);
+const KEEPS_NAME = new Set(["last_over_time", "first_over_time"]);
+const NEEDS_COUNTER = new Set(["rate", "increase"]);
+const NATIVE_HISTOGRAMS = /^histogram_(avg|count|stddev|stdvar|sum)$/;
+
+export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promise<Value> {
+  const { name, args, span } = expr;
+  const { context } = evaluator;
+  if (args.some((arg) => typeOf(arg) === "matrix")) return vectorValue(await overTime(expr, grid, evaluator));
+  if (NATIVE_HISTOGRAMS.test(name)) {
+    throw new NotSupported(
+      `${name}() is for native histograms, which are not supported here: use the _sum and _count series`,
+    );
+  }
+  if (isElementwise(name)) {
+    const scalars = await scalarArguments(args.slice(1), grid, evaluator);
+    const matrix = await evaluator.vector(args[0], grid);
+    return vectorValue(dropNames(elementwise(name, matrix, scalars), context));
+  }
+  if (isDatePart(name)) {
+    const matrix = args.length > 0 ? await evaluator.vector(args[0], grid) : stepTimes(grid, evaluator);
+    return vectorValue(dropNames(datePart(name, matrix), context));
+  }
+  switch (name) {
+    case "time":
+      return scalarValue(Float64Array.from({ length: grid.count }, (_, step) => timeAt(grid, step) / 1000));
+    case "pi":
+      return scalarValue(new Float64Array(grid.count).fill(Math.PI));
+    case "scalar":
+      return asScalar(await evaluator.vector(args[0], grid));
+    case "vector":
+      return vectorValue(oneSeries(await evaluator.scalar(args[0], grid), evaluator));
+    case "timestamp":
+      return vectorValue(await timestamps(args[0], grid, evaluator));
+    case "absent": {
+      const labels = absentLabels(withoutParens(args[0]));
+      return vectorValue(absent(await evaluator.vector(args[0], grid), labels));
+    }
+    case "sort":
+    case "sort_desc":
+    case "sort_by_label":
+    case "sort_by_label_desc": {
+      const matrix = await evaluator.vector(args[0], grid);
+      if (grid.count > 1) {
+        context.annotations.sortIneffective(span);
+        return vectorValue(matrix);
+      }
+      const descending = name.endsWith("_desc");
+      if (name.startsWith("sort_by_label")) {
+        const names = args.slice(1).map((arg) => evaluator.text(arg));
+        return vectorValue(sortByLabels(matrix, names, descending));
+      }
+      return vectorValue(sortByValue(matrix, descending));
+    }
+    case "label_replace": {
+      const [target, replacement, source, expression] = args.slice(1).map((arg) => evaluator.text(arg));
+      const matrix = await evaluator.vector(args[0], grid);
+      return vectorValue(labelReplace(matrix, { target, replacement, source, expression }));
+    }
+    case "label_join": {
+      const [target, separator, ...sources] = args.slice(1).map((arg) => evaluator.text(arg));
+      return vectorValue(labelJoin(await evaluator.vector(args[0], grid), { target, separator, sources }));
+    }
+    case "histogram_quantile": {
+      const quantiles = await evaluator.scalar(args[0], grid);
+      const matrix = await evaluator.vector(args[1], grid);
+      return vectorValue(
+        histogramQuantile(matrix, quantiles, context, { parameter: args[0].span, buckets: args[1].span }),
+      );
+    }
+    case "histogram_fraction": {
+      const [lower, upper] = await scalarArguments(args.slice(0, 2), grid, evaluator);
+      const matrix = await evaluator.vector(args[2], grid);
+      return vectorValue(histogramFraction(matrix, lower, upper, context, args[2].span));
+    }
+    default:
+      throw new NotSupported(`${name}() is not supported here`);
+  }
+}
+
+async function scalarArguments(
+  args: readonly Expr[],
+  grid: Grid,
+  evaluator: Evaluator,
+): Promise<Float64Array[]> {
+  const values: Float64Array[] = [];
+  for (const arg of args) values.push(await evaluator.scalar(arg, grid));
+  return values;
+}
+
+/** Functions of a range vector: with their scalar arguments, whichever side they stand on. */
+async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator): Promise<Matrix> {
+  const { context } = evaluator;
+  const scalars = args.filter((arg) => typeOf(arg) === "scalar");
+  const rangeArg = args.find((arg) => typeOf(arg) === "matrix")!;
+  const values = await scalarArguments(scalars, grid, evaluator);
+  const range = await evaluator.range(rangeArg, grid, RELATIVE.has(name));
+  if (name === "absent_over_time") {
+    const inner = withoutParens(rangeArg) as Expr;
+    const selector = inner.type === "matrixSelector" ? (inner as MatrixSelector).selector : undefined;
+    return absent(await overWindows(range, () => 1, grid, context), absentLabels(selector));
+  }
+  const apply = rangeFunction(name, { values, spans: scalars.map((each) => each.span) }, context.annotations);
+  if (apply === undefined) throw new NotSupported(`${name}() is not supported here`);
+  const matrix = await overWindows(range, apply, grid, context);
+  if (NEEDS_COUNTER.has(name)) {
+    for (const labels of matrix.labels) {
+      const metric = labels.get("__name__");
+      if (metric !== "" && !/_(total|sum|count|bucket)$/.test(metric)) {
+        context.annotations.possibleNonCounter(metric, args[0].span);
+      }
+    }
+  }
+  if (KEEPS_NAME.has(name)) return matrix;
+  return dropNames(matrix, context, true);
+}
+
+/** One series without labels. */
+function oneSeries(values: Float64Array, { context }: Evaluator): Matrix {
+  const matrix = new Matrix(values.length, 1, context.budget);
+  matrix.addRow(LabelSet.EMPTY);
+  matrix.values.set(values);
+  matrix.present.fill(1);
+  return matrix;
+}
+
+function stepTimes(grid: Grid, evaluator: Evaluator): Matrix {
+  const times = Float64Array.from({ length: grid.count }, (_, step) => timeAt(grid, step) / 1000);
+  return oneSeries(times, evaluator);
+}
+
+/** The one series' values; NaN in steps with none or several. */
+function asScalar(matrix: Matrix): ScalarValue {
+  const values = new Float64Array(matrix.steps).fill(Number.NaN);
+  for (let step = 0; step < matrix.steps; step++) {
+    let count = 0;
+    for (let row = 0; row < matrix.rows; row++) {
+      const cell = row * matrix.steps + step;
+      if (matrix.present[cell] === 0) continue;
+      values[step] = ++count === 1 ? matrix.values[cell] : Number.NaN;
+    }
+  }
+  matrix.release();
+  return scalarValue(values);
+}
+
+/** When a selector's samples were taken; of anything that was computed, the time of the step. */
+async function timestamps(arg: Expr, grid: Grid, evaluator: Evaluator): Promise<Matrix> {
+  const inner = withoutParens(arg) as Expr;
+  if (inner.type === "vectorSelector") {
+    const matrix = await instantVector(inner as VectorSelector, grid, evaluator.context, "timestamps");
+    return dropNames(matrix, evaluator.context);
+  }
+  const matrix = await evaluator.vector(arg, grid);
+  for (let cell = 0; cell < matrix.rows * matrix.steps; cell++) {
+    matrix.values[cell] = timeAt(grid, cell % matrix.steps) / 1000;
+  }
+  return dropNames(matrix, evaluator.context);
+}

@@ -1,0 +1,63 @@
+/** Functions that change each value for itself. */
+import type { Matrix } from "./matrix.ts";
+
+const MATH: Record<string, (value: number) => number> = {
+  abs: Math.abs,
+  ceil: Math.ceil,
+  floor: Math.floor,
+  exp: Math.exp,
+  ln: Math.log,
+  log2: Math.log2,
+  log10: Math.log10,
+  sqrt: Math.sqrt,
+  sgn: (value) => (value < 0 ? -1 : value > 0 ? 1 : value),
+  deg: (value) => (value * 180) / Math.PI,
+  rad: (value) => (value * Math.PI) / 180,
+  sin: Math.sin,
+  cos: Math.cos,
+  tan: Math.tan,
+  asin: Math.asin,
+  acos: Math.acos,
+  atan: Math.atan,
+  sinh: Math.sinh,
+  cosh: Math.cosh,
+  tanh: Math.tanh,
+  asinh: Math.asinh,
+  acosh: Math.acosh,
+  atanh: Math.atanh,
+};
+
+type WithScalars = (value: number, a: number, b: number) => number;
+
+const WITH_SCALARS: Record<string, WithScalars> = {
+  clamp: (value, min, max) => Math.max(min, Math.min(max, value)),
+  clamp_min: (value, min) => Math.max(min, value),
+  clamp_max: (value, max) => Math.min(max, value),
+  // Halves go up. Dividing by the inverse keeps decimals such as 0.1 what they look like.
+  round: (value, to) => {
+    const inverse = 1 / to;
+    return Math.floor(value * inverse + 0.5) / inverse;
+  },
+};
+
+export function isElementwise(name: string): boolean {
+  return Object.hasOwn(MATH, name) || Object.hasOwn(WITH_SCALARS, name);
+}
+
+/** Changes the values in place. `scalars` hold one value a step for each further argument. */
+export function elementwise(name: string, matrix: Matrix, scalars: readonly Float64Array[]): Matrix {
+  const { steps, values, present } = matrix;
+  const plain = MATH[name];
+  if (plain !== undefined) {
+    for (let cell = 0; cell < matrix.rows * steps; cell++) values[cell] = plain(values[cell]);
+    return matrix;
+  }
+  const operate = WITH_SCALARS[name];
+  const [a = new Float64Array(steps).fill(1), b = a] = scalars;
+  for (let cell = 0; cell < matrix.rows * steps; cell++) {
+    const step = cell % steps;
+    if (name === "clamp" && b[step] < a[step]) present[cell] = 0;
+    values[cell] = operate(values[cell], a[step], b[step]);
+  }
+  return name === "clamp" ? matrix.compact() : matrix;
+}

@@ -1,0 +1,152 @@
+/**
+ * Evaluates a planned expression: node by node, each for all steps at once. What does not depend on the step
+ * is evaluated for one and spread.
+ */
+import { ExecutionError } from "../errors.ts";
+import { type Expr, isSetOperator, type Subquery, withoutParens } from "../parse/ast.ts";
+import type { Plan } from "../plan.ts";
+import { aggregate } from "./aggregate.ts";
+import { scalarsOperated, vectorAndScalar } from "./arithmetic.ts";
+import { call } from "./calls.ts";
+import { type Context, dropNames } from "./context.ts";
+import { alignedGrid, type Grid, lookTimes } from "./grid.ts";
+import type { Matrix } from "./matrix.ts";
+import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "./selectors.ts";
+import { combineSets } from "./sets.ts";
+import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
+import { joinVectors } from "./vector-matching.ts";
+
+export class Evaluator {
+  readonly context: Context;
+  readonly #plan: Plan;
+
+  constructor(plan: Plan, context: Context) {
+    this.#plan = plan;
+    this.context = context;
+  }
+
+  async evaluate(expr: Expr, grid: Grid): Promise<Value> {
+    await this.context.budget.breathe();
+    if (grid.count > 1 && this.#plan.stepInvariant.has(expr)) {
+      const once = await this.#evaluate(expr, { ...grid, count: 1 });
+      if (once.type === "vector") return vectorValue(once.matrix.broadcast(grid.count));
+      if (once.type === "scalar") return scalarValue(new Float64Array(grid.count).fill(once.values[0]));
+      return once;
+    }
+    return this.#evaluate(expr, grid);
+  }
+
+  async vector(expr: Expr, grid: Grid): Promise<Matrix> {
+    const value = await this.evaluate(expr, grid);
+    if (value.type !== "vector") throw new ExecutionError(`expected an instant vector, got a ${value.type}`);
+    return value.matrix;
+  }
+
+  async scalar(expr: Expr, grid: Grid): Promise<Float64Array> {
+    const value = await this.evaluate(expr, grid);
+    if (value.type !== "scalar") throw new ExecutionError(`expected a scalar, got a ${value.type}`);
+    return value.values;
+  }
+
+  text(expr: Expr): string {
+    const inner = withoutParens(expr);
+    if (inner.type !== "stringLiteral") throw new ExecutionError(`expected a string, got a ${inner.type}`);
+    return inner.value;
+  }
+
+  /** A range vector's series and windows. `relative`: see Selection.totalsAfterMs. */
+  async range(expr: Expr, grid: Grid, relative: boolean): Promise<RangeVector> {
+    const inner = withoutParens(expr);
+    if (inner.type === "matrixSelector") return rangeVector(inner, grid, this.context, relative);
+    if (inner.type === "subquery") return this.#subquery(inner, grid);
+    throw new ExecutionError(`expected a range vector, got a ${inner.type}`);
+  }
+
+  async #evaluate(expr: Expr, grid: Grid): Promise<Value> {
+    switch (expr.type) {
+      case "parenExpr":
+        return this.#evaluate(expr.expr, grid);
+      case "numberLiteral":
+        return scalarValue(new Float64Array(grid.count).fill(expr.value));
+      case "stringLiteral":
+        return { type: "string", text: expr.value };
+      case "vectorSelector":
+        return vectorValue(await instantVector(expr, grid, this.context));
+      case "unaryExpr":
+        return this.#unary(await this.evaluate(expr.expr, grid), expr.op);
+      case "aggregation":
+        return vectorValue(await aggregate(expr, grid, this));
+      case "call":
+        return call(expr, grid, this);
+      case "binaryExpr": {
+        const lhs = await this.evaluate(expr.lhs, grid);
+        const rhs = await this.evaluate(expr.rhs, grid);
+        await this.context.budget.breathe();
+        return this.#binary(expr, lhs, rhs);
+      }
+      default:
+        throw new ExecutionError(`a ${expr.type} cannot stand here`);
+    }
+  }
+
+  #binary(expr: Expr & { type: "binaryExpr" }, lhs: Value, rhs: Value): Value {
+    if (lhs.type === "scalar" && rhs.type === "scalar") {
+      return scalarValue(scalarsOperated(expr.op, lhs.values, rhs.values));
+    }
+    if (lhs.type === "vector" && rhs.type === "vector") {
+      return vectorValue(
+        isSetOperator(expr.op)
+          ? combineSets(expr.op, expr.matching!, lhs.matrix, rhs.matrix)
+          : joinVectors(expr, lhs.matrix, rhs.matrix, this.context),
+      );
+    }
+    const vectorLeft = lhs.type === "vector";
+    const vector = (vectorLeft ? lhs : rhs) as Value & { type: "vector" };
+    const scalar = (vectorLeft ? rhs : lhs) as ScalarValue;
+    return vectorValue(vectorAndScalar(expr, vector.matrix, scalar.values, vectorLeft, this.context));
+  }
+
+  #unary(value: Value, op: "+" | "-"): Value {
+    if (op === "+" || value.type === "string") return value;
+    const values = value.type === "scalar" ? value.values : value.matrix.values;
+    for (let cell = 0; cell < values.length; cell++) values[cell] = -values[cell];
+    return value.type === "scalar" ? value : vectorValue(dropNames(value.matrix, this.context));
+  }
+
+  /** Evaluates a subquery's expression at its own steps, and takes its samples for a range vector. */
+  async #subquery(subquery: Subquery, grid: Grid): Promise<RangeVector> {
+    const lookMs = lookTimes(grid, subquery);
+    const { rangeMs } = subquery;
+    const stepMs = subquery.stepMs ?? this.context.subqueryStepMs;
+    const inner = alignedGrid(lookMs[0] - rangeMs, lookMs[lookMs.length - 1], stepMs);
+    if (inner.count === 0) return { rangeMs, lookMs, series: noSeries() };
+    const matrix = await this.vector(subquery.expr, inner);
+    this.context.budget.countSamples(matrix.rows * matrix.steps);
+    return { rangeMs, lookMs, series: seriesOf(matrix, inner) };
+  }
+}
+
+async function* noSeries(): AsyncIterable<readonly RangeSeries[]> {}
+
+async function* seriesOf(matrix: Matrix, grid: Grid): AsyncIterable<readonly RangeSeries[]> {
+  const { steps, present, values } = matrix;
+  for (let row = 0; row < matrix.rows; row++) {
+    const timestampsMs = new Float64Array(steps);
+    const samples = new Float64Array(steps);
+    let count = 0;
+    for (let step = 0; step < steps; step++) {
+      if (present[row * steps + step] === 0) continue;
+      timestampsMs[count] = grid.startMs + step * grid.stepMs;
+      samples[count++] = values[row * steps + step];
+    }
+    yield [
+      {
+        labels: matrix.labels[row],
+        dropName: matrix.dropName[row],
+        timestampsMs: timestampsMs.subarray(0, count),
+        values: samples.subarray(0, count),
+      },
+    ];
+  }
+  matrix.release();
+}

@@ -1,0 +1,171 @@
+/**
+ * The value that crosses from operator to operator: series × steps, row by row in one Float64Array, with a
+ * byte a cell that says whether there is a sample. NaN is a value, so it cannot say that there is none.
+ *
+ * A matrix belongs to the operator that got it, which may change it in place, and which releases its memory
+ * to the budget when it gives another on.
+ */
+import { ExecutionError } from "../errors.ts";
+import { compareLabels, type LabelSet } from "../labels.ts";
+import type { Budget } from "./budget.ts";
+
+const BYTES_PER_CELL = 9;
+/** A guess at what a row's labels and bookkeeping take. */
+const BYTES_PER_ROW = 64;
+
+export class Matrix {
+  readonly steps: number;
+  readonly #budget: Budget;
+  labels: LabelSet[] = [];
+  /** By row: whether the metric's name is to go in the end (see names.ts). */
+  dropName: boolean[] = [];
+  values: Float64Array;
+  present: Uint8Array;
+  #bytes = 0;
+
+  constructor(steps: number, rowsExpected: number, budget: Budget) {
+    this.steps = steps;
+    this.#budget = budget;
+    const cells = Math.max(1, rowsExpected) * steps;
+    this.#account(cells * BYTES_PER_CELL + rowsExpected * BYTES_PER_ROW);
+    this.values = new Float64Array(cells);
+    this.present = new Uint8Array(cells);
+  }
+
+  get rows(): number {
+    return this.labels.length;
+  }
+
+  /** Adds an empty row; gives the index of its first cell. */
+  addRow(labels: LabelSet, dropName = false): number {
+    const first = this.labels.length * this.steps;
+    if (first + this.steps > this.values.length) this.#grow();
+    this.labels.push(labels);
+    this.dropName.push(dropName);
+    return first;
+  }
+
+  /** Takes back the last row, which holds nothing. */
+  dropLastRow(): void {
+    const first = (this.labels.length - 1) * this.steps;
+    this.labels.pop();
+    this.dropName.pop();
+    this.values.fill(0, first, first + this.steps);
+    this.present.fill(0, first, first + this.steps);
+  }
+
+  /** Whether a row holds any sample. */
+  hasSamples(row: number): boolean {
+    const first = row * this.steps;
+    for (let cell = first; cell < first + this.steps; cell++) if (this.present[cell] !== 0) return true;
+    return false;
+  }
+
+  /** The same rows in another order, or some of them. */
+  pick(order: readonly number[]): Matrix {
+    const { steps } = this;
+    const picked = new Matrix(steps, order.length, this.#budget);
+    for (const row of order) {
+      const to = picked.addRow(this.labels[row], this.dropName[row]);
+      picked.values.set(this.values.subarray(row * steps, (row + 1) * steps), to);
+      picked.present.set(this.present.subarray(row * steps, (row + 1) * steps), to);
+    }
+    this.release();
+    return picked;
+  }
+
+  /** Without the rows that hold nothing. */
+  compact(): Matrix {
+    const kept: number[] = [];
+    for (let row = 0; row < this.rows; row++) if (this.hasSamples(row)) kept.push(row);
+    return kept.length === this.rows ? this : this.pick(kept);
+  }
+
+  /** In the order of the labels. */
+  sorted(): Matrix {
+    const order = this.labels.map((_, row) => row);
+    let inOrder = true;
+    for (let row = 1; row < order.length && inOrder; row++) {
+      inOrder = compareLabels(this.labels[row - 1], this.labels[row]) <= 0;
+    }
+    if (inOrder) return this;
+    return this.pick(order.sort((a, b) => compareLabels(this.labels[a], this.labels[b])));
+  }
+
+  /**
+   * Makes one row of rows with equal labels. Two samples in one step are an error; with `strict` equal labels
+   * are one already.
+   */
+  merged(strict = false): Matrix {
+    const rowOf = new Map<string, number>();
+    const kept: number[] = [];
+    for (let row = 0; row < this.rows; row++) {
+      const { key } = this.labels[row];
+      const into = rowOf.get(key);
+      if (into === undefined) {
+        rowOf.set(key, row);
+        kept.push(row);
+        continue;
+      }
+      if (strict) throw sameLabels();
+      this.#mergeRow(row, into);
+    }
+    return kept.length === this.rows ? this : this.pick(kept);
+  }
+
+  #mergeRow(from: number, into: number): void {
+    const { steps, values, present } = this;
+    for (let step = 0; step < steps; step++) {
+      const source = from * steps + step;
+      const target = into * steps + step;
+      if (present[source] === 0) continue;
+      if (present[target] !== 0) throw sameLabels();
+      values[target] = values[source];
+      present[target] = 1;
+    }
+    this.dropName[into] ||= this.dropName[from];
+  }
+
+  /** The same one step for each of `steps`. */
+  broadcast(steps: number): Matrix {
+    const wide = new Matrix(steps, this.rows, this.#budget);
+    for (let row = 0; row < this.rows; row++) {
+      const first = wide.addRow(this.labels[row], this.dropName[row]);
+      wide.values.fill(this.values[row], first, first + steps);
+      wide.present.fill(this.present[row], first, first + steps);
+    }
+    this.release();
+    return wide;
+  }
+
+  /** An empty matrix of as many steps. */
+  like(rowsExpected: number): Matrix {
+    return new Matrix(this.steps, rowsExpected, this.#budget);
+  }
+
+  /** Gives its memory back to the budget; it must not be used after. */
+  release(): void {
+    this.#budget.free(this.#bytes);
+    this.#bytes = 0;
+  }
+
+  #grow(): void {
+    const cells = Math.max(this.values.length * 2, 16 * this.steps);
+    this.#account((cells - this.values.length) * BYTES_PER_CELL + (cells / this.steps) * BYTES_PER_ROW);
+    const values = new Float64Array(cells);
+    values.set(this.values);
+    const present = new Uint8Array(cells);
+    present.set(this.present);
+    this.values = values;
+    this.present = present;
+  }
+
+  #account(bytes: number): void {
+    this.#budget.allocate(bytes);
+    this.#bytes += bytes;
+  }
+}
+
+function sameLabels(): ExecutionError {
+  return new ExecutionError("vector cannot contain metrics with the same labelset");
+}

@@ -1,0 +1,79 @@
+/**
+ * rate(), increase(), delta() with extrapolation to the ends of the range; irate(), idelta(); resets() and
+ * changes().
+ */
+import type { RangeFunction, Window } from "./window.ts";
+
+/** A range reaches to its end if the end is not further from the outermost sample than this many average gaps. */
+const REACH_GAPS = 1.1;
+
+/**
+ * The difference between the last and the first sample, resets of counters added back, extrapolated to the
+ * ends of the range. Where an end is too far from the samples, half an average gap is taken instead; a counter
+ * is not extrapolated to below zero.
+ */
+function extrapolated(window: Window, isCounter: boolean): number | undefined {
+  const { timestampsMs, values, lo, hi } = window;
+  if (hi - lo < 2) return undefined;
+  const first = values[lo];
+  let difference = values[hi - 1] - first;
+  if (isCounter) {
+    for (let at = lo + 1; at < hi; at++) if (values[at] < values[at - 1]) difference += values[at - 1];
+  }
+  const sampled = (timestampsMs[hi - 1] - timestampsMs[lo]) / 1000;
+  // Samples that all have one time say nothing of what happens between times.
+  if (sampled === 0) return undefined;
+  const gap = sampled / (hi - lo - 1);
+  const reach = gap * REACH_GAPS;
+  let toStart = (timestampsMs[lo] - window.startMs) / 1000;
+  let toEnd = (window.endMs - timestampsMs[hi - 1]) / 1000;
+  if (toStart >= reach) toStart = gap / 2;
+  if (isCounter && difference > 0 && first >= 0) {
+    // As far back as the counter was zero, at the slope that was seen.
+    toStart = Math.min(toStart, sampled * (first / difference));
+  }
+  if (toEnd >= reach) toEnd = gap / 2;
+  return difference * ((sampled + toStart + toEnd) / sampled);
+}
+
+export const increase: RangeFunction = (window) => extrapolated(window, true);
+
+export const delta: RangeFunction = (window) => extrapolated(window, false);
+
+export const rate: RangeFunction = (window) => {
+  const total = extrapolated(window, true);
+  return total === undefined ? undefined : total / (window.rangeMs / 1000);
+};
+
+/** The last two samples: their difference, and the time between them in seconds. */
+function lastStep(window: Window, isCounter: boolean): { difference: number; seconds: number } | undefined {
+  const { timestampsMs, values, lo, hi } = window;
+  if (hi - lo < 2) return undefined;
+  const milliseconds = timestampsMs[hi - 1] - timestampsMs[hi - 2];
+  if (milliseconds === 0) return undefined;
+  const reset = isCounter && values[hi - 1] < values[hi - 2];
+  const difference = reset ? values[hi - 1] : values[hi - 1] - values[hi - 2];
+  return { difference, seconds: milliseconds / 1000 };
+}
+
+export const irate: RangeFunction = (window) => {
+  const last = lastStep(window, true);
+  return last && last.difference / last.seconds;
+};
+
+export const idelta: RangeFunction = (window) => lastStep(window, false)?.difference;
+
+export const resets: RangeFunction = ({ values, lo, hi }) => {
+  let count = 0;
+  for (let at = lo + 1; at < hi; at++) if (values[at] < values[at - 1]) count++;
+  return count;
+};
+
+export const changes: RangeFunction = ({ values, lo, hi }) => {
+  let count = 0;
+  for (let at = lo + 1; at < hi; at++) {
+    const [before, now] = [values[at - 1], values[at]];
+    if (now !== before && !(Number.isNaN(now) && Number.isNaN(before))) count++;
+  }
+  return count;
+};

@@ -1,0 +1,162 @@
+/**
+ * Selectors: storage → matrix. An instant selector takes in each step a series' latest sample of the last
+ * `lookbackMs`, unless a stale marker says that the series ended; a range selector hands each series' samples
+ * to a function, step by step. Both windows are open on the left.
+ */
+import type { LabelSet } from "../labels.ts";
+import type { MatrixSelector, VectorSelector } from "../parse/ast.ts";
+import type { SeriesSamples } from "../storage.ts";
+import type { Context } from "./context.ts";
+import { type Grid, lookTimes } from "./grid.ts";
+import { Matrix } from "./matrix.ts";
+import type { RangeFunction, Window } from "./window.ts";
+
+/** A series of a range vector: samples without stale markers. */
+export interface RangeSeries {
+  readonly labels: LabelSet;
+  readonly dropName: boolean;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+}
+
+/** A range vector before a function takes its windows: what it looks at in each step, and its series. */
+export interface RangeVector {
+  readonly rangeMs: number;
+  readonly lookMs: Float64Array;
+  readonly series: AsyncIterable<readonly RangeSeries[]>;
+}
+
+/** What an instant selector gives: the samples' values, or their times in seconds. */
+export type InstantContent = "values" | "timestamps";
+
+export async function instantVector(
+  selector: VectorSelector,
+  grid: Grid,
+  context: Context,
+  content: InstantContent = "values",
+): Promise<Matrix> {
+  const matrix = new Matrix(grid.count, 0, context.budget);
+  const lookMs = lookTimes(grid, selector);
+  const selection = {
+    matchers: selector.matchers,
+    afterMs: lookMs[0] - context.lookbackMs,
+    toMs: lookMs[lookMs.length - 1],
+    totalsAfterMs: context.totalsAfterMs,
+  };
+  for await (const batch of context.storage.select(selection, context.budget)) {
+    for (const series of batch) takeLatest(matrix, series, lookMs, context.lookbackMs, content);
+    await context.budget.breathe();
+  }
+  return matrix.sorted();
+}
+
+function takeLatest(
+  matrix: Matrix,
+  { labels, timestampsMs, values, stale }: SeriesSamples,
+  lookMs: Float64Array,
+  lookbackMs: number,
+  content: InstantContent,
+): void {
+  const first = matrix.addRow(labels);
+  let any = false;
+  let next = 0;
+  for (let step = 0; step < lookMs.length; step++) {
+    const until = lookMs[step];
+    while (next < timestampsMs.length && timestampsMs[next] <= until) next++;
+    const at = next - 1;
+    if (at < 0 || timestampsMs[at] <= until - lookbackMs || stale?.[at] === 1) continue;
+    matrix.values[first + step] = content === "values" ? values[at] : timestampsMs[at] / 1000;
+    matrix.present[first + step] = 1;
+    any = true;
+  }
+  if (!any) matrix.dropLastRow();
+}
+
+/** The samples of a range selector. `relative`: only differences between samples will be looked at. */
+export function rangeVector(
+  { selector, rangeMs }: MatrixSelector,
+  grid: Grid,
+  context: Context,
+  relative: boolean,
+): RangeVector {
+  const lookMs = lookTimes(grid, selector);
+  const afterMs = lookMs[0] - rangeMs;
+  const selection = {
+    matchers: selector.matchers,
+    afterMs,
+    toMs: lookMs[lookMs.length - 1],
+    totalsAfterMs: relative ? afterMs : context.totalsAfterMs,
+  };
+  async function* series(): AsyncIterable<readonly RangeSeries[]> {
+    for await (const batch of context.storage.select(selection, context.budget)) {
+      yield batch.map(withoutStale);
+    }
+  }
+  return { rangeMs, lookMs, series: series() };
+}
+
+function withoutStale({ labels, timestampsMs, values, stale }: SeriesSamples): RangeSeries {
+  if (stale === undefined || !stale.includes(1)) return { labels, dropName: false, timestampsMs, values };
+  const fresh = (_: number, at: number) => stale[at] !== 1;
+  return {
+    labels,
+    dropName: false,
+    timestampsMs: timestampsMs.filter(fresh),
+    values: values.filter(fresh),
+  };
+}
+
+/** Applies a function to the windows of all series. Rows without a result are left out. */
+export async function overWindows(
+  { rangeMs, lookMs, series }: RangeVector,
+  apply: RangeFunction,
+  grid: Grid,
+  context: Context,
+): Promise<Matrix> {
+  const matrix = new Matrix(grid.count, 0, context.budget);
+  for await (const batch of series) {
+    for (const each of batch) {
+      applyToSeries(matrix, each, apply, lookMs, rangeMs, grid);
+      if (context.budget.outOfBreath) await context.budget.breathe();
+    }
+  }
+  return matrix.sorted();
+}
+
+function applyToSeries(
+  matrix: Matrix,
+  { labels, dropName, timestampsMs, values }: RangeSeries,
+  apply: RangeFunction,
+  lookMs: Float64Array,
+  rangeMs: number,
+  grid: Grid,
+): void {
+  const first = matrix.addRow(labels, dropName);
+  const window: Window = {
+    timestampsMs,
+    values,
+    lo: 0,
+    hi: 0,
+    startMs: 0,
+    endMs: 0,
+    rangeMs,
+    evaluationMs: 0,
+    step: 0,
+  };
+  let any = false;
+  for (let step = 0; step < lookMs.length; step++) {
+    window.endMs = lookMs[step];
+    window.startMs = window.endMs - rangeMs;
+    while (window.hi < timestampsMs.length && timestampsMs[window.hi] <= window.endMs) window.hi++;
+    while (window.lo < window.hi && timestampsMs[window.lo] <= window.startMs) window.lo++;
+    if (window.lo === window.hi) continue;
+    window.step = step;
+    window.evaluationMs = grid.startMs + step * grid.stepMs;
+    const result = apply(window);
+    if (result === undefined) continue;
+    matrix.values[first + step] = result;
+    matrix.present[first + step] = 1;
+    any = true;
+  }
+  if (!any) matrix.dropLastRow();
+}

@@ -1,0 +1,23 @@
+/** What an expression evaluates to, for all steps of a grid. Range vectors exist only on their way into a function. */
+import type { Matrix } from "./matrix.ts";
+
+export type Value = ScalarValue | VectorValue | StringValue;
+
+export interface ScalarValue {
+  readonly type: "scalar";
+  /** One value a step. */
+  readonly values: Float64Array;
+}
+
+export interface VectorValue {
+  readonly type: "vector";
+  readonly matrix: Matrix;
+}
+
+export interface StringValue {
+  readonly type: "string";
+  readonly text: string;
+}
+
+export const scalarValue = (values: Float64Array): ScalarValue => ({ type: "scalar", values });
+export const vectorValue = (matrix: Matrix): VectorValue => ({ type: "vector", matrix });

@@ -1,0 +1,130 @@
+/**
+ * The labels of a series as PromQL works with them: sorted by name, the metric's name among them as
+ * `__name__`, never an empty value. Immutable; the key of equal sets is equal, so that maps can be keyed by it.
+ */
+import { isValidText, quoteText } from "./text.ts";
+
+export const METRIC_NAME = "__name__";
+export const BUCKET_LABEL = "le";
+
+export class LabelSet {
+  /** Name, value, name, value …, in ascending order of the names. */
+  readonly pairs: readonly string[];
+  #key: string | undefined;
+
+  static readonly EMPTY = new LabelSet([]);
+
+  private constructor(pairs: readonly string[]) {
+    this.pairs = pairs;
+  }
+
+  /** From names and values in any order; empty values are left out. */
+  static from(entries: Iterable<readonly [string, string]>): LabelSet {
+    const sorted = [...entries].filter(([, value]) => value !== "").sort(([a], [b]) => compareText(a, b));
+    return new LabelSet(sorted.flat());
+  }
+
+  /** Equal for equal sets only: U+0000 is in no label (see src/ingest/naming.ts, and `with`). */
+  get key(): string {
+    this.#key ??= this.pairs.join("\u0000");
+    return this.#key;
+  }
+
+  get size(): number {
+    return this.pairs.length / 2;
+  }
+
+  /** The value of a label; empty where there is none. */
+  get(name: string): string {
+    const { pairs } = this;
+    for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1];
+    return "";
+  }
+
+  *entries(): Iterable<[string, string]> {
+    for (let at = 0; at < this.pairs.length; at += 2) yield [this.pairs[at], this.pairs[at + 1]];
+  }
+
+  /** The same with one label set, or taken away where the value is empty. */
+  with(name: string, value: string): LabelSet {
+    const pairs: string[] = [];
+    let pending = value !== "";
+    for (let at = 0; at < this.pairs.length; at += 2) {
+      const other = this.pairs[at];
+      if (other === name) continue;
+      if (pending && compareText(name, other) < 0) {
+        pairs.push(name, value);
+        pending = false;
+      }
+      pairs.push(other, this.pairs[at + 1]);
+    }
+    if (pending) pairs.push(name, value);
+    return new LabelSet(pairs);
+  }
+
+  /** Only those labels whose names are in `names`. */
+  keep(names: ReadonlySet<string>): LabelSet {
+    return this.#filter((name) => names.has(name));
+  }
+
+  /** All but those labels whose names are in `names`. */
+  drop(names: ReadonlySet<string>): LabelSet {
+    return this.#filter((name) => !names.has(name));
+  }
+
+  /** The same without the metric's name. */
+  withoutName(): LabelSet {
+    // `__name__` is not always first: upper case sorts before the underscore.
+    return this.get(METRIC_NAME) === "" ? this : this.#filter((name) => name !== METRIC_NAME);
+  }
+
+  #filter(wanted: (name: string) => boolean): LabelSet {
+    const pairs: string[] = [];
+    for (let at = 0; at < this.pairs.length; at += 2) {
+      if (wanted(this.pairs[at])) pairs.push(this.pairs[at], this.pairs[at + 1]);
+    }
+    return pairs.length === this.pairs.length ? this : new LabelSet(pairs);
+  }
+
+  /** As upstream's messages print a set: `{__name__="up", job="x"}`. */
+  toString(): string {
+    const parts = [...this.entries()].map(([name, value]) => {
+      const plain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+      return `${plain ? name : quoteText(name)}=${quoteText(value)}`;
+    });
+    return `{${parts.join(", ")}}`;
+  }
+
+  toJSON(): Record<string, string> {
+    return Object.fromEntries(this.entries());
+  }
+}
+
+/** Orders label sets by their first differing name, then value; a set that another begins with comes first. */
+export function compareLabels(a: LabelSet, b: LabelSet): number {
+  const length = Math.min(a.pairs.length, b.pairs.length);
+  for (let at = 0; at < length; at++) {
+    if (a.pairs[at] !== b.pairs[at]) return compareText(a.pairs[at], b.pairs[at]);
+  }
+  return a.pairs.length - b.pairs.length;
+}
+
+/** Orders strings by code points, as bytes of UTF-8 would be: UTF-16 puts U+10000 before U+FFFF. */
+export function compareText(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const x = a.charCodeAt(at);
+    const y = b.charCodeAt(at);
+    if (x === y) continue;
+    const surrogates = x >= 0xd800 && y >= 0xd800;
+    if (!surrogates) return x - y;
+    const rank = (unit: number) => (unit < 0xe000 ? unit + 0x2000 : unit - 0x800);
+    return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Whether a name can be a label's: any text, as of Prometheus 3. */
+export function isLabelName(name: string): boolean {
+  return name !== "" && isValidText(name) && !name.includes("\u0000");
+}

@@ -1,0 +1,64 @@
+/**
+ * Label matchers: what stands between the braces of a selector. A label that is not there is an empty value.
+ * Regular expressions mean what RE2 says and match the whole value; they run in time linear in it.
+ */
+import { RE2JS } from "re2js";
+import type { LabelSet } from "./labels.ts";
+import { quoteText } from "./text.ts";
+
+export type MatchOperator = "=" | "!=" | "=~" | "!~";
+
+export interface Matcher {
+  readonly name: string;
+  readonly operator: MatchOperator;
+  readonly value: string;
+  matches(value: string): boolean;
+}
+
+/** Compiles an expression that must match all of a text, `.` being any character; throws RE2's own message. */
+export function compileAnchored(expression: string): RE2JS {
+  return RE2JS.compile(`^(?s:${expression})$`);
+}
+
+/** Values that one expression was asked about are few and come again, series by series. */
+const REMEMBERED_MAX = 10_000;
+
+/** Makes a matcher; throws where a regular expression is none. */
+export function matcher(name: string, operator: MatchOperator, value: string): Matcher {
+  if (operator === "=") return { name, operator, value, matches: (other) => other === value };
+  if (operator === "!=") return { name, operator, value, matches: (other) => other !== value };
+  const wanted = operator === "=~";
+  const test = expressionTest(value);
+  return { name, operator, value, matches: (other) => test(other) === wanted };
+}
+
+function expressionTest(expression: string): (text: string) => boolean {
+  const compiled = compileAnchored(expression);
+  // An alternation of plain words, as dashboards make of their variables, needs no machine.
+  if (/^[\w:\-/ ]*(\|[\w:\-/ ]*)*$/.test(expression)) {
+    const words = new Set(expression.split("|"));
+    return (text) => words.has(text);
+  }
+  if (expression === ".*") return () => true;
+  if (expression === ".+") return (text) => text !== "";
+  const remembered = new Map<string, boolean>();
+  return (text) => {
+    let result = remembered.get(text);
+    if (result === undefined) {
+      result = compiled.test(text);
+      if (remembered.size < REMEMBERED_MAX) remembered.set(text, result);
+    }
+    return result;
+  };
+}
+
+/** Whether a series is one that all matchers ask for. */
+export function matchesAll(matchers: readonly Matcher[], labels: LabelSet): boolean {
+  return matchers.every((each) => each.matches(labels.get(each.name)));
+}
+
+/** As PromQL writes it: `job=~"a.*"`. */
+export function formatMatcher({ name, operator, value }: Matcher): string {
+  const plain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+  return `${plain ? name : quoteText(name)}${operator}${quoteText(value)}`;
+}

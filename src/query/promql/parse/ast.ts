@@ -1,0 +1,183 @@
+/**
+ * The syntax tree of PromQL. Node types are called as upstream's parse API calls them; spans are offsets in
+ * the text, so that errors and annotations can point.
+ */
+import type { Matcher } from "../matchers.ts";
+
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+export type ValueType = "scalar" | "vector" | "matrix" | "string";
+
+/** The time that `@` fixes, in milliseconds, or an end of the query's range. */
+export type At = number | "start" | "end";
+
+/** `offset` and `@`, as selectors and subqueries carry them. */
+export interface TimeShift {
+  readonly offsetMs: number;
+  readonly at?: At;
+}
+
+export interface NumberLiteral {
+  readonly type: "numberLiteral";
+  readonly span: Span;
+  readonly value: number;
+  /** Written as a duration, in which case it prints as one. */
+  readonly duration?: boolean;
+}
+
+export interface StringLiteral {
+  readonly type: "stringLiteral";
+  readonly span: Span;
+  readonly value: string;
+}
+
+export interface VectorSelector extends TimeShift {
+  readonly type: "vectorSelector";
+  readonly span: Span;
+  /** The name as it stood before the braces or quoted inside them; empty where matchers alone select. */
+  readonly name: string;
+  /** All conditions, the name's among them. */
+  readonly matchers: readonly Matcher[];
+}
+
+export interface MatrixSelector {
+  readonly type: "matrixSelector";
+  readonly span: Span;
+  /** Offset and `@` stand here. */
+  readonly selector: VectorSelector;
+  readonly rangeMs: number;
+}
+
+export interface Subquery extends TimeShift {
+  readonly type: "subquery";
+  readonly span: Span;
+  readonly expr: Expr;
+  readonly rangeMs: number;
+  /** Absent: the default resolution. */
+  readonly stepMs?: number;
+}
+
+export interface UnaryExpr {
+  readonly type: "unaryExpr";
+  readonly span: Span;
+  readonly op: "+" | "-";
+  readonly expr: Expr;
+}
+
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%" | "^" | "atan2";
+export type ComparisonOperator = "==" | "!=" | "<" | "<=" | ">" | ">=";
+export type SetOperator = "and" | "or" | "unless";
+export type BinaryOperator = ArithmeticOperator | ComparisonOperator | SetOperator;
+
+export type Cardinality = "one-to-one" | "many-to-one" | "one-to-many" | "many-to-many";
+
+export interface VectorMatching {
+  readonly card: Cardinality;
+  /** With `on`: the labels that match; else those that are ignored. */
+  readonly labels: readonly string[];
+  readonly on: boolean;
+  /** Labels to be taken over from the "one" side. */
+  readonly include: readonly string[];
+}
+
+export interface BinaryExpr {
+  readonly type: "binaryExpr";
+  readonly span: Span;
+  readonly op: BinaryOperator;
+  readonly lhs: Expr;
+  readonly rhs: Expr;
+  readonly bool: boolean;
+  /** Absent unless both sides are vectors. */
+  readonly matching?: VectorMatching;
+}
+
+export const AGGREGATIONS = [
+  "sum",
+  "avg",
+  "count",
+  "min",
+  "max",
+  "group",
+  "stddev",
+  "stdvar",
+  "topk",
+  "bottomk",
+  "count_values",
+  "quantile",
+  "limitk",
+  "limit_ratio",
+] as const;
+export type Aggregation = (typeof AGGREGATIONS)[number];
+
+export interface AggregateExpr {
+  readonly type: "aggregation";
+  readonly span: Span;
+  readonly op: Aggregation;
+  readonly expr: Expr;
+  readonly param?: Expr;
+  readonly grouping: readonly string[];
+  readonly without: boolean;
+}
+
+export interface Call {
+  readonly type: "call";
+  readonly span: Span;
+  readonly name: string;
+  readonly args: readonly Expr[];
+}
+
+export interface ParenExpr {
+  readonly type: "parenExpr";
+  readonly span: Span;
+  readonly expr: Expr;
+}
+
+export type Expr =
+  | NumberLiteral
+  | StringLiteral
+  | VectorSelector
+  | MatrixSelector
+  | Subquery
+  | UnaryExpr
+  | BinaryExpr
+  | AggregateExpr
+  | Call
+  | ParenExpr;
+
+/** The node inside any number of parentheses. */
+export function withoutParens(expr: Expr): Exclude<Expr, ParenExpr> {
+  let inner = expr;
+  while (inner.type === "parenExpr") inner = inner.expr;
+  return inner;
+}
+
+/** The nodes directly below one. */
+export function childrenOf(expr: Expr): readonly Expr[] {
+  switch (expr.type) {
+    case "binaryExpr":
+      return [expr.lhs, expr.rhs];
+    case "aggregation":
+      return expr.param === undefined ? [expr.expr] : [expr.param, expr.expr];
+    case "call":
+      return expr.args;
+    case "unaryExpr":
+    case "parenExpr":
+    case "subquery":
+      return [expr.expr];
+    case "matrixSelector":
+      return [expr.selector];
+    default:
+      return [];
+  }
+}
+
+export function isComparison(op: BinaryOperator): op is ComparisonOperator {
+  return op === "==" || op === "!=" || op === "<" || op === "<=" || op === ">" || op === ">=";
+}
+
+export function isSetOperator(op: BinaryOperator): op is SetOperator {
+  return op === "and" || op === "or" || op === "unless";
+}

@@ -1,0 +1,168 @@
+/**
+ * The types of expressions, and the rules for what may stand where. The wording of errors is upstream's where
+ * people know it by heart.
+ */
+import { ParseError } from "../errors.ts";
+import { quoteText } from "../text.ts";
+import {
+  type AggregateExpr,
+  type BinaryExpr,
+  type Call,
+  type Expr,
+  isComparison,
+  isSetOperator,
+  type Span,
+  type ValueType,
+} from "./ast.ts";
+import { signatureOf } from "./functions.ts";
+
+const TYPE_NAMES: Record<ValueType, string> = {
+  scalar: "scalar",
+  vector: "instant vector",
+  matrix: "range vector",
+  string: "string",
+};
+
+/** The type's name in messages: `instant vector`. */
+export function typeName(type: ValueType): string {
+  return TYPE_NAMES[type];
+}
+
+/** What an expression gives. */
+export function typeOf(expr: Expr): ValueType {
+  switch (expr.type) {
+    case "numberLiteral":
+      return "scalar";
+    case "stringLiteral":
+      return "string";
+    case "vectorSelector":
+    case "aggregation":
+      return "vector";
+    case "matrixSelector":
+    case "subquery":
+      return "matrix";
+    case "unaryExpr":
+    case "parenExpr":
+      return typeOf(expr.expr);
+    case "binaryExpr":
+      return typeOf(expr.lhs) === "scalar" && typeOf(expr.rhs) === "scalar" ? "scalar" : "vector";
+    case "call":
+      return signatureOf(expr.name)?.returns ?? "vector";
+  }
+}
+
+export type Fail = (span: Span, message: string) => ParseError;
+
+/** Makes parse errors that say line and column. */
+export function failIn(text: string): Fail {
+  return (span, message) =>
+    new ParseError(`${positionIn(text, span.from)}: parse error: ${message}`, "query");
+}
+
+/** Line and column, from 1; columns count bytes of UTF-8, as upstream's do. */
+export function positionIn(text: string, offset: number): string {
+  const before = text.slice(0, offset);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  const line = before.split("\n").length;
+  return `${line}:${Buffer.byteLength(before.slice(lineStart)) + 1}`;
+}
+
+function expectType(fail: Fail, expr: Expr, wanted: ValueType, where: string): void {
+  const got = typeOf(expr);
+  if (got !== wanted) {
+    throw fail(expr.span, `expected type ${typeName(wanted)} in ${where}, got ${typeName(got)}`);
+  }
+}
+
+/** Checks one node, its children being right; throws what is wrong. */
+export function checkNode(expr: Expr, fail: Fail): void {
+  switch (expr.type) {
+    case "unaryExpr": {
+      const type = typeOf(expr.expr);
+      if (type !== "scalar" && type !== "vector") {
+        throw fail(
+          expr.span,
+          `unary expression only allowed on expressions of type scalar or instant vector, got ${quoteText(typeName(type))}`,
+        );
+      }
+      return;
+    }
+    case "subquery": {
+      const type = typeOf(expr.expr);
+      if (type !== "vector") {
+        throw fail(expr.span, `subquery is only allowed on instant vector, got ${type} instead`);
+      }
+      return;
+    }
+    case "vectorSelector":
+      // `x!="y"` alone would select everything: at least one condition has to be false for an absent label.
+      if (!expr.matchers.some((each) => !each.matches(""))) {
+        throw fail(expr.span, "vector selector must contain at least one non-empty matcher");
+      }
+      return;
+    case "binaryExpr":
+      checkBinary(expr, fail);
+      return;
+    case "aggregation":
+      checkAggregation(expr, fail);
+      return;
+    case "call":
+      checkCall(expr, fail);
+      return;
+  }
+}
+
+function checkBinary({ op, lhs, rhs, bool, matching, span }: BinaryExpr, fail: Fail): void {
+  const types = [typeOf(lhs), typeOf(rhs)];
+  for (const [at, type] of types.entries()) {
+    if (type !== "scalar" && type !== "vector") {
+      const side = at === 0 ? lhs : rhs;
+      throw fail(side.span, "binary expression must contain only scalar and instant vector types");
+    }
+  }
+  const scalars = types.filter((type) => type === "scalar").length;
+  if (bool && !isComparison(op)) {
+    throw fail(span, "bool modifier can only be used on comparison operators");
+  }
+  if (isComparison(op) && !bool && scalars === 2) {
+    throw fail(span, "comparisons between scalars must use BOOL modifier");
+  }
+  if (isSetOperator(op) && scalars > 0) {
+    throw fail(span, `set operator ${quoteText(op)} not allowed in binary scalar expression`);
+  }
+  if (matching === undefined) return;
+  if (scalars > 0 && matching.labels.length > 0) {
+    throw fail(span, "vector matching only allowed between instant vectors");
+  }
+  if (matching.on) {
+    const twice = matching.include.find((label) => matching.labels.includes(label));
+    if (twice !== undefined) {
+      throw fail(span, `label ${quoteText(twice)} must not occur in ON and GROUP clause at once`);
+    }
+  }
+}
+
+function checkAggregation({ op, expr, param }: AggregateExpr, fail: Fail): void {
+  expectType(fail, expr, "vector", "aggregation expression");
+  if (param === undefined) return;
+  expectType(fail, param, op === "count_values" ? "string" : "scalar", "aggregation parameter");
+}
+
+function checkCall({ name, args, span }: Call, fail: Fail): void {
+  const signature = signatureOf(name);
+  if (signature === undefined) throw fail(span, `unknown function with name ${quoteText(name)}`);
+  const most = signature.args.length;
+  const least =
+    signature.optional === 0 ? most : signature.optional < 0 ? most - 1 : most - signature.optional;
+  const got = `in call to ${quoteText(name)}, got ${args.length}`;
+  if (signature.optional === 0 && args.length !== most) {
+    throw fail(span, `expected ${most} argument(s) ${got}`);
+  }
+  if (args.length < least) throw fail(span, `expected at least ${least} argument(s) ${got}`);
+  if (signature.optional > 0 && args.length > most) {
+    throw fail(span, `expected at most ${most} argument(s) ${got}`);
+  }
+  for (const [at, arg] of args.entries()) {
+    expectType(fail, arg, signature.args[Math.min(at, most - 1)], `call to function ${quoteText(name)}`);
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The functions of PromQL: what they take and give. How they are worked out stands in ../evaluate.
+ */
+import type { ValueType } from "./ast.ts";
+
+export interface Signature {
+  readonly args: readonly ValueType[];
+  readonly returns: ValueType;
+  /** How many of the last arguments may be missing; -1: the last may come any number of times, or not at all. */
+  readonly optional: number;
+  /** Upstream guards it by a feature flag, and so do we by the engine's option. */
+  readonly experimental: boolean;
+}
+
+const table = new Map<string, Signature>();
+
+function add(names: string, args: readonly ValueType[], returns: ValueType = "vector", optional = 0): void {
+  for (const name of names.split(" ")) table.set(name, { args, returns, optional, experimental: false });
+}
+
+function addExperimental(names: string, args: readonly ValueType[], optional = 0): void {
+  for (const name of names.split(" "))
+    table.set(name, { args, returns: "vector", optional, experimental: true });
+}
+
+add("abs ceil exp floor ln log10 log2 sgn sqrt deg rad", ["vector"]);
+add("acos acosh asin asinh atan atanh cos cosh sin sinh tan tanh", ["vector"]);
+add("absent sort sort_desc timestamp", ["vector"]);
+add("clamp", ["vector", "scalar", "scalar"]);
+add("clamp_max clamp_min", ["vector", "scalar"]);
+add("round", ["vector", "scalar"], "vector", 1);
+add("days_in_month day_of_month day_of_week day_of_year hour minute month year", ["vector"], "vector", 1);
+add("histogram_quantile", ["scalar", "vector"]);
+add("histogram_fraction", ["scalar", "scalar", "vector"]);
+add("histogram_avg histogram_count histogram_stddev histogram_stdvar histogram_sum", ["vector"]);
+add("label_replace", ["vector", "string", "string", "string", "string"]);
+add("label_join", ["vector", "string", "string", "string"], "vector", -1);
+add("absent_over_time avg_over_time changes count_over_time delta deriv idelta increase irate", ["matrix"]);
+add("last_over_time max_over_time min_over_time present_over_time rate resets", ["matrix"]);
+add("stddev_over_time stdvar_over_time sum_over_time", ["matrix"]);
+add("quantile_over_time", ["scalar", "matrix"]);
+add("predict_linear", ["matrix", "scalar"]);
+add("double_exponential_smoothing", ["matrix", "scalar", "scalar"]);
+add("pi time", [], "scalar");
+add("scalar", ["vector"], "scalar");
+add("vector", ["scalar"]);
+addExperimental("mad_over_time first_over_time", ["matrix"]);
+addExperimental("ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time ts_of_min_over_time", [
+  "matrix",
+]);
+addExperimental("sort_by_label sort_by_label_desc", ["vector", "string"], -1);
+
+/** Known to upstream, and spoken nowhere here. */
+export const UNSUPPORTED_FUNCTIONS: ReadonlyMap<string, string> = new Map([
+  ["info", "joins with info metrics are not done by info(); write `* on (…) group_left (…)` instead"],
+  ["histogram_quantiles", "call histogram_quantile() for each quantile instead"],
+  ["start_timestamp", "start times of samples are not kept"],
+  ["start", "the ends of the query's range can be used after @ only"],
+  ["end", "the ends of the query's range can be used after @ only"],
+  ["range", "the query's range cannot be asked for"],
+  ["step", "the query's step cannot be asked for"],
+]);
+
+/** The signature of a function; undefined where there is none of that name. */
+export function signatureOf(name: string): Signature | undefined {
+  return table.get(name);
+}
+
+/** The names of all functions, in order. */
+export function functionNames(): string[] {
+  return [...table.keys()].sort();
+}

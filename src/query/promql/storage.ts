@@ -1,0 +1,47 @@
+/**
+ * What the engine needs of a storage: for a selector and a range of time the series and their samples.
+ */
+import type { LabelSet } from "./labels.ts";
+import type { Matcher } from "./matchers.ts";
+
+/** What a selector asks for. */
+export interface Selection {
+  readonly matchers: readonly Matcher[];
+  /** Samples after this time … */
+  readonly afterMs: number;
+  /** … up to and at this one. */
+  readonly toMs: number;
+  /**
+   * The earliest `afterMs` of all selectors of the query whose samples' absolute values count: totals that a
+   * storage adds up by itself begin there, so that the selectors of one query agree. Equal to `afterMs` where
+   * only differences between samples are looked at.
+   */
+  readonly totalsAfterMs: number;
+}
+
+/** The samples of one series, in ascending order of time. The arrays belong to the engine once given. */
+export interface SeriesSamples {
+  readonly labels: LabelSet;
+  /** Milliseconds since the epoch, fractions allowed; equal times may stand beside each other. */
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+  /** 1 where the sample says that the series ended there; absent when none does. */
+  readonly stale?: Uint8Array;
+}
+
+/** What a storage may use up while it answers; see evaluate/budget.ts. */
+export interface ReadBudget {
+  readonly signal: AbortSignal;
+  /** Counts samples about to be read into memory; throws past the query's limit. */
+  countSamples(count: number): void;
+  /** Counts series; throws past the query's limit. */
+  countSeries(count: number): void;
+}
+
+export interface Storage {
+  /**
+   * The series that match, some at a time, in any order, no label set twice; those without a sample in the
+   * range may be left out.
+   */
+  select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]>;
+}

@@ -1,0 +1,162 @@
+/**
+ * Numbers, durations and strings as PromQL writes and reads them. The rules are those of Go's strconv, since
+ * that is what every client of Prometheus has come to expect.
+ */
+
+/** The shortest decimal that reads back as the same number, never with an exponent: Go's format 'f'. */
+export function formatDecimal(value: number): string {
+  const short = formatFloat(value);
+  const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(short);
+  if (match === null) return short;
+  const [, sign, first, rest = "", exponent] = match;
+  const digits = first + rest;
+  const point = 1 + Number(exponent);
+  if (point <= 0) return `${sign}0.${"0".repeat(-point)}${digits}`;
+  return sign + digits.padEnd(point, "0");
+}
+
+/** A sample's value in JSON: shortest, with an exponent below 1e-6 and from 1e21 on, as Prometheus has it. */
+export function formatFloat(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (value === Infinity) return "+Inf";
+  if (value === -Infinity) return "-Inf";
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+/** Reads a number as Go's ParseFloat does; undefined for what is none. */
+export function parseFloatStrict(text: string): number | undefined {
+  if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
+  if (/^[+-]?nan$/i.test(text)) return Number.NaN;
+  if (/^[+-]?0x[0-9a-f]+$/i.test(text)) {
+    const magnitude = Number(text.replace(/^[+-]/, ""));
+    return text.startsWith("-") ? -magnitude : magnitude;
+  }
+  if (!/^[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?$/i.test(text)) return undefined;
+  return Number(text.replaceAll("_", ""));
+}
+
+const UNITS_MS = [
+  ["y", 365 * 86_400_000],
+  ["w", 7 * 86_400_000],
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+  ["ms", 1],
+] as const;
+
+/** Reads a duration such as `1h30m` in milliseconds; undefined for what is none. Units go from large to small. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);
+  if (match === null || text === "") return undefined;
+  return UNITS_MS.reduce((total, [, unitMs], at) => total + Number(match[at + 1] ?? 0) * unitMs, 0);
+}
+
+/** Writes a duration as Prometheus does: `1h30m`; years and weeks only where they come out even. */
+export function formatDuration(durationMs: number): string {
+  if (durationMs === 0) return "0s";
+  let text = durationMs < 0 ? "-" : "";
+  let rest = Math.abs(Math.round(durationMs));
+  for (const [unit, unitMs] of UNITS_MS) {
+    const exactOnly = unit === "y" || unit === "w" || unit === "d";
+    if (exactOnly && (rest % unitMs !== 0 || rest === 0)) continue;
+    const count = Math.floor(rest / unitMs);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * unitMs;
+  }
+  return text;
+}
+
+/**
+ * Bytes that are no UTF-8 stand in a string as lone surrogates U+DC80 to U+DCFF, so that they can be told,
+ * refused and printed.
+ */
+const BYTE_ESCAPE = 0xdc00;
+
+/** Whether a string is what UTF-8 can hold. */
+export function isValidText(text: string): boolean {
+  return text.isWellFormed();
+}
+
+/** Quotes as Go's %q does. */
+export function quoteText(text: string): string {
+  let quoted = "";
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    if (character === '"' || character === "\\") quoted += `\\${character}`;
+    else if (character === "\n") quoted += "\\n";
+    else if (character === "\t") quoted += "\\t";
+    else if (character === "\r") quoted += "\\r";
+    else if (code >= BYTE_ESCAPE + 0x80 && code <= BYTE_ESCAPE + 0xff)
+      quoted += `\\x${(code - BYTE_ESCAPE).toString(16)}`;
+    else if (code < 0x20 || code === 0x7f) quoted += `\\x${code.toString(16).padStart(2, "0")}`;
+    else quoted += character;
+  }
+  return `"${quoted}"`;
+}
+
+const SIMPLE_ESCAPES: Record<string, number> = {
+  a: 7,
+  b: 8,
+  f: 12,
+  n: 10,
+  r: 13,
+  t: 9,
+  v: 11,
+  "\\": 92,
+  "'": 39,
+  '"': 34,
+};
+
+/** Reads a quoted string with Go's escapes; undefined where it is none. Backquotes take no escapes. */
+export function unquoteText(quoted: string): string | undefined {
+  const quote = quoted[0];
+  if (quoted.length < 2 || quoted.at(-1) !== quote) return undefined;
+  const body = quoted.slice(1, -1);
+  if (quote === "`") return body.includes("`") ? undefined : body;
+  if (quote !== '"' && quote !== "'") return undefined;
+  if (!body.includes("\\")) return body.includes("\n") || body.includes(quote) ? undefined : body;
+  const bytes: number[] = [];
+  const encoder = new TextEncoder();
+  const sequence = /\\(?:([abfnrtv\\'"])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;
+  for (let at = 0; at < body.length; ) {
+    if (body[at] !== "\\") {
+      const character = String.fromCodePoint(body.codePointAt(at)!);
+      if (character === quote || character === "\n") return undefined;
+      bytes.push(...encoder.encode(character));
+      at += character.length;
+      continue;
+    }
+    sequence.lastIndex = at;
+    const match = sequence.exec(body);
+    if (match === null) return undefined;
+    const [whole, simple, hex, octal, short, long] = match;
+    if (simple !== undefined) bytes.push(SIMPLE_ESCAPES[simple]);
+    else if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
+    else if (octal !== undefined) bytes.push(Number.parseInt(octal, 8) & 0xff);
+    else {
+      const code = Number.parseInt(short ?? long, 16);
+      if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return undefined;
+      bytes.push(...encoder.encode(String.fromCodePoint(code)));
+    }
+    at += whole.length;
+  }
+  return decodeBytes(Uint8Array.from(bytes));
+}
+
+/** Decodes UTF-8, keeping each byte that is none as a lone surrogate. */
+function decodeBytes(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    let text = "";
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes[at] < 0x80 ? 1 : bytes[at] >= 0xf0 ? 4 : bytes[at] >= 0xe0 ? 3 : 2;
+      const piece = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(at, at + length));
+      const whole = at + length <= bytes.length && !piece.includes("\ufffd");
+      text += whole ? piece : String.fromCharCode(BYTE_ESCAPE + bytes[at]);
+      at += whole ? length : 1;
+    }
+    return text;
+  }
+}

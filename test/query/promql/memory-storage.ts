@@ -1,0 +1,52 @@
+/** A storage in memory: series as they were loaded, for scripts and tests of the engine. */
+import type { LabelSet } from "../../../src/query/promql/labels.ts";
+import { matchesAll } from "../../../src/query/promql/matchers.ts";
+import type { ReadBudget, Selection, SeriesSamples, Storage } from "../../../src/query/promql/storage.ts";
+
+export interface Point {
+  readonly timestampMs: number;
+  readonly value: number | "stale";
+}
+
+export class MemoryStorage implements Storage {
+  readonly #series: ReadonlyMap<string, { readonly labels: LabelSet; readonly points: readonly Point[] }>;
+
+  constructor(series: MemoryStorage["series"] = new Map()) {
+    this.#series = series;
+  }
+
+  get series(): ReadonlyMap<string, { readonly labels: LabelSet; readonly points: readonly Point[] }> {
+    return this.#series;
+  }
+
+  /** The same with more series, or more points of those that are there. */
+  with(added: Iterable<{ readonly labels: LabelSet; readonly points: readonly Point[] }>): MemoryStorage {
+    const series = new Map(this.#series);
+    for (const { labels, points } of added) {
+      const before = series.get(labels.key)?.points ?? [];
+      const all = [...before, ...points].sort((a, b) => a.timestampMs - b.timestampMs);
+      series.set(labels.key, { labels, points: all });
+    }
+    return new MemoryStorage(series);
+  }
+
+  async *select(
+    { matchers, afterMs, toMs }: Selection,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
+    for (const { labels, points } of this.#series.values()) {
+      if (!matchesAll(matchers, labels)) continue;
+      const found = points.filter(({ timestampMs }) => timestampMs > afterMs && timestampMs <= toMs);
+      budget.countSeries(1);
+      budget.countSamples(found.length);
+      yield [
+        {
+          labels,
+          timestampsMs: Float64Array.from(found, (point) => point.timestampMs),
+          values: Float64Array.from(found, ({ value }) => (value === "stale" ? Number.NaN : value)),
+          stale: Uint8Array.from(found, ({ value }) => (value === "stale" ? 1 : 0)),
+        },
+      ];
+    }
+  }
+}
