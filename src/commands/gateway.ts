@@ -10,6 +10,8 @@ import { join } from "node:path";
 import type { Config } from "../config.ts";
 import * as counters from "../counters.ts";
 import { EventDecoder } from "../decode/events.ts";
+import { RemoteWriteDecoder } from "../decode/remote-write.ts";
+import { RemoteWriteV2Decoder } from "../decode/remote-write-v2.ts";
 import { bucketsFor } from "../exposition/buckets.ts";
 import { Exposition } from "../exposition/exposition.ts";
 import { Totals } from "../exposition/totals.ts";
@@ -20,6 +22,7 @@ import { importsRoutes } from "../http/imports.ts";
 import { createLog, type Log } from "../http/log.ts";
 import { metricsRoutes, render } from "../http/metrics.ts";
 import { pushRoutes } from "../http/push.ts";
+import { remoteWriteRoutes } from "../http/remote-write.ts";
 import { sqlRoutes } from "../http/sql.ts";
 import { summariesRoutes } from "../http/summaries.ts";
 import { tablesRoutes } from "../http/tables.ts";
@@ -123,6 +126,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         attributesOf: (metric) => registry.attributesOf(metric),
         epoch: () => registry.epoch,
       }),
+      ingest,
+      limits,
+    }),
+    remoteWriteRoutes({
+      decoders: { v1: new RemoteWriteDecoder(), v2: new RemoteWriteV2Decoder() },
       ingest,
       limits,
     }),

@@ -35,6 +35,28 @@ const PROMISED_BYTES_MAX = 4 * 2 ** 20;
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const layers = parseContentEncoding(request.headers.get("content-encoding"));
+  return await receive(request, limits, async (body) =>
+    layers.length === 0
+      ? body
+      : await inflations.run(() => decompress(body, layers, limits.inflatedBytesMax)),
+  );
+}
+
+/**
+ * The body of a request as it arrived: for protocols whose encodings are their own.
+ *
+ * @throws TooLarge, BadInput (cut), Timeout (408), Busy
+ */
+export async function readEncodedBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  return await receive(request, limits, (body) => Promise.resolve(body));
+}
+
+/** Reads a body and hands it over; its bytes are reserved until that is done with it. */
+async function receive(
+  request: Request,
+  limits: BodyLimits,
+  use: (body: Uint8Array) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
   const promised = promisedBytes(request);
   if (promised !== undefined && promised > limits.bodyBytesMax) {
     throw tooLarge(limits, ` and has ${promised}`);
@@ -49,9 +71,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
       return await request.bytes();
     });
     if (body.length > limits.bodyBytesMax) throw tooLarge(limits, ` and has ${body.length}`);
-    return layers.length === 0
-      ? body
-      : await inflations.run(() => decompress(body, layers, limits.inflatedBytesMax));
+    return await use(body);
   } finally {
     reservation.release();
   }

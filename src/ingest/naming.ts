@@ -1,5 +1,6 @@
 /** What names and values are taken, and which names a metric occupies in Prometheus's view. */
 import { quote } from "../errors.ts";
+import { edgeText } from "../exposition/spelling.ts";
 import { prometheusLabelName } from "../names.ts";
 import type { Kind, Labels, Metric } from "../sample.ts";
 import type { Refused } from "./registry.ts";
@@ -61,6 +62,27 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
     mapped.set(prometheus, name);
   }
   return undefined;
+}
+
+/**
+ * Kinds that have one value a series and time. They agree: a metric whose type was not declared is taken as
+ * cumulative, and may turn out to be a gauge when its metadata comes.
+ */
+const LEVELS: ReadonlySet<Kind> = new Set(["gauge", "cumulative"]);
+
+/** Whether samples of one kind may be of a metric of the other. */
+export function agree(a: Kind, b: Kind): boolean {
+  return a === b || (LEVELS.has(a) && LEVELS.has(b));
+}
+
+/** `le` and `quantile` as OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
+export function withUsualEdge(labels: Labels, kind: Kind): Labels {
+  if (!LEVELS.has(kind)) return labels;
+  for (const name of ["le", "quantile"]) {
+    const edge = labels.get(name);
+    if (edge !== undefined && edgeText(edge) !== edge) return new Map(labels).set(name, edgeText(edge));
+  }
+  return labels;
 }
 
 /** The names that a metric takes in Prometheus's view; no other family may use them. */

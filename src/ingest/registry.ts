@@ -11,7 +11,14 @@ import { prometheusName } from "../names.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
 import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
-import { checkLabels, checkMetricName, exposedNames, type NameLimits } from "./naming.ts";
+import {
+  agree,
+  checkLabels,
+  checkMetricName,
+  exposedNames,
+  type NameLimits,
+  withUsualEdge,
+} from "./naming.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
@@ -169,7 +176,8 @@ export class Registry {
    * /metrics or not.
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
-    const labels = extra.size === 0 ? head.labels : withExtra(head.labels, extra);
+    const own = withUsualEdge(head.labels, head.kind);
+    const labels = extra.size === 0 ? own : withExtra(own, extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
     const problem = checkLabels(labels, head.kind, this.#options);
     if (problem !== undefined) return problem;
@@ -256,7 +264,7 @@ export class Registry {
   #metricOf(head: SeriesHead): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
     if (known !== undefined) {
-      if (known.kind !== head.kind) {
+      if (!agree(known.kind, head.kind)) {
         return {
           cause: "kind",
           refused: `metric ${JSON.stringify(head.metric)} is stored as ${known.kind}, this sample says ${head.kind}`,
@@ -296,7 +304,7 @@ export class Registry {
   }
 
   #refine(metric: RegisteredMetric, head: SeriesHead): void {
-    const type = metric.type === "unknown" && head.type !== undefined ? head.type : metric.type;
+    const type = metric.type === "unknown" ? (head.type ?? TYPE_OF_KIND[head.kind]) : metric.type;
     const unit = metric.unit === "" && head.unit !== undefined ? head.unit : metric.unit;
     const help = metric.help === "" && head.help !== undefined ? head.help : metric.help;
     if (type === metric.type && unit === metric.unit && help === metric.help) return;

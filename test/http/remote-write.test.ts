@@ -1,0 +1,419 @@
+/** remote_write over the real gateway: what is answered, what is then stored, and that senders are told right. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import zlib from "node:zlib";
+import snappyjs from "snappyjs";
+import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
+import { loadConfig } from "../../src/config.ts";
+import { RemoteWriteDecoder } from "../../src/decode/remote-write.ts";
+import { RemoteWriteV2Decoder } from "../../src/decode/remote-write-v2.ts";
+import { Busy, Timeout, Unavailable } from "../../src/errors.ts";
+import { createApp } from "../../src/http/app.ts";
+import { createLog } from "../../src/http/log.ts";
+import { remoteWriteRoutes } from "../../src/http/remote-write.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
+import { encodeV1, encodeV2, type Series } from "../decode/remote-write/messages.ts";
+
+/** 2024-10-04 12:00 UTC. */
+const NOW_MS = Date.UTC(2024, 9, 4, 12);
+const DAY_MS = 86_400_000;
+
+let folder: string;
+let gateway: Gateway;
+const open = async (...settings: string[]) => {
+  const argv = [`--data=${folder}`, "--log-level=error", "--retention-days=3", ...settings];
+  const config = loadConfig(argv, {}, () => undefined);
+  gateway = await openGateway(config, { now: () => NOW_MS });
+};
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weir-remote-write-"));
+  await open();
+});
+afterAll(async () => {
+  await gateway.close();
+  rmSync(folder, { recursive: true });
+});
+
+const snappy = (message: Buffer) => new Uint8Array(snappyjs.compress(withStaleMarkers(message)));
+const V1 = {
+  "content-encoding": "snappy",
+  "content-type": "application/x-protobuf",
+  "x-prometheus-remote-write-version": "0.1.0",
+};
+const V2 = {
+  ...V1,
+  "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+  "x-prometheus-remote-write-version": "2.0.0",
+};
+
+interface Answer {
+  status: number;
+  text: string;
+  written: (string | null)[];
+  headers: Headers;
+}
+
+async function post(
+  body: Uint8Array<ArrayBuffer>,
+  headers: Record<string, string>,
+  app = gateway.app,
+  path = "/api/v1/write",
+): Promise<Answer> {
+  const response = await app.fetch(
+    new Request(`http://localhost:9091${path}`, { method: "POST", body, headers }),
+  );
+  const written = ["samples", "histograms", "exemplars"].map((what) =>
+    response.headers.get(`x-prometheus-remote-write-${what}-written`),
+  );
+  return { status: response.status, text: await response.text(), written, headers: response.headers };
+}
+const write1 = (series: readonly Series[], ...metadata: Parameters<typeof encodeV1>[1][]) =>
+  post(snappy(encodeV1(series, ...metadata)), V1);
+const write2 = (series: readonly Series[]) => post(snappy(encodeV2(series)), V2);
+
+let names = 0;
+/** A metric that no other test has. */
+const fresh = () => `metric_${++names}`;
+const series = (name: string, samples: Series["samples"], labels: Record<string, string> = {}): Series => ({
+  labels: Object.entries({ __name__: name, ...labels }).sort(([a], [b]) => (a < b ? -1 : 1)),
+  samples,
+});
+
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+  const reader = await gateway.store.reader();
+  try {
+    return await reader.all(sql);
+  } finally {
+    reader.close();
+  }
+}
+/** What the file holds of a metric: labels, milliseconds from now, and the value, in this order. */
+async function stored(metric: string): Promise<unknown[]> {
+  const days = gateway.store.days().map(({ table }) => `SELECT * FROM weir.${table}`);
+  if (days.length === 0) return [];
+  const rows = await query(
+    `SELECT labels, epoch_ms(ts)::DOUBLE - ${NOW_MS} AS ms, value
+     FROM (${days.join(" UNION ALL BY NAME ")}) JOIN weir.series USING (series_id)
+     WHERE metric = '${metric}' ORDER BY labels::VARCHAR, ts`,
+  );
+  return rows.map(({ labels, ms, value }) => [labels, ms, value]);
+}
+
+describe("what is sent is stored", () => {
+  for (const [version, write] of [
+    ["1.0", write1],
+    ["2.0", write2],
+  ] as const) {
+    test(`${version}: samples of several days, stale markers, NaN and infinities`, async () => {
+      const name = fresh();
+      const samples = [
+        { value: 1, timestamp: NOW_MS - DAY_MS },
+        { value: STALE_STAND_IN, timestamp: NOW_MS - 2_000 },
+        { value: Number.POSITIVE_INFINITY, timestamp: NOW_MS - 1_000 },
+        { value: Number.NaN, timestamp: NOW_MS },
+      ];
+      const answer = await write([series(name, samples, { job: "x" })]);
+      expect(answer).toMatchObject({
+        status: 204,
+        text: "",
+        written: version === "1.0" ? [null, null, null] : ["4", "0", "0"],
+      });
+      expect(await stored(name)).toEqual([
+        [{ job: "x" }, -DAY_MS, 1],
+        [{ job: "x" }, -2_000, null],
+        [{ job: "x" }, -1_000, "Infinity"],
+        [{ job: "x" }, 0, "NaN"],
+      ]);
+    });
+    test(`${version}: a native histogram, as buckets, sum and count`, async () => {
+      const name = fresh();
+      const histogram = {
+        countInt: 3,
+        sum: 4.5,
+        schema: 1,
+        timestamp: NOW_MS,
+        positiveSpans: [{ offset: 1, length: 2 }],
+        positiveDeltas: [1, 1],
+      };
+      const answer = await write([{ labels: { __name__: name, job: "x" }, histograms: [histogram] }]);
+      expect(answer).toMatchObject({
+        status: 204,
+        written: version === "1.0" ? [null, null, null] : ["0", "1", "0"],
+      });
+      expect(await stored(`${name}_bucket`)).toEqual([
+        [{ job: "x", le: "+Inf" }, 0, 3],
+        [{ job: "x", le: "1.0" }, 0, 0],
+        [{ job: "x", le: "2.0" }, 0, 3],
+      ]);
+      expect(await stored(`${name}_sum`)).toEqual([[{ job: "x" }, 0, 4.5]]);
+      expect(await stored(`${name}_count`)).toEqual([[{ job: "x" }, 0, 3]]);
+    });
+  }
+
+  test("le and quantile, spelled one way", async () => {
+    const name = fresh();
+    await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { le: "250" })]);
+    await write1([series(name, [{ value: 1, timestamp: NOW_MS + 1 }], { le: "250.0" })]);
+    expect(await stored(name)).toEqual([
+      [{ le: "250.0" }, 0, 1],
+      [{ le: "250.0" }, 1, 1],
+    ]);
+  });
+
+  test("with labels of the address, in any of the encodings, and without the headers", async () => {
+    const name = fresh();
+    const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+    const path = "/api/v1/write?extra_label=site=north";
+    expect((await post(snappy(message), V1, gateway.app, path)).status).toBe(204);
+    expect((await post(snappy(message), {})).status).toBe(204);
+    for (const [encoding, body] of [
+      ["zstd", zlib.zstdCompressSync(message)],
+      ["gzip", zlib.gzipSync(message)],
+      ["identity", message],
+    ] as const) {
+      expect((await post(new Uint8Array(body), { ...V1, "content-encoding": encoding })).status).toBe(204);
+    }
+    expect(await stored(name)).toEqual([
+      [{ site: "north" }, 0, 1],
+      [{}, 0, 1],
+    ]);
+  });
+
+  test("and not exposed on /metrics, unless it is asked for", async () => {
+    const name = fresh();
+    const exposed = async () =>
+      (await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text()).includes(name);
+    await write1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+    expect(await exposed()).toBe(false);
+    await gateway.close();
+    await open("--expose-protocols=remote_write");
+    await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { job: "y" })]);
+    expect(await exposed()).toBe(true);
+    await gateway.close();
+    await open();
+  });
+});
+
+describe("once", () => {
+  test("a request that comes again stores nothing, also after a restart", async () => {
+    const name = fresh();
+    const all = Array.from({ length: 500 }, (_, index) =>
+      series(name, [{ value: index, timestamp: NOW_MS }], { n: `${index}` }),
+    );
+    for (const _ of [1, 2])
+      expect(await write2(all)).toMatchObject({ status: 204, written: ["500", "0", "0"] });
+    await gateway.close();
+    await open();
+    expect(await write2(all)).toMatchObject({ status: 204, written: ["500", "0", "0"] });
+    expect((await stored(name)).length).toBe(500);
+  });
+  test("out of order is stored; another value at a stored time is the sender's error, and the first stays", async () => {
+    const name = fresh();
+    const at = (value: number, ms: number) => ({ value, timestamp: NOW_MS + ms });
+    expect(await write2([series(name, [at(1, 0)])])).toMatchObject({ status: 204 });
+    expect(await write2([series(name, [at(2, -5_000), at(3, 0), at(1, 0), at(4, -DAY_MS)])])).toEqual(
+      expect.objectContaining({
+        status: 400,
+        written: ["3", "0", "0"],
+        text: expect.stringMatching(
+          /^1 of 4 samples were not stored; the first: value 3 of "metric_\d+" differs from 1, which is stored for this series and time already/,
+        ),
+      }),
+    );
+    expect(await stored(name)).toEqual([
+      [{}, -DAY_MS, 4],
+      [{}, -5_000, 2],
+      [{}, 0, 1],
+    ]);
+  });
+});
+
+describe("400: what is good is stored, the rest is told", () => {
+  const bad = (name: string, wrong: Series, first: string) =>
+    test(name, async () => {
+      const good = fresh();
+      const all = [series(good, [{ value: 1, timestamp: NOW_MS }]), wrong];
+      const answer = await write2(all);
+      expect(answer.status).toBe(400);
+      expect(answer.written).toEqual(["1", "0", "0"]);
+      expect(answer.text.split("\n")[0]).toStartWith(`1 of 2 samples were not stored; the first: ${first}`);
+      expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+      expect(await stored(good)).toEqual([[{}, 0, 1]]);
+    });
+  const now = [{ value: 1, timestamp: NOW_MS }];
+  bad("no name", { labels: { job: "x" }, samples: now }, 'series {job="x"} has no __name__');
+  bad(
+    "a label twice",
+    {
+      labels: [
+        ["__name__", "m"],
+        ["a", "1"],
+        ["a", "2"],
+      ],
+      samples: now,
+    },
+    'series m{a="1",a="2"} has label "a" twice',
+  );
+  bad(
+    "a reserved label",
+    series("m", now, { __address__: "x" }),
+    'tag "__address__" begins with __, which is reserved: {',
+  );
+  bad(
+    "a control character in a label's name",
+    series("m", now, { "a\n": "x" }),
+    'tag "a\\n" holds a control character',
+  );
+  bad(
+    "a value that is too long",
+    series("m", now, { a: "x".repeat(5_000) }),
+    'the value of tag "a" is 5000 bytes long',
+  );
+  bad(
+    "too many labels",
+    series("m", now, Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`l${n}`, "x"]))),
+    "there are 70 tags",
+  );
+  bad(
+    "a time before retention",
+    series("m", [{ value: 1, timestamp: NOW_MS - 4 * DAY_MS }]),
+    "@timestamp 2024-09-30T12:00:00.000Z is before retention",
+  );
+  bad(
+    "a time in the future",
+    series("m", [{ value: 1, timestamp: NOW_MS + DAY_MS }]),
+    "@timestamp 2024-10-05T12:00:00.000Z is in the future",
+  );
+  bad("a time that no clock has", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "@timestamp");
+
+  test("a native histogram that is none counts as one", async () => {
+    const answer = await write2([
+      { labels: { __name__: fresh() }, histograms: [{ schema: 60, timestamp: NOW_MS }] },
+    ]);
+    expect(answer).toMatchObject({ status: 400, written: ["0", "0", "0"] });
+    expect(answer.text).toContain("has schema 60");
+  });
+  test("a name that belongs to another metric", async () => {
+    const name = fresh();
+    const event = { metric_name: name, value: 1, "@timestamp": NOW_MS };
+    await gateway.app.fetch(
+      new Request("http://localhost:9091/api/v1/push", { method: "POST", body: JSON.stringify(event) }),
+    );
+    const answer = await write2([series(`${name}_count`, now), series(name, now)]);
+    expect(answer).toMatchObject({ status: 400, written: ["0", "0", "0"] });
+  });
+});
+
+describe("nothing is stored", () => {
+  const name = fresh();
+  const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+  const bad = (
+    what: string,
+    status: number,
+    body: Uint8Array<ArrayBuffer>,
+    headers: Record<string, string>,
+    text: string,
+  ) =>
+    test(what, async () => {
+      const answer = await post(body, headers);
+      expect(answer.status).toBe(status);
+      expect(answer.text).toContain(text);
+      expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+      expect(await stored(name)).toEqual([]);
+    });
+  const block = snappy(message);
+  bad("400: no snappy block", 400, new Uint8Array(message), V1, "not a whole snappy block");
+  bad("400: a cut snappy block", 400, block.slice(0, -3), V1, "not a whole snappy block");
+  bad("400: no protobuf", 400, snappy(Buffer.from("what is this?")), V1, "the body is no protobuf message");
+  bad("400: a cut message", 400, snappy(message.subarray(0, -3)), V1, "the body is no protobuf message");
+
+  bad(
+    "413: a block that inflates past the limit",
+    413,
+    Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f),
+    V1,
+    "past the limit",
+  );
+  bad("415: an unknown encoding", 415, block, { ...V1, "content-encoding": "lz4" }, '"lz4" is not supported');
+  bad(
+    "415: another type",
+    415,
+    block,
+    { ...V1, "content-type": "application/json" },
+    "expected application/x-protobuf",
+  );
+  bad(
+    "415: another message",
+    415,
+    block,
+    { ...V1, "content-type": "application/x-protobuf;proto=io.prometheus.write.v3.Request" },
+    "is not spoken here",
+  );
+});
+
+describe("503 and Retry-After: to be sent again", () => {
+  for (const error of [
+    new Busy("the queue is full"),
+    new Unavailable("the gateway is stopping"),
+    new Timeout("too slow"),
+  ]) {
+    test(error.name, async () => {
+      const routes = remoteWriteRoutes({
+        decoders: { v1: new RemoteWriteDecoder(), v2: new RemoteWriteV2Decoder() },
+        ingest: { push: () => Promise.reject(error) },
+        limits: {
+          bodyBytesMax: 2 ** 20,
+          inflatedBytesMax: 2 ** 22,
+          timeoutMs: 60_000,
+          tagsMax: 64,
+          nameBytesMax: 255,
+          tagValueBytesMax: 4_096,
+        },
+      });
+      const app = createApp([routes], { log: createLog("error") });
+      const answer = await post(snappy(encodeV2([series("m", [{ value: 1, timestamp: NOW_MS }])])), V2, app);
+      expect(answer).toMatchObject({ status: 503, text: `${error.message}\n`, written: ["0", "0", "0"] });
+      expect(answer.headers.get("retry-after")).toBe("1");
+    });
+  }
+});
+
+describe("metadata", () => {
+  const metric = (name: string) =>
+    query(`SELECT kind, type, unit, help FROM metrics WHERE metric = '${name}'`);
+  test("2.0: comes with the series", async () => {
+    const name = fresh();
+    await write2([
+      {
+        ...series(name, [{ value: 1, timestamp: NOW_MS }]),
+        metadata: { type: 2, help: "How warm.", unit: "celsius" },
+      },
+    ]);
+    expect(await metric(name)).toEqual([
+      { kind: "gauge", type: "gauge", unit: "celsius", help: "How warm." },
+    ]);
+  });
+  test("1.0: that comes later refines what is stored, whatever it is, and refuses nothing", async () => {
+    const name = fresh();
+    expect(await write1([series(name, [{ value: 1, timestamp: NOW_MS }])])).toMatchObject({ status: 204 });
+    expect(await metric(name)).toEqual([{ kind: "cumulative", type: "unknown", unit: "", help: "" }]);
+    expect(
+      await write1([], [{ type: 2, metricFamilyName: name, help: "How warm.", unit: "celsius" }]),
+    ).toMatchObject({ status: 204 });
+    expect(await write1([series(name, [{ value: 2, timestamp: NOW_MS + 1 }])])).toMatchObject({
+      status: 204,
+    });
+    expect(await metric(name)).toEqual([
+      { kind: "cumulative", type: "gauge", unit: "celsius", help: "How warm." },
+    ]);
+    // Another sender says that it is a counter: the first word counts, the samples are stored.
+    const counter = { ...series(name, [{ value: 3, timestamp: NOW_MS + 2 }]), metadata: { type: 1 } };
+    expect(await write2([counter])).toMatchObject({ status: 204 });
+    expect(await metric(name)).toEqual([
+      { kind: "cumulative", type: "gauge", unit: "celsius", help: "How warm." },
+    ]);
+    expect((await stored(name)).length).toBe(3);
+  });
+});
