@@ -66,7 +66,8 @@ export class RegisteredMetric implements Metric {
   readonly current = new Map<string, Series>();
   /** How many series that hold rows carry each label name, ended ones included. */
   readonly #labelNames = new Map<string, number>();
-  seriesCount = 0;
+  /** All series that hold rows, ended ones included. */
+  readonly series = new Set<Series>();
 
   constructor(metric: Omit<Metric, "prometheusName">) {
     this.name = metric.name;
@@ -83,8 +84,17 @@ export class RegisteredMetric implements Metric {
     return this.#labelNames.keys();
   }
 
-  count(labels: Labels, by: 1 | -1): void {
-    this.seriesCount += by;
+  add(series: Series): void {
+    this.series.add(series);
+    this.#count(series.labels, 1);
+  }
+
+  remove(series: Series): void {
+    this.series.delete(series);
+    this.#count(series.labels, -1);
+  }
+
+  #count(labels: Labels, by: 1 | -1): void {
     for (const name of labels.keys()) {
       const count = (this.#labelNames.get(name) ?? 0) + by;
       if (count === 0) this.#labelNames.delete(name);
@@ -166,6 +176,11 @@ export class Registry {
     return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
   }
 
+  /** Whether the series may have samples in the days from `firstDay` to `lastDay`. */
+  hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean {
+    return this.#days.hasIn(seriesId, firstDay, lastDay);
+  }
+
   /** Whether a demotion ended the series: its rows stay, and no new ones come. */
   isEnded(series: Series): boolean {
     return !this.#currentOf(series);
@@ -242,12 +257,12 @@ export class Registry {
       const series = this.#series.get(seriesId)!;
       const metric = series.metric as RegisteredMetric;
       this.#series.delete(seriesId);
-      metric.count(series.labels, -1);
+      metric.remove(series);
       if (this.#currentOf(series)) {
         metric.current.delete(keyOf(series.labels));
         this.#guard.remove(metric.name, series.labels);
       }
-      if (metric.seriesCount === 0) {
+      if (metric.series.size === 0) {
         this.#removeMetric(metric);
         metrics.push(metric.name);
       }
@@ -345,7 +360,7 @@ export class Registry {
     const metric = series.metric as RegisteredMetric;
     this.#series.set(series.seriesId, series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
-    metric.count(series.labels, 1);
+    metric.add(series);
     if (this.#guard.carriesDemoted(metric.name, series.labels)) return;
     metric.current.set(keyOf(series.labels), series);
     this.#guard.add(metric.name, series.labels);

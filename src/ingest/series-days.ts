@@ -21,7 +21,13 @@ export class SeriesDays {
 
   /** Whether the series has a sample in any day. */
   has(seriesId: number): boolean {
-    for (const bits of this.#bits.values()) {
+    return this.hasIn(seriesId, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether the series has a sample in any day from `firstDay` to `lastDay`. */
+  hasIn(seriesId: number, firstDay: number, lastDay: number): boolean {
+    for (const [day, bits] of this.#bits) {
+      if (day < firstDay || day > lastDay) continue;
       if (((bits[seriesId >> 3] ?? 0) & (1 << (seriesId & 7))) !== 0) return true;
     }
     return false;

@@ -170,6 +170,21 @@ export interface Reader {
    * between two chunks is thrown there: rows that end without one are all.
    */
   stream(sql: string, parameters?: Parameters): Promise<ResultStream>;
+  /**
+   * Runs one statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, in a read-only transaction of its
+   * own, and hands each chunk's columns over as typed arrays (valid until `visit` returns), with the validity of
+   * the column at index `nullable`. No object exists per row: for millions of them.
+   */
+  scan(
+    sql: string,
+    parameters: Parameters,
+    nullable: number,
+    visit: (
+      columns: (Float64Array | Uint32Array | Uint8Array)[],
+      rowCount: number,
+      isNull: (row: number) => boolean,
+    ) => void,
+  ): Promise<void>;
   /** How many statements the text holds; throws the parser's message when it does not parse. */
   countStatements(sql: string): Promise<number>;
   /** Stops what runs; it then rejects. */
