@@ -16,6 +16,7 @@ import { folderBytes, usageOf } from "./usage.ts";
 const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 
 Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a task.
+\`scripts/bench remote-write --help\`: the same for remote_write, beside other servers.
 
   --events N         events to push in each phase (default 2000000)
   --batch N          events a push (default 1000)
