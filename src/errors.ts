@@ -96,7 +96,8 @@ const QUOTE_LENGTH_MAX = 120;
 export function quote(input: unknown): string {
   let text: string;
   try {
-    text = JSON.stringify(input) ?? String(input);
+    // JSON has no word for what is not finite: an honest Infinity, not its null.
+    text = typeof input === "number" ? String(input) : (JSON.stringify(input) ?? String(input));
   } catch {
     text = String(input);
   }

@@ -135,7 +135,7 @@ function checkTags(
 }
 
 /** RFC 3339, section 5.6; the fraction is kept to microseconds. */
-const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 /** Times that fit whole in a double as microseconds, with room: the years -10000 to 10000. */
 const MILLISECONDS_MAX = 378_000_000_000_000;
 
@@ -147,6 +147,9 @@ export function timeUs(time: unknown): number | undefined {
   if (typeof time !== "string") return undefined;
   const match = RFC_3339.exec(time);
   if (match === null) return undefined;
+  // Date.parse takes 30 February for 2 March.
+  const day = Date.parse(match[1]!);
+  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
   const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`);
   if (Number.isNaN(seconds)) return undefined;
   return seconds * 1000 + Number((match[3] ?? "").padEnd(6, "0").slice(0, 6));

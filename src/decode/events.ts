@@ -75,7 +75,7 @@ export class EventDecoder {
     this.#events = 0;
     const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     try {
-      const start = skipSpace(buffer, 0);
+      const start = skipSpace(buffer, markLength(buffer));
       if (start === buffer.length) throw new BadInput("the body is empty, expected an event", "body");
       if (buffer[start] === OPEN_BRACKET) this.#array(buffer, start);
       else if (ndjson ?? looksLikeLines(buffer, start)) this.#lines(buffer, start);
@@ -110,8 +110,10 @@ export class EventDecoder {
     const rest = skipSpace(body, end);
     if (rest < body.length) {
       // One object behind another without a line between them is NDJSON all the same.
-      if (body[rest] !== OPEN_BRACE)
+      if (body[rest] !== OPEN_BRACE) {
+        if (findJsonError(body, start, body.length) !== undefined) throw malformed(body, start);
         throw new BadInput(`byte ${rest} of the body follows the end of the event`, "body");
+      }
       this.#lines(body, rest);
     }
   }
@@ -226,6 +228,11 @@ export class EventDecoder {
     const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
     rejected.push({ index: this.#events, cause, reason, payload });
   }
+}
+
+/** The length of the byte order mark that some editors and shells put first (RFC 8259, section 8.1), or 0. */
+function markLength(body: Buffer): number {
+  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
 }
 
 /** Whether the first line is a whole object: then the lines are events, and one that is wrong spoils no other. */

@@ -113,7 +113,11 @@ class Checker {
 
   #fail(at: number, expected: string): never {
     if (at >= this.#end) throw new Stop(this.#end, `is the end, where ${expected} was expected`);
-    const found = JSON.stringify(this.#text(at, 12));
+    // The last character may be cut, and is left out then.
+    const quoted = Buffer.from(this.#text(at, 12), "latin1")
+      .toString("utf8")
+      .replace(/\ufffd+$/, "");
+    const found = JSON.stringify(quoted);
     throw new Stop(at, `has ${found} where ${expected} was expected`);
   }
 }

@@ -44,6 +44,10 @@ function read(text: string, nowMs: number): number | undefined {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   const written = WRITTEN.exec(text);
   if (written === null) return undefined;
+  // Date.parse takes 30 February for 2 March.
+  const date = text.slice(0, 10);
+  const day = Date.parse(date);
+  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined;
   return Date.parse(
     written[1] === undefined && text.length > 10 ? `${text.replace(" ", "T")}Z` : text.replace(" ", "T"),
   );

@@ -75,7 +75,7 @@ describe("bodies", () => {
   ok("lines", `${EVENT}\n${EVENT}\r\n\n${EVENT}`, [DECODED, DECODED, { ...DECODED, position: 2 }]);
   ok("lines without a line between them", `${EVENT}${EVENT}`, [DECODED, DECODED]);
   ok("a line that is a whole event by content type", EVENT, [DECODED], true);
-  ok("a byte order mark is no event, white space is nothing", `\n \t${EVENT}\n `, [DECODED]);
+  ok("white space around is nothing", `\n \t${EVENT}\n `, [DECODED]);
 
   bad("nothing", "  ", "the body is empty, expected an event");
   bad("no UTF-8", Uint8Array.of(0x7b, 0xff), "the body is not valid UTF-8");
@@ -99,6 +99,9 @@ describe("bodies", () => {
 });
 
 describe("events", () => {
+  ok("a byte order mark first", `\ufeff${EVENT}`, [{ value: 234.56 }]);
+  ok("a byte order mark before lines", `\ufeff${EVENT}\n${EVENT}`, [{ value: 234.56 }, { value: 234.56 }]);
+  ok("a byte order mark before an array", `\ufeff[${EVENT}]`, [{ value: 234.56 }]);
   ok("timestamp and name are other spellings", '{"timestamp":1,"name":"a","value":1}', [
     { metric: "a", us: 1000 },
   ]);
@@ -154,7 +157,7 @@ describe("events", () => {
   ]);
   wrong("null", '{"name":"a","value":null}', [[0, "value is null, expected a finite number"]]);
   wrong("a number that is too large", '{"name":"a","value":1e999}', [
-    [0, "value is null, expected a finite number"],
+    [0, "value is Infinity, expected a finite number"],
   ]);
   wrong("NaN spoils its event alone", `[{"name":"a","value":NaN},${EVENT}]`, [
     [
@@ -166,6 +169,21 @@ describe("events", () => {
   wrong("a name that is no string", '{"name":1,"value":1}', [[0, "metric_name is 1, expected a string"]]);
   wrong("a time that is none", '{"timestamp":"yesterday","name":"a","value":1}', [
     [0, '@timestamp is "yesterday", expected milliseconds since 1970 or an RFC 3339 time'],
+  ]);
+  for (const time of [
+    "2024-02-30T00:00:00Z",
+    "2023-02-29T00:00:00Z",
+    "2024-01-01T24:00:00Z",
+    "2024-00-01T00:00:00Z",
+  ])
+    wrong(`a time that is on no calendar: ${time}`, `{"timestamp":"${time}","name":"a","value":1}`, [
+      [0, `@timestamp is "${time}", expected milliseconds since 1970 or an RFC 3339 time`],
+    ]);
+  wrong("a number past a double", '{"name":"a","value":-1e999}', [
+    [0, "value is -Infinity, expected a finite number"],
+  ]);
+  wrong("characters of several bytes are quoted as they are", '[{"name":é,"value":1}]', [
+    [0, 'byte 9 of the body has "é,\\"value\\":1" where a JSON value was expected'],
   ]);
   wrong("a type that is none", '{"type":"histogram","name":"a","value":1}', [
     [0, 'type is "histogram", expected observation, counter, gauge or cumulative'],
