@@ -202,7 +202,9 @@ function gather(
       reject(
         "timestamp",
         `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
-          `(--retention-days ${options.retentionDays}; ${days} would cover it)`,
+          (us * 1_000 >= options.firstUs && us * 1_000 <= options.lastUs
+            ? "(a number is milliseconds; this one looks like seconds)"
+            : `(--retention-days ${options.retentionDays}; ${days} would cover it)`),
       );
       continue;
     }

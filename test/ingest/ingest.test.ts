@@ -186,6 +186,14 @@ describe("time", () => {
     ]);
   });
 
+  test("a time in seconds is told as such", async () => {
+    const { rejected } = await push([{ metric: "m", atMs: NOON_MS / 1_000, value: 1 }]);
+    expect(rejected[0]!.reason).toBe(
+      "@timestamp 1970-01-21T00:00:43.200Z is before retention, which starts at 2024-10-02T00:00:00.000Z " +
+        "(a number is milliseconds; this one looks like seconds)",
+    );
+  });
+
   test("late and imported samples are history: stored, and not in the totals", async () => {
     const at = (atMs: number): Sample => ({ metric: "d", kind: "delta", atMs, value: 1 });
     await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);
