@@ -5,6 +5,7 @@
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
  */
 import { Elysia } from "elysia";
+import { findJsonError } from "../decode/json-error.ts";
 import { BadInput, quote } from "../errors.ts";
 import type { Formats } from "../query/formats/all.ts";
 import type { QueryOptions, QueryResult } from "../query/sql.ts";
@@ -79,8 +80,11 @@ function fromBody(body: Uint8Array, contentType: string, query: URLSearchParams)
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw new BadInput(`The body is not JSON: ${error instanceof Error ? error.message : String(error)}.`);
+  } catch {
+    const problem = findJsonError(body, 0, body.length);
+    const place =
+      problem === undefined ? "it goes on after its end" : `byte ${problem.position} ${problem.message}`;
+    throw new BadInput(`The body is not JSON: ${place}.`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new BadInput(`The body is ${quote(value)}; expected an object with "sql".`);

@@ -1,6 +1,7 @@
 /**
- * CSV as of RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180): a header line, CRLF, quotation marks where
- * needed. NULL is an empty field, an empty text is `""`; lists and maps are JSON.
+ * CSV as of RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180): a header line, quotation marks where needed; but
+ * lines end in LF alone, so that in a shell's pipe the last field does not end in a CR. NULL is an empty field,
+ * an empty text is `""`; lists and maps are JSON.
  */
 import type { Cell } from "../../store/store.ts";
 import type { Format } from "./format.ts";
@@ -8,9 +9,9 @@ import type { Format } from "./format.ts";
 export const csv: Format = {
   contentType: "text/csv; charset=utf-8; header=present",
   async *encode(result) {
-    let text = `${result.columns.map(({ name }) => field(name)).join(",")}\r\n`;
+    let text = `${result.columns.map(({ name }) => field(name)).join(",")}\n`;
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
-      for (const row of chunk) text += `${row.map(field).join(",")}\r\n`;
+      for (const row of chunk) text += `${row.map(field).join(",")}\n`;
       yield text;
       text = "";
     }
