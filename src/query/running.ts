@@ -147,6 +147,11 @@ export function requestError(error: unknown): unknown {
   if (message.startsWith("Out of Memory Error")) return outOfMemory();
   if (message.startsWith("Permission Error"))
     return new Forbidden("The statement asks for what is not allowed.", "sql");
+  if (message === "Failed to retrieve bind parameter index")
+    return new BadInput(
+      "params names what the statement does not have; expected a value for each $NAME of it.",
+      "params",
+    );
   if (message.startsWith("INTERRUPT Error")) return new Unavailable("The query was interrupted; try again.");
   // Values that do not fit the statement's parameters never reach the engine: the driver says so itself.
   if (STATEMENT_FAULTS.test(message) || /parameter/i.test(message.split("\n")[0]!)) {

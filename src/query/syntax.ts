@@ -157,14 +157,22 @@ function walkTable(node: Node, scope: Scope): Measure {
         return walkTableFunction(node, scope);
       case "SHOW_REF":
         // DESCRIBE and SUMMARIZE of a query; without one it would list the engine's own tables.
-        only(node, "query", "show_type");
         if (node.query === undefined || (node.show_type !== "DESCRIBE" && node.show_type !== "SUMMARY"))
           throw new Forbidden("SHOW is not allowed; GET /api/v1/tables lists the tables", "sql");
+        only(node, "query", "show_type");
         return { ...walkQuery(node.query as Node, scope), columns: 12 };
       default:
         throw unknown(describe(node));
     }
   });
+}
+
+/** For who asks for a metric by the name that it was pushed with: http.request.duration_ms. */
+function hint(name: string, { walk }: Scope): string {
+  const table = lower(name).replace(/[^a-z0-9_]/g, "_");
+  return table !== lower(name) && walk.catalog.columnsOf(table) !== undefined
+    ? `, did you mean ${table}?`
+    : "";
 }
 
 function walkBaseTable(node: Node, scope: Scope): Measure {
@@ -173,14 +181,20 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
     const qualified = [node.catalog_name, node.schema_name, name]
       .filter((part) => part !== undefined)
       .join(".");
-    throw new Forbidden(`${quote(qualified)} is not allowed: tables are named without a schema`, "sql");
+    throw new Forbidden(
+      `${quote(qualified)} is not allowed: tables are named without a schema${hint(qualified, scope)}`,
+      "sql",
+    );
   }
   only(node, "sample", "table_name", "column_name_alias");
   const cte = scope.ctes.get(lower(name));
   if (cte !== undefined) return { ...cte, tables: cte.tables + 1 };
   const columns = scope.walk.catalog.columnsOf(lower(name));
   if (columns === undefined)
-    throw new BadInput(`there is no table ${quote(name)}; GET /api/v1/tables lists the tables`, "sql");
+    throw new BadInput(
+      `there is no table ${quote(name)}${hint(name, scope)}; GET /api/v1/tables lists the tables`,
+      "sql",
+    );
   scope.walk.tables.add(lower(name));
   return { columns, tables: 1, growth: 1 };
 }

@@ -171,11 +171,13 @@ describe("what reaches outside", () => {
   bad("SELECT * FROM main.samples", 403, "without a schema");
   bad("SELECT * FROM memory.main.samples", 403, "without a schema");
   bad('SELECT * FROM "weir.series"', 400, "no table");
+  bad("SELECT * FROM http.request.duration_ms", 403, "without a schema, did you mean http_request_duration_ms?");
+  bad('SELECT * FROM "http.request.duration_ms"', 400, "did you mean http_request_duration_ms?");
   bad("SELECT * FROM samples_20240101", 400, "no table");
   bad("SELECT * FROM query('DROP TABLE x')", 403, "query");
   bad("SELECT * FROM query_table('samples')", 403, "query_table");
   bad("SELECT * FROM json_execute_serialized_sql('{}')", 403, "json_execute_serialized_sql");
-  bad("SHOW TABLES", 403, "SHOW");
+  bad("SHOW TABLES", 403, "SHOW is not allowed; GET /api/v1/tables");
   bad("SELECT * FROM (SHOW DATABASES)", 403, "SHOW");
   bad("SELECT * FROM samples AT (VERSION => 1)", 403, "at_clause");
   bad("SELECT nextval('s')", 403, "nextval");

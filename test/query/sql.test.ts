@@ -286,7 +286,10 @@ describe("what the engine says is told in one sentence", () => {
   test("a parameter without a value, and a value without a parameter", async () => {
     expect((await failure("SELECT $1")).status).toBe(400);
     expect((await failure("SELECT 1", { parameters: [1] })).status).toBe(400);
-    expect((await failure("SELECT $a", { parameters: { b: 1 } })).status).toBe(400);
+    expect(await failure("SELECT $a", { parameters: { b: 1 } })).toMatchObject({
+      status: 400,
+      message: "params names what the statement does not have; expected a value for each $NAME of it.",
+    });
   });
   test("columns of the same name are told apart", async () => {
     expect((await engine.query("SELECT 1 AS a, 2 AS A, 3 AS a_2")).columns.map(({ name }) => name)).toEqual([
