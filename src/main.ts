@@ -31,7 +31,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 }
 
 async function dispatch([name, ...rest]: readonly string[], io: Io): Promise<number> {
-  if (name === "--version" || name === "-V") {
+  if (name === "--version" || name === "-V" || name === "version") {
     await io.stdout.write(`weir ${manifest.version}\n`);
     return exitCode.ok;
   }
@@ -39,7 +39,11 @@ async function dispatch([name, ...rest]: readonly string[], io: Io): Promise<num
     await io.stderr.write(`${await overview()}\n`);
     return exitCode.usage;
   }
-  if (name === "help" || name === "--help" || name === "-h") return await help(rest[0], io);
+  if (name === "help" || name === "--help" || name === "-h")
+    return await help(
+      rest.find((word) => !word.startsWith("-")),
+      io,
+    );
   const load = find(name);
   if (load === undefined) return await unknown(name, io);
   const { command } = await load();

@@ -7,7 +7,7 @@
  */
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
+import { type Config, SettingError } from "../config.ts";
 import * as counters from "../counters.ts";
 import { EventDecoder } from "../decode/events.ts";
 import { RemoteWriteDecoder } from "../decode/remote-write.ts";
@@ -56,12 +56,21 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+function makeDataFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be made a folder: ${reason}`);
+  }
+}
+
 /** Opens the file of a configuration, and everything that works on it. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
   const temporaryDirectory = join(config.data, "tmp");
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  makeDataFolder(config.data);
   const { store, stored } = await openStore({
     path: join(config.data, "store.duckdb"),
     memoryLimitBytes: config.memoryLimitBytes,

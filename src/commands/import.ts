@@ -97,7 +97,7 @@ async function importAll(send: Send, paths: readonly string[], io: Io): Promise<
 function outcomeText(path: string, outcome: Outcome): string {
   const { stored, duplicates, rejected, notes, failure } = outcome;
   const isNothing = stored + duplicates + rejected === 0;
-  const what = isNothing ? (failure === undefined ? "nothing new" : "nothing read") : countsText(outcome);
+  const what = isNothing ? (failure === undefined ? "nothing new" : "nothing stored") : countsText(outcome);
   return [`${fileText(path)}: ${what}`, ...notes.map((note) => `  note: ${note}`), ""].join("\n");
 }
 

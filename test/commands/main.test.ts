@@ -38,7 +38,8 @@ async function weir(
 
 describe("weir", () => {
   test("--version", async () => {
-    expect(await weir(["--version"])).toEqual({ code: 0, out: `weir ${manifest.version}\n`, err: "" });
+    for (const name of ["--version", "-V", "version"])
+      expect(await weir([name])).toEqual({ code: 0, out: `weir ${manifest.version}\n`, err: "" });
   });
 
   test("help lists every command, on stdout where it was asked for", async () => {
@@ -48,6 +49,7 @@ describe("weir", () => {
       expect(out).toMatch(new RegExp(`^  ${name} +[a-z]`, "m"));
     }
     expect(await weir([])).toEqual({ code: 2, out: "", err: out });
+    expect((await weir(["help", "--help"])).out).toBe(out);
   });
 
   test("every command tells its usage, by help and by --help", async () => {
@@ -70,6 +72,12 @@ describe("weir", () => {
       'weir: There is no command "constructor". "weir help" lists them.\n',
     );
   });
+});
+
+test("weir serve says that its data folder cannot be one", async () => {
+  const { code, err } = await weir(["serve", "--listen=127.0.0.1:0", "--data", import.meta.path]);
+  expect(code).toBe(2);
+  expect(err).toStartWith(`weir serve: data is "${import.meta.path}", which cannot be made a folder: EEXIST`);
 });
 
 describe("weir check", () => {
