@@ -1,0 +1,58 @@
+/**
+ * Metric families as the exposition formats have them: what text.ts, open-metrics.ts and metric-family.ts decode
+ * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
+ */
+
+export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
+
+/** A histogram (cumulative counts by upper bound) or a summary (values by quantile). */
+export interface Distribution {
+  sum: number;
+  count: number;
+  readonly edges: { readonly edge: number; readonly value: number }[];
+}
+
+export interface DecodedMetric {
+  /** As they came: in their order, empty values included. */
+  readonly labels: ReadonlyMap<string, string>;
+  /** Counters, gauges and untyped metrics have a number, histograms and summaries a distribution. */
+  value: number | Distribution;
+  /** Milliseconds since the epoch; OpenMetrics may have fractions. */
+  timestampMs?: number;
+}
+
+export interface DecodedFamily {
+  /** As text 0.0.4 has it behind TYPE: a counter's with `_total`, if it has that. */
+  readonly name: string;
+  type: FamilyType;
+  help: string;
+  unit: string;
+  readonly metrics: DecodedMetric[];
+}
+
+const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+
+/** A number as both text formats spell it; undefined for what is none, and for what no double holds. */
+export function parseFloatText(text: string): number | undefined {
+  if (DECIMAL.test(text)) {
+    const value = Number(text);
+    return Number.isFinite(value) ? value : undefined;
+  }
+  const sign = /^([+-]?)inf(?:inity)?$/i.exec(text)?.[1];
+  if (sign !== undefined) return sign === "-" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  return /^nan$/i.test(text) ? Number.NaN : undefined;
+}
+
+/** A count of a histogram or a summary: whole, as MetricFamily has it. undefined for what cannot be one. */
+export function countOf(value: number): number | undefined {
+  return value >= 0 && Number.isFinite(value) ? Math.trunc(value) : undefined;
+}
+
+/** What tells label sets apart, whatever their order is. */
+export function labelsKey(labels: ReadonlyMap<string, string>): string {
+  const pairs = [...labels];
+  if (pairs.length > 1) pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+  let key = "";
+  for (const [name, value] of pairs) key += `${name}\u0000${value}\u0000`;
+  return key;
+}

@@ -1,0 +1,239 @@
+/**
+ * Delimited protobuf messages io.prometheus.client.MetricFamily, bytes → families
+ * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto). Pure.
+ *
+ * Each message stands behind its length. Of two of one name the last counts, as in Prometheus's own reader. Native
+ * histograms that come without classic buckets are refused: what they say would be lost. Exemplars and times of
+ * creation are passed over.
+ */
+import { isUtf8 } from "node:buffer";
+import { BadInput, quote, Unsupported } from "../errors.ts";
+import type { DecodedFamily, DecodedMetric, Distribution, FamilyType } from "./families.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
+
+/** By number, as the enumeration MetricType has them. */
+const TYPES: readonly FamilyType[] = ["counter", "gauge", "summary", "untyped", "histogram"];
+const GAUGE_HISTOGRAM = 5;
+
+const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** The fields of Metric that hold its value, by type of the family. */
+const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
+  gauge: 2,
+  counter: 3,
+  summary: 4,
+  untyped: 5,
+  histogram: 7,
+};
+
+/** Decodes a body; throws `BadInput` that names the message and what is wrong with it. */
+export function decodeMetricFamilies(body: Uint8Array): DecodedFamily[] {
+  return new MetricFamilyReader().read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+}
+
+interface PendingMetric {
+  readonly labels: Map<string, string>;
+  timestampMs: number | undefined;
+  /** What was read of each value field. */
+  readonly values: Map<number, number | Distribution>;
+}
+
+class MetricFamilyReader {
+  readonly #reader = new ProtobufReader();
+
+  read(body: Buffer): DecodedFamily[] {
+    const reader = this.#reader;
+    reader.open(body);
+    const families = new Map<string, DecodedFamily>();
+    while (reader.at < body.length) {
+      const family = this.#family(reader.length());
+      families.delete(family.name);
+      families.set(family.name, family);
+    }
+    return [...families.values()].filter(({ metrics }) => metrics.length > 0);
+  }
+
+  #family(end: number): DecodedFamily {
+    let name = "";
+    let help = "";
+    let unit = "";
+    let type = 0;
+    const metrics: PendingMetric[] = [];
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => {
+        name = this.#string();
+      },
+      [tag(2, BYTES)]: () => {
+        help = this.#string();
+      },
+      [tag(3, VARINT)]: () => {
+        type = this.#reader.uint32();
+      },
+      [tag(4, BYTES)]: () => metrics.push(this.#metric(this.#reader.length())),
+      [tag(5, BYTES)]: () => {
+        unit = this.#string();
+      },
+    });
+    if (!METRIC_NAME.test(name)) throw new BadInput(`invalid metric name ${quote(name)}`, "body");
+    const familyType = TYPES[type];
+    if (type === GAUGE_HISTOGRAM) {
+      throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not taken here`, "body");
+    }
+    if (familyType === undefined)
+      throw new BadInput(`metric ${quote(name)} has unknown type ${type}`, "body");
+    return {
+      name,
+      type: familyType,
+      help,
+      unit,
+      metrics: metrics.map((metric) => finish(name, familyType, metric)),
+    };
+  }
+
+  #metric(end: number): PendingMetric {
+    const metric: PendingMetric = { labels: new Map(), timestampMs: undefined, values: new Map() };
+    const number = (field: number) => () => metric.values.set(field, this.#number());
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => this.#label(this.#reader.length(), metric.labels),
+      [tag(2, BYTES)]: number(2),
+      [tag(3, BYTES)]: number(3),
+      [tag(4, BYTES)]: () => metric.values.set(4, this.#distribution(this.#reader.length(), false)),
+      [tag(5, BYTES)]: number(5),
+      [tag(6, VARINT)]: () => {
+        metric.timestampMs = this.#reader.int64();
+      },
+      [tag(7, BYTES)]: () => metric.values.set(7, this.#distribution(this.#reader.length(), true)),
+    });
+    return metric;
+  }
+
+  #label(end: number, labels: Map<string, string>): void {
+    let name = "";
+    let value = "";
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => {
+        name = this.#string();
+      },
+      [tag(2, BYTES)]: () => {
+        value = this.#string();
+      },
+    });
+    if (!LABEL_NAME.test(name) || name === "__name__") {
+      throw new BadInput(`invalid label name ${quote(name)}`, "body");
+    }
+    if (labels.has(name)) throw new BadInput(`label ${quote(name)} stands twice`, "body");
+    labels.set(name, value);
+  }
+
+  /** Counter, Gauge and Untyped: a double in their first field. */
+  #number(): number {
+    let value = 0;
+    this.#fields(this.#reader.length(), {
+      [tag(1, FIXED64)]: () => {
+        value = this.#reader.double();
+      },
+    });
+    return value;
+  }
+
+  /** Summary and Histogram: count, sum, and edges in the same fields. */
+  #distribution(end: number, histogram: boolean): Distribution {
+    const reader = this.#reader;
+    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+    let native = false;
+    this.#fields(end, {
+      [tag(1, VARINT)]: () => {
+        distribution.count = reader.uint64();
+      },
+      [tag(2, FIXED64)]: () => {
+        distribution.sum = reader.double();
+      },
+      [tag(3, BYTES)]: () => this.#edge(reader.length(), histogram, distribution),
+      // A histogram of doubles; and the spans of a native one (negative_span, positive_span).
+      ...(histogram && {
+        [tag(4, FIXED64)]: () => {
+          distribution.count = reader.double();
+        },
+        [tag(9, BYTES)]: () => {
+          native = true;
+          reader.at = reader.length();
+        },
+        [tag(12, BYTES)]: () => {
+          native = true;
+          reader.at = reader.length();
+        },
+      }),
+    });
+    if (native && distribution.edges.length === 0) {
+      throw new Unsupported("native histograms without classic buckets are not taken here", "body");
+    }
+    return distribution;
+  }
+
+  #edge(end: number, histogram: boolean, { edges }: Distribution): void {
+    const reader = this.#reader;
+    let count = 0;
+    let edge = 0;
+    let value = 0;
+    this.#fields(
+      end,
+      histogram
+        ? {
+            [tag(1, VARINT)]: () => {
+              count = reader.uint64();
+            },
+            [tag(2, FIXED64)]: () => {
+              edge = reader.double();
+            },
+            [tag(4, FIXED64)]: () => {
+              count = reader.double();
+            },
+          }
+        : {
+            [tag(1, FIXED64)]: () => {
+              edge = reader.double();
+            },
+            [tag(2, FIXED64)]: () => {
+              value = reader.double();
+            },
+          },
+    );
+    edges.push({ edge, value: histogram ? count : value });
+  }
+
+  /** Reads the fields of a message up to its end; those without a reader are passed over. */
+  #fields(end: number, readers: Readonly<Record<number, () => void>>): void {
+    const reader = this.#reader;
+    while (reader.at < end) {
+      const key = reader.uint32();
+      const read = readers[key];
+      if (read === undefined) reader.skip(key);
+      else read();
+    }
+    reader.expectEnd(end);
+  }
+
+  #string(): string {
+    const reader = this.#reader;
+    const end = reader.length();
+    const bytes = reader.bytes.subarray(reader.at, end);
+    if (!isUtf8(bytes)) throw reader.malformed("a text is not valid UTF-8");
+    reader.at = end;
+    return bytes.toString("utf8");
+  }
+}
+
+function tag(field: number, wireType: number): number {
+  return field * 8 + wireType;
+}
+
+function finish(
+  name: string,
+  type: FamilyType,
+  { labels, timestampMs, values }: PendingMetric,
+): DecodedMetric {
+  const value = values.get(VALUE_FIELDS[type]);
+  if (value === undefined) throw new BadInput(`a metric of ${quote(name)} has no value of a ${type}`, "body");
+  return { labels, value, timestampMs };
+}

@@ -1,0 +1,306 @@
+/** Delimited MetricFamily messages and framed snappy, written by the reference packages and read by ours. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import protobuf from "protobufjs";
+import snappyjs from "snappyjs";
+import { decodeMetricFamilies } from "../../src/decode/metric-family.ts";
+import { decompressSnappyFrames } from "../../src/decode/snappy-frames.ts";
+import { decodeText } from "../../src/decode/text.ts";
+
+const { root } = protobuf.parse(`syntax = "proto2"; package io.prometheus.client;
+  message LabelPair { optional string name = 1; optional string value = 2; }
+  enum MetricType { COUNTER = 0; GAUGE = 1; SUMMARY = 2; UNTYPED = 3; HISTOGRAM = 4; GAUGE_HISTOGRAM = 5; }
+  message Gauge { optional double value = 1; }
+  message Counter { optional double value = 1; optional Exemplar exemplar = 2; }
+  message Exemplar { repeated LabelPair label = 1; optional double value = 2; }
+  message Quantile { optional double quantile = 1; optional double value = 2; }
+  message Summary { optional uint64 sample_count = 1; optional double sample_sum = 2; repeated Quantile quantile = 3; }
+  message Untyped { optional double value = 1; }
+  message BucketSpan { optional sint32 offset = 1; optional uint32 length = 2; }
+  message Histogram {
+    optional uint64 sample_count = 1; optional double sample_count_float = 4; optional double sample_sum = 2;
+    repeated Bucket bucket = 3; optional sint32 schema = 5; repeated BucketSpan positive_span = 12;
+  }
+  message Bucket {
+    optional uint64 cumulative_count = 1; optional double cumulative_count_float = 4;
+    optional double upper_bound = 2; optional Exemplar exemplar = 3;
+  }
+  message Metric {
+    repeated LabelPair label = 1; optional Gauge gauge = 2; optional Counter counter = 3;
+    optional Summary summary = 4; optional Untyped untyped = 5; optional Histogram histogram = 7;
+    optional int64 timestamp_ms = 6;
+  }
+  message MetricFamily {
+    optional string name = 1; optional string help = 2; optional MetricType type = 3; repeated Metric metric = 4;
+    optional string unit = 5;
+  }`);
+const MetricFamily = root.lookupType("io.prometheus.client.MetricFamily");
+
+export function delimited(...families: object[]): Uint8Array {
+  return Buffer.concat(
+    families.map((family) => MetricFamily.encodeDelimited(MetricFamily.create(family)).finish()),
+  );
+}
+
+const TYPES = { counter: 0, gauge: 1, summary: 2, untyped: 3, histogram: 4 } as const;
+
+describe("MetricFamily", () => {
+  const label = [{ name: "a", value: "b" }];
+
+  test("of each type", () => {
+    const body = delimited(
+      { name: "c", help: "h", type: 0, metric: [{ label, counter: { value: 1.5, exemplar: { value: 3 } } }] },
+      {
+        name: "g",
+        type: 1,
+        unit: "seconds",
+        metric: [{ gauge: { value: -1 }, timestampMs: 1_704_067_200_000 }],
+      },
+      {
+        name: "s",
+        type: 2,
+        metric: [{ summary: { sampleCount: 2, sampleSum: 3, quantile: [{ quantile: 0.5, value: 9 }] } }],
+      },
+      { name: "u", type: 3, metric: [{ untyped: { value: Number.NaN } }] },
+      {
+        name: "h",
+        type: 4,
+        metric: [
+          {
+            label,
+            histogram: { sampleCount: 2, sampleSum: 3, bucket: [{ cumulativeCount: 1, upperBound: 1 }] },
+          },
+        ],
+      },
+      { name: "e", type: 1, metric: [] },
+    );
+    const labels = new Map([["a", "b"]]);
+    const none = new Map();
+    expect(decodeMetricFamilies(body)).toEqual([
+      {
+        name: "c",
+        type: "counter",
+        help: "h",
+        unit: "",
+        metrics: [{ labels, value: 1.5, timestampMs: undefined }],
+      },
+      {
+        name: "g",
+        type: "gauge",
+        help: "",
+        unit: "seconds",
+        metrics: [{ labels: none, value: -1, timestampMs: 1_704_067_200_000 }],
+      },
+      {
+        name: "s",
+        type: "summary",
+        help: "",
+        unit: "",
+        metrics: [
+          {
+            labels: none,
+            value: { count: 2, sum: 3, edges: [{ edge: 0.5, value: 9 }] },
+            timestampMs: undefined,
+          },
+        ],
+      },
+      {
+        name: "u",
+        type: "untyped",
+        help: "",
+        unit: "",
+        metrics: [{ labels: none, value: Number.NaN, timestampMs: undefined }],
+      },
+      {
+        name: "h",
+        type: "histogram",
+        help: "",
+        unit: "",
+        metrics: [
+          { labels, value: { count: 2, sum: 3, edges: [{ edge: 1, value: 1 }] }, timestampMs: undefined },
+        ],
+      },
+    ]);
+  });
+
+  test("the last of one name counts", () => {
+    const of = (value: number) => ({ name: "g", type: 1, metric: [{ gauge: { value } }] });
+    expect(decodeMetricFamilies(delimited(of(1), of(2))).map(({ metrics }) => metrics[0]!.value)).toEqual([
+      2,
+    ]);
+  });
+
+  const bad = (family: object, message: string) =>
+    test(`refuses ${JSON.stringify(family)}`, () =>
+      expect(() => decodeMetricFamilies(delimited(family))).toThrow(message));
+  bad({ name: "1a", type: 1, metric: [] }, 'invalid metric name "1a"');
+  bad({ name: "a", type: 9, metric: [] }, 'metric "a" has unknown type 9');
+  bad({ name: "a", type: 1, metric: [{ counter: { value: 1 } }] }, 'a metric of "a" has no value of a gauge');
+  bad({ name: "a", type: 1, metric: [{ label: [{ name: "b-c" }] }] }, 'invalid label name "b-c"');
+  bad({ name: "a", type: 1, metric: [{ label: [...label, ...label] }] }, 'label "a" stands twice');
+  bad(
+    { name: "a", type: 4, metric: [{ histogram: { schema: 3, positiveSpan: [{ offset: 0, length: 1 }] } }] },
+    "native histograms",
+  );
+
+  test("a message that is cut, at whatever byte", () => {
+    const body = delimited({ name: "gg", type: 1, help: "help", metric: [{ label, gauge: { value: 1 } }] });
+    for (let end = 1; end < body.length; end++) {
+      expect(() => decodeMetricFamilies(body.subarray(0, end))).toThrow("is no protobuf message");
+    }
+  });
+
+  const name = fc.stringMatching(/^[a-z_:][a-z0-9_]{0,5}$/);
+  const labels = fc.uniqueArray(
+    fc.record({ name: fc.stringMatching(/^[a-z][a-z0-9]{0,3}$/), value: fc.string() }),
+    {
+      selector: (pair) => pair.name,
+      maxLength: 3,
+    },
+  );
+  const number = fc.double();
+  const edges = fc.array(fc.tuple(number, fc.nat()), { maxLength: 4 });
+
+  test("whatever the reference package writes", () => {
+    const metric = fc.record({
+      labels,
+      number,
+      edges,
+      timestampMs: fc.option(fc.integer({ min: -(2 ** 52), max: 2 ** 52 }), { nil: undefined }),
+    });
+    const family = fc.record({
+      name,
+      help: fc.string(),
+      type: fc.constantFrom(...Object.keys(TYPES)) as fc.Arbitrary<keyof typeof TYPES>,
+      metrics: fc.array(metric, { minLength: 1, maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(family, { selector: (each) => each.name, maxLength: 3 }), (families) => {
+        const body = delimited(
+          ...families.map(({ name, help, type, metrics }) => ({
+            name,
+            help,
+            type: TYPES[type],
+            metric: metrics.map(({ labels, number, edges, timestampMs }) => ({
+              label: labels,
+              timestampMs,
+              ...(type === "summary"
+                ? {
+                    summary: {
+                      sampleCount: 3,
+                      sampleSum: number,
+                      quantile: edges.map(([quantile, value]) => ({ quantile, value })),
+                    },
+                  }
+                : type === "histogram"
+                  ? {
+                      histogram: {
+                        sampleCount: 3,
+                        sampleSum: number,
+                        bucket: edges.map(([upperBound, cumulativeCount]) => ({
+                          upperBound,
+                          cumulativeCount,
+                        })),
+                      },
+                    }
+                  : { [type]: { value: number } }),
+            })),
+          })),
+        );
+        expect(decodeMetricFamilies(body)).toEqual(
+          families.map(({ name, help, type, metrics }) => ({
+            name,
+            help,
+            type,
+            unit: "",
+            metrics: metrics.map(({ labels, number, edges, timestampMs }) => ({
+              labels: new Map(labels.map(({ name, value }) => [name, value])),
+              value:
+                type === "summary" || type === "histogram"
+                  ? { sum: number, count: 3, edges: edges.map(([edge, value]) => ({ edge, value })) }
+                  : number,
+              timestampMs,
+            })),
+          })),
+        );
+      }),
+    );
+  });
+
+  test("the same as text", () => {
+    const text =
+      '# HELP c h\n# TYPE c counter\nc{a="b"} 1\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n';
+    const body = delimited(
+      { name: "c", help: "h", type: 0, metric: [{ label, counter: { value: 1 } }] },
+      {
+        name: "h",
+        type: 4,
+        metric: [
+          { histogram: { sampleCount: 2, sampleSum: 3, bucket: [{ cumulativeCount: 1, upperBound: 1 }] } },
+        ],
+      },
+    );
+    expect(decodeMetricFamilies(body)).toEqual(decodeText(Buffer.from(text)));
+  });
+});
+
+describe("framed snappy", () => {
+  const identifier = Buffer.from([0xff, 6, 0, 0, ...Buffer.from("sNaPpY")]);
+
+  /** CRC-32C bit by bit, masked: the slow, obvious way. */
+  function checksum(bytes: Uint8Array): number {
+    let crc = 0xffffffff;
+    for (const byte of bytes) {
+      crc ^= byte;
+      for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+    }
+    crc = ~crc >>> 0;
+    return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+  }
+  function chunk(type: number, data: Uint8Array, of: Uint8Array, sum = checksum(of)): Buffer {
+    const head = Buffer.alloc(8);
+    head[0] = type;
+    head.writeUIntLE(data.length + 4, 1, 3);
+    head.writeUInt32LE(sum, 4);
+    return Buffer.concat([head, data]);
+  }
+  const compressed = (plain: Buffer) => chunk(0, snappyjs.compress(plain), plain);
+
+  test("of compressed, plain and padding chunks", () => {
+    const [one, two] = [Buffer.from("a 1\n".repeat(500)), Buffer.from("b 2\n")];
+    const padding = Buffer.from([0xfe, 2, 0, 0, 9, 9]);
+    const body = Buffer.concat([
+      identifier,
+      compressed(one),
+      padding,
+      chunk(1, two, two),
+      identifier,
+      compressed(two),
+    ]);
+    expect(Buffer.from(decompressSnappyFrames(body, 10_000)).toString()).toBe(`${one}${two}${two}`);
+    expect(decompressSnappyFrames(new Uint8Array(), 10).length).toBe(0);
+  });
+
+  test("the checksum is CRC-32C: that of 123456789 is e3069283", () => {
+    const digits = Buffer.from("123456789");
+    const sum = (((0xe3069283 >>> 15) | (0xe3069283 << 17)) + 0xa282ead8) >>> 0;
+    const body = Buffer.concat([identifier, chunk(1, digits, digits, sum)]);
+    expect(Buffer.from(decompressSnappyFrames(body, 100)).toString()).toBe("123456789");
+  });
+
+  test("refuses what is no whole stream", () => {
+    const plain = Buffer.from("hello hello hello hello");
+    const body = Buffer.concat([identifier, compressed(plain)]);
+    const bad = (bytes: Uint8Array, message: string) =>
+      expect(() => decompressSnappyFrames(bytes, 10_000)).toThrow(message);
+    bad(compressed(plain), "does not begin with its identifier");
+    bad(body.subarray(0, -1), "is cut");
+    bad(
+      Buffer.concat([identifier, chunk(0, snappyjs.compress(plain), plain, 1)]),
+      "checksum of the chunk at byte 10",
+    );
+    bad(Buffer.concat([identifier, Buffer.from([0x02, 0, 0, 0])]), "unknown type 2");
+    bad(Buffer.from("a 1\n"), "cut");
+    expect(() => decompressSnappyFrames(body, 10)).toThrow("inflates past the limit of 10 bytes");
+  });
+});
