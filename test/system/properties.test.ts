@@ -270,9 +270,8 @@ test(
       {
         seed: Number(process.env.WEIR_TEST_SEED ?? 20_240_305),
         numRuns: Number(process.env.WEIR_TEST_RUNS ?? RUNS),
-        // A failure is made shorter for so long at most.
+        // A slow machine makes fewer runs, and a failure is made shorter for no longer than this.
         interruptAfterTimeLimit: Number(process.env.WEIR_TEST_MS ?? 60 * SECOND),
-        markInterruptAsFailure: true,
       },
     );
   },
