@@ -171,7 +171,11 @@ describe("what reaches outside", () => {
   bad("SELECT * FROM main.samples", 403, "without a schema");
   bad("SELECT * FROM memory.main.samples", 403, "without a schema");
   bad('SELECT * FROM "weir.series"', 400, "no table");
-  bad("SELECT * FROM http.request.duration_ms", 403, "without a schema, did you mean http_request_duration_ms?");
+  bad(
+    "SELECT * FROM http.request.duration_ms",
+    403,
+    "without a schema, did you mean http_request_duration_ms?",
+  );
   bad('SELECT * FROM "http.request.duration_ms"', 400, "did you mean http_request_duration_ms?");
   bad("SELECT * FROM samples_20240101", 400, "no table");
   bad("SELECT * FROM query('DROP TABLE x')", 403, "query");
