@@ -26,12 +26,20 @@ export interface IngestFigures {
   readonly residentBytesPeak: number;
 }
 
+/** What somebody asks of the gateway while it is pushed to. */
+export interface Beside {
+  /** Time between an answer and the next question. */
+  readonly intervalMs: number;
+  run(url: string): Promise<void>;
+}
+
 const PROBE_INTERVAL_MS = 10;
 
 export async function ingest(
   gateway: GatewayProcess,
   bodies: readonly Uint8Array<ArrayBuffer>[],
   connections: number,
+  beside: readonly Beside[] = [],
 ): Promise<IngestFigures> {
   const latencies: number[] = [];
   let next = 0;
@@ -61,7 +69,16 @@ export async function ingest(
     }
   };
 
-  const probe = startProbe(gateway.url);
+  let longestMs = 0;
+  const probe: Beside = {
+    intervalMs: PROBE_INTERVAL_MS,
+    run: async (url) => {
+      const started = performance.now();
+      await (await fetch(`${url}/-/healthy`)).text();
+      longestMs = Math.max(longestMs, performance.now() - started);
+    },
+  };
+  const loops = [probe, ...beside].map((each) => startLoop(each, gateway.url));
   const before = usageOf(gateway.pid);
   const clientBefore = process.cpuUsage();
   const started = performance.now();
@@ -69,7 +86,7 @@ export async function ingest(
   const seconds = (performance.now() - started) / 1000;
   const client = process.cpuUsage(clientBefore);
   const after = usageOf(gateway.pid);
-  const stallMs = await probe.stop();
+  await Promise.all(loops.map((loop) => loop.stop()));
   return {
     events,
     seconds,
@@ -80,29 +97,25 @@ export async function ingest(
     p99Ms: percentile(latencies, 0.99),
     maxMs: percentile(latencies, 1),
     turnedAway,
-    stallMs,
+    stallMs: longestMs,
     residentBytes: after.residentBytes,
     residentBytesPeak: after.residentBytesPeak,
   };
 }
 
-/** Asks for /-/healthy again and again; `stop` resolves to the longest that an answer took, in milliseconds. */
-function startProbe(url: string): { stop(): Promise<number> } {
+/** Runs something again and again, until `stop` resolves. */
+function startLoop({ intervalMs, run }: Beside, url: string): { stop(): Promise<void> } {
   let running = true;
-  let longestMs = 0;
   const loop = (async () => {
     while (running) {
-      const started = performance.now();
-      await (await fetch(`${url}/-/healthy`)).text();
-      longestMs = Math.max(longestMs, performance.now() - started);
-      await Bun.sleep(PROBE_INTERVAL_MS);
+      await run(url);
+      await Bun.sleep(intervalMs);
     }
   })();
   return {
     async stop() {
       running = false;
       await loop;
-      return longestMs;
     },
   };
 }

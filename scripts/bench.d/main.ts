@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { GatewayProcess } from "../../test/system/process.ts";
 import { bodies, type Span } from "./events.ts";
-import { type IngestFigures, ingest } from "./ingest.ts";
+import { type Beside, type IngestFigures, ingest } from "./ingest.ts";
 import { hottest } from "./profile.ts";
 import { timeScrapes, timeSummaries } from "./summaries.ts";
 import { folderBytes, usageOf } from "./usage.ts";
@@ -21,8 +21,9 @@ Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a
   --events N         events to push in each phase (default 2000000)
   --batch N          events a push (default 1000)
   --connections N    pushes under way at once (default 4)
-  --phases LIST      of ingest, sampled, summaries (default all three): pushes of this moment with the sampler
-                     off; the same with it on; pushes spread over 24 hours, then every summary over them
+  --phases LIST      of ingest, sampled, asked, summaries (default all): pushes of this moment with the sampler
+                     off; the same with it on; the same with a scrape each second and a summary ten times a
+                     second beside; pushes spread over 24 hours, then every summary over them
   --rounds N         runs of each summary and scrape, of which the median is shown (default 7)
   --seed N           of the generated events (default 1)
   --folder DIR       where temporary data folders are made (default: the system's)
@@ -36,7 +37,7 @@ const { values: options, positionals: serveArgs } = parseArgs({
     events: { type: "string", default: "2000000" },
     batch: { type: "string", default: "1000" },
     connections: { type: "string", default: "4" },
-    phases: { type: "string", default: "ingest,sampled,summaries" },
+    phases: { type: "string", default: "ingest,sampled,asked,summaries" },
     rounds: { type: "string", default: "7" },
     seed: { type: "string", default: "1" },
     folder: { type: "string", default: tmpdir() },
@@ -54,6 +55,13 @@ const fixed = (value: number, digits = 1) => value.toFixed(digits);
 const megabytes = (bytes: number) => `${fixed(bytes / 1e6, 0)} MB`;
 const say = (label: string, text: string) => console.log(`  ${label.padEnd(24)} ${text}`);
 
+/** A Prometheus of little patience, and somebody who looks at a dashboard. */
+const SCRAPES = { intervalMs: 1_000, run: (url: string) => discard(`${url}/metrics`) };
+const QUESTIONS = {
+  intervalMs: 100,
+  run: (url: string) => discard(`${url}/api/v1/summaries/duration_by_operation?from=-1h`),
+};
+
 if (options.help) console.log(HELP);
 else await main();
 
@@ -64,18 +72,32 @@ async function main(): Promise<void> {
   );
   const phases = options.phases.split(",");
   if (phases.includes("ingest"))
-    await phase("ingest, sampler off", momentary(), ["--no-sampler"], options.profile);
-  if (phases.includes("sampled")) await phase("ingest, sampler on", momentary(), ["--sampler"], false);
+    await measure({ title: "ingest, sampler off", span: momentary(), profiled: options.profile });
+  if (phases.includes("sampled"))
+    await measure({ title: "ingest, sampler on", span: momentary(), sampled: true });
+  if (phases.includes("asked"))
+    await measure({
+      title: "ingest, scraped and asked beside",
+      span: momentary(),
+      beside: [SCRAPES, QUESTIONS],
+    });
   if (phases.includes("summaries")) {
     const span = { fromMs: Date.now() - DAY_MS + 60_000, toMs: Date.now() };
-    await phase("summaries over 24 hours", span, ["--no-sampler"], false, async (url) => {
+    const ask = async (url: string) => {
       for (const { name, medianMs, maxMs, rows } of await timeSummaries(url, span, count(options.rounds)))
         say(
           name,
           `median ${fixed(medianMs, 0).padStart(5)} ms, max ${fixed(maxMs, 0).padStart(5)} ms, ${rows} rows`,
         );
-    });
+    };
+    await measure({ title: "summaries over 24 hours", span, ask });
   }
+}
+
+async function discard(url: string): Promise<void> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} was answered ${response.status}: ${await response.text()}`);
+  await response.arrayBuffer();
 }
 
 /** All events at this moment: what workers push as they work. */
@@ -83,13 +105,19 @@ function momentary(): Span {
   return { fromMs: Date.now(), toMs: Date.now() };
 }
 
-async function phase(
-  title: string,
-  span: Span,
-  args: readonly string[],
-  profiled: boolean,
-  ask?: (url: string) => Promise<void>,
-): Promise<void> {
+interface Phase {
+  readonly title: string;
+  readonly span: Span;
+  readonly sampled?: boolean;
+  readonly profiled?: boolean;
+  /** What goes on while events are pushed. */
+  readonly beside?: readonly Beside[];
+  /** What is asked once they are stored. */
+  readonly ask?: (url: string) => Promise<void>;
+}
+
+/** One phase, on a gateway and a folder of its own. */
+async function measure({ title, span, sampled, profiled, beside, ask }: Phase): Promise<void> {
   const serialized = [...bodies(events, count(options.batch), span, count(options.seed))];
   const data = mkdtempSync(join(options.folder, "weir-bench-"));
   const profiles = join(data, "profiles");
@@ -98,11 +126,11 @@ async function phase(
     console.log(`\n${title}`);
     const gateway = await GatewayProcess.start({
       data: join(data, "data"),
-      args: [...args, ...serveArgs],
+      args: [sampled ? "--sampler" : "--no-sampler", ...serveArgs],
       runtimeArgs,
     });
     try {
-      showIngest(await ingest(gateway, serialized, count(options.connections)));
+      showIngest(await ingest(gateway, serialized, count(options.connections), beside));
       const scrape = await timeScrapes(gateway.url, count(options.rounds));
       say("scrape", `median ${fixed(scrape.medianMs)} ms, ${fixed(scrape.bytes / 1000, 0)} kB`);
       await ask?.(gateway.url);
