@@ -150,7 +150,9 @@ export class Engine {
       annotations,
       totalsAfterMs: plan.afterMs,
     });
-    const data = await evaluate(plan, evaluator);
+    const data = await evaluate(plan, evaluator).catch((error: unknown) => {
+      throw budget.reasonFor(error);
+    });
     const { samplesRead, bytesPeak } = budget;
     return {
       data,

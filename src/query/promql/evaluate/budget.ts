@@ -2,7 +2,7 @@
  * What one query may use: samples, series, memory, time. Each refusal names the number and the setting. The
  * budget also lets the event loop run now and then: pushes must not wait for a long query.
  */
-import { LimitReached, QueryCanceled, QueryTimeout } from "../errors.ts";
+import { LimitReached, QueryCanceled, QueryError, QueryTimeout } from "../errors.ts";
 
 export interface Limits {
   /** Samples read by all selectors of a query. */
@@ -20,7 +20,7 @@ const TURN_MS = 8;
 export class Budget {
   readonly signal: AbortSignal;
   readonly #limits: Limits;
-  readonly #deadlineMs: number;
+  readonly #late: AbortSignal;
   readonly #startedMs = performance.now();
   #turnMs = performance.now();
   #series = 0;
@@ -29,10 +29,11 @@ export class Budget {
   samplesRead = 0;
   bytesPeak = 0;
 
-  constructor(limits: Limits, signal: AbortSignal = new AbortController().signal) {
+  /** `signal` is the client's; the budget's own also says when the time is up. */
+  constructor(limits: Limits, signal?: AbortSignal) {
     this.#limits = limits;
-    this.signal = signal;
-    this.#deadlineMs = this.#startedMs + limits.promqlTimeoutMs;
+    this.#late = AbortSignal.timeout(limits.promqlTimeoutMs);
+    this.signal = signal === undefined ? this.#late : AbortSignal.any([signal, this.#late]);
   }
 
   get elapsedMs(): number {
@@ -77,14 +78,22 @@ export class Budget {
 
   /** Throws when the client went away or the time is up. */
   check(): void {
-    if (this.signal.aborted) {
-      if (this.signal.reason instanceof QueryCanceled) throw this.signal.reason;
-      throw new QueryCanceled("the query was canceled");
-    }
-    if (performance.now() > this.#deadlineMs) {
+    if (this.#late.aborted) {
       throw new QueryTimeout(
         `the query took longer than ${this.#limits.promqlTimeoutMs} ms (promqlTimeoutMs)`,
       );
+    }
+    if (this.signal.aborted) throw new QueryCanceled("the query was canceled");
+  }
+
+  /** What an error of the storage is to the client: the interrupt that time or the client caused, or itself. */
+  reasonFor(error: unknown): unknown {
+    if (error instanceof QueryError && !(error instanceof QueryCanceled)) return error;
+    try {
+      this.check();
+      return error;
+    } catch (reason) {
+      return reason;
     }
   }
 

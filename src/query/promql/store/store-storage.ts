@@ -1,0 +1,164 @@
+/**
+ * PromQL's storage over the real store: series are found in memory, their rows are read by series and time
+ * from the days of the range, some two million at a time. Gauges and cumulative series are their rows;
+ * observations and deltas are also counters, see running-totals.ts.
+ */
+import { dayOf } from "../../../sample.ts";
+import type { Store } from "../../../store/store.ts";
+import type { ReadBudget, Selection, SeriesSamples, Storage } from "../storage.ts";
+import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
+import { DayReader, type Range } from "./day-reader.ts";
+import { Gatherer } from "./gather.ts";
+import { instantsIn, runningTotals } from "./running-totals.ts";
+
+export interface StoreStorageOptions {
+  readonly store: Pick<Store, "reader" | "days">;
+  readonly registry: SeriesRegistry;
+  /** The grid of running totals: as if scraped so often. */
+  readonly observationStepMs: number;
+  /** A running total ends so long after its series' last row. */
+  readonly seriesIdleMs: number;
+}
+
+/** 36 bytes a row while rows are put in order: some 70 MB. */
+const ROWS_AT_ONCE = 2_000_000;
+
+export class StoreStorage implements Storage {
+  readonly #options: StoreStorageOptions;
+  readonly #catalog: Catalog;
+
+  constructor(options: StoreStorageOptions) {
+    this.#options = options;
+    this.#catalog = new Catalog(options.registry);
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
+    const { afterMs, toMs, totalsAfterMs, matchers } = selection;
+    const { observationStepMs, seriesIdleMs } = this.#options;
+    // As far as totals may look beyond the range: see #totals.
+    const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
+    const untilMs = toMs + observationStepMs;
+    const sources = this.#catalog.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
+    budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
+    const raw = sources.filter(({ shape }) => shape === "raw");
+    const totals = sources.filter(({ shape }) => shape !== "raw");
+    const reader = new DayReader(this.#options.store, budget.signal);
+    try {
+      if (raw.length > 0) yield* this.#raw(raw, { afterMs, toMs }, reader, budget);
+      if (totals.length > 0) yield* this.#totals(totals, selection, reader, budget);
+    } finally {
+      reader.close();
+    }
+  }
+
+  async *#raw(
+    sources: readonly Source[],
+    range: Range,
+    reader: DayReader,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
+    for await (const part of parts(sources, range, reader)) {
+      const { first, timestampsMs, values, stale } = await gather(part, range, reader, budget);
+      yield part.flatMap(({ labels }, slot) => {
+        const [from, to] = [first[slot], first[slot + 1]];
+        if (from === to) return [];
+        return [
+          {
+            labels,
+            timestampsMs: timestampsMs.subarray(from, to),
+            values: values.subarray(from, to),
+            stale: stale?.subarray(from, to),
+          },
+        ];
+      });
+    }
+  }
+
+  async *#totals(
+    sources: readonly Source[],
+    { afterMs, toMs, totalsAfterMs }: Selection,
+    reader: DayReader,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
+    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry } = this.#options;
+    const { firstMs, count } = instantsIn(afterMs, toMs, stepMs);
+    if (count === 0) return;
+    const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
+    // One step more: a series whose first row comes just after the last instant begins at that instant.
+    const range = { afterMs: baseMs, toMs: firstMs + count * stepMs };
+    const baseDay = dayOf(baseMs * 1000);
+    const before = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
+    for await (const part of parts(sources, range, reader)) {
+      const last = await reader.last(idsOf(part), before);
+      const { first, timestampsMs, values } = await gather(part, range, reader, budget);
+      for (const [slot, source] of part.entries()) {
+        const rows = {
+          timestampsMs: timestampsMs.subarray(first[slot], first[slot + 1]),
+          values: values.subarray(first[slot], first[slot + 1]),
+        };
+        const lastMs = source.seriesIds.reduce(
+          (max, id) => Math.max(max, last.get(id) ?? -Infinity),
+          -Infinity,
+        );
+        const existed =
+          lastMs > -Infinity ||
+          source.seriesIds.some((id) => registry.hasSamplesIn(id, Number.NEGATIVE_INFINITY, baseDay - 1));
+        const series = runningTotals(
+          source,
+          rows,
+          { lastMs: lastMs > -Infinity ? lastMs : undefined, existed },
+          { firstMs, count, stepMs, idleMs },
+        );
+        budget.countSamples(series.reduce((sum, each) => sum + each.values.length, 0));
+        if (series.length > 0) yield series;
+      }
+    }
+  }
+}
+
+async function gather(sources: readonly Source[], range: Range, reader: DayReader, budget: ReadBudget) {
+  const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
+  await reader.samples(idsOf(sources), range, (ids, timestampsUs, values, length, isNull) => {
+    budget.countSamples(length);
+    gatherer.take(ids, timestampsUs, values, length, isNull);
+  });
+  return gatherer.finish();
+}
+
+/** The sources in parts whose rows can be read at once. */
+async function* parts(
+  sources: readonly Source[],
+  range: Range,
+  reader: DayReader,
+): AsyncIterable<readonly Source[]> {
+  const most = reader
+    .daysIn(range)
+    .reduce((sum, { day, share }) => sum + day.rows * Math.min(1, share * 2), 0);
+  // Rows of days are not spread evenly: twice the share, or they are counted.
+  if (most <= ROWS_AT_ONCE || sources.length === 1) {
+    yield sources;
+    return;
+  }
+  const counts = await reader.counts(idsOf(sources), range);
+  let part: Source[] = [];
+  let rows = 0;
+  for (const source of sources) {
+    const own = source.seriesIds.reduce((sum, id) => sum + (counts.get(id) ?? 0), 0);
+    if (part.length > 0 && rows + own > ROWS_AT_ONCE) {
+      yield part;
+      part = [];
+      rows = 0;
+    }
+    part.push(source);
+    rows += own;
+  }
+  yield part;
+}
+
+function idsOf(sources: readonly Source[]): number[] {
+  return sources.flatMap(({ seriesIds }) => seriesIds);
+}

@@ -1,0 +1,199 @@
+/** PromQL over the real store: names, days, duplicates, stale markers, and events as counters, worked out by hand. */
+import { afterEach, expect, test } from "bun:test";
+import { Engine } from "../../../src/query/promql/engine.ts";
+import { StoreStorage } from "../../../src/query/promql/store/store-storage.ts";
+import { type Sample, type Samples, storedSamples } from "../stored.ts";
+
+const HOUR_MS = 3_600_000;
+const open: Samples[] = [];
+
+afterEach(async () => {
+  for (const samples of open.splice(0)) await samples.close();
+});
+
+/** An engine over samples, and a short way to ask it at a time of 2024-01-02. */
+async function over(stored: readonly Sample[], options: Parameters<typeof storedSamples>[1] = {}) {
+  const samples = await storedSamples(stored, options);
+  open.push(samples);
+  const { store, registry } = samples;
+  const engine = new Engine(
+    new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: 24 * HOUR_MS }),
+  );
+  const ask = async (text: string, time: string) => {
+    const { data } = await engine.instant(text, at(time));
+    if (data.type !== "vector" && data.type !== "matrix") return data;
+    return data.series.map(({ labels, values }) => `${labels} ${values.join(" ")}`);
+  };
+  const range = async (text: string, from: string, to: string, stepMs: number) => {
+    const { data } = await engine.range(text, at(from), at(to), stepMs);
+    if (data.type !== "matrix") throw new Error(data.type);
+    return data.series.map(({ labels, values, timestampsMs }) => {
+      const points = [...values].map((value, step) => `${value}@${(timestampsMs[step] - at(from)) / 1000}`);
+      return `${labels} ${points.join(" ")}`;
+    });
+  };
+  return { ask, range, engine, samples };
+}
+
+function at(time: string): number {
+  return Date.parse(time.includes("T") ? `${time}Z` : `2024-01-02T${time}Z`);
+}
+
+const gauge = (ts: string, value: number | null, tags = {}): Sample => ({
+  metric: "queue.depth",
+  kind: "gauge",
+  ts: at(ts),
+  value,
+  tags,
+});
+
+const event = (ts: string, value: number, tags = {}, metric = "task.ms"): Sample => ({
+  metric,
+  ts: at(ts),
+  value,
+  tags,
+});
+
+test("a gauge goes by both its names, and its labels by both of theirs", async () => {
+  const { ask } = await over([gauge("10:00:00", 4, { "queue.name": "a" })]);
+  const want = ['{__name__="queue_depth", queue_name="a"} 4'];
+  expect(await ask("queue_depth", "10:01:00")).toEqual(want);
+  expect(await ask('{"queue.depth"}', "10:01:00")).toEqual(want);
+  expect(await ask('{__name__=~"queue.+", queue_name="a"}', "10:01:00")).toEqual(want);
+  expect(await ask('{"queue.depth", "queue.name"="a"}', "10:01:00")).toEqual(want);
+  expect(await ask('queue_depth{queue_name="b"}', "10:01:00")).toEqual([]);
+});
+
+test("a gauge is looked back at for five minutes, over midnight, and ends at its stale marker", async () => {
+  const { ask } = await over([
+    gauge("2024-01-01T23:58:00", 1, { q: "old" }),
+    gauge("00:01:00", 2, { q: "ends" }),
+    gauge("00:01:30", null, { q: "ends" }),
+  ]);
+  expect(await ask("queue_depth", "00:01:10")).toEqual([
+    '{__name__="queue_depth", q="ends"} 2',
+    '{__name__="queue_depth", q="old"} 1',
+  ]);
+  expect(await ask("queue_depth", "00:02:00")).toEqual(['{__name__="queue_depth", q="old"} 1']);
+  // 23:58 is five minutes before 00:03, which the look-back leaves out.
+  expect(await ask("queue_depth", "00:03:00")).toEqual([]);
+  expect(await ask("count_over_time(queue_depth[10m])", "00:02:00")).toEqual(['{q="ends"} 1', '{q="old"} 1']);
+});
+
+test("samples that were stored out of order are seen in order", async () => {
+  const { ask, samples } = await over([gauge("10:02:00", 3), gauge("10:00:00", 1)]);
+  await samples.add([gauge("10:01:00", 2)]);
+  expect(await ask("queue_depth[5m]", "10:03:00")).toEqual(['{__name__="queue_depth"} 1 2 3']);
+  expect(await ask("queue_depth", "10:01:30")).toEqual(['{__name__="queue_depth"} 2']);
+});
+
+test("of events at one time the last stored is the instant, and all are the range", async () => {
+  const { ask } = await over([event("10:00:00", 7), event("10:00:00", 5), event("10:00:00", 6)]);
+  expect(await ask("task_ms", "10:00:10")).toEqual(['{__name__="task_ms"} 6']);
+  expect(await ask("sum_over_time(task_ms[1m])", "10:00:10")).toEqual(["{} 18"]);
+  expect(await ask("quantile_over_time(0.5, task_ms[1m])", "10:00:10")).toEqual(["{} 6"]);
+});
+
+test("one event: a zero one step before, one from then on, each 15 seconds of the clock", async () => {
+  const { range, ask } = await over([event("10:00:07", 3)]);
+  expect(await range("task_ms_count", "09:59:45", "10:00:30", 15_000)).toEqual([
+    '{__name__="task_ms_count"} 0@15 1@30 1@45',
+  ]);
+  expect(await range("task_ms_sum", "10:00:00", "10:00:15", 15_000)).toEqual([
+    '{__name__="task_ms_sum"} 0@0 3@15',
+  ]);
+  // The bucket layout of the test registry is [1]: 3 is above.
+  expect(await ask("task_ms_bucket", "10:00:20")).toEqual([
+    '{__name__="task_ms_bucket", le="+Inf"} 1',
+    '{__name__="task_ms_bucket", le="1.0"} 0',
+  ]);
+  expect(await ask('task_ms_bucket{le="1.0"}', "10:00:20")).toEqual([
+    '{__name__="task_ms_bucket", le="1.0"} 0',
+  ]);
+  // Samples from 10:00:00 (0) to 10:05:00 (1) in a range from 10:00:00, which is left out: all ones.
+  expect(await ask("increase(task_ms_count[5m])", "10:05:00")).toEqual(["{} 0"]);
+  // From 10:00:00 (0) to 10:04:45 (1): 285 s, 9 s to the start and 1 s to the end; a counter at 0 begins there.
+  const [increase] = (await ask("increase(task_ms_count[295s])", "10:04:46")) as string[];
+  expect(Number(increase.slice(3))).toBeCloseTo((285 + 0 + 1) / 285, 12);
+});
+
+test("a rate counts the first events, and what a range misses it does not see", async () => {
+  const { ask } = await over([
+    event("10:00:07", 1, { op: "a" }),
+    event("10:00:08", 1, { op: "a" }),
+    event("10:01:00", 1, { op: "b" }),
+    event("10:02:01", 1, { op: "a" }),
+  ]);
+  // op a: instants 10:00:00 = 0 … 10:00:15 = 2 … 10:02:15 = 3, 10:03:00 = 3: 3 in 180 s; the range begins 15 s
+  // before the first instant, which is 0: no further back.
+  expect(await ask("sum by (op) (increase(task_ms_count[195s]))", "10:03:00")).toEqual([
+    '{op="a"} 3',
+    // op b: a zero at 10:00:45, 1 from 10:01:00 on, which counts the event at that very time.
+    '{op="b"} 1',
+  ]);
+  // A range from 10:00:45 leaves op b's zero out, as any range does what stands at its start.
+  expect(await ask("sum(increase(task_ms_count[60s]))", "10:01:45")).toEqual(["{} 0"]);
+  // One second more on either side: 1 in 60 s, not before its zero, and 1 s to the end.
+  expect(await ask("sum(increase(task_ms_count[62s]))", "10:01:46")).toEqual([`{} ${61 / 60}`]);
+});
+
+test("a total ends a day after its last event, and comes back with what it had", async () => {
+  const { range, ask } = await over([event("2024-01-01T10:00:00", 1), event("12:00:00", 1)]);
+  // The last instant at which it is there is 15 s before the day is over; the next says that it ended.
+  expect(await ask("task_ms_count", "09:59:59")).toEqual(['{__name__="task_ms_count"} 0']);
+  expect(await ask("task_ms_count", "10:00:00")).toEqual([]);
+  expect(await ask("task_ms_count", "11:59:59")).toEqual([]);
+  // The range reaches five minutes back; the event before it is not counted, so it comes back as 1, without a 0.
+  expect(await range("task_ms_count", "11:59:45", "12:00:15", 15_000)).toEqual([
+    '{__name__="task_ms_count"} 1@15 1@30',
+  ]);
+});
+
+test("events before the range make a total that does not move", async () => {
+  const { ask } = await over([event("08:00:00", 1), event("08:00:01", 1)]);
+  expect(await ask("rate(task_ms_count[5m])", "10:00:00")).toEqual(["{} 0"]);
+  expect(await ask("task_ms_count", "10:00:00")).toEqual(['{__name__="task_ms_count"} 0']);
+});
+
+test("quantiles come from the buckets of the events", async () => {
+  const events = Array.from({ length: 20 }, (_, index) =>
+    event(`10:00:${String(20 + index)}`, index < 10 ? 0.5 : 3),
+  );
+  const { ask } = await over(events);
+  // Half are at most 1, spread from 0 to 1: the quartile is in the middle of them; the rest is above all bounds.
+  expect(await ask("histogram_quantile(0.25, rate(task_ms_bucket[5m]))", "10:02:00")).toEqual(["{} 0.5"]);
+  expect(await ask("histogram_quantile(0.9, rate(task_ms_bucket[5m]))", "10:02:00")).toEqual(["{} 1"]);
+});
+
+test("a delta is a counter with _total, and its increments are there as they are", async () => {
+  const delta = (ts: string, value: number): Sample => ({
+    metric: "bytes.sent",
+    kind: "delta",
+    ts: at(ts),
+    value,
+  });
+  const { ask } = await over([delta("10:00:05", 100), delta("10:00:20", 50)]);
+  expect(await ask("bytes_sent_total", "10:00:30")).toEqual(['{__name__="bytes_sent_total"} 150']);
+  expect(await ask("bytes_sent[1m]", "10:00:30")).toEqual(['{__name__="bytes_sent"} 100 50']);
+});
+
+test("a label that was demoted is gone from all history, and its series are one", async () => {
+  const { ask } = await over(
+    ["a", "b", "c", "d"].map((user, index) => event(`10:00:0${index}`, 1, { user, op: "x" })),
+    { labelValuesMax: 2 },
+  );
+  expect(await ask("task_ms_count", "10:00:30")).toEqual(['{__name__="task_ms_count", op="x"} 4']);
+  expect(await ask('count_over_time(task_ms{user="a"}[1m])', "10:00:30")).toEqual([]);
+});
+
+test("a query that is cancelled, too long or too big says so", async () => {
+  const { samples } = await over([gauge("10:00:00", 1), gauge("10:00:01", 2)]);
+  const { store, registry } = samples;
+  const storage = new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS });
+  const ask = (limits: object, signal?: AbortSignal) =>
+    new Engine(storage, limits).instant("count_over_time(queue_depth[1h])", at("10:01:00"), { signal });
+  expect(ask({ promqlSamplesMax: 1 })).rejects.toThrow(/more than 1 samples \(promqlSamplesMax\)/);
+  expect(ask({ promqlSeriesMax: 0 })).rejects.toThrow(/more than 0 series \(promqlSeriesMax\)/);
+  expect(ask({ promqlMemoryBytesMax: 8 })).rejects.toThrow(/more than 8 bytes .*\(promqlMemoryBytesMax\)/);
+  expect(ask({}, AbortSignal.abort())).rejects.toThrow("canceled");
+});
