@@ -7,7 +7,6 @@
  * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
  */
 
-import { prometheusName } from "../names.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
 import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
@@ -19,6 +18,7 @@ import {
   type NameLimits,
   withUsualEdge,
 } from "./naming.ts";
+import { RegisteredMetric } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
@@ -51,56 +51,6 @@ export interface Admitted {
 export interface Refused {
   readonly refused: string;
   readonly cause: string;
-}
-
-/** A metric with its series, as the registry keeps it. */
-export class RegisteredMetric implements Metric {
-  readonly name: string;
-  readonly prometheusName: string;
-  readonly kind: Kind;
-  type: MetricType;
-  unit: string;
-  help: string;
-  readonly buckets: readonly number[];
-  /** Series by their labels' key; those that a demotion ended are not here. */
-  readonly current = new Map<string, Series>();
-  /** How many series that hold rows carry each label name, ended ones included. */
-  readonly #labelNames = new Map<string, number>();
-  /** All series that hold rows, ended ones included. */
-  readonly series = new Set<Series>();
-
-  constructor(metric: Omit<Metric, "prometheusName">) {
-    this.name = metric.name;
-    this.prometheusName = prometheusName(metric.name);
-    this.kind = metric.kind;
-    this.type = metric.type;
-    this.unit = metric.unit;
-    this.help = metric.help;
-    this.buckets = metric.buckets;
-  }
-
-  /** The names of all labels that a series of the metric carries. */
-  labelNames(): Iterable<string> {
-    return this.#labelNames.keys();
-  }
-
-  add(series: Series): void {
-    this.series.add(series);
-    this.#count(series.labels, 1);
-  }
-
-  remove(series: Series): void {
-    this.series.delete(series);
-    this.#count(series.labels, -1);
-  }
-
-  #count(labels: Labels, by: 1 | -1): void {
-    for (const name of labels.keys()) {
-      const count = (this.#labelNames.get(name) ?? 0) + by;
-      if (count === 0) this.#labelNames.delete(name);
-      else this.#labelNames.set(name, count);
-    }
-  }
 }
 
 const TYPE_OF_KIND: Record<Kind, MetricType> = {

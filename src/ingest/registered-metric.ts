@@ -1,0 +1,53 @@
+/** A metric as the registry keeps it: with its series, and the label names that they carry. */
+import { prometheusName } from "../names.ts";
+import type { Kind, Labels, Metric, MetricType, Series } from "../sample.ts";
+
+/** A metric with its series, as the registry keeps it. */
+export class RegisteredMetric implements Metric {
+  readonly name: string;
+  readonly prometheusName: string;
+  readonly kind: Kind;
+  type: MetricType;
+  unit: string;
+  help: string;
+  readonly buckets: readonly number[];
+  /** Series by their labels' key; those that a demotion ended are not here. */
+  readonly current = new Map<string, Series>();
+  /** How many series that hold rows carry each label name, ended ones included. */
+  readonly #labelNames = new Map<string, number>();
+  /** All series that hold rows, ended ones included. */
+  readonly series = new Set<Series>();
+
+  constructor(metric: Omit<Metric, "prometheusName">) {
+    this.name = metric.name;
+    this.prometheusName = prometheusName(metric.name);
+    this.kind = metric.kind;
+    this.type = metric.type;
+    this.unit = metric.unit;
+    this.help = metric.help;
+    this.buckets = metric.buckets;
+  }
+
+  /** The names of all labels that a series of the metric carries. */
+  labelNames(): Iterable<string> {
+    return this.#labelNames.keys();
+  }
+
+  add(series: Series): void {
+    this.series.add(series);
+    this.#count(series.labels, 1);
+  }
+
+  remove(series: Series): void {
+    this.series.delete(series);
+    this.#count(series.labels, -1);
+  }
+
+  #count(labels: Labels, by: 1 | -1): void {
+    for (const name of labels.keys()) {
+      const count = (this.#labelNames.get(name) ?? 0) + by;
+      if (count === 0) this.#labelNames.delete(name);
+      else this.#labelNames.set(name, count);
+    }
+  }
+}
