@@ -92,7 +92,7 @@ test("one is run over a range, in any format", async () => {
     ],
   });
   expect(await (await get(`/requests_by_status?${range}&format=csv&limit=1`)).text()).toBe(
-    "status_code,requests,share\r\n200,1,0.5\r\n",
+    "status_code,requests,share\n200,1,0.5\n",
   );
 });
 
