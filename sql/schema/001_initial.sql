@@ -104,10 +104,11 @@ CREATE MACRO main.now() AS (system.main.now() AT TIME ZONE 'UTC');
 CREATE VIEW main.metrics AS
 SELECT metric, kind, type, unit, help, buckets FROM weir.metrics;
 
+-- A series that a demotion took the place of before its first sample has no row here.
 CREATE VIEW main.series AS
 SELECT s.series_id, s.metric, s.kind, s.labels, min(d.day) AS first_day, max(d.day) AS last_day
 FROM weir.series AS s
-LEFT JOIN weir.series_days AS d ON d.series_id = s.series_id
+JOIN weir.series_days AS d ON d.series_id = s.series_id
 GROUP BY ALL;
 
 CREATE VIEW main.rejected AS
