@@ -83,6 +83,12 @@ function find(name: string): (() => Promise<{ command: Command }>) | undefined {
 }
 
 async function unknown(name: string, io: Io): Promise<number> {
+  if (name.startsWith("-")) {
+    await io.stderr.write(
+      `weir: "${name}" stands before the command; options go behind it. "weir help" lists the commands.\n`,
+    );
+    return exitCode.usage;
+  }
   const near = nearest(name, Object.keys(COMMANDS));
   const hint = near === undefined ? "" : ` Did you mean "weir ${near}"?`;
   await io.stderr.write(`weir: There is no command "${name}".${hint} "weir help" lists them.\n`);

@@ -68,6 +68,11 @@ describe("weir", () => {
       out: "",
       err: 'weir: There is no command "chekc". Did you mean "weir check"? "weir help" lists them.\n',
     });
+    expect(await weir(["--url", "http://127.0.0.1:9091", "sql"])).toEqual({
+      code: 2,
+      out: "",
+      err: 'weir: "--url" stands before the command; options go behind it. "weir help" lists the commands.\n',
+    });
     expect((await weir(["help", "constructor"])).err).toBe(
       'weir: There is no command "constructor". "weir help" lists them.\n',
     );
