@@ -32,8 +32,9 @@ export interface EventDecoderOptions extends EventLimits {
 }
 
 const EVENTS_MAX = 500_000;
-/** Wrong events of one body that are told one by one; a body with more is refused whole. */
-const REJECTED_MAX = 10_000;
+/** Wrong events of one body that are told one by one; of those past it only the number and the causes are kept. */
+const TOLD_MAX = 10_000;
+const UNTOLD = `the event is wrong, as are more than ${TOLD_MAX} before it`;
 const PAYLOAD_BYTES_MAX = 1_000;
 
 const [LINE_FEED, COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [10, 44, 91, 93, 123, 125];
@@ -219,11 +220,9 @@ export class EventDecoder {
 
   #reject(cause: string, reason: string, body: Buffer, at: number, end: number): void {
     const { rejected } = this.#builder;
-    if (rejected.length >= REJECTED_MAX) {
-      throw new BadInput(
-        `more than ${REJECTED_MAX} events of the body are wrong; the first: ${rejected[0]!.reason}`,
-        "body",
-      );
+    if (rejected.length >= TOLD_MAX) {
+      rejected.push({ index: this.#events, cause, reason: UNTOLD, payload: "" });
+      return;
     }
     const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
     rejected.push({ index: this.#events, cause, reason, payload });

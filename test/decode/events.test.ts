@@ -222,6 +222,23 @@ test("a body has at most so many events", () => {
   expect(small.decode(Buffer.from(`[${EVENT},${EVENT}]`)).length).toBe(2);
 });
 
+test("however many events are wrong, the others are kept and the wrong ones counted", () => {
+  const wrongOnes = '{"name":"a"}\n'.repeat(10_002);
+  const batch = decoder().decode(Buffer.from(`${EVENT}\n${wrongOnes}${EVENT}`));
+  expect(events(batch).map(({ position }) => position)).toEqual([0, 10_003]);
+  expect(batch.rejected).toHaveLength(10_002);
+  expect(batch.rejected[9_999]).toMatchObject({
+    index: 10_000,
+    reason: "value is missing, expected a number",
+  });
+  expect(batch.rejected[10_001]).toEqual({
+    index: 10_002,
+    cause: "value",
+    reason: "the event is wrong, as are more than 10000 before it",
+    payload: "",
+  });
+});
+
 test("equal label bytes give the same head, in one batch and the next", () => {
   const one = decoder();
   one.decode(Buffer.from(EVENT));
