@@ -259,32 +259,29 @@ export class Ingest {
     }
   }
 
-  /** Takes what waits, up to a bound; a batch with doubtful samples goes alone, since it asks the store first. */
+  /** Takes what waits, up to a bound. */
   #takeGroup(): Waiting[] {
     let samples = 0;
     let end = 0;
     for (; end < this.#queue.length; end++) {
-      const waiting = this.#queue[end]!;
-      if (end > 0 && (waiting.batch.doubtful.length > 0 || samples + waiting.samples > GROUP_SAMPLES_MAX))
-        break;
-      samples += waiting.samples;
-      if (waiting.batch.doubtful.length > 0) {
-        end++;
-        break;
-      }
+      samples += this.#queue[end]!.samples;
+      if (end > 0 && samples > GROUP_SAMPLES_MAX) break;
     }
     return this.#queue.splice(0, end);
   }
 
   async #commitGroup(group: readonly Waiting[]): Promise<void> {
     const rows: Rows[] = [];
-    const acks: Ack[] = [];
-    for (const { batch } of group) {
-      rows.push(...batch.rows);
-      const late = await settleDoubts(batch, this.#store, (id) => this.#registry.seriesById(id)?.metric.name);
-      rows.push(...late.rows);
-      acks.push(this.#ackOf(batch, late.rejected, late.duplicates));
-    }
+    const settled = await settleDoubts(
+      group.map(({ batch }) => batch),
+      this.#store,
+      (id) => this.#registry.seriesById(id)?.metric.name,
+    );
+    const acks = group.map(({ batch }, index) => {
+      const late = settled[index]!;
+      rows.push(...batch.rows, ...late.rows);
+      return this.#ackOf(batch, late.rejected, late.duplicates);
+    });
     const nowMs = this.#options.now();
     const pending = this.#registry.takePending();
     const totals = this.#snapshotIfDue(nowMs);

@@ -9,21 +9,22 @@ import { stat } from "node:fs/promises";
 import { checkpointSeconds, checkpointsRefused, commitSeconds } from "../counters.ts";
 import type { Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
+import type { Column } from "./columns.ts";
 import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import { dayTable } from "./identifiers.ts";
 import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
-import {
-  type Change,
-  type Day,
-  type Dropped,
-  type Ended,
-  type Reader,
-  type Store,
-  type Stored,
-  sampleKey,
-  type TotalsSnapshot,
+import type {
+  Change,
+  Day,
+  Dropped,
+  Ended,
+  Reader,
+  SampleKeys,
+  Store,
+  Stored,
+  TotalsSnapshot,
 } from "./store.ts";
 
 export interface StoreOptions {
@@ -47,6 +48,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/close_to_strangers"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
+    await writer.run(statement("store/create_wanted_samples"));
     const days = await loadDays(writer);
     const { stored, generation, watermarks } = await records.load(writer);
     return { store: new DuckDBStore(options, database, writer, days, generation, watermarks), stored };
@@ -173,20 +175,32 @@ export class DuckDBStore implements Store {
     });
   }
 
-  async find(
+  find(
     day: number,
-    seriesIds: readonly number[],
-    timestampsUs: readonly number[],
-  ): Promise<Map<string, number | null>> {
+    { length, seriesId, timestampUs }: SampleKeys,
+    visit: (seriesId: number, timestampUs: number, value: number | null) => void,
+  ): Promise<void> {
     return this.#exclusive(async () => {
-      const found = new Map<string, number | null>();
-      if (!this.#days.has(day)) return found;
-      const rows = await this.#writer.all<{ series_id: number; timestamp_us: number; value: number | null }>(
-        statement("store/find_samples", { table: dayTable(day) }),
-        [seriesIds, timestampsUs],
-      );
-      for (const row of rows) found.set(sampleKey(row.series_id, row.timestamp_us), numberOf(row.value));
-      return found;
+      if (length === 0 || !this.#days.has(day)) return;
+      const writer = this.#writer;
+      const columns: Column[] = [
+        { type: "uinteger", values: seriesId },
+        { type: "timestamp", values: timestampUs },
+      ];
+      await this.#transaction(async () => {
+        await writer.run(statement("store/empty_wanted_samples"));
+        await writer.appendColumns(
+          "main",
+          "wanted_samples",
+          ["uinteger", "timestamp"],
+          [{ columns, length }],
+        );
+      });
+      const found = statement("store/find_samples", { table: dayTable(day) });
+      await writer.scan(found, [], 2, (read, rows, isNull) => {
+        const [ids, times, values] = read as [Uint32Array, Float64Array, Float64Array];
+        for (let row = 0; row < rows; row++) visit(ids[row]!, times[row]!, isNull(row) ? null : values[row]!);
+      });
     });
   }
 
@@ -348,9 +362,4 @@ function byDay(rows: readonly Rows[]): Rows[][] {
     else group.push(segment);
   }
   return [...groups.values()];
-}
-
-/** DOUBLE cells that JSON has no number for come as text. */
-function numberOf(value: unknown): number | null {
-  return value === null ? null : Number(value);
 }

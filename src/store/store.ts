@@ -203,14 +203,14 @@ export interface Store {
    */
   replay(apply: (rows: Rows) => void): Promise<void>;
   /**
-   * The values stored at given series and times of one day, by `sampleKey`; of several the first stored.
-   * What is not in the answer is not stored. null is a stale marker.
+   * Looks for the samples stored of given series and times of one day. Resolves when `visit` has had each, in row
+   * order; null is a stale marker. A series and time that is given twice is found twice.
    */
   find(
     day: number,
-    seriesIds: readonly number[],
-    timestampsUs: readonly number[],
-  ): Promise<Map<string, number | null>>;
+    keys: SampleKeys,
+    visit: (seriesId: number, timestampUs: number, value: number | null) => void,
+  ): Promise<void>;
   /**
    * Drops the days before `firstDay`, the import records that end there, and the series and metrics that the
    * caller knows to have ended with them, in one transaction with a whole snapshot of the totals.
@@ -238,9 +238,12 @@ export interface Dropped {
   readonly rows: number;
 }
 
-/** What a sample is found by: a gauge or counter has one value per series and time. */
-export function sampleKey(seriesId: number, timestampUs: number): string {
-  return `${seriesId}:${timestampUs}`;
+/** Series and times of samples; gauges and cumulative series have one value at each. */
+export interface SampleKeys {
+  readonly length: number;
+  readonly seriesId: Uint32Array;
+  /** Microseconds since the epoch. */
+  readonly timestampUs: Float64Array;
 }
 
 /** Another process has the file open. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Metric, Rows, Series } from "../../src/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
-import { type Stored, StoreLocked, sampleKey, type TotalsRecord } from "../../src/store/store.ts";
+import { type Stored, StoreLocked, type TotalsRecord } from "../../src/store/store.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -282,23 +282,37 @@ test("a replay gives the rows past the newest snapshot, in row order, stale mark
   ]);
 });
 
-test("find gives the first value stored at a series and time", async () => {
+test("find gives the samples stored at a series and time, in row order", async () => {
   await store.commit({
     rows: [
       rowsOf([
         { us: DAY_US, value: 1 },
         { us: DAY_US, value: 2 },
         { us: DAY_US + 5, value: null, seriesId: 7 },
+        { us: DAY_US + 6, value: Number.NaN, seriesId: 7 },
+        { us: DAY_US + 7, value: 3, seriesId: 8 },
       ]),
     ],
   });
-  expect(await store.find(DAY, [1, 7, 7], [DAY_US, DAY_US + 5, DAY_US])).toEqual(
-    new Map([
-      [sampleKey(1, DAY_US), 1],
-      [sampleKey(7, DAY_US + 5), null],
-    ]),
-  );
-  expect(await store.find(DAY + 1, [1], [DAY_US])).toEqual(new Map());
+  const find = async (day: number, ids: number[], times: number[]) => {
+    const found: unknown[] = [];
+    const keys = {
+      length: ids.length,
+      seriesId: Uint32Array.from(ids),
+      timestampUs: Float64Array.from(times),
+    };
+    await store.find(day, keys, (seriesId, us, value) => found.push([seriesId, us - DAY_US, value]));
+    return found;
+  };
+  expect(await find(DAY, [7, 1, 7, 7, 8], [DAY_US + 5, DAY_US, DAY_US, DAY_US + 6, DAY_US + 6])).toEqual([
+    [1, 0, 1],
+    [1, 0, 2],
+    [7, 5, null],
+    [7, 6, Number.NaN],
+  ]);
+  expect(await find(DAY, [8], [DAY_US + 7])).toEqual([[8, 7, 3]]);
+  expect(await find(DAY, [], [])).toEqual([]);
+  expect(await find(DAY + 1, [1], [DAY_US])).toEqual([]);
 });
 
 test("dropping days takes what ended with them, and keeps the rest through a restart", async () => {
