@@ -146,6 +146,11 @@ export function describeSettings(): readonly SettingDescription[] {
   });
 }
 
+/** Every setting by its flag, without the dashes, as it is written on a command line. */
+export function settingTexts(config: Config): Record<string, string> {
+  return Object.fromEntries(KEYS.map((key) => [flagOf(key).slice(2), formatSetting(config, key)]));
+}
+
 /** The value of one setting as it is written on a command line. */
 export function formatSetting(config: Config, key: SettingKey): string {
   return formatValue(SETTINGS[key].type, config[key]);

@@ -163,6 +163,18 @@ export const querySeconds = new Histogram({
   buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   registers,
 });
+export const promqlRunning = new Gauge({
+  name: "weir_promql_queries_running",
+  help: "PromQL queries under way.",
+  registers,
+});
+export const promqlSeconds = new Histogram({
+  name: "weir_promql_query_duration_seconds",
+  help: "Time that PromQL queries took, by outcome: ok, or the code of their error.",
+  labelNames: ["outcome"],
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
+  registers,
+});
 export const nativeHistograms = new Counter({
   name: "weir_native_histograms_total",
   help: "Native histograms received and stored as classic buckets.",

@@ -7,7 +7,8 @@
  */
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, SettingError } from "../config.ts";
+import manifest from "../../package.json" with { type: "json" };
+import { type Config, SettingError, settingTexts } from "../config.ts";
 import * as counters from "../counters.ts";
 import { EventDecoder } from "../decode/events.ts";
 import { RemoteWriteDecoder } from "../decode/remote-write.ts";
@@ -21,6 +22,8 @@ import { healthRoutes } from "../http/health.ts";
 import { importsRoutes } from "../http/imports.ts";
 import { createLog, type Log } from "../http/log.ts";
 import { metricsRoutes, render } from "../http/metrics.ts";
+import { prometheusApiRoutes } from "../http/prometheus-api.ts";
+import { prometheusStatusRoutes } from "../http/prometheus-api-status.ts";
 import { pushRoutes } from "../http/push.ts";
 import { remoteWriteRoutes } from "../http/remote-write.ts";
 import { sqlRoutes } from "../http/sql.ts";
@@ -32,6 +35,7 @@ import { Ingest } from "../ingest/ingest.ts";
 import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
 import { createFormats } from "../query/formats/all.ts";
+import { Promql } from "../query/promql/promql.ts";
 import { SqlEngine } from "../query/sql.ts";
 import { Summaries, storeFacts } from "../query/summaries.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
@@ -115,6 +119,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
+  const promql = new Promql({ store, registry, ...config });
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -156,6 +161,16 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     sqlRoutes({ engine: sql, formats, limits }),
     summariesRoutes({ summaries, formats }),
     tablesRoutes({ tables: () => sql.tables() }),
+    prometheusApiRoutes({ promql, limits, now }),
+    prometheusStatusRoutes({
+      discovery: promql.discovery,
+      seriesCount: () => registry.seriesCount,
+      days: () => store.days(),
+      flags: () => settingTexts(config),
+      version: manifest.version,
+      retentionDays: config.retentionDays,
+      now,
+    }),
     importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
     exportRoutes({
       lines: (range) =>
@@ -176,6 +191,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     async close() {
       await ingest.stop();
       await sql.close();
+      await promql.close();
       await store.close();
     },
   };

@@ -274,6 +274,48 @@ export const SETTINGS = {
   },
 
   // The process
+  promqlTimeoutMs: {
+    type: { is: "milliseconds", min: 1, max: hour },
+    default: 2 * minute,
+    what: "Time that a PromQL query may take; a request may ask for less.",
+    why: "Prometheus's own.",
+  },
+  promqlSamplesMax: {
+    type: { is: "count", min: 1 },
+    default: 50_000_000,
+    what: "Samples that a PromQL query may read.",
+    why: "Prometheus's own; they are read two million at a time, so that this bounds time and not memory.",
+  },
+  promqlSeriesMax: {
+    type: { is: "count", min: 1 },
+    default: 200_000,
+    what: "Series that the selectors of a PromQL query may find.",
+    why: "Some 100 MB of labels.",
+  },
+  promqlMemoryBytesMax: {
+    type: { is: "bytes", min: 1 * MiB },
+    default: 256 * MiB,
+    what: "Memory of the results that a PromQL query has under way.",
+    why: "9 bytes a point: 10,000 series at 2,900 steps.",
+  },
+  promqlConcurrencyMax: {
+    type: { is: "count", min: 1, max: 256 },
+    default: 4,
+    what: "PromQL queries that run at once; more wait.",
+    why: "While one waits for its rows another computes; more would only hold memory.",
+  },
+  lookbackMs: {
+    type: { is: "milliseconds", min: 1, max: day },
+    default: 5 * minute,
+    what: "How far back PromQL looks for the latest sample of a series.",
+    why: "Prometheus's own.",
+  },
+  observationStepMs: {
+    type: { is: "milliseconds", min: 1, max: hour },
+    default: 15 * second,
+    what: "Events are counters to PromQL, with a sample so often, as if they were scraped.",
+    why: "The interval that scrape configurations begin with.",
+  },
   stopTimeoutMs: {
     type: { is: "milliseconds", min: 100, max: hour },
     default: 8 * second,

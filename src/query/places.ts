@@ -11,11 +11,18 @@ export class Places {
   readonly #count: number;
   readonly #waitMs: number;
   readonly #onTaken: (taken: number) => void;
+  readonly #waitingMax: number;
   readonly #waiting: { admit: () => void; refuse: (error: Error) => void }[] = [];
   #taken = 0;
 
   /** `onTaken` is told how many places are taken whenever that changes. */
-  constructor(count: number, waitMs: number, onTaken: (taken: number) => void = () => {}) {
+  constructor(
+    count: number,
+    waitMs: number,
+    onTaken: (taken: number) => void = () => {},
+    waitingPerPlace = WAITING_PER_PLACE,
+  ) {
+    this.#waitingMax = count * waitingPerPlace;
     this.#count = count;
     this.#waitMs = waitMs;
     this.#onTaken = onTaken;
@@ -27,7 +34,7 @@ export class Places {
       this.#take();
       return;
     }
-    if (this.#waiting.length >= this.#count * WAITING_PER_PLACE)
+    if (this.#waiting.length >= this.#waitingMax)
       throw new Busy(`${this.#taken} queries run and ${this.#waiting.length} wait; try again shortly.`);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { admit: resolve, refuse: reject };

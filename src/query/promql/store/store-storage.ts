@@ -4,7 +4,10 @@
  * observations and deltas are also counters, see running-totals.ts.
  */
 import { dayOf } from "../../../sample.ts";
+import { statement } from "../../../statements.ts";
 import type { Store } from "../../../store/store.ts";
+import type { ReadExplanation } from "../explain.ts";
+import type { PlannedRead } from "../plan.ts";
 import type { ReadBudget, Selection, SeriesSamples, Storage } from "../storage.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
 import { DayReader, type Range } from "./day-reader.ts";
@@ -53,6 +56,21 @@ export class StoreStorage implements Storage {
     } finally {
       reader.close();
     }
+  }
+
+  /** What `select` would do for a selector. */
+  explain({ selector, afterMs, toMs }: PlannedRead): Omit<ReadExplanation, "selector" | "after" | "to"> {
+    const sources = this.#catalog.find(selector.matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
+    const reader = new DayReader(this.#options.store, new AbortController().signal);
+    const days = reader.daysIn({ afterMs, toMs }).map(({ day }) => day.table);
+    const isTotal = sources.some(({ shape }) => shape !== "raw");
+    const names = ["query/promql_samples", ...(isTotal ? ["query/promql_last"] : [])];
+    return {
+      series: sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0),
+      storedSeries: idsOf(sources).length,
+      days,
+      statements: names.flatMap((name) => days.map((table) => statement(name, { table }))),
+    };
   }
 
   async *#raw(

@@ -1,0 +1,115 @@
+/**
+ * PromQL as the gateway offers it: queries over the store with a bounded number at once, and what there is to
+ * be asked: series, labels, metadata. The HTTP API and the command line are thin shells around this.
+ */
+import { promqlRunning, promqlSeconds } from "../../counters.ts";
+import { RequestError } from "../../errors.ts";
+import type { Store } from "../../store/store.ts";
+import { Places } from "../places.ts";
+import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from "./engine.ts";
+import { ParseError, QueryCanceled } from "./errors.ts";
+import { type Explanation, explainPlan } from "./explain.ts";
+import type { Matcher } from "./matchers.ts";
+import { parse } from "./parse/parse.ts";
+import type { SeriesRegistry } from "./store/catalog.ts";
+import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discovery.ts";
+import { StoreStorage } from "./store/store-storage.ts";
+
+export interface PromqlOptions extends Partial<EngineOptions> {
+  readonly store: Pick<Store, "reader" | "days">;
+  readonly registry: SeriesRegistry;
+  readonly observationStepMs: number;
+  readonly seriesIdleMs: number;
+  /** Queries that run at once; some more wait. */
+  readonly promqlConcurrencyMax: number;
+}
+
+/** How long a query waits for its place before it is turned away, and how many may: dashboards ask for a page at once. */
+const WAIT_MS = 30_000;
+const WAITING_PER_PLACE = 32;
+
+export class Promql {
+  readonly discovery: Discovery;
+  readonly #storage: StoreStorage;
+  readonly #engine: Engine;
+  readonly #places: Places;
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: PromqlOptions) {
+    this.#storage = new StoreStorage(options);
+    this.#engine = new Engine(this.#storage, options);
+    this.discovery = new Discovery(options.registry, this.#storage.catalog);
+    this.#places = new Places(
+      options.promqlConcurrencyMax,
+      WAIT_MS,
+      (taken) => promqlRunning.set(taken),
+      WAITING_PER_PLACE,
+    );
+  }
+
+  instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
+    return this.#run((signal) => this.#engine.instant(text, timeMs, { ...options, signal }), options);
+  }
+
+  range(
+    text: string,
+    startMs: number,
+    endMs: number,
+    stepMs: number,
+    options: QueryOptions = {},
+  ): Promise<QueryResult> {
+    return this.#run(
+      (signal) => this.#engine.range(text, startMs, endMs, stepMs, { ...options, signal }),
+      options,
+    );
+  }
+
+  /** The plan of a query that was run, and what it read. */
+  explain({ plan }: QueryResult): Explanation {
+    return explainPlan(plan, (read) => this.#storage.explain(read));
+  }
+
+  /** Stops every query; resolves when none runs. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  async #run(
+    query: (signal: AbortSignal) => Promise<QueryResult>,
+    { signal }: QueryOptions,
+  ): Promise<QueryResult> {
+    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
+    await this.#places.enter();
+    const begin = performance.now();
+    const stopping = this.#stopping.signal;
+    const running = query(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
+    this.#running.add(running);
+    let outcome = "ok";
+    try {
+      return await running;
+    } catch (error) {
+      outcome = error instanceof RequestError ? error.code : "failed";
+      throw error;
+    } finally {
+      this.#running.delete(running);
+      this.#places.leave();
+      promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+    }
+  }
+}
+
+/** The matchers of a series selector such as `up{job="x"}`; throws for any other expression. */
+export function parseSelector(text: string): readonly Matcher[] {
+  const expr = parse(text);
+  if (expr.type !== "vectorSelector" || expr.offsetMs !== 0 || expr.at !== undefined) {
+    throw new ParseError(
+      `expected a series selector without modifiers, got ${JSON.stringify(text)}`,
+      "match[]",
+    );
+  }
+  return expr.matchers;
+}
+
+export type { LabelQuery, MetadataEntry };

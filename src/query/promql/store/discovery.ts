@@ -1,0 +1,80 @@
+/**
+ * What there is to be asked: series, label names and values, metadata, found in memory. Times count by the
+ * day, since that is what is known without reading rows.
+ */
+import { dayOf } from "../../../sample.ts";
+import { compareLabels, compareText, type LabelSet } from "../labels.ts";
+import type { Matcher } from "../matchers.ts";
+import { type Catalog, type SeriesRegistry, viewsOf } from "./catalog.ts";
+
+export interface LabelQuery {
+  /** Selectors, any of which may match; none: all series. */
+  readonly selectors: readonly (readonly Matcher[])[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface MetadataEntry {
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
+
+export class Discovery {
+  readonly #registry: SeriesRegistry;
+  readonly #catalog: Catalog;
+
+  constructor(registry: SeriesRegistry, catalog: Catalog) {
+    this.#registry = registry;
+    this.#catalog = catalog;
+  }
+
+  /** The label sets of the series that match, in order. */
+  series(query: LabelQuery): LabelSet[] {
+    const found = new Map<string, LabelSet>();
+    for (const labels of this.#labelSets(query)) found.set(labels.key, labels);
+    return [...found.values()].sort(compareLabels);
+  }
+
+  /** The names of the labels that the series have, in order. */
+  labelNames(query: LabelQuery): string[] {
+    const names = new Set<string>();
+    for (const { pairs } of this.#labelSets(query)) {
+      for (let at = 0; at < pairs.length; at += 2) names.add(pairs[at]);
+    }
+    return [...names].sort(compareText);
+  }
+
+  /** The values of a label, in order. */
+  labelValues(name: string, query: LabelQuery): string[] {
+    const values = new Set<string>();
+    for (const labels of this.#labelSets(query)) values.add(labels.get(name));
+    values.delete("");
+    return [...values].sort(compareText);
+  }
+
+  /** Type, help and unit by the name of the family; several where metrics share a name. */
+  metadata(metric?: string): Map<string, MetadataEntry[]> {
+    const found = new Map<string, MetadataEntry[]>();
+    for (const each of this.#registry.metrics()) {
+      // A delta's family is the counter; a histogram's bears the name of the observation.
+      const name = each.kind === "delta" ? viewsOf(each).at(-1)!.name : each.prometheusName;
+      if (metric !== undefined && metric !== name && metric !== each.name) continue;
+      const entries = found.get(name) ?? [];
+      found.set(name, entries);
+      const { type, help, unit } = each;
+      if (!entries.some((other) => other.type === type && other.help === help))
+        entries.push({ type, help, unit });
+    }
+    return found;
+  }
+
+  *#labelSets({ selectors, startMs, endMs }: LabelQuery): Iterable<LabelSet> {
+    for (const matchers of selectors.length > 0 ? selectors : [[]]) {
+      for (const source of this.#catalog.find(matchers, dayOf(startMs * 1000), dayOf(endMs * 1000))) {
+        if (source.edges.length === 0) yield source.labels;
+        for (const edge of source.edges) yield edge.labels;
+      }
+    }
+  }
+}

@@ -1,0 +1,364 @@
+/** Prometheus's API over the real gateway: what Grafana asks, and how errors look. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+
+let gateway: TestGateway;
+
+/** Ten events a second apart, two operations; the last a second before the tests' clock. */
+const events = Array.from({ length: 10 }, (_, index) => ({
+  "@timestamp": NOW_MS - (10 - index) * 1000,
+  metric_name: "http.request.duration_ms",
+  value: index < 5 ? 4 : 40,
+  tags: { operation: index % 2 === 0 ? "get" : "put", task_id: `task-${index}` },
+}));
+const gauges = [3, 4].map((value, index) => ({
+  "@timestamp": NOW_MS - 30_000 + index * 15_000,
+  metric_name: "queue_depth",
+  type: "gauge",
+  help: "Tasks that wait.",
+  value,
+  tags: { job: "worker", instance: "a" },
+}));
+
+beforeAll(async () => {
+  gateway = await openTestGateway();
+  const pushed = await gateway.app.fetch(
+    new Request("http://localhost/api/v1/push", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify([...events, ...gauges]),
+    }),
+  );
+  expect(pushed.status).toBe(200);
+});
+
+afterAll(() => gateway.close());
+
+/** Whatever the answer holds: each test says what it expects. */
+type Json = ReturnType<typeof JSON.parse>;
+
+type Parameters = Record<string, string | number | readonly string[]>;
+
+function encode(parameters: Parameters): string {
+  const encoded = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const each of Array.isArray(value) ? value : [value]) encoded.append(name, String(each));
+  }
+  return encoded.toString();
+}
+
+async function ask(path: string, parameters: Parameters = {}) {
+  const response = await gateway.app.fetch(new Request(`http://localhost${path}?${encode(parameters)}`));
+  return { status: response.status, body: (await response.json()) as Json };
+}
+
+async function data(path: string, parameters: Parameters = {}) {
+  const { status, body } = await ask(path, parameters);
+  expect(body.status).toBe("success");
+  expect(status).toBe(200);
+  return body.data;
+}
+
+const seconds = NOW_MS / 1000;
+
+describe("query", () => {
+  test("answers vectors, scalars, strings and matrices at a time", async () => {
+    expect(await data("/api/v1/query", { query: "queue_depth", time: seconds })).toEqual({
+      resultType: "vector",
+      result: [
+        {
+          metric: { __name__: "queue_depth", instance: "a", job: "worker" },
+          value: [seconds, "4"],
+        },
+      ],
+    });
+    expect(await data("/api/v1/query", { query: "1+1", time: "1970-01-01T00:00:00Z" })).toEqual({
+      resultType: "scalar",
+      result: [0, "2"],
+    });
+    expect(await data("/api/v1/query", { query: '"a b"', time: 1.5 })).toEqual({
+      resultType: "string",
+      result: [1.5, "a b"],
+    });
+    expect(await data("/api/v1/query", { query: "queue_depth[1m]", time: seconds })).toEqual({
+      resultType: "matrix",
+      result: [
+        {
+          metric: { __name__: "queue_depth", instance: "a", job: "worker" },
+          values: [
+            [seconds - 30, "3"],
+            [seconds - 15, "4"],
+          ],
+        },
+      ],
+    });
+  });
+
+  test("takes the gateway's clock for a time that is not given", async () => {
+    const { result } = await data("/api/v1/query", { query: "time()" });
+    expect(result).toEqual([seconds, String(seconds)]);
+  });
+
+  test("writes what JSON has no number for as Prometheus does", async () => {
+    const value = async (query: string) => (await data("/api/v1/query", { query })).result[1];
+    expect(await value("1/0")).toBe("+Inf");
+    expect(await value("-1/0")).toBe("-Inf");
+    expect(await value("0/0")).toBe("NaN");
+    expect(await value("1e21")).toBe("1e+21");
+    expect(await value("0.000001")).toBe("0.000001");
+  });
+
+  test("takes a form by POST, with the query string beside it", async () => {
+    const response = await gateway.app.fetch(
+      new Request(`http://localhost/api/v1/query?time=${seconds}`, {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: encode({ query: "queue_depth * 2" }),
+      }),
+    );
+    expect(((await response.json()) as Json).data.result).toEqual([
+      { metric: { instance: "a", job: "worker" }, value: [seconds, "8"] },
+    ]);
+  });
+
+  test("sees events as a histogram, and exactly by their raw values", async () => {
+    const count = await data("/api/v1/query", {
+      query: "sum by (operation) (http_request_duration_ms_count)",
+      time: seconds + 15,
+    });
+    expect(count.result.map(({ metric, value }: Json) => [metric.operation, value[1]])).toEqual([
+      ["get", "5"],
+      ["put", "5"],
+    ]);
+    // Values are five times 4 and five times 40: buckets 5 and 50 of the layout for milliseconds.
+    const p90 = await data("/api/v1/query", {
+      query: "histogram_quantile(0.9, sum by (le) (rate(http_request_duration_ms_bucket[5m])))",
+      time: seconds + 15,
+    });
+    // Rank 9 of 10 is the fourth of the five between 25 and 50.
+    expect(Number(p90.result[0].value[1])).toBeCloseTo(45, 9);
+    const exact = await data("/api/v1/query", {
+      query: "quantile(0.9, quantile_over_time(0.9, http_request_duration_ms[5m]))",
+      time: seconds,
+    });
+    expect(exact.result[0].value[1]).toBe("40");
+  });
+
+  test("gives warnings and infos, statistics and the plan", async () => {
+    const { body } = await ask("/api/v1/query", {
+      query: "rate(queue_depth[1m])",
+      time: seconds,
+      stats: "all",
+      explain: "true",
+    });
+    expect(body.infos).toEqual([
+      'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "queue_depth" (1:6)',
+    ]);
+    expect(body.data.stats.samples.totalQueryableSamples).toBe(2);
+    expect(body.data.explain.plan).toEqual([
+      "call: rate(queue_depth[1m])",
+      "  matrixSelector: queue_depth[1m]",
+      "    vectorSelector: queue_depth",
+    ]);
+    expect(body.data.explain.reads[0]).toMatchObject({ selector: "queue_depth", series: 1, storedSeries: 1 });
+    expect(body.data.explain.reads[0].statements[0]).toInclude("samples_20240101");
+  });
+
+  test("cuts a result at its limit, and says so", async () => {
+    const { body } = await ask("/api/v1/query", {
+      query: "http_request_duration_ms_count",
+      time: seconds + 15,
+      limit: 1,
+    });
+    expect(body.data.result).toHaveLength(1);
+    expect(body.warnings).toEqual(["results truncated due to limit"]);
+  });
+});
+
+describe("query_range", () => {
+  test("answers each step", async () => {
+    expect(
+      await data("/api/v1/query_range", {
+        query: "queue_depth",
+        start: seconds - 45,
+        end: seconds,
+        step: "15s",
+      }),
+    ).toEqual({
+      resultType: "matrix",
+      result: [
+        {
+          metric: { __name__: "queue_depth", instance: "a", job: "worker" },
+          values: [
+            [seconds - 30, "3"],
+            [seconds - 15, "4"],
+            [seconds, "4"],
+          ],
+        },
+      ],
+    });
+  });
+
+  test("answers the same under the path of orchestrators' dashboards", async () => {
+    const { result } = await data("/api/metrics/query_range", { query: "1", start: 0, end: 1, step: 1 });
+    expect(result).toEqual([
+      {
+        metric: {},
+        values: [
+          [0, "1"],
+          [1, "1"],
+        ],
+      },
+    ]);
+  });
+});
+
+describe("errors", () => {
+  const bad = async (
+    path: string,
+    parameters: Parameters,
+    status: number,
+    errorType: string,
+    error: string,
+  ) => {
+    const answer = await ask(path, parameters);
+    expect(answer.body).toEqual({ status: "error", errorType, error });
+    expect(answer.status).toBe(status);
+  };
+
+  test("say what is wrong as upstream does", async () => {
+    await bad("/api/v1/query", {}, 400, "bad_data", 'invalid parameter "query": it is missing');
+    await bad(
+      "/api/v1/query",
+      { query: "sum(up" },
+      400,
+      "bad_data",
+      'invalid parameter "query": 1:7: parse error: unexpected end of input',
+    );
+    await bad(
+      "/api/v1/query",
+      { query: "nope(up)" },
+      400,
+      "bad_data",
+      'invalid parameter "query": 1:1: parse error: unknown function with name "nope"',
+    );
+    await bad(
+      "/api/v1/query",
+      { query: "up", time: "noon" },
+      400,
+      "bad_data",
+      'invalid parameter "time": cannot parse "noon" to a valid timestamp',
+    );
+    await bad(
+      "/api/v1/query_range",
+      { query: "up", start: 1, end: 0, step: 1 },
+      400,
+      "bad_data",
+      'invalid parameter "end": end timestamp must not be before start time',
+    );
+    await bad(
+      "/api/v1/query_range",
+      { query: "up", start: 0, end: 11_001, step: 1 },
+      400,
+      "bad_data",
+      'invalid parameter "step": exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+    );
+  });
+
+  test("of the data are 422, and so is what is not spoken", async () => {
+    await bad(
+      "/api/v1/query",
+      {
+        query: "http_request_duration_ms_count + on () http_request_duration_ms_count",
+        time: seconds + 15,
+      },
+      422,
+      "execution",
+      "found duplicate series for the match group {} on the right hand-side of the operation: " +
+        '[{__name__="http_request_duration_ms_count", operation="get"}, ' +
+        '{__name__="http_request_duration_ms_count", operation="put"}];' +
+        "many-to-many matching not allowed: matching labels must be unique on one side",
+    );
+    const { status, body } = await ask("/api/v1/query", { query: "limitk(1, up)" });
+    expect(status).toBe(422);
+    expect(body.error).toInclude("limitk() is experimental");
+    expect((await ask("/api/v1/query", { query: "info(up)" })).status).toBe(422);
+    expect((await ask("/api/v1/query", { query: "histogram_count(up)" })).status).toBe(422);
+  });
+});
+
+describe("what there is", () => {
+  test("series, labels and values", async () => {
+    expect(await data("/api/v1/series", { "match[]": ["queue_depth", '{job="nobody"}'] })).toEqual([
+      { __name__: "queue_depth", instance: "a", job: "worker" },
+    ]);
+    expect(await data("/api/v1/labels")).toEqual(["__name__", "instance", "job", "le", "operation"]);
+    expect(await data("/api/v1/label/operation/values")).toEqual(["get", "put"]);
+    expect(await data("/api/v1/label/__name__/values")).toEqual([
+      "http_request_duration_ms",
+      "http_request_duration_ms_bucket",
+      "http_request_duration_ms_count",
+      "http_request_duration_ms_sum",
+      "queue_depth",
+    ]);
+    expect(
+      await data("/api/v1/label/le/values", { "match[]": 'http_request_duration_ms_bucket{le=~".*5.0"}' }),
+    ).toEqual(["25.0", "5.0"]);
+    // Days count: there was nothing before.
+    expect(await data("/api/v1/label/job/values", { start: 0, end: seconds - 86_400 })).toEqual([]);
+    expect((await ask("/api/v1/series")).body.error).toBe(
+      'invalid parameter "match[]": no match[] parameter provided',
+    );
+  });
+
+  test("metadata", async () => {
+    const all = await data("/api/v1/metadata");
+    expect(all.queue_depth).toEqual([{ type: "gauge", help: "Tasks that wait.", unit: "" }]);
+    expect(all.http_request_duration_ms[0].type).toBe("histogram");
+    expect(Object.keys(await data("/api/v1/metadata", { metric: "queue_depth" }))).toEqual(["queue_depth"]);
+  });
+
+  test("expressions, laid out and as trees", async () => {
+    expect(await data("/api/v1/format_query", { query: "sum( rate(a{b='c'}[5m]) )by(x)" })).toBe(
+      'sum by (x) (rate(a{b="c"}[5m]))',
+    );
+    expect(await data("/api/v1/parse_query", { query: "-a" })).toEqual({
+      type: "unaryExpr",
+      op: "-",
+      expr: {
+        type: "vectorSelector",
+        name: "a",
+        matchers: [{ name: "__name__", value: "a", type: "=" }],
+        offset: 0,
+        timestamp: null,
+        startOrEnd: null,
+      },
+    });
+  });
+
+  test("status", async () => {
+    expect((await data("/api/v1/status/buildinfo")).version).toMatch(/^3\.\d+\.\d+$/);
+    expect((await data("/api/v1/status/flags"))["retention-days"]).toBe("7");
+    const tsdb = await data("/api/v1/status/tsdb");
+    expect(tsdb.headStats.numSeries).toBe(3);
+    expect(tsdb.seriesCountByMetricName[0].name).toBe("http_request_duration_ms_bucket");
+    expect((await data("/api/v1/status/runtimeinfo")).storageRetention).toBe("7d");
+    expect((await data("/api/v1/status/config")).yaml).toBeString();
+    expect(await data("/api/v1/rules")).toEqual({ groups: [] });
+    expect(await data("/api/v1/alerts")).toEqual({ alerts: [] });
+    expect(await data("/api/metrics/services")).toEqual(["worker"]);
+    expect(await data("/api/metrics/health")).toEqual({ status: "healthy" });
+  });
+});
+
+test("a large result comes in pieces and whole", async () => {
+  const { result } = await data("/api/v1/query_range", {
+    query: 'label_replace(vector(time()), "x", "y", "", "") or http_request_duration_ms_bucket',
+    start: seconds - 10_000,
+    end: seconds,
+    step: 1,
+  });
+  expect(result.at(-1).metric).toEqual({ x: "y" });
+  expect(result.at(-1).values).toHaveLength(10_001);
+  expect(result).toHaveLength(33);
+});
