@@ -50,7 +50,8 @@ export class EventScanner {
   remember(metric: string): void {
     const bytes = Buffer.from(metric);
     const hash = hashOf(bytes, 0, bytes.length);
-    if (this.#names.size >= NAMES_MAX || this.#names.has(hash)) return;
+    if (this.#names.has(hash)) return;
+    if (this.#names.size >= NAMES_MAX) this.#names.clear();
     const attributes = this.#roomsOf(metric).map((room) => ({ bytes: Buffer.from(room.name), room }));
     const lengths = attributes.reduce((bits, attribute) => bits | (1 << (attribute.bytes.length & 31)), 0);
     this.#names.set(hash, { bytes, attributes, lengths });
@@ -69,6 +70,7 @@ export class EventScanner {
    * @returns the position after it, or -1 for an event that is not usual
    */
   scan(body: Buffer, at: number): number {
+    if (body[at] !== OPEN_BRACE) return -1;
     this.timestampUs = Number.NaN;
     this.keyLength = 0;
     this.keyHash = HASH_SEED;
@@ -267,8 +269,11 @@ export class EventScanner {
 
 const NAMES_MAX = 10_000;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-/** FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/). Equal keys are compared, so it need not be secret. */
-const HASH_SEED = 0x811c9dc5 | 0;
+/**
+ * FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), from a basis of this process's own: with the usual
+ * one anybody could send thousands of keys of one hash, each to be compared with all others.
+ */
+const HASH_SEED = crypto.getRandomValues(new Int32Array(1))[0]!;
 const HASH_PRIME = 0x01000193;
 const bytesOf = (text: string): Buffer => Buffer.from(text);
 const TAGS = bytesOf("tags");

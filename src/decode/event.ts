@@ -126,6 +126,9 @@ function checkTags(
       );
     }
     if (value.includes("\u0000")) return wrong(`tags.${name} holds a NUL character`);
+    if (!value.isWellFormed()) {
+      return wrong(`tags.${name} holds half of a surrogate pair, which is no character`);
+    }
     attributes.push([name, value]);
   }
   const count = labels.length + attributes.length;

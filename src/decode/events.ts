@@ -121,12 +121,17 @@ export class EventDecoder {
 
   #lines(body: Buffer, start: number): void {
     let at = start;
+    // An event may have more lines than one, until one has no end: to look through the rest of the body for the
+    // end of each further one could take hours.
+    let isCut = false;
     while (at < body.length) {
-      const end = body[at] === OPEN_BRACE ? this.#event(body, at) : -1;
+      const limit = isCut ? endOfLine(body, at) : body.length;
+      const end = body[at] === OPEN_BRACE ? this.#event(body, at, limit) : -1;
       if (end >= 0) {
         at = skipSpace(body, end);
         continue;
       }
+      isCut ||= body[at] === OPEN_BRACE;
       const line = endOfLine(body, at);
       const problem = findJsonError(body, at, line);
       const reason =
@@ -140,10 +145,10 @@ export class EventDecoder {
   }
 
   /** Reads the event at a position, rejected ones too; gives the position after it, or -1 if it has no end. */
-  #event(body: Buffer, at: number): number {
-    const limit = this.#options.eventsMax ?? EVENTS_MAX;
-    if (this.#events >= limit)
-      throw new TooLarge(`the body has more than ${limit} events, send it in parts`, "body");
+  #event(body: Buffer, at: number, limit = body.length): number {
+    const eventsMax = this.#options.eventsMax ?? EVENTS_MAX;
+    if (this.#events >= eventsMax)
+      throw new TooLarge(`the body has more than ${eventsMax} events, send it in parts`, "body");
     const scanner = this.#scanner;
     const builder = this.#builder;
     const scanned = scanner.scan(body, at);
@@ -155,7 +160,7 @@ export class EventDecoder {
       }
     }
     builder.dropAttributes();
-    const end = endOfValue(body, at);
+    const end = endOfValue(body, at, limit);
     if (end < 0) return -1;
     this.#parse(body, at, end, scanned >= 0);
     this.#events++;

@@ -21,16 +21,16 @@ export function endOfLine(bytes: Uint8Array, at: number): number {
   return feed < 0 ? bytes.length : feed;
 }
 
-/** The position after the value that begins at `at`; -1 when it is cut, or nested too deep to be an event. */
-export function endOfValue(bytes: Uint8Array, at: number): number {
+/** The position after the value that begins at `at`; -1 when it is cut at `limit`, or nested too deep to be an event. */
+export function endOfValue(bytes: Uint8Array, at: number, limit = bytes.length): number {
   const first = bytes[at];
   if (first === COMMA || first === CLOSE_BRACKET || first === CLOSE_BRACE) return -1;
-  if (first !== OPEN_BRACE && first !== OPEN_BRACKET) return endOfScalar(bytes, at);
+  if (first !== OPEN_BRACE && first !== OPEN_BRACKET) return endOfScalar(bytes, at, limit);
   let depth = 0;
-  for (let position = at; position < bytes.length; position++) {
+  for (let position = at; position < limit; position++) {
     const byte = bytes[position];
     if (byte === QUOTE) {
-      position = endOfString(bytes, position) - 1;
+      position = endOfString(bytes, position, limit) - 1;
       if (position < 0) return -1;
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (++depth > DEPTH_MAX) return -1;
@@ -41,18 +41,18 @@ export function endOfValue(bytes: Uint8Array, at: number): number {
   return -1;
 }
 
-function endOfScalar(bytes: Uint8Array, at: number): number {
-  if (bytes[at] === QUOTE) return endOfString(bytes, at);
-  for (let position = at; position < bytes.length; position++) {
+function endOfScalar(bytes: Uint8Array, at: number, limit: number): number {
+  if (bytes[at] === QUOTE) return endOfString(bytes, at, limit);
+  for (let position = at; position < limit; position++) {
     const byte = bytes[position]!;
     if (byte === COMMA || byte === CLOSE_BRACKET || byte === CLOSE_BRACE || byte <= SPACE) return position;
   }
-  return bytes.length;
+  return limit;
 }
 
 /** The position after a string that opens at `at`; -1 when it is cut. */
-function endOfString(bytes: Uint8Array, at: number): number {
-  for (let position = at + 1; position < bytes.length; position++) {
+function endOfString(bytes: Uint8Array, at: number, limit: number): number {
+  for (let position = at + 1; position < limit; position++) {
     const byte = bytes[position];
     if (byte === BACKSLASH) position++;
     else if (byte === QUOTE) return position + 1;
