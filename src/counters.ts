@@ -35,6 +35,11 @@ export const pushesDuplicate = new Counter({
   help: "Pushes answered from their idempotency key.",
   registers,
 });
+export const idempotencyKeysForgotten = new Counter({
+  name: "weir_idempotency_keys_forgotten_total",
+  help: "Idempotency keys forgotten before their time, for want of room.",
+  registers,
+});
 export const labelDemotions = new Counter({
   name: "weir_label_demotions_total",
   help: "Labels that took too many values and became columns.",

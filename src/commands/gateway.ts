@@ -99,7 +99,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       store,
       registry,
       totals,
-      keys: new IdempotencyKeys(stored.pushes),
+      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
       imports: new Imports(stored.imports),
     },
     {
@@ -189,10 +189,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ingest,
     log,
     async close() {
-      await ingest.stop();
-      await sql.close();
-      await promql.close();
-      await store.close();
+      // The file is given back also when the last commit fails: what was acknowledged is stored already.
+      try {
+        await ingest.stop();
+      } finally {
+        await sql.close();
+        await promql.close();
+        await store.close();
+      }
     },
   };
 }

@@ -77,6 +77,18 @@ export const SETTINGS = {
     what: "Tags that identify one event: columns in SQL, never labels of a series.",
     why: "They take a new value with each task; as labels each would be a series of its own.",
   },
+  metricsMax: {
+    type: { is: "count", min: 1, max: 1_000_000 },
+    default: 10_000,
+    what: "Metrics that are kept; samples of one more are turned away until some have no row left.",
+    why: "Ten times what a large program has; each takes 2 KB of memory, and is a table to who asks.",
+  },
+  tagNamesMax: {
+    type: { is: "count", min: 1, max: 10_000 },
+    default: 256,
+    what: "Names that the tags of one metric may have; samples with one more are turned away.",
+    why: "Four times the tags of one sample; each is a column of the metric's table.",
+  },
   labelValuesMax: {
     type: { is: "count", min: 1, max: 1_000_000 },
     default: 1_000,
@@ -92,7 +104,7 @@ export const SETTINGS = {
   seriesMax: {
     type: { is: "count", min: 1, max: 100_000_000 },
     default: 1_000_000,
-    what: "Series that are exposed; gauges and cumulative series past it are kept for SQL alone.",
+    what: "Series that are exposed; those past it are kept for SQL alone.",
     why: "About 200 bytes each in memory: 200 MB at the most.",
   },
   exposeProtocols: {
@@ -202,6 +214,12 @@ export const SETTINGS = {
     default: day,
     what: "How long an Idempotency-Key is remembered.",
     why: "A client that was cut off for a day still finds its answer.",
+  },
+  idempotencyBytesMax: {
+    type: { is: "bytes", min: KiB },
+    default: 64 * MiB,
+    what: "Memory of remembered Idempotency-Keys with their answers; past it the oldest are forgotten before their time.",
+    why: "Some 100,000 keys: a day of a push a second, ten minutes of 170 a second.",
   },
   rejectedMax: {
     type: { is: "count", max: 10_000_000 },

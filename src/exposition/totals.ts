@@ -85,6 +85,7 @@ export class Totals {
   readonly #exemplars: Exemplars;
   readonly #lastPushes = new LastPushes();
   #bucketOf = new Uint32Array(2048);
+  #exposedSeries = 0;
 
   constructor(options: Partial<TotalsOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -96,7 +97,14 @@ export class Totals {
     const known = this.#table.rowOf(series.seriesId) >= 0;
     const row = this.#table.define(series);
     this.#exemplars.grow(this.#table.bucketCounts.length);
-    if (!known) this.#exposed.add(series, row);
+    if (known) return;
+    this.#exposed.add(series, row);
+    this.#exposedSeries++;
+  }
+
+  /** Series that are defined and were not ended. */
+  get exposedSeries(): number {
+    return this.#exposedSeries;
   }
 
   /** Forgets a series whose last row is gone. */
@@ -105,13 +113,16 @@ export class Totals {
     if (row < 0) return;
     this.#exemplars.forget(this.#table.cells[row * ROW + BUCKETS], this.#table.bucketsOf(row).length);
     this.#exposed.remove(row);
+    if ((this.#table.flags[row] & ENDED) === 0) this.#exposedSeries--;
     this.#table.forget(seriesId);
   }
 
   /** Ends the exposition of a series, for good: it is added up as before, and not shown. */
   end(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
-    if (row >= 0) this.#table.flags[row] |= ENDED;
+    if (row < 0 || (this.#table.flags[row] & ENDED) !== 0) return;
+    this.#table.flags[row] |= ENDED;
+    this.#exposedSeries--;
   }
 
   /**

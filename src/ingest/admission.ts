@@ -14,6 +14,7 @@ import {
   type Rejection,
   type Rows,
 } from "../sample.ts";
+import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import type { Admission, Admitted, Registry } from "./registry.ts";
 
 export interface AdmissionOptions {
@@ -196,7 +197,12 @@ function gather(
     const admission = admissions[batch.head[index]!]!;
     const us = batch.timestampUs[index]!;
     const reject = (cause: string, reason: string) =>
-      rejected.push({ index: batch.position[index]!, cause, reason, payload: describe(batch, index) });
+      rejected.push({
+        index: batch.position[index]!,
+        cause,
+        reason,
+        payload: rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index) : "",
+      });
     if (us < options.firstUs) {
       const days = dayOf(options.nowUs) - dayOf(us) + 1;
       reject(

@@ -36,6 +36,8 @@ export interface Ack {
 
 /** Running totals, as the writer feeds them. */
 export interface TotalsSink {
+  /** Series that are defined and were not ended. */
+  readonly exposedSeries: number;
   define(series: Series): void;
   end(seriesId: number): void;
   forget(seriesId: number): void;

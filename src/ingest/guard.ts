@@ -68,6 +68,7 @@ export class Guard {
       const count = (values?.get(value) ?? 0) - 1;
       if (count > 0) values!.set(value, count);
       else values?.delete(value);
+      if (values?.size === 0) byLabel!.delete(name);
     }
   }
 

@@ -3,8 +3,9 @@
  * come in order and without gaps, so that each line is stored once; an offset moves with the commit of its rows.
  */
 import { Conflict } from "../errors.ts";
-import type { Rows } from "../sample.ts";
+import { dayOf } from "../sample.ts";
 import type { ImportRecord } from "../store/store.ts";
+import type { AdmittedBatch } from "./admission.ts";
 
 /** A piece of a file that a push carries. */
 export interface ImportChunk {
@@ -19,6 +20,8 @@ export interface ImportChunk {
 
 export class Imports {
   readonly #records = new Map<string, ImportRecord>();
+  /** Records of the commit under way. */
+  readonly #uncommitted = new Map<string, ImportRecord>();
   /** Offsets that chunks under way will reach. */
   readonly #reached = new Map<string, number>();
 
@@ -32,14 +35,9 @@ export class Imports {
   }
 
   /** @throws Conflict when the chunk does not go on where the file was left */
-  check({ file, fromOffset }: ImportChunk): void {
-    const reached = this.#reached.get(file) ?? this.#records.get(file)?.byteOffset ?? 0;
-    if (fromOffset !== reached) {
-      throw new Conflict(
-        `import_from is ${fromOffset}, expected ${reached}: this file was imported up to there`,
-        "import_from",
-      );
-    }
+  check(chunk: ImportChunk): void {
+    const { file } = chunk;
+    expectFrom(chunk, this.#reached.get(file) ?? this.#records.get(file)?.byteOffset);
   }
 
   /** Notes a chunk that waits for its commit. */
@@ -47,28 +45,37 @@ export class Imports {
     this.#reached.set(file, toOffset);
   }
 
-  /** The record that commits with the chunk's rows; it lives as long as the latest of them. */
-  record({ file, toOffset, lastLineHash }: ImportChunk, rows: readonly Rows[], nowMs: number): ImportRecord {
-    const days = rows.map(({ day }) => day);
-    const before = this.#records.get(file)?.lastDay;
-    if (before !== undefined) days.push(before);
-    const lastDay = days.length === 0 ? undefined : Math.max(...days);
+  /**
+   * The record that commits with the chunk's rows; it lives as long as the latest of them, or from now on when
+   * there is none.
+   *
+   * @throws Conflict when a chunk before it was not stored
+   */
+  record(chunk: ImportChunk, { rows, doubtful }: AdmittedBatch, nowMs: number): ImportRecord {
+    const { file, toOffset, lastLineHash } = chunk;
+    const before = this.#uncommitted.get(file) ?? this.#records.get(file);
+    expectFrom(chunk, before?.byteOffset);
+    const days = [...rows, ...doubtful.map((each) => each.rows)].map(({ day }) => day);
+    if (before?.lastDay !== undefined) days.push(before.lastDay);
+    const lastDay = days.length === 0 ? dayOf(nowMs * 1000) : Math.max(...days);
     const record = { file, byteOffset: toOffset, lastLineHash, lastDay, updatedAtMs: nowMs };
     this.#uncommitted.set(file, record);
     return record;
   }
 
-  readonly #uncommitted = new Map<string, ImportRecord>();
-
   commit({ file, toOffset }: ImportChunk): void {
     const record = this.#uncommitted.get(file);
-    if (record !== undefined && record.byteOffset >= toOffset) this.#records.set(file, record);
+    if (record !== undefined && record.byteOffset === toOffset) {
+      this.#records.set(file, record);
+      this.#uncommitted.delete(file);
+    }
     if (this.#reached.get(file) === toOffset) this.#reached.delete(file);
   }
 
   /** The chunk was not stored: the file goes on from its last commit. */
   fail({ file }: ImportChunk): void {
     this.#reached.delete(file);
+    this.#uncommitted.delete(file);
   }
 
   forgetBefore(firstDay: number): void {
@@ -76,4 +83,12 @@ export class Imports {
       if (lastDay !== undefined && lastDay < firstDay) this.#records.delete(file);
     }
   }
+}
+
+function expectFrom({ fromOffset }: ImportChunk, reached = 0): void {
+  if (fromOffset === reached) return;
+  throw new Conflict(
+    `import_from is ${fromOffset}, expected ${reached}: this file was imported up to there`,
+    "import_from",
+  );
 }

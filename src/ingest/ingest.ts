@@ -7,35 +7,24 @@
  * Running totals take a group's rows after its commit, in the order of the rows.
  */
 import * as counters from "../counters.ts";
-import { Busy, Unavailable } from "../errors.ts";
+import { Busy, RequestError, Unavailable } from "../errors.ts";
 import type { Batch, Rejection, Rows, Series } from "../sample.ts";
-import type { Store, TotalsSnapshot } from "../store/store.ts";
+import type { Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, type AdmittedBatch, admit, NewestTimes } from "./admission.ts";
 import type { Ack, IngestOptions, PushOptions, TotalsSink } from "./contract.ts";
+import { deadLetters } from "./dead-letters.ts";
 import { settleDoubts } from "./doubts.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import type { Registry } from "./registry.ts";
+import { Retention, type RetentionParts } from "./retention.ts";
+import { Snapshots } from "./snapshots.ts";
+import { instanceOf, sizeOf, type Waiting } from "./waiting.ts";
 
-/** Dead letters that one push may leave, so that one broken sender does not push out the others'. */
-const REJECTED_PER_PUSH_MAX = 100;
-const PAYLOAD_CHARACTERS_MAX = 1_000;
 /** A Prometheus that writes here and scrapes here would get its own series back. */
 const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics"]);
-const ONE_OF_A_KIND: ReadonlySet<string> = new Set(["gauge", "cumulative"]);
 /** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
 const GROUP_SAMPLES_MAX = 100_000;
-
-interface Waiting {
-  readonly batch: AdmittedBatch;
-  readonly protocol: string;
-  readonly samples: number;
-  readonly bytes: number;
-  readonly arrivedMs: number;
-  readonly options: PushOptions;
-  readonly resolve: (ack: Ack) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class Ingest {
   readonly #store: Store;
@@ -45,6 +34,10 @@ export class Ingest {
   readonly #newest = new NewestTimes();
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
+  readonly #retention: Retention;
+  readonly #snapshots: Snapshots;
+  /** What waits for its turn between two commits. */
+  readonly #turns: (() => Promise<void>)[] = [];
   #queue: Waiting[] = [];
   #queuedSamples = 0;
   #queuedBytes = 0;
@@ -54,23 +47,21 @@ export class Ingest {
   #stopping = false;
   /** The last commit failed. */
   #failing = false;
-  #rowsSinceSnapshot = 0;
-  #snapshotAtMs: number;
-  #wholeSnapshotDue = false;
+  /** Dead letters stored since the table was last cut. */
+  #lettersSinceCut = 0;
 
-  constructor(
-    parts: { store: Store; registry: Registry; totals: TotalsSink; keys: IdempotencyKeys; imports: Imports },
-    options: IngestOptions,
-  ) {
+  constructor(parts: RetentionParts, options: IngestOptions) {
     this.#store = parts.store;
     this.#registry = parts.registry;
     this.#totals = parts.totals;
     this.#keys = parts.keys;
     this.#imports = parts.imports;
+    this.#retention = new Retention(parts, options);
     this.#options = options;
-    this.#snapshotAtMs = options.now();
+    this.#snapshots = new Snapshots(parts.totals, options);
+    let exposed = 0;
     for (const series of parts.registry.series()) {
-      this.#define(series);
+      if (this.#define(series, exposed)) exposed++;
       this.#newest.set(series.seriesId, parts.totals.lastUs(series.seriesId));
     }
   }
@@ -91,13 +82,13 @@ export class Ingest {
       return { ...ack, repeated: true };
     }
     if (options.imported !== undefined) this.#imports.check(options.imported);
-    const bytes = batch.text.length + batch.length * 32;
+    const bytes = sizeOf(batch, batch.rejected);
     if (
       this.#queuedSamples + batch.length > this.#options.queueSamplesMax ||
       this.#queuedBytes + bytes > this.#options.queueBytesMax
     ) {
       // A batch larger than the whole queue still passes when nothing waits.
-      if (this.#queuedSamples > 0) {
+      if (this.#queuedBytes > 0) {
         counters.pushesBusy.inc();
         throw new Busy("the queue is full, try again in a second");
       }
@@ -114,7 +105,7 @@ export class Ingest {
         batch: admitted,
         protocol: batch.protocol,
         samples: batch.length,
-        bytes,
+        bytes: sizeOf(batch, admitted.rejected),
         arrivedMs: this.#options.now(),
         options,
         resolve,
@@ -153,38 +144,20 @@ export class Ingest {
     this.#failing = false;
   }
 
-  /** The first day that retention keeps: so many days, today included. */
-  get firstDay(): number {
-    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays + 1;
-  }
-
   /**
    * Drops the days past retention, and the oldest ones while the file is larger than allowed; forgets old
    * idempotency keys and dead letters. Between two commits, like everything that the writer does.
    */
-  async prune(): Promise<{ days: readonly number[]; rows: number }> {
+  async prune(): Promise<Dropped> {
     return await this.#between(async () => {
-      const dropped = { days: [] as number[], rows: 0 };
-      const drop = async (firstDay: number) => {
-        const ended = this.#registry.forgetDaysBefore(firstDay);
-        for (const seriesId of ended.seriesIds) this.#totals.forget(seriesId);
-        const outcome = await this.#store.dropDaysBefore(firstDay, ended, this.#totals.snapshot(true));
-        this.#imports.forgetBefore(firstDay);
-        dropped.days.push(...outcome.days);
-        dropped.rows += outcome.rows;
-      };
-      if (this.#store.days().some(({ day }) => day < this.firstDay)) await drop(this.firstDay);
-      const { retentionBytes } = this.#options;
-      while (retentionBytes > 0 && this.#store.days().length > 1) {
-        const size = await this.#store.size();
-        if (size.fileBytes + size.logBytes - size.freeBytes <= retentionBytes) break;
-        await drop(this.#store.days()[0]!.day + 1);
-        await this.#store.checkpoint();
+      try {
+        const dropped = await this.#retention.dropDays();
+        await this.#retention.forgetRecords();
+        return dropped;
+      } catch (error) {
+        this.#snapshots.fail();
+        throw error;
       }
-      const oldestKeyMs = this.#options.now() - this.#options.idempotencyTtlMs;
-      this.#keys.forgetBefore(oldestKeyMs);
-      await this.#store.forget(oldestKeyMs, this.#options.rejectedMax);
-      return dropped;
     });
   }
 
@@ -203,7 +176,7 @@ export class Ingest {
     const nowMs = now();
     return {
       nowUs: nowMs * 1000,
-      firstUs: this.firstDay * 86_400_000_000,
+      firstUs: this.#retention.firstDay * 86_400_000_000,
       lastUs: (nowMs + futureMs) * 1000,
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
@@ -215,48 +188,70 @@ export class Ingest {
   #start(): void {
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
-      if (this.#queue.length > 0) this.#start();
+      if (this.#queue.length > 0 || this.#turns.length > 0) this.#start();
     });
   }
 
-  /** Runs an action while no commit is under way; pushes gather meanwhile. */
-  async #between<T>(action: () => Promise<T>): Promise<T> {
-    while (this.#running !== undefined) await this.#running;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#running = promise;
-    try {
-      return await action();
-    } finally {
-      this.#running = undefined;
-      resolve();
-      if (this.#queue.length > 0) this.#start();
-    }
+  /** Runs an action between two commits; pushes gather meanwhile. */
+  #between<T>(action: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#turns.push(() => action().then(resolve, reject));
+    this.#start();
+    return promise;
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const group = this.#takeGroup();
-      this.#committing = group;
-      try {
-        await this.#commitGroup(group);
-        this.#failing = false;
-      } catch (error) {
-        this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
-        counters.commitFailures.inc();
-        this.#failing = true;
-        const told = new Unavailable("the samples could not be stored just now, send them again");
-        for (const waiting of group) {
-          if (waiting.options.imported !== undefined) this.#imports.fail(waiting.options.imported);
-          waiting.reject(told);
-        }
-      }
-      this.#committing = [];
-      for (const { samples, bytes } of group) {
-        this.#queuedSamples -= samples;
-        this.#queuedBytes -= bytes;
-      }
-      await this.#checkpointIfDue();
+    while (this.#queue.length > 0 || this.#turns.length > 0) {
+      // One of each in turn: while senders wait for one commit the next has always something to hold.
+      const turn = this.#turns.shift();
+      if (turn !== undefined) await turn();
+      await this.#commitNext();
     }
+  }
+
+  async #commitNext(): Promise<void> {
+    if (this.#queue.length === 0) return;
+    const taken = this.#takeGroup();
+    this.#committing = taken;
+    const nowMs = this.#options.now();
+    const imports = new Map<string, ImportRecord>();
+    const group = taken.filter((waiting) => this.#follows(waiting, nowMs, imports));
+    try {
+      await this.#commitGroup(group, nowMs, [...imports.values()]);
+      this.#failing = false;
+    } catch (error) {
+      this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
+      counters.commitFailures.inc();
+      this.#failing = true;
+      const told = new Unavailable("the samples could not be stored just now, send them again");
+      for (const waiting of group) this.#refuse(waiting, told);
+    }
+    this.#committing = [];
+    for (const { samples, bytes } of taken) {
+      this.#queuedSamples -= samples;
+      this.#queuedBytes -= bytes;
+    }
+    await this.#checkpointIfDue();
+    await this.#cutIfDue();
+  }
+
+  /** Notes how far a push brings its file; one that follows a part that was not stored is refused instead. */
+  #follows(waiting: Waiting, nowMs: number, imports: Map<string, ImportRecord>): boolean {
+    const { imported } = waiting.options;
+    if (imported === undefined) return true;
+    try {
+      imports.set(imported.file, this.#imports.record(imported, waiting.batch, nowMs));
+      return true;
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      this.#refuse(waiting, error);
+      return false;
+    }
+  }
+
+  #refuse({ options, reject }: Waiting, error: RequestError): void {
+    if (options.imported !== undefined) this.#imports.fail(options.imported);
+    reject(error);
   }
 
   /** Takes what waits, up to a bound. */
@@ -270,7 +265,11 @@ export class Ingest {
     return this.#queue.splice(0, end);
   }
 
-  async #commitGroup(group: readonly Waiting[]): Promise<void> {
+  async #commitGroup(
+    group: readonly Waiting[],
+    nowMs: number,
+    imports: readonly ImportRecord[],
+  ): Promise<void> {
     const rows: Rows[] = [];
     const settled = await settleDoubts(
       group.map(({ batch }) => batch),
@@ -282,9 +281,11 @@ export class Ingest {
       rows.push(...batch.rows, ...late.rows);
       return this.#ackOf(batch, late.rejected, late.duplicates);
     });
-    const nowMs = this.#options.now();
+    const rejected = group.flatMap((waiting, index) =>
+      deadLetters(acks[index]!.rejected, { ...waiting, instance: instanceOf(waiting) }),
+    );
     const pending = this.#registry.takePending();
-    const totals = this.#snapshotIfDue(nowMs);
+    const totals = this.#snapshots.take(nowMs);
     try {
       await this.#store.commit({
         ...pending,
@@ -296,17 +297,15 @@ export class Ingest {
             ? []
             : [this.#keys.record(options.idempotency, acks[index]!, arrivedMs)],
         ),
-        imports: group.flatMap(({ options, batch }) =>
-          options.imported === undefined ? [] : [this.#imports.record(options.imported, batch.rows, nowMs)],
-        ),
-        rejected: group.flatMap((waiting, index) => deadLetters(waiting, acks[index]!)),
+        imports,
+        rejected,
       });
     } catch (error) {
       this.#registry.restore(pending);
-      // What changed since the snapshot before was taken out of the totals with it: the next must hold all.
-      if (totals !== undefined) this.#wholeSnapshotDue = true;
+      if (totals !== undefined) this.#snapshots.fail();
       throw error;
     }
+    this.#lettersSinceCut += rejected.length;
     // From here on the rows are stored: whatever fails now, the pushes must be told so.
     try {
       this.#count(pending.series, rows, nowMs);
@@ -327,7 +326,7 @@ export class Ingest {
     for (const seriesId of this.#registry.takeEnded()) this.#totals.end(seriesId);
     for (const segment of rows) {
       this.#totals.apply(segment, nowMs * 1000);
-      this.#rowsSinceSnapshot += segment.length;
+      this.#snapshots.addRows(segment.length);
     }
   }
 
@@ -352,27 +351,28 @@ export class Ingest {
     return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
   }
 
-  /** Makes a series known to the totals; those that are not to be exposed are kept track of all the same. */
-  #define(series: Series): void {
-    const { seriesId, metric } = series;
+  /**
+   * Makes a series known to the totals, and tells whether it is exposed; those that are not to be are kept track
+   * of all the same.
+   */
+  #define(series: Series, exposedBefore = this.#totals.exposedSeries): boolean {
     this.#totals.define(series);
-    const tooMany = ONE_OF_A_KIND.has(metric.kind) && this.#registry.seriesCount > this.#options.seriesMax;
-    if (tooMany) counters.seriesUnexposed.inc();
-    if (tooMany || !series.exposed || this.#registry.isEnded(series)) this.#totals.end(seriesId);
+    const isForMetrics = series.exposed && !this.#registry.isEnded(series);
+    if (isForMetrics && exposedBefore < this.#options.seriesMax) return true;
+    if (isForMetrics) counters.seriesUnexposed.inc();
+    this.#totals.end(series.seriesId);
+    return false;
   }
 
-  #snapshotIfDue(nowMs: number): TotalsSnapshot | undefined {
-    const { snapshotRows, snapshotIntervalMs } = this.#options;
-    const due =
-      this.#wholeSnapshotDue ||
-      this.#rowsSinceSnapshot >= snapshotRows ||
-      nowMs - this.#snapshotAtMs >= snapshotIntervalMs;
-    if (!due) return undefined;
-    this.#rowsSinceSnapshot = 0;
-    this.#snapshotAtMs = nowMs;
-    const whole = this.#wholeSnapshotDue;
-    this.#wholeSnapshotDue = false;
-    return this.#totals.snapshot(whole);
+  /** Pruning comes once an hour: until then mistakes could fill the disk, and so could keys. */
+  async #cutIfDue(): Promise<void> {
+    if (this.#lettersSinceCut <= this.#options.rejectedMax && !this.#keys.isCutDue) return;
+    this.#lettersSinceCut = 0;
+    await this.#retention
+      .forgetRecords()
+      .catch((error: unknown) =>
+        this.#options.onFault("old records were not deleted, it is tried again", error),
+      );
   }
 
   async #checkpointIfDue(): Promise<void> {
@@ -382,14 +382,4 @@ export class Ingest {
       .checkpoint()
       .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));
   }
-}
-
-function deadLetters(waiting: Waiting, ack: Ack) {
-  return ack.rejected.slice(0, REJECTED_PER_PUSH_MAX).map(({ reason, payload }) => ({
-    receivedAtMs: waiting.arrivedMs,
-    protocol: waiting.protocol,
-    instance: waiting.options.extraLabels?.get("instance") ?? waiting.batch.sources[0]?.instance ?? "",
-    reason,
-    payload: payload.slice(0, PAYLOAD_CHARACTERS_MAX),
-  }));
 }

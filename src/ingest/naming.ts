@@ -11,6 +11,9 @@ export interface NameLimits {
   readonly tagsMax: number;
 }
 
+/** Two texts that differ only there would be the same once stored. */
+const HALF = "holds half of a surrogate pair, which is no character";
+
 /** Says what is wrong with a metric's name, if anything. */
 export function checkMetricName(name: string, limits: NameLimits): Refused | undefined {
   if (name === "") return { cause: "name", refused: "metric_name is empty, expected a name" };
@@ -22,6 +25,7 @@ export function checkMetricName(name: string, limits: NameLimits): Refused | und
   }
   if (hasControl(name))
     return { cause: "name", refused: `metric_name ${quote(name)} holds a control character` };
+  if (!name.isWellFormed()) return { cause: "name", refused: `metric_name ${quote(name)} ${HALF}` };
   if (name.startsWith("__")) {
     return { cause: "name", refused: `metric_name ${quote(name)} begins with __, which is reserved` };
   }
@@ -40,6 +44,7 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
       return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
     }
     if (hasControl(name)) return refuse(`tag ${quote(name)} holds a control character`);
+    if (!name.isWellFormed()) return refuse(`tag ${quote(name)} ${HALF}`);
     if (value.length * 3 > limits.tagValueBytesMax && Buffer.byteLength(value) > limits.tagValueBytesMax) {
       return refuse(
         `the value of tag ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
@@ -47,6 +52,7 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
       );
     }
     if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
+    if (!value.isWellFormed()) return refuse(`the value of tag ${quote(name)} ${HALF}`);
     const prometheus = prometheusLabelName(name);
     if (prometheus.startsWith("__")) {
       const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus: it`;

@@ -33,6 +33,10 @@ export class RegisteredMetric implements Metric {
     return this.#labelNames.keys();
   }
 
+  hasLabelName(name: string): boolean {
+    return this.#labelNames.has(name);
+  }
+
   add(series: Series): void {
     this.series.add(series);
     this.#count(series.labels, 1);

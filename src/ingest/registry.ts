@@ -7,21 +7,20 @@
  * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
  */
 
+import { quote } from "../errors.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
 import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
+import { Families } from "./families.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
-import {
-  agree,
-  checkLabels,
-  checkMetricName,
-  exposedNames,
-  type NameLimits,
-  withUsualEdge,
-} from "./naming.ts";
+import { agree, checkLabels, checkMetricName, type NameLimits, withUsualEdge } from "./naming.ts";
 import { RegisteredMetric } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
+  /** Metrics that are kept; samples of one more are refused until some have no row left. */
+  readonly metricsMax: number;
+  /** Names that the tags of one metric may have. */
+  readonly tagNamesMax: number;
   /** Tags of observations and deltas that are columns from the start. */
   readonly attributes: readonly string[];
   /** Upper bounds for a new metric's histogram. */
@@ -67,8 +66,7 @@ export class Registry {
   readonly #attributes: ReadonlySet<string>;
   readonly #metrics = new Map<string, RegisteredMetric>();
   readonly #series = new Map<number, Series>();
-  /** Which family owns a name in Prometheus's view. */
-  readonly #families = new Map<string, { prometheusName: string; kind: Kind; metric: string }>();
+  readonly #families = new Families();
   readonly #guard: Guard;
   readonly #days = new SeriesDays();
   #pending: Pending = { metrics: [], series: [], seriesDays: [], demotions: [] };
@@ -87,7 +85,11 @@ export class Registry {
       const entry = this.#metrics.get(metric);
       if (entry !== undefined) this.#addSeries({ seriesId, metric: entry, labels, exposed });
     }
-    for (const { seriesId, day } of stored.seriesDays) this.#days.touch(seriesId, day);
+    for (const { seriesId, day } of stored.seriesDays) {
+      this.#days.touch(seriesId, day);
+      // Rows may outlive their series by an hour: one that waited for its commit while its day was dropped.
+      this.#nextId = Math.max(this.#nextId, seriesId + 1);
+    }
     this.#ended = [];
   }
 
@@ -144,11 +146,11 @@ export class Registry {
     const own = withUsualEdge(head.labels, head.kind);
     const labels = extra.size === 0 ? own : withExtra(own, extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
-    const problem = checkLabels(labels, head.kind, this.#options);
+    const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
     const metric = this.#metricOf(head);
     if ("refused" in metric) return metric;
-    const mergeable = head.kind === "observation" || head.kind === "delta";
+    const mergeable = isMergeable(head.kind);
     for (;;) {
       const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
       const key = keyOf(split.labels);
@@ -221,6 +223,32 @@ export class Registry {
     return { seriesIds, metrics };
   }
 
+  /** Says whether the labels would give their metric more names than it may have. */
+  #checkTagNames({ metric, kind }: SeriesHead, labels: Labels): Refused | undefined {
+    const known = this.#metrics.get(metric);
+    let fresh = 0;
+    for (const name of labels.keys()) {
+      if (known?.hasLabelName(name) || (isMergeable(kind) && this.isAttribute(metric, name))) continue;
+      fresh++;
+      const { tagNamesMax } = this.#options;
+      if (this.#tagNames(metric, known) + fresh <= tagNamesMax) continue;
+      return {
+        cause: "labels",
+        refused:
+          `tag ${quote(name)} of metric ${quote(metric)} would be one more than the ${tagNamesMax} names ` +
+          "that its tags may have (tagNamesMax)",
+      };
+    }
+    return undefined;
+  }
+
+  /** How many names the tags of a metric have, demoted ones included. */
+  #tagNames(metric: string, known: RegisteredMetric | undefined): number {
+    const names = new Set(known?.labelNames());
+    for (const name of this.#guard.demotedOf(metric)) names.add(name);
+    return names.size;
+  }
+
   #currentOf(series: Series): boolean {
     return (series.metric as RegisteredMetric).current.get(keyOf(series.labels)) === series;
   }
@@ -240,6 +268,13 @@ export class Registry {
     }
     const problem = checkMetricName(head.metric, this.#options);
     if (problem !== undefined) return problem;
+    const { metricsMax } = this.#options;
+    if (this.#metrics.size >= metricsMax) {
+      return {
+        cause: "metrics",
+        refused: `metric ${quote(head.metric)} would be one more than the ${metricsMax} that are kept (metricsMax)`,
+      };
+    }
     const unit = head.unit ?? "";
     const metric = new RegisteredMetric({
       name: head.metric,
@@ -249,19 +284,15 @@ export class Registry {
       help: head.help ?? "",
       buckets: head.kind === "observation" ? this.#options.bucketsFor(head.metric, unit) : [],
     });
-    for (const name of exposedNames(metric)) {
-      const owner = this.#families.get(name);
-      if (
-        owner !== undefined &&
-        (owner.kind !== metric.kind || owner.prometheusName !== metric.prometheusName)
-      ) {
-        return {
-          cause: "name",
-          refused:
-            `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
-            `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
-        };
-      }
+    const conflict = this.#families.conflict(metric);
+    if (conflict !== undefined) {
+      const { name, owner } = conflict;
+      return {
+        cause: "name",
+        refused:
+          `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
+          `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
+      };
     }
     this.#addMetric(metric);
     this.#pending.metrics.push(metric);
@@ -281,29 +312,15 @@ export class Registry {
 
   #addMetric(metric: RegisteredMetric): void {
     this.#metrics.set(metric.name, metric);
-    for (const name of exposedNames(metric)) {
-      if (!this.#families.has(name)) {
-        this.#families.set(name, {
-          prometheusName: metric.prometheusName,
-          kind: metric.kind,
-          metric: metric.name,
-        });
-      }
-    }
+    this.#families.add(metric);
   }
 
   #removeMetric(metric: RegisteredMetric): void {
     this.#metrics.delete(metric.name);
     this.#guard.forget(metric.name);
-    const sibling = [...this.#metrics.values()].find(
-      (other) => other.prometheusName === metric.prometheusName,
-    );
-    for (const name of exposedNames(metric)) {
-      const owner = this.#families.get(name);
-      if (owner?.metric !== metric.name) continue;
-      if (sibling === undefined) this.#families.delete(name);
-      else this.#families.set(name, { ...owner, metric: sibling.name });
-    }
+    const waiting = this.#pending.metrics.indexOf(metric);
+    if (waiting >= 0) this.#pending.metrics.splice(waiting, 1);
+    this.#families.remove(metric, this.#metrics.values());
   }
 
   #addSeries(series: Series): void {
@@ -311,7 +328,8 @@ export class Registry {
     this.#series.set(series.seriesId, series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
-    if (this.#guard.carriesDemoted(metric.name, series.labels)) return;
+    // A metric that came back as another kind is not split by what was demoted before.
+    if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
     metric.current.set(keyOf(series.labels), series);
     this.#guard.add(metric.name, series.labels);
   }
@@ -341,6 +359,11 @@ export class Registry {
     this.#epoch++;
     return true;
   }
+}
+
+/** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
+function isMergeable(kind: Kind): boolean {
+  return kind === "observation" || kind === "delta";
 }
 
 /** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */

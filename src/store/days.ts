@@ -13,6 +13,8 @@ import type { Day } from "./store.ts";
 
 const ATTRIBUTE_COLUMNS_MAX = 64;
 const MORE = "more_attributes";
+/** Where `more_attributes` stands among places by attribute: a name that no attribute has, since one may be called so. */
+const REST = "";
 const FIXED = 4;
 
 /** The types of a day table's columns, with so many attributes. */
@@ -67,24 +69,22 @@ export async function openDay(connection: Connection, day: number): Promise<DayC
 
 /**
  * Finds a column for each attribute of the rows, adding those that the day lacks. `columns` (attribute →
- * column name) is extended; what was new is told, so that it can be stored, or taken back after a rollback.
+ * column name) is extended; what is new is added to `newColumns` as well, also when this fails half-way, so that
+ * it can be stored, or taken back after a rollback.
  */
 export async function placeAttributes(
   connection: Connection,
   day: DayColumns,
   columns: Map<string, string>,
   segments: readonly Rows[],
-): Promise<{
-  attributes: DayColumns["attributes"];
-  segments: PlacedRows[];
-  newColumns: { attribute: string; column: string }[];
-}> {
+  newColumns: { attribute: string; column: string }[],
+): Promise<{ attributes: DayColumns["attributes"]; segments: PlacedRows[] }> {
   const attributes = [...day.attributes];
-  const places = new Map(attributes.map(({ name }, index) => [name, index]));
-  const newColumns: { attribute: string; column: string }[] = [];
+  const placeOf = (name: string, column: string) => (column === MORE ? REST : name);
+  const places = new Map(attributes.map(({ name, column }, index) => [placeOf(name, column), index]));
   const add = async (name: string, column: string) => {
     await connection.run(statement("store/add_attribute_column", { table: day.table, column }));
-    places.set(name, attributes.length);
+    places.set(placeOf(name, column), attributes.length);
     attributes.push({ name, column });
   };
   for (const { attributes: present } of segments) {
@@ -98,12 +98,12 @@ export async function placeAttributes(
           newColumns.push({ attribute: name, column });
         }
         await add(name, column);
-      } else if (!places.has(MORE)) {
+      } else if (!places.has(REST)) {
         await add(MORE, MORE);
       }
     }
   }
-  return { attributes, segments: segments.map((rows) => place(rows, places, attributes.length)), newColumns };
+  return { attributes, segments: segments.map((rows) => place(rows, places, attributes.length)) };
 }
 
 function place(rows: Rows, places: ReadonlyMap<string, number>, width: number): PlacedRows {
@@ -120,7 +120,7 @@ function place(rows: Rows, places: ReadonlyMap<string, number>, width: number): 
     if (index === undefined) rest.push(attribute);
     else columns[FIXED + index] = { type: "varchar", strings: attribute, text: rows.text };
   }
-  if (rest.length > 0) columns[FIXED + places.get(MORE)!] = packRest(rows, rest);
+  if (rest.length > 0) columns[FIXED + places.get(REST)!] = packRest(rows, rest);
   return { columns, length: rows.length };
 }
 

@@ -101,8 +101,7 @@ export class DuckDBStore implements Store {
           for (const segments of byDay(change.rows ?? [])) {
             const date = segments[0]!.day;
             const day = this.#days.get(date) ?? (await openDay(writer, date));
-            const placed = await placeAttributes(writer, day, this.#columns, segments);
-            newColumns.push(...placed.newColumns);
+            const placed = await placeAttributes(writer, day, this.#columns, segments, newColumns);
             await writer.appendColumns(
               "weir",
               day.table,
@@ -317,8 +316,9 @@ export class DuckDBStore implements Store {
   }
 
   async #transaction(action: () => Promise<void>, undo: () => void = () => {}): Promise<void> {
-    await this.#writer.run("BEGIN");
     try {
+      // Here too, so that a transaction left open by a rollback that failed is not in the way for good.
+      await this.#writer.run("BEGIN");
       await action();
       await this.#writer.run("COMMIT");
     } catch (error) {

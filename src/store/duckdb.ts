@@ -78,6 +78,8 @@ export class Database {
       path === ":memory:" ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
     if (identity !== "" && opened.has(identity))
       throw new StoreLocked(`${path} is open in this process already`);
+    // At once: a second opening must not pass while this one waits.
+    if (identity !== "") opened.add(identity);
     try {
       const instance = await DuckDBInstance.create(path, {
         memory_limit: `${Math.floor(options.memoryLimitBytes / 1_048_576)}MiB`,
@@ -91,9 +93,9 @@ export class Database {
         // What a hostile sort may spill before its time is up.
         max_temp_directory_size: `${TEMPORARY_BYTES_MAX / 1_048_576}MiB`,
       });
-      if (identity !== "") opened.add(identity);
       return new Database(instance, identity);
     } catch (error) {
+      opened.delete(identity);
       if (/conflicting lock|could not set lock/i.test(String(error))) {
         throw new StoreLocked(`${path} is open in another process; stop it, or use --url to go through it`);
       }

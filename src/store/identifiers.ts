@@ -18,8 +18,11 @@ export function dayOfTable(table: string): number | undefined {
   return Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) / 86_400_000;
 }
 
-/** The columns that every day table has; an attribute cannot take one of their names. */
-const FIXED_COLUMNS = ["series_id", "ts", "value", "live", "more_attributes"];
+/**
+ * The columns that every day table has, and the engine's own number of a row, which a column of that name would
+ * hide; an attribute cannot take one of their names.
+ */
+const FIXED_COLUMNS = ["series_id", "ts", "value", "live", "more_attributes", "rowid"];
 
 /**
  * A column's name for an attribute: its own, unless DuckDB, which ignores case, has that already; then the

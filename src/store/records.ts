@@ -195,7 +195,8 @@ export async function load(
 ): Promise<{ stored: Stored; generation: number; watermarks: Map<number, number> }> {
   const rows = <Row extends Record<string, unknown>>(name: string) =>
     connection.all<Row>(statement(`store/load_${name}`));
-  const watermarks = await rows<{ generation: number; day: number; rows: number }>("watermarks");
+  const watermarks = await rows<{ day: number; rows: number }>("watermarks");
+  const [newest] = await rows<{ generation: number }>("generation");
   const stored: Stored = {
     metrics: (
       await rows<{
@@ -293,7 +294,7 @@ export async function load(
   };
   return {
     stored,
-    generation: watermarks[0]?.generation ?? 0,
+    generation: newest!.generation,
     watermarks: new Map(watermarks.map(({ day, rows: held }) => [day, held])),
   };
 }

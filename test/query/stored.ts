@@ -48,6 +48,8 @@ export async function storedSamples(
       seriesPerMetricMax: 2_000,
       nameBytesMax: 255,
       tagValueBytesMax: 4_096,
+      metricsMax: 10_000,
+      tagNamesMax: 256,
       tagsMax: 64,
       bucketsFor: () => [1],
     },

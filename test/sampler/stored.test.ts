@@ -38,6 +38,8 @@ async function openGateway() {
       seriesPerMetricMax: 2_000,
       nameBytesMax: 255,
       tagValueBytesMax: 4_096,
+      metricsMax: 10_000,
+      tagNamesMax: 256,
       tagsMax: 64,
       bucketsFor: () => [1],
     },
@@ -51,7 +53,7 @@ async function openGateway() {
       store,
       registry,
       totals,
-      keys: new IdempotencyKeys(stored.pushes),
+      keys: new IdempotencyKeys(stored.pushes, 1_048_576),
       imports: new Imports(stored.imports),
     },
     {

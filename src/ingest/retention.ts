@@ -1,0 +1,83 @@
+/**
+ * What goes with time: days past retention with their series and totals, idempotency keys, dead letters.
+ *
+ * Everything here is to run while no commit is under way. A drop that fails loses nothing: what it had taken out
+ * of the registry ends in the store with the next, and whoever takes snapshots must then take a whole one.
+ */
+import type { Dropped, Ended, Store } from "../store/store.ts";
+import type { IngestOptions, TotalsSink } from "./contract.ts";
+import type { IdempotencyKeys } from "./idempotency.ts";
+import type { Imports } from "./imports.ts";
+import type { Registry } from "./registry.ts";
+
+const NOTHING: Ended = { seriesIds: [], metrics: [] };
+
+export interface RetentionParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly totals: TotalsSink;
+  readonly keys: IdempotencyKeys;
+  readonly imports: Imports;
+}
+
+export class Retention {
+  readonly #parts: RetentionParts;
+  readonly #options: IngestOptions;
+  /** What the drops that failed had ended. */
+  #endedInVain = NOTHING;
+
+  constructor(parts: RetentionParts, options: IngestOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** The first day that is kept: so many days, today included. */
+  get firstDay(): number {
+    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays + 1;
+  }
+
+  /** Drops the days past retention, and the oldest ones while the file is larger than allowed. */
+  async dropDays(): Promise<Dropped> {
+    const { store } = this.#parts;
+    const { retentionBytes } = this.#options;
+    const days: number[] = [];
+    let rows = 0;
+    const drop = async (firstDay: number) => {
+      const dropped = await this.#dropBefore(firstDay);
+      days.push(...dropped.days);
+      rows += dropped.rows;
+    };
+    if (store.days().some(({ day }) => day < this.firstDay)) await drop(this.firstDay);
+    while (retentionBytes > 0 && store.days().length > 1) {
+      const size = await store.size();
+      if (size.fileBytes + size.logBytes - size.freeBytes <= retentionBytes) break;
+      await drop(store.days()[0]!.day + 1);
+      // Until a checkpoint passes, the file does not show what a drop gave back: the next would be for nothing.
+      if (!(await store.checkpoint())) break;
+    }
+    return { days, rows };
+  }
+
+  /** Deletes idempotency keys past their time, and keys and dead letters past their bounds. */
+  async forgetRecords(): Promise<void> {
+    const { now, idempotencyTtlMs, rejectedMax } = this.#options;
+    await this.#parts.store.forget(this.#parts.keys.forgetBefore(now() - idempotencyTtlMs), rejectedMax);
+  }
+
+  async #dropBefore(firstDay: number): Promise<Dropped> {
+    const { store, registry, totals, imports } = this.#parts;
+    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay);
+    for (const seriesId of seriesIds) totals.forget(seriesId);
+    const inVain = this.#endedInVain;
+    const ended = {
+      seriesIds: [...inVain.seriesIds, ...seriesIds],
+      // A metric that has come back since then lives.
+      metrics: [...inVain.metrics.filter((name) => registry.metric(name) === undefined), ...metrics],
+    };
+    this.#endedInVain = ended;
+    const dropped = await store.dropDaysBefore(firstDay, ended, totals.snapshot(true));
+    this.#endedInVain = NOTHING;
+    imports.forgetBefore(firstDay);
+    return dropped;
+  }
+}

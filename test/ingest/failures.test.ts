@@ -1,0 +1,110 @@
+/** Commits and drops that fail, and what is right again after them: nothing lost, nothing twice, totals equal rows. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
+
+let subject: OpenGateway;
+beforeEach(async () => {
+  subject = await OpenGateway.open();
+});
+afterEach(() => subject.close());
+
+const TOLD = "the samples could not be stored just now, send them again";
+const delta = (value: number, more: Partial<Sample> = {}): Sample => ({
+  metric: "d",
+  kind: "delta",
+  value,
+  ...more,
+});
+
+test("a failed commit leaves nothing, and the same push is taken afterwards", async () => {
+  const mend = await subject.spoilDay("samples_20241004");
+  const idempotency = { scope: "s", key: "k", bodyHash: "h" };
+  const samples = [delta(1), { metric: "g", atMs: NOON_MS, value: 2 }];
+  await expect(subject.push(samples, { idempotency })).rejects.toThrow(TOLD);
+  expect(await subject.query("SELECT * FROM weir.series")).toEqual([]);
+  await mend();
+  expect(await subject.push(samples, { idempotency })).toMatchObject({ accepted: 2, duplicates: 0 });
+  await subject.reopen();
+  expect((await subject.exposed()).sort()).toEqual(['d_total{instance=""} 1', 'g{instance=""} 2']);
+});
+
+test("a column that a failed commit made is made again", async () => {
+  const labels = { task_id: "a" };
+  const before = { atMs: NOON_MS - DAY_MS, labels };
+  await subject.push([delta(1, { atMs: NOON_MS - DAY_MS })]);
+  const mend = await subject.spoilDay("samples_20241004");
+  await expect(subject.push([delta(2, before), delta(4, { labels })])).rejects.toThrow(TOLD);
+  await mend();
+  await subject.push([delta(8, before), delta(16, { labels })]);
+  await subject.reopen();
+  await subject.push([delta(32, { labels })]);
+  const rows = "SELECT value, task_id FROM samples_20241004 ORDER BY rowid";
+  expect(await subject.query(rows.replace("FROM ", "FROM weir."))).toEqual([
+    { value: 16, task_id: "a" },
+    { value: 32, task_id: "a" },
+  ]);
+  expect(await subject.exposed()).toEqual(['d_total{instance=""} 48']);
+});
+
+test("a part of an import does not pass one that failed before it", async () => {
+  const part = (fromOffset: number, toOffset: number) => ({
+    imported: { file: "f", fromOffset, toOffset, lastLineHash: `${toOffset}` },
+  });
+  const mend = await subject.spoilDay("samples_20241003");
+  const first = subject.push([delta(1, { atMs: NOON_MS - DAY_MS })], part(0, 10));
+  const second = subject.push([delta(2)], part(10, 20));
+  const outcomes = await Promise.allSettled([first, second]);
+  expect(outcomes.map((outcome) => String((outcome as PromiseRejectedResult).reason))).toEqual([
+    `Unavailable: ${TOLD}`,
+    "Conflict: import_from is 10, expected 0: this file was imported up to there",
+  ]);
+  await mend();
+  expect(subject.gateway.ingest.importOffset("f")).toBeUndefined();
+  await subject.push([delta(1, { atMs: NOON_MS - DAY_MS })], part(0, 10));
+  await subject.push([delta(2)], part(10, 20));
+  expect(subject.gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 20 });
+});
+
+test("a drop of days that fails costs the totals nothing, and is made good by the next", async () => {
+  await subject.reopen("--snapshot-interval-ms=1s");
+  await subject.push([{ metric: "old" }, delta(1)]);
+  subject.nowMs += DAY_MS;
+  await subject.push([delta(2)]);
+  subject.nowMs += 2 * DAY_MS;
+  await subject.query("ALTER TABLE weir.watermarks RENAME TO hidden");
+  await expect(subject.gateway.ingest.prune()).rejects.toThrow("watermarks");
+  await subject.query("ALTER TABLE weir.hidden RENAME TO watermarks");
+  // A snapshot that is not whole, and then the end without another.
+  subject.nowMs += 2_000;
+  await subject.push([{ metric: "g" }]);
+  subject.nowMs += 2_000;
+  await subject.push([{ metric: "g" }]);
+  const totals =
+    "SELECT arg_max(count, generation) AS count, arg_max(sum_high, generation) AS sum " +
+    "FROM weir.totals JOIN weir.series USING (series_id) WHERE metric = 'd' GROUP BY ALL";
+  expect(await subject.query(totals)).toEqual([{ count: 2, sum: 3 }]);
+  expect((await subject.gateway.ingest.prune()).days).toHaveLength(1);
+  expect(await subject.query("SELECT metric FROM weir.series ORDER BY metric")).toEqual([
+    { metric: "d" },
+    { metric: "g" },
+  ]);
+  expect(await subject.query("SELECT metric FROM metrics ORDER BY metric")).toEqual([
+    { metric: "d" },
+    { metric: "g" },
+  ]);
+});
+
+test("totals after a drop of every day go on from where they were", async () => {
+  await subject.push([delta(1)]);
+  await subject.reopen("--snapshot-interval-ms=1s");
+  await subject.push([delta(2)]);
+  subject.nowMs += 3 * DAY_MS;
+  // The series lives on by a push that waits while its only day is dropped.
+  const waiting = subject.push([delta(4)]);
+  const pruned = subject.gateway.ingest.prune();
+  await Promise.all([waiting, pruned]);
+  await subject.reopen("--snapshot-interval-ms=1s");
+  await subject.push([delta(8)]);
+  await subject.reopen();
+  expect(await subject.exposed()).toEqual(['d_total{instance=""} 15']);
+});

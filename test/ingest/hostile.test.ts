@@ -1,0 +1,188 @@
+/** What a stranger can make bigger, or spell in a way that nobody would: bounded, told, and harmless. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
+
+let subject: OpenGateway;
+beforeEach(async () => {
+  subject = await OpenGateway.open();
+});
+afterEach(() => subject.close());
+
+const reasons = async (samples: readonly Sample[]) =>
+  (await subject.push(samples)).rejected.map(({ reason }) => reason);
+const each = <T>(count: number, make: (n: number) => T): T[] =>
+  Array.from({ length: count }, (_, n) => make(n));
+
+describe("names", () => {
+  test("an attribute may have a name that the engine uses itself", async () => {
+    await subject.reopen("--label-values-max=1");
+    const tag = (name: string, value: string): Sample => ({
+      metric: "d",
+      kind: "delta",
+      labels: { [name]: value },
+    });
+    for (const name of ["rowid", "RowID", "more_attributes", "ts", "series_id"]) {
+      await subject.push([tag(name, "a"), tag(name, "b"), tag(name, "c")]);
+    }
+    await subject.reopen();
+    await subject.push([tag("rowid", "d")]);
+    const [row] = await subject.query("SELECT count(*) AS n, max(rowid) AS last FROM weir.samples_20241004");
+    expect(row).toEqual({ n: 16, last: 15 });
+  });
+
+  test("more attributes than there are columns stay apart from a tag of that name", async () => {
+    await subject.reopen(`--attributes=more_attributes,${each(70, (n) => `a${n}`).join(",")}`);
+    const labels = Object.fromEntries(each(60, (n) => [`a${n}`, `${n}`]));
+    const rest = Object.fromEntries(each(10, (n) => [`a${n + 60}`, `${n}`]));
+    await subject.push([{ metric: "d", kind: "delta", labels: { ...labels, more_attributes: "own" } }]);
+    await subject.push([{ metric: "d", kind: "delta", labels: { ...rest, more_attributes: "too" } }]);
+    const rows =
+      "SELECT more_attributes_2 AS own, more_attributes AS rest FROM weir.samples_20241004 ORDER BY rowid";
+    expect(await subject.query(rows)).toEqual([
+      { own: "own", rest: null },
+      { own: "too", rest: JSON.stringify(Object.fromEntries(each(7, (n) => [`a${n + 63}`, `${n + 3}`]))) },
+    ]);
+  });
+
+  test("half a character is refused: it could not be told from another half once stored", async () => {
+    expect(await reasons([{ metric: "m\ud800" }, { metric: "m", labels: { a: "\ud800" } }])).toEqual([
+      'metric_name "m\\ud800" holds half of a surrogate pair, which is no character',
+      'the value of tag "a" holds half of a surrogate pair, which is no character',
+    ]);
+    expect(await reasons([{ metric: "m", labels: { "\udc00": "x" } }])).toEqual([
+      'tag "\\udc00" holds half of a surrogate pair, which is no character',
+    ]);
+  });
+
+  test("a metric that comes back as another kind is not split by what was demoted before", async () => {
+    await subject.reopen("--label-values-max=1");
+    const at = (kind: "delta" | "gauge", url: string): Sample => ({ metric: "m", kind, labels: { url } });
+    await subject.push([at("delta", "a"), at("delta", "b")]);
+    subject.nowMs += 3 * DAY_MS;
+    await subject.gateway.ingest.prune();
+    for (const url of ["a", "a", "b"]) {
+      subject.nowMs += 1_000;
+      await subject.push([at("gauge", url)]);
+    }
+    expect(await subject.query("SELECT labels FROM weir.series ORDER BY series_id")).toEqual([
+      { labels: { url: "a" } },
+      { labels: { url: "b" } },
+    ]);
+  });
+});
+
+describe("bounds", () => {
+  test("a flood of metrics is turned away, until some of them are gone", async () => {
+    await subject.reopen("--metrics-max=2");
+    expect(await reasons([{ metric: "a" }, { metric: "b" }, { metric: "c" }, { metric: "a" }])).toEqual([
+      'metric "c" would be one more than the 2 that are kept (metricsMax)',
+    ]);
+    subject.nowMs += 3 * DAY_MS;
+    await subject.gateway.ingest.prune();
+    expect(await reasons([{ metric: "c" }])).toEqual([]);
+  });
+
+  test("a metric takes so many names of tags, and no more", async () => {
+    await subject.reopen("--tag-names-max=2", "--label-values-max=1");
+    const refused =
+      'tag "c" of metric "g" would be one more than the 2 names that its tags may have (tagNamesMax)';
+    const tag = (name: string, value: string, metric = "g", kind: Sample["kind"] = "gauge"): Sample => ({
+      metric,
+      kind,
+      labels: { [name]: value },
+    });
+    expect(await reasons([tag("a", "1"), tag("b", "1"), tag("c", "1"), tag("a", "2")])).toEqual([refused]);
+    const kind = "delta";
+    const demoted = [tag("a", "1", "d", kind), tag("a", "2", "d", kind), tag("b", "1", "d", kind)];
+    expect(await reasons(demoted)).toEqual([]);
+    expect(await reasons([tag("c", "1", "d", kind), tag("a", "3", "d", kind)])).toEqual([
+      refused.replace('"g"', '"d"'),
+    ]);
+  });
+
+  test("series past the limit are not exposed, and those before it are, also after a restart", async () => {
+    await subject.reopen("--series-max=2");
+    const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));
+    const shown = ['g{instance="",name="a"} 1', 'g{instance="",name="b"} 1'];
+    await subject.push(of("a", "b", "c"));
+    expect(await subject.exposed()).toEqual(shown);
+    await subject.reopen("--series-max=2");
+    expect(await subject.exposed()).toEqual(shown);
+    expect(await subject.query("SELECT count(*) AS n FROM weir.samples_20241004")).toEqual([{ n: 3 }]);
+  });
+
+  test("dead letters are bounded while they come, not once an hour", async () => {
+    await subject.reopen("--rejected-max=10");
+    for (let n = 0; n < 40; n++) await subject.push([{ metric: "" }]);
+    const [{ n }] = (await subject.query("SELECT count(*) AS n FROM rejected")) as [{ n: number }];
+    expect(n).toBeLessThanOrEqual(20);
+  });
+
+  test("remembered keys are bounded by their bytes, the oldest are forgotten", async () => {
+    await subject.reopen("--idempotency-bytes-max=1KiB");
+    const push = (key: string) =>
+      subject.push([{ metric: "d", kind: "delta" }], { idempotency: { scope: "s", key, bodyHash: "h" } });
+    for (const key of each(20, (n) => `key ${n}`)) await push(key);
+    expect((await push("key 19")).repeated).toBe(true);
+    expect((await push("key 0")).repeated).toBeUndefined();
+    await subject.reopen("--idempotency-bytes-max=1KiB");
+    expect((await push("key 19")).repeated).toBe(true);
+    expect((await push("key 1")).repeated).toBeUndefined();
+  });
+
+  test("a push of nothing but mistakes counts in the queue", async () => {
+    await subject.reopen("--queue-bytes-max=1KiB");
+    const first = subject.push([{ metric: "" }, { metric: "" }]);
+    await expect(subject.push([{ metric: "" }])).rejects.toThrow("the queue is full");
+    await first;
+  });
+});
+
+describe("retention", () => {
+  test("takes its turn between commits, however many pushes come", async () => {
+    let pushes = 0;
+    let over = false;
+    const sender = async () => {
+      while (!over && pushes < 500) {
+        pushes++;
+        await subject.push([{ metric: "d", kind: "delta" }]);
+      }
+    };
+    const senders = each(3, sender);
+    await subject.gateway.ingest.prune();
+    over = true;
+    await Promise.all(senders);
+    expect(pushes).toBeLessThan(100);
+  });
+
+  test("by size stops where a reader keeps dropped days from being given back", async () => {
+    await subject.reopen("--retention-bytes=1");
+    await subject.push(each(3, (n) => ({ metric: "g", atMs: NOON_MS - n * DAY_MS })));
+    const reader = await subject.gateway.store.reader();
+    await reader.run("BEGIN TRANSACTION READ ONLY");
+    await reader.all("SELECT count(*) FROM weir.samples_20241004");
+    const { days } = await subject.gateway.ingest.prune();
+    await reader.run("ROLLBACK");
+    reader.close();
+    expect(days).toEqual([NOON_MS / DAY_MS - 2.5]);
+  });
+});
+
+describe("bodies", () => {
+  test("an event that does not begin with a brace is none", async () => {
+    const event = '"metric_name":"m","value":1}';
+    for (let n = 0; n < 3; n++) {
+      expect((await subject.post(`{${event}`)).json).toMatchObject({ accepted: 1 });
+    }
+    for (const body of [`[x${event}]`, `[[${event}]`, `x${event}`]) {
+      expect((await subject.post(body)).status).toBe(400);
+    }
+  });
+
+  test("lines whose strings never end are read in one pass", async () => {
+    // Each of these lines looks as if it went on to the end of the body.
+    const body = `{"metric_name":"m","value":1}\n${'{\\"\n'.repeat(9_000)}${" ".repeat(20_000_000)}`;
+    const { json } = await subject.post(body);
+    expect(json).toMatchObject({ accepted: 1, rejected: 9_000 });
+  }, 10_000);
+});
