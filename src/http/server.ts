@@ -29,6 +29,9 @@ export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
+/** With no request under way for so long, what is still open is closed: its last answer has long been sent. */
+const QUIET_MS = 250;
+const POLL_MS = 25;
 /** Once told to close, Bun may still wait for a handler that does not heed its signal. */
 const FORCED_WAIT_MS = 250;
 
@@ -82,8 +85,14 @@ export async function listen(
     urls: servers.map((server, i) => urlOf(addresses[i], server)),
     async stop(timeoutMs) {
       const closed = closeAll(false);
-      if (await within(closed, timeoutMs)) return 0;
-      const left = servers.reduce((sum, server) => sum + server.pendingRequests, 0);
+      const pending = () => servers.reduce((sum, server) => sum + server.pendingRequests, 0);
+      // A client that was answered before its body was read may go on sending it: that is no request to wait for.
+      let quietMs = 0;
+      for (const endMs = Date.now() + timeoutMs; Date.now() < endMs && quietMs < QUIET_MS; ) {
+        if (await within(closed, POLL_MS)) return 0;
+        quietMs = pending() === 0 ? quietMs + POLL_MS : 0;
+      }
+      const left = pending();
       await within(closeAll(true), FORCED_WAIT_MS);
       return left;
     },

@@ -183,6 +183,16 @@ describe("stopping", () => {
     expect(await stopped).toBe(0);
   });
 
+  test("does not wait for a body whose request was answered before it came", async () => {
+    const { app } = waitingApp();
+    const listener = await listen(app, [loopback], { log });
+    const sender = await connect(listener);
+    sender.write("POST /quick HTTP/1.1\r\nHost: weir\r\nContent-Length: 1000000\r\n\r\nthe first of it");
+    await sender.until(/^HTTP/);
+    expect(await listener.stop(60_000)).toBe(0);
+    await sender.closed;
+  });
+
   test("after its time cuts off what is left, and says how many", async () => {
     const { app, arrived } = waitingApp();
     const listener = await listen(app, [loopback], { log });
