@@ -56,6 +56,8 @@ export interface Gateway {
   readonly registry: Registry;
   readonly ingest: Ingest;
   readonly log: Log;
+  /** Interrupts the queries that run; each is answered that the gateway is stopping. */
+  stopQueries(): Promise<void>;
   /** Commits what was accepted, checkpoints and gives the file back. */
   close(): Promise<void>;
 }
@@ -182,8 +184,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       stallTimeoutMs: config.bodyTimeoutMs,
     }),
   ];
+  const stopQueries = async () => {
+    await sql.close();
+    await promql.close();
+  };
   return {
     app: createApp(families, { log }),
+    stopQueries,
     store,
     registry,
     ingest,
@@ -193,8 +200,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       try {
         await ingest.stop();
       } finally {
-        await sql.close();
-        await promql.close();
+        await stopQueries();
         await store.close();
       }
     },

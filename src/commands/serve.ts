@@ -2,7 +2,8 @@
  * `weir serve`: the gateway with its sockets, its sampler and its loops.
  *
  * **Stopping**, on SIGTERM or SIGINT, in this order, within `stopTimeoutMs`:
- * 1. listeners: no new connections; requests under way are finished;
+ * 1. listeners: no new connections; requests under way are finished,
+ *    queries are interrupted after a quarter of the time;
  * 2. the sampler and the loops (retention, quiet checkpoints);
  * 3. ingest: what was accepted is committed, then a whole snapshot of the totals;
  * 4. readers are interrupted; the log is moved into the file; the file is given back.
@@ -60,7 +61,10 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     // Half of the time for requests under way; the other is for the last commit and the checkpoint.
+    // Queries that take longer than a push may are interrupted while there is still time to tell their clients.
+    const impatience = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
     const cut = await listener.stop(config.stopTimeoutMs / 2);
+    clearTimeout(impatience);
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();
     await prune.stop();

@@ -59,6 +59,13 @@ const TYPE_OF_KIND: Record<Kind, MetricType> = {
   cumulative: "unknown",
 };
 
+/** What senders call the kinds. */
+const TYPE_NAMES: Record<Kind, string> = {
+  observation: "observation",
+  delta: "counter",
+  gauge: "gauge",
+  cumulative: "cumulative",
+};
 const NO_LABELS: Labels = new Map();
 
 export class Registry {
@@ -260,7 +267,7 @@ export class Registry {
       if (!agree(known.kind, head.kind)) {
         return {
           cause: "kind",
-          refused: `metric ${JSON.stringify(head.metric)} is stored as ${known.kind}, this sample says ${head.kind}`,
+          refused: `metric ${JSON.stringify(head.metric)} is stored as ${TYPE_NAMES[known.kind]}, this sample says ${TYPE_NAMES[head.kind]}`,
         };
       }
       this.#refine(known, head);

@@ -222,7 +222,7 @@ describe("names", () => {
 
   test("a metric has one kind", async () => {
     expect(await refused({ metric: "m", value: 1 }, { metric: "m", kind: "delta", value: 1 })).toEqual([
-      'metric "m" is stored as gauge, this sample says delta',
+      'metric "m" is stored as gauge, this sample says counter',
     ]);
   });
 
