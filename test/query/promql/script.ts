@@ -159,7 +159,8 @@ function readPoints(text: string): Value[] {
       continue;
     }
     const run = /^(.+?)(?:([+-])([^+-]+(?:[eE][+-]?\d+)?))?x(\d+)$/.exec(word);
-    if (run === null || parseFloatStrict(word) !== undefined) {
+    // `0x10` is eleven noughts here, and no hexadecimal number.
+    if (run === null) {
       points.push(number(word));
       continue;
     }
