@@ -5,8 +5,9 @@
  * The common batch (every head known, all samples of one day, nothing refused, no sample that may be stored
  * already) keeps its columns as they are; anything else is gathered row by row.
  */
-import { quote } from "../errors.ts";
+import { quote, TooLarge } from "../errors.ts";
 import {
+  ATTRIBUTE_CELLS_MAX,
   type AttributeColumn,
   type Batch,
   dayOf,
@@ -15,6 +16,7 @@ import {
   type Rows,
 } from "../sample.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
+import type { NewestTimes } from "./newest-times.ts";
 import type { Admission, Admitted, Registry } from "./registry.ts";
 
 export interface AdmissionOptions {
@@ -47,36 +49,17 @@ export interface AdmittedBatch {
   readonly sources: readonly { readonly job: string; readonly instance: string }[];
 }
 
-/** The newest timestamp admitted of each gauge and cumulative series, by series id. */
-export class NewestTimes {
-  #us = new Float64Array(1_024).fill(Number.NEGATIVE_INFINITY);
-
-  get(seriesId: number): number {
-    return this.#us[seriesId] ?? Number.NEGATIVE_INFINITY;
-  }
-
-  set(seriesId: number, us: number): void {
-    if (seriesId >= this.#us.length) {
-      const grown = new Float64Array(Math.max(this.#us.length * 2, seriesId + 1)).fill(
-        Number.NEGATIVE_INFINITY,
-      );
-      grown.set(this.#us);
-      this.#us = grown;
-    }
-    this.#us[seriesId] = us;
-  }
-}
-
 interface CachedAdmission {
   readonly epoch: number;
   readonly extra: Labels;
   readonly admission: Admission;
+  /** job and instance, to tell those of a batch apart. */
+  readonly source: string;
 }
 
 const NO_LABELS: Labels = new Map();
 /** Stands in for a head that was not admitted; each of its samples is refused for its own time. */
 const OUT_OF_TIME: Admission = { refused: "the sample's time is not taken", cause: "timestamp" };
-const ONE_OF_A_KIND: ReadonlySet<string> = new Set(["gauge", "cumulative"]);
 
 /** Decides about every sample of a batch. */
 export function admit(
@@ -99,12 +82,13 @@ export function admit(
   const hasSample = inTime ? undefined : headsInTime(batch, options);
   const extra = extraLabels ?? NO_LABELS;
   const admissions: Admission[] = [];
-  const sources = new Map<string, { job: string; instance: string }>();
   let plain = true;
+  let [levels, others] = [0, 0];
   // A head admitted late may demote a label under one admitted before: then all are asked again.
   for (let epoch = -1; epoch !== registry.epoch; ) {
     epoch = registry.epoch;
     plain = true;
+    levels = others = 0;
     for (let index = 0; index < batch.heads.length; index++) {
       if (hasSample !== undefined && hasSample[index] === 0) {
         admissions[index] = OUT_OF_TIME;
@@ -114,23 +98,25 @@ export function admit(
       let cached = head.admission as CachedAdmission | undefined;
       if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
         const admission = registry.admit(head, extra, options.exposed);
-        cached = { epoch: registry.epoch, extra, admission };
+        cached = { epoch: registry.epoch, extra, admission, source: sourceOf(admission) };
         head.admission = cached;
       }
-      admissions[index] = cached.admission;
-      if ("refused" in cached.admission) plain = false;
-      else if (cached.admission.attributes.length > 0 || ONE_OF_A_KIND.has(cached.admission.kind))
-        plain = false;
+      const { admission } = cached;
+      admissions[index] = admission;
+      if ("refused" in admission || admission.attributes.length > 0) plain = false;
+      else if (isLevel(admission)) levels += 1;
+      else others += 1;
     }
   }
-  for (const admission of admissions) {
-    if (!("refused" in admission)) sources.set(`${admission.job}\u0000${admission.instance}`, admission);
-  }
-  const outcome = { sources: [...sources.values()], rejected: [...batch.rejected] };
+  const outcome = { sources: sourcesOf(batch, admissions), rejected: [...batch.rejected] };
   const day = dayOf(earliest);
   if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
-    const rows = wholeBatch(batch, admissions as Admitted[], registry, day, options);
-    return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
+    const seriesId = seriesIds(batch, admissions as Admitted[]);
+    if (levels === 0 || (others === 0 && newest.advance(seriesId, times, batch.length))) {
+      for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
+      const rows = wholeBatch(batch, seriesId, day, options);
+      return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
+    }
   }
   return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
 }
@@ -148,23 +134,52 @@ function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8
   return hasSample;
 }
 
-function wholeBatch(
-  batch: Batch,
-  admissions: readonly Admitted[],
-  registry: Registry,
-  day: number,
-  options: AdmissionOptions,
-): Rows {
-  const { length, head } = batch;
-  const ids = Uint32Array.from(admissions, ({ seriesId }) => seriesId);
-  for (const id of ids) registry.touch(id, day);
+/** Gauges and cumulative series have one value a time. */
+function isLevel({ kind }: Admitted): boolean {
+  return kind === "gauge" || kind === "cumulative";
+}
+
+/** One text a job and instance, so that equal ones are the same object, which is quick to see. */
+const sources = new Map<string, string>();
+const SOURCES_MAX = 10_000;
+
+function sourceOf(admission: Admission): string {
+  if ("refused" in admission) return "";
+  const source = `${admission.job}\u0000${admission.instance}`;
+  const known = sources.get(source);
+  if (known !== undefined) return known;
+  if (sources.size >= SOURCES_MAX) sources.clear();
+  sources.set(source, source);
+  return source;
+}
+
+/** The job and instance pairs of a batch's admitted heads; mostly one head after another is of the same. */
+function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): AdmittedBatch["sources"] {
+  const found = new Map<string, Admitted>();
+  let last: string | undefined;
+  for (let index = 0; index < heads.length; index++) {
+    const admission = admissions[index]!;
+    if ("refused" in admission) continue;
+    const { source } = heads[index]!.admission as CachedAdmission;
+    if (source !== last) found.set(source, admission);
+    last = source;
+  }
+  return [...found.values()];
+}
+
+function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {
+  const ids = new Uint32Array(admissions.length);
+  for (let index = 0; index < ids.length; index++) ids[index] = admissions[index]!.seriesId;
   const seriesId = new Uint32Array(length);
+  for (let index = 0; index < length; index++) seriesId[index] = ids[head[index]!]!;
+  return seriesId;
+}
+
+function wholeBatch(batch: Batch, seriesId: Uint32Array, day: number, options: AdmissionOptions): Rows {
+  const { length } = batch;
   const live = new Uint8Array(length);
   const liveAfterUs = options.historical ? Number.POSITIVE_INFINITY : options.nowUs - options.totalsLateUs;
-  for (let index = 0; index < length; index++) {
-    seriesId[index] = ids[head[index]!]!;
-    live[index] = batch.timestampUs[index]! > liveAfterUs ? 1 : 0;
-  }
+  for (let index = 0; index < length; index++) live[index] = batch.timestampUs[index]! > liveAfterUs ? 1 : 0;
   return {
     day,
     length,
@@ -231,7 +246,7 @@ function gather(
       indexes = { sure: [], doubtful: [] };
       days.set(day, indexes);
     }
-    if (!ONE_OF_A_KIND.has(admission.kind)) {
+    if (!isLevel(admission)) {
       indexes.sure.push(index);
     } else if (us > newest.get(admission.seriesId)) {
       newest.set(admission.seriesId, us);
@@ -325,6 +340,12 @@ function withConstants(
     if (!("refused" in admission)) for (const [name] of admission.attributes) names.add(name);
   }
   if (names.size === 0) return batch;
+  if ((names.size + batch.attributes.length) * batch.length > ATTRIBUTE_CELLS_MAX) {
+    throw new TooLarge(
+      `the body has ${names.size} different tags that are columns over ${batch.length} samples: send it in parts`,
+      "body",
+    );
+  }
   const encoder = new TextEncoder();
   const parts: Uint8Array[] = [batch.text];
   let end = batch.text.length;

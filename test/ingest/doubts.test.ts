@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
 import { loadConfig } from "../../src/config.ts";
 import { commitSeconds } from "../../src/counters.ts";
+import { NewestTimes } from "../../src/ingest/newest-times.ts";
 import { SampleTable, STALE, UNKNOWN, VALUE } from "../../src/ingest/sample-table.ts";
 import type { Batch, SeriesHead } from "../../src/sample.ts";
 
@@ -153,4 +154,19 @@ test("the table tells keys apart, and knows what was set", () => {
   table.set(one, 5);
   table.set(two, null);
   expect([table.state[one], table.value[one], table.state[two]]).toEqual([VALUE, 5, STALE]);
+});
+
+test("a batch that is newer throughout is noted whole, any other leaves nothing noted", () => {
+  const newest = new NewestTimes();
+  const advance = (...samples: [id: number, us: number][]) =>
+    newest.advance(
+      Uint32Array.from(samples, ([id]) => id),
+      Float64Array.from(samples, ([, us]) => us),
+      samples.length,
+    );
+  expect(advance([1, 10], [5_000, 10], [1, 11])).toBe(true);
+  expect([newest.get(1), newest.get(5_000), newest.get(2)]).toEqual([11, 10, Number.NEGATIVE_INFINITY]);
+  expect(advance([1, 12], [2, 3], [1, 12])).toBe(false);
+  expect(advance([1, 12], [5_000, 9])).toBe(false);
+  expect([newest.get(1), newest.get(5_000), newest.get(2)]).toEqual([11, 10, Number.NEGATIVE_INFINITY]);
 });
