@@ -1,0 +1,164 @@
+/**
+ * What the real gateway shows in /metrics once everything that it can show has happened: the workers' documented
+ * metrics pushed, with failures; the host, a GPU and a container sampled; queries, rejections and duplicates.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { openGateway } from "../../src/commands/gateway.ts";
+import { loadConfig } from "../../src/config.ts";
+import { registry as ownMetrics } from "../../src/counters.ts";
+import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { createLog } from "../../src/http/log.ts";
+import { addContainer } from "../../src/sampler/containers.ts";
+import { disksPart } from "../../src/sampler/disks.ts";
+import { gpuPart } from "../../src/sampler/gpu.ts";
+import { hostPart } from "../../src/sampler/host.ts";
+import { networkPart } from "../../src/sampler/network.ts";
+import type { Part } from "../../src/sampler/part.ts";
+import { processPart } from "../../src/sampler/process.ts";
+import { Sampler } from "../../src/sampler/sampler.ts";
+
+const GPUS = join(import.meta.dir, "../fixtures/nvidia-smi/two-cards.csv");
+
+/** What workers push, by the names and tags of sql/summaries/README.md. `broken` is a worker that only fails. */
+export const WORKERS = [
+  ...["worker-1", "broken"].flatMap((instance) => [
+    {
+      metric_name: "http.request.duration_ms",
+      value: 234.56,
+      tags: { job: "workers", instance, operation: "get_task", status_code: "200" },
+    },
+    {
+      metric_name: "http.request.duration_ms",
+      value: 12_000,
+      tags: { job: "workers", instance, operation: "put_result", status_code: "429" },
+    },
+    {
+      metric_name: "task.duration_ms",
+      value: 5_210,
+      tags: {
+        job: "workers",
+        instance,
+        type: "render",
+        status: instance === "broken" ? "failed" : "success",
+        error_type: instance === "broken" ? "timeout" : null,
+      },
+    },
+    {
+      metric_name: "task.duration_ms",
+      value: 15_000,
+      tags: { job: "workers", instance, operation: "crawl", status: "failed", error_type: "timeout" },
+    },
+  ]),
+  {
+    metric_name: "upload.bytes",
+    value: 1_048_576,
+    tags: { job: "workers", instance: "worker-1", type: "screenshot", status: "success" },
+  },
+];
+
+/** Runs a gateway through all that and gives its /metrics, in text. */
+export async function exposedMetrics(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
+  const before = new Set(ownMetrics.getMetricsAsArray().map(({ name }) => name));
+  const stopMeasuring = registerProcessMetrics(ownMetrics, "0.0.0");
+  try {
+    const config = loadConfig([`--data=${join(folder, "data")}`], {}, () => undefined);
+    const gateway = await openGateway(config, { log: createLog("error") });
+    const ask = async (path: string, body?: unknown): Promise<string> => {
+      const request = new Request(
+        `http://localhost${path}`,
+        body === undefined ? {} : { method: "POST", body: JSON.stringify(body) },
+      );
+      return (await gateway.app.fetch(request)).text();
+    };
+    try {
+      await sampleOnce(gateway.ingest, folder);
+      await ask("/api/v1/push", WORKERS);
+      const gauge = { metric_name: "depth", type: "gauge", value: 1, "@timestamp": Date.now() };
+      await ask("/api/v1/push", [gauge, { ...gauge }, { metric_name: "depth", value: "deep" }]);
+      await ask("/api/v1/push", gauge);
+      await ask("/api/v1/sql", { sql: "SELECT 1" });
+      return await ask("/metrics");
+    } finally {
+      await gateway.close();
+    }
+  } finally {
+    stopMeasuring();
+    for (const { name } of ownMetrics.getMetricsAsArray()) {
+      if (!before.has(name)) ownMetrics.removeSingleMetric(name);
+    }
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Runs each part of the sampler once, one that fails among them; resolves when all is stored. */
+async function sampleOnce(
+  ingest: { push(batch: Parameters<ConstructorParameters<typeof Sampler>[1]>[0]): Promise<unknown> },
+  folder: string,
+): Promise<void> {
+  const nvidiaSmi = join(folder, "nvidia-smi");
+  writeFileSync(nvidiaSmi, `#!/bin/sh\ncat "${GPUS}"\n`);
+  chmodSync(nvidiaSmi, 0o755);
+  const every = { intervalMs: 3_600_000 };
+  const failing: Part = {
+    ...every,
+    name: "failing",
+    collect: () => Promise.reject(new Error("as it should")),
+  };
+  const containers: Part = {
+    ...every,
+    name: "containers",
+    collect: async (reading) => addContainer(reading, "web", "nginx:1.27", CONTAINER),
+  };
+  const reading: Part[] = [
+    hostPart(every),
+    processPart(every),
+    // The machine's own disks and mounts differ from one to the next, and may be none.
+    disksPart({ ...every, procPath: recordedProc(folder) }),
+    networkPart({ ...every, procPath: recordedProc(folder) }),
+    gpuPart({ ...every, path: `${folder}:/usr/bin:/bin` }),
+    containers,
+  ];
+  const failed = Promise.withResolvers<void>();
+  const stored = Promise.withResolvers<void>();
+  let left = reading.length;
+  const sampler = new Sampler(
+    [failing, ...reading],
+    async (batch) => {
+      await ingest.push(batch);
+      if (--left === 0) stored.resolve();
+    },
+    { labels: new Map([["instance", "host-1"]]), log: () => failed.resolve() },
+  );
+  sampler.start();
+  await Promise.all([failed.promise, stored.promise]);
+  await sampler.stop();
+}
+
+/** As the Docker Engine API 1.47 answers, shortened. */
+const CONTAINER = {
+  cpu_stats: { cpu_usage: { total_usage: 12_345_678_900 } },
+  memory_stats: { usage: 73_400_320, limit: 536_870_912, stats: { inactive_file: 20_971_520 } },
+  networks: { eth0: { rx_bytes: 5_338, rx_packets: 36, tx_bytes: 648, tx_packets: 8 } },
+};
+
+/** A folder like /proc of a machine with one disk and one network interface. */
+function recordedProc(folder: string): string {
+  const files = {
+    diskstats:
+      " 254 0 vda 16862 6340 2670234 20926 1858 16234 1939632 3378 2 3448 24519 3177 49 56656 213 23 1\n",
+    "self/mountinfo": "27 1 254:0 / / rw,relatime - ext4 /dev/vda1 rw,discard\n",
+    "net/dev": `Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+  eth0: 482938940  361302    1    2    0     0          0         0 19372041   98123    3    4    0     0       0          0
+`,
+  };
+  const proc = join(folder, "proc");
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(proc, name)), { recursive: true });
+    writeFileSync(join(proc, name), text);
+  }
+  return proc;
+}
