@@ -41,6 +41,12 @@ export interface AttributeColumn {
   readonly length: Uint32Array;
 }
 
+/**
+ * How many cells the attribute columns of one batch may have: 8 bytes each, 128 MB. Each column has a cell for
+ * every sample, so that a few samples with a tag of their own make all others larger.
+ */
+export const ATTRIBUTE_CELLS_MAX = 16_777_216;
+
 /** A sample that was turned away: its index in the body, why, in a sentence that quotes it, and a counter label. */
 export interface Rejection {
   readonly index: number;

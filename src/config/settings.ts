@@ -105,7 +105,13 @@ export const SETTINGS = {
     type: { is: "count", min: 1, max: 100_000_000 },
     default: 1_000_000,
     what: "Series that are exposed; those past it are kept for SQL alone.",
-    why: "About 200 bytes each in memory: 200 MB at the most.",
+    why: "Some 100 MB in every scrape, and 1.3 KB each in memory.",
+  },
+  seriesStoredMax: {
+    type: { is: "count", min: 1, max: 100_000_000 },
+    default: 2_000_000,
+    what: "Series that are kept at all; samples of one more are turned away until some have no row left.",
+    why: "At 1.3 KB each in memory, 2.6 GB: more is a flood.",
   },
   exposeProtocols: {
     type: { is: "choices", of: ["remote_write", "influx", "victoriametrics"] },

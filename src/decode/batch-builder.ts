@@ -2,13 +2,24 @@
  * Gathers the samples of one body into columns. The room is used again for every body; `take()` gives copies of
  * the exact size, which are the batch's own.
  */
-import type { AttributeColumn, Batch, Rejection, SeriesHead } from "../sample.ts";
+import { TooLarge } from "../errors.ts";
+import {
+  ATTRIBUTE_CELLS_MAX,
+  type AttributeColumn,
+  type Batch,
+  type Rejection,
+  type SeriesHead,
+} from "../sample.ts";
+
+/** Larger rooms than these are given back after their batch. */
+const ROWS_KEPT_MAX = 65_536;
+const TEXT_KEPT_MAX = 8 * 1_048_576;
 
 /** One attribute's byte ranges, zero where a sample has none. */
 export class AttributeRoom {
   readonly name: string;
-  offset = new Uint32Array(1_024);
-  length = new Uint32Array(1_024);
+  offset = new Uint32Array(0);
+  length = new Uint32Array(0);
   used = false;
 
   constructor(name: string) {
@@ -26,6 +37,7 @@ export class BatchBuilder {
   #stale: Uint8Array | undefined;
   #text = Buffer.allocUnsafeSlow(65_536);
   #textEnd = 0;
+  #attributesUsed = 0;
   readonly #attributes = new Map<string, AttributeRoom>();
   #heads: SeriesHead[] = [];
   rejected: Rejection[] = [];
@@ -66,7 +78,10 @@ export class BatchBuilder {
     let end = this.#textEnd;
     room.offset[this.length] = end;
     room.length[this.length] = bytes;
-    room.used = true;
+    if (!room.used) {
+      room.used = true;
+      this.#attributesUsed++;
+    }
     for (let at = from; at < to; at++) text[end++] = source[at]!;
     this.#textEnd = end;
   }
@@ -79,6 +94,12 @@ export class BatchBuilder {
   /** Adds a sample. */
   add(head: number, timestampUs: number, value: number, position: number): void {
     const index = this.length;
+    if ((index + 1) * this.#attributesUsed > ATTRIBUTE_CELLS_MAX) {
+      throw new TooLarge(
+        `the body has ${this.#attributesUsed} different tags that are columns over ${index + 1} samples: send it in parts`,
+        "body",
+      );
+    }
     if (index >= this.#head.length) {
       this.#head = grown(this.#head, index);
       this.#timestampUs = grown(this.#timestampUs, index);
@@ -114,8 +135,13 @@ export class BatchBuilder {
         offset: exactly(room.offset, length),
         length: exactly(room.length, length),
       });
-      room.offset.fill(0, 0, length + 1);
-      room.length.fill(0, 0, length + 1);
+      if (room.length.length > ROWS_KEPT_MAX) {
+        room.offset = new Uint32Array(0);
+        room.length = new Uint32Array(0);
+      } else {
+        room.offset.fill(0, 0, length + 1);
+        room.length.fill(0, 0, length + 1);
+      }
       room.used = false;
     }
     const batch: Batch = {
@@ -136,6 +162,8 @@ export class BatchBuilder {
     this.rejected = [];
     this.length = 0;
     this.#textEnd = 0;
+    this.#attributesUsed = 0;
+    if (this.#text.length > TEXT_KEPT_MAX) this.#text = Buffer.allocUnsafeSlow(65_536);
     return batch;
   }
 
@@ -146,7 +174,9 @@ export class BatchBuilder {
 }
 
 function grown<T extends Uint32Array | Float64Array>(array: T, index: number): T {
-  const larger = new (array.constructor as new (length: number) => T)(Math.max(array.length * 2, index + 1));
+  const larger = new (array.constructor as new (length: number) => T)(
+    Math.max(array.length * 2, index + 1, 1_024),
+  );
   larger.set(array);
   return larger;
 }

@@ -5,8 +5,9 @@
  * The common batch (every head known, all samples of one day, nothing refused, no sample that may be stored
  * already) keeps its columns as they are; anything else is gathered row by row.
  */
-import { quote } from "../errors.ts";
+import { quote, TooLarge } from "../errors.ts";
 import {
+  ATTRIBUTE_CELLS_MAX,
   type AttributeColumn,
   type Batch,
   dayOf,
@@ -339,6 +340,12 @@ function withConstants(
     if (!("refused" in admission)) for (const [name] of admission.attributes) names.add(name);
   }
   if (names.size === 0) return batch;
+  if ((names.size + batch.attributes.length) * batch.length > ATTRIBUTE_CELLS_MAX) {
+    throw new TooLarge(
+      `the body has ${names.size} different tags that are columns over ${batch.length} samples: send it in parts`,
+      "body",
+    );
+  }
   const encoder = new TextEncoder();
   const parts: Uint8Array[] = [batch.text];
   let end = batch.text.length;

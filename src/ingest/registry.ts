@@ -19,6 +19,8 @@ import { SeriesDays } from "./series-days.ts";
 export interface RegistryOptions extends GuardLimits, NameLimits {
   /** Metrics that are kept; samples of one more are refused until some have no row left. */
   readonly metricsMax: number;
+  /** Series that are kept; samples of one more are refused until some have no row left. */
+  readonly seriesStoredMax: number;
   /** Names that the tags of one metric may have. */
   readonly tagNamesMax: number;
   /** Tags of observations and deltas that are columns from the start. */
@@ -164,6 +166,13 @@ export class Registry {
       let series = metric.current.get(key);
       if (series === undefined) {
         if (mergeable && this.#demoteFor(metric, split.labels)) continue;
+        const { seriesStoredMax } = this.#options;
+        if (this.#series.size >= seriesStoredMax) {
+          const refused =
+            `a new series of metric ${quote(metric.name)} would be one more than the ${seriesStoredMax} ` +
+            "that are stored (seriesStoredMax)";
+          return { cause: "series", refused };
+        }
         series = { seriesId: this.#nextId, metric, labels: split.labels, exposed };
         this.#addSeries(series);
         this.#pending.series.push(series);

@@ -100,6 +100,32 @@ describe("bounds", () => {
     ]);
   });
 
+  test("series past what is stored at all are turned away, those that are known go on", async () => {
+    await subject.reopen("--series-stored-max=2");
+    const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));
+    expect(await reasons(of("a", "b", "c"))).toEqual([
+      'a new series of metric "g" would be one more than the 2 that are stored (seriesStoredMax)',
+    ]);
+    subject.nowMs += 1_000;
+    expect(await subject.push(of("a", "b"))).toMatchObject({ accepted: 2 });
+  });
+
+  test("many different columns over many events are too much for one push", async () => {
+    const names = each(1_000, (n) => `a${n}`);
+    await subject.reopen(`--attributes=${names.join(",")}`);
+    const events = each(20_000, (n) => `{"metric_name":"m","value":1,"tags":{"a${n % 1_000}":"x"}}`);
+    expect(await subject.post(`[${events.join(",")}]`)).toMatchObject({
+      status: 413,
+      json: { error: { message: expect.stringContaining("different tags that are columns") } },
+    });
+    expect(await subject.post(`[${events.slice(0, 2_000).join(",")}]`)).toMatchObject({ status: 200 });
+    const samples = each(
+      20_000,
+      (n): Sample => ({ metric: "m", kind: "delta", labels: { [`a${n % 1_000}`]: "x" } }),
+    );
+    await expect(subject.push(samples)).rejects.toThrow("different tags that are columns");
+  });
+
   test("series past the limit are not exposed, and those before it are, also after a restart", async () => {
     await subject.reopen("--series-max=2");
     const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));

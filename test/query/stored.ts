@@ -50,6 +50,7 @@ export async function storedSamples(
       tagValueBytesMax: 4_096,
       metricsMax: 10_000,
       tagNamesMax: 256,
+      seriesStoredMax: 1_000_000,
       tagsMax: 64,
       bucketsFor: () => [1],
     },

@@ -40,6 +40,7 @@ async function openGateway() {
       tagValueBytesMax: 4_096,
       metricsMax: 10_000,
       tagNamesMax: 256,
+      seriesStoredMax: 1_000_000,
       tagsMax: 64,
       bucketsFor: () => [1],
     },
