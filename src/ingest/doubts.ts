@@ -8,7 +8,8 @@
 import { quote } from "../errors.ts";
 import type { Rejection, Rows } from "../sample.ts";
 import type { Store } from "../store/store.ts";
-import { type AdmittedBatch, pickRows } from "./admission.ts";
+import type { AdmittedBatch } from "./admission.ts";
+import { pickRows } from "./row-columns.ts";
 import { SampleTable, STALE, UNKNOWN } from "./sample-table.ts";
 
 /** What became of a batch's doubtful samples. */
