@@ -1,0 +1,294 @@
+/**
+ * Real senders: Debian's Prometheus (2.42) scrapes itself and another target and writes all of it here, through a
+ * kill of the gateway; afterwards the gateway has exactly what Prometheus itself has. vmagent writes here too.
+ *
+ * Where they are not installed, these tests are skipped.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Server, Subprocess } from "bun";
+import { GatewayProcess } from "./process.ts";
+
+setDefaultTimeout(120_000);
+
+/** What the target shows; `gone` only until it is told to leave it out. */
+const target = {
+  scrapes: 0,
+  showsGone: true,
+  text(): string {
+    this.scrapes++;
+    return [
+      "# HELP target_requests_total Requests so far.",
+      "# TYPE target_requests_total counter",
+      `target_requests_total{zone="b",code="200",path="/ü\\"\\n"} ${this.scrapes * 3}`,
+      "# TYPE target_temperature_celsius gauge",
+      "target_temperature_celsius -40.5",
+      "# TYPE target_odd gauge",
+      'target_odd{is="NaN"} NaN',
+      'target_odd{is="Inf"} +Inf',
+      "# TYPE target_size_bytes histogram",
+      'target_size_bytes_bucket{le="1"} 1',
+      'target_size_bytes_bucket{le="1000"} 2',
+      'target_size_bytes_bucket{le="+Inf"} 2',
+      "target_size_bytes_sum 12.5",
+      "target_size_bytes_count 2",
+      ...(this.showsGone ? ["target_gone 1"] : []),
+      "",
+    ].join("\n");
+  },
+};
+
+interface Sample {
+  readonly series: string;
+  readonly ms: number;
+  readonly value: string;
+}
+
+let folder: string;
+let server: Server<unknown>;
+let gateway: GatewayProcess | undefined;
+let address: string;
+const children: Subprocess[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "weir-senders-"));
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => new Response(target.text(), { headers: { "content-type": "text/plain; version=0.0.4" } }),
+  });
+  address = `127.0.0.1:${await freePort()}`;
+  await startGateway();
+});
+afterAll(async () => {
+  for (const child of children) {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+  await gateway?.stop("SIGKILL");
+  await server.stop(true);
+  await rm(folder, { recursive: true });
+});
+
+async function startGateway(): Promise<void> {
+  const args = ["--no-sampler", "--listen", address, "--log-level=error"];
+  gateway = await GatewayProcess.start({ data: join(folder, "data"), args });
+}
+
+async function freePort(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const probe = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = probe.address() as { port: number };
+    probe.close(() => resolve(port));
+  });
+  return await promise;
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await holds().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`waited a minute for ${what}`);
+    await Bun.sleep(100);
+  }
+}
+
+async function sql(statement: string): Promise<Record<string, unknown>[]> {
+  const response = await fetch(`http://${address}/api/v1/sql?format=ndjson`, {
+    method: "POST",
+    body: statement,
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+const spell = (metric: string, labels: Record<string, string>) =>
+  `${metric}{${Object.entries(labels)
+    .filter(([name]) => name !== "__name__")
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(",")}}`;
+const order = (samples: Sample[]) =>
+  samples.map(({ series, ms, value }) => `${series} ${ms} ${value}`).sort();
+
+/** What the gateway has of a job, stale markers as null. */
+async function stored(job: string, toMs: number): Promise<string[]> {
+  const rows = await sql(
+    `SELECT metric, labels, epoch_ms(ts)::DOUBLE AS ms, value FROM samples
+     WHERE labels['job'] = '${job}' AND ts <= make_timestamp(${toMs}::BIGINT * 1000) LIMIT 100000`,
+  );
+  return order(
+    rows.map(({ metric, labels, ms, value }) => ({
+      series: spell(metric as string, labels as Record<string, string>),
+      ms: ms as number,
+      value: String(value === "Infinity" ? Number.POSITIVE_INFINITY : value),
+    })),
+  );
+}
+
+const newestMs = async (job: string) => {
+  const [row] = await sql(
+    `SELECT max(epoch_ms(ts))::DOUBLE AS ms FROM samples WHERE labels['job'] = '${job}'`,
+  );
+  return (row?.ms as number | null) ?? 0;
+};
+
+describe.if(Bun.which("prometheus") !== null)("Prometheus writes its scrapes", () => {
+  let url: string;
+  beforeAll(async () => {
+    const own = `127.0.0.1:${await freePort()}`;
+    url = `http://${own}`;
+    const config = `
+global: { scrape_interval: 250ms, scrape_timeout: 250ms }
+scrape_configs:
+  - { job_name: prometheus, static_configs: [{ targets: ["${own}"] }] }
+  - { job_name: target, static_configs: [{ targets: ["127.0.0.1:${server.port}"] }] }
+remote_write:
+  - url: http://${address}/api/v1/write
+    queue_config: { max_shards: 1, batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
+    metadata_config: { send: true, send_interval: 500ms }
+`;
+    await writeFile(join(folder, "prometheus.yml"), config);
+    children.push(
+      Bun.spawn(
+        [
+          "prometheus",
+          `--config.file=${join(folder, "prometheus.yml")}`,
+          `--storage.tsdb.path=${join(folder, "prometheus")}`,
+          `--web.listen-address=${own}`,
+          "--log.level=warn",
+        ],
+        { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
+      ),
+    );
+    const scrapes = target.scrapes;
+    await until("five scrapes", async () => target.scrapes >= scrapes + 5);
+    target.showsGone = false;
+  });
+
+  /** What Prometheus has of a job itself, without stale markers, which it does not tell. */
+  async function own(job: string, toMs: number): Promise<string[]> {
+    const query = new URLSearchParams({ query: `{job="${job}"}[10m]`, time: String(toMs / 1000) });
+    const answer = (await (await fetch(`${url}/api/v1/query?${query}`)).json()) as {
+      data: { result: { metric: Record<string, string>; values: [number, string][] }[] };
+    };
+    return order(
+      answer.data.result.flatMap(({ metric, values }) => {
+        const { le, quantile } = metric;
+        const labels = {
+          ...metric,
+          ...(le && { le: openMetrics(le) }),
+          ...(quantile && { quantile: openMetrics(quantile) }),
+        };
+        return values.map(([seconds, value]) => ({
+          series: spell(metric.__name__!, labels),
+          ms: Math.round(seconds * 1000),
+          value: String(value === "NaN" ? Number.NaN : Number(value.replace("Inf", "Infinity"))),
+        }));
+      }),
+    );
+  }
+
+  /** `le` as the gateway spells it: where Go prints a whole number, OpenMetrics has a fraction. */
+  function openMetrics(edge: string): string {
+    return /^[0-9]+$/.test(edge) ? `${edge}.0` : edge;
+  }
+
+  /** Waits until the gateway has what Prometheus scraped until now, and gives that time. */
+  async function caughtUp(): Promise<number> {
+    const nowMs = Date.now();
+    await until("the gateway to catch up", async () => {
+      return (await newestMs("prometheus")) > nowMs + 500 && (await newestMs("target")) > nowMs + 500;
+    });
+    return nowMs;
+  }
+
+  test("and the gateway has each sample, once, with its time and its value", async () => {
+    const toMs = await caughtUp();
+    for (const job of ["target", "prometheus"]) {
+      const ours = (await stored(job, toMs)).filter((sample) => !sample.endsWith(" null"));
+      const theirs = await own(job, toMs);
+      expect(theirs.length).toBeGreaterThan(50);
+      expect(ours).toEqual(theirs);
+    }
+  });
+
+  test("through a kill, after which it sends again what it got no answer to", async () => {
+    await gateway!.stop("SIGKILL");
+    const scrapes = target.scrapes;
+    await until("scrapes without a gateway", async () => target.scrapes > scrapes + 4);
+    await startGateway();
+    const toMs = await caughtUp();
+    for (const job of ["target", "prometheus"]) {
+      const ours = (await stored(job, toMs)).filter((sample) => !sample.endsWith(" null"));
+      expect(ours).toEqual(await own(job, toMs));
+    }
+  });
+
+  test("ends a series that left by a stale marker, which is stored as NULL", async () => {
+    const rows = await sql(
+      "SELECT value IS NULL AS is_null, count(*) AS n FROM samples WHERE metric = 'target_gone' GROUP BY ALL ORDER BY ALL",
+    );
+    expect(rows).toEqual([
+      { is_null: false, n: expect.any(Number) },
+      { is_null: true, n: 1 },
+    ]);
+  });
+
+  test("and its metadata", async () => {
+    const types = async () =>
+      sql("SELECT metric, type, help FROM metrics WHERE metric LIKE 'target_%' ORDER BY metric");
+    await until("metadata", async () => (await types()).some(({ type }) => type === "histogram"));
+    expect(await types()).toEqual([
+      { metric: "target_gone", type: "unknown", help: "" },
+      { metric: "target_odd", type: "gauge", help: "" },
+      { metric: "target_requests_total", type: "counter", help: "Requests so far." },
+      { metric: "target_size_bytes_bucket", type: "histogram", help: "" },
+      { metric: "target_size_bytes_count", type: "histogram", help: "" },
+      { metric: "target_size_bytes_sum", type: "histogram", help: "" },
+      { metric: "target_temperature_celsius", type: "gauge", help: "" },
+    ]);
+  });
+
+  test("none of it is on /metrics, where Prometheus may scrape", async () => {
+    expect(await (await fetch(`http://${address}/metrics`)).text()).not.toContain("target_");
+  });
+});
+
+test.if(Bun.which("vmagent") !== null)(
+  "vmagent writes its scrapes, whose labels it does not sort",
+  async () => {
+    await writeFile(
+      join(folder, "vmagent.yml"),
+      `scrape_configs:
+  - { job_name: vmagent, scrape_interval: 500ms, static_configs: [{ targets: ["127.0.0.1:${server.port}"] }] }
+`,
+    );
+    children.push(
+      Bun.spawn(
+        [
+          "vmagent",
+          `-promscrape.config=${join(folder, "vmagent.yml")}`,
+          `-remoteWrite.url=http://${address}/api/v1/write`,
+          `-remoteWrite.tmpDataPath=${join(folder, "vmagent")}`,
+          "-remoteWrite.flushInterval=500ms",
+          `-httpListenAddr=127.0.0.1:${await freePort()}`,
+          "-loggerLevel=ERROR",
+        ],
+        { stdout: "ignore", stderr: "ignore" },
+      ),
+    );
+    await until("samples of vmagent", async () => (await newestMs("vmagent")) > 0);
+    const rows = await sql(
+      "SELECT DISTINCT labels FROM samples WHERE labels['job'] = 'vmagent' AND metric = 'target_requests_total'",
+    );
+    const instance = `127.0.0.1:${server.port}`;
+    expect(rows).toEqual([{ labels: { code: "200", instance, job: "vmagent", path: '/ü"\n', zone: "b" } }]);
+  },
+);
