@@ -35,6 +35,8 @@ interface Member {
 interface Group {
   metric: Metric;
   members: Member[];
+  /** How many of `members` were forgotten. */
+  forgotten: number;
   /** Whether `members` holds no forgotten series and is in ascending order of labels. */
   ordered: boolean;
 }
@@ -48,6 +50,7 @@ export class ExposedSeries {
     const group = this.#groups.get(keyOf(series.metric)) ?? {
       metric: series.metric,
       members: [],
+      forgotten: 0,
       ordered: true,
     };
     this.#groups.set(keyOf(series.metric), group);
@@ -61,8 +64,14 @@ export class ExposedSeries {
   remove(row: number): void {
     const member = this.#members[row];
     member.row = -1;
-    const group = this.#groups.get(keyOf(member.series.metric));
-    if (group) group.ordered = false;
+    const key = keyOf(member.series.metric);
+    const group = this.#groups.get(key);
+    if (group === undefined) return;
+    group.ordered = false;
+    // Nobody may ever scrape: those that are gone must not gather until then.
+    if (++group.forgotten * 2 <= group.members.length) return;
+    sweep(group);
+    if (group.members.length === 0) this.#groups.delete(key);
   }
 
   /** The families of the rows that are exposed; see `Totals.families`. */
@@ -70,10 +79,14 @@ export class ExposedSeries {
     const families: Family[] = [];
     const cumulative: { metric: Metric; samples: CumulativeSample[] }[] = [];
     for (const [key, group] of this.#groups) {
+      // What Pushgateway groups show is not shown here: names of theirs alone need no order.
+      if (!group.members.some(({ row }) => view.has(row))) {
+        if (!group.ordered) group.members = group.members.filter(({ row }) => row >= 0);
+        if (group.members.length === 0) this.#groups.delete(key);
+        continue;
+      }
       if (!group.ordered) order(group);
-      if (group.members.length === 0) this.#groups.delete(key);
       const members = group.members.filter(({ row }) => view.has(row));
-      if (members.length === 0) continue;
       const { metric } = group;
       const named = { name: metric.prometheusName, help: helpOf(metric), unit: metric.unit };
       if (metric.kind === "observation") {
@@ -154,9 +167,14 @@ function memberOf(series: Series, row: number): Member {
   return { series, row, labels: withLabel(head, edgeLabel, edge), head, edge };
 }
 
+function sweep(group: Group): void {
+  group.members = group.members.filter(({ row }) => row >= 0);
+  group.forgotten = 0;
+}
+
 /** Drops what was forgotten and sorts the rest; equal labels stay in the order of their definition. */
 function order(group: Group): void {
-  group.members = group.members.filter(({ row }) => row >= 0);
+  sweep(group);
   group.members.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
   group.ordered = true;
 }

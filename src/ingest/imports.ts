@@ -18,6 +18,9 @@ export interface ImportChunk {
   readonly lastLineHash: string;
 }
 
+/** Each takes some 300 bytes in memory: 30 MB. */
+const FILES_MAX = 100_000;
+
 export class Imports {
   readonly #records = new Map<string, ImportRecord>();
   /** Records of the commit under way. */
@@ -34,9 +37,17 @@ export class Imports {
     return this.#records.get(file);
   }
 
-  /** @throws Conflict when the chunk does not go on where the file was left */
+  /** @throws Conflict when the chunk does not go on where the file was left, or too many files are remembered */
   check(chunk: ImportChunk): void {
     const { file } = chunk;
+    const known = this.#records.has(file) || this.#reached.has(file);
+    if (!known && this.#records.size + this.#reached.size >= FILES_MAX) {
+      throw new Conflict(
+        `${FILES_MAX} imported files are remembered, this would be one more: it can be imported when old ones have ` +
+          "left with their days",
+        "import_file",
+      );
+    }
     expectFrom(chunk, this.#reached.get(file) ?? this.#records.get(file)?.byteOffset);
   }
 

@@ -157,6 +157,8 @@ export class Registry {
     // Labels first: a sample that is refused must not claim its metric's name and kind.
     const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
+    // Nor must one whose series there is no room for.
+    if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
     const metric = this.#metricOf(head);
     if ("refused" in metric) return metric;
     const mergeable = isMergeable(head.kind);
@@ -166,13 +168,7 @@ export class Registry {
       let series = metric.current.get(key);
       if (series === undefined) {
         if (mergeable && this.#demoteFor(metric, split.labels)) continue;
-        const { seriesStoredMax } = this.#options;
-        if (this.#series.size >= seriesStoredMax) {
-          const refused =
-            `a new series of metric ${quote(metric.name)} would be one more than the ${seriesStoredMax} ` +
-            "that are stored (seriesStoredMax)";
-          return { cause: "series", refused };
-        }
+        if (this.#isFull) return this.#refuseSeries(metric.name);
         series = { seriesId: this.#nextId, metric, labels: split.labels, exposed };
         this.#addSeries(series);
         this.#pending.series.push(series);
@@ -237,6 +233,19 @@ export class Registry {
     }
     if (seriesIds.length > 0) this.#epoch++;
     return { seriesIds, metrics };
+  }
+
+  get #isFull(): boolean {
+    return this.#series.size >= this.#options.seriesStoredMax;
+  }
+
+  #refuseSeries(metric: string): Refused {
+    return {
+      cause: "series",
+      refused:
+        `a new series of metric ${quote(metric)} would be one more than the ${this.#options.seriesStoredMax} ` +
+        "that are stored (seriesStoredMax)",
+    };
   }
 
   /** Says whether the labels would give their metric more names than it may have. */

@@ -1,5 +1,6 @@
 /** What a stranger can make bigger, or spell in a way that nobody would: bounded, told, and harmless. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Imports } from "../../src/ingest/imports.ts";
 import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
 
 let subject: OpenGateway;
@@ -106,6 +107,9 @@ describe("bounds", () => {
     expect(await reasons(of("a", "b", "c"))).toEqual([
       'a new series of metric "g" would be one more than the 2 that are stored (seriesStoredMax)',
     ]);
+    // What is refused claims no name.
+    await subject.push([{ metric: "h" }]);
+    expect([...subject.gateway.registry.metrics()].map(({ name }) => name)).toEqual(["g"]);
     subject.nowMs += 1_000;
     expect(await subject.push(of("a", "b"))).toMatchObject({ accepted: 2 });
   });
@@ -154,6 +158,16 @@ describe("bounds", () => {
     await subject.reopen("--idempotency-bytes-max=1KiB");
     expect((await push("key 19")).repeated).toBe(true);
     expect((await push("key 1")).repeated).toBeUndefined();
+  });
+
+  test("so many files are remembered, and no more", async () => {
+    const record = (n: number) => ({ file: `${n}`, byteOffset: 1, lastLineHash: "h", updatedAtMs: NOON_MS });
+    const imports = new Imports(each(100_000, record));
+    const chunk = { fromOffset: 1, toOffset: 2, lastLineHash: "h" };
+    imports.check({ ...chunk, file: "0" });
+    expect(() => imports.check({ ...chunk, file: "new", fromOffset: 0 })).toThrow(
+      "100000 imported files are remembered, this would be one more",
+    );
   });
 
   test("a push of nothing but mistakes counts in the queue", async () => {

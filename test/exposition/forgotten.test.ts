@@ -1,0 +1,26 @@
+/** Series that come and go while nobody scrapes: what is kept of them. */
+import { expect, test } from "bun:test";
+import { Totals } from "../../src/exposition/totals.ts";
+import type { Metric, Series } from "../../src/sample.ts";
+
+test("labels of forgotten series are let go without a scrape", () => {
+  const metric: Metric = {
+    name: "g",
+    prometheusName: "g",
+    kind: "gauge",
+    type: "gauge",
+    unit: "",
+    help: "",
+    buckets: [],
+  };
+  const totals = new Totals();
+  const labels: WeakRef<object>[] = [];
+  for (let seriesId = 1; seriesId <= 1_000; seriesId++) {
+    const series: Series = { seriesId, metric, labels: new Map([["n", `${seriesId}`]]), exposed: true };
+    labels.push(new WeakRef(series.labels));
+    totals.define(series);
+    totals.forget(seriesId);
+  }
+  Bun.gc(true);
+  expect(labels.filter((label) => label.deref() !== undefined).length).toBeLessThan(500);
+});

@@ -1,0 +1,23 @@
+/** Opening a file: one owner, whoever comes first. */
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openStore } from "../../src/store/duckdb-store.ts";
+
+test("of two openings at once one has the file, and it can be opened again after it was closed", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-opening-"));
+  const options = {
+    path: join(folder, "store.duckdb"),
+    memoryLimitBytes: 2 ** 28,
+    threads: 1,
+    temporaryDirectory: join(folder, "tmp"),
+  };
+  const outcomes = await Promise.allSettled([openStore(options), openStore(options)]);
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+  expect(String((outcomes[1] as PromiseRejectedResult).reason)).toContain("is open in this process already");
+  for (const outcome of outcomes) if (outcome.status === "fulfilled") await outcome.value.store.close();
+  const { store } = await openStore(options);
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
