@@ -55,6 +55,7 @@ export interface Gateway {
   readonly store: DuckDBStore;
   readonly registry: Registry;
   readonly ingest: Ingest;
+  readonly totals: Totals;
   readonly log: Log;
   /** Interrupts the queries that run; each is answered that the gateway is stopping. */
   stopQueries(): Promise<void>;
@@ -194,6 +195,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     store,
     registry,
     ingest,
+    totals,
     log,
     async close() {
       // The file is given back also when the last commit fails: what was acknowledged is stored already.

@@ -14,6 +14,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { registry as ownMetrics } from "../counters.ts";
 import { registerProcessMetrics } from "../exposition/process.ts";
 import { type Listener, listen } from "../http/server.ts";
+import { gatewayPart } from "../sampler/gateway.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { type Command, exitCode } from "./command.ts";
@@ -82,17 +83,31 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 }
 
-function startSampler(config: Config, { ingest, log }: Gateway): Sampler {
+/** Starts to sample this machine, and the gateway itself; gives what stops both. */
+function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(): Promise<void> } {
   const parts = createParts({
-    names: config.samplerParts,
+    names: config.samplerParts.filter((name) => name !== "gateway"),
     hostIntervalMs: config.samplerHostIntervalMs,
     gpuIntervalMs: config.samplerGpuIntervalMs,
     disksIntervalMs: config.samplerDisksIntervalMs,
     containersIntervalMs: config.samplerContainersIntervalMs,
   });
-  const sampler = new Sampler(parts, (batch) => ingest.push(batch), { log: (message) => log.warn(message) });
-  sampler.start();
-  return sampler;
+  const options = { log: (message: string) => log.warn(message) };
+  const machine = new Sampler(parts, (batch) => ingest.push(batch), options);
+  const own = gatewayPart({
+    intervalMs: config.samplerHostIntervalMs,
+    registry: ownMetrics,
+    lastPushes: () => totals.lastPushRecords(),
+  });
+  const ownParts = config.samplerParts.includes("gateway") ? [own] : [];
+  const self = new Sampler(ownParts, (batch) => ingest.push({ ...batch, protocol: "own" }), options);
+  machine.start();
+  self.start();
+  return {
+    async stop() {
+      await Promise.all([machine.stop(), self.stop()]);
+    },
+  };
 }
 
 /** Runs an action at once and then at an interval, never twice at a time. */

@@ -26,7 +26,7 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-const SAMPLER_PARTS = ["host", "process", "disks", "network", "containers", "gpu"] as const;
+const SAMPLER_PARTS = ["host", "process", "disks", "network", "containers", "gpu", "gateway"] as const;
 
 export const SETTINGS = {
   // Where it listens, where it keeps things
@@ -363,7 +363,7 @@ export const SETTINGS = {
   samplerParts: {
     type: { is: "choices", of: SAMPLER_PARTS },
     default: SAMPLER_PARTS,
-    what: "Which parts of the machine are sampled.",
+    what: "Which parts of the machine are sampled; `gateway` stores the gateway's own metrics, for queries.",
     why: "A part that is not there costs nothing.",
   },
   samplerHostIntervalMs: {

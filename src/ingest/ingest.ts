@@ -23,7 +23,9 @@ import { Snapshots } from "./snapshots.ts";
 import { instanceOf, sizeOf, type Waiting } from "./waiting.ts";
 
 /** A Prometheus that writes here and scrapes here would get its own series back. */
-const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics"]);
+const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics", "own"]);
+/** What the gateway samples by itself is nobody's push. */
+const OWN_PROTOCOLS: ReadonlySet<string> = new Set(["sampler", "own"]);
 /** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
 const GROUP_SAMPLES_MAX = 100_000;
 
@@ -337,7 +339,7 @@ export class Ingest {
     if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
-    if (protocol !== "sampler" && options.imported === undefined) {
+    if (!OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);

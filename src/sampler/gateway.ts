@@ -1,0 +1,68 @@
+/**
+ * The gateway's own metrics as samples: `/metrics` shows them of this moment, here their past can be asked for in
+ * PromQL and SQL, so that its dashboard and alerts work with no Prometheus anywhere. They go in under a protocol
+ * that is not exposed, since `/metrics` has them already.
+ */
+import type { Registry } from "prom-client";
+import { openMetricsFloat } from "../exposition/spelling.ts";
+import { cumulative, type Definition, gauge } from "./batch.ts";
+import type { Part, PartOptions } from "./part.ts";
+
+export interface GatewayOptions extends PartOptions {
+  readonly registry: Registry;
+  /** When each job and instance last pushed. */
+  readonly lastPushes: () => Iterable<{
+    readonly job: string;
+    readonly instance: string;
+    readonly pushedAtMs: number;
+  }>;
+}
+
+const LAST_PUSH = gauge(
+  "weir_last_push_timestamp_seconds",
+  "When a job and instance last pushed, in seconds since the epoch.",
+  ["job", "instance"],
+);
+
+/** A value as prom-client gives it; `metricName` tells a histogram's parts apart. */
+interface Value {
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly metricName?: string;
+}
+
+export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions): Part {
+  // Heads are found by the definition's identity, so each is made once.
+  const definitions = new Map<string, Definition>();
+  const definitionOf = (name: string, type: string, help: string, labelNames: readonly string[]) => {
+    const key = [name, ...labelNames].join("\u0000");
+    let definition = definitions.get(key);
+    if (definition === undefined) {
+      definition = (type === "gauge" ? gauge : cumulative)(name, help, labelNames);
+      definitions.set(key, definition);
+    }
+    return definition;
+  };
+  return {
+    name: "gateway",
+    intervalMs,
+    async collect(reading) {
+      for (const { name, help, type, values } of await registry.getMetricsAsJSON()) {
+        for (const { metricName, labels, value } of values as readonly Value[]) {
+          const labelNames = Object.keys(labels).sort();
+          const texts = labelNames.map((label) => labelText(label, labels[label]));
+          reading.add(definitionOf(metricName ?? name, String(type), help, labelNames), value, ...texts);
+        }
+      }
+      for (const { job, instance, pushedAtMs } of lastPushes()) {
+        reading.add(LAST_PUSH, pushedAtMs / 1000, job, instance);
+      }
+    },
+  };
+}
+
+/** Bounds are spelled as everywhere: `250.0`, `+Inf`. */
+function labelText(name: string, value: string | number | undefined): string {
+  if (name !== "le" && name !== "quantile") return String(value);
+  return openMetricsFloat(Number(String(value).replace("+Inf", "Infinity")));
+}

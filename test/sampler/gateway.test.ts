@@ -1,0 +1,38 @@
+/** The gateway's own metrics as samples: each series of its registry once, under the names that /metrics shows. */
+import { expect, test } from "bun:test";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Heads } from "../../src/sampler/batch.ts";
+import { gatewayPart } from "../../src/sampler/gateway.ts";
+
+test("counters, gauges and the parts of histograms become series, and the last pushes too", async () => {
+  const registry = new Registry();
+  const registers = [registry];
+  new Counter({ name: "c_total", help: "C.", labelNames: ["b", "a"], registers }).inc({ b: "2", a: "1" }, 3);
+  new Gauge({ name: "g_bytes", help: "G.", registers }).set(-1);
+  new Histogram({ name: "h_seconds", help: "H.", buckets: [0.5, 2], registers }).observe(1);
+  const lastPushes = () => [{ job: "j", instance: "", pushedAtMs: 1_500 }];
+  const part = gatewayPart({ intervalMs: 1_000, registry, lastPushes });
+  const heads = new Heads();
+  const reading = heads.read(7_000_000);
+  await part.collect(reading, new AbortController().signal);
+  const batch = reading.seal();
+  const seen = Array.from({ length: batch.length }, (_, index) => {
+    const { metric, kind, labels } = batch.heads[batch.head[index]!]!;
+    return [metric, kind, Object.fromEntries(labels), batch.value[index]];
+  });
+  expect(seen).toEqual([
+    ["c_total", "cumulative", { a: "1", b: "2" }, 3],
+    ["g_bytes", "gauge", {}, -1],
+    ["h_seconds_bucket", "cumulative", { le: "0.5" }, 0],
+    ["h_seconds_bucket", "cumulative", { le: "2.0" }, 1],
+    ["h_seconds_bucket", "cumulative", { le: "+Inf" }, 1],
+    ["h_seconds_sum", "cumulative", {}, 1],
+    ["h_seconds_count", "cumulative", {}, 1],
+    ["weir_last_push_timestamp_seconds", "gauge", { job: "j" }, 1.5],
+  ]);
+
+  // The next reading finds the same heads, so that admission looks nothing up.
+  const again = heads.read(8_000_000);
+  await part.collect(again, new AbortController().signal);
+  expect(again.seal().heads[0]).toBe(batch.heads[0]!);
+});
