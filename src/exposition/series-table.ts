@@ -33,6 +33,8 @@ export const DIRTY = 1;
 export const STALE = 2;
 /** The label of the series was demoted, or it is past a limit: it is added up, and not exposed. */
 export const ENDED = 4;
+/** The series is in a group, which shows it; it is not shown beside that. */
+export const HELD = 8;
 
 export const OBSERVATION = 0;
 export const DELTA = 1;

@@ -20,6 +20,7 @@ import {
   DELTA,
   DIRTY,
   ENDED,
+  HELD,
   LAST_US,
   LEVEL,
   OBSERVATION,
@@ -188,6 +189,39 @@ export class Totals {
     return this.#lastPushes.records();
   }
 
+  /** Leaves a series to its group, which shows it; `release` shows it here again. */
+  hold(seriesId: number): void {
+    const row = this.#table.rowOf(seriesId);
+    if (row >= 0) this.#table.flags[row] |= HELD;
+  }
+
+  release(seriesId: number): void {
+    const row = this.#table.rowOf(seriesId);
+    if (row >= 0) this.#table.flags[row] &= ~HELD;
+  }
+
+  /** The last value of a gauge or cumulative series, whatever its age; undefined where it has none, or ended. */
+  level(seriesId: number): number | undefined {
+    const row = this.#table.rowOf(seriesId);
+    if (row < 0 || this.#table.codes[row] !== LEVEL) return undefined;
+    const isThere = this.#table.cells[row * ROW + COUNT] > 0 && (this.#table.flags[row] & STALE) === 0;
+    return isThere ? this.#table.cells[row * ROW + VALUE] : undefined;
+  }
+
+  /** Whether a series is shown here at `nowUs`. */
+  isExposed(seriesId: number, nowUs: number): boolean {
+    const row = this.#table.rowOf(seriesId);
+    return row >= 0 && this.#isShown(row, nowUs);
+  }
+
+  #isShown(row: number, nowUs: number): boolean {
+    const { cells, flags, codes } = this.#table;
+    if (!(cells[row * ROW + COUNT] > 0) || (flags[row] & (ENDED | STALE | HELD)) !== 0) return false;
+    const { exposeGaugesForMs, seriesIdleMs } = this.#options;
+    const idleMs = codes[row] === LEVEL ? exposeGaugesForMs : seriesIdleMs;
+    return cells[row * ROW + ARRIVED_US] > nowUs - idleMs * 1000;
+  }
+
   /** The newest timestamp of any sample of a series, live or not, µs; 0 when there is none. */
   lastUs(seriesId: number): number {
     const row = this.#table.rowOf(seriesId);
@@ -253,14 +287,9 @@ export class Totals {
    */
   families(nowUs: number, exemplars = true): Family[] {
     const table = this.#table;
-    const { cells, flags } = table;
-    const levelsSinceUs = nowUs - this.#options.exposeGaugesForMs * 1000;
-    const totalsSinceUs = nowUs - this.#options.seriesIdleMs * 1000;
+    const { cells } = table;
     return this.#exposed.families({
-      has: (row) =>
-        cells[row * ROW + COUNT] > 0 &&
-        (flags[row] & (ENDED | STALE)) === 0 &&
-        cells[row * ROW + ARRIVED_US] > (table.codes[row] === LEVEL ? levelsSinceUs : totalsSinceUs),
+      has: (row) => row >= 0 && this.#isShown(row, nowUs),
       value: (row) => cells[row * ROW + (table.codes[row] === LEVEL ? VALUE : SUM_HIGH)],
       count: (row) => cells[row * ROW + COUNT],
       createdUs: (row) => cells[row * ROW + CREATED_US],

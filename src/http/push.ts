@@ -11,6 +11,7 @@ import type { NameLimits } from "../ingest/naming.ts";
 import type { Batch } from "../sample.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import { jsonResponse } from "./errors.ts";
+import { readIdempotencyKey } from "./idempotency-key.ts";
 import { PushParameters } from "./push-parameters.ts";
 
 export interface PushDependencies {
@@ -26,9 +27,6 @@ const SCOPE = "POST /api/v1/push";
 /** 100 reasons of some 200 bytes are 20 kB: enough to see what is wrong; `errorsOmitted` counts the rest. */
 const ERRORS_MAX = 100;
 
-/** As long as a UUID with a prefix and then some; keys are kept in memory for a day. */
-const KEY_LENGTH_MAX = 255;
-
 export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) => {
   const parameters = new PushParameters(limits);
   return new Elysia().post(
@@ -38,7 +36,7 @@ export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) => {
       const query = queryOf(request.url);
       const asked = parameters.read(query);
       const durability = readDurability(request.headers.get("weir-durability"));
-      const key = readKey(request.headers.get("idempotency-key"));
+      const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
       const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
       const batch = decoder.decode(body, isNdjson(request.headers.get("content-type")));
@@ -98,16 +96,6 @@ function readDurability(header: string | null): Ack["durability"] {
   if (header === null || header === "committed") return "committed";
   if (header === "queued") return "queued";
   throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");
-}
-
-function readKey(header: string | null): string | undefined {
-  if (header === null) return undefined;
-  if (header.length <= KEY_LENGTH_MAX && /^[\x20-\x7e]+$/.test(header)) return header;
-  const is = header.length > KEY_LENGTH_MAX ? `has ${header.length} characters` : `is ${quote(header)}`;
-  throw new BadInput(
-    `Idempotency-Key ${is}; expected 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`,
-    "Idempotency-Key",
-  );
 }
 
 /** Tells whether a key came again with another push. The query counts: it adds labels. */

@@ -14,9 +14,10 @@ import {
   type Rejection,
   type Rows,
 } from "../sample.ts";
+import type { Admission, Admitted } from "./contract.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import type { NewestTimes } from "./newest-times.ts";
-import type { Admission, Admitted, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
 export interface AdmissionOptions {

@@ -4,8 +4,8 @@
  * A push that is acknowledged as committed is in the file, whole, for good; one that is refused left nothing
  * behind; one that is queued is admitted, and lost only if the process dies before its commit.
  */
-import type { Labels, Rejection, Rows, Series } from "../sample.ts";
-import type { LastPushRecord, TotalsSnapshot } from "../store/store.ts";
+import type { Batch, Kind, Labels, Rejection, Rows, Series } from "../sample.ts";
+import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../store/store.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ImportChunk } from "./imports.ts";
 
@@ -32,6 +32,52 @@ export interface Ack {
   /** The answer is that of an earlier push with the same idempotency key. */
   readonly repeated?: boolean;
   readonly durability: "committed" | "queued";
+}
+
+/** What timestamps are taken now. */
+export interface Times {
+  readonly nowUs: number;
+  /** Samples before this are refused: the start of retention. */
+  readonly firstUs: number;
+  /** Samples after this are refused. */
+  readonly lastUs: number;
+}
+
+/**
+ * A push whose samples depend on what was pushed before it, all that waits included: they are asked for when its
+ * turn to be committed comes.
+ */
+export interface Transaction {
+  readonly protocol: string;
+  /** About how many samples it has: counts against the bounds of the queue. */
+  readonly samples: number;
+  /** Gives what is to be stored; what it throws refuses the push. */
+  readonly decide: (times: Times) => { readonly batch: Batch; readonly groups: readonly GroupRecord[] };
+}
+
+/** Who decides transactions: is told what became of all that was decided since the last word. */
+export interface GroupsSink {
+  committed(): void;
+  failed(): void;
+  /** Whether a series is to be kept, whatever the age of its samples. */
+  holds(seriesId: number): boolean;
+}
+
+/** Where a head's samples go, or why they cannot. */
+export type Admission = Admitted | Refused;
+
+export interface Admitted {
+  readonly seriesId: number;
+  readonly kind: Kind;
+  /** Tags that are columns though they came as labels: the same for each sample of the head. */
+  readonly attributes: readonly (readonly [name: string, value: string])[];
+  readonly job: string;
+  readonly instance: string;
+}
+
+export interface Refused {
+  readonly refused: string;
+  readonly cause: string;
 }
 
 /** Running totals, as the writer feeds them. */

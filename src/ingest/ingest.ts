@@ -7,27 +7,28 @@
  * Running totals take a group's rows after its commit, in the order of the rows.
  */
 import * as counters from "../counters.ts";
-import { Busy, RequestError, Unavailable } from "../errors.ts";
-import type { Batch, Rejection, Rows, Series } from "../sample.ts";
+import { RequestError, Unavailable } from "../errors.ts";
+import type { Batch, Rows, Series } from "../sample.ts";
 import type { Dropped, ImportRecord, Store } from "../store/store.ts";
-import { type AdmissionOptions, type AdmittedBatch, admit } from "./admission.ts";
-import type { Ack, IngestOptions, PushOptions, TotalsSink } from "./contract.ts";
+import { type AdmissionOptions, admit } from "./admission.ts";
+import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { settleDoubts } from "./doubts.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import { NewestTimes } from "./newest-times.ts";
+import { PushQueue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
-import { instanceOf, sizeOf, type Waiting } from "./waiting.ts";
+import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** A Prometheus that writes here and scrapes here would get its own series back. */
 const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics", "own"]);
 /** What the gateway samples by itself is nobody's push. */
 const OWN_PROTOCOLS: ReadonlySet<string> = new Set(["sampler", "own"]);
-/** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
-const GROUP_SAMPLES_MAX = 100_000;
+/** What a sample of a transaction takes, with its labels, until it is decided. */
+const UNDECIDED_SAMPLE_BYTES = 500;
 
 export class Ingest {
   readonly #store: Store;
@@ -37,13 +38,12 @@ export class Ingest {
   readonly #newest = new NewestTimes();
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
+  readonly #groups: GroupsSink | undefined;
   readonly #retention: Retention;
   readonly #snapshots: Snapshots;
   /** What waits for its turn between two commits. */
   readonly #turns: (() => Promise<void>)[] = [];
-  #queue: Waiting[] = [];
-  #queuedSamples = 0;
-  #queuedBytes = 0;
+  readonly #queue: PushQueue;
   /** Pushes taken from the queue whose commit is under way. */
   #committing: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
@@ -59,8 +59,10 @@ export class Ingest {
     this.#totals = parts.totals;
     this.#keys = parts.keys;
     this.#imports = parts.imports;
+    this.#groups = parts.groups;
     this.#retention = new Retention(parts, options);
     this.#options = options;
+    this.#queue = new PushQueue(options);
     this.#snapshots = new Snapshots(parts.totals, options);
     let exposed = 0;
     for (const series of parts.registry.series()) {
@@ -77,25 +79,10 @@ export class Ingest {
    *   commit failed
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
-    if (this.#stopping) throw new Unavailable("the gateway is stopping, send this to it again in a moment");
-    const repeat = options.idempotency === undefined ? undefined : this.#keys.find(options.idempotency);
-    if (repeat !== undefined) {
-      const ack = await repeat;
-      counters.pushesDuplicate.inc();
-      return { ...ack, repeated: true };
-    }
+    const repeat = this.#repeatOf(options);
+    if (repeat !== undefined) return await repeat;
     if (options.imported !== undefined) this.#imports.check(options.imported);
-    const bytes = sizeOf(batch, batch.rejected);
-    if (
-      this.#queuedSamples + batch.length > this.#options.queueSamplesMax ||
-      this.#queuedBytes + bytes > this.#options.queueBytesMax
-    ) {
-      // A batch larger than the whole queue still passes when nothing waits.
-      if (this.#queuedBytes > 0) {
-        counters.pushesBusy.inc();
-        throw new Busy("the queue is full, try again in a second");
-      }
-    }
+    this.#queue.requireRoom(batch.length, sizeOf(batch, batch.rejected));
     const admitted = admit(
       batch,
       this.#registry,
@@ -103,27 +90,46 @@ export class Ingest {
       options.extraLabels,
       this.#admissionOptions(batch.protocol, options),
     );
-    const committed = new Promise<Ack>((resolve, reject) => {
-      const waiting: Waiting = {
-        batch: admitted,
-        protocol: batch.protocol,
-        samples: batch.length,
-        bytes: sizeOf(batch, admitted.rejected),
-        arrivedMs: this.#options.now(),
-        options,
-        resolve,
-        reject,
-      };
-      this.#queue.push(waiting);
-      this.#queuedSamples += waiting.samples;
-      this.#queuedBytes += waiting.bytes;
-    });
-    if (options.idempotency !== undefined) this.#keys.begin(options.idempotency, committed);
     if (options.imported !== undefined) this.#imports.begin(options.imported);
-    this.#start();
+    const committed = this.#enqueue({
+      batch: admitted,
+      protocol: batch.protocol,
+      samples: batch.length,
+      bytes: sizeOf(batch, admitted.rejected),
+      options,
+    });
     if (options.durability !== "queued") return await committed;
     committed.catch(() => undefined);
-    return { ...this.#ackOf(admitted, [], 0), durability: "queued" };
+    return { ...ackOf(admitted), durability: "queued" };
+  }
+
+  /** Stores what a transaction decides when its turn comes, with the groups that change. Throws as `push` does. */
+  async transact(
+    { protocol, samples, decide }: Transaction,
+    options: Pick<PushOptions, "idempotency"> = {},
+  ): Promise<Ack> {
+    const repeat = this.#repeatOf(options);
+    if (repeat !== undefined) return await repeat;
+    const bytes = samples * UNDECIDED_SAMPLE_BYTES;
+    this.#queue.requireRoom(samples, bytes);
+    return await this.#enqueue({ batch: UNDECIDED, decide, protocol, samples, bytes, options });
+  }
+
+  /** The answer of an earlier push with the same key, if there was one. */
+  #repeatOf({ idempotency }: PushOptions): Promise<Ack> | undefined {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping, send this to it again in a moment");
+    const repeat = idempotency === undefined ? undefined : this.#keys.find(idempotency);
+    return repeat?.then((ack) => {
+      counters.pushesDuplicate.inc();
+      return { ...ack, repeated: true };
+    });
+  }
+
+  #enqueue(push: Omit<Waiting, "arrivedMs" | "resolve" | "reject">): Promise<Ack> {
+    const committed = this.#queue.add(push);
+    if (push.options.idempotency !== undefined) this.#keys.begin(push.options.idempotency, committed);
+    this.#start();
+    return committed;
   }
 
   /** How far a file was imported, or undefined for one that was never seen. */
@@ -133,8 +139,8 @@ export class Ingest {
 
   /** Pushes and samples that wait, and since when the oldest does. */
   get waiting(): { samples: number; bytes: number; oldestMs: number | undefined } {
-    const oldest = this.#committing[0] ?? this.#queue[0];
-    return { samples: this.#queuedSamples, bytes: this.#queuedBytes, oldestMs: oldest?.arrivedMs };
+    const { samples, bytes, oldest } = this.#queue;
+    return { samples, bytes, oldestMs: (this.#committing[0] ?? oldest)?.arrivedMs };
   }
 
   /**
@@ -214,11 +220,13 @@ export class Ingest {
 
   async #commitNext(): Promise<void> {
     if (this.#queue.length === 0) return;
-    const taken = this.#takeGroup();
+    const taken = this.#queue.take();
     this.#committing = taken;
     const nowMs = this.#options.now();
     const imports = new Map<string, ImportRecord>();
-    const group = taken.filter((waiting) => this.#follows(waiting, nowMs, imports));
+    const group = taken.filter(
+      (waiting) => this.#isDecided(waiting) && this.#follows(waiting, nowMs, imports),
+    );
     try {
       await this.#commitGroup(group, nowMs, [...imports.values()]);
       this.#failing = false;
@@ -228,14 +236,31 @@ export class Ingest {
       this.#failing = true;
       const told = new Unavailable("the samples could not be stored just now, send them again");
       for (const waiting of group) this.#refuse(waiting, told);
+      this.#groups?.failed();
     }
     this.#committing = [];
-    for (const { samples, bytes } of taken) {
-      this.#queuedSamples -= samples;
-      this.#queuedBytes -= bytes;
-    }
+    this.#queue.release(taken);
     await this.#checkpointIfDue();
     await this.#cutIfDue();
+  }
+
+  /** Asks a transaction what it stores; one that cannot say is refused. */
+  #isDecided(waiting: Waiting): boolean {
+    const { decide, protocol, options } = waiting;
+    if (decide === undefined) return true;
+    try {
+      const times = this.#admissionOptions(protocol, options);
+      const { batch, groups } = decide(times);
+      // Who decides has looked at the times, and wants the values of all to be shown.
+      const all = { ...times, lastUs: Number.POSITIVE_INFINITY, totalsLateUs: Number.POSITIVE_INFINITY };
+      waiting.batch = admit(batch, this.#registry, this.#newest, undefined, all);
+      waiting.groups = groups;
+      return true;
+    } catch (error) {
+      if (!(error instanceof RequestError)) this.#options.onFault("a push could not be decided", error);
+      waiting.reject(error);
+      return false;
+    }
   }
 
   /** Notes how far a push brings its file; one that follows a part that was not stored is refused instead. */
@@ -257,17 +282,6 @@ export class Ingest {
     reject(error);
   }
 
-  /** Takes what waits, up to a bound. */
-  #takeGroup(): Waiting[] {
-    let samples = 0;
-    let end = 0;
-    for (; end < this.#queue.length; end++) {
-      samples += this.#queue[end]!.samples;
-      if (end > 0 && samples > GROUP_SAMPLES_MAX) break;
-    }
-    return this.#queue.splice(0, end);
-  }
-
   async #commitGroup(
     group: readonly Waiting[],
     nowMs: number,
@@ -282,7 +296,7 @@ export class Ingest {
     const acks = group.map(({ batch }, index) => {
       const late = settled[index]!;
       rows.push(...batch.rows, ...late.rows);
-      return this.#ackOf(batch, late.rejected, late.duplicates);
+      return ackOf(batch, late);
     });
     const rejected = group.flatMap((waiting, index) =>
       deadLetters(acks[index]!.rejected, { ...waiting, instance: instanceOf(waiting) }),
@@ -302,6 +316,7 @@ export class Ingest {
         ),
         imports,
         rejected,
+        groups: group.flatMap(({ groups = [] }) => groups),
       });
     } catch (error) {
       this.#registry.restore(pending);
@@ -318,6 +333,7 @@ export class Ingest {
         error,
       );
     }
+    this.#groups?.committed();
     group.forEach((waiting, index) => {
       this.#settle(waiting, acks[index]!, nowMs);
     });
@@ -344,14 +360,6 @@ export class Ingest {
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);
     waiting.resolve(ack);
-  }
-
-  #ackOf(batch: AdmittedBatch, lateRejected: readonly Rejection[], duplicates: number): Ack {
-    const rejected = [...batch.rejected, ...lateRejected].sort((a, b) => a.index - b.index);
-    let accepted = -lateRejected.length - duplicates;
-    for (const { length } of batch.rows) accepted += length;
-    for (const { rows } of batch.doubtful) accepted += rows.length;
-    return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
   }
 
   /**

@@ -3,7 +3,7 @@ import { quote } from "../errors.ts";
 import { edgeText } from "../exposition/spelling.ts";
 import { prometheusLabelName } from "../names.ts";
 import type { Kind, Labels, Metric } from "../sample.ts";
-import type { Refused } from "./registry.ts";
+import type { Refused } from "./contract.ts";
 
 export interface NameLimits {
   readonly nameBytesMax: number;
@@ -109,4 +109,19 @@ export function exposedNames(metric: Metric): string[] {
 function hasControl(text: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   return /[\u0000-\u001f\u007f]/.test(text);
+}
+
+/** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */
+export function labelsKey(labels: Labels): string {
+  let key = "";
+  for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
+  return key;
+}
+
+/** Labels with others added where they have none of that name. */
+export function withExtra(labels: Labels, extra: Labels): Labels {
+  if (extra.size === 0) return labels;
+  const merged = [...labels];
+  for (const entry of extra) if (!labels.has(entry[0])) merged.push(entry);
+  return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -2,6 +2,22 @@
 import { prometheusName } from "../names.ts";
 import type { Kind, Labels, Metric, MetricType, Series } from "../sample.ts";
 
+/** What metrics are where nothing more is said of them. */
+export const TYPE_OF_KIND: Record<Kind, MetricType> = {
+  observation: "histogram",
+  delta: "counter",
+  gauge: "gauge",
+  cumulative: "unknown",
+};
+
+/** What senders call the kinds. */
+export const TYPE_NAMES: Record<Kind, string> = {
+  observation: "observation",
+  delta: "counter",
+  gauge: "gauge",
+  cumulative: "cumulative",
+};
+
 /** A metric with its series, as the registry keeps it. */
 export class RegisteredMetric implements Metric {
   readonly name: string;

@@ -8,12 +8,21 @@
  */
 
 import { quote } from "../errors.ts";
-import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
+import type { Kind, Labels, Metric, Series, SeriesHead } from "../sample.ts";
 import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
+import type { Admission, Refused } from "./contract.ts";
 import { Families } from "./families.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
-import { agree, checkLabels, checkMetricName, type NameLimits, withUsualEdge } from "./naming.ts";
-import { RegisteredMetric } from "./registered-metric.ts";
+import {
+  agree,
+  checkLabels,
+  checkMetricName,
+  labelsKey,
+  type NameLimits,
+  withExtra,
+  withUsualEdge,
+} from "./naming.ts";
+import { RegisteredMetric, TYPE_NAMES, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
@@ -37,37 +46,6 @@ export interface Pending {
   readonly demotions: DemotionRecord[];
 }
 
-/** Where a head's samples go, or why they cannot. */
-export type Admission = Admitted | Refused;
-
-export interface Admitted {
-  readonly seriesId: number;
-  readonly kind: Kind;
-  /** Tags that are columns though they came as labels: the same for each sample of the head. */
-  readonly attributes: readonly (readonly [name: string, value: string])[];
-  readonly job: string;
-  readonly instance: string;
-}
-
-export interface Refused {
-  readonly refused: string;
-  readonly cause: string;
-}
-
-const TYPE_OF_KIND: Record<Kind, MetricType> = {
-  observation: "histogram",
-  delta: "counter",
-  gauge: "gauge",
-  cumulative: "unknown",
-};
-
-/** What senders call the kinds. */
-const TYPE_NAMES: Record<Kind, string> = {
-  observation: "observation",
-  delta: "counter",
-  gauge: "gauge",
-  cumulative: "cumulative",
-};
 const NO_LABELS: Labels = new Map();
 
 export class Registry {
@@ -152,8 +130,7 @@ export class Registry {
    * /metrics or not.
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
-    const own = withUsualEdge(head.labels, head.kind);
-    const labels = extra.size === 0 ? own : withExtra(own, extra);
+    const labels = withExtra(withUsualEdge(head.labels, head.kind), extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
     const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
@@ -164,7 +141,7 @@ export class Registry {
     const mergeable = isMergeable(head.kind);
     for (;;) {
       const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
-      const key = keyOf(split.labels);
+      const key = labelsKey(split.labels);
       let series = metric.current.get(key);
       if (series === undefined) {
         if (mergeable && this.#demoteFor(metric, split.labels)) continue;
@@ -181,6 +158,21 @@ export class Registry {
         instance: series.labels.get("instance") ?? "",
       };
     }
+  }
+
+  /** Why samples of a head would be refused, if so; registers nothing. Not for kinds that the guard demotes. */
+  refusal(head: SeriesHead): Refused | undefined {
+    const labels = withUsualEdge(head.labels, head.kind);
+    const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
+    const isRefused = this.#isFull && this.find(head) === undefined;
+    const found = problem ?? (isRefused ? this.#refuseSeries(head.metric) : this.#findMetric(head));
+    return "refused" in found ? found : undefined;
+  }
+
+  /** The series of a head, if there is one; registers nothing. Not for kinds that the guard demotes. */
+  find(head: SeriesHead): number | undefined {
+    const key = labelsKey(withUsualEdge(head.labels, head.kind));
+    return this.#metrics.get(head.metric)?.current.get(key)?.seriesId;
   }
 
   /** Notes that a series has a sample in a day. */
@@ -208,13 +200,19 @@ export class Registry {
     return ended;
   }
 
-  /** Forgets the days before `firstDay`, and the series and metrics that have no row in any other; tells which. */
-  forgetDaysBefore(firstDay: number): Ended {
+  /**
+   * Forgets the days before `firstDay`, and the series and metrics that have no row in any other; tells which.
+   *
+   * @param isKept says of a series without rows that it stays
+   */
+  forgetDaysBefore(firstDay: number, isKept: (seriesId: number) => boolean = () => false): Ended {
     this.#days.forgetBefore(firstDay);
     const waiting = new Set(this.#pending.series.map(({ seriesId }) => seriesId));
     const seriesIds: number[] = [];
     for (const series of this.#series.values()) {
-      if (!waiting.has(series.seriesId) && !this.#days.has(series.seriesId)) seriesIds.push(series.seriesId);
+      const { seriesId } = series;
+      if (waiting.has(seriesId) || this.#days.has(seriesId) || isKept(seriesId)) continue;
+      seriesIds.push(seriesId);
     }
     const metrics: string[] = [];
     for (const seriesId of seriesIds) {
@@ -223,7 +221,7 @@ export class Registry {
       this.#series.delete(seriesId);
       metric.remove(series);
       if (this.#currentOf(series)) {
-        metric.current.delete(keyOf(series.labels));
+        metric.current.delete(labelsKey(series.labels));
         this.#guard.remove(metric.name, series.labels);
       }
       if (metric.series.size === 0) {
@@ -275,11 +273,23 @@ export class Registry {
   }
 
   #currentOf(series: Series): boolean {
-    return (series.metric as RegisteredMetric).current.get(keyOf(series.labels)) === series;
+    return (series.metric as RegisteredMetric).current.get(labelsKey(series.labels)) === series;
   }
 
   /** Finds or makes the metric of a head, and refines what its metadata lacks. */
   #metricOf(head: SeriesHead): RegisteredMetric | Refused {
+    const metric = this.#findMetric(head);
+    if ("refused" in metric) return metric;
+    if (this.#metrics.get(head.metric) === metric) this.#refine(metric, head);
+    else {
+      this.#addMetric(metric);
+      this.#pending.metrics.push(metric);
+    }
+    return metric;
+  }
+
+  /** The metric of a head, made where there is none, and not yet registered. */
+  #findMetric(head: SeriesHead): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
     if (known !== undefined) {
       if (!agree(known.kind, head.kind)) {
@@ -288,7 +298,6 @@ export class Registry {
           refused: `metric ${JSON.stringify(head.metric)} is stored as ${TYPE_NAMES[known.kind]}, this sample says ${TYPE_NAMES[head.kind]}`,
         };
       }
-      this.#refine(known, head);
       return known;
     }
     const problem = checkMetricName(head.metric, this.#options);
@@ -319,8 +328,6 @@ export class Registry {
           `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
       };
     }
-    this.#addMetric(metric);
-    this.#pending.metrics.push(metric);
     return metric;
   }
 
@@ -355,7 +362,7 @@ export class Registry {
     metric.add(series);
     // A metric that came back as another kind is not split by what was demoted before.
     if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
-    metric.current.set(keyOf(series.labels), series);
+    metric.current.set(labelsKey(series.labels), series);
     this.#guard.add(metric.name, series.labels);
   }
 
@@ -389,17 +396,4 @@ export class Registry {
 /** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
 function isMergeable(kind: Kind): boolean {
   return kind === "observation" || kind === "delta";
-}
-
-/** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */
-function keyOf(labels: Labels): string {
-  let key = "";
-  for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
-  return key;
-}
-
-function withExtra(labels: Labels, extra: Labels): Labels {
-  const merged = [...labels];
-  for (const entry of extra) if (!labels.has(entry[0])) merged.push(entry);
-  return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

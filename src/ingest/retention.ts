@@ -5,7 +5,7 @@
  * of the registry ends in the store with the next, and whoever takes snapshots must then take a whole one.
  */
 import type { Dropped, Ended, Store } from "../store/store.ts";
-import type { IngestOptions, TotalsSink } from "./contract.ts";
+import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import type { Registry } from "./registry.ts";
@@ -18,6 +18,7 @@ export interface RetentionParts {
   readonly totals: TotalsSink;
   readonly keys: IdempotencyKeys;
   readonly imports: Imports;
+  readonly groups?: GroupsSink;
 }
 
 export class Retention {
@@ -65,8 +66,8 @@ export class Retention {
   }
 
   async #dropBefore(firstDay: number): Promise<Dropped> {
-    const { store, registry, totals, imports } = this.#parts;
-    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay);
+    const { store, registry, totals, imports, groups } = this.#parts;
+    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => groups?.holds(id) ?? false);
     for (const seriesId of seriesIds) totals.forget(seriesId);
     const inVain = this.#endedInVain;
     const ended = {

@@ -1,7 +1,7 @@
 /** Columns of a batch made into columns of rows: some of its samples, and tags that are the same for a whole series. */
 import { TooLarge } from "../errors.ts";
 import { ATTRIBUTE_CELLS_MAX, type AttributeColumn, type Batch, type Rows } from "../sample.ts";
-import type { Admission } from "./registry.ts";
+import type { Admission } from "./contract.ts";
 
 /** Picks the rows of some indexes out of admitted rows. */
 export function pickRows(rows: Rows, indexes: readonly number[]): Rows {

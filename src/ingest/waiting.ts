@@ -1,13 +1,19 @@
-/** A push that waits for its commit, and what it takes meanwhile. */
+/** A push that waits for its commit, what it takes meanwhile, and what becomes of it. */
 import type { Batch, Rejection } from "../sample.ts";
+import type { GroupRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission.ts";
-import type { Ack, PushOptions } from "./contract.ts";
+import type { Ack, PushOptions, Transaction } from "./contract.ts";
+import type { Settled } from "./doubts.ts";
 
 /** What a sample that was turned away takes until its push is answered: its reason, and maybe itself. */
 const REJECTION_BYTES = 512;
 
 export interface Waiting {
-  readonly batch: AdmittedBatch;
+  batch: AdmittedBatch;
+  /** Says what the batch is once it is this push's turn. */
+  readonly decide?: Transaction["decide"];
+  /** Groups that change with it. */
+  groups?: readonly GroupRecord[];
   readonly protocol: string;
   readonly samples: number;
   readonly bytes: number;
@@ -20,6 +26,25 @@ export interface Waiting {
 /** Bytes that a batch takes while it waits. */
 export function sizeOf({ length, text, attributes }: Batch, rejected: readonly Rejection[]): number {
   return text.length + length * (32 + 8 * attributes.length) + rejected.length * REJECTION_BYTES;
+}
+
+/** The batch of a push that is still to be decided. */
+export const UNDECIDED: AdmittedBatch = {
+  rows: [],
+  doubtful: [],
+  rejected: [],
+  historicalCount: 0,
+  sources: [],
+};
+
+/** What a push is answered: its samples, without those that turned out to be stored or wrong. */
+export function ackOf(batch: AdmittedBatch, late?: Settled): Ack {
+  const rejected = [...batch.rejected, ...(late?.rejected ?? [])].sort((a, b) => a.index - b.index);
+  const duplicates = late?.duplicates ?? 0;
+  let accepted = -duplicates - (late?.rejected.length ?? 0);
+  for (const { length } of batch.rows) accepted += length;
+  for (const { rows } of batch.doubtful) accepted += rows.length;
+  return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
 }
 
 /** Whom a dead letter of the push is from. */

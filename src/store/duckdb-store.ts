@@ -12,6 +12,7 @@ import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
 import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
 import { type Connection, Database } from "./duckdb.ts";
+import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
 import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
@@ -51,7 +52,10 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/create_wanted_samples"));
     const days = await loadDays(writer);
     const { stored, generation, watermarks } = await records.load(writer);
-    return { store: new DuckDBStore(options, database, writer, days, generation, watermarks), stored };
+    const groups = new GroupTable();
+    const withGroups = { ...stored, groups: await groups.load(writer) };
+    const store = new DuckDBStore(options, database, writer, groups, days, generation, watermarks);
+    return { store, stored: withGroups };
   } catch (error) {
     database.close();
     throw error;
@@ -62,6 +66,7 @@ export class DuckDBStore implements Store {
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #writer: Connection;
+  readonly #groups: GroupTable;
   readonly #days: Map<number, DayColumns>;
   readonly #readers = new Set<TrackedReader>();
   /** Column names by attribute, the same in every day. */
@@ -75,6 +80,7 @@ export class DuckDBStore implements Store {
     options: StoreOptions,
     database: Database,
     writer: Connection,
+    groups: GroupTable,
     days: { days: Map<number, DayColumns>; columns: Map<string, string> },
     generation: number,
     watermarks: ReadonlyMap<number, number>,
@@ -82,6 +88,7 @@ export class DuckDBStore implements Store {
     this.#options = options;
     this.#database = database;
     this.#writer = writer;
+    this.#groups = groups;
     this.#days = days.days;
     this.#columns = days.columns;
     this.#generation = generation;
@@ -98,6 +105,7 @@ export class DuckDBStore implements Store {
           const writer = this.#writer;
           if (change.totals !== undefined) await this.#writeTotals(change.totals);
           await records.write(writer, change);
+          await this.#groups.write(writer, change.groups ?? []);
           for (const segments of byDay(change.rows ?? [])) {
             const date = segments[0]!.day;
             const day = this.#days.get(date) ?? (await openDay(writer, date));

@@ -117,7 +117,7 @@ export class Database {
 export type AppendCell =
   | { readonly type: "timestampMs" | "date"; readonly value: number | null }
   | { readonly type: "ubigint"; readonly value: number }
-  | { readonly type: "varchar"; readonly value: string };
+  | { readonly type: "varchar"; readonly value: string | null };
 
 /** A connection. Not to be used for two things at a time. */
 export class Connection implements Reader {
@@ -376,7 +376,7 @@ function driverParameter(value: Parameter): DuckDBValue {
 function driverValue(cell: AppendCell): DuckDBValue {
   switch (cell.type) {
     case "varchar":
-      return cell.value;
+      return cell.value!;
     case "ubigint":
       return BigInt(cell.value);
     case "timestampMs":

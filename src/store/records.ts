@@ -192,12 +192,12 @@ export async function writeTotals(
 /** Reads all records when a file is opened. */
 export async function load(
   connection: Connection,
-): Promise<{ stored: Stored; generation: number; watermarks: Map<number, number> }> {
+): Promise<{ stored: Omit<Stored, "groups">; generation: number; watermarks: Map<number, number> }> {
   const rows = <Row extends Record<string, unknown>>(name: string) =>
     connection.all<Row>(statement(`store/load_${name}`));
   const watermarks = await rows<{ day: number; rows: number }>("watermarks");
   const [newest] = await rows<{ generation: number }>("generation");
-  const stored: Stored = {
+  const stored: Omit<Stored, "groups"> = {
     metrics: (
       await rows<{
         metric: string;

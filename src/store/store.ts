@@ -25,6 +25,8 @@ export interface Change {
   readonly imports?: readonly ImportRecord[];
   readonly rejected?: readonly RejectedRecord[];
   readonly demotions?: readonly DemotionRecord[];
+  /** Groups that are others now; of several records of one group the last counts. */
+  readonly groups?: readonly GroupRecord[];
   /** Running totals as of the end of the change before this one; the store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
   /** All of them: what was stored before is replaced. */
@@ -75,6 +77,13 @@ export interface DemotionRecord {
   readonly decidedAtMs: number;
 }
 
+/** A group of pushed series (src/exposition/groups.ts), which may have been deleted. */
+export interface GroupRecord {
+  readonly key: string;
+  /** Which families and series it has; null when it was deleted. */
+  readonly definition: string | null;
+}
+
 /** The running totals of one series (src/exposition/totals.ts says what each field means for each kind). */
 export interface TotalsRecord {
   readonly seriesId: number;
@@ -122,6 +131,7 @@ export interface Stored {
   readonly demotions: readonly DemotionRecord[];
   readonly pushes: readonly PushRecord[];
   readonly imports: readonly ImportRecord[];
+  readonly groups: readonly GroupRecord[];
   readonly totals: readonly TotalsRecord[];
   /** The one that pushed longest ago first. */
   readonly lastPushes: readonly LastPushRecord[];

@@ -227,12 +227,22 @@ test("a start finds what was committed", async () => {
     demotions: [{ metric: "m", label: "url", decidedAtMs: 1_728_000_000_000 }],
     totals: { records: [totals(1), totals(2, { value: -0.5, buckets: [] })], whole: true },
     lastPushes: [{ job: "old", instance: "", pushedAtMs: 1 }],
+    groups: [
+      { key: "b", definition: "1" },
+      { key: "a", definition: "1" },
+      { key: "c", definition: "1" },
+    ],
   });
   const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
   await store.commit({
     imports: [file],
     lastPushes,
     totals: { records: [totals(1, { count: 9 })], whole: false },
+    groups: [
+      { key: "b", definition: "2" },
+      { key: "c", definition: null },
+      { key: "b", definition: "3" },
+    ],
   });
   const { prometheusName: _, ...metricRecord } = metric;
   expect(await reopen()).toEqual({
@@ -248,6 +258,10 @@ test("a start finds what was committed", async () => {
     pushes: [push],
     imports: [file],
     lastPushes,
+    groups: [
+      { key: "a", definition: "1" },
+      { key: "b", definition: "3" },
+    ],
     totals: expect.arrayContaining([totals(1, { count: 9 }), totals(2, { value: -0.5, buckets: [] })]),
   });
 });

@@ -1,0 +1,9 @@
+-- The groups that there are, the one that was made first in front.
+SELECT grouping_key, definition
+FROM (
+  SELECT version, grouping_key, definition
+  FROM weir.groups
+  QUALIFY row_number() OVER (PARTITION BY grouping_key ORDER BY version DESC) = 1
+)
+WHERE definition IS NOT NULL
+ORDER BY version;

@@ -1,0 +1,73 @@
+/** The pushes that wait for their commit, bounded in samples and bytes; over that a push is refused with Busy. */
+import { pushesBusy } from "../counters.ts";
+import { Busy } from "../errors.ts";
+import type { Ack, IngestOptions } from "./contract.ts";
+import type { Waiting } from "./waiting.ts";
+
+/** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
+const GROUP_SAMPLES_MAX = 100_000;
+
+export class PushQueue {
+  readonly #options: IngestOptions;
+  #waiting: Waiting[] = [];
+  /** Of what waits and what is being committed. */
+  #samples = 0;
+  #bytes = 0;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  get oldest(): Waiting | undefined {
+    return this.#waiting[0];
+  }
+
+  get samples(): number {
+    return this.#samples;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Throws Busy when a push of this size finds no room. */
+  requireRoom(samples: number, bytes: number): void {
+    const { queueSamplesMax, queueBytesMax } = this.#options;
+    if (this.#samples + samples <= queueSamplesMax && this.#bytes + bytes <= queueBytesMax) return;
+    // A batch larger than the whole queue still passes when nothing waits.
+    if (this.#bytes === 0) return;
+    pushesBusy.inc();
+    throw new Busy("the queue is full, try again in a second");
+  }
+
+  /** Adds a push; the promise is its answer. */
+  add(push: Omit<Waiting, "arrivedMs" | "resolve" | "reject">): Promise<Ack> {
+    const { promise, resolve, reject } = Promise.withResolvers<Ack>();
+    this.#waiting.push({ ...push, arrivedMs: this.#options.now(), resolve, reject });
+    this.#samples += push.samples;
+    this.#bytes += push.bytes;
+    return promise;
+  }
+
+  /** Takes what waits, up to a bound; it counts until it is released. */
+  take(): Waiting[] {
+    let samples = 0;
+    let end = 0;
+    for (; end < this.#waiting.length; end++) {
+      samples += this.#waiting[end]!.samples;
+      if (end > 0 && samples > GROUP_SAMPLES_MAX) break;
+    }
+    return this.#waiting.splice(0, end);
+  }
+
+  release(taken: readonly Waiting[]): void {
+    for (const { samples, bytes } of taken) {
+      this.#samples -= samples;
+      this.#bytes -= bytes;
+    }
+  }
+}
