@@ -30,15 +30,24 @@ const MATH: Record<string, (value: number) => number> = {
 type WithScalars = (value: number, a: number, b: number) => number;
 
 const WITH_SCALARS: Record<string, WithScalars> = {
-  clamp: (value, min, max) => Math.max(min, Math.min(max, value)),
-  clamp_min: (value, min) => Math.max(min, value),
-  clamp_max: (value, max) => Math.min(max, value),
+  clamp: (value, min, max) => greater(min, lesser(max, value)),
+  clamp_min: (value, min) => greater(min, value),
+  clamp_max: (value, max) => lesser(max, value),
   // Halves go up. Dividing by the inverse keeps decimals such as 0.1 what they look like.
   round: (value, to) => {
     const inverse = 1 / to;
     return Math.floor(value * inverse + 0.5) / inverse;
   },
 };
+
+/** As Go has it: nothing is greater than +Inf or less than -Inf, NaN neither; else NaN wins. */
+function greater(a: number, b: number): number {
+  return a === Infinity || b === Infinity ? Infinity : Math.max(a, b);
+}
+
+function lesser(a: number, b: number): number {
+  return a === -Infinity || b === -Infinity ? -Infinity : Math.min(a, b);
+}
 
 export function isElementwise(name: string): boolean {
   return Object.hasOwn(MATH, name) || Object.hasOwn(WITH_SCALARS, name);

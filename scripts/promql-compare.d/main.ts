@@ -1,0 +1,46 @@
+/**
+ * `scripts/promql-compare [--count N] [--seed N]`: N expressions (50,000) in portions of a thousand, each
+ * asked of the gateway and of a real Prometheus; says the share that agreed and each that did not. Exits 1
+ * when that is less than 99.9 %.
+ */
+import { parseArgs } from "node:util";
+import { compareEngines, type Difference } from "../../test/query/promql/compare/compare.ts";
+import { isInstalled } from "../../test/query/promql/compare/prometheus.ts";
+
+const PORTION = 1_000;
+const SHARE_MIN = 0.999;
+
+const { values } = parseArgs({
+  options: { count: { type: "string", default: "50000" }, seed: { type: "string", default: "1" } },
+});
+const count = Number(values.count);
+const seed = Number(values.seed);
+
+if (!isInstalled) {
+  console.error("prometheus is not on PATH (Debian's package `prometheus`)");
+  process.exit(2);
+}
+let asked = 0;
+let changed = 0;
+let refused = 0;
+let empty = 0;
+const differences: Difference[] = [];
+while (asked < count) {
+  const report = await compareEngines(Math.min(PORTION, count - asked), seed + asked / PORTION);
+  asked += report.asked;
+  changed += report.changed;
+  refused += report.refused;
+  empty += report.empty;
+  for (const difference of report.differences) {
+    const { path, parameters } = difference.query;
+    console.log(`${path}?${new URLSearchParams(parameters)}\n  ${difference.what.slice(0, 500)}`);
+  }
+  differences.push(...report.differences);
+  console.error(`${asked} asked, ${differences.length} differ`);
+}
+const share = 1 - differences.length / asked;
+console.log(
+  `${asked} expressions: ${(share * 100).toFixed(3)} % agreed (${refused} refused and ${empty} empty on both sides); ` +
+    `${differences.length} differ; ${changed} more where Prometheus 3 means to differ from 2.42`,
+);
+process.exit(share >= SHARE_MIN ? 0 : 1);

@@ -1,0 +1,185 @@
+/**
+ * Asks the gateway and a real Prometheus the same, over the same remote-written data, and says where they
+ * differ: other labels, other points, values apart by more than one part in 10^9, or an error on one side.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import snappyjs from "snappyjs";
+import { openGateway } from "../../../../src/commands/gateway.ts";
+import { loadConfig } from "../../../../src/config.ts";
+import { withStaleMarkers } from "../../../decode/remote-write/decoded.ts";
+import { encodeV1 } from "../../../decode/remote-write/messages.ts";
+import { BEGIN_MS, dataset, END_MS, requests } from "./dataset.ts";
+import { expressions } from "./expressions.ts";
+import { startPrometheus } from "./prometheus.ts";
+
+export interface Query {
+  readonly path: "query" | "query_range";
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export interface Difference {
+  readonly query: Query;
+  readonly what: string;
+}
+
+export interface Report {
+  readonly asked: number;
+  /** Differences that Prometheus 3 means to make, see `isChange`. */
+  readonly changed: number;
+  /** Both gave an error. */
+  readonly refused: number;
+  /** Both gave nothing. */
+  readonly empty: number;
+  readonly differences: readonly Difference[];
+}
+
+interface Answer {
+  readonly status: string;
+  readonly error?: string;
+  readonly data?: {
+    readonly resultType: string;
+    readonly result: readonly Series[] | readonly [number, string];
+  };
+}
+
+interface Series {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value?: readonly [number, string];
+  readonly values?: readonly (readonly [number, string])[];
+}
+
+type Ask = (query: Query) => Promise<Answer>;
+
+/** Loads both, and asks `count` queries, the same ones for the same seed. */
+export async function compareEngines(count: number, seed: number): Promise<Report> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-compare-"));
+  const config = loadConfig([`--data=${folder}`, "--log-level=error"], {}, () => undefined);
+  const gateway = await openGateway(config, { now: () => END_MS });
+  const prometheus = await startPrometheus();
+  try {
+    for (const part of requests(dataset())) {
+      const body = new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV1(part))));
+      const headers = {
+        "content-encoding": "snappy",
+        "content-type": "application/x-protobuf",
+        "x-prometheus-remote-write-version": "0.1.0",
+      };
+      const send = { method: "POST", body, headers };
+      const ours = await gateway.app.fetch(new Request("http://localhost/api/v1/write", send));
+      const theirs = await fetch(`${prometheus.url}/api/v1/write`, send);
+      if (!ours.ok || !theirs.ok) {
+        throw new Error(
+          `not loaded: ${ours.status} ${await ours.text()}, ${theirs.status} ${await theirs.text()}`,
+        );
+      }
+    }
+    const path = ({ path, parameters }: Query) => `/api/v1/${path}?${new URLSearchParams(parameters)}`;
+    const weir: Ask = async (query) =>
+      (await gateway.app.fetch(new Request(`http://localhost${path(query)}`))).json() as Promise<Answer>;
+    const upstream: Ask = async (query) =>
+      (await fetch(`${prometheus.url}${path(query)}`)).json() as Promise<Answer>;
+    return await compareAll(fc.sample(queries, { numRuns: count, seed }), weir, upstream);
+  } finally {
+    await prometheus.stop();
+    await gateway.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Times at half minutes: never where a subquery's steps lie, nor a sample. */
+const minutes = fc.integer({ min: 2, max: (END_MS - BEGIN_MS) / 60_000 + 3 });
+const time = (minute: number) => String(BEGIN_MS / 1000 + minute * 60 + 30);
+
+const queries: fc.Arbitrary<Query> = fc
+  .tuple(
+    expressions,
+    minutes,
+    fc.integer({ min: 0, max: 20 }),
+    fc.constantFrom("60", "120", "300"),
+    fc.boolean(),
+  )
+  .map(([query, minute, length, step, isRange]): Query => {
+    if (!isRange) return { path: "query", parameters: { query, time: time(minute) } };
+    const range = { start: time(minute), end: time(minute + length), step };
+    return { path: "query_range", parameters: { query, ...range } };
+  });
+
+async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask): Promise<Report> {
+  const differences: Difference[] = [];
+  let refused = 0;
+  let empty = 0;
+  let changed = 0;
+  for (const query of all) {
+    const [ours, theirs] = await Promise.all([weir(query), upstream(query)]);
+    if (ours.status === "error" && theirs.status === "error") refused++;
+    else if (theirs.data?.result.length === 0 && ours.data?.result.length === 0) empty++;
+    const what = differenceOf(query, ours, theirs);
+    if (what === undefined) continue;
+    if (isChange(query, what)) changed++;
+    else differences.push({ query, what });
+  }
+  return { asked: all.length, changed, refused, empty, differences };
+}
+
+/**
+ * What Prometheus 3 changed: a comparison also says that many series match one where it drops their samples,
+ * and timestamp() of a selector with both `@` and `offset` looks where the selector itself does.
+ */
+function isChange({ parameters: { query } }: Query, what: string): boolean {
+  if (/^error \(multiple matches for labels: many-to-one/.test(what)) return /[<>=]/.test(query);
+  return /timestamp\(\(*\w+(\{[^}]*\})? @ \S+ offset/.test(query);
+}
+
+function differenceOf(query: Query, ours: Answer, theirs: Answer): string | undefined {
+  if (ours.status !== theirs.status) {
+    return `${ours.status} (${ours.error ?? ""}), not ${theirs.status} (${theirs.error ?? ""})`;
+  }
+  if (ours.data === undefined || theirs.data === undefined) return undefined;
+  if (ours.data.resultType !== theirs.data.resultType) {
+    return `a ${ours.data.resultType}, not a ${theirs.data.resultType}`;
+  }
+  if (ours.data.resultType === "scalar") {
+    const [a, b] = [ours.data.result[1] as string, theirs.data.result[1] as string];
+    return alike(a, b) ? undefined : `${a}, not ${b}`;
+  }
+  const isOrdered = query.path === "query_range" || /^(sort|sort_desc)\(/.test(query.parameters.query);
+  return seriesDifference(
+    ours.data.result as readonly Series[],
+    theirs.data.result as readonly Series[],
+    isOrdered && query.path === "query_range",
+  );
+}
+
+function seriesDifference(
+  ours: readonly Series[],
+  theirs: readonly Series[],
+  isOrdered: boolean,
+): string | undefined {
+  const key = ({ metric }: Series) =>
+    JSON.stringify(Object.entries(metric).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const order = (series: readonly Series[]) => (isOrdered ? series.map(key) : series.map(key).sort());
+  const [a, b] = [order(ours), order(theirs)];
+  if (a.join() !== b.join()) return `the series ${a.join(" ") || "none"}, not ${b.join(" ") || "none"}`;
+  const others = new Map(theirs.map((series) => [key(series), series]));
+  for (const series of ours) {
+    const other = others.get(key(series))!;
+    const [points, wanted] = [series, other].map(({ value, values }) => values ?? [value!]);
+    if (points.length !== wanted.length)
+      return `${key(series)}: ${points.length} points, not ${wanted.length}`;
+    for (const [at, [when, value]] of points.entries()) {
+      if (when !== wanted[at][0]) return `${key(series)}: a point at ${when}, not ${wanted[at][0]}`;
+      if (!alike(value, wanted[at][1])) return `${key(series)} at ${when}: ${value}, not ${wanted[at][1]}`;
+    }
+  }
+  return undefined;
+}
+
+function alike(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [x, y] = [a, b].map((text) => Number(text.replace("Inf", "Infinity")));
+  // Beside values that are multiples of an eighth, 1e-12 is what rounding leaves of nought.
+  return x === y || Math.abs(x - y) <= Math.max(1e-12, 1e-9 * Math.max(Math.abs(x), Math.abs(y)));
+}

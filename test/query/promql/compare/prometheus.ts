@@ -1,0 +1,61 @@
+/** A real Prometheus (Debian's package) that takes remote_write, in a folder of its own. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const isInstalled = Bun.which("prometheus") !== null;
+
+export interface Prometheus {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function startPrometheus(): Promise<Prometheus> {
+  const folder = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
+  await writeFile(join(folder, "prometheus.yml"), "global: {}\n");
+  const address = `127.0.0.1:${await freePort()}`;
+  const process = Bun.spawn(
+    [
+      "prometheus",
+      `--config.file=${join(folder, "prometheus.yml")}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      `--web.listen-address=${address}`,
+      "--web.enable-remote-write-receiver",
+      "--log.level=warn",
+    ],
+    { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
+  );
+  const url = `http://${address}`;
+  while (!(await isReady(url))) {
+    if (process.exitCode !== null) throw new Error(await Bun.file(join(folder, "log")).text());
+    await Bun.sleep(50);
+  }
+  return {
+    url,
+    async stop() {
+      process.kill();
+      await process.exited;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/-/ready`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
