@@ -185,6 +185,11 @@ export const nativeHistograms = new Counter({
   help: "Native histograms received and stored as classic buckets.",
   registers,
 });
+export const exemplarsDropped = new Counter({
+  name: "weir_exemplars_dropped_total",
+  help: "Exemplars received and not kept: their labels were too long, or a request had too many.",
+  registers,
+});
 export const metadataDropped = new Counter({
   name: "weir_metadata_dropped_total",
   help: "Metadata of metric families past the limit of those remembered.",

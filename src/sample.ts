@@ -57,6 +57,18 @@ export interface Rejection {
   readonly payload: string;
 }
 
+/**
+ * A measurement that stands for others of its series, with labels that lead on, such as a trace's id: an exemplar
+ * of OpenMetrics. It is no sample, and counts in nothing.
+ */
+export interface Exemplar {
+  /** The index of its series in the batch's heads. */
+  readonly head: number;
+  readonly timestampUs: number;
+  readonly value: number;
+  readonly labels: Labels;
+}
+
 /** Decoded samples of one request: the value that crosses from decoding to admission. */
 export interface Batch {
   /** The protocol's short name, for counters and dead letters: `events`, `sampler` … */
@@ -77,6 +89,7 @@ export interface Batch {
   readonly text: Uint8Array;
   /** By sample: its index in the request's body (events rejected by the decoder leave gaps). */
   readonly position: Uint32Array;
+  readonly exemplars?: readonly Exemplar[];
   /** What the decoder itself turned away. */
   readonly rejected: readonly Rejection[];
 }

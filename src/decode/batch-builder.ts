@@ -7,6 +7,7 @@ import {
   ATTRIBUTE_CELLS_MAX,
   type AttributeColumn,
   type Batch,
+  type Exemplar,
   type Rejection,
   type SeriesHead,
 } from "../sample.ts";
@@ -40,6 +41,7 @@ export class BatchBuilder {
   #attributesUsed = 0;
   readonly #attributes = new Map<string, AttributeRoom>();
   #heads: SeriesHead[] = [];
+  #exemplars: Exemplar[] = [];
   rejected: Rejection[] = [];
   length = 0;
 
@@ -123,6 +125,10 @@ export class BatchBuilder {
     this.#stale![this.length - 1] = 1;
   }
 
+  addExemplar(exemplar: Exemplar): void {
+    this.#exemplars.push(exemplar);
+  }
+
   /** The batch; the builder is empty after it. */
   take(): Batch {
     const { length } = this;
@@ -155,10 +161,12 @@ export class BatchBuilder {
       attributes,
       text: new Uint8Array(this.#text.subarray(0, this.#textEnd)),
       position: this.#position.slice(0, length),
+      exemplars: this.#exemplars.length === 0 ? undefined : this.#exemplars,
       rejected: this.rejected,
     };
     this.#stale = undefined;
     this.#heads = [];
+    this.#exemplars = [];
     this.rejected = [];
     this.length = 0;
     this.#textEnd = 0;

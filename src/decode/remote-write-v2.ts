@@ -7,7 +7,7 @@
  */
 import { TooLarge } from "../errors.ts";
 import type { SeriesHead } from "../sample.ts";
-import { BYTES, ProtobufReader, VARINT } from "./protobuf.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 import { Gatherer, type RemoteWriteRequest } from "./remote-write/gather.ts";
 import type { RefusedSeries } from "./remote-write/labels.ts";
 import { METRIC_TYPES } from "./remote-write/metadata.ts";
@@ -104,11 +104,32 @@ export class RemoteWriteV2Decoder {
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
       else if (tag === EXEMPLAR) {
-        gatherer.exemplar();
-        reader.at = reader.length();
+        this.#exemplar(reader.length());
       } else reader.skip(tag);
     }
     reader.expectEnd(end);
+  }
+
+  #exemplar(end: number): void {
+    const reader = this.#reader;
+    const references: number[] = [];
+    let value = 0;
+    let timestampMs = 0;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === REFS) for (const to = reader.length(); reader.at < to; ) references.push(reader.uint32());
+      else if (tag === (16 | FIXED64)) value = reader.double();
+      else if (tag === (24 | VARINT)) timestampMs = reader.int64();
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    // A reference that leads nowhere makes a label without a name, with which the exemplar is dropped.
+    const texts = references.map((reference) => this.#symbols.text(this.#symbolOr(reference)));
+    const pairs = Array.from(
+      { length: Math.ceil(texts.length / 2) },
+      (_, at) => [texts[2 * at]!, texts[2 * at + 1] ?? ""] as const,
+    );
+    this.#gatherer.exemplar(timestampMs, value, pairs);
   }
 
   /** Reads the labels and the metadata of a series, which stands behind its samples, into the row. */
@@ -144,15 +165,15 @@ export class RemoteWriteV2Decoder {
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === (8 | VARINT)) row[0] = reader.uint32();
-      else if (tag === (24 | VARINT)) row[2] = this.#metadataSymbol(reader.uint32());
-      else if (tag === (32 | VARINT)) row[1] = this.#metadataSymbol(reader.uint32());
+      else if (tag === (24 | VARINT)) row[2] = this.#symbolOr(reader.uint32());
+      else if (tag === (32 | VARINT)) row[1] = this.#symbolOr(reader.uint32());
       else reader.skip(tag);
     }
     reader.expectEnd(end);
   }
 
-  /** A series is not refused for its help text. */
-  #metadataSymbol(reference: number): number {
+  /** A symbol by its place, or the empty one: a series is not refused for its help text. */
+  #symbolOr(reference: number): number {
     return Math.max(0, this.#symbols.numberOf(reference));
   }
 

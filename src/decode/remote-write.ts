@@ -8,7 +8,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput } from "../errors.ts";
-import { BYTES, ProtobufReader, VARINT } from "./protobuf.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 import { Gatherer, type RemoteWriteRequest } from "./remote-write/gather.ts";
 import type { LabelPairs } from "./remote-write/labels.ts";
 import { METRIC_TYPES } from "./remote-write/metadata.ts";
@@ -75,8 +75,7 @@ export class RemoteWriteDecoder {
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
       else if (tag === EXEMPLAR) {
-        gatherer.exemplar();
-        reader.at = reader.length();
+        this.#exemplar(reader.length());
       } else if (tag === LABEL) {
         throw new BadInput(
           `the labels of the series at byte ${begin} of the message stand apart, expected them in front of its samples`,
@@ -87,25 +86,45 @@ export class RemoteWriteDecoder {
     reader.expectEnd(end);
   }
 
+  #exemplar(end: number): void {
+    const reader = this.#reader;
+    const pairs: (readonly [string, string])[] = [];
+    let value = 0;
+    let timestampMs = 0;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === LABEL) pairs.push(this.#label(reader.length()));
+      else if (tag === (16 | FIXED64)) value = reader.double();
+      else if (tag === (24 | VARINT)) timestampMs = reader.int64();
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    this.#gatherer.exemplar(timestampMs, value, pairs);
+  }
+
   #labels(from: number, to: number): LabelPairs {
     const reader = this.#reader;
-    const pairs: [string, string][] = [];
+    const pairs: (readonly [string, string])[] = [];
     reader.at = from;
     while (reader.at < to) {
       reader.uint32();
-      const end = reader.length();
-      let name = "";
-      let value = "";
-      while (reader.at < end) {
-        const tag = reader.uint32();
-        if (tag === (8 | BYTES)) name = this.#text("a label's name");
-        else if (tag === (16 | BYTES)) value = this.#text("a label's value");
-        else reader.skip(tag);
-      }
-      reader.expectEnd(end);
-      pairs.push([name, value]);
+      pairs.push(this.#label(reader.length()));
     }
     return pairs;
+  }
+
+  #label(end: number): readonly [name: string, value: string] {
+    const reader = this.#reader;
+    let name = "";
+    let value = "";
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === (8 | BYTES)) name = this.#text("a label's name");
+      else if (tag === (16 | BYTES)) value = this.#text("a label's value");
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    return [name, value];
   }
 
   #metadata(end: number): void {

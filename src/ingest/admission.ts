@@ -14,6 +14,7 @@ import {
   type Rejection,
   type Rows,
 } from "../sample.ts";
+import type { ExemplarRecord } from "../store/exemplars.ts";
 import type { Admission, Admitted } from "./contract.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import type { NewestTimes } from "./newest-times.ts";
@@ -46,6 +47,7 @@ export interface AdmittedBatch {
   readonly rejected: Rejection[];
   /** Samples in `rows` and `doubtful` that are not live. */
   readonly historicalCount: number;
+  readonly exemplars: readonly ExemplarRecord[];
   /** job and instance of the workers that the samples name. */
   readonly sources: readonly { readonly job: string; readonly instance: string }[];
 }
@@ -109,7 +111,11 @@ export function admit(
       else others += 1;
     }
   }
-  const outcome = { sources: sourcesOf(batch, admissions), rejected: [...batch.rejected] };
+  const outcome = {
+    sources: sourcesOf(batch, admissions),
+    rejected: [...batch.rejected],
+    exemplars: exemplarsOf(batch, admissions, options),
+  };
   const day = dayOf(earliest);
   if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
     const seriesId = seriesIds(batch, admissions as Admitted[]);
@@ -131,6 +137,9 @@ function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8
   for (let index = 0; index < batch.length; index++) {
     const us = batch.timestampUs[index]!;
     if (us >= firstUs && us <= lastUs) hasSample[batch.head[index]!] = 1;
+  }
+  for (const { head, timestampUs } of batch.exemplars ?? []) {
+    if (timestampUs >= firstUs && timestampUs <= lastUs) hasSample[head] = 1;
   }
   return hasSample;
 }
@@ -166,6 +175,19 @@ function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): Admitted
     last = source;
   }
   return [...found.values()];
+}
+
+/** The exemplars of admitted series whose times are taken; those of others are dropped. */
+function exemplarsOf(
+  { exemplars = [] }: Batch,
+  admissions: readonly Admission[],
+  { firstUs, lastUs }: AdmissionOptions,
+): ExemplarRecord[] {
+  return exemplars.flatMap(({ head, timestampUs, value, labels }) => {
+    const admission = admissions[head]!;
+    const isTaken = !("refused" in admission) && timestampUs >= firstUs && timestampUs <= lastUs;
+    return isTaken ? [{ seriesId: admission.seriesId, timestampUs, value, labels }] : [];
+  });
 }
 
 function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {

@@ -317,6 +317,7 @@ export class Ingest {
         imports,
         rejected,
         groups: group.flatMap(({ groups = [] }) => groups),
+        exemplars: group.flatMap(({ batch }) => batch.exemplars),
       });
     } catch (error) {
       this.#registry.restore(pending);

@@ -34,6 +34,7 @@ export const UNDECIDED: AdmittedBatch = {
   doubtful: [],
   rejected: [],
   historicalCount: 0,
+  exemplars: [],
   sources: [],
 };
 

@@ -1,6 +1,6 @@
 /**
  * Which tables people can ask: one for each metric, named as in Prometheus, besides `samples`, `series`,
- * `metrics` and `rejected`; and which columns each has.
+ * `metrics`, `exemplars` and `rejected`; and which columns each has.
  *
  * The engine ignores the case of names, and some are taken. Of names that differ only in case the one without
  * capitals, else the first in the order of code units, is as it is; the others, and those that are taken, get
@@ -28,7 +28,7 @@ export interface TableColumn {
 
 export interface Table {
   readonly table: string;
-  /** The metric that it shows, as pushed; absent for `samples`, `series`, `metrics`, `rejected`. */
+  /** The metric that it shows, as pushed; absent for those that are no metric's. */
   readonly metric?: string;
   /** All metrics that it shows: more than one where Prometheus spells them alike. */
   readonly metrics?: readonly string[];
@@ -78,6 +78,10 @@ const STORED: readonly Table[] = [
       ...["kind", "type", "unit", "help"].map((name) => ({ name, type: "VARCHAR" })),
       { name: "buckets", type: "DOUBLE[]" },
     ],
+  },
+  {
+    table: "exemplars",
+    columns: [TS, METRIC, LABELS, VALUE, { name: "exemplar", type: "MAP(VARCHAR, VARCHAR)" }],
   },
   {
     table: "rejected",

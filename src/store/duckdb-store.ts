@@ -12,6 +12,7 @@ import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
 import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
 import { type Connection, Database } from "./duckdb.ts";
+import { ExemplarTable } from "./exemplars.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
 import { migrate } from "./migrate.ts";
@@ -50,6 +51,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
     await writer.run(statement("store/create_wanted_samples"));
+    await ExemplarTable.prepare(writer);
     const days = await loadDays(writer);
     const { stored, generation, watermarks } = await records.load(writer);
     const groups = new GroupTable();
@@ -68,6 +70,7 @@ export class DuckDBStore implements Store {
   readonly #writer: Connection;
   readonly #groups: GroupTable;
   readonly #days: Map<number, DayColumns>;
+  readonly #exemplars = new ExemplarTable();
   readonly #readers = new Set<TrackedReader>();
   /** Column names by attribute, the same in every day. */
   readonly #columns: Map<string, string>;
@@ -106,6 +109,7 @@ export class DuckDBStore implements Store {
           if (change.totals !== undefined) await this.#writeTotals(change.totals);
           await records.write(writer, change);
           await this.#groups.write(writer, change.groups ?? []);
+          await this.#exemplars.write(writer, change.exemplars ?? []);
           for (const segments of byDay(change.rows ?? [])) {
             const date = segments[0]!.day;
             const day = this.#days.get(date) ?? (await openDay(writer, date));
@@ -219,6 +223,7 @@ export class DuckDBStore implements Store {
         for (const { table } of dropped) await writer.run(statement("store/drop_day", { table }));
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
+        await this.#exemplars.dropBefore(writer, firstDay);
         await writer.run(statement("store/empty_ended_series"));
         await writer.appendColumns(
           "main",

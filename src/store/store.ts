@@ -13,6 +13,7 @@
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
 import type { Labels, Metric, MetricType, Rows, Series } from "../sample.ts";
+import type { ExemplarRecord } from "./exemplars.ts";
 
 /** Everything that is to be stored in one transaction; every part may be absent. */
 export interface Change {
@@ -24,6 +25,8 @@ export interface Change {
   readonly pushes?: readonly PushRecord[];
   readonly imports?: readonly ImportRecord[];
   readonly rejected?: readonly RejectedRecord[];
+  /** Those that are stored already are left out. */
+  readonly exemplars?: readonly ExemplarRecord[];
   readonly demotions?: readonly DemotionRecord[];
   /** Groups that are others now; of several records of one group the last counts. */
   readonly groups?: readonly GroupRecord[];

@@ -380,6 +380,47 @@ describe("503 and Retry-After: to be sent again", () => {
   }
 });
 
+describe("exemplars", () => {
+  for (const [version, write] of [
+    ["1.0", write1],
+    ["2.0", write2],
+  ] as const) {
+    test(`${version}: are a table, each once`, async () => {
+      const name = fresh();
+      const exemplar = (ms: number) => ({
+        value: 0.2,
+        timestamp: NOW_MS + ms,
+        labels: { trace_id: `t${ms}` },
+      });
+      const own = { __name__: name, job: "x", le: "1" };
+      const send = (...ms: number[]) =>
+        write([
+          { labels: own, samples: [{ value: 1, timestamp: NOW_MS + ms[0]! }] },
+          { labels: own, exemplars: ms.map(exemplar) },
+        ]);
+      expect(await send(-1, -2, -1)).toMatchObject({
+        status: 204,
+        written: version === "1.0" ? [null, null, null] : ["1", "0", "3"],
+      });
+      // Again, one more, and one that is past retention.
+      expect(await send(-2, -1, 0, -30 * DAY_MS)).toMatchObject({ status: 204 });
+      expect(
+        await query(
+          `SELECT epoch_ms(ts)::DOUBLE - ${NOW_MS} AS ms, labels, value, exemplar FROM exemplars
+           WHERE metric = '${name}' ORDER BY ts`,
+        ),
+      ).toEqual(
+        [-2, -1, 0].map((ms) => ({
+          ms,
+          labels: { job: "x", le: "1.0" },
+          value: 0.2,
+          exemplar: { trace_id: `t${ms}` },
+        })),
+      );
+    });
+  }
+});
+
 describe("metadata", () => {
   const metric = (name: string) =>
     query(`SELECT kind, type, unit, help FROM metrics WHERE metric = '${name}'`);

@@ -67,6 +67,7 @@ describe("tables", () => {
       ["samples", undefined],
       ["series", undefined],
       ["metrics", undefined],
+      ["exemplars", undefined],
       ["rejected", undefined],
       ["Load_2", "Load"],
       ["load", "load"],

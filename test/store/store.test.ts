@@ -329,6 +329,25 @@ test("find gives the samples stored at a series and time, in row order", async (
   expect(await find(DAY + 1, [1], [DAY_US])).toEqual([]);
 });
 
+test("exemplars are stored once, and the newest hundred thousand are kept", async () => {
+  const exemplars = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => ({
+      seriesId: 1,
+      timestampUs: DAY_US + from + index,
+      value: from + index,
+      labels: new Map([["trace_id", `t${from + index}`]]),
+    }));
+  const reader = await store.reader();
+  const stored = () =>
+    reader.all("SELECT count(*) AS n, min(value) AS first, max(value) AS last FROM weir.exemplars");
+  await store.commit({ exemplars: [...exemplars(0, 3), ...exemplars(1, 2)] });
+  await store.commit({ exemplars: exemplars(2, 4) });
+  expect(await stored()).toEqual([{ n: 4, first: 0, last: 3 }]);
+  await store.commit({ exemplars: exemplars(4, 110_000) });
+  expect(await stored()).toEqual([{ n: 100_000, first: 10_000, last: 109_999 }]);
+  reader.close();
+});
+
 test("dropping days takes what ended with them, and keeps the rest through a restart", async () => {
   const both: Series[] = [1, 2].map((seriesId) => ({ seriesId, metric, labels: new Map(), exposed: true }));
   await store.commit({

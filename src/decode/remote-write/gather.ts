@@ -5,14 +5,14 @@
  * A scrape is sent again and again in the same order, so the block that followed another the last time is tried
  * first: it costs one comparison, and no hash.
  */
-import { nativeHistograms } from "../../counters.ts";
+import { exemplarsDropped, nativeHistograms } from "../../counters.ts";
 import { BadInput, quote, TooLarge } from "../../errors.ts";
 import type { Batch, SeriesHead } from "../../sample.ts";
 import { BatchBuilder } from "../batch-builder.ts";
 import { blockHash, LabelBlocks } from "../label-blocks.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
-import { describe, headOf, type LabelPairs, type RefusedSeries } from "./labels.ts";
+import { describe, exemplarLabels, headOf, type LabelPairs, type RefusedSeries } from "./labels.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
 import { classicBuckets, NativeHistogram } from "./native-histogram.ts";
 
@@ -22,6 +22,7 @@ export interface RemoteWriteRequest {
   /** How many of each the request holds; their places count one after another, in the order of the body. */
   readonly samples: number;
   readonly histograms: number;
+  /** How many exemplars of it can be kept. */
   readonly exemplars: number;
   /** The places that are native histograms. */
   readonly histogramPositions: ReadonlySet<number>;
@@ -30,6 +31,8 @@ export interface RemoteWriteRequest {
 /** 128 MiB of the smallest samples would be six million, which hold up everything else for seconds. */
 const SAMPLES_MAX = 500_000;
 const REJECTED_MAX = 10_000;
+/** Of one request: a tenth of those that are kept at all. */
+const EXEMPLARS_MAX = 10_000;
 /** Remembered series: with 150 bytes each all of their blocks' bytes are in use. */
 const BLOCKS_MAX = 262_144;
 
@@ -189,8 +192,16 @@ export class Gatherer {
     nativeHistograms.inc();
   }
 
-  /** Counts an exemplar. */
-  exemplar(): void {
+  /** Adds an exemplar; one whose labels are too long is dropped, as the specification has it. */
+  exemplar(timestampMs: number, value: number, pairs: LabelPairs): void {
+    if (this.#refused !== undefined) return;
+    const labels = exemplarLabels(pairs);
+    if (labels === undefined || this.#exemplars >= EXEMPLARS_MAX) {
+      exemplarsDropped.inc();
+      return;
+    }
+    if (this.#index < 0) this.#index = this.#indexOfSeries();
+    this.#builder.addExemplar({ head: this.#index, timestampUs: timestampMs * 1000, value, labels });
     this.#exemplars += 1;
   }
 

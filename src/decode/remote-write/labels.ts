@@ -59,6 +59,19 @@ export function seriesHead(metric: string, labels: Labels, metadata: Metadata | 
   return { metric, kind: kindOf(type), type, unit, help, labels };
 }
 
+/** OpenMetrics: names and values of an exemplar's labels together. */
+const EXEMPLAR_CHARACTERS_MAX = 128;
+
+/** The labels of an exemplar, or undefined where they are too long, or one comes twice. */
+export function exemplarLabels(pairs: LabelPairs): Labels | undefined {
+  const kept = pairs.filter(([, value]) => value !== "");
+  let characters = 0;
+  for (const [name, value] of kept) characters += [...name].length + [...value].length;
+  const labels = new Map([...kept].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const isWhole = labels.size === kept.length && !labels.has("");
+  return isWhole && characters <= EXEMPLAR_CHARACTERS_MAX ? labels : undefined;
+}
+
 /** A series as Prometheus writes it, capped: `up{job="node"}`. */
 export function describe(pairs: LabelPairs): string {
   const name = pairs.find(([label]) => label === "__name__")?.[1] ?? "";

@@ -230,6 +230,40 @@ for (const { version, encode, Decoder } of versions) {
   });
 }
 
+for (const { version, encode, Decoder } of versions) {
+  describe(`${version}: exemplars`, () => {
+    const at = { value: 0.25, timestamp: MS };
+    const read = (exemplars: Series["exemplars"], labels: Series["labels"] = up) => {
+      const { batch, exemplars: count } = new Decoder().decode(encode([{ labels, exemplars }]));
+      expect(batch.length).toBe(0);
+      expect(count).toBe(batch.exemplars?.length ?? 0);
+      return batch.exemplars?.map(({ head, timestampUs, value, labels: own }) => [
+        spell(batch.heads[head]!.metric, batch.heads[head]!.labels),
+        timestampUs / 1000,
+        value,
+        Object.fromEntries(own),
+      ]);
+    };
+    test("are of their series, which needs no sample beside them", () => {
+      const labels = { trace_id: "4bf92f3577b34da6", zone: "é" };
+      expect(read([{ ...at, labels }, at])).toEqual([
+        [UP, MS, 0.25, labels],
+        [UP, MS, 0.25, {}],
+      ]);
+    });
+    test("of 128 characters are kept, longer ones and those of a series that is refused are not", () => {
+      const fits = { trace_id: "é".repeat(120) };
+      expect(
+        read([
+          { ...at, labels: fits },
+          { ...at, labels: { trace_id: "x".repeat(121) } },
+        ]),
+      ).toEqual([[UP, MS, 0.25, fits]]);
+      expect(read([at], { job: "x" })).toBeUndefined();
+    });
+  });
+}
+
 const label = fc.tuple(
   fc.stringMatching(/^[a-z_]{1,6}$/),
   fc.string({ maxLength: 12, unit: "grapheme" }).map((value) => value.toWellFormed()),

@@ -1,0 +1,13 @@
+-- Exemplars: single measurements that stand for others of their series, with labels that lead on, such as a trace's
+-- id. The newest of them, bounded; they are no samples and count in nothing.
+CREATE TABLE weir.exemplars (
+  series_id UINTEGER NOT NULL,
+  ts TIMESTAMP NOT NULL,
+  value DOUBLE NOT NULL,
+  labels MAP(VARCHAR, VARCHAR) NOT NULL
+);
+
+CREATE VIEW main.exemplars AS
+SELECT e.ts, s.metric, s.labels, e.value, e.labels AS exemplar
+FROM weir.exemplars AS e
+JOIN weir.series AS s ON s.series_id = e.series_id;

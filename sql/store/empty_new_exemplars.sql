@@ -1,0 +1,2 @@
+-- Makes room for the next exemplars.
+DELETE FROM temp.main.new_exemplars;
