@@ -15,6 +15,8 @@ import { RemoteWriteDecoder } from "../decode/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../decode/remote-write-v2.ts";
 import { bucketsFor } from "../exposition/buckets.ts";
 import { Exposition } from "../exposition/exposition.ts";
+import type { FamilyType } from "../exposition/groups/pushed.ts";
+import { Groups } from "../exposition/groups.ts";
 import { Totals } from "../exposition/totals.ts";
 import { type App, createApp } from "../http/app.ts";
 import { exportRoutes } from "../http/export.ts";
@@ -25,6 +27,8 @@ import { metricsRoutes, render } from "../http/metrics.ts";
 import { prometheusApiRoutes } from "../http/prometheus-api.ts";
 import { prometheusStatusRoutes } from "../http/prometheus-api-status.ts";
 import { pushRoutes } from "../http/push.ts";
+import { expireGroups, pushgatewayRoutes } from "../http/pushgateway.ts";
+import { pushgatewayApiRoutes } from "../http/pushgateway-api.ts";
 import { remoteWriteRoutes } from "../http/remote-write.ts";
 import { sqlRoutes } from "../http/sql.ts";
 import { summariesRoutes } from "../http/summaries.ts";
@@ -44,6 +48,8 @@ export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
   readonly now?: () => number;
   readonly log?: Log;
+  /** Stops the program, where a request may ask for that. */
+  readonly quit?: () => void;
 }
 
 /** Memory of a database that writes a Parquet answer: rows pass through it in chunks. */
@@ -57,10 +63,17 @@ export interface Gateway {
   readonly ingest: Ingest;
   readonly totals: Totals;
   readonly log: Log;
+  /** Deletes the groups whose time is over. */
+  expireGroups(): Promise<void>;
   /** Interrupts the queries that run; each is answered that the gateway is stopping. */
   stopQueries(): Promise<void>;
   /** Commits what was accepted, checkpoints and gives the file back. */
   close(): Promise<void>;
+}
+
+/** The type of one of the gateway's own metrics, by name. */
+function ownMetricType(name: string): FamilyType | undefined {
+  return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
 }
 
 function makeDataFolder(path: string): void {
@@ -97,11 +110,17 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     totals.noteLastPush(job, instance, pushedAtMs);
   // Without a time of arrival each row's own time counts: what was gone before a long pause stays gone.
   await store.replay((rows) => totals.apply(rows));
+  const groups = new Groups(
+    { series: registry, values: totals, ownType: ownMetricType },
+    config,
+    stored.groups,
+  );
   const ingest = new Ingest(
     {
       store,
       registry,
       totals,
+      groups,
       keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
       imports: new Imports(stored.imports),
     },
@@ -111,7 +130,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       onFault: (message, error) => log.error(message, { error: String(error) }),
     },
   );
-  const exposition = new Exposition({ registry: counters.registry, totals });
+  const exposition = new Exposition({ registry: counters.registry, totals, groups });
   const sql = new SqlEngine({
     store,
     registry,
@@ -150,6 +169,18 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       decoders: { v1: new RemoteWriteDecoder(), v2: new RemoteWriteV2Decoder() },
       ingest,
       limits,
+    }),
+    pushgatewayRoutes({ groups, ingest, limits }),
+    pushgatewayApiRoutes({
+      groups,
+      ingest,
+      status: {
+        build: { version: manifest.version, bunVersion: Bun.version },
+        flags: settingTexts(config),
+        startedAt: new Date(now()),
+      },
+      adminApi: config.enableAdminApi,
+      quit: config.enableLifecycle ? options.quit : undefined,
     }),
     metricsRoutes({
       exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
@@ -192,6 +223,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   return {
     app: createApp(families, { log }),
     stopQueries,
+    expireGroups: () => expireGroups({ groups, ingest, now }),
     store,
     registry,
     ingest,

@@ -1,7 +1,7 @@
 /**
  * `weir serve`: the gateway with its sockets, its sampler and its loops.
  *
- * **Stopping**, on SIGTERM or SIGINT, in this order, within `stopTimeoutMs`:
+ * **Stopping**, on SIGTERM, SIGINT or a request that may, in this order, within `stopTimeoutMs`:
  * 1. listeners: no new connections; requests under way are finished,
  *    queries are interrupted after a quarter of the time;
  * 2. the sampler and the loops (retention, quiet checkpoints);
@@ -32,6 +32,8 @@ export interface RunningGateway extends Gateway {
 
 /** How often the log is moved into the file while nothing else is to do. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
+/** How late a group may go: well below the interval of scrapes. */
+const GROUP_EXPIRY_INTERVAL_MS = 1_000;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 
@@ -57,7 +59,9 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   });
   const fault = (error: unknown) =>
     log.error("housekeeping failed, it is tried again", { error: String(error) });
+  const expire = repeat(GROUP_EXPIRY_INTERVAL_MS, () => gateway.expireGroups());
   prune.start(fault);
+  expire.start(fault);
   checkpoint.start(fault);
   let stopped: Promise<void> | undefined;
   const stop = async () => {
@@ -69,6 +73,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();
     await prune.stop();
+    await expire.stop();
     await checkpoint.stop();
     await gateway.close();
   };
@@ -148,10 +153,11 @@ ${settingsHelp()}`,
   async run(argv, io) {
     const config = loadConfig(argv, io.env, io.readFile);
     registerProcessMetrics(ownMetrics, manifest.version);
-    const gateway = await startGateway(config);
+    const quit = Promise.withResolvers<string>();
+    const gateway = await startGateway(config, { quit: () => quit.resolve("request") });
     gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
     await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
-    const signal = await nextSignal();
+    const signal = await Promise.race([nextSignal(), quit.promise]);
     gateway.log.info("stopping", { signal });
     const late = setTimeout(() => {
       gateway.log.error("did not stop in time; what was acknowledged is stored");

@@ -5,6 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` bytes.
  */
+import { GROUP_SETTINGS } from "./group-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */
@@ -157,6 +158,8 @@ export const SETTINGS = {
     what: "How far ahead of this machine's clock a timestamp may be.",
     why: "More than clocks drift, less than a wrong time zone.",
   },
+
+  ...GROUP_SETTINGS,
 
   // Bodies
   bodyBytesMax: {

@@ -38,7 +38,7 @@ import type {
   SeriesRegistry,
   Times,
 } from "./groups/pushed.ts";
-import { ShownGroups } from "./groups/shown.ts";
+import { isExpired, ShownGroups } from "./groups/shown.ts";
 import type { Unsummed } from "./groups/sum.ts";
 
 export interface GroupsOptions {
@@ -173,9 +173,19 @@ export class Groups {
     return this.#decide(changes, [], this.#tick(times, ids));
   }
 
-  /** The keys of groups whose time is over, as committed. */
+  /** The keys of groups whose time is over, as committed: what `expire` is to be asked to delete. */
   expired(nowUs: number): string[] {
     return this.#shown.expired(nowUs);
+  }
+
+  /** Decides to delete groups, those that were pushed to meanwhile left out. */
+  expire(keys: readonly string[], times: Times): Decided {
+    const { level } = this.#around(times);
+    const over = keys.filter((key) => {
+      const group = this.#groups.get(key);
+      return group !== undefined && isExpired(group, times.nowUs, level);
+    });
+    return this.remove(over, times);
   }
 
   /** What was decided is stored, and its samples are in the running totals. */

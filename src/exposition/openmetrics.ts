@@ -40,7 +40,8 @@ function metadata(family: Family): string {
   const name = openMetricsName(family);
   const type = family.type === "counter" && name === family.name ? "unknown" : family.type;
   const unit = family.unit && name.endsWith(`_${family.unit}`) ? `# UNIT ${name} ${family.unit}\n` : "";
-  return `# HELP ${name} ${escapeHelp(family.help, true)}\n# TYPE ${name} ${type}\n${unit}`;
+  const help = family.help ? `# HELP ${name} ${escapeHelp(family.help, true)}\n` : "";
+  return `${help}# TYPE ${name} ${type}\n${unit}`;
 }
 
 function* valueLines(family: ValueFamily): Generator<string, void, void> {

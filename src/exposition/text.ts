@@ -23,7 +23,7 @@ export const CHUNK_CHARACTERS = 128 * 1024;
 export function* renderText(families: readonly Family[]): Generator<string, void, void> {
   let out = "";
   for (const family of families) {
-    out += `# HELP ${family.name} ${escapeHelp(family.help, false)}\n`;
+    if (family.help) out += `# HELP ${family.name} ${escapeHelp(family.help, false)}\n`;
     out += `# TYPE ${family.name} ${family.type === "unknown" ? "untyped" : family.type}\n`;
     for (const lines of isDistribution(family) ? distributionLines(family) : valueLines(family)) {
       out += lines;

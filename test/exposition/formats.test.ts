@@ -70,7 +70,6 @@ odd NaN
 # HELP pushed 
 # TYPE pushed counter
 pushed 4
-# HELP size 
 # TYPE size summary
 size{op="a",quantile="0.5"} 7
 size_sum{op="a"} 8
@@ -103,7 +102,6 @@ odd NaN
 # HELP pushed 
 # TYPE pushed unknown
 pushed 4
-# HELP size 
 # TYPE size summary
 size{op="a",quantile="0.5"} 7
 size_sum{op="a"} 8

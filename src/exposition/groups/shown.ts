@@ -64,16 +64,9 @@ export class ShownGroups {
   expired(nowUs: number): string[] {
     const keys: string[] = [];
     for (const [key, group] of this.#mortal) {
-      const seconds = this.pushTime(group, PUSH_TIME) || this.pushTime(group, PUSH_FAILURE_TIME);
-      if (seconds * 1e6 + group.ttlMs! * 1_000 <= nowUs) keys.push(key);
+      if (isExpired(group, nowUs, (seriesId) => this.#values.level(seriesId))) keys.push(key);
     }
     return keys;
-  }
-
-  /** When a group was last pushed to, or was last refused a push, in seconds since the epoch; 0 for never. */
-  pushTime({ families }: Group, name: typeof PUSH_TIME | typeof PUSH_FAILURE_TIME): number {
-    const seriesId = families.get(name)?.points[0]?.seriesIds[0];
-    return seriesId === undefined ? 0 : (this.#values.level(seriesId) ?? 0);
   }
 
   /** The families with the last values of their series, in ascending order of names. */
@@ -112,6 +105,20 @@ export class ShownGroups {
     const [sum, count] = values.slice(edges.length) as [number, number];
     return { labels, edges, values: values.slice(0, edges.length) as number[], sum, count };
   }
+}
+
+/** Whether a group's time is over, by the last values of its series. */
+export function isExpired(
+  group: Group,
+  nowUs: number,
+  level: (seriesId: number) => number | undefined,
+): boolean {
+  if (group.ttlMs === undefined) return false;
+  const seconds = (name: string) => {
+    const seriesId = group.families.get(name)?.points[0]?.seriesIds[0];
+    return seriesId === undefined ? 0 : (level(seriesId) ?? 0);
+  };
+  return (seconds(PUSH_TIME) || seconds(PUSH_FAILURE_TIME)) * 1e6 + group.ttlMs * 1_000 <= nowUs;
 }
 
 function ordered(families: Iterable<GroupFamily>): Point[] {

@@ -1,0 +1,127 @@
+/** A Pushgateway that is held to the table of behaviour.ts, known by its base URL alone: Debian's, or Weir. */
+import { createServer } from "node:net";
+import { decodeText } from "../../src/decode/text.ts";
+import type { Case, Step } from "./behaviour.ts";
+
+/** What a case came to. */
+export interface Outcome {
+  readonly answers: readonly { readonly status: number; readonly text: string }[];
+  readonly exposed: readonly string[];
+  readonly types: Readonly<Record<string, string>>;
+  readonly groups: Readonly<Record<string, 0 | 1>>;
+}
+
+export class Subject {
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  /** Empties the gateway, takes the steps of a case, and looks at what is there then. */
+  async run({ steps }: Case): Promise<Outcome> {
+    const wiped = await fetch(`${this.url}/api/v1/admin/wipe`, { method: "PUT" });
+    if (wiped.status !== 202) throw new Error(`wipe answered ${wiped.status}`);
+    const answers = [];
+    for (const step of steps) {
+      const answer = await this.send(step);
+      answers.push({ status: answer.status, text: (await answer.text()).replace(/\n$/, "") });
+    }
+    return { answers, ...(await this.exposed()), groups: await this.groups() };
+  }
+
+  async send({ send, body, headers }: Pick<Step, "send" | "body" | "headers">): Promise<Response> {
+    const [, method, path] = /^(\w+) (.*)$/.exec(send)!;
+    return await fetch(this.url + path, { method, body, headers, redirect: "manual" });
+  }
+
+  /** Pushed series, as Prometheus would see them: a label without a value is none. */
+  async exposed(): Promise<{ exposed: string[]; types: Record<string, string> }> {
+    const answer = await fetch(`${this.url}/metrics`);
+    const text = await answer.text();
+    if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}: ${text}`);
+    const exposed: string[] = [];
+    const types: Record<string, string> = {};
+    // Read as untyped, so that the parts of histograms are series.
+    for (const { name, metrics } of decodeText(Buffer.from(text.replace(/^# .*\n/gm, "")))) {
+      for (const { labels, value } of metrics) {
+        if (!labels.has("job") || /^(push_time_seconds|push_failure_time_seconds|weir_.*)$/.test(name))
+          continue;
+        const pairs = [...labels]
+          .filter(([, label]) => label !== "")
+          .map(([label, shown]) => pair(label, shown));
+        exposed.push(`${name}{${pairs.sort().join(",")}} ${value}`);
+      }
+    }
+    for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) types[name!] = type!;
+    return { exposed: exposed.sort(), types };
+  }
+
+  async groups(): Promise<Record<string, 0 | 1>> {
+    const answer = await fetch(`${this.url}/api/v1/metrics`);
+    const { status, data } = (await answer.json()) as {
+      status: string;
+      data: { labels: Record<string, string>; last_push_successful: boolean }[];
+    };
+    if (status !== "success") throw new Error(`/api/v1/metrics answered ${status}`);
+    return Object.fromEntries(
+      data.map(({ labels, last_push_successful }) => {
+        const sorted = Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+        return [JSON.stringify(sorted), last_push_successful ? 1 : 0];
+      }),
+    );
+  }
+}
+
+/** Bounds and quantiles are the same number however they are spelled. */
+function pair(label: string, value: string): string {
+  const isEdge = (label === "le" || label === "quantile") && !Number.isNaN(Number(value));
+  return `${label}="${isEdge ? Number(value) : value.replace(/[\\"\n]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`))}"`;
+}
+
+/** Debian's Pushgateway as a process of its own; undefined where it is not installed. */
+export async function startDebians(): Promise<{ subject: Subject; stop(): Promise<void> } | undefined> {
+  const program = Bun.which("prometheus-pushgateway");
+  if (program === null) return undefined;
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = Bun.spawn(
+    [
+      program,
+      `--web.listen-address=${address}`,
+      "--web.enable-admin-api",
+      "--persistence.file=",
+      "--log.level=error",
+    ],
+    { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
+  );
+  const url = `http://${address}`;
+  const deadline = Date.now() + 10_000;
+  while (
+    !(await fetch(`${url}/-/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
+    if (Date.now() > deadline || child.exitCode !== null)
+      throw new Error("Debian's Pushgateway did not start");
+    await Bun.sleep(20);
+  }
+  return {
+    subject: new Subject(url),
+    async stop() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+/** A port that nobody has; the program takes no port 0 that it would then tell. */
+function freePort(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const server = createServer();
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as { port: number };
+    server.close(() => resolve(port));
+  });
+  return promise;
+}
