@@ -64,10 +64,8 @@ duration_ms_count{op="a"} 3
 duration_ms_bucket{le="+Inf"} 1
 duration_ms_sum 2
 duration_ms_count 1
-# HELP odd 
 # TYPE odd untyped
 odd NaN
-# HELP pushed 
 # TYPE pushed counter
 pushed 4
 # TYPE size summary
@@ -96,10 +94,8 @@ duration_ms_created{op="a"} 1704067200.125
 duration_ms_bucket{le="+Inf"} 1
 duration_ms_sum 2
 duration_ms_count 1
-# HELP odd 
 # TYPE odd unknown
 odd NaN
-# HELP pushed 
 # TYPE pushed unknown
 pushed 4
 # TYPE size summary
