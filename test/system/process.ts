@@ -57,6 +57,12 @@ export class GatewayProcess {
     return this.child.pid;
   }
 
+  /** Resolves to the exit code once it has ended by itself. */
+  async ended(): Promise<number | null> {
+    await this.child.exited;
+    return this.child.exitCode;
+  }
+
   /** Sends a signal and resolves to the exit code once it is gone (128 + n, or null, after a signal). */
   async stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null> {
     this.child.kill(signal);

@@ -1,0 +1,450 @@
+/** Groups over time: what is stored of them, what outlives what, and what their users asked for. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { GroupsGateway, NOON_MS } from "./gateway.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+let open: GroupsGateway | undefined;
+async function gateway(...settings: string[]): Promise<GroupsGateway> {
+  open = await GroupsGateway.open(...settings);
+  return open;
+}
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+});
+
+describe("a push is history", () => {
+  test("each at its time, and a series that has gone ends with a stale marker", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", 'm{x="1"} 1\nm{x="2"} 2\n');
+    weir.nowMs += 60_000;
+    await weir.ok("PUT /metrics/job/a", 'm{x="2"} 3\n');
+    weir.nowMs += 60_000;
+    await weir.ok("DELETE /metrics/job/a");
+    expect(await weir.history("m")).toEqual([
+      [0, { job: "a", x: "1" }, 1],
+      [0, { job: "a", x: "2" }, 2],
+      [60, { job: "a", x: "1" }, null],
+      [60, { job: "a", x: "2" }, 3],
+      [120, { job: "a", x: "2" }, null],
+    ]);
+    expect(await weir.history("push_time_seconds")).toEqual([
+      [0, { job: "a" }, NOON_MS / 1_000],
+      [60, { job: "a" }, NOON_MS / 1_000 + 60],
+      [120, { job: "a" }, null],
+    ]);
+    expect(await weir.history("push_failure_time_seconds")).toEqual([
+      [0, { job: "a" }, 0],
+      [120, { job: "a" }, null],
+    ]);
+  });
+
+  test("a POST ends only what it replaces", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", 'm{x="1"} 1\nn 1\n');
+    weir.nowMs += 1_000;
+    await weir.ok("POST /metrics/job/a", 'm{x="2"} 2\n');
+    expect(await weir.history("m")).toEqual([
+      [0, { job: "a", x: "1" }, 1],
+      [1, { job: "a", x: "1" }, null],
+      [1, { job: "a", x: "2" }, 2],
+    ]);
+    expect(await weir.history("n")).toEqual([[0, { job: "a" }, 1]]);
+  });
+
+  test("histograms and summaries as series, with bounds as OpenMetrics has them", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n');
+    expect(await weir.history("h_bucket")).toEqual([
+      [0, { job: "a", le: "+Inf" }, 2],
+      [0, { job: "a", le: "1.0" }, 1],
+    ]);
+    expect(await weir.history("h_count")).toEqual([[0, { job: "a" }, 2]]);
+  });
+
+  test("pushes of one millisecond are stored one after another", async () => {
+    const weir = await gateway();
+    await Promise.all([1, 2, 3, 4, 5].map((value) => weir.ok("PUT /metrics/job/a", `m ${value}\n`)));
+    expect((await weir.history("m")).map(([at, , value]) => [Math.round(at * 1e6), value])).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+      [4, 5],
+    ]);
+    expect(await weir.exposed()).toEqual(['m{job="a"} 5']);
+  });
+
+  test("a clock that is set back does not bring back what was pushed before", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", "m 1\n");
+    weir.nowMs -= 2 * HOUR_MS;
+    await weir.ok("PUT /metrics/job/a", "m 2\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
+    await weir.reopen();
+    expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
+    await weir.ok("PUT /metrics/job/a", "m 3\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 3']);
+    expect(weir.faults).toEqual([]);
+  });
+});
+
+describe("a group stays", () => {
+  test("on /metrics, longer than other gauges", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", "# TYPE m gauge\nm 1\n# TYPE c counter\nc 2\n");
+    weir.nowMs += 2 * HOUR_MS;
+    expect(await weir.exposed()).toEqual(['c{job="a"} 2', 'm{job="a"} 1']);
+  });
+
+  test("through a restart, with its types, its failures, and its agreement with others", async () => {
+    const weir = await gateway();
+    await weir.ok(
+      "PUT /metrics/job/a/x/",
+      '# HELP h hi\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n',
+    );
+    expect((await weir.send("PUT /metrics/job/a/x/", "m 1 1\n"))[0]).toBe(400);
+    const [before, listed] = [await weir.exposed(true), await weir.send("GET /api/v1/metrics")];
+    await weir.reopen();
+    expect(await weir.exposed(true)).toEqual(before);
+    expect(await weir.send("GET /api/v1/metrics")).toEqual(listed);
+    expect(await weir.send("PUT /metrics/job/b", "h 1\n")).toEqual([
+      400,
+      'pushed metrics are invalid or inconsistent with existing metrics: collected metric "h" { ' +
+        'label:<name:"instance" value:"" > label:<name:"job" value:"b" > untyped:<value:1 > } is not a HISTOGRAM',
+    ]);
+    expect((await weir.send("GET /metrics"))[1]).toContain("# HELP h hi\n# TYPE h histogram\n");
+  });
+
+  test("past retention, and ends with a stale marker of the day when it is deleted", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", "m 1\n");
+    await weir.ok("PUT /metrics/job/b", "m 2\n");
+    await weir.ok("DELETE /metrics/job/b");
+    weir.nowMs += 10 * DAY_MS;
+    await weir.gateway.ingest.prune();
+    expect(await weir.query("SELECT count(*)::INTEGER AS n FROM weir.series WHERE metric = 'm'")).toEqual([
+      { n: 1 },
+    ]);
+    await weir.reopen();
+    expect(await weir.exposed(true)).toEqual([
+      'm{job="a"} 1',
+      'push_failure_time_seconds{job="a"} 0',
+      `push_time_seconds{job="a"} ${NOON_MS / 1_000}`,
+    ]);
+    await weir.ok("DELETE /metrics/job/a");
+    expect(await weir.exposed(true)).toEqual([]);
+    expect(await weir.history("m")).toEqual([[864_000, { job: "a" }, null]]);
+  });
+
+  test("beside what others push: gauges of the same name in no group are shown with it", async () => {
+    const weir = await gateway();
+    const event = (name: string) =>
+      JSON.stringify({ metric_name: name, type: "gauge", value: 7, tags: { job: "events" } });
+    expect((await weir.send("POST /api/v1/push", event("m")))[0]).toBe(200);
+    await weir.ok("PUT /metrics/job/a", "# TYPE m gauge\nm 1\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="events"} 7']);
+    const [status, text] = await weir.send("PUT /metrics/job/a", "# TYPE m counter\nm 1\n");
+    expect([status, text]).toEqual([400, expect.stringContaining("is not a GAUGE")]);
+    // Once the event's gauge has left, the name is the group's alone.
+    weir.nowMs += HOUR_MS;
+    await weir.ok("PUT /metrics/job/a", "# TYPE m counter\nm 2\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
+    expect((await weir.send("GET /metrics"))[1]).toContain("# TYPE m counter\n");
+  });
+
+  test("names of the gateway's own metrics are taken", async () => {
+    const weir = await gateway();
+    const [status, text] = await weir.send("PUT /metrics/job/a", "weir_commit_duration_seconds 1\n");
+    expect([status, text]).toEqual([
+      400,
+      expect.stringContaining("has type UNTYPED but should have HISTOGRAM"),
+    ]);
+  });
+
+  test("what is in no exposition cannot be pushed: a name that a metric of events has", async () => {
+    const weir = await gateway();
+    expect((await weir.send("POST /api/v1/push", '{"metric_name": "d", "value": 1}'))[0]).toBe(200);
+    for (const body of ["d 1\n", '# TYPE d histogram\nd_bucket{le="+Inf"} 1\n', "d_sum 1\n"]) {
+      const [status, text] = await weir.send("PUT /metrics/job/a", body);
+      expect([status, text]).toEqual([400, expect.stringContaining("cannot be stored: metric ")]);
+    }
+  });
+});
+
+describe("a commit that fails", () => {
+  test("leaves the groups as they were, and the next push is right", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", "m 1\nn 1\n");
+    // The next day's table cannot be made.
+    await weir.query("CREATE TABLE weir.samples_20241005 (in_the_way INTEGER)");
+    weir.nowMs += DAY_MS;
+    const answers = await Promise.all([
+      weir.send("PUT /metrics/job/a", "# TYPE m counter\nm 2\n"),
+      weir.send("PUT /metrics/job/b", "n 3\n"),
+      weir.send("DELETE /metrics/job/a"),
+    ]);
+    expect(answers.map(([status]) => status)).toEqual([503, 503, 503]);
+    expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'n{job="a"} 1']);
+    expect(await weir.send("GET /api/v1/metrics")).toEqual([200, expect.not.stringContaining('"job":"b"')]);
+    await weir.query("DROP TABLE weir.samples_20241005");
+    await weir.ok("PUT /metrics/job/b", "# TYPE n untyped\nn 4\n");
+    await weir.ok("POST /metrics/job/a", "# TYPE m gauge\nm 5\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 5', 'n{job="a"} 1', 'n{job="b"} 4']);
+    await weir.reopen();
+    expect(await weir.exposed()).toEqual(['m{job="a"} 5', 'n{job="a"} 1', 'n{job="b"} 4']);
+  });
+});
+
+describe("ttl", () => {
+  const minutes = 60_000;
+
+  test("a group goes so long after its last push, with stale markers", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a?ttl=10m", "m 1\n");
+    await weir.ok("PUT /metrics/job/b", "m 2\n");
+    weir.nowMs += 6 * minutes;
+    await weir.ok("POST /metrics/job/a?ttl=10m", "");
+    weir.nowMs += 6 * minutes;
+    await weir.gateway.expireGroups();
+    expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="b"} 2']);
+    weir.nowMs += 4 * minutes;
+    await weir.reopen();
+    await weir.gateway.expireGroups();
+    expect(await weir.exposed(true)).toEqual(
+      expect.not.arrayContaining([expect.stringContaining('job="a"')]),
+    );
+    expect(await weir.history("m")).toEqual([
+      [0, { job: "a" }, 1],
+      [0.000001, { job: "b" }, 2],
+      [960, { job: "a" }, null],
+    ]);
+    await weir.reopen();
+    expect(await weir.exposed()).toEqual(['m{job="b"} 2']);
+  });
+
+  test("by setting, which a push overrides, and for groups of failures alone", async () => {
+    const weir = await gateway("--group-ttl=1m");
+    await weir.ok("PUT /metrics/job/a", "m 1\n");
+    await weir.ok("PUT /metrics/job/b?ttl=1h", "m 2\n");
+    expect((await weir.send("PUT /metrics/job/c", "m 3 3\n"))[0]).toBe(400);
+    weir.nowMs += 61_000;
+    await weir.gateway.expireGroups();
+    expect(await weir.exposed()).toEqual(['m{job="b"} 2']);
+    expect((await weir.send("GET /api/v1/metrics"))[1]).not.toContain('"job":"c"');
+  });
+
+  test("a push that comes before the expiry is decided keeps the group", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a?ttl=10m", "m 1\n");
+    weir.nowMs += 11 * minutes;
+    await Promise.all([weir.ok("PUT /metrics/job/a?ttl=10m", "m 2\n"), weir.gateway.expireGroups()]);
+    expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
+  });
+
+  test("what is no time is told", async () => {
+    const weir = await gateway();
+    for (const ttl of ["", "10", "x", "-1s", "1y", "10ms", "99999d"]) {
+      const [status, text] = await weir.send(`PUT /metrics/job/a?ttl=${ttl}`, "m 1\n");
+      expect([status, text]).toEqual([
+        400,
+        expect.stringContaining(`query parameter ttl is "${ttl}", expected a duration`),
+      ]);
+    }
+    await weir.ok("PUT /metrics/job/a?ttl=1h30m", "m 1\n");
+  });
+});
+
+describe("honor_timestamps", () => {
+  const at = (ms: number) => NOON_MS + ms;
+
+  test("stores samples at theirs, and shows the last, without a timestamp", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 1 ${at(-2 * HOUR_MS)}\nn 2\n`);
+    await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 3 ${at(-HOUR_MS)}\nn 2\n`);
+    expect(await weir.history("m")).toEqual([
+      [-7_200, { job: "a" }, 1],
+      [-3_600, { job: "a" }, 3],
+    ]);
+    expect(await weir.exposed()).toEqual(['m{job="a"} 3', 'n{job="a"} 2']);
+  });
+
+  test("the same again changes nothing; another value, or an older time, is refused", async () => {
+    const weir = await gateway();
+    const push = (value: number, ms: number) =>
+      weir.send("POST /metrics/job/a?honor_timestamps=true", `m ${value} ${at(ms)}\n`);
+    expect(await push(1, -1_000)).toEqual([200, ""]);
+    expect(await push(1, -1_000)).toEqual([200, ""]);
+    expect(await push(2, -1_000)).toEqual([
+      400,
+      expect.stringContaining("expected a time after 2024-10-04T11:59:59.000Z"),
+    ]);
+    expect(await push(2, -2_000)).toEqual([400, expect.stringContaining("is of 2024-10-04T11:59:58.000Z")]);
+    expect(await push(2, 3 * HOUR_MS)).toEqual([400, expect.stringContaining("in the future")]);
+    expect(await push(2, -9 * DAY_MS)).toEqual([400, expect.stringContaining("before retention")]);
+    expect(await weir.history("m")).toEqual([[-1, { job: "a" }, 1]]);
+  });
+
+  test("a push without them comes after one that was ahead of the clock", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 1 ${at(300_000)}\n`);
+    await weir.ok("PUT /metrics/job/a", "m 2\n");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
+    expect(await weir.history("m")).toEqual([
+      [300, { job: "a" }, 1],
+      [300.000001, { job: "a" }, 2],
+    ]);
+  });
+});
+
+describe("mode=sum", () => {
+  const sum = "POST /metrics/job/a?mode=sum";
+
+  test("adds counters, histograms and the sums and counts of summaries; series that are new come beside", async () => {
+    const weir = await gateway();
+    const body = (value: number) =>
+      `# TYPE c counter\nc{x="${value}"} ${value}\nc 1\n# TYPE h histogram\nh_bucket{le="1"} ${value}\nh_sum 0.5\nh_count ${2 * value}\n` +
+      `# TYPE s summary\ns{quantile="0.5"} ${value}\ns_sum ${value}\ns_count 1\n# TYPE g gauge\ng ${value}\nu ${value}\n`;
+    await Promise.all([1, 3, 2].map((value) => weir.ok(sum, body(value))));
+    expect(await weir.exposed()).toEqual([
+      'c{job="a"} 3',
+      'c{job="a",x="1"} 1',
+      'c{job="a",x="2"} 2',
+      'c{job="a",x="3"} 3',
+      'g{job="a"} 2',
+      'h_bucket{job="a",le="1.0"} 6',
+      'h_bucket{job="a",le="+Inf"} 12',
+      'h_sum{job="a"} 1.5',
+      'h_count{job="a"} 12',
+      's{job="a",quantile="0.5"} 2',
+      's_sum{job="a"} 6',
+      's_count{job="a"} 3',
+      'u{job="a"} 2',
+    ]);
+    expect(
+      (await weir.history("c")).filter(([, labels]) => labels.x === undefined).map(([, , value]) => value),
+    ).toEqual([1, 2, 3]);
+    await weir.reopen();
+    await weir.ok(sum, "# TYPE c counter\nc 10\n");
+    expect(await weir.exposed()).toContain('c{job="a"} 13');
+  });
+
+  test("gauges are the largest or smallest by setting, never the sum", async () => {
+    const weir = await gateway("--group-sum-gauges=max");
+    for (const value of [1, 3, 2]) await weir.ok(sum, `# TYPE g gauge\ng ${value}\n`);
+    expect(await weir.exposed()).toEqual(['g{job="a"} 3']);
+    await weir.reopen("--group-sum-gauges=min");
+    for (const value of [2, 5]) await weir.ok(sum, `# TYPE g gauge\ng ${value}\n`);
+    expect(await weir.exposed()).toEqual(['g{job="a"} 2']);
+  });
+
+  test("a push with a key that is sent again is not added again", async () => {
+    const weir = await gateway();
+    const headers = { "idempotency-key": "run-1" };
+    await weir.ok(sum, "# TYPE c counter\nc 1\n", headers);
+    await weir.reopen();
+    await Promise.all([1, 2].map(() => weir.ok(sum, "# TYPE c counter\nc 1\n", headers)));
+    expect(await weir.exposed()).toEqual(['c{job="a"} 1']);
+    expect((await weir.send(sum, "# TYPE c counter\nc 2\n", headers))[0]).toBe(422);
+  });
+
+  test("what cannot be added is refused", async () => {
+    const weir = await gateway();
+    await weir.ok(sum, '# TYPE c counter\nc 1\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_count 2\n');
+    const refused = async (send: string, body: string, message: string) =>
+      expect(await weir.send(send, body)).toEqual([400, expect.stringContaining(message)]);
+    await refused(sum, "# TYPE c gauge\nc 1\n", "is not a COUNTER, which it is to be added to");
+    await refused(
+      sum,
+      '# TYPE h histogram\nh_bucket{le="2"} 1\nh_count 2\n',
+      "has buckets 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
+    );
+    await refused("PUT /metrics/job/a?mode=sum", "c 1\n", "expected POST");
+    await refused(
+      "POST /metrics/job/a?mode=average",
+      "c 1\n",
+      'query parameter mode is "average", expected sum',
+    );
+    await refused(`${sum}&honor_timestamps=true`, "c 1\n", "takes no honor_timestamps");
+    expect(await weir.exposed()).toContain('c{job="a"} 1');
+  });
+});
+
+describe("DELETE by matcher", () => {
+  test("deletes the groups that it selects, or only tells which", async () => {
+    const weir = await gateway();
+    for (const path of ["a", "a/instance/i1", "a/instance/i2", "b/instance/i1"])
+      await weir.ok(`PUT /metrics/job/${path}`, "m 1\n");
+    const remove = (selector: string, more = "") =>
+      weir.send(`DELETE /metrics?match[]=${encodeURIComponent(selector)}${more}`);
+    const [status, told] = await remove('{job="a",instance=~"i.*"}', "&dryRun=true");
+    expect([status, JSON.parse(told)]).toEqual([
+      200,
+      {
+        status: "success",
+        data: {
+          dryRun: true,
+          selected: 2,
+          deleted: 0,
+          groups: [{ labels: { job: "a", instance: "i1" } }, { labels: { job: "a", instance: "i2" } }],
+        },
+      },
+    ]);
+    expect((await weir.exposed()).length).toBe(4);
+    expect((await remove('{job="a",instance=~"i.*"}'))[0]).toBe(202);
+    expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{instance="i1",job="b"} 1']);
+    const [, both] = await remove('{job="b"}', `&match[]=${encodeURIComponent('{instance="",job=~"a|b"}')}`);
+    expect(JSON.parse(both).data.deleted).toBe(2);
+    expect(await weir.exposed()).toEqual([]);
+    await weir.reopen();
+    expect(await weir.exposed(true)).toEqual([]);
+  });
+
+  test("a selector that is none, or too wide, deletes nothing", async () => {
+    const weir = await gateway();
+    await weir.ok("PUT /metrics/job/a", "m 1\n");
+    const refused = async (query: string, message: string) =>
+      expect(await weir.send(`DELETE /metrics${query}`)).toEqual([400, expect.stringContaining(message)]);
+    await refused("", "expected match[]");
+    await refused("?match[]=%7B%7D", "at least one non-empty matcher");
+    await refused("?match[]=m", "names a metric");
+    await refused("?match[]=sum(x)", "expected a selector");
+    await refused("?match[]=%7Bjob%3D", "parse error");
+    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryRun=perhaps", "dryRun");
+    expect(await weir.exposed()).toEqual(['m{job="a"} 1']);
+  });
+});
+
+test("there are no more groups than a setting allows, and those that are there go on", async () => {
+  const weir = await gateway("--groups-max=2");
+  await weir.ok("PUT /metrics/job/a", "m 1\n");
+  await weir.ok("PUT /metrics/job/b", "m 1\n");
+  expect(await weir.send("PUT /metrics/job/c", "m 1\n")).toEqual([
+    400,
+    expect.stringContaining("there are 2 groups already"),
+  ]);
+  await weir.ok("PUT /metrics/job/b", "m 2\n");
+  await weir.ok("DELETE /metrics/job/a");
+  await weir.ok("PUT /metrics/job/c", "m 3\n");
+  expect(await weir.exposed()).toEqual(['m{job="b"} 2', 'm{job="c"} 3']);
+});
+
+test("a group that differs from another in empty labels alone is refused, and leaves nothing", async () => {
+  const weir = await gateway();
+  await weir.ok("PUT /metrics/job/a", "m 1\n");
+  expect(await weir.send("PUT /metrics/job/a/x/", "m 2\n")).toEqual([
+    400,
+    expect.stringContaining("empty labels alone"),
+  ]);
+  expect(await weir.exposed(true)).toHaveLength(3);
+  await weir.ok("PUT /metrics/job/b/x/", "m 2\n");
+  expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="b"} 2']);
+});
+
+test("wipe and quit are off unless settings allow them", async () => {
+  const weir = await gateway();
+  expect((await weir.send("PUT /api/v1/admin/wipe"))[0]).toBe(404);
+  expect(await weir.send("POST /-/quit")).toEqual([403, "Lifecycle API is not enabled."]);
+});
