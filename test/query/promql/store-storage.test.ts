@@ -140,10 +140,10 @@ test("a rate counts the first events, and what a range misses it does not see", 
 test("a total ends a day after its last event, and comes back with what it had", async () => {
   const { range, ask } = await over([event("2024-01-01T10:00:00", 1), event("12:00:00", 1)]);
   // The last instant at which it is there is 15 s before the day is over; the next says that it ended.
-  expect(await ask("task_ms_count", "09:59:59")).toEqual(['{__name__="task_ms_count"} 0']);
+  expect(await ask("task_ms_count", "09:59:59")).toEqual(['{__name__="task_ms_count"} 1']);
   expect(await ask("task_ms_count", "10:00:00")).toEqual([]);
   expect(await ask("task_ms_count", "11:59:59")).toEqual([]);
-  // The range reaches five minutes back; the event before it is not counted, so it comes back as 1, without a 0.
+  // Totals look a day back, so that it comes back as 1, without a 0: it is not new.
   expect(await range("task_ms_count", "11:59:45", "12:00:15", 15_000)).toEqual([
     '{__name__="task_ms_count"} 1@15 1@30',
   ]);
@@ -152,7 +152,26 @@ test("a total ends a day after its last event, and comes back with what it had",
 test("events before the range make a total that does not move", async () => {
   const { ask } = await over([event("08:00:00", 1), event("08:00:01", 1)]);
   expect(await ask("rate(task_ms_count[5m])", "10:00:00")).toEqual(["{} 0"]);
-  expect(await ask("task_ms_count", "10:00:00")).toEqual(['{__name__="task_ms_count"} 0']);
+  expect(await ask("task_ms_count", "10:00:00")).toEqual(['{__name__="task_ms_count"} 2']);
+});
+
+test("a rate is not extrapolated past the zero of a young total, and as usual for an old one", async () => {
+  const events = (op: string, seconds: readonly number[]) =>
+    seconds.map((second) =>
+      event(new Date(Date.UTC(2024, 0, 2, 10) + second * 1000).toISOString().slice(0, -1), 1, { op }),
+    );
+  const { ask } = await over([...events("young", [1, 100]), ...events("old", [-3000, -2000, -1000, 1, 100])]);
+  // From 10:01:00 to 10:02:00, 10 s after the range's start and 5 s before its end: one more in 60 s. The zero of
+  // the young, which had 1, is 60 s before; the old had 4: both reach to either end, 1 * (60 + 10 + 5) / 60.
+  expect(await ask("increase(task_ms_count[75s])", "10:02:05")).toEqual([
+    '{op="old"} 1.25',
+    '{op="young"} 1.25',
+  ]);
+  // From 09:59:50: 0 to 2 in 120 s for the young, whose zero is its first sample; 3 to 5 for the old, 5 s back.
+  expect(await ask("increase(task_ms_count[125s])", "10:02:00")).toEqual([
+    `{op="old"} ${(2 * (120 + 5)) / 120}`,
+    '{op="young"} 2',
+  ]);
 });
 
 test("quantiles come from the buckets of the events", async () => {

@@ -15,6 +15,15 @@ export type RowVisitor = (
   isNull: (row: number) => boolean,
 ) => void;
 
+type ScanVisitor = Parameters<Reader["scan"]>[3];
+
+/** What a series has before a range of time. */
+export interface BeforeSeries {
+  readonly lastMs: number;
+  readonly count: number;
+  readonly sum: number;
+}
+
 /** A range of time in milliseconds, open on the left. */
 export interface Range {
   readonly afterMs: number;
@@ -64,14 +73,42 @@ export class DayReader {
     return counts;
   }
 
-  /** When each series had its last sample, in milliseconds; those without one are absent. */
-  async last(seriesIds: readonly number[], range: Range): Promise<Map<number, number>> {
-    const last = new Map<number, number>();
-    await this.#scan("query/promql_last", seriesIds, range, 0, (columns, length) => {
-      const [ids, timestampsUs] = columns;
-      for (let row = 0; row < length; row++) last.set(ids[row], timestampsUs[row] / 1000);
+  /** What each series has: its last sample, how many, and their sum. Those without a sample are absent. */
+  async before(seriesIds: readonly number[], range: Range): Promise<Map<number, BeforeSeries>> {
+    const found = new Map<number, BeforeSeries>();
+    await this.#scan("query/promql_before", seriesIds, range, 0, (columns, length) => {
+      const [ids, lastUs, counts, sums] = columns;
+      for (let row = 0; row < length; row++) {
+        const known = found.get(ids[row]);
+        found.set(ids[row], {
+          lastMs: lastUs[row] / 1000,
+          count: (known?.count ?? 0) + counts[row],
+          sum: (known?.sum ?? 0) + sums[row],
+        });
+      }
     });
-    return last;
+    return found;
+  }
+
+  /** How many samples each series has in each bucket, by ascending bounds and one more for what is above. */
+  async beforeBuckets(
+    seriesIds: readonly number[],
+    bounds: readonly number[],
+    range: Range,
+  ): Promise<Map<number, Float64Array>> {
+    const found = new Map<number, Float64Array>();
+    const place = new Map(bounds.map((bound, at) => [bound, at]));
+    const visit: ScanVisitor = (columns, length) => {
+      const [ids, keys, counts] = columns;
+      for (let row = 0; row < length; row++) {
+        const buckets = found.get(ids[row]) ?? new Float64Array(bounds.length + 1);
+        found.set(ids[row], buckets);
+        buckets[place.get(keys[row]) ?? bounds.length] += counts[row];
+      }
+    };
+    const text = JSON.stringify(bounds);
+    await this.#scan("query/promql_before_buckets", seriesIds, range, 0, visit, { bounds: text });
+    return found;
   }
 
   close(): void {
@@ -83,9 +120,11 @@ export class DayReader {
     seriesIds: readonly number[],
     { afterMs, toMs }: Range,
     nullable: number,
-    visit: Parameters<Reader["scan"]>[3],
+    visit: ScanVisitor,
+    more: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     const parameters = {
+      ...more,
       afterUs: Math.floor(afterMs * 1000),
       toUs: Math.floor(toMs * 1000),
       seriesIds,

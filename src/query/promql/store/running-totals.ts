@@ -1,7 +1,10 @@
 /**
  * Observations and deltas as counters: what a scrape every `stepMs`, on a grid that begins at the epoch, would
- * have seen of them. Counts, sums and buckets hold the rows up to each instant since the base; a total is there
- * from one step before its series' first row, where it is 0, until `idleMs` after its last.
+ * have seen of them. Counts, sums and buckets hold the rows up to each instant; a total is there from one step
+ * before its series' first row, where it is 0, until `idleMs` after its last.
+ *
+ * What a series had before the range matters too, though rates look at differences: a rate is not extrapolated
+ * to below zero, so that it has to be known how far from zero a total is.
  */
 import type { SeriesSamples } from "../storage.ts";
 import type { Edge, Source } from "./catalog.ts";
@@ -14,11 +17,15 @@ export interface TotalsRange {
   readonly idleMs: number;
 }
 
-/** What is known of a series before its rows since the base. */
+/** What a series had before its rows since the base, as far back as was looked. */
 export interface Before {
-  /** Its last row before or at the base, as far back as `idleMs`; undefined where there is none. */
+  /** Its last row; undefined where there is none. */
   readonly lastMs: number | undefined;
-  /** Whether it has any row before. */
+  readonly count: number;
+  readonly sum: number;
+  /** By edge, not cumulative. */
+  readonly buckets: Float64Array;
+  /** Whether it has any row, however far back. */
   readonly existed: boolean;
 }
 
@@ -52,11 +59,11 @@ export function runningTotals(
   const shown = (values: Float64Array) => Float64Array.from(life.instants, (at) => values[at]);
   switch (source.shape) {
     case "count":
-      return [{ labels: source.labels, timestampsMs, values: shown(counts(rows, range)), stale }];
+      return [{ labels: source.labels, timestampsMs, values: shown(counts(rows, before, range)), stale }];
     case "sum":
-      return [{ labels: source.labels, timestampsMs, values: shown(sums(rows, range)), stale }];
+      return [{ labels: source.labels, timestampsMs, values: shown(sums(rows, before, range)), stale }];
     default: {
-      const byEdge = bucketCounts(rows, source.edges, range);
+      const byEdge = bucketCounts(rows, source.edges, before, range);
       return source.edges.map(({ labels }, at) => ({
         labels,
         timestampsMs,
@@ -94,21 +101,29 @@ function lifeOf(
 }
 
 /** How many rows there are up to each instant. */
-function counts({ timestampsMs }: Rows, { firstMs, count, stepMs }: TotalsRange): Float64Array {
+function counts(
+  { timestampsMs }: Rows,
+  before: Before,
+  { firstMs, count, stepMs }: TotalsRange,
+): Float64Array {
   const totals = new Float64Array(count);
   let next = 0;
   for (let at = 0; at < count; at++) {
     while (next < timestampsMs.length && timestampsMs[next] <= firstMs + at * stepMs) next++;
-    totals[at] = next;
+    totals[at] = before.count + next;
   }
   return totals;
 }
 
 /** The sum of the rows up to each instant, kept as two doubles like the totals of /metrics: it must not go back. */
-function sums({ timestampsMs, values }: Rows, { firstMs, count, stepMs }: TotalsRange): Float64Array {
+function sums(
+  { timestampsMs, values }: Rows,
+  before: Before,
+  { firstMs, count, stepMs }: TotalsRange,
+): Float64Array {
   const totals = new Float64Array(count);
   let next = 0;
-  let high = 0;
+  let high = before.sum;
   let low = 0;
   for (let at = 0; at < count; at++) {
     while (next < timestampsMs.length && timestampsMs[next] <= firstMs + at * stepMs) {
@@ -128,10 +143,11 @@ function sums({ timestampsMs, values }: Rows, { firstMs, count, stepMs }: Totals
 function bucketCounts(
   { timestampsMs, values }: Rows,
   edges: readonly Edge[],
+  before: Before,
   { firstMs, count, stepMs }: TotalsRange,
 ): Float64Array[] {
   const totals = edges.map(() => new Float64Array(count));
-  const running = new Float64Array(edges.length);
+  const running = before.buckets.slice();
   const bounds = Float64Array.from(edges, ({ bound }) => bound);
   let next = 0;
   for (let at = 0; at < count; at++) {

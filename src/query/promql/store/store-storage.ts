@@ -9,10 +9,10 @@ import type { Store } from "../../../store/store.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
 import type { ReadBudget, Selection, SeriesSamples, Storage } from "../storage.ts";
-import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
+import { Catalog, type Edge, type SeriesRegistry, type Source } from "./catalog.ts";
 import { DayReader, type Range } from "./day-reader.ts";
 import { Gatherer } from "./gather.ts";
-import { instantsIn, runningTotals } from "./running-totals.ts";
+import { type Before, instantsIn, runningTotals } from "./running-totals.ts";
 
 export interface StoreStorageOptions {
   readonly store: Pick<Store, "reader" | "days">;
@@ -64,7 +64,7 @@ export class StoreStorage implements Storage {
     const reader = new DayReader(this.#options.store, new AbortController().signal);
     const days = reader.daysIn({ afterMs, toMs }).map(({ day }) => day.table);
     const isTotal = sources.some(({ shape }) => shape !== "raw");
-    const names = ["query/promql_samples", ...(isTotal ? ["query/promql_last"] : [])];
+    const names = ["query/promql_samples", ...(isTotal ? ["query/promql_before"] : [])];
     return {
       series: sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0),
       storedSeries: idsOf(sources).length,
@@ -111,30 +111,70 @@ export class StoreStorage implements Storage {
     const baseDay = dayOf(baseMs * 1000);
     const before = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
     for await (const part of parts(sources, range, reader)) {
-      const last = await reader.last(idsOf(part), before);
+      const beforeOf = await lookBefore(part, before, reader);
       const { first, timestampsMs, values } = await gather(part, range, reader, budget);
       for (const [slot, source] of part.entries()) {
         const rows = {
           timestampsMs: timestampsMs.subarray(first[slot], first[slot + 1]),
           values: values.subarray(first[slot], first[slot + 1]),
         };
-        const lastMs = source.seriesIds.reduce(
-          (max, id) => Math.max(max, last.get(id) ?? -Infinity),
-          -Infinity,
-        );
+        const known = beforeOf(source);
         const existed =
-          lastMs > -Infinity ||
+          known.lastMs !== undefined ||
           source.seriesIds.some((id) => registry.hasSamplesIn(id, Number.NEGATIVE_INFINITY, baseDay - 1));
-        const series = runningTotals(
-          source,
-          rows,
-          { lastMs: lastMs > -Infinity ? lastMs : undefined, existed },
-          { firstMs, count, stepMs, idleMs },
-        );
+        const grid = { firstMs, count, stepMs, idleMs };
+        const series = runningTotals(source, rows, { ...known, existed }, grid);
         budget.countSamples(series.reduce((sum, each) => sum + each.values.length, 0));
         if (series.length > 0) yield series;
       }
     }
+  }
+}
+
+/** Reads what sources had in a range before the one that is asked for. */
+async function lookBefore(
+  sources: readonly Source[],
+  range: Range,
+  reader: DayReader,
+): Promise<(source: Source) => Omit<Before, "existed">> {
+  const bySeries = await reader.before(idsOf(sources), range);
+  const buckets = new Map<number, Float64Array>();
+  const byMetric = Map.groupBy(
+    sources.filter(({ shape }) => shape === "buckets"),
+    ({ metric }) => metric,
+  );
+  for (const [metric, own] of byMetric) {
+    // Most begin with nothing before them.
+    const ids = idsOf(own).filter((id) => bySeries.has(id));
+    if (ids.length === 0) continue;
+    for (const [id, counts] of await reader.beforeBuckets(ids, metric.buckets, range))
+      buckets.set(id, counts);
+  }
+  return ({ seriesIds, edges, metric }) => {
+    const found = seriesIds.flatMap((id) => bySeries.get(id) ?? []);
+    const byEdge = new Float64Array(edges.length);
+    for (const id of seriesIds) addToEdges(byEdge, edges, buckets.get(id), metric.buckets);
+    return {
+      lastMs: found.length === 0 ? undefined : Math.max(...found.map(({ lastMs }) => lastMs)),
+      count: found.reduce((sum, { count }) => sum + count, 0),
+      sum: found.reduce((total, { sum }) => total + sum, 0),
+      buckets: byEdge,
+    };
+  };
+}
+
+/** Adds counts of all buckets to the first edge asked for that holds them. */
+function addToEdges(
+  byEdge: Float64Array,
+  edges: readonly Edge[],
+  counts: Float64Array | undefined,
+  bounds: readonly number[],
+): void {
+  if (counts === undefined) return;
+  for (const [at, count] of counts.entries()) {
+    const bound = bounds[at] ?? Number.POSITIVE_INFINITY;
+    const edge = edges.findIndex((each) => each.bound >= bound);
+    if (edge >= 0) byEdge[edge] += count;
   }
 }
 

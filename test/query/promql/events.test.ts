@@ -1,0 +1,126 @@
+/**
+ * Events as counters, held to a reference: the same events counted plainly, as a scrape every 15 seconds would
+ * have found them, and evaluated as ordinary series. Totals begin at 0 with each query here and run on there,
+ * so that only what does not depend on where they began is compared.
+ */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import fc from "fast-check";
+import { Engine } from "../../../src/query/promql/engine.ts";
+import { LabelSet } from "../../../src/query/promql/labels.ts";
+import { StoreStorage } from "../../../src/query/promql/store/store-storage.ts";
+import { storedSamples } from "../stored.ts";
+import { MemoryStorage, type Point } from "./memory-storage.ts";
+
+setDefaultTimeout(60_000);
+
+const BEGIN_MS = Date.UTC(2024, 0, 1, 23, 40);
+const STEP_MS = 15_000;
+/** No series ends here: how one does is worked out by hand in store-storage.test.ts. */
+const IDLE_MS = 24 * 3_600_000;
+
+/** Past the end of the latest query. */
+const LAST_MS = 60 * 60_000;
+
+interface Event {
+  readonly atMs: number;
+  readonly value: number;
+  readonly op: string;
+}
+
+/** Forty minutes around midnight; some events fall together, some on an instant. */
+const events: fc.Arbitrary<Event[]> = fc.array(
+  fc.record({
+    atMs: fc.oneof(
+      fc.integer({ min: 0, max: 40 * 60_000 }),
+      fc.integer({ min: 0, max: 160 }).map((step) => step * STEP_MS),
+    ),
+    value: fc.integer({ min: 0, max: 16 }).map((eighths) => eighths / 8),
+    op: fc.constantFrom("a", "b"),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+/** What scrapes would have found: for each series and instant count, sum and buckets up to it. */
+function reference(all: readonly Event[]): MemoryStorage {
+  const series = new Map<string, { labels: LabelSet; points: Point[] }>();
+  for (const op of new Set(all.map((event) => event.op))) {
+    const own = all.filter((event) => event.op === op).sort((a, b) => a.atMs - b.atMs);
+    const first = Math.ceil(own[0].atMs / STEP_MS) * STEP_MS - STEP_MS;
+    for (let now = first; now <= LAST_MS; now += STEP_MS) {
+      const before = own.filter((event) => event.atMs <= now);
+      const add = (name: string, value: number, extra: Record<string, string> = {}) => {
+        const labels = LabelSet.from(Object.entries({ __name__: name, op, ...extra }));
+        const each = series.get(labels.key) ?? { labels, points: [] };
+        each.points.push({ timestampMs: BEGIN_MS + now, value });
+        series.set(labels.key, each);
+      };
+      add("task_ms_count", before.length);
+      add(
+        "task_ms_sum",
+        before.reduce((sum, { value }) => sum + value, 0),
+      );
+      add("task_ms_bucket", before.length, { le: "+Inf" });
+      add("task_ms_bucket", before.filter(({ value }) => value <= 1).length, { le: "1.0" });
+    }
+  }
+  return new MemoryStorage().with(series.values());
+}
+
+const expressions = [
+  "rate(task_ms_count[2m])",
+  "increase(task_ms_sum[5m])",
+  "irate(task_ms_count[1m])",
+  "sum by (op) (increase(task_ms_bucket[3m]))",
+  "histogram_quantile(0.5, sum by (le) (rate(task_ms_bucket[5m])))",
+  "changes(task_ms_count[4m])",
+  "resets(task_ms_count[20m])",
+  "idelta(task_ms_count[1m])",
+  "count_over_time(task_ms_count[3m])",
+  "timestamp(task_ms_count)",
+  "absent(task_ms_count{op='a'})",
+  "task_ms_count - task_ms_count offset 2m",
+  "rate(task_ms_sum[5m]) / rate(task_ms_count[5m])",
+  "max_over_time(rate(task_ms_count[1m])[5m:30s])",
+];
+
+test("rates, quantiles and times of events are those of their scrapes", async () => {
+  const queries = fc.record({
+    events,
+    text: fc.shuffledSubarray(expressions, { minLength: 6, maxLength: 6 }),
+    startMs: fc.integer({ min: 0, max: 45 * 60_000 }),
+    stepMs: fc.constantFrom(15_000, 60_000, 77_777),
+  });
+  await fc.assert(
+    fc.asyncProperty(queries, async ({ events: all, text, startMs, stepMs }) => {
+      const stored = await storedSamples(
+        all.map(({ atMs, value, op }) => ({ metric: "task.ms", ts: BEGIN_MS + atMs, value, tags: { op } })),
+      );
+      try {
+        const { store, registry } = stored;
+        const ours = new Engine(
+          new StoreStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: IDLE_MS }),
+        );
+        const plain = new Engine(reference(all));
+        for (const each of text) {
+          const from = BEGIN_MS + startMs;
+          const [got, want] = await Promise.all(
+            [ours, plain].map((engine) => engine.range(each, from, from + 10 * stepMs, stepMs)),
+          );
+          expect(shown(got.data), each).toEqual(shown(want.data));
+        }
+      } finally {
+        await stored.close();
+      }
+    }),
+    { numRuns: 25, seed: 15 },
+  );
+});
+
+/** Series as text, values to 12 digits: the order of additions may differ in the last. */
+function shown(data: Awaited<ReturnType<Engine["range"]>>["data"]): string[] {
+  if (data.type !== "matrix") throw new Error(data.type);
+  return data.series.map(({ labels, timestampsMs, values }) => {
+    const points = [...values].map((value, at) => `${Number(value.toPrecision(12))}@${timestampsMs[at]}`);
+    return `${labels} ${points.join(" ")}`;
+  });
+}
