@@ -75,5 +75,9 @@ need_dependencies() {
 # Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
 # .env or bunfig.toml that happens to lie there is not ours to read.
 become_weir() {
+  # A statement holds a thread of Bun's pool until it ends, and the pool has as many as there are processors: two
+  # slow queries would hold up every commit behind them.
+  UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-16}
+  export UV_THREADPOOL_SIZE
   exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"
 }

@@ -1,0 +1,62 @@
+/** The gateway as scripts/serve starts it, busy with queries that take long: pushes are stored all the same. */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+setDefaultTimeout(60_000);
+
+const ROOT = join(import.meta.dir, "../..");
+
+/** Some 10^10 pairs to look at: longer than the query's time. */
+const SLOW = "SELECT count(*) FROM samples a, samples b, samples c WHERE a.value * b.value + c.value < -1";
+const QUERY_TIMEOUT_MS = 5_000;
+
+test("as many slow queries as may run at once leave commits their way", async () => {
+  const data = mkdtempSync(join(tmpdir(), "weir-busy-"));
+  const child = Bun.spawn(["scripts/serve", "--no-sampler", "--listen", "127.0.0.1:0", "--data", data], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  try {
+    let url: string | undefined;
+    let output = "";
+    for await (const bytes of child.stdout) {
+      output += Buffer.from(bytes).toString();
+      url = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0];
+      if (url !== undefined) break;
+    }
+    const post = (path: string, body: unknown) =>
+      fetch(`${url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const events = Array.from({ length: 3_000 }, (_, value) => ({ metric_name: "busy", value }));
+    expect((await post("/api/v1/push", events)).status).toBe(200);
+
+    let running = 4;
+    const queries = Array.from({ length: running }, async () => {
+      const response = await post("/api/v1/sql", { sql: SLOW, timeoutMs: QUERY_TIMEOUT_MS });
+      running--;
+      return response.status;
+    });
+    // All of them are under way when the queue of queries is as long as it may be.
+    const underWay = async () =>
+      (await (await fetch(`${url}/metrics`)).text()).includes("weir_queries_running 4");
+    while (!(await underWay())) await Bun.sleep(20);
+    // Some of them may still be looked at by then; a second later all run.
+    const beganMs = Date.now();
+    for (let value = 0; Date.now() < beganMs + 1_000; value++)
+      expect((await post("/api/v1/push", { metric_name: "busy", value })).status).toBe(200);
+    expect(running).toBe(4);
+    expect(await Promise.all(queries)).toEqual([422, 422, 422, 422]);
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    rmSync(data, { recursive: true });
+  }
+});
