@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   export: () => import("./commands/export.ts"),
   sql: () => import("./commands/sql.ts"),
   summary: () => import("./commands/summary.ts"),
+  promql: () => import("./commands/promql.ts"),
   check: () => import("./commands/check.ts"),
 };
 

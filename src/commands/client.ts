@@ -99,7 +99,9 @@ export async function accepted(response: Response): Promise<Response> {
   } catch {
     body = undefined;
   }
-  const said = (body as { error?: { message?: unknown } } | undefined)?.error?.message;
+  const error = (body as { error?: string | { message?: unknown } } | undefined)?.error;
+  // Prometheus's API has the message itself there.
+  const said = typeof error === "string" ? error : error?.message;
   const message =
     typeof said === "string"
       ? said

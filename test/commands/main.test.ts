@@ -45,7 +45,7 @@ describe("weir", () => {
   test("help lists every command, on stdout where it was asked for", async () => {
     const { code, out, err } = await weir(["help"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    for (const name of ["serve", "import", "export", "sql", "summary", "check", "help"]) {
+    for (const name of ["serve", "import", "export", "sql", "summary", "promql", "check", "help"]) {
       expect(out).toMatch(new RegExp(`^  ${name} +[a-z]`, "m"));
     }
     expect(await weir([])).toEqual({ code: 2, out: "", err: out });
@@ -53,7 +53,7 @@ describe("weir", () => {
   });
 
   test("every command tells its usage, by help and by --help", async () => {
-    for (const name of ["serve", "import", "export", "sql", "summary", "check"]) {
+    for (const name of ["serve", "import", "export", "sql", "summary", "promql", "check"]) {
       const { code, out, err } = await weir([name, "--help"]);
       expect({ name, code, err }).toEqual({ name, code: 0, err: "" });
       expect(out).toStartWith(`Usage: weir ${name}`);

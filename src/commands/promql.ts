@@ -1,0 +1,175 @@
+/** `weir promql`: asks a running gateway in PromQL, at a time or over a range, and prints the series. */
+import { BadInput } from "../errors.ts";
+import { parseDurationMs } from "../query/promql/text.ts";
+import { parseTime } from "../query/times.ts";
+import { aligned, writeTo } from "./answer.ts";
+import { oneOf, readArguments } from "./arguments.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
+import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+
+const OPTIONS = {
+  url: { type: "string" },
+  format: { type: "string", default: "table" },
+  output: { type: "string", short: "o" },
+  at: { type: "string" },
+  start: { type: "string" },
+  end: { type: "string" },
+  step: { type: "string" },
+} as const;
+
+/** Steps of a range whose step is not given: as many lines as a person still looks through. */
+const STEPS = 60;
+const SECOND_MS = 1000;
+
+export const command: Command = {
+  name: "promql",
+  summary: "asks in PromQL and prints the series",
+  usage: `Usage: weir promql [--at TIME] [OPTIONS] 'EXPR'
+       weir promql --start TIME [--end TIME] [--step DURATION] [OPTIONS] 'EXPR'
+
+Evaluates an expression of PromQL on a running gateway, at one time (now, unless told otherwise) or at the
+steps of a range:
+
+  weir promql 'sum by (operation) (rate(http_request_duration_ms_count[5m]))'
+  weir promql --start -6h --step 5m 'queue_depth{job="worker"}'
+
+  --at TIME          evaluate at this time: now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no
+                     zone), or milliseconds since 1970
+  --start TIME       evaluate from this time on …
+  --end TIME         … to this one; now if absent
+  --step DURATION    … this far apart, such as 30s, 1h30m or a number of seconds; if absent such that there
+                     are ${STEPS} steps, a second apart at least
+  --format FORMAT    table (default), or json: the answer as Prometheus's API has it
+  --output FILE      write there; the file appears when it is whole. Standard output if absent
+${urlHelp}
+
+An expression that begins with a dash goes behind "--". Warnings of the query go to standard error.
+
+Exit code 0 when the series were printed (also where there are none), 1 when the query or the gateway
+failed, 2 when the arguments make no sense.`,
+  async run(argv, io) {
+    const { values, positionals } = readArguments(argv, OPTIONS, true);
+    const format = oneOf("--format", values.format, ["table", "json"]);
+    const [expression, ...others] = positionals;
+    if (expression === undefined || expression.trim() === "")
+      throw new UsageError("Give an expression, such as weir promql 'up'.");
+    if (others.length > 0) {
+      throw new UsageError(
+        `Unexpected argument ${JSON.stringify(others[0])}, after the expression: quote it as one.`,
+      );
+    }
+    const { path, parameters } = requestOf(values, Date.now());
+    const send = gatewayAt(values.url, io);
+    const response = await send(path, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: new URLSearchParams([["query", expression], ...parameters]).toString(),
+    });
+    await accepted(response);
+    if (format === "json") await writeTo(values.output, bytesOf(response), io);
+    else await printTable((await response.json()) as Answer, values.output, io);
+    return exitCode.ok;
+  },
+};
+
+type Times = { readonly [Name in "at" | "start" | "end" | "step"]?: string };
+
+/** Which route of Prometheus's API answers, and the times as it takes them. */
+function requestOf(
+  { at, start, end, step }: Times,
+  nowMs: number,
+): { path: string; parameters: [string, string][] } {
+  if (start === undefined) {
+    const [name] = Object.entries({ end, step }).find(([, value]) => value !== undefined) ?? [];
+    if (name !== undefined) throw new UsageError(`--${name} belongs to a range: give --start as well.`);
+    const parameters: [string, string][] =
+      at === undefined ? [] : [["time", seconds(timeOf("--at", at, nowMs))]];
+    return { path: "/api/v1/query", parameters };
+  }
+  if (at !== undefined)
+    throw new UsageError("--at is one time and --start begins a range: give one of them.");
+  const startMs = timeOf("--start", start, nowMs);
+  const endMs = end === undefined ? nowMs : timeOf("--end", end, nowMs);
+  if (endMs < startMs) throw new UsageError("--end is before --start.");
+  const stepMs =
+    step === undefined
+      ? Math.max(1, Math.ceil((endMs - startMs) / STEPS / SECOND_MS)) * SECOND_MS
+      : stepOf(step);
+  return {
+    path: "/api/v1/query_range",
+    parameters: [
+      ["start", seconds(startMs)],
+      ["end", seconds(endMs)],
+      ["step", seconds(stepMs)],
+    ],
+  };
+}
+
+function timeOf(flag: string, text: string, nowMs: number): number {
+  try {
+    return parseTime(text, nowMs, flag);
+  } catch (error) {
+    throw error instanceof BadInput ? new UsageError(error.message) : error;
+  }
+}
+
+function stepOf(text: string): number {
+  const stepMs = /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * SECOND_MS) : parseDurationMs(text);
+  if (stepMs === undefined || !(stepMs > 0) || !Number.isSafeInteger(stepMs)) {
+    throw new UsageError(
+      `--step is ${JSON.stringify(text)}, expected a duration such as 30s, or a number of seconds.`,
+    );
+  }
+  return stepMs;
+}
+
+function seconds(ms: number): string {
+  return (ms / SECOND_MS).toFixed(3);
+}
+
+type Point = readonly [seconds: number, value: string];
+
+interface Series {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value?: Point;
+  readonly values?: readonly Point[];
+}
+
+interface Answer {
+  readonly data:
+    | { readonly resultType: "scalar"; readonly result: Point }
+    | { readonly resultType: "string"; readonly result: Point }
+    | { readonly resultType: "vector"; readonly result: readonly Series[] }
+    | { readonly resultType: "matrix"; readonly result: readonly Series[] };
+  readonly warnings?: readonly string[];
+  readonly infos?: readonly string[];
+}
+
+async function printTable(
+  { data, warnings = [], infos = [] }: Answer,
+  output: string | undefined,
+  io: Io,
+): Promise<void> {
+  for (const note of [...warnings, ...infos]) await io.stderr.write(`weir promql: ${note}\n`);
+  if (data.resultType === "scalar" || data.resultType === "string") {
+    await writeTo(output, aligned([data.resultType], [[data.result[1]]]), io);
+  } else if (data.resultType === "vector") {
+    const rows = data.result.map(({ metric, value }) => [nameOf(metric), value?.[1] ?? ""]);
+    await writeTo(output, aligned(["series", "value"], rows), io);
+  } else {
+    const rows = data.result.flatMap(({ metric, values = [] }) =>
+      values.map(([time, value]) => [nameOf(metric), new Date(time * SECOND_MS).toISOString(), value]),
+    );
+    await writeTo(output, aligned(["series", "time", "value"], rows), io);
+  }
+}
+
+/** A series as a selector would name it: `up{job="x"}`, `{job="x"}`, `{}`. */
+function nameOf(metric: Readonly<Record<string, string>>): string {
+  const { __name__: name = "", ...labels } = metric;
+  const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  if (name !== "" && !plain) pairs.unshift(JSON.stringify(name));
+  if (pairs.length === 0 && plain) return name;
+  return `${plain ? name : ""}{${pairs.join(", ")}}`;
+}
