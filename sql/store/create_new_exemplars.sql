@@ -1,5 +1,6 @@
--- Where exemplars stand before it is known which of them are new.
-CREATE TEMP TABLE IF NOT EXISTS new_exemplars (
+-- Where exemplars stand before it is known which of them are new. Made anew each time: rows that are deleted from a
+-- temporary table keep their place in memory, and in every later scan of it.
+CREATE OR REPLACE TEMP TABLE new_exemplars (
   series_id UINTEGER NOT NULL,
   ts TIMESTAMP NOT NULL,
   value DOUBLE NOT NULL,

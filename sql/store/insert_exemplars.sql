@@ -1,6 +1,7 @@
--- Stores the exemplars that are not stored yet: a request that comes again brings the same.
+-- Stores the exemplars that are not stored yet, in their order: a request that comes again brings the same.
 INSERT INTO weir.exemplars
 SELECT fresh.series_id, fresh.ts, fresh.value, fresh.labels
 FROM temp.main.new_exemplars AS fresh
 ANTI JOIN weir.exemplars AS stored ON stored.series_id = fresh.series_id AND stored.ts = fresh.ts
-QUALIFY row_number() OVER (PARTITION BY fresh.series_id, fresh.ts ORDER BY fresh.rowid) = 1;
+QUALIFY row_number() OVER (PARTITION BY fresh.series_id, fresh.ts ORDER BY fresh.rowid) = 1
+ORDER BY fresh.rowid;

@@ -50,8 +50,6 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/close_to_strangers"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
-    await writer.run(statement("store/create_wanted_samples"));
-    await ExemplarTable.prepare(writer);
     const days = await loadDays(writer);
     const { stored, generation, watermarks } = await records.load(writer);
     const groups = new GroupTable();
@@ -199,7 +197,7 @@ export class DuckDBStore implements Store {
         { type: "timestamp", values: timestampUs },
       ];
       await this.#transaction(async () => {
-        await writer.run(statement("store/empty_wanted_samples"));
+        await writer.run(statement("store/create_wanted_samples"));
         await writer.appendColumns(
           "main",
           "wanted_samples",

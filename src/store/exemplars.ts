@@ -21,11 +21,6 @@ const CUT_EVERY = 10_000;
 export class ExemplarTable {
   #sinceCut = CUT_EVERY;
 
-  /** Makes what the writer's connection needs beside the file. */
-  static async prepare(writer: Connection): Promise<void> {
-    await writer.run(statement("store/create_new_exemplars"));
-  }
-
   /** Stores those that are new; inside a transaction. */
   async write(writer: Connection, exemplars: readonly ExemplarRecord[]): Promise<void> {
     if (exemplars.length === 0) return;
@@ -36,7 +31,7 @@ export class ExemplarTable {
     exemplars.forEach(({ labels }, row) => {
       first[row + 1] = first[row]! + labels.size;
     });
-    await writer.run(statement("store/empty_new_exemplars"));
+    await writer.run(statement("store/create_new_exemplars"));
     await writer.appendColumns(
       "main",
       "new_exemplars",
