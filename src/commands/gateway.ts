@@ -20,6 +20,7 @@ import { Groups } from "../exposition/groups.ts";
 import { Totals } from "../exposition/totals.ts";
 import { type App, createApp } from "../http/app.ts";
 import { exportRoutes } from "../http/export.ts";
+import { federateRoutes } from "../http/federate.ts";
 import { healthRoutes } from "../http/health.ts";
 import { importsRoutes } from "../http/imports.ts";
 import { createLog, type Log } from "../http/log.ts";
@@ -39,6 +40,7 @@ import { Ingest } from "../ingest/ingest.ts";
 import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
 import { createFormats } from "../query/formats/all.ts";
+import { Federation } from "../query/promql/federation.ts";
 import { Promql } from "../query/promql/promql.ts";
 import { SqlEngine } from "../query/sql.ts";
 import { Summaries, storeFacts } from "../query/summaries.ts";
@@ -142,6 +144,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     log,
   });
   const promql = new Promql({ store, registry, ...config });
+  const federation = new Federation({ store, registry, totals, ...config });
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -205,6 +208,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       retentionDays: config.retentionDays,
       now,
     }),
+    federateRoutes({ federation, now }),
     importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
     exportRoutes({
       lines: (range) =>
@@ -218,7 +222,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   ];
   const stopQueries = async () => {
     await sql.close();
-    await promql.close();
+    await Promise.all([promql.close(), federation.close()]);
   };
   return {
     app: createApp(families, { log }),

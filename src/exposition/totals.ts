@@ -208,6 +208,24 @@ export class Totals {
     return isThere ? this.#table.cells[row * ROW + VALUE] : undefined;
   }
 
+  /**
+   * Where the total of an observation's or a delta's series stands, shown or not; undefined where no sample of it
+   * counts. `buckets` (not cumulative) are good until the next change.
+   */
+  total(
+    seriesId: number,
+  ): { count: number; sum: number; buckets: Float64Array; arrivedUs: number } | undefined {
+    const { cells, codes } = this.#table;
+    const row = this.#table.rowOf(seriesId);
+    if (row < 0 || codes[row] === LEVEL || !(cells[row * ROW + COUNT] > 0)) return undefined;
+    return {
+      count: cells[row * ROW + COUNT],
+      sum: cells[row * ROW + SUM_HIGH],
+      buckets: this.#table.bucketsOf(row),
+      arrivedUs: cells[row * ROW + ARRIVED_US],
+    };
+  }
+
   /** Whether a series is shown here at `nowUs`. */
   isExposed(seriesId: number, nowUs: number): boolean {
     const row = this.#table.rowOf(seriesId);

@@ -1,0 +1,199 @@
+/**
+ * What federation shows (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each
+ * series that selectors find, with its own time.
+ *
+ * Gauges and cumulative series are looked up in the store, in the same window as an instant query. Observations
+ * and deltas are the counters of /metrics, which never go back, as they stand now; their single measurements are
+ * not federated, since the latest of them says nothing about the others.
+ */
+import type { Series } from "../../sample.ts";
+import { dayOf } from "../../sample.ts";
+import type { Store } from "../../store/store.ts";
+import { Places } from "../places.ts";
+import { QueryCanceled } from "./errors.ts";
+import { Budget, type Limits } from "./evaluate/budget.ts";
+import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
+import type { Matcher } from "./matchers.ts";
+import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
+import { DayReader } from "./store/day-reader.ts";
+
+export interface FederationOptions extends Limits {
+  readonly store: Pick<Store, "reader" | "days">;
+  readonly registry: SeriesRegistry & {
+    seriesById(seriesId: number): Series | undefined;
+    /** Whether another series has taken this one's place. */
+    isEnded(series: Series): boolean;
+  };
+  readonly totals: RunningTotals;
+  readonly lookbackMs: number;
+  /** A running total is not shown so long after its last sample arrived. */
+  readonly seriesIdleMs: number;
+}
+
+/** The running totals of src/exposition. */
+export interface RunningTotals {
+  total(seriesId: number): RunningTotal | undefined;
+}
+
+/** Where the total of an observation's or a delta's series stands. */
+export interface RunningTotal {
+  readonly count: number;
+  readonly sum: number;
+  /** By bucket, not cumulative; empty where there is no histogram. */
+  readonly buckets: ArrayLike<number>;
+  /** When the newest sample arrived, µs. */
+  readonly arrivedUs: number;
+}
+
+export interface FederatedSample {
+  readonly labels: LabelSet;
+  readonly timestampMs: number;
+  readonly value: number;
+}
+
+/** Federations at a time: one is a scrape by one server, and each holds its answer in memory. */
+const PLACES = 2;
+const WAIT_MS = 10_000;
+
+export class Federation {
+  readonly #options: FederationOptions;
+  readonly #catalog: Catalog;
+  readonly #places = new Places(PLACES, WAIT_MS);
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: FederationOptions) {
+    this.#options = options;
+    this.#catalog = new Catalog(options.registry);
+  }
+
+  /**
+   * The latest sample of each series that any of the selectors finds, at `nowMs`: by name, then by labels.
+   *
+   * @throws QueryError where a limit on PromQL's queries is met
+   */
+  async latest(
+    selectors: readonly (readonly Matcher[])[],
+    nowMs: number,
+    signal?: AbortSignal,
+  ): Promise<FederatedSample[]> {
+    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
+    await this.#places.enter();
+    const stopping = this.#stopping.signal;
+    const budget = new Budget(
+      this.#options,
+      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
+    );
+    const running = this.#latest(selectors, nowMs, budget);
+    this.#running.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw budget.reasonFor(error);
+    } finally {
+      this.#running.delete(running);
+      this.#places.leave();
+    }
+  }
+
+  /** Stops what runs; resolves when nothing does. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  async #latest(
+    selectors: readonly (readonly Matcher[])[],
+    nowMs: number,
+    budget: Budget,
+  ): Promise<FederatedSample[]> {
+    const levels = new Map<string, Source>();
+    const totals = new Map<string, FederatedSample>();
+    for (const matchers of selectors) {
+      // The day of a total's last row says nothing about when it arrived.
+      const sources = this.#catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+      budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
+      for (const source of sources) {
+        const { kind } = source.metric;
+        if (kind === "gauge" || kind === "cumulative") levels.set(source.labels.key, source);
+        else if (source.shape !== "raw") {
+          for (const sample of this.#totalOf(source, nowMs)) totals.set(sample.labels.key, sample);
+        }
+      }
+      await budget.breathe();
+    }
+    const samples = await this.#levels([...levels.values()], nowMs, budget);
+    for (const sample of samples) totals.set(sample.labels.key, sample);
+    return [...totals.values()].sort(compareSamples);
+  }
+
+  async #levels(sources: readonly Source[], nowMs: number, budget: Budget): Promise<FederatedSample[]> {
+    const { store, registry, lookbackMs } = this.#options;
+    const range = { afterMs: nowMs - lookbackMs, toMs: nowMs };
+    const days = [dayOf(range.afterMs * 1000), dayOf(nowMs * 1000)] as const;
+    const slots = new Map<number, number>();
+    sources.forEach(({ seriesIds }, slot) => {
+      for (const id of seriesIds) if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
+    });
+    if (slots.size === 0) return [];
+    const timesUs = new Float64Array(sources.length).fill(Number.NEGATIVE_INFINITY);
+    const latest = new Float64Array(sources.length);
+    const stale = new Uint8Array(sources.length);
+    const reader = new DayReader(store, budget.signal);
+    try {
+      await reader.samples([...slots.keys()], range, (ids, timestampsUs, values, length, isNull) => {
+        budget.countSamples(length);
+        for (let row = 0; row < length; row++) {
+          const slot = slots.get(ids[row])!;
+          // Of equal times the later row is the correction.
+          if (timestampsUs[row] < timesUs[slot]) continue;
+          timesUs[slot] = timestampsUs[row];
+          latest[slot] = values[row];
+          stale[slot] = isNull(row) ? 1 : 0;
+        }
+      });
+    } finally {
+      reader.close();
+    }
+    return sources.flatMap(({ labels }, slot) => {
+      if (timesUs[slot] === Number.NEGATIVE_INFINITY || stale[slot] === 1) return [];
+      return [{ labels, timestampMs: Math.floor(timesUs[slot] / 1000), value: latest[slot] }];
+    });
+  }
+
+  /** The samples of a running total: one, or one a bucket; none where it has been idle for too long. */
+  #totalOf({ seriesIds, shape, labels, edges, metric }: Source, nowMs: number): FederatedSample[] {
+    const { registry, totals, seriesIdleMs } = this.#options;
+    let count = 0;
+    let sum = 0;
+    const buckets = new Float64Array(metric.buckets.length + 1);
+    let isThere = false;
+    for (const seriesId of seriesIds) {
+      const series = registry.seriesById(seriesId);
+      // One that was demoted goes away with its rows: a counter that held it would go back then.
+      if (series === undefined || registry.isEnded(series)) continue;
+      const total = totals.total(seriesId);
+      if (total === undefined || total.arrivedUs <= (nowMs - seriesIdleMs) * 1000) continue;
+      isThere = true;
+      count += total.count;
+      sum += total.sum;
+      for (let at = 0; at < total.buckets.length; at++) buckets[at] += total.buckets[at];
+    }
+    if (!isThere) return [];
+    const sample = (own: LabelSet, value: number) => ({ labels: own, timestampMs: nowMs, value });
+    if (shape !== "buckets") return [sample(labels, shape === "count" ? count : sum)];
+    return edges.map((edge) => {
+      let within = edge.bound === Number.POSITIVE_INFINITY ? buckets[metric.buckets.length] : 0;
+      metric.buckets.forEach((bound, at) => {
+        if (bound <= edge.bound) within += buckets[at];
+      });
+      return sample(edge.labels, within);
+    });
+  }
+}
+
+function compareSamples(a: FederatedSample, b: FederatedSample): number {
+  return (
+    compareText(a.labels.get(METRIC_NAME), b.labels.get(METRIC_NAME)) || compareLabels(a.labels, b.labels)
+  );
+}

@@ -1,0 +1,144 @@
+/** Federation over the real gateway: what another Prometheus is given, sample by sample. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import snappyjs from "snappyjs";
+import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
+import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await openTestGateway();
+  const at = (secondsAgo: number) => NOW_MS - secondsAgo * 1000;
+  const events = [
+    ...[3, 40, 400].map((value, index) => ({
+      "@timestamp": at(60 - index),
+      metric_name: "http.request.duration_ms",
+      value,
+      tags: { operation: "get", task_id: `task-${index}` },
+    })),
+    { "@timestamp": at(50), metric_name: "jobs_done", type: "counter", value: 2, tags: { queue: "fast" } },
+    { "@timestamp": at(40), metric_name: "jobs_done", type: "counter", value: 3, tags: { queue: "fast" } },
+    ...[at(100), at(90)].map((time, index) => ({
+      "@timestamp": time,
+      metric_name: "queue_depth",
+      type: "gauge",
+      value: 3 + index,
+      tags: { job: "worker", instance: "a", path: 'C:\\"x"' },
+    })),
+    // Past the look-back of five minutes, and just inside of it.
+    { "@timestamp": at(300), metric_name: "queue_age", type: "gauge", value: 1, tags: { job: "old" } },
+    { "@timestamp": at(299), metric_name: "queue_age", type: "gauge", value: 2, tags: { job: "new" } },
+  ];
+  const pushed = await gateway.app.fetch(
+    new Request("http://localhost/api/v1/push", { method: "POST", body: JSON.stringify(events) }),
+  );
+  expect(pushed.status).toBe(200);
+  const message = encodeV1([
+    { labels: { __name__: "node_load1", instance: "b:9100" }, samples: [{ value: 0.25, timestamp: at(30) }] },
+    {
+      labels: { __name__: "node_load1", instance: "gone:9100" },
+      samples: [
+        { value: 0.5, timestamp: at(30) },
+        { value: STALE_STAND_IN, timestamp: at(15) },
+      ],
+    },
+  ]);
+  const written = await gateway.app.fetch(
+    new Request("http://localhost/api/v1/write", {
+      method: "POST",
+      headers: {
+        "content-encoding": "snappy",
+        "content-type": "application/x-protobuf",
+        "x-prometheus-remote-write-version": "0.1.0",
+      },
+      body: new Uint8Array(snappyjs.compress(withStaleMarkers(message))),
+    }),
+  );
+  expect(written.status).toBe(204);
+});
+
+afterAll(() => gateway.close());
+
+async function federate(selectors: readonly string[], headers: Record<string, string> = {}) {
+  const query = new URLSearchParams(selectors.map((each): [string, string] => ["match[]", each]));
+  return await gateway.app.fetch(new Request(`http://localhost/federate?${query}`, { headers }));
+}
+
+const lines = async (...selectors: string[]) => {
+  const response = await federate(selectors);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  return (await response.text()).split("\n").slice(0, -1);
+};
+
+describe("/federate", () => {
+  test("gives the latest sample of each series with its own time, and labels escaped", async () => {
+    expect(await lines("queue_depth")).toEqual([
+      "# TYPE queue_depth untyped",
+      `queue_depth{instance="a",job="worker",path="C:\\\\\\"x\\""} 4 ${NOW_MS - 90_000}`,
+    ]);
+  });
+
+  test("looks back as far as a query does, with an empty instance where there is none", async () => {
+    expect(await lines("queue_age")).toEqual([
+      "# TYPE queue_age untyped",
+      `queue_age{instance="",job="new"} 2 ${NOW_MS - 299_000}`,
+    ]);
+  });
+
+  test("shows what came by remote_write, and not what it said has ended", async () => {
+    expect(await lines("node_load1")).toEqual([
+      "# TYPE node_load1 untyped",
+      `node_load1{instance="b:9100"} 0.25 ${NOW_MS - 30_000}`,
+    ]);
+    const exposed = await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text();
+    expect(exposed).not.toContain("node_load1");
+  });
+
+  test("shows observations and deltas as the counters of /metrics", async () => {
+    const at = ` ${NOW_MS}`;
+    const selector = '{__name__=~"http_request_duration_ms.*|jobs_done.*", le=~"|10.0|100.0|.Inf"}';
+    expect(await lines(selector)).toEqual([
+      "# TYPE http_request_duration_ms_bucket untyped",
+      `http_request_duration_ms_bucket{instance="",le="+Inf",operation="get"} 3${at}`,
+      `http_request_duration_ms_bucket{instance="",le="10.0",operation="get"} 1${at}`,
+      `http_request_duration_ms_bucket{instance="",le="100.0",operation="get"} 2${at}`,
+      "# TYPE http_request_duration_ms_count untyped",
+      `http_request_duration_ms_count{instance="",operation="get"} 3${at}`,
+      "# TYPE http_request_duration_ms_sum untyped",
+      `http_request_duration_ms_sum{instance="",operation="get"} 443${at}`,
+      "# TYPE jobs_done_total untyped",
+      `jobs_done_total{instance="",queue="fast"} 5${at}`,
+    ]);
+    expect(await lines('http_request_duration_ms_bucket{le="100.0"}')).toHaveLength(2);
+  });
+
+  test("names a series once, however many selectors find it, in order of names", async () => {
+    expect(await lines('{job="worker"}', "queue_depth", "node_load1")).toEqual([
+      ...(await lines("node_load1")),
+      ...(await lines("queue_depth")),
+    ]);
+  });
+
+  test("gives nothing where nothing is asked for or found", async () => {
+    expect(await lines()).toEqual([]);
+    expect(await lines("nobody")).toEqual([]);
+  });
+
+  test("compresses for who takes it", async () => {
+    const response = await federate(["node_load1"], { "accept-encoding": "gzip" });
+    expect(response.headers.get("content-encoding")).toBe("gzip");
+    const text = new TextDecoder().decode(Bun.gunzipSync(await response.arrayBuffer()));
+    expect(text).toStartWith("# TYPE node_load1 untyped\n");
+  });
+
+  test("turns down what is no selector", async () => {
+    for (const text of ["sum(up)", "{", "{}", "up offset 5m", "up[5m]"]) {
+      const response = await federate([text]);
+      expect({ text, status: response.status }).toEqual({ text, status: 400 });
+      const { error } = (await response.json()) as { error: { field: string; message: string } };
+      expect(error.field).toBe("match[]");
+    }
+  });
+});
