@@ -3,5 +3,4 @@ INSERT INTO weir.exemplars
 SELECT fresh.series_id, fresh.ts, fresh.value, fresh.labels
 FROM temp.main.new_exemplars AS fresh
 ANTI JOIN weir.exemplars AS stored ON stored.series_id = fresh.series_id AND stored.ts = fresh.ts
-QUALIFY row_number() OVER (PARTITION BY fresh.series_id, fresh.ts ORDER BY fresh.rowid) = 1
-ORDER BY fresh.rowid;
+ORDER BY fresh.position;

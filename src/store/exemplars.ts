@@ -22,8 +22,9 @@ export class ExemplarTable {
   #sinceCut = CUT_EVERY;
 
   /** Stores those that are new; inside a transaction. */
-  async write(writer: Connection, exemplars: readonly ExemplarRecord[]): Promise<void> {
-    if (exemplars.length === 0) return;
+  async write(writer: Connection, records: readonly ExemplarRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    const exemplars = [...new Map(records.map((record) => [keyOf(record), record])).values()];
     const builder = new TextBuilder();
     const keys = builder.column(exemplars.flatMap(({ labels }) => [...labels.keys()]));
     const values = builder.column(exemplars.flatMap(({ labels }) => [...labels.values()]));
@@ -35,11 +36,12 @@ export class ExemplarTable {
     await writer.appendColumns(
       "main",
       "new_exemplars",
-      ["uinteger", "timestamp", "double", "map"],
+      ["uinteger", "uinteger", "timestamp", "double", "map"],
       [
         {
           length: exemplars.length,
           columns: [
+            { type: "uinteger", values: Uint32Array.from(exemplars, (_, position) => position) },
             { type: "uinteger", values: Uint32Array.from(exemplars, ({ seriesId }) => seriesId) },
             { type: "timestamp", values: Float64Array.from(exemplars, ({ timestampUs }) => timestampUs) },
             { type: "double", values: Float64Array.from(exemplars, ({ value }) => value) },
@@ -59,4 +61,8 @@ export class ExemplarTable {
   async dropBefore(writer: Connection, firstDay: number): Promise<void> {
     await writer.run(statement("store/delete_exemplars_before"), [firstDay]);
   }
+}
+
+function keyOf({ seriesId, timestampUs }: ExemplarRecord): string {
+  return `${seriesId} ${timestampUs}`;
 }
