@@ -329,6 +329,23 @@ test("find gives the samples stored at a series and time, in row order", async (
   expect(await find(DAY + 1, [1], [DAY_US])).toEqual([]);
 });
 
+test("what is looked for leaves nothing in memory", async () => {
+  const keys = {
+    length: 2_000,
+    seriesId: Uint32Array.from({ length: 2_000 }, (_, index) => index),
+    timestampUs: new Float64Array(2_000).fill(DAY_US),
+  };
+  await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
+  for (let time = 0; time < 100; time++) await store.find(DAY, keys, () => {});
+  const reader = await store.reader();
+  const [used] = await reader.all<{ bytes: number }>(
+    "SELECT memory_usage_bytes AS bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'",
+  );
+  reader.close();
+  // A hundred lists would be 2.4 MB.
+  expect(used!.bytes).toBeLessThan(1_000_000);
+});
+
 test("exemplars are stored once, and the newest hundred thousand are kept", async () => {
   const exemplars = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, index) => ({

@@ -41,6 +41,14 @@ const target = {
   },
 };
 
+/** A target in OpenMetrics whose counter leads to a trace; the exemplar is the same in each scrape. */
+const TRACED = [
+  "# TYPE traced_requests counter",
+  `traced_requests_total 5 # {trace_id="4bf92f35"} 0.5 ${Math.floor(Date.now() / 1000)}`,
+  "# EOF",
+  "",
+].join("\n");
+
 interface Sample {
   readonly series: string;
   readonly ms: number;
@@ -58,7 +66,11 @@ beforeAll(async () => {
   server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: () => new Response(target.text(), { headers: { "content-type": "text/plain; version=0.0.4" } }),
+    fetch: ({ url }) => {
+      const isTraced = url.endsWith("/traced");
+      const type = isTraced ? "application/openmetrics-text; version=1.0.0" : "text/plain; version=0.0.4";
+      return new Response(isTraced ? TRACED : target.text(), { headers: { "content-type": type } });
+    },
   });
   address = `127.0.0.1:${await freePort()}`;
   await startGateway();
@@ -149,8 +161,10 @@ global: { scrape_interval: 250ms, scrape_timeout: 250ms }
 scrape_configs:
   - { job_name: prometheus, static_configs: [{ targets: ["${own}"] }] }
   - { job_name: target, static_configs: [{ targets: ["127.0.0.1:${server.port}"] }] }
+  - { job_name: traced, metrics_path: /traced, static_configs: [{ targets: ["127.0.0.1:${server.port}"] }] }
 remote_write:
   - url: http://${address}/api/v1/write
+    send_exemplars: true
     queue_config: { max_shards: 1, batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
     metadata_config: { send: true, send_interval: 500ms }
 `;
@@ -162,6 +176,7 @@ remote_write:
           `--config.file=${join(folder, "prometheus.yml")}`,
           `--storage.tsdb.path=${join(folder, "prometheus")}`,
           `--web.listen-address=${own}`,
+          "--enable-feature=exemplar-storage",
           "--log.level=warn",
         ],
         { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
@@ -253,6 +268,15 @@ remote_write:
       { metric: "target_size_bytes_count", type: "histogram", help: "" },
       { metric: "target_size_bytes_sum", type: "histogram", help: "" },
       { metric: "target_temperature_celsius", type: "gauge", help: "" },
+    ]);
+  });
+
+  test("and its exemplars", async () => {
+    const exemplars = () =>
+      sql("SELECT metric, value, exemplar FROM exemplars WHERE metric = 'traced_requests_total'");
+    await until("exemplars", async () => (await exemplars()).length > 0);
+    expect(await exemplars()).toEqual([
+      { metric: "traced_requests_total", value: 0.5, exemplar: { trace_id: "4bf92f35" } },
     ]);
   });
 
