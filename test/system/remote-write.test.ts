@@ -10,6 +10,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
+import snappyjs from "snappyjs";
+import { encodeV1 } from "../decode/remote-write/messages.ts";
 import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(120_000);
@@ -283,6 +285,30 @@ remote_write:
   test("none of it is on /metrics, where Prometheus may scrape", async () => {
     expect(await (await fetch(`http://${address}/metrics`)).text()).not.toContain("target_");
   });
+});
+
+test("a request that comes again after a kill stores nothing twice, late samples neither", async () => {
+  const nowMs = Date.now();
+  // Of this moment, and too late to count in totals.
+  const times = [nowMs - 20_000, nowMs - 10_000, nowMs - 3 * 3_600_000];
+  const series = Array.from({ length: 300 }, (_, index) => ({
+    labels: { __name__: "again", job: "again", n: String(index) },
+    samples: [{ value: index, timestamp: times[index % 3] }],
+  }));
+  const body = new Uint8Array(snappyjs.compress(encodeV1(series)));
+  const headers = { "content-encoding": "snappy", "content-type": "application/x-protobuf" };
+  const send = async () =>
+    (await fetch(`http://${address}/api/v1/write`, { method: "POST", headers, body })).status;
+  const count = async () =>
+    sql("SELECT count(*) AS n, sum(value) AS sum FROM samples WHERE metric = 'again'");
+  for (let kill = 0; kill < 2; kill++) {
+    expect(await send()).toBe(204);
+    expect(await count()).toEqual([{ n: 300, sum: (299 * 300) / 2 }]);
+    await gateway!.stop("SIGKILL");
+    await startGateway();
+  }
+  expect(await send()).toBe(204);
+  expect(await count()).toEqual([{ n: 300, sum: (299 * 300) / 2 }]);
 });
 
 test.if(Bun.which("vmagent") !== null)(
