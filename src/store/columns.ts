@@ -3,6 +3,12 @@
  * driver (duckdb.ts) copies them into chunks.
  */
 
+/** What an append takes for a cell of a small table. */
+export type AppendCell =
+  | { readonly type: "timestampMs" | "date"; readonly value: number | null }
+  | { readonly type: "ubigint"; readonly value: number }
+  | { readonly type: "varchar"; readonly value: string | null };
+
 /** Byte ranges in a text, by row. */
 export interface StringColumn {
   readonly offset: Uint32Array;

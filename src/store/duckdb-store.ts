@@ -13,6 +13,7 @@ import type { Column } from "./columns.ts";
 import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import { ExemplarTable } from "./exemplars.ts";
+import { fewRowsOf, insertFewRows } from "./few-rows.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
 import { migrate } from "./migrate.ts";
@@ -99,6 +100,14 @@ export class DuckDBStore implements Store {
   commit(change: Change): Promise<void> {
     return this.#exclusive(async () => {
       const end = commitSeconds.startTimer();
+      const few = fewRowsOf(change);
+      const knownDay = few === undefined ? undefined : this.#days.get(few.day);
+      if (few !== undefined && knownDay !== undefined) {
+        await insertFewRows(this.#writer, knownDay.table, few.segments);
+        knownDay.rows += few.rows;
+        end();
+        return;
+      }
       const touched: { day: DayColumns; rows: number; attributes: DayColumns["attributes"] }[] = [];
       const newColumns: { attribute: string; column: string }[] = [];
       await this.#transaction(

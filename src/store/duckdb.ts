@@ -37,7 +37,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-import type { Column } from "./columns.ts";
+import type { AppendCell, Column } from "./columns.ts";
 import {
   type Cell,
   type Parameter,
@@ -117,12 +117,6 @@ export class Database {
   }
 }
 
-/** What an append takes for a cell of a small table. */
-export type AppendCell =
-  | { readonly type: "timestampMs" | "date"; readonly value: number | null }
-  | { readonly type: "ubigint"; readonly value: number }
-  | { readonly type: "varchar"; readonly value: string | null };
-
 /** A connection. Not to be used for two things at a time. */
 export class Connection implements Reader {
   readonly #connection: DuckDBConnection;
@@ -130,6 +124,7 @@ export class Connection implements Reader {
   #interrupted = false;
   /** Whether the transaction of a stream is open. */
   #isStreaming = false;
+  readonly #inserts = new Map<string, Awaited<ReturnType<DuckDBConnection["prepare"]>>>();
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -137,6 +132,14 @@ export class Connection implements Reader {
 
   async run(sql: string, parameters?: Parameters): Promise<void> {
     await this.#connection.run(sql, ...bound(parameters));
+  }
+
+  /** Runs an INSERT of ids, numbers, doubles and flags, a list each; prepared once. */
+  async insertLists(sql: string, lists: readonly (readonly DuckDBValue[])[]): Promise<void> {
+    const insert = this.#inserts.get(sql) ?? (await this.#connection.prepare(sql));
+    this.#inserts.set(sql, insert);
+    lists.forEach((list, at) => void insert.bindList(at + 1, list, LIST(INSERTED[at]!)));
+    await insert.run();
   }
 
   async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {
@@ -360,6 +363,9 @@ function bound(parameters: Parameters | undefined): Bound {
     Object.fromEntries(entries.map(([name, value]) => [name, typeOf(value)])),
   ];
 }
+
+/** The types of the lists of `insertLists`. */
+const INSERTED = [UINTEGER, BIGINT, DOUBLE, BOOLEAN];
 
 function typeOf(value: DuckDBValue): DuckDBType {
   if (value === null) return SQLNULL;

@@ -1,8 +1,8 @@
 /** The small tables of the file, from rows to records and back: everything but the samples themselves. */
 import type { MetricType, Series } from "../sample.ts";
 import { statement } from "../statements.ts";
-import { type Column, TextBuilder } from "./columns.ts";
-import type { AppendCell, Connection } from "./duckdb.ts";
+import { type AppendCell, type Column, TextBuilder } from "./columns.ts";
+import type { Connection } from "./duckdb.ts";
 import type { Change, LastPushRecord, SeriesDay, Stored, TotalsSnapshot } from "./store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });

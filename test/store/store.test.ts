@@ -142,6 +142,38 @@ describe("a commit", () => {
     expect(store.days()).toMatchObject([{ day: DAY, rows: 5_000 }]);
   });
 
+  test("of a few rows alone keeps them as any other, in their order, and is found by a start", async () => {
+    const values = [
+      0.1,
+      -0,
+      null,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      1e300,
+      3,
+      null,
+    ];
+    const samples = values.map((value, index) => ({ us: DAY_US + 7 * index, value, live: index % 2 === 0 }));
+    // The first commit makes the day, with a column that the rows of the others do not have.
+    await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 9, attributes: { task_id: "t" } }])] });
+    await store.commit({ rows: [rowsOf(samples.slice(0, 4)), rowsOf(samples.slice(4, 6))], series: [] });
+    await store.commit({ rows: [rowsOf(samples.slice(6))] });
+    await expect(
+      store.commit({ rows: [{ ...rowsOf(samples), value: undefined } as unknown as Rows] }),
+    ).rejects.toThrow();
+    await reopen();
+    expect(store.days()).toMatchObject([{ day: DAY, rows: 10 }]);
+    const replayed: Sample[] = [];
+    await store.replay((rows) => {
+      for (let row = 0; row < rows.length; row++) {
+        const value = rows.stale![row] === 1 ? null : rows.value[row]!;
+        replayed.push({ us: rows.timestampUs[row]!, value, live: rows.live[row] === 1 });
+      }
+    });
+    expect(replayed).toEqual([{ us: DAY_US, value: 9, live: true }, ...samples]);
+  });
+
   test("that fails stores nothing, and the next one works", async () => {
     const broken = {
       ...rowsOf([{ us: DAY_US, value: 1, attributes: { trace_id: "t" } }]),
