@@ -19,6 +19,7 @@ import type { FamilyType } from "../exposition/groups/pushed.ts";
 import { Groups } from "../exposition/groups.ts";
 import { Totals } from "../exposition/totals.ts";
 import { type App, createApp } from "../http/app.ts";
+import { exemplarsRoutes } from "../http/exemplars.ts";
 import { exportRoutes } from "../http/export.ts";
 import { federateRoutes } from "../http/federate.ts";
 import { healthRoutes } from "../http/health.ts";
@@ -40,6 +41,7 @@ import { Ingest } from "../ingest/ingest.ts";
 import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
 import { createFormats } from "../query/formats/all.ts";
+import { ExemplarSearch } from "../query/promql/exemplars.ts";
 import { Federation } from "../query/promql/federation.ts";
 import { Promql } from "../query/promql/promql.ts";
 import { SqlEngine } from "../query/sql.ts";
@@ -145,6 +147,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   });
   const promql = new Promql({ store, registry, ...config });
   const federation = new Federation({ store, registry, totals, ...config });
+  const exemplars = new ExemplarSearch({ store, registry, ...config });
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -208,6 +211,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       retentionDays: config.retentionDays,
       now,
     }),
+    exemplarsRoutes({ exemplars, limits }),
     federateRoutes({ federation, now }),
     importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
     exportRoutes({
@@ -222,7 +226,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   ];
   const stopQueries = async () => {
     await sql.close();
-    await Promise.all([promql.close(), federation.close()]);
+    await Promise.all([promql.close(), federation.close(), exemplars.close()]);
   };
   return {
     app: createApp(families, { log }),

@@ -1,0 +1,278 @@
+/**
+ * Exemplars behind a query (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): single
+ * measurements with labels that lead on. For the buckets of an observation and the total of a delta these are the
+ * stored rows themselves, by the attributes that name an event; for series that others counted, the exemplars
+ * that came with them. Bounded: of many rows the newest of each bucket and slice of time are given.
+ */
+import { dayOf, MICROSECONDS_PER_DAY } from "../../sample.ts";
+import { statement } from "../../statements.ts";
+import type { Parameters, Reader, Store } from "../../store/store.ts";
+import { Places } from "../places.ts";
+import { QueryCanceled } from "./errors.ts";
+import { Budget, type Limits } from "./evaluate/budget.ts";
+import { compareLabels, type LabelSet } from "./labels.ts";
+import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
+import { parse } from "./parse/parse.ts";
+import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
+
+export interface ExemplarOptions extends Limits {
+  readonly store: Pick<Store, "reader" | "days">;
+  readonly registry: SeriesRegistry;
+  /** Tags that name a single event, and are columns. */
+  readonly attributes: readonly string[];
+}
+
+export interface Exemplar {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  readonly timestampMs: number;
+}
+
+/** The exemplars of one series, in order of time. */
+export interface SeriesExemplars {
+  readonly seriesLabels: LabelSet;
+  readonly exemplars: readonly Exemplar[];
+}
+
+/** Rows of each attribute, and exemplars that came as such, that an answer may hold: a page draws far fewer. */
+const ROWS_MAX = 10_000;
+/** Of each series and bucket, the newest row of so many slices of the range. */
+const SLICES = 60;
+/** Attributes that an exemplar shows: each is one more pass over the rows. */
+const ATTRIBUTES_MAX = 4;
+
+const PLACES = 2;
+const WAIT_MS = 10_000;
+/** An interrupt between two statements is lost, so it is repeated. */
+const INTERRUPT_INTERVAL_MS = 50;
+
+interface EventRow extends Record<string, unknown> {
+  readonly row_id: number;
+  readonly series_id: number;
+  readonly timestamp_us: number;
+  readonly value: number;
+  readonly label: string;
+}
+
+interface ExemplarRow extends Record<string, unknown> {
+  readonly series_id: number;
+  readonly timestamp_us: number;
+  readonly value: number;
+  readonly labels: Record<string, string>;
+}
+
+/** A range of time, both ends included, µs. */
+interface Range {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+type Ask = <Row extends Record<string, unknown>>(sql: string, parameters: Parameters) => Promise<Row[]>;
+
+export class ExemplarSearch {
+  readonly #options: ExemplarOptions;
+  readonly #catalog: Catalog;
+  readonly #places = new Places(PLACES, WAIT_MS);
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: ExemplarOptions) {
+    this.#options = options;
+    this.#catalog = new Catalog(options.registry);
+  }
+
+  /**
+   * The exemplars of the series that the selectors of an expression find, from `startMs` to `endMs`. Series
+   * without one are left out.
+   *
+   * @throws ParseError, and QueryError where a limit on PromQL's queries is met
+   */
+  async find(text: string, startMs: number, endMs: number, signal?: AbortSignal): Promise<SeriesExemplars[]> {
+    const selectors = selectorsOf(parse(text));
+    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
+    await this.#places.enter();
+    const stopping = this.#stopping.signal;
+    const budget = new Budget(
+      this.#options,
+      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
+    );
+    const running = this.#find(selectors, { fromUs: startMs * 1000, toUs: endMs * 1000 }, budget);
+    this.#running.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw budget.reasonFor(error);
+    } finally {
+      this.#running.delete(running);
+      this.#places.leave();
+    }
+  }
+
+  /** Stops what runs; resolves when nothing does. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  async #find(
+    selectors: readonly VectorSelector[],
+    asked: Range,
+    budget: Budget,
+  ): Promise<SeriesExemplars[]> {
+    const range = this.#within(asked);
+    if (range === undefined) return [];
+    const sources = new Map<string, Source>();
+    for (const { matchers } of selectors) {
+      const found = this.#catalog.find(matchers, dayOf(range.fromUs), dayOf(range.toUs));
+      budget.countSeries(found.length);
+      for (const source of found) {
+        // The same histogram may be found by other selectors with other buckets.
+        const edges = source.edges.map(({ bound }) => bound).join();
+        sources.set(`${source.labels.key}\u0000${edges}`, source);
+      }
+    }
+    const found = new Map<string, { labels: LabelSet; exemplars: Map<string, Exemplar> }>();
+    const add = (labels: LabelSet, key: string, exemplar: Exemplar) => {
+      const own = found.get(labels.key) ?? { labels, exemplars: new Map() };
+      found.set(labels.key, own);
+      const known = own.exemplars.get(key);
+      own.exemplars.set(key, { ...exemplar, labels: { ...known?.labels, ...exemplar.labels } });
+    };
+    await this.#reading(budget, async (ask) => {
+      await this.#events([...sources.values()], range, ask, add);
+      await this.#written([...sources.values()], range, ask, add);
+    });
+    return [...found.values()]
+      .map(({ labels, exemplars }) => ({
+        seriesLabels: labels,
+        exemplars: [...exemplars.values()].sort((a, b) => a.timestampMs - b.timestampMs),
+      }))
+      .sort((a, b) => compareLabels(a.seriesLabels, b.seriesLabels));
+  }
+
+  /** The part of a range in which anything is stored. */
+  #within({ fromUs, toUs }: Range): Range | undefined {
+    const days = this.#options.store.days();
+    if (days.length === 0) return undefined;
+    const range = {
+      fromUs: Math.max(fromUs, days[0].day * MICROSECONDS_PER_DAY),
+      toUs: Math.min(toUs, (days[days.length - 1].day + 1) * MICROSECONDS_PER_DAY - 1),
+    };
+    return range.fromUs <= range.toUs ? range : undefined;
+  }
+
+  /** Rows of observations and deltas, by metric, day and attribute. */
+  async #events(sources: readonly Source[], range: Range, ask: Ask, add: Add): Promise<void> {
+    const events = sources.filter(({ shape, metric }) =>
+      metric.kind === "observation" ? shape === "buckets" : metric.kind === "delta" && shape === "sum",
+    );
+    const left = new Map(this.#options.attributes.map((name) => [name, ROWS_MAX]));
+    const newestFirst = [...this.#options.store.days()].reverse();
+    const sliceUs = Math.max(1, Math.ceil((range.toUs - range.fromUs) / SLICES));
+    for (const [metric, own] of Map.groupBy(events, (source) => source.metric)) {
+      const bySeries = sourcesBySeries(own);
+      for (const { day, table, attributes } of newestFirst) {
+        const beginUs = day * MICROSECONDS_PER_DAY;
+        const fromUs = Math.max(range.fromUs, beginUs);
+        const toUs = Math.min(range.toUs, beginUs + MICROSECONDS_PER_DAY - 1);
+        if (fromUs > toUs) continue;
+        const shown = this.#options.attributes
+          .flatMap((name) => attributes.find((each) => each.name === name) ?? [])
+          .slice(0, ATTRIBUTES_MAX);
+        for (const { name, column } of shown) {
+          const most = left.get(name)!;
+          if (most === 0) continue;
+          const rows = await ask<EventRow>(statement("query/promql_event_exemplars", { table, column }), {
+            fromUs,
+            toUs,
+            sliceFromUs: range.fromUs,
+            sliceUs,
+            seriesIds: [...bySeries.keys()],
+            bounds: JSON.stringify(metric.buckets),
+            most,
+          });
+          left.set(name, most - rows.length);
+          for (const row of rows) {
+            for (const source of bySeries.get(row.series_id)!) {
+              const labels = seriesOf(source, row.value);
+              if (labels === undefined) continue;
+              add(labels, `${table} ${row.row_id}`, exemplarOf(row, { [name]: row.label }));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** What came as an exemplar. */
+  async #written(sources: readonly Source[], range: Range, ask: Ask, add: Add): Promise<void> {
+    const bySeries = sourcesBySeries(
+      sources.filter(({ metric }) => metric.kind === "gauge" || metric.kind === "cumulative"),
+    );
+    if (bySeries.size === 0) return;
+    const rows = await ask<ExemplarRow>(statement("query/promql_exemplars"), {
+      ...range,
+      seriesIds: [...bySeries.keys()],
+      most: ROWS_MAX,
+    });
+    for (const row of rows) {
+      for (const { labels } of bySeries.get(row.series_id)!) {
+        add(labels, `${row.timestamp_us} ${row.value}`, exemplarOf(row, row.labels));
+      }
+    }
+  }
+
+  /** Runs statements on one reader that is interrupted when the budget's signal says so. */
+  async #reading(budget: Budget, work: (ask: Ask) => Promise<void>): Promise<void> {
+    const reader: Reader = await this.#options.store.reader();
+    const interrupting = setInterval(() => {
+      if (budget.signal.aborted) reader.interrupt();
+    }, INTERRUPT_INTERVAL_MS);
+    const ask: Ask = async (sql, parameters) => {
+      budget.check();
+      try {
+        const rows = await reader.all<never>(sql, parameters);
+        budget.countSamples(rows.length);
+        return rows;
+      } catch (error) {
+        // Retention may drop a day between the look at the days and the statement.
+        if (/samples_\d{8} does not exist/.test(String(error))) return [];
+        throw error;
+      }
+    };
+    try {
+      await work(ask);
+    } finally {
+      clearInterval(interrupting);
+      reader.close();
+    }
+  }
+}
+
+type Add = (labels: LabelSet, key: string, exemplar: Exemplar) => void;
+
+function exemplarOf(
+  { value, timestamp_us }: { readonly value: number; readonly timestamp_us: number },
+  labels: Readonly<Record<string, string>>,
+): Exemplar {
+  return { labels, value, timestampMs: Math.floor(timestamp_us / 1000) };
+}
+
+/** The series of PromQL's that a row counts in first: its bucket, where that is asked for, or the total. */
+function seriesOf({ shape, labels, edges, metric }: Source, value: number): LabelSet | undefined {
+  if (shape !== "buckets") return labels;
+  const bound = metric.buckets.find((each) => value <= each) ?? Number.POSITIVE_INFINITY;
+  return edges.find((edge) => edge.bound === bound)?.labels;
+}
+
+function sourcesBySeries(sources: readonly Source[]): Map<number, Source[]> {
+  const bySeries = new Map<number, Source[]>();
+  for (const source of sources) {
+    for (const id of source.seriesIds) bySeries.set(id, [...(bySeries.get(id) ?? []), source]);
+  }
+  return bySeries;
+}
+
+function selectorsOf(expr: Expr): VectorSelector[] {
+  return expr.type === "vectorSelector" ? [expr] : childrenOf(expr).flatMap(selectorsOf);
+}
