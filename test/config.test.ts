@@ -214,7 +214,7 @@ describe("values", () => {
     );
     bad(
       ["--sampler-parts", "gpus"],
-      '--sampler-parts is "gpus", expected one of host, process, disks, network, containers, gpu (did you mean gpu?).',
+      '--sampler-parts is "gpus", expected one of host, process, disks, network, containers, gpu, gateway (did you mean gpu?).',
     );
     bad(["--data="], '--data is "", expected a text that is not empty.');
     bad(["--open=maybe"], '--open is "maybe", expected true or false.');
