@@ -52,6 +52,8 @@ export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
   readonly now?: () => number;
   readonly log?: Log;
+  /** The engine gave up on the file for good: only a new process can read it again. */
+  readonly onFatal?: () => void;
   /** Stops the program, where a request may ask for that. */
   readonly quit?: () => void;
 }
@@ -131,7 +133,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     {
       ...config,
       now,
-      onFault: (message, error) => log.error(message, { error: String(error) }),
+      onFault: (message, error) => {
+        log.error(message, { error: String(error) });
+        if (/database has been invalidated/.test(String(error))) options.onFatal?.();
+      },
     },
   );
   const exposition = new Exposition({ registry: counters.registry, totals, groups });

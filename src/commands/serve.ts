@@ -30,6 +30,8 @@ export interface RunningGateway extends Gateway {
   stop(): Promise<void>;
 }
 
+/** Time for the last answers to leave before the process ends without stopping. */
+const ANSWER_MS = 250;
 /** How often the log is moved into the file while nothing else is to do. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 /** How late a group may go: well below the interval of scrapes. */
@@ -154,11 +156,21 @@ ${settingsHelp()}`,
     const config = loadConfig(argv, io.env, io.readFile);
     registerProcessMetrics(ownMetrics, manifest.version);
     const quit = Promise.withResolvers<string>();
-    const gateway = await startGateway(config, { quit: () => quit.resolve("request") });
+    const broken = Promise.withResolvers<string>();
+    const gateway = await startGateway(config, {
+      quit: () => quit.resolve("request"),
+      onFatal: () => broken.resolve("the engine gave up"),
+    });
     gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
     await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
-    const signal = await Promise.race([nextSignal(), quit.promise]);
+    const signal = await Promise.race([nextSignal(), quit.promise, broken.promise]);
     gateway.log.info("stopping", { signal });
+    void broken.promise.then(async () => {
+      // Nothing can be committed any more. A supervisor starts a process that reads what was acknowledged.
+      gateway.log.error("the engine gave up on the file; ending, to be started again");
+      await Bun.sleep(ANSWER_MS);
+      process.exit(exitCode.failure);
+    });
     const late = setTimeout(() => {
       gateway.log.error("did not stop in time; what was acknowledged is stored");
       process.exit(exitCode.failure);
