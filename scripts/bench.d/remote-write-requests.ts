@@ -73,12 +73,12 @@ function request(
   return new Uint8Array(snappyjs.compress(Buffer.concat(parts)));
 }
 
-/** A field of bytes. */
-function field(number: number, bytes: Buffer): Buffer {
+/** A field of bytes, as protobuf has it. */
+export function field(number: number, bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from([(number << 3) | 2]), varint(bytes.length), bytes]);
 }
 
-function varint(value: number): Buffer {
+export function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value;
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);

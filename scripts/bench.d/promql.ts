@@ -1,0 +1,221 @@
+/**
+ * The PromQL benchmark: the same series in this gateway and in what people would use instead, the same questions
+ * to each, one server after the other; then a day of raw events in this gateway alone. Answers are compared.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { GatewayProcess } from "../../test/system/process.ts";
+import { bodies } from "./events.ts";
+import { ingest } from "./ingest.ts";
+import { hottest } from "./profile.ts";
+import { difference } from "./promql-agree.ts";
+import { SERIES_PER_INSTANCE, send } from "./promql-load.ts";
+import { eventQuestions, type Question, questions, STEPS, type Timing, time } from "./promql-questions.ts";
+import { type Contender, contenders } from "./remote-write-servers.ts";
+import { usageOf } from "./usage.ts";
+
+const HELP = `Usage: scripts/bench promql [options] [-- arguments of weir serve]
+
+Asks PromQL of this gateway, and of victoria-metrics and prometheus where they are installed, over the same series:
+counters of ten in a hundred, a histogram of twelve buckets, gauges. Then of this gateway over a day of events. Shows
+medians until the last byte (a first run is not counted), how they compare, whether the answers agree to 1e-9, and
+the most memory that each server took until then.
+
+  --samples N        samples in all, one a series each 14.4 s (default 10000000: 4 hours)
+  --series N         series (default 10000)
+  --events N         events of a day (default 2000000); 0 leaves them out
+  --rounds N         runs of each question, of which the median is shown (default 7)
+  --only TEXT        only questions whose name holds this text
+  --servers LIST     of weir, victoria-metrics, prometheus (default all that are installed)
+  --folder DIR       where temporary data folders are made (default: the system's)
+  --profile          profiles weir as it answers and shows where its time went
+  --keep             leaves the data folders
+  --help             shows this
+`;
+
+const { values: options, positionals: serveArgs } = parseArgs({
+  options: {
+    samples: { type: "string", default: "10000000" },
+    series: { type: "string", default: "10000" },
+    events: { type: "string", default: "2000000" },
+    rounds: { type: "string", default: "7" },
+    only: { type: "string", default: "" },
+    servers: { type: "string", default: "weir,victoria-metrics,prometheus" },
+    folder: { type: "string", default: tmpdir() },
+    profile: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+  allowPositionals: true,
+});
+
+/** A multiple of 200 ms: with times that end in 137, 337, ..., no sample lies on the edge of a window. */
+const INTERVAL_MS = 14_400;
+const OFF_THE_EDGE_MS = 137;
+/** VictoriaMetrics does not answer for the last 30 s; and clocks go on while servers are loaded. */
+const AGE_MS = 60_000;
+const DAY_MS = 86_400_000;
+const CONNECTIONS = 4;
+const SAMPLES_PER_REQUEST = 1_250;
+const EVENTS_PER_PUSH = 1_000;
+
+const count = (value: string) => Number(value.replaceAll("_", ""));
+const fixed = (value: number, digits = 1) => value.toFixed(digits);
+const megabytes = (bytes: number) => `${fixed(bytes / 1e6, 0)} MB`;
+const say = (label: string, text: string) => console.log(`  ${label.padEnd(30)} ${text}`);
+const wanted = ({ name }: Question) => name.includes(options.only);
+
+type Timings = ReadonlyMap<string, Timing>;
+
+if (options.help) console.log(HELP);
+else await main();
+
+async function main(): Promise<void> {
+  const series = Math.ceil(count(options.series) / SERIES_PER_INSTANCE) * SERIES_PER_INSTANCE;
+  const scrapes = Math.max(2, Math.round(count(options.samples) / series));
+  const spanMs = scrapes * INTERVAL_MS;
+  console.log(
+    `${series} series, ${series * scrapes} samples over ${fixed(spanMs / 3_600_000)} h, ranges of ${STEPS} steps; ` +
+      `${cpus().length} cores, load ${fixed(loadavg()[0]!)} before, Bun ${Bun.version}`,
+  );
+  const firstMs = Math.floor((Date.now() - AGE_MS - spanMs) / 1000) * 1000 + OFF_THE_EDGE_MS;
+  const load = {
+    series,
+    scrapes,
+    samplesPerRequest: SAMPLES_PER_REQUEST,
+    connections: CONNECTIONS,
+    firstMs,
+    intervalMs: INTERVAL_MS,
+  };
+  const asked = questions(spanMs, firstMs + (scrapes - 1) * INTERVAL_MS).filter(wanted);
+  const named = options.servers.split(",");
+  const timings = new Map<string, Timings>();
+  for (const contender of contenders(serveArgs, [])) {
+    if (!named.includes(contender.name) || asked.length === 0) continue;
+    console.log(`\n${contender.name}${contender.absent ? `: ${contender.absent}` : ""}`);
+    if (!contender.absent) timings.set(contender.name, await measure(contender, load, asked));
+  }
+  compare(asked, timings);
+  if (count(options.events) > 0) await measureEvents();
+}
+
+/** Loads a server and asks it everything. */
+async function measure(
+  contender: Contender,
+  load: Parameters<typeof send>[1],
+  asked: readonly Question[],
+): Promise<Timings> {
+  const folder = mkdtempSync(join(options.folder, "weir-bench-"));
+  const isProfiled = options.profile && contender.name === "weir";
+  let server = await contender.start(folder);
+  try {
+    const started = performance.now();
+    await send(server.url, load);
+    say("loaded", `in ${fixed((performance.now() - started) / 1000)} s, ${peak(server.pid)} at most`);
+    if (isProfiled) {
+      // Only what is asked is to be in the profile.
+      await server.stop();
+      server = await profiled(folder).start(folder);
+    }
+    const { origin } = new URL(server.url);
+    // What came last would else be seen only after a while.
+    if (contender.name === "victoria-metrics") await fetch(`${origin}/internal/force_flush`);
+    return await ask(origin, server.pid, asked);
+  } finally {
+    await server.stop();
+    if (isProfiled) showProfile(profilesIn(folder));
+    clear(folder);
+  }
+}
+
+async function ask(url: string, pid: number, asked: readonly Question[]): Promise<Timings> {
+  const timings = new Map<string, Timing>();
+  for (const question of asked) {
+    const timing = await time(url, pid, question, count(options.rounds));
+    timings.set(question.name, timing);
+    say(
+      question.name,
+      `median ${fixed(timing.medianMs).padStart(7)} ms, max ${fixed(timing.maxMs).padStart(7)} ms, ` +
+        `CPU ${fixed(timing.cpuMs, 0).padStart(5)} ms (first thread ${fixed(timing.mainThreadMs, 0)}), ${peak(pid)}`,
+    );
+  }
+  return timings;
+}
+
+/** This gateway beside each of the others. */
+function compare(asked: readonly Question[], timings: ReadonlyMap<string, Timings>): void {
+  const own = timings.get("weir");
+  const others = [...timings].filter(([name]) => name !== "weir");
+  if (own === undefined || others.length === 0) return;
+  console.log("\nweir's medians, and as multiples of the others'");
+  for (const question of asked) {
+    const mine = own.get(question.name)!;
+    const beside = others.map(([name, theirs]) => {
+      const other = theirs.get(question.name)!;
+      return `${fixed(mine.medianMs / other.medianMs, 2).padStart(6)} x ${name} (${verdict(question, name, mine, other)})`;
+    });
+    say(question.name, `${fixed(mine.medianMs).padStart(7)} ms, ${beside.join(", ")}`);
+  }
+}
+
+function verdict({ ownRates }: Question, name: string, mine: Timing, other: Timing): string {
+  if (ownRates && name === "victoria-metrics") return "rates of its own";
+  const differs = difference(mine.data, other.data);
+  return differs === undefined ? "agrees" : `DIFFERS: ${differs.slice(0, 200)}`;
+}
+
+/** Pushes a day of events to this gateway and asks. */
+async function measureEvents(): Promise<void> {
+  const events = count(options.events);
+  const span = { fromMs: Date.now() - DAY_MS + 60_000, toMs: Date.now() };
+  const asked = eventQuestions(span.toMs).filter(wanted);
+  if (asked.length === 0) return;
+  console.log(`\nweir, ${events} events over 24 h`);
+  const folder = mkdtempSync(join(options.folder, "weir-bench-"));
+  const start = (runtimeArgs: readonly string[]) =>
+    GatewayProcess.start({ data: join(folder, "data"), args: ["--no-sampler", ...serveArgs], runtimeArgs });
+  let gateway = await start([]);
+  try {
+    const serialized = [...bodies(events, EVENTS_PER_PUSH, span, 1)];
+    const { seconds } = await ingest(gateway, serialized, CONNECTIONS);
+    say("loaded", `in ${fixed(seconds)} s, ${peak(gateway.pid)} at most`);
+    if (options.profile) {
+      await gateway.stop("SIGTERM");
+      gateway = await start(profilingInto(profilesIn(folder)));
+    }
+    await ask(gateway.url, gateway.pid, asked);
+  } finally {
+    await gateway.stop("SIGTERM");
+    if (options.profile) showProfile(profilesIn(folder));
+    clear(folder);
+  }
+}
+
+function clear(folder: string): void {
+  if (options.keep) say("kept", folder);
+  else rmSync(folder, { recursive: true, force: true });
+}
+
+function peak(pid: number): string {
+  return megabytes(usageOf(pid).residentBytesPeak);
+}
+
+function profilesIn(folder: string): string {
+  return join(folder, "profiles");
+}
+
+function profilingInto(folder: string): string[] {
+  return ["--cpu-prof", `--cpu-prof-dir=${folder}`];
+}
+
+/** This gateway on a folder, profiled. */
+function profiled(folder: string): Contender {
+  return contenders(serveArgs, profilingInto(profilesIn(folder))).find(({ name }) => name === "weir")!;
+}
+
+function showProfile(folder: string): void {
+  for (const { where, milliseconds, share } of hottest(folder, 25))
+    console.log(`  ${fixed(100 * share).padStart(5)} % ${fixed(milliseconds, 0).padStart(7)} ms  ${where}`);
+}
