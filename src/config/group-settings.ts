@@ -11,9 +11,9 @@ export const GROUP_SETTINGS = {
   },
   groupsMax: {
     type: { is: "count", min: 1, max: 10_000_000 },
-    default: 200_000,
+    default: 100_000,
     what: "Groups at a time; pushes to one more are turned away.",
-    why: "Some 1.5 kB each with a handful of series, 300 MB at the most.",
+    why: "Some 20 kB of memory each with a handful of series: 2 GB at the most.",
   },
   groupSumGauges: {
     type: { is: "choice", of: ["last", "max", "min"] },
@@ -24,8 +24,8 @@ export const GROUP_SETTINGS = {
   enableAdminApi: {
     type: { is: "flag" },
     default: false,
-    what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups.",
-    why: "Off, as with Pushgateway.",
+    what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups, and `POST /api/v1/admin/tsdb/delete_series`.",
+    why: "Off, as with Pushgateway and Prometheus.",
   },
   enableLifecycle: {
     type: { is: "flag" },

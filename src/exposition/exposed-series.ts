@@ -20,15 +20,30 @@ export interface RowView {
   exemplars(row: number): (Exemplar | undefined)[] | undefined;
 }
 
-interface Member {
-  readonly series: Series;
-  /** -1 when the series was forgotten. */
-  row: number;
+interface Texts {
   /** All labels, `le` or `quantile` last. */
   readonly labels: string;
   /** Cumulative series: the labels without `edge`, and the value of `le` or `quantile`. */
   readonly head: string;
   readonly edge: string | undefined;
+}
+
+/** A series, with its labels as they read; those are made when it is first shown, which it may never be. */
+class Member {
+  readonly series: Series;
+  /** -1 when the series was forgotten. */
+  row: number;
+  #texts: Texts | undefined;
+
+  constructor(series: Series, row: number) {
+    this.series = series;
+    this.row = row;
+  }
+
+  get texts(): Texts {
+    this.#texts ??= textsOf(this.series);
+    return this.#texts;
+  }
 }
 
 /** The series of one Prometheus name and kind: of one metric, or of those that are spelled alike there. */
@@ -54,7 +69,7 @@ export class ExposedSeries {
       ordered: true,
     };
     this.#groups.set(keyOf(series.metric), group);
-    const member = memberOf(series, row);
+    const member = new Member(series, row);
     group.metric = series.metric;
     group.members.push(member);
     group.ordered = false;
@@ -81,7 +96,7 @@ export class ExposedSeries {
     for (const [key, group] of this.#groups) {
       // What Pushgateway groups show is not shown here: names of theirs alone need no order.
       if (!group.members.some(({ row }) => view.has(row))) {
-        if (!group.ordered) group.members = group.members.filter(({ row }) => row >= 0);
+        if (!group.ordered) sweep(group);
         if (group.members.length === 0) this.#groups.delete(key);
         continue;
       }
@@ -101,19 +116,14 @@ export class ExposedSeries {
       } else if (metric.kind === "gauge") {
         families.push({ ...named, type: "gauge", points: members.map((member) => valuePoint(member, view)) });
       } else {
-        const samples = members.map(({ row, labels, head, edge }) => ({
-          labels,
-          head,
-          edge,
-          value: view.value(row),
-        }));
+        const samples = members.map(({ row, texts }) => ({ ...texts, value: view.value(row) }));
         cumulative.push({ metric, samples });
       }
     }
     return [...families, ...cumulativeFamilies(cumulative)].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  #histogram({ series, row, labels }: Member, view: RowView): DistributionPoint {
+  #histogram({ series, row, texts: { labels } }: Member, view: RowView): DistributionPoint {
     const buckets = view.buckets(row);
     const values = new Float64Array(buckets.length);
     let count = 0;
@@ -151,8 +161,7 @@ function helpOf(metric: Metric): string {
   return metric.help || `Pushed as ${metric.name} (${metric.kind}).`;
 }
 
-function memberOf(series: Series, row: number): Member {
-  const { labels, metric } = series;
+function textsOf({ labels, metric }: Series): Texts {
   const edgeLabel: EdgeLabel | undefined =
     metric.kind !== "cumulative"
       ? undefined
@@ -162,9 +171,9 @@ function memberOf(series: Series, row: number): Member {
           ? "quantile"
           : undefined;
   const head = labelText(labels, true, edgeLabel);
-  if (edgeLabel === undefined) return { series, row, labels: head, head, edge: undefined };
+  if (edgeLabel === undefined) return { labels: head, head, edge: undefined };
   const edge = edgeText(labels.get(edgeLabel)!);
-  return { series, row, labels: withLabel(head, edgeLabel, edge), head, edge };
+  return { labels: withLabel(head, edgeLabel, edge), head, edge };
 }
 
 function sweep(group: Group): void {
@@ -175,10 +184,12 @@ function sweep(group: Group): void {
 /** Drops what was forgotten and sorts the rest; equal labels stay in the order of their definition. */
 function order(group: Group): void {
   sweep(group);
-  group.members.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
+  group.members.sort(({ texts: a }, { texts: b }) =>
+    a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0,
+  );
   group.ordered = true;
 }
 
-function valuePoint({ row, labels }: Member, view: RowView): ValuePoint {
-  return { labels, value: view.value(row) };
+function valuePoint({ row, texts }: Member, view: RowView): ValuePoint {
+  return { labels: texts.labels, value: view.value(row) };
 }

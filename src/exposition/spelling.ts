@@ -59,9 +59,8 @@ export function labelText(labels: Labels, absentInstance = false, without?: stri
   }
   if (!instance) pairs.push(["instance", ""]);
   pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-  let text = "";
-  for (const [name, value] of pairs) text += `${text ? "," : ""}${name}="${escapeLabelValue(value)}"`;
-  return text;
+  // Joined, since a text that grew by += would keep all its pieces in memory until somebody reads it.
+  return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
 }
 
 /** Puts one more pair behind what `labelText` gave. */

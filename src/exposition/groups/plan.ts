@@ -220,7 +220,7 @@ class Planner {
       const seriesIds: number[] = [];
       const { samples: valued, timestampUs } = stamped[index]!;
       for (const { head, value } of valued) {
-        const admitted = series.admit(head);
+        const admitted = series.admit(series.find(head) === undefined ? withOwnTexts(head) : head);
         // It was asked before; whatever it is, nothing was stored yet.
         if ("refused" in admitted) return admitted.refused;
         const { seriesId } = admitted;
@@ -243,8 +243,9 @@ class Planner {
   /** A family of its points; with a push that adds up, also of those that were there before. */
   #familyOf({ name, type, help, unit }: PushedFamily, points: Point[]): GroupFamily {
     const before = this.#before.get(name);
+    const [ownName, ownHelp, ownUnit] = [name, help, unit].map(ownText) as [string, string, string];
     const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
-    const family: GroupFamily = { name, type, help, unit, points: all };
+    const family: GroupFamily = { name: ownName, type, help: ownHelp, unit: ownUnit, points: all };
     // The same family stays the same object: nothing is counted or stored anew for it.
     return before !== undefined && isSame(before, family) ? before : family;
   }
@@ -270,6 +271,39 @@ class Planner {
     const labels = new Map([["instance", ""], ...metric.labels, ...this.#push.labels]);
     return `collected metric ${JSON.stringify(family.name)} { ${describeMetric(family.type, labels, metric)}} ${what}`;
   }
+}
+
+/**
+ * A text that is a part of a body, in memory of its own: a slice would keep the whole body there as long as it is
+ * kept itself. Names and help texts come again with each push and group, and are kept once.
+ */
+function ownText(text: string): string {
+  if (text.length > TEXT_LENGTH_MAX) return copyOf(text);
+  const known = texts.get(text);
+  if (known !== undefined) return known;
+  const own = copyOf(text);
+  if (texts.size >= TEXTS_MAX) texts.clear();
+  texts.set(own, own);
+  return own;
+}
+
+const TEXTS_MAX = 10_000;
+const TEXT_LENGTH_MAX = 500;
+const texts = new Map<string, string>();
+
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/** A head that the registry may keep for good. */
+function withOwnTexts(head: SeriesHead): SeriesHead {
+  return {
+    ...head,
+    metric: ownText(head.metric),
+    ...(head.help !== undefined && { help: ownText(head.help) }),
+    ...(head.unit !== undefined && { unit: ownText(head.unit) }),
+    labels: new Map(Array.from(head.labels, ([name, value]) => [ownText(name), copyOf(value)] as const)),
+  };
 }
 
 const COLLECTED_BEFORE = "was collected before with the same name and label values";
