@@ -18,6 +18,7 @@ import { Exposition } from "../exposition/exposition.ts";
 import type { FamilyType } from "../exposition/groups/pushed.ts";
 import { Groups } from "../exposition/groups.ts";
 import { Totals } from "../exposition/totals.ts";
+import { adminRoutes } from "../http/admin.ts";
 import { type App, createApp } from "../http/app.ts";
 import { exemplarsRoutes } from "../http/exemplars.ts";
 import { exportRoutes } from "../http/export.ts";
@@ -41,6 +42,7 @@ import { Ingest } from "../ingest/ingest.ts";
 import { Registry } from "../ingest/registry.ts";
 import { exportLines } from "../query/export.ts";
 import { createFormats } from "../query/formats/all.ts";
+import { seriesToDelete } from "../query/promql/deletion.ts";
 import { ExemplarSearch } from "../query/promql/exemplars.ts";
 import { Federation } from "../query/promql/federation.ts";
 import { Promql } from "../query/promql/promql.ts";
@@ -215,6 +217,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       version: manifest.version,
       retentionDays: config.retentionDays,
       now,
+    }),
+    adminRoutes({
+      deleteSamples: (selectors, fromUs, toUs) =>
+        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, registry), fromUs, toUs }),
+      enabled: config.enableAdminApi,
+      limits,
     }),
     exemplarsRoutes({ exemplars, limits }),
     federateRoutes({ federation, now }),

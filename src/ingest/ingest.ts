@@ -9,7 +9,7 @@
 import * as counters from "../counters.ts";
 import { RequestError, Unavailable } from "../errors.ts";
 import type { Batch, Rows, Series } from "../sample.ts";
-import type { Dropped, ImportRecord, Store } from "../store/store.ts";
+import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, admit } from "./admission.ts";
 import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import { deadLetters } from "./dead-letters.ts";
@@ -159,15 +159,16 @@ export class Ingest {
    */
   async prune(): Promise<Dropped> {
     return await this.#between(async () => {
-      try {
-        const dropped = await this.#retention.dropDays();
-        await this.#retention.forgetRecords();
-        return dropped;
-      } catch (error) {
-        this.#snapshots.fail();
-        throw error;
-      }
+      const dropped = await this.#retention.dropDays();
+      await this.#retention.forgetRecords();
+      return dropped;
     });
+  }
+
+  /** Deletes stored samples, between two commits. What they added to running totals stays there; gives how many. */
+  async deleteSamples(deletion: Deletion): Promise<number> {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping");
+    return await this.#between(() => this.#store.deleteSamples(deletion, this.#totals.snapshot(true)));
   }
 
   /** Commits what waits, then a whole snapshot of the totals; refuses pushes from the first moment. */
@@ -201,9 +202,10 @@ export class Ingest {
     });
   }
 
-  /** Runs an action between two commits; pushes gather meanwhile. */
+  /** Runs an action between two commits; pushes gather meanwhile. One that fails may have lost a snapshot. */
   #between<T>(action: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    promise.catch(() => this.#snapshots.fail());
     this.#turns.push(() => action().then(resolve, reject));
     this.#start();
     return promise;

@@ -11,6 +11,7 @@ import type { Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
 import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
+import { deleteRows, deleteSeries } from "./deletion.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import { ExemplarTable } from "./exemplars.ts";
 import { fewRowsOf, insertFewRows } from "./few-rows.ts";
@@ -21,6 +22,7 @@ import * as records from "./records.ts";
 import type {
   Change,
   Day,
+  Deletion,
   Dropped,
   Ended,
   Reader,
@@ -231,24 +233,29 @@ export class DuckDBStore implements Store {
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
         await this.#exemplars.dropBefore(writer, firstDay);
-        await writer.run(statement("store/empty_ended_series"));
-        await writer.appendColumns(
-          "main",
-          "ended_series",
-          ["uinteger"],
-          [
-            {
-              columns: [{ type: "uinteger", values: Uint32Array.from(ended.seriesIds) }],
-              length: ended.seriesIds.length,
-            },
-          ],
-        );
-        await writer.run(statement("store/delete_ended_series"));
-        for (const metric of ended.metrics) await writer.run(statement("store/delete_metric"), [metric]);
+        await deleteSeries(writer, ended);
         await this.#writeTotals(totals, firstDay);
       });
       for (const { day } of dropped) this.#days.delete(day);
       return { days: dropped.map(({ day }) => day), rows: dropped.reduce((sum, { rows }) => sum + rows, 0) };
+    });
+  }
+
+  deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number> {
+    return this.#exclusive(async () => {
+      let gone: ReadonlyMap<number, number> = new Map();
+      const settle = (sign: number) => {
+        for (const [day, rows] of gone) this.#days.get(day)!.rows += sign * rows;
+      };
+      await this.#transaction(
+        async () => {
+          gone = await deleteRows(this.#writer, this.days(), deletion);
+          settle(-1);
+          await this.#writeTotals(totals);
+        },
+        () => settle(1),
+      );
+      return gone.values().reduce((sum, rows) => sum + rows, 0);
     });
   }
 

@@ -229,6 +229,11 @@ export interface Store {
    * caller knows to have ended with them, in one transaction with a whole snapshot of the totals.
    */
   dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped>;
+  /**
+   * Deletes samples, in one transaction with a whole snapshot of the totals; gives how many. Days stay, empty too,
+   * and so do series: both go with time.
+   */
+  deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
   /** Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past `rejectedMax`. */
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
   /** Moves the write-ahead log into the file; false when a reader stood in the way (it is tried again). */
@@ -244,6 +249,13 @@ export interface Store {
 export interface Ended {
   readonly seriesIds: readonly number[];
   readonly metrics: readonly string[];
+}
+
+/** Samples of some series in a range of time, both ends included, µs; the ends may be infinite. */
+export interface Deletion {
+  readonly seriesIds: readonly number[];
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 export interface Dropped {

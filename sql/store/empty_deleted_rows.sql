@@ -1,0 +1,2 @@
+-- Makes room for the next day's.
+DELETE FROM temp.main.deleted_rows;

@@ -1,0 +1,37 @@
+/**
+ * Which stored series selectors mean when what they find is to be deleted. Rows are what can be deleted: those of
+ * an observation `X` by its own name, those of a delta also by the name of its total; the histogram that is made
+ * of `X` goes with them, and not by itself.
+ */
+import { BadInput } from "../../errors.ts";
+import type { Matcher } from "./matchers.ts";
+import { Catalog, type SeriesRegistry } from "./store/catalog.ts";
+
+/**
+ * The ids of the series whose rows the selectors find, ascending.
+ *
+ * @throws BadInput where a selector finds what is made of other series and not those themselves
+ */
+export function seriesToDelete(
+  selectors: readonly (readonly Matcher[])[],
+  registry: SeriesRegistry,
+): number[] {
+  const catalog = new Catalog(registry);
+  const ids = new Set<number>();
+  for (const matchers of selectors) {
+    const own = new Set<number>();
+    const sources = catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    for (const { shape, metric, seriesIds } of sources) {
+      if (shape === "raw" || metric.kind === "delta") for (const id of seriesIds) own.add(id);
+    }
+    const derived = sources.find(({ seriesIds }) => seriesIds.some((id) => !own.has(id)));
+    if (derived !== undefined) {
+      throw new BadInput(
+        `${derived.labels.get("__name__")} is made of the rows of ${derived.metric.prometheusName}: delete those.`,
+        "match[]",
+      );
+    }
+    for (const id of own) ids.add(id);
+  }
+  return [...ids].sort((a, b) => a - b);
+}
