@@ -1,5 +1,5 @@
 -- How many samples some series of a day have in a range of time: what to read at once is cut by it.
--- $afterUs, $toUs: microseconds since the epoch.
+-- $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids as text.
 SELECT series_id, count(*)::DOUBLE AS row_count
 FROM weir.{table}
 WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)

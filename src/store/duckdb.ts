@@ -37,6 +37,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
+import { ChunkColumns, type ColumnVisitor, type NumberType } from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
 import {
   type Cell,
@@ -231,37 +232,26 @@ export class Connection implements Reader {
 
   /**
    * Runs a statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, and hands each chunk's columns over
-   * as typed arrays (valid until `visit` returns), with the validity of the column `nullable`.
+   * as typed arrays. `whole`: the engine makes all rows before the first is handed over.
    */
   async scan(
     sql: string,
     parameters: Parameters,
     nullable: number,
-    visit: (
-      columns: (Float64Array | Uint32Array | Uint8Array)[],
-      rowCount: number,
-      isNull: (row: number) => boolean,
-    ) => void,
+    visit: ColumnVisitor,
+    { whole = false } = {},
   ): Promise<void> {
-    const result = await this.#start(sql, parameters);
-    const types = result.columnTypes();
+    const result = whole
+      ? await this.#connection.run(sql, ...bound(parameters))
+      : await this.#start(sql, parameters);
+    const types = result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
+    const columns = new ChunkColumns(duckdb, types);
     for (;;) {
       const chunk = await result.fetchChunk();
       if (chunk === null || chunk.rowCount === 0) break;
-      const count = chunk.rowCount;
-      const columns = types.map((type, index) => {
-        const vector = duckdb.data_chunk_get_vector(chunk.chunk, index);
-        if (type === DOUBLE)
-          return new Float64Array(duckdb.vector_get_data(vector, count * 8).slice().buffer);
-        if (type === UINTEGER)
-          return new Uint32Array(duckdb.vector_get_data(vector, count * 4).slice().buffer);
-        return duckdb.vector_get_data(vector, count).slice();
-      });
-      const vector = duckdb.data_chunk_get_vector(chunk.chunk, nullable);
-      const mask = duckdb.vector_get_validity(vector, Math.ceil(count / 64) * 8) as Uint8Array | null;
-      visit(columns, count, (row) => mask !== null && (mask[row >> 3]! & (1 << (row & 7))) === 0);
+      columns.visit(chunk.chunk, chunk.rowCount, nullable, visit);
     }
-    await this.#finish(sql, parameters);
+    if (!whole) await this.#finish(sql, parameters);
   }
 
   /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */
@@ -312,6 +302,11 @@ export class Connection implements Reader {
     }
   }
 }
+
+const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, NumberType>([
+  [DOUBLE, "double"],
+  [UINTEGER, "uinteger"],
+]);
 
 const filler = new VectorFiller(duckdb, CHUNK_ROWS);
 

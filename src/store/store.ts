@@ -13,6 +13,7 @@
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
 import type { Labels, Metric, MetricType, Rows, Series } from "../sample.ts";
+import type { ColumnVisitor } from "./chunk-columns.ts";
 import type { ExemplarRecord } from "./exemplars.ts";
 
 /** Everything that is to be stored in one transaction; every part may be absent. */
@@ -186,17 +187,15 @@ export interface Reader {
   /**
    * Runs one statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, in a read-only transaction of its
    * own, and hands each chunk's columns over as typed arrays (valid until `visit` returns), with the validity of
-   * the column at index `nullable`. No object exists per row: for millions of them.
+   * the column at index `nullable`. No object exists per row: for millions of them. With `whole` all rows are
+   * there before the first is handed over, which is faster for results that fit in the engine's memory.
    */
   scan(
     sql: string,
     parameters: Parameters,
     nullable: number,
-    visit: (
-      columns: (Float64Array | Uint32Array | Uint8Array)[],
-      rowCount: number,
-      isNull: (row: number) => boolean,
-    ) => void,
+    visit: ColumnVisitor,
+    options?: { readonly whole?: boolean },
   ): Promise<void>;
   /** How many statements the text holds; throws the parser's message when it does not parse. */
   countStatements(sql: string): Promise<number>;

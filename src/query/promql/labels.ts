@@ -11,6 +11,7 @@ export class LabelSet {
   /** Name, value, name, value …, in ascending order of the names. */
   readonly pairs: readonly string[];
   #key: string | undefined;
+  #isPlain: boolean | undefined;
 
   static readonly EMPTY = new LabelSet([]);
 
@@ -28,6 +29,12 @@ export class LabelSet {
   get key(): string {
     this.#key ??= this.pairs.join("\u0000");
     return this.#key;
+  }
+
+  /** Whether its key sorts by code units as it does by code points: see compareText. */
+  get isPlain(): boolean {
+    this.#isPlain ??= !/[\ud800-\uffff]/.test(this.key);
+    return this.#isPlain;
   }
 
   get size(): number {
@@ -102,11 +109,9 @@ export class LabelSet {
 
 /** Orders label sets by their first differing name, then value; a set that another begins with comes first. */
 export function compareLabels(a: LabelSet, b: LabelSet): number {
-  const length = Math.min(a.pairs.length, b.pairs.length);
-  for (let at = 0; at < length; at++) {
-    if (a.pairs[at] !== b.pairs[at]) return compareText(a.pairs[at], b.pairs[at]);
-  }
-  return a.pairs.length - b.pairs.length;
+  // U+0000 between the parts of a key comes before all that names and values hold.
+  if (a.isPlain && b.isPlain) return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+  return compareText(a.key, b.key);
 }
 
 /** Orders strings by code points, as bytes of UTF-8 would be: UTF-16 puts U+10000 before U+FFFF. */

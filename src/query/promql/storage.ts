@@ -38,10 +38,29 @@ export interface ReadBudget {
   countSeries(count: number): void;
 }
 
+/** What a storage may make of the samples of a series over a range by itself, as `X_over_time` would. */
+export type Reduction = "max" | "min" | "sum" | "count";
+
+/** A series' number over a range, and of how many samples it is made. */
+export interface ReducedSeries {
+  readonly labels: LabelSet;
+  readonly count: number;
+  readonly value: number;
+}
+
 export interface Storage {
   /**
    * The series that match, some at a time, in any order, no label set twice; those without a sample in the
    * range may be left out.
    */
   select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]>;
+  /**
+   * One number for each series that matches and has samples in the range: for long ranges, whose samples need not
+   * be read for it. Undefined where the samples themselves are needed.
+   */
+  reduce?(
+    selection: Selection,
+    reduction: Reduction,
+    budget: ReadBudget,
+  ): Promise<readonly ReducedSeries[] | undefined>;
 }

@@ -94,6 +94,60 @@ test("of events at one time the last stored is the instant, and all are the rang
   expect(await ask("quantile_over_time(0.5, task_ms[1m])", "10:00:10")).toEqual(["{} 6"]);
 });
 
+test("what the storage reduces by itself is what the samples give", async () => {
+  const values = [3, Number.NaN, -1, 7, Number.NaN, 2];
+  const { ask, engine } = await over([
+    ...values.map((value, index) =>
+      gauge(`${index < 3 ? "2024-01-01T23:59:1" : "2024-01-02T00:00:1"}${index}`, value, { q: "some" }),
+    ),
+    gauge("2024-01-02T00:00:20", null, { q: "some" }),
+    gauge("2024-01-02T00:00:10", Number.NaN, { q: "none" }),
+    gauge("2024-01-02T00:00:10", 1e308, { q: "vast" }),
+    gauge("2024-01-02T00:00:11", 1e308, { q: "vast" }),
+  ]);
+  expect(await ask("max_over_time(queue_depth[5m])", "00:01:00")).toEqual([
+    '{q="none"} NaN',
+    '{q="some"} 7',
+    '{q="vast"} 1e+308',
+  ]);
+  expect(await ask("min_over_time(queue_depth[5m])", "00:01:00")).toEqual([
+    '{q="none"} NaN',
+    '{q="some"} -1',
+    '{q="vast"} 1e+308',
+  ]);
+  expect(await ask("count_over_time(queue_depth[5m])", "00:01:00")).toEqual([
+    '{q="none"} 1',
+    '{q="some"} 6',
+    '{q="vast"} 2',
+  ]);
+  expect(await ask("sum_over_time(queue_depth[5m])", "00:01:00")).toEqual([
+    '{q="none"} NaN',
+    '{q="some"} NaN',
+    '{q="vast"} Infinity',
+  ]);
+  // The sum is too large, the mean is not.
+  expect(await ask("avg_over_time(queue_depth[5m])", "00:01:00")).toEqual([
+    '{q="none"} NaN',
+    '{q="some"} NaN',
+    '{q="vast"} 1e+308',
+  ]);
+  for (const name of ["max", "min", "count", "sum", "avg", "present"]) {
+    const text = `${name}_over_time(queue_depth[50s])`;
+    const now = at("00:01:00");
+    const instant = await engine.instant(text, now);
+    const range = await engine.range(text, now - 1000, now + 1000, 1000);
+    if (instant.data.type !== "vector" || range.data.type !== "matrix") throw new Error(text);
+    const middle = range.data.series.flatMap(({ labels, timestampsMs, values: steps }) => {
+      const step = timestampsMs.indexOf(now);
+      return step < 0 ? [] : [`${labels} ${steps[step]}`];
+    });
+    expect(
+      instant.data.series.map(({ labels, values: [value] }) => `${labels} ${value}`),
+      text,
+    ).toEqual(middle);
+  }
+});
+
 test("one event: a zero one step before, one from then on, each 15 seconds of the clock", async () => {
   const { range, ask } = await over([event("10:00:07", 3)]);
   expect(await range("task_ms_count", "09:59:45", "10:00:30", 15_000)).toEqual([

@@ -1,7 +1,7 @@
 /** Function calls: evaluates the arguments that each kind of function takes, and hands them on. */
 import { NotSupported } from "../errors.ts";
 import { LabelSet } from "../labels.ts";
-import type { Call, Expr, MatrixSelector, VectorSelector } from "../parse/ast.ts";
+import type { Call, Expr, VectorSelector } from "../parse/ast.ts";
 import { withoutParens } from "../parse/ast.ts";
 import { typeOf } from "../parse/check.ts";
 import { absent, absentLabels } from "./absent.ts";
@@ -14,6 +14,7 @@ import { histogramFraction, histogramQuantile } from "./histograms.ts";
 import { labelJoin, labelReplace } from "./label-functions.ts";
 import { Matrix } from "./matrix.ts";
 import { rangeFunction } from "./over-time.ts";
+import { reducedOverTime } from "./reduced.ts";
 import { instantVector, overWindows } from "./selectors.ts";
 import { sortByLabels, sortByValue } from "./sorting.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
@@ -115,10 +116,14 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
   const scalars = args.filter((arg) => typeOf(arg) === "scalar");
   const rangeArg = args.find((arg) => typeOf(arg) === "matrix")!;
   const values = await scalarArguments(scalars, grid, evaluator);
+  const inner = withoutParens(rangeArg);
+  if (inner.type === "matrixSelector") {
+    const reduced = await reducedOverTime(name, inner, grid, context);
+    if (reduced !== undefined) return dropNames(reduced, context, true);
+  }
   const range = await evaluator.range(rangeArg, grid, RELATIVE.has(name));
   if (name === "absent_over_time") {
-    const inner = withoutParens(rangeArg) as Expr;
-    const selector = inner.type === "matrixSelector" ? (inner as MatrixSelector).selector : undefined;
+    const selector = inner.type === "matrixSelector" ? inner.selector : undefined;
     return absent(await overWindows(range, () => 1, grid, context), absentLabels(selector));
   }
   const apply = rangeFunction(name, { values, spans: scalars.map((each) => each.span) }, context.annotations);

@@ -4,6 +4,7 @@ import type { Span } from "../parse/ast.ts";
 import { formatDecimal } from "../text.ts";
 import type { Annotations } from "./annotations.ts";
 import { changes, delta, idelta, increase, irate, rate, resets } from "./rates.ts";
+import { slidingExtreme } from "./sliding-extreme.ts";
 import {
   CompensatedSum,
   linearRegression,
@@ -60,8 +61,6 @@ const PLAIN: Record<string, RangeFunction> = {
   mad_over_time: madOverTime,
   count_over_time: ({ lo, hi }) => hi - lo,
   present_over_time: () => 1,
-  min_over_time: ({ values, lo, hi }) => values[indexOfMax(values, lo, hi, -1)],
-  max_over_time: ({ values, lo, hi }) => values[indexOfMax(values, lo, hi, 1)],
   first_over_time: ({ values, lo }) => values[lo],
   last_over_time: ({ values, hi }) => values[hi - 1],
   stddev_over_time: ({ values, lo, hi }) => Math.sqrt(variance(values, lo, hi)),
@@ -94,6 +93,10 @@ export function rangeFunction(
       return ({ values, lo, hi, step }) =>
         quantileOfSorted(scalars.values[0][step], sortNaNFirst(values.slice(lo, hi)));
     }
+    case "max_over_time":
+      return slidingExtreme(1);
+    case "min_over_time":
+      return slidingExtreme(-1);
     case "predict_linear":
       return ({ timestampsMs, values, lo, hi, evaluationMs, step }) => {
         if (hi - lo < 2) return undefined;

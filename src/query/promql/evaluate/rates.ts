@@ -7,6 +7,31 @@ import type { RangeFunction, Window } from "./window.ts";
 /** A range reaches to its end if the end is not further from the outermost sample than this many average gaps. */
 const REACH_GAPS = 1.1;
 
+let resetsSeries: Float64Array | undefined;
+let resetsFound: number[] = [];
+
+/** Where a counter was reset: the samples below the one before. Found once a series, since windows overlap. */
+function resetsOf(values: Float64Array): readonly number[] {
+  if (resetsSeries !== values) {
+    resetsSeries = values;
+    resetsFound = [];
+    for (let at = 1; at < values.length; at++) if (values[at] < values[at - 1]) resetsFound.push(at);
+  }
+  return resetsFound;
+}
+
+/** The first of ascending numbers that is greater than another. */
+function firstAfter(numbers: readonly number[], than: number): number {
+  let from = 0;
+  let to = numbers.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (numbers[middle] > than) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
 /**
  * The difference between the last and the first sample, resets of counters added back, extrapolated to the
  * ends of the range. Where an end is too far from the samples, half an average gap is taken instead; a counter
@@ -18,7 +43,10 @@ function extrapolated(window: Window, isCounter: boolean): number | undefined {
   const first = values[lo];
   let difference = values[hi - 1] - first;
   if (isCounter) {
-    for (let at = lo + 1; at < hi; at++) if (values[at] < values[at - 1]) difference += values[at - 1];
+    const resets = resetsOf(values);
+    for (let reset = firstAfter(resets, lo); reset < resets.length && resets[reset] < hi; reset++) {
+      difference += values[resets[reset] - 1];
+    }
   }
   const sampled = (timestampsMs[hi - 1] - timestampsMs[lo]) / 1000;
   // Samples that all have one time say nothing of what happens between times.

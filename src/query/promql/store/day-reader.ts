@@ -55,9 +55,15 @@ export class DayReader {
     });
   }
 
-  /** Every sample, in the order of arrival within a day. */
-  async samples(seriesIds: readonly number[], range: Range, visit: RowVisitor): Promise<void> {
-    await this.#scan("query/promql_samples", seriesIds, range, 2, (columns, length, isNull) => {
+  /** Every sample; with `inOrder` in the order of arrival within a day. */
+  async samples(
+    seriesIds: readonly number[],
+    range: Range,
+    visit: RowVisitor,
+    { inOrder = false } = {},
+  ): Promise<void> {
+    const name = inOrder ? "query/promql_samples_in_order" : "query/promql_samples";
+    await this.#scan(name, seriesIds, range, 2, (columns, length, isNull) => {
       const [ids, timestampsUs, values] = columns as [Uint32Array, Float64Array, Float64Array];
       visit(ids, timestampsUs, values, length, isNull);
     });
@@ -71,6 +77,19 @@ export class DayReader {
       for (let row = 0; row < length; row++) counts.set(ids[row], (counts.get(ids[row]) ?? 0) + rows[row]);
     });
     return counts;
+  }
+
+  /** How many samples each series has, how many of them are NaN, and what an aggregate makes of the others. */
+  async reduced(
+    aggregate: "max" | "min" | "fsum",
+    seriesIds: readonly number[],
+    range: Range,
+    visit: (seriesId: number, count: number, nanCount: number, reduced: number) => void,
+  ): Promise<void> {
+    const each: ScanVisitor = ([ids, counts, nans, values], length) => {
+      for (let row = 0; row < length; row++) visit(ids[row], counts[row], nans[row], values[row]);
+    };
+    await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
   }
 
   /** What each series has: its last sample, how many, and their sum. Those without a sample are absent. */
@@ -122,12 +141,14 @@ export class DayReader {
     nullable: number,
     visit: ScanVisitor,
     more: Readonly<Record<string, string>> = {},
+    identifiers: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     const parameters = {
       ...more,
       afterUs: Math.floor(afterMs * 1000),
       toUs: Math.floor(toMs * 1000),
-      seriesIds,
+      // As text: a list of 10,000 values takes the driver longer to bind than a day to read.
+      seriesIds: `[${seriesIds.join(",")}]`,
     };
     for (const { day } of this.daysIn({ afterMs, toMs })) {
       if (this.#signal.aborted) throw new QueryCanceled("the query was canceled");
@@ -137,7 +158,15 @@ export class DayReader {
         if (this.#signal.aborted) reader.interrupt();
       }, INTERRUPT_INTERVAL_MS);
       try {
-        await reader.scan(statement(name, { table: day.table }), parameters, nullable, visit);
+        await reader.scan(
+          statement(name, { ...identifiers, table: day.table }),
+          parameters,
+          nullable,
+          visit,
+          {
+            whole: true,
+          },
+        );
       } catch (error) {
         // Retention may drop a day between the look at the days and the statement.
         if (!/samples_\d{8} does not exist/.test(String(error))) throw error;

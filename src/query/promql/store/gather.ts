@@ -13,14 +13,22 @@ export interface Gathered {
 }
 
 const ROWS_AT_FIRST = 4_096;
+/** Copies are kept from one query to the next up to so many rows: to make them anew is a quarter of the work. */
+const ROWS_KEPT = 2_100_000;
+
+interface Buffers {
+  readonly slots: Uint32Array;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+}
+
+let kept: Buffers | undefined;
 
 export class Gatherer {
   readonly #slotOf: Int32Array;
   readonly #idMin: number;
   readonly #counts: Uint32Array;
-  #slots = new Uint32Array(ROWS_AT_FIRST);
-  #timestampsMs = new Float64Array(ROWS_AT_FIRST);
-  #values = new Float64Array(ROWS_AT_FIRST);
+  #buffers: Buffers;
   #stale: Uint8Array | undefined;
   #rows = 0;
 
@@ -40,6 +48,8 @@ export class Gatherer {
       for (const id of ids) this.#slotOf[id - idMin] = slot;
     });
     this.#counts = new Uint32Array(groups.length);
+    this.#buffers = kept ?? buffersFor(ROWS_AT_FIRST);
+    kept = undefined;
   }
 
   get rows(): number {
@@ -55,22 +65,23 @@ export class Gatherer {
     isNull: (row: number) => boolean,
   ): void {
     this.#reserve(length);
+    const buffers = this.#buffers;
     let at = this.#rows;
     for (let row = 0; row < length; row++, at++) {
       const slot = this.#slotOf[seriesIds[row] - this.#idMin];
-      this.#slots[at] = slot;
+      buffers.slots[at] = slot;
       this.#counts[slot]++;
-      this.#timestampsMs[at] = timestampsUs[row] / 1000;
-      this.#values[at] = values[row];
+      buffers.timestampsMs[at] = timestampsUs[row] / 1000;
+      buffers.values[at] = values[row];
       if (isNull(row)) {
-        this.#stale ??= new Uint8Array(this.#values.length);
+        this.#stale ??= new Uint8Array(buffers.values.length);
         this.#stale[at] = 1;
       }
     }
     this.#rows = at;
   }
 
-  /** All rows by series and time. */
+  /** All rows by series and time. Nothing can be taken after. */
   finish(): Gathered {
     const first = new Uint32Array(this.#counts.length + 1);
     for (let slot = 0; slot < this.#counts.length; slot++) first[slot + 1] = first[slot] + this.#counts[slot];
@@ -78,12 +89,14 @@ export class Gatherer {
     const timestampsMs = new Float64Array(this.#rows);
     const values = new Float64Array(this.#rows);
     const stale = this.#stale && new Uint8Array(this.#rows);
+    const buffers = this.#buffers;
     for (let row = 0; row < this.#rows; row++) {
-      const to = next[this.#slots[row]]++;
-      timestampsMs[to] = this.#timestampsMs[row];
-      values[to] = this.#values[row];
+      const to = next[buffers.slots[row]]++;
+      timestampsMs[to] = buffers.timestampsMs[row];
+      values[to] = buffers.values[row];
       if (stale !== undefined) stale[to] = this.#stale![row];
     }
+    if (buffers.values.length <= ROWS_KEPT) kept = buffers;
     const gathered = { first, timestampsMs, values, stale };
     for (let slot = 0; slot < this.#counts.length; slot++) sortSeries(gathered, first[slot], first[slot + 1]);
     return gathered;
@@ -91,39 +104,69 @@ export class Gatherer {
 
   #reserve(rows: number): void {
     const wanted = this.#rows + rows;
-    if (wanted <= this.#values.length) return;
-    const capacity = Math.max(wanted, this.#values.length * 2);
-    this.#slots = grown(this.#slots, new Uint32Array(capacity));
-    this.#timestampsMs = grown(this.#timestampsMs, new Float64Array(capacity));
-    this.#values = grown(this.#values, new Float64Array(capacity));
-    if (this.#stale !== undefined) this.#stale = grown(this.#stale, new Uint8Array(capacity));
+    const before = this.#buffers;
+    if (wanted <= before.values.length) return;
+    this.#buffers = buffersFor(Math.max(wanted, Math.min(before.values.length * 2, ROWS_KEPT)));
+    this.#buffers.slots.set(before.slots);
+    this.#buffers.timestampsMs.set(before.timestampsMs);
+    this.#buffers.values.set(before.values);
+    if (this.#stale === undefined) return;
+    const stale = new Uint8Array(this.#buffers.values.length);
+    stale.set(this.#stale);
+    this.#stale = stale;
   }
 }
 
-function grown<Values extends Uint8Array | Uint32Array | Float64Array>(from: Values, to: Values): Values {
-  to.set(from);
-  return to;
+function buffersFor(rows: number): Buffers {
+  return {
+    slots: new Uint32Array(rows),
+    timestampsMs: new Float64Array(rows),
+    values: new Float64Array(rows),
+  };
 }
 
+/**
+ * Sorts one series by time, keeping the order of equal times. The engine's threads give rows in portions, each in
+ * the order of time: what is sorted already is merged, two runs at a time.
+ */
 function sortSeries({ timestampsMs, values, stale }: Gathered, from: number, to: number): void {
-  let sorted = true;
-  for (let at = from + 1; at < to && sorted; at++) sorted = timestampsMs[at - 1] <= timestampsMs[at];
-  if (sorted) return;
-  const times = timestampsMs.slice(from, to);
-  const order = Array.from(times, (_, at) => at).sort((a, b) => times[a] - times[b]);
-  timestampsMs.set(
-    order.map((at) => times[at]),
-    from,
-  );
-  const before = values.slice(from, to);
-  values.set(
-    order.map((at) => before[at]),
-    from,
-  );
-  if (stale === undefined) return;
-  const marks = stale.slice(from, to);
-  stale.set(
-    order.map((at) => marks[at]),
-    from,
-  );
+  let starts = [from];
+  for (let at = from + 1; at < to; at++) if (timestampsMs[at] < timestampsMs[at - 1]) starts.push(at);
+  if (starts.length === 1) return;
+  const length = to - from;
+  const order = Uint32Array.from({ length }, (_, at) => from + at);
+  const merged = new Uint32Array(length);
+  starts = starts.map((start) => start - from);
+  while (starts.length > 1) {
+    const next: number[] = [];
+    for (let run = 0; run < starts.length; run += 2) {
+      const middle = starts[run + 1] ?? length;
+      mergeRuns(order, merged, timestampsMs, starts[run], middle, starts[run + 2] ?? length);
+      next.push(starts[run]);
+    }
+    order.set(merged);
+    starts = next;
+  }
+  for (const column of stale === undefined ? [timestampsMs, values] : [timestampsMs, values, stale]) {
+    const sorted = column.slice(from, to);
+    for (let at = 0; at < length; at++) sorted[at] = column[order[at]];
+    column.set(sorted, from);
+  }
+}
+
+/** Merges order[begin..middle) and order[middle..end), each sorted by its times, into `merged`. */
+function mergeRuns(
+  order: Uint32Array,
+  merged: Uint32Array,
+  times: Float64Array,
+  begin: number,
+  middle: number,
+  end: number,
+): void {
+  let left = begin;
+  let right = middle;
+  for (let at = begin; at < end; at++) {
+    const takesLeft = right >= end || (left < middle && times[order[left]] <= times[order[right]]);
+    merged[at] = takesLeft ? order[left++] : order[right++];
+  }
 }

@@ -8,10 +8,11 @@ import { statement } from "../../../statements.ts";
 import type { Store } from "../../../store/store.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
-import type { ReadBudget, Selection, SeriesSamples, Storage } from "../storage.ts";
+import type { ReadBudget, ReducedSeries, Reduction, Selection, SeriesSamples, Storage } from "../storage.ts";
 import { Catalog, type Edge, type SeriesRegistry, type Source } from "./catalog.ts";
-import { DayReader, type Range } from "./day-reader.ts";
+import { DayReader, type Range, type RowVisitor } from "./day-reader.ts";
 import { Gatherer } from "./gather.ts";
+import { Reducer } from "./reducer.ts";
 import { type Before, instantsIn, runningTotals } from "./running-totals.ts";
 
 export interface StoreStorageOptions {
@@ -56,6 +57,30 @@ export class StoreStorage implements Storage {
     } finally {
       reader.close();
     }
+  }
+
+  async reduce(
+    { matchers, afterMs, toMs }: Selection,
+    reduction: Reduction,
+    budget: ReadBudget,
+  ): Promise<readonly ReducedSeries[] | undefined> {
+    const sources = this.#catalog.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
+    // Running totals are no rows; and few rows are read as fast as they are reduced.
+    if (sources.some(({ shape }) => shape !== "raw")) return undefined;
+    budget.countSeries(sources.length);
+    const ids = idsOf(sources);
+    const reader = new DayReader(this.#options.store, budget.signal);
+    const reducer = new Reducer(reduction);
+    try {
+      const aggregate = reduction === "min" ? "min" : reduction === "sum" ? "fsum" : "max";
+      await reader.reduced(aggregate, ids, { afterMs, toMs }, (seriesId, count, nanCount, value) => {
+        budget.countSamples(count);
+        reducer.add(seriesId, count, nanCount, value);
+      });
+    } finally {
+      reader.close();
+    }
+    return sources.flatMap(({ labels, seriesIds }) => reducer.result(labels, seriesIds) ?? []);
   }
 
   /** What `select` would do for a selector. */
@@ -180,10 +205,15 @@ function addToEdges(
 
 async function gather(sources: readonly Source[], range: Range, reader: DayReader, budget: ReadBudget) {
   const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
-  await reader.samples(idsOf(sources), range, (ids, timestampsUs, values, length, isNull) => {
+  // Gauges and cumulative series have one sample a time, and totals do not ask which of several was the last.
+  const inOrder = sources.some(
+    ({ shape, metric: { kind } }) => shape === "raw" && (kind === "observation" || kind === "delta"),
+  );
+  const take: RowVisitor = (ids, timestampsUs, values, length, isNull) => {
     budget.countSamples(length);
     gatherer.take(ids, timestampsUs, values, length, isNull);
-  });
+  };
+  await reader.samples(idsOf(sources), range, take, { inOrder });
   return gatherer.finish();
 }
 

@@ -1,0 +1,53 @@
+/** Puts the reduced numbers of days and stored series together to one for each series of PromQL's. */
+import type { LabelSet } from "../labels.ts";
+import type { ReducedSeries, Reduction } from "../storage.ts";
+
+interface Partial {
+  readonly count: number;
+  readonly nanCount: number;
+  /** Of the samples that are not NaN; without meaning where there are none. */
+  readonly value: number;
+}
+
+export class Reducer {
+  readonly #reduction: Reduction;
+  readonly #partials = new Map<number, Partial>();
+
+  constructor(reduction: Reduction) {
+    this.#reduction = reduction;
+  }
+
+  /** Adds what a day has of a stored series. */
+  add(seriesId: number, count: number, nanCount: number, value: number): void {
+    const known = this.#partials.get(seriesId);
+    const own = { count, nanCount, value };
+    this.#partials.set(seriesId, known === undefined ? own : this.#join(known, own));
+  }
+
+  /** The number of a series that some stored ones make up; undefined where they have no sample. */
+  result(labels: LabelSet, seriesIds: readonly number[]): ReducedSeries | undefined {
+    const found = seriesIds.flatMap((id) => this.#partials.get(id) ?? []);
+    if (found.length === 0) return undefined;
+    const { count, nanCount, value } = found.reduce((a, b) => this.#join(a, b));
+    if (this.#reduction === "count") return { labels, count, value: count };
+    // A sum holds every NaN; the greatest and the least are NaN only where there is nothing else.
+    const none = this.#reduction === "sum" ? nanCount > 0 : nanCount === count;
+    if (none) return { labels, count, value: Number.NaN };
+    // The engine's sum is NaN where it overflows; no sample is here.
+    return { labels, count, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : value };
+  }
+
+  #join(a: Partial, b: Partial): Partial {
+    return {
+      count: a.count + b.count,
+      nanCount: a.nanCount + b.nanCount,
+      value:
+        a.nanCount === a.count ? b.value : b.nanCount === b.count ? a.value : this.#reduce(a.value, b.value),
+    };
+  }
+
+  #reduce(a: number, b: number): number {
+    if (this.#reduction === "sum") return a + b;
+    return this.#reduction === "min" ? Math.min(a, b) : Math.max(a, b);
+  }
+}
