@@ -67,6 +67,8 @@ export function mergedLabels(metric: Labels, group: Labels): Labels {
 export interface HeadedSample {
   readonly head: SeriesHead;
   readonly value: number;
+  /** Once it was looked for: the series, if there is one. */
+  seriesId?: number;
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   pointLabels,
   samplesOf,
 } from "./group.ts";
+import { ownText, withOwnTexts } from "./own-texts.ts";
 import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
 
@@ -75,10 +76,10 @@ export function planPush(
 /** A metric that passed, with its series. */
 interface Checked {
   readonly family: PushedFamily;
-  readonly metric: PushedMetric;
   readonly labels: string;
   readonly samples: HeadedSample[];
   readonly edges: string[] | undefined;
+  readonly timestampUs: number | undefined;
 }
 
 class Planner {
@@ -88,6 +89,8 @@ class Planner {
   readonly #key: string;
   readonly #around: Around;
   readonly #problems: string[] = [];
+  /** Metrics whose kind is the push's own. */
+  readonly #agreed = new Set<string>();
 
   constructor(
     push: GroupPush,
@@ -174,18 +177,28 @@ class Planner {
       seen.add(labels);
       wrong ??= this.#wrongSeries(samples);
       if (before !== undefined) wrong ??= refusalOfSum(family.type, metric, before, points.get(labels));
-      if (wrong === undefined) checked.push({ family, metric, labels, samples, edges });
+      const { timestampMs } = metric;
+      const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
+      if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
+      if (wrong === undefined) checked.push({ family, labels, samples, edges, timestampUs });
       else this.#problems.push(this.#about(family, metric, wrong));
     }
     return checked;
   }
 
+  /** Finds the series of samples; says why one cannot be had. */
   #wrongSeries(samples: readonly HeadedSample[]): string | undefined {
     const { series, consistency } = this.#around;
-    for (const { head } of samples) {
-      const refusal = series.refusal(head);
-      if (refusal !== undefined) return `cannot be stored: ${refusal.refused}`;
+    for (const sample of samples) {
+      const { head } = sample;
       const seriesId = series.find(head);
+      sample.seriesId = seriesId;
+      // A series that is there was taken before; its metric is asked once, since its kind may be another.
+      if (seriesId === undefined || !this.#agreed.has(head.metric)) {
+        const refusal = series.refusal(head);
+        if (refusal !== undefined) return `cannot be stored: ${refusal.refused}`;
+        this.#agreed.add(head.metric);
+      }
       if (seriesId !== undefined && consistency.isForeign(seriesId, this.#key)) return COLLECTED_BEFORE;
     }
     return undefined;
@@ -195,49 +208,29 @@ class Planner {
   #make(
     checked: readonly Checked[],
   ): { families: Map<string, GroupFamily>; samples: PlannedSample[] } | string {
-    const { series, unsummed, level } = this.#around;
+    const { series, unsummed, level, lastUs } = this.#around;
+    const lastOf = ({ seriesId }: HeadedSample) => (seriesId === undefined ? undefined : level(seriesId));
+    const points = new Map(this.#families.map((family) => [family, [] as Point[]]));
     const samples: PlannedSample[] = [];
-    const points = new Map<PushedFamily, Point[]>();
-    const stamped: { samples: readonly HeadedSample[]; timestampUs: number | undefined }[] = [];
-    for (const { family, metric, samples: own } of checked) {
-      const lastOf = ({ head }: HeadedSample) => {
-        const seriesId = series.find(head);
-        return seriesId === undefined ? undefined : level(seriesId);
-      };
-      const { timestampMs } = metric;
-      const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
-      stamped.push({
-        samples: this.#push.sum ? added(family.type, own, unsummed, lastOf) : own,
-        timestampUs,
-      });
-      if (timestampUs !== undefined) {
-        const wrong = this.#wrongTime(own, timestampUs);
-        if (wrong !== undefined) this.#problems.push(this.#about(family, metric, wrong));
-      }
-    }
-    if (this.#problems.length > 0) return told(this.#problems.slice(0, PROBLEMS_MAX));
-    for (const [index, { family, labels, edges }] of checked.entries()) {
+    for (const { family, labels, edges, samples: pushed, timestampUs } of checked) {
       const seriesIds: number[] = [];
-      const { samples: valued, timestampUs } = stamped[index]!;
-      for (const { head, value } of valued) {
-        const admitted = series.admit(series.find(head) === undefined ? withOwnTexts(head) : head);
+      for (const sample of this.#push.sum ? added(family.type, pushed, unsummed, lastOf) : pushed) {
+        const { head, value } = sample;
+        const found = sample.seriesId === undefined ? series.admit(withOwnTexts(head)) : sample;
         // It was asked before; whatever it is, nothing was stored yet.
-        if ("refused" in admitted) return admitted.refused;
-        const { seriesId } = admitted;
+        if ("refused" in found) return found.refused;
+        const seriesId = found.seriesId!;
         seriesIds.push(seriesId);
-        if (timestampUs === undefined || timestampUs > this.#around.lastUs(seriesId))
-          samples.push({ head, seriesId, value, timestampUs });
+        if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
+        samples.push({ head, seriesId, value, timestampUs });
       }
-      const family_ = points.get(family) ?? [];
-      family_.push({ labels, edges, seriesIds });
-      points.set(family, family_);
+      points.get(family)!.push({ labels, edges, seriesIds });
     }
-    return {
-      families: new Map(
-        this.#families.map((family) => [family.name, this.#familyOf(family, points.get(family) ?? [])]),
-      ),
-      samples,
-    };
+    const families = Array.from(
+      points,
+      ([family, made]) => [family.name, this.#familyOf(family, made)] as const,
+    );
+    return { families: new Map(families), samples };
   }
 
   /** A family of its points; with a push that adds up, also of those that were there before. */
@@ -251,14 +244,13 @@ class Planner {
   }
 
   #wrongTime(samples: readonly HeadedSample[], timestampUs: number): string | undefined {
-    const { series, lastUs, level, times } = this.#around;
+    const { lastUs, level, times } = this.#around;
     const at = (us: number) => new Date(us / 1_000).toISOString();
     if (timestampUs < times.firstUs)
       return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)}`;
     if (timestampUs > times.lastUs)
       return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now`;
-    for (const { head, value } of samples) {
-      const seriesId = series.find(head);
+    for (const { seriesId, value } of samples) {
       const last = seriesId === undefined ? 0 : lastUs(seriesId);
       // The same once more changes nothing.
       if (timestampUs > last || (timestampUs === last && Object.is(level(seriesId!), value))) continue;
@@ -271,39 +263,6 @@ class Planner {
     const labels = new Map([["instance", ""], ...metric.labels, ...this.#push.labels]);
     return `collected metric ${JSON.stringify(family.name)} { ${describeMetric(family.type, labels, metric)}} ${what}`;
   }
-}
-
-/**
- * A text that is a part of a body, in memory of its own: a slice would keep the whole body there as long as it is
- * kept itself. Names and help texts come again with each push and group, and are kept once.
- */
-function ownText(text: string): string {
-  if (text.length > TEXT_LENGTH_MAX) return copyOf(text);
-  const known = texts.get(text);
-  if (known !== undefined) return known;
-  const own = copyOf(text);
-  if (texts.size >= TEXTS_MAX) texts.clear();
-  texts.set(own, own);
-  return own;
-}
-
-const TEXTS_MAX = 10_000;
-const TEXT_LENGTH_MAX = 500;
-const texts = new Map<string, string>();
-
-function copyOf(text: string): string {
-  return Buffer.from(text).toString();
-}
-
-/** A head that the registry may keep for good. */
-function withOwnTexts(head: SeriesHead): SeriesHead {
-  return {
-    ...head,
-    metric: ownText(head.metric),
-    ...(head.help !== undefined && { help: ownText(head.help) }),
-    ...(head.unit !== undefined && { unit: ownText(head.unit) }),
-    labels: new Map(Array.from(head.labels, ([name, value]) => [ownText(name), copyOf(value)] as const)),
-  };
 }
 
 const COLLECTED_BEFORE = "was collected before with the same name and label values";
