@@ -121,6 +121,11 @@ export const httpSeconds = new Histogram({
   buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   registers,
 });
+export const groupsLive = new Gauge({
+  name: "weir_groups",
+  help: "Groups of pushed metrics, as Pushgateway has them.",
+  registers,
+});
 export const expositionConflicts = new Gauge({
   name: "weir_exposition_conflicts",
   help: "Families and series left out of the last scrape, because another has their name.",

@@ -11,6 +11,7 @@
  * - A series that a group no longer has ends with a stale marker.
  * - `push_time_seconds` and `push_failure_time_seconds` are series like the others.
  */
+import { groupsLive } from "../counters.ts";
 import { BadInput } from "../errors.ts";
 import type { Batch, Labels, SeriesHead } from "../sample.ts";
 import type { Family } from "./family.ts";
@@ -198,6 +199,7 @@ export class Groups {
       }
       this.#shown.swap(key, before, after);
     }
+    groupsLive.set(this.#shown.size);
     this.#changes = [];
     this.#pending.clear();
   }

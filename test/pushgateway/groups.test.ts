@@ -448,3 +448,50 @@ test("wipe and quit are off unless settings allow them", async () => {
   expect((await weir.send("PUT /api/v1/admin/wipe"))[0]).toBe(404);
   expect(await weir.send("POST /-/quit")).toEqual([403, "Lifecycle API is not enabled."]);
 });
+
+test("of two pushes at once that do not agree one is refused", async () => {
+  const weir = await gateway();
+  const answers = await Promise.all(
+    ["gauge", "counter"].map((type, at) =>
+      weir.send(`PUT /metrics/job/j${at}`, `# TYPE m ${type}\nm ${at}\n`),
+    ),
+  );
+  expect(answers.map(([status]) => status)).toEqual([200, 400]);
+  const series = await Promise.all(
+    ["a", "a/instance/i"].map((path) => weir.send(`PUT /metrics/job/${path}`, 'n{instance="i"} 1\n')),
+  );
+  expect(series.map(([status]) => status)).toEqual([200, 400]);
+  expect(await weir.exposed()).toEqual(['m{job="j0"} 0', 'n{instance="i",job="a"} 1']);
+  expect((await weir.send("GET /metrics"))[1]).toContain("\nweir_groups 4\n");
+});
+
+describe("formats", () => {
+  test("OpenMetrics by content type, shown in both formats", async () => {
+    const weir = await gateway();
+    const body = "# TYPE c counter\n# UNIT c seconds\n# EOF\n";
+    const headers = { "content-type": "application/openmetrics-text; version=1.0.0; charset=utf-8" };
+    await weir.ok(
+      "PUT /metrics/job/a",
+      `# TYPE c counter\n# HELP c Jobs.\nc_total{x="1"} 3\n# TYPE i info\ni_info{v="2"} 1\n# EOF\n`,
+      headers,
+    );
+    expect(await weir.exposed()).toEqual(['c_total{job="a",x="1"} 3', 'i_info{job="a",v="2"} 1']);
+    const accept = { accept: "application/openmetrics-text" };
+    expect((await weir.send("GET /metrics", "", accept))[1]).toContain(
+      '# HELP c Jobs.\n# TYPE c counter\nc_total{instance="",job="a",x="1"} 3\n',
+    );
+    expect(await weir.send("PUT /metrics/job/b", body, headers)).toEqual([
+      400,
+      'OpenMetrics parsing error in line 2: unit "seconds" is not the end of the name "c"',
+    ]);
+  });
+
+  test("what is too large or of an unknown encoding is told in a line of text", async () => {
+    const weir = await gateway("--body-bytes-max=2KiB", "--inflated-bytes-max=4KiB");
+    const [large, told] = await weir.send("PUT /metrics/job/a", "m 1\n".repeat(1_000));
+    expect([large, told]).toEqual([413, expect.stringContaining("bodyBytesMax")]);
+    const [unknown, why] = await weir.send("PUT /metrics/job/a", "m 1\n", { "content-encoding": "lz4" });
+    expect([unknown, why]).toEqual([415, expect.stringContaining('Content-Encoding "lz4" is not supported')]);
+    expect(await weir.exposed(true)).toEqual([]);
+  });
+});
