@@ -48,12 +48,37 @@ export interface ReducedSeries {
   readonly value: number;
 }
 
+/** The windows of a range vector: in each step the samples of (lookMs - rangeMs, lookMs]. */
+export interface Windows {
+  readonly lookMs: Float64Array;
+  readonly rangeMs: number;
+}
+
+/** The first and the last sample of each window of a series that is never reset; by step. */
+export interface WindowEnds {
+  /** Samples in the window; where there is none the rest has no meaning. */
+  readonly counts: Uint32Array;
+  readonly firstTimesMs: Float64Array;
+  readonly lastTimesMs: Float64Array;
+  readonly firsts: Float64Array;
+  readonly lasts: Float64Array;
+}
+
 export interface Storage {
   /**
    * The series that match, some at a time, in any order, no label set twice; those without a sample in the
    * range may be left out.
    */
   select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]>;
+  /**
+   * The ends of windows, for functions that look at nothing else of a counter, where the storage can have them
+   * without the samples between. Undefined where it cannot.
+   */
+  ends?(
+    selection: Selection,
+    windows: Windows,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly { readonly labels: LabelSet; readonly ends: WindowEnds }[]> | undefined;
   /**
    * One number for each series that matches and has samples in the range: for long ranges, whose samples need not
    * be read for it. Undefined where the samples themselves are needed.

@@ -116,6 +116,45 @@ test("rates, quantiles and times of events are those of their scrapes", async ()
   );
 });
 
+test("what the storage spares the engine changes nothing, whenever series end and come back", async () => {
+  const queries = fc.record({
+    events,
+    idleMs: fc.integer({ min: 1, max: 40 }).map((steps) => steps * STEP_MS + 1),
+    rangeSeconds: fc.constantFrom(20, 60, 75, 300, 1234),
+    startMs: fc.integer({ min: 0, max: 45 * 60_000 }),
+    stepMs: fc.constantFrom(15_000, 60_000, 77_777),
+  });
+  await fc.assert(
+    fc.asyncProperty(queries, async ({ events: all, idleMs, rangeSeconds, startMs, stepMs }) => {
+      const stored = await storedSamples(
+        all.map(({ atMs, value, op }) => ({ metric: "task.ms", ts: BEGIN_MS + atMs, value, tags: { op } })),
+      );
+      try {
+        const { store, registry } = stored;
+        const storage = new StoreStorage({
+          store,
+          registry,
+          observationStepMs: STEP_MS,
+          seriesIdleMs: idleMs,
+        });
+        const spared = new Engine(storage);
+        const plain = new Engine({ select: (selection, budget) => storage.select(selection, budget) });
+        for (const name of ["task_ms_count", "task_ms_sum", "task_ms_bucket"]) {
+          const text = `increase(${name}[${rangeSeconds}s])`;
+          const from = BEGIN_MS + startMs;
+          const [got, want] = await Promise.all(
+            [spared, plain].map((engine) => engine.range(text, from, from + 10 * stepMs, stepMs)),
+          );
+          expect(shown(got.data), text).toEqual(shown(want.data));
+        }
+      } finally {
+        await stored.close();
+      }
+    }),
+    { numRuns: 25, seed: 16 },
+  );
+});
+
 /** Series as text, values to 12 digits: the order of additions may differ in the last. */
 function shown(data: Awaited<ReturnType<Engine["range"]>>["data"]): string[] {
   if (data.type !== "matrix") throw new Error(data.type);

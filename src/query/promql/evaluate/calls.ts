@@ -1,11 +1,11 @@
 /** Function calls: evaluates the arguments that each kind of function takes, and hands them on. */
 import { NotSupported } from "../errors.ts";
 import { LabelSet } from "../labels.ts";
-import type { Call, Expr, VectorSelector } from "../parse/ast.ts";
+import type { Call, Expr, Span, VectorSelector } from "../parse/ast.ts";
 import { withoutParens } from "../parse/ast.ts";
 import { typeOf } from "../parse/check.ts";
 import { absent, absentLabels } from "./absent.ts";
-import { dropNames } from "./context.ts";
+import { type Context, dropNames } from "./context.ts";
 import { datePart, isDatePart } from "./dates.ts";
 import { elementwise, isElementwise } from "./elementwise.ts";
 import type { Evaluator } from "./evaluator.ts";
@@ -14,7 +14,7 @@ import { histogramFraction, histogramQuantile } from "./histograms.ts";
 import { labelJoin, labelReplace } from "./label-functions.ts";
 import { Matrix } from "./matrix.ts";
 import { rangeFunction } from "./over-time.ts";
-import { reducedOverTime } from "./reduced.ts";
+import { ratesOfEnds, reducedOverTime } from "./reduced.ts";
 import { instantVector, overWindows } from "./selectors.ts";
 import { sortByLabels, sortByValue } from "./sorting.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
@@ -118,8 +118,12 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
   const values = await scalarArguments(scalars, grid, evaluator);
   const inner = withoutParens(rangeArg);
   if (inner.type === "matrixSelector") {
-    const reduced = await reducedOverTime(name, inner, grid, context);
-    if (reduced !== undefined) return dropNames(reduced, context, true);
+    const reduced =
+      (await reducedOverTime(name, inner, grid, context)) ?? (await ratesOfEnds(name, inner, grid, context));
+    if (reduced !== undefined) {
+      noteNonCounters(name, reduced, args[0].span, context);
+      return dropNames(reduced, context, true);
+    }
   }
   const range = await evaluator.range(rangeArg, grid, RELATIVE.has(name));
   if (name === "absent_over_time") {
@@ -129,16 +133,20 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
   const apply = rangeFunction(name, { values, spans: scalars.map((each) => each.span) }, context.annotations);
   if (apply === undefined) throw new NotSupported(`${name}() is not supported here`);
   const matrix = await overWindows(range, apply, grid, context);
-  if (NEEDS_COUNTER.has(name)) {
-    for (const labels of matrix.labels) {
-      const metric = labels.get("__name__");
-      if (metric !== "" && !/_(total|sum|count|bucket)$/.test(metric)) {
-        context.annotations.possibleNonCounter(metric, args[0].span);
-      }
-    }
-  }
+  noteNonCounters(name, matrix, args[0].span, context);
   if (KEEPS_NAME.has(name)) return matrix;
   return dropNames(matrix, context, true);
+}
+
+/** Tells of rates of what is no counter by its name. */
+function noteNonCounters(name: string, matrix: Matrix, span: Span, { annotations }: Context): void {
+  if (!NEEDS_COUNTER.has(name)) return;
+  for (const labels of matrix.labels) {
+    const metric = labels.get("__name__");
+    if (metric !== "" && !/_(total|sum|count|bucket)$/.test(metric)) {
+      annotations.possibleNonCounter(metric, span);
+    }
+  }
 }
 
 /** One series without labels. */

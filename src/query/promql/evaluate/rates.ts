@@ -2,7 +2,10 @@
  * rate(), increase(), delta() with extrapolation to the ends of the range; irate(), idelta(); resets() and
  * changes().
  */
+import type { WindowEnds, Windows } from "../storage.ts";
 import type { RangeFunction, Window } from "./window.ts";
+
+type Ends = Pick<Window, "startMs" | "endMs">;
 
 /** A range reaches to its end if the end is not further from the outermost sample than this many average gaps. */
 const REACH_GAPS = 1.1;
@@ -32,36 +35,64 @@ function firstAfter(numbers: readonly number[], than: number): number {
   return from;
 }
 
-/**
- * The difference between the last and the first sample, resets of counters added back, extrapolated to the
- * ends of the range. Where an end is too far from the samples, half an average gap is taken instead; a counter
- * is not extrapolated to below zero.
- */
+/** The difference between the last and the first sample, resets of counters added back, extrapolated. */
 function extrapolated(window: Window, isCounter: boolean): number | undefined {
   const { timestampsMs, values, lo, hi } = window;
   if (hi - lo < 2) return undefined;
-  const first = values[lo];
-  let difference = values[hi - 1] - first;
+  let difference = values[hi - 1] - values[lo];
   if (isCounter) {
     const resets = resetsOf(values);
     for (let reset = firstAfter(resets, lo); reset < resets.length && resets[reset] < hi; reset++) {
       difference += values[resets[reset] - 1];
     }
   }
-  const sampled = (timestampsMs[hi - 1] - timestampsMs[lo]) / 1000;
   // Samples that all have one time say nothing of what happens between times.
-  if (sampled === 0) return undefined;
-  const gap = sampled / (hi - lo - 1);
+  if (timestampsMs[lo] === timestampsMs[hi - 1]) return undefined;
+  return (
+    difference *
+    extension(window, timestampsMs[lo], timestampsMs[hi - 1], hi - lo, isCounter, values[lo], difference)
+  );
+}
+
+/**
+ * By how much the difference between the first and the last sample is extended, to reach the ends of the range.
+ * Where an end is too far from the samples, half an average gap is taken instead; a counter is not extrapolated
+ * to below zero.
+ */
+function extension(
+  { startMs, endMs }: Ends,
+  firstMs: number,
+  lastMs: number,
+  count: number,
+  isCounter: boolean,
+  first: number,
+  difference: number,
+): number {
+  const sampled = (lastMs - firstMs) / 1000;
+  const gap = sampled / (count - 1);
   const reach = gap * REACH_GAPS;
-  let toStart = (timestampsMs[lo] - window.startMs) / 1000;
-  let toEnd = (window.endMs - timestampsMs[hi - 1]) / 1000;
+  let toStart = (firstMs - startMs) / 1000;
+  let toEnd = (endMs - lastMs) / 1000;
   if (toStart >= reach) toStart = gap / 2;
   if (isCounter && difference > 0 && first >= 0) {
     // As far back as the counter was zero, at the slope that was seen.
     toStart = Math.min(toStart, sampled * (first / difference));
   }
   if (toEnd >= reach) toEnd = gap / 2;
-  return difference * ((sampled + toStart + toEnd) / sampled);
+  return (sampled + toStart + toEnd) / sampled;
+}
+
+/** increase() of counters of which the ends of the windows are known; NaN where a window has no result. */
+export function increaseOfEnds({ lookMs, rangeMs }: Windows, ends: WindowEnds, step: number): number {
+  const count = ends.counts[step];
+  if (count < 2) return Number.NaN;
+  const first = ends.firsts[step];
+  const difference = ends.lasts[step] - first;
+  const window = { startMs: lookMs[step] - rangeMs, endMs: lookMs[step] };
+  return (
+    difference *
+    extension(window, ends.firstTimesMs[step], ends.lastTimesMs[step], count, true, first, difference)
+  );
 }
 
 export const increase: RangeFunction = (window) => extrapolated(window, true);

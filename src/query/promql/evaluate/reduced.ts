@@ -1,12 +1,14 @@
 /**
- * X_over_time over a single step: the storage can make the number itself, and no sample has to be read. Only
- * where the result is the same to the last bit, or for sums to the last few.
+ * Functions of ranges for which a storage can spare the engine the samples: X_over_time over a single step, where
+ * it makes the number itself, and rates of counters that it adds up itself, where the ends of windows are enough.
+ * Only where the result is the same to the last bit, or for sums to the last few.
  */
 import type { MatrixSelector } from "../parse/ast.ts";
 import type { ReducedSeries, Reduction } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix } from "./matrix.ts";
+import { increaseOfEnds } from "./rates.ts";
 
 interface Reducible {
   readonly reduction: Reduction;
@@ -48,6 +50,45 @@ export async function reducedOverTime(
     const cell = matrix.addRow(each.labels);
     matrix.values[cell] = reducible.valueOf(each);
     matrix.present[cell] = 1;
+  }
+  return matrix.sorted();
+}
+
+/** rate() and increase() from the ends of windows; undefined where samples are needed. */
+export async function ratesOfEnds(
+  name: string,
+  { selector, rangeMs }: MatrixSelector,
+  grid: Grid,
+  context: Context,
+): Promise<Matrix | undefined> {
+  if (name !== "rate" && name !== "increase") return undefined;
+  const lookMs = lookTimes(grid, selector);
+  const afterMs = lookMs[0] - rangeMs;
+  const selection = {
+    matchers: selector.matchers,
+    afterMs,
+    toMs: lookMs[lookMs.length - 1],
+    totalsAfterMs: afterMs,
+  };
+  const windows = { lookMs, rangeMs };
+  const series = context.storage.ends?.(selection, windows, context.budget);
+  if (series === undefined) return undefined;
+  const divisor = name === "rate" ? rangeMs / 1000 : 1;
+  const matrix = new Matrix(grid.count, 0, context.budget);
+  for await (const batch of series) {
+    for (const { labels, ends } of batch) {
+      const first = matrix.addRow(labels);
+      let any = false;
+      for (let step = 0; step < grid.count; step++) {
+        const increase = increaseOfEnds(windows, ends, step);
+        if (Number.isNaN(increase)) continue;
+        matrix.values[first + step] = increase / divisor;
+        matrix.present[first + step] = 1;
+        any = true;
+      }
+      if (!any) matrix.dropLastRow();
+    }
+    await context.budget.breathe();
   }
   return matrix.sorted();
 }

@@ -8,13 +8,13 @@
  */
 import type { SeriesSamples } from "../storage.ts";
 import type { Edge, Source } from "./catalog.ts";
+import { type Life, lifeOf } from "./life.ts";
 
-export interface TotalsRange {
-  /** The first instant that is wanted, and how many there are. */
+/** The instants of a range: `count` of them from `firstMs` on, `stepMs` apart. */
+export interface Instants {
   readonly firstMs: number;
   readonly count: number;
   readonly stepMs: number;
-  readonly idleMs: number;
 }
 
 /** What a series had before its rows since the base, as far back as was looked. */
@@ -35,14 +35,10 @@ export interface Rows {
   readonly values: Float64Array;
 }
 
-/** The first instant after a time, and how many there are up to another. */
-export function instantsIn(
-  afterMs: number,
-  toMs: number,
-  stepMs: number,
-): { firstMs: number; count: number } {
+/** The instants after a time, up to and at another. */
+export function instantsIn(afterMs: number, toMs: number, stepMs: number): Instants {
   const firstMs = Math.floor(afterMs / stepMs) * stepMs + stepMs;
-  return { firstMs, count: Math.max(0, Math.floor((toMs - firstMs) / stepMs) + 1) };
+  return { firstMs, count: Math.max(0, Math.floor((toMs - firstMs) / stepMs) + 1), stepMs };
 }
 
 /** The series that a source shows: one, or one for each bucket. */
@@ -50,83 +46,69 @@ export function runningTotals(
   source: Source,
   rows: Rows,
   before: Before,
-  range: TotalsRange,
+  instants: Instants,
+  idleMs: number,
 ): SeriesSamples[] {
-  const life = lifeOf(rows, before, range);
-  if (life.instants.length === 0) return [];
-  const timestampsMs = Float64Array.from(life.instants, (at) => range.firstMs + at * range.stepMs);
-  const stale = life.stale.includes(1) ? Uint8Array.from(life.stale) : undefined;
-  const shown = (values: Float64Array) => Float64Array.from(life.instants, (at) => values[at]);
+  const life = lifeOf(rows, before, instants, idleMs);
+  const { timestampsMs, stale } = samplesOf(life, instants);
+  if (timestampsMs.length === 0) return [];
+  const totals = totalsAt(source, rows, before, timestampsMs);
+  return labelsOf(source).map((labels, at) => ({ labels, timestampsMs, values: totals[at], stale }));
+}
+
+/** The label sets that a source shows, in the order of `totalsAt`. */
+export function labelsOf({ shape, labels, edges }: Source) {
+  return shape === "buckets" ? edges.map((edge) => edge.labels) : [labels];
+}
+
+/** The times of all samples of a life, and which of them say that it ended. */
+function samplesOf(
+  life: Life,
+  { firstMs, count, stepMs }: Instants,
+): { timestampsMs: Float64Array; stale: Uint8Array | undefined } {
+  const times: number[] = [];
+  const marks: number[] = [];
+  for (const { from, to } of life) {
+    for (let at = Math.max(0, from); at <= Math.min(to, count - 1); at++) times.push(firstMs + at * stepMs);
+    if (to + 1 < 0 || to + 1 >= count) continue;
+    marks.push(times.length);
+    times.push(firstMs + (to + 1) * stepMs);
+  }
+  const stale = marks.length > 0 ? new Uint8Array(times.length) : undefined;
+  for (const at of marks) stale![at] = 1;
+  return { timestampsMs: Float64Array.from(times), stale };
+}
+
+/**
+ * The totals of a source at ascending times: one column, or one for each bucket, cumulative.
+ */
+export function totalsAt(source: Source, rows: Rows, before: Before, timesMs: Float64Array): Float64Array[] {
   switch (source.shape) {
     case "count":
-      return [{ labels: source.labels, timestampsMs, values: shown(counts(rows, before, range)), stale }];
+      return [countsAt(rows, before, timesMs)];
     case "sum":
-      return [{ labels: source.labels, timestampsMs, values: shown(sums(rows, before, range)), stale }];
-    default: {
-      const byEdge = bucketCounts(rows, source.edges, before, range);
-      return source.edges.map(({ labels }, at) => ({
-        labels,
-        timestampsMs,
-        values: shown(byEdge[at]),
-        stale,
-      }));
-    }
+      return [sumsAt(rows, before, timesMs)];
+    default:
+      return bucketsAt(rows, source.edges, before, timesMs);
   }
 }
 
-/** The instants at which a total is there, and those at which it is said to have ended. */
-function lifeOf(
-  { timestampsMs }: Rows,
-  before: Before,
-  { firstMs, count, stepMs, idleMs }: TotalsRange,
-): { instants: number[]; stale: number[] } {
-  const instants: number[] = [];
-  const stale: number[] = [];
-  let lastMs = before.lastMs ?? Number.NEGATIVE_INFINITY;
-  let wasThere = lastMs > firstMs - stepMs - idleMs;
+/** How many rows there are up to each time. */
+function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array): Float64Array {
   let next = 0;
-  for (let at = 0; at < count; at++) {
-    const now = firstMs + at * stepMs;
-    while (next < timestampsMs.length && timestampsMs[next] <= now) lastMs = timestampsMs[next++];
-    // The instant just before the first row of all: a counter that begins with its first events at 0.
-    const isDawn = next === 0 && !before.existed && timestampsMs[0] <= now + stepMs;
-    const isThere = isDawn || lastMs > now - idleMs;
-    if (isThere || wasThere) {
-      instants.push(at);
-      stale.push(isThere ? 0 : 1);
-    }
-    wasThere = isThere;
-  }
-  return { instants, stale };
+  return timesMs.map((time) => {
+    while (next < timestampsMs.length && timestampsMs[next] <= time) next++;
+    return before.count + next;
+  });
 }
 
-/** How many rows there are up to each instant. */
-function counts(
-  { timestampsMs }: Rows,
-  before: Before,
-  { firstMs, count, stepMs }: TotalsRange,
-): Float64Array {
-  const totals = new Float64Array(count);
-  let next = 0;
-  for (let at = 0; at < count; at++) {
-    while (next < timestampsMs.length && timestampsMs[next] <= firstMs + at * stepMs) next++;
-    totals[at] = before.count + next;
-  }
-  return totals;
-}
-
-/** The sum of the rows up to each instant, kept as two doubles like the totals of /metrics: it must not go back. */
-function sums(
-  { timestampsMs, values }: Rows,
-  before: Before,
-  { firstMs, count, stepMs }: TotalsRange,
-): Float64Array {
-  const totals = new Float64Array(count);
+/** The sum of the rows up to each time, kept as two doubles like the totals of /metrics: it must not go back. */
+function sumsAt({ timestampsMs, values }: Rows, before: Before, timesMs: Float64Array): Float64Array {
   let next = 0;
   let high = before.sum;
   let low = 0;
-  for (let at = 0; at < count; at++) {
-    while (next < timestampsMs.length && timestampsMs[next] <= firstMs + at * stepMs) {
+  return timesMs.map((time) => {
+    while (next < timestampsMs.length && timestampsMs[next] <= time) {
       const value = values[next++];
       const sum = high + value;
       const part = sum - high;
@@ -134,29 +116,28 @@ function sums(
       high = sum;
     }
     // An infinite sum leaves no rest.
-    totals[at] = Number.isNaN(low) ? high : high + low;
-  }
-  return totals;
+    return Number.isNaN(low) ? high : high + low;
+  });
 }
 
-/** For each edge how many rows up to each instant are at or below it. */
-function bucketCounts(
+/** For each edge how many rows up to each time are at or below it. */
+function bucketsAt(
   { timestampsMs, values }: Rows,
   edges: readonly Edge[],
   before: Before,
-  { firstMs, count, stepMs }: TotalsRange,
+  timesMs: Float64Array,
 ): Float64Array[] {
-  const totals = edges.map(() => new Float64Array(count));
+  const totals = edges.map(() => new Float64Array(timesMs.length));
   const running = before.buckets.slice();
   const bounds = Float64Array.from(edges, ({ bound }) => bound);
   let next = 0;
-  for (let at = 0; at < count; at++) {
-    while (next < timestampsMs.length && timestampsMs[next] <= firstMs + at * stepMs) {
+  for (let at = 0; at < timesMs.length; at++) {
+    while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) {
       const edge = firstEdge(bounds, values[next++]);
       if (edge < bounds.length) running[edge]++;
     }
     let total = 0;
-    for (let edge = 0; edge < edges.length; edge++) {
+    for (let edge = 0; edge < bounds.length; edge++) {
       total += running[edge];
       totals[edge][at] = total;
     }

@@ -8,12 +8,28 @@ import { statement } from "../../../statements.ts";
 import type { Store } from "../../../store/store.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
-import type { ReadBudget, ReducedSeries, Reduction, Selection, SeriesSamples, Storage } from "../storage.ts";
+import type {
+  ReadBudget,
+  ReducedSeries,
+  Reduction,
+  Selection,
+  SeriesSamples,
+  Storage,
+  Windows,
+} from "../storage.ts";
 import { Catalog, type Edge, type SeriesRegistry, type Source } from "./catalog.ts";
 import { DayReader, type Range, type RowVisitor } from "./day-reader.ts";
 import { Gatherer } from "./gather.ts";
 import { Reducer } from "./reducer.ts";
-import { type Before, instantsIn, runningTotals } from "./running-totals.ts";
+import {
+  type Before,
+  type Instants,
+  instantsIn,
+  labelsOf,
+  type Rows,
+  runningTotals,
+} from "./running-totals.ts";
+import { windowEnds } from "./window-ends.ts";
 
 export interface StoreStorageOptions {
   readonly store: Pick<Store, "reader" | "days">;
@@ -41,22 +57,17 @@ export class StoreStorage implements Storage {
   }
 
   async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
-    const { afterMs, toMs, totalsAfterMs, matchers } = selection;
-    const { observationStepMs, seriesIdleMs } = this.#options;
-    // As far as totals may look beyond the range: see #totals.
-    const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
-    const untilMs = toMs + observationStepMs;
-    const sources = this.#catalog.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
-    budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
+    const sources = this.#find(selection);
+    budget.countSeries(seriesOf(sources));
     const raw = sources.filter(({ shape }) => shape === "raw");
+    if (raw.length > 0) yield* this.#raw(raw, selection, budget);
     const totals = sources.filter(({ shape }) => shape !== "raw");
-    const reader = new DayReader(this.#options.store, budget.signal);
-    try {
-      if (raw.length > 0) yield* this.#raw(raw, { afterMs, toMs }, reader, budget);
-      if (totals.length > 0) yield* this.#totals(totals, selection, reader, budget);
-    } finally {
-      reader.close();
-    }
+    const { seriesIdleMs } = this.#options;
+    yield* this.#eachTotal(totals, selection, budget, (source, rows, before, instants) => {
+      const series = runningTotals(source, rows, before, instants, seriesIdleMs);
+      budget.countSamples(series.reduce((sum, each) => sum + each.values.length, 0));
+      return series;
+    });
   }
 
   async reduce(
@@ -91,7 +102,7 @@ export class StoreStorage implements Storage {
     const isTotal = sources.some(({ shape }) => shape !== "raw");
     const names = ["query/promql_samples", ...(isTotal ? ["query/promql_before"] : [])];
     return {
-      series: sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0),
+      series: seriesOf(sources),
       storedSeries: idsOf(sources).length,
       days,
       statements: names.flatMap((name) => days.map((table) => statement(name, { table }))),
@@ -101,58 +112,87 @@ export class StoreStorage implements Storage {
   async *#raw(
     sources: readonly Source[],
     range: Range,
-    reader: DayReader,
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
-    for await (const part of parts(sources, range, reader)) {
-      const { first, timestampsMs, values, stale } = await gather(part, range, reader, budget);
-      yield part.flatMap(({ labels }, slot) => {
-        const [from, to] = [first[slot], first[slot + 1]];
-        if (from === to) return [];
-        return [
-          {
-            labels,
-            timestampsMs: timestampsMs.subarray(from, to),
-            values: values.subarray(from, to),
-            stale: stale?.subarray(from, to),
-          },
-        ];
-      });
+    const reader = new DayReader(this.#options.store, budget.signal);
+    try {
+      for await (const part of parts(sources, range, reader)) {
+        const { first, timestampsMs, values, stale } = await gather(part, range, reader, budget);
+        yield part.flatMap(({ labels }, slot) => {
+          const [from, to] = [first[slot], first[slot + 1]];
+          if (from === to) return [];
+          return [
+            {
+              labels,
+              timestampsMs: timestampsMs.subarray(from, to),
+              values: values.subarray(from, to),
+              stale: stale?.subarray(from, to),
+            },
+          ];
+        });
+      }
+    } finally {
+      reader.close();
     }
   }
 
-  async *#totals(
+  ends(selection: Selection, windows: Windows, budget: ReadBudget): ReturnType<NonNullable<Storage["ends"]>> {
+    const sources = this.#find(selection);
+    if (sources.length === 0 || sources.some(({ shape }) => shape === "raw")) return undefined;
+    budget.countSeries(seriesOf(sources));
+    const { seriesIdleMs } = this.#options;
+    return this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
+      const ends = windowEnds(source, rows, before, instants, seriesIdleMs, windows);
+      const labels = labelsOf(source);
+      return ends.map((each, at) => ({ labels: labels[at], ends: each }));
+    });
+  }
+
+  /** Reads the rows of totals, and gives what `make` makes of each source that has any. */
+  async *#eachTotal<Made>(
     sources: readonly Source[],
     { afterMs, toMs, totalsAfterMs }: Selection,
-    reader: DayReader,
     budget: ReadBudget,
-  ): AsyncIterable<readonly SeriesSamples[]> {
-    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry } = this.#options;
-    const { firstMs, count } = instantsIn(afterMs, toMs, stepMs);
-    if (count === 0) return;
+    make: (source: Source, rows: Rows, before: Before, instants: Instants) => readonly Made[],
+  ): AsyncIterable<readonly Made[]> {
+    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry, store } = this.#options;
+    const instants = instantsIn(afterMs, toMs, stepMs);
+    if (instants.count === 0 || sources.length === 0) return;
     const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
     // One step more: a series whose first row comes just after the last instant begins at that instant.
-    const range = { afterMs: baseMs, toMs: firstMs + count * stepMs };
+    const range = { afterMs: baseMs, toMs: instants.firstMs + instants.count * stepMs };
     const baseDay = dayOf(baseMs * 1000);
-    const before = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
-    for await (const part of parts(sources, range, reader)) {
-      const beforeOf = await lookBefore(part, before, reader);
-      const { first, timestampsMs, values } = await gather(part, range, reader, budget);
-      for (const [slot, source] of part.entries()) {
-        const rows = {
-          timestampsMs: timestampsMs.subarray(first[slot], first[slot + 1]),
-          values: values.subarray(first[slot], first[slot + 1]),
-        };
-        const known = beforeOf(source);
-        const existed =
-          known.lastMs !== undefined ||
-          source.seriesIds.some((id) => registry.hasSamplesIn(id, Number.NEGATIVE_INFINITY, baseDay - 1));
-        const grid = { firstMs, count, stepMs, idleMs };
-        const series = runningTotals(source, rows, { ...known, existed }, grid);
-        budget.countSamples(series.reduce((sum, each) => sum + each.values.length, 0));
-        if (series.length > 0) yield series;
+    const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
+    const reader = new DayReader(store, budget.signal);
+    try {
+      for await (const part of parts(sources, range, reader)) {
+        const beforeOf = await lookBefore(part, earlier, reader);
+        const { first, timestampsMs, values } = await gather(part, range, reader, budget);
+        for (const [slot, source] of part.entries()) {
+          const [from, to] = [first[slot], first[slot + 1]];
+          const rows = {
+            timestampsMs: timestampsMs.subarray(from, to),
+            values: values.subarray(from, to),
+          };
+          const known = beforeOf(source);
+          const existed =
+            known.lastMs !== undefined ||
+            source.seriesIds.some((id) => registry.hasSamplesIn(id, Number.NEGATIVE_INFINITY, baseDay - 1));
+          const made = make(source, rows, { ...known, existed }, instants);
+          if (made.length > 0) yield made;
+        }
       }
+    } finally {
+      reader.close();
     }
+  }
+
+  /** The series that match and may have samples in the range, or totals that come from before it. */
+  #find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Source[] {
+    const { observationStepMs, seriesIdleMs } = this.#options;
+    const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
+    const untilMs = toMs + observationStepMs;
+    return this.#catalog.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
   }
 }
 
@@ -245,6 +285,10 @@ async function* parts(
     rows += own;
   }
   yield part;
+}
+
+function seriesOf(sources: readonly Source[]): number {
+  return sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0);
 }
 
 function idsOf(sources: readonly Source[]): number[] {

@@ -1,0 +1,31 @@
+/**
+ * When a running total is there: from one instant before its first row of all, until `idleMs` after a row if no
+ * other comes; then it is gone, and back with the next.
+ */
+import type { Before, Instants, Rows } from "./running-totals.ts";
+
+/** Runs of instants, by index in a range; the first may begin before the range, and the last end after it. */
+export type Life = readonly { readonly from: number; readonly to: number }[];
+
+export function lifeOf(
+  { timestampsMs }: Rows,
+  before: Before,
+  { firstMs, stepMs }: Instants,
+  idleMs: number,
+): Life {
+  const life: { from: number; to: number }[] = [];
+  /** The first instant at or after a time. */
+  const atOrAfter = (timeMs: number) => Math.ceil((timeMs - firstMs) / stepMs);
+  /** The last instant at which a row of that time still counts: less than `idleMs` after it. */
+  const lastFor = (timeMs: number) => atOrAfter(timeMs + idleMs) - 1;
+  if (before.lastMs !== undefined) life.push({ from: Number.NEGATIVE_INFINITY, to: lastFor(before.lastMs) });
+  for (const [row, timeMs] of timestampsMs.entries()) {
+    const isFirst = row === 0 && !before.existed;
+    const from = atOrAfter(timeMs) - (isFirst ? 1 : 0);
+    const to = lastFor(timeMs);
+    const current = life.at(-1);
+    if (current !== undefined && from <= current.to + 1) current.to = Math.max(current.to, to);
+    else life.push({ from, to });
+  }
+  return life;
+}
