@@ -8,12 +8,12 @@ import { dayOf, MICROSECONDS_PER_DAY } from "../../sample.ts";
 import { statement } from "../../statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
 import { Places } from "../places.ts";
-import { QueryCanceled } from "./errors.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
+import { Turns } from "./turns.ts";
 
 export interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -72,9 +72,7 @@ type Ask = <Row extends Record<string, unknown>>(sql: string, parameters: Parame
 export class ExemplarSearch {
   readonly #options: ExemplarOptions;
   readonly #catalog: Catalog;
-  readonly #places = new Places(PLACES, WAIT_MS);
-  readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #turns = new Turns(new Places(PLACES, WAIT_MS));
 
   constructor(options: ExemplarOptions) {
     this.#options = options;
@@ -89,29 +87,19 @@ export class ExemplarSearch {
    */
   async find(text: string, startMs: number, endMs: number, signal?: AbortSignal): Promise<SeriesExemplars[]> {
     const selectors = selectorsOf(parse(text));
-    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
-    await this.#places.enter();
-    const stopping = this.#stopping.signal;
-    const budget = new Budget(
-      this.#options,
-      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
-    );
-    const running = this.#find(selectors, { fromUs: startMs * 1000, toUs: endMs * 1000 }, budget);
-    this.#running.add(running);
-    try {
-      return await running;
-    } catch (error) {
-      throw budget.reasonFor(error);
-    } finally {
-      this.#running.delete(running);
-      this.#places.leave();
-    }
+    return await this.#turns.run(signal, async (either) => {
+      const budget = new Budget(this.#options, either);
+      try {
+        return await this.#find(selectors, { fromUs: startMs * 1000, toUs: endMs * 1000 }, budget);
+      } catch (error) {
+        throw budget.reasonFor(error);
+      }
+    });
   }
 
   /** Stops what runs; resolves when nothing does. */
   async close(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.allSettled(this.#running);
+    await this.#turns.close();
   }
 
   async #find(

@@ -10,12 +10,12 @@ import type { Series } from "../../sample.ts";
 import { dayOf } from "../../sample.ts";
 import type { Store } from "../../store/store.ts";
 import { Places } from "../places.ts";
-import { QueryCanceled } from "./errors.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
+import { Turns } from "./turns.ts";
 
 export interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -58,9 +58,7 @@ const WAIT_MS = 10_000;
 export class Federation {
   readonly #options: FederationOptions;
   readonly #catalog: Catalog;
-  readonly #places = new Places(PLACES, WAIT_MS);
-  readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #turns = new Turns(new Places(PLACES, WAIT_MS));
 
   constructor(options: FederationOptions) {
     this.#options = options;
@@ -77,29 +75,19 @@ export class Federation {
     nowMs: number,
     signal?: AbortSignal,
   ): Promise<FederatedSample[]> {
-    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
-    await this.#places.enter();
-    const stopping = this.#stopping.signal;
-    const budget = new Budget(
-      this.#options,
-      signal === undefined ? stopping : AbortSignal.any([signal, stopping]),
-    );
-    const running = this.#latest(selectors, nowMs, budget);
-    this.#running.add(running);
-    try {
-      return await running;
-    } catch (error) {
-      throw budget.reasonFor(error);
-    } finally {
-      this.#running.delete(running);
-      this.#places.leave();
-    }
+    return await this.#turns.run(signal, async (either) => {
+      const budget = new Budget(this.#options, either);
+      try {
+        return await this.#latest(selectors, nowMs, budget);
+      } catch (error) {
+        throw budget.reasonFor(error);
+      }
+    });
   }
 
   /** Stops what runs; resolves when nothing does. */
   async close(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.allSettled(this.#running);
+    await this.#turns.close();
   }
 
   async #latest(

@@ -7,13 +7,14 @@ import { RequestError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import { Places } from "../places.ts";
 import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from "./engine.ts";
-import { ParseError, QueryCanceled } from "./errors.ts";
+import { ParseError } from "./errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { Matcher } from "./matchers.ts";
 import { parse } from "./parse/parse.ts";
 import type { SeriesRegistry } from "./store/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discovery.ts";
 import { StoreStorage } from "./store/store-storage.ts";
+import { Turns } from "./turns.ts";
 
 export interface PromqlOptions extends Partial<EngineOptions> {
   readonly store: Pick<Store, "reader" | "days">;
@@ -32,20 +33,14 @@ export class Promql {
   readonly discovery: Discovery;
   readonly #storage: StoreStorage;
   readonly #engine: Engine;
-  readonly #places: Places;
-  readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #turns: Turns;
 
   constructor(options: PromqlOptions) {
     this.#storage = new StoreStorage(options);
     this.#engine = new Engine(this.#storage, options);
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
-    this.#places = new Places(
-      options.promqlConcurrencyMax,
-      WAIT_MS,
-      (taken) => promqlRunning.set(taken),
-      WAITING_PER_PLACE,
-    );
+    const show = (taken: number) => promqlRunning.set(taken);
+    this.#turns = new Turns(new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_PLACE));
   }
 
   instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
@@ -72,31 +67,25 @@ export class Promql {
 
   /** Stops every query; resolves when none runs. */
   async close(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.allSettled(this.#running);
+    await this.#turns.close();
   }
 
   async #run(
     query: (signal: AbortSignal) => Promise<QueryResult>,
     { signal }: QueryOptions,
   ): Promise<QueryResult> {
-    if (this.#stopping.signal.aborted) throw new QueryCanceled("the gateway is stopping");
-    await this.#places.enter();
-    const begin = performance.now();
-    const stopping = this.#stopping.signal;
-    const running = query(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
-    this.#running.add(running);
-    let outcome = "ok";
-    try {
-      return await running;
-    } catch (error) {
-      outcome = error instanceof RequestError ? error.code : "failed";
-      throw error;
-    } finally {
-      this.#running.delete(running);
-      this.#places.leave();
-      promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
-    }
+    return await this.#turns.run(signal, async (either) => {
+      const begin = performance.now();
+      let outcome = "ok";
+      try {
+        return await query(either);
+      } catch (error) {
+        outcome = error instanceof RequestError ? error.code : "failed";
+        throw error;
+      } finally {
+        promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+      }
+    });
   }
 }
 
