@@ -24,8 +24,8 @@ export interface PushDependencies {
 /** Keys belong to a route; and to a token, once there are tokens. */
 const SCOPE = "POST /api/v1/push";
 
-/** 100 reasons of some 200 bytes are 20 kB: enough to see what is wrong; `errorsOmitted` counts the rest. */
-const ERRORS_MAX = 100;
+/** Each of a usual batch: 1,000 reasons of some 200 bytes are 200 kB; `errorsOmitted` counts the rest of a larger one. */
+const ERRORS_MAX = 1_000;
 
 export const pushRoutes = ({ decoder, ingest, limits }: PushDependencies) => {
   const parameters = new PushParameters(limits);

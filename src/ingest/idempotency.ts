@@ -17,7 +17,7 @@ export interface Idempotency {
 }
 
 /** Answers are kept for a day: those many reasons, as many as a push's answer tells. */
-const REJECTED_KEPT_MAX = 100;
+const REJECTED_KEPT_MAX = 1_000;
 /** What an entry takes beside its key and its answer. */
 const ENTRY_BYTES = 250;
 /** Keys forgotten before their time, after which they are to be deleted from the store as well. */
