@@ -370,8 +370,8 @@ class TrackedReader implements Reader {
   all: Reader["all"] = (sql, parameters) => this.#connection.all(sql, parameters);
   run: Reader["run"] = (sql, parameters) => this.#connection.run(sql, parameters);
   stream: Reader["stream"] = (sql, parameters) => this.#connection.stream(sql, parameters);
-  scan: Reader["scan"] = (sql, parameters, nullable, visit, options) =>
-    this.#connection.scan(sql, parameters, nullable, visit, options);
+  scan: Reader["scan"] = (sql, parameters, nullable, visit) =>
+    this.#connection.scan(sql, parameters, nullable, visit);
   countStatements: Reader["countStatements"] = (sql) => this.#connection.countStatements(sql);
   interrupt: Reader["interrupt"] = () => this.#connection.interrupt();
   close: Reader["close"] = () => {

@@ -232,26 +232,24 @@ export class Connection implements Reader {
 
   /**
    * Runs a statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, and hands each chunk's columns over
-   * as typed arrays. `whole`: the engine makes all rows before the first is handed over.
+   * as typed arrays. A result that the engine makes whole first (`run`) is read no faster, and its memory is
+   * given back only when the collector comes to it.
    */
-  async scan(
-    sql: string,
-    parameters: Parameters,
-    nullable: number,
-    visit: ColumnVisitor,
-    { whole = false } = {},
-  ): Promise<void> {
-    const result = whole
-      ? await this.#connection.run(sql, ...bound(parameters))
-      : await this.#start(sql, parameters);
+  async scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void> {
+    const result = await this.#start(sql, parameters);
     const types = result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
     const columns = new ChunkColumns(duckdb, types);
-    for (;;) {
-      const chunk = await result.fetchChunk();
-      if (chunk === null || chunk.rowCount === 0) break;
-      columns.visit(chunk.chunk, chunk.rowCount, nullable, visit);
+    try {
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) break;
+        columns.visit(chunk.chunk, chunk.rowCount, nullable, visit);
+      }
+      await this.#finish(sql, parameters);
+    } finally {
+      // Where `visit` would have no more.
+      await this.#abandon();
     }
-    if (!whole) await this.#finish(sql, parameters);
   }
 
   /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */

@@ -187,16 +187,9 @@ export interface Reader {
   /**
    * Runs one statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, in a read-only transaction of its
    * own, and hands each chunk's columns over as typed arrays (valid until `visit` returns), with the validity of
-   * the column at index `nullable`. No object exists per row: for millions of them. With `whole` all rows are
-   * there before the first is handed over, which is faster for results that fit in the engine's memory.
+   * the column at index `nullable`. No object exists per row: for millions of them.
    */
-  scan(
-    sql: string,
-    parameters: Parameters,
-    nullable: number,
-    visit: ColumnVisitor,
-    options?: { readonly whole?: boolean },
-  ): Promise<void>;
+  scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void>;
   /** How many statements the text holds; throws the parser's message when it does not parse. */
   countStatements(sql: string): Promise<number>;
   /** Stops what runs; it then rejects. */

@@ -19,7 +19,7 @@ export interface Selection {
   readonly totalsAfterMs: number;
 }
 
-/** The samples of one series, in ascending order of time. The arrays belong to the engine once given. */
+/** The samples of one series, in ascending order of time. The arrays hold them until the next batch is asked for. */
 export interface SeriesSamples {
   readonly labels: LabelSet;
   /** Milliseconds since the epoch, fractions allowed; equal times may stand beside each other. */

@@ -259,6 +259,24 @@ test("a label that was demoted is gone from all history, and its series are one"
   expect(await ask('count_over_time(task_ms{user="a"}[1m])', "10:00:30")).toEqual([]);
 });
 
+test("what is too much to be read at once is read in portions", async () => {
+  const stored = ["a", "b", "c", "d"].flatMap((op, series) =>
+    Array.from({ length: 3 + series }, (_, second) => event(`10:00:0${second}`, second, { op })),
+  );
+  const { samples } = await over(stored);
+  const { store, registry } = samples;
+  const ask = async (rowsAtOnce: number | undefined, text: string) => {
+    const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS, rowsAtOnce };
+    const { data, stats } = await new Engine(new StoreStorage(options)).instant(text, at("10:00:20"));
+    if (data.type !== "vector") throw new Error(data.type);
+    return [data.series.map(({ labels, values }) => `${labels} ${values[0]}`), stats.samplesRead];
+  };
+  for (const text of ["stddev_over_time(task_ms[1m])", "task_ms_count", "increase(task_ms_bucket[1m])"]) {
+    const whole = await ask(undefined, text);
+    for (const rowsAtOnce of [1, 4, 7, 100]) expect(await ask(rowsAtOnce, text), text).toEqual(whole);
+  }
+});
+
 test("a query that is cancelled, too long or too big says so", async () => {
   const { samples } = await over([gauge("10:00:00", 1), gauge("10:00:01", 2)]);
   const { store, registry } = samples;

@@ -55,15 +55,9 @@ export class DayReader {
     });
   }
 
-  /** Every sample; with `inOrder` in the order of arrival within a day. */
-  async samples(
-    seriesIds: readonly number[],
-    range: Range,
-    visit: RowVisitor,
-    { inOrder = false } = {},
-  ): Promise<void> {
-    const name = inOrder ? "query/promql_samples_in_order" : "query/promql_samples";
-    await this.#scan(name, seriesIds, range, 2, (columns, length, isNull) => {
+  /** Every sample, in the order of arrival within a day. */
+  async samples(seriesIds: readonly number[], range: Range, visit: RowVisitor): Promise<void> {
+    await this.#scan("query/promql_samples", seriesIds, range, 2, (columns, length, isNull) => {
       const [ids, timestampsUs, values] = columns as [Uint32Array, Float64Array, Float64Array];
       visit(ids, timestampsUs, values, length, isNull);
     });
@@ -158,15 +152,7 @@ export class DayReader {
         if (this.#signal.aborted) reader.interrupt();
       }, INTERRUPT_INTERVAL_MS);
       try {
-        await reader.scan(
-          statement(name, { ...identifiers, table: day.table }),
-          parameters,
-          nullable,
-          visit,
-          {
-            whole: true,
-          },
-        );
+        await reader.scan(statement(name, { ...identifiers, table: day.table }), parameters, nullable, visit);
       } catch (error) {
         // Retention may drop a day between the look at the days and the statement.
         if (!/samples_\d{8} does not exist/.test(String(error))) throw error;

@@ -1,8 +1,9 @@
 /**
- * Puts rows that come in the order of arrival by series and time: one pass that copies and counts, one that
- * distributes. Rows mostly are in the order of time already, so only series that are not get sorted.
+ * Puts rows by series and time: one pass that copies and counts, one that distributes. The rows of a series mostly
+ * are in the order of time already, in a few runs, which are merged.
  */
 
+/** Rows by series; to be read until the gatherer's memory is given back. */
 export interface Gathered {
   /** The samples of the n-th series are those from `first[n]` to `first[n + 1]`. */
   readonly first: Uint32Array;
@@ -13,13 +14,19 @@ export interface Gathered {
 }
 
 const ROWS_AT_FIRST = 4_096;
-/** Copies are kept from one query to the next up to so many rows: to make them anew is a quarter of the work. */
+/**
+ * Memory for so many rows is kept from one query to the next, 75 MB: made anew for each, it is a quarter of the
+ * work, and garbage of hundreds of megabytes before the collector comes to it.
+ */
 const ROWS_KEPT = 2_100_000;
 
 interface Buffers {
   readonly slots: Uint32Array;
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
+  /** What `finish` gives. */
+  readonly sortedTimestampsMs: Float64Array;
+  readonly sortedValues: Float64Array;
 }
 
 let kept: Buffers | undefined;
@@ -86,20 +93,24 @@ export class Gatherer {
     const first = new Uint32Array(this.#counts.length + 1);
     for (let slot = 0; slot < this.#counts.length; slot++) first[slot + 1] = first[slot] + this.#counts[slot];
     const next = first.slice();
-    const timestampsMs = new Float64Array(this.#rows);
-    const values = new Float64Array(this.#rows);
-    const stale = this.#stale && new Uint8Array(this.#rows);
     const buffers = this.#buffers;
+    const timestampsMs = buffers.sortedTimestampsMs;
+    const values = buffers.sortedValues;
+    const stale = this.#stale && new Uint8Array(this.#rows);
     for (let row = 0; row < this.#rows; row++) {
       const to = next[buffers.slots[row]]++;
       timestampsMs[to] = buffers.timestampsMs[row];
       values[to] = buffers.values[row];
       if (stale !== undefined) stale[to] = this.#stale![row];
     }
-    if (buffers.values.length <= ROWS_KEPT) kept = buffers;
     const gathered = { first, timestampsMs, values, stale };
     for (let slot = 0; slot < this.#counts.length; slot++) sortSeries(gathered, first[slot], first[slot + 1]);
     return gathered;
+  }
+
+  /** Gives the memory back: what `finish` gave must not be read after. */
+  release(): void {
+    if (this.#buffers.values.length <= ROWS_KEPT) kept = this.#buffers;
   }
 
   #reserve(rows: number): void {
@@ -122,6 +133,8 @@ function buffersFor(rows: number): Buffers {
     slots: new Uint32Array(rows),
     timestampsMs: new Float64Array(rows),
     values: new Float64Array(rows),
+    sortedTimestampsMs: new Float64Array(rows),
+    sortedValues: new Float64Array(rows),
   };
 }
 

@@ -17,9 +17,10 @@ import type {
   Storage,
   Windows,
 } from "../storage.ts";
-import { Catalog, type Edge, type SeriesRegistry, type Source } from "./catalog.ts";
-import { DayReader, type Range, type RowVisitor } from "./day-reader.ts";
-import { Gatherer } from "./gather.ts";
+import { lookBefore } from "./before.ts";
+import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
+import { DayReader, type Range } from "./day-reader.ts";
+import { idsOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -38,10 +39,9 @@ export interface StoreStorageOptions {
   readonly observationStepMs: number;
   /** A running total ends so long after its series' last row. */
   readonly seriesIdleMs: number;
+  /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
+  readonly rowsAtOnce?: number;
 }
-
-/** 36 bytes a row while rows are put in order: some 70 MB. */
-const ROWS_AT_ONCE = 2_000_000;
 
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
@@ -114,10 +114,11 @@ export class StoreStorage implements Storage {
     range: Range,
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
-    const reader = new DayReader(this.#options.store, budget.signal);
+    const { store, rowsAtOnce } = this.#options;
+    const reader = new DayReader(store, budget.signal);
     try {
-      for await (const part of parts(sources, range, reader)) {
-        const { first, timestampsMs, values, stale } = await gather(part, range, reader, budget);
+      for await (const { sources: part, rows } of portions(sources, range, reader, budget, rowsAtOnce)) {
+        const { first, timestampsMs, values, stale } = rows;
         yield part.flatMap(({ labels }, slot) => {
           const [from, to] = [first[slot], first[slot + 1]];
           if (from === to) return [];
@@ -155,7 +156,7 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
     make: (source: Source, rows: Rows, before: Before, instants: Instants) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {
-    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry, store } = this.#options;
+    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry, store, rowsAtOnce } = this.#options;
     const instants = instantsIn(afterMs, toMs, stepMs);
     if (instants.count === 0 || sources.length === 0) return;
     const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
@@ -165,14 +166,13 @@ export class StoreStorage implements Storage {
     const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
     const reader = new DayReader(store, budget.signal);
     try {
-      for await (const part of parts(sources, range, reader)) {
+      for await (const { sources: part, rows: all } of portions(sources, range, reader, budget, rowsAtOnce)) {
         const beforeOf = await lookBefore(part, earlier, reader);
-        const { first, timestampsMs, values } = await gather(part, range, reader, budget);
         for (const [slot, source] of part.entries()) {
-          const [from, to] = [first[slot], first[slot + 1]];
+          const [from, to] = [all.first[slot], all.first[slot + 1]];
           const rows = {
-            timestampsMs: timestampsMs.subarray(from, to),
-            values: values.subarray(from, to),
+            timestampsMs: all.timestampsMs.subarray(from, to),
+            values: all.values.subarray(from, to),
           };
           const known = beforeOf(source);
           const existed =
@@ -196,101 +196,6 @@ export class StoreStorage implements Storage {
   }
 }
 
-/** Reads what sources had in a range before the one that is asked for. */
-async function lookBefore(
-  sources: readonly Source[],
-  range: Range,
-  reader: DayReader,
-): Promise<(source: Source) => Omit<Before, "existed">> {
-  const bySeries = await reader.before(idsOf(sources), range);
-  const buckets = new Map<number, Float64Array>();
-  const byMetric = Map.groupBy(
-    sources.filter(({ shape }) => shape === "buckets"),
-    ({ metric }) => metric,
-  );
-  for (const [metric, own] of byMetric) {
-    // Most begin with nothing before them.
-    const ids = idsOf(own).filter((id) => bySeries.has(id));
-    if (ids.length === 0) continue;
-    for (const [id, counts] of await reader.beforeBuckets(ids, metric.buckets, range))
-      buckets.set(id, counts);
-  }
-  return ({ seriesIds, edges, metric }) => {
-    const found = seriesIds.flatMap((id) => bySeries.get(id) ?? []);
-    const byEdge = new Float64Array(edges.length);
-    for (const id of seriesIds) addToEdges(byEdge, edges, buckets.get(id), metric.buckets);
-    return {
-      lastMs: found.length === 0 ? undefined : Math.max(...found.map(({ lastMs }) => lastMs)),
-      count: found.reduce((sum, { count }) => sum + count, 0),
-      sum: found.reduce((total, { sum }) => total + sum, 0),
-      buckets: byEdge,
-    };
-  };
-}
-
-/** Adds counts of all buckets to the first edge asked for that holds them. */
-function addToEdges(
-  byEdge: Float64Array,
-  edges: readonly Edge[],
-  counts: Float64Array | undefined,
-  bounds: readonly number[],
-): void {
-  if (counts === undefined) return;
-  for (const [at, count] of counts.entries()) {
-    const bound = bounds[at] ?? Number.POSITIVE_INFINITY;
-    const edge = edges.findIndex((each) => each.bound >= bound);
-    if (edge >= 0) byEdge[edge] += count;
-  }
-}
-
-async function gather(sources: readonly Source[], range: Range, reader: DayReader, budget: ReadBudget) {
-  const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
-  // Gauges and cumulative series have one sample a time, and totals do not ask which of several was the last.
-  const inOrder = sources.some(
-    ({ shape, metric: { kind } }) => shape === "raw" && (kind === "observation" || kind === "delta"),
-  );
-  const take: RowVisitor = (ids, timestampsUs, values, length, isNull) => {
-    budget.countSamples(length);
-    gatherer.take(ids, timestampsUs, values, length, isNull);
-  };
-  await reader.samples(idsOf(sources), range, take, { inOrder });
-  return gatherer.finish();
-}
-
-/** The sources in parts whose rows can be read at once. */
-async function* parts(
-  sources: readonly Source[],
-  range: Range,
-  reader: DayReader,
-): AsyncIterable<readonly Source[]> {
-  const most = reader
-    .daysIn(range)
-    .reduce((sum, { day, share }) => sum + day.rows * Math.min(1, share * 2), 0);
-  // Rows of days are not spread evenly: twice the share, or they are counted.
-  if (most <= ROWS_AT_ONCE || sources.length === 1) {
-    yield sources;
-    return;
-  }
-  const counts = await reader.counts(idsOf(sources), range);
-  let part: Source[] = [];
-  let rows = 0;
-  for (const source of sources) {
-    const own = source.seriesIds.reduce((sum, id) => sum + (counts.get(id) ?? 0), 0);
-    if (part.length > 0 && rows + own > ROWS_AT_ONCE) {
-      yield part;
-      part = [];
-      rows = 0;
-    }
-    part.push(source);
-    rows += own;
-  }
-  yield part;
-}
-
 function seriesOf(sources: readonly Source[]): number {
   return sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0);
-}
-
-function idsOf(sources: readonly Source[]): number[] {
-  return sources.flatMap(({ seriesIds }) => seriesIds);
 }
