@@ -152,7 +152,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
-  const promql = new Promql({ store, registry, ...config });
+  const isHeld = (seriesId: number) => groups.holds(seriesId);
+  const promql = new Promql({ store, registry, ...config, isHeld, now });
   const federation = new Federation({ store, registry, totals, ...config });
   const exemplars = new ExemplarSearch({ store, registry, ...config });
   counters.waiting.now = () => {

@@ -21,6 +21,9 @@ export interface PromqlOptions extends Partial<EngineOptions> {
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
+  /** Whether a series belongs to a Pushgateway group that stands, and so keeps its value. */
+  readonly isHeld?: (seriesId: number) => boolean;
+  readonly now?: () => number;
   /** Queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
 }

@@ -259,6 +259,41 @@ test("a label that was demoted is gone from all history, and its series are one"
   expect(await ask('count_over_time(task_ms{user="a"}[1m])', "10:00:30")).toEqual([]);
 });
 
+test("a series of a group that stands keeps its value until it is replaced or deleted", async () => {
+  const { samples } = await over([
+    gauge("2024-01-01T10:00:05", 3, { q: "held" }),
+    gauge("2024-01-02T10:30:00", 4, { q: "held" }),
+    gauge("2024-01-02T10:40:00", null, { q: "held" }),
+    gauge("2024-01-01T10:00:05", 1, { q: "other" }),
+  ]);
+  const { store, registry } = samples;
+  const [heldId] = [...registry.series()]
+    .filter(({ labels }) => labels.get("q") === "held")
+    .map((each) => each.seriesId);
+  const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS };
+  const engine = new Engine(
+    new StoreStorage({ ...options, isHeld: (id) => id === heldId, now: () => at("2024-01-02T12:00:00") }),
+  );
+  const ask = async (text: string, time: string) => {
+    const { data } = await engine.instant(text, at(time));
+    return data.type === "vector" ? data.series.map(({ labels, values }) => `${labels} ${values[0]}`) : [];
+  };
+  const want = (value: number) => [`{__name__="queue_depth", q="held"} ${value}`];
+  expect(await ask("queue_depth", "2024-01-01T09:59:59")).toEqual([]);
+  expect(await ask("queue_depth", "2024-01-01T10:20:00")).toEqual(want(3));
+  expect(await ask("queue_depth", "2024-01-02T10:29:59")).toEqual(want(3));
+  expect(await ask("queue_depth", "2024-01-02T10:31:00")).toEqual(want(4));
+  expect(await ask("queue_depth", "2024-01-02T10:41:00")).toEqual([]);
+  // Four instants in a minute, as scrapes would have found them; and the push itself.
+  expect(await ask("count_over_time(queue_depth[1m])", "2024-01-02T10:20:00")).toEqual(['{q="held"} 4']);
+  expect(await ask("count_over_time(queue_depth[1m])", "2024-01-01T10:00:45")).toEqual([
+    '{q="held"} 4',
+    '{q="other"} 1',
+  ]);
+  expect(await ask("changes(queue_depth[10m])", "2024-01-02T10:35:00")).toEqual(['{q="held"} 1']);
+  expect(await ask("max_over_time(queue_depth[1h])", "2024-01-02T09:00:00")).toEqual(['{q="held"} 3']);
+});
+
 test("what is too much to be read at once is read in portions", async () => {
   const stored = ["a", "b", "c", "d"].flatMap((op, series) =>
     Array.from({ length: 3 + series }, (_, second) => event(`10:00:0${second}`, second, { op })),

@@ -14,6 +14,8 @@ import { type Matcher, matchesAll } from "../matchers.ts";
 /** A metric with the series that hold rows, ended ones included. */
 export interface CatalogMetric extends Metric {
   readonly series: Iterable<Series>;
+  /** The names of all labels that a series of the metric carries, as pushed. */
+  labelNames(): Iterable<string>;
 }
 
 /** What is asked of the registry (src/ingest/registry.ts). */
@@ -119,6 +121,38 @@ export class Catalog {
     return [...sources.values()];
   }
 
+  /**
+   * The values of a label over all series that may have samples in the days, without making label sets: pages of
+   * dashboards ask for them first of all.
+   */
+  valuesOf(name: string, firstDay: number, lastDay: number): Set<string> {
+    const values = new Set<string>();
+    const isThere = ({ seriesId }: Series) => this.#registry.hasSamplesIn(seriesId, firstDay, lastDay);
+    for (const metric of this.#registry.metrics()) {
+      const views = viewsOf(metric);
+      const hasBuckets = name === BUCKET_LABEL && views.some(({ shape }) => shape === "buckets");
+      if (name === METRIC_NAME || hasBuckets) {
+        if (!hasAny(metric.series, isThere)) continue;
+        for (const view of name === METRIC_NAME ? views : []) values.add(view.name);
+        if (hasBuckets) for (const bound of boundsOf(metric)) values.add(openMetricsFloat(bound));
+        continue;
+      }
+      for (const label of metric.labelNames()) {
+        if (prometheusLabelName(label) !== name || this.#isColumn(metric, label)) continue;
+        for (const series of metric.series) {
+          const value = series.labels.get(label);
+          if (value !== undefined && !values.has(value) && isThere(series)) values.add(value);
+        }
+      }
+    }
+    return values;
+  }
+
+  /** Whether a label of old series has been demoted since. */
+  #isColumn({ kind, name }: Metric, label: string): boolean {
+    return (kind === "observation" || kind === "delta") && this.#registry.isAttribute(name, label);
+  }
+
   #labelsOf(series: Series, name: string): LabelSet {
     let byName = this.#labelSets.get(series);
     if (byName === undefined) {
@@ -128,10 +162,8 @@ export class Catalog {
     let labels = byName.get(name);
     if (labels === undefined) {
       const entries: [string, string][] = [[METRIC_NAME, name]];
-      const { kind, name: metric } = series.metric;
-      const merges = kind === "observation" || kind === "delta";
       for (const [label, value] of series.labels) {
-        if (merges && this.#registry.isAttribute(metric, label)) continue;
+        if (this.#isColumn(series.metric, label)) continue;
         entries.push([prometheusLabelName(label), value]);
       }
       labels = LabelSet.from(entries);
@@ -146,10 +178,19 @@ function withPrometheusName(matcher: Matcher): Matcher {
   return name === matcher.name ? matcher : { ...matcher, name };
 }
 
+function hasAny<Item>(items: Iterable<Item>, isOne: (item: Item) => boolean): boolean {
+  for (const item of items) if (isOne(item)) return true;
+  return false;
+}
+
+function boundsOf(metric: Metric): number[] {
+  return [...metric.buckets, Number.POSITIVE_INFINITY];
+}
+
 /** The buckets of a histogram that are asked for. */
 function edgesOf(metric: Metric, labels: LabelSet, matchers: readonly Matcher[]): Edge[] {
   const wanted = matchers.filter(({ name }) => name === BUCKET_LABEL);
-  return [...metric.buckets, Number.POSITIVE_INFINITY].flatMap((bound) => {
+  return boundsOf(metric).flatMap((bound) => {
     const edge = openMetricsFloat(bound);
     if (!wanted.every((each) => each.matches(edge))) return [];
     return [{ bound, labels: labels.with(BUCKET_LABEL, edge) }];

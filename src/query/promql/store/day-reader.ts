@@ -6,6 +6,7 @@ import { MICROSECONDS_PER_DAY } from "../../../sample.ts";
 import { statement } from "../../../statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
 import { QueryCanceled } from "../errors.ts";
+import type { Latest } from "./held.ts";
 
 export type RowVisitor = (
   seriesIds: Uint32Array,
@@ -84,6 +85,24 @@ export class DayReader {
       for (let row = 0; row < length; row++) visit(ids[row], counts[row], nans[row], values[row]);
     };
     await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
+  }
+
+  /** The last sample of each series in a range, a stale marker among them; those without one are absent. */
+  async latest(seriesIds: readonly number[], range: Range): Promise<Map<number, Latest>> {
+    const found = new Map<number, Latest>();
+    await this.#scan(
+      "query/promql_latest",
+      seriesIds,
+      range,
+      2,
+      ([ids, timestampsUs, values], rows, isNull) => {
+        for (let row = 0; row < rows; row++) {
+          const value = isNull(row) ? undefined : values[row];
+          found.set(ids[row], { timestampMs: timestampsUs[row] / 1000, value });
+        }
+      },
+    );
+    return found;
   }
 
   /** What each series has: its last sample, how many, and their sum. Those without a sample are absent. */

@@ -47,6 +47,10 @@ export class Discovery {
 
   /** The values of a label, in order. */
   labelValues(name: string, query: LabelQuery): string[] {
+    if (query.selectors.length === 0) {
+      const { startMs, endMs } = query;
+      return [...this.#catalog.valuesOf(name, dayOf(startMs * 1000), dayOf(endMs * 1000))].sort(compareText);
+    }
     const values = new Set<string>();
     for (const labels of this.#labelSets(query)) values.add(labels.get(name));
     values.delete("");

@@ -29,7 +29,11 @@ interface Buffers {
   readonly sortedValues: Float64Array;
 }
 
+/** A dashboard that is looked at asks again before. */
+const KEPT_MS = 60_000;
+
 let kept: Buffers | undefined;
+let forgetting: Timer | undefined;
 
 export class Gatherer {
   readonly #slotOf: Int32Array;
@@ -110,7 +114,13 @@ export class Gatherer {
 
   /** Gives the memory back: what `finish` gave must not be read after. */
   release(): void {
-    if (this.#buffers.values.length <= ROWS_KEPT) kept = this.#buffers;
+    if (this.#buffers.values.length > ROWS_KEPT) return;
+    kept = this.#buffers;
+    clearTimeout(forgetting);
+    forgetting = setTimeout(() => {
+      kept = undefined;
+    }, KEPT_MS);
+    forgetting.unref();
   }
 
   #reserve(rows: number): void {

@@ -20,6 +20,7 @@ import type {
 import { lookBefore } from "./before.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
 import { DayReader, type Range } from "./day-reader.ts";
+import { held, type Latest } from "./held.ts";
 import { idsOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
@@ -39,6 +40,9 @@ export interface StoreStorageOptions {
   readonly observationStepMs: number;
   /** A running total ends so long after its series' last row. */
   readonly seriesIdleMs: number;
+  /** Whether a series belongs to a Pushgateway group that stands; none does if absent. */
+  readonly isHeld?: (seriesId: number) => boolean;
+  readonly now?: () => number;
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
   readonly rowsAtOnce?: number;
 }
@@ -49,7 +53,7 @@ export class StoreStorage implements Storage {
 
   constructor(options: StoreStorageOptions) {
     this.#options = options;
-    this.#catalog = new Catalog(options.registry);
+    this.#catalog = new Catalog(withHeld(options));
   }
 
   get catalog(): Catalog {
@@ -76,8 +80,8 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
   ): Promise<readonly ReducedSeries[] | undefined> {
     const sources = this.#catalog.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
-    // Running totals are no rows; and few rows are read as fast as they are reduced.
-    if (sources.some(({ shape }) => shape !== "raw")) return undefined;
+    // Running totals are no rows, and values that are held are more than theirs.
+    if (sources.some((source) => source.shape !== "raw" || this.#isHeld(source))) return undefined;
     budget.countSeries(sources.length);
     const ids = idsOf(sources);
     const reader = new DayReader(this.#options.store, budget.signal);
@@ -114,27 +118,57 @@ export class StoreStorage implements Storage {
     range: Range,
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
-    const { store, rowsAtOnce } = this.#options;
+    const { store, rowsAtOnce, observationStepMs, now = Date.now } = this.#options;
     const reader = new DayReader(store, budget.signal);
     try {
+      const latest = await this.#latestOfHeld(sources, range.afterMs, reader);
       for await (const { sources: part, rows } of portions(sources, range, reader, budget, rowsAtOnce)) {
         const { first, timestampsMs, values, stale } = rows;
-        yield part.flatMap(({ labels }, slot) => {
+        yield part.flatMap((source, slot) => {
           const [from, to] = [first[slot], first[slot + 1]];
-          if (from === to) return [];
-          return [
-            {
-              labels,
-              timestampsMs: timestampsMs.subarray(from, to),
-              values: values.subarray(from, to),
-              stale: stale?.subarray(from, to),
-            },
-          ];
+          const samples = {
+            labels: source.labels,
+            timestampsMs: timestampsMs.subarray(from, to),
+            values: values.subarray(from, to),
+            stale: stale?.subarray(from, to),
+          };
+          if (!this.#isHeld(source)) return from === to ? [] : [samples];
+          const before = latest.get(source.seriesIds[0]);
+          const shown = held(samples, before, range, observationStepMs, now());
+          budget.countSamples(shown.values.length - (to - from));
+          return shown.values.length === 0 ? [] : [shown];
         });
       }
     } finally {
       reader.close();
     }
+  }
+
+  #isHeld({ seriesIds, metric: { kind } }: Source): boolean {
+    const { isHeld } = this.#options;
+    return isHeld !== undefined && kind !== "observation" && kind !== "delta" && isHeld(seriesIds[0]);
+  }
+
+  /** The last samples before a time of series that are held, looked for day by day, back from that time. */
+  async #latestOfHeld(
+    sources: readonly Source[],
+    afterMs: number,
+    reader: DayReader,
+  ): Promise<Map<number, Latest>> {
+    const found = new Map<number, Latest>();
+    let wanted = sources.filter((source) => this.#isHeld(source)).map(({ seriesIds }) => seriesIds[0]);
+    const days = this.#options.store.days().toReversed();
+    for (const { day } of days) {
+      if (wanted.length === 0) break;
+      if (day > dayOf(afterMs * 1000)) continue;
+      const here = wanted.filter((id) => this.#options.registry.hasSamplesIn(id, day, day));
+      if (here.length === 0) continue;
+      const beginMs = day * 86_400_000;
+      const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + 86_400_000 - 1) };
+      for (const [id, sample] of await reader.latest(here, range)) found.set(id, sample);
+      wanted = wanted.filter((id) => !found.has(id));
+    }
+    return found;
   }
 
   ends(selection: Selection, windows: Windows, budget: ReadBudget): ReturnType<NonNullable<Storage["ends"]>> {
@@ -194,6 +228,19 @@ export class StoreStorage implements Storage {
     const untilMs = toMs + observationStepMs;
     return this.#catalog.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
   }
+}
+
+/** The registry, to which a series that is held has samples from its first day on. */
+function withHeld({ registry, isHeld = () => false }: StoreStorageOptions): SeriesRegistry {
+  return {
+    get epoch() {
+      return registry.epoch;
+    },
+    metrics: () => registry.metrics(),
+    isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+    hasSamplesIn: (seriesId, firstDay, lastDay) =>
+      registry.hasSamplesIn(seriesId, isHeld(seriesId) ? Number.NEGATIVE_INFINITY : firstDay, lastDay),
+  };
 }
 
 function seriesOf(sources: readonly Source[]): number {

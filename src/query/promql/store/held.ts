@@ -1,0 +1,57 @@
+/**
+ * Series of Pushgateway groups keep their value until it is replaced or deleted, however long ago it was pushed:
+ * a scrape of the gateway would find it each time. So PromQL sees the value again at each instant of the grid.
+ */
+import type { SeriesSamples } from "../storage.ts";
+import type { Range } from "./day-reader.ts";
+
+/** A sample; one without a value says that the series ended. */
+export interface Latest {
+  readonly timestampMs: number;
+  readonly value: number | undefined;
+}
+
+/**
+ * The samples of a series in a range, with its value repeated at the instants between and after them.
+ *
+ * @param before its last sample before the range
+ * @param nowMs nothing is repeated in the future
+ */
+export function held(
+  { labels, timestampsMs, values, stale }: SeriesSamples,
+  before: Latest | undefined,
+  { afterMs, toMs }: Range,
+  stepMs: number,
+  nowMs: number,
+): SeriesSamples {
+  const times: number[] = [];
+  const numbers: number[] = [];
+  const marks: number[] = [];
+  const add = (timeMs: number, value: number | undefined) => {
+    times.push(timeMs);
+    numbers.push(value ?? Number.NaN);
+    marks.push(value === undefined ? 1 : 0);
+  };
+  /** Repeats a value at the instants after a time, up to another and not at it. */
+  const repeat = (value: number | undefined, sinceMs: number, untilMs: number) => {
+    if (value === undefined) return;
+    const firstMs = Math.floor(Math.max(sinceMs, afterMs) / stepMs) * stepMs + stepMs;
+    for (let timeMs = firstMs; timeMs < untilMs; timeMs += stepMs) add(timeMs, value);
+  };
+  let value = before?.value;
+  let sinceMs = before?.timestampMs ?? afterMs;
+  for (let at = 0; at < timestampsMs.length; at++) {
+    repeat(value, sinceMs, timestampsMs[at]);
+    value = stale?.[at] === 1 ? undefined : values[at];
+    sinceMs = timestampsMs[at];
+    add(sinceMs, value);
+  }
+  // `repeat` leaves its end out, and the range holds its own.
+  repeat(value, sinceMs, Math.min(toMs, nowMs) + 1e-3);
+  return {
+    labels,
+    timestampsMs: Float64Array.from(times),
+    values: Float64Array.from(numbers),
+    stale: Uint8Array.from(marks),
+  };
+}
