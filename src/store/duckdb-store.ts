@@ -31,6 +31,8 @@ import type {
   Stored,
   TotalsSnapshot,
 } from "./store.ts";
+import { TrackedReader } from "./tracked-reader.ts";
+import { Workers } from "./workers.ts";
 
 export interface StoreOptions {
   /** The DuckDB file; its folder must exist. */
@@ -51,13 +53,18 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await migrate(writer);
     await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/close_to_strangers"));
+    await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
     const days = await loadDays(writer);
     const { stored, generation, watermarks } = await records.load(writer);
     const groups = new GroupTable();
     const withGroups = { ...stored, groups: await groups.load(writer) };
-    const store = new DuckDBStore(options, database, writer, groups, days, generation, watermarks);
+    const settings = await database.connect();
+    const workers = new Workers(options.threads, (count) =>
+      settings.run(statement("store/set_external_threads", { count: String(count) })),
+    );
+    const store = new DuckDBStore(options, database, writer, groups, days, generation, watermarks, workers);
     return { store, stored: withGroups };
   } catch (error) {
     database.close();
@@ -77,6 +84,7 @@ export class DuckDBStore implements Store {
   readonly #columns: Map<string, string>;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
+  readonly #workers: Workers;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -88,6 +96,7 @@ export class DuckDBStore implements Store {
     days: { days: Map<number, DayColumns>; columns: Map<string, string> },
     generation: number,
     watermarks: ReadonlyMap<number, number>,
+    workers: Workers,
   ) {
     this.#options = options;
     this.#database = database;
@@ -97,6 +106,7 @@ export class DuckDBStore implements Store {
     this.#columns = days.columns;
     this.#generation = generation;
     this.#watermarks = watermarks;
+    this.#workers = workers;
   }
 
   commit(change: Change): Promise<void> {
@@ -149,10 +159,12 @@ export class DuckDBStore implements Store {
 
   async reader(): Promise<Reader> {
     if (this.#closed) throw new Error("the store is closed");
-    const reader = new TrackedReader(await this.#database.connect(), (closed) =>
-      this.#readers.delete(closed),
-    );
+    const reader = new TrackedReader(await this.#database.connect(), (closed) => {
+      this.#readers.delete(closed);
+      this.#workers.end();
+    });
     this.#readers.add(reader);
+    this.#workers.begin();
     return reader;
   }
 
@@ -305,6 +317,7 @@ export class DuckDBStore implements Store {
     await this.#exclusive(async () => {
       const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
       while (this.#readers.size > 0 && Date.now() < deadline) await Bun.sleep(5);
+      await this.#workers.close();
       await this.#checkpoint();
       this.#writer.close();
       // An instance closed under a reader that still runs would abort the process; it ends with the process.
@@ -355,28 +368,6 @@ export class DuckDBStore implements Store {
       throw error;
     }
   }
-}
-
-/** A reader that the store knows of until it is closed. */
-class TrackedReader implements Reader {
-  readonly #connection: Connection;
-  readonly #onClose: (reader: TrackedReader) => void;
-
-  constructor(connection: Connection, onClose: (reader: TrackedReader) => void) {
-    this.#connection = connection;
-    this.#onClose = onClose;
-  }
-
-  all: Reader["all"] = (sql, parameters) => this.#connection.all(sql, parameters);
-  run: Reader["run"] = (sql, parameters) => this.#connection.run(sql, parameters);
-  stream: Reader["stream"] = (sql, parameters) => this.#connection.stream(sql, parameters);
-  scan: Reader["scan"] = (sql, parameters, nullable, visit) =>
-    this.#connection.scan(sql, parameters, nullable, visit);
-  countStatements: Reader["countStatements"] = (sql) => this.#connection.countStatements(sql);
-  interrupt: Reader["interrupt"] = () => this.#connection.interrupt();
-  close: Reader["close"] = () => {
-    this.#connection.close(() => this.#onClose(this));
-  };
 }
 
 /** Groups rows by day, each group in the order given. */

@@ -56,6 +56,8 @@ const TEMPORARY_BYTES_MAX = 4 * 1_073_741_824;
 
 const opened = new Set<string>();
 
+type Prepared = Awaited<ReturnType<DuckDBConnection["prepare"]>>;
+
 export interface DatabaseOptions {
   readonly memoryLimitBytes: number;
   readonly threads: number;
@@ -85,10 +87,8 @@ export class Database {
       const instance = await DuckDBInstance.create(path, {
         memory_limit: `${Math.floor(options.memoryLimitBytes / 1_048_576)}MiB`,
         threads: String(options.threads),
-        // Of these, how many are not the engine's own but those that ask for statements. With a worker beside it
-        // such a thread does not sleep until the worker is done, it spins (1.5.6): a core during each fsync. Two
-        // threads without a worker stored a million samples in 2.4 CPU-seconds, with one in 2.8.
-        external_threads: String(Math.min(options.threads, 2)),
+        // No worker until something is read: see workers.ts.
+        external_threads: String(options.threads),
         temp_directory: options.temporaryDirectory,
         // Checkpoints inside a commit stall it for 0.5 s; the store says when.
         checkpoint_threshold: "1TiB",
@@ -125,7 +125,7 @@ export class Connection implements Reader {
   #interrupted = false;
   /** Whether the transaction of a stream is open. */
   #isStreaming = false;
-  readonly #inserts = new Map<string, Awaited<ReturnType<DuckDBConnection["prepare"]>>>();
+  readonly #inserts = new Map<string, Prepared>();
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -137,10 +137,22 @@ export class Connection implements Reader {
 
   /** Runs an INSERT of ids, numbers, doubles and flags, a list each; prepared once. */
   async insertLists(sql: string, lists: readonly (readonly DuckDBValue[])[]): Promise<void> {
-    const insert = this.#inserts.get(sql) ?? (await this.#connection.prepare(sql));
-    this.#inserts.set(sql, insert);
+    const insert = await this.#prepared(sql);
     lists.forEach((list, at) => void insert.bindList(at + 1, list, LIST(INSERTED[at]!)));
     await insert.run();
+  }
+
+  /** Runs an INSERT of one text; prepared once. */
+  async insertText(sql: string, text: string): Promise<void> {
+    const insert = await this.#prepared(sql);
+    insert.bindVarchar(1, text);
+    await insert.run();
+  }
+
+  async #prepared(sql: string): Promise<Prepared> {
+    const prepared = this.#inserts.get(sql) ?? (await this.#connection.prepare(sql));
+    this.#inserts.set(sql, prepared);
+    return prepared;
   }
 
   async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {
