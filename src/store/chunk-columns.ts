@@ -9,6 +9,8 @@ export interface ChunkBindings<Chunk, Vector> {
   vector_get_data(vector: Vector, byteCount: number): Uint8Array;
   /** null where no row is NULL. */
   vector_get_validity(vector: Vector, byteCount: number): Uint8Array | null;
+  list_vector_get_child(vector: Vector): Vector;
+  list_vector_get_size(vector: Vector): number;
 }
 
 export type NumberType = "double" | "uinteger" | "boolean";
@@ -22,25 +24,74 @@ export type ColumnVisitor = (
   isNull: (row: number) => boolean,
 ) => void;
 
+/**
+ * What takes a chunk of lists: the key of each row, where its lists begin among the items and how many those are,
+ * and the items of all rows by list. All is valid until it returns. `isNull` tells of items of the last list; it is
+ * absent where none is NULL.
+ */
+export type ListVisitor = (
+  keys: Uint32Array,
+  begins: Uint32Array,
+  lengths: Uint32Array,
+  lists: readonly Float64Array[],
+  isNull: ((item: number) => boolean) | undefined,
+) => void;
+
 const NO_ROW = () => false;
+/** An entry of a list vector: two integers of 64 bits, the first item's index and how many there are. */
+const ENTRY_BYTES = 16;
+const ENTRY_WORDS = 4;
 
 export class ChunkColumns<Chunk, Vector> {
   readonly #bindings: ChunkBindings<Chunk, Vector>;
-  readonly #types: readonly NumberType[];
 
-  constructor(bindings: ChunkBindings<Chunk, Vector>, types: readonly NumberType[]) {
+  constructor(bindings: ChunkBindings<Chunk, Vector>) {
     this.#bindings = bindings;
-    this.#types = types;
   }
 
   /** Hands a chunk's columns over, with the validity of the column at index `nullable`. */
-  visit(chunk: Chunk, rowCount: number, nullable: number, visitor: ColumnVisitor): void {
-    const vectors = this.#types.map((_, index) => this.#bindings.data_chunk_get_vector(chunk, index));
-    const columns = vectors.map((vector, index) => this.#column(vector, this.#types[index]!, rowCount));
-    const bytes = Math.ceil(rowCount / 64) * 8;
-    const mask = this.#bindings.vector_get_validity(vectors[nullable]!, bytes);
-    const isNull = mask === null ? NO_ROW : (row: number) => (mask[row >> 3]! & (1 << (row & 7))) === 0;
-    visitor(columns, rowCount, isNull);
+  visit(
+    chunk: Chunk,
+    rowCount: number,
+    types: readonly NumberType[],
+    nullable: number,
+    visitor: ColumnVisitor,
+  ): void {
+    const vectors = types.map((_, index) => this.#bindings.data_chunk_get_vector(chunk, index));
+    const columns = vectors.map((vector, index) => this.#column(vector, types[index]!, rowCount));
+    visitor(columns, rowCount, this.#nullsOf(vectors[nullable]!, rowCount) ?? NO_ROW);
+  }
+
+  /** Hands over a chunk of one UINTEGER column and as many columns of lists of DOUBLE. */
+  visitLists(chunk: Chunk, rowCount: number, lists: number, visitor: ListVisitor): void {
+    const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
+    const keys = this.#column(vectorAt(0), "uinteger", rowCount) as Uint32Array;
+    const vectors = Array.from({ length: lists }, (_, list) => vectorAt(list + 1));
+    const entries = vectors.map((vector) => {
+      const data = aligned(this.#bindings.vector_get_data(vector, rowCount * ENTRY_BYTES), 4);
+      return new Uint32Array(data.buffer, data.byteOffset, rowCount * ENTRY_WORDS);
+    });
+    const begins = new Uint32Array(rowCount);
+    const lengths = new Uint32Array(rowCount);
+    for (let row = 0; row < rowCount; row++) {
+      const at = row * ENTRY_WORDS;
+      begins[row] = entries[0]![at]!;
+      lengths[row] = entries[0]![at + 2]!;
+      for (const entry of entries) {
+        if (entry[at] !== begins[row] || entry[at + 2] !== lengths[row])
+          throw new Error("the lists of a row are not equally long");
+      }
+    }
+    const items = vectors.map((vector) => this.#bindings.list_vector_get_size(vector));
+    const children = vectors.map((vector) => this.#bindings.list_vector_get_child(vector));
+    const values = children.map((child, list) => this.#column(child, "double", items[list]!) as Float64Array);
+    visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
+  }
+
+  /** Which rows of a vector are NULL; undefined where none is. */
+  #nullsOf(vector: Vector, rowCount: number): ((row: number) => boolean) | undefined {
+    const mask = this.#bindings.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8);
+    return mask === null ? undefined : (row) => (mask[row >> 3]! & (1 << (row & 7))) === 0;
   }
 
   #column(vector: Vector, type: NumberType, rowCount: number): NumberColumn {

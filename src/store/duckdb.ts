@@ -37,7 +37,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-import { ChunkColumns, type ColumnVisitor, type NumberType } from "./chunk-columns.ts";
+import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
 import {
   type Cell,
@@ -248,14 +248,31 @@ export class Connection implements Reader {
    * given back only when the collector comes to it.
    */
   async scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void> {
+    let types: readonly NumberType[] | undefined;
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
+      types ??= result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
+      chunkColumns.visit(chunk, rowCount, types, nullable, visit);
+    });
+  }
+
+  /** The same for a statement that gives a UINTEGER column and columns of lists of DOUBLE. */
+  async scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void> {
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
+      chunkColumns.visitLists(chunk, rowCount, columnCount - 1, visit),
+    );
+  }
+
+  async #eachChunk(
+    sql: string,
+    parameters: Parameters,
+    visit: (chunk: DuckDBDataChunk, result: DuckDBResult) => void,
+  ): Promise<void> {
     const result = await this.#start(sql, parameters);
-    const types = result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
-    const columns = new ChunkColumns(duckdb, types);
     try {
       for (;;) {
         const chunk = await result.fetchChunk();
         if (chunk === null || chunk.rowCount === 0) break;
-        columns.visit(chunk.chunk, chunk.rowCount, nullable, visit);
+        visit(chunk, result);
       }
       await this.#finish(sql, parameters);
     } finally {
@@ -319,6 +336,7 @@ const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, Nu
 ]);
 
 const filler = new VectorFiller(duckdb, CHUNK_ROWS);
+const chunkColumns = new ChunkColumns(duckdb);
 
 export type ColumnType = Exclude<Column["type"], "absent">;
 

@@ -8,12 +8,12 @@
  *   given, so that the n-th row ever given to a day has row id n-1. Day tables are append-only.
  * - **Ownership.** A change's buffers belong to the store until its promise settles; callers must not write
  *   to them in between.
- * - **Readers** see whole commits only, have their own connections, and never block a commit. A reader that
- *   lives long delays checkpoints, not commits.
+ * - **Readers** see whole commits only, and all that were acknowledged before they were asked for; they have their
+ *   own connections, and never block a commit. A reader that lives long delays checkpoints, not commits.
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
-import type { Labels, Metric, MetricType, Rows, Series } from "../sample.ts";
-import type { ColumnVisitor } from "./chunk-columns.ts";
+import type { Labels, Metric, MetricType, Rows } from "../sample.ts";
+import type { ColumnVisitor, ListVisitor } from "./chunk-columns.ts";
 import type { ExemplarRecord } from "./exemplars.ts";
 
 /** Everything that is to be stored in one transaction; every part may be absent. */
@@ -190,6 +190,11 @@ export interface Reader {
    * the column at index `nullable`. No object exists per row: for millions of them.
    */
   scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void>;
+  /**
+   * The same for a statement that gives a UINTEGER column and then lists of DOUBLE, those of a row equally long:
+   * millions of rows that the engine has put together by that key.
+   */
+  scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void>;
   /** How many statements the text holds; throws the parser's message when it does not parse. */
   countStatements(sql: string): Promise<number>;
   /** Stops what runs; it then rejects. */

@@ -16,6 +16,8 @@ export class TrackedReader implements Reader {
   stream: Reader["stream"] = (sql, parameters) => this.#connection.stream(sql, parameters);
   scan: Reader["scan"] = (sql, parameters, nullable, visit) =>
     this.#connection.scan(sql, parameters, nullable, visit);
+  scanLists: Reader["scanLists"] = (sql, parameters, visit) =>
+    this.#connection.scanLists(sql, parameters, visit);
   countStatements: Reader["countStatements"] = (sql) => this.#connection.countStatements(sql);
   interrupt: Reader["interrupt"] = () => this.#connection.interrupt();
   close: Reader["close"] = () => {

@@ -15,6 +15,7 @@ import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels
 import type { Matcher } from "./matchers.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
+import type { Latest } from "./store/held.ts";
 import { Turns } from "./turns.ts";
 
 export interface FederationOptions extends Limits {
@@ -124,28 +125,23 @@ export class Federation {
       for (const id of seriesIds) if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
     });
     if (slots.size === 0) return [];
-    const timesUs = new Float64Array(sources.length).fill(Number.NEGATIVE_INFINITY);
-    const latest = new Float64Array(sources.length);
-    const stale = new Uint8Array(sources.length);
+    const latest = new Map<number, Latest>();
     const reader = new DayReader(store, budget.signal);
     try {
-      await reader.samples([...slots.keys()], range, (ids, timestampsUs, values, length, isNull) => {
-        budget.countSamples(length);
-        for (let row = 0; row < length; row++) {
-          const slot = slots.get(ids[row])!;
-          // Of equal times the later row is the correction.
-          if (timestampsUs[row] < timesUs[slot]) continue;
-          timesUs[slot] = timestampsUs[row];
-          latest[slot] = values[row];
-          stale[slot] = isNull(row) ? 1 : 0;
-        }
-      });
+      for (const [id, sample] of await reader.latest([...slots.keys()], range)) {
+        const slot = slots.get(id)!;
+        const known = latest.get(slot);
+        if (known === undefined || known.timestampMs < sample.timestampMs) latest.set(slot, sample);
+      }
     } finally {
       reader.close();
     }
+    budget.countSamples(latest.size);
     return sources.flatMap(({ labels }, slot) => {
-      if (timesUs[slot] === Number.NEGATIVE_INFINITY || stale[slot] === 1) return [];
-      return [{ labels, timestampMs: Math.floor(timesUs[slot] / 1000), value: latest[slot] }];
+      const { timestampMs, value } = latest.get(slot) ?? {};
+      return timestampMs === undefined || value === undefined
+        ? []
+        : [{ labels, timestampMs: Math.floor(timestampMs), value }];
     });
   }
 

@@ -6,15 +6,8 @@ import { MICROSECONDS_PER_DAY } from "../../../sample.ts";
 import { statement } from "../../../statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
 import { QueryCanceled } from "../errors.ts";
+import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
-
-export type RowVisitor = (
-  seriesIds: Uint32Array,
-  timestampsUs: Float64Array,
-  values: Float64Array,
-  length: number,
-  isNull: (row: number) => boolean,
-) => void;
 
 type ScanVisitor = Parameters<Reader["scan"]>[3];
 
@@ -56,11 +49,28 @@ export class DayReader {
     });
   }
 
-  /** Every sample, in the order of arrival within a day. */
-  async samples(seriesIds: readonly number[], range: Range, visit: RowVisitor): Promise<void> {
-    await this.#scan("query/promql_samples", seriesIds, range, 2, (columns, length, isNull) => {
-      const [ids, timestampsUs, values] = columns as [Uint32Array, Float64Array, Float64Array];
-      visit(ids, timestampsUs, values, length, isNull);
+  /**
+   * The samples of each series, `rowsMax` of a day at most: to see that there are more, ask for one more.
+   *
+   * @param withArrivals for series that may have several samples at one time
+   */
+  async samples(
+    seriesIds: readonly number[],
+    range: Range,
+    withArrivals: boolean,
+    rowsMax: number,
+    visit: (samples: SampleLists) => void,
+  ): Promise<void> {
+    const name = withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
+    await this.#eachDay(seriesIds, range, async (reader, table, parameters) => {
+      await reader.scanLists(
+        statement(name, { table }),
+        { ...parameters, rowsMax },
+        (ids, begins, lengths, lists, isStale) => {
+          const [values, timestampsMs, arrivals] = lists.toReversed();
+          visit({ seriesIds: ids, begins, lengths, timestampsMs, values, arrivals, isStale });
+        },
+      );
     });
   }
 
@@ -150,14 +160,27 @@ export class DayReader {
   async #scan(
     name: string,
     seriesIds: readonly number[],
-    { afterMs, toMs }: Range,
+    range: Range,
     nullable: number,
     visit: ScanVisitor,
     more: Readonly<Record<string, string>> = {},
     identifiers: Readonly<Record<string, string>> = {},
   ): Promise<void> {
+    await this.#eachDay(seriesIds, range, (reader, table, parameters) =>
+      reader.scan(statement(name, { ...identifiers, table }), { ...more, ...parameters }, nullable, visit),
+    );
+  }
+
+  async #eachDay(
+    seriesIds: readonly number[],
+    { afterMs, toMs }: Range,
+    read: (
+      reader: Reader,
+      table: string,
+      parameters: Readonly<Record<string, string | number>>,
+    ) => Promise<void>,
+  ): Promise<void> {
     const parameters = {
-      ...more,
       afterUs: Math.floor(afterMs * 1000),
       toUs: Math.floor(toMs * 1000),
       // As text: a list of 10,000 values takes the driver longer to bind than a day to read.
@@ -171,7 +194,7 @@ export class DayReader {
         if (this.#signal.aborted) reader.interrupt();
       }, INTERRUPT_INTERVAL_MS);
       try {
-        await reader.scan(statement(name, { ...identifiers, table: day.table }), parameters, nullable, visit);
+        await read(reader, day.table, parameters);
       } catch (error) {
         // Retention may drop a day between the look at the days and the statement.
         if (!/samples_\d{8} does not exist/.test(String(error))) throw error;

@@ -1,33 +1,46 @@
 /**
- * Puts rows by series and time: one pass that copies and counts, one that distributes. The rows of a series mostly
- * are in the order of time already, in a few runs, which are merged.
+ * Keeps samples by series, as the engine has put them together, and in the order of time: mostly they are in that
+ * order already, in a few runs, one for each of the engine's threads, which are merged.
  */
 
-/** Rows by series; to be read until the gatherer's memory is given back. */
+/** Samples by series; to be read until the gatherer's memory is given back. */
 export interface Gathered {
-  /** The samples of the n-th series are those from `first[n]` to `first[n + 1]`. */
-  readonly first: Uint32Array;
-  /** Milliseconds since the epoch, ascending within a series; equal ones in the order of arrival. */
+  /** The samples of the n-th series are those from `begins[n]` up to and without `ends[n]`. */
+  readonly begins: Uint32Array;
+  readonly ends: Uint32Array;
+  /** Milliseconds since the epoch, ascending within a series. */
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
   readonly stale: Uint8Array | undefined;
 }
 
+/** Samples of some stored series, those of each side by side. */
+export interface SampleLists {
+  readonly seriesIds: Uint32Array;
+  readonly begins: Uint32Array;
+  readonly lengths: Uint32Array;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+  /** Orders samples of equal times; absent where a series has no two of them. */
+  readonly arrivals: Float64Array | undefined;
+  /** Absent where no sample is a stale marker. */
+  readonly isStale: ((item: number) => boolean) | undefined;
+}
+
 const ROWS_AT_FIRST = 4_096;
 /**
- * Memory for so many rows is kept from one query to the next, 75 MB: made anew for each, it is a quarter of the
+ * Memory for so many rows is kept from one query to the next, 33 MB: made anew for each, it is a quarter of the
  * work, and garbage of hundreds of megabytes before the collector comes to it.
  */
 const ROWS_KEPT = 2_100_000;
 
 interface Buffers {
-  readonly slots: Uint32Array;
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
-  /** What `finish` gives. */
-  readonly sortedTimestampsMs: Float64Array;
-  readonly sortedValues: Float64Array;
 }
+
+/** Of samples: the first, and the one after the last. */
+type Place = readonly [begin: number, end: number];
 
 /** A dashboard that is looked at asks again before. */
 const KEPT_MS = 60_000;
@@ -38,9 +51,13 @@ let forgetting: Timer | undefined;
 export class Gatherer {
   readonly #slotOf: Int32Array;
   readonly #idMin: number;
-  readonly #counts: Uint32Array;
+  readonly #begins: Uint32Array;
+  readonly #ends: Uint32Array;
+  /** Series whose samples lie in several places: where, after the first. */
+  readonly #more = new Map<number, Place[]>();
   #buffers: Buffers;
   #stale: Uint8Array | undefined;
+  #arrivals: Float64Array | undefined;
   #rows = 0;
 
   /** `groups`: the stored series that make up each series of the result; at least one. */
@@ -58,7 +75,8 @@ export class Gatherer {
     groups.forEach((ids, slot) => {
       for (const id of ids) this.#slotOf[id - idMin] = slot;
     });
-    this.#counts = new Uint32Array(groups.length);
+    this.#begins = new Uint32Array(groups.length);
+    this.#ends = new Uint32Array(groups.length);
     this.#buffers = kept ?? buffersFor(ROWS_AT_FIRST);
     kept = undefined;
   }
@@ -67,49 +85,68 @@ export class Gatherer {
     return this.#rows;
   }
 
-  /** Takes a chunk of rows; every series id is one of the groups'. */
-  take(
-    seriesIds: Uint32Array,
-    timestampsUs: Float64Array,
-    values: Float64Array,
-    length: number,
-    isNull: (row: number) => boolean,
-  ): void {
-    this.#reserve(length);
-    const buffers = this.#buffers;
-    let at = this.#rows;
-    for (let row = 0; row < length; row++, at++) {
-      const slot = this.#slotOf[seriesIds[row] - this.#idMin];
-      buffers.slots[at] = slot;
-      this.#counts[slot]++;
-      buffers.timestampsMs[at] = timestampsUs[row] / 1000;
-      buffers.values[at] = values[row];
-      if (isNull(row)) {
-        this.#stale ??= new Uint8Array(buffers.values.length);
-        this.#stale[at] = 1;
-      }
+  /** Takes samples; every series id is one of the groups'. */
+  take({ seriesIds, begins, lengths, timestampsMs, values, arrivals, isStale }: SampleLists): void {
+    const base = this.#rows;
+    this.#reserve(values.length);
+    this.#buffers.timestampsMs.set(timestampsMs, base);
+    this.#buffers.values.set(values, base);
+    if (arrivals !== undefined) {
+      this.#arrivals ??= new Float64Array(this.#buffers.values.length);
+      this.#arrivals.set(arrivals, base);
     }
-    this.#rows = at;
+    if (isStale !== undefined) {
+      this.#stale ??= new Uint8Array(this.#buffers.values.length);
+      for (let item = 0; item < values.length; item++) if (isStale(item)) this.#stale[base + item] = 1;
+    }
+    for (let row = 0; row < seriesIds.length; row++) {
+      const begin = base + begins[row];
+      this.#place(this.#slotOf[seriesIds[row] - this.#idMin], begin, begin + lengths[row]);
+    }
+    this.#rows += values.length;
   }
 
-  /** All rows by series and time. Nothing can be taken after. */
+  #place(slot: number, begin: number, end: number): void {
+    const isFirst = this.#begins[slot] === this.#ends[slot];
+    const more = this.#more.get(slot);
+    if (isFirst) this.#begins[slot] = begin;
+    if (isFirst || (more === undefined && this.#ends[slot] === begin)) this.#ends[slot] = end;
+    else if (more === undefined) this.#more.set(slot, [[begin, end]]);
+    else more.push([begin, end]);
+  }
+
+  /** All samples by series and time. Nothing can be taken after. */
   finish(): Gathered {
-    const first = new Uint32Array(this.#counts.length + 1);
-    for (let slot = 0; slot < this.#counts.length; slot++) first[slot + 1] = first[slot] + this.#counts[slot];
-    const next = first.slice();
-    const buffers = this.#buffers;
-    const timestampsMs = buffers.sortedTimestampsMs;
-    const values = buffers.sortedValues;
-    const stale = this.#stale && new Uint8Array(this.#rows);
-    for (let row = 0; row < this.#rows; row++) {
-      const to = next[buffers.slots[row]]++;
-      timestampsMs[to] = buffers.timestampsMs[row];
-      values[to] = buffers.values[row];
-      if (stale !== undefined) stale[to] = this.#stale![row];
+    let split = 0;
+    for (const slot of this.#more.keys()) split += length(this.#placesOf(slot));
+    this.#reserve(split);
+    for (const slot of this.#more.keys()) this.#join(slot);
+    const { timestampsMs, values } = this.#buffers;
+    const columns = { timestampsMs, values, stale: this.#stale, arrivals: this.#arrivals };
+    for (let slot = 0; slot < this.#begins.length; slot++)
+      sortSeries(columns, this.#begins[slot], this.#ends[slot]);
+    return { begins: this.#begins, ends: this.#ends, timestampsMs, values, stale: this.#stale };
+  }
+
+  #placesOf(slot: number): Place[] {
+    return [[this.#begins[slot], this.#ends[slot]], ...(this.#more.get(slot) ?? [])];
+  }
+
+  /** Brings the samples of a series together, behind all others. */
+  #join(slot: number): void {
+    const places = this.#placesOf(slot);
+    this.#begins[slot] = this.#rows;
+    for (const [begin, end] of places) {
+      for (const column of [
+        this.#buffers.timestampsMs,
+        this.#buffers.values,
+        ...(this.#stale === undefined ? [] : [this.#stale]),
+        ...(this.#arrivals === undefined ? [] : [this.#arrivals]),
+      ])
+        column.copyWithin(this.#rows, begin, end);
+      this.#rows += end - begin;
     }
-    const gathered = { first, timestampsMs, values, stale };
-    for (let slot = 0; slot < this.#counts.length; slot++) sortSeries(gathered, first[slot], first[slot + 1]);
-    return gathered;
+    this.#ends[slot] = this.#rows;
   }
 
   /** Gives the memory back: what `finish` gave must not be read after. */
@@ -127,34 +164,46 @@ export class Gatherer {
     const wanted = this.#rows + rows;
     const before = this.#buffers;
     if (wanted <= before.values.length) return;
-    this.#buffers = buffersFor(Math.max(wanted, Math.min(before.values.length * 2, ROWS_KEPT)));
-    this.#buffers.slots.set(before.slots);
-    this.#buffers.timestampsMs.set(before.timestampsMs);
-    this.#buffers.values.set(before.values);
-    if (this.#stale === undefined) return;
-    const stale = new Uint8Array(this.#buffers.values.length);
-    stale.set(this.#stale);
-    this.#stale = stale;
+    const capacity = Math.max(wanted, Math.min(before.values.length * 2, ROWS_KEPT));
+    this.#buffers = buffersFor(capacity);
+    this.#buffers.timestampsMs.set(before.timestampsMs.subarray(0, this.#rows));
+    this.#buffers.values.set(before.values.subarray(0, this.#rows));
+    if (this.#stale !== undefined) {
+      const stale = this.#stale;
+      this.#stale = new Uint8Array(capacity);
+      this.#stale.set(stale);
+    }
+    if (this.#arrivals !== undefined) {
+      const arrivals = this.#arrivals;
+      this.#arrivals = new Float64Array(capacity);
+      this.#arrivals.set(arrivals);
+    }
   }
 }
 
+function length(places: readonly Place[]): number {
+  return places.reduce((sum, [begin, end]) => sum + end - begin, 0);
+}
+
 function buffersFor(rows: number): Buffers {
-  return {
-    slots: new Uint32Array(rows),
-    timestampsMs: new Float64Array(rows),
-    values: new Float64Array(rows),
-    sortedTimestampsMs: new Float64Array(rows),
-    sortedValues: new Float64Array(rows),
-  };
+  return { timestampsMs: new Float64Array(rows), values: new Float64Array(rows) };
+}
+
+interface Columns extends Buffers {
+  readonly stale: Uint8Array | undefined;
+  readonly arrivals: Float64Array | undefined;
 }
 
 /**
- * Sorts one series by time, keeping the order of equal times. The engine's threads give rows in portions, each in
- * the order of time: what is sorted already is merged, two runs at a time.
+ * Sorts one series by time, samples of equal times in the order of arrival where that is known: what is sorted
+ * already is merged, two runs at a time.
  */
-function sortSeries({ timestampsMs, values, stale }: Gathered, from: number, to: number): void {
+function sortSeries({ timestampsMs, values, stale, arrivals }: Columns, from: number, to: number): void {
+  const isAfter = (a: number, b: number) =>
+    timestampsMs[a] > timestampsMs[b] ||
+    (arrivals !== undefined && timestampsMs[a] === timestampsMs[b] && arrivals[a] > arrivals[b]);
   let starts = [from];
-  for (let at = from + 1; at < to; at++) if (timestampsMs[at] < timestampsMs[at - 1]) starts.push(at);
+  for (let at = from + 1; at < to; at++) if (isAfter(at - 1, at)) starts.push(at);
   if (starts.length === 1) return;
   const length = to - from;
   const order = Uint32Array.from({ length }, (_, at) => from + at);
@@ -164,7 +213,7 @@ function sortSeries({ timestampsMs, values, stale }: Gathered, from: number, to:
     const next: number[] = [];
     for (let run = 0; run < starts.length; run += 2) {
       const middle = starts[run + 1] ?? length;
-      mergeRuns(order, merged, timestampsMs, starts[run], middle, starts[run + 2] ?? length);
+      mergeRuns(order, merged, isAfter, starts[run], middle, starts[run + 2] ?? length);
       next.push(starts[run]);
     }
     order.set(merged);
@@ -177,11 +226,11 @@ function sortSeries({ timestampsMs, values, stale }: Gathered, from: number, to:
   }
 }
 
-/** Merges order[begin..middle) and order[middle..end), each sorted by its times, into `merged`. */
+/** Merges order[begin..middle) and order[middle..end), each sorted, into `merged`. */
 function mergeRuns(
   order: Uint32Array,
   merged: Uint32Array,
-  times: Float64Array,
+  isAfter: (a: number, b: number) => boolean,
   begin: number,
   middle: number,
   end: number,
@@ -189,7 +238,7 @@ function mergeRuns(
   let left = begin;
   let right = middle;
   for (let at = begin; at < end; at++) {
-    const takesLeft = right >= end || (left < middle && times[order[left]] <= times[order[right]]);
+    const takesLeft = right >= end || (left < middle && !isAfter(order[left], order[right]));
     merged[at] = takesLeft ? order[left++] : order[right++];
   }
 }

@@ -118,14 +118,14 @@ export class StoreStorage implements Storage {
     range: Range,
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
-    const { store, rowsAtOnce, observationStepMs, now = Date.now } = this.#options;
+    const { store, rowsAtOnce: most, observationStepMs, now = Date.now } = this.#options;
     const reader = new DayReader(store, budget.signal);
     try {
       const latest = await this.#latestOfHeld(sources, range.afterMs, reader);
-      for await (const { sources: part, rows } of portions(sources, range, reader, budget, rowsAtOnce)) {
-        const { first, timestampsMs, values, stale } = rows;
+      for await (const { sources: part, samples: all } of portions(sources, range, reader, budget, most)) {
+        const { begins, ends, timestampsMs, values, stale } = all;
         yield part.flatMap((source, slot) => {
-          const [from, to] = [first[slot], first[slot + 1]];
+          const [from, to] = [begins[slot], ends[slot]];
           const samples = {
             labels: source.labels,
             timestampsMs: timestampsMs.subarray(from, to),
@@ -190,7 +190,13 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
     make: (source: Source, rows: Rows, before: Before, instants: Instants) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {
-    const { observationStepMs: stepMs, seriesIdleMs: idleMs, registry, store, rowsAtOnce } = this.#options;
+    const {
+      observationStepMs: stepMs,
+      seriesIdleMs: idleMs,
+      registry,
+      store,
+      rowsAtOnce: most,
+    } = this.#options;
     const instants = instantsIn(afterMs, toMs, stepMs);
     if (instants.count === 0 || sources.length === 0) return;
     const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
@@ -200,10 +206,10 @@ export class StoreStorage implements Storage {
     const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
     const reader = new DayReader(store, budget.signal);
     try {
-      for await (const { sources: part, rows: all } of portions(sources, range, reader, budget, rowsAtOnce)) {
+      for await (const { sources: part, samples: all } of portions(sources, range, reader, budget, most)) {
         const beforeOf = await lookBefore(part, earlier, reader);
         for (const [slot, source] of part.entries()) {
-          const [from, to] = [all.first[slot], all.first[slot + 1]];
+          const [from, to] = [all.begins[slot], all.ends[slot]];
           const rows = {
             timestampsMs: all.timestampsMs.subarray(from, to),
             values: all.values.subarray(from, to),

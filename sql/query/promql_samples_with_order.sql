@@ -1,0 +1,15 @@
+-- As promql_samples.sql, and with each sample's place in the order of arrival: for series that may have several samples
+-- at one time, of which the last to arrive counts.
+SELECT
+  series_id,
+  list(rowid::DOUBLE) AS arrivals,
+  list(epoch_us(ts) / 1000) AS timestamps_ms,
+  list(value) AS samples
+FROM (
+  SELECT series_id, rowid, ts, value
+  FROM weir.{table}
+  WHERE ts > make_timestamp($afterUs) AND ts <= make_timestamp($toUs)
+    AND series_id IN (SELECT unnest($seriesIds::UINTEGER[]))
+  LIMIT $rowsMax
+)
+GROUP BY series_id;
