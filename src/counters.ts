@@ -192,7 +192,7 @@ export const nativeHistograms = new Counter({
 });
 export const exemplarsDropped = new Counter({
   name: "weir_exemplars_dropped_total",
-  help: "Exemplars received and not kept: their labels were too long, or a request had too many.",
+  help: "Exemplars received and not kept: their labels were too long or no text, or a request had too many.",
   registers,
 });
 export const metadataDropped = new Counter({

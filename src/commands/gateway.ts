@@ -11,6 +11,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { type Config, SettingError, settingTexts } from "../config.ts";
 import * as counters from "../counters.ts";
 import { EventDecoder } from "../decode/events.ts";
+import { BucketLayouts } from "../decode/remote-write/bucket-layout.ts";
 import { RemoteWriteDecoder } from "../decode/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../decode/remote-write-v2.ts";
 import { bucketsFor } from "../exposition/buckets.ts";
@@ -48,6 +49,7 @@ import { Federation } from "../query/promql/federation.ts";
 import { Promql } from "../query/promql/promql.ts";
 import { SqlEngine } from "../query/sql.ts";
 import { Summaries, storeFacts } from "../query/summaries.ts";
+import type { Series } from "../sample.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
 
 export interface GatewayOptions {
@@ -82,6 +84,14 @@ export interface Gateway {
 /** The type of one of the gateway's own metrics, by name. */
 function ownMetricType(name: string): FamilyType | undefined {
   return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
+}
+
+/** The `le` values that series have. */
+function edgesOf(series: Iterable<Series>): Set<string> {
+  const edges = new Set<string>();
+  for (const { labels } of series) edges.add(labels.get("le") ?? "");
+  edges.delete("");
+  return edges;
 }
 
 function makeDataFolder(path: string): void {
@@ -168,6 +178,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
+  const layouts = new BucketLayouts((metric) => edgesOf(registry.metric(metric)?.series ?? []));
   const families = [
     pushRoutes({
       decoder: new EventDecoder({
@@ -180,7 +191,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       limits,
     }),
     remoteWriteRoutes({
-      decoders: { v1: new RemoteWriteDecoder(), v2: new RemoteWriteV2Decoder() },
+      decoders: { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) },
       ingest,
       limits,
     }),

@@ -5,9 +5,11 @@
  * Labels are references into the request's own table of symbols. Each symbol is looked up once a request by its
  * bytes and gets a number that stays; a series' block is the row of these numbers, with those of its metadata.
  */
-import { TooLarge } from "../errors.ts";
+import { exemplarsDropped } from "../counters.ts";
+import { BadInput, quote, TooLarge } from "../errors.ts";
 import type { SeriesHead } from "../sample.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
+import type { BucketLayouts } from "./remote-write/bucket-layout.ts";
 import { Gatherer, type RemoteWriteRequest } from "./remote-write/gather.ts";
 import type { RefusedSeries } from "./remote-write/labels.ts";
 import { METRIC_TYPES } from "./remote-write/metadata.ts";
@@ -28,7 +30,7 @@ const LABELS_MAX = 1_024;
 
 export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
-  readonly #gatherer = new Gatherer();
+  readonly #gatherer: Gatherer;
   readonly #symbols = new Symbols();
   /** The block of the series that is being read: type, unit, help, then the labels' names and values. */
   readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
@@ -36,10 +38,15 @@ export class RemoteWriteV2Decoder {
   #rowLength = 3;
   #isWhole = true;
 
+  /** @param layouts the buckets of native histograms; those of all decoders are to be the same */
+  constructor(layouts?: BucketLayouts) {
+    this.#gatherer = new Gatherer(layouts);
+  }
+
   /**
    * Decodes a request.
    *
-   * @throws BadInput when it is no Request; TooLarge when it has too many samples or symbols
+   * @throws BadInput when it is no Request, or its first symbol is not the empty one; TooLarge when it has too many samples or symbols
    */
   decode(body: Uint8Array): RemoteWriteRequest {
     const reader = this.#reader;
@@ -84,6 +91,14 @@ export class RemoteWriteV2Decoder {
         continue;
       }
       const to = reader.length();
+      // A reference that is left out is 0, and says that there is no help and no unit.
+      if (this.#symbols.count === 0 && to > reader.at) {
+        const first = reader.bytes.subarray(reader.at, to).toString("utf8");
+        throw new BadInput(
+          `the first symbol of the request is ${quote(first)}, expected an empty one`,
+          "body",
+        );
+      }
       this.#symbols.add(reader.bytes, reader.at, to);
       reader.at = to;
     }
@@ -103,9 +118,8 @@ export class RemoteWriteV2Decoder {
       const tag = reader.uint32();
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
-      else if (tag === EXEMPLAR) {
-        this.#exemplar(reader.length());
-      } else reader.skip(tag);
+      else if (tag === EXEMPLAR) this.#exemplar(reader.length());
+      else reader.skip(tag);
     }
     reader.expectEnd(end);
   }
@@ -117,17 +131,25 @@ export class RemoteWriteV2Decoder {
     let timestampMs = 0;
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === REFS) for (const to = reader.length(); reader.at < to; ) references.push(reader.uint32());
+      if (tag === REFS) {
+        const to = reader.length();
+        while (reader.at < to) references.push(reader.uint32());
+        reader.expectEnd(to);
+      } else if (tag === REF) references.push(reader.uint32());
       else if (tag === (16 | FIXED64)) value = reader.double();
       else if (tag === (24 | VARINT)) timestampMs = reader.int64();
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    // A reference that leads nowhere makes a label without a name, with which the exemplar is dropped.
-    const texts = references.map((reference) => this.#symbols.text(this.#symbolOr(reference)));
+    const symbols = references.map((reference) => this.#symbols.numberOf(reference));
+    if (symbols.length % 2 !== 0 || symbols.some((symbol) => symbol < 0)) {
+      exemplarsDropped.inc();
+      return;
+    }
+    const texts = symbols.map((symbol) => this.#symbols.text(symbol));
     const pairs = Array.from(
-      { length: Math.ceil(texts.length / 2) },
-      (_, at) => [texts[2 * at]!, texts[2 * at + 1] ?? ""] as const,
+      { length: texts.length / 2 },
+      (_, at) => [texts[2 * at]!, texts[2 * at + 1]!] as const,
     );
     this.#gatherer.exemplar(timestampMs, value, pairs);
   }
@@ -181,8 +203,8 @@ export class RemoteWriteV2Decoder {
     const row = this.#row;
     if (!this.#isWhole) {
       const reason =
-        `a series refers to symbols that the request does not have, to half a label, or to more than ` +
-        `${LABELS_MAX} labels; the request has ${this.#symbols.count} symbols`;
+        `a series refers to symbols that the request does not have or that are not valid UTF-8, to half a ` +
+        `label, or to more than ${LABELS_MAX} labels; the request has ${this.#symbols.count} symbols`;
       return { cause: "labels", reason, payload: "" };
     }
     const pairs: [string, string][] = [];

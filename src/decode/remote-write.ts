@@ -7,10 +7,13 @@
  * message that does not parse is refused whole.
  */
 import { isUtf8 } from "node:buffer";
-import { BadInput } from "../errors.ts";
+import { exemplarsDropped, metadataDropped } from "../counters.ts";
+import type { SeriesHead } from "../sample.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
+import type { BucketLayouts } from "./remote-write/bucket-layout.ts";
 import { Gatherer, type RemoteWriteRequest } from "./remote-write/gather.ts";
-import type { LabelPairs } from "./remote-write/labels.ts";
+import { withLabelsFirst } from "./remote-write/label-order.ts";
+import { type LabelPairs, notText, type RefusedSeries } from "./remote-write/labels.ts";
 import { METRIC_TYPES } from "./remote-write/metadata.ts";
 
 export type { RemoteWriteRequest } from "./remote-write/gather.ts";
@@ -25,8 +28,15 @@ const HISTOGRAM = 32 | BYTES;
 
 export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
-  readonly #gatherer = new Gatherer();
+  readonly #gatherer: Gatherer;
   #refine = false;
+  /** Whether all text that was read since this was set is UTF-8. */
+  #isText = true;
+
+  /** @param layouts the buckets of native histograms; those of all decoders are to be the same */
+  constructor(layouts?: BucketLayouts) {
+    this.#gatherer = new Gatherer(layouts);
+  }
 
   /**
    * Decodes a request.
@@ -34,15 +44,8 @@ export class RemoteWriteDecoder {
    * @throws BadInput when it is no WriteRequest; TooLarge when it has too many samples
    */
   decode(body: Uint8Array): RemoteWriteRequest {
-    const reader = this.#reader;
-    reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
-    this.#gatherer.begin();
-    while (reader.at < body.length) {
-      const tag = reader.uint32();
-      if (tag === TIMESERIES) this.#timeseries(reader.length());
-      else if (tag === METADATA) this.#metadata(reader.length());
-      else reader.skip(tag);
-    }
+    const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    if (!this.#read(message)) this.#read(withLabelsFirst(message, TIMESERIES, LABEL));
     if (this.#refine) {
       // The heads that are remembered lack what is known now.
       this.#refine = false;
@@ -51,7 +54,22 @@ export class RemoteWriteDecoder {
     return this.#gatherer.take();
   }
 
-  #timeseries(end: number): void {
+  /** Reads a message from the beginning; false when a series has labels behind its samples. */
+  #read(message: Buffer): boolean {
+    const reader = this.#reader;
+    reader.open(message);
+    this.#gatherer.begin();
+    while (reader.at < message.length) {
+      const tag = reader.uint32();
+      if (tag === TIMESERIES) {
+        if (!this.#timeseries(reader.length())) return false;
+      } else if (tag === METADATA) this.#metadata(reader.length());
+      else reader.skip(tag);
+    }
+    return true;
+  }
+
+  #timeseries(end: number): boolean {
     const reader = this.#reader;
     const gatherer = this.#gatherer;
     const { bytes } = reader;
@@ -67,23 +85,19 @@ export class RemoteWriteDecoder {
         reader.at = reader.length();
       }
       const behind = reader.at;
-      gatherer.use(bytes, begin, behind - begin, () => gatherer.decide(this.#labels(begin, behind)));
+      gatherer.use(bytes, begin, behind - begin, () => this.#decide(begin, behind));
       reader.at = behind;
     }
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
-      else if (tag === EXEMPLAR) {
-        this.#exemplar(reader.length());
-      } else if (tag === LABEL) {
-        throw new BadInput(
-          `the labels of the series at byte ${begin} of the message stand apart, expected them in front of its samples`,
-          "body",
-        );
-      } else reader.skip(tag);
+      else if (tag === EXEMPLAR) this.#exemplar(reader.length());
+      else if (tag === LABEL) return false;
+      else reader.skip(tag);
     }
     reader.expectEnd(end);
+    return true;
   }
 
   #exemplar(end: number): void {
@@ -91,6 +105,7 @@ export class RemoteWriteDecoder {
     const pairs: (readonly [string, string])[] = [];
     let value = 0;
     let timestampMs = 0;
+    this.#isText = true;
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === LABEL) pairs.push(this.#label(reader.length()));
@@ -99,7 +114,14 @@ export class RemoteWriteDecoder {
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    this.#gatherer.exemplar(timestampMs, value, pairs);
+    if (this.#isText) this.#gatherer.exemplar(timestampMs, value, pairs);
+    else exemplarsDropped.inc();
+  }
+
+  #decide(from: number, to: number): SeriesHead | RefusedSeries {
+    this.#isText = true;
+    const pairs = this.#labels(from, to);
+    return this.#isText ? this.#gatherer.decide(pairs) : notText(pairs);
   }
 
   #labels(from: number, to: number): LabelPairs {
@@ -119,8 +141,8 @@ export class RemoteWriteDecoder {
     let value = "";
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === (8 | BYTES)) name = this.#text("a label's name");
-      else if (tag === (16 | BYTES)) value = this.#text("a label's value");
+      if (tag === (8 | BYTES)) name = this.#text();
+      else if (tag === (16 | BYTES)) value = this.#text();
       else reader.skip(tag);
     }
     reader.expectEnd(end);
@@ -131,28 +153,29 @@ export class RemoteWriteDecoder {
     const reader = this.#reader;
     let type = 0;
     let [family, help, unit] = ["", "", ""];
+    this.#isText = true;
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === (8 | VARINT)) type = reader.uint64();
-      else if (tag === (16 | BYTES)) family = this.#text("a metric's name");
-      else if (tag === (32 | BYTES)) help = this.#text("a metric's help");
-      else if (tag === (40 | BYTES)) unit = this.#text("a metric's unit");
+      else if (tag === (16 | BYTES)) family = this.#text();
+      else if (tag === (32 | BYTES)) help = this.#text();
+      else if (tag === (40 | BYTES)) unit = this.#text();
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    if (family === "") return;
+    if (!this.#isText) metadataDropped.inc();
+    if (family === "" || !this.#isText) return;
     const said = { type: METRIC_TYPES[type] ?? "unknown", help, unit };
     if (this.#gatherer.metadata.note(family, said)) this.#refine = true;
   }
 
-  #text(what: string): string {
+  /** Reads text; what of it is no UTF-8 is replaced, and noted. */
+  #text(): string {
     const reader = this.#reader;
-    const begin = reader.at;
     const end = reader.length();
     const bytes = reader.bytes.subarray(reader.at, end);
     reader.at = end;
-    if (!isUtf8(bytes))
-      throw new BadInput(`${what} at byte ${begin} of the message is not valid UTF-8`, "body");
+    if (!isUtf8(bytes)) this.#isText = false;
     return bytes.toString("utf8");
   }
 }

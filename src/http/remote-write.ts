@@ -82,7 +82,8 @@ class Bodies {
    * decoded in one go.
    */
   async receive(request: Request): Promise<() => Uint8Array> {
-    const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "snappy";
+    // Senders of old leave the header out.
+    const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
     const { inflatedBytesMax } = this.#limits;
     const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
     const body = await readEncodedBody(request, this.#limits);
@@ -102,7 +103,7 @@ class Bodies {
 
 /** The version by content type: 1.0 where it names no message. Throws `Unsupported` for any other. */
 function versionOf(contentType: string | null): Version {
-  if (contentType === null) return "v1";
+  if (contentType === null || contentType.trim() === "") return "v1";
   const [type, ...rest] = contentType.split(";").map((part) => part.trim());
   const proto = rest
     .find((parameter) => parameter.toLowerCase().startsWith("proto="))

@@ -152,6 +152,99 @@ describe("what is sent is stored", () => {
     });
   }
 
+  test("native histograms with custom buckets, of gauges, of floats, and their ends", async () => {
+    const custom = fresh();
+    const gauge = fresh();
+    const at = (ms: number) => NOW_MS + ms;
+    const told = { type: 4, help: "How deep the queues are now." };
+    const answer = await write2([
+      {
+        labels: { __name__: custom },
+        histograms: [
+          {
+            countInt: 4,
+            sum: 9,
+            schema: -53,
+            customValues: [0.1, 2.5],
+            positiveSpans: [{ offset: 0, length: 3 }],
+            positiveDeltas: [1, 1, -1],
+            timestamp: at(0),
+          },
+          { sum: STALE_STAND_IN, timestamp: at(1) },
+        ],
+      },
+      {
+        labels: { __name__: gauge },
+        metadata: told,
+        histograms: [
+          {
+            countFloat: 2.5,
+            sum: 3,
+            schema: 0,
+            resetHint: 3,
+            positiveSpans: [{ offset: 1, length: 1 }],
+            positiveCounts: [2.5],
+            timestamp: at(0),
+          },
+          // A gauge may go down.
+          { countFloat: 0, sum: 0, schema: 0, resetHint: 3, timestamp: at(1) },
+        ],
+      },
+    ]);
+    expect(answer).toMatchObject({ status: 204, text: "", written: ["0", "4", "0"] });
+    expect(await stored(`${custom}_bucket`)).toEqual([
+      [{ le: "+Inf" }, 0, 4],
+      [{ le: "+Inf" }, 1, null],
+      [{ le: "0.1" }, 0, 1],
+      [{ le: "0.1" }, 1, null],
+      [{ le: "2.5" }, 0, 3],
+      [{ le: "2.5" }, 1, null],
+    ]);
+    expect(await stored(`${custom}_sum`)).toEqual([
+      [{}, 0, 9],
+      [{}, 1, null],
+    ]);
+    expect(await stored(`${gauge}_bucket`)).toEqual([
+      [{ le: "+Inf" }, 0, 2.5],
+      [{ le: "+Inf" }, 1, 0],
+      [{ le: "1.0" }, 0, 0],
+      [{ le: "1.0" }, 1, 0],
+      [{ le: "2.0" }, 0, 2.5],
+      [{ le: "2.0" }, 1, 0],
+    ]);
+  });
+
+  test("native histograms beside classic ones of the same scrape, which say the same", async () => {
+    const name = fresh();
+    const classic = (part: string, value: number, labels = {}) =>
+      series(`${name}_${part}`, [{ value, timestamp: NOW_MS }], labels);
+    const native = {
+      countInt: 3,
+      sum: 4,
+      schema: 0,
+      positiveSpans: [{ offset: 0, length: 2 }],
+      positiveDeltas: [1, 1],
+      timestamp: NOW_MS,
+    };
+    expect(
+      await write2([
+        classic("bucket", 1, { le: "1" }),
+        classic("bucket", 3, { le: "3" }),
+        classic("bucket", 3, { le: "+Inf" }),
+        classic("sum", 4),
+        classic("count", 3),
+        { labels: { __name__: name }, histograms: [native] },
+      ]),
+    ).toMatchObject({ status: 204, written: ["5", "1", "0"] });
+    expect(await stored(`${name}_bucket`)).toEqual([
+      [{ le: "+Inf" }, 0, 3],
+      [{ le: "0.5" }, 0, 0],
+      [{ le: "1.0" }, 0, 1],
+      [{ le: "2.0" }, 0, 3],
+      [{ le: "3.0" }, 0, 3],
+    ]);
+  });
+
   test("le and quantile, spelled one way", async () => {
     const name = fresh();
     await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { le: "250" })]);
@@ -306,6 +399,102 @@ describe("400: what is good is stored, the rest is told", () => {
   });
 });
 
+describe("any number of bad samples", () => {
+  for (const [version, write] of [
+    ["1.0", write1],
+    ["2.0", write2],
+  ] as const) {
+    test(`${version}: all good ones are stored, the bad ones counted and the first named`, async () => {
+      const name = fresh();
+      const wrong = Array.from({ length: 30_000 }, (_, n) => ({
+        labels: { job: `wrong${n}` },
+        samples: [{ value: 1, timestamp: NOW_MS }],
+      }));
+      const good = [0, 1, 2].map((n) => series(name, [{ value: n, timestamp: NOW_MS + n }]));
+      const histogram = { labels: { job: "h" }, histograms: [{ countInt: 1, timestamp: NOW_MS }] };
+      const answer = await write([good[0]!, ...wrong, good[1]!, histogram, good[2]!]);
+      expect(answer.status).toBe(400);
+      expect(answer.written).toEqual(version === "1.0" ? [null, null, null] : ["3", "0", "0"]);
+      const lines = answer.text.trimEnd().split("\n");
+      expect(lines[0]).toBe(
+        '30001 of 30004 samples were not stored; the first: series {job="wrong0"} has no __name__',
+      );
+      expect(lines.slice(1)).toEqual(
+        Array.from({ length: 9 }, (_, n) => `series {job="wrong${n + 1}"} has no __name__`),
+      );
+      expect(await stored(name)).toEqual([0, 1, 2].map((n) => [{}, n, n]));
+    });
+  }
+});
+
+describe("what is spoken", () => {
+  const body = (message: "v1" | "v2", name: string) => {
+    const all = [series(name, [{ value: 1, timestamp: NOW_MS }])];
+    return snappy(message === "v1" ? encodeV1(all) : encodeV2(all));
+  };
+  const ok = (message: "v1" | "v2", headers: Record<string, string>) =>
+    test(`${message}: ${JSON.stringify(headers)}`, async () => {
+      const name = fresh();
+      expect(await post(body(message, name), headers)).toMatchObject({
+        status: 204,
+        written: message === "v1" ? [null, null, null] : ["1", "0", "0"],
+      });
+      expect(await stored(name)).toEqual([[{}, 0, 1]]);
+    });
+  ok("v1", { "content-type": "" });
+  ok("v1", { "content-type": "application/x-protobuf" });
+  ok("v1", { "content-type": "Application/X-Protobuf; charset=utf-8" });
+  ok("v1", { "content-type": "application/x-protobuf;proto=prometheus.WriteRequest" });
+  ok("v1", { "content-type": 'application/x-protobuf ; Proto="prometheus.WriteRequest"' });
+  ok("v2", { "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request" });
+  ok("v2", { "content-type": "APPLICATION/X-PROTOBUF;  PROTO=io.prometheus.write.v2.Request ; a=b" });
+  ok("v2", { "content-type": 'application/x-protobuf;proto="io.prometheus.write.v2.Request"' });
+  ok("v1", { "content-encoding": "" });
+  ok("v1", { "content-encoding": "Snappy" });
+  ok("v1", { "content-encoding": " SNAPPY " });
+  // What the version's own header says is for people: the content type counts.
+  ok("v1", { "content-type": "application/x-protobuf", "x-prometheus-remote-write-version": "2.0.0" });
+
+  const bad = (what: string, headers: Record<string, string>, written: (string | null)[], text: string) =>
+    test(`415 for ${what}, in plain words`, async () => {
+      const name = fresh();
+      const answer = await post(body("v2", name), headers);
+      expect(answer).toMatchObject({ status: 415, written });
+      expect(answer.text).toEndWith("\n");
+      expect(answer.text).toContain(text);
+      expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+      expect(await stored(name)).toEqual([]);
+    });
+  // Before a version is agreed on there is nothing to tell of what was written.
+  const unknown = [null, null, null];
+  const expected =
+    "expected application/x-protobuf with proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request.";
+  bad("JSON", { "content-type": "application/json" }, unknown, expected);
+  bad("an empty message", { "content-type": "application/x-protobuf;proto=" }, unknown, expected);
+  bad(
+    "another case",
+    { "content-type": "application/x-protobuf;proto=IO.prometheus.write.v2.Request" },
+    unknown,
+    expected,
+  );
+  bad("an encoding", { ...V2, "content-encoding": "snappy, snappy" }, ["0", "0", "0"], '"snappy"');
+  bad(
+    "a framed snappy",
+    { ...V2, "content-encoding": "x-snappy-framed" },
+    ["0", "0", "0"],
+    '"x-snappy-framed"',
+  );
+
+  test("a request without anything in it", async () => {
+    expect(await write1([])).toMatchObject({ status: 204, text: "" });
+    expect(await write2([])).toMatchObject({ status: 204, text: "", written: ["0", "0", "0"] });
+    const named = { labels: { __name__: fresh() } };
+    expect(await write2([named])).toMatchObject({ status: 204, written: ["0", "0", "0"] });
+    // No snappy block has no bytes at all.
+    expect((await post(new Uint8Array(0), V1)).status).toBe(400);
+  });
+});
+
 describe("nothing is stored", () => {
   const name = fresh();
   const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
@@ -419,6 +608,21 @@ describe("exemplars", () => {
       );
     });
   }
+  test("of a native histogram are of its buckets", async () => {
+    const name = fresh();
+    const native = { countInt: 1, positiveSpans: [{ offset: 1, length: 1 }], positiveDeltas: [1] };
+    const exemplar = { value: 1.5, timestamp: NOW_MS, labels: { trace_id: "n" } };
+    const labels = { __name__: name, job: "x" };
+    expect(
+      await write2([
+        { labels, histograms: [{ ...native, timestamp: NOW_MS }] },
+        { labels, exemplars: [exemplar] },
+      ]),
+    ).toMatchObject({ status: 204, written: ["0", "1", "1"] });
+    expect(await query(`SELECT metric, labels FROM exemplars WHERE exemplar['trace_id'] = 'n'`)).toEqual([
+      { metric: `${name}_bucket`, labels: { job: "x", le: "2.0" } },
+    ]);
+  });
 });
 
 describe("metadata", () => {

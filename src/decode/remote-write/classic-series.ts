@@ -1,19 +1,22 @@
 /**
  * The classic series that a native histogram is stored as: `x_bucket` by upper bound, `x_sum` and `x_count`. The
- * same heads are handed out for each of its samples.
+ * same heads are handed out for each of its samples, and it is known which buckets the last of them had.
  */
 import type { SeriesHead } from "../../sample.ts";
 import { seriesHead } from "./labels.ts";
 import type { Metadata } from "./metadata.ts";
-import { BucketRange } from "./native-histogram.ts";
+
+const NO_BOUNDS: readonly number[] = [];
 
 export class ClassicSeries {
-  readonly range = new BucketRange();
   readonly sum: SeriesHead;
   readonly count: SeriesHead;
   readonly #native: SeriesHead;
   readonly #metadata: Metadata;
   readonly #buckets = new Map<number, SeriesHead>();
+  /** The bounds of the newest histogram; undefined where none was seen. */
+  #bounds: readonly number[] | undefined;
+  #newestMs = Number.NEGATIVE_INFINITY;
 
   constructor(native: SeriesHead) {
     const { metric, labels, type, unit = "", help = "" } = native;
@@ -34,5 +37,35 @@ export class ClassicSeries {
       this.#buckets.set(bound, head);
     }
     return head;
+  }
+
+  /**
+   * Notes the bounds of a histogram, and gives those that the one before it had and it has not: their series end.
+   * One that comes late, or again, ends nothing.
+   */
+  show(bounds: readonly number[], timestampMs: number): readonly number[] {
+    if (timestampMs <= this.#newestMs) return NO_BOUNDS;
+    this.#newestMs = timestampMs;
+    const before = this.#bounds ?? NO_BOUNDS;
+    this.#bounds = bounds;
+    if (before === bounds) return NO_BOUNDS;
+    const present = new Set(bounds);
+    return before.filter((bound) => !present.has(bound));
+  }
+
+  /** The histogram ends: gives the bounds of those of its series that end with it; `all` where nothing is known. */
+  end(timestampMs: number, all: () => readonly number[]): readonly number[] {
+    const bounds = this.#bounds ?? all();
+    if (timestampMs > this.#newestMs) {
+      this.#newestMs = timestampMs;
+      this.#bounds = NO_BOUNDS;
+    }
+    return bounds;
+  }
+
+  /** The bucket in which a value was counted, or undefined where no histogram was seen. */
+  bucketOf(value: number): SeriesHead | undefined {
+    if (this.#bounds === undefined) return undefined;
+    return this.bucket(this.#bounds.find((bound) => value <= bound) ?? Number.POSITIVE_INFINITY);
   }
 }

@@ -6,15 +6,16 @@
  * first: it costs one comparison, and no hash.
  */
 import { exemplarsDropped, nativeHistograms } from "../../counters.ts";
-import { BadInput, quote, TooLarge } from "../../errors.ts";
+import { quote, TooLarge } from "../../errors.ts";
 import type { Batch, SeriesHead } from "../../sample.ts";
 import { BatchBuilder } from "../batch-builder.ts";
 import { blockHash, LabelBlocks } from "../label-blocks.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../protobuf.ts";
+import { type BucketLayout, BucketLayouts } from "./bucket-layout.ts";
 import { ClassicSeries } from "./classic-series.ts";
 import { describe, exemplarLabels, headOf, type LabelPairs, type RefusedSeries } from "./labels.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
-import { classicBuckets, NativeHistogram } from "./native-histogram.ts";
+import { NativeHistogram } from "./native-histogram.ts";
 
 /** A decoded request. */
 export interface RemoteWriteRequest {
@@ -30,7 +31,11 @@ export interface RemoteWriteRequest {
 
 /** 128 MiB of the smallest samples would be six million, which hold up everything else for seconds. */
 const SAMPLES_MAX = 500_000;
-const REJECTED_MAX = 10_000;
+/** Samples that native histograms become: 10,000 of them, as much as a sender has in a request, with all bounds. */
+const ROWS_MAX = 2_100_000;
+/** Of one request: the others that are wrong are counted and not told. Answers and dead letters name fewer. */
+const REASONS_MAX = 1_000;
+const UNTOLD = "wrong, as the samples before it";
 /** Of one request: a tenth of those that are kept at all. */
 const EXEMPLARS_MAX = 10_000;
 /** Remembered series: with 150 bytes each all of their blocks' bytes are in use. */
@@ -41,6 +46,7 @@ export class Gatherer {
   readonly metadata = new FamilyMetadata();
   readonly #builder = new BatchBuilder("remote_write");
   readonly #histogram = new NativeHistogram();
+  readonly #layouts: BucketLayouts;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
   /** By block: the batch that used it last, its index among that batch's heads, and the block that followed it. */
   #usedBy = new Int32Array(1_024);
@@ -62,6 +68,10 @@ export class Gatherer {
   #classic = new WeakMap<SeriesHead, ClassicSeries>();
   /** By head that has no block of its own: its index in this batch. */
   #indexes = new Map<SeriesHead, number>();
+
+  constructor(layouts = new BucketLayouts()) {
+    this.#layouts = layouts;
+  }
 
   /** Begins with a request; what an earlier one left behind is gone. */
   begin(): void {
@@ -178,18 +188,33 @@ export class Gatherer {
       heads = new ClassicSeries(head);
       this.#classic.set(head, heads);
     }
-    const us = histogram.timestampMs * 1000;
-    const add = (part: SeriesHead, value: number) => {
-      this.#builder.add(this.#indexOfHead(part), us, value, position);
-      if (histogram.isStale) this.#builder.markStale();
-    };
-    const { bounds, counts } = classicBuckets(histogram, heads.range);
-    if (this.#builder.length + bounds.length > SAMPLES_MAX) throw tooMany();
-    for (let at = 0; at < bounds.length; at++) add(heads.bucket(bounds[at]!), counts[at]!);
-    add(heads.bucket(Number.POSITIVE_INFINITY), histogram.count);
-    add(heads.sum, histogram.sum);
-    add(heads.count, histogram.count);
+    this.#addClassic(histogram, heads, this.#layouts.of(head.metric), position);
     nativeHistograms.inc();
+  }
+
+  #addClassic(
+    histogram: NativeHistogram,
+    heads: ClassicSeries,
+    layout: BucketLayout,
+    position: number,
+  ): void {
+    const { timestampMs, isStale, count, sum } = histogram;
+    const add = (part: SeriesHead, value: number, ends: boolean) => {
+      this.#builder.add(this.#indexOfHead(part), timestampMs * 1000, value, position);
+      if (ends) this.#builder.markStale();
+    };
+    let ended: readonly number[];
+    if (isStale) ended = heads.end(timestampMs, () => layout.bounds);
+    else {
+      const { bounds, counts } = layout.convert(histogram);
+      for (let at = 0; at < bounds.length; at++) add(heads.bucket(bounds[at]!), counts[at]!, false);
+      ended = heads.show(bounds, timestampMs);
+    }
+    for (const bound of ended) add(heads.bucket(bound), 0, true);
+    add(heads.bucket(Number.POSITIVE_INFINITY), count, isStale);
+    add(heads.sum, sum, isStale);
+    add(heads.count, count, isStale);
+    if (this.#builder.length > ROWS_MAX) throw tooMany(`${quote(ROWS_MAX)} samples of native histograms`);
   }
 
   /** Adds an exemplar; one whose labels are too long is dropped, as the specification has it. */
@@ -200,13 +225,25 @@ export class Gatherer {
       exemplarsDropped.inc();
       return;
     }
-    if (this.#index < 0) this.#index = this.#indexOfSeries();
-    this.#builder.addExemplar({ head: this.#index, timestampUs: timestampMs * 1000, value, labels });
+    this.#builder.addExemplar({
+      head: this.#exemplarHead(value),
+      timestampUs: timestampMs * 1000,
+      value,
+      labels,
+    });
     this.#exemplars += 1;
   }
 
+  /** The series of an exemplar: of a native histogram, the bucket that holds it. */
+  #exemplarHead(value: number): number {
+    const bucket = this.#classic.get(this.blocks.head(this.#block))?.bucketOf(value);
+    if (bucket !== undefined) return this.#indexOfHead(bucket);
+    if (this.#index < 0) this.#index = this.#indexOfSeries();
+    return this.#index;
+  }
+
   #nextPosition(): number {
-    if (this.#position >= SAMPLES_MAX) throw tooMany();
+    if (this.#position >= SAMPLES_MAX) throw tooMany(`${quote(SAMPLES_MAX)} samples`);
     return this.#position++;
   }
 
@@ -238,15 +275,11 @@ export class Gatherer {
     return index;
   }
 
+  /** Turns one away. Past those that are told, so that a request that is wrong throughout is not held in texts. */
   #reject(index: number, { cause, reason, payload }: RefusedSeries): void {
     const { rejected } = this.#builder;
-    if (rejected.length >= REJECTED_MAX) {
-      throw new BadInput(
-        `more than ${REJECTED_MAX} samples of the request are wrong; the first: ${rejected[0]!.reason}`,
-        "body",
-      );
-    }
-    rejected.push({ index, cause, reason, payload });
+    const isTold = rejected.length < REASONS_MAX;
+    rejected.push({ index, cause, reason: isTold ? reason : UNTOLD, payload: isTold ? payload : "" });
   }
 
   /** The blocks began anew, maybe within this request: what is noted of their numbers is of others. */
@@ -270,6 +303,6 @@ export class Gatherer {
   }
 }
 
-function tooMany(): TooLarge {
-  return new TooLarge(`the request has more than ${quote(SAMPLES_MAX)} samples, send it in parts`, "body");
+function tooMany(what: string): TooLarge {
+  return new TooLarge(`the request has more than ${what}, send it in parts`, "body");
 }

@@ -51,6 +51,12 @@ export function headOf(
   return seriesHead(metric, new Map(present), metadataOf(metric));
 }
 
+/** Why a series is refused that has bytes in its labels which are no text; they are shown replaced. */
+export function notText(pairs: LabelPairs): RefusedSeries {
+  const payload = describe(pairs);
+  return { cause: "labels", reason: `series ${payload} has a label that is not valid UTF-8`, payload };
+}
+
 /** A head with what is known of its metric. */
 export function seriesHead(metric: string, labels: Labels, metadata: Metadata | undefined): SeriesHead {
   const type = metadata?.type ?? "unknown";

@@ -1,27 +1,17 @@
 /**
- * Native histograms as classic ones (https://prometheus.io/docs/specs/native_histograms/).
- *
- * The buckets of a native histogram end at powers of 2^(2^-schema), so that those of schema 0 and below end at
- * powers of two, and those above are exactly parts of them: counts are added up, none is estimated. What comes out
- * are cumulative counts by upper bound, one bound each power of two from below the lowest bucket with observations
- * to the highest. Where that would be too many bounds, every second, fourth … power is taken.
- *
- * Bounds that a series once had it keeps (`BucketRange`), so that its buckets do not come and go. Custom buckets
- * (schema -53) have their own bounds, and keep them. A negative bucket holds its lower bound and not its upper, a
- * classic one the other way round: an observation of exactly -2^n counts from the next bound on.
+ * A native histogram as remote_write carries it (https://prometheus.io/docs/specs/native_histograms/): the message,
+ * the same in both versions of the protocol, and what can be wrong with one. What it becomes is in
+ * bucket-layout.ts.
  */
 import { BYTES, FIXED64, type ProtobufReader, VARINT } from "../protobuf.ts";
 
-const CUSTOM_BUCKETS = -53;
+/** The schema of histograms whose buckets have bounds of their own. */
+export const CUSTOM_BUCKETS = -53;
 /** Those that the specification says how to read; Prometheus itself uses -4 to 8. */
 const SCHEMA_MIN = -9;
 const SCHEMA_MAX = 52;
 /** Prometheus stops at 160 unless told otherwise. */
 const BUCKETS_MAX = 10_000;
-/** Bounds of one side: times from nanoseconds to a year take 55 powers of two. */
-const BOUNDS_MAX = 100;
-/** Powers of two that a double can be. */
-const [EXPONENT_MIN, EXPONENT_MAX] = [-1074, 1023];
 
 /** A native histogram as it came. One object is used again for each. */
 export class NativeHistogram {
@@ -78,25 +68,30 @@ export class NativeHistogram {
         readSpan(reader, this.negativeSpans);
         break;
       case 72 | BYTES:
-        readDeltas(reader, this.negativeCounts);
+      case 72 | VARINT:
+        readDeltas(reader, tag, this.negativeCounts);
         break;
       case 80 | BYTES:
-        readDoubles(reader, this.negativeCounts);
+      case 80 | FIXED64:
+        readDoubles(reader, tag, this.negativeCounts);
         break;
       case 88 | BYTES:
         readSpan(reader, this.positiveSpans);
         break;
       case 96 | BYTES:
-        readDeltas(reader, this.positiveCounts);
+      case 96 | VARINT:
+        readDeltas(reader, tag, this.positiveCounts);
         break;
       case 104 | BYTES:
-        readDoubles(reader, this.positiveCounts);
+      case 104 | FIXED64:
+        readDoubles(reader, tag, this.positiveCounts);
         break;
       case 120 | VARINT:
         this.timestampMs = reader.int64();
         break;
-      case 130: // field 16, bytes
-        readDoubles(reader, this.customValues);
+      case 128 | BYTES:
+      case 128 | FIXED64:
+        readDoubles(reader, tag, this.customValues);
         break;
       default:
         reader.skip(tag);
@@ -105,11 +100,13 @@ export class NativeHistogram {
 
   /** Says what is wrong with it, if anything. */
   problem(): string | undefined {
-    const { schema, customValues, count, zeroCount, zeroThreshold } = this;
+    const { schema, count, zeroCount, zeroThreshold } = this;
     if (this.isStale) return undefined;
     if (schema !== CUSTOM_BUCKETS && !(schema >= SCHEMA_MIN && schema <= SCHEMA_MAX))
       return `has schema ${schema}, expected ${SCHEMA_MIN} to ${SCHEMA_MAX} or ${CUSTOM_BUCKETS}`;
-    if (!(count >= 0 && zeroCount >= 0 && zeroThreshold >= 0)) return "has a negative count";
+    if (!(count >= 0 && zeroCount >= 0)) return "has a negative count";
+    if (!(zeroThreshold >= 0 && zeroThreshold < Number.POSITIVE_INFINITY))
+      return `has a zero bucket up to ${zeroThreshold}`;
     let total = zeroCount;
     for (const [spans, counts] of [
       [this.negativeSpans, this.negativeCounts],
@@ -130,13 +127,24 @@ export class NativeHistogram {
     // Observations of NaN are in the count and in no bucket. Counts that are no whole numbers are rounded.
     if (total > count * (1 + 1e-9))
       return `has ${total} observations in its buckets, and a count of ${count}`;
-    if (schema !== CUSTOM_BUCKETS) return undefined;
-    if (this.negativeSpans.length > 0 || zeroCount > 0) return "has custom buckets below the first";
+    return schema === CUSTOM_BUCKETS ? this.#customProblem() : undefined;
+  }
+
+  #customProblem(): string | undefined {
+    const { customValues, positiveSpans, negativeSpans, zeroCount } = this;
+    if (negativeSpans.length > 0 || zeroCount > 0 || positiveSpans[0]! < 0)
+      return "has custom buckets below the first";
+    if (customValues.length > BUCKETS_MAX)
+      return `has ${customValues.length} custom bounds, at most ${BUCKETS_MAX} are taken`;
+    if (!customValues.every(Number.isFinite)) return "has a custom bound that is no finite number";
     for (let index = 1; index < customValues.length; index++) {
       if (!(customValues[index]! > customValues[index - 1]!)) return "has custom bounds that do not ascend";
     }
-    return customValues.length > BUCKETS_MAX
-      ? `has ${customValues.length} custom bounds, at most ${BUCKETS_MAX} are taken`
+    // The one behind the last bound is that of +Inf.
+    let end = 0;
+    for (const part of positiveSpans) end += part;
+    return end > customValues.length + 1
+      ? `has custom buckets up to number ${end}, and ${customValues.length} bounds`
       : undefined;
   }
 }
@@ -155,201 +163,25 @@ function readSpan(reader: ProtobufReader, spans: number[]): void {
   spans.push(offset, length);
 }
 
-function readDeltas(reader: ProtobufReader, counts: number[]): void {
-  const end = reader.length();
+/** Repeated numbers stand in one field each, or all in one: readers have to take both. */
+function readDeltas(reader: ProtobufReader, tag: number, counts: number[]): void {
   let count = counts.at(-1) ?? 0;
-  while (reader.at < end) {
+  eachPacked(reader, tag, () => {
     count += reader.sint64();
     counts.push(count);
-  }
-  reader.expectEnd(end);
-}
-
-function readDoubles(reader: ProtobufReader, values: number[]): void {
-  const end = reader.length();
-  while (reader.at < end) values.push(reader.double());
-  reader.expectEnd(end);
-}
-
-/** The powers of two that the buckets of one side go through. */
-class Side {
-  /** Exponents of the lowest and the highest upper bound. */
-  low = Number.POSITIVE_INFINITY;
-  high = Number.NEGATIVE_INFINITY;
-
-  get isEmpty(): boolean {
-    return this.high < this.low;
-  }
-
-  include(exponent: number): void {
-    if (exponent < this.low) this.low = exponent;
-    if (exponent > this.high) this.high = exponent;
-  }
-
-  /** Rounds up to multiples of a step. */
-  widen(step: number): void {
-    this.low = Math.ceil(this.low / step) * step;
-    this.high = Math.ceil(this.high / step) * step;
-  }
-}
-
-/** The bounds that a series had so far. */
-export class BucketRange {
-  /** Exponents from one bound to the next. */
-  step = 1;
-  readonly positive = new Side();
-  readonly negative = new Side();
-  /** The bound that holds zero, where there is no positive bucket. */
-  zero: number | undefined;
-  custom: readonly number[] = [];
-}
-
-/** Upper bounds, ascending and without +Inf, and how many observations were not above each. */
-export interface ClassicBuckets {
-  readonly bounds: readonly number[];
-  readonly counts: readonly number[];
-}
-
-/** The classic buckets of a histogram without a problem; `range` is widened to its bounds. */
-export function classicBuckets(histogram: NativeHistogram, range: BucketRange): ClassicBuckets {
-  if (histogram.isStale) return staleBuckets(range);
-  if (histogram.schema === CUSTOM_BUCKETS) return customBuckets(histogram, range);
-  const positive = byExponent(histogram.schema, histogram.positiveSpans, histogram.positiveCounts);
-  const negative = byExponent(histogram.schema, histogram.negativeSpans, histogram.negativeCounts);
-  range.step = Math.max(range.step, 2 ** -Math.min(histogram.schema, 0));
-  for (const exponent of positive.keys()) range.positive.include(exponent);
-  for (const exponent of negative.keys()) range.negative.include(exponent);
-  const zeroAt = histogram.zeroThreshold > 0 ? ceilLog2(histogram.zeroThreshold) : undefined;
-  if (histogram.zeroCount > 0) {
-    if (range.positive.isEmpty)
-      range.zero = Math.max(range.zero ?? 0, zeroAt === undefined ? 0 : 2 ** zeroAt);
-    else if (zeroAt !== undefined && zeroAt > range.positive.high) range.positive.include(zeroAt);
-  }
-  settle(range);
-  const bounds: number[] = [];
-  const counts: number[] = [];
-  let below = 0;
-  const negatives = widened(negative, range.step);
-  if (!range.negative.isEmpty) {
-    bounds.push(-(2 ** range.negative.high));
-    counts.push(0);
-    for (let at = range.negative.high; at >= range.negative.low; at -= range.step) {
-      below += negatives.get(at) ?? 0;
-      bounds.push(-(2 ** (at - range.step)));
-      counts.push(below);
-    }
-  }
-  below += histogram.zeroCount;
-  if (
-    range.zero !== undefined &&
-    (range.positive.isEmpty || range.zero < 2 ** (range.positive.low - range.step))
-  ) {
-    bounds.push(range.zero);
-    counts.push(below);
-  }
-  if (!range.positive.isEmpty) {
-    const positives = widened(positive, range.step);
-    let counted = below - histogram.zeroCount;
-    for (let at = range.positive.low - range.step; at <= range.positive.high; at += range.step) {
-      counted += positives.get(at) ?? 0;
-      // Observations in the zero bucket may be as large as its threshold.
-      const zero = zeroAt === undefined || at >= zeroAt ? histogram.zeroCount : 0;
-      bounds.push(2 ** at);
-      counts.push(counted + zero);
-    }
-  }
-  return { bounds, counts };
-}
-
-/** Counts by the exponent of the power of two that is the bucket's upper bound (of its size, for negatives). */
-function byExponent(
-  schema: number,
-  spans: readonly number[],
-  counts: readonly number[],
-): Map<number, number> {
-  const sums = new Map<number, number>();
-  let bucket = 0;
-  let at = 0;
-  for (let span = 0; span < spans.length; span += 2) {
-    bucket += spans[span]!;
-    for (const stop = bucket + spans[span + 1]!; bucket < stop; bucket++) {
-      const count = counts[at++]!;
-      if (count === 0) continue;
-      const exponent = schema >= 0 ? Math.ceil(bucket / 2 ** schema) : bucket * 2 ** -schema;
-      const kept = Math.min(Math.max(exponent, EXPONENT_MIN), EXPONENT_MAX + 1);
-      sums.set(kept, (sums.get(kept) ?? 0) + count);
-    }
-  }
-  // What is above the largest power of two is counted by +Inf alone.
-  sums.delete(EXPONENT_MAX + 1);
-  return sums;
-}
-
-/** Doubles the step until neither side has too many bounds. */
-function settle(range: BucketRange): void {
-  for (;;) {
-    for (const side of [range.positive, range.negative]) if (!side.isEmpty) side.widen(range.step);
-    const most = Math.max(
-      range.positive.high - range.positive.low,
-      range.negative.high - range.negative.low,
-      0,
-    );
-    if (most / range.step < BOUNDS_MAX) return;
-    range.step *= 2;
-  }
-}
-
-function widened(counts: Map<number, number>, step: number): Map<number, number> {
-  if (step === 1) return counts;
-  const sums = new Map<number, number>();
-  for (const [exponent, count] of counts) {
-    const at = Math.ceil(exponent / step) * step;
-    sums.set(at, (sums.get(at) ?? 0) + count);
-  }
-  return sums;
-}
-
-function customBuckets(
-  { customValues, positiveSpans, positiveCounts }: NativeHistogram,
-  range: BucketRange,
-): ClassicBuckets {
-  const own = new Array<number>(customValues.length).fill(0);
-  let bucket = 0;
-  let at = 0;
-  for (let span = 0; span < positiveSpans.length; span += 2) {
-    bucket += positiveSpans[span]!;
-    for (const stop = bucket + positiveSpans[span + 1]!; bucket < stop; bucket++) {
-      if (bucket >= 0 && bucket < own.length) own[bucket] = positiveCounts[at]!;
-      at += 1;
-    }
-  }
-  let below = 0;
-  const counts = own.map((count) => {
-    below += count;
-    return below;
   });
-  range.custom = [...customValues];
-  return { bounds: range.custom, counts };
 }
 
-/** All bounds that the series had; each of them ends. */
-function staleBuckets(range: BucketRange): ClassicBuckets {
-  const { step, positive, negative, zero, custom } = range;
-  const bounds = [...custom];
-  if (!negative.isEmpty) {
-    for (let at = negative.high; at >= negative.low - step; at -= step) bounds.push(-(2 ** at));
-  }
-  if (zero !== undefined) bounds.push(zero);
-  if (!positive.isEmpty) {
-    for (let at = positive.low - step; at <= positive.high; at += step) bounds.push(2 ** at);
-  }
-  return { bounds, counts: bounds.map(() => 0) };
+function readDoubles(reader: ProtobufReader, tag: number, values: number[]): void {
+  eachPacked(reader, tag, () => values.push(reader.double()));
 }
 
-/** The smallest whole number whose power of two is not below a positive number. */
-function ceilLog2(value: number): number {
-  let exponent = Math.ceil(Math.log2(value));
-  while (2 ** (exponent - 1) >= value) exponent -= 1;
-  while (2 ** exponent < value) exponent += 1;
-  return exponent;
+function eachPacked(reader: ProtobufReader, tag: number, read: () => void): void {
+  if ((tag & 7) !== BYTES) {
+    read();
+    return;
+  }
+  const end = reader.length();
+  while (reader.at < end) read();
+  reader.expectEnd(end);
 }

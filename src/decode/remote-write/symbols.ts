@@ -3,7 +3,6 @@
  * row of numbers stands for a series' labels. Number 0 is the empty text. Bounded: when full it starts anew.
  */
 import { isUtf8 } from "node:buffer";
-import { BadInput } from "../../errors.ts";
 import { blockHash, LabelBlocks } from "../label-blocks.ts";
 
 /** A request of 10,000 samples has some thousands. */
@@ -41,7 +40,7 @@ export class Symbols {
     this.#numbers[this.#count++] = from === to ? 0 : this.#number(bytes, from, to);
   }
 
-  /** The number of a symbol by its place in the request, or -1 where the request has none. */
+  /** The number of a symbol by its place in the request, or -1 where the request has none, or no UTF-8. */
   numberOf(reference: number): number {
     return reference < this.#count ? this.#numbers[reference]! : -1;
   }
@@ -55,12 +54,7 @@ export class Symbols {
     const known = this.#texts.find(bytes, to - from, hash, from);
     if (known >= 0) return known + 1;
     const symbol = bytes.subarray(from, to);
-    if (!isUtf8(symbol)) {
-      throw new BadInput(
-        `symbol ${this.#count - 1} at byte ${from} of the message is not valid UTF-8`,
-        "body",
-      );
-    }
+    if (!isUtf8(symbol)) return -1;
     return this.#texts.add(bytes, to - from, hash, symbol.toString("utf8"), from) + 1;
   }
 }

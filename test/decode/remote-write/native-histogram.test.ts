@@ -1,6 +1,7 @@
 /** Native histograms as classic buckets: counts worked out by hand from the specification of their buckets. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { BucketLayouts } from "../../../src/decode/remote-write/bucket-layout.ts";
 import { RemoteWriteDecoder } from "../../../src/decode/remote-write.ts";
 import { plain, STALE_STAND_IN, versions, withStaleMarkers } from "./decoded.ts";
 import { encodeV1, type HistogramMessage } from "./messages.ts";
@@ -231,6 +232,150 @@ test("Bounds that a series had it keeps", () => {
   expect(classic(wide, afterReset)).toEqual({ "1": 0, "2": 0, "4": 1, "8": 1, "+Inf": 1, sum: 0, count: 1 });
 });
 
+describe("Bounds", () => {
+  const populated = (...buckets: number[]): HistogramMessage => ({
+    timestamp: MS,
+    countInt: buckets.length,
+    schema: 0,
+    positiveSpans: buckets.map((bucket, at) => ({
+      offset: at === 0 ? bucket : bucket - buckets[at - 1]! - 1,
+      length: 1,
+    })),
+    positiveDeltas: buckets.map((_, at) => (at === 0 ? 1 : 0)),
+  });
+  /** What each series of a request has, as `series ms value`. */
+  const decode = (decoder: RemoteWriteDecoder, histograms: Record<string, HistogramMessage[]>) => {
+    const series = Object.entries(histograms).map(([job, all]) => ({
+      labels: { __name__: "h", job },
+      histograms: all,
+    }));
+    return plain(decoder.decode(withStaleMarkers(encodeV1(series))))
+      .filter((sample) => sample.series.startsWith("h_bucket"))
+      .map(
+        ({ series, ms, value }) =>
+          `${/job="(.*?)"/.exec(series)![1]} ${/le="(.*?)"/.exec(series)![1]} ${ms - MS} ${value}`,
+      );
+  };
+
+  test("are those of the metric: what one series needed, all have from then on", () => {
+    const decoder = new RemoteWriteDecoder();
+    expect(decode(decoder, { a: [populated(1)] })).toEqual(["a 1 0 0", "a 2 0 1", "a +Inf 0 1"]);
+    expect(decode(decoder, { b: [populated(3)], a: [populated(1)] })).toEqual([
+      ...["b 1 0 0", "b 2 0 0", "b 4 0 0", "b 8 0 1", "b +Inf 0 1"],
+      ...["a 1 0 0", "a 2 0 1", "a 4 0 1", "a 8 0 1", "a +Inf 0 1"],
+    ]);
+  });
+  test("that are stored already are kept, with what lies between them as it is", () => {
+    // As they are after a restart: a zero bucket of 2^-128 was alone once, and classic buckets have the name too.
+    const asked: string[] = [];
+    const layouts = new BucketLayouts((metric) => {
+      asked.push(metric);
+      return [String(2 ** -128), "0.5", "1.0", "8.0", "+Inf", "0.3"];
+    });
+    const decoder = new RemoteWriteDecoder(layouts);
+    const want = [`a ${2 ** -128} 0 0`, "a 0.5 0 0", "a 1 0 0", "a 2 0 1", "a 8 0 1", "a +Inf 0 1"];
+    expect(decode(decoder, { a: [populated(1)] })).toEqual(want);
+    expect(decode(decoder, { a: [populated(1)] })).toEqual(want);
+    expect(asked).toEqual(["h_bucket"]);
+  });
+  test("that go are ended, once", () => {
+    const decoder = new RemoteWriteDecoder();
+    const custom = (timestamp: number, ...customValues: number[]): HistogramMessage => ({
+      timestamp: MS + timestamp,
+      schema: -53,
+      customValues,
+    });
+    const all = { a: [custom(0, 1, 2), custom(5, 1, 3), custom(3, 1, 2), custom(6, 1, 3)] };
+    expect(decode(decoder, all)).toEqual([
+      ...["a 1 0 0", "a 2 0 0", "a +Inf 0 0"],
+      ...["a 1 5 0", "a 3 5 0", "a 2 5 stale", "a +Inf 5 0"],
+      // One that comes late ends nothing, and neither does what comes again.
+      ...["a 1 3 0", "a 2 3 0", "a +Inf 3 0"],
+      ...["a 1 6 0", "a 3 6 0", "a +Inf 6 0"],
+    ]);
+    expect(decode(decoder, all).filter((sample) => sample.endsWith("stale"))).toEqual([]);
+  });
+  test("between which coarser buckets end are ended for these, and stay for the others", () => {
+    const decoder = new RemoteWriteDecoder();
+    decode(decoder, { a: [populated(1, 2)], b: [populated(1, 2)] });
+    // Schema -1: bucket 1 is (1,4].
+    const coarse = { ...populated(1), schema: -1, timestamp: MS + 1 };
+    expect(decode(decoder, { a: [coarse], b: [{ ...populated(1, 2), timestamp: MS + 1 }] })).toEqual([
+      ...["a 1 1 0", "a 4 1 1", "a 2 1 stale", "a +Inf 1 1"],
+      ...["b 1 1 0", "b 2 1 1", "b 4 1 2", "b +Inf 1 2"],
+    ]);
+  });
+  test("of a series that ends at once after a restart are all that the metric has", () => {
+    const decoder = new RemoteWriteDecoder(new BucketLayouts(() => ["0.5", "0.3", "+Inf"]));
+    expect(decode(decoder, { a: [{ timestamp: MS, sum: STALE_STAND_IN }] })).toEqual([
+      "a 0.5 0 stale",
+      "a 0.3 0 stale",
+      "a +Inf 0 stale",
+    ]);
+  });
+  test("at the ends of what a double can be are numbers, and no count is lost", () => {
+    const decoder = new RemoteWriteDecoder();
+    const lowest = {
+      ...populated(-1_074, 1_024),
+      negativeSpans: [{ offset: 1_024, length: 1 }],
+      negativeDeltas: [1],
+      countInt: 3,
+    };
+    const edges = decode(decoder, { a: [lowest] });
+    expect(edges.every((edge) => /^a ([-0-9.e+]+|\+Inf) 0 [0-3]$/.test(edge))).toBe(true);
+    expect(new Set(edges.map((edge) => edge.split(" ")[1])).size).toBe(edges.length);
+    // One below all bounds, one at the smallest, one above all.
+    expect(edges.at(-2)).toEndWith(" 2");
+    expect(edges[0]).toEndWith(" 1");
+  });
+});
+
+describe("An exemplar of a native histogram", () => {
+  test("is of the bucket that holds it, once its buckets are known", () => {
+    for (const { encode, Decoder } of versions) {
+      const decoder = new Decoder();
+      const exemplar = (value: number) => ({ value, timestamp: MS, labels: { trace_id: "t" } });
+      const exemplars = [0.7, 1, 2, 3].map(exemplar);
+      const request = [
+        {
+          labels,
+          histograms: [{ countInt: 1, positiveSpans: [{ offset: 1, length: 1 }], positiveDeltas: [1] }],
+        },
+        { labels, exemplars },
+      ];
+      const { batch } = decoder.decode(encode(request));
+      const edges = batch.exemplars!.map(({ head }) => {
+        const { metric, labels: own } = batch.heads[head]!;
+        return `${metric} ${own.get("le")}`;
+      });
+      expect(edges).toEqual(["h_bucket 1", "h_bucket 1", "h_bucket 2", "h_bucket +Inf"]);
+    }
+  });
+});
+
+test("Counts and bounds may stand in one field each", () => {
+  const double = (tag: number, value: number) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleLE(value);
+    return [...Buffer.from([tag, tag >= 128 ? 1 : 0]).subarray(0, tag >= 128 ? 2 : 1), ...bytes];
+  };
+  const decode = (...histogram: number[]) => {
+    const name = [10, 13, 10, 8, ...Buffer.from("__name__"), 18, 1, 104];
+    const series = [...name, 34, histogram.length, ...histogram];
+    const { batch } = new RemoteWriteDecoder().decode(Buffer.from([10, series.length, ...series]));
+    expect(batch.rejected).toEqual([]);
+    return [...batch.value];
+  };
+  // Span 0 to 1, deltas 1 and 1 (zigzag 2); bounds 0.5, 1, 2, +Inf, then sum and count.
+  expect(decode(8, 3, 90, 2, 16, 2, 96, 2, 96, 2)).toEqual([0, 1, 3, 3, 0, 3]);
+  // Field 13: two counts that are doubles.
+  expect(decode(...double(17, 3), 90, 2, 16, 2, ...double(105, 1), ...double(105, 2))).toEqual([
+    0, 1, 3, 3, 0, 3,
+  ]);
+  // Field 2 of schema -53 (zigzag 105), one bound in field 16.
+  expect(decode(8, 1, 32, 105, 90, 2, 16, 1, 96, 2, ...double(129, 0.5))).toEqual([1, 1, 0, 1]);
+});
+
 test("A stale marker ends every series of the histogram", () => {
   const histogram = {
     countInt: 2,
@@ -298,6 +443,39 @@ describe("turned away, and nothing beside it, is a histogram", () => {
     { schema: -53, customValues: [1, 1] },
     "has custom bounds that do not ascend",
   );
+  bad(
+    "with a custom bound of +Inf, which is there without a word",
+    { schema: -53, customValues: [1, Number.POSITIVE_INFINITY] },
+    "has a custom bound that is no finite number",
+  );
+  bad(
+    "with more custom buckets than bounds",
+    {
+      countInt: 3,
+      schema: -53,
+      customValues: [1],
+      positiveSpans: [{ offset: 0, length: 3 }],
+      positiveDeltas: [1, 0, 0],
+    },
+    "has custom buckets up to number 3, and 1 bounds",
+  );
+  bad(
+    "with a custom bucket below the first",
+    {
+      countInt: 1,
+      schema: -53,
+      customValues: [1],
+      positiveSpans: [{ offset: -1, length: 1 }],
+      positiveDeltas: [1],
+    },
+    "has custom buckets below the first",
+  );
+  bad(
+    "with a zero bucket without an end",
+    { zeroThreshold: Number.POSITIVE_INFINITY },
+    "has a zero bucket up to Infinity",
+  );
+  bad("with a zero bucket that is none", { zeroThreshold: Number.NaN }, "has a zero bucket up to NaN");
 });
 
 test("Downscaling is exact: each bucket's observations are in the bounds that hold them, and in no lower", () => {

@@ -177,11 +177,6 @@ for (const { version, encode, Decoder } of versions) {
         expect(plain(decoder.decode(body))).toEqual(whole);
       }
     });
-    test("no UTF-8", () => {
-      const broken = Buffer.from(body);
-      broken[broken.indexOf("node")] = 0xff;
-      expect(() => new Decoder().decode(broken)).toThrow("is not valid UTF-8");
-    });
     test("a group, which is long gone from protobuf", () => {
       expect(() => new Decoder().decode(Buffer.from([0x0b]))).toThrow("wire type 3");
     });
@@ -203,6 +198,41 @@ for (const { version, encode, Decoder } of versions) {
       );
       expect(plain(decoder.decode(body))).toEqual([{ series: UP, ms: MS, value: 1 }]);
     });
+  });
+
+  test(`${version}: text that is no UTF-8 refuses its own series, or its own exemplar`, () => {
+    const trace = { value: 1, timestamp: MS, labels: { trace_id: "bad2" } };
+    const body = encode([
+      { labels: { ...up, job: "bad1" }, samples: [{ value: 1, timestamp: MS }] },
+      { labels: up, samples: [{ value: 2, timestamp: MS }], exemplars: [trace] },
+    ]);
+    for (const word of ["bad1", "bad2"]) body[body.indexOf(word)] = 0xff;
+    const decoder = new Decoder();
+    for (let time = 0; time < 2; time++) {
+      const { batch, exemplars } = decoder.decode(body);
+      expect(batch.rejected).toMatchObject([
+        { index: 0, cause: "labels", reason: expect.stringContaining("not valid UTF-8") },
+      ]);
+      expect([batch.length, batch.value[0], exemplars]).toEqual([1, 2, 0]);
+    }
+  });
+
+  test(`${version}: however many samples are wrong, the good ones are taken and the first are told`, () => {
+    const wrong = Array.from({ length: 60_000 }, (_, index) => ({
+      labels: { job: `x${index}` },
+      samples: [{ value: 1, timestamp: MS }],
+    }));
+    const good = { labels: up, samples: [{ value: 2, timestamp: MS }] };
+    const request = new Decoder().decode(encode([good, ...wrong, good]));
+    expect(plain(request)).toEqual([1, 2].map(() => ({ series: UP, ms: MS, value: 2 })));
+    const { rejected } = request.batch;
+    expect([request.samples, rejected.length]).toEqual([60_002, 60_000]);
+    expect(rejected[0]!.reason).toBe('series {job="x0"} has no __name__');
+    expect(rejected.map(({ index }) => index)).toEqual(wrong.map((_, index) => index + 1));
+    expect(new Set(rejected.map(({ cause }) => cause))).toEqual(new Set(["name"]));
+    // Texts of all of them would be what is large.
+    expect(new Set(rejected.map(({ reason }) => reason)).size).toBeLessThan(2_000);
+    expect(new Set(rejected.map(({ payload }) => payload)).size).toBeLessThan(2_000);
   });
 
   test(`${version}: samples past the limit are refused`, () => {
@@ -309,6 +339,51 @@ test("2.0: the same series say the same as in 1.0", () => {
   );
 });
 
+/** A field of a message: its number, and the bytes of a nested message or text. */
+const field = (number: number, ...parts: readonly (Buffer | string)[]): Buffer => {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+  if (body.length > 127) throw new Error("one byte of length");
+  return Buffer.concat([Buffer.from([number * 8 + 2, body.length]), body]);
+};
+const double = (value: number) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+};
+
+describe("fields are taken in any order, and unknown ones passed over", () => {
+  const name = field(1, field(2, "up"), field(1, "__name__"));
+  const job = field(1, field(1, "job"), field(2, "node"));
+  const sample = field(2, Buffer.from([16, 5, 9]), double(2));
+  test("1.0: labels among and behind the samples", () => {
+    const decoder = new RemoteWriteDecoder();
+    const plainly = encodeV1([{ labels: up, samples: [{ value: 1, timestamp: MS }] }]);
+    for (const parts of [
+      [name, job, sample, sample],
+      [name, sample, job, sample],
+      [sample, sample, job, name],
+    ]) {
+      const request = decoder.decode(Buffer.concat([plainly, field(1, ...parts), plainly]));
+      const other = { series: 'up{job="node"}', ms: 5, value: 2 };
+      const first = { series: UP, ms: MS, value: 1 };
+      expect(plain(request)).toEqual([first, other, other, first]);
+      expect(request.samples).toBe(4);
+    }
+  });
+  test("2.0: symbols behind the series, references one by one, start times of samples", () => {
+    const symbols = ["", "__name__", "up", "job", "node", "trace_id", "t1"].map((text) => field(4, text));
+    const started = field(2, Buffer.from([9]), double(2), Buffer.from([16, 5, 24, 1]));
+    const exemplar = field(4, Buffer.from([8, 5, 8, 6, 17]), double(0.5), Buffer.from([24, 5]));
+    const created = Buffer.from([48, 7]);
+    const series = field(5, created, exemplar, started, Buffer.from([8, 1, 8, 2, 8, 3, 8, 4]));
+    const request = new RemoteWriteV2Decoder().decode(Buffer.concat([series, ...symbols]));
+    expect(plain(request)).toEqual([{ series: 'up{job="node"}', ms: 5, value: 2 }]);
+    expect(request.batch.exemplars).toMatchObject([
+      { timestampUs: 5_000, value: 0.5, labels: new Map([["trace_id", "t1"]]) },
+    ]);
+  });
+});
+
 describe("metadata", () => {
   const said = { type: 1, metricFamilyName: "requests_total", help: "Requests so far.", unit: "requests" };
   const requests: Series = { labels: { __name__: "requests_total" }, samples: [{ value: 1, timestamp: MS }] };
@@ -390,6 +465,23 @@ describe("metadata", () => {
 });
 
 describe("2.0: references", () => {
+  test("0 is the empty text: a table that begins with another is refused", () => {
+    const request = (symbols: string[]) => encodeRawV2({ symbols, timeseries: [{ labelsRefs: [0, 1] }] });
+    const decoder = new RemoteWriteV2Decoder();
+    expect(() => decoder.decode(request(["__name__", "up"]))).toThrow(
+      'the first symbol of the request is "__name__", expected an empty one',
+    );
+    expect(plain(decoder.decode(encodeRawV2({ symbols: [], timeseries: [] })))).toEqual([]);
+    expect(plain(decoder.decode(encodeRawV2({ symbols: [""], timeseries: [] })))).toEqual([]);
+  });
+  test("of an exemplar that lead nowhere, or are odd in number, drop it", () => {
+    for (const labelsRefs of [[3, 9], [9, 3], [3]]) {
+      const series = { labelsRefs: [1, 2], samples: [{ value: 1 }], exemplars: [{ labelsRefs }] };
+      const symbols = ["", "__name__", "up", "a", "b"];
+      const { batch } = new RemoteWriteV2Decoder().decode(encodeRawV2({ symbols, timeseries: [series] }));
+      expect([batch.length, batch.rejected, batch.exemplars]).toEqual([1, [], undefined]);
+    }
+  });
   const decode = (labelsRefs: number[], symbols = ["", "__name__", "up", "job", "node"]) =>
     new RemoteWriteV2Decoder().decode(
       encodeRawV2({ symbols, timeseries: [{ labelsRefs, samples: [{ value: 1 }] }] }),
@@ -417,7 +509,7 @@ describe("2.0: references", () => {
   });
   test("of a request with more symbols than are remembered are refused, and the next request is taken", () => {
     const decoder = new RemoteWriteV2Decoder();
-    const symbols = Array.from({ length: 262_200 }, (_, index) => `s${index}`);
+    const symbols = Array.from({ length: 262_200 }, (_, index) => (index === 0 ? "" : `s${index}`));
     expect(() => decoder.decode(encodeRawV2({ symbols, timeseries: [] }))).toThrow(TooLarge);
     expect(plain(decoder.decode(encodeV2([{ labels: up, samples: [{ value: 1, timestamp: MS }] }])))).toEqual(
       [{ series: UP, ms: MS, value: 1 }],
