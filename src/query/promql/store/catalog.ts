@@ -4,39 +4,32 @@
  * and the counter `X_total`; gauges and cumulative series as they are. Names may be asked for as they were
  * pushed or as Prometheus spells them, and are answered as Prometheus spells them. Labels that were demoted
  * are left out everywhere, so that series which differ in them alone are one.
+ *
+ * Labels are matched as they were pushed, and label sets are made of the series that match; what only asks for
+ * names and values makes none.
  */
 import { openMetricsFloat } from "../../../exposition/spelling.ts";
 import { prometheusLabelName } from "../../../names.ts";
-import type { Metric, Series } from "../../../sample.ts";
+import type { Labels, Metric, Series } from "../../../sample.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
-import { type Matcher, matchesAll } from "../matchers.ts";
+import type { Matcher } from "../matchers.ts";
+import {
+  type CatalogMetric,
+  type FollowedRegistry,
+  type IndexedMetric,
+  SeriesIndex,
+  type Shape,
+  type View,
+  viewsOf,
+} from "./series-index.ts";
 
-/** A metric with the series that hold rows, ended ones included. */
-export interface CatalogMetric extends Metric {
-  readonly series: Iterable<Series>;
-  /** The names of all labels that a series of the metric carries, as pushed. */
-  labelNames(): Iterable<string>;
-}
+export { type CatalogMetric, type Shape, type View, viewsOf };
 
-/** What is asked of the registry (src/ingest/registry.ts). */
-export interface SeriesRegistry {
-  /** Changes when labels are demoted or series forgotten. */
-  readonly epoch: number;
-  metrics(): Iterable<CatalogMetric>;
+/** What is asked of the registry (src/ingest/registry.ts); its epoch changes when labels are demoted, too. */
+export interface SeriesRegistry extends FollowedRegistry {
   /** Whether a tag of a metric is a column and no label. */
   isAttribute(metric: string, tag: string): boolean;
   hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean;
-}
-
-/** How a view shows a metric's rows: as they are, or as a total that runs on a grid of times. */
-export type Shape = "raw" | "count" | "sum" | "buckets";
-
-/** A name that a metric goes by in PromQL. */
-export interface View {
-  readonly name: string;
-  /** The same with the metric's name as it was pushed. */
-  readonly pushedName: string;
-  readonly shape: Shape;
 }
 
 /** One series of PromQL's (for buckets: one histogram) and the stored series that make it up. */
@@ -55,97 +48,278 @@ export interface Edge {
   readonly labels: LabelSet;
 }
 
-export function viewsOf(metric: Metric): readonly View[] {
-  const view = (shape: Shape, suffix = ""): View => ({
-    name: metric.prometheusName + suffix,
-    pushedName: metric.name + suffix,
-    shape,
-  });
-  switch (metric.kind) {
-    case "observation":
-      return [view("raw"), view("buckets", "_bucket"), view("sum", "_sum"), view("count", "_count")];
-    case "delta":
-      return metric.prometheusName.endsWith("_total") ? [view("sum")] : [view("raw"), view("sum", "_total")];
-    default:
-      return [view("raw")];
-  }
+/** A view whose name is asked for, and what its series must have. */
+interface Target {
+  readonly indexed: IndexedMetric;
+  readonly view: View;
+  readonly conditions: readonly Condition[];
+  /** Buckets: the bounds that are asked for. */
+  readonly bounds: readonly number[];
 }
+
+/** A matcher, and the names as pushed under which a metric's series may have its label. */
+interface Condition {
+  readonly names: readonly string[];
+  readonly matcher: Matcher;
+}
+
+/** So many series are gone through sooner than a label is indexed. */
+const SCANNED_MAX = 1_000;
+/** Label sets that are kept, 0.4 kB each: as many as one query may find by default. */
+const LABEL_SETS_MAX = 200_000;
 
 export class Catalog {
   readonly #registry: SeriesRegistry;
-  /** Label sets by series and name: making them anew would be most of a query over 10,000 series. */
-  #labelSets = new WeakMap<Series, Map<string, LabelSet>>();
+  readonly #index: SeriesIndex;
+  /** Label sets by view and series: making them anew would be most of a query over 10,000 series. */
+  readonly #labelSets: Record<Shape, Map<Series, LabelSet>> = {
+    raw: new Map(),
+    count: new Map(),
+    sum: new Map(),
+    buckets: new Map(),
+  };
+  #labelSetCount = 0;
   #epoch: number;
+  /** Of the index: changes when series are gone. */
+  #generation = 0;
+  readonly #scannedMax: number;
 
-  constructor(registry: SeriesRegistry) {
+  constructor(registry: SeriesRegistry, scannedMax = SCANNED_MAX) {
+    this.#scannedMax = scannedMax;
     this.#registry = registry;
+    this.#index = new SeriesIndex(registry);
     this.#epoch = registry.epoch;
   }
 
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
   find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Source[] {
-    if (this.#epoch !== this.#registry.epoch) {
-      this.#epoch = this.#registry.epoch;
-      this.#labelSets = new WeakMap();
-    }
-    const named = matchers.filter(({ name }) => name === METRIC_NAME);
-    const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(withPrometheusName);
-    const hasName = (name: string) => named.every((each) => each.matches(name));
     const sources = new Map<string, Source>();
-    for (const metric of this.#registry.metrics()) {
-      for (const view of viewsOf(metric)) {
-        if (!hasName(view.name) && !hasName(view.pushedName)) continue;
-        const wanted =
-          view.shape === "buckets" ? labelled.filter(({ name }) => name !== BUCKET_LABEL) : labelled;
-        for (const series of metric.series) {
-          const labels = this.#labelsOf(series, view.name);
-          if (!matchesAll(wanted, labels)) continue;
-          if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) continue;
-          const source = sources.get(labels.key);
-          if (source !== undefined) {
-            source.seriesIds.push(series.seriesId);
-            continue;
-          }
-          const edges = view.shape === "buckets" ? edgesOf(metric, labels, labelled) : [];
-          if (view.shape === "buckets" && edges.length === 0) continue;
-          sources.set(labels.key, {
-            metric,
-            shape: view.shape,
-            labels,
-            seriesIds: [series.seriesId],
-            edges,
-          });
-        }
+    this.#each(matchers, (series, { indexed: { metric }, view, bounds }) => {
+      if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
+      const labels = this.#labelsOf(series, view);
+      const source = sources.get(labels.key);
+      if (source !== undefined) source.seriesIds.push(series.seriesId);
+      else {
+        const edges = bounds.map((bound) => ({
+          bound,
+          labels: labels.with(BUCKET_LABEL, openMetricsFloat(bound)),
+        }));
+        const seriesIds = [series.seriesId];
+        sources.set(labels.key, { metric, shape: view.shape, labels, seriesIds, edges });
       }
-    }
+      return false;
+    });
     return [...sources.values()];
   }
 
   /**
-   * The values of a label over all series that may have samples in the days, without making label sets: pages of
-   * dashboards ask for them first of all.
+   * The values of a label over the series that match and may have samples in the days: pages of dashboards ask
+   * for them first of all.
    */
-  valuesOf(name: string, firstDay: number, lastDay: number): Set<string> {
-    const values = new Set<string>();
+  valuesOf(
+    name: string,
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    values = new Set<string>(),
+  ): Set<string> {
     const isThere = ({ seriesId }: Series) => this.#registry.hasSamplesIn(seriesId, firstDay, lastDay);
-    for (const metric of this.#registry.metrics()) {
-      const views = viewsOf(metric);
-      const hasBuckets = name === BUCKET_LABEL && views.some(({ shape }) => shape === "buckets");
-      if (name === METRIC_NAME || hasBuckets) {
-        if (!hasAny(metric.series, isThere)) continue;
-        for (const view of name === METRIC_NAME ? views : []) values.add(view.name);
-        if (hasBuckets) for (const bound of boundsOf(metric)) values.add(openMetricsFloat(bound));
-        continue;
+    const add = (indexed?: IndexedMetric) => {
+      for (const [value, all] of this.#index.valuesOf(name, indexed)) {
+        if (!values.has(value) && all.some((series) => this.#shows(series, name) && isThere(series)))
+          values.add(value);
       }
-      for (const label of metric.labelNames()) {
-        if (prometheusLabelName(label) !== name || this.#isColumn(metric, label)) continue;
-        for (const series of metric.series) {
-          const value = series.labels.get(label);
-          if (value !== undefined && !values.has(value) && isThere(series)) values.add(value);
+    };
+    if (matchers.length === 0 && name !== METRIC_NAME) {
+      this.#follow();
+      if (name === BUCKET_LABEL) this.#addBounds(isThere, values);
+      add();
+      return values;
+    }
+    let target: Target | undefined;
+    let names: readonly string[] = [];
+    this.#each(matchers, (series, of) => {
+      const { indexed, view, bounds, conditions } = of;
+      const own =
+        name === METRIC_NAME
+          ? [view.name]
+          : name === BUCKET_LABEL && view.shape === "buckets"
+            ? bounds.map(openMetricsFloat)
+            : undefined;
+      if (own !== undefined) {
+        if (isThere(series)) for (const value of own) values.add(value);
+        return own.every((value) => values.has(value));
+      }
+      // All series of the metric: by their values.
+      if (conditions.length === 0) {
+        add(indexed);
+        return true;
+      }
+      if (of !== target) {
+        target = of;
+        names = this.#pushedNames(indexed, name);
+      }
+      const value = valueIn(series.labels, names);
+      if (value !== "" && !values.has(value) && isThere(series)) values.add(value);
+      return names.length === 0;
+    });
+    return values;
+  }
+
+  /** The names of the labels of the series that match and may have samples in the days. */
+  labelNames(
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    names = new Set<string>(),
+  ): Set<string> {
+    let target: Target | undefined;
+    let missing = new Set<string>();
+    this.#each(matchers, (series, of) => {
+      const { indexed, view } = of;
+      if (of !== target) {
+        target = of;
+        missing = new Set(indexed.metric.labelNames());
+        for (const label of missing) {
+          if (names.has(prometheusLabelName(label)) || this.#isColumn(indexed.metric, label))
+            missing.delete(label);
         }
       }
+      const isKnown = names.has(METRIC_NAME) && (view.shape !== "buckets" || names.has(BUCKET_LABEL));
+      if (isKnown && missing.size === 0) return true;
+      if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
+      names.add(METRIC_NAME);
+      if (view.shape === "buckets") names.add(BUCKET_LABEL);
+      for (const label of missing) {
+        if (!series.labels.has(label)) continue;
+        missing.delete(label);
+        names.add(prometheusLabelName(label));
+      }
+      return missing.size === 0;
+    });
+    return names;
+  }
+
+  /** The metrics with their views, as they are now. */
+  metrics(): readonly IndexedMetric[] {
+    this.#follow();
+    return this.#index.metrics;
+  }
+
+  /** How many series have each value of a label that is no column; those of buckets are not here. */
+  countsOf(label: string): Map<string, number> {
+    this.#follow();
+    const counts = new Map<string, number>();
+    for (const [value, all] of this.#index.valuesOf(label)) {
+      const shown = all.reduce((sum, series) => sum + (this.#shows(series, label) ? 1 : 0), 0);
+      if (shown > 0) counts.set(value, shown);
     }
-    return values;
+    return counts;
+  }
+
+  #follow(): void {
+    const generation = this.#index.follow();
+    const epoch = this.#registry.epoch;
+    if (this.#epoch === epoch && this.#generation === generation) return;
+    this.#epoch = epoch;
+    this.#generation = generation;
+    this.#forgetLabelSets();
+  }
+
+  #forgetLabelSets(): void {
+    for (const labelSets of Object.values(this.#labelSets)) labelSets.clear();
+    this.#labelSetCount = 0;
+  }
+
+  /**
+   * Gives each series and view that match to `visit`, whether or not it has samples; one that answers true has seen
+   * enough of that view and may be spared the rest of it.
+   */
+  #each(matchers: readonly Matcher[], visit: (series: Series, target: Target) => boolean): void {
+    this.#follow();
+    const named = matchers.filter(({ name }) => name === METRIC_NAME);
+    const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(withPrometheusName);
+    const isNamed = named.find(({ operator }) => operator === "=");
+    const metrics = isNamed === undefined ? this.#index.metrics : this.#index.named(isNamed.value);
+    const few = this.#fewest(metrics, labelled);
+    if (few === undefined) {
+      for (const indexed of metrics) {
+        for (const target of this.#targets(indexed, named, labelled)) {
+          for (const series of indexed.series) {
+            if (meets(series.labels, target.conditions) && visit(series, target)) break;
+          }
+        }
+      }
+      return;
+    }
+    const targets = new Map<Metric, readonly Target[]>();
+    for (const series of few) {
+      let own = targets.get(series.metric);
+      if (own === undefined) {
+        own = this.#targets(this.#index.of(series.metric), named, labelled);
+        targets.set(series.metric, own);
+      }
+      for (const target of own) if (meets(series.labels, target.conditions)) visit(series, target);
+    }
+  }
+
+  /** The fewest series among which all are that match, where that is not most of the metrics' own. */
+  #fewest(metrics: readonly IndexedMetric[], labelled: readonly Matcher[]): readonly Series[] | undefined {
+    let count = 0;
+    for (const { series } of metrics) count += series.length;
+    if (count <= this.#scannedMax) return undefined;
+    let fewest: readonly Series[] | undefined;
+    for (const { name, operator, value } of labelled) {
+      // Bounds of buckets are no labels of series.
+      if (operator !== "=" || value === "" || name === BUCKET_LABEL) continue;
+      const having = this.#index.having(name, value);
+      if (having.length >= count) continue;
+      fewest = having;
+      count = having.length;
+    }
+    return fewest;
+  }
+
+  #targets(indexed: IndexedMetric, named: readonly Matcher[], labelled: readonly Matcher[]): Target[] {
+    return indexed.views.flatMap((view) => {
+      const hasName = (name: string) => named.every((each) => each.matches(name));
+      if (!hasName(view.name) && !hasName(view.pushedName)) return [];
+      const isBuckets = view.shape === "buckets";
+      const ofBounds = labelled.filter(({ name }) => isBuckets && name === BUCKET_LABEL);
+      const bounds = isBuckets
+        ? boundsOf(indexed.metric).filter((bound) => {
+            const edge = openMetricsFloat(bound);
+            return ofBounds.every((each) => each.matches(edge));
+          })
+        : [];
+      if (isBuckets && bounds.length === 0) return [];
+      const conditions: Condition[] = [];
+      for (const matcher of labelled) {
+        if (ofBounds.includes(matcher)) continue;
+        const names = this.#pushedNames(indexed, matcher.name);
+        if (names.length > 0) conditions.push({ names, matcher });
+        else if (!matcher.matches("")) return [];
+      }
+      return [{ indexed, view, conditions, bounds }];
+    });
+  }
+
+  /** The names as pushed under which series of a metric may have a label; none where it is a column. */
+  #pushedNames({ metric, respelled }: IndexedMetric, label: string): string[] {
+    return [label, ...(respelled.get(label) ?? [])].filter((name) => !this.#isColumn(metric, name));
+  }
+
+  /** Whether a series that has a label shows it. */
+  #shows({ metric, labels }: Series, label: string): boolean {
+    if (metric.kind !== "observation" && metric.kind !== "delta") return true;
+    return valueIn(labels, this.#pushedNames(this.#index.of(metric), label)) !== "";
+  }
+
+  #addBounds(isThere: (series: Series) => boolean, values: Set<string>): void {
+    for (const { metric, series } of this.#index.metrics) {
+      if (metric.kind !== "observation" || !series.some(isThere)) continue;
+      for (const bound of boundsOf(metric)) values.add(openMetricsFloat(bound));
+    }
   }
 
   /** Whether a label of old series has been demoted since. */
@@ -153,13 +327,9 @@ export class Catalog {
     return (kind === "observation" || kind === "delta") && this.#registry.isAttribute(name, label);
   }
 
-  #labelsOf(series: Series, name: string): LabelSet {
-    let byName = this.#labelSets.get(series);
-    if (byName === undefined) {
-      byName = new Map();
-      this.#labelSets.set(series, byName);
-    }
-    let labels = byName.get(name);
+  #labelsOf(series: Series, { name, shape }: View): LabelSet {
+    const labelSets = this.#labelSets[shape];
+    let labels = labelSets.get(series);
     if (labels === undefined) {
       const entries: [string, string][] = [[METRIC_NAME, name]];
       for (const [label, value] of series.labels) {
@@ -167,7 +337,9 @@ export class Catalog {
         entries.push([prometheusLabelName(label), value]);
       }
       labels = LabelSet.from(entries);
-      byName.set(name, labels);
+      if (this.#labelSetCount >= LABEL_SETS_MAX) this.#forgetLabelSets();
+      labelSets.set(series, labels);
+      this.#labelSetCount++;
     }
     return labels;
   }
@@ -178,21 +350,21 @@ function withPrometheusName(matcher: Matcher): Matcher {
   return name === matcher.name ? matcher : { ...matcher, name };
 }
 
-function hasAny<Item>(items: Iterable<Item>, isOne: (item: Item) => boolean): boolean {
-  for (const item of items) if (isOne(item)) return true;
-  return false;
+function meets(labels: Labels, conditions: readonly Condition[]): boolean {
+  for (const { names, matcher } of conditions) if (!matcher.matches(valueIn(labels, names))) return false;
+  return true;
+}
+
+/** The value under the first of some names; empty where there is none. */
+function valueIn(labels: Labels, names: readonly string[]): string {
+  // By index: this runs for each series that is looked at.
+  for (let at = 0; at < names.length; at++) {
+    const value = labels.get(names[at]!);
+    if (value !== undefined) return value;
+  }
+  return "";
 }
 
 function boundsOf(metric: Metric): number[] {
   return [...metric.buckets, Number.POSITIVE_INFINITY];
-}
-
-/** The buckets of a histogram that are asked for. */
-function edgesOf(metric: Metric, labels: LabelSet, matchers: readonly Matcher[]): Edge[] {
-  const wanted = matchers.filter(({ name }) => name === BUCKET_LABEL);
-  return boundsOf(metric).flatMap((bound) => {
-    const edge = openMetricsFloat(bound);
-    if (!wanted.every((each) => each.matches(edge))) return [];
-    return [{ bound, labels: labels.with(BUCKET_LABEL, edge) }];
-  });
 }

@@ -37,23 +37,16 @@ export class Discovery {
   }
 
   /** The names of the labels that the series have, in order. */
-  labelNames(query: LabelQuery): string[] {
+  labelNames({ selectors, ...query }: LabelQuery): string[] {
     const names = new Set<string>();
-    for (const { pairs } of this.#labelSets(query)) {
-      for (let at = 0; at < pairs.length; at += 2) names.add(pairs[at]);
-    }
+    for (const matchers of anyOf(selectors)) this.#catalog.labelNames(matchers, ...daysOf(query), names);
     return [...names].sort(compareText);
   }
 
   /** The values of a label, in order. */
-  labelValues(name: string, query: LabelQuery): string[] {
-    if (query.selectors.length === 0) {
-      const { startMs, endMs } = query;
-      return [...this.#catalog.valuesOf(name, dayOf(startMs * 1000), dayOf(endMs * 1000))].sort(compareText);
-    }
+  labelValues(name: string, { selectors, ...query }: LabelQuery): string[] {
     const values = new Set<string>();
-    for (const labels of this.#labelSets(query)) values.add(labels.get(name));
-    values.delete("");
+    for (const matchers of anyOf(selectors)) this.#catalog.valuesOf(name, matchers, ...daysOf(query), values);
     return [...values].sort(compareText);
   }
 
@@ -73,12 +66,21 @@ export class Discovery {
     return found;
   }
 
-  *#labelSets({ selectors, startMs, endMs }: LabelQuery): Iterable<LabelSet> {
-    for (const matchers of selectors.length > 0 ? selectors : [[]]) {
-      for (const source of this.#catalog.find(matchers, dayOf(startMs * 1000), dayOf(endMs * 1000))) {
+  *#labelSets({ selectors, ...query }: LabelQuery): Iterable<LabelSet> {
+    for (const matchers of anyOf(selectors)) {
+      for (const source of this.#catalog.find(matchers, ...daysOf(query))) {
         if (source.edges.length === 0) yield source.labels;
         for (const edge of source.edges) yield edge.labels;
       }
     }
   }
+}
+
+/** No selectors find everything, as one without matchers would. */
+function anyOf(selectors: LabelQuery["selectors"]): LabelQuery["selectors"] {
+  return selectors.length > 0 ? selectors : [[]];
+}
+
+function daysOf({ startMs, endMs }: Omit<LabelQuery, "selectors">): [firstDay: number, lastDay: number] {
+  return [dayOf(startMs * 1000), dayOf(endMs * 1000)];
 }

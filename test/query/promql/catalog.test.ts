@@ -1,0 +1,216 @@
+/**
+ * The catalog beside a plain walk over the real registry: whatever is registered, demoted and forgotten between two
+ * questions, both find the same series, names and values.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { openMetricsFloat } from "../../../src/exposition/spelling.ts";
+import { Registry } from "../../../src/ingest/registry.ts";
+import { prometheusLabelName } from "../../../src/names.ts";
+import { LabelSet } from "../../../src/query/promql/labels.ts";
+import { type Matcher, matcher, matchesAll } from "../../../src/query/promql/matchers.ts";
+import { Catalog, viewsOf } from "../../../src/query/promql/store/catalog.ts";
+import { Discovery } from "../../../src/query/promql/store/discovery.ts";
+import type { Kind } from "../../../src/sample.ts";
+
+function emptyRegistry(): Registry {
+  return new Registry(
+    {
+      attributes: ["task_id"],
+      // A fourth value demotes a label.
+      labelValuesMax: 3,
+      seriesPerMetricMax: 2_000,
+      nameBytesMax: 255,
+      tagValueBytesMax: 4_096,
+      metricsMax: 10_000,
+      tagNamesMax: 256,
+      seriesStoredMax: 1_000_000,
+      tagsMax: 64,
+      bucketsFor: () => [1, 2.5],
+    },
+    {
+      metrics: [],
+      series: [],
+      seriesDays: [],
+      demotions: [],
+      pushes: [],
+      imports: [],
+      groups: [],
+      totals: [],
+      lastPushes: [],
+    },
+  );
+}
+
+/** What the catalog promises, said plainly: the label sets of all views that match, with the ids behind each. */
+function walk(registry: Registry, matchers: readonly Matcher[], days: readonly [number, number]) {
+  const found = new Map<string, number[]>();
+  const spelled = matchers.map((each) => ({ ...each, name: prometheusLabelName(each.name) }));
+  for (const metric of registry.metrics()) {
+    const isMergeable = metric.kind === "observation" || metric.kind === "delta";
+    for (const view of viewsOf(metric)) {
+      for (const series of metric.series) {
+        if (!registry.hasSamplesIn(series.seriesId, ...days)) continue;
+        const entries = [...series.labels]
+          .filter(([label]) => !(isMergeable && registry.isAttribute(metric.name, label)))
+          .map(([label, value]): [string, string] => [prometheusLabelName(label), value]);
+        const bounds = [...metric.buckets, Number.POSITIVE_INFINITY].map(openMetricsFloat);
+        for (const le of view.shape === "buckets" ? bounds : [""]) {
+          const of = (name: string) =>
+            LabelSet.from([["__name__", name], ...entries, ...(le === "" ? [] : [["le", le] as const])]);
+          const labels = of(view.name);
+          if (!matchesAll(spelled, labels) && !matchesAll(spelled, of(view.pushedName))) continue;
+          found.set(labels.key, [...(found.get(labels.key) ?? []), series.seriesId]);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+const metricNames = ["depth", "took.ms", "took_s", "done", "queue.length"];
+const kinds: Record<string, Kind> = { "took.ms": "observation", took_s: "observation", done: "delta" };
+const values = ["a", "b", "c", "d", "e"];
+const label = fc.constantFrom("zone", "a.b", "a_b", "le", "task_id");
+
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      metric: fc.constantFrom(...metricNames),
+      labels: fc.uniqueArray(fc.tuple(label, fc.constantFrom(...values)), {
+        selector: ([name]) => prometheusLabelName(name),
+        maxLength: 3,
+      }),
+      day: fc.integer({ min: 0, max: 5 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ forgetBefore: fc.integer({ min: 0, max: 5 }) }) },
+);
+const matchers = fc.array(
+  fc
+    .tuple(
+      fc.constantFrom("zone", "a.b", "a_b", "le", "task_id", "__name__"),
+      fc.constantFrom("=", "!=", "=~", "!~"),
+      fc.constantFrom(
+        ...values,
+        "",
+        "a|b",
+        ".+",
+        ...["depth", "took.ms", "took_ms_bucket", "took_s_count", "done_total", "done", "2.5", "took.*"],
+      ),
+    )
+    .map(([name, operator, value]) => matcher(name, operator as "=", value)),
+  { maxLength: 3 },
+);
+const days = fc
+  .tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 2 }))
+  .map(([first, more]): [number, number] => [first, first + more]);
+
+const sorted = (items: Iterable<string>) => [...new Set(items)].sort();
+
+test("finds what a walk over everything finds, whatever came and went since it was last asked", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.array(step, { maxLength: 12 }), matchers, days), { maxLength: 6 }),
+      fc.boolean(),
+      (rounds, isIndexed) => {
+        const registry = emptyRegistry();
+        const catalog = new Catalog(registry, isIndexed ? 0 : undefined);
+        const discovery = new Discovery(registry, catalog);
+        for (const [steps, wanted, range] of rounds) {
+          for (const each of steps) {
+            if ("forgetBefore" in each) {
+              registry.takePending();
+              registry.forgetDaysBefore(each.forgetBefore);
+              continue;
+            }
+            const labels = new Map(each.labels.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+            const admission = registry.admit({
+              metric: each.metric,
+              kind: kinds[each.metric] ?? "gauge",
+              labels,
+            });
+            if ("seriesId" in admission) registry.touch(admission.seriesId, each.day);
+          }
+          for (const matchers of [wanted, []]) {
+            const expected = walk(registry, matchers, range);
+            const found = new Map<string, number[]>();
+            for (const { labels, edges, seriesIds } of catalog.find(matchers, ...range)) {
+              for (const each of edges.length > 0 ? edges : [{ labels }])
+                found.set(each.labels.key, seriesIds);
+            }
+            const inOrder = (all: ReadonlyMap<string, number[]>) =>
+              [...all].map(([key, ids]) => [key, ids.toSorted((a, b) => a - b)]).sort();
+            expect(inOrder(found)).toEqual(inOrder(expected));
+            const pairs = [...expected.keys()].map((key) => key.split("\u0000"));
+            const query = {
+              selectors: matchers.length > 0 ? [matchers] : [],
+              startMs: range[0] * 86_400_000,
+              endMs: range[1] * 86_400_000,
+            };
+            expect(discovery.labelNames(query).toSorted()).toEqual(
+              sorted(pairs.flatMap((pair) => pair.filter((_, at) => at % 2 === 0))),
+            );
+            for (const name of ["__name__", "zone", "a_b", "le", "task_id", "nobody"]) {
+              const having = pairs.flatMap((pair) =>
+                pair.filter((_, at) => at % 2 === 1 && pair[at - 1] === name),
+              );
+              expect(discovery.labelValues(name, query).toSorted()).toEqual(sorted(having));
+            }
+          }
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("a series that comes after a question is there at the next, and one that is forgotten is not", () => {
+  const registry = emptyRegistry();
+  const catalog = new Catalog(registry, 0);
+  const add = (host: string, day: number) => {
+    const admission = registry.admit({ metric: "up", kind: "gauge", labels: new Map([["host", host]]) });
+    if ("seriesId" in admission) registry.touch(admission.seriesId, day);
+  };
+  const hosts = () => [...catalog.valuesOf("host", [], 0, 9)].sort();
+  const find = (host: string) => catalog.find([matcher("host", "=", host)], 0, 9).length;
+  add("a", 1);
+  expect(hosts()).toEqual(["a"]);
+  add("b", 2);
+  expect(hosts()).toEqual(["a", "b"]);
+  expect([find("a"), find("b"), find("c")]).toEqual([1, 1, 0]);
+  registry.takePending();
+  registry.forgetDaysBefore(2);
+  add("c", 3);
+  expect(hosts()).toEqual(["b", "c"]);
+  expect([find("a"), find("b"), find("c")]).toEqual([0, 1, 1]);
+});
+
+test("a label that is demoted after a question has no values any more, and its series are one", () => {
+  const registry = emptyRegistry();
+  const catalog = new Catalog(registry, 0);
+  const add = (zone: string) => {
+    const labels = new Map([
+      ["site", "x"],
+      ["zone", zone],
+    ]);
+    const admission = registry.admit({ metric: "took", kind: "observation", labels });
+    if ("seriesId" in admission) registry.touch(admission.seriesId, 1);
+  };
+  for (const zone of ["a", "b", "c"]) add(zone);
+  const named = [matcher("__name__", "=", "took_count")];
+  const zones = () => [...catalog.valuesOf("zone", [], 0, 9)];
+  const ofMetric = () => [...catalog.valuesOf("zone", named, 0, 9)];
+  expect([zones(), ofMetric()]).toEqual([
+    ["a", "b", "c"],
+    ["a", "b", "c"],
+  ]);
+  expect(catalog.find(named, 0, 9)).toHaveLength(3);
+  add("d");
+  expect([zones(), ofMetric(), [...catalog.labelNames(named, 0, 9)]]).toEqual([[], [], ["__name__", "site"]]);
+  const [one, ...others] = catalog.find(named, 0, 9);
+  expect(others).toEqual([]);
+  expect(one!.labels.toJSON()).toEqual({ __name__: "took_count", site: "x" });
+  expect(one!.seriesIds).toHaveLength(4);
+});
