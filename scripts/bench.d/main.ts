@@ -18,6 +18,7 @@ const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a task.
 \`scripts/bench remote-write --help\`: the same for remote_write, beside other servers.
 \`scripts/bench promql --help\`: how long PromQL takes, beside other servers.
+\`scripts/bench pushgateway --help\`: groups, beside Debian's Pushgateway.
 
   --events N         events to push in each phase (default 2000000)
   --batch N          events a push (default 1000)
