@@ -11,6 +11,7 @@ import { RequestError, Unavailable } from "../errors.ts";
 import type { Batch, Rows, Series } from "../sample.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, admit } from "./admission.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { settleDoubts } from "./doubts.ts";
@@ -41,6 +42,7 @@ export class Ingest {
   readonly #groups: GroupsSink | undefined;
   readonly #retention: Retention;
   readonly #snapshots: Snapshots;
+  readonly #checkpoints: Checkpoints;
   /** What waits for its turn between two commits. */
   readonly #turns: (() => Promise<void>)[] = [];
   readonly #queue: PushQueue;
@@ -64,6 +66,7 @@ export class Ingest {
     this.#options = options;
     this.#queue = new PushQueue(options);
     this.#snapshots = new Snapshots(parts.totals, options);
+    this.#checkpoints = new Checkpoints(parts.store, options);
     let exposed = 0;
     for (const series of parts.registry.series()) {
       if (this.#define(series, exposed)) exposed++;
@@ -242,7 +245,7 @@ export class Ingest {
     }
     this.#committing = [];
     this.#queue.release(taken);
-    await this.#checkpointIfDue();
+    await this.#checkpoints.committed(taken.reduce((sum, { samples }) => sum + samples, 0));
     await this.#cutIfDue();
   }
 
@@ -387,13 +390,5 @@ export class Ingest {
       .catch((error: unknown) =>
         this.#options.onFault("old records were not deleted, it is tried again", error),
       );
-  }
-
-  async #checkpointIfDue(): Promise<void> {
-    const { logBytes } = await this.#store.fileSizes();
-    if (logBytes < this.#options.checkpointLogBytes) return;
-    await this.#store
-      .checkpoint()
-      .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));
   }
 }

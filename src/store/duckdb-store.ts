@@ -1,22 +1,22 @@
 /**
  * The store on DuckDB: see store.ts for what it promises.
  *
- * One connection writes; everything that it does goes through one queue of promises (`#exclusive`), so that a
- * commit, a drop of days and a checkpoint never meet. Rows are appended inside a transaction: an appender
+ * One connection writes; everything that it does goes through one queue of promises (`#inTurn`), so that a commit,
+ * a drop of days and a checkpoint never meet. Rows are appended inside a transaction: an appender
  * closed outside one would commit and checkpoint on the event loop.
  */
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { checkpointSeconds, checkpointsRefused, commitSeconds } from "../counters.ts";
 import type { Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
-import { type DayColumns, dayTypes, loadDays, openDay, placeAttributes } from "./days.ts";
+import { type DayColumns, loadDays } from "./days.ts";
 import { deleteRows, deleteSeries } from "./deletion.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import { ExemplarTable } from "./exemplars.ts";
-import { fewRowsOf, insertFewRows } from "./few-rows.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
+import { entryOf, Journal } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
 import type {
@@ -33,6 +33,7 @@ import type {
 } from "./store.ts";
 import { TrackedReader } from "./tracked-reader.ts";
 import { Workers } from "./workers.ts";
+import { type Tables, Writing } from "./writing.ts";
 
 export interface StoreOptions {
   /** The DuckDB file; its folder must exist. */
@@ -56,109 +57,117 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
-    const days = await loadDays(writer);
-    const { stored, generation, watermarks } = await records.load(writer);
-    const groups = new GroupTable();
-    const withGroups = { ...stored, groups: await groups.load(writer) };
+    const journal = new Journal();
+    await journal.load(writer);
     const settings = await database.connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),
     );
-    const store = new DuckDBStore(options, database, writer, groups, days, generation, watermarks, workers);
-    return { store, stored: withGroups };
+    for (;;) {
+      const days = await loadDays(writer);
+      const { stored, generation, watermarks } = await records.load(writer);
+      const groups = new GroupTable();
+      const withGroups = { ...stored, groups: await groups.load(writer) };
+      const tables = { ...days, groups, exemplars: new ExemplarTable() };
+      const parts = { database, writer, journal, tables, generation, watermarks, settings, workers };
+      const store = new DuckDBStore(options, parts);
+      if (journal.isEmpty) return { store, stored: withGroups };
+      // What a run that was killed left there; then all is read again.
+      await store.moveJournal();
+    }
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
+interface Parts {
+  readonly database: Database;
+  readonly writer: Connection;
+  readonly journal: Journal;
+  readonly tables: Tables;
+  readonly generation: number;
+  readonly watermarks: ReadonlyMap<number, number>;
+  /** What `workers` uses. */
+  readonly settings: Connection;
+  readonly workers: Workers;
+}
+
 export class DuckDBStore implements Store {
   readonly #options: StoreOptions;
   readonly #database: Database;
   readonly #writer: Connection;
-  readonly #groups: GroupTable;
+  readonly #journal: Journal;
+  readonly #tables: Tables;
   readonly #days: Map<number, DayColumns>;
-  readonly #exemplars = new ExemplarTable();
   readonly #readers = new Set<TrackedReader>();
-  /** Column names by attribute, the same in every day. */
-  readonly #columns: Map<string, string>;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
+  readonly #settings: Connection;
   readonly #workers: Workers;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(
-    options: StoreOptions,
-    database: Database,
-    writer: Connection,
-    groups: GroupTable,
-    days: { days: Map<number, DayColumns>; columns: Map<string, string> },
-    generation: number,
-    watermarks: ReadonlyMap<number, number>,
-    workers: Workers,
-  ) {
+  constructor(options: StoreOptions, parts: Parts) {
     this.#options = options;
-    this.#database = database;
-    this.#writer = writer;
-    this.#groups = groups;
-    this.#days = days.days;
-    this.#columns = days.columns;
-    this.#generation = generation;
-    this.#watermarks = watermarks;
-    this.#workers = workers;
+    this.#database = parts.database;
+    this.#writer = parts.writer;
+    this.#journal = parts.journal;
+    this.#tables = parts.tables;
+    this.#days = parts.tables.days;
+    this.#generation = parts.generation;
+    this.#watermarks = parts.watermarks;
+    this.#settings = parts.settings;
+    this.#workers = parts.workers;
   }
 
   commit(change: Change): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#inTurn(async () => {
       const end = commitSeconds.startTimer();
-      const few = fewRowsOf(change);
-      const knownDay = few === undefined ? undefined : this.#days.get(few.day);
-      if (few !== undefined && knownDay !== undefined) {
-        await insertFewRows(this.#writer, knownDay.table, few.segments);
-        knownDay.rows += few.rows;
-        end();
-        return;
-      }
-      const touched: { day: DayColumns; rows: number; attributes: DayColumns["attributes"] }[] = [];
-      const newColumns: { attribute: string; column: string }[] = [];
-      await this.#transaction(
-        async () => {
-          const writer = this.#writer;
-          if (change.totals !== undefined) await this.#writeTotals(change.totals);
-          await records.write(writer, change);
-          await this.#groups.write(writer, change.groups ?? []);
-          await this.#exemplars.write(writer, change.exemplars ?? []);
-          for (const segments of byDay(change.rows ?? [])) {
-            const date = segments[0]!.day;
-            const day = this.#days.get(date) ?? (await openDay(writer, date));
-            const placed = await placeAttributes(writer, day, this.#columns, segments, newColumns);
-            await writer.appendColumns(
-              "weir",
-              day.table,
-              dayTypes(placed.attributes.length),
-              placed.segments,
-            );
-            const rows = segments.reduce((sum, segment) => sum + segment.length, 0);
-            touched.push({ day, rows, attributes: placed.attributes });
-          }
-          if (newColumns.length > 0) await records.writeAttributes(writer, newColumns);
-        },
-        () => {
-          for (const { attribute } of newColumns) this.#columns.delete(attribute);
-        },
-      );
-      for (const { day, rows, attributes } of touched) {
-        day.rows += rows;
-        day.attributes = attributes;
-        this.#days.set(day.day, day);
+      if (this.#journal.isFull) await this.#moveJournal();
+      const entry = entryOf(change, (day) => this.#days.has(day));
+      if (entry !== undefined) {
+        await this.#journal.append(this.#writer, entry);
+      } else {
+        await this.#moveJournal();
+        await this.#commitWhole(change);
       }
       end();
     });
   }
 
+  /** Moves what is in the journal to its tables. */
+  moveJournal(): Promise<void> {
+    return this.#inTurn(() => this.#moveJournal());
+  }
+
+  async #moveJournal(): Promise<void> {
+    if (this.#journal.isEmpty) return;
+    await this.#commitWhole(this.#journal.change(), () => this.#journal.empty(this.#writer));
+    this.#journal.forget();
+  }
+
+  /** Writes a change to its tables, and what else is asked, in one transaction. */
+  async #commitWhole(change: Change, also: () => Promise<void> = async () => {}): Promise<void> {
+    const writing = new Writing(this.#tables);
+    await this.#transaction(
+      async () => {
+        if (change.totals !== undefined) await this.#writeTotals(change.totals);
+        await writing.write(this.#writer, change);
+        await also();
+      },
+      () => writing.failed(),
+    );
+    writing.committed();
+  }
+
   async reader(): Promise<Reader> {
     if (this.#closed) throw new Error("the store is closed");
+    if (!this.#journal.isEmpty) {
+      // Whoever moves it first: behind this turn in the queue may be one of many seconds, which begins with that, too.
+      // Where the disk is full the tables are read as they are.
+      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(() => undefined);
+    }
     const reader = new TrackedReader(await this.#database.connect(), (closed) => {
       this.#readers.delete(closed);
       this.#workers.end();
@@ -244,7 +253,7 @@ export class DuckDBStore implements Store {
         for (const { table } of dropped) await writer.run(statement("store/drop_day", { table }));
         await writer.run(statement("store/delete_series_days_before"), [firstDay]);
         await writer.run(statement("store/delete_imports_before"), [firstDay]);
-        await this.#exemplars.dropBefore(writer, firstDay);
+        await this.#tables.exemplars.dropBefore(writer, firstDay);
         await deleteSeries(writer, ended);
         await this.#writeTotals(totals, firstDay);
       });
@@ -283,7 +292,7 @@ export class DuckDBStore implements Store {
   }
 
   checkpoint(): Promise<boolean> {
-    return this.#exclusive(() => this.#checkpoint());
+    return this.#inTurn(() => this.#checkpoint());
   }
 
   async size(): Promise<{ fileBytes: number; logBytes: number; freeBytes: number }> {
@@ -301,23 +310,24 @@ export class DuckDBStore implements Store {
 
   /** Bytes of the file and of its log, without asking the engine. */
   async fileSizes(): Promise<{ fileBytes: number; logBytes: number }> {
-    const bytes = (path: string) =>
-      stat(path).then(
-        ({ size }) => size,
-        () => 0,
-      );
+    // Not by a promise: for files that are open this is a look into memory, at a tenth of what a thread for it takes.
+    const bytes = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     const { path } = this.#options;
-    return { fileBytes: await bytes(path), logBytes: await bytes(`${path}.wal`) };
+    return { fileBytes: bytes(path), logBytes: bytes(`${path}.wal`) };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     for (const reader of this.#readers) reader.interrupt();
-    await this.#exclusive(async () => {
+    await this.#inTurn(async () => {
+      // What cannot be moved now is moved at the next start.
+      await this.#moveJournal().catch(() => undefined);
       const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
       while (this.#readers.size > 0 && Date.now() < deadline) await Bun.sleep(5);
       await this.#workers.close();
+      // A connection that is left open would keep the file open.
+      this.#settings.close();
       await this.#checkpoint();
       this.#writer.close();
       // An instance closed under a reader that still runs would abort the process; it ends with the process.
@@ -348,8 +358,16 @@ export class DuckDBStore implements Store {
     this.#watermarks = watermarks;
   }
 
-  /** Runs one thing at a time on the writer's connection, in the order of the calls. */
+  /** Runs what looks at the tables, in its turn, with nothing in the journal. */
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      await this.#moveJournal();
+      return await action();
+    });
+  }
+
+  /** Runs one thing at a time on the writer's connection, in the order of the calls. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#last.then(action, action);
     this.#last = result.catch(() => undefined);
     return result;
@@ -368,16 +386,4 @@ export class DuckDBStore implements Store {
       throw error;
     }
   }
-}
-
-/** Groups rows by day, each group in the order given. */
-function byDay(rows: readonly Rows[]): Rows[][] {
-  const groups = new Map<number, Rows[]>();
-  for (const segment of rows) {
-    if (segment.length === 0) continue;
-    const group = groups.get(segment.day);
-    if (group === undefined) groups.set(segment.day, [segment]);
-    else group.push(segment);
-  }
-  return [...groups.values()];
 }

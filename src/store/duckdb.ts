@@ -39,6 +39,7 @@ import {
 import duckdb from "@duckdb/node-bindings";
 import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
+import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import {
   type Cell,
   type Parameter,
@@ -52,18 +53,9 @@ import { VectorFiller } from "./vector-filler.ts";
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
 
-const TEMPORARY_BYTES_MAX = 4 * 1_073_741_824;
-
 const opened = new Set<string>();
 
 type Prepared = Awaited<ReturnType<DuckDBConnection["prepare"]>>;
-
-export interface DatabaseOptions {
-  readonly memoryLimitBytes: number;
-  readonly threads: number;
-  /** Where what does not fit in memory goes. */
-  readonly temporaryDirectory: string;
-}
 
 /** One DuckDB file (or `:memory:`), open for this process alone. */
 export class Database {
@@ -84,20 +76,7 @@ export class Database {
     // At once: a second opening must not pass while this one waits.
     if (identity !== "") opened.add(identity);
     try {
-      const instance = await DuckDBInstance.create(path, {
-        memory_limit: `${Math.floor(options.memoryLimitBytes / 1_048_576)}MiB`,
-        threads: String(options.threads),
-        // No worker until something is read: see workers.ts.
-        external_threads: String(options.threads),
-        temp_directory: options.temporaryDirectory,
-        // Checkpoints inside a commit stall it for 0.5 s; the store says when.
-        checkpoint_threshold: "1TiB",
-        autoload_known_extensions: "false",
-        autoinstall_known_extensions: "false",
-        allow_community_extensions: "false",
-        // What a hostile sort may spill before its time is up.
-        max_temp_directory_size: `${TEMPORARY_BYTES_MAX / 1_048_576}MiB`,
-      });
+      const instance = await DuckDBInstance.create(path, engineSettings(options));
       return new Database(instance, identity);
     } catch (error) {
       opened.delete(identity);
@@ -133,13 +112,6 @@ export class Connection implements Reader {
 
   async run(sql: string, parameters?: Parameters): Promise<void> {
     await this.#connection.run(sql, ...bound(parameters));
-  }
-
-  /** Runs an INSERT of ids, numbers, doubles and flags, a list each; prepared once. */
-  async insertLists(sql: string, lists: readonly (readonly DuckDBValue[])[]): Promise<void> {
-    const insert = await this.#prepared(sql);
-    lists.forEach((list, at) => void insert.bindList(at + 1, list, LIST(INSERTED[at]!)));
-    await insert.run();
   }
 
   /** Runs an INSERT of one text; prepared once. */
@@ -386,9 +358,6 @@ function bound(parameters: Parameters | undefined): Bound {
     Object.fromEntries(entries.map(([name, value]) => [name, typeOf(value)])),
   ];
 }
-
-/** The types of the lists of `insertLists`. */
-const INSERTED = [UINTEGER, BIGINT, DOUBLE, BOOLEAN];
 
 function typeOf(value: DuckDBValue): DuckDBType {
   if (value === null) return SQLNULL;

@@ -1,9 +1,9 @@
 /** The small tables of the file, from rows to records and back: everything but the samples themselves. */
-import type { MetricType, Series } from "../sample.ts";
+import type { MetricType } from "../sample.ts";
 import { statement } from "../statements.ts";
 import { type AppendCell, type Column, TextBuilder } from "./columns.ts";
 import type { Connection } from "./duckdb.ts";
-import type { Change, LastPushRecord, SeriesDay, Stored, TotalsSnapshot } from "./store.ts";
+import type { Change, LastPushRecord, SeriesDay, SeriesRecord, Stored, TotalsSnapshot } from "./store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });
 const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
@@ -71,7 +71,7 @@ export async function write(connection: Connection, change: Change): Promise<voi
   );
 }
 
-async function writeSeries(connection: Connection, series: readonly Series[]): Promise<void> {
+async function writeSeries(connection: Connection, series: readonly SeriesRecord[]): Promise<void> {
   if (series.length === 0) return;
   const builder = new TextBuilder();
   const names = builder.column(series.map(({ metric }) => metric.name));

@@ -18,8 +18,8 @@ import type { ExemplarRecord } from "./exemplars.ts";
 
 /** Everything that is to be stored in one transaction; every part may be absent. */
 export interface Change {
-  readonly metrics?: readonly Metric[];
-  readonly series?: readonly Series[];
+  readonly metrics?: readonly MetricRecord[];
+  readonly series?: readonly SeriesRecord[];
   /** Series that have their first sample in a day. */
   readonly seriesDays?: readonly SeriesDay[];
   readonly rows?: readonly Rows[];
@@ -35,6 +35,17 @@ export interface Change {
   readonly totals?: TotalsSnapshot;
   /** All of them: what was stored before is replaced. */
   readonly lastPushes?: readonly LastPushRecord[];
+}
+
+/** A metric that is new, or says more of itself than before. */
+export type MetricRecord = Omit<Metric, "prometheusName">;
+
+/** A series that is new. */
+export interface SeriesRecord {
+  readonly seriesId: number;
+  readonly metric: Pick<Metric, "name" | "kind">;
+  readonly labels: Labels;
+  readonly exposed: boolean;
 }
 
 export interface SeriesDay {

@@ -1,0 +1,2 @@
+-- Appends an entry to the journal.
+INSERT INTO weir.journal (entry) VALUES ($1);

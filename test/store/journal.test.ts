@@ -1,0 +1,238 @@
+/**
+ * Small changes wait in the journal: they are acknowledged there, and nobody who reads the tables can tell. A kill is
+ * played by copying the files of a store that is open, which are all that would be left.
+ */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Metric, Rows } from "../../src/sample.ts";
+import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import type { Change, Stored } from "../../src/store/store.ts";
+
+const DAY = 20_000; // 2024-10-04
+const DAY_US = DAY * 86_400_000_000;
+
+let folder: string;
+let store: DuckDBStore;
+const others: DuckDBStore[] = [];
+
+const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored }> =>
+  await openStore({
+    path: join(folder, name),
+    memoryLimitBytes: 2 ** 28,
+    threads: 2,
+    temporaryDirectory: join(folder, "tmp"),
+  });
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weir-journal-"));
+  store = (await open("store.duckdb")).store;
+  // The first rows of a day make its table, and are no small change.
+  await store.commit({ rows: [rowsOf([[9, 0, 9]])] });
+});
+afterEach(async () => {
+  for (const each of [store, ...others.splice(0)]) await each.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** What a kill at this moment would leave, opened. */
+async function killed(name: string): Promise<{ store: DuckDBStore; stored: Stored }> {
+  for (const end of ["", ".wal"]) cpSync(join(folder, `store.duckdb${end}`), join(folder, `${name}${end}`));
+  const opened = await open(name);
+  others.push(opened.store);
+  return opened;
+}
+
+/** Series, µs of the day, and value, null for a stale marker. */
+type Sample = [number, number, number | null];
+
+function rowsOf(samples: readonly Sample[], day = DAY): Rows {
+  return {
+    day,
+    length: samples.length,
+    seriesId: Uint32Array.from(samples, ([seriesId]) => seriesId),
+    timestampUs: Float64Array.from(samples, ([, us]) => DAY_US + us),
+    value: Float64Array.from(samples, ([, , value]) => value ?? 0),
+    stale: Uint8Array.from(samples, ([, , value]) => (value === null ? 1 : 0)),
+    live: Uint8Array.from(samples, ([seriesId]) => seriesId % 2),
+    attributes: [],
+    text: new Uint8Array(0),
+  };
+}
+
+async function samplesOf({ store }: { store: DuckDBStore }): Promise<Sample[]> {
+  const found: Sample[] = [];
+  await store.replay((rows) => {
+    for (let row = 0; row < rows.length; row++) {
+      const value = rows.stale?.[row] === 1 ? null : rows.value[row]!;
+      expect(rows.live[row]).toBe(rows.seriesId[row]! % 2);
+      found.push([rows.seriesId[row]!, rows.timestampUs[row]! - DAY_US, value]);
+    }
+  });
+  return found;
+}
+
+async function entries(of: DuckDBStore): Promise<number> {
+  const reader = await of.reader();
+  const [count] = await reader.all<{ rows: number }>("SELECT count(*) AS rows FROM weir.journal");
+  reader.close();
+  return count!.rows;
+}
+
+const metric: Metric = {
+  name: 'job "rows"',
+  prometheusName: "job__rows_",
+  kind: "cumulative",
+  type: "counter",
+  unit: "",
+  help: "It's\nünïcode \u0000",
+  buckets: [],
+};
+const labels = new Map([
+  ["instance", "ünïcode"],
+  ["job", "a"],
+]);
+
+/** A group that is new, with a series and a sample of every kind of number. */
+const first: Change = {
+  metrics: [metric],
+  series: [
+    { seriesId: 1, metric, labels, exposed: true },
+    { seriesId: 2, metric, labels: new Map(), exposed: false },
+  ],
+  seriesDays: [
+    { seriesId: 1, day: DAY },
+    { seriesId: 2, day: DAY },
+  ],
+  rows: [
+    rowsOf([
+      [1, 1, 0.1],
+      [2, 1, -0],
+      [1, 2, null],
+      [2, 2, Number.NaN],
+    ]),
+    rowsOf([
+      [1, 3, Number.POSITIVE_INFINITY],
+      [2, 3, 1e300],
+    ]),
+  ],
+  groups: [{ key: '{"job":"a"}', definition: '{"families":[]}' }],
+  pushes: [{ scope: "PUT", key: "k", bodyHash: "h", receivedAtMs: 1, accepted: 2, answer: "{}" }],
+  rejected: [{ receivedAtMs: 1, protocol: "p", instance: "", reason: "r", payload: "\ud800" }],
+};
+const samples: Sample[] = [
+  [9, 0, 9],
+  [1, 1, 0.1],
+  [2, 1, -0],
+  [1, 2, null],
+  [2, 2, Number.NaN],
+  [1, 3, Number.POSITIVE_INFINITY],
+  [2, 3, 1e300],
+];
+
+function expectFirst(stored: Stored): void {
+  const { prometheusName: _, ...record } = metric;
+  expect(stored.metrics).toEqual([record]);
+  expect(stored.series).toEqual(
+    first.series!.map(({ metric: { name }, ...rest }) => ({ ...rest, metric: name })),
+  );
+  expect(stored.seriesDays).toEqual([...first.seriesDays!]);
+  expect(stored.groups).toEqual([...first.groups!]);
+  expect(stored.pushes).toEqual([...first.pushes!]);
+}
+
+test("a small change is whole after a kill, and after an orderly end", async () => {
+  await store.commit(first);
+  const left = await killed("killed.duckdb");
+  expectFirst(left.stored);
+  expect(await samplesOf(left)).toEqual(samples);
+  expect(left.store.days()).toMatchObject([{ day: DAY, rows: 7 }]);
+  const reader = await left.store.reader();
+  expect(await reader.all("SELECT reason FROM rejected")).toEqual([{ reason: "r" }]);
+  reader.close();
+  expect(await entries(left.store)).toBe(0);
+
+  await store.close();
+  const opened = await open("store.duckdb");
+  store = opened.store;
+  expectFirst(opened.stored);
+  expect(await samplesOf(opened)).toEqual(samples);
+});
+
+test("who reads sees what was acknowledged, and after a kill it is there once", async () => {
+  await store.commit(first);
+  const reader = await store.reader();
+  expect(await reader.all("SELECT series_id, metric FROM series ORDER BY ALL")).toEqual([
+    { series_id: 1, metric: metric.name },
+    { series_id: 2, metric: metric.name },
+  ]);
+  // A reader that lives does not keep the next one from what came after.
+  await store.commit({ rows: [rowsOf([[1, 4, 4]])] });
+  const later = await store.reader();
+  const sql = "SELECT count(*) AS rows FROM weir.samples_20241004";
+  expect(await later.all(sql)).toEqual([{ rows: 8 }]);
+  reader.close();
+  later.close();
+  expect(await samplesOf(await killed("killed.duckdb"))).toEqual([...samples, [1, 4, 4]]);
+});
+
+test("rows keep the order of the changes, small and not", async () => {
+  const want = [...samples];
+  await store.commit(first);
+  for (let at = 10; at < 600; at++) {
+    // Every hundredth is too long for an entry: what waits goes before it.
+    const rows = Array.from(
+      { length: at % 100 === 0 ? 300 : 2 },
+      (_, row): Sample => [1, at * 1_000 + row, at],
+    );
+    await store.commit({ rows: [rowsOf(rows)] });
+    want.push(...rows);
+  }
+  const left = await killed("killed.duckdb");
+  expect(await samplesOf(left)).toEqual(want);
+  expect(left.store.days()).toMatchObject([{ day: DAY, rows: want.length }]);
+  expect(await samplesOf({ store })).toEqual(want);
+});
+
+test("a snapshot counts what waited before it", async () => {
+  await store.commit(first);
+  await store.commit({ totals: { records: [], whole: true }, rows: [rowsOf([[1, 5, 5]])] });
+  expect(await samplesOf(await killed("killed.duckdb"))).toEqual([[1, 5, 5]]);
+});
+
+test("the newest state of a group and of a metric counts", async () => {
+  await store.commit(first);
+  await store.commit({
+    metrics: [{ ...metric, help: "later" }],
+    groups: [{ key: '{"job":"b"}', definition: "1" }],
+  });
+  await store.commit({
+    groups: [
+      { key: '{"job":"b"}', definition: "2" },
+      { key: '{"job":"a"}', definition: null },
+    ],
+  });
+  const { stored } = await killed("killed.duckdb");
+  expect(stored.metrics.map(({ help }) => help)).toEqual(["later"]);
+  expect(stored.groups).toEqual([{ key: '{"job":"b"}', definition: "2" }]);
+});
+
+test("a change that fails leaves what waits as it was", async () => {
+  await store.commit(first);
+  const broken = { rows: [{ ...rowsOf([[1, 9, 9]]), value: undefined } as unknown as Rows] };
+  await expect(store.commit(broken)).rejects.toThrow();
+  await expect(store.commit({ ...broken, lastPushes: [] })).rejects.toThrow();
+  await store.commit({ rows: [rowsOf([[1, 10, 10]])] });
+  expect(await samplesOf(await killed("killed.duckdb"))).toEqual([...samples, [1, 10, 10]]);
+});
+
+test("who begins to read while others push does not wait for them for good", async () => {
+  let isOver = false;
+  const pushing = (async () => {
+    for (let at = 10; !isOver; at++) await store.commit({ rows: [rowsOf([[1, at, at]])] });
+  })();
+  for (let round = 0; round < 20; round++) expect(await entries(store)).toBeLessThan(10);
+  isOver = true;
+  await pushing;
+});
