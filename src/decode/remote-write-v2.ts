@@ -5,7 +5,6 @@
  * Labels are references into the request's own table of symbols. Each symbol is looked up once a request by its
  * bytes and gets a number that stays; a series' block is the row of these numbers, with those of its metadata.
  */
-import { exemplarsDropped } from "../counters.ts";
 import { BadInput, quote, TooLarge } from "../errors.ts";
 import type { SeriesHead } from "../sample.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
@@ -142,16 +141,16 @@ export class RemoteWriteV2Decoder {
     }
     reader.expectEnd(end);
     const symbols = references.map((reference) => this.#symbols.numberOf(reference));
-    if (symbols.length % 2 !== 0 || symbols.some((symbol) => symbol < 0)) {
-      exemplarsDropped.inc();
-      return;
-    }
-    const texts = symbols.map((symbol) => this.#symbols.text(symbol));
-    const pairs = Array.from(
-      { length: texts.length / 2 },
-      (_, at) => [texts[2 * at]!, texts[2 * at + 1]!] as const,
-    );
-    this.#gatherer.exemplar(timestampMs, value, pairs);
+    const isWhole = symbols.length % 2 === 0 && symbols.every((symbol) => symbol >= 0);
+    this.#gatherer.exemplar(timestampMs, value, isWhole ? this.#pairs(symbols) : undefined);
+  }
+
+  /** Names and values, in turn, by the symbols' numbers. */
+  #pairs(symbols: ArrayLike<number>): [name: string, value: string][] {
+    return Array.from({ length: symbols.length / 2 }, (_, at) => [
+      this.#symbols.text(symbols[2 * at]!),
+      this.#symbols.text(symbols[2 * at + 1]!),
+    ]);
   }
 
   /** Reads the labels and the metadata of a series, which stands behind its samples, into the row. */
@@ -207,9 +206,7 @@ export class RemoteWriteV2Decoder {
         `label, or to more than ${LABELS_MAX} labels; the request has ${this.#symbols.count} symbols`;
       return { cause: "labels", reason, payload: "" };
     }
-    const pairs: [string, string][] = [];
-    for (let at = 3; at < this.#rowLength; at += 2)
-      pairs.push([this.#symbols.text(row[at]!), this.#symbols.text(row[at + 1]!)]);
+    const pairs = this.#pairs(row.subarray(3, this.#rowLength));
     const type = METRIC_TYPES[row[0]!] ?? "unknown";
     const unit = this.#symbols.text(row[1]!);
     const help = this.#symbols.text(row[2]!);

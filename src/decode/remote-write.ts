@@ -7,7 +7,7 @@
  * message that does not parse is refused whole.
  */
 import { isUtf8 } from "node:buffer";
-import { exemplarsDropped, metadataDropped } from "../counters.ts";
+import { metadataDropped } from "../counters.ts";
 import type { SeriesHead } from "../sample.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 import type { BucketLayouts } from "./remote-write/bucket-layout.ts";
@@ -114,8 +114,7 @@ export class RemoteWriteDecoder {
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    if (this.#isText) this.#gatherer.exemplar(timestampMs, value, pairs);
-    else exemplarsDropped.inc();
+    this.#gatherer.exemplar(timestampMs, value, this.#isText ? pairs : undefined);
   }
 
   #decide(from: number, to: number): SeriesHead | RefusedSeries {

@@ -3,8 +3,8 @@
  *
  * Senders go by the status alone, so each says what the sender should do:
  * - 204: everything is stored (what was stored before counts as stored).
- * - 400: what was good is stored, the rest never will be; sending it again changes nothing. So with 413 and 415,
- *   where nothing is stored. At 415 a sender of 2.0 falls back to 1.0.
+ * - 400: what was good is stored, the rest never will be; sending it again changes nothing. In 2.0 exemplars count
+ *   too. So with 413 and 415, where nothing is stored. At 415 a sender of 2.0 falls back to 1.0.
  * - 503 with `Retry-After`: nothing is stored, send the same again. Also where other routes say 429 or 408:
  *   Prometheus gives a request up at any 4xx, and at 429 too unless its settings say otherwise.
  *
@@ -39,6 +39,8 @@ type Version = keyof typeof MESSAGES;
 
 /** Reasons that an answer tells; its first line counts them all. */
 const REASONS_MAX = 10;
+const NO_EXEMPLAR =
+  "their series was not stored, their time is outside retention, or their labels are wrong or too long";
 /** A buffer for bodies out of their snappy block is kept up to this: a request of 10,000 samples has 2 MB. */
 const ROOM_BYTES_MAX = 4 * 1_048_576;
 /** For errors that other routes tell otherwise. */
@@ -128,12 +130,22 @@ function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response
   const headers = written(version, {
     samples: samples - (refused.size - refusedHistograms),
     histograms: histograms - refusedHistograms,
-    exemplars,
+    exemplars: ack.exemplars,
   });
-  if (refused.size === 0) return new Response(null, { status: 204, headers });
-  const reasons = ack.rejected.slice(0, REASONS_MAX).map(explain);
-  const count = `${refused.size} of ${samples + histograms} samples were not stored; the first: ${reasons[0]}`;
-  return plainText(400, [count, ...reasons.slice(1)].join("\n"), headers);
+  const lines: string[] = [];
+  if (refused.size > 0) {
+    const [first, ...others] = ack.rejected.slice(0, REASONS_MAX).map(explain);
+    lines.push(
+      `${refused.size} of ${samples + histograms} samples were not stored; the first: ${first}`,
+      ...others,
+    );
+  }
+  // In version 1.0 they were an experiment, for which nobody is told off.
+  if (version === "v2" && ack.exemplars < exemplars)
+    lines.push(`${exemplars - ack.exemplars} of ${exemplars} exemplars were not stored: ${NO_EXEMPLAR}`);
+  return lines.length === 0
+    ? new Response(null, { status: 204, headers })
+    : plainText(400, lines.join("\n"), headers);
 }
 
 /** The reason, with the sample that it is about. */

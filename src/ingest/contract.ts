@@ -26,6 +26,8 @@ export interface PushOptions {
 export interface Ack {
   readonly accepted: number;
   readonly duplicates: number;
+  /** Exemplars that were taken. */
+  readonly exemplars: number;
   /** What was turned away, in the body's order; of an earlier push's only the first, without their payloads. */
   readonly rejected: readonly Rejection[];
   readonly rejectedCount: number;

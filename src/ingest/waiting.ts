@@ -45,7 +45,14 @@ export function ackOf(batch: AdmittedBatch, late?: Settled): Ack {
   let accepted = -duplicates - (late?.rejected.length ?? 0);
   for (const { length } of batch.rows) accepted += length;
   for (const { rows } of batch.doubtful) accepted += rows.length;
-  return { accepted, duplicates, rejected, rejectedCount: rejected.length, durability: "committed" };
+  return {
+    accepted,
+    duplicates,
+    exemplars: batch.exemplars.length,
+    rejected,
+    rejectedCount: rejected.length,
+    durability: "committed",
+  };
 }
 
 /** Whom a dead letter of the push is from. */

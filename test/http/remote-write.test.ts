@@ -592,7 +592,15 @@ describe("exemplars", () => {
         written: version === "1.0" ? [null, null, null] : ["1", "0", "3"],
       });
       // Again, one more, and one that is past retention.
-      expect(await send(-2, -1, 0, -30 * DAY_MS)).toMatchObject({ status: 204 });
+      expect(await send(-2, -1, 0, -30 * DAY_MS)).toMatchObject(
+        version === "1.0"
+          ? { status: 204, text: "" }
+          : {
+              status: 400,
+              text: expect.stringMatching(/^1 of 4 exemplars were not stored: their series was not/),
+              written: ["1", "0", "3"],
+            },
+      );
       expect(
         await query(
           `SELECT epoch_ms(ts)::DOUBLE - ${NOW_MS} AS ms, labels, value, exemplar FROM exemplars
@@ -608,6 +616,26 @@ describe("exemplars", () => {
       );
     });
   }
+  test("2.0: that are wrong are told beside samples that are", async () => {
+    const name = fresh();
+    const exemplars = ["x".repeat(200), "fits"].map((trace_id) => ({
+      value: 1,
+      timestamp: NOW_MS,
+      labels: { trace_id },
+    }));
+    const answer = await write2([
+      { ...series(name, [{ value: 1, timestamp: NOW_MS }]), exemplars },
+      { labels: { job: "x" }, samples: [{ value: 1, timestamp: NOW_MS }], exemplars },
+      { ...series(name, [{ value: 1, timestamp: NOW_MS }], { __reserved: "x" }), exemplars },
+    ]);
+    expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
+    const [samples, reserved, told, ...rest] = answer.text.trimEnd().split("\n");
+    expect(samples).toBe('2 of 3 samples were not stored; the first: series {job="x"} has no __name__');
+    expect(reserved).toStartWith('tag "__reserved" begins with __');
+    expect(told).toStartWith("5 of 6 exemplars were not stored: ");
+    expect(rest).toEqual([]);
+  });
+
   test("of a native histogram are of its buckets", async () => {
     const name = fresh();
     const native = { countInt: 1, positiveSpans: [{ offset: 1, length: 1 }], positiveDeltas: [1] };

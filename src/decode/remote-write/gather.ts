@@ -23,7 +23,7 @@ export interface RemoteWriteRequest {
   /** How many of each the request holds; their places count one after another, in the order of the body. */
   readonly samples: number;
   readonly histograms: number;
-  /** How many exemplars of it can be kept. */
+  /** Those that cannot be kept included, which the batch lacks. */
   readonly exemplars: number;
   /** The places that are native histograms. */
   readonly histogramPositions: ReadonlySet<number>;
@@ -59,6 +59,8 @@ export class Gatherer {
   #block = -1;
   #refused: RefusedSeries | undefined;
   #index = -1;
+  /** The time of its last sample; 0 before the first. */
+  #timestampMs = 0;
   #position = 0;
   #samples = 0;
   #histograms = 0;
@@ -155,6 +157,7 @@ export class Gatherer {
     }
     reader.expectEnd(end);
     const position = this.#nextPosition();
+    this.#timestampMs = timestampMs;
     this.#samples += 1;
     if (this.#refused !== undefined) {
       this.#reject(position, this.#refused);
@@ -170,6 +173,7 @@ export class Gatherer {
     const histogram = this.#histogram;
     histogram.read(reader, end);
     const position = this.#nextPosition();
+    this.#timestampMs = histogram.timestampMs;
     this.#histograms += 1;
     this.#histogramPositions.add(position);
     if (this.#refused !== undefined) {
@@ -217,21 +221,23 @@ export class Gatherer {
     if (this.#builder.length > ROWS_MAX) throw tooMany(`${quote(ROWS_MAX)} samples of native histograms`);
   }
 
-  /** Adds an exemplar; one whose labels are too long is dropped, as the specification has it. */
-  exemplar(timestampMs: number, value: number, pairs: LabelPairs): void {
-    if (this.#refused !== undefined) return;
-    const labels = exemplarLabels(pairs);
-    if (labels === undefined || this.#exemplars >= EXEMPLARS_MAX) {
+  /**
+   * Adds an exemplar; one whose labels are too long, or that has none that can be read, is dropped. A time of 0 is
+   * none: then it is of the sample before it.
+   */
+  exemplar(timestampMs: number, value: number, pairs: LabelPairs | undefined): void {
+    this.#exemplars += 1;
+    const labels = pairs && exemplarLabels(pairs);
+    if (labels === undefined || this.#refused !== undefined || this.#exemplars > EXEMPLARS_MAX) {
       exemplarsDropped.inc();
       return;
     }
     this.#builder.addExemplar({
       head: this.#exemplarHead(value),
-      timestampUs: timestampMs * 1000,
+      timestampUs: (timestampMs || this.#timestampMs) * 1000,
       value,
       labels,
     });
-    this.#exemplars += 1;
   }
 
   /** The series of an exemplar: of a native histogram, the bucket that holds it. */
@@ -255,6 +261,7 @@ export class Gatherer {
     this.#block = block;
     this.#refused = undefined;
     this.#index = -1;
+    this.#timestampMs = 0;
   }
 
   #indexOfSeries(): number {

@@ -213,7 +213,7 @@ for (const { version, encode, Decoder } of versions) {
       expect(batch.rejected).toMatchObject([
         { index: 0, cause: "labels", reason: expect.stringContaining("not valid UTF-8") },
       ]);
-      expect([batch.length, batch.value[0], exemplars]).toEqual([1, 2, 0]);
+      expect([batch.length, batch.value[0], batch.exemplars, exemplars]).toEqual([1, 2, undefined, 1]);
     }
   });
 
@@ -263,10 +263,13 @@ for (const { version, encode, Decoder } of versions) {
 for (const { version, encode, Decoder } of versions) {
   describe(`${version}: exemplars`, () => {
     const at = { value: 0.25, timestamp: MS };
-    const read = (exemplars: Series["exemplars"], labels: Series["labels"] = up) => {
-      const { batch, exemplars: count } = new Decoder().decode(encode([{ labels, exemplars }]));
-      expect(batch.length).toBe(0);
-      expect(count).toBe(batch.exemplars?.length ?? 0);
+    const read = (
+      exemplars: Series["exemplars"],
+      labels: Series["labels"] = up,
+      samples: Series["samples"] = [],
+    ) => {
+      const { batch, exemplars: count } = new Decoder().decode(encode([{ labels, samples, exemplars }]));
+      expect([batch.length, count]).toEqual([samples.length, exemplars!.length]);
       return batch.exemplars?.map(({ head, timestampUs, value, labels: own }) => [
         spell(batch.heads[head]!.metric, batch.heads[head]!.labels),
         timestampUs / 1000,
@@ -280,6 +283,10 @@ for (const { version, encode, Decoder } of versions) {
         [UP, MS, 0.25, labels],
         [UP, MS, 0.25, {}],
       ]);
+    });
+    test("without a time are of the sample that they come with", () => {
+      const samples = [MS - 1, MS].map((timestamp) => ({ value: 1, timestamp }));
+      expect(read([{ value: 2 }], up, samples)).toEqual([[UP, MS, 2, {}]]);
     });
     test("of 128 characters are kept, longer ones and those of a series that is refused are not", () => {
       const fits = { trace_id: "é".repeat(120) };
