@@ -64,12 +64,16 @@ function bestRows(op: "topk" | "bottomk"): Choice {
       return Number.isNaN(x) || x < y;
     };
     const heap = new BoundedHeap(Math.min(count, rows.length), worse);
+    // Looked up when it changes: most rows are not among the best, and each look is a miss of the cache.
+    let worst = Number.NaN;
     for (const row of rows) {
-      // Of equal values the first stays.
-      const [worst, value] = [valueAt(heap.root), valueAt(row)];
+      const value = valueAt(row);
       if (!heap.isFull) heap.push(row);
+      // Of equal values the first stays.
       else if (sign * worst < sign * value || (Number.isNaN(worst) && !Number.isNaN(value)))
         heap.replaceRoot(row);
+      else continue;
+      worst = valueAt(heap.root);
     }
     return heap.items.sort((a, b) => {
       const [x, y] = [sign * valueAt(a), sign * valueAt(b)];
