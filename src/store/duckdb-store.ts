@@ -10,6 +10,7 @@ import { checkpointSeconds, checkpointsRefused, commitSeconds } from "../counter
 import type { Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
+import { Copying } from "./copying.ts";
 import { type DayColumns, loadDays } from "./days.ts";
 import { deleteRows, deleteSeries } from "./deletion.ts";
 import { type Connection, Database } from "./duckdb.ts";
@@ -29,6 +30,7 @@ import type {
   SampleKeys,
   Store,
   Stored,
+  StoreFiles,
   TotalsSnapshot,
 } from "./store.ts";
 import { TrackedReader } from "./tracked-reader.ts";
@@ -105,6 +107,7 @@ export class DuckDBStore implements Store {
   #generation: number;
   readonly #settings: Connection;
   readonly #workers: Workers;
+  readonly #copying = new Copying();
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -247,6 +250,7 @@ export class DuckDBStore implements Store {
 
   dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped> {
     return this.#exclusive(async () => {
+      this.#copying.noteRewrite();
       const dropped = this.days().filter(({ day }) => day < firstDay);
       await this.#transaction(async () => {
         const writer = this.#writer;
@@ -264,6 +268,7 @@ export class DuckDBStore implements Store {
 
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number> {
     return this.#exclusive(async () => {
+      this.#copying.noteRewrite();
       let gone: ReadonlyMap<number, number> = new Map();
       const settle = (sign: number) => {
         for (const [day, rows] of gone) this.#days.get(day)!.rows += sign * rows;
@@ -293,6 +298,11 @@ export class DuckDBStore implements Store {
 
   checkpoint(): Promise<boolean> {
     return this.#inTurn(() => this.#checkpoint());
+  }
+
+  whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
+    const files = async () => ({ path: this.#options.path, ...(await this.fileSizes()) });
+    return this.#copying.hold(() => this.#inTurn(files), copy);
   }
 
   async size(): Promise<{ fileBytes: number; logBytes: number; freeBytes: number }> {
@@ -336,6 +346,7 @@ export class DuckDBStore implements Store {
   }
 
   async #checkpoint(): Promise<boolean> {
+    if (this.#copying.isUnderWay) return false;
     const end = checkpointSeconds.startTimer();
     try {
       // Plain, never FORCE: with an old reader open that would deadlock.

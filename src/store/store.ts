@@ -244,13 +244,26 @@ export interface Store {
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
   /** Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past `rejectedMax`. */
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
-  /** Moves the write-ahead log into the file; false when a reader stood in the way (it is tried again). */
+  /** Moves the write-ahead log into the file; false when a reader or a copy stood in the way (it is tried again). */
   checkpoint(): Promise<boolean>;
+  /**
+   * Lets `copy` have the file and its log copied, up to the bytes that are named: they hold every commit made before,
+   * and stay as they are until it resolves, though commits go on. Only by another process: see copy-process.ts. False
+   * when days were dropped or rewritten meanwhile, so that the copy is worth nothing.
+   */
+  whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean>;
   /** Bytes of the file and of its write-ahead log, without asking the engine. */
   fileSizes(): Promise<{ readonly fileBytes: number; readonly logBytes: number }>;
   /** The same, and the bytes in the file that are free to be used again. */
   size(): Promise<{ readonly fileBytes: number; readonly logBytes: number; readonly freeBytes: number }>;
   close(): Promise<void>;
+}
+
+/** The file, whose log is beside it at `PATH.wal`. */
+export interface StoreFiles {
+  readonly path: string;
+  readonly fileBytes: number;
+  readonly logBytes: number;
 }
 
 /** Series and metrics without a row in any day. */
