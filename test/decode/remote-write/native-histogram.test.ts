@@ -512,3 +512,79 @@ test("Downscaling is exact: each bucket's observations are in the bounds that ho
     }),
   );
 });
+
+/** Counts by the number of a bucket, drawn at random. */
+const side = fc
+  .uniqueArray(fc.tuple(fc.integer({ min: -300, max: 300 }), fc.integer({ min: 0, max: 5 })), {
+    selector: ([bucket]) => bucket,
+    maxLength: 12,
+  })
+  .map((buckets) => buckets.sort(([a], [b]) => a - b));
+const drawn = fc.record({
+  schema: fc.integer({ min: -4, max: 8 }),
+  positive: side,
+  negative: side,
+  zeroCount: fc.integer({ min: 0, max: 3 }),
+  zeroExponent: fc.constantFrom(undefined, -128, -3, 0, 4),
+  job: fc.constantFrom("a", "b"),
+});
+
+test("Whatever comes one after another, no bucket counts what it cannot know, and none vanishes without an end", () => {
+  const spans = (buckets: [number, number][]) =>
+    buckets.map(([bucket], at) => ({
+      offset: at === 0 ? bucket : bucket - buckets[at - 1]![0] - 1,
+      length: 1,
+    }));
+  const deltas = (buckets: [number, number][]) =>
+    buckets.map(([, count], at) => count - (buckets[at - 1]?.[1] ?? 0));
+  const sum = (buckets: [number, number][], isIn: (bucket: number) => boolean) =>
+    buckets.reduce((total, [bucket, count]) => total + (isIn(bucket) ? count : 0), 0);
+  fc.assert(
+    fc.property(fc.array(drawn, { minLength: 1, maxLength: 8 }), (all) => {
+      const decoder = new RemoteWriteDecoder();
+      const open = new Map<string, Set<string>>();
+      for (const [at, { schema, positive, negative, zeroCount, zeroExponent, job }] of all.entries()) {
+        const zeroThreshold = zeroExponent === undefined ? 0 : 2 ** zeroExponent;
+        const countInt = zeroCount + sum(positive, () => true) + sum(negative, () => true);
+        const histogram = {
+          ...{ timestamp: MS + at, countInt, schema, zeroThreshold, zeroCountInt: zeroCount },
+          ...{ positiveSpans: spans(positive), positiveDeltas: deltas(positive) },
+          ...{ negativeSpans: spans(negative), negativeDeltas: deltas(negative) },
+        };
+        const request = decoder.decode(
+          encodeV1([{ labels: { __name__: "h", job }, histograms: [histogram] }]),
+        );
+        expect(request.batch.rejected).toEqual([]);
+        const buckets = plain(request).flatMap(({ series, value }) => {
+          const edge = /^h_bucket.*le="([^"]*)"/.exec(series)?.[1];
+          return edge === undefined ? [] : [{ edge, value }];
+        });
+        const shown = buckets.filter(({ value }) => value !== "stale");
+        const bounds = shown.map(({ edge }) => (edge === "+Inf" ? Number.POSITIVE_INFINITY : Number(edge)));
+        expect(bounds).toEqual([...new Set(bounds)].sort((a, b) => a - b));
+        for (const [index, bound] of bounds.entries()) {
+          let want = countInt;
+          if (Number.isFinite(bound)) {
+            // A bucket ends at 2^(number / 2^schema): compared by exponents, which are exact.
+            const edge = Math.log2(Math.abs(bound)) * 2 ** schema;
+            const own = bound < 0 ? negative : positive;
+            // No bucket with observations goes over the bound.
+            if (bound !== 0) expect(sum(own, (bucket) => bucket > edge && bucket - 1 < edge)).toBe(0);
+            if (bound < 0) want = sum(negative, (bucket) => bucket > edge);
+            else
+              want =
+                sum(negative, () => true) +
+                (zeroThreshold <= bound ? zeroCount : 0) +
+                (bound === 0 ? 0 : sum(positive, (bucket) => bucket <= edge));
+          }
+          expect([bound, shown[index]!.value]).toEqual([bound, want]);
+        }
+        const now = new Set(shown.map(({ edge }) => edge));
+        const ended = new Set(buckets.filter(({ value }) => value === "stale").map(({ edge }) => edge));
+        expect(ended).toEqual((open.get(job) ?? new Set<string>()).difference(now));
+        open.set(job, now);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
