@@ -18,7 +18,7 @@ import {
   parseFloatText,
 } from "./families.ts";
 
-type Role = "value" | "edge" | "sum" | "count" | "created";
+type Role = "value" | "edge" | "gauged edge" | "sum" | "count" | "created";
 
 /** What may stand behind a family's name in its samples, by type, and what it then says. */
 const SUFFIXES = {
@@ -27,7 +27,7 @@ const SUFFIXES = {
   counter: { _total: "value", _created: "created" },
   histogram: { _bucket: "edge", _sum: "sum", _count: "count", _created: "created" },
   summary: { "": "edge", _sum: "sum", _count: "count", _created: "created" },
-  gaugehistogram: { _bucket: "value", _gsum: "value", _gcount: "value" },
+  gaugehistogram: { _bucket: "gauged edge", _gsum: "value", _gcount: "value" },
   info: { _info: "value" },
   stateset: { "": "value" },
 } as const satisfies Record<string, Readonly<Record<string, Role>>>;
@@ -143,20 +143,15 @@ class OpenMetricsReader {
     if (family.type === "counter" && !(value >= 0)) {
       throw this.#error(`counter ${quote(name)} is ${value}, expected no less than 0`);
     }
-    if (role === "value") {
+    if (role === "value" || role === "gauged edge") {
+      if (role === "gauged edge") this.#edge(labels, "le");
       const metric: DecodedMetric = { labels, value };
       this.#outOf(family, name).metrics.push(metric);
       return metric;
     }
     const edgeName = family.type === "histogram" ? "le" : "quantile";
-    const edgeText = labels.get(edgeName);
-    const edge = edgeText === undefined ? undefined : parseFloatText(edgeText);
-    if (role === "edge") {
-      if (edge === undefined || Number.isNaN(edge)) {
-        throw this.#error(`expected float as value for '${edgeName}' label, got ${quote(edgeText ?? "")}`);
-      }
-      labels.delete(edgeName);
-    }
+    const edge = role === "edge" ? this.#edge(labels, edgeName) : undefined;
+    if (role === "edge") labels.delete(edgeName);
     const key = labelsKey(labels);
     let metric = family.byLabels.get(key);
     if (metric === undefined) {
@@ -176,6 +171,15 @@ class OpenMetricsReader {
       if (edge === Number.POSITIVE_INFINITY && distribution.count === 0) distribution.count = count;
     }
     return metric;
+  }
+
+  /** The number of the label that tells the parts of a distribution apart. */
+  #edge(labels: Map<string, string>, name: "le" | "quantile"): number {
+    const text = labels.get(name) ?? "";
+    const edge = parseFloatText(text);
+    if (edge === undefined || Number.isNaN(edge))
+      throw this.#error(`expected float as value for '${name}' label, got ${quote(text)}`);
+    return edge;
   }
 
   /** Reads a label block from its opening brace; gives the position behind it. */

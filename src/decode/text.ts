@@ -318,8 +318,12 @@ class TextReader {
     return this.#text.charCodeAt(this.#at);
   }
 
+  /** The character at hand, for an error: one that cannot be seen is escaped. */
   #found(): string {
-    return `'${String.fromCodePoint(this.#text.codePointAt(this.#at)!)}'`;
+    const character = String.fromCodePoint(this.#text.codePointAt(this.#at)!);
+    if (character === "'" || character === '"') return character === '"' ? `'"'` : "'\\''";
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return `'${escaped.replace(/^\\u00/, "\\x")}'`;
   }
 
   #cut(): BadInput {

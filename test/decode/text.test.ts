@@ -102,6 +102,10 @@ describe("text 0.0.4 refuses", () => {
   bad('y{a="b" 1\n', 1, 'unexpected end of label value "b"');
   bad('y{a="b} 1\n', 1, 'label value "b} 1" contains unescaped new-line');
   bad("y{a=b} 1\n", 1, "expected '\"' at start of label value, found 'b'");
+  bad("y{a=\\} 1\n", 1, "expected '\"' at start of label value, found '\\\\'");
+  bad("y{a\n", 1, "expected '=' after label name, found '\\n'");
+  bad("y{a\u0001} 1\n", 1, "expected '=' after label name, found '\\x01'");
+  bad("y{a'} 1\n", 1, "expected '=' after label name, found '\\''");
   bad('y{a"b"} 1\n', 1, "expected '=' after label name, found '\"'");
   bad('y{__name__="z"} 1\n', 1, 'label name "__name__" is reserved');
   bad('y{a="1",a="2"} 1\n', 1, 'duplicate label names for metric "y"');
@@ -179,6 +183,12 @@ describe("OpenMetrics", () => {
   bad("a  1\n# EOF\n", 1, 'expected a value behind "a"');
   bad("a 1 x\n# EOF\n", 1, 'expected seconds as timestamp, got "x"');
   bad("# TYPE h histogram\nh_bucket 1\n# EOF\n", 2, "expected float as value for 'le' label, got \"\"");
+  bad(
+    '# TYPE g gaugehistogram\ng_bucket{le="x"} 1\n# EOF\n',
+    2,
+    "expected float as value for 'le' label, got \"x\"",
+  );
+  bad("# TYPE g gaugehistogram\ng_bucket 1\n# EOF\n", 2, "expected float as value for 'le' label, got \"\"");
   bad("# TYPE a gauge\na 1 # {} 1\n# EOF\n", 2, 'a gauge has no exemplar there: "{} 1"');
 });
 
