@@ -27,6 +27,8 @@ export interface SeriesHead {
   readonly unit?: string;
   readonly help?: string;
   readonly labels: Labels;
+  /** The series, where it was found or made in the same turn: it is not looked for again. */
+  readonly seriesId?: number;
   /** Owned by src/ingest: the outcome of admission, valid while its epoch is. Decoders leave it undefined. */
   admission?: unknown;
 }

@@ -257,7 +257,7 @@ export class Groups {
         `there are ${groupsMax} groups already (groupsMax), delete those that are of no use`,
       );
     }
-    const head = pushTimeHead(PUSH_TIME, labels);
+    const head = pushTimeHead(PUSH_TIME, mergedLabels(new Map(), labels));
     const refusal = this.#series.refusal(head);
     if (refusal !== undefined) throw new BadInput(INCONSISTENT + refusal.refused);
     const seriesId = this.#series.find(head);
@@ -269,19 +269,17 @@ export class Groups {
   }
 
   #pushTimes(labels: Labels, before: Group | undefined) {
+    const merged = mergedLabels(new Map(), labels);
     const stamp = (name: keyof typeof HELP) => {
-      const head = pushTimeHead(name, labels);
+      const head = pushTimeHead(name, merged);
+      const stamped = before?.families.get(name);
+      const known = stamped?.points[0]?.seriesIds[0];
+      if (stamped !== undefined && known !== undefined) return { head, seriesId: known, family: stamped };
       const admitted = this.#series.admit(head);
       if ("refused" in admitted) throw new BadInput(INCONSISTENT + admitted.refused);
       const { seriesId } = admitted;
       const point = { labels: pointLabels(head.labels), seriesIds: [seriesId] };
-      const family: GroupFamily = before?.families.get(name) ?? {
-        name,
-        type: "gauge",
-        help: HELP[name],
-        unit: "",
-        points: [point],
-      };
+      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [point] };
       return { head, seriesId, family };
     };
     const pushed = stamp(PUSH_TIME);
@@ -332,10 +330,10 @@ export class Groups {
   }
 
   #batch(samples: readonly PlannedSample[], gone: readonly number[], us: number): Batch {
-    const heads: SeriesHead[] = samples.map(({ head }) => head);
+    const heads: SeriesHead[] = samples.map(({ head, seriesId }) => ({ ...head, seriesId }));
     for (const seriesId of gone) {
       const { metric, labels } = this.#series.seriesById(seriesId)!;
-      heads.push({ metric: metric.name, kind: metric.kind, labels });
+      heads.push({ metric: metric.name, kind: metric.kind, labels, seriesId });
     }
     const { length } = heads;
     const stale = new Uint8Array(length).fill(1, samples.length);
@@ -370,6 +368,6 @@ function pushTimeHead(name: keyof typeof HELP, labels: Labels): SeriesHead {
     kind: "gauge",
     type: "gauge",
     help: HELP[name],
-    labels: mergedLabels(new Map(), labels),
+    labels,
   };
 }

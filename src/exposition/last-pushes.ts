@@ -24,8 +24,8 @@ export interface LastPush {
 
 export class LastPushes {
   readonly #options: LastPushesOptions;
-  /** By labels as they are exposed; the one that pushed longest ago stands first. */
-  readonly #pushes = new Map<string, LastPush>();
+  /** The one that pushed longest ago stands first. */
+  readonly #pushes = new Map<string, LastPush & { readonly labels: string }>();
 
   constructor(options: Partial<LastPushesOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -36,9 +36,8 @@ export class LastPushes {
    * known is refused: an old one that were dropped for it might be the one that somebody waits for.
    */
   note(job: string, instance: string, timestampMs: number): void {
-    const labels = new Map(job === "" ? [] : [["job", job]]);
-    // As with every pushed series: no job leaves room for the scrape's, no instance is said to be none.
-    const key = labelText(labels.set("instance", instance));
+    const key = `${job}\u0000${instance}`;
+    const known = this.#pushes.get(key);
     if (!this.#pushes.delete(key) && this.#pushes.size >= this.#options.lastPushesMax) {
       this.#expire(timestampMs);
       if (this.#pushes.size >= this.#options.lastPushesMax) {
@@ -46,7 +45,12 @@ export class LastPushes {
         return;
       }
     }
-    this.#pushes.set(key, { job, instance, pushedAtMs: timestampMs });
+    this.#pushes.set(key, {
+      job,
+      instance,
+      pushedAtMs: timestampMs,
+      labels: known?.labels ?? exposedLabels(job, instance),
+    });
   }
 
   #expire(nowMs: number): void {
@@ -58,12 +62,16 @@ export class LastPushes {
 
   /** All of them, to be stored; the one that pushed longest ago first. `note` takes them back in this order. */
   records(): LastPush[] {
-    return [...this.#pushes.values()];
+    return Array.from(this.#pushes.values(), ({ job, instance, pushedAtMs }) => ({
+      job,
+      instance,
+      pushedAtMs,
+    }));
   }
 
   families(nowMs: number): Family[] {
     this.#expire(nowMs);
-    const points = Array.from(this.#pushes, ([labels, { pushedAtMs }]) => ({
+    const points = Array.from(this.#pushes.values(), ({ labels, pushedAtMs }) => ({
       labels,
       value: pushedAtMs / 1000,
     }));
@@ -71,4 +79,10 @@ export class LastPushes {
     const help = "When a job and instance last pushed, in seconds since the epoch.";
     return [{ name: "weir_last_push_timestamp_seconds", help, unit: "", type: "gauge", points }];
   }
+}
+
+/** As with every pushed series: no job leaves room for the scrape's, no instance is said to be none. */
+function exposedLabels(job: string, instance: string): string {
+  const labels = new Map(job === "" ? [] : [["job", job]]);
+  return labelText(labels.set("instance", instance));
 }

@@ -100,7 +100,10 @@ export function admit(
       const head = batch.heads[index]!;
       let cached = head.admission as CachedAdmission | undefined;
       if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
-        const admission = registry.admit(head, extra, options.exposed);
+        const isKnown = head.seriesId !== undefined && extra.size === 0;
+        const admission = isKnown
+          ? registry.admitKnown(head, head.seriesId)
+          : registry.admit(head, extra, options.exposed);
         cached = { epoch: registry.epoch, extra, admission, source: sourceOf(admission) };
         head.admission = cached;
       }

@@ -8,9 +8,9 @@
  */
 
 import { quote } from "../errors.ts";
-import type { Kind, Labels, Metric, Series, SeriesHead } from "../sample.ts";
-import type { DemotionRecord, Ended, SeriesDay, Stored } from "../store/store.ts";
-import type { Admission, Refused } from "./contract.ts";
+import type { Kind, Labels, Series, SeriesHead } from "../sample.ts";
+import type { Ended, Stored } from "../store/store.ts";
+import type { Admission, Admitted, Refused } from "./contract.ts";
 import { Families } from "./families.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
 import {
@@ -22,6 +22,7 @@ import {
   withExtra,
   withUsualEdge,
 } from "./naming.ts";
+import { nothingPending, type Pending, putBack } from "./pending.ts";
 import { RegisteredMetric, TYPE_NAMES, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
@@ -38,14 +39,6 @@ export interface RegistryOptions extends GuardLimits, NameLimits {
   readonly bucketsFor: (metric: string, unit: string) => readonly number[];
 }
 
-/** What is new since the last commit that took it. */
-export interface Pending {
-  readonly metrics: Metric[];
-  readonly series: Series[];
-  readonly seriesDays: SeriesDay[];
-  readonly demotions: DemotionRecord[];
-}
-
 const NO_LABELS: Labels = new Map();
 
 export class Registry {
@@ -56,7 +49,8 @@ export class Registry {
   readonly #families = new Families();
   readonly #guard: Guard;
   readonly #days = new SeriesDays();
-  #pending: Pending = { metrics: [], series: [], seriesDays: [], demotions: [] };
+  /** What is new since the last commit that took it. */
+  #pending = nothingPending();
   #nextId = 1;
   #epoch = 0;
   /** Series that a demotion ended since the last `takeEnded`. */
@@ -122,7 +116,7 @@ export class Registry {
 
   /** Whether a demotion ended the series: its rows stay, and no new ones come. */
   isEnded(series: Series): boolean {
-    return !this.#currentOf(series);
+    return isMergeable(series.metric.kind) && !this.#currentOf(series);
   }
 
   /**
@@ -150,14 +144,15 @@ export class Registry {
         this.#addSeries(series);
         this.#pending.series.push(series);
       }
-      return {
-        seriesId: series.seriesId,
-        kind: metric.kind,
-        attributes: split.attributes,
-        job: series.labels.get("job") ?? "",
-        instance: series.labels.get("instance") ?? "",
-      };
+      return admitted(series, split.attributes);
     }
+  }
+
+  /** The admission of a head whose series is known; what its metric lacks is refined as by any other. */
+  admitKnown(head: SeriesHead, seriesId: number): Admitted {
+    const series = this.#series.get(seriesId)!;
+    this.#refine(series.metric as RegisteredMetric, head);
+    return admitted(series, []);
   }
 
   /** Why samples of a head would be refused, if so; registers nothing. Not for kinds that the guard demotes. */
@@ -183,14 +178,12 @@ export class Registry {
   /** What is new, to be committed; `restore` gives it back when the commit failed. */
   takePending(): Pending {
     const pending = this.#pending;
-    this.#pending = { metrics: [], series: [], seriesDays: [], demotions: [] };
+    this.#pending = nothingPending();
     return pending;
   }
 
   restore(pending: Pending): void {
-    for (const field of ["metrics", "series", "seriesDays", "demotions"] as const) {
-      (this.#pending[field] as unknown[]).unshift(...pending[field]);
-    }
+    putBack(pending, this.#pending);
   }
 
   /** Ids of series that demotions ended since the last call. */
@@ -363,7 +356,8 @@ export class Registry {
     // A metric that came back as another kind is not split by what was demoted before.
     if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
     metric.current.set(labelsKey(series.labels), series);
-    this.#guard.add(metric.name, series.labels);
+    // Of the others the guard would count values for nothing.
+    if (isMergeable(metric.kind)) this.#guard.add(metric.name, series.labels);
   }
 
   /** Parts the labels of a mergeable sample into identity and columns. */
@@ -391,6 +385,12 @@ export class Registry {
     this.#epoch++;
     return true;
   }
+}
+
+function admitted(series: Series, attributes: Admitted["attributes"]): Admitted {
+  const { seriesId, metric, labels } = series;
+  const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
+  return { seriesId, kind: metric.kind, attributes, job, instance };
 }
 
 /** Whether samples of a kind may be added up, so that a label of theirs can become a column. */

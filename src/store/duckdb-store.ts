@@ -90,7 +90,6 @@ interface Parts {
   readonly tables: Tables;
   readonly generation: number;
   readonly watermarks: ReadonlyMap<number, number>;
-  /** What `workers` uses. */
   readonly settings: Connection;
   readonly workers: Workers;
 }

@@ -2,7 +2,7 @@
  * Texts that are parts of a body, in memory of their own: a slice would keep the whole body there as long as it is
  * kept itself.
  */
-import type { SeriesHead } from "../../sample.ts";
+import type { Labels, SeriesHead } from "../../sample.ts";
 
 /** Names and help texts come again with each push and group: kept once, if they are not long. */
 const texts = new Map<string, string>();
@@ -19,14 +19,23 @@ export function ownText(text: string): string {
   return own;
 }
 
-/** A head that the registry may keep for good. */
-export function withOwnTexts(head: SeriesHead): SeriesHead {
+/**
+ * A head that the registry may keep for good.
+ *
+ * @param known the labels of heads before, by what they were made of: series of equal labels share them
+ */
+export function withOwnTexts(head: SeriesHead, known: Map<Labels, Labels>): SeriesHead {
+  let labels = known.get(head.labels);
+  if (labels === undefined) {
+    labels = new Map(Array.from(head.labels, ([name, value]) => [ownText(name), copyOf(value)] as const));
+    known.set(head.labels, labels);
+  }
   return {
     ...head,
     metric: ownText(head.metric),
     ...(head.help !== undefined && { help: ownText(head.help) }),
     ...(head.unit !== undefined && { unit: ownText(head.unit) }),
-    labels: new Map(Array.from(head.labels, ([name, value]) => [ownText(name), copyOf(value)] as const)),
+    labels,
   };
 }
 

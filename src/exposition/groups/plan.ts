@@ -3,7 +3,7 @@
  * list of what is wrong or the families and samples that it makes. Nothing is registered while anything is wrong.
  */
 import { quote } from "../../errors.ts";
-import type { SeriesHead } from "../../sample.ts";
+import type { Labels, SeriesHead } from "../../sample.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";
 import {
@@ -89,6 +89,8 @@ class Planner {
   readonly #key: string;
   readonly #around: Around;
   readonly #problems: string[] = [];
+  /** The labels of metrics that bring none: those of the group. */
+  readonly #plain: Labels;
   /** Metrics whose kind is the push's own. */
   readonly #agreed = new Set<string>();
 
@@ -104,6 +106,7 @@ class Planner {
     this.#before = before?.families ?? new Map();
     this.#key = key;
     this.#around = around;
+    this.#plain = mergedLabels(new Map(), push.labels);
   }
 
   plan(): Plan | string {
@@ -169,7 +172,8 @@ class Planner {
     const points = new Map(before?.points.map((point) => [point.labels, point]));
     for (const metric of family.metrics) {
       if (this.#problems.length >= PROBLEMS_MAX) break;
-      const merged = mergedLabels(metric.labels, this.#push.labels);
+      const isPlain = metric.labels.size === 0;
+      const merged = isPlain ? this.#plain : mergedLabels(metric.labels, this.#push.labels);
       const labels = pointLabels(merged);
       const { samples, edges } = samplesOf(family, metric, merged);
       let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
@@ -212,11 +216,12 @@ class Planner {
     const lastOf = ({ seriesId }: HeadedSample) => (seriesId === undefined ? undefined : level(seriesId));
     const points = new Map(this.#families.map((family) => [family, [] as Point[]]));
     const samples: PlannedSample[] = [];
+    const ownLabels = new Map<Labels, Labels>();
     for (const { family, labels, edges, samples: pushed, timestampUs } of checked) {
       const seriesIds: number[] = [];
       for (const sample of this.#push.sum ? added(family.type, pushed, unsummed, lastOf) : pushed) {
         const { head, value } = sample;
-        const found = sample.seriesId === undefined ? series.admit(withOwnTexts(head)) : sample;
+        const found = sample.seriesId === undefined ? series.admit(withOwnTexts(head, ownLabels)) : sample;
         // It was asked before; whatever it is, nothing was stored yet.
         if ("refused" in found) return found.refused;
         const seriesId = found.seriesId!;
