@@ -51,6 +51,7 @@ import { SqlEngine } from "../query/sql.ts";
 import { Summaries, storeFacts } from "../query/summaries.ts";
 import type { Series } from "../sample.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
+import { Snapshots } from "../store/snapshots.ts";
 
 export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
@@ -166,6 +167,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const promql = new Promql({ store, registry, ...config, isHeld, now });
   const federation = new Federation({ store, registry, totals, ...config });
   const exemplars = new ExemplarSearch({ store, registry, ...config });
+  const snapshots = new Snapshots({
+    store,
+    directory: join(config.data, "snapshots"),
+    temporaryDirectory,
+    now,
+  });
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -233,6 +240,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     adminRoutes({
       deleteSamples: (selectors, fromUs, toUs) =>
         ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, registry), fromUs, toUs }),
+      takeSnapshot: (withLog) => snapshots.take(withLog),
       enabled: config.enableAdminApi,
       limits,
     }),
@@ -251,7 +259,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   ];
   const stopQueries = async () => {
     await sql.close();
-    await Promise.all([promql.close(), federation.close(), exemplars.close()]);
+    await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
   };
   return {
     app: createApp(families, { log }),

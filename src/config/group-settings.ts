@@ -24,7 +24,7 @@ export const GROUP_SETTINGS = {
   enableAdminApi: {
     type: { is: "flag" },
     default: false,
-    what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups, and `POST /api/v1/admin/tsdb/delete_series`.",
+    what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups, and `POST /api/v1/admin/tsdb/delete_series` and `/snapshot`.",
     why: "Off, as with Pushgateway and Prometheus.",
   },
   enableLifecycle: {

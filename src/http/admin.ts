@@ -1,14 +1,14 @@
 /**
  * Prometheus's admin API (https://prometheus.io/docs/prometheus/latest/querying/api/#tsdb-admin-apis), off unless a
- * setting allows it: deletion of samples. There are no tombstones to clean, since the rows go at once.
+ * setting allows it: deletion of samples, and snapshots. There are no tombstones to clean, since the rows go at once.
  */
 import { Elysia } from "elysia";
-import { Forbidden } from "../errors.ts";
+import { quote, RequestError } from "../errors.ts";
 import { ParseError } from "../query/promql/errors.ts";
 import type { Matcher } from "../query/promql/matchers.ts";
 import { parseSelector } from "../query/promql/promql.ts";
 import type { BodyLimits } from "./body.ts";
-import { inApiFormat } from "./prometheus-api-answer.ts";
+import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 export interface AdminDependencies {
@@ -18,21 +18,28 @@ export interface AdminDependencies {
     fromUs: number,
     toUs: number,
   ) => Promise<unknown>;
+  /** Makes a snapshot and gives its name. */
+  readonly takeSnapshot: (withLog: boolean) => Promise<string>;
   readonly enabled: boolean;
   readonly limits: BodyLimits;
 }
 
-export const adminRoutes = ({ deleteSamples, enabled, limits }: AdminDependencies) => {
+/** In upstream's words; no setting will change by itself, so that nothing is said of trying again. */
+class AdminDisabled extends RequestError {
+  override readonly status = 503;
+  override readonly code = "unavailable";
+}
+
+export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: AdminDependencies) => {
+  const done = () => new Response(null, { status: 204 });
   const route =
-    (work: (request: Request) => Promise<void>) =>
+    (work: (parameters: URLSearchParams) => Promise<Response>) =>
     ({ request }: { request: Request }) =>
       inApiFormat(async () => {
-        if (!enabled) throw new Forbidden("admin APIs disabled");
-        await work(request);
-        return new Response(null, { status: 204 });
+        if (!enabled) throw new AdminDisabled("admin APIs disabled");
+        return await work(await readParameters(request, limits));
       });
-  const deleteSeries = route(async (request) => {
-    const parameters = await readParameters(request, limits);
+  const deleteSeries = route(async (parameters) => {
     const selectors = parameters.getAll("match[]").map(readSelector);
     if (selectors.length === 0) throw invalid("match[]", "no match[] parameter provided");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
@@ -40,15 +47,31 @@ export const adminRoutes = ({ deleteSamples, enabled, limits }: AdminDependencie
     if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
     // A time in milliseconds means all of it.
     await deleteSamples(selectors, startMs * 1000, endMs * 1000 + 999);
+    return done();
   });
-  const cleanTombstones = route(async () => {});
+  const cleanTombstones = route(async () => done());
+  const snapshot = route(async (parameters) => {
+    // Upstream's head are the newest samples, which are in memory there; here they are in the log.
+    const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
+    return success({ name });
+  });
   const raw = { parse: "none" } as const;
   return new Elysia()
     .post("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
     .put("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
     .post("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
-    .put("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw);
+    .put("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
+    .post("/api/v1/admin/tsdb/snapshot", snapshot, raw)
+    .put("/api/v1/admin/tsdb/snapshot", snapshot, raw);
 };
+
+/** As Go's ParseBool reads it. */
+function readFlag(parameters: URLSearchParams, name: string): boolean {
+  const text = parameters.get(name) ?? "";
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False|)$/.test(text)) return false;
+  throw invalid(name, `unable to parse boolean ${quote(text)}`);
+}
 
 function readSelector(text: string): readonly Matcher[] {
   try {

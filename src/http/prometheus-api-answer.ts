@@ -2,7 +2,7 @@
  * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. The
  * points of a result are written straight from the columns, and large results piece by piece.
  */
-import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../errors.ts";
+import { Busy, NotFound, RequestError, Timeout } from "../errors.ts";
 import type { QueryResult, ResultData, ResultSeries } from "../query/promql/engine.ts";
 import { QueryError } from "../query/promql/errors.ts";
 import { formatFloat } from "../query/promql/text.ts";
@@ -51,7 +51,7 @@ export async function inApiFormat(handle: () => Promise<Response>): Promise<Resp
 
 function errorTypeOf(error: RequestError): string {
   if (error instanceof QueryError) return error.errorType;
-  if (error instanceof Busy || error instanceof Unavailable) return "unavailable";
+  if (error instanceof Busy || error.code === "unavailable") return "unavailable";
   if (error instanceof Timeout) return "timeout";
   if (error instanceof NotFound) return "not_found";
   return error.status === 400 ? "bad_data" : "execution";

@@ -86,6 +86,8 @@ export class Snapshots {
 }
 
 async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<void> {
+  const stopping = new Unavailable("the gateway is stopping");
+  if (signal.aborted) throw stopping;
   const program = join(import.meta.dir, "copy-process.ts");
   const child = Bun.spawn([process.execPath, "--no-env-file", program, JSON.stringify(copies)], {
     stdin: "ignore",
@@ -96,7 +98,7 @@ async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<v
     killSignal: "SIGKILL",
   });
   const [said, status] = await Promise.all([child.stderr.text(), child.exited]);
-  if (signal.aborted) throw new Unavailable("the gateway is stopping");
+  if (signal.aborted) throw stopping;
   if (status !== 0)
     throw new Unavailable(`the snapshot could not be written: ${said.trim() || `status ${status}`}`);
 }

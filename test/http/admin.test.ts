@@ -1,6 +1,6 @@
 /** Prometheus's admin API over the real gateway: what is deleted is gone, what is not stays, through kills too. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OpenGateway } from "../ingest/gateway.ts";
@@ -10,6 +10,7 @@ import { GatewayProcess } from "../system/process.ts";
 const NOON_S = Date.UTC(2024, 9, 4, 12) / 1000;
 const DAY_S = 86_400;
 const DELETE = "/api/v1/admin/tsdb/delete_series";
+const SNAPSHOT = "/api/v1/admin/tsdb/snapshot";
 
 let subject: OpenGateway;
 beforeEach(async () => {
@@ -214,12 +215,15 @@ describe("delete_series", () => {
   test("is off unless a setting allows it", async () => {
     await push(EVENTS);
     await subject.reopen();
-    for (const path of [DELETE, "/api/v1/admin/tsdb/clean_tombstones"]) {
-      expect(await admin(path, [["match[]", "depth"]])).toEqual({
-        status: 403,
-        body: { status: "error", errorType: "execution", error: "admin APIs disabled" },
-      });
+    for (const path of [DELETE, "/api/v1/admin/tsdb/clean_tombstones", SNAPSHOT]) {
+      for (const method of ["POST", "PUT"]) {
+        expect(await admin(path, [["match[]", "depth"]], method)).toEqual({
+          status: 503,
+          body: { status: "error", errorType: "unavailable", error: "admin APIs disabled" },
+        });
+      }
     }
+    expect(existsSync(join(subject.folder, "snapshots"))).toBe(false);
     expect(await left()).toHaveLength(5);
   });
 });
@@ -230,6 +234,101 @@ test("clean_tombstones has nothing to do", async () => {
     body: undefined,
   });
 });
+
+describe("snapshot", () => {
+  test("answers with the name of a folder, by POST and by PUT, with and without the newest", async () => {
+    await push(EVENTS);
+    const names: string[] = [];
+    for (const [method, ...parameters] of [
+      ["POST"],
+      ["PUT", ["skip_head", "true"]],
+      ["POST", ["skip_head", "0"]],
+    ] as [string, ...[string, string][]][]) {
+      const { status, body } = await admin(SNAPSHOT, parameters, method);
+      expect({ status, body }).toEqual({
+        status: 200,
+        body: { status: "success", data: { name: expect.stringMatching(/^20241004T120000Z-[0-9a-f]{16}$/) } },
+      });
+      names.push(body.data.name);
+    }
+    expect(readdirSync(join(subject.folder, "snapshots")).sort()).toEqual(names.sort());
+  });
+
+  test("says what is no flag", async () => {
+    expect(await admin(SNAPSHOT, [["skip_head", "maybe"]])).toEqual({
+      status: 400,
+      body: {
+        status: "error",
+        errorType: "bad_data",
+        error: 'invalid parameter "skip_head": unable to parse boolean "maybe"',
+      },
+    });
+  });
+});
+
+test("a snapshot is a folder to serve from, with all that was acknowledged before, while pushes go on", async () => {
+  const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
+  const start = (folder: string) =>
+    GatewayProcess.start({
+      data: folder,
+      args: ["--enable-admin-api", "--no-sampler", "--log-level", "error"],
+    });
+  const count = async ({ url }: GatewayProcess, where = "true") => {
+    const sql = `SELECT count(*)::INTEGER AS n, count(DISTINCT task_id)::INTEGER AS tasks FROM took_ms WHERE ${where}`;
+    const answer = await fetch(`${url}/api/v1/sql?format=csv&q=${encodeURIComponent(sql)}`);
+    return (await answer.text()).trim().split(/\r?\n/)[1];
+  };
+  try {
+    const gateway = await start(data);
+    let acknowledged = 0;
+    const pushTask = async (task: number) => {
+      const events = Array.from({ length: 50 }, (_, value) => ({
+        metric_name: "took_ms",
+        value,
+        tags: { task_id: `task-${task}` },
+      }));
+      const response = await fetch(`${gateway.url}/api/v1/push`, {
+        method: "POST",
+        body: JSON.stringify(events),
+      });
+      expect(response.status).toBe(200);
+      acknowledged = task + 1;
+    };
+    for (let task = 0; task < 20; task++) await pushTask(task);
+    let isDone = false;
+    const pushing = (async () => {
+      while (!isDone) await pushTask(acknowledged);
+    })();
+    const snapshots: { name: string; before: number }[] = [];
+    for (let round = 0; round < 3; round++) {
+      const before = acknowledged;
+      const response = await fetch(`${gateway.url}${SNAPSHOT}`, { method: "POST" });
+      expect(response.status).toBe(200);
+      const { data: answer } = (await response.json()) as { data: { name: string } };
+      snapshots.push({ name: answer.name, before });
+    }
+    isDone = true;
+    await pushing;
+    // Nobody else may have the file, still.
+    const second = await GatewayProcess.startToEnd({ data });
+    expect(second.exitCode).not.toBe(0);
+    expect(second.log).toInclude("is open in another process");
+    expect(await count(gateway)).toBe(`${acknowledged * 50},${acknowledged}`);
+    await gateway.stop("SIGKILL");
+    for (const { name, before } of snapshots) {
+      const copy = await start(join(data, "snapshots", name));
+      const tasks = Array.from({ length: before }, (_, task) => `'task-${task}'`).join(",");
+      expect(await count(copy, `task_id IN (${tasks})`)).toBe(`${before * 50},${before}`);
+      // It goes on as a store of its own.
+      const body = JSON.stringify({ metric_name: "took_ms", value: 1, tags: { task_id: "later" } });
+      expect((await fetch(`${copy.url}/api/v1/push`, { method: "POST", body })).status).toBe(200);
+      expect(await count(copy, "task_id = 'later'")).toBe("1,1");
+      expect(await copy.stop("SIGTERM")).toBe(0);
+    }
+  } finally {
+    rmSync(data, { recursive: true });
+  }
+}, 60_000);
 
 test("a deletion that was answered outlives a kill, with what was pushed before and after", async () => {
   const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
