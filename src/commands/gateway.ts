@@ -163,9 +163,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
-  const isHeld = (seriesId: number) => groups.holds(seriesId);
-  const promql = new Promql({ store, registry, ...config, isHeld, now });
-  const federation = new Federation({ store, registry, totals, ...config });
+  const heldOf = (seriesId: number) =>
+    groups.holds(seriesId)
+      ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
+      : undefined;
+  const promql = new Promql({ store, registry, ...config, heldOf, now });
+  const federation = new Federation({ store, registry, totals, heldOf, ...config });
   const exemplars = new ExemplarSearch({ store, registry, ...config });
   const snapshots = new Snapshots({
     store,

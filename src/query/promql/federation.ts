@@ -2,7 +2,8 @@
  * What federation shows (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each
  * series that selectors find, with its own time.
  *
- * Gauges and cumulative series are looked up in the store, in the same window as an instant query. Observations
+ * Gauges and cumulative series are looked up in the store, in the same window as an instant query; those of
+ * Pushgateway groups stand as long as their group, and have the time of being asked, as of a scrape. Observations
  * and deltas are the counters of /metrics, which never go back, as they stand now; their single measurements are
  * not federated, since the latest of them says nothing about the others.
  */
@@ -15,7 +16,7 @@ import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels
 import type { Matcher } from "./matchers.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
-import type { Latest } from "./store/held.ts";
+import type { HeldOf, Latest } from "./store/held.ts";
 import { Turns } from "./turns.ts";
 
 export interface FederationOptions extends Limits {
@@ -26,6 +27,8 @@ export interface FederationOptions extends Limits {
     isEnded(series: Series): boolean;
   };
   readonly totals: RunningTotals;
+  /** The last sample of a series that belongs to a Pushgateway group that stands. */
+  readonly heldOf?: HeldOf;
   readonly lookbackMs: number;
   /** A running total is not shown so long after its last sample arrived. */
   readonly seriesIdleMs: number;
@@ -117,18 +120,22 @@ export class Federation {
   }
 
   async #levels(sources: readonly Source[], nowMs: number, budget: Budget): Promise<FederatedSample[]> {
-    const { store, registry, lookbackMs } = this.#options;
+    const { store, registry, lookbackMs, heldOf } = this.#options;
     const range = { afterMs: nowMs - lookbackMs, toMs: nowMs };
     const days = [dayOf(range.afterMs * 1000), dayOf(nowMs * 1000)] as const;
     const slots = new Map<number, number>();
-    sources.forEach(({ seriesIds }, slot) => {
-      for (const id of seriesIds) if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
-    });
-    if (slots.size === 0) return [];
     const latest = new Map<number, Latest>();
+    sources.forEach(({ seriesIds }, slot) => {
+      for (const id of seriesIds) {
+        const last = heldOf?.(id);
+        if (last?.value !== undefined) latest.set(slot, { timestampMs: nowMs, value: last.value });
+        else if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
+      }
+    });
     const reader = new DayReader(store, budget.signal);
     try {
-      for (const [id, sample] of await reader.latest([...slots.keys()], range)) {
+      const found = slots.size > 0 ? await reader.latest([...slots.keys()], range) : [];
+      for (const [id, sample] of found) {
         const slot = slots.get(id)!;
         const known = latest.get(slot);
         if (known === undefined || known.timestampMs < sample.timestampMs) latest.set(slot, sample);

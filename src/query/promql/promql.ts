@@ -13,6 +13,7 @@ import type { Matcher } from "./matchers.ts";
 import { parse } from "./parse/parse.ts";
 import type { SeriesRegistry } from "./store/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discovery.ts";
+import type { HeldOf } from "./store/held.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { Turns } from "./turns.ts";
 
@@ -21,8 +22,8 @@ export interface PromqlOptions extends Partial<EngineOptions> {
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
-  /** Whether a series belongs to a Pushgateway group that stands, and so keeps its value. */
-  readonly isHeld?: (seriesId: number) => boolean;
+  /** The last sample of a series that belongs to a Pushgateway group that stands, and so keeps its value. */
+  readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;

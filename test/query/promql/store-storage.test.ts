@@ -272,7 +272,12 @@ test("a series of a group that stands keeps its value until it is replaced or de
     .map((each) => each.seriesId);
   const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS };
   const engine = new Engine(
-    new StoreStorage({ ...options, isHeld: (id) => id === heldId, now: () => at("2024-01-02T12:00:00") }),
+    new StoreStorage({
+      ...options,
+      heldOf: (id) =>
+        id === heldId ? { timestampMs: at("2024-01-02T10:40:00"), value: undefined } : undefined,
+      now: () => at("2024-01-02T12:00:00"),
+    }),
   );
   const ask = async (text: string, time: string) => {
     const { data } = await engine.instant(text, at(time));

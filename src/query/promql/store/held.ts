@@ -11,6 +11,9 @@ export interface Latest {
   readonly value: number | undefined;
 }
 
+/** The last sample of a series that is held; undefined for any other series. */
+export type HeldOf = (seriesId: number) => Latest | undefined;
+
 /**
  * The samples of a series in a range, with its value repeated at the instants between and after them.
  *
@@ -36,7 +39,9 @@ export function held(
   const repeat = (value: number | undefined, sinceMs: number, untilMs: number) => {
     if (value === undefined) return;
     const firstMs = Math.floor(Math.max(sinceMs, afterMs) / stepMs) * stepMs + stepMs;
-    for (let timeMs = firstMs; timeMs < untilMs; timeMs += stepMs) add(timeMs, value);
+    // A sample may say that it is of the future.
+    const endMs = Math.min(untilMs, nowMs + 1e-3);
+    for (let timeMs = firstMs; timeMs < endMs; timeMs += stepMs) add(timeMs, value);
   };
   let value = before?.value;
   let sinceMs = before?.timestampMs ?? afterMs;
@@ -47,7 +52,7 @@ export function held(
     add(sinceMs, value);
   }
   // `repeat` leaves its end out, and the range holds its own.
-  repeat(value, sinceMs, Math.min(toMs, nowMs) + 1e-3);
+  repeat(value, sinceMs, toMs + 1e-3);
   return {
     labels,
     timestampsMs: Float64Array.from(times),

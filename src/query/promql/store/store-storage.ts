@@ -20,7 +20,7 @@ import type {
 import { lookBefore } from "./before.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
 import { DayReader, type Range } from "./day-reader.ts";
-import { held, type Latest } from "./held.ts";
+import { type HeldOf, held, type Latest } from "./held.ts";
 import { idsOf, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
@@ -40,8 +40,8 @@ export interface StoreStorageOptions {
   readonly observationStepMs: number;
   /** A running total ends so long after its series' last row. */
   readonly seriesIdleMs: number;
-  /** Whether a series belongs to a Pushgateway group that stands; none does if absent. */
-  readonly isHeld?: (seriesId: number) => boolean;
+  /** The last sample of a series that belongs to a Pushgateway group that stands; none does if absent. */
+  readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
   readonly rowsAtOnce?: number;
@@ -145,18 +145,26 @@ export class StoreStorage implements Storage {
   }
 
   #isHeld({ seriesIds, metric: { kind } }: Source): boolean {
-    const { isHeld } = this.#options;
-    return isHeld !== undefined && kind !== "observation" && kind !== "delta" && isHeld(seriesIds[0]);
+    return kind !== "observation" && kind !== "delta" && this.#options.heldOf?.(seriesIds[0]) !== undefined;
   }
 
-  /** The last samples before a time of series that are held, looked for day by day, back from that time. */
+  /**
+   * The last samples before a time of series that are held: mostly their last of all, which may be in no day any
+   * more; the others are looked for day by day, back from that time.
+   */
   async #latestOfHeld(
     sources: readonly Source[],
     afterMs: number,
     reader: DayReader,
   ): Promise<Map<number, Latest>> {
     const found = new Map<number, Latest>();
-    let wanted = sources.filter((source) => this.#isHeld(source)).map(({ seriesIds }) => seriesIds[0]);
+    let wanted: number[] = [];
+    for (const source of sources.filter((each) => this.#isHeld(each))) {
+      const [id] = source.seriesIds;
+      const last = this.#options.heldOf?.(id);
+      if (last?.value !== undefined && last.timestampMs <= afterMs) found.set(id, last);
+      else wanted.push(id);
+    }
     const days = this.#options.store.days().toReversed();
     for (const { day } of days) {
       if (wanted.length === 0) break;
@@ -164,7 +172,7 @@ export class StoreStorage implements Storage {
       const here = wanted.filter((id) => this.#options.registry.hasSamplesIn(id, day, day));
       if (here.length === 0) continue;
       const beginMs = day * 86_400_000;
-      const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + 86_400_000 - 1) };
+      const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + 86_400_000 - 1e-3) };
       for (const [id, sample] of await reader.latest(here, range)) found.set(id, sample);
       wanted = wanted.filter((id) => !found.has(id));
     }
@@ -176,8 +184,9 @@ export class StoreStorage implements Storage {
     if (sources.length === 0 || sources.some(({ shape }) => shape === "raw")) return undefined;
     budget.countSeries(seriesOf(sources));
     const { seriesIdleMs } = this.#options;
+    const into: Float64Array[] = [];
     return this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
-      const ends = windowEnds(source, rows, before, instants, seriesIdleMs, windows);
+      const ends = windowEnds(source, rows, before, instants, seriesIdleMs, windows, into);
       const labels = labelsOf(source);
       return ends.map((each, at) => ({ labels: labels[at], ends: each }));
     });
@@ -236,8 +245,16 @@ export class StoreStorage implements Storage {
   }
 }
 
-/** The registry, to which a series that is held has samples from its first day on. */
-function withHeld({ registry, isHeld = () => false }: StoreStorageOptions): SeriesRegistry {
+/** The registry, to which a series that is held has samples from its first day on, and of its last in any case. */
+function withHeld({ registry, heldOf = () => undefined }: StoreStorageOptions): SeriesRegistry {
+  const isHeldIn = (seriesId: number, lastDay: number) => {
+    const last = heldOf(seriesId);
+    if (last === undefined) return false;
+    return (
+      dayOf(last.timestampMs * 1000) <= lastDay ||
+      registry.hasSamplesIn(seriesId, Number.NEGATIVE_INFINITY, lastDay)
+    );
+  };
   return {
     get epoch() {
       return registry.epoch;
@@ -245,7 +262,7 @@ function withHeld({ registry, isHeld = () => false }: StoreStorageOptions): Seri
     metrics: () => registry.metrics(),
     isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
     hasSamplesIn: (seriesId, firstDay, lastDay) =>
-      registry.hasSamplesIn(seriesId, isHeld(seriesId) ? Number.NEGATIVE_INFINITY : firstDay, lastDay),
+      registry.hasSamplesIn(seriesId, firstDay, lastDay) || isHeldIn(seriesId, lastDay),
   };
 }
 
