@@ -1,0 +1,173 @@
+/** What PromQL sees of groups: each value stands until it is replaced, deleted or expires, as scrapes would find it. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { GroupsGateway, NOON_MS } from "./gateway.ts";
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+
+let gateway: GroupsGateway;
+beforeEach(async () => {
+  gateway = await GroupsGateway.open();
+});
+afterEach(async () => {
+  expect(gateway.faults).toEqual([]);
+  await gateway.close();
+});
+
+/** Sets the clock to so many seconds after noon. */
+const at = (seconds: number) => {
+  gateway.nowMs = NOON_MS + seconds * 1_000;
+};
+const push = (path: string, body: string, method = "PUT") =>
+  gateway.ok(`${method} /metrics/job/${path}`, `${body}\n`);
+
+interface Result {
+  readonly metric: Record<string, string>;
+  readonly value?: [number, string];
+  readonly values?: [number, string][];
+}
+
+async function ask(path: string, parameters: Record<string, string | number>): Promise<Result[]> {
+  const [status, text] = await gateway.send(
+    `GET /api/v1/${path}?${new URLSearchParams(parameters as Record<string, string>)}`,
+  );
+  if (status !== 200) throw new Error(text);
+  return (JSON.parse(text) as { data: { result: Result[] } }).data.result;
+}
+/** Values of an instant query at so many seconds after noon, or now. */
+async function instant(query: string, seconds = (gateway.nowMs - NOON_MS) / 1_000): Promise<number[]> {
+  const result = await ask("query", { query, time: NOON_MS / 1_000 + seconds });
+  return result.map(({ value }) => Number(value![1]));
+}
+/** Seconds after noon and values of one series. */
+async function range(query: string, from: number, to: number, step: number): Promise<[number, number][]> {
+  const base = NOON_MS / 1_000;
+  const result = await ask("query_range", { query, start: base + from, end: base + to, step });
+  expect(result.length).toBeLessThanOrEqual(1);
+  return (result[0]?.values ?? []).map(([time, value]) => [time - base, Number(value)]);
+}
+
+test("a value stands for as long as its group, however it is asked for", async () => {
+  await push("a", "m 3");
+  at(10 * HOUR);
+  expect(await instant("m")).toEqual([3]);
+  expect(await instant("m", 5 * HOUR)).toEqual([3]);
+  expect(await instant("m", -1)).toEqual([]);
+  expect(await instant("m offset 5h")).toEqual([3]);
+  expect(await instant("m offset 11h")).toEqual([]);
+  expect(await instant(`m @ ${NOON_MS / 1_000 + HOUR}`)).toEqual([3]);
+  expect(await instant("max_over_time(m[1h:10m])", 3 * HOUR)).toEqual([3]);
+  expect(await instant("count_over_time((m > 2)[1h:10m])", 3 * HOUR)).toEqual([6]);
+  expect(await instant("sum(sum_over_time(m[1m]))")).toEqual([12]);
+  expect(await instant("min_over_time(m[9h])")).toEqual([3]);
+  expect(await instant("present_over_time(m[1m])")).toEqual([1]);
+  expect(await instant("absent(m)")).toEqual([]);
+  expect(await instant("time() - push_time_seconds")).toEqual([10 * HOUR]);
+});
+
+test("in a range it is there at each step, from its push to now and not after", async () => {
+  at(100);
+  await push("a", "m 3");
+  at(HOUR);
+  const values = await range("m", 0, 2 * HOUR, 60);
+  // A scrape is looked back at for five minutes.
+  expect(values).toEqual(
+    Array.from({ length: 200 }, (_, index): [number, number] => [index * 60, 3]).filter(
+      ([time]) => time >= 100 && time < HOUR + 300,
+    ),
+  );
+  expect(await range("m", 2 * HOUR, 3 * HOUR, 60)).toEqual([]);
+});
+
+test("a counter of a group is flat between pushes, and its rate is that of scrapes", async () => {
+  await push("a", "# TYPE c_total counter\nc_total 5");
+  at(HOUR);
+  await push("a", "# TYPE c_total counter\nc_total 9");
+  at(2 * HOUR);
+  // It stood at 5 before the hour: the increase falls into the window of the push alone.
+  expect(await instant("increase(c_total[5m])", HOUR - 60)).toEqual([0]);
+  const [increase] = await instant("increase(c_total[10m])", HOUR + 300);
+  // Of 40 samples in the window, which are 585 s apart from first to last.
+  expect(increase).toBeCloseTo((4 * 600) / 585, 9);
+  expect(await instant("rate(c_total[5m])", HOUR + 600)).toEqual([0]);
+  expect(await instant("resets(c_total[2h])")).toEqual([0]);
+  expect(await instant("changes(c_total[2h])")).toEqual([1]);
+});
+
+test("one that says that it is of the future does not stand before it is", async () => {
+  await push("a", "m 1");
+  at(HOUR);
+  const path = "/metrics/job/a?honor_timestamps=true";
+  await gateway.ok(`POST ${path}`, `m 2 ${NOON_MS + HOUR * 1_000 + 300_000}\n`);
+  expect(await range("m", HOUR - 60, HOUR + 600, 60)).toEqual([
+    [HOUR - 60, 1],
+    [HOUR, 1],
+    [HOUR + 60, 1],
+    [HOUR + 120, 1],
+    [HOUR + 180, 1],
+    [HOUR + 240, 1],
+    [HOUR + 300, 2],
+    [HOUR + 360, 2],
+    [HOUR + 420, 2],
+    [HOUR + 480, 2],
+    [HOUR + 540, 2],
+  ]);
+  expect(await instant("count_over_time(m[15m])", HOUR + 250)).toEqual([44]);
+});
+
+test("one that is replaced, deleted or expired is gone at once, and comes back with a push", async () => {
+  await push("a", "m 1\nn 2");
+  await gateway.ok("PUT /metrics/job/b?ttl=20m", "m 5\n");
+  at(600);
+  await push("a", "n 3");
+  expect(await instant("m")).toEqual([5]);
+  expect(await instant("n")).toEqual([3]);
+  at(1_300);
+  await gateway.gateway.expireGroups();
+  expect(await instant("m")).toEqual([]);
+  at(1_400);
+  await gateway.send("DELETE /metrics/job/a");
+  at(1_401);
+  expect(await instant('{job=~".+"}')).toEqual([]);
+  at(5_000);
+  await push("a", "m 7");
+  at(9_000);
+  expect(await instant("m")).toEqual([7]);
+  expect(await range("m", 4_900, 5_100, 50)).toEqual([
+    [5_000, 7],
+    [5_050, 7],
+    [5_100, 7],
+  ]);
+});
+
+test("it outlives its row in the store, and a restart", async () => {
+  await push("a", "m 3");
+  at(4 * DAY);
+  await push("b", "other 1");
+  at(4.5 * DAY);
+  expect(await instant("m")).toEqual([3]);
+  await gateway.reopen();
+  expect(await instant("m")).toEqual([3]);
+  at(5 * DAY);
+  await gateway.gateway.ingest.prune();
+  expect(gateway.gateway.store.days().length).toBe(1);
+  for (let time = 0; time < 2; time++) {
+    expect(await gateway.exposed()).toContain('m{job="a"} 3');
+    expect(await instant("m")).toEqual([3]);
+    expect(await instant("time() - push_time_seconds{job='a'}")).toEqual([5 * DAY]);
+    expect(await instant("m", 4 * DAY)).toEqual([3]);
+    const matching = await gateway.send(
+      `GET /api/v1/series?match[]=m&start=${NOON_MS / 1_000 + 5 * DAY - HOUR}`,
+    );
+    expect(matching[1]).toContain('"job":"a"');
+    await gateway.reopen();
+  }
+});
+
+test("a Prometheus above that federates sees it too", async () => {
+  await push("a", "m 3");
+  at(HOUR);
+  const [status, text] = await gateway.send(`GET /federate?match[]=${encodeURIComponent('{job="a"}')}`);
+  expect(status).toBe(200);
+  expect(text).toContain('m{instance="",job="a"} 3');
+});
