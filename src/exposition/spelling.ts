@@ -51,14 +51,22 @@ export function escapeHelp(help: string, quotes: boolean): string {
 export function labelText(labels: Labels, absentInstance = false, without?: string): string {
   const pairs: [string, string][] = [];
   let instance = !absentInstance;
+  // Mostly they come in order.
+  let isOrdered = true;
+  let last = "";
   for (const [name, value] of labels) {
     if (name === without) continue;
     const spelled = prometheusLabelName(name);
     if (spelled === "instance") instance = true;
+    if (spelled < last) isOrdered = false;
+    last = spelled;
     pairs.push([spelled, value]);
   }
-  if (!instance) pairs.push(["instance", ""]);
-  pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  if (!instance) {
+    isOrdered = false;
+    pairs.push(["instance", ""]);
+  }
+  if (!isOrdered) pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
   // Joined, since a text that grew by += would keep all its pieces in memory until somebody reads it.
   return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
 }

@@ -37,10 +37,10 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
   const refuse = (refused: string): Refused => ({ cause: "labels", refused });
   if (labels.size > limits.tagsMax)
     return refuse(`there are ${labels.size} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
-  const mapped = new Map<string, string>();
+  let isMapped = false;
   for (const [name, value] of labels) {
     if (name === "") return refuse("a tag has an empty name");
-    if (Buffer.byteLength(name) > limits.nameBytesMax) {
+    if (name.length * 3 > limits.nameBytesMax && Buffer.byteLength(name) > limits.nameBytesMax) {
       return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
     }
     if (hasControl(name)) return refuse(`tag ${quote(name)} holds a control character`);
@@ -61,10 +61,20 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
     if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
       return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
     }
+    if (prometheus !== name) isMapped = true;
+  }
+  const same = isMapped ? spelledAlike(labels) : undefined;
+  return same === undefined ? undefined : refuse(same);
+}
+
+/** Says which two names are one in Prometheus, if any are. */
+function spelledAlike(labels: Labels): string | undefined {
+  const mapped = new Map<string, string>();
+  for (const name of labels.keys()) {
+    const prometheus = prometheusLabelName(name);
     const other = mapped.get(prometheus);
-    if (other !== undefined) {
-      return refuse(`tags ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`);
-    }
+    if (other !== undefined)
+      return `tags ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`;
     mapped.set(prometheus, name);
   }
   return undefined;
