@@ -54,14 +54,19 @@ export interface Windows {
   readonly rangeMs: number;
 }
 
-/** The first and the last sample of each window of a series that is never reset; by step. */
+/**
+ * The first and the last sample of each window of a series that is never reset; by step. The arrays hold them until
+ * the next batch is asked for.
+ */
 export interface WindowEnds {
   /** Samples in the window; where there is none the rest has no meaning. */
   readonly counts: Uint32Array;
   readonly firstTimesMs: Float64Array;
   readonly lastTimesMs: Float64Array;
-  readonly firsts: Float64Array;
-  readonly lasts: Float64Array;
+  /** Where among the totals the first and the last are: windows that overlap share them. */
+  readonly firstAt: Uint32Array;
+  readonly lastAt: Uint32Array;
+  readonly totals: Float64Array;
 }
 
 export interface Storage {

@@ -86,8 +86,8 @@ function extension(
 export function increaseOfEnds({ lookMs, rangeMs }: Windows, ends: WindowEnds, step: number): number {
   const count = ends.counts[step];
   if (count < 2) return Number.NaN;
-  const first = ends.firsts[step];
-  const difference = ends.lasts[step] - first;
+  const first = ends.totals[ends.firstAt[step]];
+  const difference = ends.totals[ends.lastAt[step]] - first;
   const window = { startMs: lookMs[step] - rangeMs, endMs: lookMs[step] };
   return (
     difference *

@@ -19,10 +19,12 @@ export function lifeOf(
   /** The last instant at which a row of that time still counts: less than `idleMs` after it. */
   const lastFor = (timeMs: number) => atOrAfter(timeMs + idleMs) - 1;
   if (before.lastMs !== undefined) life.push({ from: Number.NEGATIVE_INFINITY, to: lastFor(before.lastMs) });
-  for (const [row, timeMs] of timestampsMs.entries()) {
+  for (let row = 0; row < timestampsMs.length; row++) {
     const isFirst = row === 0 && !before.existed;
-    const from = atOrAfter(timeMs) - (isFirst ? 1 : 0);
-    const to = lastFor(timeMs);
+    const from = atOrAfter(timestampsMs[row]) - (isFirst ? 1 : 0);
+    // Rows that keep it alive until the next one comes need no look each.
+    while (timestampsMs[row + 1] - timestampsMs[row] < idleMs) row++;
+    const to = lastFor(timestampsMs[row]);
     const current = life.at(-1);
     if (current !== undefined && from <= current.to + 1) current.to = Math.max(current.to, to);
     else life.push({ from, to });

@@ -81,34 +81,47 @@ function samplesOf(
 
 /**
  * The totals of a source at ascending times: one column, or one for each bucket, cumulative.
+ *
+ * @param into columns to use again, where they are long enough; those that are made are put there
  */
-export function totalsAt(source: Source, rows: Rows, before: Before, timesMs: Float64Array): Float64Array[] {
-  switch (source.shape) {
-    case "count":
-      return [countsAt(rows, before, timesMs)];
-    case "sum":
-      return [sumsAt(rows, before, timesMs)];
-    default:
-      return bucketsAt(rows, source.edges, before, timesMs);
-  }
+export function totalsAt(
+  source: Source,
+  rows: Rows,
+  before: Before,
+  timesMs: Float64Array,
+  into: Float64Array[] = [],
+): Float64Array[] {
+  const columns = Array.from({ length: source.shape === "buckets" ? source.edges.length : 1 }, (_, at) => {
+    if (!(into[at]?.length >= timesMs.length)) into[at] = new Float64Array(timesMs.length);
+    return into[at].subarray(0, timesMs.length);
+  });
+  if (source.shape === "count") countsAt(rows, before, timesMs, columns[0]);
+  else if (source.shape === "sum") sumsAt(rows, before, timesMs, columns[0]);
+  else bucketsAt(rows, source.edges, before, timesMs, columns);
+  return columns;
 }
 
 /** How many rows there are up to each time. */
-function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array): Float64Array {
+function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array, totals: Float64Array): void {
   let next = 0;
-  return timesMs.map((time) => {
-    while (next < timestampsMs.length && timestampsMs[next] <= time) next++;
-    return before.count + next;
-  });
+  for (let at = 0; at < timesMs.length; at++) {
+    while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) next++;
+    totals[at] = before.count + next;
+  }
 }
 
 /** The sum of the rows up to each time, kept as two doubles like the totals of /metrics: it must not go back. */
-function sumsAt({ timestampsMs, values }: Rows, before: Before, timesMs: Float64Array): Float64Array {
+function sumsAt(
+  { timestampsMs, values }: Rows,
+  before: Before,
+  timesMs: Float64Array,
+  totals: Float64Array,
+): void {
   let next = 0;
   let high = before.sum;
   let low = 0;
-  return timesMs.map((time) => {
-    while (next < timestampsMs.length && timestampsMs[next] <= time) {
+  for (let at = 0; at < timesMs.length; at++) {
+    while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) {
       const value = values[next++];
       const sum = high + value;
       const part = sum - high;
@@ -116,8 +129,8 @@ function sumsAt({ timestampsMs, values }: Rows, before: Before, timesMs: Float64
       high = sum;
     }
     // An infinite sum leaves no rest.
-    return Number.isNaN(low) ? high : high + low;
-  });
+    totals[at] = Number.isNaN(low) ? high : high + low;
+  }
 }
 
 /** For each edge how many rows up to each time are at or below it. */
@@ -126,8 +139,8 @@ function bucketsAt(
   edges: readonly Edge[],
   before: Before,
   timesMs: Float64Array,
-): Float64Array[] {
-  const totals = edges.map(() => new Float64Array(timesMs.length));
+  totals: readonly Float64Array[],
+): void {
   const running = before.buckets.slice();
   const bounds = Float64Array.from(edges, ({ bound }) => bound);
   let next = 0;
@@ -142,7 +155,6 @@ function bucketsAt(
       totals[edge][at] = total;
     }
   }
-  return totals;
 }
 
 /** The first of ascending bounds that is not below the value; NaN is below none but +Inf. */

@@ -8,7 +8,12 @@ import type { Source } from "./catalog.ts";
 import { lifeOf } from "./life.ts";
 import { type Before, type Instants, type Rows, totalsAt } from "./running-totals.ts";
 
-/** The ends of the windows in the series that a source shows: see `labelsOf`. */
+/**
+ * The ends of the windows in the series that a source shows: see `labelsOf`.
+ *
+ * @param into for the totals, kept from source to source of one query: made anew for each of thousands of series
+ *   they would be most of its garbage
+ */
 export function windowEnds(
   source: Source,
   rows: Rows,
@@ -16,6 +21,7 @@ export function windowEnds(
   instants: Instants,
   idleMs: number,
   { lookMs, rangeMs }: Windows,
+  into: Float64Array[],
 ): WindowEnds[] {
   const steps = lookMs.length;
   const life = lifeOf(rows, before, instants, idleMs);
@@ -42,7 +48,25 @@ export function windowEnds(
     lastTimesMs[step] = isEmpty ? (lastTimesMs[step - 1] ?? firstMs) : firstMs + last * stepMs;
   }
   if (!counts.some((each) => each > 0)) return [];
-  const firsts = totalsAt(source, rows, before, firstTimesMs);
-  const lasts = totalsAt(source, rows, before, lastTimesMs);
-  return firsts.map((first, at) => ({ counts, firstTimesMs, lastTimesMs, firsts: first, lasts: lasts[at] }));
+  const { timesMs, firstAt, lastAt } = union(firstTimesMs, lastTimesMs);
+  const columns = totalsAt(source, rows, before, timesMs, into);
+  return columns.map((totals) => ({ counts, firstTimesMs, lastTimesMs, firstAt, lastAt, totals }));
+}
+
+/** The times of two ascending lists, each once, and where those of each are among them. */
+function union(firstsMs: Float64Array, lastsMs: Float64Array) {
+  const timesMs = new Float64Array(firstsMs.length + lastsMs.length);
+  const firstAt = new Uint32Array(firstsMs.length);
+  const lastAt = new Uint32Array(lastsMs.length);
+  let count = 0;
+  let first = 0;
+  let last = 0;
+  while (first < firstsMs.length || last < lastsMs.length) {
+    // A first is never after the last of its window, so that firsts run out first.
+    const timeMs = first < firstsMs.length ? Math.min(firstsMs[first], lastsMs[last]) : lastsMs[last];
+    while (first < firstsMs.length && firstsMs[first] === timeMs) firstAt[first++] = count;
+    while (last < lastsMs.length && lastsMs[last] === timeMs) lastAt[last++] = count;
+    timesMs[count++] = timeMs;
+  }
+  return { timesMs: timesMs.subarray(0, count), firstAt, lastAt };
 }
