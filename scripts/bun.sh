@@ -78,6 +78,10 @@ become_weir() {
   # A statement holds a thread of Bun's pool until it ends, and the pool has as many as there are processors: two
   # slow queries would hold up every commit behind them.
   UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-16}
-  export UV_THREADPOOL_SIZE
+  # The collector of JavaScript lets garbage grow with the memory that it believes is there for it, and a gateway
+  # should not take all of a large machine: as if it had 1 GiB, queries over millions of samples peak 100 MB lower and
+  # are as fast.
+  BUN_JSC_forceRAMSize=${BUN_JSC_forceRAMSize:-1073741824}
+  export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize
   exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"
 }
