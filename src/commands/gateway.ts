@@ -163,13 +163,19 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
+  // Stale markers come from groups and by remote_write, and what came by remote_write alone is not exposed.
+  const endedWithItsGroup = (seriesId: number) =>
+    totals.isStale(seriesId) &&
+    !config.exposeProtocols.includes("remote_write") &&
+    registry.seriesById(seriesId)?.exposed === true;
   const heldOf = (seriesId: number) =>
-    groups.holds(seriesId)
+    groups.holds(seriesId) || endedWithItsGroup(seriesId)
       ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
       : undefined;
   const promql = new Promql({ store, registry, ...config, heldOf, now });
-  const federation = new Federation({ store, registry, totals, heldOf, ...config });
-  const exemplars = new ExemplarSearch({ store, registry, ...config });
+  const { catalog } = promql;
+  const federation = new Federation({ store, catalog, registry, totals, heldOf, ...config });
+  const exemplars = new ExemplarSearch({ store, catalog, ...config });
   const snapshots = new Snapshots({
     store,
     directory: join(config.data, "snapshots"),
@@ -242,7 +248,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     adminRoutes({
       deleteSamples: (selectors, fromUs, toUs) =>
-        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, registry), fromUs, toUs }),
+        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
       takeSnapshot: (withLog) => snapshots.take(withLog),
       enabled: config.enableAdminApi,
       limits,

@@ -200,6 +200,12 @@ export class Totals {
     if (row >= 0) this.#table.flags[row] &= ~HELD;
   }
 
+  /** Whether the newest sample of a gauge or cumulative series is a stale marker. */
+  isStale(seriesId: number): boolean {
+    const row = this.#table.rowOf(seriesId);
+    return row >= 0 && this.#table.codes[row] === LEVEL && (this.#table.flags[row] & STALE) !== 0;
+  }
+
   /** The last value of a gauge or cumulative series, whatever its age; undefined where it has none, or ended. */
   level(seriesId: number): number | undefined {
     const row = this.#table.rowOf(seriesId);

@@ -1,5 +1,8 @@
 /** What PromQL sees of groups: each value stands until it is replaced, deleted or expires, as scrapes would find it. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import snappyjs from "snappyjs";
+import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
+import { encodeV1 } from "../decode/remote-write/messages.ts";
 import { GroupsGateway, NOON_MS } from "./gateway.ts";
 
 const HOUR = 3_600;
@@ -138,6 +141,54 @@ test("one that is replaced, deleted or expired is gone at once, and comes back w
     [5_050, 7],
     [5_100, 7],
   ]);
+});
+
+test("what stood stays in history when its group goes", async () => {
+  await push("a", "m 1\nn 1");
+  await gateway.ok("PUT /metrics/job/b?ttl=2h", "short 5\n");
+  at(HOUR);
+  await push("a", "m 2");
+  at(2 * HOUR);
+  const before = await range("m", -60, 2 * HOUR, 60);
+  const replaced = await range("n", -60, 2 * HOUR, 60);
+  expect(before.length).toBe(121);
+  expect(replaced.length).toBe(60);
+  await gateway.send("DELETE /metrics/job/a");
+  at(2 * HOUR + 1);
+  await gateway.gateway.expireGroups();
+  at(2 * DAY);
+  for (let time = 0; time < 2; time++) {
+    expect(await range("m", -60, 3 * HOUR, 60)).toEqual(before.filter(([seconds]) => seconds < 2 * HOUR));
+    expect(await range("n", -60, 3 * HOUR, 60)).toEqual(replaced);
+    // It ended when its time was over.
+    expect((await range("short", -60, 3 * HOUR, 60)).length).toBe(120);
+    // Up to a time before the end, too.
+    expect(await instant("m", HOUR - 60)).toEqual([1]);
+    expect(await instant("avg_over_time(m[10m])", 1.5 * HOUR)).toEqual([2]);
+    expect(await instant("min_over_time(m[3h])", 3 * HOUR)).toEqual([1]);
+    expect(await instant("m", 2 * HOUR + 1)).toEqual([]);
+    expect(await instant('{job=~".+"}')).toEqual([]);
+    // Nothing is listed a day after it ended.
+    const [, series] = await gateway.send(
+      `GET /api/v1/series?match[]=${encodeURIComponent('{job="a"}')}&start=${NOON_MS / 1_000 + 1.5 * DAY}`,
+    );
+    expect(series).toContain('"data":[]');
+    await gateway.reopen();
+  }
+});
+
+test("a series that came by remote_write and ended stands no longer than its samples", async () => {
+  const labels = { __name__: "scraped", job: "x" };
+  const samples = [
+    { value: 1, timestamp: NOON_MS },
+    { value: STALE_STAND_IN, timestamp: NOON_MS + HOUR * 1_000 },
+  ];
+  at(HOUR);
+  const body = new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV1([{ labels, samples }]))));
+  const request = new Request("http://localhost/api/v1/write", { method: "POST", body });
+  expect((await gateway.gateway.app.fetch(request)).status).toBe(204);
+  expect(await instant("scraped", 60)).toEqual([1]);
+  expect(await instant("scraped", HOUR / 2)).toEqual([]);
 });
 
 test("it outlives its row in the store, and a restart", async () => {

@@ -14,20 +14,22 @@ import { Places } from "../places.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
-import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
+import type { Catalog, Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
 import { Turns } from "./turns.ts";
 
 export interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: SeriesRegistry & {
+  readonly catalog: Catalog;
+  readonly registry: {
+    hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean;
     seriesById(seriesId: number): Series | undefined;
     /** Whether another series has taken this one's place. */
     isEnded(series: Series): boolean;
   };
   readonly totals: RunningTotals;
-  /** The last sample of a series that belongs to a Pushgateway group that stands. */
+  /** The last sample of a series of a Pushgateway group; without a value where it ended. */
   readonly heldOf?: HeldOf;
   readonly lookbackMs: number;
   /** A running total is not shown so long after its last sample arrived. */
@@ -66,7 +68,7 @@ export class Federation {
 
   constructor(options: FederationOptions) {
     this.#options = options;
-    this.#catalog = new Catalog(options.registry);
+    this.#catalog = options.catalog;
   }
 
   /**

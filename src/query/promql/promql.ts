@@ -11,9 +11,10 @@ import { ParseError } from "./errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { Matcher } from "./matchers.ts";
 import { parse } from "./parse/parse.ts";
-import type { SeriesRegistry } from "./store/catalog.ts";
+import type { Catalog, SeriesRegistry } from "./store/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discovery.ts";
 import type { HeldOf } from "./store/held.ts";
+import type { SeriesStatistics } from "./store/statistics.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { Turns } from "./turns.ts";
 
@@ -22,7 +23,7 @@ export interface PromqlOptions extends Partial<EngineOptions> {
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
-  /** The last sample of a series that belongs to a Pushgateway group that stands, and so keeps its value. */
+  /** The last sample of a series of a Pushgateway group, which keeps its value while the group stands. */
   readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Queries that run at once; some more wait. */
@@ -64,6 +65,11 @@ export class Promql {
     );
   }
 
+  /** Which series there are, for whoever else asks with selectors: one index of them is enough. */
+  get catalog(): Catalog {
+    return this.#storage.catalog;
+  }
+
   /** The plan of a query that was run, and what it read. */
   explain({ plan }: QueryResult): Explanation {
     return explainPlan(plan, (read) => this.#storage.explain(read));
@@ -93,9 +99,13 @@ export class Promql {
   }
 }
 
-/** The matchers of a series selector such as `up{job="x"}`; throws for any other expression. */
-export function parseSelector(text: string): readonly Matcher[] {
-  const expr = parse(text);
+/**
+ * The matchers of a series selector such as `up{job="x"}`; throws for any other expression.
+ *
+ * @param mayFindAll takes `{}` and the like, too
+ */
+export function parseSelector(text: string, mayFindAll = false): readonly Matcher[] {
+  const expr = parse(text, mayFindAll);
   if (expr.type !== "vectorSelector" || expr.offsetMs !== 0 || expr.at !== undefined) {
     throw new ParseError(
       `expected a series selector without modifiers, got ${JSON.stringify(text)}`,
@@ -105,4 +115,4 @@ export function parseSelector(text: string): readonly Matcher[] {
   return expr.matchers;
 }
 
-export type { LabelQuery, MetadataEntry };
+export type { LabelQuery, MetadataEntry, SeriesStatistics };

@@ -1,6 +1,7 @@
 /**
  * Series of Pushgateway groups keep their value until it is replaced or deleted, however long ago it was pushed:
- * a scrape of the gateway would find it each time. So PromQL sees the value again at each instant of the grid.
+ * a scrape of the gateway would find it each time. So PromQL sees the value again at each instant of the grid. What
+ * stood before stays so when the group is gone.
  */
 import type { SeriesSamples } from "../storage.ts";
 import type { Range } from "./day-reader.ts";
@@ -11,7 +12,10 @@ export interface Latest {
   readonly value: number | undefined;
 }
 
-/** The last sample of a series that is held; undefined for any other series. */
+/**
+ * The last sample of a series of a group, one without a value where its group is gone or has it no more; undefined
+ * for any other series.
+ */
 export type HeldOf = (seriesId: number) => Latest | undefined;
 
 /**

@@ -40,7 +40,7 @@ export interface StoreStorageOptions {
   readonly observationStepMs: number;
   /** A running total ends so long after its series' last row. */
   readonly seriesIdleMs: number;
-  /** The last sample of a series that belongs to a Pushgateway group that stands; none does if absent. */
+  /** The last sample of a series of a Pushgateway group; none has one if absent. */
   readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
@@ -162,7 +162,7 @@ export class StoreStorage implements Storage {
     for (const source of sources.filter((each) => this.#isHeld(each))) {
       const [id] = source.seriesIds;
       const last = this.#options.heldOf?.(id);
-      if (last?.value !== undefined && last.timestampMs <= afterMs) found.set(id, last);
+      if (last !== undefined && last.timestampMs <= afterMs) found.set(id, last);
       else wanted.push(id);
     }
     const days = this.#options.store.days().toReversed();
@@ -245,15 +245,17 @@ export class StoreStorage implements Storage {
   }
 }
 
-/** The registry, to which a series that is held has samples from its first day on, and of its last in any case. */
+/**
+ * The registry, to which a series that is held has samples in each day since its first one, and since its last one
+ * in any case; one that ended, up to its end.
+ */
 function withHeld({ registry, heldOf = () => undefined }: StoreStorageOptions): SeriesRegistry {
-  const isHeldIn = (seriesId: number, lastDay: number) => {
+  const isHeldIn = (seriesId: number, firstDay: number, lastDay: number) => {
     const last = heldOf(seriesId);
     if (last === undefined) return false;
-    return (
-      dayOf(last.timestampMs * 1000) <= lastDay ||
-      registry.hasSamplesIn(seriesId, Number.NEGATIVE_INFINITY, lastDay)
-    );
+    const day = dayOf(last.timestampMs * 1000);
+    if (last.value === undefined ? day < firstDay : day <= lastDay) return last.value !== undefined;
+    return registry.hasSamplesIn(seriesId, Number.NEGATIVE_INFINITY, lastDay);
   };
   return {
     get epoch() {
@@ -262,7 +264,7 @@ function withHeld({ registry, heldOf = () => undefined }: StoreStorageOptions): 
     metrics: () => registry.metrics(),
     isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
     hasSamplesIn: (seriesId, firstDay, lastDay) =>
-      registry.hasSamplesIn(seriesId, firstDay, lastDay) || isHeldIn(seriesId, lastDay),
+      registry.hasSamplesIn(seriesId, firstDay, lastDay) || isHeldIn(seriesId, firstDay, lastDay),
   };
 }
 
