@@ -49,6 +49,9 @@ export function questions(spanMs: number, lastMs: number): Question[] {
       "histogram_quantile(0.9, ...)",
       "histogram_quantile(0.9, sum by (le) (rate(bench_latency_seconds_bucket[5m])))",
     ),
+    // Windows that overlap by far.
+    range("sum by (x) (rate(m[2h]))", "sum by (route) (rate(bench_requests_total[2h]))"),
+    range("max_over_time(m[2h])", "max_over_time(bench_temperature_celsius[2h])"),
     instant("instant, all series", '{job="bench"}'),
     instant("max_over_time(m[1d])", "max_over_time(bench_temperature_celsius[1d])"),
     values("names", "__name__"),
