@@ -3,7 +3,7 @@
  * setting allows it: deletion of samples, and snapshots. There are no tombstones to clean, since the rows go at once.
  */
 import { Elysia } from "elysia";
-import { quote, RequestError } from "../errors.ts";
+import { BadInput, quote, RequestError } from "../errors.ts";
 import { ParseError } from "../query/promql/errors.ts";
 import type { Matcher } from "../query/promql/matchers.ts";
 import { parseSelector } from "../query/promql/promql.ts";
@@ -41,7 +41,7 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
       });
   const deleteSeries = route(async (parameters) => {
     const selectors = parameters.getAll("match[]").map(readSelector);
-    if (selectors.length === 0) throw invalid("match[]", "no match[] parameter provided");
+    if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
     if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");

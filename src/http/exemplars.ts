@@ -9,7 +9,7 @@ import type { SeriesExemplars } from "../query/promql/exemplars.ts";
 import { formatFloat } from "../query/promql/text.ts";
 import type { BodyLimits } from "./body.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
-import { invalid, readParameters, readTime, required } from "./prometheus-api-parameters.ts";
+import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 export interface ExemplarsDependencies {
   readonly exemplars: {
@@ -31,7 +31,7 @@ export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) =>
       const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
       if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
       try {
-        const found = await exemplars.find(required(parameters, "query"), startMs, endMs, request.signal);
+        const found = await exemplars.find(parameters.get("query") ?? "", startMs, endMs, request.signal);
         return success(found.map(answerOf));
       } catch (error) {
         if (error instanceof ParseError) throw invalid("query", error.message);

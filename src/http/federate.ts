@@ -46,7 +46,8 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
 
 function readSelector(text: string): readonly Matcher[] {
   try {
-    return parseSelector(text);
+    // As upstream: `{__name__=~".*"}` is all that there is.
+    return parseSelector(text, true);
   } catch (error) {
     if (error instanceof ParseError) throw invalid("match[]", error.message);
     throw error;

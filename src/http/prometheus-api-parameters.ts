@@ -24,13 +24,6 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
   return form;
 }
 
-/** The parameter, or an error that says that it is missing. */
-export function required(parameters: URLSearchParams, name: string): string {
-  const value = parameters.get(name);
-  if (value === null || value === "") throw invalid(name, "it is missing");
-  return value;
-}
-
 /** A time, RFC 3339 or seconds since the epoch, in whole milliseconds. */
 export function readTime(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
@@ -40,8 +33,8 @@ export function readTime(parameters: URLSearchParams, name: string): number | un
     : /^\d{4}-\d\d-\d\dT/i.test(text)
       ? Date.parse(text)
       : Number.NaN;
-  // The ends of time that clients send for "always".
-  if (/^[+-]\d{6,}-/.test(text)) return text.startsWith("-") ? TIME_MS_MIN : TIME_MS_MAX;
+  // The ends of time that clients send for "always": `-292273086-05-16T16:47:06Z`, and up to the year 292277025.
+  if (/^([+-]?\d{5,}|-\d{4,})-/.test(text)) return text.startsWith("-") ? TIME_MS_MIN : TIME_MS_MAX;
   if (Number.isNaN(timeMs)) throw invalid(name, `cannot parse ${quote(text)} to a valid timestamp`);
   return Math.max(TIME_MS_MIN, Math.min(TIME_MS_MAX, timeMs));
 }
@@ -50,7 +43,10 @@ export function readTime(parameters: URLSearchParams, name: string): number | un
 const TIME_MS_MAX = 8.64e15;
 const TIME_MS_MIN = -TIME_MS_MAX;
 
-/** A duration, such as `1m` or a number of seconds, in milliseconds. */
+/** What upstream counts in nanoseconds as a signed number of 64 bits. */
+const DURATION_MS_MAX = 2 ** 63 / 1_000_000;
+
+/** A duration, such as `1m` or a number of seconds, in milliseconds, of which there may be a part. */
 export function readDuration(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
   if (text === null || text === "") return undefined;
@@ -58,7 +54,9 @@ export function readDuration(parameters: URLSearchParams, name: string): number 
   if (durationMs === undefined || Number.isNaN(durationMs)) {
     throw invalid(name, `cannot parse ${quote(text)} to a valid duration`);
   }
-  return Math.round(durationMs);
+  if (Math.abs(durationMs) > DURATION_MS_MAX)
+    throw invalid(name, `cannot parse ${quote(text)} to a valid duration. It overflows int64`);
+  return durationMs;
 }
 
 /** A limit on the number of results; 0, like none at all, is no limit. */

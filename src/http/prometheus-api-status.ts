@@ -3,14 +3,13 @@
  * much it holds. And the short paths that dashboards of orchestrators use.
  */
 import { Elysia } from "elysia";
-import type { LabelQuery } from "../query/promql/promql.ts";
-import { success } from "./prometheus-api-answer.ts";
+import type { LabelQuery, SeriesStatistics } from "../query/promql/promql.ts";
+import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { readLimit } from "./prometheus-api-parameters.ts";
 
 export interface PrometheusStatusDependencies {
   readonly discovery: {
-    series(
-      query: LabelQuery,
-    ): readonly { get(name: string): string; entries(): Iterable<[string, string]> }[];
+    statistics(most: number): Promise<SeriesStatistics>;
     labelValues(name: string, query: LabelQuery): readonly string[];
   };
   /** Series that are stored, whatever PromQL makes of them. */
@@ -29,8 +28,9 @@ export interface PrometheusStatusDependencies {
  * with match[], for one.
  */
 const PROMETHEUS_VERSION = "3.5.0";
-/** Entries of each list of the tsdb status. */
+/** Entries of each list of the tsdb status, unless `limit` says otherwise, and at most. */
 const TOP = 10;
+const TOP_MAX = 10_000;
 const ALWAYS: LabelQuery = {
   selectors: [],
   startMs: Number.NEGATIVE_INFINITY,
@@ -79,7 +79,11 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
         raw,
       )
       .get("/api/v1/status/flags", () => success(deps.flags()), raw)
-      .get("/api/v1/status/tsdb", () => success(tsdbStatus(deps)), raw)
+      .get(
+        "/api/v1/status/tsdb",
+        ({ request }) => inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
+        raw,
+      )
       // No rules are run by the gateway; Grafana asks all the same.
       .get("/api/v1/rules", () => success({ groups: [] }), raw)
       .get("/api/v1/alerts", () => success({ alerts: [] }), raw)
@@ -98,45 +102,26 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
 };
 
 /** Counts of series and labels, the largest first. */
-function tsdbStatus({ discovery, seriesCount, days }: PrometheusStatusDependencies): unknown {
-  const byMetric = new Map<string, number>();
-  const byPair = new Map<string, number>();
-  const valuesOf = new Map<string, Set<string>>();
-  for (const series of discovery.series(ALWAYS)) {
-    increment(byMetric, series.get("__name__"));
-    for (const [name, value] of series.entries()) {
-      increment(byPair, `${name}=${value}`);
-      const values = valuesOf.get(name) ?? new Set();
-      valuesOf.set(name, values.add(value));
-    }
-  }
+async function tsdbStatus(
+  { discovery, seriesCount, days }: PrometheusStatusDependencies,
+  url: string,
+): Promise<unknown> {
+  const { searchParams } = new URL(url);
+  const most = searchParams.get("limit") ? Math.min(readLimit(searchParams), TOP_MAX) : TOP;
+  const { labelPairs, seriesByMetric, valuesByLabel, lengthByLabel, seriesByPair } =
+    await discovery.statistics(most);
   const stored = days();
-  const values = new Map([...valuesOf].map(([name, { size }]) => [name, size]));
-  const bytes = new Map(
-    [...valuesOf].map(([name, all]) => [name, [...all].reduce((sum, value) => sum + value.length, 0)]),
-  );
   return {
     headStats: {
       numSeries: seriesCount(),
-      numLabelPairs: byPair.size,
+      numLabelPairs: labelPairs,
       chunkCount: stored.length,
       minTime: (stored[0]?.day ?? 0) * 86_400_000,
       maxTime: ((stored.at(-1)?.day ?? -1) + 1) * 86_400_000,
     },
-    seriesCountByMetricName: largest(byMetric),
-    labelValueCountByLabelName: largest(values),
-    memoryInBytesByLabelName: largest(bytes),
-    seriesCountByLabelValuePair: largest(byPair),
+    seriesCountByMetricName: seriesByMetric,
+    labelValueCountByLabelName: valuesByLabel,
+    memoryInBytesByLabelName: lengthByLabel,
+    seriesCountByLabelValuePair: seriesByPair,
   };
-}
-
-function increment(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-function largest(counts: ReadonlyMap<string, number>): { name: string; value: number }[] {
-  return [...counts]
-    .map(([name, value]) => ({ name, value }))
-    .sort((a, b) => b.value - a.value || (a.name < b.name ? -1 : 1))
-    .slice(0, TOP);
 }

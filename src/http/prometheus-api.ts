@@ -4,7 +4,7 @@
  * does, POST with a form.
  */
 import { Elysia } from "elysia";
-import { quote } from "../errors.ts";
+import { BadInput, quote } from "../errors.ts";
 import type { QueryOptions, QueryResult } from "../query/promql/engine.ts";
 import { ParseError } from "../query/promql/errors.ts";
 import { parse } from "../query/promql/parse/parse.ts";
@@ -13,14 +13,7 @@ import { treeOf } from "../query/promql/parse/tree.ts";
 import { type LabelQuery, type MetadataEntry, parseSelector } from "../query/promql/promql.ts";
 import type { BodyLimits } from "./body.ts";
 import { inApiFormat, limited, resultResponse, success } from "./prometheus-api-answer.ts";
-import {
-  invalid,
-  readDuration,
-  readLimit,
-  readParameters,
-  readTime,
-  required,
-} from "./prometheus-api-parameters.ts";
+import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** What the API needs of src/query/promql. */
 export interface PrometheusApiDependencies {
@@ -58,7 +51,7 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
 
   const instant: Handler = async (parameters, request) => {
     const timeMs = readTime(parameters, "time") ?? now();
-    const text = required(parameters, "query");
+    const text = parameters.get("query") ?? "";
     const result = await asParameter("query", () =>
       promql.instant(text, timeMs, readOptions(parameters, request)),
     );
@@ -80,14 +73,14 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
       );
     }
     if ((endMs - startMs) / stepMs > STEPS_MAX) {
-      throw invalid(
-        "step",
+      throw new BadInput(
         "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        "step",
       );
     }
-    const text = required(parameters, "query");
+    const text = parameters.get("query") ?? "";
     const result = await asParameter("query", () =>
-      promql.range(text, startMs, endMs, stepMs, readOptions(parameters, request)),
+      promql.range(text, startMs, endMs, wholeMs(stepMs), readOptions(parameters, request)),
     );
     return resultResponse(result, readLimit(parameters), extras(parameters, result));
   };
@@ -98,12 +91,12 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
   });
 
   const format: Handler = async (parameters) =>
-    success(await asParameter("query", async () => formatExpr(parse(required(parameters, "query")))));
+    success(await asParameter("query", async () => formatExpr(parse(parameters.get("query") ?? ""))));
   const syntaxTree: Handler = async (parameters) =>
-    success(await asParameter("query", async () => treeOf(parse(required(parameters, "query")))));
+    success(await asParameter("query", async () => treeOf(parse(parameters.get("query") ?? ""))));
 
   const series: Handler = async (parameters) => {
-    if (!parameters.has("match[]")) throw invalid("match[]", "no match[] parameter provided");
+    if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
     const found = promql.discovery.series(await readLabelQuery(parameters));
     const { items, notes } = limited(found, readLimit(parameters));
     return success(items, notes);
@@ -118,16 +111,16 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
   const labelValues = (name: string): Handler => {
     return async (parameters) => {
       const label = unescapeName(name);
-      if (label === "") throw invalid("name", `invalid label name: ${quote(name)}`);
+      if (label === "") throw new BadInput(`invalid label name: ${quote(name)}`, "name");
       const found = promql.discovery.labelValues(label, await readLabelQuery(parameters));
       const { items, notes } = limited(found, readLimit(parameters));
       return success(items, notes);
     };
   };
   const metadata: Handler = async (parameters) => {
-    const perMetric = readLimit(parameters, "limit_per_metric");
+    const perMetric = readCount(parameters, "limit_per_metric") || Number.POSITIVE_INFINITY;
     const found = [...promql.discovery.metadata(parameters.get("metric") || undefined)];
-    const { items } = limited(found, readLimit(parameters));
+    const items = found.slice(0, readCount(parameters, "limit"));
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
 
@@ -161,7 +154,24 @@ function readOptions(parameters: URLSearchParams, request: Request): QueryOption
   for (const [name, value] of Object.entries({ timeout: promqlTimeoutMs, lookback_delta: lookbackMs })) {
     if (value !== undefined && value <= 0) throw invalid(name, "expected a duration greater than 0");
   }
-  return { promqlTimeoutMs, lookbackMs, signal: request.signal };
+  return {
+    promqlTimeoutMs: promqlTimeoutMs && wholeMs(promqlTimeoutMs),
+    lookbackMs: lookbackMs && wholeMs(lookbackMs),
+    signal: request.signal,
+  };
+}
+
+/** A duration above 0 in whole milliseconds: one at the least. */
+function wholeMs(durationMs: number): number {
+  return Math.max(1, Math.round(durationMs));
+}
+
+/** A count of metadata's: none, or one below 0, is no limit, as upstream has it; 0 is none of them. */
+function readCount(parameters: URLSearchParams, name: string): number {
+  const text = parameters.get(name) || "-1";
+  const count = Number(text);
+  if (!Number.isSafeInteger(count)) throw new BadInput(`${name} must be a number`, name);
+  return count < 0 ? Number.POSITIVE_INFINITY : count;
 }
 
 async function readLabelQuery(parameters: URLSearchParams): Promise<LabelQuery> {

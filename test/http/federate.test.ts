@@ -35,6 +35,10 @@ beforeAll(async () => {
   );
   expect(pushed.status).toBe(200);
   const message = encodeV1([
+    ...["0.1", "1", "+Inf"].map((le, index) => ({
+      labels: { __name__: "took_seconds_bucket", instance: "b:9100", le },
+      samples: [{ value: index, timestamp: at(30) }],
+    })),
     { labels: { __name__: "node_load1", instance: "b:9100" }, samples: [{ value: 0.25, timestamp: at(30) }] },
     {
       labels: { __name__: "node_load1", instance: "gone:9100" },
@@ -121,6 +125,13 @@ describe("/federate", () => {
     ]);
   });
 
+  test("gives everything to who asks for all names", async () => {
+    const all = await lines('{__name__=~".+"}');
+    expect(all.length).toBeGreaterThan(20);
+    expect(await lines('{__name__=~".*"}')).toEqual(all);
+    expect(await lines("{}")).toEqual(all);
+  });
+
   test("gives nothing where nothing is asked for or found", async () => {
     expect(await lines()).toEqual([]);
     expect(await lines("nobody")).toEqual([]);
@@ -134,11 +145,30 @@ describe("/federate", () => {
   });
 
   test("turns down what is no selector", async () => {
-    for (const text of ["sum(up)", "{", "{}", "up offset 5m", "up[5m]"]) {
+    for (const text of ["sum(up)", "{", "up offset 5m", "up[5m]"]) {
       const response = await federate([text]);
       expect({ text, status: response.status }).toEqual({ text, status: 400 });
       const { error } = (await response.json()) as { error: { field: string; message: string } };
       expect(error.field).toBe("match[]");
     }
   });
+});
+
+test("bounds that were written as 1 are 1.0, and found by either spelling", async () => {
+  const bounds = async (condition: string) => {
+    const query = new URLSearchParams({
+      query: `took_seconds_bucket{${condition}}`,
+      time: `${NOW_MS / 1000}`,
+    });
+    const response = await gateway.app.fetch(new Request(`http://localhost/api/v1/query?${query}`));
+    const { data } = (await response.json()) as { data: { result: { metric: { le: string } }[] } };
+    return data.result.map(({ metric }) => metric.le).sort();
+  };
+  for (const condition of ['le="1"', 'le="1.0"', 'le="1e0"', 'le=~"1"', 'le=~"1|5"', 'le=~"1\\\\.0"']) {
+    expect({ condition, found: await bounds(condition) }).toEqual({ condition, found: ["1.0"] });
+  }
+  for (const condition of ['le!="1"', 'le!="1.0"', 'le!~"1"', 'le!~"1.0"']) {
+    expect({ condition, found: await bounds(condition) }).toEqual({ condition, found: ["+Inf", "0.1"] });
+  }
+  expect(await bounds('le=~".*"')).toEqual(["+Inf", "0.1", "1.0"]);
 });

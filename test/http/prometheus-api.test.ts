@@ -227,7 +227,15 @@ describe("errors", () => {
   };
 
   test("say what is wrong as upstream does", async () => {
-    await bad("/api/v1/query", {}, 400, "bad_data", 'invalid parameter "query": it is missing');
+    for (const path of ["query", "format_query", "parse_query", "query_exemplars"]) {
+      await bad(
+        `/api/v1/${path}`,
+        {},
+        400,
+        "bad_data",
+        'invalid parameter "query": 1:1: parse error: no expression found in input',
+      );
+    }
     await bad(
       "/api/v1/query",
       { query: "sum(up" },
@@ -261,8 +269,44 @@ describe("errors", () => {
       { query: "up", start: 0, end: 11_001, step: 1 },
       400,
       "bad_data",
-      'invalid parameter "step": exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+      "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
     );
+    // A tenth of a millisecond is a step, and here too small a one.
+    await bad(
+      "/api/v1/query_range",
+      { query: "up", start: 0, end: 2, step: 0.0001 },
+      400,
+      "bad_data",
+      "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+    );
+    await bad(
+      "/api/v1/query_range",
+      { query: "up", start: 0, end: 2, step: "1e300" },
+      400,
+      "bad_data",
+      'invalid parameter "step": cannot parse "1e300" to a valid duration. It overflows int64',
+    );
+    await bad("/api/v1/series", {}, 400, "bad_data", "no match[] parameter provided");
+    await bad(
+      "/api/v1/series",
+      { "match[]": "" },
+      400,
+      "bad_data",
+      'invalid parameter "match[]": 1:1: parse error: no expression found in input',
+    );
+    await bad("/api/v1/label/U__/values", {}, 400, "bad_data", 'invalid label name: "U__"');
+    await bad("/api/v1/metadata", { limit: "x" }, 400, "bad_data", "limit must be a number");
+  });
+
+  test("of time say that it was too short, with upstream's status", async () => {
+    const { status, body } = await ask("/api/v1/query_range", {
+      query: "quantile_over_time(0.5, http_request_duration_ms_bucket[1h:1s])",
+      start: seconds,
+      end: seconds + 1_000,
+      step: 1,
+      timeout: "0.0001",
+    });
+    expect({ status, errorType: body.errorType }).toEqual({ status: 503, errorType: "timeout" });
   });
 
   test("of the data are 422, and so is what is not spoken", async () => {
@@ -306,9 +350,33 @@ describe("what there is", () => {
     ).toEqual(["25.0", "5.0"]);
     // Days count: there was nothing before.
     expect(await data("/api/v1/label/job/values", { start: 0, end: seconds - 86_400 })).toEqual([]);
-    expect((await ask("/api/v1/series")).body.error).toBe(
-      'invalid parameter "match[]": no match[] parameter provided',
+  });
+
+  test("labels by their names as pushed, and by upstream's escape for them", async () => {
+    const pushed = await gateway.app.fetch(
+      new Request("http://localhost/api/v1/push", {
+        method: "POST",
+        body: JSON.stringify({
+          "@timestamp": NOW_MS,
+          metric_name: "jobs.open",
+          type: "gauge",
+          value: 1,
+          tags: { "queue.name": "a" },
+        }),
+      }),
     );
+    expect(pushed.status).toBe(200);
+    for (const name of ["queue_name", "queue.name", "U__queue_2e_name"]) {
+      expect(await data(`/api/v1/label/${name}/values`)).toEqual(["a"]);
+      expect(await data(`/api/v1/label/${name}/values`, { "match[]": '{"jobs.open"}' })).toEqual(["a"]);
+    }
+    expect(await data("/api/v1/labels", { "match[]": "jobs_open" })).toEqual(["__name__", "queue_name"]);
+  });
+
+  test("from the beginning to the end of time, as clients write them", async () => {
+    const always = { start: "-292273086-05-16T16:47:06Z", end: "292277025-08-18T07:12:54.999999999Z" };
+    expect(await data("/api/v1/label/job/values", always)).toEqual(["worker"]);
+    expect(await data("/api/v1/series", { "match[]": "queue_depth", ...always })).toHaveLength(1);
   });
 
   test("metadata", async () => {
@@ -316,6 +384,9 @@ describe("what there is", () => {
     expect(all.queue_depth).toEqual([{ type: "gauge", help: "Tasks that wait.", unit: "" }]);
     expect(all.http_request_duration_ms[0].type).toBe("histogram");
     expect(Object.keys(await data("/api/v1/metadata", { metric: "queue_depth" }))).toEqual(["queue_depth"]);
+    expect(Object.keys(await data("/api/v1/metadata", { limit: 1 }))).toHaveLength(1);
+    expect(await data("/api/v1/metadata", { limit: 0 })).toEqual({});
+    expect(await data("/api/v1/metadata", { limit: -1, limit_per_metric: 0 })).toEqual(all);
   });
 
   test("expressions, laid out and as trees", async () => {
@@ -340,8 +411,24 @@ describe("what there is", () => {
     expect((await data("/api/v1/status/buildinfo")).version).toMatch(/^3\.\d+\.\d+$/);
     expect((await data("/api/v1/status/flags"))["retention-days"]).toBe("7");
     const tsdb = await data("/api/v1/status/tsdb");
-    expect(tsdb.headStats.numSeries).toBe(3);
-    expect(tsdb.seriesCountByMetricName[0].name).toBe("http_request_duration_ms_bucket");
+    expect(tsdb.headStats.numSeries).toBe(4);
+    // Two operations of sixteen buckets, in three more views each; two gauges.
+    expect(tsdb.seriesCountByMetricName).toEqual([
+      { name: "http_request_duration_ms_bucket", value: 32 },
+      { name: "http_request_duration_ms", value: 2 },
+      { name: "http_request_duration_ms_count", value: 2 },
+      { name: "http_request_duration_ms_sum", value: 2 },
+      { name: "jobs_open", value: 1 },
+      { name: "queue_depth", value: 1 },
+    ]);
+    expect(tsdb.seriesCountByLabelValuePair.slice(0, 4)).toEqual([
+      { name: "__name__=http_request_duration_ms_bucket", value: 32 },
+      { name: "operation=get", value: 19 },
+      { name: "operation=put", value: 19 },
+      { name: "__name__=http_request_duration_ms", value: 2 },
+    ]);
+    const [labels] = [(await data("/api/v1/status/tsdb", { limit: 1 })).labelValueCountByLabelName];
+    expect(labels).toEqual([{ name: "le", value: 16 }]);
     expect((await data("/api/v1/status/runtimeinfo")).storageRetention).toBe("7d");
     expect((await data("/api/v1/status/config")).yaml).toBeString();
     expect(await data("/api/v1/rules")).toEqual({ groups: [] });

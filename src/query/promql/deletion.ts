@@ -5,18 +5,14 @@
  */
 import { BadInput } from "../../errors.ts";
 import type { Matcher } from "./matchers.ts";
-import { Catalog, type SeriesRegistry } from "./store/catalog.ts";
+import type { Catalog } from "./store/catalog.ts";
 
 /**
  * The ids of the series whose rows the selectors find, ascending.
  *
  * @throws BadInput where a selector finds what is made of other series and not those themselves
  */
-export function seriesToDelete(
-  selectors: readonly (readonly Matcher[])[],
-  registry: SeriesRegistry,
-): number[] {
-  const catalog = new Catalog(registry);
+export function seriesToDelete(selectors: readonly (readonly Matcher[])[], catalog: Catalog): number[] {
   const ids = new Set<number>();
   for (const matchers of selectors) {
     const own = new Set<number>();

@@ -12,12 +12,12 @@ import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
-import { Catalog, type SeriesRegistry, type Source } from "./store/catalog.ts";
+import type { Catalog, Source } from "./store/catalog.ts";
 import { Turns } from "./turns.ts";
 
 export interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: SeriesRegistry;
+  readonly catalog: Catalog;
   /** Tags that name a single event, and are columns. */
   readonly attributes: readonly string[];
 }
@@ -76,7 +76,7 @@ export class ExemplarSearch {
 
   constructor(options: ExemplarOptions) {
     this.#options = options;
-    this.#catalog = new Catalog(options.registry);
+    this.#catalog = options.catalog;
   }
 
   /**

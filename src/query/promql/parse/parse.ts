@@ -39,9 +39,13 @@ const EXPERIMENTAL_SYNTAX: Record<string, string> = {
   TrimLower: "the operator `>/` for native histograms",
 };
 
-/** Parses and checks an expression; throws ParseError with line and column. */
-export function parse(text: string): Expr {
-  if (text.trim() === "") throw new ParseError("no expression found in input", "query");
+/**
+ * Parses and checks an expression; throws ParseError with line and column.
+ *
+ * @param mayFindAll takes selectors whose matchers are all met where there is no label, for who means every series
+ */
+export function parse(text: string, mayFindAll = false): Expr {
+  if (text.trim() === "") throw failIn(text)({ from: 0, to: 0 }, "no expression found in input");
   if (text.length > TEXT_LENGTH_MAX) {
     throw new ParseError(
       `the query has ${text.length} characters, at most ${TEXT_LENGTH_MAX} are read`,
@@ -53,8 +57,8 @@ export function parse(text: string): Expr {
   const problem = firstError(tree.topNode, text);
   if (problem !== undefined) throw fail(problem.span, problem.message);
   const root = tree.topNode.firstChild;
-  if (root === null) throw new ParseError("no expression found in input", "query");
-  return new Reader(text, fail).read(root, 0);
+  if (root === null) throw fail({ from: 0, to: 0 }, "no expression found in input");
+  return new Reader(text, fail, mayFindAll).read(root, 0);
 }
 
 /** The grammar knows no `2.`: the point becomes a blank, so that all else stays where it is. */
@@ -67,9 +71,12 @@ class Reader {
   readonly #text: string;
   readonly #fail: Fail;
 
-  constructor(text: string, fail: Fail) {
+  readonly #mayFindAll: boolean;
+
+  constructor(text: string, fail: Fail, mayFindAll: boolean) {
     this.#text = text;
     this.#fail = fail;
+    this.#mayFindAll = mayFindAll;
   }
 
   read(node: SyntaxNode, depth: number): Expr {
@@ -77,7 +84,7 @@ class Reader {
       throw this.#fail(spanOf(node), `expressions may be nested ${DEPTH_MAX} deep at most`);
     }
     const expr = this.#convert(node, depth + 1);
-    checkNode(expr, this.#fail);
+    if (expr.type !== "vectorSelector" || !this.#mayFindAll) checkNode(expr, this.#fail);
     return expr;
   }
 

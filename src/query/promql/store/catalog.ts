@@ -10,9 +10,10 @@
  */
 import { openMetricsFloat } from "../../../exposition/spelling.ts";
 import { prometheusLabelName } from "../../../names.ts";
-import type { Labels, Metric, Series } from "../../../sample.ts";
+import type { Metric, Series } from "../../../sample.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
+import { type Condition, forStored, meets, valueIn } from "./matching.ts";
 import {
   type CatalogMetric,
   type FollowedRegistry,
@@ -55,12 +56,6 @@ interface Target {
   readonly conditions: readonly Condition[];
   /** Buckets: the bounds that are asked for. */
   readonly bounds: readonly number[];
-}
-
-/** A matcher, and the names as pushed under which a metric's series may have its label. */
-interface Condition {
-  readonly names: readonly string[];
-  readonly matcher: Matcher;
 }
 
 /** So many series are gone through sooner than a label is indexed. */
@@ -200,19 +195,39 @@ export class Catalog {
     return names;
   }
 
-  /** The metrics with their views, as they are now. */
-  metrics(): readonly IndexedMetric[] {
-    this.#follow();
-    return this.#index.metrics;
-  }
-
-  /** How many series have each value of a label that is no column; those of buckets are not here. */
+  /** How many series have each value of a label, those of all views; `le` is in `countsByBound`. */
   countsOf(label: string): Map<string, number> {
     this.#follow();
     const counts = new Map<string, number>();
     for (const [value, all] of this.#index.valuesOf(label)) {
-      const shown = all.reduce((sum, series) => sum + (this.#shows(series, label) ? 1 : 0), 0);
-      if (shown > 0) counts.set(value, shown);
+      let count = 0;
+      for (const series of all) if (this.#shows(series, label)) count += seriesOfEach(series.metric);
+      if (count > 0) counts.set(value, count);
+    }
+    return counts;
+  }
+
+  /** How many series have each name; each bucket is one. */
+  countsByName(): Map<string, number> {
+    this.#follow();
+    const counts = new Map<string, number>();
+    for (const { metric, views, series } of this.#index.metrics) {
+      for (const { name, shape } of views) {
+        const each = shape === "buckets" ? boundsOf(metric).length : 1;
+        if (series.length > 0) counts.set(name, (counts.get(name) ?? 0) + each * series.length);
+      }
+    }
+    return counts;
+  }
+
+  /** How many series have each value of `le`. */
+  countsByBound(): Map<string, number> {
+    const counts = this.countsOf(BUCKET_LABEL);
+    for (const { metric, series } of this.#index.metrics) {
+      if (metric.kind !== "observation" || series.length === 0) continue;
+      for (const bound of boundsOf(metric).map(openMetricsFloat)) {
+        counts.set(bound, (counts.get(bound) ?? 0) + series.length);
+      }
     }
     return counts;
   }
@@ -238,7 +253,7 @@ export class Catalog {
   #each(matchers: readonly Matcher[], visit: (series: Series, target: Target) => boolean): void {
     this.#follow();
     const named = matchers.filter(({ name }) => name === METRIC_NAME);
-    const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(withPrometheusName);
+    const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(forStored);
     const isNamed = named.find(({ operator }) => operator === "=");
     const metrics = isNamed === undefined ? this.#index.metrics : this.#index.named(isNamed.value);
     const few = this.#fewest(metrics, labelled);
@@ -345,26 +360,14 @@ export class Catalog {
   }
 }
 
-function withPrometheusName(matcher: Matcher): Matcher {
-  const name = prometheusLabelName(matcher.name);
-  return name === matcher.name ? matcher : { ...matcher, name };
-}
-
-function meets(labels: Labels, conditions: readonly Condition[]): boolean {
-  for (const { names, matcher } of conditions) if (!matcher.matches(valueIn(labels, names))) return false;
-  return true;
-}
-
-/** The value under the first of some names; empty where there is none. */
-function valueIn(labels: Labels, names: readonly string[]): string {
-  // By index: this runs for each series that is looked at.
-  for (let at = 0; at < names.length; at++) {
-    const value = labels.get(names[at]!);
-    if (value !== undefined) return value;
-  }
-  return "";
-}
-
 function boundsOf(metric: Metric): number[] {
   return [...metric.buckets, Number.POSITIVE_INFINITY];
+}
+
+/** How many series PromQL makes of one of a metric's. */
+function seriesOfEach(metric: Metric): number {
+  return viewsOf(metric).reduce(
+    (sum, { shape }) => sum + (shape === "buckets" ? boundsOf(metric).length : 1),
+    0,
+  );
 }

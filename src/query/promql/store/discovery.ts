@@ -2,10 +2,12 @@
  * What there is to be asked: series, label names and values, metadata, found in memory. Times count by the
  * day, since that is what is known without reading rows.
  */
+import { prometheusLabelName } from "../../../names.ts";
 import { dayOf } from "../../../sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Catalog, type SeriesRegistry, viewsOf } from "./catalog.ts";
+import { type SeriesStatistics, seriesStatistics } from "./statistics.ts";
 
 export interface LabelQuery {
   /** Selectors, any of which may match; none: all series. */
@@ -43,11 +45,18 @@ export class Discovery {
     return [...names].sort(compareText);
   }
 
-  /** The values of a label, in order. */
+  /** The values of a label, named as it was pushed or as Prometheus spells it, in order. */
   labelValues(name: string, { selectors, ...query }: LabelQuery): string[] {
     const values = new Set<string>();
-    for (const matchers of anyOf(selectors)) this.#catalog.valuesOf(name, matchers, ...daysOf(query), values);
+    const label = prometheusLabelName(name);
+    for (const matchers of anyOf(selectors))
+      this.#catalog.valuesOf(label, matchers, ...daysOf(query), values);
     return [...values].sort(compareText);
+  }
+
+  /** How many series have which names, labels and values; the `most` largest counts of each. */
+  async statistics(most: number): Promise<SeriesStatistics> {
+    return await seriesStatistics(this.#catalog, most);
   }
 
   /** Type, help and unit by the name of the family; several where metrics share a name. */
