@@ -72,9 +72,8 @@ need_dependencies() {
   echo "$1 $sum" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
 }
 
-# Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
-# .env or bunfig.toml that happens to lie there is not ours to read.
-become_weir() {
+# Sets what Bun has to know of this program before it starts; for what else runs it, too.
+tune_bun() {
   # A statement holds a thread of Bun's pool until it ends, and the pool has as many as there are processors: two
   # slow queries would hold up every commit behind them.
   UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-16}
@@ -83,5 +82,11 @@ become_weir() {
   # are as fast.
   BUN_JSC_forceRAMSize=${BUN_JSC_forceRAMSize:-1073741824}
   export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize
+}
+
+# Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
+# .env or bunfig.toml that happens to lie there is not ours to read.
+become_weir() {
+  tune_bun
   exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"
 }
