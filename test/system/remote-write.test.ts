@@ -1,6 +1,7 @@
 /**
  * Real senders: Debian's Prometheus (2.42) scrapes itself and another target and writes all of it here, through a
- * kill of the gateway; afterwards the gateway has exactly what Prometheus itself has. vmagent writes here too.
+ * kill of the gateway; afterwards the gateway has exactly what Prometheus itself has. vmagent and vmalert write here
+ * too.
  *
  * Where they are not installed, these tests are skipped.
  */
@@ -342,3 +343,40 @@ test.if(Bun.which("vmagent") !== null)(
     expect(rows).toEqual([{ labels: { code: "200", instance, job: "vmagent", path: '/ü"\n', zone: "b" } }]);
   },
 );
+
+test.if(Bun.which("vmalert") !== null)("vmalert asks here and writes what its rules record", async () => {
+  const now = Date.now();
+  const series = [1, 2, 3].map((value) => ({
+    labels: { __name__: "asked", n: String(value) },
+    samples: [{ value, timestamp: now }],
+  }));
+  const body = new Uint8Array(snappyjs.compress(encodeV1(series)));
+  expect((await fetch(`http://${address}/api/v1/write`, { method: "POST", body })).status).toBe(204);
+  await writeFile(
+    join(folder, "rules.yml"),
+    `groups:
+  - name: recorded
+    interval: 500ms
+    rules: [{ record: "asked:sum", expr: sum(asked), labels: { from: vmalert } }]
+`,
+  );
+  children.push(
+    Bun.spawn(
+      [
+        "vmalert",
+        `-rule=${join(folder, "rules.yml")}`,
+        `-datasource.url=http://${address}`,
+        `-remoteWrite.url=http://${address}`,
+        "-remoteWrite.flushInterval=250ms",
+        "-notifier.url=http://127.0.0.1:1",
+        `-httpListenAddr=127.0.0.1:${await freePort()}`,
+        "-loggerLevel=ERROR",
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    ),
+  );
+  const recorded = () =>
+    sql("SELECT DISTINCT labels, value FROM samples WHERE metric = 'asked:sum' AND value IS NOT NULL");
+  await until("what vmalert records", async () => (await recorded()).length > 0);
+  expect(await recorded()).toEqual([{ labels: { from: "vmalert" }, value: 6 }]);
+});
