@@ -25,6 +25,22 @@ export class LabelSet {
     return new LabelSet(sorted.flat());
   }
 
+  /** Of a metric's name and labels that are in order of their names already, all in ASCII, and none empty. */
+  static ofSeries(metric: string, labels: Iterable<readonly [string, string]>): LabelSet {
+    const pairs: string[] = [];
+    let isNamed = false;
+    for (const [name, value] of labels) {
+      // Upper case sorts before the underscore.
+      if (!isNamed && name > METRIC_NAME) {
+        pairs.push(METRIC_NAME, metric);
+        isNamed = true;
+      }
+      pairs.push(name, value);
+    }
+    if (!isNamed) pairs.push(METRIC_NAME, metric);
+    return new LabelSet(pairs);
+  }
+
   /** Equal for equal sets only: U+0000 is in no label (see src/ingest/naming.ts, and `with`). */
   get key(): string {
     this.#key ??= this.pairs.join("\u0000");

@@ -71,7 +71,7 @@ function walk(registry: Registry, matchers: readonly Matcher[], days: readonly [
 const metricNames = ["depth", "took.ms", "took_s", "done", "queue.length"];
 const kinds: Record<string, Kind> = { "took.ms": "observation", took_s: "observation", done: "delta" };
 const values = ["a", "b", "c", "d", "e"];
-const label = fc.constantFrom("zone", "a.b", "a_b", "le", "task_id");
+const label = fc.constantFrom("zone", "a.b", "a_b", "le", "task_id", "Zone");
 
 const step = fc.oneof(
   {

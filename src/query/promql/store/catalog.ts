@@ -56,6 +56,8 @@ interface Target {
   readonly conditions: readonly Condition[];
   /** Buckets: the bounds that are asked for. */
   readonly bounds: readonly number[];
+  /** Whether no two of its series, nor one of another metric, can have the same labels. */
+  readonly isUnique: boolean;
 }
 
 /** So many series are gone through sooner than a label is indexed. */
@@ -88,23 +90,27 @@ export class Catalog {
 
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
   find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Source[] {
-    const sources = new Map<string, Source>();
-    this.#each(matchers, (series, { indexed: { metric }, view, bounds }) => {
+    const sources: Source[] = [];
+    /** Those that others may be one with. */
+    const shared = new Map<string, Source>();
+    this.#each(matchers, (series, { indexed: { metric }, view, bounds, isUnique }) => {
       if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
       const labels = this.#labelsOf(series, view);
-      const source = sources.get(labels.key);
-      if (source !== undefined) source.seriesIds.push(series.seriesId);
-      else {
-        const edges = bounds.map((bound) => ({
-          bound,
-          labels: labels.with(BUCKET_LABEL, openMetricsFloat(bound)),
-        }));
-        const seriesIds = [series.seriesId];
-        sources.set(labels.key, { metric, shape: view.shape, labels, seriesIds, edges });
+      const known = isUnique ? undefined : shared.get(labels.key);
+      if (known !== undefined) {
+        known.seriesIds.push(series.seriesId);
+        return false;
       }
+      const edges = bounds.map((bound) => ({
+        bound,
+        labels: labels.with(BUCKET_LABEL, openMetricsFloat(bound)),
+      }));
+      const source = { metric, shape: view.shape, labels, seriesIds: [series.seriesId], edges };
+      sources.push(source);
+      if (!isUnique) shared.set(labels.key, source);
       return false;
     });
-    return [...sources.values()];
+    return sources;
   }
 
   /**
@@ -315,8 +321,13 @@ export class Catalog {
         if (names.length > 0) conditions.push({ names, matcher });
         else if (!matcher.matches("")) return [];
       }
-      return [{ indexed, view, conditions, bounds }];
+      return [{ indexed, view, conditions, bounds, isUnique: this.#isUnique(indexed, view) }];
     });
+  }
+
+  #isUnique({ metric, respelled }: IndexedMetric, { name }: View): boolean {
+    const isLevel = metric.kind === "gauge" || metric.kind === "cumulative";
+    return isLevel && respelled.size === 0 && this.#index.named(name).length === 1;
   }
 
   /** The names as pushed under which series of a metric may have a label; none where it is a column. */
@@ -342,21 +353,26 @@ export class Catalog {
     return (kind === "observation" || kind === "delta") && this.#registry.isAttribute(name, label);
   }
 
-  #labelsOf(series: Series, { name, shape }: View): LabelSet {
-    const labelSets = this.#labelSets[shape];
+  #labelsOf(series: Series, view: View): LabelSet {
+    const labelSets = this.#labelSets[view.shape];
     let labels = labelSets.get(series);
     if (labels === undefined) {
-      const entries: [string, string][] = [[METRIC_NAME, name]];
-      for (const [label, value] of series.labels) {
-        if (this.#isColumn(series.metric, label)) continue;
-        entries.push([prometheusLabelName(label), value]);
-      }
-      labels = LabelSet.from(entries);
+      labels = this.#labelSetOf(series, view.name);
       if (this.#labelSetCount >= LABEL_SETS_MAX) this.#forgetLabelSets();
       labelSets.set(series, labels);
       this.#labelSetCount++;
     }
     return labels;
+  }
+
+  #labelSetOf({ metric, labels }: Series, name: string): LabelSet {
+    const isLevel = metric.kind === "gauge" || metric.kind === "cumulative";
+    if (isLevel && this.#index.of(metric).respelled.size === 0) return LabelSet.ofSeries(name, labels);
+    const entries: [string, string][] = [[METRIC_NAME, name]];
+    for (const [label, value] of labels) {
+      if (!this.#isColumn(metric, label)) entries.push([prometheusLabelName(label), value]);
+    }
+    return LabelSet.from(entries);
   }
 }
 
