@@ -59,15 +59,18 @@ export function openMetricsName(family: Family): string {
   return family.type === "counter" && family.name.endsWith("_total") ? family.name.slice(0, -6) : family.name;
 }
 
-/** Every name that the family takes up in either format; no other family may bear one of them. */
-function claims(family: Family): string[] {
-  const { name, type } = family;
-  if (isDistribution(family)) {
-    const names = [name, `${name}_sum`, `${name}_count`, `${name}_created`];
-    return type === "histogram" ? [...names, `${name}_bucket`] : names;
-  }
+/** Every name that the family takes up in text 0.0.4; no other family may bear one of them. */
+export function claims({ name, type }: Family): string[] {
+  if (type === "histogram") return [name, `${name}_sum`, `${name}_count`, `${name}_bucket`];
+  return type === "summary" ? [name, `${name}_sum`, `${name}_count`] : [name];
+}
+
+/** Every name that means the family, in either format. */
+function namesOf(family: Family): string[] {
   const base = openMetricsName(family);
-  return base === name ? [name] : [name, base, `${base}_created`];
+  return isDistribution(family) || base !== family.name
+    ? [...claims(family), base, `${base}_created`]
+    : claims(family);
 }
 
 export interface Merged {
@@ -118,5 +121,5 @@ function unique<Point extends { readonly labels: string }>(points: Point[], sort
 
 /** The families that one of `names` means: by either format's family name, or by the name of a sample. */
 export function selectFamilies(families: readonly Family[], names: ReadonlySet<string>): readonly Family[] {
-  return families.filter((family) => claims(family).some((name) => names.has(name)));
+  return families.filter((family) => namesOf(family).some((name) => names.has(name)));
 }

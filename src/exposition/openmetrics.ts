@@ -12,6 +12,7 @@ import {
   openMetricsName,
   type ValueFamily,
 } from "./family.ts";
+import { withoutClashes } from "./openmetrics-names.ts";
 import { escapeHelp, escapeLabelValue, numberText } from "./spelling.ts";
 import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
 
@@ -23,7 +24,7 @@ export function openMetricsContentType(version: "1.0.0" | "0.0.1"): string {
 /** Writes families, in chunks of about `CHUNK_CHARACTERS`; the last ends with `# EOF`. */
 export function* renderOpenMetrics(families: readonly Family[]): Generator<string, void, void> {
   let out = "";
-  for (const family of families) {
+  for (const family of withoutClashes(families)) {
     out += metadata(family);
     for (const lines of isDistribution(family) ? distributionLines(family) : valueLines(family)) {
       out += lines;

@@ -67,9 +67,17 @@ test("a later family that takes a name of an earlier one is left out and counted
   clash(values("gauge", "a", { "": 1 }), values("counter", "a", { "": 1 }));
   clash(histogram("a"), values("gauge", "a_sum", { "": 1 }));
   clash(values("gauge", "a_bucket", { "": 1 }), histogram("a"));
-  // In OpenMetrics both are the family `a`.
-  clash(values("counter", "a_total", { "": 1 }), values("gauge", "a", { "": 1 }));
-  clash(values("gauge", "a_created", { "": 1 }), values("counter", "a_total", { "": 1 }));
+});
+
+test("what clashes in OpenMetrics alone is kept", () => {
+  const families = [
+    values("gauge", "a", { "": 1 }),
+    values("gauge", "a_created", { "": 1 }),
+    values("counter", "a_total", { "": 1 }),
+    histogram("b"),
+    values("gauge", "b_created", { "": 1 }),
+  ];
+  expect(mergeFamilies([families])).toEqual({ families, conflicts: 0 });
 });
 
 test("families without a series are not written", () => {

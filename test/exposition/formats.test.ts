@@ -1,6 +1,6 @@
 /** Both exposition formats, against texts written by hand from their specifications. */
 import { describe, expect, test } from "bun:test";
-import type { Family } from "../../src/exposition/family.ts";
+import type { Family, ValueFamily } from "../../src/exposition/family.ts";
 import { renderOpenMetrics } from "../../src/exposition/openmetrics.ts";
 import { CHUNK_CHARACTERS, renderText } from "../../src/exposition/text.ts";
 
@@ -143,5 +143,61 @@ describe("what is empty or large", () => {
       }
       expect(chunks.join("").match(/^g\{/gm)?.length).toBe(20_000);
     }
+  });
+});
+
+describe("families that OpenMetrics does not take beside each other", () => {
+  const gauge = (name: string, points: Record<string, number>): Family => ({
+    ...{ name, type: "gauge", help: "", unit: "" },
+    points: Object.entries(points).map(([labels, value]) => ({ labels, value })),
+  });
+  const counter = (name: string, points: Record<string, number>): Family => ({
+    ...(gauge(name, points) as ValueFamily),
+    type: "counter",
+  });
+  const histogram: Family = {
+    ...{ name: "h", type: "histogram", help: "", unit: "" },
+    points: [{ labels: 'x="1"', edges: ["+Inf"], values: [1], sum: 2, count: 1 }],
+  };
+  const openMetrics = (...families: Family[]) =>
+    [...renderOpenMetrics(families)].join("").split("\n").slice(0, -2);
+
+  test("a gauge that says when a counter, a histogram or a summary began is of that", () => {
+    expect(
+      openMetrics(
+        gauge("c_created", { 'x="1"': 5.5, 'x="2"': 6, 'x="3"': Number.NaN }),
+        counter("c_total", { 'x="0"': 1, 'x="1"': 2, 'x="3"': 3 }),
+        histogram,
+        gauge("h_created", { "": 4, 'x="1"': 7 }),
+      ),
+    ).toEqual([
+      "# TYPE c counter",
+      'c_total{x="0"} 1',
+      'c_total{x="1"} 2',
+      'c_created{x="1"} 5.5',
+      'c_total{x="3"} 3',
+      "# TYPE h histogram",
+      'h_bucket{x="1",le="+Inf"} 1',
+      'h_sum{x="1"} 2',
+      'h_count{x="1"} 1',
+      'h_created{x="1"} 7',
+    ]);
+  });
+  test("a counter without its own name is of unknown type, and its beginning a gauge", () => {
+    expect(
+      openMetrics(gauge("c", { "": 1 }), gauge("c_created", { "": 5 }), counter("c_total", { "": 2 })),
+    ).toEqual([
+      ...["# TYPE c gauge", "c 1", "# TYPE c_created gauge", "c_created 5"],
+      ...["# TYPE c_total unknown", "c_total 2"],
+    ]);
+    expect(openMetrics(histogram, counter("h_sum_total", { "": 2 })).slice(-2)).toEqual([
+      "# TYPE h_sum_total unknown",
+      "h_sum_total 2",
+    ]);
+  });
+  test("a gauge whose name ends so is a gauge where there is nothing that it says it of", () => {
+    expect(openMetrics(gauge("c", { "": 1 }), gauge("c_created", { "": 5 }))).toEqual([
+      ...["# TYPE c gauge", "c 1", "# TYPE c_created gauge", "c_created 5"],
+    ]);
   });
 });
