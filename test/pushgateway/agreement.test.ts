@@ -32,7 +32,10 @@ const labels = fc.constantFrom(
   '{x="1",instance="i"}',
 );
 const value = fc.constantFrom("1", "2.5", "-1", "NaN", "1e6");
-const name = fc.constantFrom("m", "m", "n", "m_count", "m_sum", "m_bucket", "push_time_seconds");
+const name = fc.constantFrom(
+  ...["m", "m", "n", "m_count", "m_sum", "m_bucket", "m_total", "m_created"],
+  "push_time_seconds",
+);
 
 /**
  * The lines of a family: a type or none, and a few samples, which may not go together. But no bucket stands twice in
