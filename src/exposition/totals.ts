@@ -70,6 +70,8 @@ export interface TotalsOptions {
   readonly exemplarsMax: number;
 }
 
+const NO_BUCKETS: readonly number[] = [];
+
 const DEFAULTS = {
   // The look-back of PromQL: what Prometheus itself would still show.
   exposeGaugesForMs: 5 * 60_000,
@@ -271,7 +273,8 @@ export class Totals {
         createdUs: cells[cell + CREATED_US],
         lastUs: cells[cell + LAST_US],
         arrivedUs: cells[cell + ARRIVED_US],
-        buckets: [...this.#table.bucketsOf(row)],
+        // Most have none, and there may be a million.
+        buckets: codes[row] === OBSERVATION ? [...this.#table.bucketsOf(row)] : NO_BUCKETS,
       };
     });
     return { records, whole };

@@ -15,14 +15,20 @@ export interface StringColumn {
   readonly length: Uint32Array;
 }
 
+/** `nulls` holds 1 where the cell is NULL. */
+export interface DoubleColumn {
+  readonly type: "double";
+  readonly values: Float64Array;
+  readonly nulls?: Uint8Array;
+}
+
 export type Column =
   | { readonly type: "uinteger"; readonly values: Uint32Array }
   | { readonly type: "date"; readonly values: Int32Array }
   | { readonly type: "boolean"; readonly values: Uint8Array }
   /** Microseconds since the epoch, whole. */
   | { readonly type: "timestamp"; readonly values: Float64Array }
-  /** `nulls` holds 1 where the cell is NULL. */
-  | { readonly type: "double"; readonly values: Float64Array; readonly nulls?: Uint8Array }
+  | DoubleColumn
   /** An empty string is NULL. */
   | { readonly type: "varchar" | "blob"; readonly strings: StringColumn; readonly text: Uint8Array }
   /** All NULL. */
@@ -78,6 +84,7 @@ export class TextBuilder {
     const offset = new Uint32Array(lists.length);
     const length = new Uint32Array(lists.length);
     lists.forEach((list, row) => {
+      if (list.length === 0) return;
       const place = this.addBytes(new Uint8Array(Float64Array.from(list).buffer));
       offset[row] = place.offset;
       length[row] = place.length;

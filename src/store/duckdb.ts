@@ -52,6 +52,8 @@ import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
+/** Rows that are appended at a stretch, before what else waits has its turn: some 50 ms. */
+const STRETCH_ROWS = 64 * CHUNK_ROWS;
 
 const opened = new Set<string>();
 
@@ -294,6 +296,7 @@ export class Connection implements Reader {
             filler.fill(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
           }
           appender.appendDataChunk(chunk);
+          if ((start + count) % STRETCH_ROWS === 0) await Bun.sleep(0);
         }
       }
     } finally {
