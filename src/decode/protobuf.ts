@@ -108,6 +108,7 @@ export class ProtobufReader {
 
   /** Passes over the value of a field that is not known, or of no interest. */
   skip(tag: number): void {
+    if (tag < 8) throw this.malformed("a field has number 0");
     switch (tag & 7) {
       case VARINT:
         this.uint64();

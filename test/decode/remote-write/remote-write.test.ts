@@ -180,6 +180,9 @@ for (const { version, encode, Decoder } of versions) {
     test("a group, which is long gone from protobuf", () => {
       expect(() => new Decoder().decode(Buffer.from([0x0b]))).toThrow("wire type 3");
     });
+    test("a field without a number", () => {
+      expect(() => new Decoder().decode(Buffer.from([0x00, 0x01]))).toThrow("a field has number 0");
+    });
     test("any bytes at all throw nothing but BadInput", () => {
       const decoder = new Decoder();
       fc.assert(
