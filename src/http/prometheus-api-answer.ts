@@ -2,6 +2,7 @@
  * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. The
  * points of a result are written straight from the columns, and large results piece by piece.
  */
+import { setImmediate } from "node:timers/promises";
 import { Busy, NotFound, RequestError, Timeout } from "../errors.ts";
 import type { QueryResult, ResultData, ResultSeries } from "../query/promql/engine.ts";
 import { QueryError } from "../query/promql/errors.ts";
@@ -71,12 +72,32 @@ export function resultResponse(
   const warnings = [...result.warnings, ...(truncated ? ["results truncated due to limit"] : [])];
   const tail = JSON.stringify(more).slice(1, -1);
   const end = `${tail === "" ? "" : `,${tail}`}}${noteText(warnings, result.infos)}}`;
-  const pieces = resultPieces(data, limit, end);
+  return inPieces(resultPieces(data, limit, end));
+}
+
+/** The answer with a list, however long it is. */
+export function listResponse(items: readonly unknown[], { warnings = [], infos = [] }: Notes = {}): Response {
+  return inPieces(listPieces(items, `${noteText(warnings, infos)}}`));
+}
+
+/** One answer where there is one piece; else each is written when the one before was taken, and others run between. */
+function inPieces(pieces: Iterator<string, void>): Response {
   const headers = { "content-type": "application/json; charset=utf-8" };
   const first = pieces.next();
   const second = pieces.next();
   if (second.done) return new Response(first.value ?? "", { headers });
   return streamResponse(pieceStream([first.value ?? "", second.value], pieces), headers);
+}
+
+function* listPieces(items: readonly unknown[], end: string): Generator<string, void> {
+  let text = '{"status":"success","data":[';
+  for (let at = 0; at < items.length; at++) {
+    text += (at > 0 ? "," : "") + JSON.stringify(items[at]);
+    if (text.length < PIECE_LENGTH) continue;
+    yield text;
+    text = "";
+  }
+  yield `${text}]${end}`;
 }
 
 function noteText(warnings: readonly string[], infos: readonly string[]): string {
@@ -123,7 +144,9 @@ function pieceStream(made: string[], pieces: Iterator<string, void>): ReadableSt
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {
-      pull(controller) {
+      async pull(controller) {
+        // A client that takes them as they come would else keep all others waiting until the last.
+        await setImmediate();
         const ready = made.shift();
         const { done, value } = ready === undefined ? pieces.next() : { done: false, value: ready };
         if (done || value === undefined) controller.close();

@@ -12,7 +12,7 @@ import { formatExpr } from "../query/promql/parse/print.ts";
 import { treeOf } from "../query/promql/parse/tree.ts";
 import { type LabelQuery, type MetadataEntry, parseSelector } from "../query/promql/promql.ts";
 import type { BodyLimits } from "./body.ts";
-import { inApiFormat, limited, resultResponse, success } from "./prometheus-api-answer.ts";
+import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** What the API needs of src/query/promql. */
@@ -28,7 +28,7 @@ export interface PrometheusApiDependencies {
     ): Promise<QueryResult>;
     explain(result: QueryResult): unknown;
     readonly discovery: {
-      series(query: LabelQuery): readonly { toJSON(): unknown }[];
+      series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
       labelNames(query: LabelQuery): readonly string[];
       labelValues(name: string, query: LabelQuery): readonly string[];
       metadata(metric?: string): ReadonlyMap<string, readonly MetadataEntry[]>;
@@ -97,9 +97,9 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
 
   const series: Handler = async (parameters) => {
     if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
-    const found = promql.discovery.series(await readLabelQuery(parameters));
+    const found = await promql.discovery.series(await readLabelQuery(parameters));
     const { items, notes } = limited(found, readLimit(parameters));
-    return success(items, notes);
+    return listResponse(items, notes);
   };
   const labels: Handler = async (parameters) => {
     const { items, notes } = limited(

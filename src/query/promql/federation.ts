@@ -17,6 +17,7 @@ import type { Matcher } from "./matchers.ts";
 import type { Catalog, Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
+import { sortInTurns } from "./store/sort-in-turns.ts";
 import { Turns } from "./turns.ts";
 
 export interface FederationOptions extends Limits {
@@ -118,7 +119,7 @@ export class Federation {
     }
     const samples = await this.#levels([...levels.values()], nowMs, budget);
     for (const sample of samples) totals.set(sample.labels.key, sample);
-    return [...totals.values()].sort(compareSamples);
+    return await sortInTurns([...totals.values()], compareSamples);
   }
 
   async #levels(sources: readonly Source[], nowMs: number, budget: Budget): Promise<FederatedSample[]> {

@@ -11,6 +11,7 @@ import { LabelSet } from "../../../src/query/promql/labels.ts";
 import { type Matcher, matcher, matchesAll } from "../../../src/query/promql/matchers.ts";
 import { Catalog, viewsOf } from "../../../src/query/promql/store/catalog.ts";
 import { Discovery } from "../../../src/query/promql/store/discovery.ts";
+import { sortInTurns } from "../../../src/query/promql/store/sort-in-turns.ts";
 import type { Kind } from "../../../src/sample.ts";
 
 function emptyRegistry(): Registry {
@@ -213,4 +214,31 @@ test("a label that is demoted after a question has no values any more, and its s
   expect(others).toEqual([]);
   expect(one!.labels.toJSON()).toEqual({ __name__: "took_count", site: "x" });
   expect(one!.seriesIds).toHaveLength(4);
+});
+
+test("sorting in turns is sorting, stable, and lets others run", async () => {
+  const item = fc.record({ key: fc.integer({ min: 0, max: 20 }), at: fc.nat() });
+  const compare = (a: { key: number }, b: { key: number }) => a.key - b.key;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(item, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 9 }),
+      async (items, run) => {
+        expect(await sortInTurns(items, compare, run)).toEqual(items.toSorted(compare));
+      },
+    ),
+  );
+  let isDone = false;
+  let turns = 0;
+  const others = (async () => {
+    for (; !isDone; turns++) await new Promise((resolve) => setImmediate(resolve));
+  })();
+  await sortInTurns(
+    Array.from({ length: 64 }, (_, at) => ({ key: 64 - at })),
+    compare,
+    4,
+  );
+  isDone = true;
+  await others;
+  expect(turns).toBeGreaterThan(15);
 });

@@ -7,6 +7,7 @@ import { dayOf } from "../../../sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Catalog, type SeriesRegistry, viewsOf } from "./catalog.ts";
+import { sortInTurns } from "./sort-in-turns.ts";
 import { type SeriesStatistics, seriesStatistics } from "./statistics.ts";
 
 export interface LabelQuery {
@@ -32,10 +33,10 @@ export class Discovery {
   }
 
   /** The label sets of the series that match, in order. */
-  series(query: LabelQuery): LabelSet[] {
-    const found = new Map<string, LabelSet>();
-    for (const labels of this.#labelSets(query)) found.set(labels.key, labels);
-    return [...found.values()].sort(compareLabels);
+  async series(query: LabelQuery): Promise<LabelSet[]> {
+    const found = [...this.#labelSets(query)];
+    const sorted = await sortInTurns(found, compareLabels);
+    return sorted.filter((labels, at) => at === 0 || labels.key !== sorted[at - 1].key);
   }
 
   /** The names of the labels that the series have, in order. */
