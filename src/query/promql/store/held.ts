@@ -31,13 +31,20 @@ export function held(
   stepMs: number,
   nowMs: number,
 ): SeriesSamples {
-  const times: number[] = [];
-  const numbers: number[] = [];
-  const marks: number[] = [];
+  // Each instant of the range once, at most.
+  const room = timestampsMs.length + Math.max(0, Math.ceil((Math.min(toMs, nowMs) - afterMs) / stepMs)) + 1;
+  const times = new Float64Array(room);
+  const numbers = new Float64Array(room);
+  let marks: Uint8Array | undefined;
+  let length = 0;
   const add = (timeMs: number, value: number | undefined) => {
-    times.push(timeMs);
-    numbers.push(value ?? Number.NaN);
-    marks.push(value === undefined ? 1 : 0);
+    times[length] = timeMs;
+    numbers[length] = value ?? Number.NaN;
+    if (value === undefined) {
+      marks ??= new Uint8Array(room);
+      marks[length] = 1;
+    }
+    length++;
   };
   /** Repeats a value at the instants after a time, up to another and not at it. */
   const repeat = (value: number | undefined, sinceMs: number, untilMs: number) => {
@@ -59,8 +66,8 @@ export function held(
   repeat(value, sinceMs, toMs + 1e-3);
   return {
     labels,
-    timestampsMs: Float64Array.from(times),
-    values: Float64Array.from(numbers),
-    stale: Uint8Array.from(marks),
+    timestampsMs: times.subarray(0, length),
+    values: numbers.subarray(0, length),
+    stale: marks?.subarray(0, length),
   };
 }
