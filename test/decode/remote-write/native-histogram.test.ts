@@ -353,6 +353,19 @@ describe("An exemplar of a native histogram", () => {
   });
 });
 
+test("A request of 5,000 histograms is taken, with a hundred bounds each", () => {
+  const positiveSpans = [{ offset: 0, length: 99 }];
+  const positiveDeltas = Array.from({ length: 99 }, (_, at) => (at === 0 ? 1 : 0));
+  const wide = { timestamp: MS, countInt: 99, schema: 0, positiveSpans, positiveDeltas };
+  const all = Array.from({ length: 5_000 }, (_, n) => ({
+    labels: { __name__: "h", n: String(n) },
+    histograms: [wide],
+  }));
+  const request = new RemoteWriteDecoder().decode(encodeV1(all));
+  expect([request.histograms, request.batch.rejected.length]).toEqual([5_000, 0]);
+  expect(request.batch.length).toBe(5_000 * (100 + 3));
+});
+
 test("Counts and bounds may stand in one field each", () => {
   const double = (tag: number, value: number) => {
     const bytes = Buffer.alloc(8);
