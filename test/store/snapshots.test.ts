@@ -176,6 +176,24 @@ test("each of many holds all that was committed before it, whatever is committed
   expect(await contentIn(store)).toEqual(first(committed));
 }, 60_000);
 
+test("is of the moment between two commits, whatever comes before a byte of it is copied", async () => {
+  await commit(0, 300_000);
+  await store.checkpoint();
+  await commit(300_000, 1_000);
+  const late: Pick<Store, "whileCopied"> = {
+    whileCopied: (copy) =>
+      store.whileCopied(async (files) => {
+        await commit(301_000, 300_000);
+        expect(await store.checkpoint()).toBe(false);
+        await commit(601_000, 1_000);
+        await copy(files);
+      }),
+  };
+  expect(await contentOf(await snapshotsOf(late).take())).toEqual(first(301_000));
+  expect(await store.checkpoint()).toBe(true);
+  expect(await contentIn(store)).toEqual(first(602_000));
+});
+
 test("no checkpoint meets a copy, and the next one passes", async () => {
   await commit(0, 10);
   const refused = await new Promise<boolean>((resolve) => {
