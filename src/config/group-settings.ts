@@ -13,7 +13,7 @@ export const GROUP_SETTINGS = {
     type: { is: "count", min: 1, max: 10_000_000 },
     default: 100_000,
     what: "Groups at a time; pushes to one more are turned away.",
-    why: "Some 20 kB of memory each with a handful of series: 2 GB at the most.",
+    why: "Some 27 kB of memory each with a handful of series: 2.7 GB at the most.",
   },
   groupSumGauges: {
     type: { is: "choice", of: ["last", "max", "min"] },

@@ -174,6 +174,15 @@ describe("a group stays", () => {
   });
 });
 
+test("a group with a label le takes no histogram, whose buckets would have it twice", async () => {
+  const weir = await gateway();
+  const histogram = '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n';
+  const [status, text] = await weir.send("PUT /metrics/job/a/le/1", histogram);
+  expect([status, text]).toEqual([400, expect.stringContaining('must not have an explicit "le" label')]);
+  await weir.ok("PUT /metrics/job/a/le/1", "m 1\n");
+  expect(await weir.exposed()).toEqual(['m{job="a",le="1"} 1']);
+});
+
 describe("a commit that fails", () => {
   test("leaves the groups as they were, and the next push is right", async () => {
     const weir = await gateway();
