@@ -1,18 +1,31 @@
-/**
- * `scripts/promql-compare [--count N] [--seed N]`: N expressions (50,000) in portions of a thousand, each
- * asked of the gateway and of a real Prometheus; says the share that agreed and each that did not. Exits 1
- * when that is less than 99.9 %.
- */
+/** PromQL here beside a real Prometheus, over many expressions made at random; see HELP. */
 import { parseArgs } from "node:util";
 import { compareEngines, type Difference } from "../../test/query/promql/compare/compare.ts";
 import { isInstalled } from "../../test/query/promql/compare/prometheus.ts";
 
+const HELP = `Usage: scripts/promql-compare [options]
+
+Makes expressions at random, asks them of this gateway and of the prometheus on PATH over the same series, and shows
+each that was answered differently and the share that agreed. Exits with 1 when that is less than 99.9 %.
+
+  --count N          expressions (default 50000)
+  --seed N           of the first thousand; each thousand has its own (default 1)
+  --help             shows this
+`;
 const PORTION = 1_000;
 const SHARE_MIN = 0.999;
 
 const { values } = parseArgs({
-  options: { count: { type: "string", default: "50000" }, seed: { type: "string", default: "1" } },
+  options: {
+    count: { type: "string", default: "50000" },
+    seed: { type: "string", default: "1" },
+    help: { type: "boolean", default: false },
+  },
 });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
 const count = Number(values.count);
 const seed = Number(values.seed);
 
