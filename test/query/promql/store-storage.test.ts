@@ -317,6 +317,28 @@ test("what is too much to be read at once is read in portions", async () => {
   }
 });
 
+test("queries that take much of the engine's memory take it one after the other", async () => {
+  const stored = Array.from({ length: 260 }, (_, series) =>
+    Array.from({ length: 1_000 }, (__, at) => gauge(`10:${time(at)}`, at, { q: String(series) })),
+  ).flat();
+  const { ask } = await over(stored, { memoryLimitBytes: 32 * 1_048_576 });
+  const asked = Array.from({ length: 6 }, () => ask("sum(count_over_time(queue_depth[1h:1s]))", "10:16:39"));
+  expect(await Promise.all(asked)).toEqual(asked.map(() => ["{} 260000"]));
+  function time(second: number) {
+    return `${String(Math.floor(second / 60)).padStart(2, "0")}:${String(second % 60).padStart(2, "0")}`;
+  }
+});
+
+test("a query that needs more memory than the engine has says which setting that is", async () => {
+  const stored = Array.from({ length: 260 }, (_, series) =>
+    Array.from({ length: 1_000 }, (__, at) =>
+      gauge(`10:00:00.${String(at).padStart(3, "0")}`, at, { q: String(series) }),
+    ),
+  ).flat();
+  const { ask } = await over(stored, { memoryLimitBytes: 4 * 1_048_576 });
+  expect(ask("sum(stddev_over_time(queue_depth[1h]))", "10:01:00")).rejects.toThrow(/memoryLimitBytes/);
+});
+
 test("a query that is cancelled, too long or too big says so", async () => {
   const { samples } = await over([gauge("10:00:00", 1), gauge("10:00:01", 2)]);
   const { store, registry } = samples;

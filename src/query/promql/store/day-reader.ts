@@ -5,7 +5,7 @@
 import { MICROSECONDS_PER_DAY } from "../../../sample.ts";
 import { statement } from "../../../statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
-import { QueryCanceled } from "../errors.ts";
+import { LimitReached, QueryCanceled } from "../errors.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
 
@@ -196,8 +196,14 @@ export class DayReader {
       try {
         await read(reader, day.table, parameters);
       } catch (error) {
+        const text = String(error);
+        if (text.includes("Out of Memory Error"))
+          throw new LimitReached(
+            "the query needs more memory than the database engine has left (setting memoryLimitBytes); ask for fewer " +
+              "series or a shorter range, or again later",
+          );
         // Retention may drop a day between the look at the days and the statement.
-        if (!/samples_\d{8} does not exist/.test(String(error))) throw error;
+        if (!/samples_\d{8} does not exist/.test(text)) throw error;
       } finally {
         clearInterval(interrupting);
       }

@@ -3,6 +3,7 @@
  * holds no more memory than one over an hour. Most queries are one portion, which is tried first: to count samples
  * beforehand takes a third as long as to read them.
  */
+import { Places } from "../../places.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "./catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
@@ -14,11 +15,24 @@ export interface Portion {
   readonly samples: Gathered;
 }
 
-/** 16 bytes a sample here, and while the engine puts them together about 40 there: some 110 MB. */
+/** 16 bytes a sample here, 67 MB where days are joined; while the engine puts them together 40 to 60 there. */
 export const ROWS_AT_ONCE = 2_000_000;
+/** What is read without waiting for others: 10 MB of the engine's memory. */
+const ROWS_OF_FEW = 200_000;
+const SERIES_OF_FEW = 250;
+
+/** Longer than any query may take: one that is out of time finds out when it has its turn. */
+const WAIT_MS = 3_600_000;
+/** Of the engine's memory only one query at a time takes much: two at once can be more than there is. */
+const large = new Places(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
 
 /** A portion turned out to be too large. */
 class TooManyRows extends Error {}
+
+interface Ask {
+  readonly reader: DayReader;
+  readonly budget: ReadBudget;
+}
 
 export async function* portions(
   sources: readonly Source[],
@@ -27,12 +41,11 @@ export async function* portions(
   budget: ReadBudget,
   rowsMax: number = ROWS_AT_ONCE,
 ): AsyncIterable<Portion> {
+  const ask = { reader, budget };
   let whole: Gatherer | undefined;
-  try {
-    whole = await read(sources, [range], reader, budget, rowsMax);
-  } catch (error) {
-    if (!(error instanceof TooManyRows)) throw error;
-  }
+  if (rowsMax > ROWS_OF_FEW && idsOf(sources).length <= SERIES_OF_FEW)
+    whole = await readUpTo(ROWS_OF_FEW, sources, range, ask);
+  whole ??= await oneAtATime(() => readUpTo(rowsMax, sources, range, ask));
   if (whole !== undefined) {
     yield* handOver(sources, whole);
     return;
@@ -40,7 +53,32 @@ export async function* portions(
   const counts = await reader.counts(idsOf(sources), range);
   for (const { sources: part, rows } of partsOf(sources, counts, rowsMax)) {
     const slices = slicesOf(range, Math.ceil(rows / rowsMax));
-    yield* handOver(part, await read(part, slices, reader, budget, Number.MAX_SAFE_INTEGER - 1));
+    const read = await oneAtATime(() => readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask));
+    yield* handOver(part, read);
+  }
+}
+
+async function oneAtATime<T>(read: () => Promise<T>): Promise<T> {
+  await large.enter();
+  try {
+    return await read();
+  } finally {
+    large.leave();
+  }
+}
+
+/** Reads everything if it is no more than so many samples; undefined if it is more. */
+async function readUpTo(
+  rowsMax: number,
+  sources: readonly Source[],
+  range: Range,
+  ask: Ask,
+): Promise<Gatherer | undefined> {
+  try {
+    return await readAll(sources, [range], rowsMax, ask);
+  } catch (error) {
+    if (error instanceof TooManyRows) return undefined;
+    throw error;
   }
 }
 
@@ -52,12 +90,11 @@ function* handOver(sources: readonly Source[], gatherer: Gatherer): Iterable<Por
   }
 }
 
-async function read(
+async function readAll(
   sources: readonly Source[],
   slices: readonly Range[],
-  reader: DayReader,
-  budget: ReadBudget,
   rowsMax: number,
+  { reader, budget }: Ask,
 ): Promise<Gatherer> {
   const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
   const ids = idsOf(sources);
