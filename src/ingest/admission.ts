@@ -225,6 +225,9 @@ interface DayIndexes {
   readonly doubtful: number[];
 }
 
+/** A time of 1970 that would be of 2001 or later in seconds is one in seconds: nobody measures in 1970. */
+const SECONDS_FROM_US = Date.UTC(2001, 0, 1) * 1_000;
+
 function gather(
   batch: Batch,
   admissions: readonly Admission[],
@@ -249,7 +252,7 @@ function gather(
       reject(
         "timestamp",
         `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
-          (us * 1_000 >= options.firstUs && us * 1_000 <= options.lastUs
+          (us * 1_000 >= SECONDS_FROM_US && us * 1_000 <= options.lastUs
             ? "(a number is milliseconds; this one looks like seconds)"
             : `(--retention-days ${options.retentionDays}; ${days} would cover it)`),
       );

@@ -194,6 +194,11 @@ describe("time", () => {
     );
   });
 
+  test("a time in seconds is told as such, though it is before retention in seconds too", async () => {
+    const { rejected } = await push([{ metric: "m", atMs: Date.UTC(2024, 0, 1) / 1_000, value: 1 }]);
+    expect(rejected[0]!.reason).toEndWith("(a number is milliseconds; this one looks like seconds)");
+  });
+
   test("late and imported samples are history: stored, and not in the totals", async () => {
     const at = (atMs: number): Sample => ({ metric: "d", kind: "delta", atMs, value: 1 });
     await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);
