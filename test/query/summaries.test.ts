@@ -75,6 +75,14 @@ const SAMPLES: Sample[] = [
     value: 0.5,
     tags: { task_id: "t3", instance: "w2" },
   },
+  // What the gateway says of a worker that is silent since yesterday.
+  {
+    metric: "weir_last_push_timestamp_seconds",
+    kind: "gauge",
+    ts: "2024-01-01T20:00:00Z",
+    value: Date.parse("2024-01-01T14:00:00Z") / 1000,
+    tags: { instance: "w1", job: "worker" },
+  },
   // Not before now.
   http("2T12:00:00", 9_999, { operation: "late", status_code: "500", task_id: "t4" }),
 ];
