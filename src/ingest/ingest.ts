@@ -361,7 +361,9 @@ export class Ingest {
     if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
-    if (!OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
+    // Job and instance of what others scraped or computed: a pod that ended, or an alert, is no worker that died.
+    const isHandedOn = protocol === "remote_write" && !this.#options.exposeProtocols.includes(protocol);
+    if (!isHandedOn && !OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);

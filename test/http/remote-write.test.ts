@@ -289,6 +289,30 @@ describe("what is sent is stored", () => {
   });
 });
 
+test("what was scraped is nobody who falls silent: no last push of it, unless it is exposed", async () => {
+  const lastPushes = async () => {
+    const response = await gateway.app.fetch(new Request("http://localhost/metrics"));
+    const lines = (await response.text()).split("\n");
+    return lines.filter((line) => /^weir_last_push_timestamp_seconds\{.*job="gone"/.test(line));
+  };
+  const alert = (value: number) =>
+    series("ALERTS", [{ value, timestamp: NOW_MS + value }], {
+      alertname: "Slow",
+      instance: "a",
+      job: "gone",
+    });
+  await write1([alert(1)]);
+  expect(await lastPushes()).toEqual([]);
+  await gateway.close();
+  await open("--expose-protocols=remote_write");
+  await write1([alert(2)]);
+  expect(await lastPushes()).toEqual([
+    `weir_last_push_timestamp_seconds{instance="a",job="gone"} ${NOW_MS / 1000}`,
+  ]);
+  await gateway.close();
+  await open();
+});
+
 describe("once", () => {
   test("a request that comes again stores nothing, also after a restart", async () => {
     const name = fresh();
