@@ -132,6 +132,13 @@ describe("rules", () => {
     expect(bare.map(({ alert }) => alert)).toEqual([]);
   });
 
+  test("of the gateway ask for it by the names of its metrics alone: in its own store they have no job", () => {
+    const selectors = rules.flatMap(({ expr }) =>
+      [...expr.matchAll(/weir_\w+\{[^}]*\}/g)].map(([text]) => text),
+    );
+    expect(selectors.filter((text) => /\bjob=/.test(text))).toEqual([]);
+  });
+
   test("each has cases", () => {
     const cases = read("prometheus/rules/weir.rules.test.yml");
     expect(rules.map(({ alert }) => alert).filter((alert) => !cases.includes(alert))).toEqual([]);
