@@ -51,7 +51,11 @@ which); 1 when a file could not be read or the gateway failed; 2 when the argume
       throw new UsageError("--url and --data exclude each other: one names a gateway that runs.");
     // Loaded here: an import over HTTP does not wait for the store's modules.
     const { openGateway } = await import("./gateway.ts");
-    const gateway = await openGateway(loadConfig(settings, io.env, io.readFile));
+    const { StoreLocked } = await import("../store/store.ts");
+    const gateway = await openGateway(loadConfig(settings, io.env, io.readFile)).catch((error: unknown) => {
+      if (!(error instanceof StoreLocked)) throw error;
+      throw new StoreLocked(`${error.message}, or import through it with --url`);
+    });
     try {
       return await importAll(within(gateway.app), positionals, io);
     } finally {

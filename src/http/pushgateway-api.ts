@@ -5,6 +5,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Elysia } from "elysia";
+import { NotFound } from "../errors.ts";
 import type { Group } from "../exposition/groups/group.ts";
 import { type PushgatewayDependencies, removeGroups } from "./pushgateway.ts";
 
@@ -51,10 +52,11 @@ export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) =
     )
     .put("/-/quit", () => quitting(quit), { parse: "none" })
     .post("/-/quit", () => quitting(quit), { parse: "none" });
-  if (!adminApi) return app;
   return app.put(
     "/api/v1/admin/wipe",
     async () => {
+      // 404 as with Pushgateway, which has no such route then.
+      if (!adminApi) throw new NotFound("Deleting all groups is off; --enable-admin-api allows it.");
       const keys = Array.from(groups.groups(), ({ key }) => key);
       await removeGroups(keys, dependencies);
       return new Response(null, { status: 202 });

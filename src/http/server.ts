@@ -116,6 +116,8 @@ async function open(address: Address, options: ServeOptions): Promise<Bun.Server
   }
 }
 
+const IN_USE = "another process listens there; stop it, or give --listen another address";
+
 /** A process that was killed leaves its socket behind, and Bun takes any file for an address in use. */
 async function removeStaleSocket(path: string): Promise<void> {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -129,7 +131,7 @@ async function removeStaleSocket(path: string): Promise<void> {
     },
     () => false,
   );
-  if (answered) throw new ListenError(`Cannot listen on unix:${path}: another process listens there.`);
+  if (answered) throw new ListenError(`Cannot listen on unix:${path}: ${IN_USE}.`);
   rmSync(path, { force: true });
 }
 
@@ -147,7 +149,7 @@ function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   switch (code) {
     case "EADDRINUSE":
-      return "another process listens there";
+      return IN_USE;
     case "EACCES":
       return "permission denied";
     case "EADDRNOTAVAIL":

@@ -83,7 +83,7 @@ export class Database {
     } catch (error) {
       opened.delete(identity);
       if (/conflicting lock|could not set lock/i.test(String(error))) {
-        throw new StoreLocked(`${path} is open in another process; stop it, or use --url to go through it`);
+        throw new StoreLocked(`${path} is open in another process; stop it first`);
       }
       throw error;
     }

@@ -159,7 +159,9 @@ describe("each line is stored once", () => {
     try {
       const locked = await weir([...offline, path]);
       expect(locked.code).toBe(1);
-      expect(locked.err).toMatch(/^weir import: .*store\.duckdb is open in another process; .*--url/);
+      expect(locked.err).toMatch(
+        /^weir import: .*store\.duckdb is open in another process; stop it first, or import through it with --url\n$/,
+      );
       expect((await weir(["import", "--url", running.url, path])).out).toBe(`${path}: 10 stored\n`);
       expect(await stored("offline", running.url)).toEqual({ samples: 60, values: 60 });
     } finally {

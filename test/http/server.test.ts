@@ -95,7 +95,9 @@ describe("listening", () => {
     for await (const _ of other.stdout) break;
     const { app } = waitingApp();
     await expect(listen(app, [{ path }], { log })).rejects.toThrow(
-      new ListenError(`Cannot listen on unix:${path}: another process listens there.`),
+      new ListenError(
+        `Cannot listen on unix:${path}: another process listens there; stop it, or give --listen another address.`,
+      ),
     );
     other.kill("SIGKILL");
     await other.exited;
@@ -114,7 +116,9 @@ describe("listening", () => {
     const freed: Address = { hostname: "127.0.0.1", port: port(free) };
     await free.stop(1_000);
     await expect(listen(app, [freed, taken], { log })).rejects.toThrow(
-      new ListenError(`Cannot listen on 127.0.0.1:${taken.port}: another process listens there.`),
+      new ListenError(
+        `Cannot listen on 127.0.0.1:${taken.port}: another process listens there; stop it, or give --listen another address.`,
+      ),
     );
     const again = await listen(app, [freed], { log });
     await again.stop(1_000);

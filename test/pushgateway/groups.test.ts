@@ -454,7 +454,9 @@ test("a group that differs from another in empty labels alone is refused, and le
 
 test("wipe and quit are off unless settings allow them", async () => {
   const weir = await gateway();
-  expect((await weir.send("PUT /api/v1/admin/wipe"))[0]).toBe(404);
+  const [status, text] = await weir.send("PUT /api/v1/admin/wipe");
+  expect(status).toBe(404);
+  expect(text).toContain("--enable-admin-api");
   expect(await weir.send("POST /-/quit")).toEqual([403, "Lifecycle API is not enabled."]);
 });
 
