@@ -1,6 +1,6 @@
 -- Who pushed?
 -- Workers by their job and instance: how many samples of how many metrics, the first and the last.
--- What the gateway says of them, weir_last_push_timestamp_seconds, goes on after they fell silent: it is left out.
+-- What others say of them goes on after they fell silent, and is left out: the times of their last pushes, and alerts.
 -- parameter from time = -24h: start of the range
 -- parameter to time = now: end of the range, itself not in it
 -- table samples:
@@ -20,6 +20,6 @@ SELECT
   count(DISTINCT metric) AS metrics
 FROM by_series
 JOIN series USING (series_id)
-WHERE metric <> 'weir_last_push_timestamp_seconds'
+WHERE metric NOT IN ('weir_last_push_timestamp_seconds', 'ALERTS', 'ALERTS_FOR_STATE')
 GROUP BY ALL
 ORDER BY last DESC, job, instance;

@@ -75,7 +75,14 @@ const SAMPLES: Sample[] = [
     value: 0.5,
     tags: { task_id: "t3", instance: "w2" },
   },
-  // What the gateway says of a worker that is silent since yesterday.
+  // What the gateway, and who evaluates alerts, say of a worker that is silent since yesterday.
+  {
+    metric: "ALERTS",
+    kind: "gauge",
+    ts: "2024-01-01T20:00:00Z",
+    value: 1,
+    tags: { alertname: "WorkerDown", instance: "w1", job: "worker" },
+  },
   {
     metric: "weir_last_push_timestamp_seconds",
     kind: "gauge",
