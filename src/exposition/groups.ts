@@ -24,12 +24,14 @@ import {
   mergedLabels,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
+  type PushedHead,
   pointLabels,
   recordOf,
   seriesIdsOf,
 } from "./groups/group.ts";
 import { groupJson } from "./groups/json.ts";
-import { type Around, type PlannedSample, planPush } from "./groups/plan.ts";
+import { ownLabels } from "./groups/own-texts.ts";
+import { type Around, type PlannedSample, planPush, type Target } from "./groups/plan.ts";
 import type {
   Decided,
   FamilyType,
@@ -141,16 +143,14 @@ export class Groups {
    * @throws BadInput when not even that can be stored
    */
   push(push: GroupPush, times: Times): Decided {
-    const key = groupKey(push.labels);
-    const before = this.#groups.get(key);
-    this.#requireRoom(push.labels, before);
-    const plan = planPush(push, before, key, this.#around(times));
-    if (typeof plan === "string") return this.#refuse(push, before, key, plan, times);
-    const us = this.#tick(times, [
-      ...plan.samples.flatMap(({ seriesId, timestampUs }) => (timestampUs === undefined ? [seriesId] : [])),
-      ...(before === undefined ? [] : seriesIdsOf(before)),
-    ]);
-    const stamps = this.#pushTimes(push.labels, before);
+    const target = this.#targetOf(push);
+    const { key, before } = target;
+    const plan = planPush(push, target, this.#around(times));
+    if (typeof plan === "string") return this.#refuse(push, target, plan, times);
+    const ids = before === undefined ? [] : seriesIdsOf(before);
+    for (const { head, timestampUs } of plan.samples) if (timestampUs === undefined) ids.push(head.seriesId!);
+    const us = this.#tick(times, ids);
+    const stamps = this.#pushTimes(target);
     const samples = [
       ...plan.samples,
       { ...stamps.pushed, value: us / 1e6 },
@@ -231,9 +231,10 @@ export class Groups {
   }
 
   /** A push that is refused makes its group, too, if only to say so. */
-  #refuse(push: GroupPush, before: Group | undefined, key: string, problem: string, times: Times): Decided {
+  #refuse(push: GroupPush, target: Target, problem: string, times: Times): Decided {
+    const { key, before } = target;
     const us = this.#tick(times, before === undefined ? [] : seriesIdsOf(before));
-    const stamps = this.#pushTimes(push.labels, before);
+    const stamps = this.#pushTimes(target);
     const samples = [
       { ...stamps.failed, value: us / 1e6 },
       ...(stamps.isNew ? [{ ...stamps.pushed, value: 0 }] : []),
@@ -248,39 +249,48 @@ export class Groups {
     return ttlMs ?? (this.#options.groupTtlMs > 0 ? this.#options.groupTtlMs : undefined);
   }
 
+  #targetOf({ labels }: GroupPush): Target {
+    const key = groupKey(labels);
+    const plain = ownLabels(mergedLabels(new Map(), labels));
+    const target = { key, before: this.#groups.get(key), labels: plain, text: pointLabels(plain) };
+    if (target.before === undefined) this.#requireRoom(target);
+    return target;
+  }
+
   /** A group that is new must have a place, and no other's push times. */
-  #requireRoom(labels: Labels, before: Group | undefined): void {
-    if (before !== undefined) return;
+  #requireRoom({ key, labels }: Target): void {
     const { groupsMax } = this.#options;
     if (this.#groups.size >= groupsMax) {
       throw new BadInput(
         `there are ${groupsMax} groups already (groupsMax), delete those that are of no use`,
       );
     }
-    const head = pushTimeHead(PUSH_TIME, mergedLabels(new Map(), labels));
-    const refusal = this.#series.refusal(head);
-    if (refusal !== undefined) throw new BadInput(INCONSISTENT + refusal.refused);
-    const seriesId = this.#series.find(head);
-    if (seriesId !== undefined && this.#consistency.owns(seriesId)) {
+    const found = this.#look(pushTimeHead(PUSH_TIME, labels));
+    if (found.seriesId !== undefined && this.#consistency.owns(found.seriesId)) {
       throw new BadInput(
-        `${INCONSISTENT}there is a group already that differs from ${groupKey(labels)} in empty labels alone`,
+        `${INCONSISTENT}there is a group already that differs from ${key} in empty labels alone`,
       );
     }
   }
 
-  #pushTimes(labels: Labels, before: Group | undefined) {
-    const merged = mergedLabels(new Map(), labels);
+  #look(head: SeriesHead) {
+    const found = this.#series.look(head);
+    if ("refused" in found) throw new BadInput(INCONSISTENT + found.refused);
+    return found;
+  }
+
+  #pushTimes({ before, labels, text }: Target) {
     const stamp = (name: keyof typeof HELP) => {
-      const head = pushTimeHead(name, merged);
+      const head = pushTimeHead(name, labels);
       const stamped = before?.families.get(name);
-      const known = stamped?.points[0]?.seriesIds[0];
-      if (stamped !== undefined && known !== undefined) return { head, seriesId: known, family: stamped };
-      const admitted = this.#series.admit(head);
-      if ("refused" in admitted) throw new BadInput(INCONSISTENT + admitted.refused);
-      const { seriesId } = admitted;
-      const point = { labels: pointLabels(head.labels), seriesIds: [seriesId] };
+      head.seriesId = stamped?.points[0]?.seriesIds[0];
+      if (stamped !== undefined && head.seriesId !== undefined) return { head, family: stamped };
+      const taken = this.#series.take(head, this.#look(head).key);
+      if ("refused" in taken) throw new BadInput(INCONSISTENT + taken.refused);
+      head.seriesId = taken.seriesId;
+      const point = { labels: text, seriesIds: [taken.seriesId] };
       const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [point] };
-      return { head, seriesId, family };
+      return { head, family };
     };
     const pushed = stamp(PUSH_TIME);
     const failed = stamp(PUSH_FAILURE_TIME);
@@ -315,8 +325,8 @@ export class Groups {
       this.#change(key, after);
       if (before !== undefined) gone.push(...seriesIdsOf(before).filter((id) => !this.#consistency.owns(id)));
     }
-    for (const { seriesId, value, timestampUs } of samples)
-      this.#pending.set(seriesId, { value, us: timestampUs ?? us });
+    for (const { head, value, timestampUs } of samples)
+      this.#pending.set(head.seriesId!, { value, us: timestampUs ?? us });
     for (const seriesId of gone) this.#pending.set(seriesId, { value: undefined, us });
     return { batch: this.#batch(samples, gone, us), groups: records };
   }
@@ -330,7 +340,7 @@ export class Groups {
   }
 
   #batch(samples: readonly PlannedSample[], gone: readonly number[], us: number): Batch {
-    const heads: SeriesHead[] = samples.map(({ head, seriesId }) => ({ ...head, seriesId }));
+    const heads: SeriesHead[] = samples.map(({ head }) => head);
     for (const seriesId of gone) {
       const { metric, labels } = this.#series.seriesById(seriesId)!;
       heads.push({ metric: metric.name, kind: metric.kind, labels, seriesId });
@@ -362,12 +372,14 @@ function isSame(before: Group | undefined, after: Group | undefined): boolean {
   return true;
 }
 
-function pushTimeHead(name: keyof typeof HELP, labels: Labels): SeriesHead {
+function pushTimeHead(name: keyof typeof HELP, labels: Labels): PushedHead {
   return {
     metric: name,
     kind: "gauge",
     type: "gauge",
     help: HELP[name],
+    unit: "",
     labels,
+    seriesId: undefined,
   };
 }

@@ -41,8 +41,8 @@ const REMOVED_AT_A_TIME = 1_000;
 const NAMED_MAX = 1_000;
 
 export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
-  const push = answering(({ request }) => pushOf(request, dependencies));
-  const remove = answering(async ({ request }) => {
+  const push = answering((request) => pushOf(request, dependencies));
+  const remove = answering(async (request) => {
     await removeGroups([groupKey(groupingLabels(pathOf(request.url)))], dependencies);
     return empty(202);
   });
@@ -56,7 +56,7 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
     .delete("/metrics/job@base64/*", remove, options)
     .delete(
       "/metrics",
-      answering(({ request }) => removeMatching(request, dependencies)),
+      answering((request) => removeMatching(request, dependencies)),
       options,
     );
 };
@@ -187,11 +187,14 @@ function selectorOf(text: string) {
   return expression.matchers;
 }
 
-/** Errors as Pushgateway tells them: a line of text. */
-function answering(handle: (context: { request: Request }) => Promise<Response>) {
-  return async (context: { request: Request }): Promise<Response> => {
+/**
+ * Errors as Pushgateway tells them: a line of text. Elysia reads from the handler's source what it uses of its context:
+ * one that handed that on as a whole would have the query, the headers and the cookies parsed for each request.
+ */
+function answering(handle: (request: Request) => Promise<Response>) {
+  return async ({ request }: { request: Request }): Promise<Response> => {
     try {
-      return await handle(context);
+      return await handle(request);
     } catch (error) {
       if (error instanceof RequestError) return plainText(error.status, error.message, errorHeaders(error));
       throw error;

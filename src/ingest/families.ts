@@ -1,5 +1,6 @@
 /** Which metric owns which name in Prometheus's view: no two families may share one, but those that are spelled alike. */
 import type { Kind } from "../sample.ts";
+import type { Refused } from "./contract.ts";
 import { exposedNames } from "./naming.ts";
 import type { RegisteredMetric } from "./registered-metric.ts";
 
@@ -12,13 +13,18 @@ interface Owner {
 export class Families {
   readonly #owners = new Map<string, Owner>();
 
-  /** The name that a new metric would share with another family, and whose it is. */
-  conflict(metric: RegisteredMetric): { name: string; owner: Owner } | undefined {
+  /** Says which name a new metric would share with another family, if any. */
+  conflict(metric: RegisteredMetric): Refused | undefined {
     for (const name of exposedNames(metric)) {
       const owner = this.#owners.get(name);
       if (owner === undefined) continue;
-      if (owner.kind !== metric.kind || owner.prometheusName !== metric.prometheusName)
-        return { name, owner };
+      if (owner.kind === metric.kind && owner.prometheusName === metric.prometheusName) continue;
+      return {
+        cause: "name",
+        refused:
+          `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
+          `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
+      };
     }
     return undefined;
   }

@@ -91,6 +91,11 @@ export function agree(a: Kind, b: Kind): boolean {
   return a === b || (LEVELS.has(a) && LEVELS.has(b));
 }
 
+/** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
+export function isMergeable(kind: Kind): boolean {
+  return kind === "observation" || kind === "delta";
+}
+
 /** `le` and `quantile` as OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
 export function withUsualEdge(labels: Labels, kind: Kind): Labels {
   if (!LEVELS.has(kind)) return labels;

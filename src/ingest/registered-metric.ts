@@ -1,6 +1,8 @@
 /** A metric as the registry keeps it: with its series, and the label names that they carry. */
 import { prometheusName } from "../names.ts";
-import type { Kind, Labels, Metric, MetricType, Series } from "../sample.ts";
+import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../sample.ts";
+import type { Refused } from "./contract.ts";
+import { agree } from "./naming.ts";
 
 /** What metrics are where nothing more is said of them. */
 export const TYPE_OF_KIND: Record<Kind, MetricType> = {
@@ -11,7 +13,7 @@ export const TYPE_OF_KIND: Record<Kind, MetricType> = {
 };
 
 /** What senders call the kinds. */
-export const TYPE_NAMES: Record<Kind, string> = {
+const TYPE_NAMES: Record<Kind, string> = {
   observation: "observation",
   delta: "counter",
   gauge: "gauge",
@@ -42,6 +44,24 @@ export class RegisteredMetric implements Metric {
     this.unit = metric.unit;
     this.help = metric.help;
     this.buckets = metric.buckets;
+  }
+
+  /** Says that samples of a head are of another kind, if they are. */
+  disagreement({ metric, kind }: SeriesHead): Refused | undefined {
+    if (agree(this.kind, kind)) return undefined;
+    return {
+      cause: "kind",
+      refused: `metric ${JSON.stringify(metric)} is stored as ${TYPE_NAMES[this.kind]}, this sample says ${TYPE_NAMES[kind]}`,
+    };
+  }
+
+  /** Takes over what a head says of the metric and nobody said before; tells whether there was such. */
+  refine(head: SeriesHead): boolean {
+    const { type, unit, help } = this;
+    if (type === "unknown") this.type = head.type ?? TYPE_OF_KIND[head.kind];
+    this.unit ||= head.unit ?? "";
+    this.help ||= head.help ?? "";
+    return type !== this.type || unit !== this.unit || help !== this.help;
   }
 
   /** The names of all labels that a series of the metric carries. */

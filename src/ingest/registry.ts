@@ -6,7 +6,6 @@
  * it; a commit that failed leaves it there for the next. `epoch` changes whenever decisions kept in heads (see
  * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
  */
-
 import { quote } from "../errors.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../sample.ts";
 import type { Ended, Stored } from "../store/store.ts";
@@ -14,16 +13,16 @@ import type { Admission, Admitted, Refused } from "./contract.ts";
 import { Families } from "./families.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
 import {
-  agree,
   checkLabels,
   checkMetricName,
+  isMergeable,
   labelsKey,
   type NameLimits,
   withExtra,
   withUsualEdge,
 } from "./naming.ts";
 import { nothingPending, type Pending, putBack } from "./pending.ts";
-import { RegisteredMetric, TYPE_NAMES, TYPE_OF_KIND } from "./registered-metric.ts";
+import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
@@ -40,6 +39,13 @@ export interface RegistryOptions extends GuardLimits, NameLimits {
 }
 
 const NO_LABELS: Labels = new Map();
+const NOTHING_LOOKED = { labels: NO_LABELS, key: "", passed: false };
+
+/** Where a head that passed belongs: its series if there is one, and what tells it apart if one is to be made. */
+interface Place {
+  readonly seriesId: number | undefined;
+  readonly key: string;
+}
 
 export class Registry {
   readonly #options: RegistryOptions;
@@ -55,6 +61,8 @@ export class Registry {
   #epoch = 0;
   /** Series that a demotion ended since the last `takeEnded`. */
   #ended: number[] = [];
+  /** The labels that were looked at last: one object stands for many metrics of a push. */
+  #looked = { ...NOTHING_LOOKED };
 
   constructor(options: RegistryOptions, stored: Stored) {
     this.#options = options;
@@ -64,7 +72,8 @@ export class Registry {
       this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
     for (const { seriesId, metric, labels, exposed } of stored.series) {
       const entry = this.#metrics.get(metric);
-      if (entry !== undefined) this.#addSeries({ seriesId, metric: entry, labels, exposed });
+      if (entry === undefined) continue;
+      this.#addSeries({ seriesId, metric: entry, labels, exposed }, labelsKey(labels));
     }
     for (const { seriesId, day } of stored.seriesDays) {
       this.#days.touch(seriesId, day);
@@ -126,25 +135,16 @@ export class Registry {
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
     const labels = withExtra(withUsualEdge(head.labels, head.kind), extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
-    const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
-    if (problem !== undefined) return problem;
-    // Nor must one whose series there is no room for.
-    if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
-    const metric = this.#metricOf(head);
+    const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels);
     if ("refused" in metric) return metric;
     const mergeable = isMergeable(head.kind);
     for (;;) {
       const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
       const key = labelsKey(split.labels);
-      let series = metric.current.get(key);
-      if (series === undefined) {
-        if (mergeable && this.#demoteFor(metric, split.labels)) continue;
-        if (this.#isFull) return this.#refuseSeries(metric.name);
-        series = { seriesId: this.#nextId, metric, labels: split.labels, exposed };
-        this.#addSeries(series);
-        this.#pending.series.push(series);
-      }
-      return admitted(series, split.attributes);
+      const known = metric.current.get(key);
+      if (known === undefined && mergeable && this.#demoteFor(metric, split.labels)) continue;
+      const series = known ?? this.#makeSeries(metric, split.labels, key, exposed);
+      return "refused" in series ? series : admitted(series, split.attributes);
     }
   }
 
@@ -155,19 +155,35 @@ export class Registry {
     return admitted(series, []);
   }
 
-  /** Why samples of a head would be refused, if so; registers nothing. Not for kinds that the guard demotes. */
-  refusal(head: SeriesHead): Refused | undefined {
-    const labels = withUsualEdge(head.labels, head.kind);
-    const problem = checkLabels(labels, head.kind, this.#options) ?? this.#checkTagNames(head, labels);
-    const isRefused = this.#isFull && this.find(head) === undefined;
-    const found = problem ?? (isRefused ? this.#refuseSeries(head.metric) : this.#findMetric(head));
-    return "refused" in found ? found : undefined;
+  /**
+   * Where a head belongs whose labels are spelled as they are to be stored, or why samples of it would be refused;
+   * registers nothing. What was stored is asked for its kind alone. Not for kinds that the guard demotes.
+   */
+  look(head: SeriesHead): Place | Refused {
+    const { labels } = head;
+    if (labels !== this.#looked.labels) this.#looked = { labels, key: labelsKey(labels), passed: false };
+    const { key } = this.#looked;
+    const known = this.#metrics.get(head.metric);
+    const seriesId = known?.current.get(key)?.seriesId;
+    if (known !== undefined && seriesId !== undefined) return known.disagreement(head) ?? { seriesId, key };
+    if (!this.#looked.passed) {
+      const problem = checkLabels(labels, head.kind, this.#options);
+      if (problem !== undefined) return problem;
+      this.#looked.passed = true;
+    }
+    const problem = this.#checkTagNames(head, labels);
+    if (problem !== undefined) return problem;
+    if (this.#isFull) return this.#refuseSeries(head.metric);
+    const metric = this.#findMetric(head);
+    return "refused" in metric ? metric : { seriesId, key };
   }
 
-  /** The series of a head, if there is one; registers nothing. Not for kinds that the guard demotes. */
-  find(head: SeriesHead): number | undefined {
-    const key = labelsKey(withUsualEdge(head.labels, head.kind));
-    return this.#metrics.get(head.metric)?.current.get(key)?.seriesId;
+  /** The series of a head that was looked at in the same turn, made if there is none. */
+  take(head: SeriesHead, key: string): { readonly seriesId: number } | Refused {
+    // Others that were taken since may have been the last that there was room for.
+    const metric = this.#metricFor(head, head.labels);
+    if ("refused" in metric) return metric;
+    return metric.current.get(key) ?? this.#makeSeries(metric, head.labels, key, true);
   }
 
   /** Notes that a series has a sample in a day. */
@@ -179,6 +195,8 @@ export class Registry {
   takePending(): Pending {
     const pending = this.#pending;
     this.#pending = nothingPending();
+    // Their texts may be parts of a body, which would stay as long as they do.
+    this.#looked = { ...NOTHING_LOOKED };
     return pending;
   }
 
@@ -265,12 +283,12 @@ export class Registry {
     return names.size;
   }
 
-  #currentOf(series: Series): boolean {
-    return (series.metric as RegisteredMetric).current.get(labelsKey(series.labels)) === series;
-  }
-
-  /** Finds or makes the metric of a head, and refines what its metadata lacks. */
-  #metricOf(head: SeriesHead): RegisteredMetric | Refused {
+  /** The metric of a head whose labels passed: made where there is none and there is room, or refined by the head. */
+  #metricFor(head: SeriesHead, labels: Labels): RegisteredMetric | Refused {
+    const problem = this.#checkTagNames(head, labels);
+    if (problem !== undefined) return problem;
+    // A sample whose series there is no room for must not claim a name and a kind either.
+    if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
     const metric = this.#findMetric(head);
     if ("refused" in metric) return metric;
     if (this.#metrics.get(head.metric) === metric) this.#refine(metric, head);
@@ -281,18 +299,22 @@ export class Registry {
     return metric;
   }
 
+  #makeSeries(metric: RegisteredMetric, labels: Labels, key: string, exposed: boolean): Series | Refused {
+    if (this.#isFull) return this.#refuseSeries(metric.name);
+    const series: Series = { seriesId: this.#nextId, metric, labels, exposed };
+    this.#addSeries(series, key);
+    this.#pending.series.push(series);
+    return series;
+  }
+
+  #currentOf(series: Series): boolean {
+    return (series.metric as RegisteredMetric).current.get(labelsKey(series.labels)) === series;
+  }
+
   /** The metric of a head, made where there is none, and not yet registered. */
   #findMetric(head: SeriesHead): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
-    if (known !== undefined) {
-      if (!agree(known.kind, head.kind)) {
-        return {
-          cause: "kind",
-          refused: `metric ${JSON.stringify(head.metric)} is stored as ${TYPE_NAMES[known.kind]}, this sample says ${TYPE_NAMES[head.kind]}`,
-        };
-      }
-      return known;
-    }
+    if (known !== undefined) return known.disagreement(head) ?? known;
     const problem = checkMetricName(head.metric, this.#options);
     if (problem !== undefined) return problem;
     const { metricsMax } = this.#options;
@@ -311,28 +333,11 @@ export class Registry {
       help: head.help ?? "",
       buckets: head.kind === "observation" ? this.#options.bucketsFor(head.metric, unit) : [],
     });
-    const conflict = this.#families.conflict(metric);
-    if (conflict !== undefined) {
-      const { name, owner } = conflict;
-      return {
-        cause: "name",
-        refused:
-          `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
-          `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
-      };
-    }
-    return metric;
+    return this.#families.conflict(metric) ?? metric;
   }
 
   #refine(metric: RegisteredMetric, head: SeriesHead): void {
-    const type = metric.type === "unknown" ? (head.type ?? TYPE_OF_KIND[head.kind]) : metric.type;
-    const unit = metric.unit === "" && head.unit !== undefined ? head.unit : metric.unit;
-    const help = metric.help === "" && head.help !== undefined ? head.help : metric.help;
-    if (type === metric.type && unit === metric.unit && help === metric.help) return;
-    metric.type = type;
-    metric.unit = unit;
-    metric.help = help;
-    if (!this.#pending.metrics.includes(metric)) this.#pending.metrics.push(metric);
+    if (metric.refine(head) && !this.#pending.metrics.includes(metric)) this.#pending.metrics.push(metric);
   }
 
   #addMetric(metric: RegisteredMetric): void {
@@ -348,14 +353,15 @@ export class Registry {
     this.#families.remove(metric, this.#metrics.values());
   }
 
-  #addSeries(series: Series): void {
+  /** @param key that of its labels */
+  #addSeries(series: Series, key: string): void {
     const metric = series.metric as RegisteredMetric;
     this.#series.set(series.seriesId, series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
     // A metric that came back as another kind is not split by what was demoted before.
     if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
-    metric.current.set(labelsKey(series.labels), series);
+    metric.current.set(key, series);
     // Of the others the guard would count values for nothing.
     if (isMergeable(metric.kind)) this.#guard.add(metric.name, series.labels);
   }
@@ -391,9 +397,4 @@ function admitted(series: Series, attributes: Admitted["attributes"]): Admitted 
   const { seriesId, metric, labels } = series;
   const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
   return { seriesId, kind: metric.kind, attributes, job, instance };
-}
-
-/** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
-function isMergeable(kind: Kind): boolean {
-  return kind === "observation" || kind === "delta";
 }

@@ -183,6 +183,28 @@ test("a group with a label le takes no histogram, whose buckets would have it tw
   expect(await weir.exposed()).toEqual(['m{job="a",le="1"} 1']);
 });
 
+test("le and quantile of what is no distribution are labels like others, before and after a restart", async () => {
+  const weir = await gateway();
+  await weir.ok("PUT /metrics/job/a", '# TYPE g gauge\ng{le="1"} 1\ng{le="1.0"} 2\nu{quantile="5e-1"} 3\n');
+  await weir.ok("PUT /metrics/job/b/le/1", "# TYPE c counter\nc 4\nu 5\n");
+  const exposed = [
+    'c{job="b",le="1"} 4',
+    'g{job="a",le="1"} 1',
+    'g{job="a",le="1.0"} 2',
+    'u{job="a",quantile="5e-1"} 3',
+    'u{job="b",le="1"} 5',
+  ];
+  expect(await weir.exposed()).toEqual(exposed);
+  await weir.reopen();
+  expect(await weir.exposed()).toEqual(exposed);
+  // They are the same series, which begin no new history.
+  await weir.ok("PUT /metrics/job/b/le/1", "# TYPE c counter\nc 6\nu 5\n");
+  expect(await weir.history("c")).toEqual([
+    [0.000001, { job: "b", le: "1" }, 4],
+    [0.000002, { job: "b", le: "1" }, 6],
+  ]);
+});
+
 describe("a commit that fails", () => {
   test("leaves the groups as they were, and the next push is right", async () => {
     const weir = await gateway();

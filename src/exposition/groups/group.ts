@@ -63,12 +63,18 @@ export function mergedLabels(metric: Labels, group: Labels): Labels {
   return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** The head of one sample; its series is known once it was looked for, or made. */
+export interface PushedHead extends SeriesHead {
+  labels: Labels;
+  seriesId: number | undefined;
+}
+
 /** A sample of a metric, with what identifies its series. */
 export interface HeadedSample {
-  readonly head: SeriesHead;
+  readonly head: PushedHead;
   readonly value: number;
-  /** Once it was looked for: the series, if there is one. */
-  seriesId?: number;
+  /** Once the series was looked for: what makes it, if there is none. */
+  key: string;
 }
 
 /**
@@ -86,11 +92,13 @@ export function samplesOf(
       metric: name + suffix,
       kind: KINDS[type],
       type: type === "untyped" ? "unknown" : (type as MetricType),
-      ...(help !== "" && { help }),
-      ...(unit !== "" && { unit }),
+      help,
+      unit,
       labels: of,
+      seriesId: undefined,
     },
     value,
+    key: "",
   });
   if (typeof metric.value === "number") return { samples: [sample("", metric.value)] };
   const { sum, count } = metric.value;

@@ -2,14 +2,15 @@
  * Texts that are parts of a body, in memory of their own: a slice would keep the whole body there as long as it is
  * kept itself.
  */
-import type { Labels, SeriesHead } from "../../sample.ts";
+import type { Labels } from "../../sample.ts";
+import type { PushedFamily } from "./pushed.ts";
 
-/** Names and help texts come again with each push and group: kept once, if they are not long. */
+/** They mostly come again, with each push and group: kept once, if they are not long. */
 const texts = new Map<string, string>();
 const TEXTS_MAX = 10_000;
 const TEXT_LENGTH_MAX = 500;
 
-export function ownText(text: string): string {
+function ownText(text: string): string {
   if (text.length > TEXT_LENGTH_MAX) return copyOf(text);
   const known = texts.get(text);
   if (known !== undefined) return known;
@@ -19,24 +20,16 @@ export function ownText(text: string): string {
   return own;
 }
 
-/**
- * A head that the registry may keep for good.
- *
- * @param known the labels of heads before, by what they were made of: series of equal labels share them
- */
-export function withOwnTexts(head: SeriesHead, known: Map<Labels, Labels>): SeriesHead {
-  let labels = known.get(head.labels);
-  if (labels === undefined) {
-    labels = new Map(Array.from(head.labels, ([name, value]) => [ownText(name), copyOf(value)] as const));
-    known.set(head.labels, labels);
-  }
-  return {
-    ...head,
-    metric: ownText(head.metric),
-    ...(head.help !== undefined && { help: ownText(head.help) }),
-    ...(head.unit !== undefined && { unit: ownText(head.unit) }),
-    labels,
-  };
+/** A family of which all but its metrics may be kept for good. */
+export function withOwnTexts({ name, type, help, unit, metrics }: PushedFamily): PushedFamily {
+  return { name: ownText(name), type, help: ownText(help), unit: ownText(unit), metrics };
+}
+
+/** Labels that may be kept for good. */
+export function ownLabels(labels: Labels): Labels {
+  const own = new Map<string, string>();
+  for (const [name, value] of labels) own.set(ownText(name), ownText(value));
+  return own;
 }
 
 function copyOf(text: string): string {

@@ -3,7 +3,7 @@
  * list of what is wrong or the families and samples that it makes. Nothing is registered while anything is wrong.
  */
 import { quote } from "../../errors.ts";
-import type { Labels, SeriesHead } from "../../sample.ts";
+import type { Labels } from "../../sample.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";
 import {
@@ -15,10 +15,11 @@ import {
   type Point,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
+  type PushedHead,
   pointLabels,
   samplesOf,
 } from "./group.ts";
-import { ownText, withOwnTexts } from "./own-texts.ts";
+import { ownLabels, withOwnTexts } from "./own-texts.ts";
 import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
 
@@ -36,9 +37,18 @@ export interface Around {
   readonly times: Times;
 }
 
+/** The group that is pushed to. */
+export interface Target {
+  readonly key: string;
+  readonly before: Group | undefined;
+  /** The labels of metrics that bring none, to be kept for good; and as they read. */
+  readonly labels: Labels;
+  readonly text: string;
+}
+
 export interface PlannedSample {
-  readonly head: SeriesHead;
-  readonly seriesId: number;
+  /** With its series. */
+  readonly head: PushedHead;
   readonly value: number;
   /** Where the sample brought a timestamp that is honoured. */
   readonly timestampUs?: number;
@@ -58,19 +68,14 @@ const UNGROUPED_LOOKED_AT_MAX = 1_000;
 const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
 
 /** Plans a push; gives what is wrong with it, or the plan. */
-export function planPush(
-  push: GroupPush,
-  before: Group | undefined,
-  key: string,
-  around: Around,
-): Plan | string {
+export function planPush(push: GroupPush, target: Target, around: Around): Plan | string {
   const families = push.families.filter(({ name }) => !PUSH_TIMES.has(name));
   if (
     !push.honorTimestamps &&
     families.some(({ metrics }) => metrics.some((each) => each.timestampMs !== undefined))
   )
     return "pushed metrics must not have timestamps";
-  return new Planner(push, families, before, key, around).plan();
+  return new Planner(push, families.map(withOwnTexts), target, around).plan();
 }
 
 /** A metric that passed, with its series. */
@@ -86,27 +91,16 @@ class Planner {
   readonly #push: GroupPush;
   readonly #families: readonly PushedFamily[];
   readonly #before: ReadonlyMap<string, GroupFamily>;
-  readonly #key: string;
+  readonly #target: Target;
   readonly #around: Around;
   readonly #problems: string[] = [];
-  /** The labels of metrics that bring none: those of the group. */
-  readonly #plain: Labels;
-  /** Metrics whose kind is the push's own. */
-  readonly #agreed = new Set<string>();
 
-  constructor(
-    push: GroupPush,
-    families: readonly PushedFamily[],
-    before: Group | undefined,
-    key: string,
-    around: Around,
-  ) {
+  constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
     this.#push = push;
     this.#families = families;
-    this.#before = before?.families ?? new Map();
-    this.#key = key;
+    this.#before = target.before?.families ?? new Map();
+    this.#target = target;
     this.#around = around;
-    this.#plain = mergedLabels(new Map(), push.labels);
   }
 
   plan(): Plan | string {
@@ -173,8 +167,8 @@ class Planner {
     for (const metric of family.metrics) {
       if (this.#problems.length >= PROBLEMS_MAX) break;
       const isPlain = metric.labels.size === 0;
-      const merged = isPlain ? this.#plain : mergedLabels(metric.labels, this.#push.labels);
-      const labels = pointLabels(merged);
+      const merged = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
+      const labels = isPlain ? this.#target.text : pointLabels(merged);
       const { samples, edges } = samplesOf(family, metric, merged);
       let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
       if (wrong === undefined && seen.has(labels)) wrong = COLLECTED_BEFORE;
@@ -194,16 +188,13 @@ class Planner {
   #wrongSeries(samples: readonly HeadedSample[]): string | undefined {
     const { series, consistency } = this.#around;
     for (const sample of samples) {
-      const { head } = sample;
-      const seriesId = series.find(head);
-      sample.seriesId = seriesId;
-      // A series that is there was taken before; its metric is asked once, since its kind may be another.
-      if (seriesId === undefined || !this.#agreed.has(head.metric)) {
-        const refusal = series.refusal(head);
-        if (refusal !== undefined) return `cannot be stored: ${refusal.refused}`;
-        this.#agreed.add(head.metric);
-      }
-      if (seriesId !== undefined && consistency.isForeign(seriesId, this.#key)) return COLLECTED_BEFORE;
+      const found = series.look(sample.head);
+      if ("refused" in found) return `cannot be stored: ${found.refused}`;
+      const { seriesId, key } = found;
+      if (seriesId !== undefined && consistency.isForeign(seriesId, this.#target.key))
+        return COLLECTED_BEFORE;
+      sample.head.seriesId = seriesId;
+      sample.key = key;
     }
     return undefined;
   }
@@ -213,21 +204,28 @@ class Planner {
     checked: readonly Checked[],
   ): { families: Map<string, GroupFamily>; samples: PlannedSample[] } | string {
     const { series, unsummed, level, lastUs } = this.#around;
-    const lastOf = ({ seriesId }: HeadedSample) => (seriesId === undefined ? undefined : level(seriesId));
+    const lastOf = ({ head: { seriesId } }: HeadedSample) =>
+      seriesId === undefined ? undefined : level(seriesId);
     const points = new Map(this.#families.map((family) => [family, [] as Point[]]));
     const samples: PlannedSample[] = [];
-    const ownLabels = new Map<Labels, Labels>();
+    // Series of one metric, and those of metrics that bring no labels, share theirs.
+    const own = new Map([[this.#target.labels, this.#target.labels]]);
     for (const { family, labels, edges, samples: pushed, timestampUs } of checked) {
       const seriesIds: number[] = [];
       for (const sample of this.#push.sum ? added(family.type, pushed, unsummed, lastOf) : pushed) {
-        const { head, value } = sample;
-        const found = sample.seriesId === undefined ? series.admit(withOwnTexts(head, ownLabels)) : sample;
-        // It was asked before; whatever it is, nothing was stored yet.
-        if ("refused" in found) return found.refused;
-        const seriesId = found.seriesId!;
-        seriesIds.push(seriesId);
-        if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
-        samples.push({ head, seriesId, value, timestampUs });
+        const { head, value, key } = sample;
+        if (head.seriesId === undefined) {
+          const labels = own.get(head.labels) ?? ownLabels(head.labels);
+          own.set(head.labels, labels);
+          head.labels = labels;
+          const taken = series.take(head, key);
+          // It was asked before; whatever it is, nothing was stored yet.
+          if ("refused" in taken) return taken.refused;
+          head.seriesId = taken.seriesId;
+        }
+        seriesIds.push(head.seriesId);
+        if (timestampUs !== undefined && timestampUs <= lastUs(head.seriesId)) continue;
+        samples.push({ head, value, timestampUs });
       }
       points.get(family)!.push({ labels, edges, seriesIds });
     }
@@ -241,9 +239,8 @@ class Planner {
   /** A family of its points; with a push that adds up, also of those that were there before. */
   #familyOf({ name, type, help, unit }: PushedFamily, points: Point[]): GroupFamily {
     const before = this.#before.get(name);
-    const [ownName, ownHelp, ownUnit] = [name, help, unit].map(ownText) as [string, string, string];
     const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
-    const family: GroupFamily = { name: ownName, type, help: ownHelp, unit: ownUnit, points: all };
+    const family: GroupFamily = { name, type, help, unit, points: all };
     // The same family stays the same object: nothing is counted or stored anew for it.
     return before !== undefined && isSame(before, family) ? before : family;
   }
@@ -255,7 +252,10 @@ class Planner {
       return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)}`;
     if (timestampUs > times.lastUs)
       return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now`;
-    for (const { seriesId, value } of samples) {
+    for (const {
+      head: { seriesId },
+      value,
+    } of samples) {
       const last = seriesId === undefined ? 0 : lastUs(seriesId);
       // The same once more changes nothing.
       if (timestampUs > last || (timestampUs === last && Object.is(level(seriesId!), value))) continue;

@@ -67,12 +67,15 @@ export interface GroupRecord {
 
 /** The registry of series. */
 export interface SeriesRegistry {
-  /** Why samples of a head would be refused, if so. */
-  refusal(head: SeriesHead): { readonly refused: string } | undefined;
-  /** The series of a head, if there is one. */
-  find(head: SeriesHead): number | undefined;
-  /** The series of a head, made if there is none. */
-  admit(head: SeriesHead): { readonly seriesId: number } | { readonly refused: string };
+  /**
+   * The series of a head, if there is one, and the key by which `take` makes it; or why samples of it would be refused.
+   * Heads that share their labels as one object are looked at faster, one after the other.
+   */
+  look(
+    head: SeriesHead,
+  ): { readonly seriesId: number | undefined; readonly key: string } | { readonly refused: string };
+  /** The series of a head that was looked at before, made if there is none; its texts are kept for good. */
+  take(head: SeriesHead, key: string): { readonly seriesId: number } | { readonly refused: string };
   seriesById(seriesId: number): Series | undefined;
   metric(
     name: string,
