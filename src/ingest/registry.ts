@@ -166,13 +166,10 @@ export class Registry {
     const known = this.#metrics.get(head.metric);
     const seriesId = known?.current.get(key)?.seriesId;
     if (known !== undefined && seriesId !== undefined) return known.disagreement(head) ?? { seriesId, key };
-    if (!this.#looked.passed) {
-      const problem = checkLabels(labels, head.kind, this.#options);
-      if (problem !== undefined) return problem;
-      this.#looked.passed = true;
-    }
-    const problem = this.#checkTagNames(head, labels);
+    const wrong = this.#looked.passed ? undefined : checkLabels(labels, head.kind, this.#options);
+    const problem = wrong ?? this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
+    this.#looked.passed = true;
     if (this.#isFull) return this.#refuseSeries(head.metric);
     const metric = this.#findMetric(head);
     return "refused" in metric ? metric : { seriesId, key };
