@@ -38,16 +38,33 @@ const PARTS: ReadonlySet<string> = new Set([
   "groups",
 ] satisfies (keyof Change)[]);
 
-/** A change as an entry has it. */
-interface Entry {
+/** What an entry holds, and keeps until it is moved: its rows are copies. */
+interface Held {
   readonly metrics: readonly MetricRecord[];
-  readonly series: readonly EntrySeries[];
+  readonly series: readonly SeriesRecord[];
   readonly seriesDays: readonly SeriesDay[];
-  readonly rows: readonly EntryRows[];
+  readonly rows: readonly HeldRows[];
   readonly pushes: readonly PushRecord[];
   readonly rejected: readonly RejectedRecord[];
   readonly groups: readonly GroupRecord[];
 }
+
+interface HeldRows {
+  readonly day: number;
+  readonly columns: ReturnType<typeof layout>;
+}
+
+/** A small change, and the text that says all of it. */
+export interface Entry {
+  readonly held: Held;
+  readonly text: string;
+}
+
+/** What a text says, in JSON. */
+type EntryText = Omit<Held, "series" | "rows"> & {
+  readonly series: readonly EntrySeries[];
+  readonly rows: readonly EntryRows[];
+};
 
 /** Id, metric's name and kind, labels, whether it is exposed. */
 type EntrySeries = readonly [number, string, Kind, readonly (readonly [string, string])[], boolean];
@@ -65,14 +82,14 @@ export type JournaledChange = Required<
 >;
 
 export class Journal {
-  #entries: string[] = [];
+  #entries: Held[] = [];
   #length = 0;
   #emptied = Promise.withResolvers<void>();
 
   /** Reads what a run before left. */
   async load(connection: Connection): Promise<void> {
     const rows = await connection.all<{ entry: string }>(statement("store/load_journal"));
-    for (const { entry } of rows) this.#note(entry);
+    for (const { entry } of rows) this.#note({ held: heldOf(entry), text: entry });
   }
 
   get isEmpty(): boolean {
@@ -89,19 +106,19 @@ export class Journal {
   }
 
   /** Appends a change, and commits; call outside a transaction, with what `entryOf` made. */
-  async append(connection: Connection, entry: string): Promise<void> {
-    await connection.insertText(statement("store/insert_journal"), entry);
+  async append(connection: Connection, entry: Entry): Promise<void> {
+    await connection.insertText(statement("store/insert_journal"), entry.text);
     this.#note(entry);
   }
 
   /** All entries as one change. */
   change(): JournaledChange {
-    const all = this.#entries.map((entry) => JSON.parse(entry) as Entry);
+    const all = this.#entries;
     return {
       metrics: all.flatMap(({ metrics }) => metrics),
-      series: all.flatMap(({ series }) => series.map(seriesOf)),
+      series: all.flatMap(({ series }) => series),
       seriesDays: all.flatMap(({ seriesDays }) => seriesDays),
-      rows: all.flatMap(({ rows }) => rows.map(rowsOf)),
+      rows: rowsOf(all.flatMap(({ rows }) => rows)),
       pushes: all.flatMap(({ pushes }) => pushes),
       rejected: all.flatMap(({ rejected }) => rejected),
       groups: all.flatMap(({ groups }) => groups),
@@ -121,9 +138,9 @@ export class Journal {
     this.#emptied = Promise.withResolvers();
   }
 
-  #note(entry: string): void {
-    this.#entries.push(entry);
-    this.#length += entry.length;
+  #note({ held, text }: Entry): void {
+    this.#entries.push(held);
+    this.#length += text.length;
   }
 }
 
@@ -132,7 +149,7 @@ export class Journal {
  *
  * @param isOpen whether a day has its table: rows of another make it, which is no small change
  */
-export function entryOf(change: Change, isOpen: (day: number) => boolean): string | undefined {
+export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry | undefined {
   let isAnything = false;
   for (const [part, value] of Object.entries(change)) {
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
@@ -147,7 +164,8 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): strin
     length += segment.length;
     if (length > ROWS_MAX || segment.attributes.length > 0 || !isOpen(segment.day)) return undefined;
   }
-  const entry: Entry = {
+  const held: Held = {
+    // As they are now: they may be refined before the entry is moved.
     metrics: metrics.map(({ name, kind, type, unit, help, buckets }) => ({
       name,
       kind,
@@ -156,30 +174,57 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): strin
       help,
       buckets,
     })),
-    series: series.map(({ seriesId, metric, labels, exposed }) => [
+    series,
+    seriesDays,
+    rows: rows.map(heldRows),
+    pushes,
+    rejected,
+    groups,
+  };
+  const text = textOf(held);
+  return text.length > ENTRY_LENGTH_MAX ? undefined : { held, text };
+}
+
+function textOf(held: Held): string {
+  const entry: EntryText = {
+    ...held,
+    series: held.series.map(({ seriesId, metric, labels, exposed }) => [
       seriesId,
       metric.name,
       metric.kind,
       [...labels],
       exposed,
     ]),
-    seriesDays,
-    rows: rows.map(entryRows),
-    pushes,
-    rejected,
-    groups,
+    rows: held.rows.map(({ day, columns: { length, bytes } }) => ({
+      day,
+      length,
+      columns: Buffer.from(bytes.buffer).toString("base64"),
+    })),
   };
-  const text = JSON.stringify(entry);
-  return text.length > ENTRY_LENGTH_MAX ? undefined : text;
+  return JSON.stringify(entry);
 }
 
-function seriesOf([seriesId, name, kind, labels, exposed]: EntrySeries): SeriesRecord {
-  return { seriesId, metric: { name, kind }, labels: new Map(labels), exposed };
+function heldOf(text: string): Held {
+  const entry = JSON.parse(text) as EntryText;
+  return {
+    ...entry,
+    series: entry.series.map(([seriesId, name, kind, labels, exposed]) => ({
+      seriesId,
+      metric: { name, kind },
+      labels: new Map(labels),
+      exposed,
+    })),
+    rows: entry.rows.map(({ day, length, columns }) => ({
+      day,
+      columns: layout(length, Uint8Array.from(Buffer.from(columns, "base64")).buffer),
+    })),
+  };
 }
 
 /** Where the columns of so many rows lie in their bytes: times, values, series, flags (1 stale, 2 live). */
 function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * ROW_BYTES)) {
   return {
+    length,
     bytes: new Uint8Array(buffer),
     timestampUs: new Float64Array(buffer, 0, length),
     value: new Float64Array(buffer, length * 8, length),
@@ -190,7 +235,7 @@ function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * R
 
 const ROW_BYTES = 21;
 
-function entryRows({ day, length, seriesId, timestampUs, value, stale, live }: Rows): EntryRows {
+function heldRows({ day, length, seriesId, timestampUs, value, stale, live }: Rows): HeldRows {
   const columns = layout(length);
   for (let row = 0; row < length; row++) {
     columns.timestampUs[row] = timestampUs[row]!;
@@ -198,23 +243,33 @@ function entryRows({ day, length, seriesId, timestampUs, value, stale, live }: R
     columns.seriesId[row] = seriesId[row]!;
     columns.flags[row] = (stale?.[row] === 1 ? 1 : 0) + (live[row] === 1 ? 2 : 0);
   }
-  return { day, length, columns: Buffer.from(columns.bytes.buffer).toString("base64") };
+  return { day, columns };
 }
 
-function rowsOf({ day, length, columns }: EntryRows): Rows {
-  const { timestampUs, value, seriesId, flags } = layout(
-    length,
-    Uint8Array.from(Buffer.from(columns, "base64")).buffer,
-  );
-  return {
-    day,
-    length,
-    seriesId,
-    timestampUs,
-    value,
-    stale: flags.map((flag) => flag & 1),
-    live: flags.map((flag) => flag >> 1),
-    attributes: [],
-    text: new Uint8Array(0),
-  };
+/** Rows put together by day, in their order: each segment of rows is appended for itself, which takes its time. */
+function rowsOf(pieces: readonly HeldRows[]): Rows[] {
+  const days = Map.groupBy(pieces, ({ day }) => day);
+  return Array.from(days, ([day, ofDay]) => {
+    const length = ofDay.reduce((sum, { columns }) => sum + columns.length, 0);
+    const { timestampUs, value, seriesId, flags } = layout(length);
+    let at = 0;
+    for (const { columns } of ofDay) {
+      timestampUs.set(columns.timestampUs, at);
+      value.set(columns.value, at);
+      seriesId.set(columns.seriesId, at);
+      flags.set(columns.flags, at);
+      at += columns.length;
+    }
+    return {
+      day,
+      length,
+      seriesId,
+      timestampUs,
+      value,
+      stale: flags.map((flag) => flag & 1),
+      live: flags.map((flag) => flag >> 1),
+      attributes: [],
+      text: new Uint8Array(0),
+    };
+  });
 }
