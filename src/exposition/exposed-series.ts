@@ -62,15 +62,15 @@ export class ExposedSeries {
   readonly #edges = new WeakMap<readonly number[], readonly string[]>();
 
   add(series: Series, row: number): void {
-    const group = this.#groups.get(keyOf(series.metric)) ?? {
-      metric: series.metric,
-      members: [],
-      forgotten: 0,
-      ordered: true,
-    };
-    this.#groups.set(keyOf(series.metric), group);
+    const { metric } = series;
+    const key = keyOf(metric);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { metric, members: [], forgotten: 0, ordered: true };
+      this.#groups.set(key, group);
+    }
     const member = new Member(series, row);
-    group.metric = series.metric;
+    group.metric = metric;
     group.members.push(member);
     group.ordered = false;
     this.#members[row] = member;

@@ -80,7 +80,6 @@ export function planPush(push: GroupPush, target: Target, around: Around): Plan 
 
 /** A metric that passed, with its series. */
 interface Checked {
-  readonly family: PushedFamily;
   readonly labels: string;
   readonly samples: HeadedSample[];
   readonly edges: string[] | undefined;
@@ -94,6 +93,8 @@ class Planner {
   readonly #target: Target;
   readonly #around: Around;
   readonly #problems: string[] = [];
+  /** What the registry keeps of labels: series of one metric, and those of metrics that bring none, share theirs. */
+  readonly #ownLabels: Map<Labels, Labels>;
 
   constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
     this.#push = push;
@@ -101,6 +102,7 @@ class Planner {
     this.#before = target.before?.families ?? new Map();
     this.#target = target;
     this.#around = around;
+    this.#ownLabels = new Map([[target.labels, target.labels]]);
   }
 
   plan(): Plan | string {
@@ -108,19 +110,22 @@ class Planner {
     const after = new Map<string, { readonly type: FamilyType }>(kept);
     for (const family of this.#families) after.set(family.name, family);
     const change: FamilyChange = { before: this.#before, after };
-    const checked: Checked[] = [];
+    const checked: Checked[][] = [];
     for (const family of this.#families) {
       if (this.#problems.length >= PROBLEMS_MAX) break;
       const wrong = this.#wrongName(family, change);
       if (wrong !== undefined) this.#problems.push(wrong);
-      else checked.push(...this.#metricsOf(family));
+      else checked.push(this.#metricsOf(family));
     }
     if (this.#problems.length > 0) return told(this.#problems);
-    const made = this.#make(checked);
-    if (typeof made === "string") return made;
     for (const name of PUSH_TIMES) kept.delete(name);
-    for (const [name, family] of made.families) kept.set(name, family);
-    return { families: kept, samples: made.samples };
+    const samples: PlannedSample[] = [];
+    for (const [at, family] of this.#families.entries()) {
+      const points = this.#make(family, checked[at]!, samples);
+      if (typeof points === "string") return points;
+      kept.set(family.name, this.#familyOf(family, points));
+    }
+    return { families: kept, samples };
   }
 
   /** What is wrong with a family as a whole. */
@@ -163,7 +168,7 @@ class Planner {
     const checked: Checked[] = [];
     const seen = new Set<string>();
     const before = this.#push.sum ? this.#before.get(family.name) : undefined;
-    const points = new Map(before?.points.map((point) => [point.labels, point]));
+    const points = before && new Map(before.points.map((point) => [point.labels, point]));
     for (const metric of family.metrics) {
       if (this.#problems.length >= PROBLEMS_MAX) break;
       const isPlain = metric.labels.size === 0;
@@ -174,11 +179,11 @@ class Planner {
       if (wrong === undefined && seen.has(labels)) wrong = COLLECTED_BEFORE;
       seen.add(labels);
       wrong ??= this.#wrongSeries(samples);
-      if (before !== undefined) wrong ??= refusalOfSum(family.type, metric, before, points.get(labels));
+      if (before !== undefined) wrong ??= refusalOfSum(family.type, metric, before, points?.get(labels));
       const { timestampMs } = metric;
       const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
       if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
-      if (wrong === undefined) checked.push({ family, labels, samples, edges, timestampUs });
+      if (wrong === undefined) checked.push({ labels, samples, edges, timestampUs });
       else this.#problems.push(this.#about(family, metric, wrong));
     }
     return checked;
@@ -199,45 +204,47 @@ class Planner {
     return undefined;
   }
 
-  /** Makes the families and their samples; registers what is new. */
+  /** The points of a family, whose samples go to `planned`; registers what is new. */
   #make(
+    { type }: PushedFamily,
     checked: readonly Checked[],
-  ): { families: Map<string, GroupFamily>; samples: PlannedSample[] } | string {
-    const { series, unsummed, level, lastUs } = this.#around;
+    planned: PlannedSample[],
+  ): readonly Point[] | string {
+    const { unsummed, level, lastUs } = this.#around;
     const lastOf = ({ head: { seriesId } }: HeadedSample) =>
       seriesId === undefined ? undefined : level(seriesId);
-    const points = new Map(this.#families.map((family) => [family, [] as Point[]]));
-    const samples: PlannedSample[] = [];
-    // Series of one metric, and those of metrics that bring no labels, share theirs.
-    const own = new Map([[this.#target.labels, this.#target.labels]]);
-    for (const { family, labels, edges, samples: pushed, timestampUs } of checked) {
+    const points: Point[] = [];
+    for (const { labels, edges, samples, timestampUs } of checked) {
       const seriesIds: number[] = [];
-      for (const sample of this.#push.sum ? added(family.type, pushed, unsummed, lastOf) : pushed) {
-        const { head, value, key } = sample;
-        if (head.seriesId === undefined) {
-          const labels = own.get(head.labels) ?? ownLabels(head.labels);
-          own.set(head.labels, labels);
-          head.labels = labels;
-          const taken = series.take(head, key);
-          // It was asked before; whatever it is, nothing was stored yet.
-          if ("refused" in taken) return taken.refused;
-          head.seriesId = taken.seriesId;
-        }
-        seriesIds.push(head.seriesId);
-        if (timestampUs !== undefined && timestampUs <= lastUs(head.seriesId)) continue;
-        samples.push({ head, value, timestampUs });
+      for (const { head, value, key } of this.#push.sum ? added(type, samples, unsummed, lastOf) : samples) {
+        const seriesId = head.seriesId ?? this.#register(head, key);
+        if (typeof seriesId === "string") return seriesId;
+        seriesIds.push(seriesId);
+        if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
+        planned.push({ head, value, timestampUs });
       }
-      points.get(family)!.push({ labels, edges, seriesIds });
+      points.push({ labels, edges, seriesIds });
     }
-    const families = Array.from(
-      points,
-      ([family, made]) => [family.name, this.#familyOf(family, made)] as const,
-    );
-    return { families: new Map(families), samples };
+    return points;
+  }
+
+  /** Makes the series of a head; says why that cannot be. */
+  #register(head: PushedHead, key: string): number | string {
+    let labels = this.#ownLabels.get(head.labels);
+    if (labels === undefined) {
+      labels = ownLabels(head.labels);
+      this.#ownLabels.set(head.labels, labels);
+    }
+    head.labels = labels;
+    const taken = this.#around.series.take(head, key);
+    // It was asked before; whatever it is, nothing was stored yet.
+    if ("refused" in taken) return taken.refused;
+    head.seriesId = taken.seriesId;
+    return taken.seriesId;
   }
 
   /** A family of its points; with a push that adds up, also of those that were there before. */
-  #familyOf({ name, type, help, unit }: PushedFamily, points: Point[]): GroupFamily {
+  #familyOf({ name, type, help, unit }: PushedFamily, points: readonly Point[]): GroupFamily {
     const before = this.#before.get(name);
     const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
     const family: GroupFamily = { name, type, help, unit, points: all };
