@@ -147,7 +147,7 @@ export class Groups {
     const { key, before } = target;
     const plan = planPush(push, target, this.#around(times));
     if (typeof plan === "string") return this.#refuse(push, target, plan, times);
-    const ids = before === undefined ? [] : seriesIdsOf(before);
+    const ids = seriesIdsOf(before);
     for (const { head, timestampUs } of plan.samples) if (timestampUs === undefined) ids.push(head.seriesId!);
     const us = this.#tick(times, ids);
     const stamps = this.#pushTimes(target);
@@ -192,10 +192,11 @@ export class Groups {
   /** What was decided is stored, and its samples are in the running totals. */
   committed(): void {
     for (const { key, before, after } of this.#changes) {
-      const [ids, idsAfter] = [before, after].map((group) => (group === undefined ? [] : seriesIdsOf(group)));
       if (before?.families !== after?.families) {
-        for (const seriesId of ids!) if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
-        for (const seriesId of idsAfter!) if (this.#consistency.owns(seriesId)) this.#values.hold(seriesId);
+        for (const seriesId of seriesIdsOf(before))
+          if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
+        for (const seriesId of seriesIdsOf(after))
+          if (this.#consistency.owns(seriesId)) this.#values.hold(seriesId);
       }
       this.#shown.swap(key, before, after);
     }
@@ -233,7 +234,7 @@ export class Groups {
   /** A push that is refused makes its group, too, if only to say so. */
   #refuse(push: GroupPush, target: Target, problem: string, times: Times): Decided {
     const { key, before } = target;
-    const us = this.#tick(times, before === undefined ? [] : seriesIdsOf(before));
+    const us = this.#tick(times, seriesIdsOf(before));
     const stamps = this.#pushTimes(target);
     const samples = [
       { ...stamps.failed, value: us / 1e6 },
@@ -323,7 +324,7 @@ export class Groups {
       if (isSame(before, after)) continue;
       records.push(after === undefined ? { key, definition: null } : recordOf(after));
       this.#change(key, after);
-      if (before !== undefined) gone.push(...seriesIdsOf(before).filter((id) => !this.#consistency.owns(id)));
+      for (const seriesId of seriesIdsOf(before)) if (!this.#consistency.owns(seriesId)) gone.push(seriesId);
     }
     for (const { head, value, timestampUs } of samples)
       this.#pending.set(head.seriesId!, { value, us: timestampUs ?? us });
@@ -347,14 +348,21 @@ export class Groups {
     }
     const { length } = heads;
     const stale = new Uint8Array(length).fill(1, samples.length);
-    const index = Uint32Array.from({ length }, (_, at) => at);
+    const timestampsUs = new Float64Array(length).fill(us);
+    const values = new Float64Array(length).fill(Number.NaN);
+    const index = new Uint32Array(length);
+    for (let at = 0; at < length; at++) index[at] = at;
+    samples.forEach(({ value, timestampUs = us }, at) => {
+      timestampsUs[at] = timestampUs;
+      values[at] = value;
+    });
     return {
       protocol: "pushgateway",
       length,
       heads,
       head: index,
-      timestampUs: Float64Array.from({ length }, (_, at) => samples[at]?.timestampUs ?? us),
-      value: Float64Array.from({ length }, (_, at) => samples[at]?.value ?? Number.NaN),
+      timestampUs: timestampsUs,
+      value: values,
       ...(gone.length > 0 && { stale }),
       attributes: [],
       text: new Uint8Array(0),

@@ -49,10 +49,15 @@ export class RouteTable {
   match(path: string, method: string): RouteMatch {
     const trimmed = trimSlash(path);
     const fixed = this.#fixed.get(trimmed);
-    // The common case needs no list of methods, and none of the patterns.
+    // The common case needs no list of methods, and no further pattern.
     if (fixed?.methods.has(method)) return { pattern: fixed.pattern, allow: [method] };
     const entries = fixed === undefined ? [] : [fixed];
-    for (const { entry, expression } of this.#variable) if (expression.test(trimmed)) entries.push(entry);
+    for (const { entry, expression } of this.#variable) {
+      if (!expression.test(trimmed)) continue;
+      if (entries.length === 0 && entry.methods.has(method))
+        return { pattern: entry.pattern, allow: [method] };
+      entries.push(entry);
+    }
     if (entries.length === 0) return NO_MATCH;
     const methods = new Set(entries.flatMap((entry) => [...entry.methods]));
     if (methods.has("ALL")) methods.add(method);

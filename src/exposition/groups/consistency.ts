@@ -74,12 +74,11 @@ export class Consistency {
 
   /** What is wrong with a family's name beside those of others: a histogram's parts are names too. */
   suffixCollision(name: string, type: FamilyType, change: FamilyChange): string | undefined {
-    const quoted = JSON.stringify(name);
     const [, base, suffix] = /^(.+)_(count|sum|bucket)$/.exec(name) ?? [];
     if (base !== undefined) {
       const other = this.#typeAfter(base, change);
       if (other === "histogram" || (other === "summary" && suffix !== "bucket")) {
-        return `collected metric named ${quoted} collides with previously collected ${other} named ${JSON.stringify(base)}`;
+        return `collected metric named ${JSON.stringify(name)} collides with previously collected ${other} named ${JSON.stringify(base)}`;
       }
     }
     if (type !== "histogram" && type !== "summary") return undefined;
@@ -87,7 +86,7 @@ export class Consistency {
       if (this.#typeAfter(name + part, change) === undefined) continue;
       const what = part === "_bucket" ? "histogram" : "histogram or summary";
       return (
-        `collected ${what} named ${quoted} collides with previously collected metric named ` +
+        `collected ${what} named ${JSON.stringify(name)} collides with previously collected metric named ` +
         JSON.stringify(name + part)
       );
     }

@@ -128,9 +128,11 @@ export function pointLabels(labels: Labels): string {
   return labelText(labels, true);
 }
 
-export function seriesIdsOf(group: Group): number[] {
+/** The series of a group; none where there is no group. */
+export function seriesIdsOf(group: Group | undefined): number[] {
   const ids: number[] = [];
-  for (const { points } of group.families.values()) for (const point of points) ids.push(...point.seriesIds);
+  for (const { points } of group?.families.values() ?? [])
+    for (const { seriesIds } of points) for (const seriesId of seriesIds) ids.push(seriesId);
   return ids;
 }
 
