@@ -138,14 +138,15 @@ export class Groups {
   }
 
   /**
-   * Decides a push. A push that is refused changes nothing but `push_failure_time_seconds` of its group.
+   * Decides a push. A push that is refused changes nothing but `push_failure_time_seconds` of its group. No other change
+   * may be asked for until this is decided; all else may go on meanwhile.
    *
    * @throws BadInput when not even that can be stored
    */
-  push(push: GroupPush, times: Times): Decided {
+  async push(push: GroupPush, times: Times): Promise<Decided> {
     const target = this.#targetOf(push);
     const { key, before } = target;
-    const plan = planPush(push, target, this.#around(times));
+    const plan = await planPush(push, target, this.#around(times));
     if (typeof plan === "string") return this.#refuse(push, target, plan, times);
     const ids = seriesIdsOf(before);
     for (const { head, timestampUs } of plan.samples) if (timestampUs === undefined) ids.push(head.seriesId!);

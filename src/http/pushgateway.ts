@@ -25,7 +25,7 @@ import { groupingLabels } from "./pushgateway-path.ts";
 
 export interface PushgatewayDependencies {
   readonly groups: {
-    push(push: GroupPush, times: Times): Decided;
+    push(push: GroupPush, times: Times): Promise<Decided>;
     remove(keys: Iterable<string>, times: Times): Decided;
     groups(): Iterable<Group>;
   };

@@ -45,6 +45,12 @@ export interface Times {
   readonly lastUs: number;
 }
 
+/** What a transaction stores: samples, and groups that are others now. */
+export interface TransactionDecision {
+  readonly batch: Batch;
+  readonly groups: readonly GroupRecord[];
+}
+
 /**
  * A push whose samples depend on what was pushed before it, all that waits included: they are asked for when its
  * turn to be committed comes.
@@ -53,8 +59,8 @@ export interface Transaction {
   readonly protocol: string;
   /** About how many samples it has: counts against the bounds of the queue. */
   readonly samples: number;
-  /** Gives what is to be stored; what it throws refuses the push. */
-  readonly decide: (times: Times) => { readonly batch: Batch; readonly groups: readonly GroupRecord[] };
+  /** Gives what is to be stored; what it throws refuses the push. None is asked before the one before has decided. */
+  readonly decide: (times: Times) => TransactionDecision | Promise<TransactionDecision>;
 }
 
 /** Who decides transactions: is told what became of all that was decided since the last word. */

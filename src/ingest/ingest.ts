@@ -229,9 +229,11 @@ export class Ingest {
     this.#committing = taken;
     const nowMs = this.#options.now();
     const imports = new Map<string, ImportRecord>();
-    const group = taken.filter(
-      (waiting) => this.#isDecided(waiting) && this.#follows(waiting, nowMs, imports),
-    );
+    const group: Waiting[] = [];
+    for (const waiting of taken) {
+      if (waiting.decide !== undefined && !(await this.#isDecided(waiting, waiting.decide))) continue;
+      if (this.#follows(waiting, nowMs, imports)) group.push(waiting);
+    }
     try {
       await this.#commitGroup(group, nowMs, [...imports.values()]);
       this.#failing = false;
@@ -250,12 +252,11 @@ export class Ingest {
   }
 
   /** Asks a transaction what it stores; one that cannot say is refused. */
-  #isDecided(waiting: Waiting): boolean {
-    const { decide, protocol, options } = waiting;
-    if (decide === undefined) return true;
+  async #isDecided(waiting: Waiting, decide: Transaction["decide"]): Promise<boolean> {
+    const { protocol, options } = waiting;
     try {
       const times = this.#admissionOptions(protocol, options);
-      const { batch, groups } = decide(times);
+      const { batch, groups } = await decide(times);
       // Who decides has looked at the times, and wants the values of all to be shown.
       const all = { ...times, lastUs: Number.POSITIVE_INFINITY, totalsLateUs: Number.POSITIVE_INFINITY };
       waiting.batch = admit(batch, this.#registry, this.#newest, undefined, all);

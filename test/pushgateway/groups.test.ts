@@ -1,5 +1,6 @@
 /** Groups over time: what is stored of them, what outlives what, and what their users asked for. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { Groups } from "../../src/exposition/groups.ts";
 import { GroupsGateway, NOON_MS } from "./gateway.ts";
 
 const HOUR_MS = 3_600_000;
@@ -203,6 +204,32 @@ test("le and quantile of what is no distribution are labels like others, before 
     [0.000001, { job: "b", le: "1" }, 4],
     [0.000002, { job: "b", le: "1" }, 6],
   ]);
+});
+
+test("while a large push is checked others register, and it is held against what they did", async () => {
+  const weir = await gateway();
+  const { registry, totals } = weir.gateway;
+  const groups = new Groups(
+    { series: registry, values: totals, ownType: () => undefined },
+    { groupsMax: 10, groupTtlMs: 0, groupSumGauges: "last" },
+  );
+  const gauge = (name: string, length: number) => ({
+    name,
+    type: "gauge" as const,
+    help: "",
+    unit: "",
+    metrics: Array.from({ length }, (_, at) => ({ labels: new Map([["x", String(at)]]), value: at })),
+  });
+  const times = { nowUs: NOON_MS * 1_000, firstUs: 0, lastUs: Number.POSITIVE_INFINITY };
+  const families = [gauge("f", 1), gauge("m", 1), gauge("g", 20_000)];
+  const deciding = groups.push({ labels: new Map([["job", "a"]]), families, replace: true }, times);
+  registry.admit({ metric: "m", kind: "observation", labels: new Map() });
+  const { batch } = await deciding;
+  expect(batch.rejected.map(({ reason }) => reason)).toEqual([
+    expect.stringContaining('metric "m" is stored as observation, this sample says gauge'),
+  ]);
+  // Refused as a whole: nothing of it was registered.
+  expect([registry.metric("f"), registry.metric("g")]).toEqual([undefined, undefined]);
 });
 
 describe("a commit that fails", () => {

@@ -62,20 +62,31 @@ export interface Plan {
 
 /** Problems that are told; the first explains, the others help. */
 const PROBLEMS_MAX = 10;
+/** Metrics that are checked in one step: some 20 ms of work. */
+const CHECKED_AT_A_TIME = 5_000;
 /** Some 10 µs of work. */
 const UNGROUPED_LOOKED_AT_MAX = 1_000;
 
 const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
 
-/** Plans a push; gives what is wrong with it, or the plan. */
-export function planPush(push: GroupPush, target: Target, around: Around): Plan | string {
+/**
+ * Plans a push; gives what is wrong with it, or the plan. While a large one is checked others have their turn, but no
+ * change of a group; all is registered in one step, by what holds then.
+ */
+export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
   const families = push.families.filter(({ name }) => !PUSH_TIMES.has(name));
   if (
     !push.honorTimestamps &&
     families.some(({ metrics }) => metrics.some((each) => each.timestampMs !== undefined))
   )
     return "pushed metrics must not have timestamps";
-  return new Planner(push, families.map(withOwnTexts), target, around).plan();
+  const planner = new Planner(push, families.map(withOwnTexts), target, around);
+  const { series } = around;
+  const known = series.seriesCount;
+  for (const _ of planner.check()) await Bun.sleep(0);
+  // What others registered meanwhile may say otherwise.
+  if (series.seriesCount !== known) Array.from(planner.check());
+  return planner.make();
 }
 
 /** A metric that passed, with its series. */
@@ -86,15 +97,26 @@ interface Checked {
   readonly timestampUs: number | undefined;
 }
 
+/** What the metrics of a family are held against. */
+interface Earlier {
+  /** The labels of those before. */
+  readonly seen: Set<string>;
+  /** With a push that adds up: what the group has of the family. */
+  readonly family: GroupFamily | undefined;
+  readonly points: ReadonlyMap<string, Point> | undefined;
+}
+
 class Planner {
   readonly #push: GroupPush;
   readonly #families: readonly PushedFamily[];
   readonly #before: ReadonlyMap<string, GroupFamily>;
   readonly #target: Target;
   readonly #around: Around;
-  readonly #problems: string[] = [];
-  /** What the registry keeps of labels: series of one metric, and those of metrics that bring none, share theirs. */
-  readonly #ownLabels: Map<Labels, Labels>;
+  #problems: string[] = [];
+  /** By family. */
+  #checked: Checked[][] = [];
+  /** The labels that came last, and what the registry keeps of them: series of one metric share theirs. */
+  #owned: { readonly pushed: Labels; readonly own: Labels };
 
   constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
     this.#push = push;
@@ -102,26 +124,46 @@ class Planner {
     this.#before = target.before?.families ?? new Map();
     this.#target = target;
     this.#around = around;
-    this.#ownLabels = new Map([[target.labels, target.labels]]);
+    this.#owned = { pushed: target.labels, own: target.labels };
   }
 
-  plan(): Plan | string {
-    const kept = new Map(this.#push.replace ? [] : this.#before);
-    const after = new Map<string, { readonly type: FamilyType }>(kept);
+  /** Checks all that is pushed, from the beginning; yields now and then where there is much of it. */
+  *check(): Generator<void, void, void> {
+    this.#problems = [];
+    this.#checked = [];
+    const after = new Map<string, { readonly type: FamilyType }>(this.#kept());
     for (const family of this.#families) after.set(family.name, family);
     const change: FamilyChange = { before: this.#before, after };
-    const checked: Checked[][] = [];
+    let looked = 0;
     for (const family of this.#families) {
-      if (this.#problems.length >= PROBLEMS_MAX) break;
       const wrong = this.#wrongName(family, change);
       if (wrong !== undefined) this.#problems.push(wrong);
-      else checked.push(this.#metricsOf(family));
+      const checked: Checked[] = [];
+      this.#checked.push(checked);
+      const earlier = this.#earlierOf(family);
+      for (const metric of wrong === undefined ? family.metrics : []) {
+        if (this.#problems.length >= PROBLEMS_MAX) return;
+        const found = this.#check(family, metric, earlier);
+        if (typeof found === "string") this.#problems.push(this.#about(family, metric, found));
+        else checked.push(found);
+        if (++looked % CHECKED_AT_A_TIME === 0) yield;
+      }
+      if (this.#problems.length >= PROBLEMS_MAX) return;
     }
+  }
+
+  #kept(): Map<string, GroupFamily> {
+    return new Map(this.#push.replace ? [] : this.#before);
+  }
+
+  /** What was checked: the plan, with all registered that is new; or what is wrong. */
+  make(): Plan | string {
     if (this.#problems.length > 0) return told(this.#problems);
+    const kept = this.#kept();
     for (const name of PUSH_TIMES) kept.delete(name);
     const samples: PlannedSample[] = [];
     for (const [at, family] of this.#families.entries()) {
-      const points = this.#make(family, checked[at]!, samples);
+      const points = this.#make(family, this.#checked[at]!, samples);
       if (typeof points === "string") return points;
       kept.set(family.name, this.#familyOf(family, points));
     }
@@ -163,30 +205,29 @@ class Planner {
     return undefined;
   }
 
-  /** The metrics of a family with their series; what is wrong with any goes to the problems. */
-  #metricsOf(family: PushedFamily): Checked[] {
-    const checked: Checked[] = [];
-    const seen = new Set<string>();
-    const before = this.#push.sum ? this.#before.get(family.name) : undefined;
-    const points = before && new Map(before.points.map((point) => [point.labels, point]));
-    for (const metric of family.metrics) {
-      if (this.#problems.length >= PROBLEMS_MAX) break;
-      const isPlain = metric.labels.size === 0;
-      const merged = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
-      const labels = isPlain ? this.#target.text : pointLabels(merged);
-      const { samples, edges } = samplesOf(family, metric, merged);
-      let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
-      if (wrong === undefined && seen.has(labels)) wrong = COLLECTED_BEFORE;
-      seen.add(labels);
-      wrong ??= this.#wrongSeries(samples);
-      if (before !== undefined) wrong ??= refusalOfSum(family.type, metric, before, points?.get(labels));
-      const { timestampMs } = metric;
-      const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
-      if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
-      if (wrong === undefined) checked.push({ labels, samples, edges, timestampUs });
-      else this.#problems.push(this.#about(family, metric, wrong));
+  #earlierOf({ name }: PushedFamily): Earlier {
+    const family = this.#push.sum ? this.#before.get(name) : undefined;
+    const points = family && new Map(family.points.map((point) => [point.labels, point]));
+    return { seen: new Set(), family, points };
+  }
+
+  /** A metric with its series, or what is wrong with it. */
+  #check(family: PushedFamily, metric: PushedMetric, earlier: Earlier): Checked | string {
+    const isPlain = metric.labels.size === 0;
+    const merged = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
+    const labels = isPlain ? this.#target.text : pointLabels(merged);
+    const { samples, edges } = samplesOf(family, metric, merged);
+    let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
+    if (wrong === undefined && earlier.seen.has(labels)) wrong = COLLECTED_BEFORE;
+    earlier.seen.add(labels);
+    wrong ??= this.#wrongSeries(samples);
+    if (earlier.family !== undefined) {
+      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels));
     }
-    return checked;
+    const { timestampMs } = metric;
+    const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
+    if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
+    return wrong ?? { labels, samples, edges, timestampUs };
   }
 
   /** Finds the series of samples; says why one cannot be had. */
@@ -230,12 +271,11 @@ class Planner {
 
   /** Makes the series of a head; says why that cannot be. */
   #register(head: PushedHead, key: string): number | string {
-    let labels = this.#ownLabels.get(head.labels);
-    if (labels === undefined) {
-      labels = ownLabels(head.labels);
-      this.#ownLabels.set(head.labels, labels);
+    if (head.labels !== this.#target.labels) {
+      if (head.labels !== this.#owned.pushed)
+        this.#owned = { pushed: head.labels, own: ownLabels(head.labels) };
+      head.labels = this.#owned.own;
     }
-    head.labels = labels;
     const taken = this.#around.series.take(head, key);
     // It was asked before; whatever it is, nothing was stored yet.
     if ("refused" in taken) return taken.refused;

@@ -67,6 +67,8 @@ export interface GroupRecord {
 
 /** The registry of series. */
 export interface SeriesRegistry {
+  /** Changes when one is made. */
+  readonly seriesCount: number;
   /**
    * The series of a head, if there is one, and the key by which `take` makes it; or why samples of it would be refused.
    * Heads that share their labels as one object are looked at faster, one after the other.
