@@ -77,13 +77,18 @@ export interface Storage {
   select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]>;
   /**
    * The ends of windows, for functions that look at nothing else of a counter, where the storage can have them
-   * without the samples between. Undefined where it cannot.
+   * without the samples between, and how many series there are at most. Undefined where it cannot.
    */
   ends?(
     selection: Selection,
     windows: Windows,
     budget: ReadBudget,
-  ): AsyncIterable<readonly { readonly labels: LabelSet; readonly ends: WindowEnds }[]> | undefined;
+  ):
+    | {
+        readonly seriesMax: number;
+        readonly batches: AsyncIterable<readonly { readonly labels: LabelSet; readonly ends: WindowEnds }[]>;
+      }
+    | undefined;
   /**
    * One number for each series that matches and has samples in the range: for long ranges, whose samples need not
    * be read for it. Undefined where the samples themselves are needed.

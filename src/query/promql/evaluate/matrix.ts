@@ -88,8 +88,30 @@ export class Matrix {
     for (let row = 1; row < order.length && inOrder; row++) {
       inOrder = compareLabels(this.labels[row - 1], this.labels[row]) <= 0;
     }
-    if (inOrder) return this;
-    return this.pick(order.sort((a, b) => compareLabels(this.labels[a], this.labels[b])));
+    if (!inOrder) this.#reorder(order.sort((a, b) => compareLabels(this.labels[a], this.labels[b])));
+    return this;
+  }
+
+  /** Puts all rows in another order without a second matrix: along each cycle of the order, with one row aside. */
+  #reorder(order: readonly number[]): void {
+    const { steps, values, present } = this;
+    const placed = new Uint8Array(order.length);
+    for (let start = 0; start < order.length; start++) {
+      if (placed[start] === 1 || order[start] === start) continue;
+      const asideValues = values.slice(start * steps, (start + 1) * steps);
+      const asidePresent = present.slice(start * steps, (start + 1) * steps);
+      let to = start;
+      for (let from = order[to]; from !== start; to = from, from = order[to]) {
+        values.copyWithin(to * steps, from * steps, (from + 1) * steps);
+        present.copyWithin(to * steps, from * steps, (from + 1) * steps);
+        placed[to] = 1;
+      }
+      values.set(asideValues, to * steps);
+      present.set(asidePresent, to * steps);
+      placed[to] = 1;
+    }
+    this.labels = order.map((row) => this.labels[row]);
+    this.dropName = order.map((row) => this.dropName[row]);
   }
 
   /**

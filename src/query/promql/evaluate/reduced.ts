@@ -54,6 +54,9 @@ export async function reducedOverTime(
   return matrix.sorted();
 }
 
+/** 36 MB: that many series may match need not mean that many have samples. */
+const CELLS_AT_FIRST_MAX = 4_000_000;
+
 /** rate() and increase() from the ends of windows; undefined where samples are needed. */
 export async function ratesOfEnds(
   name: string,
@@ -71,11 +74,12 @@ export async function ratesOfEnds(
     totalsAfterMs: afterMs,
   };
   const windows = { lookMs, rangeMs };
-  const series = context.storage.ends?.(selection, windows, context.budget);
-  if (series === undefined) return undefined;
+  const found = context.storage.ends?.(selection, windows, context.budget);
+  if (found === undefined) return undefined;
   const divisor = name === "rate" ? rangeMs / 1000 : 1;
-  const matrix = new Matrix(grid.count, 0, context.budget);
-  for await (const batch of series) {
+  const rowsExpected = Math.min(found.seriesMax, Math.floor(CELLS_AT_FIRST_MAX / grid.count));
+  const matrix = new Matrix(grid.count, rowsExpected, context.budget);
+  for await (const batch of found.batches) {
     for (const { labels, ends } of batch) {
       const first = matrix.addRow(labels);
       let any = false;

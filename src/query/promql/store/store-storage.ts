@@ -182,14 +182,16 @@ export class StoreStorage implements Storage {
   ends(selection: Selection, windows: Windows, budget: ReadBudget): ReturnType<NonNullable<Storage["ends"]>> {
     const sources = this.#find(selection);
     if (sources.length === 0 || sources.some(({ shape }) => shape === "raw")) return undefined;
-    budget.countSeries(seriesOf(sources));
+    const seriesMax = seriesOf(sources);
+    budget.countSeries(seriesMax);
     const { seriesIdleMs } = this.#options;
     const into: Float64Array[] = [];
-    return this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
+    const batches = this.#eachTotal(sources, selection, budget, (source, rows, before, instants) => {
       const ends = windowEnds(source, rows, before, instants, seriesIdleMs, windows, into);
       const labels = labelsOf(source);
       return ends.map((each, at) => ({ labels: labels[at], ends: each }));
     });
+    return { seriesMax, batches };
   }
 
   /** Reads the rows of totals, and gives what `make` makes of each source that has any. */
