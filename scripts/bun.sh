@@ -81,7 +81,10 @@ tune_bun() {
   # should not take all of a large machine: as if it had 2 GiB, queries over millions of samples peak 100 MB lower and
   # are as fast. (As if it had 1 GiB, a gateway with 60,000 groups spent half its time on collecting.)
   BUN_JSC_forceRAMSize=${BUN_JSC_forceRAMSize:-2147483648}
-  export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize
+  # Of the C library's heaps each thread has its own, and what one of sixteen has freed the others do not use: with one
+  # heap, queries peak another 60 MB lower.
+  MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1}
+  export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize MALLOC_ARENA_MAX
 }
 
 # Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
