@@ -13,7 +13,7 @@ export async function deleteSeries(writer: Connection, { seriesIds, metrics }: E
   const columns = [{ type: "uinteger" as const, values: Uint32Array.from(seriesIds) }];
   await writer.appendColumns("main", "ended_series", ["uinteger"], [{ columns, length: seriesIds.length }]);
   await writer.run(statement("store/delete_ended_series"));
-  for (const metric of metrics) await writer.run(statement("store/delete_metric"), [metric]);
+  if (metrics.length > 0) await writer.runTexts(statement("store/delete_metrics"), metrics);
 }
 
 /** Rewrites the days that hold rows of a deletion, and deletes exemplars; gives how many rows went from each day. */

@@ -123,6 +123,11 @@ export class Connection implements Reader {
     await insert.run();
   }
 
+  /** Runs a statement of one list of texts. */
+  async runTexts(sql: string, texts: readonly string[]): Promise<void> {
+    await this.#connection.run(sql, [listValue(texts)], [LIST(VARCHAR)]);
+  }
+
   async #prepared(sql: string): Promise<Prepared> {
     const prepared = this.#inserts.get(sql) ?? (await this.#connection.prepare(sql));
     this.#inserts.set(sql, prepared);

@@ -6,6 +6,7 @@ import type { Connection } from "./duckdb.ts";
 import type {
   Change,
   LastPushRecord,
+  MetricRecord,
   SeriesDay,
   SeriesRecord,
   Stored,
@@ -23,17 +24,7 @@ export async function write(connection: Connection, change: Change): Promise<voi
   const append = async (table: string, rows: readonly (readonly AppendCell[])[] | undefined) => {
     if (rows !== undefined && rows.length > 0) await connection.append("weir", table, rows);
   };
-  for (const { name, kind, type, unit, help, buckets } of change.metrics ?? []) {
-    await connection.run(statement("store/delete_metric"), [name]);
-    await connection.run(statement("store/insert_metric"), [
-      name,
-      kind,
-      type,
-      unit,
-      help,
-      JSON.stringify(buckets),
-    ]);
-  }
+  if (change.metrics !== undefined) await writeMetrics(connection, change.metrics);
   if (change.series !== undefined) await writeSeries(connection, change.series);
   if (change.seriesDays !== undefined) await writeSeriesDays(connection, change.seriesDays);
   await append(
@@ -77,6 +68,18 @@ export async function write(connection: Connection, change: Change): Promise<voi
       timeMs(decidedAtMs),
     ]),
   );
+}
+
+/** Of several records of one metric the last counts. All in two statements: there may be thousands. */
+async function writeMetrics(connection: Connection, metrics: readonly MetricRecord[]): Promise<void> {
+  if (metrics.length === 0) return;
+  const newest = new Map(metrics.map((metric) => [metric.name, metric]));
+  await connection.runTexts(statement("store/delete_metrics"), [...newest.keys()]);
+  const rows = Array.from(newest.values(), ({ name, kind, type, unit, help, buckets }) =>
+    // The appender makes the bounds of their text.
+    [name, kind, type, unit, help, JSON.stringify(buckets)].map(text),
+  );
+  await connection.append("weir", "metrics", rows);
 }
 
 async function writeSeries(connection: Connection, series: readonly SeriesRecord[]): Promise<void> {
