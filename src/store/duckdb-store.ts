@@ -164,13 +164,18 @@ export class DuckDBStore implements Store {
   }
 
   async reader(): Promise<Reader> {
-    if (this.#closed) throw new Error("the store is closed");
+    this.#requireOpen();
     if (!this.#journal.isEmpty) {
       // Whoever moves it first: behind this turn in the queue may be one of many seconds, which begins with that, too.
       // Where the disk is full the tables are read as they are.
       await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(() => undefined);
     }
-    const reader = new TrackedReader(await this.#database.connect(), (closed) => {
+    this.#requireOpen();
+    const connection = await this.#database.connect();
+    // Closing interrupts the readers that it finds, and this one came later.
+    if (this.#closed) connection.close();
+    this.#requireOpen();
+    const reader = new TrackedReader(connection, (closed) => {
       this.#readers.delete(closed);
       this.#workers.end();
     });
@@ -185,6 +190,7 @@ export class DuckDBStore implements Store {
 
   replay(apply: (rows: Rows) => void): Promise<void> {
     return this.#exclusive(async () => {
+      const nothingElse = { attributes: [], text: new Uint8Array(0) };
       for (const { day, table, rows } of this.days()) {
         const from = this.#watermarks.get(day) ?? 0;
         if (from >= rows) continue;
@@ -201,17 +207,7 @@ export class DuckDBStore implements Store {
             ];
             const stale = new Uint8Array(length);
             for (let row = 0; row < length; row++) if (isNull(row)) stale[row] = 1;
-            apply({
-              day,
-              length,
-              seriesId,
-              timestampUs,
-              value,
-              live,
-              stale,
-              attributes: [],
-              text: new Uint8Array(0),
-            });
+            apply({ day, length, seriesId, timestampUs, value, live, stale, ...nothingElse });
           },
         );
       }
@@ -330,8 +326,6 @@ export class DuckDBStore implements Store {
     this.#closed = true;
     for (const reader of this.#readers) reader.interrupt();
     await this.#inTurn(async () => {
-      // What cannot be moved now is moved at the next start.
-      await this.#moveJournal().catch(() => undefined);
       const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
       while (this.#readers.size > 0 && Date.now() < deadline) await Bun.sleep(5);
       await this.#workers.close();
@@ -345,6 +339,8 @@ export class DuckDBStore implements Store {
   }
 
   async #checkpoint(): Promise<boolean> {
+    // Whoever begins to read need not wait for more than this. What cannot be moved now is so later, or at the next start.
+    await this.#moveJournal().catch(() => undefined);
     if (this.#copying.isUnderWay) return false;
     const end = checkpointSeconds.startTimer();
     try {
@@ -366,6 +362,10 @@ export class DuckDBStore implements Store {
     for (const { day, rows } of this.#days.values()) if (day >= firstDay) watermarks.set(day, rows);
     await records.writeTotals(this.#writer, generation, totals, watermarks);
     this.#watermarks = watermarks;
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new Error("the store is closed");
   }
 
   /** Runs what looks at the tables, in its turn, with nothing in the journal. */

@@ -240,3 +240,49 @@ test("who begins to read while others push does not wait for them for good", asy
   isOver = true;
   await pushing;
 });
+
+test("hundreds of metrics that are new keep all that is known of them, and the newest of each counts", async () => {
+  const metrics = Array.from({ length: 600 }, (_, at) => ({
+    name: `it's "${at}"`,
+    kind: "observation" as const,
+    type: "histogram" as const,
+    unit: "s",
+    help: "h",
+    buckets: [0.1, 2.5, 1e300, at + 0.5],
+  }));
+  for (let at = 0; at < 600; at += 100) await store.commit({ metrics: metrics.slice(at, at + 100) });
+  const refined = metrics.slice(50, 80).map((each) => ({ ...each, help: "later" }));
+  await store.commit({ metrics: refined });
+  const want = metrics.toSpliced(50, 30, ...refined);
+  const left = await killed("killed.duckdb");
+  expect(left.stored.metrics.toSorted((a, b) => a.buckets[3]! - b.buckets[3]!)).toEqual(want);
+  // Those that were moved are replaced, too.
+  await left.store.commit({ metrics: metrics.slice(50, 80) });
+  const reader = await left.store.reader();
+  const sql = "SELECT help, count(*) AS metrics FROM metrics GROUP BY ALL";
+  expect(await reader.all(sql)).toEqual([{ help: "h", metrics: 600 }]);
+  reader.close();
+});
+
+test("who begins to read during a checkpoint does not wait for it", async () => {
+  const order: string[] = [];
+  const day = Array.from({ length: 400_000 }, (_, at): Sample => [1, at, Math.sin(at)]);
+  await store.commit({ rows: [rowsOf(day)] });
+  await store.commit(first);
+  const checkpoint = store.checkpoint().then((isTaken) => order.push(`checkpoint ${isTaken}`));
+  const reader = await store.reader();
+  order.push("reader");
+  reader.close();
+  await checkpoint;
+  expect(order).toEqual(["reader", "checkpoint true"]);
+});
+
+test("who begins to read while the store closes is refused, and keeps nothing open", async () => {
+  await store.commit(first);
+  const asked = store.reader();
+  const closed = store.close();
+  await expect(asked).rejects.toThrow("the store is closed");
+  await closed;
+  store = (await open("store.duckdb")).store;
+  expect(await samplesOf({ store })).toEqual(samples);
+});
