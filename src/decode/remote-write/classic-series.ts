@@ -17,6 +17,8 @@ export class ClassicSeries {
   /** The bounds of the newest histogram; undefined where none was seen. */
   #bounds: readonly number[] | undefined;
   #newestMs = Number.NEGATIVE_INFINITY;
+  /** Those that ended with it: told again with it, since a sender repeats what could not be stored. */
+  #ended = NO_BOUNDS;
 
   constructor(native: SeriesHead) {
     const { metric, labels, type, unit = "", help = "" } = native;
@@ -41,23 +43,28 @@ export class ClassicSeries {
 
   /**
    * Notes the bounds of a histogram, and gives those that the one before it had and it has not: their series end.
-   * One that comes late, or again, ends nothing.
+   * One that comes late ends nothing, and the newest, when it comes again, the same.
    */
   show(bounds: readonly number[], timestampMs: number): readonly number[] {
-    if (timestampMs <= this.#newestMs) return NO_BOUNDS;
-    this.#newestMs = timestampMs;
-    const before = this.#bounds ?? NO_BOUNDS;
-    this.#bounds = bounds;
-    if (before === bounds) return NO_BOUNDS;
+    if (timestampMs < this.#newestMs) return NO_BOUNDS;
+    if (timestampMs > this.#newestMs) {
+      this.#newestMs = timestampMs;
+      const before = this.#bounds;
+      this.#ended = before === undefined || before === bounds ? NO_BOUNDS : before;
+      this.#bounds = bounds;
+    }
+    if (this.#ended.length === 0) return NO_BOUNDS;
     const present = new Set(bounds);
-    return before.filter((bound) => !present.has(bound));
+    return this.#ended.filter((bound) => !present.has(bound));
   }
 
   /** The histogram ends: gives the bounds of those of its series that end with it; `all` where nothing is known. */
   end(timestampMs: number, all: () => readonly number[]): readonly number[] {
+    if (timestampMs === this.#newestMs && this.#bounds === NO_BOUNDS) return this.#ended;
     const bounds = this.#bounds ?? all();
     if (timestampMs > this.#newestMs) {
       this.#newestMs = timestampMs;
+      this.#ended = bounds;
       this.#bounds = NO_BOUNDS;
     }
     return bounds;

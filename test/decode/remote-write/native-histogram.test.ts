@@ -295,6 +295,20 @@ describe("Bounds", () => {
     ]);
     expect(decode(decoder, all).filter((sample) => sample.endsWith("stale"))).toEqual([]);
   });
+  test("that go are ended again with a request that is sent again, since it may not have been stored", () => {
+    const decoder = new RemoteWriteDecoder();
+    const custom = (timestamp: number, ...customValues: number[]): HistogramMessage => ({
+      timestamp: MS + timestamp,
+      schema: -53,
+      customValues,
+    });
+    decode(decoder, { a: [custom(0, 1, 2)] });
+    const fewer = ["a 1 5 0", "a 2 5 stale", "a +Inf 5 0"];
+    for (const _ of [1, 2, 3]) expect(decode(decoder, { a: [custom(5, 1)] })).toEqual(fewer);
+    const end = { timestamp: MS + 6, sum: STALE_STAND_IN };
+    for (const _ of [1, 2, 3])
+      expect(decode(decoder, { a: [end] })).toEqual(["a 1 6 stale", "a +Inf 6 stale"]);
+  });
   test("between which coarser buckets end are ended for these, and stay for the others", () => {
     const decoder = new RemoteWriteDecoder();
     decode(decoder, { a: [populated(1, 2)], b: [populated(1, 2)] });
