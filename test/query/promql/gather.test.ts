@@ -110,3 +110,14 @@ test("stale markers stay with their times, also of portions before and after", (
   const third = portion({ id: 1, times: [2], values: [2] });
   expect(gathered([[1]], first, second, third)).toEqual([[[1, 1], [2, 2], [3], [4, 4]]]);
 });
+
+test("groups of the same stored series have the same samples", () => {
+  const samples = portion({ id: 1, times: [2, 1], values: [20, 10] }, { id: 2, times: [3], values: [30] });
+  const later = portion({ id: 1, times: [4], values: [40] });
+  const one = [
+    [1, 10],
+    [2, 20],
+    [4, 40],
+  ];
+  expect(gathered([[1], [2], [1], [2]], samples, later)).toEqual([one, [[3, 30]], one, [[3, 30]]]);
+});

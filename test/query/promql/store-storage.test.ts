@@ -94,6 +94,37 @@ test("of events at one time the last stored is the instant, and all are the rang
   expect(await ask("quantile_over_time(0.5, task_ms[1m])", "10:00:10")).toEqual(["{} 6"]);
 });
 
+test("of gauges that are shown as one the last stored counts at one time, whichever it is", async () => {
+  const { ask } = await over([
+    gauge("10:00:00", 1, { "queue.name": "a" }),
+    gauge("10:00:00", 2, { queue_name: "a" }),
+    gauge("10:00:01", 3, { queue_name: "a" }),
+    gauge("10:00:01", 4, { "queue.name": "a" }),
+  ]);
+  const name = '{__name__="queue_depth", queue_name="a"}';
+  expect(await ask("queue_depth", "10:00:00")).toEqual([`${name} 2`]);
+  expect(await ask("queue_depth", "10:00:01")).toEqual([`${name} 4`]);
+  expect(await ask("queue_depth[1m]", "10:00:10")).toEqual([`${name} 1 2 3 4`]);
+});
+
+test("one selector may find a histogram's buckets, sum and count", async () => {
+  const { ask } = await over([event("10:00:01", 0.5), event("10:00:02", 3), event("10:01:01", 1)]);
+  expect(await ask('{__name__=~"task_ms_.+"}', "10:01:15")).toEqual([
+    '{__name__="task_ms_bucket", le="+Inf"} 3',
+    '{__name__="task_ms_bucket", le="1.0"} 2',
+    '{__name__="task_ms_count"} 3',
+    '{__name__="task_ms_sum"} 4.5',
+  ]);
+  // At 10:00:30, 45, 10:01:00 and 15.
+  expect(await ask('{__name__=~"task_ms_(sum|count)"}[1m]', "10:01:15")).toEqual([
+    '{__name__="task_ms_count"} 2 2 2 3',
+    '{__name__="task_ms_sum"} 3.5 3.5 3.5 4.5',
+  ]);
+  // Both buckets and the count grow by one.
+  const rates = 'rate({__name__=~"task_ms_(bucket|count)"}[1m])';
+  expect(await ask(`count(${rates} > 0)`, "10:01:15")).toEqual(["{} 3"]);
+});
+
 test("what the storage reduces by itself is what the samples give", async () => {
   const values = [3, Number.NaN, -1, 7, Number.NaN, 2];
   const { ask, engine } = await over([

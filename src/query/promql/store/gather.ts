@@ -50,7 +50,10 @@ let kept: Buffers | undefined;
 let forgetting: Timer | undefined;
 
 export class Gatherer {
+  /** By id, from the lowest on. */
   readonly #slotOf: Int32Array;
+  /** By group: the slot of its samples, which is that of the first group with the same stored series. */
+  readonly #sharedSlot: Int32Array;
   readonly #idMin: number;
   readonly #begins: Uint32Array;
   readonly #ends: Uint32Array;
@@ -61,7 +64,10 @@ export class Gatherer {
   #arrivals: Float64Array | undefined;
   #rows = 0;
 
-  /** `groups`: the stored series that make up each series of the result; at least one. */
+  /**
+   * @param groups the stored series that make up each series of the result; at least one. Two groups have the same
+   *   ones, as a histogram's sum and count have, or none in common
+   */
   constructor(groups: readonly (readonly number[])[]) {
     let idMin = Number.POSITIVE_INFINITY;
     let idMax = 0;
@@ -72,9 +78,12 @@ export class Gatherer {
       }
     }
     this.#idMin = idMin;
-    this.#slotOf = new Int32Array(idMax - idMin + 1);
-    groups.forEach((ids, slot) => {
+    this.#slotOf = new Int32Array(idMax - idMin + 1).fill(-1);
+    this.#sharedSlot = Int32Array.from(groups, (ids, slot) => {
+      const known = this.#slotOf[ids[0] - idMin];
+      if (known >= 0) return known;
       for (const id of ids) this.#slotOf[id - idMin] = slot;
+      return slot;
     });
     this.#begins = new Uint32Array(groups.length);
     this.#ends = new Uint32Array(groups.length);
@@ -126,6 +135,10 @@ export class Gatherer {
     const columns = { timestampsMs, values, stale: this.#stale, arrivals: this.#arrivals };
     for (let slot = 0; slot < this.#begins.length; slot++)
       sortSeries(columns, this.#begins[slot], this.#ends[slot]);
+    this.#sharedSlot.forEach((shared, slot) => {
+      this.#begins[slot] = this.#begins[shared];
+      this.#ends[slot] = this.#ends[shared];
+    });
     return { begins: this.#begins, ends: this.#ends, timestampsMs, values, stale: this.#stale };
   }
 
@@ -152,11 +165,15 @@ export class Gatherer {
 
   /** Gives the memory back: what `finish` gave must not be read after. */
   release(): void {
-    if (this.#buffers.values.length > ROWS_KEPT) return;
+    if (this.#buffers.values.length > ROWS_KEPT) {
+      merged = columnsFor(0);
+      return;
+    }
     kept = this.#buffers;
     clearTimeout(forgetting);
     forgetting = setTimeout(() => {
       kept = undefined;
+      merged = columnsFor(0);
     }, KEPT_MS);
     forgetting.unref();
   }

@@ -116,9 +116,12 @@ async function readAll(
   return gatherer;
 }
 
-/** Whether of several samples at one time the last to arrive is meant; totals do not care. */
-function hasEqualTimes({ shape, metric: { kind } }: Source): boolean {
-  return shape === "raw" && (kind === "observation" || kind === "delta");
+/**
+ * Whether of several samples at one time the last to arrive is meant: events, and series that are shown as one. Totals
+ * do not care.
+ */
+function hasEqualTimes({ shape, seriesIds, metric: { kind } }: Source): boolean {
+  return shape === "raw" && (kind === "observation" || kind === "delta" || seriesIds.length > 1);
 }
 
 /** The sources in parts of no more samples than can be read at once, one source at least. */
