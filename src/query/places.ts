@@ -28,8 +28,11 @@ export class Places {
     this.#onTaken = onTaken;
   }
 
-  /** Resolves when the caller has a place, which it gives back by `leave`; throws `Busy`. */
-  async enter(): Promise<void> {
+  /**
+   * Resolves when the caller has a place, which it gives back by `leave`; throws `Busy`, and the reason of `signal`
+   * when that aborts while the caller waits.
+   */
+  async enter(signal?: AbortSignal): Promise<void> {
     if (this.#taken < this.#count) {
       this.#take();
       return;
@@ -39,14 +42,24 @@ export class Places {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { admit: resolve, refuse: reject };
     this.#waiting.push(entry);
+    const giveUp = (error: unknown) => {
+      const at = this.#waiting.indexOf(entry);
+      // One that was just admitted has its place.
+      if (at < 0) return;
+      this.#waiting.splice(at, 1);
+      reject(error);
+    };
     const timer = setTimeout(() => {
-      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
-      reject(new Busy(`${this.#taken} queries have been running for ${this.#waitMs} ms; try again shortly.`));
+      giveUp(new Busy(`${this.#taken} queries have been running for ${this.#waitMs} ms; try again shortly.`));
     }, this.#waitMs);
+    const abort = () => giveUp(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
     try {
       await promise;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
     }
   }
 

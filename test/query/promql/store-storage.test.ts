@@ -360,6 +360,40 @@ test("queries that take much of the engine's memory take it one after the other"
   }
 });
 
+test("a query that waits for the engine's memory is gone with its client or its time", async () => {
+  const { samples, engine } = await over(
+    Array.from({ length: 300 }, (_, series) => gauge("10:00:00", series, { series: String(series) })),
+  );
+  const { promise: mayRead, resolve: release } = Promise.withResolvers<void>();
+  const { promise: isReading, resolve: reading } = Promise.withResolvers<void>();
+  const { store, registry } = samples;
+  const slow = {
+    days: () => store.days(),
+    reader: async () => {
+      reading();
+      await mayRead;
+      return await store.reader();
+    },
+  };
+  const stuck = new Engine(
+    new StoreStorage({ store: slow, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS }),
+  );
+  const first = stuck.instant("queue_depth", at("10:00:10"));
+  await isReading;
+  const client = new AbortController();
+  const left = engine.instant("queue_depth", at("10:00:10"), { signal: client.signal });
+  const late = engine.instant("queue_depth", at("10:00:10"), { promqlTimeoutMs: 20 });
+  const last = engine.instant("queue_depth", at("10:00:10"));
+  client.abort();
+  await expect(left).rejects.toThrow("the query was canceled");
+  await expect(late).rejects.toThrow("the query took longer than 20 ms (promqlTimeoutMs)");
+  release();
+  for (const query of [first, last]) {
+    const { data } = await query;
+    expect(data.type === "vector" && data.series.length).toBe(300);
+  }
+});
+
 test("a query that needs more memory than the engine has says which setting that is", async () => {
   const stored = Array.from({ length: 260 }, (_, series) =>
     Array.from({ length: 1_000 }, (__, at) =>

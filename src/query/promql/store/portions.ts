@@ -21,7 +21,7 @@ export const ROWS_AT_ONCE = 2_000_000;
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;
 
-/** Longer than any query may take: one that is out of time finds out when it has its turn. */
+/** Longer than any query may take: one that is out of time, or whose client has left, waits no longer. */
 const WAIT_MS = 3_600_000;
 /** Of the engine's memory only one query at a time takes much: two at once can be more than there is. */
 const large = new Places(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
@@ -45,7 +45,7 @@ export async function* portions(
   let whole: Gatherer | undefined;
   if (rowsMax > ROWS_OF_FEW && idsOf(sources).length <= SERIES_OF_FEW)
     whole = await readUpTo(ROWS_OF_FEW, sources, range, ask);
-  whole ??= await oneAtATime(() => readUpTo(rowsMax, sources, range, ask));
+  whole ??= await oneAtATime(budget.signal, () => readUpTo(rowsMax, sources, range, ask));
   if (whole !== undefined) {
     yield* handOver(sources, whole);
     return;
@@ -53,13 +53,15 @@ export async function* portions(
   const counts = await reader.counts(idsOf(sources), range);
   for (const { sources: part, rows } of partsOf(sources, counts, rowsMax)) {
     const slices = slicesOf(range, Math.ceil(rows / rowsMax));
-    const read = await oneAtATime(() => readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask));
+    const read = await oneAtATime(budget.signal, () =>
+      readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask),
+    );
     yield* handOver(part, read);
   }
 }
 
-async function oneAtATime<T>(read: () => Promise<T>): Promise<T> {
-  await large.enter();
+async function oneAtATime<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+  await large.enter(signal);
   try {
     return await read();
   } finally {
