@@ -67,6 +67,11 @@ export const checkpointsRefused = new Counter({
   help: "Checkpoints put off because a reader stood in the way.",
   registers,
 });
+export const journalMoveFailures = new Counter({
+  name: "weir_journal_move_failures_total",
+  help: "Times that small changes could not be moved to their tables; until they are, queries do not see them.",
+  registers,
+});
 /** What waits for a commit, asked at each scrape; the ingest that runs sets it. */
 export const waiting: { now: () => { samples: number; bytes: number; oldestSeconds: number } } = {
   now: () => ({ samples: 0, bytes: 0, oldestSeconds: 0 }),

@@ -17,7 +17,7 @@ import { type Connection, Database } from "./duckdb.ts";
 import { ExemplarTable } from "./exemplars.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
-import { entryOf, Journal } from "./journal.ts";
+import { entryOf, Journal, moveFailed } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
 import type {
@@ -145,7 +145,8 @@ export class DuckDBStore implements Store {
 
   async #moveJournal(): Promise<void> {
     if (this.#journal.isEmpty) return;
-    await this.#commitWhole(this.#journal.change(), () => this.#journal.empty(this.#writer));
+    const empty = () => this.#journal.empty(this.#writer);
+    await this.#commitWhole(this.#journal.change(), empty).catch(moveFailed);
     this.#journal.forget();
   }
 
@@ -167,7 +168,7 @@ export class DuckDBStore implements Store {
     this.#requireOpen();
     if (!this.#journal.isEmpty) {
       // Whoever moves it first: behind this turn in the queue may be one of many seconds, which begins with that, too.
-      // Where the disk is full the tables are read as they are.
+      // Where the disk is full the tables are read as they are, which moving has counted.
       await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(() => undefined);
     }
     this.#requireOpen();

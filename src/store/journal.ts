@@ -6,6 +6,8 @@
  * like any commit. It is moved, in one transaction that takes it out of here, before anything reads the tables: a
  * start, a reader, a change that is not small. Entries are kept in their order, and so are their rows.
  */
+
+import { journalMoveFailures } from "../counters.ts";
 import type { Kind, Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Connection } from "./duckdb.ts";
@@ -142,6 +144,12 @@ export class Journal {
     this.#entries.push(held);
     this.#length += text.length;
   }
+}
+
+/** Counts that the entries could not be moved: they stay. */
+export function moveFailed(error: unknown): never {
+  journalMoveFailures.inc();
+  throw error;
 }
 
 /**

@@ -9,7 +9,8 @@
  * - **Ownership.** A change's buffers belong to the store until its promise settles; callers must not write
  *   to them in between.
  * - **Readers** see whole commits only, and all that were acknowledged before they were asked for; they have their
- *   own connections, and never block a commit. A reader that lives long delays checkpoints, not commits.
+ *   own connections, and never block a commit. A reader that lives long delays checkpoints, not commits. On a full
+ *   disk they may miss the last small changes, until there is room; it is counted.
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
 import type { Labels, Metric, MetricType, Rows } from "../sample.ts";
