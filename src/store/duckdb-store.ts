@@ -146,8 +146,7 @@ export class DuckDBStore implements Store {
   async #moveJournal(): Promise<void> {
     if (this.#journal.isEmpty) return;
     const empty = () => this.#journal.empty(this.#writer);
-    await this.#commitWhole(this.#journal.change(), empty).catch(moveFailed);
-    this.#journal.forget();
+    await this.#commitWhole(this.#journal.change(), empty).then(() => this.#journal.forget(), moveFailed);
   }
 
   /** Writes a change to its tables, and what else is asked, in one transaction. */
@@ -167,8 +166,8 @@ export class DuckDBStore implements Store {
   async reader(): Promise<Reader> {
     this.#requireOpen();
     if (!this.#journal.isEmpty) {
-      // Whoever moves it first: behind this turn in the queue may be one of many seconds, which begins with that, too.
-      // Where the disk is full the tables are read as they are, which moving has counted.
+      // Whoever moves it first: before this turn may be one of seconds, which begins with that too. Where the disk is full
+      // the tables are read as they are, which is counted.
       await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(() => undefined);
     }
     this.#requireOpen();
