@@ -164,6 +164,22 @@ describe("query", () => {
     expect(body.data.explain.reads[0].statements[0]).toInclude("samples_20240101");
   });
 
+  test("explains which statement reads samples: of events with their order, of totals without", async () => {
+    const statements = async (query: string) => {
+      const { explain } = await data("/api/v1/query", { query, time: seconds, explain: "true" });
+      return explain.reads[0].statements.map((text: string) => [
+        text.includes("AS arrivals"),
+        text.includes("AS row_count"),
+      ]);
+    };
+    expect(await statements("queue_depth")).toEqual([[false, false]]);
+    expect(await statements("http_request_duration_ms")).toEqual([[true, false]]);
+    expect(await statements("http_request_duration_ms_count")).toEqual([
+      [false, false],
+      [false, true],
+    ]);
+  });
+
   test("cuts a result at its limit, and says so", async () => {
     const { body } = await ask("/api/v1/query", {
       query: "http_request_duration_ms_count",

@@ -28,6 +28,11 @@ const MS_PER_DAY = MICROSECONDS_PER_DAY / 1000;
 /** An interrupt between two statements is lost, so it is repeated. */
 const INTERRUPT_INTERVAL_MS = 50;
 
+/** Which statement reads samples, and reads their places in the order of arrival with them if asked to. */
+export function samplesStatement(withArrivals: boolean): string {
+  return withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
+}
+
 export class DayReader {
   readonly #store: Pick<Store, "reader" | "days">;
   readonly #signal: AbortSignal;
@@ -61,7 +66,7 @@ export class DayReader {
     rowsMax: number,
     visit: (samples: SampleLists) => void,
   ): Promise<void> {
-    const name = withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
+    const name = samplesStatement(withArrivals);
     await this.#eachDay(seriesIds, range, async (reader, table, parameters) => {
       await reader.scanLists(
         statement(name, { table }),

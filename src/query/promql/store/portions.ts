@@ -100,7 +100,7 @@ async function readAll(
 ): Promise<Gatherer> {
   const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
   const ids = idsOf(sources);
-  const withArrivals = sources.some(hasEqualTimes);
+  const withArrivals = needArrivals(sources);
   try {
     for (const slice of slices) {
       await reader.samples(ids, slice, withArrivals, rowsMax + 1, (samples) => {
@@ -122,8 +122,11 @@ async function readAll(
  * Whether of several samples at one time the last to arrive is meant: events, and series that are shown as one. Totals
  * do not care.
  */
-function hasEqualTimes({ shape, seriesIds, metric: { kind } }: Source): boolean {
-  return shape === "raw" && (kind === "observation" || kind === "delta" || seriesIds.length > 1);
+export function needArrivals(sources: readonly Source[]): boolean {
+  return sources.some(
+    ({ shape, seriesIds, metric: { kind } }) =>
+      shape === "raw" && (kind === "observation" || kind === "delta" || seriesIds.length > 1),
+  );
 }
 
 /** The sources in parts of no more samples than can be read at once, one source at least. */

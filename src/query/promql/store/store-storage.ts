@@ -19,9 +19,9 @@ import type {
 } from "../storage.ts";
 import { lookBefore } from "./before.ts";
 import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
-import { DayReader, type Range } from "./day-reader.ts";
+import { DayReader, type Range, samplesStatement } from "./day-reader.ts";
 import { type HeldOf, held, type Latest } from "./held.ts";
-import { idsOf, portions } from "./portions.ts";
+import { idsOf, needArrivals, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -103,8 +103,13 @@ export class StoreStorage implements Storage {
     const sources = this.#catalog.find(selector.matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     const reader = new DayReader(this.#options.store, new AbortController().signal);
     const days = reader.daysIn({ afterMs, toMs }).map(({ day }) => day.table);
-    const isTotal = sources.some(({ shape }) => shape !== "raw");
-    const names = ["query/promql_samples", ...(isTotal ? ["query/promql_before"] : [])];
+    // Raw samples and totals are read apart.
+    const raw = sources.filter(({ shape }) => shape === "raw");
+    const isTotal = raw.length < sources.length;
+    const names = [
+      ...(raw.length > 0 || !isTotal ? [samplesStatement(needArrivals(raw))] : []),
+      ...(isTotal ? [samplesStatement(false), "query/promql_before"] : []),
+    ];
     return {
       series: seriesOf(sources),
       storedSeries: idsOf(sources).length,
