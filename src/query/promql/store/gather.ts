@@ -183,19 +183,17 @@ export class Gatherer {
     const before = this.#buffers;
     if (wanted <= before.values.length) return;
     const capacity = Math.max(wanted, Math.min(before.values.length * 2, ROWS_KEPT));
-    this.#buffers = buffersFor(capacity);
-    this.#buffers.timestampsMs.set(before.timestampsMs.subarray(0, this.#rows));
-    this.#buffers.values.set(before.values.subarray(0, this.#rows));
-    if (this.#stale !== undefined) {
-      const stale = this.#stale;
-      this.#stale = new Uint8Array(capacity);
-      this.#stale.set(stale);
-    }
-    if (this.#arrivals !== undefined) {
-      const arrivals = this.#arrivals;
-      this.#arrivals = new Float64Array(capacity);
-      this.#arrivals.set(arrivals);
-    }
+    const moved = (column: Float64Array) => {
+      const larger = new Float64Array(capacity);
+      larger.set(column.subarray(0, this.#rows));
+      return larger;
+    };
+    this.#buffers = { timestampsMs: moved(before.timestampsMs), values: moved(before.values) };
+    this.#arrivals &&= moved(this.#arrivals);
+    if (this.#stale === undefined) return;
+    const stale = new Uint8Array(capacity);
+    stale.set(this.#stale);
+    this.#stale = stale;
   }
 }
 
