@@ -7,17 +7,7 @@
  * no longer to make than to send. Values come from a hash of series and scrape, so that every server gets the
  * same.
  */
-import { field, varint } from "./remote-write-requests.ts";
-
-export interface Load {
-  readonly series: number;
-  /** Samples that every series gets. */
-  readonly scrapes: number;
-  readonly samplesPerRequest: number;
-  readonly connections: number;
-  readonly firstMs: number;
-  readonly intervalMs: number;
-}
+import { field, type Load, varint } from "./remote-write-requests.ts";
 
 export const SERIES_PER_INSTANCE = 100;
 const ROUTES = 10;

@@ -6,12 +6,10 @@ import { join } from "node:path";
 import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { PushOptions } from "../../src/ingest/contract.ts";
-import type { Batch, Kind, SeriesHead } from "../../src/sample.ts";
+import type { Kind } from "../../src/sample.ts";
+import { batchOf, DAY_MS, NOON_MS, type Sample } from "./gateway.ts";
 
-/** 2024-10-04 12:00 UTC. */
-const NOON_MS = Date.UTC(2024, 9, 4, 12);
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 
 let folder: string;
 let gateway: Gateway;
@@ -39,34 +37,6 @@ afterEach(async () => {
   await gateway.close();
   rmSync(folder, { recursive: true });
 });
-
-interface Sample {
-  readonly metric: string;
-  readonly kind?: Kind;
-  readonly atMs?: number;
-  readonly value: number;
-  readonly labels?: Readonly<Record<string, string>>;
-}
-
-function batchOf(samples: readonly Sample[]): Batch {
-  const heads: SeriesHead[] = samples.map(({ metric, kind = "gauge", labels = {} }) => ({
-    metric,
-    kind,
-    labels: new Map(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))),
-  }));
-  return {
-    protocol: "test",
-    length: samples.length,
-    heads,
-    head: Uint32Array.from(samples, (_, index) => index),
-    timestampUs: Float64Array.from(samples, ({ atMs }) => (atMs === undefined ? Number.NaN : atMs * 1000)),
-    value: Float64Array.from(samples, ({ value }) => value),
-    attributes: [],
-    text: new Uint8Array(0),
-    position: Uint32Array.from(samples, (_, index) => index),
-    rejected: [],
-  };
-}
 
 const push = (samples: readonly Sample[], options?: PushOptions) =>
   gateway.ingest.push(batchOf(samples), options);
