@@ -65,8 +65,3 @@ export const UNSUPPORTED_FUNCTIONS: ReadonlyMap<string, string> = new Map([
 export function signatureOf(name: string): Signature | undefined {
   return table.get(name);
 }
-
-/** The names of all functions, in order. */
-export function functionNames(): string[] {
-  return [...table.keys()].sort();
-}
