@@ -67,6 +67,11 @@ export const checkpointsRefused = new Counter({
   help: "Checkpoints put off because a reader stood in the way.",
   registers,
 });
+export const journalWriteFailures = new Counter({
+  name: "weir_journal_write_failures_total",
+  help: "Small changes that the journal could not take; they were stored without it, at thirty times its cost.",
+  registers,
+});
 export const journalMoveFailures = new Counter({
   name: "weir_journal_move_failures_total",
   help: "Times that small changes could not be moved to their tables; until they are, queries do not see them.",

@@ -1,2 +1,2 @@
--- Empties the journal, in the transaction that moves its entries to their tables.
+-- Empties the journal's table, in the transaction that moves its entries to their tables.
 DELETE FROM weir.journal;

@@ -59,8 +59,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
-    const journal = new Journal();
-    await journal.load(writer);
+    const journal = await Journal.open(writer, `${options.path}.journal`);
     const settings = await database.connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),
@@ -128,9 +127,7 @@ export class DuckDBStore implements Store {
       const end = commitSeconds.startTimer();
       if (this.#journal.isFull) await this.#moveJournal();
       const entry = entryOf(change, (day) => this.#days.has(day));
-      if (entry !== undefined) {
-        await this.#journal.append(this.#writer, entry);
-      } else {
+      if (entry === undefined || !(await this.#journal.append(entry))) {
         await this.#moveJournal();
         await this.#commitWhole(change);
       }
@@ -297,7 +294,7 @@ export class DuckDBStore implements Store {
 
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
     const files = async () => ({ path: this.#options.path, ...(await this.fileSizes()) });
-    return this.#copying.hold(() => this.#inTurn(files), copy);
+    return this.#copying.hold(() => this.#exclusive(files), copy);
   }
 
   async size(): Promise<{ fileBytes: number; logBytes: number; freeBytes: number }> {
@@ -332,6 +329,7 @@ export class DuckDBStore implements Store {
       // A connection that is left open would keep the file open.
       this.#settings.close();
       await this.#checkpoint();
+      this.#journal.close();
       this.#writer.close();
       // An instance closed under a reader that still runs would abort the process; it ends with the process.
       if (this.#readers.size === 0) this.#database.close();

@@ -57,8 +57,6 @@ const STRETCH_ROWS = 64 * CHUNK_ROWS;
 
 const opened = new Set<string>();
 
-type Prepared = Awaited<ReturnType<DuckDBConnection["prepare"]>>;
-
 /** One DuckDB file (or `:memory:`), open for this process alone. */
 export class Database {
   readonly #instance: DuckDBInstance;
@@ -106,7 +104,6 @@ export class Connection implements Reader {
   #interrupted = false;
   /** Whether the transaction of a stream is open. */
   #isStreaming = false;
-  readonly #inserts = new Map<string, Prepared>();
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection;
@@ -116,22 +113,9 @@ export class Connection implements Reader {
     await this.#connection.run(sql, ...bound(parameters));
   }
 
-  /** Runs an INSERT of one text; prepared once. */
-  async insertText(sql: string, text: string): Promise<void> {
-    const insert = await this.#prepared(sql);
-    insert.bindVarchar(1, text);
-    await insert.run();
-  }
-
   /** Runs a statement of one list of texts. */
   async runTexts(sql: string, texts: readonly string[]): Promise<void> {
     await this.#connection.run(sql, [listValue(texts)], [LIST(VARCHAR)]);
-  }
-
-  async #prepared(sql: string): Promise<Prepared> {
-    const prepared = this.#inserts.get(sql) ?? (await this.#connection.prepare(sql));
-    this.#inserts.set(sql, prepared);
-    return prepared;
   }
 
   async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {

@@ -2,12 +2,15 @@
  * Small changes wait in the journal: they are acknowledged there, and nobody who reads the tables can tell. A kill is
  * played by copying the files of a store that is open, which are all that would be left.
  */
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { journalWriteFailures } from "../../src/counters.ts";
 import type { Metric, Rows } from "../../src/sample.ts";
+import { Database } from "../../src/store/duckdb.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { entryOf } from "../../src/store/journal.ts";
 import type { Change, Stored } from "../../src/store/store.ts";
 
 const DAY = 20_000; // 2024-10-04
@@ -38,7 +41,7 @@ afterEach(async () => {
 
 /** What a kill at this moment would leave, opened. */
 async function killed(name: string): Promise<{ store: DuckDBStore; stored: Stored }> {
-  for (const end of ["", ".wal"]) {
+  for (const end of ["", ".wal", ".journal"]) {
     // Not by this process: to close a file takes its locks away.
     const copied = Bun.spawnSync(["cp", join(folder, `store.duckdb${end}`), join(folder, `${name}${end}`)]);
     expect(copied.exitCode).toBe(0);
@@ -77,11 +80,12 @@ async function samplesOf({ store }: { store: DuckDBStore }): Promise<Sample[]> {
   return found;
 }
 
-async function entries(of: DuckDBStore): Promise<number> {
+/** The changes that were moved to their tables, as who reads sees it. */
+async function moved(of: DuckDBStore): Promise<number> {
   const reader = await of.reader();
-  const [count] = await reader.all<{ rows: number }>("SELECT count(*) AS rows FROM weir.journal");
+  const [last] = await reader.all<{ sequence: number }>("SELECT sequence FROM weir.journal_moved");
   reader.close();
-  return count!.rows;
+  return last!.sequence;
 }
 
 const metric: Metric = {
@@ -155,9 +159,12 @@ test("a small change is whole after a kill, and after an orderly end", async () 
   const reader = await left.store.reader();
   expect(await reader.all("SELECT reason FROM rejected")).toEqual([{ reason: "r" }]);
   reader.close();
-  expect(await entries(left.store)).toBe(0);
+  expect(await moved(left.store)).toBe(1);
+  expect(existsSync(join(folder, "store.duckdb.journal"))).toBe(true);
 
   await store.close();
+  // Nothing is left to be moved, and no file that says so.
+  expect(existsSync(join(folder, "store.duckdb.journal"))).toBe(false);
   const opened = await open("store.duckdb");
   store = opened.store;
   expectFirst(opened.stored);
@@ -233,12 +240,67 @@ test("a change that fails leaves what waits as it was", async () => {
 
 test("who begins to read while others push does not wait for them for good", async () => {
   let isOver = false;
+  let acknowledged = 0;
   const pushing = (async () => {
-    for (let at = 10; !isOver; at++) await store.commit({ rows: [rowsOf([[1, at, at]])] });
+    for (let at = 10; !isOver; at++) {
+      await store.commit({ rows: [rowsOf([[1, at, at]])] });
+      acknowledged++;
+    }
   })();
-  for (let round = 0; round < 20; round++) expect(await entries(store)).toBeLessThan(10);
+  for (let round = 0; round < 20; round++) {
+    const before = acknowledged;
+    expect(await moved(store)).toBeGreaterThanOrEqual(before);
+  }
   isOver = true;
   await pushing;
+});
+
+const disk = mkdtempSync(join(tmpdir(), "weir-journal-disk-"));
+const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", disk], { stderr: "ignore" });
+afterAll(() => {
+  if (mount.success) Bun.spawnSync(["umount", disk]);
+  rmSync(disk, { recursive: true });
+});
+
+// Only root may make a small disk.
+test.skipIf(!mount.success)("what the journal cannot take is stored without it, and once", async () => {
+  await store.close();
+  symlinkSync(join(disk, "journal"), join(folder, "store.duckdb.journal"));
+  store = (await open("store.duckdb")).store;
+  const failures = async () => (await journalWriteFailures.get()).values[0]!.value;
+  const before = await failures();
+  await store.commit(first);
+  const want = [...samples];
+  for (let at = 10; at < 110; at++) {
+    await store.commit({ rows: [rowsOf([[1, at, at]])] });
+    want.push([1, at, at]);
+  }
+  // A page takes some of them, and then again after each that it could not.
+  expect(await failures()).toBeGreaterThan(before + 1);
+  expect(await failures()).toBeLessThan(before + 20);
+  expect(await samplesOf(await killed("killed.duckdb"))).toEqual(want);
+});
+
+test("what a gateway of before left in its table is moved once", async () => {
+  await store.close();
+  const entry = entryOf(first, () => true)!;
+  const old = await Database.open(join(folder, "store.duckdb"), {
+    memoryLimitBytes: 2 ** 28,
+    threads: 1,
+    temporaryDirectory: folder,
+  });
+  const connection = await old.connect();
+  await connection.run("INSERT INTO weir.journal VALUES ($1)", [entry.text]);
+  connection.close();
+  old.close();
+  for (let start = 0; start < 2; start++) {
+    const opened = await open("store.duckdb");
+    store = opened.store;
+    expectFirst(opened.stored);
+    expect(await samplesOf(opened)).toEqual(samples);
+    await store.close();
+  }
+  store = (await open("store.duckdb")).store;
 });
 
 test("hundreds of metrics that are new keep all that is known of them, and the newest of each counts", async () => {

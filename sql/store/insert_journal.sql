@@ -1,2 +1,0 @@
--- Appends an entry to the journal.
-INSERT INTO weir.journal (entry) VALUES ($1);

@@ -1,0 +1,119 @@
+/**
+ * The file of the journal, beside the store's: texts in their order, each synced before it counts, from the start of the
+ * file again whenever all before it were moved to the tables.
+ *
+ * A record is its text in UTF-8 behind a head, little-endian: bytes of the text (32 bits), CRC-32 of all that follows
+ * (32), sequence (a double, whole). Sequences go up by one and the tables know the last that was moved, so that what
+ * an earlier round left behind the end, and a record that a kill has torn, cannot be taken for the next.
+ */
+import { close, closeSync, constants, fsyncSync, openSync, readFileSync, rmSync, write } from "node:fs";
+import { dirname } from "node:path";
+
+const HEAD_BYTES = 16;
+/** The checksum is of what comes after it. */
+const CHECKED_FROM = 8;
+
+export class JournalFile {
+  readonly #path: string;
+  readonly #descriptor: number;
+  #record: Buffer = Buffer.alloc(4_096);
+  #end = 0;
+  #sequence: number;
+
+  /**
+   * Opens the file, made if absent, and reads what is in it that was not moved.
+   *
+   * @param moved the sequence of the last record that was moved
+   * @throws when the first record comes later than the one after that
+   */
+  static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
+    // What is written is on the disk when the write is done: one call, and one thread for it, instead of two.
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
+    const descriptor = openSync(path, flags);
+    try {
+      syncFolder(dirname(path));
+      const texts = textsOf(readFileSync(path), path, moved);
+      return { file: new JournalFile(path, descriptor, moved + texts.length), texts };
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  private constructor(path: string, descriptor: number, sequence: number) {
+    this.#path = path;
+    this.#descriptor = descriptor;
+    this.#sequence = sequence;
+  }
+
+  /** The sequence of the last record that was begun. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /**
+   * Appends a text; resolves when it is on the disk. One at a time. After one that failed, `restart` before the next:
+   * what is left of it must not be followed.
+   */
+  async append(text: string): Promise<void> {
+    const bytes = Buffer.byteLength(text);
+    const length = HEAD_BYTES + bytes;
+    if (this.#record.length < length) this.#record = Buffer.alloc(2 * length);
+    const record = this.#record;
+    record.writeUInt32LE(bytes, 0);
+    record.writeDoubleLE(++this.#sequence, CHECKED_FROM);
+    record.write(text, HEAD_BYTES);
+    record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM, length)), 4);
+    const written = await this.#write(record, length);
+    if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
+    this.#end += length;
+  }
+
+  /** The next record comes at the start: all of this moment were moved. */
+  restart(): void {
+    this.#end = 0;
+  }
+
+  /** Gives the file back. Call it with `isMoved` when nothing of it is needed: then it is removed. */
+  close(isMoved: boolean): void {
+    close(this.#descriptor);
+    if (isMoved) rmSync(this.#path, { force: true });
+  }
+
+  #write(record: Buffer, length: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    write(this.#descriptor, record, 0, length, this.#end, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+    return promise;
+  }
+}
+
+function textsOf(bytes: Buffer, path: string, moved: number): string[] {
+  const texts: string[] = [];
+  for (let at = 0; at + HEAD_BYTES <= bytes.length; ) {
+    const from = at + HEAD_BYTES;
+    const end = from + bytes.readUInt32LE(at);
+    if (end > bytes.length) break;
+    if (Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + 4)) break;
+    const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
+    if (at === 0 && sequence > moved + 1) {
+      throw new Error(
+        `${path} goes on from change ${sequence - 1} and the store beside it ends with ${moved}: an older store was put ` +
+          "in the place of the one that it belongs to; put that back, or remove the journal and lose its changes",
+      );
+    }
+    if (sequence !== moved + 1 + texts.length) break;
+    texts.push(bytes.toString("utf8", from, end));
+    at = end;
+  }
+  return texts;
+}
+
+/** So that a file that was just made is found after a loss of power. */
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+}
