@@ -6,12 +6,16 @@
  * (32), sequence (a double, whole). Sequences go up by one and the tables know the last that was moved, so that what
  * an earlier round left behind the end, and a record that a kill has torn, cannot be taken for the next.
  */
-import { close, closeSync, constants, fsyncSync, openSync, readFileSync, rmSync, write } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, readFileSync, rmSync, write, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 const HEAD_BYTES = 16;
 /** The checksum is of what comes after it. */
 const CHECKED_FROM = 8;
+/** A write that takes no longer is made where it is asked for: to hand it to another thread takes as long. */
+const IN_PLACE_MS_MAX = 0.5;
+/** After one that took longer so many are handed over, and nothing else waits for a slow disk. */
+const HANDED_OVER = 100;
 
 export class JournalFile {
   readonly #path: string;
@@ -19,6 +23,8 @@ export class JournalFile {
   #record: Buffer = Buffer.alloc(4_096);
   #end = 0;
   #sequence: number;
+  /** How many of the next records are to be handed over. */
+  #handedOver = 0;
 
   /**
    * Opens the file, made if absent, and reads what is in it that was not moved.
@@ -64,7 +70,8 @@ export class JournalFile {
     record.writeDoubleLE(++this.#sequence, CHECKED_FROM);
     record.write(text, HEAD_BYTES);
     record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM, length)), 4);
-    const written = await this.#write(record, length);
+    const written =
+      this.#handedOver > 0 ? await this.#handOver(record, length) : this.#writeInPlace(record, length);
     if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
     this.#end += length;
   }
@@ -76,11 +83,19 @@ export class JournalFile {
 
   /** Gives the file back. Call it with `isMoved` when nothing of it is needed: then it is removed. */
   close(isMoved: boolean): void {
-    close(this.#descriptor);
+    closeSync(this.#descriptor);
     if (isMoved) rmSync(this.#path, { force: true });
   }
 
-  #write(record: Buffer, length: number): Promise<number> {
+  #writeInPlace(record: Buffer, length: number): number {
+    const begin = performance.now();
+    const written = writeSync(this.#descriptor, record, 0, length, this.#end);
+    if (performance.now() - begin > IN_PLACE_MS_MAX) this.#handedOver = HANDED_OVER;
+    return written;
+  }
+
+  #handOver(record: Buffer, length: number): Promise<number> {
+    this.#handedOver--;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     write(this.#descriptor, record, 0, length, this.#end, (error, written) => {
       if (error === null) resolve(written);

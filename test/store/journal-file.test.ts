@@ -2,7 +2,7 @@
  * The journal's file: what is read back after a kill at any byte. A kill is played by opening the file a second time,
  * as it is at that moment.
  */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import {
   copyFileSync,
   existsSync,
@@ -120,4 +120,13 @@ test("a write that fails is told, and its sequence is not given again", async ()
   await expect(closed.append("eight")).rejects.toThrow("EBADF");
   expect(closed.sequence).toBe(8);
   expect(left(0)).toEqual(["one"]);
+});
+
+test("after a write that took long the next are handed over, and are there likewise", async () => {
+  let ms = 0;
+  const clock = spyOn(performance, "now").mockImplementation(() => (ms += 1_000));
+  const texts = Array.from({ length: 250 }, (_, at) => `${at}`);
+  for (const text of texts) await file.append(text);
+  clock.mockRestore();
+  expect(left(0)).toEqual(texts);
 });
