@@ -22,10 +22,15 @@ export interface LastPush {
   readonly pushedAtMs: number;
 }
 
+interface Noted extends LastPush {
+  /** As they read, once they were shown. */
+  labels: string | undefined;
+}
+
 export class LastPushes {
   readonly #options: LastPushesOptions;
   /** The one that pushed longest ago stands first. */
-  readonly #pushes = new Map<string, LastPush & { readonly labels: string }>();
+  readonly #pushes = new Map<string, Noted>();
 
   constructor(options: Partial<LastPushesOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -37,7 +42,7 @@ export class LastPushes {
    */
   note(job: string, instance: string, timestampMs: number): void {
     const key = `${job}\u0000${instance}`;
-    const known = this.#pushes.get(key);
+    const labels = this.#pushes.get(key)?.labels;
     if (!this.#pushes.delete(key) && this.#pushes.size >= this.#options.lastPushesMax) {
       this.#expire(timestampMs);
       if (this.#pushes.size >= this.#options.lastPushesMax) {
@@ -45,12 +50,7 @@ export class LastPushes {
         return;
       }
     }
-    this.#pushes.set(key, {
-      job,
-      instance,
-      pushedAtMs: timestampMs,
-      labels: known?.labels ?? exposedLabels(job, instance),
-    });
+    this.#pushes.set(key, { job, instance, pushedAtMs: timestampMs, labels });
   }
 
   #expire(nowMs: number): void {
@@ -71,10 +71,10 @@ export class LastPushes {
 
   families(nowMs: number): Family[] {
     this.#expire(nowMs);
-    const points = Array.from(this.#pushes.values(), ({ labels, pushedAtMs }) => ({
-      labels,
-      value: pushedAtMs / 1000,
-    }));
+    const points = Array.from(this.#pushes.values(), (noted) => {
+      noted.labels ??= exposedLabels(noted.job, noted.instance);
+      return { labels: noted.labels, value: noted.pushedAtMs / 1000 };
+    });
     points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
     const help = "When a job and instance last pushed, in seconds since the epoch.";
     return [{ name: "weir_last_push_timestamp_seconds", help, unit: "", type: "gauge", points }];

@@ -63,13 +63,16 @@ async function receive(
   }
   const reservation = new Reservation();
   try {
-    const body = await withDeadline(request, limits.timeoutMs, async (signal) => {
-      if (promised === undefined || promised > PROMISED_BYTES_MAX) {
-        return await readStream(request, limits, reservation, signal);
-      }
+    const { timeoutMs } = limits;
+    let body: Uint8Array;
+    if (promised === undefined || promised > PROMISED_BYTES_MAX) {
+      const cancel = new AbortController();
+      const reading = readStream(request, limits, reservation, cancel.signal);
+      body = await withDeadline(request, timeoutMs, reading, cancel);
+    } else {
       reservation.grow(promised);
-      return await request.bytes();
-    });
+      body = await withDeadline(request, timeoutMs, request.bytes());
+    }
     if (body.length > limits.bodyBytesMax) throw tooLarge(limits, ` and has ${body.length}`);
     return await use(body);
   } finally {
@@ -119,23 +122,22 @@ async function readStream(
   return body;
 }
 
-/** Runs a read that has to end in time; a client that leaves is a body that was cut. */
+/** Waits for a read that has to end in time; a client that leaves is a body that was cut. */
 async function withDeadline<T>(
   request: Request,
   timeoutMs: number,
-  read: (signal: AbortSignal) => Promise<T>,
+  reading: Promise<T>,
+  cancel?: AbortController,
 ): Promise<T> {
-  const controller = new AbortController();
-  const late = Promise.withResolvers<never>();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const timer = setTimeout(() => {
-    late.reject(new Timeout(`The body did not arrive within ${timeoutMs} ms (setting bodyTimeoutMs).`));
-    controller.abort();
+    reject(new Timeout(`The body did not arrive within ${timeoutMs} ms (setting bodyTimeoutMs).`));
+    cancel?.abort();
   }, timeoutMs);
-  const reading = read(controller.signal);
+  reading.then(resolve, reject);
   try {
-    return await Promise.race([reading, late.promise]);
+    return await promise;
   } catch (error) {
-    reading.catch(() => {});
     if (request.signal.aborted) throw new BadInput("The connection closed before the body was complete.");
     throw error;
   } finally {

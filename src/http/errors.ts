@@ -58,3 +58,9 @@ export function pathOf(url: string): string {
   const end = url.indexOf("?", begin);
   return end === -1 ? url.slice(begin) : url.slice(begin, end);
 }
+
+/** The query of a request's URL, read without what else a URL has: there is mostly none. */
+export function queryOf(url: string): URLSearchParams {
+  const begin = url.indexOf("?");
+  return new URLSearchParams(begin === -1 ? undefined : url.slice(begin));
+}

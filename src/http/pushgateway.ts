@@ -18,7 +18,7 @@ import type { Ack, Transaction } from "../ingest/contract.ts";
 import type { Idempotency } from "../ingest/idempotency.ts";
 import { parse } from "../query/promql/parse/parse.ts";
 import { type BodyLimits, readBody, readEncodedBody } from "./body.ts";
-import { errorHeaders, jsonResponse, pathOf } from "./errors.ts";
+import { errorHeaders, jsonResponse, pathOf, queryOf } from "./errors.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
 import { groupingLabels } from "./pushgateway-path.ts";
@@ -101,7 +101,7 @@ async function pushOf(
   { groups, ingest, limits }: PushgatewayDependencies,
 ): Promise<Response> {
   const labels = groupingLabels(pathOf(request.url));
-  const search = new URL(request.url).searchParams;
+  const search = queryOf(request.url);
   const asked = groupPushParameters(search, request.method);
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
@@ -154,7 +154,7 @@ function decodeBody(body: Uint8Array, contentType: string | null): DecodedFamily
 }
 
 async function removeMatching(request: Request, dependencies: PushgatewayDependencies): Promise<Response> {
-  const search = new URL(request.url).searchParams;
+  const search = queryOf(request.url);
   const texts = search.getAll("match[]");
   if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
   const dryRun = readFlag(search, "dryRun");
