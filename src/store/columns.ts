@@ -26,8 +26,8 @@ export type Column =
   | { readonly type: "uinteger"; readonly values: Uint32Array }
   | { readonly type: "date"; readonly values: Int32Array }
   | { readonly type: "boolean"; readonly values: Uint8Array }
-  /** Microseconds since the epoch, whole. */
-  | { readonly type: "timestamp"; readonly values: Float64Array }
+  /** Whole; of timestamps microseconds since the epoch. */
+  | { readonly type: "timestamp" | "ubigint"; readonly values: Float64Array }
   | DoubleColumn
   /** An empty string is NULL. */
   | { readonly type: "varchar" | "blob"; readonly strings: StringColumn; readonly text: Uint8Array }
@@ -71,12 +71,27 @@ export class TextBuilder {
   column(strings: readonly string[]): StringColumn {
     const offset = new Uint32Array(strings.length);
     const length = new Uint32Array(strings.length);
-    strings.forEach((string, row) => {
-      const place = this.add(string);
-      offset[row] = place.offset;
-      length[row] = place.length;
-    });
+    // Put in at once, which is several times as fast, where each character is one byte.
+    const joined = strings.join("");
+    this.#reserve(joined.length);
+    const room = this.#bytes.subarray(this.#end, this.#end + joined.length);
+    const { read, written } = this.#encoder.encodeInto(joined, room);
+    if (read < joined.length || written > read) return this.#columnOf(strings);
+    for (let row = 0; row < strings.length; row++) {
+      offset[row] = this.#end;
+      length[row] = strings[row]!.length;
+      this.#end += length[row]!;
+    }
     return { offset, length };
+  }
+
+  /** The same for strings of any characters. */
+  #columnOf(strings: readonly string[]): StringColumn {
+    const places = strings.map((string) => this.add(string));
+    return {
+      offset: Uint32Array.from(places, ({ offset }) => offset),
+      length: Uint32Array.from(places, ({ length }) => length),
+    };
   }
 
   /** Appends each list of doubles, little-endian as in memory, and gives the column. */

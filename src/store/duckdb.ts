@@ -33,6 +33,7 @@ import {
   SQLNULL,
   TIMESTAMP,
   timestampValue,
+  UBIGINT,
   UINTEGER,
   VARCHAR,
 } from "@duckdb/node-api";
@@ -309,6 +310,7 @@ const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
   date: DATE,
   boolean: BOOLEAN,
   timestamp: TIMESTAMP,
+  ubigint: UBIGINT,
   double: DOUBLE,
   varchar: VARCHAR,
   blob: BLOB,

@@ -3,6 +3,7 @@
  * it is most of the table. An UPDATE by key would read the table for each push.
  */
 import { statement } from "../statements.ts";
+import { type Column, TextBuilder } from "./columns.ts";
 import type { Connection } from "./duckdb.ts";
 import type { GroupRecord } from "./store.ts";
 
@@ -32,14 +33,24 @@ export class GroupTable {
       await this.#count(connection);
       this.#rowsAfterTrim = this.#rows;
     }
-    await connection.append(
+    const builder = new TextBuilder();
+    const keys = builder.column(records.map(({ key }) => key));
+    // An empty one is NULL: the group was deleted.
+    const definitions = builder.column(records.map(({ definition }) => definition ?? ""));
+    const { length } = records;
+    const versions = new Float64Array(length);
+    for (let row = 0; row < length; row++) versions[row] = ++this.#version;
+    const { text } = builder;
+    const columns: Column[] = [
+      { type: "ubigint", values: versions },
+      { type: "varchar", strings: keys, text },
+      { type: "varchar", strings: definitions, text },
+    ];
+    await connection.appendColumns(
       "weir",
       "groups",
-      records.map(({ key, definition }) => [
-        { type: "ubigint", value: ++this.#version },
-        { type: "varchar", value: key },
-        { type: "varchar", value: definition },
-      ]),
+      ["ubigint", "varchar", "varchar"],
+      [{ columns, length }],
     );
     this.#rows += records.length;
   }

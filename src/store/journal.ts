@@ -28,7 +28,7 @@ const ROWS_MAX = 256;
 const SERIES_MAX = 256;
 const ENTRY_LENGTH_MAX = 65_536;
 /** Of all: what moving them takes stays some 20 ms, and what they hold in memory 4 MB. */
-const ENTRIES_MAX = 128;
+const ENTRIES_MAX = 256;
 const LENGTH_MAX = 2_097_152;
 
 /** The parts of a change that an entry can hold. */
@@ -150,13 +150,13 @@ export class Journal {
   change(): JournaledChange {
     const all = this.#entries;
     return {
-      metrics: all.flatMap(({ metrics }) => metrics),
-      series: all.flatMap(({ series }) => series),
-      seriesDays: all.flatMap(({ seriesDays }) => seriesDays),
-      rows: rowsOf(all.flatMap(({ rows }) => rows)),
-      pushes: all.flatMap(({ pushes }) => pushes),
-      rejected: all.flatMap(({ rejected }) => rejected),
-      groups: all.flatMap(({ groups }) => groups),
+      metrics: gathered(all, ({ metrics }) => metrics),
+      series: gathered(all, ({ series }) => series),
+      seriesDays: gathered(all, ({ seriesDays }) => seriesDays),
+      rows: rowsOf(gathered(all, ({ rows }) => rows)),
+      pushes: gathered(all, ({ pushes }) => pushes),
+      rejected: gathered(all, ({ rejected }) => rejected),
+      groups: gathered(all, ({ groups }) => groups),
     };
   }
 
@@ -293,6 +293,13 @@ function heldRows({ day, length, seriesId, timestampUs, value, stale, live }: Ro
     columns.flags[row] = (stale?.[row] === 1 ? 1 : 0) + (live[row] === 1 ? 2 : 0);
   }
   return { day, columns };
+}
+
+/** A part of all entries, in their order. */
+function gathered<Part>(entries: readonly Held[], of: (entry: Held) => readonly Part[]): Part[] {
+  const parts: Part[] = [];
+  for (const entry of entries) for (const part of of(entry)) parts.push(part);
+  return parts;
 }
 
 /** Rows put together by day, in their order: each segment of rows is appended for itself, which takes its time. */

@@ -87,12 +87,18 @@ async function writeSeries(connection: Connection, series: readonly SeriesRecord
   const builder = new TextBuilder();
   const names = builder.column(series.map(({ metric }) => metric.name));
   const kinds = builder.column(series.map(({ metric }) => metric.kind));
-  const keys = builder.column(series.flatMap(({ labels }) => [...labels.keys()]));
-  const values = builder.column(series.flatMap(({ labels }) => [...labels.values()]));
+  const labelNames: string[] = [];
+  const labelValues: string[] = [];
   const first = new Uint32Array(series.length + 1);
-  series.forEach(({ labels }, row) => {
-    first[row + 1] = first[row]! + labels.size;
-  });
+  for (let row = 0; row < series.length; row++) {
+    for (const [name, value] of series[row]!.labels) {
+      labelNames.push(name);
+      labelValues.push(value);
+    }
+    first[row + 1] = labelNames.length;
+  }
+  const keys = builder.column(labelNames);
+  const values = builder.column(labelValues);
   const text = builder.text;
   await connection.appendColumns(
     "weir",

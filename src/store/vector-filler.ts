@@ -33,14 +33,14 @@ const WORD = 4_294_967_296;
 
 export class VectorFiller<Vector> {
   readonly #bindings: VectorBindings<Vector>;
-  readonly #timestamps: Int32Array<ArrayBuffer>;
+  readonly #halves: Int32Array<ArrayBuffer>;
   readonly #mask: Uint8Array<ArrayBuffer>;
   readonly #strings: StringVector;
 
   /** @param rowsMax rows of the largest chunk */
   constructor(bindings: VectorBindings<Vector>, rowsMax: number) {
     this.#bindings = bindings;
-    this.#timestamps = new Int32Array(rowsMax * 2);
+    this.#halves = new Int32Array(rowsMax * 2);
     this.#mask = new Uint8Array(rowsMax / 8);
     this.#strings = new StringVector(rowsMax);
   }
@@ -58,7 +58,8 @@ export class VectorFiller<Vector> {
         if (column.nulls !== undefined) this.#nulls(vector, column.nulls, start, count);
         return;
       case "timestamp":
-        this.#times(vector, column.values, start, count);
+      case "ubigint":
+        this.#wholes(vector, column.values, start, count);
         return;
       case "varchar":
       case "blob":
@@ -83,13 +84,13 @@ export class VectorFiller<Vector> {
     this.#bindings.copy_data_to_vector(vector, 0, source.buffer as ArrayBuffer, from, count * width);
   }
 
-  /** 64-bit microseconds, written as two halves: a BigInt a row would cost more than all else. */
-  #times(vector: Vector, source: Float64Array, start: number, count: number): void {
-    const halves = this.#timestamps;
+  /** 64-bit whole numbers, written as two halves: a BigInt a row would cost more than all else. */
+  #wholes(vector: Vector, source: Float64Array, start: number, count: number): void {
+    const halves = this.#halves;
     for (let row = 0; row < count; row++) {
-      const us = source[start + row]!;
-      const high = Math.floor(us / WORD);
-      halves[row * 2] = us - high * WORD;
+      const value = source[start + row]!;
+      const high = Math.floor(value / WORD);
+      halves[row * 2] = value - high * WORD;
       halves[row * 2 + 1] = high;
     }
     this.#bindings.copy_data_to_vector(vector, 0, halves.buffer, 0, count * 8);

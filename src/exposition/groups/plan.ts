@@ -75,11 +75,7 @@ const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
  */
 export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
   const families = push.families.filter(({ name }) => !PUSH_TIMES.has(name));
-  if (
-    !push.honorTimestamps &&
-    families.some(({ metrics }) => metrics.some((each) => each.timestampMs !== undefined))
-  )
-    return "pushed metrics must not have timestamps";
+  if (!push.honorTimestamps && hasTimestamps(families)) return "pushed metrics must not have timestamps";
   const planner = new Planner(push, families.map(withOwnTexts), target, around);
   const { series } = around;
   const known = series.seriesCount;
@@ -87,6 +83,12 @@ export async function planPush(push: GroupPush, target: Target, around: Around):
   // What others registered meanwhile may say otherwise.
   if (series.seriesCount !== known) Array.from(planner.check());
   return planner.make();
+}
+
+function hasTimestamps(families: readonly PushedFamily[]): boolean {
+  for (const { metrics } of families)
+    for (const { timestampMs } of metrics) if (timestampMs !== undefined) return true;
+  return false;
 }
 
 /** A metric that passed, with its series. */
