@@ -35,7 +35,7 @@ export class JournalFile {
   static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
     // What is written is on the disk when the write is done: one call, and one thread for it, instead of two.
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
-    const descriptor = openSync(path, flags);
+    const descriptor = openSync(path, flags, 0o600);
     try {
       syncFolder(dirname(path));
       const texts = textsOf(readFileSync(path), path, moved);

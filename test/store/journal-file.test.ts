@@ -48,6 +48,10 @@ test("texts come back in their order, whatever is in them", async () => {
   expect(left(0)).toEqual(texts);
 });
 
+test("it is for its owner alone, as the store is", () => {
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
 test("a record is its bytes, their checksum, its sequence and its text", async () => {
   await file.append("one");
   // CRC-32 of the sequence 1.0 (00 00 00 00 00 00 F0 3F) and "one", by Python's zlib.
