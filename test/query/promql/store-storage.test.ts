@@ -125,6 +125,18 @@ test("one selector may find a histogram's buckets, sum and count", async () => {
   expect(await ask(`count(${rates} > 0)`, "10:01:15")).toEqual(["{} 3"]);
 });
 
+test("one selector may find one of two metrics that are spelled alike by one name, and both by another", async () => {
+  const { ask } = await over([event("10:00:01", 0.5), event("10:00:02", 3, {}, "task_ms")]);
+  expect(await ask('{__name__=~"task[.]ms_count|task_ms_sum"}', "10:01:15")).toEqual([
+    '{__name__="task_ms_count"} 1',
+    '{__name__="task_ms_sum"} 3.5',
+  ]);
+  expect(await ask('{__name__=~"task_ms_count|task[.]ms_sum"}', "10:01:15")).toEqual([
+    '{__name__="task_ms_count"} 2',
+    '{__name__="task_ms_sum"} 0.5',
+  ]);
+});
+
 test("what the storage reduces by itself is what the samples give", async () => {
   const values = [3, Number.NaN, -1, 7, Number.NaN, 2];
   const { ask, engine } = await over([

@@ -41,7 +41,43 @@ export async function* portions(
   budget: ReadBudget,
   rowsMax: number = ROWS_AT_ONCE,
 ): AsyncIterable<Portion> {
-  const ask = { reader, budget };
+  for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget }, rowsMax);
+}
+
+/**
+ * Sources in lists, mostly one: any two of a list have all their stored series in common, as a histogram's sum and
+ * count have, or none. Names that a pattern gives may find one of two metrics by one name, and both by another.
+ */
+function layersOf(sources: readonly Source[]): (readonly Source[])[] {
+  if (sources.every(({ seriesIds }) => seriesIds.length === 1)) return [sources];
+  const layers: { readonly sources: Source[]; readonly ownerOf: Map<number, readonly number[]> }[] = [];
+  for (const source of sources) {
+    const { seriesIds } = source;
+    const isPlace = ({ ownerOf }: (typeof layers)[number]) => {
+      const owner = ownerOf.get(seriesIds[0]);
+      return (
+        seriesIds.every((id) => ownerOf.get(id) === owner) &&
+        (owner === undefined || owner.length === seriesIds.length)
+      );
+    };
+    let layer = layers.find(isPlace);
+    if (layer === undefined) {
+      layer = { sources: [], ownerOf: new Map() };
+      layers.push(layer);
+    }
+    layer.sources.push(source);
+    if (!layer.ownerOf.has(seriesIds[0])) for (const id of seriesIds) layer.ownerOf.set(id, seriesIds);
+  }
+  return layers.map((layer) => layer.sources);
+}
+
+async function* portionsOf(
+  sources: readonly Source[],
+  range: Range,
+  ask: Ask,
+  rowsMax: number,
+): AsyncIterable<Portion> {
+  const { reader, budget } = ask;
   let whole: Gatherer | undefined;
   if (rowsMax > ROWS_OF_FEW && idsOf(sources).length <= SERIES_OF_FEW)
     whole = await readUpTo(ROWS_OF_FEW, sources, range, ask);
