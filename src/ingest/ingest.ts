@@ -62,7 +62,7 @@ export class Ingest {
     this.#keys = parts.keys;
     this.#imports = parts.imports;
     this.#groups = parts.groups;
-    this.#retention = new Retention(parts, options);
+    this.#retention = new Retention(parts, this.#newest, options);
     this.#options = options;
     this.#queue = new PushQueue(options);
     this.#snapshots = new Snapshots(parts.totals, options);

@@ -2,19 +2,25 @@
  * The newest timestamp admitted of each gauge and cumulative series: a sample that is newer cannot be stored
  * already, any other has to be looked for.
  */
+import { SeriesColumn } from "../series-column.ts";
+
 export class NewestTimes {
-  /** By series id, µs. */
-  #us = new Float64Array(1_024).fill(Number.NEGATIVE_INFINITY);
+  /** µs. */
+  readonly #us = new SeriesColumn(Number.NEGATIVE_INFINITY);
   /** What `advance` overwrote, in its order. */
   #before = new Float64Array(1_024);
 
   get(seriesId: number): number {
-    return this.#us[seriesId] ?? Number.NEGATIVE_INFINITY;
+    return this.#us.get(seriesId);
   }
 
   set(seriesId: number, us: number): void {
-    if (seriesId >= this.#us.length) this.#grow(seriesId);
-    this.#us[seriesId] = us;
+    this.#us.set(seriesId, us);
+  }
+
+  /** Forgets series whose last row is gone. */
+  forget(seriesIds: readonly number[]): void {
+    for (const seriesId of seriesIds) this.#us.set(seriesId, Number.NEGATIVE_INFINITY);
   }
 
   /**
@@ -24,26 +30,18 @@ export class NewestTimes {
   advance(seriesId: Uint32Array, timestampUs: Float64Array, length: number): boolean {
     if (this.#before.length < length) this.#before = new Float64Array(length);
     const before = this.#before;
+    const newest = this.#us;
     for (let index = 0; index < length; index++) {
       const id = seriesId[index]!;
-      if (id >= this.#us.length) this.#grow(id);
-      const newest = this.#us;
-      const was = newest[id]!;
+      const was = newest.get(id);
       if (timestampUs[index]! > was) {
         before[index] = was;
-        newest[id] = timestampUs[index]!;
+        newest.set(id, timestampUs[index]!);
         continue;
       }
-      while (--index >= 0) newest[seriesId[index]!] = before[index]!;
+      while (--index >= 0) newest.set(seriesId[index]!, before[index]!);
       return false;
     }
     return true;
-  }
-
-  #grow(seriesId: number): void {
-    const grown = new Float64Array(Math.max(this.#us.length * 2, seriesId + 1));
-    grown.fill(Number.NEGATIVE_INFINITY, this.#us.length);
-    grown.set(this.#us);
-    this.#us = grown;
   }
 }

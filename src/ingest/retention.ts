@@ -8,6 +8,7 @@ import type { Dropped, Ended, Store } from "../store/store.ts";
 import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
+import type { NewestTimes } from "./newest-times.ts";
 import type { Registry } from "./registry.ts";
 
 const NOTHING: Ended = { seriesIds: [], metrics: [] };
@@ -23,12 +24,14 @@ export interface RetentionParts {
 
 export class Retention {
   readonly #parts: RetentionParts;
+  readonly #newest: NewestTimes;
   readonly #options: IngestOptions;
   /** What the drops that failed had ended. */
   #endedInVain = NOTHING;
 
-  constructor(parts: RetentionParts, options: IngestOptions) {
+  constructor(parts: RetentionParts, newest: NewestTimes, options: IngestOptions) {
     this.#parts = parts;
+    this.#newest = newest;
     this.#options = options;
   }
 
@@ -69,6 +72,7 @@ export class Retention {
     const { store, registry, totals, imports, groups } = this.#parts;
     const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => groups?.holds(id) ?? false);
     for (const seriesId of seriesIds) totals.forget(seriesId);
+    this.#newest.forget(seriesIds);
     const inVain = this.#endedInVain;
     const ended = {
       seriesIds: [...inVain.seriesIds, ...seriesIds],

@@ -1,18 +1,27 @@
 /** Which series have samples in which days: a bit for each, by day. */
 
+/** Ids that share a page of bits, 512 bytes: of ids that are years old, few have a sample of today. */
+const PAGE_BITS = 12;
+const PAGE_BYTES = 1 << (PAGE_BITS - 3);
+
 export class SeriesDays {
-  readonly #bits = new Map<number, Uint8Array>();
+  /** By day and page. */
+  readonly #bits = new Map<number, (Uint8Array | undefined)[]>();
 
   /** Notes a sample; true when it is the series' first of that day. */
   touch(seriesId: number, day: number): boolean {
-    let bits = this.#bits.get(day);
-    const byte = seriesId >> 3;
-    if (bits === undefined || byte >= bits.length) {
-      const grown = new Uint8Array(Math.max(1_024, (bits?.length ?? 0) * 2, byte + 1));
-      if (bits !== undefined) grown.set(bits);
-      bits = grown;
-      this.#bits.set(day, bits);
+    let pages = this.#bits.get(day);
+    if (pages === undefined) {
+      pages = [];
+      this.#bits.set(day, pages);
     }
+    const number = seriesId >>> PAGE_BITS;
+    let bits = pages[number];
+    if (bits === undefined) {
+      bits = new Uint8Array(PAGE_BYTES);
+      pages[number] = bits;
+    }
+    const byte = (seriesId >>> 3) & (PAGE_BYTES - 1);
     const bit = 1 << (seriesId & 7);
     if ((bits[byte]! & bit) !== 0) return false;
     bits[byte]! |= bit;
@@ -26,9 +35,11 @@ export class SeriesDays {
 
   /** Whether the series has a sample in any day from `firstDay` to `lastDay`. */
   hasIn(seriesId: number, firstDay: number, lastDay: number): boolean {
-    for (const [day, bits] of this.#bits) {
+    const byte = (seriesId >>> 3) & (PAGE_BYTES - 1);
+    for (const [day, pages] of this.#bits) {
       if (day < firstDay || day > lastDay) continue;
-      if (((bits[seriesId >> 3] ?? 0) & (1 << (seriesId & 7))) !== 0) return true;
+      const bits = pages[seriesId >>> PAGE_BITS];
+      if (bits !== undefined && (bits[byte]! & (1 << (seriesId & 7))) !== 0) return true;
     }
     return false;
   }

@@ -121,3 +121,9 @@ test("groups of the same stored series have the same samples", () => {
   ];
   expect(gathered([[1], [2], [1], [2]], samples, later)).toEqual([one, [[3, 30]], one, [[3, 30]]]);
 });
+
+test("series whose ids are years apart are gathered as any others", () => {
+  const [first, last] = [1, 4_294_967_295];
+  const samples = portion({ id: last, times: [1], values: [10] }, { id: first, times: [2], values: [20] });
+  expect(gathered([[first], [last]], samples)).toEqual([[[2, 20]], [[1, 10]]]);
+});

@@ -50,11 +50,10 @@ let kept: Buffers | undefined;
 let forgetting: Timer | undefined;
 
 export class Gatherer {
-  /** By id, from the lowest on. */
-  readonly #slotOf: Int32Array;
+  /** By id. Ids that are asked for together may be years apart. */
+  readonly #slotOf = new Map<number, number>();
   /** By group: the slot of its samples, which is that of the first group with the same stored series. */
   readonly #sharedSlot: Int32Array;
-  readonly #idMin: number;
   readonly #begins: Uint32Array;
   readonly #ends: Uint32Array;
   /** Series whose samples lie in several places: where, after the first. */
@@ -69,20 +68,10 @@ export class Gatherer {
    *   ones, as a histogram's sum and count have, or none in common
    */
   constructor(groups: readonly (readonly number[])[]) {
-    let idMin = Number.POSITIVE_INFINITY;
-    let idMax = 0;
-    for (const ids of groups) {
-      for (const id of ids) {
-        idMin = Math.min(idMin, id);
-        idMax = Math.max(idMax, id);
-      }
-    }
-    this.#idMin = idMin;
-    this.#slotOf = new Int32Array(idMax - idMin + 1).fill(-1);
     this.#sharedSlot = Int32Array.from(groups, (ids, slot) => {
-      const known = this.#slotOf[ids[0] - idMin];
-      if (known >= 0) return known;
-      for (const id of ids) this.#slotOf[id - idMin] = slot;
+      const known = this.#slotOf.get(ids[0]);
+      if (known !== undefined) return known;
+      for (const id of ids) this.#slotOf.set(id, slot);
       return slot;
     });
     this.#begins = new Uint32Array(groups.length);
@@ -111,7 +100,7 @@ export class Gatherer {
     }
     for (let row = 0; row < seriesIds.length; row++) {
       const begin = base + begins[row];
-      this.#place(this.#slotOf[seriesIds[row] - this.#idMin], begin, begin + lengths[row]);
+      this.#place(this.#slotOf.get(seriesIds[row])!, begin, begin + lengths[row]);
     }
     this.#rows += values.length;
   }

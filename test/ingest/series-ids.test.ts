@@ -1,0 +1,39 @@
+/** What is kept by series id, where ids are those of years: 4,294,967,295 is the last that there is. */
+import { expect, test } from "bun:test";
+import { NewestTimes } from "../../src/ingest/newest-times.ts";
+import { SeriesDays } from "../../src/ingest/series-days.ts";
+
+const LAST = 4_294_967_295;
+
+test("a day knows its series, from the first id to the last", () => {
+  const days = new SeriesDays();
+  for (const id of [1, 4_096, LAST]) {
+    expect(days.touch(id, 20_000)).toBe(true);
+    expect(days.touch(id, 20_000)).toBe(false);
+  }
+  expect(days.touch(LAST, 20_002)).toBe(true);
+  expect([0, 1, 2, 4_095, 4_096, LAST - 1, LAST].map((id) => days.hasIn(id, 20_000, 20_001))).toEqual([
+    false,
+    true,
+    false,
+    false,
+    true,
+    false,
+    true,
+  ]);
+  expect(days.hasIn(LAST, 20_001, 20_001)).toBe(false);
+  days.forgetBefore(20_001);
+  expect([1, 4_096, LAST].map((id) => days.has(id))).toEqual([false, false, true]);
+});
+
+test("the newest time of a series is known until it is gone", () => {
+  const newest = new NewestTimes();
+  const ids = Uint32Array.of(1, LAST, 1);
+  expect(newest.advance(ids, Float64Array.of(5, 6, 7), 3)).toBe(true);
+  expect([newest.get(1), newest.get(LAST)]).toEqual([7, 6]);
+  // Nothing of a list counts in which one sample is not newer, and a series that had none has none again.
+  expect(newest.advance(Uint32Array.of(2, 1, LAST), Float64Array.of(8, 8, 6), 3)).toBe(false);
+  expect([newest.get(1), newest.get(2), newest.get(LAST)]).toEqual([7, Number.NEGATIVE_INFINITY, 6]);
+  newest.forget([1, 3]);
+  expect([newest.get(1), newest.get(LAST)]).toEqual([Number.NEGATIVE_INFINITY, 6]);
+});
