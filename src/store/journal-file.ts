@@ -3,10 +3,21 @@
  * file again whenever all before it were moved to the tables.
  *
  * A record is its text in UTF-8 behind a head, little-endian: bytes of the text (32 bits), CRC-32 of all that follows
- * (32), sequence (a double, whole). Sequences go up by one and the tables know the last that was moved, so that what
- * an earlier round left behind the end, and a record that a kill has torn, cannot be taken for the next.
+ * (32), sequence (a double, whole). Sequences go up by one, from the time at which the store was made, and the tables
+ * know the last that was moved, so that what an earlier round left behind the end, a record that a kill has torn, and
+ * the journal of an earlier store in the same place, cannot be taken for the next.
  */
-import { closeSync, constants, fsyncSync, openSync, readFileSync, rmSync, write, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  write,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 const HEAD_BYTES = 16;
@@ -58,8 +69,8 @@ export class JournalFile {
   }
 
   /**
-   * Appends a text; resolves when it is on the disk. One at a time. After one that failed, `restart` before the next:
-   * what is left of it must not be followed.
+   * Appends a text; resolves when it is on the disk. One at a time, and none after `close`. After one that failed,
+   * `restart` before the next: what may be left of it must not be followed.
    */
   async append(text: string): Promise<void> {
     const bytes = Buffer.byteLength(text);
@@ -70,9 +81,14 @@ export class JournalFile {
     record.writeDoubleLE(++this.#sequence, CHECKED_FROM);
     record.write(text, HEAD_BYTES);
     record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM, length)), 4);
-    const written =
-      this.#handedOver > 0 ? await this.#handOver(record, length) : this.#writeInPlace(record, length);
-    if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
+    try {
+      const written =
+        this.#handedOver > 0 ? await this.#handOver(record, length) : this.#writeInPlace(record, length);
+      if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
+    } catch (error) {
+      this.#takeBack();
+      throw error;
+    }
     this.#end += length;
   }
 
@@ -85,6 +101,16 @@ export class JournalFile {
   close(isMoved: boolean): void {
     closeSync(this.#descriptor);
     if (isMoved) rmSync(this.#path, { force: true });
+  }
+
+  /** Cuts off what is left of a record that failed: it may be whole, and a start would find what was refused. */
+  #takeBack(): void {
+    try {
+      ftruncateSync(this.#descriptor, this.#end);
+      fsyncSync(this.#descriptor);
+    } catch {
+      // A disk that takes not even this: the first failure is told, and no more can be done.
+    }
   }
 
   #writeInPlace(record: Buffer, length: number): number {
@@ -107,20 +133,23 @@ export class JournalFile {
 
 function textsOf(bytes: Buffer, path: string, moved: number): string[] {
   const texts: string[] = [];
+  let before: number | undefined;
   for (let at = 0; at + HEAD_BYTES <= bytes.length; ) {
     const from = at + HEAD_BYTES;
     const end = from + bytes.readUInt32LE(at);
     if (end > bytes.length) break;
     if (Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + 4)) break;
     const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
-    if (at === 0 && sequence > moved + 1) {
+    if (before === undefined && sequence > moved + 1) {
       throw new Error(
         `${path} goes on from change ${sequence - 1} and the store beside it ends with ${moved}: an older store was put ` +
           "in the place of the one that it belongs to; put that back, or remove the journal and lose its changes",
       );
     }
-    if (sequence !== moved + 1 + texts.length) break;
-    texts.push(bytes.toString("utf8", from, end));
+    if (before !== undefined && sequence !== before + 1) break;
+    before = sequence;
+    // A commit may fail and yet be on the disk: then records follow those that it moved.
+    if (sequence > moved) texts.push(bytes.toString("utf8", from, end));
     at = end;
   }
   return texts;

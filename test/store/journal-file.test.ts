@@ -2,7 +2,7 @@
  * The journal's file: what is read back after a kill at any byte. A kill is played by opening the file a second time,
  * as it is at that moment.
  */
-import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import {
   copyFileSync,
   existsSync,
@@ -16,6 +16,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JournalFile } from "../../src/store/journal-file.ts";
 
+/** A disk of one page, which only root may make. */
+const disk = mkdtempSync(join(tmpdir(), "weir-journal-file-disk-"));
+const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", disk], { stderr: "ignore" });
+
 let folder: string;
 let path: string;
 let file: JournalFile;
@@ -24,6 +28,10 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "weir-journal-file-"));
   path = join(folder, "store.duckdb.journal");
   file = JournalFile.open(path, 0).file;
+});
+afterAll(() => {
+  if (mount.success) Bun.spawnSync(["umount", disk]);
+  rmSync(disk, { recursive: true });
 });
 afterEach(() => {
   file.close(true);
@@ -79,6 +87,15 @@ test("after all were moved records come at the start again, and what is left beh
   expect(left(5)).toEqual(["Sixths"]);
 });
 
+test("what came after a move that the gateway took for failed is read, and what was moved is not", async () => {
+  for (const text of ["first", "other", "third"]) await file.append(text);
+  expect(left(1)).toEqual(["other", "third"]);
+  expect(left(2)).toEqual(["third"]);
+  file.restart();
+  for (const text of ["Fourth", "fifth"]) await file.append(text);
+  expect(left(4)).toEqual(["fifth"]);
+});
+
 test("a record that a kill has torn is not there, those before it are", async () => {
   await file.append("one");
   const whole = statSync(path).size;
@@ -124,6 +141,17 @@ test("a write that fails is told, and its sequence is not given again", async ()
   await expect(closed.append("eight")).rejects.toThrow("EBADF");
   expect(closed.sequence).toBe(8);
   expect(left(0)).toEqual(["one"]);
+});
+
+test.skipIf(!mount.success)("of a record that could not be written nothing stays", async () => {
+  const path = join(disk, "journal");
+  const { file } = JournalFile.open(path, 0);
+  await file.append("one");
+  const whole = statSync(path).size;
+  await expect(file.append("x".repeat(10_000))).rejects.toThrow("the journal took");
+  expect(statSync(path).size).toBe(whole);
+  expect(left(0, path)).toEqual(["one"]);
+  file.close(true);
 });
 
 test("after a write that took long the next are handed over, and are there likewise", async () => {
