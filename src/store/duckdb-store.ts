@@ -122,8 +122,9 @@ export class DuckDBStore implements Store {
     this.#workers = parts.workers;
   }
 
-  commit(change: Change): Promise<void> {
-    return this.#inTurn(async () => {
+  async commit(change: Change): Promise<void> {
+    this.#requireOpen();
+    return await this.#inTurn(async () => {
       const end = commitSeconds.startTimer();
       if (this.#journal.isFull) await this.#moveJournal();
       const entry = entryOf(change, (day) => this.#days.has(day));

@@ -3,7 +3,16 @@
  * played by copying the files of a store that is open, which are all that would be left.
  */
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { journalWriteFailures } from "../../src/counters.ts";
@@ -151,6 +160,7 @@ function expectFirst(stored: Stored): void {
 }
 
 test("a small change is whole after a kill, and after an orderly end", async () => {
+  const before = await moved(store);
   await store.commit(first);
   const left = await killed("killed.duckdb");
   expectFirst(left.stored);
@@ -159,7 +169,7 @@ test("a small change is whole after a kill, and after an orderly end", async () 
   const reader = await left.store.reader();
   expect(await reader.all("SELECT reason FROM rejected")).toEqual([{ reason: "r" }]);
   reader.close();
-  expect(await moved(left.store)).toBe(1);
+  expect(await moved(left.store)).toBe(before + 1);
   expect(existsSync(join(folder, "store.duckdb.journal"))).toBe(true);
 
   await store.close();
@@ -337,6 +347,34 @@ test("who begins to read during a checkpoint does not wait for it", async () => 
   reader.close();
   await checkpoint;
   expect(order).toEqual(["reader", "checkpoint true"]);
+});
+
+test("what waited for a store that was removed is not moved to the next in its place", async () => {
+  await store.commit(first);
+  copyFileSync(join(folder, "store.duckdb.journal"), join(folder, "next.duckdb.journal"));
+  const next = await open("next.duckdb");
+  others.push(next.store);
+  expect(next.stored.series).toEqual([]);
+  expect(await samplesOf(next)).toEqual([]);
+  await next.store.commit({ rows: [rowsOf([[1, 5, 5]])] });
+  await next.store.commit({ rows: [rowsOf([[1, 6, 6]])] });
+  expect(await samplesOf(next)).toEqual([
+    [1, 5, 5],
+    [1, 6, 6],
+  ]);
+});
+
+test("a change that comes after the end is refused, and written into no other file", async () => {
+  await store.commit(first);
+  await store.close();
+  // One of these has the descriptor that was the journal's.
+  const paths = Array.from({ length: 8 }, (_, at) => join(folder, `other${at}`));
+  const descriptors = paths.map((path) => openSync(path, "w"));
+  await expect(store.commit({ rows: [rowsOf([[1, 4, 4]])] })).rejects.toThrow("the store is closed");
+  for (const each of descriptors) closeSync(each);
+  for (const path of paths) expect(readFileSync(path, "utf8")).toBe("");
+  store = (await open("store.duckdb")).store;
+  expect(await samplesOf({ store })).toEqual(samples);
 });
 
 test("who begins to read while the store closes is refused, and keeps nothing open", async () => {
