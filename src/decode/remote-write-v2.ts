@@ -23,6 +23,9 @@ const SAMPLE = 16 | BYTES;
 const HISTOGRAM = 24 | BYTES;
 const EXEMPLAR = 32 | BYTES;
 const METADATA = 40 | BYTES;
+/** The series and the metadata of a message of 1.0, numbers that 2.0 leaves out: one is not taken for the other. */
+const V1_TIMESERIES = 8 | BYTES;
+const V1_METADATA = 24 | BYTES;
 
 /** Two references a label, and three numbers of metadata. Admission takes 64 labels, by default. */
 const LABELS_MAX = 1_024;
@@ -45,7 +48,8 @@ export class RemoteWriteV2Decoder {
   /**
    * Decodes a request.
    *
-   * @throws BadInput when it is no Request, or its first symbol is not the empty one; TooLarge when it has too many samples or symbols
+   * @throws BadInput when it is no Request, or one of 1.0, or its first symbol is not the empty one; TooLarge when it
+   * has too many samples or symbols
    */
   decode(body: Uint8Array): RemoteWriteRequest {
     const reader = this.#reader;
@@ -56,6 +60,7 @@ export class RemoteWriteV2Decoder {
     while (reader.at < body.length) {
       const tag = reader.uint32();
       if (tag === TIMESERIES) this.#timeseries(reader.length());
+      else if (tag === V1_TIMESERIES || tag === V1_METADATA) throw otherVersion();
       else reader.skip(tag);
     }
     return this.#gatherer.take();
@@ -212,4 +217,12 @@ export class RemoteWriteV2Decoder {
     const help = this.#symbols.text(row[2]!);
     return this.#gatherer.decide(pairs, { type, unit, help });
   }
+}
+
+/** Nothing of it could be read, and a sender that got 204 would think it stored. */
+function otherVersion(): BadInput {
+  return new BadInput(
+    "the message is a prometheus.WriteRequest, and Content-Type says io.prometheus.write.v2.Request",
+    "Content-Type",
+  );
 }

@@ -8,6 +8,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { metadataDropped } from "../counters.ts";
+import { BadInput } from "../errors.ts";
 import type { SeriesHead } from "../sample.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 import type { BucketLayouts } from "./remote-write/bucket-layout.ts";
@@ -25,6 +26,8 @@ const LABEL = 8 | BYTES;
 const SAMPLE = 16 | BYTES;
 const EXEMPLAR = 24 | BYTES;
 const HISTOGRAM = 32 | BYTES;
+/** The series of a message of 2.0, whose fields have numbers of their own so that one is not taken for the other. */
+const V2_TIMESERIES = 40 | BYTES;
 
 export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
@@ -41,7 +44,7 @@ export class RemoteWriteDecoder {
   /**
    * Decodes a request.
    *
-   * @throws BadInput when it is no WriteRequest; TooLarge when it has too many samples
+   * @throws BadInput when it is no WriteRequest, or one of 2.0; TooLarge when it has too many samples
    */
   decode(body: Uint8Array): RemoteWriteRequest {
     const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -64,6 +67,7 @@ export class RemoteWriteDecoder {
       if (tag === TIMESERIES) {
         if (!this.#timeseries(reader.length())) return false;
       } else if (tag === METADATA) this.#metadata(reader.length());
+      else if (tag === V2_TIMESERIES) throw otherVersion();
       else reader.skip(tag);
     }
     return true;
@@ -177,4 +181,12 @@ export class RemoteWriteDecoder {
     if (!isUtf8(bytes)) this.#isText = false;
     return bytes.toString("utf8");
   }
+}
+
+/** Nothing of it could be read, and a sender that got 204 would think it stored. */
+function otherVersion(): BadInput {
+  return new BadInput(
+    "the message is an io.prometheus.write.v2.Request, and Content-Type says prometheus.WriteRequest",
+    "Content-Type",
+  );
 }

@@ -180,6 +180,18 @@ for (const { version, encode, Decoder } of versions) {
     test("a group, which is long gone from protobuf", () => {
       expect(() => new Decoder().decode(Buffer.from([0x0b]))).toThrow("wire type 3");
     });
+    test("one of the other version, of which nothing would be left", () => {
+      const series = [{ labels: up, samples: [{ value: 1, timestamp: MS }] }];
+      const other = version === "1.0" ? encodeV2(series) : encodeV1(series);
+      const decoder = new Decoder();
+      expect(() => decoder.decode(other)).toThrow(BadInput);
+      expect(() => decoder.decode(other)).toThrow(
+        version === "1.0"
+          ? "the message is an io.prometheus.write.v2.Request, and Content-Type says prometheus.WriteRequest"
+          : "the message is a prometheus.WriteRequest, and Content-Type says io.prometheus.write.v2.Request",
+      );
+      expect(plain(decoder.decode(body))).toEqual([{ series: UP, ms: MS, value: 1 }]);
+    });
     test("a field without a number", () => {
       expect(() => new Decoder().decode(Buffer.from([0x00, 0x01]))).toThrow("a field has number 0");
     });
