@@ -2,6 +2,7 @@
  * Metric families as the exposition formats have them: what text.ts, open-metrics.ts and metric-family.ts decode
  * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
  */
+import { isUtf8 } from "node:buffer";
 
 export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
 
@@ -46,6 +47,18 @@ export function parseFloatText(text: string): number | undefined {
 /** A count of a histogram or a summary: whole, as MetricFamily has it. undefined for what cannot be one. */
 export function countOf(value: number): number | undefined {
   return value >= 0 && Number.isFinite(value) ? Math.trunc(value) : undefined;
+}
+
+/** The first line of a body that is no UTF-8, from 1 on, with what of it can be read; undefined where all is. */
+export function firstLineNotUtf8(body: Uint8Array): { line: number; text: string } | undefined {
+  if (isUtf8(body)) return undefined;
+  let begin = 0;
+  for (let line = 1; ; line++) {
+    const lineFeed = body.indexOf(10, begin);
+    const bytes = body.subarray(begin, lineFeed < 0 ? undefined : lineFeed);
+    if (lineFeed < 0 || !isUtf8(bytes)) return { line, text: Buffer.from(bytes).toString("utf8") };
+    begin = lineFeed + 1;
+  }
 }
 
 /** What tells label sets apart, whatever their order is. */

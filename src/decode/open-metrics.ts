@@ -6,7 +6,6 @@
  * takes the other: a counter's name with `_total`; `info`, `stateset` and the parts of a gauge histogram as gauges;
  * `unknown` as untyped. `_created` and exemplars are checked and left out.
  */
-import { isUtf8 } from "node:buffer";
 import { BadInput, quote } from "../errors.ts";
 import {
   countOf,
@@ -14,6 +13,7 @@ import {
   type DecodedMetric,
   type Distribution,
   type FamilyType,
+  firstLineNotUtf8,
   labelsKey,
   parseFloatText,
 } from "./families.ts";
@@ -56,13 +56,19 @@ interface OpenFamily {
 
 /** Decodes a body; throws `BadInput` that names the line and quotes what stood there. */
 export function decodeOpenMetrics(body: Uint8Array): DecodedFamily[] {
-  if (!isUtf8(body)) throw new BadInput("OpenMetrics parsing error: the body is not valid UTF-8", "body");
+  const bad = firstLineNotUtf8(body);
+  if (bad !== undefined) {
+    const what = `OpenMetrics parsing error in line ${bad.line}: ${quote(bad.text)} is not valid UTF-8`;
+    throw new BadInput(what, "body");
+  }
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   return new OpenMetricsReader().read(text);
 }
 
 class OpenMetricsReader {
   readonly #closed = new Set<string>();
+  /** What they come out as, which must be the name of one alone. */
+  readonly #names = new Set<string>();
   readonly #families: DecodedFamily[] = [];
   #current: OpenFamily | undefined;
   #line = 0;
@@ -249,6 +255,8 @@ class OpenMetricsReader {
   #outOf(family: OpenFamily, name: string): DecodedFamily {
     let out = family.out.get(name);
     if (out === undefined) {
+      if (this.#names.has(name)) throw this.#error(`samples ${quote(name)} are those of two families`);
+      this.#names.add(name);
       out = { name, type: outType(family.type), help: family.help, unit: family.unit, metrics: [] };
       family.out.set(name, out);
     }

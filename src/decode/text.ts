@@ -5,7 +5,6 @@
  * Strict where Prometheus's own reader is, and with its words: each line ends in a line feed, a name has one TYPE,
  * before its samples, and one HELP. A body is taken whole or not at all. Names without a TYPE are untyped.
  */
-import { isUtf8 } from "node:buffer";
 import { BadInput, quote } from "../errors.ts";
 import {
   countOf,
@@ -13,6 +12,7 @@ import {
   type DecodedMetric,
   type Distribution,
   type FamilyType,
+  firstLineNotUtf8,
   labelsKey,
   parseFloatText,
 } from "./families.ts";
@@ -32,7 +32,11 @@ const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 
 /** Decodes a body; throws `BadInput` that names the line and quotes what stood there. */
 export function decodeText(body: Uint8Array): DecodedFamily[] {
-  if (!isUtf8(body)) throw new BadInput("text format parsing error: the body is not valid UTF-8", "body");
+  const bad = firstLineNotUtf8(body);
+  if (bad !== undefined) {
+    const what = `text format parsing error in line ${bad.line}: ${quote(bad.text)} is not valid UTF-8`;
+    throw new BadInput(what, "body");
+  }
   return new TextReader(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")).read();
 }
 

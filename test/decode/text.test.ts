@@ -126,7 +126,12 @@ describe("text 0.0.4 refuses", () => {
   bad("# TYPE y{ gauge\n", 1, "invalid metric name in comment");
 
   test("a body that is no UTF-8", () => {
-    expect(messageOf(() => decodeText(Uint8Array.of(0x61, 0x20, 0xff, 0x0a)))).toContain("not valid UTF-8");
+    const body = Buffer.concat([bytes('a 1\nb{x="é'), Uint8Array.of(0xff), bytes('"} 1\nc 1\n')]);
+    const want = 'in line 2: "b{x=\\"é\ufffd\\"} 1" is not valid UTF-8';
+    expect(messageOf(() => decodeText(body))).toBe(`text format parsing error ${want}`);
+    expect(messageOf(() => decodeOpenMetrics(body))).toBe(`OpenMetrics parsing error ${want}`);
+    // The last line, without its end.
+    expect(messageOf(() => decodeText(Uint8Array.of(0x61, 0xff)))).toContain('in line 1: "a\ufffd" is not');
   });
 });
 
@@ -175,6 +180,12 @@ describe("OpenMetrics", () => {
   bad("# TYPE a counter\na_total -1\n# EOF\n", 2, 'counter "a_total" is -1, expected no less than 0');
   bad("a 1\nb 1\na 2\n# EOF\n", 3, 'the lines of "a" do not stand together');
   bad("a 1\n# TYPE a gauge\n# EOF\n", 2, 'TYPE of "a" stands behind its samples');
+  bad(
+    "# TYPE a counter\na_total 1\n# TYPE a_total gauge\na_total 2\n# EOF\n",
+    4,
+    'samples "a_total" are those of two families',
+  );
+  bad("a_info 1\n# TYPE a info\na_info 1\n# EOF\n", 3, 'samples "a_info" are those of two families');
   bad("# TYPE a gauge\n# TYPE a gauge\n# EOF\n", 2, 'second TYPE of "a"');
   bad("# UNIT a seconds\n# EOF\n", 1, 'unit "seconds" is not the end of the name "a"');
   bad('a{x="1"\n# EOF\n', 1, 'expected , or }, got ""');
