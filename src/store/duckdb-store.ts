@@ -349,6 +349,7 @@ export class DuckDBStore implements Store {
       return true;
     } catch (error) {
       if (!/checkpoint/i.test(String(error))) throw error;
+      this.#journal.heed(error);
       checkpointsRefused.inc();
       return false;
     }
@@ -378,7 +379,7 @@ export class DuckDBStore implements Store {
   /** Runs one thing at a time on the writer's connection, in the order of the calls. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#last.then(action, action);
-    this.#last = result.catch(() => undefined);
+    this.#last = result.catch((error) => this.#journal.heed(error));
     return result;
   }
 

@@ -91,7 +91,7 @@ export class Journal {
   readonly #hasTable: boolean;
   #entries: Held[] = [];
   #length = 0;
-  /** A record could not be written: what is left of it must not be followed by another. */
+  /** Nothing may be appended before all was moved: what is left of a record that failed must not be followed by another. */
   #isBroken = false;
   #emptied = Promise.withResolvers<void>();
 
@@ -174,6 +174,14 @@ export class Journal {
     this.#isBroken = false;
     this.#emptied.resolve();
     this.#emptied = Promise.withResolvers();
+  }
+
+  /**
+   * Heeds what went wrong with the tables. An engine that gave up on its file moves nothing any more: then nothing is
+   * appended, so that the next who commits is told, and a process can be started that reads all of it again.
+   */
+  heed(error: unknown): void {
+    if (String(error).includes("FATAL Error")) this.#isBroken = true;
   }
 
   /** Gives the file back; what was not moved stays in it. */

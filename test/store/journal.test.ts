@@ -11,7 +11,9 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statfsSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -265,17 +267,55 @@ test("who begins to read while others push does not wait for them for good", asy
   await pushing;
 });
 
-const disk = mkdtempSync(join(tmpdir(), "weir-journal-disk-"));
-const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", disk], { stderr: "ignore" });
+/** Small disks: only root may make them. */
+const [disk, largerDisk] = ["4k", "4m"].map((size) => {
+  const path = mkdtempSync(join(tmpdir(), "weir-journal-disk-"));
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path], {
+    stderr: "ignore",
+  });
+  return { path, isMounted: mounted.success };
+}) as [SmallDisk, SmallDisk];
+interface SmallDisk {
+  readonly path: string;
+  readonly isMounted: boolean;
+}
 afterAll(() => {
-  if (mount.success) Bun.spawnSync(["umount", disk]);
-  rmSync(disk, { recursive: true });
+  for (const { path, isMounted } of [disk, largerDisk]) {
+    if (isMounted) Bun.spawnSync(["umount", path]);
+    rmSync(path, { recursive: true });
+  }
 });
 
-// Only root may make a small disk.
-test.skipIf(!mount.success)("what the journal cannot take is stored without it, and once", async () => {
+test.skipIf(!largerDisk.isMounted)(
+  "an engine that gave up on its file is not hidden by the journal",
+  async () => {
+    const name = "full.duckdb";
+    for (const end of ["", ".wal", ".journal"])
+      symlinkSync(join(largerDisk.path, `store${end}`), join(folder, `${name}${end}`));
+    const full = (await open(name)).store;
+    others.push(full);
+    const many = Array.from({ length: 20_000 }, (_, at): Sample => [1, at, Math.sin(at)]);
+    await full.commit({ rows: [rowsOf(many)] });
+    await full.commit({ rows: [rowsOf([[3, 1, 1]])] });
+    const { bavail, bsize } = statfsSync(largerDisk.path);
+    const ballast = join(largerDisk.path, "ballast");
+    writeFileSync(ballast, new Uint8Array(bavail * bsize));
+    // The engine takes a checkpoint that it cannot write for the end of the file.
+    expect(await full.checkpoint()).toBe(false);
+    rmSync(ballast);
+    // Whoever commits is told, since only a process that starts anew can read again.
+    await expect(full.commit({ rows: [rowsOf([[3, 2, 2]])] })).rejects.toThrow("invalidated");
+    for (const end of ["", ".wal", ".journal"])
+      Bun.spawnSync(["cp", join(largerDisk.path, `store${end}`), join(folder, `left.duckdb${end}`)]);
+    const left = await open("left.duckdb");
+    others.push(left.store);
+    expect(await samplesOf(left)).toEqual([...many, [3, 1, 1]]);
+  },
+);
+
+test.skipIf(!disk.isMounted)("what the journal cannot take is stored without it, and once", async () => {
   await store.close();
-  symlinkSync(join(disk, "journal"), join(folder, "store.duckdb.journal"));
+  symlinkSync(join(disk.path, "journal"), join(folder, "store.duckdb.journal"));
   store = (await open("store.duckdb")).store;
   const failures = async () => (await journalWriteFailures.get()).values[0]!.value;
   const before = await failures();
