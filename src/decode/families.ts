@@ -3,6 +3,10 @@
  * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
  */
 import { isUtf8 } from "node:buffer";
+import { BadInput } from "../errors.ts";
+
+/** A body that can be read, with a family that cannot be: a name, a label or a value that none has. */
+export class InvalidFamily extends BadInput {}
 
 export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
 

@@ -8,7 +8,13 @@
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, Unsupported } from "../errors.ts";
-import type { DecodedFamily, DecodedMetric, Distribution, FamilyType } from "./families.ts";
+import {
+  type DecodedFamily,
+  type DecodedMetric,
+  type Distribution,
+  type FamilyType,
+  InvalidFamily,
+} from "./families.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 
 /** By number, as the enumeration MetricType has them. */
@@ -27,7 +33,11 @@ const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
   histogram: 7,
 };
 
-/** Decodes a body; throws `BadInput` that names the message and what is wrong with it. */
+/**
+ * Decodes a body.
+ *
+ * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be
+ */
 export function decodeMetricFamilies(body: Uint8Array): DecodedFamily[] {
   return new MetricFamilyReader().read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
 }
@@ -75,7 +85,7 @@ class MetricFamilyReader {
         unit = this.#string();
       },
     });
-    if (!METRIC_NAME.test(name)) throw new BadInput(`invalid metric name ${quote(name)}`, "body");
+    if (!METRIC_NAME.test(name)) throw new InvalidFamily(`invalid metric name ${quote(name)}`, "body");
     const familyType = TYPES[type];
     if (type === GAUGE_HISTOGRAM) {
       throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not taken here`, "body");
@@ -120,9 +130,9 @@ class MetricFamilyReader {
       },
     });
     if (!LABEL_NAME.test(name) || name === "__name__") {
-      throw new BadInput(`invalid label name ${quote(name)}`, "body");
+      throw new InvalidFamily(`invalid label name ${quote(name)}`, "body");
     }
-    if (labels.has(name)) throw new BadInput(`label ${quote(name)} stands twice`, "body");
+    if (labels.has(name)) throw new InvalidFamily(`label ${quote(name)} stands twice`, "body");
     labels.set(name, value);
   }
 
@@ -218,9 +228,10 @@ class MetricFamilyReader {
     const reader = this.#reader;
     const end = reader.length();
     const bytes = reader.bytes.subarray(reader.at, end);
-    if (!isUtf8(bytes)) throw reader.malformed("a text is not valid UTF-8");
+    const text = bytes.toString("utf8");
+    if (!isUtf8(bytes)) throw new InvalidFamily(`the text ${quote(text)} is not valid UTF-8`, "body");
     reader.at = end;
-    return bytes.toString("utf8");
+    return text;
   }
 }
 
@@ -234,6 +245,7 @@ function finish(
   { labels, timestampMs, values }: PendingMetric,
 ): DecodedMetric {
   const value = values.get(VALUE_FIELDS[type]);
-  if (value === undefined) throw new BadInput(`a metric of ${quote(name)} has no value of a ${type}`, "body");
+  if (value === undefined)
+    throw new InvalidFamily(`a metric of ${quote(name)} has no value of a ${type}`, "body");
   return { labels, value, timestampMs };
 }

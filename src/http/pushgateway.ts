@@ -6,7 +6,7 @@
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
 import { Elysia } from "elysia";
-import type { DecodedFamily } from "../decode/families.ts";
+import { type DecodedFamily, InvalidFamily } from "../decode/families.ts";
 import { decodeMetricFamilies } from "../decode/metric-family.ts";
 import { decodeOpenMetrics } from "../decode/open-metrics.ts";
 import { decompressSnappyFrames } from "../decode/snappy-frames.ts";
@@ -105,9 +105,9 @@ async function pushOf(
   const asked = groupPushParameters(search, request.method);
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
-  const families = decodeBody(body, request.headers.get("content-type"));
-  const push: GroupPush = { ...asked, labels, families, replace: request.method === "PUT" };
-  const samples = families.reduce((sum, { metrics }) => sum + metrics.length, 0);
+  const decoded = decodeBody(body, request.headers.get("content-type"));
+  const push: GroupPush = { ...asked, labels, ...decoded, replace: request.method === "PUT" };
+  const samples = decoded.families.reduce((sum, { metrics }) => sum + metrics.length, 0);
   const idempotency =
     key === undefined
       ? undefined
@@ -135,8 +135,21 @@ async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uin
   return decompressSnappyFrames(await readEncodedBody(request, limits), limits.inflatedBytesMax);
 }
 
+/** The families of a body, or what is wrong with one that could be read, of which the group is to be told. */
+function decodeBody(
+  body: Uint8Array,
+  contentType: string | null,
+): { families: DecodedFamily[]; invalid?: string } {
+  try {
+    return { families: decodeFamilies(body, contentType) };
+  } catch (error) {
+    if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
+    throw error;
+  }
+}
+
 /** The families of a body, by its content type; text where that is none of the others. */
-function decodeBody(body: Uint8Array, contentType: string | null): DecodedFamily[] {
+function decodeFamilies(body: Uint8Array, contentType: string | null): DecodedFamily[] {
   const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
   const media = type!.toLowerCase();
   if (media === "application/openmetrics-text") return decodeOpenMetrics(body);
@@ -157,6 +170,11 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
   const search = queryOf(request.url);
   const texts = search.getAll("match[]");
   if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
+  // A dryRun that is mistyped must not delete.
+  for (const name of search.keys()) {
+    if (name !== "match[]" && name !== "dryRun")
+      throw new BadInput(`query parameter ${quote(name)} is not known, expected match[] or dryRun`, name);
+  }
   const dryRun = readFlag(search, "dryRun");
   const selectors = texts.map(selectorOf);
   const selected: Group[] = [];

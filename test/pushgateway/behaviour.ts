@@ -134,6 +134,13 @@ export const cases: readonly Case[] = [
     types: { push_time_seconds: "gauge" },
   },
   {
+    name: "but not with timestamps",
+    steps: [
+      put("a", "push_time_seconds 1 5\n", 400, `${INCONSISTENT}pushed metrics must not have timestamps`),
+    ],
+    groups: { '{"job":"a"}': 0 },
+  },
+  {
     name: "values are what floats can be",
     steps: [put("a", "a +Inf\nb NaN\nc -Inf\nd 1e-9\ne 123456789.5\n")],
     exposed: [
@@ -389,6 +396,22 @@ export const cases: readonly Case[] = [
     steps: [{ ...put("a", ""), body: PROTOBUF, headers: { "content-type": PROTOBUF_TYPE } }],
     exposed: ['m{a="b",job="a"} 1.5'],
     types: { m: "gauge" },
+  },
+  {
+    name: "delimited protobuf of what cannot be, of which the group is told",
+    steps: [
+      // A label's name a-b; the label a twice; a gauge's value where a counter's is due; a value that is no UTF-8.
+      "1c0a016d180122150a080a03612d62120162120909000000000000f83f",
+      "220a016d1801221b0a060a016112016212090900000000000000000a060a0161120163",
+      "120a016d1800220b120909000000000000f83f",
+      "1a0a016d180122130a060a01611201ff120909000000000000f83f",
+    ].map((body, at) => ({
+      ...put(`a/at/${at}`, "", 400),
+      body: Buffer.from(body, "hex"),
+      headers: { "content-type": PROTOBUF_TYPE },
+    })),
+    exposed: [],
+    groups: Object.fromEntries([0, 1, 2, 3].map((at) => [`{"at":"${at}","job":"a"}`, 0 as const])),
   },
   {
     name: "any content type is text, if it is no other",

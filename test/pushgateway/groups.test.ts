@@ -419,6 +419,11 @@ describe("mode=sum", () => {
       '# TYPE h histogram\nh_bucket{le="2"} 1\nh_count 2\n',
       "has buckets 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
     );
+    // Else the counter would go back, or be no number for good.
+    for (const value of ["-1", "NaN", "+Inf"]) {
+      await refused(sum, `# TYPE c counter\nc ${value}\n`, "which a counter cannot grow by");
+      await refused(sum, `# TYPE d counter\nd ${value}\n`, "which a counter cannot grow by");
+    }
     await refused("PUT /metrics/job/a?mode=sum", "c 1\n", "expected POST");
     await refused(
       "POST /metrics/job/a?mode=average",
@@ -471,6 +476,7 @@ describe("DELETE by matcher", () => {
     await refused("?match[]=sum(x)", "expected a selector");
     await refused("?match[]=%7Bjob%3D", "parse error");
     await refused("?match[]=%7Bjob%3D%22a%22%7D&dryRun=perhaps", "dryRun");
+    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'query parameter "dryrun" is not known');
     expect(await weir.exposed()).toEqual(['m{job="a"} 1']);
   });
 });
@@ -526,6 +532,27 @@ test("of two pushes at once that do not agree one is refused", async () => {
 });
 
 describe("formats", () => {
+  test("delimited protobuf that names what cannot be", async () => {
+    const weir = await gateway();
+    // A MetricFamily of the name 1m.
+    const body = Buffer.from("130a02316d1801220b120909000000000000f83f", "hex");
+    const response = await weir.gateway.app.fetch(
+      new Request("http://localhost/metrics/job/a", {
+        method: "PUT",
+        body,
+        headers: {
+          "content-type":
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+        },
+      }),
+    );
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      'pushed metrics are invalid or inconsistent with existing metrics: invalid metric name "1m"\n',
+    ]);
+    expect(await weir.exposed(true)).toContain('push_time_seconds{job="a"} 0');
+  });
+
   test("OpenMetrics by content type, shown in both formats", async () => {
     const weir = await gateway();
     const body = "# TYPE c counter\n# UNIT c seconds\n# EOF\n";

@@ -74,8 +74,9 @@ const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
  * change of a group; all is registered in one step, by what holds then.
  */
 export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
+  if (push.invalid !== undefined) return push.invalid;
+  if (!push.honorTimestamps && hasTimestamps(push.families)) return "pushed metrics must not have timestamps";
   const families = push.families.filter(({ name }) => !PUSH_TIMES.has(name));
-  if (!push.honorTimestamps && hasTimestamps(families)) return "pushed metrics must not have timestamps";
   const planner = new Planner(push, families.map(withOwnTexts), target, around);
   const { series } = around;
   const known = series.seriesCount;
@@ -223,7 +224,7 @@ class Planner {
     if (wrong === undefined && earlier.seen.has(labels)) wrong = COLLECTED_BEFORE;
     earlier.seen.add(labels);
     wrong ??= this.#wrongSeries(samples);
-    if (earlier.family !== undefined) {
+    if (this.#push.sum) {
       wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels));
     }
     const { timestampMs } = metric;

@@ -32,6 +32,8 @@ export interface GroupPush {
   /** The labels that make the group: `job`, and what else the path names; empty values included. */
   readonly labels: ReadonlyMap<string, string>;
   readonly families: readonly PushedFamily[];
+  /** What is wrong with them, where that was seen already: the push is refused, and its group told. */
+  readonly invalid?: string;
   /** Whether all that the group has makes room, or only families of the same names. */
   readonly replace: boolean;
   /** Adds to what the group has, instead of replacing it. */

@@ -6,22 +6,30 @@
  * smallest, as a setting says.
  */
 import { openMetricsFloat } from "../spelling.ts";
+import { goNumber } from "./describe.ts";
 import { type GroupFamily, type HeadedSample, type Point, sortedEdges } from "./group.ts";
 import type { Distribution, FamilyType, PushedMetric } from "./pushed.ts";
 
 /** What becomes of values that cannot be added. */
 export type Unsummed = "last" | "max" | "min";
 
-/** What is wrong with adding a metric to a family, and to its point of the same labels; undefined when nothing is. */
+/**
+ * What is wrong with adding a metric to a family, and to its point of the same labels, where there are such; undefined
+ * when nothing is.
+ */
 export function refusalOfSum(
   type: FamilyType,
   metric: PushedMetric,
-  before: GroupFamily,
+  before: GroupFamily | undefined,
   point: Point | undefined,
 ): string | undefined {
+  const { value } = metric;
+  if (type === "counter" && !(Number.isFinite(value) && (value as number) >= 0))
+    return `is ${goNumber(value as number)}, which a counter cannot grow by`;
+  if (before === undefined) return undefined;
   if (before.type !== type) return `is not a ${before.type.toUpperCase()}, which it is to be added to`;
   if (type !== "histogram" || point === undefined) return undefined;
-  const edges = sortedEdges(type, metric.value as Distribution).map(({ edge }) => openMetricsFloat(edge));
+  const edges = sortedEdges(type, value as Distribution).map(({ edge }) => openMetricsFloat(edge));
   if (edges.join() === point.edges?.join()) return undefined;
   return `has buckets ${edges.join(" ")}, which cannot be added to those of ${point.edges?.join(" ")}`;
 }
