@@ -32,6 +32,11 @@ export interface AdmissionOptions {
   /** Nothing of the batch counts in totals. */
   readonly historical: boolean;
   readonly retentionDays: number;
+  /**
+   * Whether a group has a series. What others send of it is history: the group shows what was pushed to it, though a
+   * Prometheus that scrapes it here sends it back, and ends it when it could not scrape once.
+   */
+  readonly isHeld?: (seriesId: number) => boolean;
   /** Whether series that the batch brings are for /metrics. */
   readonly exposed: boolean;
 }
@@ -203,9 +208,6 @@ function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Ui
 
 function wholeBatch(batch: Batch, seriesId: Uint32Array, day: number, options: AdmissionOptions): Rows {
   const { length } = batch;
-  const live = new Uint8Array(length);
-  const liveAfterUs = options.historical ? Number.POSITIVE_INFINITY : options.nowUs - options.totalsLateUs;
-  for (let index = 0; index < length; index++) live[index] = batch.timestampUs[index]! > liveAfterUs ? 1 : 0;
   return {
     day,
     length,
@@ -213,7 +215,7 @@ function wholeBatch(batch: Batch, seriesId: Uint32Array, day: number, options: A
     timestampUs: batch.timestampUs,
     value: batch.value,
     stale: batch.stale,
-    live,
+    live: liveOf(seriesId, batch.timestampUs, options),
     attributes: batch.attributes,
     text: batch.text,
   };
@@ -316,14 +318,11 @@ function selectRows(
   const seriesId = new Uint32Array(length);
   const timestampUs = new Float64Array(length);
   const value = new Float64Array(length);
-  const live = new Uint8Array(length);
-  const liveAfterUs = options.historical ? Number.POSITIVE_INFINITY : options.nowUs - options.totalsLateUs;
   for (let row = 0; row < length; row++) {
     const index = indexes[row]!;
     seriesId[row] = admissions[batch.head[index]!]!.seriesId;
     timestampUs[row] = batch.timestampUs[index]!;
     value[row] = batch.value[index]!;
-    live[row] = timestampUs[row]! > liveAfterUs ? 1 : 0;
   }
   const stale = batch.stale === undefined ? undefined : pick(batch.stale, indexes);
   const attributes = columns.attributes.map(({ name, offset, length: lengths }) => ({
@@ -331,7 +330,24 @@ function selectRows(
     offset: pick(offset, indexes),
     length: pick(lengths, indexes),
   }));
+  const live = liveOf(seriesId, timestampUs, options);
   return { day, length, seriesId, timestampUs, value, stale, live, attributes, text: columns.text };
+}
+
+/** By sample: 1 where it counts in running totals. */
+function liveOf(
+  seriesId: Uint32Array,
+  timestampUs: Float64Array,
+  { historical, nowUs, totalsLateUs, isHeld }: AdmissionOptions,
+): Uint8Array {
+  const { length } = seriesId;
+  const live = new Uint8Array(length);
+  if (historical) return live;
+  const liveAfterUs = nowUs - totalsLateUs;
+  for (let index = 0; index < length; index++) live[index] = timestampUs[index]! > liveAfterUs ? 1 : 0;
+  if (isHeld === undefined) return live;
+  for (let index = 0; index < length; index++) if (isHeld(seriesId[index]!)) live[index] = 0;
+  return live;
 }
 
 function countHistorical(rows: Rows): number {

@@ -194,6 +194,7 @@ export class Ingest {
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
       retentionDays,
+      isHeld: protocol === "pushgateway" ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
       exposed: !HIDDEN_PROTOCOLS.has(protocol) || this.#options.exposeProtocols.includes(protocol),
     };
   }

@@ -222,3 +222,43 @@ test("a Prometheus above that federates sees it too", async () => {
   expect(status).toBe(200);
   expect(text).toContain('m{instance="",job="a"} 3');
 });
+
+test("what others send of a series that a group has is history: the group shows what was pushed to it", async () => {
+  const write = async (value: number) => {
+    const timestamp = gateway.nowMs;
+    const message = encodeV1([
+      { labels: { __name__: "m", job: "a" }, samples: [{ value, timestamp }] },
+      { labels: { __name__: "c", job: "a" }, samples: [{ value, timestamp }] },
+    ]);
+    const request = new Request("http://localhost/api/v1/write", {
+      method: "POST",
+      body: new Uint8Array(snappyjs.compress(withStaleMarkers(message))),
+      headers: { "content-encoding": "snappy", "content-type": "application/x-protobuf" },
+    });
+    expect((await gateway.gateway.app.fetch(request)).status).toBe(204);
+  };
+  const add = () => push("a?mode=sum", "# TYPE c counter\nc 5", "POST");
+  await push("a", "# TYPE m gauge\nm 3");
+  await add();
+  // As of a Prometheus that scrapes here and writes here, and once could not scrape.
+  at(15);
+  await write(99);
+  at(30);
+  await write(STALE_STAND_IN);
+  const shown = ['c{job="a"} 5', 'm{job="a"} 3'];
+  expect(await gateway.exposed()).toEqual(shown);
+  expect((await gateway.send("GET /api/v1/metrics"))[1]).toContain('"value":"3"');
+  at(HOUR);
+  expect(await instant("m")).toEqual([3]);
+  await gateway.reopen();
+  expect(await gateway.exposed()).toEqual(shown);
+  expect(await instant("m")).toEqual([3]);
+  const event = JSON.stringify({ name: "m", type: "gauge", value: 7, tags: { job: "a" } });
+  expect(await gateway.send("POST /api/v1/push", event)).toEqual([
+    200,
+    expect.stringContaining('"accepted":1'),
+  ]);
+  await add();
+  expect(await gateway.exposed()).toEqual(['c{job="a"} 10', 'm{job="a"} 3']);
+  expect((await gateway.history("m")).map(([, , value]) => value)).toEqual([3, 99, null, 7]);
+});
