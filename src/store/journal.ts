@@ -9,8 +9,9 @@
  */
 
 import { journalMoveFailures, journalWriteFailures } from "../counters.ts";
-import type { Kind, Rows } from "../sample.ts";
+import type { AttributeColumn, Kind, Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
+import { TextBuilder } from "./columns.ts";
 import type { Connection } from "./duckdb.ts";
 import { JournalFile } from "./journal-file.ts";
 import type {
@@ -24,12 +25,12 @@ import type {
 } from "./store.ts";
 
 /** Of one change: past these a transaction of its own costs little more. */
-const ROWS_MAX = 256;
+const ROWS_MAX = 1_024;
 const SERIES_MAX = 256;
-const ENTRY_LENGTH_MAX = 65_536;
+const ENTRY_LENGTH_MAX = 160_000;
 /** Of all: what moving them takes stays some 20 ms, and what they hold in memory 4 MB. */
 const ENTRIES_MAX = 256;
-const LENGTH_MAX = 2_097_152;
+const LENGTH_MAX = 1_048_576;
 
 /** The parts of a change that an entry can hold. */
 const PARTS: ReadonlySet<string> = new Set([
@@ -56,7 +57,11 @@ interface Held {
 interface HeldRows {
   readonly day: number;
   readonly columns: ReturnType<typeof layout>;
+  readonly attributes: readonly HeldAttribute[];
 }
+
+/** Its name, and its values by row; a row without it has "". */
+type HeldAttribute = readonly [string, readonly string[]];
 
 /** A small change, and the text that says all of it. */
 export interface Entry {
@@ -78,6 +83,8 @@ interface EntryRows {
   readonly length: number;
   /** In base64, one after the other, so that each number is the same to the last bit: see `layout`. */
   readonly columns: string;
+  /** Entries of before have none. */
+  readonly attributes?: readonly HeldAttribute[];
 }
 
 /** What moving the journal takes: each part in the order of the entries. */
@@ -219,7 +226,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
   let length = 0;
   for (const segment of rows) {
     length += segment.length;
-    if (length > ROWS_MAX || segment.attributes.length > 0 || !isOpen(segment.day)) return undefined;
+    if (length > ROWS_MAX || !isOpen(segment.day)) return undefined;
   }
   const held: Held = {
     // As they are now: they may be refined before the entry is moved.
@@ -252,10 +259,11 @@ function textOf(held: Held): string {
       [...labels],
       exposed,
     ]),
-    rows: held.rows.map(({ day, columns: { length, bytes } }) => ({
+    rows: held.rows.map(({ day, columns: { length, bytes }, attributes }) => ({
       day,
       length,
       columns: Buffer.from(bytes.buffer).toString("base64"),
+      attributes,
     })),
   };
   return JSON.stringify(entry);
@@ -271,9 +279,10 @@ function heldOf(text: string): Held {
       labels: new Map(labels),
       exposed,
     })),
-    rows: entry.rows.map(({ day, length, columns }) => ({
+    rows: entry.rows.map(({ day, length, columns, attributes = [] }) => ({
       day,
       columns: layout(length, Uint8Array.from(Buffer.from(columns, "base64")).buffer),
+      attributes,
     })),
   };
 }
@@ -292,7 +301,17 @@ function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * R
 
 const ROW_BYTES = 21;
 
-function heldRows({ day, length, seriesId, timestampUs, value, stale, live }: Rows): HeldRows {
+function heldRows({
+  day,
+  length,
+  seriesId,
+  timestampUs,
+  value,
+  stale,
+  live,
+  attributes,
+  text,
+}: Rows): HeldRows {
   const columns = layout(length);
   for (let row = 0; row < length; row++) {
     columns.timestampUs[row] = timestampUs[row]!;
@@ -300,7 +319,10 @@ function heldRows({ day, length, seriesId, timestampUs, value, stale, live }: Ro
     columns.seriesId[row] = seriesId[row]!;
     columns.flags[row] = (stale?.[row] === 1 ? 1 : 0) + (live[row] === 1 ? 2 : 0);
   }
-  return { day, columns };
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length);
+  const valuesOf = ({ offset, length: lengths }: AttributeColumn) =>
+    Array.from({ length }, (_, row) => bytes.toString("utf8", offset[row]!, offset[row]! + lengths[row]!));
+  return { day, columns, attributes: attributes.map((each) => [each.name, valuesOf(each)]) };
 }
 
 /** A part of all entries, in their order. */
@@ -316,14 +338,25 @@ function rowsOf(pieces: readonly HeldRows[]): Rows[] {
   return Array.from(days, ([day, ofDay]) => {
     const length = ofDay.reduce((sum, { columns }) => sum + columns.length, 0);
     const { timestampUs, value, seriesId, flags } = layout(length);
+    const values = new Map<string, string[]>();
     let at = 0;
-    for (const { columns } of ofDay) {
+    for (const { columns, attributes } of ofDay) {
       timestampUs.set(columns.timestampUs, at);
       value.set(columns.value, at);
       seriesId.set(columns.seriesId, at);
       flags.set(columns.flags, at);
+      for (const [name, ofPiece] of attributes) {
+        let all = values.get(name);
+        if (all === undefined) {
+          all = new Array<string>(length).fill("");
+          values.set(name, all);
+        }
+        for (let row = 0; row < columns.length; row++) all[at + row] = ofPiece[row]!;
+      }
       at += columns.length;
     }
+    const builder = new TextBuilder();
+    const attributes = Array.from(values, ([name, all]) => ({ name, ...builder.column(all) }));
     return {
       day,
       length,
@@ -332,8 +365,8 @@ function rowsOf(pieces: readonly HeldRows[]): Rows[] {
       value,
       stale: flags.map((flag) => flag & 1),
       live: flags.map((flag) => flag >> 1),
-      attributes: [],
-      text: new Uint8Array(0),
+      attributes,
+      text: builder.text,
     };
   });
 }

@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { journalWriteFailures } from "../../src/counters.ts";
 import type { Metric, Rows } from "../../src/sample.ts";
+import { TextBuilder } from "../../src/store/columns.ts";
 import { Database } from "../../src/store/duckdb.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { entryOf } from "../../src/store/journal.ts";
@@ -206,7 +207,7 @@ test("rows keep the order of the changes, small and not", async () => {
   for (let at = 10; at < 600; at++) {
     // Every hundredth is too long for an entry: what waits goes before it.
     const rows = Array.from(
-      { length: at % 100 === 0 ? 300 : 2 },
+      { length: at % 100 === 0 ? 1_100 : 2 },
       (_, row): Sample => [1, at * 1_000 + row, at],
     );
     await store.commit({ rows: [rowsOf(rows)] });
@@ -216,6 +217,44 @@ test("rows keep the order of the changes, small and not", async () => {
   expect(await samplesOf(left)).toEqual(want);
   expect(left.store.days()).toMatchObject([{ day: DAY, rows: want.length }]);
   expect(await samplesOf({ store })).toEqual(want);
+});
+
+test("attributes are kept with their rows, whichever rows have them", async () => {
+  const tagged = (samples: readonly Sample[], attributes: Record<string, readonly string[]>): Rows => {
+    const builder = new TextBuilder();
+    const columns = Object.entries(attributes).map(([name, values]) => ({ name, ...builder.column(values) }));
+    return { ...rowsOf(samples), attributes: columns, text: builder.text };
+  };
+  const rows = [
+    tagged([[1, 1, 1]], { task_id: ["ünïcode 🦆"] }),
+    tagged([[1, 2, 2]], {}),
+    tagged(
+      [
+        [1, 3, 3],
+        [1, 4, 4],
+      ],
+      { task_id: ["", "t4"], 'a "b"': ["longer than twelve bytes", ""] },
+    ),
+  ];
+  await store.commit({ rows: [rows[0]!] });
+  await store.commit({ rows: rows.slice(1) });
+  const want = [
+    { value: 9, task_id: null, b: null },
+    { value: 1, task_id: "ünïcode 🦆", b: null },
+    { value: 2, task_id: null, b: null },
+    { value: 3, task_id: null, b: "longer than twelve bytes" },
+    { value: 4, task_id: "t4", b: null },
+  ];
+  const sql = 'SELECT value, task_id, "a ""b""" AS b FROM weir.samples_20241004 ORDER BY rowid';
+  for (const each of [(await killed("killed.duckdb")).store, store]) {
+    const reader = await each.reader();
+    expect(await reader.all("SELECT attribute FROM weir.attributes ORDER BY ALL")).toEqual([
+      { attribute: 'a "b"' },
+      { attribute: "task_id" },
+    ]);
+    expect(await reader.all(sql)).toEqual(want);
+    reader.close();
+  }
 });
 
 test("a snapshot counts what waited before it", async () => {
