@@ -19,6 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { StoreMismatch } from "./store.ts";
 
 const HEAD_BYTES = 16;
 /** The checksum is of what comes after it. */
@@ -41,7 +42,7 @@ export class JournalFile {
    * Opens the file, made if absent, and reads what is in it that was not moved.
    *
    * @param moved the sequence of the last record that was moved
-   * @throws when the first record comes later than the one after that
+   * @throws StoreMismatch when the first record comes later than the one after that
    */
   static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
     // What is written is on the disk when the write is done: one call, and one thread for it, instead of two.
@@ -141,9 +142,9 @@ function textsOf(bytes: Buffer, path: string, moved: number): string[] {
     if (Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + 4)) break;
     const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
     if (before === undefined && sequence > moved + 1) {
-      throw new Error(
-        `${path} goes on from change ${sequence - 1} and the store beside it ends with ${moved}: an older store was put ` +
-          "in the place of the one that it belongs to; put that back, or remove the journal and lose its changes",
+      throw new StoreMismatch(
+        `${path} goes on from change ${sequence - 1} and the store beside it ends with ${moved}; put the store that it ` +
+          "belongs to back in its place, or remove the journal and lose its changes",
       );
     }
     if (before !== undefined && sequence !== before + 1) break;

@@ -2,11 +2,12 @@
 
 import { migrations, statement } from "../statements.ts";
 import type { Connection } from "./duckdb.ts";
+import { StoreMismatch } from "./store.ts";
 
 /**
  * Brings the file to the newest schema.
  *
- * @throws when the file was written by a newer gateway, whose schema this one does not know
+ * @throws StoreMismatch when the file was written by a newer gateway, whose schema this one does not know
  */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.run(statement("store/create_migrations"));
@@ -16,7 +17,7 @@ export async function migrate(connection: Connection): Promise<void> {
   const newest = Math.max(0, ...known.map(({ version }) => version));
   for (const version of done) {
     if (version > newest) {
-      throw new Error(
+      throw new StoreMismatch(
         `the data file has schema ${version}, this gateway knows ${newest}: use the newer gateway`,
       );
     }

@@ -297,3 +297,8 @@ export interface SampleKeys {
 export class StoreLocked extends Error {
   override readonly name = "StoreLocked";
 }
+
+/** The files do not belong together, or are those of a newer gateway: what to do about it is for a person to say. */
+export class StoreMismatch extends Error {
+  override readonly name = "StoreMismatch";
+}

@@ -3,7 +3,7 @@
  * counters of /metrics are the rows. Which moment a kill comes at is drawn from a seed.
  */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayProcess } from "./process.ts";
@@ -247,4 +247,33 @@ test("a second process on the same folder is told so and ends", async () => {
   await worker.run(gateway.url, 1);
   await verify(gateway.url, [worker]);
   expect(await gateway.stop("SIGTERM")).toBe(0);
+}, 60_000);
+
+test("a journal beside a store that it does not belong to ends the start with a sentence, and stays", async () => {
+  const data = dataFolder();
+  const gateway = await start(data);
+  const worker = new Worker(0);
+  await worker.run(gateway.url, 3);
+  await gateway.stop("SIGKILL");
+  const journal = join(data, "store.duckdb.journal");
+  const bytes = readFileSync(journal);
+  expect(bytes.length).toBeGreaterThan(0);
+  // A store made later, and earlier than the one that the journal is of.
+  for (const end of ["", ".wal"]) renameSync(join(data, `store.duckdb${end}`), join(data, `kept${end}`));
+  const later = Buffer.from(bytes);
+  later.writeDoubleLE(later.readDoubleLE(8) + 3.6e9, 8);
+  later.writeUInt32LE(Bun.hash.crc32(later.subarray(8, 16 + later.readUInt32LE(0))), 4);
+  writeFileSync(journal, later);
+  const refused = await GatewayProcess.startToEnd(options(data));
+  expect(refused.exitCode).toBe(1);
+  expect(refused.log).toMatch(
+    /^weir serve: .*store\.duckdb\.journal goes on from change .* or remove the journal and lose its changes\n$/,
+  );
+  expect(readFileSync(journal)).toEqual(later);
+  // With its own store beside it, all is there.
+  for (const end of ["", ".wal"]) renameSync(join(data, `kept${end}`), join(data, `store.duckdb${end}`));
+  writeFileSync(journal, bytes);
+  const again = await start(data);
+  await verify(again.url, [worker]);
+  expect(await again.stop("SIGTERM")).toBe(0);
 }, 60_000);
