@@ -115,6 +115,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryLimitBytes: config.memoryLimitBytes,
     threads: config.threads,
     temporaryDirectory,
+    onFault: (message, error) => log.error(message, { error: String(error) }),
   });
   // Only the owner of the file may clear what a process before left behind.
   rmSync(temporaryDirectory, { recursive: true, force: true });

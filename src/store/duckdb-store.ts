@@ -17,7 +17,7 @@ import { type Connection, Database } from "./duckdb.ts";
 import { ExemplarTable } from "./exemplars.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
-import { entryOf, Journal, moveFailed } from "./journal.ts";
+import { entryOf, Journal, type OnFault } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
 import type {
@@ -46,6 +46,7 @@ export interface StoreOptions {
   readonly temporaryDirectory: string;
   /** Milliseconds that close() gives readers to heed their interrupt. */
   readonly readerCloseMs?: number;
+  readonly onFault?: OnFault;
 }
 
 /** Opens the file, made if absent, runs the migrations that it lacks, and gives the store and what is in it. */
@@ -59,7 +60,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
     await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
-    const journal = await Journal.open(writer, `${options.path}.journal`);
+    const journal = await Journal.open(writer, `${options.path}.journal`, options.onFault);
     const settings = await database.connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),
@@ -141,10 +142,8 @@ export class DuckDBStore implements Store {
     return this.#inTurn(() => this.#moveJournal());
   }
 
-  async #moveJournal(): Promise<void> {
-    if (this.#journal.isEmpty) return;
-    const empty = () => this.#journal.empty(this.#writer);
-    await this.#commitWhole(this.#journal.change(), empty).then(() => this.#journal.forget(), moveFailed);
+  #moveJournal(): Promise<void> {
+    return this.#journal.move(this.#writer, (change, also) => this.#commitWhole(change, also));
   }
 
   /** Writes a change to its tables, and what else is asked, in one transaction. */
@@ -166,7 +165,9 @@ export class DuckDBStore implements Store {
     if (!this.#journal.isEmpty) {
       // Whoever moves it first: before this turn may be one of seconds, which begins with that too. Where the disk is full
       // the tables are read as they are, which is counted.
-      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(() => undefined);
+      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch((error) =>
+        this.#journal.leave(error),
+      );
     }
     this.#requireOpen();
     const connection = await this.#database.connect();
@@ -339,7 +340,7 @@ export class DuckDBStore implements Store {
 
   async #checkpoint(): Promise<boolean> {
     // Whoever begins to read need not wait for more than this. What cannot be moved now is so later, or at the next start.
-    await this.#moveJournal().catch(() => undefined);
+    await this.#moveJournal().catch((error) => this.#journal.leave(error));
     if (this.#copying.isUnderWay) return false;
     const end = checkpointSeconds.startTimer();
     try {

@@ -87,15 +87,14 @@ interface EntryRows {
   readonly attributes?: readonly HeldAttribute[];
 }
 
-/** What moving the journal takes: each part in the order of the entries. */
-export type JournaledChange = Required<
-  Pick<Change, "metrics" | "series" | "seriesDays" | "rows" | "pushes" | "rejected" | "groups">
->;
+/** What goes wrong and is told to nobody who asked for something. */
+export type OnFault = (message: string, error: unknown) => void;
 
 export class Journal {
   readonly #file: JournalFile;
   /** What a gateway of before the file left in its table. */
   readonly #hasTable: boolean;
+  readonly #onFault: OnFault;
   #entries: Held[] = [];
   #length = 0;
   /** Nothing may be appended before all was moved: what is left of a record that failed must not be followed by another. */
@@ -106,21 +105,23 @@ export class Journal {
    * Opens the journal of a store, and reads what a run before left.
    *
    * @param path of its file
+   * @param onFault told of what nobody else is told of
    */
-  static async open(connection: Connection, path: string): Promise<Journal> {
+  static async open(connection: Connection, path: string, onFault: OnFault = () => {}): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
     const inTable = await connection.all<{ entry: string }>(statement("store/load_journal"));
     const { file, texts } = JournalFile.open(path, moved!.sequence);
-    const journal = new Journal(file, inTable.length > 0);
+    const journal = new Journal(file, inTable.length > 0, onFault);
     for (const text of [...inTable.map(({ entry }) => entry), ...texts]) {
       journal.#note({ held: heldOf(text), text });
     }
     return journal;
   }
 
-  private constructor(file: JournalFile, hasTable: boolean) {
+  private constructor(file: JournalFile, hasTable: boolean, onFault: OnFault) {
     this.#file = file;
     this.#hasTable = hasTable;
+    this.#onFault = onFault;
   }
 
   get isEmpty(): boolean {
@@ -144,8 +145,9 @@ export class Journal {
   async append(entry: Entry): Promise<boolean> {
     try {
       await this.#file.append(entry.text);
-    } catch {
+    } catch (error) {
       journalWriteFailures.inc();
+      this.#onFault("the journal could not be written", error);
       this.#isBroken = true;
       return false;
     }
@@ -153,8 +155,37 @@ export class Journal {
     return true;
   }
 
-  /** All entries as one change. */
-  change(): JournaledChange {
+  /**
+   * Moves all entries, if there are any. One that fails is counted; the entries then stay, and are moved with the next.
+   *
+   * @param write stores a change, and what else it is given, in one transaction
+   */
+  async move(
+    connection: Connection,
+    write: (change: Change, also: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    if (this.isEmpty) return;
+    try {
+      await write(this.#change(), () => this.#noteMoved(connection));
+    } catch (error) {
+      journalMoveFailures.inc();
+      throw error;
+    }
+    this.#file.restart();
+    this.#entries = [];
+    this.#length = 0;
+    this.#isBroken = false;
+    this.#emptied.resolve();
+    this.#emptied = Promise.withResolvers();
+  }
+
+  /** What could not be moved waits for its next time, though somebody is about to read. */
+  leave(error: unknown): void {
+    this.#onFault("small changes could not be moved to their tables; who reads those misses them", error);
+  }
+
+  /** All entries as one change, each part in their order. */
+  #change(): Change {
     const all = this.#entries;
     return {
       metrics: gathered(all, ({ metrics }) => metrics),
@@ -167,20 +198,9 @@ export class Journal {
     };
   }
 
-  /** Notes that all entries were moved; in the transaction that moves them. */
-  async empty(connection: Connection): Promise<void> {
+  async #noteMoved(connection: Connection): Promise<void> {
     await connection.run(statement("store/note_journal_moved"), [this.#file.sequence]);
     if (this.#hasTable) await connection.run(statement("store/empty_journal"));
-  }
-
-  /** That transaction is committed. */
-  forget(): void {
-    this.#file.restart();
-    this.#entries = [];
-    this.#length = 0;
-    this.#isBroken = false;
-    this.#emptied.resolve();
-    this.#emptied = Promise.withResolvers();
   }
 
   /**
@@ -200,12 +220,6 @@ export class Journal {
     this.#entries.push(held);
     this.#length += text.length;
   }
-}
-
-/** Counts that the entries could not be moved: they stay. */
-export function moveFailed(error: unknown): never {
-  journalMoveFailures.inc();
-  throw error;
 }
 
 /**
