@@ -165,9 +165,7 @@ export class DuckDBStore implements Store {
     if (!this.#journal.isEmpty) {
       // Whoever moves it first: before this turn may be one of seconds, which begins with that too. Where the disk is full
       // the tables are read as they are, which is counted.
-      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch((error) =>
-        this.#journal.leave(error),
-      );
+      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(this.#journal.leave);
     }
     this.#requireOpen();
     const connection = await this.#database.connect();
@@ -340,7 +338,7 @@ export class DuckDBStore implements Store {
 
   async #checkpoint(): Promise<boolean> {
     // Whoever begins to read need not wait for more than this. What cannot be moved now is so later, or at the next start.
-    await this.#moveJournal().catch((error) => this.#journal.leave(error));
+    await this.#moveJournal().catch(this.#journal.leave);
     if (this.#copying.isUnderWay) return false;
     const end = checkpointSeconds.startTimer();
     try {

@@ -180,9 +180,9 @@ export class Journal {
   }
 
   /** What could not be moved waits for its next time, though somebody is about to read. */
-  leave(error: unknown): void {
+  readonly leave = (error: unknown): void => {
     this.#onFault("small changes could not be moved to their tables; who reads those misses them", error);
-  }
+  };
 
   /** All entries as one change, each part in their order. */
   #change(): Change {

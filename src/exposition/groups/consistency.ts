@@ -5,6 +5,7 @@
  * What is asked, and in which words it is answered, is what Pushgateway does: all that is exposed must be one valid
  * exposition.
  */
+import { SeriesColumn } from "../../series-column.ts";
 import type { Group, GroupFamily } from "./group.ts";
 import type { FamilyType } from "./pushed.ts";
 
@@ -22,7 +23,7 @@ export interface FamilyChange {
 export class Consistency {
   readonly #names = new Map<string, NameUse>();
   /** By series id: the number of the group that has it; 0 for none. */
-  #owners = new Uint32Array(1_024);
+  readonly #owners = new SeriesColumn(0);
   readonly #numbers = new Map<string, number>();
   #lastNumber = 0;
   readonly #ownType: (name: string) => FamilyType | undefined;
@@ -54,12 +55,12 @@ export class Consistency {
 
   /** Whether a series is in any group. */
   owns(seriesId: number): boolean {
-    return (this.#owners[seriesId] ?? 0) !== 0;
+    return this.#owners.get(seriesId) !== 0;
   }
 
   /** Whether a series is in another group than this. */
   isForeign(seriesId: number, key: string): boolean {
-    const owner = this.#owners[seriesId] ?? 0;
+    const owner = this.#owners.get(seriesId);
     return owner !== 0 && owner !== this.#numbers.get(key);
   }
 
@@ -107,15 +108,6 @@ export class Consistency {
   }
 
   #own({ points }: GroupFamily, owner: number): void {
-    for (const { seriesIds } of points) {
-      for (const seriesId of seriesIds) {
-        if (seriesId >= this.#owners.length) {
-          const grown = new Uint32Array(Math.max(this.#owners.length * 2, seriesId + 1));
-          grown.set(this.#owners);
-          this.#owners = grown;
-        }
-        this.#owners[seriesId] = owner;
-      }
-    }
+    for (const { seriesIds } of points) for (const seriesId of seriesIds) this.#owners.set(seriesId, owner);
   }
 }
