@@ -10,8 +10,8 @@ import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, SettingError, settingTexts } from "../config.ts";
 import * as counters from "../counters.ts";
+import { BucketLayouts } from "../decode/bucket-layout.ts";
 import { EventDecoder } from "../decode/events.ts";
-import { BucketLayouts } from "../decode/remote-write/bucket-layout.ts";
 import { RemoteWriteDecoder } from "../decode/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../decode/remote-write-v2.ts";
 import { bucketsFor } from "../exposition/buckets.ts";
@@ -212,7 +212,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ingest,
       limits,
     }),
-    pushgatewayRoutes({ groups, ingest, limits }),
+    pushgatewayRoutes({ groups, ingest, limits, layouts }),
     pushgatewayApiRoutes({
       groups,
       ingest,

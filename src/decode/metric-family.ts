@@ -1,13 +1,15 @@
 /**
  * Delimited protobuf messages io.prometheus.client.MetricFamily, bytes → families
- * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto). Pure.
+ * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
  *
- * Each message stands behind its length. Of two of one name the last counts, as in Prometheus's own reader. Native
- * histograms that come without classic buckets are refused: what they say would be lost. Exemplars and times of
- * creation are passed over.
+ * Each message stands behind its length. Of two of one name the last counts, as in Prometheus's own reader. A native
+ * histogram that comes without classic buckets gets those of bucket-layout.ts. Exemplars and times of creation are
+ * passed over.
  */
 import { isUtf8 } from "node:buffer";
+import { nativeHistograms } from "../counters.ts";
 import { BadInput, quote, Unsupported } from "../errors.ts";
+import { BucketLayouts } from "./bucket-layout.ts";
 import {
   type DecodedFamily,
   type DecodedMetric,
@@ -15,6 +17,7 @@ import {
   type FamilyType,
   InvalidFamily,
 } from "./families.ts";
+import { NativeHistogram, readDeltas, readDoubles, readSpan } from "./native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
 
 /** By number, as the enumeration MetricType has them. */
@@ -36,21 +39,27 @@ const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
 /**
  * Decodes a body.
  *
+ * @param layouts the bounds of native histograms, which get those that are new
  * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be
  */
-export function decodeMetricFamilies(body: Uint8Array): DecodedFamily[] {
-  return new MetricFamilyReader().read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
+  return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
 }
 
 interface PendingMetric {
   readonly labels: Map<string, string>;
   timestampMs: number | undefined;
   /** What was read of each value field. */
-  readonly values: Map<number, number | Distribution>;
+  readonly values: Map<number, number | Distribution | NativeHistogram>;
 }
 
 class MetricFamilyReader {
   readonly #reader = new ProtobufReader();
+  readonly #layouts: BucketLayouts;
+
+  constructor(layouts: BucketLayouts) {
+    this.#layouts = layouts;
+  }
 
   read(body: Buffer): DecodedFamily[] {
     const reader = this.#reader;
@@ -97,7 +106,7 @@ class MetricFamilyReader {
       type: familyType,
       help,
       unit,
-      metrics: metrics.map((metric) => finish(name, familyType, metric)),
+      metrics: metrics.map((metric) => this.#finish(name, familyType, metric)),
     };
   }
 
@@ -108,12 +117,12 @@ class MetricFamilyReader {
       [tag(1, BYTES)]: () => this.#label(this.#reader.length(), metric.labels),
       [tag(2, BYTES)]: number(2),
       [tag(3, BYTES)]: number(3),
-      [tag(4, BYTES)]: () => metric.values.set(4, this.#distribution(this.#reader.length(), false)),
+      [tag(4, BYTES)]: () => metric.values.set(4, this.#summary(this.#reader.length())),
       [tag(5, BYTES)]: number(5),
       [tag(6, VARINT)]: () => {
         metric.timestampMs = this.#reader.int64();
       },
-      [tag(7, BYTES)]: () => metric.values.set(7, this.#distribution(this.#reader.length(), true)),
+      [tag(7, BYTES)]: () => metric.values.set(7, this.#histogram(this.#reader.length())),
     });
     return metric;
   }
@@ -147,12 +156,16 @@ class MetricFamilyReader {
     return value;
   }
 
-  /** Summary and Histogram: count, sum, and edges in the same fields. */
-  #distribution(end: number, histogram: boolean): Distribution {
-    const reader = this.#reader;
+  #summary(end: number): Distribution {
     const distribution: Distribution = { sum: 0, count: 0, edges: [] };
-    let native = false;
-    this.#fields(end, {
+    this.#fields(end, this.#distribution(distribution, false));
+    return distribution;
+  }
+
+  /** Readers of what Summary and Histogram have in the same fields: count, sum, and edges. */
+  #distribution(distribution: Distribution, histogram: boolean): Record<number, () => void> {
+    const reader = this.#reader;
+    return {
       [tag(1, VARINT)]: () => {
         distribution.count = reader.uint64();
       },
@@ -160,25 +173,53 @@ class MetricFamilyReader {
         distribution.sum = reader.double();
       },
       [tag(3, BYTES)]: () => this.#edge(reader.length(), histogram, distribution),
-      // A histogram of doubles; and the spans of a native one (negative_span, positive_span).
-      ...(histogram && {
-        [tag(4, FIXED64)]: () => {
-          distribution.count = reader.double();
-        },
-        [tag(9, BYTES)]: () => {
-          native = true;
-          reader.at = reader.length();
-        },
-        [tag(12, BYTES)]: () => {
-          native = true;
-          reader.at = reader.length();
-        },
-      }),
+    };
+  }
+
+  /** A histogram of whole numbers or of doubles, classic, native or both: the classic buckets are taken, if there are. */
+  #histogram(end: number): Distribution | NativeHistogram {
+    const reader = this.#reader;
+    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+    const native = new NativeHistogram();
+    const deltas = (field: number, counts: number[]) => ({
+      [tag(field, BYTES)]: () => readDeltas(reader, BYTES, counts),
+      [tag(field, VARINT)]: () => readDeltas(reader, VARINT, counts),
     });
-    if (native && distribution.edges.length === 0) {
-      throw new Unsupported("native histograms without classic buckets are not taken here", "body");
-    }
-    return distribution;
+    const doubles = (field: number, counts: number[]) => ({
+      [tag(field, BYTES)]: () => readDoubles(reader, BYTES, counts),
+      [tag(field, FIXED64)]: () => readDoubles(reader, FIXED64, counts),
+    });
+    this.#fields(end, {
+      ...this.#distribution(distribution, true),
+      [tag(4, FIXED64)]: () => {
+        distribution.count = reader.double();
+      },
+      [tag(5, VARINT)]: () => {
+        native.schema = reader.sint64();
+      },
+      [tag(6, FIXED64)]: () => {
+        native.zeroThreshold = reader.double();
+      },
+      [tag(7, VARINT)]: () => {
+        native.zeroCount = reader.uint64();
+      },
+      [tag(8, FIXED64)]: () => {
+        native.zeroCount = reader.double();
+      },
+      [tag(9, BYTES)]: () => readSpan(reader, native.negativeSpans),
+      ...deltas(10, native.negativeCounts),
+      ...doubles(11, native.negativeCounts),
+      [tag(12, BYTES)]: () => readSpan(reader, native.positiveSpans),
+      ...deltas(13, native.positiveCounts),
+      ...doubles(14, native.positiveCounts),
+    });
+    // One that has no observations yet says what it is by a span of no buckets, or by its zero bucket.
+    const isNative =
+      native.positiveSpans.length > 0 || native.negativeSpans.length > 0 || native.zeroThreshold > 0;
+    if (!isNative || distribution.edges.length > 0) return distribution;
+    native.count = distribution.count;
+    native.sum = distribution.sum;
+    return native;
   }
 
   #edge(end: number, histogram: boolean, { edges }: Distribution): void {
@@ -212,6 +253,20 @@ class MetricFamilyReader {
     edges.push({ edge, value: histogram ? count : value });
   }
 
+  #finish(name: string, type: FamilyType, { labels, timestampMs, values }: PendingMetric): DecodedMetric {
+    const value = values.get(VALUE_FIELDS[type]);
+    if (value === undefined)
+      throw new InvalidFamily(`a metric of ${quote(name)} has no value of a ${type}`, "body");
+    if (!(value instanceof NativeHistogram)) return { labels, value, timestampMs };
+    const problem = value.problem();
+    if (problem !== undefined)
+      throw new InvalidFamily(`a native histogram of ${quote(name)} ${problem}`, "body");
+    nativeHistograms.inc();
+    const { bounds, counts } = this.#layouts.of(name).convert(value);
+    const edges = bounds.map((edge, at) => ({ edge, value: counts[at]! }));
+    return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs };
+  }
+
   /** Reads the fields of a message up to its end; those without a reader are passed over. */
   #fields(end: number, readers: Readonly<Record<number, () => void>>): void {
     const reader = this.#reader;
@@ -237,15 +292,4 @@ class MetricFamilyReader {
 
 function tag(field: number, wireType: number): number {
   return field * 8 + wireType;
-}
-
-function finish(
-  name: string,
-  type: FamilyType,
-  { labels, timestampMs, values }: PendingMetric,
-): DecodedMetric {
-  const value = values.get(VALUE_FIELDS[type]);
-  if (value === undefined)
-    throw new InvalidFamily(`a metric of ${quote(name)} has no value of a ${type}`, "body");
-  return { labels, value, timestampMs };
 }

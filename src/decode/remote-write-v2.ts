@@ -7,8 +7,8 @@
  */
 import { BadInput, quote, TooLarge } from "../errors.ts";
 import type { SeriesHead } from "../sample.ts";
+import type { BucketLayouts } from "./bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
-import type { BucketLayouts } from "./remote-write/bucket-layout.ts";
 import { Gatherer, type RemoteWriteRequest } from "./remote-write/gather.ts";
 import type { RefusedSeries } from "./remote-write/labels.ts";
 import { METRIC_TYPES } from "./remote-write/metadata.ts";

@@ -6,6 +6,7 @@
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
 import { Elysia } from "elysia";
+import type { BucketLayouts } from "../decode/bucket-layout.ts";
 import { type DecodedFamily, InvalidFamily } from "../decode/families.ts";
 import { decodeMetricFamilies } from "../decode/metric-family.ts";
 import { decodeOpenMetrics } from "../decode/open-metrics.ts";
@@ -33,6 +34,8 @@ export interface PushgatewayDependencies {
     transact(transaction: Transaction, options?: { idempotency?: Idempotency }): Promise<Ack>;
   };
   readonly limits: BodyLimits;
+  /** The bounds of native histograms, as remote_write has them. */
+  readonly layouts: BucketLayouts;
 }
 
 /** Groups that one transaction deletes: a bound on how long others wait for it. */
@@ -98,14 +101,14 @@ export async function expireGroups({
 
 async function pushOf(
   request: Request,
-  { groups, ingest, limits }: PushgatewayDependencies,
+  { groups, ingest, limits, layouts }: PushgatewayDependencies,
 ): Promise<Response> {
   const labels = groupingLabels(pathOf(request.url));
   const search = queryOf(request.url);
   const asked = groupPushParameters(search, request.method);
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
-  const decoded = decodeBody(body, request.headers.get("content-type"));
+  const decoded = decodeBody(body, request.headers.get("content-type"), layouts);
   const push: GroupPush = { ...asked, labels, ...decoded, replace: request.method === "PUT" };
   const samples = decoded.families.reduce((sum, { metrics }) => sum + metrics.length, 0);
   const idempotency =
@@ -139,9 +142,10 @@ async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uin
 function decodeBody(
   body: Uint8Array,
   contentType: string | null,
+  layouts: BucketLayouts,
 ): { families: DecodedFamily[]; invalid?: string } {
   try {
-    return { families: decodeFamilies(body, contentType) };
+    return { families: decodeFamilies(body, contentType, layouts) };
   } catch (error) {
     if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
     throw error;
@@ -149,7 +153,11 @@ function decodeBody(
 }
 
 /** The families of a body, by its content type; text where that is none of the others. */
-function decodeFamilies(body: Uint8Array, contentType: string | null): DecodedFamily[] {
+function decodeFamilies(
+  body: Uint8Array,
+  contentType: string | null,
+  layouts: BucketLayouts,
+): DecodedFamily[] {
   const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
   const media = type!.toLowerCase();
   if (media === "application/openmetrics-text") return decodeOpenMetrics(body);
@@ -163,7 +171,7 @@ function decodeFamilies(body: Uint8Array, contentType: string | null): DecodedFa
     media === "application/vnd.google.protobuf" &&
     parameters.get("encoding") === "delimited" &&
     parameters.get("proto") === "io.prometheus.client.MetricFamily";
-  return isProtobuf ? decodeMetricFamilies(body) : decodeText(body);
+  return isProtobuf ? decodeMetricFamilies(body, layouts) : decodeText(body);
 }
 
 async function removeMatching(request: Request, dependencies: PushgatewayDependencies): Promise<Response> {

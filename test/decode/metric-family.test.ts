@@ -19,7 +19,11 @@ const { root } = protobuf.parse(`syntax = "proto2"; package io.prometheus.client
   message BucketSpan { optional sint32 offset = 1; optional uint32 length = 2; }
   message Histogram {
     optional uint64 sample_count = 1; optional double sample_count_float = 4; optional double sample_sum = 2;
-    repeated Bucket bucket = 3; optional sint32 schema = 5; repeated BucketSpan positive_span = 12;
+    repeated Bucket bucket = 3; optional sint32 schema = 5;
+    optional double zero_threshold = 6; optional uint64 zero_count = 7; optional double zero_count_float = 8;
+    repeated BucketSpan negative_span = 9; repeated sint64 negative_delta = 10 [packed = true];
+    repeated double negative_count = 11; repeated BucketSpan positive_span = 12; repeated sint64 positive_delta = 13;
+    repeated double positive_count = 14 [packed = true];
   }
   message Bucket {
     optional uint64 cumulative_count = 1; optional double cumulative_count_float = 4;
@@ -140,8 +144,74 @@ describe("MetricFamily", () => {
   bad({ name: "a", type: 1, metric: [{ label: [...label, ...label] }] }, 'label "a" stands twice');
   bad(
     { name: "a", type: 4, metric: [{ histogram: { schema: 3, positiveSpan: [{ offset: 0, length: 1 }] } }] },
-    "native histograms",
+    'a native histogram of "a" has spans of 1 buckets and 0 counts',
   );
+
+  test("a native histogram alone gets classic buckets at powers of two, the same for all of a metric", () => {
+    const histograms = [
+      // 0.3, 1.5 twice, 3: of schema 0 bucket -1 ends at 0.5, 1 at 2, 2 at 4.
+      {
+        sampleCount: 4,
+        sampleSum: 6.3,
+        schema: 0,
+        positiveSpan: [
+          { offset: -1, length: 1 },
+          { offset: 1, length: 2 },
+        ],
+        positiveDelta: [1, 1, -1],
+      },
+      // Of doubles: -3 half, 0 one and a half.
+      {
+        sampleCountFloat: 2,
+        sampleSum: -1.5,
+        schema: 1,
+        zeroThreshold: 0.125,
+        zeroCountFloat: 1.5,
+        negativeSpan: [{ offset: 4, length: 1 }],
+        negativeCount: [0.5],
+      },
+      // None yet.
+      { sampleCount: 0, sampleSum: 0, schema: 3, positiveSpan: [{ offset: 0, length: 0 }] },
+    ];
+    const body = delimited({ name: "h", type: 4, metric: histograms.map((histogram) => ({ histogram })) });
+    const values = decodeMetricFamilies(body)[0]!.metrics.map(({ value }) => value);
+    const buckets = (counts: Record<string, number>) =>
+      Object.entries(counts).map(([edge, value]) => ({ edge: Number(edge), value }));
+    expect(values).toEqual([
+      { count: 4, sum: 6.3, edges: buckets({ " 0.25": 0, " 0.5": 1, " 1": 1, " 2": 3, " 4": 4 }) },
+      {
+        count: 2,
+        sum: -1.5,
+        edges: buckets({
+          " -4": 0,
+          " -2": 0.5,
+          " 0.25": 2,
+          " 0.5": 2,
+          " 1": 2,
+          " 2": 2,
+          " 4": 2,
+        }),
+      },
+      {
+        count: 0,
+        sum: 0,
+        edges: buckets({ " -4": 0, " -2": 0, " 0.25": 0, " 0.5": 0, " 1": 0, " 2": 0, " 4": 0 }),
+      },
+    ]);
+  });
+
+  test("of a histogram that is both the classic buckets are taken", () => {
+    const both = {
+      sampleCount: 2,
+      sampleSum: 3,
+      bucket: [{ cumulativeCount: 1, upperBound: 1 }],
+      schema: 3,
+      positiveSpan: [{ offset: 0, length: 1 }],
+      positiveDelta: [2],
+    };
+    const [family] = decodeMetricFamilies(delimited({ name: "h", type: 4, metric: [{ histogram: both }] }));
+    expect(family!.metrics[0]!.value).toEqual({ count: 2, sum: 3, edges: [{ edge: 1, value: 1 }] });
+  });
 
   test("a message that is cut, at whatever byte", () => {
     const body = delimited({ name: "gg", type: 1, help: "help", metric: [{ label, gauge: { value: 1 } }] });

@@ -532,20 +532,43 @@ test("of two pushes at once that do not agree one is refused", async () => {
 });
 
 describe("formats", () => {
-  test("delimited protobuf that names what cannot be", async () => {
-    const weir = await gateway();
-    // A MetricFamily of the name 1m.
-    const body = Buffer.from("130a02316d1801220b120909000000000000f83f", "hex");
-    const response = await weir.gateway.app.fetch(
-      new Request("http://localhost/metrics/job/a", {
+  /** Pushes a body of delimited MetricFamily. */
+  const putProtobuf = (weir: GroupsGateway, job: string, hex: string) =>
+    weir.gateway.app.fetch(
+      new Request(`http://localhost/metrics/job/${job}`, {
         method: "PUT",
-        body,
+        body: Buffer.from(hex, "hex"),
         headers: {
           "content-type":
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
         },
       }),
     );
+
+  test("native histograms have the buckets of all that were pushed of their metric", async () => {
+    const weir = await gateway();
+    // One observation up to 0.5, two up to 2, one up to 4; one up to 8.
+    const upTo4 = "280a0168180422213a1f0804110000000000001a402800620408011001620408021002680268026801";
+    const upTo8 = "1e0a0168180422173a15080111000000000000144028006204080610016802";
+    const bucketsOf = async (job: string) =>
+      (await weir.exposed())
+        .filter((line) => line.startsWith("h") && line.includes(`job="${job}"`))
+        .map((line) => line.replace(/^h(_\w+)\{.*?(?:,le="(.+)")?\} /, "$1 $2 ").replace("_bucket ", ""));
+    expect((await putProtobuf(weir, "a", upTo4)).status).toBe(200);
+    const first = ["0.25 0", "0.5 1", "1.0 1", "2.0 3", "4.0 4", "+Inf 4", "_sum  6.5", "_count  4"];
+    expect(await bucketsOf("a")).toEqual(first);
+    expect((await putProtobuf(weir, "b", upTo8)).status).toBe(200);
+    expect(await bucketsOf("b")).toEqual([
+      ...["0.25 0", "0.5 0", "1.0 0", "2.0 0", "4.0 0", "8.0 1", "+Inf 1", "_sum  5", "_count  1"],
+    ]);
+    expect((await putProtobuf(weir, "a", upTo4)).status).toBe(200);
+    expect(await bucketsOf("a")).toEqual(first.toSpliced(5, 0, "8.0 4"));
+  });
+
+  test("delimited protobuf that names what cannot be", async () => {
+    const weir = await gateway();
+    // A MetricFamily of the name 1m.
+    const response = await putProtobuf(weir, "a", "130a02316d1801220b120909000000000000f83f");
     expect([response.status, await response.text()]).toEqual([
       400,
       'pushed metrics are invalid or inconsistent with existing metrics: invalid metric name "1m"\n',

@@ -9,13 +9,13 @@ import { exemplarsDropped, nativeHistograms } from "../../counters.ts";
 import { quote, TooLarge } from "../../errors.ts";
 import type { Batch, SeriesHead } from "../../sample.ts";
 import { BatchBuilder } from "../batch-builder.ts";
+import { type BucketLayout, BucketLayouts } from "../bucket-layout.ts";
 import { blockHash, LabelBlocks } from "../label-blocks.ts";
+import { NativeHistogram } from "../native-histogram.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../protobuf.ts";
-import { type BucketLayout, BucketLayouts } from "./bucket-layout.ts";
 import { ClassicSeries } from "./classic-series.ts";
 import { describe, exemplarLabels, headOf, type LabelPairs, type RefusedSeries } from "./labels.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
-import { NativeHistogram } from "./native-histogram.ts";
 
 /** A decoded request. */
 export interface RemoteWriteRequest {

@@ -1,9 +1,9 @@
 /**
- * A native histogram as remote_write carries it (https://prometheus.io/docs/specs/native_histograms/): the message,
- * the same in both versions of the protocol, and what can be wrong with one. What it becomes is in
- * bucket-layout.ts.
+ * A native histogram (https://prometheus.io/docs/specs/native_histograms/): the message of remote_write, which is the
+ * same in both versions of the protocol, its parts, which MetricFamily has too, and what can be wrong with one. What it
+ * becomes is in bucket-layout.ts.
  */
-import { BYTES, FIXED64, type ProtobufReader, VARINT } from "../protobuf.ts";
+import { BYTES, FIXED64, type ProtobufReader, VARINT } from "./protobuf.ts";
 
 /** The schema of histograms whose buckets have bounds of their own. */
 export const CUSTOM_BUCKETS = -53;
@@ -13,7 +13,7 @@ const SCHEMA_MAX = 52;
 /** Prometheus stops at 160 unless told otherwise. */
 const BUCKETS_MAX = 10_000;
 
-/** A native histogram as it came. One object is used again for each. */
+/** A native histogram as it came. To read remote_write one object is used again for each. */
 export class NativeHistogram {
   count = 0;
   sum = 0;
@@ -149,7 +149,8 @@ export class NativeHistogram {
   }
 }
 
-function readSpan(reader: ProtobufReader, spans: number[]): void {
+/** Reads a BucketSpan behind its length: appends its offset and its length. */
+export function readSpan(reader: ProtobufReader, spans: number[]): void {
   const end = reader.length();
   let offset = 0;
   let length = 0;
@@ -163,8 +164,11 @@ function readSpan(reader: ProtobufReader, spans: number[]): void {
   spans.push(offset, length);
 }
 
-/** Repeated numbers stand in one field each, or all in one: readers have to take both. */
-function readDeltas(reader: ProtobufReader, tag: number, counts: number[]): void {
+/**
+ * Reads counts that are told as differences, and appends them. Repeated numbers stand in one field each, or all in one:
+ * readers have to take both.
+ */
+export function readDeltas(reader: ProtobufReader, tag: number, counts: number[]): void {
   let count = counts.at(-1) ?? 0;
   eachPacked(reader, tag, () => {
     count += reader.sint64();
@@ -172,7 +176,8 @@ function readDeltas(reader: ProtobufReader, tag: number, counts: number[]): void
   });
 }
 
-function readDoubles(reader: ProtobufReader, tag: number, values: number[]): void {
+/** Reads repeated doubles, and appends them. */
+export function readDoubles(reader: ProtobufReader, tag: number, values: number[]): void {
   eachPacked(reader, tag, () => values.push(reader.double()));
 }
 
