@@ -262,3 +262,26 @@ test("what others send of a series that a group has is history: the group shows 
   expect(await gateway.exposed()).toEqual(['c{job="a"} 10', 'm{job="a"} 3']);
   expect((await gateway.history("m")).map(([, , value]) => value)).toEqual([3, 99, null, 7]);
 });
+
+test("metadata names families, not their parts", async () => {
+  const body =
+    '# HELP h Took.\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n' +
+    "# TYPE s summary\ns_sum 1\ns_count 1\n# TYPE x_count gauge\nx_count 3";
+  await push("a", body);
+  const [, text] = await gateway.send("GET /api/v1/metadata");
+  const { data } = JSON.parse(text) as { data: Record<string, unknown> };
+  expect(data).toMatchObject({
+    h: [{ type: "histogram", help: "Took.", unit: "" }],
+    s: [{ type: "summary", help: "", unit: "" }],
+    x_count: [{ type: "gauge", help: "", unit: "" }],
+  });
+  expect(Object.keys(data).sort()).toEqual([
+    "h",
+    "push_failure_time_seconds",
+    "push_time_seconds",
+    "s",
+    "x_count",
+  ]);
+  const [, one] = await gateway.send("GET /api/v1/metadata?metric=h");
+  expect(Object.keys((JSON.parse(one) as { data: object }).data)).toEqual(["h"]);
+});

@@ -6,7 +6,7 @@ import { prometheusLabelName } from "../../../names.ts";
 import { dayOf } from "../../../sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
-import { type Catalog, type SeriesRegistry, viewsOf } from "./catalog.ts";
+import { type Catalog, type CatalogMetric, type SeriesRegistry, viewsOf } from "./catalog.ts";
 import { sortInTurns } from "./sort-in-turns.ts";
 import { type SeriesStatistics, seriesStatistics } from "./statistics.ts";
 
@@ -64,8 +64,7 @@ export class Discovery {
   metadata(metric?: string): Map<string, MetadataEntry[]> {
     const found = new Map<string, MetadataEntry[]>();
     for (const each of this.#registry.metrics()) {
-      // A delta's family is the counter; a histogram's bears the name of the observation.
-      const name = each.kind === "delta" ? viewsOf(each).at(-1)!.name : each.prometheusName;
+      const name = familyOf(each);
       if (metric !== undefined && metric !== name && metric !== each.name) continue;
       const entries = found.get(name) ?? [];
       found.set(name, entries);
@@ -84,6 +83,17 @@ export class Discovery {
       }
     }
   }
+}
+
+/**
+ * The name of a metric's family. A delta's is the counter, a histogram's bears the name of the observation; of those
+ * that came as classic histograms and summaries each part is a metric here.
+ */
+function familyOf(metric: CatalogMetric): string {
+  const { kind, type, prometheusName } = metric;
+  if (kind === "delta") return viewsOf(metric).at(-1)!.name;
+  const isPart = kind !== "observation" && (type === "histogram" || type === "summary");
+  return isPart ? prometheusName.replace(/_(?:bucket|sum|count)$/, "") : prometheusName;
 }
 
 /** No selectors find everything, as one without matchers would. */
