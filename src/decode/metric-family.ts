@@ -8,7 +8,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { nativeHistograms } from "../counters.ts";
-import { BadInput, quote, Unsupported } from "../errors.ts";
+import { BadInput, quote, TooLarge, Unsupported } from "../errors.ts";
 import { BucketLayouts } from "./bucket-layout.ts";
 import {
   type DecodedFamily,
@@ -37,10 +37,17 @@ const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
 };
 
 /**
+ * Of all native histograms of a body, which say in 20 bytes what becomes 200 buckets: 65 MB. As text so many buckets are
+ * a body of 20 MB and more.
+ */
+const NATIVE_BUCKETS_MAX = 1_000_000;
+
+/**
  * Decodes a body.
  *
  * @param layouts the bounds of native histograms, which get those that are new
- * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be
+ * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be; TooLarge when
+ *   its native histograms have too many buckets
  */
 export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
   return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
@@ -56,6 +63,7 @@ interface PendingMetric {
 class MetricFamilyReader {
   readonly #reader = new ProtobufReader();
   readonly #layouts: BucketLayouts;
+  #nativeBuckets = 0;
 
   constructor(layouts: BucketLayouts) {
     this.#layouts = layouts;
@@ -263,6 +271,11 @@ class MetricFamilyReader {
       throw new InvalidFamily(`a native histogram of ${quote(name)} ${problem}`, "body");
     nativeHistograms.inc();
     const { bounds, counts } = this.#layouts.of(name).convert(value);
+    this.#nativeBuckets += bounds.length;
+    if (this.#nativeBuckets > NATIVE_BUCKETS_MAX) {
+      const what = `the body has native histograms of more than ${NATIVE_BUCKETS_MAX} buckets, send it in parts`;
+      throw new TooLarge(what, "body");
+    }
     const edges = bounds.map((edge, at) => ({ edge, value: counts[at]! }));
     return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs };
   }

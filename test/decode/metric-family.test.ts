@@ -3,9 +3,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
+import type { Distribution } from "../../src/decode/families.ts";
 import { decodeMetricFamilies } from "../../src/decode/metric-family.ts";
 import { decompressSnappyFrames } from "../../src/decode/snappy-frames.ts";
 import { decodeText } from "../../src/decode/text.ts";
+import { TooLarge } from "../../src/errors.ts";
 
 const { root } = protobuf.parse(`syntax = "proto2"; package io.prometheus.client;
   message LabelPair { optional string name = 1; optional string value = 2; }
@@ -198,6 +200,33 @@ describe("MetricFamily", () => {
         edges: buckets({ " -4": 0, " -2": 0, " 0.25": 0, " 0.5": 0, " 1": 0, " 2": 0, " 4": 0 }),
       },
     ]);
+  });
+
+  test("native histograms that are small, and have a million buckets, are refused", () => {
+    // Its lowest bucket and its highest, on both sides: 200 bounds, which all others of the metric get.
+    const ends = [
+      { offset: -50, length: 1 },
+      { offset: 97, length: 1 },
+    ];
+    const wide = {
+      sampleCount: 4,
+      positiveSpan: ends,
+      positiveDelta: [1, 0],
+      negativeSpan: ends,
+      negativeDelta: [1, 0],
+    };
+    const none = { positiveSpan: [{ offset: 0, length: 0 }] };
+    const bodyOf = (length: number) =>
+      delimited({
+        name: "h",
+        type: 4,
+        metric: [wide, ...new Array(length - 1).fill(none)].map((histogram) => ({ histogram })),
+      });
+    const few = decodeMetricFamilies(bodyOf(2))[0]!.metrics;
+    expect(few.map(({ value }) => (value as Distribution).edges.length)).toEqual([200, 200]);
+    expect(() => decodeMetricFamilies(bodyOf(5_001))).toThrow(
+      new TooLarge("the body has native histograms of more than 1000000 buckets, send it in parts", "body"),
+    );
   });
 
   test("of a histogram that is both the classic buckets are taken", () => {
