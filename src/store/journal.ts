@@ -9,11 +9,19 @@
  */
 
 import { journalMoveFailures, journalWriteFailures } from "../counters.ts";
-import type { AttributeColumn, Kind, Rows } from "../sample.ts";
+import type { Kind } from "../sample.ts";
 import { statement } from "../statements.ts";
-import { TextBuilder } from "./columns.ts";
 import type { Connection } from "./duckdb.ts";
 import { JournalFile } from "./journal-file.ts";
+import {
+  type EntryRows,
+  type HeldRows,
+  heldRows,
+  rowsOf,
+  rowsOfText,
+  textLengthMin,
+  textOfRows,
+} from "./journal-rows.ts";
 import type {
   Change,
   GroupRecord,
@@ -54,15 +62,6 @@ interface Held {
   readonly groups: readonly GroupRecord[];
 }
 
-interface HeldRows {
-  readonly day: number;
-  readonly columns: ReturnType<typeof layout>;
-  readonly attributes: readonly HeldAttribute[];
-}
-
-/** Its name, and its values by row; a row without it has "". */
-type HeldAttribute = readonly [string, readonly string[]];
-
 /** A small change, and the text that says all of it. */
 export interface Entry {
   readonly held: Held;
@@ -77,15 +76,6 @@ type EntryText = Omit<Held, "series" | "rows"> & {
 
 /** Id, metric's name and kind, labels, whether it is exposed. */
 type EntrySeries = readonly [number, string, Kind, readonly (readonly [string, string])[], boolean];
-
-interface EntryRows {
-  readonly day: number;
-  readonly length: number;
-  /** In base64, one after the other, so that each number is the same to the last bit: see `layout`. */
-  readonly columns: string;
-  /** Entries of before have none. */
-  readonly attributes?: readonly HeldAttribute[];
-}
 
 /** What goes wrong and is told to nobody who asked for something. */
 export type OnFault = (message: string, error: unknown) => void;
@@ -238,9 +228,11 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
   const rows = (change.rows ?? []).filter(({ length }) => length > 0);
   if (!isAnything || series.length > SERIES_MAX || seriesDays.length > SERIES_MAX) return undefined;
   let length = 0;
+  let textLength = 0;
   for (const segment of rows) {
     length += segment.length;
-    if (length > ROWS_MAX || !isOpen(segment.day)) return undefined;
+    textLength += textLengthMin(segment);
+    if (length > ROWS_MAX || textLength > ENTRY_LENGTH_MAX || !isOpen(segment.day)) return undefined;
   }
   const held: Held = {
     // As they are now: they may be refined before the entry is moved.
@@ -273,12 +265,7 @@ function textOf(held: Held): string {
       [...labels],
       exposed,
     ]),
-    rows: held.rows.map(({ day, columns: { length, bytes }, attributes }) => ({
-      day,
-      length,
-      columns: Buffer.from(bytes.buffer).toString("base64"),
-      attributes,
-    })),
+    rows: held.rows.map(textOfRows),
   };
   return JSON.stringify(entry);
 }
@@ -293,50 +280,8 @@ function heldOf(text: string): Held {
       labels: new Map(labels),
       exposed,
     })),
-    rows: entry.rows.map(({ day, length, columns, attributes = [] }) => ({
-      day,
-      columns: layout(length, Uint8Array.from(Buffer.from(columns, "base64")).buffer),
-      attributes,
-    })),
+    rows: entry.rows.map(rowsOfText),
   };
-}
-
-/** Where the columns of so many rows lie in their bytes: times, values, series, flags (1 stale, 2 live). */
-function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * ROW_BYTES)) {
-  return {
-    length,
-    bytes: new Uint8Array(buffer),
-    timestampUs: new Float64Array(buffer, 0, length),
-    value: new Float64Array(buffer, length * 8, length),
-    seriesId: new Uint32Array(buffer, length * 16, length),
-    flags: new Uint8Array(buffer, length * 20, length),
-  };
-}
-
-const ROW_BYTES = 21;
-
-function heldRows({
-  day,
-  length,
-  seriesId,
-  timestampUs,
-  value,
-  stale,
-  live,
-  attributes,
-  text,
-}: Rows): HeldRows {
-  const columns = layout(length);
-  for (let row = 0; row < length; row++) {
-    columns.timestampUs[row] = timestampUs[row]!;
-    columns.value[row] = value[row]!;
-    columns.seriesId[row] = seriesId[row]!;
-    columns.flags[row] = (stale?.[row] === 1 ? 1 : 0) + (live[row] === 1 ? 2 : 0);
-  }
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length);
-  const valuesOf = ({ offset, length: lengths }: AttributeColumn) =>
-    Array.from({ length }, (_, row) => bytes.toString("utf8", offset[row]!, offset[row]! + lengths[row]!));
-  return { day, columns, attributes: attributes.map((each) => [each.name, valuesOf(each)]) };
 }
 
 /** A part of all entries, in their order. */
@@ -344,43 +289,4 @@ function gathered<Part>(entries: readonly Held[], of: (entry: Held) => readonly 
   const parts: Part[] = [];
   for (const entry of entries) for (const part of of(entry)) parts.push(part);
   return parts;
-}
-
-/** Rows put together by day, in their order: each segment of rows is appended for itself, which takes its time. */
-function rowsOf(pieces: readonly HeldRows[]): Rows[] {
-  const days = Map.groupBy(pieces, ({ day }) => day);
-  return Array.from(days, ([day, ofDay]) => {
-    const length = ofDay.reduce((sum, { columns }) => sum + columns.length, 0);
-    const { timestampUs, value, seriesId, flags } = layout(length);
-    const values = new Map<string, string[]>();
-    let at = 0;
-    for (const { columns, attributes } of ofDay) {
-      timestampUs.set(columns.timestampUs, at);
-      value.set(columns.value, at);
-      seriesId.set(columns.seriesId, at);
-      flags.set(columns.flags, at);
-      for (const [name, ofPiece] of attributes) {
-        let all = values.get(name);
-        if (all === undefined) {
-          all = new Array<string>(length).fill("");
-          values.set(name, all);
-        }
-        for (let row = 0; row < columns.length; row++) all[at + row] = ofPiece[row]!;
-      }
-      at += columns.length;
-    }
-    const builder = new TextBuilder();
-    const attributes = Array.from(values, ([name, all]) => ({ name, ...builder.column(all) }));
-    return {
-      day,
-      length,
-      seriesId,
-      timestampUs,
-      value,
-      stale: flags.map((flag) => flag & 1),
-      live: flags.map((flag) => flag >> 1),
-      attributes,
-      text: builder.text,
-    };
-  });
 }

@@ -22,7 +22,8 @@ import type { Metric, Rows } from "../../src/sample.ts";
 import { TextBuilder } from "../../src/store/columns.ts";
 import { Database } from "../../src/store/duckdb.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
-import { entryOf } from "../../src/store/journal.ts";
+import { entryOf, Journal } from "../../src/store/journal.ts";
+import { migrate } from "../../src/store/migrate.ts";
 import type { Change, Stored } from "../../src/store/store.ts";
 
 const DAY = 20_000; // 2024-10-04
@@ -254,6 +255,65 @@ test("attributes are kept with their rows, whichever rows have them", async () =
     ]);
     expect(await reader.all(sql)).toEqual(want);
     reader.close();
+  }
+});
+
+/** Rows of which each has all of the attributes. */
+function taggedRows(length: number, names: readonly string[]): Rows {
+  const builder = new TextBuilder();
+  const x = builder.column(new Array(length).fill("x"));
+  const rows = rowsOf(Array.from({ length }, (_, us) => [1, us, us]));
+  return { ...rows, attributes: names.map((name) => ({ name, ...x })), text: builder.text };
+}
+
+test("attributes that few of the rows have make no others larger", async () => {
+  const changes = Array.from({ length: 8 }, (_, change) => [
+    taggedRows(
+      1,
+      Array.from({ length: 64 }, (_, at) => `n${change}_${at}`),
+    ),
+    taggedRows(900, []),
+  ]).flat();
+  const database = await Database.open(join(folder, "other.duckdb"), {
+    memoryLimitBytes: 2 ** 28,
+    threads: 1,
+    temporaryDirectory: folder,
+  });
+  const connection = await database.connect();
+  await migrate(connection);
+  const journal = await Journal.open(connection, join(folder, "other.duckdb.journal"));
+  for (const rows of changes) expect(await journal.append(entryOf({ rows: [rows] }, () => true)!)).toBe(true);
+  let moved: readonly Rows[] = [];
+  await journal.move(connection, async ({ rows = [] }) => {
+    moved = rows;
+  });
+  journal.close();
+  connection.close();
+  database.close();
+  // All together would be 512 names of 7,208 rows.
+  for (const { length, attributes } of moved)
+    expect(length * attributes.length).toBeLessThanOrEqual(1_048_576);
+  expect(moved.length).toBeLessThanOrEqual(6);
+  expect(moved.flatMap(({ value }) => Array.from(value))).toEqual(
+    changes.flatMap(({ value }) => Array.from(value)),
+  );
+  expect(moved.flatMap(({ attributes }) => attributes.map(({ name }) => name)).toSorted()).toEqual(
+    changes.flatMap(({ attributes }) => attributes.map(({ name }) => name)).toSorted(),
+  );
+});
+
+test("rows whose attributes are too much for an entry are known for such without a copy", () => {
+  const names = Array.from({ length: 60 }, (_, at) => `n${at}`);
+  const long = new TextBuilder();
+  const ofLong = { ...long.column(new Array(100).fill("€".repeat(1_700))), name: "long" };
+  for (const rows of [taggedRows(1_000, names), { ...taggedRows(100, []), attributes: [ofLong] }]) {
+    const unread: Rows = {
+      ...rows,
+      get text(): Uint8Array {
+        throw new Error("read");
+      },
+    };
+    expect(entryOf({ rows: [unread] }, () => true)).toBeUndefined();
   }
 });
 
