@@ -266,7 +266,8 @@ test("what others send of a series that a group has is history: the group shows 
 test("metadata names families, not their parts", async () => {
   const body =
     '# HELP h Took.\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n' +
-    "# TYPE s summary\ns_sum 1\ns_count 1\n# TYPE x_count gauge\nx_count 3";
+    "# TYPE s summary\ns_sum 1\ns_count 1\n# TYPE x_count gauge\nx_count 3\n" +
+    '# TYPE leaky_bucket summary\nleaky_bucket{quantile="0.5"} 1\nleaky_bucket_sum 1\nleaky_bucket_count 1';
   await push("a", body);
   const [, text] = await gateway.send("GET /api/v1/metadata");
   const { data } = JSON.parse(text) as { data: Record<string, unknown> };
@@ -277,6 +278,7 @@ test("metadata names families, not their parts", async () => {
   });
   expect(Object.keys(data).sort()).toEqual([
     "h",
+    "leaky_bucket",
     "push_failure_time_seconds",
     "push_time_seconds",
     "s",

@@ -92,8 +92,9 @@ export class Discovery {
 function familyOf(metric: CatalogMetric): string {
   const { kind, type, prometheusName } = metric;
   if (kind === "delta") return viewsOf(metric).at(-1)!.name;
-  const isPart = kind !== "observation" && (type === "histogram" || type === "summary");
-  return isPart ? prometheusName.replace(/_(?:bucket|sum|count)$/, "") : prometheusName;
+  if (kind === "observation" || (type !== "histogram" && type !== "summary")) return prometheusName;
+  // A summary has no buckets: that is the end of its own name.
+  return prometheusName.replace(type === "summary" ? /_(?:sum|count)$/ : /_(?:bucket|sum|count)$/, "");
 }
 
 /** No selectors find everything, as one without matchers would. */
