@@ -419,6 +419,12 @@ describe("mode=sum", () => {
       '# TYPE h histogram\nh_bucket{le="2"} 1\nh_count 2\n',
       "has buckets 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
     );
+    // Nobody knows whether the observation above 1 was above 2.
+    await refused(
+      sum,
+      '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="2"} 1\nh_count 2\n',
+      "has buckets 1.0 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
+    );
     // Else the counter would go back, or be no number for good.
     for (const value of ["-1", "NaN", "+Inf"]) {
       await refused(sum, `# TYPE c counter\nc ${value}\n`, "which a counter cannot grow by");
@@ -533,10 +539,10 @@ test("of two pushes at once that do not agree one is refused", async () => {
 
 describe("formats", () => {
   /** Pushes a body of delimited MetricFamily. */
-  const putProtobuf = (weir: GroupsGateway, job: string, hex: string) =>
+  const putProtobuf = (weir: GroupsGateway, job: string, hex: string, method = "PUT") =>
     weir.gateway.app.fetch(
       new Request(`http://localhost/metrics/job/${job}`, {
-        method: "PUT",
+        method,
         body: Buffer.from(hex, "hex"),
         headers: {
           "content-type":
@@ -545,24 +551,42 @@ describe("formats", () => {
       }),
     );
 
+  // Native histograms h: one observation up to 0.5, two up to 2, one up to 4; one up to 8.
+  const upTo4 = "280a0168180422213a1f0804110000000000001a402800620408011001620408021002680268026801";
+  const upTo8 = "1e0a0168180422173a15080111000000000000144028006204080610016802";
+  const bucketsOf = async (weir: GroupsGateway, job: string) =>
+    (await weir.exposed())
+      .filter((line) => line.startsWith("h") && line.includes(`job="${job}"`))
+      .map((line) => line.replace(/^h(_\w+)\{.*?(?:,le="(.+)")?\} /, "$1 $2 ").replace("_bucket ", ""));
+
   test("native histograms have the buckets of all that were pushed of their metric", async () => {
     const weir = await gateway();
-    // One observation up to 0.5, two up to 2, one up to 4; one up to 8.
-    const upTo4 = "280a0168180422213a1f0804110000000000001a402800620408011001620408021002680268026801";
-    const upTo8 = "1e0a0168180422173a15080111000000000000144028006204080610016802";
-    const bucketsOf = async (job: string) =>
-      (await weir.exposed())
-        .filter((line) => line.startsWith("h") && line.includes(`job="${job}"`))
-        .map((line) => line.replace(/^h(_\w+)\{.*?(?:,le="(.+)")?\} /, "$1 $2 ").replace("_bucket ", ""));
     expect((await putProtobuf(weir, "a", upTo4)).status).toBe(200);
     const first = ["0.25 0", "0.5 1", "1.0 1", "2.0 3", "4.0 4", "+Inf 4", "_sum  6.5", "_count  4"];
-    expect(await bucketsOf("a")).toEqual(first);
+    expect(await bucketsOf(weir, "a")).toEqual(first);
     expect((await putProtobuf(weir, "b", upTo8)).status).toBe(200);
-    expect(await bucketsOf("b")).toEqual([
+    expect(await bucketsOf(weir, "b")).toEqual([
       ...["0.25 0", "0.5 0", "1.0 0", "2.0 0", "4.0 0", "8.0 1", "+Inf 1", "_sum  5", "_count  1"],
     ]);
     expect((await putProtobuf(weir, "a", upTo4)).status).toBe(200);
-    expect(await bucketsOf("a")).toEqual(first.toSpliced(5, 0, "8.0 4"));
+    expect(await bucketsOf(weir, "a")).toEqual(first.toSpliced(5, 0, "8.0 4"));
+  });
+
+  test("native histograms add up though their buckets become more", async () => {
+    const weir = await gateway();
+    const add = async (hex: string) => {
+      const response = await putProtobuf(weir, "a?mode=sum", hex, "POST");
+      expect([response.status, await response.text()]).toEqual([200, ""]);
+    };
+    await add(upTo4);
+    await add(upTo8);
+    expect(await bucketsOf(weir, "a")).toEqual([
+      ...["0.25 0", "0.5 1", "1.0 1", "2.0 3", "4.0 4", "8.0 5", "+Inf 5", "_sum  11.5", "_count  5"],
+    ]);
+    await add(upTo4);
+    expect(await bucketsOf(weir, "a")).toEqual([
+      ...["0.25 0", "0.5 2", "1.0 2", "2.0 6", "4.0 8", "8.0 9", "+Inf 9", "_sum  18", "_count  9"],
+    ]);
   });
 
   test("delimited protobuf that names what cannot be", async () => {

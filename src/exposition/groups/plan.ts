@@ -225,7 +225,8 @@ class Planner {
     earlier.seen.add(labels);
     wrong ??= this.#wrongSeries(samples);
     if (this.#push.sum) {
-      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels));
+      const { level } = this.#around;
+      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels), level);
     }
     const { timestampMs } = metric;
     const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);

@@ -16,12 +16,15 @@ export type Unsummed = "last" | "max" | "min";
 /**
  * What is wrong with adding a metric to a family, and to its point of the same labels, where there are such; undefined
  * when nothing is.
+ *
+ * @param level the last value of a series
  */
 export function refusalOfSum(
   type: FamilyType,
   metric: PushedMetric,
   before: GroupFamily | undefined,
   point: Point | undefined,
+  level: (seriesId: number) => number | undefined,
 ): string | undefined {
   const { value } = metric;
   if (type === "counter" && !(Number.isFinite(value) && (value as number) >= 0))
@@ -30,8 +33,31 @@ export function refusalOfSum(
   if (before.type !== type) return `is not a ${before.type.toUpperCase()}, which it is to be added to`;
   if (type !== "histogram" || point === undefined) return undefined;
   const edges = sortedEdges(type, value as Distribution).map(({ edge }) => openMetricsFloat(edge));
-  if (edges.join() === point.edges?.join()) return undefined;
+  if (tellsCounts(point, edges, level)) return undefined;
   return `has buckets ${edges.join(" ")}, which cannot be added to those of ${point.edges?.join(" ")}`;
+}
+
+/**
+ * Whether a histogram has counted how many observations are not above each of some edges, ascending and with all of its
+ * own: an edge between two of its own that count the same is as those, and one below the first that counts nothing.
+ * Buckets of native histograms come with what is observed.
+ */
+function tellsCounts(
+  { edges: own = [], seriesIds }: Point,
+  edges: readonly string[],
+  level: (seriesId: number) => number | undefined,
+): boolean {
+  let at = 0;
+  let below: number | undefined = 0;
+  for (const edge of edges) {
+    // The last of both is +Inf.
+    const count = level(seriesIds[at]!);
+    if (edge === own[at]) {
+      below = count;
+      at++;
+    } else if (count !== below) return false;
+  }
+  return at === own.length;
 }
 
 /**
@@ -45,8 +71,14 @@ export function added(
   unsummed: Unsummed,
   lastOf: (sample: HeadedSample) => number | undefined,
 ): HeadedSample[] {
+  let below: number | undefined;
   return samples.map((sample, at) => {
-    const last = lastOf(sample);
+    let last = lastOf(sample);
+    if (type === "histogram" && at < samples.length - 2) {
+      // A bucket that is new counts what the one below it does, as was asked of `refusalOfSum`.
+      last ??= below;
+      below = last;
+    }
     if (last === undefined) return sample;
     // The last two samples of a summary are its sum and its count.
     const adds =
