@@ -3,10 +3,24 @@
  * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
  */
 import { isUtf8 } from "node:buffer";
-import { BadInput } from "../errors.ts";
+import { BadInput, TooLarge } from "../errors.ts";
 
 /** A body that can be read, with a family that cannot be: a name, a label or a value that none has. */
 export class InvalidFamily extends BadInput {}
+
+/** As many as a request of remote_write may have samples. One is four bytes of a body, and takes 100 to 700 here. */
+const PARTS_MAX = 500_000;
+
+/** Counts the families and samples of one body. */
+export class PartCount {
+  #parts = 0;
+
+  /** @throws TooLarge when it is one too many */
+  add(): void {
+    if (++this.#parts <= PARTS_MAX) return;
+    throw new TooLarge(`the body has more than ${PARTS_MAX} families and samples, send it in parts`, "body");
+  }
+}
 
 export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
 

@@ -16,6 +16,7 @@ import {
   type Distribution,
   type FamilyType,
   InvalidFamily,
+  PartCount,
 } from "./families.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "./native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "./protobuf.ts";
@@ -47,7 +48,7 @@ const NATIVE_BUCKETS_MAX = 1_000_000;
  *
  * @param layouts the bounds of native histograms, which get those that are new
  * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be; TooLarge when
- *   its native histograms have too many buckets
+ *   there are too many of them, or of the buckets of native histograms
  */
 export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
   return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
@@ -63,6 +64,7 @@ interface PendingMetric {
 class MetricFamilyReader {
   readonly #reader = new ProtobufReader();
   readonly #layouts: BucketLayouts;
+  readonly #parts = new PartCount();
   #nativeBuckets = 0;
 
   constructor(layouts: BucketLayouts) {
@@ -82,6 +84,7 @@ class MetricFamilyReader {
   }
 
   #family(end: number): DecodedFamily {
+    this.#parts.add();
     let name = "";
     let help = "";
     let unit = "";
@@ -119,6 +122,7 @@ class MetricFamilyReader {
   }
 
   #metric(end: number): PendingMetric {
+    this.#parts.add();
     const metric: PendingMetric = { labels: new Map(), timestampMs: undefined, values: new Map() };
     const number = (field: number) => () => metric.values.set(field, this.#number());
     this.#fields(end, {
@@ -231,6 +235,7 @@ class MetricFamilyReader {
   }
 
   #edge(end: number, histogram: boolean, { edges }: Distribution): void {
+    this.#parts.add();
     const reader = this.#reader;
     let count = 0;
     let edge = 0;

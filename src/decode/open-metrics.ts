@@ -15,6 +15,7 @@ import {
   type FamilyType,
   firstLineNotUtf8,
   labelsKey,
+  PartCount,
   parseFloatText,
 } from "./families.ts";
 
@@ -54,7 +55,7 @@ interface OpenFamily {
   readonly byLabels: Map<string, DecodedMetric>;
 }
 
-/** Decodes a body; throws `BadInput` that names the line and quotes what stood there. */
+/** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
 export function decodeOpenMetrics(body: Uint8Array): DecodedFamily[] {
   const bad = firstLineNotUtf8(body);
   if (bad !== undefined) {
@@ -71,6 +72,7 @@ class OpenMetricsReader {
   readonly #names = new Set<string>();
   readonly #families: DecodedFamily[] = [];
   #current: OpenFamily | undefined;
+  readonly #parts = new PartCount();
   #line = 0;
 
   read(text: string): DecodedFamily[] {
@@ -112,6 +114,7 @@ class OpenMetricsReader {
   #sample(line: string): void {
     const name = matchAt(METRIC_NAME, line, 0)?.[0];
     if (name === undefined) throw this.#error(`expected a metric name, got ${quote(line)}`);
+    this.#parts.add();
     const { family, suffix } = this.#familyOf(name);
     const roles: Readonly<Record<string, Role>> = SUFFIXES[family.type];
     const role = roles[suffix];
@@ -232,6 +235,7 @@ class OpenMetricsReader {
     if (this.#current?.name === name) return this.#current;
     this.#close();
     if (this.#closed.has(name)) throw this.#error(`the lines of ${quote(name)} do not stand together`);
+    this.#parts.add();
     this.#current = {
       name,
       type: "unknown",

@@ -14,6 +14,7 @@ import {
   type FamilyType,
   firstLineNotUtf8,
   labelsKey,
+  PartCount,
   parseFloatText,
 } from "./families.ts";
 
@@ -30,7 +31,7 @@ const [TAB, LINE_FEED, SPACE, QUOTE, HASH, COMMA, EQUALS, BACKSLASH, OPEN, CLOSE
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 
-/** Decodes a body; throws `BadInput` that names the line and quotes what stood there. */
+/** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
 export function decodeText(body: Uint8Array): DecodedFamily[] {
   const bad = firstLineNotUtf8(body);
   if (bad !== undefined) {
@@ -52,6 +53,7 @@ type Part = "value" | "sum" | "count" | "edge";
 class TextReader {
   readonly #text: string;
   readonly #families = new Map<string, OpenFamily>();
+  readonly #parts = new PartCount();
   #at = 0;
   #line = 1;
 
@@ -109,6 +111,7 @@ class TextReader {
   #sample(): void {
     const name = this.#metricName();
     if (name === "") throw this.#error("invalid metric name");
+    this.#parts.add();
     const { family, part } = this.#familyOf(name);
     family.typed = true;
     this.#skipBlanks();
@@ -221,6 +224,7 @@ class TextReader {
     if (parent?.type === "histogram" || (parent?.type === "summary" && suffix !== "bucket")) {
       return { family: parent, part: suffix === "bucket" ? "edge" : (suffix as "count" | "sum") };
     }
+    this.#parts.add();
     const family: OpenFamily = {
       name,
       type: "untyped",

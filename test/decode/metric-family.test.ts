@@ -229,6 +229,22 @@ describe("MetricFamily", () => {
     );
   });
 
+  test("bodies of more families and samples than are taken are too large", () => {
+    const tooLarge = new TooLarge(
+      "the body has more than 500000 families and samples, send it in parts",
+      "body",
+    );
+    const gauge = Buffer.from("22021200", "hex");
+    // With its family the last metric is one too many.
+    const gauges = Buffer.concat([Buffer.from("0a01671801", "hex"), Buffer.alloc(4 * 500_000, gauge)]);
+    expect(() =>
+      decodeMetricFamilies(Buffer.concat([protobuf.Writer.create().uint32(gauges.length).finish(), gauges])),
+    ).toThrow(tooLarge);
+    expect(() => decodeMetricFamilies(Buffer.alloc(4 * 500_001, Buffer.from("030a0167", "hex")))).toThrow(
+      tooLarge,
+    );
+  });
+
   test("of a histogram that is both the classic buckets are taken", () => {
     const both = {
       sampleCount: 2,

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import type { DecodedFamily } from "../../src/decode/families.ts";
 import { decodeOpenMetrics } from "../../src/decode/open-metrics.ts";
 import { decodeText } from "../../src/decode/text.ts";
+import { TooLarge } from "../../src/errors.ts";
 
 /** Families as a person would write them down: `type name{labels} value @timestamp`. */
 function plain(families: readonly DecodedFamily[]): string[] {
@@ -201,6 +202,21 @@ describe("OpenMetrics", () => {
   );
   bad("# TYPE g gaugehistogram\ng_bucket 1\n# EOF\n", 2, "expected float as value for 'le' label, got \"\"");
   bad("# TYPE a gauge\na 1 # {} 1\n# EOF\n", 2, 'a gauge has no exemplar there: "{} 1"');
+});
+
+test("bodies of more families and samples than are taken are too large", () => {
+  // With its family the last sample is one too many.
+  const of = (samples: number) => "a 1\n".repeat(samples);
+  expect(decodeText(bytes(of(499_999)))[0]!.metrics).toHaveLength(499_999);
+  const tooLarge = new TooLarge(
+    "the body has more than 500000 families and samples, send it in parts",
+    "body",
+  );
+  expect(() => decodeText(bytes(of(500_000)))).toThrow(tooLarge);
+  expect(() => decodeOpenMetrics(bytes(`${of(500_000)}# EOF\n`))).toThrow(tooLarge);
+  const types = Array.from({ length: 500_001 }, (_, at) => `# TYPE a${at} gauge\n`).join("");
+  expect(() => decodeText(bytes(types))).toThrow(tooLarge);
+  expect(() => decodeOpenMetrics(bytes(`${types}# EOF\n`))).toThrow(tooLarge);
 });
 
 test("no body makes the readers do anything but decode or throw BadInput", () => {
