@@ -18,6 +18,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { syncFolder } from "./sync-folder.ts";
 
 /** The first `bytes` of a file, to a path where there is none. */
 export interface FileCopy {
@@ -49,7 +50,7 @@ function copyAll(copies: readonly FileCopy[]): void {
     isRoomKnown = true;
     copyBytes(copy);
   }
-  for (const folder of new Set(copies.map(({ to }) => dirname(to)))) sync(folder);
+  for (const folder of new Set(copies.map(({ to }) => dirname(to)))) syncFolder(folder);
 }
 
 /** Lets both share their blocks until one is written to, where the file system can (Btrfs, XFS); tells whether it did. */
@@ -93,10 +94,4 @@ function copyBytes({ from, to, bytes }: FileCopy): void {
   fsyncSync(target);
   closeSync(target);
   closeSync(source);
-}
-
-function sync(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  fsyncSync(descriptor);
-  closeSync(descriptor);
 }

@@ -20,6 +20,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { StoreMismatch } from "./store.ts";
+import { syncFolder } from "./sync-folder.ts";
 
 const HEAD_BYTES = 16;
 /** The checksum is of what comes after it. */
@@ -154,11 +155,4 @@ function textsOf(bytes: Buffer, path: string, moved: number): string[] {
     at = end;
   }
   return texts;
-}
-
-/** So that a file that was just made is found after a loss of power. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  fsyncSync(descriptor);
-  closeSync(descriptor);
 }

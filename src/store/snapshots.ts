@@ -10,6 +10,7 @@ import { basename, join } from "node:path";
 import { Busy, Unavailable } from "../errors.ts";
 import type { FileCopy } from "./copy-process.ts";
 import type { Store } from "./store.ts";
+import { syncFolder } from "./sync-folder.ts";
 
 export interface SnapshotOptions {
   readonly store: Pick<Store, "whileCopied">;
@@ -77,6 +78,7 @@ export class Snapshots {
       }
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       renameSync(making, join(directory, name));
+      syncFolder(directory);
       return name;
     } catch (error) {
       rmSync(making, { recursive: true, force: true });
