@@ -26,9 +26,9 @@ const HEAD_BYTES = 16;
 /** The checksum is of what comes after it. */
 const CHECKED_FROM = 8;
 /** A write that takes no longer is made where it is asked for: to hand it to another thread takes as long. */
-const IN_PLACE_MS_MAX = 0.5;
-/** After one that took longer so many are handed over, and nothing else waits for a slow disk. */
-const HANDED_OVER = 100;
+const IN_PLACE_MS_MAX = 1;
+/** After one that took longer so many are handed over: of a slow disk one write in so many holds up all else. */
+const HANDED_OVER = 32;
 
 export class JournalFile {
   readonly #path: string;

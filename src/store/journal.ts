@@ -37,7 +37,7 @@ const ROWS_MAX = 1_024;
 const SERIES_MAX = 256;
 const ENTRY_LENGTH_MAX = 160_000;
 /** Of all: what moving them takes stays some 20 ms, and what they hold in memory 4 MB. */
-const ENTRIES_MAX = 256;
+const ENTRIES_MAX = 384;
 const LENGTH_MAX = 1_048_576;
 
 /** The parts of a change that an entry can hold. */
