@@ -3,7 +3,7 @@
  * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
  */
 import { isUtf8 } from "node:buffer";
-import { BadInput, TooLarge } from "../errors.ts";
+import { BadInput, quote, TooLarge } from "../errors.ts";
 
 /** A body that can be read, with a family that cannot be: a name, a label or a value that none has. */
 export class InvalidFamily extends BadInput {}
@@ -67,15 +67,22 @@ export function countOf(value: number): number | undefined {
   return value >= 0 && Number.isFinite(value) ? Math.trunc(value) : undefined;
 }
 
-/** The first line of a body that is no UTF-8, from 1 on, with what of it can be read; undefined where all is. */
-export function firstLineNotUtf8(body: Uint8Array): { line: number; text: string } | undefined {
-  if (isUtf8(body)) return undefined;
+/**
+ * The text of a body.
+ *
+ * @param format how its errors begin
+ * @throws BadInput that names the first line that is no UTF-8, and quotes what of it can be read
+ */
+export function textOf(body: Uint8Array, format: string): string {
+  if (isUtf8(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   let begin = 0;
   for (let line = 1; ; line++) {
     const lineFeed = body.indexOf(10, begin);
     const bytes = body.subarray(begin, lineFeed < 0 ? undefined : lineFeed);
-    if (lineFeed < 0 || !isUtf8(bytes)) return { line, text: Buffer.from(bytes).toString("utf8") };
     begin = lineFeed + 1;
+    if (lineFeed >= 0 && isUtf8(bytes)) continue;
+    const text = Buffer.from(bytes).toString("utf8");
+    throw new BadInput(`${format} parsing error in line ${line}: ${quote(text)} is not valid UTF-8`, "body");
   }
 }
 

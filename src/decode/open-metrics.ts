@@ -13,10 +13,10 @@ import {
   type DecodedMetric,
   type Distribution,
   type FamilyType,
-  firstLineNotUtf8,
   labelsKey,
   PartCount,
   parseFloatText,
+  textOf,
 } from "./families.ts";
 
 type Role = "value" | "edge" | "gauged edge" | "sum" | "count" | "created";
@@ -57,13 +57,7 @@ interface OpenFamily {
 
 /** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
 export function decodeOpenMetrics(body: Uint8Array): DecodedFamily[] {
-  const bad = firstLineNotUtf8(body);
-  if (bad !== undefined) {
-    const what = `OpenMetrics parsing error in line ${bad.line}: ${quote(bad.text)} is not valid UTF-8`;
-    throw new BadInput(what, "body");
-  }
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-  return new OpenMetricsReader().read(text);
+  return new OpenMetricsReader().read(textOf(body, "OpenMetrics"));
 }
 
 class OpenMetricsReader {

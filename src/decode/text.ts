@@ -12,10 +12,10 @@ import {
   type DecodedMetric,
   type Distribution,
   type FamilyType,
-  firstLineNotUtf8,
   labelsKey,
   PartCount,
   parseFloatText,
+  textOf,
 } from "./families.ts";
 
 const TYPES: ReadonlySet<string> = new Set<FamilyType>([
@@ -33,12 +33,7 @@ const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 
 /** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
 export function decodeText(body: Uint8Array): DecodedFamily[] {
-  const bad = firstLineNotUtf8(body);
-  if (bad !== undefined) {
-    const what = `text format parsing error in line ${bad.line}: ${quote(bad.text)} is not valid UTF-8`;
-    throw new BadInput(what, "body");
-  }
-  return new TextReader(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")).read();
+  return new TextReader(textOf(body, "text format")).read();
 }
 
 /** A family while its samples come: the parts of a histogram or summary are found by their labels. */
