@@ -233,6 +233,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await render(await exposition.families(now()), "text");
         await ingest.ready();
       },
+      readable: async () => {
+        await store.size();
+      },
     }),
     sqlRoutes({ engine: sql, formats, limits }),
     summariesRoutes({ summaries, formats }),

@@ -1,5 +1,6 @@
 /**
- * How it is: `/-/healthy` (the process answers) and `/-/ready` (a scrape would render, a commit would pass).
+ * How it is: `/-/healthy` (the process answers), `/-/ready` (a scrape would render, a commit would pass), and both in
+ * one word at `/api/metrics/health`, for dashboards.
  */
 import { Elysia } from "elysia";
 import { RequestError } from "../errors.ts";
@@ -8,41 +9,69 @@ import { jsonResponse } from "./errors.ts";
 export interface HealthDependencies {
   /** Renders a scrape into nothing and commits an empty transaction; rejects with what is wrong. */
   ready(): Promise<void>;
+  /** Reads from the store; rejects with what is wrong. Asked where `ready` rejects. */
+  readable(): Promise<void>;
   /** How long a check may take before the answer is 503; 5 s if absent, half of what orchestrators wait. */
   readonly timeoutMs?: number;
 }
 
 const REASON_LENGTH_MAX = 300;
 
-export const healthRoutes = ({ ready, timeoutMs = 5_000 }: HealthDependencies) => {
-  // One check serves all who ask while it runs: a flood of probes is not a flood of commits.
-  let check: Promise<string | undefined> | undefined;
-  const checkOnce = (): Promise<string | undefined> => {
-    check ??= Promise.resolve()
-      .then(ready)
-      .then(() => undefined, reasonOf)
-      .finally(() => {
-        check = undefined;
-      });
-    return check;
-  };
+export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDependencies) => {
+  const whyNotReady = checkOf(ready, timeoutMs);
+  const whyNotReadable = checkOf(readable, timeoutMs);
 
   return new Elysia()
     .get("/-/healthy", () => jsonResponse(200, { status: "healthy" }), { parse: "none" })
     .get(
       "/-/ready",
       async () => {
-        const late = Promise.withResolvers<string>();
-        const timer = setTimeout(() => late.resolve(`the check took longer than ${timeoutMs} ms`), timeoutMs);
-        const reason = await Promise.race([checkOnce(), late.promise]);
-        clearTimeout(timer);
+        const reason = await whyNotReady();
         if (reason === undefined) return jsonResponse(200, { status: "ready" });
         const error = { code: "unavailable", message: `Not ready: ${reason}` };
         return jsonResponse(503, { error }, { "retry-after": "1" });
       },
       { parse: "none" },
+    )
+    .get(
+      "/api/metrics/health",
+      async () => {
+        const notReady = await whyNotReady();
+        if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
+        const notReadable = await whyNotReadable();
+        // A dashboard shows the word whatever it is, so that the status of the answer is always 200.
+        return jsonResponse(
+          200,
+          notReadable === undefined
+            ? { status: "degraded", error: notReady }
+            : { status: "unhealthy", error: notReadable },
+        );
+      },
+      { parse: "none" },
     );
 };
+
+/** A check that resolves to what is wrong, within the time; undefined where nothing is. */
+function checkOf(check: () => Promise<void>, timeoutMs: number): () => Promise<string | undefined> {
+  // One check serves all who ask while it runs: a flood of probes is not a flood of commits.
+  let running: Promise<string | undefined> | undefined;
+  const checkOnce = (): Promise<string | undefined> => {
+    running ??= Promise.resolve()
+      .then(check)
+      .then(() => undefined, reasonOf)
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
+  };
+  return async () => {
+    const late = Promise.withResolvers<string>();
+    const timer = setTimeout(() => late.resolve(`the check took longer than ${timeoutMs} ms`), timeoutMs);
+    const reason = await Promise.race([checkOnce(), late.promise]);
+    clearTimeout(timer);
+    return reason;
+  };
+}
 
 /** Operators read this, so the engine's own words are passed on; its first line, and not all of a long one. */
 function reasonOf(error: unknown): string {

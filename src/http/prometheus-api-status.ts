@@ -1,9 +1,10 @@
 /**
  * The rest of Prometheus's API that clients look at before they ask anything: what this is, how it is set, how
- * much it holds. And the short paths that dashboards of orchestrators use.
+ * much it holds. And the list of services that dashboards of services choose from.
  */
 import { Elysia } from "elysia";
 import type { LabelQuery, SeriesStatistics } from "../query/promql/promql.ts";
+import { jsonResponse } from "./errors.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";
 
@@ -87,17 +88,12 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
       // No rules are run by the gateway; Grafana asks all the same.
       .get("/api/v1/rules", () => success({ groups: [] }), raw)
       .get("/api/v1/alerts", () => success({ alerts: [] }), raw)
+      // A bare list, as the dashboards read it. What `*_service_info` names is among the values of the label.
       .get(
         "/api/metrics/services",
-        () => {
-          const values = ["service", "service_name", "job"].flatMap((label) => [
-            ...deps.discovery.labelValues(label, ALWAYS),
-          ]);
-          return success([...new Set(values)].sort());
-        },
+        () => jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
         raw,
       )
-      .get("/api/metrics/health", () => success({ status: "healthy" }), raw)
   );
 };
 

@@ -40,6 +40,8 @@ export interface PrometheusApiDependencies {
 
 /** Steps of a range query: upstream's own limit, a point for each pixel of a very wide screen. */
 const STEPS_MAX = 11_000;
+/** The step of /api/metrics/query_range where none is given: the interval that its services are scraped at. */
+const PROXIED_STEP_MS = 15_000;
 
 type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
 
@@ -58,10 +60,10 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     return resultResponse(result, readLimit(parameters), extras(parameters, result));
   };
 
-  const range: Handler = async (parameters, request) => {
+  const range = async (parameters: URLSearchParams, request: Request, defaultStepMs?: number) => {
     const startMs = readTime(parameters, "start");
     const endMs = readTime(parameters, "end");
-    const stepMs = readDuration(parameters, "step");
+    const stepMs = readDuration(parameters, "step") ?? defaultStepMs;
     if (startMs === undefined) throw invalid("start", "it is missing");
     if (endMs === undefined) throw invalid("end", "it is missing");
     if (stepMs === undefined) throw invalid("step", "it is missing");
@@ -84,6 +86,8 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     );
     return resultResponse(result, readLimit(parameters), extras(parameters, result));
   };
+
+  const proxiedRange: Handler = (parameters, request) => range(parameters, request, PROXIED_STEP_MS);
 
   const extras = (parameters: URLSearchParams, result: QueryResult) => ({
     ...(parameters.get("stats") ? { stats: statsOf(result) } : {}),
@@ -130,8 +134,8 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     .post("/api/v1/query", route(instant), raw)
     .get("/api/v1/query_range", route(range), raw)
     .post("/api/v1/query_range", route(range), raw)
-    .get("/api/metrics/query_range", route(range), raw)
-    .post("/api/metrics/query_range", route(range), raw)
+    .get("/api/metrics/query_range", route(proxiedRange), raw)
+    .post("/api/metrics/query_range", route(proxiedRange), raw)
     .get("/api/v1/format_query", route(format), raw)
     .post("/api/v1/format_query", route(format), raw)
     .get("/api/v1/parse_query", route(syntaxTree), raw)

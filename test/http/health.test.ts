@@ -1,5 +1,10 @@
-/** Health, readiness and the list of tables. */
-import { expect, test } from "bun:test";
+/** Health, readiness, both in one word, and the list of tables. */
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openGateway } from "../../src/commands/gateway.ts";
+import { loadConfig } from "../../src/config.ts";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
 import { createLog } from "../../src/http/log.ts";
@@ -7,8 +12,13 @@ import { openTestGateway } from "./gateway.ts";
 
 const log = createLog("error");
 
-function asker(dependencies: HealthDependencies) {
-  const app = createApp([healthRoutes(dependencies)], { log });
+function asker(dependencies: Partial<HealthDependencies>) {
+  const app = createApp(
+    [healthRoutes({ ready: async () => {}, readable: async () => {}, ...dependencies })],
+    {
+      log,
+    },
+  );
   return async (path: string) => {
     const response = await app.fetch(new Request(`http://localhost:9091${path}`));
     return { status: response.status, body: await response.json() };
@@ -86,6 +96,67 @@ test("the real gateway is ready while it can commit, and lists its tables", asyn
   expect(table?.columns.map(({ name }) => name)).toEqual(["ts", "value", "operation"]);
   await gateway.close();
   expect((await ask("/-/ready")).status).toBe(503);
+});
+
+describe("/api/metrics/health", () => {
+  test("says degraded where the store is read but cannot commit, and unhealthy where it is not read either", async () => {
+    let fault: string | undefined;
+    let readFault: string | undefined;
+    const failing = (message: () => string | undefined) => async () => {
+      const text = message();
+      if (text !== undefined) throw new Error(text);
+    };
+    const ask = asker({ ready: failing(() => fault), readable: failing(() => readFault) });
+    expect(await ask("/api/metrics/health")).toEqual({ status: 200, body: { status: "healthy" } });
+    fault = "No space left on device\nand more";
+    expect(await ask("/api/metrics/health")).toEqual({
+      status: 200,
+      body: { status: "degraded", error: "No space left on device" },
+    });
+    readFault = "the store is closed";
+    expect(await ask("/api/metrics/health")).toEqual({
+      status: 200,
+      body: { status: "unhealthy", error: "the store is closed" },
+    });
+    fault = undefined;
+    expect(await ask("/api/metrics/health")).toEqual({ status: 200, body: { status: "healthy" } });
+  });
+
+  test("answers in time where a check hangs", async () => {
+    const ask = asker({ ready: () => new Promise(() => {}), timeoutMs: 10 });
+    expect((await ask("/api/metrics/health")).body).toEqual({
+      status: "degraded",
+      error: "the check took longer than 10 ms",
+    });
+  });
+
+  test("of the real gateway is healthy, degraded once it takes no pushes, unhealthy once the store is closed", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-health-"));
+    try {
+      const gateway = await openGateway(
+        loadConfig([`--data=${folder}`], {}, () => undefined),
+        { log },
+      );
+      const health = async () => {
+        const response = await gateway.app.fetch(new Request("http://localhost:9091/api/metrics/health"));
+        return { status: response.status, body: await response.json() };
+      };
+      expect(await health()).toEqual({ status: 200, body: { status: "healthy" } });
+      await gateway.ingest.stop();
+      expect(await health()).toEqual({
+        status: 200,
+        body: { status: "degraded", error: "the gateway is stopping" },
+      });
+      await gateway.close();
+      const { status, body } = await health();
+      expect({ status, body }).toEqual({
+        status: 200,
+        body: { status: "unhealthy", error: expect.stringContaining("closed") },
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 test("each route of the real gateway says which methods it answers", async () => {

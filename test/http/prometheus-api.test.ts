@@ -214,19 +214,6 @@ describe("query_range", () => {
       ],
     });
   });
-
-  test("answers the same under the path of orchestrators' dashboards", async () => {
-    const { result } = await data("/api/metrics/query_range", { query: "1", start: 0, end: 1, step: 1 });
-    expect(result).toEqual([
-      {
-        metric: {},
-        values: [
-          [0, "1"],
-          [1, "1"],
-        ],
-      },
-    ]);
-  });
 });
 
 describe("errors", () => {
@@ -449,8 +436,6 @@ describe("what there is", () => {
     expect((await data("/api/v1/status/config")).yaml).toBeString();
     expect(await data("/api/v1/rules")).toEqual({ groups: [] });
     expect(await data("/api/v1/alerts")).toEqual({ alerts: [] });
-    expect(await data("/api/metrics/services")).toEqual(["worker"]);
-    expect(await data("/api/metrics/health")).toEqual({ status: "healthy" });
   });
 });
 
