@@ -51,7 +51,7 @@ describe("imports", () => {
     ["main"],
   ];
   /** Vocabulary: what every room may import. */
-  const vocabulary = ["sample", "series-column", "errors", "names", "counters", "statements"];
+  const vocabulary = ["sample", "series-column", "errors", "names", "nearest", "counters", "statements"];
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 

@@ -4,7 +4,8 @@
  */
 import { parse, TomlError } from "smol-toml";
 import { quote } from "../errors.ts";
-import { isList, nearest, SettingError, type Type } from "./values.ts";
+import { nearest } from "../nearest.ts";
+import { isList, SettingError, type Type } from "./values.ts";
 
 /** What one source says of one setting. */
 export interface Given {

@@ -5,6 +5,7 @@
  * was expected. Durations and sizes take a plain number, in the unit that their name ends in, or a suffix.
  */
 import { quote } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 
 /** A setting is unknown, or its value does not fit: exit code 2. */
 export class SettingError extends Error {
@@ -198,32 +199,4 @@ function withSuffix(value: number, suffixes: Readonly<Record<string, number>>): 
     .sort(([, a], [, b]) => b - a)[0];
   if (fitting !== undefined) return `${value / fitting[1]}${fitting[0]}`;
   return suffixes === DURATIONS && value > 0 ? `${value}ms` : undefined;
-}
-
-/** The candidate with the fewest edits to `word`, if a third of its length or less; for "did you mean". */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestEdits = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (edits < bestEdits) {
-      best = candidate;
-      bestEdits = edits;
-    }
-  }
-  return best;
-}
-
-/** Levenshtein's distance, one row of the table at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

@@ -1,0 +1,38 @@
+/** Finds the name that somebody meant, for "did you mean". Pure. */
+
+/**
+ * The candidate with the fewest edits to `word`, whatever the case of either.
+ *
+ * @param editsMax the most edits that still count as a slip; a third of the word's length, and at least 2, if absent
+ * @returns the first of the nearest candidates, or undefined where none is near enough
+ */
+export function nearest(
+  word: string,
+  candidates: Iterable<string>,
+  editsMax = Math.max(2, Math.floor(word.length / 3)),
+): string | undefined {
+  let best: string | undefined;
+  let bestEdits = editsMax + 1;
+  for (const candidate of candidates) {
+    const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (edits < bestEdits) {
+      best = candidate;
+      bestEdits = edits;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein's distance, one row of the table at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
