@@ -110,6 +110,35 @@ describe("sources", () => {
     );
   });
 
+  test("metricsRetentionDays keeps the spelling that workers use, as a flag and as a variable", () => {
+    ok(["--metricsRetentionDays", "14"], "retentionDays", 14);
+    ok(["--metricsRetentionDays=30"], "retentionDays", 30, { metricsRetentionDays: "21" });
+    ok([], "retentionDays", 21, { metricsRetentionDays: "21" });
+    ok([], "retentionDays", 7, { metricsRetentionDays: "" });
+    ok(["--groupTtl", "1h"], "groupTtlMs", 3_600_000);
+    expect(resolveSettings([], { metricsRetentionDays: "21" }, reader({})).origins.retentionDays).toBe(
+      "metricsRetentionDays",
+    );
+    expect(takeSettings(["--metricsRetentionDays", "14", "x"])).toEqual({
+      settings: ["--metricsRetentionDays", "14"],
+      rest: ["x"],
+    });
+    bad(["--metricsRetentionDays", "0"], '--metricsRetentionDays is "0", expected at least 1.');
+    bad([], 'metricsRetentionDays is "a week", expected a whole number of days such as 7.', {
+      metricsRetentionDays: "a week",
+    });
+    bad(
+      [],
+      'metricsRetentionDays is "21" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      { metricsRetentionDays: "21", METRICS_RETENTION_DAYS: "14" },
+    );
+    bad(
+      [],
+      'WEIR_RETENTION_DAYS is "21" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      { WEIR_RETENTION_DAYS: "21", metricsRetentionDays: "21", METRICS_RETENTION_DAYS: "14" },
+    );
+  });
+
   test("an empty variable counts as not set, and unknown ones are strangers to warn of", () => {
     ok([], "threads", 2, { WEIR_THREADS: "" });
     const env = {

@@ -33,9 +33,16 @@ export function variableOf(key: string): string {
   return `WEIR_${upperSnake(key)}`;
 }
 
-/** An alias is another program's name, so its variable has no prefix: `METRICS_RETENTION_DAYS`. */
-function aliasVariableOf(alias: string): string {
-  return upperSnake(alias);
+/**
+ * An alias is another program's name. It is read exactly as that program spells it (`--metricsRetentionDays`,
+ * `metricsRetentionDays=14`), and as our own names are spelled; its variables have no prefix.
+ */
+function aliasFlagsOf(alias: string): string[] {
+  return [`--${alias}`, flagOf(alias)];
+}
+
+function aliasVariablesOf(alias: string): string[] {
+  return [alias, upperSnake(alias)];
 }
 
 function upperSnake(key: string): string {
@@ -59,7 +66,7 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
   const keys = new Map<string, string>();
   for (const [key, { alias }] of Object.entries(table)) {
     keys.set(flagOf(key), key);
-    if (alias !== undefined) keys.set(flagOf(alias), key);
+    for (const flag of alias === undefined ? [] : aliasFlagsOf(alias)) keys.set(flag, key);
   }
   const given = new Map<string, Given>();
   const taken: string[] = [];
@@ -130,7 +137,7 @@ export function variableSettings(
   for (const [key, { alias }] of Object.entries(table)) {
     const variable = variableOf(key);
     known.add(variable);
-    const names = alias === undefined ? [variable] : [variable, aliasVariableOf(alias)];
+    const names = alias === undefined ? [variable] : [variable, ...aliasVariablesOf(alias)];
     const set = names.filter((name) => (env[name] ?? "") !== "");
     const name = sole(set, (each) => env[each]);
     if (name !== undefined) given.set(key, { raw: env[name], name, origin: name });
@@ -144,12 +151,13 @@ export function variableSettings(
   return { given, strangers };
 }
 
-/** The one name of those that are set; two that say the same are one, two that differ are an error. */
+/** The first of the names that are set. Names with equal values count as one; different values are an error. */
 function sole(names: readonly string[], read: (name: string) => unknown): string | undefined {
-  const [first, second] = names;
-  if (second !== undefined && read(first) !== read(second)) {
+  const [first] = names;
+  const other = names.find((name) => read(name) !== read(first));
+  if (other !== undefined) {
     throw new SettingError(
-      `${first} is ${quote(read(first))} and ${second} is ${quote(read(second))}, but they are one setting: give one.`,
+      `${first} is ${quote(read(first))} and ${other} is ${quote(read(other))}, but they are one setting: give one.`,
     );
   }
   return first;
