@@ -96,6 +96,7 @@ function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(
     names: config.samplerParts.filter((name) => name !== "gateway"),
     hostIntervalMs: config.samplerHostIntervalMs,
     gpuIntervalMs: config.samplerGpuIntervalMs,
+    hasGpuProcesses: config.samplerGpuProcesses,
     disksIntervalMs: config.samplerDisksIntervalMs,
     containersIntervalMs: config.samplerContainersIntervalMs,
   });

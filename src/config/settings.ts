@@ -381,6 +381,12 @@ export const SETTINGS = {
     what: "Time between two samples of the GPUs.",
     why: "Asking a GPU takes a process and some 0.1 s.",
   },
+  samplerGpuProcesses: {
+    type: { is: "flag" },
+    default: false,
+    what: "Samples the memory that each process uses on a GPU, as `gpu_process_memory_bytes`.",
+    why: "Each process is a series of its own; on a machine that starts many, they are many.",
+  },
   samplerDisksIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
     default: minute,

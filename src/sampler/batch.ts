@@ -17,7 +17,7 @@ export interface Definition {
   readonly labelNames: readonly string[];
 }
 
-const UNIT = /_(bytes|seconds|celsius|watts|ratio)(_total)?$/;
+const UNIT = /_(bytes|seconds|celsius|watts|ratio|hertz)(_total)?$/;
 
 function define(
   name: string,
@@ -126,6 +126,7 @@ export class Reading {
   readonly #values: number[] = [];
   #sealed = false;
   #dropped = 0;
+  #lacking: string | undefined;
 
   constructor(owner: Heads, number: number, timestampUs: number) {
     this.#owner = owner;
@@ -136,6 +137,19 @@ export class Reading {
   /** Samples that were over `READING_SAMPLES_MAX`. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** What the part could not read although the rest is right; undefined where nothing is missing. */
+  get lacking(): string | undefined {
+    return this.#lacking;
+  }
+
+  /**
+   * Says that something is missing from a reading whose samples are right, so that it is counted and logged once. A part
+   * that rejects instead is tried less and less often.
+   */
+  lacks(reason: string): void {
+    this.#lacking = reason;
   }
 
   /** True when it takes no more. */

@@ -1,7 +1,7 @@
 /** The parts that settings ask for, as this platform has them. */
 import { containersPart } from "./containers.ts";
 import { disksPart } from "./disks.ts";
-import { gpuPart } from "./gpu.ts";
+import { gpuPart } from "./gpu/gpu.ts";
 import { hostPart } from "./host.ts";
 import { networkPart } from "./network.ts";
 import { PART_NAMES, type Part, type PartName } from "./part.ts";
@@ -13,6 +13,8 @@ export interface PartsOptions {
   /** Of the host, the process and the network. */
   readonly hostIntervalMs: number;
   readonly gpuIntervalMs: number;
+  /** Whether the memory of each process on a GPU is sampled. */
+  readonly hasGpuProcesses?: boolean;
   readonly disksIntervalMs: number;
   readonly containersIntervalMs: number;
   /** As in process.platform, which it is unless told. */
@@ -30,7 +32,7 @@ export function createParts(options: PartsOptions): Part[] {
     disks: () => (linux ? disksPart(disks) : portableDisksPart(disks)),
     network: () => (linux ? networkPart(host) : portableNetworkPart(host)),
     containers: () => containersPart({ intervalMs: options.containersIntervalMs }),
-    gpu: () => gpuPart({ intervalMs: options.gpuIntervalMs }),
+    gpu: () => gpuPart({ intervalMs: options.gpuIntervalMs, hasProcesses: options.hasGpuProcesses }),
   };
   return PART_NAMES.filter((name) => options.names.includes(name)).map((name) => make[name]());
 }

@@ -27,7 +27,7 @@ export interface SamplerOptions {
 }
 
 /** Why a run did not do what it should; the values of the label `cause`. */
-export type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck";
+export type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck" | "partial";
 
 /** A hanging file system or driver is known as such well before the next usual run. */
 const TIMEOUT_MAX_MS = 10_000;
@@ -129,6 +129,10 @@ export class Sampler {
     const collected = (async () => part.collect(reading, abort.signal))();
     let well = await this.#collect(loop, collected, abort);
     const batch = reading.seal();
+    if (well && reading.lacking !== undefined) {
+      well = false;
+      this.#failed(loop, "partial", reading.lacking);
+    }
     if (reading.dropped > 0) {
       well = false;
       this.#failed(loop, "limit", `${reading.dropped} samples more than a reading may have were left out`);
@@ -178,9 +182,9 @@ export class Sampler {
     samplerFailures.inc({ part: loop.part.name, cause });
     if (loop.failing) return;
     loop.failing = true;
-    this.#log(
-      `The sampler cannot read ${loop.part.name}: ${reason instanceof Error ? reason.message : String(reason)}.`,
-    );
+    const what = cause === "partial" ? "reads only a part of" : "cannot read";
+    const why = reason instanceof Error ? reason.message : String(reason);
+    this.#log(`The sampler ${what} ${loop.part.name}: ${why}.`);
   }
 }
 

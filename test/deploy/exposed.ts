@@ -12,7 +12,7 @@ import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { createLog } from "../../src/http/log.ts";
 import { addContainer } from "../../src/sampler/containers.ts";
 import { disksPart } from "../../src/sampler/disks.ts";
-import { gpuPart } from "../../src/sampler/gpu.ts";
+import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { hostPart } from "../../src/sampler/host.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import type { Part } from "../../src/sampler/part.ts";

@@ -4,12 +4,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gpuPart, parseGpus } from "../../src/sampler/gpu.ts";
+import { Heads } from "../../src/sampler/batch.ts";
+import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
+import { readGpuCsv } from "../../src/sampler/gpu/smi-csv.ts";
+import { readGpuXml } from "../../src/sampler/gpu/smi-xml.ts";
 import { Sampler } from "../../src/sampler/sampler.ts";
 import { collect } from "./readings.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures/nvidia-smi");
-const ARGUMENTS =
+const CSV_ARGUMENTS =
   "--query-gpu=index,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw,name " +
   "--format=csv,noheader,nounits";
 
@@ -46,7 +49,178 @@ test("two different cards", async () => {
     [`gpu_temperature_celsius{${second}}`]: 34,
     [`gpu_power_watts{${second}}`]: 26.91,
   });
-  expect(calls()).toEqual([ARGUMENTS]);
+  expect(calls()).toEqual(["-q -x", CSV_ARGUMENTS]);
+});
+
+const CARD = 'gpu="0",name="NVIDIA H200",uuid="GPU-00000000-1111-2222-3333-444444444444"';
+/** The series of a card with one more label, sorted as Prometheus sorts them. */
+const series = (metric: string, label = "", value = "") => {
+  const labels = label === "" ? [CARD] : [...CARD.split(/,(?=[a-z]+=)/), `${label}="${value}"`].sort();
+  return `${metric}{${labels.join(",")}}`;
+};
+/** What the recorded card says of itself: nvidia-smi -q -x of a busy H200. */
+const H200 = {
+  [series("gpu_utilization_ratio")]: 1,
+  [series("gpu_memory_utilization_ratio")]: 0.25,
+  [series("gpu_memory_used_bytes")]: 2_268_069_888, // 2,163 MiB
+  [series("gpu_memory_total_bytes")]: 150_754_820_096, // 143,771 MiB
+  [series("gpu_temperature_celsius")]: 56,
+  [series("gpu_memory_temperature_celsius")]: 44,
+  [series("gpu_power_watts")]: 693.34,
+  [series("gpu_power_limit_watts")]: 700,
+  [series("gpu_clock_hertz", "clock", "graphics")]: 1_440_000_000,
+  [series("gpu_clock_hertz", "clock", "sm")]: 1_440_000_000,
+  [series("gpu_clock_hertz", "clock", "memory")]: 3_201_000_000,
+  [series("gpu_clock_hertz", "clock", "video")]: 1_470_000_000,
+  [series("gpu_clock_max_hertz", "clock", "graphics")]: 1_980_000_000,
+  [series("gpu_clock_max_hertz", "clock", "sm")]: 1_980_000_000,
+  [series("gpu_clock_max_hertz", "clock", "memory")]: 3_201_000_000,
+  [series("gpu_clock_max_hertz", "clock", "video")]: 1_545_000_000,
+  [series("gpu_pcie_link_generation")]: 5,
+  [series("gpu_pcie_link_width_lanes")]: 16,
+  [series("gpu_performance_state")]: 0,
+  [series("gpu_ecc_errors_total", "type", "corrected")]: 0,
+  [series("gpu_ecc_errors_total", "type", "uncorrected")]: 0,
+  ...Object.fromEntries(
+    [
+      "applications_clocks_setting",
+      "sw_power_cap",
+      "hw_slowdown",
+      "hw_thermal_slowdown",
+      "hw_power_brake_slowdown",
+      "sync_boost",
+      "sw_thermal_slowdown",
+      "display_clocks_setting",
+    ].map((reason) => [series("gpu_throttled", "reason", reason), reason === "sw_power_cap" ? 1 : 0]),
+  ),
+};
+
+test("every value of a busy card comes from one call", async () => {
+  await install(`cat "${FIXTURES}/h200-busy.xml"`);
+  const part = gpuPart({ intervalMs: 15_000, path: folder });
+  expect(await collect(part)).toEqual({ values: H200, error: undefined, lacking: undefined });
+  expect(calls()).toEqual(["-q -x"]);
+});
+
+test("the memory of each process is sampled where the setting asks for it", async () => {
+  await install(`cat "${FIXTURES}/h200-busy.xml"`);
+  const { values } = await collect(gpuPart({ intervalMs: 15_000, path: folder, hasProcesses: true }));
+  const process = `gpu_process_memory_bytes{${CARD.replace(",uuid", ',pid="434",process="/usr/bin/python3",uuid')}}`;
+  expect(values).toEqual({ ...H200, [process]: 2_258_632_704 }); // 2,154 MiB
+  expect(calls()).toEqual(["-q -x"]);
+});
+
+/** The readings of the first card of an XML that are not absent, by metric and labels. */
+function readingsOf(xml: string): Record<string, number> {
+  const reading = new Heads().read(0);
+  for (const { readings } of readGpuXml(xml, false).gpus) {
+    for (const { metric, value, labels = [] } of readings) reading.add(metric, value, "", "", "", ...labels);
+  }
+  const { heads, value } = reading.seal();
+  return Object.fromEntries(
+    heads.map(({ metric, labels }, at) => [[metric, ...labels.values()].join(" "), value[at]!]),
+  );
+}
+
+test("elements of older drivers are read by their older names", () => {
+  const card = (inside: string) => `<nvidia_smi_log><gpu id="0">${inside}</gpu></nvidia_smi_log>`;
+  const ok = (inside: string, want: Record<string, number>) => expect(readingsOf(card(inside))).toEqual(want);
+  // 470: one block of power readings, throttle reasons, single and double bit errors.
+  ok("<power_readings><power_draw>61.04 W</power_draw><power_limit>70.00 W</power_limit></power_readings>", {
+    gpu_power_watts: 61.04,
+    gpu_power_limit_watts: 70,
+  });
+  ok(
+    "<clocks_throttle_reasons><clocks_throttle_reason_gpu_idle>Active</clocks_throttle_reason_gpu_idle>" +
+      "<clocks_throttle_reason_hw_thermal_slowdown>Active</clocks_throttle_reason_hw_thermal_slowdown>" +
+      "</clocks_throttle_reasons>",
+    { "gpu_throttled hw_thermal_slowdown": 1 },
+  );
+  ok(
+    "<ecc_errors><volatile><single_bit><total>3</total></single_bit><double_bit><total>1</total></double_bit>" +
+      "</volatile></ecc_errors>",
+    { "gpu_ecc_errors_total corrected": 3, "gpu_ecc_errors_total uncorrected": 1 },
+  );
+  // 535: SRAM and DRAM, without the kinds of parity.
+  ok(
+    "<ecc_errors><volatile><sram_correctable>2</sram_correctable><sram_uncorrectable>1</sram_uncorrectable>" +
+      "<dram_correctable>40</dram_correctable><dram_uncorrectable>4</dram_uncorrectable></volatile></ecc_errors>",
+    { "gpu_ecc_errors_total corrected": 42, "gpu_ecc_errors_total uncorrected": 5 },
+  );
+  ok("<performance_state>P8</performance_state><fan_speed>30 %</fan_speed>", {
+    gpu_performance_state: 8,
+    gpu_fan_speed_ratio: 0.3,
+  });
+  // What a card does not have, or is asked for without permission.
+  ok("<fan_speed>N/A</fan_speed><fb_memory_usage><used>[Unknown Error]</used></fb_memory_usage>", {});
+});
+
+test("a card that is garbled costs no other, and a name with an ampersand costs none", () => {
+  const card = (name: string) => `<gpu id="0"><product_name>${name}</product_name></gpu>`;
+  const read = readGpuXml(
+    `<?xml version="1.0" ?><nvidia_smi_log><attached_gpus>3</attached_gpus>${card("A & B")}${card("<x>")}${card("C")}</nvidia_smi_log>`,
+    false,
+  );
+  expect(read.gpus.map(({ index, name }) => [index, name])).toEqual([
+    ["0", "A & B"],
+    ["2", "C"],
+  ]);
+  expect(read.attached).toBe(3);
+  expect(read.unread).toHaveLength(1);
+  expect(read.unread[0]).toStartWith("card 1: ");
+});
+
+test("a warning beside good cards is reported, and every card is stored", async () => {
+  const ROWS = "0, GPU-aaa, 37, 8123, 24564, 61, 215.43, RTX\n1, GPU-bbb, 0, 3, 15360, 34, 26.91, Tesla T4\n";
+  const LOST = "Unable to determine the device handle for GPU0000:0B:00.0: Unknown Error";
+  const WARNING = "WARNING: infoROM is corrupted at gpu 0000:B3:00.0";
+  const HEADER = "index, uuid, utilization.gpu, memory.used, memory.total, temperature.gpu, power.draw, name";
+  const XML_FILE = `cat "${FIXTURES}/h200-busy.xml"`;
+  const cases: [script: string, samples: number, lacking: string | undefined][] = [
+    [`printf '${ROWS}${WARNING}\n'\nexit 14`, 10, `nvidia-smi also wrote "${WARNING}"`],
+    [`printf '${ROWS}${WARNING}\n'`, 10, `nvidia-smi also wrote "${WARNING}"`],
+    [`printf '${ROWS}'\necho '${WARNING}' >&2\nexit 14`, 10, "nvidia-smi ended with 14: "],
+    [`printf '${LOST}\n${ROWS}'\nexit 15`, 10, `nvidia-smi also wrote "${LOST}"`],
+    [`printf '${HEADER}\n${ROWS}'`, 10, undefined],
+    [
+      `${XML_FILE}\necho '${WARNING}'\nexit 14`,
+      Object.keys(H200).length,
+      `nvidia-smi also wrote "${WARNING}"`,
+    ],
+    // Output that was cut off in the middle of the only card: the fields of the query are asked for.
+    [`[ "$1" = -q ] && { ${XML_FILE} | head -c 9000; exit 0; }\nprintf '${ROWS}'`, 10, undefined],
+  ];
+  for (const [script, samples, lacking] of cases) {
+    await install(script.replaceAll("\\n", "\n"));
+    const read = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
+    expect(read.error).toBeUndefined();
+    expect(Object.keys(read.values)).toHaveLength(samples);
+    if (lacking === undefined) expect(read.lacking).toBeUndefined();
+    else expect(read.lacking).toStartWith(lacking);
+  }
+});
+
+test("a warning at each run is logged once, and slows no run down", async () => {
+  await install(
+    `printf '0, GPU-a, 37, 8123, 24564, 61, 215.43, RTX\nWARNING: infoROM is corrupted\n'\nexit 14`,
+  );
+  const logged: string[] = [];
+  let runs = 0;
+  const { promise: three, resolve } = Promise.withResolvers<void>();
+  const push = async () => {
+    if (++runs === 3) resolve();
+  };
+  const sampler = new Sampler([gpuPart({ intervalMs: 20, timeoutMs: 60_000, path: folder })], push, {
+    log: (line) => logged.push(line),
+  });
+  sampler.start();
+  await three;
+  await sampler.stop();
+  expect(logged).toEqual([
+    'The sampler reads only a part of gpu: nvidia-smi also wrote "WARNING: infoROM is corrupted".',
+  ]);
+  // Three runs in a row by CSV, after one look at the XML.
+  expect(calls().slice(0, 4)).toEqual(["-q -x", CSV_ARGUMENTS, CSV_ARGUMENTS, CSV_ARGUMENTS]);
 });
 
 test("what a card does not have is no sample", async () => {
@@ -80,21 +254,23 @@ test("cards in MIG mode have no utilisation, and in a container perhaps no memor
   });
 });
 
-test("lines that are no GPU are quoted; a name may hold a comma; a UUID may be unknown", () => {
-  const bad = (text: string, quoted: string) => expect(() => parseGpus(text)).toThrow(quoted);
+test("lines that describe no card are listed; a name may hold a comma; a UUID may be unknown", () => {
+  const bad = (text: string, quoted: string) =>
+    expect(readGpuCsv(text)).toEqual({ gpus: [], unread: [expect.stringContaining(quoted)] });
   bad("Failed to initialize NVML: Driver/library version mismatch\n", '"Failed to initialize NVML: Driver');
   bad("0, GPU-1, 2, 3\n", '"0, GPU-1, 2, 3"');
   bad("a, b, c, d, e, f, g, h\n", '"a, b, c, d, e, f, g, h"');
-  expect(parseGpus("7, [N/A], 100, 1, 2, 3, 4, Quadro, big\r\n\r\n")).toEqual([
-    { index: "7", uuid: "", name: "Quadro, big", values: [1, 1_048_576, 2_097_152, 3, 4] },
-  ]);
-  expect(parseGpus("No devices were found\n")).toEqual([]);
+  const { gpus, unread } = readGpuCsv("7, [N/A], 100, 1, 2, 3, 4, Quadro, big\r\n\r\n");
+  expect(unread).toEqual([]);
+  expect(gpus).toMatchObject([{ index: "7", uuid: "", name: "Quadro, big" }]);
+  expect(gpus[0]!.readings.map(({ value }) => value)).toEqual([1, 1_048_576, 2_097_152, 3, 4]);
+  expect(readGpuCsv("No devices were found\n")).toEqual({ gpus: [], unread: [] });
 });
 
 test("a machine without nvidia-smi, or without a GPU, is no failure and is not asked again for ten minutes", async () => {
   let clockMs = 0;
   const part = gpuPart({ intervalMs: 15_000, path: folder, now: () => clockMs });
-  const nothing = { values: {}, error: undefined };
+  const nothing = { values: {}, error: undefined, lacking: undefined };
   expect(await collect(part)).toEqual(nothing);
   await install("echo 'No devices were found'\nexit 6");
   expect(await collect(part)).toEqual(nothing);
@@ -109,7 +285,7 @@ test("a machine without nvidia-smi, or without a GPU, is no failure and is not a
   clockMs += 10 * 60_000;
   expect(Object.keys((await collect(part)).values)).toHaveLength(10);
   expect(Object.keys((await collect(part)).values)).toHaveLength(10);
-  expect(calls()).toHaveLength(3);
+  expect(calls()).toEqual(["-q -x", "-q -x", CSV_ARGUMENTS, CSV_ARGUMENTS]);
   // Once seen, its absence is a failure.
   await install("echo 'No devices were found'\nexit 6");
   expect((await collect(part)).error?.message).toBe(

@@ -14,15 +14,15 @@ export function values(batch: Batch): Record<string, number> {
   return all;
 }
 
-/** Runs a part once and gives what it added, and what it rejected with. */
+/** Runs a part once and gives what it added, what it said is missing, and what it rejected with. */
 export async function collect(
   part: Part,
   signal: AbortSignal = new AbortController().signal,
-): Promise<{ readonly values: Record<string, number>; readonly error?: Error }> {
+): Promise<{ readonly values: Record<string, number>; readonly error?: Error; readonly lacking?: string }> {
   const reading = new Heads().read(1_700_000_000_000_000);
   let error: Error | undefined;
   await part.collect(reading, signal).catch((reason: Error) => {
     error = reason;
   });
-  return { values: values(reading.seal()), error };
+  return { values: values(reading.seal()), error, lacking: reading.lacking };
 }

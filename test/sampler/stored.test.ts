@@ -11,7 +11,7 @@ import { IdempotencyKeys } from "../../src/ingest/idempotency.ts";
 import { Imports } from "../../src/ingest/imports.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
 import { Registry } from "../../src/ingest/registry.ts";
-import { gpuPart } from "../../src/sampler/gpu.ts";
+import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
