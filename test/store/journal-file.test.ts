@@ -2,7 +2,7 @@
  * The journal's file: what is read back after a kill at any byte. A kill is played by opening the file a second time,
  * as it is at that moment.
  */
-import { afterAll, afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import {
   copyFileSync,
   existsSync,
@@ -15,10 +15,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JournalFile } from "../../src/store/journal-file.ts";
+import { smallDisk } from "../small-disk.ts";
 
-/** A disk of one page, which only root may make. */
-const disk = mkdtempSync(join(tmpdir(), "weir-journal-file-disk-"));
-const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", disk], { stderr: "ignore" });
+/** A disk of one page. */
+const disk = smallDisk("4k");
 
 let folder: string;
 let path: string;
@@ -28,10 +28,6 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "weir-journal-file-"));
   path = join(folder, "store.duckdb.journal");
   file = JournalFile.open(path, 0).file;
-});
-afterAll(() => {
-  if (mount.success) Bun.spawnSync(["umount", disk]);
-  rmSync(disk, { recursive: true });
 });
 afterEach(() => {
   file.close(true);
@@ -143,8 +139,8 @@ test("a write that fails is told, and its sequence is not given again", async ()
   expect(left(0)).toEqual(["one"]);
 });
 
-test.skipIf(!mount.success)("of a record that could not be written nothing stays", async () => {
-  const path = join(disk, "journal");
+test.skipIf(!disk.isMounted)("of a record that could not be written nothing stays", async () => {
+  const path = join(disk.path, "journal");
   const { file } = JournalFile.open(path, 0);
   await file.append("one");
   const whole = statSync(path).size;

@@ -2,7 +2,7 @@
  * Small changes wait in the journal: they are acknowledged there, and nobody who reads the tables can tell. A kill is
  * played by copying the files of a store that is open, which are all that would be left.
  */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   closeSync,
   copyFileSync,
@@ -25,6 +25,7 @@ import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { entryOf, Journal } from "../../src/store/journal.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import type { Change, Stored } from "../../src/store/store.ts";
+import { smallDisk } from "../small-disk.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -366,24 +367,9 @@ test("who begins to read while others push does not wait for them for good", asy
   await pushing;
 });
 
-/** Small disks: only root may make them. */
-const [disk, largerDisk] = ["4k", "4m"].map((size) => {
-  const path = mkdtempSync(join(tmpdir(), "weir-journal-disk-"));
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path], {
-    stderr: "ignore",
-  });
-  return { path, isMounted: mounted.success };
-}) as [SmallDisk, SmallDisk];
-interface SmallDisk {
-  readonly path: string;
-  readonly isMounted: boolean;
-}
-afterAll(() => {
-  for (const { path, isMounted } of [disk, largerDisk]) {
-    if (isMounted) Bun.spawnSync(["umount", path]);
-    rmSync(path, { recursive: true });
-  }
-});
+/** A disk of one page, and one that holds a store. */
+const disk = smallDisk("4k");
+const largerDisk = smallDisk("4m");
 
 test.skipIf(!largerDisk.isMounted)(
   "an engine that gave up on its file is not hidden by the journal",

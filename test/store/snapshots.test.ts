@@ -10,6 +10,7 @@ import type { Metric, Rows } from "../../src/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { Snapshots } from "../../src/store/snapshots.ts";
 import type { Store } from "../../src/store/store.ts";
+import { smallDisk } from "../small-disk.ts";
 
 const DAY = 20_000; // 2024-10-04
 const NOW_MS = Date.UTC(2017, 11, 10, 21, 12, 24, 987);
@@ -244,29 +245,22 @@ test("one is made at a time, and a stop leaves nothing of it", async () => {
   expect(existsSync(join(folder, "snapshots"))).toBe(false);
 });
 
-const disk = mkdtempSync(join(tmpdir(), "weir-snapshots-disk-"));
-const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", disk], { stderr: "ignore" });
+const { path: disk, isMounted } = smallDisk("100m");
 
-// Only root may make a small disk.
-test.skipIf(!mount.success)("without room says so, and leaves nothing", async () => {
-  try {
-    await commit(0, 10);
-    await store.checkpoint();
-    const options = { store, directory: join(disk, "snapshots"), temporaryDirectory: join(disk, "tmp") };
-    const own = new Snapshots({ ...options, now: () => NOW_MS });
-    mkdirSync(join(disk, "tmp"));
-    writeFileSync(join(disk, "filler"), new Uint8Array(60 * 2 ** 20));
-    await expect(own.take()).rejects.toThrow(
-      /^the snapshot could not be written: there is no room: \d+ bytes are free on the disk, \d+ are needed$/,
-    );
-    await own.close();
-    expect(readdirSync(disk).sort()).toEqual(["filler", "tmp"]);
-    expect(readdirSync(join(disk, "tmp"))).toEqual([]);
-    rmSync(join(disk, "filler"));
-    const again = new Snapshots({ ...options, now: () => NOW_MS });
-    expect(readdirSync(join(disk, "snapshots", await again.take()))).toEqual(["store.duckdb"]);
-  } finally {
-    Bun.spawnSync(["umount", disk]);
-    rmSync(disk, { recursive: true, force: true });
-  }
+test.skipIf(!isMounted)("without room says so, and leaves nothing", async () => {
+  await commit(0, 10);
+  await store.checkpoint();
+  const options = { store, directory: join(disk, "snapshots"), temporaryDirectory: join(disk, "tmp") };
+  const own = new Snapshots({ ...options, now: () => NOW_MS });
+  mkdirSync(join(disk, "tmp"));
+  writeFileSync(join(disk, "filler"), new Uint8Array(60 * 2 ** 20));
+  await expect(own.take()).rejects.toThrow(
+    /^the snapshot could not be written: there is no room: \d+ bytes are free on the disk, \d+ are needed$/,
+  );
+  await own.close();
+  expect(readdirSync(disk).sort()).toEqual(["filler", "tmp"]);
+  expect(readdirSync(join(disk, "tmp"))).toEqual([]);
+  rmSync(join(disk, "filler"));
+  const again = new Snapshots({ ...options, now: () => NOW_MS });
+  expect(readdirSync(join(disk, "snapshots", await again.take()))).toEqual(["store.duckdb"]);
 });
