@@ -15,8 +15,9 @@ import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { Totals } from "../../src/exposition/totals.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
 import { metric, rows, series } from "./rows.ts";
+import { canRun } from "../real-servers.ts";
 
-const installed = Bun.which("prometheus") !== null && Bun.which("promtool") !== null;
+const installed = canRun("prometheus", "promtool");
 setDefaultTimeout(60_000);
 
 const DURATION = metric("http.request.duration_ms", "observation", {

@@ -12,6 +12,7 @@ import snappyjs from "snappyjs";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../decode/remote-write/messages.ts";
 import { GatewayProcess } from "./process.ts";
+import { canRun } from "../real-servers.ts";
 
 setDefaultTimeout(60_000);
 
@@ -152,96 +153,93 @@ const MetricFamily = protobuf
   }`)
   .root.lookupType("io.prometheus.client.MetricFamily");
 
-test.if(Bun.which("prometheus") !== null)(
-  "Prometheus writes the native histograms that it scrapes",
-  async () => {
-    let [scrapes, shows] = [0, true];
-    const target = Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      fetch: () => {
-        scrapes++;
-        // Schema 1: buckets 1 and 2 are (1,1.41] and (1.41,2], bucket 4 is (2.83,4]; the first grows.
-        const histogram = {
-          sampleCount: scrapes + 3,
-          sampleSum: 7,
-          schema: 1,
-          zeroThreshold: 2 ** -128,
-          zeroCount: 0,
-          positiveSpan: [
-            { offset: 1, length: 2 },
-            { offset: 1, length: 1 },
-          ],
-          positiveDelta: [scrapes, 2 - scrapes, -1],
-        };
-        const family = { name: "scraped_seconds", help: "Native.", type: 4, metric: [{ histogram }] };
-        const body = shows
-          ? MetricFamily.encodeDelimited(MetricFamily.create(family)).finish()
-          : new Uint8Array();
-        return new Response(new Uint8Array(body), {
-          headers: {
-            "content-type":
-              "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
-          },
-        });
-      },
-    });
-    const own = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
-    await writeFile(
-      join(own, "prometheus.yml"),
-      `global: { scrape_interval: 250ms, scrape_timeout: 250ms }
+test.if(canRun("prometheus"))("Prometheus writes the native histograms that it scrapes", async () => {
+  let [scrapes, shows] = [0, true];
+  const target = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => {
+      scrapes++;
+      // Schema 1: buckets 1 and 2 are (1,1.41] and (1.41,2], bucket 4 is (2.83,4]; the first grows.
+      const histogram = {
+        sampleCount: scrapes + 3,
+        sampleSum: 7,
+        schema: 1,
+        zeroThreshold: 2 ** -128,
+        zeroCount: 0,
+        positiveSpan: [
+          { offset: 1, length: 2 },
+          { offset: 1, length: 1 },
+        ],
+        positiveDelta: [scrapes, 2 - scrapes, -1],
+      };
+      const family = { name: "scraped_seconds", help: "Native.", type: 4, metric: [{ histogram }] };
+      const body = shows
+        ? MetricFamily.encodeDelimited(MetricFamily.create(family)).finish()
+        : new Uint8Array();
+      return new Response(new Uint8Array(body), {
+        headers: {
+          "content-type":
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+        },
+      });
+    },
+  });
+  const own = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
+  await writeFile(
+    join(own, "prometheus.yml"),
+    `global: { scrape_interval: 250ms, scrape_timeout: 250ms }
 scrape_configs: [{ job_name: native, static_configs: [{ targets: ["127.0.0.1:${target.port}"] }] }]
 remote_write:
   - url: ${gateway.url}/api/v1/write
     send_native_histograms: true
     queue_config: { max_shards: 1, batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
 `,
-    );
-    const prometheus = Bun.spawn(
-      [
-        "prometheus",
-        `--config.file=${join(own, "prometheus.yml")}`,
-        `--storage.tsdb.path=${join(own, "data")}`,
-        `--web.listen-address=127.0.0.1:${await freePort()}`,
-        "--enable-feature=native-histograms",
-        "--log.level=error",
-      ],
-      { stdout: "ignore", stderr: "ignore" },
-    );
-    try {
-      const buckets = async () => {
-        const response = await fetch(`${gateway.url}/api/v1/sql?format=json`, {
-          method: "POST",
-          body: "SELECT labels['le'] AS le, value FROM samples WHERE metric = 'scraped_seconds_bucket' ORDER BY ts",
-        });
-        const { rows } = (await response.json()) as { rows: { le: string; value: number | null }[] };
-        const found: Record<string, (number | null)[]> = {};
-        for (const { le, value } of rows) {
-          found[le] ??= [];
-          found[le].push(value);
-        }
-        return found;
-      };
-      await until("three scrapes", async () => ((await buckets())["+Inf"]?.length ?? 0) >= 3);
-      shows = false;
-      await until("the end", async () => (await buckets())["+Inf"]?.at(-1) === null);
-      const found = await buckets();
-      expect(Object.keys(found).sort()).toEqual(["+Inf", "1.0", "2.0", "4.0"]);
-      for (const values of Object.values(found)) expect(values.at(-1)).toBeNull();
-      const first = found["2.0"]![0]! - 2;
-      found["2.0"]!.slice(0, -1).forEach((value, scrape) => {
-        expect([found["1.0"]![scrape], value, found["4.0"]![scrape], found["+Inf"]![scrape]]).toEqual([
-          ...[0, first + scrape + 2, first + scrape + 3, first + scrape + 3],
-        ]);
+  );
+  const prometheus = Bun.spawn(
+    [
+      "prometheus",
+      `--config.file=${join(own, "prometheus.yml")}`,
+      `--storage.tsdb.path=${join(own, "data")}`,
+      `--web.listen-address=127.0.0.1:${await freePort()}`,
+      "--enable-feature=native-histograms",
+      "--log.level=error",
+    ],
+    { stdout: "ignore", stderr: "ignore" },
+  );
+  try {
+    const buckets = async () => {
+      const response = await fetch(`${gateway.url}/api/v1/sql?format=json`, {
+        method: "POST",
+        body: "SELECT labels['le'] AS le, value FROM samples WHERE metric = 'scraped_seconds_bucket' ORDER BY ts",
       });
-    } finally {
-      prometheus.kill("SIGKILL");
-      await prometheus.exited;
-      await target.stop(true);
-      await rm(own, { recursive: true });
-    }
-  },
-);
+      const { rows } = (await response.json()) as { rows: { le: string; value: number | null }[] };
+      const found: Record<string, (number | null)[]> = {};
+      for (const { le, value } of rows) {
+        found[le] ??= [];
+        found[le].push(value);
+      }
+      return found;
+    };
+    await until("three scrapes", async () => ((await buckets())["+Inf"]?.length ?? 0) >= 3);
+    shows = false;
+    await until("the end", async () => (await buckets())["+Inf"]?.at(-1) === null);
+    const found = await buckets();
+    expect(Object.keys(found).sort()).toEqual(["+Inf", "1.0", "2.0", "4.0"]);
+    for (const values of Object.values(found)) expect(values.at(-1)).toBeNull();
+    const first = found["2.0"]![0]! - 2;
+    found["2.0"]!.slice(0, -1).forEach((value, scrape) => {
+      expect([found["1.0"]![scrape], value, found["4.0"]![scrape], found["+Inf"]![scrape]]).toEqual([
+        ...[0, first + scrape + 2, first + scrape + 3, first + scrape + 3],
+      ]);
+    });
+  } finally {
+    prometheus.kill("SIGKILL");
+    await prometheus.exited;
+    await target.stop(true);
+    await rm(own, { recursive: true });
+  }
+});
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 30_000;

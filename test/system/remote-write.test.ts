@@ -14,6 +14,7 @@ import type { Server, Subprocess } from "bun";
 import snappyjs from "snappyjs";
 import { encodeV1 } from "../decode/remote-write/messages.ts";
 import { GatewayProcess } from "./process.ts";
+import { canRun } from "../real-servers.ts";
 
 setDefaultTimeout(120_000);
 
@@ -154,7 +155,7 @@ const newestMs = async (job: string) => {
   return (row?.ms as number | null) ?? 0;
 };
 
-describe.if(Bun.which("prometheus") !== null)("Prometheus writes its scrapes", () => {
+describe.if(canRun("prometheus"))("Prometheus writes its scrapes", () => {
   let url: string;
   beforeAll(async () => {
     const own = `127.0.0.1:${await freePort()}`;
@@ -312,39 +313,36 @@ test("a request that comes again after a kill stores nothing twice, late samples
   expect(await count()).toEqual([{ n: 300, sum: (299 * 300) / 2 }]);
 });
 
-test.if(Bun.which("vmagent") !== null)(
-  "vmagent writes its scrapes, whose labels it does not sort",
-  async () => {
-    await writeFile(
-      join(folder, "vmagent.yml"),
-      `scrape_configs:
+test.if(canRun("vmagent"))("vmagent writes its scrapes, whose labels it does not sort", async () => {
+  await writeFile(
+    join(folder, "vmagent.yml"),
+    `scrape_configs:
   - { job_name: vmagent, scrape_interval: 500ms, static_configs: [{ targets: ["127.0.0.1:${server.port}"] }] }
 `,
-    );
-    children.push(
-      Bun.spawn(
-        [
-          "vmagent",
-          `-promscrape.config=${join(folder, "vmagent.yml")}`,
-          `-remoteWrite.url=http://${address}/api/v1/write`,
-          `-remoteWrite.tmpDataPath=${join(folder, "vmagent")}`,
-          "-remoteWrite.flushInterval=500ms",
-          `-httpListenAddr=127.0.0.1:${await freePort()}`,
-          "-loggerLevel=ERROR",
-        ],
-        { stdout: "ignore", stderr: "ignore" },
-      ),
-    );
-    await until("samples of vmagent", async () => (await newestMs("vmagent")) > 0);
-    const rows = await sql(
-      "SELECT DISTINCT labels FROM samples WHERE labels['job'] = 'vmagent' AND metric = 'target_requests_total'",
-    );
-    const instance = `127.0.0.1:${server.port}`;
-    expect(rows).toEqual([{ labels: { code: "200", instance, job: "vmagent", path: '/ü"\n', zone: "b" } }]);
-  },
-);
+  );
+  children.push(
+    Bun.spawn(
+      [
+        "vmagent",
+        `-promscrape.config=${join(folder, "vmagent.yml")}`,
+        `-remoteWrite.url=http://${address}/api/v1/write`,
+        `-remoteWrite.tmpDataPath=${join(folder, "vmagent")}`,
+        "-remoteWrite.flushInterval=500ms",
+        `-httpListenAddr=127.0.0.1:${await freePort()}`,
+        "-loggerLevel=ERROR",
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    ),
+  );
+  await until("samples of vmagent", async () => (await newestMs("vmagent")) > 0);
+  const rows = await sql(
+    "SELECT DISTINCT labels FROM samples WHERE labels['job'] = 'vmagent' AND metric = 'target_requests_total'",
+  );
+  const instance = `127.0.0.1:${server.port}`;
+  expect(rows).toEqual([{ labels: { code: "200", instance, job: "vmagent", path: '/ü"\n', zone: "b" } }]);
+});
 
-test.if(Bun.which("vmalert") !== null)("vmalert asks here and writes what its rules record", async () => {
+test.if(canRun("vmalert"))("vmalert asks here and writes what its rules record", async () => {
   const now = Date.now();
   const series = [1, 2, 3].map((value) => ({
     labels: { __name__: "asked", n: String(value) },

@@ -101,7 +101,7 @@ export function readGpuXml(text: string, hasProcesses: boolean): GpuOutput & { r
   }
   // Card by card, so that one that is cut off or garbled costs no other.
   let index = 0;
-  for (const [block] of text.matchAll(/<gpu id="[^"]*">[^]*?<\/gpu>/g)) {
+  for (const [block] of text.matchAll(/<gpu id="[^"]*">[\s\S]*?<\/gpu>/g)) {
     try {
       // A process's name is written as it is, with a bare ampersand too.
       const escaped = block.replaceAll(/&(?!(?:amp|lt|gt|quot|apos|#\w+);)/g, "&amp;");

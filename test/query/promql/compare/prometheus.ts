@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { canRun } from "../../../real-servers.ts";
 
-export const isInstalled = Bun.which("prometheus") !== null;
+export const isInstalled = canRun("prometheus");
 
 export interface Prometheus {
   readonly url: string;
