@@ -3,7 +3,10 @@
 # A script sets `script` (its name, for messages) and sources this file, which sets `root` (the repository).
 # Then `need_bun` sets `bun`, a Bun of 1.4 or later: the one on PATH, else the version that package.json pins,
 # from the npm registry into node_modules. `need_dependencies run|all` installs the locked dependencies, `run`
-# without those that only tests use. Where nothing changed both are quick and touch no network.
+# without those that only tests use. Where nothing changed both are quick, use no network and write nothing.
+#
+# What is installed is readable by every user, whatever the umask of the shell that installs it: a service runs as
+# another user than the one who installed it.
 
 root=$(CDPATH='' cd -P -- "$(dirname -- "$self")/.." && pwd -P)
 
@@ -38,22 +41,46 @@ installed_bun() {
   return 1
 }
 
+# Ends with a hint when $1 is missing and this user may not install it.
+need_to_write() {
+  folder="$root/node_modules"
+  [ -e "$folder" ] || folder=$root
+  [ -w "$folder" ] || fail "$1, and user $(id -un 2>/dev/null || id -u) may not write to $folder: run \"$root/scripts/install\" as its owner."
+}
+
 need_bun() {
   bun=$(command -v bun 2>/dev/null) && is_recent_bun "$bun" && return
+  need_pinned_bun
+}
+
+# The version that package.json pins, in node_modules, whatever is on PATH.
+need_pinned_bun() {
   pinned=$(sed -n 's/.*"packageManager": *"bun@\([0-9.]*\)".*/\1/p' "$root/package.json")
   home="$root/node_modules/.bun-$pinned"
-  installed_bun "$home" && return
+  if installed_bun "$home"; then
+    # Earlier versions of this script left it readable by its owner alone.
+    case $(ls -ld "$home") in drwx------*) chmod go+rx "$home" 2>/dev/null ;; esac
+    return
+  fi
+  [ ! -d "$home" ] || [ -x "$home" ] || need_to_write "Bun $pinned in $home cannot be read by this user"
+  need_to_write "Bun $pinned is not installed"
   command -v npm >/dev/null 2>&1 || fail "needs Bun 1.4 or later on PATH, or npm to install it."
 
   say "installing Bun $pinned from the npm registry into node_modules"
+  (umask 022 && install_pinned_bun) || exit 1
+  installed_bun "$home" || fail "Bun $pinned has no binary that runs on this machine ($(uname -sm))."
+}
+
+install_pinned_bun() {
   mkdir -p "$root/node_modules" || exit 1
   # Made beside its place and moved there whole: an install that was cut off is not taken for a good one.
   fresh=$(mktemp -d "$root/node_modules/.bun-XXXXXX") || exit 1
   npm install --prefix "$fresh" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
     --loglevel=error "bun@$pinned" >&2 || { rm -rf "$fresh"; fail "npm could not install Bun $pinned."; }
+  # A folder of mktemp is its owner's alone, and so may be what npm takes from its cache.
+  chmod -R go+rX "$fresh" || exit 1
   rm -rf "$home"
-  mv "$fresh" "$home" || exit 1
-  installed_bun "$home" || fail "Bun $pinned has no binary that runs on this machine ($(uname -sm))."
+  mv "$fresh" "$home"
 }
 
 # A stamp in node_modules says for which lock, machine and extent it was filled.
@@ -63,12 +90,19 @@ need_dependencies() {
   installed=$(cat "$stamp" 2>/dev/null)
   [ "$installed" = "all $sum" ] && return
   [ "$installed" = "$1 $sum" ] && return
+  need_to_write "the dependencies of this version are not installed"
 
   say "installing the locked dependencies"
+  (umask 022 && install_dependencies "$1") || exit 1
+}
+
+install_dependencies() {
   production=
   [ "$1" = run ] && production=--production
   # shellcheck disable=SC2086 # empty is no argument
   (cd "$root" && "$bun" install --frozen-lockfile $production) >&2 || fail "could not install the dependencies."
+  # What Bun links from its cache has the modes of the shell that filled it.
+  chmod -R go+rX "$root/node_modules" 2>/dev/null
   echo "$1 $sum" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
 }
 

@@ -115,7 +115,7 @@ function npmOnPath(binary: string): { path: string; calls: () => string[] } {
 
 describe("the scripts", () => {
   test("are clean POSIX sh", () => {
-    for (const name of ["bun.sh", "serve", "test", "weir", "bench"]) {
+    for (const name of ["bun.sh", "serve", "test", "weir", "bench", "install"]) {
       expect(run(["sh", "-n", `scripts/${name}`])).toEqual({ code: 0, out: "", err: "" });
     }
     expect(run(["bash", "-n", ".ci/run"])).toEqual({ code: 0, out: "", err: "" });
@@ -186,6 +186,20 @@ describe("the scripts", () => {
     expect(run([join(root, "scripts/weir")], { path: npm.path })).toMatchObject({ code: 0, err: "" });
     expect(npm.calls()).toHaveLength(1);
     expect(npm.calls()[0]).toEndWith(`bun@${PINNED}`);
+  });
+
+  test("what they install is readable by every user, whatever the umask", () => {
+    const root = checkout();
+    const npm = npmOnPath(join(bunOnPath(PINNED).path.split(":")[0], "bun"));
+    executable(join(npm.path.split(":")[0], "bun"), "echo 1.3.14");
+    const weir = join(root, "scripts/weir");
+    expect(run(["sh", "-c", `umask 077; "${weir}"`], { path: npm.path })).toMatchObject({ code: 0 });
+    const hidden = () => run(["find", join(root, "node_modules"), "!", "-perm", "-444"]).out;
+    expect(hidden()).toBe("");
+    // As an earlier version left it: the next start by its owner opens it.
+    chmodSync(join(root, `node_modules/.bun-${PINNED}`), 0o700);
+    expect(run([weir], { path: npm.path })).toMatchObject({ code: 0, err: "" });
+    expect(hidden()).toBe("");
   });
 
   test("without Bun and npm they say what is needed", () => {
