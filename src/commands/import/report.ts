@@ -47,8 +47,10 @@ export class Report {
           line === undefined ? "" : ` (line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset})`;
         this.#reason(cause).example = `${fileText(path)}${place}: ${told}`;
       }
-      if (cause === "timestamp" && line !== undefined)
-        this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
+    }
+    // The gateway lists only the first errors. A line older than one that is too old is too old as well.
+    if ((answer.causes.timestamp ?? 0) > 0) {
+      for (const line of lines) this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
     }
   }
 
@@ -79,14 +81,18 @@ export class Report {
     );
     lines.unshift("Rejected, with the first of each kind:");
     if (this.#oldestMs < nowMs) {
-      const days = Math.ceil((nowMs - this.#oldestMs) / DAY_MS);
+      const oldest = new Date(this.#oldestMs).toISOString();
       lines.push(
-        `The oldest that was turned away is of ${new Date(this.#oldestMs).toISOString()}: a gateway with ` +
-          `--retention-days ${days} keeps it.`,
+        `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.#oldestMs, nowMs)} keeps it.`,
       );
     }
     return lines;
   }
+}
+
+/** Retention counts UTC days, today included: a sample is kept while its day is not before today - (N - 1). */
+function daysThatKeep(oldestMs: number, nowMs: number): number {
+  return Math.floor(nowMs / DAY_MS) - Math.floor(oldestMs / DAY_MS) + 1;
 }
 
 /** `1,000 stored, 3 duplicates, 2 rejected`, without what is 0 but for `stored`. */
@@ -109,13 +115,20 @@ function linesOf(body: Uint8Array): Uint8Array[] {
   return lines;
 }
 
-/** The time of an event in ms; infinity, which is never the least, where it has none that can be read. */
+/** 2001-09-09. Seconds, read as milliseconds, are before it until the year 33658, and no retention covers it. */
+const MILLISECONDS_FROM = 1_000_000_000_000;
+
+/**
+ * The time of an event in ms; infinity, which is never the least, where it has none that can be read, or a number
+ * that looks like seconds.
+ */
 function eventTimeMs(line: Uint8Array): number {
   try {
     const event = JSON.parse(new TextDecoder().decode(line)) as Record<string, unknown>;
     const time = event["@timestamp"] ?? event.timestamp;
     const ms = typeof time === "string" ? Date.parse(time) : Number(time);
-    return Number.isFinite(ms) ? ms : Number.POSITIVE_INFINITY;
+    const isSeconds = typeof time === "number" && ms < MILLISECONDS_FROM;
+    return Number.isFinite(ms) && !isSeconds ? ms : Number.POSITIVE_INFINITY;
   } catch {
     return Number.POSITIVE_INFINITY;
   }
