@@ -4,7 +4,6 @@
 SELECT epoch_us(date_trunc('minute', ts))::DOUBLE AS minute_us, count(*) AS row_count
 FROM weir.{table}
 WHERE ts >= make_timestamp($fromUs) AND ts < make_timestamp($toUs)
-  AND value IS NOT NULL
   AND ($metric::VARCHAR IS NULL OR series_id IN (SELECT series_id FROM weir.series WHERE metric = $metric))
 GROUP BY ALL
 ORDER BY ALL;

@@ -1,9 +1,8 @@
--- The samples of some minutes of a day in the order of time, and of arrival where that is equal; stale markers,
--- which have no value, are left out. The columns after value are the attributes.
+-- The samples of some minutes of a day in the order of time, and of arrival where that is equal. A stale
+-- marker has no value. The columns after value are the attributes.
 -- $fromUs, $toUs: microseconds since the epoch; $metric: a metric's name as pushed, NULL for all.
 SELECT series_id, epoch_us(ts)::DOUBLE AS timestamp_us, value, * EXCLUDE (series_id, ts, value, live)
 FROM weir.{table} AS samples
 WHERE ts >= make_timestamp($fromUs) AND ts < make_timestamp($toUs)
-  AND value IS NOT NULL
   AND ($metric::VARCHAR IS NULL OR series_id IN (SELECT series_id FROM weir.series WHERE metric = $metric))
 ORDER BY ts, samples.rowid;

@@ -5,6 +5,7 @@
  */
 import { quote } from "../errors.ts";
 import type { Kind, MetricType, SeriesHead } from "../sample.ts";
+import { STALE, valueOfWord } from "./value-words.ts";
 
 export interface EventLimits {
   readonly nameBytesMax: number;
@@ -18,6 +19,8 @@ export interface Event {
   /** Microseconds since the epoch, or NaN where the event has none. */
   readonly timestampUs: number;
   readonly value: number;
+  /** True for a stale marker, which is stored without a value. */
+  readonly stale: boolean;
   /** Tags that are columns, not labels. */
   readonly attributes: readonly (readonly [name: string, value: string])[];
 }
@@ -52,8 +55,9 @@ export function checkEvent(
   const metric = event.metric_name ?? event.name;
   if (metric === undefined) return wrong("name", "metric_name is missing, expected a name");
   if (typeof metric !== "string") return wrong("name", `metric_name is ${quote(metric)}, expected a string`);
-  const { value } = event;
-  if (typeof value !== "number" || !Number.isFinite(value)) {
+  const word = valueOfWord(event.value, event.type);
+  const value = word ?? event.value;
+  if (typeof value !== "number" || (word === undefined && !Number.isFinite(value))) {
     return wrong(
       "value",
       value === undefined
@@ -94,7 +98,7 @@ export function checkEvent(
   if ("reason" in tags) return tags;
   const { unit, help } = event as { unit?: string; help?: string };
   const head = { metric, kind: type.kind, type: type.type, unit, help, labels: tags.labels };
-  return { head, timestampUs, value, attributes: tags.attributes };
+  return { head, timestampUs, value, stale: event.value === STALE, attributes: tags.attributes };
 }
 
 function checkTags(

@@ -199,6 +199,7 @@ export class EventDecoder {
       : builder.addHead(event.head);
     this.#scanner.remember(event.head.metric);
     builder.add(head, event.timestampUs, event.value, this.#events);
+    if (event.stale) builder.markStale();
   }
 
   /** The index of a block's head in this batch. */

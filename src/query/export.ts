@@ -235,7 +235,11 @@ function timestampText(us: number): string {
   return `"${new Date(ms).toISOString().slice(0, -1)}${String(rest).padStart(3, "0")}Z"`;
 }
 
-/** A number that reads back as the same double; what JSON has no number for (NaN, Infinity) as a string. */
+/**
+ * A number that reads back as the same double. What JSON has no number for is a text that src/decode/value-words.ts
+ * reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no value.
+ */
 function valueText(value: Cell): string {
+  if (value === null) return '"stale"';
   return Object.is(value, -0) ? "-0.0" : JSON.stringify(value);
 }

@@ -159,6 +159,37 @@ describe("events", () => {
   wrong("a number that is too large", '{"name":"a","value":1e999}', [
     [0, "value is Infinity, expected a finite number"],
   ]);
+  for (const type of ["gauge", "cumulative"]) {
+    for (const [word, value] of [
+      ["NaN", Number.NaN],
+      ["Inf", Number.POSITIVE_INFINITY],
+      ["+Inf", Number.POSITIVE_INFINITY],
+      ["-Inf", Number.NEGATIVE_INFINITY],
+      ["Infinity", Number.POSITIVE_INFINITY],
+      ["+Infinity", Number.POSITIVE_INFINITY],
+      ["-Infinity", Number.NEGATIVE_INFINITY],
+    ] as const)
+      ok(`a ${type} of ${word}`, `{"name":"a","value":"${word}","type":"${type}"}`, [{ value }]);
+    test(`a stale marker of a ${type}`, () => {
+      const batch = decoder().decode(
+        Buffer.from(
+          `{"name":"a","value":1,"type":"${type}"}\n{"name":"a","value":"stale","type":"${type}"}\n{"name":"a","value":"NaN","type":"${type}"}`,
+        ),
+      );
+      expect([...batch.stale!.subarray(0, batch.length)]).toEqual([0, 1, 0]);
+    });
+    for (const word of ["nan", "inf", "", "1", "Stale"])
+      wrong(`a ${type} of another text: ${word}`, `{"name":"a","value":"${word}","type":"${type}"}`, [
+        [0, `value is "${word}", expected a finite number`],
+      ]);
+  }
+  for (const type of ["observation", "counter"])
+    for (const word of ["NaN", "+Inf", "-Inf", "stale"])
+      wrong(
+        `a value of a ${type} is finite, not ${word}`,
+        `{"name":"a","value":"${word}","type":"${type}"}`,
+        [[0, `value is "${word}", expected a finite number`]],
+      );
   wrong("NaN spoils its event alone", `[{"name":"a","value":NaN},${EVENT}]`, [
     [
       0,

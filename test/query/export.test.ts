@@ -24,7 +24,7 @@ async function exported(range?: { fromUs: number; toUs: number; metric?: string 
 }
 
 describe("what a line says", () => {
-  test("each kind by its type; a stale marker is none; what JSON has no number for is text", async () => {
+  test("each kind by its type; a stale marker, and what JSON has no number for, are texts", async () => {
     const at = (ms: number) => BEGIN_MS + ms;
     samples = await storedSamples([
       { metric: "o", ts: at(0), value: 1.5, tags: { a: "x" } },
@@ -40,6 +40,7 @@ describe("what a line says", () => {
       '{"@timestamp":1704067200001,"metric_name":"d","value":2,"tags":{},"type":"counter"}',
       '{"@timestamp":1704067200002,"metric_name":"g","value":-0.0,"tags":{},"type":"gauge"}',
       '{"@timestamp":1704067200003,"metric_name":"c_total","value":1e+21,"tags":{},"type":"cumulative"}',
+      '{"@timestamp":1704067200004,"metric_name":"g","value":"stale","tags":{},"type":"gauge"}',
       '{"@timestamp":1704067200005,"metric_name":"g","value":"NaN","tags":{},"type":"gauge"}',
       '{"@timestamp":1704067200006,"metric_name":"g","value":"-Infinity","tags":{},"type":"gauge"}',
     ]);

@@ -1,0 +1,165 @@
+/** What one gateway exports another one imports, and exports again byte by byte: every kind, way in and value. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import fc from "fast-check";
+import snappyjs from "snappyjs";
+import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
+import { encodeV2, type Series } from "../decode/remote-write/messages.ts";
+import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+
+const ATTRIBUTES = "--attributes=task_id,trace_id";
+let first: TestGateway;
+let second: TestGateway;
+beforeAll(async () => {
+  first = await openTestGateway(ATTRIBUTES);
+  second = await openTestGateway(ATTRIBUTES);
+});
+afterAll(async () => {
+  await first.close();
+  await second.close();
+});
+
+const HOST = "http://localhost:9091";
+async function send(
+  to: TestGateway,
+  path: string,
+  body: Bun.BodyInit,
+  headers: Record<string, string> = {},
+): Promise<string> {
+  const response = await to.app.fetch(new Request(`${HOST}${path}`, { method: "POST", body, headers }));
+  const text = await response.text();
+  expect([response.status, text].join(" ")).toStartWith("20");
+  return text;
+}
+const exported = async (from: TestGateway): Promise<string> =>
+  await (await from.app.fetch(new Request(`${HOST}/api/v1/export`))).text();
+const NDJSON = { "content-type": "application/x-ndjson" };
+const SNAPPY = {
+  "content-encoding": "snappy",
+  "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+};
+
+/** Sends an export to the second gateway, and expects the same lines from it. */
+async function expectRoundTrip(): Promise<string> {
+  const lines = await exported(first);
+  const count = lines.split("\n").length - 1;
+  const answer = JSON.parse(await send(second, "/api/v1/push", lines, NDJSON)) as Record<string, unknown>;
+  const { accepted, duplicates = 0, rejected } = answer as Record<string, number>;
+  expect({ taken: accepted + duplicates, rejected }).toEqual({ taken: count, rejected: 0 });
+  expect((await exported(second)) === lines).toBe(true);
+  return lines;
+}
+
+test("groups with NaN and both infinities, a histogram, a summary, and remote_write with stale markers", async () => {
+  await send(
+    first,
+    "/metrics/job/case/shard@base64/YS9i",
+    `# TYPE case_level gauge
+case_level{k="nan"} NaN
+case_level{k="plus"} +Inf
+case_level{k="minus"} -Inf
+case_level{k="zero"} -0
+# TYPE case_seconds histogram
+case_seconds_bucket{le="0.1"} 1
+case_seconds_bucket{le="+Inf"} 2
+case_seconds_sum 1.5
+case_seconds_count 2
+# TYPE case_summary summary
+case_summary{quantile="0.5"} NaN
+case_summary_sum 0
+case_summary_count 0
+# TYPE case_total counter
+case_total{id="738529527931269425"} 9007199254740993
+`,
+  );
+  const series: Series[] = [
+    {
+      labels: { __name__: "rw_up", job: "x", instance: "a:1" },
+      samples: [
+        { value: 1, timestamp: NOW_MS - 3_000 },
+        { value: Number.NaN, timestamp: NOW_MS - 2_000 },
+        { value: STALE_STAND_IN, timestamp: NOW_MS - 1_000 },
+        { value: Number.NEGATIVE_INFINITY, timestamp: NOW_MS },
+      ],
+    },
+    {
+      labels: { __name__: "rw_native", job: "x" },
+      histograms: [
+        {
+          timestamp: NOW_MS - 1_000,
+          countInt: 5,
+          sum: 7.25,
+          schema: 0,
+          zeroThreshold: 2 ** -128,
+          zeroCountInt: 1,
+          positiveSpans: [{ offset: 0, length: 2 }],
+          positiveDeltas: [1, 2],
+        },
+        { timestamp: NOW_MS, countInt: 0, sum: STALE_STAND_IN, schema: 0 },
+      ],
+    },
+  ];
+  await send(
+    first,
+    "/api/v1/write",
+    new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV2(series)))),
+    SNAPPY,
+  );
+
+  const lines = await expectRoundTrip();
+  for (const part of [
+    '"metric_name":"case_level","value":"NaN","tags":{"job":"case","k":"nan","shard":"a/b"},"type":"gauge"',
+    '"metric_name":"case_level","value":"Infinity","tags":{"job":"case","k":"plus","shard":"a/b"},"type":"gauge"',
+    '"metric_name":"case_level","value":"-Infinity","tags":{"job":"case","k":"minus","shard":"a/b"},"type":"gauge"',
+    '"metric_name":"case_level","value":-0.0,',
+    '"metric_name":"case_seconds_bucket","value":1,"tags":{"job":"case","le":"0.1","shard":"a/b"},"type":"cumulative"',
+    '"metric_name":"case_summary","value":"NaN","tags":{"job":"case","quantile":"0.5","shard":"a/b"},"type":',
+    '"metric_name":"case_total","value":9007199254740992,"tags":{"id":"738529527931269425",',
+    `{"@timestamp":${NOW_MS - 1_000},"metric_name":"rw_up","value":"stale",`,
+    `{"@timestamp":${NOW_MS},"metric_name":"rw_up","value":"-Infinity",`,
+    '"metric_name":"rw_native_count","value":5,',
+  ])
+    expect(lines).toContain(part);
+  // A stale marker is stored as one, not as a NaN.
+  const stale = "SELECT count(*)::INTEGER AS n FROM weir.samples_20240101 WHERE value IS NULL";
+  expect(await second.query(stale)).toEqual(await first.query(stale));
+});
+
+test("any events: kinds, doubles, microseconds, units, labels and attributes", async () => {
+  const text = fc
+    .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
+    .filter((each) => !each.includes("\u0000"));
+  const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
+  const words = fc.constantFrom("NaN", "+Inf", "-Inf", "Inf", "Infinity", "+Infinity", "-Infinity", "stale");
+  const value = {
+    observation: finite,
+    counter: finite.map(Math.abs),
+    gauge: fc.oneof(finite, words),
+    cumulative: fc.oneof(finite, words),
+  };
+  const tags = fc.dictionary(
+    fc.constantFrom("task_id", "trace_id", "operation", "Größe", "with space", 'q"uote'),
+    fc.oneof(text, fc.constant("738529527931269425")),
+  );
+  const event = fc.constantFrom(...(Object.keys(value) as (keyof typeof value)[])).chain((type) =>
+    fc.record({
+      us: fc.integer({ min: (NOW_MS - 86_400_000) * 1000, max: (NOW_MS - 10) * 1000 }),
+      type: fc.constant(type),
+      value: value[type],
+      unit: fc.constantFrom(undefined, "ms", "bytes"),
+      tags,
+    }),
+  );
+  const events = fc.sample(event, { numRuns: 3_000, seed: 11 });
+  const lines = events.map(({ us: from, type, value, unit, tags }, index) => {
+    // A gauge has one value at a time: no two events have the same.
+    const us = from + index;
+    const time = `${new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)}${String(us % 1000).padStart(3, "0")}Z`;
+    const number = Object.is(value, -0) ? "-0.0" : JSON.stringify(value);
+    const name = `any.${type}${unit === undefined ? "" : `_${unit}`}`;
+    const unitText = unit === undefined ? "" : `,"unit":"${unit}"`;
+    return `{"@timestamp":"${time}","metric_name":"${name}","value":${number},"type":"${type}"${unitText},"tags":${JSON.stringify(tags)}}`;
+  });
+  await send(first, "/api/v1/push", lines.join("\n"), NDJSON);
+  const all = await expectRoundTrip();
+  expect(all.split("\n").filter((line) => line.includes('"metric_name":"any.'))).toHaveLength(3_000);
+});
