@@ -56,9 +56,9 @@ describe("the README's examples", () => {
     const event = (hoursAgo: number) =>
       JSON.stringify({
         "@timestamp": Date.now() - hoursAgo * 3_600_000,
-        metric_name: "task.duration_ms",
+        metric_name: "task.processing_duration_ms",
         value: 1500,
-        tags: { operation: "render", instance: "worker-1" },
+        tags: { method: "GET", domain: "api.example.org", http_status: "200" },
       });
     writeFileSync(join(folder, "metrics_prod.json"), `${event(1)}\n${event(0.5)}\n`);
     writeFileSync(join(folder, "metrics_1.json.2024-01-15"), `${event(26)}\n`);

@@ -1,21 +1,14 @@
 /**
- * The events of the benchmark: tasks of four http requests, one task and one upload each, with a task_id of
- * their own; 20 domains, 50 urls. The same seed gives the same events, so that two runs can be compared.
+ * The events of the benchmark, with the names and tags that workers write: tasks of four requests, one upload and one
+ * task event each, with a task_id of their own; 20 domains, 100 urls. The same seed gives the same events, so that two
+ * runs can be compared.
  */
 
 export const EVENTS_PER_TASK = 6;
 const DOMAINS = 20;
-const URLS = 50;
-
-const OPERATIONS = [
-  ["get_task", "GET", "get-task"],
-  ["submit_result", "POST", "submit-result"],
-  ["heartbeat", "POST", "heartbeat"],
-  ["fetch_page", "GET", "page"],
-  ["upload_file", "PUT", "upload"],
-] as const;
-const UPLOAD_TYPES = ["screenshot", "html", "har", "video"];
-const TASK_TYPES = ["render", "crawl", "check"];
+const URLS = 100;
+const METHODS = ["GET", "POST", "PUT", "DELETE"];
+const SERVER = "server.example.com";
 
 /** mulberry32: a small generator of numbers in [0, 1) that a seed decides. */
 function random(seed: number): () => number {
@@ -28,18 +21,33 @@ function random(seed: number): () => number {
   };
 }
 
-interface Url {
+interface Target {
   readonly url: string;
   readonly domain: string;
-  readonly operation: string;
   readonly method: string;
 }
 
-const urls: Url[] = Array.from({ length: URLS }, (_, index) => {
+const targets: Target[] = Array.from({ length: URLS }, (_, index) => {
   const domain = `app${index % DOMAINS}.example.com`;
-  const [operation, method, path] = OPERATIONS[index % OPERATIONS.length]!;
-  return { url: `https://${domain}/api/${path}/${Math.floor(index / DOMAINS)}`, domain, operation, method };
+  const method = METHODS[index % METHODS.length]!;
+  return { url: `https://${domain}/api/items/${Math.floor(index / DOMAINS)}`, domain, method };
 });
+
+/** The requests of a task, in their order; the second goes to the target. */
+const OPERATIONS = [
+  ["get_task", "GET", "get-task"],
+  ["target_request", "", ""],
+  ["upload_file", "POST", "upload-file"],
+  ["upload_result", "POST", "put-result"],
+] as const;
+
+/** Which type of error a failed upload of a result has. */
+const ERROR_TYPES: Readonly<Record<string, string>> = {
+  "404": "client_error",
+  "429": "rate_limit",
+  "500": "server_error",
+  "503": "server_error",
+};
 
 export interface Span {
   /** Timestamp of the first event. */
@@ -60,32 +68,47 @@ export function* bodies(
   const encoder = new TextEncoder();
   const stepMs = (span.toMs - span.fromMs) / Math.max(1, events - 1);
   let task = "";
-  let home = urls[0]!;
+  let target = targets[0]!;
+  let targetStatus = "200";
   let lines: string[] = [];
   for (let index = 0; index < events; index++) {
     const part = index % EVENTS_PER_TASK;
     const timestampMs = Math.round(span.fromMs + index * stepMs);
+    const add = (metric: string, value: number, tags: string) =>
+      lines.push(
+        `{"@timestamp":${timestampMs},"metric_name":"${metric}","value":${value},"tags":{"task_id":"${task}",${tags}}}`,
+      );
     if (part === 0) {
       task = `${Math.floor(timestampMs / 1000)}_${Math.floor(next() * 2 ** 48)
         .toString(36)
         .padStart(10, "0")}`;
-      home = pick(urls);
+      target = pick(targets);
     }
     if (part < 4) {
-      const { url, domain, operation, method } = part === 0 ? home : pick(urls);
-      const status = next() < 0.95 ? "200" : pick(["404", "429", "500", "503"]);
+      const [operation, method, path] = OPERATIONS[part]!;
+      // A task was received, so its poll succeeded.
+      const status = part === 0 || next() < 0.95 ? "200" : pick(["404", "429", "500", "503"]);
       const duration = Math.round(20_000 / (0.4 + 50 * next())) / 10;
-      lines.push(
-        `{"@timestamp":${timestampMs},"metric_name":"http.request.duration_ms","value":${duration},"tags":{"task_id":"${task}","operation":"${operation}","url":"${url}","domain":"${domain}","method":"${method}","status_code":"${status}","has_task":"${next() < 0.8}"}}`,
+      const to =
+        operation === "target_request"
+          ? target
+          : { url: `https://${SERVER}/api/${path}`, domain: SERVER, method };
+      if (operation === "target_request") targetStatus = status;
+      const success = operation === "get_task" ? '"has_task":"true"' : `"success":"${status === "200"}"`;
+      const error =
+        operation === "upload_result" && status !== "200" ? `,"error_type":"${ERROR_TYPES[status]}"` : "";
+      add(
+        "http.request.duration_ms",
+        duration,
+        `"operation":"${operation}","url":"${to.url}","domain":"${to.domain}","method":"${to.method}","status_code":"${status}",${success}${error}`,
       );
     } else if (part === 4) {
-      const failed = next() < 0.03;
-      lines.push(
-        `{"@timestamp":${timestampMs},"metric_name":"task.duration_ms","value":${Math.round(300 + 9_000 * next() ** 4)},"tags":{"task_id":"${task}","type":"${pick(TASK_TYPES)}","domain":"${home.domain}","status":"${failed ? "error" : "success"}"}}`,
-      );
+      add("upload.size_bytes", Math.floor(2 ** (10 + 12 * next())), '"upload_type":"direct"');
     } else {
-      lines.push(
-        `{"@timestamp":${timestampMs},"metric_name":"upload.bytes","value":${Math.floor(2 ** (10 + 12 * next()))},"tags":{"task_id":"${task}","type":"${pick(UPLOAD_TYPES)}","domain":"${home.domain}"}}`,
+      add(
+        "task.processing_duration_ms",
+        Math.round(300 + 9_000 * next() ** 4),
+        `"method":"${target.method}","domain":"${target.domain}","http_status":"${targetStatus}"`,
       );
     }
     if (lines.length === batch || index === events - 1) {

@@ -2,11 +2,11 @@
 import { open, rename, rm } from "node:fs/promises";
 import { type Io, UsageError } from "./command.ts";
 
-export const FORMATS = ["table", "json", "ndjson", "csv", "parquet"] as const;
+export const FORMATS = ["table", "json", "ndjson", "csv", "lines", "parquet"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** The lines on formats for a command's usage. */
-export const formatHelp = `  --format FORMAT    table (default), json, ndjson, csv or parquet
+export const formatHelp = `  --format FORMAT    table (default), json, ndjson, csv, lines or parquet
   --output FILE      write there; the file appears when it is whole. Standard output if absent`;
 
 /** Throws `UsageError` for a format that a terminal cannot show. */

@@ -19,12 +19,14 @@ With one: prints its answer, such as
 
   weir summary duration_by_operation --from -6h
   weir summary task_timeline --task-id 1704067200_abc123 --from 2024-01-01
+  weir summary error_rate --format lines
 
   --PARAMETER VALUE  a parameter of the summary; dashes stand for underscores. A time is now, -24h,
                      2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970
   --limit N          at most so many rows; the gateway has a limit of its own
   --timeout-ms N     give up after this time; the gateway has a limit of its own
 ${formatHelp}
+                     lines: one line of text per row, as the summary words it, for scripts
 ${urlHelp}
 
 Exit code 0 when the answer was printed, 1 when the summary or the gateway failed, 2 when the arguments

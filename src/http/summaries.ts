@@ -5,19 +5,15 @@
 import { Elysia } from "elysia";
 import { BadInput } from "../errors.ts";
 import type { Formats } from "../query/formats/all.ts";
-import type { QueryOptions, QueryResult } from "../query/sql.ts";
-import type { SummaryDescription } from "../query/summaries.ts";
+import type { QueryResult } from "../query/sql.ts";
+import type { RunOptions, SummaryDescription } from "../query/summaries.ts";
 import { jsonResponse } from "./errors.ts";
 import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 
 export interface SummariesDependencies {
   readonly summaries: {
     list(): readonly SummaryDescription[];
-    run(
-      name: string,
-      parameters: ReadonlyMap<string, string>,
-      options: Omit<QueryOptions, "parameters">,
-    ): Promise<QueryResult>;
+    run(name: string, parameters: ReadonlyMap<string, string>, options: RunOptions): Promise<QueryResult>;
   };
   readonly formats: Formats;
 }
@@ -40,6 +36,7 @@ export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =
         }
         const result = await summaries.run(params.name, own, {
           ...readLimits(query),
+          asLines: format === "lines",
           signal: request.signal,
         });
         return await answer(result, format, formats);

@@ -14,7 +14,7 @@ import type { QueryOptions, QueryResult, SqlEngine } from "./sql.ts";
 import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
 import type { Tables } from "./tables.ts";
 import { parseTime } from "./times.ts";
-import { emptyView, metricView, samplesView } from "./views.ts";
+import { emptyView, metricView, samplesView, withColumns } from "./views.ts";
 
 /** What the gateway knows and a summary may bind. */
 export interface Facts {
@@ -77,6 +77,12 @@ export interface SummariesOptions {
   readonly summaries?: readonly Summary[];
 }
 
+/** How a summary is run: as any query, but for its parameters, which are its own. */
+export interface RunOptions extends Omit<QueryOptions, "parameters"> {
+  /** One line of text for each row, where the summary says how it is written. */
+  readonly asLines?: boolean;
+}
+
 export class Summaries {
   readonly #options: SummariesOptions;
   readonly #summaries: ReadonlyMap<string, Summary>;
@@ -106,7 +112,7 @@ export class Summaries {
   async run(
     name: string,
     parameters: ReadonlyMap<string, string>,
-    options: Omit<QueryOptions, "parameters"> = {},
+    { asLines = false, ...options }: RunOptions = {},
   ): Promise<QueryResult> {
     const summary = this.#summaries.get(name);
     if (summary === undefined)
@@ -121,7 +127,7 @@ export class Summaries {
     return this.#options.engine.run(
       async (_, days) => ({
         views: this.#views(summary, values, days),
-        sql: summary.sql,
+        sql: asLines ? linesOf(summary) : summary.sql,
       }),
       { ...options, parameters: bound },
     );
@@ -130,14 +136,27 @@ export class Summaries {
   #views(summary: Summary, values: ReadonlyMap<string, Parameter>, days: readonly Day[]): string[] {
     const catalog: Tables = this.#options.engine.catalog(days);
     return summary.tables.map(({ name, metric, columns }) => {
-      const options = { name, columns, seriesIds: true };
-      if (metric === undefined) return samplesView(catalog.samples(), days, options);
+      const options = { name, seriesIds: true };
+      const tags = columns.map((column) => ({
+        name: column.name,
+        tag: column.tag === undefined ? column.name : String(values.get(column.tag)),
+      }));
+      if (metric === undefined) return samplesView(withColumns(catalog.samples(), tags), days, options);
       const table = catalog.tableOf(String(values.get(metric)));
       return table === undefined
-        ? emptyView(name, columns)
-        : metricView(catalog.metricTable(table)!, days, options);
+        ? emptyView(
+            name,
+            columns.map((column) => column.name),
+          )
+        : metricView(withColumns(catalog.metricTable(table)!, tags), days, options);
     });
   }
+}
+
+/** The statement whose only column is the summary's line of text of each row, in the rows' order. */
+function linesOf({ sql, line }: Summary): string {
+  if (line === undefined) return sql;
+  return `SELECT line FROM (SELECT ${line} AS line FROM (${sql.replace(/;\s*$/, "")})) WHERE line IS NOT NULL`;
 }
 
 function readParameters(
@@ -187,6 +206,7 @@ function readParameter(parameter: SummaryParameter, given: string | undefined, n
     }
     case "text":
     case "metric":
+    case "tag":
       return text;
   }
 }

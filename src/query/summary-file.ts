@@ -3,7 +3,7 @@
  * tables it reads. sql/summaries/README.md describes the header for those who write one.
  */
 
-export const PARAMETER_TYPES = ["time", "number", "text", "metric"] as const;
+export const PARAMETER_TYPES = ["time", "number", "text", "metric", "tag"] as const;
 
 export type ParameterType = (typeof PARAMETER_TYPES)[number];
 
@@ -21,7 +21,14 @@ export interface SummaryTable {
   /** The parameter that names its metric; absent for `samples`. */
   readonly metric?: string;
   /** Columns that the statement names besides ts and value: NULL where nobody has pushed such a tag. */
-  readonly columns: readonly string[];
+  readonly columns: readonly SummaryColumn[];
+}
+
+/** A column of a table as the statement knows it. */
+export interface SummaryColumn {
+  readonly name: string;
+  /** The parameter that names its tag; absent where the tag has the column's name. */
+  readonly tag?: string;
 }
 
 export interface Summary {
@@ -33,6 +40,8 @@ export interface Summary {
   readonly given: readonly string[];
   readonly tables: readonly SummaryTable[];
   readonly sql: string;
+  /** An expression over the columns of the answer: its row as a line of text, or NULL for no line. */
+  readonly line?: string;
   /** Names of what the statement binds. */
   readonly bound: readonly string[];
 }
@@ -40,6 +49,8 @@ export interface Summary {
 const PARAMETER = /^parameter ([a-z][a-z0-9_]*) ([a-z]+)(?: = (.+?))?: (.+)$/;
 const GIVEN = /^given ([a-z][a-z0-9_]*): (.+)$/;
 const TABLE = /^table ([a-z][a-z0-9_]*)(?: of \$([a-z][a-z0-9_]*))?: ?(.*)$/;
+const COLUMN = /^([a-z][a-z0-9_]*)(?: = \$([a-z][a-z0-9_]*))?$/;
+const LINE = /^line: (.+)$/;
 
 /** Query parameters that every summary has. */
 const RESERVED: ReadonlySet<string> = new Set(["format", "limit", "timeoutMs"]);
@@ -55,6 +66,7 @@ export function parseSummary(name: string, text: string): Summary {
   const parameters: SummaryParameter[] = [];
   const given: string[] = [];
   const tables: SummaryTable[] = [];
+  let printed: string | undefined;
   for (const line of header) {
     const parameter = PARAMETER.exec(line);
     const value = GIVEN.exec(line);
@@ -67,8 +79,13 @@ export function parseSummary(name: string, text: string): Summary {
     } else if (value !== null) given.push(value[1]!);
     else if (table !== null) {
       const columns = table[3]!.split(",").map((column) => column.trim());
-      tables.push({ name: table[1]!, metric: table[2], columns: columns.filter((column) => column !== "") });
-    } else prose.push(line);
+      tables.push({
+        name: table[1]!,
+        metric: table[2],
+        columns: columns.filter((column) => column !== "").map((column) => readColumn(column, fail)),
+      });
+    } else if (LINE.test(line)) printed = LINE.exec(line)![1];
+    else prose.push(line);
   }
   const [question = "", ...description] = prose;
   if (!question.endsWith("?")) throw fail("the first line is no question");
@@ -82,7 +99,13 @@ export function parseSummary(name: string, text: string): Summary {
     if (metric === undefined ? table !== "samples" : parameter?.type !== "metric")
       throw fail(`table ${table} needs a parameter of type metric`);
   }
-  const used = new Set([...bound, ...tables.map(({ metric }) => metric)]);
+  const columns = tables.flatMap((table) => table.columns);
+  for (const { name: column, tag } of columns) {
+    const parameter = parameters.find((each) => each.name === tag);
+    if (tag !== undefined && parameter?.type !== "tag")
+      throw fail(`column ${column} needs a parameter of type tag`);
+  }
+  const used = new Set([...bound, ...tables.map(({ metric }) => metric), ...columns.map(({ tag }) => tag)]);
   for (const each of known) if (!used.has(each)) throw fail(`${each} is not used`);
   return {
     name,
@@ -92,6 +115,13 @@ export function parseSummary(name: string, text: string): Summary {
     given,
     tables,
     sql,
+    line: printed,
     bound,
   };
+}
+
+function readColumn(text: string, fail: (what: string) => Error): SummaryColumn {
+  const [, name, tag] = COLUMN.exec(text) ?? [];
+  if (name === undefined) throw fail(`${text} is not a column; expected NAME or NAME = $PARAMETER`);
+  return { name, tag };
 }

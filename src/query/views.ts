@@ -29,8 +29,6 @@ export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly
 export interface ViewOptions {
   /** Its name; the table's own if absent. */
   readonly name?: string;
-  /** Columns that it must have, as NULL where the table has none of that name. */
-  readonly columns?: readonly string[];
   /** Whether it has a column `series id`, to aggregate by before labels are joined. No tag's name has a space. */
   readonly seriesIds?: boolean;
 }
@@ -63,7 +61,7 @@ export function emptyView(name: string, columns: readonly string[]): string {
 
 /** Every sample of every metric. Stale markers are rows here, with NULL for a value. */
 export function samplesView(
-  table: Pick<MetricTable, "columns" | "tags">,
+  table: Pick<MetricTable, "tags">,
   days: readonly Day[],
   options: ViewOptions = {},
 ): string {
@@ -75,17 +73,30 @@ JOIN weir.series AS s ON s.series_id = d.series_id`;
 
 const SERIES_ID = quoteIdentifier("series id");
 
-function tagsAndMore(
-  table: Pick<MetricTable, "columns" | "tags">,
-  { columns = [], seriesIds }: ViewOptions,
-): string[] {
-  const present = new Set(table.columns.map((column) => column.name.toLowerCase()));
-  const missing = columns.filter((column) => !present.has(column.toLowerCase()));
+function tagsAndMore({ tags }: Pick<MetricTable, "tags">, { seriesIds }: ViewOptions): string[] {
   return [
-    ...table.tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
-    ...missing.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+    ...tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
     ...(seriesIds ? [`d.series_id AS ${SERIES_ID}`] : []),
   ];
+}
+
+/**
+ * The table with a column of each name that shows the given tag (as pushed, or as its own column is called), in place
+ * of another tag's column of that name. Where the table has no such tag the column is NULL.
+ */
+export function withColumns<T extends { readonly tags: readonly TagColumn[] }>(
+  table: T,
+  columns: readonly { readonly name: string; readonly tag: string }[],
+): T {
+  const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+  const shown = columns.map(({ name, tag }): TagColumn => {
+    const found =
+      table.tags.find(({ labels, attributes }) => labels.includes(tag) || attributes.includes(tag)) ??
+      table.tags.find((each) => same(each.name, tag));
+    return { ...(found ?? { type: "VARCHAR", labels: [], attributes: [] }), name };
+  });
+  const others = table.tags.filter((tag) => !columns.some(({ name }) => same(name, tag.name)));
+  return { ...table, tags: [...others, ...shown] };
 }
 
 /** One SELECT a day, with the same columns in each: series_id, ts, value and one for each tag that has attributes. */

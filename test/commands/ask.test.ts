@@ -101,7 +101,7 @@ describe("weir sql", () => {
       [
         ["--format", "xml", "SELECT 1"],
         2,
-        /^weir sql: --format is "xml", expected one of table, json, ndjson, csv, parquet\.\n/,
+        /^weir sql: --format is "xml", expected one of table, json, ndjson, csv, lines, parquet\.\n/,
       ],
       [["--param", "=1", "SELECT 1"], 2, /^weir sql: --param is "=1", expected NAME=TEXT or NAME:=JSON\.\n/],
       [

@@ -74,11 +74,21 @@ test("the list says what each takes", async () => {
   expect(summaries.find(({ name }) => name === "task_timeline")).toEqual({
     name: "task_timeline",
     question: "What happened to one task, in order?",
-    description: "Every sample of every metric that carries the task's id, the oldest first.",
+    description:
+      "Every sample of every metric that has the id of the task, the oldest first. `status` is the status of a request's answer, or of the task.",
     parameters: [
-      { name: "task_id", type: "text", meaning: "the task's id" },
+      { name: "task_id", type: "text", meaning: "the id of the task" },
       { name: "from", type: "time", default: "1970-01-01", meaning: "start of the range" },
       { name: "to", type: "time", default: "+1d", meaning: "end of the range, itself not in it" },
+      { name: "task_id_tag", type: "tag", default: "task_id", meaning: "the id of a task" },
+      { name: "operation_tag", type: "tag", default: "operation", meaning: "what a request is for" },
+      {
+        name: "status_code_tag",
+        type: "tag",
+        default: "status_code",
+        meaning: "the status of the answer to a request",
+      },
+      { name: "http_status_tag", type: "tag", default: "http_status", meaning: "how a task ended" },
     ],
   } as never);
 });
@@ -87,12 +97,28 @@ test("one is run over a range, in any format", async () => {
   const range = "from=2024-01-01&to=2024-01-02T00:00:00Z";
   expect(await (await get(`/requests_by_status?${range}`)).json()).toMatchObject({
     rows: [
-      { status_code: "200", requests: 1, share: 0.5 },
-      { status_code: "503", requests: 1, share: 0.5 },
+      { status_code: "200", requests: 1, percent: 50 },
+      { status_code: "503", requests: 1, percent: 50 },
     ],
   });
   expect(await (await get(`/requests_by_status?${range}&format=csv&limit=1`)).text()).toBe(
-    "status_code,requests,share\n200,1,0.5\n",
+    "status_code,requests,percent\n200,1,50\n",
+  );
+});
+
+test("format=lines prints the rows as the summary words them, in their order", async () => {
+  const lines = async (path: string) => {
+    const response = await get(path);
+    expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    return await response.text();
+  };
+  const range = "from=2024-01-01&to=2024-01-03T00:00:00Z&format=lines";
+  expect(await lines(`/requests_by_status?${range}`)).toBe("      2 503\n      1 200\n");
+  // A row that the summary has no words for is not printed.
+  expect(await lines(`/uploads?${range}`)).toBe("Total: 0 MB in 0 uploads\n");
+  // Without words of its own: the cells.
+  expect(await lines(`/tasks_by_domain?${range}&tasks_metric=http.request.duration_ms`)).toBe(
+    "(none)\t3\t0\t0\t2\t2.9\t3\n",
   );
 });
 

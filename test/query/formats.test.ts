@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { csv } from "../../src/query/formats/csv.ts";
 import type { Format } from "../../src/query/formats/format.ts";
 import { json, ndjson } from "../../src/query/formats/json.ts";
+import { lines } from "../../src/query/formats/lines.ts";
 import { parquetFormat } from "../../src/query/formats/parquet.ts";
 import { table } from "../../src/query/formats/table.ts";
 import { SqlEngine } from "../../src/query/sql.ts";
@@ -101,6 +102,14 @@ test("CSV follows RFC 4180 but for its line ends, and tells NULL from an empty t
   expect(await text(csv, `SELECT 'a' || chr(10) || 'b' AS "x,y", MAP {'k': 1} AS m`)).toBe(
     '"x,y",m\n"a\nb","{""k"":1}"\n',
   );
+});
+
+test("lines separate cells by tabs, and no stored value can end a line", async () => {
+  expect(
+    await text(lines, "SELECT * FROM (VALUES ('a', 1), (chr(27) || chr(10) || chr(9), NULL)) AS t(a, b)"),
+  ).toBe("a\t1\n\\u001b\\n\\t\t\n");
+  expect(await text(lines, "SELECT [1, 2] AS l, MAP {'k': 'v'} AS m")).toBe('[1,2]\t{"k":"v"}\n');
+  expect(await text(lines, "SELECT 1 WHERE false")).toBe("");
 });
 
 describe("the table", () => {

@@ -16,13 +16,13 @@ const http = (ts: string, value: number, tags: Record<string, string>): Sample =
   tags,
 });
 const task = (ts: string, value: number, tags: Record<string, string>): Sample => ({
-  metric: "task.duration_ms",
+  metric: "task.processing_duration_ms",
   ts: `2024-01-0${ts}Z`,
   value,
   tags,
 });
 const upload = (ts: string, value: number, tags: Record<string, string>): Sample => ({
-  metric: "upload.bytes",
+  metric: "upload.size_bytes",
   ts: `2024-01-0${ts}Z`,
   value,
   tags,
@@ -30,44 +30,54 @@ const upload = (ts: string, value: number, tags: Record<string, string>): Sample
 
 const SAMPLES: Sample[] = [
   // Before the last 24 hours.
-  http("1T09:00:00", 1000, { operation: "get", status_code: "500", task_id: "t0" }),
-  task("1T09:00:00", 60_000, { type: "crawl", domain: "a.com", status: "failed", task_id: "t0" }),
+  http("1T09:00:00", 1000, { operation: "get_task", status_code: "500", success: "false", task_id: "t0" }),
+  task("1T09:00:00", 60_000, { domain: "a.com", method: "GET", http_status: "500", task_id: "t0" }),
   // Yesterday afternoon.
   http("1T13:00:00", 100, {
-    operation: "get",
+    operation: "get_task",
     status_code: "200",
+    has_task: "true",
     task_id: "t1",
     instance: "w1",
     job: "worker",
   }),
   http("1T14:00:00", 200, {
-    operation: "get",
+    operation: "get_task",
     status_code: "404",
+    success: "false",
     task_id: "t1",
     instance: "w1",
     job: "worker",
   }),
-  task("1T14:00:01", 4_000, { type: "crawl", domain: "a.com", status: "success", task_id: "t1" }),
-  upload("1T14:00:02", 1_000, { type: "html", task_id: "t1" }),
+  task("1T14:00:01", 4_000, { domain: "a.com", method: "GET", http_status: "399", task_id: "t1" }),
+  upload("1T14:00:02", 1_000, { upload_type: "direct", task_id: "t1" }),
   // The hour before the last.
-  http("2T10:30:00", 300, { operation: "get", status_code: "200", task_id: "t2" }),
-  http("2T10:40:00", 10, { operation: "put", status_code: "429", task_id: "t2" }),
-  task("2T10:45:00", 9_000, {
-    type: "crawl",
-    domain: "a.com",
-    status: "failed",
-    error_type: "timeout",
+  http("2T10:30:00", 300, { operation: "get_task", status_code: "200", has_task: "true", task_id: "t2" }),
+  http("2T10:40:00", 10, {
+    operation: "upload_result",
+    status_code: "429",
+    success: "false",
+    error_type: "rate_limit",
     task_id: "t2",
   }),
+  task("2T10:45:00", 9_000, { domain: "a.com", method: "POST", http_status: "unknown", task_id: "t2" }),
   // The last hour.
-  http("2T11:30:00", 400, { operation: "get", status_code: "200", task_id: "t3" }),
-  http("2T11:31:00", 20, { operation: "put", status_code: "429", task_id: "t3" }),
-  http("2T11:32:00", 30, { operation: "put", status_code: "429", task_id: "t3" }),
-  http("2T11:33:00", 40, { operation: "put", status_code: "503", task_id: "t3" }),
-  http("2T11:34:00", 50, { operation: "put", status_code: "ECONNRESET", task_id: "t3" }),
-  task("2T11:40:00", 12_000, { type: "check", domain: "b.com", status: "success", task_id: "t3" }),
-  upload("2T11:41:00", 3_000, { type: "har", status: "failed", task_id: "t3" }),
-  upload("2T11:42:00", 2_000, { type: "html", status: "success", task_id: "t3" }),
+  http("2T11:30:00", 400, { operation: "get_task", status_code: "200", has_task: "true", task_id: "t3" }),
+  http("2T11:31:00", 20, { operation: "upload_result", status_code: "429", success: "false", task_id: "t3" }),
+  http("2T11:32:00", 30, { operation: "upload_result", status_code: "429", success: "false", task_id: "t3" }),
+  http("2T11:33:00", 40, { operation: "upload_result", status_code: "503", success: "false", task_id: "t3" }),
+  // Without `success` a request has not failed, whatever its status.
+  http("2T11:34:00", 50, { operation: "upload_result", status_code: "unknown", task_id: "t3" }),
+  // Of a target: not an error of the server.
+  http("2T11:35:00", 60, {
+    operation: "target_request",
+    status_code: "500",
+    success: "false",
+    task_id: "t3",
+  }),
+  task("2T11:40:00", 12_000, { domain: "b.com", method: "GET", http_status: "200", task_id: "t3" }),
+  upload("2T11:41:00", 512, { upload_type: "inline", task_id: "t3" }),
+  upload("2T11:42:00", 3_144_728, { upload_type: "direct", task_id: "t3" }),
   {
     metric: "cpu",
     kind: "gauge",
@@ -91,7 +101,7 @@ const SAMPLES: Sample[] = [
     tags: { instance: "w1", job: "worker" },
   },
   // Not before now.
-  http("2T12:00:00", 9_999, { operation: "late", status_code: "500", task_id: "t4" }),
+  http("2T12:00:00", 9_999, { operation: "late", status_code: "500", success: "false", task_id: "t4" }),
 ];
 
 const FACTS: Facts = {
@@ -99,7 +109,7 @@ const FACTS: Facts = {
   free_bytes: 200,
   log_bytes: 100,
   disk_free_bytes: 8_800,
-  stored_samples: 18,
+  stored_samples: 20,
 };
 
 async function open(stored: readonly Sample[]) {
@@ -139,84 +149,142 @@ const of = (name: string, parameters?: Record<string, string>) => run(filled.sum
 
 describe("the last 24 hours", () => {
   test("duration_by_operation", async () => {
-    // get: 100, 200, 300, 400; of n sorted values percentile p lies at p(n-1): 1.5, 2.85, 2.97.
-    // put: 10, 20, 30, 40, 50: at 2, 3.8, 3.96.
+    // get_task: 100, 200, 300, 400; of n sorted values percentile p lies at p(n-1): 1.5, 2.85, 2.97.
+    // upload_result: 10, 20, 30, 40, 50: at 2, 3.8, 3.96.
+    const get = { operation: "get_task", mean_ms: 250, requests: 4, min_ms: 100, max_ms: 400 };
+    const put = { operation: "upload_result", mean_ms: 30, requests: 5, min_ms: 10, max_ms: 50 };
+    const target = { operation: "target_request", mean_ms: 60, requests: 1, min_ms: 60, max_ms: 60 };
     expect(await of("duration_by_operation")).toEqual([
-      { operation: "put", count: 5, mean: 30, min: 10, max: 50, p50: 30, p95: 48, p99: 49.6 },
-      { operation: "get", count: 4, mean: 250, min: 100, max: 400, p50: 250, p95: 385, p99: 397 },
+      { ...put, p50_ms: 30, p95_ms: 48, p99_ms: 49.6 },
+      { ...get, p50_ms: 250, p95_ms: 385, p99_ms: 397 },
+      { ...target, p50_ms: 60, p95_ms: 60, p99_ms: 60 },
     ]);
-    // Another metric, by its type; named as in Prometheus.
-    expect(await of("duration_by_operation", { metric: "task_duration_ms" })).toMatchObject([
-      { operation: "crawl", count: 2, mean: 6_500 },
-      { operation: "check", count: 1, mean: 12_000 },
+    // Another metric, named as in Prometheus, by another tag, and in another unit.
+    expect(
+      await of("duration_by_operation", {
+        requests_metric: "task_processing_duration_ms",
+        operation_tag: "domain",
+        unit_ms: "1000",
+      }),
+    ).toMatchObject([
+      { operation: "a.com", requests: 2, mean_ms: 6_500_000 },
+      { operation: "b.com", requests: 1, mean_ms: 12_000_000, p95_ms: 12_000_000 },
     ]);
   });
 
   test("requests_by_status", async () => {
     expect(await of("requests_by_status")).toEqual([
-      { status_code: "200", requests: 3, share: 0.3333 },
-      { status_code: "429", requests: 3, share: 0.3333 },
-      { status_code: "404", requests: 1, share: 0.1111 },
-      { status_code: "503", requests: 1, share: 0.1111 },
-      { status_code: "ECONNRESET", requests: 1, share: 0.1111 },
+      { status_code: "200", requests: 3, percent: 30 },
+      { status_code: "429", requests: 3, percent: 30 },
+      { status_code: "404", requests: 1, percent: 10 },
+      { status_code: "500", requests: 1, percent: 10 },
+      { status_code: "503", requests: 1, percent: 10 },
+      { status_code: "unknown", requests: 1, percent: 10 },
+    ]);
+    expect(
+      await of("requests_by_status", {
+        requests_metric: "task.processing_duration_ms",
+        status_code_tag: "http_status",
+      }),
+    ).toMatchObject([
+      { status_code: "200", requests: 1 },
+      { status_code: "399", requests: 1 },
+      { status_code: "unknown", requests: 1 },
     ]);
   });
 
   test("slow_tasks", async () => {
     const t3 = {
-      ts: "2024-01-02 11:40:00",
       task_id: "t3",
-      duration: 12_000,
-      operation: "check",
+      duration_sec: 12,
       domain: "b.com",
-      status: "success",
-      error_type: null,
+      http_status: "200",
+      method: "GET",
+      ts: "2024-01-02 11:40:00",
     };
     const t2 = {
-      ts: "2024-01-02 10:45:00",
       task_id: "t2",
-      duration: 9_000,
-      operation: "crawl",
+      duration_sec: 9,
       domain: "a.com",
-      status: "failed",
-      error_type: "timeout",
+      http_status: "unknown",
+      method: "POST",
+      ts: "2024-01-02 10:45:00",
     };
     expect(await of("slow_tasks")).toEqual([t3, t2]);
-    expect(await of("slow_tasks", { slower_than: "9000" })).toEqual([t3]);
+    expect(await of("slow_tasks", { slower_than_ms: "9000" })).toEqual([t3]);
     expect(await of("slow_tasks", { top: "1" })).toEqual([t3]);
     expect((await of("slow_tasks", { from: "-2d" })).length).toBe(3);
+    // Where the metric is in seconds, 12,000 of them are 12,000,000 ms.
+    expect(await of("slow_tasks", { unit_ms: "1000", slower_than_ms: "9000000" })).toEqual([
+      { ...t3, duration_sec: 12_000 },
+    ]);
   });
 
   test("uploads", async () => {
+    const direct = { upload_type: "direct", uploads: 2, bytes: 3_145_728, mb: 3 };
+    const inline = { upload_type: "inline", uploads: 1, bytes: 512, mb: 0.000488 };
     expect(await of("uploads")).toEqual([
-      { type: "har", uploads: 1, bytes: 3_000, mean_bytes: 3_000, max_bytes: 3_000, failed: 1 },
-      { type: "html", uploads: 2, bytes: 3_000, mean_bytes: 1_500, max_bytes: 2_000, failed: 0 },
-      { type: "(all)", uploads: 3, bytes: 6_000, mean_bytes: 2_000, max_bytes: 3_000, failed: 1 },
+      { ...direct, mean_bytes: 1_572_864, max_bytes: 3_144_728 },
+      { ...inline, mean_bytes: 512, max_bytes: 512 },
+      {
+        upload_type: "(all)",
+        uploads: 3,
+        bytes: 3_146_240,
+        mb: 3.000488,
+        mean_bytes: 1_048_747,
+        max_bytes: 3_144_728,
+      },
     ]);
   });
 
   test("error_rate", async () => {
+    const none = { errors: 0, client_errors: 0, server_errors: 0, unanswered: 0 };
     expect(await of("error_rate")).toEqual([
-      { operation: "put", requests: 5, errors: 5, client_errors: 3, server_errors: 1, error_rate: 1 },
-      { operation: "get", requests: 4, errors: 1, client_errors: 1, server_errors: 0, error_rate: 0.25 },
+      { ...none, operation: "target_request", error_percent: 100, requests: 1, errors: 1, server_errors: 1 },
+      {
+        operation: "upload_result",
+        error_percent: 80,
+        requests: 5,
+        errors: 4,
+        client_errors: 3,
+        server_errors: 1,
+        unanswered: 1,
+      },
+      { ...none, operation: "get_task", error_percent: 25, requests: 4, errors: 1, client_errors: 1 },
     ]);
+    expect(await of("error_rate", { success_tag: "has_task" })).toMatchObject(
+      ["upload_result", "get_task", "target_request"].map((operation) => ({ operation, errors: 0 })),
+    );
   });
 
   test("task_timeline", async () => {
     const timeline = await of("task_timeline", { task_id: "t3" });
-    expect(timeline.map(({ ts, metric, value }) => [ts, metric, value])).toEqual([
-      ["2024-01-02 11:30:00", "http.request.duration_ms", 400],
-      ["2024-01-02 11:31:00", "http.request.duration_ms", 20],
-      ["2024-01-02 11:32:00", "http.request.duration_ms", 30],
-      ["2024-01-02 11:33:00", "http.request.duration_ms", 40],
-      ["2024-01-02 11:34:00", "http.request.duration_ms", 50],
-      ["2024-01-02 11:35:00", "cpu", 0.5],
-      ["2024-01-02 11:40:00", "task.duration_ms", 12_000],
-      ["2024-01-02 11:41:00", "upload.bytes", 3_000],
-      ["2024-01-02 11:42:00", "upload.bytes", 2_000],
+    const request = "http.request.duration_ms";
+    expect(
+      timeline.map(({ ts, metric, operation, status, value }) => [ts, metric, operation, status, value]),
+    ).toEqual([
+      ["2024-01-02 11:30:00", request, "get_task", "200", 400],
+      ["2024-01-02 11:31:00", request, "upload_result", "429", 20],
+      ["2024-01-02 11:32:00", request, "upload_result", "429", 30],
+      ["2024-01-02 11:33:00", request, "upload_result", "503", 40],
+      ["2024-01-02 11:34:00", request, "upload_result", "unknown", 50],
+      ["2024-01-02 11:35:00", "cpu", null, null, 0.5],
+      ["2024-01-02 11:35:00", request, "target_request", "500", 60],
+      ["2024-01-02 11:40:00", "task.processing_duration_ms", null, "200", 12_000],
+      ["2024-01-02 11:41:00", "upload.size_bytes", null, null, 512],
+      ["2024-01-02 11:42:00", "upload.size_bytes", null, null, 3_144_728],
     ]);
-    expect(timeline[7]?.labels).toEqual({ status: "failed", type: "har" });
+    expect(timeline[7]?.labels).toEqual({ domain: "b.com", http_status: "200", method: "GET" });
     expect(await of("task_timeline", { task_id: "none" })).toEqual([]);
+    // By a label in place of the id, and with the status of another tag.
+    expect(
+      await of("task_timeline", {
+        task_id: "w1",
+        task_id_tag: "instance",
+        operation_tag: "has_task",
+        to: "2024-01-01T14:00:00Z",
+      }),
+    ).toMatchObject([{ operation: "true", status: "200", value: 100 }]);
   });
 
   test("tasks_by_domain", async () => {
@@ -225,19 +293,19 @@ describe("the last 24 hours", () => {
         domain: "a.com",
         tasks: 2,
         failed: 1,
-        failure_rate: 0.5,
-        mean_duration: 6_500,
-        p95_duration: 8_750,
-        max_duration: 9_000,
+        failed_percent: 50,
+        mean_ms: 6_500,
+        p95_ms: 8_750,
+        max_ms: 9_000,
       },
       {
         domain: "b.com",
         tasks: 1,
         failed: 0,
-        failure_rate: 0,
-        mean_duration: 12_000,
-        p95_duration: 12_000,
-        max_duration: 12_000,
+        failed_percent: 0,
+        mean_ms: 12_000,
+        p95_ms: 12_000,
+        max_ms: 12_000,
       },
     ]);
   });
@@ -248,27 +316,27 @@ describe("the last 24 hours", () => {
         day: "2024-01-01",
         requests: 3,
         errors: 2,
-        error_rate: 0.6667,
-        mean_request: 433.333,
-        p95_request: 920,
+        error_percent: 66.6667,
+        mean_request_ms: 433.333,
+        p95_request_ms: 920,
         tasks: 2,
         failed_tasks: 1,
-        mean_task: 32_000,
+        mean_task_ms: 32_000,
         uploads: 1,
         uploaded_bytes: 1_000,
       },
       {
         day: "2024-01-02",
-        requests: 7,
+        requests: 8,
         errors: 5,
-        error_rate: 0.7143,
-        mean_request: 121.429,
-        p95_request: 370,
+        error_percent: 62.5,
+        mean_request_ms: 113.75,
+        p95_request_ms: 365,
         tasks: 2,
         failed_tasks: 1,
-        mean_task: 10_500,
+        mean_task_ms: 10_500,
         uploads: 2,
-        uploaded_bytes: 5_000,
+        uploaded_bytes: 3_145_240,
       },
     ]);
   });
@@ -280,7 +348,7 @@ describe("the last 24 hours", () => {
         instance: "(none)",
         first: "2024-01-01 14:00:01",
         last: "2024-01-02 11:42:00",
-        samples: 13,
+        samples: 14,
         metrics: 3,
       },
       {
@@ -303,41 +371,125 @@ describe("the last 24 hours", () => {
   });
 
   test("disk_use", async () => {
-    // 900 bytes for 18 samples are 50 each; 12 samples since the first at 10:30, in 1.5 hours, are 192 a day.
+    // 900 bytes for 20 samples are 45 each; 13 samples since the first at 10:30, in 1.5 hours, are 208 a day.
     expect(await of("disk_use", { from: "-2h" })).toEqual([
       {
         file_bytes: 1_000,
         free_in_file_bytes: 200,
         log_bytes: 100,
         disk_free_bytes: 8_800,
-        stored_samples: 18,
-        bytes_per_sample: 50,
-        samples_per_day: 192,
-        bytes_per_day: 9_600,
-        days_until_full: 0.9,
+        stored_samples: 20,
+        bytes_per_sample: 45,
+        samples_per_day: 208,
+        bytes_per_day: 9_360,
+        days_until_full: 1,
       },
     ]);
   });
 
   test("anomalies", async () => {
+    // 4 of 6 requests failed in the last hour, and 1 of 2 in the hour before.
     expect(await of("anomalies")).toEqual([
-      { check: "error_rate", anomalous: true, value: 0.8, before: 0.5, threshold: 0.05 },
-      { check: "mean_task_duration", anomalous: true, value: 12_000, before: 9_000, threshold: 10_000 },
+      { check: "error_percent", anomalous: true, value: 66.6667, before: 50, threshold: 5 },
+      { check: "mean_task_duration_ms", anomalous: true, value: 12_000, before: 9_000, threshold: 10_000 },
       { check: "server_errors", anomalous: true, value: 1, before: 0, threshold: 0 },
       { check: "rising_429s", anomalous: true, value: 2, before: 1, threshold: 1 },
     ]);
     expect(
       await of("anomalies", {
-        error_rate_max: "0.8",
-        task_duration_max: "12000",
+        error_percent_max: "50",
+        task_duration_ms_max: "12000",
         from: "2024-01-02T10:00:00Z",
         to: "2024-01-02T11:00:00Z",
       }),
     ).toEqual([
-      { check: "error_rate", anomalous: false, value: 0.5, before: null, threshold: 0.8 },
-      { check: "mean_task_duration", anomalous: false, value: 9_000, before: null, threshold: 12_000 },
-      { check: "server_errors", anomalous: false, value: 0, before: 0, threshold: 0 },
-      { check: "rising_429s", anomalous: true, value: 1, before: 0, threshold: 0 },
+      { check: "error_percent", anomalous: false, value: 50, before: null, threshold: 50 },
+      { check: "mean_task_duration_ms", anomalous: false, value: 9_000, before: null, threshold: 12_000 },
+      { check: "server_errors", anomalous: false, value: 0, before: null, threshold: 0 },
+      { check: "rising_429s", anomalous: true, value: 1, before: null, threshold: 0 },
+    ]);
+    // What targets answer counts as an error of the server where another operation is said to be theirs.
+    expect(await of("anomalies", { target_operation: "upload_result" })).toMatchObject([
+      {},
+      {},
+      { check: "server_errors", value: 1 },
+      {},
+    ]);
+  });
+});
+
+describe("metrics with other names, and other tags", () => {
+  test("are read where parameters name them", async () => {
+    const own = await open([
+      {
+        metric: "job.seconds",
+        ts: NOW - 3_600_000,
+        value: 7,
+        tags: { "job.status": "failed", host: "a.com", id: "j1", http_status: "200" },
+      },
+      {
+        metric: "job.seconds",
+        ts: NOW - 1_800_000,
+        value: 1,
+        tags: { "job.status": "success", host: "a.com" },
+      },
+      { metric: "sent.bytes", ts: NOW - 1_000, value: 2 ** 20, tags: { type: "har" } },
+    ]);
+    try {
+      const tasks = { tasks_metric: "job.seconds", unit_ms: "1000", domain_tag: "host" };
+      expect(
+        await run(own.summaries, "slow_tasks", {
+          ...tasks,
+          task_id_tag: "id",
+          http_status_tag: "job.status",
+        }),
+      ).toEqual([
+        {
+          task_id: "j1",
+          duration_sec: 7,
+          domain: "a.com",
+          http_status: "failed",
+          method: null,
+          ts: "2024-01-02 11:00:00",
+        },
+      ]);
+      // As pushed, or as the column is called.
+      for (const http_status_tag of ["job.status", "job_status", "JOB_STATUS"])
+        expect(await run(own.summaries, "tasks_by_domain", { ...tasks, http_status_tag })).toMatchObject([
+          { domain: "a.com", tasks: 2, failed: 1, failed_percent: 50, mean_ms: 4_000 },
+        ]);
+      expect(
+        await run(own.summaries, "uploads", { uploads_metric: "sent.bytes", upload_type_tag: "type" }),
+      ).toMatchObject([
+        { upload_type: "har", mb: 1, uploads: 1 },
+        { upload_type: "(all)", mb: 1, uploads: 1 },
+      ]);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test("a parameter has one name in every summary, one meaning and one default", () => {
+    const meanings = new Map<string, Set<string>>();
+    for (const { parameters } of filled.summaries.list()) {
+      for (const { name, type, default: value } of parameters) {
+        if (type === "time" || type === "number") continue;
+        meanings.set(name, (meanings.get(name) ?? new Set()).add(`${type} ${value}`));
+      }
+    }
+    expect([...meanings].map(([name, each]) => [name, ...each]).sort()).toEqual([
+      ["domain_tag", "tag domain"],
+      ["http_status_tag", "tag http_status"],
+      ["operation_tag", "tag operation"],
+      ["requests_metric", "metric http.request.duration_ms"],
+      ["status_code_tag", "tag status_code"],
+      ["success_tag", "tag success"],
+      ["target_operation", "text target_request"],
+      ["task_id", "text undefined"],
+      ["task_id_tag", "tag task_id"],
+      ["tasks_metric", "metric task.processing_duration_ms"],
+      ["upload_type_tag", "tag upload_type"],
+      ["uploads_metric", "metric upload.size_bytes"],
     ]);
   });
 });
@@ -353,13 +505,16 @@ describe("an empty store", () => {
         const singles = ["anomalies", "disk_use", "uploads"];
         if (!singles.includes(name)) expect([name, rows]).toEqual([name, []]);
       }
+      // Nothing to check is not the same as nothing wrong.
       expect((await run(empty.summaries, "anomalies")).map(({ anomalous }) => anomalous)).toEqual([
-        false,
-        false,
-        false,
-        false,
+        null,
+        null,
+        null,
+        null,
       ]);
-      expect(await run(empty.summaries, "uploads")).toMatchObject([{ type: "(all)", uploads: 0, bytes: 0 }]);
+      expect(await run(empty.summaries, "uploads")).toMatchObject([
+        { upload_type: "(all)", uploads: 0, bytes: 0, mb: 0 },
+      ]);
       expect(await run(empty.summaries, "disk_use")).toMatchObject([{ days_until_full: null }]);
     } finally {
       await empty.close();
@@ -367,7 +522,7 @@ describe("an empty store", () => {
   });
   test("a metric that lacks every tag fails no summary", async () => {
     const bare = await open(
-      ["http.request.duration_ms", "task.duration_ms", "upload.bytes"].map((metric) => ({
+      ["http.request.duration_ms", "task.processing_duration_ms", "upload.size_bytes"].map((metric) => ({
         metric,
         kind: "gauge",
         ts: NOW - 1_000,
@@ -378,10 +533,10 @@ describe("an empty store", () => {
       for (const { name } of bare.summaries.list())
         await run(bare.summaries, name, name === "task_timeline" ? { task_id: "x" } : {});
       expect(await run(bare.summaries, "requests_by_status")).toEqual([
-        { status_code: "(none)", requests: 1, share: 1 },
+        { status_code: "(none)", requests: 1, percent: 100 },
       ]);
       expect(await run(bare.summaries, "error_rate")).toMatchObject([
-        { operation: "(none)", errors: 0, error_rate: 0 },
+        { operation: "(none)", errors: 0, error_percent: 0 },
       ]);
     } finally {
       await bare.close();
@@ -412,10 +567,16 @@ describe("parameters", () => {
     "slow_tasks",
     { operation: "get" },
     400,
-    'no parameter "operation"; it takes from, to, slower_than',
+    'no parameter "operation"; it takes from, to, slower_than_ms',
   );
-  bad("missing", "task_timeline", {}, 400, "task_id is missing: the task's id");
-  bad("no number", "slow_tasks", { slower_than: "slow" }, 400, 'slower_than is "slow"; expected a number');
+  bad("missing", "task_timeline", {}, 400, "task_id is missing: the id of the task");
+  bad(
+    "no number",
+    "slow_tasks",
+    { slower_than_ms: "slow" },
+    400,
+    'slower_than_ms is "slow"; expected a number',
+  );
   bad("no time", "slow_tasks", { from: "yesterday" }, 400, 'from is "yesterday"');
   bad(
     "a range that ends before it begins",
@@ -426,7 +587,7 @@ describe("parameters", () => {
   );
   test("values are bound: they are never read as SQL", async () => {
     expect(await of("task_timeline", { task_id: "' OR true --" })).toEqual([]);
-    expect(await of("requests_by_status", { metric: `"; DROP TABLE weir.series; --` })).toEqual([]);
+    expect(await of("requests_by_status", { requests_metric: `"; DROP TABLE weir.series; --` })).toEqual([]);
   });
 });
 

@@ -9,8 +9,10 @@ const FILE = `-- How do requests end?
 -- parameter id text: whose
 -- parameter metric metric = a.b: one sample a request
 -- given file_bytes: the file's size
--- table requests of $metric: code, operation
+-- parameter way tag = via: how a request came
+-- table requests of $metric: code, operation = $way
 -- table samples:
+-- line: concat(code, ' times')
 SELECT 1 FROM requests WHERE ts >= $from AND x = $id AND y > $file_bytes;
 `;
 
@@ -23,13 +25,15 @@ test("a file is read", () => {
       { name: "from", type: "time", default: "-24h", meaning: "start of the range" },
       { name: "id", type: "text", default: undefined, meaning: "whose" },
       { name: "metric", type: "metric", default: "a.b", meaning: "one sample a request" },
+      { name: "way", type: "tag", default: "via", meaning: "how a request came" },
     ],
     given: ["file_bytes"],
     tables: [
-      { name: "requests", metric: "metric", columns: ["code", "operation"] },
+      { name: "requests", metric: "metric", columns: [{ name: "code" }, { name: "operation", tag: "way" }] },
       { name: "samples", metric: undefined, columns: [] },
     ],
     sql: "SELECT 1 FROM requests WHERE ts >= $from AND x = $id AND y > $file_bytes;",
+    line: "concat(code, ' times')",
     bound: ["from", "id", "file_bytes"],
   });
 });
@@ -50,5 +54,7 @@ describe("a file that is not well-formed is refused", () => {
     (file) => file.replace("of $metric", "of $id"),
     "table requests needs a parameter",
   );
+  bad("a column of no tag", (file) => file.replace("= $way", "= $id"), "column operation needs a parameter");
+  bad("a column that is not one", (file) => file.replace("code, op", "code x, op"), "code x is not a column");
   bad("a table of nothing", (file) => file.replace(" of $metric", ""), "table requests needs a parameter");
 });

@@ -4,7 +4,7 @@
  */
 import type { QueryResult } from "../sql.ts";
 
-export const FORMAT_NAMES = ["json", "ndjson", "csv", "table", "parquet"] as const;
+export const FORMAT_NAMES = ["json", "ndjson", "csv", "table", "lines", "parquet"] as const;
 
 export type FormatName = (typeof FORMAT_NAMES)[number];
 

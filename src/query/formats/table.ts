@@ -5,6 +5,7 @@
  */
 import type { Cell } from "../../store/store.ts";
 import { type Format, isNumeric } from "./format.ts";
+import { visibleText } from "./visible-text.ts";
 
 const WIDTH_MAX = 100;
 const ROWS_MEASURED = 1_000;
@@ -46,11 +47,7 @@ export const table: Format = {
 
 function cellText(cell: Cell): string {
   if (cell === null) return "NULL";
-  const text = (typeof cell === "object" ? JSON.stringify(cell) : String(cell)).replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (character) => ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  const text = visibleText(cell);
   if (text.length <= WIDTH_MAX && Bun.stringWidth(text) <= WIDTH_MAX) return text;
   let cut = "";
   let width = 0;
@@ -61,5 +58,3 @@ function cellText(cell: Cell): string {
   }
   return `${cut}…`;
 }
-
-const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

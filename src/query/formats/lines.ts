@@ -1,0 +1,16 @@
+/**
+ * Lines of text for scripts: each row is one line, without a header. Cells are separated by tabs; NULL is an empty cell.
+ * Control characters are written out, so that a stored value can neither end a line nor command a terminal.
+ */
+import type { Format } from "./format.ts";
+import { visibleText } from "./visible-text.ts";
+
+export const lines: Format = {
+  contentType: "text/plain; charset=utf-8",
+  async *encode(result) {
+    for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
+      yield chunk
+        .map((row) => `${row.map((cell) => (cell === null ? "" : visibleText(cell))).join("\t")}\n`)
+        .join("");
+  },
+};
