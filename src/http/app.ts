@@ -4,14 +4,17 @@
  * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow`
  *   for a known path and another method.
  * - Every route with GET answers HEAD, every path answers OPTIONS.
+ * - A path that begins with several slashes, as a base address that ends in one makes it, is that path with one: GET is
+ *   redirected, as Prometheus does; any other method is answered, since many clients lose the body on a redirect.
  * - Every answer has a content type, and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
 import { httpRequests, httpSeconds } from "../counters.ts";
-import { NotFound, quote, RequestError } from "../errors.ts";
+import { quote, RequestError } from "../errors.ts";
 import { errorResponse, pathOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { type Route, RouteTable } from "./routes.ts";
+import { hintsOf, unknownPath } from "./unknown-path.ts";
 
 /** What a server needs of an application. */
 export interface App {
@@ -36,8 +39,11 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIO
 
 /** Puts the families together. Handlers throw the classes of src/errors.ts for whatever they turn away. */
 export function createApp(families: readonly AnyElysia[], { log }: AppOptions): App {
-  const root: AnyElysia = new Elysia({ name: "weir" }).onError({ as: "global" }, ({ error, code, request }) =>
-    errorResponse(code === "NOT_FOUND" ? unknownPath(request) : error, request, log),
+  const patterns = () => routes.map(({ path }) => path);
+  const root: AnyElysia = new Elysia({ name: "weir" }).onError(
+    { as: "global" },
+    async ({ error, code, request }) =>
+      errorResponse(code === "NOT_FOUND" ? await unknownPath(request, patterns()) : error, request, log),
   );
   for (const family of families) root.use(family);
   const routes = root.routes.map(({ method, path }) => ({ method, path }));
@@ -45,11 +51,10 @@ export function createApp(families: readonly AnyElysia[], { log }: AppOptions): 
 
   const answer = async (request: Request, allow: readonly string[]): Promise<Response> => {
     const { method } = request;
-    if (allow.length === 0) throw unknownPath(request);
+    if (allow.length === 0) throw await unknownPath(request, patterns());
     if (!allow.includes(method)) {
-      throw new MethodNotAllowed(
-        `${quote(pathOf(request.url))} does not answer ${quote(method)}; it does answer ${allow.join(", ")}.`,
-      );
+      const sentence = `${quote(pathOf(request.url))} does not answer ${quote(method)}; it does answer ${allow.join(", ")}.`;
+      throw new MethodNotAllowed([sentence, ...(await hintsOf(request))].join(" "));
     }
     if (method === "OPTIONS")
       return new Response(null, { status: 204, headers: { allow: allow.join(", ") } });
@@ -61,11 +66,17 @@ export function createApp(families: readonly AnyElysia[], { log }: AppOptions): 
     routes,
     async fetch(received) {
       const begin = performance.now();
-      const request = withUsualHost(received);
-      const { pattern, allow } = table.match(pathOf(request.url), request.method);
+      const usual = withUsualHost(received);
+      const path = pathOf(usual.url);
+      const clean = path.replace(/\/{2,}/g, "/");
+      const isRedirected = clean !== path && (usual.method === "GET" || usual.method === "HEAD");
+      const request =
+        path.startsWith("//") && !isRedirected ? withPath(usual, path.replace(/^\/+/, "/")) : usual;
+      const { pattern, allow } = table.match(isRedirected ? clean : pathOf(request.url), request.method);
       let response: Response;
       try {
-        response = await answer(request, allow);
+        response =
+          isRedirected && allow.length > 0 ? redirect(usual, path, clean) : await answer(request, allow);
       } catch (error) {
         response = errorResponse(error, request, log);
         if (error instanceof MethodNotAllowed) response.headers.set("allow", allow.join(", "));
@@ -82,10 +93,19 @@ export function createApp(families: readonly AnyElysia[], { log }: AppOptions): 
   };
 }
 
-function unknownPath(request: Request): NotFound {
-  return new NotFound(
-    `There is no route ${quote(pathOf(request.url))}; see the README for those that there are.`,
-  );
+/** 301 to the same address with another path, as Prometheus and Pushgateway answer a path that is not clean. */
+function redirect(request: Request, path: string, clean: string): Response {
+  const { url } = request;
+  const after = url.slice(url.indexOf(path, url.indexOf("://") + 3) + path.length);
+  return new Response(null, { status: 301, headers: { location: `${clean}${after}` } });
+}
+
+/** The request as it would be with another path. */
+function withPath(request: Request, path: string): Request {
+  const { url } = request;
+  const before = pathOf(url);
+  const at = url.indexOf(before, url.indexOf("://") + 3);
+  return new Request(`${url.slice(0, at)}${path}${url.slice(at + before.length)}`, request);
 }
 
 /**

@@ -7,9 +7,9 @@
 import { RequestError } from "../errors.ts";
 import type { Log } from "./log.ts";
 
-/** An answer in JSON. */
+/** An answer in JSON, a line of its own: a terminal shows what comes next below it. */
 export function jsonResponse(status: number, value: unknown, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(value), {
+  return new Response(`${JSON.stringify(value)}\n`, {
     status,
     headers: { "content-type": "application/json; charset=utf-8", ...headers },
   });

@@ -1,6 +1,6 @@
 /**
- * How it is: `/-/healthy` (the process answers), `/-/ready` (a scrape would render, a commit would pass), and both in
- * one word at `/api/metrics/health`, for dashboards.
+ * How it is: `/-/healthy` (the process answers), `/-/ready` (a scrape would render, a commit would pass), the same under
+ * the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
 import { Elysia } from "elysia";
 import { RequestError } from "../errors.ts";
@@ -21,18 +21,21 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
   const whyNotReady = checkOf(ready, timeoutMs);
   const whyNotReadable = checkOf(readable, timeoutMs);
 
+  const healthy = () => jsonResponse(200, { status: "healthy" });
+  const readiness = async () => {
+    const reason = await whyNotReady();
+    if (reason === undefined) return jsonResponse(200, { status: "ready" });
+    const error = { code: "unavailable", message: `Not ready: ${reason}` };
+    return jsonResponse(503, { error }, { "retry-after": "1" });
+  };
+
   return new Elysia()
-    .get("/-/healthy", () => jsonResponse(200, { status: "healthy" }), { parse: "none" })
-    .get(
-      "/-/ready",
-      async () => {
-        const reason = await whyNotReady();
-        if (reason === undefined) return jsonResponse(200, { status: "ready" });
-        const error = { code: "unavailable", message: `Not ready: ${reason}` };
-        return jsonResponse(503, { error }, { "retry-after": "1" });
-      },
-      { parse: "none" },
-    )
+    .get("/-/healthy", healthy, { parse: "none" })
+    .get("/health", healthy, { parse: "none" })
+    .get("/healthz", healthy, { parse: "none" })
+    .get("/-/ready", readiness, { parse: "none" })
+    .get("/ready", readiness, { parse: "none" })
+    .get("/readyz", readiness, { parse: "none" })
     .get(
       "/api/metrics/health",
       async () => {

@@ -71,13 +71,13 @@ export function resultResponse(
   const truncated = "series" in data && data.series.length > limit;
   const warnings = [...result.warnings, ...(truncated ? ["results truncated due to limit"] : [])];
   const tail = JSON.stringify(more).slice(1, -1);
-  const end = `${tail === "" ? "" : `,${tail}`}}${noteText(warnings, result.infos)}}`;
+  const end = `${tail === "" ? "" : `,${tail}`}}${noteText(warnings, result.infos)}}\n`;
   return inPieces(resultPieces(data, limit, end));
 }
 
 /** The answer with a list, however long it is. */
 export function listResponse(items: readonly unknown[], { warnings = [], infos = [] }: Notes = {}): Response {
-  return inPieces(listPieces(items, `${noteText(warnings, infos)}}`));
+  return inPieces(listPieces(items, `${noteText(warnings, infos)}}\n`));
 }
 
 /** One answer where there is one piece; else each is written when the one before was taken, and others run between. */

@@ -1,6 +1,9 @@
 /**
- * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}` or the bare statement as its body, and
- * `GET /api/v1/sql?q=`: one read-only statement, answered as `format=` or `Accept` say.
+ * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}`, a form, or the bare statement as its body, and
+ * `GET /api/v1/sql?q=` (or `sql=`): one read-only statement, answered as `format=` or `Accept` say.
+ *
+ * A form has the parameters of the query string. curl calls every body of `-d` a form: a bare statement is none, since
+ * it does not begin with the name of a parameter.
  *
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
  */
@@ -11,6 +14,7 @@ import type { Formats } from "../query/formats/all.ts";
 import type { QueryOptions, QueryResult } from "../query/sql.ts";
 import type { Parameter, Parameters } from "../store/store.ts";
 import { type BodyLimits, readBody } from "./body.ts";
+import { queryOf } from "./errors.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 
 export interface SqlDependencies {
@@ -28,7 +32,9 @@ interface Asked {
 }
 
 const FIELDS = ["sql", "params", "limit", "timeoutMs"];
-const QUERY = ["q", "format", "limit", "timeoutMs"];
+const QUERY = ["q", "sql", "format", "limit", "timeoutMs"];
+/** What a form begins with, and no statement. */
+const FORM = /^(?:q|sql|format|limit|timeoutMs|param\.[^=&]*)=/;
 const PREFIX = "param.";
 /** Statements are short; this is for their parameters. */
 const BODY_BYTES_MAX = 1_048_576;
@@ -41,39 +47,48 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_MAX),
     inflatedBytesMax: Math.min(limits.inflatedBytesMax, BODY_BYTES_MAX),
   };
-  const run = async (request: Request, read: (query: URLSearchParams) => Promise<Asked>) => {
-    const query = new URL(request.url).searchParams;
+  const run = async (request: Request, query: URLSearchParams, read: (query: URLSearchParams) => Asked) => {
     const format = chooseFormat(query.get("format"), request.headers.get("accept"));
-    const { sql, ...options } = await read(query);
+    const { sql, ...options } = read(query);
     return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
   };
   return new Elysia()
-    .get("/api/v1/sql", ({ request }) => run(request, async (query) => fromQuery(query)), { parse: "none" })
+    .get("/api/v1/sql", ({ request }) => run(request, queryOf(request.url), fromQuery), { parse: "none" })
     .post(
       "/api/v1/sql",
-      ({ request }) =>
-        run(request, async (query) => {
-          const body = await readBody(request, bodyLimits);
-          return fromBody(body, request.headers.get("content-type") ?? "", query);
-        }),
+      async ({ request }) => {
+        const query = queryOf(request.url);
+        const body = await readBody(request, bodyLimits);
+        const text = textOf(body);
+        const contentType = request.headers.get("content-type") ?? "";
+        if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
+          for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
+          return await run(request, query, fromQuery);
+        }
+        return await run(request, query, () => fromBody(text, body, contentType, query));
+      },
       { parse: "none" },
     );
 };
 
 function fromQuery(query: URLSearchParams): Asked {
-  const sql = query.get("q");
-  if (sql === null) throw new BadInput("The query parameter q is missing; expected a SELECT statement.", "q");
+  const [sql, more] = [...query.getAll("q"), ...query.getAll("sql")];
+  if (sql === undefined)
+    throw new BadInput("The query parameter q is missing; expected a SELECT statement as q= or sql=.", "q");
+  if (more !== undefined) throw new BadInput("q and sql are given together; expected one statement.", "q");
   return { sql, ...readQuery(query, QUERY) };
 }
 
-function fromBody(body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
-  let text: string;
+function textOf(body: Uint8Array): string {
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
   } catch {
     throw new BadInput("The body is not UTF-8.");
   }
-  const outside = readQuery(query, QUERY.slice(1));
+}
+
+function fromBody(text: string, body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
+  const outside = readQuery(query, QUERY.slice(2));
   // No statement begins with a brace, so that JSON is known without a content type too.
   if (!/^application\/(.+\+)?json\b/i.test(contentType) && !text.trimStart().startsWith("{"))
     return { sql: text, ...outside };

@@ -81,7 +81,23 @@ describe("answers", () => {
 
   fails("GET", "/nothing?q=1", 404, {
     code: "not_found",
-    message: 'There is no route "/nothing"; see the README for those that there are.',
+    message: 'There is no route "/nothing"; README lists those that there are.',
+  });
+  fails("GET", "/thing", 404, {
+    code: "not_found",
+    message: 'There is no route "/thing"; did you mean /things?',
+  });
+  fails("GET", "/thinks/7/part", 404, {
+    code: "not_found",
+    message: 'There is no route "/thinks/7/part"; did you mean /things/ID/parts?',
+  });
+  fails("DELETE", "/group/job/a", 404, {
+    code: "not_found",
+    message: 'There is no route "/group/job/a"; did you mean /groups/…?',
+  });
+  fails("GET", "/parts", 404, {
+    code: "not_found",
+    message: 'There is no route "/parts"; did you mean /things/ID/parts?',
   });
   fails("PUT", "/things", 405, {
     code: "method_not_allowed",
@@ -92,6 +108,60 @@ describe("answers", () => {
   fails("GET", "/throw/other", 500, {
     code: "internal",
     message: "The gateway failed on this request; its log says why.",
+  });
+
+  test("a body that came to the wrong route is told where its format goes", async () => {
+    const hint = async (method: string, path: string, body: string) => {
+      const response = await app.fetch(new Request(`http://localhost:9091${path}`, { method, body }));
+      const { error } = (await response.json()) as { error: { message: string } };
+      return [response.status, error.message.replace(/^.*?(?=The body|$)/, "")];
+    };
+    const PROMETHEUS = "The body looks like Prometheus text: push it to /metrics/job/NAME.";
+    const EVENTS = "The body looks like JSON events: push them to /api/v1/push.";
+    expect(await hint("POST", "/nothing", "# TYPE a counter\na_total 1\n")).toEqual([404, PROMETHEUS]);
+    expect(await hint("POST", "/nothing", 'a{b="c d",e="}"} 1.5e3 1704067200000\n')).toEqual([
+      404,
+      PROMETHEUS,
+    ]);
+    expect(await hint("PUT", "/things", "up 1\n")).toEqual([405, PROMETHEUS]);
+    expect(await hint("POST", "/nothing", '{"metric_name":"a","value":1}')).toEqual([404, EVENTS]);
+    expect(await hint("POST", "/nothing", '[\n {"@timestamp":1,"value":1}]')).toEqual([404, EVENTS]);
+    expect(await hint("POST", "/nothing", "cpu,host=a usage=0.5 1704067200000000000\n")).toEqual([
+      404,
+      "The body looks like InfluxDB line protocol, which is not supported: push JSON events to /api/v1/push.",
+    ]);
+    expect(await hint("POST", "/nothing", "SELECT 1")).toEqual([
+      404,
+      "The body looks like SQL: send it to /api/v1/sql.",
+    ]);
+    expect(await hint("POST", "/nothing", "<html>")).toEqual([404, ""]);
+    expect(await hint("POST", "/nothing", "")).toEqual([404, ""]);
+  });
+
+  test("a body that never ends delays no 404", async () => {
+    const body = new ReadableStream({ start: (to) => to.enqueue(new TextEncoder().encode("up 1\n")) });
+    const request = new Request("http://localhost:9091/nothing", { method: "POST", body });
+    expect((await app.fetch(request)).status).toBe(404);
+  });
+
+  test("a path with several slashes in a row is redirected to the clean one, with its query", async () => {
+    const redirected = async (path: string) => {
+      const { status, headers } = await ask("GET", path);
+      return [status, headers.get("location")];
+    };
+    expect(await redirected("//things?x=//y")).toEqual([301, "/things?x=//y"]);
+    expect(await redirected("///things//7///parts")).toEqual([301, "/things/7/parts"]);
+    expect((await ask("HEAD", "//things")).status).toBe(301);
+    // No route is there: nobody is sent to another host, or on.
+    expect(await redirected("//example.com/things")).toEqual([404, null]);
+  });
+
+  test("a push to a base address that ends in a slash is answered, not redirected", async () => {
+    const request = new Request("http://localhost:9091//things?x=1", { method: "POST", body: "12345" });
+    const response = await app.fetch(request);
+    expect([response.status, await response.text()]).toEqual([200, "12345"]);
+    // Inside of a path two slashes may stand for an empty value: that is for the route to say.
+    expect((await ask("DELETE", "//groups/job//a")).text).toBe('{"*":"job//a"}');
   });
 
   test("405 and OPTIONS name the methods", async () => {

@@ -36,6 +36,20 @@ test("healthy says that the process answers, ready asks", async () => {
   expect(asked).toBe(0);
   expect(await ask("/-/ready")).toEqual({ status: 200, body: { status: "ready" } });
   expect(asked).toBe(1);
+  // The names that other probes use.
+  for (const path of ["/health", "/healthz"])
+    expect(await ask(path)).toEqual({ status: 200, body: { status: "healthy" } });
+  for (const path of ["/ready", "/readyz"])
+    expect(await ask(path)).toEqual({ status: 200, body: { status: "ready" } });
+  expect(asked).toBe(3);
+});
+
+test("an answer in JSON ends its line", async () => {
+  const app = createApp([healthRoutes({ ready: async () => {}, readable: async () => {} })], { log });
+  for (const path of ["/-/healthy", "/nothing"]) {
+    const response = await app.fetch(new Request(`http://localhost:9091${path}`));
+    expect(await response.text()).toEndWith("}\n");
+  }
 });
 
 test("what stands in the way is said, and not kept", async () => {

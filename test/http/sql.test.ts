@@ -79,6 +79,9 @@ describe("what is asked", () => {
         body: SQL,
         headers: { "content-type": "application/x-www-form-urlencoded" },
       }),
+      await get({ sql: SQL }),
+      await fetch(url, { method: "POST", body: new URLSearchParams({ q: SQL }) }),
+      await fetch(url, { method: "POST", body: new URLSearchParams({ limit: "10", sql: SQL }) }),
       await post({ sql: SQL }),
       await fetch(url, { method: "POST", body: ` {"sql": ${JSON.stringify(SQL)}}` }),
     ]) {
@@ -93,6 +96,10 @@ describe("what is asked", () => {
     expect(await rows(await post({ sql: `${sql}?`, params: ["get"] }))).toEqual([{ value: 12.5 }]);
     expect(await rows(await post({ sql: `${sql}$op`, params: { op: "put" } }))).toEqual([{ value: 3 }]);
     expect(await rows(await get({ q: `${sql}$op`, "param.op": "put" }))).toEqual([{ value: 3 }]);
+    const form = new URLSearchParams({ q: `${sql}$op`, "param.op": "get", limit: "1", timeoutMs: "9000" });
+    expect(await rows(await fetch(url, { method: "POST", body: form }))).toEqual([{ value: 12.5 }]);
+    const csv = await fetch(url, { method: "POST", body: new URLSearchParams({ sql: SQL, format: "csv" }) });
+    expect(await csv.text()).toBe("operation,value\nput,3\nget,12.5\n");
     expect(
       await rows(await post({ sql: "SELECT $1 AS a, $2 AS b, $3 AS c", params: [1, null, true] })),
     ).toEqual([{ a: 1, b: null, c: true }]);

@@ -1,0 +1,28 @@
+/**
+ * What the beginning of a body looks like, for a request that came to the wrong route: which format it is, and where
+ * that format is accepted. A guess for a message, never a decision.
+ */
+
+const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
+  // First, since "SELECT 1" would pass for a metric and its value.
+  [/^\s*(?:SELECT|WITH|FROM|DESCRIBE|SHOW)\s/i, "The body looks like SQL: send it to /api/v1/sql."],
+  // # TYPE name counter; name{label="value"} 1.5; name 1.5
+  [
+    /^(?:\s*#[^\n]*\n)*\s*(?:#\s*(?:TYPE|HELP|UNIT)\s|[a-zA-Z_:][\w:]*(?:\{[^\n]*\})?[ \t]+[-+.\w]+(?:[ \t]+-?[\d.]+)?[ \t]*(?:\n|$))/,
+    "The body looks like Prometheus text: push it to /metrics/job/NAME.",
+  ],
+  [
+    /^\s*[[{][\s\S]*"(?:metric_name|name|value|tags)"\s*:/,
+    "The body looks like JSON events: push them to /api/v1/push.",
+  ],
+  [
+    /^[^\s,{}="]+(?:,[^\s=]+=[^\s]+)* [^\s=]+=[^\n]+/,
+    "The body looks like InfluxDB line protocol, which is not supported: push JSON events to /api/v1/push.",
+  ],
+];
+
+/** The sentence on a body that begins with these bytes; undefined where it looks like nothing known. */
+export function bodyHint(head: Uint8Array): string | undefined {
+  const text = new TextDecoder().decode(head);
+  return FORMATS.find(([looks]) => looks.test(text))?.[1];
+}

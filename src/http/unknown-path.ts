@@ -1,0 +1,78 @@
+/**
+ * What a request to a path without a route is answered: the route that was probably meant, by its spelling and by what
+ * the body looks like. The body is only looked at, a few kilobytes of it, and never stored.
+ */
+import { NotFound, quote } from "../errors.ts";
+import { nearest } from "../nearest.ts";
+import { bodyHint } from "./body-hint.ts";
+import { pathOf } from "./errors.ts";
+
+/** Enough for the first lines of whatever is pushed. */
+const HEAD_BYTES = 4_096;
+/** A client that sends nothing is answered without a hint. */
+const HEAD_WAIT_MS = 1_000;
+
+/** The error for a path that no route of `patterns` has. */
+export async function unknownPath(request: Request, patterns: Iterable<string>): Promise<NotFound> {
+  const path = pathOf(request.url);
+  const meant = nearestRoute(path, patterns);
+  const instead = meant === undefined ? "README lists those that there are" : `did you mean ${meant}?`;
+  const sentence = `There is no route ${quote(path)}; ${instead}${meant === undefined ? "." : ""}`;
+  return new NotFound([sentence, ...(await hintsOf(request))].join(" "));
+}
+
+/** A sentence on what the body of a request looks like and where it belongs; none where that cannot be seen. */
+export async function hintsOf(request: Request): Promise<string[]> {
+  if (request.body === null || request.bodyUsed || request.headers.has("content-encoding")) return [];
+  const hint = bodyHint(await readHead(request.body));
+  return hint === undefined ? [] : [hint];
+}
+
+/** The first bytes of a body, as far as they arrive in time. The rest is not read. */
+async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), HEAD_WAIT_MS);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    while (length < HEAD_BYTES) {
+      const read = await Promise.race([reader.read(), late.promise]);
+      if (read === undefined || read.done) break;
+      chunks.push(read.value);
+      length += read.value.length;
+    }
+  } catch {
+    // A client that went away while it sent is answered as any other: nobody reads it.
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(() => {});
+  }
+  return Buffer.concat(chunks).subarray(0, HEAD_BYTES);
+}
+
+/**
+ * The route that a path was probably meant to be, as documents write it (`/api/v1/label/NAME/values`): the one that ends
+ * with the path (`/push`), or the nearest by spelling.
+ */
+export function nearestRoute(path: string, patterns: Iterable<string>): string | undefined {
+  const asked = path.replace(/\/+$/, "");
+  const segments = asked.split("/");
+  const byFilled = new Map<string, string>();
+  for (const pattern of patterns) {
+    // Variable parts of a pattern fit whatever stands there, so that only the fixed ones are compared.
+    const parts = pattern.split("/");
+    const filled = parts.map((part, at) =>
+      part === "*" ? segments.slice(at).join("/") : part.startsWith(":") ? (segments[at] ?? part) : part,
+    );
+    if (!byFilled.has(filled.join("/"))) byFilled.set(filled.join("/"), pattern);
+  }
+  const ending = [...byFilled.keys()].find((filled) => asked.length > 1 && filled.endsWith(asked));
+  const best = ending ?? nearest(asked, byFilled.keys(), Math.floor(asked.length / 3));
+  return best === undefined ? undefined : written(byFilled.get(best) ?? best);
+}
+
+function written(pattern: string): string {
+  if (pattern.startsWith("/metrics/job")) return `${pattern.replace("/*", "")}/NAME`;
+  return pattern.replaceAll(/:(\w+)/g, (_, name: string) => name.toUpperCase()).replace("/*", "/…");
+}
