@@ -91,8 +91,22 @@ export function takeSettings(argv: readonly string[]): {
   return { settings: taken, rest };
 }
 
+/** Of the path of the data folder: a path may have 4,095 on Linux, and names of up to 140 stand behind this one. */
+const DATA_BYTES_MAX = 3_900;
+
+/** Why a path cannot be that of the data folder, before anybody tries to make it; undefined when it can be. */
+export function dataPathFault(path: string): string | undefined {
+  if (path.includes("?"))
+    return `data is ${JSON.stringify(path)}, expected a path without "?": the database engine takes what follows one for options.`;
+  const bytes = Buffer.byteLength(path);
+  if (bytes > DATA_BYTES_MAX) return `data is a path of ${bytes} bytes, expected at most ${DATA_BYTES_MAX}.`;
+  return undefined;
+}
+
 /** What no setting says alone. */
 function check(config: Config): void {
+  const fault = dataPathFault(config.data);
+  if (fault !== undefined) throw new SettingError(fault);
   for (const listen of config.listen) {
     if (config.open || isLocal(listen)) continue;
     throw new SettingError(

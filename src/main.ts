@@ -132,8 +132,9 @@ function namedFault(error: unknown): boolean {
 }
 
 /** The outside of this process. */
-function processIo(): Io {
+function processIo(umask: number): Io {
   return {
+    umask,
     stdout: output(process.stdout),
     stderr: output(process.stderr),
     stdinIsTerminal: process.stdin.isTTY === true,
@@ -166,7 +167,9 @@ function readTextFile(path: string): string | undefined {
 }
 
 if (import.meta.main) {
-  const code = await main(process.argv.slice(2), processIo());
+  // Log, journal, temporary files and exports are made by several hands, the engine's too: all are for their owner alone.
+  const umask = process.umask(0o077);
+  const code = await main(process.argv.slice(2), processIo(umask));
   // Every write was awaited; what still runs here (a pool's idle connection) must not keep the process.
   process.exit(code);
 }

@@ -26,6 +26,8 @@ export interface Io {
   /** The bytes of stdin; call it once. */
   stdin(): ReadableStream<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The umask of who started this; the process's own hides what it makes. Absent where there is none. */
+  readonly umask?: number;
   /** The text of a file, or undefined where there is none; other errors are thrown. */
   readFile(path: string): string | undefined;
 }

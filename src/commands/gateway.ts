@@ -5,10 +5,10 @@
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits what waits, writes a whole snapshot, interrupts readers, checkpoints, and gives the file back.
  */
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, SettingError, settingTexts } from "../config.ts";
+import { type Config, dataPathFault, SettingError, settingTexts } from "../config.ts";
 import * as counters from "../counters.ts";
 import { BucketLayouts } from "../decode/bucket-layout.ts";
 import { EventDecoder } from "../decode/events.ts";
@@ -59,6 +59,8 @@ export interface GatewayOptions {
   readonly log?: Log;
   /** The engine gave up on the file for good: only a new process can read it again. */
   readonly onFatal?: () => void;
+  /** Mode of the Unix sockets that it listens on; what the umask leaves if absent. */
+  readonly socketMode?: number;
   /** Stops the program, where a request may ask for that. */
   readonly quit?: () => void;
 }
@@ -95,13 +97,31 @@ function edgesOf(series: Iterable<Series>): Set<string> {
   return edges;
 }
 
+/** Where a path leads, of which the end need not be there yet. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path));
+  }
+}
+
 function makeDataFolder(path: string): void {
+  // As the engine sees it: whole, wherever the gateway was started, and where links lead.
+  const fault = dataPathFault(realPath(resolve(path)));
+  if (fault !== undefined) throw new SettingError(fault);
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be made a folder: ${reason}`);
   }
+}
+
+/** Lets nobody else read the store's files: earlier versions left the log and the journal to the umask. */
+function hideFiles(data: string): void {
+  for (const name of readdirSync(data))
+    if (name.startsWith("store.duckdb")) chmodSync(join(data, name), 0o600);
 }
 
 /** Opens the file of a configuration, and everything that works on it. */
@@ -119,8 +139,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   });
   // Only the owner of the file may clear what a process before left behind.
   rmSync(temporaryDirectory, { recursive: true, force: true });
-  mkdirSync(temporaryDirectory);
-  chmodSync(join(config.data, "store.duckdb"), 0o600);
+  mkdirSync(temporaryDirectory, { mode: 0o700 });
+  hideFiles(config.data);
 
   const registry = new Registry({ ...config, bucketsFor }, stored);
   const totals = new Totals(config);

@@ -1,13 +1,13 @@
 /**
  * `weir serve`: the gateway with its sockets, its sampler and its loops.
  *
- * **Stopping**, on SIGTERM, SIGINT or a request that may, in this order, within `stopTimeoutMs`:
+ * **Stopping**, on SIGTERM, SIGINT, SIGHUP or a request that may, in this order, within `stopTimeoutMs`:
  * 1. listeners: no new connections; requests under way are finished,
  *    queries are interrupted after a quarter of the time;
  * 2. the sampler and the loops (retention, quiet checkpoints);
  * 3. ingest: what was accepted is committed, then a whole snapshot of the totals;
  * 4. readers are interrupted; the log is moved into the file; the file is given back.
- * A second signal ends the process at once; what was acknowledged is safe then too.
+ * A second SIGTERM or SIGINT ends the process at once; what was acknowledged is safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config.ts";
@@ -20,6 +20,7 @@ import { Sampler } from "../sampler/sampler.ts";
 import { type Command, exitCode } from "./command.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "./gateway.ts";
 import { settingsHelp } from "./settings-help.ts";
+import { nextSignal } from "./stop-signals.ts";
 
 /** A gateway that listens. */
 export interface RunningGateway extends Gateway {
@@ -45,7 +46,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   const { ingest, store, log } = gateway;
   let listener: Listener;
   try {
-    listener = await listen(gateway.app, config.listen, { log });
+    listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
   } catch (error) {
     await gateway.close();
     throw error;
@@ -149,8 +150,8 @@ export const command: Command = {
   summary: "starts the gateway",
   usage: `Usage: weir serve [SETTINGS]
 
-Starts the gateway: it takes pushes, answers SQL and is scraped, all over HTTP. It stops on SIGTERM and SIGINT
-once everything that it accepted is stored.
+Starts the gateway: it takes pushes, answers SQL and is scraped, all over HTTP. It stops on SIGTERM, SIGINT
+and SIGHUP (unless started with nohup) once everything that it accepted is stored.
 
 ${settingsHelp()}`,
   async run(argv, io) {
@@ -159,6 +160,7 @@ ${settingsHelp()}`,
     const quit = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();
     const gateway = await startGateway(config, {
+      socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       quit: () => quit.resolve("request"),
       onFatal: () => broken.resolve("the engine gave up"),
     });
@@ -182,10 +184,3 @@ ${settingsHelp()}`,
     return exitCode.ok;
   },
 };
-
-/** Resolves at the first SIGTERM or SIGINT; the second has its usual effect. */
-function nextSignal(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  return promise;
-}

@@ -4,7 +4,7 @@
  * `stop` first closes the doors and the connections that are idle, then waits for the requests under way, and
  * after its time closes what is left.
  */
-import { rmSync, statSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import type { App } from "./app.ts";
 import type { Log } from "./log.ts";
 import { isStream } from "./stream.ts";
@@ -42,13 +42,15 @@ export interface ListenOptions {
    * absent. Bun allows 255; clients such as Prometheus close theirs after 90, and so never find it closed.
    */
   readonly idleTimeoutS?: number;
+  /** Mode of Unix sockets; what the umask leaves if absent. To connect to one takes the right to write. */
+  readonly socketMode?: number;
 }
 
 /** Listens on all of the addresses, or on none and throws `ListenError`. */
 export async function listen(
   app: App,
   addresses: readonly Address[],
-  { log, idleTimeoutS = 240 }: ListenOptions,
+  { log, idleTimeoutS = 240, socketMode }: ListenOptions,
 ): Promise<Listener> {
   const servers: Bun.Server<undefined>[] = [];
 
@@ -75,7 +77,7 @@ export async function listen(
   const closeAll = (force: boolean) => Promise.all(servers.map((server) => server.stop(force)));
 
   try {
-    for (const address of addresses) servers.push(await open(address, options));
+    for (const address of addresses) servers.push(await open(address, options, socketMode));
   } catch (error) {
     await closeAll(true);
     throw error;
@@ -103,14 +105,20 @@ type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxReque
   fetch(request: Request, server: Bun.Server<undefined>): Promise<Response>;
 };
 
-async function open(address: Address, options: ServeOptions): Promise<Bun.Server<undefined>> {
+async function open(
+  address: Address,
+  options: ServeOptions,
+  socketMode: number | undefined,
+): Promise<Bun.Server<undefined>> {
   if (address.path !== undefined) await removeStaleSocket(address.path);
   try {
     // Bun 1.4 shares the port with whoever else asks for that, each with a part of the requests, where
     // `development` is off and this is not said.
-    return address.path === undefined
-      ? Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false })
-      : Bun.serve({ ...options, unix: address.path });
+    if (address.path === undefined)
+      return Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false });
+    const server = Bun.serve({ ...options, unix: address.path });
+    if (socketMode !== undefined) chmodSync(address.path, socketMode);
+    return server;
   } catch (error) {
     throw new ListenError(`Cannot listen on ${nameOf(address)}: ${reasonOf(error)}.`);
   }

@@ -56,7 +56,15 @@ const CHUNK_ROWS = 2_048;
 /** Rows that are appended at a stretch, before what else waits has its turn: some 50 ms. */
 const STRETCH_ROWS = 64 * CHUNK_ROWS;
 
+/** The path of a database that has no file. */
+const MEMORY = ":memory:";
+
 const opened = new Set<string>();
+
+/** A path as the engine takes it for one: a relative `sqlite:x` would name an extension, `~` a home folder. */
+function enginePath(path: string): string {
+  return path.startsWith("/") ? path : `./${path}`;
+}
 
 /** One DuckDB file (or `:memory:`), open for this process alone. */
 export class Database {
@@ -71,13 +79,17 @@ export class Database {
   /** Opens the file, made if absent; throws `StoreLocked` when this or another process has it open. */
   static async open(path: string, options: DatabaseOptions): Promise<Database> {
     const identity =
-      path === ":memory:" ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+      path === MEMORY ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
     if (identity !== "" && opened.has(identity))
       throw new StoreLocked(`${path} is open in this process already`);
     // At once: a second opening must not pass while this one waits.
     if (identity !== "") opened.add(identity);
     try {
-      const instance = await DuckDBInstance.create(path, engineSettings(options));
+      const settings = engineSettings({
+        ...options,
+        temporaryDirectory: enginePath(options.temporaryDirectory),
+      });
+      const instance = await DuckDBInstance.create(path === MEMORY ? path : enginePath(path), settings);
       return new Database(instance, identity);
     } catch (error) {
       opened.delete(identity);

@@ -14,6 +14,10 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** Arguments of Bun itself, before the program. */
   readonly runtimeArgs?: readonly string[];
+  /** Folder that it is started in; the repository if absent. */
+  readonly cwd?: string;
+  /** A command that becomes it, such as `nohup`. */
+  readonly by?: readonly string[];
 }
 
 export class GatewayProcess {
@@ -64,18 +68,21 @@ export class GatewayProcess {
   }
 
   /** Sends a signal and resolves to the exit code once it is gone (128 + n, or null, after a signal). */
-  async stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null> {
+  async stop(signal: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGKILL"): Promise<number | null> {
     this.child.kill(signal);
     await this.child.exited;
     return this.child.signalCode ? null : this.child.exitCode;
   }
 }
 
-function spawn({ data, args = [], runtimeArgs = [] }: StartOptions) {
+function spawn({ data, args = [], runtimeArgs = [], cwd = ROOT, by = [] }: StartOptions) {
   const program = join(ROOT, "src/main.ts");
   const child = Bun.spawn(
-    [process.execPath, ...runtimeArgs, program, "serve", "--listen", "127.0.0.1:0", "--data", data, ...args],
-    { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    [
+      ...[...by, process.execPath, ...runtimeArgs, program],
+      ...["serve", "--listen", "127.0.0.1:0", "--data", data, ...args],
+    ],
+    { cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );
   const log = { text: "" };
   const announcement = Promise.withResolvers<string>();

@@ -1,0 +1,48 @@
+/** The signals that stop the gateway, sent to a real process. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GatewayProcess } from "./process.ts";
+
+const base = mkdtempSync(join(tmpdir(), "weir-signals-"));
+const running: GatewayProcess[] = [];
+
+afterAll(async () => {
+  for (const each of running) await each.stop("SIGKILL");
+  rmSync(base, { recursive: true, force: true });
+});
+
+async function start(name: string, by: string[] = []) {
+  const gateway = await GatewayProcess.start({ data: join(base, name), args: ["--no-sampler"], by });
+  running.push(gateway);
+  const body = JSON.stringify({ metric_name: "m", value: 42 });
+  expect((await fetch(`${gateway.url}/api/v1/push`, { method: "POST", body })).status).toBe(200);
+  return gateway;
+}
+
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s stops it in order, with 0", async (signal) => {
+  const gateway = await start(signal);
+  expect(await gateway.stop(signal)).toBe(0);
+  expect(gateway.log.text).toContain(`"message":"stopping","signal":"${signal}"`);
+  expect(gateway.log.text).toContain('"message":"stopped"');
+});
+
+test("a second SIGHUP, which a closing terminal sends, does not cut the stop short", async () => {
+  const gateway = await start("twice");
+  process.kill(gateway.pid, "SIGHUP");
+  process.kill(gateway.pid, "SIGHUP");
+  while (!gateway.log.text.includes('"message":"stopping"')) await Bun.sleep(1);
+  process.kill(gateway.pid, "SIGHUP");
+  expect(await gateway.ended()).toBe(0);
+  expect(gateway.log.text).toContain('"message":"stopped"');
+});
+
+// Which signals a process was started without, only Linux says.
+test.skipIf(process.platform !== "linux")("SIGHUP does not stop one that nohup started", async () => {
+  const gateway = await start("nohup", ["nohup"]);
+  process.kill(gateway.pid, "SIGHUP");
+  expect((await fetch(`${gateway.url}/-/ready`)).status).toBe(200);
+  expect(await gateway.stop("SIGTERM")).toBe(0);
+  expect(gateway.log.text).toContain('"signal":"SIGTERM"');
+});
