@@ -7,6 +7,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote } from "../errors.ts";
+import { holdsReplacement } from "./url-text.ts";
 
 const SUFFIX = "@base64";
 const PREFIX = /^\/metrics\/job(@base64)?\/([^/]*)(.*)$/s;
@@ -19,6 +20,11 @@ export function groupingLabels(encodedPath: string): Map<string, string> {
     path = decodeURIComponent(encodedPath);
   } catch {
     throw new BadInput(`the path ${quote(encodedPath)} is not valid percent-encoded UTF-8`);
+  }
+  if (holdsReplacement(path)) {
+    throw new BadInput(
+      `the path ${quote(path)} holds bytes that are not UTF-8, or U+FFFD, which stands for them (in base64 it is allowed)`,
+    );
   }
   const [, encoding, first = "", rest = ""] = PREFIX.exec(path) ?? [];
   const job =

@@ -23,6 +23,7 @@ import { errorHeaders, jsonResponse, pathOf, queryOf } from "./errors.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
 import { groupingLabels } from "./pushgateway-path.ts";
+import { holdsReplacement } from "./url-text.ts";
 
 export interface PushgatewayDependencies {
   readonly groups: {
@@ -202,6 +203,9 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
 }
 
 function selectorOf(text: string) {
+  if (holdsReplacement(text)) {
+    throw new BadInput(`match[] is ${quote(text)}, which holds bytes that are not UTF-8`, "match[]");
+  }
   const expression = parse(text);
   const expected = 'expected a selector of grouping labels, such as {job="a",instance=~"b.*"}';
   if (expression.type !== "vectorSelector" || expression.offsetMs !== 0 || expression.at !== undefined) {
