@@ -19,6 +19,12 @@ export const samplesRejected = new Counter({
   labelNames: ["protocol", "cause"],
   registers,
 });
+export const eventWarnings = new Counter({
+  name: "weir_event_warnings_total",
+  help: "Parts of accepted events that were not stored as they were sent, by field; other where it has no usual name.",
+  labelNames: ["field"],
+  registers,
+});
 export const samplesDuplicate = new Counter({
   name: "weir_samples_duplicate_total",
   help: "Samples dropped because the same series, time and value was stored before.",

@@ -59,6 +59,21 @@ export interface Rejection {
   readonly payload: string;
 }
 
+/** A part of an accepted sample that is not stored as it was sent: its index in the body, the field, a sentence. */
+export interface Warning {
+  readonly index: number;
+  readonly field: string;
+  readonly message: string;
+}
+
+/** The warnings of one body. */
+export interface Warnings {
+  /** The first ones, in the body's order. */
+  readonly first: readonly Warning[];
+  /** How many there are of each label of counters, which are few; all of them counted. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
 /**
  * A measurement that stands for others of its series, with labels that lead on, such as a trace's id: an exemplar
  * of OpenMetrics. It is no sample, and counts in nothing.
@@ -94,6 +109,8 @@ export interface Batch {
   readonly exemplars?: readonly Exemplar[];
   /** What the decoder itself turned away. */
   readonly rejected: readonly Rejection[];
+  /** What of the accepted samples is not stored as it was sent; absent where nothing is. */
+  readonly warnings?: Warnings;
 }
 
 /** Admitted samples of one UTC day, in arrival order: the value that crosses from admission to the store. */

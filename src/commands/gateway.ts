@@ -226,6 +226,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }),
       ingest,
       limits,
+      strictEvents: config.strictEvents,
+      log,
     }),
     remoteWriteRoutes({
       decoders: { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) },

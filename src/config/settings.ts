@@ -186,6 +186,12 @@ export const SETTINGS = {
     what: "Events of one body; a body with more is turned away whole.",
     why: "Half of the queue's samples: a body that is taken leaves room for others.",
   },
+  strictEvents: {
+    type: { is: "flag" },
+    default: false,
+    what: "Rejects an event with an unknown field or with a value that a 64-bit float does not hold, instead of a warning; `?strict=` of a push overrides it.",
+    why: "An event without one of its fields is worth more than no event.",
+  },
   tagsMax: {
     type: { is: "count", min: 1, max: 1_000 },
     default: 64,

@@ -10,8 +10,11 @@ import {
   type Exemplar,
   type Rejection,
   type SeriesHead,
+  type Warning,
 } from "../sample.ts";
 
+/** As many as an answer tells; of the others only the number is kept. */
+const WARNINGS_MAX = 1_000;
 /** Larger rooms than these are given back after their batch. */
 const ROWS_KEPT_MAX = 65_536;
 const TEXT_KEPT_MAX = 8 * 1_048_576;
@@ -43,6 +46,8 @@ export class BatchBuilder {
   #heads: SeriesHead[] = [];
   #exemplars: Exemplar[] = [];
   rejected: Rejection[] = [];
+  #warnings: Warning[] = [];
+  #warningCounts = new Map<string, number>();
   length = 0;
 
   constructor(protocol: string) {
@@ -125,6 +130,12 @@ export class BatchBuilder {
     this.#stale![this.length - 1] = 1;
   }
 
+  /** Notes that a part of a sample is not stored as it was sent; `label` is the field's for counters. */
+  warn(label: string, warning: Warning): void {
+    this.#warningCounts.set(label, (this.#warningCounts.get(label) ?? 0) + 1);
+    if (this.#warnings.length < WARNINGS_MAX) this.#warnings.push(warning);
+  }
+
   addExemplar(exemplar: Exemplar): void {
     this.#exemplars.push(exemplar);
   }
@@ -163,11 +174,17 @@ export class BatchBuilder {
       position: this.#position.slice(0, length),
       exemplars: this.#exemplars.length === 0 ? undefined : this.#exemplars,
       rejected: this.rejected,
+      warnings:
+        this.#warnings.length === 0 ? undefined : { first: this.#warnings, counts: this.#warningCounts },
     };
     this.#stale = undefined;
     this.#heads = [];
     this.#exemplars = [];
     this.rejected = [];
+    if (this.#warnings.length > 0) {
+      this.#warnings = [];
+      this.#warningCounts = new Map();
+    }
     this.length = 0;
     this.#textEnd = 0;
     this.#attributesUsed = 0;

@@ -7,6 +7,7 @@
  */
 import type { AttributeRoom, BatchBuilder } from "./batch-builder.ts";
 import type { EventLimits } from "./event.ts";
+import { isStoredAsSent } from "./exact-number.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
 const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];
@@ -263,7 +264,7 @@ export class EventScanner {
     const text = body.toString("latin1", at, end);
     if (!JSON_NUMBER.test(text)) return -1;
     this.#number = Number(text);
-    return Number.isFinite(this.#number) ? end : -1;
+    return Number.isFinite(this.#number) && isStoredAsSent(text, this.#number) ? end : -1;
   }
 }
 

@@ -1,10 +1,14 @@
 /**
  * One JSON event, checked field by field: the form of an event is
  * `{"@timestamp": ms or RFC 3339, "metric_name", "value", "tags": {}, "type"?, "unit"?, "help"?}`; `timestamp`
- * and `name` are taken as spellings of the first two. Pure.
+ * and `name` are accepted as spellings of the first two. Any other field is not stored, which is a warning. Pure.
  */
 import { quote } from "../errors.ts";
 import type { Kind, MetricType, SeriesHead } from "../sample.ts";
+import { sentInstead } from "./events/event-fields.ts";
+import { type Loss, lossesOf } from "./events/event-losses.ts";
+import { timeUs, whyNoTime } from "./events/event-time.ts";
+import { InexactNumber } from "./exact-number.ts";
 import { STALE, valueOfWord } from "./value-words.ts";
 
 export interface EventLimits {
@@ -23,6 +27,8 @@ export interface Event {
   readonly stale: boolean;
   /** Tags that are columns, not labels. */
   readonly attributes: readonly (readonly [name: string, value: string])[];
+  /** What of it is not stored as it was sent. */
+  readonly losses: readonly Loss[];
 }
 
 /** What is wrong with an event. */
@@ -41,7 +47,11 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
 
 const HELP_CHARACTERS_MAX = 1_024;
 
-/** Checks a parsed JSON value as an event. */
+/**
+ * Checks a parsed JSON value as an event.
+ *
+ * @param json as `parseExactJson` gives it: digits that a float does not hold are kept as text where text is stored
+ */
 export function checkEvent(
   json: unknown,
   limits: EventLimits,
@@ -53,25 +63,25 @@ export function checkEvent(
   }
   const event = json as Record<string, unknown>;
   const metric = event.metric_name ?? event.name;
-  if (metric === undefined) return wrong("name", "metric_name is missing, expected a name");
+  if (metric === undefined) {
+    return wrong("name", `metric_name is missing, expected a name${sentInstead(event, "metric_name")}`);
+  }
   if (typeof metric !== "string") return wrong("name", `metric_name is ${quote(metric)}, expected a string`);
-  const word = valueOfWord(event.value, event.type);
-  const value = word ?? event.value;
+  const sent = event.value;
+  const word = valueOfWord(sent, event.type);
+  const value = word ?? (sent instanceof InexactNumber ? sent.value : sent);
   if (typeof value !== "number" || (word === undefined && !Number.isFinite(value))) {
     return wrong(
       "value",
-      value === undefined
-        ? "value is missing, expected a number"
-        : `value is ${quote(value)}, expected a finite number`,
+      sent === undefined
+        ? `value is missing, expected a number${sentInstead(event, "value")}`
+        : `value is ${quote(sent)}, expected a finite number`,
     );
   }
   const time = event["@timestamp"] ?? event.timestamp;
   const timestampUs = time === undefined ? Number.NaN : timeUs(time);
   if (timestampUs === undefined) {
-    return wrong(
-      "timestamp",
-      `@timestamp is ${quote(time)}, expected milliseconds since 1970 or an RFC 3339 time`,
-    );
+    return wrong("timestamp", `@timestamp is ${quote(time)}, ${whyNoTime(time)}`);
   }
   const typeName = event.type ?? "observation";
   const type = typeof typeName === "string" && Object.hasOwn(KINDS, typeName) ? KINDS[typeName] : undefined;
@@ -98,7 +108,14 @@ export function checkEvent(
   if ("reason" in tags) return tags;
   const { unit, help } = event as { unit?: string; help?: string };
   const head = { metric, kind: type.kind, type: type.type, unit, help, labels: tags.labels };
-  return { head, timestampUs, value, stale: event.value === STALE, attributes: tags.attributes };
+  return {
+    head,
+    timestampUs,
+    value,
+    stale: sent === STALE,
+    attributes: tags.attributes,
+    losses: lossesOf(event, timestampUs),
+  };
 }
 
 function checkTags(
@@ -114,10 +131,12 @@ function checkTags(
   const attributes: [string, string][] = [];
   for (const [name, raw] of Object.entries(tags)) {
     if (raw === null || raw === "") continue;
-    if (typeof raw !== "string" && typeof raw !== "number" && typeof raw !== "boolean") {
+    const isNumber = typeof raw === "number" || raw instanceof InexactNumber;
+    if (typeof raw !== "string" && !isNumber && typeof raw !== "boolean") {
       return wrong(`tags.${name} is ${quote(raw)}, expected a string, a number or a boolean`);
     }
-    const value = String(raw);
+    // 1.0 and 1e0 are the tag "1", but an id beyond 2^53 has to stay another than its neighbour.
+    const value = raw instanceof InexactNumber ? raw.text : String(raw);
     if (!isAttribute(name)) {
       labels.push([name, value]);
       continue;
@@ -139,25 +158,4 @@ function checkTags(
   if (count > limits.tagsMax)
     return wrong(`there are ${count} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
   return { labels: new Map(labels.sort(([a], [b]) => (a < b ? -1 : 1))), attributes };
-}
-
-/** RFC 3339, section 5.6; the fraction is kept to microseconds. */
-const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
-/** Times that fit whole in a double as microseconds, with room: the years -10000 to 10000. */
-const MILLISECONDS_MAX = 378_000_000_000_000;
-
-/** Microseconds of a time in milliseconds or RFC 3339; undefined for anything else. */
-export function timeUs(time: unknown): number | undefined {
-  if (typeof time === "number") {
-    return Math.abs(time) <= MILLISECONDS_MAX ? Math.round(time * 1000) : undefined;
-  }
-  if (typeof time !== "string") return undefined;
-  const match = RFC_3339.exec(time);
-  if (match === null) return undefined;
-  // Date.parse takes 30 February for 2 March.
-  const day = Date.parse(match[1]!);
-  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
-  const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`);
-  if (Number.isNaN(seconds)) return undefined;
-  return seconds * 1000 + Number((match[3] ?? "").padEnd(6, "0").slice(0, 6));
 }

@@ -5,10 +5,11 @@
  * The usual event is read in one pass over its bytes, without an object: numbers and attribute bytes go straight
  * into columns, and the bytes of name, type, unit and labels are looked up among those seen before
  * (label-blocks.ts). Whatever is unusual (escapes, a new series, another order, anything wrong) makes the pass
- * give up, and that one event goes through JSON.parse and event.ts, which alone decide what is right.
+ * give up, and that one event goes through exact-number.ts and event.ts, which alone decide what is right.
  *
- * A wrong event is rejected by its index and the others are kept, as long as it is clear where it ends. A body
- * that is cut, or whose brackets do not close, is refused whole; in NDJSON only its line is.
+ * A wrong event is rejected by its index and the others are kept, as long as it is clear where it ends; an event with
+ * bytes that are not UTF-8 is wrong too. A body that is cut, or whose brackets do not close, is rejected whole; in
+ * NDJSON only its line is. What of an accepted event is not stored as it was sent is a warning.
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../errors.ts";
@@ -16,9 +17,11 @@ import type { Batch } from "../sample.ts";
 import { type AttributeRoom, BatchBuilder } from "./batch-builder.ts";
 import { checkEvent, type EventLimits } from "./event.ts";
 import { EventScanner } from "./event-scanner.ts";
-import { findJsonError } from "./json-error.ts";
+import { parseExactJson } from "./exact-number.ts";
+import { findJsonError, type JsonError } from "./json-error.ts";
 import { endOfLine, endOfValue, skipSpace } from "./json-extent.ts";
 import { LabelBlocks } from "./label-blocks.ts";
+import { describeInvalidByte, firstInvalidByte } from "./utf8.ts";
 
 export interface EventDecoderOptions extends EventLimits {
   /** Tags of a metric's observations and counters that are columns and not labels. */
@@ -29,6 +32,14 @@ export interface EventDecoderOptions extends EventLimits {
   readonly epoch: () => number;
   /** Events of one body; more are refused. */
   readonly eventsMax?: number;
+}
+
+/** How one body is read. */
+export interface DecodeOptions {
+  /** The sender said that each line is an event; otherwise it is seen from the body. */
+  readonly ndjson?: boolean;
+  /** Rejects events of which a part would not be stored as it was sent; otherwise that is a warning. */
+  readonly strict?: boolean;
 }
 
 const EVENTS_MAX = 500_000;
@@ -51,6 +62,8 @@ export class EventDecoder {
   #generation = 0;
   #epoch = -1;
   #events = 0;
+  #isUtf8 = true;
+  #isStrict = false;
 
   constructor(options: EventDecoderOptions) {
     this.#options = options;
@@ -62,20 +75,21 @@ export class EventDecoder {
   /**
    * Decodes a body.
    *
-   * @param ndjson true when the sender said that each line is an event; otherwise it is seen from the body
-   * @throws BadInput when the body is not UTF-8, or no JSON; TooLarge when it has too many events
+   * @throws BadInput when the body is not JSON, or it is not clear where its events end; TooLarge when it has too many
    */
-  decode(body: Uint8Array, ndjson?: boolean): Batch {
+  decode(body: Uint8Array, { ndjson, strict = false }: DecodeOptions = {}): Batch {
     if (this.#epoch !== this.#options.epoch()) {
       this.#epoch = this.#options.epoch();
       this.#blocks.clear();
       this.#scanner.forget();
     }
-    if (!isUtf8(body)) throw new BadInput("the body is not valid UTF-8", "body");
+    this.#isUtf8 = isUtf8(body);
+    this.#isStrict = strict;
     this.#batchNumber++;
     this.#events = 0;
     const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     try {
+      if (isUtf16(buffer)) throw new BadInput("the body is UTF-16, expected UTF-8", "body");
       const start = skipSpace(buffer, markLength(buffer));
       if (start === buffer.length) throw new BadInput("the body is empty, expected an event", "body");
       if (buffer[start] === OPEN_BRACKET) this.#array(buffer, start);
@@ -93,10 +107,10 @@ export class EventDecoder {
     if (body[at] !== CLOSE_BRACKET) {
       for (;;) {
         const end = this.#event(body, at);
-        if (end < 0) throw malformed(body, open);
+        if (end < 0) throw this.#malformed(body, open);
         at = skipSpace(body, end);
         if (body[at] === CLOSE_BRACKET) break;
-        if (body[at] !== COMMA) throw malformed(body, open);
+        if (body[at] !== COMMA) throw this.#malformed(body, open);
         at = skipSpace(body, at + 1);
       }
     }
@@ -107,12 +121,12 @@ export class EventDecoder {
 
   #single(body: Buffer, start: number): void {
     const end = this.#event(body, start);
-    if (end < 0) throw malformed(body, start);
+    if (end < 0) throw this.#malformed(body, start);
     const rest = skipSpace(body, end);
     if (rest < body.length) {
       // One object behind another without a line between them is NDJSON all the same.
       if (body[rest] !== OPEN_BRACE) {
-        if (findJsonError(body, start, body.length) !== undefined) throw malformed(body, start);
+        if (findJsonError(body, start, body.length) !== undefined) throw this.#malformed(body, start);
         throw new BadInput(`byte ${rest} of the body follows the end of the event`, "body");
       }
       this.#lines(body, rest);
@@ -133,7 +147,7 @@ export class EventDecoder {
       }
       isCut ||= body[at] === OPEN_BRACE;
       const line = endOfLine(body, at);
-      const problem = findJsonError(body, at, line);
+      const problem = this.#problem(body, at, line);
       const reason =
         problem === undefined
           ? `an event is an object, this is ${quote(body.toString("utf8", at, Math.min(line, at + 40)))}`
@@ -152,7 +166,7 @@ export class EventDecoder {
     const scanner = this.#scanner;
     const builder = this.#builder;
     const scanned = scanner.scan(body, at);
-    if (scanned >= 0) {
+    if (scanned >= 0 && this.#isUtf8) {
       const block = this.#blocks.find(scanner.key, scanner.keyLength, scanner.keyHash);
       if (block >= 0) {
         builder.add(this.#headIndex(block), scanner.timestampUs, scanner.value, this.#events++);
@@ -171,16 +185,13 @@ export class EventDecoder {
   #parse(body: Buffer, at: number, end: number, keyed: boolean): void {
     let json: unknown;
     try {
-      json = JSON.parse(body.toString("utf8", at, end));
+      // Bytes that are not UTF-8 would be replaced, and two texts be one.
+      if (!this.#isUtf8 && firstInvalidByte(body, at, end) >= 0) throw new SyntaxError();
+      json = parseExactJson(body.toString("utf8", at, end));
     } catch {
-      const problem = findJsonError(body, at, end);
-      this.#reject(
-        "syntax",
-        `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is no JSON"}`,
-        body,
-        at,
-        end,
-      );
+      const problem = this.#problem(body, at, end);
+      const reason = `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is no JSON"}`;
+      this.#reject("syntax", reason, body, at, end);
       return;
     }
     const event = checkEvent(json, this.#options, this.#options.isAttribute);
@@ -188,6 +199,13 @@ export class EventDecoder {
       this.#reject(event.cause, event.reason, body, at, end);
       return;
     }
+    const [loss] = event.losses;
+    if (loss !== undefined && this.#isStrict) {
+      this.#reject(loss.cause, loss.reason, body, at, end);
+      return;
+    }
+    for (const { field, label, warning } of event.losses)
+      this.#builder.warn(label, { index: this.#events, field, message: warning });
     const builder = this.#builder;
     for (const [name, value] of event.attributes) {
       const bytes = Buffer.from(value);
@@ -224,6 +242,21 @@ export class EventDecoder {
     return this.#indexIn[block]!;
   }
 
+  /** The first byte of a range that is not UTF-8, or not JSON. */
+  #problem(body: Buffer, start: number, end: number): JsonError | undefined {
+    const problem = findJsonError(body, start, end);
+    const position = this.#isUtf8 ? -1 : firstInvalidByte(body, start, end);
+    if (position < 0 || (problem !== undefined && problem.position < position)) return problem;
+    return { position, message: describeInvalidByte(body[position]!) };
+  }
+
+  #malformed(body: Buffer, start: number): BadInput {
+    const problem = this.#problem(body, start, body.length);
+    if (problem === undefined)
+      return new BadInput(`byte ${start} of the body does not begin an event`, "body");
+    return new BadInput(`the body is no JSON: byte ${problem.position} ${problem.message}`, "body");
+  }
+
   #reject(cause: string, reason: string, body: Buffer, at: number, end: number): void {
     const { rejected } = this.#builder;
     if (rejected.length >= TOLD_MAX) {
@@ -249,8 +282,12 @@ function looksLikeLines(body: Buffer, start: number): boolean {
   return body[last] === CLOSE_BRACE && endOfValue(body, start) === last + 1;
 }
 
-function malformed(body: Buffer, start: number): BadInput {
-  const problem = findJsonError(body, start, body.length);
-  if (problem === undefined) return new BadInput(`byte ${start} of the body does not begin an event`, "body");
-  return new BadInput(`the body is no JSON: byte ${problem.position} ${problem.message}`, "body");
+/** What some shells and editors write: it begins with a byte order mark, or has a NUL for each second character. */
+function isUtf16(body: Buffer): boolean {
+  const [first, second] = body;
+  return (
+    (first === 0xff && second === 0xfe) ||
+    (first === 0xfe && second === 0xff) ||
+    ((first === OPEN_BRACE || first === OPEN_BRACKET) && second === 0)
+  );
 }

@@ -1,14 +1,18 @@
 /**
- * The query of a push: `extra_label=NAME=VALUE` (repeatable), `historical=true`, and what `weir import` says
- * about the part of a file that it sends. Anything else is an error: a misspelt `extra_lable` would lose a
- * label for good.
+ * The query of a push: `extra_label=NAME=VALUE` (repeatable), `historical=true`, `strict=true`, and what
+ * `weir import` says about the part of a file that it sends. Anything else is an error: a misspelt `extra_lable`
+ * would lose a label for good.
  */
 import { BadInput, quote } from "../errors.ts";
 import type { PushOptions } from "../ingest/contract.ts";
 import { checkLabels, type NameLimits } from "../ingest/naming.ts";
 import type { Labels } from "../sample.ts";
+import { holdsReplacement } from "./url-text.ts";
 
-export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical">;
+export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
+  /** Absent where the request does not say. */
+  readonly strict?: boolean;
+};
 
 const IMPORT = ["import_file", "import_from", "import_to", "import_line"] as const;
 
@@ -19,18 +23,21 @@ const REMEMBERED_MAX = 256;
 
 export class PushParameters {
   readonly #limits: NameLimits;
+  readonly #known: readonly string[];
   /** Equal queries get the same labels, by which admission knows that it need not look again. */
   readonly #remembered = new Map<string, Asked>();
 
-  constructor(limits: NameLimits) {
+  /** @param more names that the route takes beside those of every push */
+  constructor(limits: NameLimits, more: readonly "strict"[] = []) {
     this.#limits = limits;
+    this.#known = [...KNOWN, ...more];
   }
 
   /** Reads a query (without its `?`); throws `BadInput` that names the parameter. */
   read(query: string): Asked {
     const before = this.#remembered.get(query);
     if (before !== undefined) return before;
-    const asked = readQuery(new URLSearchParams(query), this.#limits);
+    const asked = readQuery(new URLSearchParams(query), this.#limits, this.#known);
     if (asked.imported === undefined) {
       if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
       this.#remembered.set(query, asked);
@@ -39,16 +46,17 @@ export class PushParameters {
   }
 }
 
-function readQuery(search: URLSearchParams, limits: NameLimits): Asked {
+function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly string[]): Asked {
   for (const name of search.keys()) {
-    if (!KNOWN.includes(name)) {
-      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${KNOWN.join(", ")}.`, name);
+    if (!known.includes(name)) {
+      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}.`, name);
     }
   }
   return {
     extraLabels: readExtraLabels(search.getAll("extra_label"), limits),
     imported: readImportedPart(search),
     historical: readFlag(search, "historical"),
+    strict: readFlag(search, "strict"),
   };
 }
 
@@ -59,6 +67,7 @@ function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels |
   const labels = new Map<string, string>();
   for (const pair of pairs) {
     const at = pair.indexOf("=");
+    if (holdsReplacement(pair)) throw wrong(`is ${quote(pair)}, which holds bytes that are not UTF-8`);
     if (at < 1) throw wrong(`is ${quote(pair)}; expected NAME=VALUE`);
     const name = pair.slice(0, at);
     if (labels.has(name)) throw wrong(`names ${quote(name)} twice`);
@@ -109,7 +118,8 @@ function readHash(search: URLSearchParams, name: string): string {
 
 function readFlag(search: URLSearchParams, name: string): boolean | undefined {
   const text = search.get(name);
-  if (text === null || text === "false") return undefined;
+  if (text === null) return undefined;
   if (text === "true" || text === "") return true;
+  if (text === "false") return false;
   throw new BadInput(`Query parameter ${name} is ${quote(text)}; expected true or false.`, name);
 }

@@ -5,7 +5,7 @@ import type { AdmittedBatch } from "./admission.ts";
 import type { Ack, PushOptions, Transaction } from "./contract.ts";
 import type { Settled } from "./doubts.ts";
 
-/** What a sample that was turned away takes until its push is answered: its reason, and maybe itself. */
+/** What a rejected sample, or a warning, takes until its push is answered: a sentence, and maybe the sample. */
 const REJECTION_BYTES = 512;
 
 export interface Waiting {
@@ -24,8 +24,12 @@ export interface Waiting {
 }
 
 /** Bytes that a batch takes while it waits. */
-export function sizeOf({ length, text, attributes }: Batch, rejected: readonly Rejection[]): number {
-  return text.length + length * (32 + 8 * attributes.length) + rejected.length * REJECTION_BYTES;
+export function sizeOf(
+  { length, text, attributes, warnings }: Batch,
+  rejected: readonly Rejection[],
+): number {
+  const told = rejected.length + (warnings?.first.length ?? 0);
+  return text.length + length * (32 + 8 * attributes.length) + told * REJECTION_BYTES;
 }
 
 /** The batch of a push that is still to be decided. */

@@ -201,7 +201,7 @@ describe("the report", () => {
     const { code, out } = await weir(["import", ...url, path]);
     expect(out).toBe(
       `${path}: 1,000 stored, 1 rejected\nRejected, with the first of each kind:\n` +
-        `  1  refused   ${path} (line at byte ${begin.length}): the body is not valid UTF-8\n`,
+        `  1  syntax    ${path} (line at byte ${begin.length}): byte ${begin.length + broken.indexOf(0xff)} of the file is 0xff, which is not valid UTF-8\n`,
     );
     expect(code).toBe(0);
     expect(await stored("bytes")).toEqual({ samples: 1_000, values: 1_000 });

@@ -17,6 +17,8 @@ export interface TestGateway {
   readonly app: App;
   /** The rows of a query on the file. */
   query(sql: string): Promise<Record<string, unknown>[]>;
+  /** The warnings and errors that the gateway logged, one JSON object a line; those taken are no faults at the end. */
+  takeLog(): string[];
   /** Throws when the gateway logged a fault. */
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export async function openTestGateway(...flags: string[]): Promise<TestGateway> 
         reader.close();
       }
     },
+    takeLog: () => faults.splice(0),
     async close() {
       await gateway.close();
       rmSync(folder, { recursive: true });

@@ -1,6 +1,7 @@
 /** Pushes through the real decoder, ingest and store: what is answered, and what is then there. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
+import { eventWarnings } from "../../src/counters.ts";
 import { LIMITS, NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 let gateway: TestGateway;
@@ -31,6 +32,12 @@ async function push(
 }
 
 const T = 1_704_067_200_000;
+/** The answer to a statement, as CSV. */
+async function ask(sql: string): Promise<string> {
+  const request = new Request("http://localhost:9091/api/v1/sql?format=csv", { method: "POST", body: sql });
+  return await (await gateway.app.fetch(request)).text();
+}
+
 let names = 0;
 /** A metric that no other test has. */
 const fresh = () => `test.metric_${++names}`;
@@ -202,7 +209,190 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
   });
 });
 
-describe("a body that cannot be read is refused whole, and says where", () => {
+describe("what is not stored as it was sent is answered, counted and logged", () => {
+  const HINT = 'the field "labels" is unknown and was not stored; did you mean "tags"?';
+  const counted = async (field: string) => {
+    const { values } = await eventWarnings.get();
+    return values.find(({ labels }) => labels.field === field)?.value ?? 0;
+  };
+
+  test("unknown fields", async () => {
+    gateway.takeLog();
+    const before = { labels: await counted("labels"), other: await counted("other") };
+    const metric = fresh();
+    const events = [
+      event(metric),
+      event(metric, { value: 2, labels: { job: "x" } }),
+      event(metric, { value: 3, labels: {}, pod: "p" }),
+    ];
+    const { status, headers, body } = await push(JSON.stringify(events));
+    expect(status).toBe(200);
+    expect(headers.get("weir-warnings")).toBe("3");
+    const pod = 'the field "pod" is unknown and was not stored; to keep it, send it in "tags"';
+    expect(body).toEqual({
+      accepted: 3,
+      rejected: 0,
+      errors: [],
+      warnings: [
+        { index: 1, field: "labels", message: HINT },
+        { index: 2, field: "labels", message: HINT },
+        { index: 2, field: "pod", message: pod },
+      ],
+    });
+    expect(await stored(metric)).toMatchObject([{ job: null }, { job: null }, { job: null }]);
+    expect((await counted("labels")) - before.labels).toBe(2);
+    expect((await counted("other")) - before.other).toBe(1);
+    const lines = gateway.takeLog().map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.map(({ field, what }) => [field, what])).toEqual([
+      ["labels", HINT],
+      ["pod", pod],
+    ]);
+    await push(JSON.stringify(events));
+    expect(gateway.takeLog()).toEqual([]);
+  });
+
+  test("the plain answer says nothing of warnings", async () => {
+    const { headers, body } = await push(JSON.stringify(event(fresh())));
+    expect(headers.get("weir-warnings")).toBeNull();
+    expect(body).toEqual({ accepted: 1, rejected: 0, errors: [] });
+  });
+
+  test("a value that no float holds", async () => {
+    gateway.takeLog();
+    const metric = fresh();
+    const { body } = await push(
+      `{"@timestamp":${T},"metric_name":"${metric}","type":"gauge","value":9007199254740993}`,
+    );
+    const message = "value 9007199254740993 was stored as 9007199254740992, the nearest 64-bit float";
+    expect(body).toMatchObject({ accepted: 1, warnings: [{ index: 0, field: "value", message }] });
+    expect(await stored(metric)).toMatchObject([{ value: 9007199254740992 }]);
+    expect(gateway.takeLog()).toHaveLength(1);
+  });
+
+  test("the first thousand are listed, the others counted", async () => {
+    const metric = fresh();
+    const events = Array.from({ length: 600 }, () => event(metric, { labels: {}, pod: "p" }));
+    const { headers, body } = await push(JSON.stringify(events));
+    expect(headers.get("weir-warnings")).toBe("1200");
+    expect(body.warnings).toHaveLength(1_000);
+    expect(body.warningsOmitted).toBe(200);
+    gateway.takeLog();
+  });
+
+  test("strict=true rejects the event instead, and keeps the others", async () => {
+    const metric = fresh();
+    const events = [event(metric), event(metric, { labels: {} })];
+    const { status, headers, body } = await push(JSON.stringify(events), "?strict=true");
+    expect(status).toBe(200);
+    expect(headers.get("weir-warnings")).toBeNull();
+    expect(body).toEqual({
+      accepted: 1,
+      rejected: 1,
+      errors: [{ index: 1, reason: 'the field "labels" is unknown; did you mean "tags"?' }],
+    });
+    expect(await stored(metric)).toHaveLength(1);
+  });
+
+  test("the setting strictEvents does so for all pushes that do not say otherwise", async () => {
+    const strict = await openTestGateway("--strict-events");
+    try {
+      const body = JSON.stringify(event(fresh(), { tag: { a: "b" } }));
+      const refused = await push(body, "", {}, strict);
+      expect(refused.status).toBe(400);
+      expect(refused.body.error?.message).toBe(
+        'No event could be accepted; the first: the field "tag" is unknown; did you mean "tags"?',
+      );
+      expect((await push(body, "?strict=false", {}, strict)).body).toMatchObject({ accepted: 1 });
+      expect(strict.takeLog()).toHaveLength(1);
+    } finally {
+      await strict.close();
+    }
+  });
+
+  test("a repeat of a push gets the same warnings, which count once", async () => {
+    const before = await counted("labels");
+    const body = JSON.stringify(event(fresh(), { labels: {} }));
+    const key = { "idempotency-key": `warned ${names}` };
+    const [first, again] = [await push(body, "", key), await push(body, "", key)];
+    expect(again.headers.get("weir-duplicate")).toBe("true");
+    expect(again.body).toEqual(first.body);
+    expect(again.headers.get("weir-warnings")).toBe("1");
+    expect((await counted("labels")) - before).toBe(1);
+    gateway.takeLog();
+  });
+
+  test("a hundred fields have a line in the log, however many a sender makes up", async () => {
+    const other = await openTestGateway();
+    try {
+      const events = Array.from({ length: 150 }, (_, n) => event(fresh(), { [`made_up_${n}`]: 1 }));
+      expect((await push(JSON.stringify(events), "", {}, other)).body.accepted).toBe(150);
+      // The log itself drops all but 50 lines of a second.
+      expect(other.takeLog().length).toBeLessThanOrEqual(101);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe("ids beyond 2^53 keep their digits", () => {
+  test("in labels, attributes and gauges", async () => {
+    const [gauge, observation] = [fresh(), fresh()];
+    const lines = [
+      `{"@timestamp":${T},"metric_name":"${gauge}","type":"gauge","value":1,"tags":{"guild":738529527931269425}}`,
+      `{"@timestamp":${T},"metric_name":"${gauge}","type":"gauge","value":2,"tags":{"guild":738529527931269426}}`,
+      `{"@timestamp":${T},"metric_name":"${observation}","value":1,"tags":{"task_id":9007199254740993}}`,
+    ];
+    expect((await push(lines.join("\n"))).body).toEqual({ accepted: 3, rejected: 0, errors: [] });
+    const table = (metric: string) => metric.replace(".", "_");
+    expect(await ask(`SELECT guild, value FROM ${table(gauge)} ORDER BY value`)).toBe(
+      "guild,value\n738529527931269425,1\n738529527931269426,2\n",
+    );
+    expect(await ask(`SELECT task_id FROM ${table(observation)}`)).toBe("task_id\n9007199254740993\n");
+    const exposed = await (await gateway.app.fetch(new Request("http://localhost:9091/metrics"))).text();
+    expect(exposed.split("\n").filter((line) => line.startsWith(`${table(gauge)}{`))).toEqual([
+      `${table(gauge)}{guild="738529527931269425",instance=""} 1`,
+      `${table(gauge)}{guild="738529527931269426",instance=""} 2`,
+    ]);
+  });
+});
+
+describe("a byte that is not UTF-8 spoils its event alone", () => {
+  const encodings: [string, (body: Buffer) => Uint8Array<ArrayBuffer>][] = [
+    ["identity", (body) => new Uint8Array(body)],
+    ["gzip", (body) => new Uint8Array(zlib.gzipSync(body))],
+    ["deflate", (body) => new Uint8Array(zlib.deflateSync(body))],
+    ["br", (body) => new Uint8Array(zlib.brotliCompressSync(body))],
+    ["zstd", (body) => new Uint8Array(zlib.zstdCompressSync(body))],
+  ];
+  for (const [encoding, encode] of encodings) {
+    for (const form of ["lines", "an array"]) {
+      test(`${form} in ${encoding}`, async () => {
+        const [good, bad] = [fresh(), fresh()];
+        const events = [event(good), event(bad, { tags: { k: "caf\u00e9" } }), event(good, { value: 2 })].map(
+          (each) => JSON.stringify(each),
+        );
+        const text = form === "lines" ? events.join("\n") : `[${events.join(",")}]`;
+        const body = Buffer.from(text, "latin1");
+        const { status, body: answer } = await push(encode(body), "", { "content-encoding": encoding });
+        expect(status).toBe(200);
+        const reason = `byte ${body.indexOf(0xe9)} of the body is 0xe9, which is not valid UTF-8`;
+        expect(answer).toEqual({ accepted: 2, rejected: 1, errors: [{ index: 1, reason }] });
+        expect(await stored(good)).toHaveLength(2);
+        expect(await stored(bad)).toHaveLength(0);
+      });
+    }
+  }
+  test("an event alone is answered with 400 and its place", async () => {
+    const body = Buffer.from(JSON.stringify(event(fresh(), { unit: "\u00e9" })), "latin1");
+    const { status, body: answer } = await push(new Uint8Array(body));
+    expect(status).toBe(400);
+    expect(answer.error?.message).toBe(
+      `No event could be accepted; the first: byte ${body.indexOf(0xe9)} of the body is 0xe9, which is not valid UTF-8`,
+    );
+  });
+});
+
+describe("a body that cannot be read is rejected whole, and says where", () => {
   const bad = (
     name: string,
     body: Bun.BodyInit,
@@ -245,6 +435,9 @@ describe("parameters and headers", () => {
   bad("?extra_label=job", "extra_label", /extra_label is "job"; expected NAME=VALUE/);
   bad("?extra_label==x", "extra_label", /extra_label is "=x"; expected NAME=VALUE/);
   bad("?extra_label=a=1&extra_label=a=2", "extra_label", /names "a" twice/);
+  bad("?extra_label=job=caf%E9", "extra_label", /"job=caf\ufffd", which holds bytes that are not UTF-8/);
+  bad("?extra_label=caf%E9=x", "extra_label", /which holds bytes that are not UTF-8/);
+  bad("?strict=yes", "strict", /strict is "yes"; expected true or false/);
   bad("?extra_label=__name__=x", "extra_label", /reserved/);
   bad("?extra_label=le=5", "extra_label", /reserved/);
   bad(`?extra_label=${"n".repeat(256)}=5`, "extra_label", /longer than 255 bytes/);
