@@ -21,40 +21,48 @@ import { Sampler } from "../../src/sampler/sampler.ts";
 
 const GPUS = join(import.meta.dir, "../fixtures/nvidia-smi/two-cards.csv");
 
+const tags = (instance: string, own: Readonly<Record<string, string>>) => ({
+  job: "workers",
+  instance,
+  task_id: "1704067200_abc123",
+  ...own,
+});
+const request = (instance: string, value: number, own: Readonly<Record<string, string>>) => ({
+  metric_name: "http.request.duration_ms",
+  value,
+  tags: tags(instance, {
+    url: "https://app.example.com/api",
+    domain: "app.example.com",
+    method: "POST",
+    ...own,
+  }),
+});
+
 /** What workers push, by the names and tags of sql/summaries/README.md. `broken` is a worker that only fails. */
 export const WORKERS = [
   ...["worker-1", "broken"].flatMap((instance) => [
+    request(instance, 234.56, { operation: "get_task", status_code: "200", has_task: "true" }),
+    request(instance, 12_000, {
+      operation: "upload_result",
+      status_code: "429",
+      success: "false",
+      error_type: "rate_limit",
+    }),
+    request(instance, 40, { operation: "upload_result", status_code: "500", success: "false" }),
     {
-      metric_name: "http.request.duration_ms",
-      value: 234.56,
-      tags: { job: "workers", instance, operation: "get_task", status_code: "200" },
-    },
-    {
-      metric_name: "http.request.duration_ms",
-      value: 12_000,
-      tags: { job: "workers", instance, operation: "put_result", status_code: "429" },
-    },
-    {
-      metric_name: "task.duration_ms",
-      value: 5_210,
-      tags: {
-        job: "workers",
-        instance,
-        type: "render",
-        status: instance === "broken" ? "failed" : "success",
-        error_type: instance === "broken" ? "timeout" : null,
-      },
-    },
-    {
-      metric_name: "task.duration_ms",
-      value: 15_000,
-      tags: { job: "workers", instance, operation: "crawl", status: "failed", error_type: "timeout" },
+      metric_name: "task.processing_duration_ms",
+      value: instance === "broken" ? 15_000 : 5_210,
+      tags: tags(instance, {
+        method: "GET",
+        domain: "api.example.org",
+        http_status: instance === "broken" ? "unknown" : "200",
+      }),
     },
   ]),
   {
-    metric_name: "upload.bytes",
+    metric_name: "upload.size_bytes",
     value: 1_048_576,
-    tags: { job: "workers", instance: "worker-1", type: "screenshot", status: "success" },
+    tags: tags("worker-1", { upload_type: "direct" }),
   },
 ];
 
