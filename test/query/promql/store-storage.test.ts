@@ -137,6 +137,45 @@ test("one selector may find one of two metrics that are spelled alike by one nam
   ]);
 });
 
+test("a sum over days keeps small values beside large ones that cancel out, as over samples", async () => {
+  const { ask } = await over([
+    ...[1e100, 1, -1e100].map((value, index) => gauge(`10:00:0${index}`, value, { q: "day" })),
+    gauge("2024-01-01T23:59:00", 1e100, { q: "days" }),
+    gauge("2024-01-02T00:00:01", 1, { q: "days" }),
+    gauge("2024-01-02T00:00:02", -1e100, { q: "days" }),
+    ...[-1e308, -1e308].map((value, index) => gauge(`10:00:0${index}`, value, { q: "vast" })),
+    ...[Infinity, -Infinity].map((value, index) => gauge(`10:00:0${index}`, value, { q: "opposite" })),
+    gauge("10:00:00", -Infinity, { q: "infinite" }),
+    ...[0, 0].map((value, index) => gauge(`10:00:0${index}`, value, { q: "zero" })),
+  ]);
+  expect(await ask("sum_over_time(queue_depth[12h])", "10:01:00")).toEqual([
+    '{q="day"} 1',
+    '{q="days"} 1',
+    '{q="infinite"} -Infinity',
+    '{q="opposite"} NaN',
+    '{q="vast"} -Infinity',
+    '{q="zero"} 0',
+  ]);
+  expect(await ask("avg_over_time(queue_depth[12h]) * 3", "10:01:00")).toEqual([
+    '{q="day"} 1',
+    '{q="days"} 1',
+    '{q="infinite"} -Infinity',
+    '{q="opposite"} NaN',
+    '{q="vast"} -Infinity',
+    '{q="zero"} 0',
+  ]);
+  expect(await ask('sum_over_time(queue_depth{q="day"}[12h]) > 0', "10:01:00")).toEqual(['{q="day"} 1']);
+});
+
+test("a running sum keeps small values beside large ones that cancel out before the query's range", async () => {
+  const { ask } = await over([
+    ...[1e100, 1, -1e100].map((value, index) => event(`10:00:0${index}`, value)),
+    event("10:30:00", 2),
+  ]);
+  expect(await ask("task_ms_sum", "10:00:15")).toEqual(['{__name__="task_ms_sum"} 1']);
+  expect(await ask("task_ms_sum", "10:30:15")).toEqual(['{__name__="task_ms_sum"} 3']);
+});
+
 test("what the storage reduces by itself is what the samples give", async () => {
   const values = [3, Number.NaN, -1, 7, Number.NaN, 2];
   const { ask, engine } = await over([

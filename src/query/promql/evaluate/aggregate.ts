@@ -2,6 +2,7 @@
  * Aggregations: series fall into groups once, by their labels; the groups are then worked out for all steps.
  * Those that choose among series (topk …) are in choose.ts, the others here.
  */
+import { CompensatedSum } from "../compensated-sum.ts";
 import { ExecutionError, NotSupported } from "../errors.ts";
 import { isLabelName, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { AggregateExpr } from "../parse/ast.ts";
@@ -10,7 +11,7 @@ import { choose } from "./choose.ts";
 import type { Evaluator } from "./evaluator.ts";
 import type { Grid } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
-import { CompensatedSum, Mean, quantileOfSorted, sortNaNFirst } from "./statistics.ts";
+import { Mean, quantileOfSorted, sortNaNFirst } from "./statistics.ts";
 
 /** Rows of the input that make up one row of the result. */
 export interface Group {

@@ -42,9 +42,6 @@ export async function reducedOverTime(
   };
   const all = await context.storage.reduce(selection, reducible.reduction, context.budget);
   if (all === undefined) return undefined;
-  // A mean that overflows as a sum is worked out otherwise.
-  if (reducible.reduction === "sum" && all.some(({ value }) => Math.abs(value) === Infinity))
-    return undefined;
   const matrix = new Matrix(1, all.length, context.budget);
   for (const each of all) {
     const cell = matrix.addRow(each.labels);

@@ -2,28 +2,7 @@
  * Sums, means, quantiles and lines, as upstream computes them: compensated sums (Kahan, with Neumaier's
  * improvement), means that do not overflow, quantiles between ranks.
  */
-
-/** A sum with its compensation; `add` and read `total`. */
-export class CompensatedSum {
-  sum: number;
-  compensation = 0;
-
-  constructor(first = 0) {
-    this.sum = first;
-  }
-
-  add(value: number): void {
-    const total = this.sum + value;
-    if (total === Infinity || total === -Infinity) this.compensation = 0;
-    else if (Math.abs(this.sum) >= Math.abs(value)) this.compensation += this.sum - total + value;
-    else this.compensation += value - total + this.sum;
-    this.sum = total;
-  }
-
-  get total(): number {
-    return Number.isFinite(this.sum) ? this.sum + this.compensation : this.sum;
-  }
-}
+import { CompensatedSum } from "../compensated-sum.ts";
 
 /** A mean: the sum over the count as long as the sum does not overflow, else worked out step by step. */
 export class Mean {

@@ -1,8 +1,12 @@
 /** What sources had before a range, read from the days: where their running totals stand when it begins. */
+import { CompensatedSum, isSumExact } from "../compensated-sum.ts";
 import type { Edge, Source } from "./catalog.ts";
-import type { DayReader, Range } from "./day-reader.ts";
+import type { BeforeSeries, DayReader, Range } from "./day-reader.ts";
 import { idsOf } from "./portions.ts";
 import type { Before } from "./running-totals.ts";
+
+/** All of a day. */
+const ROWS_MAX = 2 ** 53;
 
 /** Reads it for some sources at once; `existed` is for the caller to know. */
 export async function lookBefore(
@@ -11,6 +15,7 @@ export async function lookBefore(
   reader: DayReader,
 ): Promise<(source: Source) => Omit<Before, "existed">> {
   const bySeries = await reader.before(idsOf(sources), range);
+  const sums = await exactSums(sources, bySeries, range, reader);
   const buckets = new Map<number, Float64Array>();
   const byMetric = Map.groupBy(
     sources.filter(({ shape }) => shape === "buckets"),
@@ -30,10 +35,34 @@ export async function lookBefore(
     return {
       lastMs: found.length === 0 ? undefined : Math.max(...found.map(({ lastMs }) => lastMs)),
       count: found.reduce((sum, { count }) => sum + count, 0),
-      sum: found.reduce((total, { sum }) => total + sum, 0),
+      sum: seriesIds.reduce((total, id) => total + (sums.get(id) ?? bySeries.get(id)?.sum ?? 0), 0),
       buckets: byEdge,
     };
   };
+}
+
+/** The sums of those series whose sum the engine cannot give, added up from their samples. */
+async function exactSums(
+  sources: readonly Source[],
+  bySeries: ReadonlyMap<number, BeforeSeries>,
+  range: Range,
+  reader: DayReader,
+): Promise<Map<number, number>> {
+  const inexact = idsOf(sources.filter(({ shape }) => shape === "sum")).filter((id) => {
+    const known = bySeries.get(id);
+    return known !== undefined && !isSumExact(known.sum, known.magnitude);
+  });
+  const sums = new Map<number, CompensatedSum>();
+  if (inexact.length > 0) {
+    await reader.samples(inexact, range, false, ROWS_MAX, ({ seriesIds, begins, lengths, values }) => {
+      for (const [row, id] of seriesIds.entries()) {
+        const sum = sums.get(id) ?? new CompensatedSum();
+        sums.set(id, sum);
+        for (let at = begins[row]; at < begins[row] + lengths[row]; at++) sum.add(values[at]);
+      }
+    });
+  }
+  return new Map(Array.from(sums, ([id, sum]) => [id, sum.total]));
 }
 
 /** Adds counts of all buckets to the first edge asked for that holds them. */

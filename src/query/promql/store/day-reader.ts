@@ -16,6 +16,8 @@ export interface BeforeSeries {
   readonly lastMs: number;
   readonly count: number;
   readonly sum: number;
+  /** The sum of the absolute values. */
+  readonly magnitude: number;
 }
 
 /** A range of time in milliseconds, open on the left. */
@@ -89,17 +91,35 @@ export class DayReader {
     return counts;
   }
 
-  /** How many samples each series has, how many of them are NaN, and what an aggregate makes of the others. */
-  async reduced(
-    aggregate: "max" | "min" | "fsum",
+  /** How many samples each series has, how many of them are NaN, and the greatest or least of the others. */
+  async extremes(
+    aggregate: "max" | "min",
     seriesIds: readonly number[],
     range: Range,
-    visit: (seriesId: number, count: number, nanCount: number, reduced: number) => void,
+    visit: (seriesId: number, count: number, nanCount: number, extreme: number) => void,
   ): Promise<void> {
     const each: ScanVisitor = ([ids, counts, nans, values], length) => {
       for (let row = 0; row < length; row++) visit(ids[row], counts[row], nans[row], values[row]);
     };
     await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
+  }
+
+  /** How many samples each series has, how many of them are NaN, and the sums of the others and of their magnitudes. */
+  async sums(
+    seriesIds: readonly number[],
+    range: Range,
+    visit: (seriesId: number, count: number, nanCount: number, sum: number, magnitude: number) => void,
+  ): Promise<void> {
+    await this.#scan(
+      "query/promql_sums",
+      seriesIds,
+      range,
+      0,
+      ([ids, counts, nans, sums, magnitudes], length) => {
+        for (let row = 0; row < length; row++)
+          visit(ids[row], counts[row], nans[row], sums[row], magnitudes[row]);
+      },
+    );
   }
 
   /** The last sample of each series in a range, a stale marker among them; those without one are absent. */
@@ -120,17 +140,18 @@ export class DayReader {
     return found;
   }
 
-  /** What each series has: its last sample, how many, and their sum. Those without a sample are absent. */
+  /** What each series has: its last sample, how many, their sum and that of their magnitudes. Those without a sample are absent. */
   async before(seriesIds: readonly number[], range: Range): Promise<Map<number, BeforeSeries>> {
     const found = new Map<number, BeforeSeries>();
     await this.#scan("query/promql_before", seriesIds, range, 0, (columns, length) => {
-      const [ids, lastUs, counts, sums] = columns;
+      const [ids, lastUs, counts, sums, magnitudes] = columns;
       for (let row = 0; row < length; row++) {
         const known = found.get(ids[row]);
         found.set(ids[row], {
           lastMs: lastUs[row] / 1000,
           count: (known?.count ?? 0) + counts[row],
           sum: (known?.sum ?? 0) + sums[row],
+          magnitude: (known?.magnitude ?? 0) + magnitudes[row],
         });
       }
     });

@@ -1,4 +1,5 @@
 /** Puts the reduced numbers of days and stored series together to one for each series of PromQL's. */
+import { isSumExact } from "../compensated-sum.ts";
 import type { LabelSet } from "../labels.ts";
 import type { ReducedSeries, Reduction } from "../storage.ts";
 
@@ -7,6 +8,8 @@ interface Partial {
   readonly nanCount: number;
   /** Of the samples that are not NaN; without meaning where there are none. */
   readonly value: number;
+  /** Sums: of the absolute values. */
+  readonly magnitude: number;
 }
 
 export class Reducer {
@@ -18,23 +21,26 @@ export class Reducer {
   }
 
   /** Adds what a day has of a stored series. */
-  add(seriesId: number, count: number, nanCount: number, value: number): void {
+  add(seriesId: number, count: number, nanCount: number, value: number, magnitude = 0): void {
     const known = this.#partials.get(seriesId);
-    const own = { count, nanCount, value };
+    const own = { count, nanCount, value, magnitude };
     this.#partials.set(seriesId, known === undefined ? own : this.#join(known, own));
   }
 
-  /** The number of a series that some stored ones make up; undefined where they have no sample. */
-  result(labels: LabelSet, seriesIds: readonly number[]): ReducedSeries | undefined {
+  /**
+   * The number of a series that some stored ones make up. Undefined where they have no sample; "inexact" where large
+   * values of a sum cancel out or overflow, so that only the samples themselves give it.
+   */
+  result(labels: LabelSet, seriesIds: readonly number[]): ReducedSeries | "inexact" | undefined {
     const found = seriesIds.flatMap((id) => this.#partials.get(id) ?? []);
     if (found.length === 0) return undefined;
-    const { count, nanCount, value } = found.reduce((a, b) => this.#join(a, b));
+    const { count, nanCount, value, magnitude } = found.reduce((a, b) => this.#join(a, b));
     if (this.#reduction === "count") return { labels, count, value: count };
     // A sum holds every NaN; the greatest and the least are NaN only where there is nothing else.
-    const none = this.#reduction === "sum" ? nanCount > 0 : nanCount === count;
-    if (none) return { labels, count, value: Number.NaN };
-    // The engine's sum is NaN where it overflows; no sample is here.
-    return { labels, count, value: Number.isNaN(value) ? Number.POSITIVE_INFINITY : value };
+    const isNothing = this.#reduction === "sum" ? nanCount > 0 : nanCount === count;
+    if (isNothing) return { labels, count, value: Number.NaN };
+    if (this.#reduction === "sum" && !isSumExact(value, magnitude)) return "inexact";
+    return { labels, count, value };
   }
 
   #join(a: Partial, b: Partial): Partial {
@@ -43,6 +49,7 @@ export class Reducer {
       nanCount: a.nanCount + b.nanCount,
       value:
         a.nanCount === a.count ? b.value : b.nanCount === b.count ? a.value : this.#reduce(a.value, b.value),
+      magnitude: a.magnitude + b.magnitude,
     };
   }
 

@@ -82,20 +82,28 @@ export class StoreStorage implements Storage {
     const sources = this.#catalog.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     // Running totals are no rows, and values that are held are more than theirs.
     if (sources.some((source) => source.shape !== "raw" || this.#isHeld(source))) return undefined;
-    budget.countSeries(sources.length);
     const ids = idsOf(sources);
     const reader = new DayReader(this.#options.store, budget.signal);
     const reducer = new Reducer(reduction);
+    const range = { afterMs, toMs };
+    let samples = 0;
+    const add = (...partial: Parameters<Reducer["add"]>) => {
+      samples += partial[1];
+      reducer.add(...partial);
+    };
     try {
-      const aggregate = reduction === "min" ? "min" : reduction === "sum" ? "fsum" : "max";
-      await reader.reduced(aggregate, ids, { afterMs, toMs }, (seriesId, count, nanCount, value) => {
-        budget.countSamples(count);
-        reducer.add(seriesId, count, nanCount, value);
-      });
+      if (reduction === "sum") await reader.sums(ids, range, add);
+      else await reader.extremes(reduction === "min" ? "min" : "max", ids, range, add);
     } finally {
       reader.close();
     }
-    return sources.flatMap(({ labels, seriesIds }) => reducer.result(labels, seriesIds) ?? []);
+    const reduced = sources.flatMap(({ labels, seriesIds }) => reducer.result(labels, seriesIds) ?? []);
+    const exact = reduced.filter((each) => each !== "inexact");
+    // Else the samples are read, and all is counted then.
+    if (exact.length < reduced.length) return undefined;
+    budget.countSeries(sources.length);
+    budget.countSamples(samples);
+    return exact;
   }
 
   /** What `select` would do for a selector. */
