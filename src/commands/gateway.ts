@@ -49,6 +49,7 @@ import { Federation } from "../query/promql/federation.ts";
 import { Promql } from "../query/promql/promql.ts";
 import { SqlEngine } from "../query/sql.ts";
 import { Summaries, storeFacts } from "../query/summaries.ts";
+import { listTables } from "../query/table-list.ts";
 import type { Series } from "../sample.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
 import { Snapshots } from "../store/snapshots.ts";
@@ -261,7 +262,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     sqlRoutes({ engine: sql, formats, limits }),
     summariesRoutes({ summaries, formats }),
-    tablesRoutes({ tables: () => sql.tables() }),
+    tablesRoutes({ tables: (pattern, signal) => listTables(sql, pattern, signal), formats }),
     prometheusApiRoutes({ promql, limits, now }),
     prometheusStatusRoutes({
       discovery: promql.discovery,

@@ -1,7 +1,7 @@
 /** `weir sql`: asks a running gateway in SQL, and prints the rows. */
-import { aligned, checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
+import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 const OPTIONS = {
@@ -21,10 +21,11 @@ export const command: Command = {
   summary: "asks in SQL and prints the rows",
   usage: `Usage: weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
-       weir sql .tables
+       weir sql .tables [PATTERN]
 
 Runs one read-only statement of DuckDB's SQL on a running gateway. Each metric is a table, named as in
-Prometheus, with ts, value and one column a tag; ".tables" lists them all:
+Prometheus, with ts, value and one column per tag; ".tables" lists them, people's own first, with
+their rows and the time of the last one; ".tables http*" lists some:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
@@ -42,7 +43,13 @@ make no sense.`,
     checkDestination(format, values.output, io);
     const send = gatewayAt(values.url, io);
     const statement = positionals.length > 0 ? positionals.join(" ") : await readStatement(io);
-    if (statement.trim() === ".tables") return await printTables(send, format, values.output, io);
+    const tables = /^\s*\.tables(?:\s+(\S+))?\s*$/.exec(statement);
+    if (tables !== null) {
+      const match = tables[1] === undefined ? [] : [["match", tables[1]] as const];
+      const response = await send("/api/v1/tables", { query: [["format", format], ...match] });
+      await writeTo(values.output, bytesOf(await accepted(response)), io);
+      return exitCode.ok;
+    }
 
     const body = {
       sql: statement,
@@ -99,32 +106,4 @@ function readParameter(given: string): [string, unknown] {
     );
   }
   return [name, value];
-}
-
-interface TableDescription {
-  readonly table: string;
-  readonly metric?: string;
-  readonly kind?: string;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
-}
-
-/** The tables with the metric, kind and columns of each. */
-async function printTables(send: Send, format: Format, output: string | undefined, io: Io): Promise<number> {
-  if (format !== "table" && format !== "json") {
-    throw new UsageError(`.tables is printed as table or json, not as ${format}.`);
-  }
-  const response = await accepted(await send("/api/v1/tables"));
-  if (format === "json") {
-    await writeTo(output, bytesOf(response), io);
-    return exitCode.ok;
-  }
-  const { tables } = (await response.json()) as { tables: readonly TableDescription[] };
-  const rows = tables.map(({ table, metric = "", kind = "", columns }) => [
-    table,
-    metric,
-    kind,
-    columns.map(({ name }) => name).join(", "),
-  ]);
-  await writeTo(output, aligned(["table", "metric", "kind", "columns"], rows), io);
-  return exitCode.ok;
 }

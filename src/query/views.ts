@@ -71,6 +71,11 @@ FROM (${arms(days, table.tags)}) AS d
 JOIN weir.series AS s ON s.series_id = d.series_id`;
 }
 
+/** The rows of all days as they are stored, with the ids of their series: for what needs no labels. */
+export function rowsView(name: string, days: readonly Day[]): string {
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${arms(days, [])}`;
+}
+
 const SERIES_ID = quoteIdentifier("series id");
 
 function tagsAndMore({ tags }: Pick<MetricTable, "tags">, { seriesIds }: ViewOptions): string[] {

@@ -16,6 +16,7 @@ import {
   type DuckDBConnection,
   DuckDBDataChunk,
   DuckDBInstance,
+  DuckDBIntervalValue,
   DuckDBListValue,
   type DuckDBMapType,
   DuckDBMapValue,
@@ -329,8 +330,12 @@ const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
   map: MAP(VARCHAR, VARCHAR),
 };
 
-/** As the driver's JSON, but safe integers are numbers and maps with text for keys are objects. */
+/**
+ * As the driver's JSON, but safe integers are numbers, maps with text for keys are objects, and intervals are text as the
+ * engine itself writes them: `1 day 02:03:04.5`.
+ */
 const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
+  if (value instanceof DuckDBIntervalValue) return value.toString();
   if (typeof value === "bigint" && value >= SAFE_MIN && value <= SAFE_MAX) return Number(value);
   if (type.typeId === DuckDBTypeId.MAP && value instanceof DuckDBMapValue) {
     const { keyType, valueType } = type as DuckDBMapType;

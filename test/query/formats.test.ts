@@ -104,6 +104,18 @@ test("CSV follows RFC 4180 but for its line ends, and tells NULL from an empty t
   );
 });
 
+test("intervals are written as people read them", async () => {
+  const sql = `SELECT INTERVAL '1 day 2 hours 3.5 seconds' AS a, INTERVAL 14 MONTH AS b, INTERVAL 90 SECOND AS c,
+    TIMESTAMP '2024-01-02 00:00:00' - TIMESTAMP '2024-01-01 12:00:00' AS d, [INTERVAL '-5' MINUTE] AS e`;
+  expect(await text(csv, sql)).toBe(
+    'a,b,c,d,e\n1 day 02:00:03.5,1 year 2 months,00:01:30,12:00:00,"[""-00:05:00""]"\n',
+  );
+  expect((await text(table, sql)).split("\n")[2]).toBe(
+    '1 day 02:00:03.5  1 year 2 months  00:01:30  12:00:00  ["-00:05:00"]',
+  );
+  expect(JSON.parse(await text(ndjson, sql))).toMatchObject({ a: "1 day 02:00:03.5", e: ["-00:05:00"] });
+});
+
 test("lines separate cells by tabs, and no stored value can end a line", async () => {
   expect(
     await text(lines, "SELECT * FROM (VALUES ('a', 1), (chr(27) || chr(10) || chr(9), NULL)) AS t(a, b)"),
@@ -178,7 +190,39 @@ describe("Parquet", () => {
       "DOUBLE",
     ]);
   });
-  test("many chunks, sums beyond 2^53, maps as text", async () => {
+  test("keeps maps, lists, structures and the types inside them", async () => {
+    const file = await bytes(
+      parquet(),
+      `SELECT MAP {'operation': 'get', 'none': NULL} AS labels, [1.5, 'NaN'::DOUBLE, NULL] AS list,
+         {'a b': 9007199254740993, 'ts': [TIMESTAMP '2024-01-02 03:04:05.678']} AS struct,
+         MAP {'p95': {'n': 1}} AS nested, MAP {1: 'one'} AS odd_keys, INTERVAL 90 MINUTE AS span, 0.10::DECIMAL(5,2) AS price`,
+    );
+    const types = await readBack(file, "DESCRIBE FROM FILE");
+    expect(types.map(({ column_name, column_type }) => [column_name, column_type])).toEqual([
+      ["labels", "MAP(VARCHAR, VARCHAR)"],
+      ["list", "DOUBLE[]"],
+      ["struct", 'STRUCT("a b" BIGINT, ts TIMESTAMP[])'],
+      ["nested", "MAP(VARCHAR, STRUCT(n INTEGER))"],
+      ["odd_keys", "VARCHAR"],
+      ["span", "VARCHAR"],
+      ["price", "DECIMAL(5,2)"],
+    ]);
+    expect(await readBack(file, "SELECT * FROM FILE")).toEqual([
+      {
+        labels: { operation: "get", none: null },
+        list: [1.5, "NaN", null],
+        struct: { "a b": "9007199254740993", ts: ["2024-01-02 03:04:05.678"] },
+        nested: { p95: { n: 1 } },
+        odd_keys: '[{"key":1,"value":"one"}]',
+        span: "01:30:00",
+        price: "0.10",
+      },
+    ]);
+    expect(await readBack(file, "SELECT labels['operation'] AS operation FROM FILE")).toEqual([
+      { operation: "get" },
+    ]);
+  });
+  test("many chunks, sums beyond 2^53, maps", async () => {
     const file = await bytes(
       parquet(),
       "SELECT range AS n, sum(9007199254740993) AS s, MAP {'k': range} AS m FROM range(5000) GROUP BY range ORDER BY range",
@@ -186,9 +230,9 @@ describe("Parquet", () => {
     expect(
       await readBack(
         file,
-        "SELECT count(*) AS rows, sum(n)::BIGINT AS n, first(s)::VARCHAR AS s, last(m) AS m FROM FILE",
+        "SELECT count(*) AS rows, sum(n)::BIGINT AS n, first(s)::VARCHAR AS s, last(m)['k'] AS m FROM FILE",
       ),
-    ).toEqual([{ rows: 5_000, n: 12_497_500, s: "9007199254740993", m: '{"k":4999}' }]);
+    ).toEqual([{ rows: 5_000, n: 12_497_500, s: "9007199254740993", m: 4_999 }]);
   });
   test("leaves no file behind, read to the end or not", async () => {
     const pieces = parquet().encode(await engine.query("SELECT 1 AS a"));

@@ -99,19 +99,37 @@ function cellText(cell: Exclude<Cell, null>): string {
 }
 
 function copyStatement(columns: readonly ResultColumn[], path: string): string {
-  const select = columns.map(
-    ({ name, type }, index) =>
-      `CAST(substr(c${index}, 2) AS ${parquetType(type)}) AS ${quoteIdentifier(name)}`,
-  );
+  const select = columns.map(({ name, type }, index) => {
+    const text = `substr(c${index}, 2)`;
+    const parquet = parquetType(type);
+    // Cells of lists, structures and maps are JSON, which the engine casts to each of them.
+    const value = /[\])]$/.test(parquet) && !parquet.startsWith("DECIMAL") ? `CAST(${text} AS JSON)` : text;
+    return `CAST(${value} AS ${parquet}) AS ${quoteIdentifier(name)}`;
+  });
   return `COPY (SELECT ${select.join(", ")} FROM answer ORDER BY rowid) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
 }
 
-/** Types that Parquet has are kept; HUGEINT would be rounded to a DOUBLE; lists, maps and the rest are text. */
+/** Types without parts that Parquet has, all but text. */
+const SCALAR =
+  /\b(?:BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|DATE|TIMESTAMP WITH TIME ZONE|TIMESTAMP_S|TIMESTAMP_MS|TIMESTAMP_NS|TIMESTAMP|TIME|UUID|BLOB)(?![\w( ])/g;
+
+/**
+ * The type as which a column is written: its own where Parquet has it, also in lists, structures, and maps with text for
+ * keys. HUGEINT would be rounded to a DOUBLE, and becomes DECIMAL(38,0). INTERVAL would lose its microseconds: it is
+ * text, as is all the rest.
+ */
 function parquetType(type: string): string {
-  if (type === "HUGEINT") return "DECIMAL(38,0)";
-  const kept =
-    /^(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|DATE|TIME|UUID|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?)$/;
-  return kept.test(type) ? type : "VARCHAR";
+  const written = type.replaceAll(/\bHUGEINT\b/g, "DECIMAL(38,0)");
+  // T stands for a type that is kept, V for text; parts are put together until nothing changes.
+  let shape = written.replaceAll(SCALAR, "T").replaceAll(/\bVARCHAR\b/g, "V");
+  for (let before = ""; before !== shape; ) {
+    before = shape;
+    shape = shape
+      .replaceAll(/\b[VT]\[\d*\]/g, "T")
+      .replaceAll(/\bMAP\(V, [VT]\)/g, "T")
+      .replaceAll(/\bSTRUCT\((?:(?:\w+|"[^"]*") [VT](?:, |(?=\))))+\)/g, "T");
+  }
+  return /^[VT]$/.test(shape) ? written : "VARCHAR";
 }
 
 async function* pieces(file: Awaited<ReturnType<typeof open>>): AsyncGenerator<Uint8Array, void, undefined> {
