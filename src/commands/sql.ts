@@ -1,4 +1,5 @@
 /** `weir sql`: asks a running gateway in SQL, and prints the rows. */
+import { InexactNumber, parseExactJson } from "../decode/exact-number.ts";
 import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
@@ -96,11 +97,12 @@ function readParameter(given: string): [string, unknown] {
   if (sign === "=") return [name, text];
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExactJson(text);
   } catch {
     value = undefined;
   }
-  if (value === undefined || (typeof value === "object" && value !== null)) {
+  const isNumber = value instanceof InexactNumber;
+  if (value === undefined || (typeof value === "object" && value !== null && !isNumber)) {
     throw new UsageError(
       `--param is ${JSON.stringify(given)}, expected a number, a text, true, false or null after ":=".`,
     );

@@ -8,14 +8,16 @@
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
  */
 import { Elysia } from "elysia";
+import { parseExactJson } from "../decode/exact-number.ts";
 import { findJsonError } from "../decode/json-error.ts";
 import { BadInput, quote } from "../errors.ts";
 import type { Formats } from "../query/formats/all.ts";
 import type { QueryOptions, QueryResult } from "../query/sql.ts";
-import type { Parameter, Parameters } from "../store/store.ts";
+import type { Parameters } from "../store/store.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import { queryOf } from "./errors.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
+import { readParameters, readTextParameters } from "./sql-parameters.ts";
 
 export interface SqlDependencies {
   readonly engine: { query(sql: string, options: QueryOptions): Promise<QueryResult> };
@@ -38,8 +40,6 @@ const FORM = /^(?:q|sql|format|limit|timeoutMs|param\.[^=&]*)=/;
 const PREFIX = "param.";
 /** Statements are short; this is for their parameters. */
 const BODY_BYTES_MAX = 1_048_576;
-const PARAMETERS_MAX = 100;
-const PARAMETER_LENGTH_MAX = 4_096;
 
 export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
   const bodyLimits = {
@@ -94,7 +94,7 @@ function fromBody(text: string, body: Uint8Array, contentType: string, query: UR
     return { sql: text, ...outside };
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExactJson(text);
   } catch {
     const problem = findJsonError(body, 0, body.length);
     const place =
@@ -130,33 +130,6 @@ function readQuery(query: URLSearchParams, known: readonly string[]): Omit<Asked
   }
   return {
     ...readLimits(query),
-    parameters: Object.keys(given).length === 0 ? undefined : readParameters(given),
+    parameters: Object.keys(given).length === 0 ? undefined : readTextParameters(given),
   };
-}
-
-function readParameters(value: unknown): Parameters | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== "object")
-    throw new BadInput(
-      `params is ${quote(value)}; expected an array for $1, $2 … or an object for $name.`,
-      "params",
-    );
-  const entries = Object.entries(value);
-  if (entries.length > PARAMETERS_MAX)
-    throw new BadInput(`params has ${entries.length} values; ${PARAMETERS_MAX} are allowed.`, "params");
-  for (const [name, parameter] of entries) checkParameter(name, parameter);
-  return value as Parameters;
-}
-
-function checkParameter(name: string, value: unknown): asserts value is Parameter {
-  if (value !== null && !["boolean", "number", "string"].includes(typeof value))
-    throw new BadInput(
-      `params.${name} is ${quote(value)}; expected a text, a number, true, false or null.`,
-      "params",
-    );
-  if (typeof value === "string" && value.length > PARAMETER_LENGTH_MAX)
-    throw new BadInput(
-      `params.${name} has ${value.length} characters; ${PARAMETER_LENGTH_MAX} are allowed.`,
-      "params",
-    );
 }

@@ -12,9 +12,11 @@ import {
   BLOB,
   BOOLEAN,
   DATE,
+  DECIMAL,
   DOUBLE,
   type DuckDBConnection,
   DuckDBDataChunk,
+  DuckDBDecimalValue,
   DuckDBInstance,
   DuckDBIntervalValue,
   DuckDBListValue,
@@ -26,6 +28,8 @@ import {
   type DuckDBValue,
   type DuckDBValueConverter,
   dateValue,
+  decimalValue,
+  HUGEINT,
   type Json,
   JsonDuckDBValueConverter,
   LIST,
@@ -44,6 +48,7 @@ import type { AppendCell, Column } from "./columns.ts";
 import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import {
   type Cell,
+  type DecimalParameter,
   type Parameter,
   type Parameters,
   type Reader,
@@ -349,6 +354,7 @@ const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
 };
 
 const SAFE_MIN = BigInt(Number.MIN_SAFE_INTEGER);
+const DECIMAL_WIDTH_MAX = 38;
 const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 type Bound = [
@@ -372,18 +378,24 @@ function bound(parameters: Parameters | undefined): Bound {
 
 function typeOf(value: DuckDBValue): DuckDBType {
   if (value === null) return SQLNULL;
-  if (typeof value === "bigint") return BIGINT;
+  if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? BIGINT : HUGEINT;
   if (typeof value === "number") return DOUBLE;
   if (typeof value === "boolean") return BOOLEAN;
   if (typeof value === "string") return VARCHAR;
+  if (value instanceof DuckDBDecimalValue) return DECIMAL(value.width, value.scale);
   return value instanceof DuckDBListValue ? LIST(BIGINT) : TIMESTAMP;
 }
 
 function driverParameter(value: Parameter): DuckDBValue {
   if (value instanceof Date) return timestampValue(BigInt(value.getTime()) * 1000n);
   if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+  if (isDecimal(value)) return decimalValue(value.digits, DECIMAL_WIDTH_MAX, value.scale);
   if (Array.isArray(value)) return listValue(value.map(BigInt));
-  return value as Exclude<Parameter, Date | readonly number[]>;
+  return value as Exclude<Parameter, Date | DecimalParameter | readonly number[]>;
+}
+
+function isDecimal(value: Parameter): value is DecimalParameter {
+  return typeof value === "object" && value !== null && "scale" in value;
 }
 
 function driverValue(cell: AppendCell): DuckDBValue {

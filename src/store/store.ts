@@ -174,8 +174,25 @@ export interface ResultColumn {
 /** A cell as JSON has it: integers beyond 2^53, decimals and times as strings. */
 export type Cell = null | boolean | number | string | readonly Cell[] | { readonly [key: string]: Cell };
 
-/** A value bound to a parameter. Numbers that are whole and safe bind as BIGINT, others as DOUBLE. */
-export type Parameter = null | boolean | number | bigint | string | Date | readonly number[];
+/** A decimal fraction with more digits than a DOUBLE has, at most 38: `digits` divided by ten to the power of `scale`. */
+export interface DecimalParameter {
+  readonly digits: bigint;
+  readonly scale: number;
+}
+
+/**
+ * A value bound to a parameter. Numbers that are whole and safe bind as BIGINT, others as DOUBLE; a bigint binds as
+ * BIGINT, or as HUGEINT where it needs more than 64 bits, and must be within that.
+ */
+export type Parameter =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | DecimalParameter
+  | readonly number[];
 export type Parameters = readonly Parameter[] | Readonly<Record<string, Parameter>>;
 
 /** A result that is read chunk by chunk (about 2,048 rows each) while the query runs. */

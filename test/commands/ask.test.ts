@@ -75,6 +75,8 @@ describe("weir sql", () => {
       "SELECT count(*) AS n FROM http_request_duration_ms WHERE status_code = $code AND value > $least";
     const args = ["sql", "--format", "csv", "--param", "code=200", "--param", "least:=200.5", statement];
     expect((await weir(args, { env })).out.split(/\r?\n/)[1]).toBe("2");
+    const id = ["sql", "--format", "csv", "--param", "id:=738529527931269425", "SELECT $id::VARCHAR AS id"];
+    expect((await weir(id, { env })).out).toBe("id\n738529527931269425\n");
   });
 
   test("limits rows", async () => {

@@ -104,6 +104,57 @@ describe("what is asked", () => {
       await rows(await post({ sql: "SELECT $1 AS a, $2 AS b, $3 AS c", params: [1, null, true] })),
     ).toEqual([{ a: 1, b: null, c: true }]);
   });
+  test("numbers in parameters keep their digits, as in a statement", async () => {
+    const asked = async (body: string) =>
+      (await fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } })).json();
+    const bound = async (number: string) => {
+      const sql = "SELECT typeof($1) AS type, $1::VARCHAR AS text";
+      const { rows } = (await asked(`{"sql":"${sql}","params":[${number}]}`)) as {
+        rows: [{ type: string; text: string }];
+      };
+      return [rows[0].type, rows[0].text];
+    };
+    expect(await bound("200")).toEqual(["BIGINT", "200"]);
+    expect(await bound("738529527931269425")).toEqual(["BIGINT", "738529527931269425"]);
+    // The float next to it is ...376: its digits are not those that were sent.
+    expect(await bound("738529527931269400")).toEqual(["BIGINT", "738529527931269400"]);
+    expect(await bound("9007199254740992")).toEqual(["BIGINT", "9007199254740992"]);
+    expect(await bound("-9007199254740993")).toEqual(["BIGINT", "-9007199254740993"]);
+    expect(await bound("18446744073709551615")).toEqual(["HUGEINT", "18446744073709551615"]);
+    expect(await bound("12345678901234567890123")).toEqual(["HUGEINT", "12345678901234567890123"]);
+    expect(await bound("170141183460469231731687303715884105727")).toEqual([
+      "HUGEINT",
+      "170141183460469231731687303715884105727",
+    ]);
+    expect(await bound("0.1234567890123456789")).toEqual(["DECIMAL(38,19)", "0.1234567890123456789"]);
+    expect(await bound("-12.1234567890123456789")).toEqual(["DECIMAL(38,19)", "-12.1234567890123456789"]);
+    expect(await bound("0.5")).toEqual(["DOUBLE", "0.5"]);
+    expect(await bound("0.10000000000000001")).toEqual(["DOUBLE", "0.1"]);
+    expect(await bound("1e300")).toEqual(["DOUBLE", "1e+300"]);
+    const named = `{"sql":"SELECT $id::VARCHAR AS id","params":{"id":738529527931269425}}`;
+    expect(await asked(named)).toMatchObject({ rows: [{ id: "738529527931269425" }] });
+    for (const number of [
+      "170141183460469231731687303715884105729",
+      `0.${"1".repeat(39)}`,
+      "1e400",
+      "1e-400",
+    ]) {
+      expect(await asked(`{"sql":"SELECT $1","params":[${number}]}`)).toEqual({
+        error: {
+          code: "bad_input",
+          field: "params",
+          message: `params.0 is ${number}, which neither HUGEINT, DECIMAL nor DOUBLE holds; send it as text.`,
+        },
+      });
+    }
+  });
+  test("a parameter in the query with bytes that are not UTF-8 is rejected", async () => {
+    const response = await fetch(`${url}?q=SELECT%20%24x&param.x=caf%E9`);
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: { message: string } }).error.message).toBe(
+      'param.x is "caf\ufffd", which holds bytes that are not UTF-8; a JSON body may hold any text.',
+    );
+  });
   test("limits", async () => {
     const response = await post({ sql: SQL, limit: 1 });
     expect(response.headers.get("weir-row-limit")).toBe("1");
