@@ -2,6 +2,10 @@
  * What the beginning of a body looks like, for a request that came to the wrong route: which format it is, and where
  * that format is accepted. A guess for a message, never a decision.
  */
+import { BadInput } from "../errors.ts";
+
+/** Enough for the first lines of whatever is pushed. */
+export const HEAD_BYTES = 4_096;
 
 const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
   // First, since "SELECT 1" would pass for a metric and its value.
@@ -20,6 +24,21 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like InfluxDB line protocol, which is not supported: push JSON events to /api/v1/push.",
   ],
 ];
+
+/**
+ * What `decode` gives for a body. Where it finds the body malformed, and the body looks like a format that another route
+ * takes, the message says so too; `own` is the route's own path.
+ */
+export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: () => Decoded): Decoded {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof BadInput) || Object.getPrototypeOf(error) !== BadInput.prototype) throw error;
+    const hint = bodyHint(body.subarray(0, HEAD_BYTES));
+    if (hint === undefined || hint.includes(`${own}.`)) throw error;
+    throw new BadInput(`${error.message.replace(/\.?$/, ".")} ${hint}`, error.field);
+  }
+}
 
 /** The sentence on a body that begins with these bytes; undefined where it looks like nothing known. */
 export function bodyHint(head: Uint8Array): string | undefined {

@@ -11,6 +11,7 @@ import type { Ack, PushOptions } from "../ingest/contract.ts";
 import type { NameLimits } from "../ingest/naming.ts";
 import type { Batch, Warnings } from "../sample.ts";
 import { type BodyLimits, readBody } from "./body.ts";
+import { decodeWithHint } from "./body-hint.ts";
 import { jsonResponse } from "./errors.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import type { Log } from "./log.ts";
@@ -49,7 +50,7 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushD
       const body = await readBody(request, limits);
       const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
       const ndjson = isNdjson(request.headers.get("content-type"));
-      const batch = decoder.decode(body, { ndjson, strict });
+      const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
       const ack = await ingest.push(batch, { ...asked, durability, idempotency });
       if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
       return answer(ack, batch.warnings, asked.imported !== undefined);

@@ -19,6 +19,7 @@ import type { Ack, Transaction } from "../ingest/contract.ts";
 import type { Idempotency } from "../ingest/idempotency.ts";
 import { parse } from "../query/promql/parse/parse.ts";
 import { type BodyLimits, readBody, readEncodedBody } from "./body.ts";
+import { decodeWithHint } from "./body-hint.ts";
 import { errorHeaders, jsonResponse, pathOf, queryOf } from "./errors.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
@@ -146,7 +147,9 @@ function decodeBody(
   layouts: BucketLayouts,
 ): { families: DecodedFamily[]; invalid?: string } {
   try {
-    return { families: decodeFamilies(body, contentType, layouts) };
+    return decodeWithHint(body, "/metrics/job/NAME", () => ({
+      families: decodeFamilies(body, contentType, layouts),
+    }));
   } catch (error) {
     if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
     throw error;

@@ -116,7 +116,7 @@ function versionOf(contentType: string | null): Version {
     if (message === MESSAGES.v2) return "v2";
   }
   throw new Unsupported(
-    `Content-Type ${quote(contentType)} is not spoken here; expected application/x-protobuf with proto=` +
+    `Content-Type ${quote(contentType)} is not supported; expected application/x-protobuf with proto=` +
       `${MESSAGES.v1} or proto=${MESSAGES.v2}.`,
     "Content-Type",
   );

@@ -4,11 +4,9 @@
  */
 import { NotFound, quote } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import { bodyHint } from "./body-hint.ts";
+import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
 import { pathOf } from "./errors.ts";
 
-/** Enough for the first lines of whatever is pushed. */
-const HEAD_BYTES = 4_096;
 /** A client that sends nothing is answered without a hint. */
 const HEAD_WAIT_MS = 1_000;
 

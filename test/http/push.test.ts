@@ -546,3 +546,23 @@ test("a full queue is said with 429 and Retry-After, and nothing of the push is 
     await small.close();
   }
 });
+
+test("a body in another format is told where that format is accepted", async () => {
+  const gateway = await openTestGateway();
+  const message = async (method: string, path: string, body: string) => {
+    const request = new Request(`http://localhost:9091${path}`, { method, body });
+    const response = await gateway.app.fetch(request);
+    return [response.status, await response.text()];
+  };
+  const [status, text] = await message("POST", "/api/v1/push", "# TYPE a counter\na_total 1\n");
+  expect(status).toBe(400);
+  expect(text).toContain("The body looks like Prometheus text: push it to /metrics/job/NAME.");
+  expect(await message("PUT", "/metrics/job/x", '{"metric_name":"a","value":1}')).toEqual([
+    400,
+    "text format parsing error in line 1: invalid metric name. " +
+      "The body looks like JSON events: push them to /api/v1/push.\n",
+  ]);
+  // What is nearly right is only told what is wrong.
+  expect((await message("PUT", "/metrics/job/x", "a 1 2 3\n"))[1]).not.toContain("The body");
+  await gateway.close();
+});

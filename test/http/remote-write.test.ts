@@ -562,7 +562,7 @@ describe("nothing is stored", () => {
     415,
     block,
     { ...V1, "content-type": "application/x-protobuf;proto=io.prometheus.write.v3.Request" },
-    "is not spoken here",
+    "is not supported",
   );
 });
 
