@@ -97,6 +97,41 @@ test("a counter of a group is flat between pushes, and its rate is that of scrap
   expect(await instant("changes(c_total[2h])")).toEqual([1]);
 });
 
+test("a counter that is pushed as often as it would be scraped, or nearly, has the rate of its pushes", async () => {
+  // Pushes between the instants of the grid: those and the grid's together would look like samples twice as close, and
+  // a rate would not reach out to the ends of its window.
+  const pushers: readonly (readonly [name: string, everySeconds: number, offsetSeconds: number])[] = [
+    ["late", 15, 1],
+    ["early", 15, 14],
+    ["between", 15, 7.5],
+    ["drifting", 15.25, 3],
+    ["slower", 20, 12],
+    ["faster", 5, 2],
+  ];
+  const pushes = pushers.flatMap(([name, every, offset]) =>
+    Array.from({ length: Math.floor((600 - offset) / every) + 1 }, (_, count) => ({
+      name,
+      second: offset + count * every,
+    })),
+  );
+  for (const { name, second } of pushes.sort((a, b) => a.second - b.second)) {
+    at(second);
+    // It grows by one a second.
+    await push(name, `# TYPE ${name}_total counter\n${name}_total ${1_000 + second}`);
+  }
+  at(600);
+  for (const [name] of pushers) {
+    for (const window of ["1m", "2m", "5m"]) {
+      const [rate] = await instant(`rate(${name}_total[${window}])`);
+      expect([name, window, rate]).toEqual([name, window, expect.closeTo(1, 6)]);
+    }
+  }
+  // Once the pushes stop, the value stands: 20 instants in 5 minutes.
+  at(1_200);
+  expect(await instant("count_over_time(early_total[5m])")).toEqual([20]);
+  expect(await instant("rate(early_total[5m])")).toEqual([0]);
+});
+
 test("one that says that it is of the future does not stand before it is", async () => {
   await push("a", "m 1");
   at(HOUR);

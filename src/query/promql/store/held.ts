@@ -19,6 +19,13 @@ export interface Latest {
 export type HeldOf = (seriesId: number) => Latest | undefined;
 
 /**
+ * How many steps of the grid after a push its value is first repeated. What is pushed about as often as it would be
+ * scraped has the samples of its pushes alone: with one of the grid beside each, samples would seem to be twice as close
+ * as they are, and `rate` extrapolates to the ends of a window by how close they are. Rates would be up to a quarter low.
+ */
+const STEPS_UNREPEATED = 1.5;
+
+/**
  * The samples of a series in a range, with its value repeated at the instants between and after them.
  *
  * @param before its last sample before the range
@@ -46,10 +53,13 @@ export function held(
     }
     length++;
   };
-  /** Repeats a value at the instants after a time, up to another and not at it. */
+  /** Repeats a value at the instants some steps after its time, up to another and not at it. */
   const repeat = (value: number | undefined, sinceMs: number, untilMs: number) => {
     if (value === undefined) return;
-    const firstMs = Math.floor(Math.max(sinceMs, afterMs) / stepMs) * stepMs + stepMs;
+    const firstMs = Math.max(
+      Math.ceil(sinceMs / stepMs + STEPS_UNREPEATED) * stepMs,
+      Math.floor(afterMs / stepMs) * stepMs + stepMs,
+    );
     // A sample may say that it is of the future.
     const endMs = Math.min(untilMs, nowMs + 1e-3);
     for (let timeMs = firstMs; timeMs < endMs; timeMs += stepMs) add(timeMs, value);
