@@ -77,8 +77,28 @@ export function withLabel(text: string, name: string, value: string): string {
   return text ? `${text},${pair}` : pair;
 }
 
-/** The value of `le` or `quantile` as an OpenMetrics float; what is no number stays as it is. */
+/** A number as Go's `strconv.ParseFloat` reads it, which is what Prometheus reads bounds with; hexadecimal left out. */
+const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+const INFINITE = /^([+-]?)inf(?:inity)?$/i;
+
+/** The value of `le` or `quantile` as an OpenMetrics float; text that is not a finite number or an infinity is kept. */
 export function edgeText(value: string): string {
-  const number = Number(value.replace(/^([+-]?)Inf$/, "$1Infinity"));
-  return value.trim() === "" || Number.isNaN(number) ? value : openMetricsFloat(number);
+  const infinite = INFINITE.exec(value);
+  if (infinite !== null) return infinite[1] === "-" ? "-Inf" : "+Inf";
+  const number = DECIMAL.test(value) ? Number(value) : Number.NaN;
+  return Number.isFinite(number) ? openMetricsFloat(number) : value;
+}
+
+/** Labels whose `le` and `quantile` are OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
+export function withUsualEdges(labels: Labels): Labels {
+  let usual: Map<string, string> | undefined;
+  for (const name of ["le", "quantile"]) {
+    const edge = labels.get(name);
+    if (edge === undefined) continue;
+    const text = edgeText(edge);
+    if (text === edge) continue;
+    usual ??= new Map(labels);
+    usual.set(name, text);
+  }
+  return usual ?? labels;
 }

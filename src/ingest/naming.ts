@@ -1,6 +1,5 @@
 /** What names and values are taken, and which names a metric occupies in Prometheus's view. */
 import { quote } from "../errors.ts";
-import { edgeText } from "../exposition/spelling.ts";
 import { prometheusLabelName } from "../names.ts";
 import type { Kind, Labels, Metric } from "../sample.ts";
 import type { Refused } from "./contract.ts";
@@ -10,6 +9,13 @@ export interface NameLimits {
   readonly tagValueBytesMax: number;
   readonly tagsMax: number;
 }
+
+/**
+ * The one label that no sample may bring: in Prometheus's view it is the metric's name. All others that begin with
+ * `__` are stored like any label, as Prometheus and VictoriaMetrics do: senders put `__replica__` and `__tenant__`
+ * on every series.
+ */
+const METRIC_NAME = "__name__";
 
 /** Two texts that differ only there would be the same once stored. */
 const HALF = "holds half of a surrogate pair, which is no character";
@@ -26,9 +32,6 @@ export function checkMetricName(name: string, limits: NameLimits): Refused | und
   if (hasControl(name))
     return { cause: "name", refused: `metric_name ${quote(name)} holds a control character` };
   if (!name.isWellFormed()) return { cause: "name", refused: `metric_name ${quote(name)} ${HALF}` };
-  if (name.startsWith("__")) {
-    return { cause: "name", refused: `metric_name ${quote(name)} begins with __, which is reserved` };
-  }
   return undefined;
 }
 
@@ -54,9 +57,9 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
     if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
     if (!value.isWellFormed()) return refuse(`the value of tag ${quote(name)} ${HALF}`);
     const prometheus = prometheusLabelName(name);
-    if (prometheus.startsWith("__")) {
-      const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus: it`;
-      return refuse(`tag ${quote(name)}${spelled} begins with __, which is reserved`);
+    if (prometheus === METRIC_NAME) {
+      const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus, which`;
+      return refuse(`tag ${quote(name)}${spelled} is reserved for the name of the metric`);
     }
     if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
       return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
@@ -94,16 +97,6 @@ export function agree(a: Kind, b: Kind): boolean {
 /** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
 export function isMergeable(kind: Kind): boolean {
   return kind === "observation" || kind === "delta";
-}
-
-/** `le` and `quantile` as OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
-export function withUsualEdge(labels: Labels, kind: Kind): Labels {
-  if (!LEVELS.has(kind)) return labels;
-  for (const name of ["le", "quantile"]) {
-    const edge = labels.get(name);
-    if (edge !== undefined && edgeText(edge) !== edge) return new Map(labels).set(name, edgeText(edge));
-  }
-  return labels;
 }
 
 /** The names that a metric takes in Prometheus's view; no other family may use them. */

@@ -7,6 +7,7 @@
  * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
  */
 import { quote } from "../errors.ts";
+import { withUsualEdges } from "../exposition/spelling.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../sample.ts";
 import type { Ended, Stored } from "../store/store.ts";
 import type { Admission, Admitted, Refused } from "./contract.ts";
@@ -19,7 +20,6 @@ import {
   labelsKey,
   type NameLimits,
   withExtra,
-  withUsualEdge,
 } from "./naming.ts";
 import { nothingPending, type Pending, putBack } from "./pending.ts";
 import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
@@ -133,7 +133,7 @@ export class Registry {
    * /metrics or not.
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
-    const labels = withExtra(withUsualEdge(head.labels, head.kind), extra);
+    const labels = withExtra(withUsualEdges(head.labels), extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
     const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels);
     if ("refused" in metric) return metric;

@@ -43,8 +43,20 @@ test("edges that came as text are normalised, and left alone when they are no nu
   edge("+Inf", "+Inf");
   edge("Inf", "+Inf");
   edge("-Inf", "-Inf");
+  edge("infinity", "+Inf");
+  edge("-0", "0.0");
+  edge("+1e3", "1000.0");
+  edge(".5", "0.5");
+  edge("5.", "5.0");
   edge("", "");
   edge("much", "much");
+  // Go reads none of these as the number that JavaScript makes of them.
+  edge(" 1", " 1");
+  edge("0x10", "0x10");
+  edge("0b1", "0b1");
+  edge("NaN", "NaN");
+  // No double is that large: as +Inf it would be another bucket.
+  edge("1e400", "1e400");
 });
 
 test("values read back as the same double", () => {

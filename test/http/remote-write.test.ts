@@ -374,9 +374,9 @@ describe("400: what is good is stored, the rest is told", () => {
     'series m{a="1",a="2"} has label "a" twice',
   );
   bad(
-    "a reserved label",
-    series("m", now, { __address__: "x" }),
-    'tag "__address__" begins with __, which is reserved: {',
+    "a label that is too long",
+    series("m", now, { ["l".repeat(256)]: "x" }),
+    `tag "${"l".repeat(119)}… is longer than 255 bytes`,
   );
   bad(
     "a control character in a label's name",
@@ -650,12 +650,12 @@ describe("exemplars", () => {
     const answer = await write2([
       { ...series(name, [{ value: 1, timestamp: NOW_MS }]), exemplars },
       { labels: { job: "x" }, samples: [{ value: 1, timestamp: NOW_MS }], exemplars },
-      { ...series(name, [{ value: 1, timestamp: NOW_MS }], { __reserved: "x" }), exemplars },
+      { ...series(name, [{ value: 1, timestamp: NOW_MS }], { "a\n": "x" }), exemplars },
     ]);
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
-    const [samples, reserved, told, ...rest] = answer.text.trimEnd().split("\n");
+    const [samples, unnamed, told, ...rest] = answer.text.trimEnd().split("\n");
     expect(samples).toBe('2 of 3 samples were not stored; the first: series {job="x"} has no __name__');
-    expect(reserved).toStartWith('tag "__reserved" begins with __');
+    expect(unnamed).toStartWith('tag "a\\n" holds a control character');
     expect(told).toStartWith("5 of 6 exemplars were not stored: ");
     expect(rest).toEqual([]);
   });

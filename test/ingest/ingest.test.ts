@@ -227,8 +227,11 @@ describe("names", () => {
     expect(await labels("observation", { le: "1" })).toEqual([
       'tag "le" is reserved for the buckets of an observation',
     ]);
-    expect(await labels("gauge", { __name: "x" })).toEqual([
-      'tag "__name" begins with __, which is reserved',
+    expect(await labels("gauge", { __name__: "x" })).toEqual([
+      'tag "__name__" is reserved for the name of the metric',
+    ]);
+    expect(await labels("gauge", { "..name__": "x" })).toEqual([
+      'tag "..name__" is __name__ in Prometheus, which is reserved for the name of the metric',
     ]);
     expect(await labels("gauge", { "a.b": "x", a_b: "y" })).toEqual([
       'tags "a.b" and "a_b" are both a_b in Prometheus',

@@ -19,6 +19,7 @@ import {
   pointLabels,
   samplesOf,
 } from "./group.ts";
+import { withUsualEdges } from "../spelling.ts";
 import { ownLabels, withOwnTexts } from "./own-texts.ts";
 import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
@@ -217,7 +218,9 @@ class Planner {
   /** A metric with its series, or what is wrong with it. */
   #check(family: PushedFamily, metric: PushedMetric, earlier: Earlier): Checked | string {
     const isPlain = metric.labels.size === 0;
-    const merged = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
+    const merged = isPlain
+      ? this.#target.labels
+      : withUsualEdges(mergedLabels(metric.labels, this.#push.labels));
     const labels = isPlain ? this.#target.text : pointLabels(merged);
     const { samples, edges } = samplesOf(family, metric, merged);
     let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
