@@ -5,8 +5,16 @@
 
 const MILLISECONDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
 const SECONDS = MILLISECONDS.map((bound) => bound / 1000);
-/** 256 B and each fourfold up to 1 GiB. */
-const BYTES = Array.from({ length: 12 }, (_, power) => 256 * 4 ** power);
+/**
+ * 128 B; from 256 B to 16 MiB each power of two and the middle between two of them; then powers of two to 1 GiB. A
+ * quantile is interpolated within its bucket: with neighbours 1.33 to 1.5 times apart, the 95th percentile of uploads
+ * is within 25 % of the exact one (at fourfold bounds it was twice that), at 43 lines per histogram in /metrics.
+ */
+const BYTES = [
+  128,
+  ...Array.from({ length: 16 }, (_, power) => 256 * 2 ** power).flatMap((bound) => [bound, 1.5 * bound]),
+  ...Array.from({ length: 7 }, (_, power) => 16 * 1_048_576 * 2 ** power),
+];
 const RATIO = Array.from({ length: 10 }, (_, tenth) => (tenth + 1) / 10);
 /** 1, 2.5, 5 a decade from 0.001 to 1e6: written as text, since 2.5 * 10 ** -3 is not the double 0.0025. */
 const UNKNOWN = [-3, -2, -1, 0, 1, 2, 3, 4, 5]
