@@ -20,6 +20,9 @@ const ROOT = join(import.meta.dir, "../..");
 const DEPLOY = join(ROOT, "scripts/deploy");
 const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
 const DASHBOARDS = ["gateway", "workers", "host"] as const;
+/** Those whose queries have tests of their own, over what programs of other kinds expose. */
+const EXPORTERS_DASHBOARDS = ["gpu-workers", "services"] as const;
+const RULE_FILES = ["weir", "gpu-worker", "services"] as const;
 
 interface Variable {
   readonly name: string;
@@ -58,10 +61,14 @@ interface Rule {
   readonly annotations: Record<string, string>;
 }
 
-const dashboards = DASHBOARDS.map((name) => JSON.parse(read(`grafana/dashboards/${name}.json`)) as Dashboard);
-const rules = (
-  Bun.YAML.parse(read("prometheus/rules/weir.rules.yml")) as { groups: { rules: Rule[] }[] }
-).groups.flatMap((group) => group.rules);
+const load = (name: string) => JSON.parse(read(`grafana/dashboards/${name}.json`)) as Dashboard;
+const dashboards = DASHBOARDS.map(load);
+const allDashboards = [...dashboards, ...EXPORTERS_DASHBOARDS.map(load)];
+const rulesOf = (name: string) =>
+  (
+    Bun.YAML.parse(read(`prometheus/rules/${name}.rules.yml`)) as { groups: { rules: Rule[] }[] }
+  ).groups.flatMap((group) => group.rules);
+const rules = rulesOf("weir");
 
 /** An expression of a dashboard as Grafana would send it, with all values chosen. */
 function withoutVariables(expression: string): string {
@@ -91,8 +98,12 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
     expect(exitCode, `promtool ${args.join(" ")}:\n${stdout}${stderr}`).toBe(0);
   }
 
-  test("checks the rules", () => promtool("check", "rules", "prometheus/rules/weir.rules.yml"));
-  test("runs the rules' cases", () => promtool("test", "rules", "prometheus/rules/weir.rules.test.yml"));
+  test.each(RULE_FILES)("checks the rules of %s", (name) =>
+    promtool("check", "rules", `prometheus/rules/${name}.rules.yml`),
+  );
+  test.each(RULE_FILES)("runs the cases of the rules of %s", (name) =>
+    promtool("test", "rules", `prometheus/rules/${name}.rules.test.yml`),
+  );
   test("checks the configuration of Prometheus, and of vmagent", () => {
     promtool("check", "config", "prometheus/prometheus.yml");
     promtool("check", "config", "prometheus/vmagent.yml");
@@ -103,7 +114,7 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
     try {
       const file = join(folder, "kubernetes.yml");
       const discovery = /kubernetes_sd_configs:\n\s+- role: (pod|endpointslice)\n/g;
-      const text = read("prometheus/kubernetes.yml");
+      const text = read("prometheus/kubernetes.yml").replace("- rules/", `- ${DEPLOY}/prometheus/rules/`);
       expect([...text.matchAll(discovery)]).toHaveLength(2);
       writeFileSync(file, text.replace(discovery, "static_configs: [{ targets: [a:9091] }]\n"));
       promtool("check", "config", file);
@@ -125,7 +136,7 @@ describe("scrape configurations", () => {
 
 describe("rules", () => {
   test("each is summed up, described and has what to do", () => {
-    const bare = rules.filter(
+    const bare = RULE_FILES.flatMap(rulesOf).filter(
       ({ annotations: { summary, description, runbook }, labels }) =>
         !summary || !description || !runbook || !/^(critical|warning)$/.test(labels.severity),
     );
@@ -139,14 +150,17 @@ describe("rules", () => {
     expect(selectors.filter((text) => /\bjob=/.test(text))).toEqual([]);
   });
 
-  test("each has cases", () => {
-    const cases = read("prometheus/rules/weir.rules.test.yml");
-    expect(rules.map(({ alert }) => alert).filter((alert) => !cases.includes(alert))).toEqual([]);
+  test.each(RULE_FILES)("each of %s has cases", (name) => {
+    const cases = read(`prometheus/rules/${name}.rules.test.yml`);
+    const alerts = rulesOf(name).map(({ alert }) => alert);
+    expect(
+      alerts.filter((alert) => !cases.includes(`alertname: ${alert}`) && !cases.includes(`"${alert}"`)),
+    ).toEqual([]);
   });
 });
 
 describe("dashboards", () => {
-  test.each(dashboards)("$title is one that Grafana 10 and later reads", (dashboard) => {
+  test.each(allDashboards)("$title is one that Grafana 10 and later reads", (dashboard) => {
     expect(dashboard.uid).toMatch(/^weir-[a-z]+$/);
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(39);
     const { panels } = dashboard;
@@ -159,7 +173,7 @@ describe("dashboards", () => {
     }
   });
 
-  test.each(dashboards)("$title has no panel over another", ({ panels }) => {
+  test.each(allDashboards)("$title has no panel over another", ({ panels }) => {
     const cells = new Map<string, string>();
     for (const { title, gridPos } of panels) {
       expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
@@ -172,7 +186,7 @@ describe("dashboards", () => {
     }
   });
 
-  test.each(dashboards)("$title names only variables that it has, and uses all of them", (dashboard) => {
+  test.each(allDashboards)("$title names only variables that it has, and uses all of them", (dashboard) => {
     const text = JSON.stringify({
       ...dashboard,
       templating: dashboard.templating.list.map((each) => each.query),
