@@ -59,11 +59,12 @@ export interface Rejection {
   readonly payload: string;
 }
 
-/** A part of an accepted sample that is not stored as it was sent: its index in the body, the field, a sentence. */
+/** A part of an accepted sample that is not stored as it was sent: its index in the body, the field, a sentence, its metric. */
 export interface Warning {
   readonly index: number;
   readonly field: string;
   readonly message: string;
+  readonly metric: string;
 }
 
 /** The warnings of one body. */

@@ -99,6 +99,7 @@ export class EventScanner {
         hasTags = true;
         p = this.#tags(body, p, this.#known);
       } else if (length === 5 && equals(body, field, VALUE)) {
+        if (hasValue) return -1;
         p = this.#scanNumber(body, p);
         this.value = this.#number;
         hasValue = true;
@@ -178,13 +179,15 @@ export class EventScanner {
       while (body[p] === SPACE) p++;
       const room = attributeRoom(known, body, tag, tagEnd - tag);
       if (room !== undefined) {
-        if (body[p] !== QUOTE) return -1;
-        const from = p + 1;
-        p = endOfPlainString(body, from);
+        // The second of two is left to who warns of it.
+        if (room.length[this.#builder.length]! > 0) return -1;
+        const isText = body[p] === QUOTE;
+        const from = isText ? p + 1 : p;
+        p = isText ? endOfPlainString(body, from) : endOfWholeNumber(body, from);
         if (p < 0 || p - from > this.#limits.tagValueBytesMax) return -1;
         this.#builder.setAttribute(room, body, from, p);
         this.#usedAttribute = true;
-        p++;
+        if (isText) p++;
       } else {
         if (!this.#append(body, tag - 1, tagEnd + 1)) return -1;
         p = body[p] === QUOTE ? this.#appendString(body, p) : this.#appendLiteral(body, p);
@@ -269,6 +272,8 @@ export class EventScanner {
 }
 
 const NAMES_MAX = 10_000;
+/** Floats with more digits are printed with an exponent. */
+const WHOLE_DIGITS_MAX = 20;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /**
  * FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), from a basis of this process's own: with the usual
@@ -309,6 +314,15 @@ function endOfPlainString(body: Buffer, from: number): number {
     if (!(byte >= SPACE) || byte === BACKSLASH) return -1;
   }
   return p;
+}
+
+/** The position after a whole number whose digits are its text as a tag; -1 for any other value. */
+function endOfWholeNumber(body: Buffer, from: number): number {
+  let p = from;
+  // 0, and what JSON does not take: a number that begins with it.
+  if (body[p] === ZERO) return -1;
+  while (body[p]! >= ZERO && body[p]! <= NINE) p++;
+  return p > from && p - from <= WHOLE_DIGITS_MAX && !isLiteral(body[p]!) ? p : -1;
 }
 
 function isLiteral(byte: number): boolean {

@@ -17,6 +17,8 @@ import type { Batch } from "../sample.ts";
 import { type AttributeRoom, BatchBuilder } from "./batch-builder.ts";
 import { checkEvent, type EventLimits } from "./event.ts";
 import { EventScanner } from "./event-scanner.ts";
+import { lossOfRepeated } from "./events/event-losses.ts";
+import { repeatedName } from "./events/repeated-names.ts";
 import { parseExactJson } from "./exact-number.ts";
 import { findJsonError, type JsonError } from "./json-error.ts";
 import { endOfLine, endOfValue, skipSpace } from "./json-extent.ts";
@@ -199,22 +201,28 @@ export class EventDecoder {
       this.#reject(event.cause, event.reason, body, at, end);
       return;
     }
-    const [loss] = event.losses;
+    // What is no object was rejected.
+    const repeated = repeatedName(body, at, end, json as Record<string, unknown>);
+    const losses = repeated === undefined ? event.losses : [lossOfRepeated(repeated), ...event.losses];
+    const [loss] = losses;
     if (loss !== undefined && this.#isStrict) {
       this.#reject(loss.cause, loss.reason, body, at, end);
       return;
     }
-    for (const { field, label, warning } of event.losses)
-      this.#builder.warn(label, { index: this.#events, field, message: warning });
+    const { metric } = event.head;
+    for (const { field, label, warning } of losses)
+      this.#builder.warn(label, { index: this.#events, field, message: warning, metric });
     const builder = this.#builder;
     for (const [name, value] of event.attributes) {
       const bytes = Buffer.from(value);
       builder.setAttribute(builder.attribute(name), bytes, 0, bytes.length);
     }
     const { key, keyLength, keyHash } = this.#scanner;
-    const head = keyed
-      ? this.#headIndex(this.#blocks.add(key, keyLength, keyHash, event.head))
-      : builder.addHead(event.head);
+    // A block with a warning is not remembered: the quick pass would be silent about it.
+    const head =
+      keyed && loss === undefined
+        ? this.#headIndex(this.#blocks.add(key, keyLength, keyHash, event.head))
+        : builder.addHead(event.head);
     this.#scanner.remember(event.head.metric);
     builder.add(head, event.timestampUs, event.value, this.#events);
     if (event.stale) builder.markStale();

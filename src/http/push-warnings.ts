@@ -8,6 +8,8 @@ import type { Log } from "./log.ts";
 
 /** Fields that have a line in the log; a sender that makes up names fills neither the log nor the memory. */
 const LOGGED_MAX = 100;
+/** Longer names are rejected, but only after they were decoded. */
+const METRIC_CHARACTERS_MAX = 255;
 /** As many as errors. */
 const LISTED_MAX = 1_000;
 
@@ -22,14 +24,18 @@ export class PushWarnings {
   /** Counts and logs the warnings of a push that is stored. */
   note({ first, counts }: Warnings): void {
     for (const [field, count] of counts) eventWarnings.inc({ field }, count);
-    for (const { field, message } of first) {
+    for (const { field, message, metric } of first) {
       if (this.#logged.size >= LOGGED_MAX) return;
       if (this.#logged.has(field)) continue;
       this.#logged.add(field);
       // Digits of one event say nothing of the others.
       const what =
         field === "value" ? "value was not stored as it was sent, but as the nearest float" : message;
-      this.#log.warn("an event was accepted with a warning; the field is not logged again", { field, what });
+      this.#log.warn("an event was accepted with a warning; the field is not logged again", {
+        field,
+        what,
+        metric: metric.slice(0, METRIC_CHARACTERS_MAX),
+      });
       if (this.#logged.size === LOGGED_MAX)
         this.#log.warn("no further fields with warnings are logged", { fields: LOGGED_MAX });
     }
@@ -38,7 +44,7 @@ export class PushWarnings {
 
 /** The part of an answer that lists warnings. */
 export interface ListedWarnings {
-  readonly warnings?: readonly Warning[];
+  readonly warnings?: readonly Omit<Warning, "metric">[];
   readonly warningsOmitted?: number;
 }
 
@@ -47,7 +53,7 @@ export function listWarnings(warnings: Warnings | undefined): { count: number; l
   if (warnings === undefined) return { count: 0, listed: {} };
   let count = 0;
   for (const each of warnings.counts.values()) count += each;
-  const first = warnings.first.slice(0, LISTED_MAX);
+  const first = warnings.first.slice(0, LISTED_MAX).map(({ metric: _, ...listed }) => listed);
   return {
     count,
     listed: { warnings: first, warningsOmitted: count > first.length ? count - first.length : undefined },

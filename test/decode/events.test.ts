@@ -177,9 +177,6 @@ describe("events", () => {
       { value: -0 },
     ],
   );
-  ok("the last of two equal fields counts", '{"name":"a","value":1,"value":2,"tags":{"x":"1","x":"2"}}', [
-    { value: 2, labels: { x: "2" } },
-  ]);
 
   wrong("no value", '{"name":"a"}', [[0, "value is missing, expected a number"]]);
   wrong("no value, but a field with a name that is near", '{"name":"a","Val":1}', [
@@ -302,6 +299,11 @@ describe("numbers that no 64-bit float holds", () => {
   text("-1e-400", "-1e-400");
   // What a float holds is spelled in one way, so that 1 and 1.0 are one series.
   text("200", "200");
+  text("0", "0");
+  text("-7", "-7");
+  text("99999999999999999999", "99999999999999999999");
+  text("100000000000000000000", "100000000000000000000");
+  text("1000000000000000000000", "1e+21");
   text("9007199254740991", "9007199254740991");
   text("9007199254740992", "9007199254740992");
   text("1.0", "1");
@@ -407,6 +409,47 @@ describe("fields that are not stored", () => {
     ],
     'the field "host" is unknown; to keep it, send it in "tags"',
   );
+  const twice = (name: string, body: string, field: string, stored: object) => {
+    lossy(
+      name,
+      body,
+      [[field, `"${field}" stands twice in the event, and the last one was stored`]],
+      `"${field}" stands twice in the event, expected once`,
+    );
+    test(`${name}: the last one is stored`, () => expect(decodeThrice(body).events).toMatchObject([stored]));
+  };
+  twice("two values", '{"name":"a","value":1,"value":2}', "value", { value: 2 });
+  twice("two objects of tags", '{"name":"a","value":1,"tags":{"x":"1"},"tags":{"y":"2"}}', "tags", {
+    labels: { y: "2" },
+  });
+  twice("two labels of a name", '{"name":"a","value":1,"tags":{"x":"1","x":"2"}}', "tags.x", {
+    labels: { x: "2" },
+  });
+  twice(
+    "two attributes of a name",
+    '{"name":"a","value":1,"tags":{"task_id":"1","task_id":"2"}}',
+    "tags.task_id",
+    {
+      attributes: { task_id: "2" },
+    },
+  );
+  twice("two spellings of a name", String.raw`{"name":"a","value":1,"unit":"b","\u0075nit":"s"}`, "unit", {
+    unit: "s",
+  });
+  twice("two types", '{"name":"a","value":1,"type":"gauge","type":"counter"}', "type", { kind: "delta" });
+  ok(
+    "equal names in different objects, and in texts, are not twice",
+    String.raw`{"name":"a:b","value":1,"tags":{"name":"\":{\"value\":1}","value":"x","tags":"y","type":"name"}}`,
+    [{ metric: "a:b", labels: { name: '":{"value":1}', value: "x", tags: "y", type: "name" } }],
+  );
+  test("two attributes of a name are seen by the quick pass, too", () => {
+    const one = decoder();
+    one.decode(Buffer.from('[{"name":"a","value":1},{"name":"a","value":1,"tags":{"task_id":"t"}}]'));
+    const batch = one.decode(Buffer.from('{"name":"a","value":1,"tags":{"task_id":"1","task_id":"2"}}'));
+    expect(batch.warnings?.first).toHaveLength(1);
+    expect(events(batch)[0]?.attributes).toEqual({ task_id: "2" });
+  });
+
   lossy(
     "a field in two spellings that differ",
     '{"metric_name":"a","name":"b","@timestamp":1,"timestamp":2,"value":1}',
@@ -642,7 +685,12 @@ test("the quick pass and JSON.parse read the same from every event", () => {
           want.flatMap((each, index) =>
             "reason" in each
               ? []
-              : each.losses.map(({ field, warning }) => ({ index, field, message: warning })),
+              : each.losses.map(({ field, warning }) => ({
+                  index,
+                  field,
+                  message: warning,
+                  metric: each.head.metric,
+                })),
           ),
         );
         want.forEach((each, index) => {

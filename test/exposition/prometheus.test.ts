@@ -14,8 +14,8 @@ import { Exposition } from "../../src/exposition/exposition.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { Totals } from "../../src/exposition/totals.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
-import { metric, rows, series } from "./rows.ts";
 import { canRun } from "../real-servers.ts";
+import { metric, rows, series } from "./rows.ts";
 
 const installed = canRun("prometheus", "promtool");
 setDefaultTimeout(60_000);

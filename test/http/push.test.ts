@@ -243,9 +243,9 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     expect((await counted("labels")) - before.labels).toBe(2);
     expect((await counted("other")) - before.other).toBe(1);
     const lines = gateway.takeLog().map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.map(({ field, what }) => [field, what])).toEqual([
-      ["labels", HINT],
-      ["pod", pod],
+    expect(lines.map((line) => [line.field, line.what, line.metric])).toEqual([
+      ["labels", HINT, metric],
+      ["pod", pod, metric],
     ]);
     await push(JSON.stringify(events));
     expect(gateway.takeLog()).toEqual([]);

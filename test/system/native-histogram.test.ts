@@ -11,8 +11,8 @@ import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../decode/remote-write/messages.ts";
-import { GatewayProcess } from "./process.ts";
 import { canRun } from "../real-servers.ts";
+import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(60_000);
 

@@ -13,8 +13,8 @@ import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
 import snappyjs from "snappyjs";
 import { encodeV1 } from "../decode/remote-write/messages.ts";
-import { GatewayProcess } from "./process.ts";
 import { canRun } from "../real-servers.ts";
+import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(120_000);
 

@@ -5,7 +5,7 @@
 import { quote } from "../../errors.ts";
 import { nearest } from "../../nearest.ts";
 
-/** Fields by how they are compared: in lower case, without what parts words. */
+/** Fields by their names as they are compared. */
 const FIELDS: ReadonlyMap<string, string> = new Map([
   ["metricname", "metric_name"],
   ["name", "metric_name"],
@@ -75,14 +75,31 @@ function unknownField(name: string): UnknownField {
   const before = remembered.get(name);
   if (before !== undefined) return before;
   if (name.length > NAME_CHARACTERS_MAX) {
-    return { name: `${name.slice(0, NAME_CHARACTERS_MAX)}…`, meant: undefined, label: "other" };
+    return { name: capped(name), meant: undefined, label: "other" };
   }
-  const compared = name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const exact = FIELDS.get(compared) ?? SYNONYMS.get(compared);
-  const field = { name, meant: exact ?? misspelt(compared), label: exact === undefined ? "other" : compared };
+  const compared = comparable(name);
+  const meant = FIELDS.get(compared) ?? SYNONYMS.get(compared) ?? misspelt(compared);
+  const field = { name, meant, label: labelOf(name) };
   if (remembered.size >= REMEMBERED_MAX) remembered.clear();
   remembered.set(name, field);
   return field;
+}
+
+/** The name of a field for counters: one of those that are known here, else `other`. */
+export function labelOf(name: string): string {
+  if (name.length > NAME_CHARACTERS_MAX) return "other";
+  const compared = comparable(name);
+  return FIELDS.has(compared) || SYNONYMS.has(compared) ? compared : "other";
+}
+
+/** A name as it is quoted: a sender may make it as long as a body. */
+export function capped(name: string): string {
+  return name.length <= NAME_CHARACTERS_MAX ? name : `${name.slice(0, NAME_CHARACTERS_MAX)}…`;
+}
+
+/** A name in lower case, without what parts words. */
+function comparable(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
 /** A field whose name has an edit or two: in a short name two would make another word of it. */

@@ -1,10 +1,10 @@
 /**
- * What of an accepted event is not stored as it was sent: fields that an event does not have, a second spelling of a
- * field with another value, and values that no 64-bit float holds. Pure.
+ * What of an accepted event is not stored as it was sent: fields that an event does not have, a name that stands
+ * twice, a second spelling of a field with another value, and values that no 64-bit float holds. Pure.
  */
 import { quote } from "../../errors.ts";
 import { InexactNumber, isStoredAsSent } from "../exact-number.ts";
-import { unknownFields } from "./event-fields.ts";
+import { capped, labelOf, unknownFields } from "./event-fields.ts";
 import { timeUs } from "./event-time.ts";
 
 /** A part of an event that is not stored as it was sent. */
@@ -22,6 +22,18 @@ export interface Loss {
 }
 
 const NO_LOSSES: readonly Loss[] = [];
+
+/** The loss of a value whose name stands twice; `name` is a path such as `tags.task_id`. */
+export function lossOfRepeated(name: string): Loss {
+  const field = capped(name);
+  return {
+    field,
+    label: labelOf(name.replace(/\..*$/s, "")),
+    cause: "field",
+    warning: `${quote(field)} stands twice in the event, and the last one was stored`,
+    reason: `${quote(field)} stands twice in the event, expected once`,
+  };
+}
 
 /**
  * What of an event that is accepted is not stored as it was sent.
