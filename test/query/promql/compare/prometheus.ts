@@ -1,4 +1,4 @@
-/** A real Prometheus (Debian's package) that takes remote_write, in a folder of its own. */
+/** A real Prometheus (Debian's package) that accepts remote_write, in a folder of its own. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -12,9 +12,10 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
-export async function startPrometheus(): Promise<Prometheus> {
+/** Starts one; resolves when it is ready. `config` is its configuration file's text. */
+export async function startPrometheus(config = "global: {}\n"): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
-  await writeFile(join(folder, "prometheus.yml"), "global: {}\n");
+  await writeFile(join(folder, "prometheus.yml"), config);
   const address = `127.0.0.1:${await freePort()}`;
   const process = Bun.spawn(
     [
