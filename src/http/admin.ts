@@ -10,6 +10,7 @@ import { parseSelector } from "../query/promql/promql.ts";
 import type { BodyLimits } from "./body.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
+import { holdsReplacement } from "./url-text.ts";
 
 export interface AdminDependencies {
   /** Deletes what selectors find from `fromUs` to `toUs`, both included. */
@@ -40,7 +41,10 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
         return await work(await readParameters(request, limits));
       });
   const deleteSeries = route(async (parameters) => {
-    const selectors = parameters.getAll("match[]").map(readSelector);
+    const texts = parameters.getAll("match[]");
+    // Another series than the one that was meant would be deleted.
+    if (texts.some(holdsReplacement)) throw invalid("match[]", "it holds bytes that are not UTF-8");
+    const selectors = texts.map(readSelector);
     if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;

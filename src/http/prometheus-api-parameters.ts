@@ -24,13 +24,16 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
   return form;
 }
 
+/** Without a zone Date.parse would take the machine's. */
+const WITH_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
+
 /** A time, RFC 3339 or seconds since the epoch, in whole milliseconds. */
 export function readTime(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
   if (text === null || text === "") return undefined;
   const timeMs = /^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text)
     ? Math.round(Number(text) * 1000)
-    : /^\d{4}-\d\d-\d\dT/i.test(text)
+    : WITH_ZONE.test(text)
       ? Date.parse(text)
       : Number.NaN;
   // The ends of time that clients send for "always": `-292273086-05-16T16:47:06Z`, and up to the year 292277025.

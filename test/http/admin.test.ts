@@ -187,6 +187,11 @@ describe("delete_series", () => {
       [],
       [["match[]", "sum(depth)"]],
       [["match[]", "{}"]],
+      [["match[]", 'depth{job="caf\ufffd"}']],
+      [
+        ["match[]", "depth"],
+        ["start", "2024-10-04T12:00:00"],
+      ],
       [
         ["match[]", "depth"],
         ["start", "2"],

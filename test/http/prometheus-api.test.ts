@@ -261,6 +261,13 @@ describe("errors", () => {
       'invalid parameter "time": cannot parse "noon" to a valid timestamp',
     );
     await bad(
+      "/api/v1/query",
+      { query: "up", time: "2024-01-01T00:00:00" },
+      400,
+      "bad_data",
+      'invalid parameter "time": cannot parse "2024-01-01T00:00:00" to a valid timestamp',
+    );
+    await bad(
       "/api/v1/query_range",
       { query: "up", start: 1, end: 0, step: 1 },
       400,
