@@ -230,6 +230,16 @@ interface DayIndexes {
 /** A time of 1970 that would be of 2001 or later in seconds is one in seconds: nobody measures in 1970. */
 const SECONDS_FROM_US = Date.UTC(2001, 0, 1) * 1_000;
 
+/**
+ * Says of a time far ahead that it would be past in a finer unit than milliseconds, where it would. Protocols whose
+ * times are any number need it; the decoder of events says so itself.
+ */
+function finerUnitHint(us: number, { lastUs }: AdmissionOptions): string {
+  const isLikely = (time: number) => time >= SECONDS_FROM_US && time <= lastUs;
+  if (isLikely(us / 1e3)) return " (a number is milliseconds; this one looks like microseconds)";
+  return isLikely(us / 1e6) ? " (a number is milliseconds; this one looks like nanoseconds)" : "";
+}
+
 function gather(
   batch: Batch,
   admissions: readonly Admission[],
@@ -263,7 +273,8 @@ function gather(
     if (us > options.lastUs) {
       reject(
         "timestamp",
-        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now`,
+        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now` +
+          finerUnitHint(us, options),
       );
       continue;
     }

@@ -1,4 +1,5 @@
 /** Points in time as people write them in a query string. */
+import { unitHint } from "../decode/events/event-time.ts";
 import { BadInput, quote } from "../errors.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -26,8 +27,9 @@ const LATEST_MS = 253_402_300_799_999;
 export function parseTime(text: string, nowMs: number, field: string): number {
   const ms = read(text.trim(), nowMs);
   if (ms === undefined || !(ms >= EARLIEST_MS && ms <= LATEST_MS)) {
+    const unit = /^\d+$/.test(text.trim()) ? unitHint(Number(text)) : "";
     throw new BadInput(
-      `${field} is ${quote(text)}; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339.`,
+      `${field} is ${quote(text)}; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339${unit}.`,
       field,
     );
   }

@@ -193,6 +193,22 @@ describe("the report", () => {
     expect(await stored("mixed")).toEqual({ samples: 3, values: 3 });
   });
 
+  test("keeps the digits of ids beyond 2^53", async () => {
+    const ids = ["738529527931269425", "738529527931269426", "18446744073709551615"];
+    const path = put(
+      ids.map((id, n) => `{"metric_name":"import.ids","value":${n},"tags":{"guild":${id}}}\n`).join(""),
+    );
+    expect((await weir(["import", ...url, path])).code).toBe(0);
+    const answer = await weir([
+      "sql",
+      ...url,
+      "--format",
+      "csv",
+      "SELECT guild FROM import_ids ORDER BY value",
+    ]);
+    expect(answer.out).toBe(`guild\n${ids.join("\n")}\n`);
+  });
+
   test("finds the line that is no UTF-8, and stores the others", async () => {
     const begin = lines("bytes", 0, 500);
     const broken = Buffer.from(`{"metric_name":"bytes","value":1,"tags":{"a":"?"}}\n`);

@@ -169,6 +169,22 @@ describe("time", () => {
     expect(rejected[0]!.reason).toEndWith("(a number is milliseconds; this one looks like seconds)");
   });
 
+  test("a time in microseconds or nanoseconds is reported as such", async () => {
+    const reasons = async (atMs: number) =>
+      (await push([{ metric: "m", atMs, value: 1 }])).rejected.map(({ reason }) => reason);
+    expect(await reasons(NOON_MS * 1e3)).toEqual([
+      expect.stringMatching(
+        /is in the future, .* \(a number is milliseconds; this one looks like microseconds\)$/,
+      ),
+    ]);
+    expect(await reasons(NOON_MS * 1e6)).toEqual([
+      expect.stringMatching(
+        /is in the future, .* \(a number is milliseconds; this one looks like nanoseconds\)$/,
+      ),
+    ]);
+    expect(await reasons(Date.UTC(2100, 0, 1))).toEqual([expect.stringMatching(/ is accepted now$/)]);
+  });
+
   test("late and imported samples are history: stored, and not in the totals", async () => {
     const at = (atMs: number): Sample => ({ metric: "d", kind: "delta", atMs, value: 1 });
     await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);

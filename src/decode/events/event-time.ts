@@ -36,17 +36,7 @@ const ZONE_WITHOUT_COLON = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?[+
 /** What was expected instead of a time that `timeUs` does not take, with a hint where the mistake is a usual one. */
 export function whyNoTime(time: unknown): string {
   const number = time instanceof InexactNumber ? time.value : time;
-  if (typeof number === "number") {
-    const unit =
-      number <= MILLISECONDS_MAX || number >= NANOSECONDS_MAX
-        ? undefined
-        : number < MICROSECONDS_MAX
-          ? "microseconds"
-          : "nanoseconds";
-    return unit === undefined
-      ? EXPECTED
-      : `${EXPECTED} (a number is milliseconds; this one looks like ${unit})`;
-  }
+  if (typeof number === "number") return EXPECTED + unitHint(number);
   if (typeof time !== "string") return EXPECTED;
   if (/^-?\d+(?:\.\d+)?$/.test(time)) return `${EXPECTED} (this one is a number in quotation marks)`;
   if (WITHOUT_ZONE.test(time) && timeUs(inUtc(time)) !== undefined)
@@ -54,6 +44,13 @@ export function whyNoTime(time: unknown): string {
   const offset = ZONE_WITHOUT_COLON.exec(time);
   if (offset !== null) return `${EXPECTED} (its zone has no colon, as in ${offset[1]}:${offset[2]})`;
   return EXPECTED;
+}
+
+/** Says of a number that is too large for a time in milliseconds which unit it is probably in; empty for others. */
+export function unitHint(number: number): string {
+  if (!(number > MILLISECONDS_MAX && number < NANOSECONDS_MAX)) return "";
+  const unit = number < MICROSECONDS_MAX ? "microseconds" : "nanoseconds";
+  return ` (a number is milliseconds; this one looks like ${unit})`;
 }
 
 /** A time without a zone as it would be in UTC. */
