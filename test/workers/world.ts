@@ -1,6 +1,6 @@
 /**
- * Three workers and their gateway, replayed: the gateway's clock goes from minute to minute, each worker pushes the
- * events of the minute, and the gateway samples when each worker pushed last, as it does in service.
+ * Workers and their gateway, replayed: the gateway's clock goes from minute to minute, each worker pushes the events of
+ * the minute, and the gateway samples when each worker pushed last, as it does in service.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,11 +34,12 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Replays the workers from `startMs` for `days`. */
+/** Replays the workers from `startMs` for `days`, with a push and a sample each `stepMs`. */
 export async function openWorld(
   startMs: number,
   days: number,
   workers: readonly Omit<WorkerOptions, "startMs" | "days">[],
+  stepMs = MINUTE_MS,
 ): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "weir-workers-"));
   const endMs = startMs + days * 86_400_000;
@@ -57,7 +58,7 @@ export async function openWorld(
     });
     const sample = lastPushSampler(gateway);
     while (nowMs < endMs) {
-      nowMs += MINUTE_MS;
+      nowMs += stepMs;
       for (const stream of streams) {
         const from = stream.next;
         while ((stream.events[stream.next]?.["@timestamp"] ?? Infinity) <= nowMs) stream.next++;
