@@ -49,9 +49,24 @@ make no sense.`,
     if (timeout !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeout))]);
     const response = await send(`/api/v1/summaries/${encodeURIComponent(name)}`, { query });
     await writeTo(output, bytesOf(await accepted(response)), io);
+    for (const note of absentMetrics(response)) await io.stderr.write(`weir summary: ${note}\n`);
     return exitCode.ok;
   },
 };
+
+/** A sentence for each metric that the summary reads and that nobody has pushed: its part of the answer is empty. */
+function absentMetrics(response: Response): string[] {
+  const header = response.headers.get("weir-absent-metrics") ?? "";
+  return header.split(", ").flatMap((text) => {
+    const [, metric, parameter, near] = /^([^;]+); parameter=([a-z0-9_]+)(?:; near=(.+))?$/.exec(text) ?? [];
+    if (metric === undefined) return [];
+    const flag = `--${parameter!.replaceAll("_", "-")}`;
+    const hint = near === undefined ? `${flag} names another` : `did you mean ${flag} ${decoded(near)}`;
+    return [`No metric ${decoded(metric)} is stored; ${hint}${near === undefined ? "." : "?"}`];
+  });
+}
+
+const decoded = (text: string): string => JSON.stringify(decodeURIComponent(text)).slice(1, -1);
 
 /**
  * Parts the arguments by hand: node's parseArgs takes no value for an option that it does not know. A value may

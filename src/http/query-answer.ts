@@ -73,13 +73,19 @@ export function readCount(value: unknown, field: string): number | undefined {
 }
 
 /** The answer with the rows of `result`, which is closed when the body ends or its reader leaves. */
-export async function answer(result: QueryResult, name: FormatName, formats: Formats): Promise<Response> {
+export async function answer(
+  result: QueryResult,
+  name: FormatName,
+  formats: Formats,
+  moreHeaders: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   const format = formats[name];
   const pieces = format.encode(result);
   const headers: Record<string, string> = {
     "content-type": format.contentType,
     "weir-row-limit": String(result.limitRows),
     vary: "accept",
+    ...moreHeaders,
   };
   if (name === "parquet") headers["content-disposition"] = 'attachment; filename="answer.parquet"';
   const stop = async () => {

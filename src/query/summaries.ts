@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { BadInput, NotFound, quote } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import type { Day, Parameter, Store } from "../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "./sql.ts";
 import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
@@ -83,6 +84,22 @@ export interface RunOptions extends Omit<QueryOptions, "parameters"> {
   readonly asLines?: boolean;
 }
 
+/** A metric that a summary reads, and that nobody has pushed. */
+export interface AbsentMetric {
+  readonly metric: string;
+  /** The parameter that names it. */
+  readonly parameter: string;
+  /** A stored metric of nearly the same name. */
+  readonly near?: string;
+}
+
+/** The answer of a summary. */
+export interface SummaryResult {
+  readonly result: QueryResult;
+  /** Their part of the answer is empty because there is no such metric, not because nothing happened. */
+  readonly absent: readonly AbsentMetric[];
+}
+
 export class Summaries {
   readonly #options: SummariesOptions;
   readonly #summaries: ReadonlyMap<string, Summary>;
@@ -113,7 +130,7 @@ export class Summaries {
     name: string,
     parameters: ReadonlyMap<string, string>,
     { asLines = false, ...options }: RunOptions = {},
-  ): Promise<QueryResult> {
+  ): Promise<SummaryResult> {
     const summary = this.#summaries.get(name);
     if (summary === undefined)
       throw new NotFound(
@@ -124,33 +141,57 @@ export class Summaries {
     const bound = Object.fromEntries(
       summary.bound.map((each) => [each, values.get(each) ?? facts[each as keyof Facts] ?? null]),
     );
-    return this.#options.engine.run(
-      async (_, days) => ({
-        views: this.#views(summary, values, days),
-        sql: asLines ? linesOf(summary) : summary.sql,
-      }),
+    let absent: readonly AbsentMetric[] = [];
+    const result = await this.#options.engine.run(
+      async (_, days) => {
+        const catalog = this.#options.engine.catalog(days);
+        absent = absentMetrics(summary, values, catalog);
+        return {
+          views: viewsOf(summary, values, catalog, days),
+          sql: asLines ? linesOf(summary) : summary.sql,
+        };
+      },
       { ...options, parameters: bound },
     );
+    return { result, absent };
   }
+}
 
-  #views(summary: Summary, values: ReadonlyMap<string, Parameter>, days: readonly Day[]): string[] {
-    const catalog: Tables = this.#options.engine.catalog(days);
-    return summary.tables.map(({ name, metric, columns }) => {
-      const options = { name, seriesIds: true };
-      const tags = columns.map((column) => ({
-        name: column.name,
-        tag: column.tag === undefined ? column.name : String(values.get(column.tag)),
-      }));
-      if (metric === undefined) return samplesView(withColumns(catalog.samples(), tags), days, options);
-      const table = catalog.tableOf(String(values.get(metric)));
-      return table === undefined
-        ? emptyView(
-            name,
-            columns.map((column) => column.name),
-          )
-        : metricView(withColumns(catalog.metricTable(table)!, tags), days, options);
-    });
-  }
+function absentMetrics(
+  summary: Summary,
+  values: ReadonlyMap<string, Parameter>,
+  catalog: Tables,
+): AbsentMetric[] {
+  return summary.tables.flatMap(({ metric: parameter }) => {
+    if (parameter === undefined) return [];
+    const metric = String(values.get(parameter));
+    if (catalog.tableOf(metric) !== undefined) return [];
+    const stored = catalog.all().flatMap((table) => table.metrics ?? table.metric ?? []);
+    return [{ metric, parameter, near: nearest(metric, stored) }];
+  });
+}
+
+function viewsOf(
+  summary: Summary,
+  values: ReadonlyMap<string, Parameter>,
+  catalog: Tables,
+  days: readonly Day[],
+): string[] {
+  return summary.tables.map(({ name, metric, columns }) => {
+    const options = { name, seriesIds: true };
+    const tags = columns.map((column) => ({
+      name: column.name,
+      tag: column.tag === undefined ? column.name : String(values.get(column.tag)),
+    }));
+    if (metric === undefined) return samplesView(withColumns(catalog.samples(), tags), days, options);
+    const table = catalog.tableOf(String(values.get(metric)));
+    return table === undefined
+      ? emptyView(
+          name,
+          columns.map((column) => column.name),
+        )
+      : metricView(withColumns(catalog.metricTable(table)!, tags), days, options);
+  });
 }
 
 /** The statement whose only column is the summary's line of text of each row, in the rows' order. */

@@ -122,6 +122,18 @@ test("format=lines prints the rows as the summary words them, in their order", a
   );
 });
 
+test("a metric that nobody has pushed is named in a header, whatever its name holds", async () => {
+  const absentIn = async (path: string) => (await get(path)).headers.get("weir-absent-metrics");
+  expect(await absentIn("/requests_by_status?from=2024-01-01&to=2024-01-02")).toBeNull();
+  expect(await absentIn("/uploads")).toBe("upload.size_bytes; parameter=uploads_metric");
+  expect(await absentIn("/requests_by_status?requests_metric=http.requests.duration_ms")).toBe(
+    "http.requests.duration_ms; parameter=requests_metric; near=http.request.duration_ms",
+  );
+  expect(await absentIn("/uploads?uploads_metric=a%0D%0Ab%2C%20%E2%82%AC")).toBe(
+    "a%0D%0Ab%2C%20%E2%82%AC; parameter=uploads_metric",
+  );
+});
+
 test("what is wrong is told", async () => {
   const failure = async (path: string) => {
     const response = await get(path);

@@ -131,7 +131,7 @@ async function open(stored: readonly Sample[]) {
 }
 
 async function run(summaries: Summaries, name: string, parameters: Record<string, string> = {}) {
-  const result = await summaries.run(name, new Map(Object.entries(parameters)));
+  const { result } = await summaries.run(name, new Map(Object.entries(parameters)));
   const rows = (await result.next()) ?? [];
   await result.close();
   return rows.map((row) =>
@@ -467,6 +467,27 @@ describe("metrics with other names, and other tags", () => {
     } finally {
       await own.close();
     }
+  });
+
+  test("are named where they are absent, with the stored one that may be meant", async () => {
+    const absentOf = async (name: string, parameters: Record<string, string>) => {
+      const { result, absent } = await filled.summaries.run(name, new Map(Object.entries(parameters)));
+      await result.close();
+      return absent;
+    };
+    expect(await absentOf("daily_report", {})).toEqual([]);
+    expect(
+      await absentOf("daily_report", { tasks_metric: "task.processing.duration", uploads_metric: "sent" }),
+    ).toEqual([
+      {
+        metric: "task.processing.duration",
+        parameter: "tasks_metric",
+        near: "task.processing_duration_ms",
+      },
+      { metric: "sent", parameter: "uploads_metric", near: undefined },
+    ]);
+    // `samples` is always there.
+    expect(await absentOf("task_timeline", { task_id: "t1" })).toEqual([]);
   });
 
   test("a parameter has one name in every summary, one meaning and one default", () => {
