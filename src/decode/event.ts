@@ -46,6 +46,8 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
 };
 
 const HELP_CHARACTERS_MAX = 1_024;
+/** The store would put U+FFFD in its place. */
+const HALF = "holds half of a surrogate pair, which is no character";
 
 /**
  * Checks a parsed JSON value as an event.
@@ -93,12 +95,14 @@ export function checkEvent(
   }
   for (const field of ["unit", "help"] as const) {
     const text = event[field];
-    if (text !== undefined && (typeof text !== "string" || text.length > HELP_CHARACTERS_MAX)) {
+    if (text === undefined) continue;
+    if (typeof text !== "string" || text.length > HELP_CHARACTERS_MAX) {
       return wrong(
         "syntax",
         `${field} is ${quote(text)}, expected a string of at most ${HELP_CHARACTERS_MAX} characters`,
       );
     }
+    if (!text.isWellFormed()) return wrong("syntax", `${field} ${quote(text)} ${HALF}`);
   }
   const tags = checkTags(
     event.tags,
@@ -150,7 +154,7 @@ function checkTags(
     }
     if (value.includes("\u0000")) return wrong(`tags.${name} holds a NUL character`);
     if (!value.isWellFormed()) {
-      return wrong(`tags.${name} holds half of a surrogate pair, which is no character`);
+      return wrong(`tags.${name} ${HALF}`);
     }
     attributes.push([name, value]);
   }

@@ -252,6 +252,9 @@ describe("events", () => {
   wrong("a counter that goes down", '{"type":"counter","name":"a","value":-1}', [
     [0, "value is -1, a counter's increment is not negative"],
   ]);
+  wrong("half of a surrogate pair in a unit", String.raw`{"name":"a","value":1,"unit":"\ud83d"}`, [
+    [0, String.raw`unit "\ud83d" holds half of a surrogate pair, which is no character`],
+  ]);
   wrong("a nested tag", '{"name":"a","value":1,"tags":{"x":{"y":1}}}', [
     [0, 'tags.x is {"y":1}, expected a string, a number or a boolean'],
   ]);
