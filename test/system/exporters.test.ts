@@ -175,6 +175,13 @@ ${scrapeConfigs(...targets)}`,
     const listed = await fetch(`${gateway.url}/api/metrics/services`);
     expect(await listed.json()).toEqual(["orchestrator", "workers"]);
 
+    // The Prometheus itself can be asked which rules have no series: nothing was pushed yet.
+    const check = await weir(["check", "--rules", ...ruleFiles.slice(1), "--url", prometheus.url]);
+    expect(check).toMatchObject({
+      code: 1,
+      out: `${ruleFiles[2]}: asdlc-services: ServiceSilent: no series of push_time_seconds\n`,
+    });
+
     // The shares do not depend on how often it was scraped: 40 of 400 fail.
     const firing = `ALERTS{alertstate="firing",instance="${targets[0]}"}`;
     const alerts = await eventually(
