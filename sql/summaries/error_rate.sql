@@ -21,7 +21,7 @@ classed AS (
 )
 SELECT
   operation,
-  round(100 * coalesce(sum(requests) FILTER (WHERE success = 'false'), 0) / sum(requests), 4) AS error_percent,
+  round(100 * coalesce(sum(requests) FILTER (WHERE success = 'false'), 0) / sum(requests), 6) AS error_percent,
   sum(requests)::BIGINT AS requests,
   coalesce(sum(requests) FILTER (WHERE success = 'false'), 0)::BIGINT AS errors,
   coalesce(sum(requests) FILTER (WHERE code BETWEEN 400 AND 499), 0)::BIGINT AS client_errors,

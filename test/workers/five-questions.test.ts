@@ -97,7 +97,7 @@ describe("weir summary prints", () => {
       [...byTag("operation")]
         .map(([operation, own]) => {
           const failed = own.filter(({ tags }) => tags.success === "false").length;
-          return `${operation}: ${sixDigits(Number(((100 * failed) / own.length).toFixed(4)))}% error rate`;
+          return `${operation}: ${sixDigits((100 * failed) / own.length)}% error rate`;
         })
         .sort(),
     );
