@@ -15,7 +15,7 @@ import { folderBytes, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 
-Measures the gateway on generated events: 4 http requests, 1 task and 1 upload a task.
+Measures the gateway on generated events: 4 requests, 1 upload and 1 duration per task.
 \`scripts/bench remote-write --help\`: the same for remote_write, beside other servers.
 \`scripts/bench promql --help\`: how long PromQL takes, beside other servers.
 \`scripts/bench pushgateway --help\`: groups, beside Debian's Pushgateway.
