@@ -244,7 +244,7 @@ describe("errors", () => {
       { query: "sum(up" },
       400,
       "bad_data",
-      'invalid parameter "query": 1:7: parse error: unexpected end of input',
+      'invalid parameter "query": 1:7: parse error: unclosed left parenthesis',
     );
     await bad(
       "/api/v1/query",
@@ -333,12 +333,38 @@ describe("errors", () => {
         '{__name__="http_request_duration_ms_count", operation="put"}];' +
         "many-to-many matching not allowed: matching labels must be unique on one side",
     );
-    const { status, body } = await ask("/api/v1/query", { query: "limitk(1, up)" });
-    expect(status).toBe(422);
-    expect(body.error).toInclude("limitk() is experimental");
+    for (const query of ["limitk(1, up)", "mad_over_time(up[5m])", "step()", "max_of(1, 2)"]) {
+      const { status, body } = await ask("/api/v1/query", { query });
+      expect(status).toBe(422);
+      expect(body.error).toInclude(`${query.slice(0, query.indexOf("("))}() is experimental`);
+    }
     expect((await ask("/api/v1/query", { query: "info(up)" })).status).toBe(422);
     expect((await ask("/api/v1/query", { query: "histogram_count(up)" })).status).toBe(422);
   });
+});
+
+test("answers what Prometheus 3.14 made stable", async () => {
+  const { status, body } = await ask("/api/v1/query", {
+    query: "first_over_time(vector(time())[max_of(step(), 1m * 2):1m] offset (30s - 30s))",
+    time: "600",
+  });
+  expect(status).toBe(200);
+  // (480 s, 600 s], each minute.
+  expect(body.data.result).toEqual([{ metric: {}, value: [600, "540"] }]);
+  const parsed = await data("/api/v1/parse_query", { query: "up[-(step()) * 2]" });
+  const step = { type: "durationExpr", op: "step", lhs: null, rhs: null, wrapped: true };
+  expect(parsed).toMatchObject({
+    type: "matrixSelector",
+    range: 0,
+    rangeExpr: {
+      type: "durationExpr",
+      op: "*",
+      lhs: { type: "durationExpr", op: "-", lhs: null, rhs: step, wrapped: false },
+      rhs: { type: "numberLiteral", val: "2", duration: false },
+    },
+  });
+  const printed = "foo[200 - min_of(step() + 10s, -max_of(step() ^ 2, 3))] offset (5m)";
+  expect(await data("/api/v1/format_query", { query: printed })).toBe(printed);
 });
 
 describe("what there is", () => {

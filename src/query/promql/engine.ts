@@ -12,7 +12,7 @@ import type { Matrix } from "./evaluate/matrix.ts";
 import type { RangeVector } from "./evaluate/selectors.ts";
 import { compareLabels, LabelSet } from "./labels.ts";
 import { type Expr, withoutParens } from "./parse/ast.ts";
-import { typeName, typeOf } from "./parse/check.ts";
+import { failIn, typeName, typeOf } from "./parse/check.ts";
 import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
@@ -138,7 +138,16 @@ export class Engine {
     const startedMs = performance.now();
     const parsed = parse(text);
     if (endMs !== undefined) checkRangeType(parsed);
-    const plan = planQuery(parsed, { ...settings, startMs: grid.startMs, endMs: endMs ?? grid.startMs });
+    const plan = planQuery(
+      parsed,
+      {
+        ...settings,
+        startMs: grid.startMs,
+        endMs: endMs ?? grid.startMs,
+        stepMs: endMs === undefined ? 0 : grid.stepMs,
+      },
+      failIn(text),
+    );
     const parseMs = performance.now() - startedMs;
     const budget = new Budget(settings, options.signal);
     budget.check();

@@ -23,9 +23,14 @@ export class ParseError extends QueryError {
 /** The query is PromQL, and what it asks for cannot be worked out from the data that it meets. */
 export class ExecutionError extends QueryError {}
 
-/** PromQL that is not spoken here: native histograms, `info()`, and what upstream calls experimental. */
+/** PromQL that is not supported: native histograms, `info()`, and what upstream calls experimental. */
 export class NotSupported extends QueryError {
   override readonly code = "unsupported";
+}
+
+/** The error for PromQL that is known and not supported. */
+export function unsupportedWord(what: string, why?: string): NotSupported {
+  return new NotSupported(`${what} is not supported here${why === undefined ? "" : `: ${why}`}`, "query");
 }
 
 /** The query met a limit; the message names the number and the setting. */

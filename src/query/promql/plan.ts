@@ -3,12 +3,16 @@
  * the time that the selectors look at is known before anything is read.
  */
 import { NotSupported } from "./errors.ts";
-import { type At, childrenOf, type Expr, type TimeShift } from "./parse/ast.ts";
+import { type At, childrenOf, type DurationExpr, type Expr, type TimeShift } from "./parse/ast.ts";
+import type { Fail } from "./parse/check.ts";
+import { durationMsOf } from "./parse/durations.ts";
 import { signatureOf } from "./parse/functions.ts";
 
 export interface PlanOptions {
   readonly startMs: number;
   readonly endMs: number;
+  /** 0 for a query of one instant. */
+  readonly stepMs: number;
   readonly lookbackMs: number;
   readonly subqueryStepMs: number;
   /** Whether functions and aggregations that upstream calls experimental may be used. */
@@ -39,9 +43,10 @@ const STEP_DEPENDENT = new Set(
 );
 const EXPERIMENTAL_AGGREGATIONS = new Set(["limitk", "limit_ratio"]);
 
-export function planQuery(parsed: Expr, options: PlanOptions): Plan {
+/** @param fail for durations that turn out to be none once the query's times are known */
+export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan {
   if (!options.experimental) refuseExperimental(parsed);
-  const expr = fixTimes(parsed, options);
+  const expr = fixTimes(parsed, options, fail);
   const stepInvariant = new Set<Expr>();
   markInvariant(expr, stepInvariant);
   const reads: PlannedRead[] = [];
@@ -57,18 +62,30 @@ function refuseExperimental(expr: Expr): void {
   for (const child of childrenOf(expr)) refuseExperimental(child);
 }
 
-/** The same tree with times in the place of `start()` and `end()`. */
-function fixTimes(expr: Expr, options: PlanOptions): Expr {
-  const fixed = (at: At | undefined) =>
-    at === "start" ? options.startMs : at === "end" ? options.endMs : at;
-  const down = (child: Expr) => fixTimes(child, options);
+/** The same tree with times and durations in the place of what stands for them: `start()`, `step()`, `5m * 2`. */
+function fixTimes(expr: Expr, options: PlanOptions, fail: Fail): Expr {
+  const { startMs, endMs, stepMs } = options;
+  const times = { stepMs, rangeMs: endMs - startMs };
+  const at = (each: At | undefined) => (each === "start" ? startMs : each === "end" ? endMs : each);
+  const positive = (duration: DurationExpr | undefined, ms: number) =>
+    duration === undefined ? ms : durationMsOf(duration, times, fail, true);
+  const shift = ({ at: time, offsetExpr, offsetMs }: TimeShift) => ({
+    at: at(time),
+    offsetMs: offsetExpr === undefined ? offsetMs : durationMsOf(offsetExpr, times, fail, false),
+  });
+  const down = (child: Expr) => fixTimes(child, options, fail);
   switch (expr.type) {
     case "vectorSelector":
-      return { ...expr, at: fixed(expr.at) };
-    case "matrixSelector":
-      return { ...expr, selector: { ...expr.selector, at: fixed(expr.selector.at) } };
-    case "subquery":
-      return { ...expr, at: fixed(expr.at), expr: down(expr.expr) };
+      return { ...expr, ...shift(expr) };
+    case "matrixSelector": {
+      const rangeMs = positive(expr.rangeExpr, expr.rangeMs);
+      return { ...expr, rangeMs, selector: { ...expr.selector, ...shift(expr.selector) } };
+    }
+    case "subquery": {
+      const rangeMs = positive(expr.rangeExpr, expr.rangeMs);
+      const ownStepMs = expr.stepExpr === undefined ? expr.stepMs : positive(expr.stepExpr, 0);
+      return { ...expr, ...shift(expr), rangeMs, stepMs: ownStepMs, expr: down(expr.expr) };
+    }
     case "unaryExpr":
     case "parenExpr":
       return { ...expr, expr: down(expr.expr) };
@@ -76,10 +93,29 @@ function fixTimes(expr: Expr, options: PlanOptions): Expr {
       return { ...expr, lhs: down(expr.lhs), rhs: down(expr.rhs) };
     case "aggregation":
       return { ...expr, expr: down(expr.expr), param: expr.param && down(expr.param) };
-    case "call":
+    case "call": {
+      const seconds = queryTime(expr.name, options);
+      if (seconds !== undefined) return { type: "numberLiteral", span: expr.span, value: seconds };
       return { ...expr, args: expr.args.map(down) };
+    }
     default:
       return expr;
+  }
+}
+
+/** The seconds that start(), end(), step() and range() stand for in an expression; undefined for other functions. */
+function queryTime(name: string, { startMs, endMs, stepMs }: PlanOptions): number | undefined {
+  switch (name) {
+    case "start":
+      return startMs / 1000;
+    case "end":
+      return endMs / 1000;
+    case "step":
+      return stepMs / 1000;
+    case "range":
+      return (endMs - startMs) / 1000;
+    default:
+      return undefined;
   }
 }
 

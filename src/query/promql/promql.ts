@@ -10,6 +10,7 @@ import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from 
 import { ParseError } from "./errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { Matcher } from "./matchers.ts";
+import type { TimeShift } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import type { Catalog, SeriesRegistry } from "./store/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discovery.ts";
@@ -106,7 +107,9 @@ export class Promql {
  */
 export function parseSelector(text: string, mayFindAll = false): readonly Matcher[] {
   const expr = parse(text, mayFindAll);
-  if (expr.type !== "vectorSelector" || expr.offsetMs !== 0 || expr.at !== undefined) {
+  const isShifted = (shift: TimeShift) =>
+    shift.offsetMs !== 0 || shift.offsetExpr !== undefined || shift.at !== undefined;
+  if (expr.type !== "vectorSelector" || isShifted(expr)) {
     throw new ParseError(
       `expected a series selector without modifiers, got ${JSON.stringify(text)}`,
       "match[]",

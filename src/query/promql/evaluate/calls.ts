@@ -48,6 +48,12 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
       return scalarValue(Float64Array.from({ length: grid.count }, (_, step) => timeAt(grid, step) / 1000));
     case "pi":
       return scalarValue(new Float64Array(grid.count).fill(Math.PI));
+    case "min_of":
+    case "max_of": {
+      const [a, b] = await scalarArguments(args, grid, evaluator);
+      const choose = name === "min_of" ? Math.min : Math.max;
+      return scalarValue(a.map((value, step) => choose(value, b[step])));
+    }
     case "scalar":
       return asScalar(await evaluator.vector(args[0], grid));
     case "vector":

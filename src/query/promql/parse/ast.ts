@@ -14,9 +14,31 @@ export type ValueType = "scalar" | "vector" | "matrix" | "string";
 /** The time that `@` fixes, in milliseconds, or an end of the query's range. */
 export type At = number | "start" | "end";
 
-/** `offset` and `@`, as selectors and subqueries carry them. */
+export type DurationOperator = "+" | "-" | "*" | "/" | "%" | "^";
+
+/** Arithmetic in durations; values are seconds. */
+export type DurationExpr = { readonly span: Span } & (
+  | { readonly type: "number"; readonly value: number; readonly duration?: boolean }
+  /** The step or the length of the query. */
+  | { readonly type: "step" | "range" }
+  | { readonly type: "paren" | "negated"; readonly expr: DurationExpr }
+  | { readonly type: "min_of" | "max_of"; readonly lhs: DurationExpr; readonly rhs: DurationExpr }
+  | {
+      readonly type: "binary";
+      readonly op: DurationOperator;
+      readonly opSpan: Span;
+      readonly lhs: DurationExpr;
+      readonly rhs: DurationExpr;
+    }
+);
+
+/**
+ * `offset` and `@`, as selectors and subqueries carry them. Where there is an expression, the milliseconds beside it
+ * are 0 until the query is planned, unless it is a literal in parentheses. So it is with ranges and steps.
+ */
 export interface TimeShift {
   readonly offsetMs: number;
+  readonly offsetExpr?: DurationExpr;
   readonly at?: At;
 }
 
@@ -49,6 +71,7 @@ export interface MatrixSelector {
   /** Offset and `@` stand here. */
   readonly selector: VectorSelector;
   readonly rangeMs: number;
+  readonly rangeExpr?: DurationExpr;
 }
 
 export interface Subquery extends TimeShift {
@@ -56,8 +79,10 @@ export interface Subquery extends TimeShift {
   readonly span: Span;
   readonly expr: Expr;
   readonly rangeMs: number;
+  readonly rangeExpr?: DurationExpr;
   /** Absent: the default resolution. */
   readonly stepMs?: number;
+  readonly stepExpr?: DurationExpr;
 }
 
 export interface UnaryExpr {
@@ -87,6 +112,7 @@ export interface BinaryExpr {
   readonly type: "binaryExpr";
   readonly span: Span;
   readonly op: BinaryOperator;
+  readonly opSpan: Span;
   readonly lhs: Expr;
   readonly rhs: Expr;
   readonly bool: boolean;

@@ -112,7 +112,7 @@ export function checkNode(expr: Expr, fail: Fail): void {
   }
 }
 
-function checkBinary({ op, lhs, rhs, bool, matching, span }: BinaryExpr, fail: Fail): void {
+function checkBinary({ op, opSpan, lhs, rhs, bool, matching, span }: BinaryExpr, fail: Fail): void {
   const types = [typeOf(lhs), typeOf(rhs)];
   for (const [at, type] of types.entries()) {
     if (type !== "scalar" && type !== "vector") {
@@ -122,10 +122,10 @@ function checkBinary({ op, lhs, rhs, bool, matching, span }: BinaryExpr, fail: F
   }
   const scalars = types.filter((type) => type === "scalar").length;
   if (bool && !isComparison(op)) {
-    throw fail(span, "bool modifier can only be used on comparison operators");
+    throw fail(opSpan, "bool modifier can only be used on comparison operators");
   }
   if (isComparison(op) && !bool && scalars === 2) {
-    throw fail(span, "comparisons between scalars must use BOOL modifier");
+    throw fail(opSpan, "comparisons between scalars must use BOOL modifier");
   }
   if (isSetOperator(op) && scalars > 0) {
     throw fail(span, `set operator ${quoteText(op)} not allowed in binary scalar expression`);
@@ -137,7 +137,7 @@ function checkBinary({ op, lhs, rhs, bool, matching, span }: BinaryExpr, fail: F
   if (matching.on) {
     const twice = matching.include.find((label) => matching.labels.includes(label));
     if (twice !== undefined) {
-      throw fail(span, `label ${quoteText(twice)} must not occur in ON and GROUP clause at once`);
+      throw fail(opSpan, `label ${quoteText(twice)} must not occur in ON and GROUP clause at once`);
     }
   }
 }
@@ -149,8 +149,7 @@ function checkAggregation({ op, expr, param }: AggregateExpr, fail: Fail): void 
 }
 
 function checkCall({ name, args, span }: Call, fail: Fail): void {
-  const signature = signatureOf(name);
-  if (signature === undefined) throw fail(span, `unknown function with name ${quoteText(name)}`);
+  const signature = signatureOf(name)!;
   const most = signature.args.length;
   const least =
     signature.optional === 0 ? most : signature.optional < 0 ? most - 1 : most - signature.optional;

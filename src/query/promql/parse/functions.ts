@@ -18,9 +18,13 @@ function add(names: string, args: readonly ValueType[], returns: ValueType = "ve
   for (const name of names.split(" ")) table.set(name, { args, returns, optional, experimental: false });
 }
 
-function addExperimental(names: string, args: readonly ValueType[], optional = 0): void {
-  for (const name of names.split(" "))
-    table.set(name, { args, returns: "vector", optional, experimental: true });
+function addExperimental(
+  names: string,
+  args: readonly ValueType[],
+  returns: ValueType = "vector",
+  optional = 0,
+): void {
+  for (const name of names.split(" ")) table.set(name, { args, returns, optional, experimental: true });
 }
 
 add("abs ceil exp floor ln log10 log2 sgn sqrt deg rad", ["vector"]);
@@ -36,7 +40,7 @@ add("histogram_avg histogram_count histogram_stddev histogram_stdvar histogram_s
 add("label_replace", ["vector", "string", "string", "string", "string"]);
 add("label_join", ["vector", "string", "string", "string"], "vector", -1);
 add("absent_over_time avg_over_time changes count_over_time delta deriv idelta increase irate", ["matrix"]);
-add("last_over_time max_over_time min_over_time present_over_time rate resets", ["matrix"]);
+add("first_over_time last_over_time max_over_time min_over_time present_over_time rate resets", ["matrix"]);
 add("stddev_over_time stdvar_over_time sum_over_time", ["matrix"]);
 add("quantile_over_time", ["scalar", "matrix"]);
 add("predict_linear", ["matrix", "scalar"]);
@@ -44,21 +48,19 @@ add("double_exponential_smoothing", ["matrix", "scalar", "scalar"]);
 add("pi time", [], "scalar");
 add("scalar", ["vector"], "scalar");
 add("vector", ["scalar"]);
-addExperimental("mad_over_time first_over_time", ["matrix"]);
+addExperimental("mad_over_time", ["matrix"]);
 addExperimental("ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time ts_of_min_over_time", [
   "matrix",
 ]);
-addExperimental("sort_by_label sort_by_label_desc", ["vector", "string"], -1);
+addExperimental("sort_by_label sort_by_label_desc", ["vector", "string"], "vector", -1);
+addExperimental("start end step range", [], "scalar");
+addExperimental("min_of max_of", ["scalar", "scalar"], "scalar");
 
-/** Known to upstream, and spoken nowhere here. */
+/** Known to upstream, and not supported here. */
 export const UNSUPPORTED_FUNCTIONS: ReadonlyMap<string, string> = new Map([
   ["info", "joins with info metrics are not done by info(); write `* on (…) group_left (…)` instead"],
   ["histogram_quantiles", "call histogram_quantile() for each quantile instead"],
   ["start_timestamp", "start times of samples are not kept"],
-  ["start", "the ends of the query's range can be used after @ only"],
-  ["end", "the ends of the query's range can be used after @ only"],
-  ["range", "the query's range cannot be asked for"],
-  ["step", "the query's step cannot be asked for"],
 ]);
 
 /** The signature of a function; undefined where there is none of that name. */

@@ -1,43 +1,58 @@
 /**
- * Text → syntax tree, checked. The grammar is Prometheus's own (lezer-promql); it was made for editors and
- * takes more than PromQL allows, so that the rules of upstream's parser are applied on the way:
- * - what follows an expression (`[5m]`, `offset`, `@`) belongs to the operand just before it, which the grammar
- *   hangs on the whole expression instead (see `attach`);
- * - a signed number before `^` is a sign before the power: `-2 ^ 2` is -4.
+ * Text → syntax tree, checked. A recursive descent by upstream's grammar (promql/parser/generated_parser.y): what may
+ * stand where, how tightly operators bind, and which keywords may be names. Types are checked once the text is read.
  */
-import type { SyntaxNode } from "@lezer/common";
-import { parser } from "@prometheus-io/lezer-promql";
-import { ParseError } from "../errors.ts";
+import { ParseError, unsupportedWord } from "../errors.ts";
 import { isLabelName } from "../labels.ts";
-import { quoteText, unquoteText } from "../text.ts";
-import type {
-  Aggregation,
-  BinaryExpr,
-  BinaryOperator,
-  Cardinality,
-  Expr,
-  NumberLiteral,
-  Span,
-  VectorMatching,
+import { quoteText } from "../text.ts";
+import {
+  type AggregateExpr,
+  type Aggregation,
+  type BinaryExpr,
+  type BinaryOperator,
+  type Cardinality,
+  childrenOf,
+  type Expr,
+  isSetOperator,
+  type Span,
+  type VectorMatching,
 } from "./ast.ts";
 import { checkNode, type Fail, failIn, typeOf } from "./check.ts";
-import { durationOf, numberOf } from "./durations.ts";
-import { UNSUPPORTED_FUNCTIONS } from "./functions.ts";
-import { attach, type Postfix } from "./postfix.ts";
-import { selectorOf } from "./selector.ts";
-import { firstError, unsupportedWord } from "./syntax-error.ts";
+import { signatureOf, UNSUPPORTED_FUNCTIONS } from "./functions.ts";
+import { numberOf, stringOf } from "./literals.ts";
+import { readPostfix } from "./postfix.ts";
+import { readSelector } from "./selector.ts";
+import { isWord, TokenReader } from "./token-reader.ts";
+import {
+  AGGREGATORS,
+  CALLED_KEYWORDS,
+  FILL_MODIFIERS,
+  isLabelToken,
+  isMetricName,
+  type Token,
+  WORD_OPERATORS,
+} from "./tokens.ts";
 
 /** What nobody types by hand, and what the tree walks could not go down without limit. */
 const TEXT_LENGTH_MAX = 128 * 1024;
 const DEPTH_MAX = 200;
 
-const EXPERIMENTAL_SYNTAX: Record<string, string> = {
-  AnchoredExpr: "the modifier `anchored`",
-  SmoothedExpr: "the modifier `smoothed`",
-  FillModifier: "the modifier `fill`",
-  TrimUpper: "the operator `</` for native histograms",
-  TrimLower: "the operator `>/` for native histograms",
+const WITH_PARAMETER: ReadonlySet<string> = new Set([
+  "topk",
+  "bottomk",
+  "count_values",
+  "quantile",
+  "limitk",
+  "limit_ratio",
+]);
+
+const PRECEDENCES: Readonly<Record<string, number>> = {
+  ...{ or: 1, and: 2, unless: 2 },
+  ...{ "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "</": 3, ">/": 3 },
+  ...{ "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, atan2: 5, "^": 6 },
 };
+/** A sign binds as a product does: `-2 ^ 2` is -4. */
+const SIGN_PRECEDENCE = 5;
 
 /**
  * Parses and checks an expression; throws ParseError with line and column.
@@ -45,7 +60,6 @@ const EXPERIMENTAL_SYNTAX: Record<string, string> = {
  * @param mayFindAll takes selectors whose matchers are all met where there is no label, for who means every series
  */
 export function parse(text: string, mayFindAll = false): Expr {
-  if (text.trim() === "") throw failIn(text)({ from: 0, to: 0 }, "no expression found in input");
   if (text.length > TEXT_LENGTH_MAX) {
     throw new ParseError(
       `the query has ${text.length} characters, at most ${TEXT_LENGTH_MAX} are read`,
@@ -53,155 +67,127 @@ export function parse(text: string, mayFindAll = false): Expr {
     );
   }
   const fail = failIn(text);
-  const tree = parser.parse(withoutTrailingPoints(text));
-  const problem = firstError(tree.topNode, text);
-  if (problem !== undefined) throw fail(problem.span, problem.message);
-  const root = tree.topNode.firstChild;
-  if (root === null) throw fail({ from: 0, to: 0 }, "no expression found in input");
-  return new Reader(text, fail, mayFindAll).read(root, 0);
+  const expr = new Parser(text, fail).run();
+  check(expr, fail, mayFindAll);
+  return expr;
 }
 
-/** The grammar knows no `2.`: the point becomes a blank, so that all else stays where it is. */
-function withoutTrailingPoints(text: string): string {
-  const pieces = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*|(?<![\w.])(\d+)\.(?![\w.])/g;
-  return text.replace(pieces, (piece, digits) => (digits === undefined ? piece : `${digits} `));
+/** Checks the nodes of a tree, each after those below it. */
+function check(expr: Expr, fail: Fail, mayFindAll: boolean): void {
+  for (const child of childrenOf(expr)) check(child, fail, mayFindAll);
+  if (expr.type !== "vectorSelector" || !mayFindAll) checkNode(expr, fail);
 }
 
-class Reader {
+class Parser {
   readonly #text: string;
   readonly #fail: Fail;
+  readonly #reader: TokenReader;
+  /** The innermost construct that upstream names in its errors. */
+  #context: string | undefined;
+  /** How deep the tree below a node is. */
+  readonly #depths = new WeakMap<Expr, number>();
 
-  readonly #mayFindAll: boolean;
-
-  constructor(text: string, fail: Fail, mayFindAll: boolean) {
+  constructor(text: string, fail: Fail) {
     this.#text = text;
     this.#fail = fail;
-    this.#mayFindAll = mayFindAll;
+    this.#reader = new TokenReader(text, fail);
   }
 
-  read(node: SyntaxNode, depth: number): Expr {
-    if (depth > DEPTH_MAX) {
-      throw this.#fail(spanOf(node), `expressions may be nested ${DEPTH_MAX} deep at most`);
-    }
-    const expr = this.#convert(node, depth + 1);
-    if (expr.type !== "vectorSelector" || !this.#mayFindAll) checkNode(expr, this.#fail);
+  run(): Expr {
+    const first: Token = this.#reader.next;
+    if (first.type === "end") throw this.#fail({ from: 0, to: 0 }, "no expression found in input");
+    const expr = this.#expression(1, 0);
+    const last: Token = this.#reader.next;
+    if (last.type !== "end") this.#reader.unexpected();
     return expr;
   }
 
-  #convert(node: SyntaxNode, depth: number): Expr {
-    const span = spanOf(node);
-    switch (node.name) {
-      case "NumberDurationLiteral":
-        return this.#number(node);
-      case "StringLiteral":
-        return { type: "stringLiteral", span, value: this.#string(node) };
-      case "VectorSelector":
-        return selectorOf(node, this.#text, this.#fail);
-      case "ParenExpr":
-        return { type: "parenExpr", span, expr: this.read(operands(node)[0], depth) };
-      case "UnaryExpr":
-        return this.#unary(node, depth);
-      case "BinaryExpr":
-        return this.#binary(node, depth);
-      case "AggregateExpr":
-        return this.#aggregation(node, depth);
-      case "FunctionCall":
-        return this.#call(node, depth);
-      case "MatrixSelector":
-      case "SubqueryExpr":
-      case "OffsetExpr":
-      case "StepInvariantExpr":
-        return attach(this.read(operands(node)[0], depth), this.#postfix(node), this.#fail);
-      default:
-        throw unsupportedWord(EXPERIMENTAL_SYNTAX[node.name] ?? `\`${this.#slice(node)}\``);
+  #expression(precedenceMin: number, depth: number): Expr {
+    this.#checkDepth(depth);
+    let lhs = this.#signed(depth);
+    for (;;) {
+      const operator = this.#reader.next;
+      const isOperator = operator.type === "operator" || WORD_OPERATORS.has(operator.text);
+      const precedence = isOperator && operator.type !== "identifier" ? (PRECEDENCES[operator.text] ?? 0) : 0;
+      if (precedence < precedenceMin) return lhs;
+      this.#reader.take();
+      if (operator.text.endsWith("/") && operator.text !== "/")
+        throw unsupportedWord(`the operator \`${operator.text}\` for native histograms`);
+      const modifiers = this.#modifiers();
+      const rhs = this.#expression(operator.text === "^" ? precedence : precedence + 1, depth + 1);
+      lhs = this.#made(binary(operator, lhs, rhs, modifiers, this.#fail));
     }
   }
 
-  #slice(node: SyntaxNode): string {
-    return this.#text.slice(node.from, node.to);
+  #signed(depth: number): Expr {
+    const sign = this.#reader.accept("+") ?? this.#reader.accept("-");
+    if (sign === undefined) return this.#operand(depth);
+    const expr = this.#expression(SIGN_PRECEDENCE + 1, depth + 1);
+    const span = { from: sign.from, to: expr.span.to };
+    const op = sign.text as "+" | "-";
+    if (expr.type === "numberLiteral")
+      return this.#made({ ...expr, span, value: op === "-" ? -expr.value : expr.value });
+    return this.#made({ type: "unaryExpr", span, op, expr });
   }
 
-  #string(node: SyntaxNode): string {
-    const value = unquoteText(this.#slice(node));
-    if (value === undefined) {
-      throw this.#fail(spanOf(node), `invalid or unterminated quoted string ${quoteText(this.#slice(node))}`);
+  /** An operand with all that follows it: ranges, `offset`, `@`. */
+  #operand(depth: number): Expr {
+    let expr = this.#made(this.#primary(depth));
+    for (;;) {
+      const next = readPostfix(this.#reader, expr);
+      if (next === undefined) return expr;
+      expr = this.#made(next);
     }
-    return value;
   }
 
-  #number(node: SyntaxNode): NumberLiteral {
-    const { value, duration } = numberOf(this.#slice(node), spanOf(node), this.#fail);
-    return { type: "numberLiteral", span: spanOf(node), value, duration };
-  }
-
-  #unary(node: SyntaxNode, depth: number): Expr {
-    const op = this.#text[node.from] as "+" | "-";
-    const expr = this.read(operands(node)[0], depth);
-    if (expr.type === "numberLiteral") {
-      return { ...expr, span: spanOf(node), value: op === "-" ? -expr.value : expr.value };
+  #primary(depth: number): Expr {
+    const reader = this.#reader;
+    const token = reader.next;
+    const span = { from: token.from, to: token.to };
+    switch (token.type) {
+      case "number":
+      case "duration":
+        reader.take();
+        return { type: "numberLiteral", span, ...numberOf(token, this.#fail) };
+      case "string":
+        reader.take();
+        return { type: "stringLiteral", span, value: stringOf(token, this.#fail) };
+      case "mark":
+        if (token.text === "(") return this.#parenthesized(depth);
+        if (token.text === "{") return readSelector(reader, undefined, this.#text);
+        break;
     }
-    return { type: "unaryExpr", span: spanOf(node), op, expr };
+    if (token.type === "keyword" && AGGREGATORS.has(token.text) && this.#isAggregation())
+      return this.#aggregation(depth);
+    const isCalled = token.type === "identifier" || CALLED_KEYWORDS.has(token.text);
+    if (isCalled && isWord(reader.afterNext, "(")) return this.#call(depth);
+    if (!isMetricName(token)) reader.unexpected(this.#context);
+    return readSelector(reader, reader.take(), this.#text);
   }
 
-  #binary(node: SyntaxNode, depth: number): Expr {
-    const [left, right] = operands(node);
-    const operator = childrenOfNode(node).find((child) => child.from >= left.to)!;
-    if (EXPERIMENTAL_SYNTAX[operator.name]) throw unsupportedWord(EXPERIMENTAL_SYNTAX[operator.name]);
-    if (node.getChild("FillModifier")) throw unsupportedWord(EXPERIMENTAL_SYNTAX.FillModifier);
-    const op = this.#slice(operator).toLowerCase() as BinaryOperator;
-    const lhs = this.read(left, depth);
-    const rhs = this.read(right, depth);
-    const bool = node.getChild("BoolModifier") !== null;
-    const clause = node.getChild("MatchingModifierClause");
-    const vectors = typeOf(lhs) === "vector" && typeOf(rhs) === "vector";
-    const matching = clause !== null || vectors ? this.#matching(clause, op, spanOf(node)) : undefined;
-    const expr: BinaryExpr = { type: "binaryExpr", span: spanOf(node), op, lhs, rhs, bool, matching };
-    if (op === "^" && lhs.type === "numberLiteral" && /^[+-]/.test(this.#slice(left))) {
-      const positive = { ...lhs, value: Math.abs(lhs.value) };
-      checkNode(expr, this.#fail);
-      const sign = this.#text[left.from] as "+" | "-";
-      return { type: "unaryExpr", span: spanOf(node), op: sign, expr: { ...expr, lhs: positive } };
-    }
-    return expr;
+  /** Whether the aggregator that comes next is one, and no metric of that name. */
+  #isAggregation(): boolean {
+    return ["(", "by", "without"].some((word) => isWord(this.#reader.afterNext, word));
   }
 
-  #matching(clause: SyntaxNode | null, op: BinaryOperator, span: Span): VectorMatching {
-    const isSet = op === "and" || op === "or" || op === "unless";
-    if (clause === null) {
-      return { card: isSet ? "many-to-many" : "one-to-one", labels: [], on: false, include: [] };
-    }
-    const lists = clause.getChildren("GroupingLabels").map((list) => this.#labelNames(list));
-    const left = clause.getChild("GroupLeft");
-    const right = clause.getChild("GroupRight");
-    if (isSet && (left || right)) {
-      throw this.#fail(span, `no grouping allowed for ${quoteText(op)} operation`);
-    }
-    const grouped: Cardinality = left ? "many-to-one" : right ? "one-to-many" : "one-to-one";
-    return {
-      card: isSet ? "many-to-many" : grouped,
-      labels: lists[0] ?? [],
-      on: clause.getChild("On") !== null,
-      include: lists[1] ?? [],
-    };
+  #parenthesized(depth: number): Expr {
+    const { from } = this.#reader.take();
+    const expr = this.#expression(1, depth + 1);
+    const { to } = this.#reader.expect(")", this.#context);
+    return { type: "parenExpr", span: { from, to }, expr };
   }
 
-  #labelNames(list: SyntaxNode): string[] {
-    return childrenOfNode(list).map((child) => {
-      const name = child.name === "LabelName" ? this.#slice(child) : this.#string(child);
-      if (!isLabelName(name)) throw this.#fail(spanOf(child), `invalid label name ${quoteText(name)}`);
-      return name;
-    });
-  }
-
-  #aggregation(node: SyntaxNode, depth: number): Expr {
-    const span = spanOf(node);
-    const op = this.#slice(node.getChild("AggregateOp")!).toLowerCase() as Aggregation;
-    const modifier = node.getChild("AggregateModifier");
-    const list = modifier?.getChild("GroupingLabels");
-    const args = operands(node.getChild("FunctionCallBody")!).map((arg) => this.read(arg, depth));
-    const wanted = ["topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"].includes(op)
-      ? 2
-      : 1;
+  #aggregation(depth: number): AggregateExpr {
+    const reader = this.#reader;
+    const operator = reader.take();
+    const outer = this.#context;
+    this.#context = "aggregation";
+    const before = this.#grouping();
+    const args = this.#arguments(depth);
+    const { grouping, without } = before ?? this.#grouping() ?? { grouping: [], without: false };
+    this.#context = outer;
+    const span = { from: operator.from, to: reader.end };
+    const wanted = WITH_PARAMETER.has(operator.text) ? 2 : 1;
     if (args.length === 0) throw this.#fail(span, "no arguments for aggregate expression provided");
     if (args.length !== wanted) {
       throw this.#fail(
@@ -212,80 +198,146 @@ class Reader {
     return {
       type: "aggregation",
       span,
-      op,
+      op: operator.text as Aggregation,
       expr: args[wanted - 1],
       param: wanted === 2 ? args[0] : undefined,
-      grouping: list ? this.#labelNames(list) : [],
-      without: modifier?.getChild("Without") != null,
+      grouping,
+      without,
     };
   }
 
-  #call(node: SyntaxNode, depth: number): Expr {
-    const name = this.#slice(node.getChild("FunctionIdentifier")!);
-    const why = UNSUPPORTED_FUNCTIONS.get(name);
-    if (why !== undefined) throw unsupportedWord(`${name}()`, why);
-    const args = operands(node.getChild("FunctionCallBody")!).map((arg) => this.read(arg, depth));
-    return { type: "call", span: spanOf(node), name, args };
+  #grouping(): { grouping: string[]; without: boolean } | undefined {
+    const without = this.#reader.accept("without") !== undefined;
+    if (!without && this.#reader.accept("by") === undefined) return undefined;
+    return { grouping: this.#labelNames(), without };
   }
 
-  #postfix(node: SyntaxNode): Postfix {
-    const span = spanOf(node);
-    if (node.name === "OffsetExpr") {
-      const offset = node.getChild("OffsetDurationExpr")!;
-      return { kind: "offset", span, offsetMs: durationOf(offset, this.#text, this.#fail) };
+  #call(depth: number): Expr {
+    const token = this.#reader.take();
+    const name = this.#text.slice(token.from, token.to);
+    const known = UNSUPPORTED_FUNCTIONS.get(name);
+    if (known !== undefined) throw unsupportedWord(`${name}()`, known);
+    const args = this.#arguments(depth);
+    const span = { from: token.from, to: this.#reader.end };
+    if (signatureOf(name) === undefined)
+      throw this.#fail(span, `unknown function with name ${quoteText(name)}`);
+    return { type: "call", span, name, args };
+  }
+
+  /** The arguments of a call, with the parentheses. */
+  #arguments(depth: number): Expr[] {
+    const reader = this.#reader;
+    reader.expect("(", this.#context);
+    const args: Expr[] = [];
+    if (reader.accept(")")) return args;
+    for (;;) {
+      args.push(this.#expression(1, depth + 1));
+      const comma = reader.accept(",");
+      if (comma === undefined) break;
+      if (reader.is(")")) throw this.#fail(comma, "trailing commas not allowed in function call args");
     }
-    if (node.name === "StepInvariantExpr") {
-      const word = node.getChild("AtModifierPreprocessors");
-      if (word !== null) return { kind: "at", span, at: word.getChild("AtStart") ? "start" : "end" };
-      const time = node.getChildren("NumberDurationLiteral").at(-1)!;
-      const { value } = this.#number(time);
-      if (!Number.isFinite(value) || Math.abs(value) > 1e15) {
-        throw this.#fail(spanOf(time), `timestamp out of bounds for @ modifier: ${this.#slice(time)}`);
+    reader.expect(")", this.#context);
+    return args;
+  }
+
+  /** What may stand between an operator and its right side. */
+  #modifiers(): Modifiers {
+    const reader = this.#reader;
+    const bool = reader.accept("bool") !== undefined;
+    const match = reader.accept("on") ?? reader.accept("ignoring");
+    let labels: string[] | undefined;
+    let group: Modifiers["group"];
+    let include: string[] = [];
+    if (match !== undefined) {
+      labels = this.#labelNames();
+      const side = reader.accept("group_left") ?? reader.accept("group_right");
+      if (side !== undefined) {
+        group = side.text as Modifiers["group"];
+        if (reader.is("(")) include = this.#labelNames();
       }
-      return { kind: "at", span, at: Math.round(value * 1000) };
     }
-    const durations = node
-      .getChildren("DurationExpr")
-      .map((each) => ({ span: spanOf(each), ms: durationOf(each, this.#text, this.#fail) }));
-    for (const each of durations) {
-      if (each.ms <= 0) throw this.#fail(each.span, "duration must be greater than 0");
+    if (reader.next.type === "keyword" && FILL_MODIFIERS.has(reader.next.text))
+      throw unsupportedWord("the modifier `fill`");
+    return { bool, on: match?.text === "on", labels, group, include };
+  }
+
+  /** Names of labels in parentheses, a last comma allowed. */
+  #labelNames(): string[] {
+    const reader = this.#reader;
+    const context = "grouping opts";
+    reader.expect("(", context, '"("');
+    const names: string[] = [];
+    while (!reader.is(")")) {
+      if (names.length > 0) reader.expect(",", context, '"," or ")"');
+      if (names.length > 0 && reader.is(")")) break;
+      names.push(this.#labelName(context));
     }
-    const [range, step] = durations.map((each) => each.ms);
-    return node.name === "MatrixSelector"
-      ? { kind: "range", span, rangeMs: range }
-      : { kind: "subquery", span, rangeMs: range, stepMs: step };
+    reader.take();
+    return names;
+  }
+
+  #labelName(context: string): string {
+    const token: Token = this.#reader.next;
+    const isQuoted = token.type === "string";
+    if (!isQuoted && !isLabelToken(token)) this.#reader.unexpected(context, "label");
+    this.#reader.take();
+    const name = isQuoted ? stringOf(token, this.#fail) : this.#text.slice(token.from, token.to);
+    if (!isLabelName(name)) throw this.#fail(token, `invalid label name for grouping: ${quoteText(name)}`);
+    return name;
+  }
+
+  /** Notes how deep a node is, and refuses one that tree walks could not go down. */
+  #made<Node extends Expr>(expr: Node): Node {
+    let depth = 1;
+    for (const child of childrenOf(expr)) depth = Math.max(depth, 1 + (this.#depths.get(child) ?? 0));
+    this.#depths.set(expr, depth);
+    this.#checkDepth(depth, expr.span);
+    return expr;
+  }
+
+  #checkDepth(depth: number, span: Span = this.#reader.next): void {
+    if (depth > DEPTH_MAX) throw this.#fail(span, `expressions may be nested ${DEPTH_MAX} deep at most`);
   }
 }
 
-const EXPRESSIONS = new Set([
-  "AggregateExpr",
-  "BinaryExpr",
-  "FunctionCall",
-  "MatrixSelector",
-  "NumberDurationLiteral",
-  "OffsetExpr",
-  "AnchoredExpr",
-  "SmoothedExpr",
-  "ParenExpr",
-  "StringLiteral",
-  "SubqueryExpr",
-  "UnaryExpr",
-  "VectorSelector",
-  "StepInvariantExpr",
-]);
-
-function operands(node: SyntaxNode): SyntaxNode[] {
-  return childrenOfNode(node).filter((child) => EXPRESSIONS.has(child.name));
+interface Modifiers {
+  readonly bool: boolean;
+  readonly on: boolean;
+  /** Absent without `on` and `ignoring`. */
+  readonly labels: readonly string[] | undefined;
+  readonly group: "group_left" | "group_right" | undefined;
+  readonly include: readonly string[];
 }
 
-function childrenOfNode(node: SyntaxNode): SyntaxNode[] {
-  const children: SyntaxNode[] = [];
-  for (let child = node.firstChild; child !== null; child = child.nextSibling) {
-    if (child.name !== "LineComment") children.push(child);
+function binary(operator: Token, lhs: Expr, rhs: Expr, modifiers: Modifiers, fail: Fail): BinaryExpr {
+  const op = operator.text as BinaryOperator;
+  const span = { from: lhs.span.from, to: rhs.span.to };
+  const areVectors = typeOf(lhs) === "vector" && typeOf(rhs) === "vector";
+  const matching =
+    modifiers.labels !== undefined || areVectors ? matchingOf(op, modifiers, span, fail) : undefined;
+  return {
+    type: "binaryExpr",
+    span,
+    op,
+    opSpan: { from: operator.from, to: operator.to },
+    lhs,
+    rhs,
+    bool: modifiers.bool,
+    matching,
+  };
+}
+
+function matchingOf(
+  op: BinaryOperator,
+  { labels, on, group, include }: Modifiers,
+  span: Span,
+  fail: Fail,
+): VectorMatching {
+  if (isSetOperator(op)) {
+    if (group !== undefined) throw fail(span, `no grouping allowed for ${quoteText(op)} operation`);
+    return { card: "many-to-many", labels: labels ?? [], on, include };
   }
-  return children;
-}
-
-function spanOf(node: SyntaxNode): Span {
-  return { from: node.from, to: node.to };
+  const card: Cardinality =
+    group === "group_left" ? "many-to-one" : group === "group_right" ? "one-to-many" : "one-to-one";
+  return { card, labels: labels ?? [], on, include };
 }

@@ -1,60 +1,100 @@
-/**
- * What follows an operand: a range, a subquery, `offset` or `@`. It belongs to the operand just before it, so
- * in `a + b offset 5m` to b; the grammar gives it the whole sum, and this puts it where it belongs.
- */
-import type { At, Expr, Span, TimeShift } from "./ast.ts";
-import { checkNode, type Fail } from "./check.ts";
+/** What follows an operand: a range, a subquery, `offset`, `@`. Each says which operands it may follow. */
+import { unsupportedWord } from "../errors.ts";
+import { formatFloat } from "../text.ts";
+import type { Expr, Span, TimeShift } from "./ast.ts";
+import type { Fail } from "./check.ts";
+import { type Duration, readOffset, readPositive } from "./durations.ts";
+import { numberOf } from "./literals.ts";
+import type { TokenReader } from "./token-reader.ts";
 
-export type Postfix =
-  | { readonly kind: "range"; readonly span: Span; readonly rangeMs: number }
-  | { readonly kind: "subquery"; readonly span: Span; readonly rangeMs: number; readonly stepMs?: number }
-  | { readonly kind: "offset"; readonly span: Span; readonly offsetMs: number }
-  | { readonly kind: "at"; readonly span: Span; readonly at: At };
+/** 31,700 years: what upstream's 64 bits of milliseconds hold, and doubles hold exactly. */
+const AT_SECONDS_MAX = 1e15;
 
-/** Puts a postfix on the last operand of an expression. */
-export function attach(expr: Expr, postfix: Postfix, fail: Fail): Expr {
-  const { to } = postfix.span;
-  if (expr.type === "unaryExpr") {
-    return checked({ ...expr, span: { ...expr.span, to }, expr: attach(expr.expr, postfix, fail) }, fail);
-  }
-  if (expr.type === "binaryExpr") {
-    return checked({ ...expr, span: { ...expr.span, to }, rhs: attach(expr.rhs, postfix, fail) }, fail);
-  }
-  const span = { from: expr.span.from, to };
-  switch (postfix.kind) {
-    case "range":
-      return ranged(expr, span, postfix.rangeMs, fail);
-    case "subquery": {
-      const { rangeMs, stepMs } = postfix;
-      return checked({ type: "subquery", span, expr, rangeMs, stepMs, offsetMs: 0 }, fail);
-    }
-    case "offset":
-      return shifted(expr, span, fail, {
-        what: "offset modifier",
-        isSet: (shift) => shift.offsetMs !== 0,
-        twice: "offset may not be set multiple times",
-        change: { offsetMs: postfix.offsetMs },
-      });
-    case "at":
-      return shifted(expr, span, fail, {
-        what: "@ modifier",
-        isSet: (shift) => shift.at !== undefined,
-        twice: "@ <timestamp> may not be set multiple times",
-        change: { at: postfix.at },
-      });
-  }
+/** Reads one postfix and puts it on the operand; gives undefined where none follows. */
+export function readPostfix(reader: TokenReader, expr: Expr): Expr | undefined {
+  const bracket = reader.accept("[");
+  if (bracket !== undefined) return bracketed(reader, expr, bracket.from);
+  if (reader.accept("offset")) return offset(reader, expr);
+  if (reader.accept("@")) return at(reader, expr);
+  for (const word of ["anchored", "smoothed"])
+    if (reader.is(word)) throw unsupportedWord(`the modifier \`${word}\``);
+  return undefined;
 }
 
-function checked<Node extends Expr>(expr: Node, fail: Fail): Node {
-  checkNode(expr, fail);
-  return expr;
+/** @param from where the bracket stands */
+function bracketed(reader: TokenReader, expr: Expr, from: number): Expr {
+  const range = readPositive(reader);
+  const isSubquery = reader.accept(":") !== undefined;
+  if (!isSubquery) {
+    reader.expect("]", "subquery or range", '":" or "]"');
+    return ranged(expr, { from, to: reader.end }, range, reader.fail);
+  }
+  const step = reader.is("]")
+    ? undefined
+    : readPositive(reader, 'number, duration, step(), range(), or "]"', "subquery selector");
+  reader.expect("]", "subquery selector", '"]"');
+  return {
+    type: "subquery",
+    span: { from: expr.span.from, to: reader.end },
+    expr,
+    rangeMs: range.ms,
+    rangeExpr: range.expr,
+    stepMs: step?.ms,
+    stepExpr: step?.expr,
+    offsetMs: 0,
+  };
 }
 
-function ranged(expr: Expr, span: Span, rangeMs: number, fail: Fail): Expr {
-  if (expr.type !== "vectorSelector") throw fail(span, "ranges only allowed for vector selectors");
-  if (expr.offsetMs !== 0) throw fail(span, "no offset modifiers allowed before range");
-  if (expr.at !== undefined) throw fail(span, "no @ modifiers allowed before range");
-  return { type: "matrixSelector", span, selector: expr, rangeMs };
+function ranged(expr: Expr, brackets: Span, { ms, expr: rangeExpr }: Duration, fail: Fail): Expr {
+  if (expr.type !== "vectorSelector") throw fail(brackets, "ranges only allowed for vector selectors");
+  if (hasOffset(expr)) throw fail(brackets, "no offset modifiers allowed before range");
+  if (expr.at !== undefined) throw fail(brackets, "no @ modifiers allowed before range");
+  const span = { from: expr.span.from, to: brackets.to };
+  return { type: "matrixSelector", span, selector: expr, rangeMs: ms, rangeExpr };
+}
+
+function hasOffset({ offsetMs, offsetExpr }: TimeShift): boolean {
+  return offsetMs !== 0 || offsetExpr !== undefined;
+}
+
+function offset(reader: TokenReader, expr: Expr): Expr {
+  const { ms, expr: offsetExpr } = readOffset(reader);
+  return shifted(reader, expr, {
+    what: "offset modifier",
+    isSet: hasOffset,
+    twice: "offset may not be set multiple times",
+    change: { offsetMs: ms, offsetExpr },
+  });
+}
+
+function at(reader: TokenReader, expr: Expr): Expr {
+  return shifted(reader, expr, {
+    what: "@ modifier",
+    isSet: (shift) => shift.at !== undefined,
+    twice: "@ <timestamp> may not be set multiple times",
+    change: { at: readAt(reader, expr.span) },
+  });
+}
+
+function readAt(reader: TokenReader, selector: Span): TimeShift["at"] {
+  const { fail } = reader;
+  for (const end of ["start", "end"] as const) {
+    if (reader.accept(end) === undefined) continue;
+    reader.expect("(", "@", "timestamp");
+    reader.expect(")", "@", "timestamp");
+    return end;
+  }
+  const sign = reader.accept("-") ?? reader.accept("+");
+  const token = reader.next;
+  if (token.type !== "number" && token.type !== "duration") reader.unexpected("@", "timestamp");
+  reader.take();
+  const { value } = numberOf(token, fail);
+  const seconds = sign?.text === "-" ? -value : value;
+  if (!(Math.abs(seconds) <= AT_SECONDS_MAX)) {
+    const written = Number.isFinite(seconds) ? seconds.toFixed(6) : formatFloat(seconds);
+    throw fail(selector, `timestamp out of bounds for @ modifier: ${written}`);
+  }
+  return Math.round(seconds * 1000);
 }
 
 interface Shift {
@@ -64,7 +104,9 @@ interface Shift {
   readonly change: Partial<TimeShift>;
 }
 
-function shifted(expr: Expr, span: Span, fail: Fail, { what, isSet, twice, change }: Shift): Expr {
+function shifted(reader: TokenReader, expr: Expr, { what, isSet, twice, change }: Shift): Expr {
+  const { fail } = reader;
+  const span = { from: expr.span.from, to: reader.end };
   switch (expr.type) {
     case "vectorSelector":
     case "subquery":

@@ -6,7 +6,16 @@
 import { METRIC_NAME } from "../labels.ts";
 import { formatMatcher, type Matcher } from "../matchers.ts";
 import { formatDecimal, formatDuration, quoteText } from "../text.ts";
-import type { AggregateExpr, BinaryExpr, Expr, Subquery, TimeShift, VectorSelector } from "./ast.ts";
+import type {
+  AggregateExpr,
+  BinaryExpr,
+  Expr,
+  MatrixSelector,
+  Subquery,
+  TimeShift,
+  VectorSelector,
+} from "./ast.ts";
+import { printDuration } from "./durations.ts";
 
 const LINE_LENGTH = 100;
 const INDENT = "  ";
@@ -21,7 +30,7 @@ export function printExpr(expr: Expr): string {
     case "vectorSelector":
       return selector(expr) + shift(expr);
     case "matrixSelector":
-      return `${selector(expr.selector)}[${formatDuration(expr.rangeMs)}]${shift(expr.selector)}`;
+      return `${selector(expr.selector)}[${range(expr)}]${shift(expr.selector)}`;
     case "subquery":
       return printExpr(expr.expr) + subqueryRange(expr);
     case "unaryExpr":
@@ -71,14 +80,19 @@ function selector({ name, matchers }: VectorSelector): string {
   return (plain ? name : "") + (conditions.length > 0 ? `{${conditions.join(",")}}` : "");
 }
 
-function shift({ at, offsetMs }: TimeShift): string {
+function shift({ at, offsetMs, offsetExpr }: TimeShift): string {
   const time = at === undefined ? "" : typeof at === "number" ? ` @ ${(at / 1000).toFixed(3)}` : ` @ ${at}()`;
-  return time + (offsetMs === 0 ? "" : ` offset ${formatDuration(offsetMs)}`);
+  if (offsetMs === 0 && offsetExpr === undefined) return time;
+  return `${time} offset ${printDuration({ ms: offsetMs, expr: offsetExpr })}`;
+}
+
+function range({ rangeMs, rangeExpr }: MatrixSelector | Subquery): string {
+  return printDuration({ ms: rangeMs, expr: rangeExpr });
 }
 
 function subqueryRange(expr: Subquery): string {
-  const step = expr.stepMs === undefined ? "" : formatDuration(expr.stepMs);
-  return `[${formatDuration(expr.rangeMs)}:${step}]${shift(expr)}`;
+  const step = expr.stepMs === undefined ? "" : printDuration({ ms: expr.stepMs, expr: expr.stepExpr });
+  return `[${range(expr)}:${step}]${shift(expr)}`;
 }
 
 function labels(names: readonly string[]): string {

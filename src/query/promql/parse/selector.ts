@@ -2,60 +2,75 @@
  * Selectors: a metric's name, matchers, or both. A quoted name stands inside the braces, alone:
  * `{"http.requests", job="x"}`.
  */
-import type { SyntaxNode } from "@lezer/common";
 import { isLabelName, METRIC_NAME } from "../labels.ts";
 import { type Matcher, type MatchOperator, matcher } from "../matchers.ts";
-import { quoteText, unquoteText } from "../text.ts";
+import { quoteText } from "../text.ts";
 import type { Span, VectorSelector } from "./ast.ts";
 import type { Fail } from "./check.ts";
+import { stringOf } from "./literals.ts";
+import type { TokenReader } from "./token-reader.ts";
+import type { Token } from "./tokens.ts";
 
-/** Reads a VectorSelector node. */
-export function selectorOf(node: SyntaxNode, text: string, fail: Fail): VectorSelector {
-  const span = { from: node.from, to: node.to };
-  const slice = (each: SyntaxNode) => text.slice(each.from, each.to);
-  const unquote = (each: SyntaxNode) => {
-    const value = unquoteText(slice(each));
-    if (value === undefined) {
-      throw fail(spanOf(each), `invalid or unterminated quoted string ${quoteText(slice(each))}`);
-    }
-    return value;
-  };
-  const identifier = node.getChild("Identifier");
-  let name = identifier === null ? "" : slice(identifier);
+const CONTEXT = "label matching";
+const MATCH_OPERATORS = new Set(["=", "!=", "=~", "!~"]);
+
+/** Reads a selector, of which `name` is taken already if it has one before the braces. */
+export function readSelector(reader: TokenReader, name: Token | undefined, source: string): VectorSelector {
+  const { fail } = reader;
+  const from = name?.from ?? reader.next.from;
+  let metric = name === undefined ? "" : source.slice(name.from, name.to);
   const conditions: Matcher[] = [];
-  for (
-    let each = node.getChild("LabelMatchers")?.firstChild ?? null;
-    each !== null;
-    each = each.nextSibling
-  ) {
-    if (each.name === "QuotedLabelName") {
-      const quoted = unquote(each);
-      if (name !== "") {
-        throw fail(
-          spanOf(each),
-          `metric name must not be set twice: ${quoteText(name)} or ${quoteText(quoted)}`,
-        );
-      }
-      if (!isLabelName(quoted)) throw fail(spanOf(each), `invalid metric name ${quoteText(quoted)}`);
-      name = quoted;
-    } else if (each.name === "UnquotedLabelMatcher" || each.name === "QuotedLabelMatcher") {
-      const labelNode = each.getChild("LabelName") ?? each.getChild("QuotedLabelName")!;
-      const label = labelNode.name === "LabelName" ? slice(labelNode) : unquote(labelNode);
-      if (!isLabelName(label)) throw fail(spanOf(labelNode), `invalid label name ${quoteText(label)}`);
-      const operator = slice(each.getChild("MatchOp")!) as MatchOperator;
-      conditions.push(
-        matcherOf(label, operator, unquote(each.getChild("StringLiteral")!), spanOf(each), fail),
-      );
+  if (name === undefined || reader.is("{")) {
+    reader.expect("{");
+    while (!reader.is("}")) {
+      const found = readMatcher(reader);
+      if (typeof found === "string") {
+        if (metric !== "") throw fail(spanFrom(reader, from), setTwice(metric, found));
+        metric = found;
+      } else conditions.push(found);
+      if (!reader.is("}")) reader.expect(",", CONTEXT, '"," or "}"');
     }
+    reader.take();
   }
-  if (name !== "") {
+  const span = spanFrom(reader, from);
+  if (metric !== "") {
     const twice = conditions.find((each) => each.name === METRIC_NAME);
-    if (twice !== undefined) {
-      throw fail(span, `metric name must not be set twice: ${quoteText(name)} or ${quoteText(twice.value)}`);
-    }
-    conditions.push(matcher(METRIC_NAME, "=", name));
+    if (twice !== undefined) throw fail(span, setTwice(metric, twice.value));
+    conditions.push(matcher(METRIC_NAME, "=", metric));
   }
-  return { type: "vectorSelector", span, name, matchers: conditions, offsetMs: 0 };
+  return { type: "vectorSelector", span, name: metric, matchers: conditions, offsetMs: 0 };
+}
+
+function setTwice(name: string, other: string): string {
+  return `metric name must not be set twice: ${quoteText(name)} or ${quoteText(other)}`;
+}
+
+/** A matcher, or the text of a string that stands alone and is the metric's name. */
+function readMatcher(reader: TokenReader): Matcher | string {
+  const { fail } = reader;
+  const label = reader.next;
+  const isQuoted = label.type === "string";
+  if (!isQuoted && label.type !== "identifier") reader.unexpected(CONTEXT, 'identifier or "}"');
+  reader.take();
+  const name = isQuoted ? stringOf(label, fail) : label.text;
+  const operator = reader.next;
+  if (operator.type !== "operator" || !MATCH_OPERATORS.has(operator.text)) {
+    if (!isQuoted) reader.unexpected(CONTEXT, "label matching operator");
+    if (!isLabelName(name)) throw fail(label, `invalid metric name ${quoteText(name)}`);
+    return name;
+  }
+  if (!isLabelName(name)) throw fail(label, `invalid label name ${quoteText(name)}`);
+  reader.take();
+  const value = reader.next;
+  if (value.type !== "string") reader.unexpected(CONTEXT, "string");
+  reader.take();
+  return matcherOf(
+    name,
+    operator.text as MatchOperator,
+    stringOf(value, fail),
+    spanFrom(reader, label.from),
+    fail,
+  );
 }
 
 function matcherOf(name: string, operator: MatchOperator, value: string, span: Span, fail: Fail): Matcher {
@@ -66,6 +81,6 @@ function matcherOf(name: string, operator: MatchOperator, value: string, span: S
   }
 }
 
-function spanOf(node: SyntaxNode): Span {
-  return { from: node.from, to: node.to };
+function spanFrom(reader: TokenReader, from: number): Span {
+  return { from, to: reader.end };
 }

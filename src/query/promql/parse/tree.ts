@@ -1,7 +1,7 @@
 /** The syntax tree as the parse API gives it (https://prometheus.io/docs/prometheus/latest/querying/api/#parsing-a-promql-expressions-into-a-abstract-syntax-tree-ast). */
 import type { Matcher } from "../matchers.ts";
 import { formatDecimal } from "../text.ts";
-import type { Expr, TimeShift } from "./ast.ts";
+import type { DurationExpr, Expr, TimeShift } from "./ast.ts";
 import { signatureOf } from "./functions.ts";
 
 export type Tree = { readonly [key: string]: unknown };
@@ -20,6 +20,7 @@ export function treeOf(expr: Expr): Tree {
         type: "matrixSelector",
         ...selected(name, matchers),
         range: expr.rangeMs,
+        ...expression("rangeExpr", expr.rangeExpr),
         ...shifted(expr.selector),
       };
     }
@@ -28,7 +29,9 @@ export function treeOf(expr: Expr): Tree {
         type: "subquery",
         expr: treeOf(expr.expr),
         range: expr.rangeMs,
+        ...expression("rangeExpr", expr.rangeExpr),
         step: expr.stepMs ?? 0,
+        ...expression("stepExpr", expr.stepExpr),
         ...shifted(expr),
       };
     case "unaryExpr":
@@ -81,7 +84,40 @@ function selected(name: string, matchers: readonly Matcher[]): Tree {
   };
 }
 
-function shifted({ offsetMs, at }: TimeShift): Tree {
+function shifted({ offsetMs, offsetExpr, at }: TimeShift): Tree {
   const isTime = typeof at === "number";
-  return { offset: offsetMs, timestamp: isTime ? at : null, startOrEnd: isTime ? null : (at ?? null) };
+  return {
+    offset: offsetMs,
+    ...expression("offsetExpr", offsetExpr),
+    timestamp: isTime ? at : null,
+    startOrEnd: isTime ? null : (at ?? null),
+  };
+}
+
+function expression(name: string, expr: DurationExpr | undefined): Tree {
+  return expr === undefined ? {} : { [name]: durationTree(expr, false) };
+}
+
+function durationTree(expr: DurationExpr, wrapped: boolean): Tree {
+  switch (expr.type) {
+    case "number":
+      return { type: "numberLiteral", val: formatDecimal(expr.value), duration: expr.duration ?? false };
+    case "paren":
+      return durationTree(expr.expr, true);
+    case "negated":
+      return { type: "durationExpr", op: "-", lhs: null, rhs: durationTree(expr.expr, false), wrapped };
+    case "step":
+    case "range":
+      return { type: "durationExpr", op: expr.type, lhs: null, rhs: null, wrapped };
+    default: {
+      const op = expr.type === "binary" ? expr.op : expr.type;
+      return {
+        type: "durationExpr",
+        op,
+        lhs: durationTree(expr.lhs, false),
+        rhs: durationTree(expr.rhs, false),
+        wrapped,
+      };
+    }
+  }
 }

@@ -1,0 +1,73 @@
+/** Walks over tokens one by one, and says in upstream's words what stands where something else was expected. */
+import type { ParseError } from "../errors.ts";
+import type { Fail } from "./check.ts";
+import { tokensOf } from "./lexer.ts";
+import { described, type Token } from "./tokens.ts";
+
+export class TokenReader {
+  readonly fail: Fail;
+  readonly #text: string;
+  readonly #tokens: readonly Token[];
+  #at = 0;
+
+  constructor(text: string, fail: Fail) {
+    this.#text = text;
+    this.fail = fail;
+    this.#tokens = tokensOf(text);
+  }
+
+  /** The next token; throws where the lexer could not read it. */
+  get next(): Token {
+    const token = this.#tokens[this.#at];
+    if (token.type === "error") throw this.fail(token, token.text);
+    return token;
+  }
+
+  /** The token after the next, as it is. */
+  get afterNext(): Token {
+    return this.#tokens[Math.min(this.#at + 1, this.#tokens.length - 1)];
+  }
+
+  /** The end of the token before the next. */
+  get end(): number {
+    return this.#at === 0 ? 0 : this.#tokens[this.#at - 1].to;
+  }
+
+  /** The next token, of which there may be more. */
+  take(): Token {
+    const token = this.next;
+    if (token.type !== "end") this.#at++;
+    return token;
+  }
+
+  /** Whether the next token is a keyword, operator or mark of this text. */
+  is(text: string): boolean {
+    return isWord(this.next, text);
+  }
+
+  /** Takes the next token if it is this keyword, operator or mark. */
+  accept(text: string): Token | undefined {
+    return this.is(text) ? this.take() : undefined;
+  }
+
+  /** Takes the next token, which has to be this keyword, operator or mark. */
+  expect(text: string, context?: string, expected?: string): Token {
+    return this.accept(text) ?? this.unexpected(context, expected);
+  }
+
+  /** Throws that the next token may not stand here. */
+  unexpected(context?: string, expected?: string): never {
+    throw this.#unexpected(this.next, context, expected);
+  }
+
+  #unexpected(token: Token, context?: string, expected?: string): ParseError {
+    const where = context === undefined ? "" : ` in ${context}`;
+    const wanted = expected === undefined ? "" : `, expected ${expected}`;
+    return this.fail(token, `unexpected ${described(token, this.#text)}${where}${wanted}`);
+  }
+}
+
+/** Whether a token is a keyword, operator or mark of a text. */
+export function isWord({ type, text }: Token, word: string): boolean {
+  return text === word && (type === "keyword" || type === "operator" || type === "mark");
+}
