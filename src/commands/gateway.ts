@@ -282,7 +282,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     exemplarsRoutes({ exemplars, limits }),
     federateRoutes({ federation, now }),
-    importsRoutes({ importOffset: (file) => ingest.importOffset(file) }),
+    importsRoutes({
+      find: (file) => ingest.importOffset(file),
+      withFirstLine: (hash) => ingest.importsWithFirstLine(hash),
+    }),
     exportRoutes({
       lines: (range) =>
         exportLines(

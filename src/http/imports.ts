@@ -1,20 +1,54 @@
-/** `GET /api/v1/imports/FILE`: how far a file was imported; FILE is the hash of its first line. */
+/**
+ * `GET /api/v1/imports/FILE`: how far a file was imported, by the import's own name.
+ * `GET /api/v1/imports?first_line=HASH`: the same of all files that begin with a line, which is how an importer finds
+ * out which of them it has before it.
+ */
 import { Elysia } from "elysia";
-import { NotFound, quote } from "../errors.ts";
+import { BadInput, NotFound, quote } from "../errors.ts";
 import { jsonResponse } from "./errors.ts";
 
-export interface ImportsDependencies {
-  /** The end of what was imported of a file, in bytes, and the hash of the last line before it. */
-  importOffset(file: string): { readonly byteOffset: number; readonly lastLineHash: string } | undefined;
+/** How far a file was imported. */
+export interface Imported {
+  readonly file: string;
+  /** The end of what was imported, in bytes. */
+  readonly byteOffset: number;
+  /** Hash of the last line before it. */
+  readonly lastLineHash: string;
+  /** What tells the file from others that begin with the same line: the importer's own text. */
+  readonly identity: string;
 }
 
-export const importsRoutes = ({ importOffset }: ImportsDependencies) =>
-  new Elysia().get(
-    "/api/v1/imports/:file",
-    ({ params: { file } }) => {
-      const offset = importOffset(file);
-      if (offset === undefined) throw new NotFound(`No file ${quote(file)} was imported.`, "file");
-      return jsonResponse(200, { file, byteOffset: offset.byteOffset, lastLineHash: offset.lastLineHash });
-    },
-    { parse: "none" },
-  );
+export interface ImportsDependencies {
+  find(file: string): Imported | undefined;
+  withFirstLine(hash: string): readonly Imported[];
+}
+
+export const importsRoutes = ({ find, withFirstLine }: ImportsDependencies) =>
+  new Elysia()
+    .get(
+      "/api/v1/imports",
+      ({ request }) => {
+        const hash = new URL(request.url).searchParams.get("first_line") ?? "";
+        if (hash === "") {
+          throw new BadInput(
+            "Query parameter first_line is missing; expected the hash of a file's first line.",
+            "first_line",
+          );
+        }
+        return jsonResponse(200, { imports: withFirstLine(hash).map(shown) });
+      },
+      { parse: "none" },
+    )
+    .get(
+      "/api/v1/imports/:file",
+      ({ params: { file } }) => {
+        const found = find(file);
+        if (found === undefined) throw new NotFound(`No file ${quote(file)} was imported.`, "file");
+        return jsonResponse(200, shown(found));
+      },
+      { parse: "none" },
+    );
+
+function shown({ file, byteOffset, lastLineHash, identity }: Imported): Imported {
+  return { file, byteOffset, lastLineHash, identity };
+}

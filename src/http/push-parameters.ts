@@ -14,7 +14,17 @@ export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical">
   readonly strict?: boolean;
 };
 
-const IMPORT = ["import_file", "import_from", "import_to", "import_line"] as const;
+const IMPORT = [
+  "import_file",
+  "import_from",
+  "import_to",
+  "import_line",
+  "import_first_line",
+  "import_identity",
+] as const;
+
+/** Some 100 marks of a file's lines and a few hashes (src/commands/import/README.md) take 1 KB. */
+const IDENTITY_CHARACTERS_MAX = 2_048;
 
 const KNOWN: readonly string[] = ["extra_label", "historical", ...IMPORT];
 
@@ -95,7 +105,17 @@ function readImportedPart(search: URLSearchParams): PushOptions["imported"] {
     fromOffset,
     toOffset,
     lastLineHash: readHash(search, "import_line"),
+    firstLineHash: search.has("import_first_line") ? readHash(search, "import_first_line") : undefined,
+    identity: readIdentity(search.get("import_identity") ?? ""),
   };
+}
+
+function readIdentity(text: string): string {
+  if (text.length <= IDENTITY_CHARACTERS_MAX && /^[\x20-\x7e]*$/.test(text)) return text;
+  throw new BadInput(
+    `Query parameter import_identity is ${quote(text)}; expected at most ${IDENTITY_CHARACTERS_MAX} ASCII characters.`,
+    "import_identity",
+  );
 }
 
 function readOffset(search: URLSearchParams, name: string): number {

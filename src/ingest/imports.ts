@@ -1,16 +1,20 @@
 /**
- * How far each file was imported: known by the hash of its first line, never by its name. Chunks of a file must
- * come in order and without gaps, so that each line is stored once; an offset moves with the commit of its rows.
+ * How far each file was imported. Chunks of a file must come in order and without gaps, so that each line is stored
+ * once; an offset moves with the commit of its rows. Which file is which is the importer's to know: it finds the
+ * imports of files that begin with the same line, and keeps with each what it needs to tell them apart.
  */
 import { Conflict } from "../errors.ts";
-import { dayOf } from "../sample.ts";
 import type { ImportRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission.ts";
 
 /** A piece of a file that a push carries. */
 export interface ImportChunk {
-  /** Hash of the file's first line. */
+  /** The import's own name. */
   readonly file: string;
+  /** `file` if absent. */
+  readonly firstLineHash?: string;
+  /** What tells the file from others that begin with the same line; the importer's own text. */
+  readonly identity?: string;
   /** Bytes (uncompressed) before the chunk. */
   readonly fromOffset: number;
   /** Bytes up to its end, which is the end of a line. */
@@ -18,23 +22,48 @@ export interface ImportChunk {
   readonly lastLineHash: string;
 }
 
-/** Each takes some 300 bytes in memory: 30 MB. */
+/** Each takes 1 KB in memory (most of it the identity): 100 MB. */
 const FILES_MAX = 100_000;
 
 export class Imports {
   readonly #records = new Map<string, ImportRecord>();
+  /** The names of the imports of files with the same first line, by its hash. */
+  readonly #byFirstLine = new Map<string, Set<string>>();
   /** Records of the commit under way. */
   readonly #uncommitted = new Map<string, ImportRecord>();
   /** Offsets that chunks under way will reach. */
   readonly #reached = new Map<string, number>();
 
   constructor(stored: readonly ImportRecord[]) {
-    for (const record of stored) this.#records.set(record.file, record);
+    for (const record of stored) this.#set(record);
   }
 
   /** How far a file was imported, or undefined for one that was never seen. */
-  offset(file: string): { byteOffset: number; lastLineHash: string } | undefined {
+  find(file: string): ImportRecord | undefined {
     return this.#records.get(file);
+  }
+
+  /** The imports of all files whose first line has this hash. */
+  withFirstLine(hash: string): ImportRecord[] {
+    return [...(this.#byFirstLine.get(hash) ?? [])].map((file) => this.#records.get(file)!);
+  }
+
+  #set(record: ImportRecord): void {
+    const { file, firstLineHash } = record;
+    this.#forget(file);
+    this.#records.set(file, record);
+    const files = this.#byFirstLine.get(firstLineHash);
+    if (files === undefined) this.#byFirstLine.set(firstLineHash, new Set([file]));
+    else files.add(file);
+  }
+
+  #forget(file: string): void {
+    const record = this.#records.get(file);
+    if (record === undefined) return;
+    this.#records.delete(file);
+    const files = this.#byFirstLine.get(record.firstLineHash);
+    files?.delete(file);
+    if (files?.size === 0) this.#byFirstLine.delete(record.firstLineHash);
   }
 
   /** @throws Conflict when the chunk does not go on where the file was left, or too many files are remembered */
@@ -57,19 +86,28 @@ export class Imports {
   }
 
   /**
-   * The record that commits with the chunk's rows; it lives as long as the latest of them, or from now on when
-   * there is none.
+   * The record that commits with the chunk's rows, and lives as long as the latest of them. Undefined where all lines
+   * were rejected: the file can be imported again when what was wrong with them is mended, such as the retention.
    *
    * @throws Conflict when a chunk before it was not stored
    */
-  record(chunk: ImportChunk, { rows, doubtful }: AdmittedBatch, nowMs: number): ImportRecord {
-    const { file, toOffset, lastLineHash } = chunk;
+  record(chunk: ImportChunk, { rows, doubtful }: AdmittedBatch, nowMs: number): ImportRecord | undefined {
+    const { file, toOffset, lastLineHash, firstLineHash = file, identity = "" } = chunk;
     const before = this.#uncommitted.get(file) ?? this.#records.get(file);
     expectFrom(chunk, before?.byteOffset);
     const days = [...rows, ...doubtful.map((each) => each.rows)].map(({ day }) => day);
+    if (days.length === 0) return undefined;
     if (before?.lastDay !== undefined) days.push(before.lastDay);
-    const lastDay = days.length === 0 ? dayOf(nowMs * 1000) : Math.max(...days);
-    const record = { file, byteOffset: toOffset, lastLineHash, lastDay, updatedAtMs: nowMs };
+    const lastDay = Math.max(...days);
+    const record = {
+      file,
+      firstLineHash,
+      identity,
+      byteOffset: toOffset,
+      lastLineHash,
+      lastDay,
+      updatedAtMs: nowMs,
+    };
     this.#uncommitted.set(file, record);
     return record;
   }
@@ -77,7 +115,7 @@ export class Imports {
   commit({ file, toOffset }: ImportChunk): void {
     const record = this.#uncommitted.get(file);
     if (record !== undefined && record.byteOffset === toOffset) {
-      this.#records.set(file, record);
+      this.#set(record);
       this.#uncommitted.delete(file);
     }
     if (this.#reached.get(file) === toOffset) this.#reached.delete(file);
@@ -91,7 +129,7 @@ export class Imports {
 
   forgetBefore(firstDay: number): void {
     for (const [file, { lastDay }] of this.#records) {
-      if (lastDay !== undefined && lastDay < firstDay) this.#records.delete(file);
+      if (lastDay !== undefined && lastDay < firstDay) this.#forget(file);
     }
   }
 }

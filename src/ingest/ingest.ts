@@ -136,8 +136,13 @@ export class Ingest {
   }
 
   /** How far a file was imported, or undefined for one that was never seen. */
-  importOffset(file: string): { byteOffset: number; lastLineHash: string } | undefined {
-    return this.#imports.offset(file);
+  importOffset(file: string): ImportRecord | undefined {
+    return this.#imports.find(file);
+  }
+
+  /** How far the files were imported whose first line has this hash. */
+  importsWithFirstLine(hash: string): ImportRecord[] {
+    return this.#imports.withFirstLine(hash);
   }
 
   /** Pushes and samples that wait, and since when the oldest does. */
@@ -275,7 +280,8 @@ export class Ingest {
     const { imported } = waiting.options;
     if (imported === undefined) return true;
     try {
-      imports.set(imported.file, this.#imports.record(imported, waiting.batch, nowMs));
+      const record = this.#imports.record(imported, waiting.batch, nowMs);
+      if (record !== undefined) imports.set(imported.file, record);
       return true;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;

@@ -47,6 +47,8 @@ export async function write(connection: Connection, change: Change): Promise<voi
       text(record.lastLineHash),
       date(record.lastDay ?? null),
       timeMs(record.updatedAtMs),
+      text(record.firstLineHash),
+      text(record.identity),
     ]),
   );
   await append(
@@ -275,6 +277,8 @@ export async function load(
         last_line_hash: string;
         last_day: number | null;
         updated_at_ms: number;
+        first_line_hash: string;
+        identity: string;
       }>("imports")
     ).map((row) => ({
       file: row.file,
@@ -282,6 +286,8 @@ export async function load(
       lastLineHash: row.last_line_hash,
       lastDay: row.last_day ?? undefined,
       updatedAtMs: row.updated_at_ms,
+      firstLineHash: row.first_line_hash,
+      identity: row.identity,
     })),
     lastPushes: (await rows<{ job: string; instance: string; pushed_at_ms: number }>("last_pushes")).map(
       (row) => ({

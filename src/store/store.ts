@@ -68,11 +68,14 @@ export interface PushRecord {
 
 /** How far a file was imported. A record replaces the one before of the same file. */
 export interface ImportRecord {
-  /** Hash of the file's first line. */
+  /** The import's own name: the hash of the file's first line, with a number where another file begins so too. */
   readonly file: string;
+  readonly firstLineHash: string;
+  /** What tells the file from others that begin with the same line: the importer's own text, empty if it gave none. */
+  readonly identity: string;
   /** Bytes (uncompressed) up to the end of the last whole line that was read. */
   readonly byteOffset: number;
-  /** Hash of the last line before `byteOffset`: tells another file with the same first line. */
+  /** Hash of the last line before `byteOffset`. */
   readonly lastLineHash: string;
   /** The latest day that holds a row of the file; the record is dropped with it. */
   readonly lastDay?: number;

@@ -18,7 +18,7 @@ beforeAll(async () => {
     args: ["--retention-days", "36500", "--no-sampler", "--log-level", "error", "--listen", `unix:${socket}`],
   });
   env = { WEIR_URL: gateway.url };
-  await weir(["import", WORKERS_FILE], { env });
+  await weir(["import", "--no-instance", WORKERS_FILE], { env });
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");

@@ -9,6 +9,7 @@ import {
   lineHash,
   type Remainder,
 } from "../../src/commands/import/chunks.ts";
+import { Fingerprint } from "../../src/commands/import/fingerprint.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array): string => new TextDecoder().decode(value);
@@ -20,15 +21,22 @@ async function* piecesOf(pieces: readonly (string | Uint8Array | Error)[]): Asyn
   }
 }
 
+const fingerprintOf = (content: Uint8Array): Fingerprint => {
+  const fingerprint = new Fingerprint();
+  fingerprint.pass(content);
+  return fingerprint;
+};
+
+/** Cuts pieces that come behind other content. */
 async function cut(
   pieces: readonly (string | Uint8Array | Error)[],
   chunkBytesMax = 20,
-  offset = 0,
+  behind: Uint8Array = new Uint8Array(0),
 ): Promise<{ chunks: Chunk[]; remainders: Remainder[]; error?: unknown }> {
   const chunks: Chunk[] = [];
   const remainders: Remainder[] = [];
   try {
-    for await (const chunk of cutIntoChunks(piecesOf(pieces), offset, chunkBytesMax, (each) =>
+    for await (const chunk of cutIntoChunks(piecesOf(pieces), fingerprintOf(behind), chunkBytesMax, (each) =>
       remainders.push(each),
     )) {
       chunks.push(chunk);
@@ -107,8 +115,9 @@ describe("chunks", () => {
 
   test("the newline that comes later is blank, and the next line follows from there", async () => {
     // First import ended at 15, before the newline.
-    expect((await cut(["\n"], 20, 15)).chunks).toEqual([]);
-    expect(places((await cut(['\n{"a":3}\n'], 20, 15)).chunks)).toEqual([[15, 24, '\n{"a":3}\n']]);
+    const before = bytes('{"a":1}\n{"a":2}');
+    expect((await cut(["\n"], 20, before)).chunks).toEqual([]);
+    expect(places((await cut(['\n{"a":3}\n'], 20, before)).chunks)).toEqual([[15, 24, '\n{"a":3}\n']]);
   });
 
   test("white space alone is no chunk, and belongs to the next", async () => {
@@ -184,11 +193,14 @@ describe("chunks", () => {
             expect(chunk.fromOffset).toBe(from);
             expect(chunk.body.length).toBeLessThanOrEqual(limit);
             expect(chunk.lastLineHash).toBe(lineHash(lastLine(all.subarray(0, chunk.toOffset))));
+            const content = fingerprintOf(all.subarray(0, chunk.toOffset));
+            expect([chunk.after.hash, chunk.after.marks]).toEqual([content.hash, content.marks]);
             from = chunk.toOffset;
           }
           if (chunks.length > 0) {
             const stop = pick % chunks.length;
-            const resumed = await cut([all.subarray(chunks[stop]!.toOffset)], limit, chunks[stop]!.toOffset);
+            const { toOffset } = chunks[stop]!;
+            const resumed = await cut([all.subarray(toOffset)], limit, all.subarray(0, toOffset));
             const rest = (each: readonly Chunk[]) => each.map((chunk) => text(chunk.body)).join("");
             expect(
               rest(resumed.chunks)

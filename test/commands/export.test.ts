@@ -29,7 +29,9 @@ const exported = async (...args: string[]): Promise<string[]> => {
 };
 
 test("a worker's file comes out as it went in, in the order of time", async () => {
-  expect((await weir(["import", ...url, WORKERS_FILE])).out).toBe(`${WORKERS_FILE}: 10 stored\n`);
+  expect((await weir(["import", ...url, "--no-instance", WORKERS_FILE])).out).toBe(
+    `${WORKERS_FILE}: 10 stored\n`,
+  );
   const request =
     '{"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{"domain":"app.example.com","has_task":"true","method":"GET","operation":"get_task","status_code":"200","url":"https://app.example.com/api/get-task","task_id":"1704067200_abc123"}}';
   const lines = [

@@ -1,6 +1,15 @@
 /** `weir import` as a process, against the real gateway: each line is stored once, whatever happens. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -82,8 +91,9 @@ describe("each line is stored once", () => {
     const { code, out } = await weir(["import", ...url, midnight, path, noon]);
     expect(out).toBe(
       `${midnight}: 150 stored\n${path}: 10 stored\n` +
-        `${noon}: nothing new\n  note: it ends at byte ${lines("rotated", 0, 100).length}, and was imported up to byte ` +
-        `${lines("rotated", 0, 250).length} before: taken as an earlier copy, nothing was read\n` +
+        `${noon}: nothing new\n  note: it ends at byte ${lines("rotated", 0, 100).length}, and a file that begins with the ` +
+        `same lines was imported up to byte ${lines("rotated", 0, 250).length}: it was taken for an earlier copy, and ` +
+        "nothing was read. If it is another file, import it with --as NAME\n" +
         "In 3 files: 160 stored.\n",
     );
     expect(code).toBe(0);
@@ -183,13 +193,12 @@ describe("the report", () => {
     const { code, out, err } = await weir(["import", ...url, path]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const at = (index: number) => good.length + wrong.slice(0, index).join("").length;
-    expect(out.split("\n").slice(0, 4)).toEqual([
+    expect(out.split("\n").slice(0, 3)).toEqual([
       `${path}: 3 stored, 4 rejected`,
-      "Rejected, with the first of each kind:",
-      `  2  value     ${path} (line at byte ${at(0)}): value is "12", expected a finite number`,
-      `  1  name      ${path} (line at byte ${at(2)}): metric_name is 7, expected a string`,
+      `  rejected 2 (value): line at byte ${at(0)}: value is "12", expected a finite number`,
+      `  rejected 1 (name): line at byte ${at(2)}: metric_name is 7, expected a string`,
     ]);
-    expect(out.split("\n")[4]).toStartWith(`  1  syntax    ${path} (line at byte ${at(3)}): `);
+    expect(out.split("\n")[3]).toStartWith(`  rejected 1 (syntax): line at byte ${at(3)}: `);
     expect(await stored("mixed")).toEqual({ samples: 3, values: 3 });
   });
 
@@ -216,11 +225,40 @@ describe("the report", () => {
     const path = put(Buffer.concat([Buffer.from(begin), broken, Buffer.from(lines("bytes", 500, 1_000))]));
     const { code, out } = await weir(["import", ...url, path]);
     expect(out).toBe(
-      `${path}: 1,000 stored, 1 rejected\nRejected, with the first of each kind:\n` +
-        `  1  syntax    ${path} (line at byte ${begin.length}): byte ${begin.length + broken.indexOf(0xff)} of the file is 0xff, which is not valid UTF-8\n`,
+      `${path}: 1,000 stored, 1 rejected\n` +
+        `  rejected 1 (syntax): line at byte ${begin.length}: byte ${begin.length + broken.indexOf(0xff)} of the file is 0xff, which is not valid UTF-8\n`,
     );
     expect(code).toBe(0);
     expect(await stored("bytes")).toEqual({ samples: 1_000, values: 1_000 });
+  });
+
+  test("is a failure where no line could be stored, each time", async () => {
+    const path = put("neither\nof these\n");
+    const good = put(lines("beside", 0, 1));
+    for (let time = 1; time <= 2; time++) {
+      const { code, out, err } = await weir(["import", ...url, path, good]);
+      expect({ code, err }).toEqual({ code: 1, err: `weir import: ${path}: no line could be stored\n` });
+      expect(out).toStartWith(`${path}: 0 stored, 2 rejected\n  rejected 2 (syntax): line at byte 0: `);
+      expect(out).toContain(`\n${good}: ${time === 1 ? "1 stored" : "nothing new"}\n`);
+    }
+  });
+
+  test("shows the first warnings of each kind, and counts all", async () => {
+    const wrong = (field: string) => `{"metric_name":"warned","value":1,"${field}":{"a":"b"}}\n`;
+    const begin = lines("warned", 0, 1);
+    const path = put(begin + wrong("labels") + wrong("labels") + wrong("attributes"));
+    const at = (index: number) => begin.length + index * wrong("labels").length;
+    const { code, out } = await weir(["import", ...url, path]);
+    expect(code).toBe(0);
+    expect(out).toBe(
+      [
+        `${path}: 4 stored, 3 warnings`,
+        `  warning: line at byte ${at(0)}: the field "labels" is unknown and was not stored; did you mean "tags"?`,
+        `  warning: line at byte ${at(2)}: the field "attributes" is unknown and was not stored; did you mean "tags"?`,
+        "  … and 1 more warning",
+        "",
+      ].join("\n"),
+    );
   });
 
   test("says which retention keeps lines that are too old", async () => {
@@ -240,6 +278,155 @@ describe("the report", () => {
   });
 });
 
+describe("what is read", () => {
+  /** `k` and `instance` of each sample of a metric, in order. */
+  const tagsOf = async (metric: string, from: string = gateway.url): Promise<string[]> => {
+    const response = await fetch(`${from}/api/v1/export?metric=${metric}`);
+    if (response.status === 404) return [];
+    const events = (await response.text()).split("\n").filter((line) => line !== "");
+    return events
+      .map((line) => JSON.parse(line).tags)
+      .map(({ k, instance = "" }) => `${k} ${instance}`)
+      .sort();
+  };
+  const event = (metric: string, k: string, tags = "") =>
+    `{"metric_name":"${metric}","value":1,"tags":{"k":"${k}"${tags}}}\n`;
+
+  test("standard input: text, gzip, and the same again, which is known", async () => {
+    const content = lines("piped", 0, 20);
+    const first = await weir(["import", ...url, "-"], { stdin: content });
+    expect(first).toEqual({ code: 0, out: "-: 20 stored\n", err: "" });
+    expect((await weir(["import", ...url, "-"], { stdin: gzipSync(content) })).out).toBe("-: nothing new\n");
+    const path = put(lines("piped", 0, 25));
+    expect((await weir(["import", ...url, path])).out).toBe(`${path}: 5 stored\n`);
+    expect((await weir(["import", ...url, "-"], { stdin: "" })).out).toBe(
+      "-: nothing new\n  note: it is empty\n",
+    );
+    expect(await stored("piped")).toEqual({ samples: 25, values: 25 });
+  });
+
+  test("a named pipe", async () => {
+    const pipe = join(folder, "pipe");
+    Bun.spawnSync(["mkfifo", pipe]);
+    const writing = Bun.spawn(["sh", "-c", 'cat > "$0"', pipe], {
+      stdin: new Blob([lines("named_pipe", 0, 7)]),
+    });
+    expect((await weir(["import", ...url, pipe])).out).toBe(`${pipe}: 7 stored\n`);
+    await writing.exited;
+  });
+
+  test("a folder: the event files in it, rotated ones first, and what is left out is named", async () => {
+    const metrics = join(folder, "metrics");
+    mkdirSync(join(metrics, "deeper"), { recursive: true });
+    for (const [name, content] of [
+      ["metrics_1.json", event("in_folder", "one today")],
+      ["metrics_1.json.2024-01-15", event("in_folder", "one before")],
+      ["metrics_1.json.2024-01-14.gz", gzipSync(event("in_folder", "one packed"))],
+      ["metrics_2.json", event("in_folder", "two")],
+      ["other.ndjson", event("in_folder", "other")],
+      ["worker.log", "not events\n"],
+      [".metrics.json.swp", "not events\n"],
+      ["deeper/metrics_3.json", event("in_folder", "deeper")],
+    ] as const)
+      writeFileSync(join(metrics, name), content);
+    symlinkSync(join(metrics, "deeper", "metrics_3.json"), join(metrics, "metrics_link.json"));
+    expect(await weir(["import", ...url, metrics])).toEqual({
+      code: 0,
+      out: [
+        `${metrics}: 2 other files were not read (.metrics.json.swp, worker.log)`,
+        `${metrics}/metrics_1.json.2024-01-14.gz: 1 stored`,
+        `${metrics}/metrics_1.json.2024-01-15: 1 stored`,
+        `${metrics}/metrics_1.json: 1 stored`,
+        `${metrics}/metrics_2.json: 1 stored`,
+        `${metrics}/metrics_link.json: 1 stored`,
+        `${metrics}/other.ndjson: 1 stored`,
+        "In 6 files: 6 stored.",
+        "",
+      ].join("\n"),
+      err: "",
+    });
+    expect(await tagsOf("in_folder")).toEqual([
+      "deeper link",
+      "one before 1",
+      "one packed 1",
+      "one today 1",
+      "other ",
+      "two 2",
+    ]);
+    const empty = join(folder, "empty");
+    mkdirSync(empty);
+    expect(await weir(["import", ...url, empty])).toEqual({
+      code: 1,
+      out: `${empty}: no file in this folder is named *.json, *.ndjson or *.jsonl\n`,
+      err: "",
+    });
+  });
+
+  test("the instance from the file's name, for events without one, unless a label or a flag says otherwise", async () => {
+    const own = ',"instance":"own"';
+    const content = (metric: string) => event(metric, "a") + event(metric, "b", own);
+    for (const [metric, args, want] of [
+      ["by_name", [], ["a prod", "b own"]],
+      ["by_label", ["--extra-label", "instance=given"], ["a given", "b own"]],
+      ["by_neither", ["--no-instance"], ["a ", "b own"]],
+    ] as const) {
+      const path = put(content(metric), "metrics_prod.json");
+      expect((await weir(["import", ...url, ...args, path])).out).toBe(`${path}: 2 stored\n`);
+      expect(await tagsOf(metric)).toEqual([...want]);
+    }
+  });
+
+  test("more labels, and none that no event may have", async () => {
+    const path = put(event("labelled", "a"));
+    const labels = ["--extra-label", "k=not this", "--extra-label", "instance=x=y"];
+    expect((await weir(["import", ...url, ...labels, path])).code).toBe(0);
+    expect(await tagsOf("labelled")).toEqual(["a x=y"]);
+    const { code, err } = await weir([
+      "import",
+      ...url,
+      "--extra-label",
+      "le=1",
+      put(event("unlabelled", "a")),
+    ]);
+    expect(code).toBe(1);
+    expect(err).toContain("Query parameter extra_label cannot be taken: ");
+    expect(await tagsOf("unlabelled")).toEqual([]);
+  });
+
+  test("lines around NUL bytes, and joined files that each begin with a mark", async () => {
+    const hole = "\0".repeat(200);
+    const mark = "\ufeff";
+    const path = put(
+      hole +
+        event("hole", "1") +
+        mark +
+        event("hole", "2") +
+        hole +
+        event("hole", "3") +
+        mark +
+        event("hole", "4") +
+        hole,
+    );
+    expect((await weir(["import", ...url, path])).out).toBe(
+      `${path}: 4 stored\n  note: it ends in 200 NUL bytes, which were skipped\n`,
+    );
+    appendFileSync(path, event("hole", "5"));
+    expect((await weir(["import", ...url, path])).out).toBe(`${path}: 1 stored\n`);
+    const cut = put(`${event("hole", "6").slice(0, 30)}${hole}${event("hole", "7")}`);
+    expect((await weir(["import", ...url, cut])).out).toStartWith(`${cut}: 1 stored, 1 rejected\n`);
+    expect(await tagsOf("hole")).toEqual(["1 ", "2 ", "3 ", "4 ", "5 ", "7 "]);
+  });
+
+  test("UTF-16 is not, and the sentence says what helps", async () => {
+    const path = put(Buffer.from(`\ufeff${event("wide", "1")}`, "utf16le"));
+    expect(await weir(["import", ...url, path])).toEqual({
+      code: 1,
+      out: `${path}: nothing stored\n`,
+      err: `weir import: ${path}: it is UTF-16 text, expected UTF-8; convert it with "iconv -f UTF-16 -t UTF-8 FILE | weir import -"\n`,
+    });
+  });
+});
+
 describe("what cannot be done is said, in one line", () => {
   test("no gateway", async () => {
     const path = put(lines("nowhere", 0, 1));
@@ -254,18 +441,17 @@ describe("what cannot be done is said, in one line", () => {
     );
   });
 
-  test("a file that is not there, is no file, or is another: the rest is imported", async () => {
-    const first = lines("another", 0, 3);
-    await weir(["import", ...url, put(first)]);
-    const another = put(lines("another", 0, 1) + lines("another", 5, 20));
+  test("a file that is not there, is no file, or was changed: the rest is imported", async () => {
+    await weir(["import", ...url, put(lines("another", 0, 4))]);
+    const changed = put(lines("another", 0, 1) + lines("another", 3, 20));
     const good = put(lines("good", 0, 2));
     const array = put('[{"metric_name":"x","value":1}]\n');
     const { code, out, err } = await weir([
       "import",
       ...url,
       join(folder, "none"),
-      folder,
-      another,
+      "/dev/null",
+      changed,
       array,
       good,
     ]);
@@ -273,12 +459,12 @@ describe("what cannot be done is said, in one line", () => {
     expect(out).toContain(`${good}: 2 stored\n`);
     expect(err.split("\n")).toEqual([
       `weir import: ${folder}/none: there is no such file`,
-      `weir import: ${folder}: it is not a file`,
-      `weir import: ${another}: it begins with the same line as a file that was imported up to byte ${first.length}, but has another line there: it is another file, or was rewritten`,
+      "weir import: /dev/null: it is not a file",
+      `weir import: ${changed}: it begins like a file that was imported before, and has the line where that import stopped at another place: it was changed since, so that nobody knows which of its lines are new; nothing was read, and --as NAME imports all of it as a file of its own`,
       `weir import: ${array}: it begins with "[", expected one JSON event a line, not an array`,
       "",
     ]);
-    expect(await stored("another")).toEqual({ samples: 3, values: 3 });
+    expect(await stored("another")).toEqual({ samples: 4, values: 4 });
   });
 
   test("arguments", async () => {
@@ -294,6 +480,10 @@ describe("what cannot be done is said, in one line", () => {
         "--url and --data exclude each other: one names a gateway that runs.",
       ],
       [["--bogus", "x"], "Unknown option '--bogus'."],
+      [["-", "-"], '"-" is standard input, which can be read only once.'],
+      [["--as", "", "x"], "--as is empty, expected a name."],
+      [["--as", "n", "x", "y"], "--as names one import, and goes with one FILE only."],
+      [["--extra-label", "site", "x"], '--extra-label is "site", expected NAME=VALUE.'],
     ] as const) {
       const { code, err } = await weir(["import", ...args]);
       expect({ code, err }).toEqual({

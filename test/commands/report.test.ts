@@ -10,18 +10,19 @@ function hint(now: string, times: readonly (string | number)[], told = times.len
     times.map((time) => `{"@timestamp":${JSON.stringify(time)},"metric_name":"m","value":1}\n`).join(""),
   );
   const report = new Report();
-  report.add(
-    "f.json",
-    { body, fromOffset: 0, toOffset: body.length, lastLineHash: "" },
+  report.file().add(
+    { body, toOffset: body.length },
     {
       accepted: 0,
       duplicates: 0,
       rejected: times.length,
       errors: times.slice(0, told).map((_, index) => ({ index, reason: "too old", cause: "timestamp" })),
       causes: { timestamp: times.length },
+      warnings: [],
+      warningsOmitted: 0,
     },
   );
-  return report.rejections(Date.parse(now)).find((line) => line.includes("--retention-days"));
+  return report.retentionHint(Date.parse(now));
 }
 const daysOf = (line: string | undefined) => Number(/--retention-days (\d+)/.exec(line ?? "")?.[1]);
 

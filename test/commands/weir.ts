@@ -10,7 +10,7 @@ export interface Finished {
 }
 
 export interface RunOptions {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array<ArrayBuffer>;
   readonly env?: Readonly<Record<string, string>>;
 }
 

@@ -161,7 +161,14 @@ describe("bounds", () => {
   });
 
   test("so many files are remembered, and no more", async () => {
-    const record = (n: number) => ({ file: `${n}`, byteOffset: 1, lastLineHash: "h", updatedAtMs: NOON_MS });
+    const record = (n: number) => ({
+      file: `${n}`,
+      firstLineHash: `${n}`,
+      identity: "",
+      byteOffset: 1,
+      lastLineHash: "h",
+      updatedAtMs: NOON_MS,
+    });
     const imports = new Imports(each(100_000, record));
     const chunk = { fromOffset: 1, toOffset: 2, lastLineHash: "h" };
     imports.check({ ...chunk, file: "0" });

@@ -249,6 +249,8 @@ test("a start finds what was committed", async () => {
     lastLineHash: "l",
     lastDay: DAY,
     updatedAtMs: 1_728_000_000_000,
+    firstLineHash: "first",
+    identity: '{"hash":"a"}',
   };
   await store.commit({
     metrics: [metric],
@@ -406,7 +408,17 @@ test("dropping days takes what ended with them, and keeps the rest through a res
       { seriesId: 1, day: DAY },
       { seriesId: 2, day: DAY + 1 },
     ],
-    imports: [{ file: "old", byteOffset: 1, lastLineHash: "", lastDay: DAY, updatedAtMs: 0 }],
+    imports: [
+      {
+        file: "old",
+        firstLineHash: "old",
+        identity: "",
+        byteOffset: 1,
+        lastLineHash: "",
+        lastDay: DAY,
+        updatedAtMs: 0,
+      },
+    ],
     rows: [
       rowsOf([{ us: DAY_US, value: 1 }]),
       rowsOf([{ us: DAY_US + 86_400_000_000, value: 2, seriesId: 2 }], DAY + 1),

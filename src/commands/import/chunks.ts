@@ -2,8 +2,9 @@
  * Cuts a stream of bytes into chunks of whole lines, each with its place in the file, for `weir import`.
  *
  * Offsets are bytes of the file's uncompressed content. A chunk begins where the one before ended, so that the
- * gateway can hold each against the offset that it stored. Pure: no file, no clock, no network.
+ * gateway can compare each with the offset that it stored. Pure: no file, no clock, no network.
  */
+import { type Fingerprint, isBlank } from "./fingerprint.ts";
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -16,6 +17,10 @@ export interface Chunk {
   readonly toOffset: number;
   /** `lineHash` of the last line before `toOffset`. */
   readonly lastLineHash: string;
+  /** Of the file up to where the body begins … */
+  readonly before: Fingerprint;
+  /** … and up to `toOffset`. */
+  readonly after: Fingerprint;
 }
 
 /** What of a file is in no chunk. */
@@ -23,7 +28,9 @@ export type Remainder =
   /** Bytes at the end that are no whole line: the writer was cut off, or is about to go on. */
   | { readonly kind: "cut"; readonly offset: number; readonly bytes: number }
   /** A line over the limit. */
-  | { readonly kind: "overlong"; readonly offset: number; readonly bytes: number };
+  | { readonly kind: "overlong"; readonly offset: number; readonly bytes: number }
+  /** NUL bytes at the end of the file. */
+  | { readonly kind: "nul"; readonly bytes: number };
 
 /** The hash by which a line is known again: SHA-256 of its bytes without the line's end, LF or CR LF. */
 export function lineHash(line: Uint8Array): string {
@@ -37,11 +44,6 @@ export function lineHash(line: Uint8Array): string {
 export function lastLine(bytes: Uint8Array): Uint8Array {
   const end = bytes.length > 0 && bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
   return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(NEWLINE, end - 1) + 1);
-}
-
-/** True where there is nothing but white space. */
-export function isBlank(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
 }
 
 /**
@@ -59,53 +61,69 @@ export function isWholeObject(line: Uint8Array): boolean {
 
 /** A chunk as two, cut after the line nearest to its middle; none where it is one line. White space is no half. */
 export function halve(chunk: Chunk): Chunk[] {
-  const { body, fromOffset, toOffset, lastLineHash } = chunk;
+  const { body, fromOffset, toOffset, lastLineHash, before, after } = chunk;
   const middle = body.length >> 1;
   const next = body.indexOf(NEWLINE, middle) + 1;
   const end = next > 0 && next < body.length ? next : body.lastIndexOf(NEWLINE, middle - 1) + 1;
   if (end === 0) return [];
   const first = body.subarray(0, end);
   const at = toOffset - body.length + end;
+  const between = before.copy();
+  between.pass(first);
   return [
-    { body: first, fromOffset, toOffset: at, lastLineHash: lineHash(lastLine(first)) },
-    { body: body.subarray(end), fromOffset: at, toOffset, lastLineHash },
+    {
+      body: first,
+      fromOffset,
+      toOffset: at,
+      lastLineHash: lineHash(lastLine(first)),
+      before,
+      after: between,
+    },
+    { body: body.subarray(end), fromOffset: at, toOffset, lastLineHash, before: between, after },
   ].filter((half) => !isBlank(half.body));
 }
 
 /**
- * Cuts `pieces`, the content of a file from `offset` on, into chunks of at most `chunkBytesMax` bytes. Lines
- * longer than that are left out and told to `onRemainder`; so is a last line that is not whole. Chunks of white
- * space are not given. Where `pieces` throws, the whole lines before it are given first.
+ * Cuts `pieces`, the content of a file behind what `from` is the fingerprint of, into chunks of at most `chunkBytesMax`
+ * bytes. Lines longer than that are left out and reported by `onRemainder`; so is a last line that is not whole. Chunks
+ * of white space are not given. Where `pieces` throws, the whole lines before it are given first.
  */
 export async function* cutIntoChunks(
   pieces: AsyncIterable<Uint8Array>,
-  offset: number,
+  from: Fingerprint,
   chunkBytesMax: number,
   onRemainder: (remainder: Remainder) => void,
 ): AsyncGenerator<Chunk, void, undefined> {
-  let fromOffset = offset;
+  let fromOffset = from.bytes;
+  /** Of all that is in a chunk or left out; reaches up to `pendingOffset`. */
+  const fingerprint = from.copy();
   /** Read and in no chunk yet; begins a line, at `pendingOffset`. */
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
-  let pendingOffset = offset;
+  let pendingOffset = from.bytes;
   /** Bytes of an over-long line that were dropped so far; its end is still to come while above 0. */
   let dropped = 0;
 
   const take = (bytes: Uint8Array<ArrayBuffer>): Chunk | undefined => {
     pendingOffset += bytes.length;
+    const before = fingerprint.copy();
+    fingerprint.pass(bytes);
     if (isBlank(bytes)) return undefined;
     const chunk = {
       body: bytes,
       fromOffset,
       toOffset: pendingOffset,
       lastLineHash: lineHash(lastLine(bytes)),
+      before,
+      after: fingerprint.copy(),
     };
     fromOffset = pendingOffset;
     return chunk;
   };
-  const drop = (bytes: number) => {
-    dropped += bytes;
-    pendingOffset += bytes;
+  const drop = (bytes: Uint8Array) => {
+    dropped += bytes.length;
+    pendingOffset += bytes.length;
+    fingerprint.pass(bytes);
   };
   const endDropping = () => {
     onRemainder({ kind: "overlong", offset: pendingOffset - dropped, bytes: dropped });
@@ -131,7 +149,7 @@ export async function* cutIntoChunks(
       let piece = next.value;
       if (dropped > 0) {
         const end = piece.indexOf(NEWLINE);
-        drop(end === -1 ? piece.length : end + 1);
+        drop(end === -1 ? piece : piece.subarray(0, end + 1));
         if (end === -1) continue;
         endDropping();
         piece = piece.subarray(end + 1);
@@ -150,7 +168,7 @@ export async function* cutIntoChunks(
           continue;
         }
         const next = all.indexOf(NEWLINE) + 1;
-        drop(next === 0 ? all.length : next);
+        drop(next === 0 ? all : all.subarray(0, next));
         all = all.subarray(next === 0 ? all.length : next);
         if (next > 0) endDropping();
       }

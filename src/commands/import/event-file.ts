@@ -1,81 +1,99 @@
 /**
- * A worker's file as `weir import` reads it: plain or gzip (told by its first bytes, never by its name), known
- * by the hash of its first line, and readable from any place where an import stopped.
+ * A worker's file as `weir import` reads it: its first line, what tells it from other files, and its lines from any
+ * place where an import stopped.
  *
- * The file is opened once: when the worker rotates it meanwhile, what is read is still the file that was
- * identified.
+ * The file is opened once: when the worker rotates it meanwhile, what is read is still the file that was identified.
+ * What cannot be read twice (standard input, a pipe) is first written to a temporary file without a name.
  */
-import { type FileHandle, open } from "node:fs/promises";
-import { pipeline, Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
-import {
-  type Chunk,
-  cutIntoChunks,
-  isBlank,
-  isWholeObject,
-  lastLine,
-  lineHash,
-  type Remainder,
-} from "./chunks.ts";
+import { type FileHandle, mkdtemp, open, realpath, rm } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Chunk, cutIntoChunks, isWholeObject, lastLine, lineHash, type Remainder } from "./chunks.ts";
+import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, withoutNul } from "./content.ts";
+import { Fingerprint, isBlank } from "./fingerprint.ts";
+import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 
 /** 2 MiB: some 7,000 events, enough that the round trip and the commit of a chunk weigh nothing. */
 export const CHUNK_BYTES_MAX = 2_097_152;
 const READ_BYTES = 1_048_576;
+const MAGIC_BYTES = 8;
 
-/** How far a file was imported, as the gateway stores it. */
-export interface Progress {
-  readonly byteOffset: number;
-  readonly lastLineHash: string;
-}
-
-/** The file cannot be imported; the message is one sentence that does not name the file. */
-export class UnreadableFile extends Error {
-  override readonly name = "UnreadableFile";
-}
-
-/** The file ends before the place up to which it was imported: an earlier copy of it. */
-export class EarlierCopy extends Error {
-  override readonly name = "EarlierCopy";
-}
+/** Nothing has a trace: standard input. */
+const NO_TRACES: Traces = { places: [], modifiedMs: 0 };
 
 export class EventFile {
   readonly #handle: FileHandle;
-  readonly #gzip: boolean;
+  readonly #packing: Packing;
   /** Bytes on disk when it was opened. */
   readonly bytes: number;
+  /** Where it lies and when it was written last. */
+  readonly traces: Traces;
   /** Bytes read from disk so far, for a progress bar. */
   bytesRead = 0;
 
-  private constructor(handle: FileHandle, bytes: number, gzip: boolean) {
+  private constructor(handle: FileHandle, bytes: number, packing: Packing, traces: Traces) {
     this.#handle = handle;
     this.bytes = bytes;
-    this.#gzip = gzip;
+    this.#packing = packing;
+    this.traces = traces;
   }
 
-  /** Opens the file; throws `UnreadableFile` for a folder, the system's error where it cannot be opened. */
+  /** Opens a file or a pipe; throws `UnreadableFile` for a folder, the system's error where it cannot be opened. */
   static async open(path: string): Promise<EventFile> {
     const handle = await open(path, "r");
     try {
       const stat = await handle.stat();
+      if (stat.isFIFO()) {
+        const spooled = await EventFile.spool(handle.createReadStream({ autoClose: false }));
+        await handle.close();
+        return spooled;
+      }
       if (!stat.isFile()) throw new UnreadableFile("it is not a file");
-      const magic = new Uint8Array(2);
-      const { bytesRead } = await handle.read(magic, 0, 2, 0);
-      return new EventFile(handle, stat.size, bytesRead === 2 && magic[0] === 0x1f && magic[1] === 0x8b);
+      const places = placesOf(await realpath(path), stat);
+      return await EventFile.#of(handle, { places, modifiedMs: stat.mtimeMs });
     } catch (error) {
-      await handle.close();
+      await handle.close().catch(() => undefined);
       throw error;
     }
   }
 
-  /** `lineHash` of the first line that is not blank; undefined while there is no whole one. */
-  async identity(): Promise<string | undefined> {
+  /** A stream's bytes, read to its end. Their file has no name any more: whatever happens, it goes with the process. */
+  static async spool(stream: AsyncIterable<Uint8Array>): Promise<EventFile> {
+    const folder = await mkdtemp(join(tmpdir(), "weir-import-"));
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(join(folder, "input"), "wx+", 0o600);
+      await rm(folder, { recursive: true });
+      for await (const piece of stream) await handle.writeFile(piece);
+      return await EventFile.#of(handle, NO_TRACES);
+    } catch (error) {
+      await handle?.close();
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  static async #of(handle: FileHandle, traces: Traces): Promise<EventFile> {
+    const { size } = await handle.stat();
+    const magic = new Uint8Array(MAGIC_BYTES);
+    const { bytesRead } = await handle.read(magic, 0, MAGIC_BYTES, 0);
+    return new EventFile(handle, size, packingOf(magic.subarray(0, bytesRead)), traces);
+  }
+
+  /**
+   * `lineHash` of the first line that is not blank; undefined while there is no whole one. Throws `UnreadableFile`
+   * where the content is no lines of JSON in UTF-8.
+   */
+  async firstLineHash(): Promise<string | undefined> {
     let head: Uint8Array = new Uint8Array(0);
-    for await (const piece of this.#read(0)) {
+    for await (const piece of this.#content(0, () => {})) {
       head = Buffer.concat([head, piece]);
       for (let end = head.indexOf(0x0a); end !== -1; end = head.indexOf(0x0a)) {
         const line = head.subarray(0, end + 1);
-        if (!isBlank(line)) return identityOf(line);
-        head = head.subarray(end + 1);
+        if (!isBlank(line)) return hashOfFirst(line);
+        let next = end + 1;
+        while (head[next] === 0x0a) next++;
+        head = head.subarray(next);
       }
       if (head.length > CHUNK_BYTES_MAX) break;
     }
@@ -84,46 +102,101 @@ export class EventFile {
         `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected one JSON event a line`,
       );
     }
-    const isLine = isWholeObject(head) || beginsArray(head);
-    return isLine ? identityOf(head) : undefined;
+    return isWholeObject(head) || beginsArray(head) ? hashOfFirst(head) : undefined;
   }
 
-  /**
-   * The file's lines after `from`. Throws `EarlierCopy` where the file ends before it, and `UnreadableFile`
-   * where another line stands there than was imported.
-   */
+  /** Reads the file as far as is needed to compare it with others that begin with the same line. */
+  async look(known: readonly KnownFile[]): Promise<Look> {
+    const offsets = [...new Set(known.map(({ byteOffset }) => byteOffset))].sort((a, b) => a - b);
+    const needsLine = known.some(({ identity }) => identity === undefined);
+    const at = new Map<number, Place>();
+    const fingerprint = new Fingerprint();
+    let tail: Uint8Array[] = [];
+    let recent: Uint8Array = new Uint8Array(0);
+    let linesBefore = 0;
+    const pass = (bytes: Uint8Array) => {
+      fingerprint.pass(bytes);
+      const feed = bytes.lastIndexOf(0x0a);
+      if (feed !== -1) tail = [];
+      tail.push(bytes.subarray(feed + 1));
+      if (needsLine) recent = Buffer.concat([recent, bytes]).subarray(-(CHUNK_BYTES_MAX + 2));
+    };
+    let isWhole = true;
+    for await (let piece of this.#content(0, () => {})) {
+      while (offsets.length > 0 && offsets[0]! <= fingerprint.bytes + piece.length) {
+        const offset = offsets.shift()!;
+        const end = offset - fingerprint.bytes;
+        pass(piece.subarray(0, end));
+        piece = piece.subarray(end);
+        at.set(offset, {
+          fingerprint: fingerprint.copy(),
+          lastLineHash: needsLine ? lineHash(lastLine(recent)) : undefined,
+        });
+        linesBefore = fingerprint.ended().lines;
+      }
+      pass(piece);
+      // One line further than all places: whether there is more than was imported.
+      if (offsets.length === 0 && fingerprint.ended().lines > linesBefore) {
+        isWhole = false;
+        break;
+      }
+    }
+    // A last line that is cut is none yet.
+    const end = isWholeObject(Buffer.concat(tail)) ? fingerprint.ended() : fingerprint;
+    return { at, end, isWhole };
+  }
+
+  /** Whether one of the file's lines has one of these hashes, and a time. */
+  async findDatedLine(hashes: ReadonlySet<string>): Promise<boolean> {
+    for await (const { body } of this.chunks(new Fingerprint(), () => {})) {
+      for (let begin = 0; begin < body.length; ) {
+        const feed = body.indexOf(0x0a, begin);
+        const line = body.subarray(begin, feed === -1 ? body.length : feed);
+        if (!isBlank(line) && hashes.has(lineHash(line))) {
+          const fingerprint = new Fingerprint();
+          fingerprint.pass(line);
+          if (fingerprint.isDated()) return true;
+        }
+        begin += line.length + 1;
+      }
+    }
+    return false;
+  }
+
+  /** The file's lines behind the place that `from` is the fingerprint of. */
   async *chunks(
-    from: Progress | undefined,
+    from: Fingerprint,
     onRemainder: (remainder: Remainder) => void,
   ): AsyncGenerator<Chunk, void, undefined> {
     this.bytesRead = 0;
-    const offset = from?.byteOffset ?? 0;
-    // A gzip stream has no place to jump to; a plain file is read from one longest line before the offset.
-    const start = this.#gzip ? 0 : Math.max(0, offset - CHUNK_BYTES_MAX - 2);
-    if (!this.#gzip) this.bytesRead = start;
-    const pieces = this.#read(start);
-    const rest = from === undefined ? pieces : after(pieces, start, from);
-    try {
-      yield* cutIntoChunks(rest, offset, CHUNK_BYTES_MAX, onRemainder);
-    } catch (error) {
-      throw gzipError(error) ?? error;
-    }
+    const onTail = (bytes: number) => onRemainder({ kind: "nul", bytes });
+    // Packed data have no place to jump to.
+    const start = this.#packing === "plain" ? from.bytes : 0;
+    if (this.#packing === "plain") this.bytesRead = start;
+    const content = this.#content(start, onTail);
+    yield* cutIntoChunks(behind(content, from.bytes - start), from, CHUNK_BYTES_MAX, onRemainder);
   }
 
   async close(): Promise<void> {
     await this.#handle.close();
   }
 
-  #read(position: number): AsyncIterable<Uint8Array> {
-    const raw = this.#readRaw(position);
-    if (!this.#gzip) return raw;
-    const gunzip = createGunzip({ chunkSize: 262_144 });
-    // Failures come out of the iteration over gunzip.
-    pipeline(Readable.from(raw), gunzip, () => {});
-    return gunzip;
+  async *#content(
+    position: number,
+    onTail: (bytes: number) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let isFirst = position === 0;
+    const checked = async function* (pieces: AsyncIterable<Uint8Array>) {
+      for await (const piece of pieces) {
+        if (isFirst) checkEncoding(piece);
+        isFirst = false;
+        yield piece;
+      }
+    };
+    yield* withoutNul(checked(unpacked(this.#raw(position), this.#packing)), onTail);
   }
 
-  async *#readRaw(position: number): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#raw(position: number): AsyncGenerator<Uint8Array, void, undefined> {
     for (let at = position; ; ) {
       const buffer = new Uint8Array(READ_BYTES);
       const { bytesRead } = await this.#handle.read(buffer, 0, READ_BYTES, at);
@@ -135,37 +208,32 @@ export class EventFile {
   }
 }
 
-/** Passes over what was imported, and holds the last line of it against the stored hash. */
-async function* after(
+async function* behind(
   pieces: AsyncIterable<Uint8Array>,
-  start: number,
-  { byteOffset, lastLineHash }: Progress,
+  bytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let at = start;
-  let tail: Uint8Array = new Uint8Array(0);
+  let left = bytes;
   for await (const piece of pieces) {
-    if (at >= byteOffset) {
-      yield piece;
-      continue;
-    }
-    const passed = Math.min(piece.length, byteOffset - at);
-    at += passed;
-    const passedTail = Buffer.concat([tail, piece.subarray(0, passed)]);
-    tail = passedTail.subarray(Math.max(0, passedTail.length - CHUNK_BYTES_MAX - 2));
-    if (at < byteOffset) continue;
-    if (lineHash(lastLine(tail)) !== lastLineHash) {
-      throw new UnreadableFile(
-        `it begins with the same line as a file that was imported up to byte ${byteOffset}, ` +
-          "but has another line there: it is another file, or was rewritten",
-      );
-    }
+    const passed = Math.min(piece.length, left);
+    left -= passed;
     if (passed < piece.length) yield piece.subarray(passed);
   }
-  if (at < byteOffset)
-    throw new EarlierCopy(`it ends at byte ${at}, and was imported up to byte ${byteOffset} before`);
 }
 
-function identityOf(line: Uint8Array): string {
+/** A file by its path, by its number on its disk, and by its path without what rotation and packing add. */
+function placesOf(path: string, { dev, ino }: { readonly dev: number; readonly ino: number }): string[] {
+  const host = hostname();
+  const hash = (kind: string, text: string) =>
+    `${kind}${new Bun.CryptoHasher("sha256").update(`${host}\n${text}`).digest("hex").slice(0, 12)}`;
+  return [hash("p", path), hash("i", `${dev}:${ino}`), hash("s", stemOf(path))];
+}
+
+/** `metrics_1.json.2024-01-15.gz`, `metrics_1.json.1` and `metrics_1.json` have one stem, the last. */
+export function stemOf(path: string): string {
+  return path.replace(/\.(gz|zst|zstd)$/, "").replace(/[.-]([0-9]{4}-?[0-9]{2}-?[0-9]{2}|[0-9]{1,4})$/, "");
+}
+
+function hashOfFirst(line: Uint8Array): string {
   if (beginsArray(line)) {
     throw new UnreadableFile('it begins with "[", expected one JSON event a line, not an array');
   }
@@ -174,16 +242,4 @@ function identityOf(line: Uint8Array): string {
 
 function beginsArray(line: Uint8Array): boolean {
   return line.find((byte) => byte > 0x20) === 0x5b;
-}
-
-function gzipError(error: unknown): UnreadableFile | undefined {
-  const code = (error as { code?: unknown }).code;
-  if (code === "Z_BUF_ERROR")
-    return new UnreadableFile("its gzip data end early; what came before was taken");
-  if (typeof code === "string" && code.startsWith("Z_")) {
-    return new UnreadableFile(
-      `its gzip data are damaged (${(error as Error).message}); what came before was taken`,
-    );
-  }
-  return undefined;
 }

@@ -1,11 +1,13 @@
 /**
- * Imports one file: asks how far it came, reads on from there, pushes chunk by chunk in order, and begins again
- * from the stored offset after whatever interrupts it.
+ * Imports one file: finds out which file it is and how far it was imported, reads on from there, pushes chunk by chunk
+ * in order, and begins again from the stored offset after whatever interrupts it.
  */
 import { Unreachable } from "../client.ts";
 import { type Chunk, halve, type Remainder } from "./chunks.ts";
-import { EarlierCopy, EventFile, type Progress } from "./event-file.ts";
-import type { Counts, Report } from "./report.ts";
+import type { EventFile } from "./event-file.ts";
+import { Fingerprint } from "./fingerprint.ts";
+import { identify, identityOf, type KnownFile, type Verdict } from "./identity.ts";
+import type { Counts, FileReport } from "./report.ts";
 import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
 
 /** Pauses between attempts that got nowhere; a gateway that restarts takes seconds. Then the import gives up. */
@@ -13,16 +15,22 @@ const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
 /** What became of a file. */
 export interface Outcome extends Counts {
-  /** Things worth a line that are no failure. */
+  /** Remarks that are no failure. */
   readonly notes: readonly string[];
   /** Why it was not read to its end, if so. */
   readonly failure?: string;
 }
 
 export interface FileImportOptions {
-  readonly path: string;
+  readonly open: () => Promise<EventFile>;
   readonly target: ImportTarget;
-  readonly report: Report;
+  readonly report: FileReport;
+  /** The worker that the labels name; empty for none. */
+  readonly worker: string;
+  /** `NAME=VALUE`, added to each event that has no such tag of its own. */
+  readonly extraLabels: readonly string[];
+  /** A name that the user gave the import; then no other file is compared with this one. */
+  readonly as: string | undefined;
   /** Called after each chunk. */
   readonly onProgress: (file: EventFile) => Promise<void>;
 }
@@ -33,30 +41,29 @@ export async function importFile(options: FileImportOptions): Promise<Outcome> {
   let failure: string | undefined;
   let file: EventFile | undefined;
   try {
-    file = await EventFile.open(options.path);
-    const identity = await file.identity();
-    if (identity === undefined)
+    file = await options.open();
+    const firstLineHash = await file.firstLineHash();
+    if (firstLineHash === undefined)
       work.notes.push(file.bytes === 0 ? "it is empty" : "it has no whole line yet");
-    else await work.run(file, identity);
+    else await work.run(file, firstLineHash);
   } catch (error) {
     if (error instanceof Unreachable) throw error;
-    if (error instanceof EarlierCopy) {
-      work.notes.push(`${error.message}: taken as an earlier copy, nothing was read`);
-    } else {
-      failure = failureText(error);
-    }
+    failure = failureText(error);
   } finally {
     await file?.close();
   }
-  return { ...work.counts, notes: work.notes, failure };
+  return { ...options.report.counts, notes: work.notes, failure };
 }
 
 class FileImport {
-  readonly counts: Counts = { stored: 0, duplicates: 0, rejected: 0 };
   readonly notes: string[] = [];
   readonly #options: FileImportOptions;
+  #firstLineHash = "";
+  /** The name of the file's import, and what was known of it before. */
+  #name = "";
+  #known: KnownFile | undefined;
   /** The end of what is stored, as far as this import knows; undefined before it asked. */
-  #stored: Progress | undefined;
+  #storedOffset: number | undefined;
   #remainders: Remainder[] = [];
   #attempts = 0;
 
@@ -64,10 +71,11 @@ class FileImport {
     this.#options = options;
   }
 
-  async run(file: EventFile, identity: string): Promise<void> {
+  async run(file: EventFile, firstLineHash: string): Promise<void> {
+    this.#firstLineHash = firstLineHash;
     for (;;) {
       try {
-        await this.#runOnce(file, identity);
+        await this.#runOnce(file);
         break;
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error;
@@ -76,72 +84,132 @@ class FileImport {
         await Bun.sleep(Math.max(pauseMs, error.pauseMs ?? 0));
       }
     }
-    for (const { kind, offset, bytes } of this.#remainders) {
+    for (const remainder of this.#remainders) {
+      const { kind, bytes } = remainder;
       if (kind === "overlong")
-        this.#countUnread(offset, "overlong", `it has ${bytes} bytes, which no event needs`);
+        this.#options.report.addUnread(
+          remainder.offset,
+          "overlong",
+          `it has ${bytes} bytes, which no event needs`,
+        );
+      else if (kind === "nul") this.notes.push(`it ends in ${bytes} NUL bytes, which were skipped`);
       else
         this.notes.push(
-          `its last line is cut (${bytes} bytes from byte ${offset} on): left for the next import`,
+          `its last line is cut (${bytes} bytes from byte ${remainder.offset} on): left for the next import`,
         );
     }
   }
 
-  async #runOnce(file: EventFile, identity: string): Promise<void> {
-    const { target, onProgress } = this.#options;
-    const from = await target.progress(identity);
-    this.#noteUncounted(from);
-    this.#stored = from;
+  async #runOnce(file: EventFile): Promise<void> {
     this.#remainders = [];
+    const from = await this.#begin(file);
+    if (from === undefined) return;
     for await (const chunk of readAhead(file.chunks(from, (remainder) => this.#remainders.push(remainder)))) {
-      await this.#push(identity, chunk);
-      await onProgress(file);
+      await this.#push(file, chunk);
+      await this.#options.onProgress(file);
+    }
+  }
+
+  /** Finds out which file it is; gives the content that is not to be read again, or undefined where all of it is. */
+  async #begin(file: EventFile): Promise<Fingerprint | undefined> {
+    const { target, worker, as } = this.#options;
+    const named = as === undefined ? undefined : nameOf(as);
+    const known =
+      named === undefined
+        ? await target.withFirstLine(this.#firstLineHash)
+        : await target.named(named).then((each) => (each === undefined ? [] : [each]));
+    // Its own import, by the user's word or from the attempt before: equal content is enough.
+    const own = known.find((each) => each.file === (named ?? this.#name));
+    let verdict: Verdict | undefined;
+    if (own !== undefined) verdict = await identify(file, [own], "", true);
+    if (verdict === undefined || (verdict.kind !== "known" && named === undefined)) {
+      verdict = await identify(file, known, worker);
+    }
+    switch (verdict.kind) {
+      case "known":
+        this.#noteUncounted(verdict.known.byteOffset);
+        this.#known = verdict.known;
+        this.#name = verdict.known.file;
+        this.#storedOffset = verdict.known.byteOffset;
+        return verdict.from;
+      case "new":
+        if (named !== undefined && known.length > 0)
+          throw new Error(
+            `another file was imported as ${JSON.stringify(as)} up to byte ${known[0]!.byteOffset}; give this one another name`,
+          );
+        this.#known = undefined;
+        this.#name = named ?? freeName(this.#firstLineHash, known);
+        this.#storedOffset = 0;
+        return new Fingerprint();
+      case "earlier":
+        this.notes.push(
+          `it ends at byte ${verdict.bytes}, and a file that begins with the same lines was imported up to byte ` +
+            `${verdict.known.byteOffset}: it was taken for an earlier copy, and nothing was read. If it is another ` +
+            "file, import it with --as NAME",
+        );
+        return undefined;
+      case "unclear":
+        throw new Error(
+          `${verdict.message}; nothing was read, and --as NAME imports all of it as a file of its own`,
+        );
     }
   }
 
   /** Pushes a chunk; in smaller ones where the gateway refuses it whole, down to the line that it is refused for. */
-  async #push(identity: string, chunk: Chunk): Promise<void> {
+  async #push(file: EventFile, chunk: Chunk): Promise<void> {
+    const { target, report, worker, extraLabels } = this.#options;
     // A line before it that was refused is passed over: the offset goes on from what is stored.
-    const due = { ...chunk, fromOffset: this.#stored?.byteOffset ?? 0 };
+    const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
+    const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity);
     let answer: ChunkAnswer;
     try {
-      answer = await this.#options.target.push(identity, due);
+      answer = await target.push(
+        { ...due, file: this.#name, firstLineHash: this.#firstLineHash, identity },
+        extraLabels,
+      );
     } catch (error) {
       if (!(error instanceof ChunkRefused)) throw error;
       const halves = halve(chunk);
-      for (const half of halves) await this.#push(identity, half);
-      if (halves.length === 0)
-        this.#countUnread(chunk.toOffset - chunk.body.length, "refused", error.message);
+      for (const half of halves) await this.#push(file, half);
+      if (halves.length === 0) report.addUnread(chunk.toOffset - chunk.body.length, "refused", error.message);
       return;
     }
-    this.#stored = { byteOffset: due.toOffset, lastLineHash: due.lastLineHash };
+    // Where no line was stored the offset stays: the next chunk passes over them.
+    if (answer.accepted + answer.duplicates > 0) this.#storedOffset = due.toOffset;
     this.#attempts = 0;
-    this.counts.stored += answer.accepted;
-    this.counts.duplicates += answer.duplicates;
-    this.counts.rejected += answer.rejected;
-    this.#options.report.add(this.#options.path, due, answer);
-  }
-
-  #countUnread(offset: number, cause: string, what: string): void {
-    this.counts.rejected += 1;
-    this.#options.report.addUnread(this.#options.path, offset, cause, what);
+    report.add(due, answer);
   }
 
   /** A push whose answer was lost was stored all the same, or somebody else imports the same file. */
-  #noteUncounted(from: Progress | undefined): void {
-    if (this.#attempts === 0 || from === undefined) return;
-    const knownOffset = this.#stored?.byteOffset ?? 0;
-    if (from.byteOffset <= knownOffset) return;
+  #noteUncounted(byteOffset: number): void {
+    if (this.#attempts === 0) return;
+    const knownOffset = this.#storedOffset ?? 0;
+    if (byteOffset <= knownOffset) return;
     this.#attempts = 0;
     this.notes.push(
-      `bytes ${knownOffset} to ${from.byteOffset} were stored by a push whose answer was lost, or by another ` +
+      `bytes ${knownOffset} to ${byteOffset} were stored by a push whose answer was lost, or by another ` +
         "import: their lines are not in these counts",
     );
   }
 
   #placeText(): string {
-    if (this.#stored === undefined) return "";
-    return `Stopped at byte ${this.#stored.byteOffset}; run it again to go on from there.`;
+    if (!this.#storedOffset) return "";
+    return `Stopped at byte ${this.#storedOffset}; run it again to go on from there.`;
   }
+}
+
+/** The name of an import to which the user gave one. */
+function nameOf(as: string): string {
+  return `as-${new Bun.CryptoHasher("sha256").update(as).digest("hex")}`;
+}
+
+/** The hash of the first line, and a number from 2 on where another file has it. */
+function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
+  const taken = new Set(known.map(({ file }) => file));
+  if (!taken.has(firstLineHash)) return firstLineHash;
+  let number = 2;
+  while (taken.has(`${firstLineHash}.${number}`)) number++;
+  return `${firstLineHash}.${number}`;
 }
 
 /** Reads the next chunk while the one before is pushed. */
@@ -169,5 +237,6 @@ function failureText(error: unknown): string {
   if (code === "ENOENT") return "there is no such file";
   if (code === "EACCES") return "it may not be read";
   if (code === "EISDIR") return "it is not a file";
+  if (code === "ENOSPC") return "the folder for temporary files has no room left for it";
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,19 +1,25 @@
 /**
- * What became of the lines of an import, as a person reads it at the end: counts, what was rejected by reason
- * with an example each, and which retention would have kept what was too old.
+ * What became of the lines of an import, as a person reads it: for each file counts, what was rejected by reason with
+ * an example each, and the first warnings; at the end the counts of all files, and which retention would have kept what
+ * was too old.
  */
 import { quote } from "../../errors.ts";
-import { type Chunk, isBlank } from "./chunks.ts";
+import type { Chunk } from "./chunks.ts";
+import { isBlank } from "./fingerprint.ts";
 import { grouped } from "./progress.ts";
 import type { ChunkAnswer } from "./target.ts";
 
 const DAY_MS = 86_400_000;
 const NEWLINE = 0x0a;
+/** Warnings of one file that are shown, one of each kind. */
+const WARNINGS_SHOWN_MAX = 3;
 
 export interface Counts {
   stored: number;
   duplicates: number;
   rejected: number;
+  /** Stored lines of which something was not stored. */
+  warnings: number;
 }
 
 interface Reason {
@@ -22,44 +28,93 @@ interface Reason {
   example: string;
 }
 
+/** The report of all files. */
 export class Report {
-  readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0 };
-  readonly #reasons = new Map<string, Reason>();
-  #oldestMs = Number.POSITIVE_INFINITY;
+  readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
+  oldestMs = Number.POSITIVE_INFINITY;
 
-  /** Counts the lines of a chunk of the file at `path`. */
-  add(path: string, chunk: Chunk, answer: ChunkAnswer): void {
-    this.total.stored += answer.accepted;
-    this.total.duplicates += answer.duplicates;
-    this.total.rejected += answer.rejected;
-    if (answer.rejected === 0) return;
+  /** Begins the report of a file. */
+  file(): FileReport {
+    return new FileReport(this);
+  }
+
+  /** Which retention keeps the oldest line that was too old; undefined where none was. */
+  retentionHint(nowMs: number): string | undefined {
+    if (this.oldestMs >= nowMs) return undefined;
+    const oldest = new Date(this.oldestMs).toISOString();
+    return `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.oldestMs, nowMs)} keeps it.`;
+  }
+}
+
+export class FileReport {
+  readonly counts: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
+  readonly #all: Report;
+  readonly #reasons = new Map<string, Reason>();
+  /** The first warnings of different texts. */
+  readonly #warnings = new Map<string, string>();
+
+  constructor(all: Report) {
+    this.#all = all;
+  }
+
+  /** Counts the lines of a chunk. */
+  add(chunk: Pick<Chunk, "body" | "toOffset">, answer: ChunkAnswer): void {
+    const warnings = answer.warnings.length + answer.warningsOmitted;
+    this.#count("stored", answer.accepted);
+    this.#count("duplicates", answer.duplicates);
+    this.#count("rejected", answer.rejected);
+    this.#count("warnings", warnings);
+    if (answer.rejected === 0 && warnings === 0) return;
     for (const [cause, count] of Object.entries(answer.causes)) this.#reason(cause).count += count;
     const lines = linesOf(chunk.body);
     const bodyOffset = chunk.toOffset - chunk.body.length;
-    for (const { index, reason, cause } of answer.errors) {
+    const placed = (index: number, message: string) => {
       const line = lines[index];
-      if (this.#reason(cause).example === "") {
-        const told = reason.replace(
-          /\bbyte (\d+) of the body\b/g,
-          (_, at) => `byte ${bodyOffset + Number(at)} of the file`,
-        );
-        const place =
-          line === undefined ? "" : ` (line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset})`;
-        this.#reason(cause).example = `${fileText(path)}${place}: ${told}`;
-      }
+      const text = message.replace(
+        /\bbyte (\d+) of the body\b/g,
+        (_, at) => `byte ${bodyOffset + Number(at)} of the file`,
+      );
+      return line === undefined
+        ? text
+        : `line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset}: ${text}`;
+    };
+    for (const { index, reason, cause } of answer.errors) {
+      if (this.#reason(cause).example === "") this.#reason(cause).example = placed(index, reason);
+    }
+    for (const { index, message } of answer.warnings) {
+      if (!this.#warnings.has(message)) this.#warnings.set(message, placed(index, message));
     }
     // The gateway lists only the first errors. A line older than one that is too old is too old as well.
     if ((answer.causes.timestamp ?? 0) > 0) {
-      for (const line of lines) this.#oldestMs = Math.min(this.#oldestMs, eventTimeMs(line));
+      for (const line of lines) this.#all.oldestMs = Math.min(this.#all.oldestMs, eventTimeMs(line));
     }
   }
 
   /** Counts a line that the gateway did not get, or would not read. */
-  addUnread(path: string, offset: number, cause: string, what: string): void {
-    this.total.rejected += 1;
+  addUnread(offset: number, cause: string, what: string): void {
+    this.#count("rejected", 1);
     const reason = this.#reason(cause);
     reason.count += 1;
-    if (reason.example === "") reason.example = `${fileText(path)} (line at byte ${offset}): ${what}`;
+    if (reason.example === "") reason.example = `line at byte ${offset}: ${what}`;
+  }
+
+  /** What was rejected, by reason, and the first warnings; a line each. */
+  details(): string[] {
+    const reasons = [...this.#reasons].filter(([, { count }]) => count > 0);
+    const lines = reasons
+      .sort(([, a], [, b]) => b.count - a.count)
+      .map(([cause, { count, example }]) => `  rejected ${grouped(count)} (${cause}): ${example}`);
+    const shown = [...this.#warnings.values()].slice(0, WARNINGS_SHOWN_MAX);
+    lines.push(...shown.map((warning) => `  warning: ${warning}`));
+    const others = this.counts.warnings - shown.length;
+    if (shown.length > 0 && others > 0)
+      lines.push(`  … and ${grouped(others)} more ${others === 1 ? "warning" : "warnings"}`);
+    return lines;
+  }
+
+  #count(what: keyof Counts, count: number): void {
+    this.counts[what] += count;
+    this.#all.total[what] += count;
   }
 
   #reason(cause: string): Reason {
@@ -70,24 +125,6 @@ export class Report {
     }
     return reason;
   }
-
-  /** The lines of the report on what was rejected; empty where nothing was. */
-  rejections(nowMs: number): string[] {
-    if (this.total.rejected === 0) return [];
-    const reasons = [...this.#reasons].sort(([, a], [, b]) => b.count - a.count);
-    const width = Math.max(...reasons.map(([, { count }]) => grouped(count).length));
-    const lines = reasons.map(
-      ([cause, { count, example }]) => `  ${grouped(count).padStart(width)}  ${cause.padEnd(10)}${example}`,
-    );
-    lines.unshift("Rejected, with the first of each kind:");
-    if (this.#oldestMs < nowMs) {
-      const oldest = new Date(this.#oldestMs).toISOString();
-      lines.push(
-        `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.#oldestMs, nowMs)} keeps it.`,
-      );
-    }
-    return lines;
-  }
 }
 
 /** Retention counts UTC days, today included: a sample is kept while its day is not before today - (N - 1). */
@@ -95,12 +132,16 @@ function daysThatKeep(oldestMs: number, nowMs: number): number {
   return Math.floor(nowMs / DAY_MS) - Math.floor(oldestMs / DAY_MS) + 1;
 }
 
-/** `1,000 stored, 3 duplicates, 2 rejected`, without what is 0 but for `stored`. */
-export function countsText({ stored, duplicates, rejected }: Counts): string {
-  const parts = [`${grouped(stored)} stored`];
-  if (duplicates > 0) parts.push(`${grouped(duplicates)} ${duplicates === 1 ? "duplicate" : "duplicates"}`);
-  if (rejected > 0) parts.push(`${grouped(rejected)} rejected`);
-  return parts.join(", ");
+/** `1,000 stored, 3 duplicates, 2 rejected, 1 warning`, without what is 0 but for `stored`. */
+export function countsText({ stored, duplicates, rejected, warnings }: Counts): string {
+  const several = (count: number, what: string) =>
+    count === 0 ? [] : [`${grouped(count)} ${what}${count === 1 ? "" : "s"}`];
+  return [
+    `${grouped(stored)} stored`,
+    ...several(duplicates, "duplicate"),
+    ...(rejected > 0 ? [`${grouped(rejected)} rejected`] : []),
+    ...several(warnings, "warning"),
+  ].join(", ");
 }
 
 /** The lines of a chunk that are not blank: those that the gateway counts. */

@@ -2,14 +2,13 @@
  * Where imported lines go: the gateway's own routes, whether it runs elsewhere (HTTP) or was opened by this
  * process for the import alone. Both are the same requests, so that both mean the same.
  *
- * A chunk's offset commits with its rows. Whatever happens to an answer, asking `progress` again tells what is
+ * A chunk's offset commits with its rows. Whatever happens to an answer, asking for the file again tells what is
  * stored, and going on from there stores every line once.
  */
 import { accepted, Refused, type Send, Unreachable } from "../client.ts";
-import type { Chunk } from "./chunks.ts";
-import type { Progress } from "./event-file.ts";
+import { type Identity, type KnownFile, readIdentity } from "./identity.ts";
 
-/** What the gateway says of one rejected line. */
+/** What the gateway says of one line. */
 export interface LineError {
   /** Which line of the chunk that is not blank, from 0. */
   readonly index: number;
@@ -18,16 +17,39 @@ export interface LineError {
   readonly cause: string;
 }
 
-/** What became of a chunk's lines. `causes` counts all that were rejected, `errors` tells the first of them. */
+/** A field of a stored line that was not stored as it was sent. */
+export interface LineWarning {
+  readonly index: number;
+  readonly message: string;
+}
+
+/** What became of a chunk's lines. `causes` counts all that were rejected, `errors` lists the first of them. */
 export interface ChunkAnswer {
   readonly accepted: number;
   readonly duplicates: number;
   readonly rejected: number;
   readonly errors: readonly LineError[];
   readonly causes: Readonly<Record<string, number>>;
+  /** The first warnings … */
+  readonly warnings: readonly LineWarning[];
+  /** … and how many more there are. */
+  readonly warningsOmitted: number;
 }
 
-/** The gateway took nothing of the chunk for something in it, and does not say of which line. */
+/** A part of a file. */
+export interface Part {
+  /** The name of the file's import. */
+  readonly file: string;
+  readonly firstLineHash: string;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+  readonly lastLineHash: string;
+  /** What is to be kept of the file up to `toOffset`. */
+  readonly identity: Identity;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** The gateway accepted nothing of the chunk for something in it, and does not say of which line. */
 export class ChunkRefused extends Error {
   override readonly name = "ChunkRefused";
 }
@@ -43,23 +65,37 @@ export class Interrupted extends Error {
   }
 }
 
-/** A commit takes milliseconds, a full queue is told at once: after this long the connection is dead. */
+/** A commit takes milliseconds, a full queue answers at once: after this long the connection is dead. */
 const ANSWER_TIMEOUT_MS = 120_000;
 
 export class ImportTarget {
   readonly #send: Send;
-  /** Once there was an answer, silence is taken for a restart and not for a wrong address. */
+  /** Once there was an answer, silence means a restart and not a wrong address. */
   #hasAnswered = false;
 
   constructor(send: Send) {
     this.#send = send;
   }
 
-  /** How far the file was imported; undefined where it was not. */
-  async progress(file: string): Promise<Progress | undefined> {
-    const response = await this.#ask(() =>
-      this.#send(`/api/v1/imports/${file}`, { timeoutMs: ANSWER_TIMEOUT_MS }),
-    );
+  /** The files that begin with a line and of which something was imported. */
+  async withFirstLine(firstLineHash: string): Promise<KnownFile[]> {
+    const { imports } = (await this.#get("/api/v1/imports", [["first_line", firstLineHash]])) as {
+      imports: (Omit<KnownFile, "identity"> & { identity: string })[];
+    };
+    return imports.map((each) => ({ ...each, identity: readIdentity(each.identity) }));
+  }
+
+  /** The file whose import has this name; undefined where nothing of it was imported. */
+  async named(file: string): Promise<KnownFile | undefined> {
+    const found = (await this.#get(`/api/v1/imports/${file}`, [])) as
+      | (Omit<KnownFile, "identity"> & { identity: string })
+      | undefined;
+    return found === undefined ? undefined : { ...found, identity: readIdentity(found.identity) };
+  }
+
+  /** The JSON of an answer; undefined where no file was imported by that name. */
+  async #get(path: string, query: readonly (readonly [string, string])[]): Promise<unknown> {
+    const response = await this.#ask(() => this.#send(path, { query, timeoutMs: ANSWER_TIMEOUT_MS }));
     if (response.status === 404) {
       const { error } = (await response.json().catch(() => ({}))) as { error?: { field?: string } };
       // Another server, or an old gateway, has no such route at all.
@@ -67,26 +103,30 @@ export class ImportTarget {
         throw new Refused("There is no gateway that imports at this address.", 404, undefined, error);
       return undefined;
     }
-    return (await (await this.#ask(() => accepted(response))).json()) as Progress;
+    return await (await this.#ask(() => accepted(response))).json();
   }
 
   /**
-   * Stores a chunk's lines and its offset, in one transaction.
+   * Stores a part's lines and its offset, in one transaction. Where no line could be stored, the offset stays too.
    *
+   * @param extraLabels `NAME=VALUE`, added to each event that has no such tag of its own
    * @throws Interrupted, ChunkRefused
    */
-  async push(file: string, chunk: Chunk): Promise<ChunkAnswer> {
+  async push(part: Part, extraLabels: readonly string[]): Promise<ChunkAnswer> {
     const response = await this.#ask(async () =>
       this.#send("/api/v1/push", {
         method: "POST",
         query: [
-          ["import_file", file],
-          ["import_from", String(chunk.fromOffset)],
-          ["import_to", String(chunk.toOffset)],
-          ["import_line", chunk.lastLineHash],
+          ["import_file", part.file],
+          ["import_from", String(part.fromOffset)],
+          ["import_to", String(part.toOffset)],
+          ["import_line", part.lastLineHash],
+          ["import_first_line", part.firstLineHash],
+          ["import_identity", JSON.stringify(part.identity)],
+          ...extraLabels.map((each) => ["extra_label", each] as const),
         ],
         headers: { "content-type": "application/x-ndjson" },
-        body: chunk.body,
+        body: withoutMarks(part.body),
         timeoutMs: ANSWER_TIMEOUT_MS,
       }),
     );
@@ -96,6 +136,9 @@ export class ImportTarget {
       if (!(error instanceof Refused)) throw error;
       // 400 with counts says that no line could be accepted; the chunk was read all the same.
       if (error.status === 400 && hasCounts(error.body)) return readAnswer(error.body);
+      // A label that no event may have is none of the lines' fault.
+      const { field } = (error.body as { error?: { field?: string } } | undefined)?.error ?? {};
+      if (field === "extra_label") throw error;
       // Bytes that are no UTF-8, far too many wrong lines, or a limit below our chunks.
       if (error.status === 400 || error.status === 413) throw new ChunkRefused(error.message);
       throw error;
@@ -122,6 +165,21 @@ export class ImportTarget {
   }
 }
 
+/** The byte order mark that some editors and shells put first: files that were joined have one at more lines. */
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Lines with spaces for the byte order marks at their beginnings, so that every byte stays in its place. */
+function withoutMarks(body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  let clean: Uint8Array<ArrayBuffer> | undefined;
+  for (let at = buffer.indexOf(MARK); at !== -1; at = buffer.indexOf(MARK, at + MARK.length)) {
+    if (at > 0 && buffer[at - 1] !== 0x0a) continue;
+    clean ??= body.slice();
+    clean.fill(0x20, at, at + MARK.length);
+  }
+  return clean ?? body;
+}
+
 function hasCounts(body: unknown): boolean {
   return typeof (body as { rejected?: unknown } | undefined)?.rejected === "number";
 }
@@ -134,5 +192,7 @@ function readAnswer(body: unknown): ChunkAnswer {
     rejected: answer.rejected ?? 0,
     errors: answer.errors ?? [],
     causes: answer.causes ?? {},
+    warnings: answer.warnings ?? [],
+    warningsOmitted: answer.warningsOmitted ?? 0,
   };
 }

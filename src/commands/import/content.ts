@@ -1,0 +1,148 @@
+/**
+ * The content of a worker's file as text in UTF-8: gzip and zstd data are decompressed, known by their first bytes and
+ * never by the file's name; other encodings and formats are refused with a sentence that says how to convert them.
+ *
+ * NUL bytes come from a file that was truncated under its writer, or from a power cut. No JSON text contains one, so
+ * each is given as the end of a line: the events before and behind it stay whole, and every offset stays as it is. A
+ * run of them at the end of a file is not given at all: its writer may yet put lines there.
+ */
+import { pipeline, Readable, type Transform } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { ZstdFrames } from "./zstd-frames.ts";
+
+/** The file cannot be imported; the message is one sentence that does not name the file. */
+export class UnreadableFile extends Error {
+  override readonly name = "UnreadableFile";
+}
+
+/** How a file's bytes are packed. */
+export type Packing = "plain" | "gzip" | "zstd";
+
+const NEWLINE = 0x0a;
+const INFLATED_PIECE_BYTES = 262_144;
+/** Runs of NUL bytes are given in pieces of this size. */
+const BLANK_PIECE_BYTES = 1_048_576;
+
+/** First bytes of what people also keep logs in, and the command that unpacks it. */
+const OTHER_PACKINGS: readonly (readonly [magic: readonly number[], format: string, command: string])[] = [
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz", "xzcat"],
+  [[0x42, 0x5a, 0x68], "bzip2", "bzcat"],
+  [[0x50, 0x4b, 0x03, 0x04], "zip", "unzip -p"],
+  [[0x04, 0x22, 0x4d, 0x18], "lz4", "lz4cat"],
+];
+
+/** How a file with these first bytes is packed. Throws `UnreadableFile` for a format that is not supported. */
+export function packingOf(head: Uint8Array): Packing {
+  const begins = (magic: readonly number[]) => magic.every((byte, index) => head[index] === byte);
+  if (begins([0x1f, 0x8b])) return "gzip";
+  if (begins([0x28, 0xb5, 0x2f, 0xfd])) return "zstd";
+  const other = OTHER_PACKINGS.find(([magic]) => begins(magic));
+  if (other === undefined) return "plain";
+  const [, format, command] = other;
+  throw new UnreadableFile(
+    `it is ${format} data, expected text, gzip or zstd; unpack it with "${command} FILE | weir import -"`,
+  );
+}
+
+/** The text in a file's bytes. */
+export function unpacked(raw: AsyncIterable<Uint8Array>, packing: Packing): AsyncIterable<Uint8Array> {
+  if (packing === "plain") return raw;
+  return packing === "gzip" ? gunzipped(raw) : unzstded(raw);
+}
+
+async function* gunzipped(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* through(raw, createGunzip({ chunkSize: INFLATED_PIECE_BYTES }));
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: string };
+    if (code === "Z_BUF_ERROR")
+      throw new UnreadableFile("its gzip data end early; what came before was stored");
+    if (typeof code !== "string" || !code.startsWith("Z_")) throw error;
+    throw new UnreadableFile(`its gzip data are damaged (${message}); what came before was stored`);
+  }
+}
+
+async function* unzstded(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const frames = new ZstdFrames();
+  const passed = (async function* () {
+    for await (const piece of raw) {
+      frames.pass(piece);
+      yield piece;
+    }
+  })();
+  try {
+    yield* through(passed, createZstdDecompress({ chunkSize: INFLATED_PIECE_BYTES }));
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: string };
+    if (typeof code !== "string" || !/ZSTD|^Z_/.test(code)) throw error;
+    throw new UnreadableFile(`its zstd data are damaged (${message}); what came before was stored`);
+  }
+  const problem = frames.problem();
+  if (problem === "cut") throw new UnreadableFile("its zstd data end early; what came before was stored");
+  if (problem !== undefined) {
+    throw new UnreadableFile("its zstd data are followed by other data; what came before was stored");
+  }
+}
+
+async function* through(
+  raw: AsyncIterable<Uint8Array>,
+  engine: Transform,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // Failures come out of the iteration over the engine.
+  pipeline(Readable.from(raw), engine, () => {});
+  yield* engine as AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Throws `UnreadableFile` where a file's text begins as UTF-16 or UTF-32 do: with a mark, or with an event whose every
+ * other byte is NUL.
+ */
+export function checkEncoding(head: Uint8Array): void {
+  const begins = (...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
+  const [brace, quote] = [0x7b, 0x22];
+  const found = begins(0xff, 0xfe, 0, 0)
+    ? "UTF-32"
+    : begins(0xff, 0xfe) || begins(0xfe, 0xff)
+      ? "UTF-16"
+      : begins(brace, 0, quote, 0)
+        ? "UTF-16LE"
+        : begins(0, brace, 0, quote)
+          ? "UTF-16BE"
+          : undefined;
+  if (found === undefined) return;
+  throw new UnreadableFile(
+    `it is ${found} text, expected UTF-8; convert it with "iconv -f ${found} -t UTF-8 FILE | weir import -"`,
+  );
+}
+
+/** The pieces with each NUL byte as the end of a line, but for those at the end, which are counted and left out. */
+export async function* withoutNul(
+  pieces: AsyncIterable<Uint8Array>,
+  onTail: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let blank = 0;
+  for await (const piece of pieces) {
+    let end = piece.length;
+    while (end > 0 && piece[end - 1] === 0) end--;
+    if (end > 0) {
+      for (; blank > 0; blank -= Math.min(blank, BLANK_PIECE_BYTES)) {
+        yield new Uint8Array(Math.min(blank, BLANK_PIECE_BYTES)).fill(NEWLINE);
+      }
+      yield withNewlines(piece.subarray(0, end));
+    }
+    blank += piece.length - end;
+  }
+  if (blank > 0) onTail(blank);
+}
+
+function withNewlines(piece: Uint8Array): Uint8Array {
+  const first = piece.indexOf(0);
+  if (first === -1) return piece;
+  const text = piece.slice();
+  for (let at = first; at !== -1; at = text.indexOf(0, at)) {
+    let end = at;
+    while (text[end] === 0) end++;
+    text.fill(NEWLINE, at, end);
+  }
+  return text;
+}

@@ -1,0 +1,358 @@
+/**
+ * Which file is which: whatever files have in common, and whatever is done with them between imports, each line is
+ * stored once, or the import says that it cannot know and stores nothing.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import type { Send } from "../../src/commands/client.ts";
+import { EventFile } from "../../src/commands/import/event-file.ts";
+import { importFile } from "../../src/commands/import/import-file.ts";
+import { Report } from "../../src/commands/import/report.ts";
+import { workerOf } from "../../src/commands/import/sources.ts";
+import { ImportTarget } from "../../src/commands/import/target.ts";
+import { NOW_MS, openTestGateway, type TestGateway } from "../http/gateway.ts";
+
+let gateway: TestGateway;
+let folder: string;
+/** Each change of a file is a second after the one before, whatever the clock's steps are. */
+let clock = 1_700_000_000;
+beforeEach(async () => {
+  gateway = await openTestGateway();
+  folder = mkdtempSync(join(tmpdir(), "weir-identity-"));
+});
+afterEach(async () => {
+  await gateway.close();
+  rmSync(folder, { recursive: true });
+});
+
+const at = (name: string) => join(folder, name);
+const touch = (name: string) => {
+  clock += 1;
+  utimesSync(at(name), clock, clock);
+};
+const write = (name: string, content: string | Uint8Array) => {
+  writeFileSync(at(name), content);
+  touch(name);
+};
+const append = (name: string, content: string) => {
+  appendFileSync(at(name), content);
+  touch(name);
+};
+
+/** Lines as workers write them whose events have no time: their first ones are often equal. */
+const START = '{"metric_name":"start","value":1,"tags":{"k":"start"}}\n';
+const plain = (...keys: readonly string[]): string =>
+  keys.map((k) => `{"metric_name":"m","value":1,"tags":{"k":"${k}"}}\n`).join("");
+/** Lines with times, one of each number. */
+const dated = (from: number, to: number, k = "d"): string =>
+  Array.from(
+    { length: to - from },
+    (_, index) =>
+      `{"@timestamp":${NOW_MS - 1_000_000 + from + index},"metric_name":"m","value":1,"tags":{"k":"${k}${from + index}"}}\n`,
+  ).join("");
+const keys = (from: number, to: number, k = "d") =>
+  Array.from({ length: to - from }, (_, index) => `${k}${from + index}`);
+
+const send: Send = async (path, { method = "GET", query = [], headers, body } = {}) => {
+  const parameters = new URLSearchParams(query as [string, string][]);
+  return await gateway.app.fetch(
+    new Request(`http://localhost${path}?${parameters}`, { method, headers, body }),
+  );
+};
+
+interface Result {
+  stored: number;
+  notes: readonly string[];
+  failure: string | undefined;
+}
+
+async function bring(name: string, as?: string): Promise<Result> {
+  const worker = workerOf(name);
+  const { stored, notes, failure } = await importFile({
+    open: () => EventFile.open(at(name)),
+    target: new ImportTarget(send),
+    report: new Report().file(),
+    worker,
+    extraLabels: worker === "" ? [] : [`instance=${worker}`],
+    as,
+    onProgress: async () => {},
+  });
+  return { stored, notes, failure };
+}
+const brought = (stored: number): Result => ({ stored, notes: [], failure: undefined });
+
+/** `k` of each stored line, in order. */
+async function stored(): Promise<string[]> {
+  const response = await gateway.app.fetch(new Request("http://localhost/api/v1/export"));
+  const lines = (await response.text()).split("\n").filter((line) => line !== "");
+  return lines.map((line) => (JSON.parse(line) as { tags: { k: string } }).tags.k).sort();
+}
+
+describe("files with the same first line", () => {
+  test("of three workers and a rotation, whose events have no time", async () => {
+    write("before.json", START + plain("a1", "a2"));
+    write("after-rotation.json", START + plain("b1"));
+    write("other-worker.json", START + plain("c1", "c2", "c3"));
+    expect(await bring("before.json")).toEqual(brought(3));
+    expect(await bring("after-rotation.json")).toEqual(brought(2));
+    expect(await bring("other-worker.json")).toEqual(brought(4));
+    for (const name of ["other-worker.json", "before.json", "after-rotation.json"])
+      expect(await bring(name)).toEqual(brought(0));
+    append("after-rotation.json", plain("b2", "b3", "b4"));
+    append("before.json", plain("a3"));
+    expect(await bring("after-rotation.json")).toEqual(brought(3));
+    expect(await bring("before.json")).toEqual(brought(1));
+    expect(await stored()).toEqual(
+      [
+        ...["start", "start", "start"],
+        ...["a1", "a2", "a3", "b1", "b2", "b3", "b4", "c1", "c2", "c3"],
+      ].sort(),
+    );
+  });
+
+  test("and with times", async () => {
+    write("one.json", dated(0, 3));
+    write("two.json", dated(0, 1) + dated(10, 20));
+    expect(await bring("one.json")).toEqual(brought(3));
+    expect(await bring("two.json")).toEqual(brought(11));
+    expect(await bring("one.json")).toEqual(brought(0));
+  });
+
+  test("of two workers whose files are the same so far", async () => {
+    write("metrics_1.json", START + plain("beat"));
+    write("metrics_2.json", START + plain("beat"));
+    expect(await bring("metrics_1.json")).toEqual(brought(2));
+    expect(await bring("metrics_2.json")).toEqual(brought(2));
+    append("metrics_2.json", plain("beat"));
+    append("metrics_1.json", plain("beat", "beat"));
+    for (const [name, count] of [
+      ["metrics_2.json", 1],
+      ["metrics_1.json", 2],
+    ] as const)
+      expect(await bring(name)).toEqual(brought(count));
+    expect(await stored()).toEqual(["beat", "beat", "beat", "beat", "beat", "start", "start"]);
+  });
+
+  test("when nothing but that line was imported of the first", async () => {
+    write("one.json", START);
+    write("two.json", START + plain("b1"));
+    expect(await bring("one.json")).toEqual(brought(1));
+    expect(await bring("two.json")).toEqual(brought(2));
+    append("one.json", plain("a1"));
+    expect(await bring("one.json")).toEqual(brought(1));
+    expect(await stored()).toEqual(["a1", "b1", "start", "start"]);
+  });
+
+  test("a hundred of them, each found again", async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `${index}.json`);
+    for (const name of names) write(name, START + plain(name));
+    for (const name of names) expect(await bring(name)).toEqual(brought(2));
+    for (const name of names) append(name, plain(`${name}+`));
+    for (const name of names.toReversed()) expect(await bring(name)).toEqual(brought(1));
+  }, 30_000);
+});
+
+describe.each([
+  ["with times", (name: string, n: number) => dated(n, n + 1, name)],
+  ["without times", (name: string, n: number) => plain(`${name}${n}`)],
+] as const)("one file, %s,", (_, line) => {
+  const some = (name: string, from: number, to: number) =>
+    START + Array.from({ length: to - from }, (_, index) => line(name, from + index)).join("");
+  const tail = (name: string, from: number, to: number) => some(name, from, to).slice(START.length);
+
+  test("grows, is rotated by a rename, and is packed", async () => {
+    write("metrics_1.json", some("a", 0, 5));
+    expect(await bring("metrics_1.json")).toEqual(brought(6));
+    append("metrics_1.json", tail("a", 5, 8));
+    renameSync(at("metrics_1.json"), at("metrics_1.json.2024-01-15"));
+    write("metrics_1.json", some("b", 0, 2));
+    expect(await bring("metrics_1.json")).toEqual(brought(3));
+    expect(await bring("metrics_1.json.2024-01-15")).toEqual(brought(3));
+    write("metrics_1.json.2024-01-15.gz", gzipSync(readFileSync(at("metrics_1.json.2024-01-15"))));
+    write("metrics_1.json.2024-01-15.zst", zstdCompressSync(readFileSync(at("metrics_1.json.2024-01-15"))));
+    expect(await bring("metrics_1.json.2024-01-15.gz")).toEqual(brought(0));
+    expect(await bring("metrics_1.json.2024-01-15.zst")).toEqual(brought(0));
+    append("metrics_1.json", tail("b", 2, 4));
+    expect(await bring("metrics_1.json")).toEqual(brought(2));
+    expect(await stored()).toEqual([...keys(0, 8, "a"), ...keys(0, 4, "b"), "start", "start"].sort());
+  });
+
+  test("is copied and truncated, with few and with many lines in it again", async () => {
+    write("metrics.json", some("a", 0, 5));
+    expect(await bring("metrics.json")).toEqual(brought(6));
+    for (const [name, count] of [
+      ["b", 1],
+      ["c", 4],
+      ["d", 9],
+    ] as const) {
+      copyFileSync(at("metrics.json"), at(`metrics.json.${name}`));
+      truncateSync(at("metrics.json"));
+      append("metrics.json", some(name, 0, count));
+      expect(await bring("metrics.json")).toEqual(brought(count + 1));
+      expect(await bring(`metrics.json.${name}`)).toEqual(brought(0));
+      expect(await bring("metrics.json")).toEqual(brought(0));
+    }
+    expect(await stored()).toEqual(
+      [
+        ...keys(0, 5, "a"),
+        ...keys(0, 1, "b"),
+        ...keys(0, 4, "c"),
+        ...keys(0, 9, "d"),
+        ...["start", "start", "start", "start"],
+      ].sort(),
+    );
+  });
+
+  test("is truncated under a writer that goes on where it was: a hole, then new lines", async () => {
+    write("metrics.json", some("a", 0, 5));
+    expect(await bring("metrics.json")).toEqual(brought(6));
+    const { length } = some("a", 0, 5);
+    write("metrics.json", "\0".repeat(length) + tail("a", 5, 7));
+    expect(await bring("metrics.json")).toEqual(brought(2));
+    append("metrics.json", tail("a", 7, 8));
+    expect(await bring("metrics.json")).toEqual(brought(1));
+    expect(await stored()).toEqual([...keys(0, 8, "a"), "start"].sort());
+  });
+
+  test("is given again as it was before, from the same place", async () => {
+    write("noon.json", some("a", 0, 5));
+    expect(await bring("noon.json")).toEqual(brought(6));
+    write("metrics_1.json", some("a", 0, 9));
+    expect(await bring("metrics_1.json")).toEqual(brought(4));
+    const again = await bring("noon.json");
+    expect(again).toMatchObject({ stored: 0, failure: undefined });
+    expect(again.notes[0]).toContain("taken for an earlier copy, and nothing was read");
+  });
+});
+
+describe("an earlier copy", () => {
+  test("whose events have times is passed over, with a note that names the way in", async () => {
+    write("metrics_1.json", dated(0, 100));
+    expect(await bring("metrics_1.json")).toEqual(brought(100));
+    for (const [name, content] of [
+      ["noon.json", dated(0, 50)],
+      ["cut.json", dated(0, 50).slice(0, -10)],
+      ["noon.gz", gzipSync(dated(0, 50))],
+    ] as const) {
+      write(name, content);
+      const { stored, notes, failure } = await bring(name);
+      expect({ stored, failure }).toEqual({ stored: 0, failure: undefined });
+      expect(notes.at(-1)).toBe(
+        `it ends at byte ${name === "cut.json" ? dated(0, 50).length - 10 : dated(0, 50).length}, and a file that begins with the same ` +
+          `lines was imported up to byte ${dated(0, 100).length}: it was taken for an earlier copy, and nothing was read. ` +
+          "If it is another file, import it with --as NAME",
+      );
+    }
+  });
+
+  test("cannot be known where no line has a time: nothing is stored, and --as is the way in", async () => {
+    write("one.json", START + plain("beat", "beat", "beat"));
+    write("two.json", START + plain("beat"));
+    expect(await bring("one.json")).toEqual(brought(4));
+    expect(await bring("two.json")).toEqual({
+      stored: 0,
+      notes: [],
+      failure:
+        `its 2 lines are also the first of a file that was imported up to byte ${(START + plain("beat", "beat", "beat")).length}, ` +
+        "and none has a time: it is a copy of that file or another one, which nobody can know; nothing was read, and " +
+        "--as NAME imports all of it as a file of its own",
+    });
+    expect(await bring("two.json", "two")).toEqual(brought(2));
+    expect(await bring("two.json", "two")).toEqual(brought(0));
+    append("two.json", plain("other"));
+    expect(await bring("two.json", "two")).toEqual(brought(1));
+    // By its content too, now that it is known.
+    append("two.json", plain("more"));
+    expect(await bring("two.json")).toEqual(brought(1));
+  });
+});
+
+describe("a file that was changed after its import", () => {
+  const CHANGED = "it was changed since, so that nobody knows which of its lines are new; nothing was read";
+
+  test("in the middle of few lines, the last of them still there", async () => {
+    write("f.json", dated(0, 5));
+    expect(await bring("f.json")).toEqual(brought(5));
+    write("f.json", dated(0, 2) + dated(100, 101) + dated(3, 6));
+    const { stored, failure } = await bring("f.json");
+    expect({ stored, isChanged: failure?.includes(CHANGED) }).toEqual({ stored: 0, isChanged: true });
+  });
+
+  test("far behind its beginning", async () => {
+    write("f.json", dated(0, 1_000));
+    expect(await bring("f.json")).toEqual(brought(1_000));
+    for (const content of [
+      dated(0, 500) + dated(2_000, 3_000),
+      dated(0, 500) + dated(2_000, 2_010),
+      dated(0, 33) + dated(2_000, 2_010),
+    ]) {
+      write("f.json", content);
+      const { stored, failure } = await bring("f.json");
+      expect({ stored, isChanged: failure?.includes(CHANGED) }).toEqual({ stored: 0, isChanged: true });
+    }
+    expect(await bring("f.json", "f, mended")).toEqual(brought(43));
+  });
+});
+
+describe("--as NAME", () => {
+  test("is another file for each name, and refuses another file for one name", async () => {
+    write("f.json", dated(0, 5));
+    expect(await bring("f.json")).toEqual(brought(5));
+    expect(await bring("f.json", "again")).toEqual(brought(5));
+    write("g.json", dated(0, 2) + dated(50, 60));
+    expect(await bring("g.json", "again")).toMatchObject({
+      stored: 0,
+      failure: `another file was imported as "again" up to byte ${dated(0, 5).length}; give this one another name`,
+    });
+    expect(await bring("g.json", "a third name, ünïcode")).toEqual(brought(12));
+  });
+});
+
+test("an import of before this rule goes on where it was", async () => {
+  // What older versions stored: the hash of the first line as the name, and nothing that tells files apart.
+  const { lineHash } = await import("../../src/commands/import/chunks.ts");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const hash = lineHash(bytes(dated(0, 1)));
+  const query = {
+    import_file: hash,
+    import_from: "0",
+    import_to: String(dated(0, 5).length),
+    import_line: lineHash(bytes(dated(4, 5))),
+  };
+  const response = await send("/api/v1/push", {
+    method: "POST",
+    query: Object.entries(query),
+    headers: { "content-type": "application/x-ndjson" },
+    body: dated(0, 5),
+  });
+  expect(response.status).toBe(200);
+  write("f.json", dated(0, 8));
+  expect(await bring("f.json")).toEqual(brought(3));
+  write("f.json.gz", gzipSync(dated(0, 9)));
+  expect(await bring("f.json.gz")).toEqual(brought(1));
+  write("other.json", dated(0, 1) + dated(20, 40));
+  expect(await bring("other.json")).toEqual(brought(21));
+});
+
+test("a file of which nothing could be stored is read again by the next import", async () => {
+  const old = dated(0, 3).replaceAll(/"@timestamp":\d+/g, `"@timestamp":${NOW_MS - 30 * 86_400_000}`);
+  write("f.json", old);
+  expect(await bring("f.json")).toEqual(brought(0));
+  append("f.json", dated(3, 5));
+  expect(await bring("f.json")).toEqual(brought(2));
+  expect(await bring("f.json")).toEqual(brought(0));
+  expect(await stored()).toEqual(["d3", "d4"]);
+});
