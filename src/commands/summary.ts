@@ -102,8 +102,14 @@ function readArguments(argv: readonly string[]): {
 interface SummaryDescription {
   readonly name: string;
   readonly question: string;
-  readonly parameters: readonly { readonly name: string; readonly default?: string }[];
+  readonly parameters: readonly { readonly name: string; readonly type: string; readonly default?: string }[];
 }
+
+/** Types of parameters that say how metrics and tags are called: most people need none of them. */
+const NAMES: readonly string[] = ["metric", "tag"];
+
+const NAMES_NOTE =
+  "The names of metrics and tags are parameters too (--tasks-metric, --http-status-tag …): --format json lists all.";
 
 async function list(send: Send, format: string, output: string | undefined, io: Io): Promise<number> {
   if (format !== "table" && format !== "json") {
@@ -118,8 +124,12 @@ async function list(send: Send, format: string, output: string | undefined, io: 
   const rows = summaries.map(({ name, question, parameters }) => [
     name,
     question,
-    parameters.map(({ name: parameter, default: value = "…" }) => `${parameter}=${value}`).join(" "),
+    parameters
+      .filter(({ type }) => !NAMES.includes(type))
+      .map(({ name: parameter, default: value = "…" }) => `${parameter}=${value}`)
+      .join(" "),
   ]);
-  await writeTo(output, aligned(["summary", "question", "parameters"], rows), io);
+  const table = aligned(["summary", "question", "parameters"], rows);
+  await writeTo(output, `${table}\n${NAMES_NOTE}\n`, io);
   return exitCode.ok;
 }

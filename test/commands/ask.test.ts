@@ -144,6 +144,9 @@ describe("weir summary", () => {
     expect(lines[0]).toEqual(["summary", "question", "parameters"]);
     expect(lines.map(([name]) => name)).toContain("task_timeline");
     expect(out).toMatch(/task_id=…/);
+    // The names of metrics and tags would make it unreadable.
+    expect(out).not.toMatch(/_metric=|_tag=/);
+    expect(out).toMatch(/\(--tasks-metric.*--format json lists all\.\n$/);
     const json = await weir(["summary", "--format", "json"], { env });
     expect(JSON.parse(json.out).summaries[0].question).toEndWith("?");
   });
