@@ -2,7 +2,7 @@
  * The metrics of services (`asdlc_*`), whichever way they came: every query of their dashboard, with the values that it
  * has over half an hour of two services, and their alerts.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   type History,
   historyOf,
@@ -15,6 +15,9 @@ import {
   workers,
 } from "./exporters.ts";
 import { alertingRules, byLabels, close, firing, panelQueries, variableQueries } from "./shipped.ts";
+
+// Each history is a hundred pushes, and each of these a commit.
+setDefaultTimeout(60_000);
 
 const GET = "endpoint=/api/tasks method=GET service=orchestrator";
 const POST = "endpoint=/api/tasks method=POST service=orchestrator";
@@ -132,14 +135,15 @@ test("the dashboard shows no failed requests as 0, not as nothing", async () => 
 describe("the alerting rules of services", () => {
   const rules = alertingRules("services");
 
-  /** What fires at a step over the two services in some state. */
+  /** What fires at some steps, the last if none is given, over the two services in some state. */
   async function alertsOf(
     way: Way,
-    { step = STEPS, ...states }: { orchestrator?: ServiceState; workers?: ServiceState; step?: number },
-  ): Promise<string[]> {
+    states: { orchestrator?: ServiceState; workers?: ServiceState },
+    ...steps: number[]
+  ): Promise<string[][]> {
     const history = await historyOf([orchestrator(states.orchestrator), workers(states.workers)], way);
     try {
-      return await firing(history, rules, step);
+      return await firing(history, rules, steps.length > 0 ? steps : [STEPS]);
     } finally {
       await history.close();
     }
@@ -147,7 +151,7 @@ describe("the alerting rules of services", () => {
 
   describe.each(["pushed", SCRAPED] as const)("over what was %s", (way) => {
     test("are quiet while all is well", async () => {
-      expect(await alertsOf(way, {})).toEqual([]);
+      expect(await alertsOf(way, {})).toEqual([[]]);
     });
 
     test("fire where requests or events fail, or are slow, or Redis is down", async () => {
@@ -158,25 +162,26 @@ describe("the alerting rules of services", () => {
           workers: { failedEvents: 4, redisUp: false },
         }),
       ).toEqual([
-        "ServiceHighErrorRate orchestrator",
-        "ServiceSlow orchestrator",
-        "ServiceEventsFail workers",
-        "ServiceRedisDown workers",
+        [
+          "ServiceHighErrorRate orchestrator",
+          "ServiceSlow orchestrator",
+          "ServiceEventsFail workers",
+          "ServiceRedisDown workers",
+        ],
       ]);
     });
 
     test("one of them fires for the service that has died, and for no other", async () => {
       const states = { workers: { lastStep: 60 } };
       // A push a second before step 60 is more than 300 s old at step 80; a scrape that fails ends the series at step 61.
-      const [alert, since] = way === "pushed" ? ["ServiceSilent", 80] : ["ServiceAbsent", 61];
-      expect(await alertsOf(way, { ...states, step: since + 3 })).toEqual([]);
-      expect(await alertsOf(way, { ...states, step: since + 4 })).toEqual([`${alert} workers`]);
+      const [alert, since] =
+        way === "pushed" ? (["ServiceSilent", 80] as const) : (["ServiceAbsent", 61] as const);
+      expect(await alertsOf(way, states, since + 3, since + 4)).toEqual([[], [`${alert} workers`]]);
     });
 
     test("NoServices fires where there never was a service", async () => {
-      expect(await alertsOf(way, { orchestrator: { lastStep: 0 }, workers: { lastStep: 0 } })).toEqual([
-        "NoServices",
-      ]);
+      const states = { orchestrator: { lastStep: 0 }, workers: { lastStep: 0 } };
+      expect(await alertsOf(way, states)).toEqual([["NoServices"]]);
     });
   });
 });

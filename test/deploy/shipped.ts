@@ -85,21 +85,23 @@ export function alertingRules(name: string): AlertingRule[] {
 }
 
 /**
- * The alerts that fire at a step, as a Prometheus that asks the gateway every 15 s would have them: those whose
- * expression has had a sample at each evaluation for as long as `for` says.
+ * The alerts that fire at each of some steps, as a Prometheus that asks the gateway every 15 s would have them: those
+ * whose expression has had a sample at each evaluation for as long as `for` says.
  */
 export async function firing(
   history: History,
   rules: readonly AlertingRule[],
-  step: number,
-): Promise<string[]> {
-  const alerts: string[] = [];
+  steps: readonly number[],
+): Promise<string[][]> {
+  const alerts = steps.map((): string[] => []);
   for (const rule of rules) {
-    const steps = parseDurationMs(rule.for)! / 1000 / STEP;
+    const duration = parseDurationMs(rule.for)! / 1000 / STEP;
     for (const { labels, values } of await history.range(rule.expr)) {
-      const isActive = Array.from({ length: steps + 1 }, (_, back) => values.has(step - back));
       const who = labels.service ?? labels.instance ?? "";
-      if (isActive.every(Boolean)) alerts.push(`${rule.alert} ${who}`.trimEnd());
+      for (const [at, step] of steps.entries()) {
+        const isActive = Array.from({ length: duration + 1 }, (_, back) => values.has(step - back));
+        if (isActive.every(Boolean)) alerts[at].push(`${rule.alert} ${who}`.trimEnd());
+      }
     }
   }
   return alerts;

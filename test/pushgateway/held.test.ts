@@ -97,7 +97,7 @@ test("a counter of a group is flat between pushes, and its rate is that of scrap
   expect(await instant("changes(c_total[2h])")).toEqual([1]);
 });
 
-test("a counter that is pushed as often as it would be scraped, or nearly, has the rate of its pushes", async () => {
+test("a counter that is pushed as often as it would be scraped, or half as often, has the rate of its pushes", async () => {
   // Pushes between the instants of the grid: those and the grid's together would look like samples twice as close, and
   // a rate would not reach out to the ends of its window.
   const pushers: readonly (readonly [name: string, everySeconds: number, offsetSeconds: number])[] = [
@@ -106,6 +106,8 @@ test("a counter that is pushed as often as it would be scraped, or nearly, has t
     ["between", 15, 7.5],
     ["drifting", 15.25, 3],
     ["slower", 20, 12],
+    ["half", 30, 1],
+    ["half_late", 30, 12.5],
     ["faster", 5, 2],
   ];
   const pushes = pushers.flatMap(([name, every, offset]) =>
@@ -130,7 +132,7 @@ test("a counter that is pushed as often as it would be scraped, or nearly, has t
   at(1_200);
   expect(await instant("count_over_time(early_total[5m])")).toEqual([20]);
   expect(await instant("rate(early_total[5m])")).toEqual([0]);
-});
+}, 60_000);
 
 test("one that says that it is of the future does not stand before it is", async () => {
   await push("a", "m 1");

@@ -19,11 +19,12 @@ export interface Latest {
 export type HeldOf = (seriesId: number) => Latest | undefined;
 
 /**
- * How many steps of the grid after a push its value is first repeated. What is pushed about as often as it would be
- * scraped has the samples of its pushes alone: with one of the grid beside each, samples would seem to be twice as close
- * as they are, and `rate` extrapolates to the ends of a window by how close they are. Rates would be up to a quarter low.
+ * How many steps of the grid after a push its value is first repeated. What is pushed as often as it would be scraped, or
+ * half as often, has the samples of its pushes alone. With samples of the grid between them, the samples would seem to be
+ * closer than the pushes are, and `rate` extrapolates to the ends of a window by how close they are: rates would be up to
+ * a quarter low.
  */
-const STEPS_UNREPEATED = 1.5;
+const STEPS_UNREPEATED = 2;
 
 /**
  * The samples of a series in a range, with its value repeated at the instants between and after them.
