@@ -23,15 +23,13 @@ export function formatFloat(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** Reads a number as Go's ParseFloat does; undefined for what is none. */
+/** Reads a decimal as Go's ParseFloat does; undefined for what is none, as hexadecimals without an exponent are. */
 export function parseFloatStrict(text: string): number | undefined {
   if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   if (/^[+-]?nan$/i.test(text)) return Number.NaN;
-  if (/^[+-]?0x[0-9a-f]+$/i.test(text)) {
-    const magnitude = Number(text.replace(/^[+-]/, ""));
-    return text.startsWith("-") ? -magnitude : magnitude;
-  }
-  if (!/^[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?$/i.test(text)) return undefined;
+  if (!/^[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d[\d_]*)?$/i.test(text)) return undefined;
+  // Underscores stand between digits.
+  if (/_(?!\d)|(?<!\d)_/.test(text)) return undefined;
   return Number(text.replaceAll("_", ""));
 }
 

@@ -1,5 +1,5 @@
 /** The values of numbers, durations and strings, as upstream makes them of its tokens. */
-import { parseDurationMs, quoteText, unquoteText } from "../text.ts";
+import { parseDurationMs, parseFloatStrict, quoteText, unquoteText } from "../text.ts";
 import type { Fail } from "./check.ts";
 import type { Token } from "./tokens.ts";
 
@@ -10,7 +10,7 @@ export function numberOf(token: Token, fail: Fail): { value: number; duration?: 
     if (durationMs === undefined) throw fail(token, `not a valid duration string: ${quoteText(token.text)}`);
     return { value: durationMs / 1000, duration: true };
   }
-  const value = integerOf(token.text) ?? floatOf(token.text);
+  const value = integerOf(token.text) ?? parseFloatStrict(token.text);
   if (value === undefined) {
     throw fail(
       token,
@@ -35,16 +35,6 @@ function integerOf(text: string): number | undefined {
   if (octal === undefined && !/^(0[xX][\da-fA-F]+|0|[1-9]\d*)$/.test(digits)) return undefined;
   const value = BigInt(octal ?? digits);
   return value <= INTEGER_MAX ? Number(value) : undefined;
-}
-
-/** A decimal; undefined for what is none, as a hexadecimal without an exponent. */
-function floatOf(text: string): number | undefined {
-  if (/^inf$/i.test(text)) return Infinity;
-  if (/^nan$/i.test(text)) return Number.NaN;
-  // The lexer takes care of where underscores stand, but for those at the end of a part.
-  if (!/^(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)(e[+-]?\d[\d_]*)?$/i.test(text)) return undefined;
-  if (/_(?!\d)|(?<!\d)_/.test(text)) return undefined;
-  return Number(text.replaceAll("_", ""));
 }
 
 /** The text of a string literal. */
