@@ -142,7 +142,7 @@ export class EventDecoder {
     let isCut = false;
     while (at < body.length) {
       const limit = isCut ? endOfLine(body, at) : body.length;
-      const end = body[at] === OPEN_BRACE ? this.#event(body, at, limit) : -1;
+      const end = body[at] === OPEN_BRACE ? this.#event(body, at, limit, true) : -1;
       if (end >= 0) {
         at = skipSpace(body, end);
         continue;
@@ -160,8 +160,12 @@ export class EventDecoder {
     }
   }
 
-  /** Reads the event at a position, rejected ones too; gives the position after it, or -1 if it has no end. */
-  #event(body: Buffer, at: number, limit = body.length): number {
+  /**
+   * Reads the event at a position, rejected ones too; gives the position after it, or -1 if it has no end.
+   *
+   * @param inLines whether what is no JSON ends with its line: a line that is cut in a text seems to go on into others
+   */
+  #event(body: Buffer, at: number, limit = body.length, inLines = false): number {
     const eventsMax = this.#options.eventsMax ?? EVENTS_MAX;
     if (this.#events >= eventsMax)
       throw new TooLarge(`the body has more than ${eventsMax} events, send it in parts`, "body");
@@ -178,28 +182,32 @@ export class EventDecoder {
     builder.dropAttributes();
     const end = endOfValue(body, at, limit);
     if (end < 0) return -1;
-    this.#parse(body, at, end, scanned >= 0);
+    if (!this.#parse(body, at, end, scanned >= 0, inLines)) return -1;
     this.#events++;
     return end;
   }
 
-  /** The way of unusual events. `keyed` says that the scanner's key stands for the event's labels. */
-  #parse(body: Buffer, at: number, end: number, keyed: boolean): void {
+  /**
+   * The way of unusual events. `keyed` says that the scanner's key stands for the event's labels. False where `inLines`
+   * and what is no JSON has several lines: then they are not one event.
+   */
+  #parse(body: Buffer, at: number, end: number, keyed: boolean, inLines: boolean): boolean {
     let json: unknown;
     try {
       // Bytes that are not UTF-8 would be replaced, and two texts be one.
       if (!this.#isUtf8 && firstInvalidByte(body, at, end) >= 0) throw new SyntaxError();
       json = parseExactJson(body.toString("utf8", at, end));
     } catch {
+      if (inLines && endOfLine(body, at) < end) return false;
       const problem = this.#problem(body, at, end);
       const reason = `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is no JSON"}`;
       this.#reject("syntax", reason, body, at, end);
-      return;
+      return true;
     }
     const event = checkEvent(json, this.#options, this.#options.isAttribute);
     if ("reason" in event) {
       this.#reject(event.cause, event.reason, body, at, end);
-      return;
+      return true;
     }
     // What is no object was rejected.
     const repeated = repeatedName(body, at, end, json as Record<string, unknown>);
@@ -207,7 +215,7 @@ export class EventDecoder {
     const [loss] = losses;
     if (loss !== undefined && this.#isStrict) {
       this.#reject(loss.cause, loss.reason, body, at, end);
-      return;
+      return true;
     }
     const { metric } = event.head;
     for (const { field, label, warning } of losses)
@@ -226,6 +234,7 @@ export class EventDecoder {
     this.#scanner.remember(event.head.metric);
     builder.add(head, event.timestampUs, event.value, this.#events);
     if (event.stale) builder.markStale();
+    return true;
   }
 
   /** The index of a block's head in this batch. */

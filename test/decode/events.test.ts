@@ -97,6 +97,32 @@ const DECODED = {
   attributes: { task_id: "1704067200_abc123" },
 };
 
+test("a line that is cut anywhere, as by a power cut, is rejected alone", () => {
+  const text = fc.constantFrom("a", 'q"uote', "}{", "\\", '\\"}', '{"', "[", "]", "é");
+  const line = fc
+    .record({ a: text, b: text })
+    .map((tags) => JSON.stringify({ metric_name: "m", value: 1, tags }));
+  const body = fc.record({
+    lines: fc.array(line, { minLength: 1, maxLength: 6 }),
+    cut: line.chain((whole) =>
+      fc.integer({ min: 1, max: whole.length - 1 }).map((end) => whole.slice(0, end)),
+    ),
+    at: fc.nat(6),
+  });
+  fc.assert(
+    fc.property(body, ({ lines, cut, at }) => {
+      const before = lines.slice(0, at);
+      const all = [...before, cut, ...lines.slice(at)].join("\n");
+      const batch = decoder().decode(Buffer.from(all), { ndjson: true });
+      expect([batch.length, batch.rejected.map(({ index }) => index)]).toEqual([
+        lines.length,
+        [before.length],
+      ]);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 describe("bodies", () => {
   ok("one event", EVENT, [DECODED]);
   ok("one event over several lines", JSON.stringify(JSON.parse(EVENT), null, 2), [DECODED]);
