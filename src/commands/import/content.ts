@@ -122,7 +122,10 @@ export async function* withoutNul(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let blank = 0;
   for await (const piece of pieces) {
-    let end = piece.length;
+    // A hole may have gigabytes: compared at once and not byte by byte.
+    const isHole =
+      piece.length <= ZEROS.length && ZEROS.compare(piece, 0, piece.length, 0, piece.length) === 0;
+    let end = isHole ? 0 : piece.length;
     while (end > 0 && piece[end - 1] === 0) end--;
     if (end > 0) {
       for (; blank > 0; blank -= Math.min(blank, BLANK_PIECE_BYTES)) {
@@ -134,6 +137,8 @@ export async function* withoutNul(
   }
   if (blank > 0) onTail(blank);
 }
+
+const ZEROS = Buffer.alloc(BLANK_PIECE_BYTES);
 
 function withNewlines(piece: Uint8Array): Uint8Array {
   const first = piece.indexOf(0);

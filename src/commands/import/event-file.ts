@@ -87,6 +87,7 @@ export class EventFile {
   async firstLineHash(): Promise<string | undefined> {
     let head: Uint8Array = new Uint8Array(0);
     for await (const piece of this.#content(0, () => {})) {
+      if (head.length === 0 && isBlank(piece)) continue;
       head = Buffer.concat([head, piece]);
       for (let end = head.indexOf(0x0a); end !== -1; end = head.indexOf(0x0a)) {
         const line = head.subarray(0, end + 1);

@@ -68,6 +68,10 @@ export class Fingerprint {
   /** Goes on over the next bytes. */
   pass(bytes: Uint8Array): void {
     this.bytes += bytes.length;
+    if (!this.#hasText && isNewlines(bytes)) {
+      this.#hasher.update(bytes);
+      return;
+    }
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const dated = Number.isFinite(this.#firstDated) ? -1 : buffer.indexOf(TIME_FIELD);
     let hashed = 0;
@@ -123,5 +127,16 @@ function hasText(bytes: Uint8Array, from: number, to: number): boolean {
 
 /** True where there is nothing but white space. */
 export function isBlank(bytes: Uint8Array): boolean {
-  return !hasText(bytes, 0, bytes.length);
+  return isNewlines(bytes) || !hasText(bytes, 0, bytes.length);
+}
+
+const NEWLINES = Buffer.alloc(2_097_152, NEWLINE);
+
+/** True for what a hole in a file is read as, which may be gigabytes: compared at once and not byte by byte. */
+function isNewlines(bytes: Uint8Array): boolean {
+  return (
+    bytes[0] === NEWLINE &&
+    bytes.length <= NEWLINES.length &&
+    NEWLINES.compare(bytes, 0, bytes.length, 0, bytes.length) === 0
+  );
 }
