@@ -35,6 +35,7 @@ export class RunningQuery {
   #interrupting: ReturnType<typeof setInterval> | undefined;
   #busy: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
+  #hint: ((message: string) => string | undefined) | undefined;
 
   /** Arms the deadline at once: even preparing a statement may take its time. */
   constructor(options: RunningOptions) {
@@ -60,7 +61,7 @@ export class RunningQuery {
       return await Promise.race([working, this.#stuck.promise]);
     } catch (error) {
       if (this.#stopped !== undefined) throw this.#stopError();
-      throw requestError(error);
+      throw requestError(error, this.#hint);
     } finally {
       // A stuck step stays busy; `close` waits for it.
       void settled.then(() => {
@@ -72,6 +73,11 @@ export class RunningQuery {
   /** Takes the reader that the query runs on. It is closed by `close`. */
   use(reader: Reader): void {
     this.#reader = reader;
+  }
+
+  /** Takes what gives a clearer sentence for errors of the statement, where it knows one. */
+  explainErrors(hint: ((message: string) => string | undefined) | undefined): void {
+    this.#hint = hint;
   }
 
   get stopped(): StopReason | undefined {
@@ -136,14 +142,25 @@ function outOfMemory(): RequestError {
   );
 }
 
+/** What the macros of sql/query/macro_weir_*.sql fail with. */
+const GUARDED = /^Invalid Input Error: weir: ([^\n]*)/;
+
 /** What the engine says of a statement that is at fault; the rest is ours. */
 const STATEMENT_FAULTS =
   /^(Binder|Parser|Catalog|Conversion|Invalid Input|Invalid|Out of Range|Not implemented|Invalid type|Mismatch Type|Parameter Not Resolved|Parameter Not Allowed|Constraint|Divide by Zero|Decimal|Expression|Syntax|Sequence|TransactionContext) Error: /;
 
-/** The engine's error as a request's, where it is the statement's fault; else the error itself. */
-export function requestError(error: unknown): unknown {
+/**
+ * The engine's error as a request's, where it is the statement's fault; else the error itself.
+ *
+ * @param hint gives a clearer sentence for an error of this statement, or undefined
+ */
+export function requestError(error: unknown, hint?: (message: string) => string | undefined): unknown {
   if (!(error instanceof Error)) return error;
   const message = error.message;
+  const guarded = GUARDED.exec(message);
+  if (guarded !== null) return new Unprocessable(`${guarded[1]}.`, "sql");
+  const clearer = hint?.(message);
+  if (clearer !== undefined) return new BadInput(clearer.slice(0, 500), "sql");
   if (message.startsWith("Out of Memory Error")) return outOfMemory();
   if (message.startsWith("Permission Error"))
     return new Forbidden("The statement asks for what is not allowed.", "sql");
@@ -156,11 +173,11 @@ export function requestError(error: unknown): unknown {
   // Values that do not fit the statement's parameters never reach the engine: the driver says so itself.
   if (STATEMENT_FAULTS.test(message) || /parameter/i.test(message.split("\n")[0]!)) {
     const lines = message.split("\n");
-    const hint = lines
+    const candidates = lines
       .slice(1)
       .find((line) => /^(Candidate bindings|Did you mean|Candidate functions)/.test(line));
     return new BadInput(
-      [lines[0]!, hint]
+      [lines[0]!, candidates]
         .filter((line) => line !== undefined)
         .join(" ")
         .slice(0, 500),

@@ -7,13 +7,14 @@
  */
 import { queriesFinished, queriesRunning, querySeconds } from "../counters.ts";
 import { BadInput, RequestError } from "../errors.ts";
+import { statement } from "../statements.ts";
 import type { Cell, Day, Parameters, Reader, ResultColumn, Store } from "../store/store.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { Places } from "./places.ts";
 import { RunningQuery } from "./running.ts";
-import { inspect } from "./sandbox.ts";
+import { type Inspected, inspect } from "./sandbox/sandbox.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
-import { viewsFor } from "./views.ts";
+import { listingView, viewsFor } from "./views.ts";
 
 export interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
@@ -41,6 +42,8 @@ export interface QueryOptions {
 export interface Prepared {
   readonly views: readonly string[];
   readonly sql: string;
+  /** A clearer sentence for an error of the engine about the statement, or undefined. */
+  readonly hint?: (message: string) => string | undefined;
 }
 
 export type Chunk = readonly (readonly Cell[])[];
@@ -92,8 +95,23 @@ export class SqlEngine {
   query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
     return this.run(async (reader, days) => {
       const tables = this.catalog(days);
-      const inspected = await inspect(reader, sql, tables, this.#options.textBytesMax);
-      return { views: viewsFor(inspected.tables, tables, days), sql };
+      const prepared = (inspected: Inspected): Prepared => ({
+        views: [
+          ...viewsFor(inspected.tables, tables, days),
+          ...[...inspected.listings].map((listing) => listingView(listing, tables)),
+          ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
+        ],
+        sql: inspected.sql,
+        hint: inspected.hint,
+      });
+      const lookup = async (inspected: Inspected) => {
+        const { views, sql: text } = prepared(inspected);
+        for (const view of views) await reader.run(view);
+        const found = await reader.all<Record<string, unknown>>(text, options.parameters);
+        return found.map((row) => Object.values(row)[0]);
+      };
+      const bytesMax = this.#options.textBytesMax;
+      return prepared(await inspect(reader, sql, tables, { bytesMax, lookup }));
     }, options);
   }
 
@@ -146,7 +164,8 @@ export class SqlEngine {
   ) {
     for (let attempt = 1; ; attempt++) {
       const days = this.#options.store.days();
-      const { views, sql } = await query.step((reader) => prepare(reader, days));
+      const { views, sql, hint } = await query.step((reader) => prepare(reader, days));
+      query.explainErrors(hint);
       try {
         for (const view of views) await query.step((reader) => reader.run(view));
         return await query.step((reader) => reader.stream(sql, parameters));

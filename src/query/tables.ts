@@ -9,7 +9,7 @@
 import { prometheusLabelName } from "../names.ts";
 import type { Metric } from "../sample.ts";
 import type { Day } from "../store/store.ts";
-import type { Catalog } from "./walk.ts";
+import type { Catalog } from "./sandbox/walk.ts";
 
 /** What this needs of the registry of series. */
 export interface Metrics {
@@ -120,9 +120,22 @@ export class Tables implements Catalog {
   }
 
   columnsOf(table: string): number | undefined {
-    if (table === "samples") return this.samples().columns.length;
+    return this.#columns(table)?.length;
+  }
+
+  textColumnsOf(table: string): string[] {
+    return (this.#columns(table) ?? []).filter(({ type }) => type === "VARCHAR").map(({ name }) => name);
+  }
+
+  #columns(table: string): readonly TableColumn[] | undefined {
+    if (table === "samples") return this.samples().columns;
     const stored = STORED.find((each) => each.table === table);
-    return (stored ?? this.metricTable(table))?.columns.length;
+    return (stored ?? this.metricTable(table))?.columns;
+  }
+
+  /** The names of all tables, in no order. */
+  names(): string[] {
+    return ["samples", ...STORED.map(({ table }) => table), ...this.#names];
   }
 
   /** The name of the table of a metric, by the metric's name as pushed or as in Prometheus. */

@@ -9,6 +9,8 @@
 
 import { quoteIdentifier, quoteText } from "../statements.ts";
 import type { Day } from "../store/store.ts";
+import { LISTING_VIEWS } from "./sandbox/rewrite.ts";
+import type { Listing } from "./sandbox/walk.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
 /** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored one. */
@@ -74,6 +76,30 @@ JOIN weir.series AS s ON s.series_id = d.series_id`;
 /** The rows of all days as they are stored, with the ids of their series: for what needs no labels. */
 export function rowsView(name: string, days: readonly Day[]): string {
   return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${arms(days, [])}`;
+}
+
+/** The columns of each listing, over `t` (a table's name) and, where columns are listed, `c`, `n` and `type`. */
+const LISTED: Readonly<Record<Listing, string>> = {
+  names: "t AS name",
+  details: `'weir' AS database, 'main' AS schema, t AS name, list(c ORDER BY n) AS column_names,
+    list(type ORDER BY n) AS column_types, false AS temporary`,
+  tables: `'weir' AS table_catalog, 'main' AS table_schema, t AS table_name, 'VIEW' AS table_type,
+    'NO' AS is_insertable_into, 'NO' AS is_typed`,
+  columns: `'weir' AS table_catalog, 'main' AS table_schema, t AS table_name, c AS column_name, n AS ordinal_position,
+    'YES' AS is_nullable, type AS data_type`,
+};
+
+/** A view that lists the tables, or their columns, that people may name: none of the engine's own. */
+export function listingView(listing: Listing, tables: Pick<Tables, "all">): string {
+  const rows = tables
+    .all()
+    .flatMap(({ table, columns }) => columns.map(({ name, type }, index) => [table, name, index + 1, type]));
+  const column = (index: number, type: string) =>
+    `unnest(from_json(${quoteText(JSON.stringify(rows.map((row) => row[index])))}, '["${type}"]'))`;
+  const each = `SELECT ${column(0, "VARCHAR")} AS t, ${column(1, "VARCHAR")} AS c, ${column(2, "INTEGER")} AS n, ${column(3, "VARCHAR")} AS type`;
+  const grouped = listing === "columns" ? "ORDER BY t, n" : "GROUP BY t ORDER BY t";
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(LISTING_VIEWS[listing])} AS
+SELECT ${LISTED[listing]} FROM (${each}) ${grouped}`;
 }
 
 const SERIES_ID = quoteIdentifier("series id");

@@ -157,7 +157,15 @@ export class Connection implements Reader {
     parameters: Parameters | undefined,
   ): AsyncIterable<readonly (readonly Cell[])[]> {
     try {
-      for await (const rows of result.yieldConvertedRows(toCell)) yield rows as readonly (readonly Cell[])[];
+      const stretchRows = Math.min(...result.columnTypes().map(rowsAtOnce), CHUNK_ROWS);
+      for await (const chunk of result) {
+        for (let start = 0; start < chunk.rowCount; start += stretchRows) {
+          const rows: (readonly Cell[])[] = [];
+          for (let row = start; row < Math.min(chunk.rowCount, start + stretchRows); row++)
+            rows.push(chunk.convertRowValues(row, toCell) as readonly Cell[]);
+          yield rows;
+        }
+      }
       await this.#finish(sql, parameters);
     } finally {
       await this.#abandon();
@@ -310,6 +318,22 @@ export class Connection implements Reader {
     } finally {
       appender.closeSync();
     }
+  }
+}
+
+/** Rows that are made into cells at a stretch: a list may have 10,000 elements, and a text 256 KiB. */
+function rowsAtOnce(type: DuckDBType): number {
+  switch (type.typeId) {
+    case DuckDBTypeId.LIST:
+    case DuckDBTypeId.MAP:
+    case DuckDBTypeId.STRUCT:
+    case DuckDBTypeId.ARRAY:
+      return 32;
+    case DuckDBTypeId.VARCHAR:
+    case DuckDBTypeId.BLOB:
+      return 512;
+    default:
+      return CHUNK_ROWS;
   }
 }
 

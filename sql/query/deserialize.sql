@@ -1,0 +1,2 @@
+-- The text of a syntax tree. The tree is bound, never run here.
+SELECT json_deserialize_sql($1::JSON) AS text;

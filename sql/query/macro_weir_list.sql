@@ -1,0 +1,8 @@
+-- Holds a collected list or map to the limits of src/query/sandbox/sizes.ts: elements, and bytes as text.
+CREATE OR REPLACE TEMP MACRO weir_list(collected) AS (
+  CASE
+    WHEN len(collected) > 4000 THEN error('weir: list collected more than 4000 elements; collect fewer rows with WHERE or a finer GROUP BY, or keep some of them with min(x, n) or arg_min(x, ts, n)')
+    WHEN strlen(collected::VARCHAR) > 98304 THEN error('weir: list collected more than 96 KiB; collect fewer rows with WHERE or a finer GROUP BY, or keep some of them with min(x, n) or arg_min(x, ts, n)')
+    ELSE collected
+  END
+);

@@ -1,0 +1,495 @@
+/**
+ * The walk over a statement's expressions: known classes, functions of the list, types of the list, constants
+ * of bounded length. Gives the largest size of each value, in bytes. See syntax.ts for the walk as a whole.
+ */
+import { Forbidden, quote } from "../../errors.ts";
+import { nearest } from "../../nearest.ts";
+import { checkJsonPath, constantOf } from "./arguments.ts";
+import {
+  type AllowedFunction,
+  allowedFunction,
+  allowedFunctions,
+  KNOWN_ELSEWHERE,
+  refusedName,
+} from "./functions.ts";
+import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
+import { elements, FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
+import {
+  deeper,
+  describe,
+  lower,
+  type Macro,
+  make,
+  type Node,
+  nodes,
+  only,
+  type Scope,
+  timesOf,
+  unknown,
+} from "./walk.ts";
+
+/** As long as a stored value may be; longer ones match nothing. */
+const TEXT_LENGTH_MAX = STORED_BYTES;
+/** Rows of a frame over which list() and string_agg() may be windows. */
+const FRAME_ROWS_MAX = 1_000;
+
+const OPERATORS: ReadonlySet<unknown> = new Set([
+  "ARRAY_EXTRACT",
+  "ARRAY_SLICE",
+  "ARRAY_CONSTRUCTOR",
+  "STRUCT_EXTRACT",
+  "OPERATOR_IS_NULL",
+  "OPERATOR_IS_NOT_NULL",
+  "OPERATOR_NOT",
+  "OPERATOR_COALESCE",
+  "OPERATOR_TRY",
+  "COMPARE_IN",
+  "COMPARE_NOT_IN",
+  "GROUPING_FUNCTION",
+]);
+
+/** Types whose values have a fixed size. */
+const FIXED_TYPES: ReadonlySet<unknown> = new Set([
+  ...["BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"],
+  ...["UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIME", "INTERVAL", "TIMESTAMP", "UUID"],
+  ...["TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE"],
+]);
+
+/** Arrays of fixed length are left out: a cast could make one of any size. */
+const TYPES: ReadonlySet<unknown> = new Set([...FIXED_TYPES, "NULL", "VARCHAR", "LIST", "STRUCT", "MAP"]);
+
+const COLLATIONS: ReadonlySet<string> = new Set(["nocase", "noaccent", "nocase.noaccent", "binary"]);
+
+/** The list of an ORDER BY; gives the largest size of its expressions. */
+export function walkOrders(orders: unknown, scope: Scope): number {
+  let bytes = 0;
+  for (const order of nodes(orders)) {
+    only(order, "null_order", "expression");
+    bytes = Math.max(bytes, walkExpression(order.expression as Node, scope));
+  }
+  return bytes;
+}
+
+/** Walks a list of expressions and gives the largest size. */
+export function walkExpressions(list: unknown, scope: Scope): number {
+  return nodes(list).reduce((bytes, node) => Math.max(bytes, walkExpression(node, scope)), 0);
+}
+
+/** Walks one expression, and gives its size; throws where it holds anything that is not allowed. */
+export function walkExpression(node: Node, scope: Scope): number {
+  return deeper(scope.walk, () => {
+    if (typeof node !== "object" || node === null) throw unknown("an expression that is none");
+    return sizeOf(node, scope);
+  });
+}
+
+/** Walks an expression by its class, and gives its size. */
+function sizeOf(node: Node, scope: Scope): number {
+  const walk = (key: string) => (node[key] === undefined ? 0 : walkExpression(node[key] as Node, scope));
+  const fixed = FIXED_BYTES * timesOf(scope);
+  switch (node.class) {
+    case "BETWEEN":
+      only(node, "input", "lower", "upper");
+      for (const key of ["input", "lower", "upper"]) walk(key);
+      noteNumber(node.input, node.lower, "BETWEEN", scope);
+      return fixed;
+    case "CASE": {
+      only(node, "case_checks", "else_expr");
+      const checks = nodes(node.case_checks).map((check) => {
+        if (Object.keys(check).some((key) => key !== "when_expr" && key !== "then_expr"))
+          throw unknown("CASE");
+        walkExpression(check.when_expr as Node, scope);
+        return walkExpression(check.then_expr as Node, scope);
+      });
+      return make("CASE", Math.max(walk("else_expr"), ...checks), scope);
+    }
+    case "CAST":
+      only(node, "child", "cast_type", "try_cast");
+      return walkCast(node, scope);
+    case "COLLATE":
+      only(node, "child", "collation");
+      if (!COLLATIONS.has(lower(node.collation)))
+        throw new Forbidden(`the collation ${quote(node.collation)} is not allowed`, "sql");
+      return make("COLLATE", walk("child"), scope);
+    case "COLUMN_REF":
+      return walkColumn(node, scope);
+    case "COMPARISON":
+      only(node, "left", "right");
+      walk("left");
+      walk("right");
+      noteNumber(node.left, node.right, String(node.type), scope);
+      noteNumber(node.right, node.left, String(node.type), scope);
+      return fixed;
+    case "CONJUNCTION":
+      only(node, "children");
+      walkExpressions(node.children, scope);
+      return fixed;
+    case "CONSTANT":
+      only(node, "value");
+      return checkConstant(node.value as Node) * timesOf(scope);
+    case "FUNCTION":
+      return walkFunction(node, scope);
+    case "OPERATOR":
+      return walkOperator(node, scope);
+    case "PARAMETER":
+      only(node, "identifier");
+      return STORED_BYTES * timesOf(scope);
+    case "POSITIONAL_REFERENCE":
+      only(node, "index");
+      return scope.bytes * timesOf(scope);
+    case "STAR":
+      return walkStar(node, scope);
+    case "SUBQUERY":
+      return walkSubquery(node, scope);
+    case "WINDOW":
+      return walkWindow(node, scope);
+    case "LAMBDA":
+      // The parser cannot know a lambda from JSON's arrow: outside of the list functions it is an arrow.
+      only(node, "lhs", "expr");
+      checkJsonPath("->", [node.lhs as Node, node.expr as Node]);
+      return make("->", Math.max(fixed, walk("lhs")), scope);
+    default:
+      throw unknown(describe(node));
+  }
+}
+
+/** A column, or the parameter of a lambda: of all elements of its list together. */
+function walkColumn(node: Node, scope: Scope): number {
+  only(node, "column_names");
+  const names = node.column_names as readonly unknown[];
+  if (!Array.isArray(names) || names.some((name) => typeof name !== "string"))
+    throw unknown("a column's name");
+  const parameter = scope.lambda?.parameters.get(lower(names[0]));
+  if (parameter !== undefined) return parameter;
+  if (names.length === 1) checkColumnName(lower(names[0]), scope);
+  return scope.bytes * timesOf(scope);
+}
+
+/** Names that the engine takes for functions where no column has them. */
+function checkColumnName(name: string, scope: Scope): void {
+  const reason = refusedName(name);
+  if (reason !== undefined) throw new Forbidden(`${name} is not allowed: ${reason}`, "sql");
+  if (name === "current_timestamp") scope.walk.isRewritten = true;
+}
+
+function walkCast(node: Node, scope: Scope): number {
+  const type = node.cast_type as Node;
+  checkType(type);
+  const child = node.child as Node;
+  const bytes = walkExpression(child, scope);
+  const times = timesOf(scope);
+  if (FIXED_TYPES.has(type.id)) {
+    if (node.try_cast !== true && child.class === "COLUMN_REF") scope.walk.casts.push(columnName(child));
+    return FIXED_BYTES * times;
+  }
+  // A list that is read from a text has an entry for every second character; one written as text has quotes.
+  if (type.id === "LIST" || type.id === "STRUCT" || type.id === "MAP")
+    return make("the cast to a list, struct or map", (1 + FIXED_BYTES) * bytes, scope);
+  return make(
+    "the cast to a text",
+    bytes <= STORED_BYTES * times ? Math.max(bytes, 64 * times) : 2 * bytes,
+    scope,
+  );
+}
+
+function walkOperator(node: Node, scope: Scope): number {
+  only(node, "children");
+  if (!OPERATORS.has(node.type)) throw unknown(describe(node));
+  const children = nodes(node.children);
+  const sizes = children.map((child) => walkExpression(child, scope));
+  const times = timesOf(scope);
+  switch (node.type) {
+    case "ARRAY_CONSTRUCTOR":
+      return make("a list", elements({ sizes, times, constants: [], isReducing: false }), scope);
+    case "OPERATOR_COALESCE":
+      return make("coalesce()", Math.max(...sizes), scope);
+    case "ARRAY_EXTRACT":
+    case "ARRAY_SLICE":
+    case "STRUCT_EXTRACT":
+    case "OPERATOR_TRY":
+      return make("an element", Math.max(FIXED_BYTES * times, sizes[0] ?? 0), scope);
+    case "COMPARE_IN":
+    case "COMPARE_NOT_IN":
+      noteNumber(children[0], children[1], "IN", scope);
+      return FIXED_BYTES * times;
+    default:
+      return FIXED_BYTES * times;
+  }
+}
+
+/** Remembers a column that is compared with a number, see text-hint.ts. */
+function noteNumber(column: unknown, number: unknown, operator: string, scope: Scope): void {
+  const value = constantOf(number as Node | undefined);
+  if ((column as Node | undefined)?.class !== "COLUMN_REF" || typeof value !== "number") return;
+  scope.walk.numberUses.push({ column: columnName(column as Node), number: String(value), operator });
+}
+
+function columnName(node: Node): string {
+  return String((node.column_names as readonly unknown[]).at(-1));
+}
+
+const FUNCTION_KEYS = [
+  ...["function_name", "schema", "children", "filter", "order_bys", "distinct", "is_operator"],
+  "export_state",
+];
+
+function walkFunction(node: Node, scope: Scope): number {
+  only(node, ...FUNCTION_KEYS);
+  const found = checkCall(node, scope);
+  // An aggregate in a lambda is computed before, once for all elements.
+  if (scope.lambda !== undefined && found.kind === "aggregate")
+    return walkFunction(node, { ...scope, lambda: undefined }) * timesOf(scope);
+  if (node.filter !== undefined) walkExpression(node.filter as Node, scope);
+  const orders = node.order_bys as Node | undefined;
+  let orderBytes = 0;
+  if (orders !== undefined) {
+    only(orders, "orders");
+    // percentile_cont(0.5) WITHIN GROUP (ORDER BY value) gives what it orders by.
+    orderBytes = walkOrders(orders.orders, scope);
+  }
+  const children = nodes(node.children);
+  if (found.lambda !== undefined) return walkLambdaCall(found.lambda, children, scope, walkExpression);
+  const sizes = children.map((child) => walkExpression(child, scope));
+  if (found.kind === "aggregate" && found.guard === undefined) sizes.push(orderBytes);
+  if (found.guard !== undefined) guard(found, scope);
+  const title = found.isOperator === true ? found.name : `${found.name}()`;
+  return make(title, sizeOfCall(found, children, sizes, scope), scope);
+}
+
+function sizeOfCall(
+  found: AllowedFunction,
+  children: readonly Node[],
+  sizes: readonly number[],
+  scope: Scope,
+): number {
+  return found.size({
+    sizes,
+    times: timesOf(scope),
+    constants: children.map(constantOf),
+    isReducing: scope.lambda?.isReducing ?? false,
+  });
+}
+
+/** What is collected is held to its limit while the statement runs: it is written anew with the guard around it. */
+function guard(found: AllowedFunction, scope: Scope): void {
+  scope.walk.isRewritten = true;
+  scope.walk.macros.add(`weir_${found.guard!}`);
+}
+
+const MACROS: ReadonlySet<string> = new Set<Macro>(["local_time", "utc_time"]);
+
+/** Checks the name of a call and the form of its arguments. */
+function checkCall(node: Node, scope: Scope): AllowedFunction {
+  const name = lower(node.function_name);
+  // x.f() puts a column's name where a schema would stand; system.main.now() would pass by our now().
+  if (node.schema !== undefined && lower(node.schema) !== "main") {
+    throw new Forbidden(
+      `${quote(`${String(node.schema)}.${name}()`)} is not allowed: functions are called by their names alone`,
+      "sql",
+    );
+  }
+  if (name === "get_current_timestamp" || name === "transaction_timestamp") {
+    scope.walk.isRewritten = true;
+    return allowedFunction("now")!;
+  }
+  const found = allowedFunction(name);
+  if (found === undefined) throw notAllowed(name);
+  if (scope.lambda !== undefined && (found.kind === "window" || found.guard !== undefined))
+    throw new Forbidden(`a lambda holds no ${name}()`, "sql");
+  found.check?.(name, nodes(node.children));
+  if (MACROS.has(name)) scope.walk.macros.add(name as Macro);
+  return found;
+}
+
+/** The refusal of a function: why, what is near, and where the list is. */
+function notAllowed(name: string): Forbidden {
+  const reason = refusedName(name);
+  if (reason !== undefined) return new Forbidden(`${name}() is not allowed: ${reason}`, "sql");
+  const near =
+    KNOWN_ELSEWHERE.get(name) ??
+    nearest(
+      name,
+      allowedFunctions().map((each) => each.name),
+    );
+  return new Forbidden(
+    `the function ${name}() is not allowed here${near === undefined ? ";" : `, did you mean ${near}?`} ` +
+      "GET /api/v1/sql/functions lists those that are",
+    "sql",
+  );
+}
+
+function walkWindow(node: Node, scope: Scope): number {
+  only(
+    node,
+    ...[
+      "function_name",
+      "schema",
+      "children",
+      "partitions",
+      "orders",
+      "start",
+      "end",
+      "start_expr",
+      "end_expr",
+    ],
+    ...[
+      "offset_expr",
+      "default_expr",
+      "ignore_nulls",
+      "filter_expr",
+      "exclude_clause",
+      "distinct",
+      "arg_orders",
+    ],
+  );
+  const found = checkCall(node, scope);
+  walkExpressions(node.partitions, scope);
+  walkOrders(node.orders, scope);
+  walkOrders(node.arg_orders, scope);
+  for (const key of ["start_expr", "end_expr", "offset_expr", "default_expr", "filter_expr"])
+    if (node[key] !== undefined) walkExpression(node[key] as Node, scope);
+  const children = nodes(node.children);
+  const sizes = children.map((child) => walkExpression(child, scope));
+  if (found.guard === undefined)
+    return make(
+      `${found.name}()`,
+      Math.max(sizeOfCall(found, children, sizes, scope), node.default_expr === undefined ? 0 : scope.bytes),
+      scope,
+    );
+  const rows = frameRows(node);
+  if (rows === undefined)
+    throw new Forbidden(
+      `${found.name}() with OVER needs a frame: ROWS BETWEEN … PRECEDING AND … FOLLOWING, of at most ${FRAME_ROWS_MAX} rows`,
+      "sql",
+    );
+  // A map of counts has a number beside each value.
+  const each = sizes.reduce((all, size) => all + size + FIXED_BYTES, FIXED_BYTES);
+  return make(`${found.name}() over ${rows} rows`, rows * each, scope);
+}
+
+/** How many rows the frame of a window has at most; undefined where that is not written out. */
+function frameRows(node: Node): number | undefined {
+  const bound = (kind: unknown, expression: unknown): number | undefined => {
+    if (kind === "CURRENT_ROW_ROWS") return 0;
+    const value = constantOf(expression as Node | undefined);
+    if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > FRAME_ROWS_MAX)
+      return undefined;
+    if (kind === "EXPR_PRECEDING_ROWS") return -value;
+    return kind === "EXPR_FOLLOWING_ROWS" ? value : undefined;
+  };
+  const start = bound(node.start, node.start_expr);
+  const end = bound(node.end, node.end_expr);
+  return start === undefined || end === undefined || end - start > FRAME_ROWS_MAX
+    ? undefined
+    : Math.max(0, end - start) + 1;
+}
+
+function walkSubquery(node: Node, scope: Scope): number {
+  only(node, "subquery_type", "subquery", "child", "comparison_type");
+  if (scope.lambda !== undefined) throw new Forbidden("a lambda holds no subquery", "sql");
+  const child = node.child === undefined ? 0 : walkExpression(node.child as Node, scope);
+  const measure = scope.walk.subquery(node.subquery as Node, scope);
+  scope.walk.extraTables += measure.tables;
+  // ARRAY(SELECT …) collects every row, and nothing holds it to a limit.
+  if (
+    node.subquery_type !== "SCALAR" &&
+    node.subquery_type !== "EXISTS" &&
+    node.subquery_type !== "NOT_EXISTS"
+  )
+    return Math.max(child, FIXED_BYTES);
+  return Math.max(child, measure.bytes);
+}
+
+/** `*`, `t.*`, `* EXCLUDE (…) REPLACE (…)` and `COLUMNS('pattern')`. */
+function walkStar(node: Node, scope: Scope): number {
+  only(
+    node,
+    ...[
+      "relation_name",
+      "exclude_list",
+      "qualified_exclude_list",
+      "replace_list",
+      "rename_list",
+      "columns",
+      "expr",
+    ],
+  );
+  let bytes = scope.bytes;
+  for (const entry of nodes(node.replace_list))
+    bytes = Math.max(bytes, walkExpression(entry.value as Node, scope));
+  if (node.expr !== undefined) checkColumnsOf(node.expr as Node, scope);
+  return bytes * timesOf(scope);
+}
+
+/** `COLUMNS('pattern')`, `COLUMNS(['a', 'b'])` and `COLUMNS(name -> …)`, which runs for each name while the engine plans. */
+function checkColumnsOf(expression: Node, scope: Scope): void {
+  if (expression.class === "CONSTANT") {
+    checkConstant(expression.value as Node);
+    return;
+  }
+  const children =
+    expression.class === "FUNCTION" || expression.class === "OPERATOR" ? nodes(expression.children) : [];
+  // The parser makes list_filter(*, lambda) of a lambda.
+  if (
+    lower(expression.function_name) === "list_filter" &&
+    children[0]?.class === "STAR" &&
+    children.length === 2
+  ) {
+    walkStar(children[0], scope);
+    walkColumnsLambda(children[1]!, scope, walkExpression);
+    return;
+  }
+  const isList = lower(expression.function_name) === "list_value" || expression.type === "ARRAY_CONSTRUCTOR";
+  if (!isList || !children.every((child) => child.class === "CONSTANT"))
+    throw new Forbidden("COLUMNS() takes a pattern in quotation marks, a list of names, or a lambda", "sql");
+  for (const child of children) checkConstant(child.value as Node);
+}
+
+/** Whether an expression of a select list is made once for each column: one that holds `*` or COLUMNS(). */
+export function starsIn(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if ((value as Node).class === "STAR") return true;
+  if ((value as Node).class === "SUBQUERY") return false;
+  return Object.values(value).some(starsIn);
+}
+
+/** Checks a constant, and gives its size. */
+export function checkConstant(value: Node): number {
+  if (typeof value !== "object" || value === null) throw unknown("a constant");
+  if (Object.keys(value).some((key) => key !== "type" && key !== "is_null" && key !== "value"))
+    throw unknown("a constant");
+  checkType(value.type as Node);
+  const content = value.value;
+  if (typeof content === "string") {
+    if (content.length > TEXT_LENGTH_MAX)
+      throw new Forbidden(`a text in the statement has more than ${TEXT_LENGTH_MAX} characters`, "sql");
+    return Math.max(FIXED_BYTES, Buffer.byteLength(content));
+  }
+  // The values of a list or a struct, as UNPIVOT and folded constants hold them.
+  return FIXED_BYTES;
+}
+
+const TYPE_INFO_KEYS = ["type", "alias", "width", "scale", "collation"];
+
+function checkType(type: Node, depth = 0): void {
+  if (typeof type !== "object" || type === null) throw unknown("a type");
+  if (Object.keys(type).some((key) => key !== "id" && key !== "type_info")) throw unknown("a type");
+  const info = type.type_info as Node | undefined;
+  if (
+    type.id === "UNBOUND" &&
+    lower(info?.name) === "json" &&
+    Object.keys(info!).every((key) => key === "type" || key === "name")
+  )
+    return;
+  if (!TYPES.has(type.id) || depth > 4) {
+    const name = (type.type_info as Node | undefined)?.name ?? type.id;
+    throw new Forbidden(`the type ${quote(name)} is not allowed here`, "sql");
+  }
+  if (info === undefined) return;
+  for (const key of Object.keys(info)) {
+    if (key === "child_type") checkType(info.child_type as Node, depth + 1);
+    else if (key === "child_types")
+      for (const child of nodes(info.child_types)) checkType(child.second as Node, depth + 1);
+    else if (!TYPE_INFO_KEYS.includes(key)) throw unknown(`the type ${String(type.id)}`);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Completes `PIVOT table ON column USING …` without a list of values. The engine itself makes a type of the values
+ * first, which is no reading; here the values are looked up by a statement that goes through the sandbox as any
+ * other, and are written into the text: `ON column IN ('a', 'b')`.
+ */
+import { BadInput, Forbidden } from "../../errors.ts";
+import { quoteText } from "../../statements.ts";
+import { type Serializer, textOf, treeOf, wholeTreeOf } from "./tree.ts";
+
+/** Values of one column that become columns. */
+const VALUES_MAX = 200;
+/** Columns after ON. */
+const PIVOTS_MAX = 4;
+
+/**
+ * Gives the text with the values of its PIVOT, or the text itself where it has none to complete.
+ *
+ * @param lookup inspects a statement, runs it and gives its first column; without it such a PIVOT is refused
+ */
+export async function completePivots(
+  reader: Serializer,
+  sql: string,
+  lookup: ((sql: string) => Promise<readonly unknown[]>) | undefined,
+): Promise<string> {
+  if (!/\bPIVOT(?:_WIDER)?\b/i.test(sql)) return sql;
+  const tree = await treeOf(reader, sql);
+  if (!tree.error || tree.error_type !== "not implemented") return sql;
+  const places = openPivots(sql);
+  if (places.length === 0) return sql;
+  if (lookup === undefined || places.length > PIVOTS_MAX)
+    throw new Forbidden(
+      `PIVOT without a list of values takes at most ${PIVOTS_MAX} columns; write ON column IN ('a', 'b')`,
+      "sql",
+    );
+  // With any list the text is one SELECT, whose tree names the source and the columns.
+  const sample = insert(
+    sql,
+    places.map((place) => ({ place, text: " IN ('')" })),
+  );
+  const whole = (await wholeTreeOf(reader, sample)) as unknown as Whole;
+  const node = whole.statements?.[0]?.node;
+  const pivot = node?.from_table;
+  if (whole.error || node === undefined || pivot?.type !== "PIVOT" || pivot.pivots.length < places.length)
+    return sql;
+  const lists: string[] = [];
+  const added = pivot.pivots.filter(
+    ({ entries }) => entries.length === 1 && entries[0]?.values[0]?.value === "",
+  );
+  for (const { pivot_expressions } of added) {
+    const values = await textOf(reader, {
+      ...whole,
+      statements: [
+        {
+          ...whole.statements[0],
+          node: {
+            ...node,
+            modifiers: [
+              { type: "DISTINCT_MODIFIER", distinct_on_targets: [] },
+              { type: "ORDER_MODIFIER", orders: [order()] },
+              { type: "LIMIT_MODIFIER", limit: limit(VALUES_MAX + 1), offset: null },
+            ],
+            select_list: pivot_expressions,
+            from_table: pivot.source,
+          },
+        },
+      ],
+    });
+    const found = (await lookup(values)).filter((value) => value !== null);
+    if (found.length > VALUES_MAX)
+      throw new BadInput(
+        `PIVOT would make more than ${VALUES_MAX} columns of one column's values; write those that you want: ON column IN ('a', 'b')`,
+        "sql",
+      );
+    if (found.length === 0)
+      throw new BadInput("PIVOT finds no values to make columns of: no row has any", "sql");
+    lists.push(` IN (${found.map((value) => quoteText(String(value))).join(", ")})`);
+  }
+  if (lists.length !== places.length) return sql;
+  return insert(
+    sql,
+    places.map((place, index) => ({ place, text: lists[index]! })),
+  );
+}
+
+interface Whole {
+  readonly error: boolean;
+  readonly statements: readonly {
+    readonly node?: {
+      readonly from_table?: {
+        readonly type: string;
+        readonly source: unknown;
+        readonly pivots: readonly {
+          readonly pivot_expressions: readonly unknown[];
+          readonly entries: readonly { readonly values: readonly { readonly value?: unknown }[] }[];
+        }[];
+      };
+    };
+  }[];
+}
+
+function order(): unknown {
+  return { type: "ORDER_DEFAULT", null_order: "ORDER_DEFAULT", expression: constant(1) };
+}
+
+function limit(count: number): unknown {
+  return constant(count);
+}
+
+function constant(value: number): unknown {
+  return {
+    class: "CONSTANT",
+    type: "VALUE_CONSTANT",
+    alias: "",
+    query_location: 0,
+    value: { type: { id: "INTEGER", type_info: null }, is_null: false, value },
+  };
+}
+
+function insert(sql: string, pieces: readonly { place: number; text: string }[]): string {
+  let text = sql;
+  for (const { place, text: piece } of [...pieces].sort((a, b) => b.place - a.place))
+    text = text.slice(0, place) + piece + text.slice(place);
+  return text;
+}
+
+/** Words that end the list after ON. */
+const ENDS: ReadonlySet<string> = new Set(["using", "group", "order", "limit", "offset"]);
+
+/** The ends of those columns after the ON of a PIVOT at the top of the text that have no IN. */
+function openPivots(sql: string): number[] {
+  const places: number[] = [];
+  let state: "before" | "source" | "columns" = "before";
+  let depth = 0;
+  let hasIn = false;
+  let end = 0;
+  const close = () => {
+    if (!hasIn && end > 0) places.push(end);
+    hasIn = false;
+    end = 0;
+  };
+  for (const { text, start } of tokens(sql)) {
+    const word = text.toLowerCase();
+    if (text === "(" || text === "[" || text === "{") depth++;
+    if (text === ")" || text === "]" || text === "}") depth--;
+    const isTop = depth === 0;
+    if (isTop && state === "before" && /^pivot(_wider)?$/.test(word)) state = "source";
+    else if (isTop && state === "source" && word === "on") state = "columns";
+    else if (state === "columns") {
+      if (isTop && (ENDS.has(word) || text === ";")) {
+        close();
+        return places;
+      }
+      if (isTop && text === ",") close();
+      else {
+        if (isTop && word === "in") hasIn = true;
+        end = start + text.length;
+      }
+    }
+  }
+  if (state === "columns") close();
+  return places;
+}
+
+/** The tokens of a text, without comments and spaces: enough to find words that stand outside of everything. */
+function* tokens(sql: string): Generator<{ text: string; start: number }> {
+  const token =
+    /--[^\n]*|\/\*(?:[^*]|\*(?!\/))*\*\/|\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\w+|[\s\S]/gy;
+  for (const match of sql.matchAll(token)) {
+    if (!/^(?:\s|--|\/\*)/.test(match[0])) yield { text: match[0], start: match.index };
+  }
+}

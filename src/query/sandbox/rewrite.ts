@@ -1,0 +1,174 @@
+/**
+ * Writes an inspected statement anew where its own text must not run as it is:
+ *
+ * - what `list`, `string_agg` and the like collect, and the list of `list_reduce`, gets a guard around it, a macro
+ *   that fails where the value is too large;
+ * - `SHOW TABLES` and `information_schema` become views that list what people may name;
+ * - `current_timestamp` becomes `now()`, which is a TIMESTAMP in UTC as `ts` is.
+ *
+ * The engine itself gives the tree and takes it back, so that no second grammar is needed here.
+ */
+import { Forbidden } from "../../errors.ts";
+import { allowedFunction } from "./functions.ts";
+import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./tree.ts";
+import { type Listing, lower, type Node } from "./walk.ts";
+
+/** The views of listings. No metric's table has a space in its name. */
+export const LISTING_VIEWS: Readonly<Record<Listing, string>> = {
+  tables: "weir tables",
+  columns: "weir columns",
+  names: "weir names",
+  details: "weir details",
+};
+
+/** Gives the text that runs in the place of `sql`, which the sandbox has let through. */
+export async function rewrite(reader: Serializer, sql: string): Promise<string> {
+  const tree = await wholeTreeOf(reader, sql);
+  if (namesClock(tree))
+    throw new Forbidden(
+      "a column is named current_timestamp; for the time write now(), for the column another name",
+      "sql",
+    );
+  const names = new Map<unknown, string>();
+  for (const item of itemsToName(tree)) names.set(item, await nameOf(reader, tree, item));
+  return textOf(reader, rewritten(tree, names));
+}
+
+type Mutable = Record<string, unknown>;
+
+function rewritten(value: unknown, names: ReadonlyMap<unknown, string>): unknown {
+  if (Array.isArray(value)) return value.map((item) => rewritten(item, names));
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return value;
+  const children = Object.entries(value as Node).map(
+    ([key, child]) => [key, rewritten(child, names)] as const,
+  );
+  const node = replaced(Object.fromEntries(children));
+  const name = names.get(value);
+  return name === undefined ? node : { ...node, alias: name };
+}
+
+/** What stands in the place of a node, whose children are written anew already. */
+function replaced(node: Mutable): Mutable {
+  if (node.class === "FUNCTION") return guarded(node);
+  if (isClock(node)) return { ...call("now", undefined), alias: node.alias };
+  if (node.type === "SHOW_REF") return shown(node);
+  if (node.type === "BASE_TABLE" && lower(node.schema_name) === "information_schema")
+    return {
+      ...node,
+      schema_name: "",
+      alias: node.alias === "" ? node.table_name : node.alias,
+      table_name: LISTING_VIEWS[lower(node.table_name) as Listing],
+    };
+  return node;
+}
+
+/**
+ * The expressions of SELECT lists that have no name of their own and hold what is written anew: the engine would
+ * name their columns after what stands there then.
+ */
+function* itemsToName(value: unknown): Generator<Mutable> {
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return;
+  for (const [key, child] of Object.entries(value)) {
+    if (key === "select_list")
+      yield* (child as Mutable[]).filter(
+        (item) => item.alias === "" && item.class !== "STAR" && changes(item),
+      );
+    yield* itemsToName(child);
+  }
+}
+
+function changes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
+  const node = value as Mutable;
+  if (isClock(node) || (node.class === "FUNCTION" && guarded(node) !== node)) return true;
+  return Object.values(node).some(changes);
+}
+
+/** How the engine names the column of an expression: by its text. */
+async function nameOf(reader: Serializer, tree: Serialized, item: Mutable): Promise<string> {
+  if (item.class === "COLUMN_REF") return String((item.column_names as readonly unknown[]).at(-1));
+  const [first] = tree.statements ?? [];
+  const text = await textOf(reader, {
+    ...tree,
+    statements: [{ ...first, node: { ...EMPTY_SELECT, select_list: [item] } }],
+  });
+  return text.slice("SELECT ".length);
+}
+
+const EMPTY_SELECT = {
+  type: "SELECT_NODE",
+  modifiers: [],
+  cte_map: { map: [] },
+  select_list: [],
+  from_table: { type: "EMPTY", alias: "", sample: null, query_location: 0 },
+  where_clause: null,
+  group_expressions: [],
+  group_sets: [],
+  aggregate_handling: "STANDARD_HANDLING",
+  having: null,
+  sample: null,
+  qualify: null,
+};
+
+/** A call of one argument with the name, and with the alias of what it stands around. */
+function call(name: string, inner: Mutable | undefined): Mutable {
+  return {
+    class: "FUNCTION",
+    type: "FUNCTION",
+    alias: inner?.alias ?? "",
+    query_location: inner?.query_location ?? 0,
+    function_name: name,
+    schema: "",
+    children: inner === undefined ? [] : [{ ...inner, alias: "" }],
+    filter: null,
+    order_bys: { type: "ORDER_MODIFIER", orders: [] },
+    distinct: false,
+    is_operator: false,
+    export_state: false,
+    catalog: "",
+  };
+}
+
+function guarded(node: Mutable): Mutable {
+  const name = lower(node.function_name);
+  if (name === "get_current_timestamp" || name === "transaction_timestamp")
+    return { ...call("now", undefined), alias: node.alias };
+  const found = allowedFunction(name);
+  if (found?.guard !== undefined) return call(`weir_${found.guard}`, node);
+  if (found?.lambda !== "reduce") return node;
+  const [list, ...others] = node.children as Mutable[];
+  return { ...node, children: [call("weir_reduced", list), ...others] };
+}
+
+/** Whether the statement gives a column the name current_timestamp, so that the column may be meant by it. */
+function namesClock(value: unknown, key = ""): boolean {
+  if (typeof value === "string") return NAMING.has(key) && lower(value) === "current_timestamp";
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
+  if (Array.isArray(value)) return value.some((item) => namesClock(item, key));
+  return Object.entries(value).some(([child, inner]) => namesClock(inner, child));
+}
+
+/** The keys of a tree under which columns get names. */
+const NAMING: ReadonlySet<string> = new Set(["alias", "aliases", "column_name_alias", "unpivot_names"]);
+
+function isClock({ class: kind, column_names }: Mutable): boolean {
+  if (kind !== "COLUMN_REF") return false;
+  const names = column_names as readonly unknown[];
+  return names.length === 1 && lower(names[0]) === "current_timestamp";
+}
+
+function shown(node: Mutable): Mutable {
+  if (node.query !== null && node.query !== undefined) return node;
+  const listing = node.table_name === '"tables"' ? "names" : "details";
+  return {
+    type: "BASE_TABLE",
+    alias: node.alias,
+    sample: node.sample,
+    query_location: node.query_location,
+    schema_name: "",
+    table_name: LISTING_VIEWS[listing],
+    column_name_alias: [],
+    catalog_name: "",
+    at_clause: null,
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * The sandbox: decides whether a person's statement may run, which tables it names, and the text that runs.
+ *
+ * The engine's own parser turns the text into a syntax tree, and the tree is walked from the top: what is not
+ * known and allowed is refused. The engine is closed against files and settings besides, and the statement
+ * runs in a read-only transaction; this walk holds what those cannot: functions that hang the engine, names
+ * of files or of physical tables, statements that grow while they are planned.
+ */
+import { BadInput, Forbidden, TooLarge } from "../../errors.ts";
+import { completePivots } from "./pivot.ts";
+import { rewrite } from "./rewrite.ts";
+import { walkStatement } from "./syntax.ts";
+import { textHint } from "./text-hint.ts";
+import { type Serialized, type Serializer, treeOf } from "./tree.ts";
+import type { Catalog, Listing, Macro } from "./walk.ts";
+
+/** 160 KB of text take 0.8 s to serialize, in one go; 16 KiB take 30 ms at most. */
+export const SQL_BYTES_MAX = 16 * 1024;
+
+/** A statement that may run. */
+export interface Inspected {
+  /** The text to run: the person's own, or what rewrite.ts made of it. */
+  readonly sql: string;
+  /** The tables that it names, in lower case. */
+  readonly tables: ReadonlySet<string>;
+  /** The lists of tables and columns that it reads. */
+  readonly listings: ReadonlySet<Listing>;
+  /** Macros of ours that it calls. */
+  readonly macros: ReadonlySet<Macro>;
+  /** A clearer sentence for an error of the engine about this statement, or undefined. */
+  readonly hint: (message: string) => string | undefined;
+}
+
+/** Runs a statement that the sandbox has let through, with its tables, and gives the first column of each row. */
+export type Lookup = (inspected: Inspected) => Promise<readonly unknown[]>;
+
+export interface InspectOptions {
+  readonly bytesMax?: number;
+  /** Looks up the values of a PIVOT that has no list of them; without it such a PIVOT is refused. */
+  readonly lookup?: Lookup;
+}
+
+/**
+ * Inspects one statement.
+ *
+ * @throws BadInput where it does not parse, is not one statement, or names a table that is not there
+ * @throws Forbidden where it holds anything that is not allowed
+ */
+export async function inspect(
+  reader: Serializer,
+  sql: string,
+  catalog: Catalog,
+  { bytesMax = SQL_BYTES_MAX, lookup }: InspectOptions = {},
+): Promise<Inspected> {
+  const bytes = Buffer.byteLength(sql);
+  if (bytes > bytesMax)
+    throw new TooLarge(
+      `the statement has ${bytes} bytes; ${bytesMax} are allowed (setting sqlTextBytesMax)`,
+      "sql",
+    );
+  if (sql.includes("\0")) throw new BadInput("the statement holds a NUL character", "sql");
+  const explain = EXPLAIN.exec(sql)?.[0] ?? "";
+  if (explain !== "" && /^(?:ANALYZE\b|\()/i.test(sql.slice(explain.length)))
+    throw new Forbidden(
+      "EXPLAIN takes no options in parentheses; EXPLAIN and EXPLAIN ANALYZE are allowed",
+      "sql",
+    );
+  const explained = sql.slice(explain.length);
+  const text = await completePivots(
+    reader,
+    explained,
+    lookup && (async (values) => lookup(await inspect(reader, values, catalog, { bytesMax: bytesMax * 2 }))),
+  );
+  const tree = await treeOf(reader, text);
+  if (tree.error) throw refusal(tree, text, text === explained ? explain : "");
+  const statements = tree.statements ?? [];
+  if (statements.length !== 1) {
+    throw new BadInput(
+      statements.length === 0
+        ? "the statement is empty; a SELECT was expected"
+        : `there are ${statements.length} statements; one SELECT was expected`,
+      "sql",
+    );
+  }
+  const walk = walkStatement(statements[0]!, catalog);
+  const runs = walk.isRewritten ? await rewrite(reader, text) : text;
+  return {
+    sql: explain + runs,
+    tables: walk.tables,
+    listings: walk.listings,
+    macros: walk.macros,
+    hint: (message) => textHint(message, walk),
+  };
+}
+
+/** `EXPLAIN` and `EXPLAIN ANALYZE`, with comments before; the rest is inspected as any statement. */
+const EXPLAIN = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*EXPLAIN\b\s*(?:ANALYZE\b\s*)?/i;
+
+function refusal(tree: Serialized, sql: string, before: string): Error {
+  const message = tree.error_message ?? "";
+  if (tree.error_type === "not implemented" && message.startsWith("Only SELECT"))
+    return new Forbidden(
+      "only one SELECT statement is allowed (WITH, VALUES, FROM …, PIVOT, EXPLAIN, DESCRIBE and SHOW TABLES included)",
+      "sql",
+    );
+  const position = Number(tree.position);
+  const place = Number.isInteger(position)
+    ? ` at ${lineAndColumn(before + sql, Buffer.byteLength(before) + position)}`
+    : "";
+  return new BadInput(`${message.split("\n")[0]}${place}`, "sql");
+}
+
+/** `line 2, column 5` of a byte offset; both count from 1. */
+function lineAndColumn(sql: string, offset: number): string {
+  const before = Buffer.from(sql).subarray(0, offset).toString().split("\n");
+  return `line ${before.length}, column ${before[before.length - 1]!.length + 1}`;
+}

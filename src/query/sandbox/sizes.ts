@@ -1,0 +1,143 @@
+/**
+ * How large the values of a statement may become, as rules over the sizes of a call's arguments.
+ *
+ * The engine evaluates a call for a vector of 2,048 rows at a time, and checks neither an interrupt nor the
+ * memory limit meanwhile. So each rule gives an upper bound, in bytes for one row, that is known before the
+ * statement runs; the walk (expressions.ts) refuses what exceeds the limits below.
+ */
+
+/** A stored text is at most this long, and so is a bound parameter. */
+export const STORED_BYTES = 4_096;
+/** A number, a time or an interval; also what each element of a list takes besides its text. */
+export const FIXED_BYTES = 16;
+/** A short text of limited length: a day's name, a checksum, a formatted time. */
+export const SHORT_BYTES = 64;
+
+/** What one value may become: a vector of these is 512 MiB. */
+export const VALUE_BYTES_MAX = 256 * 1_024;
+/** What all calls of a statement may make for one row: a vector of this is 2 GiB. */
+export const MADE_BYTES_MAX = 1_024 * 1_024;
+/** What all lambdas of a statement may touch for one row: some 10 s for a vector, at worst. */
+export const LAMBDA_BYTES_MAX = 4 * 1_024 * 1_024;
+
+/** Elements of a list, and of a map of counts, that an aggregate may collect. Checked while the statement runs. */
+export const COLLECTED_ELEMENTS_MAX = 4_000;
+/** Bytes of a text, or of a list written as text, that an aggregate may collect. Checked while the statement runs. */
+export const COLLECTED_BYTES_MAX = 96 * 1_024;
+/** Elements of a list that list_reduce may take. Checked while the statement runs. */
+export const REDUCED_ELEMENTS_MAX = 1_000;
+
+/** What a rule sees of a call. Inside a lambda, sizes are those of all elements of the list together. */
+export interface SizedCall {
+  readonly sizes: readonly number[];
+  /** How often the call is evaluated for one row: 1, or the number of elements inside a lambda. */
+  readonly times: number;
+  /** The constant texts and numbers among the arguments, by position. */
+  readonly constants: readonly (string | number | undefined)[];
+  /** Whether the call stands in the lambda of a list_reduce. */
+  readonly isReducing: boolean;
+}
+
+export type Size = (call: SizedCall) => number;
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);
+
+export const fixed: Size = ({ times }) => FIXED_BYTES * times;
+export const short: Size = ({ times }) => SHORT_BYTES * times;
+/** A time as text: the pattern has at most 64 places, each of which becomes at most 32 characters. */
+export const timeText: Size = ({ times }) => 2_048 * times;
+/** As large as the largest argument. */
+export const largest: Size = ({ sizes, times }) => Math.max(FIXED_BYTES * times, ...sizes);
+/** As large as the first argument. */
+export const first: Size = ({ sizes, times }) => Math.max(FIXED_BYTES * times, sizes[0] ?? 0);
+/** As large as all arguments together. */
+export const total: Size = ({ sizes, times }) => sum(sizes) + FIXED_BYTES * times;
+/** A list or a struct of the arguments. */
+export const elements: Size = ({ sizes, times }) =>
+  sizes.reduce((all, size) => all + Math.max(size, FIXED_BYTES * times), FIXED_BYTES);
+export const multiple =
+  (factor: number): Size =>
+  (call) =>
+    factor * first(call);
+/** A list of pieces of the first argument: the text, and an entry for each byte at worst. */
+export const pieces: Size = multiple(1 + FIXED_BYTES);
+
+/** Numbers give a number; two lists give a list of both. A fixed size among the arguments decides for numbers. */
+export const sumOrLists: Size = (call) =>
+  call.isReducing || call.sizes.length < 2 || call.sizes.some((size) => size <= FIXED_BYTES * call.times)
+    ? fixed(call)
+    : total(call);
+
+/** `concat_ws(separator, …)`. */
+export const separated: Size = ({ sizes, times }) =>
+  sum(sizes) + (sizes[0] ?? 0) * Math.max(0, sizes.length - 3) + FIXED_BYTES * times;
+
+/** `array_to_string(list, separator)`: as many separators as elements. */
+export const joined: Size = ({ sizes, constants }) => {
+  const separator = constants[1] === undefined ? (sizes[1] ?? 0) : bytes(constants[1]);
+  return (sizes[0] ?? 0) * (1 + separator / FIXED_BYTES);
+};
+
+/** `lpad(text, length, fill)` and `rpad`; a character has up to 4 bytes. */
+export const padded: Size = ({ sizes, times, constants }) =>
+  Math.max(sizes[0] ?? 0, 4 * Number(constants[1] ?? 0) * times);
+
+/** `repeat(text, count)`. */
+export const repeated: Size = ({ sizes, times, constants }) => {
+  const one = constants[0] === undefined ? (sizes[0] ?? 0) : bytes(constants[0]) * times;
+  return Math.max(FIXED_BYTES * times, one * Number(constants[1] ?? 0));
+};
+
+/** `bar(value, min, max, width)`; 80 characters where no width is given. */
+export const bar: Size = ({ times, constants }) => 3 * Number(constants[3] ?? 80) * times;
+
+/** `min(value, count)`, `arg_max(value, by, count)`: the count stands last. */
+export const counted =
+  (position: number): Size =>
+  (call) =>
+    call.sizes.length <= position ? largest(call) : largest(call) * Number(call.constants[position] ?? 0);
+
+/** `range(stop)`, `range(start, stop, step)`, `generate_series` of whole numbers. */
+export const ranged: Size = ({ times, constants }) => FIXED_BYTES * times * rangeLength(constants);
+
+export function rangeLength(constants: SizedCall["constants"]): number {
+  const [a = 0, b, step = 1] = constants.map(Number);
+  const length = b === undefined ? a : (b - a) / step;
+  return Number.isFinite(length) ? Math.max(0, Math.ceil(length) + 1) : Number.POSITIVE_INFINITY;
+}
+
+/** `replace(text, from, to)`: every occurrence grows by as much as `to` is longer. */
+export const replaced: Size = (call) => {
+  const [, from, to] = call.constants;
+  return first(call) * Math.max(1, bytes(to) / Math.max(1, bytes(from)));
+};
+
+/** `regexp_replace(text, pattern, to, options)`: with "g" there is a match before each byte at worst. */
+export const patternReplaced: Size = (call) => {
+  const [, , to, options] = call.constants;
+  const references = String(to ?? "").match(/\\\d/g)?.length ?? 0;
+  const added = bytes(to);
+  const global = String(options ?? "").includes("g");
+  const whole = first(call);
+  return whole * (1 + references) + (global ? (whole + call.times) * added : added * call.times);
+};
+
+/** `format(format, …)` and `printf`: the text, its widths, and the arguments as often as the text may name them. */
+export const formatted: Size = ({ sizes, times, constants }) => {
+  const format = String(constants[0] ?? "");
+  const widths = [...format.matchAll(/\d+/g)].reduce((all, [digits]) => all + Number(digits), 0);
+  const places = Math.max(1, format.match(/[{%]/g)?.length ?? 0);
+  const largestArgument = Math.max(0, ...sizes.slice(1));
+  // A number with all its digits has up to 310 of them.
+  return (bytes(format) + widths) * times + places * (largestArgument + 320 * times);
+};
+
+/** JSON text of the arguments: quotation marks are escaped. */
+export const json: Size = (call) => 2 * total(call) + SHORT_BYTES * call.times;
+
+/** What an aggregate collects, held to its limits while the statement runs. */
+export const collected: Size = () => COLLECTED_BYTES_MAX;
+
+function bytes(constant: string | number | undefined): number {
+  return constant === undefined ? 0 : Buffer.byteLength(String(constant));
+}

@@ -1,0 +1,431 @@
+/**
+ * The walk over a statement's queries and tables. Every key of every object is looked at, and one that is not
+ * known is refused: a later version of the engine may say something new there.
+ *
+ * On the way it measures what a statement becomes while it is planned, which no interrupt stops: columns
+ * (`SELECT *, *` nested doubles them), tables (a CTE counts as often as it is named) and the size of values in
+ * bytes (`s || s` nested doubles it).
+ */
+import { BadInput, Forbidden, quote } from "../../errors.ts";
+import { nearest } from "../../nearest.ts";
+import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } from "./expressions.ts";
+import { allowedFunction, allowedTableFunction } from "./functions.ts";
+import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
+import {
+  addMade,
+  type Catalog,
+  deeper,
+  describe,
+  type Listing,
+  lower,
+  type Measure,
+  type Node,
+  nodes,
+  only,
+  type Scope,
+  unknown,
+  type Walk,
+} from "./walk.ts";
+
+const COLUMNS_MAX = 2_000;
+/** Tables of a statement; each stands for a part a day. */
+const TABLES_MAX = 32;
+const GROUPING_SETS_MAX = 64;
+const SAMPLE_ROWS_MAX = 1_000_000;
+
+/** Walks a statement, a `{node, named_param_map}`, and gives what was found. */
+export function walkStatement(statement: Node, catalog: Catalog): Walk {
+  const walk: Walk = {
+    catalog,
+    tables: new Set(),
+    listings: new Set(),
+    macros: new Set(),
+    numberUses: [],
+    casts: [],
+    isRewritten: false,
+    subquery: walkSelect,
+    depth: 0,
+    made: 0,
+    lambdaBytes: 0,
+    extraTables: 0,
+  };
+  walkSelect(statement, { walk, ctes: new Map(), columns: 0, bytes: FIXED_BYTES });
+  return walk;
+}
+
+/** A select statement as subqueries and CTEs hold it: `{node}`. */
+function walkSelect(select: Node, outer: Scope): Measure {
+  for (const key of Object.keys(select))
+    if (key !== "node" && key !== "named_param_map") throw unknown(`a statement with ${quote(key)}`);
+  if (typeof select.node !== "object" || select.node === null) throw unknown("a statement without a query");
+  return walkQuery(select.node as Node, outer);
+}
+
+function walkQuery(node: Node, outer: Scope): Measure {
+  return deeper(outer.walk, () => {
+    const extraBefore = outer.walk.extraTables;
+    outer.walk.extraTables = 0;
+    const measure = walkQueryNode(node, outer);
+    const tables = measure.tables + outer.walk.extraTables;
+    outer.walk.extraTables = extraBefore;
+    if (tables > TABLES_MAX) throw new Forbidden(`the statement names more than ${TABLES_MAX} tables`, "sql");
+    if (measure.columns > COLUMNS_MAX)
+      throw new Forbidden(`the statement makes more than ${COLUMNS_MAX} columns`, "sql");
+    return { ...measure, tables };
+  });
+}
+
+function walkQueryNode(node: Node, outer: Scope): Measure {
+  const scope = { ...outer, ctes: walkCtes(node.cte_map as Node | undefined, outer) };
+  switch (node.type) {
+    case "SELECT_NODE":
+      return walkSelectNode(node, scope);
+    case "SET_OPERATION_NODE": {
+      only(node, "modifiers", "cte_map", "setop_type", "left", "right", "setop_all", "children");
+      const arms = [node.left, node.right, ...nodes(node.children)]
+        .filter((arm) => arm !== undefined)
+        .map((arm) => walkQuery(arm as Node, scope));
+      const measure = {
+        columns:
+          node.setop_type === "UNION_BY_NAME"
+            ? sum(arms, "columns")
+            : Math.max(...arms.map((arm) => arm.columns)),
+        tables: sum(arms, "tables"),
+        bytes: Math.max(...arms.map((arm) => arm.bytes)),
+      };
+      walkModifiers(node.modifiers, { ...scope, ...measure });
+      return measure;
+    }
+    case "RECURSIVE_CTE_NODE":
+      return walkRecursive(node, scope);
+    default:
+      throw unknown(describe(node));
+  }
+}
+
+/**
+ * `WITH RECURSIVE`: the engine checks interrupts between its rounds, and counts its rows; but a value that grows
+ * in each round would soon exceed every limit on values.
+ */
+function walkRecursive(node: Node, scope: Scope): Measure {
+  only(node, "cte_name", "union_all", "left", "right", "aliases", "key_targets", "modifiers", "cte_map");
+  const name = lower(node.cte_name);
+  const left = walkQuery(node.left as Node, scope);
+  const round = (bytes: number): Measure => {
+    const itself = { columns: left.columns, tables: 1, bytes };
+    return walkQuery(node.right as Node, { ...scope, ctes: new Map(scope.ctes).set(name, itself) });
+  };
+  // The first round may bring in columns that are larger; the second must not be larger again.
+  let right = round(left.bytes);
+  if (right.bytes > left.bytes) {
+    const { bytes } = right;
+    right = round(bytes);
+    if (right.bytes > bytes)
+      throw new Forbidden(
+        `the recursive part of ${quote(node.cte_name)} makes larger values in each round; it may compute numbers and times, ` +
+          "and pass texts on, but must not join texts or lists",
+        "sql",
+      );
+  }
+  walkExpressions(node.key_targets, { ...scope, ...left });
+  walkModifiers(node.modifiers, { ...scope, ...left });
+  return {
+    columns: left.columns,
+    tables: left.tables + right.tables,
+    bytes: Math.max(left.bytes, right.bytes),
+  };
+}
+
+function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Measure> {
+  if (map === undefined) return outer.ctes;
+  const ctes = new Map(outer.ctes);
+  if (Object.keys(map).some((key) => key !== "map")) throw unknown("a WITH clause");
+  for (const entry of nodes(map.map)) {
+    const value = entry.value as Node;
+    for (const key of Object.keys(value))
+      if (!["aliases", "query", "materialized", "key_targets"].includes(key))
+        throw unknown(`WITH … ${quote(key)}`);
+    // Its own name is not yet in scope: only a recursive one could mean itself.
+    const madeBefore = outer.walk.made;
+    const measure = walkSelect(value.query as Node, { ...outer, ctes });
+    walkExpressions(value.key_targets, { ...outer, ...measure });
+    ctes.set(lower(entry.key), { ...measure, made: outer.walk.made - madeBefore });
+    outer.walk.made = madeBefore;
+  }
+  return ctes;
+}
+
+function walkSelectNode(node: Node, outer: Scope): Measure {
+  only(
+    node,
+    ...[
+      "modifiers",
+      "cte_map",
+      "select_list",
+      "from_table",
+      "where_clause",
+      "group_expressions",
+      "group_sets",
+    ],
+    ...["aggregate_handling", "having", "sample", "qualify"],
+  );
+  const from = walkTable(node.from_table as Node, outer);
+  const scope = { ...outer, columns: from.columns, bytes: Math.max(outer.bytes, from.bytes) };
+  let columns = 0;
+  let bytes = FIXED_BYTES;
+  for (const expression of nodes(node.select_list)) {
+    const madeBefore = scope.walk.made;
+    bytes = Math.max(bytes, walkExpression(expression, scope));
+    const copies = starsIn(expression) ? scope.columns : 1;
+    columns += copies;
+    // An expression over COLUMNS() is made once for each of them.
+    addMade(scope.walk, (scope.walk.made - madeBefore) * Math.max(0, copies - 1));
+  }
+  for (const key of ["where_clause", "having", "qualify"])
+    if (node[key] !== undefined) walkExpression(node[key] as Node, scope);
+  walkExpressions(node.group_expressions, scope);
+  if (nodes(node.group_sets).length > GROUPING_SETS_MAX)
+    throw new Forbidden(`GROUP BY makes more than ${GROUPING_SETS_MAX} grouping sets`, "sql");
+  checkSample(node.sample as Node | undefined);
+  // ORDER BY and the like may name what the list makes.
+  walkModifiers(node.modifiers, { ...scope, bytes: Math.max(scope.bytes, bytes) });
+  return { columns, tables: from.tables, bytes };
+}
+
+const NO_TABLE: Measure = { columns: 0, tables: 0, bytes: FIXED_BYTES };
+
+function walkTable(node: Node, scope: Scope): Measure {
+  return deeper(scope.walk, () => {
+    checkSample(node.sample as Node | undefined);
+    switch (node.type) {
+      case "EMPTY":
+        only(node);
+        return NO_TABLE;
+      case "BASE_TABLE":
+        return walkBaseTable(node, scope);
+      case "JOIN":
+        return walkJoin(node, scope);
+      case "SUBQUERY":
+        only(node, "sample", "subquery", "column_name_alias");
+        return walkSelect(node.subquery as Node, scope);
+      case "EXPRESSION_LIST": {
+        only(node, "sample", "values", "expected_names", "expected_types", "column_name_alias");
+        const rows = nodes(node.values) as unknown as readonly (readonly Node[])[];
+        const bytes = rows.map((row) => walkExpressions(row, scope));
+        return { columns: rows[0]?.length ?? 0, tables: 0, bytes: Math.max(FIXED_BYTES, ...bytes) };
+      }
+      case "TABLE_FUNCTION":
+        return walkTableFunction(node, scope);
+      case "SHOW_REF":
+        return walkShow(node, scope);
+      case "PIVOT":
+        return walkPivot(node, scope);
+      default:
+        throw unknown(describe(node));
+    }
+  });
+}
+
+/** `DESCRIBE`, `SUMMARIZE` and `SHOW TABLES`, which lists what people may name and nothing of the engine's. */
+function walkShow(node: Node, scope: Scope): Measure {
+  if (node.query !== undefined && (node.show_type === "DESCRIBE" || node.show_type === "SUMMARY")) {
+    only(node, "query", "show_type");
+    return { ...walkQuery(node.query as Node, scope), columns: 12, bytes: STORED_BYTES };
+  }
+  only(node, "table_name", "show_type");
+  const listing = SHOWN.get(node.table_name);
+  if (listing === undefined)
+    throw new Forbidden(
+      "of SHOW, only SHOW TABLES, SHOW ALL TABLES and SHOW TABLE are allowed; GET /api/v1/tables lists the tables",
+      "sql",
+    );
+  return listed(listing, scope);
+}
+
+const SHOWN: ReadonlyMap<unknown, Listing> = new Map([
+  ['"tables"', "names"],
+  ["__show_tables_expanded", "details"],
+]);
+
+/** A list of tables or columns, which the statement gets in the place of the engine's own. */
+function listed(listing: Listing, scope: Scope): Measure {
+  scope.walk.listings.add(listing);
+  scope.walk.isRewritten = true;
+  return { columns: 20, tables: 1, bytes: STORED_BYTES };
+}
+
+/** `PIVOT` with its values written out (a PIVOT without them is completed before: pivot.ts), and `UNPIVOT`. */
+function walkPivot(node: Node, scope: Scope): Measure {
+  only(
+    node,
+    ...[
+      "sample",
+      "source",
+      "aggregates",
+      "pivots",
+      "groups",
+      "unpivot_names",
+      "column_name_alias",
+      "include_nulls",
+    ],
+  );
+  const source = walkTable(node.source as Node, scope);
+  const inside = { ...scope, ...source, bytes: Math.max(scope.bytes, source.bytes) };
+  const madeBefore = scope.walk.made;
+  let bytes = source.bytes;
+  for (const aggregate of nodes(node.aggregates)) {
+    if (
+      aggregate.class === "FUNCTION" &&
+      allowedFunction(lower(aggregate.function_name))?.guard !== undefined
+    )
+      throw new Forbidden(
+        `${lower(aggregate.function_name)}() is not allowed in PIVOT; aggregate it in a subquery first, and PIVOT with any_value()`,
+        "sql",
+      );
+    bytes = Math.max(bytes, walkExpression(aggregate, inside));
+  }
+  const made = scope.walk.made - madeBefore;
+  let cells = 1;
+  for (const pivot of nodes(node.pivots)) {
+    const keys = ["pivot_expressions", "unpivot_names", "entries"];
+    const other = Object.keys(pivot).find((key) => !keys.includes(key));
+    if (other !== undefined)
+      throw new Forbidden("PIVOT takes its values from a list: PIVOT t ON column IN ('a', 'b')", "sql");
+    walkExpressions(pivot.pivot_expressions, inside);
+    const entries = nodes(pivot.entries);
+    for (const entry of entries) {
+      if (Object.keys(entry).some((key) => key !== "values" && key !== "star_expr" && key !== "alias"))
+        throw unknown("an entry of PIVOT");
+      for (const value of nodes(entry.values)) checkConstant(value);
+      if (entry.star_expr !== undefined) walkExpression(entry.star_expr as Node, inside);
+    }
+    if (pivot.pivot_expressions !== undefined) cells *= entries.length;
+  }
+  const isUnpivot = nodes(node.unpivot_names).length > 0;
+  const added = isUnpivot ? 2 : cells * Math.max(1, nodes(node.aggregates).length);
+  if (added > COLUMNS_MAX) throw new Forbidden(`PIVOT makes more than ${COLUMNS_MAX} columns`, "sql");
+  addMade(scope.walk, made * (isUnpivot ? 1 : cells));
+  return { columns: source.columns + added, tables: source.tables, bytes };
+}
+
+/** For a person who names a metric as it was pushed, http.request.duration_ms, misspells a table, or leaves words out. */
+function hint(name: string, { walk, ctes }: Scope): string {
+  const table = lower(name).replace(/[^a-z0-9_]/g, "_");
+  const names = [...ctes.keys(), ...walk.catalog.names()];
+  const words = table.split("_").filter((word) => word !== "");
+  const near =
+    nearest(table, names) ??
+    names.find((each) => words.length > 0 && words.every((word) => lower(each).split("_").includes(word)));
+  return near === undefined ? "; " : `; did you mean ${near}? `;
+}
+
+/** The tables of information_schema that list what people may name. */
+const INFORMATION: ReadonlySet<string> = new Set(["tables", "columns"]);
+
+function walkBaseTable(node: Node, scope: Scope): Measure {
+  const name = String(node.table_name ?? "");
+  if (
+    lower(node.schema_name ?? "") === "information_schema" &&
+    node.catalog_name === undefined &&
+    INFORMATION.has(lower(name))
+  ) {
+    only(node, "sample", "schema_name", "table_name", "column_name_alias");
+    return listed(lower(name) as Listing, scope);
+  }
+  if (node.schema_name !== undefined || node.catalog_name !== undefined) {
+    const qualified = [node.catalog_name, node.schema_name, name]
+      .filter((part) => part !== undefined)
+      .join(".");
+    throw new Forbidden(
+      `${quote(qualified)} is not allowed: tables are named without a schema${hint(qualified, scope).trimEnd().replace(/;$/, "")}`,
+      "sql",
+    );
+  }
+  only(node, "sample", "table_name", "column_name_alias");
+  const cte = scope.ctes.get(lower(name));
+  if (cte !== undefined) {
+    addMade(scope.walk, cte.made ?? 0);
+    return { ...cte, tables: cte.tables + 1 };
+  }
+  const columns = scope.walk.catalog.columnsOf(lower(name));
+  if (columns === undefined)
+    throw new BadInput(
+      `there is no table ${quote(name)}${hint(name, scope)}GET /api/v1/tables lists the tables`,
+      "sql",
+    );
+  scope.walk.tables.add(lower(name));
+  return { columns, tables: 1, bytes: STORED_BYTES };
+}
+
+function walkJoin(node: Node, scope: Scope): Measure {
+  only(
+    node,
+    ...["sample", "left", "right", "condition", "join_type", "ref_type", "using_columns", "delim_flipped"],
+  );
+  const left = walkTable(node.left as Node, scope);
+  // The right side of a lateral join may refer to the left.
+  const right = walkTable(node.right as Node, { ...scope, bytes: Math.max(scope.bytes, left.bytes) });
+  const both = {
+    columns: left.columns + right.columns,
+    tables: left.tables + right.tables,
+    bytes: Math.max(left.bytes, right.bytes),
+  };
+  if (node.condition !== undefined)
+    walkExpression(node.condition as Node, { ...scope, ...both, bytes: Math.max(scope.bytes, both.bytes) });
+  return both;
+}
+
+function walkTableFunction(node: Node, scope: Scope): Measure {
+  only(node, "sample", "function", "column_name_alias", "with_ordinality");
+  const call = node.function as Node;
+  if (call?.class !== "FUNCTION") throw unknown(describe(node));
+  only(call, "function_name", "schema", "children", "order_bys", "distinct", "is_operator", "export_state");
+  if (call.schema !== undefined && call.schema !== "main")
+    throw unknown(`a function of ${quote(call.schema)}`);
+  const children = nodes(call.children);
+  const name = lower(call.function_name);
+  const found = allowedTableFunction(name);
+  if (found === undefined)
+    throw new Forbidden(
+      `${name}() is not allowed in FROM; only range, generate_series and unnest are`,
+      "sql",
+    );
+  found.check?.(name, children);
+  return { columns: 2, tables: 1, bytes: Math.max(FIXED_BYTES, walkExpressions(children, scope)) };
+}
+
+function walkModifiers(modifiers: unknown, scope: Scope): void {
+  for (const modifier of nodes(modifiers)) {
+    switch (modifier.type) {
+      case "ORDER_MODIFIER":
+        only(modifier, "orders");
+        walkOrders(modifier.orders, scope);
+        break;
+      case "LIMIT_MODIFIER":
+      case "LIMIT_PERCENT_MODIFIER":
+        only(modifier, "limit", "offset");
+        for (const part of [modifier.limit, modifier.offset])
+          if (part !== undefined) walkExpression(part as Node, scope);
+        break;
+      case "DISTINCT_MODIFIER":
+        only(modifier, "distinct_on_targets");
+        walkExpressions(modifier.distinct_on_targets, scope);
+        break;
+      default:
+        throw unknown(describe(modifier));
+    }
+  }
+}
+
+function checkSample(sample: Node | undefined): void {
+  if (sample === undefined) return;
+  for (const key of Object.keys(sample))
+    if (!["sample_size", "is_percentage", "method", "seed", "repeatable"].includes(key))
+      throw unknown("TABLESAMPLE");
+  if (sample.is_percentage !== true && Number((sample.sample_size as Node).value) > SAMPLE_ROWS_MAX)
+    throw new Forbidden(`TABLESAMPLE takes at most ${SAMPLE_ROWS_MAX} rows`, "sql");
+}
+
+function sum(measures: readonly Measure[], key: "columns" | "tables"): number {
+  return measures.reduce((total, measure) => total + measure[key], 0);
+}

@@ -1,0 +1,78 @@
+/**
+ * Clearer sentences for errors that people meet because tags are text: `status_code = 200` makes the engine cast
+ * the column to a number, which fails at the first `unknown`.
+ */
+import { quote } from "../../errors.ts";
+import type { NumberUse, Walk } from "./walk.ts";
+
+type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables">;
+
+/** The sentence for an error of the engine, or undefined where its own says enough. */
+export function textHint(message: string, walk: Uses): string | undefined {
+  const line = message.split("\n")[0]!;
+  const conversion =
+    /^Conversion Error: Could not convert string '(.*)' to (\w+)(?: when casting from source column (.+))?/s.exec(
+      line,
+    );
+  if (conversion !== null) {
+    const [, text = "", type = "", source] = conversion;
+    const use = find(walk, source);
+    if (use !== undefined) return compared(use, `a value is ${quote(text)}`);
+    const column = walk.casts.find((name) => holdsText(walk, name, source));
+    if (column === undefined) return undefined;
+    return `${line.replace(/^Conversion Error: /, "")}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) gives NULL for it.`;
+  }
+  if (
+    /^Binder Error: Cannot (?:compare|mix) values of type VARCHAR and (?:type )?\w*(?:INTEGER|DECIMAL|DOUBLE|BIGINT)/.test(
+      line,
+    )
+  ) {
+    const use = find(walk, undefined);
+    if (use !== undefined) return compared(use, undefined);
+  }
+  const call = /^Binder Error: No function matches the given name and argument types '(.+)\((.*)\)'/.exec(
+    line,
+  );
+  // Where one of the candidates takes a text, the type is not what is wrong.
+  const takesText = /^\t.*\(.*(?:VARCHAR|ANY|MAP)/m.test(message) && !/^\W+$/.test(call?.[1] ?? "");
+  if (call !== null && /\bVARCHAR\b/.test(call[2]!) && !takesText)
+    return `${line.replace(/^Binder Error: /, "")} Tags are text: TRY_CAST(column AS DOUBLE) makes a number of one, and NULL of what is no number.`;
+  return undefined;
+}
+
+function find(walk: Uses, source: string | undefined): NumberUse | undefined {
+  return walk.numberUses.find(({ column }) => holdsText(walk, column, source));
+}
+
+/** Whether the column holds text in a table of the statement, and is the one that the engine names, if it names any. */
+function holdsText({ catalog, tables }: Uses, column: string, source: string | undefined): boolean {
+  const is = (name: string) => name.toLowerCase() === column.toLowerCase();
+  return (
+    (source === undefined || is(source)) &&
+    [...tables].some((table) => [...catalog.textColumnsOf(table)].some(is))
+  );
+}
+
+const SIGNS: ReadonlyMap<string, string> = new Map([
+  ["COMPARE_EQUAL", "="],
+  ["COMPARE_NOTEQUAL", "<>"],
+  ["COMPARE_LESSTHAN", "<"],
+  ["COMPARE_GREATERTHAN", ">"],
+  ["COMPARE_LESSTHANOREQUALTO", "<="],
+  ["COMPARE_GREATERTHANOREQUALTO", ">="],
+]);
+
+function compared({ column, number, operator }: NumberUse, why: string | undefined): string {
+  const sign = SIGNS.get(operator);
+  const cast = `TRY_CAST(${column} AS ${/^-?\d+$/.test(number) ? "INTEGER" : "DOUBLE"})`;
+  const isEquality = sign === "=" || sign === "<>";
+  return (
+    `${column} is compared with the number ${number}, but tags are text${why === undefined ? "" : ` and ${why}`}; write ` +
+    `${isEquality ? `${column} ${sign} '${number}', or ` : ""}${sign === undefined ? `${cast} ${operator}${operator === "BETWEEN" ? ` ${number} AND …` : ""}` : `${cast} ${sign} ${number}`}` +
+    `${operator === "IN" ? ` (${number}, …), or ${column} IN ('${number}', …)` : ""}. TRY_CAST gives NULL for what is no number.`
+  );
+}
+
+function named(type: string): string {
+  return /^INT(8|16|32|64)$/.test(type) ? "BIGINT" : type;
+}

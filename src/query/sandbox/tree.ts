@@ -1,0 +1,66 @@
+/** Syntax trees of statements, as the engine's own parser gives them and takes them back. */
+import { BadInput } from "../../errors.ts";
+import { statement } from "../../statements.ts";
+import type { Node } from "./walk.ts";
+
+/** What the sandbox needs of a connection. */
+export interface Serializer {
+  all<Row extends Record<string, unknown>>(sql: string, parameters?: readonly string[]): Promise<Row[]>;
+}
+
+export interface Serialized {
+  readonly error: boolean;
+  readonly error_type?: string;
+  readonly error_message?: string;
+  readonly position?: string;
+  readonly statements?: readonly Node[];
+}
+
+/** The tree of a text, without the keys that are empty. */
+export async function treeOf(reader: Serializer, sql: string): Promise<Serialized> {
+  return parsed(await serialized(reader, statement("query/serialize"), sql));
+}
+
+/** The tree of a text with all its keys, and each number with all its digits, as `textOf` wants it. */
+export async function wholeTreeOf(reader: Serializer, sql: string): Promise<Serialized> {
+  return parsed(await serialized(reader, statement("query/serialize_whole"), sql), exact);
+}
+
+async function serialized(reader: Serializer, serialize: string, sql: string): Promise<string> {
+  const rows = await reader.all<{ tree: string }>(serialize, [sql]);
+  return rows[0]!.tree;
+}
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
+function parsed(tree: string, reviver?: Reviver): Serialized {
+  try {
+    return JSON.parse(tree, reviver as (key: string, value: unknown) => unknown) as Serialized;
+  } catch {
+    // The engine writes a number past the largest double as Infinity, which JSON has no word for.
+    throw new BadInput("a number in the statement is too large for a DOUBLE", "sql");
+  }
+}
+
+/** JSON's own way to keep a number as it was written. */
+const raw = JSON as unknown as {
+  rawJSON(text: string): object;
+  isRawJSON(value: unknown): boolean;
+};
+
+function exact(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
+  return typeof value === "number" && source !== undefined && String(value) !== source
+    ? raw.rawJSON(source)
+    : value;
+}
+
+/** Whether a value of a whole tree is a number that a double does not hold. */
+export function isExactNumber(value: unknown): boolean {
+  return raw.isRawJSON(value);
+}
+
+/** The text of a whole tree. */
+export async function textOf(reader: Serializer, tree: unknown): Promise<string> {
+  const rows = await reader.all<{ text: string }>(statement("query/deserialize"), [JSON.stringify(tree)]);
+  return rows[0]!.text;
+}

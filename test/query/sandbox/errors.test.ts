@@ -1,0 +1,192 @@
+/** What a person is answered whose statement is nearly right: names, types, limits and zones. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { RequestError } from "../../../src/errors.ts";
+import { type Asked, workerEvents } from "./worker-events.ts";
+
+let asked: Asked;
+beforeAll(async () => {
+  asked = await workerEvents();
+});
+afterAll(() => asked.close());
+
+const HTTP = "http_request_duration_ms";
+
+/** The statement fails with this status and message. */
+function fails(sql: string, status: number, message: string): void {
+  test(sql, async () => {
+    const error = await asked.rows(sql).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(RequestError);
+    expect((error as RequestError).message).toBe(message);
+    expect((error as RequestError).status).toBe(status);
+  });
+}
+
+function gives(sql: string, want: unknown[][]): void {
+  test(sql, async () => expect(await asked.rows(sql)).toEqual(want as never));
+}
+
+describe("a comparison of a tag with a number says that tags are text", () => {
+  const text = (column: string, number: number) =>
+    `${column} is compared with the number ${number}, but tags are text`;
+  const unknown = ' and a value is "unknown"';
+  const NULLS = " TRY_CAST gives NULL for what is no number.";
+  const cast = "TRY_CAST(status_code AS INTEGER)";
+  const equals = (sign: string) =>
+    `${text("status_code", 200)}${unknown}; write status_code ${sign} '200', or ${cast} ${sign} 200.${NULLS}`;
+  fails(`SELECT * FROM ${HTTP} WHERE status_code = 200`, 400, equals("="));
+  fails(`SELECT count(*) FROM ${HTTP} WHERE 200 <> status_code`, 400, equals("<>"));
+  fails(`SELECT count(*) FILTER (WHERE h.status_code = 200) FROM ${HTTP} h`, 400, equals("="));
+  fails(`SELECT CASE status_code WHEN 200 THEN 1 END FROM ${HTTP}`, 400, equals("="));
+  fails(
+    `SELECT * FROM ${HTTP} WHERE status_code >= 400`,
+    400,
+    `${text("status_code", 400)}; write ${cast} >= 400.${NULLS}`,
+  );
+  fails(
+    `SELECT * FROM ${HTTP} WHERE status_code BETWEEN 400 AND 499`,
+    400,
+    `${text("status_code", 400)}; write ${cast} BETWEEN 400 AND ….${NULLS}`,
+  );
+  fails(
+    `SELECT * FROM ${HTTP} WHERE status_code IN (200, 204)`,
+    400,
+    `${text("status_code", 200)}${unknown}; write ${cast} IN (200, …), or status_code IN ('200', …).${NULLS}`,
+  );
+  fails(
+    `SELECT status_code::INTEGER FROM ${HTTP}`,
+    400,
+    "Could not convert string 'unknown' to INT32 when casting from source column status_code: tags are text, " +
+      'and a value of status_code is "unknown"; TRY_CAST(status_code AS BIGINT) gives NULL for it.',
+  );
+  for (const [call, name] of [
+    ["sum(status_code)", "sum(VARCHAR)"],
+    ["status_code + 1", "+(VARCHAR, INTEGER_LITERAL)"],
+  ])
+    fails(
+      `SELECT ${call} FROM ${HTTP}`,
+      400,
+      `No function matches the given name and argument types '${name}'. You might need to add explicit type casts. ` +
+        "Tags are text: TRY_CAST(column AS DOUBLE) makes a number of one, and NULL of what is no number.",
+    );
+  // Where every value is a number the engine finds what was meant, and says nothing.
+  gives("SELECT value FROM task_processing_duration_ms WHERE task_id = '1_a' AND http_status = 200", [
+    [7234],
+  ]);
+  // Of columns that are numbers, and of texts that no tag is, the engine's own sentence is right.
+  fails(
+    `SELECT * FROM ${HTTP} WHERE value > 'fast'`,
+    400,
+    "Conversion Error: Could not convert string 'fast' to DOUBLE",
+  );
+});
+
+describe("a misspelled name suggests the nearest", () => {
+  const LIST = "GET /api/v1/tables lists the tables";
+  const table = (name: string, near: string | undefined) =>
+    fails(
+      `SELECT * FROM "${name}"`,
+      400,
+      `there is no table "${name}"; ${near === undefined ? "" : `did you mean ${near}? `}${LIST}`,
+    );
+  table("http_request_duration", HTTP);
+  table("htp_request_duration_ms", HTTP);
+  table("HTTP_REQUEST_DURATIONS_MS", HTTP);
+  table("http.request.duration_ms", HTTP);
+  table("task_duration_ms", "task_processing_duration_ms");
+  table("upload", "upload_size_bytes");
+  table("sample", "samples");
+  table("entirely_different", undefined);
+  fails("WITH daily AS (SELECT 1) FROM dialy", 400, `there is no table "dialy"; did you mean daily? ${LIST}`);
+  fails(
+    "SELECT * FROM upload.size",
+    403,
+    '"upload.size" is not allowed: tables are named without a schema; did you mean upload_size_bytes?',
+  );
+  const FUNCTIONS = "GET /api/v1/sql/functions lists those that are";
+  const called = (name: string, near: string) =>
+    fails(
+      `SELECT ${name}(url) FROM ${HTTP}`,
+      403,
+      `the function ${name}() is not allowed here, did you mean ${near}? ${FUNCTIONS}`,
+    );
+  called("lenght", "length");
+  called("nvl", "coalesce");
+  called("to_char", "strftime");
+  fails(`SELECT pg_sleep(1)`, 403, `the function pg_sleep() is not allowed here; ${FUNCTIONS}`);
+});
+
+describe("what an aggregate collects is held to a limit", () => {
+  const LESS =
+    "; collect fewer rows with WHERE or a finer GROUP BY, or keep some of them with min(x, n) or arg_min(x, ts, n).";
+  gives("SELECT len(list(range)), list(range)[4000] FROM range(4000)", [[4000, 3999]]);
+  fails("SELECT list(range) FROM range(4001)", 422, `list collected more than 4000 elements${LESS}`);
+  fails(
+    "SELECT 1 FROM range(4001) HAVING len(list(range)) > 1",
+    422,
+    `list collected more than 4000 elements${LESS}`,
+  );
+  fails("SELECT ARRAY(SELECT range FROM range(4001))", 422, `list collected more than 4000 elements${LESS}`);
+  fails("SELECT list(repeat('x', 1000)) FROM range(99)", 422, `list collected more than 96 KiB${LESS}`);
+  gives("SELECT length(string_agg(repeat('x', 1000), '')) FROM range(98)", [[98000]]);
+  fails(
+    "SELECT string_agg(repeat('x', 1000), '') FROM range(99)",
+    422,
+    `string_agg collected a text of more than 96 KiB${LESS}`,
+  );
+  fails(
+    "SELECT histogram(range) FROM range(4001)",
+    422,
+    "histogram counted more than 4000 different values; count ranges of them, such as histogram(x, [10, 100]).",
+  );
+  gives("SELECT list_reduce(range(1000), (a, x) -> a + x)", [[499500]]);
+  fails(
+    "SELECT list_reduce(range(1001), (a, x) -> a + x)",
+    422,
+    "list_reduce takes lists of at most 1000 elements; list_sum, list_max and the like take more.",
+  );
+  fails(
+    "WITH a AS (SELECT TIMESTAMP '2024-01-01' AS current_timestamp) SELECT current_timestamp FROM a",
+    403,
+    "a column is named current_timestamp; for the time write now(), for the column another name",
+  );
+  fails("SELECT 1e400", 400, "a number in the statement is too large for a DOUBLE");
+});
+
+describe("a UTC time is shown in a zone", () => {
+  const berlin = (utc: string) => `local_time(TIMESTAMP '${utc}', 'Europe/Berlin')`;
+  // Clocks go from 02:00 to 03:00 on 31 March 2024, and from 03:00 to 02:00 on 27 October, at 01:00 UTC.
+  gives(`SELECT ${berlin("2024-03-31 00:59:59")}, ${berlin("2024-03-31 01:00:00")}`, [
+    ["2024-03-31 01:59:59", "2024-03-31 03:00:00"],
+  ]);
+  gives(`SELECT ${berlin("2024-10-27 00:30:00")}, ${berlin("2024-10-27 01:30:00")}`, [
+    ["2024-10-27 02:30:00", "2024-10-27 02:30:00"],
+  ]);
+  gives(
+    "SELECT utc_time(TIMESTAMP '2024-03-31 01:59:59', 'Europe/Berlin'), utc_time(TIMESTAMP '2024-03-31 03:00:00', 'Europe/Berlin')",
+    [["2024-03-31 00:59:59", "2024-03-31 01:00:00"]],
+  );
+  // India has half an hour, and New York is behind.
+  gives(
+    `SELECT local_time(ts, 'Asia/Kolkata'), local_time(ts, 'America/New_York') FROM ${HTTP} WHERE value = 50`,
+    [["2024-01-02 15:30:00", "2024-01-02 05:00:00"]],
+  );
+  // Days of a zone are not those of UTC.
+  gives(
+    `SELECT date_trunc('day', local_time(ts, 'Pacific/Auckland')) AS day, count(*) FROM ${HTTP} GROUP BY day ORDER BY day`,
+    [
+      ["2024-01-01 00:00:00", 1],
+      ["2024-01-02 00:00:00", 2],
+    ],
+  );
+  gives(
+    `SELECT count(*) FROM ${HTTP} WHERE ts >= utc_time(TIMESTAMP '2024-01-02 11:00:00', 'Europe/Berlin') AND ts < utc_time(DATE '2024-01-03', 'Europe/Berlin')`,
+    [[1]],
+  );
+  // The trap: AT TIME ZONE takes a TIMESTAMP for a time of the zone, and gives the instant.
+  gives(`SELECT (ts AT TIME ZONE 'Europe/Berlin') AT TIME ZONE 'UTC' FROM ${HTTP} WHERE value = 50`, [
+    ["2024-01-02 09:00:00"],
+  ]);
+});
