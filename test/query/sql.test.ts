@@ -218,7 +218,7 @@ describe("limits", () => {
     const { store, registry } = small;
     const tight = new SqlEngine({ ...LIMITS, store, registry });
     try {
-      const error = await tight.query("SELECT count(DISTINCT range) FROM range(100000000)").then(
+      const error = await tight.query("SELECT list(range) FROM range(100000000)").then(
         (result) => result.next(),
         (reason: unknown) => reason,
       );
@@ -229,7 +229,7 @@ describe("limits", () => {
       await tight.close();
       await small.close();
     }
-  });
+  }, 60_000);
   test("memory that the engine does not count", async () => {
     const small = new SqlEngine({
       ...LIMITS,
