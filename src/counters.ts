@@ -70,7 +70,37 @@ export const checkpointSeconds = new Histogram({
 });
 export const checkpointsRefused = new Counter({
   name: "weir_checkpoints_refused_total",
-  help: "Checkpoints put off because a reader stood in the way.",
+  help: "Checkpoints put off because a reader stood in the way, or the disk had no room.",
+  registers,
+});
+export const engineReopenings = new Counter({
+  name: "weir_engine_reopenings_total",
+  help: "Times that the engine gave up on its file at a checkpoint, as on a full disk, and was opened again.",
+  registers,
+});
+/** Room on the disk of the store, asked at each scrape; the gateway that runs sets it. */
+export const disk: { now: () => { freeBytes: number; isFull: boolean } | undefined } = {
+  now: () => undefined,
+};
+export const diskFreeBytes = new Gauge({
+  name: "weir_store_disk_free_bytes",
+  help: "Free bytes of the disk that the store is on.",
+  registers,
+  collect() {
+    this.set(disk.now()?.freeBytes ?? 0);
+  },
+});
+export const diskFull = new Gauge({
+  name: "weir_store_disk_full",
+  help: "1 while pushes are refused because the disk has no room, else 0.",
+  registers,
+  collect() {
+    this.set(disk.now()?.isFull === true ? 1 : 0);
+  },
+});
+export const pushesDiskFull = new Counter({
+  name: "weir_pushes_disk_full_total",
+  help: "Pushes refused because the disk had no room.",
   registers,
 });
 export const journalWriteFailures = new Counter({

@@ -86,7 +86,7 @@ export class Timeout extends RequestError {
 /** The gateway is stopping, or cannot commit just now; nothing of the request was stored. */
 export class Unavailable extends RequestError {
   override readonly status = 503;
-  override readonly code = "unavailable";
+  override readonly code: string = "unavailable";
   readonly retryAfterSeconds: number = 1;
 }
 

@@ -52,6 +52,7 @@ import { Summaries, storeFacts } from "../query/summaries.ts";
 import { listTables } from "../query/table-list.ts";
 import type { Series } from "../sample.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
+import { DiskFull, isDiskFull } from "../store/disk-room.ts";
 import { Snapshots } from "../store/snapshots.ts";
 
 export interface GatewayOptions {
@@ -119,6 +120,15 @@ function makeDataFolder(path: string): void {
   }
 }
 
+/** Made again when it is needed, so that a full disk is no reason not to start. */
+function makeTemporaryDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+}
+
 /** Lets nobody else read the store's files: earlier versions left the log and the journal to the umask. */
 function hideFiles(data: string): void {
   for (const name of readdirSync(data))
@@ -136,11 +146,18 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryLimitBytes: config.memoryLimitBytes,
     threads: config.threads,
     temporaryDirectory,
+    reserveBytes: config.diskReserveBytes,
     onFault: (message, error) => log.error(message, { error: String(error) }),
+    onFatal: options.onFatal,
+    onRoom: ({ freeBytes, isFull }) => {
+      const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
+      if (isFull) log.error("disk full: pushes are refused until there is room", fields);
+      else log.warn("the disk has room again: pushes are accepted", fields);
+    },
   });
   // Only the owner of the file may clear what a process before left behind.
   rmSync(temporaryDirectory, { recursive: true, force: true });
-  mkdirSync(temporaryDirectory, { mode: 0o700 });
+  makeTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
 
   const registry = new Registry({ ...config, bucketsFor }, stored);
@@ -204,6 +221,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     temporaryDirectory,
     now,
   });
+  counters.disk.now = () => store.room();
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -254,6 +272,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     healthRoutes({
       ready: async () => {
         await render(await exposition.families(now()), "text");
+        store.requireRoom();
         await ingest.ready();
       },
       readable: async () => {
@@ -313,6 +332,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       // The file is given back also when the last commit fails: what was acknowledged is stored already.
       try {
         await ingest.stop();
+      } catch (error) {
+        // The next start counts the rows past the snapshot that there is.
+        if (!(error instanceof DiskFull)) throw error;
+        log.warn("disk full: the running totals were not stored, the next start counts them again");
       } finally {
         await stopQueries();
         await store.close();

@@ -17,6 +17,7 @@ import { type Listener, listen } from "../http/server.ts";
 import { gatewayPart } from "../sampler/gateway.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
+import { DiskFull } from "../store/disk-room.ts";
 import { type Command, exitCode } from "./command.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "./gateway.ts";
 import { settingsHelp } from "./settings-help.ts";
@@ -58,10 +59,15 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   });
   const checkpoint = repeat(QUIET_CHECKPOINT_INTERVAL_MS, async () => {
     const { logBytes } = await store.fileSizes();
-    if (ingest.waiting.samples === 0 && logBytes >= QUIET_CHECKPOINT_LOG_BYTES) await store.checkpoint();
+    // On a full disk the blocks of days that were dropped are free only after one.
+    const enough = store.room().isFull ? 1 : QUIET_CHECKPOINT_LOG_BYTES;
+    if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
-  const fault = (error: unknown) =>
+  const fault = (error: unknown) => {
+    // The log says already that the disk is full.
+    if (error instanceof DiskFull) return;
     log.error("housekeeping failed, it is tried again", { error: String(error) });
+  };
   const expire = repeat(GROUP_EXPIRY_INTERVAL_MS, () => gateway.expireGroups());
   prune.start(fault);
   expire.start(fault);

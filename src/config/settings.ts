@@ -64,6 +64,12 @@ export const SETTINGS = {
     what: "Drops the oldest days while the file's used bytes are over this; 0 is off.",
     why: "Only its owner knows how much of a disk is free to use.",
   },
+  diskReserveBytes: {
+    type: { is: "bytes" },
+    default: 64 * MiB,
+    what: "Free bytes of the disk below which pushes get 503; queries and retention go on. 0 is off.",
+    why: "The log is as large when it is moved into the file, which the engine does not survive on a full disk.",
+  },
   retentionIntervalMs: {
     type: { is: "milliseconds", min: second, max: 7 * day },
     default: hour,

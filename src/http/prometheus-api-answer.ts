@@ -3,7 +3,7 @@
  * points of a result are written straight from the columns, and large results piece by piece.
  */
 import { setImmediate } from "node:timers/promises";
-import { Busy, NotFound, RequestError, Timeout } from "../errors.ts";
+import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../errors.ts";
 import type { QueryResult, ResultData, ResultSeries } from "../query/promql/engine.ts";
 import { QueryError } from "../query/promql/errors.ts";
 import { formatFloat } from "../query/promql/text.ts";
@@ -52,7 +52,8 @@ export async function inApiFormat(handle: () => Promise<Response>): Promise<Resp
 
 function errorTypeOf(error: RequestError): string {
   if (error instanceof QueryError) return error.errorType;
-  if (error instanceof Busy || error.code === "unavailable") return "unavailable";
+  if (error instanceof Busy || error instanceof Unavailable || error.code === "unavailable")
+    return "unavailable";
   if (error instanceof Timeout) return "timeout";
   if (error instanceof NotFound) return "not_found";
   return error.status === 400 ? "bad_data" : "execution";

@@ -26,7 +26,7 @@ export class Checkpoints {
     this.#commits = 0;
     this.#samples = 0;
     const { logBytes } = await this.#store.fileSizes();
-    if (logBytes < this.#options.checkpointLogBytes) return;
+    if (logBytes < this.#options.checkpointLogBytes && !this.#store.isCheckpointDue(logBytes)) return;
     await this.#store
       .checkpoint()
       .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));

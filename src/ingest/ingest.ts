@@ -9,6 +9,7 @@
 import * as counters from "../counters.ts";
 import { RequestError, Unavailable } from "../errors.ts";
 import type { Batch, Rows, Series } from "../sample.ts";
+import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, admit } from "./admission.ts";
 import { Checkpoints } from "./checkpoints.ts";
@@ -78,13 +79,14 @@ export class Ingest {
    * Stores the accepted samples of a batch.
    *
    * @throws Busy when the queue is full, Unprocessable when the idempotency key came with another body,
-   *   Conflict when an import does not go on where the file was left, Unavailable when stopping or when the
-   *   commit failed
+   *   Conflict when an import does not go on where the file was left, DiskFull when the disk has no room,
+   *   Unavailable when stopping or when the commit failed
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
     const repeat = this.#repeatOf(options);
     if (repeat !== undefined) return await repeat;
     if (options.imported !== undefined) this.#imports.check(options.imported);
+    this.#requireDisk();
     this.#queue.requireRoom(batch.length, sizeOf(batch, batch.rejected));
     const admitted = admit(
       batch,
@@ -113,9 +115,20 @@ export class Ingest {
   ): Promise<Ack> {
     const repeat = this.#repeatOf(options);
     if (repeat !== undefined) return await repeat;
+    this.#requireDisk();
     const bytes = samples * UNDECIDED_SAMPLE_BYTES;
     this.#queue.requireRoom(samples, bytes);
     return await this.#enqueue({ batch: UNDECIDED, decide, protocol, samples, bytes, options });
+  }
+
+  /** Before anything is admitted: the disk's reserve is not for pushes. */
+  #requireDisk(): void {
+    try {
+      this.#store.requireRoom();
+    } catch (error) {
+      counters.pushesDiskFull.inc();
+      throw error;
+    }
   }
 
   /** The answer of an earlier push with the same key, if there was one. */
@@ -241,13 +254,20 @@ export class Ingest {
       if (this.#follows(waiting, nowMs, imports)) group.push(waiting);
     }
     try {
+      this.#store.requireRoom("commit");
       await this.#commitGroup(group, nowMs, [...imports.values()]);
       this.#failing = false;
     } catch (error) {
-      this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
-      counters.commitFailures.inc();
+      // Refused before it was tried, it is no failure; and that the disk is full is logged once.
+      if (!(error instanceof DiskFull) || error.cause !== undefined) counters.commitFailures.inc();
+      if (!(error instanceof DiskFull))
+        this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
       this.#failing = true;
-      const told = new Unavailable("the samples could not be stored just now, send them again");
+      const told =
+        error instanceof DiskFull
+          ? error
+          : new Unavailable("the samples could not be stored just now, send them again");
+      if (told instanceof DiskFull) counters.pushesDiskFull.inc(group.length);
       for (const waiting of group) this.#refuse(waiting, told);
       this.#groups?.failed();
     }

@@ -5,20 +5,23 @@
  * a drop of days and a checkpoint never meet. Rows are appended inside a transaction: an appender
  * closed outside one would commit and checkpoint on the event loop.
  */
-import { statSync } from "node:fs";
-import { checkpointSeconds, checkpointsRefused, commitSeconds } from "../counters.ts";
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../counters.ts";
+import { Unavailable } from "../errors.ts";
 import type { Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Column } from "./columns.ts";
 import { Copying } from "./copying.ts";
 import { type DayColumns, loadDays } from "./days.ts";
 import { deleteRows, deleteSeries } from "./deletion.ts";
-import { type Connection, Database } from "./duckdb.ts";
+import { DiskFull, DiskRoom, isDiskFull, isFatal } from "./disk-room.ts";
+import { type Engine, openEngine } from "./engine.ts";
 import { ExemplarTable } from "./exemplars.ts";
 import { GroupTable } from "./groups.ts";
 import { dayTable } from "./identifiers.ts";
+import type { Connection } from "./duckdb.ts";
 import { entryOf, Journal, type OnFault } from "./journal.ts";
-import { migrate } from "./migrate.ts";
 import * as records from "./records.ts";
 import type {
   Change,
@@ -27,6 +30,7 @@ import type {
   Dropped,
   Ended,
   Reader,
+  Room,
   SampleKeys,
   Store,
   Stored,
@@ -34,7 +38,6 @@ import type {
   TotalsSnapshot,
 } from "./store.ts";
 import { TrackedReader } from "./tracked-reader.ts";
-import { Workers } from "./workers.ts";
 import { type Tables, Writing } from "./writing.ts";
 
 export interface StoreOptions {
@@ -47,92 +50,119 @@ export interface StoreOptions {
   /** Milliseconds that close() gives readers to heed their interrupt. */
   readonly readerCloseMs?: number;
   readonly onFault?: OnFault;
+  /** Free bytes of the disk below which `requireRoom` throws; 0 if absent. */
+  readonly reserveBytes?: number;
+  /** Called when the disk has become full, and when it no longer is. */
+  readonly onRoom?: (room: Room) => void;
+  /** The engine gave up on the file and could not be opened again: nothing can be stored or read any more. */
+  readonly onFatal?: () => void;
 }
 
-/** Opens the file, made if absent, runs the migrations that it lacks, and gives the store and what is in it. */
+/**
+ * Opens the file, made if absent, runs the migrations that it lacks, and gives the store and what is in it. On a full disk
+ * it opens too: what the journal holds is then in `Stored`, and is moved to the tables once there is room.
+ */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
-  const database = await Database.open(options.path, options);
+  const engine = await openEngine(options.path, options).catch((error) => {
+    if (!isDiskFull(error)) throw error;
+    const folder = dirname(options.path);
+    const { bavail, bsize } = statfsSync(folder);
+    throw new DiskFull(`disk full: ${bavail * bsize} bytes are free in ${folder}, too few to open the store`);
+  });
+  const { writer } = engine;
   try {
-    const writer = await database.connect();
-    await migrate(writer);
-    await writer.run(statement("store/use_utc"));
-    await writer.run(statement("store/close_to_strangers"));
-    await writer.run(statement("store/allow_external_threads"));
-    await writer.run(statement("store/lock_configuration"));
-    await writer.run(statement("store/create_ended_series"));
+    const room = new DiskRoom({
+      path: options.path,
+      reserveBytes: options.reserveBytes ?? 0,
+      onChange: options.onRoom,
+    });
     const journal = await Journal.open(writer, `${options.path}.journal`, options.onFault);
-    const settings = await database.connect();
-    const workers = new Workers(options.threads, (count) =>
-      settings.run(statement("store/set_external_threads", { count: String(count) })),
-    );
     for (;;) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
       const groups = new GroupTable();
       const withGroups = { ...stored, groups: await groups.load(writer) };
       const tables = { ...days, groups, exemplars: new ExemplarTable() };
-      const parts = { database, writer, journal, tables, generation, watermarks, settings, workers };
-      const store = new DuckDBStore(options, parts);
+      const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room });
+      await store.lookInside();
       if (journal.isEmpty) return { store, stored: withGroups };
       // What a run that was killed left there; then all is read again.
-      await store.moveJournal();
+      try {
+        await store.moveJournal();
+      } catch (error) {
+        if (!(error instanceof DiskFull)) throw error;
+        return { store, stored: journal.added(withGroups) };
+      }
     }
   } catch (error) {
-    database.close();
+    engine.database.close();
     throw error;
   }
 }
 
 interface Parts {
-  readonly database: Database;
-  readonly writer: Connection;
+  readonly engine: Engine;
   readonly journal: Journal;
   readonly tables: Tables;
   readonly generation: number;
   readonly watermarks: ReadonlyMap<number, number>;
-  readonly settings: Connection;
-  readonly workers: Workers;
+  readonly room: DiskRoom;
 }
 
 export class DuckDBStore implements Store {
   readonly #options: StoreOptions;
-  readonly #database: Database;
-  readonly #writer: Connection;
+  #engine: Engine;
   readonly #journal: Journal;
   readonly #tables: Tables;
   readonly #days: Map<number, DayColumns>;
   readonly #readers = new Set<TrackedReader>();
+  /** Connections that are being made for readers. */
+  #connecting = 0;
+  readonly #room: DiskRoom;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
-  readonly #settings: Connection;
-  readonly #workers: Workers;
   readonly #copying = new Copying();
   #last: Promise<unknown> = Promise.resolve();
+  /** Resolves when the engine, which gave up on the file, was opened again. */
+  #reopening: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: StoreOptions, parts: Parts) {
     this.#options = options;
-    this.#database = parts.database;
-    this.#writer = parts.writer;
+    this.#engine = parts.engine;
     this.#journal = parts.journal;
     this.#tables = parts.tables;
     this.#days = parts.tables.days;
     this.#generation = parts.generation;
     this.#watermarks = parts.watermarks;
-    this.#settings = parts.settings;
-    this.#workers = parts.workers;
+    this.#room = parts.room;
+  }
+
+  get #writer(): Connection {
+    return this.#engine.writer;
+  }
+
+  room(): Room {
+    return this.#room.look();
+  }
+
+  requireRoom(before: "push" | "commit" = "push"): void {
+    if (before === "push") this.#room.require();
+    else this.#room.require(0);
   }
 
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
     return await this.#inTurn(async () => {
       const end = commitSeconds.startTimer();
+      if (this.#room.isInsideDue) await this.lookInside();
       if (this.#journal.isFull) await this.#moveJournal();
       const entry = entryOf(change, (day) => this.#days.has(day));
       if (entry === undefined || !(await this.#journal.append(entry))) {
         await this.#moveJournal();
         await this.#commitWhole(change);
       }
+      this.#room.noteWritten();
       end();
     });
   }
@@ -143,7 +173,19 @@ export class DuckDBStore implements Store {
   }
 
   #moveJournal(): Promise<void> {
-    return this.#journal.move(this.#writer, (change, also) => this.#commitWhole(change, also));
+    return this.#journal
+      .move(this.#writer, (change, also) => this.#commitWhole(change, also))
+      .catch((error) => {
+        throw this.#room.explain(error);
+      });
+  }
+
+  /** Counts the free blocks of the file. */
+  async lookInside(): Promise<void> {
+    const [size] = await this.#writer.all<{ block_size: number; free_blocks: number }>(
+      statement("store/database_size"),
+    );
+    this.#room.noteInside(size!.block_size * size!.free_blocks);
   }
 
   /** Writes a change to its tables, and what else is asked, in one transaction. */
@@ -162,23 +204,44 @@ export class DuckDBStore implements Store {
 
   async reader(): Promise<Reader> {
     this.#requireOpen();
-    if (!this.#journal.isEmpty) {
+    if (!this.#journal.isEmpty && this.#room.mayTry) {
       // Whoever moves it first: before this turn may be one of seconds, which begins with that too. Where the disk is full
       // the tables are read as they are, which is counted.
       await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(this.#journal.leave);
     }
+    while (this.#reopening !== undefined) await this.#reopening;
     this.#requireOpen();
-    const connection = await this.#database.connect();
+    const { database, workers } = this.#engine;
+    this.#connecting++;
+    const connection = await database
+      .connect()
+      .catch((error) => {
+        throw this.#explainToReader(error);
+      })
+      .finally(() => {
+        this.#connecting--;
+      });
     // Closing interrupts the readers that it finds, and this one came later.
     if (this.#closed) connection.close();
     this.#requireOpen();
-    const reader = new TrackedReader(connection, (closed) => {
+    const onClose = (closed: TrackedReader) => {
       this.#readers.delete(closed);
-      this.#workers.end();
-    });
+      workers.end();
+    };
+    const reader = new TrackedReader(connection, onClose, (error) => this.#explainToReader(error));
     this.#readers.add(reader);
-    this.#workers.begin();
+    workers.begin();
     return reader;
+  }
+
+  /** What a reader is to throw: that the file is opened again, and that a query's own files found no room. */
+  #explainToReader(error: unknown): unknown {
+    if (this.#reopening !== undefined || isFatal(error))
+      return new Unavailable(
+        "the store is being opened again after an error of its engine; try again in a moment",
+      );
+    if (!isDiskFull(error)) return error;
+    return new DiskFull("disk full: the query needs more room for intermediate results than the disk has");
   }
 
   days(): readonly Day[] {
@@ -186,7 +249,10 @@ export class DuckDBStore implements Store {
   }
 
   replay(apply: (rows: Rows) => void): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#inTurn(async () => {
+      await this.#moveJournal().catch((error) => {
+        if (!(error instanceof DiskFull)) throw error;
+      });
       const nothingElse = { attributes: [], text: new Uint8Array(0) };
       for (const { day, table, rows } of this.days()) {
         const from = this.#watermarks.get(day) ?? 0;
@@ -208,6 +274,7 @@ export class DuckDBStore implements Store {
           },
         );
       }
+      for (const rows of this.#journal.rows()) apply(rows);
     });
   }
 
@@ -254,6 +321,8 @@ export class DuckDBStore implements Store {
         await this.#writeTotals(totals, firstDay);
       });
       for (const { day } of dropped) this.#days.delete(day);
+      // Only then are their blocks free, for pushes that wait for room.
+      if (dropped.length > 0 && this.#room.look().isFull) await this.#checkpoint();
       return { days: dropped.map(({ day }) => day), rows: dropped.reduce((sum, { rows }) => sum + rows, 0) };
     });
   }
@@ -286,6 +355,10 @@ export class DuckDBStore implements Store {
           await this.#writer.run(statement("store/trim_rejected"), [rejectedMax]);
       }),
     );
+  }
+
+  isCheckpointDue(logBytes: number): boolean {
+    return this.#room.isCheckpointDue(logBytes);
   }
 
   checkpoint(): Promise<boolean> {
@@ -323,33 +396,79 @@ export class DuckDBStore implements Store {
     this.#closed = true;
     for (const reader of this.#readers) reader.interrupt();
     await this.#inTurn(async () => {
-      const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
-      while (this.#readers.size > 0 && Date.now() < deadline) await Bun.sleep(5);
-      await this.#workers.close();
-      // A connection that is left open would keep the file open.
-      this.#settings.close();
+      await this.#readersGone();
       await this.#checkpoint();
       this.#journal.close();
-      this.#writer.close();
-      // An instance closed under a reader that still runs would abort the process; it ends with the process.
-      if (this.#readers.size === 0) this.#database.close();
+      await this.#closeEngine();
     });
+  }
+
+  /** Interrupts the readers and waits until they have ended; false where some have not in time. */
+  async #readersGone(): Promise<boolean> {
+    for (const reader of this.#readers) reader.interrupt();
+    const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
+    while (this.#readers.size + this.#connecting > 0 && Date.now() < deadline) await Bun.sleep(5);
+    return this.#readers.size + this.#connecting === 0;
+  }
+
+  async #closeEngine(): Promise<void> {
+    const { database, writer, settings, workers } = this.#engine;
+    await workers.close();
+    // A connection that is left open would keep the file open.
+    settings.close();
+    writer.close();
+    // An instance closed under a reader that still runs would abort the process; it ends with the process.
+    if (this.#readers.size === 0) database.close();
+  }
+
+  /**
+   * Opens the file again after a checkpoint that the engine did not survive. Nothing else was under way on the writer's
+   * connection, so that the file holds just what this store knows to be committed.
+   */
+  async #reopen(cause: unknown): Promise<void> {
+    const { onFault, onFatal } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reopening = promise;
+    engineReopenings.inc();
+    try {
+      if (!(await this.#readersGone())) throw new Error("a query did not end");
+      await this.#closeEngine();
+      this.#engine = await openEngine(this.#options.path, this.#options);
+      const { days } = await loadDays(this.#writer);
+      const rows = (of: ReadonlyMap<number, Day>) =>
+        [...of].map(([day, each]) => `${day}:${each.rows}`).sort();
+      if (!Bun.deepEquals(rows(days), rows(this.#days))) throw new Error("it holds other rows than before");
+      onFault?.("the engine gave up on the file at a checkpoint, and has opened it again", cause);
+    } catch (error) {
+      onFault?.("the engine gave up on the file at a checkpoint, and could not open it again", error);
+      onFatal?.();
+    } finally {
+      this.#reopening = undefined;
+      resolve();
+    }
   }
 
   async #checkpoint(): Promise<boolean> {
     // Whoever begins to read need not wait for more than this. What cannot be moved now is so later, or at the next start.
     await this.#moveJournal().catch(this.#journal.leave);
     if (this.#copying.isUnderWay) return false;
+    await this.lookInside();
+    const { logBytes } = await this.fileSizes();
+    if (!this.#room.holdsCheckpoint(logBytes)) {
+      checkpointsRefused.inc();
+      return false;
+    }
     const end = checkpointSeconds.startTimer();
     try {
       // Plain, never FORCE: with an old reader open that would deadlock.
       await this.#writer.run("CHECKPOINT");
       end();
+      await this.lookInside();
       return true;
     } catch (error) {
       if (!/checkpoint/i.test(String(error))) throw error;
-      this.#journal.heed(error);
       checkpointsRefused.inc();
+      if (isFatal(error) && !this.#closed) await this.#reopen(error);
       return false;
     }
   }
@@ -377,7 +496,14 @@ export class DuckDBStore implements Store {
 
   /** Runs one thing at a time on the writer's connection, in the order of the calls. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(action, action);
+    const turn = async () => {
+      try {
+        return await action();
+      } catch (error) {
+        throw this.#room.explain(error);
+      }
+    };
+    const result = this.#last.then(turn, turn);
     this.#last = result.catch((error) => this.#journal.heed(error));
     return result;
   }

@@ -10,6 +10,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -23,6 +24,8 @@ import { StoreMismatch } from "./store.ts";
 import { syncFolder } from "./sync-folder.ts";
 
 const HEAD_BYTES = 16;
+/** What is written is on the disk when the write is done: one call, and one thread for it, instead of two. */
+const FLAGS = constants.O_RDWR | constants.O_DSYNC;
 /** The checksum is of what comes after it. */
 const CHECKED_FROM = 8;
 /** A write that takes no longer is made where it is asked for: to hand it to another thread takes as long. */
@@ -32,7 +35,9 @@ const HANDED_OVER = 32;
 
 export class JournalFile {
   readonly #path: string;
-  readonly #descriptor: number;
+  /** None until there is something to write: on a full disk even an empty file may find no place. */
+  #descriptor: number | undefined;
+  #isClosed = false;
   #record: Buffer = Buffer.alloc(4_096);
   #end = 0;
   #sequence: number;
@@ -40,15 +45,14 @@ export class JournalFile {
   #handedOver = 0;
 
   /**
-   * Opens the file, made if absent, and reads what is in it that was not moved.
+   * Opens the file, if there is one, and reads what is in it that was not moved.
    *
    * @param moved the sequence of the last record that was moved
    * @throws StoreMismatch when the first record comes later than the one after that
    */
   static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
-    // What is written is on the disk when the write is done: one call, and one thread for it, instead of two.
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
-    const descriptor = openSync(path, flags, 0o600);
+    if (!existsSync(path)) return { file: new JournalFile(path, undefined, moved), texts: [] };
+    const descriptor = openSync(path, FLAGS);
     try {
       syncFolder(dirname(path));
       const texts = textsOf(readFileSync(path), path, moved);
@@ -59,7 +63,7 @@ export class JournalFile {
     }
   }
 
-  private constructor(path: string, descriptor: number, sequence: number) {
+  private constructor(path: string, descriptor: number | undefined, sequence: number) {
     this.#path = path;
     this.#descriptor = descriptor;
     this.#sequence = sequence;
@@ -84,8 +88,11 @@ export class JournalFile {
     record.write(text, HEAD_BYTES);
     record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM, length)), 4);
     try {
+      const descriptor = this.#made();
       const written =
-        this.#handedOver > 0 ? await this.#handOver(record, length) : this.#writeInPlace(record, length);
+        this.#handedOver > 0
+          ? await this.#handOver(descriptor, record, length)
+          : this.#writeInPlace(descriptor, record, length);
       if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
     } catch (error) {
       this.#takeBack();
@@ -101,12 +108,25 @@ export class JournalFile {
 
   /** Gives the file back. Call it with `isMoved` when nothing of it is needed: then it is removed. */
   close(isMoved: boolean): void {
-    closeSync(this.#descriptor);
+    this.#isClosed = true;
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
     if (isMoved) rmSync(this.#path, { force: true });
+  }
+
+  /** The file, which is made where there is none. */
+  #made(): number {
+    if (this.#isClosed) throw new Error("the journal is closed");
+    if (this.#descriptor === undefined) {
+      this.#descriptor = openSync(this.#path, FLAGS | constants.O_CREAT, 0o600);
+      syncFolder(dirname(this.#path));
+    }
+    return this.#descriptor;
   }
 
   /** Cuts off what is left of a record that failed: it may be whole, and a start would find what was refused. */
   #takeBack(): void {
+    if (this.#descriptor === undefined) return;
     try {
       ftruncateSync(this.#descriptor, this.#end);
       fsyncSync(this.#descriptor);
@@ -115,17 +135,17 @@ export class JournalFile {
     }
   }
 
-  #writeInPlace(record: Buffer, length: number): number {
+  #writeInPlace(descriptor: number, record: Buffer, length: number): number {
     const begin = performance.now();
-    const written = writeSync(this.#descriptor, record, 0, length, this.#end);
+    const written = writeSync(descriptor, record, 0, length, this.#end);
     if (performance.now() - begin > IN_PLACE_MS_MAX) this.#handedOver = HANDED_OVER;
     return written;
   }
 
-  #handOver(record: Buffer, length: number): Promise<number> {
+  #handOver(descriptor: number, record: Buffer, length: number): Promise<number> {
     this.#handedOver--;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    write(this.#descriptor, record, 0, length, this.#end, (error, written) => {
+    write(descriptor, record, 0, length, this.#end, (error, written) => {
       if (error === null) resolve(written);
       else reject(error);
     });

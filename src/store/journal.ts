@@ -9,7 +9,7 @@
  */
 
 import { journalMoveFailures, journalWriteFailures } from "../counters.ts";
-import type { Kind } from "../sample.ts";
+import type { Kind, Rows } from "../sample.ts";
 import { statement } from "../statements.ts";
 import type { Connection } from "./duckdb.ts";
 import { JournalFile } from "./journal-file.ts";
@@ -30,6 +30,7 @@ import type {
   RejectedRecord,
   SeriesDay,
   SeriesRecord,
+  Stored,
 } from "./store.ts";
 
 /** Of one change: past these a transaction of its own costs little more. */
@@ -89,6 +90,8 @@ export class Journal {
   #length = 0;
   /** Nothing may be appended before all was moved: what is left of a record that failed must not be followed by another. */
   #isBroken = false;
+  /** Whether the log says that the entries could not be moved. */
+  #isLeft = false;
   #emptied = Promise.withResolvers<void>();
 
   /**
@@ -165,14 +168,43 @@ export class Journal {
     this.#entries = [];
     this.#length = 0;
     this.#isBroken = false;
+    this.#isLeft = false;
     this.#emptied.resolve();
     this.#emptied = Promise.withResolvers();
   }
 
-  /** What could not be moved waits for its next time, though somebody is about to read. */
+  /** What could not be moved waits for its next time, though somebody is about to read. Logged once until then. */
   readonly leave = (error: unknown): void => {
-    this.#onFault("small changes could not be moved to their tables; who reads those misses them", error);
+    if (!this.#isLeft) {
+      this.#onFault(
+        "small changes could not be moved to their tables; queries miss them until they are",
+        error,
+      );
+    }
+    this.#isLeft = true;
   };
+
+  /** Rows of all entries. */
+  rows(): Rows[] {
+    return rowsOf(gathered(this.#entries, ({ rows }) => rows));
+  }
+
+  /** What is in the tables, and what the entries add to it: what would be there had they been moved. */
+  added(stored: Stored): Stored {
+    const { metrics = [], series = [], seriesDays = [], pushes = [], groups = [] } = this.#change();
+    const newest = new Map(stored.groups.map((group) => [group.key, group]));
+    for (const group of groups) newest.set(group.key, group);
+    const known = new Map(stored.metrics.map((metric) => [metric.name, metric]));
+    for (const metric of metrics) known.set(metric.name, metric);
+    return {
+      ...stored,
+      metrics: [...known.values()],
+      series: [...stored.series, ...series.map(({ metric, ...each }) => ({ ...each, metric: metric.name }))],
+      seriesDays: [...stored.seriesDays, ...seriesDays],
+      pushes: [...stored.pushes, ...pushes],
+      groups: [...newest.values()].filter(({ definition }) => definition !== null),
+    };
+  }
 
   /** All entries as one change, each part in their order. */
   #change(): Change {

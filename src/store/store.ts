@@ -11,6 +11,8 @@
  * - **Readers** see whole commits only, and all that were acknowledged before they were asked for; they have their
  *   own connections, and never block a commit. A reader that lives long delays checkpoints, not commits. On a full
  *   disk they may miss the last small changes, until there is room; it is counted.
+ * - **A full disk** is no reason to end: pushes are refused before it is full, and what is stored can be read, after a
+ *   start too. When there is room again everything goes on.
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
 import type { Labels, Metric, MetricType, Rows } from "../sample.ts";
@@ -205,6 +207,14 @@ export interface ResultStream {
   chunks(): AsyncIterable<readonly (readonly Cell[])[]>;
 }
 
+/** Room on the disk of the store. */
+export interface Room {
+  /** Bytes that may still be written to it. */
+  readonly freeBytes: number;
+  /** Whether pushes are refused for want of it. */
+  readonly isFull: boolean;
+}
+
 /** A connection for reading. It is used for one thing at a time, and closed by who asked for it. */
 export interface Reader {
   /** Runs one statement and gives all its rows as objects. */
@@ -235,7 +245,15 @@ export interface Reader {
 }
 
 export interface Store {
+  /** Rejects with `DiskFull` when the disk has no room for it. */
   commit(change: Change): Promise<void>;
+  /**
+   * Throws `DiskFull` where a push is not to be tried, see disk-room.ts. What makes room may be tried all the same. A
+   * push may go by what was free a tenth of a second ago, and its commit then asks again.
+   */
+  requireRoom(before?: "push" | "commit"): void;
+  /** The room of this moment, or of a tenth of a second ago. */
+  room(): Room;
   reader(): Promise<Reader>;
   /** The partitions, in ascending order of days. */
   days(): readonly Day[];
@@ -265,7 +283,12 @@ export interface Store {
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
   /** Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past `rejectedMax`. */
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
-  /** Moves the write-ahead log into the file; false when a reader or a copy stood in the way (it is tried again). */
+  /** Whether a log of such a size should be moved now, since later the disk may have no room for that. */
+  isCheckpointDue(logBytes: number): boolean;
+  /**
+   * Moves the write-ahead log into the file; false when a reader or a copy stood in the way, or the disk has no room
+   * (it is tried again).
+   */
   checkpoint(): Promise<boolean>;
   /**
    * Lets `copy` have the file and its log copied, up to the bytes that are named: they hold every commit made before,

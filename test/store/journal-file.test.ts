@@ -52,7 +52,9 @@ test("texts come back in their order, whatever is in them", async () => {
   expect(left(0)).toEqual(texts);
 });
 
-test("it is for its owner alone, as the store is", () => {
+test("it is made for the first record, and for its owner alone, as the store is", async () => {
+  expect(existsSync(path)).toBe(false);
+  await file.append("one");
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
@@ -134,7 +136,7 @@ test("a write that fails is told, and its sequence is not given again", async ()
   await file.append("one");
   const closed = JournalFile.open(join(folder, "closed"), 7).file;
   closed.close(false);
-  await expect(closed.append("eight")).rejects.toThrow("EBADF");
+  await expect(closed.append("eight")).rejects.toThrow("the journal is closed");
   expect(closed.sequence).toBe(8);
   expect(left(0)).toEqual(["one"]);
 });

@@ -16,10 +16,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { journalWriteFailures } from "../../src/counters.ts";
+import { join, resolve } from "node:path";
+import { engineReopenings, journalWriteFailures } from "../../src/counters.ts";
 import type { Metric, Rows } from "../../src/sample.ts";
 import { TextBuilder } from "../../src/store/columns.ts";
+import { DiskFull } from "../../src/store/disk-room.ts";
 import { Database } from "../../src/store/duckdb.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { entryOf, Journal } from "../../src/store/journal.ts";
@@ -34,9 +35,10 @@ let folder: string;
 let store: DuckDBStore;
 const others: DuckDBStore[] = [];
 
+/** By a name in the folder of the test, or by a path. */
 const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored }> =>
   await openStore({
-    path: join(folder, name),
+    path: resolve(folder, name),
     memoryLimitBytes: 2 ** 28,
     threads: 2,
     temporaryDirectory: join(folder, "tmp"),
@@ -370,31 +372,124 @@ test("who begins to read while others push does not wait for them for good", asy
 /** A disk of one page, and one that holds a store. */
 const disk = smallDisk("4k");
 const largerDisk = smallDisk("4m");
+/** A text that finds no place in what is left of a file's last page. */
+const PAGES = "0123456789abcdef".repeat(1_000);
 
 test.skipIf(!largerDisk.isMounted)(
-  "an engine that gave up on its file is not hidden by the journal",
+  "a checkpoint that the engine does not survive loses nothing, and the file is opened again",
   async () => {
-    const name = "full.duckdb";
-    for (const end of ["", ".wal", ".journal"])
-      symlinkSync(join(largerDisk.path, `store${end}`), join(folder, `${name}${end}`));
-    const full = (await open(name)).store;
+    const full = (await open(join(largerDisk.path, "store"))).store;
     others.push(full);
     const many = Array.from({ length: 20_000 }, (_, at): Sample => [1, at, Math.sin(at)]);
     await full.commit({ rows: [rowsOf(many)] });
+    expect(await full.checkpoint()).toBe(true);
+    const reopenings = async () => (await engineReopenings.get()).values[0]!.value;
+    const before = await reopenings();
+    // The log is short, and yet all of the day's last rows are written anew: a disk that holds the log has no room.
     await full.commit({ rows: [rowsOf([[3, 1, 1]])] });
+    await full.moveJournal();
+    await full.commit({ rows: [rowsOf([[3, 2, 2]])] });
     const { bavail, bsize } = statfsSync(largerDisk.path);
     const ballast = join(largerDisk.path, "ballast");
-    writeFileSync(ballast, new Uint8Array(bavail * bsize));
-    // The engine takes a checkpoint that it cannot write for the end of the file.
+    writeFileSync(ballast, new Uint8Array(bavail * bsize - 16_384));
     expect(await full.checkpoint()).toBe(false);
+    expect(await reopenings()).toBe(before + 1);
+    expect(await samplesOf({ store: full })).toEqual([...many, [3, 1, 1], [3, 2, 2]]);
+
     rmSync(ballast);
-    // Whoever commits is told, since only a process that starts anew can read again.
-    await expect(full.commit({ rows: [rowsOf([[3, 2, 2]])] })).rejects.toThrow("invalidated");
+    await full.commit({ rows: [rowsOf([[3, 3, 3]])] });
+    const all: Sample[] = [...many, [3, 1, 1], [3, 2, 2], [3, 3, 3]];
+    expect(await samplesOf({ store: full })).toEqual(all);
+    expect(await full.checkpoint()).toBe(true);
     for (const end of ["", ".wal", ".journal"])
       Bun.spawnSync(["cp", join(largerDisk.path, `store${end}`), join(folder, `left.duckdb${end}`)]);
     const left = await open("left.duckdb");
     others.push(left.store);
-    expect(await samplesOf(left)).toEqual([...many, [3, 1, 1]]);
+    expect(await samplesOf(left)).toEqual(all);
+  },
+);
+
+test.skipIf(!largerDisk.isMounted)(
+  "a start on a full disk finds what waits in the journal, and moves it once there is room",
+  async () => {
+    const begun = (await open(join(largerDisk.path, "begun"))).store;
+    await begun.commit({ rows: [rowsOf([[9, 0, 9]])] });
+    const metric = {
+      name: "m",
+      kind: "gauge",
+      type: "gauge",
+      unit: "s",
+      help: "first",
+      buckets: [],
+    } as const;
+    const labels = new Map([["a", "b"]]);
+    const push = { scope: "s", key: "k", bodyHash: "h", receivedAtMs: 1, accepted: 1, answer: PAGES };
+    await begun.commit({
+      groups: [{ key: "gone", definition: "x" }],
+      metrics: [metric],
+      rows: [rowsOf([[9, 1, 1]])],
+    });
+    await begun.moveJournal();
+    await begun.commit({
+      metrics: [{ ...metric, help: "second" }],
+      series: [{ seriesId: 3, metric, labels, exposed: true }],
+      seriesDays: [{ seriesId: 3, day: DAY }],
+      rows: [rowsOf([[3, 2, 2]])],
+      pushes: [push],
+      groups: [
+        { key: "gone", definition: null },
+        { key: "here", definition: "y" },
+      ],
+    });
+    // As a kill leaves them, but that this process goes on to hold the file that it had open.
+    for (const end of ["", ".wal", ".journal"])
+      Bun.spawnSync(["cp", join(largerDisk.path, `begun${end}`), join(largerDisk.path, `left${end}`)]);
+    await begun.close();
+    const ballast = join(largerDisk.path, "ballast");
+    const { bavail, bsize } = statfsSync(largerDisk.path);
+    writeFileSync(ballast, new Uint8Array(bavail * bsize));
+
+    const { store: full, stored } = await open(join(largerDisk.path, "left"));
+    others.push(full);
+    expect(stored.metrics).toEqual([{ ...metric, help: "second" }]);
+    expect(stored.series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
+    expect(stored.seriesDays).toEqual([{ seriesId: 3, day: DAY }]);
+    expect(stored.pushes).toEqual([push]);
+    expect(stored.groups).toEqual([{ key: "here", definition: "y" }]);
+    const replayed: number[] = [];
+    await full.replay(({ value }) => replayed.push(...value));
+    expect(replayed).toEqual([9, 1, 2]);
+    expect(full.room().isFull).toBe(true);
+    expect(() => full.requireRoom()).toThrow("disk full: 0 bytes are free");
+    // Readers miss what could not be moved, until there is room.
+    const counted = async () => {
+      const reader = await full.reader();
+      const [count] = await reader.all<{ rows: number }>(
+        "SELECT count(*) AS rows FROM weir.samples_20241004",
+      );
+      reader.close();
+      return count!.rows;
+    };
+    expect(await counted()).toBe(2);
+    const many = Array.from({ length: 2_000 }, (_, at): Sample => [9, at, at]);
+    await expect(full.commit({ rows: [rowsOf(many)] })).rejects.toBeInstanceOf(DiskFull);
+
+    rmSync(ballast);
+    await full.commit({ rows: [rowsOf([[9, 3, 3]])] });
+    expect(full.room().isFull).toBe(false);
+    expect(await counted()).toBe(4);
+    const all: Sample[] = [
+      [9, 0, 9],
+      [9, 1, 1],
+      [3, 2, 2],
+      [9, 3, 3],
+    ];
+    expect(await samplesOf({ store: full })).toEqual(all);
+    await full.close();
+    const again = await open(join(largerDisk.path, "left"));
+    others.push(again.store);
+    expect(again.stored.series).toEqual([{ seriesId: 3, metric: "m", labels, exposed: true }]);
+    expect(await samplesOf(again)).toEqual(all);
   },
 );
 
