@@ -23,10 +23,12 @@ export const command: Command = {
   usage: `Usage: weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
        weir sql .tables [PATTERN]
+       weir sql .functions [PATTERN]
 
 Runs one read-only statement of DuckDB's SQL on a running gateway. Each metric is a table, named as in
 Prometheus, with ts, value and one column per tag; ".tables" lists them, people's own first, with
-their rows and the time of the last one; ".tables http*" lists some:
+their rows and the time of the last one; ".tables http*" lists some. ".functions" lists the functions
+that a statement may call, with their bounds:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
@@ -44,10 +46,12 @@ make no sense.`,
     checkDestination(format, values.output, io);
     const send = gatewayAt(values.url, io);
     const statement = positionals.length > 0 ? positionals.join(" ") : await readStatement(io);
-    const tables = /^\s*\.tables(?:\s+(\S+))?\s*$/.exec(statement);
-    if (tables !== null) {
-      const match = tables[1] === undefined ? [] : [["match", tables[1]] as const];
-      const response = await send("/api/v1/tables", { query: [["format", format], ...match] });
+    const listing = /^\s*\.(tables|functions)(?:\s+(\S+))?\s*$/.exec(statement);
+    if (listing !== null) {
+      const [, what, pattern] = listing;
+      const match = pattern === undefined ? [] : [["match", pattern] as const];
+      const path = what === "tables" ? "/api/v1/tables" : "/api/v1/sql/functions";
+      const response = await send(path, { query: [["format", format], ...match] });
       await writeTo(values.output, bytesOf(await accepted(response)), io);
       return exitCode.ok;
     }

@@ -5,6 +5,8 @@
  * A form has the parameters of the query string. curl calls every body of `-d` a form: a bare statement is none, since
  * it does not begin with the name of a parameter.
  *
+ * `GET /api/v1/sql/functions` lists the functions that a statement may call. `match=` selects some.
+ *
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
  */
 import { Elysia } from "elysia";
@@ -12,10 +14,11 @@ import { parseExactJson } from "../decode/exact-number.ts";
 import { findJsonError } from "../decode/json-error.ts";
 import { BadInput, quote } from "../errors.ts";
 import type { Formats } from "../query/formats/all.ts";
+import { functionRows, listFunctions } from "../query/function-list.ts";
 import type { QueryOptions, QueryResult } from "../query/sql.ts";
 import type { Parameters } from "../store/store.ts";
 import { type BodyLimits, readBody } from "./body.ts";
-import { queryOf } from "./errors.ts";
+import { jsonResponse, queryOf } from "./errors.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
 
@@ -53,6 +56,7 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
   };
   return new Elysia()
+    .get("/api/v1/sql/functions", ({ request }) => functions(request, formats), { parse: "none" })
     .get("/api/v1/sql", ({ request }) => run(request, queryOf(request.url), fromQuery), { parse: "none" })
     .post(
       "/api/v1/sql",
@@ -70,6 +74,19 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
       { parse: "none" },
     );
 };
+
+/** The functions that a statement may call: JSON as an object, the other formats as rows. */
+async function functions(request: Request, formats: Formats): Promise<Response> {
+  const query = queryOf(request.url);
+  for (const name of query.keys()) {
+    if (name !== "match" && name !== "format")
+      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected match or format.`, name);
+  }
+  const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+  const listed = listFunctions(query.get("match") ?? undefined);
+  if (format === "json") return jsonResponse(200, { functions: listed });
+  return await answer(functionRows(listed), format, formats);
+}
 
 function fromQuery(query: URLSearchParams): Asked {
   const [sql, more] = [...query.getAll("q"), ...query.getAll("sql")];

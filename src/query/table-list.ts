@@ -5,6 +5,7 @@
  */
 import { statement } from "../statements.ts";
 import type { Cell } from "../store/store.ts";
+import { givenRows } from "./given-rows.ts";
 import type { QueryResult, SqlEngine } from "./sql.ts";
 import type { Table } from "./tables.ts";
 import { rowsView } from "./views.ts";
@@ -81,7 +82,8 @@ async function tableSizes(engine: Pick<SqlEngine, "run">, signal?: AbortSignal):
   );
 }
 
-function matcher(pattern: string | undefined): (name: string) => boolean {
+/** Whether a name matches a pattern, as `listTables` takes it. */
+export function matcher(pattern: string | undefined): (name: string) => boolean {
   if (pattern === undefined || pattern === "") return () => true;
   const parts = pattern.split(/[*%]/).map((part) => part.replace(/[\\^$.+?()|[\]{}]/g, "\\$&"));
   const expression = new RegExp(parts.length === 1 ? parts[0]! : `^${parts.join(".*")}$`, "i");
@@ -99,21 +101,13 @@ export function tableRows(tables: readonly ListedTable[]): QueryResult {
     columns.map(({ name }) => name).join(", "),
     metric ?? null,
   ]);
-  let given = rows.length === 0;
-  return {
-    columns: [
+  return givenRows(
+    [
       { name: "table", type: "VARCHAR" },
       { name: "rows", type: "BIGINT" },
       { name: "last", type: "VARCHAR" },
       ...["kind", "unit", "columns", "metric"].map((name) => ({ name, type: "VARCHAR" })),
     ],
-    limitRows: rows.length,
-    truncated: false,
-    async next() {
-      if (given) return undefined;
-      given = true;
-      return rows;
-    },
-    async close() {},
-  };
+    rows,
+  );
 }

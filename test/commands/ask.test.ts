@@ -107,6 +107,13 @@ describe("weir sql", () => {
     expect(csv.out.split("\n").map((line) => line.split(",")[0])).toEqual(["table", "jobs_done", ""]);
   });
 
+  test(".functions lists the functions that a statement may call", async () => {
+    const { out } = await weir(["sql", "--format", "csv", ".functions", "regexp_repl*"], { env });
+    expect(out).toBe(
+      'name,kind,bounds\nregexp_replace,scalar,"pattern, replacement and options written out, at most 128 characters each"\n',
+    );
+  });
+
   test("says what is wrong in one line, with its exit code", async () => {
     for (const [args, code, message] of [
       [["DROP TABLE samples"], 1, /^weir sql: .+\n$/],

@@ -191,6 +191,29 @@ describe("formats", () => {
   is("application/vnd.apache.parquet, */*;q=0.1", "parquet");
 });
 
+describe("the functions that a statement may call", () => {
+  test("are listed with kind and bounds, in every format, by pattern", async () => {
+    const all = (await (await fetch(`${url}/functions`)).json()) as {
+      functions: { name: string; kind: string; bounds?: string }[];
+    };
+    const find = (name: string) => all.functions.filter((each) => each.name === name);
+    expect(find("upper")).toEqual([{ name: "upper", kind: "scalar" }]);
+    expect(find("lpad")).toEqual([
+      { name: "lpad", kind: "scalar", bounds: "length written out, at most 1000" },
+    ]);
+    expect(find("range").map(({ kind }) => kind)).toEqual(["scalar", "table"]);
+    expect(find("getenv")).toEqual([]);
+    expect(await (await fetch(`${url}/functions?format=csv&match=string_agg`)).text()).toBe(
+      'name,kind,bounds\nstring_agg,aggregate,"at most 96 KiB; with OVER, a frame of ROWS"\n',
+    );
+    expect(
+      await (await fetch(`${url}/functions?match=row_*`, { headers: { accept: "text/plain" } })).text(),
+    ).toContain("row_number   window  NULL\n");
+    const wrong = await fetch(`${url}/functions?like=a`);
+    expect(wrong.status).toBe(400);
+  });
+});
+
 describe("what is wrong gets its status and names the place", () => {
   const bad = (name: string, ask: () => Promise<Response>, status: number, part: string) =>
     test(name, async () => {
