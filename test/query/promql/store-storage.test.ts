@@ -371,10 +371,11 @@ test("a series of a group that stands keeps its value until it is replaced or de
   expect(await ask("queue_depth", "2024-01-02T10:29:59")).toEqual(want(3));
   expect(await ask("queue_depth", "2024-01-02T10:31:00")).toEqual(want(4));
   expect(await ask("queue_depth", "2024-01-02T10:41:00")).toEqual([]);
-  // Four instants in a minute, as scrapes would have found them; and the push itself.
+  // Four instants in a minute, as scrapes would have found them.
   expect(await ask("count_over_time(queue_depth[1m])", "2024-01-02T10:20:00")).toEqual(['{q="held"} 4']);
+  // The push at 10:00:05, and the first instant that is two steps later.
   expect(await ask("count_over_time(queue_depth[1m])", "2024-01-01T10:00:45")).toEqual([
-    '{q="held"} 4',
+    '{q="held"} 2',
     '{q="other"} 1',
   ]);
   expect(await ask("changes(queue_depth[10m])", "2024-01-02T10:35:00")).toEqual(['{q="held"} 1']);
