@@ -47,8 +47,8 @@ requests_now AS (
 ),
 tasks_now AS (
   SELECT
-    avg(value) FILTER (WHERE ts >= $from) * $unit_ms AS mean_ms,
-    avg(value) FILTER (WHERE ts < $from) * $unit_ms AS mean_ms_before
+    favg(value) FILTER (WHERE ts >= $from) * $unit_ms AS mean_ms,
+    favg(value) FILTER (WHERE ts < $from) * $unit_ms AS mean_ms_before
   FROM tasks
   WHERE ts >= $from::TIMESTAMP - ($to::TIMESTAMP - $from::TIMESTAMP) AND ts < $to
 ),

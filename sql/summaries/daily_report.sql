@@ -18,7 +18,7 @@ WITH request_days AS (
     ts::DATE AS day,
     count(*) AS requests,
     count(*) FILTER (WHERE success = 'false') AS errors,
-    avg(value) * $unit_ms AS mean_ms,
+    favg(value) * $unit_ms AS mean_ms,
     quantile_cont(value, 0.95) * $unit_ms AS p95_ms
   FROM requests
   WHERE ts >= $from AND ts < $to
@@ -31,13 +31,13 @@ task_days AS (
     count(*) FILTER (
       WHERE coalesce(TRY_CAST(http_status AS INTEGER) >= 400, lower(http_status) NOT IN ('success', 'ok'))
     ) AS failed,
-    avg(value) * $unit_ms AS mean_ms
+    favg(value) * $unit_ms AS mean_ms
   FROM tasks
   WHERE ts >= $from AND ts < $to
   GROUP BY ALL
 ),
 upload_days AS (
-  SELECT ts::DATE AS day, count(*) AS uploads, sum(value)::BIGINT AS bytes
+  SELECT ts::DATE AS day, count(*) AS uploads, fsum(value)::BIGINT AS bytes
   FROM uploads
   WHERE ts >= $from AND ts < $to
   GROUP BY ALL

@@ -20,7 +20,7 @@ FROM (
   SELECT
     coalesce(operation, '(none)') AS operation,
     count(*) AS requests,
-    avg(value) AS mean,
+    favg(value) AS mean,
     min(value) AS shortest,
     max(value) AS longest,
     quantile_cont(value, [0.5, 0.95, 0.99]) AS percentiles

@@ -13,7 +13,7 @@ SELECT
   count(*) AS tasks,
   count(*) FILTER (WHERE failed) AS failed,
   round(100 * count(*) FILTER (WHERE failed) / count(*), 4) AS failed_percent,
-  round(avg(value) * $unit_ms, 3) AS mean_ms,
+  round(favg(value) * $unit_ms, 3) AS mean_ms,
   round(quantile_cont(value, 0.95) * $unit_ms, 3) AS p95_ms,
   round(max(value) * $unit_ms, 3) AS max_ms
 FROM (

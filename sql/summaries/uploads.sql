@@ -8,10 +8,10 @@
 -- line: if(upload_type = '(all)', printf('Total: %.6g MB in %d uploads', mb, uploads), NULL)
 SELECT
   if(grouping(kind) = 1, '(all)', kind) AS upload_type,
-  round(coalesce(sum(value), 0) / 1048576, 6) AS mb,
+  round(coalesce(fsum(value), 0) / 1048576, 6) AS mb,
   count(*) AS uploads,
-  coalesce(sum(value), 0)::BIGINT AS bytes,
-  round(avg(value)) AS mean_bytes,
+  coalesce(fsum(value), 0)::BIGINT AS bytes,
+  round(favg(value)) AS mean_bytes,
   max(value) AS max_bytes
 FROM (SELECT coalesce(upload_type, '(none)') AS kind, value FROM uploads WHERE ts >= $from AND ts < $to)
 GROUP BY GROUPING SETS ((kind), ())

@@ -515,6 +515,23 @@ describe("metrics with other names, and other tags", () => {
   });
 });
 
+test("a total past 2^53 keeps the small sizes beside it", async () => {
+  const large = await open([
+    upload("2T11:00:00", 2 ** 53, {}),
+    upload("2T11:00:01", 1, {}),
+    upload("2T11:00:02", 1, {}),
+  ]);
+  try {
+    // Added one by one, the two single bytes would be lost to rounding.
+    expect(await run(large.summaries, "uploads")).toMatchObject([
+      { upload_type: "(none)", uploads: 3, bytes: "9007199254740994" },
+      { upload_type: "(all)", uploads: 3, bytes: "9007199254740994" },
+    ]);
+  } finally {
+    await large.close();
+  }
+});
+
 describe("an empty store", () => {
   test("fails no summary", async () => {
     const empty = await open([]);
