@@ -18,6 +18,7 @@ import { gatewayPart } from "../sampler/gateway.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";
+import { StoreLocked } from "../store/store.ts";
 import { type Command, exitCode } from "./command.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "./gateway.ts";
 import { settingsHelp } from "./settings-help.ts";
@@ -97,6 +98,16 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 }
 
+/** As `startGateway`, with what a person can do about a folder that is in use. */
+async function start(config: Config, options: GatewayOptions): Promise<RunningGateway> {
+  try {
+    return await startGateway(config, options);
+  } catch (error) {
+    if (!(error instanceof StoreLocked)) throw error;
+    throw new StoreLocked(`${error.message}, or give --data another folder`);
+  }
+}
+
 /** Starts to sample this machine, and the gateway itself; gives what stops both. */
 function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(): Promise<void> } {
   const parts = createParts({
@@ -165,7 +176,7 @@ ${settingsHelp()}`,
     registerProcessMetrics(ownMetrics, manifest.version);
     const quit = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();
-    const gateway = await startGateway(config, {
+    const gateway = await start(config, {
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       quit: () => quit.resolve("request"),
       onFatal: () => broken.resolve("the engine gave up"),

@@ -168,7 +168,7 @@ export class EventDecoder {
   #event(body: Buffer, at: number, limit = body.length, inLines = false): number {
     const eventsMax = this.#options.eventsMax ?? EVENTS_MAX;
     if (this.#events >= eventsMax)
-      throw new TooLarge(`the body has more than ${eventsMax} events, send it in parts`, "body");
+      throw new TooLarge(`the body has more than ${eventsMax} events (eventsMax), send it in parts`, "body");
     const scanner = this.#scanner;
     const builder = this.#builder;
     const scanned = scanner.scan(body, at);

@@ -37,7 +37,10 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     (work: (parameters: URLSearchParams) => Promise<Response>) =>
     ({ request }: { request: Request }) =>
       inApiFormat(async () => {
-        if (!enabled) throw new AdminDisabled("admin APIs disabled");
+        if (!enabled)
+          throw new AdminDisabled(
+            "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
+          );
         return await work(await readParameters(request, limits));
       });
   const deleteSeries = route(async (parameters) => {

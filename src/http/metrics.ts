@@ -30,7 +30,7 @@ export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencie
   const scrape = async ({ request }: { request: Request }): Promise<Response> => {
     if (underWay >= scrapesMax) {
       scrapesRefused.inc();
-      throw new Unavailable(`${scrapesMax} scrapes are under way already; try again later.`);
+      throw new Unavailable(`${scrapesMax} scrapes are under way already (scrapesMax); try again later.`);
     }
     underWay++;
     try {

@@ -77,7 +77,10 @@ async function listing(groups: Iterable<string>): Promise<Response> {
 
 function quitting(quit: (() => void) | undefined): Response {
   const headers = { "content-type": "text/plain; charset=utf-8" };
-  if (quit === undefined) return new Response("Lifecycle API is not enabled.", { status: 403, headers });
+  if (quit === undefined) {
+    const how = "Start the gateway with --enable-lifecycle to allow it.";
+    return new Response(`Lifecycle API is not enabled. ${how}`, { status: 403, headers });
+  }
   // The answer first: a listener that stops finishes what is under way.
   setTimeout(quit, 0);
   return new Response("Requesting termination... Goodbye!", { headers });

@@ -273,7 +273,7 @@ function gather(
     if (us > options.lastUs) {
       reject(
         "timestamp",
-        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now` +
+        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now (futureMs)` +
           finerUnitHint(us, options),
       );
       continue;

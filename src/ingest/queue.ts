@@ -41,7 +41,7 @@ export class PushQueue {
     // A batch larger than the whole queue still passes when nothing waits.
     if (this.#bytes === 0) return;
     pushesBusy.inc();
-    throw new Busy("the queue is full, try again in a second");
+    throw new Busy("the queue is full (queueSamplesMax, queueBytesMax), try again in a second");
   }
 
   /** Adds a push; the promise is its answer. */

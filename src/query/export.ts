@@ -145,7 +145,9 @@ async function within<T>(timeoutMs: number, reader: Reader, read: () => Promise<
   try {
     return await read();
   } catch (error) {
-    throw isLate ? new Timeout(`A part of the export took longer than ${timeoutMs} ms.`, 503) : error;
+    throw isLate
+      ? new Timeout(`A part of the export took longer than ${timeoutMs} ms (sqlTimeoutMs).`, 503)
+      : error;
   } finally {
     clearTimeout(timer);
   }

@@ -9,6 +9,8 @@ const WAITING_PER_PLACE = 4;
 
 export class Places {
   readonly #count: number;
+  /** The setting that says how many, for messages. */
+  readonly #setting: string;
   readonly #waitMs: number;
   readonly #onTaken: (taken: number) => void;
   readonly #waitingMax: number;
@@ -21,7 +23,9 @@ export class Places {
     waitMs: number,
     onTaken: (taken: number) => void = () => {},
     waitingPerPlace = WAITING_PER_PLACE,
+    setting?: string,
   ) {
+    this.#setting = setting === undefined ? "" : ` (${setting})`;
     this.#waitingMax = count * waitingPerPlace;
     this.#count = count;
     this.#waitMs = waitMs;
@@ -38,7 +42,9 @@ export class Places {
       return;
     }
     if (this.#waiting.length >= this.#waitingMax)
-      throw new Busy(`${this.#taken} queries run and ${this.#waiting.length} wait; try again shortly.`);
+      throw new Busy(
+        `${this.#taken} queries run${this.#setting} and ${this.#waiting.length} wait; try again shortly.`,
+      );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { admit: resolve, refuse: reject };
     this.#waiting.push(entry);
@@ -50,7 +56,11 @@ export class Places {
       reject(error);
     };
     const timer = setTimeout(() => {
-      giveUp(new Busy(`${this.#taken} queries have been running for ${this.#waitMs} ms; try again shortly.`));
+      giveUp(
+        new Busy(
+          `${this.#taken} queries${this.#setting} have been running for ${this.#waitMs} ms; try again shortly.`,
+        ),
+      );
     }, this.#waitMs);
     const abort = () => giveUp(signal?.reason);
     signal?.addEventListener("abort", abort);

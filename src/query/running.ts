@@ -123,11 +123,11 @@ export class RunningQuery {
     switch (this.#stopped) {
       case "timeout":
         return new Timeout(
-          `The query took longer than ${this.#options.timeoutMs} ms; a narrower range of ts, or a higher timeoutMs where the gateway allows it, may help.`,
+          `The query took longer than ${this.#options.timeoutMs} ms (timeoutMs of the request, up to sqlTimeoutMs of the gateway); a narrower range of ts may help.`,
           422,
         );
       case "memory":
-        return outOfMemory();
+        return outOfMemory("sqlMemoryGrowthBytesMax");
       case "closing":
         return new Unavailable("The gateway is stopping; the query was not finished.");
       default:
@@ -136,9 +136,10 @@ export class RunningQuery {
   }
 }
 
-function outOfMemory(): RequestError {
+/** @param setting that says how much a query may take */
+function outOfMemory(setting: string): RequestError {
   return new Unprocessable(
-    "The query needs more memory than the gateway gives it; a narrower range of ts, fewer groups or a LIMIT may help.",
+    `The query needs more memory than the gateway gives it (${setting}); a narrower range of ts, fewer groups or a LIMIT may help.`,
   );
 }
 
@@ -161,7 +162,7 @@ export function requestError(error: unknown, hint?: (message: string) => string 
   if (guarded !== null) return new Unprocessable(`${guarded[1]}.`, "sql");
   const clearer = hint?.(message);
   if (clearer !== undefined) return new BadInput(clearer.slice(0, 500), "sql");
-  if (message.startsWith("Out of Memory Error")) return outOfMemory();
+  if (message.startsWith("Out of Memory Error")) return outOfMemory("memoryLimitBytes");
   if (message.startsWith("Permission Error"))
     return new Forbidden("The statement asks for what is not allowed.", "sql");
   if (message === "Failed to retrieve bind parameter index")

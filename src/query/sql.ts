@@ -73,7 +73,13 @@ export class SqlEngine {
 
   constructor(options: SqlOptions) {
     this.#options = options;
-    this.#places = new Places(options.concurrencyMax, WAIT_MS, (taken) => queriesRunning.set(taken));
+    this.#places = new Places(
+      options.concurrencyMax,
+      WAIT_MS,
+      (taken) => queriesRunning.set(taken),
+      undefined,
+      "sqlConcurrencyMax",
+    );
     this.#guard = new MemoryGuard(options.memoryGrowthBytesMax ?? MEMORY_GROWTH_BYTES_MAX);
   }
 

@@ -224,7 +224,11 @@ describe("delete_series", () => {
       for (const method of ["POST", "PUT"]) {
         expect(await admin(path, [["match[]", "depth"]], method)).toEqual({
           status: 503,
-          body: { status: "error", errorType: "unavailable", error: "admin APIs disabled" },
+          body: {
+            status: "error",
+            errorType: "unavailable",
+            error: "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
+          },
         });
       }
     }
@@ -317,7 +321,9 @@ test("a snapshot is a folder to serve from, with all that was acknowledged befor
     // Nobody else may have the file, still.
     const second = await GatewayProcess.startToEnd({ data });
     expect(second.exitCode).not.toBe(0);
-    expect(second.log).toEndWith("is open in another process; stop it first\n");
+    expect(second.log).toEndWith(
+      "is open in another process; stop it first, or give --data another folder\n",
+    );
     expect(await count(gateway)).toBe(`${acknowledged * 50},${acknowledged}`);
     await gateway.stop("SIGKILL");
     for (const { name, before } of snapshots) {

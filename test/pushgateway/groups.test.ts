@@ -518,7 +518,10 @@ test("wipe and quit are off unless settings allow them", async () => {
   const [status, text] = await weir.send("PUT /api/v1/admin/wipe");
   expect(status).toBe(404);
   expect(text).toContain("--enable-admin-api");
-  expect(await weir.send("POST /-/quit")).toEqual([403, "Lifecycle API is not enabled."]);
+  expect(await weir.send("POST /-/quit")).toEqual([
+    403,
+    "Lifecycle API is not enabled. Start the gateway with --enable-lifecycle to allow it.",
+  ]);
 });
 
 test("of two pushes at once that do not agree one is refused", async () => {

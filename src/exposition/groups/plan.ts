@@ -303,9 +303,9 @@ class Planner {
     const { lastUs, level, times } = this.#around;
     const at = (us: number) => new Date(us / 1_000).toISOString();
     if (timestampUs < times.firstUs)
-      return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)}`;
+      return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)} (retentionDays)`;
     if (timestampUs > times.lastUs)
-      return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now`;
+      return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now (futureMs)`;
     for (const {
       head: { seriesId },
       value,

@@ -46,7 +46,9 @@ export class Promql {
     this.#engine = new Engine(this.#storage, options);
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
     const show = (taken: number) => promqlRunning.set(taken);
-    this.#turns = new Turns(new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_PLACE));
+    this.#turns = new Turns(
+      new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_PLACE, "promqlConcurrencyMax"),
+    );
   }
 
   instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
