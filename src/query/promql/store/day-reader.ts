@@ -104,7 +104,7 @@ export class DayReader {
     await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
   }
 
-  /** How many samples each series has, how many of them are NaN, and the sums of the others and of their magnitudes. */
+  /** How many samples each series has, how many of them are NaN, and the sums of all and of their magnitudes. */
   async sums(
     seriesIds: readonly number[],
     range: Range,
