@@ -31,6 +31,11 @@ export const samplesDuplicate = new Counter({
   labelNames: ["protocol"],
   registers,
 });
+export const echoesDropped = new Counter({
+  name: "weir_remote_write_own_samples_dropped_total",
+  help: "Samples received by remote_write that were scraped from /metrics here, and so are stored already.",
+  registers,
+});
 export const historySamples = new Counter({
   name: "weir_history_samples_total",
   help: "Samples stored but too late, or imported, and so not counted in running totals.",

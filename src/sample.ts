@@ -31,6 +31,8 @@ export interface SeriesHead {
   readonly seriesId?: number;
   /** Owned by src/ingest: the outcome of admission, valid while its epoch is. Decoders leave it undefined. */
   admission?: unknown;
+  /** Likewise: whether its samples are those of /metrics that came back (src/ingest/echoes.ts). */
+  echo?: unknown;
 }
 
 /**

@@ -15,9 +15,10 @@ import { EventDecoder } from "../decode/events.ts";
 import { RemoteWriteDecoder } from "../decode/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../decode/remote-write-v2.ts";
 import { bucketsFor } from "../exposition/buckets.ts";
-import { Exposition } from "../exposition/exposition.ts";
+import { EXPOSITION_INFO, Exposition } from "../exposition/exposition.ts";
 import type { FamilyType } from "../exposition/groups/pushed.ts";
 import { Groups } from "../exposition/groups.ts";
+import { labelText } from "../exposition/spelling.ts";
 import { Totals } from "../exposition/totals.ts";
 import { adminRoutes } from "../http/admin.ts";
 import { type App, createApp } from "../http/app.ts";
@@ -37,6 +38,7 @@ import { remoteWriteRoutes } from "../http/remote-write.ts";
 import { sqlRoutes } from "../http/sql.ts";
 import { summariesRoutes } from "../http/summaries.ts";
 import { tablesRoutes } from "../http/tables.ts";
+import { Echoes } from "../ingest/echoes.ts";
 import { IdempotencyKeys } from "../ingest/idempotency.ts";
 import { Imports } from "../ingest/imports.ts";
 import { Ingest } from "../ingest/ingest.ts";
@@ -88,7 +90,16 @@ export interface Gateway {
 
 /** The type of one of the gateway's own metrics, by name. */
 function ownMetricType(name: string): FamilyType | undefined {
+  if (name === EXPOSITION_INFO) return "gauge";
   return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
+}
+
+/** Whether a sample called so is of one of the gateway's own metrics, or of a part of one. */
+function isOwnSample(name: string): boolean {
+  if (name === "weir_last_push_timestamp_seconds" || ownMetricType(name) !== undefined) return true;
+  const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
+  const type = base === undefined ? undefined : ownMetricType(base);
+  return type === "histogram" || type === "summary";
 }
 
 /** The `le` values that series have. */
@@ -173,12 +184,31 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     config,
     stored.groups,
   );
+  const id = crypto.randomUUID();
+  const storesOwn = config.sampler && config.samplerParts.includes("gateway");
+  const echoes = new Echoes(
+    {
+      info: { name: EXPOSITION_INFO, id },
+      registry,
+      totals,
+      isHeld: (seriesId) => groups.holds(seriesId),
+      isOwn: (name) => storesOwn && isOwnSample(name),
+      remoteWriteExposed: config.exposeProtocols.includes("remote_write"),
+      onLearned: (added) =>
+        log.info("a server that writes here scrapes /metrics too: what it sends back of it is dropped", {
+          labels: labelText(added),
+        }),
+      now,
+    },
+    stored.scrapers,
+  );
   const ingest = new Ingest(
     {
       store,
       registry,
       totals,
       groups,
+      echoes,
       keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
       imports: new Imports(stored.imports),
     },
@@ -191,7 +221,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     },
   );
-  const exposition = new Exposition({ registry: counters.registry, totals, groups });
+  const exposition = new Exposition({ registry: counters.registry, id, totals, groups });
   const sql = new SqlEngine({
     store,
     registry,

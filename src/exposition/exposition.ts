@@ -1,28 +1,42 @@
 /**
  * What /metrics shows: every source, merged. The gateway's own metrics come first, so that nobody who pushes
  * can take their names; then Pushgateway's groups; then the running totals.
+ *
+ * The first family of all is EXPOSITION_INFO. A Prometheus that scrapes here and writes here sends its sample back
+ * first, and the gateway learns from it which other samples are its own (src/ingest/echoes.ts).
  */
 import type { Registry } from "prom-client";
 import { expositionConflicts } from "../counters.ts";
 import { type Family, mergeFamilies } from "./family.ts";
 import { registryFamilies } from "./own.ts";
+import { labelText } from "./spelling.ts";
 import type { Totals } from "./totals.ts";
+
+export const EXPOSITION_INFO = "weir_exposition_info";
 
 export interface ExpositionSources {
   readonly registry: Registry;
+  /** What tells this exposition from all others: the label of EXPOSITION_INFO, which is not shown without it. */
+  readonly id?: string;
   readonly totals: Totals;
   readonly groups?: { families(): readonly Family[] };
 }
 
 export class Exposition {
   readonly #sources: ExpositionSources;
+  readonly #info: readonly Family[];
 
   constructor(sources: ExpositionSources) {
     this.#sources = sources;
+    const { id } = sources;
+    const help =
+      "Identifies this exposition: the gateway drops its own samples when they are written back to it.";
+    const points = id === undefined ? [] : [{ labels: labelText(new Map([["id", id]])), value: 1 }];
+    this.#info = [{ name: EXPOSITION_INFO, help, unit: "", type: "gauge", points }];
   }
 
   /**
-   * The families at `nowMs`: a copy, whole, in ascending order of names.
+   * The families at `nowMs`: a copy, whole, EXPOSITION_INFO first and the others in ascending order of names.
    *
    * @param exemplars whether to look them up; text 0.0.4 has none
    */
@@ -30,12 +44,14 @@ export class Exposition {
     const { registry, totals, groups } = this.#sources;
     const own = await registryFamilies(registry);
     const merged = mergeFamilies([
+      this.#info,
       own,
       totals.lastPushes(nowMs),
       groups?.families() ?? [],
       totals.families(nowMs * 1000, exemplars),
     ]);
     expositionConflicts.set(merged.conflicts);
-    return merged.families;
+    const isInfo = ({ name }: Family) => name === EXPOSITION_INFO;
+    return [...merged.families.filter(isInfo), ...merged.families.filter((family) => !isInfo(family))];
   }
 }

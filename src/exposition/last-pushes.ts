@@ -41,7 +41,7 @@ export class LastPushes {
    * known is refused: an old one that were dropped for it might be the one that somebody waits for.
    */
   note(job: string, instance: string, timestampMs: number): void {
-    const key = `${job}\u0000${instance}`;
+    const key = keyOf(job, instance);
     const labels = this.#pushes.get(key)?.labels;
     if (!this.#pushes.delete(key) && this.#pushes.size >= this.#options.lastPushesMax) {
       this.#expire(timestampMs);
@@ -51,6 +51,11 @@ export class LastPushes {
       }
     }
     this.#pushes.set(key, { job, instance, pushedAtMs: timestampMs, labels });
+  }
+
+  /** Whether a push of them is known. */
+  has(job: string, instance: string): boolean {
+    return this.#pushes.has(keyOf(job, instance));
   }
 
   #expire(nowMs: number): void {
@@ -79,6 +84,10 @@ export class LastPushes {
     const help = "When a job and instance last pushed, in seconds since the epoch.";
     return [{ name: "weir_last_push_timestamp_seconds", help, unit: "", type: "gauge", points }];
   }
+}
+
+function keyOf(job: string, instance: string): string {
+  return `${job}\u0000${instance}`;
 }
 
 /** As with every pushed series: no job leaves room for the scrape's, no instance is said to be none. */

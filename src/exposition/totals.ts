@@ -71,6 +71,8 @@ export interface TotalsOptions {
 }
 
 const NO_BUCKETS: readonly number[] = [];
+/** The longest interval between scrapes that is usual, and more than clocks differ: see `mayHaveShown`. */
+const SCRAPE_SLACK_US = 5 * 60_000_000;
 
 const DEFAULTS = {
   // The look-back of PromQL: what Prometheus itself would still show.
@@ -186,6 +188,11 @@ export class Totals {
     this.#lastPushes.note(job, instance, timestampMs);
   }
 
+  /** Whether it is shown when a job and instance last pushed. */
+  hasPushed(job: string, instance: string): boolean {
+    return this.#lastPushes.has(job, instance);
+  }
+
   /** When each job and instance last pushed, to be stored and noted again after a restart. */
   lastPushRecords(): LastPush[] {
     return this.#lastPushes.records();
@@ -238,6 +245,25 @@ export class Totals {
   isExposed(seriesId: number, nowUs: number): boolean {
     const row = this.#table.rowOf(seriesId);
     return row >= 0 && this.#isShown(row, nowUs);
+  }
+
+  /**
+   * Whether a scrape may have seen a series at `atUs`: from its first sample to when it left /metrics, and so long
+   * before and after that a stale marker, or the scraper's clock, is not missed.
+   */
+  mayHaveShown(seriesId: number, atUs: number): boolean {
+    const row = this.#table.rowOf(seriesId);
+    if (row < 0) return false;
+    const { cells, flags, codes } = this.#table;
+    const cell = row * ROW;
+    if (!(cells[cell + COUNT] > 0) || (flags[row] & ENDED) !== 0) return false;
+    if (atUs < cells[cell + CREATED_US] - SCRAPE_SLACK_US) return false;
+    if ((flags[row] & HELD) !== 0) return true;
+    const { exposeGaugesForMs, seriesIdleMs } = this.#options;
+    const idleMs = codes[row] === LEVEL ? exposeGaugesForMs : seriesIdleMs;
+    const untilUs =
+      (flags[row] & STALE) !== 0 ? cells[cell + VALUE_US] : cells[cell + ARRIVED_US] + idleMs * 1000;
+    return atUs <= untilUs + SCRAPE_SLACK_US;
   }
 
   #isShown(row: number, nowUs: number): boolean {

@@ -16,6 +16,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { settleDoubts } from "./doubts.ts";
+import type { Echoes } from "./echoes.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import { NewestTimes } from "./newest-times.ts";
@@ -25,8 +26,9 @@ import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
+const REMOTE_WRITE = "remote_write";
 /** A Prometheus that writes here and scrapes here would get its own series back. */
-const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set(["remote_write", "influx", "victoriametrics", "own"]);
+const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set([REMOTE_WRITE, "influx", "victoriametrics", "own"]);
 /** What the gateway samples by itself is nobody's push. */
 const OWN_PROTOCOLS: ReadonlySet<string> = new Set(["sampler", "own"]);
 /** What a sample of a transaction takes, with its labels, until it is decided. */
@@ -41,6 +43,7 @@ export class Ingest {
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
   readonly #groups: GroupsSink | undefined;
+  readonly #echoes: Echoes | undefined;
   readonly #retention: Retention;
   readonly #snapshots: Snapshots;
   readonly #checkpoints: Checkpoints;
@@ -56,13 +59,15 @@ export class Ingest {
   /** Dead letters stored since the table was last cut. */
   #lettersSinceCut = 0;
 
-  constructor(parts: RetentionParts, options: IngestOptions) {
+  /** @param parts `echoes` tells what was scraped from here: without it everything that is written is stored */
+  constructor(parts: RetentionParts & { readonly echoes?: Echoes }, options: IngestOptions) {
     this.#store = parts.store;
     this.#registry = parts.registry;
     this.#totals = parts.totals;
     this.#keys = parts.keys;
     this.#imports = parts.imports;
     this.#groups = parts.groups;
+    this.#echoes = parts.echoes;
     this.#retention = new Retention(parts, this.#newest, options);
     this.#options = options;
     this.#queue = new PushQueue(options);
@@ -76,13 +81,25 @@ export class Ingest {
   }
 
   /**
-   * Stores the accepted samples of a batch.
+   * Stores the accepted samples of a batch. Of what came by remote_write, samples that were scraped from /metrics here
+   * are dropped: they are stored already.
    *
    * @throws Busy when the queue is full, Unprocessable when the idempotency key came with another body,
    *   Conflict when an import does not go on where the file was left, DiskFull when the disk has no room,
    *   Unavailable when stopping or when the commit failed
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
+    const echoes = this.#echoes;
+    const rest = batch.protocol === REMOTE_WRITE ? echoes?.drop(batch, options.extraLabels) : undefined;
+    if (rest === undefined) return await this.#pushAll(batch, options);
+    // A Prometheus that scrapes nothing else would make a commit of nothing with each request.
+    const isStored = isEmpty(rest.batch) && echoes!.isStored;
+    const ack = isStored ? ackOf(UNDECIDED) : await this.#pushAll(rest.batch, options);
+    counters.echoesDropped.inc(rest.sampleCount);
+    return { ...ack, exemplars: ack.exemplars + rest.exemplarCount };
+  }
+
+  async #pushAll(batch: Batch, options: PushOptions): Promise<Ack> {
     const repeat = this.#repeatOf(options);
     if (repeat !== undefined) return await repeat;
     if (options.imported !== undefined) this.#imports.check(options.imported);
@@ -336,6 +353,7 @@ export class Ingest {
     );
     const pending = this.#registry.takePending();
     const totals = this.#snapshots.take(nowMs);
+    const scrapers = this.#echoes?.takeUnstored();
     try {
       await this.#store.commit({
         ...pending,
@@ -351,9 +369,11 @@ export class Ingest {
         rejected,
         groups: group.flatMap(({ groups = [] }) => groups),
         exemplars: group.flatMap(({ batch }) => batch.exemplars),
+        scrapers,
       });
     } catch (error) {
       this.#registry.restore(pending);
+      if (scrapers !== undefined) this.#echoes?.restore();
       if (totals !== undefined) this.#snapshots.fail();
       throw error;
     }
@@ -390,7 +410,7 @@ export class Ingest {
     if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
     // Job and instance of what others scraped or computed: a pod that ended, or an alert, is no worker that died.
-    const isHandedOn = protocol === "remote_write" && !this.#options.exposeProtocols.includes(protocol);
+    const isHandedOn = protocol === REMOTE_WRITE && !this.#options.exposeProtocols.includes(protocol);
     if (!isHandedOn && !OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
@@ -421,4 +441,8 @@ export class Ingest {
         this.#options.onFault("old records were not deleted, it is tried again", error),
       );
   }
+}
+
+function isEmpty({ length, rejected, exemplars = [] }: Batch): boolean {
+  return length === 0 && rejected.length === 0 && exemplars.length === 0;
 }

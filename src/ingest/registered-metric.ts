@@ -35,6 +35,7 @@ export class RegisteredMetric implements Metric {
   readonly #labelNames = new Map<string, number>();
   /** All series that hold rows, ended ones included. */
   readonly series = new Set<Series>();
+  #exposedSeries = 0;
 
   constructor(metric: Omit<Metric, "prometheusName">) {
     this.name = metric.name;
@@ -73,13 +74,20 @@ export class RegisteredMetric implements Metric {
     return this.#labelNames.has(name);
   }
 
+  /** Whether any of its series is for /metrics. */
+  get isExposed(): boolean {
+    return this.#exposedSeries > 0;
+  }
+
   add(series: Series): void {
     this.series.add(series);
+    if (series.exposed) this.#exposedSeries++;
     this.#count(series.labels, 1);
   }
 
   remove(series: Series): void {
     this.series.delete(series);
+    if (series.exposed) this.#exposedSeries--;
     this.#count(series.labels, -1);
   }
 

@@ -100,6 +100,11 @@ export class Registry {
     return this.#metrics.get(name);
   }
 
+  /** The metrics whose samples may be called `name` in Prometheus's view, as `X` is of `X_bucket`. */
+  metricsShownAs(name: string): Iterable<RegisteredMetric> {
+    return this.#families.metricsOf(name);
+  }
+
   series(): Iterable<Series> {
     return this.#series.values();
   }
@@ -135,7 +140,7 @@ export class Registry {
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
     const labels = withExtra(withUsualEdges(head.labels), extra);
     // Labels first: a sample that is refused must not claim its metric's name and kind.
-    const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels);
+    const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels, exposed);
     if ("refused" in metric) return metric;
     const mergeable = isMergeable(head.kind);
     for (;;) {
@@ -171,14 +176,14 @@ export class Registry {
     if (problem !== undefined) return problem;
     this.#looked.passed = true;
     if (this.#isFull) return this.#refuseSeries(head.metric);
-    const metric = this.#findMetric(head);
+    const metric = this.#findMetric(head, true);
     return "refused" in metric ? metric : { seriesId, key };
   }
 
   /** The series of a head that was looked at in the same turn, made if there is none. */
   take(head: SeriesHead, key: string): { readonly seriesId: number } | Refused {
     // Others that were taken since may have been the last that there was room for.
-    const metric = this.#metricFor(head, head.labels);
+    const metric = this.#metricFor(head, head.labels, true);
     if ("refused" in metric) return metric;
     return metric.current.get(key) ?? this.#makeSeries(metric, head.labels, key, true);
   }
@@ -281,12 +286,12 @@ export class Registry {
   }
 
   /** The metric of a head whose labels passed: made where there is none and there is room, or refined by the head. */
-  #metricFor(head: SeriesHead, labels: Labels): RegisteredMetric | Refused {
+  #metricFor(head: SeriesHead, labels: Labels, exposed: boolean): RegisteredMetric | Refused {
     const problem = this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
     // A sample whose series there is no room for must not claim a name and a kind either.
     if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
-    const metric = this.#findMetric(head);
+    const metric = this.#findMetric(head, exposed);
     if ("refused" in metric) return metric;
     if (this.#metrics.get(head.metric) === metric) this.#refine(metric, head);
     else {
@@ -309,7 +314,7 @@ export class Registry {
   }
 
   /** The metric of a head, made where there is none, and not yet registered. */
-  #findMetric(head: SeriesHead): RegisteredMetric | Refused {
+  #findMetric(head: SeriesHead, exposed: boolean): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
     if (known !== undefined) return known.disagreement(head) ?? known;
     const problem = checkMetricName(head.metric, this.#options);
@@ -330,7 +335,7 @@ export class Registry {
       help: head.help ?? "",
       buckets: head.kind === "observation" ? this.#options.bucketsFor(head.metric, unit) : [],
     });
-    return this.#families.conflict(metric) ?? metric;
+    return this.#families.conflict(metric, exposed) ?? metric;
   }
 
   #refine(metric: RegisteredMetric, head: SeriesHead): void {
@@ -347,7 +352,7 @@ export class Registry {
     this.#guard.forget(metric.name);
     const waiting = this.#pending.metrics.indexOf(metric);
     if (waiting >= 0) this.#pending.metrics.splice(waiting, 1);
-    this.#families.remove(metric, this.#metrics.values());
+    this.#families.remove(metric);
   }
 
   /** @param key that of its labels */

@@ -1,6 +1,12 @@
 /** Columns of a batch made into columns of rows: some of its samples, and tags that are the same for a whole series. */
 import { TooLarge } from "../errors.ts";
-import { ATTRIBUTE_CELLS_MAX, type AttributeColumn, type Batch, type Rows } from "../sample.ts";
+import {
+  ATTRIBUTE_CELLS_MAX,
+  type AttributeColumn,
+  type Batch,
+  type Rows,
+  type SeriesHead,
+} from "../sample.ts";
 import type { Admission } from "./contract.ts";
 
 /** Picks the rows of some indexes out of admitted rows. */
@@ -13,13 +19,40 @@ export function pickRows(rows: Rows, indexes: readonly number[]): Rows {
     value: pick(rows.value, indexes),
     stale: rows.stale === undefined ? undefined : pick(rows.stale, indexes),
     live: pick(rows.live, indexes),
-    attributes: rows.attributes.map(({ name, offset, length }) => ({
-      name,
-      offset: pick(offset, indexes),
-      length: pick(length, indexes),
-    })),
+    attributes: rows.attributes.map((column) => pickAttribute(column, indexes)),
     text: rows.text,
   };
+}
+
+/** Picks the samples of some indexes out of a batch, with the heads that they and its exemplars have. */
+export function pickSamples(batch: Batch, indexes: readonly number[]): Batch {
+  const heads: SeriesHead[] = [];
+  const place = new Int32Array(batch.heads.length).fill(-1);
+  const placeOf = (head: number) => {
+    if (place[head] === -1) place[head] = heads.push(batch.heads[head]!) - 1;
+    return place[head]!;
+  };
+  const head = pick(batch.head, indexes);
+  for (let row = 0; row < head.length; row++) head[row] = placeOf(head[row]!);
+  return {
+    ...batch,
+    length: indexes.length,
+    heads,
+    head,
+    timestampUs: pick(batch.timestampUs, indexes),
+    value: pick(batch.value, indexes),
+    stale: batch.stale === undefined ? undefined : pick(batch.stale, indexes),
+    attributes: batch.attributes.map((column) => pickAttribute(column, indexes)),
+    position: pick(batch.position, indexes),
+    exemplars: batch.exemplars?.map((exemplar) => ({ ...exemplar, head: placeOf(exemplar.head) })),
+  };
+}
+
+function pickAttribute(
+  { name, offset, length }: AttributeColumn,
+  indexes: readonly number[],
+): AttributeColumn {
+  return { name, offset: pick(offset, indexes), length: pick(length, indexes) };
 }
 
 /** Picks the values at some indexes. */

@@ -1,5 +1,5 @@
 /** The small tables of the file, from rows to records and back: everything but the samples themselves. */
-import type { MetricType } from "../sample.ts";
+import type { Labels, MetricType } from "../sample.ts";
 import { statement } from "../statements.ts";
 import { type AppendCell, type DoubleColumn, TextBuilder } from "./columns.ts";
 import type { Connection } from "./duckdb.ts";
@@ -62,6 +62,7 @@ export async function write(connection: Connection, change: Change): Promise<voi
     ]),
   );
   if (change.lastPushes !== undefined) await writeLastPushes(connection, change.lastPushes);
+  if (change.scrapers !== undefined) await writeScrapers(connection, change.scrapers);
   await append(
     "demotions",
     change.demotions?.map(({ metric, label, decidedAtMs }) => [
@@ -145,6 +146,12 @@ async function writeLastPushes(connection: Connection, pushes: readonly LastPush
     "last_pushes",
     pushes.map(({ job, instance, pushedAtMs }) => [text(job), text(instance), timeMs(pushedAtMs)]),
   );
+}
+
+async function writeScrapers(connection: Connection, scrapers: readonly Labels[]): Promise<void> {
+  await connection.run(statement("store/delete_scrapers"));
+  const rows = scrapers.map((added, position) => [count(position), text(JSON.stringify([...added]))]);
+  await connection.append("weir", "scrapers", rows);
 }
 
 /** Stores which column an attribute has from now on. */
@@ -295,6 +302,9 @@ export async function load(
         instance: row.instance,
         pushedAtMs: row.pushed_at_ms,
       }),
+    ),
+    scrapers: (await rows<{ added: string }>("scrapers")).map(
+      ({ added }) => new Map(JSON.parse(added) as [string, string][]),
     ),
     totals: (
       await rows<{

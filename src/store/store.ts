@@ -38,6 +38,8 @@ export interface Change {
   readonly totals?: TotalsSnapshot;
   /** All of them: what was stored before is replaced. */
   readonly lastPushes?: readonly LastPushRecord[];
+  /** What each server that scrapes and writes here adds to a sample's labels; what was stored before is replaced. */
+  readonly scrapers?: readonly Labels[];
 }
 
 /** A metric that is new, or says more of itself than before. */
@@ -156,6 +158,7 @@ export interface Stored {
   readonly totals: readonly TotalsRecord[];
   /** The one that pushed longest ago first. */
   readonly lastPushes: readonly LastPushRecord[];
+  readonly scrapers: readonly Labels[];
 }
 
 /** One partition. */

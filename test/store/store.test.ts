@@ -268,9 +268,18 @@ test("a start finds what was committed", async () => {
     ],
   });
   const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
+  const scrapers = [
+    new Map([
+      ["__replica__", "r1"],
+      ["job", "weir"],
+    ]),
+    new Map([["cluster", 'a "b"']]),
+  ];
+  await store.commit({ scrapers: [new Map([["gone", "x"]])] });
   await store.commit({
     imports: [file],
     lastPushes,
+    scrapers,
     totals: { records: [totals(1, { count: 9 })], whole: false },
     groups: [
       { key: "b", definition: "2" },
@@ -292,6 +301,7 @@ test("a start finds what was committed", async () => {
     pushes: [push],
     imports: [file],
     lastPushes,
+    scrapers,
     groups: [
       { key: "a", definition: "1" },
       { key: "b", definition: "3" },

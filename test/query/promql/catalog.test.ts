@@ -39,6 +39,7 @@ function emptyRegistry(): Registry {
       groups: [],
       totals: [],
       lastPushes: [],
+      scrapers: [],
     },
   );
 }

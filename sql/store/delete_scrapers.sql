@@ -1,0 +1,2 @@
+-- Makes way for the newer list of scrapers.
+DELETE FROM weir.scrapers;
