@@ -71,7 +71,7 @@ function checkRoom(copies: readonly FileCopy[]): void {
   const { bavail, bsize } = statfsSync(dirname(copies[0]!.to));
   const wanted = copies.reduce((sum, { bytes }) => sum + bytes, 0) + LEFT_BYTES_MIN;
   if (bavail * bsize < wanted) {
-    throw new Error(`there is no room: ${bavail * bsize} bytes are free on the disk, ${wanted} are needed`);
+    throw new Error(`disk full: ${bavail * bsize} bytes are free, and ${wanted} are needed`);
   }
 }
 

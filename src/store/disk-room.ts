@@ -25,6 +25,10 @@ export interface DiskRoomOptions {
   readonly reserveBytes: number;
   /** Called when the disk has become full, and when it no longer is. */
   readonly onChange?: (room: Room) => void;
+  /** Milliseconds of a clock that never goes back; the process's own if absent. */
+  readonly now?: () => number;
+  /** Bytes that are free on the disk of `path`; what the system says if absent. */
+  readonly free?: (path: string) => number;
 }
 
 /** A look takes 1.5 µs, but where the disk is another machine's a network's round trip; a commit looks each time. */
@@ -44,6 +48,8 @@ const LOG_BYTES_MIN = 1_048_576;
 
 export class DiskRoom {
   readonly #options: DiskRoomOptions;
+  readonly #now: () => number;
+  readonly #free: (path: string) => number;
   #freeBytes = Number.POSITIVE_INFINITY;
   #measuredAtMs = Number.NEGATIVE_INFINITY;
   #insideBytes = 0;
@@ -54,6 +60,8 @@ export class DiskRoom {
 
   constructor(options: DiskRoomOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#free = options.free ?? freeBytesOf;
   }
 
   /** The room of this moment, or of so short a time ago. */
@@ -69,11 +77,10 @@ export class DiskRoom {
 
   /** Asks the system, unless it was asked so short a time ago. */
   #measure(intervalMs: number): void {
-    const nowMs = performance.now();
+    const nowMs = this.#now();
     if (nowMs - this.#measuredAtMs < intervalMs) return;
     this.#measuredAtMs = nowMs;
-    const { bavail, bsize } = statfsSync(this.#options.path);
-    this.#freeBytes = bavail * bsize;
+    this.#freeBytes = this.#free(this.#options.path);
     if (this.#failed !== undefined && this.#freeBytes - this.#failed.freeBytes >= MORE_BYTES)
       this.#failed = undefined;
   }
@@ -88,14 +95,14 @@ export class DiskRoom {
   /** False for a moment after a write that failed for want of room. */
   get mayTry(): boolean {
     this.look();
-    return this.#failed === undefined || performance.now() - this.#failed.atMs >= RETRY_MS;
+    return this.#failed === undefined || this.#now() - this.#failed.atMs >= RETRY_MS;
   }
 
   /** Whether the free blocks of the file count, and are to be counted anew. */
   get isInsideDue(): boolean {
     return (
-      this.look(0).freeBytes < this.#options.reserveBytes &&
-      performance.now() - this.#insideAtMs >= INSIDE_INTERVAL_MS
+      this.look().freeBytes < this.#options.reserveBytes &&
+      this.#now() - this.#insideAtMs >= INSIDE_INTERVAL_MS
     );
   }
 
@@ -103,7 +110,7 @@ export class DiskRoom {
   noteInside(bytes: number): void {
     this.#measure(0);
     this.#insideBytes = bytes;
-    this.#insideAtMs = performance.now();
+    this.#insideAtMs = this.#now();
   }
 
   /** Takes note of a write that passed. */
@@ -117,7 +124,7 @@ export class DiskRoom {
   explain(error: unknown): unknown {
     if (!isDiskFull(error)) return error;
     this.#measure(0);
-    this.#failed = { atMs: performance.now(), freeBytes: this.#freeBytes };
+    this.#failed = { atMs: this.#now(), freeBytes: this.#freeBytes };
     this.look();
     const explained = this.#error();
     explained.cause = error;
@@ -152,6 +159,12 @@ export class DiskRoom {
       : "a write failed for want of room";
     return new DiskFull(`disk full: ${this.#freeBytes} bytes are free where the data is, and ${why}`);
   }
+}
+
+/** Bytes that this user may still write to the disk of a file or folder. */
+export function freeBytesOf(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** Whether an error, of the system or of the engine, says that the disk, or what this user may use of it, is full. */

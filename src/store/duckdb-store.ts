@@ -5,7 +5,7 @@
  * a drop of days and a checkpoint never meet. Rows are appended inside a transaction: an appender
  * closed outside one would commit and checkpoint on the event loop.
  */
-import { statfsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../counters.ts";
 import { Unavailable } from "../errors.ts";
@@ -15,7 +15,7 @@ import type { Column } from "./columns.ts";
 import { Copying } from "./copying.ts";
 import { type DayColumns, loadDays } from "./days.ts";
 import { deleteRows, deleteSeries } from "./deletion.ts";
-import { DiskFull, DiskRoom, isDiskFull, isFatal } from "./disk-room.ts";
+import { DiskFull, DiskRoom, freeBytesOf, isDiskFull, isFatal } from "./disk-room.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { ExemplarTable } from "./exemplars.ts";
 import { GroupTable } from "./groups.ts";
@@ -66,8 +66,9 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
   const engine = await openEngine(options.path, options).catch((error) => {
     if (!isDiskFull(error)) throw error;
     const folder = dirname(options.path);
-    const { bavail, bsize } = statfsSync(folder);
-    throw new DiskFull(`disk full: ${bavail * bsize} bytes are free in ${folder}, too few to open the store`);
+    throw new DiskFull(
+      `disk full: ${freeBytesOf(folder)} bytes are free in ${folder}, too few to open the store`,
+    );
   });
   const { writer } = engine;
   try {
