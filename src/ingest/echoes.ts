@@ -75,6 +75,8 @@ interface Decided {
 }
 
 const DECIDED_FOR_MS = 60_000;
+/** A sender keeps what it could not send for two hours. */
+const SEEN_WITHIN_MS = 24 * 3_600_000;
 /** Servers that scrape and write here, with all labels that they had: far more than anyone has. */
 const SCRAPERS_MAX = 32;
 /** Ways to spell the labels of a series that are tried. */
@@ -83,8 +85,9 @@ const NO_LABELS: Labels = new Map();
 
 export class Echoes {
   readonly #options: EchoesOptions;
-  /** What each scraper adds, the one that was learned first standing first; by the key of its labels. */
-  readonly #scrapers = new Map<string, Labels>();
+  /** By the key of what a scraper adds; the one that was learned first stands first. */
+  readonly #scrapers = new Map<string, { readonly added: Labels; seenMs: number }>();
+  #forgetAtMs = 0;
   /** Changes with the scrapers. */
   #version = 0;
   #isStored = true;
@@ -92,7 +95,8 @@ export class Echoes {
   /** @param scrapers what was learned before */
   constructor(options: EchoesOptions, scrapers: readonly Labels[] = []) {
     this.#options = options;
-    for (const added of scrapers) this.#scrapers.set(labelsKey(added), added);
+    const seenMs = options.now();
+    for (const added of scrapers) this.#scrapers.set(labelsKey(added), { added, seenMs });
   }
 
   /** Whether `takeUnstored` has something to give. */
@@ -104,7 +108,7 @@ export class Echoes {
   takeUnstored(): readonly Labels[] | undefined {
     if (this.#isStored) return undefined;
     this.#isStored = true;
-    return [...this.#scrapers.values()];
+    return Array.from(this.#scrapers.values(), ({ added }) => added);
   }
 
   restore(): void {
@@ -116,6 +120,7 @@ export class Echoes {
     const { heads } = batch;
     const nowMs = this.#options.now();
     const { epoch } = this.#options.registry;
+    if (nowMs >= this.#forgetAtMs) this.#forgetUnseen(nowMs);
     let repeated: Int32Array | undefined;
     // A scraper that is learned from one head changes what was decided about those before it.
     for (let version = -1; version !== this.#version; ) {
@@ -164,7 +169,7 @@ export class Echoes {
     let seriesId = NO_ECHO;
     if (this.#mayBeShown(head.metric)) {
       const labels = withExtra(withUsualEdges(head.labels), extra ?? NO_LABELS);
-      const isLearned = head.metric === this.#options.info.name && this.#learn(labels);
+      const isLearned = head.metric === this.#options.info.name && this.#learn(labels, nowMs);
       seriesId = isLearned ? ANY_TIME : this.#repeatedBy(head.metric, labels);
     }
     const untilMs = this.#scrapers.size === 0 ? Number.POSITIVE_INFINITY : nowMs + DECIDED_FOR_MS;
@@ -181,27 +186,45 @@ export class Echoes {
   }
 
   /** Learns what a scraper adds from the labels of the first sample; false where it is another gateway's. */
-  #learn(labels: Labels): boolean {
+  #learn(labels: Labels, nowMs: number): boolean {
     if (labels.get("id") !== this.#options.info.id) return false;
     const added = new Map([...labels].filter(([name]) => name !== "id"));
     // Every Prometheus adds both. Who adds nothing would make each sample one that was scraped here.
     if (!added.has("job") || !added.has("instance")) return false;
     const key = labelsKey(added);
-    if (this.#scrapers.has(key)) return true;
+    const known = this.#scrapers.get(key);
+    if (known !== undefined) {
+      known.seenMs = nowMs;
+      return true;
+    }
     if (this.#scrapers.size >= SCRAPERS_MAX) {
       const [first] = this.#scrapers.keys();
       this.#scrapers.delete(first!);
     }
-    this.#scrapers.set(key, added);
-    this.#version++;
-    this.#isStored = false;
+    this.#scrapers.set(key, { added, seenMs: nowMs });
+    this.#change();
     this.#options.onLearned(added);
     return true;
   }
 
+  /** Forgets scrapers that do not scrape any more: their target may be another gateway by now. */
+  #forgetUnseen(nowMs: number): void {
+    this.#forgetAtMs = nowMs + DECIDED_FOR_MS;
+    for (const [key, { seenMs }] of this.#scrapers) {
+      if (seenMs > nowMs - SEEN_WITHIN_MS) continue;
+      this.#scrapers.delete(key);
+      this.#change();
+    }
+  }
+
+  #change(): void {
+    this.#version++;
+    this.#isStored = false;
+  }
+
   #repeatedBy(name: string, labels: Labels): number {
     const { info, isOwn } = this.#options;
-    for (const added of this.#scrapers.values()) {
+    for (const { added } of this.#scrapers.values()) {
       if (name === info.name || (name !== LAST_PUSH && isOwn(name))) {
         if (hasAll(labels, added)) return ANY_TIME;
         continue;

@@ -51,6 +51,8 @@ const PARTS: ReadonlySet<string> = new Set([
   "rejected",
   "groups",
 ] satisfies (keyof Change)[]);
+/** Parts of a change that replace what was stored before. */
+const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
 
 /** What an entry holds, and keeps until it is moved: its rows are copies. */
 interface Held {
@@ -252,7 +254,9 @@ export class Journal {
 export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry | undefined {
   let isAnything = false;
   for (const [part, value] of Object.entries(change)) {
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+    if (value === undefined) continue;
+    // A list that replaces the one before says something where it is empty, too.
+    if (Array.isArray(value) && value.length === 0 && !REPLACING.has(part)) continue;
     if (!PARTS.has(part)) return undefined;
     isAnything = true;
   }

@@ -288,6 +288,28 @@ test("a label that became a column: the series that end with it come back for a 
   ).toEqual([204, 2]);
 });
 
+test("a scrape that was not seen for a day is known no longer, through restarts too", async () => {
+  await learn(TARGET);
+  const echoOf = async (value: number) => {
+    await push(gauge("m", value));
+    return await write([seriesOf("m", { job: "weir" }, value)]);
+  };
+  gateway.nowMs += DAY_MS - MINUTE_MS;
+  expect(await echoOf(1)).toEqual([204, 1]);
+  // Seen once more.
+  await learn(TARGET);
+  gateway.nowMs += DAY_MS - MINUTE_MS;
+  expect(await echoOf(2)).toEqual([204, 1]);
+  gateway.nowMs += 2 * MINUTE_MS;
+  expect(await echoOf(3)).toEqual([204, 0]);
+  await gateway.reopen();
+  gateway.nowMs += MINUTE_MS;
+  expect(await echoOf(4)).toEqual([204, 0]);
+  await learn(TARGET);
+  gateway.nowMs += MINUTE_MS;
+  expect(await echoOf(5)).toEqual([204, 1]);
+});
+
 test("what was learned outlives a restart", async () => {
   await push(gauge("m", 3), { name: "took_ms", value: 3 });
   await learn({ ...TARGET, ...EXTERNAL });

@@ -310,6 +310,15 @@ test("a start finds what was committed", async () => {
   });
 });
 
+test("a list that replaces the one before does so when it is empty", async () => {
+  const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
+  await store.commit({ scrapers: [new Map([["job", "weir"]])], lastPushes });
+  await store.commit({ scrapers: [], rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
+  expect(await reopen()).toMatchObject({ scrapers: [], lastPushes });
+  await store.commit({ lastPushes: [] });
+  expect(await reopen()).toMatchObject({ scrapers: [], lastPushes: [] });
+});
+
 test("a replay gives the rows past the newest snapshot, in row order, stale markers and history too", async () => {
   await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
   await store.commit({
