@@ -5,10 +5,10 @@
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits what waits, writes a whole snapshot, interrupts readers, checkpoints, and gives the file back.
  */
-import { chmodSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, dataPathFault, SettingError, settingTexts } from "../config.ts";
+import { type Config, settingTexts } from "../config.ts";
 import * as counters from "../counters.ts";
 import { BucketLayouts } from "../decode/bucket-layout.ts";
 import { EventDecoder } from "../decode/events.ts";
@@ -54,8 +54,9 @@ import { Summaries, storeFacts } from "../query/summaries.ts";
 import { listTables } from "../query/table-list.ts";
 import type { Series } from "../sample.ts";
 import { type DuckDBStore, openStore } from "../store/duckdb-store.ts";
-import { DiskFull, isDiskFull } from "../store/disk-room.ts";
+import { DiskFull } from "../store/disk-room.ts";
 import { Snapshots } from "../store/snapshots.ts";
+import { hideFiles, makeTemporaryDirectory, openDataFolder } from "./data-folder.ts";
 
 export interface GatewayOptions {
   /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
@@ -110,48 +111,12 @@ function edgesOf(series: Iterable<Series>): Set<string> {
   return edges;
 }
 
-/** Where a path leads, of which the end need not be there yet. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path));
-  }
-}
-
-function makeDataFolder(path: string): void {
-  // As the engine sees it: whole, wherever the gateway was started, and where links lead.
-  const fault = dataPathFault(realPath(resolve(path)));
-  if (fault !== undefined) throw new SettingError(fault);
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be made a folder: ${reason}`);
-  }
-}
-
-/** Made again when it is needed, so that a full disk is no reason not to start. */
-function makeTemporaryDirectory(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!isDiskFull(error)) throw error;
-  }
-}
-
-/** Lets nobody else read the store's files: earlier versions left the log and the journal to the umask. */
-function hideFiles(data: string): void {
-  for (const name of readdirSync(data))
-    if (name.startsWith("store.duckdb")) chmodSync(join(data, name), 0o600);
-}
-
 /** Opens the file of a configuration, and everything that works on it. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
   const temporaryDirectory = join(config.data, "tmp");
-  makeDataFolder(config.data);
+  openDataFolder(config.data);
   const { store, stored } = await openStore({
     path: join(config.data, "store.duckdb"),
     memoryLimitBytes: config.memoryLimitBytes,

@@ -8,6 +8,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -171,5 +172,15 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     const foreign = Bun.spawnSync(["find", opt(), "!", "-user", "0"]).stdout.toString();
     expect(foreign).toBe("");
     expect(statSync(join(data(), "store.duckdb")).uid).toBe(Number(NOBODY));
+  });
+
+  test("says whose the files are where root has written to the folder of the service", async () => {
+    const file = join(data(), "store.duckdb");
+    chownSync(file, 0, 0);
+    const child = start();
+    expect(await child.stderr.text()).toContain(
+      `user ${NOBODY} may not read and write "${file}", which belongs to user 0: run as that user, or "chown -R" the folder.`,
+    );
+    expect(await child.exited).toBe(2);
   });
 });
