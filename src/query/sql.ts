@@ -8,7 +8,7 @@
 import { queriesFinished, queriesRunning, querySeconds } from "../counters.ts";
 import { BadInput, RequestError } from "../errors.ts";
 import { statement } from "../statements.ts";
-import type { Cell, Day, Parameters, Reader, ResultColumn, Store } from "../store/store.ts";
+import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store } from "../store/store.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { Places } from "./places.ts";
 import { RunningQuery } from "./running.ts";
@@ -42,6 +42,8 @@ export interface QueryOptions {
 export interface Prepared {
   readonly views: readonly string[];
   readonly sql: string;
+  /** Whether the answer is a plan, of which each line becomes a row. */
+  readonly isExplain?: boolean;
   /** A clearer sentence for an error of the engine about the statement, or undefined. */
   readonly hint?: (message: string) => string | undefined;
 }
@@ -108,12 +110,14 @@ export class SqlEngine {
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ],
         sql: inspected.sql,
+        isExplain: inspected.isExplain,
         hint: inspected.hint,
       });
       const lookup = async (inspected: Inspected) => {
         const { views, sql: text } = prepared(inspected);
         for (const view of views) await reader.run(view);
-        const found = await reader.all<Record<string, unknown>>(text, options.parameters);
+        const parameters = only(options.parameters, inspected.parameters);
+        const found = await reader.all<Record<string, unknown>>(text, parameters);
         return found.map((row) => Object.values(row)[0]);
       };
       const bytesMax = this.#options.textBytesMax;
@@ -170,11 +174,12 @@ export class SqlEngine {
   ) {
     for (let attempt = 1; ; attempt++) {
       const days = this.#options.store.days();
-      const { views, sql, hint } = await query.step((reader) => prepare(reader, days));
+      const { views, sql, isExplain, hint } = await query.step((reader) => prepare(reader, days));
       query.explainErrors(hint);
       try {
         for (const view of views) await query.step((reader) => reader.run(view));
-        return await query.step((reader) => reader.stream(sql, parameters));
+        const stream = await query.step((reader) => reader.stream(sql, parameters));
+        return isExplain ? planLines(stream) : stream;
       } catch (error) {
         // Retention may drop a day between the look at the days and the statement.
         if (attempt > 1 || !isDroppedDay(error) || query.stopped !== undefined) throw error;
@@ -185,6 +190,24 @@ export class SqlEngine {
 
 function isDroppedDay(error: unknown): boolean {
   return error instanceof BadInput && /samples_\d{8} does not exist/.test(error.message);
+}
+
+/** Those of the parameters that a part of the statement has. */
+function only(parameters: Parameters | undefined, names: ReadonlySet<string>): Parameters | undefined {
+  if (parameters === undefined) return undefined;
+  const entries = Array.isArray(parameters)
+    ? parameters.map((value, index) => [String(index + 1), value] as const)
+    : Object.entries(parameters);
+  return Object.fromEntries(entries.filter(([name]) => names.has(name)));
+}
+
+/** A plan, one text of many lines, as a row per line: no format has to write its line breaks out. */
+function planLines(stream: ResultStream): ResultStream {
+  async function* lines(): AsyncIterable<Chunk> {
+    for await (const rows of stream.chunks())
+      yield rows.flatMap((row) => String(row.at(-1)).trimEnd().split("\n")).map((line) => [line]);
+  }
+  return { columns: [{ name: "plan", type: "VARCHAR" }], chunks: lines };
 }
 
 /** Closes a query in the background: its caller need not wait for a stuck one. */

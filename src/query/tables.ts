@@ -119,15 +119,7 @@ export class Tables implements Catalog {
     return [publicTable(this.samples()), ...STORED, ...metrics.map(publicTable)];
   }
 
-  columnsOf(table: string): number | undefined {
-    return this.#columns(table)?.length;
-  }
-
-  textColumnsOf(table: string): string[] {
-    return (this.#columns(table) ?? []).filter(({ type }) => type === "VARCHAR").map(({ name }) => name);
-  }
-
-  #columns(table: string): readonly TableColumn[] | undefined {
+  columnsOf(table: string): readonly TableColumn[] | undefined {
     if (table === "samples") return this.samples().columns;
     const stored = STORED.find((each) => each.table === table);
     return (stored ?? this.metricTable(table))?.columns;

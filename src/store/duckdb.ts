@@ -321,7 +321,7 @@ export class Connection implements Reader {
   }
 }
 
-/** Rows that are made into cells at a stretch: a list may have 10,000 elements, and a text 256 KiB. */
+/** Rows that are made into cells at a stretch: a list may have 16,000 elements, and a text 256 KiB. */
 function rowsAtOnce(type: DuckDBType): number {
   switch (type.typeId) {
     case DuckDBTypeId.LIST:

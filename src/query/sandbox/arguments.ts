@@ -15,7 +15,7 @@ export const WIDTH_MAX = 1_000;
 /** Values that min(x, n), max(x, n), arg_max(x, y, n) … keep for each group. */
 export const COUNT_MAX = 40;
 /** Elements of range() and generate_series() outside FROM. */
-export const RANGE_MAX = 10_000;
+export const RANGE_MAX = 4_000;
 
 /** The value of a constant text or number; undefined for any other node, and for NULL. */
 export function constantOf(node: Node | undefined): string | number | undefined {

@@ -13,8 +13,10 @@ import {
   refusedName,
 } from "./functions.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
-import { elements, FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
+import { elements, FIXED_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
 import {
+  count,
+  countExpressions,
   deeper,
   describe,
   lower,
@@ -24,6 +26,7 @@ import {
   nodes,
   only,
   type Scope,
+  sizeOfColumn,
   timesOf,
   unknown,
 } from "./walk.ts";
@@ -79,6 +82,7 @@ export function walkExpressions(list: unknown, scope: Scope): number {
 export function walkExpression(node: Node, scope: Scope): number {
   return deeper(scope.walk, () => {
     if (typeof node !== "object" || node === null) throw unknown("an expression that is none");
+    countExpressions(scope.walk, 1);
     return sizeOf(node, scope);
   });
 }
@@ -133,6 +137,7 @@ function sizeOf(node: Node, scope: Scope): number {
       return walkOperator(node, scope);
     case "PARAMETER":
       only(node, "identifier");
+      scope.walk.parameters.add(String(node.identifier));
       return STORED_BYTES * timesOf(scope);
     case "POSITIONAL_REFERENCE":
       only(node, "index");
@@ -161,8 +166,17 @@ function walkColumn(node: Node, scope: Scope): number {
     throw unknown("a column's name");
   const parameter = scope.lambda?.parameters.get(lower(names[0]));
   if (parameter !== undefined) return parameter;
-  if (names.length === 1) checkColumnName(lower(names[0]), scope);
-  return scope.bytes * timesOf(scope);
+  const lowered = names.map(lower);
+  const times = timesOf(scope);
+  if (lowered.length > 1) return sizeOfColumn(lowered, scope) * times;
+  const name = lowered[0]!;
+  checkColumnName(name, scope);
+  const aliased = scope.aliases.get(name);
+  if (aliased === undefined) return sizeOfColumn(lowered, scope) * times;
+  countExpressions(scope.walk, aliased.expressions);
+  count(aliased.made * times, scope);
+  const { named, rest } = scope.sizes;
+  return Math.max(aliased.bytes, named.get(name) ?? 0, rest, scope.outerBytes) * times;
 }
 
 /** Names that the engine takes for functions where no column has them. */
@@ -252,6 +266,8 @@ function walkFunction(node: Node, scope: Scope): number {
   const sizes = children.map((child) => walkExpression(child, scope));
   if (found.kind === "aggregate" && found.guard === undefined) sizes.push(orderBytes);
   if (found.guard !== undefined) guard(found, scope);
+  // What aggregates collect is held by the engine's memory, once for each group.
+  if (found.guard !== undefined) return sizeOfCall(found, children, sizes, scope);
   const title = found.isOperator === true ? found.name : `${found.name}()`;
   return make(title, sizeOfCall(found, children, sizes, scope), scope);
 }
@@ -262,12 +278,14 @@ function sizeOfCall(
   sizes: readonly number[],
   scope: Scope,
 ): number {
-  return found.size({
+  const call: SizedCall = {
     sizes,
     times: timesOf(scope),
     constants: children.map(constantOf),
     isReducing: scope.lambda?.isReducing ?? false,
-  });
+  };
+  if (found.working !== undefined) count(found.working(call), scope);
+  return found.size(call);
 }
 
 /** What is collected is held to its limit while the statement runs: it is written anew with the guard around it. */

@@ -24,7 +24,10 @@ export async function completePivots(
 ): Promise<string> {
   if (!/\bPIVOT(?:_WIDER)?\b/i.test(sql)) return sql;
   const tree = await treeOf(reader, sql);
-  if (!tree.error || tree.error_type !== "not implemented") return sql;
+  // With a parameter in its source the parser refuses it itself.
+  const isOpen =
+    tree.error_type === "not implemented" || tree.error_message?.startsWith("PIVOT statements with");
+  if (!tree.error || !isOpen) return sql;
   const places = openPivots(sql);
   if (places.length === 0) return sql;
   if (lookup === undefined || places.length > PIVOTS_MAX)

@@ -27,6 +27,10 @@ export interface Inspected {
   readonly listings: ReadonlySet<Listing>;
   /** Macros of ours that it calls. */
   readonly macros: ReadonlySet<Macro>;
+  /** The names of its parameters, `1`, `2` … where they have none. */
+  readonly parameters: ReadonlySet<string>;
+  /** Whether it is an EXPLAIN, whose answer is one text of many lines. */
+  readonly isExplain: boolean;
   /** A clearer sentence for an error of the engine about this statement, or undefined. */
   readonly hint: (message: string) => string | undefined;
 }
@@ -89,6 +93,8 @@ export async function inspect(
     tables: walk.tables,
     listings: walk.listings,
     macros: walk.macros,
+    parameters: walk.parameters,
+    isExplain: explain !== "",
     hint: (message) => textHint(message, walk),
   };
 }

@@ -12,10 +12,14 @@ import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } f
 import { allowedFunction, allowedTableFunction } from "./functions.ts";
 import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
 import {
+  type Aliased,
   addMade,
   type Catalog,
+  type ColumnSizes,
+  countExpressions,
   deeper,
   describe,
+  joinSizes,
   type Listing,
   lower,
   type Measure,
@@ -24,7 +28,9 @@ import {
   only,
   type Scope,
   unknown,
+  unnamed,
   type Walk,
+  within,
 } from "./walk.ts";
 
 const COLUMNS_MAX = 2_000;
@@ -40,17 +46,32 @@ export function walkStatement(statement: Node, catalog: Catalog): Walk {
     tables: new Set(),
     listings: new Set(),
     macros: new Set(),
+    parameters: new Set(),
     numberUses: [],
     casts: [],
     isRewritten: false,
     subquery: walkSelect,
     depth: 0,
+    expressions: 0,
     made: 0,
     lambdaBytes: 0,
     extraTables: 0,
   };
-  walkSelect(statement, { walk, ctes: new Map(), columns: 0, bytes: FIXED_BYTES });
+  walkSelect(statement, {
+    walk,
+    ctes: new Map(),
+    columns: 0,
+    bytes: FIXED_BYTES,
+    outerBytes: FIXED_BYTES,
+    sizes: unnamed(FIXED_BYTES),
+    aliases: new Map(),
+  });
   return walk;
+}
+
+/** A table whose columns get other names, where it has a list of them. */
+function renamed(measure: Measure, names: unknown): Measure {
+  return nodes(names).length === 0 ? measure : { ...measure, sizes: undefined };
 }
 
 /** A select statement as subqueries and CTEs hold it: `{node}`. */
@@ -93,7 +114,7 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
         tables: sum(arms, "tables"),
         bytes: Math.max(...arms.map((arm) => arm.bytes)),
       };
-      walkModifiers(node.modifiers, { ...scope, ...measure });
+      walkModifiers(node.modifiers, within(scope, measure));
       return measure;
     }
     case "RECURSIVE_CTE_NODE":
@@ -127,12 +148,13 @@ function walkRecursive(node: Node, scope: Scope): Measure {
         "sql",
       );
   }
-  walkExpressions(node.key_targets, { ...scope, ...left });
-  walkModifiers(node.modifiers, { ...scope, ...left });
+  walkExpressions(node.key_targets, within(scope, left));
+  walkModifiers(node.modifiers, within(scope, left));
   return {
     columns: left.columns,
     tables: left.tables + right.tables,
     bytes: Math.max(left.bytes, right.bytes),
+    sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
   };
 }
 
@@ -148,8 +170,8 @@ function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Meas
     // Its own name is not yet in scope: only a recursive one could mean itself.
     const madeBefore = outer.walk.made;
     const measure = walkSelect(value.query as Node, { ...outer, ctes });
-    walkExpressions(value.key_targets, { ...outer, ...measure });
-    ctes.set(lower(entry.key), { ...measure, made: outer.walk.made - madeBefore });
+    walkExpressions(value.key_targets, within(outer, measure));
+    ctes.set(lower(entry.key), { ...renamed(measure, value.aliases), made: outer.walk.made - madeBefore });
     outer.walk.made = madeBefore;
   }
   return ctes;
@@ -170,17 +192,11 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
     ...["aggregate_handling", "having", "sample", "qualify"],
   );
   const from = walkTable(node.from_table as Node, outer);
-  const scope = { ...outer, columns: from.columns, bytes: Math.max(outer.bytes, from.bytes) };
-  let columns = 0;
-  let bytes = FIXED_BYTES;
-  for (const expression of nodes(node.select_list)) {
-    const madeBefore = scope.walk.made;
-    bytes = Math.max(bytes, walkExpression(expression, scope));
-    const copies = starsIn(expression) ? scope.columns : 1;
-    columns += copies;
-    // An expression over COLUMNS() is made once for each of them.
-    addMade(scope.walk, (scope.walk.made - madeBefore) * Math.max(0, copies - 1));
-  }
+  const aliases = new Map(outer.aliases);
+  const scope: Scope = { ...within(outer, from), aliases };
+  const list = nodes(node.select_list).map((expression) => walkSelected(expression, scope, aliases));
+  const columns = list.reduce((all, each) => all + each.columns, 0);
+  const bytes = Math.max(FIXED_BYTES, ...list.map((each) => each.bytes));
   for (const key of ["where_clause", "having", "qualify"])
     if (node[key] !== undefined) walkExpression(node[key] as Node, scope);
   walkExpressions(node.group_expressions, scope);
@@ -189,7 +205,52 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
   checkSample(node.sample as Node | undefined);
   // ORDER BY and the like may name what the list makes.
   walkModifiers(node.modifiers, { ...scope, bytes: Math.max(scope.bytes, bytes) });
-  return { columns, tables: from.tables, bytes };
+  return {
+    columns,
+    tables: from.tables,
+    bytes,
+    sizes: list.map((each) => each.sizes).reduce(joinSizes, unnamed(0)),
+  };
+}
+
+/** An expression of a SELECT list: what it comes to, and what its alias stands for in those after it. */
+function walkSelected(
+  expression: Node,
+  scope: Scope,
+  aliases: Map<string, Aliased>,
+): { columns: number; bytes: number; sizes: ColumnSizes } {
+  const { walk } = scope;
+  const before = { made: walk.made, expressions: walk.expressions };
+  const bytes = walkExpression(expression, scope);
+  const made = walk.made - before.made;
+  const expressions = walk.expressions - before.expressions;
+  if (starsIn(expression)) {
+    // An expression over COLUMNS() is made once for each of them.
+    addMade(walk, made * Math.max(0, scope.columns - 1));
+    countExpressions(walk, expressions * Math.max(0, scope.columns - 1));
+    const isPlain = expression.class === "STAR" && expression.columns !== true;
+    const sizes = isPlain ? joinSizes(scope.sizes, replacedSizes(expression, bytes)) : unnamed(bytes);
+    return { columns: scope.columns, bytes, sizes };
+  }
+  const alias = typeof expression.alias === "string" ? lower(expression.alias) : undefined;
+  if (alias !== undefined) aliases.set(alias, { bytes, made, expressions });
+  const name = alias ?? nameOfColumn(expression);
+  return {
+    columns: 1,
+    bytes,
+    sizes: name === undefined ? unnamed(bytes) : { named: new Map([[name, bytes]]), rest: 0 },
+  };
+}
+
+/** What `* REPLACE (…)` and `* RENAME (…)` may put in the place of columns. */
+function replacedSizes(star: Node, bytes: number): ColumnSizes {
+  return star.replace_list === undefined && star.rename_list === undefined ? unnamed(0) : unnamed(bytes);
+}
+
+function nameOfColumn(expression: Node): string | undefined {
+  return expression.class === "COLUMN_REF"
+    ? lower((expression.column_names as readonly unknown[]).at(-1))
+    : undefined;
 }
 
 const NO_TABLE: Measure = { columns: 0, tables: 0, bytes: FIXED_BYTES };
@@ -207,7 +268,7 @@ function walkTable(node: Node, scope: Scope): Measure {
         return walkJoin(node, scope);
       case "SUBQUERY":
         only(node, "sample", "subquery", "column_name_alias");
-        return walkSelect(node.subquery as Node, scope);
+        return renamed(walkSelect(node.subquery as Node, scope), node.column_name_alias);
       case "EXPRESSION_LIST": {
         only(node, "sample", "values", "expected_names", "expected_types", "column_name_alias");
         const rows = nodes(node.values) as unknown as readonly (readonly Node[])[];
@@ -270,7 +331,7 @@ function walkPivot(node: Node, scope: Scope): Measure {
     ],
   );
   const source = walkTable(node.source as Node, scope);
-  const inside = { ...scope, ...source, bytes: Math.max(scope.bytes, source.bytes) };
+  const inside = within(scope, source);
   const madeBefore = scope.walk.made;
   let bytes = source.bytes;
   for (const aggregate of nodes(node.aggregates)) {
@@ -345,7 +406,7 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
   const cte = scope.ctes.get(lower(name));
   if (cte !== undefined) {
     addMade(scope.walk, cte.made ?? 0);
-    return { ...cte, tables: cte.tables + 1 };
+    return { ...renamed(cte, node.column_name_alias), tables: cte.tables + 1 };
   }
   const columns = scope.walk.catalog.columnsOf(lower(name));
   if (columns === undefined)
@@ -354,7 +415,19 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
       "sql",
     );
   scope.walk.tables.add(lower(name));
-  return { columns, tables: 1, bytes: STORED_BYTES };
+  const named = new Map(columns.map(({ name, type }) => [lower(name), sizeOfType(type)]));
+  return {
+    columns: columns.length,
+    tables: 1,
+    bytes: Math.max(FIXED_BYTES, ...named.values()),
+    sizes: { named, rest: 0 },
+  };
+}
+
+/** How large a value of a stored column may be; all labels of a series together are seldom larger than this. */
+function sizeOfType(type: string): number {
+  if (type.startsWith("MAP") || type.endsWith("[]")) return 4 * STORED_BYTES;
+  return type === "VARCHAR" ? STORED_BYTES : FIXED_BYTES;
 }
 
 function walkJoin(node: Node, scope: Scope): Measure {
@@ -364,14 +437,18 @@ function walkJoin(node: Node, scope: Scope): Measure {
   );
   const left = walkTable(node.left as Node, scope);
   // The right side of a lateral join may refer to the left.
-  const right = walkTable(node.right as Node, { ...scope, bytes: Math.max(scope.bytes, left.bytes) });
+  const right = walkTable(node.right as Node, {
+    ...scope,
+    bytes: Math.max(scope.bytes, left.bytes),
+    sizes: unnamed(Math.max(scope.bytes, left.bytes)),
+  });
   const both = {
     columns: left.columns + right.columns,
     tables: left.tables + right.tables,
     bytes: Math.max(left.bytes, right.bytes),
+    sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
   };
-  if (node.condition !== undefined)
-    walkExpression(node.condition as Node, { ...scope, ...both, bytes: Math.max(scope.bytes, both.bytes) });
+  if (node.condition !== undefined) walkExpression(node.condition as Node, within(scope, both));
   return both;
 }
 

@@ -49,7 +49,9 @@ function holdsText({ catalog, tables }: Uses, column: string, source: string | u
   const is = (name: string) => name.toLowerCase() === column.toLowerCase();
   return (
     (source === undefined || is(source)) &&
-    [...tables].some((table) => [...catalog.textColumnsOf(table)].some(is))
+    [...tables].some((table) =>
+      catalog.columnsOf(table)?.some(({ name, type }) => type === "VARCHAR" && is(name)),
+    )
   );
 }
 

@@ -10,15 +10,21 @@ export type Node = Readonly<Record<string, unknown>>;
 
 /** Levels of a statement's tree; people nest some 20. */
 const DEPTH_MAX = 150;
+/** The engine plans some 10,000 expressions a second; 16 KiB of text hold 5,000. */
+const EXPRESSIONS_MAX = 10_000;
 
 /** What people may name in FROM. */
 export interface Catalog {
-  /** How many columns the table has, or undefined when there is none of that name (lower case). */
-  columnsOf(table: string): number | undefined;
+  /** The columns of the table (lower case) with the engine's types, or undefined when there is none of that name. */
+  columnsOf(table: string): readonly { readonly name: string; readonly type: string }[] | undefined;
   /** The names of all tables, for suggestions. */
   names(): Iterable<string>;
-  /** The columns of the table (lower case) that hold text, for hints. */
-  textColumnsOf(table: string): Iterable<string>;
+}
+
+/** The largest value of each column by its name in lower case, in bytes, and of those columns that have no name here. */
+export interface ColumnSizes {
+  readonly named: ReadonlyMap<string, number>;
+  readonly rest: number;
 }
 
 /** What a query or a table comes to. */
@@ -27,6 +33,8 @@ export interface Measure {
   readonly tables: number;
   /** The largest value of a column, in bytes. */
   readonly bytes: number;
+  /** The same by column, where it is known. */
+  readonly sizes?: ColumnSizes;
   /** What its calls make for one row, in bytes: a CTE counts as often as it is named. */
   readonly made?: number;
 }
@@ -39,8 +47,20 @@ export interface Scope {
   /** Columns of what columns may refer to here, and the largest value of these in bytes. */
   readonly columns: number;
   readonly bytes: number;
+  readonly sizes: ColumnSizes;
+  /** The largest value of what columns of the queries around this one hold. */
+  readonly outerBytes: number;
+  /** Expressions of the SELECT list by their aliases in lower case: a name for one stands for all of it. */
+  readonly aliases: ReadonlyMap<string, Aliased>;
   /** Inside the lambda of a list function. */
   readonly lambda?: Lambda;
+}
+
+/** An expression that has an alias: the engine puts a copy of it where the alias stands. */
+export interface Aliased {
+  readonly bytes: number;
+  readonly made: number;
+  readonly expressions: number;
 }
 
 export interface Lambda {
@@ -67,12 +87,16 @@ export interface Walk {
   readonly listings: Set<Listing>;
   /** Macros of ours that are called. */
   readonly macros: Set<Macro>;
+  /** The names of the parameters, `1`, `2` … where they have none. */
+  readonly parameters: Set<string>;
   readonly numberUses: NumberUse[];
   /** Columns that are cast, without TRY, to a type that a text may not fit. */
   readonly casts: string[];
   /** Whether the statement must be written anew (rewrite.ts) before it runs. */
   isRewritten: boolean;
   depth: number;
+  /** Expressions, those counted again for which an alias stands. */
+  expressions: number;
   made: number;
   lambdaBytes: number;
   /** Walks a subquery: syntax.ts knows how, and expressions hold such. */
@@ -83,6 +107,50 @@ export interface Walk {
 
 export type Listing = "tables" | "columns" | "names" | "details";
 export type Macro = "local_time" | "utc_time" | "weir_text" | "weir_list" | "weir_map" | "weir_reduced";
+
+/** Sizes of which no more is known than the largest. */
+export function unnamed(bytes: number): ColumnSizes {
+  return { named: NO_NAMES, rest: bytes };
+}
+
+const NO_NAMES: ReadonlyMap<string, number> = new Map();
+
+/** Columns of two tables: a name may be of either. */
+export function joinSizes(left: ColumnSizes, right: ColumnSizes): ColumnSizes {
+  const named = new Map(left.named);
+  for (const [name, bytes] of right.named) named.set(name, Math.max(bytes, named.get(name) ?? 0));
+  return { named, rest: Math.max(left.rest, right.rest) };
+}
+
+/** The scope inside of a query that reads from the table: outer columns may be meant, too. */
+export function within(scope: Scope, table: Measure): Scope {
+  return {
+    ...scope,
+    columns: table.columns,
+    bytes: Math.max(scope.bytes, table.bytes),
+    outerBytes: scope.bytes,
+    sizes: table.sizes ?? unnamed(table.bytes),
+  };
+}
+
+/** The size of a column by its name, or by its table's and its own; that of the largest where it is not known. */
+export function sizeOfColumn(names: readonly string[], { sizes, bytes }: Scope): number {
+  const [first = "", second] = names;
+  const own = sizes.named.get(second ?? first);
+  if (own === undefined || names.length > 2) return bytes;
+  // With two names the first may be a column too, and the second a field of it.
+  return Math.max(own, sizes.rest, second === undefined ? 0 : (sizes.named.get(first) ?? 0));
+}
+
+/** Counts expressions; throws where aliases that stand for aliases make too many of them. */
+export function countExpressions(walk: Walk, count: number): void {
+  walk.expressions += count;
+  if (walk.expressions > EXPRESSIONS_MAX)
+    throw new Forbidden(
+      `the statement comes to more than ${EXPRESSIONS_MAX} expressions, counting what stands behind each alias that it uses`,
+      "sql",
+    );
+}
 
 /** How often an expression is evaluated for one row. */
 export function timesOf(scope: Scope): number {
@@ -130,13 +198,19 @@ export function make(what: string, bytes: number, scope: Scope): number {
         `${kib(VALUE_BYTES_MAX)} KiB are allowed`,
       "sql",
     );
-  if (scope.lambda === undefined) addMade(scope.walk, bytes);
-  else {
-    scope.walk.lambdaBytes += bytes;
-    if (scope.walk.lambdaBytes > LAMBDA_BYTES_MAX)
-      throw new Forbidden("the lambdas of the statement call too many functions for each element", "sql");
-  }
+  count(bytes, scope);
   return bytes;
+}
+
+/** Counts what the engine makes or touches for each row; throws where all of that is too much. */
+export function count(bytes: number, scope: Scope): void {
+  if (scope.lambda === undefined) {
+    addMade(scope.walk, bytes);
+    return;
+  }
+  scope.walk.lambdaBytes += bytes;
+  if (scope.walk.lambdaBytes > LAMBDA_BYTES_MAX)
+    throw new Forbidden("the lambdas of the statement call too many functions for each element", "sql");
 }
 
 export function reducesByJoining(): Forbidden {

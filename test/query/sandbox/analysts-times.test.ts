@@ -3,6 +3,7 @@
  * worked out by hand from the events of worker-events.ts, or are what the engine's documentation says.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Parameters } from "../../../src/store/store.ts";
 import { type Asked, workerEvents } from "./worker-events.ts";
 
 let asked: Asked;
@@ -348,4 +349,42 @@ describe("recurs", () => {
       ["2_b", 2],
     ],
   );
+});
+
+describe("takes parameters where the text that runs is another", () => {
+  const takes = (sql: string, parameters: Parameters, want: unknown[][]) =>
+    test(`${sql} ${JSON.stringify(parameters)}`, async () =>
+      expect(await asked.rows(sql, { parameters })).toEqual(want as never));
+  takes(
+    "SELECT list(value ORDER BY ts), $who FROM http_request_duration_ms WHERE operation = $op",
+    { op: "get_task", who: "me" },
+    [[[100, 300], "me"]],
+  );
+  takes(
+    "SELECT ?, string_agg(method, '+') FROM http_request_duration_ms WHERE operation = ?",
+    ["me", "get_task"],
+    [["me", "GET+GET"]],
+  );
+  takes("SELECT list_reduce(list(value), (a, x) -> a + x, $1) FROM http_request_duration_ms", [5], [[455]]);
+  // The values of a PIVOT are those of the rows that its source gives.
+  takes(
+    "PIVOT (SELECT * FROM http_request_duration_ms WHERE value > ? OR operation = ?) ON status_code USING sum(value) GROUP BY operation",
+    [250, "none"],
+    [["get_task", 300]],
+  );
+  takes(
+    "WITH h AS (SELECT operation, status_code, value * $factor AS v FROM http_request_duration_ms WHERE operation = $op) PIVOT h ON status_code USING sum(v)",
+    { op: "get_task", factor: 2 },
+    [["get_task", 200, 600]],
+  );
+});
+
+describe("explains", () => {
+  test("a plan line by line", async () => {
+    const plan = await asked.rows("EXPLAIN SELECT avg(value) FROM http_request_duration_ms WHERE ts > now()");
+    expect(plan.every((row) => row.length === 1 && !String(row[0]).includes("\n"))).toBe(true);
+    expect(plan.flat().join("\n")).toContain("UNGROUPED_AGGREGATE");
+    const analyzed = await asked.rows("EXPLAIN ANALYZE SELECT avg(value) FROM http_request_duration_ms");
+    expect(analyzed.flat().join("\n")).toContain("Total Time");
+  });
 });

@@ -395,6 +395,6 @@ describe("names its columns as the engine does, whatever runs in the place of th
     "500",
     "unknown",
   );
-  names("EXPLAIN SELECT list(value) FROM http_request_duration_ms", "explain_key", "explain_value");
-  names("  -- why\n /* so */ explain analyze SELECT 1", "explain_key", "explain_value");
+  names("EXPLAIN SELECT list(value) FROM http_request_duration_ms", "plan");
+  names("  -- why\n /* so */ explain analyze SELECT 1", "plan");
 });

@@ -1,7 +1,7 @@
 /**
  * Events as workers write them, in a real store with an engine over it: two tasks, one of which failed, on two days.
  */
-import { SqlEngine } from "../../../src/query/sql.ts";
+import { type QueryOptions, SqlEngine } from "../../../src/query/sql.ts";
 import type { Cell } from "../../../src/store/store.ts";
 import { storedSamples } from "../stored.ts";
 
@@ -30,7 +30,7 @@ const answered = (sample: ReturnType<typeof request>, status_code: string) => ({
 export interface Asked {
   readonly engine: SqlEngine;
   /** Runs a statement and gives all its rows. */
-  rows(sql: string): Promise<Cell[][]>;
+  rows(sql: string, options?: QueryOptions): Promise<Cell[][]>;
   close(): Promise<void>;
 }
 
@@ -74,8 +74,8 @@ export async function workerEvents(): Promise<Asked> {
   });
   return {
     engine,
-    async rows(sql) {
-      const result = await engine.query(sql);
+    async rows(sql, options) {
+      const result = await engine.query(sql, options);
       const rows: Cell[][] = [];
       for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
         rows.push(...(chunk as Cell[][]));
