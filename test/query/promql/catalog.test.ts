@@ -13,8 +13,13 @@ import { Catalog, viewsOf } from "../../../src/query/promql/store/catalog.ts";
 import { Discovery } from "../../../src/query/promql/store/discovery.ts";
 import { sortInTurns } from "../../../src/query/promql/store/sort-in-turns.ts";
 import type { Kind } from "../../../src/sample.ts";
+import type { Stored } from "../../../src/store/store.ts";
 
 function emptyRegistry(): Registry {
+  return registryOf({});
+}
+
+function registryOf(stored: Partial<Stored>): Registry {
   return new Registry(
     {
       attributes: ["task_id"],
@@ -40,6 +45,7 @@ function emptyRegistry(): Registry {
       totals: [],
       lastPushes: [],
       scrapers: [],
+      ...stored,
     },
   );
 }
@@ -215,6 +221,37 @@ test("a label that is demoted after a question has no values any more, and its s
   expect(others).toEqual([]);
   expect(one!.labels.toJSON()).toEqual({ __name__: "took_count", site: "x" });
   expect(one!.seriesIds).toHaveLength(4);
+});
+
+test("bounds that were stored in other spellings are found by any", () => {
+  const metric = (name: string) => ({
+    ...{ name, kind: "cumulative", type: "unknown" as const, unit: "", help: "" },
+    buckets: [],
+  });
+  const series = (seriesId: number, name: string, labels: Record<string, string>) => ({
+    ...{ seriesId, metric: name, exposed: true },
+    labels: new Map(Object.entries(labels)),
+  });
+  const registry = registryOf({
+    metrics: [metric("h_bucket"), metric("s")],
+    series: [
+      series(1, "h_bucket", { le: "1" }),
+      series(2, "h_bucket", { le: "1.0" }),
+      series(3, "h_bucket", { le: "2" }),
+      series(4, "s", { quantile: "5e-1" }),
+      series(5, "s", { quantile: "0.9" }),
+    ],
+    seriesDays: [1, 2, 3, 4, 5].map((seriesId) => ({ seriesId, day: 1 })),
+  });
+  // An index is asked where there are more series than are gone through.
+  const catalog = new Catalog(registry, 0);
+  const idsOf = (...matchers: Matcher[]) =>
+    catalog.find(matchers, 0, 9).flatMap(({ seriesIds }) => seriesIds);
+  for (const spelled of ["1", "1.0", "1e0"]) expect(idsOf(matcher("le", "=", spelled))).toEqual([1, 2]);
+  expect(idsOf(matcher("__name__", "=", "h_bucket"), matcher("le", "!=", "1"))).toEqual([3]);
+  expect(idsOf(matcher("le", "=~", "1|3"))).toEqual([1, 2]);
+  expect(idsOf(matcher("quantile", "=", "0.5"))).toEqual([4]);
+  expect(idsOf(matcher("quantile", "=~", "0.5|0.90"))).toEqual([4, 5]);
 });
 
 test("sorting in turns is sorting, stable, and lets others run", async () => {

@@ -291,8 +291,8 @@ export class Catalog {
     if (count <= this.#scannedMax) return undefined;
     let fewest: readonly Series[] | undefined;
     for (const { name, operator, value } of labelled) {
-      // Bounds of buckets are no labels of series.
-      if (operator !== "=" || value === "" || name === BUCKET_LABEL) continue;
+      // Bounds of buckets are no labels of series, and bounds that were stored long ago may be spelled otherwise.
+      if (operator !== "=" || value === "" || name === BUCKET_LABEL || name === "quantile") continue;
       const having = this.#index.having(name, value);
       if (having.length >= count) continue;
       fewest = having;

@@ -25,7 +25,9 @@ function forBounds(matcher: Matcher): Matcher {
   const { operator } = matcher;
   if (operator === "=" || operator === "!=") {
     const value = edgeText(matcher.value);
-    return { ...matcher, value, matches: (other) => (other === value) === (operator === "=") };
+    // Rows from before bounds had one spelling hold others.
+    const isBound = (other: string) => other === value || edgeText(other) === value;
+    return { ...matcher, value, matches: (other) => isBound(other) === (operator === "=") };
   }
   // Of expressions the choices of a dashboard's variable: `0\.5|1`. What else an expression means is its author's.
   const choices = matcher.value.split("|").map((each) => each.replace(/\\(?=[.+])/g, ""));
@@ -34,7 +36,7 @@ function forBounds(matcher: Matcher): Matcher {
   const isWanted = operator === "=~";
   return {
     ...matcher,
-    matches: (other) => (bounds.has(other) || matcher.matches(other) === isWanted) === isWanted,
+    matches: (other) => (bounds.has(edgeText(other)) || matcher.matches(other) === isWanted) === isWanted,
   };
 }
 
