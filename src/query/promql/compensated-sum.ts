@@ -25,7 +25,7 @@ export class CompensatedSum {
   }
 }
 
-/** A sum of at most this share of its magnitude has lost too many digits; 1/4 costs it the last two bits. */
+/** A sum smaller than this share of its magnitude has lost too many digits; 1/4 costs the last two bits. */
 const KEPT_SHARE_MIN = 1 / 4;
 
 /**

@@ -19,7 +19,7 @@ const COMMENT = /#[^\r\n]*/y;
 const WORD = /[a-zA-Z_:][\w:]*/y;
 const LABEL = /[a-zA-Z_]\w*/y;
 const UNITS = /[smhdwy]s?(?:\d+[smhdw]s?)*(?!\w)/y;
-/** As far as units were read where they are none after all. */
+/** What an error quotes of units that turn out to be invalid. */
 const UNITS_BEGUN = /[smhdwy]s?(?:\d+[smhdw]s?)*(?:\d+|\w)?/y;
 
 class Lexer {
@@ -37,7 +37,7 @@ class Lexer {
   run(): Token[] {
     for (;;) {
       while (this.#match(SPACES) !== undefined || this.#match(COMMENT) !== undefined) {
-        // Nothing of it is kept.
+        // Spaces and comments are skipped.
       }
       const last = this.#at >= this.#text.length ? this.#end() : this.#next();
       if (last) return this.#tokens;
@@ -201,8 +201,8 @@ class Lexer {
 }
 
 /**
- * How many characters at a place a number takes, and whether they are one. As upstream, this is rather about where
- * a number ends: a dot and an exponent each once, underscores between digits, no letter behind.
+ * How many characters a number takes, and whether they are one. As upstream, this decides where a number ends: it has
+ * one dot and one exponent at most, underscores between digits, and no letter behind it. `numberOf` checks the rest.
  */
 function scanNumber(text: string, from: number): { length: number; isNumber: boolean } {
   let at = from;
@@ -245,7 +245,7 @@ function scanNumber(text: string, from: number): { length: number; isNumber: boo
   return done(!/\w/.test(text[at] ?? ""));
 }
 
-/** The place behind an escape sequence, whose backslash is just before `from`; a text where it is none. */
+/** The offset after an escape sequence whose backslash is just before `from`; an error message if it is invalid. */
 function scanEscape(text: string, from: number, quote: string): number | string {
   const kind = text[from];
   if (kind === undefined) return "escape sequence not terminated";
@@ -273,13 +273,13 @@ function scanEscape(text: string, from: number, quote: string): number | string 
   return begin + length;
 }
 
-/** The character at a place, both halves of it; U+FFFD behind the end, as upstream has it. */
+/** The whole character at an offset; U+FFFD after the end, as upstream. */
 function runeAt(text: string, at: number): string {
   const code = text.codePointAt(at);
   return code === undefined ? "\ufffd" : String.fromCodePoint(code);
 }
 
-/** Bytes that are no UTF-8 arrive as U+FFFD, and upstream cannot tell them from it either. */
+/** Invalid UTF-8 arrives as U+FFFD. Upstream rejects both, too. */
 function isNoRune(text: string, at: number): boolean {
   const rune = runeAt(text, at);
   return rune === "\ufffd" || !rune.isWellFormed();

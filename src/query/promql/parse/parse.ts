@@ -33,7 +33,7 @@ import {
   WORD_OPERATORS,
 } from "./tokens.ts";
 
-/** What nobody types by hand, and what the tree walks could not go down without limit. */
+/** No one types so much by hand, and the recursive tree walks need a limit. */
 const TEXT_LENGTH_MAX = 128 * 1024;
 const DEPTH_MAX = 200;
 
@@ -57,7 +57,7 @@ const SIGN_PRECEDENCE = 5;
 /**
  * Parses and checks an expression; throws ParseError with line and column.
  *
- * @param mayFindAll takes selectors whose matchers are all met where there is no label, for who means every series
+ * @param mayFindAll accepts selectors that match every series, such as `{job=~".*"}`
  */
 export function parse(text: string, mayFindAll = false): Expr {
   if (text.length > TEXT_LENGTH_MAX) {
@@ -286,7 +286,7 @@ class Parser {
     return name;
   }
 
-  /** Notes how deep a node is, and refuses one that tree walks could not go down. */
+  /** Records how deep a node is, and rejects one that is too deep for the tree walks. */
   #made<Node extends Expr>(expr: Node): Node {
     let depth = 1;
     for (const child of childrenOf(expr)) depth = Math.max(depth, 1 + (this.#depths.get(child) ?? 0));

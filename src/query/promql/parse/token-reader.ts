@@ -1,4 +1,4 @@
-/** Walks over tokens one by one, and says in upstream's words what stands where something else was expected. */
+/** Reads tokens one by one, and reports an unexpected one in upstream's words. */
 import type { ParseError } from "../errors.ts";
 import type { Fail } from "./check.ts";
 import { tokensOf } from "./lexer.ts";
@@ -33,7 +33,7 @@ export class TokenReader {
     return this.#at === 0 ? 0 : this.#tokens[this.#at - 1].to;
   }
 
-  /** The next token, of which there may be more. */
+  /** Takes the next token; the end stays. */
   take(): Token {
     const token = this.next;
     if (token.type !== "end") this.#at++;

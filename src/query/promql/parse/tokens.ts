@@ -18,7 +18,7 @@ export type TokenType =
   /** `( ) { } [ ] , :` */
   | "mark"
   | "end"
-  /** What cannot be read; `text` says why. */
+  /** Text that is no token; `text` says why. */
   | "error";
 
 export interface Token extends Span {
