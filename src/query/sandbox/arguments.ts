@@ -14,6 +14,8 @@ export const PATTERN_LENGTH_MAX = 128;
 export const WIDTH_MAX = 1_000;
 /** Values that min(x, n), max(x, n), arg_max(x, y, n) … keep for each group. */
 export const COUNT_MAX = 40;
+/** Bins of equi_width_bins. */
+export const BINS_MAX = 1_000;
 /** Elements of range() and generate_series() outside FROM. */
 export const RANGE_MAX = 4_000;
 
@@ -122,6 +124,9 @@ export const checkPad: Check = (name, children) => wholeNumber(name, "length", c
 export const checkRepeat: Check = (name, children) => wholeNumber(name, "count", children, 1, WIDTH_MAX);
 export const checkBar: Check = (name, children) => wholeNumber(name, "width", children, 3, WIDTH_MAX);
 
+export const checkBins: Check = (name, children) =>
+  wholeNumber(name, "number of bins", children, 2, BINS_MAX);
+
 /** With a count, these aggregates keep that many values for each group. */
 export const checkCount =
   (position: number): Check =>
@@ -190,6 +195,11 @@ function isConstant(node: Node): boolean {
     case "CONSTANT":
     case "PARAMETER":
       return true;
+    case "COLUMN_REF":
+      // Written anew as a function (rewrite.ts), which no column can be.
+      return ["current_date", "current_timestamp"].includes(
+        String((node.column_names as readonly unknown[]).join(".")).toLowerCase(),
+      );
     case "CAST":
       return isConstant(node.child as Node);
     case "FUNCTION":

@@ -12,6 +12,7 @@ import {
   KNOWN_ELSEWHERE,
   refusedName,
 } from "./functions.ts";
+import { methodCall } from "./method-call.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
 import { elements, FIXED_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
 import {
@@ -183,7 +184,14 @@ function walkColumn(node: Node, scope: Scope): number {
 function checkColumnName(name: string, scope: Scope): void {
   const reason = refusedName(name);
   if (reason !== undefined) throw new Forbidden(`${name} is not allowed: ${reason}`, "sql");
-  if (name === "current_timestamp") scope.walk.isRewritten = true;
+  if (name !== "current_timestamp" && name !== "current_date") return;
+  const { catalog, tables } = scope.walk;
+  if ([...tables].some((table) => catalog.columnsOf(table)?.some((column) => lower(column.name) === name)))
+    throw new Forbidden(
+      `a column is named ${name}; write its table before it (t.${name}), or for the time now() or today()`,
+      "sql",
+    );
+  scope.walk.isRewritten = true;
 }
 
 function walkCast(node: Node, scope: Scope): number {
@@ -248,6 +256,11 @@ const FUNCTION_KEYS = [
 ];
 
 function walkFunction(node: Node, scope: Scope): number {
+  const method = methodCall(node);
+  if (method !== undefined) {
+    scope.walk.isRewritten = true;
+    return walkFunction(method, scope);
+  }
   only(node, ...FUNCTION_KEYS);
   const found = checkCall(node, scope);
   // An aggregate in a lambda is computed before, once for all elements.
@@ -299,7 +312,7 @@ const MACROS: ReadonlySet<string> = new Set<Macro>(["local_time", "utc_time"]);
 /** Checks the name of a call and the form of its arguments. */
 function checkCall(node: Node, scope: Scope): AllowedFunction {
   const name = lower(node.function_name);
-  // x.f() puts a column's name where a schema would stand; system.main.now() would pass by our now().
+  // A window is never called on a column; and system.main.now() would pass by our now().
   if (node.schema !== undefined && lower(node.schema) !== "main") {
     throw new Forbidden(
       `${quote(`${String(node.schema)}.${name}()`)} is not allowed: functions are called by their names alone`,

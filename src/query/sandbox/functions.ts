@@ -9,8 +9,10 @@
  */
 import {
   type Check,
+  BINS_MAX,
   COUNT_MAX,
   checkBar,
+  checkBins,
   checkConstants,
   checkCount,
   checkFormat,
@@ -28,6 +30,7 @@ import {
 } from "./arguments.ts";
 import {
   bar,
+  binned,
   COLLECTED_BYTES_MAX,
   COLLECTED_ELEMENTS_MAX,
   collected,
@@ -133,6 +136,8 @@ allow(
   substring_grapheme trim ucase upper url_decode`,
   first,
 );
+allow("scalar", "parse_filename parse_dirname parse_dirpath", first);
+allow("scalar", "parse_path", pieces);
 allow("scalar", "url_encode", multiple(3));
 allow("scalar", "regexp_escape hex to_hex", multiple(2));
 allow("scalar", "bin to_binary", multiple(8));
@@ -225,6 +230,10 @@ allow(
   total,
 );
 allow("scalar", "list_zip array_zip", elements);
+allow("scalar", "equi_width_bins", binned, {
+  check: checkBins,
+  bounds: `the number of bins written out, at most ${BINS_MAX}`,
+});
 allow("scalar", "flatten", first);
 allow(
   "scalar",
@@ -347,6 +356,7 @@ export const KNOWN_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["convert_tz", "local_time"],
   ["date_format", "strftime"],
   ["dateadd", "date_add"],
+  ["every", "bool_and"],
   ["from_unixtime", "to_timestamp"],
   ["getdate", "now"],
   ["iff", "CASE WHEN"],

@@ -10,6 +10,7 @@
  */
 import { Forbidden } from "../../errors.ts";
 import { allowedFunction } from "./functions.ts";
+import { methodCall } from "./method-call.ts";
 import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./tree.ts";
 import { type Listing, lower, type Node } from "./walk.ts";
 
@@ -24,9 +25,10 @@ export const LISTING_VIEWS: Readonly<Record<Listing, string>> = {
 /** Gives the text that runs in the place of `sql`, which the sandbox has let through. */
 export async function rewrite(reader: Serializer, sql: string): Promise<string> {
   const tree = await wholeTreeOf(reader, sql);
-  if (namesClock(tree))
+  const clock = usesClock(tree) ? namesClock(tree) : undefined;
+  if (clock !== undefined)
     throw new Forbidden(
-      "a column is named current_timestamp; for the time write now(), for the column another name",
+      `a column is named ${clock}; for the time write ${CLOCKS.get(clock)}(), for the column another name`,
       "sql",
     );
   const names = new Map<unknown, string>();
@@ -49,8 +51,9 @@ function rewritten(value: unknown, names: ReadonlyMap<unknown, string>): unknown
 
 /** What stands in the place of a node, whose children are written anew already. */
 function replaced(node: Mutable): Mutable {
-  if (node.class === "FUNCTION") return guarded(node);
-  if (isClock(node)) return { ...call("now", undefined), alias: node.alias };
+  if (node.class === "FUNCTION") return called(node);
+  const clock = clockOf(node);
+  if (clock !== undefined) return { ...call(clock, undefined), alias: node.alias };
   if (node.type === "SHOW_REF") return shown(node);
   if (node.type === "BASE_TABLE" && lower(node.schema_name) === "information_schema")
     return {
@@ -77,10 +80,15 @@ function* itemsToName(value: unknown): Generator<Mutable> {
   }
 }
 
+function usesClock(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
+  return clockOf(value as Mutable) !== undefined || Object.values(value).some(usesClock);
+}
+
 function changes(value: unknown): boolean {
   if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
   const node = value as Mutable;
-  if (isClock(node) || (node.class === "FUNCTION" && guarded(node) !== node)) return true;
+  if (clockOf(node) !== undefined || (node.class === "FUNCTION" && called(node) !== node)) return true;
   return Object.values(node).some(changes);
 }
 
@@ -129,6 +137,12 @@ function call(name: string, inner: Mutable | undefined): Mutable {
   };
 }
 
+/** A call with the column that it is called on among its arguments, and with its guard. */
+function called(node: Mutable): Mutable {
+  const method = methodCall(node);
+  return method === undefined ? guarded(node) : guarded({ ...method, schema: "", catalog: "" });
+}
+
 function guarded(node: Mutable): Mutable {
   const name = lower(node.function_name);
   if (name === "get_current_timestamp" || name === "transaction_timestamp")
@@ -140,21 +154,34 @@ function guarded(node: Mutable): Mutable {
   return { ...node, children: [call("weir_reduced", list), ...others] };
 }
 
-/** Whether the statement gives a column the name current_timestamp, so that the column may be meant by it. */
-function namesClock(value: unknown, key = ""): boolean {
-  if (typeof value === "string") return NAMING.has(key) && lower(value) === "current_timestamp";
-  if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
-  if (Array.isArray(value)) return value.some((item) => namesClock(item, key));
-  return Object.entries(value).some(([child, inner]) => namesClock(inner, child));
+/** Whether the statement gives a column a name of the clock, so that the column may be meant by it. */
+function namesClock(value: unknown, key = ""): string | undefined {
+  if (typeof value === "string")
+    return NAMING.has(key) && CLOCKS.has(lower(value)) ? lower(value) : undefined;
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return undefined;
+  const inner = Array.isArray(value)
+    ? value.map((item) => [key, item] as const)
+    : (Object.entries(value) as [string, unknown][]);
+  for (const [child, item] of inner) {
+    const name = namesClock(item, child);
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 /** The keys of a tree under which columns get names. */
 const NAMING: ReadonlySet<string> = new Set(["alias", "aliases", "column_name_alias", "unpivot_names"]);
 
-function isClock({ class: kind, column_names }: Mutable): boolean {
-  if (kind !== "COLUMN_REF") return false;
-  const names = column_names as readonly unknown[];
-  return names.length === 1 && lower(names[0]) === "current_timestamp";
+/** Names that stand where a column does, and the functions that give the same in UTC. */
+const CLOCKS: ReadonlyMap<string, string> = new Map([
+  ["current_timestamp", "now"],
+  ["current_date", "today"],
+]);
+
+/** The function that a column's name stands for. */
+function clockOf({ class: kind, column_names }: Mutable): string | undefined {
+  const names = kind === "COLUMN_REF" ? (column_names as readonly unknown[]) : [];
+  return names.length === 1 ? CLOCKS.get(lower(names[0])) : undefined;
 }
 
 function shown(node: Mutable): Mutable {

@@ -91,6 +91,9 @@ export const repeated: Size = ({ sizes, times, constants }) => {
 /** `bar(value, min, max, width)`; 80 characters where no width is given. */
 export const bar: Size = ({ times, constants }) => 3 * Number(constants[3] ?? 80) * times;
 
+/** `equi_width_bins(min, max, bins, nice)`; a nice list may have twice as many. */
+export const binned: Size = ({ times, constants }) => 2 * FIXED_BYTES * Number(constants[2] ?? 0) * times;
+
 /** `min(value, count)`, `arg_max(value, by, count)`: the count stands last. */
 export const counted =
   (position: number): Size =>

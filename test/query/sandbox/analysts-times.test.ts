@@ -133,6 +133,15 @@ describe("reckons with times", () => {
   );
 });
 
+describe("knows what day it is where a column or a table stands", () => {
+  gives("SELECT count(*) FROM generate_series(current_date - 3, current_date, INTERVAL 1 DAY)", [[4]]);
+  gives("SELECT count(*) FROM range(today() - INTERVAL 2 DAY, current_timestamp, INTERVAL 1 DAY)", [[3]]);
+  gives(
+    "SELECT count(*) FROM http_request_duration_ms WHERE ts::DATE < current_date AND ts < current_timestamp",
+    [[3]],
+  );
+});
+
 describe("computes statistics", () => {
   gives(
     "SELECT count(*), avg(value), sum(value), min(value), max(value), median(value), quantile_cont(value, 0.95), quantile_disc(value, [0.5, 0.9]) FROM http_request_duration_ms",

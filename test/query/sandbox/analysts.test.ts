@@ -177,6 +177,26 @@ describe("edits texts", () => {
     "SELECT string_split_regex('a1b22c', '[0-9]+'), string_to_array('a,b', ','), array_to_string(['a', 'b'], ' → ')",
     [[["a", "b", "c"], ["a", "b"], "a → b"]],
   );
+  gives(
+    "SELECT url.upper(), h.url.split('/')[3], h.url.replace('https://', '') FROM http_request_duration_ms h WHERE value = 50",
+    [["HTTPS://B.COM/", "b.com", "b.com/"]],
+  );
+  gives("SELECT list_sort(method.list()), value.sum() FROM http_request_duration_ms", [
+    [["GET", "GET", "PUT"], 450],
+  ]);
+  gives(
+    "SELECT parse_filename(url), parse_dirname(url), parse_path(url) FROM http_request_duration_ms WHERE value = 100",
+    [["x", "https:", ["https:", "a.com", "api", "x"]]],
+  );
+  gives("SELECT histogram(value, equi_width_bins(0::DOUBLE, 300, 3, true)) FROM http_request_duration_ms", [
+    [
+      [
+        { key: 100, value: 2 },
+        { key: 200, value: 0 },
+        { key: 300, value: 1 },
+      ],
+    ],
+  ]);
 });
 
 describe("works on lists, with lambdas", () => {
