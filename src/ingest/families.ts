@@ -1,82 +1,67 @@
 /**
- * Which metric owns which name in Prometheus's view. Two families share a name only if they are spelled alike there and
- * their kinds agree; of two whose kinds are not the same, at most one may be on /metrics.
+ * Which metrics claim which name in Prometheus's view. Two metrics of other names never claim the same, but where they
+ * are spelled alike and their kinds agree.
+ *
+ * On /metrics a name is one family. What is written here by those who are scraped as well is not shown there, and need
+ * not give way: a histogram `x` that another application exposes is stored as `x_bucket`, `x_sum` and `x_count` beside
+ * the observations `x` of workers, as series of the same names with other labels.
  */
-import type { Kind } from "../sample.ts";
 import type { Refused } from "./contract.ts";
-import { agree, exposedNames } from "./naming.ts";
+import { agree, exposedNames, isMergeable } from "./naming.ts";
 import type { RegisteredMetric } from "./registered-metric.ts";
 
-interface Owner {
-  readonly prometheusName: string;
-  readonly kind: Kind;
-  readonly metric: string;
-}
-
 export class Families {
-  readonly #owners = new Map<string, Owner>();
-  /** By Prometheus name: the metrics that are spelled so there. */
-  readonly #spelled = new Map<string, Set<RegisteredMetric>>();
+  /** By name in Prometheus's view: the metrics that have samples called so, or their family. */
+  readonly #claims = new Map<string, Set<RegisteredMetric>>();
 
-  /** The metrics whose samples may be called `name` in Prometheus's view: more than one where they are spelled alike. */
+  /** The metrics that claim a name: those spelled alike, and those of which it is a part. */
   metricsOf(name: string): Iterable<RegisteredMetric> {
-    const owner = this.#owners.get(name);
-    return owner === undefined ? [] : (this.#spelled.get(owner.prometheusName) ?? []);
+    return this.#claims.get(name) ?? [];
   }
 
   /**
-   * Says which name a new metric would share with another family, if any.
+   * Says which name a metric would share with another family, if any.
    *
    * @param exposed whether its samples are for /metrics
    */
   conflict(metric: RegisteredMetric, exposed: boolean): Refused | undefined {
     for (const name of exposedNames(metric)) {
-      const owner = this.#owners.get(name);
-      if (owner === undefined) continue;
-      if (owner.prometheusName === metric.prometheusName && this.#fitsBeside(metric, exposed)) continue;
-      return {
-        cause: "name",
-        refused:
-          `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
-          `with metric ${JSON.stringify(owner.metric)} (${owner.kind})`,
-      };
+      for (const other of this.#claims.get(name) ?? []) {
+        if (other === metric || fits(metric, exposed, other)) continue;
+        return {
+          cause: "name",
+          refused:
+            `metric ${JSON.stringify(metric.name)} (${metric.kind}) would share the name ${name} in Prometheus ` +
+            `with metric ${JSON.stringify(other.name)} (${other.kind})`,
+        };
+      }
     }
     return undefined;
   }
 
-  /**
-   * Whether a metric may be beside those that are spelled alike. What is written without metadata is cumulative until
-   * its type is known: beside a gauge that is pushed it is another series of the same name.
-   */
-  #fitsBeside({ kind, prometheusName }: RegisteredMetric, exposed: boolean): boolean {
-    for (const other of this.#spelled.get(prometheusName) ?? []) {
-      if (other.kind === kind) continue;
-      if (!agree(other.kind, kind) || (exposed && other.isExposed)) return false;
-    }
-    return true;
-  }
-
   add(metric: RegisteredMetric): void {
-    const { prometheusName, kind } = metric;
     for (const name of exposedNames(metric)) {
-      if (!this.#owners.has(name)) this.#owners.set(name, { prometheusName, kind, metric: metric.name });
+      const claims = this.#claims.get(name);
+      if (claims === undefined) this.#claims.set(name, new Set([metric]));
+      else claims.add(metric);
     }
-    const spelled = this.#spelled.get(prometheusName);
-    if (spelled === undefined) this.#spelled.set(prometheusName, new Set([metric]));
-    else spelled.add(metric);
   }
 
-  /** Gives a metric's names to another that is spelled alike, or free. */
   remove(metric: RegisteredMetric): void {
-    const spelled = this.#spelled.get(metric.prometheusName);
-    spelled?.delete(metric);
-    const [sibling] = spelled ?? [];
-    if (sibling === undefined) this.#spelled.delete(metric.prometheusName);
     for (const name of exposedNames(metric)) {
-      const owner = this.#owners.get(name);
-      if (owner?.metric !== metric.name) continue;
-      if (sibling === undefined) this.#owners.delete(name);
-      else this.#owners.set(name, { ...owner, kind: sibling.kind, metric: sibling.name });
+      const claims = this.#claims.get(name);
+      claims?.delete(metric);
+      if (claims?.size === 0) this.#claims.delete(name);
     }
   }
+}
+
+/** Whether a metric may be beside another that claims the same name. */
+function fits(metric: RegisteredMetric, exposed: boolean, other: RegisteredMetric): boolean {
+  const isOneShown = exposed && other.isExposed;
+  if (metric.prometheusName === other.prometheusName) {
+    // What is written without metadata is cumulative until its type is known, be it a gauge.
+    return metric.kind === other.kind || (agree(metric.kind, other.kind) && !isOneShown);
+  }
+  return (!isMergeable(metric.kind) && !exposed) || (!isMergeable(other.kind) && !other.isExposed);
 }

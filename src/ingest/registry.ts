@@ -316,7 +316,11 @@ export class Registry {
   /** The metric of a head, made where there is none, and not yet registered. */
   #findMetric(head: SeriesHead, exposed: boolean): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
-    if (known !== undefined) return known.disagreement(head) ?? known;
+    if (known !== undefined) {
+      // What was not shown until now may have been beside a family of its name.
+      const shown = exposed && !known.isExposed ? this.#families.conflict(known, true) : undefined;
+      return known.disagreement(head) ?? shown ?? known;
+    }
     const problem = checkMetricName(head.metric, this.#options);
     if (problem !== undefined) return problem;
     const { metricsMax } = this.#options;

@@ -410,7 +410,66 @@ test("what is written without metadata is stored beside a gauge that is spelled 
       rows: [{ sum: 43 }],
     });
   }
-  // The observations of a histogram are another matter: its names cannot be two things in SQL and PromQL.
-  await push({ name: "took_ms", value: 3 });
-  await expect(write([seriesOf("took_ms_count", { job: "other" })])).rejects.toThrow("would share the name");
+});
+
+test("another application's histogram is stored beside the observations of its name, in either order", async () => {
+  const histogram = (name: string, labels: Labels, scale: number, atMs = gateway.nowMs) => [
+    ...[1, 2, 4].map((count, at) =>
+      seriesOf(`${name}_bucket`, { ...labels, le: ["1", "2.5", "+Inf"][at]! }, count * scale, atMs),
+    ),
+    seriesOf(`${name}_sum`, labels, 10 * scale, atMs),
+    seriesOf(`${name}_count`, labels, 4 * scale, atMs),
+  ];
+  const app = { job: "app", instance: "app:1" };
+  await push({ name: "took_ms", value: 2, tags: { op: "a" }, timestamp: NOON_MS - 50_000 });
+  for (const name of ["took_ms", "later_ms"]) {
+    expect(await write(histogram(name, app, 1, NOON_MS - 90_000))).toEqual([204, 0]);
+    expect(await write(histogram(name, app, 2, NOON_MS - 30_000))).toEqual([204, 0]);
+  }
+  await push({ name: "later_ms", value: 2, tags: { op: "a" }, timestamp: NOON_MS - 50_000 });
+  await learn(TARGET);
+  for (const name of ["took_ms", "later_ms"]) {
+    // The echo is still one.
+    expect(await write(histogram(name, { job: "weir", op: "a" }, 1))).toEqual([204, 5]);
+    expect([name, await sum(`sum(${name}_count)`)]).toEqual([name, 9]);
+    expect([name, await sum(`sum(${name}_count{job="app"})`)]).toEqual([name, 8]);
+    expect([name, await sum(`sum(${name}_bucket{le="2.5"})`)]).toEqual([name, 5]);
+    expect([name, await sum(`sum(${name}_sum{op="a"})`)]).toEqual([name, 2]);
+    const { text } = await send("GET", "/metrics");
+    expect(text.match(new RegExp(`^${name}_count.*$`, "gm"))).toEqual([
+      `${name}_count{instance="",op="a"} 1`,
+    ]);
+    const query = encodeURIComponent(
+      `SELECT (SELECT count(*) FROM ${name}) AS own, max(value) AS theirs FROM ${name}_count`,
+    );
+    expect(JSON.parse((await send("GET", `/api/v1/sql?q=${query}`)).text)).toMatchObject({
+      rows: [{ own: 1, theirs: 8 }],
+    });
+  }
+  const { text } = await send("GET", "/metrics");
+  expect(text).toContain("\nweir_exposition_conflicts 0\n");
+  const federated = await send("GET", '/federate?match[]={__name__=~"took_ms_count|later_ms_count"}');
+  expect(federated.text.match(/^\w+_count\{.*/gm)?.map((line) => line.split(" ")[0])).toEqual([
+    'later_ms_count{instance="app:1",job="app"}',
+    'later_ms_count{instance="",op="a"}',
+    'took_ms_count{instance="app:1",job="app"}',
+    'took_ms_count{instance="",op="a"}',
+  ]);
+});
+
+test("what is written cannot take a name on /metrics that is another's there, nor can a push through it", async () => {
+  await push({ name: "took_ms", value: 2 });
+  expect(
+    await write([seriesOf("took_ms_count", { job: "app" }), seriesOf("took_ms_sum", { job: "app" })]),
+  ).toEqual([204, 0]);
+  const { status, json } = await gateway.post(JSON.stringify(gauge("took_ms_count", 1, { job: "w" })));
+  expect([status, JSON.stringify(json)]).toEqual([
+    400,
+    expect.stringContaining("would share the name took_ms_count in Prometheus with metric"),
+  ]);
+  const { text } = await send("PUT", "/metrics/job/b", "took_ms_sum 1\n");
+  expect(text).toContain("would share the name took_ms_sum");
+  await gateway.reopen("--expose-protocols=remote_write");
+  await push({ name: "other_ms", value: 2 });
+  await expect(write([seriesOf("other_ms_count", { job: "app" })])).rejects.toThrow("would share the name");
 });

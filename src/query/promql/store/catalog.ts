@@ -98,7 +98,8 @@ export class Catalog {
       const labels = this.#labelsOf(series, view);
       const known = isUnique ? undefined : shared.get(labels.key);
       if (known !== undefined) {
-        known.seriesIds.push(series.seriesId);
+        // Of observations and what was written under the names of their parts, equal labels count once.
+        if (known.shape === view.shape) known.seriesIds.push(series.seriesId);
         return false;
       }
       const edges = bounds.map((bound) => ({
