@@ -43,7 +43,6 @@ import type {
 } from "./groups/pushed.ts";
 import { isExpired, ShownGroups } from "./groups/shown.ts";
 import type { Unsummed } from "./groups/sum.ts";
-import { withUsualEdges } from "./spelling.ts";
 
 export interface GroupsOptions {
   /** Groups at a time. */
@@ -254,7 +253,7 @@ export class Groups {
 
   #targetOf({ labels }: GroupPush): Target {
     const key = groupKey(labels);
-    const plain = ownLabels(withUsualEdges(mergedLabels(new Map(), labels)));
+    const plain = ownLabels(mergedLabels(new Map(), labels));
     const target = { key, before: this.#groups.get(key), labels: plain, text: pointLabels(plain) };
     if (target.before === undefined) this.#requireRoom(target);
     return target;

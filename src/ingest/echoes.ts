@@ -168,9 +168,12 @@ export class Echoes {
   #decide(head: SeriesHead, extra: Labels | undefined, nowMs: number): Decided {
     let seriesId = NO_ECHO;
     if (this.#mayBeShown(head.metric)) {
-      const labels = withExtra(withUsualEdges(head.labels), extra ?? NO_LABELS);
+      const labels = withExtra(head.labels, extra ?? NO_LABELS);
       const isLearned = head.metric === this.#options.info.name && this.#learn(labels, nowMs);
       seriesId = isLearned ? ANY_TIME : this.#repeatedBy(head.metric, labels);
+      // A sender may spell a bound otherwise than /metrics does.
+      const usual = withUsualEdges(labels);
+      if (seriesId === NO_ECHO && usual !== labels) seriesId = this.#repeatedBy(head.metric, usual);
     }
     const untilMs = this.#scrapers.size === 0 ? Number.POSITIVE_INFINITY : nowMs + DECIDED_FOR_MS;
     return { version: this.#version, epoch: this.#options.registry.epoch, extra, untilMs, seriesId };

@@ -76,7 +76,7 @@ test("what is no number is kept as it is", async () => {
   expect(await stored("t_bucket")).toEqual([{ le: " 1" }, { le: "0x10" }, { le: "1e999" }, { le: "high" }]);
 });
 
-test("Pushgateway: untyped buckets, and bounds in the path, are spelled as those of histograms", async () => {
+test("Pushgateway: untyped buckets are spelled as those of histograms, with a bound in the path too", async () => {
   const typed =
     '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n' +
     '# TYPE s summary\ns{quantile="0.50"} 4\ns_sum 1\ns_count 1\n';
@@ -93,12 +93,14 @@ test("Pushgateway: untyped buckets, and bounds in the path, are spelled as those
     'u_bucket{instance="",job="a",le="+Inf"} 6',
     'u_bucket{instance="",job="a",le="1.0"} 5',
   ]);
-  expect(await send("PUT", "/metrics/job/b/le/2", "p 1\n")).toEqual([200, ""]);
-  expect(await exposed("p")).toEqual(['p{instance="",job="b",le="2.0"} 1']);
-  expect(await stored("p")).toEqual([{ job: "b", le: "2.0" }]);
+  expect(await send("PUT", "/metrics/job/b/le/2", "p_bucket 1\np 1\n")).toEqual([200, ""]);
+  expect(await exposed("p_bucket")).toEqual(['p_bucket{instance="",job="b",le="2.0"} 1']);
+  expect(await stored("p_bucket")).toEqual([{ job: "b", le: "2.0" }]);
+  // Of what is no bucket it is a label like others, as on the real one.
+  expect(await exposed("p")).toEqual(['p{instance="",job="b",le="2"} 1']);
   // The group is called as before.
   expect((await send("DELETE", "/metrics/job/b/le/2"))[0]).toBe(202);
-  expect(await exposed("p")).toEqual([]);
+  expect(await exposed("p_bucket")).toEqual([]);
 });
 
 test("Pushgateway: a push with one bound twice is refused, typed or not", async () => {

@@ -101,7 +101,7 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
     { name: "runs_total", type: "counter", value: 3 },
     { name: "took_ms", value: 3, tags: { op: "a" } },
   );
-  expect((await send("PUT", "/metrics/job/b", "grp 3\n")).status).toBe(200);
+  expect((await send("PUT", "/metrics/job/b", 'grp 3\nlimit{le="2"} 3\n')).status).toBe(200);
   const sample = (name: string, labels: Labels) => seriesOf(name, { ...labels, ...EXTERNAL });
   const honoured = [
     sample("queue_depth", { job: "w", instance: "w1" }),
@@ -117,6 +117,7 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
     sample("took_ms_count", { job: "weir", op: "a" }),
     sample("took_ms_created", { job: "weir", op: "a" }),
     sample("grp", { job: "b" }),
+    sample("limit", { job: "b", le: "2" }),
     sample("push_time_seconds", { job: "b" }),
   ];
   const replaced = [
@@ -130,7 +131,7 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
     204,
     honoured.length + 1 + replaced.length,
   ]);
-  for (const name of ["queue_depth", "plain", "odd", "jobs_total", "took_ms_sum", "grp"])
+  for (const name of ["queue_depth", "plain", "odd", "jobs_total", "took_ms_sum", "grp", "limit"])
     expect([name, await sum(`sum(${name})`)]).toEqual([
       name,
       name.startsWith("jobs") ? expect.anything() : 3,

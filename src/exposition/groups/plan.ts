@@ -218,10 +218,10 @@ class Planner {
   /** A metric with its series, or what is wrong with it. */
   #check(family: PushedFamily, metric: PushedMetric, earlier: Earlier): Checked | string {
     const isPlain = metric.labels.size === 0;
-    const merged = isPlain
-      ? this.#target.labels
-      : withUsualEdges(mergedLabels(metric.labels, this.#push.labels));
-    const labels = isPlain ? this.#target.text : pointLabels(merged);
+    const pushed = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
+    // Untyped buckets are those of a histogram, whoever brings them; elsewhere `le` is a label like others.
+    const merged = family.name.endsWith("_bucket") ? withUsualEdges(pushed) : pushed;
+    const labels = merged === this.#target.labels ? this.#target.text : pointLabels(merged);
     const { samples, edges } = samplesOf(family, metric, merged);
     let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
     if (wrong === undefined && earlier.seen.has(labels)) wrong = COLLECTED_BEFORE;
