@@ -239,7 +239,7 @@ function walkOperator(node: Node, scope: Scope): number {
   }
 }
 
-/** Remembers a column that is compared with a number, see text-hint.ts. */
+/** Remembers a column that is compared with a number, see error-hint.ts. */
 function noteNumber(column: unknown, number: unknown, operator: string, scope: Scope): void {
   const value = constantOf(number as Node | undefined);
   if ((column as Node | undefined)?.class !== "COLUMN_REF" || typeof value !== "number") return;

@@ -9,6 +9,8 @@ import { type Serializer, textOf, treeOf, wholeTreeOf } from "./tree.ts";
 
 /** Values of one column that become columns. */
 const VALUES_MAX = 200;
+/** Bytes of the text with its values: 160 KB take the parser 0.8 s, which no interrupt stops. */
+const TEXT_BYTES_MAX = 64 * 1_024;
 /** Columns after ON. */
 const PIVOTS_MAX = 4;
 
@@ -76,13 +78,21 @@ export async function completePivots(
       );
     if (found.length === 0)
       throw new BadInput("PIVOT finds no values to make columns of: no row has any", "sql");
+    if (found.some((value) => String(value).includes("\0")))
+      throw new BadInput("PIVOT finds a value with a NUL character, which no column can be named", "sql");
     lists.push(` IN (${found.map((value) => quoteText(String(value))).join(", ")})`);
   }
   if (lists.length !== places.length) return sql;
-  return insert(
+  const completed = insert(
     sql,
     places.map((place, index) => ({ place, text: lists[index]! })),
   );
+  if (Buffer.byteLength(completed) > TEXT_BYTES_MAX)
+    throw new BadInput(
+      "the values that PIVOT finds are too long to become columns; write those that you want: ON column IN ('a', 'b')",
+      "sql",
+    );
+  return completed;
 }
 
 interface Whole {

@@ -7,10 +7,11 @@
  * of files or of physical tables, statements that grow while they are planned.
  */
 import { BadInput, Forbidden, TooLarge } from "../../errors.ts";
+import { errorHint } from "./error-hint.ts";
 import { completePivots } from "./pivot.ts";
 import { rewrite } from "./rewrite.ts";
 import { walkStatement } from "./syntax.ts";
-import { textHint } from "./text-hint.ts";
+
 import { type Serialized, type Serializer, treeOf } from "./tree.ts";
 import type { Catalog, Listing, Macro } from "./walk.ts";
 
@@ -95,7 +96,7 @@ export async function inspect(
     macros: walk.macros,
     parameters: walk.parameters,
     isExplain: explain !== "",
-    hint: (message) => textHint(message, walk),
+    hint: (message) => errorHint(message, walk),
   };
 }
 

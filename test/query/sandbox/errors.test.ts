@@ -118,6 +118,32 @@ describe("a misspelled name suggests the nearest", () => {
   fails(`SELECT pg_sleep(1)`, 403, `the function pg_sleep() is not allowed here; ${FUNCTIONS}`);
 });
 
+describe("a misspelled column suggests the nearest, or lists those that there are", () => {
+  fails(`SELECT statuscode FROM ${HTTP}`, 400, 'there is no column "statuscode"; did you mean status_code?');
+  fails(
+    `SELECT count(*) FROM ${HTTP} h WHERE h.value > 1 AND opration = 'a'`,
+    400,
+    'there is no column "opration"; did you mean operation?',
+  );
+  fails(
+    "SELECT bytes FROM upload_size_bytes",
+    400,
+    'there is no column "bytes"; the columns of upload_size_bytes are ts, value, task_id, upload_type.',
+  );
+  // Of what a subquery makes the engine knows more.
+  fails(
+    "SELECT n FROM (SELECT 1 AS m)",
+    400,
+    'Binder Error: Referenced column "n" not found in FROM clause! Candidate bindings: "m"',
+  );
+  for (const number of ["1704103200", "1704103200.5"])
+    fails(
+      `SELECT * FROM ${HTTP} WHERE ts > ${number}`,
+      400,
+      "a time is compared with a number; write a time as TIMESTAMP '2024-01-01 10:00:00' in UTC, or epoch_ms(1704103200000) for milliseconds since 1970.",
+    );
+});
+
 describe("what an aggregate collects is held to a limit", () => {
   const LESS =
     "; collect fewer rows with WHERE or a finer GROUP BY, or keep some of them with min(x, n) or arg_min(x, ts, n).";
@@ -140,6 +166,21 @@ describe("what an aggregate collects is held to a limit", () => {
     "SELECT histogram(range) FROM range(4001)",
     422,
     "histogram counted more than 4000 different values; count ranges of them, such as histogram(x, [10, 100]).",
+  );
+  fails(
+    "PIVOT (SELECT range AS k FROM range(201)) ON k USING count(*)",
+    400,
+    "PIVOT would make more than 200 columns of one column's values; write those that you want: ON column IN ('a', 'b')",
+  );
+  fails(
+    "PIVOT (SELECT repeat('x', 900) || range AS k FROM range(100)) ON k USING count(*)",
+    400,
+    "the values that PIVOT finds are too long to become columns; write those that you want: ON column IN ('a', 'b')",
+  );
+  fails(
+    "PIVOT (SELECT NULL AS k) ON k USING count(*)",
+    400,
+    "PIVOT finds no values to make columns of: no row has any",
   );
   gives("SELECT list_reduce(range(1000), (a, x) -> a + x)", [[499500]]);
   fails(

@@ -1,14 +1,15 @@
 /**
- * Clearer sentences for errors that people meet because tags are text: `status_code = 200` makes the engine cast
- * the column to a number, which fails at the first `unknown`.
+ * Clearer sentences for errors that people meet often. Tags are text: `status_code = 200` makes the engine cast the
+ * column to a number, which fails at the first `unknown`. Times are no numbers. And a column has another name.
  */
 import { quote } from "../../errors.ts";
+import { nearest } from "../../nearest.ts";
 import type { NumberUse, Walk } from "./walk.ts";
 
 type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables">;
 
-/** The sentence for an error of the engine, or undefined where its own says enough. */
-export function textHint(message: string, walk: Uses): string | undefined {
+/** The sentence for an error of the engine about the statement, or undefined where its own says enough. */
+export function errorHint(message: string, walk: Uses): string | undefined {
   const line = message.split("\n")[0]!;
   const conversion =
     /^Conversion Error: Could not convert string '(.*)' to (\w+)(?: when casting from source column (.+))?/s.exec(
@@ -37,8 +38,29 @@ export function textHint(message: string, walk: Uses): string | undefined {
   const takesText = /^\t.*\(.*(?:VARCHAR|ANY|MAP)/m.test(message) && !/^\W+$/.test(call?.[1] ?? "");
   if (call !== null && /\bVARCHAR\b/.test(call[2]!) && !takesText)
     return `${line.replace(/^Binder Error: /, "")} Tags are text: TRY_CAST(column AS DOUBLE) makes a number of one, and NULL of what is no number.`;
-  return undefined;
+  if (
+    /^Binder Error: Cannot (?:compare|mix) values of type TIMESTAMP and (?:type )?\w*(?:INT|DECIMAL|DOUBLE)/.test(
+      line,
+    )
+  )
+    return "a time is compared with a number; write a time as TIMESTAMP '2024-01-01 10:00:00' in UTC, or epoch_ms(1704103200000) for milliseconds since 1970.";
+  const column = /^Binder Error: Referenced column "(.+?)" not found/.exec(line)?.[1];
+  return column === undefined ? undefined : missingColumn(column, walk);
 }
+
+/** Columns of the tables that a statement names: the nearest, or all where there is one table with few. */
+function missingColumn(column: string, { catalog, tables }: Uses): string | undefined {
+  const names = [...tables].flatMap((table) => catalog.columnsOf(table)?.map(({ name }) => name) ?? []);
+  const near = nearest(column, names);
+  const said = `there is no column ${quote(column)}`;
+  if (near !== undefined) return `${said}; did you mean ${near}?`;
+  const [table, other] = tables;
+  if (table === undefined || other !== undefined || names.length > COLUMNS_NAMED_MAX) return undefined;
+  return `${said}; the columns of ${table} are ${names.join(", ")}.`;
+}
+
+/** Columns that an error lists. */
+const COLUMNS_NAMED_MAX = 20;
 
 function find(walk: Uses, source: string | undefined): NumberUse | undefined {
   return walk.numberUses.find(({ column }) => holdsText(walk, column, source));
