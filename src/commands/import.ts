@@ -141,6 +141,10 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
       extraLabels: named === "" ? extraLabels : [...extraLabels, `instance=${named}`],
       as,
       onProgress,
+      onWait: async (reason, waitMs) => {
+        const when = `trying again in ${Math.ceil(waitMs / 1_000)} s`;
+        await io.stderr.write(`weir import: ${fileText(path)}: ${reason}; ${when}\n`);
+      },
     }).finally(() => bar.clear());
     doneBytes += source.bytes;
     await io.stdout.write(outcomeText(path, outcome, fileReport));

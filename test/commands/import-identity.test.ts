@@ -89,6 +89,7 @@ async function bring(name: string, as?: string): Promise<Result> {
     extraLabels: worker === "" ? [] : [`instance=${worker}`],
     as,
     onProgress: async () => {},
+    onWait: async () => {},
   });
   return { stored, notes, failure };
 }

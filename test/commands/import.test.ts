@@ -428,6 +428,20 @@ describe("what is read", () => {
 });
 
 describe("what cannot be done is said, in one line", () => {
+  test("a full disk, with when it is tried again", async () => {
+    const path = put(lines("waits", 0, 3));
+    const full = ["--data", join(folder, "full"), ...SETTINGS, "--disk-reserve-bytes", "8000TiB"];
+    const child = start(["import", ...full, path]);
+    let err = "";
+    for await (const piece of child.stderr) {
+      err += new TextDecoder().decode(piece);
+      if (err.includes("trying again")) break;
+    }
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(err).toMatch(/weir import: \S+: disk full: \d+ bytes are free .*; trying again in 10 s\n/);
+  });
+
   test("no gateway", async () => {
     const path = put(lines("nowhere", 0, 1));
     expect(await weir(["import", "--url", "http://127.0.0.1:1", path])).toEqual({

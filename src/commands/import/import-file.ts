@@ -13,6 +13,9 @@ import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "
 /** Pauses between attempts that got nowhere; a gateway that restarts takes seconds. Then the import gives up. */
 const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
+/** A pause that a person would wonder about. */
+const TOLD_PAUSE_MS = 4_000;
+
 /** What became of a file. */
 export interface Outcome extends Counts {
   /** Remarks that are no failure. */
@@ -33,6 +36,8 @@ export interface FileImportOptions {
   readonly as: string | undefined;
   /** Called after each chunk. */
   readonly onProgress: (file: EventFile) => Promise<void>;
+  /** Called before a long pause, with the reason for it. */
+  readonly onWait: (reason: string, waitMs: number) => Promise<void>;
 }
 
 /** Imports the file; resolves whatever becomes of it, but throws `Unreachable` when there is no gateway at all. */
@@ -81,7 +86,9 @@ class FileImport {
         if (!(error instanceof Interrupted)) throw error;
         const pauseMs = PAUSES_MS[this.#attempts++];
         if (pauseMs === undefined) throw new Error(`${error.message} ${this.#placeText()}`.trimEnd());
-        await Bun.sleep(Math.max(pauseMs, error.pauseMs ?? 0));
+        const waitMs = Math.max(pauseMs, error.pauseMs ?? 0);
+        if (waitMs >= TOLD_PAUSE_MS) await this.#options.onWait(error.message, waitMs);
+        await Bun.sleep(waitMs);
       }
     }
     for (const remainder of this.#remainders) {
