@@ -216,7 +216,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     temporaryDirectory,
     now,
   });
-  counters.disk.now = () => store.room();
+  const roomNow = () => store.room();
+  counters.disk.now = roomNow;
   counters.waiting.now = () => {
     const { samples, bytes, oldestMs } = ingest.waiting;
     return {
@@ -324,6 +325,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     totals,
     log,
     async close() {
+      // Its folder may be gone by the next scrape of another gateway in this process.
+      if (counters.disk.now === roomNow) counters.disk.now = () => undefined;
       // The file is given back also when the last commit fails: what was acknowledged is stored already.
       try {
         await ingest.stop();
