@@ -10,17 +10,10 @@
  */
 import { Forbidden } from "../../errors.ts";
 import { allowedFunction } from "./functions.ts";
+import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { methodCall } from "./method-call.ts";
 import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./tree.ts";
-import { type Listing, lower, type Node } from "./walk.ts";
-
-/** The views of listings. No metric's table has a space in its name. */
-export const LISTING_VIEWS: Readonly<Record<Listing, string>> = {
-  tables: "weir tables",
-  columns: "weir columns",
-  names: "weir names",
-  details: "weir details",
-};
+import { lower, type Node } from "./walk.ts";
 
 /** Gives the text that runs in the place of `sql`, which the sandbox has let through. */
 export async function rewrite(reader: Serializer, sql: string): Promise<string> {
@@ -52,6 +45,7 @@ function rewritten(value: unknown, names: ReadonlyMap<unknown, string>): unknown
 /** What stands in the place of a node, whose children are written anew already. */
 function replaced(node: Mutable): Mutable {
   if (node.class === "FUNCTION") return called(node);
+  if (isDouble(node)) return castDouble(node);
   const clock = clockOf(node);
   if (clock !== undefined) return { ...call(clock, undefined), alias: node.alias };
   if (node.type === "SHOW_REF") return shown(node);
@@ -88,7 +82,8 @@ function usesClock(value: unknown): boolean {
 function changes(value: unknown): boolean {
   if (typeof value !== "object" || value === null || isExactNumber(value)) return false;
   const node = value as Mutable;
-  if (clockOf(node) !== undefined || (node.class === "FUNCTION" && called(node) !== node)) return true;
+  if (clockOf(node) !== undefined || isDouble(node) || (node.class === "FUNCTION" && called(node) !== node))
+    return true;
   return Object.values(node).some(changes);
 }
 
@@ -134,6 +129,30 @@ function call(name: string, inner: Mutable | undefined): Mutable {
     is_operator: false,
     export_state: false,
     catalog: "",
+  };
+}
+
+/** A number such as 1e10. The engine would write it as 10000000000.0, which is read as a DECIMAL. */
+function isDouble({ class: kind, value }: Mutable): boolean {
+  const constant = value as { type?: { id?: unknown }; is_null?: unknown } | undefined;
+  return kind === "CONSTANT" && constant?.type?.id === "DOUBLE" && constant.is_null === false;
+}
+
+/** The number as a cast of its text, which loses no digit. */
+function castDouble(node: Mutable): Mutable {
+  const text = JSON.stringify((node.value as { value: unknown }).value);
+  return {
+    class: "CAST",
+    type: "OPERATOR_CAST",
+    alias: node.alias,
+    query_location: node.query_location,
+    child: {
+      ...node,
+      alias: "",
+      value: { type: { id: "VARCHAR", type_info: null }, is_null: false, value: text },
+    },
+    cast_type: { id: "DOUBLE", type_info: null },
+    try_cast: false,
   };
 }
 

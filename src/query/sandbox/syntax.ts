@@ -10,6 +10,7 @@ import { BadInput, Forbidden, quote } from "../../errors.ts";
 import { nearest } from "../../nearest.ts";
 import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } from "./expressions.ts";
 import { allowedFunction, allowedTableFunction } from "./functions.ts";
+import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
 import {
   type Aliased,
@@ -20,7 +21,6 @@ import {
   deeper,
   describe,
   joinSizes,
-  type Listing,
   lower,
   type Measure,
   type Node,
@@ -39,10 +39,15 @@ const TABLES_MAX = 32;
 const GROUPING_SETS_MAX = 64;
 const SAMPLE_ROWS_MAX = 1_000_000;
 
-/** Walks a statement, a `{node, named_param_map}`, and gives what was found. */
-export function walkStatement(statement: Node, catalog: Catalog): Walk {
+/**
+ * Walks a statement, a `{node, named_param_map}`, and gives what was found.
+ *
+ * @param isOurs whether the text is what rewrite.ts made of one that was walked before
+ */
+export function walkStatement(statement: Node, catalog: Catalog, isOurs = false): Walk {
   const walk: Walk = {
     catalog,
+    isOurs,
     tables: new Set(),
     listings: new Set(),
     macros: new Set(),
@@ -380,6 +385,8 @@ function hint(name: string, { walk, ctes }: Scope): string {
   return near === undefined ? "; " : `; did you mean ${near}? `;
 }
 
+const LISTINGS: ReadonlySet<string> = new Set(Object.values(LISTING_VIEWS));
+
 /** The tables of information_schema that list what people may name. */
 const INFORMATION: ReadonlySet<string> = new Set(["tables", "columns"]);
 
@@ -408,6 +415,7 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
     addMade(scope.walk, cte.made ?? 0);
     return { ...renamed(cte, node.column_name_alias), tables: cte.tables + 1 };
   }
+  if (scope.walk.isOurs && LISTINGS.has(name)) return { columns: 20, tables: 1, bytes: STORED_BYTES };
   const columns = scope.walk.catalog.columnsOf(lower(name));
   if (columns === undefined)
     throw new BadInput(

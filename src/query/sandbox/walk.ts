@@ -3,6 +3,7 @@
  * tree, the measures, and the checks that refuse what is not known.
  */
 import { Forbidden, quote } from "../../errors.ts";
+import type { Listing } from "./listings.ts";
 import { LAMBDA_BYTES_MAX, MADE_BYTES_MAX, VALUE_BYTES_MAX } from "./sizes.ts";
 
 /** A node of the syntax tree, as parsed from JSON. */
@@ -92,6 +93,8 @@ export interface Walk {
   readonly numberUses: NumberUse[];
   /** Columns that are cast, without TRY, to a type that a text may not fit. */
   readonly casts: string[];
+  /** Whether the text is what rewrite.ts made, which calls guards and reads views of listings. */
+  readonly isOurs: boolean;
   /** Whether the statement must be written anew (rewrite.ts) before it runs. */
   isRewritten: boolean;
   depth: number;
@@ -105,7 +108,6 @@ export interface Walk {
   extraTables: number;
 }
 
-export type Listing = "tables" | "columns" | "names" | "details";
 export type Macro = "local_time" | "utc_time" | "weir_text" | "weir_list" | "weir_map" | "weir_reduced";
 
 /** Sizes of which no more is known than the largest. */

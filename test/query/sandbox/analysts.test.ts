@@ -392,6 +392,13 @@ describe("turns rows into columns and back", () => {
   );
 });
 
+describe("keeps numbers as they are where another text runs", () => {
+  gives(
+    "SELECT typeof(1e10), typeof(1.5e-3), 1e-320, 123456.789012345678e0, 0.1 + 0.2, typeof(0.1), list(1e300) FROM range(1)",
+    [["DOUBLE", "DOUBLE", 1e-320, 123456.78901234567, "0.3", "DECIMAL(2,1)", [1e300]]],
+  );
+});
+
 describe("names its columns as the engine does, whatever runs in the place of the text", () => {
   const names = (sql: string, ...want: string[]) =>
     test(sql, async () => {

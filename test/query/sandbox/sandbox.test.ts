@@ -216,6 +216,11 @@ describe("what reaches outside", () => {
   bad("SELECT * FROM (SHOW DATABASES)", 403, "SHOW");
   bad("SELECT * FROM samples AT (VERSION => 1)", 403, "at_clause");
   bad("SELECT nextval('s')", 403, "nextval");
+  // Names of ours, which only a rewritten text may hold.
+  bad("SELECT weir_list([1]), list(1)", 403, "weir_list");
+  bad("SELECT weir_text('a')", 403, "weir_text");
+  bad('SELECT * FROM "weir tables"', 400, "no table");
+  bad('SELECT * FROM "weir names", (SHOW TABLES)', 400, "no table");
   bad("SELECT weir.getenv('A')", 403, "getenv");
   bad("SELECT pg_catalog.current_setting('a')", 403, "current_setting");
   bad("SELECT metric.repeat(1000000) FROM samples", 403, "at most 1000");
