@@ -157,6 +157,16 @@ describe("files with the same first line", () => {
     expect(await stored()).toEqual(["a1", "b1", "start", "start"]);
   });
 
+  test("imported at the same time, and each of them twice", async () => {
+    const names = ["a", "b", "c", "d"].map((name) => `${name}.json`);
+    for (const name of names) write(name, START + plain(name, `${name}+`));
+    const results = await Promise.all([...names, ...names].map((name) => bring(name)));
+    expect(results.map(({ failure }) => failure).filter((each) => each !== undefined)).toEqual([]);
+    expect(await stored()).toEqual(
+      [...names, ...names.map((name) => `${name}+`), ...names.map(() => "start")].sort(),
+    );
+  }, 60_000);
+
   test("a hundred of them, each found again", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `${index}.json`);
     for (const name of names) write(name, START + plain(name));

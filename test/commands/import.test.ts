@@ -272,7 +272,9 @@ describe("the report", () => {
     const { code, out } = await weir([...offline, "7", path]);
     expect(code).toBe(0);
     expect(out).toContain(`${path}: 1 stored, 2 rejected\n`);
-    expect(out).toMatch(/\nThe oldest line is of .*Z: a gateway with --retention-days 30 keeps it\.\n$/);
+    expect(out).toMatch(
+      /\nThe oldest line is of .*Z: a gateway with --retention-days 30 keeps it\. Lines that were rejected beside stored ones are not read again\.\n$/,
+    );
     const again = put(readFileSync(path, "utf8").replaceAll('"old"', '"kept"'));
     expect((await weir([...offline, "30", again])).out).toBe(`${again}: 3 stored\n`);
   });

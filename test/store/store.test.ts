@@ -503,6 +503,33 @@ test("what strangers could reach is shut, and checkpoints still pass", async () 
   expect((await store.fileSizes()).logBytes).toBe(0);
 });
 
+test("imports of a file from before they had an identity are found by their first line", async () => {
+  await store.close();
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const instance = await DuckDBInstance.create(join(folder, "store.duckdb"));
+  const connection = await instance.connect();
+  for (const statement of [
+    "ALTER TABLE weir.imports DROP COLUMN identity",
+    "ALTER TABLE weir.imports DROP COLUMN first_line_hash",
+    "DELETE FROM weir.migrations WHERE version = 6",
+    "INSERT INTO weir.imports VALUES ('first', 70, 'last', DATE '2024-10-04', TIMESTAMP '2024-10-04 00:00:00')",
+  ])
+    await connection.run(statement);
+  connection.closeSync();
+  instance.closeSync();
+  expect((await reopen()).imports).toEqual([
+    {
+      file: "first",
+      firstLineHash: "first",
+      identity: "",
+      byteOffset: 70,
+      lastLineHash: "last",
+      lastDay: 20_000,
+      updatedAtMs: Date.UTC(2024, 9, 4),
+    },
+  ]);
+});
+
 test("a file from a newer gateway is refused by its number", async () => {
   await store.close();
   const { DuckDBInstance } = await import("@duckdb/node-api");

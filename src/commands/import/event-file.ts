@@ -17,6 +17,8 @@ import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 export const CHUNK_BYTES_MAX = 2_097_152;
 const READ_BYTES = 1_048_576;
 const MAGIC_BYTES = 8;
+/** Pieces have up to 1 MiB, and those of packed data 256 KiB: no line of a chunk has more. */
+const TAIL_PIECES_MAX = 32;
 
 /** Nothing has a trace: standard input. */
 const NO_TRACES: Traces = { places: [], modifiedMs: 0 };
@@ -119,7 +121,8 @@ export class EventFile {
       fingerprint.pass(bytes);
       const feed = bytes.lastIndexOf(0x0a);
       if (feed !== -1) tail = [];
-      tail.push(bytes.subarray(feed + 1));
+      // An over-long line is no event, and may have gigabytes.
+      if (tail.length < TAIL_PIECES_MAX) tail.push(bytes.subarray(feed + 1));
       if (needsLine) recent = Buffer.concat([recent, bytes]).subarray(-(CHUNK_BYTES_MAX + 2));
     };
     let isWhole = true;

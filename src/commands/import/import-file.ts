@@ -86,7 +86,8 @@ class FileImport {
         if (!(error instanceof Interrupted)) throw error;
         const pauseMs = PAUSES_MS[this.#attempts++];
         if (pauseMs === undefined) throw new Error(`${error.message} ${this.#placeText()}`.trimEnd());
-        const waitMs = Math.max(pauseMs, error.pauseMs ?? 0);
+        // Imports of several files that begin with the same line meet at one name: they are not to meet again.
+        const waitMs = Math.max(pauseMs * (0.5 + Math.random()), error.pauseMs ?? 0);
         if (waitMs >= TOLD_PAUSE_MS) await this.#options.onWait(error.message, waitMs);
         await Bun.sleep(waitMs);
       }

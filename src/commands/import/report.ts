@@ -32,6 +32,8 @@ interface Reason {
 export class Report {
   readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
   oldestMs = Number.POSITIVE_INFINITY;
+  /** Whether lines of a file were too old, and others of it stored. */
+  isPartlyTooOld = false;
 
   /** Begins the report of a file. */
   file(): FileReport {
@@ -42,7 +44,10 @@ export class Report {
   retentionHint(nowMs: number): string | undefined {
     if (this.oldestMs >= nowMs) return undefined;
     const oldest = new Date(this.oldestMs).toISOString();
-    return `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.oldestMs, nowMs)} keeps it.`;
+    const hint = `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.oldestMs, nowMs)} keeps it.`;
+    return this.isPartlyTooOld
+      ? `${hint} Lines that were rejected beside stored ones are not read again.`
+      : hint;
   }
 }
 
@@ -64,7 +69,10 @@ export class FileReport {
     this.#count("duplicates", answer.duplicates);
     this.#count("rejected", answer.rejected);
     this.#count("warnings", warnings);
-    if (answer.rejected === 0 && warnings === 0) return;
+    if (answer.rejected === 0 && warnings === 0) {
+      this.#noteTooOld();
+      return;
+    }
     for (const [cause, count] of Object.entries(answer.causes)) this.#reason(cause).count += count;
     const lines = linesOf(chunk.body);
     const bodyOffset = chunk.toOffset - chunk.body.length;
@@ -88,6 +96,7 @@ export class FileReport {
     if ((answer.causes.timestamp ?? 0) > 0) {
       for (const line of lines) this.#all.oldestMs = Math.min(this.#all.oldestMs, eventTimeMs(line));
     }
+    this.#noteTooOld();
   }
 
   /** Counts a line that the gateway did not get, or would not read. */
@@ -110,6 +119,11 @@ export class FileReport {
     if (shown.length > 0 && others > 0)
       lines.push(`  … and ${grouped(others)} more ${others === 1 ? "warning" : "warnings"}`);
     return lines;
+  }
+
+  #noteTooOld(): void {
+    const isTooOld = (this.#reasons.get("timestamp")?.count ?? 0) > 0;
+    if (isTooOld && this.counts.stored > 0) this.#all.isPartlyTooOld = true;
   }
 
   #count(what: keyof Counts, count: number): void {
