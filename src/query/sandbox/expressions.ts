@@ -14,7 +14,7 @@ import {
 } from "./functions.ts";
 import { methodCall } from "./method-call.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
-import { elements, FIXED_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
+import { elements, FIXED_BYTES, SHORT_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
 import {
   count,
   countExpressions,
@@ -498,10 +498,10 @@ export function checkConstant(value: Node): number {
   if (typeof content === "string") {
     if (content.length > TEXT_LENGTH_MAX)
       throw new Forbidden(`a text in the statement has more than ${TEXT_LENGTH_MAX} characters`, "sql");
-    return Math.max(FIXED_BYTES, Buffer.byteLength(content));
+    return Buffer.byteLength(content);
   }
-  // The values of a list or a struct, as UNPIVOT and folded constants hold them.
-  return FIXED_BYTES;
+  // NULL may be a list, and so may what is no number: `+` must not take it for one.
+  return typeof content === "number" || typeof content === "boolean" ? FIXED_BYTES : SHORT_BYTES;
 }
 
 const TYPE_INFO_KEYS = ["type", "alias", "width", "scale", "collation"];

@@ -23,7 +23,8 @@ export function walkLambdaCall(
   only(lambda, "lhs", "expr");
   // Each element takes 16 bytes of its list at least.
   const times = Math.max(1, Math.ceil(walkExpression(list, scope) / FIXED_BYTES));
-  const bytes = times * FIXED_BYTES;
+  // One byte more than so many numbers: an element may be a list, too, which `+` joins.
+  const bytes = times * FIXED_BYTES + 1;
   const names = parametersOf(lambda.lhs as Node);
   const body = (sizes: readonly number[]) =>
     walkExpression(lambda.expr as Node, {

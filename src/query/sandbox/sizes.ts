@@ -15,8 +15,8 @@ export const SHORT_BYTES = 64;
 
 /** What one value may become: a vector of these is 512 MiB. */
 export const VALUE_BYTES_MAX = 256 * 1_024;
-/** What all calls of a statement may make for one row: a vector of this is 2 GiB. */
-export const MADE_BYTES_MAX = 1_024 * 1_024;
+/** What all calls of a statement may make for one row: a vector of this is 3 GiB. */
+export const MADE_BYTES_MAX = 1_536 * 1_024;
 /** What all lambdas of a statement may touch for one row: some 10 s for a vector, at worst. */
 export const LAMBDA_BYTES_MAX = 4 * 1_024 * 1_024;
 
@@ -42,6 +42,11 @@ export type Size = (call: SizedCall) => number;
 
 const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);
 
+/** A size that no number has: for lists, which may be empty. */
+function aboveNumber(bytes: number, times: number): number {
+  return Math.max(bytes, FIXED_BYTES * times + 1);
+}
+
 export const fixed: Size = ({ times }) => FIXED_BYTES * times;
 export const short: Size = ({ times }) => SHORT_BYTES * times;
 /** A time as text: the pattern has at most 64 places, each of which becomes at most 32 characters. */
@@ -51,10 +56,10 @@ export const largest: Size = ({ sizes, times }) => Math.max(FIXED_BYTES * times,
 /** As large as the first argument. */
 export const first: Size = ({ sizes, times }) => Math.max(FIXED_BYTES * times, sizes[0] ?? 0);
 /** As large as all arguments together. */
-export const total: Size = ({ sizes, times }) => sum(sizes) + FIXED_BYTES * times;
-/** A list or a struct of the arguments. */
+export const total: Size = ({ sizes, times }) => Math.max(sum(sizes), FIXED_BYTES * times);
+/** A list or a struct of the arguments; an empty one is larger than a number. */
 export const elements: Size = ({ sizes, times }) =>
-  sizes.reduce((all, size) => all + Math.max(size, FIXED_BYTES * times), FIXED_BYTES);
+  1 + aboveNumber(sum(sizes.map((size) => Math.max(size, FIXED_BYTES * times))), times);
 export const multiple =
   (factor: number): Size =>
   (call) =>
@@ -62,11 +67,15 @@ export const multiple =
 /** A list of pieces of the first argument: the text, and an entry for each byte at worst. */
 export const pieces: Size = multiple(1 + FIXED_BYTES);
 
-/** Numbers give a number; two lists give a list of both. A fixed size among the arguments decides for numbers. */
-export const sumOrLists: Size = (call) =>
-  call.isReducing || call.sizes.length < 2 || call.sizes.some((size) => size <= FIXED_BYTES * call.times)
-    ? fixed(call)
-    : total(call);
+/**
+ * Numbers give a number; two lists give a list of both. A number among the arguments decides: nothing but numbers,
+ * times and the like has FIXED_BYTES, and a text that is written out may be read as a list.
+ */
+export const sumOrLists: Size = (call) => {
+  const isNumber = (size: number, index: number) =>
+    size <= FIXED_BYTES * call.times && typeof call.constants[index] !== "string";
+  return call.isReducing || call.sizes.length < 2 || call.sizes.some(isNumber) ? fixed(call) : total(call);
+};
 
 /** `concat_ws(separator, …)`. */
 export const separated: Size = ({ sizes, times }) =>
@@ -85,23 +94,27 @@ export const padded: Size = ({ sizes, times, constants }) =>
 /** `repeat(text, count)`. */
 export const repeated: Size = ({ sizes, times, constants }) => {
   const one = constants[0] === undefined ? (sizes[0] ?? 0) : bytes(constants[0]) * times;
-  return Math.max(FIXED_BYTES * times, one * Number(constants[1] ?? 0));
+  return aboveNumber(one * Number(constants[1] ?? 0), times);
 };
 
 /** `bar(value, min, max, width)`; 80 characters where no width is given. */
 export const bar: Size = ({ times, constants }) => 3 * Number(constants[3] ?? 80) * times;
 
 /** `equi_width_bins(min, max, bins, nice)`; a nice list may have twice as many. */
-export const binned: Size = ({ times, constants }) => 2 * FIXED_BYTES * Number(constants[2] ?? 0) * times;
+export const binned: Size = ({ times, constants }) =>
+  aboveNumber(2 * FIXED_BYTES * Number(constants[2] ?? 0) * times, times);
 
 /** `min(value, count)`, `arg_max(value, by, count)`: the count stands last. */
 export const counted =
   (position: number): Size =>
   (call) =>
-    call.sizes.length <= position ? largest(call) : largest(call) * Number(call.constants[position] ?? 0);
+    call.sizes.length <= position
+      ? largest(call)
+      : aboveNumber(largest(call) * Number(call.constants[position] ?? 0), call.times);
 
 /** `range(stop)`, `range(start, stop, step)`, `generate_series` of whole numbers. */
-export const ranged: Size = ({ times, constants }) => FIXED_BYTES * times * rangeLength(constants);
+export const ranged: Size = ({ times, constants }) =>
+  aboveNumber(FIXED_BYTES * times * rangeLength(constants), times);
 
 export function rangeLength(constants: SizedCall["constants"]): number {
   const [a = 0, b, step = 1] = constants.map(Number);

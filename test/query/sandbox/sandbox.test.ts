@@ -76,6 +76,10 @@ describe("what people ask", () => {
   );
   ok("SELECT 1;");
   ok("SELECT d.current_date FROM dated d", "dated");
+  ok(
+    "SELECT [x * 2 FOR x IN list(value) IF x > 1], [x || 'ms' FOR x IN list(metric) IF x <> ''] FROM samples",
+    "samples",
+  );
   ok("VALUES (1, 'a'), (2, 'b')");
   ok("FROM samples", "samples");
   ok(`SELECT operation, avg(value) FROM ${http} WHERE ts > now() - INTERVAL 1 HOUR GROUP BY operation`, http);
@@ -384,12 +388,12 @@ describe("what would hang or fill the engine", () => {
     403,
     "more than 10000 expressions",
   );
-  bad(`SELECT ${aliases(12, "metric", (a) => `${a} || ${a}`)} FROM samples`, 403, "1024 KiB for each row");
+  bad(`SELECT ${aliases(12, "metric", (a) => `${a} || ${a}`)} FROM samples`, 403, "1536 KiB for each row");
   bad(`SELECT ${aliases(40, "value", (a) => `${a} + ${a}`)} FROM samples WHERE a40 > 1`, 403, "expressions");
   bad(
     `SELECT 1 FROM samples WHERE (SELECT ${aliases(40, "value", (a) => `${a} + ${a}`)}) > 1`,
     403,
-    "1024 KiB for each row",
+    "1536 KiB for each row",
   );
   bad("SELECT repeat(metric, 40) AS a, (SELECT a || a) FROM samples", 403, "|| may make");
   // A column that is small does not hide one that is large.
@@ -432,6 +436,28 @@ describe("what would hang or fill the engine", () => {
     403,
     "concat() may make",
   );
+  // `+` joins lists, and what may be one is no number.
+  const large = "SELECT list(metric) AS l FROM samples";
+  for (const nothing of [
+    "[]",
+    "NULL",
+    "'[]'",
+    "(SELECT [])",
+    "CASE WHEN true THEN [] END",
+    "{'a': []}.a",
+    "$1",
+    "[[]][1]",
+    "range(0)",
+    "repeat([1], 0)",
+    "equi_width_bins(0, 1, 0, true)",
+  ])
+    bad(`SELECT repeat((l + ${nothing})::VARCHAR, 2) FROM (${large})`, 403, "may make a value of");
+  bad(`SELECT list_transform([[], []], x -> x + l) FROM (${large})`, 403, "may make a value of");
+  bad(
+    "WITH RECURSIVE a AS (SELECT [1] AS l UNION ALL SELECT l + l + [] FROM a) FROM a",
+    403,
+    "larger values in each round",
+  );
   // Recursion: rounds stop at an interrupt, values must not grow.
   bad(
     "WITH RECURSIVE a AS (SELECT 'a' AS s UNION ALL SELECT s || s FROM a) FROM a",
@@ -467,25 +493,25 @@ describe("what would hang or fill the engine", () => {
   bad(
     `SELECT ${Array(200).fill("upper(metric) || 'a'").join(", ")} FROM samples`,
     403,
-    "1024 KiB for each row",
+    "1536 KiB for each row",
   );
   bad(
     `SELECT ${Array(60).fill("concat(COLUMNS(*), 'a')").join(", ")} FROM samples`,
     403,
-    "1024 KiB for each row",
+    "1536 KiB for each row",
   );
   bad(
-    `WITH a AS (SELECT repeat(metric, 60) AS s FROM samples) SELECT 1 FROM ${Array(5)
+    `WITH a AS (SELECT repeat(metric, 60) AS s FROM samples) SELECT 1 FROM ${Array(8)
       .fill("a")
       .map((name, n) => `${name} AS a${n}`)
       .join(", ")}`,
     403,
-    "1024 KiB for each row",
+    "1536 KiB for each row",
   );
   bad(
-    `PIVOT samples ON metric IN (${Array(300).fill("'a'").join(", ")}) USING max(upper(metric))`,
+    `PIVOT samples ON metric IN (${Array(400).fill("'a'").join(", ")}) USING max(upper(metric))`,
     403,
-    "1024 KiB for each row",
+    "1536 KiB for each row",
   );
   bad(
     `PIVOT samples ON metric IN (${Array(60).fill("'a'").join(", ")}), value IN (${Array(60).fill("1").join(", ")}) USING sum(value)`,
@@ -533,7 +559,7 @@ describe("what would hang or fill the engine", () => {
     403,
     "struct_pack() may make",
   );
-  bad(`SELECT ${Array(70).fill("metric").join(" || ")} FROM samples`, 403, "1024 KiB for each row");
+  bad(`SELECT ${Array(70).fill("metric").join(" || ")} FROM samples`, 403, "1536 KiB for each row");
   bad(`SELECT 1 FROM ${Array(40).fill("samples").join(", ")}`, 403, "32 tables");
   bad(`SELECT ${Array(40).fill("(SELECT max(value) FROM samples)").join(" + ")}`, 403, "32 tables");
   bad(
