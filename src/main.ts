@@ -8,9 +8,9 @@
 import { readFileSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
 import { type Command, exitCode, type Io, type Output, UsageError } from "./commands/command.ts";
-import { SettingError } from "./config.ts";
-import { RequestError } from "./errors.ts";
-import { nearest } from "./nearest.ts";
+import { SettingError } from "./config/config.ts";
+import { RequestError } from "./model/errors.ts";
+import { nearest } from "./model/nearest.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),

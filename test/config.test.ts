@@ -11,7 +11,7 @@ import {
   resolveSettings,
   type SettingKey,
   takeSettings,
-} from "../src/config.ts";
+} from "../src/config/config.ts";
 
 type Files = Readonly<Record<string, string>>;
 type Variables = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 /** A number for each series: what is found, and what it takes when only a few of years of ids live. */
 import { expect, test } from "bun:test";
-import { SeriesColumn } from "../src/series-column.ts";
+import { SeriesColumn } from "../src/model/series-column.ts";
 
 const PAGE_BYTES = 4_096 * 8;
 

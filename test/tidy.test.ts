@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { describeSettings } from "../src/config.ts";
+import { describeSettings } from "../src/config/config.ts";
 
 const ROOT = join(import.meta.dir, "..");
 
@@ -43,15 +43,19 @@ const sources = new Map(modules.map((path) => [path, read(path)]));
 describe("imports", () => {
   /** A room may import from those of the tiers before its own, never from a sibling. */
   const tiers = [
-    ["decode", "store", "exposition"],
+    ["wire", "store", "exposition"],
+    ["series"],
     ["ingest", "query"],
-    ["sampler", "rules", "forward"],
+    ["sampler", "scrape", "rules", "forward"],
     ["http"],
+    ["receive"],
+    ["data-folder"],
+    ["gateway"],
     ["commands"],
     ["main"],
   ];
   /** Vocabulary: what every room may import. */
-  const vocabulary = ["sample", "series-column", "errors", "names", "nearest", "counters", "statements"];
+  const vocabulary = ["model"];
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 
@@ -72,7 +76,7 @@ describe("imports", () => {
         const allowed =
           from === to ||
           (to === "config"
-            ? from === "commands" || from === "main"
+            ? ["commands", "main", "gateway", "data-folder"].includes(from)
             : from === "config"
               ? vocabulary.includes(to)
               : from === "client" || from === "ui"
@@ -94,11 +98,11 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("only src/store/duckdb.ts imports the driver", () => {
+  test("only src/store/engine/duckdb.ts imports the driver", () => {
     const importers = modules.filter((path) =>
       importsOf(path).some((specifier) => specifier.startsWith("@duckdb/")),
     );
-    expect(importers).toEqual(["src/store/duckdb.ts"]);
+    expect(importers).toEqual(["src/store/engine/duckdb.ts"]);
   });
 
   test("packages are the ones that package.json names", () => {
@@ -128,7 +132,9 @@ describe("modules", () => {
   test("one module quotes identifiers, one reads the environment", () => {
     // CSV doubles quotation marks too.
     const quoting = modules.filter((path) => sources.get(path)?.includes(`replaceAll('"', '""')`));
-    expect(quoting.filter((path) => path !== "src/query/formats/csv.ts")).toEqual(["src/statements.ts"]);
+    expect(quoting.filter((path) => path !== "src/query/formats/csv.ts")).toEqual([
+      "src/store/statements.ts",
+    ]);
     // Passing the environment on to a child, and finding it on PATH, reads no setting.
     const settings = /\b(?:process|Bun)\.env(?!\.PATH\b)(?<!\.\.\.process\.env)\b/;
     const environment = modules.filter((path) => settings.test(sources.get(path) ?? ""));
@@ -168,7 +174,7 @@ describe("documents", () => {
 
   test("name every route", () => {
     const routes = modules
-      .filter((path) => path.startsWith("src/http/"))
+      .filter((path) => /^src\/(?:http|receive)\//.test(path))
       .flatMap((path) => [
         ...(sources.get(path) ?? "").matchAll(/\.(?:get|post|put|patch|delete|all)\(\s*"(\/[^"]*)"/g),
       ])

@@ -4,7 +4,7 @@
  *
  * With `--rules` it checks rule files instead (check/rules.ts).
  */
-import { describeSettings, formatSetting, resolveSettings } from "../config.ts";
+import { describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
 import { readArguments } from "./arguments.ts";
 import { checkRules } from "./check/rules.ts";
 import { gatewayAt, urlHelp } from "./client.ts";

@@ -5,7 +5,7 @@
  * import/README.md explains how. Goes through a running gateway, or opens its data folder.
  */
 
-import { loadConfig, takeSettings } from "../config.ts";
+import { loadConfig, takeSettings } from "../config/config.ts";
 import { pairs, readArguments } from "./arguments.ts";
 import { gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -77,7 +77,7 @@ arguments make no sense.`,
     if (values.url !== undefined)
       throw new UsageError("--url and --data exclude each other: one names a gateway that runs.");
     // Loaded here: an import over HTTP does not wait for the store's modules.
-    const { openGateway } = await import("./gateway.ts");
+    const { openGateway } = await import("../gateway.ts");
     const { StoreLocked } = await import("../store/store.ts");
     const gateway = await openGateway(loadConfig(settings, io.env, io.readFile)).catch((error: unknown) => {
       if (!(error instanceof StoreLocked)) throw error;

@@ -1,7 +1,7 @@
 /** `weir promql`: asks a running gateway in PromQL, at a time or over a range, and prints the series. */
-import { BadInput } from "../errors.ts";
+import { BadInput } from "../model/errors.ts";
 import { parseDurationMs } from "../query/promql/text.ts";
-import { parseTime } from "../query/times.ts";
+import { parseTime } from "../query/summaries/times.ts";
 import { aligned, writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";

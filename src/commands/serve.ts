@@ -10,8 +10,8 @@
  * A second SIGTERM or SIGINT ends the process at once; what was acknowledged is safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, loadConfig } from "../config.ts";
-import { registry as ownMetrics } from "../counters.ts";
+import { type Config, loadConfig } from "../config/config.ts";
+import { registry as ownMetrics } from "../model/counters.ts";
 import { registerProcessMetrics } from "../exposition/process.ts";
 import { type Listener, listen } from "../http/server.ts";
 import { gatewayPart } from "../sampler/gateway.ts";
@@ -20,7 +20,7 @@ import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
 import { type Command, exitCode } from "./command.ts";
-import { type Gateway, type GatewayOptions, openGateway } from "./gateway.ts";
+import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { settingsHelp } from "./settings-help.ts";
 import { nextSignal } from "./stop-signals.ts";
 

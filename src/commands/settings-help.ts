@@ -1,7 +1,7 @@
 /**
  * The settings as text for `--help`: a flag, its default and what it does, wrapped for a terminal.
  */
-import { describeSettings } from "../config.ts";
+import { describeSettings } from "../config/config.ts";
 
 const WIDTH = 100;
 const INDENT = 6;

@@ -1,5 +1,5 @@
 /** `weir sql`: asks a running gateway in SQL, and prints the rows. */
-import { InexactNumber, parseExactJson } from "../decode/exact-number.ts";
+import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
 import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";

@@ -1,10 +1,10 @@
 /**
  * Where settings come from: arguments, variables, and weir.toml. Each source gives what was said, unread, with
- * the name under which it was said, so that an error can point there; src/config.ts ranks the sources.
+ * the name under which it was said, so that an error can point there; src/config/config.ts ranks the sources.
  */
 import { parse, TomlError } from "smol-toml";
-import { quote } from "../errors.ts";
-import { nearest } from "../nearest.ts";
+import { quote } from "../model/errors.ts";
+import { nearest } from "../model/nearest.ts";
 import { isList, SettingError, type Type } from "./values.ts";
 
 /** What one source says of one setting. */

@@ -4,8 +4,8 @@
  * Reading is strict and pure; a value that does not fit throws `SettingError` with one sentence that says what
  * was expected. Durations and sizes take a plain number, in the unit that their name ends in, or a suffix.
  */
-import { quote } from "../errors.ts";
-import { nearest } from "../nearest.ts";
+import { quote } from "../model/errors.ts";
+import { nearest } from "../model/nearest.ts";
 
 /** A setting is unknown, or its value does not fit: exit code 2. */
 export class SettingError extends Error {

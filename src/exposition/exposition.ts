@@ -3,14 +3,14 @@
  * can take their names; then Pushgateway's groups; then the running totals.
  *
  * The first family of all is EXPOSITION_INFO. A Prometheus that scrapes here and writes here sends its sample back
- * first, and the gateway learns from it which other samples are its own (src/ingest/echoes.ts).
+ * first, and the gateway learns from it which other samples are its own (src/ingest/admission/echoes.ts).
  */
 import type { Registry } from "prom-client";
-import { expositionConflicts } from "../counters.ts";
+import { expositionConflicts } from "../model/counters.ts";
 import { type Family, mergeFamilies } from "./family.ts";
 import { registryFamilies } from "./own.ts";
-import { labelText } from "./spelling.ts";
-import type { Totals } from "./totals.ts";
+import { labelText } from "../model/spelling.ts";
+import type { Totals } from "./totals/totals.ts";
 
 export const EXPOSITION_INFO = "weir_exposition_info";
 

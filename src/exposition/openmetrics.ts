@@ -13,7 +13,7 @@ import {
   type ValueFamily,
 } from "./family.ts";
 import { withoutClashes } from "./openmetrics-names.ts";
-import { escapeHelp, escapeLabelValue, numberText } from "./spelling.ts";
+import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
 import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
 
 /** The version is the one asked for: 1.0.0 and 0.0.1 differ in nothing that is written here. */

@@ -12,7 +12,7 @@ import {
   isDistribution,
   type ValueFamily,
 } from "./family.ts";
-import { escapeHelp, numberText } from "./spelling.ts";
+import { escapeHelp, numberText } from "../model/spelling.ts";
 
 export const TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -9,8 +9,8 @@
  * - Every answer has a content type, and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
-import { httpRequests, httpSeconds } from "../counters.ts";
-import { quote, RequestError } from "../errors.ts";
+import { httpRequests, httpSeconds } from "../model/counters.ts";
+import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse, pathOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { type Route, RouteTable } from "./routes.ts";
@@ -37,7 +37,7 @@ class MethodNotAllowed extends RequestError {
 /** Methods that counters name; any other is `other`, since a client may make names up. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
-/** Puts the families together. Handlers throw the classes of src/errors.ts for whatever they turn away. */
+/** Puts the families together. Handlers throw the classes of src/model/errors.ts for whatever they turn away. */
 export function createApp(families: readonly AnyElysia[], { log }: AppOptions): App {
   const patterns = () => routes.map(({ path }) => path);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(

@@ -2,7 +2,7 @@
  * What the beginning of a body looks like, for a request that came to the wrong route: which format it is, and where
  * that format is accepted. A guess for a message, never a decision.
  */
-import { BadInput } from "../errors.ts";
+import { BadInput } from "../model/errors.ts";
 
 /** Enough for the first lines of whatever is pushed. */
 export const HEAD_BYTES = 4_096;

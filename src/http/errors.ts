@@ -4,7 +4,7 @@
  * A `RequestError` is answered as it says of itself. Anything else is a fault of ours: 500 without details,
  * and one line in the log with the method and the path, never the query, the body or a header.
  */
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../model/errors.ts";
 import type { Log } from "./log.ts";
 
 /** An answer in JSON, a line of its own: a terminal shows what comes next below it. */

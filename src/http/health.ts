@@ -3,7 +3,7 @@
  * the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
 import { Elysia } from "elysia";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../model/errors.ts";
 import { jsonResponse } from "./errors.ts";
 
 export interface HealthDependencies {

@@ -4,7 +4,7 @@
  * out which of them it has before it.
  */
 import { Elysia } from "elysia";
-import { BadInput, NotFound, quote } from "../errors.ts";
+import { BadInput, NotFound, quote } from "../model/errors.ts";
 import { jsonResponse } from "./errors.ts";
 
 /** How far a file was imported. */

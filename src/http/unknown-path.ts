@@ -2,8 +2,8 @@
  * What a request to a path without a route is answered: the route that was probably meant, by its spelling and by what
  * the body looks like. The body is only looked at, a few kilobytes of it, and never stored.
  */
-import { NotFound, quote } from "../errors.ts";
-import { nearest } from "../nearest.ts";
+import { NotFound, quote } from "../model/errors.ts";
+import { nearest } from "../model/nearest.ts";
 import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
 import { pathOf } from "./errors.ts";
 

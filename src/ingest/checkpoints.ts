@@ -4,7 +4,7 @@ import type { IngestOptions } from "./contract.ts";
 
 /** Samples of commits after which the log is looked at again: a megabyte of it, or a few. */
 const SAMPLES_BETWEEN = 10_000;
-/** Commits, where they are small: 5 MB at most (src/store/journal.ts). A look takes 0.06 ms, half of such a commit. */
+/** Commits, where they are small: 5 MB at most (src/store/journal/journal.ts). A look takes 0.06 ms, half of such a commit. */
 const COMMITS_BETWEEN = 32;
 
 export class Checkpoints {

@@ -4,7 +4,7 @@
  * A push that is acknowledged as committed is in the file, whole, for good; one that is refused left nothing
  * behind; one that is queued is admitted, and lost only if the process dies before its commit.
  */
-import type { Batch, Kind, Labels, Rejection, Rows, Series } from "../sample.ts";
+import type { Batch, Labels, Rejection, Rows, Series } from "../model/sample.ts";
 import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../store/store.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ImportChunk } from "./imports.ts";
@@ -69,23 +69,6 @@ export interface GroupsSink {
   failed(): void;
   /** Whether a series is to be kept, whatever the age of its samples. */
   holds(seriesId: number): boolean;
-}
-
-/** Where a head's samples go, or why they cannot. */
-export type Admission = Admitted | Refused;
-
-export interface Admitted {
-  readonly seriesId: number;
-  readonly kind: Kind;
-  /** Tags that are columns though they came as labels: the same for each sample of the head. */
-  readonly attributes: readonly (readonly [name: string, value: string])[];
-  readonly job: string;
-  readonly instance: string;
-}
-
-export interface Refused {
-  readonly refused: string;
-  readonly cause: string;
 }
 
 /** Running totals, as the writer feeds them. */

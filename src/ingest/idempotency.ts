@@ -2,8 +2,8 @@
  * Idempotency keys: a push with a key is stored once however often it is sent. Keys whose push waits for its
  * commit are known too, so that two in one commit count once.
  */
-import { idempotencyKeysForgotten } from "../counters.ts";
-import { quote, Unprocessable } from "../errors.ts";
+import { idempotencyKeysForgotten } from "../model/counters.ts";
+import { quote, Unprocessable } from "../model/errors.ts";
 import type { PushRecord } from "../store/store.ts";
 import type { Ack } from "./contract.ts";
 

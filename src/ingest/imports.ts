@@ -3,9 +3,9 @@
  * once; an offset moves with the commit of its rows. Which file is which is the importer's to know: it finds the
  * imports of files that begin with the same line, and keeps with each what it needs to tell them apart.
  */
-import { Conflict } from "../errors.ts";
+import { Conflict } from "../model/errors.ts";
 import type { ImportRecord } from "../store/store.ts";
-import type { AdmittedBatch } from "./admission.ts";
+import type { AdmittedBatch } from "./admission/admission.ts";
 
 /** A piece of a file that a push carries. */
 export interface ImportChunk {

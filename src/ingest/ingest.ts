@@ -6,22 +6,22 @@
  * and nothing of it is kept. The queue is bounded in samples and bytes; over that a push is refused with Busy.
  * Running totals take a group's rows after its commit, in the order of the rows.
  */
-import * as counters from "../counters.ts";
-import { RequestError, Unavailable } from "../errors.ts";
-import type { Batch, Rows, Series } from "../sample.ts";
+import * as counters from "../model/counters.ts";
+import { RequestError, Unavailable } from "../model/errors.ts";
+import type { Batch, Rows, Series } from "../model/sample.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
-import { type AdmissionOptions, admit } from "./admission.ts";
+import { type AdmissionOptions, admit } from "./admission/admission.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
-import { deadLetters } from "./dead-letters.ts";
-import { settleDoubts } from "./doubts.ts";
-import type { Echoes } from "./echoes.ts";
+import { deadLetters } from "./admission/dead-letters.ts";
+import { settleDoubts } from "./admission/doubts.ts";
+import type { Echoes } from "./admission/echoes.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
-import { NewestTimes } from "./newest-times.ts";
+import { NewestTimes } from "./admission/newest-times.ts";
 import { PushQueue } from "./queue.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry } from "../series/registry.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";

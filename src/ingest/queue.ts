@@ -1,6 +1,6 @@
 /** The pushes that wait for their commit, bounded in samples and bytes; over that a push is refused with Busy. */
-import { pushesBusy } from "../counters.ts";
-import { Busy } from "../errors.ts";
+import { pushesBusy } from "../model/counters.ts";
+import { Busy } from "../model/errors.ts";
 import type { Ack, IngestOptions } from "./contract.ts";
 import type { Waiting } from "./waiting.ts";
 

@@ -8,8 +8,8 @@ import type { Dropped, Ended, Store } from "../store/store.ts";
 import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
-import type { NewestTimes } from "./newest-times.ts";
-import type { Registry } from "./registry.ts";
+import type { NewestTimes } from "./admission/newest-times.ts";
+import type { Registry } from "../series/registry.ts";
 
 const NOTHING: Ended = { seriesIds: [], metrics: [] };
 

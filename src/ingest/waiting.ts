@@ -1,9 +1,9 @@
 /** A push that waits for its commit, what it takes meanwhile, and what becomes of it. */
-import type { Batch, Rejection } from "../sample.ts";
+import type { Batch, Rejection } from "../model/sample.ts";
 import type { GroupRecord } from "../store/store.ts";
-import type { AdmittedBatch } from "./admission.ts";
+import type { AdmittedBatch } from "./admission/admission.ts";
 import type { Ack, PushOptions, Transaction } from "./contract.ts";
-import type { Settled } from "./doubts.ts";
+import type { Settled } from "./admission/doubts.ts";
 
 /** What a rejected sample, or a warning, takes until its push is answered: a sentence, and maybe the sample. */
 const REJECTION_BYTES = 512;

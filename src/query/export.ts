@@ -10,9 +10,9 @@
  *   with an error; the whole may last as long as it needs. Whoever stops asking must `return()` the generator,
  *   since an old reader keeps the log from being moved into the file.
  */
-import { Timeout } from "../errors.ts";
-import { MICROSECONDS_PER_DAY, type Series } from "../sample.ts";
-import { statement } from "../statements.ts";
+import { Timeout } from "../model/errors.ts";
+import { MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
+import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
 /** What an export needs of the store. */
@@ -238,7 +238,7 @@ function timestampText(us: number): string {
 }
 
 /**
- * A number that reads back as the same double. What JSON has no number for is a text that src/decode/value-words.ts
+ * A number that reads back as the same double. What JSON has no number for is a text that src/receive/events/value-words.ts
  * reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no value.
  */
 function valueText(value: Cell): string {

@@ -5,7 +5,7 @@
  * are kept from one reading to the next in `Heads`, so that admission recognises the very object; a series that
  * was absent from a whole reading (a device that went, a container that ended) is forgotten.
  */
-import type { Batch, Kind, Labels, SeriesHead } from "../sample.ts";
+import type { Batch, Kind, Labels, SeriesHead } from "../model/sample.ts";
 
 /** A metric that a part samples; names, units and labels are node_exporter's where the meaning is the same. */
 export interface Definition {

@@ -3,7 +3,7 @@
  * Podman serves too. Names are cAdvisor's. No socket, no samples; that is looked at anew each time, with one stat(2).
  */
 import { stat } from "node:fs/promises";
-import { quote } from "../errors.ts";
+import { quote } from "../model/errors.ts";
 import { cumulative, gauge, type Reading } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 

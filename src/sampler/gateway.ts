@@ -4,7 +4,7 @@
  * that is not exposed, since `/metrics` has them already.
  */
 import type { Registry } from "prom-client";
-import { openMetricsFloat } from "../exposition/spelling.ts";
+import { openMetricsFloat } from "../model/spelling.ts";
 import { cumulative, type Definition, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 

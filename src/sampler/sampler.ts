@@ -11,8 +11,8 @@
  * - `stop()` aborts what runs, pushes nothing more, and resolves when all has ended, or after a second.
  */
 import { hostname } from "node:os";
-import { samplerFailures, samplerSeconds } from "../counters.ts";
-import type { Batch, Labels } from "../sample.ts";
+import { samplerFailures, samplerSeconds } from "../model/counters.ts";
+import type { Batch, Labels } from "../model/sample.ts";
 import { Heads } from "./batch.ts";
 import { type Part, rejectionOf } from "./part.ts";
 

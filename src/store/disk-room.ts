@@ -10,7 +10,7 @@
  * old days that are dropped make room in the file and none beside it, where only the log needs some.
  */
 import { statfsSync } from "node:fs";
-import { Unavailable } from "../errors.ts";
+import { Unavailable } from "../model/errors.ts";
 import type { Room } from "./store.ts";
 
 /** Nothing of a request was stored, for want of room on the disk. */

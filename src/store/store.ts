@@ -15,9 +15,9 @@
  *   start too. When there is room again everything goes on.
  * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
  */
-import type { Labels, Metric, MetricType, Rows } from "../sample.ts";
-import type { ColumnVisitor, ListVisitor } from "./chunk-columns.ts";
-import type { ExemplarRecord } from "./exemplars.ts";
+import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
+import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
+import type { ExemplarRecord } from "./tables/exemplars.ts";
 
 /** Everything that is to be stored in one transaction; every part may be absent. */
 export interface Change {
@@ -100,14 +100,14 @@ export interface DemotionRecord {
   readonly decidedAtMs: number;
 }
 
-/** A group of pushed series (src/exposition/groups.ts), which may have been deleted. */
+/** A group of pushed series (src/receive/pushgateway/groups/groups.ts), which may have been deleted. */
 export interface GroupRecord {
   readonly key: string;
   /** Which families and series it has; null when it was deleted. */
   readonly definition: string | null;
 }
 
-/** The running totals of one series (src/exposition/totals.ts says what each field means for each kind). */
+/** The running totals of one series (src/exposition/totals/totals.ts says what each field means for each kind). */
 export interface TotalsRecord {
   readonly seriesId: number;
   readonly count: number;

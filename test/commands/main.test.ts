@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import type { Io } from "../../src/commands/command.ts";
-import { describeSettings } from "../../src/config.ts";
+import { describeSettings } from "../../src/config/config.ts";
 import { main } from "../../src/main.ts";
 
 /** Runs a command line with files and variables; gives what it printed and its exit code. */

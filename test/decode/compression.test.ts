@@ -1,7 +1,7 @@
 /** Every content encoding: whole, cut, corrupt, followed by junk, and up to the last byte of the limit. */
 import { describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
-import { decompress, parseContentEncoding } from "../../src/decode/compression.ts";
+import { decompress, parseContentEncoding } from "../../src/wire/compression.ts";
 
 const text = JSON.stringify({
   metric_name: "http.request.duration_ms",

@@ -1,8 +1,8 @@
 /** Label blocks that were seen before: found by their bytes, and forgotten all at once when there are too many. */
 import { expect, test } from "bun:test";
-import { EventDecoder } from "../../src/decode/events.ts";
-import { LabelBlocks } from "../../src/decode/label-blocks.ts";
-import type { SeriesHead } from "../../src/sample.ts";
+import { EventDecoder } from "../../src/receive/events/events.ts";
+import { LabelBlocks } from "../../src/wire/label-blocks.ts";
+import type { SeriesHead } from "../../src/model/sample.ts";
 
 const head = (metric: string): SeriesHead => ({ metric, kind: "gauge", labels: new Map() });
 

@@ -5,9 +5,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { openGateway } from "../../src/commands/gateway.ts";
-import { loadConfig } from "../../src/config.ts";
-import { registry as ownMetrics } from "../../src/counters.ts";
+import { openGateway } from "../../src/gateway.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import { registry as ownMetrics } from "../../src/model/counters.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { createLog } from "../../src/http/log.ts";
 import { addContainer } from "../../src/sampler/containers.ts";

@@ -1,6 +1,6 @@
 /** Default bounds of histograms, by unit, written out; and how far the quantiles that they give are off. */
 import { expect, test } from "bun:test";
-import { bucketsFor } from "../../src/exposition/buckets.ts";
+import { bucketsFor } from "../../src/series/buckets.ts";
 import { workerEvents } from "../fixtures/worker-events.ts";
 import { OpenGateway } from "../ingest/gateway.ts";
 

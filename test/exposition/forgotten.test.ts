@@ -1,7 +1,7 @@
 /** Series that come and go while nobody scrapes: what is kept of them. */
 import { expect, test } from "bun:test";
-import { Totals } from "../../src/exposition/totals.ts";
-import type { Metric, Series } from "../../src/sample.ts";
+import { Totals } from "../../src/exposition/totals/totals.ts";
+import type { Metric, Series } from "../../src/model/sample.ts";
 
 test("labels of forgotten series are let go without a scrape", () => {
   const metric: Metric = {

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import type { Family, ValuePoint } from "../../src/exposition/family.ts";
-import { LastPushes } from "../../src/exposition/last-pushes.ts";
+import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 import { registryFamilies } from "../../src/exposition/own.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Totals } from "../../src/exposition/totals.ts";
+import { Totals } from "../../src/exposition/totals/totals.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
 
 const SERIES = [

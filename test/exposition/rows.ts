@@ -1,6 +1,13 @@
 /** Series and rows for the tests of this folder, written as a person would write them down. */
-import { prometheusName } from "../../src/names.ts";
-import { dayOf, type Kind, type Metric, type MetricType, type Rows, type Series } from "../../src/sample.ts";
+import { prometheusName } from "../../src/model/names.ts";
+import {
+  dayOf,
+  type Kind,
+  type Metric,
+  type MetricType,
+  type Rows,
+  type Series,
+} from "../../src/model/sample.ts";
 
 export interface Sample {
   readonly id: number;

@@ -7,7 +7,7 @@ import {
   numberText,
   openMetricsFloat,
   withLabel,
-} from "../../src/exposition/spelling.ts";
+} from "../../src/model/spelling.ts";
 
 test("numbers in le and quantile are OpenMetrics floats", () => {
   const spelled = (value: number, want: string) => expect(openMetricsFloat(value)).toBe(want);

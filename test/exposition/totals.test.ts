@@ -1,7 +1,7 @@
 /** Running totals and what is exposed of them, worked out by hand. */
 import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../src/exposition/family.ts";
-import { Totals } from "../../src/exposition/totals.ts";
+import { Totals } from "../../src/exposition/totals/totals.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
 
 const DURATION = metric("http.request.duration_ms", "observation", { unit: "ms", buckets: [1, 10] });

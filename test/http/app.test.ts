@@ -1,8 +1,8 @@
 /** What holds for every route: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Elysia } from "elysia";
-import { registry } from "../../src/counters.ts";
-import * as errors from "../../src/errors.ts";
+import { registry } from "../../src/model/counters.ts";
+import * as errors from "../../src/model/errors.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { RouteTable } from "../../src/http/routes.ts";

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { registry as own } from "../../src/counters.ts";
+import { registry as own } from "../../src/model/counters.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type Series } from "../decode/remote-write/messages.ts";
 import { NOON_MS, OpenGateway } from "../ingest/gateway.ts";

@@ -1,6 +1,6 @@
 /** Errors that wait for a person name the flag or the setting that helps. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { describeSettings } from "../../src/config.ts";
+import { describeSettings } from "../../src/config/config.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 let gateway: TestGateway;

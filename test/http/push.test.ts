@@ -1,7 +1,7 @@
 /** Pushes through the real decoder, ingest and store: what is answered, and what is then there. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
-import { eventWarnings } from "../../src/counters.ts";
+import { eventWarnings } from "../../src/model/counters.ts";
 import { LIMITS, NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 let gateway: TestGateway;

@@ -7,12 +7,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
-import { loadConfig } from "../../src/config.ts";
-import { commitSeconds } from "../../src/counters.ts";
-import { NewestTimes } from "../../src/ingest/newest-times.ts";
-import { SampleTable, STALE, UNKNOWN, VALUE } from "../../src/ingest/sample-table.ts";
-import type { Batch, SeriesHead } from "../../src/sample.ts";
+import { type Gateway, openGateway } from "../../src/gateway.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import { commitSeconds } from "../../src/model/counters.ts";
+import { NewestTimes } from "../../src/ingest/admission/newest-times.ts";
+import { SampleTable, STALE, UNKNOWN, VALUE } from "../../src/ingest/admission/sample-table.ts";
+import type { Batch, SeriesHead } from "../../src/model/sample.ts";
 
 /** 2024-10-04 00:00:05 UTC: some of the samples are of the day before. */
 const NOW_MS = Date.UTC(2024, 9, 4, 0, 0, 5);

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Gateway, openGateway } from "../../src/commands/gateway.ts";
-import { loadConfig } from "../../src/config.ts";
+import { type Gateway, openGateway } from "../../src/gateway.ts";
+import { loadConfig } from "../../src/config/config.ts";
 import type { PushOptions } from "../../src/ingest/contract.ts";
-import type { Kind } from "../../src/sample.ts";
+import type { Kind } from "../../src/model/sample.ts";
 import { batchOf, DAY_MS, NOON_MS, type Sample } from "./gateway.ts";
 
 const HOUR_MS = 3_600_000;

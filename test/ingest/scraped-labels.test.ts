@@ -1,6 +1,6 @@
 /** The labels of samples before they were scraped, worked out from Prometheus's rules for labels that conflict. */
 import { expect, test } from "bun:test";
-import { labelsBeforeScrape } from "../../src/ingest/scraped-labels.ts";
+import { labelsBeforeScrape } from "../../src/ingest/admission/scraped-labels.ts";
 
 type Pairs = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 /** What is kept by series id, where ids are those of years: 4,294,967,295 is the last that there is. */
 import { expect, test } from "bun:test";
-import { NewestTimes } from "../../src/ingest/newest-times.ts";
-import { SeriesDays } from "../../src/ingest/series-days.ts";
+import { NewestTimes } from "../../src/ingest/admission/newest-times.ts";
+import { SeriesDays } from "../../src/series/series-days.ts";
 
 const LAST = 4_294_967_295;
 

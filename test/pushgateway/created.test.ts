@@ -3,7 +3,7 @@
  * 0.0.4 it is shown as it was pushed; in OpenMetrics, where its name belongs to the other, as part of that.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { decodeOpenMetrics } from "../../src/decode/open-metrics.ts";
+import { decodeOpenMetrics } from "../../src/receive/pushgateway/open-metrics.ts";
 import { GroupsGateway } from "./gateway.ts";
 
 /** As prometheus_client 0.26 writes it, the buckets cut short. */

@@ -1,6 +1,6 @@
 /** A Pushgateway that is held to the table of behaviour.ts, known by its base URL alone: Debian's, or Weir. */
 import { createServer } from "node:net";
-import { decodeText } from "../../src/decode/text.ts";
+import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
 import type { Case, Step } from "./behaviour.ts";
 
 /** What a case came to. */

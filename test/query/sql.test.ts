@@ -1,8 +1,8 @@
 /** The engine of queries over a real store: tables, days in plans, limits, errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Busy, RequestError } from "../../src/errors.ts";
-import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql.ts";
-import { viewsFor } from "../../src/query/views.ts";
+import { Busy, RequestError } from "../../src/model/errors.ts";
+import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql/sql.ts";
+import { viewsFor } from "../../src/query/sql/views.ts";
 import type { Cell } from "../../src/store/store.ts";
 import { type Samples, storedSamples } from "./stored.ts";
 

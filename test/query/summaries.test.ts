@@ -1,9 +1,9 @@
 /** Every summary over a few samples whose answers are worked out by hand, and over an empty store. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { RequestError } from "../../src/errors.ts";
-import { SqlEngine } from "../../src/query/sql.ts";
-import { type Facts, loadSummaries, Summaries, storeFacts } from "../../src/query/summaries.ts";
-import { parseSummary } from "../../src/query/summary-file.ts";
+import { RequestError } from "../../src/model/errors.ts";
+import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { type Facts, loadSummaries, Summaries, storeFacts } from "../../src/query/summaries/summaries.ts";
+import { parseSummary } from "../../src/query/summaries/summary-file.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
 
 /** The clock of these tests. */

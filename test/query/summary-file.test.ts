@@ -1,6 +1,6 @@
 /** Files of summaries: what is read, and what is refused at start. */
 import { describe, expect, test } from "bun:test";
-import { parseSummary } from "../../src/query/summary-file.ts";
+import { parseSummary } from "../../src/query/summaries/summary-file.ts";
 
 const FILE = `-- How do requests end?
 -- By their code,

@@ -1,7 +1,7 @@
 /** The list of tables: people's own first, with their rows and the time of the last one. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { SqlEngine } from "../../src/query/sql.ts";
-import { listTables, tableRows } from "../../src/query/table-list.ts";
+import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { listTables, tableRows } from "../../src/query/sql/table-list.ts";
 import { type Samples, storedSamples } from "./stored.ts";
 
 let samples: Samples;

@@ -1,6 +1,6 @@
 /** Points in time as people write them. */
 import { describe, expect, test } from "bun:test";
-import { parseTime } from "../../src/query/times.ts";
+import { parseTime } from "../../src/query/summaries/times.ts";
 
 const now = Date.UTC(2024, 0, 2, 12);
 

@@ -1,5 +1,5 @@
 /** What the tests of the sampler share: running a part once, and seeing a batch as text. */
-import type { Batch } from "../../src/sample.ts";
+import type { Batch } from "../../src/model/sample.ts";
 import { Heads } from "../../src/sampler/batch.ts";
 import type { Part } from "../../src/sampler/part.ts";
 

@@ -1,8 +1,8 @@
 /** The loop: parts that hang or fail beside parts that do not; and which parts there are. */
 import { describe, expect, test } from "bun:test";
 import { hostname } from "node:os";
-import { registry } from "../../src/counters.ts";
-import type { Batch } from "../../src/sample.ts";
+import { registry } from "../../src/model/counters.ts";
+import type { Batch } from "../../src/model/sample.ts";
 import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";

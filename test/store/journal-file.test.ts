@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { JournalFile } from "../../src/store/journal-file.ts";
+import { JournalFile } from "../../src/store/journal/journal-file.ts";
 import { smallDisk } from "../small-disk.ts";
 
 /** A disk of one page. */

@@ -5,9 +5,9 @@
 import { expect, test } from "bun:test";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { engineReopenings } from "../../src/counters.ts";
-import { Unavailable } from "../../src/errors.ts";
-import type { Rows } from "../../src/sample.ts";
+import { engineReopenings } from "../../src/model/counters.ts";
+import { Unavailable } from "../../src/model/errors.ts";
+import type { Rows } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { smallDisk } from "../small-disk.ts";
 

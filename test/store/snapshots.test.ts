@@ -6,9 +6,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Metric, Rows } from "../../src/sample.ts";
+import type { Metric, Rows } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
-import { Snapshots } from "../../src/store/snapshots.ts";
+import { Snapshots } from "../../src/store/backup/snapshots.ts";
 import type { Store } from "../../src/store/store.ts";
 import { smallDisk } from "../small-disk.ts";
 

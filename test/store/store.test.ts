@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Metric, Rows, Series } from "../../src/sample.ts";
+import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { type Stored, StoreLocked, type TotalsRecord } from "../../src/store/store.ts";
 

@@ -1,6 +1,6 @@
 /** When the engine has threads of its own: while something is read that takes time, and some time longer. */
 import { expect, test } from "bun:test";
-import { Workers } from "../../src/store/workers.ts";
+import { Workers } from "../../src/store/engine/workers.ts";
 
 /** Settles with each number of external threads as it is set. */
 function recorded(threads: number) {

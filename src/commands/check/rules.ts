@@ -3,7 +3,7 @@
  *
  * The gateway is asked through Prometheus's API alone, so that `--url` may also name a Prometheus.
  */
-import { nearest } from "../../nearest.ts";
+import { nearest } from "../../model/nearest.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "../../query/promql/parse/ast.ts";
 import { printExpr } from "../../query/promql/parse/print.ts";

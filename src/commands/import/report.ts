@@ -3,7 +3,7 @@
  * an example each, and the first warnings; at the end the counts of all files, and which retention would have kept what
  * was too old.
  */
-import { quote } from "../../errors.ts";
+import { quote } from "../../model/errors.ts";
 import type { Chunk } from "./chunks.ts";
 import { isBlank } from "./fingerprint.ts";
 import { grouped } from "./progress.ts";

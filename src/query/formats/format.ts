@@ -2,7 +2,7 @@
  * What a format is: it turns the rows of a query into the bytes of an answer, piece by piece, so that no
  * answer is held in memory as a whole and the event loop is never blocked for longer than a chunk of 2,048 rows.
  */
-import type { QueryResult } from "../sql.ts";
+import type { QueryResult } from "../sql/sql.ts";
 
 export const FORMAT_NAMES = ["json", "ndjson", "csv", "table", "lines", "parquet"] as const;
 

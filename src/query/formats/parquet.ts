@@ -6,13 +6,13 @@
  */
 import { mkdir, open, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { BadInput } from "../../errors.ts";
-import { quoteIdentifier, quoteText } from "../../statements.ts";
-import { TextBuilder } from "../../store/columns.ts";
-import { type Connection, Database } from "../../store/duckdb.ts";
+import { BadInput } from "../../model/errors.ts";
+import { quoteIdentifier, quoteText } from "../../store/statements.ts";
+import { TextBuilder } from "../../store/engine/columns.ts";
+import { type Connection, Database } from "../../store/engine/duckdb.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
-import { Places } from "../places.ts";
-import type { Chunk, QueryResult } from "../sql.ts";
+import { Places } from "../sql/places.ts";
+import type { Chunk, QueryResult } from "../sql/sql.ts";
 import type { Format } from "./format.ts";
 
 export interface ParquetOptions {

@@ -3,7 +3,7 @@
  * an observation `X` by its own name, those of a delta also by the name of its total; the histogram that is made
  * of `X` goes with them, and not by itself.
  */
-import { BadInput } from "../../errors.ts";
+import { BadInput } from "../../model/errors.ts";
 import type { Matcher } from "./matchers.ts";
 import type { Catalog } from "./store/catalog.ts";
 

@@ -2,7 +2,7 @@
  * What can be wrong with a PromQL query. Each says Prometheus's own word for it (`errorType`), so that the API
  * answers as clients of Prometheus expect: https://prometheus.io/docs/prometheus/latest/querying/api/.
  */
-import { RequestError } from "../../errors.ts";
+import { RequestError } from "../../model/errors.ts";
 
 export type ErrorType = "bad_data" | "execution" | "timeout" | "canceled";
 

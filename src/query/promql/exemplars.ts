@@ -4,10 +4,10 @@
  * stored rows themselves, by the attributes that name an event; for series that others counted, the exemplars
  * that came with them. Bounded: of many rows the newest of each bucket and slice of time are given.
  */
-import { dayOf, MICROSECONDS_PER_DAY } from "../../sample.ts";
-import { statement } from "../../statements.ts";
+import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { statement } from "../../store/statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
-import { Places } from "../places.ts";
+import { Places } from "../sql/places.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";

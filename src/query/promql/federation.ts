@@ -7,10 +7,10 @@
  * and deltas are the counters of /metrics, which never go back, as they stand now; their single measurements are
  * not federated, since the latest of them says nothing about the others.
  */
-import type { Series } from "../../sample.ts";
-import { dayOf } from "../../sample.ts";
+import type { Series } from "../../model/sample.ts";
+import { dayOf } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
-import { Places } from "../places.ts";
+import { Places } from "../sql/places.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";

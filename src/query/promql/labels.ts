@@ -41,7 +41,7 @@ export class LabelSet {
     return new LabelSet(pairs);
   }
 
-  /** Equal for equal sets only: U+0000 is in no label (see src/ingest/naming.ts, and `with`). */
+  /** Equal for equal sets only: U+0000 is in no label (see src/series/naming.ts, and `with`). */
   get key(): string {
     this.#key ??= this.pairs.join("\u0000");
     return this.#key;

@@ -2,10 +2,10 @@
  * PromQL as the gateway offers it: queries over the store with a bounded number at once, and what there is to
  * be asked: series, labels, metadata. The HTTP API and the command line are thin shells around this.
  */
-import { promqlRunning, promqlSeconds } from "../../counters.ts";
-import { RequestError } from "../../errors.ts";
+import { promqlRunning, promqlSeconds } from "../../model/counters.ts";
+import { RequestError } from "../../model/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { Places } from "../places.ts";
+import { Places } from "../sql/places.ts";
 import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from "./engine.ts";
 import { ParseError } from "./errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";

@@ -2,7 +2,7 @@
  * Turns for questions: so many run at once, each hears when its client leaves or the gateway stops, and a stop
  * waits until none runs.
  */
-import type { Places } from "../places.ts";
+import type { Places } from "../sql/places.ts";
 import { QueryCanceled } from "./errors.ts";
 
 export class Turns {

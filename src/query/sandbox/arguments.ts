@@ -2,7 +2,7 @@
  * What the arguments of a call must be where its name alone does not bound it: patterns, widths and counts that
  * are written out. Each check throws `Forbidden` or `BadInput` with a sentence that says what is expected.
  */
-import { BadInput, Forbidden, quote } from "../../errors.ts";
+import { BadInput, Forbidden, quote } from "../../model/errors.ts";
 import { rangeLength } from "./sizes.ts";
 import type { Node } from "./walk.ts";
 

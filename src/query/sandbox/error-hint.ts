@@ -2,8 +2,8 @@
  * Clearer sentences for errors that people meet often. Tags are text: `status_code = 200` makes the engine cast the
  * column to a number, which fails at the first `unknown`. Times are no numbers. And a column has another name.
  */
-import { quote } from "../../errors.ts";
-import { nearest } from "../../nearest.ts";
+import { quote } from "../../model/errors.ts";
+import { nearest } from "../../model/nearest.ts";
 import type { NumberUse, Walk } from "./walk.ts";
 
 type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables">;

@@ -2,8 +2,8 @@
  * The walk over a statement's expressions: known classes, functions of the list, types of the list, constants
  * of bounded length. Gives the largest size of each value, in bytes. See syntax.ts for the walk as a whole.
  */
-import { Forbidden, quote } from "../../errors.ts";
-import { nearest } from "../../nearest.ts";
+import { Forbidden, quote } from "../../model/errors.ts";
+import { nearest } from "../../model/nearest.ts";
 import { checkJsonPath, constantOf } from "./arguments.ts";
 import {
   type AllowedFunction,

@@ -3,7 +3,7 @@
  * vector before it checks an interrupt, so a lambda must be linear: what it makes is counted for all elements
  * of the list together, and it holds no second lambda.
  */
-import { Forbidden } from "../../errors.ts";
+import { Forbidden } from "../../model/errors.ts";
 import { FIXED_BYTES } from "./sizes.ts";
 import { lower, make, type Node, nodes, only, reducesByJoining, type Scope } from "./walk.ts";
 

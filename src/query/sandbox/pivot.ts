@@ -3,8 +3,8 @@
  * first, which is no reading; here the values are looked up by a statement that goes through the sandbox as any
  * other, and are written into the text: `ON column IN ('a', 'b')`.
  */
-import { BadInput, Forbidden } from "../../errors.ts";
-import { quoteText } from "../../statements.ts";
+import { BadInput, Forbidden } from "../../model/errors.ts";
+import { quoteText } from "../../store/statements.ts";
 import { type Serializer, textOf, treeOf, wholeTreeOf } from "./tree.ts";
 
 /** Values of one column that become columns. */

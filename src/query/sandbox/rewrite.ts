@@ -8,7 +8,7 @@
  *
  * The engine itself gives the tree and takes it back, so that no second grammar is needed here.
  */
-import { Forbidden } from "../../errors.ts";
+import { Forbidden } from "../../model/errors.ts";
 import { allowedFunction } from "./functions.ts";
 import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { methodCall } from "./method-call.ts";

@@ -6,7 +6,7 @@
  * runs in a read-only transaction; this walk holds what those cannot: functions that hang the engine, names
  * of files or of physical tables, statements that grow while they are planned.
  */
-import { BadInput, Forbidden, TooLarge } from "../../errors.ts";
+import { BadInput, Forbidden, TooLarge } from "../../model/errors.ts";
 import { errorHint } from "./error-hint.ts";
 import type { Listing } from "./listings.ts";
 import { completePivots } from "./pivot.ts";

@@ -6,8 +6,8 @@
  * (`SELECT *, *` nested doubles them), tables (a CTE counts as often as it is named) and the size of values in
  * bytes (`s || s` nested doubles it).
  */
-import { BadInput, Forbidden, quote } from "../../errors.ts";
-import { nearest } from "../../nearest.ts";
+import { BadInput, Forbidden, quote } from "../../model/errors.ts";
+import { nearest } from "../../model/nearest.ts";
 import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } from "./expressions.ts";
 import { allowedFunction, allowedTableFunction } from "./functions.ts";
 import { LISTING_VIEWS, type Listing } from "./listings.ts";

@@ -1,6 +1,6 @@
 /** Syntax trees of statements, as the engine's own parser gives them and takes them back. */
-import { BadInput } from "../../errors.ts";
-import { statement } from "../../statements.ts";
+import { BadInput } from "../../model/errors.ts";
+import { statement } from "../../store/statements.ts";
 import type { Node } from "./walk.ts";
 
 /** What the sandbox needs of a connection. */

@@ -2,7 +2,7 @@
  * What the walks over queries (syntax.ts) and expressions (expressions.ts) share: the scope at a place of the
  * tree, the measures, and the checks that refuse what is not known.
  */
-import { Forbidden, quote } from "../../errors.ts";
+import { Forbidden, quote } from "../../model/errors.ts";
 import type { Listing } from "./listings.ts";
 import { LAMBDA_BYTES_MAX, MADE_BYTES_MAX, VALUE_BYTES_MAX } from "./sizes.ts";
 

@@ -12,7 +12,7 @@
  * - A value that a card does not have (`N/A`, utilisation while MIG is on) is no sample.
  * - A process is killed when its run is aborted; the run ends with it, so that they never pile up.
  */
-import { quote } from "../../errors.ts";
+import { quote } from "../../model/errors.ts";
 import { type Part, type PartOptions, rejectionOf } from "../part.ts";
 import type { GpuOutput } from "./gpu-metrics.ts";
 import { CSV_ARGUMENTS, readGpuCsv } from "./smi-csv.ts";

@@ -2,7 +2,7 @@
  * Cards from `nvidia-smi --query-gpu=… --format=csv`, for the machines whose XML cannot be used. It has the five
  * values that every driver knows: a query that names one unknown field is refused whole.
  */
-import { quote } from "../../errors.ts";
+import { quote } from "../../model/errors.ts";
 import { type Gpu, type GpuOutput, gpuMetrics, type InUnit, inUnit, known } from "./gpu-metrics.ts";
 
 const FIELDS: readonly (readonly [query: string, metric: keyof typeof gpuMetrics, read: InUnit])[] = [

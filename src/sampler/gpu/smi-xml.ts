@@ -4,7 +4,7 @@
  * renamed are listed newest first.
  */
 import { parseXml, type XmlElement } from "@rgrove/parse-xml";
-import { quote } from "../../errors.ts";
+import { quote } from "../../model/errors.ts";
 import {
   type Gpu,
   type GpuOutput,

@@ -1,7 +1,7 @@
 /** Batches as plain samples, for tests of both versions of remote_write. */
-import type { RemoteWriteRequest } from "../../../src/decode/remote-write.ts";
-import { RemoteWriteDecoder } from "../../../src/decode/remote-write.ts";
-import { RemoteWriteV2Decoder } from "../../../src/decode/remote-write-v2.ts";
+import type { RemoteWriteRequest } from "../../../src/receive/remote-write/remote-write.ts";
+import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
+import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
 import { encodeV1, encodeV2, type Series } from "./messages.ts";
 
 export interface Plain {

@@ -1,6 +1,6 @@
 /** What a person is answered whose statement is nearly right: names, types, limits and zones. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { RequestError } from "../../../src/errors.ts";
+import { RequestError } from "../../../src/model/errors.ts";
 import { type Asked, workerEvents } from "./worker-events.ts";
 
 let asked: Asked;

@@ -3,8 +3,8 @@
  * not grown past what one vector of rows may hold. How long that takes depends on the machine and is not asserted.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { RequestError } from "../../../src/errors.ts";
-import { SqlEngine } from "../../../src/query/sql.ts";
+import { RequestError } from "../../../src/model/errors.ts";
+import { SqlEngine } from "../../../src/query/sql/sql.ts";
 import { type Samples, storedSamples } from "../stored.ts";
 
 /** What MADE_BYTES_MAX allows for a vector, twice over for what the process had not given back. */

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { textOf, wholeTreeOf } from "../../../src/query/sandbox/tree.ts";
-import { type Connection, Database } from "../../../src/store/duckdb.ts";
+import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
 import { type Asked, workerEvents } from "./worker-events.ts";
 
 let asked: Asked;

@@ -1,8 +1,8 @@
 /** What the sandbox lets through and what it refuses: a line a statement. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { RequestError } from "../../../src/errors.ts";
+import { RequestError } from "../../../src/model/errors.ts";
 import { inspect } from "../../../src/query/sandbox/sandbox.ts";
-import { type Connection, Database } from "../../../src/store/duckdb.ts";
+import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
 
 let database: Database;
 let reader: Connection;

@@ -1,7 +1,7 @@
 /**
  * Events as workers write them, in a real store with an engine over it: two tasks, one of which failed, on two days.
  */
-import { type QueryOptions, SqlEngine } from "../../../src/query/sql.ts";
+import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql.ts";
 import type { Cell } from "../../../src/store/store.ts";
 import { storedSamples } from "../stored.ts";
 

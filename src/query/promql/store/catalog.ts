@@ -8,9 +8,9 @@
  * Labels are matched as they were pushed, and label sets are made of the series that match; what only asks for
  * names and values makes none.
  */
-import { openMetricsFloat } from "../../../exposition/spelling.ts";
-import { prometheusLabelName } from "../../../names.ts";
-import type { Metric, Series } from "../../../sample.ts";
+import { openMetricsFloat } from "../../../model/spelling.ts";
+import { prometheusLabelName } from "../../../model/names.ts";
+import type { Metric, Series } from "../../../model/sample.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Condition, forStored, meets, valueIn } from "./matching.ts";
@@ -26,7 +26,7 @@ import {
 
 export { type CatalogMetric, type Shape, type View, viewsOf };
 
-/** What is asked of the registry (src/ingest/registry.ts); its epoch changes when labels are demoted, too. */
+/** What is asked of the registry (src/series/registry.ts); its epoch changes when labels are demoted, too. */
 export interface SeriesRegistry extends FollowedRegistry {
   /** Whether a tag of a metric is a column and no label. */
   isAttribute(metric: string, tag: string): boolean;

@@ -2,8 +2,8 @@
  * Reads rows of some series in a range of time from the day tables, day by day in ascending order, for one
  * query. Time and series are conditions of the statements; days outside the range are not touched.
  */
-import { MICROSECONDS_PER_DAY } from "../../../sample.ts";
-import { statement } from "../../../statements.ts";
+import { MICROSECONDS_PER_DAY } from "../../../model/sample.ts";
+import { statement } from "../../../store/statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
 import { LimitReached, QueryCanceled } from "../errors.ts";
 import type { SampleLists } from "./gather.ts";

@@ -2,8 +2,8 @@
  * What there is to be asked: series, label names and values, metadata, found in memory. Times count by the
  * day, since that is what is known without reading rows.
  */
-import { prometheusLabelName } from "../../../names.ts";
-import { dayOf } from "../../../sample.ts";
+import { prometheusLabelName } from "../../../model/names.ts";
+import { dayOf } from "../../../model/sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Catalog, type CatalogMetric, type SeriesRegistry, viewsOf } from "./catalog.ts";

@@ -3,7 +3,7 @@
  * holds no more memory than one over an hour. Most queries are one portion, which is tried first: to count samples
  * beforehand takes a third as long as to read them.
  */
-import { Places } from "../../places.ts";
+import { Places } from "../../sql/places.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "./catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";

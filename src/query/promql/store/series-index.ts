@@ -5,8 +5,8 @@
  * A label is indexed when it is first asked for, over all series or those of one metric: one pass over them, and then
  * some ten bytes a series that carries it. Labels go by their names as Prometheus spells them.
  */
-import { prometheusLabelName } from "../../../names.ts";
-import type { Metric, Series } from "../../../sample.ts";
+import { prometheusLabelName } from "../../../model/names.ts";
+import type { Metric, Series } from "../../../model/sample.ts";
 
 /** A metric with the series that hold rows, ended ones included, in the order in which they came. */
 export interface CatalogMetric extends Metric {

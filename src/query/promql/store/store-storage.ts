@@ -3,8 +3,8 @@
  * from the days of the range, some two million at a time. Gauges and cumulative series are their rows;
  * observations and deltas are also counters, see running-totals.ts.
  */
-import { dayOf } from "../../../sample.ts";
-import { statement } from "../../../statements.ts";
+import { dayOf } from "../../../model/sample.ts";
+import { statement } from "../../../store/statements.ts";
 import type { Store } from "../../../store/store.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";

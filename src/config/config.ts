@@ -1,0 +1,164 @@
+/**
+ * The settings in effect: flags win over variables, variables over weir.toml, the file over the defaults of
+ * src/config/settings.ts, which lists them all.
+ *
+ * Nothing here reads the outside: arguments, variables and a way to read files come in, a `Config` or a
+ * `SettingError` goes out.
+ */
+import { SETTINGS, type Setting } from "./settings.ts";
+import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
+import {
+  formatListen,
+  formatValue,
+  type Listen,
+  readValue,
+  SettingError,
+  type Value,
+  type ValueOf,
+} from "./values.ts";
+
+export { formatListen, type Listen, SettingError } from "./values.ts";
+
+export type SettingKey = keyof typeof SETTINGS;
+
+/** The settings in effect: durations in milliseconds, sizes in bytes, as the names say. */
+export type Config = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]["type"]> };
+
+/** Where a value came from, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
+export type Origin = string;
+
+export interface Resolved {
+  readonly config: Config;
+  readonly origins: Readonly<Record<SettingKey, Origin>>;
+  /** Variables that look like ours and are no setting, with the nearest that is: a warning, see below. */
+  readonly strangers: readonly string[];
+}
+
+const KEYS = Object.keys(SETTINGS) as SettingKey[];
+
+/**
+ * The settings in effect, for the arguments of a command that takes nothing but settings. Throws
+ * `SettingError` for an unknown flag or key, a value that does not fit, or settings that contradict.
+ */
+export function loadConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string | undefined,
+): Config {
+  return resolveSettings(argv, env, readFile).config;
+}
+
+/** As `loadConfig`, and says where each value came from. */
+export function resolveSettings(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string | undefined,
+): Resolved {
+  const table: Readonly<Record<string, Setting>> = SETTINGS;
+  const flags = flagSettings(table, argv, "strict");
+  const { given: variables, strangers } = variableSettings(table, env);
+  const file = tomlSettings(table, flags.configFile ?? env.WEIR_CONFIG, readFile);
+
+  const values: Partial<Record<SettingKey, Value>> = {};
+  const origins: Partial<Record<SettingKey, Origin>> = {};
+  for (const key of KEYS) {
+    const given: Given | undefined = flags.given.get(key) ?? variables.get(key) ?? file.get(key);
+    values[key] =
+      given === undefined ? SETTINGS[key].default : readValue(SETTINGS[key].type, given.raw, given.name);
+    origins[key] = given === undefined ? "default" : given.origin;
+  }
+  const config = values as Config;
+  check(config);
+  return { config, origins: origins as Record<SettingKey, Origin>, strangers };
+}
+
+/**
+ * Splits the arguments of a command that has flags of its own: what is a setting (with its value), for
+ * `loadConfig`, and the rest in its order.
+ */
+export function takeSettings(argv: readonly string[]): {
+  settings: readonly string[];
+  rest: readonly string[];
+} {
+  const { taken, rest } = flagSettings(SETTINGS, argv, "lenient");
+  return { settings: taken, rest };
+}
+
+/** Of the path of the data folder: a path may have 4,095 on Linux, and names of up to 140 stand behind this one. */
+const DATA_BYTES_MAX = 3_900;
+
+/** Why a path cannot be that of the data folder, before anybody tries to make it; undefined when it can be. */
+export function dataPathFault(path: string): string | undefined {
+  if (path.includes("?"))
+    return `data is ${JSON.stringify(path)}, expected a path without "?": the database engine takes what follows one for options.`;
+  const bytes = Buffer.byteLength(path);
+  if (bytes > DATA_BYTES_MAX) return `data is a path of ${bytes} bytes, expected at most ${DATA_BYTES_MAX}.`;
+  return undefined;
+}
+
+/** What no setting says alone. */
+function check(config: Config): void {
+  const fault = dataPathFault(config.data);
+  if (fault !== undefined) throw new SettingError(fault);
+  for (const listen of config.listen) {
+    if (config.open || isLocal(listen)) continue;
+    throw new SettingError(
+      `listen is "${formatListen(listen)}", which other machines may reach, and whoever reaches it may read and ` +
+        "write everything: give --open if that is meant, or listen on 127.0.0.1.",
+    );
+  }
+  if (config.inflatedBytesMax < config.bodyBytesMax) {
+    throw new SettingError(
+      `inflatedBytesMax is ${config.inflatedBytesMax}, expected at least bodyBytesMax (${config.bodyBytesMax}).`,
+    );
+  }
+}
+
+/** True for loopback addresses and unix sockets. */
+function isLocal(listen: Listen): boolean {
+  const { hostname } = listen;
+  return (
+    hostname === undefined ||
+    hostname === "localhost" ||
+    hostname === "::1" ||
+    /^127(\.[0-9]{1,3}){3}$/.test(hostname)
+  );
+}
+
+/** A setting as people read of it. */
+export interface SettingDescription {
+  readonly key: SettingKey;
+  readonly flag: string;
+  readonly variable: string;
+  /** As it is written on a command line: `1h`, `32MiB`. */
+  readonly defaultText: string;
+  readonly what: string;
+  readonly why: string;
+  readonly alias?: string;
+}
+
+/** Every setting in the order of the table, for the README, `weir check` and `weir serve --help`. */
+export function describeSettings(): readonly SettingDescription[] {
+  return KEYS.map((key) => {
+    const setting: Setting = SETTINGS[key];
+    return {
+      key,
+      flag: flagOf(key),
+      variable: variableOf(key),
+      defaultText: formatValue(setting.type, setting.default),
+      what: setting.what,
+      why: setting.why,
+      alias: setting.alias,
+    };
+  });
+}
+
+/** Every setting by its flag, without the dashes, as it is written on a command line. */
+export function settingTexts(config: Config): Record<string, string> {
+  return Object.fromEntries(KEYS.map((key) => [flagOf(key).slice(2), formatSetting(config, key)]));
+}
+
+/** The value of one setting as it is written on a command line. */
+export function formatSetting(config: Config, key: SettingKey): string {
+  return formatValue(SETTINGS[key].type, config[key]);
+}

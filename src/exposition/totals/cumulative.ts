@@ -1,0 +1,109 @@
+/**
+ * Families of cumulative series, which are shown as they came. A histogram or a summary arrives as separate
+ * metrics (`X_bucket`, `X_sum`, `X_count`; `X` by quantile), and is put together again when the metadata says
+ * what it is; without metadata each of them is a family of type `unknown`.
+ */
+import type { Metric } from "../../model/sample.ts";
+import type { DistributionFamily, DistributionPoint, Family } from "../family.ts";
+
+export type EdgeLabel = "le" | "quantile";
+
+export interface CumulativeSample {
+  readonly labels: string;
+  /** `labels` without `le` or `quantile`. */
+  readonly head: string;
+  /** The value of that label, if the series has one. */
+  readonly edge: string | undefined;
+  readonly value: number;
+}
+
+interface Distribution {
+  readonly type: "histogram" | "summary";
+  help: string;
+  unit: string;
+  readonly points: Map<string, Parts>;
+}
+
+interface Parts {
+  readonly edges: { edge: string; value: number }[];
+  sum?: number;
+  count?: number;
+}
+
+/** Makes families of metrics of kind `cumulative` and their exposed samples; in no order. */
+export function cumulativeFamilies(
+  metrics: readonly { readonly metric: Metric; readonly samples: readonly CumulativeSample[] }[],
+): Family[] {
+  const families: Family[] = [];
+  const distributions = new Map<string, Distribution>();
+  for (const { metric, samples } of metrics) {
+    const { prometheusName: name, type, unit } = metric;
+    const role = roleOf(metric);
+    if (role === undefined || (type !== "histogram" && type !== "summary")) {
+      const help = metric.help || `Pushed as ${metric.name} (cumulative).`;
+      const shown = type === "counter" || type === "gauge" ? type : "unknown";
+      families.push({ name, help, unit, type: shown, points: samples });
+      continue;
+    }
+    const base = role === "edge" && type === "summary" ? name : name.slice(0, name.lastIndexOf("_"));
+    const distribution = distributions.get(base) ?? { type, help: "", unit: "", points: new Map() };
+    distributions.set(base, distribution);
+    distribution.help ||= metric.help;
+    distribution.unit ||= unit;
+    for (const sample of samples) gather(distribution, role, sample);
+  }
+  for (const [name, { type, help, unit, points }] of distributions) {
+    families.push({
+      name,
+      help: help || `Pushed as ${name} (cumulative).`,
+      unit,
+      type,
+      points: assemble(type, points),
+    });
+  }
+  return families;
+}
+
+type Role = "edge" | "sum" | "count";
+
+/** What the samples of a metric are to their histogram or summary. */
+function roleOf({ prometheusName: name, type }: Metric): Role | undefined {
+  if (name.endsWith("_sum")) return "sum";
+  if (name.endsWith("_count")) return "count";
+  return type === "summary" || name.endsWith("_bucket") ? "edge" : undefined;
+}
+
+function gather({ points }: Distribution, role: Role, { head, edge, value }: CumulativeSample): void {
+  const parts: Parts = points.get(head) ?? { edges: [] };
+  points.set(head, parts);
+  if (role !== "edge") parts[role] = value;
+  else if (edge !== undefined) parts.edges.push({ edge, value });
+}
+
+/**
+ * Puts points together, in ascending order of labels and edges. A histogram whose last bucket or count has not
+ * come (yet) gets it from the other; one that has neither is left out.
+ */
+function assemble(type: DistributionFamily["type"], points: ReadonlyMap<string, Parts>): DistributionPoint[] {
+  const assembled: DistributionPoint[] = [];
+  for (const [labels, { edges, sum, count }] of points) {
+    edges.sort(
+      (a, b) => Number(a.edge.replace("Inf", "Infinity")) - Number(b.edge.replace("Inf", "Infinity")),
+    );
+    const last = edges.at(-1);
+    const infinite = last?.edge === "+Inf" ? last.value : undefined;
+    const total = count ?? infinite;
+    if (type === "histogram") {
+      if (total === undefined) continue;
+      if (infinite === undefined) edges.push({ edge: "+Inf", value: total });
+    }
+    assembled.push({
+      labels,
+      edges: edges.map(({ edge }) => edge),
+      values: edges.map(({ value }) => value),
+      sum,
+      count: type === "histogram" ? total : count,
+    });
+  }
+  return assembled.sort((a, b) => (a.labels < b.labels ? -1 : 1));
+}

@@ -1,0 +1,195 @@
+/**
+ * Which families the defined series make, in what order, and how their labels read: all that can be kept from
+ * one scrape to the next. Numbers are asked for through `RowView`, row by row.
+ */
+import type { Metric, Series } from "../../model/sample.ts";
+import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
+import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
+import { edgeText, labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
+
+/** What the totals know about a row of theirs. */
+export interface RowView {
+  /** Whether the row is exposed now. */
+  has(row: number): boolean;
+  value(row: number): number;
+  count(row: number): number;
+  createdUs(row: number): number;
+  /** Counts by bucket, not cumulative; good until the next change. */
+  buckets(row: number): Float64Array;
+  /** By bucket. */
+  exemplars(row: number): (Exemplar | undefined)[] | undefined;
+}
+
+interface Texts {
+  /** All labels, `le` or `quantile` last. */
+  readonly labels: string;
+  /** Cumulative series: the labels without `edge`, and the value of `le` or `quantile`. */
+  readonly head: string;
+  readonly edge: string | undefined;
+}
+
+/** A series, with its labels as they read; those are made when it is first shown, which it may never be. */
+class Member {
+  readonly series: Series;
+  /** -1 when the series was forgotten. */
+  row: number;
+  #texts: Texts | undefined;
+
+  constructor(series: Series, row: number) {
+    this.series = series;
+    this.row = row;
+  }
+
+  get texts(): Texts {
+    this.#texts ??= textsOf(this.series);
+    return this.#texts;
+  }
+}
+
+/** The series of one Prometheus name and kind: of one metric, or of those that are spelled alike there. */
+interface Group {
+  metric: Metric;
+  members: Member[];
+  /** How many of `members` were forgotten. */
+  forgotten: number;
+  /** Whether `members` holds no forgotten series and is in ascending order of labels. */
+  ordered: boolean;
+}
+
+export class ExposedSeries {
+  readonly #groups = new Map<string, Group>();
+  readonly #members: Member[] = [];
+  readonly #edges = new WeakMap<readonly number[], readonly string[]>();
+
+  add(series: Series, row: number): void {
+    const { metric } = series;
+    const key = keyOf(metric);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { metric, members: [], forgotten: 0, ordered: true };
+      this.#groups.set(key, group);
+    }
+    const member = new Member(series, row);
+    group.metric = metric;
+    group.members.push(member);
+    group.ordered = false;
+    this.#members[row] = member;
+  }
+
+  remove(row: number): void {
+    const member = this.#members[row];
+    member.row = -1;
+    const key = keyOf(member.series.metric);
+    const group = this.#groups.get(key);
+    if (group === undefined) return;
+    group.ordered = false;
+    // Nobody may ever scrape: those that are gone must not gather until then.
+    if (++group.forgotten * 2 <= group.members.length) return;
+    sweep(group);
+    if (group.members.length === 0) this.#groups.delete(key);
+  }
+
+  /** The families of the rows that are exposed; see `Totals.families`. */
+  families(view: RowView): Family[] {
+    const families: Family[] = [];
+    const cumulative: { metric: Metric; samples: CumulativeSample[] }[] = [];
+    for (const [key, group] of this.#groups) {
+      // What Pushgateway groups show is not shown here: names of theirs alone need no order.
+      if (!group.members.some(({ row }) => view.has(row))) {
+        if (!group.ordered) sweep(group);
+        if (group.members.length === 0) this.#groups.delete(key);
+        continue;
+      }
+      if (!group.ordered) order(group);
+      const members = group.members.filter(({ row }) => view.has(row));
+      const { metric } = group;
+      const named = { name: metric.prometheusName, help: helpOf(metric), unit: metric.unit };
+      if (metric.kind === "observation") {
+        const points = members.map((member) => this.#histogram(member, view));
+        families.push({ ...named, type: "histogram", points });
+      } else if (metric.kind === "delta") {
+        const name = named.name.endsWith("_total") ? named.name : `${named.name}_total`;
+        const points = members.map(
+          (member): ValuePoint => ({ ...valuePoint(member, view), createdUs: view.createdUs(member.row) }),
+        );
+        families.push({ ...named, name, type: "counter", points });
+      } else if (metric.kind === "gauge") {
+        families.push({ ...named, type: "gauge", points: members.map((member) => valuePoint(member, view)) });
+      } else {
+        const samples = members.map(({ row, texts }) => ({ ...texts, value: view.value(row) }));
+        cumulative.push({ metric, samples });
+      }
+    }
+    return [...families, ...cumulativeFamilies(cumulative)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #histogram({ series, row, texts: { labels } }: Member, view: RowView): DistributionPoint {
+    const buckets = view.buckets(row);
+    const values = new Float64Array(buckets.length);
+    let count = 0;
+    for (let at = 0; at < buckets.length; at++) {
+      count += buckets[at];
+      values[at] = count;
+    }
+    return {
+      labels,
+      edges: this.#edgesOf(series.metric.buckets),
+      values,
+      sum: view.value(row),
+      count: view.count(row),
+      createdUs: view.createdUs(row),
+      exemplars: view.exemplars(row),
+    };
+  }
+
+  #edgesOf(bounds: readonly number[]): readonly string[] {
+    let edges = this.#edges.get(bounds);
+    if (!edges) {
+      edges = [...bounds, Infinity].map(openMetricsFloat);
+      this.#edges.set(bounds, edges);
+    }
+    return edges;
+  }
+}
+
+function keyOf(metric: Metric): string {
+  return `${metric.kind} ${metric.prometheusName}`;
+}
+
+/** HELP of a metric that came without one says what it was pushed as, which its Prometheus name may hide. */
+function helpOf(metric: Metric): string {
+  return metric.help || `Pushed as ${metric.name} (${metric.kind}).`;
+}
+
+function textsOf({ labels, metric }: Series): Texts {
+  const edgeLabel: EdgeLabel | undefined =
+    metric.kind !== "cumulative"
+      ? undefined
+      : labels.has("le")
+        ? "le"
+        : labels.has("quantile")
+          ? "quantile"
+          : undefined;
+  const head = labelText(labels, true, edgeLabel);
+  if (edgeLabel === undefined) return { labels: head, head, edge: undefined };
+  const edge = edgeText(labels.get(edgeLabel)!);
+  return { labels: withLabel(head, edgeLabel, edge), head, edge };
+}
+
+function sweep(group: Group): void {
+  group.members = group.members.filter(({ row }) => row >= 0);
+  group.forgotten = 0;
+}
+
+/** Drops what was forgotten and sorts the rest; equal labels stay in the order of their definition. */
+function order(group: Group): void {
+  sweep(group);
+  group.members.sort(({ texts: a }, { texts: b }) =>
+    a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0,
+  );
+  group.ordered = true;
+}
+
+function valuePoint({ row, texts }: Member, view: RowView): ValuePoint {
+  return { labels: texts.labels, value: view.value(row) };
+}

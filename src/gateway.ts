@@ -1,0 +1,343 @@
+/**
+ * The wiring: config → store → totals → registry → ingest → queries → HTTP application. Nothing listens and
+ * nothing is sampled here (see serve.ts); an import without a server uses it as it is.
+ *
+ * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
+ * close commits what waits, writes a whole snapshot, interrupts readers, checkpoints, and gives the file back.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import manifest from "../package.json" with { type: "json" };
+import { type Config, settingTexts } from "./config/config.ts";
+import * as counters from "./model/counters.ts";
+import { BucketLayouts } from "./wire/bucket-layout.ts";
+import { EventDecoder } from "./receive/events/events.ts";
+import { RemoteWriteDecoder } from "./receive/remote-write/remote-write.ts";
+import { RemoteWriteV2Decoder } from "./receive/remote-write/remote-write-v2.ts";
+import { bucketsFor } from "./series/buckets.ts";
+import { EXPOSITION_INFO, Exposition } from "./exposition/exposition.ts";
+import type { FamilyType } from "./receive/pushgateway/groups/pushed.ts";
+import { Groups } from "./receive/pushgateway/groups/groups.ts";
+import { labelText } from "./model/spelling.ts";
+import { Totals } from "./exposition/totals/totals.ts";
+import { adminRoutes } from "./http/prometheus/admin.ts";
+import { type App, createApp } from "./http/app.ts";
+import { exemplarsRoutes } from "./http/prometheus/exemplars.ts";
+import { exportRoutes } from "./http/query/export.ts";
+import { federateRoutes } from "./http/prometheus/federate.ts";
+import { healthRoutes } from "./http/health.ts";
+import { importsRoutes } from "./http/imports.ts";
+import { createLog, type Log } from "./http/log.ts";
+import { metricsRoutes, render } from "./http/metrics.ts";
+import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
+import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
+import { pushRoutes } from "./receive/events/push.ts";
+import { expireGroups, pushgatewayRoutes } from "./receive/pushgateway/pushgateway.ts";
+import { pushgatewayApiRoutes } from "./receive/pushgateway/pushgateway-api.ts";
+import { remoteWriteRoutes } from "./receive/remote-write/remote-write-routes.ts";
+import { sqlRoutes } from "./http/query/sql.ts";
+import { summariesRoutes } from "./http/query/summaries.ts";
+import { tablesRoutes } from "./http/query/tables.ts";
+import { Echoes } from "./ingest/admission/echoes.ts";
+import { IdempotencyKeys } from "./ingest/idempotency.ts";
+import { Imports } from "./ingest/imports.ts";
+import { Ingest } from "./ingest/ingest.ts";
+import { Registry } from "./series/registry.ts";
+import { exportLines } from "./query/export.ts";
+import { createFormats } from "./query/formats/all.ts";
+import { seriesToDelete } from "./query/promql/deletion.ts";
+import { ExemplarSearch } from "./query/promql/exemplars.ts";
+import { Federation } from "./query/promql/federation.ts";
+import { Promql } from "./query/promql/promql.ts";
+import { SqlEngine } from "./query/sql/sql.ts";
+import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
+import { listTables } from "./query/sql/table-list.ts";
+import type { Series } from "./model/sample.ts";
+import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
+import { DiskFull } from "./store/disk-room.ts";
+import { Snapshots } from "./store/backup/snapshots.ts";
+import { hideFiles, makeTemporaryDirectory, openDataFolder } from "./data-folder.ts";
+
+export interface GatewayOptions {
+  /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
+  readonly now?: () => number;
+  readonly log?: Log;
+  /** The engine gave up on the file for good: only a new process can read it again. */
+  readonly onFatal?: () => void;
+  /** Mode of the Unix sockets that it listens on; what the umask leaves if absent. */
+  readonly socketMode?: number;
+  /** Stops the program, where a request may ask for that. */
+  readonly quit?: () => void;
+}
+
+/** Memory of a database that writes a Parquet answer: rows pass through it in chunks. */
+const PARQUET_BYTES_MAX = 64 * 1_048_576;
+
+/** A gateway without its sockets. */
+export interface Gateway {
+  readonly app: App;
+  readonly store: DuckDBStore;
+  readonly registry: Registry;
+  readonly ingest: Ingest;
+  readonly totals: Totals;
+  readonly log: Log;
+  /** Deletes the groups whose time is over. */
+  expireGroups(): Promise<void>;
+  /** Interrupts the queries that run; each is answered that the gateway is stopping. */
+  stopQueries(): Promise<void>;
+  /** Commits what was accepted, checkpoints and gives the file back. */
+  close(): Promise<void>;
+}
+
+/** The type of one of the gateway's own metrics, by name. */
+function ownMetricType(name: string): FamilyType | undefined {
+  if (name === EXPOSITION_INFO) return "gauge";
+  return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
+}
+
+/** Whether a sample called so is of one of the gateway's own metrics, or of a part of one. */
+function isOwnSample(name: string): boolean {
+  if (name === "weir_last_push_timestamp_seconds" || ownMetricType(name) !== undefined) return true;
+  const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
+  const type = base === undefined ? undefined : ownMetricType(base);
+  return type === "histogram" || type === "summary";
+}
+
+/** The `le` values that series have. */
+function edgesOf(series: Iterable<Series>): Set<string> {
+  const edges = new Set<string>();
+  for (const { labels } of series) edges.add(labels.get("le") ?? "");
+  edges.delete("");
+  return edges;
+}
+
+/** Opens the file of a configuration, and everything that works on it. */
+export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  const now = options.now ?? Date.now;
+  const log = options.log ?? createLog(config.logLevel);
+  const temporaryDirectory = join(config.data, "tmp");
+  openDataFolder(config.data);
+  const { store, stored } = await openStore({
+    path: join(config.data, "store.duckdb"),
+    memoryLimitBytes: config.memoryLimitBytes,
+    threads: config.threads,
+    temporaryDirectory,
+    reserveBytes: config.diskReserveBytes,
+    onFault: (message, error) => log.error(message, { error: String(error) }),
+    onFatal: options.onFatal,
+    onRoom: ({ freeBytes, isFull }) => {
+      const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
+      if (isFull) log.error("disk full: pushes are refused until there is room", fields);
+      else log.warn("the disk has room again: pushes are accepted", fields);
+    },
+  });
+  // Only the owner of the file may clear what a process before left behind.
+  rmSync(temporaryDirectory, { recursive: true, force: true });
+  makeTemporaryDirectory(temporaryDirectory);
+  hideFiles(config.data);
+
+  const registry = new Registry({ ...config, bucketsFor }, stored);
+  const totals = new Totals(config);
+  for (const series of registry.series()) totals.define(series);
+  totals.restore(stored.totals);
+  for (const { job, instance, pushedAtMs } of stored.lastPushes)
+    totals.noteLastPush(job, instance, pushedAtMs);
+  // Without a time of arrival each row's own time counts: what was gone before a long pause stays gone.
+  await store.replay((rows) => totals.apply(rows));
+  const groups = new Groups(
+    { series: registry, values: totals, ownType: ownMetricType },
+    config,
+    stored.groups,
+  );
+  const id = crypto.randomUUID();
+  const storesOwn = config.sampler && config.samplerParts.includes("gateway");
+  const echoes = new Echoes(
+    {
+      info: { name: EXPOSITION_INFO, id },
+      registry,
+      totals,
+      isHeld: (seriesId) => groups.holds(seriesId),
+      isOwn: (name) => storesOwn && isOwnSample(name),
+      remoteWriteExposed: config.exposeProtocols.includes("remote_write"),
+      onLearned: (added) =>
+        log.info("a server that writes here scrapes /metrics too: what it sends back of it is dropped", {
+          labels: labelText(added),
+        }),
+      now,
+    },
+    stored.scrapers,
+  );
+  const ingest = new Ingest(
+    {
+      store,
+      registry,
+      totals,
+      groups,
+      echoes,
+      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
+      imports: new Imports(stored.imports),
+    },
+    {
+      ...config,
+      now,
+      onFault: (message, error) => {
+        log.error(message, { error: String(error) });
+        if (/database has been invalidated/.test(String(error))) options.onFatal?.();
+      },
+    },
+  );
+  const exposition = new Exposition({ registry: counters.registry, id, totals, groups });
+  const sql = new SqlEngine({
+    store,
+    registry,
+    timeoutMs: config.sqlTimeoutMs,
+    rowsMax: config.sqlRowsMax,
+    textBytesMax: config.sqlTextBytesMax,
+    concurrencyMax: config.sqlConcurrencyMax,
+    memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
+    log,
+  });
+  // Stale markers come from groups and by remote_write, and what came by remote_write alone is not exposed.
+  const endedWithItsGroup = (seriesId: number) =>
+    totals.isStale(seriesId) &&
+    !config.exposeProtocols.includes("remote_write") &&
+    registry.seriesById(seriesId)?.exposed === true;
+  const heldOf = (seriesId: number) =>
+    groups.holds(seriesId) || endedWithItsGroup(seriesId)
+      ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
+      : undefined;
+  const promql = new Promql({ store, registry, ...config, heldOf, now });
+  const { catalog } = promql;
+  const federation = new Federation({ store, catalog, registry, totals, heldOf, ...config });
+  const exemplars = new ExemplarSearch({ store, catalog, ...config });
+  const snapshots = new Snapshots({
+    store,
+    directory: join(config.data, "snapshots"),
+    temporaryDirectory,
+    now,
+  });
+  const roomNow = () => store.room();
+  counters.disk.now = roomNow;
+  counters.waiting.now = () => {
+    const { samples, bytes, oldestMs } = ingest.waiting;
+    return {
+      samples,
+      bytes,
+      oldestSeconds: oldestMs === undefined ? 0 : Math.max(0, now() - oldestMs) / 1000,
+    };
+  };
+
+  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
+  const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
+  const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
+  const layouts = new BucketLayouts((metric) => edgesOf(registry.metric(metric)?.series ?? []));
+  const families = [
+    pushRoutes({
+      decoder: new EventDecoder({
+        ...config,
+        isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+        attributesOf: (metric) => registry.attributesOf(metric),
+        epoch: () => registry.epoch,
+      }),
+      ingest,
+      limits,
+      strictEvents: config.strictEvents,
+      log,
+    }),
+    remoteWriteRoutes({
+      decoders: { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) },
+      ingest,
+      limits,
+    }),
+    pushgatewayRoutes({ groups, ingest, limits, layouts }),
+    pushgatewayApiRoutes({
+      groups,
+      ingest,
+      status: {
+        build: { version: manifest.version, bunVersion: Bun.version },
+        flags: settingTexts(config),
+        startedAt: new Date(now()),
+      },
+      adminApi: config.enableAdminApi,
+      quit: config.enableLifecycle ? options.quit : undefined,
+    }),
+    metricsRoutes({
+      exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
+      scrapesMax: config.scrapesMax,
+    }),
+    healthRoutes({
+      ready: async () => {
+        await render(await exposition.families(now()), "text");
+        store.requireRoom();
+        await ingest.ready();
+      },
+      readable: async () => {
+        await store.size();
+      },
+    }),
+    sqlRoutes({ engine: sql, formats, limits }),
+    summariesRoutes({ summaries, formats }),
+    tablesRoutes({ tables: (pattern, signal) => listTables(sql, pattern, signal), formats }),
+    prometheusApiRoutes({ promql, limits, now }),
+    prometheusStatusRoutes({
+      discovery: promql.discovery,
+      seriesCount: () => registry.seriesCount,
+      days: () => store.days(),
+      flags: () => settingTexts(config),
+      version: manifest.version,
+      retentionDays: config.retentionDays,
+      now,
+    }),
+    adminRoutes({
+      deleteSamples: (selectors, fromUs, toUs) =>
+        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
+      takeSnapshot: (withLog) => snapshots.take(withLog),
+      enabled: config.enableAdminApi,
+      limits,
+    }),
+    exemplarsRoutes({ exemplars, limits }),
+    federateRoutes({ federation, now }),
+    importsRoutes({
+      find: (file) => ingest.importOffset(file),
+      withFirstLine: (hash) => ingest.importsWithFirstLine(hash),
+    }),
+    exportRoutes({
+      lines: (range) =>
+        exportLines(
+          { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },
+          range,
+        ),
+      metrics: () => registry.metrics(),
+      stallTimeoutMs: config.bodyTimeoutMs,
+    }),
+  ];
+  const stopQueries = async () => {
+    await sql.close();
+    await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
+  };
+  return {
+    app: createApp(families, { log }),
+    stopQueries,
+    expireGroups: () => expireGroups({ groups, ingest, now }),
+    store,
+    registry,
+    ingest,
+    totals,
+    log,
+    async close() {
+      // Its folder may be gone by the next scrape of another gateway in this process.
+      if (counters.disk.now === roomNow) counters.disk.now = () => undefined;
+      // The file is given back also when the last commit fails: what was acknowledged is stored already.
+      try {
+        await ingest.stop();
+      } catch (error) {
+        // The next start counts the rows past the snapshot that there is.
+        if (!(error instanceof DiskFull)) throw error;
+        log.warn("disk full: the running totals were not stored, the next start counts them again");
+      } finally {
+        await stopQueries();
+        await store.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * Prometheus's admin API (https://prometheus.io/docs/prometheus/latest/querying/api/#tsdb-admin-apis), off unless a
+ * setting allows it: deletion of samples, and snapshots. There are no tombstones to clean, since the rows go at once.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { ParseError } from "../../query/promql/errors.ts";
+import type { Matcher } from "../../query/promql/matchers.ts";
+import { parseSelector } from "../../query/promql/promql.ts";
+import type { BodyLimits } from "../body.ts";
+import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
+import { holdsReplacement } from "../url-text.ts";
+
+export interface AdminDependencies {
+  /** Deletes what selectors find from `fromUs` to `toUs`, both included. */
+  readonly deleteSamples: (
+    selectors: readonly (readonly Matcher[])[],
+    fromUs: number,
+    toUs: number,
+  ) => Promise<unknown>;
+  /** Makes a snapshot and gives its name. */
+  readonly takeSnapshot: (withLog: boolean) => Promise<string>;
+  readonly enabled: boolean;
+  readonly limits: BodyLimits;
+}
+
+/** In upstream's words; no setting will change by itself, so that nothing is said of trying again. */
+class AdminDisabled extends RequestError {
+  override readonly status = 503;
+  override readonly code = "unavailable";
+}
+
+export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: AdminDependencies) => {
+  const done = () => new Response(null, { status: 204 });
+  const route =
+    (work: (parameters: URLSearchParams) => Promise<Response>) =>
+    ({ request }: { request: Request }) =>
+      inApiFormat(async () => {
+        if (!enabled)
+          throw new AdminDisabled(
+            "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
+          );
+        return await work(await readParameters(request, limits));
+      });
+  const deleteSeries = route(async (parameters) => {
+    const texts = parameters.getAll("match[]");
+    // Another series than the one that was meant would be deleted.
+    if (texts.some(holdsReplacement)) throw invalid("match[]", "it holds bytes that are not UTF-8");
+    const selectors = texts.map(readSelector);
+    if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
+    const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
+    const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
+    if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+    // A time in milliseconds means all of it.
+    await deleteSamples(selectors, startMs * 1000, endMs * 1000 + 999);
+    return done();
+  });
+  const cleanTombstones = route(async () => done());
+  const snapshot = route(async (parameters) => {
+    // Upstream's head are the newest samples, which are in memory there; here they are in the log.
+    const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
+    return success({ name });
+  });
+  const raw = { parse: "none" } as const;
+  return new Elysia()
+    .post("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
+    .put("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
+    .post("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
+    .put("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
+    .post("/api/v1/admin/tsdb/snapshot", snapshot, raw)
+    .put("/api/v1/admin/tsdb/snapshot", snapshot, raw);
+};
+
+/** As Go's ParseBool reads it. */
+function readFlag(parameters: URLSearchParams, name: string): boolean {
+  const text = parameters.get(name) ?? "";
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False|)$/.test(text)) return false;
+  throw invalid(name, `unable to parse boolean ${quote(text)}`);
+}
+
+function readSelector(text: string): readonly Matcher[] {
+  try {
+    return parseSelector(text);
+  } catch (error) {
+    if (error instanceof ParseError) throw invalid("match[]", error.message);
+    throw error;
+  }
+}

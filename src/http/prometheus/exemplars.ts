@@ -1,0 +1,54 @@
+/**
+ * `GET` and `POST /api/v1/query_exemplars`
+ * (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): from a slow bucket to the tasks
+ * that were slow.
+ */
+import { Elysia } from "elysia";
+import { ParseError } from "../../query/promql/errors.ts";
+import type { SeriesExemplars } from "../../query/promql/exemplars.ts";
+import { formatFloat } from "../../query/promql/text.ts";
+import type { BodyLimits } from "../body.ts";
+import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
+
+export interface ExemplarsDependencies {
+  readonly exemplars: {
+    find(
+      text: string,
+      startMs: number,
+      endMs: number,
+      signal: AbortSignal,
+    ): Promise<readonly SeriesExemplars[]>;
+  };
+  readonly limits: BodyLimits;
+}
+
+export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) => {
+  const find = ({ request }: { request: Request }) =>
+    inApiFormat(async () => {
+      const parameters = await readParameters(request, limits);
+      const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
+      const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
+      if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+      try {
+        const found = await exemplars.find(parameters.get("query") ?? "", startMs, endMs, request.signal);
+        return success(found.map(answerOf));
+      } catch (error) {
+        if (error instanceof ParseError) throw invalid("query", error.message);
+        throw error;
+      }
+    });
+  const raw = { parse: "none" } as const;
+  return new Elysia().get("/api/v1/query_exemplars", find, raw).post("/api/v1/query_exemplars", find, raw);
+};
+
+function answerOf({ seriesLabels, exemplars }: SeriesExemplars): unknown {
+  return {
+    seriesLabels,
+    exemplars: exemplars.map(({ labels, value, timestampMs }) => ({
+      labels,
+      value: formatFloat(value),
+      timestamp: timestampMs / 1000,
+    })),
+  };
+}

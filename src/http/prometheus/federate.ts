@@ -1,0 +1,87 @@
+/**
+ * `GET /federate` (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each series
+ * that `match[]` selects, in text 0.0.4 with timestamps. For a Prometheus above this gateway that wants part of
+ * it, what came by remote_write included.
+ */
+import { setImmediate } from "node:timers/promises";
+import { promisify } from "node:util";
+import { constants, gzip } from "node:zlib";
+import { Elysia } from "elysia";
+import { escapeLabelValue, numberText } from "../../model/spelling.ts";
+import { CHUNK_CHARACTERS, TEXT_CONTENT_TYPE } from "../../exposition/text.ts";
+import { ParseError } from "../../query/promql/errors.ts";
+import type { FederatedSample } from "../../query/promql/federation.ts";
+import { METRIC_NAME } from "../../query/promql/labels.ts";
+import type { Matcher } from "../../query/promql/matchers.ts";
+import { parseSelector } from "../../query/promql/promql.ts";
+import { acceptsGzip } from "../metrics.ts";
+import { invalid } from "./prometheus-api-parameters.ts";
+
+export interface FederateDependencies {
+  readonly federation: {
+    latest(
+      selectors: readonly (readonly Matcher[])[],
+      nowMs: number,
+      signal: AbortSignal,
+    ): Promise<readonly FederatedSample[]>;
+  };
+  readonly now: () => number;
+}
+
+const compress = promisify(gzip);
+
+export const federateRoutes = ({ federation, now }: FederateDependencies) =>
+  new Elysia().get(
+    "/federate",
+    async ({ request }: { request: Request }) => {
+      const selectors = new URL(request.url).searchParams.getAll("match[]").map(readSelector);
+      const body = await render(await federation.latest(selectors, now(), request.signal));
+      const headers = new Headers({ "content-type": TEXT_CONTENT_TYPE, vary: "Accept-Encoding" });
+      if (!acceptsGzip(request.headers.get("accept-encoding") ?? "")) return new Response(body, { headers });
+      headers.set("content-encoding", "gzip");
+      return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
+    },
+    { parse: "none" },
+  );
+
+function readSelector(text: string): readonly Matcher[] {
+  try {
+    // As upstream: `{__name__=~".*"}` is all that there is.
+    return parseSelector(text, true);
+  } catch (error) {
+    if (error instanceof ParseError) throw invalid("match[]", error.message);
+    throw error;
+  }
+}
+
+/** Writes samples that are in order of their names, with a pause after each chunk. */
+async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let family = "";
+  let text = "";
+  for (const { labels, value, timestampMs } of samples) {
+    const name = labels.get(METRIC_NAME);
+    if (name !== family) {
+      family = name;
+      // As upstream has it: a single sample does not know its family.
+      text += `# TYPE ${name} untyped\n`;
+    }
+    text += `${name}{${pairsOf(labels.entries())}} ${numberText(value)} ${timestampMs}\n`;
+    if (text.length < CHUNK_CHARACTERS) continue;
+    chunks.push(Buffer.from(text));
+    text = "";
+    await setImmediate();
+  }
+  chunks.push(Buffer.from(text));
+  return Buffer.concat(chunks);
+}
+
+/** Labels as they stand between the braces; `instance=""` where there is none keeps the gateway's address out. */
+function pairsOf(labels: Iterable<readonly [string, string]>): string {
+  const pairs = new Map([["instance", ""], ...labels]);
+  pairs.delete(METRIC_NAME);
+  return [...pairs]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}="${escapeLabelValue(value)}"`)
+    .join(",");
+}

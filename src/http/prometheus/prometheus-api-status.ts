@@ -1,0 +1,123 @@
+/**
+ * The rest of Prometheus's API that clients look at before they ask anything: what this is, how it is set, how
+ * much it holds. And the list of services that dashboards of services choose from.
+ */
+import { Elysia } from "elysia";
+import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql.ts";
+import { jsonResponse } from "../errors.ts";
+import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { readLimit } from "./prometheus-api-parameters.ts";
+
+export interface PrometheusStatusDependencies {
+  readonly discovery: {
+    statistics(most: number): Promise<SeriesStatistics>;
+    labelValues(name: string, query: LabelQuery): readonly string[];
+  };
+  /** Series that are stored, whatever PromQL makes of them. */
+  readonly seriesCount: () => number;
+  /** The first and the last day that is stored, in days since the epoch. */
+  readonly days: () => readonly { readonly day: number; readonly rows: number }[];
+  /** Every setting by its flag without dashes, as it is written on a command line. */
+  readonly flags: () => Readonly<Record<string, string>>;
+  readonly version: string;
+  readonly retentionDays: number;
+  readonly now: () => number;
+}
+
+/**
+ * The release of Prometheus whose API and PromQL this is. Grafana chooses by it what to ask for: label values
+ * with match[], for one.
+ */
+const PROMETHEUS_VERSION = "3.5.0";
+/** Entries of each list of the tsdb status, unless `limit` says otherwise, and at most. */
+const TOP = 10;
+const TOP_MAX = 10_000;
+const ALWAYS: LabelQuery = {
+  selectors: [],
+  startMs: Number.NEGATIVE_INFINITY,
+  endMs: Number.POSITIVE_INFINITY,
+};
+
+export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
+  const startTime = new Date(deps.now()).toISOString();
+  const raw = { parse: "none" } as const;
+  return (
+    new Elysia()
+      .get(
+        "/api/v1/status/buildinfo",
+        () =>
+          success({
+            version: PROMETHEUS_VERSION,
+            revision: `weir-${deps.version}`,
+            branch: "weir",
+            buildUser: "",
+            buildDate: "",
+            goVersion: "",
+          }),
+        raw,
+      )
+      .get(
+        "/api/v1/status/runtimeinfo",
+        () =>
+          success({
+            startTime,
+            CWD: "",
+            serverTime: new Date(deps.now()).toISOString(),
+            reloadConfigSuccess: true,
+            lastConfigTime: startTime,
+            corruptionCount: 0,
+            goroutineCount: 0,
+            GOMAXPROCS: navigator.hardwareConcurrency,
+            GOGC: "",
+            GODEBUG: "",
+            storageRetention: `${deps.retentionDays}d`,
+          }),
+        raw,
+      )
+      .get(
+        "/api/v1/status/config",
+        () => success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
+        raw,
+      )
+      .get("/api/v1/status/flags", () => success(deps.flags()), raw)
+      .get(
+        "/api/v1/status/tsdb",
+        ({ request }) => inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
+        raw,
+      )
+      // No rules are run by the gateway; Grafana asks all the same.
+      .get("/api/v1/rules", () => success({ groups: [] }), raw)
+      .get("/api/v1/alerts", () => success({ alerts: [] }), raw)
+      // A bare list, as the dashboards read it. What `*_service_info` names is among the values of the label.
+      .get(
+        "/api/metrics/services",
+        () => jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
+        raw,
+      )
+  );
+};
+
+/** Counts of series and labels, the largest first. */
+async function tsdbStatus(
+  { discovery, seriesCount, days }: PrometheusStatusDependencies,
+  url: string,
+): Promise<unknown> {
+  const { searchParams } = new URL(url);
+  const most = searchParams.get("limit") ? Math.min(readLimit(searchParams), TOP_MAX) : TOP;
+  const { labelPairs, seriesByMetric, valuesByLabel, lengthByLabel, seriesByPair } =
+    await discovery.statistics(most);
+  const stored = days();
+  return {
+    headStats: {
+      numSeries: seriesCount(),
+      numLabelPairs: labelPairs,
+      chunkCount: stored.length,
+      minTime: (stored[0]?.day ?? 0) * 86_400_000,
+      maxTime: ((stored.at(-1)?.day ?? -1) + 1) * 86_400_000,
+    },
+    seriesCountByMetricName: seriesByMetric,
+    labelValueCountByLabelName: valuesByLabel,
+    memoryInBytesByLabelName: lengthByLabel,
+    seriesCountByLabelValuePair: seriesByPair,
+  };
+}

@@ -1,0 +1,226 @@
+/**
+ * Prometheus's HTTP API: what Grafana's data source, promtool and people with curl ask
+ * (https://prometheus.io/docs/prometheus/latest/querying/api/). Every route takes GET and, where upstream
+ * does, POST with a form.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote } from "../../model/errors.ts";
+import type { QueryOptions, QueryResult } from "../../query/promql/engine.ts";
+import { ParseError } from "../../query/promql/errors.ts";
+import { parse } from "../../query/promql/parse/parse.ts";
+import { formatExpr } from "../../query/promql/parse/print.ts";
+import { treeOf } from "../../query/promql/parse/tree.ts";
+import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql.ts";
+import type { BodyLimits } from "../body.ts";
+import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
+import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
+
+/** What the API needs of src/query/promql. */
+export interface PrometheusApiDependencies {
+  readonly promql: {
+    instant(text: string, timeMs: number, options: QueryOptions): Promise<QueryResult>;
+    range(
+      text: string,
+      startMs: number,
+      endMs: number,
+      stepMs: number,
+      options: QueryOptions,
+    ): Promise<QueryResult>;
+    explain(result: QueryResult): unknown;
+    readonly discovery: {
+      series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
+      labelNames(query: LabelQuery): readonly string[];
+      labelValues(name: string, query: LabelQuery): readonly string[];
+      metadata(metric?: string): ReadonlyMap<string, readonly MetadataEntry[]>;
+    };
+  };
+  readonly limits: BodyLimits;
+  readonly now: () => number;
+}
+
+/** Steps of a range query: upstream's own limit, a point for each pixel of a very wide screen. */
+const STEPS_MAX = 11_000;
+/** The step of /api/metrics/query_range where none is given: the interval that its services are scraped at. */
+const PROXIED_STEP_MS = 15_000;
+
+type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
+
+export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDependencies) => {
+  const route =
+    (handler: Handler) =>
+    ({ request }: { request: Request }) =>
+      inApiFormat(async () => handler(await readParameters(request, limits), request));
+
+  const instant: Handler = async (parameters, request) => {
+    const timeMs = readTime(parameters, "time") ?? now();
+    const text = parameters.get("query") ?? "";
+    const result = await asParameter("query", () =>
+      promql.instant(text, timeMs, readOptions(parameters, request)),
+    );
+    return resultResponse(result, readLimit(parameters), extras(parameters, result));
+  };
+
+  const range = async (parameters: URLSearchParams, request: Request, defaultStepMs?: number) => {
+    const startMs = readTime(parameters, "start");
+    const endMs = readTime(parameters, "end");
+    const stepMs = readDuration(parameters, "step") ?? defaultStepMs;
+    if (startMs === undefined) throw invalid("start", "it is missing");
+    if (endMs === undefined) throw invalid("end", "it is missing");
+    if (stepMs === undefined) throw invalid("step", "it is missing");
+    if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+    if (stepMs <= 0) {
+      throw invalid(
+        "step",
+        "zero or negative query resolution step widths are not accepted. Try a positive integer",
+      );
+    }
+    if ((endMs - startMs) / stepMs > STEPS_MAX) {
+      throw new BadInput(
+        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        "step",
+      );
+    }
+    const text = parameters.get("query") ?? "";
+    const result = await asParameter("query", () =>
+      promql.range(text, startMs, endMs, wholeMs(stepMs), readOptions(parameters, request)),
+    );
+    return resultResponse(result, readLimit(parameters), extras(parameters, result));
+  };
+
+  const proxiedRange: Handler = (parameters, request) => range(parameters, request, PROXIED_STEP_MS);
+
+  const extras = (parameters: URLSearchParams, result: QueryResult) => ({
+    ...(parameters.get("stats") ? { stats: statsOf(result) } : {}),
+    ...(parameters.get("explain") === "true" ? { explain: promql.explain(result) } : {}),
+  });
+
+  const format: Handler = async (parameters) =>
+    success(await asParameter("query", async () => formatExpr(parse(parameters.get("query") ?? ""))));
+  const syntaxTree: Handler = async (parameters) =>
+    success(await asParameter("query", async () => treeOf(parse(parameters.get("query") ?? ""))));
+
+  const series: Handler = async (parameters) => {
+    if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
+    const found = await promql.discovery.series(await readLabelQuery(parameters));
+    const { items, notes } = limited(found, readLimit(parameters));
+    return listResponse(items, notes);
+  };
+  const labels: Handler = async (parameters) => {
+    const { items, notes } = limited(
+      promql.discovery.labelNames(await readLabelQuery(parameters)),
+      readLimit(parameters),
+    );
+    return success(items, notes);
+  };
+  const labelValues = (name: string): Handler => {
+    return async (parameters) => {
+      const label = unescapeName(name);
+      if (label === "") throw new BadInput(`invalid label name: ${quote(name)}`, "name");
+      const found = promql.discovery.labelValues(label, await readLabelQuery(parameters));
+      const { items, notes } = limited(found, readLimit(parameters));
+      return success(items, notes);
+    };
+  };
+  const metadata: Handler = async (parameters) => {
+    const perMetric = readCount(parameters, "limit_per_metric") || Number.POSITIVE_INFINITY;
+    const found = [...promql.discovery.metadata(parameters.get("metric") || undefined)];
+    const items = found.slice(0, readCount(parameters, "limit"));
+    return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
+  };
+
+  const raw = { parse: "none" } as const;
+  return new Elysia()
+    .get("/api/v1/query", route(instant), raw)
+    .post("/api/v1/query", route(instant), raw)
+    .get("/api/v1/query_range", route(range), raw)
+    .post("/api/v1/query_range", route(range), raw)
+    .get("/api/metrics/query_range", route(proxiedRange), raw)
+    .post("/api/metrics/query_range", route(proxiedRange), raw)
+    .get("/api/v1/format_query", route(format), raw)
+    .post("/api/v1/format_query", route(format), raw)
+    .get("/api/v1/parse_query", route(syntaxTree), raw)
+    .post("/api/v1/parse_query", route(syntaxTree), raw)
+    .get("/api/v1/series", route(series), raw)
+    .post("/api/v1/series", route(series), raw)
+    .get("/api/v1/labels", route(labels), raw)
+    .post("/api/v1/labels", route(labels), raw)
+    .get(
+      "/api/v1/label/:name/values",
+      ({ request, params }) => route(labelValues(decodeURIComponent(params.name)))({ request }),
+      raw,
+    )
+    .get("/api/v1/metadata", route(metadata), raw);
+};
+
+function readOptions(parameters: URLSearchParams, request: Request): QueryOptions {
+  const promqlTimeoutMs = readDuration(parameters, "timeout");
+  const lookbackMs = readDuration(parameters, "lookback_delta");
+  for (const [name, value] of Object.entries({ timeout: promqlTimeoutMs, lookback_delta: lookbackMs })) {
+    if (value !== undefined && value <= 0) throw invalid(name, "expected a duration greater than 0");
+  }
+  return {
+    promqlTimeoutMs: promqlTimeoutMs && wholeMs(promqlTimeoutMs),
+    lookbackMs: lookbackMs && wholeMs(lookbackMs),
+    signal: request.signal,
+  };
+}
+
+/** A duration above 0 in whole milliseconds: one at the least. */
+function wholeMs(durationMs: number): number {
+  return Math.max(1, Math.round(durationMs));
+}
+
+/** A count of metadata's: none, or one below 0, is no limit, as upstream has it; 0 is none of them. */
+function readCount(parameters: URLSearchParams, name: string): number {
+  const text = parameters.get(name) || "-1";
+  const count = Number(text);
+  if (!Number.isSafeInteger(count)) throw new BadInput(`${name} must be a number`, name);
+  return count < 0 ? Number.POSITIVE_INFINITY : count;
+}
+
+async function readLabelQuery(parameters: URLSearchParams): Promise<LabelQuery> {
+  const selectors: LabelQuery["selectors"][number][] = [];
+  for (const text of parameters.getAll("match[]")) {
+    selectors.push(await asParameter("match[]", async () => parseSelector(text)));
+  }
+  const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
+  const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
+  if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+  return { selectors, startMs, endMs };
+}
+
+/** Lets what is wrong with a text say which parameter held it, as upstream does. */
+async function asParameter<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ParseError) throw invalid(name, error.message);
+    throw error;
+  }
+}
+
+/** Upstream's escape for names that no path can hold: `U__http_2e_method` is `http.method`. */
+function unescapeName(name: string): string {
+  if (!name.startsWith("U__")) return name;
+  return name
+    .slice(3)
+    .replace(/__|_([0-9a-fA-F]{1,6})_/g, (_, hex) =>
+      hex === undefined ? "_" : String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(hex, 16))),
+    );
+}
+
+/** As upstream's `stats=all`, with what this engine can tell. */
+function statsOf({ stats }: QueryResult): unknown {
+  const total = stats.parseMs + stats.evaluationMs;
+  return {
+    timings: {
+      evalTotalTime: stats.evaluationMs / 1000,
+      resultSortTime: 0,
+      queryPreparationTime: stats.parseMs / 1000,
+      innerEvalTime: stats.evaluationMs / 1000,
+      execQueueTime: 0,
+      execTotalTime: total / 1000,
+    },
+    samples: { totalQueryableSamples: stats.samplesRead, peakSamples: Math.ceil(stats.bytesPeak / 9) },
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * `GET /api/v1/export?from=&to=&metric=`: the samples of a range as NDJSON events, streamed as they are read.
+ *
+ * A failure after the first line cannot be told by the status any more: the connection is reset, so that no
+ * client takes a part for the whole.
+ */
+import { Elysia } from "elysia";
+import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
+import { parseTime } from "../../query/summaries/times.ts";
+import type { Metric } from "../../model/sample.ts";
+import { streamResponse } from "../stream.ts";
+
+/** A range of time, in microseconds since the epoch, and the metric's name as pushed. */
+export interface ExportRange {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly metric?: string;
+}
+
+export interface ExportDependencies {
+  /** The lines of a range, a chunk at a time, read when asked for. */
+  lines(range: ExportRange): AsyncGenerator<string, void, undefined>;
+  metrics(): Iterable<Metric>;
+  /** How long a client may take no further chunk; then it is cut off. */
+  readonly stallTimeoutMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+const PARAMETERS = ["from", "to", "metric"];
+
+/** The year 2243: microseconds up to 2^53 are whole. */
+const LATEST_US = 8.64e15;
+
+export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportDependencies) =>
+  new Elysia().get(
+    "/api/v1/export",
+    async ({ request }) => {
+      const range = readRange(new URL(request.url).searchParams, metrics, now());
+      return streamResponse(await streamed(lines(range), stallTimeoutMs), {
+        "content-type": "application/x-ndjson; charset=utf-8",
+      });
+    },
+    { parse: "none" },
+  );
+
+function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
+  for (const name of query.keys()) {
+    if (!PARAMETERS.includes(name)) {
+      throw new BadInput(
+        `Query parameter ${quote(name)} is unknown; expected ${PARAMETERS.join(", ")}.`,
+        name,
+      );
+    }
+  }
+  const time = (name: string, absent: number) => {
+    const text = query.get(name) ?? "";
+    return text === "" ? absent : Math.min(Math.max(parseTime(text, nowMs, name) * 1000, 0), LATEST_US);
+  };
+  const fromUs = time("from", 0);
+  const toUs = time("to", LATEST_US);
+  if (fromUs > toUs) {
+    throw new BadInput(`from=${quote(query.get("from"))} is after to=${quote(query.get("to"))}.`, "from");
+  }
+  const name = query.get("metric");
+  return { fromUs, toUs, metric: name === null ? undefined : findMetric(name, metrics()) };
+}
+
+/** A metric by its name as pushed, or as Prometheus spells it. */
+function findMetric(name: string, metrics: Iterable<Metric>): string {
+  let found: string | undefined;
+  for (const metric of metrics) {
+    if (metric.name === name) return name;
+    if (metric.prometheusName === name) found ??= metric.name;
+  }
+  if (found === undefined) throw new NotFound(`There is no metric ${quote(name)} in the store.`, "metric");
+  return found;
+}
+
+/**
+ * The lines as a body. The first chunk is read before the answer begins, so that what fails at once is an
+ * error with a status.
+ */
+async function streamed(
+  lines: AsyncGenerator<string, void, undefined>,
+  stallTimeoutMs: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const encoder = new TextEncoder();
+  let first: IteratorResult<string, void> | undefined = await lines.next();
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  const stop = async () => {
+    clearTimeout(stall);
+    await lines.return();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stall);
+        const next = first ?? (await lines.next());
+        first = undefined;
+        if (next.done) return controller.close();
+        controller.enqueue(encoder.encode(next.value));
+        stall = setTimeout(() => {
+          controller.error(new Timeout(`The export was not taken for ${stallTimeoutMs} ms.`));
+          stop().catch(() => undefined);
+        }, stallTimeoutMs);
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 1 },
+  );
+}

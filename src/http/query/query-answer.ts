@@ -1,0 +1,146 @@
+/**
+ * A query's answer over HTTP: which format the client wants, and the rows as a body.
+ *
+ * The first piece is made before the answer begins, so that what fails until then is an error with a status.
+ * What fails later breaks the connection off: no client may take a part for the whole. `Weir-Row-Limit` says
+ * how many rows the answer may have; JSON and the table also say whether more were left out.
+ */
+import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
+import type { Formats } from "../../query/formats/all.ts";
+import { FORMAT_NAMES, type FormatName } from "../../query/formats/format.ts";
+import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
+import { streamResponse } from "../stream.ts";
+
+/** How long a client may leave a piece untaken before it is cut off. */
+const STALL_MS = 60_000;
+
+const BY_TYPE: ReadonlyMap<string, FormatName> = new Map([
+  ["application/json", "json"],
+  ["application/x-ndjson", "ndjson"],
+  ["application/jsonl", "ndjson"],
+  ["text/csv", "csv"],
+  ["text/plain", "table"],
+  ["application/vnd.apache.parquet", "parquet"],
+  ["application/*", "json"],
+  ["text/*", "table"],
+  ["*/*", "json"],
+]);
+
+/** The format of `format=`, else the one that `Accept` prefers, else JSON. */
+export function chooseFormat(format: string | null, accept: string | null): FormatName {
+  if (format !== null) {
+    const chosen = FORMAT_NAMES.find((name) => name === format);
+    if (chosen === undefined)
+      throw new BadInput(
+        `format=${quote(format)} is unknown; expected ${FORMAT_NAMES.join(", ")}.`,
+        "format",
+      );
+    return chosen;
+  }
+  if (accept === null || accept.trim() === "") return "json";
+  const wanted = accept
+    .split(",")
+    .map((part) => {
+      const [type = "", ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith("q="));
+      return { format: BY_TYPE.get(type), q: weight === undefined ? 1 : Number(weight.slice(2)) };
+    })
+    .filter(({ format: known, q }) => known !== undefined && q > 0)
+    .sort((a, b) => b.q - a.q);
+  // A browser's page view asks for text/html first, and takes anything.
+  if (wanted.length === 0)
+    throw new Unsupported(
+      `Accept is ${quote(accept)}; the answer can be ${[...BY_TYPE.keys()].slice(0, 6).join(", ")}.`,
+    );
+  return wanted[0]!.format!;
+}
+
+/** Reads `limit` and `timeoutMs` of a query string; absent ones are undefined. */
+export function readLimits(query: URLSearchParams): Pick<QueryOptions, "limitRows" | "timeoutMs"> {
+  return {
+    limitRows: readCount(query.get("limit") ?? undefined, "limit"),
+    timeoutMs: readCount(query.get("timeoutMs") ?? undefined, "timeoutMs"),
+  };
+}
+
+/** A whole number of at least 1, as text or as JSON's number. */
+export function readCount(value: unknown, field: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const count = typeof value === "string" && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
+  if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 1)
+    throw new BadInput(`${field} is ${quote(value)}; expected a whole number of at least 1.`, field);
+  return count;
+}
+
+/** The answer with the rows of `result`, which is closed when the body ends or its reader leaves. */
+export async function answer(
+  result: QueryResult,
+  name: FormatName,
+  formats: Formats,
+  moreHeaders: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const format = formats[name];
+  const pieces = format.encode(result);
+  const headers: Record<string, string> = {
+    "content-type": format.contentType,
+    "weir-row-limit": String(result.limitRows),
+    vary: "accept",
+    ...moreHeaders,
+  };
+  if (name === "parquet") headers["content-disposition"] = 'attachment; filename="answer.parquet"';
+  const stop = async () => {
+    // The query is stopped first: the pieces end only when what they wait for does.
+    await result.close();
+    await pieces.return();
+  };
+  try {
+    const first = await pieces.next();
+    const second = first.done ? first : await pieces.next();
+    // Most answers are one piece, and keep their connection.
+    if (second.done) return new Response(first.value ?? "", { headers });
+    return streamResponse(bodyOf([first, second], pieces, stop), headers);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Piece = Uint8Array | string;
+
+/** The pieces made so far, then the others, each when it is asked for. */
+function bodyOf(
+  made: IteratorResult<Piece, void>[],
+  pieces: AsyncGenerator<Piece, void, undefined>,
+  stop: () => Promise<void>,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stall);
+        try {
+          const { done, value } = made.shift() ?? (await pieces.next());
+          if (done || value === undefined) {
+            await stop();
+            controller.close();
+            return;
+          }
+          controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
+        } catch (error) {
+          await stop();
+          throw error;
+        }
+        stall = setTimeout(() => {
+          controller.error(new Timeout(`The answer was not taken for ${STALL_MS} ms.`));
+          stop().catch(() => {});
+        }, STALL_MS);
+      },
+      async cancel() {
+        clearTimeout(stall);
+        await stop();
+      },
+    },
+    { highWaterMark: 1 },
+  );
+}

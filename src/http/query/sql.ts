@@ -1,0 +1,152 @@
+/**
+ * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}`, a form, or the bare statement as its body, and
+ * `GET /api/v1/sql?q=` (or `sql=`): one read-only statement, answered as `format=` or `Accept` say.
+ *
+ * A form has the parameters of the query string. curl calls every body of `-d` a form: a bare statement is none, since
+ * it does not begin with the name of a parameter.
+ *
+ * `GET /api/v1/sql/functions` lists the functions that a statement may call. `match=` selects some.
+ *
+ * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
+ */
+import { Elysia } from "elysia";
+import { parseExactJson } from "../../wire/exact-number.ts";
+import { findJsonError } from "../../wire/json-error.ts";
+import { BadInput, quote } from "../../model/errors.ts";
+import type { Formats } from "../../query/formats/all.ts";
+import { functionRows, listFunctions } from "../../query/sql/function-list.ts";
+import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
+import type { Parameters } from "../../store/store.ts";
+import { type BodyLimits, readBody } from "../body.ts";
+import { jsonResponse, queryOf } from "../errors.ts";
+import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
+import { readParameters, readTextParameters } from "./sql-parameters.ts";
+
+export interface SqlDependencies {
+  readonly engine: { query(sql: string, options: QueryOptions): Promise<QueryResult> };
+  readonly formats: Formats;
+  readonly limits: BodyLimits;
+}
+
+/** What a request asks for. */
+interface Asked {
+  readonly sql: string;
+  readonly parameters?: Parameters;
+  readonly limitRows?: number;
+  readonly timeoutMs?: number;
+}
+
+const FIELDS = ["sql", "params", "limit", "timeoutMs"];
+const QUERY = ["q", "sql", "format", "limit", "timeoutMs"];
+/** What a form begins with, and no statement. */
+const FORM = /^(?:q|sql|format|limit|timeoutMs|param\.[^=&]*)=/;
+const PREFIX = "param.";
+/** Statements are short; this is for their parameters. */
+const BODY_BYTES_MAX = 1_048_576;
+
+export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
+  const bodyLimits = {
+    ...limits,
+    bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_MAX),
+    inflatedBytesMax: Math.min(limits.inflatedBytesMax, BODY_BYTES_MAX),
+  };
+  const run = async (request: Request, query: URLSearchParams, read: (query: URLSearchParams) => Asked) => {
+    const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+    const { sql, ...options } = read(query);
+    return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
+  };
+  return new Elysia()
+    .get("/api/v1/sql/functions", ({ request }) => functions(request, formats), { parse: "none" })
+    .get("/api/v1/sql", ({ request }) => run(request, queryOf(request.url), fromQuery), { parse: "none" })
+    .post(
+      "/api/v1/sql",
+      async ({ request }) => {
+        const query = queryOf(request.url);
+        const body = await readBody(request, bodyLimits);
+        const text = textOf(body);
+        const contentType = request.headers.get("content-type") ?? "";
+        if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
+          for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
+          return await run(request, query, fromQuery);
+        }
+        return await run(request, query, () => fromBody(text, body, contentType, query));
+      },
+      { parse: "none" },
+    );
+};
+
+/** The functions that a statement may call: JSON as an object, the other formats as rows. */
+async function functions(request: Request, formats: Formats): Promise<Response> {
+  const query = queryOf(request.url);
+  for (const name of query.keys()) {
+    if (name !== "match" && name !== "format")
+      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected match or format.`, name);
+  }
+  const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+  const listed = listFunctions(query.get("match") ?? undefined);
+  if (format === "json") return jsonResponse(200, { functions: listed });
+  return await answer(functionRows(listed), format, formats);
+}
+
+function fromQuery(query: URLSearchParams): Asked {
+  const [sql, more] = [...query.getAll("q"), ...query.getAll("sql")];
+  if (sql === undefined)
+    throw new BadInput("The query parameter q is missing; expected a SELECT statement as q= or sql=.", "q");
+  if (more !== undefined) throw new BadInput("q and sql are given together; expected one statement.", "q");
+  return { sql, ...readQuery(query, QUERY) };
+}
+
+function textOf(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    throw new BadInput("The body is not UTF-8.");
+  }
+}
+
+function fromBody(text: string, body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
+  const outside = readQuery(query, QUERY.slice(2));
+  // No statement begins with a brace, so that JSON is known without a content type too.
+  if (!/^application\/(.+\+)?json\b/i.test(contentType) && !text.trimStart().startsWith("{"))
+    return { sql: text, ...outside };
+  let value: unknown;
+  try {
+    value = parseExactJson(text);
+  } catch {
+    const problem = findJsonError(body, 0, body.length);
+    const place =
+      problem === undefined ? "it goes on after its end" : `byte ${problem.position} ${problem.message}`;
+    throw new BadInput(`The body is not JSON: ${place}.`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new BadInput(`The body is ${quote(value)}; expected an object with "sql".`);
+  const fields = value as Record<string, unknown>;
+  for (const field of Object.keys(fields)) {
+    if (!FIELDS.includes(field))
+      throw new BadInput(`The field ${quote(field)} is unknown; expected ${FIELDS.join(", ")}.`, field);
+  }
+  if (typeof fields.sql !== "string")
+    throw new BadInput(`sql is ${quote(fields.sql)}; expected a SELECT statement as text.`, "sql");
+  return {
+    sql: fields.sql,
+    parameters: readParameters(fields.params) ?? outside.parameters,
+    limitRows: readCount(fields.limit, "limit") ?? outside.limitRows,
+    timeoutMs: readCount(fields.timeoutMs, "timeoutMs") ?? outside.timeoutMs,
+  };
+}
+
+function readQuery(query: URLSearchParams, known: readonly string[]): Omit<Asked, "sql"> {
+  const given: Record<string, string> = {};
+  for (const [name, value] of query) {
+    if (name.startsWith(PREFIX)) given[name.slice(PREFIX.length)] = value;
+    else if (!known.includes(name))
+      throw new BadInput(
+        `Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}, ${PREFIX}NAME.`,
+        name,
+      );
+  }
+  return {
+    ...readLimits(query),
+    parameters: Object.keys(given).length === 0 ? undefined : readTextParameters(given),
+  };
+}

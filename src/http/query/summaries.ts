@@ -1,0 +1,63 @@
+/**
+ * `GET /api/v1/summaries` lists the summaries with their parameters; `GET /api/v1/summaries/NAME` runs one and
+ * answers in the formats of SQL. Besides its own parameters each takes `format`, `limit` and `timeoutMs`. The header
+ * `Weir-Absent-Metrics` names the metrics that the summary reads and that nobody has pushed.
+ */
+import { Elysia } from "elysia";
+import { BadInput } from "../../model/errors.ts";
+import type { Formats } from "../../query/formats/all.ts";
+import type {
+  AbsentMetric,
+  RunOptions,
+  SummaryDescription,
+  SummaryResult,
+} from "../../query/summaries/summaries.ts";
+import { jsonResponse } from "../errors.ts";
+import { answer, chooseFormat, readLimits } from "./query-answer.ts";
+
+export interface SummariesDependencies {
+  readonly summaries: {
+    list(): readonly SummaryDescription[];
+    run(name: string, parameters: ReadonlyMap<string, string>, options: RunOptions): Promise<SummaryResult>;
+  };
+  readonly formats: Formats;
+}
+
+const OF_ALL: readonly string[] = ["format", "limit", "timeoutMs"];
+
+export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =>
+  new Elysia()
+    .get("/api/v1/summaries", () => jsonResponse(200, { summaries: summaries.list() }), { parse: "none" })
+    .get(
+      "/api/v1/summaries/:name",
+      async ({ request, params }) => {
+        const query = new URL(request.url).searchParams;
+        const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+        const own = new Map<string, string>();
+        for (const [name, value] of query) {
+          if (OF_ALL.includes(name)) continue;
+          if (own.has(name)) throw new BadInput(`${name} is given twice; expected one value.`, name);
+          own.set(name, value);
+        }
+        const { result, absent } = await summaries.run(params.name, own, {
+          ...readLimits(query),
+          asLines: format === "lines",
+          signal: request.signal,
+        });
+        return await answer(result, format, formats, absentHeader(absent));
+      },
+      { parse: "none" },
+    );
+
+/**
+ * `Weir-Absent-Metrics: task.duration_ms; parameter=tasks_metric; near=task.duration`, one after the other with commas.
+ * Names are percent-encoded: a parameter may hold what a header may not.
+ */
+function absentHeader(absent: readonly AbsentMetric[]): Record<string, string> {
+  if (absent.length === 0) return {};
+  const texts = absent.map(({ metric, parameter, near }) => {
+    const hint = near === undefined ? "" : `; near=${encodeURIComponent(near)}`;
+    return `${encodeURIComponent(metric.toWellFormed())}; parameter=${parameter}${hint}`;
+  });
+  return { "weir-absent-metrics": texts.join(", ") };
+}

@@ -1,0 +1,33 @@
+/**
+ * `GET /api/v1/tables`: which tables can be asked in SQL, how many rows each has, and what its columns are. `match=`
+ * selects some. JSON has everything; the other formats of SQL have one line per table.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote } from "../../model/errors.ts";
+import type { Formats } from "../../query/formats/all.ts";
+import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
+import { jsonResponse, queryOf } from "../errors.ts";
+import { answer, chooseFormat } from "./query-answer.ts";
+
+export interface TablesDependencies {
+  /** The tables that match a pattern, all where there is none. */
+  tables(pattern: string | undefined, signal: AbortSignal): Promise<readonly ListedTable[]>;
+  readonly formats: Formats;
+}
+
+export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
+  new Elysia().get(
+    "/api/v1/tables",
+    async ({ request }) => {
+      const query = queryOf(request.url);
+      for (const name of query.keys()) {
+        if (name !== "match" && name !== "format")
+          throw new BadInput(`Query parameter ${quote(name)} is unknown; expected match or format.`, name);
+      }
+      const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+      const listed = await tables(query.get("match") ?? undefined, request.signal);
+      if (format === "json") return jsonResponse(200, { tables: listed });
+      return await answer(tableRows(listed), format, formats);
+    },
+    { parse: "none" },
+  );

@@ -1,0 +1,384 @@
+/**
+ * Admission: what of a batch may be stored, under which series, in which day, and whether it counts in running
+ * totals.
+ *
+ * The common batch (every head known, all samples of one day, nothing refused, no sample that may be stored
+ * already) keeps its columns as they are; anything else is gathered row by row.
+ */
+import { quote } from "../../model/errors.ts";
+import {
+  type AttributeColumn,
+  type Batch,
+  dayOf,
+  type Labels,
+  type Rejection,
+  type Rows,
+} from "../../model/sample.ts";
+import type { ExemplarRecord } from "../../store/tables/exemplars.ts";
+import type { Admission, Admitted } from "../../series/admitted.ts";
+import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
+import type { NewestTimes } from "./newest-times.ts";
+import type { Registry } from "../../series/registry.ts";
+import { pick, withConstants } from "./row-columns.ts";
+
+export interface AdmissionOptions {
+  /** Samples before this are refused: the start of retention, µs. */
+  readonly firstUs: number;
+  /** Samples after this are refused, µs. */
+  readonly lastUs: number;
+  readonly nowUs: number;
+  /** Samples that came later than this after their time are history: stored, not counted in totals. */
+  readonly totalsLateUs: number;
+  /** Nothing of the batch counts in totals. */
+  readonly historical: boolean;
+  readonly retentionDays: number;
+  /**
+   * Whether a group has a series. What others send of it is history: the group shows what was pushed to it, though a
+   * Prometheus that scrapes it here sends it back, and ends it when it could not scrape once.
+   */
+  readonly isHeld?: (seriesId: number) => boolean;
+  /** Whether series that the batch brings are for /metrics. */
+  readonly exposed: boolean;
+}
+
+/** What of a batch goes to the store. */
+export interface AdmittedBatch {
+  readonly rows: Rows[];
+  /**
+   * Samples of gauges and cumulative series no newer than the newest of their series: they may be stored
+   * already. Each has its index in the body.
+   */
+  readonly doubtful: { readonly rows: Rows; readonly position: Uint32Array }[];
+  readonly rejected: Rejection[];
+  /** Samples in `rows` and `doubtful` that are not live. */
+  readonly historicalCount: number;
+  readonly exemplars: readonly ExemplarRecord[];
+  /** job and instance of the workers that the samples name. */
+  readonly sources: readonly { readonly job: string; readonly instance: string }[];
+}
+
+interface CachedAdmission {
+  readonly epoch: number;
+  readonly extra: Labels;
+  readonly admission: Admission;
+  /** job and instance, to tell those of a batch apart. */
+  readonly source: string;
+}
+
+const NO_LABELS: Labels = new Map();
+/** Stands in for a head that was not admitted; each of its samples is refused for its own time. */
+const OUT_OF_TIME: Admission = { refused: "the sample's time is not taken", cause: "timestamp" };
+
+/** Decides about every sample of a batch. */
+export function admit(
+  batch: Batch,
+  registry: Registry,
+  newest: NewestTimes,
+  extraLabels: Labels | undefined,
+  options: AdmissionOptions,
+): AdmittedBatch {
+  const times = batch.timestampUs;
+  let earliest = Number.POSITIVE_INFINITY;
+  let latest = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < batch.length; index++) {
+    let us = times[index]!;
+    if (Number.isNaN(us)) us = times[index] = options.nowUs;
+    if (us < earliest) earliest = us;
+    if (us > latest) latest = us;
+  }
+  const inTime = earliest >= options.firstUs && latest <= options.lastUs;
+  const hasSample = inTime ? undefined : headsInTime(batch, options);
+  const extra = extraLabels ?? NO_LABELS;
+  const admissions: Admission[] = [];
+  let plain = true;
+  let [levels, others] = [0, 0];
+  // A head admitted late may demote a label under one admitted before: then all are asked again.
+  for (let epoch = -1; epoch !== registry.epoch; ) {
+    epoch = registry.epoch;
+    plain = true;
+    levels = others = 0;
+    for (let index = 0; index < batch.heads.length; index++) {
+      if (hasSample !== undefined && hasSample[index] === 0) {
+        admissions[index] = OUT_OF_TIME;
+        continue;
+      }
+      const head = batch.heads[index]!;
+      let cached = head.admission as CachedAdmission | undefined;
+      if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
+        const isKnown = head.seriesId !== undefined && extra.size === 0;
+        const admission = isKnown
+          ? registry.admitKnown(head, head.seriesId)
+          : registry.admit(head, extra, options.exposed);
+        cached = { epoch: registry.epoch, extra, admission, source: sourceOf(admission) };
+        head.admission = cached;
+      }
+      const { admission } = cached;
+      admissions[index] = admission;
+      if ("refused" in admission || admission.attributes.length > 0) plain = false;
+      else if (isLevel(admission)) levels += 1;
+      else others += 1;
+    }
+  }
+  const outcome = {
+    sources: sourcesOf(batch, admissions),
+    rejected: [...batch.rejected],
+    exemplars: exemplarsOf(batch, admissions, options),
+  };
+  const day = dayOf(earliest);
+  if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
+    const seriesId = seriesIds(batch, admissions as Admitted[]);
+    if (levels === 0 || (others === 0 && newest.advance(seriesId, times, batch.length))) {
+      for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
+      const rows = wholeBatch(batch, seriesId, day, options);
+      return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
+    }
+  }
+  return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
+}
+
+/**
+ * By head: 1 where a sample's time is taken. The others must not be admitted: a sample that is turned away
+ * claims no name, makes no series and demotes no label.
+ */
+function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8Array {
+  const hasSample = new Uint8Array(batch.heads.length);
+  for (let index = 0; index < batch.length; index++) {
+    const us = batch.timestampUs[index]!;
+    if (us >= firstUs && us <= lastUs) hasSample[batch.head[index]!] = 1;
+  }
+  for (const { head, timestampUs } of batch.exemplars ?? []) {
+    if (timestampUs >= firstUs && timestampUs <= lastUs) hasSample[head] = 1;
+  }
+  return hasSample;
+}
+
+/** Gauges and cumulative series have one value a time. */
+function isLevel({ kind }: Admitted): boolean {
+  return kind === "gauge" || kind === "cumulative";
+}
+
+/** One text a job and instance, so that equal ones are the same object, which is quick to see. */
+const sources = new Map<string, string>();
+const SOURCES_MAX = 10_000;
+
+function sourceOf(admission: Admission): string {
+  if ("refused" in admission) return "";
+  const source = `${admission.job}\u0000${admission.instance}`;
+  const known = sources.get(source);
+  if (known !== undefined) return known;
+  if (sources.size >= SOURCES_MAX) sources.clear();
+  sources.set(source, source);
+  return source;
+}
+
+/** The job and instance pairs of a batch's admitted heads; mostly one head after another is of the same. */
+function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): AdmittedBatch["sources"] {
+  const found = new Map<string, Admitted>();
+  let last: string | undefined;
+  for (let index = 0; index < heads.length; index++) {
+    const admission = admissions[index]!;
+    if ("refused" in admission) continue;
+    const { source } = heads[index]!.admission as CachedAdmission;
+    if (source !== last) found.set(source, admission);
+    last = source;
+  }
+  return [...found.values()];
+}
+
+/** The exemplars of admitted series whose times are taken; those of others are dropped. */
+function exemplarsOf(
+  { exemplars = [] }: Batch,
+  admissions: readonly Admission[],
+  { firstUs, lastUs }: AdmissionOptions,
+): ExemplarRecord[] {
+  return exemplars.flatMap(({ head, timestampUs, value, labels }) => {
+    const admission = admissions[head]!;
+    const isTaken = !("refused" in admission) && timestampUs >= firstUs && timestampUs <= lastUs;
+    return isTaken ? [{ seriesId: admission.seriesId, timestampUs, value, labels }] : [];
+  });
+}
+
+function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {
+  const ids = new Uint32Array(admissions.length);
+  for (let index = 0; index < ids.length; index++) ids[index] = admissions[index]!.seriesId;
+  const seriesId = new Uint32Array(length);
+  for (let index = 0; index < length; index++) seriesId[index] = ids[head[index]!]!;
+  return seriesId;
+}
+
+function wholeBatch(batch: Batch, seriesId: Uint32Array, day: number, options: AdmissionOptions): Rows {
+  const { length } = batch;
+  return {
+    day,
+    length,
+    seriesId,
+    timestampUs: batch.timestampUs,
+    value: batch.value,
+    stale: batch.stale,
+    live: liveOf(seriesId, batch.timestampUs, options),
+    attributes: batch.attributes,
+    text: batch.text,
+  };
+}
+
+/** The indexes of a batch's samples that go to one day, and of those that may be there already. */
+interface DayIndexes {
+  readonly sure: number[];
+  readonly doubtful: number[];
+}
+
+/** A time of 1970 that would be of 2001 or later in seconds is one in seconds: nobody measures in 1970. */
+const SECONDS_FROM_US = Date.UTC(2001, 0, 1) * 1_000;
+
+/**
+ * Says of a time far ahead that it would be past in a finer unit than milliseconds, where it would. Protocols whose
+ * times are any number need it; the decoder of events says so itself.
+ */
+function finerUnitHint(us: number, { lastUs }: AdmissionOptions): string {
+  const isLikely = (time: number) => time >= SECONDS_FROM_US && time <= lastUs;
+  if (isLikely(us / 1e3)) return " (a number is milliseconds; this one looks like microseconds)";
+  return isLikely(us / 1e6) ? " (a number is milliseconds; this one looks like nanoseconds)" : "";
+}
+
+function gather(
+  batch: Batch,
+  admissions: readonly Admission[],
+  registry: Registry,
+  newest: NewestTimes,
+  rejected: Rejection[],
+  options: AdmissionOptions,
+): Pick<AdmittedBatch, "rows" | "doubtful" | "historicalCount"> {
+  const days = new Map<number, DayIndexes>();
+  for (let index = 0; index < batch.length; index++) {
+    const admission = admissions[batch.head[index]!]!;
+    const us = batch.timestampUs[index]!;
+    const reject = (cause: string, reason: string) =>
+      rejected.push({
+        index: batch.position[index]!,
+        cause,
+        reason,
+        payload: rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index) : "",
+      });
+    if (us < options.firstUs) {
+      const days = dayOf(options.nowUs) - dayOf(us) + 1;
+      reject(
+        "timestamp",
+        `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
+          (us * 1_000 >= SECONDS_FROM_US && us * 1_000 <= options.lastUs
+            ? "(a number is milliseconds; this one looks like seconds)"
+            : `(--retention-days ${options.retentionDays}; ${days} would cover it)`),
+      );
+      continue;
+    }
+    if (us > options.lastUs) {
+      reject(
+        "timestamp",
+        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now (futureMs)` +
+          finerUnitHint(us, options),
+      );
+      continue;
+    }
+    if ("refused" in admission) {
+      reject(admission.cause, admission.refused);
+      continue;
+    }
+    const day = dayOf(us);
+    let indexes = days.get(day);
+    if (indexes === undefined) {
+      indexes = { sure: [], doubtful: [] };
+      days.set(day, indexes);
+    }
+    if (!isLevel(admission)) {
+      indexes.sure.push(index);
+    } else if (us > newest.get(admission.seriesId)) {
+      newest.set(admission.seriesId, us);
+      indexes.sure.push(index);
+    } else {
+      indexes.doubtful.push(index);
+    }
+  }
+  const columns = withConstants(batch, admissions);
+  const rows: Rows[] = [];
+  const doubtful: AdmittedBatch["doubtful"] = [];
+  let historicalCount = 0;
+  const select = (day: number, indexes: readonly number[]) => {
+    const selected = selectRows(batch, admissions as Admitted[], columns, day, indexes, options);
+    for (const id of selected.seriesId) registry.touch(id, day);
+    historicalCount += countHistorical(selected);
+    return selected;
+  };
+  for (const [day, indexes] of days) {
+    if (indexes.sure.length > 0) rows.push(select(day, indexes.sure));
+    if (indexes.doubtful.length > 0) {
+      const position = Uint32Array.from(indexes.doubtful, (index) => batch.position[index]!);
+      doubtful.push({ rows: select(day, indexes.doubtful), position });
+    }
+  }
+  return { rows, doubtful, historicalCount };
+}
+
+function selectRows(
+  batch: Batch,
+  admissions: readonly Admitted[],
+  columns: { attributes: readonly AttributeColumn[]; text: Uint8Array },
+  day: number,
+  indexes: readonly number[],
+  options: AdmissionOptions,
+): Rows {
+  const length = indexes.length;
+  const seriesId = new Uint32Array(length);
+  const timestampUs = new Float64Array(length);
+  const value = new Float64Array(length);
+  for (let row = 0; row < length; row++) {
+    const index = indexes[row]!;
+    seriesId[row] = admissions[batch.head[index]!]!.seriesId;
+    timestampUs[row] = batch.timestampUs[index]!;
+    value[row] = batch.value[index]!;
+  }
+  const stale = batch.stale === undefined ? undefined : pick(batch.stale, indexes);
+  const attributes = columns.attributes.map(({ name, offset, length: lengths }) => ({
+    name,
+    offset: pick(offset, indexes),
+    length: pick(lengths, indexes),
+  }));
+  const live = liveOf(seriesId, timestampUs, options);
+  return { day, length, seriesId, timestampUs, value, stale, live, attributes, text: columns.text };
+}
+
+/** By sample: 1 where it counts in running totals. */
+function liveOf(
+  seriesId: Uint32Array,
+  timestampUs: Float64Array,
+  { historical, nowUs, totalsLateUs, isHeld }: AdmissionOptions,
+): Uint8Array {
+  const { length } = seriesId;
+  const live = new Uint8Array(length);
+  if (historical) return live;
+  const liveAfterUs = nowUs - totalsLateUs;
+  for (let index = 0; index < length; index++) live[index] = timestampUs[index]! > liveAfterUs ? 1 : 0;
+  if (isHeld === undefined) return live;
+  for (let index = 0; index < length; index++) if (isHeld(seriesId[index]!)) live[index] = 0;
+  return live;
+}
+
+function countHistorical(rows: Rows): number {
+  let live = 0;
+  for (let row = 0; row < rows.length; row++) live += rows.live[row]!;
+  return rows.length - live;
+}
+
+/** A sample as its sender may know it again, for dead letters. */
+function describe(batch: Batch, index: number): string {
+  const head = batch.heads[batch.head[index]!]!;
+  return quote({
+    "@timestamp": iso(batch.timestampUs[index]!),
+    metric_name: head.metric,
+    value: batch.value[index]!,
+    tags: Object.fromEntries(head.labels),
+  });
+}
+
+function iso(us: number): string {
+  const date = new Date(us / 1000);
+  return Number.isNaN(date.getTime()) ? `${us} µs` : date.toISOString();
+}

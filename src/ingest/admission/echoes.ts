@@ -1,0 +1,329 @@
+/**
+ * Echoes: samples that a Prometheus scraped from /metrics here and sends back by remote_write. They say again what
+ * is stored already, under other labels, and would count twice.
+ *
+ * What a scrape adds to a sample is learned, not guessed. /metrics begins with `weir_exposition_info{id="…"}`, whose
+ * id is random and this process's own. A sample of it that comes back bears the labels that this Prometheus adds
+ * (`job`, `instance`, external labels), and nothing else can. From then on a sample is an echo if
+ *
+ * 1. it has the name of a sample on /metrics, and without what is added the very labels of that sample's series;
+ * 2. that series is stored here, and /metrics may have shown it at the sample's time (src/exposition/totals/totals.ts);
+ * 3. the series did not come by remote_write as it is: it is then the sample's own, whatever came back.
+ *
+ * Everything else is stored: the same name with other labels, what Prometheus says of its scrapes (`up`), and what
+ * relabelling changed beyond recognition. The gateway's own metrics are echoes where the gateway stores them itself.
+ *
+ * What a series is gets decided once per head, and again each minute; samples are looked at only where one of their
+ * heads is an echo.
+ */
+import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
+import { prometheusLabelName } from "../../model/names.ts";
+import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
+import { labelsKey, withExtra } from "../../series/naming.ts";
+import type { RegisteredMetric } from "../../series/registered-metric.ts";
+import { pickSamples } from "./row-columns.ts";
+import { labelsBeforeScrape } from "./scraped-labels.ts";
+
+/** Of the gateway's own metrics the one whose samples have the job and instance of others. */
+const LAST_PUSH = "weir_last_push_timestamp_seconds";
+
+export interface EchoesOptions {
+  /** The first sample of /metrics: the name of its metric, and the value of its only label `id`. */
+  readonly info: { readonly name: string; readonly id: string };
+  readonly registry: {
+    /** Changes when series ended or were forgotten. */
+    readonly epoch: number;
+    metricsShownAs(name: string): Iterable<RegisteredMetric>;
+    isAttribute(metric: string, tag: string): boolean;
+  };
+  readonly totals: {
+    mayHaveShown(seriesId: number, atUs: number): boolean;
+    hasPushed(job: string, instance: string): boolean;
+  };
+  /** Whether a Pushgateway group has a series. */
+  readonly isHeld: (seriesId: number) => boolean;
+  /** Whether a sample of this name is the gateway's own, and stored by the gateway itself. */
+  readonly isOwn: (name: string) => boolean;
+  /** Whether series that came by remote_write are on /metrics. */
+  readonly remoteWriteExposed: boolean;
+  /** Told, once each, of the labels that a scraper adds. */
+  readonly onLearned: (added: Labels) => void;
+  readonly now: () => number;
+}
+
+/** A batch without its echoes, and how many were dropped. */
+export interface WithoutEchoes {
+  readonly batch: Batch;
+  readonly sampleCount: number;
+  readonly exemplarCount: number;
+}
+
+/** Series ids are above 0. */
+const NO_ECHO = 0;
+/** An echo whatever the time: the gateway's own metrics, and series that a demotion ended. */
+const ANY_TIME = -1;
+
+/** What was decided about a head. */
+interface Decided {
+  readonly version: number;
+  readonly epoch: number;
+  readonly extra: Labels | undefined;
+  /** It is decided anew from then on: the series that it repeats may have come since, or gone. */
+  readonly untilMs: number;
+  /** The series that it repeats, or one of the above. */
+  readonly seriesId: number;
+}
+
+const DECIDED_FOR_MS = 60_000;
+/** A sender keeps what it could not send for two hours. */
+const SEEN_WITHIN_MS = 24 * 3_600_000;
+/** Servers that scrape and write here, with all labels that they had: far more than anyone has. */
+const SCRAPERS_MAX = 32;
+/** Ways to spell the labels of a series that are tried. */
+const SPELLINGS_MAX = 16;
+const NO_LABELS: Labels = new Map();
+
+export class Echoes {
+  readonly #options: EchoesOptions;
+  /** By the key of what a scraper adds; the one that was learned first stands first. */
+  readonly #scrapers = new Map<string, { readonly added: Labels; seenMs: number }>();
+  #forgetAtMs = 0;
+  /** Changes with the scrapers. */
+  #version = 0;
+  #isStored = true;
+
+  /** @param scrapers what was learned before */
+  constructor(options: EchoesOptions, scrapers: readonly Labels[] = []) {
+    this.#options = options;
+    const seenMs = options.now();
+    for (const added of scrapers) this.#scrapers.set(labelsKey(added), { added, seenMs });
+  }
+
+  /** Whether `takeUnstored` has something to give. */
+  get isStored(): boolean {
+    return this.#isStored;
+  }
+
+  /** The labels that each scraper adds, to be stored, where that changed; `restore` when they were not. */
+  takeUnstored(): readonly Labels[] | undefined {
+    if (this.#isStored) return undefined;
+    this.#isStored = true;
+    return Array.from(this.#scrapers.values(), ({ added }) => added);
+  }
+
+  restore(): void {
+    this.#isStored = false;
+  }
+
+  /** Drops the echoes of a batch that came by remote_write; undefined where there is none. */
+  drop(batch: Batch, extra: Labels | undefined): WithoutEchoes | undefined {
+    const { heads } = batch;
+    const nowMs = this.#options.now();
+    const { epoch } = this.#options.registry;
+    if (nowMs >= this.#forgetAtMs) this.#forgetUnseen(nowMs);
+    let repeated: Int32Array | undefined;
+    // A scraper that is learned from one head changes what was decided about those before it.
+    for (let version = -1; version !== this.#version; ) {
+      version = this.#version;
+      repeated = undefined;
+      for (let index = 0; index < heads.length; index++) {
+        const head = heads[index]!;
+        let decided = head.echo as Decided | undefined;
+        if (
+          decided === undefined ||
+          decided.version !== version ||
+          decided.epoch !== epoch ||
+          decided.untilMs <= nowMs ||
+          decided.extra !== extra
+        ) {
+          decided = this.#decide(head, extra, nowMs);
+          head.echo = decided;
+        }
+        if (decided.seriesId === NO_ECHO) continue;
+        repeated ??= new Int32Array(heads.length);
+        repeated[index] = decided.seriesId;
+      }
+    }
+    return repeated === undefined ? undefined : this.#without(batch, repeated);
+  }
+
+  /** @param repeated by head: the series that it repeats, ANY_TIME or NO_ECHO */
+  #without(batch: Batch, repeated: Int32Array): WithoutEchoes | undefined {
+    const { totals } = this.#options;
+    const { head, timestampUs } = batch;
+    const kept: number[] = [];
+    for (let index = 0; index < batch.length; index++) {
+      const seriesId = repeated[head[index]!]!;
+      const isEcho =
+        seriesId !== NO_ECHO && (seriesId === ANY_TIME || totals.mayHaveShown(seriesId, timestampUs[index]!));
+      if (!isEcho) kept.push(index);
+    }
+    const sampleCount = batch.length - kept.length;
+    const exemplars = batch.exemplars?.filter((exemplar) => repeated[exemplar.head] === NO_ECHO);
+    const exemplarCount = (batch.exemplars?.length ?? 0) - (exemplars?.length ?? 0);
+    if (sampleCount === 0 && exemplarCount === 0) return undefined;
+    return { batch: pickSamples({ ...batch, exemplars }, kept), sampleCount, exemplarCount };
+  }
+
+  #decide(head: SeriesHead, extra: Labels | undefined, nowMs: number): Decided {
+    let seriesId = NO_ECHO;
+    if (this.#mayBeShown(head.metric)) {
+      const labels = withExtra(head.labels, extra ?? NO_LABELS);
+      const isLearned = head.metric === this.#options.info.name && this.#learn(labels, nowMs);
+      seriesId = isLearned ? ANY_TIME : this.#repeatedBy(head.metric, labels);
+      // A sender may spell a bound otherwise than /metrics does.
+      const usual = withUsualEdges(labels);
+      if (seriesId === NO_ECHO && usual !== labels) seriesId = this.#repeatedBy(head.metric, usual);
+    }
+    const untilMs = this.#scrapers.size === 0 ? Number.POSITIVE_INFINITY : nowMs + DECIDED_FOR_MS;
+    return { version: this.#version, epoch: this.#options.registry.epoch, extra, untilMs, seriesId };
+  }
+
+  /** Whether anything on /metrics is called so: of most that is written nothing is, and no labels are looked at. */
+  #mayBeShown(name: string): boolean {
+    const { info, isOwn, registry } = this.#options;
+    if (name === info.name) return true;
+    if (this.#scrapers.size === 0) return false;
+    for (const metric of registry.metricsShownAs(name)) if (metric.isExposed) return true;
+    return isOwn(name);
+  }
+
+  /** Learns what a scraper adds from the labels of the first sample; false where it is another gateway's. */
+  #learn(labels: Labels, nowMs: number): boolean {
+    if (labels.get("id") !== this.#options.info.id) return false;
+    const added = new Map([...labels].filter(([name]) => name !== "id"));
+    // Every Prometheus adds both. Who adds nothing would make each sample one that was scraped here.
+    if (!added.has("job") || !added.has("instance")) return false;
+    const key = labelsKey(added);
+    const known = this.#scrapers.get(key);
+    if (known !== undefined) {
+      known.seenMs = nowMs;
+      return true;
+    }
+    if (this.#scrapers.size >= SCRAPERS_MAX) {
+      const [first] = this.#scrapers.keys();
+      this.#scrapers.delete(first!);
+    }
+    this.#scrapers.set(key, { added, seenMs: nowMs });
+    this.#change();
+    this.#options.onLearned(added);
+    return true;
+  }
+
+  /** Forgets scrapers that do not scrape any more: their target may be another gateway by now. */
+  #forgetUnseen(nowMs: number): void {
+    this.#forgetAtMs = nowMs + DECIDED_FOR_MS;
+    for (const [key, { seenMs }] of this.#scrapers) {
+      if (seenMs > nowMs - SEEN_WITHIN_MS) continue;
+      this.#scrapers.delete(key);
+      this.#change();
+    }
+  }
+
+  #change(): void {
+    this.#version++;
+    this.#isStored = false;
+  }
+
+  #repeatedBy(name: string, labels: Labels): number {
+    const { info, isOwn } = this.#options;
+    for (const { added } of this.#scrapers.values()) {
+      if (name === info.name || (name !== LAST_PUSH && isOwn(name))) {
+        if (hasAll(labels, added)) return ANY_TIME;
+        continue;
+      }
+      for (const before of labelsBeforeScrape(labels, added)) {
+        const seriesId =
+          name === LAST_PUSH ? this.#lastPushShown(before, labels) : this.#seriesShown(name, before, labels);
+        if (seriesId !== NO_ECHO) return seriesId;
+      }
+    }
+    return NO_ECHO;
+  }
+
+  /** The same labels are the series that the gateway stores itself: nothing counts twice. */
+  #lastPushShown(labels: Labels, sent: Labels): number {
+    const { isOwn, totals } = this.#options;
+    const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
+    const names = (job === "" ? 0 : 1) + (instance === "" ? 0 : 1);
+    const isShown = isOwn(LAST_PUSH) && labels.size === names && totals.hasPushed(job, instance);
+    return isShown && labelsKey(labels) !== labelsKey(sent) ? ANY_TIME : NO_ECHO;
+  }
+
+  /** The series that a sample on /metrics is of, by its name and labels there. */
+  #seriesShown(name: string, labels: Labels, sent: Labels): number {
+    for (const metric of this.#options.registry.metricsShownAs(name)) {
+      const shown = labelsOfSeries(metric, name, labels);
+      if (shown === undefined) continue;
+      const series = findSeries(metric, shown);
+      if (series === undefined) {
+        if (this.#isEnded(metric, shown)) return ANY_TIME;
+      } else if (series.exposed && !this.#mayBeOwn(series, sent)) return series.seriesId;
+    }
+    return NO_ECHO;
+  }
+
+  /** Whether a demotion ended the series, which may be sent a while longer: nobody else can store these names. */
+  #isEnded(metric: RegisteredMetric, labels: Labels): boolean {
+    if (isLevel(metric)) return false;
+    for (const name of labels.keys()) if (this.#options.registry.isAttribute(metric.name, name)) return true;
+    return false;
+  }
+
+  /** Whether a series may have come by remote_write with these very labels. */
+  #mayBeOwn(series: Series, sent: Labels): boolean {
+    const { remoteWriteExposed, isHeld } = this.#options;
+    return remoteWriteExposed && !isHeld(series.seriesId) && hasLabels(series, sent);
+  }
+}
+
+function isLevel({ kind }: RegisteredMetric): boolean {
+  return kind === "gauge" || kind === "cumulative";
+}
+
+function hasAll(labels: Labels, others: Labels): boolean {
+  for (const [name, value] of others) if (labels.get(name) !== value) return false;
+  return true;
+}
+
+function hasLabels(series: Series, labels: Labels): boolean {
+  return labelsKey(series.labels) === labelsKey(labels);
+}
+
+/** The labels of the series that a sample called `name` is of; undefined where the metric shows no such sample. */
+function labelsOfSeries(metric: RegisteredMetric, name: string, labels: Labels): Labels | undefined {
+  const { prometheusName, kind, buckets } = metric;
+  if (isLevel(metric)) return labels;
+  if (kind === "delta") {
+    const part = name.slice(prometheusName.replace(/_total$/, "").length);
+    return part === "_total" || part === "_created" ? labels : undefined;
+  }
+  const part = name.slice(prometheusName.length);
+  const edge = labels.get("le");
+  if (part !== "_bucket") return part === "" || edge !== undefined ? undefined : labels;
+  if (edge !== "+Inf" && !buckets.some((bound) => openMetricsFloat(bound) === edge)) return undefined;
+  return new Map([...labels].filter(([label]) => label !== "le"));
+}
+
+/** A metric's series by its labels as Prometheus spells their names. */
+function findSeries(metric: RegisteredMetric, labels: Labels): Series | undefined {
+  const found = metric.current.get(labelsKey(labels));
+  if (found !== undefined) return found;
+  // Of names that are spelled alike any may be the series' own; they are hardly ever more than one.
+  let choices: (readonly (readonly [string, string])[])[] = [[]];
+  let isSpelledOtherwise = false;
+  const names = [...metric.labelNames()];
+  for (const [name, value] of labels) {
+    const stored = names.filter((each) => prometheusLabelName(each) === name);
+    if (stored.length === 0) return undefined;
+    if (stored.length > 1 || stored[0] !== name) isSpelledOtherwise = true;
+    choices = choices.flatMap((pairs) => stored.map((each) => [...pairs, [each, value] as const]));
+    if (choices.length > SPELLINGS_MAX) return undefined;
+  }
+  if (!isSpelledOtherwise) return undefined;
+  for (const pairs of choices) {
+    const series = metric.current.get(labelsKey(new Map([...pairs].sort(([a], [b]) => (a < b ? -1 : 1)))));
+    if (series !== undefined) return series;
+  }
+  return undefined;
+}

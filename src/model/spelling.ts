@@ -1,0 +1,104 @@
+/**
+ * How numbers, labels and help texts are spelled in both exposition formats
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/,
+ * https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md). Pure.
+ */
+import { prometheusLabelName } from "./names.ts";
+import type { Labels } from "./sample.ts";
+
+/** A sample's value: the shortest digits that read back as the same double. */
+export function numberText(value: number): string {
+  if (value - value === 0) return String(value);
+  return value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN";
+}
+
+/**
+ * A number as OpenMetrics spells it in `le` and `quantile`: `250.0`, `0.25`, `1e+06`, `+Inf`. These are label
+ * values, so equal numbers must be equal text everywhere; the thresholds for an exponent are those of Go's
+ * shortest `%g`, which Prometheus itself uses to normalise them.
+ */
+export function openMetricsFloat(value: number): string {
+  if (value - value !== 0) return numberText(value);
+  if (value === 0) return "0.0";
+  const [mantissa, power] = value.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 6) {
+    const digits = Math.abs(exponent) < 10 ? `0${Math.abs(exponent)}` : String(Math.abs(exponent));
+    return `${mantissa}e${exponent < 0 ? "-" : "+"}${digits}`;
+  }
+  const plain = String(value);
+  return plain.includes(".") ? plain : `${plain}.0`;
+}
+
+/** Escapes a label's value: backslash, quote and line feed. */
+export function escapeLabelValue(value: string): string {
+  return /[\\"\n]/.test(value)
+    ? value.replace(/[\\"\n]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`))
+    : value;
+}
+
+/** Escapes a help text: backslash and line feed, and in OpenMetrics the quote too. */
+export function escapeHelp(help: string, quotes: boolean): string {
+  const escaped = help.replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
+  return quotes ? escaped.replace(/"/g, '\\"') : escaped;
+}
+
+/**
+ * Labels as they stand between the braces, in ascending order of their Prometheus names: `a="1",b="2"`.
+ * `absentInstance` adds `instance=""` where there is none, so that a scrape with honor_labels does not put
+ * the gateway's own address there. The labels named by `without` are left out.
+ */
+export function labelText(labels: Labels, absentInstance = false, without?: string): string {
+  const pairs: [string, string][] = [];
+  let instance = !absentInstance;
+  // Mostly they come in order.
+  let isOrdered = true;
+  let last = "";
+  for (const [name, value] of labels) {
+    if (name === without) continue;
+    const spelled = prometheusLabelName(name);
+    if (spelled === "instance") instance = true;
+    if (spelled < last) isOrdered = false;
+    last = spelled;
+    pairs.push([spelled, value]);
+  }
+  if (!instance) {
+    isOrdered = false;
+    pairs.push(["instance", ""]);
+  }
+  if (!isOrdered) pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  // Joined, since a text that grew by += would keep all its pieces in memory until somebody reads it.
+  return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
+}
+
+/** Puts one more pair behind what `labelText` gave. */
+export function withLabel(text: string, name: string, value: string): string {
+  const pair = `${name}="${escapeLabelValue(value)}"`;
+  return text ? `${text},${pair}` : pair;
+}
+
+/** A number as Go's `strconv.ParseFloat` reads it, which is what Prometheus reads bounds with; hexadecimal left out. */
+const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+const INFINITE = /^([+-]?)inf(?:inity)?$/i;
+
+/** The value of `le` or `quantile` as an OpenMetrics float; text that is not a finite number or an infinity is kept. */
+export function edgeText(value: string): string {
+  const infinite = INFINITE.exec(value);
+  if (infinite !== null) return infinite[1] === "-" ? "-Inf" : "+Inf";
+  const number = DECIMAL.test(value) ? Number(value) : Number.NaN;
+  return Number.isFinite(number) ? openMetricsFloat(number) : value;
+}
+
+/** Labels whose `le` and `quantile` are OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
+export function withUsualEdges(labels: Labels): Labels {
+  let usual: Map<string, string> | undefined;
+  for (const name of ["le", "quantile"]) {
+    const edge = labels.get(name);
+    if (edge === undefined) continue;
+    const text = edgeText(edge);
+    if (text === edge) continue;
+    usual ??= new Map(labels);
+    usual.set(name, text);
+  }
+  return usual ?? labels;
+}

@@ -1,0 +1,180 @@
+/**
+ * The text of the views that make samples into tables. They are made on the reading connection, as temporary
+ * ones, for the tables that a statement names; nothing of them is stored.
+ *
+ * - Each day is an arm of a UNION ALL with the day's bounds as a predicate: a filter on ts that excludes them
+ *   makes the arm empty while the statement is planned.
+ * - Labels are taken out of their map on the side of the series, before the join: once a series, not once a row.
+ */
+
+import { quoteIdentifier, quoteText } from "../../store/statements.ts";
+import type { Day } from "../../store/store.ts";
+import { LISTING_VIEWS, type Listing } from "../sandbox/listings.ts";
+import type { MetricTable, Tables, TagColumn } from "./tables.ts";
+
+/** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored one. */
+export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly Day[]): string[] {
+  const views: string[] = [];
+  for (const name of names) {
+    if (name === "samples") {
+      views.push(samplesView(tables.samples(), days));
+      continue;
+    }
+    const table = tables.metricTable(name);
+    if (table !== undefined) views.push(metricView(table, days));
+  }
+  return views;
+}
+
+/** What a view of ours may have besides. */
+export interface ViewOptions {
+  /** Its name; the table's own if absent. */
+  readonly name?: string;
+  /** Whether it has a column `series id`, to aggregate by before labels are joined. No tag's name has a space. */
+  readonly seriesIds?: boolean;
+}
+
+/** A view of one metric. */
+export function metricView(table: MetricTable, days: readonly Day[], options: ViewOptions = {}): string {
+  const labels = table.tags.flatMap((tag) =>
+    tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
+  );
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
+SELECT ${["d.ts", "d.value", ...tagsAndMore(table, options)].join(", ")}
+FROM (${arms(days, table.tags)}) AS d
+JOIN (
+  SELECT ${["series_id", ...labels].join(", ")} FROM weir.series
+  WHERE metric IN (${table.metrics.map(quoteText).join(", ")})
+) AS s ON s.series_id = d.series_id
+WHERE d.value IS NOT NULL`;
+}
+
+/** A view without rows, for a metric that nobody has pushed. */
+export function emptyView(name: string, columns: readonly string[]): string {
+  const select = [
+    "NULL::TIMESTAMP AS ts",
+    "NULL::DOUBLE AS value",
+    ...columns.map((column) => `NULL::VARCHAR AS ${quoteIdentifier(column)}`),
+    `NULL::UINTEGER AS ${SERIES_ID}`,
+  ];
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS SELECT ${select.join(", ")} WHERE false`;
+}
+
+/** Every sample of every metric. Stale markers are rows here, with NULL for a value. */
+export function samplesView(
+  table: Pick<MetricTable, "tags">,
+  days: readonly Day[],
+  options: ViewOptions = {},
+): string {
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? "samples")} AS
+SELECT ${["d.ts", "s.metric", "s.labels", "d.value", ...tagsAndMore(table, options)].join(", ")}
+FROM (${arms(days, table.tags)}) AS d
+JOIN weir.series AS s ON s.series_id = d.series_id`;
+}
+
+/** The rows of all days as they are stored, with the ids of their series: for what needs no labels. */
+export function rowsView(name: string, days: readonly Day[]): string {
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${arms(days, [])}`;
+}
+
+/** The columns of each listing, over `t` (a table's name) and, where columns are listed, `c`, `n` and `type`. */
+const LISTED: Readonly<Record<Listing, string>> = {
+  names: "t AS name",
+  details: `'weir' AS database, 'main' AS schema, t AS name, list(c ORDER BY n) AS column_names,
+    list(type ORDER BY n) AS column_types, false AS temporary`,
+  tables: `'weir' AS table_catalog, 'main' AS table_schema, t AS table_name, 'VIEW' AS table_type,
+    'NO' AS is_insertable_into, 'NO' AS is_typed`,
+  columns: `'weir' AS table_catalog, 'main' AS table_schema, t AS table_name, c AS column_name, n AS ordinal_position,
+    'YES' AS is_nullable, type AS data_type`,
+};
+
+/** A view that lists the tables, or their columns, that people may name: none of the engine's own. */
+export function listingView(listing: Listing, tables: Pick<Tables, "all">): string {
+  const rows = tables
+    .all()
+    .flatMap(({ table, columns }) => columns.map(({ name, type }, index) => [table, name, index + 1, type]));
+  const column = (index: number, type: string) =>
+    `unnest(from_json(${quoteText(JSON.stringify(rows.map((row) => row[index])))}, '["${type}"]'))`;
+  const each = `SELECT ${column(0, "VARCHAR")} AS t, ${column(1, "VARCHAR")} AS c, ${column(2, "INTEGER")} AS n, ${column(3, "VARCHAR")} AS type`;
+  const grouped = listing === "columns" ? "ORDER BY t, n" : "GROUP BY t ORDER BY t";
+  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(LISTING_VIEWS[listing])} AS
+SELECT ${LISTED[listing]} FROM (${each}) ${grouped}`;
+}
+
+const SERIES_ID = quoteIdentifier("series id");
+
+function tagsAndMore({ tags }: Pick<MetricTable, "tags">, { seriesIds }: ViewOptions): string[] {
+  return [
+    ...tags.map((tag) => `${tagValue(tag)} AS ${quoteIdentifier(tag.name)}`),
+    ...(seriesIds ? [`d.series_id AS ${SERIES_ID}`] : []),
+  ];
+}
+
+/**
+ * The table with a column of each name that shows the given tag (as pushed, or as its own column is called), in place
+ * of another tag's column of that name. Where the table has no such tag the column is NULL.
+ */
+export function withColumns<T extends { readonly tags: readonly TagColumn[] }>(
+  table: T,
+  columns: readonly { readonly name: string; readonly tag: string }[],
+): T {
+  const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+  const shown = columns.map(({ name, tag }): TagColumn => {
+    const found =
+      table.tags.find(({ labels, attributes }) => labels.includes(tag) || attributes.includes(tag)) ??
+      table.tags.find((each) => same(each.name, tag));
+    return { ...(found ?? { type: "VARCHAR", labels: [], attributes: [] }), name };
+  });
+  const others = table.tags.filter((tag) => !columns.some(({ name }) => same(name, tag.name)));
+  return { ...table, tags: [...others, ...shown] };
+}
+
+/** One SELECT a day, with the same columns in each: series_id, ts, value and one for each tag that has attributes. */
+function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
+  const attributeTags = tags.filter((tag) => tag.attributes.length > 0);
+  const fixed = ["series_id", "ts", "value"];
+  if (days.length === 0) {
+    const empty = ["NULL::UINTEGER AS series_id", "NULL::TIMESTAMP AS ts", "NULL::DOUBLE AS value"];
+    const attributes = attributeTags.map((tag) => `NULL::VARCHAR AS ${attributeAlias(tag)}`);
+    return `SELECT ${[...empty, ...attributes].join(", ")} WHERE false`;
+  }
+  return days
+    .map((day) => {
+      const columns = new Map(day.attributes.map(({ name, column }) => [name, quoteIdentifier(column)]));
+      const attributes = attributeTags.map((tag) => {
+        const held = tag.attributes.flatMap((attribute) => columns.get(attribute) ?? []);
+        return `${coalesce(held)} AS ${attributeAlias(tag)}`;
+      });
+      return `SELECT ${[...fixed, ...attributes].join(", ")} FROM weir.${quoteIdentifier(day.table)}
+  WHERE ts >= TIMESTAMP ${quoteText(date(day.day))} AND ts < TIMESTAMP ${quoteText(date(day.day + 1))}`;
+    })
+    .join("\n  UNION ALL\n  ");
+}
+
+/** The value of a tag: the sample's own attribute, else a label of its series. */
+function tagValue(tag: TagColumn): string {
+  return coalesce([
+    ...(tag.attributes.length > 0 ? [`d.${attributeAlias(tag)}`] : []),
+    ...tag.labels.map((_, index) => `s.${labelAlias(tag, index)}`),
+  ]);
+}
+
+/** What a tag is called inside a view. No tag's own name has a space, so that none meets series_id, ts or value. */
+function attributeAlias(tag: TagColumn): string {
+  return quoteIdentifier(`${tag.name} attribute`);
+}
+
+/** As above, on the side of the series; a tag may have several spellings. */
+function labelAlias(tag: TagColumn, index: number): string {
+  return quoteIdentifier(`${tag.name} label ${index}`);
+}
+
+function coalesce(values: readonly string[]): string {
+  if (values.length === 0) return "NULL::VARCHAR";
+  return values.length === 1 ? values[0]! : `coalesce(${values.join(", ")})`;
+}
+
+/** 19723 → `2024-01-01`. */
+function date(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10);
+}

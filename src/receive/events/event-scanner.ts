@@ -1,0 +1,350 @@
+/**
+ * One pass over the bytes of a usual event. It takes what it is sure of and gives up (-1) at anything else: it
+ * never decides that an event is wrong, and what it accepts JSON.parse would accept with the same outcome.
+ *
+ * The key is the bytes that identify the series: the name, then type, unit and help, then each tag that is no
+ * attribute, as they stand in the body. Two spellings of one series have two keys, which is only a look-up more.
+ */
+import type { AttributeRoom, BatchBuilder } from "../../wire/batch-builder.ts";
+import type { EventLimits } from "./event.ts";
+import { isStoredAsSent } from "../../wire/exact-number.ts";
+
+const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
+const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];
+/** Digits that a double holds exactly, and the power of ten up to which its division is exact (Clinger, 1990). */
+const EXACT_DIGITS = 15;
+const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
+const MILLISECONDS_MAX = 9_000_000_000_000;
+
+/** A metric's name with the tags that are attributes for it. */
+interface KnownName {
+  readonly bytes: Buffer;
+  readonly attributes: readonly { readonly bytes: Buffer; readonly room: AttributeRoom }[];
+  /** Bit n says that an attribute's name is n bytes long. */
+  readonly lengths: number;
+}
+
+export class EventScanner {
+  /** The key of the event scanned last. */
+  readonly key = Buffer.allocUnsafeSlow(16_384);
+  keyLength = 0;
+  keyHash = 0;
+  timestampUs = Number.NaN;
+  value = 0;
+  readonly #builder: BatchBuilder;
+  readonly #roomsOf: (metric: string) => AttributeRoom[];
+  readonly #limits: EventLimits;
+  /** Names by a hash of their bytes. */
+  readonly #names = new Map<number, KnownName>();
+  #last: KnownName | undefined;
+  #known: KnownName | undefined;
+  #number = 0;
+  #usedAttribute = false;
+
+  constructor(builder: BatchBuilder, roomsOf: (metric: string) => AttributeRoom[], limits: EventLimits) {
+    this.#builder = builder;
+    this.#roomsOf = roomsOf;
+    this.#limits = limits;
+  }
+
+  /** Learns a metric's name with its attributes: events of names that were not learnt are not scanned. */
+  remember(metric: string): void {
+    const bytes = Buffer.from(metric);
+    const hash = hashOf(bytes, 0, bytes.length);
+    if (this.#names.has(hash)) return;
+    if (this.#names.size >= NAMES_MAX) this.#names.clear();
+    const attributes = this.#roomsOf(metric).map((room) => ({ bytes: Buffer.from(room.name), room }));
+    const lengths = attributes.reduce((bits, attribute) => bits | (1 << (attribute.bytes.length & 31)), 0);
+    this.#names.set(hash, { bytes, attributes, lengths });
+  }
+
+  /** Forgets the names: their attributes may have changed. */
+  forget(): void {
+    this.#names.clear();
+    this.#last = undefined;
+  }
+
+  /**
+   * Reads the event that begins with the brace at `at`. Its key, time and value are then in the fields, its
+   * attributes in the builder.
+   *
+   * @returns the position after it, or -1 for an event that is not usual
+   */
+  scan(body: Buffer, at: number): number {
+    if (body[at] !== OPEN_BRACE) return -1;
+    this.timestampUs = Number.NaN;
+    this.keyLength = 0;
+    this.keyHash = HASH_SEED;
+    this.#known = undefined;
+    this.#usedAttribute = false;
+    let hasValue = false;
+    let hasTags = false;
+    let typed = false;
+    let mergeable = true;
+    let p = at + 1;
+    for (;;) {
+      while (body[p] === SPACE) p++;
+      if (body[p] !== QUOTE) return -1;
+      const field = p + 1;
+      p = endOfPlainString(body, field);
+      if (p < 0) return -1;
+      const length = p - field;
+      p++;
+      while (body[p] === SPACE) p++;
+      if (body[p] !== COLON) return -1;
+      p++;
+      while (body[p] === SPACE) p++;
+      if (length === 4 && equals(body, field, TAGS)) {
+        if (hasTags || this.#known === undefined) return -1;
+        hasTags = true;
+        p = this.#tags(body, p, this.#known);
+      } else if (length === 5 && equals(body, field, VALUE)) {
+        if (hasValue) return -1;
+        p = this.#scanNumber(body, p);
+        this.value = this.#number;
+        hasValue = true;
+      } else if (
+        (length === 10 && equals(body, field, AT_TIMESTAMP)) ||
+        (length === 9 && equals(body, field, TIMESTAMP))
+      ) {
+        if (!Number.isNaN(this.timestampUs)) return -1;
+        p = this.#scanNumber(body, p);
+        if (!(Math.abs(this.#number) <= MILLISECONDS_MAX)) return -1;
+        this.timestampUs = Math.round(this.#number * 1000);
+      } else if (
+        (length === 11 && equals(body, field, METRIC_NAME)) ||
+        (length === 4 && equals(body, field, NAME))
+      ) {
+        if (this.#known !== undefined || body[p] !== QUOTE) return -1;
+        p = this.#name(body, p + 1);
+      } else if (
+        length === 4 &&
+        (equals(body, field, TYPE) || equals(body, field, UNIT) || equals(body, field, HELP))
+      ) {
+        if (body[p] !== QUOTE) return -1;
+        if (body[field] === TYPE[0]) {
+          typed = true;
+          mergeable = equals(body, p + 1, OBSERVATION) || equals(body, p + 1, COUNTER);
+        }
+        p = this.#append(body, field, field + length) ? this.#appendString(body, p) : -1;
+      } else {
+        return -1;
+      }
+      if (p < 0) return -1;
+      while (body[p] === SPACE) p++;
+      if (body[p] === COMMA) {
+        p++;
+        continue;
+      }
+      if (body[p] !== CLOSE_BRACE) return -1;
+      // Only mergeable kinds have attributes, and a counter no negative increment: event.ts knows what to do with those.
+      if (!hasValue || this.#known === undefined || (!mergeable && this.#usedAttribute)) return -1;
+      if (typed && mergeable && this.value < 0) return -1;
+      return p + 1;
+    }
+  }
+
+  /** Finds the name whose first byte is at `from` among those learnt; gives the position after its quotation mark. */
+  #name(body: Buffer, from: number): number {
+    const end = endOfPlainString(body, from);
+    if (end < 0) return -1;
+    let known = this.#last;
+    if (known === undefined || known.bytes.length !== end - from || !equals(body, from, known.bytes)) {
+      known = this.#names.get(hashOf(body, from, end));
+      if (known === undefined || known.bytes.length !== end - from || !equals(body, from, known.bytes))
+        return -1;
+      this.#last = known;
+    }
+    this.#known = known;
+    return this.#append(body, from - 1, end + 1) ? end + 1 : -1;
+  }
+
+  #tags(body: Buffer, at: number, known: KnownName): number {
+    let p = at;
+    if (body[p] !== OPEN_BRACE) return -1;
+    p++;
+    while (body[p] === SPACE) p++;
+    if (body[p] === CLOSE_BRACE) return p + 1;
+    for (let count = 1; ; count++) {
+      if (count > this.#limits.tagsMax) return -1;
+      while (body[p] === SPACE) p++;
+      if (body[p] !== QUOTE) return -1;
+      const tag = p + 1;
+      const tagEnd = endOfPlainString(body, tag);
+      if (tagEnd < 0) return -1;
+      p = tagEnd + 1;
+      while (body[p] === SPACE) p++;
+      if (body[p] !== COLON) return -1;
+      p++;
+      while (body[p] === SPACE) p++;
+      const room = attributeRoom(known, body, tag, tagEnd - tag);
+      if (room !== undefined) {
+        // The second of two is left to who warns of it.
+        if (room.length[this.#builder.length]! > 0) return -1;
+        const isText = body[p] === QUOTE;
+        const from = isText ? p + 1 : p;
+        p = isText ? endOfPlainString(body, from) : endOfWholeNumber(body, from);
+        if (p < 0 || p - from > this.#limits.tagValueBytesMax) return -1;
+        this.#builder.setAttribute(room, body, from, p);
+        this.#usedAttribute = true;
+        if (isText) p++;
+      } else {
+        if (!this.#append(body, tag - 1, tagEnd + 1)) return -1;
+        p = body[p] === QUOTE ? this.#appendString(body, p) : this.#appendLiteral(body, p);
+        if (p < 0) return -1;
+      }
+      while (body[p] === SPACE) p++;
+      if (body[p] === COMMA) p++;
+      else if (body[p] === CLOSE_BRACE) return p + 1;
+      else return -1;
+    }
+  }
+
+  /** Appends bytes to the key; false when it has no room left. */
+  #append(body: Buffer, from: number, to: number): boolean {
+    const { key } = this;
+    let end = this.keyLength;
+    if (end + to - from > key.length) return false;
+    let hash = this.keyHash;
+    for (let at = from; at < to; at++) {
+      const byte = body[at]!;
+      key[end++] = byte;
+      hash = Math.imul(hash ^ byte, HASH_PRIME);
+    }
+    this.keyLength = end;
+    this.keyHash = hash;
+    return true;
+  }
+
+  /** Appends the string whose quotation mark is at `open`; gives the position after it, or -1. */
+  #appendString(body: Buffer, open: number): number {
+    const end = endOfPlainString(body, open + 1);
+    return end >= 0 && this.#append(body, open, end + 1) ? end + 1 : -1;
+  }
+
+  /** Appends a number, true, false or null. Whether it is one is seen when its key is first parsed. */
+  #appendLiteral(body: Buffer, at: number): number {
+    let end = at;
+    for (let byte = body[end]!; isLiteral(byte); byte = body[end]!) end++;
+    return end > at && this.#append(body, at, end) ? end : -1;
+  }
+
+  /** Reads a JSON number into `#number`; gives the position after it, or -1 for what is none. */
+  #scanNumber(body: Buffer, at: number): number {
+    let p = at;
+    const negative = body[p] === MINUS;
+    if (negative) p++;
+    const first = p;
+    let mantissa = 0;
+    let byte = body[p]!;
+    while (byte >= ZERO && byte <= NINE) {
+      mantissa = mantissa * 10 + (byte - ZERO);
+      byte = body[++p]!;
+    }
+    let digits = p - first;
+    if (digits === 0 || (digits > 1 && body[first] === ZERO)) return -1;
+    let scale = 0;
+    if (byte === DOT) {
+      const fraction = ++p;
+      byte = body[p]!;
+      while (byte >= ZERO && byte <= NINE) {
+        mantissa = mantissa * 10 + (byte - ZERO);
+        byte = body[++p]!;
+      }
+      scale = p - fraction;
+      if (scale === 0) return -1;
+      digits += scale;
+    }
+    if (digits > EXACT_DIGITS || byte === LOWER_E || byte === UPPER_E) return this.#scanLongNumber(body, at);
+    const magnitude = scale === 0 ? mantissa : mantissa / POWERS_OF_TEN[scale]!;
+    this.#number = negative ? -magnitude : magnitude;
+    return p;
+  }
+
+  #scanLongNumber(body: Buffer, at: number): number {
+    let end = at;
+    for (let byte = body[end]!; isLiteral(byte); byte = body[end]!) end++;
+    const text = body.toString("latin1", at, end);
+    if (!JSON_NUMBER.test(text)) return -1;
+    this.#number = Number(text);
+    return Number.isFinite(this.#number) && isStoredAsSent(text, this.#number) ? end : -1;
+  }
+}
+
+const NAMES_MAX = 10_000;
+/** Floats with more digits are printed with an exponent. */
+const WHOLE_DIGITS_MAX = 20;
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+/**
+ * FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), from a basis of this process's own: with the usual
+ * one anybody could send thousands of keys of one hash, each to be compared with all others.
+ */
+const HASH_SEED = crypto.getRandomValues(new Int32Array(1))[0]!;
+const HASH_PRIME = 0x01000193;
+const bytesOf = (text: string): Buffer => Buffer.from(text);
+const TAGS = bytesOf("tags");
+const VALUE = bytesOf("value");
+const AT_TIMESTAMP = bytesOf("@timestamp");
+const TIMESTAMP = bytesOf("timestamp");
+const METRIC_NAME = bytesOf("metric_name");
+const NAME = bytesOf("name");
+const TYPE = bytesOf("type");
+const UNIT = bytesOf("unit");
+const HELP = bytesOf("help");
+const OBSERVATION = bytesOf('observation"');
+const COUNTER = bytesOf('counter"');
+
+function hashOf(bytes: Buffer, from: number, to: number): number {
+  let hash = HASH_SEED;
+  for (let at = from; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, HASH_PRIME);
+  return hash;
+}
+
+function equals(body: Buffer, at: number, expected: Buffer): boolean {
+  for (let index = 0; index < expected.length; index++)
+    if (body[at + index] !== expected[index]) return false;
+  return true;
+}
+
+/** The position of the closing quotation mark of a string without escapes; -1 when it has one, or is cut. */
+function endOfPlainString(body: Buffer, from: number): number {
+  let p = from;
+  for (let byte = body[p]!; byte !== QUOTE; byte = body[++p]!) {
+    // Past the end a byte is undefined, which is not greater than anything.
+    if (!(byte >= SPACE) || byte === BACKSLASH) return -1;
+  }
+  return p;
+}
+
+/** The position after a whole number whose digits are its text as a tag; -1 for any other value. */
+function endOfWholeNumber(body: Buffer, from: number): number {
+  let p = from;
+  // 0, and what JSON does not take: a number that begins with it.
+  if (body[p] === ZERO) return -1;
+  while (body[p]! >= ZERO && body[p]! <= NINE) p++;
+  return p > from && p - from <= WHOLE_DIGITS_MAX && !isLiteral(body[p]!) ? p : -1;
+}
+
+function isLiteral(byte: number): boolean {
+  return (
+    (byte >= ZERO && byte <= NINE) ||
+    (byte >= 97 && byte <= 122) ||
+    byte === MINUS ||
+    byte === PLUS ||
+    byte === DOT ||
+    byte === UPPER_E
+  );
+}
+
+function attributeRoom(
+  known: KnownName,
+  body: Buffer,
+  at: number,
+  length: number,
+): AttributeRoom | undefined {
+  if ((known.lengths & (1 << (length & 31))) === 0) return undefined;
+  for (const { bytes, room } of known.attributes) {
+    if (bytes.length === length && equals(body, at, bytes)) return room;
+  }
+  return undefined;
+}

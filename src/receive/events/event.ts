@@ -1,0 +1,165 @@
+/**
+ * One JSON event, checked field by field: the form of an event is
+ * `{"@timestamp": ms or RFC 3339, "metric_name", "value", "tags": {}, "type"?, "unit"?, "help"?}`; `timestamp`
+ * and `name` are accepted as spellings of the first two. Any other field is not stored, which is a warning. Pure.
+ */
+import { quote } from "../../model/errors.ts";
+import type { Kind, MetricType, SeriesHead } from "../../model/sample.ts";
+import { sentInstead } from "./event-fields.ts";
+import { type Loss, lossesOf } from "./event-losses.ts";
+import { timeUs, whyNoTime } from "../../wire/event-time.ts";
+import { InexactNumber } from "../../wire/exact-number.ts";
+import { STALE, valueOfWord } from "./value-words.ts";
+
+export interface EventLimits {
+  readonly nameBytesMax: number;
+  readonly tagsMax: number;
+  readonly tagValueBytesMax: number;
+}
+
+/** A checked event: its series and what is its own. */
+export interface Event {
+  readonly head: SeriesHead;
+  /** Microseconds since the epoch, or NaN where the event has none. */
+  readonly timestampUs: number;
+  readonly value: number;
+  /** True for a stale marker, which is stored without a value. */
+  readonly stale: boolean;
+  /** Tags that are columns, not labels. */
+  readonly attributes: readonly (readonly [name: string, value: string])[];
+  /** What of it is not stored as it was sent. */
+  readonly losses: readonly Loss[];
+}
+
+/** What is wrong with an event. */
+export interface WrongEvent {
+  readonly cause: string;
+  readonly reason: string;
+}
+
+const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
+  observation: { kind: "observation", type: "histogram" },
+  counter: { kind: "delta", type: "counter" },
+  gauge: { kind: "gauge", type: "gauge" },
+  // What an export writes for running totals that their senders keep, so that it can be imported again.
+  cumulative: { kind: "cumulative", type: "unknown" },
+};
+
+const HELP_CHARACTERS_MAX = 1_024;
+/** The store would put U+FFFD in its place. */
+const HALF = "holds half of a surrogate pair, which is no character";
+
+/**
+ * Checks a parsed JSON value as an event.
+ *
+ * @param json as `parseExactJson` gives it: digits that a float does not hold are kept as text where text is stored
+ */
+export function checkEvent(
+  json: unknown,
+  limits: EventLimits,
+  isAttribute: (metric: string, tag: string) => boolean,
+): Event | WrongEvent {
+  const wrong = (cause: string, reason: string): WrongEvent => ({ cause, reason });
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return wrong("syntax", `an event is an object, this is ${quote(json)}`);
+  }
+  const event = json as Record<string, unknown>;
+  const metric = event.metric_name ?? event.name;
+  if (metric === undefined) {
+    return wrong("name", `metric_name is missing, expected a name${sentInstead(event, "metric_name")}`);
+  }
+  if (typeof metric !== "string") return wrong("name", `metric_name is ${quote(metric)}, expected a string`);
+  const sent = event.value;
+  const word = valueOfWord(sent, event.type);
+  const value = word ?? (sent instanceof InexactNumber ? sent.value : sent);
+  if (typeof value !== "number" || (word === undefined && !Number.isFinite(value))) {
+    return wrong(
+      "value",
+      sent === undefined
+        ? `value is missing, expected a number${sentInstead(event, "value")}`
+        : `value is ${quote(sent)}, expected a finite number`,
+    );
+  }
+  const time = event["@timestamp"] ?? event.timestamp;
+  const timestampUs = time === undefined ? Number.NaN : timeUs(time);
+  if (timestampUs === undefined) {
+    return wrong("timestamp", `@timestamp is ${quote(time)}, ${whyNoTime(time)}`);
+  }
+  const typeName = event.type ?? "observation";
+  const type = typeof typeName === "string" && Object.hasOwn(KINDS, typeName) ? KINDS[typeName] : undefined;
+  if (type === undefined) {
+    return wrong("type", `type is ${quote(typeName)}, expected observation, counter, gauge or cumulative`);
+  }
+  if (type.kind === "delta" && value < 0) {
+    return wrong("value", `value is ${quote(value)}, a counter's increment is not negative`);
+  }
+  for (const field of ["unit", "help"] as const) {
+    const text = event[field];
+    if (text === undefined) continue;
+    if (typeof text !== "string" || text.length > HELP_CHARACTERS_MAX) {
+      return wrong(
+        "syntax",
+        `${field} is ${quote(text)}, expected a string of at most ${HELP_CHARACTERS_MAX} characters`,
+      );
+    }
+    if (!text.isWellFormed()) return wrong("syntax", `${field} ${quote(text)} ${HALF}`);
+  }
+  const tags = checkTags(
+    event.tags,
+    limits,
+    type.kind === "gauge" || type.kind === "cumulative" ? () => false : (tag) => isAttribute(metric, tag),
+  );
+  if ("reason" in tags) return tags;
+  const { unit, help } = event as { unit?: string; help?: string };
+  const head = { metric, kind: type.kind, type: type.type, unit, help, labels: tags.labels };
+  return {
+    head,
+    timestampUs,
+    value,
+    stale: sent === STALE,
+    attributes: tags.attributes,
+    losses: lossesOf(event, timestampUs),
+  };
+}
+
+function checkTags(
+  tags: unknown,
+  limits: EventLimits,
+  isAttribute: (tag: string) => boolean,
+): { labels: Map<string, string>; attributes: [string, string][] } | WrongEvent {
+  const wrong = (reason: string): WrongEvent => ({ cause: "labels", reason });
+  if (tags === undefined || tags === null) return { labels: new Map(), attributes: [] };
+  if (typeof tags !== "object" || Array.isArray(tags))
+    return wrong(`tags is ${quote(tags)}, expected an object`);
+  const labels: [string, string][] = [];
+  const attributes: [string, string][] = [];
+  for (const [name, raw] of Object.entries(tags)) {
+    if (raw === null || raw === "") continue;
+    const isNumber = typeof raw === "number" || raw instanceof InexactNumber;
+    if (typeof raw !== "string" && !isNumber && typeof raw !== "boolean") {
+      return wrong(`tags.${name} is ${quote(raw)}, expected a string, a number or a boolean`);
+    }
+    // 1.0 and 1e0 are the tag "1", but an id beyond 2^53 has to stay another than its neighbour.
+    const value = raw instanceof InexactNumber ? raw.text : String(raw);
+    if (!isAttribute(name)) {
+      labels.push([name, value]);
+      continue;
+    }
+    // Labels are checked at admission, once a series; attributes are each sample's own.
+    const bytes = Buffer.byteLength(value);
+    if (bytes > limits.tagValueBytesMax) {
+      return wrong(
+        `tags.${name} is ${bytes} bytes long, at most ${limits.tagValueBytesMax} are taken (tagValueBytesMax)`,
+      );
+    }
+    if (value.includes("\u0000")) return wrong(`tags.${name} holds a NUL character`);
+    if (!value.isWellFormed()) {
+      return wrong(`tags.${name} ${HALF}`);
+    }
+    attributes.push([name, value]);
+  }
+  const count = labels.length + attributes.length;
+  if (count > limits.tagsMax)
+    return wrong(`there are ${count} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
+  return { labels: new Map(labels.sort(([a], [b]) => (a < b ? -1 : 1))), attributes };
+}

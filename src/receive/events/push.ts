@@ -1,0 +1,121 @@
+/**
+ * `POST /api/v1/push`: events in JSON, one, an array or NDJSON, acknowledged after their commit.
+ *
+ * The body is decoded by src/receive/events/events.ts, which tells the forms apart, and goes to ingest as one batch. Valid
+ * events are stored. The answer lists each rejected event by its index, with the reason, and each field of an accepted
+ * event that was not stored as it was sent.
+ */
+import { Elysia } from "elysia";
+import { BadInput, quote } from "../../model/errors.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import type { Batch, Warnings } from "../../model/sample.ts";
+import { type BodyLimits, readBody } from "../../http/body.ts";
+import { decodeWithHint } from "../../http/body-hint.ts";
+import { jsonResponse } from "../../http/errors.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import type { Log } from "../../http/log.ts";
+import { PushParameters } from "../push-parameters.ts";
+import { listWarnings, PushWarnings } from "./push-warnings.ts";
+
+export interface PushDependencies {
+  /** A `Batch` from bytes; see src/receive/events/events.ts. */
+  readonly decoder: {
+    decode(body: Uint8Array, options: { readonly ndjson?: boolean; readonly strict?: boolean }): Batch;
+  };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly limits: BodyLimits & NameLimits;
+  /** Rejects events of which a part would not be stored, unless `?strict=false`. */
+  readonly strictEvents: boolean;
+  readonly log: Pick<Log, "warn">;
+}
+
+/** Keys belong to a route; and to a token, once there are tokens. */
+const SCOPE = "POST /api/v1/push";
+
+/** Each of a usual batch: 1,000 reasons of some 200 bytes are 200 kB; `errorsOmitted` counts the rest of a larger one. */
+const ERRORS_MAX = 1_000;
+
+export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushDependencies) => {
+  const parameters = new PushParameters(limits, ["strict"]);
+  const warnings = new PushWarnings(log);
+  return new Elysia().post(
+    "/api/v1/push",
+    async ({ request }) => {
+      // What is wrong with the head is answered before the body is read.
+      const query = queryOf(request.url);
+      const { strict = strictEvents, ...asked } = parameters.read(query);
+      const durability = readDurability(request.headers.get("weir-durability"));
+      const key = readIdempotencyKey(request);
+      const body = await readBody(request, limits);
+      const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
+      const ndjson = isNdjson(request.headers.get("content-type"));
+      const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
+      const ack = await ingest.push(batch, { ...asked, durability, idempotency });
+      if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
+      return answer(ack, batch.warnings, asked.imported !== undefined);
+    },
+    { parse: "none" },
+  );
+};
+
+/** True where the sender says so; undefined leaves it to the body. */
+function isNdjson(contentType: string | null): true | undefined {
+  return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(contentType ?? "") ? true : undefined;
+}
+
+/**
+ * 200 (202 where only queued) with the counts; 400 where there were events and none was good. An import gets
+ * the causes too, for its report.
+ */
+function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Response {
+  const { accepted, duplicates, rejected, rejectedCount } = ack;
+  const headers: Record<string, string> = { "weir-durability": ack.durability };
+  if (ack.repeated) headers["weir-duplicate"] = "true";
+  const { count, listed } = listWarnings(warnings);
+  if (count > 0) headers["weir-warnings"] = String(count);
+  const errors = rejected.slice(0, ERRORS_MAX);
+  const none = accepted === 0 && duplicates === 0 && rejectedCount > 0;
+  const body = {
+    accepted,
+    duplicates: duplicates > 0 ? duplicates : undefined,
+    rejected: rejectedCount,
+    errors: errors.map(({ index, reason, cause }) => ({
+      index,
+      reason,
+      cause: isImport ? cause : undefined,
+    })),
+    errorsOmitted: rejectedCount > errors.length ? rejectedCount - errors.length : undefined,
+    ...listed,
+    causes: isImport && rejected.length > 0 ? countCauses(rejected) : undefined,
+    error: none
+      ? { code: "bad_input", message: `No event could be accepted; the first: ${errors[0].reason}` }
+      : undefined,
+  };
+  const status = none ? 400 : ack.durability === "queued" ? 202 : 200;
+  return jsonResponse(status, body, headers);
+}
+
+function countCauses(rejected: Ack["rejected"]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { cause } of rejected) counts[cause] = (counts[cause] ?? 0) + 1;
+  return counts;
+}
+
+function queryOf(url: string): string {
+  const at = url.indexOf("?");
+  return at === -1 ? "" : url.slice(at + 1);
+}
+
+function readDurability(header: string | null): Ack["durability"] {
+  if (header === null || header === "committed") return "committed";
+  if (header === "queued") return "queued";
+  throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");
+}
+
+/** Tells whether a key came again with another push. The query counts: it adds labels. */
+function hash(query: string, body: Uint8Array): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  if (query !== "") hasher.update(`${query}\n`);
+  return hasher.update(body).digest("hex");
+}

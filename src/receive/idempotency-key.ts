@@ -1,0 +1,17 @@
+/** The header Idempotency-Key: a push that comes again with the same key is stored once. */
+import { BadInput, quote } from "../model/errors.ts";
+
+/** As long as a UUID with a prefix and then some; keys are kept in memory for a day. */
+const KEY_LENGTH_MAX = 255;
+
+/** The key of a request, if it has one; throws `BadInput` for one that is none. */
+export function readIdempotencyKey({ headers }: Request): string | undefined {
+  const header = headers.get("idempotency-key");
+  if (header === null) return undefined;
+  if (header.length <= KEY_LENGTH_MAX && /^[\x20-\x7e]+$/.test(header)) return header;
+  const is = header.length > KEY_LENGTH_MAX ? `has ${header.length} characters` : `is ${quote(header)}`;
+  throw new BadInput(
+    `Idempotency-Key ${is}; expected 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`,
+    "Idempotency-Key",
+  );
+}

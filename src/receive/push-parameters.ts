@@ -1,0 +1,145 @@
+/**
+ * The query of a push: `extra_label=NAME=VALUE` (repeatable), `historical=true`, `strict=true`, and what
+ * `weir import` says about the part of a file that it sends. Anything else is an error: a misspelt `extra_lable`
+ * would lose a label for good.
+ */
+import { BadInput, quote } from "../model/errors.ts";
+import type { PushOptions } from "../ingest/contract.ts";
+import { checkLabels, type NameLimits } from "../series/naming.ts";
+import type { Labels } from "../model/sample.ts";
+import { holdsReplacement } from "../http/url-text.ts";
+
+export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
+  /** Absent where the request does not say. */
+  readonly strict?: boolean;
+};
+
+const IMPORT = [
+  "import_file",
+  "import_from",
+  "import_to",
+  "import_line",
+  "import_first_line",
+  "import_identity",
+] as const;
+
+/** Some 100 marks of a file's lines and a few hashes (src/commands/import/README.md) take 1 KB. */
+const IDENTITY_CHARACTERS_MAX = 2_048;
+
+const KNOWN: readonly string[] = ["extra_label", "historical", ...IMPORT];
+
+/** A worker's query is the same each time; 256 of 16 KB, the most that a URL has, are 4 MB. */
+const REMEMBERED_MAX = 256;
+
+export class PushParameters {
+  readonly #limits: NameLimits;
+  readonly #known: readonly string[];
+  /** Equal queries get the same labels, by which admission knows that it need not look again. */
+  readonly #remembered = new Map<string, Asked>();
+
+  /** @param more names that the route takes beside those of every push */
+  constructor(limits: NameLimits, more: readonly "strict"[] = []) {
+    this.#limits = limits;
+    this.#known = [...KNOWN, ...more];
+  }
+
+  /** Reads a query (without its `?`); throws `BadInput` that names the parameter. */
+  read(query: string): Asked {
+    const before = this.#remembered.get(query);
+    if (before !== undefined) return before;
+    const asked = readQuery(new URLSearchParams(query), this.#limits, this.#known);
+    if (asked.imported === undefined) {
+      if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
+      this.#remembered.set(query, asked);
+    }
+    return asked;
+  }
+}
+
+function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly string[]): Asked {
+  for (const name of search.keys()) {
+    if (!known.includes(name)) {
+      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}.`, name);
+    }
+  }
+  return {
+    extraLabels: readExtraLabels(search.getAll("extra_label"), limits),
+    imported: readImportedPart(search),
+    historical: readFlag(search, "historical"),
+    strict: readFlag(search, "strict"),
+  };
+}
+
+/** In ascending order of the names, as `Labels` are; an empty value is no label, as with tags. */
+function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels | undefined {
+  if (pairs.length === 0) return undefined;
+  const wrong = (what: string) => new BadInput(`Query parameter extra_label ${what}.`, "extra_label");
+  const labels = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    if (holdsReplacement(pair)) throw wrong(`is ${quote(pair)}, which holds bytes that are not UTF-8`);
+    if (at < 1) throw wrong(`is ${quote(pair)}; expected NAME=VALUE`);
+    const name = pair.slice(0, at);
+    if (labels.has(name)) throw wrong(`names ${quote(name)} twice`);
+    labels.set(name, pair.slice(at + 1));
+  }
+  const sorted = [...labels].filter(([, value]) => value !== "").sort(([a], [b]) => (a < b ? -1 : 1));
+  // They are added to samples of any kind; the strictest is asked.
+  const refused = checkLabels(new Map(sorted), "observation", limits);
+  if (refused !== undefined) throw wrong(`cannot be taken: ${refused.refused}`);
+  return new Map(sorted);
+}
+
+function readImportedPart(search: URLSearchParams): PushOptions["imported"] {
+  if (!IMPORT.some((name) => search.has(name))) return undefined;
+  const fromOffset = readOffset(search, "import_from");
+  const toOffset = readOffset(search, "import_to");
+  if (toOffset < fromOffset) {
+    throw new BadInput(
+      `Query parameter import_to=${toOffset} is before import_from=${fromOffset}; it must not be.`,
+      "import_to",
+    );
+  }
+  return {
+    file: readHash(search, "import_file"),
+    fromOffset,
+    toOffset,
+    lastLineHash: readHash(search, "import_line"),
+    firstLineHash: search.has("import_first_line") ? readHash(search, "import_first_line") : undefined,
+    identity: readIdentity(search.get("import_identity") ?? ""),
+  };
+}
+
+function readIdentity(text: string): string {
+  if (text.length <= IDENTITY_CHARACTERS_MAX && /^[\x20-\x7e]*$/.test(text)) return text;
+  throw new BadInput(
+    `Query parameter import_identity is ${quote(text)}; expected at most ${IDENTITY_CHARACTERS_MAX} ASCII characters.`,
+    "import_identity",
+  );
+}
+
+function readOffset(search: URLSearchParams, name: string): number {
+  const text = search.get(name);
+  if (text !== null && /^[0-9]{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new BadInput(
+    `Query parameter ${name} is ${text === null ? "missing" : quote(text)}; expected a byte offset.`,
+    name,
+  );
+}
+
+function readHash(search: URLSearchParams, name: string): string {
+  const text = search.get(name);
+  if (text !== null && /^[\w:.-]{1,128}$/.test(text)) return text;
+  throw new BadInput(
+    `Query parameter ${name} is ${text === null ? "missing" : quote(text)}; expected a hash.`,
+    name,
+  );
+}
+
+function readFlag(search: URLSearchParams, name: string): boolean | undefined {
+  const text = search.get(name);
+  if (text === null) return undefined;
+  if (text === "true" || text === "") return true;
+  if (text === "false") return false;
+  throw new BadInput(`Query parameter ${name} is ${quote(text)}; expected true or false.`, name);
+}

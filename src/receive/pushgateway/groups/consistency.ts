@@ -1,0 +1,113 @@
+/**
+ * Whether pushes agree with each other: which names the families of all groups have, of what type, and which group
+ * has which series. Kept from change to change, so that a check costs what the push costs.
+ *
+ * What is asked, and in which words it is answered, is what Pushgateway does: all that is exposed must be one valid
+ * exposition.
+ */
+import { SeriesColumn } from "../../../model/series-column.ts";
+import type { Group, GroupFamily } from "./group.ts";
+import type { FamilyType } from "./pushed.ts";
+
+interface NameUse {
+  type: FamilyType;
+  groups: number;
+}
+
+/** The families that a change takes out of the index and puts in, by name. */
+export interface FamilyChange {
+  readonly before: ReadonlyMap<string, { readonly type: FamilyType }>;
+  readonly after: ReadonlyMap<string, { readonly type: FamilyType }>;
+}
+
+export class Consistency {
+  readonly #names = new Map<string, NameUse>();
+  /** By series id: the number of the group that has it; 0 for none. */
+  readonly #owners = new SeriesColumn(0);
+  readonly #numbers = new Map<string, number>();
+  #lastNumber = 0;
+  readonly #ownType: (name: string) => FamilyType | undefined;
+
+  /** @param ownType the type of one of the gateway's own metrics, whose names nobody else may use otherwise */
+  constructor(ownType: (name: string) => FamilyType | undefined) {
+    this.#ownType = ownType;
+  }
+
+  /** Takes a state of a group out, and puts another in; either may be absent. */
+  swap(key: string, before: Group | undefined, after: Group | undefined): void {
+    for (const family of before?.families.values() ?? []) {
+      if (after?.families.get(family.name) === family) continue;
+      this.#count(family, -1);
+      this.#own(family, 0);
+    }
+    if (after === undefined) {
+      this.#numbers.delete(key);
+      return;
+    }
+    const number = this.#numbers.get(key) ?? ++this.#lastNumber;
+    this.#numbers.set(key, number);
+    for (const family of after.families.values()) {
+      if (before?.families.get(family.name) === family) continue;
+      this.#count(family, 1);
+      this.#own(family, number);
+    }
+  }
+
+  /** Whether a series is in any group. */
+  owns(seriesId: number): boolean {
+    return this.#owners.get(seriesId) !== 0;
+  }
+
+  /** Whether a series is in another group than this. */
+  isForeign(seriesId: number, key: string): boolean {
+    const owner = this.#owners.get(seriesId);
+    return owner !== 0 && owner !== this.#numbers.get(key);
+  }
+
+  /** The type that a name has elsewhere: in groups, this one before its change left out, or among our own metrics. */
+  typeElsewhere(name: string, { before }: FamilyChange): { type: FamilyType; own: boolean } | undefined {
+    const own = this.#ownType(name);
+    if (own !== undefined) return { type: own, own: true };
+    const use = this.#names.get(name);
+    if (use === undefined || use.groups - (before.has(name) ? 1 : 0) <= 0) return undefined;
+    return { type: use.type, own: false };
+  }
+
+  /** What is wrong with a family's name beside those of others: a histogram's parts are names too. */
+  suffixCollision(name: string, type: FamilyType, change: FamilyChange): string | undefined {
+    const [, base, suffix] = /^(.+)_(count|sum|bucket)$/.exec(name) ?? [];
+    if (base !== undefined) {
+      const other = this.#typeAfter(base, change);
+      if (other === "histogram" || (other === "summary" && suffix !== "bucket")) {
+        return `collected metric named ${JSON.stringify(name)} collides with previously collected ${other} named ${JSON.stringify(base)}`;
+      }
+    }
+    if (type !== "histogram" && type !== "summary") return undefined;
+    for (const part of type === "histogram" ? ["_count", "_sum", "_bucket"] : ["_count", "_sum"]) {
+      if (this.#typeAfter(name + part, change) === undefined) continue;
+      const what = part === "_bucket" ? "histogram" : "histogram or summary";
+      return (
+        `collected ${what} named ${JSON.stringify(name)} collides with previously collected metric named ` +
+        JSON.stringify(name + part)
+      );
+    }
+    return undefined;
+  }
+
+  #typeAfter(name: string, change: FamilyChange): FamilyType | undefined {
+    return change.after.get(name)?.type ?? this.typeElsewhere(name, change)?.type;
+  }
+
+  #count({ name, type }: GroupFamily, by: 1 | -1): void {
+    const use = this.#names.get(name) ?? { type, groups: 0 };
+    use.groups += by;
+    // The last word on the type is that of whoever has the name to itself.
+    if (by === 1) use.type = type;
+    if (use.groups === 0) this.#names.delete(name);
+    else this.#names.set(name, use);
+  }
+
+  #own({ points }: GroupFamily, owner: number): void {
+    for (const { seriesIds } of points) for (const seriesId of seriesIds) this.#owners.set(seriesId, owner);
+  }
+}

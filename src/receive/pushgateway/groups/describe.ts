@@ -1,0 +1,56 @@
+/**
+ * How Pushgateway spells what it says of a metric: numbers as Go prints them, and metrics in the compact text form
+ * of protobuf messages. People who use it know these texts, and search for them.
+ */
+import { openMetricsFloat } from "../../../model/spelling.ts";
+import type { FamilyType, PushedMetric } from "./pushed.ts";
+
+/** A number as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e+06 on. */
+export function goNumber(value: number): string {
+  return openMetricsFloat(value).replace(/\.0$/, "");
+}
+
+/** Buckets and quantiles that are told; a message is for people. */
+const EDGES_MAX = 5;
+
+/** A metric with its labels, those of its group among them: `label:<name:"job" value:"a" > gauge:<value:1 > `. */
+export function describeMetric(
+  type: FamilyType,
+  labels: Iterable<readonly [string, string]>,
+  { value }: Pick<PushedMetric, "value">,
+): string {
+  const pairs = [...labels].sort(([a], [b]) => (a < b ? -1 : 1));
+  const told = pairs
+    .map(([name, text]) => `label:<name:${bytesText(name)} value:${bytesText(text)} > `)
+    .join("");
+  if (typeof value === "number") return `${told}${type}:<value:${number(value)} > `;
+  const edges = value.edges
+    .slice(0, EDGES_MAX)
+    .map((at) =>
+      type === "histogram"
+        ? `bucket:<cumulative_count:${at.value} upper_bound:${number(at.edge)} > `
+        : `quantile:<quantile:${number(at.edge)} value:${number(at.value)} > `,
+    );
+  const more = value.edges.length > EDGES_MAX ? "… " : "";
+  return `${told}${type}:<sample_count:${value.count} sample_sum:${number(value.sum)} ${edges.join("")}${more}> `;
+}
+
+function number(value: number): string {
+  if (value - value !== 0) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  return goNumber(value);
+}
+
+const TEXT_LENGTH_MAX = 120;
+const ESCAPES: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\" };
+
+/** Quoted, with every byte that is not printable ASCII in octal; capped. */
+function bytesText(text: string): string {
+  let out = "";
+  for (const byte of Buffer.from(text.slice(0, TEXT_LENGTH_MAX))) {
+    const escaped = ESCAPES[byte];
+    if (escaped !== undefined) out += escaped;
+    else if (byte < 32 || byte > 126) out += `\\${byte.toString(8).padStart(3, "0")}`;
+    else out += String.fromCharCode(byte);
+  }
+  return `"${out}${text.length > TEXT_LENGTH_MAX ? "…" : ""}"`;
+}

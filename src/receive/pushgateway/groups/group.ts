@@ -1,0 +1,197 @@
+/**
+ * A group and what it exposes: families of points, each of which is one series or, for a histogram or a summary,
+ * several. Groups are values: a change makes another. They hold series and never a number of theirs; numbers are
+ * the last values of the series.
+ */
+import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
+import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
+import type { Distribution, FamilyType, GroupRecord, PushedFamily, PushedMetric } from "./pushed.ts";
+
+/** One metric of a family. */
+export interface Point {
+  /** As they stand between the braces, without `le` or `quantile`. */
+  readonly labels: string;
+  /** The values of `le` or `quantile`, ascending; undefined for a plain value. */
+  readonly edges?: readonly string[];
+  /** The series of a plain value; or those of the edges, then of the sum, then of the count. */
+  readonly seriesIds: readonly number[];
+}
+
+export interface GroupFamily {
+  readonly name: string;
+  readonly type: FamilyType;
+  readonly help: string;
+  readonly unit: string;
+  readonly points: readonly Point[];
+}
+
+export interface Group {
+  readonly key: string;
+  /** The grouping labels, empty values included. */
+  readonly labels: Labels;
+  readonly families: ReadonlyMap<string, GroupFamily>;
+  /** How long after its last push the group goes; undefined for a group that stays. */
+  readonly ttlMs: number | undefined;
+}
+
+export const PUSH_TIME = "push_time_seconds";
+export const PUSH_FAILURE_TIME = "push_failure_time_seconds";
+
+/** What tells groups apart: their labels, in JSON, in ascending order of the names. */
+export function groupKey(labels: Labels): string {
+  return JSON.stringify(Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+const KINDS: Readonly<Record<FamilyType, Kind>> = {
+  counter: "cumulative",
+  gauge: "gauge",
+  histogram: "cumulative",
+  summary: "cumulative",
+  untyped: "cumulative",
+};
+
+/** The name of the label that tells a family's edges apart. */
+export function edgeLabel(type: FamilyType): "le" | "quantile" | undefined {
+  return type === "histogram" ? "le" : type === "summary" ? "quantile" : undefined;
+}
+
+/** A metric's labels with those of its group, which win; without empty ones, in ascending order of the names. */
+export function mergedLabels(metric: Labels, group: Labels): Labels {
+  const merged: [string, string][] = [];
+  for (const pair of group) if (pair[1] !== "") merged.push(pair);
+  for (const pair of metric) if (pair[1] !== "" && !group.has(pair[0])) merged.push(pair);
+  return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The head of one sample; its series is known once it was looked for, or made. */
+export interface PushedHead extends SeriesHead {
+  labels: Labels;
+  seriesId: number | undefined;
+}
+
+/** A sample of a metric, with what identifies its series. */
+export interface HeadedSample {
+  readonly head: PushedHead;
+  readonly value: number;
+  /** Once the series was looked for: what makes it, if there is none. */
+  key: string;
+}
+
+/**
+ * The series that a metric is stored as, with their values; for a distribution those of its edges (the last bucket
+ * added where it has not come), then `_sum` and `_count`.
+ */
+export function samplesOf(
+  family: Omit<PushedFamily, "metrics">,
+  metric: PushedMetric,
+  labels: Labels,
+): { samples: HeadedSample[]; edges?: string[] } {
+  const { name, type, help, unit } = family;
+  const sample = (suffix: string, value: number, of: Labels = labels): HeadedSample => ({
+    head: {
+      metric: name + suffix,
+      kind: KINDS[type],
+      type: type === "untyped" ? "unknown" : (type as MetricType),
+      help,
+      unit,
+      labels: of,
+      seriesId: undefined,
+    },
+    value,
+    key: "",
+  });
+  if (typeof metric.value === "number") return { samples: [sample("", metric.value)] };
+  const { sum, count } = metric.value;
+  const sorted = sortedEdges(type, metric.value);
+  const edges = sorted.map(({ edge }) => openMetricsFloat(edge));
+  const label = edgeLabel(type)!;
+  const suffix = type === "histogram" ? "_bucket" : "";
+  const samples = sorted.map(({ value }, at) => sample(suffix, value, withLabel(labels, label, edges[at]!)));
+  return { samples: [...samples, sample("_sum", sum), sample("_count", count)], edges };
+}
+
+/** Edges in ascending order; a histogram's with the last bucket, which counts all. */
+export function sortedEdges(type: FamilyType, { edges, count }: Distribution): Distribution["edges"] {
+  const sorted = [...edges].sort((a, b) => a.edge - b.edge);
+  if (type === "histogram" && sorted.at(-1)?.edge !== Number.POSITIVE_INFINITY) {
+    sorted.push({ edge: Number.POSITIVE_INFINITY, value: count });
+  }
+  return sorted;
+}
+
+function withLabel(labels: Labels, name: string, value: string): Labels {
+  return new Map([...labels, [name, value] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The labels of a point as they stand between the braces, with `instance=""` where there is none. */
+export function pointLabels(labels: Labels): string {
+  return labelText(labels, true);
+}
+
+/** The series of a group; none where there is no group. */
+export function seriesIdsOf(group: Group | undefined): number[] {
+  const ids: number[] = [];
+  for (const { points } of group?.families.values() ?? [])
+    for (const { seriesIds } of points) for (const seriesId of seriesIds) ids.push(seriesId);
+  return ids;
+}
+
+/** A family as it is stored: `[name, type, help, unit, series ids by point]`. */
+type StoredFamily = [string, FamilyType, string, string, (readonly number[])[]];
+
+interface StoredGroup {
+  readonly ttlMs?: number;
+  readonly families: readonly StoredFamily[];
+}
+
+/** The group as it is stored. What is equal in two states of a group is equal text. */
+export function recordOf({ key, families, ttlMs }: Group): GroupRecord {
+  const stored: StoredGroup = {
+    ttlMs,
+    families: [...families.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, type, help, unit, points }) => [
+        name,
+        type,
+        help,
+        unit,
+        points.map(({ seriesIds }) => seriesIds),
+      ]),
+  };
+  return { key, definition: JSON.stringify(stored) };
+}
+
+/** The group of a record; points whose series are gone are left out. */
+export function groupOf(
+  { key, definition }: { readonly key: string; readonly definition: string },
+  seriesById: (seriesId: number) => Series | undefined,
+): Group {
+  const labels = new Map(Object.entries(JSON.parse(key) as Record<string, string>));
+  const { ttlMs, families } = JSON.parse(definition) as StoredGroup;
+  return {
+    key,
+    labels,
+    ttlMs,
+    families: new Map(
+      families.map(([name, type, help, unit, points]) => [
+        name,
+        { name, type, help, unit, points: points.flatMap((ids) => pointOf(type, ids, seriesById) ?? []) },
+      ]),
+    ),
+  };
+}
+
+function pointOf(
+  type: FamilyType,
+  seriesIds: readonly number[],
+  seriesById: (seriesId: number) => Series | undefined,
+): Point | undefined {
+  const series = seriesIds.map(seriesById);
+  const last = series.at(-1);
+  if (last === undefined || series.includes(undefined)) return undefined;
+  const label = edgeLabel(type);
+  // The last series of a distribution is its count, which has no edge.
+  const labels = pointLabels(last.labels);
+  if (label === undefined) return { labels, seriesIds };
+  return { labels, edges: series.slice(0, -2).map((each) => each!.labels.get(label) ?? ""), seriesIds };
+}

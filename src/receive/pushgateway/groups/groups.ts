@@ -1,0 +1,394 @@
+/**
+ * Pushgateway's groups: what each exposes, who may push what to it, and how long it stays.
+ *
+ * A change is decided when its turn to be committed comes, so that one after another sees all before it: `push`,
+ * `remove` and `expire` give the samples and records that are to be stored in one transaction, and `committed` or
+ * `failed` says how that went. What is exposed changes with `committed` alone. Values are those of the store: a
+ * group names series, and shows their last values, whatever their age.
+ *
+ * - Each push is history: its samples are stored at the time of the push, later for each push than for the one
+ *   before, or at their own time where that is honoured.
+ * - A series that a group no longer has ends with a stale marker.
+ * - `push_time_seconds` and `push_failure_time_seconds` are series like the others.
+ */
+import { groupsLive } from "../../../model/counters.ts";
+import { BadInput } from "../../../model/errors.ts";
+import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
+import type { Family } from "../../../exposition/family.ts";
+import { Consistency } from "./consistency.ts";
+import {
+  type Group,
+  type GroupFamily,
+  groupKey,
+  groupOf,
+  mergedLabels,
+  PUSH_FAILURE_TIME,
+  PUSH_TIME,
+  type PushedHead,
+  pointLabels,
+  recordOf,
+  seriesIdsOf,
+} from "./group.ts";
+import { groupJson } from "./json.ts";
+import { ownLabels } from "./own-texts.ts";
+import { type Around, type PlannedSample, planPush, type Target } from "./plan.ts";
+import type {
+  Decided,
+  FamilyType,
+  GroupPush,
+  GroupRecord,
+  LastValues,
+  SeriesRegistry,
+  Times,
+} from "./pushed.ts";
+import { isExpired, ShownGroups } from "./shown.ts";
+import type { Unsummed } from "./sum.ts";
+
+export interface GroupsOptions {
+  /** Groups at a time. */
+  readonly groupsMax: number;
+  /** Of groups whose pushes name no time of their own: how long after its last push one goes; 0 is never. */
+  readonly groupTtlMs: number;
+  /** What becomes of values that a push with `mode=sum` cannot add. */
+  readonly groupSumGauges: Unsummed;
+}
+
+/** What Pushgateway says before what is wrong with a push. */
+export const INCONSISTENT = "pushed metrics are invalid or inconsistent with existing metrics: ";
+
+const HELP = {
+  [PUSH_TIME]: "Last Unix time when changing this group in the Pushgateway succeeded.",
+  [PUSH_FAILURE_TIME]: "Last Unix time when changing this group in the Pushgateway failed.",
+} as const;
+
+export class Groups {
+  readonly #series: SeriesRegistry;
+  readonly #values: LastValues;
+  readonly #options: GroupsOptions;
+  readonly #consistency: Consistency;
+  /** As decided, what is being committed included. */
+  readonly #groups = new Map<string, Group>();
+  readonly #shown: ShownGroups;
+  /** What was decided since the last commit, in its order. */
+  #changes: {
+    readonly key: string;
+    readonly before: Group | undefined;
+    readonly after: Group | undefined;
+  }[] = [];
+  /** The samples of these changes: the last of each series; a stale marker has no value. */
+  readonly #pending = new Map<number, { readonly value: number | undefined; readonly us: number }>();
+  #lastUs = 0;
+
+  /**
+   * @param ownType the type of one of the gateway's own metrics by name
+   * @param records the groups as they were stored
+   */
+  constructor(
+    parts: {
+      readonly series: SeriesRegistry;
+      readonly values: LastValues;
+      readonly ownType: (name: string) => FamilyType | undefined;
+    },
+    options: GroupsOptions,
+    records: readonly GroupRecord[] = [],
+  ) {
+    this.#series = parts.series;
+    this.#values = parts.values;
+    this.#options = options;
+    this.#consistency = new Consistency(parts.ownType);
+    this.#shown = new ShownGroups(parts.values);
+    for (const { key, definition } of records) {
+      if (definition === null) continue;
+      const group = groupOf({ key, definition }, (seriesId) => this.#series.seriesById(seriesId));
+      this.#change(key, group);
+      for (const seriesId of seriesIdsOf(group))
+        this.#lastUs = Math.max(this.#lastUs, this.#values.lastUs(seriesId));
+    }
+    this.committed();
+  }
+
+  /** How many groups there are, and what each is, as committed. */
+  get size(): number {
+    return this.#shown.size;
+  }
+
+  groups(): Iterable<Group> {
+    return this.#shown.groups();
+  }
+
+  group(labels: Labels): Group | undefined {
+    return this.#shown.group(groupKey(labels));
+  }
+
+  /** The groups as Pushgateway's API lists them, one JSON text each. */
+  *json(): Generator<string, void, void> {
+    for (const group of this.#shown.groups()) {
+      yield groupJson(group, this.#values, (seriesId) => this.#series.seriesById(seriesId)?.labels);
+    }
+  }
+
+  /** Whether a series is in a group: it is exposed and kept as long as that is so, whatever its age. */
+  holds(seriesId: number): boolean {
+    return this.#consistency.owns(seriesId);
+  }
+
+  /** The families of all groups, as committed: a copy, in ascending order of names. */
+  families(): Family[] {
+    return this.#shown.families();
+  }
+
+  /**
+   * Decides a push. A push that is refused changes nothing but `push_failure_time_seconds` of its group. No other change
+   * may be asked for until this is decided; all else may go on meanwhile.
+   *
+   * @throws BadInput when not even that can be stored
+   */
+  async push(push: GroupPush, times: Times): Promise<Decided> {
+    const target = this.#targetOf(push);
+    const { key, before } = target;
+    const plan = await planPush(push, target, this.#around(times));
+    if (typeof plan === "string") return this.#refuse(push, target, plan, times);
+    const ids = seriesIdsOf(before);
+    for (const { head, timestampUs } of plan.samples) if (timestampUs === undefined) ids.push(head.seriesId!);
+    const us = this.#tick(times, ids);
+    const stamps = this.#pushTimes(target);
+    const samples = [
+      ...plan.samples,
+      { ...stamps.pushed, value: us / 1e6 },
+      ...(stamps.isNew ? [{ ...stamps.failed, value: 0 }] : []),
+    ];
+    const families = new Map([...plan.families, ...stamps.families]);
+    const after = { key, labels: push.labels, families, ttlMs: this.#ttlOf(push) };
+    return this.#decide([{ key, before, after }], samples, us);
+  }
+
+  /** Decides to delete groups; keys without a group are passed over. */
+  remove(keys: Iterable<string>, times: Times): Decided {
+    const changes = [];
+    const ids: number[] = [];
+    for (const key of keys) {
+      const before = this.#groups.get(key);
+      if (before === undefined) continue;
+      changes.push({ key, before, after: undefined });
+      ids.push(...seriesIdsOf(before));
+    }
+    return this.#decide(changes, [], this.#tick(times, ids));
+  }
+
+  /** The keys of groups whose time is over, as committed: what `expire` is to be asked to delete. */
+  expired(nowUs: number): string[] {
+    return this.#shown.expired(nowUs);
+  }
+
+  /** Decides to delete groups, those that were pushed to meanwhile left out. */
+  expire(keys: readonly string[], times: Times): Decided {
+    const { level } = this.#around(times);
+    const over = keys.filter((key) => {
+      const group = this.#groups.get(key);
+      return group !== undefined && isExpired(group, times.nowUs, level);
+    });
+    return this.remove(over, times);
+  }
+
+  /** What was decided is stored, and its samples are in the running totals. */
+  committed(): void {
+    for (const { key, before, after } of this.#changes) {
+      if (before?.families !== after?.families) {
+        for (const seriesId of seriesIdsOf(before))
+          if (!this.#consistency.owns(seriesId)) this.#values.release(seriesId);
+        for (const seriesId of seriesIdsOf(after))
+          if (this.#consistency.owns(seriesId)) this.#values.hold(seriesId);
+      }
+      this.#shown.swap(key, before, after);
+    }
+    groupsLive.set(this.#shown.size);
+    this.#changes = [];
+    this.#pending.clear();
+  }
+
+  /** Nothing of what was decided is stored. */
+  failed(): void {
+    for (const { key, before, after } of this.#changes.reverse()) {
+      this.#consistency.swap(key, after, before);
+      if (before === undefined) this.#groups.delete(key);
+      else this.#groups.set(key, before);
+    }
+    this.#changes = [];
+    this.#pending.clear();
+  }
+
+  #around(times: Times): Around {
+    return {
+      consistency: this.#consistency,
+      series: this.#series,
+      level: (seriesId) => {
+        const pending = this.#pending.get(seriesId);
+        return pending === undefined ? this.#values.level(seriesId) : pending.value;
+      },
+      lastUs: (seriesId) => this.#pending.get(seriesId)?.us ?? this.#values.lastUs(seriesId),
+      isExposed: (seriesId, nowUs) => this.#values.isExposed(seriesId, nowUs),
+      unsummed: this.#options.groupSumGauges,
+      times,
+    };
+  }
+
+  /** A push that is refused makes its group, too, if only to say so. */
+  #refuse(push: GroupPush, target: Target, problem: string, times: Times): Decided {
+    const { key, before } = target;
+    const us = this.#tick(times, seriesIdsOf(before));
+    const stamps = this.#pushTimes(target);
+    const samples = [
+      { ...stamps.failed, value: us / 1e6 },
+      ...(stamps.isNew ? [{ ...stamps.pushed, value: 0 }] : []),
+    ];
+    const after = before ?? { key, labels: push.labels, families: stamps.families, ttlMs: this.#ttlOf(push) };
+    const decided = this.#decide([{ key, before, after }], samples, us);
+    const rejection = { index: 0, reason: INCONSISTENT + problem, cause: "consistency", payload: key };
+    return { ...decided, batch: { ...decided.batch, rejected: [rejection] } };
+  }
+
+  #ttlOf({ ttlMs }: GroupPush): number | undefined {
+    return ttlMs ?? (this.#options.groupTtlMs > 0 ? this.#options.groupTtlMs : undefined);
+  }
+
+  #targetOf({ labels }: GroupPush): Target {
+    const key = groupKey(labels);
+    const plain = ownLabels(mergedLabels(new Map(), labels));
+    const target = { key, before: this.#groups.get(key), labels: plain, text: pointLabels(plain) };
+    if (target.before === undefined) this.#requireRoom(target);
+    return target;
+  }
+
+  /** A group that is new must have a place, and no other's push times. */
+  #requireRoom({ key, labels }: Target): void {
+    const { groupsMax } = this.#options;
+    if (this.#groups.size >= groupsMax) {
+      throw new BadInput(
+        `there are ${groupsMax} groups already (groupsMax), delete those that are of no use`,
+      );
+    }
+    const found = this.#look(pushTimeHead(PUSH_TIME, labels));
+    if (found.seriesId !== undefined && this.#consistency.owns(found.seriesId)) {
+      throw new BadInput(
+        `${INCONSISTENT}there is a group already that differs from ${key} in empty labels alone`,
+      );
+    }
+  }
+
+  #look(head: SeriesHead) {
+    const found = this.#series.look(head);
+    if ("refused" in found) throw new BadInput(INCONSISTENT + found.refused);
+    return found;
+  }
+
+  #pushTimes({ before, labels, text }: Target) {
+    const stamp = (name: keyof typeof HELP) => {
+      const head = pushTimeHead(name, labels);
+      const stamped = before?.families.get(name);
+      head.seriesId = stamped?.points[0]?.seriesIds[0];
+      if (stamped !== undefined && head.seriesId !== undefined) return { head, family: stamped };
+      const taken = this.#series.take(head, this.#look(head).key);
+      if ("refused" in taken) throw new BadInput(INCONSISTENT + taken.refused);
+      head.seriesId = taken.seriesId;
+      const point = { labels: text, seriesIds: [taken.seriesId] };
+      const family: GroupFamily = { name, type: "gauge", help: HELP[name], unit: "", points: [point] };
+      return { head, family };
+    };
+    const pushed = stamp(PUSH_TIME);
+    const failed = stamp(PUSH_FAILURE_TIME);
+    const families = new Map([pushed, failed].map(({ family }) => [family.name, family]));
+    return { pushed, failed, families, isNew: before === undefined };
+  }
+
+  /**
+   * The time of a change: now, but after the change before it and after all that its series have. When the clock is
+   * set back this goes on ahead of it, so that what was pushed last is what is shown.
+   */
+  #tick({ nowUs }: Times, seriesIds: readonly number[]): number {
+    let us = Math.max(nowUs, this.#lastUs + 1);
+    for (const seriesId of seriesIds) {
+      us = Math.max(us, (this.#pending.get(seriesId)?.us ?? this.#values.lastUs(seriesId)) + 1);
+    }
+    this.#lastUs = us;
+    return us;
+  }
+
+  /** Takes changes over, and gives what is to be stored: the samples, and stale markers for what has gone. */
+  #decide(
+    changes: readonly { key: string; before: Group | undefined; after: Group | undefined }[],
+    samples: readonly PlannedSample[],
+    us: number,
+  ): Decided {
+    const records: GroupRecord[] = [];
+    const gone: number[] = [];
+    for (const { key, before, after } of changes) {
+      if (isSame(before, after)) continue;
+      records.push(after === undefined ? { key, definition: null } : recordOf(after));
+      this.#change(key, after);
+      for (const seriesId of seriesIdsOf(before)) if (!this.#consistency.owns(seriesId)) gone.push(seriesId);
+    }
+    for (const { head, value, timestampUs } of samples)
+      this.#pending.set(head.seriesId!, { value, us: timestampUs ?? us });
+    for (const seriesId of gone) this.#pending.set(seriesId, { value: undefined, us });
+    return { batch: this.#batch(samples, gone, us), groups: records };
+  }
+
+  #change(key: string, after: Group | undefined): void {
+    const before = this.#groups.get(key);
+    this.#consistency.swap(key, before, after);
+    if (after === undefined) this.#groups.delete(key);
+    else this.#groups.set(key, after);
+    this.#changes.push({ key, before, after });
+  }
+
+  #batch(samples: readonly PlannedSample[], gone: readonly number[], us: number): Batch {
+    const heads: SeriesHead[] = samples.map(({ head }) => head);
+    for (const seriesId of gone) {
+      const { metric, labels } = this.#series.seriesById(seriesId)!;
+      heads.push({ metric: metric.name, kind: metric.kind, labels, seriesId });
+    }
+    const { length } = heads;
+    const stale = new Uint8Array(length).fill(1, samples.length);
+    const timestampsUs = new Float64Array(length).fill(us);
+    const values = new Float64Array(length).fill(Number.NaN);
+    const index = new Uint32Array(length);
+    for (let at = 0; at < length; at++) index[at] = at;
+    samples.forEach(({ value, timestampUs = us }, at) => {
+      timestampsUs[at] = timestampUs;
+      values[at] = value;
+    });
+    return {
+      protocol: "pushgateway",
+      length,
+      heads,
+      head: index,
+      timestampUs: timestampsUs,
+      value: values,
+      ...(gone.length > 0 && { stale }),
+      attributes: [],
+      text: new Uint8Array(0),
+      position: index,
+      rejected: [],
+    };
+  }
+}
+
+/** Whether two states of a group are the same to the store: families that did not change are the same objects. */
+function isSame(before: Group | undefined, after: Group | undefined): boolean {
+  if (before === undefined || after === undefined) return before === after;
+  if (before.ttlMs !== after.ttlMs || before.families.size !== after.families.size) return false;
+  for (const [name, family] of after.families) if (before.families.get(name) !== family) return false;
+  return true;
+}
+
+function pushTimeHead(name: keyof typeof HELP, labels: Labels): PushedHead {
+  return {
+    metric: name,
+    kind: "gauge",
+    type: "gauge",
+    help: HELP[name],
+    unit: "",
+    labels,
+    seriesId: undefined,
+  };
+}

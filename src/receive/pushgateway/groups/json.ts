@@ -1,0 +1,63 @@
+/**
+ * A group as Pushgateway's `/api/v1/metrics` lists it
+ * (https://github.com/prometheus/pushgateway#query-api): numbers as text, types in capitals, keys in order.
+ */
+import type { Labels } from "../../../model/sample.ts";
+import { goNumber } from "./describe.ts";
+import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
+import type { LastValues } from "./pushed.ts";
+
+type Values = Pick<LastValues, "level" | "lastUs">;
+
+/** One group in JSON. */
+export function groupJson(
+  group: Group,
+  values: Values,
+  labelsOf: (seriesId: number) => Labels | undefined,
+): string {
+  const fields: Record<string, unknown> = {
+    labels: sorted(group.labels),
+    last_push_successful: level(group, PUSH_TIME, values) > level(group, PUSH_FAILURE_TIME, values),
+  };
+  for (const family of group.families.values()) {
+    fields[family.name] = {
+      time_stamp: timestampText(values.lastUs(family.points[0]?.seriesIds[0] ?? 0)),
+      type: family.type.toUpperCase(),
+      ...(family.help !== "" && { help: family.help }),
+      metrics: family.points.map((point) => {
+        const labels = new Map([
+          ["instance", ""],
+          ...(labelsOf(point.seriesIds.at(-1)!) ?? []),
+          ...group.labels,
+        ] as [string, string][]);
+        return { labels: sorted(labels), ...pointValues(family, point, values) };
+      }),
+    };
+  }
+  const names = Object.keys(fields).sort();
+  return JSON.stringify(Object.fromEntries(names.map((name) => [name, fields[name]])));
+}
+
+function level(group: Group, name: string, values: Values): number {
+  const seriesId = group.families.get(name)?.points[0]?.seriesIds[0];
+  return seriesId === undefined ? 0 : (values.level(seriesId) ?? 0);
+}
+
+function pointValues({ type }: GroupFamily, { edges, seriesIds }: Point, values: Values) {
+  const texts = seriesIds.map((seriesId) => goNumber(values.level(seriesId) ?? Number.NaN));
+  if (edges === undefined) return { value: texts[0] };
+  // Edges are OpenMetrics floats; here a whole number has no point.
+  const byEdge = Object.fromEntries(edges.map((edge, at) => [edge.replace(/\.0$/, ""), texts[at]]));
+  const [sum, count] = texts.slice(edges.length);
+  return { [type === "histogram" ? "buckets" : "quantiles"]: byEdge, sum, count };
+}
+
+function sorted(labels: Labels): Record<string, string> {
+  return Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** RFC 3339 with microseconds: `2024-01-01T00:00:00.000001Z`. */
+function timestampText(us: number): string {
+  const milliseconds = new Date(Math.floor(us / 1_000)).toISOString().slice(0, -1);
+  return `${milliseconds}${String(us % 1_000).padStart(3, "0")}Z`;
+}

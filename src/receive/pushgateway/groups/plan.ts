@@ -1,0 +1,367 @@
+/**
+ * What a push to a group comes to: checked whole against itself and against all else that is exposed, then either a
+ * list of what is wrong or the families and samples that it makes. Nothing is registered while anything is wrong.
+ */
+import { quote } from "../../../model/errors.ts";
+import type { Labels } from "../../../model/sample.ts";
+import type { Consistency, FamilyChange } from "./consistency.ts";
+import { describeMetric } from "./describe.ts";
+import {
+  edgeLabel,
+  type Group,
+  type GroupFamily,
+  type HeadedSample,
+  mergedLabels,
+  type Point,
+  PUSH_FAILURE_TIME,
+  PUSH_TIME,
+  type PushedHead,
+  pointLabels,
+  samplesOf,
+} from "./group.ts";
+import { withUsualEdges } from "../../../model/spelling.ts";
+import { ownLabels, withOwnTexts } from "./own-texts.ts";
+import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
+import { added, refusalOfSum, type Unsummed } from "./sum.ts";
+
+/** What a push is held against. */
+export interface Around {
+  readonly consistency: Consistency;
+  readonly series: SeriesRegistry;
+  /** The last value of a series, what was decided and not yet committed included. */
+  level(seriesId: number): number | undefined;
+  /** The newest timestamp of a series, likewise. */
+  lastUs(seriesId: number): number;
+  /** Whether a series is exposed by itself, in no group. */
+  isExposed(seriesId: number, nowUs: number): boolean;
+  readonly unsummed: Unsummed;
+  readonly times: Times;
+}
+
+/** The group that is pushed to. */
+export interface Target {
+  readonly key: string;
+  readonly before: Group | undefined;
+  /** The labels of metrics that bring none, to be kept for good; and as they read. */
+  readonly labels: Labels;
+  readonly text: string;
+}
+
+export interface PlannedSample {
+  /** With its series. */
+  readonly head: PushedHead;
+  readonly value: number;
+  /** Where the sample brought a timestamp that is honoured. */
+  readonly timestampUs?: number;
+}
+
+export interface Plan {
+  /** All families of the group but those of its push times. */
+  readonly families: ReadonlyMap<string, GroupFamily>;
+  readonly samples: readonly PlannedSample[];
+}
+
+/** Problems that are told; the first explains, the others help. */
+const PROBLEMS_MAX = 10;
+/** Metrics that are checked in one step: some 20 ms of work. */
+const CHECKED_AT_A_TIME = 5_000;
+/** Some 10 µs of work. */
+const UNGROUPED_LOOKED_AT_MAX = 1_000;
+
+const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
+
+/**
+ * Plans a push; gives what is wrong with it, or the plan. While a large one is checked others have their turn, but no
+ * change of a group; all is registered in one step, by what holds then.
+ */
+export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
+  if (push.invalid !== undefined) return push.invalid;
+  if (!push.honorTimestamps && hasTimestamps(push.families)) return "pushed metrics must not have timestamps";
+  const families = push.families.filter(({ name }) => !PUSH_TIMES.has(name));
+  const planner = new Planner(push, families.map(withOwnTexts), target, around);
+  const { series } = around;
+  const known = series.seriesCount;
+  for (const _ of planner.check()) await Bun.sleep(0);
+  // What others registered meanwhile may say otherwise.
+  if (series.seriesCount !== known) Array.from(planner.check());
+  return planner.make();
+}
+
+function hasTimestamps(families: readonly PushedFamily[]): boolean {
+  for (const { metrics } of families)
+    for (const { timestampMs } of metrics) if (timestampMs !== undefined) return true;
+  return false;
+}
+
+/** A metric that passed, with its series. */
+interface Checked {
+  readonly labels: string;
+  readonly samples: HeadedSample[];
+  readonly edges: string[] | undefined;
+  readonly timestampUs: number | undefined;
+}
+
+/** What the metrics of a family are held against. */
+interface Earlier {
+  /** The labels of those before. */
+  readonly seen: Set<string>;
+  /** With a push that adds up: what the group has of the family. */
+  readonly family: GroupFamily | undefined;
+  readonly points: ReadonlyMap<string, Point> | undefined;
+}
+
+class Planner {
+  readonly #push: GroupPush;
+  readonly #families: readonly PushedFamily[];
+  readonly #before: ReadonlyMap<string, GroupFamily>;
+  readonly #target: Target;
+  readonly #around: Around;
+  #problems: string[] = [];
+  /** By family. */
+  #checked: Checked[][] = [];
+  /** The labels that came last, and what the registry keeps of them: series of one metric share theirs. */
+  #owned: { readonly pushed: Labels; readonly own: Labels };
+
+  constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
+    this.#push = push;
+    this.#families = families;
+    this.#before = target.before?.families ?? new Map();
+    this.#target = target;
+    this.#around = around;
+    this.#owned = { pushed: target.labels, own: target.labels };
+  }
+
+  /** Checks all that is pushed, from the beginning; yields now and then where there is much of it. */
+  *check(): Generator<void, void, void> {
+    this.#problems = [];
+    this.#checked = [];
+    const after = new Map<string, { readonly type: FamilyType }>(this.#kept());
+    for (const family of this.#families) after.set(family.name, family);
+    const change: FamilyChange = { before: this.#before, after };
+    let looked = 0;
+    for (const family of this.#families) {
+      const wrong = this.#wrongName(family, change);
+      if (wrong !== undefined) this.#problems.push(wrong);
+      const checked: Checked[] = [];
+      this.#checked.push(checked);
+      const earlier = this.#earlierOf(family);
+      for (const metric of wrong === undefined ? family.metrics : []) {
+        if (this.#problems.length >= PROBLEMS_MAX) return;
+        const found = this.#check(family, metric, earlier);
+        if (typeof found === "string") this.#problems.push(this.#about(family, metric, found));
+        else checked.push(found);
+        if (++looked % CHECKED_AT_A_TIME === 0) yield;
+      }
+      if (this.#problems.length >= PROBLEMS_MAX) return;
+    }
+  }
+
+  #kept(): Map<string, GroupFamily> {
+    return new Map(this.#push.replace ? [] : this.#before);
+  }
+
+  /** What was checked: the plan, with all registered that is new; or what is wrong. */
+  make(): Plan | string {
+    if (this.#problems.length > 0) return told(this.#problems);
+    const kept = this.#kept();
+    for (const name of PUSH_TIMES) kept.delete(name);
+    const samples: PlannedSample[] = [];
+    for (const [at, family] of this.#families.entries()) {
+      const points = this.#make(family, this.#checked[at]!, samples);
+      if (typeof points === "string") return points;
+      kept.set(family.name, this.#familyOf(family, points));
+    }
+    return { families: kept, samples };
+  }
+
+  /** What is wrong with a family as a whole. */
+  #wrongName(family: PushedFamily, change: FamilyChange): string | undefined {
+    const { consistency } = this.#around;
+    const { name, type } = family;
+    const elsewhere = consistency.typeElsewhere(name, change);
+    if (elsewhere !== undefined && elsewhere.type !== type) {
+      return elsewhere.own
+        ? `gathered metric family ${name} has type ${type.toUpperCase()} but should have ${elsewhere.type.toUpperCase()}`
+        : this.#about(family, family.metrics[0]!, `is not a ${elsewhere.type.toUpperCase()}`);
+    }
+    const single = elsewhere === undefined ? this.#otherTypeUngrouped(name, type) : undefined;
+    if (single !== undefined)
+      return this.#about(family, family.metrics[0]!, `is not a ${single.toUpperCase()}`);
+    return consistency.suffixCollision(name, type, change);
+  }
+
+  /**
+   * The type, if it is another, of a metric of this name that is exposed in no group, as JSON events or the sampler
+   * bring it. A few of its series are looked at, and only where the types differ: past them the exposition itself
+   * leaves one of the two out, and counts it.
+   */
+  #otherTypeUngrouped(name: string, type: FamilyType): FamilyType | undefined {
+    const { series, consistency, isExposed, times } = this.#around;
+    const metric = series.metric(name);
+    if (metric === undefined || (metric.kind !== "gauge" && metric.kind !== "cumulative")) return undefined;
+    const shown = metric.kind === "gauge" ? "gauge" : metric.type === "counter" ? "counter" : "untyped";
+    if (shown === type) return undefined;
+    let looked = 0;
+    for (const { seriesId } of metric.current.values()) {
+      if (++looked > UNGROUPED_LOOKED_AT_MAX) break;
+      if (!consistency.owns(seriesId) && isExposed(seriesId, times.nowUs)) return shown;
+    }
+    return undefined;
+  }
+
+  #earlierOf({ name }: PushedFamily): Earlier {
+    const family = this.#push.sum ? this.#before.get(name) : undefined;
+    const points = family && new Map(family.points.map((point) => [point.labels, point]));
+    return { seen: new Set(), family, points };
+  }
+
+  /** A metric with its series, or what is wrong with it. */
+  #check(family: PushedFamily, metric: PushedMetric, earlier: Earlier): Checked | string {
+    const isPlain = metric.labels.size === 0;
+    const pushed = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
+    // Untyped buckets are those of a histogram, whoever brings them; elsewhere `le` is a label like others.
+    const merged = family.name.endsWith("_bucket") ? withUsualEdges(pushed) : pushed;
+    const labels = merged === this.#target.labels ? this.#target.text : pointLabels(merged);
+    const { samples, edges } = samplesOf(family, metric, merged);
+    let wrong = wrongLabel(family.type, merged) ?? wrongEdges(edges);
+    if (wrong === undefined && earlier.seen.has(labels)) wrong = COLLECTED_BEFORE;
+    earlier.seen.add(labels);
+    wrong ??= this.#wrongSeries(samples);
+    if (this.#push.sum) {
+      const { level } = this.#around;
+      wrong ??= refusalOfSum(family.type, metric, earlier.family, earlier.points?.get(labels), level);
+    }
+    const { timestampMs } = metric;
+    const timestampUs = timestampMs === undefined ? undefined : Math.round(timestampMs * 1_000);
+    if (timestampUs !== undefined) wrong ??= this.#wrongTime(samples, timestampUs);
+    return wrong ?? { labels, samples, edges, timestampUs };
+  }
+
+  /** Finds the series of samples; says why one cannot be had. */
+  #wrongSeries(samples: readonly HeadedSample[]): string | undefined {
+    const { series, consistency } = this.#around;
+    for (const sample of samples) {
+      const found = series.look(sample.head);
+      if ("refused" in found) return `cannot be stored: ${found.refused}`;
+      const { seriesId, key } = found;
+      if (seriesId !== undefined && consistency.isForeign(seriesId, this.#target.key))
+        return COLLECTED_BEFORE;
+      sample.head.seriesId = seriesId;
+      sample.key = key;
+    }
+    return undefined;
+  }
+
+  /** The points of a family, whose samples go to `planned`; registers what is new. */
+  #make(
+    { type }: PushedFamily,
+    checked: readonly Checked[],
+    planned: PlannedSample[],
+  ): readonly Point[] | string {
+    const { unsummed, level, lastUs } = this.#around;
+    const lastOf = ({ head: { seriesId } }: HeadedSample) =>
+      seriesId === undefined ? undefined : level(seriesId);
+    const points: Point[] = [];
+    for (const { labels, edges, samples, timestampUs } of checked) {
+      const seriesIds: number[] = [];
+      for (const { head, value, key } of this.#push.sum ? added(type, samples, unsummed, lastOf) : samples) {
+        const seriesId = head.seriesId ?? this.#register(head, key);
+        if (typeof seriesId === "string") return seriesId;
+        seriesIds.push(seriesId);
+        if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
+        planned.push({ head, value, timestampUs });
+      }
+      points.push({ labels, edges, seriesIds });
+    }
+    return points;
+  }
+
+  /** Makes the series of a head; says why that cannot be. */
+  #register(head: PushedHead, key: string): number | string {
+    if (head.labels !== this.#target.labels) {
+      if (head.labels !== this.#owned.pushed)
+        this.#owned = { pushed: head.labels, own: ownLabels(head.labels) };
+      head.labels = this.#owned.own;
+    }
+    const taken = this.#around.series.take(head, key);
+    // It was asked before; whatever it is, nothing was stored yet.
+    if ("refused" in taken) return taken.refused;
+    head.seriesId = taken.seriesId;
+    return taken.seriesId;
+  }
+
+  /** A family of its points; with a push that adds up, also of those that were there before. */
+  #familyOf({ name, type, help, unit }: PushedFamily, points: readonly Point[]): GroupFamily {
+    const before = this.#before.get(name);
+    const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
+    const family: GroupFamily = { name, type, help, unit, points: all };
+    // The same family stays the same object: nothing is counted or stored anew for it.
+    return before !== undefined && isSame(before, family) ? before : family;
+  }
+
+  #wrongTime(samples: readonly HeadedSample[], timestampUs: number): string | undefined {
+    const { lastUs, level, times } = this.#around;
+    const at = (us: number) => new Date(us / 1_000).toISOString();
+    if (timestampUs < times.firstUs)
+      return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)} (retentionDays)`;
+    if (timestampUs > times.lastUs)
+      return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now (futureMs)`;
+    for (const {
+      head: { seriesId },
+      value,
+    } of samples) {
+      const last = seriesId === undefined ? 0 : lastUs(seriesId);
+      // The same once more changes nothing.
+      if (timestampUs > last || (timestampUs === last && Object.is(level(seriesId!), value))) continue;
+      return `is of ${at(timestampUs)}, expected a time after ${at(last)}, which is stored already`;
+    }
+    return undefined;
+  }
+
+  #about(family: PushedFamily, metric: PushedMetric, what: string): string {
+    const labels = new Map([["instance", ""], ...metric.labels, ...this.#push.labels]);
+    return `collected metric ${JSON.stringify(family.name)} { ${describeMetric(family.type, labels, metric)}} ${what}`;
+  }
+}
+
+const COLLECTED_BEFORE = "was collected before with the same name and label values";
+
+function wrongLabel(type: FamilyType, labels: ReadonlyMap<string, string>): string | undefined {
+  const edge = edgeLabel(type);
+  for (const name of labels.keys()) {
+    if (name.startsWith("__")) return `has a label with an invalid name: ${name}`;
+    if (name === edge) return `must not have an explicit ${JSON.stringify(edge)} label`;
+  }
+  return undefined;
+}
+
+function wrongEdges(edges: readonly string[] | undefined): string | undefined {
+  const twice = edges?.find((edge, at) => edge === edges[at - 1]);
+  return twice === undefined ? undefined : `has two buckets or quantiles at ${quote(twice)}`;
+}
+
+function told(problems: readonly string[]): string {
+  if (problems.length === 1) return problems[0]!;
+  return `${problems.length} error(s) occurred:\n${problems.map((problem) => `* ${problem}`).join("\n")}`;
+}
+
+function union(before: readonly Point[], points: readonly Point[]): Point[] {
+  const byLabels = new Map(before.map((point) => [point.labels, point]));
+  for (const point of points) byLabels.set(point.labels, point);
+  return [...byLabels.values()];
+}
+
+function isSame(a: GroupFamily, b: GroupFamily): boolean {
+  return (
+    a.type === b.type &&
+    a.help === b.help &&
+    a.unit === b.unit &&
+    a.points.length === b.points.length &&
+    a.points.every((point, at) => {
+      const other = b.points[at]!.seriesIds;
+      return (
+        point.seriesIds.length === other.length && point.seriesIds.every((id, index) => id === other[index])
+      );
+    })
+  );
+}

@@ -1,0 +1,313 @@
+/**
+ * Delimited protobuf messages io.prometheus.client.MetricFamily, bytes → families
+ * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
+ *
+ * Each message stands behind its length. Of two of one name the last counts, as in Prometheus's own reader. A native
+ * histogram that comes without classic buckets gets those of bucket-layout.ts. Exemplars and times of creation are
+ * passed over.
+ */
+import { isUtf8 } from "node:buffer";
+import { nativeHistograms } from "../../model/counters.ts";
+import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
+import { BucketLayouts } from "../../wire/bucket-layout.ts";
+import {
+  type DecodedFamily,
+  type DecodedMetric,
+  type Distribution,
+  type FamilyType,
+  InvalidFamily,
+  PartCount,
+} from "./pushed-families.ts";
+import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+
+/** By number, as the enumeration MetricType has them. */
+const TYPES: readonly FamilyType[] = ["counter", "gauge", "summary", "untyped", "histogram"];
+const GAUGE_HISTOGRAM = 5;
+
+const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** The fields of Metric that hold its value, by type of the family. */
+const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
+  gauge: 2,
+  counter: 3,
+  summary: 4,
+  untyped: 5,
+  histogram: 7,
+};
+
+/**
+ * Of all native histograms of a body, which say in 20 bytes what becomes 200 buckets: 65 MB. As text so many buckets are
+ * a body of 20 MB and more.
+ */
+const NATIVE_BUCKETS_MAX = 1_000_000;
+
+/**
+ * Decodes a body.
+ *
+ * @param layouts the bounds of native histograms, which get those that are new
+ * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be; TooLarge when
+ *   there are too many of them, or of the buckets of native histograms
+ */
+export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
+  return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+}
+
+interface PendingMetric {
+  readonly labels: Map<string, string>;
+  timestampMs: number | undefined;
+  /** What was read of each value field. */
+  readonly values: Map<number, number | Distribution | NativeHistogram>;
+}
+
+class MetricFamilyReader {
+  readonly #reader = new ProtobufReader();
+  readonly #layouts: BucketLayouts;
+  readonly #parts = new PartCount();
+  #nativeBuckets = 0;
+
+  constructor(layouts: BucketLayouts) {
+    this.#layouts = layouts;
+  }
+
+  read(body: Buffer): DecodedFamily[] {
+    const reader = this.#reader;
+    reader.open(body);
+    const families = new Map<string, DecodedFamily>();
+    while (reader.at < body.length) {
+      const family = this.#family(reader.length());
+      families.delete(family.name);
+      families.set(family.name, family);
+    }
+    return [...families.values()].filter(({ metrics }) => metrics.length > 0);
+  }
+
+  #family(end: number): DecodedFamily {
+    this.#parts.add();
+    let name = "";
+    let help = "";
+    let unit = "";
+    let type = 0;
+    const metrics: PendingMetric[] = [];
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => {
+        name = this.#string();
+      },
+      [tag(2, BYTES)]: () => {
+        help = this.#string();
+      },
+      [tag(3, VARINT)]: () => {
+        type = this.#reader.uint32();
+      },
+      [tag(4, BYTES)]: () => metrics.push(this.#metric(this.#reader.length())),
+      [tag(5, BYTES)]: () => {
+        unit = this.#string();
+      },
+    });
+    if (!METRIC_NAME.test(name)) throw new InvalidFamily(`invalid metric name ${quote(name)}`, "body");
+    const familyType = TYPES[type];
+    if (type === GAUGE_HISTOGRAM) {
+      throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not taken here`, "body");
+    }
+    if (familyType === undefined)
+      throw new BadInput(`metric ${quote(name)} has unknown type ${type}`, "body");
+    return {
+      name,
+      type: familyType,
+      help,
+      unit,
+      metrics: metrics.map((metric) => this.#finish(name, familyType, metric)),
+    };
+  }
+
+  #metric(end: number): PendingMetric {
+    this.#parts.add();
+    const metric: PendingMetric = { labels: new Map(), timestampMs: undefined, values: new Map() };
+    const number = (field: number) => () => metric.values.set(field, this.#number());
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => this.#label(this.#reader.length(), metric.labels),
+      [tag(2, BYTES)]: number(2),
+      [tag(3, BYTES)]: number(3),
+      [tag(4, BYTES)]: () => metric.values.set(4, this.#summary(this.#reader.length())),
+      [tag(5, BYTES)]: number(5),
+      [tag(6, VARINT)]: () => {
+        metric.timestampMs = this.#reader.int64();
+      },
+      [tag(7, BYTES)]: () => metric.values.set(7, this.#histogram(this.#reader.length())),
+    });
+    return metric;
+  }
+
+  #label(end: number, labels: Map<string, string>): void {
+    let name = "";
+    let value = "";
+    this.#fields(end, {
+      [tag(1, BYTES)]: () => {
+        name = this.#string();
+      },
+      [tag(2, BYTES)]: () => {
+        value = this.#string();
+      },
+    });
+    if (!LABEL_NAME.test(name) || name === "__name__") {
+      throw new InvalidFamily(`invalid label name ${quote(name)}`, "body");
+    }
+    if (labels.has(name)) throw new InvalidFamily(`label ${quote(name)} stands twice`, "body");
+    labels.set(name, value);
+  }
+
+  /** Counter, Gauge and Untyped: a double in their first field. */
+  #number(): number {
+    let value = 0;
+    this.#fields(this.#reader.length(), {
+      [tag(1, FIXED64)]: () => {
+        value = this.#reader.double();
+      },
+    });
+    return value;
+  }
+
+  #summary(end: number): Distribution {
+    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+    this.#fields(end, this.#distribution(distribution, false));
+    return distribution;
+  }
+
+  /** Readers of what Summary and Histogram have in the same fields: count, sum, and edges. */
+  #distribution(distribution: Distribution, histogram: boolean): Record<number, () => void> {
+    const reader = this.#reader;
+    return {
+      [tag(1, VARINT)]: () => {
+        distribution.count = reader.uint64();
+      },
+      [tag(2, FIXED64)]: () => {
+        distribution.sum = reader.double();
+      },
+      [tag(3, BYTES)]: () => this.#edge(reader.length(), histogram, distribution),
+    };
+  }
+
+  /** A histogram of whole numbers or of doubles, classic, native or both: the classic buckets are taken, if there are. */
+  #histogram(end: number): Distribution | NativeHistogram {
+    const reader = this.#reader;
+    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+    const native = new NativeHistogram();
+    const deltas = (field: number, counts: number[]) => ({
+      [tag(field, BYTES)]: () => readDeltas(reader, BYTES, counts),
+      [tag(field, VARINT)]: () => readDeltas(reader, VARINT, counts),
+    });
+    const doubles = (field: number, counts: number[]) => ({
+      [tag(field, BYTES)]: () => readDoubles(reader, BYTES, counts),
+      [tag(field, FIXED64)]: () => readDoubles(reader, FIXED64, counts),
+    });
+    this.#fields(end, {
+      ...this.#distribution(distribution, true),
+      [tag(4, FIXED64)]: () => {
+        distribution.count = reader.double();
+      },
+      [tag(5, VARINT)]: () => {
+        native.schema = reader.sint64();
+      },
+      [tag(6, FIXED64)]: () => {
+        native.zeroThreshold = reader.double();
+      },
+      [tag(7, VARINT)]: () => {
+        native.zeroCount = reader.uint64();
+      },
+      [tag(8, FIXED64)]: () => {
+        native.zeroCount = reader.double();
+      },
+      [tag(9, BYTES)]: () => readSpan(reader, native.negativeSpans),
+      ...deltas(10, native.negativeCounts),
+      ...doubles(11, native.negativeCounts),
+      [tag(12, BYTES)]: () => readSpan(reader, native.positiveSpans),
+      ...deltas(13, native.positiveCounts),
+      ...doubles(14, native.positiveCounts),
+    });
+    // One that has no observations yet says what it is by a span of no buckets, or by its zero bucket.
+    const isNative =
+      native.positiveSpans.length > 0 || native.negativeSpans.length > 0 || native.zeroThreshold > 0;
+    if (!isNative || distribution.edges.length > 0) return distribution;
+    native.count = distribution.count;
+    native.sum = distribution.sum;
+    return native;
+  }
+
+  #edge(end: number, histogram: boolean, { edges }: Distribution): void {
+    this.#parts.add();
+    const reader = this.#reader;
+    let count = 0;
+    let edge = 0;
+    let value = 0;
+    this.#fields(
+      end,
+      histogram
+        ? {
+            [tag(1, VARINT)]: () => {
+              count = reader.uint64();
+            },
+            [tag(2, FIXED64)]: () => {
+              edge = reader.double();
+            },
+            [tag(4, FIXED64)]: () => {
+              count = reader.double();
+            },
+          }
+        : {
+            [tag(1, FIXED64)]: () => {
+              edge = reader.double();
+            },
+            [tag(2, FIXED64)]: () => {
+              value = reader.double();
+            },
+          },
+    );
+    edges.push({ edge, value: histogram ? count : value });
+  }
+
+  #finish(name: string, type: FamilyType, { labels, timestampMs, values }: PendingMetric): DecodedMetric {
+    const value = values.get(VALUE_FIELDS[type]);
+    if (value === undefined)
+      throw new InvalidFamily(`a metric of ${quote(name)} has no value of a ${type}`, "body");
+    if (!(value instanceof NativeHistogram)) return { labels, value, timestampMs };
+    const problem = value.problem();
+    if (problem !== undefined)
+      throw new InvalidFamily(`a native histogram of ${quote(name)} ${problem}`, "body");
+    nativeHistograms.inc();
+    const { bounds, counts } = this.#layouts.of(name).convert(value);
+    this.#nativeBuckets += bounds.length;
+    if (this.#nativeBuckets > NATIVE_BUCKETS_MAX) {
+      const what = `the body has native histograms of more than ${NATIVE_BUCKETS_MAX} buckets, send it in parts`;
+      throw new TooLarge(what, "body");
+    }
+    const edges = bounds.map((edge, at) => ({ edge, value: counts[at]! }));
+    return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs };
+  }
+
+  /** Reads the fields of a message up to its end; those without a reader are passed over. */
+  #fields(end: number, readers: Readonly<Record<number, () => void>>): void {
+    const reader = this.#reader;
+    while (reader.at < end) {
+      const key = reader.uint32();
+      const read = readers[key];
+      if (read === undefined) reader.skip(key);
+      else read();
+    }
+    reader.expectEnd(end);
+  }
+
+  #string(): string {
+    const reader = this.#reader;
+    const end = reader.length();
+    const bytes = reader.bytes.subarray(reader.at, end);
+    const text = bytes.toString("utf8");
+    if (!isUtf8(bytes)) throw new InvalidFamily(`the text ${quote(text)} is not valid UTF-8`, "body");
+    reader.at = end;
+    return text;
+  }
+}
+
+function tag(field: number, wireType: number): number {
+  return field * 8 + wireType;
+}

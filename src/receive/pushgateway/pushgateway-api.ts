@@ -1,0 +1,87 @@
+/**
+ * Pushgateway's other routes (https://github.com/prometheus/pushgateway#query-api): what is pushed and how the
+ * gateway runs, in JSON; and two that change much and are off unless settings allow them: `PUT /api/v1/admin/wipe`
+ * deletes all groups, `PUT` or `POST /-/quit` stops the gateway.
+ */
+import { setImmediate } from "node:timers/promises";
+import { Elysia } from "elysia";
+import { NotFound } from "../../model/errors.ts";
+import type { Group } from "./groups/group.ts";
+import { type PushgatewayDependencies, removeGroups } from "./pushgateway.ts";
+
+export interface PushgatewayApiDependencies extends Pick<PushgatewayDependencies, "ingest"> {
+  readonly groups: PushgatewayDependencies["groups"] & {
+    json(): Iterable<string>;
+    groups(): Iterable<Group>;
+  };
+  /** What `/api/v1/status` tells. */
+  readonly status: {
+    readonly build: Readonly<Record<string, string>>;
+    readonly flags: Readonly<Record<string, string>>;
+    readonly startedAt: Date;
+  };
+  readonly adminApi: boolean;
+  /** Stops the gateway; absent where that is not allowed. */
+  readonly quit?: () => void;
+}
+
+/** Without Pushgateway's leave for pages of all other origins: what is pushed is nobody else's business. */
+const HEADERS = {
+  "content-type": "application/json",
+  "cache-control": "no-cache, no-store, must-revalidate",
+};
+
+/** Groups that are written without a pause: some 10 ms. */
+const GROUPS_AT_A_TIME = 1_000;
+
+export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) => {
+  const { groups, status, adminApi, quit } = dependencies;
+  const app = new Elysia()
+    .get("/api/v1/metrics", () => listing(groups.json()), { parse: "none" })
+    .get(
+      "/api/v1/status",
+      () => {
+        const data = {
+          build_information: status.build,
+          flags: status.flags,
+          start_time: status.startedAt.toISOString(),
+        };
+        return new Response(JSON.stringify({ status: "success", data }), { headers: HEADERS });
+      },
+      { parse: "none" },
+    )
+    .put("/-/quit", () => quitting(quit), { parse: "none" })
+    .post("/-/quit", () => quitting(quit), { parse: "none" });
+  return app.put(
+    "/api/v1/admin/wipe",
+    async () => {
+      // 404 as with Pushgateway, which has no such route then.
+      if (!adminApi) throw new NotFound("Deleting all groups is off; --enable-admin-api allows it.");
+      const keys = Array.from(groups.groups(), ({ key }) => key);
+      await removeGroups(keys, dependencies);
+      return new Response(null, { status: 202 });
+    },
+    { parse: "none" },
+  );
+};
+
+/** All groups; with pauses, so that a long list does not hold up pushes. */
+async function listing(groups: Iterable<string>): Promise<Response> {
+  const parts: string[] = [];
+  for (const group of groups) {
+    parts.push(group);
+    if (parts.length % GROUPS_AT_A_TIME === 0) await setImmediate();
+  }
+  return new Response(`{"status":"success","data":[${parts.join(",")}]}`, { headers: HEADERS });
+}
+
+function quitting(quit: (() => void) | undefined): Response {
+  const headers = { "content-type": "text/plain; charset=utf-8" };
+  if (quit === undefined) {
+    const how = "Start the gateway with --enable-lifecycle to allow it.";
+    return new Response(`Lifecycle API is not enabled. ${how}`, { status: 403, headers });
+  }
+  // The answer first: a listener that stops finishes what is under way.
+  setTimeout(quit, 0);
+  return new Response("Requesting termination... Goodbye!", { headers });
+}

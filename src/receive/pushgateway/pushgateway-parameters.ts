@@ -1,0 +1,65 @@
+/**
+ * What a push asks for in its query, beyond what Pushgateway knows: `ttl`, `honor_timestamps`, `mode`. Parameters of
+ * other names are passed over, as Pushgateway does.
+ */
+import { BadInput, quote } from "../../model/errors.ts";
+
+export interface GroupPushParameters {
+  /** How long after this push the group goes. */
+  readonly ttlMs?: number;
+  readonly honorTimestamps: boolean;
+  /** Adds to what the group has. */
+  readonly sum: boolean;
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A hundred years: longer is a mistake in the unit. */
+const TTL_MS_MAX = 36_525 * 86_400_000;
+
+/** Reads a query; throws `BadInput` that names the parameter. */
+export function groupPushParameters(search: URLSearchParams, method: string): GroupPushParameters {
+  const mode = search.get("mode");
+  if (mode !== null && mode !== "sum") throw wrong("mode", mode, "sum, or none");
+  const sum = mode === "sum";
+  if (sum && method === "PUT") {
+    throw new BadInput("mode=sum adds to what the group has, which PUT replaces; expected POST", "mode");
+  }
+  const honorTimestamps = readFlag(search, "honor_timestamps");
+  if (sum && honorTimestamps) {
+    throw new BadInput("a sum is of the time of its last push: mode=sum takes no honor_timestamps", "mode");
+  }
+  return { ttlMs: readTtl(search), honorTimestamps, sum };
+}
+
+/** A parameter that is true or false; absent is false, without a value true. */
+export function readFlag(search: URLSearchParams, name: string): boolean {
+  const text = search.get(name);
+  if (text === null || text === "false") return false;
+  if (text === "true" || text === "") return true;
+  throw wrong(name, text, "true or false");
+}
+
+function readTtl(search: URLSearchParams): number | undefined {
+  const text = search.get("ttl");
+  if (text === null) return undefined;
+  const expected = "a duration such as 30s, 10m, 1h or 7d";
+  let ms = 0;
+  const rest = text.replace(/([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)/g, (_, number: string, unit: string) => {
+    ms += Number(number) * UNITS_MS[unit]!;
+    return "";
+  });
+  if (rest !== "" || text === "") throw wrong("ttl", text, expected);
+  if (ms < 1_000 || ms > TTL_MS_MAX) throw wrong("ttl", text, `${expected}, from 1s to 36525d`);
+  return Math.round(ms);
+}
+
+function wrong(name: string, text: string, expected: string): BadInput {
+  return new BadInput(`query parameter ${name} is ${quote(text)}, expected ${expected}`, name);
+}

@@ -1,0 +1,66 @@
+/**
+ * The path of a push, which names its group: `/metrics/job[@base64]/JOB{/NAME[@base64]/VALUE}`
+ * (https://github.com/prometheus/pushgateway#url), with Pushgateway's own words for what is wrong.
+ *
+ * The path is decoded before it is taken apart, so that an encoded slash parts it too; values with slashes, and
+ * empty ones, come in base64 (URL alphabet, padding as one likes).
+ */
+import { isUtf8 } from "node:buffer";
+import { BadInput, quote } from "../../model/errors.ts";
+import { holdsReplacement } from "../../http/url-text.ts";
+
+const SUFFIX = "@base64";
+const PREFIX = /^\/metrics\/job(@base64)?\/([^/]*)(.*)$/s;
+const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** The grouping labels that a path names, `job` among them; throws `BadInput`. */
+export function groupingLabels(encodedPath: string): Map<string, string> {
+  let path: string;
+  try {
+    path = decodeURIComponent(encodedPath);
+  } catch {
+    throw new BadInput(`the path ${quote(encodedPath)} is not valid percent-encoded UTF-8`);
+  }
+  if (holdsReplacement(path)) {
+    throw new BadInput(
+      `the path ${quote(path)} holds bytes that are not UTF-8, or U+FFFD, which stands for them (in base64 it is allowed)`,
+    );
+  }
+  const [, encoding, first = "", rest = ""] = PREFIX.exec(path) ?? [];
+  const job =
+    encoding === undefined
+      ? first
+      : decodeBase64(first, (why) => `invalid base64 encoding in job name ${quote(first)}: ${why}`);
+  const labels = new Map<string, string>();
+  // A slash alone behind the job says nothing.
+  if (rest.length > 1) {
+    const parts = rest.slice(1).split("/");
+    if (parts.length % 2 !== 0) {
+      throw new BadInput(`odd number of components in label string ${quote(rest)}`);
+    }
+    for (let at = 0; at < parts.length; at += 2) addLabel(labels, parts[at]!, parts[at + 1]!);
+  }
+  if (job === "") throw new BadInput("job name is required");
+  return labels.set("job", job);
+}
+
+function addLabel(labels: Map<string, string>, part: string, value: string): void {
+  const name = part.endsWith(SUFFIX) ? part.slice(0, -SUFFIX.length) : part;
+  if (!LABEL_NAME.test(name)) throw new BadInput(`improper label name ${quote(name)}`);
+  const text =
+    name === part
+      ? value
+      : decodeBase64(value, (why) => `invalid base64 encoding for label ${name}=${quote(value)}: ${why}`);
+  labels.set(name, text);
+}
+
+function decodeBase64(encoded: string, problem: (why: string) => string): string {
+  const digits = encoded.replace(/=+$/, "");
+  const illegal = digits.search(/[^A-Za-z0-9_-]/);
+  // A digit alone in the last group of four stands for no byte.
+  const at = illegal >= 0 ? illegal : digits.length % 4 === 1 ? digits.length - 1 : -1;
+  if (at >= 0) throw new BadInput(problem(`illegal base64 data at input byte ${at}`));
+  const bytes = Buffer.from(digits, "base64url");
+  if (!isUtf8(bytes)) throw new BadInput(problem("it is not valid UTF-8"));
+  return bytes.toString("utf8");
+}

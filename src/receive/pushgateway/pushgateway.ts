@@ -1,0 +1,247 @@
+/**
+ * Pushgateway's way in (https://github.com/prometheus/pushgateway#api): `PUT`, `POST` and `DELETE` of
+ * `/metrics/job/JOB{/NAME/VALUE}`, answered as it answers: 200 or 202 with an empty body, 400 with a line of text.
+ * A push is in the file when it is answered, with its samples, whole.
+ *
+ * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
+ */
+import { Elysia } from "elysia";
+import type { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
+import { decodeMetricFamilies } from "./metric-family.ts";
+import { decodeOpenMetrics } from "./open-metrics.ts";
+import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
+import { decodeText } from "./text-format.ts";
+import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { type Group, groupKey } from "./groups/group.ts";
+import type { Decided, GroupPush, Times } from "./groups/pushed.ts";
+import type { Ack, Transaction } from "../../ingest/contract.ts";
+import type { Idempotency } from "../../ingest/idempotency.ts";
+import { parse } from "../../query/promql/parse/parse.ts";
+import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
+import { decodeWithHint } from "../../http/body-hint.ts";
+import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/errors.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
+import { groupingLabels } from "./pushgateway-path.ts";
+import { holdsReplacement } from "../../http/url-text.ts";
+
+export interface PushgatewayDependencies {
+  readonly groups: {
+    push(push: GroupPush, times: Times): Promise<Decided>;
+    remove(keys: Iterable<string>, times: Times): Decided;
+    groups(): Iterable<Group>;
+  };
+  readonly ingest: {
+    transact(transaction: Transaction, options?: { idempotency?: Idempotency }): Promise<Ack>;
+  };
+  readonly limits: BodyLimits;
+  /** The bounds of native histograms, as remote_write has them. */
+  readonly layouts: BucketLayouts;
+}
+
+/** Groups that one transaction deletes: a bound on how long others wait for it. */
+const REMOVED_AT_A_TIME = 1_000;
+/** Groups that the answer to a deletion by selector names; `deleted` counts them all. */
+const NAMED_MAX = 1_000;
+
+export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
+  const push = answering((request) => pushOf(request, dependencies));
+  const remove = answering(async (request) => {
+    await removeGroups([groupKey(groupingLabels(pathOf(request.url)))], dependencies);
+    return empty(202);
+  });
+  const options = { parse: "none" } as const;
+  return new Elysia()
+    .put("/metrics/job/*", push, options)
+    .post("/metrics/job/*", push, options)
+    .delete("/metrics/job/*", remove, options)
+    .put("/metrics/job@base64/*", push, options)
+    .post("/metrics/job@base64/*", push, options)
+    .delete("/metrics/job@base64/*", remove, options)
+    .delete(
+      "/metrics",
+      answering((request) => removeMatching(request, dependencies)),
+      options,
+    );
+};
+
+/** Deletes groups, each whole, a thousand in a transaction. */
+export async function removeGroups(
+  keys: readonly string[],
+  { groups, ingest }: Pick<PushgatewayDependencies, "groups" | "ingest">,
+): Promise<void> {
+  for (let at = 0; at < keys.length; at += REMOVED_AT_A_TIME) {
+    const some = keys.slice(at, at + REMOVED_AT_A_TIME);
+    await ingest.transact({
+      protocol: "pushgateway",
+      samples: some.length,
+      decide: (times) => groups.remove(some, times),
+    });
+  }
+}
+
+/** Deletes the groups whose time is over. */
+export async function expireGroups({
+  groups,
+  ingest,
+  now,
+}: Pick<PushgatewayDependencies, "ingest"> & {
+  readonly groups: {
+    expired(nowUs: number): readonly string[];
+    expire(keys: readonly string[], times: Times): Decided;
+  };
+  readonly now: () => number;
+}): Promise<void> {
+  const keys = groups.expired(now() * 1_000);
+  for (let at = 0; at < keys.length; at += REMOVED_AT_A_TIME) {
+    const some = keys.slice(at, at + REMOVED_AT_A_TIME);
+    const decide = (times: Times) => groups.expire(some, times);
+    await ingest.transact({ protocol: "pushgateway", samples: some.length, decide });
+  }
+}
+
+async function pushOf(
+  request: Request,
+  { groups, ingest, limits, layouts }: PushgatewayDependencies,
+): Promise<Response> {
+  const labels = groupingLabels(pathOf(request.url));
+  const search = queryOf(request.url);
+  const asked = groupPushParameters(search, request.method);
+  const key = readIdempotencyKey(request);
+  const body = await readPushedBody(request, limits);
+  const decoded = decodeBody(body, request.headers.get("content-type"), layouts);
+  const push: GroupPush = { ...asked, labels, ...decoded, replace: request.method === "PUT" };
+  const samples = decoded.families.reduce((sum, { metrics }) => sum + metrics.length, 0);
+  const idempotency =
+    key === undefined
+      ? undefined
+      : {
+          scope: `${request.method} /metrics/job`,
+          key,
+          bodyHash: new Bun.CryptoHasher("sha256")
+            .update(`${groupKey(labels)}\n${search}\n`)
+            .update(body)
+            .digest("hex"),
+        };
+  const ack = await ingest.transact(
+    { protocol: "pushgateway", samples, decide: (times) => groups.push(push, times) },
+    { idempotency },
+  );
+  const refusal = ack.rejected[0];
+  if (refusal !== undefined) return plainText(400, refusal.reason);
+  return empty(200, ack.repeated ? { "weir-duplicate": "true" } : {});
+}
+
+/** A body out of its encoding: framed snappy, which no other route takes, or what all take. */
+async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
+  if (encoding !== "snappy") return await readBody(request, limits);
+  return decompressSnappyFrames(await readEncodedBody(request, limits), limits.inflatedBytesMax);
+}
+
+/** The families of a body, or what is wrong with one that could be read, of which the group is to be told. */
+function decodeBody(
+  body: Uint8Array,
+  contentType: string | null,
+  layouts: BucketLayouts,
+): { families: DecodedFamily[]; invalid?: string } {
+  try {
+    return decodeWithHint(body, "/metrics/job/NAME", () => ({
+      families: decodeFamilies(body, contentType, layouts),
+    }));
+  } catch (error) {
+    if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
+    throw error;
+  }
+}
+
+/** The families of a body, by its content type; text where that is none of the others. */
+function decodeFamilies(
+  body: Uint8Array,
+  contentType: string | null,
+  layouts: BucketLayouts,
+): DecodedFamily[] {
+  const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
+  const media = type!.toLowerCase();
+  if (media === "application/openmetrics-text") return decodeOpenMetrics(body);
+  const parameters = new Map(
+    rest.map((part) => {
+      const [name = "", value = ""] = part.split("=", 2);
+      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")];
+    }),
+  );
+  const isProtobuf =
+    media === "application/vnd.google.protobuf" &&
+    parameters.get("encoding") === "delimited" &&
+    parameters.get("proto") === "io.prometheus.client.MetricFamily";
+  return isProtobuf ? decodeMetricFamilies(body, layouts) : decodeText(body);
+}
+
+async function removeMatching(request: Request, dependencies: PushgatewayDependencies): Promise<Response> {
+  const search = queryOf(request.url);
+  const texts = search.getAll("match[]");
+  if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
+  // A dryRun that is mistyped must not delete.
+  for (const name of search.keys()) {
+    if (name !== "match[]" && name !== "dryRun")
+      throw new BadInput(`query parameter ${quote(name)} is not known, expected match[] or dryRun`, name);
+  }
+  const dryRun = readFlag(search, "dryRun");
+  const selectors = texts.map(selectorOf);
+  const selected: Group[] = [];
+  for (const group of dependencies.groups.groups()) {
+    const matches = selectors.some((matchers) =>
+      matchers.every((matcher) => matcher.matches(group.labels.get(matcher.name) ?? "")),
+    );
+    if (matches) selected.push(group);
+  }
+  if (!dryRun) {
+    const keys = selected.map(({ key }) => key);
+    await removeGroups(keys, dependencies);
+  }
+  const named = selected.slice(0, NAMED_MAX).map(({ labels }) => ({ labels: Object.fromEntries(labels) }));
+  const data = { dryRun, deleted: dryRun ? 0 : selected.length, selected: selected.length, groups: named };
+  return jsonResponse(dryRun ? 200 : 202, { status: "success", data });
+}
+
+function selectorOf(text: string) {
+  if (holdsReplacement(text)) {
+    throw new BadInput(`match[] is ${quote(text)}, which holds bytes that are not UTF-8`, "match[]");
+  }
+  const expression = parse(text);
+  const expected = 'expected a selector of grouping labels, such as {job="a",instance=~"b.*"}';
+  if (expression.type !== "vectorSelector" || expression.offsetMs !== 0 || expression.at !== undefined) {
+    throw new BadInput(`match[] is ${quote(text)}, ${expected}`, "match[]");
+  }
+  if (expression.matchers.some(({ name }) => name === "__name__")) {
+    throw new BadInput(`match[] ${quote(text)} names a metric, and groups go whole; ${expected}`, "match[]");
+  }
+  return expression.matchers;
+}
+
+/**
+ * Errors as Pushgateway tells them: a line of text. Elysia reads from the handler's source what it uses of its context:
+ * one that handed that on as a whole would have the query, the headers and the cookies parsed for each request.
+ */
+function answering(handle: (request: Request) => Promise<Response>) {
+  return async ({ request }: { request: Request }): Promise<Response> => {
+    try {
+      return await handle(request);
+    } catch (error) {
+      if (error instanceof RequestError) return plainText(error.status, error.message, errorHeaders(error));
+      throw error;
+    }
+  };
+}
+
+function plainText(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
+  });
+}
+
+function empty(status: number, headers: Record<string, string> = {}): Response {
+  return new Response(null, { status, headers });
+}

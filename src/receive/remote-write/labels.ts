@@ -1,0 +1,87 @@
+/**
+ * The labels of a remote_write series, checked
+ * (https://prometheus.io/docs/specs/prw/remote_write_spec/#labels): a name, each label once, valid UTF-8. Labels
+ * with an empty value are as if they were not there.
+ *
+ * Senders must sort them; those that do not are sorted here, as Prometheus's own receiver does: vmagent leaves
+ * them as they were scraped unless told otherwise.
+ */
+import { quote } from "../../model/errors.ts";
+import type { Labels, Rejection, SeriesHead } from "../../model/sample.ts";
+import { kindOf, type Metadata } from "./metadata.ts";
+
+export type LabelPairs = readonly (readonly [name: string, value: string])[];
+
+/** Why a series cannot be taken, and what it looks like. */
+export type RefusedSeries = Pick<Rejection, "cause" | "reason" | "payload">;
+
+/** The head of a series, or why it cannot be taken. */
+export function headOf(
+  pairs: LabelPairs,
+  metadataOf: (metric: string) => Metadata | undefined,
+): SeriesHead | RefusedSeries {
+  const refuse = (reason: string, cause = "labels"): RefusedSeries => ({
+    cause,
+    reason: `series ${describe(pairs)} ${reason}`,
+    payload: describe(pairs),
+  });
+  let sorted = true;
+  let before = "";
+  let metric: string | undefined;
+  const present: (readonly [string, string])[] = [];
+  for (const pair of pairs) {
+    const [name, value] = pair;
+    if (name === "") return refuse("has a label with an empty name");
+    if (name === before) return refuse(`has label ${quote(name)} twice`);
+    if (name < before) sorted = false;
+    before = name;
+    if (value === "") continue;
+    if (name === "__name__") metric = value;
+    else present.push(pair);
+  }
+  if (!sorted) {
+    const names = new Set<string>();
+    for (const [name] of pairs) {
+      if (names.has(name)) return refuse(`has label ${quote(name)} twice`);
+      names.add(name);
+    }
+    present.sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+  if (metric === undefined) return refuse("has no __name__", "name");
+  return seriesHead(metric, new Map(present), metadataOf(metric));
+}
+
+/** Why a series is refused that has bytes in its labels which are no text; they are shown replaced. */
+export function notText(pairs: LabelPairs): RefusedSeries {
+  const payload = describe(pairs);
+  return { cause: "labels", reason: `series ${payload} has a label that is not valid UTF-8`, payload };
+}
+
+/** A head with what is known of its metric. */
+export function seriesHead(metric: string, labels: Labels, metadata: Metadata | undefined): SeriesHead {
+  const type = metadata?.type ?? "unknown";
+  const unit = metadata?.unit || undefined;
+  const help = metadata?.help || undefined;
+  return { metric, kind: kindOf(type), type, unit, help, labels };
+}
+
+/** OpenMetrics: names and values of an exemplar's labels together. */
+const EXEMPLAR_CHARACTERS_MAX = 128;
+
+/** The labels of an exemplar, or undefined where they are too long, or one comes twice. */
+export function exemplarLabels(pairs: LabelPairs): Labels | undefined {
+  const kept = pairs.filter(([, value]) => value !== "");
+  let characters = 0;
+  for (const [name, value] of kept) characters += [...name].length + [...value].length;
+  const labels = new Map([...kept].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const isWhole = labels.size === kept.length && !labels.has("");
+  return isWhole && characters <= EXEMPLAR_CHARACTERS_MAX ? labels : undefined;
+}
+
+/** A series as Prometheus writes it, capped: `up{job="node"}`. */
+export function describe(pairs: LabelPairs): string {
+  const name = pairs.find(([label]) => label === "__name__")?.[1] ?? "";
+  const labels = pairs.filter(([label]) => label !== "__name__").slice(0, 20);
+  const text = `${name}{${labels.map(([label, value]) => `${label}=${quote(value)}`).join(",")}}`;
+  return text.length <= 300 ? text : `${text.slice(0, 300)}…`;
+}

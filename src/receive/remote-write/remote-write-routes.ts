@@ -1,0 +1,179 @@
+/**
+ * `POST /api/v1/write`: Prometheus remote_write 1.0 and 2.0, answered after the commit.
+ *
+ * Senders go by the status alone, so each says what the sender should do:
+ * - 204: everything is stored (what was stored before counts as stored).
+ * - 400: what was good is stored, the rest never will be; sending it again changes nothing. In 2.0 exemplars count
+ *   too. So with 413 and 415, where nothing is stored. At 415 a sender of 2.0 falls back to 1.0.
+ * - 503 with `Retry-After`: nothing is stored, send the same again. Also where other routes say 429 or 408:
+ *   Prometheus gives a request up at any 4xx, and at 429 too unless its settings say otherwise.
+ *
+ * The texts are plain, as Prometheus's own receiver writes them; senders log the first line. A request of 2.0 is
+ * told how much of it was stored, whatever the status is.
+ */
+import { Elysia } from "elysia";
+import { decompress, parseContentEncoding } from "../../wire/compression.ts";
+import type { RemoteWriteRequest } from "./remote-write.ts";
+import { decompressSnappyBlock } from "../../wire/snappy.ts";
+import { quote, RequestError, Unsupported } from "../../model/errors.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import type { Batch, Rejection } from "../../model/sample.ts";
+import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
+import { errorHeaders } from "../../http/errors.ts";
+import { PushParameters } from "../push-parameters.ts";
+
+interface Decoder {
+  decode(body: Uint8Array): RemoteWriteRequest;
+}
+
+export interface RemoteWriteDependencies {
+  /** By version; see src/receive/remote-write/remote-write.ts and remote-write-v2.ts. */
+  readonly decoders: { readonly v1: Decoder; readonly v2: Decoder };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly limits: BodyLimits & NameLimits;
+}
+
+const MESSAGES = { v1: "prometheus.WriteRequest", v2: "io.prometheus.write.v2.Request" } as const;
+type Version = keyof typeof MESSAGES;
+
+/** Reasons that an answer tells; its first line counts them all. */
+const REASONS_MAX = 10;
+const NO_EXEMPLAR =
+  "their series was not stored, their time is outside retention, or their labels are wrong or too long";
+/** A buffer for bodies out of their snappy block is kept up to this: a request of 10,000 samples has 2 MB. */
+const ROOM_BYTES_MAX = 4 * 1_048_576;
+/** For errors that other routes tell otherwise. */
+const RETRY_AFTER_SECONDS = 1;
+
+export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDependencies) => {
+  const parameters = new PushParameters(limits);
+  const bodies = new Bodies(limits);
+  return new Elysia().post(
+    "/api/v1/write",
+    async ({ request }) => {
+      let version: Version = "v1";
+      try {
+        version = versionOf(request.headers.get("content-type"));
+        const at = request.url.indexOf("?");
+        const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
+        const message = await bodies.receive(request);
+        const write = decoders[version].decode(message());
+        const ack = await ingest.push(write.batch, { extraLabels, historical });
+        return answer(version, write, ack);
+      } catch (error) {
+        if (error instanceof RequestError) return failure(version, error);
+        throw error;
+      }
+    },
+    { parse: "none" },
+  );
+};
+
+/** Reads bodies: in a snappy block, as the specification says, or in what other routes take. */
+class Bodies {
+  readonly #limits: BodyLimits;
+  #room = Buffer.alloc(0);
+
+  constructor(limits: BodyLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Resolves to what gives the message. Its buffer is used again for the next body: it must be asked for and
+   * decoded in one go.
+   */
+  async receive(request: Request): Promise<() => Uint8Array> {
+    // Senders of old leave the header out.
+    const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
+    const { inflatedBytesMax } = this.#limits;
+    const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
+    const body = await readEncodedBody(request, this.#limits);
+    if (encoding === "snappy")
+      return () => decompressSnappyBlock(body, inflatedBytesMax, (bytes) => this.#reserve(bytes));
+    const message = await decompress(body, layers, inflatedBytesMax);
+    return () => message;
+  }
+
+  #reserve(bytes: number): Buffer {
+    if (bytes > ROOM_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes > this.#room.length)
+      this.#room = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#room.length));
+    return this.#room.subarray(0, bytes);
+  }
+}
+
+/** The version by content type: 1.0 where it names no message. Throws `Unsupported` for any other. */
+function versionOf(contentType: string | null): Version {
+  if (contentType === null || contentType.trim() === "") return "v1";
+  const [type, ...rest] = contentType.split(";").map((part) => part.trim());
+  const proto = rest
+    .find((parameter) => parameter.toLowerCase().startsWith("proto="))
+    ?.slice("proto=".length);
+  const message = proto?.replaceAll('"', "") ?? MESSAGES.v1;
+  if (type?.toLowerCase() === "application/x-protobuf") {
+    if (message === MESSAGES.v1) return "v1";
+    if (message === MESSAGES.v2) return "v2";
+  }
+  throw new Unsupported(
+    `Content-Type ${quote(contentType)} is not supported; expected application/x-protobuf with proto=` +
+      `${MESSAGES.v1} or proto=${MESSAGES.v2}.`,
+    "Content-Type",
+  );
+}
+
+function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response {
+  const { samples, histograms, exemplars, histogramPositions } = write;
+  // A histogram becomes many samples; where one of them was turned away it is not stored whole.
+  const refused = new Set(ack.rejected.map(({ index }) => index));
+  const refusedHistograms = [...refused].filter((position) => histogramPositions.has(position)).length;
+  const headers = written(version, {
+    samples: samples - (refused.size - refusedHistograms),
+    histograms: histograms - refusedHistograms,
+    exemplars: ack.exemplars,
+  });
+  const lines: string[] = [];
+  if (refused.size > 0) {
+    const [first, ...others] = ack.rejected.slice(0, REASONS_MAX).map(explain);
+    lines.push(
+      `${refused.size} of ${samples + histograms} samples were not stored; the first: ${first}`,
+      ...others,
+    );
+  }
+  // In version 1.0 they were an experiment, for which nobody is told off.
+  if (version === "v2" && ack.exemplars < exemplars)
+    lines.push(`${exemplars - ack.exemplars} of ${exemplars} exemplars were not stored: ${NO_EXEMPLAR}`);
+  return lines.length === 0
+    ? new Response(null, { status: 204, headers })
+    : plainText(400, lines.join("\n"), headers);
+}
+
+/** The reason, with the sample that it is about. */
+function explain({ reason, payload }: Rejection): string {
+  return payload === "" || reason.includes(payload) ? reason : `${reason}: ${payload}`;
+}
+
+function failure(version: Version, error: RequestError): Response {
+  const headers = {
+    ...errorHeaders(error),
+    ...written(version, { samples: 0, histograms: 0, exemplars: 0 }),
+  };
+  const passing = error.status === 429 || error.status === 408 || error.status >= 500;
+  if (!passing) return plainText(error.status, error.message, headers);
+  return plainText(503, error.message, { "retry-after": String(RETRY_AFTER_SECONDS), ...headers });
+}
+
+function written(version: Version, counts: Record<"samples" | "histograms" | "exemplars", number>) {
+  const headers: Record<string, string> = {};
+  if (version === "v1") return headers;
+  for (const [what, count] of Object.entries(counts))
+    headers[`x-prometheus-remote-write-${what}-written`] = String(count);
+  return headers;
+}
+
+function plainText(status: number, text: string, headers: Record<string, string>): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
+  });
+}

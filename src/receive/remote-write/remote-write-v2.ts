@@ -1,0 +1,228 @@
+/**
+ * Prometheus remote_write 2.0 (https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/): a Request as protobuf,
+ * already out of its snappy block → Batch. Pure but for what it remembers of symbols and label blocks.
+ *
+ * Labels are references into the request's own table of symbols. Each symbol is looked up once a request by its
+ * bytes and gets a number that stays; a series' block is the row of these numbers, with those of its metadata.
+ */
+import { BadInput, quote, TooLarge } from "../../model/errors.ts";
+import type { SeriesHead } from "../../model/sample.ts";
+import type { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+import { Gatherer, type RemoteWriteRequest } from "./gather.ts";
+import type { RefusedSeries } from "./labels.ts";
+import { METRIC_TYPES } from "./metadata.ts";
+import { Symbols } from "./symbols.ts";
+
+/** Tags: field number times 8, plus the wire type. The messages are those of io.prometheus.write.v2. */
+const SYMBOL = 32 | BYTES;
+const TIMESERIES = 40 | BYTES;
+const REFS = 8 | BYTES;
+const REF = 8 | VARINT;
+const SAMPLE = 16 | BYTES;
+const HISTOGRAM = 24 | BYTES;
+const EXEMPLAR = 32 | BYTES;
+const METADATA = 40 | BYTES;
+/** The series and the metadata of a message of 1.0, numbers that 2.0 leaves out: one is not taken for the other. */
+const V1_TIMESERIES = 8 | BYTES;
+const V1_METADATA = 24 | BYTES;
+
+/** Two references a label, and three numbers of metadata. Admission takes 64 labels, by default. */
+const LABELS_MAX = 1_024;
+
+export class RemoteWriteV2Decoder {
+  readonly #reader = new ProtobufReader();
+  readonly #gatherer: Gatherer;
+  readonly #symbols = new Symbols();
+  /** The block of the series that is being read: type, unit, help, then the labels' names and values. */
+  readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
+  readonly #key = Buffer.from(this.#row.buffer);
+  #rowLength = 3;
+  #isWhole = true;
+
+  /** @param layouts the buckets of native histograms; those of all decoders are to be the same */
+  constructor(layouts?: BucketLayouts) {
+    this.#gatherer = new Gatherer(layouts);
+  }
+
+  /**
+   * Decodes a request.
+   *
+   * @throws BadInput when it is no Request, or one of 1.0, or its first symbol is not the empty one; TooLarge when it
+   * has too many samples or symbols
+   */
+  decode(body: Uint8Array): RemoteWriteRequest {
+    const reader = this.#reader;
+    reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    this.#gatherer.begin();
+    this.#readSymbols();
+    reader.at = 0;
+    while (reader.at < body.length) {
+      const tag = reader.uint32();
+      if (tag === TIMESERIES) this.#timeseries(reader.length());
+      else if (tag === V1_TIMESERIES || tag === V1_METADATA) throw otherVersion();
+      else reader.skip(tag);
+    }
+    return this.#gatherer.take();
+  }
+
+  /** Numbers the request's symbols; they may stand behind the series that refer to them. */
+  #readSymbols(): void {
+    const before = this.#symbols.generation;
+    let { generation } = this.#symbols;
+    this.#numberSymbols();
+    if (this.#symbols.generation !== generation) {
+      // There was no room left and the numbers began anew within the request; now there is.
+      generation = this.#symbols.generation;
+      this.#numberSymbols();
+      if (this.#symbols.generation !== generation)
+        throw new TooLarge(
+          `the request has ${this.#symbols.count} symbols, more than are taken; send it in parts`,
+        );
+    }
+    // Blocks are rows of these numbers.
+    if (this.#symbols.generation !== before) this.#gatherer.blocks.clear();
+  }
+
+  #numberSymbols(): void {
+    const reader = this.#reader;
+    reader.at = 0;
+    this.#symbols.begin();
+    while (reader.at < reader.bytes.length) {
+      const tag = reader.uint32();
+      if (tag !== SYMBOL) {
+        reader.skip(tag);
+        continue;
+      }
+      const to = reader.length();
+      // A reference that is left out is 0, and says that there is no help and no unit.
+      if (this.#symbols.count === 0 && to > reader.at) {
+        const first = reader.bytes.subarray(reader.at, to).toString("utf8");
+        throw new BadInput(
+          `the first symbol of the request is ${quote(first)}, expected an empty one`,
+          "body",
+        );
+      }
+      this.#symbols.add(reader.bytes, reader.at, to);
+      reader.at = to;
+    }
+  }
+
+  #timeseries(end: number): void {
+    const reader = this.#reader;
+    const gatherer = this.#gatherer;
+    const begin = reader.at;
+    this.#readRow(end);
+    const length = this.#rowLength * 4;
+    if (this.#isWhole && gatherer.expectedLength(this.#key, 0) === length) gatherer.useExpected();
+    else if (this.#isWhole) gatherer.use(this.#key, 0, length, () => this.#decide());
+    else gatherer.refuse(this.#decide() as RefusedSeries);
+    reader.at = begin;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
+      else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
+      else if (tag === EXEMPLAR) this.#exemplar(reader.length());
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+  }
+
+  #exemplar(end: number): void {
+    const reader = this.#reader;
+    const references: number[] = [];
+    let value = 0;
+    let timestampMs = 0;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === REFS) {
+        const to = reader.length();
+        while (reader.at < to) references.push(reader.uint32());
+        reader.expectEnd(to);
+      } else if (tag === REF) references.push(reader.uint32());
+      else if (tag === (16 | FIXED64)) value = reader.double();
+      else if (tag === (24 | VARINT)) timestampMs = reader.int64();
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    const symbols = references.map((reference) => this.#symbols.numberOf(reference));
+    const isWhole = symbols.length % 2 === 0 && symbols.every((symbol) => symbol >= 0);
+    this.#gatherer.exemplar(timestampMs, value, isWhole ? this.#pairs(symbols) : undefined);
+  }
+
+  /** Names and values, in turn, by the symbols' numbers. */
+  #pairs(symbols: ArrayLike<number>): [name: string, value: string][] {
+    return Array.from({ length: symbols.length / 2 }, (_, at) => [
+      this.#symbols.text(symbols[2 * at]!),
+      this.#symbols.text(symbols[2 * at + 1]!),
+    ]);
+  }
+
+  /** Reads the labels and the metadata of a series, which stands behind its samples, into the row. */
+  #readRow(end: number): void {
+    const reader = this.#reader;
+    const row = this.#row;
+    row[0] = row[1] = row[2] = 0;
+    this.#rowLength = 3;
+    this.#isWhole = true;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === REFS) {
+        const to = reader.length();
+        while (reader.at < to) this.#addReference(reader.uint32());
+        reader.expectEnd(to);
+      } else if (tag === REF) this.#addReference(reader.uint32());
+      else if (tag === METADATA) this.#readMetadata(reader.length());
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    if (this.#rowLength % 2 === 0) this.#isWhole = false;
+  }
+
+  #addReference(reference: number): void {
+    const symbol = this.#symbols.numberOf(reference);
+    if (symbol < 0 || this.#rowLength >= this.#row.length) this.#isWhole = false;
+    else this.#row[this.#rowLength++] = symbol;
+  }
+
+  #readMetadata(end: number): void {
+    const reader = this.#reader;
+    const row = this.#row;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === (8 | VARINT)) row[0] = reader.uint32();
+      else if (tag === (24 | VARINT)) row[2] = this.#symbolOr(reader.uint32());
+      else if (tag === (32 | VARINT)) row[1] = this.#symbolOr(reader.uint32());
+      else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+  }
+
+  /** A symbol by its place, or the empty one: a series is not refused for its help text. */
+  #symbolOr(reference: number): number {
+    return Math.max(0, this.#symbols.numberOf(reference));
+  }
+
+  #decide(): SeriesHead | RefusedSeries {
+    const row = this.#row;
+    if (!this.#isWhole) {
+      const reason =
+        `a series refers to symbols that the request does not have or that are not valid UTF-8, to half a ` +
+        `label, or to more than ${LABELS_MAX} labels; the request has ${this.#symbols.count} symbols`;
+      return { cause: "labels", reason, payload: "" };
+    }
+    const pairs = this.#pairs(row.subarray(3, this.#rowLength));
+    const type = METRIC_TYPES[row[0]!] ?? "unknown";
+    const unit = this.#symbols.text(row[1]!);
+    const help = this.#symbols.text(row[2]!);
+    return this.#gatherer.decide(pairs, { type, unit, help });
+  }
+}
+
+/** Nothing of it could be read, and a sender that got 204 would think it stored. */
+function otherVersion(): BadInput {
+  return new BadInput(
+    "the message is a prometheus.WriteRequest, and Content-Type says io.prometheus.write.v2.Request",
+    "Content-Type",
+  );
+}

@@ -1,0 +1,116 @@
+/**
+ * The cardinality guard (DESIGN, section 3): how many values each label of a metric takes, and which label must
+ * stop being a series dimension when they are too many.
+ *
+ * Counts are of current series only: those that a demotion ended count no more.
+ */
+import { labelDemotions } from "../model/counters.ts";
+import type { Labels } from "../model/sample.ts";
+import type { DemotionRecord } from "../store/store.ts";
+
+export interface GuardLimits {
+  /** Values that a label of a metric may take. */
+  readonly labelValuesMax: number;
+  /** Series that a metric of a mergeable kind may have. */
+  readonly seriesPerMetricMax: number;
+}
+
+/** Labels that name a place or a bucket: they are never demoted. */
+const PROTECTED: ReadonlySet<string> = new Set(["le", "quantile", "job", "instance"]);
+
+export class Guard {
+  readonly #limits: GuardLimits;
+  /** Metric → label → value → how many current series carry it. */
+  readonly #values = new Map<string, Map<string, Map<string, number>>>();
+  readonly #demoted = new Map<string, Set<string>>();
+
+  constructor(limits: GuardLimits, demotions: readonly DemotionRecord[]) {
+    this.#limits = limits;
+    for (const { metric, label } of demotions) this.#remember(metric, label);
+  }
+
+  isDemoted(metric: string, label: string): boolean {
+    return this.#demoted.get(metric)?.has(label) ?? false;
+  }
+
+  carriesDemoted(metric: string, labels: Labels): boolean {
+    const demoted = this.#demoted.get(metric);
+    if (demoted === undefined) return false;
+    for (const name of labels.keys()) if (demoted.has(name)) return true;
+    return false;
+  }
+
+  /** The demoted labels of a metric. */
+  demotedOf(metric: string): Iterable<string> {
+    return this.#demoted.get(metric) ?? [];
+  }
+
+  add(metric: string, labels: Labels): void {
+    let byLabel = this.#values.get(metric);
+    if (byLabel === undefined) {
+      byLabel = new Map();
+      this.#values.set(metric, byLabel);
+    }
+    for (const [name, value] of labels) {
+      let values = byLabel.get(name);
+      if (values === undefined) {
+        values = new Map();
+        byLabel.set(name, values);
+      }
+      values.set(value, (values.get(value) ?? 0) + 1);
+    }
+  }
+
+  remove(metric: string, labels: Labels): void {
+    const byLabel = this.#values.get(metric);
+    for (const [name, value] of labels) {
+      const values = byLabel?.get(name);
+      const count = (values?.get(value) ?? 0) - 1;
+      if (count > 0) values!.set(value, count);
+      else values?.delete(value);
+      if (values?.size === 0) byLabel!.delete(name);
+    }
+  }
+
+  /**
+   * The label that must go before a metric with `seriesCount` series takes one more with these labels: the one
+   * with the most values (that series' counted in), the first by name of several; undefined while all fits, or
+   * when nothing may be demoted.
+   */
+  labelToDemote(metric: string, labels: Labels, seriesCount: number): string | undefined {
+    const byLabel = this.#values.get(metric);
+    const count = (name: string) => {
+      const values = byLabel?.get(name);
+      const own = labels.get(name);
+      return (values?.size ?? 0) + (own !== undefined && !values?.has(own) ? 1 : 0);
+    };
+    let over = seriesCount + 1 > this.#limits.seriesPerMetricMax;
+    for (const name of labels.keys()) {
+      if (!PROTECTED.has(name) && count(name) > this.#limits.labelValuesMax) over = true;
+    }
+    if (!over) return undefined;
+    let most: string | undefined;
+    const names = new Set([...(byLabel?.keys() ?? []), ...labels.keys()]);
+    for (const name of [...names].sort()) {
+      if (PROTECTED.has(name) || count(name) === 0) continue;
+      if (most === undefined || count(name) > count(most)) most = name;
+    }
+    return most;
+  }
+
+  demote(metric: string, label: string): void {
+    this.#remember(metric, label);
+    labelDemotions.inc();
+  }
+
+  /** Forgets the counts of a metric that has no rows left; its demotions stay decided. */
+  forget(metric: string): void {
+    this.#values.delete(metric);
+  }
+
+  #remember(metric: string, label: string): void {
+    const labels = this.#demoted.get(metric);
+    if (labels === undefined) this.#demoted.set(metric, new Set([label]));
+    else labels.add(label);
+  }
+}

@@ -1,0 +1,135 @@
+/** What names and values are taken, and which names a metric occupies in Prometheus's view. */
+import { quote } from "../model/errors.ts";
+import { prometheusLabelName } from "../model/names.ts";
+import type { Kind, Labels, Metric } from "../model/sample.ts";
+import type { Refused } from "./admitted.ts";
+
+export interface NameLimits {
+  readonly nameBytesMax: number;
+  readonly tagValueBytesMax: number;
+  readonly tagsMax: number;
+}
+
+/**
+ * The one label that no sample may bring: in Prometheus's view it is the metric's name. All others that begin with
+ * `__` are stored like any label, as Prometheus and VictoriaMetrics do: senders put `__replica__` and `__tenant__`
+ * on every series.
+ */
+const METRIC_NAME = "__name__";
+
+/** Two texts that differ only there would be the same once stored. */
+const HALF = "holds half of a surrogate pair, which is no character";
+
+/** Says what is wrong with a metric's name, if anything. */
+export function checkMetricName(name: string, limits: NameLimits): Refused | undefined {
+  if (name === "") return { cause: "name", refused: "metric_name is empty, expected a name" };
+  if (Buffer.byteLength(name) > limits.nameBytesMax) {
+    return {
+      cause: "name",
+      refused: `metric_name ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`,
+    };
+  }
+  if (hasControl(name))
+    return { cause: "name", refused: `metric_name ${quote(name)} holds a control character` };
+  if (!name.isWellFormed()) return { cause: "name", refused: `metric_name ${quote(name)} ${HALF}` };
+  return undefined;
+}
+
+/** Says what is wrong with a sample's labels, if anything. */
+export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Refused | undefined {
+  const refuse = (refused: string): Refused => ({ cause: "labels", refused });
+  if (labels.size > limits.tagsMax)
+    return refuse(`there are ${labels.size} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
+  let isMapped = false;
+  for (const [name, value] of labels) {
+    if (name === "") return refuse("a tag has an empty name");
+    if (name.length * 3 > limits.nameBytesMax && Buffer.byteLength(name) > limits.nameBytesMax) {
+      return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
+    }
+    if (hasControl(name)) return refuse(`tag ${quote(name)} holds a control character`);
+    if (!name.isWellFormed()) return refuse(`tag ${quote(name)} ${HALF}`);
+    if (value.length * 3 > limits.tagValueBytesMax && Buffer.byteLength(value) > limits.tagValueBytesMax) {
+      return refuse(
+        `the value of tag ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
+          `at most ${limits.tagValueBytesMax} are taken (tagValueBytesMax)`,
+      );
+    }
+    if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
+    if (!value.isWellFormed()) return refuse(`the value of tag ${quote(name)} ${HALF}`);
+    const prometheus = prometheusLabelName(name);
+    if (prometheus === METRIC_NAME) {
+      const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus, which`;
+      return refuse(`tag ${quote(name)}${spelled} is reserved for the name of the metric`);
+    }
+    if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
+      return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
+    }
+    if (prometheus !== name) isMapped = true;
+  }
+  const same = isMapped ? spelledAlike(labels) : undefined;
+  return same === undefined ? undefined : refuse(same);
+}
+
+/** Says which two names are one in Prometheus, if any are. */
+function spelledAlike(labels: Labels): string | undefined {
+  const mapped = new Map<string, string>();
+  for (const name of labels.keys()) {
+    const prometheus = prometheusLabelName(name);
+    const other = mapped.get(prometheus);
+    if (other !== undefined)
+      return `tags ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`;
+    mapped.set(prometheus, name);
+  }
+  return undefined;
+}
+
+/**
+ * Kinds that have one value a series and time. They agree: a metric whose type was not declared is taken as
+ * cumulative, and may turn out to be a gauge when its metadata comes.
+ */
+const LEVELS: ReadonlySet<Kind> = new Set(["gauge", "cumulative"]);
+
+/** Whether samples of one kind may be of a metric of the other. */
+export function agree(a: Kind, b: Kind): boolean {
+  return a === b || (LEVELS.has(a) && LEVELS.has(b));
+}
+
+/** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
+export function isMergeable(kind: Kind): boolean {
+  return kind === "observation" || kind === "delta";
+}
+
+/** The names that a metric takes in Prometheus's view; no other family may use them. */
+export function exposedNames(metric: Metric): string[] {
+  const name = metric.prometheusName;
+  switch (metric.kind) {
+    case "observation":
+      return [name, `${name}_bucket`, `${name}_sum`, `${name}_count`, `${name}_created`];
+    case "delta": {
+      const family = name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
+      return [family, `${family}_total`, `${family}_created`];
+    }
+    default:
+      return [name];
+  }
+}
+
+function hasControl(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return /[\u0000-\u001f\u007f]/.test(text);
+}
+
+/** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */
+export function labelsKey(labels: Labels): string {
+  let key = "";
+  for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
+  return key;
+}
+
+/** Labels with others added where they have none of that name. */
+export function withExtra(labels: Labels, extra: Labels): Labels {
+  if (extra.size === 0) return labels;
+  const merged = [...labels];
+  for (const entry of extra) if (!labels.has(entry[0])) merged.push(entry);
+  return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

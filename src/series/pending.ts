@@ -1,0 +1,21 @@
+/** What the registry knows and the store does not: taken by each commit, and given back by one that failed. */
+import type { Metric, Series } from "../model/sample.ts";
+import type { DemotionRecord, SeriesDay } from "../store/store.ts";
+
+export interface Pending {
+  readonly metrics: Metric[];
+  readonly series: Series[];
+  readonly seriesDays: SeriesDay[];
+  readonly demotions: DemotionRecord[];
+}
+
+export function nothingPending(): Pending {
+  return { metrics: [], series: [], seriesDays: [], demotions: [] };
+}
+
+/** Puts what a commit did not store in front of what came since. */
+export function putBack(lost: Pending, pending: Pending): void {
+  for (const field of ["metrics", "series", "seriesDays", "demotions"] as const) {
+    (pending[field] as unknown[]).unshift(...lost[field]);
+  }
+}

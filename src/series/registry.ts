@@ -1,0 +1,406 @@
+/**
+ * The registry: every metric and series that the file knows, mirrored in memory, and the decision what series a
+ * head belongs to.
+ *
+ * Ids are given here and never again for another series. What is new waits in `pending` until a commit took
+ * it; a commit that failed leaves it there for the next. `epoch` changes whenever decisions kept in heads (see
+ * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
+ */
+import { quote } from "../model/errors.ts";
+import { withUsualEdges } from "../model/spelling.ts";
+import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
+import type { Ended, Stored } from "../store/store.ts";
+import type { Admission, Admitted, Refused } from "./admitted.ts";
+import { Families } from "./metric-families.ts";
+import { Guard, type GuardLimits } from "./guard.ts";
+import {
+  checkLabels,
+  checkMetricName,
+  isMergeable,
+  labelsKey,
+  type NameLimits,
+  withExtra,
+} from "./naming.ts";
+import { nothingPending, type Pending, putBack } from "./pending.ts";
+import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
+import { SeriesDays } from "./series-days.ts";
+
+export interface RegistryOptions extends GuardLimits, NameLimits {
+  /** Metrics that are kept; samples of one more are refused until some have no row left. */
+  readonly metricsMax: number;
+  /** Series that are kept; samples of one more are refused until some have no row left. */
+  readonly seriesStoredMax: number;
+  /** Names that the tags of one metric may have. */
+  readonly tagNamesMax: number;
+  /** Tags of observations and deltas that are columns from the start. */
+  readonly attributes: readonly string[];
+  /** Upper bounds for a new metric's histogram. */
+  readonly bucketsFor: (metric: string, unit: string) => readonly number[];
+}
+
+const NO_LABELS: Labels = new Map();
+const NOTHING_LOOKED = { labels: NO_LABELS, key: "", passed: false };
+
+/** Where a head that passed belongs: its series if there is one, and what tells it apart if one is to be made. */
+interface Place {
+  readonly seriesId: number | undefined;
+  readonly key: string;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #attributes: ReadonlySet<string>;
+  readonly #metrics = new Map<string, RegisteredMetric>();
+  readonly #series = new Map<number, Series>();
+  readonly #families = new Families();
+  readonly #guard: Guard;
+  readonly #days = new SeriesDays();
+  /** What is new since the last commit that took it. */
+  #pending = nothingPending();
+  #nextId = 1;
+  #epoch = 0;
+  /** Series that a demotion ended since the last `takeEnded`. */
+  #ended: number[] = [];
+  /** The labels that were looked at last: one object stands for many metrics of a push. */
+  #looked = { ...NOTHING_LOOKED };
+
+  constructor(options: RegistryOptions, stored: Stored) {
+    this.#options = options;
+    this.#attributes = new Set(options.attributes);
+    this.#guard = new Guard(options, stored.demotions);
+    for (const record of stored.metrics)
+      this.#addMetric(new RegisteredMetric({ ...record, kind: record.kind as Kind }));
+    for (const { seriesId, metric, labels, exposed } of stored.series) {
+      const entry = this.#metrics.get(metric);
+      if (entry === undefined) continue;
+      this.#addSeries({ seriesId, metric: entry, labels, exposed }, labelsKey(labels));
+    }
+    for (const { seriesId, day } of stored.seriesDays) {
+      this.#days.touch(seriesId, day);
+      // Rows may outlive their series by an hour: one that waited for its commit while its day was dropped.
+      this.#nextId = Math.max(this.#nextId, seriesId + 1);
+    }
+    this.#ended = [];
+  }
+
+  /** Changes when what heads remember is out of date. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get seriesCount(): number {
+    return this.#series.size;
+  }
+
+  metrics(): Iterable<RegisteredMetric> {
+    return this.#metrics.values();
+  }
+
+  metric(name: string): RegisteredMetric | undefined {
+    return this.#metrics.get(name);
+  }
+
+  /** The metrics whose samples may be called `name` in Prometheus's view, as `X` is of `X_bucket`. */
+  metricsShownAs(name: string): Iterable<RegisteredMetric> {
+    return this.#families.metricsOf(name);
+  }
+
+  series(): Iterable<Series> {
+    return this.#series.values();
+  }
+
+  seriesById(seriesId: number): Series | undefined {
+    return this.#series.get(seriesId);
+  }
+
+  /** Whether a tag of a metric's observations or deltas is a column and no label. */
+  isAttribute(metric: string, tag: string): boolean {
+    return this.#attributes.has(tag) || this.#guard.isDemoted(metric, tag);
+  }
+
+  /** All tags that are columns for a metric's observations and deltas. */
+  attributesOf(metric: string): readonly string[] {
+    return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
+  }
+
+  /** Whether the series may have samples in the days from `firstDay` to `lastDay`. */
+  hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean {
+    return this.#days.hasIn(seriesId, firstDay, lastDay);
+  }
+
+  /** Whether a demotion ended the series: its rows stay, and no new ones come. */
+  isEnded(series: Series): boolean {
+    return isMergeable(series.metric.kind) && !this.#currentOf(series);
+  }
+
+  /**
+   * The series of a head with labels added where it has none of its own; registered if new, and then for
+   * /metrics or not.
+   */
+  admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
+    const labels = withExtra(withUsualEdges(head.labels), extra);
+    // Labels first: a sample that is refused must not claim its metric's name and kind.
+    const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels, exposed);
+    if ("refused" in metric) return metric;
+    const mergeable = isMergeable(head.kind);
+    for (;;) {
+      const split = mergeable ? this.#split(metric.name, labels) : { labels, attributes: [] };
+      const key = labelsKey(split.labels);
+      const known = metric.current.get(key);
+      if (known === undefined && mergeable && this.#demoteFor(metric, split.labels)) continue;
+      const series = known ?? this.#makeSeries(metric, split.labels, key, exposed);
+      return "refused" in series ? series : admitted(series, split.attributes);
+    }
+  }
+
+  /** The admission of a head whose series is known; what its metric lacks is refined as by any other. */
+  admitKnown(head: SeriesHead, seriesId: number): Admitted {
+    const series = this.#series.get(seriesId)!;
+    this.#refine(series.metric as RegisteredMetric, head);
+    return admitted(series, []);
+  }
+
+  /**
+   * Where a head belongs whose labels are spelled as they are to be stored, or why samples of it would be refused;
+   * registers nothing. What was stored is asked for its kind alone. Not for kinds that the guard demotes.
+   */
+  look(head: SeriesHead): Place | Refused {
+    const { labels } = head;
+    if (labels !== this.#looked.labels) this.#looked = { labels, key: labelsKey(labels), passed: false };
+    const { key } = this.#looked;
+    const known = this.#metrics.get(head.metric);
+    const seriesId = known?.current.get(key)?.seriesId;
+    if (known !== undefined && seriesId !== undefined) return known.disagreement(head) ?? { seriesId, key };
+    const wrong = this.#looked.passed ? undefined : checkLabels(labels, head.kind, this.#options);
+    const problem = wrong ?? this.#checkTagNames(head, labels);
+    if (problem !== undefined) return problem;
+    this.#looked.passed = true;
+    if (this.#isFull) return this.#refuseSeries(head.metric);
+    const metric = this.#findMetric(head, true);
+    return "refused" in metric ? metric : { seriesId, key };
+  }
+
+  /** The series of a head that was looked at in the same turn, made if there is none. */
+  take(head: SeriesHead, key: string): { readonly seriesId: number } | Refused {
+    // Others that were taken since may have been the last that there was room for.
+    const metric = this.#metricFor(head, head.labels, true);
+    if ("refused" in metric) return metric;
+    return metric.current.get(key) ?? this.#makeSeries(metric, head.labels, key, true);
+  }
+
+  /** Notes that a series has a sample in a day. */
+  touch(seriesId: number, day: number): void {
+    if (this.#days.touch(seriesId, day)) this.#pending.seriesDays.push({ seriesId, day });
+  }
+
+  /** What is new, to be committed; `restore` gives it back when the commit failed. */
+  takePending(): Pending {
+    const pending = this.#pending;
+    this.#pending = nothingPending();
+    // Their texts may be parts of a body, which would stay as long as they do.
+    this.#looked = { ...NOTHING_LOOKED };
+    return pending;
+  }
+
+  restore(pending: Pending): void {
+    putBack(pending, this.#pending);
+  }
+
+  /** Ids of series that demotions ended since the last call. */
+  takeEnded(): number[] {
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
+  }
+
+  /**
+   * Forgets the days before `firstDay`, and the series and metrics that have no row in any other; tells which.
+   *
+   * @param isKept says of a series without rows that it stays
+   */
+  forgetDaysBefore(firstDay: number, isKept: (seriesId: number) => boolean = () => false): Ended {
+    this.#days.forgetBefore(firstDay);
+    const waiting = new Set(this.#pending.series.map(({ seriesId }) => seriesId));
+    const seriesIds: number[] = [];
+    for (const series of this.#series.values()) {
+      const { seriesId } = series;
+      if (waiting.has(seriesId) || this.#days.has(seriesId) || isKept(seriesId)) continue;
+      seriesIds.push(seriesId);
+    }
+    const metrics: string[] = [];
+    for (const seriesId of seriesIds) {
+      const series = this.#series.get(seriesId)!;
+      const metric = series.metric as RegisteredMetric;
+      this.#series.delete(seriesId);
+      metric.remove(series);
+      if (this.#currentOf(series)) {
+        metric.current.delete(labelsKey(series.labels));
+        this.#guard.remove(metric.name, series.labels);
+      }
+      if (metric.series.size === 0) {
+        this.#removeMetric(metric);
+        metrics.push(metric.name);
+      }
+    }
+    if (seriesIds.length > 0) this.#epoch++;
+    return { seriesIds, metrics };
+  }
+
+  get #isFull(): boolean {
+    return this.#series.size >= this.#options.seriesStoredMax;
+  }
+
+  #refuseSeries(metric: string): Refused {
+    return {
+      cause: "series",
+      refused:
+        `a new series of metric ${quote(metric)} would be one more than the ${this.#options.seriesStoredMax} ` +
+        "that are stored (seriesStoredMax)",
+    };
+  }
+
+  /** Says whether the labels would give their metric more names than it may have. */
+  #checkTagNames({ metric, kind }: SeriesHead, labels: Labels): Refused | undefined {
+    const known = this.#metrics.get(metric);
+    let fresh = 0;
+    for (const name of labels.keys()) {
+      if (known?.hasLabelName(name) || (isMergeable(kind) && this.isAttribute(metric, name))) continue;
+      fresh++;
+      const { tagNamesMax } = this.#options;
+      if (this.#tagNames(metric, known) + fresh <= tagNamesMax) continue;
+      return {
+        cause: "labels",
+        refused:
+          `tag ${quote(name)} of metric ${quote(metric)} would be one more than the ${tagNamesMax} names ` +
+          "that its tags may have (tagNamesMax)",
+      };
+    }
+    return undefined;
+  }
+
+  /** How many names the tags of a metric have, demoted ones included. */
+  #tagNames(metric: string, known: RegisteredMetric | undefined): number {
+    const names = new Set(known?.labelNames());
+    for (const name of this.#guard.demotedOf(metric)) names.add(name);
+    return names.size;
+  }
+
+  /** The metric of a head whose labels passed: made where there is none and there is room, or refined by the head. */
+  #metricFor(head: SeriesHead, labels: Labels, exposed: boolean): RegisteredMetric | Refused {
+    const problem = this.#checkTagNames(head, labels);
+    if (problem !== undefined) return problem;
+    // A sample whose series there is no room for must not claim a name and a kind either.
+    if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
+    const metric = this.#findMetric(head, exposed);
+    if ("refused" in metric) return metric;
+    if (this.#metrics.get(head.metric) === metric) this.#refine(metric, head);
+    else {
+      this.#addMetric(metric);
+      this.#pending.metrics.push(metric);
+    }
+    return metric;
+  }
+
+  #makeSeries(metric: RegisteredMetric, labels: Labels, key: string, exposed: boolean): Series | Refused {
+    if (this.#isFull) return this.#refuseSeries(metric.name);
+    const series: Series = { seriesId: this.#nextId, metric, labels, exposed };
+    this.#addSeries(series, key);
+    this.#pending.series.push(series);
+    return series;
+  }
+
+  #currentOf(series: Series): boolean {
+    return (series.metric as RegisteredMetric).current.get(labelsKey(series.labels)) === series;
+  }
+
+  /** The metric of a head, made where there is none, and not yet registered. */
+  #findMetric(head: SeriesHead, exposed: boolean): RegisteredMetric | Refused {
+    const known = this.#metrics.get(head.metric);
+    if (known !== undefined) {
+      // What was not shown until now may have been beside a family of its name.
+      const shown = exposed && !known.isExposed ? this.#families.conflict(known, true) : undefined;
+      return known.disagreement(head) ?? shown ?? known;
+    }
+    const problem = checkMetricName(head.metric, this.#options);
+    if (problem !== undefined) return problem;
+    const { metricsMax } = this.#options;
+    if (this.#metrics.size >= metricsMax) {
+      return {
+        cause: "metrics",
+        refused: `metric ${quote(head.metric)} would be one more than the ${metricsMax} that are kept (metricsMax)`,
+      };
+    }
+    const unit = head.unit ?? "";
+    const metric = new RegisteredMetric({
+      name: head.metric,
+      kind: head.kind,
+      type: head.type ?? TYPE_OF_KIND[head.kind],
+      unit,
+      help: head.help ?? "",
+      buckets: head.kind === "observation" ? this.#options.bucketsFor(head.metric, unit) : [],
+    });
+    return this.#families.conflict(metric, exposed) ?? metric;
+  }
+
+  #refine(metric: RegisteredMetric, head: SeriesHead): void {
+    if (metric.refine(head) && !this.#pending.metrics.includes(metric)) this.#pending.metrics.push(metric);
+  }
+
+  #addMetric(metric: RegisteredMetric): void {
+    this.#metrics.set(metric.name, metric);
+    this.#families.add(metric);
+  }
+
+  #removeMetric(metric: RegisteredMetric): void {
+    this.#metrics.delete(metric.name);
+    this.#guard.forget(metric.name);
+    const waiting = this.#pending.metrics.indexOf(metric);
+    if (waiting >= 0) this.#pending.metrics.splice(waiting, 1);
+    this.#families.remove(metric);
+  }
+
+  /** @param key that of its labels */
+  #addSeries(series: Series, key: string): void {
+    const metric = series.metric as RegisteredMetric;
+    this.#series.set(series.seriesId, series);
+    this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
+    metric.add(series);
+    // A metric that came back as another kind is not split by what was demoted before.
+    if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
+    metric.current.set(key, series);
+    // Of the others the guard would count values for nothing.
+    if (isMergeable(metric.kind)) this.#guard.add(metric.name, series.labels);
+  }
+
+  /** Parts the labels of a mergeable sample into identity and columns. */
+  #split(metric: string, labels: Labels): { labels: Labels; attributes: (readonly [string, string])[] } {
+    const attributes: (readonly [string, string])[] = [];
+    for (const [name, value] of labels) if (this.isAttribute(metric, name)) attributes.push([name, value]);
+    if (attributes.length === 0) return { labels, attributes };
+    const identity = new Map(labels);
+    for (const [name] of attributes) identity.delete(name);
+    return { labels: identity, attributes };
+  }
+
+  /** Demotes a label if one more series with these labels would be too much; tells whether it did. */
+  #demoteFor(metric: RegisteredMetric, labels: Labels): boolean {
+    const label = this.#guard.labelToDemote(metric.name, labels, metric.current.size);
+    if (label === undefined) return false;
+    this.#guard.demote(metric.name, label);
+    for (const [key, series] of metric.current) {
+      if (!series.labels.has(label)) continue;
+      metric.current.delete(key);
+      this.#guard.remove(metric.name, series.labels);
+      this.#ended.push(series.seriesId);
+    }
+    this.#pending.demotions.push({ metric: metric.name, label, decidedAtMs: Date.now() });
+    this.#epoch++;
+    return true;
+  }
+}
+
+function admitted(series: Series, attributes: Admitted["attributes"]): Admitted {
+  const { seriesId, metric, labels } = series;
+  const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
+  return { seriesId, kind: metric.kind, attributes, job, instance };
+}

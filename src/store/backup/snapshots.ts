@@ -1,0 +1,112 @@
+/**
+ * Snapshots: copies of the store that open like any other (`weir serve --data SNAPSHOT`), each in a folder of its own.
+ *
+ * - A snapshot holds every commit that was made before it was asked for. Commits go on meanwhile.
+ * - It is there whole or not at all: it is made in a folder for temporary files, written to the disk, and then named.
+ * - One is made at a time, by a process of its own: see copy-process.ts.
+ */
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { Busy, Unavailable } from "../../model/errors.ts";
+import type { FileCopy } from "./copy-process.ts";
+import type { Store } from "../store.ts";
+import { syncFolder } from "../sync-folder.ts";
+
+export interface SnapshotOptions {
+  readonly store: Pick<Store, "whileCopied">;
+  /** Where the snapshots are; made when needed. */
+  readonly directory: string;
+  /** Where they are made: on the same file system, and cleared at each start. */
+  readonly temporaryDirectory: string;
+  readonly now: () => number;
+}
+
+/** A copy is made anew when days were dropped under it, which is once a day, or an administrator deletes samples. */
+const ATTEMPTS_MAX = 3;
+
+export class Snapshots {
+  readonly #options: SnapshotOptions;
+  #running: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  #closed = false;
+
+  constructor(options: SnapshotOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes a snapshot, and gives its name: the time and a random number, as Prometheus has it.
+   *
+   * @param withLog false leaves out what is only in the write-ahead log: commits since the last checkpoint
+   * @throws Busy while another is made, Unavailable where there is no room, and when stopping
+   */
+  async take(withLog = true): Promise<string> {
+    if (this.#running !== undefined) throw new Busy("a snapshot is being made; one is made at a time");
+    if (this.#closed) throw new Unavailable("the gateway is stopping");
+    const stop = new AbortController();
+    const done = this.#take(withLog, stop.signal);
+    this.#running = { stop, done: done.catch(() => undefined) };
+    try {
+      return await done;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Stops the one that is being made, of which nothing is left. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#running?.stop.abort();
+    await this.#running?.done;
+  }
+
+  async #take(withLog: boolean, signal: AbortSignal): Promise<string> {
+    const { store, directory, temporaryDirectory, now } = this.#options;
+    const name = nameOf(now());
+    const making = join(temporaryDirectory, `snapshot-${name}`);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        mkdirSync(making, { recursive: true, mode: 0o700 });
+        const isWhole = await store.whileCopied(async ({ path, fileBytes, logBytes }) => {
+          const to = join(making, basename(path));
+          const copies: FileCopy[] = [{ from: path, to, bytes: fileBytes }];
+          if (withLog && logBytes > 0) copies.push({ from: `${path}.wal`, to: `${to}.wal`, bytes: logBytes });
+          await copy(copies, signal);
+        });
+        if (isWhole) break;
+        if (attempt === ATTEMPTS_MAX) throw new Unavailable("samples were deleted while a snapshot was made");
+        rmSync(making, { recursive: true, force: true });
+      }
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      renameSync(making, join(directory, name));
+      syncFolder(directory);
+      return name;
+    } catch (error) {
+      rmSync(making, { recursive: true, force: true });
+      throw error;
+    }
+  }
+}
+
+async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<void> {
+  const stopping = new Unavailable("the gateway is stopping");
+  if (signal.aborted) throw stopping;
+  const program = join(import.meta.dir, "copy-process.ts");
+  const child = Bun.spawn([process.execPath, "--no-env-file", program, JSON.stringify(copies)], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    env: {},
+    signal,
+    killSignal: "SIGKILL",
+  });
+  const [said, status] = await Promise.all([child.stderr.text(), child.exited]);
+  if (signal.aborted) throw stopping;
+  if (status !== 0)
+    throw new Unavailable(`the snapshot could not be written: ${said.trim() || `status ${status}`}`);
+}
+
+/** As upstream names them: `20171210T211224Z-2be650b6d019eb54`. */
+function nameOf(nowMs: number): string {
+  const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
+  return `${time}-${crypto.getRandomValues(Buffer.alloc(8)).toString("hex")}`;
+}

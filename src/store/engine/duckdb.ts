@@ -1,0 +1,436 @@
+/**
+ * The driver: the only module that imports DuckDB. It opens a file for this process alone, reads results by
+ * chunk as plain values, and appends columns straight from typed arrays.
+ *
+ * Two instances in one process, or in a Worker, would both open the file and lose rows of each other: openings
+ * are counted here and a second of the same path is refused.
+ */
+import { realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DATE,
+  DECIMAL,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBIntervalValue,
+  DuckDBListValue,
+  type DuckDBMapType,
+  DuckDBMapValue,
+  type DuckDBResult,
+  type DuckDBType,
+  DuckDBTypeId,
+  type DuckDBValue,
+  type DuckDBValueConverter,
+  dateValue,
+  decimalValue,
+  HUGEINT,
+  type Json,
+  JsonDuckDBValueConverter,
+  LIST,
+  listValue,
+  MAP,
+  SQLNULL,
+  TIMESTAMP,
+  timestampValue,
+  UBIGINT,
+  UINTEGER,
+  VARCHAR,
+} from "@duckdb/node-api";
+import duckdb from "@duckdb/node-bindings";
+import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
+import type { AppendCell, Column } from "./columns.ts";
+import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
+import {
+  type Cell,
+  type DecimalParameter,
+  type Parameter,
+  type Parameters,
+  type Reader,
+  type ResultStream,
+  StoreLocked,
+} from "../store.ts";
+import { VectorFiller } from "./vector-filler.ts";
+
+/** Rows of a chunk: DuckDB's own vector size. */
+const CHUNK_ROWS = 2_048;
+/** Rows that are appended at a stretch, before what else waits has its turn: some 50 ms. */
+const STRETCH_ROWS = 64 * CHUNK_ROWS;
+
+/** The path of a database that has no file. */
+const MEMORY = ":memory:";
+
+const opened = new Set<string>();
+
+/** A path as the engine takes it for one: a relative `sqlite:x` would name an extension, `~` a home folder. */
+function enginePath(path: string): string {
+  return path.startsWith("/") ? path : `./${path}`;
+}
+
+/** One DuckDB file (or `:memory:`), open for this process alone. */
+export class Database {
+  readonly #instance: DuckDBInstance;
+  readonly #identity: string;
+
+  private constructor(instance: DuckDBInstance, identity: string) {
+    this.#instance = instance;
+    this.#identity = identity;
+  }
+
+  /** Opens the file, made if absent; throws `StoreLocked` when this or another process has it open. */
+  static async open(path: string, options: DatabaseOptions): Promise<Database> {
+    const identity =
+      path === MEMORY ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+    if (identity !== "" && opened.has(identity))
+      throw new StoreLocked(`${path} is open in this process already`);
+    // At once: a second opening must not pass while this one waits.
+    if (identity !== "") opened.add(identity);
+    try {
+      const settings = engineSettings({
+        ...options,
+        temporaryDirectory: enginePath(options.temporaryDirectory),
+      });
+      const instance = await DuckDBInstance.create(path === MEMORY ? path : enginePath(path), settings);
+      return new Database(instance, identity);
+    } catch (error) {
+      opened.delete(identity);
+      if (/conflicting lock|could not set lock/i.test(String(error))) {
+        throw new StoreLocked(`${path} is open in another process; stop it first`);
+      }
+      throw error;
+    }
+  }
+
+  async connect(): Promise<Connection> {
+    return new Connection(await this.#instance.connect());
+  }
+
+  close(): void {
+    this.#instance.closeSync();
+    opened.delete(this.#identity);
+  }
+}
+
+/** A connection. Not to be used for two things at a time. */
+export class Connection implements Reader {
+  readonly #connection: DuckDBConnection;
+  /** Whether the statement that is read bit by bit was interrupted. */
+  #interrupted = false;
+  /** Whether the transaction of a stream is open. */
+  #isStreaming = false;
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection;
+  }
+
+  async run(sql: string, parameters?: Parameters): Promise<void> {
+    await this.#connection.run(sql, ...bound(parameters));
+  }
+
+  /** Runs a statement of one list of texts. */
+  async runTexts(sql: string, texts: readonly string[]): Promise<void> {
+    await this.#connection.run(sql, [listValue(texts)], [LIST(VARCHAR)]);
+  }
+
+  async all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]> {
+    const result = await this.#connection.run(sql, ...bound(parameters));
+    return (await result.convertRowObjects(toCell)) as unknown as Row[];
+  }
+
+  async stream(sql: string, parameters?: Parameters): Promise<ResultStream> {
+    const result = await this.#start(sql, parameters);
+    const names = result.columnNames();
+    const columns = result
+      .columnTypes()
+      .map((type, index) => ({ name: names[index]!, type: type.toString() }));
+    return { columns, chunks: () => this.#cells(result, sql, parameters) };
+  }
+
+  async *#cells(
+    result: DuckDBResult,
+    sql: string,
+    parameters: Parameters | undefined,
+  ): AsyncIterable<readonly (readonly Cell[])[]> {
+    try {
+      const stretchRows = Math.min(...result.columnTypes().map(rowsAtOnce), CHUNK_ROWS);
+      for await (const chunk of result) {
+        for (let start = 0; start < chunk.rowCount; start += stretchRows) {
+          const rows: (readonly Cell[])[] = [];
+          for (let row = start; row < Math.min(chunk.rowCount, start + stretchRows); row++)
+            rows.push(chunk.convertRowValues(row, toCell) as readonly Cell[]);
+          yield rows;
+        }
+      }
+      await this.#finish(sql, parameters);
+    } finally {
+      await this.#abandon();
+    }
+  }
+
+  /**
+   * Starts a statement whose rows are fetched bit by bit, in a transaction: the driver (1.5.6) takes an error
+   * between two fetches for the end of the rows, but the transaction is aborted by it, which `#finish` sees.
+   */
+  async #start(sql: string, parameters: Parameters | undefined): Promise<DuckDBResult> {
+    this.#interrupted = false;
+    await this.#connection.run("BEGIN TRANSACTION READ ONLY");
+    this.#isStreaming = true;
+    try {
+      return await this.#connection.stream(sql, ...bound(parameters));
+    } catch (error) {
+      await this.#abandon();
+      throw error;
+    }
+  }
+
+  /** Ends the transaction of a stream that was not read to its end. */
+  async #abandon(): Promise<void> {
+    if (!this.#isStreaming) return;
+    this.#isStreaming = false;
+    await this.#connection.run("ROLLBACK").catch(() => undefined);
+  }
+
+  /** Ends what `#start` began, after the last row; throws what cut the rows short, if anything did. */
+  async #finish(sql: string, parameters: Parameters | undefined): Promise<void> {
+    try {
+      await this.#connection.run("SELECT 1");
+    } catch (error) {
+      await this.#abandon();
+      if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
+      // Only a run to the end tells what it was.
+      await this.#connection.run(sql, ...bound(parameters));
+      throw error;
+    }
+    this.#isStreaming = false;
+    await this.#connection.run("COMMIT");
+  }
+
+  async countStatements(sql: string): Promise<number> {
+    return (await this.#connection.extractStatements(sql)).count;
+  }
+
+  interrupt(): void {
+    this.#interrupted = true;
+    this.#connection.interrupt();
+  }
+
+  /**
+   * Gives the connection back, and calls `onClosed` when nothing of it runs any more. To close it under an open
+   * stream would leave the transaction open for good (driver 1.5.6), and no checkpoint would pass again.
+   */
+  close(onClosed: () => void = () => {}): void {
+    const close = () => {
+      this.#connection.closeSync();
+      onClosed();
+    };
+    if (this.#isStreaming) void this.#abandon().then(close);
+    else close();
+  }
+
+  /**
+   * Runs a statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, and hands each chunk's columns over
+   * as typed arrays. A result that the engine makes whole first (`run`) is read no faster, and its memory is
+   * given back only when the collector comes to it.
+   */
+  async scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void> {
+    let types: readonly NumberType[] | undefined;
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
+      types ??= result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
+      chunkColumns.visit(chunk, rowCount, types, nullable, visit);
+    });
+  }
+
+  /** The same for a statement that gives a UINTEGER column and columns of lists of DOUBLE. */
+  async scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void> {
+    await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
+      chunkColumns.visitLists(chunk, rowCount, columnCount - 1, visit),
+    );
+  }
+
+  async #eachChunk(
+    sql: string,
+    parameters: Parameters,
+    visit: (chunk: DuckDBDataChunk, result: DuckDBResult) => void,
+  ): Promise<void> {
+    const result = await this.#start(sql, parameters);
+    try {
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) break;
+        visit(chunk, result);
+      }
+      await this.#finish(sql, parameters);
+    } finally {
+      // Where `visit` would have no more.
+      await this.#abandon();
+    }
+  }
+
+  /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */
+  async append(schema: string, table: string, rows: Iterable<readonly AppendCell[]>): Promise<void> {
+    const appender = await this.#connection.createAppender(table, schema);
+    try {
+      for (const row of rows) {
+        for (const cell of row) {
+          if (cell.value === null) appender.appendNull();
+          else appender.appendValue(driverValue(cell));
+        }
+        appender.endRow();
+      }
+    } finally {
+      appender.closeSync();
+    }
+  }
+
+  /**
+   * Appends columns, `length` rows of each segment in turn, to a table of as many columns. Call inside a
+   * transaction.
+   */
+  async appendColumns(
+    schema: string,
+    table: string,
+    types: readonly ColumnType[],
+    segments: readonly { readonly columns: readonly Column[]; readonly length: number }[],
+  ): Promise<void> {
+    const appender = await this.#connection.createAppender(table, schema);
+    const chunk = DuckDBDataChunk.create(
+      types.map((type) => DRIVER_TYPES[type]),
+      CHUNK_ROWS,
+    );
+    try {
+      for (const { columns, length } of segments) {
+        for (let start = 0; start < length; start += CHUNK_ROWS) {
+          const count = Math.min(CHUNK_ROWS, length - start);
+          chunk.reset();
+          chunk.rowCount = count;
+          for (let index = 0; index < columns.length; index++) {
+            filler.fill(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
+          }
+          appender.appendDataChunk(chunk);
+          if ((start + count) % STRETCH_ROWS === 0) await Bun.sleep(0);
+        }
+      }
+    } finally {
+      appender.closeSync();
+    }
+  }
+}
+
+/** Rows that are made into cells at a stretch: a list may have 16,000 elements, and a text 256 KiB. */
+function rowsAtOnce(type: DuckDBType): number {
+  switch (type.typeId) {
+    case DuckDBTypeId.LIST:
+    case DuckDBTypeId.MAP:
+    case DuckDBTypeId.STRUCT:
+    case DuckDBTypeId.ARRAY:
+      return 32;
+    case DuckDBTypeId.VARCHAR:
+    case DuckDBTypeId.BLOB:
+      return 512;
+    default:
+      return CHUNK_ROWS;
+  }
+}
+
+const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, NumberType>([
+  [DOUBLE, "double"],
+  [UINTEGER, "uinteger"],
+]);
+
+const filler = new VectorFiller(duckdb, CHUNK_ROWS);
+const chunkColumns = new ChunkColumns(duckdb);
+
+export type ColumnType = Exclude<Column["type"], "absent">;
+
+const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
+  uinteger: UINTEGER,
+  date: DATE,
+  boolean: BOOLEAN,
+  timestamp: TIMESTAMP,
+  ubigint: UBIGINT,
+  double: DOUBLE,
+  varchar: VARCHAR,
+  blob: BLOB,
+  map: MAP(VARCHAR, VARCHAR),
+};
+
+/**
+ * As the driver's JSON, but safe integers are numbers, maps with text for keys are objects, and intervals are text as the
+ * engine itself writes them: `1 day 02:03:04.5`.
+ */
+const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
+  if (value instanceof DuckDBIntervalValue) return value.toString();
+  if (typeof value === "bigint" && value >= SAFE_MIN && value <= SAFE_MAX) return Number(value);
+  if (type.typeId === DuckDBTypeId.MAP && value instanceof DuckDBMapValue) {
+    const { keyType, valueType } = type as DuckDBMapType;
+    if (keyType.typeId === DuckDBTypeId.VARCHAR) {
+      return Object.fromEntries(
+        value.entries.map((entry) => [String(entry.key), converter(entry.value, valueType, converter)]),
+      );
+    }
+  }
+  return JsonDuckDBValueConverter(value, type, converter);
+};
+
+const SAFE_MIN = BigInt(Number.MIN_SAFE_INTEGER);
+const DECIMAL_WIDTH_MAX = 38;
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
+type Bound = [
+  values?: DuckDBValue[] | Record<string, DuckDBValue>,
+  types?: DuckDBType[] | Record<string, DuckDBType>,
+];
+
+/** Values with their types: left to itself the driver binds whole numbers as HUGEINT, which few functions take. */
+function bound(parameters: Parameters | undefined): Bound {
+  if (parameters === undefined) return [];
+  if (Array.isArray(parameters)) {
+    const values = (parameters as readonly Parameter[]).map(driverParameter);
+    return [values, values.map(typeOf)];
+  }
+  const entries = Object.entries(parameters).map(([name, value]) => [name, driverParameter(value)] as const);
+  return [
+    Object.fromEntries(entries),
+    Object.fromEntries(entries.map(([name, value]) => [name, typeOf(value)])),
+  ];
+}
+
+function typeOf(value: DuckDBValue): DuckDBType {
+  if (value === null) return SQLNULL;
+  if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? BIGINT : HUGEINT;
+  if (typeof value === "number") return DOUBLE;
+  if (typeof value === "boolean") return BOOLEAN;
+  if (typeof value === "string") return VARCHAR;
+  if (value instanceof DuckDBDecimalValue) return DECIMAL(value.width, value.scale);
+  return value instanceof DuckDBListValue ? LIST(BIGINT) : TIMESTAMP;
+}
+
+function driverParameter(value: Parameter): DuckDBValue {
+  if (value instanceof Date) return timestampValue(BigInt(value.getTime()) * 1000n);
+  if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+  if (isDecimal(value)) return decimalValue(value.digits, DECIMAL_WIDTH_MAX, value.scale);
+  if (Array.isArray(value)) return listValue(value.map(BigInt));
+  return value as Exclude<Parameter, Date | DecimalParameter | readonly number[]>;
+}
+
+function isDecimal(value: Parameter): value is DecimalParameter {
+  return typeof value === "object" && value !== null && "scale" in value;
+}
+
+function driverValue(cell: AppendCell): DuckDBValue {
+  switch (cell.type) {
+    case "varchar":
+      return cell.value!;
+    case "ubigint":
+      return BigInt(cell.value);
+    case "timestampMs":
+      return timestampValue(BigInt(Math.round(cell.value! * 1000)));
+    case "date":
+      return dateValue(cell.value!);
+  }
+}

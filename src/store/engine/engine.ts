@@ -1,0 +1,37 @@
+/** The engine of a store with the connections that the store keeps: opened at the start, and again if it gives up on its file. */
+import { statement } from "../statements.ts";
+import { type Connection, Database } from "./duckdb.ts";
+import type { DatabaseOptions } from "./engine-settings.ts";
+import { migrate } from "../tables/migrate.ts";
+import { Workers } from "./workers.ts";
+
+export interface Engine {
+  readonly database: Database;
+  /** The one that writes. */
+  readonly writer: Connection;
+  /** For the number of threads, which changes while the writer is in a transaction. */
+  readonly settings: Connection;
+  readonly workers: Workers;
+}
+
+/** Opens the file, made if absent, brings it to the newest schema, and shuts the engine to everything else. */
+export async function openEngine(path: string, options: DatabaseOptions): Promise<Engine> {
+  const database = await Database.open(path, options);
+  try {
+    const writer = await database.connect();
+    await migrate(writer);
+    await writer.run(statement("store/use_utc"));
+    await writer.run(statement("store/close_to_strangers"));
+    await writer.run(statement("store/allow_external_threads"));
+    await writer.run(statement("store/lock_configuration"));
+    await writer.run(statement("store/create_ended_series"));
+    const settings = await database.connect();
+    const workers = new Workers(options.threads, (count) =>
+      settings.run(statement("store/set_external_threads", { count: String(count) })),
+    );
+    return { database, writer, settings, workers };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,51 @@
+/** A connection for reading that the store knows of until it is closed: stopping waits for it. */
+import type { Connection } from "./duckdb.ts";
+import type { Cell, Reader, ResultStream } from "../store.ts";
+
+export class TrackedReader implements Reader {
+  readonly #connection: Connection;
+  readonly #onClose: (reader: TrackedReader) => void;
+  readonly #explain: (error: unknown) => unknown;
+
+  /** @param explain gives what is to be thrown for an error of the engine */
+  constructor(
+    connection: Connection,
+    onClose: (reader: TrackedReader) => void,
+    explain: (error: unknown) => unknown,
+  ) {
+    this.#connection = connection;
+    this.#onClose = onClose;
+    this.#explain = explain;
+  }
+
+  all: Reader["all"] = (sql, parameters) => this.#explained(this.#connection.all(sql, parameters));
+  run: Reader["run"] = (sql, parameters) => this.#explained(this.#connection.run(sql, parameters));
+  stream: Reader["stream"] = async (sql, parameters) => {
+    const stream = await this.#explained(this.#connection.stream(sql, parameters));
+    return { columns: stream.columns, chunks: () => this.#chunks(stream) };
+  };
+  scan: Reader["scan"] = (sql, parameters, nullable, visit) =>
+    this.#explained(this.#connection.scan(sql, parameters, nullable, visit));
+  scanLists: Reader["scanLists"] = (sql, parameters, visit) =>
+    this.#explained(this.#connection.scanLists(sql, parameters, visit));
+  countStatements: Reader["countStatements"] = (sql) =>
+    this.#explained(this.#connection.countStatements(sql));
+  interrupt: Reader["interrupt"] = () => this.#connection.interrupt();
+  close: Reader["close"] = () => {
+    this.#connection.close(() => this.#onClose(this));
+  };
+
+  async *#chunks(stream: ResultStream): AsyncGenerator<readonly (readonly Cell[])[]> {
+    try {
+      yield* stream.chunks();
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #explained<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error) => {
+      throw this.#explain(error);
+    });
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The day tables: what columns each has, how one is made, and where the attributes of a batch go.
+ *
+ * An attribute has a column of the same name in every day that needed it. A day takes 64 such columns; what
+ * comes after goes, as one JSON object a row, into `more_attributes`.
+ */
+import type { AttributeColumn, Rows } from "../../model/sample.ts";
+import { statement } from "../statements.ts";
+import { type Column, TextBuilder } from "../engine/columns.ts";
+import type { ColumnType, Connection } from "../engine/duckdb.ts";
+import { attributeColumn, dayOfTable, dayTable } from "./identifiers.ts";
+import type { Day } from "../store.ts";
+
+const ATTRIBUTE_COLUMNS_MAX = 64;
+const MORE = "more_attributes";
+/** Where `more_attributes` stands among places by attribute: a name that no attribute has, since one may be called so. */
+const REST = "";
+const FIXED = 4;
+
+/** The types of a day table's columns, with so many attributes. */
+export function dayTypes(attributes: number): ColumnType[] {
+  return ["uinteger", "timestamp", "double", "boolean", ...new Array<ColumnType>(attributes).fill("varchar")];
+}
+
+/** A day with its columns in the table's own order. */
+export interface DayColumns extends Day {
+  rows: number;
+  attributes: readonly { readonly name: string; readonly column: string }[];
+}
+
+/** Rows as the columns of their table. */
+export interface PlacedRows {
+  readonly columns: readonly Column[];
+  readonly length: number;
+}
+
+/** Reads the partitions of a file, and which column each attribute has. */
+export async function loadDays(
+  connection: Connection,
+): Promise<{ days: Map<number, DayColumns>; columns: Map<string, string> }> {
+  const attributes = await connection.all<{ attribute: string; column_name: string }>(
+    statement("store/load_attributes"),
+  );
+  const columns = new Map(attributes.map((row) => [row.attribute, row.column_name]));
+  const names = new Map(attributes.map((row) => [row.column_name, row.attribute]));
+  const tables = Map.groupBy(
+    await connection.all<{ table_name: string; column_name: string }>(statement("store/day_columns")),
+    ({ table_name }) => table_name,
+  );
+  const days = new Map<number, DayColumns>();
+  for (const [table, rows] of tables) {
+    const day = dayOfTable(table);
+    if (day === undefined) continue;
+    const [count] = await connection.all<{ rows: number }>(statement("store/count_rows", { table }));
+    const attributeColumns = rows
+      .slice(FIXED)
+      .map(({ column_name: column }) => ({ name: names.get(column) ?? column, column }));
+    days.set(day, { day, table, rows: count!.rows, attributes: attributeColumns });
+  }
+  return { days, columns };
+}
+
+/** Makes the partition of a day; inside the transaction that holds its first rows. */
+export async function openDay(connection: Connection, day: number): Promise<DayColumns> {
+  const table = dayTable(day);
+  await connection.run(statement("store/create_day", { table }));
+  return { day, table, rows: 0, attributes: [] };
+}
+
+/**
+ * Finds a column for each attribute of the rows, adding those that the day lacks. `columns` (attribute →
+ * column name) is extended; what is new is added to `newColumns` as well, also when this fails half-way, so that
+ * it can be stored, or taken back after a rollback.
+ */
+export async function placeAttributes(
+  connection: Connection,
+  day: DayColumns,
+  columns: Map<string, string>,
+  segments: readonly Rows[],
+  newColumns: { attribute: string; column: string }[],
+): Promise<{ attributes: DayColumns["attributes"]; segments: PlacedRows[] }> {
+  const attributes = [...day.attributes];
+  const placeOf = (name: string, column: string) => (column === MORE ? REST : name);
+  const places = new Map(attributes.map(({ name, column }, index) => [placeOf(name, column), index]));
+  const add = async (name: string, column: string) => {
+    await connection.run(statement("store/add_attribute_column", { table: day.table, column }));
+    places.set(placeOf(name, column), attributes.length);
+    attributes.push({ name, column });
+  };
+  for (const { attributes: present } of segments) {
+    for (const { name } of present) {
+      if (places.has(name)) continue;
+      if (attributes.filter(({ column }) => column !== MORE).length < ATTRIBUTE_COLUMNS_MAX) {
+        let column = columns.get(name);
+        if (column === undefined) {
+          column = attributeColumn(name, columns.values());
+          columns.set(name, column);
+          newColumns.push({ attribute: name, column });
+        }
+        await add(name, column);
+      } else if (!places.has(REST)) {
+        await add(MORE, MORE);
+      }
+    }
+  }
+  return { attributes, segments: segments.map((rows) => place(rows, places, attributes.length)) };
+}
+
+function place(rows: Rows, places: ReadonlyMap<string, number>, width: number): PlacedRows {
+  const columns: Column[] = [
+    { type: "uinteger", values: rows.seriesId },
+    { type: "timestamp", values: rows.timestampUs },
+    { type: "double", values: rows.value, nulls: rows.stale },
+    { type: "boolean", values: rows.live },
+  ];
+  for (let index = 0; index < width; index++) columns.push({ type: "absent" });
+  const rest: AttributeColumn[] = [];
+  for (const attribute of rows.attributes) {
+    const index = places.get(attribute.name);
+    if (index === undefined) rest.push(attribute);
+    else columns[FIXED + index] = { type: "varchar", strings: attribute, text: rows.text };
+  }
+  if (rest.length > 0) columns[FIXED + places.get(REST)!] = packRest(rows, rest);
+  return { columns, length: rows.length };
+}
+
+/** Writes the attributes that have no column as one JSON object a row. */
+function packRest(rows: Rows, rest: readonly AttributeColumn[]): Column {
+  const decoder = new TextDecoder();
+  const builder = new TextBuilder();
+  const objects: string[] = [];
+  for (let row = 0; row < rows.length; row++) {
+    const entries = rest
+      .filter(({ length }) => length[row]! > 0)
+      .map(({ name, offset, length }) => [
+        name,
+        decoder.decode(rows.text.subarray(offset[row]!, offset[row]! + length[row]!)),
+      ]);
+    objects.push(entries.length === 0 ? "" : JSON.stringify(Object.fromEntries(entries)));
+  }
+  const strings = builder.column(objects);
+  return { type: "varchar", strings, text: builder.text };
+}

@@ -1,0 +1,48 @@
+/**
+ * Deletion: of series and metrics that have no rows left, and of samples, which an administrator may ask for: the days concerned are written anew, since rows
+ * are otherwise only ever appended and watermarks count them. Inside a transaction that also holds a whole snapshot.
+ */
+import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { statement } from "../statements.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import type { Day, Deletion, Ended } from "../store.ts";
+
+/** Deletes series and metrics; inside a transaction. */
+export async function deleteSeries(writer: Connection, { seriesIds, metrics }: Ended): Promise<void> {
+  await writer.run(statement("store/empty_ended_series"));
+  const columns = [{ type: "uinteger" as const, values: Uint32Array.from(seriesIds) }];
+  await writer.appendColumns("main", "ended_series", ["uinteger"], [{ columns, length: seriesIds.length }]);
+  await writer.run(statement("store/delete_ended_series"));
+  if (metrics.length > 0) await writer.runTexts(statement("store/delete_metrics"), metrics);
+}
+
+/** Rewrites the days that hold rows of a deletion, and deletes exemplars; gives how many rows went from each day. */
+export async function deleteRows(
+  writer: Connection,
+  days: readonly Day[],
+  { seriesIds, fromUs, toUs }: Deletion,
+): Promise<Map<number, number>> {
+  const gone = new Map<number, number>();
+  await writer.run(statement("store/create_deleted_rows"));
+  for (const { day, table } of days) {
+    const range = {
+      fromUs: Math.max(fromUs, day * MICROSECONDS_PER_DAY),
+      toUs: Math.min(toUs, (day + 1) * MICROSECONDS_PER_DAY - 1),
+    };
+    if (range.fromUs > range.toUs) continue;
+    await writer.run(statement("store/empty_deleted_rows"));
+    await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
+    const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
+    if (count!.rows === 0) continue;
+    await writer.run(statement("store/rewrite_day", { table }));
+    gone.set(day, count!.rows);
+  }
+  await writer.run(statement("store/empty_deleted_rows"));
+  if (days.length > 0) {
+    const first = days[0]!.day * MICROSECONDS_PER_DAY;
+    const last = (days.at(-1)!.day + 1) * MICROSECONDS_PER_DAY - 1;
+    const range = { fromUs: Math.max(fromUs, first), toUs: Math.min(toUs, last) };
+    await writer.run(statement("store/delete_exemplars"), { ...range, seriesIds });
+  }
+  return gone;
+}

@@ -1,0 +1,65 @@
+/**
+ * The table of groups: every change appends a state, the newest of a group counts, and what is out of date goes when
+ * it is most of the table. An UPDATE by key would read the table for each push.
+ */
+import { statement } from "../statements.ts";
+import { type Column, TextBuilder } from "../engine/columns.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import type { GroupRecord } from "../store.ts";
+
+/** States out of date that are left alone, however few groups there are: some 4 MB. */
+const OUTDATED_MAX = 10_000;
+
+export class GroupTable {
+  #version = 0;
+  #rows = 0;
+  #rowsAfterTrim = 0;
+
+  /** Reads the groups that there are. */
+  async load(connection: Connection): Promise<GroupRecord[]> {
+    await this.#count(connection);
+    const rows = await connection.all<{ grouping_key: string; definition: string }>(
+      statement("store/load_groups"),
+    );
+    this.#rowsAfterTrim = rows.length;
+    return rows.map(({ grouping_key, definition }) => ({ key: grouping_key, definition }));
+  }
+
+  /** Appends states; inside a transaction. */
+  async write(connection: Connection, records: readonly GroupRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    if (this.#rows > 2 * this.#rowsAfterTrim + OUTDATED_MAX) {
+      await connection.run(statement("store/trim_groups"));
+      await this.#count(connection);
+      this.#rowsAfterTrim = this.#rows;
+    }
+    const builder = new TextBuilder();
+    const keys = builder.column(records.map(({ key }) => key));
+    // An empty one is NULL: the group was deleted.
+    const definitions = builder.column(records.map(({ definition }) => definition ?? ""));
+    const { length } = records;
+    const versions = new Float64Array(length);
+    for (let row = 0; row < length; row++) versions[row] = ++this.#version;
+    const { text } = builder;
+    const columns: Column[] = [
+      { type: "ubigint", values: versions },
+      { type: "varchar", strings: keys, text },
+      { type: "varchar", strings: definitions, text },
+    ];
+    await connection.appendColumns(
+      "weir",
+      "groups",
+      ["ubigint", "varchar", "varchar"],
+      [{ columns, length }],
+    );
+    this.#rows += records.length;
+  }
+
+  async #count(connection: Connection): Promise<void> {
+    const [counted] = await connection.all<{ rows: number; version: number }>(
+      statement("store/count_groups"),
+    );
+    this.#rows = counted!.rows;
+    this.#version = Math.max(this.#version, counted!.version);
+  }
+}

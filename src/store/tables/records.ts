@@ -1,0 +1,338 @@
+/** The small tables of the file, from rows to records and back: everything but the samples themselves. */
+import type { Labels, MetricType } from "../../model/sample.ts";
+import { statement } from "../statements.ts";
+import { type AppendCell, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import type {
+  Change,
+  LastPushRecord,
+  MetricRecord,
+  SeriesDay,
+  SeriesRecord,
+  Stored,
+  TotalsRecord,
+  TotalsSnapshot,
+} from "../store.ts";
+
+const text = (value: string): AppendCell => ({ type: "varchar", value });
+const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
+const count = (value: number): AppendCell => ({ type: "ubigint", value });
+const date = (value: number | null): AppendCell => ({ type: "date", value });
+
+/** Appends the records of a change; inside its transaction. */
+export async function write(connection: Connection, change: Change): Promise<void> {
+  const append = async (table: string, rows: readonly (readonly AppendCell[])[] | undefined) => {
+    if (rows !== undefined && rows.length > 0) await connection.append("weir", table, rows);
+  };
+  if (change.metrics !== undefined) await writeMetrics(connection, change.metrics);
+  if (change.series !== undefined) await writeSeries(connection, change.series);
+  if (change.seriesDays !== undefined) await writeSeriesDays(connection, change.seriesDays);
+  await append(
+    "pushes",
+    change.pushes?.map((push) => [
+      text(push.scope),
+      text(push.key),
+      text(push.bodyHash),
+      timeMs(push.receivedAtMs),
+      count(push.accepted),
+      text(push.answer),
+    ]),
+  );
+  for (const { file } of change.imports ?? []) await connection.run(statement("store/delete_import"), [file]);
+  await append(
+    "imports",
+    change.imports?.map((record) => [
+      text(record.file),
+      count(record.byteOffset),
+      text(record.lastLineHash),
+      date(record.lastDay ?? null),
+      timeMs(record.updatedAtMs),
+      text(record.firstLineHash),
+      text(record.identity),
+    ]),
+  );
+  await append(
+    "rejected",
+    change.rejected?.map((letter) => [
+      timeMs(letter.receivedAtMs),
+      text(letter.protocol),
+      text(letter.instance),
+      text(letter.reason),
+      text(letter.payload),
+    ]),
+  );
+  if (change.lastPushes !== undefined) await writeLastPushes(connection, change.lastPushes);
+  if (change.scrapers !== undefined) await writeScrapers(connection, change.scrapers);
+  await append(
+    "demotions",
+    change.demotions?.map(({ metric, label, decidedAtMs }) => [
+      text(metric),
+      text(label),
+      timeMs(decidedAtMs),
+    ]),
+  );
+}
+
+/** Of several records of one metric the last counts. All in two statements: there may be thousands. */
+async function writeMetrics(connection: Connection, metrics: readonly MetricRecord[]): Promise<void> {
+  if (metrics.length === 0) return;
+  const newest = new Map(metrics.map((metric) => [metric.name, metric]));
+  await connection.runTexts(statement("store/delete_metrics"), [...newest.keys()]);
+  const rows = Array.from(newest.values(), ({ name, kind, type, unit, help, buckets }) =>
+    // The appender makes the bounds of their text.
+    [name, kind, type, unit, help, JSON.stringify(buckets)].map(text),
+  );
+  await connection.append("weir", "metrics", rows);
+}
+
+async function writeSeries(connection: Connection, series: readonly SeriesRecord[]): Promise<void> {
+  if (series.length === 0) return;
+  const builder = new TextBuilder();
+  const names = builder.column(series.map(({ metric }) => metric.name));
+  const kinds = builder.column(series.map(({ metric }) => metric.kind));
+  const labelNames: string[] = [];
+  const labelValues: string[] = [];
+  const first = new Uint32Array(series.length + 1);
+  for (let row = 0; row < series.length; row++) {
+    for (const [name, value] of series[row]!.labels) {
+      labelNames.push(name);
+      labelValues.push(value);
+    }
+    first[row + 1] = labelNames.length;
+  }
+  const keys = builder.column(labelNames);
+  const values = builder.column(labelValues);
+  const text = builder.text;
+  await connection.appendColumns(
+    "weir",
+    "series",
+    ["uinteger", "varchar", "varchar", "map", "boolean"],
+    [
+      {
+        length: series.length,
+        columns: [
+          { type: "uinteger", values: Uint32Array.from(series, ({ seriesId }) => seriesId) },
+          { type: "varchar", strings: names, text },
+          { type: "varchar", strings: kinds, text },
+          { type: "map", first, keys, values, text },
+          { type: "boolean", values: Uint8Array.from(series, ({ exposed }) => (exposed ? 1 : 0)) },
+        ],
+      },
+    ],
+  );
+}
+
+async function writeSeriesDays(connection: Connection, seriesDays: readonly SeriesDay[]): Promise<void> {
+  await connection.appendColumns(
+    "weir",
+    "series_days",
+    ["uinteger", "date"],
+    [
+      {
+        length: seriesDays.length,
+        columns: [
+          { type: "uinteger", values: Uint32Array.from(seriesDays, ({ seriesId }) => seriesId) },
+          { type: "date", values: Int32Array.from(seriesDays, ({ day }) => day) },
+        ],
+      },
+    ],
+  );
+}
+
+async function writeLastPushes(connection: Connection, pushes: readonly LastPushRecord[]): Promise<void> {
+  await connection.run(statement("store/delete_last_pushes"));
+  await connection.append(
+    "weir",
+    "last_pushes",
+    pushes.map(({ job, instance, pushedAtMs }) => [text(job), text(instance), timeMs(pushedAtMs)]),
+  );
+}
+
+async function writeScrapers(connection: Connection, scrapers: readonly Labels[]): Promise<void> {
+  await connection.run(statement("store/delete_scrapers"));
+  const rows = scrapers.map((added, position) => [count(position), text(JSON.stringify([...added]))]);
+  await connection.append("weir", "scrapers", rows);
+}
+
+/** Stores which column an attribute has from now on. */
+export async function writeAttributes(
+  connection: Connection,
+  columns: readonly { attribute: string; column: string }[],
+): Promise<void> {
+  await connection.append(
+    "weir",
+    "attributes",
+    columns.map(({ attribute, column }) => [text(attribute), text(column)]),
+  );
+}
+
+/** Writes a snapshot of the totals with its watermarks: by day, how many rows it holds. */
+export async function writeTotals(
+  connection: Connection,
+  generation: number,
+  totals: TotalsSnapshot,
+  watermarks: ReadonlyMap<number, number>,
+): Promise<void> {
+  const { records } = totals;
+  const builder = new TextBuilder();
+  const buckets = builder.doubles(records.map((record) => record.buckets));
+  const { length } = records;
+  // Filled one by one: there may be a million, and an iterator takes three times as long.
+  const doubles = (of: (record: TotalsRecord) => number): DoubleColumn => {
+    const values = new Float64Array(length);
+    for (let row = 0; row < length; row++) values[row] = of(records[row]!);
+    return { type: "double", values };
+  };
+  const seriesIds = new Uint32Array(length);
+  const nulls = new Uint8Array(length);
+  for (let row = 0; row < length; row++) {
+    seriesIds[row] = records[row]!.seriesId;
+    nulls[row] = records[row]!.value === null ? 1 : 0;
+  }
+  await connection.appendColumns(
+    "weir",
+    "totals",
+    ["uinteger", "uinteger", "double", "double", "double", "double", "double", "double", "double", "blob"],
+    [
+      {
+        length,
+        columns: [
+          { type: "uinteger", values: new Uint32Array(length).fill(generation) },
+          { type: "uinteger", values: seriesIds },
+          doubles(({ count }) => count),
+          doubles(({ sumHigh }) => sumHigh),
+          doubles(({ sumLow }) => sumLow),
+          { ...doubles(({ value }) => value ?? 0), nulls },
+          doubles(({ createdUs }) => createdUs),
+          doubles(({ lastUs }) => lastUs),
+          doubles(({ arrivedUs }) => arrivedUs),
+          { type: "blob", strings: buckets, text: builder.text },
+        ],
+      },
+    ],
+  );
+  await connection.append(
+    "weir",
+    "watermarks",
+    [...watermarks].map(([day, rows]) => [count(generation), date(day), count(rows)]),
+  );
+  if (totals.whole) await connection.run(statement("store/delete_totals_before"), [generation]);
+  await connection.run(statement("store/delete_watermarks_before"), [generation]);
+}
+
+/** Reads all records when a file is opened. */
+export async function load(
+  connection: Connection,
+): Promise<{ stored: Omit<Stored, "groups">; generation: number; watermarks: Map<number, number> }> {
+  const rows = <Row extends Record<string, unknown>>(name: string) =>
+    connection.all<Row>(statement(`store/load_${name}`));
+  const watermarks = await rows<{ day: number; rows: number }>("watermarks");
+  const [newest] = await rows<{ generation: number }>("generation");
+  const stored: Omit<Stored, "groups"> = {
+    metrics: (
+      await rows<{
+        metric: string;
+        kind: string;
+        type: MetricType;
+        unit: string;
+        help: string;
+        buckets: number[];
+      }>("metrics")
+    ).map(({ metric, ...rest }) => ({ name: metric, ...rest })),
+    series: (
+      await rows<{ series_id: number; metric: string; labels: Record<string, string>; exposed: boolean }>(
+        "series",
+      )
+    ).map((row) => ({
+      seriesId: row.series_id,
+      metric: row.metric,
+      exposed: row.exposed,
+      labels: new Map(Object.entries(row.labels).sort(([a], [b]) => (a < b ? -1 : 1))),
+    })),
+    seriesDays: (await rows<{ series_id: number; day: number }>("series_days")).map((row) => ({
+      seriesId: row.series_id,
+      day: row.day,
+    })),
+    demotions: (await rows<{ metric: string; label: string; decided_at_ms: number }>("demotions")).map(
+      (row) => ({
+        metric: row.metric,
+        label: row.label,
+        decidedAtMs: row.decided_at_ms,
+      }),
+    ),
+    pushes: (
+      await rows<{
+        scope: string;
+        idempotency_key: string;
+        body_hash: string;
+        received_at_ms: number;
+        accepted: number;
+        answer: string;
+      }>("pushes")
+    ).map((row) => ({
+      scope: row.scope,
+      key: row.idempotency_key,
+      bodyHash: row.body_hash,
+      receivedAtMs: row.received_at_ms,
+      accepted: row.accepted,
+      answer: row.answer,
+    })),
+    imports: (
+      await rows<{
+        file: string;
+        byte_offset: number;
+        last_line_hash: string;
+        last_day: number | null;
+        updated_at_ms: number;
+        first_line_hash: string;
+        identity: string;
+      }>("imports")
+    ).map((row) => ({
+      file: row.file,
+      byteOffset: row.byte_offset,
+      lastLineHash: row.last_line_hash,
+      lastDay: row.last_day ?? undefined,
+      updatedAtMs: row.updated_at_ms,
+      firstLineHash: row.first_line_hash,
+      identity: row.identity,
+    })),
+    lastPushes: (await rows<{ job: string; instance: string; pushed_at_ms: number }>("last_pushes")).map(
+      (row) => ({
+        job: row.job,
+        instance: row.instance,
+        pushedAtMs: row.pushed_at_ms,
+      }),
+    ),
+    scrapers: (await rows<{ added: string }>("scrapers")).map(
+      ({ added }) => new Map(JSON.parse(added) as [string, string][]),
+    ),
+    totals: (
+      await rows<{
+        series_id: number;
+        count: number;
+        sum_high: number | string;
+        sum_low: number | string;
+        value: number | string | null;
+        created_us: number;
+        last_us: number;
+        arrived_us: number;
+        buckets: string;
+      }>("totals")
+    ).map((row) => ({
+      seriesId: row.series_id,
+      count: row.count,
+      sumHigh: Number(row.sum_high),
+      sumLow: Number(row.sum_low),
+      value: row.value === null ? null : Number(row.value),
+      createdUs: row.created_us,
+      lastUs: row.last_us,
+      arrivedUs: row.arrived_us,
+      buckets: [...new Float64Array(new Uint8Array(Buffer.from(row.buckets, "hex")).buffer)],
+    })),
+  };
+  return {
+    stored,
+    generation: newest!.generation,
+    watermarks: new Map(watermarks.map(({ day, rows: held }) => [day, held])),
+  };
+}

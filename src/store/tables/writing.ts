@@ -1,0 +1,70 @@
+/**
+ * A change on its way to its tables: what it adds to what the store knows of them counts once it is committed.
+ */
+import type { Rows } from "../../model/sample.ts";
+import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import type { ExemplarTable } from "./exemplars.ts";
+import type { GroupTable } from "./groups.ts";
+import * as records from "./records.ts";
+import type { Change } from "../store.ts";
+
+/** What the store knows of its tables. */
+export interface Tables {
+  readonly groups: GroupTable;
+  readonly exemplars: ExemplarTable;
+  readonly days: Map<number, DayColumns>;
+  /** Column names by attribute, the same in every day. */
+  readonly columns: Map<string, string>;
+}
+
+export class Writing {
+  readonly #tables: Tables;
+  readonly #touched: { day: DayColumns; rows: number; attributes: DayColumns["attributes"] }[] = [];
+  readonly #newColumns: { attribute: string; column: string }[] = [];
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  /** Writes all of a change but its totals; inside a transaction. */
+  async write(writer: Connection, change: Change): Promise<void> {
+    const { groups, exemplars, days, columns } = this.#tables;
+    await records.write(writer, change);
+    await groups.write(writer, change.groups ?? []);
+    await exemplars.write(writer, change.exemplars ?? []);
+    for (const segments of byDay(change.rows ?? [])) {
+      const date = segments[0]!.day;
+      const day = days.get(date) ?? (await openDay(writer, date));
+      const placed = await placeAttributes(writer, day, columns, segments, this.#newColumns);
+      await writer.appendColumns("weir", day.table, dayTypes(placed.attributes.length), placed.segments);
+      const rows = segments.reduce((sum, segment) => sum + segment.length, 0);
+      this.#touched.push({ day, rows, attributes: placed.attributes });
+    }
+    if (this.#newColumns.length > 0) await records.writeAttributes(writer, this.#newColumns);
+  }
+
+  committed(): void {
+    for (const { day, rows, attributes } of this.#touched) {
+      day.rows += rows;
+      day.attributes = attributes;
+      this.#tables.days.set(day.day, day);
+    }
+  }
+
+  failed(): void {
+    for (const { attribute } of this.#newColumns) this.#tables.columns.delete(attribute);
+  }
+}
+
+/** Groups rows by day, each group in the order given. */
+function byDay(rows: readonly Rows[]): Rows[][] {
+  const groups = new Map<number, Rows[]>();
+  for (const segment of rows) {
+    if (segment.length === 0) continue;
+    const group = groups.get(segment.day);
+    if (group === undefined) groups.set(segment.day, [segment]);
+    else group.push(segment);
+  }
+  return [...groups.values()];
+}

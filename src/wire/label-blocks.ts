@@ -1,0 +1,118 @@
+/**
+ * The label blocks of a protocol that were seen before: what a series' bytes decoded to, found by these bytes,
+ * so that they are not decoded again. Bounded: when full it starts anew.
+ */
+import type { SeriesHead } from "../model/sample.ts";
+
+const ENTRIES_MAX = 65_536;
+const BYTES_MAX = 32 * 1_048_576;
+
+export class LabelBlocks<Head = SeriesHead> {
+  readonly #entriesMax: number;
+  readonly #slots: Int32Array;
+  readonly #mask: number;
+  #hashes = new Int32Array(1_024);
+  #offsets = new Int32Array(1_024);
+  #lengths = new Int32Array(1_024);
+  #bytes = Buffer.allocUnsafeSlow(65_536);
+  #end = 0;
+  #heads: Head[] = [];
+  #generation = 0;
+
+  /** @param entriesMax a power of two */
+  constructor(entriesMax: number = ENTRIES_MAX) {
+    this.#entriesMax = entriesMax;
+    this.#slots = new Int32Array(entriesMax * 2);
+    this.#mask = entriesMax * 2 - 1;
+  }
+
+  /** Changes when the blocks' numbers begin anew; who remembers numbers must forget them then. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The block's number, or -1 when its bytes were not seen: `length` bytes of `key` at `from`. */
+  find(key: Buffer, length: number, hash: number, from = 0): number {
+    const mask = this.#mask;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = this.#slots[slot]! - 1;
+      if (entry < 0) return -1;
+      if (this.#hashes[entry] !== hash || this.#lengths[entry] !== length) continue;
+      const offset = this.#offsets[entry]!;
+      if (this.#bytes.compare(key, from, from + length, offset, offset + length) === 0) return entry;
+    }
+  }
+
+  /** The length of a block if its bytes stand in `source` at `from`, else -1. */
+  lengthAt(entry: number, source: Buffer, from: number): number {
+    const length = this.#lengths[entry]!;
+    const offset = this.#offsets[entry]!;
+    if (from + length > source.length) return -1;
+    return this.#bytes.compare(source, from, from + length, offset, offset + length) === 0 ? length : -1;
+  }
+
+  /** Keeps a block's head and gives its number. */
+  add(key: Buffer, length: number, hash: number, head: Head, from = 0): number {
+    if (this.#heads.length >= this.#entriesMax || this.#end + length > BYTES_MAX) this.clear();
+    const entry = this.#heads.length;
+    this.#reserve(entry, length);
+    this.#bytes.set(key.subarray(from, from + length), this.#end);
+    this.#hashes[entry] = hash;
+    this.#offsets[entry] = this.#end;
+    this.#lengths[entry] = length;
+    this.#end += length;
+    this.#heads.push(head);
+    let slot = hash & this.#mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+    this.#slots[slot] = entry + 1;
+    return entry;
+  }
+
+  head(entry: number): Head {
+    return this.#heads[entry]!;
+  }
+
+  /** How many blocks there are; numbers are below it. */
+  get count(): number {
+    return this.#heads.length;
+  }
+
+  clear(): void {
+    this.#slots.fill(0);
+    this.#heads = [];
+    this.#end = 0;
+    this.#generation++;
+  }
+
+  #reserve(entry: number, length: number): void {
+    if (entry >= this.#hashes.length) {
+      this.#hashes = grown(this.#hashes);
+      this.#offsets = grown(this.#offsets);
+      this.#lengths = grown(this.#lengths);
+    }
+    if (this.#end + length <= this.#bytes.length) return;
+    const bytes = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#end + length));
+    bytes.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = bytes;
+  }
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+/** A hash of a label block; seeded, so that nobody can choose blocks that collide. */
+export function blockHash(bytes: Buffer, from: number, to: number, seed: number): number {
+  let hash = seed;
+  let at = from;
+  for (; at + 4 <= to; at += 4) {
+    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  for (; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35);
+  return hash ^ (hash >>> 13);
+}

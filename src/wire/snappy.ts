@@ -1,0 +1,107 @@
+/**
+ * Snappy's block format (https://github.com/google/snappy/blob/main/format_description.txt), as remote_write
+ * bodies have it: undone into a buffer of the length that the block announces, which is checked first.
+ *
+ * Our own, because it was the fastest of three when measured in Bun (440 kB of 2,000 series: 0.55 ms with a buffer
+ * that is used again, the native addon `snappy` 0.9, `snappyjs` 1.05), and says what is wrong with a block. The
+ * last of them is the reference in the tests.
+ */
+import { BadInput, TooLarge } from "../model/errors.ts";
+
+/** Copies of fewer bytes than this are quicker byte by byte than by a call into the runtime (measured). */
+const CALL_BYTES = 8;
+
+/**
+ * The bytes of a block.
+ *
+ * @param inflatedBytesMax bytes that the block may inflate to; past it `TooLarge`, before anything is reserved
+ * @param reserve where they go: a buffer of exactly so many bytes
+ * @throws BadInput when the block is corrupt or cut
+ */
+export function decompressSnappyBlock(
+  block: Uint8Array,
+  inflatedBytesMax: number,
+  reserve: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
+): Buffer {
+  let length = 0;
+  let at = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = block[at++];
+    if (byte === undefined) throw corrupt("its length is cut");
+    length += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) break;
+    if (shift === 28) throw corrupt("its length has more than 32 bits");
+  }
+  if (length > 0xffffffff) throw corrupt("its length has more than 32 bits");
+  if (length > inflatedBytesMax) {
+    throw new TooLarge(
+      `The body inflates to ${length} bytes, past the limit of ${inflatedBytesMax} (setting inflatedBytesMax).`,
+    );
+  }
+  // An element of three bytes makes 64 at most: a block that announces more than that is not worth reserving for.
+  if (length > (block.length - at) * 22) throw corrupt(`${block.length} bytes cannot make ${length}`);
+  const out = reserve(length);
+  inflate(block, at, out);
+  return out;
+}
+
+/** Undoes the elements of a block from `at` on. */
+function inflate(block: Uint8Array, begin: number, out: Uint8Array): void {
+  const end = block.length;
+  const length = out.length;
+  let at = begin;
+  let to = 0;
+  while (at < end) {
+    const tag = block[at++]!;
+    if ((tag & 3) === 0) {
+      let bytes = (tag >>> 2) + 1;
+      if (bytes > 60) {
+        const width = bytes - 60;
+        if (at + width > end) throw corrupt(`it is cut at byte ${end}`);
+        bytes = 0;
+        for (let index = 0; index < width; index++) bytes += block[at + index]! * 2 ** (8 * index);
+        bytes += 1;
+        at += width;
+      }
+      if (at + bytes > end) throw corrupt(`it is cut at byte ${end}`);
+      if (to + bytes > length) throw corrupt(`it makes more than the ${length} bytes that it announces`);
+      if (bytes < CALL_BYTES) for (const stop = at + bytes; at < stop; ) out[to++] = block[at++]!;
+      else {
+        out.set(block.subarray(at, at + bytes), to);
+        at += bytes;
+        to += bytes;
+      }
+      continue;
+    }
+    let bytes: number;
+    let offset: number;
+    // A byte past the end reads as undefined, which counts as 0 here, and is found out below.
+    if ((tag & 3) === 1) {
+      bytes = ((tag >>> 2) & 7) + 4;
+      offset = ((tag & 0xe0) << 3) | block[at]!;
+      at += 1;
+    } else if ((tag & 3) === 2) {
+      bytes = (tag >>> 2) + 1;
+      offset = block[at]! | (block[at + 1]! << 8);
+      at += 2;
+    } else {
+      bytes = (tag >>> 2) + 1;
+      offset = (block[at]! | (block[at + 1]! << 8) | (block[at + 2]! << 16) | (block[at + 3]! << 24)) >>> 0;
+      at += 4;
+    }
+    if (at > end) throw corrupt(`it is cut at byte ${end}`);
+    if (offset === 0 || offset > to) throw corrupt(`byte ${at} copies from before its beginning`);
+    if (to + bytes > length) throw corrupt(`it makes more than the ${length} bytes that it announces`);
+    if (offset >= bytes && bytes >= CALL_BYTES) {
+      out.copyWithin(to, to - offset, to - offset + bytes);
+      to += bytes;
+    } else {
+      for (const stop = to + bytes; to < stop; to++) out[to] = out[to - offset]!;
+    }
+  }
+  if (to !== length) throw corrupt(`it makes ${to} of the ${length} bytes that it announces`);
+}
+
+function corrupt(what: string): BadInput {
+  return new BadInput(`The body is not a whole snappy block: ${what}.`, "body");
+}
