@@ -12,6 +12,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
+import { canRun } from "../real-servers.ts";
 import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(300_000);
@@ -30,7 +31,7 @@ interface Sender {
   readonly log: string;
 }
 
-describe.if(Bun.which("prometheus") !== null)("Prometheus scrapes here and writes here", () => {
+describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () => {
   let folder: string;
   let other: Server<unknown>;
   let gateway: GatewayProcess | undefined;
