@@ -206,7 +206,11 @@ function walkCast(node: Node, scope: Scope): number {
   }
   // A list that is read from a text has an entry for every second character; one written as text has quotes.
   if (type.id === "LIST" || type.id === "STRUCT" || type.id === "MAP")
-    return make("the cast to a list, struct or map", (1 + FIXED_BYTES) * bytes, scope);
+    return make(
+      "the cast to a list, struct or map",
+      (1 + FIXED_BYTES) * bytes * (1 + fieldNames(type) / FIXED_BYTES),
+      scope,
+    );
   return make(
     "the cast to a text",
     bytes <= STORED_BYTES * times ? Math.max(bytes, 64 * times) : 2 * bytes,
@@ -285,8 +289,19 @@ function walkFunction(node: Node, scope: Scope): number {
   // What aggregates collect is held by the engine's memory, once for each group.
   if (found.guard !== undefined) return sizeOfCall(found, children, sizes, scope);
   const title = found.isOperator === true ? found.name : `${found.name}()`;
-  return make(title, sizeOfCall(found, children, sizes, scope), scope);
+  return make(title, sizeOfCall(found, children, sizes, scope) + namesOf(children) * timesOf(scope), scope);
 }
+
+/**
+ * The bytes of names that arguments have: those of a struct's fields are written out for each in JSON and text. Short
+ * ones are no more than what a number takes there.
+ */
+function namesOf(children: readonly Node[]): number {
+  const names = children.map(({ alias }) => (typeof alias === "string" ? Buffer.byteLength(alias) : 0));
+  return names.filter((bytes) => bytes > NAME_BYTES_SHORT).reduce((all, bytes) => all + bytes, 0);
+}
+
+const NAME_BYTES_SHORT = 8;
 
 function sizeOfCall(
   found: AllowedFunction,
@@ -502,6 +517,16 @@ export function checkConstant(value: Node): number {
   }
   // NULL may be a list, and so may what is no number: `+` must not take it for one.
   return typeof content === "number" || typeof content === "boolean" ? FIXED_BYTES : SHORT_BYTES;
+}
+
+/** The bytes of the names of a type's fields. */
+function fieldNames(type: Node): number {
+  const info = type.type_info as Node | undefined;
+  if (info === undefined) return 0;
+  const fields = nodes(info.child_types);
+  const own = fields.reduce((all, { first }) => all + Buffer.byteLength(String(first)), 0);
+  const inner = [info.child_type, ...fields.map(({ second }) => second)].filter((each) => each !== undefined);
+  return inner.reduce<number>((all, each) => all + fieldNames(each as Node), own);
 }
 
 const TYPE_INFO_KEYS = ["type", "alias", "width", "scale", "collation"];

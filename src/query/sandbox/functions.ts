@@ -114,7 +114,8 @@ allow(
   sqrt subtract tan tanh trunc xor`,
   fixed,
 );
-allow("scalar", "add", sumOrLists);
+// date_add is a macro over +, which joins lists, too.
+allow("scalar", "add date_add", sumOrLists);
 allow("scalar", "greatest least", largest);
 
 // Texts
@@ -188,7 +189,7 @@ allow(
 // Times
 allow(
   "scalar",
-  `age ago century date_add date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayofmonth
+  `age ago century date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayofmonth
   dayofweek dayofyear days_in_month decade epoch epoch_ms epoch_ns epoch_us era hour isodow isoyear julian last_day
   local_time make_date make_time make_timestamp make_timestamp_ms make_timestamp_ns microsecond millennium millisecond
   minute month nanosecond normalized_interval now quarter second time_bucket timezone timezone_hour timezone_minute
@@ -247,12 +248,12 @@ allow("scalar", "&& @> <@", fixed, { ...operator, ...hashed });
 allow("scalar", "list_mode", first, hashed);
 allow(
   "scalar",
-  `list_sum list_avg list_count list_median list_product list_stddev_pop list_stddev_samp list_var_pop list_var_samp
+  `list_sum list_avg list_count list_product list_stddev_pop list_stddev_samp list_var_pop list_var_samp
   list_bool_and list_bool_or list_bit_and list_bit_or list_bit_xor list_skewness list_kurtosis
   list_kurtosis_pop list_sem list_approx_count_distinct`,
   fixed,
 );
-allow("scalar", "list_min list_max list_first list_last list_any_value", first);
+allow("scalar", "list_min list_max list_median list_first list_last list_any_value", first);
 allow("scalar", "list_aggregate list_aggr array_aggregate array_aggr aggregate", first, {
   ...hashed,
   check: checkListAggregate,

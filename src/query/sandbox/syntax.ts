@@ -26,6 +26,7 @@ import {
   type Node,
   nodes,
   only,
+  rowOf,
   type Scope,
   unknown,
   unnamed,
@@ -69,6 +70,7 @@ export function walkStatement(statement: Node, catalog: Catalog, isOurs = false)
     bytes: FIXED_BYTES,
     outerBytes: FIXED_BYTES,
     sizes: unnamed(FIXED_BYTES),
+    row: FIXED_BYTES,
     aliases: new Map(),
   });
   return walk;
@@ -76,7 +78,12 @@ export function walkStatement(statement: Node, catalog: Catalog, isOurs = false)
 
 /** A table whose columns get other names, where it has a list of them. */
 function renamed(measure: Measure, names: unknown): Measure {
-  return nodes(names).length === 0 ? measure : { ...measure, sizes: undefined };
+  const list = nodes(names) as readonly unknown[];
+  if (list.length === 0) return measure;
+  const bytes = list.reduce<number>((all, name) => all + Buffer.byteLength(String(name)), 0);
+  const named = new Map(list.map((name) => [lower(name), measure.bytes]));
+  const rest = list.length < measure.columns ? measure.bytes : 0;
+  return { ...measure, sizes: { named, rest }, row: rowOf(measure) + bytes };
 }
 
 /** A select statement as subqueries and CTEs hold it: `{node}`. */
@@ -118,6 +125,7 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
             : Math.max(...arms.map((arm) => arm.columns)),
         tables: sum(arms, "tables"),
         bytes: Math.max(...arms.map((arm) => arm.bytes)),
+        row: arms.reduce((all, arm) => all + rowOf(arm), 0),
       };
       walkModifiers(node.modifiers, within(scope, measure));
       return measure;
@@ -138,7 +146,10 @@ function walkRecursive(node: Node, scope: Scope): Measure {
   const name = lower(node.cte_name);
   const left = walkQuery(node.left as Node, scope);
   const round = (bytes: number): Measure => {
-    const itself = { columns: left.columns, tables: 1, bytes };
+    const names = [...(left.sizes?.named.keys() ?? [])];
+    const sizes = { named: new Map(names.map((each) => [each, bytes])), rest: bytes };
+    const row = rowOf(left) + left.columns * bytes;
+    const itself = renamed({ columns: left.columns, tables: 1, bytes, sizes, row }, node.aliases);
     return walkQuery(node.right as Node, { ...scope, ctes: new Map(scope.ctes).set(name, itself) });
   };
   // The first round may bring in columns that are larger; the second must not be larger again.
@@ -160,6 +171,7 @@ function walkRecursive(node: Node, scope: Scope): Measure {
     tables: left.tables + right.tables,
     bytes: Math.max(left.bytes, right.bytes),
     sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
+    row: rowOf(left) + rowOf(right),
   };
 }
 
@@ -215,6 +227,7 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
     tables: from.tables,
     bytes,
     sizes: list.map((each) => each.sizes).reduce(joinSizes, unnamed(0)),
+    row: list.reduce((all, each) => all + each.row, 0),
   };
 }
 
@@ -223,7 +236,7 @@ function walkSelected(
   expression: Node,
   scope: Scope,
   aliases: Map<string, Aliased>,
-): { columns: number; bytes: number; sizes: ColumnSizes } {
+): { columns: number; bytes: number; sizes: ColumnSizes; row: number } {
   const { walk } = scope;
   const before = { made: walk.made, expressions: walk.expressions };
   const bytes = walkExpression(expression, scope);
@@ -235,7 +248,8 @@ function walkSelected(
     countExpressions(walk, expressions * Math.max(0, scope.columns - 1));
     const isPlain = expression.class === "STAR" && expression.columns !== true;
     const sizes = isPlain ? joinSizes(scope.sizes, replacedSizes(expression, bytes)) : unnamed(bytes);
-    return { columns: scope.columns, bytes, sizes };
+    const row = isPlain ? scope.row + bytes : scope.columns * (bytes + NAME_BYTES_MAX);
+    return { columns: scope.columns, bytes, sizes, row };
   }
   const alias = typeof expression.alias === "string" ? lower(expression.alias) : undefined;
   if (alias !== undefined) aliases.set(alias, { bytes, made, expressions });
@@ -244,8 +258,14 @@ function walkSelected(
     columns: 1,
     bytes,
     sizes: name === undefined ? unnamed(bytes) : { named: new Map([[name, bytes]]), rest: 0 },
+    // Without a name the column is called by the text of its expression.
+    row: bytes + (name === undefined ? EXPRESSION_NAME_BYTES_MAX : Buffer.byteLength(name)),
   };
 }
+
+/** As long as a tag's name may be. */
+const NAME_BYTES_MAX = 256;
+const EXPRESSION_NAME_BYTES_MAX = 16 * 1_024;
 
 /** What `* REPLACE (…)` and `* RENAME (…)` may put in the place of columns. */
 function replacedSizes(star: Node, bytes: number): ColumnSizes {
@@ -278,7 +298,10 @@ function walkTable(node: Node, scope: Scope): Measure {
         only(node, "sample", "values", "expected_names", "expected_types", "column_name_alias");
         const rows = nodes(node.values) as unknown as readonly (readonly Node[])[];
         const bytes = rows.map((row) => walkExpressions(row, scope));
-        return { columns: rows[0]?.length ?? 0, tables: 0, bytes: Math.max(FIXED_BYTES, ...bytes) };
+        return renamed(
+          { columns: rows[0]?.length ?? 0, tables: 0, bytes: Math.max(FIXED_BYTES, ...bytes) },
+          node.column_name_alias,
+        );
       }
       case "TABLE_FUNCTION":
         return walkTableFunction(node, scope);
@@ -319,6 +342,8 @@ function listed(listing: Listing, scope: Scope): Measure {
   scope.walk.isRewritten = true;
   return { columns: 20, tables: 1, bytes: STORED_BYTES };
 }
+
+const PIVOT_NAMES_BYTES_MAX = 64 * 1_024;
 
 /** `PIVOT` with its values written out (a PIVOT without them is completed before: pivot.ts), and `UNPIVOT`. */
 function walkPivot(node: Node, scope: Scope): Measure {
@@ -371,7 +396,10 @@ function walkPivot(node: Node, scope: Scope): Measure {
   const added = isUnpivot ? 2 : cells * Math.max(1, nodes(node.aggregates).length);
   if (added > COLUMNS_MAX) throw new Forbidden(`PIVOT makes more than ${COLUMNS_MAX} columns`, "sql");
   addMade(scope.walk, made * (isUnpivot ? 1 : cells));
-  return { columns: source.columns + added, tables: source.tables, bytes };
+  const columns = source.columns + added;
+  // The new columns are called by the values of the statement's text.
+  const row = rowOf(source) + columns * bytes + PIVOT_NAMES_BYTES_MAX;
+  return renamed({ columns, tables: source.tables, bytes, row }, node.column_name_alias);
 }
 
 /** For a person who names a metric as it was pushed, http.request.duration_ms, misspells a table, or leaves words out. */
@@ -429,6 +457,7 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
     tables: 1,
     bytes: Math.max(FIXED_BYTES, ...named.values()),
     sizes: { named, rest: 0 },
+    row: columns.reduce((all, { name, type }) => all + sizeOfType(type) + Buffer.byteLength(name), 0),
   };
 }
 
@@ -448,13 +477,15 @@ function walkJoin(node: Node, scope: Scope): Measure {
   const right = walkTable(node.right as Node, {
     ...scope,
     bytes: Math.max(scope.bytes, left.bytes),
-    sizes: unnamed(Math.max(scope.bytes, left.bytes)),
+    sizes: left.sizes ?? unnamed(left.bytes),
+    row: scope.row + rowOf(left),
   });
   const both = {
     columns: left.columns + right.columns,
     tables: left.tables + right.tables,
     bytes: Math.max(left.bytes, right.bytes),
     sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
+    row: rowOf(left) + rowOf(right),
   };
   if (node.condition !== undefined) walkExpression(node.condition as Node, within(scope, both));
   return both;
@@ -476,7 +507,11 @@ function walkTableFunction(node: Node, scope: Scope): Measure {
       "sql",
     );
   found.check?.(name, children);
-  return { columns: 2, tables: 1, bytes: Math.max(FIXED_BYTES, walkExpressions(children, scope)) };
+  const bytes = Math.max(FIXED_BYTES, walkExpressions(children, scope));
+  // Its column is called as the function is, or by the alias, which may also stand for the row.
+  const named = new Map([[name, bytes]]);
+  if (typeof node.alias === "string") named.set(lower(node.alias), 2 * bytes);
+  return renamed({ columns: 2, tables: 1, bytes, sizes: { named, rest: bytes } }, node.column_name_alias);
 }
 
 function walkModifiers(modifiers: unknown, scope: Scope): void {

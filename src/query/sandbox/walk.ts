@@ -36,6 +36,8 @@ export interface Measure {
   readonly bytes: number;
   /** The same by column, where it is known. */
   readonly sizes?: ColumnSizes;
+  /** All columns with their names, where that is not the largest so many times: what the table's name stands for. */
+  readonly row?: number;
   /** What its calls make for one row, in bytes: a CTE counts as often as it is named. */
   readonly made?: number;
 }
@@ -49,6 +51,8 @@ export interface Scope {
   readonly columns: number;
   readonly bytes: number;
   readonly sizes: ColumnSizes;
+  /** A whole row, which a table's name stands for. */
+  readonly row: number;
   /** The largest value of what columns of the queries around this one hold. */
   readonly outerBytes: number;
   /** Expressions of the SELECT list by their aliases in lower case: a name for one stands for all of it. */
@@ -124,6 +128,11 @@ export function joinSizes(left: ColumnSizes, right: ColumnSizes): ColumnSizes {
   return { named, rest: Math.max(left.rest, right.rest) };
 }
 
+/** The size of a whole row of a table. */
+export function rowOf({ row, columns, bytes }: Measure): number {
+  return row ?? columns * bytes;
+}
+
 /** The scope inside of a query that reads from the table: outer columns may be meant, too. */
 export function within(scope: Scope, table: Measure): Scope {
   return {
@@ -131,15 +140,17 @@ export function within(scope: Scope, table: Measure): Scope {
     columns: table.columns,
     bytes: Math.max(scope.bytes, table.bytes),
     outerBytes: scope.bytes,
+    row: Math.max(scope.row, rowOf(table)),
     sizes: table.sizes ?? unnamed(table.bytes),
   };
 }
 
 /** The size of a column by its name, or by its table's and its own; that of the largest where it is not known. */
-export function sizeOfColumn(names: readonly string[], { sizes, bytes }: Scope): number {
+export function sizeOfColumn(names: readonly string[], { sizes, bytes, row }: Scope): number {
   const [first = "", second] = names;
   const own = sizes.named.get(second ?? first);
-  if (own === undefined || names.length > 2) return bytes;
+  // What is no known column may be a table, and then stands for a whole row of it.
+  if (own === undefined || names.length > 2) return Math.max(bytes, row);
   // With two names the first may be a column too, and the second a field of it.
   return Math.max(own, sizes.rest, second === undefined ? 0 : (sizes.named.get(first) ?? 0));
 }

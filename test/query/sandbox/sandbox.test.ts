@@ -77,6 +77,12 @@ describe("what people ask", () => {
   ok("SELECT 1;");
   ok("SELECT d.current_date FROM dated d", "dated");
   ok(
+    "SELECT row_to_json(t) FROM (SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL) t",
+    "http_request_duration_ms",
+  );
+  ok("SELECT list(h) FROM http_request_duration_ms h", "http_request_duration_ms");
+  ok("SELECT max(h) FROM task_duration_ms h", "task_duration_ms");
+  ok(
     "SELECT [x * 2 FOR x IN list(value) IF x > 1], [x || 'ms' FOR x IN list(metric) IF x <> ''] FROM samples",
     "samples",
   );
@@ -458,6 +464,43 @@ describe("what would hang or fill the engine", () => {
     403,
     "larger values in each round",
   );
+  // A table's name stands for a whole row, and names of fields are written out in text and JSON.
+  const long = "n".repeat(2_000);
+  bad(
+    `SELECT t::VARCHAR || '' FROM (SELECT ${Array.from({ length: 40 }, (_, n) => `metric || '' AS c${n}`).join(", ")} FROM samples) t`,
+    403,
+    "may make a value of",
+  );
+  bad(
+    `SELECT to_json(t) FROM (SELECT ${Array.from({ length: 40 }, (_, n) => `metric || '' AS c${n}`).join(", ")} FROM samples) t`,
+    403,
+    "may make a value of",
+  );
+  bad(`SELECT to_json(list_transform(range(1000), x -> {'${long}': x}))`, 403, "may make a value of");
+  bad(`SELECT list_transform(range(1000), x -> {'${long}': x})::VARCHAR`, 403, "may make a value of");
+  bad(
+    `SELECT list_transform(range(1000), x -> struct_insert({'a': x}, ${long} := x))::VARCHAR`,
+    403,
+    "may make a value of",
+  );
+  bad(`SELECT to_json(metric::STRUCT("${long}" INT)[]) FROM samples`, 403, "may make a value of");
+  bad(
+    `SELECT to_json(list_transform(range(1000), x -> t)) FROM range(1) t(${long})`,
+    403,
+    "may make a value of",
+  );
+  bad(
+    `SELECT to_json(list_transform(range(1000), x -> t)) FROM (SELECT 1 AS ${long}) t`,
+    403,
+    "may make a value of",
+  );
+  // date_add is a macro over +, and a median of lists is a list.
+  bad(
+    "WITH RECURSIVE a AS (SELECT [1] AS l UNION ALL SELECT date_add(l, l) FROM a) FROM a",
+    403,
+    "larger values in each round",
+  );
+  bad(`SELECT repeat(list_median([l])::VARCHAR, 2) FROM (${large})`, 403, "may make a value of");
   // Recursion: rounds stop at an interrupt, values must not grow.
   bad(
     "WITH RECURSIVE a AS (SELECT 'a' AS s UNION ALL SELECT s || s FROM a) FROM a",
