@@ -25,16 +25,22 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
   ],
 ];
 
+/** Compressed data that came without `Content-Encoding`, by their magic numbers (RFC 1952, RFC 8878). */
+const ENCODINGS: readonly (readonly [encoding: string, magic: readonly number[]])[] = [
+  ["gzip", [0x1f, 0x8b]],
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+];
+
 /**
  * What `decode` gives for a body. Where it finds the body malformed, and the body looks like a format that another route
- * takes, the message says so too; `own` is the route's own path.
+ * takes, or like compressed data, the message says so too; `own` is the route's own path.
  */
 export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: () => Decoded): Decoded {
   try {
     return decode();
   } catch (error) {
     if (!(error instanceof BadInput) || Object.getPrototypeOf(error) !== BadInput.prototype) throw error;
-    const hint = bodyHint(body.subarray(0, HEAD_BYTES));
+    const hint = encodingHint(body) ?? bodyHint(body.subarray(0, HEAD_BYTES));
     if (hint === undefined || hint.includes(`${own}.`)) throw error;
     throw new BadInput(`${error.message.replace(/\.?$/, ".")} ${hint}`, error.field);
   }
@@ -44,4 +50,11 @@ export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: (
 export function bodyHint(head: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(head);
   return FORMATS.find(([looks]) => looks.test(text))?.[1];
+}
+
+function encodingHint(body: Uint8Array): string | undefined {
+  const found = ENCODINGS.find(([, magic]) => magic.every((byte, index) => body[index] === byte))?.[0];
+  return (
+    found && `The body looks compressed with ${found}: send the header "Content-Encoding: ${found}" with it.`
+  );
 }

@@ -209,11 +209,11 @@ describe.each([
       ["c", 4],
       ["d", 9],
     ] as const) {
-      copyFileSync(at("metrics.json"), at(`metrics.json.${name}`));
+      copyFileSync(at("metrics.json"), at(`metrics.json.2024-01-1${count}`));
       truncateSync(at("metrics.json"));
       append("metrics.json", some(name, 0, count));
       expect(await bring("metrics.json")).toEqual(brought(count + 1));
-      expect(await bring(`metrics.json.${name}`)).toEqual(brought(0));
+      expect(await bring(`metrics.json.2024-01-1${count}`)).toEqual(brought(0));
       expect(await bring("metrics.json")).toEqual(brought(0));
     }
     expect(await stored()).toEqual(
@@ -288,6 +288,40 @@ describe("an earlier copy", () => {
     // By its content too, now that it is known.
     append("two.json", plain("more"));
     expect(await bring("two.json")).toEqual(brought(1));
+  });
+});
+
+describe("equal content elsewhere", () => {
+  const taken = (bytes: number): Result => ({
+    stored: 0,
+    notes: [
+      `its content was imported before, up to byte ${bytes}, and no line of it has a time: it was taken for a copy, ` +
+        "and nothing was read. If it is another file, import it with --as NAME",
+    ],
+    failure: undefined,
+  });
+
+  test("without a time is a copy or another file: a note says that nothing was read", async () => {
+    for (const content of [START, START.trimEnd(), START + plain("beat")]) {
+      const name = `first-${content.length}.json`;
+      write(name, content);
+      const all = content.trimEnd().split("\n").length;
+      const { stored: before } = await bring(name, name);
+      expect(before).toBe(all);
+      // The same file again needs no note, nor does the same name.
+      expect(await bring(name)).toEqual(brought(0));
+      expect(await bring(name, name)).toEqual(brought(0));
+      write(`second-${content.length}.json`, content);
+      expect(await bring(`second-${content.length}.json`)).toEqual(taken(content.length));
+      expect(await bring(`second-${content.length}.json`, `second-${content.length}`)).toEqual(brought(all));
+    }
+  });
+
+  test("with a time is a copy, without a note", async () => {
+    write("one.json", dated(0, 2));
+    write("two.json", dated(0, 2));
+    expect(await bring("one.json")).toEqual(brought(2));
+    expect(await bring("two.json")).toEqual(brought(0));
   });
 });
 

@@ -547,6 +547,29 @@ test("a full queue is said with 429 and Retry-After, and nothing of the push is 
   }
 });
 
+test("a compressed body without its Content-Encoding is rejected with the header that it needs", async () => {
+  const gateway = await openTestGateway();
+  const event = '{"metric_name":"a","value":1}';
+  for (const [path, body, name] of [
+    ["/api/v1/push", zlib.gzipSync(event), "gzip"],
+    ["/api/v1/push", zlib.zstdCompressSync(event), "zstd"],
+    ["/metrics/job/x", zlib.gzipSync("b 1\n"), "gzip"],
+  ] as const) {
+    const post = (headers: Record<string, string>) =>
+      gateway.app.fetch(new Request(`http://localhost:9091${path}`, { method: "POST", headers, body }));
+    const refused = await post({});
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain(
+      `. The body looks compressed with ${name}: send the header "Content-Encoding: ${name}" with it.`.replaceAll(
+        '"',
+        path === "/api/v1/push" ? '\\"' : '"',
+      ),
+    );
+    expect((await post({ "Content-Encoding": name })).status).toBe(200);
+  }
+  await gateway.close();
+});
+
 test("a body in another format is told where that format is accepted", async () => {
   const gateway = await openTestGateway();
   const message = async (method: string, path: string, body: string) => {

@@ -58,7 +58,13 @@ export interface Subject {
 
 export type Verdict =
   /** It is `known`: its lines behind `from` are new. */
-  | { readonly kind: "known"; readonly known: KnownFile; readonly from: Fingerprint }
+  | {
+      readonly kind: "known";
+      readonly known: KnownFile;
+      readonly from: Fingerprint;
+      /** Nothing but its content says so, and it has neither a time nor new lines: it may be another file. */
+      readonly isGuess?: true;
+    }
   | { readonly kind: "new" }
   /** It is the beginning of `known`, of which more was imported. */
   | { readonly kind: "earlier"; readonly known: KnownFile; readonly bytes: number }
@@ -92,8 +98,8 @@ export async function identify(
   const equal = known
     .filter((each) => isEqualTo(each, look))
     .sort((a, b) => rank(b, traces) - rank(a, traces) || b.byteOffset - a.byteOffset);
-  const goOn = (each: KnownFile): Verdict => ({
-    kind: "known",
+  const goOn = (each: KnownFile) => ({
+    kind: "known" as const,
     known: each,
     from: look.at.get(each.byteOffset)!.fingerprint,
   });
@@ -121,7 +127,8 @@ export async function identify(
   for (const each of equal) {
     // One line without a time, such as a worker writes at its start, does not tell one file from another.
     const { fingerprint } = look.at.get(each.byteOffset)!;
-    if (fingerprint.ended().lines > 1 || !isMore(fingerprint)) return goOn(each);
+    if (!isMore(fingerprint)) return { ...goOn(each), isGuess: true };
+    if (fingerprint.ended().lines > 1) return goOn(each);
   }
   for (const each of shorter) {
     const isSeen = each.identity !== undefined && rank(each, traces) > 1;

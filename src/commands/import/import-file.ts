@@ -136,6 +136,11 @@ class FileImport {
     switch (verdict.kind) {
       case "known":
         this.#noteUncounted(verdict.known.byteOffset);
+        if (verdict.isGuess)
+          this.notes.push(
+            `its content was imported before, up to byte ${verdict.known.byteOffset}, and no line of it has a time: ` +
+              "it was taken for a copy, and nothing was read. If it is another file, import it with --as NAME",
+          );
         this.#known = verdict.known;
         this.#name = verdict.known.file;
         this.#storedOffset = verdict.known.byteOffset;

@@ -62,7 +62,8 @@ export async function findSources(paths: readonly string[], io: Pick<Io, "stdin"
     if (skipped.length > 0) {
       const shown = skipped.slice(0, SKIPPED_SHOWN_MAX).join(", ");
       const more = skipped.length > SKIPPED_SHOWN_MAX ? ", …" : "";
-      notes.push(`${path}: ${skipped.length} other files were not read (${shown}${more})`);
+      const count = skipped.length === 1 ? "1 other file was" : `${skipped.length} other files were`;
+      notes.push(`${path}: ${count} not read (${shown}${more})`);
     }
   }
   return { sources, notes };
