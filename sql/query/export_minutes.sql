@@ -1,6 +1,6 @@
--- How many samples each minute of a day holds: an export reads some whole minutes at a time, so that it sorts
--- little at once, begins at once, and keeps no transaction open for long.
--- $fromUs, $toUs: microseconds since the epoch; $metric: a metric's name as pushed, NULL for all.
+-- How many samples each minute of a day has. An export reads some whole minutes at a time. So it sorts few rows at
+-- once, starts at once, and keeps no transaction open for long.
+-- $fromUs, $toUs: microseconds since the epoch; $metric: a metric's name as pushed, or NULL for all.
 SELECT epoch_us(date_trunc('minute', ts))::DOUBLE AS minute_us, count(*) AS row_count
 FROM weir.{table}
 WHERE ts >= make_timestamp($fromUs) AND ts < make_timestamp($toUs)

@@ -1,2 +1,2 @@
--- The UTC time at which the clocks of a zone show a local time: the reverse of local_time.
+-- Converts a local time of a zone to UTC: the reverse of local_time.
 CREATE OR REPLACE TEMP MACRO utc_time(local, zone) AS ((local AT TIME ZONE zone) AT TIME ZONE 'UTC');

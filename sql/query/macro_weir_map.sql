@@ -1,4 +1,4 @@
--- Holds a map of counts to the limits of src/query/sandbox/sizes.ts: elements, and bytes as text.
+-- Limits a map of counts as src/query/sandbox/sizes.ts says: its elements, and its bytes as text.
 CREATE OR REPLACE TEMP MACRO weir_map(collected) AS (
   CASE
     WHEN len(map_keys(collected)) > 4000 THEN error('weir: histogram counted more than 4000 different values; count ranges of them, such as histogram(x, [10, 100])')

@@ -1,6 +1,7 @@
--- What some series of a day have up to a time: their last sample, how many, their sum, and the sum of their
--- magnitudes, which says how far the sum can be relied on. Where a running total stands when a query's range begins,
--- and whether it was still there. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids as text.
+-- The state of some series of a day up to a time: the last sample, the number of samples, their sum, and the
+-- sum of their magnitudes, which bounds the error of the sum. It says where a running total is when a query's
+-- range begins, and whether it still existed. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list
+-- of ids as text.
 SELECT series_id, epoch_us(max(ts))::DOUBLE AS last_us, count(*)::DOUBLE AS row_count, fsum(value) AS total,
   sum(abs(value)) AS magnitude
 FROM weir.{table}

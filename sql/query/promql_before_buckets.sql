@@ -1,6 +1,6 @@
--- How many samples some series of a day have in each bucket up to a time; what is above all bounds is in the
--- bucket of the greatest double. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids
--- as text; $bounds: a list of doubles as text.
+-- How many samples some series of a day have in each bucket up to a time. Values above all bounds are in the
+-- bucket of the greatest double. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids as
+-- text; $bounds: a list of doubles as text.
 SELECT series_id, bucket.key AS bound, bucket.value::DOUBLE AS row_count
 FROM (
   SELECT series_id, unnest(map_entries(histogram(value, $bounds::DOUBLE[]))) AS bucket

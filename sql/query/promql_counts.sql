@@ -1,4 +1,4 @@
--- How many samples some series of a day have in a range of time: what to read at once is cut by it.
+-- How many samples some series of a day have in a range of time. The counts decide how much to read at once.
 -- $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids as text.
 SELECT series_id, count(*)::DOUBLE AS row_count
 FROM weir.{table}

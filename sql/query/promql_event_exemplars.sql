@@ -1,6 +1,7 @@
--- Rows of some series of a day that have an attribute, as exemplars: the newest of each series, bucket and slice of
--- time, so that rare slow rows stand beside the many fast ones. $fromUs, $toUs: microseconds since the epoch;
--- $bounds: a list of doubles as text. Rows are picked by their ids first, so that texts are read for those alone.
+-- Rows of some series of a day that have an attribute, as exemplars: the newest of each series, bucket and
+-- slice of time, so that rare slow rows appear beside many fast ones. $fromUs, $toUs: microseconds since the
+-- epoch; $bounds: a list of doubles as text. Row ids are selected first, so that texts are read for the
+-- selected rows only.
 WITH picked AS (
   SELECT arg_max(rowid, ts) AS id
   FROM weir.{table}

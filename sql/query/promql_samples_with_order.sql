@@ -1,5 +1,5 @@
--- As promql_samples.sql, and with each sample's place in the order of arrival: for series that may have several samples
--- at one time, of which the last to arrive counts.
+-- As promql_samples.sql, with each sample's position in the order of arrival. For series that may have several
+-- samples at one time: the last to arrive counts.
 SELECT
   series_id,
   list(rowid::DOUBLE) AS arrivals,

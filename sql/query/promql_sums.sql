@@ -1,7 +1,7 @@
--- The sum of the values of some series of a day over a range of time, how many of them are NaN, and the sum of their
--- magnitudes, which says how far the sum can be relied on. NaN is not filtered out: a sum that holds one is NaN, and
--- the filters would take as long as the sums. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a list of ids
--- as text.
+-- The sum of the values of some series of a day over a range of time, how many of them are NaN, and the sum of
+-- their magnitudes, which bounds the error of the sum. NaN is not filtered out: a sum that includes one is NaN,
+-- and the filters would take as long as the sums. $afterUs, $toUs: microseconds since the epoch; $seriesIds: a
+-- list of ids as text.
 SELECT series_id, count(*)::DOUBLE AS row_count, count(*) FILTER (isnan(value))::DOUBLE AS nan_count,
   fsum(value) AS total, sum(abs(value)) AS magnitude
 FROM weir.{table}

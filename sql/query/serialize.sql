@@ -1,3 +1,3 @@
--- The syntax tree of a statement as JSON, as the engine's own parser sees it. The text is bound, never run here.
--- What is empty is left out: the tree stays small, and a key that is there says something.
+-- The syntax tree of a statement as JSON, from the engine's own parser. The text is bound, and never run here.
+-- Empty values are left out: the tree stays small, and each key that is present has a meaning.
 SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true, skip_default := false) AS tree;

@@ -1,6 +1,7 @@
--- How many rows each table has, and the time of its last one: a metric's by the metric's name, the others' by the table's
--- own. Rows are counted by series before a metric's series are put together. A stale marker (a row without a value) is
--- a row of `samples` alone. All are one row, a list: the limit of rows that people's statements have is not for this.
+-- How many rows each table has, and the time of its last row. A metric is named by its own name, other tables
+-- by their table's name. Rows are counted by series before the series of a metric are added up. A stale marker
+-- (a row without a value) counts as a row of `samples` only. The result is one row with a list, because the
+-- limit on rows of people's statements does not apply to it.
 WITH by_series AS (
   SELECT series_id, count(*) AS samples, count(value) AS row_count, max(ts) AS last_any,
     max(ts) FILTER (value IS NOT NULL) AS last_value

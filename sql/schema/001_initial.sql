@@ -1,8 +1,8 @@
--- The first shape of the file. Physical tables live in schema weir; schema main holds what people query.
--- The day tables (weir.samples_YYYYMMDD) are made when a day's first sample arrives, from sql/store/create_day.sql.
--- No primary keys: uniqueness is kept by the one process that owns the file, and an index would double the WAL.
+-- The first schema. Physical tables are in schema weir. Schema main has what people query. A day's table
+-- (weir.samples_YYYYMMDD) is created with the day's first sample, by sql/store/create_day.sql. There are no
+-- primary keys: the one process that owns the file keeps rows unique, and an index would double the WAL.
 
--- One row a metric: what it means and how its histogram is cut.
+-- One row per metric: its meaning, and the bounds of its histogram.
 CREATE TABLE weir.metrics (
   metric VARCHAR NOT NULL,
   kind VARCHAR NOT NULL,
@@ -12,23 +12,24 @@ CREATE TABLE weir.metrics (
   buckets DOUBLE[] NOT NULL
 );
 
--- One row a series: the identity of its samples. Ids are never used again.
+-- One row per series: the identity of its samples. An id is never used again.
 CREATE TABLE weir.series (
   series_id UINTEGER NOT NULL,
   metric VARCHAR NOT NULL,
   kind VARCHAR NOT NULL,
   labels MAP(VARCHAR, VARCHAR) NOT NULL,
-  -- Whether it is for /metrics.
+  -- Whether /metrics exposes it.
   exposed BOOLEAN NOT NULL
 );
 
--- One row a series and day that holds a sample of it: append-only where a last_day column would be updated.
+-- One row per series and day in which it has a sample. Append-only, unlike a last_day column, which would be
+-- updated.
 CREATE TABLE weir.series_days (
   series_id UINTEGER NOT NULL,
   day DATE NOT NULL
 );
 
--- Idempotency keys and the answers that they got, for 24 hours.
+-- Idempotency keys with their answers, for 24 hours.
 CREATE TABLE weir.pushes (
   scope VARCHAR NOT NULL,
   idempotency_key VARCHAR NOT NULL,
@@ -38,7 +39,7 @@ CREATE TABLE weir.pushes (
   answer VARCHAR NOT NULL
 );
 
--- How far each imported file was read: the offset commits with its rows, and is kept as long as they are.
+-- How far each imported file was read. The offset commits with its rows, and is kept as long as they are.
 CREATE TABLE weir.imports (
   file VARCHAR NOT NULL,
   byte_offset UBIGINT NOT NULL,
@@ -47,7 +48,7 @@ CREATE TABLE weir.imports (
   updated_at TIMESTAMP NOT NULL
 );
 
--- Dead letters: what was turned away and why, bounded.
+-- Rejected samples with their reasons, bounded.
 CREATE TABLE weir.rejected (
   received_at TIMESTAMP NOT NULL,
   protocol VARCHAR NOT NULL,
@@ -56,7 +57,7 @@ CREATE TABLE weir.rejected (
   payload VARCHAR NOT NULL
 );
 
--- Running totals as they stood at a watermark; the highest generation of a series counts.
+-- Running totals as of a watermark. The highest generation of a series counts.
 CREATE TABLE weir.totals (
   generation UINTEGER NOT NULL,
   series_id UINTEGER NOT NULL,
@@ -67,44 +68,45 @@ CREATE TABLE weir.totals (
   created_us DOUBLE NOT NULL,
   last_us DOUBLE NOT NULL,
   arrived_us DOUBLE NOT NULL,
-  -- Doubles, little-endian; NULL where there is no histogram.
+  -- Doubles, little-endian. NULL if there is no histogram.
   buckets BLOB
 );
 
--- When each job and instance last pushed: a worker that died is missed after a restart of the gateway too.
+-- When each job and instance last pushed, so that a worker that died is still noticed after a restart of the
+-- gateway.
 CREATE TABLE weir.last_pushes (
   job VARCHAR NOT NULL,
   instance VARCHAR NOT NULL,
   pushed_at TIMESTAMP NOT NULL
 );
 
--- How many rows of each day table the totals of a generation hold.
+-- How many rows of each day table the totals of a generation contain.
 CREATE TABLE weir.watermarks (
   generation UINTEGER NOT NULL,
   day DATE NOT NULL,
   rows UBIGINT NOT NULL
 );
 
--- Which column of the day tables holds an attribute: names that differ only in case cannot both be a column's.
+-- Which column of the day tables has an attribute. Two names that differ only in case cannot both be column names.
 CREATE TABLE weir.attributes (
   attribute VARCHAR NOT NULL,
   column_name VARCHAR NOT NULL
 );
 
--- Labels that took too many values, and are columns of their metric since.
+-- Labels that had too many values, and have been columns of their metric since.
 CREATE TABLE weir.demotions (
   metric VARCHAR NOT NULL,
   label VARCHAR NOT NULL,
   decided_at TIMESTAMP NOT NULL
 );
 
--- now() as TIMESTAMP in UTC, since ts is one: a comparison with a TIMESTAMPTZ would cast the whole column.
+-- now() as TIMESTAMP in UTC, as ts is: comparing ts with a TIMESTAMPTZ would cast the whole column.
 CREATE MACRO main.now() AS (system.main.now() AT TIME ZONE 'UTC');
 
 CREATE VIEW main.metrics AS
 SELECT metric, kind, type, unit, help, buckets FROM weir.metrics;
 
--- A series that a demotion took the place of before its first sample has no row here.
+-- A series without a sample has no row here: a demotion may replace a series before its first sample.
 CREATE VIEW main.series AS
 SELECT s.series_id, s.metric, s.kind, s.labels, min(d.day) AS first_day, max(d.day) AS last_day
 FROM weir.series AS s

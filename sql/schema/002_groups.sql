@@ -1,5 +1,5 @@
--- Pushgateway's groups: which series each exposes. Append-only, like all that changes often: the row of a group with
--- the highest version counts, and one without a definition says that the group was deleted.
+-- Pushgateway's groups: which series each exposes. Append-only, like all tables that change often. The row of a
+-- group with the highest version counts. A row without a definition says that the group was deleted.
 CREATE TABLE weir.groups (
   version UBIGINT NOT NULL,
   -- The grouping labels in JSON, in ascending order of their names.

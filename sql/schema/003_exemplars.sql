@@ -1,5 +1,5 @@
--- Exemplars: single measurements that stand for others of their series, with labels that lead on, such as a trace's
--- id. The newest of them, bounded; they are no samples and count in nothing.
+-- Exemplars: single measurements that stand for others of their series, with labels that lead to more, such as a
+-- trace's id. The newest ones, bounded. They are not samples, and no query counts them.
 CREATE TABLE weir.exemplars (
   series_id UINTEGER NOT NULL,
   ts TIMESTAMP NOT NULL,

@@ -1,2 +1,2 @@
--- A column for an attribute that a day sees for the first time.
+-- A column for an attribute that a day needs for the first time.
 ALTER TABLE weir.{table} ADD COLUMN {column} VARCHAR;

@@ -1,2 +1,2 @@
--- How many of the engine's threads are its own may change while it runs, see src/store/engine/workers.ts.
+-- Allows the number of the engine's own threads to change while it runs, see src/store/engine/workers.ts.
 SET allowed_configs = ['external_threads'];

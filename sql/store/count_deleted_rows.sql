@@ -1,2 +1,2 @@
--- How many rows of a day are to go.
+-- How many rows of a day will be deleted.
 SELECT count(*)::DOUBLE AS rows FROM temp.main.deleted_rows;

@@ -1,2 +1,2 @@
--- How many dead letters there are.
+-- How many rejected samples are stored.
 SELECT count(*) AS rows FROM weir.rejected;

@@ -1,5 +1,5 @@
--- The partition of one UTC day. `live` says that the row counts in running totals; a NULL value is a stale marker.
--- Attributes get a VARCHAR column each when first needed (store/add_attribute_column).
+-- The table of one UTC day. `live` says that the row counts in running totals. A NULL value is a stale marker.
+-- Each attribute gets a VARCHAR column when it is first needed (store/add_attribute_column).
 CREATE TABLE weir.{table} (
   series_id UINTEGER NOT NULL,
   ts TIMESTAMP NOT NULL,

@@ -1,4 +1,4 @@
--- Schema weir holds the physical tables; this one says which numbered files of sql/schema the file has run.
+-- The numbered files of sql/schema that this file has run. All physical tables are in schema weir.
 CREATE SCHEMA IF NOT EXISTS weir;
 CREATE TABLE IF NOT EXISTS weir.migrations (
   version INTEGER NOT NULL,

@@ -1,5 +1,5 @@
--- Where exemplars stand before it is known which of them are new. Made anew each time: rows that are deleted from a
--- temporary table keep their place in memory, and in every later scan of it.
+-- Exemplars of which it is not known yet whether they are new. The table is created again each time: rows that are
+-- deleted from a temporary table still take memory, and time in every later scan.
 CREATE OR REPLACE TEMP TABLE new_exemplars (
   position UINTEGER NOT NULL,
   series_id UINTEGER NOT NULL,

@@ -1,2 +1,2 @@
--- Forgets how far a file was read, before its new offset is written.
+-- Deletes how far a file was read, before its new offset is written.
 DELETE FROM weir.imports WHERE file = $1;

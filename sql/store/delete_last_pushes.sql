@@ -1,2 +1,2 @@
--- Makes way for the newer list of last pushes.
+-- Deletes the list of last pushes, before the new one is written.
 DELETE FROM weir.last_pushes;

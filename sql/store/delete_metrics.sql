@@ -1,2 +1,2 @@
--- Forgets metrics, before what is known of them is written again or with their last rows.
+-- Deletes metrics: before their new records are written, or with their last rows.
 DELETE FROM weir.metrics WHERE metric IN (SELECT unnest($1::VARCHAR[]));

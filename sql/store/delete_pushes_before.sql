@@ -1,2 +1,2 @@
--- Forgets idempotency keys past their time.
+-- Deletes expired idempotency keys.
 DELETE FROM weir.pushes WHERE received_at < make_timestamp($1);

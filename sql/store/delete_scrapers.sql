@@ -1,2 +1,2 @@
--- Makes way for the newer list of scrapers.
+-- Deletes the list of scrapers, before the new one is written.
 DELETE FROM weir.scrapers;

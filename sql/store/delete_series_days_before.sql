@@ -1,2 +1,2 @@
--- Forgets which series had samples in days that are gone.
+-- Deletes which series have samples in the dropped days.
 DELETE FROM weir.series_days WHERE day < make_date(1970, 1, 1) + $1::INTEGER;

@@ -1,2 +1,2 @@
--- Drops the snapshots before a whole one.
+-- Deletes the snapshots before a whole one.
 DELETE FROM weir.totals WHERE generation < $1;

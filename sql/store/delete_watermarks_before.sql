@@ -1,2 +1,2 @@
--- Drops the watermarks before the newest.
+-- Deletes the watermarks before the newest ones.
 DELETE FROM weir.watermarks WHERE generation < $1;

@@ -1,2 +1,2 @@
--- Drops a partition; its blocks are used again.
+-- Drops a day's table. The engine uses its blocks again.
 DROP TABLE weir.{table};

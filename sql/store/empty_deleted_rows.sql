@@ -1,2 +1,2 @@
--- Makes room for the next day's.
+-- Empties the list of row ids for the next day.
 DELETE FROM temp.main.deleted_rows;

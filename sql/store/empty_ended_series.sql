@@ -1,2 +1,2 @@
--- Makes room for the next list of ended series.
+-- Empties the list of ended series.
 DELETE FROM temp.main.ended_series;

@@ -1,5 +1,5 @@
--- Notes the rows of some series of a day in a range of time, both ends included ($fromUs, $toUs: microseconds since
--- the epoch).
+-- Stores the row ids of some series of a day in a range of time, both ends included ($fromUs, $toUs: microseconds
+-- since the epoch).
 INSERT INTO temp.main.deleted_rows
 SELECT rowid
 FROM weir.{table}

@@ -1,4 +1,4 @@
--- Stores the exemplars that are not stored yet, in their order: a request that comes again brings the same.
+-- Stores the exemplars that are not stored yet, in their order. A repeated request sends the same ones.
 INSERT INTO weir.exemplars
 SELECT fresh.series_id, fresh.ts, fresh.value, fresh.labels
 FROM temp.main.new_exemplars AS fresh

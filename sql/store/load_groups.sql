@@ -1,4 +1,4 @@
--- The groups that there are, the one that was made first in front.
+-- The existing groups, ordered by their newest state, oldest first.
 SELECT grouping_key, definition
 FROM (
   SELECT version, grouping_key, definition

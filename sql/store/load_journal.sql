@@ -1,2 +1,2 @@
--- The entries that a gateway of before the journal's file left in their table, in their order.
+-- The entries that a gateway without a journal file left in this table, in their order.
 SELECT entry FROM weir.journal ORDER BY rowid;

@@ -1,2 +1,2 @@
--- What each server that scrapes and writes here adds to labels, the first learned first.
+-- The labels that each server that scrapes and writes here adds, in the order in which they were learned.
 SELECT added FROM weir.scrapers ORDER BY position;

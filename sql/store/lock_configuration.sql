@@ -1,2 +1,2 @@
--- Settings are final from here on.
+-- No statement can change a setting after this.
 SET lock_configuration = true;

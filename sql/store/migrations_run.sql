@@ -1,2 +1,2 @@
--- The versions of the schema that were run.
+-- The schema versions that the file has.
 SELECT version FROM weir.migrations ORDER BY version;

@@ -1,5 +1,5 @@
--- Writes a day anew without the rows that go, the others in their order. A DELETE would leave it to the next
--- checkpoint when the ids of the others change, and they are what watermarks count.
+-- Writes a day's table again without the deleted rows, in the same order. After a DELETE, the ids of the other
+-- rows would change at the next checkpoint, and watermarks count rows by their ids.
 CREATE OR REPLACE TABLE weir.{table} AS
 SELECT stored.*
 FROM weir.{table} AS stored

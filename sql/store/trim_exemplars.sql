@@ -1,2 +1,2 @@
--- Keeps about so many of the newest exemplars.
+-- Keeps approximately the newest $1 exemplars.
 DELETE FROM weir.exemplars WHERE rowid <= (SELECT max(rowid) FROM weir.exemplars) - $1;

@@ -1,4 +1,4 @@
--- Deletes what later states of groups replaced, and groups that were deleted.
+-- Deletes replaced states of groups, and the states of deleted groups.
 DELETE FROM weir.groups
 WHERE version NOT IN (
   SELECT max(version) FROM weir.groups GROUP BY grouping_key

@@ -1,2 +1,2 @@
--- Days are UTC days wherever the machine stands: casts to TIMESTAMPTZ must not depend on its clock's zone.
+-- Days are UTC days on every machine. Casts to TIMESTAMPTZ must not depend on the machine's time zone.
 SET GLOBAL TimeZone = 'UTC';

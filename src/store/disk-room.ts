@@ -1,47 +1,48 @@
 /**
- * Room on the disk of the store, and when a push is refused for want of it.
+ * The room on the store's disk, and when a push is rejected because the disk is full.
  *
- * The engine survives a commit that finds the disk full: it rolls back. It does not survive such a checkpoint: it then
- * gives up on its file until that is opened again. So pushes are refused while there is still a reserve, which
- * checkpoints, the journal's move and the drop of old days may use. Another program can fill the disk past the reserve
- * all the same: then commits fail, checkpoints wait, and the next commit that passes says that there is room again.
+ * The engine survives a commit that finds the disk full: it rolls back. It does not survive such a checkpoint:
+ * it then gives up on its file until the file is opened again. So pushes are rejected while there is still a
+ * reserve. Only checkpoints, the journal's move and the drop of old days may use it. Another program can fill
+ * the disk past the reserve all the same. Then commits fail and checkpoints wait, until a commit succeeds
+ * again.
  *
- * Blocks that the file itself has free count as room, up to a part of the reserve: where Weir's own file fills the disk,
- * old days that are dropped make room in the file and none beside it, where only the log needs some.
+ * Free blocks inside the file count as room, up to a part of the reserve. If Weir's own file fills the disk, a
+ * dropped day frees blocks in the file, and no bytes beside it. Only the log needs bytes beside it.
  */
 import { statfsSync } from "node:fs";
 import { Unavailable } from "../model/errors.ts";
 import type { Room } from "./store.ts";
 
-/** Nothing of a request was stored, for want of room on the disk. */
+/** Nothing of a request was stored, because the disk has no room. */
 export class DiskFull extends Unavailable {
   override readonly code = "disk_full";
   override readonly retryAfterSeconds = 10;
 }
 
 export interface DiskRoomOptions {
-  /** A file of the disk, which is there. */
+  /** An existing file on the disk. */
   readonly path: string;
   readonly reserveBytes: number;
-  /** Called when the disk has become full, and when it no longer is. */
+  /** Called when the disk becomes full, and when it no longer is. */
   readonly onChange?: (room: Room) => void;
-  /** Milliseconds of a clock that never goes back; the process's own if absent. */
+  /** Milliseconds of a monotonic clock. The default is the process's own. */
   readonly now?: () => number;
-  /** Bytes that are free on the disk of `path`; what the system says if absent. */
+  /** Free bytes on the disk of `path`. The default asks the system. */
   readonly free?: (path: string) => number;
 }
 
-/** A look takes 1.5 µs, but where the disk is another machine's a network's round trip; a commit looks each time. */
+/** A measurement takes 1.5 µs, but a round trip on a network disk. A commit measures each time. */
 const LOOK_INTERVAL_MS = 100;
-/** To count the free blocks of the file takes 0.3 ms, as long as three small commits. */
+/** Counting the free blocks of the file takes 0.3 ms, as long as three small commits. */
 const INSIDE_INTERVAL_MS = 50;
-/** After a write that failed, the next is tried no sooner. */
+/** After a failed write, the next is tried no sooner than this. */
 const RETRY_MS = 1_000;
-/** Or as soon as so much more is free. */
+/** It is tried sooner if this much more is free. */
 const MORE_BYTES = 1_048_576;
-/** The part of the reserve that free blocks of the file can stand for; the log needs the rest beside it. */
+/** Free blocks of the file can replace at most this part of the reserve. The log needs the rest. */
 const INSIDE_MAX = 0.75;
-/** What a checkpoint writes beside the rows of the log: the last rows of each table and all of its lists, anew. */
+/** A checkpoint writes this beside the rows of the log: the last rows of each table, and all table metadata. */
 const CHECKPOINT_BYTES = 16 * 1_048_576;
 /** A shorter log is not worth a checkpoint of its own. */
 const LOG_BYTES_MIN = 1_048_576;
@@ -54,7 +55,10 @@ export class DiskRoom {
   #measuredAtMs = Number.NEGATIVE_INFINITY;
   #insideBytes = 0;
   #insideAtMs = Number.NEGATIVE_INFINITY;
-  /** When a write last failed for want of room, and what was free then; until one passes, or more is free. */
+  /**
+   * When a write last failed because the disk was full, and the free bytes then. Reset by a success or more
+   * space.
+   */
   #failed: { readonly atMs: number; readonly freeBytes: number } | undefined;
   #wasFull = false;
 
@@ -64,7 +68,7 @@ export class DiskRoom {
     this.#free = options.free ?? freeBytesOf;
   }
 
-  /** The room of this moment, or of so short a time ago. */
+  /** The room on the disk, at most `intervalMs` old. */
   look(intervalMs = LOOK_INTERVAL_MS): Room {
     this.#measure(intervalMs);
     const room = { freeBytes: this.#freeBytes, isFull: this.#failed !== undefined || this.#isReserveUsed };
@@ -75,7 +79,7 @@ export class DiskRoom {
     return room;
   }
 
-  /** Asks the system, unless it was asked so short a time ago. */
+  /** Asks the system, unless the last measurement is newer than `intervalMs`. */
   #measure(intervalMs: number): void {
     const nowMs = this.#now();
     if (nowMs - this.#measuredAtMs < intervalMs) return;
@@ -85,20 +89,20 @@ export class DiskRoom {
       this.#failed = undefined;
   }
 
-  /** Throws `DiskFull` where a push is not to be tried; `intervalMs` as for `look`. */
+  /** Throws `DiskFull` if a push must not be tried. `intervalMs` as for `look`. */
   require(intervalMs = LOOK_INTERVAL_MS): void {
     if (!this.look(intervalMs).isFull) return;
     if (!this.#isReserveUsed && this.mayTry) return;
     throw this.#error();
   }
 
-  /** False for a moment after a write that failed for want of room. */
+  /** False for a moment after a write that failed because the disk was full. */
   get mayTry(): boolean {
     this.look();
     return this.#failed === undefined || this.#now() - this.#failed.atMs >= RETRY_MS;
   }
 
-  /** Whether the free blocks of the file count, and are to be counted anew. */
+  /** Whether the free blocks of the file matter, and the count is out of date. */
   get isInsideDue(): boolean {
     return (
       this.look().freeBytes < this.#options.reserveBytes &&
@@ -106,21 +110,21 @@ export class DiskRoom {
     );
   }
 
-  /** Takes note of the bytes of the file's free blocks; at its end they are given back to the disk. */
+  /** Records the bytes of the file's free blocks. Free blocks at the end of the file go back to the disk. */
   noteInside(bytes: number): void {
     this.#measure(0);
     this.#insideBytes = bytes;
     this.#insideAtMs = this.#now();
   }
 
-  /** Takes note of a write that passed. */
+  /** Records that a write succeeded. */
   noteWritten(): void {
     if (this.#failed === undefined) return;
     this.#failed = undefined;
     this.look();
   }
 
-  /** What is to be thrown for an error: a `DiskFull`, and note of it taken, if the disk had no room. */
+  /** The error to throw for `error`: a `DiskFull` if the disk had no room, which is then recorded. */
   explain(error: unknown): unknown {
     if (!isDiskFull(error)) return error;
     this.#measure(0);
@@ -131,12 +135,12 @@ export class DiskRoom {
     return explained;
   }
 
-  /** Whether a checkpoint that moves such a log finds the room that it takes. */
+  /** Whether a checkpoint of a log of this size has the room that it needs. */
   holdsCheckpoint(logBytes: number): boolean {
     return this.look(0).freeBytes + this.#insideBytes >= logBytes + this.#checkpointBytes;
   }
 
-  /** Whether the log should be moved before its time, since later there may be no room for that. */
+  /** Whether the log should be moved early, because later there may be no room for that. */
   isCheckpointDue(logBytes: number): boolean {
     const { reserveBytes } = this.#options;
     return (
@@ -155,26 +159,28 @@ export class DiskRoom {
 
   #error(): DiskFull {
     const why = this.#isReserveUsed
-      ? `pushes are accepted again from ${this.#options.reserveBytes} on (diskReserveBytes)`
-      : "a write failed for want of room";
-    return new DiskFull(`disk full: ${this.#freeBytes} bytes are free where the data is, and ${why}`);
+      ? `pushes are accepted again when ${this.#options.reserveBytes} bytes are free (diskReserveBytes)`
+      : "a write failed because the disk was full";
+    return new DiskFull(
+      `disk full: ${this.#freeBytes} bytes are free on the disk of the data folder, and ${why}`,
+    );
   }
 }
 
-/** Bytes that this user may still write to the disk of a file or folder. */
+/** Bytes that this user can still write to the disk of a file or folder. */
 export function freeBytesOf(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
 }
 
-/** Whether an error, of the system or of the engine, says that the disk, or what this user may use of it, is full. */
+/** Whether an error of the system or the engine says that the disk, or this user's quota of it, is full. */
 export function isDiskFull(error: unknown): boolean {
   const text = String(error);
-  // An engine that gave up on its file names the reason too.
+  // When the engine gave up on its file, its message quotes the reason too.
   return /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/.test(text) && !isFatal(error);
 }
 
-/** Whether the engine gave up on its file: it answers nothing any more until the file is opened again. */
+/** Whether the engine gave up on its file. Every statement then fails until the file is opened again. */
 export function isFatal(error: unknown): boolean {
   return String(error).includes("FATAL Error");
 }

@@ -1,9 +1,9 @@
 /**
- * The store on DuckDB: see store.ts for what it promises.
+ * The store on DuckDB. store.ts is its contract.
  *
- * One connection writes; everything that it does goes through one queue of promises (`#inTurn`), so that a commit,
- * a drop of days and a checkpoint never meet. Rows are appended inside a transaction: an appender
- * closed outside one would commit and checkpoint on the event loop.
+ * One connection writes. All its operations go through one queue of promises (`#inTurn`), so a commit, a drop
+ * of days and a checkpoint never overlap. Rows are appended inside a transaction: closing an appender outside
+ * one would commit and checkpoint on the event loop.
  */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -41,33 +41,37 @@ import { TrackedReader } from "./engine/tracked-reader.ts";
 import { type Tables, Writing } from "./tables/writing.ts";
 
 export interface StoreOptions {
-  /** The DuckDB file; its folder must exist. */
+  /** The DuckDB file. Its folder must exist. */
   readonly path: string;
   readonly memoryLimitBytes: number;
   readonly threads: number;
-  /** Where spilled intermediates go; made when needed. */
+  /** The folder for intermediate results that do not fit in memory. Created when needed. */
   readonly temporaryDirectory: string;
-  /** Milliseconds that close() gives readers to heed their interrupt. */
+  /** How long close() waits for interrupted readers to end, in milliseconds. */
   readonly readerCloseMs?: number;
   readonly onFault?: OnFault;
-  /** Free bytes of the disk below which `requireRoom` throws; 0 if absent. */
+  /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
   readonly reserveBytes?: number;
-  /** Called when the disk has become full, and when it no longer is. */
+  /** Called when the disk becomes full, and when it no longer is. */
   readonly onRoom?: (room: Room) => void;
-  /** The engine gave up on the file and could not be opened again: nothing can be stored or read any more. */
+  /**
+   * Called when the engine gave up on the file and could not open it again. The store can no longer store or
+   * read.
+   */
   readonly onFatal?: () => void;
 }
 
 /**
- * Opens the file, made if absent, runs the migrations that it lacks, and gives the store and what is in it. On a full disk
- * it opens too: what the journal holds is then in `Stored`, and is moved to the tables once there is room.
+ * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
+ * This works on a full disk too: `Stored` then includes the journal's records, which move to the tables once
+ * there is room.
  */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
   const engine = await openEngine(options.path, options).catch((error) => {
     if (!isDiskFull(error)) throw error;
     const folder = dirname(options.path);
     throw new DiskFull(
-      `disk full: ${freeBytesOf(folder)} bytes are free in ${folder}, too few to open the store`,
+      `disk full: ${freeBytesOf(folder)} bytes are free in ${folder}; the store needs more to open`,
     );
   });
   const { writer } = engine;
@@ -87,7 +91,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
       const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room });
       await store.lookInside();
       if (journal.isEmpty) return { store, stored: withGroups };
-      // What a run that was killed left there; then all is read again.
+      // Records that a killed run left. Everything is read again afterwards.
       try {
         await store.moveJournal();
       } catch (error) {
@@ -117,14 +121,14 @@ export class DuckDBStore implements Store {
   readonly #tables: Tables;
   readonly #days: Map<number, DayColumns>;
   readonly #readers = new Set<TrackedReader>();
-  /** Connections that are being made for readers. */
+  /** Connections for readers that are being opened. */
   #connecting = 0;
   readonly #room: DiskRoom;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
   readonly #copying = new Copying();
   #last: Promise<unknown> = Promise.resolve();
-  /** Resolves when the engine, which gave up on the file, was opened again. */
+  /** Resolves when the engine, which gave up on the file, has opened it again. */
   #reopening: Promise<void> | undefined;
   #closed = false;
 
@@ -168,7 +172,7 @@ export class DuckDBStore implements Store {
     });
   }
 
-  /** Moves what is in the journal to its tables. */
+  /** Moves the journal's records to their tables. */
   moveJournal(): Promise<void> {
     return this.#inTurn(() => this.#moveJournal());
   }
@@ -189,7 +193,7 @@ export class DuckDBStore implements Store {
     this.#room.noteInside(size!.block_size * size!.free_blocks);
   }
 
-  /** Writes a change to its tables, and what else is asked, in one transaction. */
+  /** Writes a change to its tables, and runs `also`, in one transaction. */
   async #commitWhole(change: Change, also: () => Promise<void> = async () => {}): Promise<void> {
     const writing = new Writing(this.#tables);
     await this.#transaction(
@@ -206,8 +210,9 @@ export class DuckDBStore implements Store {
   async reader(): Promise<Reader> {
     this.#requireOpen();
     if (!this.#journal.isEmpty && this.#room.mayTry) {
-      // Whoever moves it first: before this turn may be one of seconds, which begins with that too. Where the disk is full
-      // the tables are read as they are, which is counted.
+      // Waits for whichever move comes first. An operation queued before this one may be a checkpoint that
+      // takes seconds, and that also begins with a move. On a full disk the tables are read without the move,
+      // which is counted.
       await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(this.#journal.leave);
     }
     while (this.#reopening !== undefined) await this.#reopening;
@@ -222,7 +227,7 @@ export class DuckDBStore implements Store {
       .finally(() => {
         this.#connecting--;
       });
-    // Closing interrupts the readers that it finds, and this one came later.
+    // Closing the store interrupts the readers that it knows, and this one is newer.
     if (this.#closed) connection.close();
     this.#requireOpen();
     const onClose = (closed: TrackedReader) => {
@@ -235,7 +240,10 @@ export class DuckDBStore implements Store {
     return reader;
   }
 
-  /** What a reader is to throw: that the file is opened again, and that a query's own files found no room. */
+  /**
+   * The error for a reader: `Unavailable` while the file is opened again, `DiskFull` if a query's files have no
+   * room.
+   */
   #explainToReader(error: unknown): unknown {
     if (this.#reopening !== undefined || isFatal(error))
       return new Unavailable(
@@ -322,7 +330,7 @@ export class DuckDBStore implements Store {
         await this.#writeTotals(totals, firstDay);
       });
       for (const { day } of dropped) this.#days.delete(day);
-      // Only then are their blocks free, for pushes that wait for room.
+      // Their blocks are free only after a checkpoint, and pushes wait for that room.
       if (dropped.length > 0 && this.#room.look().isFull) await this.#checkpoint();
       return { days: dropped.map(({ day }) => day), rows: dropped.reduce((sum, { rows }) => sum + rows, 0) };
     });
@@ -386,7 +394,8 @@ export class DuckDBStore implements Store {
 
   /** Bytes of the file and of its log, without asking the engine. */
   async fileSizes(): Promise<{ fileBytes: number; logBytes: number }> {
-    // Not by a promise: for files that are open this is a look into memory, at a tenth of what a thread for it takes.
+    // Synchronous: for an open file this reads memory, and takes a tenth of the time that another thread would
+    // take.
     const bytes = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     const { path } = this.#options;
     return { fileBytes: bytes(path), logBytes: bytes(`${path}.wal`) };
@@ -404,7 +413,7 @@ export class DuckDBStore implements Store {
     });
   }
 
-  /** Interrupts the readers and waits until they have ended; false where some have not in time. */
+  /** Interrupts the readers and waits until they have ended. Returns false if some did not end in time. */
   async #readersGone(): Promise<boolean> {
     for (const reader of this.#readers) reader.interrupt();
     const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
@@ -415,16 +424,16 @@ export class DuckDBStore implements Store {
   async #closeEngine(): Promise<void> {
     const { database, writer, settings, workers } = this.#engine;
     await workers.close();
-    // A connection that is left open would keep the file open.
+    // A connection that stays open would keep the file open.
     settings.close();
     writer.close();
-    // An instance closed under a reader that still runs would abort the process; it ends with the process.
+    // Closing an instance under a running reader would abort the process. The instance then ends with the process.
     if (this.#readers.size === 0) database.close();
   }
 
   /**
-   * Opens the file again after a checkpoint that the engine did not survive. Nothing else was under way on the writer's
-   * connection, so that the file holds just what this store knows to be committed.
+   * Opens the file again after a checkpoint that the engine did not survive. Nothing else ran on the writer's
+   * connection, so the file contains exactly what this store knows to be committed.
    */
   async #reopen(cause: unknown): Promise<void> {
     const { onFault, onFatal } = this.#options;
@@ -438,10 +447,14 @@ export class DuckDBStore implements Store {
       const { days } = await loadDays(this.#writer);
       const rows = (of: ReadonlyMap<number, Day>) =>
         [...of].map(([day, each]) => `${day}:${each.rows}`).sort();
-      if (!Bun.deepEquals(rows(days), rows(this.#days))) throw new Error("it holds other rows than before");
-      onFault?.("the engine gave up on the file at a checkpoint, and has opened it again", cause);
+      if (!Bun.deepEquals(rows(days), rows(this.#days)))
+        throw new Error("the file has other rows than before");
+      onFault?.("the engine gave up on the file at a checkpoint; the file is open again", cause);
     } catch (error) {
-      onFault?.("the engine gave up on the file at a checkpoint, and could not open it again", error);
+      onFault?.(
+        "the engine gave up on the file at a checkpoint, and the file could not be opened again",
+        error,
+      );
       onFatal?.();
     } finally {
       this.#reopening = undefined;
@@ -450,7 +463,8 @@ export class DuckDBStore implements Store {
   }
 
   async #checkpoint(): Promise<boolean> {
-    // Whoever begins to read need not wait for more than this. What cannot be moved now is so later, or at the next start.
+    // A new reader waits for no more than this move. Records that cannot move now stay for a later move or the
+    // next start.
     await this.#moveJournal().catch(this.#journal.leave);
     if (this.#copying.isUnderWay) return false;
     await this.lookInside();
@@ -461,7 +475,7 @@ export class DuckDBStore implements Store {
     }
     const end = checkpointSeconds.startTimer();
     try {
-      // Plain, never FORCE: with an old reader open that would deadlock.
+      // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
       await this.#writer.run("CHECKPOINT");
       end();
       await this.lookInside();
@@ -474,7 +488,7 @@ export class DuckDBStore implements Store {
     }
   }
 
-  /** Writes a snapshot and its watermarks: the rows of each day as of the commit before. */
+  /** Writes a snapshot of the totals and its watermarks: the rows of each day as of the previous commit. */
   async #writeTotals(totals: TotalsSnapshot, firstDay = Number.NEGATIVE_INFINITY): Promise<void> {
     const generation = ++this.#generation;
     const watermarks = new Map<number, number>();
@@ -487,7 +501,7 @@ export class DuckDBStore implements Store {
     if (this.#closed) throw new Error("the store is closed");
   }
 
-  /** Runs what looks at the tables, in its turn, with nothing in the journal. */
+  /** Queues an operation that reads the tables. It runs with an empty journal. */
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
       await this.#moveJournal();
@@ -495,7 +509,7 @@ export class DuckDBStore implements Store {
     });
   }
 
-  /** Runs one thing at a time on the writer's connection, in the order of the calls. */
+  /** Runs one operation at a time on the writer's connection, in the order of the calls. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const turn = async () => {
       try {
@@ -511,13 +525,14 @@ export class DuckDBStore implements Store {
 
   async #transaction(action: () => Promise<void>, undo: () => void = () => {}): Promise<void> {
     try {
-      // Here too, so that a transaction left open by a rollback that failed is not in the way for good.
+      // Inside the `try`: if a failed rollback left a transaction open, this BEGIN fails and the ROLLBACK below
+      // ends it.
       await this.#writer.run("BEGIN");
       await action();
       await this.#writer.run("COMMIT");
     } catch (error) {
       undo();
-      // A failed COMMIT has rolled back by itself; a second ROLLBACK then says so and is of no interest.
+      // A failed COMMIT has already rolled back. The error of the second ROLLBACK does not matter.
       await this.#writer.run("ROLLBACK").catch(() => undefined);
       throw error;
     }

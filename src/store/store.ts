@@ -1,51 +1,55 @@
 /**
- * The contract of the store: one DuckDB file, one partition (table) a UTC day.
+ * The contract of the store: one DuckDB file, with one table per UTC day.
  *
- * - **One owner.** A file is opened by one process and one `Store`; a second gets `StoreLocked`.
- * - **Durability.** `commit` resolves after the transaction that holds everything of the change is in the
- *   write-ahead log and fsynced. It rejects when nothing of the change is stored. Never in between.
- * - **Order.** Changes commit in the order of the calls; rows of a day keep the order in which they were
- *   given, so that the n-th row ever given to a day has row id n-1. Day tables are append-only.
- * - **Ownership.** A change's buffers belong to the store until its promise settles; callers must not write
- *   to them in between.
- * - **Readers** see whole commits only, and all that were acknowledged before they were asked for; they have their
- *   own connections, and never block a commit. A reader that lives long delays checkpoints, not commits. On a full
- *   disk they may miss the last small changes, until there is room; it is counted.
- * - **A full disk** is no reason to end: pushes are refused before it is full, and what is stored can be read, after a
- *   start too. When there is room again everything goes on.
- * - **close()** waits for commits under way, interrupts readers, checkpoints, and gives the file back.
+ * - **One owner.** One process and one `Store` open a file. A second one gets `StoreLocked`.
+ * - **Durability.** `commit` resolves after the transaction with the whole change is in the write-ahead log, or its
+ *   record is in the journal, and the file is synced. It rejects when nothing of the change is stored. There is no
+ *   state in between.
+ * - **Order.** Changes commit in the order of the calls. The rows of a day keep the order of the calls, so the n-th
+ *   row of a day has row id n-1. Day tables are append-only.
+ * - **Ownership.** A change's buffers belong to the store until its promise settles. Callers must not write to them
+ *   before that.
+ * - **Readers** see whole commits only, and every commit that was acknowledged before the reader was opened. They have
+ *   their own connections, and never block a commit. A reader that lives long delays checkpoints, not commits. On a
+ *   full disk readers may miss the last small changes until there is room. This is counted.
+ * - **A full disk** does not end the store. Pushes are rejected before the disk is full. Stored data can be read, also
+ *   after a start. Pushes are accepted again once there is room.
+ * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.
  */
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
 import type { ExemplarRecord } from "./tables/exemplars.ts";
 
-/** Everything that is to be stored in one transaction; every part may be absent. */
+/** Everything that one transaction stores. Every part may be absent. */
 export interface Change {
   readonly metrics?: readonly MetricRecord[];
   readonly series?: readonly SeriesRecord[];
-  /** Series that have their first sample in a day. */
+  /** Series that have their first sample of a day. */
   readonly seriesDays?: readonly SeriesDay[];
   readonly rows?: readonly Rows[];
   readonly pushes?: readonly PushRecord[];
   readonly imports?: readonly ImportRecord[];
   readonly rejected?: readonly RejectedRecord[];
-  /** Those that are stored already are left out. */
+  /** Exemplars that are stored already are skipped. */
   readonly exemplars?: readonly ExemplarRecord[];
   readonly demotions?: readonly DemotionRecord[];
-  /** Groups that are others now; of several records of one group the last counts. */
+  /** Groups that changed. Of several records of one group the last counts. */
   readonly groups?: readonly GroupRecord[];
-  /** Running totals as of the end of the change before this one; the store adds the watermarks. */
+  /** Running totals as of the end of the previous change. The store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
-  /** All of them: what was stored before is replaced. */
+  /** The whole list. It replaces the stored one. */
   readonly lastPushes?: readonly LastPushRecord[];
-  /** What each server that scrapes and writes here adds to a sample's labels; what was stored before is replaced. */
+  /**
+   * The labels that each server which scrapes and writes here adds to samples. The list replaces the stored
+   * one.
+   */
   readonly scrapers?: readonly Labels[];
 }
 
-/** A metric that is new, or says more of itself than before. */
+/** A metric that is new, or whose metadata changed. */
 export type MetricRecord = Omit<Metric, "prometheusName">;
 
-/** A series that is new. */
+/** A new series. */
 export interface SeriesRecord {
   readonly seriesId: number;
   readonly metric: Pick<Metric, "name" | "kind">;
@@ -58,7 +62,7 @@ export interface SeriesDay {
   readonly day: number;
 }
 
-/** An idempotency key and the answer that its push got. */
+/** An idempotency key, with the answer to its push. */
 export interface PushRecord {
   /** Route and token that the key belongs to. */
   readonly scope: string;
@@ -70,18 +74,21 @@ export interface PushRecord {
   readonly answer: string;
 }
 
-/** How far a file was imported. A record replaces the one before of the same file. */
+/** How far a file was imported. A record replaces the earlier record of the same file. */
 export interface ImportRecord {
-  /** The import's own name: the hash of the file's first line, with a number where another file begins so too. */
+  /**
+   * The import's own name: the hash of the file's first line, with a number if another file has the same first
+   * line.
+   */
   readonly file: string;
   readonly firstLineHash: string;
-  /** What tells the file from others that begin with the same line: the importer's own text, empty if it gave none. */
+  /** A text of the importer that distinguishes files with the same first line. Empty if the importer gave none. */
   readonly identity: string;
   /** Bytes (uncompressed) up to the end of the last whole line that was read. */
   readonly byteOffset: number;
   /** Hash of the last line before `byteOffset`. */
   readonly lastLineHash: string;
-  /** The latest day that holds a row of the file; the record is dropped with it. */
+  /** The latest day that has a row of the file. The record is dropped with that day. */
   readonly lastDay?: number;
   readonly updatedAtMs: number;
 }
@@ -100,14 +107,14 @@ export interface DemotionRecord {
   readonly decidedAtMs: number;
 }
 
-/** A group of pushed series (src/receive/pushgateway/groups/groups.ts), which may have been deleted. */
+/** A group of pushed series (src/receive/pushgateway/groups/groups.ts), or the deletion of one. */
 export interface GroupRecord {
   readonly key: string;
-  /** Which families and series it has; null when it was deleted. */
+  /** The group's families and series, as JSON. Null when the group was deleted. */
   readonly definition: string | null;
 }
 
-/** The running totals of one series (src/exposition/totals/totals.ts says what each field means for each kind). */
+/** The running totals of one series. src/exposition/totals/totals.ts says what each field means for each kind. */
 export interface TotalsRecord {
   readonly seriesId: number;
   readonly count: number;
@@ -119,27 +126,27 @@ export interface TotalsRecord {
   readonly createdUs: number;
   /** Timestamp of the newest sample, live or not, µs. */
   readonly lastUs: number;
-  /** When the newest live sample arrived, µs; 0 when there was none. */
+  /** When the newest live sample arrived, µs. 0 if there was none. */
   readonly arrivedUs: number;
-  /** Not cumulative; one more than the metric's bounds. Empty where there is no histogram. */
+  /** Not cumulative. One more than the metric's bounds. Empty if there is no histogram. */
   readonly buckets: readonly number[];
 }
 
-/** Totals of the series that changed since the snapshot before, or of all. */
+/** Totals of the series that changed since the previous snapshot, or of all series. */
 export interface TotalsSnapshot {
   readonly records: readonly TotalsRecord[];
-  /** True when `records` are all that there is: older generations are then dropped. */
+  /** True when `records` has all series. Older generations are then dropped. */
   readonly whole: boolean;
 }
 
-/** When a job and instance ("" where it has none) last pushed. */
+/** When a job and instance ("" if it has none) last pushed. */
 export interface LastPushRecord {
   readonly job: string;
   readonly instance: string;
   readonly pushedAtMs: number;
 }
 
-/** What is in the file when it is opened. */
+/** The contents of the file when it is opened, without the samples. */
 export interface Stored {
   readonly metrics: readonly {
     name: string;
@@ -156,12 +163,12 @@ export interface Stored {
   readonly imports: readonly ImportRecord[];
   readonly groups: readonly GroupRecord[];
   readonly totals: readonly TotalsRecord[];
-  /** The one that pushed longest ago first. */
+  /** In the order of the last push, the oldest first. */
   readonly lastPushes: readonly LastPushRecord[];
   readonly scrapers: readonly Labels[];
 }
 
-/** One partition. */
+/** One day table. */
 export interface Day {
   /** Days since 1970-01-01. */
   readonly day: number;
@@ -169,28 +176,34 @@ export interface Day {
   readonly table: string;
   /** Rows committed. */
   readonly rows: number;
-  /** Its attribute columns: the attributes' names as pushed, and the columns' names. */
+  /** Its attribute columns: the attributes' names as pushed, and the names of the columns. */
   readonly attributes: readonly { readonly name: string; readonly column: string }[];
 }
 
-/** A column of a result: its name and its DuckDB type (`TIMESTAMP`, `DOUBLE`, `VARCHAR`, `MAP(VARCHAR, VARCHAR)` …). */
+/**
+ * A column of a result: its name and its DuckDB type (`TIMESTAMP`, `DOUBLE`, `VARCHAR`, `MAP(VARCHAR, VARCHAR)`
+ * …).
+ */
 export interface ResultColumn {
   readonly name: string;
   readonly type: string;
 }
 
-/** A cell as JSON has it: integers beyond 2^53, decimals and times as strings. */
+/** A cell as JSON represents it: integers beyond 2^53, decimals and times are strings. */
 export type Cell = null | boolean | number | string | readonly Cell[] | { readonly [key: string]: Cell };
 
-/** A decimal fraction with more digits than a DOUBLE has, at most 38: `digits` divided by ten to the power of `scale`. */
+/**
+ * A decimal fraction with up to 38 digits, more than a DOUBLE has: `digits` divided by ten to the power of
+ * `scale`.
+ */
 export interface DecimalParameter {
   readonly digits: bigint;
   readonly scale: number;
 }
 
 /**
- * A value bound to a parameter. Numbers that are whole and safe bind as BIGINT, others as DOUBLE; a bigint binds as
- * BIGINT, or as HUGEINT where it needs more than 64 bits, and must be within that.
+ * A value that is bound to a parameter. A number binds as BIGINT if it is a safe integer, and as DOUBLE
+ * otherwise. A bigint binds as BIGINT, or as HUGEINT if it needs more than 64 bits. It must fit a HUGEINT.
  */
 export type Parameter =
   | null
@@ -212,62 +225,62 @@ export interface ResultStream {
 
 /** Room on the disk of the store. */
 export interface Room {
-  /** Bytes that may still be written to it. */
+  /** Bytes that can still be written to it. */
   readonly freeBytes: number;
-  /** Whether pushes are refused for want of it. */
+  /** Whether pushes are rejected because the disk is full. */
   readonly isFull: boolean;
 }
 
-/** A connection for reading. It is used for one thing at a time, and closed by who asked for it. */
+/** A connection for reading. It runs one operation at a time. The caller that opened it closes it. */
 export interface Reader {
-  /** Runs one statement and gives all its rows as objects. */
+  /** Runs one statement and returns all its rows as objects. */
   all<Row extends Record<string, unknown>>(sql: string, parameters?: Parameters): Promise<Row[]>;
-  /** Runs one statement and throws its rows away. */
+  /** Runs one statement and discards its rows. */
   run(sql: string, parameters?: Parameters): Promise<void>;
   /**
-   * Runs one statement, in a read-only transaction of its own, and gives its rows as they come. An error
-   * between two chunks is thrown there: rows that end without one are all.
+   * Runs one statement, in a read-only transaction of its own, and returns its rows while it runs. An error
+   * between two chunks is thrown. Rows that end without an error are complete.
    */
   stream(sql: string, parameters?: Parameters): Promise<ResultStream>;
   /**
-   * Runs one statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, in a read-only transaction of its
-   * own, and hands each chunk's columns over as typed arrays (valid until `visit` returns), with the validity of
-   * the column at index `nullable`. No object exists per row: for millions of them.
+   * Runs one statement that returns DOUBLE, UINTEGER and BOOLEAN columns only, in a read-only transaction of
+   * its own. `visit` gets each chunk's columns as typed arrays, valid until it returns, and the validity of the
+   * column at index `nullable`. No object exists per row, because there can be millions.
    */
   scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void>;
   /**
-   * The same for a statement that gives a UINTEGER column and then lists of DOUBLE, those of a row equally long:
-   * millions of rows that the engine has put together by that key.
+   * As `scan`, for a statement that returns a UINTEGER column and then columns of lists of DOUBLE. The lists of
+   * a row have the same length. It reads millions of rows that the engine has grouped by the UINTEGER.
    */
   scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void>;
-  /** How many statements the text holds; throws the parser's message when it does not parse. */
+  /** Counts the statements of the text. Throws the parser's message if the text does not parse. */
   countStatements(sql: string): Promise<number>;
-  /** Stops what runs; it then rejects. */
+  /** Stops the running statement, which then rejects. */
   interrupt(): void;
   close(): void;
 }
 
 export interface Store {
-  /** Rejects with `DiskFull` when the disk has no room for it. */
+  /** Rejects with `DiskFull` when the disk has no room for the change. */
   commit(change: Change): Promise<void>;
   /**
-   * Throws `DiskFull` where a push is not to be tried, see disk-room.ts. What makes room may be tried all the same. A
-   * push may go by what was free a tenth of a second ago, and its commit then asks again.
+   * Throws `DiskFull` if the disk has no room for a push, see disk-room.ts. Operations that free space may run
+   * all the same. For a push the measurement may be a tenth of a second old. Its commit then measures again.
    */
   requireRoom(before?: "push" | "commit"): void;
-  /** The room of this moment, or of a tenth of a second ago. */
+  /** The room on the disk, at most a tenth of a second old. */
   room(): Room;
   reader(): Promise<Reader>;
-  /** The partitions, in ascending order of days. */
+  /** The days, in ascending order. */
   days(): readonly Day[];
   /**
-   * Rows of live samples that the totals of the last snapshot do not hold, in row order: what a start replays.
-   * Resolves when `apply` has had all.
+   * Passes `apply` the rows that the last snapshot of the totals does not contain, in row order. A start
+   * replays them. Resolves after the last call of `apply`.
    */
   replay(apply: (rows: Rows) => void): Promise<void>;
   /**
-   * Looks for the samples stored of given series and times of one day. Resolves when `visit` has had each, in row
-   * order; null is a stale marker. A series and time that is given twice is found twice.
+   * Finds the stored samples with the given series and times in one day. Resolves after `visit` was called for
+   * each, in row order. A null value is a stale marker. A key that is given twice is found twice.
    */
   find(
     day: number,
@@ -276,37 +289,41 @@ export interface Store {
   ): Promise<void>;
   /**
    * Drops the days before `firstDay`, the import records that end there, and the series and metrics that the
-   * caller knows to have ended with them, in one transaction with a whole snapshot of the totals.
+   * caller knows to end with them. One transaction does this and stores a whole snapshot of the totals.
    */
   dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped>;
   /**
-   * Deletes samples, in one transaction with a whole snapshot of the totals; gives how many. Days stay, empty too,
-   * and so do series: both go with time.
+   * Deletes samples, in one transaction with a whole snapshot of the totals, and returns their number. Empty
+   * days and series stay until retention drops them.
    */
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
-  /** Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past `rejectedMax`. */
+  /**
+   * Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past
+   * `rejectedMax`.
+   */
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
-  /** Whether a log of such a size should be moved now, since later the disk may have no room for that. */
+  /** Whether a log of this size should be moved now, because later the disk may have no room for a checkpoint. */
   isCheckpointDue(logBytes: number): boolean;
   /**
-   * Moves the write-ahead log into the file; false when a reader or a copy stood in the way, or the disk has no room
-   * (it is tried again).
+   * Moves the write-ahead log into the file. Returns false if a reader or a copy prevents it, or if the disk
+   * has no room. The checkpoint is then tried again later.
    */
   checkpoint(): Promise<boolean>;
   /**
-   * Lets `copy` have the file and its log copied, up to the bytes that are named: they hold every commit made before,
-   * and stay as they are until it resolves, though commits go on. Only by another process: see copy-process.ts. False
-   * when days were dropped or rewritten meanwhile, so that the copy is worth nothing.
+   * Calls `copy` with the file and its log, and the number of bytes of each to copy. Those bytes contain every
+   * earlier commit, and do not change until `copy` resolves, although commits continue. Only another process
+   * may copy them: see copy-process.ts. Returns false if days were dropped or rewritten meanwhile. The copy is
+   * then unusable.
    */
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean>;
   /** Bytes of the file and of its write-ahead log, without asking the engine. */
   fileSizes(): Promise<{ readonly fileBytes: number; readonly logBytes: number }>;
-  /** The same, and the bytes in the file that are free to be used again. */
+  /** As `fileSizes`, with the free bytes inside the file, which the engine uses again. */
   size(): Promise<{ readonly fileBytes: number; readonly logBytes: number; readonly freeBytes: number }>;
   close(): Promise<void>;
 }
 
-/** The file, whose log is beside it at `PATH.wal`. */
+/** The file. Its log is beside it, at `PATH.wal`. */
 export interface StoreFiles {
   readonly path: string;
   readonly fileBytes: number;
@@ -319,7 +336,7 @@ export interface Ended {
   readonly metrics: readonly string[];
 }
 
-/** Samples of some series in a range of time, both ends included, µs; the ends may be infinite. */
+/** Samples of some series in a range of time, both ends included, µs. The ends may be infinite. */
 export interface Deletion {
   readonly seriesIds: readonly number[];
   readonly fromUs: number;
@@ -331,7 +348,7 @@ export interface Dropped {
   readonly rows: number;
 }
 
-/** Series and times of samples; gauges and cumulative series have one value at each. */
+/** Series and times of samples. A gauge or cumulative series has one value per time. */
 export interface SampleKeys {
   readonly length: number;
   readonly seriesId: Uint32Array;
@@ -344,7 +361,7 @@ export class StoreLocked extends Error {
   override readonly name = "StoreLocked";
 }
 
-/** The files do not belong together, or are those of a newer gateway: what to do about it is for a person to say. */
+/** The files do not belong together, or a newer gateway wrote them. A person has to decide what to do. */
 export class StoreMismatch extends Error {
   override readonly name = "StoreMismatch";
 }

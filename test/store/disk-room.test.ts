@@ -1,4 +1,4 @@
-/** When a push is refused for want of room on the disk, with a disk and a clock that the tests set. */
+/** When a push is rejected because the disk is full. The tests set the disk and the clock. */
 import { beforeEach, expect, test } from "bun:test";
 import { DiskFull, DiskRoom, isDiskFull } from "../../src/store/disk-room.ts";
 import type { Room } from "../../src/store/store.ts";
@@ -31,14 +31,14 @@ function room(reserveBytes = 64 * MiB): DiskRoom {
   });
 }
 
-test("pushes are refused from below the reserve, and accepted from it on", () => {
+test("rejects pushes below the reserve, and accepts them from it on", () => {
   const disk = room();
   free = 64 * MiB;
   expect(() => disk.require(0)).not.toThrow();
   free = 64 * MiB - 1;
   expect(() => disk.require(0)).toThrow(
     new DiskFull(
-      "disk full: 67108863 bytes are free where the data is, and pushes are accepted again from 67108864 on " +
+      "disk full: 67108863 bytes are free on the disk of the data folder, and pushes are accepted again when 67108864 bytes are free " +
         "(diskReserveBytes)",
     ),
   );
@@ -50,7 +50,7 @@ test("pushes are refused from below the reserve, and accepted from it on", () =>
   ]);
 });
 
-test("pushes look at the disk ten times a second, commits each time", () => {
+test("measures the disk ten times a second for pushes, and each time for commits", () => {
   const disk = room();
   for (nowMs = 0; nowMs < 1_000; nowMs += 10) disk.require();
   expect(looks).toBe(10);
@@ -58,7 +58,7 @@ test("pushes look at the disk ten times a second, commits each time", () => {
   expect(looks).toBe(15);
 });
 
-test("free blocks of the file count for three quarters of the reserve", () => {
+test("counts free blocks of the file for at most three quarters of the reserve", () => {
   const disk = room();
   disk.noteInside(1_000 * MiB);
   free = 16 * MiB;
@@ -72,12 +72,12 @@ test("free blocks of the file count for three quarters of the reserve", () => {
   expect(disk.look(0).isFull).toBe(false);
 });
 
-test("a write that found no room stops pushes for a second; one of them tries again", () => {
+test("stops pushes for a second after a write that found no room, and then lets one try", () => {
   const disk = room(0);
   free = 5;
   const explained = disk.explain(noSpace);
   expect(String(explained)).toBe(
-    "DiskFull: disk full: 5 bytes are free where the data is, and a write failed for want of room",
+    "DiskFull: disk full: 5 bytes are free on the disk of the data folder, and a write failed because the disk was full",
   );
   expect((explained as DiskFull).cause).toBe(noSpace);
   nowMs = 999;
@@ -91,7 +91,7 @@ test("a write that found no room stops pushes for a second; one of them tries ag
   expect(changes.map(({ isFull }) => isFull)).toEqual([true, false]);
 });
 
-test("a megabyte more that is free is room again, before the second is over", () => {
+test("accepts pushes before the second is over if a megabyte more is free", () => {
   const disk = room(0);
   free = 5;
   disk.explain(noSpace);
@@ -104,7 +104,7 @@ test("a megabyte more that is free is room again, before the second is over", ()
   expect(() => disk.require()).not.toThrow();
 });
 
-test("a checkpoint needs the bytes of the log and 16 MiB, or a quarter of a small reserve", () => {
+test("requires the bytes of the log and 16 MiB for a checkpoint, or a quarter of a small reserve", () => {
   const disk = room();
   free = 36 * MiB;
   expect([disk.holdsCheckpoint(20 * MiB), disk.holdsCheckpoint(20 * MiB + 1)]).toEqual([true, false]);
@@ -115,17 +115,17 @@ test("a checkpoint needs the bytes of the log and 16 MiB, or a quarter of a smal
   expect([small.holdsCheckpoint(2 * MiB), small.holdsCheckpoint(2 * MiB + 1)]).toEqual([true, false]);
 });
 
-test("the log is moved before its time where the reserve comes near", () => {
+test("checkpoints early when free space is close to the reserve", () => {
   const disk = room();
   free = 82 * MiB;
   expect(disk.isCheckpointDue(2 * MiB)).toBe(false);
   free = 82 * MiB - 1;
   expect(disk.isCheckpointDue(2 * MiB)).toBe(true);
-  // A log that short gives nothing back.
+  // Moving such a short log frees nothing.
   expect(disk.isCheckpointDue(MiB - 1)).toBe(false);
 });
 
-test("errors of a full disk and of a used-up quota are told from others, and from an engine that gave up", () => {
+test("recognises errors of a full disk and a used-up quota, but not other errors or an engine that gave up", () => {
   const disk = room();
   for (const text of [
     "ENOSPC: no space left on device, write",

@@ -1,6 +1,6 @@
 /**
- * The journal's file: what is read back after a kill at any byte. A kill is played by opening the file a second time,
- * as it is at that moment.
+ * The journal's file: what a start reads after a kill at any byte. A test simulates the kill by opening the file a
+ * second time, as it is at that moment.
  */
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import {
@@ -34,7 +34,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What a start would read, with that many moved. */
+/** What a start would read if the records up to `moved` were moved. */
 function left(moved: number, of = path): string[] {
   const copy = join(folder, "copy");
   copyFileSync(of, copy);
@@ -45,32 +45,32 @@ function left(moved: number, of = path): string[] {
   return texts;
 }
 
-test("texts come back in their order, whatever is in them", async () => {
+test("returns texts in their order, whatever characters they have", async () => {
   const texts = ["a", "", "ünïcode 🦆", "x".repeat(70_000), '{"a":"\\u0000"}'];
   for (const text of texts) await file.append(text);
   expect(file.sequence).toBe(5);
   expect(left(0)).toEqual(texts);
 });
 
-test("it is made for the first record, and for its owner alone, as the store is", async () => {
+test("creates the file with the first record, readable by its owner only", async () => {
   expect(existsSync(path)).toBe(false);
   await file.append("one");
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test("a record is its bytes, their checksum, its sequence and its text", async () => {
+test("writes a record as its length, checksum, sequence and text", async () => {
   await file.append("one");
   // CRC-32 of the sequence 1.0 (00 00 00 00 00 00 F0 3F) and "one", by Python's zlib.
   const bytes = Buffer.from("03000000a556d60e000000000000f03f6f6e65", "hex");
   expect(readFileSync(path).toString("hex")).toBe(bytes.toString("hex"));
 });
 
-test("what was moved is not read again", async () => {
+test("does not read moved records again", async () => {
   for (const text of ["one", "two", "three"]) await file.append(text);
   expect(left(3)).toEqual([]);
 });
 
-test("after all were moved records come at the start again, and what is left behind them is not read", async () => {
+test("writes from the beginning after a move, and does not read the older records behind", async () => {
   for (const text of ["first", "other", "third"]) await file.append(text);
   file.restart();
   expect(left(3)).toEqual([]);
@@ -80,12 +80,12 @@ test("after all were moved records come at the start again, and what is left beh
   expect(left(5)).toEqual([]);
   expect(statSync(path).size).toBe(bytes);
   file.restart();
-  // Just as long as the record that it replaces: the next one is whole, and of before.
+  // As long as the record that it replaces: the next record is complete, but older.
   await file.append("Sixths");
   expect(left(5)).toEqual(["Sixths"]);
 });
 
-test("what came after a move that the gateway took for failed is read, and what was moved is not", async () => {
+test("reads the records after a move that the gateway believed to have failed, but not the moved ones", async () => {
   for (const text of ["first", "other", "third"]) await file.append(text);
   expect(left(1)).toEqual(["other", "third"]);
   expect(left(2)).toEqual(["third"]);
@@ -94,7 +94,7 @@ test("what came after a move that the gateway took for failed is read, and what 
   expect(left(4)).toEqual(["fifth"]);
 });
 
-test("a record that a kill has torn is not there, those before it are", async () => {
+test("drops a record torn by a kill, and reads those before it", async () => {
   await file.append("one");
   const whole = statSync(path).size;
   await file.append("second");
@@ -109,7 +109,7 @@ test("a record that a kill has torn is not there, those before it are", async ()
   }
 });
 
-test("a bit that is another ends what is read", async () => {
+test("stops reading at a flipped bit", async () => {
   await file.append("one");
   const whole = statSync(path).size;
   await file.append("second");
@@ -124,15 +124,15 @@ test("a bit that is another ends what is read", async () => {
   }
 });
 
-test("a journal of a later store is not taken for one of this", async () => {
+test("rejects the journal of a later store", async () => {
   for (const text of ["one", "two", "three"]) await file.append(text);
   file.restart();
   await file.append("four");
-  const told = `${path} goes on from change 3 and the store beside it ends with 2`;
+  const told = `${path} continues from change 3, but the store beside it ends with change 2`;
   expect(() => JournalFile.open(path, 2)).toThrow(told);
 });
 
-test("a write that fails is told, and its sequence is not given again", async () => {
+test("reports a failed write, and does not use its sequence for another text", async () => {
   await file.append("one");
   const closed = JournalFile.open(join(folder, "closed"), 7).file;
   closed.close(false);
@@ -141,18 +141,20 @@ test("a write that fails is told, and its sequence is not given again", async ()
   expect(left(0)).toEqual(["one"]);
 });
 
-test.skipIf(!disk.isMounted)("of a record that could not be written nothing stays", async () => {
+test.skipIf(!disk.isMounted)("leaves nothing of a record that could not be written", async () => {
   const path = join(disk.path, "journal");
   const { file } = JournalFile.open(path, 0);
   await file.append("one");
   const whole = statSync(path).size;
-  await expect(file.append("x".repeat(10_000))).rejects.toThrow("the journal took");
+  await expect(file.append("x".repeat(10_000))).rejects.toThrow(
+    /^only \d+ of \d+ bytes of the record were written$/,
+  );
   expect(statSync(path).size).toBe(whole);
   expect(left(0, path)).toEqual(["one"]);
   file.close(true);
 });
 
-test("after a write that took long the next are handed over, and are there likewise", async () => {
+test("writes from another thread after a slow write, with the same result", async () => {
   let ms = 0;
   const clock = spyOn(performance, "now").mockImplementation(() => (ms += 1_000));
   const texts = Array.from({ length: 250 }, (_, at) => `${at}`);

@@ -1,6 +1,6 @@
 /**
- * Small changes wait in the journal: they are acknowledged there, and nobody who reads the tables can tell. A kill is
- * played by copying the files of a store that is open, which are all that would be left.
+ * Small changes wait in the journal. They are acknowledged there, and readers of the tables see them. A test
+ * simulates a kill by copying the files of an open store, which are all that a kill would leave.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
@@ -35,7 +35,7 @@ let folder: string;
 let store: DuckDBStore;
 const others: DuckDBStore[] = [];
 
-/** By a name in the folder of the test, or by a path. */
+/** Opens a store by its name in the test's folder, or by its path. */
 const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored }> =>
   await openStore({
     path: resolve(folder, name),
@@ -47,7 +47,7 @@ const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "weir-journal-"));
   store = (await open("store.duckdb")).store;
-  // The first rows of a day make its table, and are no small change.
+  // The first rows of a day create its table, so this change is not small.
   await store.commit({ rows: [rowsOf([[9, 0, 9]])] });
 });
 afterEach(async () => {
@@ -55,10 +55,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** What a kill at this moment would leave, opened. */
+/** Opens what a kill at this moment would leave. */
 async function killed(name: string): Promise<{ store: DuckDBStore; stored: Stored }> {
   for (const end of ["", ".wal", ".journal"]) {
-    // Not by this process: to close a file takes its locks away.
+    // Copied by another process, because closing a file here would give up its locks.
     const copied = Bun.spawnSync(["cp", join(folder, `store.duckdb${end}`), join(folder, `${name}${end}`)]);
     expect(copied.exitCode).toBe(0);
   }
@@ -67,7 +67,7 @@ async function killed(name: string): Promise<{ store: DuckDBStore; stored: Store
   return opened;
 }
 
-/** Series, µs of the day, and value, null for a stale marker. */
+/** Series, µs of the day, and value. Null is a stale marker. */
 type Sample = [number, number, number | null];
 
 function rowsOf(samples: readonly Sample[], day = DAY): Rows {
@@ -96,7 +96,7 @@ async function samplesOf({ store }: { store: DuckDBStore }): Promise<Sample[]> {
   return found;
 }
 
-/** The changes that were moved to their tables, as who reads sees it. */
+/** The last moved sequence, as a reader sees it. */
 async function moved(of: DuckDBStore): Promise<number> {
   const reader = await of.reader();
   const [last] = await reader.all<{ sequence: number }>("SELECT sequence FROM weir.journal_moved");
@@ -118,7 +118,7 @@ const labels = new Map([
   ["job", "a"],
 ]);
 
-/** A group that is new, with a series and a sample of every kind of number. */
+/** A new group, with a series and a sample of every kind of number. */
 const first: Change = {
   metrics: [metric],
   series: [
@@ -166,7 +166,7 @@ function expectFirst(stored: Stored): void {
   expect(stored.pushes).toEqual([...first.pushes!]);
 }
 
-test("a small change is whole after a kill, and after an orderly end", async () => {
+test("keeps a small change whole after a kill, and after a regular stop", async () => {
   const before = await moved(store);
   await store.commit(first);
   const left = await killed("killed.duckdb");
@@ -180,7 +180,7 @@ test("a small change is whole after a kill, and after an orderly end", async () 
   expect(existsSync(join(folder, "store.duckdb.journal"))).toBe(true);
 
   await store.close();
-  // Nothing is left to be moved, and no file that says so.
+  // Nothing is left to be moved, and so there is no file.
   expect(existsSync(join(folder, "store.duckdb.journal"))).toBe(false);
   const opened = await open("store.duckdb");
   store = opened.store;
@@ -188,14 +188,14 @@ test("a small change is whole after a kill, and after an orderly end", async () 
   expect(await samplesOf(opened)).toEqual(samples);
 });
 
-test("who reads sees what was acknowledged, and after a kill it is there once", async () => {
+test("shows acknowledged changes to readers, and after a kill shows them once", async () => {
   await store.commit(first);
   const reader = await store.reader();
   expect(await reader.all("SELECT series_id, metric FROM series ORDER BY ALL")).toEqual([
     { series_id: 1, metric: metric.name },
     { series_id: 2, metric: metric.name },
   ]);
-  // A reader that lives does not keep the next one from what came after.
+  // An open reader does not keep the next one from seeing newer changes.
   await store.commit({ rows: [rowsOf([[1, 4, 4]])] });
   const later = await store.reader();
   const sql = "SELECT count(*) AS rows FROM weir.samples_20241004";
@@ -205,11 +205,11 @@ test("who reads sees what was acknowledged, and after a kill it is there once", 
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual([...samples, [1, 4, 4]]);
 });
 
-test("rows keep the order of the changes, small and not", async () => {
+test("keeps the order of the rows of small and large changes", async () => {
   const want = [...samples];
   await store.commit(first);
   for (let at = 10; at < 600; at++) {
-    // Every hundredth is too long for an entry: what waits goes before it.
+    // Every hundredth change is too long for an entry. Waiting entries are moved before it.
     const rows = Array.from(
       { length: at % 100 === 0 ? 1_100 : 2 },
       (_, row): Sample => [1, at * 1_000 + row, at],
@@ -223,7 +223,7 @@ test("rows keep the order of the changes, small and not", async () => {
   expect(await samplesOf({ store })).toEqual(want);
 });
 
-test("attributes are kept with their rows, whichever rows have them", async () => {
+test("keeps each row's attributes when other rows have different ones", async () => {
   const tagged = (samples: readonly Sample[], attributes: Record<string, readonly string[]>): Rows => {
     const builder = new TextBuilder();
     const columns = Object.entries(attributes).map(([name, values]) => ({ name, ...builder.column(values) }));
@@ -261,7 +261,7 @@ test("attributes are kept with their rows, whichever rows have them", async () =
   }
 });
 
-/** Rows of which each has all of the attributes. */
+/** Rows that have all of the attributes. */
 function taggedRows(length: number, names: readonly string[]): Rows {
   const builder = new TextBuilder();
   const x = builder.column(new Array(length).fill("x"));
@@ -269,7 +269,7 @@ function taggedRows(length: number, names: readonly string[]): Rows {
   return { ...rows, attributes: names.map((name) => ({ name, ...x })), text: builder.text };
 }
 
-test("attributes that few of the rows have make no others larger", async () => {
+test("does not allocate cells in all rows for attributes that few rows have", async () => {
   const changes = Array.from({ length: 8 }, (_, change) => [
     taggedRows(
       1,
@@ -293,7 +293,7 @@ test("attributes that few of the rows have make no others larger", async () => {
   journal.close();
   connection.close();
   database.close();
-  // All together would be 512 names of 7,208 rows.
+  // In one segment there would be 512 names of 7,208 rows.
   for (const { length, attributes } of moved)
     expect(length * attributes.length).toBeLessThanOrEqual(1_048_576);
   expect(moved.length).toBeLessThanOrEqual(6);
@@ -305,7 +305,7 @@ test("attributes that few of the rows have make no others larger", async () => {
   );
 });
 
-test("rows whose attributes are too much for an entry are known for such without a copy", () => {
+test("recognises attributes that are too long for an entry without copying them", () => {
   const names = Array.from({ length: 60 }, (_, at) => `n${at}`);
   const long = new TextBuilder();
   const ofLong = { ...long.column(new Array(100).fill("€".repeat(1_700))), name: "long" };
@@ -320,13 +320,13 @@ test("rows whose attributes are too much for an entry are known for such without
   }
 });
 
-test("a snapshot counts what waited before it", async () => {
+test("counts waiting changes in a snapshot of the totals", async () => {
   await store.commit(first);
   await store.commit({ totals: { records: [], whole: true }, rows: [rowsOf([[1, 5, 5]])] });
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual([[1, 5, 5]]);
 });
 
-test("the newest state of a group and of a metric counts", async () => {
+test("keeps the newest state of a group and of a metric", async () => {
   await store.commit(first);
   await store.commit({
     metrics: [{ ...metric, help: "later" }],
@@ -343,7 +343,7 @@ test("the newest state of a group and of a metric counts", async () => {
   expect(stored.groups).toEqual([{ key: '{"job":"b"}', definition: "2" }]);
 });
 
-test("a change that fails leaves what waits as it was", async () => {
+test("keeps waiting changes when another change fails", async () => {
   await store.commit(first);
   const broken = { rows: [{ ...rowsOf([[1, 9, 9]]), value: undefined } as unknown as Rows] };
   await expect(store.commit(broken)).rejects.toThrow();
@@ -352,7 +352,7 @@ test("a change that fails leaves what waits as it was", async () => {
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual([...samples, [1, 10, 10]]);
 });
 
-test("who begins to read while others push does not wait for them for good", async () => {
+test("opens a reader in bounded time while others push", async () => {
   let isOver = false;
   let acknowledged = 0;
   const pushing = (async () => {
@@ -369,14 +369,14 @@ test("who begins to read while others push does not wait for them for good", asy
   await pushing;
 });
 
-/** A disk of one page, and one that holds a store. */
+/** A disk of one page, and one that can store a database. */
 const disk = smallDisk("4k");
 const largerDisk = smallDisk("4m");
-/** A text that finds no place in what is left of a file's last page. */
+/** A text that does not fit in the rest of a file's last page. */
 const PAGES = "0123456789abcdef".repeat(1_000);
 
 test.skipIf(!largerDisk.isMounted)(
-  "a checkpoint that the engine does not survive loses nothing, and the file is opened again",
+  "loses nothing when the engine does not survive a checkpoint, and opens the file again",
   async () => {
     const full = (await open(join(largerDisk.path, "store"))).store;
     others.push(full);
@@ -385,7 +385,8 @@ test.skipIf(!largerDisk.isMounted)(
     expect(await full.checkpoint()).toBe(true);
     const reopenings = async () => (await engineReopenings.get()).values[0]!.value;
     const before = await reopenings();
-    // The log is short, and yet all of the day's last rows are written anew: a disk that holds the log has no room.
+    // The log is short, but a checkpoint writes all of the day's last rows again. So a disk with room for the
+    // log is too small.
     await full.commit({ rows: [rowsOf([[3, 1, 1]])] });
     await full.moveJournal();
     await full.commit({ rows: [rowsOf([[3, 2, 2]])] });
@@ -410,7 +411,7 @@ test.skipIf(!largerDisk.isMounted)(
 );
 
 test.skipIf(!largerDisk.isMounted)(
-  "a start on a full disk finds what waits in the journal, and moves it once there is room",
+  "reads the journal at a start on a full disk, and moves it once there is room",
   async () => {
     const begun = (await open(join(largerDisk.path, "begun"))).store;
     await begun.commit({ rows: [rowsOf([[9, 0, 9]])] });
@@ -441,7 +442,7 @@ test.skipIf(!largerDisk.isMounted)(
         { key: "here", definition: "y" },
       ],
     });
-    // As a kill leaves them, but that this process goes on to hold the file that it had open.
+    // As a kill leaves them, except that this process keeps its file open.
     for (const end of ["", ".wal", ".journal"])
       Bun.spawnSync(["cp", join(largerDisk.path, `begun${end}`), join(largerDisk.path, `left${end}`)]);
     await begun.close();
@@ -461,7 +462,7 @@ test.skipIf(!largerDisk.isMounted)(
     expect(replayed).toEqual([9, 1, 2]);
     expect(full.room().isFull).toBe(true);
     expect(() => full.requireRoom()).toThrow("disk full: 0 bytes are free");
-    // Readers miss what could not be moved, until there is room.
+    // Readers miss entries that could not be moved, until there is room.
     const counted = async () => {
       const reader = await full.reader();
       const [count] = await reader.all<{ rows: number }>(
@@ -493,7 +494,7 @@ test.skipIf(!largerDisk.isMounted)(
   },
 );
 
-test.skipIf(!disk.isMounted)("what the journal cannot take is stored without it, and once", async () => {
+test.skipIf(!disk.isMounted)("stores a change once when the journal cannot take it", async () => {
   await store.close();
   symlinkSync(join(disk.path, "journal"), join(folder, "store.duckdb.journal"));
   store = (await open("store.duckdb")).store;
@@ -505,13 +506,13 @@ test.skipIf(!disk.isMounted)("what the journal cannot take is stored without it,
     await store.commit({ rows: [rowsOf([[1, at, at]])] });
     want.push([1, at, at]);
   }
-  // A page takes some of them, and then again after each that it could not.
+  // A page has room for some records. After each failure the journal is emptied, and has room again.
   expect(await failures()).toBeGreaterThan(before + 1);
   expect(await failures()).toBeLessThan(before + 20);
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual(want);
 });
 
-test("what a gateway of before left in its table is moved once", async () => {
+test("moves the entries that an older gateway left in its table once", async () => {
   await store.close();
   const entry = entryOf(first, () => true)!;
   const old = await Database.open(join(folder, "store.duckdb"), {
@@ -533,7 +534,7 @@ test("what a gateway of before left in its table is moved once", async () => {
   store = (await open("store.duckdb")).store;
 });
 
-test("hundreds of metrics that are new keep all that is known of them, and the newest of each counts", async () => {
+test("keeps all metadata of hundreds of new metrics, and the newest record of each", async () => {
   const metrics = Array.from({ length: 600 }, (_, at) => ({
     name: `it's "${at}"`,
     kind: "observation" as const,
@@ -548,7 +549,7 @@ test("hundreds of metrics that are new keep all that is known of them, and the n
   const want = metrics.toSpliced(50, 30, ...refined);
   const left = await killed("killed.duckdb");
   expect(left.stored.metrics.toSorted((a, b) => a.buckets[3]! - b.buckets[3]!)).toEqual(want);
-  // Those that were moved are replaced, too.
+  // Records that were moved are replaced too.
   await left.store.commit({ metrics: metrics.slice(50, 80) });
   const reader = await left.store.reader();
   const sql = "SELECT help, count(*) AS metrics FROM metrics GROUP BY ALL";
@@ -556,7 +557,7 @@ test("hundreds of metrics that are new keep all that is known of them, and the n
   reader.close();
 });
 
-test("who begins to read during a checkpoint does not wait for it", async () => {
+test("opens a reader during a checkpoint without waiting for it", async () => {
   const order: string[] = [];
   const day = Array.from({ length: 400_000 }, (_, at): Sample => [1, at, Math.sin(at)]);
   await store.commit({ rows: [rowsOf(day)] });
@@ -569,7 +570,7 @@ test("who begins to read during a checkpoint does not wait for it", async () => 
   expect(order).toEqual(["reader", "checkpoint true"]);
 });
 
-test("what waited for a store that was removed is not moved to the next in its place", async () => {
+test("does not move the records of a removed store into the next store in its place", async () => {
   await store.commit(first);
   copyFileSync(join(folder, "store.duckdb.journal"), join(folder, "next.duckdb.journal"));
   const next = await open("next.duckdb");
@@ -584,10 +585,10 @@ test("what waited for a store that was removed is not moved to the next in its p
   ]);
 });
 
-test("a change that comes after the end is refused, and written into no other file", async () => {
+test("rejects a change after close, and writes it into no other file", async () => {
   await store.commit(first);
   await store.close();
-  // One of these has the descriptor that was the journal's.
+  // One of these files has the descriptor that the journal had.
   const paths = Array.from({ length: 8 }, (_, at) => join(folder, `other${at}`));
   const descriptors = paths.map((path) => openSync(path, "w"));
   await expect(store.commit({ rows: [rowsOf([[1, 4, 4]])] })).rejects.toThrow("the store is closed");
@@ -597,7 +598,7 @@ test("a change that comes after the end is refused, and written into no other fi
   expect(await samplesOf({ store })).toEqual(samples);
 });
 
-test("who begins to read while the store closes is refused, and keeps nothing open", async () => {
+test("rejects a reader while the store closes, and leaves no connection open", async () => {
   await store.commit(first);
   const asked = store.reader();
   const closed = store.close();

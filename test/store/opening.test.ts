@@ -1,11 +1,11 @@
-/** Opening a file: one owner, whoever comes first. */
+/** Opening a file: it has one owner, also when two open it at once. */
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../../src/store/duckdb-store.ts";
 
-test("of two openings at once one has the file, and it can be opened again after it was closed", async () => {
+test("lets one of two simultaneous openings succeed, and opens the file again after a close", async () => {
   const folder = mkdtempSync(join(tmpdir(), "weir-opening-"));
   const options = {
     path: join(folder, "store.duckdb"),

@@ -1,6 +1,6 @@
 /**
- * An engine that gives up on its file at a checkpoint, on a disk that another program fills meanwhile: the store opens the
- * file again while queries go on. Only root can mount the small disk.
+ * The engine gives up on its file at a checkpoint, on a disk that another program fills meanwhile. The store
+ * opens the file again while queries continue. Only root can mount the small disk.
  */
 import { expect, test } from "bun:test";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -21,7 +21,7 @@ function rowsOf(length: number, firstUs: number): Rows {
     length,
     seriesId: new Uint32Array(length).fill(1),
     timestampUs: Float64Array.from({ length }, (_, at) => DAY * 86_400_000_000 + firstUs + at),
-    // Not two alike, so that they do not shrink.
+    // Different values, so that they do not compress.
     value: Float64Array.from({ length }, (_, at) => Math.sin(firstUs + at)),
     stale: new Uint8Array(length),
     live: new Uint8Array(length).fill(1),
@@ -30,7 +30,7 @@ function rowsOf(length: number, firstUs: number): Rows {
   };
 }
 
-/** Reads until it is told to end; gives how often it had an answer, and how often it was asked to come again. */
+/** Reads until `isOver`. Returns how many queries were answered, and how many were asked to try again. */
 async function readOn(store: DuckDBStore, how: "whole" | "bit by bit", isOver: () => boolean) {
   const outcomes = { answered: 0, askedAgain: 0 };
   while (!isOver()) {
@@ -41,7 +41,7 @@ async function readOn(store: DuckDBStore, how: "whole" | "bit by bit", isOver: (
           await reader.all("SELECT count(*), sum(value) FROM weir.samples_20241004");
         } else {
           const { chunks } = await reader.stream("SELECT value FROM weir.samples_20241004");
-          // As slowly as a client that is far away.
+          // As slowly as a distant client.
           for await (const _ of chunks()) await Bun.sleep(0);
         }
         outcomes.answered++;
@@ -58,7 +58,7 @@ async function readOn(store: DuckDBStore, how: "whole" | "bit by bit", isOver: (
 }
 
 test.skipIf(!disk.isMounted)(
-  "a file that is opened again has every row, and queries are answered or asked again (needs root)",
+  "keeps every row when the file is opened again, and answers queries or asks for a retry (needs root)",
   async () => {
     const faults: string[] = [];
     const store = (
@@ -73,7 +73,7 @@ test.skipIf(!disk.isMounted)(
     ).store;
     const reopenings = async () => (await engineReopenings.get()).values[0]!.value;
     const before = await reopenings();
-    // A checkpoint writes the last rows of a table anew: more than the log holds.
+    // A checkpoint writes the last rows of a table again: more than the log has.
     await store.commit({ rows: [rowsOf(50_000, 0)] });
     expect(await store.checkpoint()).toBe(true);
     let isOver = false;
@@ -87,7 +87,7 @@ test.skipIf(!disk.isMounted)(
       await store.commit({ rows: [rowsOf(2_000, round * 1_000_000)] });
       const { bavail, bsize } = statfsSync(disk.path);
       const { logBytes } = await store.fileSizes();
-      // There is room for the log, and so the checkpoint is tried.
+      // There is room for the log, so the checkpoint is tried.
       writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - logBytes - 40_000)));
       await store.checkpoint();
       rmSync(ballast);
@@ -97,7 +97,7 @@ test.skipIf(!disk.isMounted)(
     expect(outcomes.every(({ answered }) => answered > 0)).toBe(true);
     expect(await reopenings()).toBeGreaterThan(before);
     expect(new Set(faults)).toEqual(
-      new Set(["the engine gave up on the file at a checkpoint, and has opened it again"]),
+      new Set(["the engine gave up on the file at a checkpoint; the file is open again"]),
     );
     const count = async (of: DuckDBStore) => {
       const reader = await of.reader();

@@ -1,6 +1,6 @@
 /**
- * Snapshots of the real store, copied by the real process: what they hold while commits, checkpoints and deletions go
- * on, that the store's lock outlives them, and that nothing is left of one that failed.
+ * Snapshots of the real store, copied by the real process: what they contain while commits, checkpoints and
+ * deletions continue, that the store's lock survives them, and that a failed one leaves nothing.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -56,7 +56,7 @@ const metric: Metric = {
   buckets: [],
 };
 
-/** Rows whose values count on from `first`. */
+/** Rows with consecutive values from `first`. */
 function rowsFrom(first: number, length: number, day = DAY): Rows {
   return {
     day,
@@ -78,7 +78,7 @@ interface Content {
   readonly sum: number;
 }
 
-/** What is in a day: rows, and the sum of their values. */
+/** The content of a day: the number of rows, and the sum of their values. */
 async function contentIn(of: DuckDBStore, day = DAY): Promise<Content> {
   const reader = await of.reader();
   try {
@@ -91,7 +91,7 @@ async function contentIn(of: DuckDBStore, day = DAY): Promise<Content> {
   }
 }
 
-/** The same of a snapshot's folder, opened as a store. */
+/** The content of a snapshot's folder, opened as a store. */
 async function contentOf(name: string, day?: number): Promise<Content> {
   const { store: opened } = await openStore(optionsOf(join(folder, "snapshots", name)));
   try {
@@ -101,7 +101,7 @@ async function contentOf(name: string, day?: number): Promise<Content> {
   }
 }
 
-/** Of the values from 0 on. */
+/** The content of the values from 0 to rows - 1. */
 const first = (rows: number): Content => ({ rows, sum: rows === 0 ? 0 : (rows * (rows - 1)) / 2 });
 
 const isLocked = async () => {
@@ -115,7 +115,7 @@ const isLocked = async () => {
   return (await child.exited) === 7;
 };
 
-test("holds what is in the file and what is in the log, and is named by time", async () => {
+test("copies the file and the log, and names the snapshot by its time", async () => {
   await store.commit({
     metrics: [metric],
     series: [{ seriesId: 1, metric, labels: new Map(), exposed: true }],
@@ -129,18 +129,18 @@ test("holds what is in the file and what is in the log, and is named by time", a
   expect(await contentOf(name)).toEqual(first(1_200));
   expect(readdirSync(join(folder, "tmp"))).toEqual([]);
   expect(statSync(join(folder, "snapshots", name, "store.duckdb")).mode & 0o777).toBe(0o600);
-  // The next has a name of its own.
+  // The next snapshot has another name.
   expect(await contentOf(await snapshots.take())).toEqual(first(1_201));
 });
 
-test("without the log holds what the last checkpoint moved into the file", async () => {
+test("without the log, copies what the last checkpoint moved into the file", async () => {
   await commit(0, 1_000);
   await store.checkpoint();
   await commit(1_000, 200);
   expect(await contentOf(await snapshots.take(false))).toEqual(first(1_000));
 });
 
-test("leaves the store's lock on its file", async () => {
+test("keeps the store's lock on its file", async () => {
   await commit(0, 10);
   expect(await isLocked()).toBe(true);
   await snapshots.take();
@@ -149,11 +149,11 @@ test("leaves the store's lock on its file", async () => {
   expect(await contentIn(store)).toEqual(first(20));
 });
 
-test("each of many holds all that was committed before it, whatever is committed and moved meanwhile", async () => {
+test("copies every earlier commit in each of many snapshots, while commits and checkpoints continue", async () => {
   let committed = 0;
   let isDone = false;
   const committing = (async () => {
-    // Large enough that rows go to the file before their commit does.
+    // Large enough that rows are written to the file before their commit.
     for (let round = 0; !isDone; round++) {
       const length = round % 4 === 0 ? 300_000 : 100;
       await commit(committed, length);
@@ -171,13 +171,13 @@ test("each of many holds all that was committed before it, whatever is committed
   for (const { name, before } of taken) {
     const { rows, sum } = await contentOf(name);
     expect(rows).toBeGreaterThanOrEqual(before);
-    // Whole commits, from the first on.
+    // Whole commits, from the first one.
     expect({ rows, sum }).toEqual(first(rows));
   }
   expect(await contentIn(store)).toEqual(first(committed));
 }, 60_000);
 
-test("is of the moment between two commits, whatever comes before a byte of it is copied", async () => {
+test("copies the moment between two commits, also if commits follow before the first byte is copied", async () => {
   await commit(0, 300_000);
   await store.checkpoint();
   await commit(300_000, 1_000);
@@ -195,7 +195,7 @@ test("is of the moment between two commits, whatever comes before a byte of it i
   expect(await contentIn(store)).toEqual(first(602_000));
 });
 
-test("no checkpoint meets a copy, and the next one passes", async () => {
+test("runs no checkpoint during a copy, and runs the next one", async () => {
   await commit(0, 10);
   const refused = await new Promise<boolean>((resolve) => {
     void store.whileCopied(async () => resolve(await store.checkpoint()));
@@ -205,7 +205,7 @@ test("no checkpoint meets a copy, and the next one passes", async () => {
   expect(await store.checkpoint()).toBe(true);
 });
 
-test("is made anew when days are dropped under it, and given up when that happens again and again", async () => {
+test("copies again when days are dropped meanwhile, and gives up after repeated drops", async () => {
   await commit(0, 10, DAY - 1);
   await commit(0, 10);
   const drop = (day: number) =>
@@ -226,7 +226,7 @@ test("is made anew when days are dropped under it, and given up when that happen
   expect(readdirSync(join(folder, "snapshots"))).toEqual([name]);
 });
 
-test("one is made at a time, and a stop leaves nothing of it", async () => {
+test("makes one snapshot at a time, and leaves nothing of it at a stop", async () => {
   await commit(0, 10);
   const slow: Pick<Store, "whileCopied"> = {
     whileCopied: (copy) =>
@@ -236,7 +236,9 @@ test("one is made at a time, and a stop leaves nothing of it", async () => {
   };
   const own = snapshotsOf(slow);
   const taking = own.take();
-  await expect(own.take()).rejects.toThrow("a snapshot is being made; one is made at a time");
+  await expect(own.take()).rejects.toThrow(
+    "another snapshot is in progress, and only one can be made at a time",
+  );
   const closing = own.close();
   await expect(taking).rejects.toThrow("the gateway is stopping");
   await closing;
@@ -247,7 +249,7 @@ test("one is made at a time, and a stop leaves nothing of it", async () => {
 
 const { path: disk, isMounted } = smallDisk("100m");
 
-test.skipIf(!isMounted)("without room says so, and leaves nothing", async () => {
+test.skipIf(!isMounted)("reports a full disk, and leaves nothing", async () => {
   await commit(0, 10);
   await store.checkpoint();
   const options = { store, directory: join(disk, "snapshots"), temporaryDirectory: join(disk, "tmp") };

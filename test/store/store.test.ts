@@ -1,4 +1,4 @@
-/** The store over a real DuckDB file: what a commit holds, what a start finds, what a drop leaves. */
+/** The store over a real DuckDB file: what a commit stores, what a start reads, what a drop leaves. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,7 +51,7 @@ interface Sample {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** Rows of one day from samples written out. */
+/** Rows of one day from a list of samples. */
 function rowsOf(samples: readonly Sample[], day = DAY): Rows {
   const texts: Uint8Array[] = [];
   let end = 0;
@@ -103,8 +103,8 @@ const totals = (seriesId: number, more: Partial<TotalsRecord> = {}): TotalsRecor
   ...more,
 });
 
-describe("a commit", () => {
-  test("keeps times, values and strings of every length as they are", async () => {
+describe("commit", () => {
+  test("keeps times, values and strings of every length", async () => {
     const strings = [
       "",
       "a",
@@ -128,7 +128,7 @@ describe("a commit", () => {
     );
   });
 
-  test("of more rows than a chunk holds keeps each in its place, absent attributes too", async () => {
+  test("keeps the order of more rows than a chunk has, and their absent attributes", async () => {
     const samples: Sample[] = Array.from({ length: 5_000 }, (_, index) => ({
       us: DAY_US + index,
       value: index % 97 === 0 ? null : index,
@@ -142,7 +142,7 @@ describe("a commit", () => {
     expect(store.days()).toMatchObject([{ day: DAY, rows: 5_000 }]);
   });
 
-  test("of a few rows alone keeps them as any other, in their order, and is found by a start", async () => {
+  test("keeps the order of a commit with few rows, and a start reads them", async () => {
     const values = [
       0.1,
       -0,
@@ -155,7 +155,7 @@ describe("a commit", () => {
       null,
     ];
     const samples = values.map((value, index) => ({ us: DAY_US + 7 * index, value, live: index % 2 === 0 }));
-    // The first commit makes the day, with a column that the rows of the others do not have.
+    // The first commit creates the day, with a column that the rows of the others do not have.
     await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 9, attributes: { task_id: "t" } }])] });
     await store.commit({ rows: [rowsOf(samples.slice(0, 4)), rowsOf(samples.slice(4, 6))], series: [] });
     await store.commit({ rows: [rowsOf(samples.slice(6))] });
@@ -174,7 +174,7 @@ describe("a commit", () => {
     expect(replayed).toEqual([{ us: DAY_US, value: 9, live: true }, ...samples]);
   });
 
-  test("that fails stores nothing, and the next one works", async () => {
+  test("stores nothing when it fails, and the next commit succeeds", async () => {
     const broken = {
       ...rowsOf([{ us: DAY_US, value: 1, attributes: { trace_id: "t" } }]),
       seriesId: undefined,
@@ -187,7 +187,7 @@ describe("a commit", () => {
     ]);
   });
 
-  test("adds a column for a new attribute, under a name that is free whatever its case", async () => {
+  test("adds a column for a new attribute, under a name that is free regardless of case", async () => {
     const attributes = { Task_ID: "upper", task_id: "lower", value: "taken" };
     await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1, attributes }])] });
     const columns = [
@@ -198,13 +198,13 @@ describe("a commit", () => {
     expect(store.days()[0]!.attributes).toEqual(columns);
     await reopen();
     expect(store.days()[0]!.attributes).toEqual(columns);
-    // Another day gives them the same columns, in whatever order they come.
+    // Another day gets the same columns, in any order.
     const next = rowsOf([{ us: DAY_US + 86_400_000_000, value: 1, attributes: { task_id: "a" } }], DAY + 1);
     await store.commit({ rows: [next] });
     expect(store.days()[1]!.attributes).toEqual([{ name: "task_id", column: "task_id_2" }]);
   });
 
-  test("puts what comes after 64 attribute columns into one JSON column", async () => {
+  test("stores further attributes in one JSON column after 64 attribute columns", async () => {
     const attributes = Object.fromEntries(Array.from({ length: 67 }, (_, n) => [`a${n}`, `v"${n}`]));
     await store.commit({
       rows: [
@@ -222,7 +222,7 @@ describe("a commit", () => {
   });
 });
 
-test("a start finds what was committed", async () => {
+test("reads committed records at a start", async () => {
   const series: Series[] = [
     {
       seriesId: 1,
@@ -310,7 +310,7 @@ test("a start finds what was committed", async () => {
   });
 });
 
-test("a list that replaces the one before does so when it is empty", async () => {
+test("replaces a stored list by an empty one", async () => {
   const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
   await store.commit({ scrapers: [new Map([["job", "weir"]])], lastPushes });
   await store.commit({ scrapers: [], rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
@@ -319,7 +319,7 @@ test("a list that replaces the one before does so when it is empty", async () =>
   expect(await reopen()).toMatchObject({ scrapers: [], lastPushes: [] });
 });
 
-test("a replay gives the rows past the newest snapshot, in row order, stale markers and history too", async () => {
+test("replays the rows past the newest snapshot in row order, with stale markers and historical rows", async () => {
   await store.commit({ rows: [rowsOf([{ us: DAY_US, value: 1 }])] });
   await store.commit({
     totals: { records: [totals(1)], whole: false },
@@ -349,7 +349,7 @@ test("a replay gives the rows past the newest snapshot, in row order, stale mark
   ]);
 });
 
-test("find gives the samples stored at a series and time, in row order", async () => {
+test("finds the samples stored at a series and time, in row order", async () => {
   await store.commit({
     rows: [
       rowsOf([
@@ -382,7 +382,7 @@ test("find gives the samples stored at a series and time, in row order", async (
   expect(await find(DAY + 1, [1], [DAY_US])).toEqual([]);
 });
 
-test("what is looked for leaves nothing in memory", async () => {
+test("frees the memory of lookups", async () => {
   const keys = {
     length: 2_000,
     seriesId: Uint32Array.from({ length: 2_000 }, (_, index) => index),
@@ -395,11 +395,11 @@ test("what is looked for leaves nothing in memory", async () => {
     "SELECT memory_usage_bytes AS bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'",
   );
   reader.close();
-  // A hundred lists would be 2.4 MB.
+  // A hundred lists would take 2.4 MB.
   expect(used!.bytes).toBeLessThan(1_000_000);
 });
 
-test("exemplars are stored once, and the newest hundred thousand are kept", async () => {
+test("stores each exemplar once, and keeps the newest hundred thousand", async () => {
   const exemplars = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, index) => ({
       seriesId: 1,
@@ -418,7 +418,7 @@ test("exemplars are stored once, and the newest hundred thousand are kept", asyn
   reader.close();
 });
 
-test("dropping days takes what ended with them, and keeps the rest through a restart", async () => {
+test("drops what ended with the dropped days, and keeps the rest through a restart", async () => {
   const both: Series[] = [1, 2].map((seriesId) => ({ seriesId, metric, labels: new Map(), exposed: true }));
   await store.commit({
     metrics: [metric],
@@ -463,7 +463,7 @@ test("dropping days takes what ended with them, and keeps the rest through a res
   expect(replayed).toBe(0);
 });
 
-test("idempotency keys and dead letters are forgotten, the oldest first", async () => {
+test("deletes the oldest idempotency keys and rejected samples first", async () => {
   const letter = (receivedAtMs: number) => ({
     receivedAtMs,
     protocol: "events",
@@ -488,13 +488,13 @@ test("idempotency keys and dead letters are forgotten, the oldest first", async 
   expect((await reopen()).pushes.map(({ key }) => key)).toEqual(["b"]);
 });
 
-test("a file has one owner", async () => {
+test("lets only one store open a file", async () => {
   const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 1 };
   const second = openStore({ ...options, temporaryDirectory: join(folder, "tmp") });
   await expect(second).rejects.toThrow(StoreLocked);
 });
 
-test("what strangers could reach is shut, and checkpoints still pass", async () => {
+test("blocks access to external files, and still checkpoints", async () => {
   await expect(query("SELECT * FROM read_text('/etc/hostname')")).rejects.toThrow(/disabled/);
   await expect(query("SET enable_external_access = true")).rejects.toThrow();
   await expect(query("SET threads = 8")).rejects.toThrow(/locked/);
@@ -503,7 +503,7 @@ test("what strangers could reach is shut, and checkpoints still pass", async () 
   expect((await store.fileSizes()).logBytes).toBe(0);
 });
 
-test("imports of a file from before they had an identity are found by their first line", async () => {
+test("finds imports by their first line if the file is from before they had an identity", async () => {
   await store.close();
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(join(folder, "store.duckdb"));
@@ -530,7 +530,7 @@ test("imports of a file from before they had an identity are found by their firs
   ]);
 });
 
-test("a file from a newer gateway is refused by its number", async () => {
+test("rejects a file from a newer gateway, with its schema number", async () => {
   await store.close();
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(join(folder, "store.duckdb"));

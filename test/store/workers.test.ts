@@ -1,8 +1,8 @@
-/** When the engine has threads of its own: while something is read that takes time, and some time longer. */
+/** The engine has threads of its own during slow reads, and for some time afterwards. */
 import { expect, test } from "bun:test";
 import { Workers } from "../../src/store/engine/workers.ts";
 
-/** Settles with each number of external threads as it is set. */
+/** Settles with each number of external threads that is set. */
 function recorded(threads: number) {
   const seen: number[] = [];
   let tell = () => {};
@@ -17,7 +17,7 @@ function recorded(threads: number) {
   return { workers, seen, next };
 }
 
-test("a read that goes on gets all threads, and they are given back after the last", async () => {
+test("gives a slow read all threads, and takes them back after the last read", async () => {
   const { workers, seen, next } = recorded(4);
   const lent = next();
   workers.begin();
@@ -31,7 +31,7 @@ test("a read that goes on gets all threads, and they are given back after the la
   expect(seen).toEqual([1, 4]);
 });
 
-test("a short read changes nothing", async () => {
+test("changes nothing for a short read", async () => {
   const { workers, seen } = recorded(4);
   workers.begin();
   workers.end();
@@ -39,7 +39,7 @@ test("a short read changes nothing", async () => {
   expect(seen).toEqual([]);
 });
 
-test("one thread has nothing to lend", async () => {
+test("changes nothing if the engine has one thread", async () => {
   const { workers, seen } = recorded(1);
   workers.begin();
   await workers.close();

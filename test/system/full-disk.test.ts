@@ -117,7 +117,7 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
   const { error } = (await refused.json()) as { error: { code: string; message: string } };
   expect(error.code).toBe("disk_full");
   const said =
-    /^disk full: (\d+) bytes are free where the data is, and pushes are accepted again from 2097152 on \(diskReserveBytes\)$/;
+    /^disk full: (\d+) bytes are free on the disk of the data folder, and pushes are accepted again when 2097152 bytes are free \(diskReserveBytes\)$/;
   expect(Number(said.exec(error.message)![1])).toBeLessThan(2 * MiB);
   // A quarter of the reserve is kept even where the file has free blocks; a commit that was under way may take of it.
   expect(disk.free).toBeGreaterThan(0);
@@ -294,7 +294,7 @@ test.skipIf(!canMount)("a first start on a full disk ends with one sentence (nee
   disk.fill(0);
   const { exitCode, log } = await GatewayProcess.startToEnd({ data: disk.data, args: ["--no-sampler"] });
   expect(exitCode).toBe(1);
-  expect(log).toBe(`weir serve: disk full: 0 bytes are free in ${disk.data}, too few to open the store\n`);
+  expect(log).toBe(`weir serve: disk full: 0 bytes are free in ${disk.data}; the store needs more to open\n`);
   disk.empty();
 });
 

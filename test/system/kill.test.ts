@@ -267,7 +267,7 @@ test("a journal beside a store that it does not belong to ends the start with a 
   const refused = await GatewayProcess.startToEnd(options(data));
   expect(refused.exitCode).toBe(1);
   expect(refused.log).toMatch(
-    /^weir serve: .*store\.duckdb\.journal goes on from change .* or remove the journal and lose its changes\n$/,
+    /^weir serve: .*store\.duckdb\.journal continues from change .* or remove the journal and lose its changes\n$/,
   );
   expect(readFileSync(journal)).toEqual(later);
   // With its own store beside it, all is there.

@@ -1,9 +1,9 @@
 /**
- * A program of its own: copies files, as `bun copy-process.ts JSON` with a list of `FileCopy`. It ends with 0 when
- * all is on the disk; else with 1, and why on standard error.
+ * A program of its own: copies files. `bun copy-process.ts JSON` takes a list of `FileCopy`. It exits with 0 when
+ * everything is on the disk, and otherwise with 1 and the reason on standard error.
  *
- * POSIX locks belong to a process, and closing any descriptor of a file gives up all that the process holds on it. So
- * the process that has the store open must not read the file beside the engine, not even to copy it.
+ * POSIX locks belong to a process, and closing any descriptor of a file gives up all that the process holds on
+ * it. So the process that has the store open must not read the file beside the engine, not even to copy it.
  */
 import {
   closeSync,
@@ -20,7 +20,7 @@ import {
 import { dirname } from "node:path";
 import { syncFolder } from "../sync-folder.ts";
 
-/** The first `bytes` of a file, to a path where there is none. */
+/** The first `bytes` of a file, to a path that does not exist yet. */
 export interface FileCopy {
   readonly from: string;
   readonly to: string;
@@ -28,9 +28,9 @@ export interface FileCopy {
 }
 
 const PIECE_BYTES = 4 * 1_048_576;
-/** Written out so often, so that a commit's own sync never waits for more than that. */
+/** The copy is synced after each 32 MiB, so that the sync of a commit never waits for more than that. */
 const SYNC_BYTES = 32 * 1_048_576;
-/** What is left on the disk at the least: pushes go on, and the log grows meanwhile. */
+/** The copy leaves at least this much free, because pushes continue and the log grows meanwhile. */
 const LEFT_BYTES_MIN = 64 * 1_048_576;
 
 if (import.meta.main) {
@@ -53,7 +53,7 @@ function copyAll(copies: readonly FileCopy[]): void {
   for (const folder of new Set(copies.map(({ to }) => dirname(to)))) syncFolder(folder);
 }
 
-/** Lets both share their blocks until one is written to, where the file system can (Btrfs, XFS); tells whether it did. */
+/** Makes both files share their blocks, if the file system supports that (Btrfs, XFS). Returns whether it did. */
 function clone({ from, to, bytes }: FileCopy): boolean {
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);

@@ -1,8 +1,8 @@
 /**
- * What keeps the file as it is while another process copies it. A checkpoint is all that writes over what the file
- * and its log say together: commits go to the end of the log, and into blocks that neither of them uses. So none is
- * made meanwhile. Blocks of rows that only the log names are used again as soon as their table is dropped: then the
- * copy is worth nothing.
+ * Keeps the file unchanged while another process copies it. Only a checkpoint overwrites what the file and its
+ * log say together: a commit appends to the log, and writes to blocks that neither of them uses. So there is no
+ * checkpoint during a copy. Blocks of rows that only the log refers to are used again as soon as their table is
+ * dropped. The copy is then unusable.
  */
 import type { StoreFiles } from "../store.ts";
 
@@ -10,23 +10,23 @@ export class Copying {
   #underWay = 0;
   #rewrites = 0;
 
-  /** Whether no checkpoint may be made. */
+  /** Whether a copy is in progress, so that no checkpoint may run. */
   get isUnderWay(): boolean {
     return this.#underWay > 0;
   }
 
-  /** Notes that tables are dropped. */
+  /** Records that tables were dropped. */
   noteRewrite(): void {
     this.#rewrites++;
   }
 
   /**
-   * Runs `copy` with the files as they are between two commits; false when tables were dropped under it.
+   * Runs `copy` with the files as they are between two commits. Returns false if tables were dropped meanwhile.
    *
-   * @param files looks at them between two commits
+   * @param files measures the files between two commits
    */
   async hold(files: () => Promise<StoreFiles>, copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
-    // Before the look: what waits in front of it may be a checkpoint, and what comes after may not.
+    // Before `files`: the operation queued in front of it may be a checkpoint, and none may follow it.
     this.#underWay++;
     try {
       const found = await files();

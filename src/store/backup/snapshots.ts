@@ -1,9 +1,10 @@
 /**
- * Snapshots: copies of the store that open like any other (`weir serve --data SNAPSHOT`), each in a folder of its own.
+ * Snapshots: copies of the store that `weir serve --data SNAPSHOT` opens like any other, each in a folder of
+ * its own.
  *
- * - A snapshot holds every commit that was made before it was asked for. Commits go on meanwhile.
- * - It is there whole or not at all: it is made in a folder for temporary files, written to the disk, and then named.
- * - One is made at a time, by a process of its own: see copy-process.ts.
+ * - A snapshot has every commit that was made before the request. Commits continue meanwhile.
+ * - A snapshot exists whole or not at all. It is made in the folder for temporary files, synced, and then renamed.
+ * - One snapshot is made at a time, by a child process: see copy-process.ts.
  */
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -14,14 +15,14 @@ import { syncFolder } from "../sync-folder.ts";
 
 export interface SnapshotOptions {
   readonly store: Pick<Store, "whileCopied">;
-  /** Where the snapshots are; made when needed. */
+  /** The folder of the snapshots. Created when needed. */
   readonly directory: string;
-  /** Where they are made: on the same file system, and cleared at each start. */
+  /** The folder in which they are made. It is on the same file system, and cleared at each start. */
   readonly temporaryDirectory: string;
   readonly now: () => number;
 }
 
-/** A copy is made anew when days were dropped under it, which is once a day, or an administrator deletes samples. */
+/** A copy is made again if days were dropped meanwhile (once a day), or if an administrator deleted samples. */
 const ATTEMPTS_MAX = 3;
 
 export class Snapshots {
@@ -34,13 +35,14 @@ export class Snapshots {
   }
 
   /**
-   * Makes a snapshot, and gives its name: the time and a random number, as Prometheus has it.
+   * Makes a snapshot, and returns its name: the time and a random number, as in Prometheus.
    *
-   * @param withLog false leaves out what is only in the write-ahead log: commits since the last checkpoint
-   * @throws Busy while another is made, Unavailable where there is no room, and when stopping
+   * @param withLog false omits the write-ahead log, that is, commits since the last checkpoint
+   * @throws Busy while another one is made; Unavailable if there is no room, or the gateway is stopping
    */
   async take(withLog = true): Promise<string> {
-    if (this.#running !== undefined) throw new Busy("a snapshot is being made; one is made at a time");
+    if (this.#running !== undefined)
+      throw new Busy("another snapshot is in progress, and only one can be made at a time");
     if (this.#closed) throw new Unavailable("the gateway is stopping");
     const stop = new AbortController();
     const done = this.#take(withLog, stop.signal);
@@ -52,7 +54,7 @@ export class Snapshots {
     }
   }
 
-  /** Stops the one that is being made, of which nothing is left. */
+  /** Stops the snapshot in progress, and deletes what was written of it. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#running?.stop.abort();
@@ -105,7 +107,7 @@ async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<v
     throw new Unavailable(`the snapshot could not be written: ${said.trim() || `status ${status}`}`);
 }
 
-/** As upstream names them: `20171210T211224Z-2be650b6d019eb54`. */
+/** The name in Prometheus's format: `20171210T211224Z-2be650b6d019eb54`. */
 function nameOf(nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
   return `${time}-${crypto.getRandomValues(Buffer.alloc(8)).toString("hex")}`;

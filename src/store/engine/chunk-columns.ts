@@ -1,13 +1,14 @@
 /**
- * The columns of a result's chunk as typed arrays, without a copy where the driver's memory lies right: numbers
- * by the million are read so. Not the driver itself: duckdb.ts hands in what it needs of it.
+ * The columns of a result's chunk as typed arrays. They are not copied if the driver's memory is aligned, so
+ * millions of numbers can be read. This module does not import the driver: duckdb.ts passes the functions that
+ * it needs.
  */
 
-/** What is used of the driver's bindings. */
+/** The functions of the driver's bindings that this module uses. */
 export interface ChunkBindings<Chunk, Vector> {
   data_chunk_get_vector(chunk: Chunk, index: number): Vector;
   vector_get_data(vector: Vector, byteCount: number): Uint8Array;
-  /** null where no row is NULL. */
+  /** null if no row is NULL. */
   vector_get_validity(vector: Vector, byteCount: number): Uint8Array | null;
   list_vector_get_child(vector: Vector): Vector;
   list_vector_get_size(vector: Vector): number;
@@ -17,7 +18,7 @@ export type NumberType = "double" | "uinteger" | "boolean";
 
 export type NumberColumn = Float64Array | Uint32Array | Uint8Array;
 
-/** What takes a chunk: its columns, which are valid until it returns, and which rows of one of them are NULL. */
+/** Receives a chunk: its columns, which are valid until it returns, and which rows of one column are NULL. */
 export type ColumnVisitor = (
   columns: NumberColumn[],
   rowCount: number,
@@ -25,9 +26,9 @@ export type ColumnVisitor = (
 ) => void;
 
 /**
- * What takes a chunk of lists: the key of each row, where its lists begin among the items and how many those are,
- * and the items of all rows by list. All is valid until it returns. `isNull` tells of items of the last list; it is
- * absent where none is NULL.
+ * Receives a chunk of lists: the key of each row, where its lists begin among the items, their length, and the
+ * items of all rows by list. Everything is valid until it returns. `isNull` says which items of the last list
+ * are NULL. It is absent if none is NULL.
  */
 export type ListVisitor = (
   keys: Uint32Array,
@@ -38,7 +39,7 @@ export type ListVisitor = (
 ) => void;
 
 const NO_ROW = () => false;
-/** An entry of a list vector: two integers of 64 bits, the first item's index and how many there are. */
+/** An entry of a list vector: two 64-bit integers, the index of the first item and the number of items. */
 const ENTRY_BYTES = 16;
 const ENTRY_WORDS = 4;
 
@@ -49,7 +50,7 @@ export class ChunkColumns<Chunk, Vector> {
     this.#bindings = bindings;
   }
 
-  /** Hands a chunk's columns over, with the validity of the column at index `nullable`. */
+  /** Passes a chunk's columns to the visitor, with the validity of the column at index `nullable`. */
   visit(
     chunk: Chunk,
     rowCount: number,
@@ -62,7 +63,7 @@ export class ChunkColumns<Chunk, Vector> {
     visitor(columns, rowCount, this.#nullsOf(vectors[nullable]!, rowCount) ?? NO_ROW);
   }
 
-  /** Hands over a chunk of one UINTEGER column and as many columns of lists of DOUBLE. */
+  /** Passes on a chunk of one UINTEGER column and `lists` columns of lists of DOUBLE. */
   visitLists(chunk: Chunk, rowCount: number, lists: number, visitor: ListVisitor): void {
     const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
     const keys = this.#column(vectorAt(0), "uinteger", rowCount) as Uint32Array;
@@ -88,7 +89,7 @@ export class ChunkColumns<Chunk, Vector> {
     visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
   }
 
-  /** Which rows of a vector are NULL; undefined where none is. */
+  /** Which rows of a vector are NULL. Undefined if none is. */
   #nullsOf(vector: Vector, rowCount: number): ((row: number) => boolean) | undefined {
     const mask = this.#bindings.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8);
     return mask === null ? undefined : (row) => (mask[row >> 3]! & (1 << (row & 7))) === 0;

@@ -1,15 +1,15 @@
 /**
- * Columns as the store appends them: typed arrays, and for strings byte ranges in one UTF-8 text. Pure; the
- * driver (duckdb.ts) copies them into chunks.
+ * Columns in the form in which the store appends them: typed arrays, and byte ranges in one UTF-8 text for
+ * strings. This module is pure. The driver (duckdb.ts) copies the columns into chunks.
  */
 
-/** What an append takes for a cell of a small table. */
+/** A cell of an append to a small table. */
 export type AppendCell =
   | { readonly type: "timestampMs" | "date"; readonly value: number | null }
   | { readonly type: "ubigint"; readonly value: number }
   | { readonly type: "varchar"; readonly value: string | null };
 
-/** Byte ranges in a text, by row. */
+/** Byte ranges in a text, one per row. */
 export interface StringColumn {
   readonly offset: Uint32Array;
   readonly length: Uint32Array;
@@ -26,14 +26,14 @@ export type Column =
   | { readonly type: "uinteger"; readonly values: Uint32Array }
   | { readonly type: "date"; readonly values: Int32Array }
   | { readonly type: "boolean"; readonly values: Uint8Array }
-  /** Whole; of timestamps microseconds since the epoch. */
+  /** Integers. A timestamp is in microseconds since the epoch. */
   | { readonly type: "timestamp" | "ubigint"; readonly values: Float64Array }
   | DoubleColumn
   /** An empty string is NULL. */
   | { readonly type: "varchar" | "blob"; readonly strings: StringColumn; readonly text: Uint8Array }
-  /** All NULL. */
+  /** Every row is NULL. */
   | { readonly type: "absent" }
-  /** MAP(VARCHAR, VARCHAR): row r holds the entries from `first[r]` to `first[r + 1]`. */
+  /** MAP(VARCHAR, VARCHAR): row r has the entries from `first[r]` to `first[r + 1]`. */
   | {
       readonly type: "map";
       readonly first: Uint32Array;
@@ -42,13 +42,13 @@ export type Column =
       readonly text: Uint8Array;
     };
 
-/** Gathers strings into one text; its columns point into it. */
+/** Collects strings in one text. Its columns point into that text. */
 export class TextBuilder {
   readonly #encoder = new TextEncoder();
   #bytes = new Uint8Array(4_096);
   #end = 0;
 
-  /** Appends a string and gives where it lies. */
+  /** Appends a string and returns its position. */
   add(text: string): { offset: number; length: number } {
     // A UTF-16 unit takes at most three bytes of UTF-8.
     this.#reserve(text.length * 3);
@@ -58,7 +58,7 @@ export class TextBuilder {
     return place;
   }
 
-  /** Appends bytes and gives where they lie. */
+  /** Appends bytes and returns their position. */
   addBytes(bytes: Uint8Array): { offset: number; length: number } {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#end);
@@ -67,11 +67,11 @@ export class TextBuilder {
     return place;
   }
 
-  /** Appends each string and gives the column. */
+  /** Appends each string and returns the column. */
   column(strings: readonly string[]): StringColumn {
     const offset = new Uint32Array(strings.length);
     const length = new Uint32Array(strings.length);
-    // Put in at once, which is several times as fast, where each character is one byte.
+    // If each character is one byte, the strings are appended at once, which is several times as fast.
     const joined = strings.join("");
     this.#reserve(joined.length);
     const room = this.#bytes.subarray(this.#end, this.#end + joined.length);
@@ -85,7 +85,7 @@ export class TextBuilder {
     return { offset, length };
   }
 
-  /** The same for strings of any characters. */
+  /** As `column`, for strings of any characters. */
   #columnOf(strings: readonly string[]): StringColumn {
     const places = strings.map((string) => this.add(string));
     return {
@@ -94,7 +94,7 @@ export class TextBuilder {
     };
   }
 
-  /** Appends each list of doubles, little-endian as in memory, and gives the column. */
+  /** Appends each list of doubles, little-endian as in memory, and returns the column. */
   doubles(lists: readonly (readonly number[])[]): StringColumn {
     const offset = new Uint32Array(lists.length);
     const length = new Uint32Array(lists.length);
@@ -107,7 +107,7 @@ export class TextBuilder {
     return { offset, length };
   }
 
-  /** The text so far; take it after the last `add`. */
+  /** The text so far. Take it after the last `add`. */
   get text(): Uint8Array {
     return this.#bytes.subarray(0, this.#end);
   }

@@ -1,9 +1,9 @@
 /**
- * The driver: the only module that imports DuckDB. It opens a file for this process alone, reads results by
- * chunk as plain values, and appends columns straight from typed arrays.
+ * The driver: the only module that imports DuckDB. It opens a file for this process alone, reads results chunk by
+ * chunk as plain values, and appends columns directly from typed arrays.
  *
- * Two instances in one process, or in a Worker, would both open the file and lose rows of each other: openings
- * are counted here and a second of the same path is refused.
+ * Two instances in one process, or in a Worker of it, would both open the file and lose each other's rows. So this
+ * module keeps the paths that are open, and rejects a second opening of the same path.
  */
 import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -59,7 +59,7 @@ import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
-/** Rows that are appended at a stretch, before what else waits has its turn: some 50 ms. */
+/** Rows that are appended without a pause (some 50 ms). Then the event loop runs other work. */
 const STRETCH_ROWS = 64 * CHUNK_ROWS;
 
 /** The path of a database that has no file. */
@@ -67,7 +67,10 @@ const MEMORY = ":memory:";
 
 const opened = new Set<string>();
 
-/** A path as the engine takes it for one: a relative `sqlite:x` would name an extension, `~` a home folder. */
+/**
+ * A path that the engine does not misread: a relative `sqlite:x` would name an extension, and `~` a home
+ * folder.
+ */
 function enginePath(path: string): string {
   return path.startsWith("/") ? path : `./${path}`;
 }
@@ -82,13 +85,13 @@ export class Database {
     this.#identity = identity;
   }
 
-  /** Opens the file, made if absent; throws `StoreLocked` when this or another process has it open. */
+  /** Opens the file, or creates it. Throws `StoreLocked` if this or another process has it open. */
   static async open(path: string, options: DatabaseOptions): Promise<Database> {
     const identity =
       path === MEMORY ? "" : join(realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
     if (identity !== "" && opened.has(identity))
       throw new StoreLocked(`${path} is open in this process already`);
-    // At once: a second opening must not pass while this one waits.
+    // Before the first await, so that a second opening cannot pass meanwhile.
     if (identity !== "") opened.add(identity);
     try {
       const settings = engineSettings({
@@ -116,10 +119,10 @@ export class Database {
   }
 }
 
-/** A connection. Not to be used for two things at a time. */
+/** A connection. It runs one operation at a time. */
 export class Connection implements Reader {
   readonly #connection: DuckDBConnection;
-  /** Whether the statement that is read bit by bit was interrupted. */
+  /** Whether the statement whose rows are being fetched was interrupted. */
   #interrupted = false;
   /** Whether the transaction of a stream is open. */
   #isStreaming = false;
@@ -132,7 +135,7 @@ export class Connection implements Reader {
     await this.#connection.run(sql, ...bound(parameters));
   }
 
-  /** Runs a statement of one list of texts. */
+  /** Runs a statement with one parameter, a list of texts. */
   async runTexts(sql: string, texts: readonly string[]): Promise<void> {
     await this.#connection.run(sql, [listValue(texts)], [LIST(VARCHAR)]);
   }
@@ -173,8 +176,9 @@ export class Connection implements Reader {
   }
 
   /**
-   * Starts a statement whose rows are fetched bit by bit, in a transaction: the driver (1.5.6) takes an error
-   * between two fetches for the end of the rows, but the transaction is aborted by it, which `#finish` sees.
+   * Starts a statement in a transaction of its own, and fetches its rows in steps. The driver (1.5.6) takes an
+   * error between two fetches for the end of the rows. But the error aborts the transaction, and `#finish`
+   * detects that.
    */
   async #start(sql: string, parameters: Parameters | undefined): Promise<DuckDBResult> {
     this.#interrupted = false;
@@ -195,14 +199,14 @@ export class Connection implements Reader {
     await this.#connection.run("ROLLBACK").catch(() => undefined);
   }
 
-  /** Ends what `#start` began, after the last row; throws what cut the rows short, if anything did. */
+  /** Ends what `#start` began, after the last row. Throws the error that cut the rows short, if there was one. */
   async #finish(sql: string, parameters: Parameters | undefined): Promise<void> {
     try {
       await this.#connection.run("SELECT 1");
     } catch (error) {
       await this.#abandon();
       if (this.#interrupted) throw new Error("INTERRUPT Error: Interrupted!", { cause: error });
-      // Only a run to the end tells what it was.
+      // Only a complete run returns the error itself.
       await this.#connection.run(sql, ...bound(parameters));
       throw error;
     }
@@ -220,8 +224,8 @@ export class Connection implements Reader {
   }
 
   /**
-   * Gives the connection back, and calls `onClosed` when nothing of it runs any more. To close it under an open
-   * stream would leave the transaction open for good (driver 1.5.6), and no checkpoint would pass again.
+   * Closes the connection, and calls `onClosed` when nothing runs on it any more. Closing it under an open
+   * stream would leave the transaction open forever (driver 1.5.6), and no later checkpoint would succeed.
    */
   close(onClosed: () => void = () => {}): void {
     const close = () => {
@@ -233,9 +237,9 @@ export class Connection implements Reader {
   }
 
   /**
-   * Runs a statement that gives DOUBLE, UINTEGER and BOOLEAN columns only, and hands each chunk's columns over
-   * as typed arrays. A result that the engine makes whole first (`run`) is read no faster, and its memory is
-   * given back only when the collector comes to it.
+   * Runs a statement that returns DOUBLE, UINTEGER and BOOLEAN columns only, and passes each chunk's columns to
+   * `visit` as typed arrays. Materialising the whole result first (`run`) is no faster, and its memory is freed
+   * only by the garbage collector.
    */
   async scan(sql: string, parameters: Parameters, nullable: number, visit: ColumnVisitor): Promise<void> {
     let types: readonly NumberType[] | undefined;
@@ -245,7 +249,7 @@ export class Connection implements Reader {
     });
   }
 
-  /** The same for a statement that gives a UINTEGER column and columns of lists of DOUBLE. */
+  /** As `scan`, for a statement that returns a UINTEGER column and columns of lists of DOUBLE. */
   async scanLists(sql: string, parameters: Parameters, visit: ListVisitor): Promise<void> {
     await this.#eachChunk(sql, parameters, ({ chunk, rowCount, columnCount }) =>
       chunkColumns.visitLists(chunk, rowCount, columnCount - 1, visit),
@@ -266,12 +270,14 @@ export class Connection implements Reader {
       }
       await this.#finish(sql, parameters);
     } finally {
-      // Where `visit` would have no more.
+      // Reached early when `visit` throws.
       await this.#abandon();
     }
   }
 
-  /** Appends rows to a small table, cell by cell. Call inside a transaction: outside it would commit and checkpoint. */
+  /**
+   * Appends rows to a small table, cell by cell. Call it inside a transaction: outside one it would checkpoint.
+   */
   async append(schema: string, table: string, rows: Iterable<readonly AppendCell[]>): Promise<void> {
     const appender = await this.#connection.createAppender(table, schema);
     try {
@@ -288,7 +294,7 @@ export class Connection implements Reader {
   }
 
   /**
-   * Appends columns, `length` rows of each segment in turn, to a table of as many columns. Call inside a
+   * Appends columns to a table with the same columns: `length` rows of each segment, in order. Call it inside a
    * transaction.
    */
   async appendColumns(
@@ -321,7 +327,7 @@ export class Connection implements Reader {
   }
 }
 
-/** Rows that are made into cells at a stretch: a list may have 16,000 elements, and a text 256 KiB. */
+/** Rows that are converted to cells at once. A list may have 16,000 elements, and a text 256 KiB. */
 function rowsAtOnce(type: DuckDBType): number {
   switch (type.typeId) {
     case DuckDBTypeId.LIST:
@@ -360,8 +366,8 @@ const DRIVER_TYPES: Record<ColumnType, DuckDBType> = {
 };
 
 /**
- * As the driver's JSON, but safe integers are numbers, maps with text for keys are objects, and intervals are text as the
- * engine itself writes them: `1 day 02:03:04.5`.
+ * Converts as the driver's JSON converter does, with three differences: safe integers are numbers, maps with
+ * text keys are objects, and intervals are text as the engine writes it: `1 day 02:03:04.5`.
  */
 const toCell: DuckDBValueConverter<Json> = (value, type, converter) => {
   if (value instanceof DuckDBIntervalValue) return value.toString();
@@ -386,7 +392,7 @@ type Bound = [
   types?: DuckDBType[] | Record<string, DuckDBType>,
 ];
 
-/** Values with their types: left to itself the driver binds whole numbers as HUGEINT, which few functions take. */
+/** Values with their types. Without types the driver binds integers as HUGEINT, which few functions accept. */
 function bound(parameters: Parameters | undefined): Bound {
   if (parameters === undefined) return [];
   if (Array.isArray(parameters)) {

@@ -1,4 +1,4 @@
-/** The engine of a store with the connections that the store keeps: opened at the start, and again if it gives up on its file. */
+/** The store's engine and its connections. Opened at the start, and again if the engine gives up on its file. */
 import { statement } from "../statements.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
@@ -7,21 +7,21 @@ import { Workers } from "./workers.ts";
 
 export interface Engine {
   readonly database: Database;
-  /** The one that writes. */
+  /** The connection that writes. */
   readonly writer: Connection;
-  /** For the number of threads, which changes while the writer is in a transaction. */
+  /** Sets the number of threads, which changes while the writer is in a transaction. */
   readonly settings: Connection;
   readonly workers: Workers;
 }
 
-/** Opens the file, made if absent, brings it to the newest schema, and shuts the engine to everything else. */
+/** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
 export async function openEngine(path: string, options: DatabaseOptions): Promise<Engine> {
   const database = await Database.open(path, options);
   try {
     const writer = await database.connect();
     await migrate(writer);
     await writer.run(statement("store/use_utc"));
-    await writer.run(statement("store/close_to_strangers"));
+    await writer.run(statement("store/disable_external_access"));
     await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));

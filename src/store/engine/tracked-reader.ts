@@ -1,4 +1,4 @@
-/** A connection for reading that the store knows of until it is closed: stopping waits for it. */
+/** A connection for reading that the store knows until it is closed. A stop waits for it. */
 import type { Connection } from "./duckdb.ts";
 import type { Cell, Reader, ResultStream } from "../store.ts";
 
@@ -7,7 +7,7 @@ export class TrackedReader implements Reader {
   readonly #onClose: (reader: TrackedReader) => void;
   readonly #explain: (error: unknown) => unknown;
 
-  /** @param explain gives what is to be thrown for an error of the engine */
+  /** @param explain returns the error to throw for an error of the engine */
   constructor(
     connection: Connection,
     onClose: (reader: TrackedReader) => void,

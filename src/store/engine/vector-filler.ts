@@ -1,12 +1,12 @@
 /**
- * Fills the vectors of a DuckDB chunk straight from columns, without a value object for any cell. It knows the
- * few functions of the driver's bindings that write to a vector, and not the driver.
+ * Fills the vectors of a DuckDB chunk directly from columns, without an object per cell. It uses only the few
+ * functions of the driver's bindings that write to a vector, and does not import the driver.
  */
 import { ptr } from "bun:ffi";
 import type { Column, StringColumn } from "./columns.ts";
 import { StringVector } from "./string-vector.ts";
 
-/** What it needs of the driver's bindings. */
+/** The functions of the driver's bindings that this module uses. */
 export interface VectorBindings<Vector> {
   copy_data_to_vector(
     target: Vector,
@@ -37,7 +37,7 @@ export class VectorFiller<Vector> {
   readonly #mask: Uint8Array<ArrayBuffer>;
   readonly #strings: StringVector;
 
-  /** @param rowsMax rows of the largest chunk */
+  /** @param rowsMax the rows of the largest chunk */
   constructor(bindings: VectorBindings<Vector>, rowsMax: number) {
     this.#bindings = bindings;
     this.#halves = new Int32Array(rowsMax * 2);
@@ -45,7 +45,7 @@ export class VectorFiller<Vector> {
     this.#strings = new StringVector(rowsMax);
   }
 
-  /** Fills `count` rows of a vector, which was reset, from a column's row `start` on. */
+  /** Fills `count` rows of a vector that was reset, from a column's row `start` on. */
   fill(vector: Vector, column: Column, start: number, count: number): void {
     switch (column.type) {
       case "uinteger":
@@ -84,7 +84,7 @@ export class VectorFiller<Vector> {
     this.#bindings.copy_data_to_vector(vector, 0, source.buffer as ArrayBuffer, from, count * width);
   }
 
-  /** 64-bit whole numbers, written as two halves: a BigInt a row would cost more than all else. */
+  /** 64-bit integers, written as two halves. A BigInt per row would cost more than everything else. */
   #wholes(vector: Vector, source: Float64Array, start: number, count: number): void {
     const halves = this.#halves;
     for (let row = 0; row < count; row++) {
@@ -140,7 +140,7 @@ export class VectorFiller<Vector> {
     const entry = bindings.list_vector_get_child(vector);
     const room = new StringVector(entries);
     this.#texts(bindings.struct_vector_get_child(entry, 0), room, map.keys, map.text, from, entries);
-    // Labels are never empty, so no value of the map is taken for an absent one.
+    // Labels are never empty, so no value of the map can be mistaken for an absent one.
     this.#texts(bindings.struct_vector_get_child(entry, 1), room, map.values, map.text, from, entries);
   }
 }

@@ -1,15 +1,15 @@
 /**
- * The engine's own threads, which are there only while something is read that takes time.
+ * The engine's own threads, which exist only while a slow query reads.
  *
- * A thread that asks for a statement does the work itself, and workers of the engine help. But with a worker
- * there, a thread that commits does not sleep until the log is on the disk: it spins (1.5.6), a core during each
- * fsync, a tenth of what storing events takes. So there are none while nothing is read, and a query over many
- * rows has all threads.
+ * The thread that runs a statement does the work itself, and workers of the engine help. But while a worker
+ * exists, a thread that commits does not sleep until the log is on the disk. It spins (1.5.6), and so uses a
+ * core during each fsync, a tenth of the CPU of storing events. So there are no workers while nothing is read.
+ * A query over many rows gets all threads.
  */
 
-/** A query that is done sooner is not worth a thread's start, which takes half a millisecond. */
+/** A faster query is not worth starting a thread, which takes half a millisecond. */
 const LEND_AFTER_MS = 5;
-/** The panels of a dashboard ask one after the other. */
+/** The panels of a dashboard query one after the other. */
 const KEEP_MS = 1_000;
 
 export class Workers {
@@ -21,27 +21,27 @@ export class Workers {
   #last: Promise<void> = Promise.resolve();
 
   /**
-   * @param threads of the engine in all
-   * @param set makes so many of them external
+   * @param threads the engine's threads in total
+   * @param set sets the number of external threads
    */
   constructor(threads: number, set: (externalThreads: number) => Promise<void>) {
     this.#threads = threads;
     this.#set = set;
   }
 
-  /** Something is about to be read. */
+  /** A read begins. */
   begin(): void {
     if (this.#users++ > 0) return;
     this.#later(true, LEND_AFTER_MS);
   }
 
-  /** It was read. */
+  /** A read has ended. */
   end(): void {
     if (--this.#users > 0) return;
     this.#later(false, KEEP_MS);
   }
 
-  /** Resolves when nothing more will be set. */
+  /** Resolves when `set` will not be called again. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#last;
@@ -52,7 +52,7 @@ export class Workers {
     if (this.#threads === 1 || isWorking === this.#isWorking) return;
     this.#timer = setTimeout(() => {
       this.#isWorking = isWorking;
-      // A failure is no reason to fail a query: it goes on with the threads that there are.
+      // A failure must not fail the query, which continues with the existing threads.
       this.#last = this.#last.then(() => this.#set(isWorking ? 1 : this.#threads)).catch(() => undefined);
     }, afterMs);
     this.#timer.unref();

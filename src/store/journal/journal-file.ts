@@ -1,11 +1,12 @@
 /**
- * The file of the journal, beside the store's: texts in their order, each synced before it counts, from the start of the
- * file again whenever all before it were moved to the tables.
+ * The file of the journal, beside the store's. It contains texts in their order. Each is synced before it
+ * counts. When all of them were moved to the tables, the file is written from its beginning again.
  *
- * A record is its text in UTF-8 behind a head, little-endian: bytes of the text (32 bits), CRC-32 of all that follows
- * (32), sequence (a double, whole). Sequences go up by one, from the time at which the store was made, and the tables
- * know the last that was moved, so that what an earlier round left behind the end, a record that a kill has torn, and
- * the journal of an earlier store in the same place, cannot be taken for the next.
+ * A record is a header and a text in UTF-8. The header is little-endian: bytes of the text (32 bits), CRC-32 of
+ * everything that follows (32 bits), sequence (a double, an integer). Sequences increase by one. They begin
+ * with the time at which the store was made, and the tables contain the sequence of the last record that was
+ * moved. So three things cannot be mistaken for the next record: leftovers of an earlier round behind the end,
+ * a record torn by a kill, and the journal of an earlier store in the same folder.
  */
 import {
   closeSync,
@@ -24,31 +25,31 @@ import { StoreMismatch } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
 
 const HEAD_BYTES = 16;
-/** What is written is on the disk when the write is done: one call, and one thread for it, instead of two. */
+/** Written data is on the disk when the write returns: one call on one thread, instead of a write and a sync. */
 const FLAGS = constants.O_RDWR | constants.O_DSYNC;
-/** The checksum is of what comes after it. */
+/** The checksum covers everything after itself. */
 const CHECKED_FROM = 8;
-/** A write that takes no longer is made where it is asked for: to hand it to another thread takes as long. */
+/** A faster write runs on the event loop, because handing it to another thread takes as long. */
 const IN_PLACE_MS_MAX = 1;
-/** After one that took longer so many are handed over: of a slow disk one write in so many holds up all else. */
+/** After a slower write this many go to a thread. On a slow disk only one write in 33 blocks the event loop. */
 const HANDED_OVER = 32;
 
 export class JournalFile {
   readonly #path: string;
-  /** None until there is something to write: on a full disk even an empty file may find no place. */
+  /** Undefined until the first write. A full disk may have no room for even an empty file. */
   #descriptor: number | undefined;
   #isClosed = false;
   #record: Buffer = Buffer.alloc(4_096);
   #end = 0;
   #sequence: number;
-  /** How many of the next records are to be handed over. */
+  /** How many of the next records go to another thread. */
   #handedOver = 0;
 
   /**
-   * Opens the file, if there is one, and reads what is in it that was not moved.
+   * Opens the file, if it exists, and reads the records that were not moved.
    *
    * @param moved the sequence of the last record that was moved
-   * @throws StoreMismatch when the first record comes later than the one after that
+   * @throws StoreMismatch when the first record's sequence is more than one after `moved`
    */
   static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
     if (!existsSync(path)) return { file: new JournalFile(path, undefined, moved), texts: [] };
@@ -69,14 +70,14 @@ export class JournalFile {
     this.#sequence = sequence;
   }
 
-  /** The sequence of the last record that was begun. */
+  /** The sequence of the newest record, whether or not its write succeeded. */
   get sequence(): number {
     return this.#sequence;
   }
 
   /**
-   * Appends a text; resolves when it is on the disk. One at a time, and none after `close`. After one that failed,
-   * `restart` before the next: what may be left of it must not be followed.
+   * Appends a text. Resolves when it is on the disk. Call it once at a time, and not after `close`. After a
+   * failure call `restart` before the next record, because nothing may follow what is left of the failed one.
    */
   async append(text: string): Promise<void> {
     const bytes = Buffer.byteLength(text);
@@ -93,7 +94,7 @@ export class JournalFile {
         this.#handedOver > 0
           ? await this.#handOver(descriptor, record, length)
           : this.#writeInPlace(descriptor, record, length);
-      if (written < length) throw new Error(`the journal took ${written} of ${length} bytes`);
+      if (written < length) throw new Error(`only ${written} of ${length} bytes of the record were written`);
     } catch (error) {
       this.#takeBack();
       throw error;
@@ -101,12 +102,12 @@ export class JournalFile {
     this.#end += length;
   }
 
-  /** The next record comes at the start: all of this moment were moved. */
+  /** Writes the next record at the beginning of the file. All current records must have been moved. */
   restart(): void {
     this.#end = 0;
   }
 
-  /** Gives the file back. Call it with `isMoved` when nothing of it is needed: then it is removed. */
+  /** Closes the file. Pass `isMoved` if none of its records is needed: the file is then removed. */
   close(isMoved: boolean): void {
     this.#isClosed = true;
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
@@ -114,7 +115,7 @@ export class JournalFile {
     if (isMoved) rmSync(this.#path, { force: true });
   }
 
-  /** The file, which is made where there is none. */
+  /** The file's descriptor. Creates the file if it does not exist. */
   #made(): number {
     if (this.#isClosed) throw new Error("the journal is closed");
     if (this.#descriptor === undefined) {
@@ -124,14 +125,14 @@ export class JournalFile {
     return this.#descriptor;
   }
 
-  /** Cuts off what is left of a record that failed: it may be whole, and a start would find what was refused. */
+  /** Cuts off a failed record. It may be complete on the disk, and a start would then read a rejected change. */
   #takeBack(): void {
     if (this.#descriptor === undefined) return;
     try {
       ftruncateSync(this.#descriptor, this.#end);
       fsyncSync(this.#descriptor);
     } catch {
-      // A disk that takes not even this: the first failure is told, and no more can be done.
+      // The disk does not accept this either. The first error is reported, and nothing more can be done.
     }
   }
 
@@ -164,13 +165,13 @@ function textsOf(bytes: Buffer, path: string, moved: number): string[] {
     const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
     if (before === undefined && sequence > moved + 1) {
       throw new StoreMismatch(
-        `${path} goes on from change ${sequence - 1} and the store beside it ends with ${moved}; put the store that it ` +
-          "belongs to back in its place, or remove the journal and lose its changes",
+        `${path} continues from change ${sequence - 1}, but the store beside it ends with change ${moved}; restore the ` +
+          "store that the journal belongs to, or remove the journal and lose its changes",
       );
     }
     if (before !== undefined && sequence !== before + 1) break;
     before = sequence;
-    // A commit may fail and yet be on the disk: then records follow those that it moved.
+    // A commit may fail and be on the disk nevertheless. Then the file also has records that the commit moved.
     if (sequence > moved) texts.push(bytes.toString("utf8", from, end));
     at = end;
   }

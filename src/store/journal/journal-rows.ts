@@ -1,40 +1,44 @@
 /**
- * The rows of the journal's entries: copied from those of a change, as text, and put together again when they are moved.
+ * The rows of the journal's entries: copied from the rows of a change, encoded as text, and joined again for
+ * the move.
  */
 
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
 import { TextBuilder } from "../engine/columns.ts";
 
 /**
- * Of the rows that are put together: each name has a cell for each row, though few rows have it. What a full journal
- * comes to is then as large as one batch may be, 128 MB, where its entries were made for that.
+ * A limit for joined rows, because each attribute name has a cell in each row although few rows have it. A full
+ * journal of hostile entries is then as large as the largest batch, 128 MB.
  */
 const ATTRIBUTE_CELLS_MAX = 1_048_576;
-/** What the text of a cell takes at least: two quotes and a comma, and of its UTF-8 a character for three bytes. */
+/** The least text of a cell: two quotes and a comma. Its UTF-8 has at least one character per three bytes. */
 const CELL_LENGTH_MIN = 3;
 const BYTES_A_CHARACTER_MAX = 3;
 
-/** Rows of one day, which are copies. */
+/** Copied rows of one day. */
 export interface HeldRows {
   readonly day: number;
   readonly columns: ReturnType<typeof layout>;
   readonly attributes: readonly HeldAttribute[];
 }
 
-/** Its name, and its values by row; a row without it has "". */
+/** An attribute's name, and its values by row. A row without it has "". */
 type HeldAttribute = readonly [string, readonly string[]];
 
-/** What the text of an entry says of rows. */
+/** Rows as they are in the text of an entry. */
 export interface EntryRows {
   readonly day: number;
   readonly length: number;
-  /** In base64, one after the other, so that each number is the same to the last bit: see `layout`. */
+  /**
+   * The columns one after the other (see `layout`) in base64, so that each number stays the same to the last
+   * bit.
+   */
   readonly columns: string;
-  /** Entries of before have none. */
+  /** Entries of older versions lack it. */
   readonly attributes?: readonly HeldAttribute[];
 }
 
-/** What the text of rows takes at least, in characters; told without a look at what they say. */
+/** A lower bound of the length of the rows' text, in characters. It is computed without reading the values. */
 export function textLengthMin({ length, attributes }: Rows): number {
   let bytes = 0;
   for (const { length: lengths } of attributes) for (let row = 0; row < length; row++) bytes += lengths[row]!;
@@ -53,7 +57,7 @@ export function rowsOfText({ day, length, columns, attributes = [] }: EntryRows)
   };
 }
 
-/** Where the columns of so many rows lie in their bytes: times, values, series, flags (1 stale, 2 live). */
+/** The layout of the columns in their bytes: times, values, series, flags (1 stale, 2 live). */
 function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * ROW_BYTES)) {
   return {
     length,
@@ -67,7 +71,7 @@ function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * R
 
 const ROW_BYTES = 21;
 
-/** Copies rows, and makes texts of their attributes. */
+/** Copies rows, and decodes the texts of their attributes. */
 export function heldRows({
   day,
   length,
@@ -92,13 +96,13 @@ export function heldRows({
   return { day, columns, attributes: attributes.map((each) => [each.name, valuesOf(each)]) };
 }
 
-/** Rows put together by day, in their order: each segment of rows is appended for itself, which takes its time. */
+/** Joins rows by day, in their order. Fewer segments are better, because each is appended separately. */
 export function rowsOf(pieces: readonly HeldRows[]): Rows[] {
   const days = Map.groupBy(pieces, ({ day }) => day);
   return Array.from(days, ([day, ofDay]) => segmentsOf(ofDay).map((segment) => joined(day, segment))).flat();
 }
 
-/** Pieces in lists, mostly one, of so many attributes and rows as go together. */
+/** Divides pieces into segments (usually one), each within the limit of attribute cells. */
 function segmentsOf(pieces: readonly HeldRows[]): (readonly HeldRows[])[] {
   const segments: HeldRows[][] = [];
   const names = new Set<string>();

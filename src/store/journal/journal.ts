@@ -1,11 +1,11 @@
 /**
- * The journal: small changes, each a record of a file, until many of them are moved to the tables where they belong.
+ * The journal: small changes, each a record of a file, until many of them move to their tables together.
  *
- * A transaction that appends a new series, its day, its sample and its group, each to its table, takes 3 CPU-ms, of
- * which most is the same for a hundred of them; one INSERT that commits by itself takes 0.4, and a record of a file 0.1
- * (measured). A record is synced like any commit. Records are moved, in one transaction that notes the last of them,
- * before anything reads the tables: a start, a reader, a change that is not small. They are kept in their order, and so
- * are their rows.
+ * A transaction that appends a new series, its day, its sample and its group, each to its table, takes 3
+ * CPU-ms. Most of that is the same for a hundred of them. One INSERT that commits by itself takes 0.4 CPU-ms,
+ * and a record of a file 0.1 (measured). A record is synced like any commit. Records move in one transaction,
+ * which also stores the sequence of the last one. They move before anything reads the tables: at a start, for a
+ * reader, for a change that is not small. Records and their rows keep their order.
  */
 
 import { journalMoveFailures, journalWriteFailures } from "../../model/counters.ts";
@@ -33,15 +33,15 @@ import type {
   Stored,
 } from "../store.ts";
 
-/** Of one change: past these a transaction of its own costs little more. */
+/** Limits of one change. A transaction of its own costs little more beyond them. */
 const ROWS_MAX = 1_024;
 const SERIES_MAX = 256;
 const ENTRY_LENGTH_MAX = 160_000;
-/** Of all: what moving them takes stays some 20 ms, and what they hold in memory 4 MB. */
+/** Limits of all entries. A move then takes some 20 ms, and the entries take 4 MB of memory. */
 const ENTRIES_MAX = 384;
 const LENGTH_MAX = 1_048_576;
 
-/** The parts of a change that an entry can hold. */
+/** The parts of a change that an entry supports. */
 const PARTS: ReadonlySet<string> = new Set([
   "metrics",
   "series",
@@ -54,7 +54,7 @@ const PARTS: ReadonlySet<string> = new Set([
 /** Parts of a change that replace what was stored before. */
 const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
 
-/** What an entry holds, and keeps until it is moved: its rows are copies. */
+/** The parts of an entry, kept until it is moved. Its rows are copies. */
 interface Held {
   readonly metrics: readonly MetricRecord[];
   readonly series: readonly SeriesRecord[];
@@ -65,42 +65,45 @@ interface Held {
   readonly groups: readonly GroupRecord[];
 }
 
-/** A small change, and the text that says all of it. */
+/** A small change, and its whole content as text. */
 export interface Entry {
   readonly held: Held;
   readonly text: string;
 }
 
-/** What a text says, in JSON. */
+/** The JSON of an entry. */
 type EntryText = Omit<Held, "series" | "rows"> & {
   readonly series: readonly EntrySeries[];
   readonly rows: readonly EntryRows[];
 };
 
-/** Id, metric's name and kind, labels, whether it is exposed. */
+/** Id, name and kind of the metric, labels, whether it is exposed. */
 type EntrySeries = readonly [number, string, Kind, readonly (readonly [string, string])[], boolean];
 
-/** What goes wrong and is told to nobody who asked for something. */
+/** Receives errors that no caller gets. */
 export type OnFault = (message: string, error: unknown) => void;
 
 export class Journal {
   readonly #file: JournalFile;
-  /** What a gateway of before the file left in its table. */
+  /** Whether an older gateway, which had no journal file, left entries in its table. */
   readonly #hasTable: boolean;
   readonly #onFault: OnFault;
   #entries: Held[] = [];
   #length = 0;
-  /** Nothing may be appended before all was moved: what is left of a record that failed must not be followed by another. */
+  /**
+   * True after a failed record: nothing may follow what is left of it. So all entries must move before the next
+   * append.
+   */
   #isBroken = false;
-  /** Whether the log says that the entries could not be moved. */
+  /** Whether a failed move was logged already. */
   #isLeft = false;
   #emptied = Promise.withResolvers<void>();
 
   /**
-   * Opens the journal of a store, and reads what a run before left.
+   * Opens the journal of a store, and reads the entries that an earlier run left.
    *
-   * @param path of its file
-   * @param onFault told of what nobody else is told of
+   * @param path of the journal's file
+   * @param onFault receives errors that no caller gets
    */
   static async open(connection: Connection, path: string, onFault: OnFault = () => {}): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
@@ -123,26 +126,26 @@ export class Journal {
     return this.#entries.length === 0 && !this.#isBroken;
   }
 
-  /** Whether it takes no more before it is moved. */
+  /** Whether the entries must move before the next append. */
   get isFull(): boolean {
     return this.#isBroken || this.#entries.length >= ENTRIES_MAX || this.#length >= LENGTH_MAX;
   }
 
-  /** Resolves when the entries of this moment have been moved. */
+  /** Resolves when the current entries have been moved. */
   get emptied(): Promise<void> {
     return this.#emptied.promise;
   }
 
   /**
-   * Appends a change; resolves when it is on the disk. One at a time. False when it could not be written, which is
-   * counted: it is then to be stored without the journal, once that was emptied.
+   * Appends a change. Resolves when it is on the disk. Call it once at a time. Returns false, and counts it, if
+   * the record could not be written. The caller then has to empty the journal and store the change without it.
    */
   async append(entry: Entry): Promise<boolean> {
     try {
       await this.#file.append(entry.text);
     } catch (error) {
       journalWriteFailures.inc();
-      this.#onFault("the journal could not be written", error);
+      this.#onFault("a record of the journal could not be written", error);
       this.#isBroken = true;
       return false;
     }
@@ -151,9 +154,9 @@ export class Journal {
   }
 
   /**
-   * Moves all entries, if there are any. One that fails is counted; the entries then stay, and are moved with the next.
+   * Moves all entries, if there are any. A failed move is counted. The entries then stay for the next move.
    *
-   * @param write stores a change, and what else it is given, in one transaction
+   * @param write stores a change, and runs the given function, in one transaction
    */
   async move(
     connection: Connection,
@@ -175,11 +178,14 @@ export class Journal {
     this.#emptied = Promise.withResolvers();
   }
 
-  /** What could not be moved waits for its next time, though somebody is about to read. Logged once until then. */
+  /**
+   * Leaves the entries for the next move, although a reader is about to open. Logged once until a move
+   * succeeds.
+   */
   readonly leave = (error: unknown): void => {
     if (!this.#isLeft) {
       this.#onFault(
-        "small changes could not be moved to their tables; queries miss them until they are",
+        "small changes could not be moved to their tables; queries miss them until a later move succeeds",
         error,
       );
     }
@@ -191,7 +197,7 @@ export class Journal {
     return rowsOf(gathered(this.#entries, ({ rows }) => rows));
   }
 
-  /** What is in the tables, and what the entries add to it: what would be there had they been moved. */
+  /** `stored` with the entries added: what the tables would contain after a move. */
   added(stored: Stored): Stored {
     const { metrics = [], series = [], seriesDays = [], pushes = [], groups = [] } = this.#change();
     const newest = new Map(stored.groups.map((group) => [group.key, group]));
@@ -208,7 +214,7 @@ export class Journal {
     };
   }
 
-  /** All entries as one change, each part in their order. */
+  /** All entries as one change. Each part keeps its order. */
   #change(): Change {
     const all = this.#entries;
     return {
@@ -228,14 +234,14 @@ export class Journal {
   }
 
   /**
-   * Heeds what went wrong with the tables. An engine that gave up on its file moves nothing any more: then nothing is
-   * appended, so that the next who commits is told, and a process can be started that reads all of it again.
+   * Records an error of the tables. An engine that gave up on its file cannot move entries any more. Then
+   * nothing more is appended, so that the next commit fails, and a new process can read all entries.
    */
   heed(error: unknown): void {
     if (String(error).includes("FATAL Error")) this.#isBroken = true;
   }
 
-  /** Gives the file back; what was not moved stays in it. */
+  /** Closes the file. Entries that were not moved stay in it. */
   close(): void {
     this.#file.close(this.isEmpty);
   }
@@ -247,15 +253,15 @@ export class Journal {
 }
 
 /**
- * The entry of a change; undefined for one that is not small, or holds what no entry does.
+ * The entry of a change. Undefined if the change is not small, or has a part that entries do not support.
  *
- * @param isOpen whether a day has its table: rows of another make it, which is no small change
+ * @param isOpen whether a day has its table. A change that creates a table is not small
  */
 export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry | undefined {
   let isAnything = false;
   for (const [part, value] of Object.entries(change)) {
     if (value === undefined) continue;
-    // A list that replaces the one before says something where it is empty, too.
+    // A list that replaces the stored one matters even if it is empty.
     if (Array.isArray(value) && value.length === 0 && !REPLACING.has(part)) continue;
     if (!PARTS.has(part)) return undefined;
     isAnything = true;
@@ -271,7 +277,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     if (length > ROWS_MAX || textLength > ENTRY_LENGTH_MAX || !isOpen(segment.day)) return undefined;
   }
   const held: Held = {
-    // As they are now: they may be refined before the entry is moved.
+    // A copy: the records may change before the entry is moved.
     metrics: metrics.map(({ name, kind, type, unit, help, buckets }) => ({
       name,
       kind,
@@ -320,7 +326,7 @@ function heldOf(text: string): Held {
   };
 }
 
-/** A part of all entries, in their order. */
+/** One part of all entries, in their order. */
 function gathered<Part>(entries: readonly Held[], of: (entry: Held) => readonly Part[]): Part[] {
   const parts: Part[] = [];
   for (const entry of entries) for (const part of of(entry)) parts.push(part);

@@ -1,8 +1,8 @@
 /**
- * The day tables: what columns each has, how one is made, and where the attributes of a batch go.
+ * The day tables: their columns, how one is created, and which columns the attributes of a batch use.
  *
- * An attribute has a column of the same name in every day that needed it. A day takes 64 such columns; what
- * comes after goes, as one JSON object a row, into `more_attributes`.
+ * An attribute has a column of the same name in every day that needed one. A day has at most 64 such columns.
+ * Further attributes go, as one JSON object per row, into `more_attributes`.
  */
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
 import { statement } from "../statements.ts";
@@ -13,11 +13,14 @@ import type { Day } from "../store.ts";
 
 const ATTRIBUTE_COLUMNS_MAX = 64;
 const MORE = "more_attributes";
-/** Where `more_attributes` stands among places by attribute: a name that no attribute has, since one may be called so. */
+/**
+ * The key of `more_attributes` among attribute names. No attribute has an empty name, but one may have that
+ * name.
+ */
 const REST = "";
 const FIXED = 4;
 
-/** The types of a day table's columns, with so many attributes. */
+/** The types of a day table's columns, with this many attributes. */
 export function dayTypes(attributes: number): ColumnType[] {
   return ["uinteger", "timestamp", "double", "boolean", ...new Array<ColumnType>(attributes).fill("varchar")];
 }
@@ -28,13 +31,13 @@ export interface DayColumns extends Day {
   attributes: readonly { readonly name: string; readonly column: string }[];
 }
 
-/** Rows as the columns of their table. */
+/** Rows as the columns of their day table. */
 export interface PlacedRows {
   readonly columns: readonly Column[];
   readonly length: number;
 }
 
-/** Reads the partitions of a file, and which column each attribute has. */
+/** Reads the day tables of a file, and which column each attribute has. */
 export async function loadDays(
   connection: Connection,
 ): Promise<{ days: Map<number, DayColumns>; columns: Map<string, string> }> {
@@ -60,7 +63,7 @@ export async function loadDays(
   return { days, columns };
 }
 
-/** Makes the partition of a day; inside the transaction that holds its first rows. */
+/** Creates the table of a day. Call it inside the transaction that has the day's first rows. */
 export async function openDay(connection: Connection, day: number): Promise<DayColumns> {
   const table = dayTable(day);
   await connection.run(statement("store/create_day", { table }));
@@ -68,9 +71,9 @@ export async function openDay(connection: Connection, day: number): Promise<DayC
 }
 
 /**
- * Finds a column for each attribute of the rows, adding those that the day lacks. `columns` (attribute →
- * column name) is extended; what is new is added to `newColumns` as well, also when this fails half-way, so that
- * it can be stored, or taken back after a rollback.
+ * Finds a column for each attribute of the rows, and adds the columns that the day lacks. New columns are added to
+ * `columns` (attribute → column name) and to `newColumns`, also when this fails half-way. The caller can so store
+ * them, or remove them after a rollback.
  */
 export async function placeAttributes(
   connection: Connection,
@@ -124,7 +127,7 @@ function place(rows: Rows, places: ReadonlyMap<string, number>, width: number): 
   return { columns, length: rows.length };
 }
 
-/** Writes the attributes that have no column as one JSON object a row. */
+/** Writes the attributes that have no column as one JSON object per row. */
 function packRest(rows: Rows, rest: readonly AttributeColumn[]): Column {
   const decoder = new TextDecoder();
   const builder = new TextBuilder();

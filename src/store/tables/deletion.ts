@@ -1,13 +1,14 @@
 /**
- * Deletion: of series and metrics that have no rows left, and of samples, which an administrator may ask for: the days concerned are written anew, since rows
- * are otherwise only ever appended and watermarks count them. Inside a transaction that also holds a whole snapshot.
+ * Deletes series and metrics that have no rows left, and samples that an administrator asks to delete. Such a
+ * deletion writes the table of each day again, because day tables are append-only and watermarks count their
+ * rows. All of it runs inside a transaction that also stores a whole snapshot of the totals.
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { statement } from "../statements.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import type { Day, Deletion, Ended } from "../store.ts";
 
-/** Deletes series and metrics; inside a transaction. */
+/** Deletes series and metrics. Call it inside a transaction. */
 export async function deleteSeries(writer: Connection, { seriesIds, metrics }: Ended): Promise<void> {
   await writer.run(statement("store/empty_ended_series"));
   const columns = [{ type: "uinteger" as const, values: Uint32Array.from(seriesIds) }];
@@ -16,7 +17,7 @@ export async function deleteSeries(writer: Connection, { seriesIds, metrics }: E
   if (metrics.length > 0) await writer.runTexts(statement("store/delete_metrics"), metrics);
 }
 
-/** Rewrites the days that hold rows of a deletion, and deletes exemplars; gives how many rows went from each day. */
+/** Rewrites the days with deleted rows, and deletes exemplars. Returns how many rows each day lost. */
 export async function deleteRows(
   writer: Connection,
   days: readonly Day[],

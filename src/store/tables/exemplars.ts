@@ -1,10 +1,10 @@
-/** The table of exemplars: the newest of each that came, one a series and time, bounded. */
+/** The table of exemplars: the newest ones, one per series and time, bounded. */
 import type { Labels } from "../../model/sample.ts";
 import { statement } from "../statements.ts";
 import { TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 
-/** An exemplar as it is stored. */
+/** A stored exemplar. */
 export interface ExemplarRecord {
   readonly seriesId: number;
   /** Microseconds since the epoch. */
@@ -13,15 +13,15 @@ export interface ExemplarRecord {
   readonly labels: Labels;
 }
 
-/** As many as Prometheus keeps unless told otherwise: some 10 MB. */
+/** Prometheus's default limit: some 10 MB. */
 const EXEMPLARS_MAX = 100_000;
-/** How many may come before the oldest are cut off, so that this is not done in every commit. */
+/** The table is trimmed after this many new exemplars, not in every commit. */
 const CUT_EVERY = 10_000;
 
 export class ExemplarTable {
   #sinceCut = CUT_EVERY;
 
-  /** Stores those that are new; inside a transaction. */
+  /** Stores the exemplars that are new. Call it inside a transaction. */
   async write(writer: Connection, records: readonly ExemplarRecord[]): Promise<void> {
     if (records.length === 0) return;
     const exemplars = [...new Map(records.map((record) => [keyOf(record), record])).values()];
@@ -57,7 +57,7 @@ export class ExemplarTable {
     this.#sinceCut = 0;
   }
 
-  /** Drops those before a day, in days since 1970-01-01; inside a transaction. */
+  /** Drops exemplars before a day, in days since 1970-01-01. Call it inside a transaction. */
   async dropBefore(writer: Connection, firstDay: number): Promise<void> {
     await writer.run(statement("store/delete_exemplars_before"), [firstDay]);
   }

@@ -1,13 +1,13 @@
 /**
- * The table of groups: every change appends a state, the newest of a group counts, and what is out of date goes when
- * it is most of the table. An UPDATE by key would read the table for each push.
+ * The table of groups. Each change appends a state, and the newest state of a group counts. Outdated states are
+ * deleted when they are most of the table. An UPDATE by key would read the table for each push.
  */
 import { statement } from "../statements.ts";
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import type { GroupRecord } from "../store.ts";
 
-/** States out of date that are left alone, however few groups there are: some 4 MB. */
+/** Outdated states that may stay, regardless of the number of groups: some 4 MB. */
 const OUTDATED_MAX = 10_000;
 
 export class GroupTable {
@@ -15,7 +15,7 @@ export class GroupTable {
   #rows = 0;
   #rowsAfterTrim = 0;
 
-  /** Reads the groups that there are. */
+  /** Reads the existing groups. */
   async load(connection: Connection): Promise<GroupRecord[]> {
     await this.#count(connection);
     const rows = await connection.all<{ grouping_key: string; definition: string }>(
@@ -25,7 +25,7 @@ export class GroupTable {
     return rows.map(({ grouping_key, definition }) => ({ key: grouping_key, definition }));
   }
 
-  /** Appends states; inside a transaction. */
+  /** Appends states. Call it inside a transaction. */
   async write(connection: Connection, records: readonly GroupRecord[]): Promise<void> {
     if (records.length === 0) return;
     if (this.#rows > 2 * this.#rowsAfterTrim + OUTDATED_MAX) {
@@ -35,7 +35,7 @@ export class GroupTable {
     }
     const builder = new TextBuilder();
     const keys = builder.column(records.map(({ key }) => key));
-    // An empty one is NULL: the group was deleted.
+    // An empty string becomes NULL: the group was deleted.
     const definitions = builder.column(records.map(({ definition }) => definition ?? ""));
     const { length } = records;
     const versions = new Float64Array(length);

@@ -1,4 +1,4 @@
-/** Names of the day tables and of the attributes' columns in them. */
+/** Names of the day tables and of their attribute columns. */
 export { quoteIdentifier } from "../statements.ts";
 
 /** The table of a day: 19723 → `samples_20240101`. */
@@ -11,7 +11,7 @@ export function dayDate(day: number): string {
   return new Date(day * 86_400_000).toISOString().slice(0, 10);
 }
 
-/** The day of a table's name, or undefined for any other table. */
+/** The day that a table's name stands for, or undefined for any other table. */
 export function dayOfTable(table: string): number | undefined {
   const match = /^samples_(\d{4})(\d\d)(\d\d)$/.exec(table);
   if (match === null) return undefined;
@@ -19,14 +19,14 @@ export function dayOfTable(table: string): number | undefined {
 }
 
 /**
- * The columns that every day table has, and the engine's own number of a row, which a column of that name would
- * hide; an attribute cannot take one of their names.
+ * The columns that every day table has, and `rowid`, the engine's own row number, which a column of that name
+ * would hide. An attribute column cannot have one of these names.
  */
 const FIXED_COLUMNS = ["series_id", "ts", "value", "live", "more_attributes", "rowid"];
 
 /**
- * A column's name for an attribute: its own, unless DuckDB, which ignores case, has that already; then the
- * next free `name_2`, `name_3` …
+ * The column name of an attribute: its own name, unless that is taken. DuckDB ignores case. Otherwise the next
+ * free name of `name_2`, `name_3` …
  */
 export function attributeColumn(attribute: string, taken: Iterable<string>): string {
   const lower = new Set([...FIXED_COLUMNS, ...taken].map((name) => name.toLowerCase()));

@@ -1,4 +1,4 @@
-/** Runs the numbered files of sql/schema that a database file has not run, each once, in a transaction of its own. */
+/** Runs the numbered files of sql/schema that a database file lacks, once each, in a transaction per file. */
 
 import { migrations, statement } from "../statements.ts";
 import type { Connection } from "../engine/duckdb.ts";
@@ -7,7 +7,7 @@ import { StoreMismatch } from "../store.ts";
 /**
  * Brings the file to the newest schema.
  *
- * @throws StoreMismatch when the file was written by a newer gateway, whose schema this one does not know
+ * @throws StoreMismatch when a newer gateway wrote the file, and this one does not know its schema
  */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.run(statement("store/create_migrations"));
@@ -18,7 +18,7 @@ export async function migrate(connection: Connection): Promise<void> {
   for (const version of done) {
     if (version > newest) {
       throw new StoreMismatch(
-        `the data file has schema ${version}, this gateway knows ${newest}: use the newer gateway`,
+        `the data file has schema ${version}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
       );
     }
   }

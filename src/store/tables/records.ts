@@ -1,4 +1,4 @@
-/** The small tables of the file, from rows to records and back: everything but the samples themselves. */
+/** Converts between records and the rows of the file's small tables: everything but the samples. */
 import type { Labels, MetricType } from "../../model/sample.ts";
 import { statement } from "../statements.ts";
 import { type AppendCell, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
@@ -19,7 +19,7 @@ const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });
 const count = (value: number): AppendCell => ({ type: "ubigint", value });
 const date = (value: number | null): AppendCell => ({ type: "date", value });
 
-/** Appends the records of a change; inside its transaction. */
+/** Appends the records of a change. Call it inside the change's transaction. */
 export async function write(connection: Connection, change: Change): Promise<void> {
   const append = async (table: string, rows: readonly (readonly AppendCell[])[] | undefined) => {
     if (rows !== undefined && rows.length > 0) await connection.append("weir", table, rows);
@@ -73,13 +73,16 @@ export async function write(connection: Connection, change: Change): Promise<voi
   );
 }
 
-/** Of several records of one metric the last counts. All in two statements: there may be thousands. */
+/**
+ * Of several records of one metric the last counts. Takes two statements in all, because there may be
+ * thousands.
+ */
 async function writeMetrics(connection: Connection, metrics: readonly MetricRecord[]): Promise<void> {
   if (metrics.length === 0) return;
   const newest = new Map(metrics.map((metric) => [metric.name, metric]));
   await connection.runTexts(statement("store/delete_metrics"), [...newest.keys()]);
   const rows = Array.from(newest.values(), ({ name, kind, type, unit, help, buckets }) =>
-    // The appender makes the bounds of their text.
+    // The appender parses the bounds from their text.
     [name, kind, type, unit, help, JSON.stringify(buckets)].map(text),
   );
   await connection.append("weir", "metrics", rows);
@@ -154,7 +157,7 @@ async function writeScrapers(connection: Connection, scrapers: readonly Labels[]
   await connection.append("weir", "scrapers", rows);
 }
 
-/** Stores which column an attribute has from now on. */
+/** Stores the column of each attribute. */
 export async function writeAttributes(
   connection: Connection,
   columns: readonly { attribute: string; column: string }[],
@@ -166,7 +169,7 @@ export async function writeAttributes(
   );
 }
 
-/** Writes a snapshot of the totals with its watermarks: by day, how many rows it holds. */
+/** Writes a snapshot of the totals with its watermarks: the number of rows that it contains, by day. */
 export async function writeTotals(
   connection: Connection,
   generation: number,
@@ -177,7 +180,7 @@ export async function writeTotals(
   const builder = new TextBuilder();
   const buckets = builder.doubles(records.map((record) => record.buckets));
   const { length } = records;
-  // Filled one by one: there may be a million, and an iterator takes three times as long.
+  // A loop, because there may be a million values, and an iterator takes three times as long.
   const doubles = (of: (record: TotalsRecord) => number): DoubleColumn => {
     const values = new Float64Array(length);
     for (let row = 0; row < length; row++) values[row] = of(records[row]!);

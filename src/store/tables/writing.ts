@@ -1,5 +1,5 @@
 /**
- * A change on its way to its tables: what it adds to what the store knows of them counts once it is committed.
+ * Writes a change to its tables. What the store knows of its tables is updated after the commit.
  */
 import type { Rows } from "../../model/sample.ts";
 import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
@@ -14,7 +14,7 @@ export interface Tables {
   readonly groups: GroupTable;
   readonly exemplars: ExemplarTable;
   readonly days: Map<number, DayColumns>;
-  /** Column names by attribute, the same in every day. */
+  /** Column names by attribute. They are the same in every day. */
   readonly columns: Map<string, string>;
 }
 
@@ -27,7 +27,7 @@ export class Writing {
     this.#tables = tables;
   }
 
-  /** Writes all of a change but its totals; inside a transaction. */
+  /** Writes all of a change except its totals. Call it inside a transaction. */
   async write(writer: Connection, change: Change): Promise<void> {
     const { groups, exemplars, days, columns } = this.#tables;
     await records.write(writer, change);
@@ -57,7 +57,7 @@ export class Writing {
   }
 }
 
-/** Groups rows by day, each group in the order given. */
+/** Groups rows by day, and keeps their order within each day. */
 function byDay(rows: readonly Rows[]): Rows[][] {
   const groups = new Map<number, Rows[]>();
   for (const segment of rows) {
