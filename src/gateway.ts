@@ -156,7 +156,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       info: { name: EXPOSITION_INFO, id },
       registry,
       totals,
-      isHeld: (seriesId) => groups.holds(seriesId),
+      isInGroup: (seriesId) => groups.holds(seriesId),
       isOwn: (name) => storesOwn && isOwnSample(name),
       remoteWriteExposed: config.exposeProtocols.includes("remote_write"),
       onLearned: (added) =>

@@ -1,17 +1,20 @@
-/** When the write-ahead log has grown enough to be moved into the file. */
+/** Decides when the write-ahead log has grown enough for a checkpoint, and takes it. */
 import type { Store } from "../store/store.ts";
 import type { IngestOptions } from "./contract.ts";
 
-/** Samples of commits after which the log is looked at again: a megabyte of it, or a few. */
+/** After commits of this many samples the size of the log is checked again. They add a few megabytes to it at most. */
 const SAMPLES_BETWEEN = 10_000;
-/** Commits, where they are small: 5 MB at most (src/store/journal/journal.ts). A look takes 0.06 ms, half of such a commit. */
+/**
+ * After this many small commits it is checked, too: they add 5 MB at most (src/store/journal/journal.ts). A check takes 0.06
+ * ms, half as long as such a commit.
+ */
 const COMMITS_BETWEEN = 32;
 
 export class Checkpoints {
   readonly #store: Store;
   readonly #options: IngestOptions;
   #samples = 0;
-  /** The first commit of a run looks: an earlier one may have left a long log. */
+  /** The first commit after a start checks the log, because the process before may have left a long one. */
   #commits = COMMITS_BETWEEN;
 
   constructor(store: Store, options: IngestOptions) {
@@ -19,7 +22,7 @@ export class Checkpoints {
     this.#options = options;
   }
 
-  /** After a commit of so many samples: takes a checkpoint if one is due. */
+  /** Call after each commit, with its number of samples. Takes a checkpoint if one is due. */
   async committed(samples: number): Promise<void> {
     this.#samples += samples;
     if (++this.#commits < COMMITS_BETWEEN && this.#samples < SAMPLES_BETWEEN) return;
@@ -29,6 +32,6 @@ export class Checkpoints {
     if (logBytes < this.#options.checkpointLogBytes && !this.#store.isCheckpointDue(logBytes)) return;
     await this.#store
       .checkpoint()
-      .catch((error: unknown) => this.#options.onFault("a checkpoint failed, it is tried again", error));
+      .catch((error: unknown) => this.#options.onFault("a checkpoint failed and will be retried", error));
   }
 }

@@ -1,79 +1,87 @@
 /**
- * What ingest promises to whoever pushes, and what it wants of the running totals and of its settings.
+ * The contract of ingest: what it promises to senders, and what it needs of the running totals and of the settings.
  *
- * A push that is acknowledged as committed is in the file, whole, for good; one that is refused left nothing
- * behind; one that is queued is admitted, and lost only if the process dies before its commit.
+ * - A push that is acknowledged as committed is in the file, completely and durably.
+ * - A push that is rejected leaves nothing behind.
+ * - A push that is acknowledged as queued is admitted. It is lost only if the process ends before its commit, or if
+ *   that commit fails.
  */
 import type { Batch, Labels, Rejection, Rows, Series } from "../model/sample.ts";
 import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../store/store.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ImportChunk } from "./imports.ts";
 
-/** What a push may ask for beside its samples. */
+/** The options of a push. */
 export interface PushOptions {
-  /** Added where a sample has no such tag of its own. Equal label sets must be the same object to be fast. */
+  /** Added to samples that have no such tag of their own. Pass the same object for equal label sets: that is fast. */
   readonly extraLabels?: Labels;
   readonly idempotency?: Idempotency;
-  /** The samples are lines of a file; they do not count in totals. */
+  /** Set if the samples are lines of an imported file. They do not count in totals. */
   readonly imported?: ImportChunk;
-  /** The samples do not count in totals. */
+  /** Set if the samples do not count in totals. */
   readonly historical?: boolean;
-  /** `queued` resolves after admission; what then cannot be committed is logged and counted. */
+  /** `queued` resolves after admission. If the commit then fails, the loss is logged and counted. */
   readonly durability?: "committed" | "queued";
 }
 
-/** What became of a push. */
+/** The result of a push. */
 export interface Ack {
   readonly accepted: number;
   readonly duplicates: number;
-  /** Exemplars that were taken. */
+  /** Exemplars that were accepted. */
   readonly exemplars: number;
-  /** What was turned away, in the body's order; of an earlier push's only the first, without their payloads. */
+  /**
+   * Rejected samples, in the order of the body. For a repeated push these are only the first ones of the earlier
+   * push, without their payloads.
+   */
   readonly rejected: readonly Rejection[];
   readonly rejectedCount: number;
-  /** The answer is that of an earlier push with the same idempotency key. */
+  /** True if this is the answer of an earlier push with the same idempotency key. */
   readonly repeated?: boolean;
   readonly durability: "committed" | "queued";
 }
 
-/** What timestamps are taken now. */
+/** Which timestamps are accepted now. */
 export interface Times {
   readonly nowUs: number;
-  /** Samples before this are refused: the start of retention. */
+  /** Samples before this are rejected: the start of retention. */
   readonly firstUs: number;
-  /** Samples after this are refused. */
+  /** Samples after this are rejected. */
   readonly lastUs: number;
 }
 
-/** What a transaction stores: samples, and groups that are others now. */
+/** What a transaction stores: samples, and the groups that it changes. */
 export interface TransactionDecision {
   readonly batch: Batch;
   readonly groups: readonly GroupRecord[];
 }
 
 /**
- * A push whose samples depend on what was pushed before it, all that waits included: they are asked for when its
- * turn to be committed comes.
+ * A push whose samples depend on all pushes before it, including those that wait in the queue. It is decided when the
+ * writer takes it from the queue.
  */
 export interface Transaction {
   readonly protocol: string;
-  /** About how many samples it has: counts against the bounds of the queue. */
+  /** Its approximate number of samples, which counts against the limits of the queue. */
   readonly samples: number;
-  /** Gives what is to be stored; what it throws refuses the push. None is asked before the one before has decided. */
+  /** Returns what is to be stored. If it throws, the push is rejected. Transactions are decided one after the other. */
   readonly decide: (times: Times) => TransactionDecision | Promise<TransactionDecision>;
 }
 
-/** Who decides transactions: is told what became of all that was decided since the last word. */
+/**
+ * The owner of the groups, which decides transactions. It learns the outcome of all that it decided since the last
+ * call.
+ */
 export interface GroupsSink {
   committed(): void;
   failed(): void;
-  /** Whether a series is to be kept, whatever the age of its samples. */
+  /** Whether retention must keep a series, however old its samples are. */
   holds(seriesId: number): boolean;
 }
 
-/** Running totals, as the writer feeds them. */
+/** The running totals, as the writer uses them. */
 export interface TotalsSink {
-  /** Series that are defined and were not ended. */
+  /** The number of series that are defined and were not ended. */
   readonly exposedSeries: number;
   define(series: Series): void;
   end(seriesId: number): void;
@@ -93,7 +101,7 @@ export interface IngestOptions {
   readonly queueSamplesMax: number;
   readonly queueBytesMax: number;
   readonly seriesMax: number;
-  /** Of the protocols that are not exposed by themselves, those whose series are. */
+  /** Protocols whose series are exposed although they are not by default. */
   readonly exposeProtocols: readonly string[];
   readonly snapshotIntervalMs: number;
   readonly snapshotRows: number;
@@ -101,6 +109,6 @@ export interface IngestOptions {
   readonly rejectedMax: number;
   readonly checkpointLogBytes: number;
   readonly now: () => number;
-  /** Told of faults of ours, once each. */
+  /** Called once for each internal fault. */
   readonly onFault: (message: string, error: unknown) => void;
 }

@@ -1,6 +1,6 @@
 /**
- * Idempotency keys: a push with a key is stored once however often it is sent. Keys whose push waits for its
- * commit are known too, so that two in one commit count once.
+ * Idempotency keys: a push with a key is stored once, however often it is sent. Keys of pushes that wait for their
+ * commit are known too, so that two equal pushes in one commit are stored once.
  */
 import { idempotencyKeysForgotten } from "../model/counters.ts";
 import { quote, Unprocessable } from "../model/errors.ts";
@@ -9,18 +9,18 @@ import type { Ack } from "./contract.ts";
 
 /** A key as a request carries it. */
 export interface Idempotency {
-  /** Route and token that the key belongs to. */
+  /** The route and the token that the key belongs to. */
   readonly scope: string;
   readonly key: string;
-  /** Tells whether a repeat carries the same body. */
+  /** The hash of the body, by which a repeat with another body is recognised. */
   readonly bodyHash: string;
 }
 
-/** Answers are kept for a day: those many reasons, as many as a push's answer tells. */
+/** Reasons that are kept with an answer for a day: as many as the answer to a push lists. */
 const REJECTED_KEPT_MAX = 1_000;
-/** What an entry takes beside its key and its answer. */
+/** Bytes of an entry beside its key and its answer. */
 const ENTRY_BYTES = 250;
-/** Keys forgotten before their time, after which they are to be deleted from the store as well. */
+/** After this many keys were forgotten early, they are deleted from the store as well. */
 const FORGOTTEN_PER_CUT = 10_000;
 
 interface Entry {
@@ -32,15 +32,15 @@ interface Entry {
 }
 
 export class IdempotencyKeys {
-  /** The one that came first stands first. */
+  /** In the order of arrival. */
   readonly #entries = new Map<string, Entry>();
   readonly #bytesMax: number;
   #bytes = 0;
-  /** Keys that were received before this may have been forgotten for want of room. */
+  /** Keys that were received before this may have been forgotten early, because of `bytesMax`. */
   #forgottenBeforeMs = Number.NEGATIVE_INFINITY;
   #forgottenSinceCut = 0;
 
-  /** @param bytesMax memory for keys and answers; past it the oldest are forgotten before their time */
+  /** @param bytesMax memory for keys and answers. Past it the oldest are forgotten before their time. */
   constructor(stored: readonly PushRecord[], bytesMax: number) {
     this.#bytesMax = bytesMax;
     for (const { scope, key, bodyHash, receivedAtMs, answer } of stored) {
@@ -53,23 +53,23 @@ export class IdempotencyKeys {
   }
 
   /**
-   * The answer of the push that had this key before, or undefined when there was none.
+   * The answer of the earlier push with this key, or undefined if there was none.
    *
-   * @throws Unprocessable when it had another body
+   * @throws Unprocessable if that push had another body
    */
   find({ scope, key, bodyHash }: Idempotency): Promise<Ack> | undefined {
     const entry = this.#entries.get(entryKey(scope, key));
     if (entry === undefined) return undefined;
     if (entry.bodyHash !== bodyHash) {
       throw new Unprocessable(
-        `Idempotency-Key ${quote(key)} was used with another body before`,
+        `Idempotency-Key ${quote(key)} was already used with another body`,
         "Idempotency-Key",
       );
     }
     return entry.ack;
   }
 
-  /** Remembers a key from now on; a push that fails gives it free again. */
+  /** Remembers a key from now on. A push that fails releases its key. */
   begin({ scope, key, bodyHash }: Idempotency, ack: Promise<Ack>): void {
     const name = entryKey(scope, key);
     const entry: Entry = { bodyHash, ack, receivedAtMs: Number.POSITIVE_INFINITY, bytes: 0 };
@@ -82,7 +82,7 @@ export class IdempotencyKeys {
     );
   }
 
-  /** The record that commits with the push's samples. */
+  /** The record that is committed with the samples of the push. */
   record({ scope, key, bodyHash }: Idempotency, ack: Ack, receivedAtMs: number): PushRecord {
     const name = entryKey(scope, key);
     const answer = JSON.stringify(bounded(ack));
@@ -92,19 +92,21 @@ export class IdempotencyKeys {
     return { scope, key, bodyHash, receivedAtMs, accepted: ack.accepted, answer };
   }
 
-  /** Whether so many were forgotten for want of room that the store should forget them too. */
+  /** Whether enough keys were forgotten early that the store should delete them too. */
   get isCutDue(): boolean {
     return this.#forgottenSinceCut >= FORGOTTEN_PER_CUT;
   }
 
-  /** Forgets the keys received before a time; gives the time before which the store is to forget its own. */
+  /**
+   * Forgets the keys that were received before a time. Returns the time before which the store must delete its keys.
+   */
   forgetBefore(receivedMs: number): number {
     for (const [name, entry] of this.#entries) if (entry.receivedAtMs < receivedMs) this.#delete(name);
     this.#forgottenSinceCut = 0;
     return Math.max(receivedMs, this.#forgottenBeforeMs);
   }
 
-  /** Takes note of what an entry's answer weighs, and makes room for it. */
+  /** Counts the bytes of an entry with its answer. Forgets the oldest entries if the limit is exceeded. */
   #weigh(name: string, answer: string): void {
     const entry = this.#entries.get(name);
     if (entry === undefined) return;

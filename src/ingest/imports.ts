@@ -1,44 +1,44 @@
 /**
- * How far each file was imported. Chunks of a file must come in order and without gaps, so that each line is stored
- * once; an offset moves with the commit of its rows. Which file is which is the importer's to know: it finds the
- * imports of files that begin with the same line, and keeps with each what it needs to tell them apart.
+ * How far each file was imported. Chunks of a file must arrive in order and without gaps, so that each line is stored
+ * once. The offset of a file is committed with the rows of its chunk. The importer identifies files: it finds the
+ * imports of files that begin with the same line, and keeps with each import what distinguishes the files.
  */
 import { Conflict } from "../model/errors.ts";
 import type { ImportRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
 
-/** A piece of a file that a push carries. */
+/** A part of a file that a push contains. */
 export interface ImportChunk {
-  /** The import's own name. */
+  /** The name of the import. */
   readonly file: string;
   /** `file` if absent. */
   readonly firstLineHash?: string;
-  /** What tells the file from others that begin with the same line; the importer's own text. */
+  /** What distinguishes the file from others that begin with the same line, as the importer wrote it. */
   readonly identity?: string;
   /** Bytes (uncompressed) before the chunk. */
   readonly fromOffset: number;
-  /** Bytes up to its end, which is the end of a line. */
+  /** Bytes up to the end of the chunk, which is the end of a line. */
   readonly toOffset: number;
   readonly lastLineHash: string;
 }
 
-/** Each takes 1 KB in memory (most of it the identity): 100 MB. */
+/** Files that are remembered. Each takes 1 KB of memory, mostly for the identity: 100 MB for all. */
 const FILES_MAX = 100_000;
 
 export class Imports {
   readonly #records = new Map<string, ImportRecord>();
   /** The names of the imports of files with the same first line, by its hash. */
   readonly #byFirstLine = new Map<string, Set<string>>();
-  /** Records of the commit under way. */
+  /** Records of the current commit. */
   readonly #uncommitted = new Map<string, ImportRecord>();
-  /** Offsets that chunks under way will reach. */
+  /** The offsets at which the chunks end that are not committed yet. */
   readonly #reached = new Map<string, number>();
 
   constructor(stored: readonly ImportRecord[]) {
     for (const record of stored) this.#set(record);
   }
 
-  /** How far a file was imported, or undefined for one that was never seen. */
+  /** How far a file was imported, or undefined if it never was. */
   find(file: string): ImportRecord | undefined {
     return this.#records.get(file);
   }
@@ -66,7 +66,7 @@ export class Imports {
     if (files?.size === 0) this.#byFirstLine.delete(record.firstLineHash);
   }
 
-  /** @throws Conflict when the chunk does not go on where the file was left, or too many files are remembered */
+  /** @throws Conflict if the chunk does not continue where the last one ended, or if too many files are remembered */
   check(chunk: ImportChunk): void {
     const { file } = chunk;
     const known = this.#records.has(file) || this.#reached.has(file);
@@ -86,16 +86,17 @@ export class Imports {
   }
 
   /**
-   * The record that commits with the chunk's rows, and lives as long as the latest of them. Undefined where all lines
-   * were rejected: the file can be imported again when what was wrong with them is mended, such as the retention.
+   * The record that is committed with the chunk's rows. It is kept as long as the latest of them. Undefined if all
+   * lines were rejected: you can import the file again when their cause is removed, such as a retention that is too
+   * short.
    *
-   * @throws Conflict when a chunk before it was not stored
+   * @throws Conflict if an earlier chunk was not stored
    */
-  record(chunk: ImportChunk, { rows, doubtful }: AdmittedBatch, nowMs: number): ImportRecord | undefined {
+  record(chunk: ImportChunk, { rows, unchecked }: AdmittedBatch, nowMs: number): ImportRecord | undefined {
     const { file, toOffset, lastLineHash, firstLineHash = file, identity = "" } = chunk;
     const before = this.#uncommitted.get(file) ?? this.#records.get(file);
     expectFrom(chunk, before?.byteOffset);
-    const days = [...rows, ...doubtful.map((each) => each.rows)].map(({ day }) => day);
+    const days = [...rows, ...unchecked.map((each) => each.rows)].map(({ day }) => day);
     if (days.length === 0) return undefined;
     if (before?.lastDay !== undefined) days.push(before.lastDay);
     const lastDay = Math.max(...days);
@@ -121,7 +122,7 @@ export class Imports {
     if (this.#reached.get(file) === toOffset) this.#reached.delete(file);
   }
 
-  /** The chunk was not stored: the file goes on from its last commit. */
+  /** The chunk was not stored. The next chunk must continue from the last commit. */
   fail({ file }: ImportChunk): void {
     this.#reached.delete(file);
     this.#uncommitted.delete(file);

@@ -1,10 +1,11 @@
 /**
- * The one way in: `push(batch)` admits a batch at once, queues it, and resolves after the commit that holds it.
+ * Ingest stores all samples: `push(batch)` admits a batch at once, queues it, and resolves after the commit that
+ * contains it.
  *
- * One writer takes all that waits and commits it in one transaction (group commit without a timer): while a
- * commit is under way the next group gathers. What a commit could not store is told to each push of its group,
- * and nothing of it is kept. The queue is bounded in samples and bytes; over that a push is refused with Busy.
- * Running totals take a group's rows after its commit, in the order of the rows.
+ * One writer takes all pushes that wait and commits them in one transaction (group commit without a timer). While a
+ * commit is in progress, the next group gathers. If a commit fails, all pushes of its group are rejected, and nothing
+ * of them is stored. The queue is bounded in samples and bytes. A push that exceeds a bound is rejected with Busy.
+ * The running totals add the rows of a group after its commit, in the order of the rows.
  */
 import * as counters from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
@@ -15,7 +16,7 @@ import { type AdmissionOptions, admit } from "./admission/admission.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import { deadLetters } from "./admission/dead-letters.ts";
-import { settleDoubts } from "./admission/doubts.ts";
+import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
@@ -27,11 +28,14 @@ import { Snapshots } from "./snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 const REMOTE_WRITE = "remote_write";
-/** A Prometheus that writes here and scrapes here would get its own series back. */
+/**
+ * Protocols whose series are not exposed: a Prometheus that writes here and scrapes here would get its own series
+ * back.
+ */
 const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set([REMOTE_WRITE, "influx", "victoriametrics", "own"]);
-/** What the gateway samples by itself is nobody's push. */
+/** Samples that the gateway takes itself are not pushes of a worker. */
 const OWN_PROTOCOLS: ReadonlySet<string> = new Set(["sampler", "own"]);
-/** What a sample of a transaction takes, with its labels, until it is decided. */
+/** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
 
 export class Ingest {
@@ -47,19 +51,19 @@ export class Ingest {
   readonly #retention: Retention;
   readonly #snapshots: Snapshots;
   readonly #checkpoints: Checkpoints;
-  /** What waits for its turn between two commits. */
-  readonly #turns: (() => Promise<void>)[] = [];
+  /** Actions that wait to run between two commits. */
+  readonly #actions: (() => Promise<void>)[] = [];
   readonly #queue: PushQueue;
-  /** Pushes taken from the queue whose commit is under way. */
+  /** Pushes of the commit in progress. */
   #committing: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
   #stopping = false;
-  /** The last commit failed. */
+  /** True if the last commit failed. */
   #failing = false;
-  /** Dead letters stored since the table was last cut. */
+  /** Dead letters stored since the table was last trimmed. */
   #lettersSinceCut = 0;
 
-  /** @param parts `echoes` tells what was scraped from here: without it everything that is written is stored */
+  /** @param parts `echoes` recognises samples that were scraped here. Without it all written samples are stored */
   constructor(parts: RetentionParts & { readonly echoes?: Echoes }, options: IngestOptions) {
     this.#store = parts.store;
     this.#registry = parts.registry;
@@ -81,18 +85,18 @@ export class Ingest {
   }
 
   /**
-   * Stores the accepted samples of a batch. Of what came by remote_write, samples that were scraped from /metrics here
-   * are dropped: they are stored already.
+   * Stores the accepted samples of a batch. Samples received by remote_write that were scraped from /metrics here are
+   * dropped, because they are stored already.
    *
-   * @throws Busy when the queue is full, Unprocessable when the idempotency key came with another body,
-   *   Conflict when an import does not go on where the file was left, DiskFull when the disk has no room,
-   *   Unavailable when stopping or when the commit failed
+   * @throws Busy if the queue is full, Unprocessable if the idempotency key was used with another body, Conflict if
+   *   an import does not continue where the file was left, DiskFull if the disk has no room, Unavailable while
+   *   stopping or if the commit failed
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
     const echoes = this.#echoes;
     const rest = batch.protocol === REMOTE_WRITE ? echoes?.drop(batch, options.extraLabels) : undefined;
     if (rest === undefined) return await this.#pushAll(batch, options);
-    // A Prometheus that scrapes nothing else would make a commit of nothing with each request.
+    // Otherwise a Prometheus that scrapes only this gateway would cause an empty commit with each request.
     const isStored = isEmpty(rest.batch) && echoes!.isStored;
     const ack = isStored ? ackOf(UNDECIDED) : await this.#pushAll(rest.batch, options);
     counters.echoesDropped.inc(rest.sampleCount);
@@ -125,7 +129,10 @@ export class Ingest {
     return { ...ackOf(admitted), durability: "queued" };
   }
 
-  /** Stores what a transaction decides when its turn comes, with the groups that change. Throws as `push` does. */
+  /**
+   * Stores what a transaction decides when the writer takes it from the queue, with the groups that change. Throws as
+   * `push` does.
+   */
   async transact(
     { protocol, samples, decide }: Transaction,
     options: Pick<PushOptions, "idempotency"> = {},
@@ -138,7 +145,7 @@ export class Ingest {
     return await this.#enqueue({ batch: UNDECIDED, decide, protocol, samples, bytes, options });
   }
 
-  /** Before anything is admitted: the disk's reserve is not for pushes. */
+  /** Checked before anything is admitted: pushes must not use the reserve of the disk. */
   #requireDisk(): void {
     try {
       this.#store.requireRoom();
@@ -150,7 +157,7 @@ export class Ingest {
 
   /** The answer of an earlier push with the same key, if there was one. */
   #repeatOf({ idempotency }: PushOptions): Promise<Ack> | undefined {
-    if (this.#stopping) throw new Unavailable("the gateway is stopping, send this to it again in a moment");
+    if (this.#stopping) throw new Unavailable("the gateway is stopping, send the request again in a moment");
     const repeat = idempotency === undefined ? undefined : this.#keys.find(idempotency);
     return repeat?.then((ack) => {
       counters.pushesDuplicate.inc();
@@ -165,7 +172,7 @@ export class Ingest {
     return committed;
   }
 
-  /** How far a file was imported, or undefined for one that was never seen. */
+  /** How far a file was imported, or undefined if it never was. */
   importOffset(file: string): ImportRecord | undefined {
     return this.#imports.find(file);
   }
@@ -175,15 +182,15 @@ export class Ingest {
     return this.#imports.withFirstLine(hash);
   }
 
-  /** Pushes and samples that wait, and since when the oldest does. */
+  /** The samples and bytes that wait or are being committed, and when the oldest push arrived. */
   get waiting(): { samples: number; bytes: number; oldestMs: number | undefined } {
     const { samples, bytes, oldest } = this.#queue;
     return { samples, bytes, oldestMs: (this.#committing[0] ?? oldest)?.arrivedMs };
   }
 
   /**
-   * Commits an empty transaction: what readiness asks. After a commit that failed it writes something, since a
-   * full disk takes an empty transaction gladly.
+   * Commits an empty transaction, to check readiness. After a failed commit it writes something, because an empty
+   * transaction succeeds on a full disk.
    */
   async ready(): Promise<void> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
@@ -192,8 +199,8 @@ export class Ingest {
   }
 
   /**
-   * Drops the days past retention, and the oldest ones while the file is larger than allowed; forgets old
-   * idempotency keys and dead letters. Between two commits, like everything that the writer does.
+   * Drops the days past retention, and the oldest ones while the file is larger than allowed. Deletes old idempotency
+   * keys and dead letters. Runs between two commits, as everything that writes.
    */
   async prune(): Promise<Dropped> {
     return await this.#between(async () => {
@@ -203,13 +210,16 @@ export class Ingest {
     });
   }
 
-  /** Deletes stored samples, between two commits. What they added to running totals stays there; gives how many. */
+  /**
+   * Deletes stored samples between two commits. The running totals keep what they added. Returns the number of
+   * deleted samples.
+   */
   async deleteSamples(deletion: Deletion): Promise<number> {
     if (this.#stopping) throw new Unavailable("the gateway is stopping");
     return await this.#between(() => this.#store.deleteSamples(deletion, this.#totals.snapshot(true)));
   }
 
-  /** Commits what waits, then a whole snapshot of the totals; refuses pushes from the first moment. */
+  /** Commits all pushes that wait, then a whole snapshot of the totals. Pushes are rejected as soon as it is called. */
   async stop(): Promise<void> {
     this.#stopping = true;
     while (this.#running !== undefined) await this.#running;
@@ -229,7 +239,8 @@ export class Ingest {
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
       retentionDays,
-      isHeld: protocol === "pushgateway" ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
+      isInGroup:
+        protocol === "pushgateway" ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
       exposed: !HIDDEN_PROTOCOLS.has(protocol) || this.#options.exposeProtocols.includes(protocol),
     };
   }
@@ -237,24 +248,24 @@ export class Ingest {
   #start(): void {
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
-      if (this.#queue.length > 0 || this.#turns.length > 0) this.#start();
+      if (this.#queue.length > 0 || this.#actions.length > 0) this.#start();
     });
   }
 
-  /** Runs an action between two commits; pushes gather meanwhile. One that fails may have lost a snapshot. */
+  /** Runs an action between two commits, while pushes gather. An action that fails may have lost a snapshot. */
   #between<T>(action: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     promise.catch(() => this.#snapshots.fail());
-    this.#turns.push(() => action().then(resolve, reject));
+    this.#actions.push(() => action().then(resolve, reject));
     this.#start();
     return promise;
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0 || this.#turns.length > 0) {
-      // One of each in turn: while senders wait for one commit the next has always something to hold.
-      const turn = this.#turns.shift();
-      if (turn !== undefined) await turn();
+    while (this.#queue.length > 0 || this.#actions.length > 0) {
+      // Actions and commits alternate: pushes arrive during every commit, so the queue may never be empty.
+      const action = this.#actions.shift();
+      if (action !== undefined) await action();
       await this.#commitNext();
     }
   }
@@ -275,17 +286,18 @@ export class Ingest {
       await this.#commitGroup(group, nowMs, [...imports.values()]);
       this.#failing = false;
     } catch (error) {
-      // Refused before it was tried, it is no failure; and that the disk is full is logged once.
+      // A commit that was not attempted, because the disk is full, is not counted as a failure. A full disk is logged
+      // once, elsewhere.
       if (!(error instanceof DiskFull) || error.cause !== undefined) counters.commitFailures.inc();
       if (!(error instanceof DiskFull))
         this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
       this.#failing = true;
-      const told =
+      const answer =
         error instanceof DiskFull
           ? error
-          : new Unavailable("the samples could not be stored just now, send them again");
-      if (told instanceof DiskFull) counters.pushesDiskFull.inc(group.length);
-      for (const waiting of group) this.#refuse(waiting, told);
+          : new Unavailable("the samples could not be stored, send them again");
+      if (answer instanceof DiskFull) counters.pushesDiskFull.inc(group.length);
+      for (const waiting of group) this.#reject(waiting, answer);
       this.#groups?.failed();
     }
     this.#committing = [];
@@ -294,13 +306,13 @@ export class Ingest {
     await this.#cutIfDue();
   }
 
-  /** Asks a transaction what it stores; one that cannot say is refused. */
+  /** Lets a transaction decide what it stores. Rejects it and returns false if it throws. */
   async #isDecided(waiting: Waiting, decide: Transaction["decide"]): Promise<boolean> {
     const { protocol, options } = waiting;
     try {
       const times = this.#admissionOptions(protocol, options);
       const { batch, groups } = await decide(times);
-      // Who decides has looked at the times, and wants the values of all to be shown.
+      // The transaction has checked the times itself, and all of its values count in totals.
       const all = { ...times, lastUs: Number.POSITIVE_INFINITY, totalsLateUs: Number.POSITIVE_INFINITY };
       waiting.batch = admit(batch, this.#registry, this.#newest, undefined, all);
       waiting.groups = groups;
@@ -312,7 +324,7 @@ export class Ingest {
     }
   }
 
-  /** Notes how far a push brings its file; one that follows a part that was not stored is refused instead. */
+  /** Notes the offset that an import reaches. Rejects the push and returns false if an earlier chunk was not stored. */
   #follows(waiting: Waiting, nowMs: number, imports: Map<string, ImportRecord>): boolean {
     const { imported } = waiting.options;
     if (imported === undefined) return true;
@@ -322,12 +334,12 @@ export class Ingest {
       return true;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      this.#refuse(waiting, error);
+      this.#reject(waiting, error);
       return false;
     }
   }
 
-  #refuse({ options, reject }: Waiting, error: RequestError): void {
+  #reject({ options, reject }: Waiting, error: RequestError): void {
     if (options.imported !== undefined) this.#imports.fail(options.imported);
     reject(error);
   }
@@ -338,13 +350,13 @@ export class Ingest {
     imports: readonly ImportRecord[],
   ): Promise<void> {
     const rows: Rows[] = [];
-    const settled = await settleDoubts(
+    const checked = await findDuplicates(
       group.map(({ batch }) => batch),
       this.#store,
       (id) => this.#registry.seriesById(id)?.metric.name,
     );
     const acks = group.map(({ batch }, index) => {
-      const late = settled[index]!;
+      const late = checked[index]!;
       rows.push(...batch.rows, ...late.rows);
       return ackOf(batch, late);
     });
@@ -378,7 +390,7 @@ export class Ingest {
       throw error;
     }
     this.#lettersSinceCut += rejected.length;
-    // From here on the rows are stored: whatever fails now, the pushes must be told so.
+    // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
     try {
       this.#count(pending.series, rows, nowMs);
     } catch (error) {
@@ -389,11 +401,11 @@ export class Ingest {
     }
     this.#groups?.committed();
     group.forEach((waiting, index) => {
-      this.#settle(waiting, acks[index]!, nowMs);
+      this.#finish(waiting, acks[index]!, nowMs);
     });
   }
 
-  /** Lets the running totals know what was committed. */
+  /** Applies what was committed to the running totals. */
   #count(series: readonly Series[], rows: readonly Rows[], nowMs: number): void {
     for (const each of series) this.#define(each);
     for (const seriesId of this.#registry.takeEnded()) this.#totals.end(seriesId);
@@ -403,15 +415,16 @@ export class Ingest {
     }
   }
 
-  #settle(waiting: Waiting, ack: Ack, nowMs: number): void {
+  #finish(waiting: Waiting, ack: Ack, nowMs: number): void {
     const { protocol, batch, options } = waiting;
     counters.samplesAccepted.inc({ protocol }, ack.accepted);
     if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
-    // Job and instance of what others scraped or computed: a pod that ended, or an alert, is no worker that died.
-    const isHandedOn = protocol === REMOTE_WRITE && !this.#options.exposeProtocols.includes(protocol);
-    if (!isHandedOn && !OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
+    // Samples that a Prometheus scraped or computed name no worker that pushes: a pod that ended, or an alert, is not
+    // a worker that died.
+    const isForwarded = protocol === REMOTE_WRITE && !this.#options.exposeProtocols.includes(protocol);
+    if (!isForwarded && !OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);
@@ -419,8 +432,8 @@ export class Ingest {
   }
 
   /**
-   * Makes a series known to the totals, and tells whether it is exposed; those that are not to be are kept track
-   * of all the same.
+   * Defines a series in the totals, and returns whether it is exposed. The totals also keep track of series that are
+   * not.
    */
   #define(series: Series, exposedBefore = this.#totals.exposedSeries): boolean {
     this.#totals.define(series);
@@ -431,14 +444,14 @@ export class Ingest {
     return false;
   }
 
-  /** Pruning comes once an hour: until then mistakes could fill the disk, and so could keys. */
+  /** Pruning runs once an hour. Until then dead letters and keys could fill the disk. */
   async #cutIfDue(): Promise<void> {
     if (this.#lettersSinceCut <= this.#options.rejectedMax && !this.#keys.isCutDue) return;
     this.#lettersSinceCut = 0;
     await this.#retention
       .forgetRecords()
       .catch((error: unknown) =>
-        this.#options.onFault("old records were not deleted, it is tried again", error),
+        this.#options.onFault("old records could not be deleted; this will be retried", error),
       );
   }
 }

@@ -1,16 +1,16 @@
-/** The pushes that wait for their commit, bounded in samples and bytes; over that a push is refused with Busy. */
+/** The pushes that wait for their commit, bounded in samples and bytes. A push past a bound is rejected with Busy. */
 import { pushesBusy } from "../model/counters.ts";
 import { Busy } from "../model/errors.ts";
 import type { Ack, IngestOptions } from "./contract.ts";
 import type { Waiting } from "./waiting.ts";
 
-/** Rows that one transaction takes: a bound on its memory and on how long a commit lasts. */
+/** Rows of one transaction: limits its memory and the time of a commit. */
 const GROUP_SAMPLES_MAX = 100_000;
 
 export class PushQueue {
   readonly #options: IngestOptions;
   #waiting: Waiting[] = [];
-  /** Of what waits and what is being committed. */
+  /** Samples and bytes of the pushes that wait or are being committed. */
   #samples = 0;
   #bytes = 0;
 
@@ -34,17 +34,17 @@ export class PushQueue {
     return this.#bytes;
   }
 
-  /** Throws Busy when a push of this size finds no room. */
+  /** Throws Busy if the queue has no room for a push of this size. */
   requireRoom(samples: number, bytes: number): void {
     const { queueSamplesMax, queueBytesMax } = this.#options;
     if (this.#samples + samples <= queueSamplesMax && this.#bytes + bytes <= queueBytesMax) return;
-    // A batch larger than the whole queue still passes when nothing waits.
+    // A batch larger than the whole queue is accepted if nothing waits.
     if (this.#bytes === 0) return;
     pushesBusy.inc();
     throw new Busy("the queue is full (queueSamplesMax, queueBytesMax), try again in a second");
   }
 
-  /** Adds a push; the promise is its answer. */
+  /** Adds a push. The promise resolves to its answer. */
   add(push: Omit<Waiting, "arrivedMs" | "resolve" | "reject">): Promise<Ack> {
     const { promise, resolve, reject } = Promise.withResolvers<Ack>();
     this.#waiting.push({ ...push, arrivedMs: this.#options.now(), resolve, reject });
@@ -53,7 +53,7 @@ export class PushQueue {
     return promise;
   }
 
-  /** Takes what waits, up to a bound; it counts until it is released. */
+  /** Takes the pushes that wait, up to a number of samples. They count against the bounds until they are released. */
   take(): Waiting[] {
     let samples = 0;
     let end = 0;

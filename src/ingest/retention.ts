@@ -1,8 +1,9 @@
 /**
- * What goes with time: days past retention with their series and totals, idempotency keys, dead letters.
+ * Retention drops what is too old: days past retention with their series and totals, idempotency keys, dead letters.
  *
- * Everything here is to run while no commit is under way. A drop that fails loses nothing: what it had taken out
- * of the registry ends in the store with the next, and whoever takes snapshots must then take a whole one.
+ * Nothing here may run while a commit is in progress. A drop that fails loses nothing: the series and metrics that it
+ * took out of the registry end in the store with the next drop. After a failed drop the next snapshot of the totals
+ * must be a whole one.
  */
 import type { Dropped, Ended, Store } from "../store/store.ts";
 import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
@@ -26,8 +27,8 @@ export class Retention {
   readonly #parts: RetentionParts;
   readonly #newest: NewestTimes;
   readonly #options: IngestOptions;
-  /** What the drops that failed had ended. */
-  #endedInVain = NOTHING;
+  /** The series and metrics of drops that failed. */
+  #undropped = NOTHING;
 
   constructor(parts: RetentionParts, newest: NewestTimes, options: IngestOptions) {
     this.#parts = parts;
@@ -35,7 +36,7 @@ export class Retention {
     this.#options = options;
   }
 
-  /** The first day that is kept: so many days, today included. */
+  /** The first day that is kept. `retentionDays` includes today. */
   get firstDay(): number {
     return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays + 1;
   }
@@ -56,13 +57,14 @@ export class Retention {
       const size = await store.size();
       if (size.fileBytes + size.logBytes - size.freeBytes <= retentionBytes) break;
       await drop(store.days()[0]!.day + 1);
-      // Until a checkpoint passes, the file does not show what a drop gave back: the next would be for nothing.
+      // Without a checkpoint the file does not show the space that a drop freed, and the next drop would be
+      // unnecessary.
       if (!(await store.checkpoint())) break;
     }
     return { days, rows };
   }
 
-  /** Deletes idempotency keys past their time, and keys and dead letters past their bounds. */
+  /** Deletes idempotency keys past their time, and keys and dead letters past their limits. */
   async forgetRecords(): Promise<void> {
     const { now, idempotencyTtlMs, rejectedMax } = this.#options;
     await this.#parts.store.forget(this.#parts.keys.forgetBefore(now() - idempotencyTtlMs), rejectedMax);
@@ -73,15 +75,15 @@ export class Retention {
     const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => groups?.holds(id) ?? false);
     for (const seriesId of seriesIds) totals.forget(seriesId);
     this.#newest.forget(seriesIds);
-    const inVain = this.#endedInVain;
+    const undropped = this.#undropped;
     const ended = {
-      seriesIds: [...inVain.seriesIds, ...seriesIds],
-      // A metric that has come back since then lives.
-      metrics: [...inVain.metrics.filter((name) => registry.metric(name) === undefined), ...metrics],
+      seriesIds: [...undropped.seriesIds, ...seriesIds],
+      // A metric that has returned since then is kept.
+      metrics: [...undropped.metrics.filter((name) => registry.metric(name) === undefined), ...metrics],
     };
-    this.#endedInVain = ended;
+    this.#undropped = ended;
     const dropped = await store.dropDaysBefore(firstDay, ended, totals.snapshot(true));
-    this.#endedInVain = NOTHING;
+    this.#undropped = NOTHING;
     imports.forgetBefore(firstDay);
     return dropped;
   }

@@ -1,4 +1,4 @@
-/** When a snapshot of the running totals is due, and whether it must hold all of them. */
+/** Decides when a snapshot of the running totals is due, and whether it must be a whole one. */
 import type { TotalsSnapshot } from "../store/store.ts";
 import type { IngestOptions, TotalsSink } from "./contract.ts";
 
@@ -20,7 +20,7 @@ export class Snapshots {
     this.#rows += count;
   }
 
-  /** The snapshot that the next commit is to hold, if one is due; `fail` says that it was not stored. */
+  /** The snapshot for the next commit, if one is due. Call `fail` if it was not stored. */
   take(nowMs: number): TotalsSnapshot | undefined {
     const { snapshotRows, snapshotIntervalMs } = this.#options;
     const isDue = this.#isWholeDue || this.#rows >= snapshotRows || nowMs - this.#atMs >= snapshotIntervalMs;
@@ -32,7 +32,7 @@ export class Snapshots {
     return this.#totals.snapshot(whole);
   }
 
-  /** What changed since the snapshot before went out of the totals with one that was lost: the next must hold all. */
+  /** A lost snapshot contained all changes since the one before, so the next must be a whole one. */
   fail(): void {
     this.#isWholeDue = true;
   }

@@ -1,18 +1,18 @@
-/** A push that waits for its commit, what it takes meanwhile, and what becomes of it. */
+/** A push that waits for its commit: its size, and its answer. */
 import type { Batch, Rejection } from "../model/sample.ts";
 import type { GroupRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
 import type { Ack, PushOptions, Transaction } from "./contract.ts";
-import type { Settled } from "./admission/doubts.ts";
+import type { Checked } from "./admission/duplicates.ts";
 
-/** What a rejected sample, or a warning, takes until its push is answered: a sentence, and maybe the sample. */
+/** Bytes of a rejected sample or a warning until its push is answered: a sentence, and possibly the sample. */
 const REJECTION_BYTES = 512;
 
 export interface Waiting {
   batch: AdmittedBatch;
-  /** Says what the batch is once it is this push's turn. */
+  /** Decides the batch when the writer takes the push from the queue. */
   readonly decide?: Transaction["decide"];
-  /** Groups that change with it. */
+  /** Groups that change with the push. */
   groups?: readonly GroupRecord[];
   readonly protocol: string;
   readonly samples: number;
@@ -28,27 +28,30 @@ export function sizeOf(
   { length, text, attributes, warnings }: Batch,
   rejected: readonly Rejection[],
 ): number {
-  const told = rejected.length + (warnings?.first.length ?? 0);
-  return text.length + length * (32 + 8 * attributes.length) + told * REJECTION_BYTES;
+  const reasons = rejected.length + (warnings?.first.length ?? 0);
+  return text.length + length * (32 + 8 * attributes.length) + reasons * REJECTION_BYTES;
 }
 
-/** The batch of a push that is still to be decided. */
+/** The batch of a push that is not decided yet. */
 export const UNDECIDED: AdmittedBatch = {
   rows: [],
-  doubtful: [],
+  unchecked: [],
   rejected: [],
   historicalCount: 0,
   exemplars: [],
   sources: [],
 };
 
-/** What a push is answered: its samples, without those that turned out to be stored or wrong. */
-export function ackOf(batch: AdmittedBatch, late?: Settled): Ack {
+/**
+ * The answer to a push. Accepted are the admitted samples, without duplicates and those rejected by the check for
+ * duplicates.
+ */
+export function ackOf(batch: AdmittedBatch, late?: Checked): Ack {
   const rejected = [...batch.rejected, ...(late?.rejected ?? [])].sort((a, b) => a.index - b.index);
   const duplicates = late?.duplicates ?? 0;
   let accepted = -duplicates - (late?.rejected.length ?? 0);
   for (const { length } of batch.rows) accepted += length;
-  for (const { rows } of batch.doubtful) accepted += rows.length;
+  for (const { rows } of batch.unchecked) accepted += rows.length;
   return {
     accepted,
     duplicates,
@@ -59,7 +62,7 @@ export function ackOf(batch: AdmittedBatch, late?: Settled): Ack {
   };
 }
 
-/** Whom a dead letter of the push is from. */
+/** The instance of a push's dead letters. */
 export function instanceOf({ batch, options }: Waiting): string {
   return options.extraLabels?.get("instance") ?? batch.sources[0]?.instance ?? "";
 }

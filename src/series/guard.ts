@@ -1,21 +1,21 @@
 /**
- * The cardinality guard (DESIGN, section 3): how many values each label of a metric takes, and which label must
- * stop being a series dimension when they are too many.
+ * The cardinality guard (src/ingest/README.md): counts the values of each label of a metric, and chooses the label
+ * that becomes an attribute when there are too many.
  *
- * Counts are of current series only: those that a demotion ended count no more.
+ * It counts the current series only, without those that a demotion ended.
  */
 import { labelDemotions } from "../model/counters.ts";
 import type { Labels } from "../model/sample.ts";
 import type { DemotionRecord } from "../store/store.ts";
 
 export interface GuardLimits {
-  /** Values that a label of a metric may take. */
+  /** Values that a label of a metric may have. */
   readonly labelValuesMax: number;
   /** Series that a metric of a mergeable kind may have. */
   readonly seriesPerMetricMax: number;
 }
 
-/** Labels that name a place or a bucket: they are never demoted. */
+/** Labels that identify a worker or a bucket. They are never demoted. */
 const PROTECTED: ReadonlySet<string> = new Set(["le", "quantile", "job", "instance"]);
 
 export class Guard {
@@ -73,9 +73,9 @@ export class Guard {
   }
 
   /**
-   * The label that must go before a metric with `seriesCount` series takes one more with these labels: the one
-   * with the most values (that series' counted in), the first by name of several; undefined while all fits, or
-   * when nothing may be demoted.
+   * The label that must be demoted before a metric with `seriesCount` series gets one more series with these labels.
+   * It is the label with the most values, including those of the new series; the first by name if several have as
+   * many. Undefined if the series is within the limits, or if no label can be demoted.
    */
   labelToDemote(metric: string, labels: Labels, seriesCount: number): string | undefined {
     const byLabel = this.#values.get(metric);
@@ -103,7 +103,7 @@ export class Guard {
     labelDemotions.inc();
   }
 
-  /** Forgets the counts of a metric that has no rows left; its demotions stay decided. */
+  /** Forgets the counts of a metric that has no rows left. Its demotions remain. */
   forget(metric: string): void {
     this.#values.delete(metric);
   }

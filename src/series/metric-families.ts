@@ -1,28 +1,31 @@
 /**
- * Which metrics claim which name in Prometheus's view. Two metrics of other names never claim the same, but where they
- * are spelled alike and their kinds agree.
+ * Which metrics claim which name in Prometheus's view. Two metrics share a claimed name only if both have the same
+ * name there and their kinds agree.
  *
- * On /metrics a name is one family. What is written here by those who are scraped as well is not shown there, and need
- * not give way: a histogram `x` that another application exposes is stored as `x_bucket`, `x_sum` and `x_count` beside
- * the observations `x` of workers, as series of the same names with other labels.
+ * On /metrics a name is one family. Metrics that are not exposed, because a scraped application also writes them
+ * here, do not conflict: a histogram `x` that another application exposes is stored as `x_bucket`, `x_sum` and
+ * `x_count` beside the observations `x` of workers, as series of the same names with other labels.
  */
 import type { Refused } from "./admitted.ts";
 import { agree, exposedNames, isMergeable } from "./naming.ts";
 import type { RegisteredMetric } from "./registered-metric.ts";
 
 export class Families {
-  /** By name in Prometheus's view: the metrics that have samples called so, or their family. */
+  /** By name in Prometheus's view: the metrics that have samples or a family of this name. */
   readonly #claims = new Map<string, Set<RegisteredMetric>>();
 
-  /** The metrics that claim a name: those spelled alike, and those of which it is a part. */
+  /**
+   * The metrics that claim a name: those with this name in Prometheus, and those that have it as a part, such as
+   * `x_bucket` of `x`.
+   */
   metricsOf(name: string): Iterable<RegisteredMetric> {
     return this.#claims.get(name) ?? [];
   }
 
   /**
-   * Says which name a metric would share with another family, if any.
+   * The conflict of a metric with another family that claims one of its names, if there is one.
    *
-   * @param exposed whether its samples are for /metrics
+   * @param exposed whether the samples of the metric are exposed on /metrics
    */
   conflict(metric: RegisteredMetric, exposed: boolean): Refused | undefined {
     for (const name of exposedNames(metric)) {
@@ -56,11 +59,11 @@ export class Families {
   }
 }
 
-/** Whether a metric may be beside another that claims the same name. */
+/** Whether two metrics may claim the same name. */
 function fits(metric: RegisteredMetric, exposed: boolean, other: RegisteredMetric): boolean {
   const isOneShown = exposed && other.isExposed;
   if (metric.prometheusName === other.prometheusName) {
-    // What is written without metadata is cumulative until its type is known, be it a gauge.
+    // A series that is written without metadata is cumulative until its type is known, also if it is a gauge.
     return metric.kind === other.kind || (agree(metric.kind, other.kind) && !isOneShown);
   }
   return (!isMergeable(metric.kind) && !exposed) || (!isMergeable(other.kind) && !other.isExposed);

@@ -1,4 +1,4 @@
-/** What names and values are taken, and which names a metric occupies in Prometheus's view. */
+/** Which names and values are accepted, and which names a metric claims in Prometheus's view. */
 import { quote } from "../model/errors.ts";
 import { prometheusLabelName } from "../model/names.ts";
 import type { Kind, Labels, Metric } from "../model/sample.ts";
@@ -11,16 +11,16 @@ export interface NameLimits {
 }
 
 /**
- * The one label that no sample may bring: in Prometheus's view it is the metric's name. All others that begin with
- * `__` are stored like any label, as Prometheus and VictoriaMetrics do: senders put `__replica__` and `__tenant__`
- * on every series.
+ * The one label that no sample may have: in Prometheus's view it is the name of the metric. All other labels that
+ * begin with `__` are stored, as Prometheus and VictoriaMetrics do: senders add `__replica__` and `__tenant__` to
+ * every series.
  */
 const METRIC_NAME = "__name__";
 
-/** Two texts that differ only there would be the same once stored. */
-const HALF = "holds half of a surrogate pair, which is no character";
+/** Two texts that differ only in half of a pair would be equal once stored. */
+const HALF = "contains half of a surrogate pair, which is not a character";
 
-/** Says what is wrong with a metric's name, if anything. */
+/** Why a metric's name is rejected, or undefined if it is accepted. */
 export function checkMetricName(name: string, limits: NameLimits): Refused | undefined {
   if (name === "") return { cause: "name", refused: "metric_name is empty, expected a name" };
   if (Buffer.byteLength(name) > limits.nameBytesMax) {
@@ -30,31 +30,31 @@ export function checkMetricName(name: string, limits: NameLimits): Refused | und
     };
   }
   if (hasControl(name))
-    return { cause: "name", refused: `metric_name ${quote(name)} holds a control character` };
+    return { cause: "name", refused: `metric_name ${quote(name)} contains a control character` };
   if (!name.isWellFormed()) return { cause: "name", refused: `metric_name ${quote(name)} ${HALF}` };
   return undefined;
 }
 
-/** Says what is wrong with a sample's labels, if anything. */
+/** Why a sample's labels are rejected, or undefined if they are accepted. */
 export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Refused | undefined {
   const refuse = (refused: string): Refused => ({ cause: "labels", refused });
   if (labels.size > limits.tagsMax)
-    return refuse(`there are ${labels.size} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
+    return refuse(`the sample has ${labels.size} tags, at most ${limits.tagsMax} are accepted (tagsMax)`);
   let isMapped = false;
   for (const [name, value] of labels) {
     if (name === "") return refuse("a tag has an empty name");
     if (name.length * 3 > limits.nameBytesMax && Buffer.byteLength(name) > limits.nameBytesMax) {
       return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
     }
-    if (hasControl(name)) return refuse(`tag ${quote(name)} holds a control character`);
+    if (hasControl(name)) return refuse(`tag ${quote(name)} contains a control character`);
     if (!name.isWellFormed()) return refuse(`tag ${quote(name)} ${HALF}`);
     if (value.length * 3 > limits.tagValueBytesMax && Buffer.byteLength(value) > limits.tagValueBytesMax) {
       return refuse(
         `the value of tag ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
-          `at most ${limits.tagValueBytesMax} are taken (tagValueBytesMax)`,
+          `at most ${limits.tagValueBytesMax} are accepted (tagValueBytesMax)`,
       );
     }
-    if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} holds a NUL character`);
+    if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} contains a NUL character`);
     if (!value.isWellFormed()) return refuse(`the value of tag ${quote(name)} ${HALF}`);
     const prometheus = prometheusLabelName(name);
     if (prometheus === METRIC_NAME) {
@@ -70,7 +70,7 @@ export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Ref
   return same === undefined ? undefined : refuse(same);
 }
 
-/** Says which two names are one in Prometheus, if any are. */
+/** The problem of two names that are the same in Prometheus, if there are such. */
 function spelledAlike(labels: Labels): string | undefined {
   const mapped = new Map<string, string>();
   for (const name of labels.keys()) {
@@ -84,22 +84,22 @@ function spelledAlike(labels: Labels): string | undefined {
 }
 
 /**
- * Kinds that have one value a series and time. They agree: a metric whose type was not declared is taken as
- * cumulative, and may turn out to be a gauge when its metadata comes.
+ * Kinds that have one value per series and timestamp. They agree with each other: a metric without a declared type is
+ * stored as cumulative, and its metadata may declare it a gauge later.
  */
 const LEVELS: ReadonlySet<Kind> = new Set(["gauge", "cumulative"]);
 
-/** Whether samples of one kind may be of a metric of the other. */
+/** Whether a metric of one kind accepts samples of the other. */
 export function agree(a: Kind, b: Kind): boolean {
   return a === b || (LEVELS.has(a) && LEVELS.has(b));
 }
 
-/** Whether samples of a kind may be added up, so that a label of theirs can become a column. */
+/** Whether samples of a kind can be added up, so that one of their labels can become a column. */
 export function isMergeable(kind: Kind): boolean {
   return kind === "observation" || kind === "delta";
 }
 
-/** The names that a metric takes in Prometheus's view; no other family may use them. */
+/** The names that a metric claims in Prometheus's view. No other family may use them. */
 export function exposedNames(metric: Metric): string[] {
   const name = metric.prometheusName;
   switch (metric.kind) {
@@ -115,18 +115,20 @@ export function exposedNames(metric: Metric): string[] {
 }
 
 function hasControl(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression finds control characters
   return /[\u0000-\u001f\u007f]/.test(text);
 }
 
-/** Equal for equal label sets only: names and values are separated by a byte that neither may hold. */
+/**
+ * A text that is equal only for equal label sets: names and values are separated by a byte that neither may contain.
+ */
 export function labelsKey(labels: Labels): string {
   let key = "";
   for (const [name, value] of labels) key += `${name}\u0000${value}\u0000`;
   return key;
 }
 
-/** Labels with others added where they have none of that name. */
+/** The labels, with each label of `extra` that they lack by name. */
 export function withExtra(labels: Labels, extra: Labels): Labels {
   if (extra.size === 0) return labels;
   const merged = [...labels];

@@ -1,4 +1,4 @@
-/** What the registry knows and the store does not: taken by each commit, and given back by one that failed. */
+/** What the registry has and the store has not: taken by each commit, and put back by one that failed. */
 import type { Metric, Series } from "../model/sample.ts";
 import type { DemotionRecord, SeriesDay } from "../store/store.ts";
 
@@ -13,7 +13,7 @@ export function nothingPending(): Pending {
   return { metrics: [], series: [], seriesDays: [], demotions: [] };
 }
 
-/** Puts what a commit did not store in front of what came since. */
+/** Puts what a failed commit did not store in front of what was added since. */
 export function putBack(lost: Pending, pending: Pending): void {
   for (const field of ["metrics", "series", "seriesDays", "demotions"] as const) {
     (pending[field] as unknown[]).unshift(...lost[field]);

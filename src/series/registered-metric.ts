@@ -1,10 +1,10 @@
-/** A metric as the registry keeps it: with its series, and the label names that they carry. */
+/** A metric as the registry keeps it: with its series and the label names that they have. */
 import { prometheusName } from "../model/names.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../model/sample.ts";
 import type { Refused } from "./admitted.ts";
 import { agree } from "./naming.ts";
 
-/** What metrics are where nothing more is said of them. */
+/** The type of a metric whose sender declares none. */
 export const TYPE_OF_KIND: Record<Kind, MetricType> = {
   observation: "histogram",
   delta: "counter",
@@ -12,7 +12,7 @@ export const TYPE_OF_KIND: Record<Kind, MetricType> = {
   cumulative: "unknown",
 };
 
-/** What senders call the kinds. */
+/** The names of the kinds in the senders' vocabulary. */
 const TYPE_NAMES: Record<Kind, string> = {
   observation: "observation",
   delta: "counter",
@@ -20,7 +20,7 @@ const TYPE_NAMES: Record<Kind, string> = {
   cumulative: "cumulative",
 };
 
-/** A metric with its series, as the registry keeps it. */
+/** A metric with its series. */
 export class RegisteredMetric implements Metric {
   readonly name: string;
   readonly prometheusName: string;
@@ -29,11 +29,11 @@ export class RegisteredMetric implements Metric {
   unit: string;
   help: string;
   readonly buckets: readonly number[];
-  /** Series by their labels' key; those that a demotion ended are not here. */
+  /** Series by the key of their labels, without those that a demotion ended. */
   readonly current = new Map<string, Series>();
-  /** How many series that hold rows carry each label name, ended ones included. */
+  /** For each label name, how many series with rows have it, ended series included. */
   readonly #labelNames = new Map<string, number>();
-  /** All series that hold rows, ended ones included. */
+  /** All series that have rows, ended ones included. */
   readonly series = new Set<Series>();
   #exposedSeries = 0;
 
@@ -47,16 +47,16 @@ export class RegisteredMetric implements Metric {
     this.buckets = metric.buckets;
   }
 
-  /** Says that samples of a head are of another kind, if they are. */
+  /** The reason to reject samples of a head whose kind differs, or undefined if it agrees. */
   disagreement({ metric, kind }: SeriesHead): Refused | undefined {
     if (agree(this.kind, kind)) return undefined;
     return {
       cause: "kind",
-      refused: `metric ${JSON.stringify(metric)} is stored as ${TYPE_NAMES[this.kind]}, this sample says ${TYPE_NAMES[kind]}`,
+      refused: `metric ${JSON.stringify(metric)} is stored as ${TYPE_NAMES[this.kind]}, this sample is ${TYPE_NAMES[kind]}`,
     };
   }
 
-  /** Takes over what a head says of the metric and nobody said before; tells whether there was such. */
+  /** Takes type, unit and help from a head where the metric has none yet. Returns whether anything changed. */
   refine(head: SeriesHead): boolean {
     const { type, unit, help } = this;
     if (type === "unknown") this.type = head.type ?? TYPE_OF_KIND[head.kind];
@@ -65,7 +65,7 @@ export class RegisteredMetric implements Metric {
     return type !== this.type || unit !== this.unit || help !== this.help;
   }
 
-  /** The names of all labels that a series of the metric carries. */
+  /** The names of all labels that the series of the metric have. */
   labelNames(): Iterable<string> {
     return this.#labelNames.keys();
   }
@@ -74,7 +74,7 @@ export class RegisteredMetric implements Metric {
     return this.#labelNames.has(name);
   }
 
-  /** Whether any of its series is for /metrics. */
+  /** Whether any of its series is exposed on /metrics. */
   get isExposed(): boolean {
     return this.#exposedSeries > 0;
   }

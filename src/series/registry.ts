@@ -1,10 +1,9 @@
 /**
- * The registry: every metric and series that the file knows, mirrored in memory, and the decision what series a
- * head belongs to.
+ * The registry mirrors every metric and series of the store in memory, and decides to which series a head belongs.
  *
- * Ids are given here and never again for another series. What is new waits in `pending` until a commit took
- * it; a commit that failed leaves it there for the next. `epoch` changes whenever decisions kept in heads (see
- * SeriesHead.admission) stop being right: a label was demoted, or series were forgotten.
+ * It assigns ids, and never uses one again for another series. New metrics and series wait in `pending` until a
+ * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions that are
+ * kept in heads (see SeriesHead.admission) become wrong: a label was demoted, or series were forgotten.
  */
 import { quote } from "../model/errors.ts";
 import { withUsualEdges } from "../model/spelling.ts";
@@ -26,13 +25,13 @@ import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
 export interface RegistryOptions extends GuardLimits, NameLimits {
-  /** Metrics that are kept; samples of one more are refused until some have no row left. */
+  /** Metrics that are kept. Samples of a further metric are rejected until an old one has no rows left. */
   readonly metricsMax: number;
-  /** Series that are kept; samples of one more are refused until some have no row left. */
+  /** Series that are kept. Samples of a further series are rejected until an old one has no rows left. */
   readonly seriesStoredMax: number;
-  /** Names that the tags of one metric may have. */
+  /** Distinct tag names per metric. */
   readonly tagNamesMax: number;
-  /** Tags of observations and deltas that are columns from the start. */
+  /** Tags of observations and deltas that are always attributes. */
   readonly attributes: readonly string[];
   /** Upper bounds for a new metric's histogram. */
   readonly bucketsFor: (metric: string, unit: string) => readonly number[];
@@ -41,8 +40,8 @@ export interface RegistryOptions extends GuardLimits, NameLimits {
 const NO_LABELS: Labels = new Map();
 const NOTHING_LOOKED = { labels: NO_LABELS, key: "", passed: false };
 
-/** Where a head that passed belongs: its series if there is one, and what tells it apart if one is to be made. */
-interface Place {
+/** The result for an accepted head: its series if there is one, and the key of its labels for a new one. */
+interface Found {
   readonly seriesId: number | undefined;
   readonly key: string;
 }
@@ -55,13 +54,13 @@ export class Registry {
   readonly #families = new Families();
   readonly #guard: Guard;
   readonly #days = new SeriesDays();
-  /** What is new since the last commit that took it. */
+  /** What is new since the last commit. */
   #pending = nothingPending();
   #nextId = 1;
   #epoch = 0;
   /** Series that a demotion ended since the last `takeEnded`. */
   #ended: number[] = [];
-  /** The labels that were looked at last: one object stands for many metrics of a push. */
+  /** The labels that were checked last. Many metrics of a push share one object of labels. */
   #looked = { ...NOTHING_LOOKED };
 
   constructor(options: RegistryOptions, stored: Stored) {
@@ -77,13 +76,13 @@ export class Registry {
     }
     for (const { seriesId, day } of stored.seriesDays) {
       this.#days.touch(seriesId, day);
-      // Rows may outlive their series by an hour: one that waited for its commit while its day was dropped.
+      // Rows may outlive their series by an hour, if a series waited for its commit while its day was dropped.
       this.#nextId = Math.max(this.#nextId, seriesId + 1);
     }
     this.#ended = [];
   }
 
-  /** Changes when what heads remember is out of date. */
+  /** Changes when the decisions that are kept in heads are out of date. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -100,7 +99,7 @@ export class Registry {
     return this.#metrics.get(name);
   }
 
-  /** The metrics whose samples may be called `name` in Prometheus's view, as `X` is of `X_bucket`. */
+  /** The metrics whose samples may have the name `name` in Prometheus's view, as `X` for `X_bucket`. */
   metricsShownAs(name: string): Iterable<RegisteredMetric> {
     return this.#families.metricsOf(name);
   }
@@ -113,12 +112,12 @@ export class Registry {
     return this.#series.get(seriesId);
   }
 
-  /** Whether a tag of a metric's observations or deltas is a column and no label. */
+  /** Whether a tag of a metric's observations or deltas is an attribute and not a label. */
   isAttribute(metric: string, tag: string): boolean {
     return this.#attributes.has(tag) || this.#guard.isDemoted(metric, tag);
   }
 
-  /** All tags that are columns for a metric's observations and deltas. */
+  /** All tags that are attributes of a metric's observations and deltas. */
   attributesOf(metric: string): readonly string[] {
     return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
   }
@@ -128,18 +127,18 @@ export class Registry {
     return this.#days.hasIn(seriesId, firstDay, lastDay);
   }
 
-  /** Whether a demotion ended the series: its rows stay, and no new ones come. */
+  /** Whether a demotion ended the series: its rows remain, and it gets no new ones. */
   isEnded(series: Series): boolean {
     return isMergeable(series.metric.kind) && !this.#currentOf(series);
   }
 
   /**
-   * The series of a head with labels added where it has none of its own; registered if new, and then for
+   * The series of a head, after adding the labels of `extra` that it lacks. A new series is registered, as exposed on
    * /metrics or not.
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
     const labels = withExtra(withUsualEdges(head.labels), extra);
-    // Labels first: a sample that is refused must not claim its metric's name and kind.
+    // The labels are checked first: a rejected sample must not claim the name and the kind of its metric.
     const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels, exposed);
     if ("refused" in metric) return metric;
     const mergeable = isMergeable(head.kind);
@@ -153,7 +152,7 @@ export class Registry {
     }
   }
 
-  /** The admission of a head whose series is known; what its metric lacks is refined as by any other. */
+  /** The admission of a head whose series is known. Type, unit and help of its metric are refined as usual. */
   admitKnown(head: SeriesHead, seriesId: number): Admitted {
     const series = this.#series.get(seriesId)!;
     this.#refine(series.metric as RegisteredMetric, head);
@@ -161,10 +160,10 @@ export class Registry {
   }
 
   /**
-   * Where a head belongs whose labels are spelled as they are to be stored, or why samples of it would be refused;
-   * registers nothing. What was stored is asked for its kind alone. Not for kinds that the guard demotes.
+   * Finds the series of a head whose labels are spelled as they will be stored, or the reason to reject its samples.
+   * Registers nothing. If the series is stored, only the kind is checked. Not for kinds whose labels can be demoted.
    */
-  look(head: SeriesHead): Place | Refused {
+  look(head: SeriesHead): Found | Refused {
     const { labels } = head;
     if (labels !== this.#looked.labels) this.#looked = { labels, key: labelsKey(labels), passed: false };
     const { key } = this.#looked;
@@ -180,9 +179,9 @@ export class Registry {
     return "refused" in metric ? metric : { seriesId, key };
   }
 
-  /** The series of a head that was looked at in the same turn, made if there is none. */
+  /** The series of a head that was passed to `look` in the same turn of the event loop. It is made if there is none. */
   take(head: SeriesHead, key: string): { readonly seriesId: number } | Refused {
-    // Others that were taken since may have been the last that there was room for.
+    // Series that were taken since may have filled the registry.
     const metric = this.#metricFor(head, head.labels, true);
     if ("refused" in metric) return metric;
     return metric.current.get(key) ?? this.#makeSeries(metric, head.labels, key, true);
@@ -193,11 +192,11 @@ export class Registry {
     if (this.#days.touch(seriesId, day)) this.#pending.seriesDays.push({ seriesId, day });
   }
 
-  /** What is new, to be committed; `restore` gives it back when the commit failed. */
+  /** What is new, to be committed. Call `restore` with it if the commit failed. */
   takePending(): Pending {
     const pending = this.#pending;
     this.#pending = nothingPending();
-    // Their texts may be parts of a body, which would stay as long as they do.
+    // Their texts may be slices of a body, and would keep the whole body in memory.
     this.#looked = { ...NOTHING_LOOKED };
     return pending;
   }
@@ -214,9 +213,9 @@ export class Registry {
   }
 
   /**
-   * Forgets the days before `firstDay`, and the series and metrics that have no row in any other; tells which.
+   * Forgets the days before `firstDay`, and the series and metrics without rows in other days. Returns these.
    *
-   * @param isKept says of a series without rows that it stays
+   * @param isKept whether a series without rows is kept
    */
   forgetDaysBefore(firstDay: number, isKept: (seriesId: number) => boolean = () => false): Ended {
     this.#days.forgetBefore(firstDay);
@@ -259,7 +258,7 @@ export class Registry {
     };
   }
 
-  /** Says whether the labels would give their metric more names than it may have. */
+  /** The reason to reject labels that would give their metric too many tag names, or undefined. */
   #checkTagNames({ metric, kind }: SeriesHead, labels: Labels): Refused | undefined {
     const known = this.#metrics.get(metric);
     let fresh = 0;
@@ -278,18 +277,21 @@ export class Registry {
     return undefined;
   }
 
-  /** How many names the tags of a metric have, demoted ones included. */
+  /** The number of tag names of a metric, demoted ones included. */
   #tagNames(metric: string, known: RegisteredMetric | undefined): number {
     const names = new Set(known?.labelNames());
     for (const name of this.#guard.demotedOf(metric)) names.add(name);
     return names.size;
   }
 
-  /** The metric of a head whose labels passed: made where there is none and there is room, or refined by the head. */
+  /**
+   * The metric of a head whose labels are accepted. It is made if there is none and there is room, else refined by
+   * the head.
+   */
   #metricFor(head: SeriesHead, labels: Labels, exposed: boolean): RegisteredMetric | Refused {
     const problem = this.#checkTagNames(head, labels);
     if (problem !== undefined) return problem;
-    // A sample whose series there is no room for must not claim a name and a kind either.
+    // A sample whose series has no room must not claim a name and a kind either.
     if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
     const metric = this.#findMetric(head, exposed);
     if ("refused" in metric) return metric;
@@ -313,11 +315,11 @@ export class Registry {
     return (series.metric as RegisteredMetric).current.get(labelsKey(series.labels)) === series;
   }
 
-  /** The metric of a head, made where there is none, and not yet registered. */
+  /** The metric of a head. If there is none, a new one that is not registered yet. */
   #findMetric(head: SeriesHead, exposed: boolean): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
     if (known !== undefined) {
-      // What was not shown until now may have been beside a family of its name.
+      // A metric that was not exposed until now may share its name with a family.
       const shown = exposed && !known.isExposed ? this.#families.conflict(known, true) : undefined;
       return known.disagreement(head) ?? shown ?? known;
     }
@@ -359,20 +361,20 @@ export class Registry {
     this.#families.remove(metric);
   }
 
-  /** @param key that of its labels */
+  /** @param key the key of the series' labels */
   #addSeries(series: Series, key: string): void {
     const metric = series.metric as RegisteredMetric;
     this.#series.set(series.seriesId, series);
     this.#nextId = Math.max(this.#nextId, series.seriesId + 1);
     metric.add(series);
-    // A metric that came back as another kind is not split by what was demoted before.
+    // A metric that returned as another kind is not split by earlier demotions.
     if (isMergeable(metric.kind) && this.#guard.carriesDemoted(metric.name, series.labels)) return;
     metric.current.set(key, series);
-    // Of the others the guard would count values for nothing.
+    // The guard counts only mergeable kinds, because only their labels can be demoted.
     if (isMergeable(metric.kind)) this.#guard.add(metric.name, series.labels);
   }
 
-  /** Parts the labels of a mergeable sample into identity and columns. */
+  /** Divides the labels of a mergeable sample into its identity and its attributes. */
   #split(metric: string, labels: Labels): { labels: Labels; attributes: (readonly [string, string])[] } {
     const attributes: (readonly [string, string])[] = [];
     for (const [name, value] of labels) if (this.isAttribute(metric, name)) attributes.push([name, value]);
@@ -382,7 +384,7 @@ export class Registry {
     return { labels: identity, attributes };
   }
 
-  /** Demotes a label if one more series with these labels would be too much; tells whether it did. */
+  /** Demotes a label if one more series with these labels would exceed a limit. Returns whether it did. */
   #demoteFor(metric: RegisteredMetric, labels: Labels): boolean {
     const label = this.#guard.labelToDemote(metric.name, labels, metric.current.size);
     if (label === undefined) return false;

@@ -1,6 +1,9 @@
-/** Which series have samples in which days: a bit for each, by day. */
+/** Which series have samples in which days: one bit per series and day. */
 
-/** Ids that share a page of bits, 512 bytes: of ids that are years old, few have a sample of today. */
+/**
+ * Ids per page of bits, as a power of two: 4,096 ids in 512 bytes. Few series with ids from past years have a sample
+ * of today.
+ */
 const PAGE_BITS = 12;
 const PAGE_BYTES = 1 << (PAGE_BITS - 3);
 
@@ -8,7 +11,7 @@ export class SeriesDays {
   /** By day and page. */
   readonly #bits = new Map<number, (Uint8Array | undefined)[]>();
 
-  /** Notes a sample; true when it is the series' first of that day. */
+  /** Notes a sample. Returns true if it is the first of the series in that day. */
   touch(seriesId: number, day: number): boolean {
     let pages = this.#bits.get(day);
     if (pages === undefined) {

@@ -335,7 +335,7 @@ describe("once", () => {
         status: 400,
         written: ["3", "0", "0"],
         text: expect.stringMatching(
-          /^1 of 4 samples were not stored; the first: value 3 of "metric_\d+" differs from 1, which is stored for this series and time already/,
+          /^1 of 4 samples were not stored; the first: value 3 of "metric_\d+" differs from 1, which is already stored for this series and time/,
         ),
       }),
     );
@@ -381,7 +381,7 @@ describe("400: what is good is stored, the rest is told", () => {
   bad(
     "a control character in a label's name",
     series("m", now, { "a\n": "x" }),
-    'tag "a\\n" holds a control character',
+    'tag "a\\n" contains a control character',
   );
   bad(
     "a value that is too long",
@@ -391,7 +391,7 @@ describe("400: what is good is stored, the rest is told", () => {
   bad(
     "too many labels",
     series("m", now, Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`l${n}`, "x"]))),
-    "there are 70 tags",
+    "the sample has 70 tags",
   );
   bad(
     "a time before retention",
@@ -420,7 +420,7 @@ describe("400: what is good is stored, the rest is told", () => {
     );
     const answer = await write2([series(`${name}_count`, now), series(name, now)]);
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "0"] });
-    expect(answer.text).toContain(`metric "${name}" is stored as observation, this sample says cumulative`);
+    expect(answer.text).toContain(`metric "${name}" is stored as observation, this sample is cumulative`);
   });
 });
 
@@ -656,7 +656,7 @@ describe("exemplars", () => {
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
     const [samples, unnamed, told, ...rest] = answer.text.trimEnd().split("\n");
     expect(samples).toBe('2 of 3 samples were not stored; the first: series {job="x"} has no __name__');
-    expect(unnamed).toStartWith('tag "a\\n" holds a control character');
+    expect(unnamed).toStartWith('tag "a\\n" contains a control character');
     expect(told).toStartWith("5 of 6 exemplars were not stored: ");
     expect(rest).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /**
- * Retention counts UTC days, today included, whatever the hour is: the boundary does not move between two midnights,
- * and the days around the end of a month, of a year and of February are counted as any other.
+ * Retention counts UTC days, today included, at any hour: the boundary does not move between two midnights. The days
+ * around the end of a month, of a year and of February count like any other.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { OpenGateway } from "./gateway.ts";
@@ -36,7 +36,7 @@ const dayBefore = (day: string, count = 1) =>
   new Date(Date.parse(`${day}T00:00:00Z`) - count * 86_400_000).toISOString().slice(0, 10);
 
 describe.each(TODAYS)("on %s", (today, first) => {
-  test.each(HOURS)(`at %s the first sample that is kept is of ${first}, 00:00`, async (hour) => {
+  test.each(HOURS)(`at %s the oldest kept sample is of ${first}, 00:00`, async (hour) => {
     subject.nowMs = Date.parse(`${today}T${hour}Z`);
     const before = dayBefore(first);
     const { json } = await push(
@@ -59,7 +59,7 @@ describe.each(TODAYS)("on %s", (today, first) => {
     });
   });
 
-  test("the day before the first is dropped when today begins, and not a moment sooner", async () => {
+  test("the oldest day is dropped when a new day begins, and not earlier", async () => {
     const yesterday = dayBefore(today);
     const last = dayBefore(first);
     subject.nowMs = Date.parse(`${yesterday}T12:00:00Z`);
@@ -77,7 +77,7 @@ describe.each(TODAYS)("on %s", (today, first) => {
   });
 });
 
-test("samples of one push on both sides of midnight go to their own days", async () => {
+test("samples of one push on both sides of midnight are stored in their own days", async () => {
   subject.nowMs = Date.parse("2028-03-01T00:00:00.001Z");
   await push("2028-02-29T23:59:59.999Z", "2028-03-01T00:00:00Z");
   const days = await subject.query(

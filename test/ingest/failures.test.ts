@@ -1,4 +1,4 @@
-/** Commits and drops that fail, and what is right again after them: nothing lost, nothing twice, totals equal rows. */
+/** Commits and drops that fail: afterwards nothing is lost or stored twice, and the totals equal the rows. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
 
@@ -8,7 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => subject.close());
 
-const TOLD = "the samples could not be stored just now, send them again";
+const NOT_STORED = "the samples could not be stored, send them again";
 const delta = (value: number, more: Partial<Sample> = {}): Sample => ({
   metric: "d",
   kind: "delta",
@@ -16,11 +16,11 @@ const delta = (value: number, more: Partial<Sample> = {}): Sample => ({
   ...more,
 });
 
-test("a failed commit leaves nothing, and the same push is taken afterwards", async () => {
+test("a failed commit stores nothing, and the same push is accepted afterwards", async () => {
   const mend = await subject.spoilDay("samples_20241004");
   const idempotency = { scope: "s", key: "k", bodyHash: "h" };
   const samples = [delta(1), { metric: "g", atMs: NOON_MS, value: 2 }];
-  await expect(subject.push(samples, { idempotency })).rejects.toThrow(TOLD);
+  await expect(subject.push(samples, { idempotency })).rejects.toThrow(NOT_STORED);
   expect(await subject.query("SELECT * FROM weir.series")).toEqual([]);
   await mend();
   expect(await subject.push(samples, { idempotency })).toMatchObject({ accepted: 2, duplicates: 0 });
@@ -28,12 +28,12 @@ test("a failed commit leaves nothing, and the same push is taken afterwards", as
   expect((await subject.exposed()).sort()).toEqual(['d_total{instance=""} 1', 'g{instance=""} 2']);
 });
 
-test("a column that a failed commit made is made again", async () => {
+test("a column that a failed commit added is added again", async () => {
   const labels = { task_id: "a" };
   const before = { atMs: NOON_MS - DAY_MS, labels };
   await subject.push([delta(1, { atMs: NOON_MS - DAY_MS })]);
   const mend = await subject.spoilDay("samples_20241004");
-  await expect(subject.push([delta(2, before), delta(4, { labels })])).rejects.toThrow(TOLD);
+  await expect(subject.push([delta(2, before), delta(4, { labels })])).rejects.toThrow(NOT_STORED);
   await mend();
   await subject.push([delta(8, before), delta(16, { labels })]);
   await subject.reopen();
@@ -46,7 +46,7 @@ test("a column that a failed commit made is made again", async () => {
   expect(await subject.exposed()).toEqual(['d_total{instance=""} 48']);
 });
 
-test("a part of an import does not pass one that failed before it", async () => {
+test("a chunk of an import is rejected if the chunk before it was not stored", async () => {
   const part = (fromOffset: number, toOffset: number) => ({
     imported: { file: "f", fromOffset, toOffset, lastLineHash: `${toOffset}` },
   });
@@ -55,7 +55,7 @@ test("a part of an import does not pass one that failed before it", async () => 
   const second = subject.push([delta(2)], part(10, 20));
   const outcomes = await Promise.allSettled([first, second]);
   expect(outcomes.map((outcome) => String((outcome as PromiseRejectedResult).reason))).toEqual([
-    `Unavailable: ${TOLD}`,
+    `Unavailable: ${NOT_STORED}`,
     "Conflict: import_from is 10, expected 0: this file was imported up to there",
   ]);
   await mend();
@@ -65,7 +65,7 @@ test("a part of an import does not pass one that failed before it", async () => 
   expect(subject.gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 20 });
 });
 
-test("a drop of days that fails costs the totals nothing, and is made good by the next", async () => {
+test("a failed drop of days loses no totals, and the next drop completes it", async () => {
   await subject.reopen("--snapshot-interval-ms=1s");
   await subject.push([{ metric: "old" }, delta(1)]);
   subject.nowMs += DAY_MS;
@@ -74,7 +74,7 @@ test("a drop of days that fails costs the totals nothing, and is made good by th
   await subject.query("ALTER TABLE weir.watermarks RENAME TO hidden");
   await expect(subject.gateway.ingest.prune()).rejects.toThrow("watermarks");
   await subject.query("ALTER TABLE weir.hidden RENAME TO watermarks");
-  // A snapshot that is not whole, and then the end without another.
+  // A snapshot that is not whole, then the end without another snapshot.
   subject.nowMs += 2_000;
   await subject.push([{ metric: "g" }]);
   subject.nowMs += 2_000;
@@ -94,12 +94,12 @@ test("a drop of days that fails costs the totals nothing, and is made good by th
   ]);
 });
 
-test("totals after a drop of every day go on from where they were", async () => {
+test("totals continue from their values after every day was dropped", async () => {
   await subject.push([delta(1)]);
   await subject.reopen("--snapshot-interval-ms=1s");
   await subject.push([delta(2)]);
   subject.nowMs += 3 * DAY_MS;
-  // The series lives on by a push that waits while its only day is dropped.
+  // The series is kept because a push to it waits while its only day is dropped.
   const waiting = subject.push([delta(4)]);
   const pruned = subject.gateway.ingest.prune();
   await Promise.all([waiting, pruned]);

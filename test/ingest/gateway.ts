@@ -1,4 +1,4 @@
-/** A gateway without sockets for the tests of ingest: opened on a folder of its own, with a clock that they set. */
+/** A gateway without sockets for the tests of ingest, with its own folder and a clock that the tests set. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ export class OpenGateway {
   nowMs = NOON_MS;
   gateway!: Gateway;
 
-  /** Opens the folder's file; `settings` are flags. */
+  /** Opens the store in the folder. `settings` are flags. */
   static async open(...settings: string[]): Promise<OpenGateway> {
     const opened = new OpenGateway();
     await opened.#open(settings);
@@ -68,13 +68,13 @@ export class OpenGateway {
     }
   }
 
-  /** The samples of /metrics, without the gateway's own. */
+  /** The samples of /metrics, without the gateway's own metrics. */
   async exposed(): Promise<string[]> {
     const text = await (await this.gateway.app.fetch(new Request("http://localhost/metrics"))).text();
     return text.split("\n").filter((line) => line !== "" && !/^(#|weir_|process_)/.test(line));
   }
 
-  /** Makes commits fail that bring the day's first row, until the function that it gives is called. */
+  /** Makes commits fail that contain the day's first row, until the returned function is called. */
   async spoilDay(table: string): Promise<() => Promise<void>> {
     await this.query(`CREATE TABLE weir.${table} (in_the_way INTEGER)`);
     return async () => void (await this.query(`DROP TABLE weir.${table}`));

@@ -1,4 +1,4 @@
-/** What a stranger can make bigger, or spell in a way that nobody would: bounded, told, and harmless. */
+/** Hostile input: whatever a client can enlarge is bounded, odd spellings do no harm, and both are reported. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Imports } from "../../src/ingest/imports.ts";
 import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
@@ -15,7 +15,7 @@ const each = <T>(count: number, make: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, n) => make(n));
 
 describe("names", () => {
-  test("an attribute may have a name that the engine uses itself", async () => {
+  test("accepts attributes with names that the engine uses itself", async () => {
     await subject.reopen("--label-values-max=1");
     const tag = (name: string, value: string): Sample => ({
       metric: "d",
@@ -31,7 +31,7 @@ describe("names", () => {
     expect(row).toEqual({ n: 16, last: 15 });
   });
 
-  test("more attributes than there are columns stay apart from a tag of that name", async () => {
+  test("keeps attributes past the number of columns apart from a tag named more_attributes", async () => {
     await subject.reopen(`--attributes=more_attributes,${each(70, (n) => `a${n}`).join(",")}`);
     const labels = Object.fromEntries(each(60, (n) => [`a${n}`, `${n}`]));
     const rest = Object.fromEntries(each(10, (n) => [`a${n + 60}`, `${n}`]));
@@ -45,17 +45,17 @@ describe("names", () => {
     ]);
   });
 
-  test("half a character is refused: it could not be told from another half once stored", async () => {
+  test("rejects half of a surrogate pair, which would equal any other half once stored", async () => {
     expect(await reasons([{ metric: "m\ud800" }, { metric: "m", labels: { a: "\ud800" } }])).toEqual([
-      'metric_name "m\\ud800" holds half of a surrogate pair, which is no character',
-      'the value of tag "a" holds half of a surrogate pair, which is no character',
+      'metric_name "m\\ud800" contains half of a surrogate pair, which is not a character',
+      'the value of tag "a" contains half of a surrogate pair, which is not a character',
     ]);
     expect(await reasons([{ metric: "m", labels: { "\udc00": "x" } }])).toEqual([
-      'tag "\\udc00" holds half of a surrogate pair, which is no character',
+      'tag "\\udc00" contains half of a surrogate pair, which is not a character',
     ]);
   });
 
-  test("a metric that comes back as another kind is not split by what was demoted before", async () => {
+  test("a metric that returns as another kind is not split by earlier demotions", async () => {
     await subject.reopen("--label-values-max=1");
     const at = (kind: "delta" | "gauge", url: string): Sample => ({ metric: "m", kind, labels: { url } });
     await subject.push([at("delta", "a"), at("delta", "b")]);
@@ -73,7 +73,7 @@ describe("names", () => {
 });
 
 describe("bounds", () => {
-  test("a flood of metrics is turned away, until some of them are gone", async () => {
+  test("metrics past metricsMax are rejected until old ones are dropped", async () => {
     await subject.reopen("--metrics-max=2");
     expect(await reasons([{ metric: "a" }, { metric: "b" }, { metric: "c" }, { metric: "a" }])).toEqual([
       'metric "c" would be one more than the 2 that are kept (metricsMax)',
@@ -83,7 +83,7 @@ describe("bounds", () => {
     expect(await reasons([{ metric: "c" }])).toEqual([]);
   });
 
-  test("a metric takes so many names of tags, and no more", async () => {
+  test("tag names past tagNamesMax are rejected, demoted ones included", async () => {
     await subject.reopen("--tag-names-max=2", "--label-values-max=1");
     const refused =
       'tag "c" of metric "g" would be one more than the 2 names that its tags may have (tagNamesMax)';
@@ -101,20 +101,20 @@ describe("bounds", () => {
     ]);
   });
 
-  test("series past what is stored at all are turned away, those that are known go on", async () => {
+  test("new series past seriesStoredMax are rejected, and known series still accept samples", async () => {
     await subject.reopen("--series-stored-max=2");
     const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));
     expect(await reasons(of("a", "b", "c"))).toEqual([
       'a new series of metric "g" would be one more than the 2 that are stored (seriesStoredMax)',
     ]);
-    // What is refused claims no name.
+    // A rejected sample claims no name.
     await subject.push([{ metric: "h" }]);
     expect([...subject.gateway.registry.metrics()].map(({ name }) => name)).toEqual(["g"]);
     subject.nowMs += 1_000;
     expect(await subject.push(of("a", "b"))).toMatchObject({ accepted: 2 });
   });
 
-  test("many different columns over many events are too much for one push", async () => {
+  test("rejects a push with too many different attributes over many events", async () => {
     const names = each(1_000, (n) => `a${n}`);
     await subject.reopen(`--attributes=${names.join(",")}`);
     const events = each(20_000, (n) => `{"metric_name":"m","value":1,"tags":{"a${n % 1_000}":"x"}}`);
@@ -130,7 +130,7 @@ describe("bounds", () => {
     await expect(subject.push(samples)).rejects.toThrow("different tags that are columns");
   });
 
-  test("series past the limit are not exposed, and those before it are, also after a restart", async () => {
+  test("the same series past seriesMax are not exposed, before and after a restart", async () => {
     await subject.reopen("--series-max=2");
     const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));
     const shown = ['g{instance="",name="a"} 1', 'g{instance="",name="b"} 1'];
@@ -141,14 +141,14 @@ describe("bounds", () => {
     expect(await subject.query("SELECT count(*) AS n FROM weir.samples_20241004")).toEqual([{ n: 3 }]);
   });
 
-  test("dead letters are bounded while they come, not once an hour", async () => {
+  test("dead letters are trimmed as they arrive, not once an hour", async () => {
     await subject.reopen("--rejected-max=10");
     for (let n = 0; n < 40; n++) await subject.push([{ metric: "" }]);
     const [{ n }] = (await subject.query("SELECT count(*) AS n FROM rejected")) as [{ n: number }];
     expect(n).toBeLessThanOrEqual(20);
   });
 
-  test("remembered keys are bounded by their bytes, the oldest are forgotten", async () => {
+  test("idempotency keys are bounded in bytes, and the oldest are forgotten first", async () => {
     await subject.reopen("--idempotency-bytes-max=1KiB");
     const push = (key: string) =>
       subject.push([{ metric: "d", kind: "delta" }], { idempotency: { scope: "s", key, bodyHash: "h" } });
@@ -160,7 +160,7 @@ describe("bounds", () => {
     expect((await push("key 1")).repeated).toBeUndefined();
   });
 
-  test("so many files are remembered, and no more", async () => {
+  test("imports of more than 100,000 files are rejected", async () => {
     const record = (n: number) => ({
       file: `${n}`,
       firstLineHash: `${n}`,
@@ -177,7 +177,7 @@ describe("bounds", () => {
     );
   });
 
-  test("a push of nothing but mistakes counts in the queue", async () => {
+  test("a push of rejected samples alone counts against the queue", async () => {
     await subject.reopen("--queue-bytes-max=1KiB");
     const first = subject.push([{ metric: "" }, { metric: "" }]);
     await expect(subject.push([{ metric: "" }])).rejects.toThrow("the queue is full");
@@ -186,7 +186,7 @@ describe("bounds", () => {
 });
 
 describe("retention", () => {
-  test("takes its turn between commits, however many pushes come", async () => {
+  test("runs between commits while many pushes arrive", async () => {
     let pushes = 0;
     let over = false;
     const sender = async () => {
@@ -202,7 +202,7 @@ describe("retention", () => {
     expect(pushes).toBeLessThan(100);
   });
 
-  test("by size stops where a reader keeps dropped days from being given back", async () => {
+  test("by size stops if a reader keeps the space of dropped days in use", async () => {
     await subject.reopen("--retention-bytes=1");
     await subject.push(each(3, (n) => ({ metric: "g", atMs: NOON_MS - n * DAY_MS })));
     const reader = await subject.gateway.store.reader();
@@ -216,7 +216,7 @@ describe("retention", () => {
 });
 
 describe("bodies", () => {
-  test("an event that does not begin with a brace is none", async () => {
+  test("rejects events that do not begin with a brace", async () => {
     const event = '"metric_name":"m","value":1}';
     for (let n = 0; n < 3; n++) {
       expect((await subject.post(`{${event}`)).json).toMatchObject({ accepted: 1 });
@@ -226,8 +226,8 @@ describe("bodies", () => {
     }
   });
 
-  test("lines whose strings never end are read in one pass", async () => {
-    // Each of these lines looks as if it went on to the end of the body.
+  test("reads lines with unterminated strings in one pass", async () => {
+    // Each of these lines seems to continue to the end of the body.
     const body = `{"metric_name":"m","value":1}\n${'{\\"\n'.repeat(9_000)}${" ".repeat(20_000_000)}`;
     const { json } = await subject.post(body);
     expect(json).toMatchObject({ accepted: 1, rejected: 9_000 });

@@ -1,4 +1,4 @@
-/** Ingest over a real store: what is admitted, once, within bounds, and what the totals hear of it. */
+/** Ingest with a real store: what is accepted, that it is stored once, the limits, and what counts in the totals. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,8 +70,8 @@ async function exposed(): Promise<string[]> {
   return text.split("\n").filter((line) => line !== "" && !/^(#|weir_|process_)/.test(line));
 }
 
-describe("once", () => {
-  test("a gauge's sample is stored once: the same value is a duplicate, another an error", async () => {
+describe("duplicates", () => {
+  test("a gauge's sample is stored once: the same value is a duplicate, another value is rejected", async () => {
     const sample = { metric: "g", atMs: NOON_MS - 1000, value: 1 };
     expect(await push([sample])).toMatchObject({ accepted: 1, duplicates: 0 });
     expect(await push([sample])).toMatchObject({ accepted: 0, duplicates: 1, rejected: [] });
@@ -81,12 +81,12 @@ describe("once", () => {
     ]);
     expect(ack).toMatchObject({ accepted: 1, duplicates: 0, rejectedCount: 1 });
     expect(ack.rejected[0]!.reason).toBe(
-      'value 2 of "g" differs from 1, which is stored for this series and time already',
+      'value 2 of "g" differs from 1, which is already stored for this series and time',
     );
     expect(await stored()).toEqual(["g -1000 1", "g -2000 1"]);
   });
 
-  test("within one batch, and after a restart, too", async () => {
+  test("duplicates are found within one batch and after a restart", async () => {
     const sample = { metric: "g", atMs: NOON_MS, value: 1 };
     expect(await push([sample, sample, { ...sample, value: 2 }])).toMatchObject({
       accepted: 1,
@@ -98,14 +98,14 @@ describe("once", () => {
     expect(await push([{ ...sample, atMs: NOON_MS + 1 }])).toMatchObject({ accepted: 1 });
   });
 
-  test("NaN is a value like another, and not equal to none", async () => {
+  test("NaN is a duplicate of NaN and differs from numbers", async () => {
     const sample = { metric: "g", atMs: NOON_MS, value: Number.NaN };
     await push([sample]);
     expect(await push([sample])).toMatchObject({ duplicates: 1 });
     expect(await push([{ ...sample, value: 1 }])).toMatchObject({ rejectedCount: 1 });
   });
 
-  test("observations may be equal: each counts", async () => {
+  test("equal observations are no duplicates: each counts", async () => {
     const sample: Sample = { metric: "o", kind: "observation", atMs: NOON_MS, value: 1 };
     expect(await push([sample, sample])).toMatchObject({ accepted: 2, duplicates: 0 });
   });
@@ -123,10 +123,10 @@ describe("once", () => {
     const other = push([{ metric: "d", kind: "delta", value: 1 }], {
       idempotency: { ...idempotency, bodyHash: "x" },
     });
-    await expect(other).rejects.toThrow('Idempotency-Key "k" was used with another body');
+    await expect(other).rejects.toThrow('Idempotency-Key "k" was already used with another body');
   });
 
-  test("a key is forgotten after its day, and may then be used again", async () => {
+  test("a key is forgotten after idempotencyTtlMs and can be used again", async () => {
     const idempotency = { scope: "s", key: "k", bodyHash: "h" };
     await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency });
     nowMs += DAY_MS + 1;
@@ -138,7 +138,7 @@ describe("once", () => {
 });
 
 describe("time", () => {
-  test("samples are taken from the first day of retention to ten minutes ahead", async () => {
+  test("samples are accepted from the first day of retention to ten minutes ahead", async () => {
     const firstMs = Date.UTC(2024, 9, 2);
     const times = [firstMs - 1, firstMs, NOON_MS + 600_000, NOON_MS + 600_001];
     const ack = await push(times.map((atMs, index) => ({ metric: `m${index}`, atMs, value: 1 })));
@@ -156,7 +156,7 @@ describe("time", () => {
     ]);
   });
 
-  test("a time in seconds is told as such", async () => {
+  test("a rejected time in seconds is reported as such", async () => {
     const { rejected } = await push([{ metric: "m", atMs: NOON_MS / 1_000, value: 1 }]);
     expect(rejected[0]!.reason).toBe(
       "@timestamp 1970-01-21T00:00:43.200Z is before retention, which starts at 2024-10-02T00:00:00.000Z " +
@@ -164,7 +164,7 @@ describe("time", () => {
     );
   });
 
-  test("a time in seconds is told as such, though it is before retention in seconds too", async () => {
+  test("a time in seconds is reported as such, also if it is before retention as seconds", async () => {
     const { rejected } = await push([{ metric: "m", atMs: Date.UTC(2024, 0, 1) / 1_000, value: 1 }]);
     expect(rejected[0]!.reason).toEndWith("(a number is milliseconds; this one looks like seconds)");
   });
@@ -187,7 +187,7 @@ describe("time", () => {
     ]);
   });
 
-  test("late and imported samples are history: stored, and not in the totals", async () => {
+  test("late and historical samples are stored and not counted in the totals", async () => {
     const at = (atMs: number): Sample => ({ metric: "d", kind: "delta", atMs, value: 1 });
     await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);
     await push([at(NOON_MS)], { historical: true });
@@ -195,7 +195,7 @@ describe("time", () => {
     expect(await exposed()).toEqual(['d_total{instance=""} 2']);
   });
 
-  test("days past retention are dropped with their series, and a series that comes back begins anew", async () => {
+  test("days past retention are dropped with their series, and a series that returns starts from zero", async () => {
     const delta = (value: number): Sample[] => [{ metric: "d", kind: "delta", value }];
     await push([...delta(5), { metric: "g", value: 1 }]);
     nowMs += DAY_MS;
@@ -213,20 +213,20 @@ describe("time", () => {
 describe("names", () => {
   const refused = async (...samples: Sample[]) => (await push(samples)).rejected.map(({ reason }) => reason);
 
-  test("a metric has one kind", async () => {
+  test("rejects a sample whose kind differs from its metric's", async () => {
     expect(await refused({ metric: "m", value: 1 }, { metric: "m", kind: "delta", value: 1 })).toEqual([
-      'metric "m" is stored as gauge, this sample says counter',
+      'metric "m" is stored as gauge, this sample is counter',
     ]);
   });
 
-  test("names that are one in Prometheus share a family only when their kinds agree", async () => {
+  test("names with the same spelling in Prometheus share a family only if their kinds agree", async () => {
     expect(await refused({ metric: "a.b", value: 1 }, { metric: "a-b", value: 1 })).toEqual([]);
     expect(await refused({ metric: "a_b", kind: "cumulative", value: 1 })).toEqual([
       'metric "a_b" (cumulative) would share the name a_b in Prometheus with metric "a.b" (gauge)',
     ]);
   });
 
-  test("no name overlaps another family, in either direction", async () => {
+  test("rejects a metric whose name overlaps another family, in either order", async () => {
     await push([
       { metric: "x", kind: "observation", value: 1 },
       { metric: "y_count", value: 1 },
@@ -239,7 +239,7 @@ describe("names", () => {
     ]);
   });
 
-  test("reserved and equal labels are refused", async () => {
+  test("rejects reserved labels, and labels that are equal in Prometheus", async () => {
     const labels = (kind: Kind, each: Record<string, string>) =>
       refused({ metric: `m.${kind}`, kind, value: 1, labels: each });
     expect(await labels("observation", { le: "1" })).toEqual([
@@ -266,7 +266,7 @@ describe("the guard", () => {
     labels: { url, op: "a" },
   });
 
-  test("a label with too many values becomes a column, and what was a counter does not go back", async () => {
+  test("a label with too many values becomes an attribute, and the exposed counter does not decrease", async () => {
     await reopen("--label-values-max=3");
     await push([{ metric: "d", kind: "delta", value: 10, labels: { op: "a" } }]);
     await push(["1", "2", "3"].map((url) => event(url)));
@@ -283,7 +283,7 @@ describe("the guard", () => {
     expect(await exposed()).toEqual(['d_total{instance="",op="a"} 17']);
   });
 
-  test("too many series of a metric demote the label with the most values, and never job or instance", async () => {
+  test("past seriesPerMetricMax the label with the most values is demoted, and never job or instance", async () => {
     await reopen("--series-per-metric-max=4");
     const of = (instance: string, url: string): Sample => ({
       metric: "d",
@@ -299,7 +299,7 @@ describe("the guard", () => {
 });
 
 describe("bounds", () => {
-  test("a full queue turns pushes away, and takes them again once it is empty", async () => {
+  test("a full queue rejects pushes, and accepts them again once it is empty", async () => {
     await reopen("--queue-samples-max=2");
     const two: Sample[] = [
       { metric: "d", kind: "delta", value: 1 },
@@ -311,7 +311,7 @@ describe("bounds", () => {
     expect(await push(two)).toMatchObject({ accepted: 2 });
   });
 
-  test("an import goes on where it was left, and nowhere else", async () => {
+  test("an import continues only where it was left", async () => {
     const chunk = (fromOffset: number, toOffset: number) => ({
       imported: { file: "f", fromOffset, toOffset, lastLineHash: `${toOffset}` },
     });
@@ -325,14 +325,14 @@ describe("bounds", () => {
     expect(await exposed()).toEqual([]);
   });
 
-  test("what is turned away is in the rejected table", async () => {
+  test("rejected samples are in the table rejected", async () => {
     await push([{ metric: "", value: 1 }]);
     expect(await query("SELECT protocol, reason FROM rejected")).toEqual([
       { protocol: "test", reason: "metric_name is empty, expected a name" },
     ]);
   });
 
-  test("after stop nothing is taken", async () => {
+  test("rejects pushes after stop", async () => {
     await gateway.ingest.stop();
     await expect(push([{ metric: "g", value: 1 }])).rejects.toThrow("the gateway is stopping");
   });

@@ -1,11 +1,11 @@
-/** What is kept by series id, where ids are those of years: 4,294,967,295 is the last that there is. */
+/** Data kept by series id, with ids from years of use: 4,294,967,295 is the last possible id. */
 import { expect, test } from "bun:test";
 import { NewestTimes } from "../../src/ingest/admission/newest-times.ts";
 import { SeriesDays } from "../../src/series/series-days.ts";
 
 const LAST = 4_294_967_295;
 
-test("a day knows its series, from the first id to the last", () => {
+test("a day has the series that were noted, from the first id to the last", () => {
   const days = new SeriesDays();
   for (const id of [1, 4_096, LAST]) {
     expect(days.touch(id, 20_000)).toBe(true);
@@ -26,12 +26,12 @@ test("a day knows its series, from the first id to the last", () => {
   expect([1, 4_096, LAST].map((id) => days.has(id))).toEqual([false, false, true]);
 });
 
-test("the newest time of a series is known until it is gone", () => {
+test("the newest time of a series is kept until the series is forgotten", () => {
   const newest = new NewestTimes();
   const ids = Uint32Array.of(1, LAST, 1);
   expect(newest.advance(ids, Float64Array.of(5, 6, 7), 3)).toBe(true);
   expect([newest.get(1), newest.get(LAST)]).toEqual([7, 6]);
-  // Nothing of a list counts in which one sample is not newer, and a series that had none has none again.
+  // If one sample of a list is not newer, none of the list is noted. A series without a time has none again.
   expect(newest.advance(Uint32Array.of(2, 1, LAST), Float64Array.of(8, 8, 6), 3)).toBe(false);
   expect([newest.get(1), newest.get(2), newest.get(LAST)]).toEqual([7, Number.NEGATIVE_INFINITY, 6]);
   newest.forget([1, 3]);

@@ -226,7 +226,7 @@ test("while a large push is checked others register, and it is held against what
   registry.admit({ metric: "m", kind: "observation", labels: new Map() });
   const { batch } = await deciding;
   expect(batch.rejected.map(({ reason }) => reason)).toEqual([
-    expect.stringContaining('metric "m" is stored as observation, this sample says gauge'),
+    expect.stringContaining('metric "m" is stored as observation, this sample is gauge'),
   ]);
   // Refused as a whole: nothing of it was registered.
   expect([registry.metric("f"), registry.metric("g")]).toEqual([undefined, undefined]);

@@ -1,9 +1,9 @@
 /**
- * Admission: what of a batch may be stored, under which series, in which day, and whether it counts in running
- * totals.
+ * Admission decides which samples of a batch are stored, under which series, in which day, and whether they count in
+ * running totals.
  *
- * The common batch (every head known, all samples of one day, nothing refused, no sample that may be stored
- * already) keeps its columns as they are; anything else is gathered row by row.
+ * The common batch keeps its columns as they are: every head is known, all samples are of one day, none is rejected
+ * and none can be stored already. Any other batch is gathered row by row.
  */
 import { quote } from "../../model/errors.ts";
 import {
@@ -22,38 +22,40 @@ import type { Registry } from "../../series/registry.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
 export interface AdmissionOptions {
-  /** Samples before this are refused: the start of retention, µs. */
+  /** Samples before this are rejected: the start of retention, µs. */
   readonly firstUs: number;
-  /** Samples after this are refused, µs. */
+  /** Samples after this are rejected, µs. */
   readonly lastUs: number;
   readonly nowUs: number;
-  /** Samples that came later than this after their time are history: stored, not counted in totals. */
+  /** Samples that arrive later than this after their time are historical: stored, not counted in totals. */
   readonly totalsLateUs: number;
-  /** Nothing of the batch counts in totals. */
+  /** No sample of the batch counts in totals. */
   readonly historical: boolean;
   readonly retentionDays: number;
   /**
-   * Whether a group has a series. What others send of it is history: the group shows what was pushed to it, though a
-   * Prometheus that scrapes it here sends it back, and ends it when it could not scrape once.
+   * Whether a Pushgateway group has a series. Samples of such a series that arrive by another protocol are
+   * historical: the group exposes what was pushed to it. Otherwise a Prometheus that scrapes the group here and
+   * writes its samples back would end the series when one scrape failed.
    */
-  readonly isHeld?: (seriesId: number) => boolean;
-  /** Whether series that the batch brings are for /metrics. */
+  readonly isInGroup?: (seriesId: number) => boolean;
+  /** Whether new series of the batch are exposed on /metrics. */
   readonly exposed: boolean;
 }
 
-/** What of a batch goes to the store. */
+/** The admitted and the rejected samples of a batch. */
 export interface AdmittedBatch {
   readonly rows: Rows[];
   /**
-   * Samples of gauges and cumulative series no newer than the newest of their series: they may be stored
-   * already. Each has its index in the body.
+   * Samples of gauges and cumulative series that are no newer than the newest sample of their series. They may be
+   * stored already and are checked before the commit (src/ingest/admission/duplicates.ts). `position` is their index in the
+   * body.
    */
-  readonly doubtful: { readonly rows: Rows; readonly position: Uint32Array }[];
+  readonly unchecked: { readonly rows: Rows; readonly position: Uint32Array }[];
   readonly rejected: Rejection[];
-  /** Samples in `rows` and `doubtful` that are not live. */
+  /** Samples in `rows` and `unchecked` that are not live. */
   readonly historicalCount: number;
   readonly exemplars: readonly ExemplarRecord[];
-  /** job and instance of the workers that the samples name. */
+  /** The job and instance of each worker that the samples name. */
   readonly sources: readonly { readonly job: string; readonly instance: string }[];
 }
 
@@ -61,13 +63,15 @@ interface CachedAdmission {
   readonly epoch: number;
   readonly extra: Labels;
   readonly admission: Admission;
-  /** job and instance, to tell those of a batch apart. */
+  /** The job and instance as one text, by which the sources of a batch are compared. */
   readonly source: string;
 }
 
 const NO_LABELS: Labels = new Map();
-/** Stands in for a head that was not admitted; each of its samples is refused for its own time. */
-const OUT_OF_TIME: Admission = { refused: "the sample's time is not taken", cause: "timestamp" };
+/**
+ * The admission of a head without any sample in the accepted time. Each of its samples is rejected for its own time.
+ */
+const OUT_OF_TIME: Admission = { refused: "the sample's time is not accepted", cause: "timestamp" };
 
 /** Decides about every sample of a batch. */
 export function admit(
@@ -92,7 +96,7 @@ export function admit(
   const admissions: Admission[] = [];
   let plain = true;
   let [levels, others] = [0, 0];
-  // A head admitted late may demote a label under one admitted before: then all are asked again.
+  // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
   for (let epoch = -1; epoch !== registry.epoch; ) {
     epoch = registry.epoch;
     plain = true;
@@ -130,15 +134,15 @@ export function admit(
     if (levels === 0 || (others === 0 && newest.advance(seriesId, times, batch.length))) {
       for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
       const rows = wholeBatch(batch, seriesId, day, options);
-      return { ...outcome, rows: [rows], doubtful: [], historicalCount: countHistorical(rows) };
+      return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
     }
   }
   return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
 }
 
 /**
- * By head: 1 where a sample's time is taken. The others must not be admitted: a sample that is turned away
- * claims no name, makes no series and demotes no label.
+ * By head: 1 if one of its samples has an accepted time. Other heads must not be admitted: a rejected sample claims
+ * no name, makes no series and demotes no label.
  */
 function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8Array {
   const hasSample = new Uint8Array(batch.heads.length);
@@ -152,12 +156,12 @@ function headsInTime(batch: Batch, { firstUs, lastUs }: AdmissionOptions): Uint8
   return hasSample;
 }
 
-/** Gauges and cumulative series have one value a time. */
+/** Gauges and cumulative series have one value per timestamp. */
 function isLevel({ kind }: Admitted): boolean {
   return kind === "gauge" || kind === "cumulative";
 }
 
-/** One text a job and instance, so that equal ones are the same object, which is quick to see. */
+/** One text per job and instance. Equal ones are the same object, so that they are compared quickly. */
 const sources = new Map<string, string>();
 const SOURCES_MAX = 10_000;
 
@@ -171,7 +175,7 @@ function sourceOf(admission: Admission): string {
   return source;
 }
 
-/** The job and instance pairs of a batch's admitted heads; mostly one head after another is of the same. */
+/** The job and instance pairs of a batch's admitted heads. Consecutive heads mostly have the same pair. */
 function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): AdmittedBatch["sources"] {
   const found = new Map<string, Admitted>();
   let last: string | undefined;
@@ -185,7 +189,7 @@ function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): Admitted
   return [...found.values()];
 }
 
-/** The exemplars of admitted series whose times are taken; those of others are dropped. */
+/** The exemplars of admitted series with accepted times. Other exemplars are dropped. */
 function exemplarsOf(
   { exemplars = [] }: Batch,
   admissions: readonly Admission[],
@@ -221,18 +225,18 @@ function wholeBatch(batch: Batch, seriesId: Uint32Array, day: number, options: A
   };
 }
 
-/** The indexes of a batch's samples that go to one day, and of those that may be there already. */
+/** The indexes of the samples that go to one day. `unchecked` are those that may be stored there already. */
 interface DayIndexes {
-  readonly sure: number[];
-  readonly doubtful: number[];
+  readonly fresh: number[];
+  readonly unchecked: number[];
 }
 
-/** A time of 1970 that would be of 2001 or later in seconds is one in seconds: nobody measures in 1970. */
+/** A time in 1970 that would be in 2001 or later as seconds is read as seconds: nobody measures in 1970. */
 const SECONDS_FROM_US = Date.UTC(2001, 0, 1) * 1_000;
 
 /**
- * Says of a time far ahead that it would be past in a finer unit than milliseconds, where it would. Protocols whose
- * times are any number need it; the decoder of events says so itself.
+ * A hint for a time far in the future: its unit, if the time would be in the past in a unit finer than milliseconds.
+ * Needed for protocols that accept any number as a time. The decoder of events has its own hint.
  */
 function finerUnitHint(us: number, { lastUs }: AdmissionOptions): string {
   const isLikely = (time: number) => time >= SECONDS_FROM_US && time <= lastUs;
@@ -247,7 +251,7 @@ function gather(
   newest: NewestTimes,
   rejected: Rejection[],
   options: AdmissionOptions,
-): Pick<AdmittedBatch, "rows" | "doubtful" | "historicalCount"> {
+): Pick<AdmittedBatch, "rows" | "unchecked" | "historicalCount"> {
   const days = new Map<number, DayIndexes>();
   for (let index = 0; index < batch.length; index++) {
     const admission = admissions[batch.head[index]!]!;
@@ -285,21 +289,21 @@ function gather(
     const day = dayOf(us);
     let indexes = days.get(day);
     if (indexes === undefined) {
-      indexes = { sure: [], doubtful: [] };
+      indexes = { fresh: [], unchecked: [] };
       days.set(day, indexes);
     }
     if (!isLevel(admission)) {
-      indexes.sure.push(index);
+      indexes.fresh.push(index);
     } else if (us > newest.get(admission.seriesId)) {
       newest.set(admission.seriesId, us);
-      indexes.sure.push(index);
+      indexes.fresh.push(index);
     } else {
-      indexes.doubtful.push(index);
+      indexes.unchecked.push(index);
     }
   }
   const columns = withConstants(batch, admissions);
   const rows: Rows[] = [];
-  const doubtful: AdmittedBatch["doubtful"] = [];
+  const unchecked: AdmittedBatch["unchecked"] = [];
   let historicalCount = 0;
   const select = (day: number, indexes: readonly number[]) => {
     const selected = selectRows(batch, admissions as Admitted[], columns, day, indexes, options);
@@ -308,13 +312,13 @@ function gather(
     return selected;
   };
   for (const [day, indexes] of days) {
-    if (indexes.sure.length > 0) rows.push(select(day, indexes.sure));
-    if (indexes.doubtful.length > 0) {
-      const position = Uint32Array.from(indexes.doubtful, (index) => batch.position[index]!);
-      doubtful.push({ rows: select(day, indexes.doubtful), position });
+    if (indexes.fresh.length > 0) rows.push(select(day, indexes.fresh));
+    if (indexes.unchecked.length > 0) {
+      const position = Uint32Array.from(indexes.unchecked, (index) => batch.position[index]!);
+      unchecked.push({ rows: select(day, indexes.unchecked), position });
     }
   }
-  return { rows, doubtful, historicalCount };
+  return { rows, unchecked, historicalCount };
 }
 
 function selectRows(
@@ -345,19 +349,19 @@ function selectRows(
   return { day, length, seriesId, timestampUs, value, stale, live, attributes, text: columns.text };
 }
 
-/** By sample: 1 where it counts in running totals. */
+/** By sample: 1 if it counts in running totals. */
 function liveOf(
   seriesId: Uint32Array,
   timestampUs: Float64Array,
-  { historical, nowUs, totalsLateUs, isHeld }: AdmissionOptions,
+  { historical, nowUs, totalsLateUs, isInGroup }: AdmissionOptions,
 ): Uint8Array {
   const { length } = seriesId;
   const live = new Uint8Array(length);
   if (historical) return live;
   const liveAfterUs = nowUs - totalsLateUs;
   for (let index = 0; index < length; index++) live[index] = timestampUs[index]! > liveAfterUs ? 1 : 0;
-  if (isHeld === undefined) return live;
-  for (let index = 0; index < length; index++) if (isHeld(seriesId[index]!)) live[index] = 0;
+  if (isInGroup === undefined) return live;
+  for (let index = 0; index < length; index++) if (isInGroup(seriesId[index]!)) live[index] = 0;
   return live;
 }
 
@@ -367,7 +371,7 @@ function countHistorical(rows: Rows): number {
   return rows.length - live;
 }
 
-/** A sample as its sender may know it again, for dead letters. */
+/** A sample as its sender may recognise it, for the table `rejected`. */
 function describe(batch: Batch, index: number): string {
   const head = batch.heads[batch.head[index]!]!;
   return quote({

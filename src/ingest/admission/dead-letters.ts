@@ -1,12 +1,12 @@
-/** Dead letters: what of a push was turned away, as the table of rejected samples keeps it. */
+/** Dead letters: the rejected samples of a push, as records of the table `rejected`. */
 import type { Rejection } from "../../model/sample.ts";
 import type { RejectedRecord } from "../../store/store.ts";
 
-/** Dead letters that one push may leave, so that one broken sender does not push out the others'. */
+/** Dead letters per push. The limit keeps one broken sender from displacing the dead letters of others. */
 export const LETTERS_PER_PUSH_MAX = 100;
 const PAYLOAD_CHARACTERS_MAX = 1_000;
 
-/** The first of a push's rejections, as records. */
+/** The first rejections of a push, as records. */
 export function deadLetters(
   rejected: readonly Rejection[],
   from: { readonly protocol: string; readonly instance: string; readonly arrivedMs: number },

@@ -1,20 +1,23 @@
 /**
- * Echoes: samples that a Prometheus scraped from /metrics here and sends back by remote_write. They say again what
- * is stored already, under other labels, and would count twice.
+ * Echoes: samples that a Prometheus scraped from /metrics here and writes back by remote_write. They repeat what is
+ * stored already, under other labels, and would count twice.
  *
  * What a scrape adds to a sample is learned, not guessed. /metrics begins with `weir_exposition_info{id="…"}`, whose
- * id is random and this process's own. A sample of it that comes back bears the labels that this Prometheus adds
- * (`job`, `instance`, external labels), and nothing else can. From then on a sample is an echo if
+ * id is random and unique to this process. When a sample of it comes back, its other labels are those that this
+ * Prometheus adds (`job`, `instance`, external labels). Nothing else can send this id. From then on a sample is an
+ * echo if
  *
- * 1. it has the name of a sample on /metrics, and without what is added the very labels of that sample's series;
- * 2. that series is stored here, and /metrics may have shown it at the sample's time (src/exposition/totals/totals.ts);
- * 3. the series did not come by remote_write as it is: it is then the sample's own, whatever came back.
+ * 1. it has the name of a sample on /metrics, and without the added labels it has exactly the labels of that sample's
+ *    series;
+ * 2. that series is stored here, and /metrics may have exposed it at the sample's time (src/exposition/totals/totals.ts);
+ * 3. that series was not itself received by remote_write with the same labels: then the sample belongs to the series.
  *
- * Everything else is stored: the same name with other labels, what Prometheus says of its scrapes (`up`), and what
- * relabelling changed beyond recognition. The gateway's own metrics are echoes where the gateway stores them itself.
+ * Everything else is stored: the same name with other labels, Prometheus's own metrics about its scrapes (`up`), and
+ * series that relabelling changed beyond recognition. The gateway's own metrics are echoes if the gateway stores them
+ * itself.
  *
- * What a series is gets decided once per head, and again each minute; samples are looked at only where one of their
- * heads is an echo.
+ * The decision is made once per head, and again each minute. Samples are examined only if one of their heads is an
+ * echo.
  */
 import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
 import { prometheusLabelName } from "../../model/names.ts";
@@ -24,7 +27,7 @@ import type { RegisteredMetric } from "../../series/registered-metric.ts";
 import { pickSamples } from "./row-columns.ts";
 import { labelsBeforeScrape } from "./scraped-labels.ts";
 
-/** Of the gateway's own metrics the one whose samples have the job and instance of others. */
+/** The only one of the gateway's own metrics whose samples have the job and instance of others. */
 const LAST_PUSH = "weir_last_push_timestamp_seconds";
 
 export interface EchoesOptions {
@@ -41,12 +44,12 @@ export interface EchoesOptions {
     hasPushed(job: string, instance: string): boolean;
   };
   /** Whether a Pushgateway group has a series. */
-  readonly isHeld: (seriesId: number) => boolean;
-  /** Whether a sample of this name is the gateway's own, and stored by the gateway itself. */
+  readonly isInGroup: (seriesId: number) => boolean;
+  /** Whether a sample of this name is one of the gateway's own, and the gateway stores it itself. */
   readonly isOwn: (name: string) => boolean;
-  /** Whether series that came by remote_write are on /metrics. */
+  /** Whether series received by remote_write are exposed on /metrics. */
   readonly remoteWriteExposed: boolean;
-  /** Told, once each, of the labels that a scraper adds. */
+  /** Called once for each set of labels that a scraper adds. */
   readonly onLearned: (added: Labels) => void;
   readonly now: () => number;
 }
@@ -60,51 +63,57 @@ export interface WithoutEchoes {
 
 /** Series ids are above 0. */
 const NO_ECHO = 0;
-/** An echo whatever the time: the gateway's own metrics, and series that a demotion ended. */
+/** An echo at any time: the gateway's own metrics, and series that a demotion ended. */
 const ANY_TIME = -1;
 
-/** What was decided about a head. */
+/** The decision about a head. */
 interface Decided {
   readonly version: number;
   readonly epoch: number;
   readonly extra: Labels | undefined;
-  /** It is decided anew from then on: the series that it repeats may have come since, or gone. */
+  /**
+   * The decision is made again at this time: the series that the head repeats may have appeared since, or
+   * disappeared.
+   */
   readonly untilMs: number;
-  /** The series that it repeats, or one of the above. */
+  /** The series that the head repeats, NO_ECHO or ANY_TIME. */
   readonly seriesId: number;
 }
 
 const DECIDED_FOR_MS = 60_000;
-/** A sender keeps what it could not send for two hours. */
+/** Long enough: a sender keeps unsent samples for two hours. */
 const SEEN_WITHIN_MS = 24 * 3_600_000;
-/** Servers that scrape and write here, with all labels that they had: far more than anyone has. */
+/** Distinct sets of labels that scrapers add, old ones included: far more than any installation has. */
 const SCRAPERS_MAX = 32;
-/** Ways to spell the labels of a series that are tried. */
+/** Spellings of a series' labels that are tried. */
 const SPELLINGS_MAX = 16;
 const NO_LABELS: Labels = new Map();
 
 export class Echoes {
   readonly #options: EchoesOptions;
-  /** By the key of what a scraper adds; the one that was learned first stands first. */
+  /** By the key of the labels that a scraper adds, in the order in which they were learned. */
   readonly #scrapers = new Map<string, { readonly added: Labels; seenMs: number }>();
   #forgetAtMs = 0;
   /** Changes with the scrapers. */
   #version = 0;
   #isStored = true;
 
-  /** @param scrapers what was learned before */
+  /** @param scrapers the labels that were learned and stored before */
   constructor(options: EchoesOptions, scrapers: readonly Labels[] = []) {
     this.#options = options;
     const seenMs = options.now();
     for (const added of scrapers) this.#scrapers.set(labelsKey(added), { added, seenMs });
   }
 
-  /** Whether `takeUnstored` has something to give. */
+  /** False if `takeUnstored` has something to return. */
   get isStored(): boolean {
     return this.#isStored;
   }
 
-  /** The labels that each scraper adds, to be stored, where that changed; `restore` when they were not. */
+  /**
+   * The labels that each scraper adds, to be stored, if they changed since the last call. Call `restore` if they
+   * could not be stored.
+   */
   takeUnstored(): readonly Labels[] | undefined {
     if (this.#isStored) return undefined;
     this.#isStored = true;
@@ -115,14 +124,14 @@ export class Echoes {
     this.#isStored = false;
   }
 
-  /** Drops the echoes of a batch that came by remote_write; undefined where there is none. */
+  /** Drops the echoes of a batch that was received by remote_write. Undefined if it has none. */
   drop(batch: Batch, extra: Labels | undefined): WithoutEchoes | undefined {
     const { heads } = batch;
     const nowMs = this.#options.now();
     const { epoch } = this.#options.registry;
     if (nowMs >= this.#forgetAtMs) this.#forgetUnseen(nowMs);
     let repeated: Int32Array | undefined;
-    // A scraper that is learned from one head changes what was decided about those before it.
+    // A scraper that is learned from one head changes the decisions about the heads before it.
     for (let version = -1; version !== this.#version; ) {
       version = this.#version;
       repeated = undefined;
@@ -171,7 +180,7 @@ export class Echoes {
       const labels = withExtra(head.labels, extra ?? NO_LABELS);
       const isLearned = head.metric === this.#options.info.name && this.#learn(labels, nowMs);
       seriesId = isLearned ? ANY_TIME : this.#repeatedBy(head.metric, labels);
-      // A sender may spell a bound otherwise than /metrics does.
+      // A sender may spell a bound differently from /metrics.
       const usual = withUsualEdges(labels);
       if (seriesId === NO_ECHO && usual !== labels) seriesId = this.#repeatedBy(head.metric, usual);
     }
@@ -179,7 +188,10 @@ export class Echoes {
     return { version: this.#version, epoch: this.#options.registry.epoch, extra, untilMs, seriesId };
   }
 
-  /** Whether anything on /metrics is called so: of most that is written nothing is, and no labels are looked at. */
+  /**
+   * Whether /metrics has anything of this name. For most written samples it has not, and their labels are not
+   * compared.
+   */
   #mayBeShown(name: string): boolean {
     const { info, isOwn, registry } = this.#options;
     if (name === info.name) return true;
@@ -188,11 +200,14 @@ export class Echoes {
     return isOwn(name);
   }
 
-  /** Learns what a scraper adds from the labels of the first sample; false where it is another gateway's. */
+  /**
+   * Learns the labels that a scraper adds, from the first sample of /metrics. False if that sample is another
+   * gateway's.
+   */
   #learn(labels: Labels, nowMs: number): boolean {
     if (labels.get("id") !== this.#options.info.id) return false;
     const added = new Map([...labels].filter(([name]) => name !== "id"));
-    // Every Prometheus adds both. Who adds nothing would make each sample one that was scraped here.
+    // Every Prometheus adds both. A scraper that added nothing would make every exposed sample an echo.
     if (!added.has("job") || !added.has("instance")) return false;
     const key = labelsKey(added);
     const known = this.#scrapers.get(key);
@@ -210,7 +225,7 @@ export class Echoes {
     return true;
   }
 
-  /** Forgets scrapers that do not scrape any more: their target may be another gateway by now. */
+  /** Forgets scrapers that have stopped scraping. Their target may be another gateway by now. */
   #forgetUnseen(nowMs: number): void {
     this.#forgetAtMs = nowMs + DECIDED_FOR_MS;
     for (const [key, { seenMs }] of this.#scrapers) {
@@ -241,7 +256,7 @@ export class Echoes {
     return NO_ECHO;
   }
 
-  /** The same labels are the series that the gateway stores itself: nothing counts twice. */
+  /** With the same labels the sample belongs to the series that the gateway stores itself, so nothing counts twice. */
   #lastPushShown(labels: Labels, sent: Labels): number {
     const { isOwn, totals } = this.#options;
     const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
@@ -250,7 +265,7 @@ export class Echoes {
     return isShown && labelsKey(labels) !== labelsKey(sent) ? ANY_TIME : NO_ECHO;
   }
 
-  /** The series that a sample on /metrics is of, by its name and labels there. */
+  /** The series that a sample on /metrics belongs to, by its name and labels there. */
   #seriesShown(name: string, labels: Labels, sent: Labels): number {
     for (const metric of this.#options.registry.metricsShownAs(name)) {
       const shown = labelsOfSeries(metric, name, labels);
@@ -263,17 +278,20 @@ export class Echoes {
     return NO_ECHO;
   }
 
-  /** Whether a demotion ended the series, which may be sent a while longer: nobody else can store these names. */
+  /**
+   * Whether a demotion ended the series, whose samples may be sent for a while longer. No other sender can store
+   * these names.
+   */
   #isEnded(metric: RegisteredMetric, labels: Labels): boolean {
     if (isLevel(metric)) return false;
     for (const name of labels.keys()) if (this.#options.registry.isAttribute(metric.name, name)) return true;
     return false;
   }
 
-  /** Whether a series may have come by remote_write with these very labels. */
+  /** Whether a series may have been received by remote_write with exactly these labels. */
   #mayBeOwn(series: Series, sent: Labels): boolean {
-    const { remoteWriteExposed, isHeld } = this.#options;
-    return remoteWriteExposed && !isHeld(series.seriesId) && hasLabels(series, sent);
+    const { remoteWriteExposed, isInGroup } = this.#options;
+    return remoteWriteExposed && !isInGroup(series.seriesId) && hasLabels(series, sent);
   }
 }
 
@@ -290,7 +308,7 @@ function hasLabels(series: Series, labels: Labels): boolean {
   return labelsKey(series.labels) === labelsKey(labels);
 }
 
-/** The labels of the series that a sample called `name` is of; undefined where the metric shows no such sample. */
+/** The labels of the series that a sample named `name` belongs to. Undefined if the metric exposes no such sample. */
 function labelsOfSeries(metric: RegisteredMetric, name: string, labels: Labels): Labels | undefined {
   const { prometheusName, kind, buckets } = metric;
   if (isLevel(metric)) return labels;
@@ -305,11 +323,12 @@ function labelsOfSeries(metric: RegisteredMetric, name: string, labels: Labels):
   return new Map([...labels].filter(([label]) => label !== "le"));
 }
 
-/** A metric's series by its labels as Prometheus spells their names. */
+/** The series of a metric with these labels, whose names are spelled as in Prometheus. */
 function findSeries(metric: RegisteredMetric, labels: Labels): Series | undefined {
   const found = metric.current.get(labelsKey(labels));
   if (found !== undefined) return found;
-  // Of names that are spelled alike any may be the series' own; they are hardly ever more than one.
+  // Several stored names may have the same spelling in Prometheus, and each may be the one of the series. There is
+  // hardly ever more than one.
   let choices: (readonly (readonly [string, string])[])[] = [[]];
   let isSpelledOtherwise = false;
   const names = [...metric.labelNames()];

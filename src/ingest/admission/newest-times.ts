@@ -1,13 +1,13 @@
 /**
- * The newest timestamp admitted of each gauge and cumulative series: a sample that is newer cannot be stored
- * already, any other has to be looked for.
+ * The newest admitted timestamp of each gauge and cumulative series. A newer sample cannot be stored already. Any
+ * other sample must be looked up.
  */
 import { SeriesColumn } from "../../model/series-column.ts";
 
 export class NewestTimes {
   /** µs. */
   readonly #us = new SeriesColumn(Number.NEGATIVE_INFINITY);
-  /** What `advance` overwrote, in its order. */
+  /** The timestamps that `advance` overwrote, in order. */
   #before = new Float64Array(1_024);
 
   get(seriesId: number): number {
@@ -18,14 +18,14 @@ export class NewestTimes {
     this.#us.set(seriesId, us);
   }
 
-  /** Forgets series whose last row is gone. */
+  /** Forgets series whose last row was dropped. */
   forget(seriesIds: readonly number[]): void {
     for (const seriesId of seriesIds) this.#us.set(seriesId, Number.NEGATIVE_INFINITY);
   }
 
   /**
-   * Notes samples in their order if each is newer than what is noted of its series by then; otherwise notes
-   * none and says false.
+   * Notes the samples in order, if each is newer than the newest noted sample of its series. Otherwise notes none and
+   * returns false.
    */
   advance(seriesId: Uint32Array, timestampUs: Float64Array, length: number): boolean {
     if (this.#before.length < length) this.#before = new Float64Array(length);

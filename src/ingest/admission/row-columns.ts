@@ -1,4 +1,7 @@
-/** Columns of a batch made into columns of rows: some of its samples, and tags that are the same for a whole series. */
+/**
+ * Converts columns of a batch to columns of rows: selects samples, and adds the tags that are equal for a whole
+ * series.
+ */
 import { TooLarge } from "../../model/errors.ts";
 import {
   ATTRIBUTE_CELLS_MAX,
@@ -9,7 +12,7 @@ import {
 } from "../../model/sample.ts";
 import type { Admission } from "../../series/admitted.ts";
 
-/** Picks the rows of some indexes out of admitted rows. */
+/** The admitted rows at the given indexes. */
 export function pickRows(rows: Rows, indexes: readonly number[]): Rows {
   return {
     day: rows.day,
@@ -24,16 +27,16 @@ export function pickRows(rows: Rows, indexes: readonly number[]): Rows {
   };
 }
 
-/** Picks the samples of some indexes out of a batch, with the heads that they and its exemplars have. */
+/** The samples of a batch at the given indexes, with only the heads that they and the exemplars of the batch have. */
 export function pickSamples(batch: Batch, indexes: readonly number[]): Batch {
   const heads: SeriesHead[] = [];
-  const place = new Int32Array(batch.heads.length).fill(-1);
-  const placeOf = (head: number) => {
-    if (place[head] === -1) place[head] = heads.push(batch.heads[head]!) - 1;
-    return place[head]!;
+  const newIndex = new Int32Array(batch.heads.length).fill(-1);
+  const newIndexOf = (head: number) => {
+    if (newIndex[head] === -1) newIndex[head] = heads.push(batch.heads[head]!) - 1;
+    return newIndex[head]!;
   };
   const head = pick(batch.head, indexes);
-  for (let row = 0; row < head.length; row++) head[row] = placeOf(head[row]!);
+  for (let row = 0; row < head.length; row++) head[row] = newIndexOf(head[row]!);
   return {
     ...batch,
     length: indexes.length,
@@ -44,7 +47,7 @@ export function pickSamples(batch: Batch, indexes: readonly number[]): Batch {
     stale: batch.stale === undefined ? undefined : pick(batch.stale, indexes),
     attributes: batch.attributes.map((column) => pickAttribute(column, indexes)),
     position: pick(batch.position, indexes),
-    exemplars: batch.exemplars?.map((exemplar) => ({ ...exemplar, head: placeOf(exemplar.head) })),
+    exemplars: batch.exemplars?.map((exemplar) => ({ ...exemplar, head: newIndexOf(exemplar.head) })),
   };
 }
 
@@ -55,7 +58,7 @@ function pickAttribute(
   return { name, offset: pick(offset, indexes), length: pick(length, indexes) };
 }
 
-/** Picks the values at some indexes. */
+/** The values at the given indexes. */
 export function pick<T extends Uint8Array | Uint32Array | Float64Array>(
   source: T,
   indexes: readonly number[],
@@ -65,7 +68,7 @@ export function pick<T extends Uint8Array | Uint32Array | Float64Array>(
   return picked;
 }
 
-/** The batch's attribute columns with those tags added that are the same for every sample of a head. */
+/** The attribute columns of the batch, with the attributes added that are equal for every sample of a head. */
 export function withConstants(
   batch: Batch,
   admissions: readonly Admission[],
@@ -86,7 +89,7 @@ export function withConstants(
   let end = batch.text.length;
   const attributes = batch.attributes.filter(({ name }) => !names.has(name));
   for (const name of names) {
-    const places = admissions.map((admission) => {
+    const spans = admissions.map((admission) => {
       const value =
         "refused" in admission ? undefined : admission.attributes.find(([other]) => other === name)?.[1];
       if (value === undefined) return undefined;
@@ -100,10 +103,10 @@ export function withConstants(
     const length = new Uint32Array(batch.length);
     for (let index = 0; index < batch.length; index++) {
       const ownLength = own?.length[index] ?? 0;
-      const place =
-        ownLength > 0 ? { offset: own!.offset[index]!, length: ownLength } : places[batch.head[index]!];
-      offset[index] = place?.offset ?? 0;
-      length[index] = place?.length ?? 0;
+      const span =
+        ownLength > 0 ? { offset: own!.offset[index]!, length: ownLength } : spans[batch.head[index]!];
+      offset[index] = span?.offset ?? 0;
+      length[index] = span?.length ?? 0;
     }
     attributes.push({ name, offset, length });
   }

@@ -1,9 +1,9 @@
 /**
- * Values by series and time, for the samples of one group of pushes: a table with open addressing, since a map of
- * text keys takes ten times as long for the hundred thousand samples of a request that came again.
+ * Values by series and time, for the samples of one group of pushes. It is a table with open addressing: a map with
+ * text keys takes ten times as long for the 100,000 samples of a repeated request.
  */
 
-/** What is known of a key. */
+/** The states of a key. */
 export const UNKNOWN = 0;
 export const VALUE = 1;
 export const STALE = 2;
@@ -15,7 +15,7 @@ export class SampleTable {
   readonly #seriesId: Uint32Array;
   readonly #us: Float64Array;
   #count = 0;
-  /** By entry: what is known of it, and its value where that is one. */
+  /** By entry: its state, and its value if the state is VALUE. */
   readonly state: Uint8Array;
   readonly value: Float64Array;
 
@@ -31,7 +31,7 @@ export class SampleTable {
     this.value = new Float64Array(entriesMax);
   }
 
-  /** The entry of a key, made if it is not there. */
+  /** The entry of a key. It is made if there is none. */
   add(seriesId: number, us: number): number {
     const slot = this.#slotOf(seriesId, us);
     const known = this.#slots[slot]! - 1;
@@ -48,13 +48,13 @@ export class SampleTable {
     return this.#slots[this.#slotOf(seriesId, us)]! - 1;
   }
 
-  /** Notes what stands at an entry; null is a stale marker. */
+  /** Sets the value of an entry. Null is a stale marker. */
   set(entry: number, value: number | null): void {
     this.state[entry] = value === null ? STALE : VALUE;
     this.value[entry] = value ?? 0;
   }
 
-  /** The slot of a key, or the free one where it would be. */
+  /** The slot of a key, or the free slot for it. */
   #slotOf(seriesId: number, us: number): number {
     const low = (us % 4_294_967_296) | 0;
     let hash = Math.imul(seriesId, 0x9e3779b1) ^ Math.imul(low, 0x85ebca6b) ^ ((us / 4_294_967_296) | 0);

@@ -1,9 +1,9 @@
 /**
- * Once for gauges and cumulative series: samples no newer than the newest of their series are asked of the
- * store, and parted into new ones, duplicates, and ones that say something else than what is stored.
+ * Duplicates of gauge and cumulative samples. Samples that are no newer than the newest of their series are looked up
+ * in the store. Each is then new, a duplicate, or rejected because another value is stored for its time.
  *
- * All batches that commit together are settled together, so that senders whose samples come out of order to each
- * other, or come again, ask the store once a commit and a day.
+ * All batches of one commit are checked together. The store is asked once per commit and day, also if the samples of
+ * many senders arrive out of order or repeatedly.
  */
 import { quote } from "../../model/errors.ts";
 import type { Rejection, Rows } from "../../model/sample.ts";
@@ -12,42 +12,42 @@ import type { AdmittedBatch } from "./admission.ts";
 import { pickRows } from "./row-columns.ts";
 import { SampleTable, STALE, UNKNOWN } from "./sample-table.ts";
 
-/** What became of a batch's doubtful samples. */
-export interface Settled {
+/** The result of the check for one batch. */
+export interface Checked {
   readonly rows: Rows[];
   readonly rejected: Rejection[];
   readonly duplicates: number;
 }
 
-const NOTHING: Settled = { rows: [], rejected: [], duplicates: 0 };
+const NOTHING: Checked = { rows: [], rejected: [], duplicates: 0 };
 
 /**
- * Settles the doubtful samples of batches, in their order. Nothing else may be committed between this and the
- * batches' common commit.
+ * Checks the unchecked samples of batches, in their order. Nothing else may be committed between this check and the
+ * commit of the batches.
  *
- * @param metricOf the name of a series' metric, for what is said of a rejected sample
+ * @param metricOf the name of a series' metric, for the reason of a rejected sample
  */
-export async function settleDoubts(
+export async function findDuplicates(
   batches: readonly AdmittedBatch[],
   store: Pick<Store, "find">,
   metricOf: (seriesId: number) => string | undefined,
-): Promise<Settled[]> {
+): Promise<Checked[]> {
   let count = 0;
-  for (const { doubtful } of batches) for (const { rows } of doubtful) count += rows.length;
+  for (const { unchecked } of batches) for (const { rows } of unchecked) count += rows.length;
   if (count === 0) return batches.map(() => NOTHING);
   const table = new SampleTable(count);
   await findStored(batches, store, table);
-  return batches.map((batch) => settle(batch, table, metricOf));
+  return batches.map((batch) => check(batch, table, metricOf));
 }
 
-/** Enters what is doubtful into the table, with what the store has of it. */
+/** Adds the unchecked samples to the table, with the values that the store has for them. */
 async function findStored(
   batches: readonly AdmittedBatch[],
   store: Pick<Store, "find">,
   table: SampleTable,
 ): Promise<void> {
   const days = Map.groupBy(
-    batches.flatMap(({ doubtful }) => doubtful.map(({ rows }) => rows)),
+    batches.flatMap(({ unchecked }) => unchecked.map(({ rows }) => rows)),
     ({ day }) => day,
   );
   for (const [day, segments] of days) {
@@ -69,51 +69,51 @@ async function findStored(
   }
 }
 
-function settle(
+function check(
   batch: AdmittedBatch,
   table: SampleTable,
   metricOf: (seriesId: number) => string | undefined,
-): Settled {
-  // What commits before a doubtful sample, and beside it, counts as stored.
+): Checked {
+  // Samples that commit before an unchecked sample, or together with it, count as stored.
   for (const rows of batch.rows) {
     for (let row = 0; row < rows.length; row++) {
       const entry = table.find(rows.seriesId[row]!, rows.timestampUs[row]!);
       if (entry >= 0) table.set(entry, storedValue(rows, row));
     }
   }
-  const settled: { rows: Rows[]; rejected: Rejection[]; duplicates: number } = {
+  const checked: { rows: Rows[]; rejected: Rejection[]; duplicates: number } = {
     rows: [],
     rejected: [],
     duplicates: 0,
   };
-  for (const { rows: doubtful, position } of batch.doubtful) {
-    const { seriesId, timestampUs } = doubtful;
+  for (const { rows: unchecked, position } of batch.unchecked) {
+    const { seriesId, timestampUs } = unchecked;
     const kept: number[] = [];
-    for (let row = 0; row < doubtful.length; row++) {
+    for (let row = 0; row < unchecked.length; row++) {
       const entry = table.find(seriesId[row]!, timestampUs[row]!);
-      const value = storedValue(doubtful, row);
+      const value = storedValue(unchecked, row);
       if (table.state[entry] === UNKNOWN) {
         table.set(entry, value);
         kept.push(row);
         continue;
       }
       const before = table.state[entry] === STALE ? null : table.value[entry]!;
-      if (Object.is(before, value)) settled.duplicates++;
+      if (Object.is(before, value)) checked.duplicates++;
       else {
         const metric = metricOf(seriesId[row]!);
         const reason =
           `value ${quote(value)} of ${quote(metric)} differs from ${quote(before)}, ` +
-          "which is stored for this series and time already";
+          "which is already stored for this series and time";
         const payload = quote({ metric_name: metric, value, "@timestamp": timestampUs[row]! / 1000 });
-        settled.rejected.push({ index: position[row]!, cause: "duplicate", reason, payload });
+        checked.rejected.push({ index: position[row]!, cause: "duplicate", reason, payload });
       }
     }
-    if (kept.length > 0) settled.rows.push(pickRows(doubtful, kept));
+    if (kept.length > 0) checked.rows.push(pickRows(unchecked, kept));
   }
-  return settled;
+  return checked;
 }
 
-/** The value as the store gives it: null for a stale marker. */
+/** The value as the store returns it: null for a stale marker. */
 function storedValue(rows: Rows, row: number): number | null {
   return rows.stale?.[row] === 1 ? null : rows.value[row]!;
 }

@@ -1,6 +1,6 @@
 /**
- * Once, where samples come out of order or again: whatever senders do beside each other, each series has one value
- * a time, the first, and nothing new is lost. Held against a map.
+ * Duplicates, when samples arrive out of order or repeatedly: with any number of concurrent senders, each series has
+ * one value per timestamp, the first, and no new sample is lost. Compared with a map.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ const NOW_MS = Date.UTC(2024, 9, 4, 0, 0, 5);
 let folder: string;
 let gateway: Gateway;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-doubts-"));
+  folder = mkdtempSync(join(tmpdir(), "weir-duplicates-"));
   const config = loadConfig([`--data=${folder}`, "--log-level=error"], {}, () => undefined);
   gateway = await openGateway(config, { now: () => NOW_MS });
 });
@@ -81,7 +81,7 @@ const sample = fc.record({
   value: fc.constantFrom(1, 2, Number.NaN, null),
 });
 
-test("pushes beside each other: the first value of a time stays, equal ones are duplicates, others errors", async () => {
+test("concurrent pushes: the first value per time is stored, equal ones are duplicates, others are rejected", async () => {
   const pushes = fc.array(fc.array(sample, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 8 });
   await fc.assert(
     fc.asyncProperty(pushes, fc.boolean(), async (batches, together) => {
@@ -116,7 +116,7 @@ test("pushes beside each other: the first value of a time stays, equal ones are 
   );
 });
 
-test("samples out of order commit together, as others do", async () => {
+test("pushes of samples out of order share a commit", async () => {
   const metric = fresh();
   const push = (series: number, second: number) =>
     gateway.ingest.push(batchOf(metric, [{ series, second, value: 1 }]));
@@ -124,13 +124,13 @@ test("samples out of order commit together, as others do", async () => {
     (await commitSeconds.get()).values.find(({ metricName }) => metricName?.endsWith("_count"))?.value ?? 0;
   await push(0, 0);
   const before = await commits();
-  // The first may begin a commit at once; all that come while it is under way are the next.
+  // The first push may start a commit at once. All pushes that arrive meanwhile are in the next commit.
   await Promise.all(Array.from({ length: 50 }, (_, index) => push(0, 1 + (index % 9))));
   expect((await commits()) - before).toBeLessThanOrEqual(2);
   expect((await stored(metric)).length).toBe(10);
 });
 
-test("the table tells keys apart, and knows what was set", () => {
+test("the table finds the value of each key", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(3), fc.integer({ min: 0, max: 2 ** 52 })), { maxLength: 200 }),
@@ -156,7 +156,7 @@ test("the table tells keys apart, and knows what was set", () => {
   expect([table.state[one], table.value[one], table.state[two]]).toEqual([VALUE, 5, STALE]);
 });
 
-test("a batch that is newer throughout is noted whole, any other leaves nothing noted", () => {
+test("a batch advances the newest times if all of its samples are newer, and otherwise changes none", () => {
   const newest = new NewestTimes();
   const advance = (...samples: [id: number, us: number][]) =>
     newest.advance(
