@@ -1,6 +1,6 @@
 /**
- * Gathers the samples of one body into columns. The room is used again for every body; `take()` gives copies of
- * the exact size, which are the batch's own.
+ * Gathers the samples of one body into columns. The buffers are reused for the next body. `take()` copies the columns
+ * at their exact size, and the batch owns the copies.
  */
 import { TooLarge } from "../model/errors.ts";
 import {
@@ -13,14 +13,14 @@ import {
   type Warning,
 } from "../model/sample.ts";
 
-/** As many as an answer tells; of the others only the number is kept. */
+/** The most warnings that an answer lists. Further ones are only counted. */
 const WARNINGS_MAX = 1_000;
-/** Larger rooms than these are given back after their batch. */
+/** Buffers larger than these are freed after their batch. */
 const ROWS_KEPT_MAX = 65_536;
 const TEXT_KEPT_MAX = 8 * 1_048_576;
 
-/** One attribute's byte ranges, zero where a sample has none. */
-export class AttributeRoom {
+/** The byte ranges of one attribute. The length is 0 where a sample does not have the attribute. */
+export class AttributeBuffer {
   readonly name: string;
   offset = new Uint32Array(0);
   length = new Uint32Array(0);
@@ -37,12 +37,12 @@ export class BatchBuilder {
   #timestampUs = new Float64Array(1_024);
   #value = new Float64Array(1_024);
   #position = new Uint32Array(1_024);
-  /** Made with the first stale marker of a batch. */
+  /** Created at the first stale marker of a batch. */
   #stale: Uint8Array | undefined;
   #text = Buffer.allocUnsafeSlow(65_536);
   #textEnd = 0;
   #attributesUsed = 0;
-  readonly #attributes = new Map<string, AttributeRoom>();
+  readonly #attributes = new Map<string, AttributeBuffer>();
   #heads: SeriesHead[] = [];
   #exemplars: Exemplar[] = [];
   rejected: Rejection[] = [];
@@ -54,26 +54,26 @@ export class BatchBuilder {
     this.#protocol = protocol;
   }
 
-  /** Adds a series of this batch and gives its index. */
+  /** Adds a series to this batch and returns its index. */
   addHead(head: SeriesHead): number {
     return this.#heads.push(head) - 1;
   }
 
-  /** The room of an attribute, made when first asked for. */
-  attribute(name: string): AttributeRoom {
-    let room = this.#attributes.get(name);
-    if (room === undefined) {
-      room = new AttributeRoom(name);
-      this.#attributes.set(name, room);
+  /** Returns the buffer of an attribute. The first call creates it. */
+  attribute(name: string): AttributeBuffer {
+    let column = this.#attributes.get(name);
+    if (column === undefined) {
+      column = new AttributeBuffer(name);
+      this.#attributes.set(name, column);
     }
-    return room;
+    return column;
   }
 
-  /** Gives the next sample an attribute whose UTF-8 bytes stand in `source`. */
-  setAttribute(room: AttributeRoom, source: Uint8Array, from: number, to: number): void {
-    if (this.length >= room.length.length) {
-      room.offset = grown(room.offset, this.length);
-      room.length = grown(room.length, this.length);
+  /** Sets an attribute of the next sample. `source` has its UTF-8 bytes from `from` up to, not including, `to`. */
+  setAttribute(column: AttributeBuffer, source: Uint8Array, from: number, to: number): void {
+    if (this.length >= column.length.length) {
+      column.offset = grown(column.offset, this.length);
+      column.length = grown(column.length, this.length);
     }
     const bytes = to - from;
     if (this.#textEnd + bytes > this.#text.length) {
@@ -83,19 +83,19 @@ export class BatchBuilder {
     }
     const text = this.#text;
     let end = this.#textEnd;
-    room.offset[this.length] = end;
-    room.length[this.length] = bytes;
-    if (!room.used) {
-      room.used = true;
+    column.offset[this.length] = end;
+    column.length[this.length] = bytes;
+    if (!column.used) {
+      column.used = true;
       this.#attributesUsed++;
     }
     for (let at = from; at < to; at++) text[end++] = source[at]!;
     this.#textEnd = end;
   }
 
-  /** Forgets the attributes set for a sample that will not be added. */
+  /** Removes the attributes that were set for a sample that will not be added. */
   dropAttributes(): void {
-    for (const room of this.#attributes.values()) room.length[this.length] = 0;
+    for (const column of this.#attributes.values()) column.length[this.length] = 0;
   }
 
   /** Adds a sample. */
@@ -120,7 +120,7 @@ export class BatchBuilder {
     this.length = index + 1;
   }
 
-  /** Says of the sample added last that it is a stale marker. */
+  /** Makes the sample added last a stale marker. */
   markStale(): void {
     const stale = this.#stale;
     if (stale === undefined || stale.length < this.length) {
@@ -130,7 +130,7 @@ export class BatchBuilder {
     this.#stale![this.length - 1] = 1;
   }
 
-  /** Notes that a part of a sample is not stored as it was sent; `label` is the field's for counters. */
+  /** Adds a warning: a part of a sample is not stored as it was sent. `label` names the field in counters. */
   warn(label: string, warning: Warning): void {
     this.#warningCounts.set(label, (this.#warningCounts.get(label) ?? 0) + 1);
     if (this.#warnings.length < WARNINGS_MAX) this.#warnings.push(warning);
@@ -140,26 +140,26 @@ export class BatchBuilder {
     this.#exemplars.push(exemplar);
   }
 
-  /** The batch; the builder is empty after it. */
+  /** Returns the batch. The builder is empty afterwards. */
   take(): Batch {
     const { length } = this;
     const attributes: AttributeColumn[] = [];
-    for (const room of this.#attributes.values()) {
-      if (!room.used) continue;
-      // The last samples may have come after the room last grew.
+    for (const column of this.#attributes.values()) {
+      if (!column.used) continue;
+      // Samples may have been added after the column last grew.
       attributes.push({
-        name: room.name,
-        offset: exactly(room.offset, length),
-        length: exactly(room.length, length),
+        name: column.name,
+        offset: exactly(column.offset, length),
+        length: exactly(column.length, length),
       });
-      if (room.length.length > ROWS_KEPT_MAX) {
-        room.offset = new Uint32Array(0);
-        room.length = new Uint32Array(0);
+      if (column.length.length > ROWS_KEPT_MAX) {
+        column.offset = new Uint32Array(0);
+        column.length = new Uint32Array(0);
       } else {
-        room.offset.fill(0, 0, length + 1);
-        room.length.fill(0, 0, length + 1);
+        column.offset.fill(0, 0, length + 1);
+        column.length.fill(0, 0, length + 1);
       }
-      room.used = false;
+      column.used = false;
     }
     const batch: Batch = {
       protocol: this.#protocol,
@@ -192,7 +192,7 @@ export class BatchBuilder {
     return batch;
   }
 
-  /** Forgets all that was gathered, after an error. */
+  /** Drops everything that was gathered, after an error. */
   clear(): void {
     this.take();
   }

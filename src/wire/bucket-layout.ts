@@ -1,29 +1,29 @@
 /**
- * Native histograms as classic ones: which upper bounds the histograms of a metric are stored with, and their
- * cumulative counts (https://prometheus.io/docs/specs/native_histograms/).
+ * Converts native histograms to classic ones: decides the upper bounds that the histograms of a metric are stored
+ * with, and computes the cumulative counts (https://prometheus.io/docs/specs/native_histograms/).
  *
- * The buckets of a native histogram end at powers of 2^(2^-schema), so that those of schema 0 and below end at
- * powers of two, and those above are exactly parts of them: counts are added up, none is estimated. A histogram
- * needs one bound each power of two, from below its lowest bucket with observations to the highest. Where that
- * would be too many bounds, every second, fourth … power is taken, for good. Custom buckets (schema -53) have their
- * own bounds. A negative bucket holds its lower bound and not its upper, a classic one the other way round: an
+ * The buckets of a native histogram end at powers of 2^(2^-schema). Buckets of schema 0 and below end at powers of
+ * two. Buckets of higher schemas divide these exactly, so counts are added up and none is estimated. A histogram needs
+ * one bound per power of two, from below its lowest bucket with observations to the highest. If that would be too many
+ * bounds, the metric keeps every second, fourth … power from then on. Custom buckets (schema -53) have bounds of their
+ * own. A negative bucket includes its lower bound and excludes its upper bound; a classic bucket does the opposite: an
  * observation of exactly -2^n counts from the next bound on.
  *
- * What it promises: a bound that one series of a metric needed, all series of the metric have from then on. So
- * buckets do not come and go with the observations, and those of several series can be added up by `le`. The bounds
- * outlive a restart, since they are asked of what is stored. A bound that must go all the same (custom ones
- * changed, the buckets became coarser) is told, so that its series can be ended.
+ * The contract: when one series of a metric needs a bound, all series of the metric have it from then on. So buckets do
+ * not come and go with the observations, and the buckets of several series can be summed by `le`. The bounds survive a
+ * restart, because they are read from what is stored. Sometimes a bound must be dropped: custom bounds changed, or the
+ * buckets became coarser. Such bounds are reported, so that their series can be ended.
  */
 import { CUSTOM_BUCKETS, type NativeHistogram } from "./native-histogram.ts";
 
-/** Bounds of one side: times from nanoseconds to a year take 55 powers of two. */
+/** The most bounds per side. Times from nanoseconds to a year take 55 powers of two. */
 const BOUNDS_MAX = 100;
-/** Powers of two that a double can be. */
+/** The exponents of the powers of two that a double can hold. */
 const [EXPONENT_MIN, EXPONENT_MAX] = [-1074, 1023];
-/** Metrics whose layouts are remembered; when full they start anew, with what is stored. */
+/** Metrics whose layouts are kept. When that is full, all are dropped and start again from what is stored. */
 const METRICS_MAX = 10_000;
 
-/** The `le` values that a metric is stored with, such as `0.5`: what is no number, and `+Inf`, counts for nothing. */
+/** Returns the stored `le` values of a metric, such as `0.5`. `+Inf` and values that are not numbers are ignored. */
 export type StoredEdges = (bucketMetric: string) => Iterable<string>;
 
 /** The layouts of all metrics with native histograms, by the metric's name. */
@@ -31,7 +31,7 @@ export class BucketLayouts {
   readonly #layouts = new Map<string, BucketLayout>();
   readonly #storedEdges: StoredEdges;
 
-  /** @param storedEdges by the name of a metric of buckets, `x_bucket`; asked once a metric */
+  /** @param storedEdges takes the name of a metric of buckets, `x_bucket`; called once per metric */
   constructor(storedEdges: StoredEdges = () => []) {
     this.#storedEdges = storedEdges;
   }
@@ -48,20 +48,20 @@ export class BucketLayouts {
   }
 }
 
-/** Upper bounds, ascending and without +Inf, and how many observations were not above each. */
+/** The upper bounds, ascending and without +Inf, and for each the number of observations that are not above it. */
 export interface ClassicBuckets {
-  /** The same object as long as the bounds are the same ones. */
+  /** The same object as long as the bounds do not change. */
   readonly bounds: readonly number[];
   readonly counts: readonly number[];
 }
 
-/** Buckets with observations, by the exponent of the power of two that ends them; ascending. */
+/** Buckets with observations, ascending, by the exponent of the power of two at which they end. */
 interface Populated {
   readonly exponents: readonly number[];
   readonly counts: readonly number[];
 }
 
-/** Bounds in the order in which they are shown, as exponents. */
+/** Bounds in the order in which they are returned, as exponents. */
 interface Shown {
   readonly bounds: readonly number[];
   readonly negative: readonly number[];
@@ -70,16 +70,16 @@ interface Shown {
 
 /** The bounds of one metric's histograms. */
 export class BucketLayout {
-  /** Exponents are multiples of it; it only grows. */
+  /** All exponents are multiples of this step. It only grows. */
   #step = 1;
   readonly #positive = new Set<number>();
   readonly #negative = new Set<number>();
   #hasZero = false;
   #custom: readonly number[] = [];
-  /** By the step of a histogram's own buckets. */
+  /** By the step between a histogram's own buckets. */
   readonly #shown = new Map<number, Shown>();
 
-  /** Takes a bound that the metric has already. */
+  /** Adds a bound that the metric already has. */
   include(bound: number): void {
     if (!Number.isFinite(bound)) return;
     const exponent = bound === 0 ? Number.NEGATIVE_INFINITY : ceilLog2(Math.abs(bound));
@@ -87,12 +87,12 @@ export class BucketLayout {
     else if (this.#custom.length < BOUNDS_MAX) this.#custom = [...this.#custom, bound];
   }
 
-  /** All bounds that are known, for a series of which nothing else is. */
+  /** All known bounds, for a series about which nothing else is known. */
   get bounds(): readonly number[] {
     return [...new Set([...this.#show(this.#step).bounds, ...this.#custom])];
   }
 
-  /** The classic buckets of a histogram without a problem; the layout gets the bounds that it lacks. */
+  /** Returns the classic buckets of a valid histogram, and adds the bounds that the layout lacks. */
   convert(histogram: NativeHistogram): ClassicBuckets {
     if (histogram.schema === CUSTOM_BUCKETS) return this.#convertCustom(histogram);
     const { schema, zeroCount, zeroThreshold } = histogram;
@@ -113,7 +113,7 @@ export class BucketLayout {
       counts.push(below);
     }
     addNegatives(Number.NEGATIVE_INFINITY);
-    // Observations in the zero bucket may be as large as its threshold.
+    // Observations in the zero bucket can be as large as its threshold.
     if (this.#hasZero) counts.push(below + (zeroAt === undefined ? zeroCount : 0));
     next = 0;
     for (const exponent of shown.positive) {
@@ -123,7 +123,7 @@ export class BucketLayout {
     return { bounds: shown.bounds, counts };
   }
 
-  /** Makes room for buckets, and gives the step of the exponents that they can be shown with. */
+  /** Adds bounds for buckets, and returns the step of the exponents that can represent them. */
   #widen(positive: Populated, negative: Populated, ownStep: number): number {
     const sides = [
       [this.#positive, positive.exponents],
@@ -156,13 +156,13 @@ export class BucketLayout {
   #add(known: Set<number>, exponent: number): void {
     if (exponent > EXPONENT_MAX) return;
     if (exponent >= EXPONENT_MIN) known.add(exponent);
-    // Half of the smallest number is zero.
+    // Half of the smallest number rounds to zero.
     else if (this.#hasZero) return;
     else this.#hasZero = true;
     this.#shown.clear();
   }
 
-  /** Sees to a bound that holds the zero bucket. */
+  /** Makes sure that there is a bound that covers the zero bucket. */
   #includeZero(zeroAt: number | undefined, step: number): void {
     const { positive } = this.#show(step);
     if (zeroAt === undefined) {
@@ -208,7 +208,7 @@ export class BucketLayout {
   }
 }
 
-/** The bounds between buckets, each power from below the lowest to the highest. */
+/** The bounds between buckets: each power from below the lowest to the highest. */
 function between(exponents: readonly number[], step: number): number[] {
   if (exponents.length === 0) return [];
   const low = Math.ceil(exponents[0]! / step) * step - step;
@@ -227,7 +227,7 @@ function populated(schema: number, spans: readonly number[], counts: readonly nu
       const count = counts[at++]!;
       if (count === 0) continue;
       const exponent = schema >= 0 ? Math.ceil(bucket / 2 ** schema) : bucket * 2 ** -schema;
-      // What is above the largest power of two is one bucket more, which has no bound.
+      // Observations above the largest power of two are in one more bucket, which has no bound.
       const end = Math.min(Math.max(exponent, EXPONENT_MIN), EXPONENT_MAX + 1);
       if (ends.at(-1) === end) sums[sums.length - 1]! += count;
       else {
@@ -239,7 +239,7 @@ function populated(schema: number, spans: readonly number[], counts: readonly nu
   return { exponents: ends, counts: sums };
 }
 
-/** The smallest whole number whose power of two is not below a positive finite number. */
+/** The smallest integer whose power of two is not below a positive finite number. */
 function ceilLog2(value: number): number {
   let exponent = Math.ceil(Math.log2(value));
   while (2 ** (exponent - 1) >= value) exponent -= 1;

@@ -1,26 +1,26 @@
 /**
- * Undoes a body's Content-Encoding (https://www.rfc-editor.org/rfc/rfc9110#section-8.4): gzip, deflate, br, zstd.
+ * Decodes a body's Content-Encoding (https://www.rfc-editor.org/rfc/rfc9110#section-8.4): gzip, deflate, br, zstd.
  *
- * Bytes in, bytes out. What comes out is never longer than the limit, at any layer of a stacked encoding, and
- * is whole: data that was cut, or followed by something else, is an error and not a shorter body. The work is
- * done on the runtime's thread pool; `Bun.gunzipSync` and friends would block the loop and know no limit.
+ * Bytes in, bytes out. The output is never longer than the limit, at any layer of a stacked encoding. It is always
+ * complete: data that is truncated, or followed by other data, is an error and not a shorter body. The work is done on
+ * the runtime's thread pool; `Bun.gunzipSync` and its relatives would block the event loop and have no limit.
  */
 import zlib from "node:zlib";
 import { BadInput, quote, TooLarge, Unsupported } from "../model/errors.ts";
 
-/** The encodings spoken here, as an Accept-Encoding header names them. */
+/** The supported encodings, as an Accept-Encoding header names them. */
 export const ENCODINGS = ["gzip", "deflate", "br", "zstd"] as const;
 
 export type Encoding = (typeof ENCODINGS)[number];
 
-/** A body is compressed once; twice happens where a proxy adds its own. More is an attack or a mistake. */
+/** A body is compressed once, or twice where a proxy adds its own encoding. More is an attack or a mistake. */
 const LAYERS_MAX = 2;
 
 const FIELD = "Content-Encoding";
 
 /**
- * The layers that a Content-Encoding header names, in the order in which they were applied; `identity` is
- * none. Throws `Unsupported` for one that is not spoken here, `BadInput` for more than two.
+ * Returns the layers that a Content-Encoding header names, in the order in which they were applied. `identity` is no
+ * layer. Throws `Unsupported` for an encoding that is not supported, and `BadInput` for more than two layers.
  */
 export function parseContentEncoding(header: string | null): Encoding[] {
   if (header === null) return [];
@@ -41,7 +41,7 @@ export function parseContentEncoding(header: string | null): Encoding[] {
   }
   if (layers.length > LAYERS_MAX) {
     throw new BadInput(
-      `${FIELD} ${quote(header)} has ${layers.length} layers; at most ${LAYERS_MAX} are undone.`,
+      `${FIELD} ${quote(header)} has ${layers.length} layers; at most ${LAYERS_MAX} are supported.`,
       FIELD,
     );
   }
@@ -49,10 +49,10 @@ export function parseContentEncoding(header: string | null): Encoding[] {
 }
 
 /**
- * The body with its layers undone, the last applied first.
+ * Decodes the layers of a body, the last applied first.
  *
- * @param inflatedBytesMax bytes that each layer may inflate to; past it `TooLarge`
- * @throws BadInput when the data is corrupt, cut, or followed by other data
+ * @param inflatedBytesMax the most bytes that each layer may inflate to; past it, throws `TooLarge`
+ * @throws BadInput when the data is corrupt, truncated, or followed by other data
  */
 export async function decompress(
   body: Uint8Array,
@@ -82,8 +82,8 @@ async function inflate(body: Uint8Array, encoding: Encoding, inflatedBytesMax: n
     }
     throw corrupt(encoding, (error as Error).message);
   }
-  // gzip may have several members and zstd several frames, and the decoder reads them all; the others end
-  // where their stream says, and what follows would be lost without a word.
+  // gzip can have several members and zstd several frames, and the decoder reads them all. The others end where their
+  // stream says so, and data after that would be lost silently.
   if (inflated.engine.bytesWritten < body.length) {
     throw corrupt(encoding, `the data ends at byte ${inflated.engine.bytesWritten} of ${body.length}`);
   }
@@ -94,8 +94,8 @@ function run(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Pro
   const { promise, resolve, reject } = Promise.withResolvers<Inflated>();
   const done = (error: Error | null, result: unknown) =>
     error ? reject(error) : resolve(result as Inflated);
-  // Metrics shrink to a tenth. A buffer that takes the whole output at once halves the time of the default
-  // of 16 KiB (0.6 for 1.3 ms a push of 1,000 events); the bounds keep small bodies from holding large ones.
+  // Metrics shrink to a tenth. A buffer that takes the whole output at once halves the time of the default of 16 KiB
+  // (0.6 instead of 1.3 ms for a push of 1,000 events). The bounds keep small bodies from allocating large buffers.
   const chunkSize = Math.min(Math.max(body.length * 16, 16_384), 1_048_576);
   const options = { maxOutputLength, chunkSize, info: true };
   switch (encoding) {
@@ -103,7 +103,7 @@ function run(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Pro
       zlib.gunzip(body, options, done);
       break;
     case "deflate":
-      // The standard says zlib's format; some senders leave its two bytes of header away.
+      // The standard requires zlib's format, but some senders omit its header of two bytes.
       if (hasZlibHeader(body)) zlib.inflate(body, options, done);
       else zlib.inflateRaw(body, options, done);
       break;
@@ -117,21 +117,21 @@ function run(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Pro
   return promise;
 }
 
-/** Whether the data begins as https://www.rfc-editor.org/rfc/rfc1950#section-2.2 says: method 8, check bits. */
+/** Whether the data has a zlib header (https://www.rfc-editor.org/rfc/rfc1950#section-2.2): method 8, check bits. */
 function hasZlibHeader(body: Uint8Array): boolean {
   return body.length >= 2 && (body[0] & 0x0f) === 8 && ((body[0] << 8) | body[1]) % 31 === 0;
 }
 
 /**
- * Walks the frames and blocks of zstd data (https://www.rfc-editor.org/rfc/rfc8878#section-3.1) without
- * decoding them: Bun's decoder ends without an error where the data was cut.
+ * Walks the frames and blocks of zstd data (https://www.rfc-editor.org/rfc/rfc8878#section-3.1) without decoding them,
+ * because Bun's decoder does not report truncated data.
  */
 function requireWholeZstdFrames(body: Uint8Array): void {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const end = body.length;
   let at = 0;
   const need = (bytes: number) => {
-    if (at + bytes > end) throw corrupt("zstd", `the data is cut at byte ${end}`);
+    if (at + bytes > end) throw corrupt("zstd", `the data is truncated at byte ${end}`);
   };
   do {
     need(5);
@@ -163,5 +163,5 @@ function requireWholeZstdFrames(body: Uint8Array): void {
 }
 
 function corrupt(encoding: Encoding, what: string): BadInput {
-  return new BadInput(`The body is not whole ${encoding} data: ${what}.`, FIELD);
+  return new BadInput(`The body is not complete ${encoding} data: ${what}.`, FIELD);
 }

@@ -6,7 +6,7 @@ import { InexactNumber } from "./exact-number.ts";
 
 /** The fraction is kept to microseconds. */
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
-/** Times that fit whole in a double as microseconds, with room: the years -10000 to 10000. */
+/** Times whose microseconds a double holds exactly, with a margin: the years -10000 to 10000. */
 const MILLISECONDS_MAX = 378_000_000_000_000;
 
 /** Microseconds of a time in milliseconds or RFC 3339; undefined for anything else. */
@@ -18,7 +18,7 @@ export function timeUs(time: unknown): number | undefined {
   if (typeof time !== "string") return undefined;
   const match = RFC_3339.exec(time);
   if (match === null) return undefined;
-  // Date.parse takes 30 February for 2 March.
+  // Date.parse reads 30 February as 2 March.
   const day = Date.parse(match[1]!);
   if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
   const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`);
@@ -27,13 +27,13 @@ export function timeUs(time: unknown): number | undefined {
 }
 
 const EXPECTED = "expected milliseconds since 1970 or an RFC 3339 time";
-/** Numbers up to these are times of the years 1981 to 5138: microseconds, then nanoseconds. */
+/** Numbers up to these are times from 1981 to 5138: in microseconds, then in nanoseconds. */
 const MICROSECONDS_MAX = 1e17;
 const NANOSECONDS_MAX = 1e20;
 const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/;
 const ZONE_WITHOUT_COLON = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?[+-]\d\d)(\d\d)$/;
 
-/** What was expected instead of a time that `timeUs` does not take, with a hint where the mistake is a usual one. */
+/** Says what was expected instead of a time that `timeUs` does not accept, with a hint for a common mistake. */
 export function whyNoTime(time: unknown): string {
   const number = time instanceof InexactNumber ? time.value : time;
   if (typeof number === "number") return EXPECTED + unitHint(number);
@@ -46,14 +46,14 @@ export function whyNoTime(time: unknown): string {
   return EXPECTED;
 }
 
-/** Says of a number that is too large for a time in milliseconds which unit it is probably in; empty for others. */
+/** Names the probable unit of a number that is too large for a time in milliseconds; empty for other numbers. */
 export function unitHint(number: number): string {
   if (!(number > MILLISECONDS_MAX && number < NANOSECONDS_MAX)) return "";
   const unit = number < MICROSECONDS_MAX ? "microseconds" : "nanoseconds";
   return ` (a number is milliseconds; this one looks like ${unit})`;
 }
 
-/** A time without a zone as it would be in UTC. */
+/** A time without a zone, with the zone UTC added. */
 function inUtc(time: string): string {
   const [day, clock = "00:00"] = time.split(/[Tt ]/);
   const seconds = clock.length === 5 ? `${clock}:00` : clock;

@@ -1,9 +1,9 @@
 /**
- * JSON with numbers that a 64-bit float (a JavaScript number) cannot hold, such as ids beyond 2^53: the digits that
- * were sent are kept beside the nearest float (RFC 8259, section 6, leaves the precision to the reader). Pure.
+ * Parses JSON with numbers that a 64-bit float (a JavaScript number) cannot hold, such as ids beyond 2^53. The digits
+ * that were sent are kept beside the nearest float (RFC 8259, section 6, leaves the precision to the reader). Pure.
  */
 
-/** A number that reads as another number once it is a 64-bit float. */
+/** A number that a 64-bit float would change. */
 export class InexactNumber {
   /** The number as it was sent. */
   readonly text: string;
@@ -15,14 +15,14 @@ export class InexactNumber {
     this.value = value;
   }
 
-  /** Writes the digits that were sent, so that an error quotes them. */
+  /** Returns the digits that were sent, so that an error quotes them. */
   toJSON(): unknown {
     return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(this.text);
   }
 }
 
 /**
- * Any decimal of up to 15 digits survives the way into a 64-bit float and back, unless its exponent is out of range
+ * A decimal of up to 15 digits survives the conversion to a 64-bit float and back, unless its exponent is out of range
  * (IEEE 754; C calls this DBL_DIG). A text without a match has no other numbers.
  */
 const MAY_BE_INEXACT = /[\d.]{16}|[eE][+-]?\d{3}/;
@@ -35,7 +35,7 @@ const keepDigits: Reviver = (_, value, { source }) =>
     : value;
 
 /**
- * Parses JSON as `JSON.parse` does, but numbers that no 64-bit float holds are `InexactNumber`.
+ * Parses JSON as `JSON.parse` does, but numbers that no 64-bit float holds become `InexactNumber`.
  *
  * @throws SyntaxError
  */
@@ -47,10 +47,9 @@ export function parseExactJson(text: string): unknown {
 }
 
 /**
- * Whether a number is stored as it was sent, as far as people expect it of a float: 0.1 is, though it is rounded, and
- * so is a fraction with more digits than a float has. A whole number beyond 2^53 has to be the value of the float or
- * the way in which the float is printed (2^64 is both 18446744073709551616 and 18446744073709552000), and 0 has to
- * be 0.
+ * Whether a number is stored as it was sent, as far as people expect it of a float. 0.1 is, though it is rounded, and
+ * so is a fraction with more digits than a float has. A whole number beyond 2^53 must equal the value of the float or
+ * its printed form (2^64 is both 18446744073709551616 and 18446744073709552000), and 0 must be 0.
  *
  * @param text a JSON number
  * @param value the same as a finite float
@@ -61,14 +60,14 @@ export function isStoredAsSent(text: string, value: number): boolean {
   return isSameNumber(text, String(value)) || isSameNumber(text, BigInt(value).toString());
 }
 
-/** Whether two decimals are the same number, however they are spelled. */
+/** Whether two decimals are the same number, in any spelling. */
 function isSameNumber(a: string, b: string): boolean {
   return a === b || digitsOf(a) === digitsOf(b);
 }
 
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
-/** A decimal without the zeros around its digits, and the power of ten of its first digit; undefined for no decimal. */
+/** A decimal's digits without the zeros around them, and the power of ten of the first; undefined for other texts. */
 function digitsOf(decimal: string): string | undefined {
   const match = DECIMAL.exec(decimal);
   if (match === null) return undefined;
@@ -77,7 +76,7 @@ function digitsOf(decimal: string): string | undefined {
   let first = 0;
   while (digits[first] === "0") first++;
   if (first === digits.length) return "0";
-  // By hand: a pattern would look at each run of zeros again and again.
+  // A loop, because a regular expression would scan each run of zeros again and again.
   let end = digits.length;
   while (digits[end - 1] === "0") end--;
   return `${sign}${digits.slice(first, end)}e${whole.length - first + Number(exponent)}`;

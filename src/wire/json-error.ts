@@ -1,15 +1,15 @@
 /**
- * Finds where a text stops being JSON (RFC 8259), in bytes: the engine's own parser does not say. Used only for
- * what did not parse, so it is plain rather than fast.
+ * Finds the byte at which a text stops being JSON (RFC 8259), which the engine's own parser does not report. It is used
+ * only for text that did not parse, so it is simple rather than fast.
  */
 
-/** What is wrong, and at which byte. */
+/** The problem, and its byte. */
 export interface JsonError {
   readonly position: number;
   readonly message: string;
 }
 
-/** The first error of the JSON value that begins at `start` (white space before it allowed), or undefined. */
+/** The first error of the JSON value that begins at `start` (after optional white space), or undefined. */
 export function findJsonError(bytes: Uint8Array, start: number, end: number): JsonError | undefined {
   try {
     new Checker(bytes, end).value(start, 0);
@@ -42,7 +42,7 @@ class Checker {
     this.#end = end;
   }
 
-  /** Checks the value at a position and gives the position after it. */
+  /** Checks the value at a position and returns the position after it. */
   value(from: number, depth: number): number {
     const at = this.#space(from);
     if (depth > DEPTH_MAX) throw new Stop(at, `is nested deeper than ${DEPTH_MAX} levels`);
@@ -113,7 +113,7 @@ class Checker {
 
   #fail(at: number, expected: string): never {
     if (at >= this.#end) throw new Stop(this.#end, `is the end, where ${expected} was expected`);
-    // The last character may be cut, and is left out then.
+    // The last character may be incomplete, and is left out then.
     const quoted = Buffer.from(this.#text(at, 12), "latin1")
       .toString("utf8")
       .replace(/\ufffd+$/, "");

@@ -1,10 +1,10 @@
-/** Where JSON values and lines end, seen from brackets and quotation marks alone: nothing else is checked. */
+/** Finds where JSON values and lines end, from brackets and quotation marks alone. Checks nothing else. */
 
 const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, QUOTE, BACKSLASH] = [9, 10, 13, 32, 34, 92];
 const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [44, 91, 93, 123, 125];
 const DEPTH_MAX = 64;
 
-/** The first position from `at` on that holds no white space. */
+/** The first position from `at` on that is not white space. */
 export function skipSpace(bytes: Uint8Array, at: number): number {
   let position = at;
   while (position < bytes.length) {
@@ -21,7 +21,7 @@ export function endOfLine(bytes: Uint8Array, at: number): number {
   return feed < 0 ? bytes.length : feed;
 }
 
-/** The position after the value that begins at `at`; -1 when it is cut at `limit`, or nested too deep to be an event. */
+/** The position after the value that begins at `at`; -1 if `limit` truncates it, or it is nested too deep. */
 export function endOfValue(bytes: Uint8Array, at: number, limit = bytes.length): number {
   const first = bytes[at];
   if (first === COMMA || first === CLOSE_BRACKET || first === CLOSE_BRACE) return -1;
@@ -50,7 +50,7 @@ function endOfScalar(bytes: Uint8Array, at: number, limit: number): number {
   return limit;
 }
 
-/** The position after a string that opens at `at`; -1 when it is cut. */
+/** The position after a string that opens at `at`; -1 if it is truncated. */
 function endOfString(bytes: Uint8Array, at: number, limit: number): number {
   for (let position = at + 1; position < limit; position++) {
     const byte = bytes[position];

@@ -1,6 +1,6 @@
 /**
- * The label blocks of a protocol that were seen before: what a series' bytes decoded to, found by these bytes,
- * so that they are not decoded again. Bounded: when full it starts anew.
+ * Remembers the label blocks of a protocol: the bytes of a series' labels, and what they decoded to. A block that was
+ * seen before is found by its bytes and not decoded again. The number of blocks is bounded: when full, all are dropped.
  */
 import type { SeriesHead } from "../model/sample.ts";
 
@@ -26,12 +26,12 @@ export class LabelBlocks<Head = SeriesHead> {
     this.#mask = entriesMax * 2 - 1;
   }
 
-  /** Changes when the blocks' numbers begin anew; who remembers numbers must forget them then. */
+  /** Changes when numbering starts again. A caller that keeps block numbers must drop them then. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** The block's number, or -1 when its bytes were not seen: `length` bytes of `key` at `from`. */
+  /** Looks up the block with `length` bytes of `key` at `from`; returns its number, or -1 if it was not seen. */
   find(key: Buffer, length: number, hash: number, from = 0): number {
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
@@ -43,7 +43,7 @@ export class LabelBlocks<Head = SeriesHead> {
     }
   }
 
-  /** The length of a block if its bytes stand in `source` at `from`, else -1. */
+  /** Returns the length of a block if `source` has its bytes at `from`, else -1. */
   lengthAt(entry: number, source: Buffer, from: number): number {
     const length = this.#lengths[entry]!;
     const offset = this.#offsets[entry]!;
@@ -51,7 +51,7 @@ export class LabelBlocks<Head = SeriesHead> {
     return this.#bytes.compare(source, from, from + length, offset, offset + length) === 0 ? length : -1;
   }
 
-  /** Keeps a block's head and gives its number. */
+  /** Adds a block with its head and returns its number. */
   add(key: Buffer, length: number, hash: number, head: Head, from = 0): number {
     if (this.#heads.length >= this.#entriesMax || this.#end + length > BYTES_MAX) this.clear();
     const entry = this.#heads.length;
@@ -72,7 +72,7 @@ export class LabelBlocks<Head = SeriesHead> {
     return this.#heads[entry]!;
   }
 
-  /** How many blocks there are; numbers are below it. */
+  /** The number of blocks; all block numbers are below it. */
   get count(): number {
     return this.#heads.length;
   }
@@ -103,7 +103,7 @@ function grown(array: Int32Array): Int32Array<ArrayBuffer> {
   return larger;
 }
 
-/** A hash of a label block; seeded, so that nobody can choose blocks that collide. */
+/** A hash of a label block, seeded so that a sender cannot choose blocks that collide. */
 export function blockHash(bytes: Buffer, from: number, to: number, seed: number): number {
   let hash = seed;
   let at = from;

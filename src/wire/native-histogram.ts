@@ -1,19 +1,19 @@
 /**
- * A native histogram (https://prometheus.io/docs/specs/native_histograms/): the message of remote_write, which is the
- * same in both versions of the protocol, its parts, which MetricFamily has too, and what can be wrong with one. What it
- * becomes is in bucket-layout.ts.
+ * A native histogram (https://prometheus.io/docs/specs/native_histograms/): reads the message of remote_write, which is
+ * the same in both versions of the protocol, and its parts, which MetricFamily has too; and checks a histogram.
+ * bucket-layout.ts converts it.
  */
 import { BYTES, FIXED64, type ProtobufReader, VARINT } from "./protobuf.ts";
 
-/** The schema of histograms whose buckets have bounds of their own. */
+/** The schema of histograms whose buckets have custom bounds. */
 export const CUSTOM_BUCKETS = -53;
-/** Those that the specification says how to read; Prometheus itself uses -4 to 8. */
+/** The schemas that the specification describes; Prometheus itself uses -4 to 8. */
 const SCHEMA_MIN = -9;
 const SCHEMA_MAX = 52;
-/** Prometheus stops at 160 unless told otherwise. */
+/** Prometheus limits a histogram to 160 buckets by default. */
 const BUCKETS_MAX = 10_000;
 
-/** A native histogram as it came. To read remote_write one object is used again for each. */
+/** A native histogram as it was sent. The decoders of remote_write reuse one object for all of them. */
 export class NativeHistogram {
   count = 0;
   sum = 0;
@@ -23,7 +23,7 @@ export class NativeHistogram {
   /** Pairs of offset and length. */
   readonly negativeSpans: number[] = [];
   readonly positiveSpans: number[] = [];
-  /** Absolute counts, by bucket of the spans. */
+  /** Absolute counts, one per bucket of the spans. */
   readonly negativeCounts: number[] = [];
   readonly positiveCounts: number[] = [];
   readonly customValues: number[] = [];
@@ -98,7 +98,7 @@ export class NativeHistogram {
     }
   }
 
-  /** Says what is wrong with it, if anything. */
+  /** Returns the problem of an invalid histogram, or undefined. */
   problem(): string | undefined {
     const { schema, count, zeroCount, zeroThreshold } = this;
     if (this.isStale) return undefined;
@@ -118,13 +118,13 @@ export class NativeHistogram {
         length += spans[index + 1]!;
       }
       if (length !== counts.length) return `has spans of ${length} buckets and ${counts.length} counts`;
-      if (length > BUCKETS_MAX) return `has ${length} buckets, at most ${BUCKETS_MAX} are taken`;
+      if (length > BUCKETS_MAX) return `has ${length} buckets, at most ${BUCKETS_MAX} are accepted`;
       for (const each of counts) {
         if (!(each >= 0)) return "has a negative count in a bucket";
         total += each;
       }
     }
-    // Observations of NaN are in the count and in no bucket. Counts that are no whole numbers are rounded.
+    // Observations of NaN are in the count and in no bucket. Counts that are not integers are rounded.
     if (total > count * (1 + 1e-9))
       return `has ${total} observations in its buckets, and a count of ${count}`;
     return schema === CUSTOM_BUCKETS ? this.#customProblem() : undefined;
@@ -135,12 +135,13 @@ export class NativeHistogram {
     if (negativeSpans.length > 0 || zeroCount > 0 || positiveSpans[0]! < 0)
       return "has custom buckets below the first";
     if (customValues.length > BUCKETS_MAX)
-      return `has ${customValues.length} custom bounds, at most ${BUCKETS_MAX} are taken`;
-    if (!customValues.every(Number.isFinite)) return "has a custom bound that is no finite number";
+      return `has ${customValues.length} custom bounds, at most ${BUCKETS_MAX} are accepted`;
+    if (!customValues.every(Number.isFinite)) return "has a custom bound that is not a finite number";
     for (let index = 1; index < customValues.length; index++) {
-      if (!(customValues[index]! > customValues[index - 1]!)) return "has custom bounds that do not ascend";
+      if (!(customValues[index]! > customValues[index - 1]!))
+        return "has custom bounds that are not in ascending order";
     }
-    // The one behind the last bound is that of +Inf.
+    // The bucket after the last bound is that of +Inf.
     let end = 0;
     for (const part of positiveSpans) end += part;
     return end > customValues.length + 1
@@ -149,7 +150,7 @@ export class NativeHistogram {
   }
 }
 
-/** Reads a BucketSpan behind its length: appends its offset and its length. */
+/** Reads a BucketSpan after its length: appends its offset and its length. */
 export function readSpan(reader: ProtobufReader, spans: number[]): void {
   const end = reader.length();
   let offset = 0;
@@ -165,8 +166,8 @@ export function readSpan(reader: ProtobufReader, spans: number[]): void {
 }
 
 /**
- * Reads counts that are told as differences, and appends them. Repeated numbers stand in one field each, or all in one:
- * readers have to take both.
+ * Reads counts that are sent as differences, and appends them. Repeated numbers come in one field each, or all in one
+ * field: readers have to accept both.
  */
 export function readDeltas(reader: ProtobufReader, tag: number, counts: number[]): void {
   let count = counts.at(-1) ?? 0;

@@ -1,9 +1,9 @@
 /**
- * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding/) from a buffer, one value after
- * another, without an object per message: what the decoders of busy protocols are made of.
+ * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding/) from a buffer, value by value,
+ * without an object per message. The decoders of busy protocols are built on it.
  *
- * Every read stays inside the buffer, or throws `BadInput` with the byte's position. Who reads a nested message
- * compares `at` with the end that `length()` gave, which finds values that reach over it.
+ * Every read stays inside the buffer, or throws `BadInput` with the byte's position. A caller that reads a nested
+ * message compares `at` with the end that `length()` returned, which detects values that extend past it.
  */
 import { BadInput } from "../model/errors.ts";
 
@@ -21,17 +21,17 @@ export class ProtobufReader {
   at = 0;
   #view: DataView = new DataView(new ArrayBuffer(0));
 
-  /** Begins with a message. */
+  /** Starts to read a message. */
   open(bytes: Buffer): void {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = 0;
   }
 
-  /** A tag (field number times 8, plus the wire type), or an unsigned number below 2^32. */
+  /** Reads a tag (field number times 8, plus the wire type), or an unsigned number below 2^32. */
   uint32(): number {
     const byte = this.bytes[this.at];
-    if (byte === undefined) throw this.malformed("the message is cut");
+    if (byte === undefined) throw this.malformed("the message is truncated");
     if (byte < 0x80) {
       this.at += 1;
       return byte;
@@ -41,14 +41,14 @@ export class ProtobufReader {
     return value;
   }
 
-  /** An unsigned number; past 2^53 the nearest double. */
+  /** Reads an unsigned number; past 2^53 the nearest double. */
   uint64(): number {
     const { bytes } = this;
     let value = 0;
     let scale = 1;
     for (let count = 0; count < 10; count++) {
       const byte = bytes[this.at];
-      if (byte === undefined) throw this.malformed("the message is cut");
+      if (byte === undefined) throw this.malformed("the message is truncated");
       this.at += 1;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
@@ -57,16 +57,16 @@ export class ProtobufReader {
     throw this.malformed("a number has more than 64 bits");
   }
 
-  /** A signed number, two's complement; past 2^53 the nearest double. */
+  /** Reads a signed number in two's complement; past 2^53 the nearest double. */
   int64(): number {
     const { bytes } = this;
     const begin = this.at;
-    // Times of this century in ms take six bytes; the tenth byte is there for negative numbers only.
+    // Times of this century in ms take six bytes; only negative numbers have a tenth byte.
     let low = 0;
     let high = 0;
     for (let count = 0; count < 10; count++) {
       const byte = bytes[this.at];
-      if (byte === undefined) throw this.malformed("the message is cut");
+      if (byte === undefined) throw this.malformed("the message is truncated");
       this.at += 1;
       if (count < 4) low |= (byte & 0x7f) << (7 * count);
       else if (count === 4) {
@@ -79,34 +79,34 @@ export class ProtobufReader {
     throw this.malformed("a number has more than 64 bits");
   }
 
-  /** A signed number below 2^53, zigzag. */
+  /** Reads a signed number below 2^53 in zigzag encoding. */
   sint64(): number {
     const value = this.uint64();
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
 
   double(): number {
-    if (this.at + 8 > this.bytes.length) throw this.malformed("the message is cut");
+    if (this.at + 8 > this.bytes.length) throw this.malformed("the message is truncated");
     const value = this.#view.getFloat64(this.at, true);
     this.at += 8;
     return value;
   }
 
-  /** Whether the double that was just read is Prometheus's stale marker: a NaN of its own, 0x7ff0000000000002. */
+  /** Whether the double that was just read is Prometheus's stale marker: a special NaN, 0x7ff0000000000002. */
   isStaleMarker(): boolean {
     const view = this.#view;
     return view.getUint32(this.at - 8, true) === 2 && view.getUint32(this.at - 4, true) === 0x7ff00000;
   }
 
-  /** Reads the length of bytes, text or a message, and gives the position of its end. */
+  /** Reads the length of bytes, text or a message, and returns the position of its end. */
   length(): number {
     const length = this.uint32();
     const end = this.at + length;
-    if (end > this.bytes.length) throw this.malformed(`a field of ${length} bytes is cut`);
+    if (end > this.bytes.length) throw this.malformed(`a field of ${length} bytes is truncated`);
     return end;
   }
 
-  /** Passes over the value of a field that is not known, or of no interest. */
+  /** Skips the value of a field that is unknown or not needed. */
   skip(tag: number): void {
     if (tag < 8) throw this.malformed("a field has number 0");
     switch (tag & 7) {
@@ -125,15 +125,15 @@ export class ProtobufReader {
       default:
         throw this.malformed(`a field has wire type ${tag & 7}`);
     }
-    if (this.at > this.bytes.length) throw this.malformed("the message is cut");
+    if (this.at > this.bytes.length) throw this.malformed("the message is truncated");
   }
 
-  /** Throws unless a nested message ended where its length said. */
+  /** Throws unless a nested message ended where its length says. */
   expectEnd(end: number): void {
     if (this.at !== end) throw this.malformed(`a message does not end at byte ${end}`);
   }
 
   malformed(what: string): BadInput {
-    return new BadInput(`the body is no protobuf message: ${what} (at byte ${this.at})`, "body");
+    return new BadInput(`the body is not a protobuf message: ${what} (at byte ${this.at})`, "body");
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Snappy's framing format (https://github.com/google/snappy/blob/main/framing_format.txt), as Pushgateway's clients
- * send bodies: chunks of at most 64 KiB, each with a checksum, which is verified.
+ * Snappy's framing format (https://github.com/google/snappy/blob/main/framing_format.txt), in which Pushgateway's
+ * clients send bodies: chunks of at most 64 KiB, each with a checksum, which is verified.
  */
 import { BadInput, TooLarge } from "../model/errors.ts";
 import { decompressSnappyBlock } from "./snappy.ts";
@@ -10,10 +10,10 @@ const CHUNK_BYTES_MAX = 65_536;
 const [COMPRESSED, PLAIN, STREAM_BEGIN, SKIPPABLE_FIRST] = [0x00, 0x01, 0xff, 0x80];
 
 /**
- * The bytes of a stream.
+ * Decompresses a stream.
  *
- * @param inflatedBytesMax bytes that the stream may inflate to; past it `TooLarge`
- * @throws BadInput when the stream is corrupt or cut
+ * @param inflatedBytesMax the most bytes that the stream may inflate to; past it, throws `TooLarge`
+ * @throws BadInput when the stream is corrupt or truncated
  */
 export function decompressSnappyFrames(body: Uint8Array, inflatedBytesMax: number): Uint8Array {
   const stream = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -21,10 +21,10 @@ export function decompressSnappyFrames(body: Uint8Array, inflatedBytesMax: numbe
   let inflatedBytes = 0;
   for (let at = 0; at < stream.length; ) {
     const type = stream[at]!;
-    if (at + 4 > stream.length) throw corrupt(`it is cut at byte ${stream.length}`);
+    if (at + 4 > stream.length) throw corrupt(`it is truncated at byte ${stream.length}`);
     const begin = at + 4;
     const end = begin + stream.readUIntLE(at + 1, 3);
-    if (end > stream.length) throw corrupt(`it is cut at byte ${stream.length}`);
+    if (end > stream.length) throw corrupt(`it is truncated at byte ${stream.length}`);
     if (at === 0 && type !== STREAM_BEGIN) throw corrupt("it does not begin with its identifier");
     if (type === COMPRESSED || type === PLAIN) {
       if (end - begin < 4) throw corrupt(`the chunk at byte ${at} has no checksum`);
@@ -32,7 +32,7 @@ export function decompressSnappyFrames(body: Uint8Array, inflatedBytesMax: numbe
       const plain = type === PLAIN ? data : decompressSnappyBlock(data, CHUNK_BYTES_MAX);
       if (plain.length > CHUNK_BYTES_MAX) throw corrupt(`the chunk at byte ${at} is over 64 KiB`);
       if (maskedChecksum(plain) !== stream.readUInt32LE(begin)) {
-        throw corrupt(`the checksum of the chunk at byte ${at} is another`);
+        throw corrupt(`the checksum of the chunk at byte ${at} is wrong`);
       }
       inflatedBytes += plain.length;
       if (inflatedBytes > inflatedBytesMax) {
@@ -42,7 +42,7 @@ export function decompressSnappyFrames(body: Uint8Array, inflatedBytesMax: numbe
       }
       parts.push(plain);
     } else if (type === STREAM_BEGIN) {
-      if (!stream.subarray(begin, end).equals(IDENTIFIER)) throw corrupt("its identifier is another");
+      if (!stream.subarray(begin, end).equals(IDENTIFIER)) throw corrupt("its identifier is wrong");
     } else if (type < SKIPPABLE_FIRST) throw corrupt(`the chunk at byte ${at} has unknown type ${type}`);
     at = end;
   }
@@ -56,7 +56,7 @@ const CHECKSUMS = Uint32Array.from({ length: 256 }, (_, byte) => {
   return checksum;
 });
 
-/** CRC-32C, rotated and offset as the format says. */
+/** CRC-32C, rotated and offset as the format requires. */
 function maskedChecksum(bytes: Uint8Array): number {
   let checksum = 0xffffffff;
   for (const byte of bytes) checksum = (checksum >>> 8) ^ CHECKSUMS[(checksum ^ byte) & 0xff]!;
@@ -65,5 +65,5 @@ function maskedChecksum(bytes: Uint8Array): number {
 }
 
 function corrupt(what: string): BadInput {
-  return new BadInput(`The body is no whole snappy stream: ${what}.`, "Content-Encoding");
+  return new BadInput(`The body is not a complete snappy stream: ${what}.`, "Content-Encoding");
 }

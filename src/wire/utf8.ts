@@ -1,7 +1,7 @@
-/** Where bytes stop being UTF-8 (RFC 3629): the engine says only that they do. Pure. */
+/** Finds the byte at which bytes stop being UTF-8 (RFC 3629); the engine only says whether they do. Pure. */
 import { isUtf8 } from "node:buffer";
 
-/** The position of the first byte from `from` up to before `to` that begins no character in UTF-8, or -1. */
+/** The position of the first byte from `from` up to, not including, `to` that is not valid UTF-8, or -1. */
 export function firstInvalidByte(bytes: Uint8Array, from: number, to: number): number {
   if (isUtf8(bytes.subarray(from, to))) return -1;
   let at = from;
@@ -14,7 +14,7 @@ export function firstInvalidByte(bytes: Uint8Array, from: number, to: number): n
   return -1;
 }
 
-/** How many bytes a character has by its first byte; 0 for a byte that begins none. */
+/** How many bytes a character has by its first byte; 0 for a byte that cannot be a first one. */
 function lengthOfCharacter(first: number): number {
   if (first < 0x80) return 1;
   if (first < 0xc2) return 0;
@@ -23,7 +23,7 @@ function lengthOfCharacter(first: number): number {
   return first < 0xf5 ? 4 : 0;
 }
 
-/** What is wrong with a byte, for an error: `is 0xe9, which is not valid UTF-8`. */
+/** Describes an invalid byte for an error: `is 0xe9, which is not valid UTF-8`. */
 export function describeInvalidByte(byte: number): string {
   return `is 0x${byte.toString(16).padStart(2, "0")}, which is not valid UTF-8`;
 }

@@ -1,6 +1,6 @@
 /**
- * JSON events as bytes: each form of a body, what of it is rejected, what is stored with a warning, and the quick pass
- * against JSON.parse.
+ * JSON events as bytes: each form of a body, which events are rejected, which are stored with a warning, and the fast
+ * path compared with JSON.parse.
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
@@ -39,7 +39,7 @@ function events(batch: Batch) {
   });
 }
 
-/** Decodes a body three times with one decoder: the second and third time the quick pass knows it. */
+/** Decodes a body three times with one decoder: the second and third time the fast path knows it. */
 function decodeThrice(body: string | Uint8Array, options?: DecodeOptions) {
   const one = decoder();
   const outcomes = [1, 2, 3].map(() => {
@@ -69,7 +69,7 @@ const wrong = (
   want: readonly [number, string][],
   options?: DecodeOptions,
 ) => test(name, () => expect(decodeThrice(body, options).rejected).toEqual(want as [number, string][]));
-/** Accepted with warnings; in strict mode rejected, for the first of the reasons. */
+/** The event is accepted with warnings. In strict mode it is rejected, with the first of the reasons. */
 const lossy = (
   name: string,
   body: string,
@@ -97,7 +97,7 @@ const DECODED = {
   attributes: { task_id: "1704067200_abc123" },
 };
 
-test("a line that is cut anywhere, as by a power cut, is rejected alone", () => {
+test("rejects only the truncated line, wherever a power cut ends it", () => {
   const text = fc.constantFrom("a", 'q"uote', "}{", "\\", '\\"}', '{"', "[", "]", "é");
   const line = fc
     .record({ a: text, b: text })
@@ -123,56 +123,69 @@ test("a line that is cut anywhere, as by a power cut, is rejected alone", () => 
   );
 });
 
-describe("bodies", () => {
+describe("reads as a body", () => {
   ok("one event", EVENT, [DECODED]);
   ok("one event over several lines", JSON.stringify(JSON.parse(EVENT), null, 2), [DECODED]);
   ok("an array", `[${EVENT}, ${EVENT}]`, [DECODED, { ...DECODED, position: 1 }]);
   ok("an empty array", " [ ] ", []);
   ok("lines", `${EVENT}\n${EVENT}\r\n\n${EVENT}`, [DECODED, DECODED, { ...DECODED, position: 2 }]);
-  ok("lines without a line between them", `${EVENT}${EVENT}`, [DECODED, DECODED]);
-  ok("a line that is a whole event by content type", EVENT, [DECODED], { ndjson: true });
-  ok("white space around is nothing", `\n \t${EVENT}\n `, [DECODED]);
+  ok("objects without a line feed between them", `${EVENT}${EVENT}`, [DECODED, DECODED]);
+  ok("one line, if the content type says that it is NDJSON", EVENT, [DECODED], { ndjson: true });
+  ok("an event with white space around it", `\n \t${EVENT}\n `, [DECODED]);
 
   bad("nothing", "  ", "the body is empty, expected an event");
-  bad("no UTF-8", Uint8Array.of(0x7b, 0xff), "the body is no JSON: byte 1 is 0xff, which is not valid UTF-8");
   bad(
-    "a cut array",
-    `[${EVENT},`,
-    `the body is no JSON: byte ${EVENT.length + 2} is the end, where a JSON value was expected`,
+    "rejects bytes that are not UTF-8",
+    Uint8Array.of(0x7b, 0xff),
+    "the body is not JSON: byte 1 is 0xff, which is not valid UTF-8",
   );
-  bad("a cut event", EVENT.slice(0, 40), "the body is no JSON: byte 40 is the end, inside a string");
   bad(
-    "something behind the array",
+    "rejects a truncated array",
+    `[${EVENT},`,
+    `the body is not JSON: byte ${EVENT.length + 2} is the end, where a JSON value was expected`,
+  );
+  bad(
+    "rejects a truncated event",
+    EVENT.slice(0, 40),
+    "the body is not JSON: byte 40 is the end, inside a string",
+  );
+  bad(
+    "rejects text after the array",
     `[${EVENT}] x`,
     `byte ${EVENT.length + 3} of the body follows the end of the array`,
   );
-  bad("a number", "12 13", "byte 3 of the body follows the end of the event");
+  bad("rejects a number", "12 13", "byte 3 of the body follows the end of the event");
   bad(
-    "a comma too many",
+    "rejects a trailing comma",
     `[${EVENT},]`,
-    `the body is no JSON: byte ${EVENT.length + 2} has "]" where a JSON value was expected`,
+    `the body is not JSON: byte ${EVENT.length + 2} has "]" where a JSON value was expected`,
   );
 });
 
-describe("events", () => {
-  ok("a byte order mark first", `\ufeff${EVENT}`, [{ value: 234.56 }]);
-  ok("a byte order mark before lines", `\ufeff${EVENT}\n${EVENT}`, [{ value: 234.56 }, { value: 234.56 }]);
-  ok("a byte order mark before an array", `\ufeff[${EVENT}]`, [{ value: 234.56 }]);
-  ok("timestamp and name are other spellings", '{"timestamp":1,"name":"a","value":1}', [
+describe("an event", () => {
+  ok("may follow a byte order mark", `\ufeff${EVENT}`, [{ value: 234.56 }]);
+  ok("may follow a byte order mark, as NDJSON", `\ufeff${EVENT}\n${EVENT}`, [
+    { value: 234.56 },
+    { value: 234.56 },
+  ]);
+  ok("may follow a byte order mark, in an array", `\ufeff[${EVENT}]`, [{ value: 234.56 }]);
+  ok("may spell its fields timestamp and name", '{"timestamp":1,"name":"a","value":1}', [
     { metric: "a", us: 1000 },
   ]);
-  ok("no time is the time of arrival", '{"name":"a","value":1}', [{ us: Number.NaN }]);
-  ok("RFC 3339 to microseconds", '{"timestamp":"2024-01-01T01:00:00.123456789+01:00","name":"a","value":1}', [
-    { us: 1704067200123456 },
-  ]);
-  ok("a fraction of a millisecond", '{"timestamp":1704067200000.5,"name":"a","value":1}', [
+  ok("without a time gets the time of arrival", '{"name":"a","value":1}', [{ us: Number.NaN }]);
+  ok(
+    "has its RFC 3339 time stored to microseconds",
+    '{"timestamp":"2024-01-01T01:00:00.123456789+01:00","name":"a","value":1}',
+    [{ us: 1704067200123456 }],
+  );
+  ok("may have a fraction of a millisecond", '{"timestamp":1704067200000.5,"name":"a","value":1}', [
     { us: 1704067200000500 },
   ]);
-  ok("numbers and booleans as tags", '{"name":"a","value":1,"tags":{"n":200,"f":1.50,"b":true}}', [
+  ok("may have numbers and booleans as tags", '{"name":"a","value":1,"tags":{"n":200,"f":1.50,"b":true}}', [
     { labels: { n: "200", f: "1.5", b: "true" } },
   ]);
   ok(
-    "null and empty tags are left out",
+    "has no tags for null and empty values",
     '{"name":"a","value":1,"tags":{"n":null,"e":"","task_id":"","x":"y"}}',
     [{ labels: { x: "y" }, attributes: {} }],
   );
@@ -182,18 +195,18 @@ describe("events", () => {
     [{ metric: "ab", labels: { x: '"\\\né😀' }, attributes: { task_id: "A" } }],
   );
   ok(
-    "a gauge has no attributes: every tag is identity",
+    "of a gauge has no attributes: every tag is a label",
     '{"type":"gauge","name":"a","value":-1,"tags":{"task_id":"t"}}',
     [{ kind: "gauge", labels: { task_id: "t" }, attributes: {} }],
   );
-  ok("a gauge whose type comes last", '{"name":"a","value":1,"tags":{"task_id":"t"},"type":"gauge"}', [
+  ok("may have its type last", '{"name":"a","value":1,"tags":{"task_id":"t"},"type":"gauge"}', [
     { kind: "gauge", labels: { task_id: "t" } },
   ]);
-  ok("a counter", '{"name":"a","type":"counter","value":3,"unit":"bytes","tags":{"task_id":"t"}}', [
+  ok("may be a counter", '{"name":"a","type":"counter","value":3,"unit":"bytes","tags":{"task_id":"t"}}', [
     { kind: "delta", unit: "bytes", attributes: { task_id: "t" } },
   ]);
   ok(
-    "numbers of every form",
+    "may have numbers of every form",
     '[{"name":"a","value":-0.5},{"name":"a","value":1e3},{"name":"a","value":12345678901234567000},{"name":"a","value":0.1234567890123456789},{"name":"a","value":-0}]',
     [
       { value: -0.5 },
@@ -204,15 +217,15 @@ describe("events", () => {
     ],
   );
 
-  wrong("no value", '{"name":"a"}', [[0, "value is missing, expected a number"]]);
-  wrong("no value, but a field with a name that is near", '{"name":"a","Val":1}', [
+  wrong("is rejected without a value", '{"name":"a"}', [[0, "value is missing, expected a number"]]);
+  wrong("is rejected without a value, with a hint to a misspelt field", '{"name":"a","Val":1}', [
     [0, 'value is missing, expected a number; found "Val", did you mean "value"?'],
   ]);
-  wrong("a value that is no number", '{"name":"a","value":"1"}', [
+  wrong("is rejected if its value is not a number", '{"name":"a","value":"1"}', [
     [0, 'value is "1", expected a finite number'],
   ]);
   wrong("null", '{"name":"a","value":null}', [[0, "value is null, expected a finite number"]]);
-  wrong("a number that is too large", '{"name":"a","value":1e999}', [
+  wrong("is rejected if its value is too large", '{"name":"a","value":1e999}', [
     [0, "value is 1e999, expected a finite number"],
   ]);
   for (const type of ["gauge", "cumulative"]) {
@@ -246,15 +259,17 @@ describe("events", () => {
         `{"name":"a","value":"${word}","type":"${type}"}`,
         [[0, `value is "${word}", expected a finite number`]],
       );
-  wrong("NaN spoils its event alone", `[{"name":"a","value":NaN},${EVENT}]`, [
+  wrong("with NaN is rejected alone", `[{"name":"a","value":NaN},${EVENT}]`, [
     [
       0,
       'byte 21 of the body has "NaN},{\\"@time" where a JSON value was expected'.replace('},{\\"@time', "}"),
     ],
   ]);
-  wrong("no name", '{"value":1}', [[0, "metric_name is missing, expected a name"]]);
-  wrong("a name that is no string", '{"name":1,"value":1}', [[0, "metric_name is 1, expected a string"]]);
-  wrong("a time that is none", '{"timestamp":"yesterday","name":"a","value":1}', [
+  wrong("is rejected without a name", '{"value":1}', [[0, "metric_name is missing, expected a name"]]);
+  wrong("is rejected if its name is not a string", '{"name":1,"value":1}', [
+    [0, "metric_name is 1, expected a string"],
+  ]);
+  wrong("is rejected if its time is not a time", '{"timestamp":"yesterday","name":"a","value":1}', [
     [0, '@timestamp is "yesterday", expected milliseconds since 1970 or an RFC 3339 time'],
   ]);
   for (const time of [
@@ -263,47 +278,51 @@ describe("events", () => {
     "2024-01-01T24:00:00Z",
     "2024-00-01T00:00:00Z",
   ])
-    wrong(`a time that is on no calendar: ${time}`, `{"timestamp":"${time}","name":"a","value":1}`, [
+    wrong(`is rejected if its time does not exist: ${time}`, `{"timestamp":"${time}","name":"a","value":1}`, [
       [0, `@timestamp is "${time}", expected milliseconds since 1970 or an RFC 3339 time`],
     ]);
-  wrong("a number past a double", '{"name":"a","value":-1e999}', [
+  wrong("is rejected if no double holds its value", '{"name":"a","value":-1e999}', [
     [0, "value is -1e999, expected a finite number"],
   ]);
-  wrong("characters of several bytes are quoted as they are", '[{"name":é,"value":1}]', [
+  wrong("is quoted with its characters of several bytes", '[{"name":é,"value":1}]', [
     [0, 'byte 9 of the body has "é,\\"value\\":1" where a JSON value was expected'],
   ]);
-  wrong("a type that is none", '{"type":"histogram","name":"a","value":1}', [
+  wrong("is rejected if its type is unknown", '{"type":"histogram","name":"a","value":1}', [
     [0, 'type is "histogram", expected observation, counter, gauge or cumulative'],
   ]);
-  wrong("a counter that goes down", '{"type":"counter","name":"a","value":-1}', [
-    [0, "value is -1, a counter's increment is not negative"],
+  wrong("is rejected if it decreases a counter", '{"type":"counter","name":"a","value":-1}', [
+    [0, "value is -1, expected no less than 0 for a counter"],
   ]);
-  wrong("half of a surrogate pair in a unit", String.raw`{"name":"a","value":1,"unit":"\ud83d"}`, [
-    [0, String.raw`unit "\ud83d" holds half of a surrogate pair, which is no character`],
-  ]);
-  wrong("a nested tag", '{"name":"a","value":1,"tags":{"x":{"y":1}}}', [
+  wrong(
+    "is rejected with half of a surrogate pair in its unit",
+    String.raw`{"name":"a","value":1,"unit":"\ud83d"}`,
+    [[0, String.raw`unit "\ud83d" contains half of a surrogate pair, which is not a character`]],
+  );
+  wrong("is rejected with a nested tag", '{"name":"a","value":1,"tags":{"x":{"y":1}}}', [
     [0, 'tags.x is {"y":1}, expected a string, a number or a boolean'],
   ]);
-  wrong("tags that are no object", '{"name":"a","value":1,"tags":[1]}', [
+  wrong("is rejected if its tags are not an object", '{"name":"a","value":1,"tags":[1]}', [
     [0, "tags is [1], expected an object"],
   ]);
-  wrong("an attribute that is too long", `{"name":"a","value":1,"tags":{"task_id":"${"x".repeat(4_097)}"}}`, [
-    [0, "tags.task_id is 4097 bytes long, at most 4096 are taken (tagValueBytesMax)"],
-  ]);
+  wrong(
+    "is rejected with an attribute that is too long",
+    `{"name":"a","value":1,"tags":{"task_id":"${"x".repeat(4_097)}"}}`,
+    [[0, "tags.task_id is 4097 bytes long, at most 4096 are accepted (tagValueBytesMax)"]],
+  );
   const tags = Array.from({ length: 65 }, (_, n) => `"t${n}":"v"`).join(",");
-  wrong("too many tags", `{"name":"a","value":1,"tags":{${tags}}}`, [
-    [0, "there are 65 tags, at most 64 are taken (tagsMax)"],
+  wrong("is rejected with too many tags", `{"name":"a","value":1,"tags":{${tags}}}`, [
+    [0, "the event has 65 tags, at most 64 are accepted (tagsMax)"],
   ]);
-  wrong("a wrong line spoils no other", `${EVENT}\n{"name":\n${EVENT}\n[1]`, [
+  wrong("on an invalid line is rejected alone", `${EVENT}\n{"name":\n${EVENT}\n[1]`, [
     [1, `byte ${EVENT.length + 9} of the body is the end, where a JSON value was expected`],
-    [3, 'an event is an object, this is "[1]"'],
+    [3, 'expected an event as a JSON object, got "[1]"'],
   ]);
 });
 
 describe("numbers that no 64-bit float holds", () => {
   /** The text that a number becomes as a label, as an attribute, and as a label of a gauge. */
   const text = (number: string, want: string) =>
-    test(`the tag ${number} is the text ${want}`, () => {
+    test(`the tag ${number} is stored as the text ${want}`, () => {
       const tags = `"tags":{"guild":${number},"task_id":${number}}`;
       const body = `[{"name":"a","value":1,${tags}},{"name":"b","type":"gauge","value":1,${tags}}]`;
       const { events: got, rejected, warnings } = decodeThrice(body);
@@ -326,7 +345,7 @@ describe("numbers that no 64-bit float holds", () => {
   text("9007199254740993.0", "9007199254740993.0");
   text("1e400", "1e400");
   text("-1e-400", "-1e-400");
-  // What a float holds is spelled in one way, so that 1 and 1.0 are one series.
+  // A number that a float holds is spelled in one way, so that 1 and 1.0 are one series.
   text("200", "200");
   text("0", "0");
   text("-7", "-7");
@@ -347,7 +366,7 @@ describe("numbers that no 64-bit float holds", () => {
 
   const value = (number: string, stored: string, nearest: string) =>
     lossy(
-      `a value of ${number} is stored as ${stored}, and the answer says so`,
+      `a value of ${number} is stored as ${stored} with a warning`,
       `{"name":"a","value":${number}}`,
       [["value", `value ${number} was stored as ${stored}, the nearest 64-bit float`]],
       `value is ${number}, which no 64-bit float holds; the nearest is ${nearest}`,
@@ -358,7 +377,7 @@ describe("numbers that no 64-bit float holds", () => {
   value("12345678901234567890123", "1.2345678901234568e+22", "1.2345678901234568e+22");
   value("1e-400", "0", "0");
   ok(
-    "values that are the value of a float, or how it is printed, have no warning",
+    "a value that equals a float, or its printed form, has no warning",
     `[${[
       "9007199254740992",
       "18446744073709551616",
@@ -387,19 +406,19 @@ describe("numbers that no 64-bit float holds", () => {
   wrong("errors quote the digits that were sent", '{"name":738529527931269425,"value":1}', [
     [0, "metric_name is 738529527931269425, expected a string"],
   ]);
-  wrong("errors quote nested digits, too", '{"name":"a","value":1,"tags":{"x":[738529527931269425]}}', [
+  wrong("errors quote nested digits too", '{"name":"a","value":1,"tags":{"x":[738529527931269425]}}', [
     [0, "tags.x is [738529527931269425], expected a string, a number or a boolean"],
   ]);
-  test("a number of a million digits is read in time that grows with its length", () => {
+  test("a number of a million digits is read in linear time", () => {
     const digits = `1${"0".repeat(1_000_000)}1`;
     const { rejected } = decoder().decode(Buffer.from(`{"name":"a","value":1,"tags":{"task_id":${digits}}}`));
     expect(rejected[0]?.reason).toBe(
-      "tags.task_id is 1000002 bytes long, at most 4096 are taken (tagValueBytesMax)",
+      "tags.task_id is 1000002 bytes long, at most 4096 are accepted (tagValueBytesMax)",
     );
   });
 });
 
-describe("fields that are not stored", () => {
+describe("reports a field that is not stored:", () => {
   const unknown = (name: string, hint: string) =>
     lossy(
       `the field ${name}`,
@@ -418,7 +437,7 @@ describe("fields that are not stored", () => {
     unknown(name, 'to keep it, send it in "tags"');
 
   lossy(
-    "a time in another field is not the time of the event",
+    "a misspelt time",
     '{"name":"a","value":1,"ts":1704067200000}',
     [
       [
@@ -430,7 +449,7 @@ describe("fields that are not stored", () => {
     'the field "ts" is unknown; did you mean "@timestamp"?',
   );
   lossy(
-    "several are listed in their order",
+    "several fields, in their order",
     '{"host":"h","name":"a","value":1,"label":{}}',
     [
       ["host", 'the field "host" is unknown and was not stored; to keep it, send it in "tags"'],
@@ -442,36 +461,36 @@ describe("fields that are not stored", () => {
     lossy(
       name,
       body,
-      [[field, `"${field}" stands twice in the event, and the last one was stored`]],
-      `"${field}" stands twice in the event, expected once`,
+      [[field, `"${field}" appears twice in the event, and the last one was stored`]],
+      `"${field}" appears twice in the event, expected once`,
     );
-    test(`${name}: the last one is stored`, () => expect(decodeThrice(body).events).toMatchObject([stored]));
+    test(`${name}, and stores the last one`, () => expect(decodeThrice(body).events).toMatchObject([stored]));
   };
   twice("two values", '{"name":"a","value":1,"value":2}', "value", { value: 2 });
   twice("two objects of tags", '{"name":"a","value":1,"tags":{"x":"1"},"tags":{"y":"2"}}', "tags", {
     labels: { y: "2" },
   });
-  twice("two labels of a name", '{"name":"a","value":1,"tags":{"x":"1","x":"2"}}', "tags.x", {
+  twice("two labels with one name", '{"name":"a","value":1,"tags":{"x":"1","x":"2"}}', "tags.x", {
     labels: { x: "2" },
   });
   twice(
-    "two attributes of a name",
+    "two attributes with one name",
     '{"name":"a","value":1,"tags":{"task_id":"1","task_id":"2"}}',
     "tags.task_id",
     {
       attributes: { task_id: "2" },
     },
   );
-  twice("two spellings of a name", String.raw`{"name":"a","value":1,"unit":"b","\u0075nit":"s"}`, "unit", {
+  twice("two spellings of one name", String.raw`{"name":"a","value":1,"unit":"b","\u0075nit":"s"}`, "unit", {
     unit: "s",
   });
   twice("two types", '{"name":"a","value":1,"type":"gauge","type":"counter"}', "type", { kind: "delta" });
   ok(
-    "equal names in different objects, and in texts, are not twice",
+    "but not of equal names in different objects or in texts",
     String.raw`{"name":"a:b","value":1,"tags":{"name":"\":{\"value\":1}","value":"x","tags":"y","type":"name"}}`,
     [{ metric: "a:b", labels: { name: '":{"value":1}', value: "x", tags: "y", type: "name" } }],
   );
-  test("two attributes of a name are seen by the quick pass, too", () => {
+  test("two attributes with one name, on the fast path", () => {
     const one = decoder();
     one.decode(Buffer.from('[{"name":"a","value":1},{"name":"a","value":1,"tags":{"task_id":"t"}}]'));
     const batch = one.decode(Buffer.from('{"name":"a","value":1,"tags":{"task_id":"1","task_id":"2"}}'));
@@ -480,7 +499,7 @@ describe("fields that are not stored", () => {
   });
 
   lossy(
-    "a field in two spellings that differ",
+    "two spellings of a field with different values",
     '{"metric_name":"a","name":"b","@timestamp":1,"timestamp":2,"value":1}',
     [
       ["timestamp", 'the field "timestamp" differs from "@timestamp" and was not stored'],
@@ -489,7 +508,7 @@ describe("fields that are not stored", () => {
     'the field "timestamp" differs from "@timestamp", expected one of them',
   );
   ok(
-    "a field in two spellings that say the same",
+    "but not of two spellings of a field with the same value",
     '{"metric_name":"a","name":"a","@timestamp":1704067200000,"timestamp":"2024-01-01T00:00:00Z","value":1}',
     [{ metric: "a", us: 1704067200000000 }],
   );
@@ -497,19 +516,19 @@ describe("fields that are not stored", () => {
     wrong(`a missing name that was sent as ${found}`, `{"${found}":"a","value":1}`, [
       [0, `metric_name is missing, expected a name; found "${found}", did you mean "metric_name"?`],
     ]);
-  wrong("a missing name with nothing like it", '{"host":"a","value":1}', [
+  wrong("a missing name with no similar field", '{"host":"a","value":1}', [
     [0, "metric_name is missing, expected a name"],
   ]);
-  test("a rejected event has no warnings", () => {
+  test("but not for a rejected event", () => {
     const { rejected, warnings } = decodeThrice('[{"name":"a","value":"1","tag":1},{"tag":1}]');
     expect(rejected).toHaveLength(2);
     expect(warnings).toEqual([]);
   });
-  test("a long name is cut in the answer", () => {
+  test("with its name capped", () => {
     const [warning] = decodeThrice(`{"name":"a","value":1,"${"x".repeat(5_000)}":1}`).warnings;
     expect(warning?.[1]).toBe(`${"x".repeat(40)}…`);
   });
-  test("a thousand warnings are kept, and all are counted, by names of which there are few", () => {
+  test("a thousand times, and counts further warnings by a few names", () => {
     const lines = Array.from({ length: 1_200 }, (_, n) => `{"name":"a","value":1,"tag":1,"field_${n}":1}`);
     const one = decoder();
     const { warnings, length } = one.decode(Buffer.from(lines.join("\n")));
@@ -528,7 +547,7 @@ describe("a byte that is not UTF-8", () => {
   const at = (offset: number, position: number) =>
     `byte ${offset + position} of the body is 0xe9, which is not valid UTF-8`;
   const spoils = (name: string, body: string, index: number, offset: number, kept: number[]) =>
-    test(`spoils its event alone: ${name}`, () => {
+    test(`rejects only its event: ${name}`, () => {
       const outcome = decodeThrice(bytes(body));
       expect(outcome.rejected).toEqual([[index, at(offset, BAD.indexOf("\xe9"))]]);
       expect(outcome.events.map(({ position }) => position)).toEqual(kept);
@@ -540,7 +559,7 @@ describe("a byte that is not UTF-8", () => {
   spoils("an event over several lines", `{\n${BAD.slice(1)}\n`, 0, 1, []);
 
   const in_ = (place: string, event: string) =>
-    test(`is found ${place}`, () => {
+    test(`is reported ${place}`, () => {
       const { rejected, events: kept } = decodeThrice(bytes(`${A}\n${event}\n${A}`));
       expect(rejected).toEqual([[1, at(A.length + 1, event.indexOf("\xe9"))]]);
       expect(kept).toHaveLength(2);
@@ -549,30 +568,34 @@ describe("a byte that is not UTF-8", () => {
   in_("in the name of a tag", '{"name":"a","value":1,"tags":{"caf\xe9":"x"}}');
   in_("in an attribute", '{"name":"a","value":1,"tags":{"task_id":"\xe9"}}');
   in_("in a field that is unknown", '{"name":"a","value":1,"x":"\xe9"}');
-  in_("outside of a text", '{"name":"a",\xe9"value":1}');
-  in_("behind characters of several bytes", '{"name":"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe9","value":1}');
-  in_("before an error of JSON", '{"name":"\xe9","value":}');
-  in_("in a line that is cut", '{"name":"\xe9');
+  in_("outside a string", '{"name":"a",\xe9"value":1}');
+  in_("after characters of several bytes", '{"name":"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe9","value":1}');
+  in_("before a JSON error", '{"name":"\xe9","value":}');
+  in_("in a truncated line", '{"name":"\xe9');
 
   const invalid = (name: string, text: string, byte: number, shown: string) =>
     wrong(name, bytes(`{"name":"${text}","value":1}`), [
       [0, `byte ${9 + byte} of the body is ${shown}, which is not valid UTF-8`],
     ]);
   invalid("a continuation byte alone", "a\x80", 1, "0x80");
-  invalid("a character that is cut", "\xe2\x82", 0, "0xe2");
+  invalid("a truncated character", "\xe2\x82", 0, "0xe2");
   invalid("a surrogate", "\xed\xa0\x80", 0, "0xed");
   invalid("an overlong slash", "a\xc0\xaf", 1, "0xc0");
   invalid("a character past the last", "\xf4\x90\x80\x80", 0, "0xf4");
-  invalid("a byte that is in no character", "\xff", 0, "0xff");
+  invalid("a byte that no character has", "\xff", 0, "0xff");
 
   bad("UTF-16", Buffer.from(`\ufeff${A}`, "utf16le"), "the body is UTF-16, expected UTF-8");
-  bad("UTF-16 without a mark", Buffer.from(A, "utf16le"), "the body is UTF-16, expected UTF-8");
-  ok("U+FFFD itself is a character", '{"name":"a","value":1,"tags":{"k":"\ufffd"}}', [
+  bad(
+    "rejects UTF-16 without a byte order mark",
+    Buffer.from(A, "utf16le"),
+    "the body is UTF-16, expected UTF-8",
+  );
+  ok("accepts the character U+FFFD itself", '{"name":"a","value":1,"tags":{"k":"\ufffd"}}', [
     { labels: { k: "\ufffd" } },
   ]);
 });
 
-describe("times that are not taken say what they look like", () => {
+describe("a rejected time has a hint to the probable mistake", () => {
   const EXPECTED = "expected milliseconds since 1970 or an RFC 3339 time";
   const time = (sent: string, hint: string) =>
     wrong(`${sent}`, `{"name":"a","value":1,"@timestamp":${sent}}`, [
@@ -594,7 +617,7 @@ describe("times that are not taken say what they look like", () => {
   time("true", "");
 });
 
-test("a body has at most so many events", () => {
+test("rejects a body with more than eventsMax events", () => {
   const small = new EventDecoder({
     ...LIMITS,
     isAttribute,
@@ -606,7 +629,7 @@ test("a body has at most so many events", () => {
   expect(small.decode(Buffer.from(`[${EVENT},${EVENT}]`)).length).toBe(2);
 });
 
-test("however many events are wrong, the others are kept and the wrong ones counted", () => {
+test("keeps valid events and counts invalid ones, however many there are", () => {
   const wrongOnes = '{"name":"a"}\n'.repeat(10_002);
   const batch = decoder().decode(Buffer.from(`${EVENT}\n${wrongOnes}${EVENT}`));
   expect(events(batch).map(({ position }) => position)).toEqual([0, 10_003]);
@@ -618,12 +641,12 @@ test("however many events are wrong, the others are kept and the wrong ones coun
   expect(batch.rejected[10_001]).toEqual({
     index: 10_002,
     cause: "value",
-    reason: "the event is wrong, as are more than 10000 before it",
+    reason: "the event is invalid, as are more than 10000 before it",
     payload: "",
   });
 });
 
-test("equal label bytes give the same head, in one batch and the next", () => {
+test("equal label bytes have the same head, in one batch and in the next", () => {
   const one = decoder();
   one.decode(Buffer.from(EVENT));
   const [first, second] = [one.decode(Buffer.from(`[${EVENT},${EVENT}]`)), one.decode(Buffer.from(EVENT))];
@@ -631,7 +654,7 @@ test("equal label bytes give the same head, in one batch and the next", () => {
   expect(second.heads[0]).toBe(first.heads[0]!);
 });
 
-test("a label that becomes an attribute is one from the next body on", () => {
+test("a demoted label is an attribute from the next body on", () => {
   let epoch = 0;
   const attributes = () => (epoch === 0 ? ["task_id"] : ["task_id", "operation"]);
   const one = new EventDecoder({
@@ -650,7 +673,7 @@ test("a label that becomes an attribute is one from the next body on", () => {
   }
 });
 
-/** Numbers as they stand in a body; JSON.stringify would round them. */
+/** Numbers as a body has them; JSON.stringify would round them. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
 const spelledNumber = fc
   .oneof(
@@ -662,7 +685,7 @@ const spelledNumber = fc
   )
   .map((text) => rawJSON(text));
 
-/** Events in spellings of all kinds: few names, so that the quick pass meets what it knows. */
+/** Events in spellings of all kinds, with few names, so that the fast path finds names that it knows. */
 const tagValue = fc.oneof(
   spelledNumber,
   fc.constantFrom("a", "b", "", 'quo"te', "é", "\u0001"),
@@ -701,7 +724,7 @@ const event = fc
       .map((keys) => Object.fromEntries(keys.map((key) => [key, fields[key as keyof typeof fields]]))),
   );
 
-test("the quick pass and JSON.parse read the same from every event", () => {
+test("the fast path and JSON.parse read the same from every event", () => {
   const one = decoder();
   fc.assert(
     fc.property(fc.array(event, { maxLength: 8 }), fc.constantFrom(undefined, 1), (list, indent) => {
@@ -744,7 +767,7 @@ test("the quick pass and JSON.parse read the same from every event", () => {
   );
 });
 
-test("no bytes make it throw anything but a clear refusal", () => {
+test("random bytes cause no other error than BadInput and TooLarge", () => {
   const one = decoder();
   const piece = fc.constantFrom(
     "{",

@@ -1,4 +1,4 @@
-/** Label blocks that were seen before: found by their bytes, and forgotten all at once when there are too many. */
+/** Label blocks that were seen before are found by their bytes, and all are dropped when there are too many. */
 import { expect, test } from "bun:test";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { LabelBlocks } from "../../src/wire/label-blocks.ts";
@@ -6,13 +6,13 @@ import type { SeriesHead } from "../../src/model/sample.ts";
 
 const head = (metric: string): SeriesHead => ({ metric, kind: "gauge", labels: new Map() });
 
-test("A block is found by its bytes, wherever they stand, and by nothing else", () => {
+test("A block is found by its bytes alone, at any offset", () => {
   const blocks = new LabelBlocks();
   const source = Buffer.from("..abcabd");
   const number = blocks.add(source, 3, 7, head("abc"), 2);
   expect(blocks.find(Buffer.from("abc"), 3, 7)).toBe(number);
   expect(blocks.find(source, 3, 7, 2)).toBe(number);
-  // Equal hashes do not make equal bytes.
+  // Two blocks can have equal hashes and different bytes.
   expect(blocks.find(source, 3, 7, 5)).toBe(-1);
   expect(blocks.find(Buffer.from("ab"), 2, 7)).toBe(-1);
   expect(blocks.lengthAt(number, source, 2)).toBe(3);
@@ -21,7 +21,7 @@ test("A block is found by its bytes, wherever they stand, and by nothing else", 
   expect(blocks.head(number).metric).toBe("abc");
 });
 
-test("When full, blocks begin anew and say so", () => {
+test("When full, all blocks are dropped and the generation changes", () => {
   const blocks = new LabelBlocks(2);
   const before = blocks.generation;
   for (const name of ["a", "b"]) blocks.add(Buffer.from(name), 1, 1, head(name));
@@ -32,7 +32,7 @@ test("When full, blocks begin anew and say so", () => {
   expect(blocks.head(0).metric).toBe("c");
 });
 
-test("A body with more series than there is room for gives each sample its own", () => {
+test("Samples keep their series in a body with more series than blocks", () => {
   const decoder = new EventDecoder({
     nameBytesMax: 200,
     tagsMax: 64,
@@ -50,6 +50,6 @@ test("A body with more series than there is room for gives each sample its own",
   expect(batch.length).toBe(count);
   for (let index = 0; index < count; index++) {
     if (batch.heads[batch.head[index]!]!.labels.get("n") !== String(batch.value[index]))
-      throw new Error(`event ${index} is of another series`);
+      throw new Error(`event ${index} has a wrong series`);
   }
 });

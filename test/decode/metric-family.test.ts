@@ -1,4 +1,4 @@
-/** Delimited MetricFamily messages and framed snappy, written by the reference packages and read by ours. */
+/** Delimited MetricFamily messages and framed snappy: written by the reference packages, read by our decoders. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import protobuf from "protobufjs";
@@ -53,7 +53,7 @@ const TYPES = { counter: 0, gauge: 1, summary: 2, untyped: 3, histogram: 4 } as 
 describe("MetricFamily", () => {
   const label = [{ name: "a", value: "b" }];
 
-  test("of each type", () => {
+  test("is decoded for each type", () => {
     const body = delimited(
       { name: "c", help: "h", type: 0, metric: [{ label, counter: { value: 1.5, exemplar: { value: 3 } } }] },
       {
@@ -129,7 +129,7 @@ describe("MetricFamily", () => {
     ]);
   });
 
-  test("the last of one name counts", () => {
+  test("that is sent twice: the last one counts", () => {
     const of = (value: number) => ({ name: "g", type: 1, metric: [{ gauge: { value } }] });
     expect(decodeMetricFamilies(delimited(of(1), of(2))).map(({ metrics }) => metrics[0]!.value)).toEqual([
       2,
@@ -137,21 +137,24 @@ describe("MetricFamily", () => {
   });
 
   const bad = (family: object, message: string) =>
-    test(`refuses ${JSON.stringify(family)}`, () =>
+    test(`rejects ${JSON.stringify(family)}`, () =>
       expect(() => decodeMetricFamilies(delimited(family))).toThrow(message));
   bad({ name: "1a", type: 1, metric: [] }, 'invalid metric name "1a"');
   bad({ name: "a", type: 9, metric: [] }, 'metric "a" has unknown type 9');
-  bad({ name: "a", type: 1, metric: [{ counter: { value: 1 } }] }, 'a metric of "a" has no value of a gauge');
+  bad(
+    { name: "a", type: 1, metric: [{ counter: { value: 1 } }] },
+    'a metric of "a" has no value of type gauge',
+  );
   bad({ name: "a", type: 1, metric: [{ label: [{ name: "b-c" }] }] }, 'invalid label name "b-c"');
-  bad({ name: "a", type: 1, metric: [{ label: [...label, ...label] }] }, 'label "a" stands twice');
+  bad({ name: "a", type: 1, metric: [{ label: [...label, ...label] }] }, 'label "a" appears twice');
   bad(
     { name: "a", type: 4, metric: [{ histogram: { schema: 3, positiveSpan: [{ offset: 0, length: 1 }] } }] },
     'a native histogram of "a" has spans of 1 buckets and 0 counts',
   );
 
-  test("a native histogram alone gets classic buckets at powers of two, the same for all of a metric", () => {
+  test("with only native histograms gets classic buckets at powers of two, the same for all series", () => {
     const histograms = [
-      // 0.3, 1.5 twice, 3: of schema 0 bucket -1 ends at 0.5, 1 at 2, 2 at 4.
+      // 0.3, 1.5 twice, 3. In schema 0, bucket -1 ends at 0.5, bucket 1 at 2, bucket 2 at 4.
       {
         sampleCount: 4,
         sampleSum: 6.3,
@@ -162,7 +165,7 @@ describe("MetricFamily", () => {
         ],
         positiveDelta: [1, 1, -1],
       },
-      // Of doubles: -3 half, 0 one and a half.
+      // A histogram of doubles: -3 counts 0.5, 0 counts 1.5.
       {
         sampleCountFloat: 2,
         sampleSum: -1.5,
@@ -172,7 +175,7 @@ describe("MetricFamily", () => {
         negativeSpan: [{ offset: 4, length: 1 }],
         negativeCount: [0.5],
       },
-      // None yet.
+      // No observations yet.
       { sampleCount: 0, sampleSum: 0, schema: 3, positiveSpan: [{ offset: 0, length: 0 }] },
     ];
     const body = delimited({ name: "h", type: 4, metric: histograms.map((histogram) => ({ histogram })) });
@@ -202,8 +205,8 @@ describe("MetricFamily", () => {
     ]);
   });
 
-  test("native histograms that are small, and have a million buckets, are refused", () => {
-    // Its lowest bucket and its highest, on both sides: 200 bounds, which all others of the metric get.
+  test("rejects small native histograms that become a million buckets", () => {
+    // The lowest and the highest bucket on both sides: 200 bounds, which all series of the metric get.
     const ends = [
       { offset: -50, length: 1 },
       { offset: 97, length: 1 },
@@ -229,13 +232,13 @@ describe("MetricFamily", () => {
     );
   });
 
-  test("bodies of more families and samples than are taken are too large", () => {
+  test("rejects a body with too many families and samples", () => {
     const tooLarge = new TooLarge(
       "the body has more than 500000 families and samples, send it in parts",
       "body",
     );
     const gauge = Buffer.from("22021200", "hex");
-    // With its family the last metric is one too many.
+    // Together with its family, the last metric is one too many.
     const gauges = Buffer.concat([Buffer.from("0a01671801", "hex"), Buffer.alloc(4 * 500_000, gauge)]);
     expect(() =>
       decodeMetricFamilies(Buffer.concat([protobuf.Writer.create().uint32(gauges.length).finish(), gauges])),
@@ -245,7 +248,7 @@ describe("MetricFamily", () => {
     );
   });
 
-  test("of a histogram that is both the classic buckets are taken", () => {
+  test("prefers classic buckets where a histogram has both", () => {
     const both = {
       sampleCount: 2,
       sampleSum: 3,
@@ -258,10 +261,10 @@ describe("MetricFamily", () => {
     expect(family!.metrics[0]!.value).toEqual({ count: 2, sum: 3, edges: [{ edge: 1, value: 1 }] });
   });
 
-  test("a message that is cut, at whatever byte", () => {
+  test("rejects a message that is truncated at any byte", () => {
     const body = delimited({ name: "gg", type: 1, help: "help", metric: [{ label, gauge: { value: 1 } }] });
     for (let end = 1; end < body.length; end++) {
-      expect(() => decodeMetricFamilies(body.subarray(0, end))).toThrow("is no protobuf message");
+      expect(() => decodeMetricFamilies(body.subarray(0, end))).toThrow("is not a protobuf message");
     }
   });
 
@@ -276,7 +279,7 @@ describe("MetricFamily", () => {
   const number = fc.double();
   const edges = fc.array(fc.tuple(number, fc.nat()), { maxLength: 4 });
 
-  test("whatever the reference package writes", () => {
+  test("reads everything that the reference package writes", () => {
     const metric = fc.record({
       labels,
       number,
@@ -342,7 +345,7 @@ describe("MetricFamily", () => {
     );
   });
 
-  test("the same as text", () => {
+  test("reads the same from protobuf as from text", () => {
     const text =
       '# HELP c h\n# TYPE c counter\nc{a="b"} 1\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n';
     const body = delimited(
@@ -362,7 +365,7 @@ describe("MetricFamily", () => {
 describe("framed snappy", () => {
   const identifier = Buffer.from([0xff, 6, 0, 0, ...Buffer.from("sNaPpY")]);
 
-  /** CRC-32C bit by bit, masked: the slow, obvious way. */
+  /** CRC-32C bit by bit, masked: slow and simple. */
   function checksum(bytes: Uint8Array): number {
     let crc = 0xffffffff;
     for (const byte of bytes) {
@@ -381,7 +384,7 @@ describe("framed snappy", () => {
   }
   const compressed = (plain: Buffer) => chunk(0, snappyjs.compress(plain), plain);
 
-  test("of compressed, plain and padding chunks", () => {
+  test("reads compressed, plain and padding chunks", () => {
     const [one, two] = [Buffer.from("a 1\n".repeat(500)), Buffer.from("b 2\n")];
     const padding = Buffer.from([0xfe, 2, 0, 0, 9, 9]);
     const body = Buffer.concat([
@@ -396,26 +399,26 @@ describe("framed snappy", () => {
     expect(decompressSnappyFrames(new Uint8Array(), 10).length).toBe(0);
   });
 
-  test("the checksum is CRC-32C: that of 123456789 is e3069283", () => {
+  test("uses CRC-32C: the checksum of 123456789 is e3069283", () => {
     const digits = Buffer.from("123456789");
     const sum = (((0xe3069283 >>> 15) | (0xe3069283 << 17)) + 0xa282ead8) >>> 0;
     const body = Buffer.concat([identifier, chunk(1, digits, digits, sum)]);
     expect(Buffer.from(decompressSnappyFrames(body, 100)).toString()).toBe("123456789");
   });
 
-  test("refuses what is no whole stream", () => {
+  test("rejects a stream that is not complete", () => {
     const plain = Buffer.from("hello hello hello hello");
     const body = Buffer.concat([identifier, compressed(plain)]);
     const bad = (bytes: Uint8Array, message: string) =>
       expect(() => decompressSnappyFrames(bytes, 10_000)).toThrow(message);
     bad(compressed(plain), "does not begin with its identifier");
-    bad(body.subarray(0, -1), "is cut");
+    bad(body.subarray(0, -1), "is truncated");
     bad(
       Buffer.concat([identifier, chunk(0, snappyjs.compress(plain), plain, 1)]),
       "checksum of the chunk at byte 10",
     );
     bad(Buffer.concat([identifier, Buffer.from([0x02, 0, 0, 0])]), "unknown type 2");
-    bad(Buffer.from("a 1\n"), "cut");
+    bad(Buffer.from("a 1\n"), "truncated");
     expect(() => decompressSnappyFrames(body, 10)).toThrow("inflates past the limit of 10 bytes");
   });
 });

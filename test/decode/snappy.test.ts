@@ -1,4 +1,4 @@
-/** Snappy blocks: every block of the reference package is read back, and none that is broken makes bytes up. */
+/** Snappy blocks: each block of the reference package is read back, and a broken block never yields invented bytes. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
@@ -15,9 +15,9 @@ const bad = (name: string, block: Uint8Array, message: string) =>
     expect(() => decompressSnappyBlock(block, LIMIT)).toThrow(message);
   });
 
-// Elements by hand, from the format's description: length, then literals and copies.
+// Elements written by hand from the format's description: length, then literals and copies.
 const ab = [0x61, 0x62];
-describe("a block of", () => {
+describe("reads a block with", () => {
   ok("nothing", bytes(0), "");
   ok("a literal", bytes(2, 1 << 2, ...ab), "ab");
   ok("a literal whose length has a byte of its own", bytes(2, 60 << 2, 1, ...ab), "ab");
@@ -25,28 +25,36 @@ describe("a block of", () => {
   ok("a copy with an offset of one byte", bytes(8, 1 << 2, ...ab, 1 | (2 << 2), 2), "abababab");
   ok("a copy with an offset of two bytes", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 2, 0), "ababa");
   ok("a copy with an offset of four bytes", bytes(5, 1 << 2, ...ab, 3 | (2 << 2), 1, 0, 0, 0), "abbbb");
-  ok("a copy of 64 bytes, of itself", bytes(66, 1 << 2, ...ab, 2 | (63 << 2), 2, 0), "ab".repeat(33));
+  ok(
+    "a copy of 64 bytes that overlaps itself",
+    bytes(66, 1 << 2, ...ab, 2 | (63 << 2), 2, 0),
+    "ab".repeat(33),
+  );
 });
 
-describe("it is told that", () => {
-  bad("there is nothing", bytes(), "its length is cut");
-  bad("the length goes on for ever", bytes(255, 255, 255, 255, 255, 1), "more than 32 bits");
-  bad("a literal is cut", bytes(2, 1 << 2, 0x61), "cut at byte 3");
-  bad("a literal's length is cut", bytes(2, 61 << 2, 1), "cut at byte 3");
-  bad("a copy is cut", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 2), "cut at byte 6");
-  bad("the block makes less", bytes(3, 1 << 2, ...ab), "makes 2 of the 3 bytes");
-  bad("a literal makes more", bytes(1, 1 << 2, ...ab), "makes more than the 1 bytes");
-  bad("a copy makes more", bytes(3, 1 << 2, ...ab, 2 | (2 << 2), 2, 0), "makes more than the 3 bytes");
+describe("reports that", () => {
+  bad("the block is empty", bytes(), "its length is truncated");
+  bad("the length does not end", bytes(255, 255, 255, 255, 255, 1), "more than 32 bits");
+  bad("a literal is truncated", bytes(2, 1 << 2, 0x61), "truncated at byte 3");
+  bad("the length of a literal is truncated", bytes(2, 61 << 2, 1), "truncated at byte 3");
+  bad("a copy is truncated", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 2), "truncated at byte 6");
+  bad("the block inflates to less", bytes(3, 1 << 2, ...ab), "inflates to 2 of the 3 bytes");
+  bad("a literal inflates to more", bytes(1, 1 << 2, ...ab), "inflates to more than the 1 bytes");
+  bad(
+    "a copy inflates to more",
+    bytes(3, 1 << 2, ...ab, 2 | (2 << 2), 2, 0),
+    "inflates to more than the 3 bytes",
+  );
   bad("a copy has no offset", bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 0, 0), "before its beginning");
   bad(
     "a copy is from before the beginning",
     bytes(5, 1 << 2, ...ab, 2 | (2 << 2), 3, 0),
     "before its beginning",
   );
-  bad("a few bytes cannot make so many", bytes(0x80, 0x80, 8, 0, 0x61), "cannot make 131072");
+  bad("a few bytes cannot inflate to that many", bytes(0x80, 0x80, 8, 0, 0x61), "cannot inflate to 131072");
 });
 
-test("The limit holds before anything is reserved", () => {
+test("Rejects a block past the limit before it allocates", () => {
   const block = new Uint8Array(snappyjs.compress(new Uint8Array(1_001)));
   expect(decompressSnappyBlock(block, 1_001).length).toBe(1_001);
   expect(() => decompressSnappyBlock(block, 1_000)).toThrow(TooLarge);
@@ -59,7 +67,7 @@ const content = fc.oneof(
     .map((parts) => new Uint8Array(Buffer.from(parts.join("")))),
 );
 
-test("What the reference package compresses is read back", () => {
+test("Reads back what the reference package compresses", () => {
   fc.assert(
     fc.property(content, (original) => {
       const block = new Uint8Array(snappyjs.compress(original));
@@ -69,7 +77,7 @@ test("What the reference package compresses is read back", () => {
   );
 });
 
-test("A block that was changed is read as the reference package reads it, or refused", () => {
+test("A changed block is read as the reference package reads it, or rejected", () => {
   fc.assert(
     fc.property(content, fc.nat(), fc.nat(255), (original, at, byte) => {
       const block = new Uint8Array(snappyjs.compress(original));

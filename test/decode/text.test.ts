@@ -1,5 +1,5 @@
 /**
- * The text formats: what bodies decode to, and what is said of those that do not. The messages of 0.0.4 are those
+ * The text formats: what bodies decode to, and the errors of those that do not decode. The messages of 0.0.4 are those
  * of Debian's Pushgateway 1.5, recorded.
  */
 import { describe, expect, test } from "bun:test";
@@ -9,7 +9,7 @@ import { decodeOpenMetrics } from "../../src/receive/pushgateway/open-metrics.ts
 import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
 import { TooLarge } from "../../src/model/errors.ts";
 
-/** Families as a person would write them down: `type name{labels} value @timestamp`. */
+/** Families in a short notation: `type name{labels} value @timestamp`. */
 function plain(families: readonly DecodedFamily[]): string[] {
   return families.flatMap(({ name, type, metrics }) =>
     metrics.map(({ labels, value, timestampMs }) => {
@@ -35,13 +35,13 @@ function messageOf(decode: () => unknown): string {
   return "decoded";
 }
 
-describe("text 0.0.4 takes", () => {
+describe("text 0.0.4 accepts", () => {
   const ok = (body: string, ...want: string[]) =>
     test(JSON.stringify(body), () => expect(plain(decodeText(bytes(body)))).toEqual(want));
   ok("");
   ok("\n\n \t\n#\n# a comment\n#HELP\n");
   ok('a 1\nb{x="y"} 2\n', "untyped a{} 1", 'untyped b{x="y"} 2');
-  // Spaces, a comma behind the last label, an empty block.
+  // Spaces, a comma after the last label, an empty block.
   ok('  y  { a = "b" , c="d", }  1\n', 'untyped y{a="b",c="d"} 1');
   ok("y{} 1\n", "untyped y{} 1");
   ok('y{a="\\\\ \\" \\n é"} 1\n', 'untyped y{a="\\\\ \\" \\n é"} 1');
@@ -53,9 +53,9 @@ describe("text 0.0.4 takes", () => {
     ),
   );
   ok("y 1 1704067200000\nz 1 -5\n", "untyped y{} 1 @1704067200000", "untyped z{} 1 @-5");
-  // Types in any case, before or behind HELP.
+  // Types in any case, before or after HELP.
   ok("# TYPE y COUNTER\n# HELP y h\ny 1\n", "counter y{} 1");
-  // A TYPE without samples is no family.
+  // A TYPE without samples is not a family.
   ok("# TYPE y gauge\nz 1\n", "untyped z{} 1");
   // Histograms and summaries.
   ok(
@@ -69,7 +69,7 @@ describe("text 0.0.4 takes", () => {
     "untyped s_bucket{} 4",
   );
   ok("# TYPE h histogram\nh 1\n", "histogram h{} count 0 sum 0");
-  // Counts are whole, as in MetricFamily.
+  // Counts are integers, as in MetricFamily.
   ok('# TYPE h histogram\nh_bucket{le="1"} 1.5\n', "histogram h{} count 0 sum 0 1:1");
   // Without a histogram of that name these are names like any other.
   ok(
@@ -84,7 +84,7 @@ describe("text 0.0.4 takes", () => {
   });
 });
 
-describe("text 0.0.4 refuses", () => {
+describe("text 0.0.4 rejects", () => {
   const bad = (body: string, line: number, what: string) =>
     test(JSON.stringify(body), () =>
       expect(messageOf(() => decodeText(bytes(body)))).toBe(
@@ -126,7 +126,7 @@ describe("text 0.0.4 refuses", () => {
   bad('# TYPE h histogram\nh_bucket{le="1"} -1\n', 2, 'expected a count for histogram "h", got "-1"');
   bad("# TYPE y{ gauge\n", 1, "invalid metric name in comment");
 
-  test("a body that is no UTF-8", () => {
+  test("a body that is not UTF-8", () => {
     const body = Buffer.concat([bytes('a 1\nb{x="é'), Uint8Array.of(0xff), bytes('"} 1\nc 1\n')]);
     const want = 'in line 2: "b{x=\\"é\ufffd\\"} 1" is not valid UTF-8';
     expect(messageOf(() => decodeText(body))).toBe(`text format parsing error ${want}`);
@@ -138,7 +138,7 @@ describe("text 0.0.4 refuses", () => {
 
 describe("OpenMetrics", () => {
   const ok = (body: string, ...want: string[]) =>
-    test(`takes ${JSON.stringify(body)}`, () =>
+    test(`accepts ${JSON.stringify(body)}`, () =>
       expect(plain(decodeOpenMetrics(bytes(`${body}# EOF\n`)))).toEqual(want));
   ok("");
   ok("a 1\n", "untyped a{} 1");
@@ -164,35 +164,35 @@ describe("OpenMetrics", () => {
     "gauge g_gcount{} 2",
     "gauge g_gsum{} -1",
   );
-  // A name that only begins like the family before it is one of its own.
+  // A name that only begins like the family before it is a family of its own.
   ok("# TYPE a gauge\na 1\nabc 2\n", "gauge a{} 1", "untyped abc{} 2");
   ok("# TYPE a gauge\na 1\naconstructor 2\n", "gauge a{} 1", "untyped aconstructor{} 2");
 
   const bad = (body: string, line: number, what: string) =>
-    test(`refuses ${JSON.stringify(body)}`, () =>
+    test(`rejects ${JSON.stringify(body)}`, () =>
       expect(messageOf(() => decodeOpenMetrics(bytes(body)))).toBe(
         `OpenMetrics parsing error in line ${line}: ${what}`,
       ));
   bad("a 1\n", 1, "the body does not end with # EOF");
-  bad("# EOF\na 1\n", 1, "there is more behind # EOF");
+  bad("# EOF\na 1\n", 1, "unexpected text after # EOF");
   bad("\n# EOF\n", 1, 'expected a metric name, got ""');
   bad("# foo\n# EOF\n", 1, 'expected # TYPE, # HELP, # UNIT or # EOF, got "# foo"');
-  bad("# TYPE a counter\na 1\n# EOF\n", 2, '"a" is no sample of a counter');
+  bad("# TYPE a counter\na 1\n# EOF\n", 2, '"a" is not a sample of a counter');
   bad("# TYPE a counter\na_total -1\n# EOF\n", 2, 'counter "a_total" is -1, expected no less than 0');
-  bad("a 1\nb 1\na 2\n# EOF\n", 3, 'the lines of "a" do not stand together');
-  bad("a 1\n# TYPE a gauge\n# EOF\n", 2, 'TYPE of "a" stands behind its samples');
+  bad("a 1\nb 1\na 2\n# EOF\n", 3, 'the lines of "a" are not consecutive');
+  bad("a 1\n# TYPE a gauge\n# EOF\n", 2, 'TYPE of "a" comes after its samples');
   bad(
     "# TYPE a counter\na_total 1\n# TYPE a_total gauge\na_total 2\n# EOF\n",
     4,
-    'samples "a_total" are those of two families',
+    'samples "a_total" belong to two families',
   );
-  bad("a_info 1\n# TYPE a info\na_info 1\n# EOF\n", 3, 'samples "a_info" are those of two families');
+  bad("a_info 1\n# TYPE a info\na_info 1\n# EOF\n", 3, 'samples "a_info" belong to two families');
   bad("# TYPE a gauge\n# TYPE a gauge\n# EOF\n", 2, 'second TYPE of "a"');
   bad("# UNIT a seconds\n# EOF\n", 1, 'unit "seconds" is not the end of the name "a"');
   bad('a{x="1"\n# EOF\n', 1, 'expected , or }, got ""');
   bad('a{x="1",} 1\n# EOF\n', 1, 'expected , or }, got ",} 1"');
   bad("a x\n# EOF\n", 1, 'expected float as value, got "x"');
-  bad("a  1\n# EOF\n", 1, 'expected a value behind "a"');
+  bad("a  1\n# EOF\n", 1, 'expected a value after "a"');
   bad("a 1 x\n# EOF\n", 1, 'expected seconds as timestamp, got "x"');
   bad("# TYPE h histogram\nh_bucket 1\n# EOF\n", 2, "expected float as value for 'le' label, got \"\"");
   bad(
@@ -201,11 +201,11 @@ describe("OpenMetrics", () => {
     "expected float as value for 'le' label, got \"x\"",
   );
   bad("# TYPE g gaugehistogram\ng_bucket 1\n# EOF\n", 2, "expected float as value for 'le' label, got \"\"");
-  bad("# TYPE a gauge\na 1 # {} 1\n# EOF\n", 2, 'a gauge has no exemplar there: "{} 1"');
+  bad("# TYPE a gauge\na 1 # {} 1\n# EOF\n", 2, 'a gauge cannot have an exemplar here: "{} 1"');
 });
 
-test("bodies of more families and samples than are taken are too large", () => {
-  // With its family the last sample is one too many.
+test("rejects a body with too many families and samples", () => {
+  // Together with its family, the last sample is one too many.
   const of = (samples: number) => "a 1\n".repeat(samples);
   expect(decodeText(bytes(of(499_999)))[0]!.metrics).toHaveLength(499_999);
   const tooLarge = new TooLarge(
@@ -219,7 +219,7 @@ test("bodies of more families and samples than are taken are too large", () => {
   expect(() => decodeOpenMetrics(bytes(`${types}# EOF\n`))).toThrow(tooLarge);
 });
 
-test("no body makes the readers do anything but decode or throw BadInput", () => {
+test("any body is decoded, or rejected with BadInput", () => {
   const pieces = fc.constantFrom(
     ...'# TYPE a b_total b_bucket{ } , = " \\ le quantile \n 1 -1 NaN +Inf histogram summary counter EOF é'.split(
       " ",

@@ -540,8 +540,20 @@ describe("nothing is stored", () => {
   const block = snappy(message);
   bad("400: no snappy block", 400, new Uint8Array(message), V1, "not a whole snappy block");
   bad("400: a cut snappy block", 400, block.slice(0, -3), V1, "not a whole snappy block");
-  bad("400: no protobuf", 400, snappy(Buffer.from("what is this?")), V1, "the body is no protobuf message");
-  bad("400: a cut message", 400, snappy(message.subarray(0, -3)), V1, "the body is no protobuf message");
+  bad(
+    "400: not protobuf",
+    400,
+    snappy(Buffer.from("what is this?")),
+    V1,
+    "the body is not a protobuf message",
+  );
+  bad(
+    "400: a truncated message",
+    400,
+    snappy(message.subarray(0, -3)),
+    V1,
+    "the body is not a protobuf message",
+  );
 
   bad(
     "413: a block that inflates past the limit",

@@ -1,11 +1,11 @@
 /**
- * The fields of an event, and what becomes of others: an unknown field is not stored, and the sender is told so with
- * the field that was probably meant. Pure but for the suggestions that it remembers.
+ * The fields of an event, and the handling of unknown ones: an unknown field is not stored, and the sender gets a
+ * warning with the field that was probably meant. Pure, except for the suggestions that it remembers.
  */
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 
-/** Fields by their names as they are compared. */
+/** Fields by their normalised names. */
 const FIELDS: ReadonlyMap<string, string> = new Map([
   ["metricname", "metric_name"],
   ["name", "metric_name"],
@@ -29,7 +29,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   "help",
 ]);
 
-/** What other programs call the fields, as it is compared. */
+/** Names that other programs use for the fields, normalised. */
 const SYNONYMS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     metric_name: ["metric", "measurement"],
@@ -42,19 +42,19 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
   }).flatMap(([field, names]) => names.map((name) => [name, field] as const)),
 );
 
-/** A field that an event has and that is not stored. */
+/** A field of an event that is not stored. */
 export interface UnknownField {
   /** The name as it was sent, capped. */
   readonly name: string;
   /** The field that was probably meant. */
   readonly meant: string | undefined;
-  /** The name for counters: one of those that other programs use, else `other`. */
+  /** The name in counters: one of the names that other programs use, else `other`. */
   readonly label: string;
 }
 
-/** Longer names are not a misspelt field, and are not compared. */
+/** A longer name is not a misspelt field, and is not compared. */
 const NAME_CHARACTERS_MAX = 40;
-/** Names that are remembered: a sender makes the same mistake in each event. */
+/** The number of names to remember: a sender makes the same mistake in each event. */
 const REMEMBERED_MAX = 1_000;
 const remembered = new Map<string, UnknownField>();
 
@@ -85,30 +85,30 @@ function unknownField(name: string): UnknownField {
   return field;
 }
 
-/** The name of a field for counters: one of those that are known here, else `other`. */
+/** The name of a field in counters: one of the known names, else `other`. */
 export function labelOf(name: string): string {
   if (name.length > NAME_CHARACTERS_MAX) return "other";
   const compared = comparable(name);
   return FIELDS.has(compared) || SYNONYMS.has(compared) ? compared : "other";
 }
 
-/** A name as it is quoted: a sender may make it as long as a body. */
+/** A name as messages quote it, because a sender may make it as long as a body. */
 export function capped(name: string): string {
   return name.length <= NAME_CHARACTERS_MAX ? name : `${name.slice(0, NAME_CHARACTERS_MAX)}…`;
 }
 
-/** A name in lower case, without what parts words. */
+/** Normalises a name: lower case, without the characters that separate words. */
 function comparable(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-/** A field whose name has an edit or two: in a short name two would make another word of it. */
+/** A field whose name is an edit or two away. In a short name, two edits would make another word. */
 function misspelt(compared: string): string | undefined {
   const near = nearest(compared, FIELDS.keys(), compared.length < 6 ? 1 : 2);
   return near === undefined ? undefined : FIELDS.get(near);
 }
 
-/** Says of a required field that is absent which field was sent in its place, if one was; else nothing. */
+/** Names the field that was sent in place of a missing required one, or returns nothing if there is none. */
 export function sentInstead(event: Readonly<Record<string, unknown>>, field: string): string {
   const found = unknownFields(event).find(({ meant }) => meant === field);
   return found === undefined ? "" : `; found ${quote(found.name)}, did you mean ${quote(field)}?`;

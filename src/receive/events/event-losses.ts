@@ -1,5 +1,5 @@
 /**
- * What of an accepted event is not stored as it was sent: fields that an event does not have, a name that stands
+ * Finds the parts of an accepted event that are not stored as they were sent: unknown fields, a name that appears
  * twice, a second spelling of a field with another value, and values that no 64-bit float holds. Pure.
  */
 import { quote } from "../../model/errors.ts";
@@ -11,35 +11,35 @@ import { timeUs } from "../../wire/event-time.ts";
 export interface Loss {
   /** The field as it was sent, capped. */
   readonly field: string;
-  /** The same for counters: one of a few names. */
+  /** The same in counters: one of a few names. */
   readonly label: string;
-  /** A word for counters of rejected samples. */
+  /** The cause in counters of rejected samples. */
   readonly cause: string;
-  /** What is told of it where the event is accepted. */
+  /** The warning, if the event is accepted. */
   readonly warning: string;
-  /** Why the event is rejected where nothing may be lost. */
+  /** The reason, if the event is rejected because nothing may be lost. */
   readonly reason: string;
 }
 
 const NO_LOSSES: readonly Loss[] = [];
 
-/** The loss of a value whose name stands twice; `name` is a path such as `tags.task_id`. */
+/** The loss of a value whose name appears twice; `name` is a path such as `tags.task_id`. */
 export function lossOfRepeated(name: string): Loss {
   const field = capped(name);
   return {
     field,
     label: labelOf(name.replace(/\..*$/s, "")),
     cause: "field",
-    warning: `${quote(field)} stands twice in the event, and the last one was stored`,
-    reason: `${quote(field)} stands twice in the event, expected once`,
+    warning: `${quote(field)} appears twice in the event, and the last one was stored`,
+    reason: `${quote(field)} appears twice in the event, expected once`,
   };
 }
 
 /**
- * What of an event that is accepted is not stored as it was sent.
+ * Returns the parts of an accepted event that are not stored as they were sent.
  *
- * @param event as `parseExactJson` gives it
- * @param timestampUs its time, or NaN where it has none
+ * @param event a value of `parseExactJson`
+ * @param timestampUs the time of the event, or NaN where it has none
  */
 export function lossesOf(event: Readonly<Record<string, unknown>>, timestampUs: number): readonly Loss[] {
   const losses: Loss[] = [];
@@ -47,7 +47,7 @@ export function lossesOf(event: Readonly<Record<string, unknown>>, timestampUs: 
   for (const { name, meant, label } of unknownFields(event)) {
     const what = `the field ${quote(name)} is unknown`;
     const hint = meant === undefined ? 'to keep it, send it in "tags"' : `did you mean ${quote(meant)}?`;
-    // The event has a time that is not its own: the one loss that SQL cannot see.
+    // The event is stored with a time that the sender did not send. No other loss is invisible in SQL.
     const arrival =
       meant === "@timestamp" && Number.isNaN(timestampUs) ? " The event has the time of its arrival." : "";
     losses.push({
@@ -95,7 +95,7 @@ function isSet(field: unknown): boolean {
   return field !== undefined && field !== null;
 }
 
-/** A float as people compare it with the digits that they sent: without an exponent where it is not very large. */
+/** Writes a float so that people can compare it with the digits that they sent: no exponent unless it is very large. */
 function wholeText(value: number): string {
   return Math.abs(value) >= Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21
     ? BigInt(value).toString()

@@ -1,26 +1,26 @@
 /**
- * One pass over the bytes of a usual event. It takes what it is sure of and gives up (-1) at anything else: it
- * never decides that an event is wrong, and what it accepts JSON.parse would accept with the same outcome.
+ * One pass over the bytes of a usual event. It accepts only what it is sure of and returns -1 for anything else. It
+ * never decides that an event is invalid, and JSON.parse would accept everything that it accepts, with the same result.
  *
- * The key is the bytes that identify the series: the name, then type, unit and help, then each tag that is no
- * attribute, as they stand in the body. Two spellings of one series have two keys, which is only a look-up more.
+ * The key is the bytes that identify the series, as they are in the body: the name, then type, unit and help, then each
+ * tag that is not an attribute. Two spellings of one series have two keys, which only costs one more look-up.
  */
-import type { AttributeRoom, BatchBuilder } from "../../wire/batch-builder.ts";
+import type { AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import type { EventLimits } from "./event.ts";
 import { isStoredAsSent } from "../../wire/exact-number.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
 const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];
-/** Digits that a double holds exactly, and the power of ten up to which its division is exact (Clinger, 1990). */
+/** Digits that a double holds exactly, and the largest power of ten by which its division is exact (Clinger, 1990). */
 const EXACT_DIGITS = 15;
 const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
 const MILLISECONDS_MAX = 9_000_000_000_000;
 
-/** A metric's name with the tags that are attributes for it. */
+/** The name of a metric, with the tags that are attributes of it. */
 interface KnownName {
   readonly bytes: Buffer;
-  readonly attributes: readonly { readonly bytes: Buffer; readonly room: AttributeRoom }[];
-  /** Bit n says that an attribute's name is n bytes long. */
+  readonly attributes: readonly { readonly bytes: Buffer; readonly column: AttributeBuffer }[];
+  /** Bit n is set if an attribute has a name of n bytes. */
   readonly lengths: number;
 }
 
@@ -32,7 +32,7 @@ export class EventScanner {
   timestampUs = Number.NaN;
   value = 0;
   readonly #builder: BatchBuilder;
-  readonly #roomsOf: (metric: string) => AttributeRoom[];
+  readonly #buffersOf: (metric: string) => AttributeBuffer[];
   readonly #limits: EventLimits;
   /** Names by a hash of their bytes. */
   readonly #names = new Map<number, KnownName>();
@@ -41,34 +41,34 @@ export class EventScanner {
   #number = 0;
   #usedAttribute = false;
 
-  constructor(builder: BatchBuilder, roomsOf: (metric: string) => AttributeRoom[], limits: EventLimits) {
+  constructor(builder: BatchBuilder, buffersOf: (metric: string) => AttributeBuffer[], limits: EventLimits) {
     this.#builder = builder;
-    this.#roomsOf = roomsOf;
+    this.#buffersOf = buffersOf;
     this.#limits = limits;
   }
 
-  /** Learns a metric's name with its attributes: events of names that were not learnt are not scanned. */
+  /** Adds a metric's name with its attributes. Events with other names are not scanned. */
   remember(metric: string): void {
     const bytes = Buffer.from(metric);
     const hash = hashOf(bytes, 0, bytes.length);
     if (this.#names.has(hash)) return;
     if (this.#names.size >= NAMES_MAX) this.#names.clear();
-    const attributes = this.#roomsOf(metric).map((room) => ({ bytes: Buffer.from(room.name), room }));
+    const attributes = this.#buffersOf(metric).map((column) => ({ bytes: Buffer.from(column.name), column }));
     const lengths = attributes.reduce((bits, attribute) => bits | (1 << (attribute.bytes.length & 31)), 0);
     this.#names.set(hash, { bytes, attributes, lengths });
   }
 
-  /** Forgets the names: their attributes may have changed. */
+  /** Drops the names, because their attributes may have changed. */
   forget(): void {
     this.#names.clear();
     this.#last = undefined;
   }
 
   /**
-   * Reads the event that begins with the brace at `at`. Its key, time and value are then in the fields, its
-   * attributes in the builder.
+   * Reads the event whose opening brace is at `at`. Then its key, time and value are in the fields, and its attributes
+   * are in the builder.
    *
-   * @returns the position after it, or -1 for an event that is not usual
+   * @returns the position after the event, or -1 for an event that is not usual
    */
   scan(body: Buffer, at: number): number {
     if (body[at] !== OPEN_BRACE) return -1;
@@ -137,14 +137,14 @@ export class EventScanner {
         continue;
       }
       if (body[p] !== CLOSE_BRACE) return -1;
-      // Only mergeable kinds have attributes, and a counter no negative increment: event.ts knows what to do with those.
+      // Only mergeable kinds have attributes, and a counter has no negative increment: event.ts handles other events.
       if (!hasValue || this.#known === undefined || (!mergeable && this.#usedAttribute)) return -1;
       if (typed && mergeable && this.value < 0) return -1;
       return p + 1;
     }
   }
 
-  /** Finds the name whose first byte is at `from` among those learnt; gives the position after its quotation mark. */
+  /** Looks up the name whose first byte is at `from`; returns the position after its closing quotation mark. */
   #name(body: Buffer, from: number): number {
     const end = endOfPlainString(body, from);
     if (end < 0) return -1;
@@ -177,15 +177,15 @@ export class EventScanner {
       if (body[p] !== COLON) return -1;
       p++;
       while (body[p] === SPACE) p++;
-      const room = attributeRoom(known, body, tag, tagEnd - tag);
-      if (room !== undefined) {
-        // The second of two is left to who warns of it.
-        if (room.length[this.#builder.length]! > 0) return -1;
+      const column = attributeBuffer(known, body, tag, tagEnd - tag);
+      if (column !== undefined) {
+        // The second of two is left to the slow path, which warns about it.
+        if (column.length[this.#builder.length]! > 0) return -1;
         const isText = body[p] === QUOTE;
         const from = isText ? p + 1 : p;
         p = isText ? endOfPlainString(body, from) : endOfWholeNumber(body, from);
         if (p < 0 || p - from > this.#limits.tagValueBytesMax) return -1;
-        this.#builder.setAttribute(room, body, from, p);
+        this.#builder.setAttribute(column, body, from, p);
         this.#usedAttribute = true;
         if (isText) p++;
       } else {
@@ -200,7 +200,7 @@ export class EventScanner {
     }
   }
 
-  /** Appends bytes to the key; false when it has no room left. */
+  /** Appends bytes to the key; returns false when the key is full. */
   #append(body: Buffer, from: number, to: number): boolean {
     const { key } = this;
     let end = this.keyLength;
@@ -216,20 +216,20 @@ export class EventScanner {
     return true;
   }
 
-  /** Appends the string whose quotation mark is at `open`; gives the position after it, or -1. */
+  /** Appends the string whose opening quotation mark is at `open`; returns the position after it, or -1. */
   #appendString(body: Buffer, open: number): number {
     const end = endOfPlainString(body, open + 1);
     return end >= 0 && this.#append(body, open, end + 1) ? end + 1 : -1;
   }
 
-  /** Appends a number, true, false or null. Whether it is one is seen when its key is first parsed. */
+  /** Appends a number, true, false or null. Whether it is valid is checked when its key is first parsed. */
   #appendLiteral(body: Buffer, at: number): number {
     let end = at;
     for (let byte = body[end]!; isLiteral(byte); byte = body[end]!) end++;
     return end > at && this.#append(body, at, end) ? end : -1;
   }
 
-  /** Reads a JSON number into `#number`; gives the position after it, or -1 for what is none. */
+  /** Reads a JSON number into `#number`; returns the position after it, or -1 if it is not a number. */
   #scanNumber(body: Buffer, at: number): number {
     let p = at;
     const negative = body[p] === MINUS;
@@ -276,8 +276,8 @@ const NAMES_MAX = 10_000;
 const WHOLE_DIGITS_MAX = 20;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /**
- * FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), from a basis of this process's own: with the usual
- * one anybody could send thousands of keys of one hash, each to be compared with all others.
+ * FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), with an offset basis that is random per process. With
+ * the usual basis anybody could send thousands of keys with one hash, and each would be compared with all others.
  */
 const HASH_SEED = crypto.getRandomValues(new Int32Array(1))[0]!;
 const HASH_PRIME = 0x01000193;
@@ -306,20 +306,20 @@ function equals(body: Buffer, at: number, expected: Buffer): boolean {
   return true;
 }
 
-/** The position of the closing quotation mark of a string without escapes; -1 when it has one, or is cut. */
+/** The position of the closing quotation mark of a string without escapes; -1 if it has one, or is truncated. */
 function endOfPlainString(body: Buffer, from: number): number {
   let p = from;
   for (let byte = body[p]!; byte !== QUOTE; byte = body[++p]!) {
-    // Past the end a byte is undefined, which is not greater than anything.
+    // Past the end a byte is undefined, and any comparison with undefined is false.
     if (!(byte >= SPACE) || byte === BACKSLASH) return -1;
   }
   return p;
 }
 
-/** The position after a whole number whose digits are its text as a tag; -1 for any other value. */
+/** The position after a whole number whose text as a tag is its digits; -1 for any other value. */
 function endOfWholeNumber(body: Buffer, from: number): number {
   let p = from;
-  // 0, and what JSON does not take: a number that begins with it.
+  // 0, and numbers that begin with 0, which JSON does not allow.
   if (body[p] === ZERO) return -1;
   while (body[p]! >= ZERO && body[p]! <= NINE) p++;
   return p > from && p - from <= WHOLE_DIGITS_MAX && !isLiteral(body[p]!) ? p : -1;
@@ -336,15 +336,15 @@ function isLiteral(byte: number): boolean {
   );
 }
 
-function attributeRoom(
+function attributeBuffer(
   known: KnownName,
   body: Buffer,
   at: number,
   length: number,
-): AttributeRoom | undefined {
+): AttributeBuffer | undefined {
   if ((known.lengths & (1 << (length & 31))) === 0) return undefined;
-  for (const { bytes, room } of known.attributes) {
-    if (bytes.length === length && equals(body, at, bytes)) return room;
+  for (const { bytes, column } of known.attributes) {
+    if (bytes.length === length && equals(body, at, bytes)) return column;
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * One JSON event, checked field by field: the form of an event is
+ * Checks one JSON event field by field. An event has the form
  * `{"@timestamp": ms or RFC 3339, "metric_name", "value", "tags": {}, "type"?, "unit"?, "help"?}`; `timestamp`
  * and `name` are accepted as spellings of the first two. Any other field is not stored, which is a warning. Pure.
  */
@@ -17,7 +17,7 @@ export interface EventLimits {
   readonly tagValueBytesMax: number;
 }
 
-/** A checked event: its series and what is its own. */
+/** A checked event: its series, and what belongs to this event alone. */
 export interface Event {
   readonly head: SeriesHead;
   /** Microseconds since the epoch, or NaN where the event has none. */
@@ -27,11 +27,11 @@ export interface Event {
   readonly stale: boolean;
   /** Tags that are columns, not labels. */
   readonly attributes: readonly (readonly [name: string, value: string])[];
-  /** What of it is not stored as it was sent. */
+  /** The parts that are not stored as they were sent. */
   readonly losses: readonly Loss[];
 }
 
-/** What is wrong with an event. */
+/** Why an event is invalid. */
 export interface WrongEvent {
   readonly cause: string;
   readonly reason: string;
@@ -41,18 +41,18 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
   observation: { kind: "observation", type: "histogram" },
   counter: { kind: "delta", type: "counter" },
   gauge: { kind: "gauge", type: "gauge" },
-  // What an export writes for running totals that their senders keep, so that it can be imported again.
+  // What an export writes for running totals that their senders keep, so that an import reads them back.
   cumulative: { kind: "cumulative", type: "unknown" },
 };
 
 const HELP_CHARACTERS_MAX = 1_024;
-/** The store would put U+FFFD in its place. */
-const HALF = "holds half of a surrogate pair, which is no character";
+/** The store would replace it with U+FFFD. */
+const HALF = "contains half of a surrogate pair, which is not a character";
 
 /**
  * Checks a parsed JSON value as an event.
  *
- * @param json as `parseExactJson` gives it: digits that a float does not hold are kept as text where text is stored
+ * @param json a value of `parseExactJson`: digits that a float does not hold are kept as text where text is stored
  */
 export function checkEvent(
   json: unknown,
@@ -61,7 +61,7 @@ export function checkEvent(
 ): Event | WrongEvent {
   const wrong = (cause: string, reason: string): WrongEvent => ({ cause, reason });
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return wrong("syntax", `an event is an object, this is ${quote(json)}`);
+    return wrong("syntax", `expected an event as a JSON object, got ${quote(json)}`);
   }
   const event = json as Record<string, unknown>;
   const metric = event.metric_name ?? event.name;
@@ -91,7 +91,7 @@ export function checkEvent(
     return wrong("type", `type is ${quote(typeName)}, expected observation, counter, gauge or cumulative`);
   }
   if (type.kind === "delta" && value < 0) {
-    return wrong("value", `value is ${quote(value)}, a counter's increment is not negative`);
+    return wrong("value", `value is ${quote(value)}, expected no less than 0 for a counter`);
   }
   for (const field of ["unit", "help"] as const) {
     const text = event[field];
@@ -139,20 +139,20 @@ function checkTags(
     if (typeof raw !== "string" && !isNumber && typeof raw !== "boolean") {
       return wrong(`tags.${name} is ${quote(raw)}, expected a string, a number or a boolean`);
     }
-    // 1.0 and 1e0 are the tag "1", but an id beyond 2^53 has to stay another than its neighbour.
+    // 1.0 and 1e0 are the tag "1", but two different ids beyond 2^53 must stay different.
     const value = raw instanceof InexactNumber ? raw.text : String(raw);
     if (!isAttribute(name)) {
       labels.push([name, value]);
       continue;
     }
-    // Labels are checked at admission, once a series; attributes are each sample's own.
+    // Labels are checked at admission, once per series; attributes belong to each sample.
     const bytes = Buffer.byteLength(value);
     if (bytes > limits.tagValueBytesMax) {
       return wrong(
-        `tags.${name} is ${bytes} bytes long, at most ${limits.tagValueBytesMax} are taken (tagValueBytesMax)`,
+        `tags.${name} is ${bytes} bytes long, at most ${limits.tagValueBytesMax} are accepted (tagValueBytesMax)`,
       );
     }
-    if (value.includes("\u0000")) return wrong(`tags.${name} holds a NUL character`);
+    if (value.includes("\u0000")) return wrong(`tags.${name} contains a NUL character`);
     if (!value.isWellFormed()) {
       return wrong(`tags.${name} ${HALF}`);
     }
@@ -160,6 +160,6 @@ function checkTags(
   }
   const count = labels.length + attributes.length;
   if (count > limits.tagsMax)
-    return wrong(`there are ${count} tags, at most ${limits.tagsMax} are taken (tagsMax)`);
+    return wrong(`the event has ${count} tags, at most ${limits.tagsMax} are accepted (tagsMax)`);
   return { labels: new Map(labels.sort(([a], [b]) => (a < b ? -1 : 1))), attributes };
 }

@@ -1,20 +1,20 @@
 /**
- * JSON events: one object, an array of them, or NDJSON (https://github.com/ndjson/ndjson-spec), as bytes → Batch.
- * Pure but for what it remembers of label blocks.
+ * JSON events: one object, an array of them, or NDJSON (https://github.com/ndjson/ndjson-spec), bytes → Batch.
+ * Pure, except for the label blocks that it remembers.
  *
- * The usual event is read in one pass over its bytes, without an object: numbers and attribute bytes go straight
- * into columns, and the bytes of name, type, unit and labels are looked up among those seen before
- * (label-blocks.ts). Whatever is unusual (escapes, a new series, another order, anything wrong) makes the pass
- * give up, and that one event goes through exact-number.ts and event.ts, which alone decide what is right.
+ * A usual event is read in one pass over its bytes, without creating an object: numbers and the bytes of attributes go
+ * straight into columns, and the bytes of name, type, unit and labels are looked up among the blocks seen before
+ * (label-blocks.ts). The pass gives up on anything unusual: escapes, a new series, another order of fields, an error.
+ * That one event then goes through exact-number.ts and event.ts, which alone decide what is valid.
  *
- * A wrong event is rejected by its index and the others are kept, as long as it is clear where it ends; an event with
- * bytes that are not UTF-8 is wrong too. A body that is cut, or whose brackets do not close, is rejected whole; in
- * NDJSON only its line is. What of an accepted event is not stored as it was sent is a warning.
+ * An invalid event is rejected by its index, and the others are kept, as long as it is clear where it ends. An event
+ * with bytes that are not UTF-8 is invalid too. A body that is cut, or whose brackets do not close, is rejected as
+ * a whole; in NDJSON only the line is. A part of an accepted event that is not stored as it was sent is a warning.
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
-import { type AttributeRoom, BatchBuilder } from "../../wire/batch-builder.ts";
+import { type AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { checkEvent, type EventLimits } from "./event.ts";
 import { EventScanner } from "./event-scanner.ts";
 import { lossOfRepeated } from "./event-losses.ts";
@@ -26,28 +26,28 @@ import { LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 
 export interface EventDecoderOptions extends EventLimits {
-  /** Tags of a metric's observations and counters that are columns and not labels. */
+  /** Whether a tag of a metric's observations and counters is a column and not a label. */
   readonly isAttribute: (metric: string, tag: string) => boolean;
-  /** All tags that may be such columns for the metric. */
+  /** All tags that may be such columns of the metric. */
   readonly attributesOf: (metric: string) => readonly string[];
-  /** Changes when the answers of the two before do. */
+  /** Changes when the results of the two functions above change. */
   readonly epoch: () => number;
-  /** Events of one body; more are refused. */
+  /** The most events per body; a body with more is rejected. */
   readonly eventsMax?: number;
 }
 
 /** How one body is read. */
 export interface DecodeOptions {
-  /** The sender said that each line is an event; otherwise it is seen from the body. */
+  /** The sender declared that each line is an event. Otherwise this is detected from the body. */
   readonly ndjson?: boolean;
-  /** Rejects events of which a part would not be stored as it was sent; otherwise that is a warning. */
+  /** Rejects an event if a part of it would not be stored as it was sent. Otherwise that is a warning. */
   readonly strict?: boolean;
 }
 
 const EVENTS_MAX = 500_000;
-/** Wrong events of one body that are told one by one; of those past it only the number and the causes are kept. */
-const TOLD_MAX = 10_000;
-const UNTOLD = `the event is wrong, as are more than ${TOLD_MAX} before it`;
+/** The most invalid events of one body that are described. Further ones are counted, with their causes. */
+const REASONS_MAX = 10_000;
+const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
 const PAYLOAD_BYTES_MAX = 1_000;
 
 const [LINE_FEED, COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [10, 44, 91, 93, 123, 125];
@@ -57,7 +57,7 @@ export class EventDecoder {
   readonly #builder = new BatchBuilder("events");
   readonly #blocks = new LabelBlocks();
   readonly #scanner: EventScanner;
-  /** By block: the batch that used it last, and its index among that batch's heads. */
+  /** By block: the batch that used it last, and its index among the heads of that batch. */
   #usedBy = new Int32Array(1_024);
   #indexIn = new Int32Array(1_024);
   #batchNumber = 0;
@@ -69,9 +69,9 @@ export class EventDecoder {
 
   constructor(options: EventDecoderOptions) {
     this.#options = options;
-    const rooms = (metric: string): AttributeRoom[] =>
+    const buffers = (metric: string): AttributeBuffer[] =>
       options.attributesOf(metric).map((name) => this.#builder.attribute(name));
-    this.#scanner = new EventScanner(this.#builder, rooms, options);
+    this.#scanner = new EventScanner(this.#builder, buffers, options);
   }
 
   /**
@@ -126,7 +126,7 @@ export class EventDecoder {
     if (end < 0) throw this.#malformed(body, start);
     const rest = skipSpace(body, end);
     if (rest < body.length) {
-      // One object behind another without a line between them is NDJSON all the same.
+      // Objects that follow each other on one line are read as NDJSON too.
       if (body[rest] !== OPEN_BRACE) {
         if (findJsonError(body, start, body.length) !== undefined) throw this.#malformed(body, start);
         throw new BadInput(`byte ${rest} of the body follows the end of the event`, "body");
@@ -137,8 +137,8 @@ export class EventDecoder {
 
   #lines(body: Buffer, start: number): void {
     let at = start;
-    // An event may have more lines than one, until one has no end: to look through the rest of the body for the
-    // end of each further one could take hours.
+    // An event can span several lines. That ends once one event has no end: searching the rest of the body for the end
+    // of each further event could take hours.
     let isCut = false;
     while (at < body.length) {
       const limit = isCut ? endOfLine(body, at) : body.length;
@@ -152,7 +152,7 @@ export class EventDecoder {
       const problem = this.#problem(body, at, line);
       const reason =
         problem === undefined
-          ? `an event is an object, this is ${quote(body.toString("utf8", at, Math.min(line, at + 40)))}`
+          ? `expected an event as a JSON object, got ${quote(body.toString("utf8", at, Math.min(line, at + 40)))}`
           : `byte ${problem.position} of the body ${problem.message}`;
       this.#reject("syntax", reason, body, at, line);
       this.#events++;
@@ -161,9 +161,9 @@ export class EventDecoder {
   }
 
   /**
-   * Reads the event at a position, rejected ones too; gives the position after it, or -1 if it has no end.
+   * Reads the event at a position, also if it is rejected; returns the position after it, or -1 if it has no end.
    *
-   * @param inLines whether what is no JSON ends with its line: a line that is cut in a text seems to go on into others
+   * @param inLines whether invalid JSON ends with its line: a line that is truncated within a string seems to continue
    */
   #event(body: Buffer, at: number, limit = body.length, inLines = false): number {
     const eventsMax = this.#options.eventsMax ?? EVENTS_MAX;
@@ -188,19 +188,19 @@ export class EventDecoder {
   }
 
   /**
-   * The way of unusual events. `keyed` says that the scanner's key stands for the event's labels. False where `inLines`
-   * and what is no JSON has several lines: then they are not one event.
+   * Reads an unusual event. `keyed` means that the scanner's key identifies the event's labels. Returns false if
+   * `inLines` is set and invalid JSON has several lines, because then the lines are not one event.
    */
   #parse(body: Buffer, at: number, end: number, keyed: boolean, inLines: boolean): boolean {
     let json: unknown;
     try {
-      // Bytes that are not UTF-8 would be replaced, and two texts be one.
+      // Bytes that are not UTF-8 would be replaced, and two different texts would become equal.
       if (!this.#isUtf8 && firstInvalidByte(body, at, end) >= 0) throw new SyntaxError();
       json = parseExactJson(body.toString("utf8", at, end));
     } catch {
       if (inLines && endOfLine(body, at) < end) return false;
       const problem = this.#problem(body, at, end);
-      const reason = `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is no JSON"}`;
+      const reason = `byte ${problem?.position ?? at} of the body ${problem?.message ?? "is not JSON"}`;
       this.#reject("syntax", reason, body, at, end);
       return true;
     }
@@ -209,7 +209,7 @@ export class EventDecoder {
       this.#reject(event.cause, event.reason, body, at, end);
       return true;
     }
-    // What is no object was rejected.
+    // A value that is not an object was rejected above.
     const repeated = repeatedName(body, at, end, json as Record<string, unknown>);
     const losses = repeated === undefined ? event.losses : [lossOfRepeated(repeated), ...event.losses];
     const [loss] = losses;
@@ -226,7 +226,7 @@ export class EventDecoder {
       builder.setAttribute(builder.attribute(name), bytes, 0, bytes.length);
     }
     const { key, keyLength, keyHash } = this.#scanner;
-    // A block with a warning is not remembered: the quick pass would be silent about it.
+    // A block with a warning is not remembered: the fast path would not warn again.
     const head =
       keyed && loss === undefined
         ? this.#headIndex(this.#blocks.add(key, keyLength, keyHash, event.head))
@@ -240,7 +240,7 @@ export class EventDecoder {
   /** The index of a block's head in this batch. */
   #headIndex(block: number): number {
     if (this.#generation !== this.#blocks.generation) {
-      // The blocks began anew, maybe within this body: what is noted of their numbers is of others.
+      // The blocks were cleared, maybe within this body: what is kept by block number belongs to other blocks.
       this.#generation = this.#blocks.generation;
       this.#batchNumber++;
     }
@@ -259,7 +259,7 @@ export class EventDecoder {
     return this.#indexIn[block]!;
   }
 
-  /** The first byte of a range that is not UTF-8, or not JSON. */
+  /** Finds the first byte of a range that is not UTF-8, or not JSON. */
   #problem(body: Buffer, start: number, end: number): JsonError | undefined {
     const problem = findJsonError(body, start, end);
     const position = this.#isUtf8 ? -1 : firstInvalidByte(body, start, end);
@@ -271,13 +271,13 @@ export class EventDecoder {
     const problem = this.#problem(body, start, body.length);
     if (problem === undefined)
       return new BadInput(`byte ${start} of the body does not begin an event`, "body");
-    return new BadInput(`the body is no JSON: byte ${problem.position} ${problem.message}`, "body");
+    return new BadInput(`the body is not JSON: byte ${problem.position} ${problem.message}`, "body");
   }
 
   #reject(cause: string, reason: string, body: Buffer, at: number, end: number): void {
     const { rejected } = this.#builder;
-    if (rejected.length >= TOLD_MAX) {
-      rejected.push({ index: this.#events, cause, reason: UNTOLD, payload: "" });
+    if (rejected.length >= REASONS_MAX) {
+      rejected.push({ index: this.#events, cause, reason: REASON_PAST_MAX, payload: "" });
       return;
     }
     const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
@@ -285,12 +285,12 @@ export class EventDecoder {
   }
 }
 
-/** The length of the byte order mark that some editors and shells put first (RFC 8259, section 8.1), or 0. */
+/** The length of the byte order mark that some editors and shells write first (RFC 8259, section 8.1), or 0. */
 function markLength(body: Buffer): number {
   return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
 }
 
-/** Whether the first line is a whole object: then the lines are events, and one that is wrong spoils no other. */
+/** Whether the first line is a whole object. Then each line is an event, and an invalid one does not affect others. */
 function looksLikeLines(body: Buffer, start: number): boolean {
   const feed = body.indexOf(LINE_FEED, start);
   if (feed < 0) return false;
@@ -299,7 +299,7 @@ function looksLikeLines(body: Buffer, start: number): boolean {
   return body[last] === CLOSE_BRACE && endOfValue(body, start) === last + 1;
 }
 
-/** What some shells and editors write: it begins with a byte order mark, or has a NUL for each second character. */
+/** Detects what some shells and editors write: it begins with a byte order mark, or every second byte is NUL. */
 function isUtf16(body: Buffer): boolean {
   const [first, second] = body;
   return (

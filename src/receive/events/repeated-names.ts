@@ -1,5 +1,5 @@
 /**
- * Finds a name that an event, or an object in it, has twice: JSON.parse keeps the last of them without a word
+ * Finds a name that appears twice in an event or in an object in it. JSON.parse silently keeps the last of them
  * (https://www.rfc-editor.org/rfc/rfc8259#section-4). Pure.
  */
 import { InexactNumber } from "../../wire/exact-number.ts";
@@ -8,10 +8,10 @@ const [QUOTE, COLON, BACKSLASH] = [34, 58, 92];
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [91, 93, 123, 125];
 
 /**
- * The first name that stands twice, as a path such as `value` or `tags.task_id`; undefined where none does.
+ * Returns the first name that appears twice, as a path such as `value` or `tags.task_id`; undefined if there is none.
  *
- * @param bytes valid JSON from `from` up to before `to`: an object
- * @param event what it was parsed to
+ * @param bytes valid JSON from `from` up to, not including, `to`: an object
+ * @param event the value that it was parsed to
  */
 export function repeatedName(
   bytes: Buffer,
@@ -28,7 +28,7 @@ export function repeatedName(
   }
   let sent = 0;
   forEachName(bytes, from, to, () => void sent++);
-  // Nearly every event ends here: names are only made texts where some were lost.
+  // Nearly every event returns here: names are decoded only if some were lost.
   return sent === kept ? undefined : findRepeated(bytes, from, to);
 }
 
@@ -49,7 +49,7 @@ function findRepeated(bytes: Buffer, from: number, to: number): string | undefin
   return repeated;
 }
 
-/** Visits the names of an object, at depth 1, and of the objects that are its values, at depth 2, in quotation marks. */
+/** Visits the names, in quotation marks, of an object (depth 1) and of the objects among its values (depth 2). */
 function forEachName(
   bytes: Buffer,
   from: number,

@@ -1,10 +1,9 @@
 /**
- * Values of events that JSON has no number for, as texts. An export writes them, so that it can be imported again.
- * Only a gauge and a running total may have them: an observation or an increment counts in sums for good, and one
- * NaN would end those. Pure.
+ * Values of events for which JSON has no number, written as texts. An export writes them so that an import reads them
+ * back. Only a gauge and a running total can have them: observations and increments are summed for good, and one NaN
+ * would make such a sum NaN. Pure.
  */
-
-/** Prometheus's spellings, and those of JavaScript and Python. */
+/** The spellings of Prometheus, JavaScript and Python. */
 const WORDS: ReadonlyMap<unknown, number> = new Map([
   ["NaN", Number.NaN],
   ["Inf", Number.POSITIVE_INFINITY],
@@ -18,7 +17,7 @@ const WORDS: ReadonlyMap<unknown, number> = new Map([
 /** The series ends here: Prometheus's stale marker, which is stored without a value. */
 export const STALE = "stale";
 
-/** The number that an event of this `type` means by a text; NaN for `STALE`, undefined where it means none. */
+/** The number that a text means in an event of this `type`; NaN for `STALE`, undefined if it means none. */
 export function valueOfWord(value: unknown, type: unknown): number | undefined {
   if (type !== "gauge" && type !== "cumulative") return undefined;
   return value === STALE ? Number.NaN : WORDS.get(value);

@@ -2,9 +2,8 @@
  * Delimited protobuf messages io.prometheus.client.MetricFamily, bytes → families
  * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
  *
- * Each message stands behind its length. Of two of one name the last counts, as in Prometheus's own reader. A native
- * histogram that comes without classic buckets gets those of bucket-layout.ts. Exemplars and times of creation are
- * passed over.
+ * Each message follows its length. If a family is sent twice, the last one counts, as in Prometheus's own reader. A
+ * native histogram without classic buckets gets those of bucket-layout.ts. Exemplars and creation times are skipped.
  */
 import { isUtf8 } from "node:buffer";
 import { nativeHistograms } from "../../model/counters.ts";
@@ -21,14 +20,14 @@ import {
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 
-/** By number, as the enumeration MetricType has them. */
+/** Indexed by the numbers of the enumeration MetricType. */
 const TYPES: readonly FamilyType[] = ["counter", "gauge", "summary", "untyped", "histogram"];
 const GAUGE_HISTOGRAM = 5;
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
-/** The fields of Metric that hold its value, by type of the family. */
+/** The field of Metric that has its value, by the type of the family. */
 const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
   gauge: 2,
   counter: 3,
@@ -38,17 +37,17 @@ const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
 };
 
 /**
- * Of all native histograms of a body, which say in 20 bytes what becomes 200 buckets: 65 MB. As text so many buckets are
- * a body of 20 MB and more.
+ * The most buckets of all native histograms of a body: 65 MB in memory. A native histogram describes 200 buckets in
+ * 20 bytes. As text, this many buckets are a body of 20 MB and more.
  */
 const NATIVE_BUCKETS_MAX = 1_000_000;
 
 /**
  * Decodes a body.
  *
- * @param layouts the bounds of native histograms, which get those that are new
- * @throws BadInput when it is no such messages, or cut; InvalidFamily when one of them says what cannot be; TooLarge when
- *   there are too many of them, or of the buckets of native histograms
+ * @param layouts the bounds of native histograms; new bounds are added to it
+ * @throws BadInput when the body is not such messages, or is truncated; InvalidFamily when one of them is invalid;
+ *   TooLarge when it has too many messages, or too many buckets of native histograms
  */
 export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
   return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
@@ -57,7 +56,7 @@ export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayou
 interface PendingMetric {
   readonly labels: Map<string, string>;
   timestampMs: number | undefined;
-  /** What was read of each value field. */
+  /** The value of each value field. */
   readonly values: Map<number, number | Distribution | NativeHistogram>;
 }
 
@@ -108,7 +107,7 @@ class MetricFamilyReader {
     if (!METRIC_NAME.test(name)) throw new InvalidFamily(`invalid metric name ${quote(name)}`, "body");
     const familyType = TYPES[type];
     if (type === GAUGE_HISTOGRAM) {
-      throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not taken here`, "body");
+      throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not supported`, "body");
     }
     if (familyType === undefined)
       throw new BadInput(`metric ${quote(name)} has unknown type ${type}`, "body");
@@ -153,11 +152,11 @@ class MetricFamilyReader {
     if (!LABEL_NAME.test(name) || name === "__name__") {
       throw new InvalidFamily(`invalid label name ${quote(name)}`, "body");
     }
-    if (labels.has(name)) throw new InvalidFamily(`label ${quote(name)} stands twice`, "body");
+    if (labels.has(name)) throw new InvalidFamily(`label ${quote(name)} appears twice`, "body");
     labels.set(name, value);
   }
 
-  /** Counter, Gauge and Untyped: a double in their first field. */
+  /** Reads a Counter, Gauge or Untyped: a double in the first field. */
   #number(): number {
     let value = 0;
     this.#fields(this.#reader.length(), {
@@ -174,7 +173,7 @@ class MetricFamilyReader {
     return distribution;
   }
 
-  /** Readers of what Summary and Histogram have in the same fields: count, sum, and edges. */
+  /** Readers of the fields that Summary and Histogram share: count, sum, and edges. */
   #distribution(distribution: Distribution, histogram: boolean): Record<number, () => void> {
     const reader = this.#reader;
     return {
@@ -188,7 +187,7 @@ class MetricFamilyReader {
     };
   }
 
-  /** A histogram of whole numbers or of doubles, classic, native or both: the classic buckets are taken, if there are. */
+  /** Reads a histogram of integers or doubles: classic, native or both. Classic buckets are preferred. */
   #histogram(end: number): Distribution | NativeHistogram {
     const reader = this.#reader;
     const distribution: Distribution = { sum: 0, count: 0, edges: [] };
@@ -225,7 +224,7 @@ class MetricFamilyReader {
       ...deltas(13, native.positiveCounts),
       ...doubles(14, native.positiveCounts),
     });
-    // One that has no observations yet says what it is by a span of no buckets, or by its zero bucket.
+    // A native histogram without observations is recognised by a span without buckets, or by its zero bucket.
     const isNative =
       native.positiveSpans.length > 0 || native.negativeSpans.length > 0 || native.zeroThreshold > 0;
     if (!isNative || distribution.edges.length > 0) return distribution;
@@ -269,7 +268,7 @@ class MetricFamilyReader {
   #finish(name: string, type: FamilyType, { labels, timestampMs, values }: PendingMetric): DecodedMetric {
     const value = values.get(VALUE_FIELDS[type]);
     if (value === undefined)
-      throw new InvalidFamily(`a metric of ${quote(name)} has no value of a ${type}`, "body");
+      throw new InvalidFamily(`a metric of ${quote(name)} has no value of type ${type}`, "body");
     if (!(value instanceof NativeHistogram)) return { labels, value, timestampMs };
     const problem = value.problem();
     if (problem !== undefined)
@@ -285,7 +284,7 @@ class MetricFamilyReader {
     return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs };
   }
 
-  /** Reads the fields of a message up to its end; those without a reader are passed over. */
+  /** Reads the fields of a message up to its end, and skips those without a reader. */
   #fields(end: number, readers: Readonly<Record<number, () => void>>): void {
     const reader = this.#reader;
     while (reader.at < end) {

@@ -2,9 +2,9 @@
  * OpenMetrics 1.0 text, bytes → families
  * (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md). Pure.
  *
- * A body is taken whole or not at all. Families come out as text 0.0.4 has them, so that whoever takes the one
- * takes the other: a counter's name with `_total`; `info`, `stateset` and the parts of a gauge histogram as gauges;
- * `unknown` as untyped. `_created` and exemplars are checked and left out.
+ * A body is accepted or rejected as a whole. Families are returned as text 0.0.4 has them, so that a consumer of one
+ * format can read the other: a counter's name with `_total`; `info`, `stateset` and the parts of a gauge histogram as
+ * gauges; `unknown` as untyped. `_created` and exemplars are checked and dropped.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import {
@@ -21,7 +21,7 @@ import {
 
 type Role = "value" | "edge" | "gauged edge" | "sum" | "count" | "created";
 
-/** What may stand behind a family's name in its samples, by type, and what it then says. */
+/** The suffixes that may follow a family's name in its samples, by type, and the meaning of each. */
 const SUFFIXES = {
   unknown: { "": "value" },
   gauge: { "": "value" },
@@ -38,7 +38,7 @@ type OpenMetricsType = keyof typeof SUFFIXES;
 const DESCRIPTOR = /^# (TYPE|HELP|UNIT) ([a-zA-Z_:][a-zA-Z0-9_:]*)(?: (.*))?$/;
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/y;
-/** Value, timestamp and exemplar, each behind one space. */
+/** Value, timestamp and exemplar, each after one space. */
 const NUMBERS = /^ ([^ ]+)(?: ([^ #]+))?(?: # (\{.*))?$/;
 const EXEMPLAR_CHARACTERS_MAX = 128;
 
@@ -50,19 +50,19 @@ interface OpenFamily {
   help: string;
   unit: string;
   sampled: boolean;
-  /** What it comes out as, by name: one but for gauge histograms. */
+  /** The decoded families by name: one, except for gauge histograms. */
   readonly out: Map<string, DecodedFamily>;
   readonly byLabels: Map<string, DecodedMetric>;
 }
 
-/** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
+/** Decodes a body; throws `BadInput` that names the line and quotes the text that is invalid, and `TooLarge`. */
 export function decodeOpenMetrics(body: Uint8Array): DecodedFamily[] {
   return new OpenMetricsReader().read(textOf(body, "OpenMetrics"));
 }
 
 class OpenMetricsReader {
   readonly #closed = new Set<string>();
-  /** What they come out as, which must be the name of one alone. */
+  /** The names of the decoded families, each of which must be unique. */
   readonly #names = new Set<string>();
   readonly #families: DecodedFamily[] = [];
   #current: OpenFamily | undefined;
@@ -74,7 +74,7 @@ class OpenMetricsReader {
     for (const line of lines) {
       this.#line++;
       if (line === "# EOF") {
-        if (this.#line < lines.length) throw this.#error("there is more behind # EOF");
+        if (this.#line < lines.length) throw this.#error("unexpected text after # EOF");
         this.#close();
         return this.#families;
       }
@@ -90,7 +90,7 @@ class OpenMetricsReader {
       throw this.#error(`expected # TYPE, # HELP, # UNIT or # EOF, got ${quote(line)}`);
     }
     const family = this.#open(name);
-    if (family.sampled) throw this.#error(`${keyword} of ${quote(name)} stands behind its samples`);
+    if (family.sampled) throw this.#error(`${keyword} of ${quote(name)} comes after its samples`);
     if (family.described.has(keyword)) throw this.#error(`second ${keyword} of ${quote(name)}`);
     family.described.add(keyword);
     if (keyword === "HELP") family.help = unescaped(rest);
@@ -112,11 +112,11 @@ class OpenMetricsReader {
     const { family, suffix } = this.#familyOf(name);
     const roles: Readonly<Record<string, Role>> = SUFFIXES[family.type];
     const role = roles[suffix];
-    if (role === undefined) throw this.#error(`${quote(name)} is no sample of a ${family.type}`);
+    if (role === undefined) throw this.#error(`${quote(name)} is not a sample of a ${family.type}`);
     const labels = new Map<string, string>();
     const end = line[name.length] === "{" ? this.#labels(line, name.length, labels) : name.length;
     const [, number, timestamp, exemplar] = NUMBERS.exec(line.slice(end)) ?? [];
-    if (number === undefined) throw this.#error(`expected a value behind ${quote(line.slice(0, end))}`);
+    if (number === undefined) throw this.#error(`expected a value after ${quote(line.slice(0, end))}`);
     const value = parseFloatText(number);
     if (value === undefined) throw this.#error(`expected float as value, got ${quote(number)}`);
     if (exemplar !== undefined) this.#exemplar(exemplar, family, suffix);
@@ -170,13 +170,13 @@ class OpenMetricsReader {
       if (count === undefined) throw this.#error(`expected a count for ${quote(name)}, got ${value}`);
       if (role === "count") distribution.count = count;
       else distribution.edges.push({ edge: edge!, value: count });
-      // The last bucket is the count; _count may be left out, with _sum.
+      // The last bucket is the count; _count may be left out, together with _sum.
       if (edge === Number.POSITIVE_INFINITY && distribution.count === 0) distribution.count = count;
     }
     return metric;
   }
 
-  /** The number of the label that tells the parts of a distribution apart. */
+  /** The number in the label that distinguishes the parts of a distribution. */
   #edge(labels: Map<string, string>, name: "le" | "quantile"): number {
     const text = labels.get(name) ?? "";
     const edge = parseFloatText(text);
@@ -185,7 +185,7 @@ class OpenMetricsReader {
     return edge;
   }
 
-  /** Reads a label block from its opening brace; gives the position behind it. */
+  /** Reads a label block from its opening brace; returns the position after it. */
   #labels(line: string, open: number, labels: Map<string, string>): number {
     let at = open + 1;
     while (line[at] !== "}") {
@@ -193,7 +193,7 @@ class OpenMetricsReader {
       if (pair === undefined || name === undefined || value === undefined) {
         throw this.#error(`expected a label or }, got ${quote(line.slice(at))}`);
       }
-      if (labels.has(name)) throw this.#error(`label ${quote(name)} stands twice`);
+      if (labels.has(name)) throw this.#error(`label ${quote(name)} appears twice`);
       if (name === "__name__") throw this.#error(`label name ${quote(name)} is reserved`);
       labels.set(name, unescaped(value));
       at += pair.length;
@@ -205,7 +205,7 @@ class OpenMetricsReader {
 
   #exemplar(text: string, family: OpenFamily, suffix: string): void {
     const allowed = family.type === "counter" ? suffix === "_total" : suffix === "_bucket";
-    if (!allowed) throw this.#error(`a ${family.type} has no exemplar there: ${quote(text)}`);
+    if (!allowed) throw this.#error(`a ${family.type} cannot have an exemplar here: ${quote(text)}`);
     const labels = new Map<string, string>();
     const [, value = "", timestamp] = NUMBERS.exec(text.slice(this.#labels(text, 0, labels))) ?? [];
     if (parseFloatText(value) === undefined)
@@ -213,7 +213,7 @@ class OpenMetricsReader {
     if (timestamp !== undefined) this.#timestamp(timestamp);
     const characters = [...labels].reduce((sum, [name, label]) => sum + [...name, ...label].length, 0);
     if (characters > EXEMPLAR_CHARACTERS_MAX) {
-      throw this.#error(`an exemplar's labels have ${characters} characters, at most 128 are taken`);
+      throw this.#error(`an exemplar's labels have ${characters} characters, at most 128 are accepted`);
     }
   }
 
@@ -228,7 +228,7 @@ class OpenMetricsReader {
   #open(name: string): OpenFamily {
     if (this.#current?.name === name) return this.#current;
     this.#close();
-    if (this.#closed.has(name)) throw this.#error(`the lines of ${quote(name)} do not stand together`);
+    if (this.#closed.has(name)) throw this.#error(`the lines of ${quote(name)} are not consecutive`);
     this.#parts.add();
     this.#current = {
       name,
@@ -253,7 +253,7 @@ class OpenMetricsReader {
   #outOf(family: OpenFamily, name: string): DecodedFamily {
     let out = family.out.get(name);
     if (out === undefined) {
-      if (this.#names.has(name)) throw this.#error(`samples ${quote(name)} are those of two families`);
+      if (this.#names.has(name)) throw this.#error(`samples ${quote(name)} belong to two families`);
       this.#names.add(name);
       out = { name, type: outType(family.type), help: family.help, unit: family.unit, metrics: [] };
       family.out.set(name, out);
@@ -276,7 +276,7 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
   return pattern.exec(text);
 }
 
-/** `\\`, `\"` and `\n`; before any other character a backslash is one. */
+/** Decodes `\\`, `\"` and `\n`; a backslash before any other character is kept. */
 function unescaped(text: string): string {
   if (!text.includes("\\")) return text;
   return text.replace(/\\([\\"n])/g, (_, character: string) => (character === "n" ? "\n" : character));

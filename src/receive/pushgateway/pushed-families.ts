@@ -1,21 +1,21 @@
 /**
- * Metric families as the exposition formats have them: what text.ts, open-metrics.ts and metric-family.ts decode
- * a body to. Labels of a histogram or a summary stand without `le` and `quantile`, whose values are its edges.
+ * Metric families as the exposition formats have them: text.ts, open-metrics.ts and metric-family.ts decode a body to
+ * these. The labels of a histogram or a summary exclude `le` and `quantile`, whose values become its edges.
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 
-/** A body that can be read, with a family that cannot be: a name, a label or a value that none has. */
+/** A body that can be read, but with a family that cannot exist: an invalid name, label or value. */
 export class InvalidFamily extends BadInput {}
 
-/** As many as a request of remote_write may have samples. One is four bytes of a body, and takes 100 to 700 here. */
+/** As many as a request of remote_write may have samples. A part is 4 bytes of a body, and 100 to 700 in memory. */
 const PARTS_MAX = 500_000;
 
 /** Counts the families and samples of one body. */
 export class PartCount {
   #parts = 0;
 
-  /** @throws TooLarge when it is one too many */
+  /** @throws TooLarge when the limit is exceeded */
   add(): void {
     if (++this.#parts <= PARTS_MAX) return;
     throw new TooLarge(`the body has more than ${PARTS_MAX} families and samples, send it in parts`, "body");
@@ -32,16 +32,16 @@ export interface Distribution {
 }
 
 export interface DecodedMetric {
-  /** As they came: in their order, empty values included. */
+  /** As they were sent: in their order, with empty values. */
   readonly labels: ReadonlyMap<string, string>;
-  /** Counters, gauges and untyped metrics have a number, histograms and summaries a distribution. */
+  /** A number for counters, gauges and untyped metrics; a distribution for histograms and summaries. */
   value: number | Distribution;
-  /** Milliseconds since the epoch; OpenMetrics may have fractions. */
+  /** Milliseconds since the epoch; OpenMetrics can have fractions. */
   timestampMs?: number;
 }
 
 export interface DecodedFamily {
-  /** As text 0.0.4 has it behind TYPE: a counter's with `_total`, if it has that. */
+  /** The name after TYPE in text 0.0.4. The name of a counter ends with `_total` if it was sent so. */
   readonly name: string;
   type: FamilyType;
   help: string;
@@ -51,7 +51,7 @@ export interface DecodedFamily {
 
 const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
-/** A number as both text formats spell it; undefined for what is none, and for what no double holds. */
+/** A number as both text formats spell it; undefined for other texts, and for numbers that no double holds. */
 export function parseFloatText(text: string): number | undefined {
   if (DECIMAL.test(text)) {
     const value = Number(text);
@@ -62,16 +62,16 @@ export function parseFloatText(text: string): number | undefined {
   return /^nan$/i.test(text) ? Number.NaN : undefined;
 }
 
-/** A count of a histogram or a summary: whole, as MetricFamily has it. undefined for what cannot be one. */
+/** A count of a histogram or a summary: an integer, as in MetricFamily. undefined for any other value. */
 export function countOf(value: number): number | undefined {
   return value >= 0 && Number.isFinite(value) ? Math.trunc(value) : undefined;
 }
 
 /**
- * The text of a body.
+ * Decodes the text of a body.
  *
- * @param format how its errors begin
- * @throws BadInput that names the first line that is no UTF-8, and quotes what of it can be read
+ * @param format the words with which its errors begin
+ * @throws BadInput that names the first line that is not UTF-8, and quotes the readable part of it
  */
 export function textOf(body: Uint8Array, format: string): string {
   if (isUtf8(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
@@ -86,7 +86,7 @@ export function textOf(body: Uint8Array, format: string): string {
   }
 }
 
-/** What tells label sets apart, whatever their order is. */
+/** A key of a label set that does not depend on the order of the labels. */
 export function labelsKey(labels: ReadonlyMap<string, string>): string {
   const pairs = [...labels];
   if (pairs.length > 1) pairs.sort(([a], [b]) => (a < b ? -1 : 1));

@@ -2,8 +2,9 @@
  * The Prometheus text format 0.0.4, bytes → families
  * (https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format). Pure.
  *
- * Strict where Prometheus's own reader is, and with its words: each line ends in a line feed, a name has one TYPE,
- * before its samples, and one HELP. A body is taken whole or not at all. Names without a TYPE are untyped.
+ * It is as strict as Prometheus's own reader, with the same error messages: each line ends in a line feed, and a name
+ * has one TYPE, before its samples, and one HELP. A body is accepted or rejected as a whole. Names without a TYPE are
+ * untyped.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import {
@@ -31,12 +32,12 @@ const [TAB, LINE_FEED, SPACE, QUOTE, HASH, COMMA, EQUALS, BACKSLASH, OPEN, CLOSE
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 
-/** Decodes a body; throws `BadInput` that names the line and quotes what stood there, and `TooLarge`. */
+/** Decodes a body; throws `BadInput` that names the line and quotes the text that is invalid, and `TooLarge`. */
 export function decodeText(body: Uint8Array): DecodedFamily[] {
   return new TextReader(textOf(body, "text format")).read();
 }
 
-/** A family while its samples come: the parts of a histogram or summary are found by their labels. */
+/** A family whose samples are being read. The parts of a histogram or summary are found by their labels. */
 interface OpenFamily extends DecodedFamily {
   typed: boolean;
   helped: boolean;
@@ -64,7 +65,7 @@ class TextReader {
       const code = text.charCodeAt(this.#at);
       if (code === HASH) this.#comment();
       else if (code !== LINE_FEED) this.#sample();
-      // What is at the line's end now; the readers above leave it there.
+      // This skips the end of the line; the readers above stop before it.
       this.#at++;
     }
     const families = [...this.#families.values()].filter(({ metrics }) => metrics.length > 0);
@@ -121,7 +122,7 @@ class TextReader {
     if (this.#peek() !== LINE_FEED) this.#timestamp(metric);
   }
 
-  /** The metric that a sample is of, or is a part of: made where it is not there. */
+  /** The metric that a sample belongs to, alone or as a part; created if absent. */
   #metricOf(family: OpenFamily, labels: Map<string, string>, value: number): DecodedMetric {
     if (family.type !== "histogram" && family.type !== "summary") {
       const metric: DecodedMetric = { labels, value };
@@ -150,7 +151,7 @@ class TextReader {
       return;
     }
     if (part !== "count" && (edge === undefined || type === "summary")) {
-      // A sample of the family's own name without an edge says that it is there, and no more.
+      // A sample with the family's own name and no edge only declares the metric.
       if (edge !== undefined) distribution.edges.push({ edge, value });
       return;
     }
@@ -162,7 +163,7 @@ class TextReader {
     else distribution.edges.push({ edge: edge!, value: count });
   }
 
-  /** Reads a label block into `labels`; gives the value of `le` or `quantile` where the family has such. */
+  /** Reads a label block into `labels`; returns the value of `le` or `quantile` if the family has them. */
   #labels(family: OpenFamily, labels: Map<string, string>): number | undefined {
     const edgeName = family.type === "histogram" ? "le" : family.type === "summary" ? "quantile" : undefined;
     let edge: number | undefined;
@@ -186,7 +187,7 @@ class TextReader {
         if (edge === undefined) {
           throw this.#error(`expected float as value for '${edgeName}' label, got ${quote(value)}`);
         }
-        // NaN is no place in an order.
+        // NaN has no position in an order.
         if (Number.isNaN(edge)) edge = undefined;
       } else labels.set(name, value);
       this.#skipBlanks();
@@ -210,7 +211,7 @@ class TextReader {
     if (rest !== "") throw this.#error(`spurious string after timestamp: ${quote(rest)}`);
   }
 
-  /** The family that a name belongs to, which may be that of a histogram or a summary; made if there is none. */
+  /** The family that a name belongs to, which may be the one of a histogram or a summary; created if absent. */
   #familyOf(name: string): { family: OpenFamily; part: Part } {
     const own = this.#families.get(name);
     if (own !== undefined) return { family: own, part: isDistribution(own) ? "edge" : "value" };
@@ -250,7 +251,7 @@ class TextReader {
     return matched;
   }
 
-  /** What stands up to the next blank or line feed. */
+  /** The text up to the next blank or line feed. */
   #word(): string {
     const from = this.#at;
     while (!this.#atBlank() && this.#peek() !== LINE_FEED) this.#at++;
@@ -265,7 +266,7 @@ class TextReader {
     return rest;
   }
 
-  /** Reads from the opening quotation mark to behind the closing one. */
+  /** Reads from the opening quotation mark to after the closing one. */
   #labelValue(): string {
     const text = this.#text;
     const from = ++this.#at;
@@ -315,13 +316,13 @@ class TextReader {
     return code === SPACE || code === TAB;
   }
 
-  /** The character at hand; the end of the body cannot be within a line. */
+  /** The current character. The body cannot end within a line. */
   #peek(): number {
     if (this.#at >= this.#text.length) throw this.#cut();
     return this.#text.charCodeAt(this.#at);
   }
 
-  /** The character at hand, for an error: one that cannot be seen is escaped. */
+  /** The current character as errors quote it; an invisible one is escaped. */
   #found(): string {
     const character = String.fromCodePoint(this.#text.codePointAt(this.#at)!);
     if (character === "'" || character === '"') return character === '"' ? `'"'` : "'\\''";

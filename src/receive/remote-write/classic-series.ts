@@ -1,6 +1,6 @@
 /**
- * The classic series that a native histogram is stored as: `x_bucket` by upper bound, `x_sum` and `x_count`. The
- * same heads are handed out for each of its samples, and it is known which buckets the last of them had.
+ * The classic series that a native histogram is stored as: `x_bucket` by upper bound, `x_sum` and `x_count`. All
+ * samples of the histogram get the same heads. The buckets of the newest sample are remembered.
  */
 import type { SeriesHead } from "../../model/sample.ts";
 import { seriesHead } from "./labels.ts";
@@ -14,10 +14,10 @@ export class ClassicSeries {
   readonly #native: SeriesHead;
   readonly #metadata: Metadata;
   readonly #buckets = new Map<number, SeriesHead>();
-  /** The bounds of the newest histogram; undefined where none was seen. */
+  /** The bounds of the newest histogram; undefined before the first. */
   #bounds: readonly number[] | undefined;
   #newestMs = Number.NEGATIVE_INFINITY;
-  /** Those that ended with it: told again with it, since a sender repeats what could not be stored. */
+  /** The bounds that ended with it. They are returned again if it is sent again, because a failed push is retried. */
   #ended = NO_BOUNDS;
 
   constructor(native: SeriesHead) {
@@ -42,8 +42,8 @@ export class ClassicSeries {
   }
 
   /**
-   * Notes the bounds of a histogram, and gives those that the one before it had and it has not: their series end.
-   * One that comes late ends nothing, and the newest, when it comes again, the same.
+   * Sets the bounds of a histogram, and returns the bounds that only the histogram before it had: their series end. A
+   * late histogram ends nothing. The newest histogram, when it is sent again, ends the same series again.
    */
   show(bounds: readonly number[], timestampMs: number): readonly number[] {
     if (timestampMs < this.#newestMs) return NO_BOUNDS;
@@ -58,7 +58,7 @@ export class ClassicSeries {
     return this.#ended.filter((bound) => !present.has(bound));
   }
 
-  /** The histogram ends: gives the bounds of those of its series that end with it; `all` where nothing is known. */
+  /** Ends the histogram: returns the bounds of its series that end with it, or `all` if none is known. */
   end(timestampMs: number, all: () => readonly number[]): readonly number[] {
     if (timestampMs === this.#newestMs && this.#bounds === NO_BOUNDS) return this.#ended;
     const bounds = this.#bounds ?? all();
@@ -70,7 +70,7 @@ export class ClassicSeries {
     return bounds;
   }
 
-  /** The bucket in which a value was counted, or undefined where no histogram was seen. */
+  /** The bucket in which a value was counted, or undefined before the first histogram. */
   bucketOf(value: number): SeriesHead | undefined {
     if (this.#bounds === undefined) return undefined;
     return this.bucket(this.#bounds.find((bound) => value <= bound) ?? Number.POSITIVE_INFINITY);

@@ -1,9 +1,9 @@
 /**
- * What both versions of remote_write have in common once a series is known: its samples, native histograms and
- * exemplars go into the columns of a batch; label blocks that were seen before are found by their bytes.
+ * What both versions of remote_write share once a series is known: its samples, native histograms and exemplars are
+ * added to the columns of a batch. Label blocks that were seen before are found by their bytes.
  *
- * A scrape is sent again and again in the same order, so the block that followed another the last time is tried
- * first: it costs one comparison, and no hash.
+ * A sender repeats a scrape in the same order. So the block that followed another one the last time is tried first,
+ * which costs one comparison and no hash.
  */
 import { exemplarsDropped, nativeHistograms } from "../../model/counters.ts";
 import { quote, TooLarge } from "../../model/errors.ts";
@@ -14,31 +14,31 @@ import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { NativeHistogram } from "../../wire/native-histogram.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
-import { describe, exemplarLabels, headOf, type LabelPairs, type RefusedSeries } from "./labels.ts";
+import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./labels.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
 
 /** A decoded request. */
 export interface RemoteWriteRequest {
   readonly batch: Batch;
-  /** How many of each the request holds; their places count one after another, in the order of the body. */
+  /** The numbers of each in the request. Samples and histograms are numbered together, in the order of the body. */
   readonly samples: number;
   readonly histograms: number;
-  /** Those that cannot be kept included, which the batch lacks. */
+  /** Includes those that cannot be kept, which the batch does not have. */
   readonly exemplars: number;
-  /** The places that are native histograms. */
+  /** The numbers of the native histograms, counted from 0. */
   readonly histogramPositions: ReadonlySet<number>;
 }
 
-/** 128 MiB of the smallest samples would be six million, which hold up everything else for seconds. */
+/** 128 MiB of the smallest samples would be six million, which would block everything else for seconds. */
 const SAMPLES_MAX = 500_000;
-/** Samples that native histograms become: 10,000 of them, as much as a sender has in a request, with all bounds. */
+/** Samples that native histograms become: 10,000 histograms, as many as a sender puts in a request, with all bounds. */
 const ROWS_MAX = 2_100_000;
-/** Of one request: the others that are wrong are counted and not told. Answers and dead letters name fewer. */
+/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
 const REASONS_MAX = 1_000;
-const UNTOLD = "wrong, as the samples before it";
-/** Of one request: a tenth of those that are kept at all. */
+const REASON_PAST_MAX = "invalid, like the samples before it";
+/** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
-/** Remembered series: with 150 bytes each all of their blocks' bytes are in use. */
+/** Remembered series: at 150 bytes per block, they fill the buffer of the blocks. */
 const BLOCKS_MAX = 262_144;
 
 export class Gatherer {
@@ -48,16 +48,16 @@ export class Gatherer {
   readonly #histogram = new NativeHistogram();
   readonly #layouts: BucketLayouts;
   readonly #seed = (Math.random() * 2 ** 32) | 0;
-  /** By block: the batch that used it last, its index among that batch's heads, and the block that followed it. */
+  /** By block: the batch that used it last, its index among the heads of that batch, and the block that followed it. */
   #usedBy = new Int32Array(1_024);
   #indexIn = new Int32Array(1_024);
   #next = new Int32Array(1_024).fill(-1);
   #generation = 0;
   #batchNumber = 0;
   #last = -1;
-  /** The series that is being read: a block or a refusal, and its index in the batch once it has a sample. */
+  /** The series that is being read: a block or a rejection, and its index in the batch once it has a sample. */
   #block = -1;
-  #refused: RefusedSeries | undefined;
+  #rejected: RejectedSeries | undefined;
   #index = -1;
   /** The time of its last sample; 0 before the first. */
   #timestampMs = 0;
@@ -66,7 +66,7 @@ export class Gatherer {
   #histograms = 0;
   #exemplars = 0;
   #histogramPositions = new Set<number>();
-  /** The heads that a native histogram's series becomes. */
+  /** The classic series of a native histogram, by the head of the histogram. */
   #classic = new WeakMap<SeriesHead, ClassicSeries>();
   /** By head that has no block of its own: its index in this batch. */
   #indexes = new Map<SeriesHead, number>();
@@ -75,7 +75,7 @@ export class Gatherer {
     this.#layouts = layouts;
   }
 
-  /** Begins with a request; what an earlier one left behind is gone. */
+  /** Starts a request, and drops what an earlier one left. */
   begin(): void {
     this.#builder.clear();
     this.#batchNumber++;
@@ -86,7 +86,7 @@ export class Gatherer {
     this.#indexes.clear();
   }
 
-  /** The batch and its counts; the gatherer is empty after it. */
+  /** Returns the batch and its counts. The gatherer is empty afterwards. */
   take(): RemoteWriteRequest {
     return {
       batch: this.#builder.take(),
@@ -98,8 +98,8 @@ export class Gatherer {
   }
 
   /**
-   * The length of the block that is expected next if its bytes stand at `from`, else -1. What follows is of
-   * its series, once `useExpected` says so.
+   * Returns the length of the block that is expected next if `bytes` has its bytes at `from`, else -1. After
+   * `useExpected`, what follows belongs to its series.
    */
   expectedLength(bytes: Buffer, from: number): number {
     if (this.#last < 0) return -1;
@@ -107,22 +107,22 @@ export class Gatherer {
     return expected < 0 ? -1 : this.blocks.lengthAt(expected, bytes, from);
   }
 
-  /** What follows is of the series of the block that was expected. */
+  /** What follows belongs to the series of the expected block. */
   useExpected(): void {
     this.#useBlock(this.#next[this.#last]!);
   }
 
   /**
-   * What follows is of the series with this block: `length` bytes at `from`. Where it was not seen before,
-   * `decide` is asked for its head, which is kept unless it is a refusal.
+   * What follows belongs to the series with this block: `length` bytes at `from`. If the block is new, `decide` returns
+   * its head, which is remembered, or a rejection, which is not.
    */
-  use(bytes: Buffer, from: number, length: number, decide: () => SeriesHead | RefusedSeries): void {
+  use(bytes: Buffer, from: number, length: number, decide: () => SeriesHead | RejectedSeries): void {
     const hash = blockHash(bytes, from, from + length, this.#seed);
     let block = this.blocks.find(bytes, length, hash, from);
     if (block < 0) {
       const decided = decide();
       if ("reason" in decided) {
-        this.refuse(decided);
+        this.rejectSeries(decided);
         return;
       }
       block = this.blocks.add(bytes, length, hash, decided, from);
@@ -130,14 +130,14 @@ export class Gatherer {
     this.#useBlock(block);
   }
 
-  /** What follows is of a series that cannot be taken. */
-  refuse(refused: RefusedSeries): void {
-    this.#refused = refused;
+  /** What follows belongs to a series that is rejected. */
+  rejectSeries(rejected: RejectedSeries): void {
+    this.#rejected = rejected;
     this.#block = this.#index = -1;
   }
 
-  /** Decides about the labels of a series: its head, or why it cannot be taken. */
-  decide(pairs: LabelPairs, metadata?: Metadata): SeriesHead | RefusedSeries {
+  /** Checks the labels of a series: returns its head, or the reason to reject it. */
+  decide(pairs: LabelPairs, metadata?: Metadata): SeriesHead | RejectedSeries {
     return headOf(pairs, (metric) => metadata ?? this.metadata.of(metric));
   }
 
@@ -159,8 +159,8 @@ export class Gatherer {
     const position = this.#nextPosition();
     this.#timestampMs = timestampMs;
     this.#samples += 1;
-    if (this.#refused !== undefined) {
-      this.#reject(position, this.#refused);
+    if (this.#rejected !== undefined) {
+      this.#reject(position, this.#rejected);
       return;
     }
     if (this.#index < 0) this.#index = this.#indexOfSeries();
@@ -176,8 +176,8 @@ export class Gatherer {
     this.#timestampMs = histogram.timestampMs;
     this.#histograms += 1;
     this.#histogramPositions.add(position);
-    if (this.#refused !== undefined) {
-      this.#reject(position, this.#refused);
+    if (this.#rejected !== undefined) {
+      this.#reject(position, this.#rejected);
       return;
     }
     const head = this.blocks.head(this.#block);
@@ -222,13 +222,13 @@ export class Gatherer {
   }
 
   /**
-   * Adds an exemplar; one whose labels are too long, or that has none that can be read, is dropped. A time of 0 is
-   * none: then it is of the sample before it.
+   * Adds an exemplar. An exemplar without readable labels, or with labels that are too long, is dropped. A time of 0
+   * means that there is none; then the exemplar has the time of the sample before it.
    */
   exemplar(timestampMs: number, value: number, pairs: LabelPairs | undefined): void {
     this.#exemplars += 1;
     const labels = pairs && exemplarLabels(pairs);
-    if (labels === undefined || this.#refused !== undefined || this.#exemplars > EXEMPLARS_MAX) {
+    if (labels === undefined || this.#rejected !== undefined || this.#exemplars > EXEMPLARS_MAX) {
       exemplarsDropped.inc();
       return;
     }
@@ -240,7 +240,7 @@ export class Gatherer {
     });
   }
 
-  /** The series of an exemplar: of a native histogram, the bucket that holds it. */
+  /** The series of an exemplar. For a native histogram, this is the bucket that contains its value. */
   #exemplarHead(value: number): number {
     const bucket = this.#classic.get(this.blocks.head(this.#block))?.bucketOf(value);
     if (bucket !== undefined) return this.#indexOfHead(bucket);
@@ -259,7 +259,7 @@ export class Gatherer {
     if (this.#last >= 0) this.#next[this.#last] = block;
     this.#last = block;
     this.#block = block;
-    this.#refused = undefined;
+    this.#rejected = undefined;
     this.#index = -1;
     this.#timestampMs = 0;
   }
@@ -282,14 +282,19 @@ export class Gatherer {
     return index;
   }
 
-  /** Turns one away. Past those that are told, so that a request that is wrong throughout is not held in texts. */
-  #reject(index: number, { cause, reason, payload }: RefusedSeries): void {
+  /** Rejects a sample. Past `REASONS_MAX`, texts are not kept, because all samples of a request may be invalid. */
+  #reject(index: number, { cause, reason, payload }: RejectedSeries): void {
     const { rejected } = this.#builder;
-    const isTold = rejected.length < REASONS_MAX;
-    rejected.push({ index, cause, reason: isTold ? reason : UNTOLD, payload: isTold ? payload : "" });
+    const hasReason = rejected.length < REASONS_MAX;
+    rejected.push({
+      index,
+      cause,
+      reason: hasReason ? reason : REASON_PAST_MAX,
+      payload: hasReason ? payload : "",
+    });
   }
 
-  /** The blocks began anew, maybe within this request: what is noted of their numbers is of others. */
+  /** The blocks were cleared, maybe within this request: what is kept by block number belongs to other blocks. */
   #forgetBlocks(): void {
     this.#generation = this.blocks.generation;
     this.#batchNumber++;

@@ -1,11 +1,11 @@
 /**
- * Puts the labels of each series in front of its samples, where every sender has them and the decoder wants them:
- * protobuf lets fields stand in any order, and readers have to take that.
+ * Moves the labels of each series in front of its samples, where every sender has them and the decoder expects them.
+ * Protobuf allows fields in any order, and readers have to accept that.
  */
 import { BYTES, ProtobufReader } from "../../wire/protobuf.ts";
 
 /**
- * A message whose series begin with their labels, in their order; nothing else of it changes.
+ * Returns the message with each series' labels first, in their order. Nothing else changes.
  *
  * @param seriesTag the tag of a series in the message
  * @param labelTag the tag of a label in a series

@@ -1,10 +1,10 @@
 /**
- * The labels of a remote_write series, checked
- * (https://prometheus.io/docs/specs/prw/remote_write_spec/#labels): a name, each label once, valid UTF-8. Labels
- * with an empty value are as if they were not there.
+ * Checks the labels of a remote_write series
+ * (https://prometheus.io/docs/specs/prw/remote_write_spec/#labels): a name, each label once, valid UTF-8. Labels with
+ * an empty value count as absent.
  *
- * Senders must sort them; those that do not are sorted here, as Prometheus's own receiver does: vmagent leaves
- * them as they were scraped unless told otherwise.
+ * Senders must sort labels. Unsorted labels are sorted here, as in Prometheus's own receiver: by default, vmagent
+ * sends labels as they were scraped.
  */
 import { quote } from "../../model/errors.ts";
 import type { Labels, Rejection, SeriesHead } from "../../model/sample.ts";
@@ -12,15 +12,15 @@ import { kindOf, type Metadata } from "./metadata.ts";
 
 export type LabelPairs = readonly (readonly [name: string, value: string])[];
 
-/** Why a series cannot be taken, and what it looks like. */
-export type RefusedSeries = Pick<Rejection, "cause" | "reason" | "payload">;
+/** Why a series is rejected, and its text. */
+export type RejectedSeries = Pick<Rejection, "cause" | "reason" | "payload">;
 
-/** The head of a series, or why it cannot be taken. */
+/** Returns the head of a series, or the reason to reject it. */
 export function headOf(
   pairs: LabelPairs,
   metadataOf: (metric: string) => Metadata | undefined,
-): SeriesHead | RefusedSeries {
-  const refuse = (reason: string, cause = "labels"): RefusedSeries => ({
+): SeriesHead | RejectedSeries {
+  const reject = (reason: string, cause = "labels"): RejectedSeries => ({
     cause,
     reason: `series ${describe(pairs)} ${reason}`,
     payload: describe(pairs),
@@ -31,8 +31,8 @@ export function headOf(
   const present: (readonly [string, string])[] = [];
   for (const pair of pairs) {
     const [name, value] = pair;
-    if (name === "") return refuse("has a label with an empty name");
-    if (name === before) return refuse(`has label ${quote(name)} twice`);
+    if (name === "") return reject("has a label with an empty name");
+    if (name === before) return reject(`has label ${quote(name)} twice`);
     if (name < before) sorted = false;
     before = name;
     if (value === "") continue;
@@ -42,22 +42,22 @@ export function headOf(
   if (!sorted) {
     const names = new Set<string>();
     for (const [name] of pairs) {
-      if (names.has(name)) return refuse(`has label ${quote(name)} twice`);
+      if (names.has(name)) return reject(`has label ${quote(name)} twice`);
       names.add(name);
     }
     present.sort(([a], [b]) => (a < b ? -1 : 1));
   }
-  if (metric === undefined) return refuse("has no __name__", "name");
+  if (metric === undefined) return reject("has no __name__", "name");
   return seriesHead(metric, new Map(present), metadataOf(metric));
 }
 
-/** Why a series is refused that has bytes in its labels which are no text; they are shown replaced. */
-export function notText(pairs: LabelPairs): RefusedSeries {
+/** The rejection of a series whose labels have bytes that are not text; they are replaced in the payload. */
+export function notText(pairs: LabelPairs): RejectedSeries {
   const payload = describe(pairs);
   return { cause: "labels", reason: `series ${payload} has a label that is not valid UTF-8`, payload };
 }
 
-/** A head with what is known of its metric. */
+/** A head with the known metadata of its metric. */
 export function seriesHead(metric: string, labels: Labels, metadata: Metadata | undefined): SeriesHead {
   const type = metadata?.type ?? "unknown";
   const unit = metadata?.unit || undefined;
@@ -65,10 +65,10 @@ export function seriesHead(metric: string, labels: Labels, metadata: Metadata | 
   return { metric, kind: kindOf(type), type, unit, help, labels };
 }
 
-/** OpenMetrics: names and values of an exemplar's labels together. */
+/** The limit of OpenMetrics for the names and values of an exemplar's labels together. */
 const EXEMPLAR_CHARACTERS_MAX = 128;
 
-/** The labels of an exemplar, or undefined where they are too long, or one comes twice. */
+/** The labels of an exemplar, or undefined if they are too long, or one appears twice. */
 export function exemplarLabels(pairs: LabelPairs): Labels | undefined {
   const kept = pairs.filter(([, value]) => value !== "");
   let characters = 0;

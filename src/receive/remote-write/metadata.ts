@@ -1,9 +1,9 @@
 /**
- * What remote_write says of metrics beside their samples: type, unit and help of a family, by its name.
+ * The metadata that remote_write sends beside samples: type, unit and help of a family, by its name.
  *
- * In version 1.0 it comes in requests of its own, once a minute, by the name of the family: a histogram `x` whose
- * series are `x_bucket`, `x_sum` and `x_count`. It is remembered here, bounded, and given to the series that are
- * decoded afterwards; those that came before are refined by their next sample.
+ * In version 1.0 metadata comes in requests of its own, once per minute, by the name of the family: a histogram `x` has
+ * the series `x_bucket`, `x_sum` and `x_count`. It is remembered here, bounded, and added to the series that are
+ * decoded afterwards. A series that was decoded before gets it with its next sample.
  */
 import { metadataDropped } from "../../model/counters.ts";
 import type { Kind, MetricType } from "../../model/sample.ts";
@@ -14,7 +14,7 @@ export interface Metadata {
   readonly help: string;
 }
 
-/** The types by their number, in both versions; a gauge histogram has no word in the vocabulary. */
+/** The types by their number, in both versions. Weir has no type for a gauge histogram. */
 export const METRIC_TYPES: readonly MetricType[] = [
   "unknown",
   "counter",
@@ -30,7 +30,7 @@ export const METRIC_TYPES: readonly MetricType[] = [
 const FAMILIES_MAX = 50_000;
 const TEXT_CHARACTERS_MAX = 1_000;
 
-/** The endings that the series of a family have, by its type. */
+/** The suffixes of the series of a family, by its type. */
 const ENDINGS: Partial<Record<MetricType, readonly string[]>> = {
   histogram: ["_bucket", "_sum", "_count"],
   summary: ["_sum", "_count"],
@@ -46,15 +46,15 @@ export class FamilyMetadata {
     this.#familiesMax = familiesMax;
   }
 
-  /** Notes what was said of a family, where nothing was before; tells whether that is news. */
+  /** Adds metadata of a family where none is known; returns whether it is new. */
   note(name: string, said: Metadata): boolean {
     const known = this.#families.get(name);
     if (known === undefined && this.#families.size >= this.#familiesMax) {
       metadataDropped.inc();
       return false;
     }
-    // The first word counts, as it does for what is stored: two senders that differ must not make the families
-    // change with each of their requests.
+    // The first type counts, as it does for what is stored: two senders that disagree must not change the families with
+    // each of their requests.
     const type = known === undefined || known.type === "unknown" ? said.type : known.type;
     const unit = known?.unit || said.unit.slice(0, TEXT_CHARACTERS_MAX);
     const help = known?.help || said.help.slice(0, TEXT_CHARACTERS_MAX);
@@ -64,7 +64,7 @@ export class FamilyMetadata {
     return true;
   }
 
-  /** What is known of a metric: by its own name, or as a part of a family whose type has such parts. */
+  /** The metadata of a metric: by its own name, or as a part of a family whose type has such parts. */
   of(metric: string): Metadata | undefined {
     const own = this.#families.get(metric);
     if (own !== undefined) return own;
@@ -76,8 +76,8 @@ export class FamilyMetadata {
 }
 
 /**
- * What samples of a type are here. Without metadata they are `cumulative`, which is shown as it came: nothing is
- * claimed of them. Both kinds have one value a series and time, so that later metadata conflicts with neither.
+ * The kind of samples of a type. Without metadata it is `cumulative`, which is exposed as it was sent and implies
+ * nothing. Both kinds store one value per series and time, so that later metadata conflicts with neither.
  */
 export function kindOf(type: MetricType): Kind {
   return type === "gauge" || type === "info" || type === "stateset" ? "gauge" : "cumulative";

@@ -1,16 +1,17 @@
 /**
  * Prometheus remote_write 2.0 (https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/): a Request as protobuf,
- * already out of its snappy block → Batch. Pure but for what it remembers of symbols and label blocks.
+ * already out of its snappy block → Batch. Pure, except for the symbols and label blocks that it remembers.
  *
- * Labels are references into the request's own table of symbols. Each symbol is looked up once a request by its
- * bytes and gets a number that stays; a series' block is the row of these numbers, with those of its metadata.
+ * Labels are references into the request's own table of symbols. Each symbol is looked up once per request by its
+ * bytes, and has the same number in every request. The block of a series is the row of these numbers, together with
+ * the numbers of its metadata.
  */
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { Gatherer, type RemoteWriteRequest } from "./gather.ts";
-import type { RefusedSeries } from "./labels.ts";
+import type { RejectedSeries } from "./labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
 import { Symbols } from "./symbols.ts";
 
@@ -23,24 +24,24 @@ const SAMPLE = 16 | BYTES;
 const HISTOGRAM = 24 | BYTES;
 const EXEMPLAR = 32 | BYTES;
 const METADATA = 40 | BYTES;
-/** The series and the metadata of a message of 1.0, numbers that 2.0 leaves out: one is not taken for the other. */
+/** The series and the metadata of a message of 1.0. 2.0 does not use these numbers, so that the versions differ. */
 const V1_TIMESERIES = 8 | BYTES;
 const V1_METADATA = 24 | BYTES;
 
-/** Two references a label, and three numbers of metadata. Admission takes 64 labels, by default. */
+/** A label takes two references, and metadata three numbers. Admission accepts 64 labels by default. */
 const LABELS_MAX = 1_024;
 
 export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: Gatherer;
   readonly #symbols = new Symbols();
-  /** The block of the series that is being read: type, unit, help, then the labels' names and values. */
+  /** The block of the series that is being read: type, unit, help, then the names and values of the labels. */
   readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
   readonly #key = Buffer.from(this.#row.buffer);
   #rowLength = 3;
   #isWhole = true;
 
-  /** @param layouts the buckets of native histograms; those of all decoders are to be the same */
+  /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
     this.#gatherer = new Gatherer(layouts);
   }
@@ -48,8 +49,8 @@ export class RemoteWriteV2Decoder {
   /**
    * Decodes a request.
    *
-   * @throws BadInput when it is no Request, or one of 1.0, or its first symbol is not the empty one; TooLarge when it
-   * has too many samples or symbols
+   * @throws BadInput when the body is not a Request, or is a request of 1.0, or its first symbol is not the empty one;
+   * TooLarge when it has too many samples or symbols
    */
   decode(body: Uint8Array): RemoteWriteRequest {
     const reader = this.#reader;
@@ -66,18 +67,18 @@ export class RemoteWriteV2Decoder {
     return this.#gatherer.take();
   }
 
-  /** Numbers the request's symbols; they may stand behind the series that refer to them. */
+  /** Numbers the request's symbols, which may come after the series that refer to them. */
   #readSymbols(): void {
     const before = this.#symbols.generation;
     let { generation } = this.#symbols;
     this.#numberSymbols();
     if (this.#symbols.generation !== generation) {
-      // There was no room left and the numbers began anew within the request; now there is.
+      // The numbers were full and started again within the request; now there is room.
       generation = this.#symbols.generation;
       this.#numberSymbols();
       if (this.#symbols.generation !== generation)
         throw new TooLarge(
-          `the request has ${this.#symbols.count} symbols, more than are taken; send it in parts`,
+          `the request has ${this.#symbols.count} symbols, more than are accepted; send it in parts`,
         );
     }
     // Blocks are rows of these numbers.
@@ -95,7 +96,7 @@ export class RemoteWriteV2Decoder {
         continue;
       }
       const to = reader.length();
-      // A reference that is left out is 0, and says that there is no help and no unit.
+      // A reference that is left out is 0, and means that there is no help and no unit.
       if (this.#symbols.count === 0 && to > reader.at) {
         const first = reader.bytes.subarray(reader.at, to).toString("utf8");
         throw new BadInput(
@@ -116,7 +117,7 @@ export class RemoteWriteV2Decoder {
     const length = this.#rowLength * 4;
     if (this.#isWhole && gatherer.expectedLength(this.#key, 0) === length) gatherer.useExpected();
     else if (this.#isWhole) gatherer.use(this.#key, 0, length, () => this.#decide());
-    else gatherer.refuse(this.#decide() as RefusedSeries);
+    else gatherer.rejectSeries(this.#decide() as RejectedSeries);
     reader.at = begin;
     while (reader.at < end) {
       const tag = reader.uint32();
@@ -150,7 +151,7 @@ export class RemoteWriteV2Decoder {
     this.#gatherer.exemplar(timestampMs, value, isWhole ? this.#pairs(symbols) : undefined);
   }
 
-  /** Names and values, in turn, by the symbols' numbers. */
+  /** Names and values in turn, by the numbers of their symbols. */
   #pairs(symbols: ArrayLike<number>): [name: string, value: string][] {
     return Array.from({ length: symbols.length / 2 }, (_, at) => [
       this.#symbols.text(symbols[2 * at]!),
@@ -158,7 +159,7 @@ export class RemoteWriteV2Decoder {
     ]);
   }
 
-  /** Reads the labels and the metadata of a series, which stands behind its samples, into the row. */
+  /** Reads the labels of a series, and its metadata, which comes after its samples, into the row. */
   #readRow(end: number): void {
     const reader = this.#reader;
     const row = this.#row;
@@ -198,12 +199,12 @@ export class RemoteWriteV2Decoder {
     reader.expectEnd(end);
   }
 
-  /** A symbol by its place, or the empty one: a series is not refused for its help text. */
+  /** A symbol by its reference, or the empty one: a series is not rejected because of its help text. */
   #symbolOr(reference: number): number {
     return Math.max(0, this.#symbols.numberOf(reference));
   }
 
-  #decide(): SeriesHead | RefusedSeries {
+  #decide(): SeriesHead | RejectedSeries {
     const row = this.#row;
     if (!this.#isWhole) {
       const reason =
@@ -219,10 +220,10 @@ export class RemoteWriteV2Decoder {
   }
 }
 
-/** Nothing of it could be read, and a sender that got 204 would think it stored. */
+/** Nothing of the message could be read, and a sender that got 204 would assume that it is stored. */
 function otherVersion(): BadInput {
   return new BadInput(
-    "the message is a prometheus.WriteRequest, and Content-Type says io.prometheus.write.v2.Request",
+    "the message is a prometheus.WriteRequest, but Content-Type says io.prometheus.write.v2.Request",
     "Content-Type",
   );
 }

@@ -1,10 +1,10 @@
 /**
- * Prometheus remote_write 1.0 (https://prometheus.io/docs/specs/prw/remote_write_spec/): a WriteRequest as
- * protobuf, already out of its snappy block → Batch. Pure but for what it remembers of label blocks and metadata.
+ * Prometheus remote_write 1.0 (https://prometheus.io/docs/specs/prw/remote_write_spec/): a WriteRequest as protobuf,
+ * already out of its snappy block → Batch. Pure, except for the label blocks and metadata that it remembers.
  *
- * Our own decoder: protobufjs takes 2.3 CPU-seconds a million samples to make its objects, before anything is done
- * with them. It is the reference in the tests. A series is refused by itself when its labels are not right; a
- * message that does not parse is refused whole.
+ * This is our own decoder, because protobufjs takes 2.3 CPU-seconds per million samples only to create its objects.
+ * protobufjs is the reference in the tests. A series with invalid labels is rejected alone. A message that does not
+ * parse is rejected as a whole.
  */
 import { isUtf8 } from "node:buffer";
 import { metadataDropped } from "../../model/counters.ts";
@@ -14,7 +14,7 @@ import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { Gatherer, type RemoteWriteRequest } from "./gather.ts";
 import { withLabelsFirst } from "./label-order.ts";
-import { type LabelPairs, notText, type RefusedSeries } from "./labels.ts";
+import { type LabelPairs, notText, type RejectedSeries } from "./labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
 
 export type { RemoteWriteRequest } from "./gather.ts";
@@ -26,7 +26,7 @@ const LABEL = 8 | BYTES;
 const SAMPLE = 16 | BYTES;
 const EXEMPLAR = 24 | BYTES;
 const HISTOGRAM = 32 | BYTES;
-/** The series of a message of 2.0, whose fields have numbers of their own so that one is not taken for the other. */
+/** The series of a message of 2.0, whose fields have other numbers so that the versions differ. */
 const V2_TIMESERIES = 40 | BYTES;
 
 export class RemoteWriteDecoder {
@@ -36,7 +36,7 @@ export class RemoteWriteDecoder {
   /** Whether all text that was read since this was set is UTF-8. */
   #isText = true;
 
-  /** @param layouts the buckets of native histograms; those of all decoders are to be the same */
+  /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
     this.#gatherer = new Gatherer(layouts);
   }
@@ -44,20 +44,20 @@ export class RemoteWriteDecoder {
   /**
    * Decodes a request.
    *
-   * @throws BadInput when it is no WriteRequest, or one of 2.0; TooLarge when it has too many samples
+   * @throws BadInput when the body is not a WriteRequest, or is a request of 2.0; TooLarge when it has too many samples
    */
   decode(body: Uint8Array): RemoteWriteRequest {
     const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     if (!this.#read(message)) this.#read(withLabelsFirst(message, TIMESERIES, LABEL));
     if (this.#refine) {
-      // The heads that are remembered lack what is known now.
+      // The remembered heads lack the metadata that is known now.
       this.#refine = false;
       this.#gatherer.blocks.clear();
     }
     return this.#gatherer.take();
   }
 
-  /** Reads a message from the beginning; false when a series has labels behind its samples. */
+  /** Reads a message from the beginning; returns false when a series has labels after its samples. */
   #read(message: Buffer): boolean {
     const reader = this.#reader;
     reader.open(message);
@@ -121,7 +121,7 @@ export class RemoteWriteDecoder {
     this.#gatherer.exemplar(timestampMs, value, this.#isText ? pairs : undefined);
   }
 
-  #decide(from: number, to: number): SeriesHead | RefusedSeries {
+  #decide(from: number, to: number): SeriesHead | RejectedSeries {
     this.#isText = true;
     const pairs = this.#labels(from, to);
     return this.#isText ? this.#gatherer.decide(pairs) : notText(pairs);
@@ -172,7 +172,7 @@ export class RemoteWriteDecoder {
     if (this.#gatherer.metadata.note(family, said)) this.#refine = true;
   }
 
-  /** Reads text; what of it is no UTF-8 is replaced, and noted. */
+  /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */
   #text(): string {
     const reader = this.#reader;
     const end = reader.length();
@@ -183,10 +183,10 @@ export class RemoteWriteDecoder {
   }
 }
 
-/** Nothing of it could be read, and a sender that got 204 would think it stored. */
+/** Nothing of the message could be read, and a sender that got 204 would assume that it is stored. */
 function otherVersion(): BadInput {
   return new BadInput(
-    "the message is an io.prometheus.write.v2.Request, and Content-Type says prometheus.WriteRequest",
+    "the message is an io.prometheus.write.v2.Request, but Content-Type says prometheus.WriteRequest",
     "Content-Type",
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The symbols of remote_write 2.0 requests, numbered: equal bytes have the same number in each request, so that a
- * row of numbers stands for a series' labels. Number 0 is the empty text. Bounded: when full it starts anew.
+ * Numbers the symbols of remote_write 2.0 requests. Equal bytes have the same number in every request, so that a row
+ * of numbers identifies a series' labels. Number 0 is the empty text. The size is bounded: when full, all are dropped.
  */
 import { isUtf8 } from "node:buffer";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
@@ -11,21 +11,21 @@ const SYMBOLS_MAX = 262_144;
 export class Symbols {
   readonly #texts = new LabelBlocks<string>(SYMBOLS_MAX);
   readonly #seed = (Math.random() * 2 ** 32) | 0;
-  /** Of the request that is being read: by reference, the number. */
+  /** The numbers of the symbols of the current request, by reference. */
   #numbers = new Int32Array(1_024);
   #count = 0;
 
-  /** Changes when the numbers begin anew; who remembers numbers must forget them then. */
+  /** Changes when numbering starts again. A caller that keeps numbers must drop them then. */
   get generation(): number {
     return this.#texts.generation;
   }
 
-  /** How many symbols the request has. */
+  /** The number of symbols of the request. */
   get count(): number {
     return this.#count;
   }
 
-  /** Begins with a request. */
+  /** Starts a request. */
   begin(): void {
     this.#count = 0;
   }
@@ -40,7 +40,7 @@ export class Symbols {
     this.#numbers[this.#count++] = from === to ? 0 : this.#number(bytes, from, to);
   }
 
-  /** The number of a symbol by its place in the request, or -1 where the request has none, or no UTF-8. */
+  /** The number of a symbol by its reference, or -1 if the request does not have it, or it is not UTF-8. */
   numberOf(reference: number): number {
     return reference < this.#count ? this.#numbers[reference]! : -1;
   }

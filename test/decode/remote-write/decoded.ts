@@ -33,10 +33,10 @@ export const versions = [
   { version: "2.0", encode: encodeV2, Decoder: RemoteWriteV2Decoder },
 ] as const;
 
-/** Prometheus's stale marker cannot be made as a number in JavaScript: its bits are put where a value stands. */
+/** JavaScript cannot create Prometheus's stale marker as a number: its bits are written in place of a stand-in value. */
 export const STALE_STAND_IN = 1.234567890123e-300;
 
-/** Replaces the stand-in's bits by those of the stale marker. */
+/** Replaces the bits of the stand-in value by those of the stale marker. */
 export function withStaleMarkers(message: Buffer): Buffer {
   const standIn = Buffer.alloc(8);
   standIn.writeDoubleLE(STALE_STAND_IN);

@@ -79,7 +79,7 @@ export interface Metadata {
   readonly help?: string;
   readonly unit?: string;
 }
-/** A series as both versions can carry it. */
+/** A series that both versions can encode. */
 export interface Series {
   readonly labels: readonly (readonly [name: string, value: string])[] | Readonly<Record<string, string>>;
   readonly samples?: readonly SampleMessage[];
@@ -132,7 +132,7 @@ export function encodeV2(series: readonly Series[]): Buffer {
   return encodeRawV2({ symbols, timeseries });
 }
 
-/** A Request of version 2.0 as it stands. */
+/** A Request of version 2.0 from exactly these fields. */
 export function encodeRawV2(request: { symbols: readonly string[]; timeseries: readonly object[] }): Buffer {
   return Buffer.from(Request.encode(Request.create(request)).finish());
 }

@@ -1,4 +1,4 @@
-/** Native histograms as classic buckets: counts worked out by hand from the specification of their buckets. */
+/** Native histograms become classic buckets: counts worked out by hand from the specification of their buckets. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
@@ -9,7 +9,7 @@ import { encodeV1, type HistogramMessage } from "./messages.ts";
 const MS = 1_704_067_200_000;
 const labels = { __name__: "h", job: "x" };
 
-/** The classic series of histograms that come one after another, the last one's samples: `le` → value. */
+/** Decodes histograms one after another, and returns the classic samples of the last: `le` → value. */
 function classic(...histograms: HistogramMessage[]): Record<string, number | "stale"> {
   const outcomes = versions.map(({ encode, Decoder }) => {
     const decoder = new Decoder();
@@ -34,7 +34,7 @@ function classic(...histograms: HistogramMessage[]): Record<string, number | "st
 }
 
 describe("buckets of schema 0 end at powers of two", () => {
-  test("each with one between them kept", () => {
+  test("and an empty bucket between two others is kept", () => {
     // Buckets 0 (0.5,1], 1 (1,2] and 3 (4,8] with 1, 3 and 2 observations.
     const histogram = {
       countInt: 6,
@@ -57,7 +57,7 @@ describe("buckets of schema 0 end at powers of two", () => {
       count: 6,
     });
   });
-  test("the zero bucket is in all that are above it", () => {
+  test("and the zero bucket counts in all bounds above it", () => {
     const histogram = {
       countInt: 5,
       sum: 3,
@@ -69,7 +69,7 @@ describe("buckets of schema 0 end at powers of two", () => {
     };
     expect(classic(histogram)).toEqual({ "1": 2, "2": 5, "+Inf": 5, sum: 3, count: 5 });
   });
-  test("a zero bucket alone has a bound of its own, and keeps it", () => {
+  test("and a zero bucket alone has a bound of its own, and keeps it", () => {
     const zeros = { countInt: 2, sum: 0, schema: 0, zeroThreshold: 0.001, zeroCountInt: 2 };
     // 0.001 is above 2^-10.
     expect(classic(zeros)).toEqual({ "0.001953125": 2, "+Inf": 2, sum: 0, count: 2 });
@@ -83,8 +83,8 @@ describe("buckets of schema 0 end at powers of two", () => {
     expect(classic(zeros, more)).toEqual({ "0.001953125": 2, "0.5": 2, "1": 3, "+Inf": 3, sum: 1, count: 3 });
     expect(classic({ countInt: 1, zeroCountInt: 1 })).toEqual({ "0": 1, "+Inf": 1, sum: 0, count: 1 });
   });
-  test("a wide zero bucket is not below its threshold", () => {
-    // Observations up to 3 are in the zero bucket; bucket 1 (1,2] has one all the same.
+  test("and a wide zero bucket does not count below its threshold", () => {
+    // Observations up to 3 are in the zero bucket, but bucket 1 (1,2] has one too.
     const histogram = {
       countInt: 3,
       sum: 3,
@@ -96,7 +96,7 @@ describe("buckets of schema 0 end at powers of two", () => {
     };
     expect(classic(histogram)).toEqual({ "1": 0, "2": 1, "4": 3, "+Inf": 3, sum: 3, count: 3 });
   });
-  test("negative observations are below zero", () => {
+  test("and negative observations count below zero", () => {
     // Negative buckets 0 [-1,-0.5) and 2 [-4,-2) with 1 and 2, one zero, positive bucket 1 (1,2] with 1.
     const histogram = {
       countInt: 5,
@@ -124,7 +124,7 @@ describe("buckets of schema 0 end at powers of two", () => {
       count: 5,
     });
   });
-  test("what is above the largest power of two is in +Inf alone", () => {
+  test("and observations above the largest power of two count in +Inf alone", () => {
     const histogram = {
       countInt: 2,
       schema: 0,
@@ -141,8 +141,8 @@ describe("buckets of schema 0 end at powers of two", () => {
   });
 });
 
-describe("finer and coarser buckets", () => {
-  test("of schema 2 are added up, four to a power", () => {
+describe("other buckets", () => {
+  test("of schema 2 are added up, four per power", () => {
     // Buckets 1 to 4 are (1,2], 5 to 8 (2,4]; -3 to 0 (0.5,1]. Counts 1 to 6 in buckets 0 to 5.
     const histogram = {
       countInt: 21,
@@ -162,7 +162,7 @@ describe("finer and coarser buckets", () => {
     };
     expect(classic(histogram)).toEqual({ "0.25": 0, "1": 1, "4": 3, "16": 6, "+Inf": 6, sum: 0, count: 6 });
   });
-  test("over too wide a range are every second power, for good", () => {
+  test("over a range that is too wide keep every second power, for good", () => {
     // Buckets -60 and 61: 122 bounds of powers of two are too many, 63 of powers of four are not.
     const wide = {
       countInt: 2,
@@ -185,7 +185,7 @@ describe("finer and coarser buckets", () => {
     expect(Object.keys(classic(wide, narrow))).toEqual(Object.keys(bounds));
     expect(classic(wide, narrow)).toMatchObject({ "1": 0, "4": 2, "16": 2 });
   });
-  test("that are custom keep their own bounds", () => {
+  test("with custom bounds keep them", () => {
     const histogram = {
       countInt: 6,
       sum: 9,
@@ -199,7 +199,7 @@ describe("finer and coarser buckets", () => {
     };
     expect(classic(histogram)).toEqual({ "0.1": 1, "2.5": 1, "10": 3, "+Inf": 6, sum: 9, count: 6 });
   });
-  test("with float counts are the same", () => {
+  test("with float counts are converted in the same way", () => {
     const histogram = {
       countFloat: 4.5,
       sum: 1,
@@ -213,7 +213,7 @@ describe("finer and coarser buckets", () => {
   });
 });
 
-test("Bounds that a series had it keeps", () => {
+test("A series keeps the bounds that it had", () => {
   const wide = {
     countInt: 2,
     schema: 0,
@@ -257,7 +257,7 @@ describe("Bounds", () => {
       );
   };
 
-  test("are those of the metric: what one series needed, all have from then on", () => {
+  test("belong to the metric: when one series needs a bound, all series have it from then on", () => {
     const decoder = new RemoteWriteDecoder();
     expect(decode(decoder, { a: [populated(1)] })).toEqual(["a 1 0 0", "a 2 0 1", "a +Inf 0 1"]);
     expect(decode(decoder, { b: [populated(3)], a: [populated(1)] })).toEqual([
@@ -265,8 +265,8 @@ describe("Bounds", () => {
       ...["a 1 0 0", "a 2 0 1", "a 4 0 1", "a 8 0 1", "a +Inf 0 1"],
     ]);
   });
-  test("that are stored already are kept, with what lies between them as it is", () => {
-    // As they are after a restart: a zero bucket of 2^-128 was alone once, and classic buckets have the name too.
+  test("that are stored already are kept, with those between them", () => {
+    // The state after a restart: a zero bucket of 2^-128 was alone once, and classic buckets have the same name.
     const asked: string[] = [];
     const layouts = new BucketLayouts((metric) => {
       asked.push(metric);
@@ -278,7 +278,7 @@ describe("Bounds", () => {
     expect(decode(decoder, { a: [populated(1)] })).toEqual(want);
     expect(asked).toEqual(["h_bucket"]);
   });
-  test("that go are ended, once", () => {
+  test("that are dropped are ended once", () => {
     const decoder = new RemoteWriteDecoder();
     const custom = (timestamp: number, ...customValues: number[]): HistogramMessage => ({
       timestamp: MS + timestamp,
@@ -289,13 +289,13 @@ describe("Bounds", () => {
     expect(decode(decoder, all)).toEqual([
       ...["a 1 0 0", "a 2 0 0", "a +Inf 0 0"],
       ...["a 1 5 0", "a 3 5 0", "a 2 5 stale", "a +Inf 5 0"],
-      // One that comes late ends nothing, and neither does what comes again.
+      // A late histogram ends nothing, and neither does a repeated one.
       ...["a 1 3 0", "a 2 3 0", "a +Inf 3 0"],
       ...["a 1 6 0", "a 3 6 0", "a +Inf 6 0"],
     ]);
     expect(decode(decoder, all).filter((sample) => sample.endsWith("stale"))).toEqual([]);
   });
-  test("that go are ended again with a request that is sent again, since it may not have been stored", () => {
+  test("that are dropped are ended again by a retried request, which may not have been stored", () => {
     const decoder = new RemoteWriteDecoder();
     const custom = (timestamp: number, ...customValues: number[]): HistogramMessage => ({
       timestamp: MS + timestamp,
@@ -309,7 +309,7 @@ describe("Bounds", () => {
     for (const _ of [1, 2, 3])
       expect(decode(decoder, { a: [end] })).toEqual(["a 1 6 stale", "a +Inf 6 stale"]);
   });
-  test("between which coarser buckets end are ended for these, and stay for the others", () => {
+  test("that coarser buckets do not need are ended for their series, and kept for the others", () => {
     const decoder = new RemoteWriteDecoder();
     decode(decoder, { a: [populated(1, 2)], b: [populated(1, 2)] });
     // Schema -1: bucket 1 is (1,4].
@@ -319,7 +319,7 @@ describe("Bounds", () => {
       ...["b 1 1 0", "b 2 1 1", "b 4 1 2", "b +Inf 1 2"],
     ]);
   });
-  test("of a series that ends at once after a restart are all that the metric has", () => {
+  test("of a series that ends right after a restart are all bounds of the metric", () => {
     const decoder = new RemoteWriteDecoder(new BucketLayouts(() => ["0.5", "0.3", "+Inf"]));
     expect(decode(decoder, { a: [{ timestamp: MS, sum: STALE_STAND_IN }] })).toEqual([
       "a 0.5 0 stale",
@@ -327,7 +327,7 @@ describe("Bounds", () => {
       "a +Inf 0 stale",
     ]);
   });
-  test("at the ends of what a double can be are numbers, and no count is lost", () => {
+  test("at the limits of a double are numbers, and no count is lost", () => {
     const decoder = new RemoteWriteDecoder();
     const lowest = {
       ...populated(-1_074, 1_024),
@@ -338,14 +338,14 @@ describe("Bounds", () => {
     const edges = decode(decoder, { a: [lowest] });
     expect(edges.every((edge) => /^a ([-0-9.e+]+|\+Inf) 0 [0-3]$/.test(edge))).toBe(true);
     expect(new Set(edges.map((edge) => edge.split(" ")[1])).size).toBe(edges.length);
-    // One below all bounds, one at the smallest, one above all.
+    // One observation is below all bounds, one at the smallest, one above all.
     expect(edges.at(-2)).toEndWith(" 2");
     expect(edges[0]).toEndWith(" 1");
   });
 });
 
 describe("An exemplar of a native histogram", () => {
-  test("is of the bucket that holds it, once its buckets are known", () => {
+  test("belongs to the bucket that contains it, once the buckets are known", () => {
     for (const { encode, Decoder } of versions) {
       const decoder = new Decoder();
       const exemplar = (value: number) => ({ value, timestamp: MS, labels: { trace_id: "t" } });
@@ -367,7 +367,7 @@ describe("An exemplar of a native histogram", () => {
   });
 });
 
-test("A request of 5,000 histograms is taken, with a hundred bounds each", () => {
+test("A request of 5,000 histograms with a hundred bounds each is accepted", () => {
   const positiveSpans = [{ offset: 0, length: 99 }];
   const positiveDeltas = Array.from({ length: 99 }, (_, at) => (at === 0 ? 1 : 0));
   const wide = { timestamp: MS, countInt: 99, schema: 0, positiveSpans, positiveDeltas };
@@ -380,7 +380,7 @@ test("A request of 5,000 histograms is taken, with a hundred bounds each", () =>
   expect(request.batch.length).toBe(5_000 * (100 + 3));
 });
 
-test("Counts and bounds may stand in one field each", () => {
+test("Counts and bounds may be packed in one field each", () => {
   const double = (tag: number, value: number) => {
     const bytes = Buffer.alloc(8);
     bytes.writeDoubleLE(value);
@@ -395,7 +395,7 @@ test("Counts and bounds may stand in one field each", () => {
   };
   // Span 0 to 1, deltas 1 and 1 (zigzag 2); bounds 0.5, 1, 2, +Inf, then sum and count.
   expect(decode(8, 3, 90, 2, 16, 2, 96, 2, 96, 2)).toEqual([0, 1, 3, 3, 0, 3]);
-  // Field 13: two counts that are doubles.
+  // Field 13: two counts as doubles.
   expect(decode(...double(17, 3), 90, 2, 16, 2, ...double(105, 1), ...double(105, 2))).toEqual([
     0, 1, 3, 3, 0, 3,
   ]);
@@ -422,7 +422,7 @@ test("A stale marker ends every series of the histogram", () => {
   expect(classic({ sum: STALE_STAND_IN })).toEqual({ "+Inf": stale, sum: stale, count: stale });
 });
 
-describe("turned away, and nothing beside it, is a histogram", () => {
+describe("rejects only the one histogram", () => {
   const bad = (name: string, histogram: HistogramMessage, reason: string) =>
     test(name, () => {
       const body = encodeV1([{ labels, samples: [{ value: 1, timestamp: MS }], histograms: [histogram] }]);
@@ -461,19 +461,19 @@ describe("turned away, and nothing beside it, is a histogram", () => {
     "has spans that overlap",
   );
   bad(
-    "with more in its buckets than it counts",
+    "with more observations in its buckets than its count",
     { countInt: 1, positiveSpans: [{ offset: 0, length: 1 }], positiveDeltas: [2] },
     "has 2 observations in its buckets, and a count of 1",
   );
   bad(
-    "with custom bounds that do not ascend",
+    "with custom bounds that are not in ascending order",
     { schema: -53, customValues: [1, 1] },
-    "has custom bounds that do not ascend",
+    "has custom bounds that are not in ascending order",
   );
   bad(
-    "with a custom bound of +Inf, which is there without a word",
+    "with a custom bound of +Inf, which is implied",
     { schema: -53, customValues: [1, Number.POSITIVE_INFINITY] },
-    "has a custom bound that is no finite number",
+    "has a custom bound that is not a finite number",
   );
   bad(
     "with more custom buckets than bounds",
@@ -498,14 +498,14 @@ describe("turned away, and nothing beside it, is a histogram", () => {
     "has custom buckets below the first",
   );
   bad(
-    "with a zero bucket without an end",
+    "with a zero bucket up to infinity",
     { zeroThreshold: Number.POSITIVE_INFINITY },
     "has a zero bucket up to Infinity",
   );
-  bad("with a zero bucket that is none", { zeroThreshold: Number.NaN }, "has a zero bucket up to NaN");
+  bad("with a zero bucket up to NaN", { zeroThreshold: Number.NaN }, "has a zero bucket up to NaN");
 });
 
-test("Downscaling is exact: each bucket's observations are in the bounds that hold them, and in no lower", () => {
+test("Downscaling is exact: observations count in the bounds that contain them, and in no lower one", () => {
   const buckets = fc.uniqueArray(
     fc.record({ bucket: fc.integer({ min: -80, max: 80 }), count: fc.integer({ min: 1, max: 5 }) }),
     {
@@ -540,7 +540,7 @@ test("Downscaling is exact: each bucket's observations are in the bounds that ho
   );
 });
 
-/** Counts by the number of a bucket, drawn at random. */
+/** Random counts by the number of a bucket. */
 const side = fc
   .uniqueArray(fc.tuple(fc.integer({ min: -300, max: 300 }), fc.integer({ min: 0, max: 5 })), {
     selector: ([bucket]) => bucket,
@@ -556,7 +556,7 @@ const drawn = fc.record({
   job: fc.constantFrom("a", "b"),
 });
 
-test("Whatever comes one after another, no bucket counts what it cannot know, and none vanishes without an end", () => {
+test("In any sequence of histograms, no bucket counts too much, and none vanishes without being ended", () => {
   const spans = (buckets: [number, number][]) =>
     buckets.map(([bucket], at) => ({
       offset: at === 0 ? bucket : bucket - buckets[at - 1]![0] - 1,
@@ -595,7 +595,7 @@ test("Whatever comes one after another, no bucket counts what it cannot know, an
             // A bucket ends at 2^(number / 2^schema): compared by exponents, which are exact.
             const edge = Math.log2(Math.abs(bound)) * 2 ** schema;
             const own = bound < 0 ? negative : positive;
-            // No bucket with observations goes over the bound.
+            // No bucket with observations extends over the bound.
             if (bound !== 0) expect(sum(own, (bucket) => bucket > edge && bucket - 1 < edge)).toBe(0);
             if (bound < 0) want = sum(negative, (bucket) => bucket > edge);
             else

@@ -1,5 +1,5 @@
 /**
- * remote_write 1.0 and 2.0 as bytes: what each series becomes, what of it is turned away, and our decoders against
+ * remote_write 1.0 and 2.0 as bytes: how each series is decoded, which are rejected, and our decoders compared with
  * the reference package.
  */
 import { describe, expect, test } from "bun:test";
@@ -48,7 +48,7 @@ for (const { version, encode, Decoder } of versions) {
       expect(outcome.counted).toEqual([3, 0]);
     });
 
-  describe(`${version}: taken is`, () => {
+  describe(`${version}: accepts`, () => {
     ok("nothing", [], []);
     ok("a series without samples", [{ labels: up }], []);
     ok(
@@ -81,7 +81,7 @@ for (const { version, encode, Decoder } of versions) {
       })),
     );
     ok(
-      "a stale marker, and only that",
+      "a stale marker, and no other NaN",
       [
         {
           labels: up,
@@ -124,13 +124,13 @@ for (const { version, encode, Decoder } of versions) {
       [{ series: UP, ms: MS, value: 1 }],
     );
     ok(
-      "labels without a value, as if they were not there",
+      "labels without a value, which count as absent",
       [{ labels: { ...up, zone: "" }, samples: [{ value: 1, timestamp: MS }] }],
       [{ series: UP, ms: MS, value: 1 }],
     );
   });
 
-  describe(`${version}: turned away, and nothing beside it, is a series`, () => {
+  describe(`${version}: rejects only the one series`, () => {
     bad("without a name", { job: "node" }, ["name", 'series {job="node"} has no __name__']);
     bad("with an empty name", { __name__: "", job: "node" }, ["name", 'series {job="node"} has no __name__']);
     bad("without labels", {}, ["name", "series {} has no __name__"]);
@@ -144,7 +144,7 @@ for (const { version, encode, Decoder } of versions) {
       ["labels", 'series up{job="a",job="b"} has label "job" twice'],
     );
     bad(
-      "with a label twice, apart",
+      "with a label twice, not side by side",
       [
         ["job", "a"],
         ["__name__", "up"],
@@ -162,14 +162,14 @@ for (const { version, encode, Decoder } of versions) {
     );
   });
 
-  describe(`${version}: a message that is cut or wrong is refused whole`, () => {
+  describe(`${version}: rejects a whole message that is truncated or malformed`, () => {
     const body = encode([{ labels: up, samples: [{ value: 1, timestamp: MS }] }]);
-    test("at every byte", () => {
+    test("at any byte", () => {
       const decoder = new Decoder();
       const whole = plain(decoder.decode(body));
       for (let length = 1; length < body.length; length++) {
         try {
-          // A cut between two fields of the message itself is not seen: there it has less, and nothing else.
+          // A cut between two fields of the message itself is not detected: the message is valid, with less in it.
           expect(plain(decoder.decode(body.subarray(0, length)))).toEqual([]);
         } catch (error) {
           expect(error).toBeInstanceOf(BadInput);
@@ -177,25 +177,25 @@ for (const { version, encode, Decoder } of versions) {
         expect(plain(decoder.decode(body))).toEqual(whole);
       }
     });
-    test("a group, which is long gone from protobuf", () => {
+    test("with a group, which protobuf no longer has", () => {
       expect(() => new Decoder().decode(Buffer.from([0x0b]))).toThrow("wire type 3");
     });
-    test("one of the other version, of which nothing would be left", () => {
+    test("of the other version, of which nothing would be stored", () => {
       const series = [{ labels: up, samples: [{ value: 1, timestamp: MS }] }];
       const other = version === "1.0" ? encodeV2(series) : encodeV1(series);
       const decoder = new Decoder();
       expect(() => decoder.decode(other)).toThrow(BadInput);
       expect(() => decoder.decode(other)).toThrow(
         version === "1.0"
-          ? "the message is an io.prometheus.write.v2.Request, and Content-Type says prometheus.WriteRequest"
-          : "the message is a prometheus.WriteRequest, and Content-Type says io.prometheus.write.v2.Request",
+          ? "the message is an io.prometheus.write.v2.Request, but Content-Type says prometheus.WriteRequest"
+          : "the message is a prometheus.WriteRequest, but Content-Type says io.prometheus.write.v2.Request",
       );
       expect(plain(decoder.decode(body))).toEqual([{ series: UP, ms: MS, value: 1 }]);
     });
-    test("a field without a number", () => {
+    test("with a field without a number", () => {
       expect(() => new Decoder().decode(Buffer.from([0x00, 0x01]))).toThrow("a field has number 0");
     });
-    test("any bytes at all throw nothing but BadInput", () => {
+    test("of random bytes, which cause no other error than BadInput", () => {
       const decoder = new Decoder();
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(), fc.nat(255), (bytes, at, byte) => {
@@ -215,7 +215,7 @@ for (const { version, encode, Decoder } of versions) {
     });
   });
 
-  test(`${version}: text that is no UTF-8 refuses its own series, or its own exemplar`, () => {
+  test(`${version}: text that is not UTF-8 rejects only its series, or drops only its exemplar`, () => {
     const trace = { value: 1, timestamp: MS, labels: { trace_id: "bad2" } };
     const body = encode([
       { labels: { ...up, job: "bad1" }, samples: [{ value: 1, timestamp: MS }] },
@@ -232,7 +232,7 @@ for (const { version, encode, Decoder } of versions) {
     }
   });
 
-  test(`${version}: however many samples are wrong, the good ones are taken and the first are told`, () => {
+  test(`${version}: accepts valid samples and describes the first rejected ones, however many are invalid`, () => {
     const wrong = Array.from({ length: 60_000 }, (_, index) => ({
       labels: { job: `x${index}` },
       samples: [{ value: 1, timestamp: MS }],
@@ -245,17 +245,17 @@ for (const { version, encode, Decoder } of versions) {
     expect(rejected[0]!.reason).toBe('series {job="x0"} has no __name__');
     expect(rejected.map(({ index }) => index)).toEqual(wrong.map((_, index) => index + 1));
     expect(new Set(rejected.map(({ cause }) => cause))).toEqual(new Set(["name"]));
-    // Texts of all of them would be what is large.
+    // Keeping the texts of all of them would take too much memory.
     expect(new Set(rejected.map(({ reason }) => reason)).size).toBeLessThan(2_000);
     expect(new Set(rejected.map(({ payload }) => payload)).size).toBeLessThan(2_000);
   });
 
-  test(`${version}: samples past the limit are refused`, () => {
+  test(`${version}: rejects a request with samples past the limit`, () => {
     const samples = Array.from({ length: 500_001 }, (_, index) => ({ value: 1, timestamp: index }));
     expect(() => new Decoder().decode(encode([{ labels: up, samples }]))).toThrow(TooLarge);
   });
 
-  test(`${version}: series in another order than before are told apart`, () => {
+  test(`${version}: tells series apart that come in another order than before`, () => {
     const decoder = new Decoder();
     const names = Array.from({ length: 50 }, (_, index) => `metric_${index}`);
     fc.assert(
@@ -292,18 +292,18 @@ for (const { version, encode, Decoder } of versions) {
         Object.fromEntries(own),
       ]);
     };
-    test("are of their series, which needs no sample beside them", () => {
+    test("belong to their series, which needs no samples", () => {
       const labels = { trace_id: "4bf92f3577b34da6", zone: "é" };
       expect(read([{ ...at, labels }, at])).toEqual([
         [UP, MS, 0.25, labels],
         [UP, MS, 0.25, {}],
       ]);
     });
-    test("without a time are of the sample that they come with", () => {
+    test("without a time get the time of the sample before them", () => {
       const samples = [MS - 1, MS].map((timestamp) => ({ value: 1, timestamp }));
       expect(read([{ value: 2 }], up, samples)).toEqual([[UP, MS, 2, {}]]);
     });
-    test("of 128 characters are kept, longer ones and those of a series that is refused are not", () => {
+    test("of 128 characters are kept, longer ones and those of a rejected series are dropped", () => {
       const fits = { trace_id: "é".repeat(120) };
       expect(
         read([
@@ -334,7 +334,7 @@ const anySeries = fc.record({
   samples: fc.array(sample, { maxLength: 4 }),
 });
 
-test("1.0: what the reference package writes, we read as it does", () => {
+test("1.0: reads what the reference package writes as it does", () => {
   const decoder = new RemoteWriteDecoder();
   fc.assert(
     fc.property(fc.array(anySeries, { maxLength: 8 }), (series) => {
@@ -350,7 +350,7 @@ test("1.0: what the reference package writes, we read as it does", () => {
   );
 });
 
-test("2.0: the same series say the same as in 1.0", () => {
+test("2.0: reads the same from the same series as 1.0", () => {
   const first = new RemoteWriteDecoder();
   const second = new RemoteWriteV2Decoder();
   fc.assert(
@@ -373,11 +373,11 @@ const double = (value: number) => {
   return bytes;
 };
 
-describe("fields are taken in any order, and unknown ones passed over", () => {
+describe("accepts fields in any order, and skips unknown ones", () => {
   const name = field(1, field(2, "up"), field(1, "__name__"));
   const job = field(1, field(1, "job"), field(2, "node"));
   const sample = field(2, Buffer.from([16, 5, 9]), double(2));
-  test("1.0: labels among and behind the samples", () => {
+  test("1.0: labels between and after the samples", () => {
     const decoder = new RemoteWriteDecoder();
     const plainly = encodeV1([{ labels: up, samples: [{ value: 1, timestamp: MS }] }]);
     for (const parts of [
@@ -392,7 +392,7 @@ describe("fields are taken in any order, and unknown ones passed over", () => {
       expect(request.samples).toBe(4);
     }
   });
-  test("2.0: symbols behind the series, references one by one, start times of samples", () => {
+  test("2.0: symbols after the series, references one by one, start times of samples", () => {
     const symbols = ["", "__name__", "up", "job", "node", "trace_id", "t1"].map((text) => field(4, text));
     const started = field(2, Buffer.from([9]), double(2), Buffer.from([16, 5, 24, 1]));
     const exemplar = field(4, Buffer.from([8, 5, 8, 6, 17]), double(0.5), Buffer.from([24, 5]));
@@ -410,7 +410,7 @@ describe("metadata", () => {
   const said = { type: 1, metricFamilyName: "requests_total", help: "Requests so far.", unit: "requests" };
   const requests: Series = { labels: { __name__: "requests_total" }, samples: [{ value: 1, timestamp: MS }] };
 
-  test("1.0: is given to the samples that come after it, by the name of their family", () => {
+  test("1.0: applies to later samples, by the name of their family", () => {
     const decoder = new RemoteWriteDecoder();
     const named = (name: string): Series => ({
       labels: { __name__: name },
@@ -461,7 +461,7 @@ describe("metadata", () => {
     });
   });
 
-  test("1.0: the first that was said counts, so that senders that differ cost nothing", () => {
+  test("1.0: the first type counts, so that senders that disagree cost nothing", () => {
     const decoder = new RemoteWriteDecoder();
     decoder.decode(encodeV1([requests], [said]));
     const [head] = decoder.decode(encodeV1([requests])).batch.heads;
@@ -487,7 +487,7 @@ describe("metadata", () => {
 });
 
 describe("2.0: references", () => {
-  test("0 is the empty text: a table that begins with another is refused", () => {
+  test("0 is the empty text: rejects a table that begins with another text", () => {
     const request = (symbols: string[]) => encodeRawV2({ symbols, timeseries: [{ labelsRefs: [0, 1] }] });
     const decoder = new RemoteWriteV2Decoder();
     expect(() => decoder.decode(request(["__name__", "up"]))).toThrow(
@@ -496,7 +496,7 @@ describe("2.0: references", () => {
     expect(plain(decoder.decode(encodeRawV2({ symbols: [], timeseries: [] })))).toEqual([]);
     expect(plain(decoder.decode(encodeRawV2({ symbols: [""], timeseries: [] })))).toEqual([]);
   });
-  test("of an exemplar that lead nowhere, or are odd in number, drop it", () => {
+  test("of an exemplar without a symbol, or odd in number, drop the exemplar", () => {
     for (const labelsRefs of [[3, 9], [9, 3], [3]]) {
       const series = { labelsRefs: [1, 2], samples: [{ value: 1 }], exemplars: [{ labelsRefs }] };
       const symbols = ["", "__name__", "up", "a", "b"];
@@ -508,7 +508,7 @@ describe("2.0: references", () => {
     new RemoteWriteV2Decoder().decode(
       encodeRawV2({ symbols, timeseries: [{ labelsRefs, samples: [{ value: 1 }] }] }),
     );
-  test("that lead nowhere, or are odd in number, refuse their series", () => {
+  test("without a symbol, or odd in number, reject their series", () => {
     for (const references of [
       [1, 5],
       [1, 2, 3],
@@ -522,14 +522,14 @@ describe("2.0: references", () => {
       ]);
     }
   });
-  test("mean what the request's own table says", () => {
+  test("refer to the request's own table", () => {
     const decoder = new RemoteWriteV2Decoder();
     const body = (symbols: string[]) =>
       encodeRawV2({ symbols, timeseries: [{ labelsRefs: [1, 2], samples: [{ value: 1 }] }] });
     for (const name of ["a", "b", "a", "c"])
       expect(plain(decoder.decode(body(["", "__name__", name])))[0]!.series).toBe(name);
   });
-  test("of a request with more symbols than are remembered are refused, and the next request is taken", () => {
+  test("rejects a request with more symbols than are remembered, and accepts the next", () => {
     const decoder = new RemoteWriteV2Decoder();
     const symbols = Array.from({ length: 262_200 }, (_, index) => (index === 0 ? "" : `s${index}`));
     expect(() => decoder.decode(encodeRawV2({ symbols, timeseries: [] }))).toThrow(TooLarge);
