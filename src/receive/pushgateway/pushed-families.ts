@@ -1,5 +1,5 @@
 /**
- * Metric families as the exposition formats have them: text.ts, open-metrics.ts and metric-family.ts decode a body to
+ * Metric families as the exposition formats have them: the decoders of this folder decode a body to
  * these. The labels of a histogram or a summary exclude `le` and `quantile`, whose values become its edges.
  */
 import { isUtf8 } from "node:buffer";
