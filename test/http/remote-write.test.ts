@@ -538,8 +538,8 @@ describe("nothing is stored", () => {
       expect(await stored(name)).toEqual([]);
     });
   const block = snappy(message);
-  bad("400: no snappy block", 400, new Uint8Array(message), V1, "not a whole snappy block");
-  bad("400: a cut snappy block", 400, block.slice(0, -3), V1, "not a whole snappy block");
+  bad("400: not a snappy block", 400, new Uint8Array(message), V1, "not a complete snappy block");
+  bad("400: a truncated snappy block", 400, block.slice(0, -3), V1, "not a complete snappy block");
   bad(
     "400: not protobuf",
     400,
