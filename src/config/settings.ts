@@ -67,7 +67,7 @@ export const SETTINGS = {
   diskReserveBytes: {
     type: { is: "bytes" },
     default: 64 * MiB,
-    what: "Free bytes of the disk below which pushes get 503; queries and retention go on. 0 is off.",
+    what: "Free bytes of the disk below which pushes get 503; queries and retention go on. With 0 they get it when nothing is free.",
     why: "The log is as large when it is moved into the file, which the engine does not survive on a full disk.",
   },
   retentionIntervalMs: {

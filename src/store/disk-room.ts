@@ -30,6 +30,8 @@ export interface DiskRoomOptions {
   readonly now?: () => number;
   /** Free bytes on the disk of `path`. The default asks the system. */
   readonly free?: (path: string) => number;
+  /** Bytes of the whole disk of `path`; the value from the system if absent. */
+  readonly size?: (path: string) => number;
 }
 
 /** A measurement takes 1.5 µs, but a round trip on a network disk. A commit measures each time. */
@@ -46,6 +48,9 @@ const INSIDE_MAX = 0.75;
 const CHECKPOINT_BYTES = 16 * 1_048_576;
 /** A shorter log is not worth a checkpoint of its own. */
 const LOG_BYTES_MIN = 1_048_576;
+
+/** With less than one block free nothing can be written, so the disk is full whatever the reserve is. */
+const BLOCK_BYTES = 4_096;
 
 export class DiskRoom {
   readonly #options: DiskRoomOptions;
@@ -154,16 +159,28 @@ export class DiskRoom {
 
   get #isReserveUsed(): boolean {
     const { reserveBytes } = this.#options;
-    return this.#freeBytes + Math.min(this.#insideBytes, INSIDE_MAX * reserveBytes) < reserveBytes;
+    return this.#freeBytes + Math.min(this.#insideBytes, INSIDE_MAX * reserveBytes) < this.#neededBytes;
+  }
+
+  /** Bytes that have to be free before a push is tried. */
+  get #neededBytes(): number {
+    return Math.max(this.#options.reserveBytes, BLOCK_BYTES);
   }
 
   #error(): DiskFull {
-    const why = this.#isReserveUsed
-      ? `pushes are accepted again when ${this.#options.reserveBytes} bytes are free (diskReserveBytes)`
-      : "a write failed because the disk was full";
     return new DiskFull(
-      `disk full: ${this.#freeBytes} bytes are free on the disk of the data folder, and ${why}`,
+      `disk full: ${this.#freeBytes} bytes are free on the disk of the data folder, and ${this.#reason}`,
     );
+  }
+
+  get #reason(): string {
+    if (!this.#isReserveUsed) return "a write failed because the disk was full";
+    const { path, reserveBytes, size = sizeOf } = this.#options;
+    const diskBytes = size(path);
+    if (diskBytes < reserveBytes)
+      return `the disk of ${diskBytes} bytes is smaller than diskReserveBytes (${reserveBytes}): give a smaller --disk-reserve-bytes`;
+    const setting = reserveBytes < BLOCK_BYTES ? "" : " (diskReserveBytes)";
+    return `pushes are accepted again when ${this.#neededBytes} bytes are free${setting}`;
   }
 }
 
@@ -171,6 +188,11 @@ export class DiskRoom {
 export function freeBytesOf(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
+}
+
+function sizeOf(path: string): number {
+  const { blocks, bsize } = statfsSync(path);
+  return blocks * bsize;
 }
 
 /** Whether an error of the system or the engine says that the disk, or this user's quota of it, is full. */

@@ -27,6 +27,7 @@ function room(reserveBytes = 64 * MiB): DiskRoom {
       looks++;
       return free;
     },
+    size: () => 1_000 * MiB,
     onChange: (change) => changes.push(change),
   });
 }
@@ -58,6 +59,33 @@ test("measures the disk ten times a second for pushes, and each time for commits
   expect(looks).toBe(15);
 });
 
+test("rejects pushes without a reserve too while no block is free, also before a write failed", () => {
+  const disk = room(0);
+  free = 4_095;
+  expect(disk.look(0)).toEqual({ freeBytes: 4_095, isFull: true });
+  expect(() => disk.require(0)).toThrow(
+    new DiskFull(
+      "disk full: 4095 bytes are free on the disk of the data folder, and pushes are accepted again when 4096 bytes are free",
+    ),
+  );
+  // What fits into blocks that a file has already is no sign of room.
+  disk.noteWritten();
+  expect(disk.look(0).isFull).toBe(true);
+  free = 4_096;
+  expect(disk.look(0).isFull).toBe(false);
+  expect(() => disk.require(0)).not.toThrow();
+});
+
+test("says that a disk is smaller than its reserve, since no push can ever be accepted there", () => {
+  const disk = room(2_000 * MiB);
+  expect(() => disk.require(0)).toThrow(
+    new DiskFull(
+      "disk full: 1048576000 bytes are free on the disk of the data folder, and the disk of 1048576000 bytes is " +
+        "smaller than diskReserveBytes (2097152000): give a smaller --disk-reserve-bytes",
+    ),
+  );
+});
+
 test("counts free blocks of the file for at most three quarters of the reserve", () => {
   const disk = room();
   disk.noteInside(1_000 * MiB);
@@ -74,10 +102,10 @@ test("counts free blocks of the file for at most three quarters of the reserve",
 
 test("stops pushes for a second after a write that found no room, and then lets one try", () => {
   const disk = room(0);
-  free = 5;
+  free = 5_000;
   const explained = disk.explain(noSpace);
   expect(String(explained)).toBe(
-    "DiskFull: disk full: 5 bytes are free on the disk of the data folder, and a write failed because the disk was full",
+    "DiskFull: disk full: 5000 bytes are free on the disk of the data folder, and a write failed because the disk was full",
   );
   expect((explained as DiskFull).cause).toBe(noSpace);
   nowMs = 999;
@@ -93,13 +121,13 @@ test("stops pushes for a second after a write that found no room, and then lets 
 
 test("accepts pushes before the second is over if a megabyte more is free", () => {
   const disk = room(0);
-  free = 5;
+  free = 5_000;
   disk.explain(noSpace);
   nowMs = 200;
-  free = 5 + MiB - 1;
+  free = 5_000 + MiB - 1;
   expect(disk.look().isFull).toBe(true);
   nowMs = 400;
-  free = 5 + MiB;
+  free = 5_000 + MiB;
   expect(disk.look().isFull).toBe(false);
   expect(() => disk.require()).not.toThrow();
 });
