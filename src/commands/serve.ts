@@ -7,7 +7,7 @@
  * 2. the sampler and the loops (retention, quiet checkpoints);
  * 3. ingest: what was accepted is committed, then a whole snapshot of the totals;
  * 4. readers are interrupted; the log is moved into the file; the file is given back.
- * A second SIGTERM or SIGINT ends the process at once; what was acknowledged is safe then too.
+ * Another SIGTERM or SIGINT after a second ends the process at once; what was acknowledged is safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config/config.ts";
