@@ -3,8 +3,6 @@
  * not fit.
  */
 import { describe, expect, test } from "bun:test";
-import { SETTINGS, type Setting } from "../src/config/settings.ts";
-import { formatValue, readValue, SettingError } from "../src/config/values.ts";
 import {
   describeSettings,
   loadConfig,
@@ -12,6 +10,8 @@ import {
   type SettingKey,
   takeSettings,
 } from "../src/config/config.ts";
+import { SETTINGS, type Setting } from "../src/config/settings.ts";
+import { formatValue, readValue, SettingError } from "../src/config/values.ts";
 
 type Files = Readonly<Record<string, string>>;
 type Variables = Readonly<Record<string, string>>;

@@ -176,7 +176,7 @@ describe("documents", () => {
     const routes = modules
       .filter((path) => /^src\/(?:http|receive)\//.test(path))
       .flatMap((path) => [
-        ...(sources.get(path) ?? "").matchAll(/\.(?:get|post|put|patch|delete|all)\(\s*"(\/[^"]*)"/g),
+        ...(sources.get(path) ?? "").matchAll(/\.on\(\s*(?:"\w+"|\[[^\]]*\]),\s*"(\/[^"]*)"/g),
       ])
       .map((match) => match[1]);
     expect(routes.length).toBeGreaterThan(0);

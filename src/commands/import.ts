@@ -11,7 +11,7 @@ import { gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 import { type FileImportOptions, importFile, type Outcome } from "./import/import-file.ts";
 import { grouped, ProgressBar } from "./import/progress.ts";
-import { countsText, fileText, type FileReport, Report } from "./import/report.ts";
+import { countsText, type FileReport, fileText, Report } from "./import/report.ts";
 import { findSources } from "./import/sources.ts";
 import { ImportTarget } from "./import/target.ts";
 

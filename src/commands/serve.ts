@@ -11,16 +11,16 @@
  */
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config/config.ts";
-import { registry as ownMetrics } from "../model/counters.ts";
 import { registerProcessMetrics } from "../exposition/process.ts";
+import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
+import { registry as ownMetrics } from "../model/counters.ts";
 import { gatewayPart } from "../sampler/gateway.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
 import { type Command, exitCode } from "./command.ts";
-import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { settingsHelp } from "./settings-help.ts";
 import { nextSignal } from "./stop-signals.ts";
 

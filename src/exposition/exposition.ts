@@ -7,9 +7,9 @@
  */
 import type { Registry } from "prom-client";
 import { expositionConflicts } from "../model/counters.ts";
+import { labelText } from "../model/spelling.ts";
 import { type Family, mergeFamilies } from "./family.ts";
 import { registryFamilies } from "./own.ts";
-import { labelText } from "../model/spelling.ts";
 import type { Totals } from "./totals/totals.ts";
 
 export const EXPOSITION_INFO = "weir_exposition_info";

@@ -3,6 +3,8 @@
  * (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md): counters' families
  * without `_total`, UNIT, `_created`, exemplars on buckets, and `# EOF`. No sample timestamps.
  */
+
+import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
 import {
   type DistributionFamily,
   type DistributionPoint,
@@ -13,7 +15,6 @@ import {
   type ValueFamily,
 } from "./family.ts";
 import { withoutClashes } from "./openmetrics-names.ts";
-import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
 import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
 
 /** The version is the one asked for: 1.0.0 and 0.0.1 differ in nothing that is written here. */

@@ -1,7 +1,7 @@
 /** The gateway's own metrics as families: what a prom-client registry holds. */
 import type { Registry } from "prom-client";
-import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
 import { labelText, openMetricsFloat } from "../model/spelling.ts";
+import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
 
 /** What prom-client gives for a value; `metricName` tells a histogram's parts apart. */
 interface OwnValue {

@@ -5,6 +5,8 @@
  * No sample timestamps, no exemplars. `le` and `quantile` are OpenMetrics floats here too, so that a series is
  * the same one whichever format it was scraped in.
  */
+
+import { escapeHelp, numberText } from "../model/spelling.ts";
 import {
   type DistributionFamily,
   type DistributionPoint,
@@ -12,7 +14,6 @@ import {
   isDistribution,
   type ValueFamily,
 } from "./family.ts";
-import { escapeHelp, numberText } from "../model/spelling.ts";
 
 export const TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 

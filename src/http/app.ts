@@ -13,7 +13,7 @@ import { httpRequests, httpSeconds } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse, pathOf } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { type Route, RouteTable } from "./routes.ts";
+import { type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 
 /** What a server needs of an application. */
@@ -38,15 +38,20 @@ class MethodNotAllowed extends RequestError {
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Puts the families together. Handlers throw the classes of src/model/errors.ts for whatever they turn away. */
-export function createApp(families: readonly AnyElysia[], { log }: AppOptions): App {
+export function createApp(families: readonly Routes[], { log }: AppOptions): App {
+  const routes = families.flatMap(({ list }) => list);
   const patterns = () => routes.map(({ path }) => path);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
     async ({ error, code, request }) =>
       errorResponse(code === "NOT_FOUND" ? await unknownPath(request, patterns()) : error, request, log),
   );
-  for (const family of families) root.use(family);
-  const routes = root.routes.map(({ method, path }) => ({ method, path }));
+  for (const { method, path, handle } of routes) {
+    // Handlers read bodies themselves, within limits.
+    root.route(method, path, ({ request, params }) => handle(request, params as RouteParameters), {
+      parse: "none",
+    });
+  }
   const table = new RouteTable(routes);
 
   const answer = async (request: Request, allow: readonly string[]): Promise<Response> => {

@@ -4,8 +4,9 @@
  * The bytes of all bodies that are under way at once are bounded too: over that a request gets 429 before
  * its body is read, and no more than `INFLATIONS_MAX` bodies are inflated at a time.
  */
-import { decompress, parseContentEncoding } from "../wire/compression.ts";
+
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
+import { decompress, parseContentEncoding } from "../wire/compression.ts";
 
 export interface BodyLimits {
   /** Bytes as they arrive. */

@@ -2,9 +2,9 @@
  * How it is: `/-/healthy` (the process answers), `/-/ready` (a scrape would render, a commit would pass), the same under
  * the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
-import { Elysia } from "elysia";
 import { RequestError } from "../model/errors.ts";
 import { jsonResponse } from "./errors.ts";
+import { Routes } from "./routes.ts";
 
 export interface HealthDependencies {
   /** Renders a scrape into nothing and commits an empty transaction; rejects with what is wrong. */
@@ -29,29 +29,25 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
     return jsonResponse(503, { error }, { "retry-after": "1" });
   };
 
-  return new Elysia()
-    .get("/-/healthy", healthy, { parse: "none" })
-    .get("/health", healthy, { parse: "none" })
-    .get("/healthz", healthy, { parse: "none" })
-    .get("/-/ready", readiness, { parse: "none" })
-    .get("/ready", readiness, { parse: "none" })
-    .get("/readyz", readiness, { parse: "none" })
-    .get(
-      "/api/metrics/health",
-      async () => {
-        const notReady = await whyNotReady();
-        if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
-        const notReadable = await whyNotReadable();
-        // A dashboard shows the word whatever it is, so that the status of the answer is always 200.
-        return jsonResponse(
-          200,
-          notReadable === undefined
-            ? { status: "degraded", error: notReady }
-            : { status: "unhealthy", error: notReadable },
-        );
-      },
-      { parse: "none" },
-    );
+  return new Routes()
+    .on("GET", "/-/healthy", "none", "the process answers", healthy)
+    .on("GET", "/health", "none", "as /-/healthy", healthy)
+    .on("GET", "/healthz", "none", "as /-/healthy", healthy)
+    .on("GET", "/-/ready", "none", "a scrape renders and a commit passes", readiness)
+    .on("GET", "/ready", "none", "as /-/ready", readiness)
+    .on("GET", "/readyz", "none", "as /-/ready", readiness)
+    .on("GET", "/api/metrics/health", "none", "healthy, degraded or unhealthy", async () => {
+      const notReady = await whyNotReady();
+      if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
+      const notReadable = await whyNotReadable();
+      // A dashboard shows the word whatever it is, so that the status of the answer is always 200.
+      return jsonResponse(
+        200,
+        notReadable === undefined
+          ? { status: "degraded", error: notReady }
+          : { status: "unhealthy", error: notReadable },
+      );
+    });
 };
 
 /** A check that resolves to what is wrong, within the time; undefined where nothing is. */

@@ -5,12 +5,12 @@
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { Elysia } from "elysia";
-import { scrapesRefused } from "../model/counters.ts";
-import { Unavailable } from "../model/errors.ts";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
+import { scrapesRefused } from "../model/counters.ts";
+import { Unavailable } from "../model/errors.ts";
+import { Routes } from "./routes.ts";
 
 export interface MetricsDependencies {
   readonly exposition: {
@@ -27,7 +27,7 @@ const compress = promisify(gzip);
 
 export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencies) => {
   let underWay = 0;
-  const scrape = async ({ request }: { request: Request }): Promise<Response> => {
+  const scrape = async (request: Request): Promise<Response> => {
     if (underWay >= scrapesMax) {
       scrapesRefused.inc();
       throw new Unavailable(`${scrapesMax} scrapes are under way already (scrapesMax); try again later.`);
@@ -51,9 +51,9 @@ export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencie
       underWay--;
     }
   };
-  return new Elysia()
-    .get("/metrics", scrape, { parse: "none" })
-    .get("/prometheus", scrape, { parse: "none" });
+  return new Routes()
+    .on("GET", "/metrics", "scrape", "the exposition", scrape)
+    .on("GET", "/prometheus", "scrape", "the exposition", scrape);
 };
 
 /** Renders whole, with a pause after each chunk, so that a long exposition does not hold up pushes. */

@@ -1,14 +1,44 @@
 /**
- * Which routes there are: what answers 404 and 405, fills `Allow`, and names a request in counters.
+ * Routes as data: what a family declares, and the table that answers 404 and 405, fills `Allow`, and names a request in
+ * counters.
  *
- * Built from the application's own routes, so that no second list has to be kept. Patterns are those of
- * Elysia: `/a/b`, `/a/:name/b` and `/a/*`; one trailing slash makes no difference, as there.
+ * The table is built from the application's own routes, so that no second list has to be kept. Patterns are `/a/b`,
+ * `/a/:name/b` and `/a/*`; one trailing slash makes no difference.
  */
 
-/** A route as the application has it; method `ALL` is any. */
+/** What a token must allow for a route; `none` needs no token. */
+export type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
+
+/** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
+export type RouteParameters = Readonly<Record<string, string>>;
+
+export type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
+
+/** A method on a path, with what documents and permissions need to know. Method `ALL` is any. */
 export interface Route {
   readonly method: string;
   readonly path: string;
+  readonly permission: Permission;
+  /** One line without a full stop. */
+  readonly summary: string;
+  readonly handle: Handler;
+}
+
+/** The routes of a family, in the order in which they are declared. */
+export class Routes {
+  readonly list: Route[] = [];
+
+  /** Declares a handler for one or several methods of a path. */
+  on(
+    methods: string | readonly string[],
+    path: string,
+    permission: Permission,
+    summary: string,
+    handle: Handler,
+  ): this {
+    for (const method of [methods].flat()) this.list.push({ method, path, permission, summary, handle });
+    return this;
+  }
 }
 
 /** What the table knows about a path. */
@@ -30,7 +60,7 @@ export class RouteTable {
   readonly #fixed = new Map<string, Entry>();
   readonly #variable: { readonly entry: Entry; readonly expression: RegExp }[] = [];
 
-  constructor(routes: Iterable<Route>) {
+  constructor(routes: Iterable<Pick<Route, "method" | "path">>) {
     const entries = new Map<string, Entry>();
     for (const { method, path } of routes) {
       const pattern = trimSlash(path);

@@ -5,12 +5,13 @@
  * took out of the registry end in the store with the next drop. After a failed drop the next snapshot of the totals
  * must be a whole one.
  */
+
+import type { Registry } from "../series/registry.ts";
 import type { Dropped, Ended, Store } from "../store/store.ts";
+import type { NewestTimes } from "./admission/newest-times.ts";
 import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
-import type { NewestTimes } from "./admission/newest-times.ts";
-import type { Registry } from "../series/registry.ts";
 
 const NOTHING: Ended = { seriesIds: [], metrics: [] };
 

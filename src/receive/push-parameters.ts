@@ -3,11 +3,12 @@
  * `weir import` says about the part of a file that it sends. Anything else is an error: a misspelt `extra_lable`
  * would lose a label for good.
  */
-import { BadInput, quote } from "../model/errors.ts";
-import type { PushOptions } from "../ingest/contract.ts";
-import { checkLabels, type NameLimits } from "../series/naming.ts";
-import type { Labels } from "../model/sample.ts";
+
 import { holdsReplacement } from "../http/url-text.ts";
+import type { PushOptions } from "../ingest/contract.ts";
+import { BadInput, quote } from "../model/errors.ts";
+import type { Labels } from "../model/sample.ts";
+import { checkLabels, type NameLimits } from "../series/naming.ts";
 
 export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
   /** Absent where the request does not say. */

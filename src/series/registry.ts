@@ -6,12 +6,12 @@
  * kept in heads (see SeriesHead.admission) become wrong: a label was demoted, or series were forgotten.
  */
 import { quote } from "../model/errors.ts";
-import { withUsualEdges } from "../model/spelling.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
+import { withUsualEdges } from "../model/spelling.ts";
 import type { Ended, Stored } from "../store/store.ts";
 import type { Admission, Admitted, Refused } from "./admitted.ts";
-import { Families } from "./metric-families.ts";
 import { Guard, type GuardLimits } from "./guard.ts";
+import { Families } from "./metric-families.ts";
 import {
   checkLabels,
   checkMetricName,

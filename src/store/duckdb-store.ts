@@ -10,19 +10,14 @@ import { dirname } from "node:path";
 import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import type { Rows } from "../model/sample.ts";
-import { statement } from "./statements.ts";
-import type { Column } from "./engine/columns.ts";
 import { Copying } from "./backup/copying.ts";
-import { type DayColumns, loadDays } from "./tables/days.ts";
-import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { DiskFull, DiskRoom, freeBytesOf, isDiskFull, isFatal } from "./disk-room.ts";
-import { type Engine, openEngine } from "./engine/engine.ts";
-import { ExemplarTable } from "./tables/exemplars.ts";
-import { GroupTable } from "./tables/groups.ts";
-import { dayTable } from "./tables/identifiers.ts";
+import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
+import { type Engine, openEngine } from "./engine/engine.ts";
+import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
-import * as records from "./tables/records.ts";
+import { statement } from "./statements.ts";
 import type {
   Change,
   Day,
@@ -37,7 +32,12 @@ import type {
   StoreFiles,
   TotalsSnapshot,
 } from "./store.ts";
-import { TrackedReader } from "./engine/tracked-reader.ts";
+import { type DayColumns, loadDays } from "./tables/days.ts";
+import { deleteRows, deleteSeries } from "./tables/deletion.ts";
+import { ExemplarTable } from "./tables/exemplars.ts";
+import { GroupTable } from "./tables/groups.ts";
+import { dayTable } from "./tables/identifiers.ts";
+import * as records from "./tables/records.ts";
 import { type Tables, Writing } from "./tables/writing.ts";
 
 export interface StoreOptions {

@@ -1,8 +1,8 @@
 /** Label blocks that were seen before are found by their bytes, and all are dropped when there are too many. */
 import { expect, test } from "bun:test";
+import type { SeriesHead } from "../../src/model/sample.ts";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { LabelBlocks } from "../../src/wire/label-blocks.ts";
-import type { SeriesHead } from "../../src/model/sample.ts";
 
 const head = (metric: string): SeriesHead => ({ metric, kind: "gauge", labels: new Map() });
 

@@ -5,11 +5,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
-import { registry as ownMetrics } from "../../src/model/counters.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { openGateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/http/log.ts";
+import { registry as ownMetrics } from "../../src/model/counters.ts";
 import { addContainer } from "../../src/sampler/containers.ts";
 import { disksPart } from "../../src/sampler/disks.ts";
 import { gpuPart } from "../../src/sampler/gpu/gpu.ts";

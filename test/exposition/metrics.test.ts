@@ -15,7 +15,9 @@ const OPEN_METRICS = "# HELP a A.\n# TYPE a counter\na_total 1\n# HELP b B.\n# T
 
 function get(path: string, headers: Record<string, string> = {}): Promise<Response> {
   const routes = metricsRoutes({ exposition: { families: () => Promise.resolve(FAMILIES) } });
-  return routes.handle(new Request(`http://localhost${path}`, { headers }));
+  return createApp([routes], { log: createLog("error") }).fetch(
+    new Request(`http://localhost${path}`, { headers }),
+  );
 }
 
 test("text is the default, at both paths", async () => {

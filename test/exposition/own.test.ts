@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import type { Family, ValuePoint } from "../../src/exposition/family.ts";
-import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 import { registryFamilies } from "../../src/exposition/own.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 
 test("a registry's metrics become families, each in the order of its labels", async () => {
   const registry = new Registry();

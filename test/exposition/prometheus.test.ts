@@ -9,11 +9,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
-import { bucketsFor } from "../../src/series/buckets.ts";
 import { Exposition } from "../../src/exposition/exposition.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
+import { createApp } from "../../src/http/app.ts";
+import { createLog } from "../../src/http/log.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
+import { bucketsFor } from "../../src/series/buckets.ts";
 import { canRun } from "../real-servers.ts";
 import { metric, rows, series } from "./rows.ts";
 
@@ -65,10 +67,10 @@ function exposition(nowMs: number): { exposition: Exposition; stop: () => void }
 const nowMs = Date.now();
 const { exposition: exposed, stop } = exposition(nowMs);
 afterAll(stop);
-const routes = metricsRoutes({ exposition: exposed });
+const app = createApp([metricsRoutes({ exposition: exposed })], { log: createLog("error") });
 
 test.if(installed)("promtool parses the text, and finds fault only with names that users chose", async () => {
-  const response = await routes.handle(new Request("http://localhost/metrics"));
+  const response = await app.fetch(new Request("http://localhost/metrics"));
   const promtool = Bun.spawn(["promtool", "check", "metrics"], {
     stdin: await response.blob(),
     stdout: "pipe",
@@ -84,7 +86,7 @@ test.if(installed)("promtool parses the text, and finds fault only with names th
 
 describe.if(installed)("Prometheus 2.42", () => {
   const servers = [
-    Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => routes.handle(request) }),
+    Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => app.fetch(request) }),
     // It always asks for OpenMetrics; behind this one it gets text.
     Bun.serve({
       hostname: "127.0.0.1",
@@ -92,7 +94,7 @@ describe.if(installed)("Prometheus 2.42", () => {
       fetch: (request) => {
         const headers = new Headers(request.headers);
         headers.delete("accept");
-        return routes.handle(new Request(request.url, { headers }));
+        return app.fetch(new Request(request.url, { headers }));
       },
     }),
   ];

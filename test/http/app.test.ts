@@ -1,38 +1,35 @@
 /** What holds for every route: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Elysia } from "elysia";
-import { registry } from "../../src/model/counters.ts";
-import * as errors from "../../src/model/errors.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
-import { RouteTable } from "../../src/http/routes.ts";
+import { Routes, RouteTable } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
+import { registry } from "../../src/model/counters.ts";
+import * as errors from "../../src/model/errors.ts";
 import { exchange } from "./raw.ts";
 
 const lines: string[] = [];
 const log = createLog("info", (line) => lines.push(line));
 
-const family = new Elysia()
-  .get("/things", ({ request }) => new Response(`things of ${request.headers.get("host")}`), {
-    parse: "none",
-  })
-  .post("/things", async ({ request }) => new Response(await request.text()), { parse: "none" })
-  .get("/things/:id/parts", ({ params }) => Response.json(params), { parse: "none" })
-  .delete("/groups/*", ({ params }) => Response.json(params), { parse: "none" })
-  .get("/endless", () => new Response(new ReadableStream({ pull: (to) => to.enqueue("x") })), {
-    parse: "none",
-  })
-  .get(
-    "/throw/:name",
-    ({ params: { name } }) => {
-      if (name === "busy") throw new errors.Busy("The queue is full.", 2.5);
-      if (name === "unavailable") throw new errors.Unavailable("The gateway is stopping.");
-      if (name === "slow") throw new errors.Timeout("Too slow.");
-      if (name === "field") throw new errors.BadInput("It is wrong.", "from");
-      throw new Error(`secret of ${name}`);
-    },
-    { parse: "none" },
-  );
+const family = new Routes()
+  .on("GET", "/things", "none", "", (request) => new Response(`things of ${request.headers.get("host")}`))
+  .on("POST", "/things", "none", "", async (request) => new Response(await request.text()))
+  .on("GET", "/things/:id/parts", "none", "", (_, params) => Response.json(params))
+  .on("DELETE", "/groups/*", "none", "", (_, params) => Response.json(params))
+  .on(
+    "GET",
+    "/endless",
+    "none",
+    "",
+    () => new Response(new ReadableStream({ pull: (to) => to.enqueue("x") })),
+  )
+  .on("GET", "/throw/:name", "none", "", (_, { name }) => {
+    if (name === "busy") throw new errors.Busy("The queue is full.", 2.5);
+    if (name === "unavailable") throw new errors.Unavailable("The gateway is stopping.");
+    if (name === "slow") throw new errors.Timeout("Too slow.");
+    if (name === "field") throw new errors.BadInput("It is wrong.", "from");
+    throw new Error(`secret of ${name}`);
+  });
 const app = createApp([family], { log });
 
 describe("which methods a path answers", () => {

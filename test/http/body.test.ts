@@ -1,9 +1,9 @@
 /** Bodies over real sockets: their limits, their deadline, and clients that crawl, lie or leave. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Elysia } from "elysia";
 import { createApp } from "../../src/http/app.ts";
 import { readBody } from "../../src/http/body.ts";
 import { createLog } from "../../src/http/log.ts";
+import { Routes } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 import { connect, exchange } from "./raw.ts";
 
@@ -12,16 +12,10 @@ const log = createLog("error");
 const limits = { bodyBytesMax: 6 * MiB, inflatedBytesMax: 8 * MiB, timeoutMs: 60_000 };
 
 /** Answers with the length and the hash of what it read, or with the error. */
-const family = new Elysia()
-  .post("/read", async ({ request }) => Response.json(summary(await readBody(request, limits))), {
-    parse: "none",
-  })
-  .post(
-    "/hasty",
-    async ({ request }) => Response.json(summary(await readBody(request, { ...limits, timeoutMs: 50 }))),
-    {
-      parse: "none",
-    },
+const family = new Routes()
+  .on("POST", "/read", "none", "", async (request) => Response.json(summary(await readBody(request, limits))))
+  .on("POST", "/hasty", "none", "", async (request) =>
+    Response.json(summary(await readBody(request, { ...limits, timeoutMs: 50 }))),
   );
 const summary = (body: Uint8Array) => ({ length: body.length, hash: String(Bun.hash(body)) });
 

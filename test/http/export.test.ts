@@ -2,8 +2,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApp } from "../../src/http/app.ts";
-import { exportRoutes } from "../../src/http/query/export.ts";
 import { createLog } from "../../src/http/log.ts";
+import { exportRoutes } from "../../src/http/query/export.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 
 const log = createLog("error", () => {});

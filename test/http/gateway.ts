@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
+import { openGateway } from "../../src/gateway.ts";
 import type { App } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 

@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import zlib from "node:zlib";
 import snappyjs from "snappyjs";
-import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
-import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
-import { RemoteWriteV2Decoder } from "../../src/receive/remote-write/remote-write-v2.ts";
-import { Busy, Timeout, Unavailable } from "../../src/model/errors.ts";
+import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
+import { Busy, Timeout, Unavailable } from "../../src/model/errors.ts";
+import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
 import { remoteWriteRoutes } from "../../src/receive/remote-write/remote-write-routes.ts";
+import { RemoteWriteV2Decoder } from "../../src/receive/remote-write/remote-write-v2.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type Series } from "../decode/remote-write/messages.ts";
 

@@ -3,9 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Elysia } from "elysia";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
+import { Routes } from "../../src/http/routes.ts";
 import { type Address, ListenError, type Listener, listen } from "../../src/http/server.ts";
 import { streamResponse } from "../../src/http/stream.ts";
 import { connect, exchange } from "./raw.ts";
@@ -17,32 +17,25 @@ const loopback: Address = { hostname: "127.0.0.1", port: 0 };
 function waitingApp() {
   const arrived = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
-  const family = new Elysia()
-    .get("/quick", () => new Response("quick"), { parse: "none" })
-    .get(
-      "/wait",
-      async () => {
-        arrived.resolve();
-        await goOn.promise;
-        return new Response("waited");
-      },
-      { parse: "none" },
-    )
-    .get(
-      "/stream",
-      () =>
-        streamResponse(
-          new ReadableStream<Uint8Array>({
-            async start(controller) {
-              controller.enqueue(Buffer.from("first "));
-              await goOn.promise;
-              controller.enqueue(Buffer.from("last"));
-              controller.close();
-            },
-          }),
-          { "content-type": "text/plain" },
-        ),
-      { parse: "none" },
+  const family = new Routes()
+    .on("GET", "/quick", "none", "", () => new Response("quick"))
+    .on("GET", "/wait", "none", "", async () => {
+      arrived.resolve();
+      await goOn.promise;
+      return new Response("waited");
+    })
+    .on("GET", "/stream", "none", "", () =>
+      streamResponse(
+        new ReadableStream<Uint8Array>({
+          async start(controller) {
+            controller.enqueue(Buffer.from("first "));
+            await goOn.promise;
+            controller.enqueue(Buffer.from("last"));
+            controller.close();
+          },
+        }),
+        { "content-type": "text/plain" },
+      ),
     );
   return { app: createApp([family], { log }), arrived: arrived.promise, goOn: goOn.resolve };
 }

@@ -1,12 +1,12 @@
 /** SQL over HTTP, on a socket: bodies, formats, errors, a client that leaves. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { registry as counters, queriesRunning } from "../../src/model/counters.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { chooseFormat } from "../../src/http/query/query-answer.ts";
-import { type Listener, listen } from "../../src/http/server.ts";
 import { sqlRoutes } from "../../src/http/query/sql.ts";
+import { type Listener, listen } from "../../src/http/server.ts";
+import { registry as counters, queriesRunning } from "../../src/model/counters.ts";
 import { createFormats } from "../../src/query/formats/all.ts";
 import { SqlEngine } from "../../src/query/sql/sql.ts";
 import { type Samples, storedSamples } from "../query/stored.ts";

@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
-import { commitSeconds } from "../../src/model/counters.ts";
+import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { NewestTimes } from "../../src/ingest/admission/newest-times.ts";
 import { SampleTable, STALE, UNKNOWN, VALUE } from "../../src/ingest/admission/sample-table.ts";
+import { commitSeconds } from "../../src/model/counters.ts";
 import type { Batch, SeriesHead } from "../../src/model/sample.ts";
 
 /** 2024-10-04 00:00:05 UTC: some of the samples are of the day before. */

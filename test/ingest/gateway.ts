@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
+import { type Gateway, openGateway } from "../../src/gateway.ts";
 import type { Ack, PushOptions } from "../../src/ingest/contract.ts";
 import type { Batch, Kind, SeriesHead } from "../../src/model/sample.ts";
 

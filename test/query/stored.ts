@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Registry } from "../../src/series/registry.ts";
 import { type AttributeColumn, dayOf, type Kind, type Rows } from "../../src/model/sample.ts";
+import { Registry } from "../../src/series/registry.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 
 /** A sample as a test writes it. `value` null is a stale marker. */

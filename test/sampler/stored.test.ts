@@ -10,12 +10,12 @@ import type { Ack } from "../../src/ingest/contract.ts";
 import { IdempotencyKeys } from "../../src/ingest/idempotency.ts";
 import { Imports } from "../../src/ingest/imports.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
-import { Registry } from "../../src/series/registry.ts";
 import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
 import { Sampler } from "../../src/sampler/sampler.ts";
+import { Registry } from "../../src/series/registry.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 
 let folder: string;

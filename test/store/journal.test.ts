@@ -19,13 +19,13 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { engineReopenings, journalWriteFailures } from "../../src/model/counters.ts";
 import type { Metric, Rows } from "../../src/model/sample.ts";
-import { TextBuilder } from "../../src/store/engine/columns.ts";
 import { DiskFull } from "../../src/store/disk-room.ts";
-import { Database } from "../../src/store/engine/duckdb.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { TextBuilder } from "../../src/store/engine/columns.ts";
+import { Database } from "../../src/store/engine/duckdb.ts";
 import { entryOf, Journal } from "../../src/store/journal/journal.ts";
-import { migrate } from "../../src/store/tables/migrate.ts";
 import type { Change, Stored } from "../../src/store/store.ts";
+import { migrate } from "../../src/store/tables/migrate.ts";
 import { smallDisk } from "../small-disk.ts";
 
 const DAY = 20_000; // 2024-10-04

@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Metric, Rows } from "../../src/model/sample.ts";
-import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { Snapshots } from "../../src/store/backup/snapshots.ts";
+import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { smallDisk } from "../small-disk.ts";
 

@@ -6,8 +6,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openGateway } from "../../src/gateway.ts";
 import { loadConfig } from "../../src/config/config.ts";
+import { openGateway } from "../../src/gateway.ts";
 import { smallDisk } from "../small-disk.ts";
 import { GatewayProcess } from "./process.ts";
 

@@ -3,9 +3,9 @@
  * one scrape to the next. Numbers are asked for through `RowView`, row by row.
  */
 import type { Metric, Series } from "../../model/sample.ts";
-import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
-import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
 import { edgeText, labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
+import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
+import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
 /** What the totals know about a row of theirs. */
 export interface RowView {

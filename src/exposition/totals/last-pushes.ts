@@ -4,8 +4,8 @@
  * a worker that died is missed after a restart of the gateway too.
  */
 import { lastPushesRefused } from "../../model/counters.ts";
-import type { Family } from "../family.ts";
 import { labelText } from "../../model/spelling.ts";
+import type { Family } from "../family.ts";
 
 export interface LastPushesOptions {
   /** Pairs of job and instance. */

@@ -8,9 +8,9 @@
  * - A series must be defined before its first row; rows of unknown series are passed over.
  */
 import type { Rows, Series } from "../../model/sample.ts";
+import type { Family } from "../family.ts";
 import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
-import type { Family } from "../family.ts";
 import { type LastPush, LastPushes } from "./last-pushes.ts";
 import {
   ARRIVED_US,

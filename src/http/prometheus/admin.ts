@@ -2,15 +2,15 @@
  * Prometheus's admin API (https://prometheus.io/docs/prometheus/latest/querying/api/#tsdb-admin-apis), off unless a
  * setting allows it: deletion of samples, and snapshots. There are no tombstones to clean, since the rows go at once.
  */
-import { Elysia } from "elysia";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
 import { ParseError } from "../../query/promql/errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql.ts";
 import type { BodyLimits } from "../body.ts";
+import { Routes } from "../routes.ts";
+import { holdsReplacement } from "../url-text.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
-import { holdsReplacement } from "../url-text.ts";
 
 export interface AdminDependencies {
   /** Deletes what selectors find from `fromUs` to `toUs`, both included. */
@@ -33,16 +33,14 @@ class AdminDisabled extends RequestError {
 
 export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: AdminDependencies) => {
   const done = () => new Response(null, { status: 204 });
-  const route =
-    (work: (parameters: URLSearchParams) => Promise<Response>) =>
-    ({ request }: { request: Request }) =>
-      inApiFormat(async () => {
-        if (!enabled)
-          throw new AdminDisabled(
-            "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
-          );
-        return await work(await readParameters(request, limits));
-      });
+  const route = (work: (parameters: URLSearchParams) => Promise<Response>) => (request: Request) =>
+    inApiFormat(async () => {
+      if (!enabled)
+        throw new AdminDisabled(
+          "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
+        );
+      return await work(await readParameters(request, limits));
+    });
   const deleteSeries = route(async (parameters) => {
     const texts = parameters.getAll("match[]");
     // Another series than the one that was meant would be deleted.
@@ -62,14 +60,16 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
     return success({ name });
   });
-  const raw = { parse: "none" } as const;
-  return new Elysia()
-    .post("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
-    .put("/api/v1/admin/tsdb/delete_series", deleteSeries, raw)
-    .post("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
-    .put("/api/v1/admin/tsdb/clean_tombstones", cleanTombstones, raw)
-    .post("/api/v1/admin/tsdb/snapshot", snapshot, raw)
-    .put("/api/v1/admin/tsdb/snapshot", snapshot, raw);
+  return new Routes()
+    .on(["POST", "PUT"], "/api/v1/admin/tsdb/delete_series", "admin", "delete samples", deleteSeries)
+    .on(
+      ["POST", "PUT"],
+      "/api/v1/admin/tsdb/clean_tombstones",
+      "admin",
+      "nothing: there are no tombstones",
+      cleanTombstones,
+    )
+    .on(["POST", "PUT"], "/api/v1/admin/tsdb/snapshot", "admin", "a copy of the store", snapshot);
 };
 
 /** As Go's ParseBool reads it. */

@@ -3,11 +3,11 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): from a slow bucket to the tasks
  * that were slow.
  */
-import { Elysia } from "elysia";
 import { ParseError } from "../../query/promql/errors.ts";
 import type { SeriesExemplars } from "../../query/promql/exemplars.ts";
 import { formatFloat } from "../../query/promql/text.ts";
 import type { BodyLimits } from "../body.ts";
+import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
@@ -24,7 +24,7 @@ export interface ExemplarsDependencies {
 }
 
 export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) => {
-  const find = ({ request }: { request: Request }) =>
+  const find = (request: Request) =>
     inApiFormat(async () => {
       const parameters = await readParameters(request, limits);
       const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
@@ -38,8 +38,13 @@ export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) =>
         throw error;
       }
     });
-  const raw = { parse: "none" } as const;
-  return new Elysia().get("/api/v1/query_exemplars", find, raw).post("/api/v1/query_exemplars", find, raw);
+  return new Routes().on(
+    ["GET", "POST"],
+    "/api/v1/query_exemplars",
+    "read",
+    "exemplars of the series of a query",
+    find,
+  );
 };
 
 function answerOf({ seriesLabels, exemplars }: SeriesExemplars): unknown {

@@ -6,15 +6,15 @@
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { Elysia } from "elysia";
-import { escapeLabelValue, numberText } from "../../model/spelling.ts";
 import { CHUNK_CHARACTERS, TEXT_CONTENT_TYPE } from "../../exposition/text.ts";
+import { escapeLabelValue, numberText } from "../../model/spelling.ts";
 import { ParseError } from "../../query/promql/errors.ts";
 import type { FederatedSample } from "../../query/promql/federation.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql.ts";
 import { acceptsGzip } from "../metrics.ts";
+import { Routes } from "../routes.ts";
 import { invalid } from "./prometheus-api-parameters.ts";
 
 export interface FederateDependencies {
@@ -31,9 +31,12 @@ export interface FederateDependencies {
 const compress = promisify(gzip);
 
 export const federateRoutes = ({ federation, now }: FederateDependencies) =>
-  new Elysia().get(
+  new Routes().on(
+    "GET",
     "/federate",
-    async ({ request }: { request: Request }) => {
+    "scrape",
+    "the latest sample of each selected series",
+    async (request: Request) => {
       const selectors = new URL(request.url).searchParams.getAll("match[]").map(readSelector);
       const body = await render(await federation.latest(selectors, now(), request.signal));
       const headers = new Headers({ "content-type": TEXT_CONTENT_TYPE, vary: "Accept-Encoding" });
@@ -41,7 +44,6 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
       headers.set("content-encoding", "gzip");
       return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
     },
-    { parse: "none" },
   );
 
 function readSelector(text: string): readonly Matcher[] {

@@ -2,9 +2,9 @@
  * The rest of Prometheus's API that clients look at before they ask anything: what this is, how it is set, how
  * much it holds. And the list of services that dashboards of services choose from.
  */
-import { Elysia } from "elysia";
 import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql.ts";
 import { jsonResponse } from "../errors.ts";
+import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";
 
@@ -40,59 +40,46 @@ const ALWAYS: LabelQuery = {
 
 export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
   const startTime = new Date(deps.now()).toISOString();
-  const raw = { parse: "none" } as const;
   return (
-    new Elysia()
-      .get(
-        "/api/v1/status/buildinfo",
-        () =>
-          success({
-            version: PROMETHEUS_VERSION,
-            revision: `weir-${deps.version}`,
-            branch: "weir",
-            buildUser: "",
-            buildDate: "",
-            goVersion: "",
-          }),
-        raw,
+    new Routes()
+      .on("GET", "/api/v1/status/buildinfo", "read", "what this is", () =>
+        success({
+          version: PROMETHEUS_VERSION,
+          revision: `weir-${deps.version}`,
+          branch: "weir",
+          buildUser: "",
+          buildDate: "",
+          goVersion: "",
+        }),
       )
-      .get(
-        "/api/v1/status/runtimeinfo",
-        () =>
-          success({
-            startTime,
-            CWD: "",
-            serverTime: new Date(deps.now()).toISOString(),
-            reloadConfigSuccess: true,
-            lastConfigTime: startTime,
-            corruptionCount: 0,
-            goroutineCount: 0,
-            GOMAXPROCS: navigator.hardwareConcurrency,
-            GOGC: "",
-            GODEBUG: "",
-            storageRetention: `${deps.retentionDays}d`,
-          }),
-        raw,
+      .on("GET", "/api/v1/status/runtimeinfo", "read", "how it runs", () =>
+        success({
+          startTime,
+          CWD: "",
+          serverTime: new Date(deps.now()).toISOString(),
+          reloadConfigSuccess: true,
+          lastConfigTime: startTime,
+          corruptionCount: 0,
+          goroutineCount: 0,
+          GOMAXPROCS: navigator.hardwareConcurrency,
+          GOGC: "",
+          GODEBUG: "",
+          storageRetention: `${deps.retentionDays}d`,
+        }),
       )
-      .get(
-        "/api/v1/status/config",
-        () => success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
-        raw,
+      .on("GET", "/api/v1/status/config", "read", "an empty configuration, for Grafana", () =>
+        success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
       )
-      .get("/api/v1/status/flags", () => success(deps.flags()), raw)
-      .get(
-        "/api/v1/status/tsdb",
-        ({ request }) => inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
-        raw,
+      .on("GET", "/api/v1/status/flags", "read", "settings in effect", () => success(deps.flags()))
+      .on("GET", "/api/v1/status/tsdb", "read", "what is stored", (request) =>
+        inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
       )
       // No rules are run by the gateway; Grafana asks all the same.
-      .get("/api/v1/rules", () => success({ groups: [] }), raw)
-      .get("/api/v1/alerts", () => success({ alerts: [] }), raw)
+      .on("GET", "/api/v1/rules", "read", "no rules", () => success({ groups: [] }))
+      .on("GET", "/api/v1/alerts", "read", "no alerts", () => success({ alerts: [] }))
       // A bare list, as the dashboards read it. What `*_service_info` names is among the values of the label.
-      .get(
-        "/api/metrics/services",
-        () => jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
-        raw,
+      .on("GET", "/api/metrics/services", "read", "names of services", () =>
+        jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
       )
   );
 };

@@ -3,7 +3,6 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/). Every route takes GET and, where upstream
  * does, POST with a form.
  */
-import { Elysia } from "elysia";
 import { BadInput, quote } from "../../model/errors.ts";
 import type { QueryOptions, QueryResult } from "../../query/promql/engine.ts";
 import { ParseError } from "../../query/promql/errors.ts";
@@ -12,6 +11,7 @@ import { formatExpr } from "../../query/promql/parse/print.ts";
 import { treeOf } from "../../query/promql/parse/tree.ts";
 import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql.ts";
 import type { BodyLimits } from "../body.ts";
+import { Routes } from "../routes.ts";
 import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
@@ -46,10 +46,8 @@ const PROXIED_STEP_MS = 15_000;
 type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
 
 export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDependencies) => {
-  const route =
-    (handler: Handler) =>
-    ({ request }: { request: Request }) =>
-      inApiFormat(async () => handler(await readParameters(request, limits), request));
+  const route = (handler: Handler) => (request: Request) =>
+    inApiFormat(async () => handler(await readParameters(request, limits), request));
 
   const instant: Handler = async (parameters, request) => {
     const timeMs = readTime(parameters, "time") ?? now();
@@ -127,29 +125,24 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     const items = found.slice(0, readCount(parameters, "limit"));
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
-
-  const raw = { parse: "none" } as const;
-  return new Elysia()
-    .get("/api/v1/query", route(instant), raw)
-    .post("/api/v1/query", route(instant), raw)
-    .get("/api/v1/query_range", route(range), raw)
-    .post("/api/v1/query_range", route(range), raw)
-    .get("/api/metrics/query_range", route(proxiedRange), raw)
-    .post("/api/metrics/query_range", route(proxiedRange), raw)
-    .get("/api/v1/format_query", route(format), raw)
-    .post("/api/v1/format_query", route(format), raw)
-    .get("/api/v1/parse_query", route(syntaxTree), raw)
-    .post("/api/v1/parse_query", route(syntaxTree), raw)
-    .get("/api/v1/series", route(series), raw)
-    .post("/api/v1/series", route(series), raw)
-    .get("/api/v1/labels", route(labels), raw)
-    .post("/api/v1/labels", route(labels), raw)
-    .get(
-      "/api/v1/label/:name/values",
-      ({ request, params }) => route(labelValues(decodeURIComponent(params.name)))({ request }),
-      raw,
+  return new Routes()
+    .on(["GET", "POST"], "/api/v1/query", "read", "values at a time", route(instant))
+    .on(["GET", "POST"], "/api/v1/query_range", "read", "values over a range", route(range))
+    .on(
+      ["GET", "POST"],
+      "/api/metrics/query_range",
+      "read",
+      "values over a range, with a default step",
+      route(proxiedRange),
     )
-    .get("/api/v1/metadata", route(metadata), raw);
+    .on(["GET", "POST"], "/api/v1/format_query", "read", "an expression, laid out", route(format))
+    .on(["GET", "POST"], "/api/v1/parse_query", "read", "the syntax tree of an expression", route(syntaxTree))
+    .on(["GET", "POST"], "/api/v1/series", "read", "series that match", route(series))
+    .on(["GET", "POST"], "/api/v1/labels", "read", "names of labels", route(labels))
+    .on("GET", "/api/v1/label/:name/values", "read", "values of a label", (request, params) =>
+      route(labelValues(decodeURIComponent(params.name)))(request),
+    )
+    .on("GET", "/api/v1/metadata", "read", "types, helps and units of metrics", route(metadata));
 };
 
 function readOptions(parameters: URLSearchParams, request: Request): QueryOptions {

@@ -4,10 +4,10 @@
  * A failure after the first line cannot be told by the status any more: the connection is reset, so that no
  * client takes a part for the whole.
  */
-import { Elysia } from "elysia";
 import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
-import { parseTime } from "../../query/summaries/times.ts";
 import type { Metric } from "../../model/sample.ts";
+import { parseTime } from "../../query/summaries/times.ts";
+import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
 
 /** A range of time, in microseconds since the epoch, and the metric's name as pushed. */
@@ -33,16 +33,12 @@ const PARAMETERS = ["from", "to", "metric"];
 const LATEST_US = 8.64e15;
 
 export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportDependencies) =>
-  new Elysia().get(
-    "/api/v1/export",
-    async ({ request }) => {
-      const range = readRange(new URL(request.url).searchParams, metrics, now());
-      return streamResponse(await streamed(lines(range), stallTimeoutMs), {
-        "content-type": "application/x-ndjson; charset=utf-8",
-      });
-    },
-    { parse: "none" },
-  );
+  new Routes().on("GET", "/api/v1/export", "sql", "samples as events", async (request) => {
+    const range = readRange(new URL(request.url).searchParams, metrics, now());
+    return streamResponse(await streamed(lines(range), stallTimeoutMs), {
+      "content-type": "application/x-ndjson; charset=utf-8",
+    });
+  });
 
 function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
   for (const name of query.keys()) {

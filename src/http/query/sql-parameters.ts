@@ -4,9 +4,10 @@
  * A number is bound as DuckDB reads it in a statement, so that an id beyond 2^53 keeps its digits: a whole number as
  * BIGINT or HUGEINT, a fraction of more digits than a DOUBLE has as DECIMAL, any other as DOUBLE.
  */
-import { InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
+
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Parameter, Parameters } from "../../store/store.ts";
+import { InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
 import { holdsReplacement } from "../url-text.ts";
 
 const PARAMETERS_MAX = 100;

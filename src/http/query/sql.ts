@@ -9,16 +9,17 @@
  *
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
  */
-import { Elysia } from "elysia";
-import { parseExactJson } from "../../wire/exact-number.ts";
-import { findJsonError } from "../../wire/json-error.ts";
+
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { functionRows, listFunctions } from "../../query/sql/function-list.ts";
 import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
 import type { Parameters } from "../../store/store.ts";
+import { parseExactJson } from "../../wire/exact-number.ts";
+import { findJsonError } from "../../wire/json-error.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 import { jsonResponse, queryOf } from "../errors.ts";
+import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
 
@@ -55,24 +56,24 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     const { sql, ...options } = read(query);
     return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
   };
-  return new Elysia()
-    .get("/api/v1/sql/functions", ({ request }) => functions(request, formats), { parse: "none" })
-    .get("/api/v1/sql", ({ request }) => run(request, queryOf(request.url), fromQuery), { parse: "none" })
-    .post(
-      "/api/v1/sql",
-      async ({ request }) => {
-        const query = queryOf(request.url);
-        const body = await readBody(request, bodyLimits);
-        const text = textOf(body);
-        const contentType = request.headers.get("content-type") ?? "";
-        if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
-          for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
-          return await run(request, query, fromQuery);
-        }
-        return await run(request, query, () => fromBody(text, body, contentType, query));
-      },
-      { parse: "none" },
-    );
+  return new Routes()
+    .on("GET", "/api/v1/sql/functions", "sql", "functions that SQL may call", (request) =>
+      functions(request, formats),
+    )
+    .on("GET", "/api/v1/sql", "sql", "one read-only statement", (request) =>
+      run(request, queryOf(request.url), fromQuery),
+    )
+    .on("POST", "/api/v1/sql", "sql", "one read-only statement", async (request) => {
+      const query = queryOf(request.url);
+      const body = await readBody(request, bodyLimits);
+      const text = textOf(body);
+      const contentType = request.headers.get("content-type") ?? "";
+      if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
+        for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
+        return await run(request, query, fromQuery);
+      }
+      return await run(request, query, () => fromBody(text, body, contentType, query));
+    });
 };
 
 /** The functions that a statement may call: JSON as an object, the other formats as rows. */

@@ -3,7 +3,6 @@
  * answers in the formats of SQL. Besides its own parameters each takes `format`, `limit` and `timeoutMs`. The header
  * `Weir-Absent-Metrics` names the metrics that the summary reads and that nobody has pushed.
  */
-import { Elysia } from "elysia";
 import { BadInput } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import type {
@@ -13,6 +12,7 @@ import type {
   SummaryResult,
 } from "../../query/summaries/summaries.ts";
 import { jsonResponse } from "../errors.ts";
+import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 
 export interface SummariesDependencies {
@@ -26,28 +26,26 @@ export interface SummariesDependencies {
 const OF_ALL: readonly string[] = ["format", "limit", "timeoutMs"];
 
 export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =>
-  new Elysia()
-    .get("/api/v1/summaries", () => jsonResponse(200, { summaries: summaries.list() }), { parse: "none" })
-    .get(
-      "/api/v1/summaries/:name",
-      async ({ request, params }) => {
-        const query = new URL(request.url).searchParams;
-        const format = chooseFormat(query.get("format"), request.headers.get("accept"));
-        const own = new Map<string, string>();
-        for (const [name, value] of query) {
-          if (OF_ALL.includes(name)) continue;
-          if (own.has(name)) throw new BadInput(`${name} is given twice; expected one value.`, name);
-          own.set(name, value);
-        }
-        const { result, absent } = await summaries.run(params.name, own, {
-          ...readLimits(query),
-          asLines: format === "lines",
-          signal: request.signal,
-        });
-        return await answer(result, format, formats, absentHeader(absent));
-      },
-      { parse: "none" },
-    );
+  new Routes()
+    .on("GET", "/api/v1/summaries", "read", "the summaries", () =>
+      jsonResponse(200, { summaries: summaries.list() }),
+    )
+    .on("GET", "/api/v1/summaries/:name", "read", "one summary, run", async (request, params) => {
+      const query = new URL(request.url).searchParams;
+      const format = chooseFormat(query.get("format"), request.headers.get("accept"));
+      const own = new Map<string, string>();
+      for (const [name, value] of query) {
+        if (OF_ALL.includes(name)) continue;
+        if (own.has(name)) throw new BadInput(`${name} is given twice; expected one value.`, name);
+        own.set(name, value);
+      }
+      const { result, absent } = await summaries.run(params.name, own, {
+        ...readLimits(query),
+        asLines: format === "lines",
+        signal: request.signal,
+      });
+      return await answer(result, format, formats, absentHeader(absent));
+    });
 
 /**
  * `Weir-Absent-Metrics: task.duration_ms; parameter=tasks_metric; near=task.duration`, one after the other with commas.

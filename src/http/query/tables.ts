@@ -2,11 +2,11 @@
  * `GET /api/v1/tables`: which tables can be asked in SQL, how many rows each has, and what its columns are. `match=`
  * selects some. JSON has everything; the other formats of SQL have one line per table.
  */
-import { Elysia } from "elysia";
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
 import { jsonResponse, queryOf } from "../errors.ts";
+import { Routes } from "../routes.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 
 export interface TablesDependencies {
@@ -16,9 +16,12 @@ export interface TablesDependencies {
 }
 
 export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
-  new Elysia().get(
+  new Routes().on(
+    "GET",
     "/api/v1/tables",
-    async ({ request }) => {
+    "read",
+    "tables of SQL, with rows and columns",
+    async (request) => {
       const query = queryOf(request.url);
       for (const name of query.keys()) {
         if (name !== "match" && name !== "format")
@@ -29,5 +32,4 @@ export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
       if (format === "json") return jsonResponse(200, { tables: listed });
       return await answer(tableRows(listed), format, formats);
     },
-    { parse: "none" },
   );

@@ -14,11 +14,11 @@ import {
   type Rejection,
   type Rows,
 } from "../../model/sample.ts";
-import type { ExemplarRecord } from "../../store/tables/exemplars.ts";
 import type { Admission, Admitted } from "../../series/admitted.ts";
+import type { Registry } from "../../series/registry.ts";
+import type { ExemplarRecord } from "../../store/tables/exemplars.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import type { NewestTimes } from "./newest-times.ts";
-import type { Registry } from "../../series/registry.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
 export interface AdmissionOptions {

@@ -19,9 +19,10 @@
  * The decision is made once per head, and again each minute. Samples are examined only if one of their heads is an
  * echo.
  */
-import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
+
 import { prometheusLabelName } from "../../model/names.ts";
 import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
+import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
 import { labelsKey, withExtra } from "../../series/naming.ts";
 import type { RegisteredMetric } from "../../series/registered-metric.ts";
 import { pickSamples } from "./row-columns.ts";

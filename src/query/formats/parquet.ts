@@ -7,9 +7,9 @@
 import { mkdir, open, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { BadInput } from "../../model/errors.ts";
-import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import { TextBuilder } from "../../store/engine/columns.ts";
 import { type Connection, Database } from "../../store/engine/duckdb.ts";
+import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
 import { Places } from "../sql/places.ts";
 import type { Chunk, QueryResult } from "../sql/sql.ts";

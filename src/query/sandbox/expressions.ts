@@ -12,8 +12,8 @@ import {
   KNOWN_ELSEWHERE,
   refusedName,
 } from "./functions.ts";
-import { methodCall } from "./method-call.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
+import { methodCall } from "./method-call.ts";
 import { elements, FIXED_BYTES, SHORT_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
 import {
   count,

@@ -8,8 +8,8 @@
  * files or other schemas.
  */
 import {
-  type Check,
   BINS_MAX,
+  type Check,
   COUNT_MAX,
   checkBar,
   checkBins,

@@ -1,6 +1,7 @@
 /** The list of the functions that SQL may call, as people ask for it. */
-import { givenRows } from "./given-rows.ts";
+
 import { allowedFunctions, type FunctionKind } from "../sandbox/functions.ts";
+import { givenRows } from "./given-rows.ts";
 import type { QueryResult } from "./sql.ts";
 import { matcher } from "./table-list.ts";
 

@@ -9,10 +9,10 @@ import { queriesFinished, queriesRunning, querySeconds } from "../../model/count
 import { BadInput, RequestError } from "../../model/errors.ts";
 import { statement } from "../../store/statements.ts";
 import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store } from "../../store/store.ts";
+import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { Places } from "./places.ts";
 import { RunningQuery } from "./running.ts";
-import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
 

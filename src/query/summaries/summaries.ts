@@ -12,10 +12,10 @@ import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql.ts";
-import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
 import type { Tables } from "../sql/tables.ts";
-import { parseTime } from "./times.ts";
 import { emptyView, metricView, samplesView, withColumns } from "../sql/views.ts";
+import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
+import { parseTime } from "./times.ts";
 
 /** What the gateway knows and a summary may bind. */
 export interface Facts {

@@ -1,6 +1,7 @@
 /** Points in time as people write them in a query string. */
-import { unitHint } from "../../wire/event-time.ts";
+
 import { BadInput, quote } from "../../model/errors.ts";
+import { unitHint } from "../../wire/event-time.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,

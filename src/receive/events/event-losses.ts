@@ -3,9 +3,9 @@
  * twice, a second spelling of a field with another value, and values that no 64-bit float holds. Pure.
  */
 import { quote } from "../../model/errors.ts";
+import { timeUs } from "../../wire/event-time.ts";
 import { InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
 import { capped, labelOf, unknownFields } from "./event-fields.ts";
-import { timeUs } from "../../wire/event-time.ts";
 
 /** A part of an event that is not stored as it was sent. */
 export interface Loss {

@@ -5,10 +5,10 @@
  */
 import { quote } from "../../model/errors.ts";
 import type { Kind, MetricType, SeriesHead } from "../../model/sample.ts";
-import { sentInstead } from "./event-fields.ts";
-import { type Loss, lossesOf } from "./event-losses.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
+import { sentInstead } from "./event-fields.ts";
+import { type Loss, lossesOf } from "./event-losses.ts";
 import { STALE, valueOfWord } from "./value-words.ts";
 
 export interface EventLimits {

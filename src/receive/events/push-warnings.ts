@@ -2,9 +2,10 @@
  * What is told of events that were accepted and not stored as they were sent: the answer lists it, a counter counts
  * it, and the log has one line per field, so that the operator sees a sender that does not read its answers.
  */
+
+import type { Log } from "../../http/log.ts";
 import { eventWarnings } from "../../model/counters.ts";
 import type { Warning, Warnings } from "../../model/sample.ts";
-import type { Log } from "../../http/log.ts";
 
 /** Fields that have a line in the log; a sender that makes up names fills neither the log nor the memory. */
 const LOGGED_MAX = 100;

@@ -5,16 +5,17 @@
  * events are stored. The answer lists each rejected event by its index, with the reason, and each field of an accepted
  * event that was not stored as it was sent.
  */
-import { Elysia } from "elysia";
-import { BadInput, quote } from "../../model/errors.ts";
-import type { Ack, PushOptions } from "../../ingest/contract.ts";
-import type { NameLimits } from "../../series/naming.ts";
-import type { Batch, Warnings } from "../../model/sample.ts";
+
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/errors.ts";
-import { readIdempotencyKey } from "../idempotency-key.ts";
 import type { Log } from "../../http/log.ts";
+import { Routes } from "../../http/routes.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import { BadInput, quote } from "../../model/errors.ts";
+import type { Batch, Warnings } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "./push-warnings.ts";
 
@@ -39,24 +40,20 @@ const ERRORS_MAX = 1_000;
 export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushDependencies) => {
   const parameters = new PushParameters(limits, ["strict"]);
   const warnings = new PushWarnings(log);
-  return new Elysia().post(
-    "/api/v1/push",
-    async ({ request }) => {
-      // What is wrong with the head is answered before the body is read.
-      const query = queryOf(request.url);
-      const { strict = strictEvents, ...asked } = parameters.read(query);
-      const durability = readDurability(request.headers.get("weir-durability"));
-      const key = readIdempotencyKey(request);
-      const body = await readBody(request, limits);
-      const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
-      const ndjson = isNdjson(request.headers.get("content-type"));
-      const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
-      const ack = await ingest.push(batch, { ...asked, durability, idempotency });
-      if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
-      return answer(ack, batch.warnings, asked.imported !== undefined);
-    },
-    { parse: "none" },
-  );
+  return new Routes().on("POST", "/api/v1/push", "push", "events in JSON", async (request) => {
+    // What is wrong with the head is answered before the body is read.
+    const query = queryOf(request.url);
+    const { strict = strictEvents, ...asked } = parameters.read(query);
+    const durability = readDurability(request.headers.get("weir-durability"));
+    const key = readIdempotencyKey(request);
+    const body = await readBody(request, limits);
+    const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
+    const ndjson = isNdjson(request.headers.get("content-type"));
+    const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
+    const ack = await ingest.push(batch, { ...asked, durability, idempotency });
+    if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
+    return answer(ack, batch.warnings, asked.imported !== undefined);
+  });
 };
 
 /** True where the sender says so; undefined leaves it to the body. */

@@ -9,6 +9,8 @@ import { isUtf8 } from "node:buffer";
 import { nativeHistograms } from "../../model/counters.ts";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import {
   type DecodedFamily,
   type DecodedMetric,
@@ -17,8 +19,6 @@ import {
   InvalidFamily,
   PartCount,
 } from "./pushed-families.ts";
-import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
-import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 
 /** Indexed by the numbers of the enumeration MetricType. */
 const TYPES: readonly FamilyType[] = ["counter", "gauge", "summary", "untyped", "histogram"];

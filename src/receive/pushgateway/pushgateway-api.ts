@@ -4,7 +4,7 @@
  * deletes all groups, `PUT` or `POST /-/quit` stops the gateway.
  */
 import { setImmediate } from "node:timers/promises";
-import { Elysia } from "elysia";
+import { Routes } from "../../http/routes.ts";
 import { NotFound } from "../../model/errors.ts";
 import type { Group } from "./groups/group.ts";
 import { type PushgatewayDependencies, removeGroups } from "./pushgateway.ts";
@@ -36,33 +36,24 @@ const GROUPS_AT_A_TIME = 1_000;
 
 export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) => {
   const { groups, status, adminApi, quit } = dependencies;
-  const app = new Elysia()
-    .get("/api/v1/metrics", () => listing(groups.json()), { parse: "none" })
-    .get(
-      "/api/v1/status",
-      () => {
-        const data = {
-          build_information: status.build,
-          flags: status.flags,
-          start_time: status.startedAt.toISOString(),
-        };
-        return new Response(JSON.stringify({ status: "success", data }), { headers: HEADERS });
-      },
-      { parse: "none" },
-    )
-    .put("/-/quit", () => quitting(quit), { parse: "none" })
-    .post("/-/quit", () => quitting(quit), { parse: "none" });
-  return app.put(
-    "/api/v1/admin/wipe",
-    async () => {
-      // 404 as with Pushgateway, which has no such route then.
-      if (!adminApi) throw new NotFound("Deleting all groups is off; --enable-admin-api allows it.");
-      const keys = Array.from(groups.groups(), ({ key }) => key);
-      await removeGroups(keys, dependencies);
-      return new Response(null, { status: 202 });
-    },
-    { parse: "none" },
-  );
+  const app = new Routes()
+    .on("GET", "/api/v1/metrics", "read", "all groups with their metrics", () => listing(groups.json()))
+    .on("GET", "/api/v1/status", "read", "build, settings and time of the start", () => {
+      const data = {
+        build_information: status.build,
+        flags: status.flags,
+        start_time: status.startedAt.toISOString(),
+      };
+      return new Response(JSON.stringify({ status: "success", data }), { headers: HEADERS });
+    })
+    .on(["PUT", "POST"], "/-/quit", "admin", "stop the gateway", () => quitting(quit));
+  return app.on("PUT", "/api/v1/admin/wipe", "admin", "delete all groups", async () => {
+    // 404 as with Pushgateway, which has no such route then.
+    if (!adminApi) throw new NotFound("Deleting all groups is off; --enable-admin-api allows it.");
+    const keys = Array.from(groups.groups(), ({ key }) => key);
+    await removeGroups(keys, dependencies);
+    return new Response(null, { status: 202 });
+  });
 };
 
 /** All groups; with pauses, so that a long list does not hold up pushes. */

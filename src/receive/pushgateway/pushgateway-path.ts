@@ -6,8 +6,8 @@
  * empty ones, come in base64 (URL alphabet, padding as one likes).
  */
 import { isUtf8 } from "node:buffer";
-import { BadInput, quote } from "../../model/errors.ts";
 import { holdsReplacement } from "../../http/url-text.ts";
+import { BadInput, quote } from "../../model/errors.ts";
 
 const SUFFIX = "@base64";
 const PREFIX = /^\/metrics\/job(@base64)?\/([^/]*)(.*)$/s;

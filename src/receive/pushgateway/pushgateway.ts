@@ -5,26 +5,27 @@
  *
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
-import { Elysia } from "elysia";
-import type { BucketLayouts } from "../../wire/bucket-layout.ts";
-import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
-import { decodeMetricFamilies } from "./metric-family.ts";
-import { decodeOpenMetrics } from "./open-metrics.ts";
-import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
-import { decodeText } from "./text-format.ts";
-import { BadInput, quote, RequestError } from "../../model/errors.ts";
-import { type Group, groupKey } from "./groups/group.ts";
-import type { Decided, GroupPush, Times } from "./groups/pushed.ts";
-import type { Ack, Transaction } from "../../ingest/contract.ts";
-import type { Idempotency } from "../../ingest/idempotency.ts";
-import { parse } from "../../query/promql/parse/parse.ts";
+
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/errors.ts";
+import { Routes } from "../../http/routes.ts";
+import { holdsReplacement } from "../../http/url-text.ts";
+import type { Ack, Transaction } from "../../ingest/contract.ts";
+import type { Idempotency } from "../../ingest/idempotency.ts";
+import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { parse } from "../../query/promql/parse/parse.ts";
+import type { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
+import { type Group, groupKey } from "./groups/group.ts";
+import type { Decided, GroupPush, Times } from "./groups/pushed.ts";
+import { decodeMetricFamilies } from "./metric-family.ts";
+import { decodeOpenMetrics } from "./open-metrics.ts";
+import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
 import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
 import { groupingLabels } from "./pushgateway-path.ts";
-import { holdsReplacement } from "../../http/url-text.ts";
+import { decodeText } from "./text-format.ts";
 
 export interface PushgatewayDependencies {
   readonly groups: {
@@ -51,18 +52,17 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
     await removeGroups([groupKey(groupingLabels(pathOf(request.url)))], dependencies);
     return empty(202);
   });
-  const options = { parse: "none" } as const;
-  return new Elysia()
-    .put("/metrics/job/*", push, options)
-    .post("/metrics/job/*", push, options)
-    .delete("/metrics/job/*", remove, options)
-    .put("/metrics/job@base64/*", push, options)
-    .post("/metrics/job@base64/*", push, options)
-    .delete("/metrics/job@base64/*", remove, options)
-    .delete(
+  return new Routes()
+    .on(["PUT", "POST"], "/metrics/job/*", "push", "a group of metrics", push)
+    .on("DELETE", "/metrics/job/*", "push", "a group of metrics", remove)
+    .on(["PUT", "POST"], "/metrics/job@base64/*", "push", "a group of metrics whose job is in base64", push)
+    .on("DELETE", "/metrics/job@base64/*", "push", "a group of metrics whose job is in base64", remove)
+    .on(
+      "DELETE",
       "/metrics",
+      "push",
+      "delete the groups that a selector selects",
       answering((request) => removeMatching(request, dependencies)),
-      options,
     );
 };
 
@@ -225,7 +225,7 @@ function selectorOf(text: string) {
  * one that handed that on as a whole would have the query, the headers and the cookies parsed for each request.
  */
 function answering(handle: (request: Request) => Promise<Response>) {
-  return async ({ request }: { request: Request }): Promise<Response> => {
+  return async (request: Request): Promise<Response> => {
     try {
       return await handle(request);
     } catch (error) {

@@ -11,17 +11,18 @@
  * The texts are plain, as Prometheus's own receiver writes them; senders log the first line. A request of 2.0 is
  * told how much of it was stored, whatever the status is.
  */
-import { Elysia } from "elysia";
-import { decompress, parseContentEncoding } from "../../wire/compression.ts";
-import type { RemoteWriteRequest } from "./remote-write.ts";
-import { decompressSnappyBlock } from "../../wire/snappy.ts";
-import { quote, RequestError, Unsupported } from "../../model/errors.ts";
-import type { Ack, PushOptions } from "../../ingest/contract.ts";
-import type { NameLimits } from "../../series/naming.ts";
-import type { Batch, Rejection } from "../../model/sample.ts";
+
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
 import { errorHeaders } from "../../http/errors.ts";
+import { Routes } from "../../http/routes.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import { quote, RequestError, Unsupported } from "../../model/errors.ts";
+import type { Batch, Rejection } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { decompress, parseContentEncoding } from "../../wire/compression.ts";
+import { decompressSnappyBlock } from "../../wire/snappy.ts";
 import { PushParameters } from "../push-parameters.ts";
+import type { RemoteWriteRequest } from "./remote-write.ts";
 
 interface Decoder {
   decode(body: Uint8Array): RemoteWriteRequest;
@@ -49,25 +50,21 @@ const RETRY_AFTER_SECONDS = 1;
 export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits);
   const bodies = new Bodies(limits);
-  return new Elysia().post(
-    "/api/v1/write",
-    async ({ request }) => {
-      let version: Version = "v1";
-      try {
-        version = versionOf(request.headers.get("content-type"));
-        const at = request.url.indexOf("?");
-        const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
-        const message = await bodies.receive(request);
-        const write = decoders[version].decode(message());
-        const ack = await ingest.push(write.batch, { extraLabels, historical });
-        return answer(version, write, ack);
-      } catch (error) {
-        if (error instanceof RequestError) return failure(version, error);
-        throw error;
-      }
-    },
-    { parse: "none" },
-  );
+  return new Routes().on("POST", "/api/v1/write", "push", "remote_write 1.0 and 2.0", async (request) => {
+    let version: Version = "v1";
+    try {
+      version = versionOf(request.headers.get("content-type"));
+      const at = request.url.indexOf("?");
+      const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
+      const message = await bodies.receive(request);
+      const write = decoders[version].decode(message());
+      const ack = await ingest.push(write.batch, { extraLabels, historical });
+      return answer(version, write, ack);
+    } catch (error) {
+      if (error instanceof RequestError) return failure(version, error);
+      throw error;
+    }
+  });
 };
 
 /** Reads bodies: in a snappy block, as the specification says, or in what other routes take. */

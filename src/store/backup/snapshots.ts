@@ -9,9 +9,9 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Busy, Unavailable } from "../../model/errors.ts";
-import type { FileCopy } from "./copy-process.ts";
 import type { Store } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
+import type { FileCopy } from "./copy-process.ts";
 
 export interface SnapshotOptions {
   readonly store: Pick<Store, "whileCopied">;

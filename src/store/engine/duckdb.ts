@@ -43,9 +43,6 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
-import type { AppendCell, Column } from "./columns.ts";
-import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import {
   type Cell,
   type DecimalParameter,
@@ -55,6 +52,9 @@ import {
   type ResultStream,
   StoreLocked,
 } from "../store.ts";
+import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
+import type { AppendCell, Column } from "./columns.ts";
+import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
 import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */

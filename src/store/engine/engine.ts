@@ -1,8 +1,8 @@
 /** The store's engine and its connections. Opened at the start, and again if the engine gives up on its file. */
 import { statement } from "../statements.ts";
+import { migrate } from "../tables/migrate.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
-import { migrate } from "../tables/migrate.ts";
 import { Workers } from "./workers.ts";
 
 export interface Engine {

@@ -10,18 +10,8 @@
 
 import { journalMoveFailures, journalWriteFailures } from "../../model/counters.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
-import { statement } from "../statements.ts";
 import type { Connection } from "../engine/duckdb.ts";
-import { JournalFile } from "./journal-file.ts";
-import {
-  type EntryRows,
-  type HeldRows,
-  heldRows,
-  rowsOf,
-  rowsOfText,
-  textLengthMin,
-  textOfRows,
-} from "./journal-rows.ts";
+import { statement } from "../statements.ts";
 import type {
   Change,
   GroupRecord,
@@ -32,6 +22,16 @@ import type {
   SeriesRecord,
   Stored,
 } from "../store.ts";
+import { JournalFile } from "./journal-file.ts";
+import {
+  type EntryRows,
+  type HeldRows,
+  heldRows,
+  rowsOf,
+  rowsOfText,
+  textLengthMin,
+  textOfRows,
+} from "./journal-rows.ts";
 
 /** Limits of one change. A transaction of its own costs little more beyond them. */
 const ROWS_MAX = 1_024;

@@ -5,11 +5,11 @@
  * Further attributes go, as one JSON object per row, into `more_attributes`.
  */
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
-import { statement } from "../statements.ts";
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { ColumnType, Connection } from "../engine/duckdb.ts";
-import { attributeColumn, dayOfTable, dayTable } from "./identifiers.ts";
+import { statement } from "../statements.ts";
 import type { Day } from "../store.ts";
+import { attributeColumn, dayOfTable, dayTable } from "./identifiers.ts";
 
 const ATTRIBUTE_COLUMNS_MAX = 64;
 const MORE = "more_attributes";

@@ -4,8 +4,8 @@
  * rows. All of it runs inside a transaction that also stores a whole snapshot of the totals.
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
-import { statement } from "../statements.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { statement } from "../statements.ts";
 import type { Day, Deletion, Ended } from "../store.ts";
 
 /** Deletes series and metrics. Call it inside a transaction. */

@@ -1,8 +1,8 @@
 /** The table of exemplars: the newest ones, one per series and time, bounded. */
 import type { Labels } from "../../model/sample.ts";
-import { statement } from "../statements.ts";
 import { TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { statement } from "../statements.ts";
 
 /** A stored exemplar. */
 export interface ExemplarRecord {

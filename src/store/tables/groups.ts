@@ -2,9 +2,10 @@
  * The table of groups. Each change appends a state, and the newest state of a group counts. Outdated states are
  * deleted when they are most of the table. An UPDATE by key would read the table for each push.
  */
-import { statement } from "../statements.ts";
+
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { statement } from "../statements.ts";
 import type { GroupRecord } from "../store.ts";
 
 /** Outdated states that may stay, regardless of the number of groups: some 4 MB. */

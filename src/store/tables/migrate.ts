@@ -1,7 +1,7 @@
 /** Runs the numbered files of sql/schema that a database file lacks, once each, in a transaction per file. */
 
-import { migrations, statement } from "../statements.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { migrations, statement } from "../statements.ts";
 import { StoreMismatch } from "../store.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** Converts between records and the rows of the file's small tables: everything but the samples. */
 import type { Labels, MetricType } from "../../model/sample.ts";
-import { statement } from "../statements.ts";
 import { type AppendCell, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { statement } from "../statements.ts";
 import type {
   Change,
   LastPushRecord,

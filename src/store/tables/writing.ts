@@ -2,12 +2,12 @@
  * Writes a change to its tables. What the store knows of its tables is updated after the commit.
  */
 import type { Rows } from "../../model/sample.ts";
-import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import type { Change } from "../store.ts";
+import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
 import type { ExemplarTable } from "./exemplars.ts";
 import type { GroupTable } from "./groups.ts";
 import * as records from "./records.ts";
-import type { Change } from "../store.ts";
 
 /** What the store knows of its tables. */
 export interface Tables {

@@ -1,8 +1,8 @@
 /** Native histograms become classic buckets: counts worked out by hand from the specification of their buckets. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
+import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
 import { plain, STALE_STAND_IN, versions, withStaleMarkers } from "./decoded.ts";
 import { encodeV1, type HistogramMessage } from "./messages.ts";
 

@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { BadInput, TooLarge } from "../../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
-import { BadInput, TooLarge } from "../../../src/model/errors.ts";
 import { type Plain, plain, STALE_STAND_IN, spell, versions, withStaleMarkers } from "./decoded.ts";
 import { encodeRawV2, encodeV1, encodeV2, readV1, type Series } from "./messages.ts";
 

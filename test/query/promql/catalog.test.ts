@@ -4,15 +4,15 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { openMetricsFloat } from "../../../src/model/spelling.ts";
-import { Registry } from "../../../src/series/registry.ts";
 import { prometheusLabelName } from "../../../src/model/names.ts";
+import type { Kind } from "../../../src/model/sample.ts";
+import { openMetricsFloat } from "../../../src/model/spelling.ts";
 import { LabelSet } from "../../../src/query/promql/labels.ts";
 import { type Matcher, matcher, matchesAll } from "../../../src/query/promql/matchers.ts";
 import { Catalog, viewsOf } from "../../../src/query/promql/store/catalog.ts";
 import { Discovery } from "../../../src/query/promql/store/discovery.ts";
 import { sortInTurns } from "../../../src/query/promql/store/sort-in-turns.ts";
-import type { Kind } from "../../../src/model/sample.ts";
+import { Registry } from "../../../src/series/registry.ts";
 import type { Stored } from "../../../src/store/store.ts";
 
 function emptyRegistry(): Registry {

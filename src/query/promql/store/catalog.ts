@@ -8,9 +8,10 @@
  * Labels are matched as they were pushed, and label sets are made of the series that match; what only asks for
  * names and values makes none.
  */
-import { openMetricsFloat } from "../../../model/spelling.ts";
+
 import { prometheusLabelName } from "../../../model/names.ts";
 import type { Metric, Series } from "../../../model/sample.ts";
+import { openMetricsFloat } from "../../../model/spelling.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Condition, forStored, meets, valueIn } from "./matching.ts";

@@ -3,9 +3,10 @@
  * spelling of their numbers. A bound is kept as OpenMetrics spells it (`1.0`), whoever pushed it, and questions from
  * before Prometheus 3 say `le="1"`.
  */
-import { edgeText } from "../../../model/spelling.ts";
+
 import { prometheusLabelName } from "../../../model/names.ts";
 import type { Labels } from "../../../model/sample.ts";
+import { edgeText } from "../../../model/spelling.ts";
 import type { Matcher } from "../matchers.ts";
 
 /** A matcher, and the names as pushed under which a metric's series may have its label. */

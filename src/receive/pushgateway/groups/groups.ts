@@ -11,10 +11,11 @@
  * - A series that a group no longer has ends with a stale marker.
  * - `push_time_seconds` and `push_failure_time_seconds` are series like the others.
  */
+
+import type { Family } from "../../../exposition/family.ts";
 import { groupsLive } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
-import type { Family } from "../../../exposition/family.ts";
 import { Consistency } from "./consistency.ts";
 import {
   type Group,

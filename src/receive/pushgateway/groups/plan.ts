@@ -4,6 +4,7 @@
  */
 import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
+import { withUsualEdges } from "../../../model/spelling.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";
 import {
@@ -19,7 +20,6 @@ import {
   pointLabels,
   samplesOf,
 } from "./group.ts";
-import { withUsualEdges } from "../../../model/spelling.ts";
 import { ownLabels, withOwnTexts } from "./own-texts.ts";
 import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
