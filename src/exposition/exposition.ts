@@ -1,9 +1,10 @@
 /**
- * What /metrics shows: every source, merged. The gateway's own metrics come first, so that nobody who pushes
- * can take their names; then Pushgateway's groups; then the running totals.
+ * What /metrics exposes: all sources, merged. The gateway's own metrics come first, so that no pusher can take
+ * their names. Pushgateway's groups follow, and then the running totals.
  *
- * The first family of all is EXPOSITION_INFO. A Prometheus that scrapes here and writes here sends its sample back
- * first, and the gateway learns from it which other samples are its own (src/ingest/admission/echoes.ts).
+ * The first family is EXPOSITION_INFO. A Prometheus that scrapes this gateway and writes to it sends that
+ * sample back first, and so the gateway learns which other samples are its own
+ * (src/ingest/admission/echoes.ts).
  */
 import type { Registry } from "prom-client";
 import { expositionConflicts } from "../model/counters.ts";
@@ -16,7 +17,7 @@ export const EXPOSITION_INFO = "weir_exposition_info";
 
 export interface ExpositionSources {
   readonly registry: Registry;
-  /** What tells this exposition from all others: the label of EXPOSITION_INFO, which is not shown without it. */
+  /** Identifies this exposition: the label of EXPOSITION_INFO, which is not exposed without it. */
   readonly id?: string;
   readonly totals: Totals;
   readonly groups?: { families(): readonly Family[] };
@@ -36,9 +37,9 @@ export class Exposition {
   }
 
   /**
-   * The families at `nowMs`: a copy, whole, EXPOSITION_INFO first and the others in ascending order of names.
+   * The families at `nowMs`: a complete copy, EXPOSITION_INFO first and the others in ascending order of names.
    *
-   * @param exemplars whether to look them up; text 0.0.4 has none
+   * @param exemplars whether to look them up. Text 0.0.4 has none
    */
   async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
     const { registry, totals, groups } = this.#sources;

@@ -1,10 +1,10 @@
 /**
- * Metric families as both formats write them, and the one merge that every source goes through: the gateway's
- * own metrics, running totals, later Pushgateway groups. After it a name has one HELP and one TYPE, a series
- * stands once, and the order is the same for the same content.
+ * Metric families in the form that both formats write, and the merge of all sources: the gateway's own metrics,
+ * Pushgateway groups and running totals. After the merge a name has one HELP and one TYPE, a series appears
+ * once, and equal content has equal order.
  */
 
-/** A sample that stands for the others of its bucket: a label, a value and when it was. */
+/** A sample that stands for the others of its bucket: a label, a value and a time. */
 export interface Exemplar {
   readonly name: string;
   readonly label: string;
@@ -13,14 +13,14 @@ export interface Exemplar {
 }
 
 export interface ValuePoint {
-  /** What stands between the braces, without them; see `labelText`. */
+  /** The labels between the braces, without the braces. See `labelText`. */
   readonly labels: string;
   readonly value: number;
   /** When the total began, µs. */
   readonly createdUs?: number;
 }
 
-/** A histogram or a summary: one value an edge (`le`, cumulative and with +Inf; or `quantile`). */
+/** A histogram or a summary: one value per edge (`le`, cumulative and with +Inf; or `quantile`). */
 export interface DistributionPoint {
   readonly labels: string;
   /** As OpenMetrics floats, ascending. */
@@ -29,12 +29,12 @@ export interface DistributionPoint {
   readonly sum?: number;
   readonly count?: number;
   readonly createdUs?: number;
-  /** By edge. */
+  /** One per edge. */
   readonly exemplars?: readonly (Exemplar | undefined)[];
 }
 
 interface Named {
-  /** As text 0.0.4 has it behind TYPE: a counter's with `_total`, if it has that. */
+  /** The name after TYPE in text 0.0.4: a counter's with `_total`, if it has that suffix. */
   readonly name: string;
   readonly help: string;
   readonly unit: string;
@@ -54,18 +54,18 @@ export function isDistribution(family: Family): family is DistributionFamily {
   return family.type === "histogram" || family.type === "summary";
 }
 
-/** The family's name in OpenMetrics, where a counter's samples alone bear `_total`. */
+/** The family's name in OpenMetrics, where only the samples of a counter end with `_total`. */
 export function openMetricsName(family: Family): string {
   return family.type === "counter" && family.name.endsWith("_total") ? family.name.slice(0, -6) : family.name;
 }
 
-/** Every name that the family takes up in text 0.0.4; no other family may bear one of them. */
+/** Every name that the family uses in text 0.0.4. No other family may use one of them. */
 export function claims({ name, type }: Family): string[] {
   if (type === "histogram") return [name, `${name}_sum`, `${name}_count`, `${name}_bucket`];
   return type === "summary" ? [name, `${name}_sum`, `${name}_count`] : [name];
 }
 
-/** Every name that means the family, in either format. */
+/** Every name that identifies the family, in either format. */
 function namesOf(family: Family): string[] {
   const base = openMetricsName(family);
   return isDistribution(family) || base !== family.name
@@ -75,11 +75,11 @@ function namesOf(family: Family): string[] {
 
 export interface Merged {
   readonly families: readonly Family[];
-  /** Families and series that were left out, because an earlier one has their name. */
+  /** How many families and series were left out because an earlier one has their name. */
   readonly conflicts: number;
 }
 
-/** Merges sources into one list in ascending order of names; where they clash, the earlier source is kept. */
+/** Merges sources into one list in ascending order of names. If two conflict, the earlier source is kept. */
 export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
   const byName = new Map<string, Family[]>();
   const claimed = new Map<string, string>();
@@ -113,13 +113,13 @@ export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
   return { families, conflicts };
 }
 
-/** One point a label set, the first; sorts (stably) what comes from more than one source. */
+/** The first point of each label set. Sorts the points (stably) if they come from more than one source. */
 function unique<Point extends { readonly labels: string }>(points: Point[], sort: boolean): readonly Point[] {
   if (sort) points.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
   return points.filter((point, at) => at === 0 || point.labels !== points[at - 1].labels);
 }
 
-/** The families that one of `names` means: by either format's family name, or by the name of a sample. */
+/** The families that `names` select: by the family's name in either format, or by the name of a sample. */
 export function selectFamilies(families: readonly Family[], names: ReadonlySet<string>): readonly Family[] {
   return families.filter((family) => namesOf(family).some((name) => names.has(name)));
 }

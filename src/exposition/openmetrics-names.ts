@@ -1,8 +1,8 @@
 /**
- * Families that text 0.0.4 takes beside each other and OpenMetrics does not, since there a counter `x_total` is the
- * family `x`, and `x_created` is a sample of it
+ * Resolves conflicts between families that text 0.0.4 allows and OpenMetrics does not. In OpenMetrics a counter
+ * `x_total` is the family `x`, and `x_created` is one of its samples
  * (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#metricfamily). Clients push
- * both: Python's has a gauge `x_created` with each counter, histogram and summary. No value of a counter is left out.
+ * both: Python's has a gauge `x_created` with each counter, histogram and summary. No counter's value is left out.
  */
 import {
   claims,
@@ -17,8 +17,9 @@ import {
 const CREATED = "_created";
 
 /**
- * The same families without clashes, in their order: `x_created` becomes what it is of `x_total` or of a histogram or
- * summary `x`, which goes for series that have both; a counter `x_total` whose name `x` is another's is `unknown`.
+ * The same families without conflicts, in their order. `x_created` becomes the creation time of the counter
+ * `x_total`, or of the histogram or summary `x`, in the series that both have. A counter `x_total` is `unknown`
+ * if another family has the name `x`.
  */
 export function withoutClashes(families: readonly Family[]): readonly Family[] {
   const byName = new Map(families.map((family) => [family.name, family]));
@@ -27,7 +28,7 @@ export function withoutClashes(families: readonly Family[]): readonly Family[] {
     const name = openMetricsName(family);
     return name !== family.name && taken.has(name);
   };
-  /** Whose samples `x_created` are. */
+  /** The family that has `x_created` as a sample. */
   const ownerOf = ({ name }: Family): Family | undefined => {
     if (!name.endsWith(CREATED)) return undefined;
     const base = name.slice(0, -CREATED.length);
@@ -45,7 +46,7 @@ export function withoutClashes(families: readonly Family[]): readonly Family[] {
   });
 }
 
-/** Gives each point the time that stands under its labels; both are in ascending order of labels. */
+/** Gives each point the creation time of its labels. Both lists are in ascending order of labels. */
 function withCreated(family: Family, created: readonly ValuePoint[]): Family {
   let next = 0;
   const timed = <Point extends ValuePoint | DistributionPoint>(point: Point): Point => {

@@ -1,7 +1,7 @@
 /**
- * OpenMetrics 1.0
- * (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md): counters' families
- * without `_total`, UNIT, `_created`, exemplars on buckets, and `# EOF`. No sample timestamps.
+ * OpenMetrics 1.0 (https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md).
+ * Families of counters lose `_total`. It has UNIT, `_created`, exemplars on buckets, and `# EOF`. Samples have
+ * no timestamps.
  */
 
 import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
@@ -17,12 +17,12 @@ import {
 import { withoutClashes } from "./openmetrics-names.ts";
 import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
 
-/** The version is the one asked for: 1.0.0 and 0.0.1 differ in nothing that is written here. */
+/** Returns the requested version. The text is the same for 1.0.0 and 0.0.1. */
 export function openMetricsContentType(version: "1.0.0" | "0.0.1"): string {
   return `application/openmetrics-text; version=${version}; charset=utf-8`;
 }
 
-/** Writes families, in chunks of about `CHUNK_CHARACTERS`; the last ends with `# EOF`. */
+/** Writes families in chunks of about `CHUNK_CHARACTERS`. The last chunk ends with `# EOF`. */
 export function* renderOpenMetrics(families: readonly Family[]): Generator<string, void, void> {
   let out = "";
   for (const family of withoutClashes(families)) {
@@ -37,7 +37,10 @@ export function* renderOpenMetrics(families: readonly Family[]): Generator<strin
   yield `${out}# EOF\n`;
 }
 
-/** A counter without `_total` is none here; it keeps its name, and is `unknown`. */
+/**
+ * The metadata lines. A counter without `_total` is not valid here. It keeps its name, and gets the type
+ * `unknown`.
+ */
 function metadata(family: Family): string {
   const name = openMetricsName(family);
   const type = family.type === "counter" && name === family.name ? "unknown" : family.type;
@@ -60,7 +63,7 @@ function* valueLines(family: ValueFamily): Generator<string, void, void> {
 function* distributionLines(family: DistributionFamily): Generator<string, void, void> {
   const { name } = family;
   for (const point of family.points) {
-    // With a bucket for negative values the sum is no counter, and must then be absent, as must the count.
+    // With a bucket for negative values the sum is not a counter. It must then be absent, and so must the count.
     const sums = point.edges[0]?.startsWith("-") && family.type === "histogram" ? "" : sumLines(name, point);
     const created =
       point.createdUs === undefined

@@ -1,22 +1,22 @@
-/** The gateway's own metrics as families: what a prom-client registry holds. */
+/** The gateway's own metrics as families: the contents of a prom-client registry. */
 import type { Registry } from "prom-client";
 import { labelText, openMetricsFloat } from "../model/spelling.ts";
 import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
 
-/** What prom-client gives for a value; `metricName` tells a histogram's parts apart. */
+/** A value as prom-client returns it. `metricName` distinguishes the parts of a histogram. */
 interface OwnValue {
   readonly value: number;
   readonly labels: Readonly<Record<string, string | number>>;
   readonly metricName?: string;
 }
 
-/** Collects a registry; its metrics' `collect` functions run. */
+/** Collects a registry. This runs the `collect` functions of its metrics. */
 export async function registryFamilies(registry: Registry): Promise<Family[]> {
   const metrics = await registry.getMetricsAsJSON();
   return metrics.map((metric) => {
     const values = metric.values as readonly OwnValue[];
     const named = { name: metric.name, help: metric.help, unit: "" };
-    // The declared type is an enumeration, what is there are words.
+    // The declared type is an enumeration, but the values are words.
     const type = String(metric.type);
     if (type === "histogram" || type === "summary") {
       return { ...named, type, points: distributionPoints(metric.name, type, values) };

@@ -1,17 +1,17 @@
 /**
- * What the process says of itself, under the names that all Prometheus clients use
- * (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics), and how late its event loop
- * is. prom-client's own set reads what Bun does not fill; this one reads the kernel. Where /proc is not, what
- * is only there is left out.
+ * Metrics of the gateway's process, under the names that all Prometheus clients use
+ * (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics), and the lag of its event
+ * loop. prom-client's own set reads values that Bun does not provide, so this module reads the kernel's.
+ * Without /proc, the metrics that need it are left out.
  */
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
-/** What /proc/self/status calls kB. */
+/** /proc/self/status calls this kB. */
 const STATUS_UNIT_BYTES = 1024;
-/** Short enough to see most stalls of that length, long enough to cost nothing. */
+/** Short enough to detect most stalls of that length, and long enough to cost nothing. */
 const LAG_INTERVAL_MS = 250;
 
 /**
@@ -23,7 +23,7 @@ export function registerProcessMetrics(registry: Registry, version: string): () 
   const registers = [registry];
   const build = new Gauge({
     name: "weir_build_info",
-    help: "1, for the version that runs.",
+    help: "Always 1. Its label is the version of the gateway.",
     labelNames: ["version"],
     registers,
   });
@@ -74,13 +74,13 @@ function registerKernelMetrics(registers: Registry[]): void {
     help: "Open file descriptors.",
     registers,
     async collect() {
-      // The one through which the folder is read is not ours.
+      // The descriptor that reads the folder does not count.
       this.set((await readdir("/proc/self/fd")).length - 1);
     },
   });
   new Gauge({
     name: "process_max_fds",
-    help: "File descriptors that may be open at once.",
+    help: "Limit on open file descriptors.",
     registers,
     async collect() {
       const limit = /^Max open files\s+(\S+)/m.exec(await readFile("/proc/self/limits", "utf8"))?.[1];
@@ -89,11 +89,11 @@ function registerKernelMetrics(registers: Registry[]): void {
   });
 }
 
-/** Every stall is seen by the timer that it made late, between scrapes too. */
+/** Measures every stall, because a stall delays the timer. This includes stalls between scrapes. */
 function measureLag(registers: Registry[]): () => void {
   const lag = new Histogram({
     name: "weir_event_loop_lag_seconds",
-    help: `How late a timer of ${LAG_INTERVAL_MS} ms was.`,
+    help: `Delay of a timer of ${LAG_INTERVAL_MS} ms.`,
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   });

@@ -2,8 +2,8 @@
  * The Prometheus text format 0.0.4
  * (https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
  *
- * No sample timestamps, no exemplars. `le` and `quantile` are OpenMetrics floats here too, so that a series is
- * the same one whichever format it was scraped in.
+ * It has no sample timestamps and no exemplars. `le` and `quantile` are OpenMetrics floats here too, so that a
+ * series is the same in both formats.
  */
 
 import { escapeHelp, numberText } from "../model/spelling.ts";
@@ -17,10 +17,10 @@ import {
 
 export const TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Characters after which a chunk is handed on: large enough that the hand-over costs nothing, small enough to wait for. */
+/** Characters per chunk: large enough that the number of chunks costs nothing, and small enough to send soon. */
 export const CHUNK_CHARACTERS = 128 * 1024;
 
-/** Writes families, in chunks of about `CHUNK_CHARACTERS`. */
+/** Writes families in chunks of about `CHUNK_CHARACTERS`. */
 export function* renderText(families: readonly Family[]): Generator<string, void, void> {
   let out = "";
   for (const family of families) {
@@ -57,7 +57,7 @@ function edgeLines({ name, type }: DistributionFamily, { labels, edges, values }
   return lines;
 }
 
-/** `_sum` and `_count`, the same in both formats. */
+/** `_sum` and `_count`. They are the same in both formats. */
 export function sumLines(name: string, { labels, sum, count }: DistributionPoint): string {
   const block = labels ? `{${labels}}` : "";
   return (

@@ -1,21 +1,21 @@
 /**
- * How numbers, labels and help texts are spelled in both exposition formats
+ * The text of numbers, labels and help texts in both exposition formats
  * (https://prometheus.io/docs/instrumenting/exposition_formats/,
  * https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md). Pure.
  */
 import { prometheusLabelName } from "./names.ts";
 import type { Labels } from "./sample.ts";
 
-/** A sample's value: the shortest digits that read back as the same double. */
+/** A sample's value: the shortest digits that parse to the same double. */
 export function numberText(value: number): string {
   if (value - value === 0) return String(value);
   return value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN";
 }
 
 /**
- * A number as OpenMetrics spells it in `le` and `quantile`: `250.0`, `0.25`, `1e+06`, `+Inf`. These are label
- * values, so equal numbers must be equal text everywhere; the thresholds for an exponent are those of Go's
- * shortest `%g`, which Prometheus itself uses to normalise them.
+ * The OpenMetrics text of a number in `le` and `quantile`: `250.0`, `0.25`, `1e+06`, `+Inf`. These are label
+ * values, so equal numbers must have equal text everywhere. The thresholds for an exponent are those of Go's
+ * shortest `%g`, with which Prometheus itself normalises them.
  */
 export function openMetricsFloat(value: number): string {
   if (value - value !== 0) return numberText(value);
@@ -44,14 +44,14 @@ export function escapeHelp(help: string, quotes: boolean): string {
 }
 
 /**
- * Labels as they stand between the braces, in ascending order of their Prometheus names: `a="1",b="2"`.
- * `absentInstance` adds `instance=""` where there is none, so that a scrape with honor_labels does not put
- * the gateway's own address there. The labels named by `without` are left out.
+ * The labels between the braces, in ascending order of their Prometheus names: `a="1",b="2"`. `absentInstance`
+ * adds `instance=""` if there is none, so that a scrape with honor_labels does not add the gateway's own
+ * address. The label `without` is left out.
  */
 export function labelText(labels: Labels, absentInstance = false, without?: string): string {
   const pairs: [string, string][] = [];
   let instance = !absentInstance;
-  // Mostly they come in order.
+  // Usually they are in order.
   let isOrdered = true;
   let last = "";
   for (const [name, value] of labels) {
@@ -67,21 +67,24 @@ export function labelText(labels: Labels, absentInstance = false, without?: stri
     pairs.push(["instance", ""]);
   }
   if (!isOrdered) pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-  // Joined, since a text that grew by += would keep all its pieces in memory until somebody reads it.
+  // Joined, because a text that grows by += keeps all its pieces in memory until it is read.
   return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
 }
 
-/** Puts one more pair behind what `labelText` gave. */
+/** Appends one pair to the text of `labelText`. */
 export function withLabel(text: string, name: string, value: string): string {
   const pair = `${name}="${escapeLabelValue(value)}"`;
   return text ? `${text},${pair}` : pair;
 }
 
-/** A number as Go's `strconv.ParseFloat` reads it, which is what Prometheus reads bounds with; hexadecimal left out. */
+/**
+ * A number as Go's `strconv.ParseFloat` reads it, which Prometheus uses for bounds. Hexadecimal is not
+ * included.
+ */
 const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 const INFINITE = /^([+-]?)inf(?:inity)?$/i;
 
-/** The value of `le` or `quantile` as an OpenMetrics float; text that is not a finite number or an infinity is kept. */
+/** The value of `le` or `quantile` as an OpenMetrics float. Text that is not a number or an infinity is kept. */
 export function edgeText(value: string): string {
   const infinite = INFINITE.exec(value);
   if (infinite !== null) return infinite[1] === "-" ? "-Inf" : "+Inf";
@@ -89,7 +92,9 @@ export function edgeText(value: string): string {
   return Number.isFinite(number) ? openMetricsFloat(number) : value;
 }
 
-/** Labels whose `le` and `quantile` are OpenMetrics floats, so that equal numbers are equal text: 250 is 250.0. */
+/**
+ * Labels whose `le` and `quantile` are OpenMetrics floats, so that equal numbers have equal text: 250 is 250.0.
+ */
 export function withUsualEdges(labels: Labels): Labels {
   let usual: Map<string, string> | undefined;
   for (const name of ["le", "quantile"]) {

@@ -1,4 +1,4 @@
-/** Default bounds of histograms, by unit, written out; and how far the quantiles that they give are off. */
+/** Default bounds of histograms by unit, written out, and the errors of the quantiles that they give. */
 import { expect, test } from "bun:test";
 import { bucketsFor } from "../../src/series/buckets.ts";
 import { workerEvents } from "../fixtures/worker-events.ts";
@@ -18,7 +18,7 @@ const UNKNOWN = [
   ...[1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000],
 ];
 
-test("the bounds follow the unit that the name ends with, else the event's", () => {
+test("chooses bounds by the unit at the end of the name, else by the event's unit", () => {
   const bounds = (name: string, unit: string, want: readonly number[]) =>
     expect(bucketsFor(name, unit), `${name} in ${unit}`).toEqual([...want]);
   bounds("http.request.duration_ms", "", MILLISECONDS);
@@ -32,16 +32,16 @@ test("the bounds follow the unit that the name ends with, else the event's", () 
   bounds("latency", "ms", MILLISECONDS);
   bounds("latency", "seconds", SECONDS);
   bounds("payload", "By", BYTES);
-  // The name is part of the identity, the unit may come late: the name wins.
+  // The name is part of the identity, and the unit may come later. So the name takes precedence.
   bounds("request_seconds", "ms", SECONDS);
-  // A word that only ends like a unit is none.
+  // A word that only ends with a unit's letters is not a unit.
   bounds("items", "", UNKNOWN);
   bounds("terms", "", UNKNOWN);
   bounds("score", "", UNKNOWN);
   bounds("", "", UNKNOWN);
 });
 
-test("settings come before units, in either spelling of the name", () => {
+test("prefers bounds from the settings, by either spelling of the name", () => {
   const overrides = new Map([
     ["http.request.duration_ms", [1, 2]],
     ["task_ms", [3]],
@@ -51,7 +51,7 @@ test("settings come before units, in either spelling of the name", () => {
   expect(bucketsFor("other_ms", "", overrides)).toEqual(MILLISECONDS);
 });
 
-/** The values at a quantile of each `kind`, by PromQL's histogram_quantile and exactly. */
+/** The values at a quantile of each `kind`: by PromQL's histogram_quantile, and exact. */
 async function quantiles(
   uploads: readonly { readonly kind: string; readonly bytes: number }[],
   q: number,
@@ -92,14 +92,14 @@ async function quantiles(
   }
 }
 
-test("median and p95 of uploads by histogram_quantile are within 25 % of the exact ones", async () => {
+test("estimates median and p95 of uploads within 25 % of the exact ones", async () => {
   const written = [...workerEvents({ startMs: 0, days: 1, worker: 0, tasksPerDay: 2_000 })]
     .filter(({ metric_name }) => metric_name === "upload.size_bytes")
     .flatMap(({ value, tags }) => [
       { kind: "all", bytes: value },
       { kind: tags.upload_type!, bytes: value },
     ]);
-  // The sizes that the workers' documents show, alone, and around the larger one.
+  // Uploads of typical sizes: alone, and around the larger one.
   const shown = Array.from({ length: 100 }, (_, at) => [
     { kind: "342 B", bytes: 342 },
     { kind: "1.5 MB", bytes: 1_548_672 },
@@ -115,7 +115,7 @@ test("median and p95 of uploads by histogram_quantile are within 25 % of the exa
   }
 });
 
-test("a metric that was observed before keeps the bounds that it had then", async () => {
+test("keeps the bounds of a metric that was observed before the defaults changed", async () => {
   const before = Array.from({ length: 12 }, (_, power) => 256 * 4 ** power);
   const gateway = await OpenGateway.open();
   try {
@@ -130,7 +130,7 @@ test("a metric that was observed before keeps the bounds that it had then", asyn
     await gateway.post(event);
     expect(await bounds()).toEqual([...BYTES, Number.POSITIVE_INFINITY]);
     const { name, kind, type, unit, help } = gateway.gateway.registry.metric("upload.size_bytes")!;
-    // As a gateway with the bounds of before has stored it.
+    // As an older gateway with the old bounds has stored it.
     await gateway.gateway.store.commit({ metrics: [{ name, kind, type, unit, help, buckets: before }] });
     await gateway.reopen();
     await gateway.post(event);

@@ -1,4 +1,4 @@
-/** The merge of families: one name once, the order fixed, what clashes left out and counted. */
+/** The merge of families: one name once, a fixed order, and conflicts left out and counted. */
 import { expect, test } from "bun:test";
 import { type Family, mergeFamilies, selectFamilies } from "../../src/exposition/family.ts";
 
@@ -27,7 +27,7 @@ function histogram(name: string): Family {
   };
 }
 
-test("families are in ascending order of names, series in that of labels, whatever the sources' order", () => {
+test("sorts families by name and series by labels, regardless of the order of the sources", () => {
   const { families, conflicts } = mergeFamilies([
     [values("gauge", "b", { 'x="2"': 2 }), values("gauge", "c", { "": 1 })],
     [values("gauge", "a", { "": 0 }), values("gauge", "b", { 'x="1"': 1 })],
@@ -40,7 +40,7 @@ test("families are in ascending order of names, series in that of labels, whatev
   expect(conflicts).toBe(0);
 });
 
-test("one name has one help: the first that says something", () => {
+test("keeps the first help of a name that is not empty", () => {
   const { families } = mergeFamilies([
     [values("gauge", "a", { 'x="1"': 1 })],
     [values("gauge", "a", { 'x="2"': 1 }, "Second.")],
@@ -49,7 +49,7 @@ test("one name has one help: the first that says something", () => {
   expect(families.map(({ help }) => help)).toEqual(["Second."]);
 });
 
-test("a series that stands twice keeps the value of the earlier source, and is counted", () => {
+test("keeps the earlier source's value of a repeated series, and counts it", () => {
   const { families, conflicts } = mergeFamilies([
     [values("gauge", "a", { 'x="1"': 1 })],
     [values("gauge", "a", { 'x="1"': 2, 'x="2"': 3 })],
@@ -58,7 +58,7 @@ test("a series that stands twice keeps the value of the earlier source, and is c
   expect(conflicts).toBe(1);
 });
 
-test("a later family that takes a name of an earlier one is left out and counted", () => {
+test("leaves out and counts a later family that takes a name of an earlier one", () => {
   const clash = (first: Family, second: Family) => {
     const { families, conflicts } = mergeFamilies([[first], [second]]);
     expect(families, `${first.name} and ${second.name}`).toEqual([first]);
@@ -69,7 +69,7 @@ test("a later family that takes a name of an earlier one is left out and counted
   clash(values("gauge", "a_bucket", { "": 1 }), histogram("a"));
 });
 
-test("what clashes in OpenMetrics alone is kept", () => {
+test("keeps families that conflict only in OpenMetrics", () => {
   const families = [
     values("gauge", "a", { "": 1 }),
     values("gauge", "a_created", { "": 1 }),
@@ -80,11 +80,11 @@ test("what clashes in OpenMetrics alone is kept", () => {
   expect(mergeFamilies([families])).toEqual({ families, conflicts: 0 });
 });
 
-test("families without a series are not written", () => {
+test("does not write families without a series", () => {
   expect(mergeFamilies([[values("gauge", "a", {})]]).families).toEqual([]);
 });
 
-test("a family is selected by either format's name and by its samples' names", () => {
+test("selects a family by the name in either format, and by the names of its samples", () => {
   const families = [values("counter", "a_total", { "": 1 }), histogram("b")];
   const selected = (...names: string[]) => selectFamilies(families, new Set(names)).map(({ name }) => name);
   expect(selected("a_total")).toEqual(["a_total"]);

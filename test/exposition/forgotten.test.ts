@@ -1,9 +1,9 @@
-/** Series that come and go while nobody scrapes: what is kept of them. */
+/** Removed series while there is no scrape: they must not stay in memory. */
 import { expect, test } from "bun:test";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import type { Metric, Series } from "../../src/model/sample.ts";
 
-test("labels of forgotten series are let go without a scrape", () => {
+test("frees the labels of removed series without a scrape", () => {
   const metric: Metric = {
     name: "g",
     prometheusName: "g",

@@ -1,4 +1,4 @@
-/** Both exposition formats, against texts written by hand from their specifications. */
+/** Both exposition formats, against text that was written by hand from their specifications. */
 import { describe, expect, test } from "bun:test";
 import type { Family, ValueFamily } from "../../src/exposition/family.ts";
 import { renderOpenMetrics } from "../../src/exposition/openmetrics.ts";
@@ -50,7 +50,7 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
-test("text 0.0.4", () => {
+test("writes text 0.0.4", () => {
   expect([...renderText(FAMILIES)].join("")).toBe(`# HELP depth Jobs\\nthat "wait".
 # TYPE depth gauge
 depth{instance=""} -0.5
@@ -78,7 +78,7 @@ sent_bytes_total{op="a"} 1e+21
 `);
 });
 
-test("OpenMetrics 1.0", () => {
+test("writes OpenMetrics 1.0", () => {
   expect([...renderOpenMetrics(FAMILIES)].join("")).toBe(`# HELP depth Jobs\\nthat \\"wait\\".
 # TYPE depth gauge
 depth{instance=""} -0.5
@@ -111,7 +111,7 @@ sent_bytes_created{op="a"} 1704067200
 `);
 });
 
-test("a histogram with a bucket for negative values has no sum in OpenMetrics", () => {
+test("leaves out the sum of a histogram with a bucket for negative values in OpenMetrics", () => {
   const points = [{ labels: "", edges: ["-1.0", "+Inf"], values: [1, 2], sum: -3, count: 2 }];
   const family: Family = { name: "t", type: "histogram", help: "T.", unit: "", points };
   const buckets = 't_bucket{le="-1.0"} 1\nt_bucket{le="+Inf"} 2\n';
@@ -123,13 +123,13 @@ test("a histogram with a bucket for negative values has no sum in OpenMetrics", 
   );
 });
 
-describe("what is empty or large", () => {
-  test("nothing is an empty text, and an end in OpenMetrics", () => {
+describe("empty and large expositions", () => {
+  test("writes nothing as an empty text, and as the end line in OpenMetrics", () => {
     expect([...renderText([])]).toEqual([]);
     expect([...renderOpenMetrics([])]).toEqual(["# EOF\n"]);
   });
 
-  test("much comes in chunks of whole lines", () => {
+  test("writes large expositions in chunks of whole lines", () => {
     const points = Array.from({ length: 20_000 }, (_, at) => ({
       labels: `series="number ${at}"`,
       value: at,
@@ -146,7 +146,7 @@ describe("what is empty or large", () => {
   });
 });
 
-describe("families that OpenMetrics does not take beside each other", () => {
+describe("families that conflict in OpenMetrics", () => {
   const gauge = (name: string, points: Record<string, number>): Family => ({
     ...{ name, type: "gauge", help: "", unit: "" },
     points: Object.entries(points).map(([labels, value]) => ({ labels, value })),
@@ -162,7 +162,7 @@ describe("families that OpenMetrics does not take beside each other", () => {
   const openMetrics = (...families: Family[]) =>
     [...renderOpenMetrics(families)].join("").split("\n").slice(0, -2);
 
-  test("a gauge that says when a counter, a histogram or a summary began is of that", () => {
+  test("writes the gauge of a creation time as part of its counter, histogram or summary", () => {
     expect(
       openMetrics(
         gauge("c_created", { 'x="1"': 5.5, 'x="2"': 6, 'x="3"': Number.NaN }),
@@ -183,7 +183,7 @@ describe("families that OpenMetrics does not take beside each other", () => {
       'h_created{x="1"} 7',
     ]);
   });
-  test("a counter without its own name is of unknown type, and its beginning a gauge", () => {
+  test("writes a counter whose name is taken as unknown, and its creation time as a gauge", () => {
     expect(
       openMetrics(gauge("c", { "": 1 }), gauge("c_created", { "": 5 }), counter("c_total", { "": 2 })),
     ).toEqual([
@@ -195,7 +195,7 @@ describe("families that OpenMetrics does not take beside each other", () => {
       "h_sum_total 2",
     ]);
   });
-  test("a gauge whose name ends so is a gauge where there is nothing that it says it of", () => {
+  test("keeps a gauge that ends with _created if it belongs to no other family", () => {
     expect(openMetrics(gauge("c", { "": 1 }), gauge("c_created", { "": 5 }))).toEqual([
       ...["# TYPE c gauge", "c 1", "# TYPE c_created gauge", "c_created 5"],
     ]);

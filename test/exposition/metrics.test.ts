@@ -1,4 +1,4 @@
-/** The route of /metrics: negotiation, compression, selection, and the bound on scrapes. */
+/** The route of /metrics: negotiation, compression, selection, and the limit on scrapes. */
 import { describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import type { Family } from "../../src/exposition/family.ts";
@@ -20,7 +20,7 @@ function get(path: string, headers: Record<string, string> = {}): Promise<Respon
   );
 }
 
-test("text is the default, at both paths", async () => {
+test("returns text by default, at both paths", async () => {
   for (const path of ["/metrics", "/prometheus"]) {
     const response = await get(path);
     expect(response.status).toBe(200);
@@ -30,7 +30,7 @@ test("text is the default, at both paths", async () => {
   }
 });
 
-test("OpenMetrics is given to who prefers it, in the version that was asked for", async () => {
+test("returns OpenMetrics to clients that prefer it, in the requested version", async () => {
   for (const version of ["1.0.0", "0.0.1"]) {
     const accept = `application/openmetrics-text;version=${version},text/plain;version=0.0.4;q=0.5`;
     const response = await get("/metrics", { accept });
@@ -41,19 +41,19 @@ test("OpenMetrics is given to who prefers it, in the version that was asked for"
   }
 });
 
-test("gzip is used when it is taken", async () => {
+test("compresses with gzip if the client accepts it", async () => {
   const response = await get("/metrics", { "accept-encoding": "gzip" });
   expect(response.headers.get("content-encoding")).toBe("gzip");
   expect(gunzipSync(await response.arrayBuffer()).toString()).toBe(TEXT);
 });
 
-test("name[] picks families", async () => {
+test("selects families by name[]", async () => {
   expect(await (await get("/metrics?name[]=b")).text()).toBe("# HELP b B.\n# TYPE b gauge\nb 2\n");
   expect(await (await get("/metrics?name%5B%5D=a_total&name[]=b")).text()).toBe(TEXT);
   expect(await (await get("/metrics?name[]=c")).text()).toBe("");
 });
 
-test("scrapes past the limit are turned away, and those after them are not", async () => {
+test("rejects scrapes above the limit, and accepts later ones", async () => {
   const held = Promise.withResolvers<readonly Family[]>();
   const exposition = { families: () => held.promise };
   const app = createApp([metricsRoutes({ exposition, scrapesMax: 1 })], {
@@ -70,17 +70,17 @@ test("scrapes past the limit are turned away, and those after them are not", asy
 });
 
 describe("negotiation", () => {
-  test("takes the format of the highest quality, the first of equals", () => {
+  test("chooses the format with the highest quality, and the first of equals", () => {
     const chosen = (accept: string, want: Format) => expect(negotiateFormat(accept), accept).toBe(want);
     chosen("", "text");
     chosen("*/*", "text");
     chosen("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text");
-    // What Prometheus 2.42 sends.
+    // The header of Prometheus 2.42.
     chosen(
       "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
       "1.0.0",
     );
-    // What Prometheus 3 sends when it does not ask for protobuf.
+    // The header of Prometheus 3 without protobuf.
     chosen(
       "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
       "1.0.0",
@@ -98,7 +98,7 @@ describe("negotiation", () => {
     chosen(";;,,=", "text");
   });
 
-  test("takes gzip where it is named or all is, unless its quality is 0", () => {
+  test("accepts gzip if it is named or everything is accepted, unless its quality is 0", () => {
     const takes = (acceptEncoding: string, want: boolean) =>
       expect(acceptsGzip(acceptEncoding), acceptEncoding).toBe(want);
     takes("", false);

@@ -1,4 +1,4 @@
-/** The gateway's own metrics: a registry's as families, the process', and the last pushes. */
+/** The gateway's own metrics: a registry as families, the process, and the last pushes. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import type { Family, ValuePoint } from "../../src/exposition/family.ts";
@@ -6,7 +6,7 @@ import { registryFamilies } from "../../src/exposition/own.ts";
 import { registerProcessMetrics } from "../../src/exposition/process.ts";
 import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 
-test("a registry's metrics become families, each in the order of its labels", async () => {
+test("converts a registry's metrics to families, each in the order of its labels", async () => {
   const registry = new Registry();
   const registers = [registry];
   const help = "H.";
@@ -54,7 +54,7 @@ describe("the process", () => {
     Object.fromEntries((await registryFamilies(registry)).map((family) => [family.name, family]));
   const valueIn = (family: Family): number => (family.points as ValuePoint[])[0].value;
 
-  test("says its version, its start and what it uses", async () => {
+  test("exposes its version, start time and usage", async () => {
     const found = await collect();
     expect(found.weir_build_info.points).toEqual([{ labels: 'version="1.2.3"', value: 1 }]);
     expect(
@@ -68,7 +68,7 @@ describe("the process", () => {
     expect(found.weir_event_loop_lag_seconds.type).toBe("histogram");
   });
 
-  test.if(process.platform === "linux")("says what the kernel knows of it", async () => {
+  test.if(process.platform === "linux")("exposes the values of the kernel", async () => {
     const found = await collect();
     expect(valueIn(found.process_virtual_memory_bytes)).toBeGreaterThan(
       valueIn(found.process_resident_memory_bytes),
@@ -84,7 +84,7 @@ describe("last pushes", () => {
   const points = (pushes: LastPushes, nowMs: number) =>
     (pushes.families(nowMs)[0].points as ValuePoint[]).map(({ labels, value }) => `${labels} ${value}`);
 
-  test("are kept for a day by job and instance", () => {
+  test("keeps last pushes for a day, by job and instance", () => {
     const pushes = new LastPushes();
     pushes.note("worker", "w1", T);
     pushes.note("", "", T + HOUR);
@@ -97,7 +97,7 @@ describe("last pushes", () => {
     expect(points(pushes, T + 26 * HOUR)).toEqual([]);
   });
 
-  test("are bounded: who is new is refused until somebody has expired", () => {
+  test("limits last pushes: rejects new pairs until an old one has expired", () => {
     const pushes = new LastPushes({ lastPushesMax: 2 });
     pushes.note("a", "", T);
     pushes.note("b", "", T);

@@ -1,8 +1,8 @@
 /**
- * The real readers: promtool parses what is exposed, and a real Prometheus scrapes it in both formats, with
- * honor_labels, as all shipped scrape configurations have it.
+ * The real readers: promtool parses the exposition, and a real Prometheus scrapes it in both formats, with
+ * honor_labels, as in all shipped scrape configurations.
  *
- * Both come with Debian's package `prometheus` (2.42); where it is not installed, these tests are skipped.
+ * Both are in Debian's package `prometheus` (2.42). If it is not installed, these tests are skipped.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ const DURATION = metric("http.request.duration_ms", "observation", {
 const TAGS = { operation: "get_task", status_code: "200" };
 const ODD = 'a "quoted" \\ value\nof two lines, €';
 
-/** A gateway's exposition: pushed, sampled and its own metrics. */
+/** A gateway's exposition: pushed, sampled, and its own metrics. */
 function exposition(nowMs: number): { exposition: Exposition; stop: () => void } {
   const registry = new Registry();
   const stop = registerProcessMetrics(registry, "0.0.0");
@@ -69,7 +69,7 @@ const { exposition: exposed, stop } = exposition(nowMs);
 afterAll(stop);
 const app = createApp([metricsRoutes({ exposition: exposed })], { log: createLog("error") });
 
-test.if(installed)("promtool parses the text, and finds fault only with names that users chose", async () => {
+test.if(installed)("passes promtool, except for names that users chose", async () => {
   const response = await app.fetch(new Request("http://localhost/metrics"));
   const promtool = Bun.spawn(["promtool", "check", "metrics"], {
     stdin: await response.blob(),
@@ -87,7 +87,7 @@ test.if(installed)("promtool parses the text, and finds fault only with names th
 describe.if(installed)("Prometheus 2.42", () => {
   const servers = [
     Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => app.fetch(request) }),
-    // It always asks for OpenMetrics; behind this one it gets text.
+    // Prometheus always asks for OpenMetrics. This server returns text.
     Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -121,7 +121,7 @@ describe.if(installed)("Prometheus 2.42", () => {
       ],
       { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
     );
-    // Both targets were scraped, well or not.
+    // Both targets were scraped, successfully or not.
     await until(async () => {
       if (prometheus.exitCode !== null) throw new Error(await Bun.file(join(folder, "log")).text());
       const targets = (await ask("targets"))?.activeTargets as { health: string }[] | undefined;
@@ -136,7 +136,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     if (folder) await rm(folder, { recursive: true });
   });
 
-  /** `data` of an answer of the Prometheus API; undefined while it does not answer. */
+  /** `data` of an answer of the Prometheus API. Undefined until it answers. */
   async function ask(path: string): Promise<Record<string, unknown> | undefined> {
     try {
       const response = await fetch(`http://${address}/api/v1/${path}`);
@@ -165,7 +165,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     ]);
   });
 
-  test("sees a histogram, with no instance where none was pushed", async () => {
+  test("stores a histogram, without an instance if none was pushed", async () => {
     const labels = (job: string, le: string) =>
       `job="${job}",le="${le}",operation="get_task",status_code="200"`;
     const both = (le: string, count: number) =>
@@ -183,7 +183,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     ]);
   });
 
-  test("leaves a pushed job and instance alone, and gives the gateway's own metrics those of the scrape", async () => {
+  test("keeps a pushed job and instance, and adds those of the scrape to the gateway's own metrics", async () => {
     expect(await query('http_request_duration_ms_count{operation="upload"}')).toEqual([
       'http_request_duration_ms_count{instance="w1",job="worker",operation="upload",status_code="200"} 1',
     ]);
@@ -202,7 +202,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     ]);
   });
 
-  test("sees counters, gauges and what was pushed in Prometheus' own shapes, alike in both formats", async () => {
+  test("stores counters, gauges and pushed families the same from both formats", async () => {
     for (const job of ["openmetrics", "text"]) {
       const own = "process_.*|weir_.*|http_.*|queue_depth|up|scrape_.*|.*_created";
       expect(await query(`{job="${job}",__name__!~"${own}"}`)).toEqual([
@@ -222,16 +222,16 @@ describe.if(installed)("Prometheus 2.42", () => {
     }
   });
 
-  test("sees when totals began, in OpenMetrics alone", async () => {
+  test("stores when totals began, from OpenMetrics only", async () => {
     const uploads = await query("uploads_created");
     expect(uploads).toEqual([
       `uploads_created{job="openmetrics",odd=${JSON.stringify(ODD)}} ${nowMs / 1000}`,
     ]);
   });
 
-  test("knows types, units and help", async () => {
+  test("stores types, units and help", async () => {
     const metadata = await ask("metadata");
-    // The type differs where a counter bears no _total: OpenMetrics has no such thing.
+    // The type differs if a counter's name lacks _total, which OpenMetrics does not support.
     const kept = { help: "Pushed as requests (cumulative).", unit: "" };
     expect(metadata?.requests).toHaveLength(2);
     expect(metadata?.requests).toContainEqual({ type: "counter", ...kept });
@@ -253,7 +253,7 @@ describe.if(installed)("Prometheus 2.42", () => {
     });
   });
 
-  test("keeps the exemplar that leads from the slow bucket to its task", async () => {
+  test("stores the exemplar that leads from the slow bucket to its task", async () => {
     const range = `start=${nowMs / 1000 - 60}&end=${nowMs / 1000 + 60}`;
     const found = (await ask(`query_exemplars?query=http_request_duration_ms_bucket&${range}`)) as unknown;
     expect(found).toEqual([

@@ -1,6 +1,6 @@
 /**
- * What a restart promises: a snapshot, and the rows past it in row order, give totals that are equal to the last
- * bit to those of a process that never stopped.
+ * The guarantee of a restart: a snapshot, and the rows past it in row order, give totals that are equal to the
+ * last bit to those of a process that never stopped.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -18,7 +18,7 @@ const SERIES = [
 const sample: fc.Arbitrary<Sample> = fc.record({
   id: fc.constantFrom(...SERIES.map(({ seriesId }) => seriesId), 6),
   at: fc.integer({ min: 1_704_067_200, max: 1_704_153_599 }),
-  // Of very different sizes, so that the order of additions shows.
+  // Of very different sizes, so that the order of additions matters.
   value: fc.oneof(
     { weight: 9, arbitrary: fc.double({ min: 0, max: 1e12, noNaN: true }) },
     { weight: 9, arbitrary: fc.double({ min: 0, max: 1e-6, noNaN: true }) },
@@ -34,7 +34,7 @@ function started(): Totals {
   return totals;
 }
 
-/** All bits: equality of numbers would take 0 for -0. */
+/** All bits, because equality of numbers would not distinguish 0 from -0. */
 function bits(totals: Totals): string[] {
   return totals.snapshot(true).records.map((record) =>
     Object.entries(record)
@@ -50,13 +50,13 @@ function hex(value: number): string {
   return new BigUint64Array(Float64Array.of(value).buffer)[0].toString(16);
 }
 
-test("a snapshot and the rows past it give the totals of a process that never stopped", () => {
+test("restores from a snapshot and later rows the totals of a process that never stopped", () => {
   fc.assert(
     fc.property(commits, fc.array(fc.nat({ max: 12 }), { maxLength: 4 }), (all, stops) => {
       const steady = started();
       for (const commit of all) steady.apply(rows(commit));
 
-      // The other takes a snapshot (the first one whole, the next what changed) at each stop.
+      // The other one takes a snapshot at each stop: the first whole, the next only of changes.
       let other = started();
       const stored = new Map(other.snapshot(true).records.map((record) => [record.seriesId, record]));
       let watermark = 0;
@@ -68,7 +68,7 @@ test("a snapshot and the rows past it give the totals of a process that never st
       });
       other = started();
       other.restore([...stored.values()]);
-      // A replay comes in rows cut as the store likes, not as they were committed.
+      // A replay gets rows in batches of any size, not as they were committed.
       const rest = all.slice(watermark).flat();
       for (let from = 0; from < rest.length; from += 7) other.apply(rows(rest.slice(from, from + 7)));
 
@@ -80,7 +80,7 @@ test("a snapshot and the rows past it give the totals of a process that never st
   );
 });
 
-test("counts and sums never fall while increments arrive", () => {
+test("never decreases counts and sums while increments arrive", () => {
   const amount = fc.double({ min: 0, max: 1e300, noNaN: true });
   fc.assert(
     fc.property(fc.array(amount, { minLength: 1, maxLength: 200 }), (amounts) => {

@@ -1,4 +1,4 @@
-/** Series and rows for the tests of this folder, written as a person would write them down. */
+/** Series and rows for the tests of this folder, in a short notation. */
 import { prometheusName } from "../../src/model/names.ts";
 import {
   dayOf,
@@ -13,7 +13,7 @@ export interface Sample {
   readonly id: number;
   /** Seconds since the epoch. */
   readonly at: number;
-  /** null is a stale marker. */
+  /** Null is a stale marker. */
   readonly value: number | null;
   readonly live?: boolean;
   readonly attributes?: Readonly<Record<string, string>>;

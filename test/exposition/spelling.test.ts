@@ -1,4 +1,4 @@
-/** Spelling of numbers, labels and help texts, with the examples of the specifications. */
+/** The text of numbers, labels and help, with the examples of the specifications. */
 import { expect, test } from "bun:test";
 import {
   edgeText,
@@ -9,7 +9,7 @@ import {
   withLabel,
 } from "../../src/model/spelling.ts";
 
-test("numbers in le and quantile are OpenMetrics floats", () => {
+test("writes numbers in le and quantile as OpenMetrics floats", () => {
   const spelled = (value: number, want: string) => expect(openMetricsFloat(value)).toBe(want);
   // The examples of the specification, "Considerations: Canonical Numbers".
   for (const same of ["0.001", "0.002", "0.01", "0.1", "0.9", "0.95", "0.99", "0.999", "1.7"]) {
@@ -26,7 +26,7 @@ test("numbers in le and quantile are OpenMetrics floats", () => {
   spelled(1e6, "1e+06");
   spelled(1e10, "1e+10");
   spelled(Infinity, "+Inf");
-  // As Go's shortest %g has them.
+  // As Go's shortest %g prints them.
   spelled(250, "250.0");
   spelled(1_048_576, "1.048576e+06");
   spelled(1_073_741_824, "1.073741824e+09");
@@ -35,7 +35,7 @@ test("numbers in le and quantile are OpenMetrics floats", () => {
   spelled(-Infinity, "-Inf");
 });
 
-test("edges that came as text are normalised, and left alone when they are no number", () => {
+test("normalises edges that were sent as text, and keeps texts that are not numbers", () => {
   const edge = (value: string, want: string) => expect(edgeText(value)).toBe(want);
   edge("1", "1.0");
   edge("0.50", "0.5");
@@ -50,23 +50,23 @@ test("edges that came as text are normalised, and left alone when they are no nu
   edge("5.", "5.0");
   edge("", "");
   edge("much", "much");
-  // Go reads none of these as the number that JavaScript makes of them.
+  // Go parses none of these as the number that JavaScript reads.
   edge(" 1", " 1");
   edge("0x10", "0x10");
   edge("0b1", "0b1");
   edge("NaN", "NaN");
-  // No double is that large: as +Inf it would be another bucket.
+  // No double is that large. As +Inf it would be another bucket.
   edge("1e400", "1e400");
 });
 
-test("values read back as the same double", () => {
+test("writes values that parse to the same double", () => {
   expect(numberText(0.1 + 0.2)).toBe("0.30000000000000004");
   expect(numberText(1e21)).toBe("1e+21");
   expect(numberText(NaN)).toBe("NaN");
   expect(numberText(-Infinity)).toBe("-Inf");
 });
 
-test("labels are sorted by their Prometheus names, and escaped", () => {
+test("sorts labels by their Prometheus names, and escapes them", () => {
   const labels = new Map([
     ["z.b", 'say "hi"'],
     ["path", "C:\\temp\nnext"],
@@ -75,18 +75,18 @@ test("labels are sorted by their Prometheus names, and escaped", () => {
   expect(labelText(new Map())).toBe("");
 });
 
-test("a series without instance says so, one with an instance keeps it", () => {
+test("adds an empty instance to a series without one, and keeps an instance", () => {
   expect(labelText(new Map([["job", "a"]]), true)).toBe('instance="",job="a"');
   expect(labelText(new Map([["instance", "w1"]]), true)).toBe('instance="w1"');
   expect(labelText(new Map([["le", "1"]]), true, "le")).toBe('instance=""');
 });
 
-test("one more label goes last", () => {
+test("appends one more label", () => {
   expect(withLabel("", "le", "1.0")).toBe('le="1.0"');
   expect(withLabel('a="b"', "le", "1.0")).toBe('a="b",le="1.0"');
 });
 
-test("help is escaped, quotes in OpenMetrics only", () => {
+test("escapes help, and its quotes only in OpenMetrics", () => {
   expect(escapeHelp('a "b"\n\\c', false)).toBe('a "b"\\n\\\\c');
   expect(escapeHelp('a "b"\n\\c', true)).toBe('a \\"b\\"\\n\\\\c');
 });

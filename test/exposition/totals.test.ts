@@ -1,4 +1,4 @@
-/** Running totals and what is exposed of them, worked out by hand. */
+/** Running totals and their exposition, worked out by hand. */
 import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../src/exposition/family.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
@@ -9,7 +9,7 @@ const UPLOADS = metric("uploads", "delta");
 const DEPTH = metric("queue.depth", "gauge", { help: "Jobs that wait." });
 const T = 1_704_067_200;
 
-/** Applies samples, each as a commit of its own, which arrives when it was measured. */
+/** Applies samples, each as a commit of its own, which arrives at the time of the sample. */
 function feed(totals: Totals, samples: readonly Sample[], arrivedAt?: number): void {
   for (const sample of samples) totals.apply(rows([sample]), (arrivedAt ?? sample.at) * 1e6);
 }
@@ -22,7 +22,7 @@ function value(family: Family | undefined): number | undefined {
   return (family?.points[0] as ValuePoint | undefined)?.value;
 }
 
-test("observations become a histogram", () => {
+test("exposes observations as a histogram", () => {
   const totals = new Totals();
   totals.define(series(1, DURATION, { operation: "get_task", domain: "a" }));
   feed(totals, [
@@ -41,7 +41,7 @@ test("observations become a histogram", () => {
         {
           labels: 'domain="a",instance="",operation="get_task"',
           edges: ["1.0", "10.0", "+Inf"],
-          // 0.5 and 1 are at most 1; 2 is at most 10; 10.25 is above.
+          // 0.5 and 1 are at most 1. 2 is at most 10. 10.25 is above.
           values: Float64Array.of(2, 3, 4),
           sum: 13.75,
           count: 4,
@@ -53,7 +53,7 @@ test("observations become a histogram", () => {
   ]);
 });
 
-test("deltas become a counter, with _total where they have none", () => {
+test("exposes deltas as a counter, and appends _total if it is missing", () => {
   const totals = new Totals();
   totals.define(series(1, UPLOADS, { instance: "w1" }));
   totals.define(series(2, metric("errors_total", "delta")));
@@ -61,7 +61,7 @@ test("deltas become a counter, with _total where they have none", () => {
     { id: 1, at: T, value: 2 },
     { id: 1, at: T, value: 0.5 },
     { id: 2, at: T, value: 1 },
-    // Admission turns these away; a counter goes back for nobody.
+    // Admission rejects these. A counter must never decrease.
     { id: 1, at: T, value: -1 },
     { id: 1, at: T, value: NaN },
   ]);
@@ -83,7 +83,7 @@ test("deltas become a counter, with _total where they have none", () => {
   ]);
 });
 
-test("sums keep what single doubles round off", () => {
+test("keeps what the addition of doubles would round off", () => {
   const totals = new Totals();
   totals.define(series(1, UPLOADS));
   // 2^53 + 1 + 1 is 2^53 with plain additions.
@@ -95,7 +95,7 @@ test("sums keep what single doubles round off", () => {
   expect(value(at(totals, T).uploads_total)).toBe(2 ** 53 + 2);
 });
 
-test("sums survive what is not finite", () => {
+test("keeps adding after sums that are not finite", () => {
   const totals = new Totals();
   totals.define(series(1, DURATION));
   totals.define(series(2, DURATION, { a: "b" }));
@@ -109,7 +109,7 @@ test("sums survive what is not finite", () => {
   expect([none.sum, Array.from(none.values)]).toEqual([NaN, [0, 0, 1]]);
 });
 
-describe("a gauge", () => {
+describe("gauge", () => {
   const gauge = (...samples: readonly Omit<Sample, "id">[]): Totals => {
     const totals = new Totals();
     totals.define(series(1, DEPTH));
@@ -120,7 +120,7 @@ describe("a gauge", () => {
     return totals;
   };
 
-  test("shows its newest value; a late one does not replace it", () => {
+  test("exposes its newest value, which a late one does not replace", () => {
     const totals = gauge({ at: T, value: 5 }, { at: T + 10, value: 7 }, { at: T + 5, value: 6 });
     expect(totals.families((T + 10) * 1e6)).toEqual([
       {
@@ -133,7 +133,7 @@ describe("a gauge", () => {
     ]);
   });
 
-  test("leaves five minutes after its last sample arrived, and returns", () => {
+  test("leaves /metrics five minutes after its last sample arrived, and returns", () => {
     const totals = gauge({ at: T, value: 5 });
     expect(value(at(totals, T + 299).queue_depth)).toBe(5);
     expect(at(totals, T + 300)).toEqual({});
@@ -141,25 +141,25 @@ describe("a gauge", () => {
     expect(value(at(totals, T + 600).queue_depth)).toBe(6);
   });
 
-  test("counts from the arrival, not from the sample's own time", () => {
+  test("measures its age from the arrival, not from the sample's time", () => {
     const totals = new Totals();
     totals.define(series(1, DEPTH));
     feed(totals, [{ id: 1, at: T, value: 5 }], T + 200);
     expect(value(at(totals, T + 499).queue_depth)).toBe(5);
   });
 
-  test("leaves at once at a stale marker, and returns with a newer value only", () => {
+  test("leaves /metrics at a stale marker, and returns only with a newer value", () => {
     const totals = gauge({ at: T, value: 5 }, { at: T + 1, value: null }, { at: T, value: 4 });
     expect(at(totals, T + 2)).toEqual({});
     feed(totals, [{ id: 1, at: T + 2, value: 6 }]);
     expect(value(at(totals, T + 2).queue_depth)).toBe(6);
   });
 
-  test("passes over a stale marker that comes late", () => {
+  test("ignores a late stale marker", () => {
     expect(value(at(gauge({ at: T + 5, value: 5 }, { at: T, value: null }), T + 6).queue_depth)).toBe(5);
   });
 
-  test("shows its newest live value, however new what was imported", () => {
+  test("exposes its newest live value, even if an imported one is newer", () => {
     const totals = gauge(
       { at: T, value: 5 },
       { at: T + 20, value: 9, live: false },
@@ -170,7 +170,7 @@ describe("a gauge", () => {
   });
 });
 
-test("samples that are not live count in nothing but the newest timestamp", () => {
+test("counts samples that are not live in nothing but the newest timestamp", () => {
   const totals = new Totals();
   totals.define(series(1, DURATION));
   expect(totals.lastUs(1)).toBe(0);
@@ -179,7 +179,7 @@ test("samples that are not live count in nothing but the newest timestamp", () =
   expect(totals.lastUs(1)).toBe(T * 1e6);
 });
 
-test("totals leave after a day without a sample, and return at their value", () => {
+test("hides totals after a day without a sample, and exposes them again at their value", () => {
   const totals = new Totals();
   totals.define(series(1, UPLOADS));
   feed(totals, [{ id: 1, at: T, value: 5 }]);
@@ -189,7 +189,7 @@ test("totals leave after a day without a sample, and return at their value", () 
   expect(value(at(totals, T + 90_000).uploads_total)).toBe(6);
 });
 
-test("a series that ended is added up and not shown; one that was forgotten is gone", () => {
+test("adds to an ended series without exposing it, and removes a forgotten one", () => {
   const totals = new Totals();
   totals.define(series(1, UPLOADS, { a: "1" }));
   totals.define(series(2, UPLOADS, { a: "2" }));
@@ -214,7 +214,7 @@ test("a series that ended is added up and not shown; one that was forgotten is g
   expect(totals.lastUs(2)).toBe(0);
 });
 
-test("the place of a forgotten series is given to the next, empty", () => {
+test("gives the row of a forgotten series to the next one, empty", () => {
   const totals = new Totals();
   const task = { task_id: "t1" };
   for (let id = 1; id <= 5000; id++) {
@@ -240,7 +240,7 @@ test("the place of a forgotten series is given to the next, empty", () => {
   expect(totals.snapshot(false).records.map(({ seriesId }) => seriesId)).toEqual([5001]);
 });
 
-test("metrics that are spelled alike share a family; of equal series the older is kept by the merge", () => {
+test("exposes metrics with one Prometheus name as one family, and keeps the older of equal series", () => {
   const totals = new Totals();
   totals.define(series(1, metric("a.b", "gauge"), { x: "1" }));
   totals.define(series(2, metric("a_b", "gauge"), { x: "0" }));
@@ -276,7 +276,7 @@ describe("exemplars", () => {
     ).toEqual(["task_id=b 0.75", undefined, "task_id=c 11"]);
   });
 
-  test("prefer trace_id, pass over `none` and what does not fit", () => {
+  test("prefer trace_id, and skip `none` and values that do not fit", () => {
     const first = (attributes: Record<string, string>) => exemplars({ at: T, value: 0.5, attributes })?.[0];
     expect(first({ task_id: "a", trace_id: "b" })).toBe("trace_id=b 0.5");
     expect(first({ task_id: "a", trace_id: "none" })).toBe("task_id=a 0.5");
@@ -288,7 +288,7 @@ describe("exemplars", () => {
     expect(first({ request_id: "a" })).toBeUndefined();
   });
 
-  test("do not go back in time, and are no more than was allowed", () => {
+  test("do not go back in time, and do not exceed their limit", () => {
     const totals = new Totals({ exemplarsMax: 1 });
     totals.define(series(1, DURATION));
     for (const [at, value, task_id] of [
@@ -315,7 +315,7 @@ describe("cumulative series", () => {
     return totals.families(T * 1e6);
   };
 
-  test("are shown as they came, with the type that their metadata says", () => {
+  test("are exposed as they were sent, with the type of their metadata", () => {
     const families = shown([
       [metric("a_total", "cumulative", { type: "counter" }), {}, 1],
       [metric("b", "cumulative", { type: "counter" }), {}, 2],
@@ -333,7 +333,7 @@ describe("cumulative series", () => {
     ]);
   });
 
-  test("make a histogram again when the metadata says so", () => {
+  test("become a histogram again if the metadata says so", () => {
     const type = "histogram";
     const bucket = metric("h_bucket", "cumulative", { type });
     expect(
@@ -343,7 +343,7 @@ describe("cumulative series", () => {
         [bucket, { le: "2", x: "1" }, 1],
         [metric("h_sum", "cumulative", { type, help: "H." }), { x: "1" }, 30],
         [metric("h_count", "cumulative", { type }), { x: "1" }, 3],
-        // Without its last bucket it has that from the count; without both it is not shown.
+        // The last bucket is taken from the count. Without both, the histogram is left out.
         [bucket, { le: "2", x: "0" }, 1],
         [metric("h_count", "cumulative", { type }), { x: "0" }, 5],
         [bucket, { le: "2", x: "2" }, 1],
@@ -368,7 +368,7 @@ describe("cumulative series", () => {
     ]);
   });
 
-  test("make a summary again when the metadata says so", () => {
+  test("become a summary again if the metadata says so", () => {
     const type = "summary";
     expect(
       shown([
@@ -389,8 +389,8 @@ describe("cumulative series", () => {
   });
 });
 
-describe("snapshots", () => {
-  test("hold what changed since the one before", () => {
+describe("snapshot of the totals", () => {
+  test("has the series that changed since the previous one", () => {
     const totals = new Totals();
     for (const id of [1, 2, 3]) totals.define(series(id, UPLOADS, { id: String(id) }));
     feed(totals, [
@@ -419,7 +419,7 @@ describe("snapshots", () => {
     expect(totals.snapshot(false).records).toEqual([]);
   });
 
-  test("of a gauge that is stale bring it back stale", () => {
+  test("restores a stale gauge as stale", () => {
     const before = new Totals();
     before.define(series(1, DEPTH));
     feed(before, [
@@ -434,7 +434,7 @@ describe("snapshots", () => {
     expect(at(after, T + 1)).toEqual({});
   });
 
-  test("that were cut another way begin anew, and keep the newest timestamp", () => {
+  test("starts totals again if the bounds differ, and keeps the newest timestamp", () => {
     const before = new Totals();
     before.define(series(1, DURATION));
     feed(before, [{ id: 1, at: T, value: 5 }]);

@@ -1,4 +1,4 @@
-/** Sequences of pushes and deletions, drawn at random, come to the same with Weir and with Debian's Pushgateway. */
+/** Random sequences of pushes and deletions have the same result in Weir and in Debian's Pushgateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,8 +38,8 @@ const name = fc.constantFrom(
 );
 
 /**
- * The lines of a family: a type or none, and a few samples, which may not go together. But no bucket stands twice in
- * a histogram, which ours refuses and theirs shows twice.
+ * The lines of a family: a type or none, and a few samples, which may conflict. But no bucket appears twice in a
+ * histogram, because Weir rejects that and Pushgateway exposes it twice.
  */
 const family = fc
   .record({
@@ -61,7 +61,7 @@ const family = fc
         return `${lines}${name}_bucket${withEdge(block, 'le="1"')} 1\n${name}_count${block} 3\n${name}_sum${block} ${number}\n`;
       if (type === "summary")
         return `${lines}${name}${withEdge(block, 'quantile="0.5"')} ${number}\n${name}_count${block} 2\n`;
-      // What may turn out to be a count is one.
+      // Samples that may belong to a count have integers.
       return `${lines}${name}${block} ${/_(count|bucket)$/.test(name) ? 4 : number}\n`;
     }, head);
   });
@@ -83,7 +83,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe.skipIf(debians === undefined)("Weir and Debian's Pushgateway", () => {
-  test("answer alike, and show the same in the end", async () => {
+  test("give the same answers, and expose the same in the end", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
         const each = { name: "drawn", steps };

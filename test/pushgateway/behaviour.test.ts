@@ -1,6 +1,6 @@
 /**
- * The table of behaviour.ts, against the real gateway as a process, and against Debian's Pushgateway where it is
- * installed: the table must be right about both.
+ * The table of behaviour.ts, against the real gateway as a process, and against Debian's Pushgateway if it is
+ * installed. The table must be right for both.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * What a Pushgateway does, as a table: requests, their answers, and what is exposed after them. Each line was
- * recorded from Debian's Pushgateway 1.5.1, and holds for it and for Weir.
+ * The behaviour of a Pushgateway as a table: requests, their answers, and what is exposed after them. Each line
+ * was recorded from Debian's Pushgateway 1.5.1, and is true for it and for Weir.
  */
 
 export interface Step {
@@ -9,18 +9,18 @@ export interface Step {
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly status: number;
-  /** The answer's body; for 200 and 202 it is empty unless this says otherwise. */
+  /** The body of the answer. By default it is empty for 200 and 202. */
   readonly text?: string;
 }
 
 export interface Case {
   readonly name: string;
   readonly steps: readonly Step[];
-  /** Every pushed series that is exposed in the end, push times left out: `name{labels} value`, in order. */
+  /** Every exposed pushed series in the end, without push times: `name{labels} value`, in order. */
   readonly exposed?: readonly string[];
-  /** `# TYPE` of names that are exposed in the end. */
+  /** `# TYPE` of exposed names in the end. */
   readonly types?: Readonly<Record<string, string>>;
-  /** Grouping labels, in JSON, with what is known of the last push: 1 succeeded, 0 failed. */
+  /** Grouping labels as JSON, with the result of the last push: 1 succeeded, 0 failed. */
   readonly groups?: Readonly<Record<string, 0 | 1>>;
 }
 
@@ -42,7 +42,7 @@ const remove = (path: string, status = 202, text?: string): Step => ({
 
 const INCONSISTENT = "pushed metrics are invalid or inconsistent with existing metrics: ";
 const BEFORE = "was collected before with the same name and label values";
-/** How 1.5 spells a metric. */
+/** A metric as version 1.5 prints it. */
 const metric = (name: string, labels: Readonly<Record<string, string>>, value: string) =>
   `collected metric "${name}" { ${Object.entries(labels)
     .map(([label, text]) => `label:<name:"${label}" value:"${text}" > `)
@@ -57,9 +57,9 @@ const HISTOGRAM_EXPOSED = (job: string) => [
 ];
 
 const gzip = (text: string) => Bun.gzipSync(Buffer.from(text));
-/** A framed snappy stream of one chunk that is not compressed: `m 1` and a line feed. */
+/** A framed snappy stream of one uncompressed chunk: `m 1` and a line feed. */
 const SNAPPY = Buffer.from("ff060000734e6150705901080000f36540e66d20310a", "hex");
-/** MetricFamily {name "m", type GAUGE, metric {label {a: b}, gauge {value 1.5}}}, behind its length. */
+/** MetricFamily {name "m", type GAUGE, metric {label {a: b}, gauge {value 1.5}}}, after its length. */
 const PROTOBUF = Buffer.from("1a0a016d180122130a060a0161120162120909000000000000f83f", "hex");
 
 export const PROTOBUF_TYPE =
@@ -67,14 +67,14 @@ export const PROTOBUF_TYPE =
 
 export const cases: readonly Case[] = [
   {
-    name: "PUT and POST make a group",
+    name: "PUT and POST create a group",
     steps: [put("a", 'm 1\nn{x="y"} 2\n'), post("b/instance/i", "m 3\n")],
     exposed: ['m{instance="i",job="b"} 3', 'm{job="a"} 1', 'n{job="a",x="y"} 2'],
     types: { m: "untyped", push_time_seconds: "gauge", push_failure_time_seconds: "gauge" },
     groups: { '{"job":"a"}': 1, '{"instance":"i","job":"b"}': 1 },
   },
   {
-    name: "PUT replaces all of the group",
+    name: "PUT replaces the whole group",
     steps: [put("a", "m 1\nn 2\n"), put("a", "o 3\n")],
     exposed: ['o{job="a"} 3'],
   },
@@ -84,46 +84,46 @@ export const cases: readonly Case[] = [
     exposed: ['m{job="a"} 1', 'n{job="a",x="3"} 4'],
   },
   {
-    name: "groups of other labels are other groups",
+    name: "groups with other labels are other groups",
     steps: [put("a", "m 1\n"), put("a/b/c", "m 2\n"), put("a", "m 3\n")],
     exposed: ['m{b="c",job="a"} 2', 'm{job="a"} 3'],
   },
   {
-    name: "an empty PUT empties the group, which is there all the same",
+    name: "an empty PUT empties the group, which still exists",
     steps: [put("a", "m 1\n"), put("a", "")],
     exposed: [],
     groups: { '{"job":"a"}': 1 },
   },
   {
-    name: "an empty POST changes the push time alone",
+    name: "an empty POST changes only the push time",
     steps: [put("a", "m 1\n"), post("a", "")],
     exposed: ['m{job="a"} 1'],
   },
   {
-    name: "DELETE of the group, and of none",
+    name: "DELETE of an existing group, and of none",
     steps: [put("a", "m 1\n"), put("a/b/c", "m 2\n"), remove("a"), remove("nothing"), remove("a")],
     exposed: ['m{b="c",job="a"} 2'],
     groups: { '{"b":"c","job":"a"}': 1 },
   },
   {
-    name: "a group comes back after it was deleted, of another type",
+    name: "a deleted group is created again with another type",
     steps: [put("a", "# TYPE m gauge\nm 1\n"), remove("a"), put("a", "# TYPE m counter\nm 2\n")],
     exposed: ['m{job="a"} 2'],
     types: { m: "counter" },
   },
   {
-    name: "a group that is alone with a name may change its type",
+    name: "the only group with a name may change its type",
     steps: [put("a", "m 1\n"), put("a", "# TYPE m counter\nm 2\n"), post("a", "# TYPE m gauge\nm 3\n")],
     exposed: ['m{job="a"} 3'],
     types: { m: "gauge" },
   },
   {
-    name: "labels of the path win over those of the body",
+    name: "labels of the path override those of the body",
     steps: [put("a/x/path", 'm{job="body",x="body",instance="i"} 1\n')],
     exposed: ['m{instance="i",job="a",x="path"} 1'],
   },
   {
-    name: "push times in the body are passed over",
+    name: "push times in the body are ignored",
     steps: [
       put(
         "a",
@@ -134,14 +134,14 @@ export const cases: readonly Case[] = [
     types: { push_time_seconds: "gauge" },
   },
   {
-    name: "but not with timestamps",
+    name: "push times in the body must not have timestamps",
     steps: [
       put("a", "push_time_seconds 1 5\n", 400, `${INCONSISTENT}pushed metrics must not have timestamps`),
     ],
     groups: { '{"job":"a"}': 0 },
   },
   {
-    name: "values are what floats can be",
+    name: "every value that a float can have",
     steps: [put("a", "a +Inf\nb NaN\nc -Inf\nd 1e-9\ne 123456789.5\n")],
     exposed: [
       'a{job="a"} Infinity',
@@ -177,19 +177,19 @@ export const cases: readonly Case[] = [
     types: { h: "histogram", s: "summary", e: "histogram" },
   },
   {
-    name: "label values with all that may be in them",
+    name: "label values with every special character",
     steps: [put("a", 'm{x="\\\\ \\" \\n é"} 1\n')],
     exposed: ['m{job="a",x="\\\\ \\" \\n é"} 1'],
   },
   {
-    name: "HELP of several groups may differ",
+    name: "HELP may differ between groups",
     steps: [put("a", "# HELP m one\nm 1\n"), put("b", "# HELP m two\nm 2\n")],
     exposed: ['m{job="a"} 1', 'm{job="b"} 2'],
   },
 
   // The path.
   {
-    name: "base64 for what a path cannot hold",
+    name: "base64 for values that a path cannot contain",
     steps: [
       put("a/b@base64/YS9i", "m 1\n"),
       { ...put("", "m 2\n"), send: "PUT /metrics/job@base64/eC95" },
@@ -204,27 +204,27 @@ export const cases: readonly Case[] = [
     groups: { '{"b":"","c":"d","job":"a"}': 1 },
   },
   {
-    name: "percent encoding, of slashes too",
+    name: "percent encoding, also of slashes",
     steps: [put("a%20b", "m 1\n"), put("%CE%A0", "m 2\n"), put("x%2Fb/c", "m 3\n"), put("p+q", "m 4\n")],
     exposed: ['m{b="c",job="x"} 3', 'm{job="a b"} 1', 'm{job="p+q"} 4', 'm{job="Π"} 2'],
   },
   {
-    name: "a slash behind the job, and behind a name",
+    name: "a slash after the job, and after a name",
     steps: [put("a/", "m 1\n"), put("b/c/", "m 2\n")],
     exposed: ['m{job="a"} 1', 'm{job="b"} 2'],
   },
   {
-    name: "the last of a name counts, and the job stays the job",
+    name: "the last value of a repeated name counts, except for the job",
     steps: [put("a/b/c/b/d/job/x", "m 1\n")],
     exposed: ['m{b="d",job="a"} 1'],
   },
   {
-    name: "a query is no part of it",
+    name: "a query is not part of the path",
     steps: [put("a?x=y", "m 1\n")],
     exposed: ['m{job="a"} 1'],
   },
   {
-    name: "paths that are wrong",
+    name: "invalid paths",
     steps: [
       put("a/b", "m 1\n", 400, 'odd number of components in label string "/b"'),
       remove("a/b/c/d", 400, 'odd number of components in label string "/b/c/d"'),
@@ -251,7 +251,7 @@ export const cases: readonly Case[] = [
     groups: {},
   },
   {
-    name: "paths and methods that are not there",
+    name: "unknown paths and methods",
     steps: [
       { send: "PUT /metrics/jobs/a", body: "m 1\n", status: 404 },
       { send: "PUT /metrics/job@base32/a", body: "m 1\n", status: 404 },
@@ -267,7 +267,7 @@ export const cases: readonly Case[] = [
     ],
   },
 
-  // What is not taken, of which the group is told.
+  // Rejected pushes, which set the group's failure time.
   {
     name: "timestamps",
     steps: [
@@ -278,7 +278,7 @@ export const cases: readonly Case[] = [
     groups: { '{"job":"a"}': 0 },
   },
   {
-    name: "a push that fails makes its group",
+    name: "a failed push creates its group",
     steps: [put("a", "m 1 123\n", 400, `${INCONSISTENT}pushed metrics must not have timestamps`)],
     exposed: [],
     groups: { '{"job":"a"}': 0 },
@@ -296,7 +296,7 @@ export const cases: readonly Case[] = [
     exposed: [],
   },
   {
-    name: "series that are the same once the path's labels have won",
+    name: "series that are the same after the path's labels were applied",
     steps: [
       put(
         "a",
@@ -308,7 +308,7 @@ export const cases: readonly Case[] = [
     exposed: [],
   },
   {
-    name: "a series that another group has",
+    name: "a series of another group",
     steps: [
       put("a", 'm{instance="i"} 1\n'),
       put(
@@ -322,10 +322,10 @@ export const cases: readonly Case[] = [
     groups: { '{"job":"a"}': 1, '{"instance":"i","job":"a"}': 0 },
   },
   {
-    name: "a type that is another in another group",
+    name: "a type that differs from another group's",
     steps: [
       put("a", "# TYPE m counter\nm 1\n"),
-      // Which of the two it names is left to chance there.
+      // Which of the two the message names is random there.
       put("b", "# TYPE m gauge\nm 1\n", 400),
       put("b", "m 1\n", 400),
     ],
@@ -352,7 +352,7 @@ export const cases: readonly Case[] = [
     ],
   },
   {
-    name: "labels that cannot be",
+    name: "invalid labels",
     steps: [
       put(
         "a",
@@ -365,12 +365,12 @@ export const cases: readonly Case[] = [
     exposed: [],
   },
   {
-    name: "all of a push or nothing",
+    name: "a push is stored whole or not at all",
     steps: [post("a", "m 1\n"), post("a", 'm 2\nn 1\no{x="1"} 1\no{x="1"} 2\n', 400)],
     exposed: ['m{job="a"} 1'],
   },
   {
-    name: "bodies that cannot be read, of which no group is told",
+    name: "bodies that cannot be parsed, which create no group",
     steps: [
       put("a", "m 1", 400, "text format parsing error in line 1: unexpected end of input stream"),
       put("a", "m 1\n\n1x 1\n", 400, "text format parsing error in line 3: invalid metric name"),
@@ -398,9 +398,9 @@ export const cases: readonly Case[] = [
     types: { m: "gauge" },
   },
   {
-    name: "delimited protobuf of what cannot be, of which the group is told",
+    name: "delimited protobuf with invalid content, which sets the group's failure time",
     steps: [
-      // A label's name a-b; the label a twice; a gauge's value where a counter's is due; a value that is no UTF-8.
+      // The label name a-b. The label a twice. A gauge's value in a counter. A value that is not UTF-8.
       "1c0a016d180122150a080a03612d62120162120909000000000000f83f",
       "220a016d1801221b0a060a016112016212090900000000000000000a060a0161120163",
       "120a016d1800220b120909000000000000f83f",
@@ -414,7 +414,7 @@ export const cases: readonly Case[] = [
     groups: Object.fromEntries([0, 1, 2, 3].map((at) => [`{"at":"${at}","job":"a"}`, 0 as const])),
   },
   {
-    name: "any content type is text, if it is no other",
+    name: "any other content type is text",
     steps: [
       { ...put("a", "m 1\n"), headers: { "content-type": "application/x-www-form-urlencoded" } },
       { ...put("b", "m 2\n"), headers: { "content-type": "application/vnd.google.protobuf" } },
@@ -423,7 +423,7 @@ export const cases: readonly Case[] = [
   },
 ];
 
-/** Later versions' behaviour, from their documentation. */
+/** Behaviour of later versions, from their documentation. */
 export const laterCases: readonly Case[] = [
   {
     name: "framed snappy",

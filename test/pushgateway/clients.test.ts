@@ -1,4 +1,4 @@
-/** Clients that nobody here wrote push to the real process: prom-client's Pushgateway class, and curl. */
+/** Real clients push to the real process: prom-client's Pushgateway class, and curl. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,7 +37,7 @@ function metrics() {
   };
 }
 
-test("prom-client: push, pushAdd, delete", async () => {
+test("supports push, pushAdd and delete of prom-client", async () => {
   const { registry, jobs, depth, seconds, size } = metrics();
   const client = new Pushgateway(gateway.url, {}, registry);
   jobs.inc({ kind: "a b/c" }, 3);
@@ -77,7 +77,7 @@ test("prom-client: push, pushAdd, delete", async () => {
   expect(await exposed()).toEqual([]);
 });
 
-test("prom-client: default metrics of several workers, beside the gateway's own", async () => {
+test("exposes prom-client's default metrics of several workers beside the gateway's own", async () => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const client = new Pushgateway(gateway.url, {}, registry);
@@ -90,7 +90,7 @@ test("prom-client: default metrics of several workers, beside the gateway's own"
   for (const instance of ["1", "2"]) await client.delete({ jobName: "worker", groupings: { instance } });
 });
 
-test("prom-client is told what is wrong", async () => {
+test("reports an error to prom-client", async () => {
   const { registry, depth } = metrics();
   depth.set(1);
   await new Pushgateway(gateway.url, {}, registry).push({ jobName: "a" });
@@ -103,7 +103,7 @@ test("prom-client is told what is wrong", async () => {
   expect(await subject.groups()).toEqual({ '{"job":"a"}': 1, '{"job":"b"}': 0 });
 });
 
-test("curl: text, and what comes back", async () => {
+test("answers curl in text", async () => {
   const curl = async (...args: string[]) => {
     const child = Bun.spawn(["curl", "-sS", "-w", "%{http_code}", ...args], {
       stdin: Buffer.from("some_metric 3.14\n"),
@@ -126,7 +126,7 @@ test("curl: text, and what comes back", async () => {
   expect(await subject.groups()).toEqual({});
 });
 
-test("a request to quit stops the gateway, its groups stored", async () => {
+test("stores its groups and stops at a quit request", async () => {
   await fetch(`${gateway.url}/metrics/job/last`, { method: "PUT", body: "m 1\n" });
   const answer = await fetch(`${gateway.url}/-/quit`, { method: "POST" });
   expect([answer.status, await answer.text()]).toEqual([200, "Requesting termination... Goodbye!"]);

@@ -1,12 +1,13 @@
 /**
- * What Python's client pushes: beside each counter, histogram and summary a gauge that says when it began. In text
- * 0.0.4 it is shown as it was pushed; in OpenMetrics, where its name belongs to the other, as part of that.
+ * Pushes of Python's client: each counter, histogram and summary has a gauge with its creation time. In text
+ * 0.0.4 the gauge is exposed as pushed. In OpenMetrics its name belongs to the other family, and it is exposed
+ * as part of that.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { decodeOpenMetrics } from "../../src/receive/pushgateway/open-metrics.ts";
 import { GroupsGateway } from "./gateway.ts";
 
-/** As prometheus_client 0.26 writes it, the buckets cut short. */
+/** As prometheus_client 0.26 writes it, with fewer buckets. */
 const PUSHED = `# HELP c_total count
 # TYPE c_total counter
 c_total 3.0
@@ -38,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-test("text 0.0.4 shows all of it", async () => {
+test("exposes all of it in text 0.0.4", async () => {
   expect(await gateway.exposed()).toEqual([
     'c_created{job="python"} 1795284417.0453038',
     'c_total{job="python"} 3',
@@ -53,7 +54,7 @@ test("text 0.0.4 shows all of it", async () => {
   ]);
 });
 
-test("OpenMetrics shows it in the families that it is of", async () => {
+test("exposes it in OpenMetrics as part of the families that it belongs to", async () => {
   const [status, text] = await gateway.send("GET /metrics", "", { accept: "application/openmetrics-text" });
   expect(status).toBe(200);
   decodeOpenMetrics(Buffer.from(`${text}\n`));

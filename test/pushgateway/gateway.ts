@@ -1,4 +1,6 @@
-/** A gateway without sockets for the tests of groups: on a folder of its own, with a clock that they set. */
+/**
+ * A gateway without sockets for the tests of groups. It has a folder of its own and a clock that the tests set.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +16,7 @@ export class GroupsGateway {
   readonly faults: string[] = [];
   gateway!: Gateway;
 
-  /** Opens the folder's file; `settings` are flags. */
+  /** Opens the folder's file. `settings` are flags. */
   static async open(...settings: string[]): Promise<GroupsGateway> {
     const opened = new GroupsGateway();
     await opened.#open(settings);
@@ -46,7 +48,7 @@ export class GroupsGateway {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Sends `PUT /metrics/job/a …`; gives the status and the answer. */
+  /** Sends `PUT /metrics/job/a …`. Returns the status and the answer. */
   async send(send: string, body = "", headers: Record<string, string> = {}): Promise<[number, string]> {
     const [, method, path] = /^(\w+) (.*)$/s.exec(send)!;
     const request = new Request(`http://localhost${path}`, { method, headers, body: body || undefined });
@@ -54,13 +56,13 @@ export class GroupsGateway {
     return [answer.status, (await answer.text()).trim()];
   }
 
-  /** The same, where it must succeed with an empty answer. */
+  /** As `send`. The request must succeed with an empty answer. */
   async ok(send: string, body = "", headers: Record<string, string> = {}): Promise<void> {
     const [status, text] = await this.send(send, body, headers);
     if (status > 202 || text !== "") throw new Error(`${send} was answered ${status}: ${text}`);
   }
 
-  /** Pushed series on /metrics, `instance=""` left out; push times only if asked for. */
+  /** Pushed series on /metrics, without `instance=""`, and without push times unless `pushTimes` is set. */
   async exposed(pushTimes = false): Promise<string[]> {
     const [, text] = await this.send("GET /metrics");
     return text
@@ -79,7 +81,10 @@ export class GroupsGateway {
     }
   }
 
-  /** What is stored of a metric, in the order of times and labels: `seconds after noon, labels, value`, null for a stale marker. */
+  /**
+   * The stored samples of a metric, by time and labels: seconds after noon, labels, value. Null is a stale
+   * marker.
+   */
   async history(metric: string): Promise<[number, Record<string, string>, number | null][]> {
     const [status, text] = await this.send(
       `GET /api/v1/sql?q=${encodeURIComponent(`SELECT epoch_us(ts) AS us, labels, value FROM samples WHERE metric = '${metric}' ORDER BY ts, labels::VARCHAR`)}`,

@@ -1,4 +1,4 @@
-/** Groups over time: what is stored of them, what outlives what, and what their users asked for. */
+/** Groups over time: what is stored of them, what they outlive, and the options of pushes. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Groups } from "../../src/receive/pushgateway/groups/groups.ts";
 import { GroupsGateway, NOON_MS } from "./gateway.ts";
@@ -16,8 +16,8 @@ afterEach(async () => {
   open = undefined;
 });
 
-describe("a push is history", () => {
-  test("each at its time, and a series that has gone ends with a stale marker", async () => {
+describe("push as history", () => {
+  test("stores each push at its time, and ends a removed series with a stale marker", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", 'm{x="1"} 1\nm{x="2"} 2\n');
     weir.nowMs += 60_000;
@@ -42,7 +42,7 @@ describe("a push is history", () => {
     ]);
   });
 
-  test("a POST ends only what it replaces", async () => {
+  test("ends only the series that a POST replaces", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", 'm{x="1"} 1\nn 1\n');
     weir.nowMs += 1_000;
@@ -55,7 +55,7 @@ describe("a push is history", () => {
     expect(await weir.history("n")).toEqual([[0, { job: "a" }, 1]]);
   });
 
-  test("histograms and summaries as series, with bounds as OpenMetrics has them", async () => {
+  test("stores histograms and summaries as series, with bounds as OpenMetrics floats", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n');
     expect(await weir.history("h_bucket")).toEqual([
@@ -65,7 +65,7 @@ describe("a push is history", () => {
     expect(await weir.history("h_count")).toEqual([[0, { job: "a" }, 2]]);
   });
 
-  test("pushes of one millisecond are stored one after another", async () => {
+  test("stores pushes of one millisecond one after another", async () => {
     const weir = await gateway();
     await Promise.all([1, 2, 3, 4, 5].map((value) => weir.ok("PUT /metrics/job/a", `m ${value}\n`)));
     expect((await weir.history("m")).map(([at, , value]) => [Math.round(at * 1e6), value])).toEqual([
@@ -78,7 +78,7 @@ describe("a push is history", () => {
     expect(await weir.exposed()).toEqual(['m{job="a"} 5']);
   });
 
-  test("a clock that is set back does not bring back what was pushed before", async () => {
+  test("keeps the newest push exposed when the clock is set back", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", "m 1\n");
     weir.nowMs -= 2 * HOUR_MS;
@@ -92,15 +92,15 @@ describe("a push is history", () => {
   });
 });
 
-describe("a group stays", () => {
-  test("on /metrics, longer than other gauges", async () => {
+describe("group", () => {
+  test("stays on /metrics longer than other gauges", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", "# TYPE m gauge\nm 1\n# TYPE c counter\nc 2\n");
     weir.nowMs += 2 * HOUR_MS;
     expect(await weir.exposed()).toEqual(['c{job="a"} 2', 'm{job="a"} 1']);
   });
 
-  test("through a restart, with its types, its failures, and its agreement with others", async () => {
+  test("survives a restart with its types, failures and consistency checks", async () => {
     const weir = await gateway();
     await weir.ok(
       "PUT /metrics/job/a/x/",
@@ -119,7 +119,7 @@ describe("a group stays", () => {
     expect((await weir.send("GET /metrics"))[1]).toContain("# HELP h hi\n# TYPE h histogram\n");
   });
 
-  test("past retention, and ends with a stale marker of the day when it is deleted", async () => {
+  test("stays past retention, and gets a stale marker on the day of its deletion", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", "m 1\n");
     await weir.ok("PUT /metrics/job/b", "m 2\n");
@@ -140,7 +140,7 @@ describe("a group stays", () => {
     expect(await weir.history("m")).toEqual([[864_000, { job: "a" }, null]]);
   });
 
-  test("beside what others push: gauges of the same name in no group are shown with it", async () => {
+  test("is exposed with gauges of the same name that are in no group", async () => {
     const weir = await gateway();
     const event = (name: string) =>
       JSON.stringify({ metric_name: name, type: "gauge", value: 7, tags: { job: "events" } });
@@ -149,14 +149,14 @@ describe("a group stays", () => {
     expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="events"} 7']);
     const [status, text] = await weir.send("PUT /metrics/job/a", "# TYPE m counter\nm 1\n");
     expect([status, text]).toEqual([400, expect.stringContaining("is not a GAUGE")]);
-    // Once the event's gauge has left, the name is the group's alone.
+    // When the event's gauge has expired, only the group has the name.
     weir.nowMs += HOUR_MS;
     await weir.ok("PUT /metrics/job/a", "# TYPE m counter\nm 2\n");
     expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
     expect((await weir.send("GET /metrics"))[1]).toContain("# TYPE m counter\n");
   });
 
-  test("names of the gateway's own metrics are taken", async () => {
+  test("cannot use names of the gateway's own metrics", async () => {
     const weir = await gateway();
     const [status, text] = await weir.send("PUT /metrics/job/a", "weir_commit_duration_seconds 1\n");
     expect([status, text]).toEqual([
@@ -165,7 +165,7 @@ describe("a group stays", () => {
     ]);
   });
 
-  test("what is in no exposition cannot be pushed: a name that a metric of events has", async () => {
+  test("rejects a name that a metric of events has, because no exposition could have both", async () => {
     const weir = await gateway();
     expect((await weir.send("POST /api/v1/push", '{"metric_name": "d", "value": 1}'))[0]).toBe(200);
     for (const body of ["d 1\n", '# TYPE d histogram\nd_bucket{le="+Inf"} 1\n', "d_sum 1\n"]) {
@@ -175,7 +175,7 @@ describe("a group stays", () => {
   });
 });
 
-test("a group with a label le takes no histogram, whose buckets would have it twice", async () => {
+test("rejects a histogram in a group with a label le, because its buckets would have it twice", async () => {
   const weir = await gateway();
   const histogram = '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n';
   const [status, text] = await weir.send("PUT /metrics/job/a/le/1", histogram);
@@ -184,7 +184,7 @@ test("a group with a label le takes no histogram, whose buckets would have it tw
   expect(await weir.exposed()).toEqual(['m{job="a",le="1"} 1']);
 });
 
-test("le and quantile of what is no distribution are labels like others, before and after a restart", async () => {
+test("accepts le and quantile as ordinary labels outside distributions, before and after a restart", async () => {
   const weir = await gateway();
   await weir.ok("PUT /metrics/job/a", '# TYPE g gauge\ng{le="1"} 1\ng{le="1.0"} 2\nu{quantile="5e-1"} 3\n');
   await weir.ok("PUT /metrics/job/b/le/1", "# TYPE c counter\nc 4\nu 5\n");
@@ -198,7 +198,7 @@ test("le and quantile of what is no distribution are labels like others, before 
   expect(await weir.exposed()).toEqual(exposed);
   await weir.reopen();
   expect(await weir.exposed()).toEqual(exposed);
-  // They are the same series, which begin no new history.
+  // They are the same series, so no new history begins.
   await weir.ok("PUT /metrics/job/b/le/1", "# TYPE c counter\nc 6\nu 5\n");
   expect(await weir.history("c")).toEqual([
     [0.000001, { job: "b", le: "1" }, 4],
@@ -206,7 +206,7 @@ test("le and quantile of what is no distribution are labels like others, before 
   ]);
 });
 
-test("while a large push is checked others register, and it is held against what they did", async () => {
+test("checks a large push again if other pushes registered series meanwhile", async () => {
   const weir = await gateway();
   const { registry, totals } = weir.gateway;
   const groups = new Groups(
@@ -228,15 +228,15 @@ test("while a large push is checked others register, and it is held against what
   expect(batch.rejected.map(({ reason }) => reason)).toEqual([
     expect.stringContaining('metric "m" is stored as observation, this sample is gauge'),
   ]);
-  // Refused as a whole: nothing of it was registered.
+  // The push was rejected as a whole, and nothing of it was registered.
   expect([registry.metric("f"), registry.metric("g")]).toEqual([undefined, undefined]);
 });
 
-describe("a commit that fails", () => {
-  test("leaves the groups as they were, and the next push is right", async () => {
+describe("failed commit", () => {
+  test("leaves the groups as they were, and the next push succeeds", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", "m 1\nn 1\n");
-    // The next day's table cannot be made.
+    // The next day's table cannot be created.
     await weir.query("CREATE TABLE weir.samples_20241005 (in_the_way INTEGER)");
     weir.nowMs += DAY_MS;
     const answers = await Promise.all([
@@ -259,7 +259,7 @@ describe("a commit that fails", () => {
 describe("ttl", () => {
   const minutes = 60_000;
 
-  test("a group goes so long after its last push, with stale markers", async () => {
+  test("expires a group after its last push, with stale markers", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a?ttl=10m", "m 1\n");
     await weir.ok("PUT /metrics/job/b", "m 2\n");
@@ -283,7 +283,7 @@ describe("ttl", () => {
     expect(await weir.exposed()).toEqual(['m{job="b"} 2']);
   });
 
-  test("by setting, which a push overrides, and for groups of failures alone", async () => {
+  test("is set by a setting, which a push overrides, and applies to groups with failures only", async () => {
     const weir = await gateway("--group-ttl=1m");
     await weir.ok("PUT /metrics/job/a", "m 1\n");
     await weir.ok("PUT /metrics/job/b?ttl=1h", "m 2\n");
@@ -294,7 +294,7 @@ describe("ttl", () => {
     expect((await weir.send("GET /api/v1/metrics"))[1]).not.toContain('"job":"c"');
   });
 
-  test("a push that comes before the expiry is decided keeps the group", async () => {
+  test("keeps a group that gets a push before its expiry is decided", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a?ttl=10m", "m 1\n");
     weir.nowMs += 11 * minutes;
@@ -302,7 +302,7 @@ describe("ttl", () => {
     expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
   });
 
-  test("what is no time is told", async () => {
+  test("rejects an invalid ttl with a reason", async () => {
     const weir = await gateway();
     for (const ttl of ["", "10", "x", "-1s", "1y", "10ms", "99999d"]) {
       const [status, text] = await weir.send(`PUT /metrics/job/a?ttl=${ttl}`, "m 1\n");
@@ -318,7 +318,7 @@ describe("ttl", () => {
 describe("honor_timestamps", () => {
   const at = (ms: number) => NOON_MS + ms;
 
-  test("stores samples at theirs, and shows the last, without a timestamp", async () => {
+  test("stores samples at their own times, and exposes the last one without a timestamp", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 1 ${at(-2 * HOUR_MS)}\nn 2\n`);
     await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 3 ${at(-HOUR_MS)}\nn 2\n`);
@@ -329,7 +329,7 @@ describe("honor_timestamps", () => {
     expect(await weir.exposed()).toEqual(['m{job="a"} 3', 'n{job="a"} 2']);
   });
 
-  test("the same again changes nothing; another value, or an older time, is refused", async () => {
+  test("ignores a repeated sample, and rejects another value or an older time", async () => {
     const weir = await gateway();
     const push = (value: number, ms: number) =>
       weir.send("POST /metrics/job/a?honor_timestamps=true", `m ${value} ${at(ms)}\n`);
@@ -339,13 +339,16 @@ describe("honor_timestamps", () => {
       400,
       expect.stringContaining("expected a time after 2024-10-04T11:59:59.000Z"),
     ]);
-    expect(await push(2, -2_000)).toEqual([400, expect.stringContaining("is of 2024-10-04T11:59:58.000Z")]);
+    expect(await push(2, -2_000)).toEqual([
+      400,
+      expect.stringContaining("has the time 2024-10-04T11:59:58.000Z"),
+    ]);
     expect(await push(2, 3 * HOUR_MS)).toEqual([400, expect.stringContaining("in the future")]);
     expect(await push(2, -9 * DAY_MS)).toEqual([400, expect.stringContaining("before retention")]);
     expect(await weir.history("m")).toEqual([[-1, { job: "a" }, 1]]);
   });
 
-  test("a push without them comes after one that was ahead of the clock", async () => {
+  test("stores a push without timestamps after one that was ahead of the clock", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a?honor_timestamps=true", `m 1 ${at(300_000)}\n`);
     await weir.ok("PUT /metrics/job/a", "m 2\n");
@@ -360,7 +363,7 @@ describe("honor_timestamps", () => {
 describe("mode=sum", () => {
   const sum = "POST /metrics/job/a?mode=sum";
 
-  test("adds counters, histograms and the sums and counts of summaries; series that are new come beside", async () => {
+  test("adds counters, histograms, and the sums and counts of summaries, and creates new series", async () => {
     const weir = await gateway();
     const body = (value: number) =>
       `# TYPE c counter\nc{x="${value}"} ${value}\nc 1\n# TYPE h histogram\nh_bucket{le="1"} ${value}\nh_sum 0.5\nh_count ${2 * value}\n` +
@@ -389,7 +392,7 @@ describe("mode=sum", () => {
     expect(await weir.exposed()).toContain('c{job="a"} 13');
   });
 
-  test("gauges are the largest or smallest by setting, never the sum", async () => {
+  test("keeps the largest or smallest gauge by setting, never the sum", async () => {
     const weir = await gateway("--group-sum-gauges=max");
     for (const value of [1, 3, 2]) await weir.ok(sum, `# TYPE g gauge\ng ${value}\n`);
     expect(await weir.exposed()).toEqual(['g{job="a"} 3']);
@@ -398,7 +401,7 @@ describe("mode=sum", () => {
     expect(await weir.exposed()).toEqual(['g{job="a"} 2']);
   });
 
-  test("a push with a key that is sent again is not added again", async () => {
+  test("does not add a repeated push with the same idempotency key", async () => {
     const weir = await gateway();
     const headers = { "idempotency-key": "run-1" };
     await weir.ok(sum, "# TYPE c counter\nc 1\n", headers);
@@ -408,27 +411,35 @@ describe("mode=sum", () => {
     expect((await weir.send(sum, "# TYPE c counter\nc 2\n", headers))[0]).toBe(422);
   });
 
-  test("what cannot be added is refused", async () => {
+  test("rejects what cannot be added", async () => {
     const weir = await gateway();
     await weir.ok(sum, '# TYPE c counter\nc 1\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_count 2\n');
     const refused = async (send: string, body: string, message: string) =>
       expect(await weir.send(send, body)).toEqual([400, expect.stringContaining(message)]);
-    await refused(sum, "# TYPE c gauge\nc 1\n", "is not a COUNTER, which it is to be added to");
+    await refused(sum, "# TYPE c gauge\nc 1\n", "is not a COUNTER, the type of the stored metric");
     await refused(
       sum,
       '# TYPE h histogram\nh_bucket{le="2"} 1\nh_count 2\n',
       "has buckets 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
     );
-    // Nobody knows whether the observation above 1 was above 2.
+    // It is unknown whether the observation above 1 was above 2.
     await refused(
       sum,
       '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="2"} 1\nh_count 2\n',
       "has buckets 1.0 2.0 +Inf, which cannot be added to those of 1.0 +Inf",
     );
-    // Else the counter would go back, or be no number for good.
+    // Otherwise the counter would decrease, or stay NaN.
     for (const value of ["-1", "NaN", "+Inf"]) {
-      await refused(sum, `# TYPE c counter\nc ${value}\n`, "which a counter cannot grow by");
-      await refused(sum, `# TYPE d counter\nd ${value}\n`, "which a counter cannot grow by");
+      await refused(
+        sum,
+        `# TYPE c counter\nc ${value}\n`,
+        "and a counter can grow only by a finite value that is not negative",
+      );
+      await refused(
+        sum,
+        `# TYPE d counter\nd ${value}\n`,
+        "and a counter can grow only by a finite value that is not negative",
+      );
     }
     await refused("PUT /metrics/job/a?mode=sum", "c 1\n", "expected POST");
     await refused(
@@ -442,7 +453,7 @@ describe("mode=sum", () => {
 });
 
 describe("DELETE by matcher", () => {
-  test("deletes the groups that it selects, or only tells which", async () => {
+  test("deletes the selected groups, or only lists them", async () => {
     const weir = await gateway();
     for (const path of ["a", "a/instance/i1", "a/instance/i2", "b/instance/i1"])
       await weir.ok(`PUT /metrics/job/${path}`, "m 1\n");
@@ -471,7 +482,7 @@ describe("DELETE by matcher", () => {
     expect(await weir.exposed(true)).toEqual([]);
   });
 
-  test("a selector that is none, or too wide, deletes nothing", async () => {
+  test("deletes nothing for an invalid or too broad selector", async () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a", "m 1\n");
     const refused = async (query: string, message: string) =>
@@ -487,13 +498,13 @@ describe("DELETE by matcher", () => {
   });
 });
 
-test("there are no more groups than a setting allows, and those that are there go on", async () => {
+test("rejects new groups above the limit, and accepts pushes to existing ones", async () => {
   const weir = await gateway("--groups-max=2");
   await weir.ok("PUT /metrics/job/a", "m 1\n");
   await weir.ok("PUT /metrics/job/b", "m 1\n");
   expect(await weir.send("PUT /metrics/job/c", "m 1\n")).toEqual([
     400,
-    expect.stringContaining("there are 2 groups already"),
+    expect.stringContaining("there are already 2 groups"),
   ]);
   await weir.ok("PUT /metrics/job/b", "m 2\n");
   await weir.ok("DELETE /metrics/job/a");
@@ -501,19 +512,19 @@ test("there are no more groups than a setting allows, and those that are there g
   expect(await weir.exposed()).toEqual(['m{job="b"} 2', 'm{job="c"} 3']);
 });
 
-test("a group that differs from another in empty labels alone is refused, and leaves nothing", async () => {
+test("rejects a group that differs from another only in labels with empty values, and leaves nothing", async () => {
   const weir = await gateway();
   await weir.ok("PUT /metrics/job/a", "m 1\n");
   expect(await weir.send("PUT /metrics/job/a/x/", "m 2\n")).toEqual([
     400,
-    expect.stringContaining("empty labels alone"),
+    expect.stringContaining("only in labels with empty values"),
   ]);
   expect(await weir.exposed(true)).toHaveLength(3);
   await weir.ok("PUT /metrics/job/b/x/", "m 2\n");
   expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="b"} 2']);
 });
 
-test("wipe and quit are off unless settings allow them", async () => {
+test("rejects wipe and quit unless settings allow them", async () => {
   const weir = await gateway();
   const [status, text] = await weir.send("PUT /api/v1/admin/wipe");
   expect(status).toBe(404);
@@ -524,7 +535,7 @@ test("wipe and quit are off unless settings allow them", async () => {
   ]);
 });
 
-test("of two pushes at once that do not agree one is refused", async () => {
+test("rejects one of two simultaneous pushes that conflict", async () => {
   const weir = await gateway();
   const answers = await Promise.all(
     ["gauge", "counter"].map((type, at) =>
@@ -541,7 +552,7 @@ test("of two pushes at once that do not agree one is refused", async () => {
 });
 
 describe("formats", () => {
-  /** Pushes a body of delimited MetricFamily. */
+  /** Pushes a body of delimited MetricFamily messages. */
   const putProtobuf = (weir: GroupsGateway, job: string, hex: string, method = "PUT") =>
     weir.gateway.app.fetch(
       new Request(`http://localhost/metrics/job/${job}`, {
@@ -562,7 +573,7 @@ describe("formats", () => {
       .filter((line) => line.startsWith("h") && line.includes(`job="${job}"`))
       .map((line) => line.replace(/^h(_\w+)\{.*?(?:,le="(.+)")?\} /, "$1 $2 ").replace("_bucket ", ""));
 
-  test("native histograms have the buckets of all that were pushed of their metric", async () => {
+  test("gives native histograms the buckets of all pushed ones of their metric", async () => {
     const weir = await gateway();
     expect((await putProtobuf(weir, "a", upTo4)).status).toBe(200);
     const first = ["0.25 0", "0.5 1", "1.0 1", "2.0 3", "4.0 4", "+Inf 4", "_sum  6.5", "_count  4"];
@@ -575,7 +586,7 @@ describe("formats", () => {
     expect(await bucketsOf(weir, "a")).toEqual(first.toSpliced(5, 0, "8.0 4"));
   });
 
-  test("native histograms add up though their buckets become more", async () => {
+  test("adds native histograms although they get more buckets", async () => {
     const weir = await gateway();
     const add = async (hex: string) => {
       const response = await putProtobuf(weir, "a?mode=sum", hex, "POST");
@@ -592,9 +603,9 @@ describe("formats", () => {
     ]);
   });
 
-  test("delimited protobuf that names what cannot be", async () => {
+  test("rejects delimited protobuf with an invalid name", async () => {
     const weir = await gateway();
-    // A MetricFamily of the name 1m.
+    // A MetricFamily with the name 1m.
     const response = await putProtobuf(weir, "a", "130a02316d1801220b120909000000000000f83f");
     expect([response.status, await response.text()]).toEqual([
       400,
@@ -603,7 +614,7 @@ describe("formats", () => {
     expect(await weir.exposed(true)).toContain('push_time_seconds{job="a"} 0');
   });
 
-  test("OpenMetrics by content type, shown in both formats", async () => {
+  test("accepts OpenMetrics by content type, and exposes it in both formats", async () => {
     const weir = await gateway();
     const body = "# TYPE c counter\n# UNIT c seconds\n# EOF\n";
     const headers = { "content-type": "application/openmetrics-text; version=1.0.0; charset=utf-8" };
@@ -623,7 +634,7 @@ describe("formats", () => {
     ]);
   });
 
-  test("what is too large or of an unknown encoding is told in a line of text", async () => {
+  test("rejects a body that is too large or has an unknown encoding in one line of text", async () => {
     const weir = await gateway("--body-bytes-max=2KiB", "--inflated-bytes-max=4KiB");
     const [large, told] = await weir.send("PUT /metrics/job/a", "m 1\n".repeat(1_000));
     expect([large, told]).toEqual([413, expect.stringContaining("bodyBytesMax")]);

@@ -1,4 +1,4 @@
-/** What PromQL sees of groups: each value stands until it is replaced, deleted or expires, as scrapes would find it. */
+/** Groups in PromQL: each value is repeated until it is replaced, deleted or expired, as if it were scraped. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
@@ -17,7 +17,7 @@ afterEach(async () => {
   await gateway.close();
 });
 
-/** Sets the clock to so many seconds after noon. */
+/** Sets the clock to this many seconds after noon. */
 const at = (seconds: number) => {
   gateway.nowMs = NOON_MS + seconds * 1_000;
 };
@@ -37,7 +37,7 @@ async function ask(path: string, parameters: Record<string, string | number>): P
   if (status !== 200) throw new Error(text);
   return (JSON.parse(text) as { data: { result: Result[] } }).data.result;
 }
-/** Values of an instant query at so many seconds after noon, or now. */
+/** Values of an instant query this many seconds after noon, or now. */
 async function instant(query: string, seconds = (gateway.nowMs - NOON_MS) / 1_000): Promise<number[]> {
   const result = await ask("query", { query, time: NOON_MS / 1_000 + seconds });
   return result.map(({ value }) => Number(value![1]));
@@ -50,7 +50,7 @@ async function range(query: string, from: number, to: number, step: number): Pro
   return (result[0]?.values ?? []).map(([time, value]) => [time - base, Number(value)]);
 }
 
-test("a value stands for as long as its group, however it is asked for", async () => {
+test("returns a value while its group exists, with every kind of query", async () => {
   await push("a", "m 3");
   at(10 * HOUR);
   expect(await instant("m")).toEqual([3]);
@@ -68,12 +68,12 @@ test("a value stands for as long as its group, however it is asked for", async (
   expect(await instant("time() - push_time_seconds")).toEqual([10 * HOUR]);
 });
 
-test("in a range it is there at each step, from its push to now and not after", async () => {
+test("returns it at each step of a range, from its push until now", async () => {
   at(100);
   await push("a", "m 3");
   at(HOUR);
   const values = await range("m", 0, 2 * HOUR, 60);
-  // A scrape is looked back at for five minutes.
+  // A query looks back five minutes for a scrape.
   expect(values).toEqual(
     Array.from({ length: 200 }, (_, index): [number, number] => [index * 60, 3]).filter(
       ([time]) => time >= 100 && time < HOUR + 300,
@@ -82,24 +82,24 @@ test("in a range it is there at each step, from its push to now and not after", 
   expect(await range("m", 2 * HOUR, 3 * HOUR, 60)).toEqual([]);
 });
 
-test("a counter of a group is flat between pushes, and its rate is that of scrapes", async () => {
+test("keeps a group's counter flat between pushes, with the rate that scrapes would give", async () => {
   await push("a", "# TYPE c_total counter\nc_total 5");
   at(HOUR);
   await push("a", "# TYPE c_total counter\nc_total 9");
   at(2 * HOUR);
-  // It stood at 5 before the hour: the increase falls into the window of the push alone.
+  // It was 5 before the hour, so the increase is only in the window with the push.
   expect(await instant("increase(c_total[5m])", HOUR - 60)).toEqual([0]);
   const [increase] = await instant("increase(c_total[10m])", HOUR + 300);
-  // Of 40 samples in the window, which are 585 s apart from first to last.
+  // The window has 40 samples, 585 s from first to last.
   expect(increase).toBeCloseTo((4 * 600) / 585, 9);
   expect(await instant("rate(c_total[5m])", HOUR + 600)).toEqual([0]);
   expect(await instant("resets(c_total[2h])")).toEqual([0]);
   expect(await instant("changes(c_total[2h])")).toEqual([1]);
 });
 
-test("a counter that is pushed as often as it would be scraped, or half as often, has the rate of its pushes", async () => {
-  // Pushes between the instants of the grid: those and the grid's together would look like samples twice as close, and
-  // a rate would not reach out to the ends of its window.
+test("gives a counter that is pushed as often as scrapes, or half as often, the rate of its pushes", async () => {
+  // Pushes are between the instants of the grid. Both together would look like samples twice as close, and a
+  // rate would not extrapolate to the ends of its window.
   const pushers: readonly (readonly [name: string, everySeconds: number, offsetSeconds: number])[] = [
     ["late", 15, 1],
     ["early", 15, 14],
@@ -118,7 +118,7 @@ test("a counter that is pushed as often as it would be scraped, or half as often
   );
   for (const { name, second } of pushes.sort((a, b) => a.second - b.second)) {
     at(second);
-    // It grows by one a second.
+    // It increases by one per second.
     await push(name, `# TYPE ${name}_total counter\n${name}_total ${1_000 + second}`);
   }
   at(600);
@@ -128,13 +128,13 @@ test("a counter that is pushed as often as it would be scraped, or half as often
       expect([name, window, rate]).toEqual([name, window, expect.closeTo(1, 6)]);
     }
   }
-  // Once the pushes stop, the value stands: 20 instants in 5 minutes.
+  // After the last push the value is repeated: 20 instants in 5 minutes.
   at(1_200);
   expect(await instant("count_over_time(early_total[5m])")).toEqual([20]);
   expect(await instant("rate(early_total[5m])")).toEqual([0]);
 }, 60_000);
 
-test("one that says that it is of the future does not stand before it is", async () => {
+test("does not return a sample with a future timestamp before that time", async () => {
   await push("a", "m 1");
   at(HOUR);
   const path = "/metrics/job/a?honor_timestamps=true";
@@ -155,7 +155,7 @@ test("one that says that it is of the future does not stand before it is", async
   expect(await instant("count_over_time(m[15m])", HOUR + 250)).toEqual([44]);
 });
 
-test("one that is replaced, deleted or expired is gone at once, and comes back with a push", async () => {
+test("ends a value that is replaced, deleted or expired at once, and returns it after a new push", async () => {
   await push("a", "m 1\nn 2");
   await gateway.ok("PUT /metrics/job/b?ttl=20m", "m 5\n");
   at(600);
@@ -180,7 +180,7 @@ test("one that is replaced, deleted or expired is gone at once, and comes back w
   ]);
 });
 
-test("what stood stays in history when its group goes", async () => {
+test("keeps repeated values in history after the group is deleted", async () => {
   await push("a", "m 1\nn 1");
   await gateway.ok("PUT /metrics/job/b?ttl=2h", "short 5\n");
   at(HOUR);
@@ -197,15 +197,15 @@ test("what stood stays in history when its group goes", async () => {
   for (let time = 0; time < 2; time++) {
     expect(await range("m", -60, 3 * HOUR, 60)).toEqual(before.filter(([seconds]) => seconds < 2 * HOUR));
     expect(await range("n", -60, 3 * HOUR, 60)).toEqual(replaced);
-    // It ended when its time was over.
+    // It ended when its time to live was over.
     expect((await range("short", -60, 3 * HOUR, 60)).length).toBe(120);
-    // Up to a time before the end, too.
+    // Also for queries up to a time before the end.
     expect(await instant("m", HOUR - 60)).toEqual([1]);
     expect(await instant("avg_over_time(m[10m])", 1.5 * HOUR)).toEqual([2]);
     expect(await instant("min_over_time(m[3h])", 3 * HOUR)).toEqual([1]);
     expect(await instant("m", 2 * HOUR + 1)).toEqual([]);
     expect(await instant('{job=~".+"}')).toEqual([]);
-    // Nothing is listed a day after it ended.
+    // It is not listed a day after it ended.
     const [, series] = await gateway.send(
       `GET /api/v1/series?match[]=${encodeURIComponent('{job="a"}')}&start=${NOON_MS / 1_000 + 1.5 * DAY}`,
     );
@@ -214,7 +214,7 @@ test("what stood stays in history when its group goes", async () => {
   }
 });
 
-test("a series that came by remote_write and ended stands no longer than its samples", async () => {
+test("does not repeat the last sample of a series that was received by remote_write and ended", async () => {
   const labels = { __name__: "scraped", job: "x" };
   const samples = [
     { value: 1, timestamp: NOON_MS },
@@ -228,7 +228,7 @@ test("a series that came by remote_write and ended stands no longer than its sam
   expect(await instant("scraped", HOUR / 2)).toEqual([]);
 });
 
-test("it outlives its row in the store, and a restart", async () => {
+test("keeps a value after its row was dropped, and after a restart", async () => {
   await push("a", "m 3");
   at(4 * DAY);
   await push("b", "other 1");
@@ -252,7 +252,7 @@ test("it outlives its row in the store, and a restart", async () => {
   }
 });
 
-test("a Prometheus above that federates sees it too", async () => {
+test("returns the value to a Prometheus that federates", async () => {
   await push("a", "m 3");
   at(HOUR);
   const [status, text] = await gateway.send(`GET /federate?match[]=${encodeURIComponent('{job="a"}')}`);
@@ -260,7 +260,7 @@ test("a Prometheus above that federates sees it too", async () => {
   expect(text).toContain('m{instance="",job="a"} 3');
 });
 
-test("what others send of a series that a group has is history: the group shows what was pushed to it", async () => {
+test("stores samples of a group's series from other protocols as history, and exposes the pushed value", async () => {
   const write = async (value: number) => {
     const timestamp = gateway.nowMs;
     const message = encodeV1([
@@ -277,7 +277,7 @@ test("what others send of a series that a group has is history: the group shows 
   const add = () => push("a?mode=sum", "# TYPE c counter\nc 5", "POST");
   await push("a", "# TYPE m gauge\nm 3");
   await add();
-  // As of a Prometheus that scrapes here and writes here, and once could not scrape.
+  // As from a Prometheus that scrapes this gateway and writes to it, and failed to scrape once.
   at(15);
   await write(99);
   at(30);
@@ -300,7 +300,7 @@ test("what others send of a series that a group has is history: the group shows 
   expect((await gateway.history("m")).map(([, , value]) => value)).toEqual([3, 99, null, 7]);
 });
 
-test("metadata names families, not their parts", async () => {
+test("lists metadata by family, not by its parts", async () => {
   const body =
     '# HELP h Took.\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n' +
     "# TYPE s summary\ns_sum 1\ns_count 1\n# TYPE x_count gauge\nx_count 3\n" +

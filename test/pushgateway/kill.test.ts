@@ -1,6 +1,6 @@
 /**
- * The gateway is killed in the middle of changes to groups, again and again: after each start every group is whole,
- * as it was before a change or as it is after it, and never older than what was acknowledged.
+ * The gateway is killed repeatedly in the middle of changes to groups. After each start every group is whole,
+ * in its state before or after a change, and never older than the acknowledged state.
  */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,13 +11,13 @@ import { Subject } from "./subject.ts";
 
 const ROUNDS = 6;
 const GROUPS = 4;
-/** Snapshots of the totals and checkpoints come so often that kills meet them too. */
+/** Snapshots of the totals and checkpoints are so frequent that kills interrupt them too. */
 const ARGS = ["--no-sampler", "--snapshot-rows=1000", "--checkpoint-log-bytes=1MiB"];
 
 const folder = mkdtempSync(join(tmpdir(), "weir-group-kill-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A small generator, so that a failure can be had again by its seed. */
+/** A small generator, so that a seed reproduces a failure. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -26,7 +26,7 @@ function random(seed: number): () => number {
   };
 }
 
-/** What a group has at a version: which series depends on it, and all have its number; 0 is no group. */
+/** What a group has at a version. The version decides its series, and is the value of all. 0 is no group. */
 function exposedAt(group: number, version: number): string[] {
   if (version === 0 || version % 7 === 0) return [];
   const labels = `job="g${group}"`;
@@ -53,10 +53,10 @@ async function change(url: string, group: number, version: number): Promise<void
   expect([answer.status, await answer.text()]).toEqual([200, ""]);
 }
 
-test("a group is whole, old or new", async () => {
+test("leaves each group whole, in its old or new state", async () => {
   const seed = Number(process.env.SEED ?? 20_241_004);
   const next = random(seed);
-  /** By group: the version that was acknowledged last, and the one that was sent last. */
+  /** By group: the last acknowledged version, and the last version that was sent. */
   const acknowledged = new Array<number>(GROUPS).fill(0);
   const sent = new Array<number>(GROUPS).fill(0);
   let killed = 0;
@@ -87,7 +87,7 @@ test("a group is whole, old or new", async () => {
         try {
           await change(gateway.url, group, sent[group]!);
         } catch (error) {
-          // The connection broke: it may be stored or not.
+          // The connection broke. The change may be stored or not.
           if (alive && !/connect|socket|closed/i.test(String(error))) throw error;
           return;
         }
@@ -104,7 +104,7 @@ test("a group is whole, old or new", async () => {
   expect(Math.min(...acknowledged)).toBeGreaterThan(10);
 }, 60_000);
 
-test("what a group no longer has ends with a stale marker, what it has with its value", async () => {
+test("ends removed series of a group with a stale marker, and others with their value", async () => {
   const gateway = await GatewayProcess.start({ data: folder, args: ARGS });
   const { exposed } = await new Subject(gateway.url).exposed();
   const sql = `SELECT metric, labels, arg_max(value IS NULL, ts) AS is_over, arg_max(coalesce(value, -1), ts) AS value

@@ -1,4 +1,4 @@
-/** The bytes of a push path on a socket: those that are not UTF-8 are 400, and make no group of another name. */
+/** The bytes of a push path on a socket: invalid UTF-8 gets 400, and creates no group with another name. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createLog } from "../../src/http/log.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
@@ -17,7 +17,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-/** Sends a request whose target is these bytes, each a character of `target`; gives the status. */
+/** Sends a request whose target has these bytes, one per character of `target`. Returns the status. */
 async function send(method: string, target: string, body = ""): Promise<number> {
   const connection = await connect(listener);
   const head = `${method} ${target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
@@ -26,7 +26,7 @@ async function send(method: string, target: string, body = ""): Promise<number> 
 }
 const jobs = async () => (await gateway.exposed()).filter((line) => line.startsWith("path_bytes")).sort();
 
-test("bytes that are not UTF-8 are rejected, raw or encoded, in the job and in other labels", async () => {
+test("rejects bytes that are not UTF-8, raw or encoded, in the job and in other labels", async () => {
   for (const path of [
     "/metrics/job/caf\xe9",
     "/metrics/job/caf%E9",
@@ -43,7 +43,7 @@ test("bytes that are not UTF-8 are rejected, raw or encoded, in the job and in o
   expect(await jobs()).toEqual([]);
 });
 
-test("characters of several bytes are the same raw and encoded", async () => {
+test("reads characters of several bytes the same, raw and encoded", async () => {
   expect(await send("PUT", "/metrics/job/caf\xc3\xa9", "path_bytes 1\n")).toBe(200);
   expect(await jobs()).toEqual(['path_bytes{job="café"} 1']);
   expect(await send("PUT", "/metrics/job/caf%C3%A9", "path_bytes 2\n")).toBe(200);
@@ -52,7 +52,7 @@ test("characters of several bytes are the same raw and encoded", async () => {
   expect(await jobs()).toEqual([]);
 });
 
-test("U+FFFD is a character in base64 alone: in a path it stands for bytes that are none", async () => {
+test("accepts U+FFFD only in base64, because in a path it stands for invalid bytes", async () => {
   for (const path of ["/metrics/job/a\xef\xbf\xbd", "/metrics/job/a%EF%BF%BD", "/metrics/job/a%ef%bf%bd"])
     expect([path, await send("PUT", path, "path_bytes 1\n")]).toEqual([path, 400]);
   expect(await send("PUT", "/metrics/job@base64/Ye-_vQ", "path_bytes 3\n")).toBe(200);

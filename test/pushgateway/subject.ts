@@ -1,9 +1,9 @@
-/** A Pushgateway that is held to the table of behaviour.ts, known by its base URL alone: Debian's, or Weir. */
+/** A Pushgateway that is tested with the table of behaviour.ts through its base URL: Debian's, or Weir. */
 import { createServer } from "node:net";
 import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
 import type { Case, Step } from "./behaviour.ts";
 
-/** What a case came to. */
+/** The result of a case. */
 export interface Outcome {
   readonly answers: readonly { readonly status: number; readonly text: string }[];
   readonly exposed: readonly string[];
@@ -18,7 +18,7 @@ export class Subject {
     this.url = url;
   }
 
-  /** Empties the gateway, takes the steps of a case, and looks at what is there then. */
+  /** Empties the gateway, runs the steps of a case, and returns its state. */
   async run({ steps }: Case): Promise<Outcome> {
     const wiped = await fetch(`${this.url}/api/v1/admin/wipe`, { method: "PUT" });
     if (wiped.status !== 202) throw new Error(`wipe answered ${wiped.status}`);
@@ -27,7 +27,7 @@ export class Subject {
       const answer = await this.send(step);
       answers.push({ status: answer.status, text: (await answer.text()).replace(/\n$/, "") });
     }
-    // A Pushgateway answers DELETE before it is done; what was sent behind it is answered behind it.
+    // A Pushgateway answers DELETE before it is done, but it handles later requests after it.
     await this.send({ send: "PUT /metrics/job/last", body: "" });
     const groups = await this.groups();
     delete groups['{"job":"last"}'];
@@ -39,14 +39,14 @@ export class Subject {
     return await fetch(this.url + path, { method, body, headers, redirect: "manual" });
   }
 
-  /** Pushed series, as Prometheus would see them: a label without a value is none. */
+  /** Pushed series as Prometheus would see them: a label without a value is absent. */
   async exposed(): Promise<{ exposed: string[]; types: Record<string, string> }> {
     const answer = await fetch(`${this.url}/metrics`);
     const text = await answer.text();
     if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}: ${text}`);
     const exposed: string[] = [];
     const types: Record<string, string> = {};
-    // Read as untyped, so that the parts of histograms are series.
+    // Parsed as untyped, so that the parts of histograms are series.
     for (const { name, metrics } of decodeText(Buffer.from(text.replace(/^# .*\n/gm, "")))) {
       for (const { labels, value } of metrics) {
         if (!labels.has("job") || /^(push_time_seconds|push_failure_time_seconds|weir_.*)$/.test(name))
@@ -77,13 +77,13 @@ export class Subject {
   }
 }
 
-/** Bounds and quantiles are the same number however they are spelled. */
+/** Makes bounds and quantiles with equal numbers equal text. */
 function pair(label: string, value: string): string {
   const isEdge = (label === "le" || label === "quantile") && !Number.isNaN(Number(value));
   return `${label}="${isEdge ? Number(value) : value.replace(/[\\"\n]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`))}"`;
 }
 
-/** Debian's Pushgateway as a process of its own; undefined where it is not installed. */
+/** Debian's Pushgateway as a child process. Undefined if it is not installed. */
 export async function startDebians(): Promise<{ subject: Subject; stop(): Promise<void> } | undefined> {
   const program = Bun.which("prometheus-pushgateway");
   if (program === null) return undefined;
@@ -119,7 +119,7 @@ export async function startDebians(): Promise<{ subject: Subject; stop(): Promis
   };
 }
 
-/** A port that nobody has; the program takes no port 0 that it would then tell. */
+/** A free port, because the program does not report the port that it chooses for port 0. */
 function freePort(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const server = createServer();

@@ -1,7 +1,7 @@
 /**
- * Families of cumulative series, which are shown as they came. A histogram or a summary arrives as separate
- * metrics (`X_bucket`, `X_sum`, `X_count`; `X` by quantile), and is put together again when the metadata says
- * what it is; without metadata each of them is a family of type `unknown`.
+ * Families of cumulative series, which are exposed as they were sent. A histogram or a summary arrives as separate
+ * metrics (`X_bucket`, `X_sum`, `X_count`; `X` with `quantile`). If the metadata says the type, they are assembled
+ * again. Without metadata each of them is a family of type `unknown`.
  */
 import type { Metric } from "../../model/sample.ts";
 import type { DistributionFamily, DistributionPoint, Family } from "../family.ts";
@@ -30,7 +30,7 @@ interface Parts {
   count?: number;
 }
 
-/** Makes families of metrics of kind `cumulative` and their exposed samples; in no order. */
+/** The families of metrics of kind `cumulative` and their exposed samples, in no particular order. */
 export function cumulativeFamilies(
   metrics: readonly { readonly metric: Metric; readonly samples: readonly CumulativeSample[] }[],
 ): Family[] {
@@ -66,7 +66,7 @@ export function cumulativeFamilies(
 
 type Role = "edge" | "sum" | "count";
 
-/** What the samples of a metric are to their histogram or summary. */
+/** The role of a metric's samples in their histogram or summary. */
 function roleOf({ prometheusName: name, type }: Metric): Role | undefined {
   if (name.endsWith("_sum")) return "sum";
   if (name.endsWith("_count")) return "count";
@@ -81,8 +81,8 @@ function gather({ points }: Distribution, role: Role, { head, edge, value }: Cum
 }
 
 /**
- * Puts points together, in ascending order of labels and edges. A histogram whose last bucket or count has not
- * come (yet) gets it from the other; one that has neither is left out.
+ * Assembles points, in ascending order of labels and edges. A histogram without its last bucket gets it from
+ * its count, and the reverse. A histogram that lacks both is left out.
  */
 function assemble(type: DistributionFamily["type"], points: ReadonlyMap<string, Parts>): DistributionPoint[] {
   const assembled: DistributionPoint[] = [];

@@ -1,14 +1,17 @@
 /**
- * The latest exemplar of each histogram bucket: an attribute of a sample that fell into it, so that a reader
- * goes from a slow bucket to the row in SQL. Kept as bytes in slots of equal size, taken when a bucket gets its
- * first exemplar; not durable.
+ * The latest exemplar of each histogram bucket: an attribute of a sample in that bucket, which leads from a
+ * slow bucket to its row in SQL. Exemplars are bytes in slots of equal size. A bucket gets its slot with its
+ * first exemplar. They are not stored.
  *
- * The buckets of a run of rows are walked backwards, so that a thousand samples in ten buckets cost ten copies.
+ * The rows of a commit are read backwards, so that a thousand samples in ten buckets cost ten copies.
  */
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
 import type { Exemplar } from "../family.ts";
 
-/** OpenMetrics allows 128 code points for names and values together. Identifiers are ASCII, so bytes are counted. */
+/**
+ * OpenMetrics allows 128 code points for names and values together. Identifiers are ASCII, so bytes are
+ * counted.
+ */
 const LABEL_SET_MAX = 128;
 const NONE = [..."none"].map((character) => character.charCodeAt(0));
 
@@ -17,7 +20,7 @@ const HEAD_DOUBLES = 3;
 const SLOT_BYTES = HEAD_DOUBLES * 8 + LABEL_SET_MAX;
 const SLOT_DOUBLES = SLOT_BYTES / 8;
 
-/** Says of a row that it fell into no bucket. */
+/** The bucket of a row that is in no bucket. */
 export const NO_BUCKET = 0xffffffff;
 
 export class Exemplars {
@@ -35,15 +38,15 @@ export class Exemplars {
   readonly #decoder = new TextDecoder();
 
   /**
-   * @param names attributes that may stand for a sample, the preferred first; at most 256
-   * @param slotsMax buckets that have an exemplar, at most; 152 bytes each
+   * @param names attributes that may be exemplars, the preferred one first; at most 256
+   * @param slotsMax the most buckets that have an exemplar; 152 bytes each
    */
   constructor(names: readonly string[], slotsMax: number) {
     this.#names = names;
     this.#slotsMax = slotsMax;
   }
 
-  /** Makes room for buckets up to `length`. */
+  /** Grows the tables to `length` buckets. */
   grow(length: number): void {
     if (length <= this.#slotOf.length) return;
     const size = Math.max(length, this.#slotOf.length * 2);
@@ -53,16 +56,16 @@ export class Exemplars {
     this.#runOf = new Uint32Array(size);
   }
 
-  /** The columns of these rows that may stand for a sample, the preferred first. */
+  /** The columns of these rows that may be exemplars, the preferred one first. */
   columns(rows: Rows): AttributeColumn[] {
     return this.#names.flatMap((name) => rows.attributes.find((column) => column.name === name) ?? []);
   }
 
   /**
-   * Takes the last usable exemplar of each bucket, unless the one that it has is of a later time: Prometheus
-   * turns away those that go back.
+   * Stores the last usable exemplar of each bucket, unless the bucket has a later one: Prometheus rejects
+   * exemplars that are out of order.
    *
-   * @param columns of these rows, as `columns` gave them
+   * @param columns of these rows, from `columns`
    * @param bucketOf by row: its bucket, or `NO_BUCKET`
    */
   take(rows: Rows, columns: readonly AttributeColumn[], bucketOf: Uint32Array): void {
@@ -111,7 +114,7 @@ export class Exemplars {
     this.#doubles = new Float64Array(bytes.buffer);
   }
 
-  /** The exemplars of `length` buckets from `start` on, or undefined when there is none. */
+  /** The exemplars of `length` buckets from `start` on, or undefined if there are none. */
   of(start: number, length: number): (Exemplar | undefined)[] | undefined {
     let found: (Exemplar | undefined)[] | undefined;
     for (let at = 0; at < length; at++) {
@@ -131,7 +134,7 @@ export class Exemplars {
     return found;
   }
 
-  /** Gives back the slots of `length` buckets from `start` on. */
+  /** Frees the slots of `length` buckets from `start` on. */
   forget(start: number, length: number): void {
     for (let bucket = start; bucket < start + length; bucket++) {
       if (this.#slotOf[bucket] === 0) continue;
@@ -141,7 +144,7 @@ export class Exemplars {
   }
 }
 
-/** Whether a value is there, is not `none`, and fits beside a name of `nameLength`. */
+/** Whether a value is present, is not `none`, and fits beside a name of `nameLength` bytes. */
 function fits(text: Uint8Array, offset: number, length: number, nameLength: number): boolean {
   if (length === 0 || length > LABEL_SET_MAX - nameLength) return false;
   if (length !== NONE.length) return true;

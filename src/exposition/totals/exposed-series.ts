@@ -1,22 +1,22 @@
 /**
- * Which families the defined series make, in what order, and how their labels read: all that can be kept from
- * one scrape to the next. Numbers are asked for through `RowView`, row by row.
+ * The families of the defined series, their order and the text of their labels: everything that can be kept
+ * from one scrape to the next. `RowView` provides the numbers of each row.
  */
 import type { Metric, Series } from "../../model/sample.ts";
 import { edgeText, labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
 import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
-/** What the totals know about a row of theirs. */
+/** What the totals know of a row. */
 export interface RowView {
   /** Whether the row is exposed now. */
   has(row: number): boolean;
   value(row: number): number;
   count(row: number): number;
   createdUs(row: number): number;
-  /** Counts by bucket, not cumulative; good until the next change. */
+  /** Counts by bucket, not cumulative. Valid until the next change. */
   buckets(row: number): Float64Array;
-  /** By bucket. */
+  /** One per bucket. */
   exemplars(row: number): (Exemplar | undefined)[] | undefined;
 }
 
@@ -28,10 +28,10 @@ interface Texts {
   readonly edge: string | undefined;
 }
 
-/** A series, with its labels as they read; those are made when it is first shown, which it may never be. */
+/** A series and the text of its labels, which is made when the series is first exposed, if ever. */
 class Member {
   readonly series: Series;
-  /** -1 when the series was forgotten. */
+  /** -1 if the series was removed. */
   row: number;
   #texts: Texts | undefined;
 
@@ -46,13 +46,16 @@ class Member {
   }
 }
 
-/** The series of one Prometheus name and kind: of one metric, or of those that are spelled alike there. */
+/**
+ * The series of one Prometheus name and kind. Their metrics may have different names that Prometheus spells
+ * alike.
+ */
 interface Group {
   metric: Metric;
   members: Member[];
-  /** How many of `members` were forgotten. */
+  /** How many of `members` were removed. */
   forgotten: number;
-  /** Whether `members` holds no forgotten series and is in ascending order of labels. */
+  /** Whether `members` has no removed series and is in ascending order of labels. */
   ordered: boolean;
 }
 
@@ -83,18 +86,18 @@ export class ExposedSeries {
     const group = this.#groups.get(key);
     if (group === undefined) return;
     group.ordered = false;
-    // Nobody may ever scrape: those that are gone must not gather until then.
+    // Without a scrape nothing else would clear the removed series.
     if (++group.forgotten * 2 <= group.members.length) return;
     sweep(group);
     if (group.members.length === 0) this.#groups.delete(key);
   }
 
-  /** The families of the rows that are exposed; see `Totals.families`. */
+  /** The families of the exposed rows. See `Totals.families`. */
   families(view: RowView): Family[] {
     const families: Family[] = [];
     const cumulative: { metric: Metric; samples: CumulativeSample[] }[] = [];
     for (const [key, group] of this.#groups) {
-      // What Pushgateway groups show is not shown here: names of theirs alone need no order.
+      // Series in Pushgateway groups are exposed there. A name that only they have needs no order here.
       if (!group.members.some(({ row }) => view.has(row))) {
         if (!group.ordered) sweep(group);
         if (group.members.length === 0) this.#groups.delete(key);
@@ -156,7 +159,7 @@ function keyOf(metric: Metric): string {
   return `${metric.kind} ${metric.prometheusName}`;
 }
 
-/** HELP of a metric that came without one says what it was pushed as, which its Prometheus name may hide. */
+/** The default HELP of a metric says its name as pushed, because its Prometheus name may hide it. */
 function helpOf(metric: Metric): string {
   return metric.help || `Pushed as ${metric.name} (${metric.kind}).`;
 }
@@ -181,7 +184,7 @@ function sweep(group: Group): void {
   group.forgotten = 0;
 }
 
-/** Drops what was forgotten and sorts the rest; equal labels stay in the order of their definition. */
+/** Drops removed series and sorts the rest. Series with equal labels stay in the order of their definition. */
 function order(group: Group): void {
   sweep(group);
   group.members.sort(({ texts: a }, { texts: b }) =>

@@ -1,7 +1,7 @@
 /**
- * When each worker last pushed: the dead man's switch,
- * `time() - weir_last_push_timestamp_seconds > 3600`. Bounded. It is stored with the snapshots of the totals, so that
- * a worker that died is missed after a restart of the gateway too.
+ * When each worker last pushed: the dead man's switch, `time() - weir_last_push_timestamp_seconds > 3600`. The
+ * number of workers is bounded. The times are stored with the snapshots of the totals, so that a worker that
+ * died is noticed after a restart of the gateway too.
  */
 import { lastPushesRefused } from "../../model/counters.ts";
 import { labelText } from "../../model/spelling.ts";
@@ -15,7 +15,7 @@ export interface LastPushesOptions {
 
 const DEFAULTS = { lastPushesMax: 10_000, keptForMs: 24 * 3_600_000 } satisfies LastPushesOptions;
 
-/** When a job and instance ("" where it has none) last pushed. */
+/** When a job and instance ("" if it has none) last pushed. */
 export interface LastPush {
   readonly job: string;
   readonly instance: string;
@@ -23,13 +23,13 @@ export interface LastPush {
 }
 
 interface Noted extends LastPush {
-  /** As they read, once they were shown. */
+  /** The text of the labels. Undefined until it was exposed. */
   labels: string | undefined;
 }
 
 export class LastPushes {
   readonly #options: LastPushesOptions;
-  /** The one that pushed longest ago stands first. */
+  /** In the order of the last push, the oldest first. */
   readonly #pushes = new Map<string, Noted>();
 
   constructor(options: Partial<LastPushesOptions> = {}) {
@@ -37,8 +37,8 @@ export class LastPushes {
   }
 
   /**
-   * A push of `job` and `instance` ("" where it has none) arrived. When there is no room, a pair that is not
-   * known is refused: an old one that were dropped for it might be the one that somebody waits for.
+   * Records a push of `job` and `instance` ("" if it has none). When the limit is reached, a new pair is
+   * rejected. Dropping an old pair for it could drop the dead worker that an alert waits for.
    */
   note(job: string, instance: string, timestampMs: number): void {
     const key = keyOf(job, instance);
@@ -53,7 +53,7 @@ export class LastPushes {
     this.#pushes.set(key, { job, instance, pushedAtMs: timestampMs, labels });
   }
 
-  /** Whether a push of them is known. */
+  /** Whether a push of this pair is known. */
   has(job: string, instance: string): boolean {
     return this.#pushes.has(keyOf(job, instance));
   }
@@ -65,7 +65,7 @@ export class LastPushes {
     }
   }
 
-  /** All of them, to be stored; the one that pushed longest ago first. `note` takes them back in this order. */
+  /** All pairs, to be stored, the oldest push first. Passing them to `note` in this order restores them. */
   records(): LastPush[] {
     return Array.from(this.#pushes.values(), ({ job, instance, pushedAtMs }) => ({
       job,
@@ -90,7 +90,7 @@ function keyOf(job: string, instance: string): string {
   return `${job}\u0000${instance}`;
 }
 
-/** As with every pushed series: no job leaves room for the scrape's, no instance is said to be none. */
+/** As for every pushed series: without a job the scrape's is used, and without an instance the label is empty. */
 function exposedLabels(job: string, instance: string): string {
   const labels = new Map(job === "" ? [] : [["job", job]]);
   return labelText(labels.set("instance", instance));

@@ -1,39 +1,39 @@
 /**
- * Where running totals live: per series one row of eight doubles (one cache line), and for histograms a run of
- * bucket counts. Everything grows in `define`, so that adding up samples allocates nothing.
+ * The memory of running totals: one row of eight doubles (one cache line) per series, and bucket counts for
+ * histograms. Everything grows in `define`, so that adding samples allocates nothing.
  *
- * Series ids are never used again while the table's rows are; ids are found through pages, so that the pruned
- * ids of years cost nothing.
+ * A series id is not used again while its row exists. Ids are looked up in pages, so that years of pruned ids cost
+ * nothing.
  */
 import type { Kind, Series } from "../../model/sample.ts";
 
-/** The doubles of a row. */
+/** The number of doubles in a row. */
 export const ROW = 8;
-/** Live samples. */
+/** The number of live samples. */
 export const COUNT = 0;
-/** Observations and deltas: the sum, as an unevaluated sum of two doubles. Gauges and cumulative: see VALUE_US. */
+/** Observations and deltas: the sum, as two doubles, high and low. Gauges and cumulative series: see VALUE_US. */
 export const SUM_HIGH = 1;
 export const SUM_LOW = 2;
-/** Gauges and cumulative: the timestamp of the exposed value, µs. */
+/** Gauges and cumulative series: the timestamp of the exposed value, µs. */
 export const VALUE_US = SUM_HIGH;
-/** Gauges and cumulative: the exposed value. */
+/** Gauges and cumulative series: the exposed value. */
 export const VALUE = 3;
-/** The timestamp of the first live sample, µs; 0 before. */
+/** The timestamp of the first live sample, µs. 0 before. */
 export const CREATED_US = 4;
-/** The newest timestamp of any sample, µs; 0 before. */
+/** The newest timestamp of any sample, µs. 0 before. */
 export const LAST_US = 5;
-/** When the newest live sample arrived, µs; 0 before. */
+/** When the newest live sample arrived, µs. 0 before. */
 export const ARRIVED_US = 6;
-/** Observations: where the bucket counts begin. */
+/** Observations: the position of the bucket counts. */
 export const BUCKETS = 7;
 
 /** The bits of a row's flags. */
 export const DIRTY = 1;
 /** The newest live sample was a stale marker. */
 export const STALE = 2;
-/** The label of the series was demoted, or it is past a limit: it is added up, and not exposed. */
+/** The series is not exposed, because its label was demoted or it is past a limit. Its samples are still added. */
 export const ENDED = 4;
-/** The series is in a group, which shows it; it is not shown beside that. */
+/** A group exposes the series, so the totals do not. */
 export const HELD = 8;
 
 export const OBSERVATION = 0;
@@ -55,10 +55,10 @@ export class SeriesTable {
   codes: Uint8Array = new Uint8Array(64);
   flags: Uint8Array = new Uint8Array(64);
   bucketCounts: Float64Array = new Float64Array(1024);
-  /** Rows with the DIRTY bit, in the order in which they got it. */
+  /** Rows with the DIRTY bit, in the order in which they were marked. */
   dirty: Uint32Array = new Uint32Array(64);
   dirtyLength = 0;
-  /** By row. Bounds are shared by the series of a metric. */
+  /** Bounds by row. The series of a metric share them. */
   readonly bounds: Float64Array[] = [];
   readonly series: (Series | undefined)[] = [];
 
@@ -75,7 +75,7 @@ export class SeriesTable {
     return page === undefined ? -1 : page[seriesId & PAGE_MASK];
   }
 
-  /** Gives a series a row of zeros; a series that has one keeps it. */
+  /** Gives a series a row of zeros, unless it has a row. */
   define(series: Series): number {
     const { seriesId, metric } = series;
     const known = this.rowOf(seriesId);
@@ -88,7 +88,7 @@ export class SeriesTable {
     const code = CODES[metric.kind];
     this.series[row] = series;
     this.codes[row] = code;
-    // A row that changes hands stays in `dirty`: each stands there once at most, so that it has room for all.
+    // A reused row stays in `dirty`. Each row is there at most once, so that there is room for all.
     this.flags[row] &= DIRTY;
     this.cells.fill(0, row * ROW, row * ROW + ROW);
     this.bounds[row] = code === OBSERVATION ? this.#layout(metric.buckets) : NO_BOUNDS;
@@ -97,7 +97,7 @@ export class SeriesTable {
     return row;
   }
 
-  /** Takes a series out; its row is used again. Gives the row, or -1. */
+  /** Removes a series. Its row is used again. Returns the row, or -1. */
   forget(seriesId: number): number {
     const row = this.rowOf(seriesId);
     if (row < 0) return -1;
@@ -115,7 +115,7 @@ export class SeriesTable {
     return row;
   }
 
-  /** The bucket counts of a row, not cumulative; a view. */
+  /** A view of the bucket counts of a row, not cumulative. */
   bucketsOf(row: number): Float64Array {
     if (this.codes[row] !== OBSERVATION) return NO_BOUNDS;
     const start = this.cells[row * ROW + BUCKETS];
@@ -127,7 +127,7 @@ export class SeriesTable {
     this.dirty[this.dirtyLength++] = row;
   }
 
-  /** The rows that changed since the last call, or all rows; none is dirty after it. */
+  /** The rows that changed since the last call, or all rows. No row is dirty afterwards. */
   takeRows(all: boolean): number[] {
     const rows: number[] = [];
     const changed = this.dirty.subarray(0, this.dirtyLength);

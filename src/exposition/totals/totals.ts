@@ -1,11 +1,12 @@
 /**
- * Running totals: what each series has counted up to since it began here, and the last value of those that are
- * levels. Rows are the truth; this is rebuilt from them (a snapshot, then the rows past it) and shown on /metrics.
+ * Running totals: what each series has counted here since its first sample, and the last value of gauges and
+ * cumulative series. Rows are the truth. The totals are rebuilt from them (a snapshot, then the rows past it)
+ * and exposed on /metrics.
  *
- * - `apply` is called with every committed row, in the order of the commits. A replay of the same rows in the
- *   same order gives totals that are equal to the last bit: sums are kept as double-double.
- * - Only live samples count. A sample that is older than the exposed value of its level does not replace it.
- * - A series must be defined before its first row; rows of unknown series are passed over.
+ * - `apply` gets every committed row, in the order of the commits. A replay of the same rows in the same order gives
+ *   totals that are equal to the last bit: sums are kept as double-double.
+ * - Only live samples count. A sample that is older than the exposed value of its series does not replace it.
+ * - A series must be defined before its first row. Rows of unknown series are skipped.
  */
 import type { Rows, Series } from "../../model/sample.ts";
 import type { Family } from "../family.ts";
@@ -33,21 +34,24 @@ import {
   VALUE_US,
 } from "./series-table.ts";
 
-/** The running totals of a series, as they are stored; the store has the same shape. */
+/** The stored running totals of a series. The store declares the same shape. */
 export interface TotalsRecord {
   readonly seriesId: number;
-  /** Live samples. */
+  /** The number of live samples. */
   readonly count: number;
-  /** Observations and deltas: the sum, as two doubles. Gauges and cumulative: the timestamp of `value`, µs; 0. */
+  /**
+   * Observations and deltas: the sum, as two doubles. Gauges and cumulative series: the timestamp of `value`
+   * (µs), and 0.
+   */
   readonly sumHigh: number;
   readonly sumLow: number;
-  /** Gauges and cumulative: the exposed value; null after a stale marker, and for other kinds. */
+  /** Gauges and cumulative series: the exposed value. Null after a stale marker, and for other kinds. */
   readonly value: number | null;
   /** Timestamp of the first live sample, µs. */
   readonly createdUs: number;
   /** Timestamp of the newest sample, live or not, µs. */
   readonly lastUs: number;
-  /** When the newest live sample arrived, µs; 0 when there was none. */
+  /** When the newest live sample arrived, µs. 0 if there was none. */
   readonly arrivedUs: number;
   /** Observations: counts by bucket, not cumulative. */
   readonly buckets: readonly number[];
@@ -55,27 +59,30 @@ export interface TotalsRecord {
 
 export interface TotalsSnapshot {
   readonly records: readonly TotalsRecord[];
-  /** Whether the records are all that there is. */
+  /** Whether the records contain all series. */
   readonly whole: boolean;
 }
 
 export interface TotalsOptions {
-  /** Gauges and cumulative series leave /metrics so long after their last sample arrived. */
+  /** How long after their last sample arrived gauges and cumulative series stay on /metrics. */
   readonly exposeGaugesForMs: number;
-  /** Totals leave so long after their last sample arrived, and return at their value. */
+  /**
+   * How long after their last sample arrived totals stay on /metrics. The next sample brings them back at their
+   * value.
+   */
   readonly seriesIdleMs: number;
-  /** Attributes that may stand for a sample as its bucket's exemplar, the preferred first. */
+  /** Attributes that may be the exemplar of a bucket, the preferred one first. */
   readonly exemplarAttributes: readonly string[];
-  /** Buckets that have an exemplar, at most. */
+  /** The most buckets that have an exemplar. */
   readonly exemplarsMax: number;
 }
 
 const NO_BUCKETS: readonly number[] = [];
-/** The longest interval between scrapes that is usual, and more than clocks differ: see `mayHaveShown`. */
+/** The longest usual interval between scrapes, and more than clocks differ: see `mayHaveShown`. */
 const SCRAPE_SLACK_US = 5 * 60_000_000;
 
 const DEFAULTS = {
-  // The look-back of PromQL: what Prometheus itself would still show.
+  // The look-back of PromQL: Prometheus itself would still return such a sample.
   exposeGaugesForMs: 5 * 60_000,
   seriesIdleMs: 24 * 3_600_000,
   exemplarAttributes: ["trace_id", "task_id"],
@@ -97,7 +104,7 @@ export class Totals {
     this.#exemplars = new Exemplars(this.#options.exemplarAttributes, this.#options.exemplarsMax);
   }
 
-  /** Makes a series known; one that is known keeps its totals. */
+  /** Defines a series. A series that is defined already keeps its totals. */
   define(series: Series): void {
     const known = this.#table.rowOf(series.seriesId) >= 0;
     const row = this.#table.define(series);
@@ -107,12 +114,12 @@ export class Totals {
     this.#exposedSeries++;
   }
 
-  /** Series that are defined and were not ended. */
+  /** The number of defined series that are exposed. */
   get exposedSeries(): number {
     return this.#exposedSeries;
   }
 
-  /** Forgets a series whose last row is gone. */
+  /** Removes a series whose last row was dropped. */
   forget(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
     if (row < 0) return;
@@ -122,7 +129,7 @@ export class Totals {
     this.#table.forget(seriesId);
   }
 
-  /** Ends the exposition of a series, for good: it is added up as before, and not shown. */
+  /** Ends the exposition of a series permanently. Its samples are still added. */
   end(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
     if (row < 0 || (this.#table.flags[row] & ENDED) !== 0) return;
@@ -131,10 +138,10 @@ export class Totals {
   }
 
   /**
-   * Adds up committed rows.
+   * Adds committed rows.
    *
-   * @param arrivedUs when they arrived, µs since the epoch. In a replay nobody knows; it is then left out, and
-   *   each sample is taken to have arrived at its own time.
+   * @param arrivedUs when they arrived, µs since the epoch. Absent in a replay, where this is unknown. Each sample
+   *   then counts as arrived at its own time
    */
   apply(rows: Rows, arrivedUs?: number): void {
     const table = this.#table;
@@ -153,13 +160,13 @@ export class Totals {
 
       const code = codes[row];
       const sample = value[index];
-      // A counter never goes back. Admission turns such increments away; here it is what the promise rests on.
+      // A counter never decreases. Admission rejects such increments, and this check guarantees it.
       if (code === DELTA && !(sample >= 0)) continue;
       const arrival = arrivedUs ?? time;
       if (arrival > cells[cell + ARRIVED_US]) cells[cell + ARRIVED_US] = arrival;
       if (cells[cell + COUNT]++ === 0) cells[cell + CREATED_US] = time;
       if (code === LEVEL) {
-        // Equal times do not occur within a series of this kind, but for the correction of one just stored.
+        // Within a series of this kind two samples have equal times only if one corrects the other.
         if (time < cells[cell + VALUE_US]) continue;
         cells[cell + VALUE_US] = time;
         cells[cell + VALUE] = sample;
@@ -176,29 +183,29 @@ export class Totals {
     if (bucketOf !== undefined) this.#exemplars.take(rows, columns, bucketOf);
   }
 
-  /** The scratch column of buckets by row, for `length` rows. */
+  /** Memory for the buckets of `length` rows. It is used again by each call. */
   #bucketsOf(length: number): Uint32Array {
     if (this.#bucketOf.length < length)
       this.#bucketOf = new Uint32Array(Math.max(length, this.#bucketOf.length * 2));
     return this.#bucketOf.fill(NO_BUCKET, 0, length);
   }
 
-  /** A push of a job and an instance ("" where it has none) arrived; see `LastPushes`. */
+  /** Records a push of a job and an instance ("" if it has none). See `LastPushes`. */
   noteLastPush(job: string, instance: string, timestampMs: number): void {
     this.#lastPushes.note(job, instance, timestampMs);
   }
 
-  /** Whether it is shown when a job and instance last pushed. */
+  /** Whether the last push of a job and instance is exposed. */
   hasPushed(job: string, instance: string): boolean {
     return this.#lastPushes.has(job, instance);
   }
 
-  /** When each job and instance last pushed, to be stored and noted again after a restart. */
+  /** When each job and instance last pushed, to be stored, and restored after a restart. */
   lastPushRecords(): LastPush[] {
     return this.#lastPushes.records();
   }
 
-  /** Leaves a series to its group, which shows it; `release` shows it here again. */
+  /** Stops exposing a series, because its group exposes it. `release` reverses this. */
   hold(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
     if (row >= 0) this.#table.flags[row] |= HELD;
@@ -215,7 +222,7 @@ export class Totals {
     return row >= 0 && this.#table.codes[row] === LEVEL && (this.#table.flags[row] & STALE) !== 0;
   }
 
-  /** The last value of a gauge or cumulative series, whatever its age; undefined where it has none, or ended. */
+  /** The last value of a gauge or cumulative series, whatever its age. Undefined if it has none, or has ended. */
   level(seriesId: number): number | undefined {
     const row = this.#table.rowOf(seriesId);
     if (row < 0 || this.#table.codes[row] !== LEVEL) return undefined;
@@ -224,8 +231,8 @@ export class Totals {
   }
 
   /**
-   * Where the total of an observation's or a delta's series stands, shown or not; undefined where no sample of it
-   * counts. `buckets` (not cumulative) are good until the next change.
+   * The total of an observation's or a delta's series, exposed or not. Undefined if no sample of it counts.
+   * `buckets` (not cumulative) are valid until the next change.
    */
   total(
     seriesId: number,
@@ -241,15 +248,15 @@ export class Totals {
     };
   }
 
-  /** Whether a series is shown here at `nowUs`. */
+  /** Whether the totals expose a series at `nowUs`. */
   isExposed(seriesId: number, nowUs: number): boolean {
     const row = this.#table.rowOf(seriesId);
     return row >= 0 && this.#isShown(row, nowUs);
   }
 
   /**
-   * Whether a scrape may have seen a series at `atUs`: from its first sample to when it left /metrics, and so long
-   * before and after that a stale marker, or the scraper's clock, is not missed.
+   * Whether a scrape may have seen a series at `atUs`: between its first sample and the time when it left
+   * /metrics. A margin on both sides covers stale markers and differences between clocks.
    */
   mayHaveShown(seriesId: number, atUs: number): boolean {
     const row = this.#table.rowOf(seriesId);
@@ -274,15 +281,15 @@ export class Totals {
     return cells[row * ROW + ARRIVED_US] > nowUs - idleMs * 1000;
   }
 
-  /** The newest timestamp of any sample of a series, live or not, µs; 0 when there is none. */
+  /** The newest timestamp of any sample of a series, live or not, µs. 0 if there is none. */
   lastUs(seriesId: number): number {
     const row = this.#table.rowOf(seriesId);
     return row < 0 ? 0 : this.#table.cells[row * ROW + LAST_US];
   }
 
   /**
-   * Records of the series that changed since the call before, or of all. When the commit that holds a snapshot
-   * fails, the next must be whole.
+   * Records of the series that changed since the last call, or of all. If the commit with a snapshot fails, the
+   * next snapshot must be whole.
    */
   snapshot(whole: boolean): TotalsSnapshot {
     const { cells, flags, codes, series } = this.#table;
@@ -299,14 +306,14 @@ export class Totals {
         createdUs: cells[cell + CREATED_US],
         lastUs: cells[cell + LAST_US],
         arrivedUs: cells[cell + ARRIVED_US],
-        // Most have none, and there may be a million.
+        // Most series have no buckets, and there may be a million series.
         buckets: codes[row] === OBSERVATION ? [...this.#table.bucketsOf(row)] : NO_BUCKETS,
       };
     });
     return { records, whole };
   }
 
-  /** Puts back what a snapshot held, into series that are defined; others are passed over. */
+  /** Restores the records of a snapshot into defined series. Records of other series are skipped. */
   restore(records: readonly TotalsRecord[]): void {
     const { cells, codes, flags } = this.#table;
     for (const record of records) {
@@ -315,7 +322,7 @@ export class Totals {
       const cell = row * ROW;
       cells[cell + LAST_US] = record.lastUs;
       const buckets = this.#table.bucketsOf(row);
-      // Counts that were cut another way cannot go on: the total begins anew.
+      // Counts of other buckets cannot be continued. The total starts again.
       if (codes[row] === OBSERVATION && buckets.length !== record.buckets.length) continue;
       buckets.set(record.buckets);
       cells[cell + COUNT] = record.count;
@@ -328,15 +335,16 @@ export class Totals {
     }
   }
 
-  /** When each job and instance last pushed, as it is exposed at `nowMs`. */
+  /** When each job and instance last pushed, as exposed at `nowMs`. */
   lastPushes(nowMs: number): Family[] {
     return this.#lastPushes.families(nowMs);
   }
 
   /**
-   * What is exposed at `nowUs`, a copy: families in ascending order of names, series in that of their labels.
+   * A copy of what is exposed at `nowUs`: families in ascending order of names, and series in ascending order
+   * of labels.
    *
-   * @param exemplars whether to look them up; text 0.0.4 has none
+   * @param exemplars whether to look them up. Text 0.0.4 has none
    */
   families(nowUs: number, exemplars = true): Family[] {
     const table = this.#table;
@@ -353,7 +361,7 @@ export class Totals {
   }
 }
 
-/** Adds to a double-double without losing what the addition rounds off (Knuth's two-sum, then renormalised). */
+/** Adds to a double-double without losing the rounding error (Knuth's two-sum, then renormalised). */
 function addTo(cells: Float64Array, cell: number, value: number): void {
   const high = cells[cell + SUM_HIGH];
   const sum = high + value;
@@ -369,7 +377,7 @@ function addTo(cells: Float64Array, cell: number, value: number): void {
   cells[cell + SUM_LOW] = low - (next - sum);
 }
 
-/** The first bucket whose upper bound is not below the value; NaN falls into the last. */
+/** The first bucket whose upper bound is not below the value. NaN is in the last one. */
 function bucketIndex(bounds: Float64Array, value: number): number {
   let from = 0;
   let to = bounds.length;

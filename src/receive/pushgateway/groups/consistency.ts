@@ -1,8 +1,9 @@
 /**
- * Whether pushes agree with each other: which names the families of all groups have, of what type, and which group
- * has which series. Kept from change to change, so that a check costs what the push costs.
+ * Whether pushes are consistent with each other: the names and types of the families of all groups, and which
+ * group has which series. The index is updated with each change, so that a check costs only what the push
+ * costs.
  *
- * What is asked, and in which words it is answered, is what Pushgateway does: all that is exposed must be one valid
+ * The checks and the words of the errors are Pushgateway's. Everything that is exposed must be one valid
  * exposition.
  */
 import { SeriesColumn } from "../../../model/series-column.ts";
@@ -14,7 +15,7 @@ interface NameUse {
   groups: number;
 }
 
-/** The families that a change takes out of the index and puts in, by name. */
+/** The families that a change removes from the index and adds to it, by name. */
 export interface FamilyChange {
   readonly before: ReadonlyMap<string, { readonly type: FamilyType }>;
   readonly after: ReadonlyMap<string, { readonly type: FamilyType }>;
@@ -22,18 +23,21 @@ export interface FamilyChange {
 
 export class Consistency {
   readonly #names = new Map<string, NameUse>();
-  /** By series id: the number of the group that has it; 0 for none. */
+  /** By series id: the number of its group, or 0. */
   readonly #owners = new SeriesColumn(0);
   readonly #numbers = new Map<string, number>();
   #lastNumber = 0;
   readonly #ownType: (name: string) => FamilyType | undefined;
 
-  /** @param ownType the type of one of the gateway's own metrics, whose names nobody else may use otherwise */
+  /**
+   * @param ownType returns the type of one of the gateway's own metrics. Groups may use its name only with that
+   * type
+   */
   constructor(ownType: (name: string) => FamilyType | undefined) {
     this.#ownType = ownType;
   }
 
-  /** Takes a state of a group out, and puts another in; either may be absent. */
+  /** Replaces a state of a group by another. Either may be absent. */
   swap(key: string, before: Group | undefined, after: Group | undefined): void {
     for (const family of before?.families.values() ?? []) {
       if (after?.families.get(family.name) === family) continue;
@@ -58,13 +62,16 @@ export class Consistency {
     return this.#owners.get(seriesId) !== 0;
   }
 
-  /** Whether a series is in another group than this. */
+  /** Whether a series belongs to a group other than `key`. */
   isForeign(seriesId: number, key: string): boolean {
     const owner = this.#owners.get(seriesId);
     return owner !== 0 && owner !== this.#numbers.get(key);
   }
 
-  /** The type that a name has elsewhere: in groups, this one before its change left out, or among our own metrics. */
+  /**
+   * The type that a name has elsewhere: among the gateway's metrics or in groups, without the state that is
+   * changed.
+   */
   typeElsewhere(name: string, { before }: FamilyChange): { type: FamilyType; own: boolean } | undefined {
     const own = this.#ownType(name);
     if (own !== undefined) return { type: own, own: true };
@@ -73,7 +80,7 @@ export class Consistency {
     return { type: use.type, own: false };
   }
 
-  /** What is wrong with a family's name beside those of others: a histogram's parts are names too. */
+  /** The error if a family's name conflicts with another family. The parts of a histogram are names too. */
   suffixCollision(name: string, type: FamilyType, change: FamilyChange): string | undefined {
     const [, base, suffix] = /^(.+)_(count|sum|bucket)$/.exec(name) ?? [];
     if (base !== undefined) {
@@ -101,7 +108,7 @@ export class Consistency {
   #count({ name, type }: GroupFamily, by: 1 | -1): void {
     const use = this.#names.get(name) ?? { type, groups: 0 };
     use.groups += by;
-    // The last word on the type is that of whoever has the name to itself.
+    // A group that is the only one with this name may change its type.
     if (by === 1) use.type = type;
     if (use.groups === 0) this.#names.delete(name);
     else this.#names.set(name, use);

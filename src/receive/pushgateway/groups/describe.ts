@@ -1,19 +1,19 @@
 /**
- * How Pushgateway spells what it says of a metric: numbers as Go prints them, and metrics in the compact text form
- * of protobuf messages. People who use it know these texts, and search for them.
+ * Metrics as Pushgateway's errors describe them: numbers as Go prints them, and metrics in the compact text
+ * form of protobuf messages. Users of Pushgateway know these texts and search for them.
  */
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType, PushedMetric } from "./pushed.ts";
 
-/** A number as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e+06 on. */
+/** A number as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e+06 up. */
 export function goNumber(value: number): string {
   return openMetricsFloat(value).replace(/\.0$/, "");
 }
 
-/** Buckets and quantiles that are told; a message is for people. */
+/** The most buckets and quantiles in a message, which is for people. */
 const EDGES_MAX = 5;
 
-/** A metric with its labels, those of its group among them: `label:<name:"job" value:"a" > gauge:<value:1 > `. */
+/** A metric with its labels, including those of its group: `label:<name:"job" value:"a" > gauge:<value:1 > `. */
 export function describeMetric(
   type: FamilyType,
   labels: Iterable<readonly [string, string]>,
@@ -43,7 +43,7 @@ function number(value: number): string {
 const TEXT_LENGTH_MAX = 120;
 const ESCAPES: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\" };
 
-/** Quoted, with every byte that is not printable ASCII in octal; capped. */
+/** The text in quotes, capped, with every byte that is not printable ASCII in octal. */
 function bytesText(text: string): string {
   let out = "";
   for (const byte of Buffer.from(text.slice(0, TEXT_LENGTH_MAX))) {

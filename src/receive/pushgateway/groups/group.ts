@@ -1,6 +1,6 @@
 /**
- * A group and what it exposes: families of points, each of which is one series or, for a histogram or a summary,
- * several. Groups are values: a change makes another. They hold series and never a number of theirs; numbers are
+ * A group and what it exposes: families of points. A point is one series, or several for a histogram or a
+ * summary. A group is a value: a change makes a new one. It lists series and has no numbers. The numbers are
  * the last values of the series.
  */
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
@@ -9,11 +9,11 @@ import type { Distribution, FamilyType, GroupRecord, PushedFamily, PushedMetric 
 
 /** One metric of a family. */
 export interface Point {
-  /** As they stand between the braces, without `le` or `quantile`. */
+  /** The labels between the braces, without `le` or `quantile`. */
   readonly labels: string;
-  /** The values of `le` or `quantile`, ascending; undefined for a plain value. */
+  /** The values of `le` or `quantile`, ascending. Undefined for a plain value. */
   readonly edges?: readonly string[];
-  /** The series of a plain value; or those of the edges, then of the sum, then of the count. */
+  /** The series of a plain value, or those of the edges, then of the sum, then of the count. */
   readonly seriesIds: readonly number[];
 }
 
@@ -30,14 +30,14 @@ export interface Group {
   /** The grouping labels, empty values included. */
   readonly labels: Labels;
   readonly families: ReadonlyMap<string, GroupFamily>;
-  /** How long after its last push the group goes; undefined for a group that stays. */
+  /** How long after its last push the group expires. Undefined if it does not expire. */
   readonly ttlMs: number | undefined;
 }
 
 export const PUSH_TIME = "push_time_seconds";
 export const PUSH_FAILURE_TIME = "push_failure_time_seconds";
 
-/** What tells groups apart: their labels, in JSON, in ascending order of the names. */
+/** Identifies a group: its labels as JSON, in ascending order of the names. */
 export function groupKey(labels: Labels): string {
   return JSON.stringify(Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1))));
 }
@@ -50,12 +50,15 @@ const KINDS: Readonly<Record<FamilyType, Kind>> = {
   untyped: "cumulative",
 };
 
-/** The name of the label that tells a family's edges apart. */
+/** The name of the label that distinguishes a family's edges. */
 export function edgeLabel(type: FamilyType): "le" | "quantile" | undefined {
   return type === "histogram" ? "le" : type === "summary" ? "quantile" : undefined;
 }
 
-/** A metric's labels with those of its group, which win; without empty ones, in ascending order of the names. */
+/**
+ * A metric's labels with those of its group, which take precedence. Without empty ones, in ascending order of
+ * names.
+ */
 export function mergedLabels(metric: Labels, group: Labels): Labels {
   const merged: [string, string][] = [];
   for (const pair of group) if (pair[1] !== "") merged.push(pair);
@@ -63,23 +66,23 @@ export function mergedLabels(metric: Labels, group: Labels): Labels {
   return new Map(merged.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The head of one sample; its series is known once it was looked for, or made. */
+/** The head of one sample. Its series is known after a lookup, or once it was created. */
 export interface PushedHead extends SeriesHead {
   labels: Labels;
   seriesId: number | undefined;
 }
 
-/** A sample of a metric, with what identifies its series. */
+/** A sample of a metric, with the head that identifies its series. */
 export interface HeadedSample {
   readonly head: PushedHead;
   readonly value: number;
-  /** Once the series was looked for: what makes it, if there is none. */
+  /** The key that creates the series, if the lookup found none. */
   key: string;
 }
 
 /**
- * The series that a metric is stored as, with their values; for a distribution those of its edges (the last bucket
- * added where it has not come), then `_sum` and `_count`.
+ * The series that store a metric, with their values. For a distribution: those of its edges (with the last
+ * bucket, even if it was not sent), then `_sum` and `_count`.
  */
 export function samplesOf(
   family: Omit<PushedFamily, "metrics">,
@@ -110,7 +113,7 @@ export function samplesOf(
   return { samples: [...samples, sample("_sum", sum), sample("_count", count)], edges };
 }
 
-/** Edges in ascending order; a histogram's with the last bucket, which counts all. */
+/** Edges in ascending order. A histogram has the last bucket, which counts everything. */
 export function sortedEdges(type: FamilyType, { edges, count }: Distribution): Distribution["edges"] {
   const sorted = [...edges].sort((a, b) => a.edge - b.edge);
   if (type === "histogram" && sorted.at(-1)?.edge !== Number.POSITIVE_INFINITY) {
@@ -123,12 +126,12 @@ function withLabel(labels: Labels, name: string, value: string): Labels {
   return new Map([...labels, [name, value] as const].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The labels of a point as they stand between the braces, with `instance=""` where there is none. */
+/** The labels of a point between the braces, with `instance=""` if it has none. */
 export function pointLabels(labels: Labels): string {
   return labelText(labels, true);
 }
 
-/** The series of a group; none where there is no group. */
+/** The series of a group. Empty if there is no group. */
 export function seriesIdsOf(group: Group | undefined): number[] {
   const ids: number[] = [];
   for (const { points } of group?.families.values() ?? [])
@@ -136,7 +139,7 @@ export function seriesIdsOf(group: Group | undefined): number[] {
   return ids;
 }
 
-/** A family as it is stored: `[name, type, help, unit, series ids by point]`. */
+/** A stored family: `[name, type, help, unit, series ids by point]`. */
 type StoredFamily = [string, FamilyType, string, string, (readonly number[])[]];
 
 interface StoredGroup {
@@ -144,7 +147,7 @@ interface StoredGroup {
   readonly families: readonly StoredFamily[];
 }
 
-/** The group as it is stored. What is equal in two states of a group is equal text. */
+/** The stored form of a group. Equal parts of two states of a group have equal text. */
 export function recordOf({ key, families, ttlMs }: Group): GroupRecord {
   const stored: StoredGroup = {
     ttlMs,
@@ -161,7 +164,7 @@ export function recordOf({ key, families, ttlMs }: Group): GroupRecord {
   return { key, definition: JSON.stringify(stored) };
 }
 
-/** The group of a record; points whose series are gone are left out. */
+/** The group of a record. Points whose series no longer exist are left out. */
 export function groupOf(
   { key, definition }: { readonly key: string; readonly definition: string },
   seriesById: (seriesId: number) => Series | undefined,
@@ -190,7 +193,7 @@ function pointOf(
   const last = series.at(-1);
   if (last === undefined || series.includes(undefined)) return undefined;
   const label = edgeLabel(type);
-  // The last series of a distribution is its count, which has no edge.
+  // The last series of a distribution is its count, which has no edge label.
   const labels = pointLabels(last.labels);
   if (label === undefined) return { labels, seriesIds };
   return { labels, edges: series.slice(0, -2).map((each) => each!.labels.get(label) ?? ""), seriesIds };

@@ -1,14 +1,14 @@
 /**
- * Pushgateway's groups: what each exposes, who may push what to it, and how long it stays.
+ * Pushgateway's groups: what each exposes, which pushes it accepts, and when it expires.
  *
- * A change is decided when its turn to be committed comes, so that one after another sees all before it: `push`,
- * `remove` and `expire` give the samples and records that are to be stored in one transaction, and `committed` or
- * `failed` says how that went. What is exposed changes with `committed` alone. Values are those of the store: a
- * group names series, and shows their last values, whatever their age.
+ * A change is decided when the writer takes it from the queue, so each change sees all earlier ones. `push`,
+ * `remove` and `expire` return the samples and records to store in one transaction. `committed` or `failed`
+ * reports the result. Only `committed` changes what is exposed. The values are those of the store: a group
+ * lists series, and exposes their last values, whatever their age.
  *
- * - Each push is history: its samples are stored at the time of the push, later for each push than for the one
- *   before, or at their own time where that is honoured.
- * - A series that a group no longer has ends with a stale marker.
+ * - Each push is history. Its samples have the time of the push, which is later than that of the previous push, or
+ *   their own time if the push honours timestamps.
+ * - A series that a group no longer has gets a stale marker.
  * - `push_time_seconds` and `push_failure_time_seconds` are series like the others.
  */
 
@@ -46,15 +46,15 @@ import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";
 
 export interface GroupsOptions {
-  /** Groups at a time. */
+  /** The most groups that can exist. */
   readonly groupsMax: number;
-  /** Of groups whose pushes name no time of their own: how long after its last push one goes; 0 is never. */
+  /** How long after its last push a group expires, if its pushes do not set it. 0 means never. */
   readonly groupTtlMs: number;
-  /** What becomes of values that a push with `mode=sum` cannot add. */
+  /** The treatment of values that a push with `mode=sum` cannot add. */
   readonly groupSumGauges: Unsummed;
 }
 
-/** What Pushgateway says before what is wrong with a push. */
+/** Pushgateway's words before the reason of a rejected push. */
 export const INCONSISTENT = "pushed metrics are invalid or inconsistent with existing metrics: ";
 
 const HELP = {
@@ -67,22 +67,22 @@ export class Groups {
   readonly #values: LastValues;
   readonly #options: GroupsOptions;
   readonly #consistency: Consistency;
-  /** As decided, what is being committed included. */
+  /** The groups as decided, including changes that are being committed. */
   readonly #groups = new Map<string, Group>();
   readonly #shown: ShownGroups;
-  /** What was decided since the last commit, in its order. */
+  /** The changes that were decided since the last commit, in order. */
   #changes: {
     readonly key: string;
     readonly before: Group | undefined;
     readonly after: Group | undefined;
   }[] = [];
-  /** The samples of these changes: the last of each series; a stale marker has no value. */
+  /** The samples of these changes, the last of each series. The value of a stale marker is undefined. */
   readonly #pending = new Map<number, { readonly value: number | undefined; readonly us: number }>();
   #lastUs = 0;
 
   /**
-   * @param ownType the type of one of the gateway's own metrics by name
-   * @param records the groups as they were stored
+   * @param ownType returns the type of one of the gateway's own metrics by name
+   * @param records the stored groups
    */
   constructor(
     parts: {
@@ -108,7 +108,7 @@ export class Groups {
     this.committed();
   }
 
-  /** How many groups there are, and what each is, as committed. */
+  /** The number of groups, as committed. */
   get size(): number {
     return this.#shown.size;
   }
@@ -121,28 +121,28 @@ export class Groups {
     return this.#shown.group(groupKey(labels));
   }
 
-  /** The groups as Pushgateway's API lists them, one JSON text each. */
+  /** The groups as Pushgateway's API lists them, one JSON text per group. */
   *json(): Generator<string, void, void> {
     for (const group of this.#shown.groups()) {
       yield groupJson(group, this.#values, (seriesId) => this.#series.seriesById(seriesId)?.labels);
     }
   }
 
-  /** Whether a series is in a group: it is exposed and kept as long as that is so, whatever its age. */
+  /** Whether a series is in a group. The group then exposes and keeps it, whatever its age. */
   holds(seriesId: number): boolean {
     return this.#consistency.owns(seriesId);
   }
 
-  /** The families of all groups, as committed: a copy, in ascending order of names. */
+  /** A copy of the families of all groups, as committed, in ascending order of names. */
   families(): Family[] {
     return this.#shown.families();
   }
 
   /**
-   * Decides a push. A push that is refused changes nothing but `push_failure_time_seconds` of its group. No other change
-   * may be asked for until this is decided; all else may go on meanwhile.
+   * Decides a push. A rejected push changes nothing but `push_failure_time_seconds` of its group. No other
+   * change of a group may start until this is decided. Other work may run meanwhile.
    *
-   * @throws BadInput when not even that can be stored
+   * @throws BadInput when even the failure cannot be stored
    */
   async push(push: GroupPush, times: Times): Promise<Decided> {
     const target = this.#targetOf(push);
@@ -163,7 +163,7 @@ export class Groups {
     return this.#decide([{ key, before, after }], samples, us);
   }
 
-  /** Decides to delete groups; keys without a group are passed over. */
+  /** Decides to delete groups. Keys without a group are skipped. */
   remove(keys: Iterable<string>, times: Times): Decided {
     const changes = [];
     const ids: number[] = [];
@@ -176,12 +176,12 @@ export class Groups {
     return this.#decide(changes, [], this.#tick(times, ids));
   }
 
-  /** The keys of groups whose time is over, as committed: what `expire` is to be asked to delete. */
+  /** The keys of expired groups, as committed. Pass them to `expire`. */
   expired(nowUs: number): string[] {
     return this.#shown.expired(nowUs);
   }
 
-  /** Decides to delete groups, those that were pushed to meanwhile left out. */
+  /** Decides to delete expired groups, except those that got a push meanwhile. */
   expire(keys: readonly string[], times: Times): Decided {
     const { level } = this.#around(times);
     const over = keys.filter((key) => {
@@ -191,7 +191,7 @@ export class Groups {
     return this.remove(over, times);
   }
 
-  /** What was decided is stored, and its samples are in the running totals. */
+  /** The decided changes are stored, and their samples are in the running totals. */
   committed(): void {
     for (const { key, before, after } of this.#changes) {
       if (before?.families !== after?.families) {
@@ -207,7 +207,7 @@ export class Groups {
     this.#pending.clear();
   }
 
-  /** Nothing of what was decided is stored. */
+  /** None of the decided changes is stored. */
   failed(): void {
     for (const { key, before, after } of this.#changes.reverse()) {
       this.#consistency.swap(key, after, before);
@@ -233,7 +233,7 @@ export class Groups {
     };
   }
 
-  /** A push that is refused makes its group, too, if only to say so. */
+  /** Records a rejected push. This creates the group, if there is none, to expose the failure. */
   #refuse(push: GroupPush, target: Target, problem: string, times: Times): Decided {
     const { key, before } = target;
     const us = this.#tick(times, seriesIdsOf(before));
@@ -260,19 +260,17 @@ export class Groups {
     return target;
   }
 
-  /** A group that is new must have a place, and no other's push times. */
+  /** Throws if there is no room for a new group, or if its push times would be those of another group. */
   #requireRoom({ key, labels }: Target): void {
     const { groupsMax } = this.#options;
     if (this.#groups.size >= groupsMax) {
       throw new BadInput(
-        `there are ${groupsMax} groups already (groupsMax), delete those that are of no use`,
+        `there are already ${groupsMax} groups (groupsMax); delete groups that are no longer needed`,
       );
     }
     const found = this.#look(pushTimeHead(PUSH_TIME, labels));
     if (found.seriesId !== undefined && this.#consistency.owns(found.seriesId)) {
-      throw new BadInput(
-        `${INCONSISTENT}there is a group already that differs from ${key} in empty labels alone`,
-      );
+      throw new BadInput(`${INCONSISTENT}another group differs from ${key} only in labels with empty values`);
     }
   }
 
@@ -302,8 +300,8 @@ export class Groups {
   }
 
   /**
-   * The time of a change: now, but after the change before it and after all that its series have. When the clock is
-   * set back this goes on ahead of it, so that what was pushed last is what is shown.
+   * The time of a change: now, but after the previous change and after all samples of its series. If the clock
+   * was set back, the time continues to increase, so that the newest push is exposed.
    */
   #tick({ nowUs }: Times, seriesIds: readonly number[]): number {
     let us = Math.max(nowUs, this.#lastUs + 1);
@@ -314,7 +312,7 @@ export class Groups {
     return us;
   }
 
-  /** Takes changes over, and gives what is to be stored: the samples, and stale markers for what has gone. */
+  /** Applies changes, and returns what to store: their samples, and stale markers for removed series. */
   #decide(
     changes: readonly { key: string; before: Group | undefined; after: Group | undefined }[],
     samples: readonly PlannedSample[],
@@ -374,7 +372,7 @@ export class Groups {
   }
 }
 
-/** Whether two states of a group are the same to the store: families that did not change are the same objects. */
+/** Whether two states of a group are equal for the store. Families that did not change are the same objects. */
 function isSame(before: Group | undefined, after: Group | undefined): boolean {
   if (before === undefined || after === undefined) return before === after;
   if (before.ttlMs !== after.ttlMs || before.families.size !== after.families.size) return false;

@@ -46,7 +46,7 @@ function level(group: Group, name: string, values: Values): number {
 function pointValues({ type }: GroupFamily, { edges, seriesIds }: Point, values: Values) {
   const texts = seriesIds.map((seriesId) => goNumber(values.level(seriesId) ?? Number.NaN));
   if (edges === undefined) return { value: texts[0] };
-  // Edges are OpenMetrics floats; here a whole number has no point.
+  // Edges are OpenMetrics floats. Here an integer has no decimal point.
   const byEdge = Object.fromEntries(edges.map((edge, at) => [edge.replace(/\.0$/, ""), texts[at]]));
   const [sum, count] = texts.slice(edges.length);
   return { [type === "histogram" ? "buckets" : "quantiles"]: byEdge, sum, count };

@@ -1,11 +1,11 @@
 /**
- * Texts that are parts of a body, in memory of their own: a slice would keep the whole body there as long as it is
- * kept itself.
+ * Copies texts out of a body into memory of their own. A slice would keep the whole body in memory as long as
+ * the text.
  */
 import type { Labels } from "../../../model/sample.ts";
 import type { PushedFamily } from "./pushed.ts";
 
-/** They mostly come again, with each push and group: kept once, if they are not long. */
+/** Short texts, which most pushes and groups repeat. Each is kept once. */
 const texts = new Map<string, string>();
 const TEXTS_MAX = 10_000;
 const TEXT_LENGTH_MAX = 500;
@@ -20,12 +20,12 @@ function ownText(text: string): string {
   return own;
 }
 
-/** A family of which all but its metrics may be kept for good. */
+/** A family whose name, help and unit are copies. Its metrics are not copied. */
 export function withOwnTexts({ name, type, help, unit, metrics }: PushedFamily): PushedFamily {
   return { name: ownText(name), type, help: ownText(help), unit: ownText(unit), metrics };
 }
 
-/** Labels that may be kept for good. */
+/** Labels whose names and values are copies. */
 export function ownLabels(labels: Labels): Labels {
   const own = new Map<string, string>();
   for (const [name, value] of labels) own.set(ownText(name), ownText(value));

@@ -1,6 +1,7 @@
 /**
- * What a push to a group comes to: checked whole against itself and against all else that is exposed, then either a
- * list of what is wrong or the families and samples that it makes. Nothing is registered while anything is wrong.
+ * Plans a push to a group. The whole push is checked against itself and against everything else that is
+ * exposed. The result is a list of errors, or the new families and samples. Nothing is registered if there is
+ * an error.
  */
 import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
@@ -24,55 +25,56 @@ import { ownLabels, withOwnTexts } from "./own-texts.ts";
 import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
 
-/** What a push is held against. */
+/** What a push is checked against. */
 export interface Around {
   readonly consistency: Consistency;
   readonly series: SeriesRegistry;
-  /** The last value of a series, what was decided and not yet committed included. */
+  /** The last value of a series, including changes that are decided and not yet committed. */
   level(seriesId: number): number | undefined;
-  /** The newest timestamp of a series, likewise. */
+  /** The newest timestamp of a series, including the same changes. */
   lastUs(seriesId: number): number;
-  /** Whether a series is exposed by itself, in no group. */
+  /** Whether a series is exposed outside groups. */
   isExposed(seriesId: number, nowUs: number): boolean;
   readonly unsummed: Unsummed;
   readonly times: Times;
 }
 
-/** The group that is pushed to. */
+/** The group that the push changes. */
 export interface Target {
   readonly key: string;
   readonly before: Group | undefined;
-  /** The labels of metrics that bring none, to be kept for good; and as they read. */
+  /** The labels of metrics that have none of their own, and their text. They are copies that can be kept. */
   readonly labels: Labels;
   readonly text: string;
 }
 
 export interface PlannedSample {
-  /** With its series. */
+  /** The head, with its series. */
   readonly head: PushedHead;
   readonly value: number;
-  /** Where the sample brought a timestamp that is honoured. */
+  /** The sample's own timestamp, if the push honours timestamps. */
   readonly timestampUs?: number;
 }
 
 export interface Plan {
-  /** All families of the group but those of its push times. */
+  /** All families of the group except those of its push times. */
   readonly families: ReadonlyMap<string, GroupFamily>;
   readonly samples: readonly PlannedSample[];
 }
 
-/** Problems that are told; the first explains, the others help. */
+/** The most errors in an answer. The first explains the rejection, and the others help to fix the push. */
 const PROBLEMS_MAX = 10;
-/** Metrics that are checked in one step: some 20 ms of work. */
+/** How many metrics are checked without a pause: some 20 ms of work. */
 const CHECKED_AT_A_TIME = 5_000;
-/** Some 10 µs of work. */
+/** How many series of a name outside groups are checked: some 10 µs of work. */
 const UNGROUPED_LOOKED_AT_MAX = 1_000;
 
 const PUSH_TIMES: ReadonlySet<string> = new Set([PUSH_TIME, PUSH_FAILURE_TIME]);
 
 /**
- * Plans a push; gives what is wrong with it, or the plan. While a large one is checked others have their turn, but no
- * change of a group; all is registered in one step, by what holds then.
+ * Plans a push. Returns the plan, or the error. The check of a large push pauses for other work, but no other
+ * change of a group runs meanwhile. Everything is registered in one step, after a second check if series were
+ * added.
  */
 export async function planPush(push: GroupPush, target: Target, around: Around): Promise<Plan | string> {
   if (push.invalid !== undefined) return push.invalid;
@@ -82,7 +84,7 @@ export async function planPush(push: GroupPush, target: Target, around: Around):
   const { series } = around;
   const known = series.seriesCount;
   for (const _ of planner.check()) await Bun.sleep(0);
-  // What others registered meanwhile may say otherwise.
+  // Series that were registered meanwhile may conflict.
   if (series.seriesCount !== known) Array.from(planner.check());
   return planner.make();
 }
@@ -93,7 +95,7 @@ function hasTimestamps(families: readonly PushedFamily[]): boolean {
   return false;
 }
 
-/** A metric that passed, with its series. */
+/** A metric without errors, with its series. */
 interface Checked {
   readonly labels: string;
   readonly samples: HeadedSample[];
@@ -101,11 +103,11 @@ interface Checked {
   readonly timestampUs: number | undefined;
 }
 
-/** What the metrics of a family are held against. */
+/** What the metrics of a family are checked against. */
 interface Earlier {
-  /** The labels of those before. */
+  /** The labels of earlier metrics in the push. */
   readonly seen: Set<string>;
-  /** With a push that adds up: what the group has of the family. */
+  /** For a push with `mode=sum`: the group's family of this name. */
   readonly family: GroupFamily | undefined;
   readonly points: ReadonlyMap<string, Point> | undefined;
 }
@@ -117,9 +119,9 @@ class Planner {
   readonly #target: Target;
   readonly #around: Around;
   #problems: string[] = [];
-  /** By family. */
+  /** Checked metrics, by family. */
   #checked: Checked[][] = [];
-  /** The labels that came last, and what the registry keeps of them: series of one metric share theirs. */
+  /** The newest labels, and the copy that the registry keeps. The series of one metric share their labels. */
   #owned: { readonly pushed: Labels; readonly own: Labels };
 
   constructor(push: GroupPush, families: readonly PushedFamily[], target: Target, around: Around) {
@@ -131,7 +133,7 @@ class Planner {
     this.#owned = { pushed: target.labels, own: target.labels };
   }
 
-  /** Checks all that is pushed, from the beginning; yields now and then where there is much of it. */
+  /** Checks the whole push from the beginning. Yields at intervals if it is large. */
   *check(): Generator<void, void, void> {
     this.#problems = [];
     this.#checked = [];
@@ -160,9 +162,9 @@ class Planner {
     return new Map(this.#push.replace ? [] : this.#before);
   }
 
-  /** What was checked: the plan, with all registered that is new; or what is wrong. */
+  /** Registers new series and returns the plan, or returns the errors. */
   make(): Plan | string {
-    if (this.#problems.length > 0) return told(this.#problems);
+    if (this.#problems.length > 0) return errorText(this.#problems);
     const kept = this.#kept();
     for (const name of PUSH_TIMES) kept.delete(name);
     const samples: PlannedSample[] = [];
@@ -174,7 +176,7 @@ class Planner {
     return { families: kept, samples };
   }
 
-  /** What is wrong with a family as a whole. */
+  /** The error of a family as a whole, or undefined. */
   #wrongName(family: PushedFamily, change: FamilyChange): string | undefined {
     const { consistency } = this.#around;
     const { name, type } = family;
@@ -191,9 +193,9 @@ class Planner {
   }
 
   /**
-   * The type, if it is another, of a metric of this name that is exposed in no group, as JSON events or the sampler
-   * bring it. A few of its series are looked at, and only where the types differ: past them the exposition itself
-   * leaves one of the two out, and counts it.
+   * The type of a metric of this name that is exposed outside groups, if the type differs. Such metrics come
+   * from JSON events and the sampler. Only a few of its series are checked, and only if the types differ.
+   * Beyond them, the exposition leaves out one of the two and counts it.
    */
   #otherTypeUngrouped(name: string, type: FamilyType): FamilyType | undefined {
     const { series, consistency, isExposed, times } = this.#around;
@@ -215,11 +217,12 @@ class Planner {
     return { seen: new Set(), family, points };
   }
 
-  /** A metric with its series, or what is wrong with it. */
+  /** A metric with its series, or its error. */
   #check(family: PushedFamily, metric: PushedMetric, earlier: Earlier): Checked | string {
     const isPlain = metric.labels.size === 0;
     const pushed = isPlain ? this.#target.labels : mergedLabels(metric.labels, this.#push.labels);
-    // Untyped buckets are those of a histogram, whoever brings them; elsewhere `le` is a label like others.
+    // Untyped buckets are those of a histogram, whichever client sends them. In other metrics `le` is an
+    // ordinary label.
     const merged = family.name.endsWith("_bucket") ? withUsualEdges(pushed) : pushed;
     const labels = merged === this.#target.labels ? this.#target.text : pointLabels(merged);
     const { samples, edges } = samplesOf(family, metric, merged);
@@ -237,7 +240,7 @@ class Planner {
     return wrong ?? { labels, samples, edges, timestampUs };
   }
 
-  /** Finds the series of samples; says why one cannot be had. */
+  /** Looks up the series of samples. Returns the error if one is rejected. */
   #wrongSeries(samples: readonly HeadedSample[]): string | undefined {
     const { series, consistency } = this.#around;
     for (const sample of samples) {
@@ -252,7 +255,7 @@ class Planner {
     return undefined;
   }
 
-  /** The points of a family, whose samples go to `planned`; registers what is new. */
+  /** The points of a family. Adds their samples to `planned`, and registers new series. */
   #make(
     { type }: PushedFamily,
     checked: readonly Checked[],
@@ -276,7 +279,7 @@ class Planner {
     return points;
   }
 
-  /** Makes the series of a head; says why that cannot be. */
+  /** Creates the series of a head, or returns the error. */
   #register(head: PushedHead, key: string): number | string {
     if (head.labels !== this.#target.labels) {
       if (head.labels !== this.#owned.pushed)
@@ -284,18 +287,18 @@ class Planner {
       head.labels = this.#owned.own;
     }
     const taken = this.#around.series.take(head, key);
-    // It was asked before; whatever it is, nothing was stored yet.
+    // The check passed before. Nothing was stored yet, so the push can still be rejected.
     if ("refused" in taken) return taken.refused;
     head.seriesId = taken.seriesId;
     return taken.seriesId;
   }
 
-  /** A family of its points; with a push that adds up, also of those that were there before. */
+  /** A family with its points. For a push with `mode=sum` also with the earlier points. */
   #familyOf({ name, type, help, unit }: PushedFamily, points: readonly Point[]): GroupFamily {
     const before = this.#before.get(name);
     const all = this.#push.sum && before !== undefined ? union(before.points, points) : points;
     const family: GroupFamily = { name, type, help, unit, points: all };
-    // The same family stays the same object: nothing is counted or stored anew for it.
+    // An unchanged family stays the same object, so that nothing is counted or stored again for it.
     return before !== undefined && isSame(before, family) ? before : family;
   }
 
@@ -303,17 +306,17 @@ class Planner {
     const { lastUs, level, times } = this.#around;
     const at = (us: number) => new Date(us / 1_000).toISOString();
     if (timestampUs < times.firstUs)
-      return `is of ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)} (retentionDays)`;
+      return `has the time ${at(timestampUs)}, before retention, which starts at ${at(times.firstUs)} (retentionDays)`;
     if (timestampUs > times.lastUs)
-      return `is of ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now (futureMs)`;
+      return `has the time ${at(timestampUs)}, in the future: at most ${at(times.lastUs)} is accepted now (futureMs)`;
     for (const {
       head: { seriesId },
       value,
     } of samples) {
       const last = seriesId === undefined ? 0 : lastUs(seriesId);
-      // The same once more changes nothing.
+      // A repeated sample changes nothing.
       if (timestampUs > last || (timestampUs === last && Object.is(level(seriesId!), value))) continue;
-      return `is of ${at(timestampUs)}, expected a time after ${at(last)}, which is stored already`;
+      return `has the time ${at(timestampUs)}, expected a time after ${at(last)}, which is stored already`;
     }
     return undefined;
   }
@@ -340,7 +343,7 @@ function wrongEdges(edges: readonly string[] | undefined): string | undefined {
   return twice === undefined ? undefined : `has two buckets or quantiles at ${quote(twice)}`;
 }
 
-function told(problems: readonly string[]): string {
+function errorText(problems: readonly string[]): string {
   if (problems.length === 1) return problems[0]!;
   return `${problems.length} error(s) occurred:\n${problems.map((problem) => `* ${problem}`).join("\n")}`;
 }

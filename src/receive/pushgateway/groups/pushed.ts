@@ -1,6 +1,6 @@
 /**
- * What a push to a group says, and what groups need of those around them. Decoders and the registry of series have
- * these shapes; see src/receive/pushgateway/pushed-families.ts and src/series/registry.ts.
+ * A push to a group, and the interfaces that groups need. Decoders and the registry of series have these
+ * shapes: see src/receive/pushgateway/pushed-families.ts and src/series/registry.ts.
  */
 import type { Batch, Kind, Metric, Series, SeriesHead } from "../../../model/sample.ts";
 
@@ -27,58 +27,59 @@ export interface PushedFamily {
   readonly metrics: readonly PushedMetric[];
 }
 
-/** A push to a group, as it arrived. */
+/** A push to a group, as received. */
 export interface GroupPush {
-  /** The labels that make the group: `job`, and what else the path names; empty values included. */
+  /** The grouping labels: `job`, and the others of the path. Empty values are included. */
   readonly labels: ReadonlyMap<string, string>;
   readonly families: readonly PushedFamily[];
-  /** What is wrong with them, where that was seen already: the push is refused, and its group told. */
+  /** An error of the labels, if it is known already. The push is rejected, and its group records the failure. */
   readonly invalid?: string;
-  /** Whether all that the group has makes room, or only families of the same names. */
+  /** Whether to replace the whole group, or only the families of the same names. */
   readonly replace: boolean;
-  /** Adds to what the group has, instead of replacing it. */
+  /** Whether to add to the values of the group instead of replacing them. */
   readonly sum?: boolean;
-  /** Samples may have timestamps, and are stored at them. */
+  /** Whether samples may have timestamps, which are then stored. */
   readonly honorTimestamps?: boolean;
-  /** The group goes so long after its last push; the default's time if absent. */
+  /** How long after its last push the group expires. The default is the setting's. */
   readonly ttlMs?: number;
 }
 
-/** When a push is decided, and what timestamps are taken then. */
+/** The time at which a push is decided, and the timestamps that are accepted then. */
 export interface Times {
   readonly nowUs: number;
-  /** Samples before this are refused: the start of retention. */
+  /** Samples before this are rejected: the start of retention. */
   readonly firstUs: number;
-  /** Samples after this are refused. */
+  /** Samples after this are rejected. */
   readonly lastUs: number;
 }
 
-/** What becomes of a change: samples for the store, and the groups that are others now. */
+/** The result of a change: samples for the store, and the changed groups. */
 export interface Decided {
-  /** Its `rejected` holds one entry, the reason, where the push was refused. */
+  /** `rejected` has one entry, the reason, if the push was rejected. */
   readonly batch: Batch;
   readonly groups: readonly GroupRecord[];
 }
 
-/** A group as it is stored. */
+/** A stored group. */
 export interface GroupRecord {
   readonly key: string;
-  /** JSON; null when the group was deleted. */
+  /** JSON. Null when the group was deleted. */
   readonly definition: string | null;
 }
 
 /** The registry of series. */
 export interface SeriesRegistry {
-  /** Changes when one is made. */
+  /** The number of series. It changes when one is created. */
   readonly seriesCount: number;
   /**
-   * The series of a head, if there is one, and the key by which `take` makes it; or why samples of it would be refused.
-   * Heads that share their labels as one object are looked at faster, one after the other.
+   * Looks up the series of a head. Returns the series, if there is one, and the key with which `take` creates
+   * it, or the reason why its samples are rejected. Consecutive heads that share one labels object are looked
+   * up faster.
    */
   look(
     head: SeriesHead,
   ): { readonly seriesId: number | undefined; readonly key: string } | { readonly refused: string };
-  /** The series of a head that was looked at before, made if there is none; its texts are kept for good. */
+  /** The series of a head after a lookup. Creates it if there is none. The registry keeps the head's texts. */
   take(head: SeriesHead, key: string): { readonly seriesId: number } | { readonly refused: string };
   seriesById(seriesId: number): Series | undefined;
   metric(
@@ -86,13 +87,13 @@ export interface SeriesRegistry {
   ): (Metric & { readonly kind: Kind; readonly current: ReadonlyMap<string, Series> }) | undefined;
 }
 
-/** The running totals, which have the last value of each series. */
+/** The running totals, which know the last value of each series. */
 export interface LastValues {
-  /** The last value; undefined when there is none, or a stale marker. */
+  /** The last value. Undefined if there is none, or if it is a stale marker. */
   level(seriesId: number): number | undefined;
   lastUs(seriesId: number): number;
   isExposed(seriesId: number, nowUs: number): boolean;
-  /** Takes a series out of what the totals themselves expose; `release` lets it in again. */
+  /** Stops the totals from exposing a series. `release` reverses this. */
   hold(seriesId: number): void;
   release(seriesId: number): void;
 }

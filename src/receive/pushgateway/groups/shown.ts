@@ -1,15 +1,15 @@
 /**
- * What groups show: their families put together by name, in the order of their labels, which is kept from one
- * scrape to the next; and when their time is over. Changes with commits alone.
+ * What groups expose: their families merged by name, and points in the order of their labels, which is kept
+ * from one scrape to the next. It also knows when groups expire. It changes only with commits.
  */
 import type { DistributionPoint, Family, ValuePoint } from "../../../exposition/family.ts";
 import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
 import type { FamilyType, LastValues } from "./pushed.ts";
 
-/** One name, with the families that groups have of it. */
+/** One name, with the families of that name in all groups. */
 interface Shown {
   readonly families: Set<GroupFamily>;
-  /** All their points in ascending order of labels; undefined when that is out of date. */
+  /** All their points in ascending order of labels. Undefined when out of date. */
   points: readonly Point[] | undefined;
 }
 
@@ -17,7 +17,7 @@ export class ShownGroups {
   readonly #values: LastValues;
   readonly #groups = new Map<string, Group>();
   readonly #names = new Map<string, Shown>();
-  /** Those that go by themselves. */
+  /** The groups that expire. */
   readonly #mortal = new Map<string, Group>();
 
   constructor(values: LastValues) {
@@ -60,7 +60,10 @@ export class ShownGroups {
     }
   }
 
-  /** The keys of groups whose time is over: so long after their last push, or failure where none succeeded. */
+  /**
+   * The keys of groups whose time to live since their last push is over. Without a successful push, since the
+   * failure.
+   */
   expired(nowUs: number): string[] {
     const keys: string[] = [];
     for (const [key, group] of this.#mortal) {
@@ -75,7 +78,7 @@ export class ShownGroups {
     for (const name of [...this.#names.keys()].sort()) {
       const shown = this.#names.get(name)!;
       shown.points ??= ordered(shown.families);
-      // Groups agree on the type of a name; of several help texts the newest group's counts.
+      // Groups have the same type for a name. Of several help texts the newest group's is used.
       let last: GroupFamily | undefined;
       let help = "";
       for (const family of shown.families) {
@@ -107,7 +110,7 @@ export class ShownGroups {
   }
 }
 
-/** Whether a group's time is over, by the last values of its series. */
+/** Whether a group has expired, by the last values of its push times. */
 export function isExpired(
   group: Group,
   nowUs: number,

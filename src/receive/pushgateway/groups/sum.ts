@@ -1,23 +1,23 @@
 /**
- * Pushes that add up (`mode=sum`): short-lived workers share a group, and each push is what one of them did.
+ * Pushes with `mode=sum`: short-lived workers share a group, and each push reports the work of one of them.
  *
- * Counters, and the counts and sums of histograms and summaries, are added to what the group has. What cannot be
- * added (gauges, untyped metrics, quantiles) is never silently summed: the last value counts, or the largest or
- * smallest, as a setting says.
+ * Counters, and the counts and sums of histograms and summaries, are added to the group's values. Values that
+ * cannot be added (gauges, untyped metrics, quantiles) are never silently summed. The last value counts, or the
+ * largest or smallest, depending on a setting.
  */
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import { goNumber } from "./describe.ts";
 import { type GroupFamily, type HeadedSample, type Point, sortedEdges } from "./group.ts";
 import type { Distribution, FamilyType, PushedMetric } from "./pushed.ts";
 
-/** What becomes of values that cannot be added. */
+/** The treatment of values that cannot be added. */
 export type Unsummed = "last" | "max" | "min";
 
 /**
- * What is wrong with adding a metric to a family, and to its point of the same labels, where there are such; undefined
- * when nothing is.
+ * The reason why a metric cannot be added to a family, and to its point with the same labels if there is one.
+ * Undefined if it can be added.
  *
- * @param level the last value of a series
+ * @param level returns the last value of a series
  */
 export function refusalOfSum(
   type: FamilyType,
@@ -28,21 +28,22 @@ export function refusalOfSum(
 ): string | undefined {
   const { value } = metric;
   if (type === "counter" && !(Number.isFinite(value) && (value as number) >= 0))
-    return `is ${goNumber(value as number)}, which a counter cannot grow by`;
+    return `is ${goNumber(value as number)}, and a counter can grow only by a finite value that is not negative`;
   if (before === undefined) return undefined;
-  if (before.type !== type) return `is not a ${before.type.toUpperCase()}, which it is to be added to`;
+  if (before.type !== type) return `is not a ${before.type.toUpperCase()}, the type of the stored metric`;
   if (type !== "histogram" || point === undefined) return undefined;
   const edges = sortedEdges(type, value as Distribution).map(({ edge }) => openMetricsFloat(edge));
-  if (tellsCounts(point, edges, level)) return undefined;
+  if (hasCountsOf(point, edges, level)) return undefined;
   return `has buckets ${edges.join(" ")}, which cannot be added to those of ${point.edges?.join(" ")}`;
 }
 
 /**
- * Whether a histogram has counted how many observations are not above each of some edges, ascending and with all of its
- * own: an edge between two of its own that count the same is as those, and one below the first that counts nothing.
- * Buckets of native histograms come with what is observed.
+ * Whether the stored counts of a histogram say how many observations are at or below each of some edges. The
+ * edges are ascending and include all edges of the histogram. A new edge between two stored ones with equal
+ * counts has their count. A new edge below the first stored one has 0, if that one has 0. Native histograms
+ * send only the buckets that have observations, so their pushes need this.
  */
-function tellsCounts(
+function hasCountsOf(
   { edges: own = [], seriesIds }: Point,
   edges: readonly string[],
   level: (seriesId: number) => number | undefined,
@@ -50,7 +51,7 @@ function tellsCounts(
   let at = 0;
   let below: number | undefined = 0;
   for (const edge of edges) {
-    // The last of both is +Inf.
+    // The last edge of both is +Inf.
     const count = level(seriesIds[at]!);
     if (edge === own[at]) {
       below = count;
@@ -61,9 +62,9 @@ function tellsCounts(
 }
 
 /**
- * The samples of a metric added to the last values of their series.
+ * The samples of a metric, added to the last values of their series.
  *
- * @param lastOf the last value of a sample's series, undefined where it has none
+ * @param lastOf returns the last value of a sample's series, undefined if it has none
  */
 export function added(
   type: FamilyType,
@@ -75,7 +76,7 @@ export function added(
   return samples.map((sample, at) => {
     let last = lastOf(sample);
     if (type === "histogram" && at < samples.length - 2) {
-      // A bucket that is new counts what the one below it does, as was asked of `refusalOfSum`.
+      // A new bucket has the count of the bucket below it, as `refusalOfSum` has checked.
       last ??= below;
       below = last;
     }
