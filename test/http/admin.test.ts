@@ -180,7 +180,7 @@ describe("delete_series", () => {
       body: {
         status: "error",
         errorType: "bad_data",
-        error: "took_ms_bucket is made of the rows of took_ms: delete those.",
+        error: "took_ms_bucket is computed from the rows of took_ms: delete those.",
       },
     });
     for (const parameters of [

@@ -1,6 +1,6 @@
 /**
- * A sum of doubles that does not lose small values beside large ones: Kahan's summation with Neumaier's
- * improvement, as upstream adds up (https://en.wikipedia.org/wiki/Kahan_summation_algorithm).
+ * A sum of doubles that does not lose small values beside large ones: Kahan's summation with Neumaier's improvement, as
+ * in Prometheus (https://en.wikipedia.org/wiki/Kahan_summation_algorithm).
  */
 
 /** A sum with its compensation; `add` values, then read `total`. */
@@ -25,13 +25,13 @@ export class CompensatedSum {
   }
 }
 
-/** A sum smaller than this share of its magnitude has lost too many digits; 1/4 costs the last two bits. */
+/** A sum below this share of its magnitude has lost too many digits; a share of 1/4 costs the last two bits. */
 const KEPT_SHARE_MIN = 1 / 4;
 
 /**
- * Whether the engine's own sum is right to its last few bits. DuckDB's fsum() is Kahan's without Neumaier's
- * improvement: its error is relative to the sum of all magnitudes, so that a sum in which large values cancel out
- * may be wrong altogether. It is also NaN where it overflows.
+ * Whether the engine's own sum is right to its last few bits. DuckDB's fsum() is Kahan's summation without Neumaier's
+ * improvement: its error is relative to the sum of all magnitudes, so a sum in which large values cancel out can be
+ * completely wrong. It is also NaN where it overflows.
  *
  * @param magnitude the sum of the absolute values
  */

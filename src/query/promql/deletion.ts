@@ -1,7 +1,7 @@
 /**
- * Which stored series selectors mean when what they find is to be deleted. Rows are what can be deleted: those of
- * an observation `X` by its own name, those of a delta also by the name of its total; the histogram that is made
- * of `X` goes with them, and not by itself.
+ * Finds the stored series that selectors mean in a deletion. Only rows can be deleted. The rows of an observation `X`
+ * are selected by its own name, and those of a delta also by the name of its total. The histogram of `X` is deleted
+ * together with `X`, and cannot be deleted alone.
  */
 import { BadInput } from "../../model/errors.ts";
 import type { Matcher } from "./matchers.ts";
@@ -10,7 +10,7 @@ import type { Catalog } from "./store/catalog.ts";
 /**
  * The ids of the series whose rows the selectors find, ascending.
  *
- * @throws BadInput where a selector finds what is made of other series and not those themselves
+ * @throws BadInput where a selector finds series that are computed from others, without those others
  */
 export function seriesToDelete(selectors: readonly (readonly Matcher[])[], catalog: Catalog): number[] {
   const ids = new Set<number>();
@@ -23,7 +23,7 @@ export function seriesToDelete(selectors: readonly (readonly Matcher[])[], catal
     const derived = sources.find(({ seriesIds }) => seriesIds.some((id) => !own.has(id)));
     if (derived !== undefined) {
       throw new BadInput(
-        `${derived.labels.get("__name__")} is made of the rows of ${derived.metric.prometheusName}: delete those.`,
+        `${derived.labels.get("__name__")} is computed from the rows of ${derived.metric.prometheusName}: delete those.`,
         "match[]",
       );
     }

@@ -1,6 +1,6 @@
 /**
- * The PromQL engine: text in, a result out. An instant query is a range query of one step. It knows nothing
- * of HTTP and nothing of DuckDB: samples come from a `Storage`.
+ * The PromQL engine: text in, a result out. An instant query is a range query with one step. The engine depends
+ * neither on HTTP nor on DuckDB: samples come from a `Storage`.
  */
 import { ParseError } from "./errors.ts";
 import { Annotations } from "./evaluate/annotations.ts";
@@ -18,14 +18,14 @@ import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
 
 export interface EngineOptions extends EvaluationOptions, Limits {
-  /** Whether functions and aggregations that upstream calls experimental may be used. */
+  /** Whether functions and aggregations that upstream calls experimental are allowed. */
   readonly experimental: boolean;
 }
 
-/** Prometheus's own defaults where it has them. */
+/** The defaults of Prometheus, where it has them. */
 export const ENGINE_DEFAULTS = {
   lookbackMs: 5 * 60_000,
-  // Upstream takes its evaluation interval, whose default is a minute.
+  // Upstream uses its evaluation interval, which is a minute by default.
   subqueryStepMs: 60_000,
   delayedNameRemoval: false,
   experimental: false,
@@ -35,7 +35,7 @@ export const ENGINE_DEFAULTS = {
   promqlTimeoutMs: 120_000,
 } as const satisfies EngineOptions;
 
-/** One series of a result: times and values beside each other. */
+/** One series of a result: parallel arrays of times and values. */
 export interface ResultSeries {
   readonly labels: LabelSet;
   readonly timestampsMs: Float64Array;
@@ -64,7 +64,7 @@ export interface QueryStats {
   readonly evaluationMs: number;
 }
 
-/** What a single query may change of the engine's options. */
+/** The engine's options that a single query can change. */
 export interface QueryOptions {
   readonly signal?: AbortSignal;
   readonly lookbackMs?: number;
@@ -80,7 +80,7 @@ export class Engine {
     this.#options = { ...ENGINE_DEFAULTS, ...options };
   }
 
-  /** Evaluates at one time. */
+  /** Evaluates a query at one time. */
   async instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
     const grid = { startMs: timeMs, stepMs: 1, count: 1 };
     return this.#run(text, grid, options, async (plan, evaluator) => {
@@ -101,7 +101,7 @@ export class Engine {
     });
   }
 
-  /** Evaluates at `startMs`, and every `stepMs` up to `endMs`. */
+  /** Evaluates a query at `startMs`, and every `stepMs` up to `endMs`. */
   async range(
     text: string,
     startMs: number,
@@ -212,7 +212,7 @@ function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
   return { labels: LabelSet.EMPTY, timestampsMs, values };
 }
 
-/** The samples themselves of a range vector that nothing was made of. */
+/** Returns the samples of a range vector that is the result itself. */
 async function rangeResult({ series, lookMs, rangeMs }: RangeVector): Promise<ResultSeries[]> {
   const result: ResultSeries[] = [];
   for await (const batch of series) {

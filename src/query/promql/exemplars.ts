@@ -1,8 +1,8 @@
 /**
- * Exemplars behind a query (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): single
- * measurements with labels that lead on. For the buckets of an observation and the total of a delta these are the
- * stored rows themselves, by the attributes that name an event; for series that others counted, the exemplars
- * that came with them. Bounded: of many rows the newest of each bucket and slice of time are given.
+ * Exemplars of a query (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): single
+ * measurements with labels that lead to a trace or a task. For the buckets of an observation and the total of a delta
+ * these are the stored rows themselves, with the attributes that identify an event. For cumulative series they are the
+ * exemplars that were sent with them. The number is bounded to the newest rows of each bucket and time slice.
  */
 import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { statement } from "../../store/statements.ts";
@@ -13,12 +13,12 @@ import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import type { Catalog, Source } from "./store/catalog.ts";
-import { Turns } from "./turns.ts";
+import { QueryRunner } from "./query-runner.ts";
 
 export interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
-  /** Tags that name a single event, and are columns. */
+  /** Tags that identify a single event, and are columns. */
   readonly attributes: readonly string[];
 }
 
@@ -34,14 +34,14 @@ export interface SeriesExemplars {
   readonly exemplars: readonly Exemplar[];
 }
 
-/** Rows of each attribute, and exemplars that came as such, that an answer may hold: a page draws far fewer. */
+/** The most rows per attribute, and the most stored exemplars, of an answer: a page draws far fewer. */
 const ROWS_MAX = 10_000;
-/** Of each series and bucket, the newest row of so many slices of the range. */
+/** The range is divided into this many slices; each series and bucket contributes the newest row of each. */
 const SLICES = 60;
-/** Attributes that an exemplar shows: each is one more pass over the rows. */
+/** The most attributes that an exemplar shows: each needs one more pass over the rows. */
 const ATTRIBUTES_MAX = 4;
 
-const PLACES = 2;
+const CONCURRENCY_MAX = 2;
 const WAIT_MS = 10_000;
 /** An interrupt between two statements is lost, so it is repeated. */
 const INTERRUPT_INTERVAL_MS = 50;
@@ -72,7 +72,7 @@ type Ask = <Row extends Record<string, unknown>>(sql: string, parameters: Parame
 export class ExemplarSearch {
   readonly #options: ExemplarOptions;
   readonly #catalog: Catalog;
-  readonly #turns = new Turns(new Places(PLACES, WAIT_MS));
+  readonly #runner = new QueryRunner(new Places(CONCURRENCY_MAX, WAIT_MS));
 
   constructor(options: ExemplarOptions) {
     this.#options = options;
@@ -80,14 +80,14 @@ export class ExemplarSearch {
   }
 
   /**
-   * The exemplars of the series that the selectors of an expression find, from `startMs` to `endMs`. Series
-   * without one are left out.
+   * Returns the exemplars of the series that the selectors of an expression find, from `startMs` to `endMs`. Series
+   * without exemplars are left out.
    *
-   * @throws ParseError, and QueryError where a limit on PromQL's queries is met
+   * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
    */
   async find(text: string, startMs: number, endMs: number, signal?: AbortSignal): Promise<SeriesExemplars[]> {
     const selectors = selectorsOf(parse(text));
-    return await this.#turns.run(signal, async (either) => {
+    return await this.#runner.run(signal, async (either) => {
       const budget = new Budget(this.#options, either);
       try {
         return await this.#find(selectors, { fromUs: startMs * 1000, toUs: endMs * 1000 }, budget);
@@ -97,9 +97,9 @@ export class ExemplarSearch {
     });
   }
 
-  /** Stops what runs; resolves when nothing does. */
+  /** Stops running queries; resolves when none runs. */
   async close(): Promise<void> {
-    await this.#turns.close();
+    await this.#runner.close();
   }
 
   async #find(
@@ -114,7 +114,7 @@ export class ExemplarSearch {
       const found = this.#catalog.find(matchers, dayOf(range.fromUs), dayOf(range.toUs));
       budget.countSeries(found.length);
       for (const source of found) {
-        // The same histogram may be found by other selectors with other buckets.
+        // Other selectors may find the same histogram with other buckets.
         const edges = source.edges.map(({ bound }) => bound).join();
         sources.set(`${source.labels.key}\u0000${edges}`, source);
       }
@@ -192,7 +192,7 @@ export class ExemplarSearch {
     }
   }
 
-  /** What came as an exemplar. */
+  /** Exemplars that were stored as such. */
   async #written(sources: readonly Source[], range: Range, ask: Ask, add: Add): Promise<void> {
     const bySeries = sourcesBySeries(
       sources.filter(({ metric }) => metric.kind === "gauge" || metric.kind === "cumulative"),
@@ -210,7 +210,7 @@ export class ExemplarSearch {
     }
   }
 
-  /** Runs statements on one reader that is interrupted when the budget's signal says so. */
+  /** Runs statements on one reader, which is interrupted when the budget's signal aborts. */
   async #reading(budget: Budget, work: (ask: Ask) => Promise<void>): Promise<void> {
     const reader: Reader = await this.#options.store.reader();
     const interrupting = setInterval(() => {
@@ -223,7 +223,7 @@ export class ExemplarSearch {
         budget.countSamples(rows.length);
         return rows;
       } catch (error) {
-        // Retention may drop a day between the look at the days and the statement.
+        // Retention may drop a day between the look-up of the days and the statement.
         if (/samples_\d{8} does not exist/.test(String(error))) return [];
         throw error;
       }
@@ -246,7 +246,7 @@ function exemplarOf(
   return { labels, value, timestampMs: Math.floor(timestamp_us / 1000) };
 }
 
-/** The series of PromQL's that a row counts in first: its bucket, where that is asked for, or the total. */
+/** The PromQL series that a row is counted in first: its bucket, if the selector finds it, or the total. */
 function seriesOf({ shape, labels, edges, metric }: Source, value: number): LabelSet | undefined {
   if (shape !== "buckets") return labels;
   const bound = metric.buckets.find((each) => value <= each) ?? Number.POSITIVE_INFINITY;

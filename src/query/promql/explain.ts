@@ -1,14 +1,14 @@
-/** What a query does, for people: its plan as an indented tree, and what each selector reads and how. */
+/** Explains a query to people: its plan as an indented tree, and what each selector reads and how. */
 import { childrenOf, type Expr } from "./parse/ast.ts";
 import { printExpr } from "./parse/print.ts";
 import type { Plan, PlannedRead } from "./plan.ts";
 
-/** What one selector reads, as its storage says. */
+/** What one selector reads, as its storage reports it. */
 export interface ReadExplanation {
   readonly selector: string;
   readonly after: string;
   readonly to: string;
-  /** Series of PromQL's, and stored series that they are made of. */
+  /** PromQL series, and the stored series that they consist of. */
   readonly series: number;
   readonly storedSeries: number;
   readonly days: readonly string[];

@@ -1,11 +1,11 @@
 /**
- * What federation shows (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each
+ * The samples of federation (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each
  * series that selectors find, with its own time.
  *
- * Gauges and cumulative series are looked up in the store, in the same window as an instant query; those of
- * Pushgateway groups stand as long as their group, and have the time of being asked, as of a scrape. Observations
- * and deltas are the counters of /metrics, which never go back, as they stand now; their single measurements are
- * not federated, since the latest of them says nothing about the others.
+ * Gauges and cumulative series are read from the store, in the same window as an instant query. Series of Pushgateway
+ * groups last as long as their group, and have the time of the request, as in a scrape. Observations and deltas are the
+ * current counters of /metrics, which never decrease. Their single measurements are not federated, because the latest
+ * measurement says nothing about the others.
  */
 import type { Series } from "../../model/sample.ts";
 import { dayOf } from "../../model/sample.ts";
@@ -17,8 +17,8 @@ import type { Matcher } from "./matchers.ts";
 import type { Catalog, Source } from "./store/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
-import { sortInTurns } from "./store/sort-in-turns.ts";
-import { Turns } from "./turns.ts";
+import { sortWithPauses } from "./store/sort-with-pauses.ts";
+import { QueryRunner } from "./query-runner.ts";
 
 export interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -26,14 +26,14 @@ export interface FederationOptions extends Limits {
   readonly registry: {
     hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean;
     seriesById(seriesId: number): Series | undefined;
-    /** Whether another series has taken this one's place. */
+    /** Whether another series has replaced this one. */
     isEnded(series: Series): boolean;
   };
   readonly totals: RunningTotals;
-  /** The last sample of a series of a Pushgateway group; without a value where it ended. */
+  /** The last sample of a series of a Pushgateway group; without a value if the series ended. */
   readonly heldOf?: HeldOf;
   readonly lookbackMs: number;
-  /** A running total is not shown so long after its last sample arrived. */
+  /** A running total is not returned when its last sample arrived longer ago than this. */
   readonly seriesIdleMs: number;
 }
 
@@ -42,11 +42,11 @@ export interface RunningTotals {
   total(seriesId: number): RunningTotal | undefined;
 }
 
-/** Where the total of an observation's or a delta's series stands. */
+/** The current total of the series of an observation or a delta. */
 export interface RunningTotal {
   readonly count: number;
   readonly sum: number;
-  /** By bucket, not cumulative; empty where there is no histogram. */
+  /** By bucket, not cumulative; empty if there is no histogram. */
   readonly buckets: ArrayLike<number>;
   /** When the newest sample arrived, µs. */
   readonly arrivedUs: number;
@@ -58,14 +58,14 @@ export interface FederatedSample {
   readonly value: number;
 }
 
-/** Federations at a time: one is a scrape by one server, and each holds its answer in memory. */
-const PLACES = 2;
+/** Federations at a time: each is a scrape by one server, and keeps its answer in memory. */
+const CONCURRENCY_MAX = 2;
 const WAIT_MS = 10_000;
 
 export class Federation {
   readonly #options: FederationOptions;
   readonly #catalog: Catalog;
-  readonly #turns = new Turns(new Places(PLACES, WAIT_MS));
+  readonly #runner = new QueryRunner(new Places(CONCURRENCY_MAX, WAIT_MS));
 
   constructor(options: FederationOptions) {
     this.#options = options;
@@ -73,16 +73,16 @@ export class Federation {
   }
 
   /**
-   * The latest sample of each series that any of the selectors finds, at `nowMs`: by name, then by labels.
+   * Returns the latest sample of each series that any of the selectors finds, at `nowMs`: by name, then by labels.
    *
-   * @throws QueryError where a limit on PromQL's queries is met
+   * @throws QueryError when a limit on PromQL queries is exceeded
    */
   async latest(
     selectors: readonly (readonly Matcher[])[],
     nowMs: number,
     signal?: AbortSignal,
   ): Promise<FederatedSample[]> {
-    return await this.#turns.run(signal, async (either) => {
+    return await this.#runner.run(signal, async (either) => {
       const budget = new Budget(this.#options, either);
       try {
         return await this.#latest(selectors, nowMs, budget);
@@ -92,9 +92,9 @@ export class Federation {
     });
   }
 
-  /** Stops what runs; resolves when nothing does. */
+  /** Stops running queries; resolves when none runs. */
   async close(): Promise<void> {
-    await this.#turns.close();
+    await this.#runner.close();
   }
 
   async #latest(
@@ -105,7 +105,7 @@ export class Federation {
     const levels = new Map<string, Source>();
     const totals = new Map<string, FederatedSample>();
     for (const matchers of selectors) {
-      // The day of a total's last row says nothing about when it arrived.
+      // The day of a total's last row does not say when it arrived.
       const sources = this.#catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
       budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
       for (const source of sources) {
@@ -115,11 +115,11 @@ export class Federation {
           for (const sample of this.#totalOf(source, nowMs)) totals.set(sample.labels.key, sample);
         }
       }
-      await budget.breathe();
+      await budget.pause();
     }
     const samples = await this.#levels([...levels.values()], nowMs, budget);
     for (const sample of samples) totals.set(sample.labels.key, sample);
-    return await sortInTurns([...totals.values()], compareSamples);
+    return await sortWithPauses([...totals.values()], compareSamples);
   }
 
   async #levels(sources: readonly Source[], nowMs: number, budget: Budget): Promise<FederatedSample[]> {
@@ -155,7 +155,7 @@ export class Federation {
     });
   }
 
-  /** The samples of a running total: one, or one a bucket; none where it has been idle for too long. */
+  /** The samples of a running total: one, or one per bucket; none if it has been idle for too long. */
   #totalOf({ seriesIds, shape, labels, edges, metric }: Source, nowMs: number): FederatedSample[] {
     const { registry, totals, seriesIdleMs } = this.#options;
     let count = 0;
@@ -164,7 +164,7 @@ export class Federation {
     let isThere = false;
     for (const seriesId of seriesIds) {
       const series = registry.seriesById(seriesId);
-      // One that was demoted goes away with its rows: a counter that held it would go back then.
+      // A demoted series ends together with its rows: a counter that included it would decrease then.
       if (series === undefined || registry.isEnded(series)) continue;
       const total = totals.total(seriesId);
       if (total === undefined || total.arrivedUs <= (nowMs - seriesIdleMs) * 1000) continue;

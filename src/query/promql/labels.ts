@@ -1,6 +1,6 @@
 /**
- * The labels of a series as PromQL works with them: sorted by name, the metric's name among them as
- * `__name__`, never an empty value. Immutable; the key of equal sets is equal, so that maps can be keyed by it.
+ * The labels of a series in PromQL: sorted by name, with the metric's name as `__name__`, and without empty values.
+ * Immutable. Equal sets have equal keys, so that maps can use the key.
  */
 import { isValidText, quoteText } from "./text.ts";
 
@@ -19,13 +19,13 @@ export class LabelSet {
     this.pairs = pairs;
   }
 
-  /** From names and values in any order; empty values are left out. */
+  /** Creates a set from names and values in any order; empty values are left out. */
   static from(entries: Iterable<readonly [string, string]>): LabelSet {
     const sorted = [...entries].filter(([, value]) => value !== "").sort(([a], [b]) => compareText(a, b));
     return new LabelSet(sorted.flat());
   }
 
-  /** Of a metric's name and labels that are in order of their names already, all in ASCII, and none empty. */
+  /** Creates a set from a metric's name and labels that are already sorted by name, all in ASCII, and not empty. */
   static ofSeries(metric: string, labels: Iterable<readonly [string, string]>): LabelSet {
     const pairs: string[] = [];
     let isNamed = false;
@@ -41,13 +41,13 @@ export class LabelSet {
     return new LabelSet(pairs);
   }
 
-  /** Equal for equal sets only: U+0000 is in no label (see src/series/naming.ts, and `with`). */
+  /** Equal only for equal sets: no label contains U+0000 (see src/series/naming.ts, and `with`). */
   get key(): string {
     this.#key ??= this.pairs.join("\u0000");
     return this.#key;
   }
 
-  /** Whether its key sorts by code units as it does by code points: see compareText. */
+  /** Whether the key sorts by code units as it does by code points: see compareText. */
   get isPlain(): boolean {
     this.#isPlain ??= !/[\ud800-\uffff]/.test(this.key);
     return this.#isPlain;
@@ -57,7 +57,7 @@ export class LabelSet {
     return this.pairs.length / 2;
   }
 
-  /** The value of a label; empty where there is none. */
+  /** The value of a label; empty if the label is absent. */
   get(name: string): string {
     const { pairs } = this;
     for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1];
@@ -68,7 +68,7 @@ export class LabelSet {
     for (let at = 0; at < this.pairs.length; at += 2) yield [this.pairs[at], this.pairs[at + 1]];
   }
 
-  /** The same with one label set, or taken away where the value is empty. */
+  /** The same set with one label set, or removed if the value is empty. */
   with(name: string, value: string): LabelSet {
     const pairs: string[] = [];
     let pending = value !== "";
@@ -85,17 +85,17 @@ export class LabelSet {
     return new LabelSet(pairs);
   }
 
-  /** Only those labels whose names are in `names`. */
+  /** Only the labels whose names are in `names`. */
   keep(names: ReadonlySet<string>): LabelSet {
     return this.#filter((name) => names.has(name));
   }
 
-  /** All but those labels whose names are in `names`. */
+  /** All labels except those whose names are in `names`. */
   drop(names: ReadonlySet<string>): LabelSet {
     return this.#filter((name) => !names.has(name));
   }
 
-  /** The same without the metric's name. */
+  /** The same set without the metric's name. */
   withoutName(): LabelSet {
     // `__name__` is not always first: upper case sorts before the underscore.
     return this.get(METRIC_NAME) === "" ? this : this.#filter((name) => name !== METRIC_NAME);
@@ -109,7 +109,7 @@ export class LabelSet {
     return pairs.length === this.pairs.length ? this : new LabelSet(pairs);
   }
 
-  /** As upstream's messages print a set: `{__name__="up", job="x"}`. */
+  /** Formats a set as upstream's messages do: `{__name__="up", job="x"}`. */
   toString(): string {
     const parts = [...this.entries()].map(([name, value]) => {
       const plain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
@@ -123,14 +123,14 @@ export class LabelSet {
   }
 }
 
-/** Orders label sets by their first differing name, then value; a set that another begins with comes first. */
+/** Orders label sets by their first differing name, then value; a set that is a prefix of another comes first. */
 export function compareLabels(a: LabelSet, b: LabelSet): number {
-  // U+0000 between the parts of a key comes before all that names and values hold.
+  // U+0000 between the parts of a key sorts before everything that names and values contain.
   if (a.isPlain && b.isPlain) return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
   return compareText(a.key, b.key);
 }
 
-/** Orders strings by code points, as bytes of UTF-8 would be: UTF-16 puts U+10000 before U+FFFF. */
+/** Orders strings by code points, as bytes of UTF-8 sort: UTF-16 sorts U+10000 before U+FFFF. */
 export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let at = 0; at < length; at++) {
@@ -145,7 +145,7 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Whether a name can be a label's: any text, as of Prometheus 3. */
+/** Whether a name is a valid label name: any text, as of Prometheus 3. */
 export function isLabelName(name: string): boolean {
   return name !== "" && isValidText(name) && !name.includes("\u0000");
 }

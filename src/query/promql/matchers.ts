@@ -1,6 +1,6 @@
 /**
- * Label matchers: what stands between the braces of a selector. A label that is not there is an empty value.
- * Regular expressions mean what RE2 says and match the whole value; they run in time linear in it.
+ * Label matchers: the conditions between the braces of a selector. An absent label has an empty value. Regular
+ * expressions have RE2's semantics and match the whole value; they run in time linear in its length.
  */
 import { RE2JS } from "re2js";
 import type { LabelSet } from "./labels.ts";
@@ -15,15 +15,15 @@ export interface Matcher {
   matches(value: string): boolean;
 }
 
-/** Compiles an expression that must match all of a text, `.` being any character; throws RE2's own message. */
+/** Compiles an expression that must match a whole text, with `.` matching any character; throws RE2's own message. */
 export function compileAnchored(expression: string): RE2JS {
   return RE2JS.compile(`^(?s:${expression})$`);
 }
 
-/** Values that one expression was asked about are few and come again, series by series. */
+/** One expression is matched against few different values, which repeat series by series. */
 const REMEMBERED_MAX = 10_000;
 
-/** Makes a matcher; throws where a regular expression is none. */
+/** Creates a matcher; throws if a regular expression is invalid. */
 export function matcher(name: string, operator: MatchOperator, value: string): Matcher {
   if (operator === "=") return { name, operator, value, matches: (other) => other === value };
   if (operator === "!=") return { name, operator, value, matches: (other) => other !== value };
@@ -34,7 +34,7 @@ export function matcher(name: string, operator: MatchOperator, value: string): M
 
 function expressionTest(expression: string): (text: string) => boolean {
   const compiled = compileAnchored(expression);
-  // An alternation of plain words, as dashboards make of their variables, needs no machine.
+  // An alternation of plain words, as dashboards create it from their variables, needs no regular expression engine.
   if (/^[\w:\-/ ]*(\|[\w:\-/ ]*)*$/.test(expression)) {
     const words = new Set(expression.split("|"));
     return (text) => words.has(text);
@@ -52,12 +52,12 @@ function expressionTest(expression: string): (text: string) => boolean {
   };
 }
 
-/** Whether a series is one that all matchers ask for. */
+/** Whether a series satisfies all matchers. */
 export function matchesAll(matchers: readonly Matcher[], labels: LabelSet): boolean {
   return matchers.every((each) => each.matches(labels.get(each.name)));
 }
 
-/** As PromQL writes it: `job=~"a.*"`. */
+/** Formats a matcher as PromQL does: `job=~"a.*"`. */
 export function formatMatcher({ name, operator, value }: Matcher): string {
   const plain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
   return `${plain ? name : quoteText(name)}${operator}${quoteText(value)}`;

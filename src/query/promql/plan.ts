@@ -1,6 +1,6 @@
 /**
- * Syntax tree → plan: `@ start()` and `@ end()` become times, what does not depend on the step is marked, and
- * the time that the selectors look at is known before anything is read.
+ * Syntax tree → plan: `@ start()` and `@ end()` become times, nodes that do not depend on the step are marked, and the
+ * range of time that the selectors read is computed before anything is read.
  */
 import { NotSupported } from "./errors.ts";
 import { type At, childrenOf, type DurationExpr, type Expr, type TimeShift } from "./parse/ast.ts";
@@ -11,11 +11,11 @@ import { signatureOf } from "./parse/functions.ts";
 export interface PlanOptions {
   readonly startMs: number;
   readonly endMs: number;
-  /** 0 for a query of one instant. */
+  /** 0 for an instant query. */
   readonly stepMs: number;
   readonly lookbackMs: number;
   readonly subqueryStepMs: number;
-  /** Whether functions and aggregations that upstream calls experimental may be used. */
+  /** Whether functions and aggregations that upstream calls experimental are allowed. */
   readonly experimental: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface Plan {
   readonly expr: Expr;
   /** Nodes whose value is the same in all steps. */
   readonly stepInvariant: ReadonlySet<Expr>;
-  /** What each selector looks at: samples after `afterMs`, up to and at `toMs`. */
+  /** What each selector reads: samples after `afterMs`, up to and including `toMs`. */
   readonly reads: readonly PlannedRead[];
   /** The earliest `afterMs`. */
   readonly afterMs: number;
@@ -35,7 +35,7 @@ export interface PlannedRead {
   readonly toMs: number;
 }
 
-/** Functions whose value depends on the step though none of their arguments does. */
+/** Functions whose value depends on the step even if none of their arguments does. */
 const STEP_DEPENDENT = new Set(
   "time timestamp predict_linear days_in_month day_of_month day_of_week day_of_year hour minute month year".split(
     " ",
@@ -43,7 +43,7 @@ const STEP_DEPENDENT = new Set(
 );
 const EXPERIMENTAL_AGGREGATIONS = new Set(["limitk", "limit_ratio"]);
 
-/** @param fail for durations that turn out to be none once the query's times are known */
+/** @param fail for durations that are found to be invalid once the query's times are known */
 export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan {
   if (!options.experimental) refuseExperimental(parsed);
   const expr = fixTimes(parsed, options, fail);
@@ -57,12 +57,12 @@ export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan 
 function refuseExperimental(expr: Expr): void {
   const name = expr.type === "call" ? expr.name : expr.type === "aggregation" ? expr.op : "";
   if (EXPERIMENTAL_AGGREGATIONS.has(name) || (expr.type === "call" && signatureOf(name)?.experimental)) {
-    throw new NotSupported(`${name}() is experimental in PromQL and is not supported here`, "query");
+    throw new NotSupported(`${name}() is experimental in PromQL and is not supported`, "query");
   }
   for (const child of childrenOf(expr)) refuseExperimental(child);
 }
 
-/** The same tree with times and durations in the place of what stands for them: `start()`, `step()`, `5m * 2`. */
+/** Returns the tree with times and durations in place of the expressions for them: `start()`, `step()`, `5m * 2`. */
 function fixTimes(expr: Expr, options: PlanOptions, fail: Fail): Expr {
   const { startMs, endMs, stepMs } = options;
   const times = { stepMs, rangeMs: endMs - startMs };
@@ -103,7 +103,7 @@ function fixTimes(expr: Expr, options: PlanOptions, fail: Fail): Expr {
   }
 }
 
-/** The seconds that start(), end(), step() and range() stand for in an expression; undefined for other functions. */
+/** The seconds of start(), end(), step() and range() as functions; undefined for other functions. */
 function queryTime(name: string, { startMs, endMs, stepMs }: PlanOptions): number | undefined {
   switch (name) {
     case "start":
@@ -122,7 +122,7 @@ function queryTime(name: string, { startMs, endMs, stepMs }: PlanOptions): numbe
 function markInvariant(expr: Expr, marked: Set<Expr>): boolean {
   const children = childrenOf(expr).map((child) => markInvariant(child, marked));
   const invariant = isInvariant(expr, children);
-  // Numbers and strings are cheaper made than spread.
+  // Creating numbers and strings is cheaper than copying them to all steps.
   if (invariant && expr.type !== "numberLiteral" && expr.type !== "stringLiteral") marked.add(expr);
   return invariant;
 }

@@ -1,6 +1,6 @@
 /**
- * PromQL as the gateway offers it: queries over the store with a bounded number at once, and what there is to
- * be asked: series, labels, metadata. The HTTP API and the command line are thin shells around this.
+ * PromQL as the gateway offers it: queries over the store, with a bounded number at once, and discovery: series,
+ * labels, metadata. The HTTP API and the command line are thin layers over it.
  */
 import { promqlRunning, promqlSeconds } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
@@ -17,37 +17,37 @@ import { Discovery, type LabelQuery, type MetadataEntry } from "./store/discover
 import type { HeldOf } from "./store/held.ts";
 import type { SeriesStatistics } from "./store/statistics.ts";
 import { StoreStorage } from "./store/store-storage.ts";
-import { Turns } from "./turns.ts";
+import { QueryRunner } from "./query-runner.ts";
 
 export interface PromqlOptions extends Partial<EngineOptions> {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
-  /** The last sample of a series of a Pushgateway group, which keeps its value while the group stands. */
+  /** The last sample of a series of a Pushgateway group, whose value is repeated as long as the group exists. */
   readonly heldOf?: HeldOf;
   readonly now?: () => number;
-  /** Queries that run at once; some more wait. */
+  /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
 }
 
-/** How long a query waits for its place before it is turned away, and how many may: dashboards ask for a page at once. */
+/** How long a query waits before it is rejected, and how many wait: dashboards send the queries of a page at once. */
 const WAIT_MS = 30_000;
-const WAITING_PER_PLACE = 32;
+const WAITING_PER_QUERY = 32;
 
 export class Promql {
   readonly discovery: Discovery;
   readonly #storage: StoreStorage;
   readonly #engine: Engine;
-  readonly #turns: Turns;
+  readonly #runner: QueryRunner;
 
   constructor(options: PromqlOptions) {
     this.#storage = new StoreStorage(options);
     this.#engine = new Engine(this.#storage, options);
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
     const show = (taken: number) => promqlRunning.set(taken);
-    this.#turns = new Turns(
-      new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_PLACE, "promqlConcurrencyMax"),
+    this.#runner = new QueryRunner(
+      new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_QUERY, "promqlConcurrencyMax"),
     );
   }
 
@@ -68,26 +68,26 @@ export class Promql {
     );
   }
 
-  /** Which series there are, for whoever else asks with selectors: one index of them is enough. */
+  /** The catalog of series, for other parts that search by selectors: one index is enough. */
   get catalog(): Catalog {
     return this.#storage.catalog;
   }
 
-  /** The plan of a query that was run, and what it read. */
+  /** The plan of a query that has run, and what it read. */
   explain({ plan }: QueryResult): Explanation {
     return explainPlan(plan, (read) => this.#storage.explain(read));
   }
 
-  /** Stops every query; resolves when none runs. */
+  /** Stops all queries; resolves when none runs. */
   async close(): Promise<void> {
-    await this.#turns.close();
+    await this.#runner.close();
   }
 
   async #run(
     query: (signal: AbortSignal) => Promise<QueryResult>,
     { signal }: QueryOptions,
   ): Promise<QueryResult> {
-    return await this.#turns.run(signal, async (either) => {
+    return await this.#runner.run(signal, async (either) => {
       const begin = performance.now();
       let outcome = "ok";
       try {
@@ -105,7 +105,7 @@ export class Promql {
 /**
  * The matchers of a series selector such as `up{job="x"}`; throws for any other expression.
  *
- * @param mayFindAll takes `{}` and the like, too
+ * @param mayFindAll accepts `{}` and the like, too
  */
 export function parseSelector(text: string, mayFindAll = false): readonly Matcher[] {
   const expr = parse(text, mayFindAll);

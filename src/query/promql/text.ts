@@ -1,6 +1,6 @@
 /**
- * Numbers, durations and strings as PromQL writes and reads them. The rules are those of Go's strconv, since
- * that is what every client of Prometheus has come to expect.
+ * Formats and parses numbers, durations and strings as PromQL does. The rules are those of Go's strconv, because every
+ * client of Prometheus expects them.
  */
 
 /** The shortest decimal that reads back as the same number, never with an exponent: Go's format 'f'. */
@@ -15,7 +15,7 @@ export function formatDecimal(value: number): string {
   return sign + digits.padEnd(point, "0");
 }
 
-/** A sample's value in JSON: shortest, with an exponent below 1e-6 and from 1e21 on, as Prometheus has it. */
+/** A sample's value in JSON: the shortest form, with an exponent below 1e-6 and from 1e21 on, as in Prometheus. */
 export function formatFloat(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   if (value === Infinity) return "+Inf";
@@ -23,12 +23,12 @@ export function formatFloat(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** Reads a decimal as Go's ParseFloat does; undefined for what is none, as hexadecimals without an exponent are. */
+/** Parses a decimal as Go's ParseFloat does; undefined if it is invalid, like hexadecimals without an exponent. */
 export function parseFloatStrict(text: string): number | undefined {
   if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   if (/^[+-]?nan$/i.test(text)) return Number.NaN;
   if (!/^[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d[\d_]*)?$/i.test(text)) return undefined;
-  // Underscores stand between digits.
+  // Underscores are only allowed between digits.
   if (/_(?!\d)|(?<!\d)_/.test(text)) return undefined;
   return Number(text.replaceAll("_", ""));
 }
@@ -43,14 +43,14 @@ const UNITS_MS = [
   ["ms", 1],
 ] as const;
 
-/** Reads a duration such as `1h30m` in milliseconds; undefined for what is none. Units go from large to small. */
+/** Parses a duration such as `1h30m` to milliseconds; undefined if it is invalid. Units go from large to small. */
 export function parseDurationMs(text: string): number | undefined {
   const match = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);
   if (match === null || text === "") return undefined;
   return UNITS_MS.reduce((total, [, unitMs], at) => total + Number(match[at + 1] ?? 0) * unitMs, 0);
 }
 
-/** Writes a duration as Prometheus does: `1h30m`; years and weeks only where they come out even. */
+/** Formats a duration as Prometheus does: `1h30m`; years and weeks only where there is no remainder. */
 export function formatDuration(durationMs: number): string {
   if (durationMs === 0) return "0s";
   let text = durationMs < 0 ? "-" : "";
@@ -66,12 +66,12 @@ export function formatDuration(durationMs: number): string {
 }
 
 /**
- * Bytes that are no UTF-8 stand in a string as lone surrogates U+DC80 to U+DCFF, so that they can be told,
- * refused and printed.
+ * Bytes that are not UTF-8 are kept in a string as lone surrogates U+DC80 to U+DCFF, so that they can be detected,
+ * rejected and printed.
  */
 const BYTE_ESCAPE = 0xdc00;
 
-/** Whether a string is what UTF-8 can hold. */
+/** Whether UTF-8 can represent a string. */
 export function isValidText(text: string): boolean {
   return text.isWellFormed();
 }
@@ -106,7 +106,7 @@ const SIMPLE_ESCAPES: Record<string, number> = {
   '"': 34,
 };
 
-/** Reads a quoted string with Go's escapes; undefined where it is none. Backquotes take no escapes. */
+/** Parses a quoted string with Go's escapes; undefined if it is invalid. Backquotes have no escapes. */
 export function unquoteText(quoted: string): string | undefined {
   const quote = quoted[0];
   if (quoted.length < 2 || quoted.at(-1) !== quote) return undefined;
@@ -142,7 +142,7 @@ export function unquoteText(quoted: string): string | undefined {
   return decodeBytes(Uint8Array.from(bytes));
 }
 
-/** Decodes UTF-8, keeping each byte that is none as a lone surrogate. */
+/** Decodes UTF-8, and keeps each invalid byte as a lone surrogate. */
 function decodeBytes(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -11,7 +11,7 @@ import { LabelSet } from "../../../src/query/promql/labels.ts";
 import { type Matcher, matcher, matchesAll } from "../../../src/query/promql/matchers.ts";
 import { Catalog, viewsOf } from "../../../src/query/promql/store/catalog.ts";
 import { Discovery } from "../../../src/query/promql/store/discovery.ts";
-import { sortInTurns } from "../../../src/query/promql/store/sort-in-turns.ts";
+import { sortWithPauses } from "../../../src/query/promql/store/sort-with-pauses.ts";
 import { Registry } from "../../../src/series/registry.ts";
 import type { Stored } from "../../../src/store/store.ts";
 
@@ -262,7 +262,7 @@ test("sorting in turns is sorting, stable, and lets others run", async () => {
       fc.array(item, { maxLength: 60 }),
       fc.integer({ min: 1, max: 9 }),
       async (items, run) => {
-        expect(await sortInTurns(items, compare, run)).toEqual(items.toSorted(compare));
+        expect(await sortWithPauses(items, compare, run)).toEqual(items.toSorted(compare));
       },
     ),
   );
@@ -271,7 +271,7 @@ test("sorting in turns is sorting, stable, and lets others run", async () => {
   const others = (async () => {
     for (; !isDone; turns++) await new Promise((resolve) => setImmediate(resolve));
   })();
-  await sortInTurns(
+  await sortWithPauses(
     Array.from({ length: 64 }, (_, at) => ({ key: 64 - at })),
     compare,
     4,

@@ -1,9 +1,9 @@
-/** absent() and absent_over_time(): 1 where there is nothing, with the labels that the selector asks for. */
+/** absent() and absent_over_time(): 1 where there is no sample, with the labels that the selector requires. */
 import { LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Expr } from "../parse/ast.ts";
 import type { Matrix } from "./matrix.ts";
 
-/** The labels that a selector names by one equality each; none for other expressions. */
+/** The labels that a selector requires by one equality each; none for other expressions. */
 export function absentLabels(expr: Expr | undefined): LabelSet {
   const selector = expr?.type === "matrixSelector" ? expr.selector : expr;
   if (selector?.type !== "vectorSelector") return LabelSet.EMPTY;

@@ -1,6 +1,6 @@
 /**
- * Aggregations: series fall into groups once, by their labels; the groups are then worked out for all steps.
- * Those that choose among series (topk …) are in choose.ts, the others here.
+ * Aggregations: series are grouped once, by their labels; then the groups are computed for all steps. Aggregations that
+ * select series (topk …) are in choose.ts, the others are here.
  */
 import { CompensatedSum } from "../compensated-sum.ts";
 import { ExecutionError, NotSupported } from "../errors.ts";
@@ -13,7 +13,7 @@ import type { Grid } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
 import { Mean, quantileOfSorted, sortNaNFirst } from "./statistics.ts";
 
-/** Rows of the input that make up one row of the result. */
+/** The rows of the input that are aggregated to one row of the result. */
 export interface Group {
   readonly labels: LabelSet;
   readonly rows: number[];
@@ -46,15 +46,15 @@ export async function aggregate(expr: AggregateExpr, grid: Grid, evaluator: Eval
     }
     default: {
       const matrix = await evaluator.vector(expr.expr, grid);
-      await budget.breathe();
+      await budget.pause();
       const combiner = COMBINERS[op];
-      if (combiner === undefined) throw new NotSupported(`the aggregation ${op} is not supported here`);
+      if (combiner === undefined) throw new NotSupported(`the aggregation ${op} is not supported`);
       return combine(matrix, expr, combiner);
     }
   }
 }
 
-/** What the labels of a group are: those named by `by`, or all but those named by `without` and the name. */
+/** The labels of a group: those named by `by`, or all labels except those named by `without` and the name. */
 function groupLabels({ grouping, without }: AggregateExpr): (labels: LabelSet) => LabelSet {
   if (without) {
     const names = new Set([...grouping, METRIC_NAME]);
@@ -65,7 +65,7 @@ function groupLabels({ grouping, without }: AggregateExpr): (labels: LabelSet) =
   return (labels) => labels.keep(names);
 }
 
-/** The groups in the order in which their first series come. */
+/** The groups, in the order of their first series. */
 export function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
   const labelsOf = groupLabels(expr);
   const groups = new Map<string, Group>();
@@ -78,7 +78,7 @@ export function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
   return [...groups.values()];
 }
 
-/** Makes one value of those that a group has in a step, in the order of the rows; the array may be changed. */
+/** Computes one value from those of a group in a step, in the order of the rows; it may change the array. */
 type Combiner = (values: Float64Array, step: number) => number;
 
 const COMBINERS: Record<string, Combiner> = {
@@ -100,7 +100,7 @@ const COMBINERS: Record<string, Combiner> = {
   stddev: (values) => Math.sqrt(populationVariance(values)),
 };
 
-/** NaN only where there is nothing else. */
+/** NaN only if all values are NaN. */
 function extreme(values: Float64Array, better: (value: number, best: number) => boolean): number {
   let best = values[0];
   for (let at = 1; at < values.length; at++) {
@@ -109,7 +109,7 @@ function extreme(values: Float64Array, better: (value: number, best: number) => 
   return best;
 }
 
-/** Welford's method; a first value that is infinite leaves nothing to tell. */
+/** Welford's method. If the first value is infinite, the result is NaN. */
 function populationVariance(values: Float64Array): number {
   let mean = values[0];
   let squares = Number.isFinite(mean) ? 0 : Number.NaN;
@@ -149,7 +149,7 @@ function combine(matrix: Matrix, expr: AggregateExpr, combiner: Combiner): Matri
   return result;
 }
 
-/** How many series of a group have each value; the value becomes a label. */
+/** Counts the series of a group by value; the value becomes a label. */
 function countValues(matrix: Matrix, expr: AggregateExpr, label: string): Matrix {
   const grouping = expr.without ? expr.grouping : [...expr.grouping, label];
   const labelsOf = groupLabels({ ...expr, grouping });

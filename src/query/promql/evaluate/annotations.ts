@@ -1,12 +1,11 @@
 /**
- * Warnings and infos that come with a result, each once, in upstream's words. The API gives them as
- * `warnings` and `infos`.
+ * Warnings and infos of a result, each once, in upstream's words. The API returns them as `warnings` and `infos`.
  */
 import type { Span } from "../parse/ast.ts";
 import { positionIn } from "../parse/check.ts";
 import { formatDecimal, quoteText } from "../text.ts";
 
-/** Past so many the rest says nothing new. */
+/** Further annotations are dropped, because they would repeat what these say. */
 const KEPT_MAX = 10;
 
 export class Annotations {

@@ -3,7 +3,7 @@ import { type BinaryExpr, type BinaryOperator, isComparison } from "../parse/ast
 import { type Context, dropNames } from "./context.ts";
 import type { Matrix } from "./matrix.ts";
 
-/** The two numbers' result; comparisons give 1 or 0. */
+/** The result of an operation on two numbers; comparisons return 1 or 0. */
 export type NumberOperation = (a: number, b: number) => number;
 
 const OPERATIONS: Record<string, NumberOperation> = {
@@ -39,8 +39,8 @@ export function scalarsOperated(op: BinaryOperator, a: Float64Array, b: Float64A
 }
 
 /**
- * A vector and a scalar, in the order that `vectorLeft` says. A comparison keeps the vector's samples for
- * which it holds, or with `bool` gives 1 and 0.
+ * Combines a vector and a scalar, in the order that `vectorLeft` says. A comparison keeps the samples of the vector for
+ * which it is true; with `bool` it returns 1 and 0.
  */
 export function vectorAndScalar(
   { op, bool }: BinaryExpr,

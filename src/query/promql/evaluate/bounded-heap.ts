@@ -1,6 +1,6 @@
 /**
- * A binary heap of bounded size with the worst item at its root. Its moves are those of Go's container/heap:
- * which of several equal items topk() keeps depends on them, and dashboards should see the same ones.
+ * A binary heap of bounded size with the worst item at its root. It moves items as Go's container/heap does: the moves
+ * decide which of several equal items topk() keeps, and dashboards should show the same ones as with Prometheus.
  */
 export class BoundedHeap {
   readonly items: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * What one query may use: samples, series, memory, time. Each refusal names the number and the setting. The
- * budget also lets the event loop run now and then: pushes must not wait for a long query.
+ * The limits of one query: samples, series, memory, time. Each error names the number and the setting. The budget also
+ * lets the event loop run from time to time, because pushes must not wait for a long query.
  */
 import { LimitReached, QueryCanceled, QueryError, QueryTimeout } from "../errors.ts";
 
@@ -9,27 +9,27 @@ export interface Limits {
   readonly promqlSamplesMax: number;
   /** Series that one selector may find. */
   readonly promqlSeriesMax: number;
-  /** Bytes of results under way at one time. */
+  /** Bytes of intermediate results at one time. */
   readonly promqlMemoryBytesMax: number;
   readonly promqlTimeoutMs: number;
 }
 
-/** How long an evaluation may hold the event loop. */
-const TURN_MS = 8;
+/** How long an evaluation may block the event loop. */
+const SLICE_MS = 8;
 
 export class Budget {
   readonly signal: AbortSignal;
   readonly #limits: Limits;
   readonly #late: AbortSignal;
   readonly #startedMs = performance.now();
-  #turnMs = performance.now();
+  #sliceStartMs = performance.now();
   #series = 0;
   #bytes = 0;
   /** For `stats`. */
   samplesRead = 0;
   bytesPeak = 0;
 
-  /** `signal` is the client's; the budget's own also says when the time is up. */
+  /** `signal` is the client's. The budget's own signal also aborts when the time is up. */
   constructor(limits: Limits, signal?: AbortSignal) {
     this.#limits = limits;
     this.#late = AbortSignal.timeout(limits.promqlTimeoutMs);
@@ -45,7 +45,7 @@ export class Budget {
     const most = this.#limits.promqlSamplesMax;
     if (this.samplesRead > most) {
       throw new LimitReached(
-        `the query reads more than ${most} samples (promqlSamplesMax): ask for less time, fewer series or a smaller range`,
+        `the query reads more than ${most} samples (promqlSamplesMax): query a shorter time, fewer series or a smaller range`,
       );
     }
   }
@@ -55,19 +55,19 @@ export class Budget {
     const most = this.#limits.promqlSeriesMax;
     if (this.#series > most) {
       throw new LimitReached(
-        `the query's selectors find more than ${most} series (promqlSeriesMax): name more labels`,
+        `the query's selectors find more than ${most} series (promqlSeriesMax): add label matchers`,
       );
     }
   }
 
-  /** Takes note of memory that is given back with `free`. */
+  /** Counts memory that is returned with `free`. */
   allocate(bytes: number): void {
     this.#bytes += bytes;
     this.bytesPeak = Math.max(this.bytesPeak, this.#bytes);
     const most = this.#limits.promqlMemoryBytesMax;
     if (this.#bytes > most) {
       throw new LimitReached(
-        `the query needs more than ${most} bytes for its results (promqlMemoryBytesMax): ask for fewer series or steps`,
+        `the query needs more than ${most} bytes for its results (promqlMemoryBytesMax): query fewer series or steps`,
       );
     }
   }
@@ -76,7 +76,7 @@ export class Budget {
     this.#bytes -= bytes;
   }
 
-  /** Throws when the client went away or the time is up. */
+  /** Throws if the client disconnected or the time is up. */
   check(): void {
     if (this.#late.aborted) {
       throw new QueryTimeout(
@@ -86,7 +86,7 @@ export class Budget {
     if (this.signal.aborted) throw new QueryCanceled("the query was canceled");
   }
 
-  /** What an error of the storage is to the client: the interrupt that time or the client caused, or itself. */
+  /** Translates an error of the storage for the client: the reason for an interrupt, or the error itself. */
   reasonFor(error: unknown): unknown {
     if (error instanceof QueryError && !(error instanceof QueryCanceled)) return error;
     try {
@@ -97,17 +97,17 @@ export class Budget {
     }
   }
 
-  /** Whether it is time to `breathe`. */
-  get outOfBreath(): boolean {
-    return performance.now() - this.#turnMs > TURN_MS;
+  /** Whether it is time to `pause`. */
+  get isPauseDue(): boolean {
+    return performance.now() - this.#sliceStartMs > SLICE_MS;
   }
 
-  /** Lets others run when this query has held the loop for long enough; throws as `check` does. */
-  async breathe(): Promise<void> {
-    if (!this.outOfBreath) return;
+  /** Lets other work run if this query has blocked the event loop for long enough; throws as `check` does. */
+  async pause(): Promise<void> {
+    if (!this.isPauseDue) return;
     this.check();
     await new Promise<void>((resolve) => setImmediate(resolve));
-    this.#turnMs = performance.now();
+    this.#sliceStartMs = performance.now();
     this.check();
   }
 }

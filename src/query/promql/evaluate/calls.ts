@@ -1,4 +1,4 @@
-/** Function calls: evaluates the arguments that each kind of function takes, and hands them on. */
+/** Function calls: evaluates the arguments that each kind of function takes, and passes them on. */
 import { NotSupported } from "../errors.ts";
 import { LabelSet } from "../labels.ts";
 import type { Call, Expr, Span, VectorSelector } from "../parse/ast.ts";
@@ -19,7 +19,7 @@ import { instantVector, overWindows } from "./selectors.ts";
 import { sortByLabels, sortByValue } from "./sorting.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
 
-/** Functions that see only differences between samples: see Selection.totalsAfterMs. */
+/** Functions that use only differences between samples: see Selection.totalsAfterMs. */
 const RELATIVE = new Set(["rate", "increase", "irate", "resets", "changes", "delta", "idelta", "deriv"]);
 const KEEPS_NAME = new Set(["last_over_time", "first_over_time"]);
 const NEEDS_COUNTER = new Set(["rate", "increase"]);
@@ -31,7 +31,7 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
   if (args.some((arg) => typeOf(arg) === "matrix")) return vectorValue(await overTime(expr, grid, evaluator));
   if (NATIVE_HISTOGRAMS.test(name)) {
     throw new NotSupported(
-      `${name}() is for native histograms, which are not supported here: use the _sum and _count series`,
+      `${name}() is for native histograms, which are not supported: use the _sum and _count series`,
     );
   }
   if (isElementwise(name)) {
@@ -102,7 +102,7 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
       return vectorValue(histogramFraction(matrix, lower, upper, context, args[2].span));
     }
     default:
-      throw new NotSupported(`${name}() is not supported here`);
+      throw new NotSupported(`${name}() is not supported`);
   }
 }
 
@@ -116,7 +116,7 @@ async function scalarArguments(
   return values;
 }
 
-/** Functions of a range vector: with their scalar arguments, whichever side they stand on. */
+/** Functions of a range vector, with their scalar arguments on either side. */
 async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator): Promise<Matrix> {
   const { context } = evaluator;
   const scalars = args.filter((arg) => typeOf(arg) === "scalar");
@@ -137,14 +137,14 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
     return absent(await overWindows(range, () => 1, grid, context), absentLabels(selector));
   }
   const apply = rangeFunction(name, { values, spans: scalars.map((each) => each.span) }, context.annotations);
-  if (apply === undefined) throw new NotSupported(`${name}() is not supported here`);
+  if (apply === undefined) throw new NotSupported(`${name}() is not supported`);
   const matrix = await overWindows(range, apply, grid, context);
   noteNonCounters(name, matrix, args[0].span, context);
   if (KEEPS_NAME.has(name)) return matrix;
   return dropNames(matrix, context, true);
 }
 
-/** Tells of rates of what is no counter by its name. */
+/** Notes rates of metrics whose name is not that of a counter. */
 function noteNonCounters(name: string, matrix: Matrix, span: Span, { annotations }: Context): void {
   if (!NEEDS_COUNTER.has(name)) return;
   for (const labels of matrix.labels) {
@@ -169,7 +169,7 @@ function stepTimes(grid: Grid, evaluator: Evaluator): Matrix {
   return oneSeries(times, evaluator);
 }
 
-/** The one series' values; NaN in steps with none or several. */
+/** The values of the only series; NaN in steps with no series or several. */
 function asScalar(matrix: Matrix): ScalarValue {
   const values = new Float64Array(matrix.steps).fill(Number.NaN);
   for (let step = 0; step < matrix.steps; step++) {
@@ -184,7 +184,7 @@ function asScalar(matrix: Matrix): ScalarValue {
   return scalarValue(values);
 }
 
-/** When a selector's samples were taken; of anything that was computed, the time of the step. */
+/** The times of a selector's samples; for any other expression, the time of the step. */
 async function timestamps(arg: Expr, grid: Grid, evaluator: Evaluator): Promise<Matrix> {
   const inner = withoutParens(arg) as Expr;
   if (inner.type === "vectorSelector") {

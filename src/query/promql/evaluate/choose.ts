@@ -1,6 +1,6 @@
 /**
- * Aggregations that choose among series and keep them as they are: topk, bottomk, limitk, limit_ratio. In an
- * instant query topk and bottomk also put them in order.
+ * Aggregations that select series and keep them unchanged: topk, bottomk, limitk, limit_ratio. In an instant query topk
+ * and bottomk also sort them.
  */
 import { ExecutionError } from "../errors.ts";
 import type { LabelSet } from "../labels.ts";
@@ -39,7 +39,7 @@ export function choose(
   return steps === 1 ? matrix.pick(order) : matrix.compact();
 }
 
-/** The parameter as whole numbers; what is none, or none that upstream's 64 bits hold, is an error. */
+/** The parameter as integers. A value that is not a number, or that upstream's 64 bits cannot hold, is an error. */
 function wholeCounts(parameter: Float64Array): Float64Array {
   if (parameter.some(Number.isNaN)) throw new ExecutionError("Parameter value is NaN");
   for (const value of parameter) {
@@ -64,7 +64,7 @@ function bestRows(op: "topk" | "bottomk"): Choice {
       return Number.isNaN(x) || x < y;
     };
     const heap = new BoundedHeap(Math.min(count, rows.length), worse);
-    // Looked up when it changes: most rows are not among the best, and each look is a miss of the cache.
+    // Updated only when it changes: most rows are not among the best, and each look-up is a cache miss.
     let worst = Number.NaN;
     for (const row of rows) {
       const value = valueAt(row);
@@ -83,7 +83,7 @@ function bestRows(op: "topk" | "bottomk"): Choice {
   };
 }
 
-/** A share of the series, by a hash of their labels: the same ones whenever asked, and `-r` the others. */
+/** A share of the series, by a hash of their labels: the same series in each query, and `-r` returns the others. */
 function limitRatio(
   matrix: Matrix,
   groups: readonly Group[],

@@ -1,4 +1,4 @@
-/** What every operator of one evaluation shares. */
+/** What all operators of one evaluation share. */
 import type { Storage } from "../storage.ts";
 import type { Annotations } from "./annotations.ts";
 import type { Budget } from "./budget.ts";
@@ -7,10 +7,10 @@ import type { Matrix } from "./matrix.ts";
 export interface EvaluationOptions {
   /** How far back an instant selector looks for a series' latest sample. */
   readonly lookbackMs: number;
-  /** The resolution of subqueries that name none. */
+  /** The resolution of subqueries without one. */
   readonly subqueryStepMs: number;
   /**
-   * Upstream's flag `promql-delayed-name-removal`: names go at the very end, so that label_replace() still
+   * Upstream's flag `promql-delayed-name-removal`: names are removed at the very end, so that label_replace() still
    * sees them.
    */
   readonly delayedNameRemoval: boolean;
@@ -25,8 +25,8 @@ export interface Context extends EvaluationOptions {
 }
 
 /**
- * Takes the metric's name off all rows, as most functions do: at once, or in the end if names are removed
- * late. `strict`: equal labels are an error even where no two samples meet.
+ * Removes the metric's name from all rows, as most functions do: at once, or at the end if names are removed late.
+ * With `strict`, equal labels are an error even if no two samples have the same step.
  */
 export function dropNames(matrix: Matrix, context: Context, strict = false): Matrix {
   if (context.delayedNameRemoval) {
@@ -37,7 +37,7 @@ export function dropNames(matrix: Matrix, context: Context, strict = false): Mat
   return matrix.merged(strict);
 }
 
-/** Takes off the names that were marked for it: the last thing that happens to a result. */
+/** Removes the names that were marked for removal. This is the last operation on a result. */
 export function removeMarkedNames(matrix: Matrix): Matrix {
   if (!matrix.dropName.includes(true)) return matrix;
   matrix.labels = matrix.labels.map((labels, row) => (matrix.dropName[row] ? labels.withoutName() : labels));

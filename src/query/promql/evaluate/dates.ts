@@ -1,4 +1,4 @@
-/** Parts of dates, in UTC, of values that are seconds since the epoch. */
+/** Parts of dates in UTC, from values that are seconds since the epoch. */
 import type { Matrix } from "./matrix.ts";
 
 const MS_PER_DAY = 86_400_000;
@@ -9,7 +9,7 @@ const PARTS: Record<string, (date: Date) => number> = {
   day_of_week: (date) => date.getUTCDay(),
   day_of_month: (date) => date.getUTCDate(),
   day_of_year: (date) => 1 + Math.floor((date.getTime() - Date.UTC(date.getUTCFullYear(), 0)) / MS_PER_DAY),
-  // Day 0 of the month after is the last of this one.
+  // Day 0 of the next month is the last day of this month.
   days_in_month: (date) => new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate(),
   month: (date) => date.getUTCMonth() + 1,
   year: (date) => date.getUTCFullYear(),
@@ -19,7 +19,7 @@ export function isDatePart(name: string): boolean {
   return Object.hasOwn(PARTS, name);
 }
 
-/** Puts a part of each value's date in its place; NaN for what no date can be. */
+/** Replaces each value by a part of its date; NaN for a value that is not a valid date. */
 export function datePart(name: string, matrix: Matrix): Matrix {
   const part = PARTS[name];
   const { values } = matrix;

@@ -1,4 +1,4 @@
-/** Functions that change each value for itself. */
+/** Functions that change each value independently. */
 import type { Matrix } from "./matrix.ts";
 
 const MATH: Record<string, (value: number) => number> = {
@@ -33,14 +33,14 @@ const WITH_SCALARS: Record<string, WithScalars> = {
   clamp: (value, min, max) => greater(min, lesser(max, value)),
   clamp_min: (value, min) => greater(min, value),
   clamp_max: (value, max) => lesser(max, value),
-  // Halves go up. Dividing by the inverse keeps decimals such as 0.1 what they look like.
+  // Halves are rounded up. Dividing by the inverse keeps decimals such as 0.1 as they are written.
   round: (value, to) => {
     const inverse = 1 / to;
     return Math.floor(value * inverse + 0.5) / inverse;
   },
 };
 
-/** As Go has it: nothing is greater than +Inf or less than -Inf, NaN neither; else NaN wins. */
+/** As in Go: nothing is greater than +Inf or less than -Inf, not even NaN; otherwise NaN wins. */
 function greater(a: number, b: number): number {
   return a === Infinity || b === Infinity ? Infinity : Math.max(a, b);
 }
@@ -53,7 +53,7 @@ export function isElementwise(name: string): boolean {
   return Object.hasOwn(MATH, name) || Object.hasOwn(WITH_SCALARS, name);
 }
 
-/** Changes the values in place. `scalars` hold one value a step for each further argument. */
+/** Changes the values in place. `scalars` has one array per further argument, with one value per step. */
 export function elementwise(name: string, matrix: Matrix, scalars: readonly Float64Array[]): Matrix {
   const { steps, values, present } = matrix;
   const plain = MATH[name];

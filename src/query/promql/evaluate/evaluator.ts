@@ -1,6 +1,6 @@
 /**
- * Evaluates a planned expression: node by node, each for all steps at once. What does not depend on the step
- * is evaluated for one and spread.
+ * Evaluates a planned expression node by node, each node for all steps at once. A node that does not depend on the step
+ * is evaluated for one step and copied to all.
  */
 import { ExecutionError } from "../errors.ts";
 import { type Expr, isSetOperator, type Subquery, withoutParens } from "../parse/ast.ts";
@@ -26,7 +26,7 @@ export class Evaluator {
   }
 
   async evaluate(expr: Expr, grid: Grid): Promise<Value> {
-    await this.context.budget.breathe();
+    await this.context.budget.pause();
     if (grid.count > 1 && this.#plan.stepInvariant.has(expr)) {
       const once = await this.#evaluate(expr, { ...grid, count: 1 });
       if (once.type === "vector") return vectorValue(once.matrix.broadcast(grid.count));
@@ -54,7 +54,7 @@ export class Evaluator {
     return inner.value;
   }
 
-  /** A range vector's series and windows. `relative`: see Selection.totalsAfterMs. */
+  /** The series and windows of a range vector. `relative`: see Selection.totalsAfterMs. */
   async range(expr: Expr, grid: Grid, relative: boolean): Promise<RangeVector> {
     const inner = withoutParens(expr);
     if (inner.type === "matrixSelector") return rangeVector(inner, grid, this.context, relative);
@@ -81,11 +81,11 @@ export class Evaluator {
       case "binaryExpr": {
         const lhs = await this.evaluate(expr.lhs, grid);
         const rhs = await this.evaluate(expr.rhs, grid);
-        await this.context.budget.breathe();
+        await this.context.budget.pause();
         return this.#binary(expr, lhs, rhs);
       }
       default:
-        throw new ExecutionError(`a ${expr.type} cannot stand here`);
+        throw new ExecutionError(`a ${expr.type} is not allowed here`);
     }
   }
 
@@ -113,7 +113,7 @@ export class Evaluator {
     return value.type === "scalar" ? value : vectorValue(dropNames(value.matrix, this.context));
   }
 
-  /** Evaluates a subquery's expression at its own steps, and takes its samples for a range vector. */
+  /** Evaluates a subquery's expression at its own steps, and uses the result as the samples of a range vector. */
   async #subquery(subquery: Subquery, grid: Grid): Promise<RangeVector> {
     const lookMs = lookTimes(grid, subquery);
     const { rangeMs } = subquery;

@@ -1,6 +1,6 @@
 /**
- * histogram_quantile() and histogram_fraction() on classic buckets: series that differ in `le` alone make up
- * one histogram, step by step.
+ * histogram_quantile() and histogram_fraction() on classic buckets: series that differ only in `le` form one histogram,
+ * step by step.
  */
 import { BUCKET_LABEL, METRIC_NAME } from "../labels.ts";
 import type { Span } from "../parse/ast.ts";
@@ -56,7 +56,7 @@ export function histogramFraction(
   );
 }
 
-/** Works out one value for each histogram and step; `buckets` is undefined where there is no +Inf bucket. */
+/** Computes one value per histogram and step; `buckets` is undefined where there is no +Inf bucket. */
 function eachHistogram(
   matrix: Matrix,
   context: Context,
@@ -110,10 +110,10 @@ function histogramsOf(matrix: Matrix, context: Context, span: Span): Histogram[]
   return [...histograms.values()];
 }
 
-/** Relative differences below this are rounding, not a count that went down. */
+/** Relative differences below this are rounding errors, not a count that decreased. */
 const ROUNDING = 1e-12;
 
-/** Makes counts that must not fall do so; tells whether any fell by more than rounding. */
+/** Raises counts that decrease, which cumulative counts must not; returns whether any decrease exceeds rounding. */
 function forceMonotonic(counts: number[]): boolean {
   let before = counts[0];
   let forced = false;
@@ -135,7 +135,7 @@ function bucketQuantile(quantile: number, { bounds, counts }: Buckets): number {
   const rank = quantile * observations;
   let at = 0;
   while (at < last && !(counts[at] >= rank)) at++;
-  // Beyond the last finite bound nothing is known.
+  // Nothing is known above the last finite bound.
   if (at === last) return bounds[last - 1];
   if (at === 0 && bounds[0] <= 0) return bounds[0];
   const start = at > 0 ? bounds[at - 1] : 0;
@@ -151,16 +151,16 @@ function bucketFraction(lower: number, upper: number, buckets: Buckets): number 
   return (countBelow(upper, buckets) - countBelow(lower, buckets)) / total;
 }
 
-/** How many observations lie below a value, were they spread evenly in their bucket. */
+/** The number of observations below a value, assuming that they are spread evenly in their bucket. */
 function countBelow(value: number, { bounds, counts }: Buckets): number {
   let below = 0;
   for (let at = 0; at < bounds.length; at++) {
-    // The first bucket begins at zero unless it ends there or before.
+    // The first bucket begins at zero unless it ends at or below zero.
     const start = at > 0 ? bounds[at - 1] : -Infinity;
     if (start >= value) return below;
     if (bounds[at] > value) {
       const from = at === 0 && bounds[0] > 0 ? 0 : start;
-      // A bucket without a lower end cannot be divided: all of it counts.
+      // A bucket without a lower bound cannot be divided: all of it counts.
       if (from === -Infinity) return counts[at];
       const share = Math.max(0, value - from) / (bounds[at] - from);
       return Math.min(counts.at(-1)!, below + (counts[at] - below) * share);

@@ -12,7 +12,7 @@ export interface Replacement {
   readonly expression: string;
 }
 
-/** Sets a label to the replacement where the whole source value matches; else leaves the series as it is. */
+/** Sets a label to the replacement if the whole source value matches; otherwise leaves the series unchanged. */
 export function labelReplace(
   matrix: Matrix,
   { target, replacement, source, expression }: Replacement,
@@ -50,7 +50,7 @@ export function labelReplace(
   return matrix.merged();
 }
 
-/** Replaces `$1`, `$name` and `${name}`; `$$` is a dollar sign, and so is one that begins nothing. */
+/** Replaces `$1`, `$name` and `${name}`; `$$` is a dollar sign, and so is one that begins no reference. */
 function expandTemplate(template: string, groupOf: (name: string) => string): string {
   return template.replace(/\$(?:(\$)|\{(\w+)\}|(\w+))/g, (_, dollar, braced, bare) =>
     dollar !== undefined ? "$" : groupOf(braced ?? bare),
@@ -81,8 +81,8 @@ export function labelJoin(matrix: Matrix, { target, separator, sources }: Joinin
 
 function setLabel(matrix: Matrix, row: number, name: string, value: string): void {
   if (value.includes("\u0000"))
-    throw new ExecutionError(`a label value must not hold U+0000, as that of ${name} would`);
+    throw new ExecutionError(`a label value must not contain U+0000, as that of ${name} would`);
   matrix.labels[row] = matrix.labels[row].with(name, value);
-  // A name that was set here stays, whatever was to become of the one before.
+  // A name that was set here stays, even if the one before was marked for removal.
   if (name === METRIC_NAME) matrix.dropName[row] = false;
 }

@@ -1,23 +1,23 @@
 /**
- * The value that crosses from operator to operator: series × steps, row by row in one Float64Array, with a
- * byte a cell that says whether there is a sample. NaN is a value, so it cannot say that there is none.
+ * The value that operators pass on: series × steps, row by row in one Float64Array, with one byte per cell that says
+ * whether there is a sample. NaN is a value, so it cannot mean that there is none.
  *
- * A matrix belongs to the operator that got it, which may change it in place, and which releases its memory
- * to the budget when it gives another on.
+ * A matrix belongs to the operator that received it. That operator may change it in place, and releases its memory to
+ * the budget when it passes on another matrix.
  */
 import { ExecutionError } from "../errors.ts";
 import { compareLabels, type LabelSet } from "../labels.ts";
 import type { Budget } from "./budget.ts";
 
 const BYTES_PER_CELL = 9;
-/** A guess at what a row's labels and bookkeeping take. */
+/** An estimate of the memory for a row's labels and bookkeeping. */
 const BYTES_PER_ROW = 64;
 
 export class Matrix {
   readonly steps: number;
   readonly #budget: Budget;
   labels: LabelSet[] = [];
-  /** By row: whether the metric's name is to go in the end (see names.ts). */
+  /** By row: whether the metric's name is removed at the end (see context.ts). */
   dropName: boolean[] = [];
   values: Float64Array;
   present: Uint8Array;
@@ -36,7 +36,7 @@ export class Matrix {
     return this.labels.length;
   }
 
-  /** Adds an empty row; gives the index of its first cell. */
+  /** Adds an empty row; returns the index of its first cell. */
   addRow(labels: LabelSet, dropName = false): number {
     const first = this.labels.length * this.steps;
     if (first + this.steps > this.values.length) this.#grow();
@@ -45,7 +45,7 @@ export class Matrix {
     return first;
   }
 
-  /** Takes back the last row, which holds nothing. */
+  /** Removes the last row, which must be empty. */
   dropLastRow(): void {
     const first = (this.labels.length - 1) * this.steps;
     this.labels.pop();
@@ -54,7 +54,7 @@ export class Matrix {
     this.present.fill(0, first, first + this.steps);
   }
 
-  /** Whether a row holds any sample. */
+  /** Whether a row has any sample. */
   hasSamples(row: number): boolean {
     const first = row * this.steps;
     for (let cell = first; cell < first + this.steps; cell++) if (this.present[cell] !== 0) return true;
@@ -74,14 +74,14 @@ export class Matrix {
     return picked;
   }
 
-  /** Without the rows that hold nothing. */
+  /** Returns the matrix without empty rows. */
   compact(): Matrix {
     const kept: number[] = [];
     for (let row = 0; row < this.rows; row++) if (this.hasSamples(row)) kept.push(row);
     return kept.length === this.rows ? this : this.pick(kept);
   }
 
-  /** In the order of the labels. */
+  /** Returns the rows in the order of the labels. */
   sorted(): Matrix {
     const order = this.labels.map((_, row) => row);
     let inOrder = true;
@@ -92,7 +92,7 @@ export class Matrix {
     return this;
   }
 
-  /** Puts all rows in another order without a second matrix: along each cycle of the order, with one row aside. */
+  /** Reorders all rows without a second matrix: along each cycle of the order, with one row set aside. */
   #reorder(order: readonly number[]): void {
     const { steps, values, present } = this;
     const placed = new Uint8Array(order.length);
@@ -115,8 +115,8 @@ export class Matrix {
   }
 
   /**
-   * Makes one row of rows with equal labels. Two samples in one step are an error; with `strict` equal labels
-   * are one already.
+   * Merges rows with equal labels into one. Two samples in one step are an error; with `strict`, equal labels alone are
+   * an error.
    */
   merged(strict = false): Matrix {
     const rowOf = new Map<string, number>();
@@ -148,7 +148,7 @@ export class Matrix {
     this.dropName[into] ||= this.dropName[from];
   }
 
-  /** The same one step for each of `steps`. */
+  /** Repeats the only step for each of `steps`. */
   broadcast(steps: number): Matrix {
     const wide = new Matrix(steps, this.rows, this.#budget);
     for (let row = 0; row < this.rows; row++) {
@@ -160,12 +160,12 @@ export class Matrix {
     return wide;
   }
 
-  /** An empty matrix of as many steps. */
+  /** An empty matrix with the same number of steps. */
   like(rowsExpected: number): Matrix {
     return new Matrix(this.steps, rowsExpected, this.#budget);
   }
 
-  /** Gives its memory back to the budget; it must not be used after. */
+  /** Returns the memory to the budget; the matrix must not be used afterwards. */
   release(): void {
     this.#budget.free(this.#bytes);
     this.#bytes = 0;

@@ -21,7 +21,7 @@ const avgOverTime: RangeFunction = ({ values, lo, hi }) => {
   return mean.mean;
 };
 
-/** Index of the greatest value; NaN only where there is nothing else. Of equals the first, or with `last` the last. */
+/** Index of the greatest value; NaN only if all are NaN. Of equal values the first, or with `last` the last. */
 function indexOfMax(values: Float64Array, lo: number, hi: number, sign: 1 | -1, last = false): number {
   let best = lo;
   for (let at = lo + 1; at < hi; at++) {
@@ -66,13 +66,13 @@ const PLAIN: Record<string, RangeFunction> = {
     timestampsMs[indexOfMax(values, lo, hi, -1, true)] / 1000,
 };
 
-/** What a function with scalar arguments gets of them: one value a step each, and where they stand. */
+/** The scalar arguments of a function: one value per step each, and their positions. */
 export interface ScalarArguments {
   readonly values: readonly Float64Array[];
   readonly spans: readonly Span[];
 }
 
-/** The function of a name with its scalar arguments bound; undefined for absent_over_time(), which is none. */
+/** The function of a name with its scalar arguments bound; undefined for absent_over_time(), which is in calls.ts. */
 export function rangeFunction(
   name: string,
   scalars: ScalarArguments,

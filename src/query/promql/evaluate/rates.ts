@@ -1,19 +1,18 @@
 /**
- * rate(), increase(), delta() with extrapolation to the ends of the range; irate(), idelta(); resets() and
- * changes().
+ * rate(), increase(), delta() with extrapolation to the ends of the range; irate(), idelta(); resets() and changes().
  */
 import type { WindowEnds, Windows } from "../storage.ts";
 import type { RangeFunction, Window } from "./window.ts";
 
 type Ends = Pick<Window, "startMs" | "endMs">;
 
-/** A range reaches to its end if the end is not further from the outermost sample than this many average gaps. */
+/** A range extends to its end if the outermost sample is at most this many average gaps away from the end. */
 const REACH_GAPS = 1.1;
 
 let resetsSeries: Float64Array | undefined;
 let resetsFound: number[] = [];
 
-/** Where a counter was reset: the samples below the one before. Found once a series, since windows overlap. */
+/** The resets of a counter: the samples below the one before. Found once per series, because windows overlap. */
 function resetsOf(values: Float64Array): readonly number[] {
   if (resetsSeries !== values) {
     resetsSeries = values;
@@ -35,7 +34,7 @@ function firstAfter(numbers: readonly number[], than: number): number {
   return from;
 }
 
-/** The difference between the last and the first sample, resets of counters added back, extrapolated. */
+/** The extrapolated difference between the last and the first sample, with counter resets added back. */
 function extrapolated(window: Window, isCounter: boolean): number | undefined {
   const { timestampsMs, values, lo, hi } = window;
   if (hi - lo < 2) return undefined;
@@ -46,7 +45,7 @@ function extrapolated(window: Window, isCounter: boolean): number | undefined {
       difference += values[resets[reset] - 1];
     }
   }
-  // Samples that all have one time say nothing of what happens between times.
+  // Samples that all have the same time say nothing about the time between samples.
   if (timestampsMs[lo] === timestampsMs[hi - 1]) return undefined;
   return (
     difference *
@@ -55,9 +54,9 @@ function extrapolated(window: Window, isCounter: boolean): number | undefined {
 }
 
 /**
- * By how much the difference between the first and the last sample is extended, to reach the ends of the range.
- * Where an end is too far from the samples, half an average gap is taken instead; a counter is not extrapolated
- * to below zero.
+ * The factor by which the difference between the first and the last sample is extended to reach the ends of the range.
+ * Where an end is too far from the samples, half an average gap is added instead. A counter is never extrapolated below
+ * zero.
  */
 function extension(
   { startMs, endMs }: Ends,
@@ -75,14 +74,14 @@ function extension(
   let toEnd = (endMs - lastMs) / 1000;
   if (toStart >= reach) toStart = gap / 2;
   if (isCounter && difference > 0 && first >= 0) {
-    // As far back as the counter was zero, at the slope that was seen.
+    // At most back to the time when the counter was zero, at the observed slope.
     toStart = Math.min(toStart, sampled * (first / difference));
   }
   if (toEnd >= reach) toEnd = gap / 2;
   return (sampled + toStart + toEnd) / sampled;
 }
 
-/** increase() of counters of which the ends of the windows are known; NaN where a window has no result. */
+/** increase() of counters from the known ends of their windows; NaN where a window has no result. */
 export function increaseOfEnds({ lookMs, rangeMs }: Windows, ends: WindowEnds, step: number): number {
   const count = ends.counts[step];
   if (count < 2) return Number.NaN;

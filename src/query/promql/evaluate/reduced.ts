@@ -1,7 +1,7 @@
 /**
- * Functions of ranges for which a storage can spare the engine the samples: X_over_time over a single step, where
- * it makes the number itself, and rates of counters that it adds up itself, where the ends of windows are enough.
- * Only where the result is the same to the last bit, or for sums to the last few.
+ * Functions of ranges that a storage can compute without giving the engine the samples: X_over_time over a single step,
+ * where the storage computes the number itself; and rates of counters that the storage adds up itself, where the ends
+ * of windows are enough. Used only where the result is the same to the last bit, or for sums to the last few.
  */
 import type { MatrixSelector } from "../parse/ast.ts";
 import type { ReducedSeries, Reduction } from "../storage.ts";
@@ -24,7 +24,7 @@ const REDUCIBLE: Readonly<Record<string, Reducible>> = {
   present_over_time: { reduction: "count", valueOf: () => 1 },
 };
 
-/** The function's result as the storage has it; undefined where samples are needed. */
+/** The result of the function as computed by the storage; undefined if samples are needed. */
 export async function reducedOverTime(
   name: string,
   { selector, rangeMs }: MatrixSelector,
@@ -51,10 +51,10 @@ export async function reducedOverTime(
   return matrix.sorted();
 }
 
-/** 36 MB: that many series may match need not mean that many have samples. */
+/** 36 MB. Many series can match without having samples, so this is a first allocation and no limit. */
 const CELLS_AT_FIRST_MAX = 4_000_000;
 
-/** rate() and increase() from the ends of windows; undefined where samples are needed. */
+/** rate() and increase() from the ends of windows; undefined if samples are needed. */
 export async function ratesOfEnds(
   name: string,
   { selector, rangeMs }: MatrixSelector,
@@ -89,7 +89,7 @@ export async function ratesOfEnds(
       }
       if (!any) matrix.dropLastRow();
     }
-    await context.budget.breathe();
+    await context.budget.pause();
   }
   return matrix.sorted();
 }

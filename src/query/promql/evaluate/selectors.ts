@@ -1,7 +1,7 @@
 /**
- * Selectors: storage → matrix. An instant selector takes in each step a series' latest sample of the last
- * `lookbackMs`, unless a stale marker says that the series ended; a range selector hands each series' samples
- * to a function, step by step. Both windows are open on the left.
+ * Selectors: storage → matrix. In each step an instant selector takes the latest sample of a series in the last
+ * `lookbackMs`, unless a stale marker says that the series ended. A range selector passes the samples of each series to
+ * a function, step by step. Both windows are open on the left.
  */
 import type { LabelSet } from "../labels.ts";
 import type { MatrixSelector, VectorSelector } from "../parse/ast.ts";
@@ -19,14 +19,14 @@ export interface RangeSeries {
   readonly values: Float64Array;
 }
 
-/** A range vector before a function takes its windows: what it looks at in each step, and its series. */
+/** A range vector before a function is applied to its windows: the time and range of each step, and its series. */
 export interface RangeVector {
   readonly rangeMs: number;
   readonly lookMs: Float64Array;
   readonly series: AsyncIterable<readonly RangeSeries[]>;
 }
 
-/** What an instant selector gives: the samples' values, or their times in seconds. */
+/** What an instant selector returns: the values of the samples, or their times in seconds. */
 export type InstantContent = "values" | "timestamps";
 
 export async function instantVector(
@@ -45,7 +45,7 @@ export async function instantVector(
   };
   for await (const batch of context.storage.select(selection, context.budget)) {
     for (const series of batch) takeLatest(matrix, series, lookMs, context.lookbackMs, content);
-    await context.budget.breathe();
+    await context.budget.pause();
   }
   return matrix.sorted();
 }
@@ -72,7 +72,7 @@ function takeLatest(
   if (!any) matrix.dropLastRow();
 }
 
-/** The samples of a range selector. `relative`: only differences between samples will be looked at. */
+/** The samples of a range selector. `relative`: only differences between samples will be used. */
 export function rangeVector(
   { selector, rangeMs }: MatrixSelector,
   grid: Grid,
@@ -117,7 +117,7 @@ export async function overWindows(
   for await (const batch of series) {
     for (const each of batch) {
       applyToSeries(matrix, each, apply, lookMs, rangeMs, grid);
-      if (context.budget.outOfBreath) await context.budget.breathe();
+      if (context.budget.isPauseDue) await context.budget.pause();
     }
   }
   return matrix.sorted();

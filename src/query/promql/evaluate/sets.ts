@@ -1,4 +1,4 @@
-/** `and`, `or`, `unless`: what stays of a vector by what there is in the other, step by step. */
+/** `and`, `or`, `unless`: keeps samples of one vector depending on the samples of the other, step by step. */
 import type { SetOperator, VectorMatching } from "../parse/ast.ts";
 import type { Matrix } from "./matrix.ts";
 import { type Signature, signatureBy } from "./signatures.ts";
@@ -25,7 +25,7 @@ export function combineSets(op: SetOperator, matching: VectorMatching, lhs: Matr
   return both.merged();
 }
 
-/** By signature: 1 for each step in which any series of it has a sample. */
+/** By signature: 1 for each step in which any series with it has a sample. */
 function occupied(matrix: Matrix, signature: Signature): Map<string, Uint8Array> {
   const steps = new Map<string, Uint8Array>();
   for (let row = 0; row < matrix.rows; row++) {
@@ -40,7 +40,7 @@ function occupied(matrix: Matrix, signature: Signature): Map<string, Uint8Array>
   return steps;
 }
 
-/** Keeps the samples of steps that are occupied for their signature, or those of steps that are not. */
+/** Keeps the samples in steps that are occupied for their signature, or those in steps that are not. */
 function mask(
   matrix: Matrix,
   taken: ReadonlyMap<string, Uint8Array>,

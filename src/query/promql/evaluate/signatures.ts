@@ -1,4 +1,4 @@
-/** What makes two series match in a binary operation: equal values of the labels that count. */
+/** Signatures decide which series match in a binary operation: the values of the labels that count are equal. */
 import { type LabelSet, METRIC_NAME } from "../labels.ts";
 import type { VectorMatching } from "../parse/ast.ts";
 

@@ -1,10 +1,10 @@
 /**
- * The greatest or least value of windows that move forward: each sample is looked at once, however many windows
- * it is in. Candidates stand in a queue, each better than all that come after it.
+ * The greatest or least value of windows that move forward. Each sample is processed once, however many windows contain
+ * it. Candidates wait in a queue, each better than all that come after it.
  */
 import type { RangeFunction } from "./window.ts";
 
-/** `sign` 1 for the greatest, -1 for the least; NaN only where there is nothing else, of equals the first. */
+/** `sign` is 1 for the greatest, -1 for the least. NaN only if all values are NaN; of equal values the first. */
 export function slidingExtreme(sign: 1 | -1): RangeFunction {
   let series: Float64Array | undefined;
   let candidates = new Uint32Array(0);

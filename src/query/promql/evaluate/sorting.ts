@@ -1,8 +1,8 @@
-/** sort() and its kin: the order of an instant vector. */
+/** sort() and its variants: the order of an instant vector. */
 import { compareText } from "../labels.ts";
 import type { Matrix } from "./matrix.ts";
 
-/** By value, NaN last either way; equal values stay as they stand. */
+/** By value, with NaN last in both directions; equal values keep their order. */
 export function sortByValue(matrix: Matrix, descending: boolean): Matrix {
   const { values } = matrix;
   const order = matrix.labels.map((_, row) => row);
@@ -16,7 +16,7 @@ export function sortByValue(matrix: Matrix, descending: boolean): Matrix {
   );
 }
 
-/** By the labels named, then by all; digits inside values count as numbers: `cpu2` before `cpu10`. */
+/** By the labels named, then by all; digits inside values compare as numbers: `cpu2` before `cpu10`. */
 export function sortByLabels(matrix: Matrix, names: readonly string[], descending: boolean): Matrix {
   const order = matrix.labels.map((_, row) => row);
   const sign = descending ? -1 : 1;

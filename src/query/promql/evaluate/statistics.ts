@@ -1,10 +1,10 @@
 /**
- * Sums, means, quantiles and lines, as upstream computes them: compensated sums (Kahan, with Neumaier's
- * improvement), means that do not overflow, quantiles between ranks.
+ * Sums, means, quantiles and linear regression, computed as upstream does: compensated sums (Kahan, with Neumaier's
+ * improvement), means that do not overflow, quantiles interpolated between ranks.
  */
 import { CompensatedSum } from "../compensated-sum.ts";
 
-/** A mean: the sum over the count as long as the sum does not overflow, else worked out step by step. */
+/** A mean: the sum over the count while the sum does not overflow, otherwise computed incrementally. */
 export class Mean {
   count = 1;
   readonly #sum: CompensatedSum;
@@ -50,7 +50,7 @@ export function variance(values: Float64Array, lo: number, hi: number): number {
   return (squares.sum + squares.compensation) / (hi - lo);
 }
 
-/** The quantile of sorted values, linear between ranks; NaN counts as the smallest value. */
+/** The quantile of sorted values, interpolated linearly between ranks; NaN counts as the smallest value. */
 export function quantileOfSorted(quantile: number, sorted: Float64Array): number {
   if (sorted.length === 0 || Number.isNaN(quantile)) return Number.NaN;
   if (quantile < 0) return -Infinity;
@@ -62,7 +62,7 @@ export function quantileOfSorted(quantile: number, sorted: Float64Array): number
   return sorted[lower] * (1 - weight) + sorted[upper] * weight;
 }
 
-/** Sorts in place, NaN first (Float64Array's own order has it last). */
+/** Sorts in place, with NaN first (Float64Array's own order has it last). */
 export function sortNaNFirst(values: Float64Array): Float64Array {
   values.sort();
   let firstNaN = values.length;
@@ -75,7 +75,7 @@ export function sortNaNFirst(values: Float64Array): Float64Array {
 }
 
 /**
- * The line of least squares through samples[lo..hi): its slope per second, and its value at `originMs`.
+ * The least squares line through samples[lo..hi): its slope per second, and its value at `originMs`.
  */
 export function linearRegression(
   timestampsMs: Float64Array,
@@ -98,7 +98,7 @@ export function linearRegression(
     sumXY.add(x * y);
     sumX2.add(x * x);
   }
-  // A constant is a line without slope, however large: no rounding may bend it.
+  // A constant has slope 0, however large it is: rounding must not change that.
   if (constant) {
     const infinite = !Number.isFinite(values[lo]);
     return infinite ? { slope: Number.NaN, intercept: Number.NaN } : { slope: 0, intercept: values[lo] };
@@ -111,7 +111,7 @@ export function linearRegression(
   return { slope, intercept: y / n - (slope * x) / n };
 }
 
-/** Double exponential smoothing (Holt): the smoothed value at the end of values[lo..hi), two at least. */
+/** Double exponential smoothing (Holt): the smoothed value at the end of values[lo..hi), which has at least two. */
 export function smoothed(
   values: Float64Array,
   lo: number,

@@ -1,11 +1,11 @@
-/** What an expression evaluates to, for all steps of a grid. Range vectors exist only on their way into a function. */
+/** The value of an expression for all steps of a grid. Range vectors exist only as arguments of a function. */
 import type { Matrix } from "./matrix.ts";
 
 export type Value = ScalarValue | VectorValue | StringValue;
 
 export interface ScalarValue {
   readonly type: "scalar";
-  /** One value a step. */
+  /** One value per step. */
   readonly values: Float64Array;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Arithmetic and comparison between two vectors: series match one to one, or many to one with group_left and
- * group_right. Matching is decided once for all steps by signature, and checked step by step, since series
- * come and go.
+ * Arithmetic and comparison between two vectors. Series match one to one, or many to one with group_left and
+ * group_right. Matching is decided once for all steps, by signature, and checked step by step, because series begin and
+ * end.
  */
 import { ExecutionError } from "../errors.ts";
 import { compareLabels, type LabelSet, METRIC_NAME } from "../labels.ts";
@@ -19,7 +19,7 @@ export function joinVectors(
 ): Matrix {
   const rule = matching!;
   const swapped = rule.card === "one-to-many";
-  // With group_right the sides change their parts, and back again for the operation itself.
+  // With group_right the sides are swapped for matching, and swapped back for the operation itself.
   const [many, one] = swapped ? [rhs, lhs] : [lhs, rhs];
   const signature = signatureBy(rule);
   const ones = rowsBySignature(one.labels, signature);
@@ -42,7 +42,7 @@ export function joinVectors(
   return result.compact().merged();
 }
 
-/** On the "one" side no signature may stand for two series at a time, as long as both sides have any. */
+/** On the "one" side, a signature must not have two series at a time, as long as both sides have samples. */
 function checkOneSide(
   many: Matrix,
   one: Matrix,
@@ -78,11 +78,11 @@ function stepsWithSamples(matrix: Matrix): Uint8Array {
 interface JoinOptions {
   readonly operate: (many: number, one: number) => number;
   readonly filter: boolean;
-  /** The "one" side stands on the left. */
+  /** The "one" side is on the left. */
   readonly swapped: boolean;
   readonly dropsName: boolean;
   readonly marksName: boolean;
-  /** Names that are to go go at once. */
+  /** Names that are marked for removal are removed at once. */
   readonly removesMarked: boolean;
 }
 
@@ -106,7 +106,7 @@ class Join {
   /** Joins the series of one signature. */
   group(manyRows: readonly number[], oneRows: readonly number[]): void {
     const oneToOne = this.#rule.card === "one-to-one";
-    // Which steps a result's labels were given in: by the group, or where many are allowed by their labels.
+    // The steps that already have a result: of the whole group, or by the labels of the result if many are allowed.
     const taken = new Map<string, Uint8Array>();
     for (const manyRow of manyRows) {
       const base = this.#resultLabels(this.#many.labels[manyRow]);
@@ -135,13 +135,13 @@ class Join {
       const b = oneRow * steps + step;
       if (many.present[a] === 0 || one.present[b] === 0) continue;
       if (taken !== undefined) {
-        // Also where the comparison will drop the sample: whether a query is right must not hang on values.
+        // Checked even if the comparison will drop the sample: whether a query is valid must not depend on values.
         if (taken[step] === 1) throw this.#multipleMatches();
         taken[step] = 1;
       }
       const result = operate(many.values[a], one.values[b]);
       if (filter && result === 0) continue;
-      // A comparison keeps the value of its left side, whichever side that is.
+      // A comparison keeps the value of its left side, whichever vector that is.
       values[first + step] = filter ? (swapped ? one.values[b] : many.values[a]) : result;
       present[first + step] = 1;
     }

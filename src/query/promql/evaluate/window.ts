@@ -1,6 +1,6 @@
-/** What a function over a range vector sees of one series in one step, and what such a function is. */
+/** The window of one series in one step that a function over a range vector sees, and the type of such a function. */
 
-/** One object is used for all steps of a series: functions read it and keep nothing of it. */
+/** One object is reused for all steps of a series: functions read it and must not keep it. */
 export interface Window {
   timestampsMs: Float64Array;
   values: Float64Array;
@@ -16,5 +16,5 @@ export interface Window {
   step: number;
 }
 
-/** Gives undefined where there is no result. */
+/** Returns undefined if there is no result. */
 export type RangeFunction = (window: Window) => number | undefined;

@@ -1,6 +1,6 @@
 /**
- * The syntax tree of PromQL. Node types are called as upstream's parse API calls them; spans are offsets in
- * the text, so that errors and annotations can point.
+ * The syntax tree of PromQL. Node types have the names of upstream's parse API. Spans are offsets in the text, so that
+ * errors and annotations have positions.
  */
 import type { Matcher } from "../matchers.ts";
 
@@ -11,7 +11,7 @@ export interface Span {
 
 export type ValueType = "scalar" | "vector" | "matrix" | "string";
 
-/** The time that `@` fixes, in milliseconds, or an end of the query's range. */
+/** The time that `@` sets, in milliseconds, or an end of the query's range. */
 export type At = number | "start" | "end";
 
 export type DurationOperator = "+" | "-" | "*" | "/" | "%" | "^";
@@ -33,8 +33,8 @@ export type DurationExpr = { readonly span: Span } & (
 );
 
 /**
- * `offset` and `@`, as selectors and subqueries carry them. Where there is an expression, the milliseconds beside it
- * are 0 until the query is planned, unless it is a literal in parentheses. So it is with ranges and steps.
+ * `offset` and `@` of a selector or subquery. If there is an expression, the milliseconds beside it are 0 until the
+ * query is planned, unless it is a literal in parentheses. The same is true of ranges and steps.
  */
 export interface TimeShift {
   readonly offsetMs: number;
@@ -46,7 +46,7 @@ export interface NumberLiteral {
   readonly type: "numberLiteral";
   readonly span: Span;
   readonly value: number;
-  /** Written as a duration, in which case it prints as one. */
+  /** Written as a duration, and therefore printed as one. */
   readonly duration?: boolean;
 }
 
@@ -59,16 +59,16 @@ export interface StringLiteral {
 export interface VectorSelector extends TimeShift {
   readonly type: "vectorSelector";
   readonly span: Span;
-  /** The name as it stood before the braces or quoted inside them; empty where matchers alone select. */
+  /** The name before the braces or quoted inside them; empty if matchers alone select. */
   readonly name: string;
-  /** All conditions, the name's among them. */
+  /** All conditions, including the one on the name. */
   readonly matchers: readonly Matcher[];
 }
 
 export interface MatrixSelector {
   readonly type: "matrixSelector";
   readonly span: Span;
-  /** Offset and `@` stand here. */
+  /** This selector has the offset and `@`. */
   readonly selector: VectorSelector;
   readonly rangeMs: number;
   readonly rangeExpr?: DurationExpr;
@@ -101,10 +101,10 @@ export type Cardinality = "one-to-one" | "many-to-one" | "one-to-many" | "many-t
 
 export interface VectorMatching {
   readonly card: Cardinality;
-  /** With `on`: the labels that match; else those that are ignored. */
+  /** With `on`: the labels that must match; otherwise the labels that are ignored. */
   readonly labels: readonly string[];
   readonly on: boolean;
-  /** Labels to be taken over from the "one" side. */
+  /** Labels that are copied from the "one" side. */
   readonly include: readonly string[];
 }
 
@@ -180,7 +180,7 @@ export function withoutParens(expr: Expr): Exclude<Expr, ParenExpr> {
   return inner;
 }
 
-/** The nodes directly below one. */
+/** The direct children of a node. */
 export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.type) {
     case "binaryExpr":

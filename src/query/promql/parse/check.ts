@@ -1,6 +1,6 @@
 /**
- * The types of expressions, and the rules for what may stand where. The wording of errors is upstream's where
- * people know it by heart.
+ * Checks the types of expressions, and where each is allowed. Errors have upstream's wording where people know it by
+ * heart.
  */
 import { ParseError } from "../errors.ts";
 import { quoteText } from "../text.ts";
@@ -28,7 +28,7 @@ export function typeName(type: ValueType): string {
   return TYPE_NAMES[type];
 }
 
-/** What an expression gives. */
+/** The type of an expression's value. */
 export function typeOf(expr: Expr): ValueType {
   switch (expr.type) {
     case "numberLiteral":
@@ -53,7 +53,7 @@ export function typeOf(expr: Expr): ValueType {
 
 export type Fail = (span: Span, message: string) => ParseError;
 
-/** Makes parse errors that say line and column. */
+/** Creates parse errors with line and column. */
 export function failIn(text: string): Fail {
   return (span, message) =>
     new ParseError(`${positionIn(text, span.from)}: parse error: ${message}`, "query");
@@ -74,7 +74,7 @@ function expectType(fail: Fail, expr: Expr, wanted: ValueType, where: string): v
   }
 }
 
-/** Checks one node, its children being right; throws what is wrong. */
+/** Checks one node whose children are valid; throws its error. */
 export function checkNode(expr: Expr, fail: Fail): void {
   switch (expr.type) {
     case "unaryExpr": {
@@ -95,7 +95,7 @@ export function checkNode(expr: Expr, fail: Fail): void {
       return;
     }
     case "vectorSelector":
-      // `x!="y"` alone would select everything: at least one condition has to be false for an absent label.
+      // `x!="y"` alone would select everything: an absent label must fail at least one condition.
       if (!expr.matchers.some((each) => !each.matches(""))) {
         throw fail(expr.span, "vector selector must contain at least one non-empty matcher");
       }

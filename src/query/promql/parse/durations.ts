@@ -1,7 +1,7 @@
 /**
  * Durations in brackets and after `offset`: literals, and arithmetic on them with `step()`, `range()`, `min_of()`
- * and `max_of()` (https://prometheus.io/docs/prometheus/latest/querying/basics/#duration-expressions). What is made
- * of literals alone is checked at once, the rest when the query's times are known.
+ * and `max_of()` (https://prometheus.io/docs/prometheus/latest/querying/basics/#duration-expressions). A duration of
+ * literals alone is checked at once, any other when the query's times are known.
  */
 import { formatDecimal, formatDuration } from "../text.ts";
 import type { DurationExpr, DurationOperator, Span } from "./ast.ts";
@@ -9,20 +9,20 @@ import type { Fail } from "./check.ts";
 import { numberOf } from "./literals.ts";
 import type { TokenReader } from "./token-reader.ts";
 
-/** A duration as the tree holds it: its milliseconds if it is a literal, else 0, and what gives them. */
+/** A duration in the tree: its milliseconds if it is a literal, else 0 and the expression that computes them. */
 export interface Duration {
   readonly ms: number;
   readonly expr?: DurationExpr;
 }
 
-/** About 292 years: what upstream's 64 bits of nanoseconds hold. */
+/** About 292 years: the limit of upstream's 64 bits of nanoseconds. */
 const SECONDS_MAX = 2 ** 63 / 1e9;
 const DEPTH_MAX = 100;
 const PRECEDENCES: Readonly<Record<string, number>> = { "+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3 };
 const UNARY_PRECEDENCE = 2;
 const EXPECTED = "number, duration, step(), or range()";
 
-/** Reads a range or a step, which is greater than zero. */
+/** Reads a range or a step, which must be greater than zero. */
 export function readPositive(reader: TokenReader, expected = EXPECTED, context?: string): Duration {
   return durationOf(
     readSum(reader, 1, 0, context ?? "subquery or range selector", expected),
@@ -31,7 +31,7 @@ export function readPositive(reader: TokenReader, expected = EXPECTED, context?:
   );
 }
 
-/** Reads what follows `offset`: arithmetic stands in parentheses, `offset 1m + 1m` adds to the selector. */
+/** Reads the duration after `offset`. Arithmetic must be in parentheses: `offset 1m + 1m` adds to the selector. */
 export function readOffset(reader: TokenReader): Duration {
   return durationOf(readOperand(reader, 0, "offset", EXPECTED, false), reader.fail, false);
 }
@@ -44,7 +44,7 @@ function durationOf(expr: DurationExpr, fail: Fail, isPositive: boolean): Durati
   return expr.type === "number" ? { ms } : { ms, expr };
 }
 
-/** The seconds of a literal, parentheses around it or not. */
+/** The seconds of a literal, with or without parentheses. */
 function literalOf(expr: DurationExpr): number | undefined {
   return expr.type === "number" ? expr.value : expr.type === "paren" ? literalOf(expr.expr) : undefined;
 }
@@ -78,7 +78,7 @@ function checkDepth(reader: TokenReader, depth: number): void {
   if (depth > DEPTH_MAX) throw reader.fail(reader.next, `durations may be nested ${DEPTH_MAX} deep at most`);
 }
 
-/** Reads one operand with its signs; within arithmetic a sign goes for a power as a whole. */
+/** Reads one operand with its signs; within arithmetic a sign applies to a power as a whole. */
 function readOperand(
   reader: TokenReader,
   depth: number,
@@ -130,13 +130,13 @@ function readPrimary(reader: TokenReader, depth: number, context: string, expect
   return { type, span: { from, to: reader.expect(")", context).to }, lhs, rhs };
 }
 
-/** The query's own times, which durations may name: both 0 for a query of one instant. */
+/** The query's own times, which durations can refer to: both 0 for an instant query. */
 export interface QueryTimes {
   readonly stepMs: number;
   readonly rangeMs: number;
 }
 
-/** The milliseconds of an expression; throws where it is no duration, or a range or step of none. */
+/** The milliseconds of an expression; throws if it is out of range, or if a range or step is not positive. */
 export function durationMsOf(expr: DurationExpr, times: QueryTimes, fail: Fail, isPositive: boolean): number {
   const seconds = secondsOf(expr, times, fail);
   if (!(Math.abs(seconds) <= SECONDS_MAX)) throw fail(expr.span, "duration is out of range");
@@ -183,7 +183,7 @@ function calculated(op: DurationOperator, a: number, b: number, span: Span, fail
   }
 }
 
-/** A duration as upstream prints it. */
+/** Formats a duration as upstream does. */
 export function printDuration({ ms, expr }: Duration): string {
   return expr === undefined ? formatDuration(ms) : printDurationExpr(expr);
 }

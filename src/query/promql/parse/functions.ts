@@ -1,14 +1,14 @@
 /**
- * The functions of PromQL: what they take and give. How they are worked out stands in ../evaluate.
+ * The functions of PromQL: the types of their arguments and results. They are computed in ../evaluate.
  */
 import type { ValueType } from "./ast.ts";
 
 export interface Signature {
   readonly args: readonly ValueType[];
   readonly returns: ValueType;
-  /** How many of the last arguments may be missing; -1: the last may come any number of times, or not at all. */
+  /** How many of the last arguments are optional; -1: the last can be repeated or left out. */
   readonly optional: number;
-  /** Upstream guards it by a feature flag, and so do we by the engine's option. */
+  /** Upstream requires a feature flag for it, and we require the engine's option. */
   readonly experimental: boolean;
 }
 
@@ -56,14 +56,14 @@ addExperimental("sort_by_label sort_by_label_desc", ["vector", "string"], "vecto
 addExperimental("start end step range", [], "scalar");
 addExperimental("min_of max_of", ["scalar", "scalar"], "scalar");
 
-/** Known to upstream, and not supported here. */
+/** Functions that upstream has and that are not supported here, with the alternative. */
 export const UNSUPPORTED_FUNCTIONS: ReadonlyMap<string, string> = new Map([
-  ["info", "joins with info metrics are not done by info(); write `* on (…) group_left (…)` instead"],
+  ["info", "write `* on (…) group_left (…)` to join with info metrics"],
   ["histogram_quantiles", "call histogram_quantile() for each quantile instead"],
   ["start_timestamp", "start times of samples are not kept"],
 ]);
 
-/** The signature of a function; undefined where there is none of that name. */
+/** The signature of a function; undefined if there is no function of that name. */
 export function signatureOf(name: string): Signature | undefined {
   return table.get(name);
 }

@@ -1,6 +1,6 @@
 /**
- * Text → tokens, by the rules and with the errors of upstream's lexer (promql/parser/lex.go): what a number, a
- * duration, a string and a name look like, and which characters may stand where. An error is the last token.
+ * Text → tokens, by the rules and with the errors of upstream's lexer (promql/parser/lex.go): the form of numbers,
+ * durations, strings and names, and which characters are allowed where. An error is the last token.
  */
 import { quoteText } from "../text.ts";
 import { FILL_MODIFIERS, type Token, type TokenType, wordType } from "./tokens.ts";
@@ -10,7 +10,7 @@ export function tokensOf(text: string): Token[] {
   return new Lexer(text).run();
 }
 
-/** Keywords between brackets, where no other words may stand. */
+/** Keywords between brackets, where no other words are allowed. */
 const DURATION_WORDS = new Set(["step", "range", "min_of", "max_of"]);
 const OPERATORS = /[+\-*/%^@]|==|!=|<\/|>\/|<=|>=|<|>|=/y;
 const MATCH_OPERATORS = /=~|!~|!=|=/y;
@@ -19,7 +19,7 @@ const COMMENT = /#[^\r\n]*/y;
 const WORD = /[a-zA-Z_:][\w:]*/y;
 const LABEL = /[a-zA-Z_]\w*/y;
 const UNITS = /[smhdwy]s?(?:\d+[smhdw]s?)*(?!\w)/y;
-/** What an error quotes of units that turn out to be invalid. */
+/** The part of an invalid duration that an error quotes. */
 const UNITS_BEGUN = /[smhdwy]s?(?:\d+[smhdw]s?)*(?:\d+|\w)?/y;
 
 class Lexer {
@@ -44,7 +44,7 @@ class Lexer {
     }
   }
 
-  /** Reads the end; gives true, as `#next` does after the last token. */
+  /** Reads the end; returns true, as `#next` does after the last token. */
   #end(): true {
     if (this.#inBraces) return this.#fail("unexpected end of input inside braces");
     if (this.#parens > 0) return this.#fail("unclosed left parenthesis");
@@ -53,7 +53,7 @@ class Lexer {
     return true;
   }
 
-  /** Reads one token; gives true where it is an error. */
+  /** Reads one token; returns true if it is an error. */
   #next(): boolean {
     const character = this.#text[this.#at];
     if (character === '"' || character === "'") return this.#string(character);
@@ -182,7 +182,7 @@ class Lexer {
     return this.#add("mark", this.#text[this.#at]);
   }
 
-  /** Adds a token and goes past it; gives false: there may be more. */
+  /** Adds a token and moves past it; returns false, because more tokens can follow. */
   #add(type: TokenType, written: string, text = written): false {
     this.#tokens.push({ type, text, from: this.#at, to: this.#at + written.length });
     this.#at += written.length;
@@ -201,8 +201,9 @@ class Lexer {
 }
 
 /**
- * How many characters a number takes, and whether they are one. As upstream, this decides where a number ends: it has
- * one dot and one exponent at most, underscores between digits, and no letter behind it. `numberOf` checks the rest.
+ * Returns how many characters a number has, and whether they are a number. As in upstream, this decides where a number
+ * ends: it has at most one dot and one exponent, underscores only between digits, and no letter after it. `numberOf`
+ * checks the rest.
  */
 function scanNumber(text: string, from: number): { length: number; isNumber: boolean } {
   let at = from;
@@ -273,19 +274,19 @@ function scanEscape(text: string, from: number, quote: string): number | string 
   return begin + length;
 }
 
-/** The whole character at an offset; U+FFFD after the end, as upstream. */
+/** The whole character at an offset; U+FFFD after the end, as in upstream. */
 function runeAt(text: string, at: number): string {
   const code = text.codePointAt(at);
   return code === undefined ? "\ufffd" : String.fromCodePoint(code);
 }
 
-/** Invalid UTF-8 arrives as U+FFFD. Upstream rejects both, too. */
+/** Invalid UTF-8 is read as U+FFFD. Upstream rejects both, too. */
 function isNoRune(text: string, at: number): boolean {
   const rune = runeAt(text, at);
   return rune === "\ufffd" || !rune.isWellFormed();
 }
 
-/** As Go's %q quotes a character. */
+/** Quotes a character as Go's %q does. */
 function quoteRune(rune: string): string {
   if (rune === "'") return "'\\''";
   if (/[\p{C}\p{Z}]/u.test(rune) && rune > "\x7f")
@@ -293,7 +294,7 @@ function quoteRune(rune: string): string {
   return `'${rune === '"' ? rune : quoteText(rune).slice(1, -1)}'`;
 }
 
-/** As Go's %#U: `U+0071 'q'`. */
+/** Describes a character as Go's %#U does: `U+0071 'q'`. */
 function describeRune(rune: string): string {
   const code = rune.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
   return /\p{C}/u.test(rune) ? `U+${code}` : `U+${code} '${rune}'`;

@@ -1,4 +1,4 @@
-/** The values of numbers, durations and strings, as upstream makes them of its tokens. */
+/** The values of numbers, durations and strings, with upstream's rules. */
 import { parseDurationMs, parseFloatStrict, quoteText, unquoteText } from "../text.ts";
 import type { Fail } from "./check.ts";
 import type { Token } from "./tokens.ts";
@@ -28,7 +28,7 @@ export function numberOf(token: Token, fail: Fail): { value: number; duration?: 
 
 const INTEGER_MAX = 2n ** 63n - 1n;
 
-/** An integer of 64 bits as Go spells it: `0x1F`, `017` (octal), `1_000`; undefined for what is none. */
+/** An integer of 64 bits as Go spells it: `0x1F`, `017` (octal), `1_000`; undefined for other texts. */
 function integerOf(text: string): number | undefined {
   const digits = text.replaceAll("_", "");
   const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : undefined;

@@ -1,6 +1,7 @@
 /**
- * Text → syntax tree, checked. A recursive descent by upstream's grammar (promql/parser/generated_parser.y): what may
- * stand where, how tightly operators bind, and which keywords may be names. Types are checked once the text is read.
+ * Text → syntax tree, checked. A recursive descent by upstream's grammar (promql/parser/generated_parser.y): what is
+ * allowed where, the precedence of operators, and which keywords can be names. Types are checked after the text is
+ * read.
  */
 import { ParseError, unsupportedWord } from "../errors.ts";
 import { isLabelName } from "../labels.ts";
@@ -33,7 +34,7 @@ import {
   WORD_OPERATORS,
 } from "./tokens.ts";
 
-/** No one types so much by hand, and the recursive tree walks need a limit. */
+/** Nobody types this much by hand, and the recursive tree walks need a limit. */
 const TEXT_LENGTH_MAX = 128 * 1024;
 const DEPTH_MAX = 200;
 
@@ -51,7 +52,7 @@ const PRECEDENCES: Readonly<Record<string, number>> = {
   ...{ "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "</": 3, ">/": 3 },
   ...{ "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, atan2: 5, "^": 6 },
 };
-/** A sign binds as a product does: `-2 ^ 2` is -4. */
+/** A sign has the precedence of a product: `-2 ^ 2` is -4. */
 const SIGN_PRECEDENCE = 5;
 
 /**
@@ -62,7 +63,7 @@ const SIGN_PRECEDENCE = 5;
 export function parse(text: string, mayFindAll = false): Expr {
   if (text.length > TEXT_LENGTH_MAX) {
     throw new ParseError(
-      `the query has ${text.length} characters, at most ${TEXT_LENGTH_MAX} are read`,
+      `the query has ${text.length} characters, at most ${TEXT_LENGTH_MAX} are accepted`,
       "query",
     );
   }
@@ -72,7 +73,7 @@ export function parse(text: string, mayFindAll = false): Expr {
   return expr;
 }
 
-/** Checks the nodes of a tree, each after those below it. */
+/** Checks the nodes of a tree, children before parents. */
 function check(expr: Expr, fail: Fail, mayFindAll: boolean): void {
   for (const child of childrenOf(expr)) check(child, fail, mayFindAll);
   if (expr.type !== "vectorSelector" || !mayFindAll) checkNode(expr, fail);
@@ -82,9 +83,9 @@ class Parser {
   readonly #text: string;
   readonly #fail: Fail;
   readonly #reader: TokenReader;
-  /** The innermost construct that upstream names in its errors. */
+  /** The innermost construct, which upstream names in its errors. */
   #context: string | undefined;
-  /** How deep the tree below a node is. */
+  /** The depth of the tree below each node. */
   readonly #depths = new WeakMap<Expr, number>();
 
   constructor(text: string, fail: Fail) {
@@ -130,7 +131,7 @@ class Parser {
     return this.#made({ type: "unaryExpr", span, op, expr });
   }
 
-  /** An operand with all that follows it: ranges, `offset`, `@`. */
+  /** Reads an operand with everything that follows it: ranges, `offset`, `@`. */
   #operand(depth: number): Expr {
     let expr = this.#made(this.#primary(depth));
     for (;;) {
@@ -165,7 +166,7 @@ class Parser {
     return readSelector(reader, reader.take(), this.#text);
   }
 
-  /** Whether the aggregator that comes next is one, and no metric of that name. */
+  /** Whether the next token is an aggregator, and not a metric of that name. */
   #isAggregation(): boolean {
     return ["(", "by", "without"].some((word) => isWord(this.#reader.afterNext, word));
   }
@@ -224,7 +225,7 @@ class Parser {
     return { type: "call", span, name, args };
   }
 
-  /** The arguments of a call, with the parentheses. */
+  /** Reads the arguments of a call, with the parentheses. */
   #arguments(depth: number): Expr[] {
     const reader = this.#reader;
     reader.expect("(", this.#context);
@@ -240,7 +241,7 @@ class Parser {
     return args;
   }
 
-  /** What may stand between an operator and its right side. */
+  /** Reads the modifiers between an operator and its right side. */
   #modifiers(): Modifiers {
     const reader = this.#reader;
     const bool = reader.accept("bool") !== undefined;
@@ -261,7 +262,7 @@ class Parser {
     return { bool, on: match?.text === "on", labels, group, include };
   }
 
-  /** Names of labels in parentheses, a last comma allowed. */
+  /** Reads names of labels in parentheses, with an optional last comma. */
   #labelNames(): string[] {
     const reader = this.#reader;
     const context = "grouping opts";
@@ -286,7 +287,7 @@ class Parser {
     return name;
   }
 
-  /** Records how deep a node is, and rejects one that is too deep for the tree walks. */
+  /** Records the depth of a node, and rejects one that is too deep for the tree walks. */
   #made<Node extends Expr>(expr: Node): Node {
     let depth = 1;
     for (const child of childrenOf(expr)) depth = Math.max(depth, 1 + (this.#depths.get(child) ?? 0));

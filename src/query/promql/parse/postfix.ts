@@ -1,4 +1,4 @@
-/** What follows an operand: a range, a subquery, `offset`, `@`. Each says which operands it may follow. */
+/** The postfixes of an operand: a range, a subquery, `offset`, `@`. Each checks which operands it can follow. */
 import { unsupportedWord } from "../errors.ts";
 import { formatFloat } from "../text.ts";
 import type { Expr, Span, TimeShift } from "./ast.ts";
@@ -7,10 +7,10 @@ import { type Duration, readOffset, readPositive } from "./durations.ts";
 import { numberOf } from "./literals.ts";
 import type { TokenReader } from "./token-reader.ts";
 
-/** 31,700 years: what upstream's 64 bits of milliseconds hold, and doubles hold exactly. */
+/** 31,700 years: within upstream's 64 bits of milliseconds, and exact in a double. */
 const AT_SECONDS_MAX = 1e15;
 
-/** Reads one postfix and puts it on the operand; gives undefined where none follows. */
+/** Reads one postfix and applies it to the operand; returns undefined if none follows. */
 export function readPostfix(reader: TokenReader, expr: Expr): Expr | undefined {
   const bracket = reader.accept("[");
   if (bracket !== undefined) return bracketed(reader, expr, bracket.from);
@@ -21,7 +21,7 @@ export function readPostfix(reader: TokenReader, expr: Expr): Expr | undefined {
   return undefined;
 }
 
-/** @param from where the bracket stands */
+/** @param from the position of the bracket */
 function bracketed(reader: TokenReader, expr: Expr, from: number): Expr {
   const range = readPositive(reader);
   const isSubquery = reader.accept(":") !== undefined;

@@ -1,6 +1,6 @@
 /**
- * Syntax tree → text: on one line as upstream prints expressions, and over several lines, indented, where one
- * would be longer than 100 characters.
+ * Syntax tree → text: on one line as upstream prints expressions, or on several indented lines if one would be longer
+ * than 100 characters.
  */
 
 import { METRIC_NAME } from "../labels.ts";
@@ -46,7 +46,7 @@ export function printExpr(expr: Expr): string {
   }
 }
 
-/** The expression over as many lines as it needs to be read. */
+/** The expression on as many lines as it needs to be readable. */
 export function formatExpr(expr: Expr, level = 0): string {
   const indent = INDENT.repeat(level);
   const line = printExpr(expr);

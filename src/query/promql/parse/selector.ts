@@ -1,5 +1,5 @@
 /**
- * Selectors: a metric's name, matchers, or both. A quoted name stands inside the braces, alone:
+ * Selectors: a metric's name, matchers, or both. A quoted name is inside the braces, without an operator:
  * `{"http.requests", job="x"}`.
  */
 import { isLabelName, METRIC_NAME } from "../labels.ts";
@@ -14,7 +14,7 @@ import type { Token } from "./tokens.ts";
 const CONTEXT = "label matching";
 const MATCH_OPERATORS = new Set(["=", "!=", "=~", "!~"]);
 
-/** Reads a selector, of which `name` is taken already if it has one before the braces. */
+/** Reads a selector; `name` is the name before the braces, if it has one. It is already read. */
 export function readSelector(reader: TokenReader, name: Token | undefined, source: string): VectorSelector {
   const { fail } = reader;
   const from = name?.from ?? reader.next.from;
@@ -45,7 +45,7 @@ function setTwice(name: string, other: string): string {
   return `metric name must not be set twice: ${quoteText(name)} or ${quoteText(other)}`;
 }
 
-/** A matcher, or the text of a string that stands alone and is the metric's name. */
+/** Reads a matcher, or a string without an operator, which is the metric's name. */
 function readMatcher(reader: TokenReader): Matcher | string {
   const { fail } = reader;
   const label = reader.next;

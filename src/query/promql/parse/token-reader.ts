@@ -16,14 +16,14 @@ export class TokenReader {
     this.#tokens = tokensOf(text);
   }
 
-  /** The next token; throws where the lexer could not read it. */
+  /** The next token; throws if the lexer could not read it. */
   get next(): Token {
     const token = this.#tokens[this.#at];
     if (token.type === "error") throw this.fail(token, token.text);
     return token;
   }
 
-  /** The token after the next, as it is. */
+  /** The token after the next, without that check. */
   get afterNext(): Token {
     return this.#tokens[Math.min(this.#at + 1, this.#tokens.length - 1)];
   }
@@ -33,29 +33,29 @@ export class TokenReader {
     return this.#at === 0 ? 0 : this.#tokens[this.#at - 1].to;
   }
 
-  /** Takes the next token; the end stays. */
+  /** Reads the next token; the end is never passed. */
   take(): Token {
     const token = this.next;
     if (token.type !== "end") this.#at++;
     return token;
   }
 
-  /** Whether the next token is a keyword, operator or mark of this text. */
+  /** Whether the next token is a keyword, operator or mark with this text. */
   is(text: string): boolean {
     return isWord(this.next, text);
   }
 
-  /** Takes the next token if it is this keyword, operator or mark. */
+  /** Reads the next token if it is this keyword, operator or mark. */
   accept(text: string): Token | undefined {
     return this.is(text) ? this.take() : undefined;
   }
 
-  /** Takes the next token, which has to be this keyword, operator or mark. */
+  /** Reads the next token, which must be this keyword, operator or mark. */
   expect(text: string, context?: string, expected?: string): Token {
     return this.accept(text) ?? this.unexpected(context, expected);
   }
 
-  /** Throws that the next token may not stand here. */
+  /** Throws an error that the next token is unexpected. */
   unexpected(context?: string, expected?: string): never {
     throw this.#unexpected(this.next, context, expected);
   }
@@ -67,7 +67,7 @@ export class TokenReader {
   }
 }
 
-/** Whether a token is a keyword, operator or mark of a text. */
+/** Whether a token is a keyword, operator or mark with a text. */
 export function isWord({ type, text }: Token, word: string): boolean {
   return text === word && (type === "keyword" || type === "operator" || type === "mark");
 }

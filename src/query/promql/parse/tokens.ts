@@ -1,13 +1,13 @@
 /**
- * The tokens of PromQL, and which keywords may be names: the lists of upstream's grammar (`metric_identifier`
- * and `maybe_label` in promql/parser/generated_parser.y).
+ * The tokens of PromQL, and which keywords can be names: the lists of upstream's grammar (`metric_identifier` and
+ * `maybe_label` in promql/parser/generated_parser.y).
  */
 import { quoteText } from "../text.ts";
 import type { Span } from "./ast.ts";
 
 export type TokenType =
   | "identifier"
-  /** A name with a colon, which only a metric may have. */
+  /** A name with a colon, which only a metric can have. */
   | "metric identifier"
   | "keyword"
   | "number"
@@ -18,12 +18,12 @@ export type TokenType =
   /** `( ) { } [ ] , :` */
   | "mark"
   | "end"
-  /** Text that is no token; `text` says why. */
+  /** Text that is not a token; `text` is the error. */
   | "error";
 
 export interface Token extends Span {
   readonly type: TokenType;
-  /** As written; of keywords in lower case. */
+  /** As written; keywords in lower case. */
   readonly text: string;
 }
 
@@ -35,9 +35,9 @@ export const AGGREGATORS = words(
 /** The binary operators that are words. */
 export const WORD_OPERATORS = words("and or unless atan2");
 const MODIFIERS = words("offset by without on ignoring group_left group_right bool anchored smoothed");
-/** Keywords that are functions where a parenthesis follows. */
+/** Keywords that are functions if a parenthesis follows. */
 export const CALLED_KEYWORDS = words("start end step range min_of max_of");
-/** Keywords only where a parenthesis follows. */
+/** Keywords only if a parenthesis follows. */
 export const FILL_MODIFIERS = words("fill fill_left fill_right");
 const NUMBERS = words("inf nan");
 
@@ -45,7 +45,7 @@ const KEYWORDS = new Set([...AGGREGATORS, ...WORD_OPERATORS, ...MODIFIERS, ...CA
 const NO_METRIC = words("bool on ignoring group_left group_right atan2");
 const NO_LABEL = words("without");
 
-/** What a word outside of braces is. Keywords and numbers may be written in capitals. */
+/** The type of a word outside braces. Keywords and numbers can be written in capitals. */
 export function wordType(word: string): TokenType {
   const lower = word.toLowerCase();
   if (KEYWORDS.has(lower)) return "keyword";
@@ -53,13 +53,13 @@ export function wordType(word: string): TokenType {
   return word.includes(":") ? "metric identifier" : "identifier";
 }
 
-/** Whether a token may be the name of a metric. */
+/** Whether a token can be the name of a metric. */
 export function isMetricName({ type, text }: Token): boolean {
   if (type === "keyword") return !NO_METRIC.has(text) && !FILL_MODIFIERS.has(text);
   return type === "identifier" || type === "metric identifier";
 }
 
-/** Whether a token may be the name of a label in `by`, `on` and the like. */
+/** Whether a token can be the name of a label in `by`, `on` and the like. */
 export function isLabelToken({ type, text }: Token): boolean {
   if (type === "keyword") return !NO_LABEL.has(text) && !FILL_MODIFIERS.has(text);
   return type === "identifier" || type === "metric identifier";

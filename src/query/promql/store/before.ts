@@ -1,14 +1,14 @@
-/** What sources had before a range, read from the days: where their running totals stand when it begins. */
+/** Reads from the days what sources had before a range: the running totals at its beginning. */
 import { CompensatedSum, isSumExact } from "../compensated-sum.ts";
 import type { Edge, Source } from "./catalog.ts";
 import type { BeforeSeries, DayReader, Range } from "./day-reader.ts";
 import { idsOf } from "./portions.ts";
 import type { Before } from "./running-totals.ts";
 
-/** All of a day. */
+/** All rows of a day. */
 const ROWS_MAX = 2 ** 53;
 
-/** Reads it for some sources at once; `existed` is for the caller to know. */
+/** Reads it for several sources at once; the caller provides `existed`. */
 export async function lookBefore(
   sources: readonly Source[],
   range: Range,
@@ -22,7 +22,7 @@ export async function lookBefore(
     ({ metric }) => metric,
   );
   for (const [metric, own] of byMetric) {
-    // Most begin with nothing before them.
+    // Most have nothing before the range.
     const ids = idsOf(own).filter((id) => bySeries.has(id));
     if (ids.length === 0) continue;
     for (const [id, counts] of await reader.beforeBuckets(ids, metric.buckets, range))
@@ -41,7 +41,7 @@ export async function lookBefore(
   };
 }
 
-/** The sums of those series whose sum the engine cannot give, added up from their samples. */
+/** The sums of series whose sum the engine cannot compute exactly, added up from their samples. */
 async function exactSums(
   sources: readonly Source[],
   bySeries: ReadonlyMap<number, BeforeSeries>,
@@ -65,7 +65,7 @@ async function exactSums(
   return new Map(Array.from(sums, ([id, sum]) => [id, sum.total]));
 }
 
-/** Adds counts of all buckets to the first edge asked for that holds them. */
+/** Adds the counts of all buckets to the first edge of the query that contains them. */
 function addToEdges(
   byEdge: Float64Array,
   edges: readonly Edge[],

@@ -1,12 +1,12 @@
 /**
- * Which series there are in PromQL's eyes, found in memory. A metric is seen under the names of its views: an
- * observation `X` as its raw values `X` and as the histogram `X_bucket`, `X_sum`, `X_count`; a delta as `X`
- * and the counter `X_total`; gauges and cumulative series as they are. Names may be asked for as they were
- * pushed or as Prometheus spells them, and are answered as Prometheus spells them. Labels that were demoted
- * are left out everywhere, so that series which differ in them alone are one.
+ * The series of PromQL, found in memory. A metric has the names of its views: an observation `X` is visible as its raw
+ * values `X` and as the histogram `X_bucket`, `X_sum`, `X_count`; a delta as `X` and the counter `X_total`; gauges and
+ * cumulative series under their own names. A query can use names as they were pushed or as Prometheus spells them, and
+ * results have Prometheus's spelling. Demoted labels are left out everywhere, so that series that differ only in them
+ * are one.
  *
- * Labels are matched as they were pushed, and label sets are made of the series that match; what only asks for
- * names and values makes none.
+ * Labels are matched as they were pushed. Label sets are created only for the series that match, and not for queries of
+ * names and values.
  */
 
 import { prometheusLabelName } from "../../../model/names.ts";
@@ -27,21 +27,21 @@ import {
 
 export { type CatalogMetric, type Shape, type View, viewsOf };
 
-/** What is asked of the registry (src/series/registry.ts); its epoch changes when labels are demoted, too. */
+/** What the catalog needs of the registry (src/series/registry.ts). The epoch also changes when labels are demoted. */
 export interface SeriesRegistry extends FollowedRegistry {
-  /** Whether a tag of a metric is a column and no label. */
+  /** Whether a tag of a metric is a column and not a label. */
   isAttribute(metric: string, tag: string): boolean;
   hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean;
 }
 
-/** One series of PromQL's (for buckets: one histogram) and the stored series that make it up. */
+/** One PromQL series (for buckets: one histogram) and the stored series that it consists of. */
 export interface Source {
   readonly metric: CatalogMetric;
   readonly shape: Shape;
   /** With the metric's name; without `le` for buckets. */
   readonly labels: LabelSet;
   readonly seriesIds: number[];
-  /** Buckets: the bounds that are asked for, +Inf included, and their label sets. */
+  /** Buckets: the bounds that the selector matches, including +Inf, and their label sets. */
   readonly edges: readonly Edge[];
 }
 
@@ -50,26 +50,26 @@ export interface Edge {
   readonly labels: LabelSet;
 }
 
-/** A view whose name is asked for, and what its series must have. */
+/** A view whose name the selector matches, and the conditions on its series. */
 interface Target {
   readonly indexed: IndexedMetric;
   readonly view: View;
   readonly conditions: readonly Condition[];
-  /** Buckets: the bounds that are asked for. */
+  /** Buckets: the bounds that the selector matches. */
   readonly bounds: readonly number[];
-  /** Whether no two of its series, nor one of another metric, can have the same labels. */
+  /** Whether no other series, of this or another metric, can have the same labels. */
   readonly isUnique: boolean;
 }
 
-/** So many series are gone through sooner than a label is indexed. */
+/** Up to this number, scanning all series is faster than indexing a label. */
 const SCANNED_MAX = 1_000;
-/** Label sets that are kept, 0.4 kB each: as many as one query may find by default. */
+/** Label sets in the cache, 0.4 kB each: as many as one query may find by default. */
 const LABEL_SETS_MAX = 200_000;
 
 export class Catalog {
   readonly #registry: SeriesRegistry;
   readonly #index: SeriesIndex;
-  /** Label sets by view and series: making them anew would be most of a query over 10,000 series. */
+  /** Label sets by view and series: creating them again would be most of a query over 10,000 series. */
   readonly #labelSets: Record<Shape, Map<Series, LabelSet>> = {
     raw: new Map(),
     count: new Map(),
@@ -78,7 +78,7 @@ export class Catalog {
   };
   #labelSetCount = 0;
   #epoch: number;
-  /** Of the index: changes when series are gone. */
+  /** The generation of the index: changes when series are dropped. */
   #generation = 0;
   readonly #scannedMax: number;
 
@@ -92,14 +92,14 @@ export class Catalog {
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
   find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Source[] {
     const sources: Source[] = [];
-    /** Those that others may be one with. */
+    /** Sources that can have the same labels as others. */
     const shared = new Map<string, Source>();
     this.#each(matchers, (series, { indexed: { metric }, view, bounds, isUnique }) => {
       if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
       const labels = this.#labelsOf(series, view);
       const known = isUnique ? undefined : shared.get(labels.key);
       if (known !== undefined) {
-        // Of observations and what was written under the names of their parts, equal labels count once.
+        // Equal labels count once if one series is of an observation and the other was written under the name of a part.
         if (known.shape === view.shape) known.seriesIds.push(series.seriesId);
         return false;
       }
@@ -116,8 +116,8 @@ export class Catalog {
   }
 
   /**
-   * The values of a label over the series that match and may have samples in the days: pages of dashboards ask
-   * for them first of all.
+   * The values of a label over the series that match and may have samples in the days. Dashboards query them first of
+   * all.
    */
   valuesOf(
     name: string,
@@ -203,7 +203,7 @@ export class Catalog {
     return names;
   }
 
-  /** How many series have each value of a label, those of all views; `le` is in `countsByBound`. */
+  /** The number of series with each value of a label, including all views; for `le` see `countsByBound`. */
   countsOf(label: string): Map<string, number> {
     this.#follow();
     const counts = new Map<string, number>();
@@ -215,7 +215,7 @@ export class Catalog {
     return counts;
   }
 
-  /** How many series have each name; each bucket is one. */
+  /** The number of series with each name; each bucket counts as one. */
   countsByName(): Map<string, number> {
     this.#follow();
     const counts = new Map<string, number>();
@@ -228,7 +228,7 @@ export class Catalog {
     return counts;
   }
 
-  /** How many series have each value of `le`. */
+  /** The number of series with each value of `le`. */
   countsByBound(): Map<string, number> {
     const counts = this.countsOf(BUCKET_LABEL);
     for (const { metric, series } of this.#index.metrics) {
@@ -255,8 +255,8 @@ export class Catalog {
   }
 
   /**
-   * Gives each series and view that match to `visit`, whether or not it has samples; one that answers true has seen
-   * enough of that view and may be spared the rest of it.
+   * Calls `visit` for each series and view that match, whether or not it has samples. If `visit` returns true, the rest
+   * of that view can be skipped.
    */
   #each(matchers: readonly Matcher[], visit: (series: Series, target: Target) => boolean): void {
     this.#follow();
@@ -286,14 +286,14 @@ export class Catalog {
     }
   }
 
-  /** The fewest series among which all are that match, where that is not most of the metrics' own. */
+  /** The smallest indexed list that contains all series that match; undefined if scanning the metrics is not slower. */
   #fewest(metrics: readonly IndexedMetric[], labelled: readonly Matcher[]): readonly Series[] | undefined {
     let count = 0;
     for (const { series } of metrics) count += series.length;
     if (count <= this.#scannedMax) return undefined;
     let fewest: readonly Series[] | undefined;
     for (const { name, operator, value } of labelled) {
-      // Bounds of buckets are no labels of series, and bounds that were stored long ago may be spelled otherwise.
+      // Bounds of buckets are not labels of series, and bounds that were stored long ago may have another spelling.
       if (operator !== "=" || value === "" || name === BUCKET_LABEL || name === "quantile") continue;
       const having = this.#index.having(name, value);
       if (having.length >= count) continue;
@@ -332,12 +332,12 @@ export class Catalog {
     return isLevel && respelled.size === 0 && this.#index.named(name).length === 1;
   }
 
-  /** The names as pushed under which series of a metric may have a label; none where it is a column. */
+  /** The pushed names under which series of a metric can have a label; none if it is a column. */
   #pushedNames({ metric, respelled }: IndexedMetric, label: string): string[] {
     return [label, ...(respelled.get(label) ?? [])].filter((name) => !this.#isColumn(metric, name));
   }
 
-  /** Whether a series that has a label shows it. */
+  /** Whether a label of a series is visible. */
   #shows({ metric, labels }: Series, label: string): boolean {
     if (metric.kind !== "observation" && metric.kind !== "delta") return true;
     return valueIn(labels, this.#pushedNames(this.#index.of(metric), label)) !== "";
@@ -382,7 +382,7 @@ function boundsOf(metric: Metric): number[] {
   return [...metric.buckets, Number.POSITIVE_INFINITY];
 }
 
-/** How many series PromQL makes of one of a metric's. */
+/** The number of PromQL series per stored series of a metric. */
 function seriesOfEach(metric: Metric): number {
   return viewsOf(metric).reduce(
     (sum, { shape }) => sum + (shape === "buckets" ? boundsOf(metric).length : 1),

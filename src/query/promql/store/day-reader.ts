@@ -1,6 +1,6 @@
 /**
- * Reads rows of some series in a range of time from the day tables, day by day in ascending order, for one
- * query. Time and series are conditions of the statements; days outside the range are not touched.
+ * Reads rows of some series in a range of time from the day tables, day by day in ascending order, for one query. Time
+ * and series are conditions of the statements; days outside the range are not read.
  */
 import { MICROSECONDS_PER_DAY } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
@@ -30,7 +30,7 @@ const MS_PER_DAY = MICROSECONDS_PER_DAY / 1000;
 /** An interrupt between two statements is lost, so it is repeated. */
 const INTERRUPT_INTERVAL_MS = 50;
 
-/** Which statement reads samples, and reads their places in the order of arrival with them if asked to. */
+/** The statement that reads samples, with their positions in the order of arrival if requested. */
 export function samplesStatement(withArrivals: boolean): string {
   return withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
 }
@@ -45,7 +45,7 @@ export class DayReader {
     this.#signal = signal;
   }
 
-  /** The days that a range touches, with the share of each that it covers. */
+  /** The days of a range, with the share of each day that the range covers. */
   daysIn({ afterMs, toMs }: Range): { day: Day; share: number }[] {
     return this.#store.days().flatMap((day) => {
       const beginMs = day.day * MS_PER_DAY;
@@ -57,9 +57,9 @@ export class DayReader {
   }
 
   /**
-   * The samples of each series, `rowsMax` of a day at most: to see that there are more, ask for one more.
+   * The samples of each series, at most `rowsMax` of a day. To detect that there are more, request one more.
    *
-   * @param withArrivals for series that may have several samples at one time
+   * @param withArrivals for series that can have several samples at one time
    */
   async samples(
     seriesIds: readonly number[],
@@ -81,7 +81,7 @@ export class DayReader {
     });
   }
 
-  /** How many samples each series has. */
+  /** The number of samples of each series. */
   async counts(seriesIds: readonly number[], range: Range): Promise<Map<number, number>> {
     const counts = new Map<number, number>();
     await this.#scan("query/promql_counts", seriesIds, range, 0, (columns, length) => {
@@ -91,7 +91,7 @@ export class DayReader {
     return counts;
   }
 
-  /** How many samples each series has, how many of them are NaN, and the greatest or least of the others. */
+  /** The number of samples of each series, how many of them are NaN, and the greatest or least of the others. */
   async extremes(
     aggregate: "max" | "min",
     seriesIds: readonly number[],
@@ -104,7 +104,9 @@ export class DayReader {
     await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
   }
 
-  /** How many samples each series has, how many of them are NaN, and the sums of all and of their magnitudes. */
+  /**
+   * The number of samples of each series, how many of them are NaN, and the sums of the values and of their magnitudes.
+   */
   async sums(
     seriesIds: readonly number[],
     range: Range,
@@ -122,7 +124,7 @@ export class DayReader {
     );
   }
 
-  /** The last sample of each series in a range, a stale marker among them; those without one are absent. */
+  /** The last sample of each series in a range, which can be a stale marker; series without one are absent. */
   async latest(seriesIds: readonly number[], range: Range): Promise<Map<number, Latest>> {
     const found = new Map<number, Latest>();
     await this.#scan(
@@ -140,7 +142,9 @@ export class DayReader {
     return found;
   }
 
-  /** What each series has: its last sample, how many, their sum and that of their magnitudes. Those without a sample are absent. */
+  /**
+   * For each series: its last sample, and the count, the sum and the sum of magnitudes. Series without one are absent.
+   */
   async before(seriesIds: readonly number[], range: Range): Promise<Map<number, BeforeSeries>> {
     const found = new Map<number, BeforeSeries>();
     await this.#scan("query/promql_before", seriesIds, range, 0, (columns, length) => {
@@ -158,7 +162,7 @@ export class DayReader {
     return found;
   }
 
-  /** How many samples each series has in each bucket, by ascending bounds and one more for what is above. */
+  /** The number of samples of each series in each bucket, by ascending bounds and one more for values above all. */
   async beforeBuckets(
     seriesIds: readonly number[],
     bounds: readonly number[],
@@ -209,7 +213,7 @@ export class DayReader {
     const parameters = {
       afterUs: Math.floor(afterMs * 1000),
       toUs: Math.floor(toMs * 1000),
-      // As text: a list of 10,000 values takes the driver longer to bind than a day to read.
+      // As text: the driver takes longer to bind a list of 10,000 values than to read a day.
       seriesIds: `[${seriesIds.join(",")}]`,
     };
     for (const { day } of this.daysIn({ afterMs, toMs })) {
@@ -225,10 +229,10 @@ export class DayReader {
         const text = String(error);
         if (text.includes("Out of Memory Error"))
           throw new LimitReached(
-            "the query needs more memory than the database engine has left (setting memoryLimitBytes); ask for fewer " +
-              "series or a shorter range, or again later",
+            "the query needs more memory than the database engine has left (setting memoryLimitBytes); query fewer " +
+              "series or a shorter range, or try again later",
           );
-        // Retention may drop a day between the look at the days and the statement.
+        // Retention may drop a day between the look-up of the days and the statement.
         if (!/samples_\d{8} does not exist/.test(text)) throw error;
       } finally {
         clearInterval(interrupting);

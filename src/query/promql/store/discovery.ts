@@ -1,13 +1,13 @@
 /**
- * What there is to be asked: series, label names and values, metadata, found in memory. Times count by the
- * day, since that is what is known without reading rows.
+ * Discovery of series, label names and values, and metadata, in memory. Times count by the day, because nothing finer
+ * is known without reading rows.
  */
 import { prometheusLabelName } from "../../../model/names.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Catalog, type CatalogMetric, type SeriesRegistry, viewsOf } from "./catalog.ts";
-import { sortInTurns } from "./sort-in-turns.ts";
+import { sortWithPauses } from "./sort-with-pauses.ts";
 import { type SeriesStatistics, seriesStatistics } from "./statistics.ts";
 
 export interface LabelQuery {
@@ -35,18 +35,18 @@ export class Discovery {
   /** The label sets of the series that match, in order. */
   async series(query: LabelQuery): Promise<LabelSet[]> {
     const found = [...this.#labelSets(query)];
-    const sorted = await sortInTurns(found, compareLabels);
+    const sorted = await sortWithPauses(found, compareLabels);
     return sorted.filter((labels, at) => at === 0 || labels.key !== sorted[at - 1].key);
   }
 
-  /** The names of the labels that the series have, in order. */
+  /** The names of the labels of these series, in order. */
   labelNames({ selectors, ...query }: LabelQuery): string[] {
     const names = new Set<string>();
     for (const matchers of anyOf(selectors)) this.#catalog.labelNames(matchers, ...daysOf(query), names);
     return [...names].sort(compareText);
   }
 
-  /** The values of a label, named as it was pushed or as Prometheus spells it, in order. */
+  /** The values of a label, by its name as pushed or as Prometheus spells it, in order. */
   labelValues(name: string, { selectors, ...query }: LabelQuery): string[] {
     const values = new Set<string>();
     const label = prometheusLabelName(name);
@@ -55,12 +55,12 @@ export class Discovery {
     return [...values].sort(compareText);
   }
 
-  /** How many series have which names, labels and values; the `most` largest counts of each. */
+  /** The number of series by name, label and value: the `most` largest counts of each. */
   async statistics(most: number): Promise<SeriesStatistics> {
     return await seriesStatistics(this.#catalog, most);
   }
 
-  /** Type, help and unit by the name of the family; several where metrics share a name. */
+  /** Type, help and unit by the name of the family; several if metrics share a name. */
   metadata(metric?: string): Map<string, MetadataEntry[]> {
     const found = new Map<string, MetadataEntry[]>();
     for (const each of this.#registry.metrics()) {
@@ -86,18 +86,18 @@ export class Discovery {
 }
 
 /**
- * The name of a metric's family. A delta's is the counter, a histogram's bears the name of the observation; of those
- * that came as classic histograms and summaries each part is a metric here.
+ * The name of a metric's family. For a delta this is the counter, and for an observation its own name. If classic
+ * histograms and summaries were sent as series, each part is a metric here.
  */
 function familyOf(metric: CatalogMetric): string {
   const { kind, type, prometheusName } = metric;
   if (kind === "delta") return viewsOf(metric).at(-1)!.name;
   if (kind === "observation" || (type !== "histogram" && type !== "summary")) return prometheusName;
-  // A summary has no buckets: that is the end of its own name.
+  // A summary has no buckets: `_bucket` is the end of its own name.
   return prometheusName.replace(type === "summary" ? /_(?:sum|count)$/ : /_(?:bucket|sum|count)$/, "");
 }
 
-/** No selectors find everything, as one without matchers would. */
+/** Without selectors, everything matches, as with one selector without matchers. */
 function anyOf(selectors: LabelQuery["selectors"]): LabelQuery["selectors"] {
   return selectors.length > 0 ? selectors : [[]];
 }

@@ -1,10 +1,10 @@
 /**
- * When a running total is there: from one instant before its first row of all, until `idleMs` after a row if no
- * other comes; then it is gone, and back with the next.
+ * The times at which a running total exists: from one instant before its very first row, until `idleMs` after a row if
+ * no other follows. Then it ends, and returns with the next row.
  */
 import type { Before, Instants, Rows } from "./running-totals.ts";
 
-/** Runs of instants, by index in a range; the first may begin before the range, and the last end after it. */
+/** Runs of instants, by index in a range; the first can begin before the range, and the last can end after it. */
 export type Life = readonly { readonly from: number; readonly to: number }[];
 
 export function lifeOf(
@@ -22,7 +22,7 @@ export function lifeOf(
   for (let row = 0; row < timestampsMs.length; row++) {
     const isFirst = row === 0 && !before.existed;
     const from = atOrAfter(timestampsMs[row]) - (isFirst ? 1 : 0);
-    // Rows that keep it alive until the next one comes need no look each.
+    // Rows before the next gap of `idleMs` need no check each.
     while (timestampsMs[row + 1] - timestampsMs[row] < idleMs) row++;
     const to = lastFor(timestampsMs[row]);
     const current = life.at(-1);

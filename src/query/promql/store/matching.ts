@@ -1,7 +1,7 @@
 /**
- * Matchers as they are put to series: labels go by their names as Prometheus spells them, and bounds by either
- * spelling of their numbers. A bound is kept as OpenMetrics spells it (`1.0`), whoever pushed it, and questions from
- * before Prometheus 3 say `le="1"`.
+ * Matchers as they are applied to stored series: labels by the names that Prometheus spells, and bounds by either
+ * spelling of their numbers. A bound is stored as OpenMetrics spells it (`1.0`), however it was pushed, and queries
+ * from before Prometheus 3 have `le="1"`.
  */
 
 import { prometheusLabelName } from "../../../model/names.ts";
@@ -9,13 +9,13 @@ import type { Labels } from "../../../model/sample.ts";
 import { edgeText } from "../../../model/spelling.ts";
 import type { Matcher } from "../matchers.ts";
 
-/** A matcher, and the names as pushed under which a metric's series may have its label. */
+/** A matcher, and the pushed names under which a metric's series can have its label. */
 export interface Condition {
   readonly names: readonly string[];
   readonly matcher: Matcher;
 }
 
-/** A matcher of a selector, as it is put to series. */
+/** A matcher of a selector, as it is applied to series. */
 export function forStored(matcher: Matcher): Matcher {
   const name = prometheusLabelName(matcher.name);
   if (name === "le" || name === "quantile") return forBounds({ ...matcher, name });
@@ -26,11 +26,11 @@ function forBounds(matcher: Matcher): Matcher {
   const { operator } = matcher;
   if (operator === "=" || operator === "!=") {
     const value = edgeText(matcher.value);
-    // Rows from before bounds had one spelling hold others.
+    // Rows from before bounds had one spelling contain others.
     const isBound = (other: string) => other === value || edgeText(other) === value;
     return { ...matcher, value, matches: (other) => isBound(other) === (operator === "=") };
   }
-  // Of expressions the choices of a dashboard's variable: `0\.5|1`. What else an expression means is its author's.
+  // Of regular expressions, only the choices of a dashboard variable such as `0\.5|1`. All others match as written.
   const choices = matcher.value.split("|").map((each) => each.replace(/\\(?=[.+])/g, ""));
   if (!choices.every((each) => /^([+-]?Inf|[\d.e+-]+)$/.test(each))) return matcher;
   const bounds = new Set(choices.map(edgeText));
@@ -46,9 +46,9 @@ export function meets(labels: Labels, conditions: readonly Condition[]): boolean
   return true;
 }
 
-/** The value under the first of some names; empty where there is none. */
+/** The value under the first of some names that a series has; empty if it has none. */
 export function valueIn(labels: Labels, names: readonly string[]): string {
-  // By index: this runs for each series that is looked at.
+  // By index: this runs for each series that is checked.
   for (let at = 0; at < names.length; at++) {
     const value = labels.get(names[at]!);
     if (value !== undefined) return value;

@@ -1,7 +1,7 @@
 /**
- * Reads the samples of many sources in portions of some two million, so that a query over a week of everything
- * holds no more memory than one over an hour. Most queries are one portion, which is tried first: to count samples
- * beforehand takes a third as long as to read them.
+ * Reads the samples of many sources in portions of some two million, so that a query over a week of everything takes no
+ * more memory than one over an hour. Most queries are one portion, which is tried first: counting samples beforehand
+ * takes a third of the time of reading them.
  */
 import { Places } from "../../sql/places.ts";
 import type { ReadBudget } from "../storage.ts";
@@ -9,24 +9,24 @@ import type { Source } from "./catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
 import { type Gathered, Gatherer } from "./gather.ts";
 
-/** Sources with their samples, by their place among the sources; the samples are gone with the next portion. */
+/** Sources with their samples, by their index among the sources; the samples are valid until the next portion. */
 export interface Portion {
   readonly sources: readonly Source[];
   readonly samples: Gathered;
 }
 
-/** 16 bytes a sample here, 67 MB where days are joined; while the engine puts them together 40 to 60 there. */
+/** 16 bytes per sample here, 67 MB where days are joined; 40 to 60 bytes in the engine while it groups them. */
 export const ROWS_AT_ONCE = 2_000_000;
-/** What is read without waiting for others: 10 MB of the engine's memory. */
+/** A portion of this size is read without waiting for others: 10 MB of the engine's memory. */
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;
 
-/** Longer than any query may take: one that is out of time, or whose client has left, waits no longer. */
+/** Longer than any query may take. A query that times out, or whose client disconnects, stops waiting. */
 const WAIT_MS = 3_600_000;
-/** Of the engine's memory only one query at a time takes much: two at once can be more than there is. */
+/** Only one query at a time takes much of the engine's memory: two at once can exceed it. */
 const large = new Places(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
 
-/** A portion turned out to be too large. */
+/** A portion is too large. */
 class TooManyRows extends Error {}
 
 interface Ask {
@@ -45,8 +45,9 @@ export async function* portions(
 }
 
 /**
- * Sources in lists, mostly one: any two of a list have all their stored series in common, as a histogram's sum and
- * count have, or none. Names that a pattern gives may find one of two metrics by one name, and both by another.
+ * Divides sources into lists, mostly one: any two of a list have either all their stored series in common, as a
+ * histogram's sum and count have, or none. Patterns of names can find one of two metrics by one name, and both by
+ * another.
  */
 function layersOf(sources: readonly Source[]): (readonly Source[])[] {
   if (sources.every(({ seriesIds }) => seriesIds.length === 1)) return [sources];
@@ -105,7 +106,7 @@ async function oneAtATime<T>(signal: AbortSignal, read: () => Promise<T>): Promi
   }
 }
 
-/** Reads everything if it is no more than so many samples; undefined if it is more. */
+/** Reads everything if it is no more than a number of samples; undefined if it is more. */
 async function readUpTo(
   rowsMax: number,
   sources: readonly Source[],
@@ -147,7 +148,7 @@ async function readAll(
     }
   } catch (error) {
     gatherer.release();
-    // What was read in vain is read again.
+    // These samples will be read again.
     if (error instanceof TooManyRows) budget.countSamples(-gatherer.rows);
     throw error;
   }
@@ -155,8 +156,8 @@ async function readAll(
 }
 
 /**
- * Whether of several samples at one time the last to arrive is meant: events, and series that are shown as one. Totals
- * do not care.
+ * Whether the last sample to arrive counts if several have one time: for events, and for stored series that are
+ * returned as one. Totals do not depend on the order.
  */
 export function needArrivals(sources: readonly Source[]): boolean {
   return sources.some(
@@ -165,7 +166,7 @@ export function needArrivals(sources: readonly Source[]): boolean {
   );
 }
 
-/** The sources in parts of no more samples than can be read at once, one source at least. */
+/** Divides the sources into parts with no more samples than can be read at once, and at least one source. */
 function partsOf(
   sources: readonly Source[],
   counts: ReadonlyMap<number, number>,
@@ -184,7 +185,7 @@ function partsOf(
   return parts;
 }
 
-/** The range in so many equal parts: a single series of more samples than can be read at once is read in slices. */
+/** Divides the range into equal parts: a single series with more samples than can be read at once is read in slices. */
 function slicesOf({ afterMs, toMs }: Range, count: number): Range[] {
   const lengthMs = Math.ceil((toMs - afterMs) / Math.max(1, count));
   return Array.from({ length: Math.max(1, count) }, (_, slice) => ({

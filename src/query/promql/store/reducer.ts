@@ -1,4 +1,4 @@
-/** Puts the reduced numbers of days and stored series together to one for each series of PromQL's. */
+/** Combines the reduced numbers of days and stored series to one number per PromQL series. */
 import { isSumExact } from "../compensated-sum.ts";
 import type { LabelSet } from "../labels.ts";
 import type { ReducedSeries, Reduction } from "../storage.ts";
@@ -6,7 +6,7 @@ import type { ReducedSeries, Reduction } from "../storage.ts";
 interface Partial {
   readonly count: number;
   readonly nanCount: number;
-  /** Of the samples that are not NaN; without meaning where there are none. */
+  /** Of the samples that are not NaN; has no meaning if there are none. */
   readonly value: number;
   /** Sums: of the absolute values. */
   readonly magnitude: number;
@@ -20,7 +20,7 @@ export class Reducer {
     this.#reduction = reduction;
   }
 
-  /** Adds what a day has of a stored series. */
+  /** Adds the number of a stored series in one day. */
   add(seriesId: number, count: number, nanCount: number, value: number, magnitude = 0): void {
     const known = this.#partials.get(seriesId);
     const own = { count, nanCount, value, magnitude };
@@ -28,15 +28,15 @@ export class Reducer {
   }
 
   /**
-   * The number of a series that some stored ones make up. Undefined where they have no sample; "inexact" where large
-   * values of a sum cancel out or overflow, so that only the samples themselves give it.
+   * The number of a series that consists of some stored ones. Undefined if they have no sample; "inexact" if large
+   * values of a sum cancel out or overflow, so that the samples themselves are needed.
    */
   result(labels: LabelSet, seriesIds: readonly number[]): ReducedSeries | "inexact" | undefined {
     const found = seriesIds.flatMap((id) => this.#partials.get(id) ?? []);
     if (found.length === 0) return undefined;
     const { count, nanCount, value, magnitude } = found.reduce((a, b) => this.#join(a, b));
     if (this.#reduction === "count") return { labels, count, value: count };
-    // A sum holds every NaN; the greatest and the least are NaN only where there is nothing else.
+    // A sum with any NaN is NaN; the greatest and the least are NaN only if all values are NaN.
     const isNothing = this.#reduction === "sum" ? nanCount > 0 : nanCount === count;
     if (isNothing) return { labels, count, value: Number.NaN };
     if (this.#reduction === "sum" && !isSumExact(value, magnitude)) return "inexact";

@@ -1,10 +1,10 @@
 /**
- * Observations and deltas as counters: what a scrape every `stepMs`, on a grid that begins at the epoch, would
- * have seen of them. Counts, sums and buckets hold the rows up to each instant; a total is there from one step
- * before its series' first row, where it is 0, until `idleMs` after its last.
+ * Observations and deltas as counters: the samples that a scrape every `stepMs`, on a grid that begins at the epoch,
+ * would have found. Counts, sums and buckets include the rows up to each instant. A total exists from one step before
+ * the first row of its series, where it is 0, until `idleMs` after the last.
  *
- * What a series had before the range matters too, though rates look at differences: a rate is not extrapolated
- * to below zero, so that it has to be known how far from zero a total is.
+ * The rows before the range also matter, although rates use differences: a rate is not extrapolated below zero, so it
+ * depends on how far a total is from zero.
  */
 import type { SeriesSamples } from "../storage.ts";
 import type { Edge, Source } from "./catalog.ts";
@@ -17,31 +17,31 @@ export interface Instants {
   readonly stepMs: number;
 }
 
-/** What a series had before its rows since the base, as far back as was looked. */
+/** What a series had before its rows since the base, as far back as it was read. */
 export interface Before {
-  /** Its last row; undefined where there is none. */
+  /** The time of its last row; undefined if there is none. */
   readonly lastMs: number | undefined;
   readonly count: number;
   readonly sum: number;
   /** By edge, not cumulative. */
   readonly buckets: Float64Array;
-  /** Whether it has any row, however far back. */
+  /** Whether it has any row, at any earlier time. */
   readonly existed: boolean;
 }
 
-/** The rows of one series since the base, in the order of time. */
+/** The rows of one series since the base, in order of time. */
 export interface Rows {
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
 }
 
-/** The instants after a time, up to and at another. */
+/** The instants after one time, up to and including another. */
 export function instantsIn(afterMs: number, toMs: number, stepMs: number): Instants {
   const firstMs = Math.floor(afterMs / stepMs) * stepMs + stepMs;
   return { firstMs, count: Math.max(0, Math.floor((toMs - firstMs) / stepMs) + 1), stepMs };
 }
 
-/** The series that a source shows: one, or one for each bucket. */
+/** The series of a source: one, or one for each bucket. */
 export function runningTotals(
   source: Source,
   rows: Rows,
@@ -56,12 +56,12 @@ export function runningTotals(
   return labelsOf(source).map((labels, at) => ({ labels, timestampsMs, values: totals[at], stale }));
 }
 
-/** The label sets that a source shows, in the order of `totalsAt`. */
+/** The label sets of a source, in the order of `totalsAt`. */
 export function labelsOf({ shape, labels, edges }: Source) {
   return shape === "buckets" ? edges.map((edge) => edge.labels) : [labels];
 }
 
-/** The times of all samples of a life, and which of them say that it ended. */
+/** The times of all samples of a life, and which of them are stale markers. */
 function samplesOf(
   life: Life,
   { firstMs, count, stepMs }: Instants,
@@ -82,7 +82,7 @@ function samplesOf(
 /**
  * The totals of a source at ascending times: one column, or one for each bucket, cumulative.
  *
- * @param into columns to use again, where they are long enough; those that are made are put there
+ * @param into columns to reuse if they are long enough; new ones are added to it
  */
 export function totalsAt(
   source: Source,
@@ -101,7 +101,7 @@ export function totalsAt(
   return columns;
 }
 
-/** How many rows there are up to each time. */
+/** The number of rows up to each time. */
 function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array, totals: Float64Array): void {
   let next = 0;
   for (let at = 0; at < timesMs.length; at++) {
@@ -110,7 +110,7 @@ function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array,
   }
 }
 
-/** The sum of the rows up to each time, kept as two doubles like the totals of /metrics: it must not go back. */
+/** The sum of the rows up to each time, kept as two doubles like the totals of /metrics: it must not decrease. */
 function sumsAt(
   { timestampsMs, values }: Rows,
   before: Before,
@@ -128,12 +128,12 @@ function sumsAt(
       low += high - (sum - part) + (value - part);
       high = sum;
     }
-    // An infinite sum leaves no rest.
+    // An infinite sum has no remainder.
     totals[at] = Number.isNaN(low) ? high : high + low;
   }
 }
 
-/** For each edge how many rows up to each time are at or below it. */
+/** For each edge, the number of rows up to each time that are at or below it. */
 function bucketsAt(
   { timestampsMs, values }: Rows,
   edges: readonly Edge[],
@@ -157,7 +157,7 @@ function bucketsAt(
   }
 }
 
-/** The first of ascending bounds that is not below the value; NaN is below none but +Inf. */
+/** The first of ascending bounds that is not below the value; for NaN this is +Inf. */
 function firstEdge(bounds: Float64Array, value: number): number {
   let from = 0;
   let to = bounds.length;

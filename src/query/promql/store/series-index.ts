@@ -1,32 +1,32 @@
 /**
- * Where series are looked up by metric and by label, in memory, beside the registry and kept up with it: what came
- * since the last look is taken in, a step a series, and everything is made anew only when series were forgotten.
+ * An index of series by metric and by label, in memory, which follows the registry. New series are added before each
+ * look-up, one step per series. The whole index is built again only when series were dropped.
  *
- * A label is indexed when it is first asked for, over all series or those of one metric: one pass over them, and then
- * some ten bytes a series that carries it. Labels go by their names as Prometheus spells them.
+ * A label is indexed at its first look-up, over all series or those of one metric. This takes one pass over them, and
+ * then some ten bytes per series that has the label. Labels have their names as Prometheus spells them.
  */
 import { prometheusLabelName } from "../../../model/names.ts";
 import type { Metric, Series } from "../../../model/sample.ts";
 
-/** A metric with the series that hold rows, ended ones included, in the order in which they came. */
+/** A metric with the series that have rows, including ended ones, in the order of their creation. */
 export interface CatalogMetric extends Metric {
   readonly series: ReadonlySet<Series>;
-  /** The names of all labels that a series of the metric carries, as pushed. */
+  /** The names of all labels of the metric's series, as pushed. */
   labelNames(): Iterable<string>;
 }
 
-/** What is followed of the registry. */
+/** The part of the registry that is followed. */
 export interface FollowedRegistry {
-  /** Changes when series are forgotten, at the least. */
+  /** Changes at least when series are dropped. */
   readonly epoch: number;
-  /** In the order in which they came. */
+  /** In the order of their creation. */
   metrics(): Iterable<CatalogMetric>;
 }
 
-/** How a view shows a metric's rows: as they are, or as a total that runs on a grid of times. */
+/** How a view presents a metric's rows: unchanged, or as a total on a grid of times. */
 export type Shape = "raw" | "count" | "sum" | "buckets";
 
-/** A name that a metric goes by in PromQL. */
+/** A name of a metric in PromQL. */
 export interface View {
   readonly name: string;
   /** The same with the metric's name as it was pushed. */
@@ -34,27 +34,29 @@ export interface View {
   readonly shape: Shape;
 }
 
-/** A metric as it is indexed. */
+/** A metric in the index. */
 export interface IndexedMetric {
   readonly metric: CatalogMetric;
   readonly views: readonly View[];
   readonly series: readonly Series[];
-  /** Its label names that Prometheus spells otherwise, by that spelling. */
+  /** Its label names that Prometheus spells differently, by that spelling. */
   readonly respelled: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The series that have one value of a label: one by itself, since many values have no other. */
+/** The series that have one value of a label. A single one is stored without an array, because many values have one. */
 type Having = Series | Series[];
 
 interface Followed extends IndexedMetric {
   respelled: ReadonlyMap<string, readonly string[]>;
   readonly series: Series[];
-  /** What comes next of its series. A set's iterator that is not at its end finds what is added later. */
+  /**
+   * An iterator over its further series. A set's iterator that has not ended also returns series that are added later.
+   */
   readonly coming: Iterator<Series>;
   readonly labels: Map<string, LabelIndex>;
 }
 
-/** The series that have each value of a label, among the first so many of a list. */
+/** The series that have each value of a label, among the first `taken` of a list. */
 interface LabelIndex {
   readonly values: Map<string, Having>;
   taken: number;
@@ -84,10 +86,10 @@ export class SeriesIndex {
   #metrics: Followed[] = [];
   #byMetric = new Map<Metric, Followed>();
   #byName = new Map<string, Followed[]>();
-  /** Every series, in the order in which it was taken in. */
+  /** Every series, in the order in which it was added. */
   #series: Series[] = [];
   #labels = new Map<string, LabelIndex>();
-  /** Counts how often everything was made anew. */
+  /** Counts how often the index was built again. */
   #generation = 0;
 
   constructor(registry: FollowedRegistry) {
@@ -95,7 +97,7 @@ export class SeriesIndex {
     this.#epoch = registry.epoch;
   }
 
-  /** Takes in what is new; to be called before each question. Gives a number that changes when series are gone. */
+  /** Adds what is new; call it before each look-up. Returns a number that changes when series are dropped. */
   follow(): number {
     if (this.#epoch !== this.#registry.epoch) {
       this.#epoch = this.#registry.epoch;
@@ -118,7 +120,7 @@ export class SeriesIndex {
     return this.#series.length;
   }
 
-  /** What is indexed of the metric of a series. */
+  /** The indexed metric of a series. */
   of(metric: Metric): IndexedMetric {
     return this.#byMetric.get(metric)!;
   }
@@ -128,13 +130,13 @@ export class SeriesIndex {
     return this.#byName.get(name) ?? [];
   }
 
-  /** The series with a value of a label, those too for which it was demoted. */
+  /** The series with a value of a label, including those for which it was demoted. */
   having(label: string, value: string): readonly Series[] {
     const found = this.#indexed(label, this.#labels, this.#series).get(value);
     return found === undefined ? [] : listOf(found);
   }
 
-  /** The values of a label with their series, of all metrics or of one; those too for which it was demoted. */
+  /** The values of a label with their series, of all metrics or of one, including those for which it was demoted. */
   *valuesOf(label: string, of?: IndexedMetric): Iterable<readonly [string, readonly Series[]]> {
     const { labels, series } =
       of === undefined ? { labels: this.#labels, series: this.#series } : (of as Followed);
@@ -162,7 +164,7 @@ export class SeriesIndex {
 
   #takeIn(known: Followed): void {
     const { metric, coming, series } = known;
-    // Never past the last: an iterator that came to its end stays there.
+    // Never past the last: an iterator that has ended returns nothing more.
     while (series.length < metric.series.size) {
       const next = coming.next();
       if (next.done) break;
@@ -188,7 +190,7 @@ export class SeriesIndex {
       else if (Array.isArray(found)) found.push(series);
       else values.set(value, [found, series]);
     }
-    // A name that no series has is not remembered, whoever asks for it.
+    // A name that no series has is not kept, because a client can send any number of them.
     if (values.size > 0) labels.set(label, index);
     return values;
   }
@@ -203,7 +205,7 @@ export class SeriesIndex {
     return undefined;
   }
 
-  /** Whether any series that was taken in is gone. */
+  /** Whether any series in the index was dropped. */
   #hasLost(): boolean {
     let at = 0;
     for (const metric of this.#registry.metrics()) {

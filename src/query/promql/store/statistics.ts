@@ -1,18 +1,18 @@
 /**
- * How many series have which names, labels and values: where there are too many of them, one looks here. Counted from
- * the index, a label at a time, with a pause after each: pushes must not wait for it.
+ * The number of series by name, label and value, which shows why there are too many. Counted from the index, one label
+ * at a time, with a pause after each, because pushes must not wait for it.
  */
 import { setImmediate } from "node:timers/promises";
 import { BUCKET_LABEL, METRIC_NAME } from "../labels.ts";
 import type { Catalog } from "./catalog.ts";
 
-/** Something that is counted. */
+/** A counted item. */
 export interface Count {
   readonly name: string;
   readonly value: number;
 }
 
-/** Lists go from the largest count on, and have as many entries as were asked for. */
+/** Each list is in descending order of its counts, and has at most the requested number of entries. */
 export interface SeriesStatistics {
   readonly labelPairs: number;
   readonly seriesByMetric: readonly Count[];
@@ -23,7 +23,7 @@ export interface SeriesStatistics {
   readonly seriesByPair: readonly Count[];
 }
 
-/** Counts the series as PromQL sees them, those of buckets each, with `most` entries of each list. */
+/** Counts PromQL's series, each bucket as one, with at most `most` entries per list. */
 export async function seriesStatistics(catalog: Catalog, most: number): Promise<SeriesStatistics> {
   let labelPairs = 0;
   let seriesByMetric: Count[] = [];

@@ -1,7 +1,7 @@
 /**
- * PromQL's storage over the real store: series are found in memory, their rows are read by series and time
- * from the days of the range, some two million at a time. Gauges and cumulative series are their rows;
- * observations and deltas are also counters, see running-totals.ts.
+ * PromQL's storage over the real store: series are found in memory, and their rows are read by series and time from the
+ * days of the range, some two million at a time. Gauges and cumulative series are their rows. Observations and deltas
+ * are also counters, see running-totals.ts.
  */
 import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
@@ -36,11 +36,11 @@ import { windowEnds } from "./window-ends.ts";
 export interface StoreStorageOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: SeriesRegistry;
-  /** The grid of running totals: as if scraped so often. */
+  /** The step of the grid of running totals: the interval of the scrapes that they imitate. */
   readonly observationStepMs: number;
-  /** A running total ends so long after its series' last row. */
+  /** A running total ends this long after its series' last row. */
   readonly seriesIdleMs: number;
-  /** The last sample of a series of a Pushgateway group; none has one if absent. */
+  /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
   readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
@@ -80,7 +80,7 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
   ): Promise<readonly ReducedSeries[] | undefined> {
     const sources = this.#catalog.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
-    // Running totals are no rows, and values that are held are more than theirs.
+    // Running totals are not rows, and held values are more than rows.
     if (sources.some((source) => source.shape !== "raw" || this.#isHeld(source))) return undefined;
     const ids = idsOf(sources);
     const reader = new DayReader(this.#options.store, budget.signal);
@@ -99,19 +99,19 @@ export class StoreStorage implements Storage {
     }
     const reduced = sources.flatMap(({ labels, seriesIds }) => reducer.result(labels, seriesIds) ?? []);
     const exact = reduced.filter((each) => each !== "inexact");
-    // Else the samples are read, and all is counted then.
+    // Otherwise the samples are read, and all of them are counted then.
     if (exact.length < reduced.length) return undefined;
     budget.countSeries(sources.length);
     budget.countSamples(samples);
     return exact;
   }
 
-  /** What `select` would do for a selector. */
+  /** Explains what `select` would do for a selector. */
   explain({ selector, afterMs, toMs }: PlannedRead): Omit<ReadExplanation, "selector" | "after" | "to"> {
     const sources = this.#catalog.find(selector.matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     const reader = new DayReader(this.#options.store, new AbortController().signal);
     const days = reader.daysIn({ afterMs, toMs }).map(({ day }) => day.table);
-    // Raw samples and totals are read apart.
+    // Raw samples and totals are read separately.
     const raw = sources.filter(({ shape }) => shape === "raw");
     const isTotal = raw.length < sources.length;
     const names = [
@@ -162,8 +162,8 @@ export class StoreStorage implements Storage {
   }
 
   /**
-   * The last samples before a time of series that are held: mostly their last of all, which may be in no day any
-   * more; the others are looked for day by day, back from that time.
+   * The last samples of held series before a time. Mostly this is the very last sample, which may be older than all
+   * days; others are searched day by day, back from that time.
    */
   async #latestOfHeld(
     sources: readonly Source[],
@@ -207,7 +207,7 @@ export class StoreStorage implements Storage {
     return { seriesMax, batches };
   }
 
-  /** Reads the rows of totals, and gives what `make` makes of each source that has any. */
+  /** Reads the rows of totals, and yields the result of `make` for each source that has any. */
   async *#eachTotal<Made>(
     sources: readonly Source[],
     { afterMs, toMs, totalsAfterMs }: Selection,
@@ -251,7 +251,7 @@ export class StoreStorage implements Storage {
     }
   }
 
-  /** The series that match and may have samples in the range, or totals that come from before it. */
+  /** The series that match and may have samples in the range, or totals that continue from before it. */
   #find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Source[] {
     const { observationStepMs, seriesIdleMs } = this.#options;
     const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
@@ -261,8 +261,8 @@ export class StoreStorage implements Storage {
 }
 
 /**
- * The registry, to which a series that is held has samples in each day since its first one, and since its last one
- * in any case; one that ended, up to its end.
+ * The registry, except that a held series has samples in each day since its first, and also since its last sample. A
+ * series that ended has them up to its end.
  */
 function withHeld({ registry, heldOf = () => undefined }: StoreStorageOptions): SeriesRegistry {
   const isHeldIn = (seriesId: number, firstDay: number, lastDay: number) => {

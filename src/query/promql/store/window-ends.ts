@@ -1,7 +1,7 @@
 /**
- * What rate() and increase() need of running totals: in each window the first and the last instant and the totals
- * there. A day has 5,760 instants and a chart 241 steps: most totals are never looked at, and counters that only
- * grow have no resets between.
+ * The input of rate() and increase() over running totals: the first and the last instant of each window, and the totals
+ * there. A day has 5,760 instants and a chart 241 steps, so most totals are never needed, and counters that only grow
+ * have no resets in between.
  */
 import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "./catalog.ts";
@@ -9,10 +9,10 @@ import { lifeOf } from "./life.ts";
 import { type Before, type Instants, type Rows, totalsAt } from "./running-totals.ts";
 
 /**
- * The ends of the windows in the series that a source shows: see `labelsOf`.
+ * The ends of the windows in the series of a source: see `labelsOf`.
  *
- * @param into for the totals, kept from source to source of one query: made anew for each of thousands of series
- *   they would be most of its garbage
+ * @param into buffers for the totals, reused for the sources of one query: new ones for each of thousands of series
+ *   would be most of its garbage
  */
 export function windowEnds(
   source: Source,
@@ -42,7 +42,7 @@ export function windowEnds(
       last = to;
       counts[step] += to - from + 1;
     }
-    // Times stay ascending where a window is empty: totals are read off in one pass.
+    // Times stay ascending if a window is empty: totals are read in one pass.
     const isEmpty = counts[step] === 0;
     firstTimesMs[step] = isEmpty ? (firstTimesMs[step - 1] ?? firstMs) : firstMs + first * stepMs;
     lastTimesMs[step] = isEmpty ? (lastTimesMs[step - 1] ?? firstMs) : firstMs + last * stepMs;
@@ -53,7 +53,7 @@ export function windowEnds(
   return columns.map((totals) => ({ counts, firstTimesMs, lastTimesMs, firstAt, lastAt, totals }));
 }
 
-/** The times of two ascending lists, each once, and where those of each are among them. */
+/** The times of two ascending lists, each once, and the indexes of each list's times in the result. */
 function union(firstsMs: Float64Array, lastsMs: Float64Array) {
   const timesMs = new Float64Array(firstsMs.length + lastsMs.length);
   const firstAt = new Uint32Array(firstsMs.length);
@@ -62,7 +62,7 @@ function union(firstsMs: Float64Array, lastsMs: Float64Array) {
   let first = 0;
   let last = 0;
   while (first < firstsMs.length || last < lastsMs.length) {
-    // A first is never after the last of its window, so that firsts run out first.
+    // The first sample of a window is never after its last, so the list of firsts ends first.
     const timeMs = first < firstsMs.length ? Math.min(firstsMs[first], lastsMs[last]) : lastsMs[last];
     while (first < firstsMs.length && firstsMs[first] === timeMs) firstAt[first++] = count;
     while (last < lastsMs.length && lastsMs[last] === timeMs) lastAt[last++] = count;

@@ -1,14 +1,14 @@
 /**
- * Sorting that lets others run: so many label sets that their order takes a good part of a second are put in order
- * run by run, and the runs are merged, with a pause whenever one would have been long enough.
+ * Sorts without blocking the event loop. Sorting many label sets can take most of a second, so they are sorted in runs,
+ * and the runs are merged, with a pause after each run and after each run's length of merged items.
  */
 import { setImmediate } from "node:timers/promises";
 
-/** Compared without a pause: some 5 ms. */
+/** The number of items that are sorted without a pause: some 5 ms. */
 const RUN_LENGTH = 8_192;
 
-/** The items in order; stable. */
-export async function sortInTurns<Item>(
+/** Returns the items in order; stable. */
+export async function sortWithPauses<Item>(
   items: readonly Item[],
   compare: (a: Item, b: Item) => number,
   runLength = RUN_LENGTH,
@@ -19,7 +19,7 @@ export async function sortInTurns<Item>(
     runs.push(items.slice(from, from + runLength).sort(compare));
   }
   while (runs.length > 1) {
-    // Neighbours, so that equal items stay as they were.
+    // Merging neighbours keeps equal items in their order.
     const merged: Item[][] = [];
     while (runs.length > 0) {
       const [first, second] = runs.splice(0, 2);

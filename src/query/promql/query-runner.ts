@@ -1,11 +1,11 @@
 /**
- * Turns for questions: so many run at once, each hears when its client leaves or the gateway stops, and a stop
- * waits until none runs.
+ * Runs a bounded number of queries at once. Each gets a signal that aborts when its client disconnects or the gateway
+ * stops, and a stop waits until none runs.
  */
 import type { Places } from "../sql/places.ts";
 import { QueryCanceled } from "./errors.ts";
 
-export class Turns {
+export class QueryRunner {
   readonly #places: Places;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
@@ -15,9 +15,9 @@ export class Turns {
   }
 
   /**
-   * Runs a question when there is a place for it, with a signal that aborts with `signal` or at the stop.
+   * Runs a query when the limit allows it, with a signal that aborts with `signal` or at the stop.
    *
-   * @throws Busy when no place becomes free in time, QueryCanceled when stopping
+   * @throws Busy when the query waited for too long, QueryCanceled when stopping
    */
   async run<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stopping = this.#stopping.signal;
@@ -33,7 +33,7 @@ export class Turns {
     }
   }
 
-  /** Stops what runs; resolves when nothing does. */
+  /** Stops running queries; resolves when none runs. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.allSettled(this.#running);
