@@ -1,9 +1,9 @@
 /**
- * The command line: finds the command, gives it the outside (`Io`), and turns what comes back into an exit
- * code: 0 all went well, 1 the work failed, 2 the arguments made no sense.
+ * The command line: finds the command, passes it the process's input and output (`Io`), and returns an exit
+ * code: 0 for success, 1 if the work failed, 2 if the arguments are wrong.
  *
- * Commands are loaded when they are asked for, so that `weir sql` does not wait for the server's modules. How
- * `weir serve` wires the rooms together, and the order in which it stops, is at the top of commands/serve.ts.
+ * Each command's modules are loaded when it runs, so that `weir sql` does not wait for the server's. gateway.ts
+ * connects the rooms. commands/serve.ts says in which order `weir serve` stops.
  */
 import { readFileSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
@@ -22,7 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   check: () => import("./commands/check.ts"),
 };
 
-/** Runs one command line, without the program's name; resolves to the exit code. */
+/** Runs one command line, without the program's name. Resolves to the exit code. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await dispatch(argv, io);
@@ -96,16 +96,16 @@ async function unknown(name: string, io: Io): Promise<number> {
   return exitCode.usage;
 }
 
-/** What stands after `--` belongs to the command. */
+/** Arguments after `--` belong to the command. */
 function asksForHelp(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   const own = end === -1 ? argv : argv.slice(0, end);
   return own.includes("--help") || own.includes("-h");
 }
 
-/** Prints why a command failed; a stack only where the fault is ours. */
+/** Prints why a command failed. Prints a stack trace only for a bug. */
 async function explain(name: string, error: unknown, io: Io): Promise<number> {
-  // The reader has gone (weir sql … | head): it has what it wanted.
+  // The reader of the output has ended (weir sql … | head), which is not an error.
   if (codeOf(error) === "EPIPE") return exitCode.ok;
   if (error instanceof UsageError || error instanceof SettingError) {
     await io.stderr.write(`weir ${name}: ${error.message}\nRun "weir ${name} --help" for its usage.\n`);
@@ -124,14 +124,14 @@ function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** Faults with a class of their own (StoreLocked …) say all in their message; the built-in ones are bugs. */
+/** Errors with a class of their own (StoreLocked …) have a complete message. Built-in errors are bugs. */
 function namedFault(error: unknown): boolean {
   return (
     error instanceof Error && !/^(Error|TypeError|RangeError|ReferenceError|SyntaxError)$/.test(error.name)
   );
 }
 
-/** The outside of this process. */
+/** The input, output and environment of this process. */
 function processIo(umask: number): Io {
   return {
     umask,
@@ -145,7 +145,7 @@ function processIo(umask: number): Io {
 }
 
 function output(stream: NodeJS.WriteStream): Output {
-  // Errors reach whoever awaits the write; without a listener they would end the process before that.
+  // The caller that awaits the write gets the error. Without a listener the error would end the process first.
   stream.on("error", () => undefined);
   return {
     write: (data) =>
@@ -167,9 +167,10 @@ function readTextFile(path: string): string | undefined {
 }
 
 if (import.meta.main) {
-  // Log, journal, temporary files and exports are made by several hands, the engine's too: all are for their owner alone.
+  // Log, journal, temporary files and exports are created in several places, also by the engine. Only the owner
+  // may read them.
   const umask = process.umask(0o077);
   const code = await main(process.argv.slice(2), processIo(umask));
-  // Every write was awaited; what still runs here (a pool's idle connection) must not keep the process.
+  // Every write was awaited. Open handles, such as idle connections of a pool, must not keep the process running.
   process.exit(code);
 }

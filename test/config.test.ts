@@ -1,6 +1,5 @@
 /**
- * Settings: where they are read, which source wins, how values are spelled, and what is said of those that do
- * not fit.
+ * Settings: where they are read, which source takes precedence, how values are spelled, and the errors of invalid ones.
  */
 import { describe, expect, test } from "bun:test";
 import {
@@ -31,7 +30,7 @@ function ok(
   expect(load(argv, env, files)[key]).toEqual(want as never);
 }
 
-/** Loading is refused with exactly this sentence. */
+/** Loading fails with exactly this sentence. */
 function bad(argv: readonly string[], message: string, env: Variables = {}, files: Files = {}): void {
   let thrown: unknown;
   try {
@@ -44,7 +43,7 @@ function bad(argv: readonly string[], message: string, env: Variables = {}, file
 }
 
 describe("sources", () => {
-  test("defaults hold where nothing is said", () => {
+  test("uses defaults for settings that are not given", () => {
     const config = load([]);
     expect(config.listen).toEqual([{ hostname: "127.0.0.1", port: 9091 }]);
     expect(config.retentionDays).toBe(7);
@@ -55,7 +54,7 @@ describe("sources", () => {
     expect(config.sampler).toBe(true);
   });
 
-  test("flags win over variables, variables over the file, the file over defaults", () => {
+  test("prefers flags to variables, variables to the file, and the file to defaults", () => {
     const files = { "weir.toml": "retentionDays = 1\nthreads = 1\nseriesMax = 1\n" };
     const env = { WEIR_RETENTION_DAYS: "2", WEIR_THREADS: "4" };
     const { config, origins } = resolveSettings(["--retention-days", "3"], env, reader(files));
@@ -68,14 +67,14 @@ describe("sources", () => {
     ]);
   });
 
-  test("the file may be named by flag or variable, and must then be there", () => {
+  test("reads a file that a flag or variable names, and requires that it exists", () => {
     ok(["--config", "a.toml"], "threads", 3, {}, { "a.toml": "threads = 3", "weir.toml": "threads = 5" });
     ok(["--config=a.toml"], "threads", 3, { WEIR_CONFIG: "b.toml" }, { "a.toml": "threads = 3" });
     ok([], "threads", 3, { WEIR_CONFIG: "a.toml" }, { "a.toml": "threads = 3" });
     bad(["--config", "a.toml"], 'There is no configuration file "a.toml".');
   });
 
-  test("a flag is given as two words or one, a boolean alone, with a value or negated", () => {
+  test("accepts a flag as two words or one, and a boolean alone, with a value or negated", () => {
     ok(["--data", "/srv/weir"], "data", "/srv/weir");
     ok(["--data=/srv/a=b"], "data", "/srv/a=b");
     ok(["--open"], "open", true);
@@ -86,7 +85,7 @@ describe("sources", () => {
     ok([], "sampler", false, {}, { "weir.toml": "sampler = false" });
   });
 
-  test("the last of equal flags counts; of a list all do", () => {
+  test("uses the last of equal flags, and all values of a list", () => {
     ok(["--threads", "1", "--threads", "4"], "threads", 4);
     ok(["--listen", "127.0.0.1:1", "--listen", "unix:/run/weir"], "listen", [
       { hostname: "127.0.0.1", port: 1 },
@@ -98,19 +97,19 @@ describe("sources", () => {
     ok(["--attributes="], "attributes", []);
   });
 
-  test("metricsRetentionDays is read as retentionDays", () => {
+  test("reads metricsRetentionDays as retentionDays", () => {
     ok([], "retentionDays", 14, { METRICS_RETENTION_DAYS: "14" });
     ok([], "retentionDays", 14, {}, { "weir.toml": "metricsRetentionDays = 14" });
     ok(["--metrics-retention-days", "14"], "retentionDays", 14);
     ok([], "retentionDays", 14, { METRICS_RETENTION_DAYS: "14", WEIR_RETENTION_DAYS: "14" });
     bad(
       [],
-      'WEIR_RETENTION_DAYS is "7" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      'WEIR_RETENTION_DAYS is "7" and METRICS_RETENTION_DAYS is "14", but they are the same setting: give only one of them.',
       { METRICS_RETENTION_DAYS: "14", WEIR_RETENTION_DAYS: "7" },
     );
   });
 
-  test("metricsRetentionDays keeps the spelling that workers use, as a flag and as a variable", () => {
+  test("accepts the spelling of metricsRetentionDays that workers use, as a flag and as a variable", () => {
     ok(["--metricsRetentionDays", "14"], "retentionDays", 14);
     ok(["--metricsRetentionDays=30"], "retentionDays", 30, { metricsRetentionDays: "21" });
     ok([], "retentionDays", 21, { metricsRetentionDays: "21" });
@@ -129,17 +128,17 @@ describe("sources", () => {
     });
     bad(
       [],
-      'metricsRetentionDays is "21" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      'metricsRetentionDays is "21" and METRICS_RETENTION_DAYS is "14", but they are the same setting: give only one of them.',
       { metricsRetentionDays: "21", METRICS_RETENTION_DAYS: "14" },
     );
     bad(
       [],
-      'WEIR_RETENTION_DAYS is "21" and METRICS_RETENTION_DAYS is "14", but they are one setting: give one.',
+      'WEIR_RETENTION_DAYS is "21" and METRICS_RETENTION_DAYS is "14", but they are the same setting: give only one of them.',
       { WEIR_RETENTION_DAYS: "21", metricsRetentionDays: "21", METRICS_RETENTION_DAYS: "14" },
     );
   });
 
-  test("an empty variable counts as not set, and unknown ones are strangers to warn of", () => {
+  test("treats an empty variable as not set, and warns of unknown ones", () => {
     ok([], "threads", 2, { WEIR_THREADS: "" });
     const env = {
       WEIR_THREDS: "4",
@@ -147,13 +146,13 @@ describe("sources", () => {
       WEIR_URL: "http://127.0.0.1:9091",
       HOME: "/",
     };
-    const { strangers, config } = resolveSettings([], env, reader({}));
-    expect(strangers[0]).toBe("WEIR_THREDS (did you mean WEIR_THREADS?)");
-    expect(strangers).toHaveLength(2);
+    const { unknownVariables, config } = resolveSettings([], env, reader({}));
+    expect(unknownVariables[0]).toBe("WEIR_THREDS (did you mean WEIR_THREADS?)");
+    expect(unknownVariables).toHaveLength(2);
     expect(config.threads).toBe(2);
   });
 
-  test("a command with flags of its own gets the settings apart", () => {
+  test("separates the settings of a command from its own flags", () => {
     const argv = [
       "--url",
       "http://localhost",
@@ -172,8 +171,8 @@ describe("sources", () => {
   });
 });
 
-describe("what is unknown", () => {
-  test("a flag or a key names the nearest", () => {
+describe("unknown settings and invalid files", () => {
+  test("suggests the nearest name for an unknown flag or key", () => {
     bad(["--retenton-days", "3"], 'Unknown setting "--retenton-days"; did you mean --retention-days?');
     bad(["--retentionDays=3"], 'Unknown setting "--retentionDays"; did you mean --retention-days?');
     bad(["--florp"], 'Unknown setting "--florp".');
@@ -195,7 +194,7 @@ describe("what is unknown", () => {
     );
   });
 
-  test("a file that is not TOML says where", () => {
+  test("reports the position in a file that is not TOML", () => {
     expect(() => load([], {}, { "weir.toml": "threads = 2\ndata = \n" })).toThrow(
       /^weir\.toml is not TOML at line 2, column \d+: /,
     );
@@ -203,7 +202,7 @@ describe("what is unknown", () => {
 });
 
 describe("values", () => {
-  test("durations and sizes take a suffix or a plain number in the unit of their name", () => {
+  test("accepts durations and sizes with a suffix, or as a plain number in the unit of their name", () => {
     ok(["--sql-timeout-ms", "1500"], "sqlTimeoutMs", 1_500);
     ok(["--sql-timeout-ms", "15s"], "sqlTimeoutMs", 15_000);
     ok(["--sql-timeout-ms", "1.5m"], "sqlTimeoutMs", 90_000);
@@ -218,7 +217,7 @@ describe("values", () => {
     ok([], "sqlTimeoutMs", 15_000, {}, { "weir.toml": "sqlTimeoutMs = 15_000" });
   });
 
-  test("what does not fit is named, quoted and told what was expected", () => {
+  test("names and quotes an invalid value, and says what was expected", () => {
     bad(["--retention-days", "0"], '--retention-days is "0", expected at least 1.');
     bad(["--retention-days", "-1"], '--retention-days is "-1", expected a whole number of days such as 7.');
     bad(["--retention-days", "1.5"], '--retention-days is "1.5", expected a whole number of days such as 7.');
@@ -257,7 +256,7 @@ describe("values", () => {
     bad([], 'WEIR_THREADS is "x", expected a whole number.', { WEIR_THREADS: "x" });
   });
 
-  test("addresses", () => {
+  test("accepts addresses, and rejects what is not one", () => {
     ok(["--listen", "localhost:0"], "listen", [{ hostname: "localhost", port: 0 }]);
     ok(["--listen", "[::1]:9091"], "listen", [{ hostname: "::1", port: 9091 }]);
     ok(["--listen", "unix:/run/weir.sock"], "listen", [{ path: "/run/weir.sock" }]);
@@ -269,10 +268,10 @@ describe("values", () => {
     bad(["--listen", ","], '--listen is [","], expected at least one address.');
   });
 
-  test("an address that other machines reach is refused until it is said to be meant", () => {
+  test("rejects an address that other machines reach, unless --open allows it", () => {
     const why =
-      "which other machines may reach, and whoever reaches it may read and write everything: " +
-      "give --open if that is meant, or listen on 127.0.0.1.";
+      "which other machines may reach, and everyone who reaches it can read and write everything: " +
+      "give --open to allow this, or listen on 127.0.0.1.";
     for (const address of [
       "0.0.0.0:9091",
       "[::]:9091",
@@ -285,7 +284,7 @@ describe("values", () => {
     }
   });
 
-  test("limits that contradict each other are refused", () => {
+  test("rejects limits that contradict each other", () => {
     bad(
       ["--inflated-bytes-max", "1MiB"],
       "inflatedBytesMax is 1048576, expected at least bodyBytesMax (33554432).",
@@ -294,14 +293,14 @@ describe("values", () => {
 });
 
 describe("the table", () => {
-  test("every default is of its type, within its bounds, and reads back from how it is shown", () => {
+  test("has defaults of the right type, within bounds, that parse from their printed form", () => {
     for (const [key, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
       const shown = formatValue(setting.type, setting.default);
       expect({ key, value: readValue(setting.type, shown, key) }).toEqual({ key, value: setting.default });
     }
   });
 
-  test("every setting says what it does and why its default is so, and names follow the rule", () => {
+  test("describes every setting and its default, under names that follow the rule", () => {
     for (const { key, flag, variable, what, why } of describeSettings()) {
       expect({ key, what }).toEqual({ key, what: expect.stringMatching(/^[A-Z].*\.$/) });
       expect({ key, why }).toEqual({ key, why: expect.stringMatching(/^[A-Z0-9].*\.$/) });
@@ -310,7 +309,7 @@ describe("the table", () => {
     }
   });
 
-  test("units stand last in names", () => {
+  test("has names that end with their unit", () => {
     for (const [key, { type }] of Object.entries(SETTINGS) as [string, Setting][]) {
       if (type.is === "milliseconds") expect(key).toEndWith("Ms");
       if (type.is === "bytes") expect(key).toMatch(/Bytes(Max)?$/);

@@ -1,4 +1,4 @@
-/** The model itself, held to cases worked out by hand: what judges the server must be right first. */
+/** The model itself, tested with cases worked out by hand, because the server is compared with it. */
 import { expect, test } from "bun:test";
 import { type Event, Reference, sampleKey } from "./reference.ts";
 
@@ -15,7 +15,7 @@ const event = (fields: Partial<Event>): Event => ({
   ...fields,
 });
 
-test("an observation is counted in every bucket whose bound is not below it", () => {
+test("counts an observation in every bucket whose bound is not below it", () => {
   const reference = new Reference(LIMITS);
   const values = [0.1, 0.2, 2.5, 100];
   reference.push(
@@ -34,7 +34,7 @@ test("an observation is counted in every bucket whose bound is not below it", ()
   expect(reference.rows[0]).toMatchObject({ labels: { op: "a" }, attributes: { task_id: "t1" }, live: true });
 });
 
-test("what is an hour old is a row and no total; what is older than retention or far ahead is neither", () => {
+test("stores a sample that is an hour old without counting it in totals, and rejects one before retention or far ahead", () => {
   const reference = new Reference(LIMITS);
   const minutesAgo = (minutes: number) =>
     event({ type: "counter", name: "done", timestampMs: NOON - minutes * MINUTE });
@@ -43,7 +43,7 @@ test("what is an hour old is a row and no total; what is older than retention or
   expect(reference.exposition(NOON).must).toEqual(new Map([[sampleKey("done_total", {}), 1]]));
 });
 
-test("a late gauge does not replace a newer one, an equal one is a duplicate, another value loses", () => {
+test("keeps the newer value of a late gauge, drops a duplicate, and rejects another value at the same time", () => {
   const reference = new Reference(LIMITS);
   const gauge = (minutes: number, value: number) =>
     event({ type: "gauge", name: "depth", value, timestampMs: NOON - minutes * MINUTE });
@@ -53,7 +53,7 @@ test("a late gauge does not replace a newer one, an equal one is a duplicate, an
   expect(reference.exposition(NOON + 6 * MINUTE).must.size).toBe(0);
 });
 
-test("the label with one value too many is demoted, and the series without it begins at 0", () => {
+test("demotes the label with one value too many, and starts the series without it at 0", () => {
   const reference = new Reference(LIMITS);
   const done = (shard: string) => event({ type: "counter", name: "done", tags: { shard, op: "a" } });
   reference.push([done("1"), done("2")], NOON);
@@ -69,7 +69,7 @@ test("the label with one value too many is demoted, and the series without it be
   ]);
 });
 
-test("pruning forgets rows of days past, and a metric's kind with its last row", () => {
+test("drops rows of past days, and a metric's kind with its last row", () => {
   const reference = new Reference(LIMITS);
   const day = 1440 * MINUTE;
   reference.push([event({ name: "a" }), event({ name: "b", timestampMs: NOON - 2 * day })], NOON);

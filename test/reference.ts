@@ -1,12 +1,12 @@
 /**
- * The reference: a plain, slow, obvious model of the gateway. Accepted events go in; what the SQL rows, the
- * running totals and /metrics must be comes out. The property tests hold the real server against it, so it
- * shares no code with src and keeps nothing clever: rows are a list, totals are lists of values, sums are exact.
+ * The reference: a simple, slow model of the gateway. It takes accepted events, and returns what the SQL rows, the
+ * running totals and /metrics must be. Property tests compare the real server with it. So it shares no code with src and
+ * has no optimisations: rows are a list, totals are lists of values, and sums are exact.
  */
 
 export type EventType = "observation" | "counter" | "gauge";
 
-/** An event as a worker sends it; every tag value is a string that is not empty. */
+/** An event as a worker sends it. Every tag value is a string that is not empty. */
 export interface Event {
   readonly name: string;
   readonly type: EventType;
@@ -48,9 +48,9 @@ interface Series {
   readonly labels: Readonly<Record<string, string>>;
   /** The live samples, in order of acceptance. */
   readonly live: Sample[];
-  /** When the newest live sample arrived: between these two, see `kill`. */
+  /** The interval in which the newest live sample arrived, see `kill`. */
   arrivedMs: { earliest: number; latest: number };
-  /** It carried a label that was demoted: no sample reaches it again, and it is not exposed. */
+  /** It has a label that was demoted. It gets no further samples, and it is not exposed. */
   ended: boolean;
 }
 
@@ -93,7 +93,7 @@ export class Reference {
     this.limits = limits;
   }
 
-  /** A push as it arrives at `nowMs`; `historical` says that it is an import, whose rows are never live. */
+  /** A push that arrives at `nowMs`. `historical` marks an import, whose rows are never live. */
   push(
     events: readonly Event[],
     nowMs: number,
@@ -103,8 +103,8 @@ export class Reference {
     let duplicates = 0;
     const rejected: number[] = [];
     const tagsOf = (event: Event) => ({ ...options.extraLabels, ...event.tags });
-    // The series of a whole push are decided before its first sample is taken: none of it goes to a series that a
-    // later sample of it ends. Each round but the last demotes a label.
+    // The series of a whole push are decided before its first sample is stored, so that no sample of it goes to a series
+    // that a later sample ends. Each round except the last one demotes a label.
     for (let decided = -1; decided !== this.demotionCount(); ) {
       decided = this.demotionCount();
       for (const event of events) if (!this.refuses(event, nowMs)) this.register(event, tagsOf(event));
@@ -125,22 +125,22 @@ export class Reference {
     return nowMs - (this.keys.get(key)?.atMs ?? Number.NEGATIVE_INFINITY) < DAY;
   }
 
-  /** A push with an idempotency key: the stored answer, or "unprocessable" when the key had another body. */
+  /** A push with an idempotency key. Returns the stored answer, or "unprocessable" if the key had another body. */
   pushOnce(key: string, body: string, nowMs: number, push: () => Answer): Answer | "unprocessable" {
     const known = this.keys.get(key);
     if (known && this.knows(key, nowMs)) return known.body === body ? known.answer : "unprocessable";
     const answer = push();
-    // A push of which nothing was accepted is a 400: it may be mended and sent again under its key.
+    // A push with no accepted sample is a 400. The sender may correct it and use its key again.
     if (answer.accepted + answer.duplicates > 0) this.keys.set(key, { body, atMs: nowMs, answer });
     return answer;
   }
 
-  /** The first moment that is kept: the days of retention, today included. */
+  /** The first instant that is kept: the days of retention, including today. */
   retainedFromMs(nowMs: number): number {
     return (Math.floor(nowMs / DAY) - this.limits.retentionDays + 1) * DAY;
   }
 
-  /** Retention: whole days leave, if there are any, and with them the series and metrics that have no row left. */
+  /** Retention: drops whole days, and the series and metrics that then have no row. */
   prune(nowMs: number): void {
     const kept = this.rows.filter((row) => row.timestampMs >= this.retainedFromMs(nowMs));
     if (kept.length === this.rows.length) return;
@@ -152,8 +152,8 @@ export class Reference {
   }
 
   /**
-   * A kill: rows do not say when they arrived, so a start takes the sample's own time where no snapshot knows
-   * better. Values are untouched; when an idle series leaves /metrics is less certain from here on.
+   * A kill. Rows do not record when they arrived, so a start uses the sample's own time, unless a snapshot has a later
+   * one. Values do not change. From here on it is less certain when an idle series leaves /metrics.
    */
   kill(): void {
     for (const { arrivedMs, live } of this.series.values()) {
@@ -163,7 +163,7 @@ export class Reference {
     }
   }
 
-  /** What /metrics must show at `nowMs`: sample line (see `sampleKey`) → value; and what it may show besides. */
+  /** What /metrics must expose at `nowMs` (sample line, see `sampleKey` → value), and what it may also expose. */
   exposition(nowMs: number): { must: Map<string, number>; may: Map<string, number> } {
     const must = new Map<string, number>();
     const may = new Map<string, number>();
@@ -188,7 +188,7 @@ export class Reference {
     return { must, may };
   }
 
-  /** What the samples of a metric are called in the store. */
+  /** The kind of a metric's samples in the store. */
   kindOf = (metric: string): "observation" | "delta" | "gauge" => {
     const { type } = this.metrics.get(metric)!;
     return type === "counter" ? "delta" : type;
@@ -199,7 +199,7 @@ export class Reference {
     return [...(this.demoted.get(metric) ?? [])].sort();
   }
 
-  /** Out of the time that is taken, or of another kind than the metric that has this name in Prometheus. */
+  /** Rejects times outside the accepted range, and kinds that differ from the metric's with this Prometheus name. */
   private refuses({ name, type, timestampMs }: Event, nowMs: number): boolean {
     if (timestampMs < this.retainedFromMs(nowMs) || timestampMs > nowMs + AHEAD_MAX) return true;
     return [...this.metrics].some(
@@ -207,7 +207,7 @@ export class Reference {
     );
   }
 
-  /** Makes the metric and the series of a sample, demoting what has to be; gives the series' labels. */
+  /** Creates the metric and the series of a sample, and demotes labels if needed. Returns the labels of the series. */
   private register({ name, type, unit }: Event, tags: Record<string, string>): Record<string, string> {
     if (!this.metrics.has(name)) this.metrics.set(name, { type, bounds: boundsOf(name, unit) });
     const labels = type === "gauge" ? sorted(tags) : this.admit(name, tags);
@@ -246,7 +246,7 @@ export class Reference {
     return "accepted";
   }
 
-  /** The cardinality guard: the labels that identify the sample's series, once what does not fit is demoted. */
+  /** The cardinality guard: the labels that identify the sample's series, after demotions. */
   private admit(metric: string, tags: Record<string, string>): Record<string, string> {
     for (;;) {
       const demoted = this.demoted.get(metric) ?? new Set();
@@ -278,7 +278,7 @@ export class Reference {
   }
 }
 
-/** A sample line of /metrics: Prometheus's names, labels in order, an instance in any case, `le` as a number. */
+/** A sample line of /metrics: Prometheus's names, labels in order, always an instance, `le` as a number. */
 export function sampleKey(name: string, labels: Readonly<Record<string, string>>): string {
   const shown = Object.entries({ instance: "", ...labels })
     .map(([label, value]) => [prometheus(label), label === "le" ? String(Number(value)) : value])
@@ -286,7 +286,7 @@ export function sampleKey(name: string, labels: Readonly<Record<string, string>>
   return `${name}${JSON.stringify(shown)}`;
 }
 
-/** Keys in ascending order, so that equal tags are equal text. */
+/** Keys in ascending order, so that equal tags have equal text. */
 export function sorted(tags: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -308,7 +308,7 @@ function newest(samples: readonly Sample[]): Sample {
   return samples.reduce((best, each) => (each.timestampMs > best.timestampMs ? each : best));
 }
 
-/** The exact sum, rounded once; for values that are 0 or at least 2^-8 in size, so that 2^-60 divides them. */
+/** The exact sum, rounded once. For values that are 0 or at least 2^-8, so that 2^-60 divides them. */
 function sum(values: readonly number[]): number {
   let total = 0n;
   for (const value of values) total += BigInt(value * 2 ** 60);

@@ -1,10 +1,10 @@
-/** A number for each series: what is found, and what it takes when only a few of years of ids live. */
+/** A number per series: lookups, and the memory when only a few of the ids of many years exist. */
 import { expect, test } from "bun:test";
 import { SeriesColumn } from "../src/model/series-column.ts";
 
 const PAGE_BYTES = 4_096 * 8;
 
-test("a series has the number it was given last, and others have none", () => {
+test("returns the last number of a series, and none for other series", () => {
   const column = new SeriesColumn(-1);
   expect([column.get(0), column.get(4_000_000_000)]).toEqual([-1, -1]);
   for (const [id, value] of [
@@ -20,12 +20,12 @@ test("a series has the number it was given last, and others have none", () => {
   ]);
 });
 
-test("what is gone takes no room, and comes back as any other", () => {
+test("frees the memory of removed numbers, and accepts them again", () => {
   const column = new SeriesColumn(Number.NEGATIVE_INFINITY);
   for (let id = 0; id < 3 * 4_096; id++) column.set(id, id);
   expect(column.bytes).toBe(3 * PAGE_BYTES);
   for (let id = 1; id < 3 * 4_096; id++) column.set(id, Number.NEGATIVE_INFINITY);
-  // Once more, which changes nothing.
+  // Again, which changes nothing.
   column.set(5_000, Number.NEGATIVE_INFINITY);
   expect(column.bytes).toBe(PAGE_BYTES);
   expect(column.get(0)).toBe(0);

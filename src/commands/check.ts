@@ -51,15 +51,15 @@ ${settingsHelp()}`,
 };
 
 async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
-  const { config, origins, strangers } = resolveSettings(argv, io.env, io.readFile);
+  const { config, origins, unknownVariables } = resolveSettings(argv, io.env, io.readFile);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map(
     ([key, value, origin]) => `${key.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${origin}\n`,
   );
   await io.stdout.write(lines.join(""));
-  for (const stranger of strangers) {
-    await io.stderr.write(`weir check: warning: the variable ${stranger} is no setting.\n`);
+  for (const variable of unknownVariables) {
+    await io.stderr.write(`weir check: warning: the variable ${variable} is not a setting.\n`);
   }
   return exitCode.ok;
 }

@@ -1,9 +1,9 @@
 /**
- * The settings in effect: flags win over variables, variables over weir.toml, the file over the defaults of
- * src/config/settings.ts, which lists them all.
+ * The settings in effect. Flags take precedence over variables, variables over weir.toml, and the file over the
+ * defaults of src/config/settings.ts, which lists all settings.
  *
- * Nothing here reads the outside: arguments, variables and a way to read files come in, a `Config` or a
- * `SettingError` goes out.
+ * This module reads nothing itself: it gets arguments, variables and a function that reads files, and returns a
+ * `Config` or throws a `SettingError`.
  */
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
@@ -21,24 +21,27 @@ export { formatListen, type Listen, SettingError } from "./values.ts";
 
 export type SettingKey = keyof typeof SETTINGS;
 
-/** The settings in effect: durations in milliseconds, sizes in bytes, as the names say. */
+/** The settings in effect. Durations are in milliseconds and sizes in bytes, as the names say. */
 export type Config = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]["type"]> };
 
-/** Where a value came from, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
+/** The source of a value, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
 export type Origin = string;
 
 export interface Resolved {
   readonly config: Config;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
-  /** Variables that look like ours and are no setting, with the nearest that is: a warning, see below. */
-  readonly strangers: readonly string[];
+  /**
+   * Variables that begin with WEIR_ and are not settings, with the nearest setting. They cause a warning, see
+   * below.
+   */
+  readonly unknownVariables: readonly string[];
 }
 
 const KEYS = Object.keys(SETTINGS) as SettingKey[];
 
 /**
- * The settings in effect, for the arguments of a command that takes nothing but settings. Throws
- * `SettingError` for an unknown flag or key, a value that does not fit, or settings that contradict.
+ * The settings in effect, for a command whose arguments are all settings. Throws `SettingError` for an unknown
+ * flag or key, an invalid value, or settings that contradict each other.
  */
 export function loadConfig(
   argv: readonly string[],
@@ -48,7 +51,7 @@ export function loadConfig(
   return resolveSettings(argv, env, readFile).config;
 }
 
-/** As `loadConfig`, and says where each value came from. */
+/** As `loadConfig`, and also returns the source of each value. */
 export function resolveSettings(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -56,7 +59,7 @@ export function resolveSettings(
 ): Resolved {
   const table: Readonly<Record<string, Setting>> = SETTINGS;
   const flags = flagSettings(table, argv, "strict");
-  const { given: variables, strangers } = variableSettings(table, env);
+  const { given: variables, unknownVariables } = variableSettings(table, env);
   const file = tomlSettings(table, flags.configFile ?? env.WEIR_CONFIG, readFile);
 
   const values: Partial<Record<SettingKey, Value>> = {};
@@ -69,12 +72,12 @@ export function resolveSettings(
   }
   const config = values as Config;
   check(config);
-  return { config, origins: origins as Record<SettingKey, Origin>, strangers };
+  return { config, origins: origins as Record<SettingKey, Origin>, unknownVariables };
 }
 
 /**
- * Splits the arguments of a command that has flags of its own: what is a setting (with its value), for
- * `loadConfig`, and the rest in its order.
+ * Splits the arguments of a command that has flags of its own: the settings (with their values), for
+ * `loadConfig`, and the others in their order.
  */
 export function takeSettings(argv: readonly string[]): {
   settings: readonly string[];
@@ -84,27 +87,30 @@ export function takeSettings(argv: readonly string[]): {
   return { settings: taken, rest };
 }
 
-/** Of the path of the data folder: a path may have 4,095 on Linux, and names of up to 140 stand behind this one. */
+/**
+ * The longest path of the data folder. A path may have 4,095 bytes on Linux, and names of up to 140 are
+ * appended.
+ */
 const DATA_BYTES_MAX = 3_900;
 
-/** Why a path cannot be that of the data folder, before anybody tries to make it; undefined when it can be. */
+/** Why a path cannot be the data folder, before anything creates it. Undefined if it can. */
 export function dataPathFault(path: string): string | undefined {
   if (path.includes("?"))
-    return `data is ${JSON.stringify(path)}, expected a path without "?": the database engine takes what follows one for options.`;
+    return `data is ${JSON.stringify(path)}, expected a path without "?": the database engine reads the rest after a "?" as options.`;
   const bytes = Buffer.byteLength(path);
   if (bytes > DATA_BYTES_MAX) return `data is a path of ${bytes} bytes, expected at most ${DATA_BYTES_MAX}.`;
   return undefined;
 }
 
-/** What no setting says alone. */
+/** Checks that involve several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);
   if (fault !== undefined) throw new SettingError(fault);
   for (const listen of config.listen) {
     if (config.open || isLocal(listen)) continue;
     throw new SettingError(
-      `listen is "${formatListen(listen)}", which other machines may reach, and whoever reaches it may read and ` +
-        "write everything: give --open if that is meant, or listen on 127.0.0.1.",
+      `listen is "${formatListen(listen)}", which other machines may reach, and everyone who reaches it can read and ` +
+        "write everything: give --open to allow this, or listen on 127.0.0.1.",
     );
   }
   if (config.inflatedBytesMax < config.bodyBytesMax) {
@@ -125,12 +131,12 @@ function isLocal(listen: Listen): boolean {
   );
 }
 
-/** A setting as people read of it. */
+/** A setting, described for people. */
 export interface SettingDescription {
   readonly key: SettingKey;
   readonly flag: string;
   readonly variable: string;
-  /** As it is written on a command line: `1h`, `32MiB`. */
+  /** The default as on a command line: `1h`, `32MiB`. */
   readonly defaultText: string;
   readonly what: string;
   readonly why: string;
@@ -153,12 +159,12 @@ export function describeSettings(): readonly SettingDescription[] {
   });
 }
 
-/** Every setting by its flag, without the dashes, as it is written on a command line. */
+/** The text of every setting on a command line, by its flag without the dashes. */
 export function settingTexts(config: Config): Record<string, string> {
   return Object.fromEntries(KEYS.map((key) => [flagOf(key).slice(2), formatSetting(config, key)]));
 }
 
-/** The value of one setting as it is written on a command line. */
+/** The value of one setting as on a command line. */
 export function formatSetting(config: Config, key: SettingKey): string {
   return formatValue(SETTINGS[key].type, config[key]);
 }

@@ -1,36 +1,36 @@
-/** The settings of Pushgateway's groups: a part of the table in settings.ts, which says what the fields are. */
+/** The settings of Pushgateway's groups: a part of the table in settings.ts, which explains the fields. */
 import type { Setting } from "./settings.ts";
 
 export const GROUP_SETTINGS = {
   groupTtlMs: {
     type: { is: "milliseconds", max: 36_525 * 86_400_000 },
     default: 0,
-    what: "A group goes this long after its last push, unless the push says otherwise (`?ttl=`); 0 is never.",
-    why: "What was pushed stays until it is deleted, as with Pushgateway.",
+    what: "How long after its last push a group expires, unless the push sets it (`?ttl=`). 0 means never.",
+    why: "Pushed metrics stay until they are deleted, as in Pushgateway.",
     alias: "groupTtl",
   },
   groupsMax: {
     type: { is: "count", min: 1, max: 10_000_000 },
     default: 100_000,
-    what: "Groups at a time; pushes to one more are turned away.",
-    why: "Some 27 kB of memory each with a handful of series: 2.7 GB at the most.",
+    what: "Groups that can exist. Pushes to further groups are rejected.",
+    why: "Some 27 kB of memory per group with a few series: at most 2.7 GB.",
   },
   groupSumGauges: {
     type: { is: "choice", of: ["last", "max", "min"] },
     default: "last",
-    what: "What becomes of gauges in pushes that add up (`?mode=sum`).",
-    why: "Gauges have no sum; the last value is what a push without it would leave.",
+    what: "The value of a gauge after pushes with `?mode=sum`: the last, the largest or the smallest one.",
+    why: "A gauge has no sum. A push without `?mode=sum` also keeps the last value.",
   },
   enableAdminApi: {
     type: { is: "flag" },
     default: false,
     what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups, and `POST /api/v1/admin/tsdb/delete_series` and `/snapshot`.",
-    why: "Off, as with Pushgateway and Prometheus.",
+    why: "Off, as in Pushgateway and Prometheus.",
   },
   enableLifecycle: {
     type: { is: "flag" },
     default: false,
     what: "Allows `POST /-/quit`, which stops the gateway.",
-    why: "Off, as with Pushgateway.",
+    why: "Off, as in Pushgateway.",
   },
 } as const satisfies Record<string, Setting>;

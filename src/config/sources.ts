@@ -1,13 +1,13 @@
 /**
- * Where settings come from: arguments, variables, and weir.toml. Each source gives what was said, unread, with
- * the name under which it was said, so that an error can point there; src/config/config.ts ranks the sources.
+ * The sources of settings: arguments, variables, and weir.toml. Each source returns the unparsed values, with
+ * the name that the user gave, so that an error can quote it. src/config/config.ts ranks the sources.
  */
 import { parse, TomlError } from "smol-toml";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import { isList, SettingError, type Type } from "./values.ts";
 
-/** What one source says of one setting. */
+/** The value of one setting in one source. */
 export interface Given {
   readonly raw: unknown;
   /** For errors: `--data`, `WEIR_DATA`, `data in weir.toml`. */
@@ -16,7 +16,7 @@ export interface Given {
   readonly origin: string;
 }
 
-/** The slice of a setting that a source needs. */
+/** The part of a setting that a source needs. */
 interface Known {
   readonly type: Type;
   readonly alias?: string;
@@ -34,8 +34,9 @@ export function variableOf(key: string): string {
 }
 
 /**
- * An alias is another program's name. It is read exactly as that program spells it (`--metricsRetentionDays`,
- * `metricsRetentionDays=14`), and as our own names are spelled; its variables have no prefix.
+ * An alias is a name from another program. It is accepted exactly as that program spells it
+ * (`--metricsRetentionDays`, `metricsRetentionDays=14`), and as Weir's own names are spelled. Its variables
+ * have no prefix.
  */
 function aliasFlagsOf(alias: string): string[] {
   return [`--${alias}`, flagOf(alias)];
@@ -52,15 +53,15 @@ function upperSnake(key: string): string {
 export interface Flags {
   readonly given: ReadonlyMap<string, Given>;
   readonly configFile?: string;
-  /** The arguments that were settings, with their values. */
+  /** The arguments that are settings, with their values. */
   readonly taken: readonly string[];
-  /** The others. Empty where reading is strict: there they are an error. */
+  /** The other arguments. Empty if reading is strict, where they are an error. */
   readonly rest: readonly string[];
 }
 
 /**
- * Reads `--key value`, `--key=value`, `--flag`, `--no-flag`. A setting that is given twice is a list, or takes
- * its last value, so that a wrapper's arguments can be overridden. `--` ends the settings.
+ * Reads `--key value`, `--key=value`, `--flag`, `--no-flag`. A setting that is given twice is a list, or has
+ * its last value, so that the arguments of a wrapper can be overridden. `--` ends the settings.
  */
 export function flagSettings(table: Table, argv: readonly string[], reading: "strict" | "lenient"): Flags {
   const keys = new Map<string, string>();
@@ -124,14 +125,13 @@ function stranger(argument: string, flag: string | undefined, flags: readonly st
 }
 
 /**
- * Reads the variables. An unknown WEIR_… is no error but a stranger to warn of: container platforms put
- * variables of their own there (a service called weir gets WEIR_PORT), and commands have some too. An empty
- * variable counts as not set.
+ * Reads the variables. An unknown WEIR_… is only a warning: container platforms set variables of their own (a
+ * service with the name weir gets WEIR_PORT), and commands have some too. An empty variable counts as not set.
  */
 export function variableSettings(
   table: Table,
   env: Readonly<Record<string, string | undefined>>,
-): { given: ReadonlyMap<string, Given>; strangers: readonly string[] } {
+): { given: ReadonlyMap<string, Given>; unknownVariables: readonly string[] } {
   const given = new Map<string, Given>();
   const known = new Set(["WEIR_CONFIG", "WEIR_URL"]);
   for (const [key, { alias }] of Object.entries(table)) {
@@ -142,28 +142,31 @@ export function variableSettings(
     const name = sole(set, (each) => env[each]);
     if (name !== undefined) given.set(key, { raw: env[name], name, origin: name });
   }
-  const strangers = Object.keys(env)
+  const unknownVariables = Object.keys(env)
     .filter((name) => name.startsWith("WEIR_") && !known.has(name))
     .map((name) => {
       const near = nearest(name, known);
       return near === undefined ? name : `${name} (did you mean ${near}?)`;
     });
-  return { given, strangers };
+  return { given, unknownVariables };
 }
 
-/** The first of the names that are set. Names with equal values count as one; different values are an error. */
+/**
+ * The first of the names that is set. Several names with equal values count as one. Different values are an
+ * error.
+ */
 function sole(names: readonly string[], read: (name: string) => unknown): string | undefined {
   const [first] = names;
   const other = names.find((name) => read(name) !== read(first));
   if (other !== undefined) {
     throw new SettingError(
-      `${first} is ${quote(read(first))} and ${other} is ${quote(read(other))}, but they are one setting: give one.`,
+      `${first} is ${quote(read(first))} and ${other} is ${quote(read(other))}, but they are the same setting: give only one of them.`,
     );
   }
   return first;
 }
 
-/** Reads the file that was asked for, or ./weir.toml where there is one. Keys are flat and spelled as settings. */
+/** Reads the requested file, or ./weir.toml if it exists. Keys are flat, and spelled as settings. */
 export function tomlSettings(
   table: Table,
   path: string | undefined,

@@ -1,13 +1,13 @@
 /**
- * The types of settings: how each is read from text (a flag, a variable) or from TOML, and how it is shown.
+ * The types of settings: how each is read from text (a flag, a variable) or from TOML, and how it is printed.
  *
- * Reading is strict and pure; a value that does not fit throws `SettingError` with one sentence that says what
- * was expected. Durations and sizes take a plain number, in the unit that their name ends in, or a suffix.
+ * Reading is strict and pure. An invalid value throws `SettingError` with one sentence that says what was
+ * expected. Durations and sizes accept a plain number, in the unit at the end of their name, or a suffix.
  */
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 
-/** A setting is unknown, or its value does not fit: exit code 2. */
+/** A setting is unknown, or its value is invalid: exit code 2. */
 export class SettingError extends Error {
   override readonly name = "SettingError";
 }
@@ -22,7 +22,7 @@ interface Bounds {
   readonly max?: number;
 }
 
-/** What kind of value a setting has, with its bounds. */
+/** The type of a setting's value, with its bounds. */
 export type Type =
   | { readonly is: "flag" }
   | { readonly is: "text" }
@@ -74,12 +74,12 @@ const SIZES: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-/** True for settings that may be given more than once, or as a list with commas. */
+/** True for settings that can be given more than once, or as a list with commas. */
 export function isList(type: Type): boolean {
   return type.is === "names" || type.is === "choices" || type.is === "listen";
 }
 
-/** Reads what a flag or a variable says (lists: one string each), or what stood in TOML. `name` is for the error. */
+/** Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error. */
 export function readValue(type: Type, raw: unknown, name: string): Value {
   switch (type.is) {
     case "flag":
@@ -115,7 +115,7 @@ function readChoice(of: readonly string[], raw: unknown, name: string): string {
   throw expected(name, `one of ${of.join(", ")}`, raw, near);
 }
 
-/** A list comes as an array, or as text with commas; an empty text is an empty list. */
+/** A list is an array, or text with commas. An empty text is an empty list. */
 function texts(raw: unknown, name: string): string[] {
   const parts = Array.isArray(raw) ? raw : [raw];
   const words = parts.flatMap((part) => {
@@ -151,7 +151,7 @@ const UNITS = {
 function readNumber(type: Type & { is: keyof typeof UNITS }, raw: unknown, name: string): number {
   const { what, suffixes } = UNITS[type.is];
   const value = typeof raw === "number" ? raw : parseNumber(raw, suffixes);
-  // A fraction with a suffix (1.5h) is welcome as long as it comes out whole.
+  // A fraction with a suffix (1.5h) is accepted if the result is an integer.
   if (value === undefined || !Number.isSafeInteger(value) || value < 0) throw expected(name, what, raw);
   const min = type.min ?? 0;
   const max = type.max ?? Number.MAX_SAFE_INTEGER;
@@ -167,7 +167,7 @@ function parseNumber(raw: unknown, suffixes: Readonly<Record<string, number>>): 
   const number = Number(digits.replaceAll("_", ""));
   if (suffix === "") return number;
   const factor = Object.hasOwn(suffixes, suffix) ? suffixes[suffix] : undefined;
-  // Rounded to a thousandth first: 1.1 * 1000 is 1100.0000000000002 in binary.
+  // Rounded to a thousandth first, because 1.1 * 1000 is 1100.0000000000002 in binary.
   return factor === undefined ? undefined : Math.round(number * factor * 1_000) / 1_000;
 }
 
@@ -176,7 +176,7 @@ function expected(name: string, what: string, raw: unknown, near?: string): Sett
   return new SettingError(`${name} is ${quote(raw)}, expected ${what}${hint}.`);
 }
 
-/** The value as a person would write it on a command line: `1h`, `32MiB`, `a,b`. */
+/** The value as on a command line: `1h`, `32MiB`, `a,b`. */
 export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
   if (Array.isArray(value)) return value.join(",");
@@ -192,7 +192,7 @@ export function formatListen(listen: Listen): string {
     : `${listen.hostname}:${listen.port}`;
 }
 
-/** The largest suffix that leaves a whole number; undefined where only the smallest does. */
+/** The number with the largest suffix that leaves an integer. Undefined if only the smallest unit does. */
 function withSuffix(value: number, suffixes: Readonly<Record<string, number>>): string | undefined {
   const fitting = Object.entries(suffixes)
     .filter(([, factor]) => factor > 1 && value > 0 && value % factor === 0)

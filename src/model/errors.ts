@@ -1,17 +1,20 @@
 /**
- * What can be wrong with a request, thrown deep and mapped to HTTP once, in src/http/errors.ts.
+ * Errors of requests. They are thrown anywhere and mapped to HTTP in one place, src/http/errors.ts.
  *
- * A message is one sentence for the person who sent the request: it names the field, quotes what stood there
- * (capped, see `quote`) and says what was expected. It never holds a secret, a path or a stack.
+ * A message is one sentence for the sender of the request. It names the field, quotes the input (capped, see
+ * `quote`), and says what was expected. It never contains a secret, a path or a stack trace.
  */
 
-/** The base of every error that is the request's fault or the moment's; anything else is a fault of ours. */
+/**
+ * The base of every error that the request or the gateway's state causes. Any other error is a bug of the
+ * gateway.
+ */
 export class RequestError extends Error {
-  /** The HTTP status that says it. */
+  /** The HTTP status of the answer. */
   readonly status: number = 400;
   /** A stable word for programs: `bad_input`, `too_large` … */
   readonly code: string = "bad_input";
-  /** The field, parameter or header that it is about. */
+  /** The field, parameter or header with the error. */
   readonly field?: string;
 
   constructor(message: string, field?: string) {
@@ -24,31 +27,31 @@ export class RequestError extends Error {
 /** The request is malformed. */
 export class BadInput extends RequestError {}
 
-/** The body, or what it inflates to, is over a limit. */
+/** The body, or its decompressed form, is larger than a limit. */
 export class TooLarge extends RequestError {
   override readonly status = 413;
   override readonly code = "too_large";
 }
 
-/** The body's encoding or content type is not spoken here. */
+/** The body's encoding or content type is not supported. */
 export class Unsupported extends RequestError {
   override readonly status = 415;
   override readonly code = "unsupported";
 }
 
-/** An idempotency key came again with another body. */
+/** An idempotency key was sent again with another body. */
 export class Unprocessable extends RequestError {
   override readonly status = 422;
   override readonly code = "unprocessable";
 }
 
-/** What was asked for clashes with what is stored, and the sender can mend it. */
+/** The request conflicts with what is stored. The sender can correct it. */
 export class Conflict extends RequestError {
   override readonly status = 409;
   override readonly code = "conflict";
 }
 
-/** The queue is full; the sender should try again after `retryAfterSeconds`. */
+/** The queue is full. The sender should retry after `retryAfterSeconds`. */
 export class Busy extends RequestError {
   override readonly status = 429;
   override readonly code = "busy";
@@ -60,7 +63,7 @@ export class Busy extends RequestError {
   }
 }
 
-/** No such route, summary, file … */
+/** The route, summary or file does not exist. */
 export class NotFound extends RequestError {
   override readonly status = 404;
   override readonly code = "not_found";
@@ -72,7 +75,7 @@ export class Forbidden extends RequestError {
   override readonly code = "forbidden";
 }
 
-/** A limit on time was reached: the sender's body crawled, or the query took too long. */
+/** A time limit was reached: the body arrived too slowly, or the query took too long. */
 export class Timeout extends RequestError {
   override readonly status: number;
   override readonly code = "timeout";
@@ -83,7 +86,7 @@ export class Timeout extends RequestError {
   }
 }
 
-/** The gateway is stopping, or cannot commit just now; nothing of the request was stored. */
+/** The gateway is stopping, or cannot commit at the moment. Nothing of the request was stored. */
 export class Unavailable extends RequestError {
   override readonly status = 503;
   override readonly code: string = "unavailable";
@@ -96,7 +99,7 @@ const QUOTE_LENGTH_MAX = 120;
 export function quote(input: unknown): string {
   let text: string;
   try {
-    // JSON has no word for what is not finite: an honest Infinity, not its null.
+    // JSON writes null for numbers that are not finite. This keeps "Infinity".
     text = typeof input === "number" ? String(input) : (JSON.stringify(input) ?? String(input));
   } catch {
     text = String(input);

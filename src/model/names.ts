@@ -1,5 +1,5 @@
 /**
- * How names are spelled: the store keeps a name as it was pushed, Prometheus sees it with every character
+ * The spelling of names. The store keeps a name as it was pushed. Prometheus sees it with every character
  * outside its classic set replaced by `_`
  * (https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels).
  */
@@ -10,10 +10,10 @@ export function prometheusName(metric: string): string {
   return /^[0-9]/.test(mapped) ? `_${mapped}` : mapped;
 }
 
-/** What most labels are called: a test is quicker than a replacement that replaces nothing. */
+/** Matches most labels. The test is faster than a replacement that replaces nothing. */
 const PLAIN = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
-/** The label's name as Prometheus spells it; labels have no colon. */
+/** The label's name as Prometheus spells it. Labels have no colon. */
 export function prometheusLabelName(label: string): string {
   if (PLAIN.test(label)) return label;
   const mapped = label.replace(/[^a-zA-Z0-9_]/gu, "_");

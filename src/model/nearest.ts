@@ -1,10 +1,10 @@
-/** Finds the name that somebody meant, for "did you mean". Pure. */
+/** Finds the name that was probably meant, for "did you mean". Pure. */
 
 /**
- * The candidate with the fewest edits to `word`, whatever the case of either.
+ * The candidate with the fewest edits to `word`, ignoring case.
  *
- * @param editsMax the most edits that still count as a slip; a third of the word's length, and at least 2, if absent
- * @returns the first of the nearest candidates, or undefined where none is near enough
+ * @param editsMax the most edits of a typing error. The default is a third of the word's length, and at least 2
+ * @returns the first of the nearest candidates, or undefined if none is near enough
  */
 export function nearest(
   word: string,

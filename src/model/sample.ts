@@ -1,24 +1,27 @@
 /**
- * The vocabulary of the gateway: what crosses the seams between its rooms.
+ * The vocabulary of the gateway: the values that cross the boundaries between its rooms.
  *
- * A decoder turns bytes into a `Batch`; admission turns a `Batch` into `Rows`, one per UTC day; the store
- * appends `Rows` and the running totals add them up. All three are columnar, so that no object exists per
- * sample once its bytes are decoded. This module imports nothing.
+ * A decoder turns bytes into a `Batch`. Admission turns a `Batch` into `Rows`, one per UTC day. The store appends
+ * `Rows`, and the running totals add them up. All three are columnar, so that no object exists per sample once its
+ * bytes are decoded. This module imports nothing.
  */
 
-/** What a sample means (DESIGN, section 3): a measurement, an increment, a level, a sender's running total. */
+/**
+ * What a sample means: a measurement, an increment, a level, or a running total of the sender. See
+ * src/README.md.
+ */
 export type Kind = "observation" | "delta" | "gauge" | "cumulative";
 
-/** What a metric's metadata calls it, in OpenMetrics terms. */
+/** The type of a metric in its metadata, as OpenMetrics names it. */
 export type MetricType = "counter" | "gauge" | "histogram" | "summary" | "info" | "stateset" | "unknown";
 
-/** Label names and values of one series, in ascending order of the names; empty values are left out. */
+/** Label names and values of one series, in ascending order of the names. Empty values are left out. */
 export type Labels = ReadonlyMap<string, string>;
 
 /**
- * What a decoder read about a series, before admission: its metric, and every tag that is no attribute.
- * Decoders keep one head for equal bytes and hand out the same object again, so that admission can keep what
- * it decided about the head in `admission` and spare itself the look-up for every later sample.
+ * What a decoder knows of a series before admission: its metric, and every tag that is not an attribute. A
+ * decoder returns the same head object for equal bytes. Admission stores its decision in the head's
+ * `admission`, and so does not look up the series of later samples.
  */
 export interface SeriesHead {
   readonly metric: string;
@@ -27,17 +30,17 @@ export interface SeriesHead {
   readonly unit?: string;
   readonly help?: string;
   readonly labels: Labels;
-  /** The series, where it was found or made in the same turn: it is not looked for again. */
+  /** The series, if it was found or created in the same step. It is then not looked up again. */
   readonly seriesId?: number;
-  /** Owned by src/ingest: the outcome of admission, valid while its epoch is. Decoders leave it undefined. */
+  /** Belongs to src/ingest: the result of admission, valid during its epoch. Decoders leave it undefined. */
   admission?: unknown;
-  /** Likewise: whether its samples are those of /metrics that came back (src/ingest/admission/echoes.ts). */
+  /** Belongs to src/ingest too: whether its samples are echoes of /metrics (src/ingest/admission/echoes.ts). */
   echo?: unknown;
 }
 
 /**
- * One attribute of the samples of a batch: byte ranges in `text`, by sample. A length of 0 says that the
- * sample has no such attribute.
+ * One attribute of the samples of a batch: byte ranges in `text`, one per sample. A length of 0 means that the
+ * sample does not have the attribute.
  */
 export interface AttributeColumn {
   readonly name: string;
@@ -46,22 +49,25 @@ export interface AttributeColumn {
 }
 
 /**
- * How many cells the attribute columns of one batch may have: 8 bytes each, 128 MB. Each column has a cell for
- * every sample, so that a few samples with a tag of their own make all others larger.
+ * The most cells that the attribute columns of one batch can have: 8 bytes each, 128 MB. Each column has a cell
+ * for every sample, so that a few samples with tags of their own make all samples larger.
  */
 export const ATTRIBUTE_CELLS_MAX = 16_777_216;
 
-/** A sample that was turned away: its index in the body, why, in a sentence that quotes it, and a counter label. */
+/** A rejected sample: its index in the body, the reason (a sentence that quotes it), and a label for counters. */
 export interface Rejection {
   readonly index: number;
   readonly reason: string;
   /** A short, bounded word for counters: `timestamp`, `value`, `name`, `labels`, `kind`, `syntax` … */
   readonly cause: string;
-  /** The sample as it came, capped, for the `rejected` table. */
+  /** The sample as sent, capped, for the `rejected` table. */
   readonly payload: string;
 }
 
-/** A part of an accepted sample that is not stored as it was sent: its index in the body, the field, a sentence, its metric. */
+/**
+ * A part of an accepted sample that is not stored as sent: the sample's index, the field, a sentence, its
+ * metric.
+ */
 export interface Warning {
   readonly index: number;
   readonly field: string;
@@ -71,15 +77,15 @@ export interface Warning {
 
 /** The warnings of one body. */
 export interface Warnings {
-  /** The first ones, in the body's order. */
+  /** The first warnings, in the body's order. */
   readonly first: readonly Warning[];
-  /** How many there are of each label of counters, which are few; all of them counted. */
+  /** The number of all warnings, by their label for counters. The labels are few. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 /**
- * A measurement that stands for others of its series, with labels that lead on, such as a trace's id: an exemplar
- * of OpenMetrics. It is no sample, and counts in nothing.
+ * An exemplar of OpenMetrics: a measurement that stands for others of its series, with labels that lead to
+ * more, such as a trace's id. It is not a sample, and no query counts it.
  */
 export interface Exemplar {
   /** The index of its series in the batch's heads. */
@@ -89,30 +95,33 @@ export interface Exemplar {
   readonly labels: Labels;
 }
 
-/** Decoded samples of one request: the value that crosses from decoding to admission. */
+/** The decoded samples of one request: the value that crosses from decoding to admission. */
 export interface Batch {
-  /** The protocol's short name, for counters and dead letters: `events`, `sampler` … */
+  /** The protocol's short name, for counters and the `rejected` table: `events`, `sampler` … */
   readonly protocol: string;
-  /** How many samples; the columns below may be longer. */
+  /** The number of samples. The columns below may be longer. */
   readonly length: number;
   /** The distinct series of this batch. */
   readonly heads: readonly SeriesHead[];
   /** By sample: the index of its series in `heads`. */
   readonly head: Uint32Array;
-  /** By sample: microseconds since the epoch, UTC; NaN where the sender gave none and arrival counts. */
+  /**
+   * By sample: microseconds since the epoch, UTC. NaN if the sender gave no time; the time of arrival is used
+   * then.
+   */
   readonly timestampUs: Float64Array;
   readonly value: Float64Array;
-  /** By sample: 1 where the sample is a stale marker (its value is then NULL). Absent when there is none. */
+  /** By sample: 1 if the sample is a stale marker, whose value is NULL. Absent if there is none. */
   readonly stale?: Uint8Array;
   readonly attributes: readonly AttributeColumn[];
-  /** UTF-8, valid; what the attribute columns point into. */
+  /** Valid UTF-8. The attribute columns point into it. */
   readonly text: Uint8Array;
-  /** By sample: its index in the request's body (events rejected by the decoder leave gaps). */
+  /** By sample: its index in the request's body. Events that the decoder rejects leave gaps. */
   readonly position: Uint32Array;
   readonly exemplars?: readonly Exemplar[];
-  /** What the decoder itself turned away. */
+  /** Samples that the decoder rejected. */
   readonly rejected: readonly Rejection[];
-  /** What of the accepted samples is not stored as it was sent; absent where nothing is. */
+  /** Parts of accepted samples that are not stored as sent. Absent if there are none. */
   readonly warnings?: Warnings;
 }
 
@@ -122,37 +131,37 @@ export interface Rows {
   readonly day: number;
   readonly length: number;
   readonly seriesId: Uint32Array;
-  /** Microseconds since the epoch; whole numbers below 2^53. */
+  /** Microseconds since the epoch: integers below 2^53. */
   readonly timestampUs: Float64Array;
-  /** NaN is a value; where `stale` says so the stored value is NULL. */
+  /** NaN is a value. Where `stale` is 1 the stored value is NULL. */
   readonly value: Float64Array;
   readonly stale?: Uint8Array;
-  /** By sample: 1 where the row counts in running totals. */
+  /** By sample: 1 if the row counts in running totals. */
   readonly live: Uint8Array;
   readonly attributes: readonly AttributeColumn[];
   readonly text: Uint8Array;
 }
 
-/** A series as admission registered it; `seriesId` is never used again for another. */
+/** A series as admission registered it. `seriesId` is never used again for another series. */
 export interface Series {
   readonly seriesId: number;
   readonly metric: Metric;
   readonly labels: Labels;
-  /** Whether it is for /metrics: a series is as the protocol that brought it first. */
+  /** Whether /metrics exposes it. The protocol that sent the series first decides. */
   readonly exposed: boolean;
 }
 
-/** A metric as admission registered it. `unit`, `help` and `type` are refined by later metadata. */
+/** A metric as admission registered it. Later metadata refines `unit`, `help` and `type`. */
 export interface Metric {
-  /** As it was pushed: `http.request.duration_ms`. */
+  /** The name as pushed: `http.request.duration_ms`. */
   readonly name: string;
-  /** As Prometheus spells it: `http_request_duration_ms`. */
+  /** The name as Prometheus spells it: `http_request_duration_ms`. */
   readonly prometheusName: string;
   readonly kind: Kind;
   type: MetricType;
   unit: string;
   help: string;
-  /** Upper bounds of the histogram of an observation, ascending, without +Inf; empty for other kinds. */
+  /** Upper bounds of an observation's histogram, ascending, without +Inf. Empty for other kinds. */
   readonly buckets: readonly number[];
 }
 

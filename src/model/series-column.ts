@@ -1,6 +1,6 @@
 /**
- * A number for each series, by its id. An id is given once and never again, so that after years few of those that were
- * given live: a column takes room for those that have a number, and not for all that ever were.
+ * A number per series, by series id. An id is used once, so after years only a few of all ids exist. A column
+ * takes memory for the ids that have a number, and not for all ids that ever existed.
  */
 
 /** Ids that share a page: 32 KiB. */
@@ -14,7 +14,7 @@ export class SeriesColumn {
   /** How many ids of each page have a number. */
   readonly #sizes: number[] = [];
 
-  /** @param absent what stands for no number; not NaN */
+  /** @param absent the value that means "no number"; not NaN */
   constructor(absent: number) {
     this.#absent = absent;
   }
@@ -24,7 +24,7 @@ export class SeriesColumn {
     return page === undefined ? this.#absent : page[seriesId & PAGE_MASK]!;
   }
 
-  /** Gives a series its number, or takes it away where that is `absent`. */
+  /** Sets the number of a series, or removes it if `value` is `absent`. */
   set(seriesId: number, value: number): void {
     const number = seriesId >>> PAGE_BITS;
     let page = this.#pages[number];
@@ -42,7 +42,7 @@ export class SeriesColumn {
     else if (value === absent && --this.#sizes[number]! === 0) this.#pages[number] = undefined;
   }
 
-  /** The bytes that its numbers take. */
+  /** The bytes of memory that the numbers take. */
   get bytes(): number {
     return this.#pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
   }

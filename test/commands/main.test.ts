@@ -103,7 +103,7 @@ describe("weir check", () => {
     expect(rows).toContainEqual(["data", "/srv/weir", "WEIR_DATA"]);
     expect(rows).toContainEqual(["bodyBytesMax", "32MiB", "default"]);
     expect(err).toBe(
-      "weir check: warning: the variable WEIR_THREDS (did you mean WEIR_THREADS?) is no setting.\n",
+      "weir check: warning: the variable WEIR_THREDS (did you mean WEIR_THREADS?) is not a setting.\n",
     );
   });
 

@@ -105,7 +105,7 @@ describe("a data folder's name", () => {
     [
       "a question mark",
       "what?/data",
-      'expected a path without "?": the database engine takes what follows one for options.',
+      'expected a path without "?": the database engine reads the rest after a "?" as options.',
     ],
     ["4,000 bytes", "long/".repeat(800), "bytes, expected at most 3900."],
     ["a part of 300 bytes", "x".repeat(300), "which cannot be made a folder"],
