@@ -31,6 +31,7 @@ import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import * as counters from "./model/counters.ts";
+import { isExposed } from "./model/protocol.ts";
 import type { Series } from "./model/sample.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export.ts";
@@ -42,15 +43,11 @@ import { Promql } from "./query/promql/promql.ts";
 import { SqlEngine } from "./query/sql/sql.ts";
 import { listTables } from "./query/sql/table-list.ts";
 import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
-import { EventDecoder } from "./receive/events/events.ts";
-import { pushRoutes } from "./receive/events/push.ts";
 import { Groups } from "./receive/pushgateway/groups/groups.ts";
 import type { FamilyType } from "./receive/pushgateway/groups/pushed.ts";
-import { expireGroups, pushgatewayRoutes } from "./receive/pushgateway/pushgateway.ts";
-import { pushgatewayApiRoutes } from "./receive/pushgateway/pushgateway-api.ts";
-import { RemoteWriteDecoder } from "./receive/remote-write/remote-write.ts";
-import { remoteWriteRoutes } from "./receive/remote-write/remote-write-routes.ts";
-import { RemoteWriteV2Decoder } from "./receive/remote-write/remote-write-v2.ts";
+import { expireGroups } from "./receive/pushgateway/pushgateway.ts";
+import { RECEIVERS } from "./receive/receivers.ts";
+import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { bucketsFor } from "./series/buckets.ts";
 import { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
@@ -151,6 +148,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   );
   const id = crypto.randomUUID();
   const storesOwn = config.sampler && config.samplerParts.includes("gateway");
+  const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS];
+  const isReturnedExposed = protocols.some(
+    (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
+  );
   const echoes = new Echoes(
     {
       info: { name: EXPOSITION_INFO, id },
@@ -158,7 +159,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       totals,
       isInGroup: (seriesId) => groups.holds(seriesId),
       isOwn: (name) => storesOwn && isOwnSample(name),
-      remoteWriteExposed: config.exposeProtocols.includes("remote_write"),
+      isProtocolExposed: isReturnedExposed,
       onLearned: (added) =>
         log.info("a server that writes here scrapes /metrics too: what it sends back of it is dropped", {
           labels: labelText(added),
@@ -176,6 +177,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       echoes,
       keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
       imports: new Imports(stored.imports),
+      protocols,
     },
     {
       ...config,
@@ -197,11 +199,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
-  // Stale markers come from groups and by remote_write, and what came by remote_write alone is not exposed.
+  // A stale marker of an exposed series comes from its group, unless series that servers write are exposed too.
   const endedWithItsGroup = (seriesId: number) =>
-    totals.isStale(seriesId) &&
-    !config.exposeProtocols.includes("remote_write") &&
-    registry.seriesById(seriesId)?.exposed === true;
+    totals.isStale(seriesId) && !isReturnedExposed && registry.seriesById(seriesId)?.exposed === true;
   const heldOf = (seriesId: number) =>
     groups.holds(seriesId) || endedWithItsGroup(seriesId)
       ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
@@ -231,36 +231,23 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
   const layouts = new BucketLayouts((metric) => edgesOf(registry.metric(metric)?.series ?? []));
+  const context = {
+    ingest,
+    limits,
+    series: registry,
+    layouts,
+    groups,
+    settings: config,
+    log,
+    status: {
+      build: { version: manifest.version, bunVersion: Bun.version },
+      flags: settingTexts(config),
+      startedAt: new Date(now()),
+    },
+    quit: config.enableLifecycle ? options.quit : undefined,
+  };
   const families = [
-    pushRoutes({
-      decoder: new EventDecoder({
-        ...config,
-        isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
-        attributesOf: (metric) => registry.attributesOf(metric),
-        epoch: () => registry.epoch,
-      }),
-      ingest,
-      limits,
-      strictEvents: config.strictEvents,
-      log,
-    }),
-    remoteWriteRoutes({
-      decoders: { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) },
-      ingest,
-      limits,
-    }),
-    pushgatewayRoutes({ groups, ingest, limits, layouts }),
-    pushgatewayApiRoutes({
-      groups,
-      ingest,
-      status: {
-        build: { version: manifest.version, bunVersion: Bun.version },
-        flags: settingTexts(config),
-        startedAt: new Date(now()),
-      },
-      adminApi: config.enableAdminApi,
-      quit: config.enableLifecycle ? options.quit : undefined,
-    }),
+    ...RECEIVERS.flatMap((receiver) => receiver.open(context)),
     metricsRoutes({
       exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
       scrapesMax: config.scrapesMax,

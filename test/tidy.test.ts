@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describeSettings } from "../src/config/config.ts";
+import { RECEIVERS } from "../src/receive/receivers.ts";
 
 const ROOT = join(import.meta.dir, "..");
 
@@ -103,6 +104,23 @@ describe("imports", () => {
       importsOf(path).some((specifier) => specifier.startsWith("@duckdb/")),
     );
     expect(importers).toEqual(["src/store/engine/duckdb.ts"]);
+  });
+
+  test("no code names a protocol outside of receive/", () => {
+    const names = /remote_?write|push_?gateway|otlp|influx|statsd|graphite|datadog/i;
+    // The wiring and the settings connect them; metrics of the gateway and hints for people name them.
+    const connected = ["src/gateway.ts", "src/config/", "src/model/counters.ts", "src/http/body-hint.ts"];
+    const guilty = modules
+      .filter((path) => !path.startsWith("src/receive/") && !connected.some((each) => path.startsWith(each)))
+      .filter((path) => names.test((sources.get(path) ?? "").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")));
+    expect(guilty).toEqual([]);
+  });
+
+  test("each protocol is one row of the table of receivers", () => {
+    const folders = glob("src/receive/*/*-receiver.ts").map((path) => path.split("/")[2]);
+    const rows = RECEIVERS.map(({ protocol }) => protocol.name.replaceAll("_", "-"));
+    expect(rows.toSorted()).toEqual(folders.toSorted());
+    expect(new Set(rows).size).toBe(rows.length);
   });
 
   test("packages are the ones that package.json names", () => {

@@ -9,6 +9,7 @@
  */
 import * as counters from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
+import { isExposed, type Protocol } from "../model/protocol.ts";
 import type { Batch, Rows, Series } from "../model/sample.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
@@ -27,14 +28,13 @@ import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
-const REMOTE_WRITE = "remote_write";
-/**
- * Protocols whose series are not exposed: a Prometheus that writes here and scrapes here would get its own series
- * back.
- */
-const HIDDEN_PROTOCOLS: ReadonlySet<string> = new Set([REMOTE_WRITE, "influx", "victoriametrics", "own"]);
-/** Samples that the gateway takes itself are not pushes of a worker. */
-const OWN_PROTOCOLS: ReadonlySet<string> = new Set(["sampler", "own"]);
+/** The policy of a protocol that nobody has declared. */
+const UNDECLARED: Omit<Protocol, "name"> = {
+  exposed: "always",
+  countsAsPush: "always",
+  returnsEchoes: false,
+  ownsGroups: false,
+};
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
 
@@ -48,6 +48,7 @@ export class Ingest {
   readonly #imports: Imports;
   readonly #groups: GroupsSink | undefined;
   readonly #echoes: Echoes | undefined;
+  readonly #protocols: ReadonlyMap<string, Protocol>;
   readonly #retention: Retention;
   readonly #snapshots: Snapshots;
   readonly #checkpoints: Checkpoints;
@@ -63,8 +64,15 @@ export class Ingest {
   /** Dead letters stored since the table was last trimmed. */
   #lettersSinceCut = 0;
 
-  /** @param parts `echoes` recognises samples that were scraped here. Without it all written samples are stored */
-  constructor(parts: RetentionParts & { readonly echoes?: Echoes }, options: IngestOptions) {
+  /**
+   * @param parts `echoes` recognises samples that were scraped here: without it all samples are stored. `protocols`
+   *   declares what may be pushed; a protocol that is absent is exposed, and counts as a push
+   */
+  constructor(
+    parts: RetentionParts & { readonly echoes?: Echoes; readonly protocols?: readonly Protocol[] },
+    options: IngestOptions,
+  ) {
+    this.#protocols = new Map(parts.protocols?.map((protocol) => [protocol.name, protocol]));
     this.#store = parts.store;
     this.#registry = parts.registry;
     this.#totals = parts.totals;
@@ -85,7 +93,7 @@ export class Ingest {
   }
 
   /**
-   * Stores the accepted samples of a batch. Samples received by remote_write that were scraped from /metrics here are
+   * Stores the accepted samples of a batch. Samples that were scraped from /metrics here and are written back are
    * dropped, because they are stored already.
    *
    * @throws Busy if the queue is full, Unprocessable if the idempotency key was used with another body, Conflict if
@@ -94,7 +102,9 @@ export class Ingest {
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
     const echoes = this.#echoes;
-    const rest = batch.protocol === REMOTE_WRITE ? echoes?.drop(batch, options.extraLabels) : undefined;
+    const rest = this.#protocolOf(batch.protocol).returnsEchoes
+      ? echoes?.drop(batch, options.extraLabels)
+      : undefined;
     if (rest === undefined) return await this.#pushAll(batch, options);
     // Otherwise a Prometheus that scrapes only this gateway would cause an empty commit with each request.
     const isStored = isEmpty(rest.batch) && echoes!.isStored;
@@ -232,6 +242,7 @@ export class Ingest {
   #admissionOptions(protocol: string, { imported, historical }: PushOptions): AdmissionOptions {
     const { futureMs, totalsLateMs, retentionDays, now } = this.#options;
     const nowMs = now();
+    const declared = this.#protocolOf(protocol);
     return {
       nowUs: nowMs * 1000,
       firstUs: this.#retention.firstDay * 86_400_000_000,
@@ -239,10 +250,13 @@ export class Ingest {
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
       retentionDays,
-      isInGroup:
-        protocol === "pushgateway" ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
-      exposed: !HIDDEN_PROTOCOLS.has(protocol) || this.#options.exposeProtocols.includes(protocol),
+      isInGroup: declared.ownsGroups ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
+      exposed: isExposed(declared, this.#options.exposeProtocols),
     };
+  }
+
+  #protocolOf(name: string): Protocol {
+    return this.#protocols.get(name) ?? { name, ...UNDECLARED };
   }
 
   #start(): void {
@@ -421,10 +435,11 @@ export class Ingest {
     if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
-    // Samples that a Prometheus scraped or computed name no worker that pushes: a pod that ended, or an alert, is not
-    // a worker that died.
-    const isForwarded = protocol === REMOTE_WRITE && !this.#options.exposeProtocols.includes(protocol);
-    if (!isForwarded && !OWN_PROTOCOLS.has(protocol) && options.imported === undefined) {
+    const declared = this.#protocolOf(protocol);
+    const isPush =
+      declared.countsAsPush === "always" ||
+      (declared.countsAsPush === "if exposed" && isExposed(declared, this.#options.exposeProtocols));
+    if (isPush && options.imported === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);

@@ -49,7 +49,7 @@ export interface EchoesOptions {
   /** Whether a sample of this name is one of the gateway's own, and the gateway stores it itself. */
   readonly isOwn: (name: string) => boolean;
   /** Whether series received by remote_write are exposed on /metrics. */
-  readonly remoteWriteExposed: boolean;
+  readonly isProtocolExposed: boolean;
   /** Called once for each set of labels that a scraper adds. */
   readonly onLearned: (added: Labels) => void;
   readonly now: () => number;
@@ -291,8 +291,8 @@ export class Echoes {
 
   /** Whether a series may have been received by remote_write with exactly these labels. */
   #mayBeOwn(series: Series, sent: Labels): boolean {
-    const { remoteWriteExposed, isInGroup } = this.#options;
-    return remoteWriteExposed && !isInGroup(series.seriesId) && hasLabels(series, sent);
+    const { isProtocolExposed, isInGroup } = this.#options;
+    return isProtocolExposed && !isInGroup(series.seriesId) && hasLabels(series, sent);
   }
 }
 

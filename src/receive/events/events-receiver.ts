@@ -1,0 +1,26 @@
+/** JSON events (README.md of src/http, `POST /api/v1/push`). */
+import type { Protocol } from "../../model/protocol.ts";
+import type { Receiver } from "../receiver.ts";
+import { EventDecoder } from "./events.ts";
+import { pushRoutes } from "./push.ts";
+
+const protocol: Protocol = {
+  name: "events",
+  exposed: "always",
+  countsAsPush: "always",
+  returnsEchoes: false,
+  ownsGroups: false,
+};
+
+export const events: Receiver = {
+  protocol,
+  open({ ingest, limits, series, settings, log }) {
+    const decoder = new EventDecoder({
+      ...limits,
+      isAttribute: (metric, tag) => series.isAttribute(metric, tag),
+      attributesOf: (metric) => series.attributesOf(metric),
+      epoch: () => series.epoch,
+    });
+    return [pushRoutes({ decoder, ingest, limits, strictEvents: settings.strictEvents, log })];
+  },
+};

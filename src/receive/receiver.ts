@@ -1,0 +1,54 @@
+/**
+ * What a protocol is to the rest of the gateway: its policy as data, and its routes. Each protocol is one folder here and
+ * one row of receivers.ts.
+ *
+ * A receiver's handlers read a request, decode it purely, and hand one batch or one transaction to ingest. They answer
+ * after the commit, by the protocol's own means: rejected samples are reported, and the valid ones are stored.
+ */
+import type { BodyLimits } from "../http/body.ts";
+import type { Log } from "../http/log.ts";
+import type { Routes } from "../http/routes.ts";
+import type { Ack, PushOptions, Transaction } from "../ingest/contract.ts";
+import type { Protocol } from "../model/protocol.ts";
+import type { Batch } from "../model/sample.ts";
+import type { NameLimits } from "../series/naming.ts";
+import type { BucketLayouts } from "../wire/bucket-layout.ts";
+import type { EventLimits } from "./events/event.ts";
+import type { Groups } from "./pushgateway/groups/groups.ts";
+
+export interface Receiver {
+  readonly protocol: Protocol;
+  /** Its routes, connected to a gateway. */
+  open(context: ReceiverContext): readonly Routes[];
+}
+
+/** What a gateway gives to the receivers; each takes what it needs. */
+export interface ReceiverContext {
+  readonly ingest: {
+    push(batch: Batch, options?: PushOptions): Promise<Ack>;
+    transact(transaction: Transaction, options?: Pick<PushOptions, "idempotency">): Promise<Ack>;
+  };
+  readonly limits: BodyLimits & NameLimits & EventLimits;
+  /** Which tags are attributes, and whether that has changed. */
+  readonly series: {
+    isAttribute(metric: string, tag: string): boolean;
+    attributesOf(metric: string): readonly string[];
+    readonly epoch: number;
+  };
+  /** Bounds of the buckets that native histograms become. */
+  readonly layouts: BucketLayouts;
+  readonly groups: Groups;
+  readonly settings: {
+    readonly strictEvents: boolean;
+    readonly enableAdminApi: boolean;
+  };
+  readonly log: Pick<Log, "warn">;
+  /** What the gateway says of itself. */
+  readonly status: {
+    readonly build: Readonly<Record<string, string>>;
+    readonly flags: Readonly<Record<string, string>>;
+    readonly startedAt: Date;
+  };
+  /** Stops the gateway; absent where that is not allowed. */
+  readonly quit?: () => void;
+}

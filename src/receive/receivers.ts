@@ -1,0 +1,7 @@
+/** The table of receivers: every protocol by which samples are pushed. A new protocol is a folder here and a row. */
+import { events } from "./events/events-receiver.ts";
+import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
+import type { Receiver } from "./receiver.ts";
+import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
+
+export const RECEIVERS: readonly Receiver[] = [events, remoteWrite, pushgateway];

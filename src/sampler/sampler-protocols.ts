@@ -1,0 +1,10 @@
+/** What the sampler pushes, as protocols: samples that the gateway takes itself are not pushes of a worker. */
+import type { Protocol } from "../model/protocol.ts";
+
+const ownSamples = { countsAsPush: "never", returnsEchoes: false, ownsGroups: false } as const;
+
+export const SAMPLER_PROTOCOLS: readonly Protocol[] = [
+  { name: "sampler", exposed: "always", ...ownSamples },
+  // The gateway's own metrics, stored for queries: /metrics has them already.
+  { name: "own", exposed: "never", ...ownSamples },
+];
