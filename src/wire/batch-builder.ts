@@ -103,7 +103,7 @@ export class BatchBuilder {
     const index = this.length;
     if ((index + 1) * this.#attributesUsed > ATTRIBUTE_CELLS_MAX) {
       throw new TooLarge(
-        `the body has ${this.#attributesUsed} different tags that are columns over ${index + 1} samples: send it in parts`,
+        `the body has ${this.#attributesUsed} different attributes over ${index + 1} samples, send it in parts`,
         "body",
       );
     }

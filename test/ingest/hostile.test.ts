@@ -120,14 +120,14 @@ describe("bounds", () => {
     const events = each(20_000, (n) => `{"metric_name":"m","value":1,"tags":{"a${n % 1_000}":"x"}}`);
     expect(await subject.post(`[${events.join(",")}]`)).toMatchObject({
       status: 413,
-      json: { error: { message: expect.stringContaining("different tags that are columns") } },
+      json: { error: { message: expect.stringContaining("different attributes over") } },
     });
     expect(await subject.post(`[${events.slice(0, 2_000).join(",")}]`)).toMatchObject({ status: 200 });
     const samples = each(
       20_000,
       (n): Sample => ({ metric: "d", kind: "delta", labels: { [`a${n % 1_000}`]: "x" } }),
     );
-    await expect(subject.push(samples)).rejects.toThrow("different tags that are columns");
+    await expect(subject.push(samples)).rejects.toThrow("different attributes over");
   });
 
   test("the same series past seriesMax are not exposed, before and after a restart", async () => {

@@ -80,7 +80,7 @@ export function withConstants(
   if (names.size === 0) return batch;
   if ((names.size + batch.attributes.length) * batch.length > ATTRIBUTE_CELLS_MAX) {
     throw new TooLarge(
-      `the body has ${names.size} different tags that are columns over ${batch.length} samples: send it in parts`,
+      `the body has ${names.size} different attributes over ${batch.length} samples, send it in parts`,
       "body",
     );
   }

@@ -1,6 +1,6 @@
 /**
- * The catalog beside a plain walk over the real registry: whatever is registered, demoted and forgotten between two
- * questions, both find the same series, names and values.
+ * The catalog compared with a plain walk over the real registry: after any registrations, demotions and drops between
+ * two queries, both find the same series, names and values.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -50,7 +50,7 @@ function registryOf(stored: Partial<Stored>): Registry {
   );
 }
 
-/** What the catalog promises, said plainly: the label sets of all views that match, with the ids behind each. */
+/** The catalog's contract as plain code: the label sets of all views that match, with the stored ids of each. */
 function walk(registry: Registry, matchers: readonly Matcher[], days: readonly [number, number]) {
   const found = new Map<string, number[]>();
   const spelled = matchers.map((each) => ({ ...each, name: prometheusLabelName(each.name) }));
@@ -117,7 +117,7 @@ const days = fc
 
 const sorted = (items: Iterable<string>) => [...new Set(items)].sort();
 
-test("finds what a walk over everything finds, whatever came and went since it was last asked", () => {
+test("finds what a walk over all series finds, after any changes since the last query", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.array(step, { maxLength: 12 }), matchers, days), { maxLength: 6 }),
@@ -174,7 +174,7 @@ test("finds what a walk over everything finds, whatever came and went since it w
   );
 });
 
-test("a series that comes after a question is there at the next, and one that is forgotten is not", () => {
+test("finds a series that was added since the last query, and not one that was dropped", () => {
   const registry = emptyRegistry();
   const catalog = new Catalog(registry, 0);
   const add = (host: string, day: number) => {
@@ -195,7 +195,7 @@ test("a series that comes after a question is there at the next, and one that is
   expect([find("a"), find("b"), find("c")]).toEqual([0, 1, 1]);
 });
 
-test("a label that is demoted after a question has no values any more, and its series are one", () => {
+test("a label that is demoted after a query has no values, and its series are merged", () => {
   const registry = emptyRegistry();
   const catalog = new Catalog(registry, 0);
   const add = (zone: string) => {
@@ -223,7 +223,7 @@ test("a label that is demoted after a question has no values any more, and its s
   expect(one!.seriesIds).toHaveLength(4);
 });
 
-test("bounds that were stored in other spellings are found by any", () => {
+test("finds bounds that were stored in another spelling by any spelling", () => {
   const metric = (name: string) => ({
     ...{ name, kind: "cumulative", type: "unknown" as const, unit: "", help: "" },
     buckets: [],
@@ -243,7 +243,7 @@ test("bounds that were stored in other spellings are found by any", () => {
     ],
     seriesDays: [1, 2, 3, 4, 5].map((seriesId) => ({ seriesId, day: 1 })),
   });
-  // An index is asked where there are more series than are gone through.
+  // The index is used if there are more series than are scanned.
   const catalog = new Catalog(registry, 0);
   const idsOf = (...matchers: Matcher[]) =>
     catalog.find(matchers, 0, 9).flatMap(({ seriesIds }) => seriesIds);
@@ -254,7 +254,7 @@ test("bounds that were stored in other spellings are found by any", () => {
   expect(idsOf(matcher("quantile", "=~", "0.5|0.90"))).toEqual([4, 5]);
 });
 
-test("sorting in turns is sorting, stable, and lets others run", async () => {
+test("sorting with pauses is correct and stable, and lets other work run", async () => {
   const item = fc.record({ key: fc.integer({ min: 0, max: 20 }), at: fc.nat() });
   const compare = (a: { key: number }, b: { key: number }) => a.key - b.key;
   await fc.assert(

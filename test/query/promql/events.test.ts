@@ -1,7 +1,7 @@
 /**
- * Events as counters, held to a reference: the same events counted plainly, as a scrape every 15 seconds would
- * have found them, and evaluated as ordinary series. Totals begin at 0 with each query here and run on there,
- * so that only what does not depend on where they began is compared.
+ * Events as counters, compared with a reference: the same events are counted as a scrape every 15 seconds would
+ * have found them, and evaluated as ordinary series. Totals begin at 0 in each query of the store, and continue
+ * in the reference, so only results that do not depend on the beginning are compared.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -15,10 +15,10 @@ setDefaultTimeout(60_000);
 
 const BEGIN_MS = Date.UTC(2024, 0, 1, 23, 40);
 const STEP_MS = 15_000;
-/** No series ends here: how one does is worked out by hand in store-storage.test.ts. */
+/** No series ends here: the end of a series is tested by hand in store-storage.test.ts. */
 const IDLE_MS = 24 * 3_600_000;
 
-/** Past the end of the latest query. */
+/** After the end of the latest query. */
 const LAST_MS = 60 * 60_000;
 
 interface Event {
@@ -27,7 +27,7 @@ interface Event {
   readonly op: string;
 }
 
-/** Forty minutes around midnight; some events fall together, some on an instant. */
+/** Forty minutes around midnight; some events have the same time, some are on an instant. */
 const events: fc.Arbitrary<Event[]> = fc.array(
   fc.record({
     atMs: fc.oneof(
@@ -40,7 +40,7 @@ const events: fc.Arbitrary<Event[]> = fc.array(
   { minLength: 1, maxLength: 40 },
 );
 
-/** What scrapes would have found: for each series and instant count, sum and buckets up to it. */
+/** The samples that scrapes would have found: count, sum and buckets of each series up to each instant. */
 function reference(all: readonly Event[]): MemoryStorage {
   const series = new Map<string, { labels: LabelSet; points: Point[] }>();
   for (const op of new Set(all.map((event) => event.op))) {
@@ -83,7 +83,7 @@ const expressions = [
   "max_over_time(rate(task_ms_count[1m])[5m:30s])",
 ];
 
-test("rates, quantiles and times of events are those of their scrapes", async () => {
+test("rates, quantiles and times of events are the same as those of scrapes", async () => {
   const queries = fc.record({
     events,
     text: fc.shuffledSubarray(expressions, { minLength: 6, maxLength: 6 }),
@@ -116,7 +116,7 @@ test("rates, quantiles and times of events are those of their scrapes", async ()
   );
 });
 
-test("what the storage spares the engine changes nothing, whenever series end and come back", async () => {
+test("results computed by the storage are the same as from samples, also when series end and return", async () => {
   const queries = fc.record({
     events,
     idleMs: fc.integer({ min: 1, max: 40 }).map((steps) => steps * STEP_MS + 1),
@@ -155,7 +155,7 @@ test("what the storage spares the engine changes nothing, whenever series end an
   );
 });
 
-/** Series as text, values to 12 digits: the order of additions may differ in the last. */
+/** Series as text, values to 12 digits: the order of additions can change later digits. */
 function shown(data: Awaited<ReturnType<Engine["range"]>>["data"]): string[] {
   if (data.type !== "matrix") throw new Error(data.type);
   return data.series.map(({ labels, timestampsMs, values }) => {

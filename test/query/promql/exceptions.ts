@@ -1,7 +1,7 @@
 /**
- * Cases of Prometheus's scripts that do not hold here, by file and line, each with its reason. All need samples
- * that are native histograms, which are not stored: they are left out when a script is loaded, so that what
- * speaks of them, or of being told that they were ignored, cannot come out.
+ * Cases of Prometheus's scripts that fail here, by file and line, each with its reason. All need samples that are
+ * native histograms, which are not stored: they are skipped when a script is loaded, so their results and the
+ * annotations about them are missing.
  */
 const NATIVE_HISTOGRAMS = "native histograms are not supported";
 

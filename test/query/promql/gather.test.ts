@@ -1,4 +1,4 @@
-/** How samples that come in several portions are put by series and time. */
+/** Samples that arrive in several portions are ordered by series and time. */
 import { expect, test } from "bun:test";
 import { Gatherer, type SampleLists } from "../../../src/query/promql/store/gather.ts";
 
@@ -9,7 +9,7 @@ interface Series {
   readonly arrivals?: readonly number[];
 }
 
-/** A portion as the engine gives it: NaN stands for a stale marker. */
+/** A portion as the engine returns it: NaN means a stale marker. */
 function portion(...series: Series[]): SampleLists {
   let begin = 0;
   const begins = series.map(({ times }) => {
@@ -45,7 +45,7 @@ function gathered(groups: readonly number[][], ...portions: SampleLists[]) {
   return samples;
 }
 
-test("a series without samples is empty, and the others keep their places", () => {
+test("a series without samples is empty, and the others keep their positions", () => {
   const samples = portion({ id: 7, times: [1, 2], values: [10, 20] }, { id: 5, times: [3], values: [30] });
   expect(gathered([[5], [6], [7]], samples)).toEqual([
     [[3, 30]],
@@ -57,7 +57,7 @@ test("a series without samples is empty, and the others keep their places", () =
   ]);
 });
 
-test("runs of a series are merged by time, whatever their number", () => {
+test("any number of runs of a series are merged by time", () => {
   const samples = portion({ id: 1, times: [3, 6, 1, 5, 2, 4], values: [33, 66, 11, 55, 22, 44] });
   expect(gathered([[1]], samples)).toEqual([
     [
@@ -71,7 +71,7 @@ test("runs of a series are merged by time, whatever their number", () => {
   ]);
 });
 
-test("days follow each other, for some series and not for others", () => {
+test("samples of several days are in order, if only some series have them", () => {
   const first = portion({ id: 1, times: [1], values: [1] }, { id: 2, times: [1, 2], values: [1, 2] });
   const second = portion({ id: 2, times: [11], values: [11] }, { id: 3, times: [12], values: [12] });
   const third = portion({ id: 2, times: [21], values: [21] });
@@ -87,7 +87,7 @@ test("days follow each other, for some series and not for others", () => {
   ]);
 });
 
-test("stored series that are shown as one are put together by time, and at one time by arrival", () => {
+test("stored series that form one are merged by time, and samples of one time by arrival", () => {
   const samples = portion(
     { id: 1, times: [1, 2, 2], values: [1, 2, 4], arrivals: [0, 1, 5] },
     { id: 2, times: [2, 2, 3], values: [5, 3, 6], arrivals: [6, 2, 7] },
@@ -104,7 +104,7 @@ test("stored series that are shown as one are put together by time, and at one t
   ]);
 });
 
-test("stale markers stay with their times, also of portions before and after", () => {
+test("stale markers keep their times, if other portions come before and after", () => {
   const first = portion({ id: 1, times: [4, 1], values: [4, 1] });
   const second = portion({ id: 1, times: [3], values: [Number.NaN] });
   const third = portion({ id: 1, times: [2], values: [2] });
@@ -122,7 +122,7 @@ test("groups of the same stored series have the same samples", () => {
   expect(gathered([[1], [2], [1], [2]], samples, later)).toEqual([one, [[3, 30]], one, [[3, 30]]]);
 });
 
-test("series whose ids are years apart are gathered as any others", () => {
+test("series whose ids are years apart are gathered too", () => {
   const [first, last] = [1, 4_294_967_295];
   const samples = portion({ id: last, times: [1], values: [10] }, { id: first, times: [2], values: [20] });
   expect(gathered([[first], [last]], samples)).toEqual([[[2, 20]], [[1, 10]]]);

@@ -13,7 +13,7 @@ const LIMITS = {
 };
 const STEPS = 3;
 
-/** A matrix with a row for each number: its label, and from the second step on its value. */
+/** A matrix with a row for each number: the number is its label, and its value from the second step on. */
 function matrixOf(numbers: readonly number[]): Matrix {
   const matrix = new Matrix(STEPS, 0, new Budget(LIMITS));
   for (const number of numbers) {
@@ -27,7 +27,7 @@ function matrixOf(numbers: readonly number[]): Matrix {
   return matrix;
 }
 
-test("sorted rows keep their values, their gaps and their names' fate", () => {
+test("sorted rows keep their values, their gaps and whether their name is dropped", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(9_999), { maxLength: 40 }), (numbers) => {
       const matrix = matrixOf(numbers).sorted();

@@ -1,4 +1,4 @@
-/** A storage in memory: series as they were loaded, for scripts and tests of the engine. */
+/** A storage in memory for scripts and tests of the engine: series as they were loaded. */
 import type { LabelSet } from "../../../src/query/promql/labels.ts";
 import { matchesAll } from "../../../src/query/promql/matchers.ts";
 import type { ReadBudget, Selection, SeriesSamples, Storage } from "../../../src/query/promql/storage.ts";
@@ -19,7 +19,7 @@ export class MemoryStorage implements Storage {
     return this.#series;
   }
 
-  /** The same with more series, or more points of those that are there. */
+  /** The same with more series, or with more points of existing ones. */
   with(added: Iterable<{ readonly labels: LabelSet; readonly points: readonly Point[] }>): MemoryStorage {
     const series = new Map(this.#series);
     for (const { labels, points } of added) {

@@ -1,4 +1,4 @@
-/** Runs the cases of a script through the engine, and says in words what is not as expected. */
+/** Runs the cases of a script through the engine, and describes what is not as expected. */
 import {
   Engine,
   type EngineOptions,
@@ -11,7 +11,7 @@ import type { Case, ExpectedSeries, Value } from "./script.ts";
 /** The options of upstream's own tests. */
 export const SCRIPT_OPTIONS: Partial<EngineOptions> = { delayedNameRemoval: true, experimental: true };
 
-/** Throws what is wrong with a case. */
+/** Throws an error that describes why a case fails. */
 export async function runCase(each: Case, options: Partial<EngineOptions> = SCRIPT_OPTIONS): Promise<void> {
   const engine = new Engine(each.storage, options);
   const failure = each.expectations.find(({ what }) => what === "fail");
@@ -42,7 +42,7 @@ async function evaluate(engine: Engine, each: Case): Promise<QueryResult> {
     : engine.range(each.text, each.fromMs, each.toMs, each.stepMs);
 }
 
-/** The middle of a range query of three steps has to be what the instant query gives. */
+/** The middle of a range query of three steps must equal the result of the instant query. */
 async function checkAsRange(engine: Engine, each: Case): Promise<void> {
   const result = await engine.range(each.text, each.fromMs - 60_000, each.fromMs + 60_000, 60_000);
   if (result.data.type !== "matrix") throw new Error(`as a range: a ${result.data.type}`);
@@ -96,7 +96,7 @@ function compareSeries(
   prefix = "",
 ): void {
   const left = new Map(got.map((series) => [series.labels.key, series]));
-  if (left.size !== got.length) throw new Error(`${prefix}has one label set twice`);
+  if (left.size !== got.length) throw new Error(`${prefix}has a label set twice`);
   for (const { labels, points } of want) {
     const wanted = new Map(
       points.flatMap((value, step) => (value === null ? [] : [[timeOf(step), value] as const])),
@@ -128,7 +128,7 @@ function comparePoints(series: ResultSeries, wanted: ReadonlyMap<number, Value>,
   }
 }
 
-/** Equal within one part in a million, as scripts give rounded values; NaN equals NaN. */
+/** Equal within one part in a million, because scripts have rounded values; NaN equals NaN. */
 function alike(a: number, b: number): boolean {
   if (Object.is(a, b) || a === b) return true;
   return (

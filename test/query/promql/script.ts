@@ -1,14 +1,14 @@
 /**
  * Reads test scripts in the language of Prometheus's own query tests: `load`, `clear`, `eval instant`,
- * `eval range`, and below an eval the series that are expected and `expect` lines. Commands stand at the left
- * margin, what belongs to them is indented. Points of native histograms are not loaded: `histograms` says
- * where there were any.
+ * `eval range`, and below an eval the expected series and `expect` lines. Commands begin at the left
+ * margin, and the lines that belong to them are indented. Points of native histograms are not loaded; `histograms`
+ * lists them.
  */
 import { LabelSet, METRIC_NAME } from "../../../src/query/promql/labels.ts";
 import { parseDurationMs, parseFloatStrict, unquoteText } from "../../../src/query/promql/text.ts";
 import { MemoryStorage, type Point } from "./memory-storage.ts";
 
-/** One expected or loaded point; null where there is none. */
+/** One expected or loaded point; null if there is none. */
 export type Value = number | "stale" | "histogram" | null;
 
 export interface ExpectedSeries {
@@ -16,7 +16,7 @@ export interface ExpectedSeries {
   readonly points: readonly Value[];
 }
 
-/** A word on how an eval must go: `fail`, `warn`, `no_warn`, `info`, `no_info`, perhaps with a text or pattern. */
+/** An expectation of an eval: `fail`, `warn`, `no_warn`, `info`, `no_info`, optionally with a text or pattern. */
 export interface Expectation {
   readonly what: "fail" | "warn" | "no_warn" | "info" | "no_info";
   readonly message?: string;
@@ -35,10 +35,10 @@ export interface Case {
   readonly ordered: boolean;
   readonly expectations: readonly Expectation[];
   readonly series: readonly ExpectedSeries[];
-  /** A number alone. */
+  /** A scalar result. */
   readonly scalar?: number;
   readonly string?: string;
-  /** The times of the points, where the query gives a range vector. */
+  /** The times of the points, if the query returns a range vector. */
   readonly rangeVector?: { readonly fromMs: number; readonly stepMs: number };
 }
 
@@ -73,7 +73,7 @@ function loadBlock(line: string, block: readonly string[]) {
     const loaded = points
       .map((value, at) => ({ timestampMs: at * intervalMs, value }))
       .filter((point): point is Point => point.value !== null && point.value !== "histogram");
-    // A series that stands twice in a block is the one that stands last.
+    // If a series appears twice in a block, the last one counts.
     series.set(labels.key, { labels, points: loaded });
   }
   return series.values();
@@ -141,7 +141,7 @@ export function readSeries(line: string): ExpectedSeries {
 
 function readPoints(text: string): Value[] {
   const points: Value[] = [];
-  // A histogram may hold blanks.
+  // A histogram can contain blanks.
   for (const [word] of text.matchAll(/(?:\{\{.*?\}\}|\S)+/g)) {
     if (word.includes("{{")) {
       const times = Number(/x(\d+)$/.exec(word.replaceAll(/\{\{.*?\}\}/g, "h"))?.[1] ?? 0);
@@ -159,7 +159,7 @@ function readPoints(text: string): Value[] {
       continue;
     }
     const run = /^(.+?)(?:([+-])([^+-]+(?:[eE][+-]?\d+)?))?x(\d+)$/.exec(word);
-    // `0x10` is eleven noughts here, and no hexadecimal number.
+    // `0x10` is eleven zeros here, and not a hexadecimal number.
     if (run === null) {
       points.push(number(word));
       continue;

@@ -1,6 +1,6 @@
 /**
- * Runs every script of test/promql, and those of Prometheus itself where they lie beside the repository. Cases
- * that cannot hold are in exceptions.ts, each with its reason, and must still fail: none stands there in vain.
+ * Runs every script of test/promql, and those of Prometheus itself if they are beside the repository. Cases
+ * that cannot pass are in exceptions.ts, each with its reason, and must fail: no exception is unnecessary.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const samples of open.splice(0)) await samples.close();
 });
 
-/** An engine over samples, and a short way to ask it at a time of 2024-01-02. */
+/** An engine over samples, and a short function for queries at a time of 2024-01-02. */
 async function over(stored: readonly Sample[], options: Parameters<typeof storedSamples>[1] = {}) {
   const samples = await storedSamples(stored, options);
   open.push(samples);
@@ -54,7 +54,7 @@ const event = (ts: string, value: number, tags = {}, metric = "task.ms"): Sample
   tags,
 });
 
-test("a gauge goes by both its names, and its labels by both of theirs", async () => {
+test("finds a gauge and its labels by both spellings of their names", async () => {
   const { ask } = await over([gauge("10:00:00", 4, { "queue.name": "a" })]);
   const want = ['{__name__="queue_depth", queue_name="a"} 4'];
   expect(await ask("queue_depth", "10:01:00")).toEqual(want);
@@ -64,7 +64,7 @@ test("a gauge goes by both its names, and its labels by both of theirs", async (
   expect(await ask('queue_depth{queue_name="b"}', "10:01:00")).toEqual([]);
 });
 
-test("a gauge is looked back at for five minutes, over midnight, and ends at its stale marker", async () => {
+test("looks back five minutes for a gauge, over midnight, and ends it at its stale marker", async () => {
   const { ask } = await over([
     gauge("2024-01-01T23:58:00", 1, { q: "old" }),
     gauge("00:01:00", 2, { q: "ends" }),
@@ -75,26 +75,26 @@ test("a gauge is looked back at for five minutes, over midnight, and ends at its
     '{__name__="queue_depth", q="old"} 1',
   ]);
   expect(await ask("queue_depth", "00:02:00")).toEqual(['{__name__="queue_depth", q="old"} 1']);
-  // 23:58 is five minutes before 00:03, which the look-back leaves out.
+  // 23:58 is five minutes before 00:03, which the look-back excludes.
   expect(await ask("queue_depth", "00:03:00")).toEqual([]);
   expect(await ask("count_over_time(queue_depth[10m])", "00:02:00")).toEqual(['{q="ends"} 1', '{q="old"} 1']);
 });
 
-test("samples that were stored out of order are seen in order", async () => {
+test("returns samples in order that were stored out of order", async () => {
   const { ask, samples } = await over([gauge("10:02:00", 3), gauge("10:00:00", 1)]);
   await samples.add([gauge("10:01:00", 2)]);
   expect(await ask("queue_depth[5m]", "10:03:00")).toEqual(['{__name__="queue_depth"} 1 2 3']);
   expect(await ask("queue_depth", "10:01:30")).toEqual(['{__name__="queue_depth"} 2']);
 });
 
-test("of events at one time the last stored is the instant, and all are the range", async () => {
+test("of events at one time, an instant has the last stored and a range has all", async () => {
   const { ask } = await over([event("10:00:00", 7), event("10:00:00", 5), event("10:00:00", 6)]);
   expect(await ask("task_ms", "10:00:10")).toEqual(['{__name__="task_ms"} 6']);
   expect(await ask("sum_over_time(task_ms[1m])", "10:00:10")).toEqual(["{} 18"]);
   expect(await ask("quantile_over_time(0.5, task_ms[1m])", "10:00:10")).toEqual(["{} 6"]);
 });
 
-test("of gauges that are shown as one the last stored counts at one time, whichever it is", async () => {
+test("of gauges that form one series, the last stored counts at one time", async () => {
   const { ask } = await over([
     gauge("10:00:00", 1, { "queue.name": "a" }),
     gauge("10:00:00", 2, { queue_name: "a" }),
@@ -107,7 +107,7 @@ test("of gauges that are shown as one the last stored counts at one time, whiche
   expect(await ask("queue_depth[1m]", "10:00:10")).toEqual([`${name} 1 2 3 4`]);
 });
 
-test("one selector may find a histogram's buckets, sum and count", async () => {
+test("one selector can find the buckets, sum and count of a histogram", async () => {
   const { ask } = await over([event("10:00:01", 0.5), event("10:00:02", 3), event("10:01:01", 1)]);
   expect(await ask('{__name__=~"task_ms_.+"}', "10:01:15")).toEqual([
     '{__name__="task_ms_bucket", le="+Inf"} 3',
@@ -125,7 +125,7 @@ test("one selector may find a histogram's buckets, sum and count", async () => {
   expect(await ask(`count(${rates} > 0)`, "10:01:15")).toEqual(["{} 3"]);
 });
 
-test("one selector may find one of two metrics that are spelled alike by one name, and both by another", async () => {
+test("of two metrics with one spelling, one selector can find one, and another selector both", async () => {
   const { ask } = await over([event("10:00:01", 0.5), event("10:00:02", 3, {}, "task_ms")]);
   expect(await ask('{__name__=~"task[.]ms_count|task_ms_sum"}', "10:01:15")).toEqual([
     '{__name__="task_ms_count"} 1',
@@ -137,7 +137,7 @@ test("one selector may find one of two metrics that are spelled alike by one nam
   ]);
 });
 
-test("a sum over days keeps small values beside large ones that cancel out, as over samples", async () => {
+test("a sum over days keeps small values beside large ones that cancel out", async () => {
   const { ask } = await over([
     ...[1e100, 1, -1e100].map((value, index) => gauge(`10:00:0${index}`, value, { q: "day" })),
     gauge("2024-01-01T23:59:00", 1e100, { q: "days" }),
@@ -167,7 +167,7 @@ test("a sum over days keeps small values beside large ones that cancel out, as o
   expect(await ask('sum_over_time(queue_depth{q="day"}[12h]) > 0', "10:01:00")).toEqual(['{q="day"} 1']);
 });
 
-test("a running sum keeps small values beside large ones that cancel out before the query's range", async () => {
+test("a running sum keeps small values if large ones before the range cancel out", async () => {
   const { ask } = await over([
     ...[1e100, 1, -1e100].map((value, index) => event(`10:00:0${index}`, value)),
     event("10:30:00", 2),
@@ -176,7 +176,7 @@ test("a running sum keeps small values beside large ones that cancel out before 
   expect(await ask("task_ms_sum", "10:30:15")).toEqual(['{__name__="task_ms_sum"} 3']);
 });
 
-test("what the storage reduces by itself is what the samples give", async () => {
+test("the storage reduces ranges to the same numbers as the samples", async () => {
   const values = [3, Number.NaN, -1, 7, Number.NaN, 2];
   const { ask, engine } = await over([
     ...values.map((value, index) =>
@@ -207,7 +207,7 @@ test("what the storage reduces by itself is what the samples give", async () => 
     '{q="some"} NaN',
     '{q="vast"} Infinity',
   ]);
-  // The sum is too large, the mean is not.
+  // The sum overflows, the mean does not.
   expect(await ask("avg_over_time(queue_depth[5m])", "00:01:00")).toEqual([
     '{q="none"} NaN',
     '{q="some"} NaN',
@@ -230,7 +230,7 @@ test("what the storage reduces by itself is what the samples give", async () => 
   }
 });
 
-test("one event: a zero one step before, one from then on, each 15 seconds of the clock", async () => {
+test("one event is 0 one step before, and 1 from then on, every 15 seconds of the clock", async () => {
   const { range, ask } = await over([event("10:00:07", 3)]);
   expect(await range("task_ms_count", "09:59:45", "10:00:30", 15_000)).toEqual([
     '{__name__="task_ms_count"} 0@15 1@30 1@45',
@@ -238,7 +238,7 @@ test("one event: a zero one step before, one from then on, each 15 seconds of th
   expect(await range("task_ms_sum", "10:00:00", "10:00:15", 15_000)).toEqual([
     '{__name__="task_ms_sum"} 0@0 3@15',
   ]);
-  // The bucket layout of the test registry is [1]: 3 is above.
+  // The bucket layout of the test registry is [1], so 3 is above it.
   expect(await ask("task_ms_bucket", "10:00:20")).toEqual([
     '{__name__="task_ms_bucket", le="+Inf"} 1',
     '{__name__="task_ms_bucket", le="1.0"} 0',
@@ -246,64 +246,65 @@ test("one event: a zero one step before, one from then on, each 15 seconds of th
   expect(await ask('task_ms_bucket{le="1.0"}', "10:00:20")).toEqual([
     '{__name__="task_ms_bucket", le="1.0"} 0',
   ]);
-  // Samples from 10:00:00 (0) to 10:05:00 (1) in a range from 10:00:00, which is left out: all ones.
+  // Samples from 10:00:00 (0) to 10:05:00 (1). The range excludes its start 10:00:00, so all samples are 1.
   expect(await ask("increase(task_ms_count[5m])", "10:05:00")).toEqual(["{} 0"]);
-  // From 10:00:00 (0) to 10:04:45 (1): 285 s, 9 s to the start and 1 s to the end; a counter at 0 begins there.
+  // From 10:00:00 (0) to 10:04:45 (1): 285 s, 9 s to the start and 1 s to the end. A counter of 0 begins there.
   const [increase] = (await ask("increase(task_ms_count[295s])", "10:04:46")) as string[];
   expect(Number(increase.slice(3))).toBeCloseTo((285 + 0 + 1) / 285, 12);
 });
 
-test("a rate counts the first events, and what a range misses it does not see", async () => {
+test("a rate counts the first events, and no events outside its range", async () => {
   const { ask } = await over([
     event("10:00:07", 1, { op: "a" }),
     event("10:00:08", 1, { op: "a" }),
     event("10:01:00", 1, { op: "b" }),
     event("10:02:01", 1, { op: "a" }),
   ]);
-  // op a: instants 10:00:00 = 0 … 10:00:15 = 2 … 10:02:15 = 3, 10:03:00 = 3: 3 in 180 s; the range begins 15 s
-  // before the first instant, which is 0: no further back.
+  // op a: instants 10:00:00 = 0 … 10:00:15 = 2 … 10:02:15 = 3, 10:03:00 = 3: 3 in 180 s. The range begins 15 s
+  // before the first instant, which is 0, so it is not extrapolated back.
   expect(await ask("sum by (op) (increase(task_ms_count[195s]))", "10:03:00")).toEqual([
     '{op="a"} 3',
-    // op b: a zero at 10:00:45, 1 from 10:01:00 on, which counts the event at that very time.
+    // op b: 0 at 10:00:45, and 1 from 10:01:00 on, which includes the event at exactly that time.
     '{op="b"} 1',
   ]);
-  // A range from 10:00:45 leaves op b's zero out, as any range does what stands at its start.
+  // A range from 10:00:45 excludes op b's zero, because every range excludes its start.
   expect(await ask("sum(increase(task_ms_count[60s]))", "10:01:45")).toEqual(["{} 0"]);
-  // One second more on either side: 1 in 60 s, not before its zero, and 1 s to the end.
+  // With one second more on either side: 1 in 60 s, not extrapolated before its zero, and 1 s to the end.
   expect(await ask("sum(increase(task_ms_count[62s]))", "10:01:46")).toEqual([`{} ${61 / 60}`]);
 });
 
-test("a total ends a day after its last event, and comes back with what it had", async () => {
+test("a total ends a day after its last event, and returns with its earlier value", async () => {
   const { range, ask } = await over([event("2024-01-01T10:00:00", 1), event("12:00:00", 1)]);
-  // The last instant at which it is there is 15 s before the day is over; the next says that it ended.
+  // Its last instant is 15 s before the day is over; the next is a stale marker.
   expect(await ask("task_ms_count", "09:59:59")).toEqual(['{__name__="task_ms_count"} 1']);
   expect(await ask("task_ms_count", "10:00:00")).toEqual([]);
   expect(await ask("task_ms_count", "11:59:59")).toEqual([]);
-  // Totals look a day back, so that it comes back as 1, without a 0: it is not new.
+  // Totals look back one day, so it returns as 1 without a 0: it is not new.
   expect(await range("task_ms_count", "11:59:45", "12:00:15", 15_000)).toEqual([
     '{__name__="task_ms_count"} 1@15 1@30',
   ]);
 });
 
-test("events before the range make a total that does not move", async () => {
+test("events before the range give a constant total", async () => {
   const { ask } = await over([event("08:00:00", 1), event("08:00:01", 1)]);
   expect(await ask("rate(task_ms_count[5m])", "10:00:00")).toEqual(["{} 0"]);
   expect(await ask("task_ms_count", "10:00:00")).toEqual(['{__name__="task_ms_count"} 2']);
 });
 
-test("a rate is not extrapolated past the zero of a young total, and as usual for an old one", async () => {
+test("a rate is extrapolated to the zero of a young total, and fully for an old one", async () => {
   const events = (op: string, seconds: readonly number[]) =>
     seconds.map((second) =>
       event(new Date(Date.UTC(2024, 0, 2, 10) + second * 1000).toISOString().slice(0, -1), 1, { op }),
     );
   const { ask } = await over([...events("young", [1, 100]), ...events("old", [-3000, -2000, -1000, 1, 100])]);
-  // From 10:01:00 to 10:02:00, 10 s after the range's start and 5 s before its end: one more in 60 s. The zero of
-  // the young, which had 1, is 60 s before; the old had 4: both reach to either end, 1 * (60 + 10 + 5) / 60.
+  // From 10:01:00 to 10:02:00, 10 s after the range's start and 5 s before its end: an increase of 1 in 60 s. The
+  // zero of the young total, which was 1, is 60 s before; the old one was 4. Both extend to both ends:
+  // 1 * (60 + 10 + 5) / 60.
   expect(await ask("increase(task_ms_count[75s])", "10:02:05")).toEqual([
     '{op="old"} 1.25',
     '{op="young"} 1.25',
   ]);
-  // From 09:59:50: 0 to 2 in 120 s for the young, whose zero is its first sample; 3 to 5 for the old, 5 s back.
+  // From 09:59:50: 0 to 2 in 120 s for the young total, which begins at zero; 3 to 5 for the old one, 5 s back.
   expect(await ask("increase(task_ms_count[125s])", "10:02:00")).toEqual([
     `{op="old"} ${(2 * (120 + 5)) / 120}`,
     '{op="young"} 2',
@@ -315,12 +316,12 @@ test("quantiles come from the buckets of the events", async () => {
     event(`10:00:${String(20 + index)}`, index < 10 ? 0.5 : 3),
   );
   const { ask } = await over(events);
-  // Half are at most 1, spread from 0 to 1: the quartile is in the middle of them; the rest is above all bounds.
+  // Half are at most 1, spread from 0 to 1, so the quartile is in their middle. The rest is above all bounds.
   expect(await ask("histogram_quantile(0.25, rate(task_ms_bucket[5m]))", "10:02:00")).toEqual(["{} 0.5"]);
   expect(await ask("histogram_quantile(0.9, rate(task_ms_bucket[5m]))", "10:02:00")).toEqual(["{} 1"]);
 });
 
-test("a delta is a counter with _total, and its increments are there as they are", async () => {
+test("a delta is a counter with _total, and its increments are raw values", async () => {
   const delta = (ts: string, value: number): Sample => ({
     metric: "bytes.sent",
     kind: "delta",
@@ -332,7 +333,7 @@ test("a delta is a counter with _total, and its increments are there as they are
   expect(await ask("bytes_sent[1m]", "10:00:30")).toEqual(['{__name__="bytes_sent"} 100 50']);
 });
 
-test("a label that was demoted is gone from all history, and its series are one", async () => {
+test("a demoted label is missing from all history, and its series are merged", async () => {
   const { ask } = await over(
     ["a", "b", "c", "d"].map((user, index) => event(`10:00:0${index}`, 1, { user, op: "x" })),
     { labelValuesMax: 2 },
@@ -341,7 +342,7 @@ test("a label that was demoted is gone from all history, and its series are one"
   expect(await ask('count_over_time(task_ms{user="a"}[1m])', "10:00:30")).toEqual([]);
 });
 
-test("a series of a group that stands keeps its value until it is replaced or deleted", async () => {
+test("a series of a group keeps its value until it is replaced or deleted", async () => {
   const { samples } = await over([
     gauge("2024-01-01T10:00:05", 3, { q: "held" }),
     gauge("2024-01-02T10:30:00", 4, { q: "held" }),
@@ -373,7 +374,7 @@ test("a series of a group that stands keeps its value until it is replaced or de
   expect(await ask("queue_depth", "2024-01-02T10:41:00")).toEqual([]);
   // Four instants in a minute, as scrapes would have found them.
   expect(await ask("count_over_time(queue_depth[1m])", "2024-01-02T10:20:00")).toEqual(['{q="held"} 4']);
-  // The push at 10:00:05, and the first instant that is two steps later.
+  // The push at 10:00:05, and the first instant two steps later.
   expect(await ask("count_over_time(queue_depth[1m])", "2024-01-01T10:00:45")).toEqual([
     '{q="held"} 2',
     '{q="other"} 1',
@@ -382,7 +383,7 @@ test("a series of a group that stands keeps its value until it is replaced or de
   expect(await ask("max_over_time(queue_depth[1h])", "2024-01-02T09:00:00")).toEqual(['{q="held"} 3']);
 });
 
-test("what is too much to be read at once is read in portions", async () => {
+test("reads more rows than fit at once in portions", async () => {
   const stored = ["a", "b", "c", "d"].flatMap((op, series) =>
     Array.from({ length: 3 + series }, (_, second) => event(`10:00:0${second}`, second, { op })),
   );
@@ -400,7 +401,7 @@ test("what is too much to be read at once is read in portions", async () => {
   }
 });
 
-test("queries that take much of the engine's memory take it one after the other", async () => {
+test("queries that need much of the engine's memory run one after the other", async () => {
   const stored = Array.from({ length: 260 }, (_, series) =>
     Array.from({ length: 1_000 }, (__, at) => gauge(`10:${time(at)}`, at, { q: String(series) })),
   ).flat();
@@ -412,7 +413,7 @@ test("queries that take much of the engine's memory take it one after the other"
   }
 });
 
-test("a query that waits for the engine's memory is gone with its client or its time", async () => {
+test("a query stops waiting for the engine's memory when its client disconnects or its time is up", async () => {
   const { samples, engine } = await over(
     Array.from({ length: 300 }, (_, series) => gauge("10:00:00", series, { series: String(series) })),
   );
@@ -446,7 +447,7 @@ test("a query that waits for the engine's memory is gone with its client or its 
   }
 });
 
-test("a query that needs more memory than the engine has says which setting that is", async () => {
+test("the error of a query that needs more memory than the engine has names the setting", async () => {
   const stored = Array.from({ length: 260 }, (_, series) =>
     Array.from({ length: 1_000 }, (__, at) =>
       gauge(`10:00:00.${String(at).padStart(3, "0")}`, at, { q: String(series) }),
@@ -456,7 +457,7 @@ test("a query that needs more memory than the engine has says which setting that
   expect(ask("sum(stddev_over_time(queue_depth[1h]))", "10:01:00")).rejects.toThrow(/memoryLimitBytes/);
 });
 
-test("a query that is cancelled, too long or too big says so", async () => {
+test("a query that is cancelled, too slow or too large fails with its reason", async () => {
   const { samples } = await over([gauge("10:00:00", 1), gauge("10:00:01", 2)]);
   const { store, registry } = samples;
   const storage = new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS });

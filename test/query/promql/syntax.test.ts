@@ -1,7 +1,7 @@
 /**
- * The parser beside a real Prometheus (2.42, Debian's package `prometheus`): which texts are PromQL, and what the
- * error says and where. Skipped where it is not installed. What Prometheus 3 reads otherwise is left out, and
- * tested by the scripts in test/promql.
+ * The parser compared with a real Prometheus (2.42, Debian's package `prometheus`): which texts are PromQL, and the
+ * text and position of errors. Skipped if it is not installed. Texts that Prometheus 3 reads differently are left out,
+ * and tested by the scripts in test/promql.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
@@ -74,15 +74,15 @@ const texts = fc
   })
   .map((pieces) => pieces.flat().join(""));
 
-/** What Prometheus 2 cannot do, or says in other words, than Prometheus 3. */
+/** What Prometheus 2 cannot parse, or reports in other words than Prometheus 3. */
 const CHANGED = [
-  // Numbers: one with two dots was two, and one without an exponent's digits was left to the parser.
+  // Numbers: one with two dots was read as two, and one without digits in its exponent was left to the parser.
   /unexpected number "\.5/,
   /parsing "[^"]*": invalid syntax/,
   /unexpected character: '\.'/,
-  // Durations may stand for numbers.
+  // Durations can be used as numbers.
   /unexpected duration/,
-  // Arithmetic may follow `offset`.
+  // Arithmetic can follow `offset`.
   /unexpected "[(+]" in offset/,
   // Any text can be a label.
   /metric identifier "[^"]*" in grouping opts/,
@@ -119,7 +119,7 @@ describe.if(isInstalled)("Prometheus's parser", () => {
       .replace("in offset, expected duration", "in offset, expected number, duration, step(), or range()");
   }
 
-  test("1,500 texts are read, or refused with the same words at the same place", async () => {
+  test("1,500 texts are accepted, or rejected with the same words at the same position", async () => {
     let refused = 0;
     const differences: { text: string; theirs: string; ours: string }[] = [];
     for (const text of fc.sample(texts, { seed: 20_240_101, numRuns: 1_500 })) {

@@ -1,6 +1,6 @@
 /**
- * Asks the gateway and a real Prometheus the same, over the same remote-written data, and says where they
- * differ: other labels, other points, values apart by more than one part in 10^9, or an error on one side.
+ * Sends the same queries to the gateway and to a real Prometheus, over the same remote-written data, and reports where
+ * they differ: labels, points, values apart by more than one part in 10^9, or an error on one side.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,11 +27,11 @@ export interface Difference {
 
 export interface Report {
   readonly asked: number;
-  /** Differences that Prometheus 3 means to make, see `isChange`. */
+  /** Intended differences of Prometheus 3, see `isChange`. */
   readonly changed: number;
-  /** Both gave an error. */
+  /** Both returned an error. */
   readonly refused: number;
-  /** Both gave nothing. */
+  /** Both returned nothing. */
   readonly empty: number;
   readonly differences: readonly Difference[];
 }
@@ -53,7 +53,7 @@ interface Series {
 
 type Ask = (query: Query) => Promise<Answer>;
 
-/** Loads both, and asks `count` queries, the same ones for the same seed. */
+/** Loads both, and sends `count` queries, the same ones for the same seed. */
 export async function compareEngines(count: number, seed: number): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), "weir-compare-"));
   const config = loadConfig([`--data=${folder}`, "--log-level=error"], {}, () => undefined);
@@ -89,7 +89,7 @@ export async function compareEngines(count: number, seed: number): Promise<Repor
   }
 }
 
-/** Times at half minutes: never where a subquery's steps lie, nor a sample. */
+/** Times at half minutes, where neither a step of a subquery nor a sample is. */
 const minutes = fc.integer({ min: 2, max: (END_MS - BEGIN_MS) / 60_000 + 3 });
 const time = (minute: number) => String(BEGIN_MS / 1000 + minute * 60 + 30);
 
@@ -125,8 +125,8 @@ async function compareAll(all: readonly Query[], weir: Ask, upstream: Ask): Prom
 }
 
 /**
- * What Prometheus 3 changed: a comparison also says that many series match one where it drops their samples,
- * and timestamp() of a selector with both `@` and `offset` looks where the selector itself does.
+ * What Prometheus 3 changed: a comparison also reports that many series match one if it drops their samples,
+ * and timestamp() of a selector with both `@` and `offset` uses the same time as the selector itself.
  */
 function isChange({ parameters: { query } }: Query, what: string): boolean {
   if (/^error \(multiple matches for labels: many-to-one/.test(what)) return /[<>=]/.test(query);
@@ -180,6 +180,6 @@ function seriesDifference(
 function alike(a: string, b: string): boolean {
   if (a === b) return true;
   const [x, y] = [a, b].map((text) => Number(text.replace("Inf", "Infinity")));
-  // Beside values that are multiples of an eighth, 1e-12 is what rounding leaves of nought.
+  // Values are multiples of an eighth, so 1e-12 is a zero with a rounding error.
   return x === y || Math.abs(x - y) <= Math.max(1e-12, 1e-9 * Math.max(Math.abs(x), Math.abs(y)));
 }

@@ -1,7 +1,7 @@
 /**
- * Ninety minutes of samples to compare engines over. No sample lies on a whole second, so that none is on the
- * edge of a range; values are multiples of an eighth, so that sums are exact in any order; counters that are
- * reset begin again high enough that extrapolation never meets their zero.
+ * Ninety minutes of samples to compare engines over. No sample is on a whole second, so that none is on the
+ * edge of a range. Values are multiples of an eighth, so that sums are exact in any order. Counters that are
+ * reset begin again so high that extrapolation never reaches zero.
  */
 import { STALE_STAND_IN } from "../../../decode/remote-write/decoded.ts";
 import type { SampleMessage, Series } from "../../../decode/remote-write/messages.ts";
@@ -12,7 +12,7 @@ export const END_MS = BEGIN_MS + 90 * 60_000;
 const INTERVAL_MS = 15_000;
 const STEPS = (END_MS - BEGIN_MS) / INTERVAL_MS;
 
-/** A small generator of numbers that are the same in every run. */
+/** A small generator of pseudorandom numbers, the same in every run. */
 function numbersFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -65,7 +65,7 @@ export function dataset(): Series[] {
           return wave / 8 + 10 * i - 5 * j + Math.floor(random() * 8) / 8;
         }),
         series({ __name__: "build_info", job, instance, version: `1.${i}` }, delay(), () => 1),
-        // There for a while, then gone with a marker, or without.
+        // Present for a while, then absent, with or without a stale marker.
         series({ __name__: "flaky", job, instance }, delay(), (step) => {
           const phase = (step + 17 * i + 5 * j) % 60;
           if (phase > 40) return undefined;
@@ -100,7 +100,7 @@ export function dataset(): Series[] {
   return all;
 }
 
-/** The samples in requests that go forward in time: all series for some minutes each. */
+/** The samples as requests in order of time: each has all series for some minutes. */
 export function requests(all: readonly Series[]): Series[][] {
   const spanMs = 10 * 60_000;
   const parts: Series[][] = [];

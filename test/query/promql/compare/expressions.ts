@@ -1,11 +1,11 @@
 /**
- * Expressions made at random from the grammar, over the series of dataset.ts: those functions and rules that
- * Prometheus 2.42 and 3 have in common. Left out, since they differ:
- * - nested subqueries: their steps lie where the edges of others do, where a range that is closed on the left
- *   (2.x) differs from one that is open (3.x); the queries' own times keep away from all steps
+ * Random expressions from the grammar, over the series of dataset.ts, with the functions and rules that Prometheus
+ * 2.42 and 3 have in common. Left out, because the versions differ:
+ * - nested subqueries: their steps are on the edges of others, where a range that is closed on the left
+ *   (2.x) differs from one that is open (3.x); the times of the queries themselves are on no step
  * - atan2 between series (2.42 kept the metric's name) and predict_linear() with `@` (2.42 moved its range)
- * - the deviation of infinite and absent numbers (2.42 says 0 where one is alone, 3 says NaN)
- * And what upstream leaves undefined: topk() and bottomk() of equal values, parts of dates of no number.
+ * - the deviation of infinite and absent numbers (2.42 returns 0 for a single one, 3 returns NaN)
+ * Also left out, because upstream does not define it: topk() and bottomk() of equal values, parts of dates of NaN.
  */
 import fc from "fast-check";
 
@@ -13,7 +13,7 @@ type Text = fc.Arbitrary<string>;
 
 const pick = (...texts: readonly string[]): Text => fc.constantFrom(...texts);
 
-/** Fills `{}` places, in order, with what the arbitraries give. */
+/** Replaces each `{}`, in order, by a value of the arbitraries. */
 function fill(template: string, ...parts: readonly Text[]): Text {
   return fc
     .tuple(...parts)
@@ -97,7 +97,7 @@ const arithmetic = pick("+", "-", "*", "/", "%", "^");
 const comparisons = pick("==", "!=", "<", "<=", ">", ">=");
 const grouping = fc.oneof(fill(" by ({})", labels), fill(" without ({})", labels), fc.constant(""));
 
-/** Scalars: numbers, time, what is made of one series. */
+/** Scalars: numbers, time, functions of one series. */
 const scalar = fc.oneof(
   { weight: 5, arbitrary: numbers },
   {
@@ -128,13 +128,13 @@ const histograms = fill(
   pick("1m", "5m", "10m"),
 );
 
-/** Series whose values are seldom equal. */
+/** Series whose values are rarely equal. */
 const levels = fc.oneof(
   fill("requests_total{}{}", matchers, shifts),
   fill("sum_over_time(requests_total{}[{}])", matchers, durations),
 );
 
-/** A vector whose series have one of a kind for the labels that match. */
+/** A vector with at most one series per value of the labels that match. */
 const byJob = (inner: Text) => fill("{} by (job) ({})", aggregations, inner);
 
 /** Expressions nested `depth` deep; `flat`: without subqueries. */
@@ -200,7 +200,7 @@ function vector(depth: number, flat: boolean): Text {
   return fc.oneof(...choices);
 }
 
-/** Expressions for queries, scalars among them. */
+/** Expressions for queries, including scalars. */
 export const expressions: Text = fc.oneof(
   { weight: 12, arbitrary: vector(3, false) },
   { weight: 6, arbitrary: vector(2, false) },
