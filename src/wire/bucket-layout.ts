@@ -20,7 +20,7 @@ import { CUSTOM_BUCKETS, type NativeHistogram } from "./native-histogram.ts";
 const BOUNDS_MAX = 100;
 /** The exponents of the powers of two that a double can hold. */
 const [EXPONENT_MIN, EXPONENT_MAX] = [-1074, 1023];
-/** Metrics whose layouts are kept. When that is full, all are dropped and start again from what is stored. */
+/** The number of metrics whose layouts are kept. Beyond it, all are dropped and built again from what is stored. */
 const METRICS_MAX = 10_000;
 
 /** Returns the stored `le` values of a metric, such as `0.5`. `+Inf` and values that are not numbers are ignored. */

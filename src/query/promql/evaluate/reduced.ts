@@ -51,7 +51,7 @@ export async function reducedOverTime(
   return matrix.sorted();
 }
 
-/** 36 MB. Many series can match without having samples, so this is a first allocation and no limit. */
+/** 36 MB. This bounds only the first allocation, because many series can match without having samples. */
 const CELLS_AT_FIRST_MAX = 4_000_000;
 
 /** rate() and increase() from the ends of windows; undefined if samples are needed. */

@@ -99,7 +99,7 @@ export class Catalog {
       const labels = this.#labelsOf(series, view);
       const known = isUnique ? undefined : shared.get(labels.key);
       if (known !== undefined) {
-        // Equal labels count once if one series is of an observation and the other was written under the name of a part.
+        // If a part of an observation and a series of that name have equal labels, only the first of them counts.
         if (known.shape === view.shape) known.seriesIds.push(series.seriesId);
         return false;
       }
