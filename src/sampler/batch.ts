@@ -1,18 +1,18 @@
 /**
- * What a part of the sampler has read, as a `Batch` for ingest.
+ * The samples of one run of a part, as a `Batch` for ingest.
  *
- * A part declares its metrics once (`gauge`, `cumulative`) and adds values to a `Reading`. The series' heads
- * are kept from one reading to the next in `Heads`, so that admission recognises the very object; a series that
- * was absent from a whole reading (a device that went, a container that ended) is forgotten.
+ * A part declares its metrics once (`gauge`, `cumulative`) and adds values to a `Reading`. `Heads` keeps the
+ * heads of its series from one reading to the next, so that admission gets the same objects. A series that is
+ * absent from a whole reading (a removed device, a stopped container) is dropped.
  */
 import type { Batch, Kind, Labels, SeriesHead } from "../model/sample.ts";
 
-/** A metric that a part samples; names, units and labels are node_exporter's where the meaning is the same. */
+/** A metric of a part. Names, units and labels are node_exporter's if the meaning is the same. */
 export interface Definition {
   readonly name: string;
   readonly kind: Extract<Kind, "gauge" | "cumulative">;
   readonly help: string;
-  /** The last word of the name when it is a unit (`bytes`, `seconds` …), else empty. */
+  /** The last word of the name if it is a unit (`bytes`, `seconds` …), else empty. */
   readonly unit: string;
   readonly labelNames: readonly string[];
 }
@@ -28,22 +28,22 @@ function define(
   return { name, kind, help, unit: UNIT.exec(name)?.[1] ?? "", labelNames };
 }
 
-/** A level: the value that holds at the time of the reading. */
+/** A level: the value at the time of the reading. */
 export function gauge(name: string, help: string, labelNames: readonly string[] = []): Definition {
   return define(name, "gauge", help, labelNames);
 }
 
-/** A running total that the kernel, or whoever else is asked, keeps. */
+/** A running total that the kernel, or another source, keeps. */
 export function cumulative(name: string, help: string, labelNames: readonly string[] = []): Definition {
   return define(name, "cumulative", help, labelNames);
 }
 
-/** Past this a reading takes no more: 1,000 CPUs in 10 modes, twice. */
+/** The most samples of a reading: 1,000 CPUs in 10 modes, twice. */
 export const READING_SAMPLES_MAX = 20_000;
 
 interface Slot {
   readonly head: SeriesHead;
-  /** The last reading that had it. */
+  /** The number of the last reading with this series. */
   reading: number;
 }
 
@@ -53,26 +53,26 @@ export class Heads {
   readonly #slots = new Map<Definition, Map<string, Slot>>();
   #reading = 0;
 
-  /** `common` labels are added to every series; a definition's own label of the same name wins. */
+  /** `common` labels are added to every series. A definition's own label of the same name takes precedence. */
   constructor(common: Labels = new Map()) {
     this.#common = common;
   }
 
-  /** How many series are remembered. */
+  /** The number of series with a head. */
   get size(): number {
     let size = 0;
     for (const slots of this.#slots.values()) size += slots.size;
     return size;
   }
 
-  /** Begins a reading whose samples all have the time `timestampUs` (µs since the epoch). */
+  /** Begins a reading. All its samples have the time `timestampUs` (µs since the epoch). */
   read(timestampUs: number): Reading {
     this.#forget();
     this.#reading++;
     return new Reading(this, this.#reading, timestampUs);
   }
 
-  /** The head of a series, or undefined when `reading` has had it already. For `Reading` alone. */
+  /** The head of a series, or undefined if `reading` has the series already. Only `Reading` calls this. */
   take(definition: Definition, labelValues: readonly string[], reading: number): SeriesHead | undefined {
     let slots = this.#slots.get(definition);
     if (slots === undefined) {
@@ -108,7 +108,7 @@ export class Heads {
     };
   }
 
-  /** Drops what the reading before did not have. */
+  /** Drops the series that the previous reading did not have. */
   #forget(): void {
     for (const [definition, slots] of this.#slots) {
       for (const [key, slot] of slots) if (slot.reading !== this.#reading) slots.delete(key);
@@ -117,7 +117,7 @@ export class Heads {
   }
 }
 
-/** The samples of one run of a part, all of one time; made by `Heads.read`. */
+/** The samples of one run of a part, all with one time. Made by `Heads.read`. */
 export class Reading {
   readonly #owner: Heads;
   readonly #number: number;
@@ -134,33 +134,33 @@ export class Reading {
     this.#timestampUs = timestampUs;
   }
 
-  /** Samples that were over `READING_SAMPLES_MAX`. */
+  /** How many samples were dropped because of `READING_SAMPLES_MAX`. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** What the part could not read although the rest is right; undefined where nothing is missing. */
+  /** What the part could not read, although its samples are right. Undefined if nothing is missing. */
   get lacking(): string | undefined {
     return this.#lacking;
   }
 
   /**
-   * Says that something is missing from a reading whose samples are right, so that it is counted and logged once. A part
-   * that rejects instead is tried less and less often.
+   * Reports that something is missing from a reading whose samples are right. It is counted, and logged once. A
+   * part that rejects instead is tried less and less often.
    */
   lacks(reason: string): void {
     this.#lacking = reason;
   }
 
-  /** True when it takes no more. */
+  /** True if it accepts no more samples. */
   get sealed(): boolean {
     return this.#sealed;
   }
 
   /**
-   * Adds a sample; label values stand in the order of the definition's label names, empty ones are left out.
-   * A value that is undefined or no finite number is no sample: what cannot be read is absent, not 0. Of two
-   * samples of one series the first counts. Once sealed, nothing more is taken.
+   * Adds a sample. Label values are in the order of the definition's label names, and empty ones are left out.
+   * A value that is undefined or not finite is not added: a value that cannot be read is absent, not 0. Of two
+   * samples of one series the first counts. After `seal` nothing is added.
    */
   add(definition: Definition, value: number | undefined, ...labelValues: readonly string[]): void {
     if (this.#sealed || value === undefined || !Number.isFinite(value)) return;
@@ -174,7 +174,7 @@ export class Reading {
     this.#values.push(value);
   }
 
-  /** Ends the reading and gives what it has; a part that was too slow then adds into nothing. */
+  /** Ends the reading and returns its samples. Later additions of a slow part have no effect. */
   seal(): Batch {
     this.#sealed = true;
     const length = this.#values.length;

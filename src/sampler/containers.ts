@@ -1,6 +1,7 @@
 /**
- * Containers, from the Docker Engine API on its unix socket (https://docs.docker.com/reference/api/engine/), which
- * Podman serves too. Names are cAdvisor's. No socket, no samples; that is looked at anew each time, with one stat(2).
+ * Containers, from the Docker Engine API on its unix socket (https://docs.docker.com/reference/api/engine/),
+ * which Podman also provides. Names are cAdvisor's. Without the socket there are no samples. Each run checks
+ * for it with one stat(2).
  */
 import { stat } from "node:fs/promises";
 import { quote } from "../model/errors.ts";
@@ -37,7 +38,7 @@ const WRITES = cumulative(
 );
 const traffic = (name: string, help: string) =>
   cumulative(`container_network_${name}_total`, help, INTERFACE);
-/** By field of an interface in the engine's answer. */
+/** Metrics by field of an interface in the engine's answer. */
 const TRAFFIC = {
   rx_bytes: traffic("receive_bytes", "Bytes that the container received."),
   rx_packets: traffic("receive_packets", "Packets that the container received."),
@@ -45,18 +46,21 @@ const TRAFFIC = {
   rx_dropped: traffic("receive_packets_dropped", "Packets to the container that were dropped."),
   tx_bytes: traffic("transmit_bytes", "Bytes that the container sent."),
   tx_packets: traffic("transmit_packets", "Packets that the container sent."),
-  tx_errors: traffic("transmit_errors", "Packets that the container could not send for an error."),
+  tx_errors: traffic("transmit_errors", "Packets that the container could not send because of an error."),
   tx_dropped: traffic("transmit_packets_dropped", "Packets from the container that were dropped."),
 };
 
-/** The fields that are read of `GET /containers/json`. */
+/** The fields of `GET /containers/json` that are read. */
 interface Listed {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly Image: string;
 }
 
-/** The fields that are read of `GET /containers/{id}/stats`; any may be absent, as with a container that just ended. */
+/**
+ * The fields of `GET /containers/{id}/stats` that are read. Each may be absent, as for a container that just
+ * ended.
+ */
 export interface Stats {
   readonly cpu_stats?: { readonly cpu_usage?: { readonly total_usage?: number } };
   readonly memory_stats?: {
@@ -70,14 +74,14 @@ export interface Stats {
   };
 }
 
-/** Adds what an engine's answer says of one container. */
+/** Adds the samples of one container from the engine's answer. */
 export function addContainer(reading: Reading, name: string, image: string, stats: Stats): void {
   const cpuNanoseconds = stats.cpu_stats?.cpu_usage?.total_usage;
   reading.add(CPU, cpuNanoseconds === undefined ? undefined : cpuNanoseconds / 1e9, name, image);
   const { usage, limit, stats: pages } = stats.memory_stats ?? {};
   reading.add(MEMORY, usage, name, image);
   if (usage !== undefined) {
-    // `total_…` is of version 1 of control groups, where the plain one leaves sub-groups out.
+    // `total_…` exists in version 1 of control groups, where the plain field leaves out sub-groups.
     const inactive = pages?.total_inactive_file ?? pages?.inactive_file ?? 0;
     reading.add(WORKING_SET, Math.max(0, usage - inactive), name, image);
   }
@@ -89,7 +93,7 @@ export function addContainer(reading: Reading, name: string, image: string, stat
   }
   const transfers = stats.blkio_stats?.io_service_bytes_recursive;
   if (transfers !== null && transfers !== undefined) {
-    // One entry a device and operation; version 1 writes `Read`, version 2 `read`.
+    // One entry per device and operation. Version 1 writes `Read`, and version 2 `read`.
     const total = (operation: string) =>
       transfers.filter(({ op }) => op.toLowerCase() === operation).reduce((sum, { value }) => sum + value, 0);
     reading.add(READS, total("read"), name, image);
@@ -97,9 +101,9 @@ export function addContainer(reading: Reading, name: string, image: string, stat
   }
 }
 
-/** The engine works on each question for some milliseconds: a few at a time keep it free for others. */
+/** The engine takes some milliseconds per request. Four at a time leave it free for other clients. */
 const QUESTIONS_AT_ONCE = 4;
-/** A host with more would spend its time answering. */
+/** A host with more containers would spend its time on these requests. */
 const CONTAINERS_MAX = 500;
 
 export interface ContainersOptions extends PartOptions {
@@ -107,9 +111,9 @@ export interface ContainersOptions extends PartOptions {
 }
 
 export function containersPart({ intervalMs, socketPath = "/var/run/docker.sock" }: ContainersOptions): Part {
-  /** The engine's answer, or undefined where it does not know the thing (any more). */
+  /** The engine's answer, or undefined if the container does not exist (any more). */
   async function get(path: string, signal: AbortSignal): Promise<unknown> {
-    // The host is not looked up: the socket is the address.
+    // The host is not resolved, because the socket is the address.
     const response = await fetch(`http://localhost${path}`, { unix: socketPath, signal });
     if (response.status === 404 || response.status === 409) return undefined;
     if (!response.ok) {
@@ -121,7 +125,8 @@ export function containersPart({ intervalMs, socketPath = "/var/run/docker.sock"
   }
 
   async function addStats(reading: Reading, container: Listed, signal: AbortSignal): Promise<void> {
-    // `one-shot` (from version 1.41 of the API) spares the second that the engine else waits for a second reading.
+    // `one-shot` (API version 1.41 and later) avoids the second that the engine otherwise waits for a second
+    // reading.
     const stats = await get(`/containers/${container.Id}/stats?stream=false&one-shot=true`, signal);
     if (stats === undefined) return; // It ended in between.
     const name = (container.Names[0] ?? container.Id.slice(0, 12)).replace(/^\//, "");
@@ -142,7 +147,7 @@ export function containersPart({ intervalMs, socketPath = "/var/run/docker.sock"
       const failures: unknown[] = [];
       const ask = async () => {
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-          // One container that cannot be read leaves the others be.
+          // An error of one container does not affect the others.
           await addStats(reading, next, signal).catch((error: unknown) => failures.push(error));
           signal.throwIfAborted();
         }

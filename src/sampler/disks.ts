@@ -1,6 +1,6 @@
 /**
- * File systems and disks on Linux, named as node_exporter's filesystem and diskstats collectors name them.
- * Pseudo file systems, loop devices and partitions are left out as it leaves them out.
+ * File systems and disks on Linux, with the names of node_exporter's filesystem and diskstats collectors.
+ * Pseudo file systems, loop devices and partitions are left out, as there.
  */
 import { readFile, statfs } from "node:fs/promises";
 import { cumulative, type Definition, gauge, type Reading } from "./batch.ts";
@@ -9,13 +9,17 @@ import type { Part, PartOptions } from "./part.ts";
 
 const FILE_SYSTEM = ["device", "fstype", "mountpoint"];
 export const SIZE = gauge("node_filesystem_size_bytes", "Size of the file system.", FILE_SYSTEM);
-const FREE = gauge("node_filesystem_free_bytes", "Free space, what is kept for root included.", FILE_SYSTEM);
+const FREE = gauge(
+  "node_filesystem_free_bytes",
+  "Free space, including the part reserved for root.",
+  FILE_SYSTEM,
+);
 export const AVAILABLE = gauge(
   "node_filesystem_avail_bytes",
   "Free space for users other than root.",
   FILE_SYSTEM,
 );
-const FILES = gauge("node_filesystem_files", "File nodes that the file system can hold.", FILE_SYSTEM);
+const FILES = gauge("node_filesystem_files", "File nodes of the file system.", FILE_SYSTEM);
 const FILES_FREE = gauge("node_filesystem_files_free", "File nodes that are free.", FILE_SYSTEM);
 const READ_ONLY = gauge(
   "node_filesystem_readonly",
@@ -24,7 +28,7 @@ const READ_ONLY = gauge(
 );
 const DEVICE_ERROR = gauge(
   "node_filesystem_device_error",
-  "Whether the file system could not be asked: it failed or did not answer.",
+  "Whether the file system could not be queried: it failed or did not answer.",
   FILE_SYSTEM,
 );
 
@@ -33,12 +37,12 @@ const disk = (make: typeof cumulative, name: string, help: string) =>
 
 const count = (number: number) => number;
 const sectors = (number: number) => number * 512;
-// A division is rounded once; a factor of 0.001 would be off before it is used.
+// A division is rounded once. A factor of 0.001 would be inexact itself.
 const milliseconds = (number: number) => number / 1000;
 
 /**
  * The numbers of a line of /proc/diskstats after the device's name, in their order
- * (https://docs.kernel.org/admin-guide/iostats.html), each with its way to the metric's unit.
+ * (https://docs.kernel.org/admin-guide/iostats.html), each with the conversion to the metric's unit.
  */
 const DISK_COLUMNS: readonly (readonly [Definition, (number: number) => number])[] = [
   [disk(cumulative, "reads_completed_total", "Reads completed."), count],
@@ -49,10 +53,10 @@ const DISK_COLUMNS: readonly (readonly [Definition, (number: number) => number])
   [disk(cumulative, "writes_merged_total", "Writes merged with a neighbour."), count],
   [disk(cumulative, "written_bytes_total", "Bytes written."), sectors],
   [disk(cumulative, "write_time_seconds_total", "Time that writes took, summed over all."), milliseconds],
-  [disk(gauge, "io_now", "Requests under way."), count],
-  [disk(cumulative, "io_time_seconds_total", "Time in which a request was under way."), milliseconds],
+  [disk(gauge, "io_now", "Requests in progress."), count],
+  [disk(cumulative, "io_time_seconds_total", "Time in which a request was in progress."), milliseconds],
   [
-    disk(cumulative, "io_time_weighted_seconds_total", "Time of requests under way, times how many."),
+    disk(cumulative, "io_time_weighted_seconds_total", "Time of all requests in progress, summed."),
     milliseconds,
   ],
   [disk(cumulative, "discards_completed_total", "Discards completed."), count],
@@ -66,10 +70,10 @@ const DISK_COLUMNS: readonly (readonly [Definition, (number: number) => number])
   ],
 ];
 
-/** What node_exporter leaves out by default: memory and loop devices, floppies, partitions. */
+/** Devices that node_exporter leaves out by default: memory and loop devices, floppies, partitions. */
 const NO_DISK = /^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$/;
 
-/** Reads /proc/diskstats: by device, its numbers; fewer on older kernels. */
+/** Reads /proc/diskstats: the numbers by device. Older kernels have fewer. */
 export function parseDiskstats(text: string): Map<string, readonly number[]> {
   const disks = new Map<string, readonly number[]>();
   for (const line of text.split("\n")) {
@@ -79,13 +83,13 @@ export function parseDiskstats(text: string): Map<string, readonly number[]> {
   return disks;
 }
 
-/** A file system that does not answer within this is shown as `node_filesystem_device_error`. */
+/** A file system that does not answer within this time sets `node_filesystem_device_error`. */
 const FILE_SYSTEM_TIMEOUT_MS = 2_000;
 
 export interface DisksOptions extends PartOptions {
-  /** Where proc is mounted. */
+  /** The mount point of proc. */
   readonly procPath?: string;
-  /** Asks a file system for its space; statfs(2) unless told. */
+  /** Queries the space of a file system. The default is statfs(2). */
   readonly ask?: (mountPoint: string) => Promise<Space>;
   readonly fileSystemTimeoutMs?: number;
 }
@@ -126,7 +130,7 @@ export function disksPart(options: DisksOptions): Part {
       const mounts = parseMountinfo(
         await readFile(`${procPath}/self/mountinfo`, { encoding: "utf8", signal }),
       );
-      // What hangs comes last, so that it takes nothing from what answers.
+      // Remote file systems, which may hang, come last, so that they do not delay the others.
       mounts.sort((a, b) => Number(isRemote(a)) - Number(isRemote(b)));
       for (const mount of mounts) {
         if (signal.aborted) return;

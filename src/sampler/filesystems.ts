@@ -1,6 +1,6 @@
 /**
- * Mounted file systems on Linux: which there are (/proc/self/mountinfo, proc_pid_mountinfo(5)), and how to ask
- * them for their space without being caught by one that hangs.
+ * Mounted file systems on Linux: the list (/proc/self/mountinfo, proc_pid_mountinfo(5)), and queries of their
+ * space that survive a file system that hangs.
  */
 
 export interface Mount {
@@ -10,22 +10,24 @@ export interface Mount {
   readonly readOnly: boolean;
 }
 
-/** What node_exporter leaves out by default: file systems of the kernel, and mounts of container engines. */
+/** File systems that node_exporter leaves out by default: those of the kernel, and mounts of container engines. */
 const PSEUDO_TYPES =
   /^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$/;
 const PSEUDO_MOUNT_POINTS =
   /^\/(dev|proc|run\/credentials\/.+|sys|var\/lib\/docker\/.+|var\/lib\/containers\/storage\/.+)($|\/)/;
 
-/** File systems whose server may be away, so that a question hangs. */
+/** File systems whose server may be unreachable, so that a query hangs. */
 const REMOTE_TYPES =
   /^(nfs4?|cifs|smb3?|smbfs|ceph|glusterfs|lustre|9p|afs|beegfs|gfs2|ocfs2|davfs|fuse(\..*)?)$/;
 
-/** Whether a question to this file system may hang because another machine or process answers it. */
+/** Whether a query of this file system may hang because another machine or process answers it. */
 export function isRemote(mount: Mount): boolean {
   return REMOTE_TYPES.test(mount.type);
 }
 
-/** Reads mountinfo and leaves out what is no storage. Of equal mounts on one point the first is given. */
+/**
+ * Reads mountinfo without file systems that are not storage. Of equal mounts on one path the first is returned.
+ */
 export function parseMountinfo(text: string): Mount[] {
   const mounts = new Map<string, Mount>();
   for (const line of text.split("\n")) {
@@ -44,12 +46,12 @@ export function parseMountinfo(text: string): Mount[] {
   return [...mounts.values()];
 }
 
-/** Space, tab, newline and backslash stand in mountinfo as a backslash and three octal digits. */
+/** mountinfo writes space, tab, newline and backslash as a backslash and three octal digits. */
 function unescapeOctal(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
-/** What statfs(2) gives. */
+/** The result of statfs(2). */
 export interface Space {
   readonly bsize: number;
   readonly blocks: number;
@@ -60,9 +62,10 @@ export interface Space {
 }
 
 /**
- * Asks file systems one after the other. One that does not answer in time gives undefined, and is not asked again
- * until it has answered. A call that hangs holds a thread of the pool that the database works on as well, so
- * while one hangs no other remote file system is asked: at most one thread is lost to absent servers.
+ * Queries file systems one after the other. One that does not answer in time returns undefined, and is not
+ * queried again until it has answered. A call that hangs occupies a thread of the pool that the database uses
+ * too. So while one hangs, no other remote file system is queried: unreachable servers occupy at most one
+ * thread.
  */
 export class SpaceQuestions {
   readonly #ask: (mountPoint: string) => Promise<Space>;

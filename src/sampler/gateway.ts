@@ -1,7 +1,7 @@
 /**
- * The gateway's own metrics as samples: `/metrics` shows them of this moment, here their past can be asked for in
- * PromQL and SQL, so that its dashboard and alerts work with no Prometheus anywhere. They go in under a protocol
- * that is not exposed, since `/metrics` has them already.
+ * The gateway's own metrics as samples. `/metrics` exposes their current values. Here their history is stored
+ * for PromQL and SQL, so that the dashboard and the alerts work without any Prometheus. Their protocol is not
+ * exposed, because `/metrics` has them already.
  */
 import type { Registry } from "prom-client";
 import { openMetricsFloat } from "../model/spelling.ts";
@@ -24,7 +24,7 @@ const LAST_PUSH = gauge(
   ["job", "instance"],
 );
 
-/** A value as prom-client gives it; `metricName` tells a histogram's parts apart. */
+/** A value as prom-client returns it. `metricName` distinguishes the parts of a histogram. */
 interface Value {
   readonly value: number;
   readonly labels: Readonly<Record<string, string | number>>;
@@ -32,7 +32,7 @@ interface Value {
 }
 
 export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions): Part {
-  // Heads are found by the definition's identity, so each is made once.
+  // Heads are found by the identity of the definition, so each definition is made once.
   const definitions = new Map<string, Definition>();
   const definitionOf = (name: string, type: string, help: string, labelNames: readonly string[]) => {
     const key = [name, ...labelNames].join("\u0000");
@@ -61,7 +61,7 @@ export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions
   };
 }
 
-/** Bounds are spelled as everywhere: `250.0`, `+Inf`. */
+/** Bounds are spelled as everywhere else: `250.0`, `+Inf`. */
 function labelText(name: string, value: string | number | undefined): string {
   if (name !== "le" && name !== "quantile") return String(value);
   return openMetricsFloat(Number(String(value).replace("+Inf", "Infinity")));

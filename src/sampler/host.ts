@@ -14,13 +14,13 @@ export const CPU = cumulative("node_cpu_seconds_total", "Time that each CPU spen
 ]);
 const CPU_GUEST = cumulative(
   "node_cpu_guest_seconds_total",
-  "Time that each CPU spent running guests; the user and nice modes hold it too.",
+  "Time that each CPU spent running guests. The user and nice modes include it.",
   ["cpu", "mode"],
 );
 const INTERRUPTS = cumulative("node_intr_total", "Interrupts serviced.");
 const CONTEXT_SWITCHES = cumulative("node_context_switches_total", "Context switches.");
 const FORKS = cumulative("node_forks_total", "Processes and threads started.");
-const PROCESSES_RUNNING = gauge("node_procs_running", "Threads that run or could run.");
+const PROCESSES_RUNNING = gauge("node_procs_running", "Threads that are running or ready to run.");
 const PROCESSES_BLOCKED = gauge("node_procs_blocked", "Processes that wait for I/O.");
 export const BOOT_TIME = gauge(
   "node_boot_time_seconds",
@@ -32,20 +32,23 @@ export const LOAD = [
   gauge("node_load5", "Load average over 5 minutes."),
   gauge("node_load15", "Load average over 15 minutes."),
 ];
-export const UNAME = gauge(
-  "node_uname_info",
-  "The host's name and kernel, as uname(2) gives them; always 1.",
-  ["sysname", "release", "version", "machine", "nodename", "domainname"],
-);
+export const UNAME = gauge("node_uname_info", "The host's name and kernel, from uname(2). Always 1.", [
+  "sysname",
+  "release",
+  "version",
+  "machine",
+  "nodename",
+  "domainname",
+]);
 
 /** The columns of a `cpu` line in /proc/stat, in their order. */
 const CPU_MODES = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"] as const;
 const IDLE = CPU_MODES.indexOf("idle");
-/** /proc/stat counts in USER_HZ, which is 100 on every platform that Bun runs on. */
+/** /proc/stat counts in USER_HZ, which is 100 on every platform that Bun supports. */
 const USER_HZ = 100;
 
 export interface ProcStat {
-  /** By CPU number: seconds in each of `CPU_MODES`, then in guests and niced guests; shorter on old kernels. */
+  /** By CPU number: seconds in each of `CPU_MODES`, then in guests and niced guests. Old kernels have fewer. */
   readonly cpus: ReadonlyMap<string, readonly number[]>;
   readonly interrupts?: number;
   readonly contextSwitches?: number;
@@ -55,7 +58,7 @@ export interface ProcStat {
   readonly blocked?: number;
 }
 
-/** Reads /proc/stat. What a kernel leaves out is absent. */
+/** Reads /proc/stat. Values that the kernel lacks are absent. */
 export function parseProcStat(text: string): ProcStat {
   const cpus = new Map<string, readonly number[]>();
   const single = new Map<string, number>();
@@ -70,7 +73,7 @@ export function parseProcStat(text: string): ProcStat {
         ticks.map((tick) => Number(tick) / USER_HZ),
       );
     } else if (key !== "cpu" && key !== "softirq") {
-      // `intr` is followed by thousands of numbers on large machines: only the first, the total, is read.
+      // On large machines thousands of numbers follow `intr`. Only the first one, the total, is read.
       single.set(key, Number.parseInt(line.slice(end + 1), 10));
     }
   }
@@ -91,7 +94,7 @@ export function parseLoadAverage(text: string): readonly number[] {
 }
 
 /**
- * Reads /proc/meminfo: by node_exporter's metric name, the value in bytes, or the bare number where the kernel
+ * Reads /proc/meminfo: the value in bytes by node_exporter's metric name, or the plain number if the kernel
  * gives no unit. `Active(anon)` becomes `node_memory_Active_anon_bytes`.
  */
 export function parseMeminfo(text: string): Map<string, number> {
@@ -104,12 +107,13 @@ export function parseMeminfo(text: string): Map<string, number> {
   return values;
 }
 
-/** A CPU that was idle for this much less than before was taken out and put back: its counters began anew. */
+/** A CPU whose idle time decreased by this much was removed and added again, and its counters started again. */
 const HOTPLUG_SECONDS = 3;
 
 /**
- * The CPU times to show after `now` was read. The kernel's idle and iowait may go back a little (proc_stat(5)),
- * which would read as a restart of the counter and so as a burst: a mode stays at what it was until it is passed.
+ * The CPU times to report after `now` was read. The kernel's idle and iowait may decrease a little
+ * (proc_stat(5)), which would look like a restart of the counter, and so like a burst. A mode keeps its value
+ * until the kernel's exceeds it.
  */
 export function neverBack(before: readonly number[] | undefined, now: readonly number[]): readonly number[] {
   if (before === undefined || before[IDLE] - now[IDLE] >= HOTPLUG_SECONDS) return now;
@@ -117,7 +121,7 @@ export function neverBack(before: readonly number[] | undefined, now: readonly n
 }
 
 export interface HostOptions extends PartOptions {
-  /** Where proc is mounted. */
+  /** The mount point of proc. */
   readonly procPath?: string;
 }
 
@@ -148,7 +152,7 @@ export function hostPart({ intervalMs, procPath = "/proc" }: HostOptions): Part 
     for (const [name, value] of values) {
       let definition = memory.get(name);
       if (definition === undefined) {
-        definition = gauge(name, "A line of /proc/meminfo of that name.");
+        definition = gauge(name, "The line of /proc/meminfo with this name.");
         memory.set(name, definition);
       }
       reading.add(definition, value);

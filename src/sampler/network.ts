@@ -1,5 +1,5 @@
 /**
- * Network interfaces on Linux, from /proc/net/dev, named as node_exporter's netdev collector names them
+ * Network interfaces on Linux, from /proc/net/dev, with the names of node_exporter's netdev collector
  * (https://docs.kernel.org/networking/statistics.html). They are those of the gateway's network namespace.
  */
 import { readFile } from "node:fs/promises";
@@ -11,10 +11,10 @@ export const RECEIVED = counter("receive_bytes", "Bytes received.");
 export const RECEIVE_ERRORS = counter("receive_errs", "Packets received with an error.");
 export const RECEIVE_DROPS = counter("receive_drop", "Packets dropped on receipt.");
 export const SENT = counter("transmit_bytes", "Bytes sent.");
-export const SEND_ERRORS = counter("transmit_errs", "Packets that could not be sent for an error.");
+export const SEND_ERRORS = counter("transmit_errs", "Packets that could not be sent because of an error.");
 export const SEND_DROPS = counter("transmit_drop", "Packets dropped before they were sent.");
 
-/** What is taken from a line of /proc/net/dev, by its column. */
+/** The metrics by the column of /proc/net/dev. */
 const COLUMNS: ReadonlyMap<number, Definition> = new Map([
   [0, RECEIVED],
   [1, counter("receive_packets", "Packets received.")],
@@ -26,10 +26,11 @@ const COLUMNS: ReadonlyMap<number, Definition> = new Map([
   [11, SEND_DROPS],
 ]);
 
-/** Reads /proc/net/dev: by interface, the sixteen numbers of its line. */
+/** Reads /proc/net/dev: the sixteen numbers of each line, by interface. */
 export function parseNetDev(text: string): Map<string, readonly number[]> {
   const devices = new Map<string, readonly number[]>();
-  // The first two lines are headings. The colon may touch the first number; an alias has one in its name.
+  // The first two lines are headings. The colon may be next to the first number. The name of an alias contains
+  // a colon.
   for (const line of text.split("\n").slice(2)) {
     const match = /^\s*(\S+):\s*(\d[\d\s]*)$/.exec(line);
     if (match !== null) devices.set(match[1], match[2].trim().split(/\s+/).map(Number));
@@ -38,7 +39,7 @@ export function parseNetDev(text: string): Map<string, readonly number[]> {
 }
 
 export interface NetworkOptions extends PartOptions {
-  /** Where proc is mounted. */
+  /** The mount point of proc. */
   readonly procPath?: string;
 }
 

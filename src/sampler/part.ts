@@ -1,30 +1,34 @@
-/** What the sampler's loop asks of a part: host, process, disks, network, containers, gpu. */
+/** The interface of a part of the sampler: host, process, disks, network, containers, gpu. */
 import type { Reading } from "./batch.ts";
 
-/** The parts that there are, by the names that settings and `weir_sampler_…{part}` use. */
+/** The names of all parts, for settings and for `weir_sampler_…{part}`. */
 export const PART_NAMES = ["host", "process", "disks", "network", "containers", "gpu"] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
 export interface Part {
   readonly name: string;
-  /** Time from one run to the next. */
+  /** The time between two runs. */
   readonly intervalMs: number;
-  /** After this a run is aborted and counted as hanging; 10 s, or the interval where that is shorter. */
+  /**
+   * A run is aborted after this time, and counted as a timeout. The default is 10 s, or the interval if it is
+   * shorter.
+   */
   readonly timeoutMs?: number;
   /**
-   * Adds what is to be seen now. Resolves without a sample where the part does not exist on this machine (no
-   * GPU, no container engine): that is no failure. Rejects where it exists and cannot be read; what was added
-   * before is stored all the same. When `signal` aborts it ends its children and settles as soon as it can.
+   * Adds the current values. Resolves without a sample if the part does not exist on this machine (no GPU, no
+   * container engine), which is not a failure. Rejects if it exists and cannot be read. Samples that were added
+   * before are stored all the same. When `signal` aborts, it ends its child processes and settles as soon as
+   * possible.
    */
   collect(reading: Reading, signal: AbortSignal): Promise<void>;
 }
 
-/** What a factory of a part takes, beside what is its own. */
+/** Options that every part has. */
 export interface PartOptions {
   readonly intervalMs: number;
 }
 
-/** Rejects with the signal's reason when it aborts, at once if it has. */
+/** Rejects with the signal's reason when it aborts, or at once if it has aborted. */
 export function rejectionOf(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const abort = () => reject(signal.reason as Error);

@@ -1,4 +1,4 @@
-/** The parts that settings ask for, as this platform has them. */
+/** Creates the parts that the settings name, as this platform supports them. */
 import { containersPart } from "./containers.ts";
 import { disksPart } from "./disks.ts";
 import { gpuPart } from "./gpu/gpu.ts";
@@ -10,18 +10,18 @@ import { processPart } from "./process.ts";
 
 export interface PartsOptions {
   readonly names: readonly PartName[];
-  /** Of the host, the process and the network. */
+  /** The interval of the host, the process and the network. */
   readonly hostIntervalMs: number;
   readonly gpuIntervalMs: number;
   /** Whether the memory of each process on a GPU is sampled. */
   readonly hasGpuProcesses?: boolean;
   readonly disksIntervalMs: number;
   readonly containersIntervalMs: number;
-  /** As in process.platform, which it is unless told. */
+  /** The default is process.platform. */
   readonly platform?: NodeJS.Platform;
 }
 
-/** Makes the parts in the order of `PART_NAMES`, each once however often it is named. */
+/** Creates the parts in the order of `PART_NAMES`, each once, even if it is named several times. */
 export function createParts(options: PartsOptions): Part[] {
   const linux = (options.platform ?? process.platform) === "linux";
   const host = { intervalMs: options.hostIntervalMs };

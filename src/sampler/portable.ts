@@ -1,9 +1,10 @@
 /**
- * Host, disks and network where there is no /proc: macOS, Windows, the BSDs. Through Node's `os` where it has the
- * figure, else through systeminformation, which asks the system's own tools. Names are node_exporter's on macOS.
+ * Host, disks and network on systems without /proc: macOS, Windows, the BSDs. Uses Node's `os` if it has the
+ * value, and otherwise systeminformation, which runs the system's own tools. Names are node_exporter's on
+ * macOS.
  *
- * On Linux these are not used: systeminformation gives CPU time as percentages of its own intervals, and starts df
- * for the space of file systems (measured: 5 ms of CPU, where statfs(2) and /proc take 0.3).
+ * Linux does not use this module: systeminformation returns CPU time as percentages of its own intervals, and
+ * starts df for the space of file systems (measured: 5 ms of CPU, and 0.3 ms with statfs(2) and /proc).
  */
 import os from "node:os";
 import { gauge } from "./batch.ts";
@@ -12,14 +13,14 @@ import { BOOT_TIME, CPU, LOAD, TIME, UNAME } from "./host.ts";
 import { RECEIVE_DROPS, RECEIVE_ERRORS, RECEIVED, SEND_DROPS, SEND_ERRORS, SENT } from "./network.ts";
 import type { Part, PartOptions } from "./part.ts";
 
-/** Loaded when first used: on Linux never. */
+/** Loaded when first used, and so never on Linux. */
 const system = () => import("systeminformation");
 
 const MEMORY_TOTAL = gauge("node_memory_total_bytes", "Memory of the host.");
-const MEMORY_FREE = gauge("node_memory_free_bytes", "Memory of the host that nothing uses.");
+const MEMORY_FREE = gauge("node_memory_free_bytes", "Unused memory of the host.");
 const SWAP_TOTAL = gauge("node_memory_swap_total_bytes", "Swap of the host.");
-const SWAP_USED = gauge("node_memory_swap_used_bytes", "Swap of the host that is in use.");
-/** What node_exporter calls the modes that `os.cpus()` tells apart. */
+const SWAP_USED = gauge("node_memory_swap_used_bytes", "Used swap of the host.");
+/** node_exporter's names of the modes of `os.cpus()`. */
 const MODES = { user: "user", nice: "nice", sys: "system", idle: "idle", irq: "irq" } as const;
 
 export function portableHostPart({ intervalMs }: PartOptions): Part {
@@ -34,12 +35,12 @@ export function portableHostPart({ intervalMs }: PartOptions): Part {
       });
       const averages = os.loadavg();
       LOAD.forEach((definition, index) => {
-        // Windows has no load average; os.loadavg() gives zeros there.
+        // Windows has no load average, and os.loadavg() returns zeros there.
         if (process.platform !== "win32") reading.add(definition, averages[index]);
       });
       const nowSeconds = Date.now() / 1000;
       reading.add(TIME, nowSeconds);
-      // Rounded, so that the difference of two clocks does not make it tremble.
+      // Rounded, so that the difference between two clocks does not make it vary.
       reading.add(BOOT_TIME, Math.round(nowSeconds - os.uptime()));
       reading.add(UNAME, 1, os.type(), os.release(), os.version(), os.machine(), os.hostname());
       const memory = await (await system()).mem();

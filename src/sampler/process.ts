@@ -1,6 +1,6 @@
 /**
- * The gateway's own process, as rows: `/metrics` shows `process_…` of this moment already, here its past can be
- * asked for. The names begin with `weir_process_`, so that the two never meet in one family.
+ * The gateway's own process, as rows. `/metrics` exposes the current `process_…`. Here their history is stored.
+ * The names begin with `weir_process_`, so that the two are never in one family.
  */
 import { readdir } from "node:fs/promises";
 import { cumulative, gauge } from "./batch.ts";
@@ -28,7 +28,7 @@ export function processPart({ intervalMs }: PartOptions): Part {
       reading.add(RESIDENT, process.memoryUsage.rss());
       reading.add(START_TIME, startTimeSeconds);
       if (process.platform === "linux") {
-        // One of the entries is the descriptor that lists them.
+        // One of the entries is the descriptor that lists the folder.
         reading.add(OPEN_FILES, (await readdir("/proc/self/fd")).length - 1);
       }
     },

@@ -1,14 +1,14 @@
 /**
  * The loop that samples this machine into ordinary ingest.
  *
- * - Each part has its own interval. Runs stand on multiples of it, so that samples are evenly spaced and fall on
- *   the same seconds after a restart; parts are shifted against each other, so that they do not run together.
- *   Every part runs once soon after the start.
- * - A part that fails, or does not end in time, is counted and delays no other. A run that has not ended is not
- *   started a second time; a part that fails again and again is tried less and less often, for a run may cost a
+ * - Each part has its own interval. Runs start at multiples of it, so that samples are evenly spaced, and at the same
+ *   seconds after a restart. Parts are shifted against each other, so that they do not run together. Every part runs
+ *   once soon after the start.
+ * - A part that fails, or does not end in time, is counted and does not delay the others. A run that has not ended is
+ *   not started a second time. A part that fails repeatedly is tried less and less often, because a run may cost a
  *   process or a timeout.
- * - What a part has added when it fails or times out is pushed: half a reading is true too.
- * - `stop()` aborts what runs, pushes nothing more, and resolves when all has ended, or after a second.
+ * - Samples that a part added before it failed or timed out are pushed, because they are right.
+ * - `stop()` aborts the runs, pushes nothing more, and resolves when all runs have ended, or after a second.
  */
 import { hostname } from "node:os";
 import { samplerFailures, samplerSeconds } from "../model/counters.ts";
@@ -18,24 +18,30 @@ import { type Part, rejectionOf } from "./part.ts";
 
 export interface SamplerOptions {
   /**
-   * Added to every series; `instance`, the host's name, unless told. Without it the hosts of two gateways that one
-   * Prometheus scrapes with `honor_labels` would be the same series.
+   * Labels of every series. The default is `instance`, the host's name. Without it, the hosts of two gateways
+   * that one Prometheus scrapes with `honor_labels` would have the same series.
    */
   readonly labels?: Labels;
-  /** Told in a sentence when a part begins to fail and when it is well again, not at each run. */
+  /** Gets a sentence when a part begins to fail and when it recovers, not at each run. */
   readonly log?: (message: string) => void;
 }
 
-/** Why a run did not do what it should; the values of the label `cause`. */
+/** Why a run failed. These are the values of the label `cause`. */
 export type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck" | "partial";
+/** What the log says of a cause, before the name of the part. By default the part cannot be read. */
+const FAILURES: Partial<Record<FailureCause, string>> = {
+  push: "cannot store what it read of",
+  limit: "reads only a part of",
+  partial: "reads only a part of",
+};
 
-/** A hanging file system or driver is known as such well before the next usual run. */
+/** A file system or driver that hangs is detected well before the next usual run. */
 const TIMEOUT_MAX_MS = 10_000;
-/** First runs follow each other at this distance. */
+/** The time between the first runs of the parts. */
 const START_STEP_MS = 50;
-/** The distance to the next try doubles with each failure up to this. */
+/** The time to the next try doubles with each failure, up to this. */
 const RETRY_MAX_MS = 5 * 60_000;
-/** What `stop()` grants to runs that do not heed their signal: a stuck system call heeds nothing. */
+/** How long `stop()` waits for runs that ignore their signal, as a stuck system call does. */
 const STOP_MAX_MS = 1_000;
 
 class TimedOut extends Error {}
@@ -47,14 +53,14 @@ interface Loop {
   readonly offsetMs: number;
   timer?: Timer;
   abort?: AbortController;
-  /** Settles (never rejects) when the run's part and push have both ended. */
+  /** Settles (never rejects) when the part and the push of the run have ended. */
   run?: Promise<void>;
-  /** Runs in a row that could not read the part. */
+  /** How many runs in a row could not read the part. */
   failures: number;
-  /** No run before this, on the clock of performance.now(). */
+  /** No run starts before this, on the clock of performance.now(). */
   notBeforeMs: number;
-  /** Whether the log was told. */
-  failing: boolean;
+  /** The cause of the failure that was logged, until the part recovers. */
+  failing: FailureCause | undefined;
 }
 
 export class Sampler {
@@ -63,7 +69,7 @@ export class Sampler {
   readonly #log: (message: string) => void;
   #running = false;
 
-  /** `push` resolves when the batch is stored; what it rejects with counts as a failure of the part. */
+  /** `push` resolves when the batch is stored. If it rejects, the run counts as failed. */
   constructor(
     parts: readonly Part[],
     push: (batch: Batch) => Promise<unknown>,
@@ -77,7 +83,7 @@ export class Sampler {
       offsetMs: Math.floor((index * shortestMs) / parts.length),
       failures: 0,
       notBeforeMs: 0,
-      failing: false,
+      failing: undefined,
     }));
     this.#push = push;
     this.#log = options.log ?? (() => {});
@@ -109,14 +115,14 @@ export class Sampler {
     loop.timer = setTimeout(() => {
       this.#schedule(loop, untilNextMs(Date.now(), loop.part.intervalMs, loop.offsetMs));
       if (loop.run !== undefined) {
-        this.#failed(loop, "stuck", "the run before has not ended");
+        this.#failed(loop, "stuck", "the previous run has not ended");
       } else if (performance.now() >= loop.notBeforeMs) {
         loop.run = this.#run(loop).finally(() => {
           loop.run = undefined;
         });
       }
     }, delayMs);
-    // The sampler alone is no reason for the process to stay.
+    // The sampler must not keep the process running.
     loop.timer.unref();
   }
 
@@ -125,7 +131,7 @@ export class Sampler {
     const abort = new AbortController();
     loop.abort = abort;
     const reading = loop.heads.read(Date.now() * 1000);
-    // Its own async function, so that a part that throws at once is a rejection like any other.
+    // An async function, so that an error that a part throws synchronously is a rejection too.
     const collected = (async () => part.collect(reading, abort.signal))();
     let well = await this.#collect(loop, collected, abort);
     const batch = reading.seal();
@@ -135,7 +141,7 @@ export class Sampler {
     }
     if (reading.dropped > 0) {
       well = false;
-      this.#failed(loop, "limit", `${reading.dropped} samples more than a reading may have were left out`);
+      this.#failed(loop, "limit", `${reading.dropped} samples above the limit of a reading were dropped`);
     }
     if (this.#running && batch.length > 0) {
       try {
@@ -145,14 +151,15 @@ export class Sampler {
         this.#failed(loop, "push", error);
       }
     }
-    if (well && loop.failing) {
-      loop.failing = false;
-      this.#log(`The sampler reads ${part.name} again.`);
+    if (well && loop.failing !== undefined) {
+      const verb = loop.failing === "push" ? "stores" : "reads";
+      loop.failing = undefined;
+      this.#log(`The sampler ${verb} ${part.name} again.`);
     }
     await collected.catch(() => {});
   }
 
-  /** Waits for the part as long as it may take; whether it did what it should. */
+  /** Waits for the part within its time limit. Returns whether it succeeded. */
   async #collect(loop: Loop, collected: Promise<void>, abort: AbortController): Promise<boolean> {
     const { part } = loop;
     const timeoutMs = part.timeoutMs ?? Math.min(part.intervalMs, TIMEOUT_MAX_MS);
@@ -163,10 +170,11 @@ export class Sampler {
       loop.failures = 0;
       return true;
     } catch (error) {
-      // A part that heeds its signal may reject with an error of its own making: what counts is why it was told.
+      // A part may reject with an error of its own after an abort. The reason of the abort counts.
       const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
       if (reason instanceof Stopped) return false;
-      // The first failure is tried again at the next interval, the second after two, then four …
+      // After the first failure it is tried again at the next interval, after the second two intervals later,
+      // then four …
       const waitMs = part.intervalMs * (2 ** loop.failures - 0.5);
       loop.failures++;
       loop.notBeforeMs = performance.now() + Math.min(waitMs, RETRY_MAX_MS);
@@ -180,17 +188,17 @@ export class Sampler {
 
   #failed(loop: Loop, cause: FailureCause, reason: unknown): void {
     samplerFailures.inc({ part: loop.part.name, cause });
-    if (loop.failing) return;
-    loop.failing = true;
-    const what = cause === "partial" ? "reads only a part of" : "cannot read";
+    if (loop.failing !== undefined) return;
+    loop.failing = cause;
     const why = reason instanceof Error ? reason.message : String(reason);
-    this.#log(`The sampler ${what} ${loop.part.name}: ${why}.`);
+    this.#log(`The sampler ${FAILURES[cause] ?? "cannot read"} ${loop.part.name}: ${why}.`);
   }
 }
 
 /**
- * Milliseconds from `nowMs` to the next time that is `offsetMs` past a multiple of `intervalMs` and at least half
- * an interval away: a timer that fires a little early, or the first run, is not followed by another at once.
+ * Milliseconds from `nowMs` to the next time that is `offsetMs` past a multiple of `intervalMs` and at least
+ * half an interval away. So no run follows at once after the first run, or after a timer that fired a little
+ * early.
  */
 export function untilNextMs(nowMs: number, intervalMs: number, offsetMs: number): number {
   const earliestMs = nowMs + intervalMs / 2;

@@ -1,4 +1,4 @@
-/** What a reading of the sampler becomes, and which heads are kept from one to the next. */
+/** The batch of a reading, and the heads that are kept from one reading to the next. */
 import { expect, test } from "bun:test";
 import { cumulative, gauge, Heads, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { values } from "./readings.ts";
@@ -6,7 +6,7 @@ import { values } from "./readings.ts";
 const LOAD = gauge("node_load1", "Load.");
 const CPU = cumulative("node_cpu_seconds_total", "CPU.", ["mode", "cpu"]);
 
-test("a reading becomes a batch of one time, with every series once", () => {
+test("makes a batch of a reading, with one time and every series once", () => {
   const reading = new Heads(new Map([["instance", "box"]])).read(1_700_000_000_123_000);
   reading.add(CPU, 12.5, "user", "0");
   reading.add(CPU, 3, "idle", "0");
@@ -34,7 +34,7 @@ test("a reading becomes a batch of one time, with every series once", () => {
   expect(batch.heads[2]).toMatchObject({ kind: "gauge", type: "gauge", unit: "" });
 });
 
-test("what is no number is no sample, an empty label is no label, and the first of two counts", () => {
+test("leaves out values that are not numbers and empty labels, and keeps the first of two samples", () => {
   const reading = new Heads().read(0);
   reading.add(LOAD, undefined);
   reading.add(LOAD, Number.NaN);
@@ -44,7 +44,7 @@ test("what is no number is no sample, an empty label is no label, and the first 
   expect(values(reading.seal())).toEqual({ 'node_cpu_seconds_total{mode="user"}': 1 });
 });
 
-test("the head of a series is the same object from one reading to the next", () => {
+test("keeps the same head object for a series from one reading to the next", () => {
   const heads = new Heads();
   const head = () => {
     const reading = heads.read(0);
@@ -54,7 +54,7 @@ test("the head of a series is the same object from one reading to the next", () 
   expect(head()).toBe(head());
 });
 
-test("series that a reading did not have are forgotten", () => {
+test("drops series that a reading did not have", () => {
   const heads = new Heads();
   for (let container = 0; container < 100; container++) heads.read(0).add(CPU, 1, "user", String(container));
   heads.read(0);
@@ -63,7 +63,7 @@ test("series that a reading did not have are forgotten", () => {
   expect(heads.size).toBe(0);
 });
 
-test("a sealed reading takes nothing more, from a part that was too slow", () => {
+test("ignores additions of a slow part after the reading is sealed", () => {
   const reading = new Heads().read(0);
   const batch = reading.seal();
   reading.add(LOAD, 1);
@@ -71,7 +71,7 @@ test("a sealed reading takes nothing more, from a part that was too slow", () =>
   expect(batch.heads).toEqual([]);
 });
 
-test("a reading has a greatest size, and says what was over it", () => {
+test("limits the size of a reading, and counts the samples above it", () => {
   const reading = new Heads().read(0);
   for (let sample = 0; sample < READING_SAMPLES_MAX + 3; sample++)
     reading.add(CPU, 1, "user", String(sample));

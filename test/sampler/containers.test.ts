@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { containersPart } from "../../src/sampler/containers.ts";
 import { collect } from "./readings.ts";
 
-// The engine is a stand-in that answers as the Docker Engine API 1.47 does, shortened to a few fields.
+// The stand-in answers as the Docker Engine API 1.47 does, with fewer fields.
 const WEB = { Id: "a".repeat(64), Names: ["/web"], Image: "nginx:1.27", State: "running" };
 const WEB_STATS = {
   read: "2024-01-01T00:00:00Z",
@@ -62,7 +62,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Serves answers by path; gives the paths that were asked. */
+/** Serves answers by path. Returns the requested paths. */
 function serveEngine(answers: Record<string, unknown>): {
   asked: string[];
   [Symbol.asyncDispose](): Promise<void>;
@@ -82,7 +82,7 @@ function serveEngine(answers: Record<string, unknown>): {
   return { asked, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
-test("each container's CPU, memory, transfers and traffic, by name", async () => {
+test("reads each container's CPU, memory, disk transfers and network traffic, by name", async () => {
   await using engine = serveEngine({
     "/containers/json": [WEB, DATABASE],
     [`/containers/${WEB.Id}/stats`]: WEB_STATS,
@@ -121,7 +121,7 @@ test("each container's CPU, memory, transfers and traffic, by name", async () =>
   expect(engine.asked).toContain(`/containers/${WEB.Id}/stats?stream=false&one-shot=true`);
 });
 
-test("a container that ends in between, or has no figures, is no failure", async () => {
+test("does not fail if a container ends meanwhile or has no values", async () => {
   await using _engine = serveEngine({
     "/containers/json": [WEB, DATABASE],
     [`/containers/${DATABASE.Id}/stats`]: { cpu_stats: {}, memory_stats: {}, blkio_stats: {} },
@@ -132,13 +132,13 @@ test("a container that ends in between, or has no figures, is no failure", async
   });
 });
 
-test("no socket, or no engine's: no samples, no failure", async () => {
+test("neither fails nor has samples without a socket, or with a socket that no engine serves", async () => {
   const part = containersPart({ intervalMs: 30_000, socketPath });
   expect(await collect(part)).toEqual({ values: {}, error: undefined });
   await writeFile(socketPath, "");
   expect(await collect(part)).toEqual({ values: {}, error: undefined });
   await rm(socketPath);
-  // An engine that starts later is seen at the next run.
+  // The next run finds an engine that starts later.
   await using _engine = serveEngine({
     "/containers/json": [DATABASE],
     [`/containers/${DATABASE.Id}/stats`]: DATABASE_STATS,
@@ -146,7 +146,7 @@ test("no socket, or no engine's: no samples, no failure", async () => {
   expect(Object.keys((await collect(part)).values)).toHaveLength(6);
 });
 
-test("an engine that fails is a failure that quotes it; containers that could be read are kept", async () => {
+test("quotes an engine that fails, and keeps the containers that could be read", async () => {
   const part = containersPart({ intervalMs: 30_000, socketPath });
   {
     await using _engine = serveEngine({
@@ -173,7 +173,7 @@ test("an engine that fails is a failure that quotes it; containers that could be
   expect(values).toHaveProperty(['container_cpu_usage_seconds_total{image="postgres:17",name="db"}'], 0.5);
 });
 
-test("an engine that does not answer is left when the run is aborted", async () => {
+test("ends the request to an engine that does not answer when the run is aborted", async () => {
   const abort = new AbortController();
   const server = Bun.serve({
     unix: socketPath,

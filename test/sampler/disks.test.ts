@@ -28,7 +28,7 @@ const DISKSTATS = ` 254       0 vda 16862 6340 2670234 20926 1858 16234 1939632 
  253       0 zram0 1 2 3 4 5 6 7 8 9 10 11
 `;
 
-test("mountinfo: storage only, optional fields passed over, octal escapes read, equal mounts once", () => {
+test("reads mountinfo: storage only, no optional fields, octal escapes, equal mounts once", () => {
   expect(parseMountinfo(MOUNTINFO)).toEqual([
     { device: "/dev/vda1", mountPoint: "/", type: "ext4", readOnly: false },
     { device: "tmpfs", mountPoint: "/run", type: "tmpfs", readOnly: false },
@@ -38,7 +38,7 @@ test("mountinfo: storage only, optional fields passed over, octal escapes read, 
   ]);
 });
 
-test("diskstats: whole disks only", () => {
+test("reads diskstats of whole disks only", () => {
   const disks = parseDiskstats(DISKSTATS);
   expect([...disks.keys()]).toEqual(["vda", "nvme0n1"]);
   expect(disks.get("nvme0n1")).toEqual([10, 20, 30, 40, 50, 60, 70, 80, 0, 100, 110]);
@@ -58,7 +58,7 @@ async function withProc(use: (procPath: string) => Promise<void>): Promise<void>
 
 const SPACE: Space = { bsize: 4096, blocks: 1000, bfree: 300, bavail: 250, files: 64, ffree: 60 };
 
-test("the part gives space and transfers in bytes and seconds", () =>
+test("returns space and transfers in bytes and seconds", () =>
   withProc(async (procPath) => {
     const { values, error } = await collect(
       disksPart({ intervalMs: 60_000, procPath, ask: async () => SPACE }),
@@ -95,7 +95,7 @@ test("the part gives space and transfers in bytes and seconds", () =>
     expect(Object.keys(values)).toHaveLength(5 * 7 + 17 + 11);
   }));
 
-test("a file system that hangs is an error of its device, takes no second call, and spares the others", () =>
+test("reports a file system that hangs as a device error, calls it only once, and reads the others", () =>
   withProc(async (procPath) => {
     const asked: string[] = [];
     const { promise: home, resolve } = Promise.withResolvers<Space>();
@@ -110,7 +110,7 @@ test("a file system that hangs is an error of its device, takes no second call, 
 
     const first = await collect(part);
     expect(first.error).toBeUndefined();
-    // The remote ones come last; while one hangs the other is not asked.
+    // Remote file systems come last. While one hangs, the other is not queried.
     expect(asked).toEqual(["/", "/run", "/mnt/my disk\\one", "/net/home"]);
     expect(first.values).toMatchObject({
       'node_filesystem_size_bytes{device="/dev/vda1",fstype="ext4",mountpoint="/"}': 4_096_000,
@@ -132,12 +132,17 @@ test("a file system that hangs is an error of its device, takes no second call, 
     });
   }));
 
-test.if(process.platform === "linux")("this machine's root has the size that statfs gives", async () => {
-  const { values, error } = await collect(disksPart({ intervalMs: 60_000 }));
-  expect(error).toBeUndefined();
-  const { blocks, bsize } = await statfs("/");
-  const sizes = Object.entries(values).filter(([series]) => series.startsWith("node_filesystem_size_bytes"));
-  const root = sizes.find(([series]) => series.includes('mountpoint="/"'));
-  // In a container / is an overlay, which is left out.
-  if (root !== undefined) expect(root[1]).toBe(blocks * bsize);
-});
+test.if(process.platform === "linux")(
+  "returns the size of this machine's root that statfs returns",
+  async () => {
+    const { values, error } = await collect(disksPart({ intervalMs: 60_000 }));
+    expect(error).toBeUndefined();
+    const { blocks, bsize } = await statfs("/");
+    const sizes = Object.entries(values).filter(([series]) =>
+      series.startsWith("node_filesystem_size_bytes"),
+    );
+    const root = sizes.find(([series]) => series.includes('mountpoint="/"'));
+    // In a container / is an overlay, which is left out.
+    if (root !== undefined) expect(root[1]).toBe(blocks * bsize);
+  },
+);

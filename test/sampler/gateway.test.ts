@@ -1,10 +1,10 @@
-/** The gateway's own metrics as samples: each series of its registry once, under the names that /metrics shows. */
+/** The gateway's own metrics as samples: each series of its registry once, with its name on /metrics. */
 import { expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { Heads } from "../../src/sampler/batch.ts";
 import { gatewayPart } from "../../src/sampler/gateway.ts";
 
-test("counters, gauges and the parts of histograms become series, and the last pushes too", async () => {
+test("stores counters, gauges, the parts of histograms, and the last pushes as series", async () => {
   const registry = new Registry();
   const registers = [registry];
   new Counter({ name: "c_total", help: "C.", labelNames: ["b", "a"], registers }).inc({ b: "2", a: "1" }, 3);
@@ -31,7 +31,7 @@ test("counters, gauges and the parts of histograms become series, and the last p
     ["weir_last_push_timestamp_seconds", "gauge", { job: "j" }, 1.5],
   ]);
 
-  // The next reading finds the same heads, so that admission looks nothing up.
+  // The next reading has the same heads, so that admission looks nothing up.
   const again = heads.read(8_000_000);
   await part.collect(again, new AbortController().signal);
   expect(again.seal().heads[0]).toBe(batch.heads[0]!);

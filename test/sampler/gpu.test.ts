@@ -1,4 +1,4 @@
-/** The GPU part, through stand-in executables named nvidia-smi that print recorded outputs, fail or hang. */
+/** The GPU part, with stand-in executables named nvidia-smi that print recorded outputs, fail or hang. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Puts an nvidia-smi into the folder that notes each call with its arguments and then runs the script. */
+/** Installs an nvidia-smi that records the arguments of each call and then runs the script. */
 async function install(script: string): Promise<void> {
   const file = join(folder, "nvidia-smi");
   await writeFile(file, `#!/bin/sh\necho "$@" >> "${folder}/calls"\n${script}\n`);
@@ -31,7 +31,7 @@ async function install(script: string): Promise<void> {
 const calls = () =>
   existsSync(join(folder, "calls")) ? readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n") : [];
 
-test("two different cards", async () => {
+test("reads two different cards", async () => {
   await install(`cat "${FIXTURES}/two-cards.csv"`);
   const { values, error } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
   expect(error).toBeUndefined();
@@ -58,7 +58,7 @@ const series = (metric: string, label = "", value = "") => {
   const labels = label === "" ? [CARD] : [...CARD.split(/,(?=[a-z]+=)/), `${label}="${value}"`].sort();
   return `${metric}{${labels.join(",")}}`;
 };
-/** What the recorded card says of itself: nvidia-smi -q -x of a busy H200. */
+/** The recorded card: nvidia-smi -q -x of a busy H200. */
 const H200 = {
   [series("gpu_utilization_ratio")]: 1,
   [series("gpu_memory_utilization_ratio")]: 0.25,
@@ -95,14 +95,14 @@ const H200 = {
   ),
 };
 
-test("every value of a busy card comes from one call", async () => {
+test("reads every value of a busy card in one call", async () => {
   await install(`cat "${FIXTURES}/h200-busy.xml"`);
   const part = gpuPart({ intervalMs: 15_000, path: folder });
   expect(await collect(part)).toEqual({ values: H200, error: undefined, lacking: undefined });
   expect(calls()).toEqual(["-q -x"]);
 });
 
-test("the memory of each process is sampled where the setting asks for it", async () => {
+test("samples the memory of each process if the setting enables it", async () => {
   await install(`cat "${FIXTURES}/h200-busy.xml"`);
   const { values } = await collect(gpuPart({ intervalMs: 15_000, path: folder, hasProcesses: true }));
   const process = `gpu_process_memory_bytes{${CARD.replace(",uuid", ',pid="434",process="/usr/bin/python3",uuid')}}`;
@@ -122,7 +122,7 @@ function readingsOf(xml: string): Record<string, number> {
   );
 }
 
-test("elements of older drivers are read by their older names", () => {
+test("reads elements of older drivers by their older names", () => {
   const card = (inside: string) => `<nvidia_smi_log><gpu id="0">${inside}</gpu></nvidia_smi_log>`;
   const ok = (inside: string, want: Record<string, number>) => expect(readingsOf(card(inside))).toEqual(want);
   // 470: one block of power readings, throttle reasons, single and double bit errors.
@@ -151,11 +151,11 @@ test("elements of older drivers are read by their older names", () => {
     gpu_performance_state: 8,
     gpu_fan_speed_ratio: 0.3,
   });
-  // What a card does not have, or is asked for without permission.
+  // Values that a card does not have, or that need a permission.
   ok("<fan_speed>N/A</fan_speed><fb_memory_usage><used>[Unknown Error]</used></fb_memory_usage>", {});
 });
 
-test("a card that is garbled costs no other, and a name with an ampersand costs none", () => {
+test("reads the other cards beside a garbled one, and a card with an ampersand in its name", () => {
   const card = (name: string) => `<gpu id="0"><product_name>${name}</product_name></gpu>`;
   const read = readGpuXml(
     `<?xml version="1.0" ?><nvidia_smi_log><attached_gpus>3</attached_gpus>${card("A & B")}${card("<x>")}${card("C")}</nvidia_smi_log>`,
@@ -170,7 +170,7 @@ test("a card that is garbled costs no other, and a name with an ampersand costs 
   expect(read.unread[0]).toStartWith("card 1: ");
 });
 
-test("a warning beside good cards is reported, and every card is stored", async () => {
+test("reports a warning beside good cards, and stores every card", async () => {
   const ROWS = "0, GPU-aaa, 37, 8123, 24564, 61, 215.43, RTX\n1, GPU-bbb, 0, 3, 15360, 34, 26.91, Tesla T4\n";
   const LOST = "Unable to determine the device handle for GPU0000:0B:00.0: Unknown Error";
   const WARNING = "WARNING: infoROM is corrupted at gpu 0000:B3:00.0";
@@ -179,7 +179,7 @@ test("a warning beside good cards is reported, and every card is stored", async 
   const cases: [script: string, samples: number, lacking: string | undefined][] = [
     [`printf '${ROWS}${WARNING}\n'\nexit 14`, 10, `nvidia-smi also wrote "${WARNING}"`],
     [`printf '${ROWS}${WARNING}\n'`, 10, `nvidia-smi also wrote "${WARNING}"`],
-    [`printf '${ROWS}'\necho '${WARNING}' >&2\nexit 14`, 10, "nvidia-smi ended with 14: "],
+    [`printf '${ROWS}'\necho '${WARNING}' >&2\nexit 14`, 10, "nvidia-smi exited with 14: "],
     [`printf '${LOST}\n${ROWS}'\nexit 15`, 10, `nvidia-smi also wrote "${LOST}"`],
     [`printf '${HEADER}\n${ROWS}'`, 10, undefined],
     [
@@ -187,7 +187,7 @@ test("a warning beside good cards is reported, and every card is stored", async 
       Object.keys(H200).length,
       `nvidia-smi also wrote "${WARNING}"`,
     ],
-    // Output that was cut off in the middle of the only card: the fields of the query are asked for.
+    // Output that is cut off in the middle of the only card. The fields of the CSV are queried instead.
     [`[ "$1" = -q ] && { ${XML_FILE} | head -c 9000; exit 0; }\nprintf '${ROWS}'`, 10, undefined],
   ];
   for (const [script, samples, lacking] of cases) {
@@ -200,7 +200,7 @@ test("a warning beside good cards is reported, and every card is stored", async 
   }
 });
 
-test("a warning at each run is logged once, and slows no run down", async () => {
+test("logs a repeated warning once, and does not delay the runs", async () => {
   await install(
     `printf '0, GPU-a, 37, 8123, 24564, 61, 215.43, RTX\nWARNING: infoROM is corrupted\n'\nexit 14`,
   );
@@ -219,11 +219,11 @@ test("a warning at each run is logged once, and slows no run down", async () => 
   expect(logged).toEqual([
     'The sampler reads only a part of gpu: nvidia-smi also wrote "WARNING: infoROM is corrupted".',
   ]);
-  // Three runs in a row by CSV, after one look at the XML.
+  // Three runs in a row by CSV, after one call for the XML.
   expect(calls().slice(0, 4)).toEqual(["-q -x", CSV_ARGUMENTS, CSV_ARGUMENTS, CSV_ARGUMENTS]);
 });
 
-test("what a card does not have is no sample", async () => {
+test("leaves out values that a card does not have", async () => {
   await install(`cat "${FIXTURES}/not-available.csv"`);
   const { values } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
   const first = 'gpu="0",name="NVIDIA GeForce GTX 1650",uuid="GPU-0f6e9d3a-7c52-41b8-a4d7-c3e81b905f2d"';
@@ -238,7 +238,7 @@ test("what a card does not have is no sample", async () => {
   });
 });
 
-test("cards in MIG mode have no utilisation, and in a container perhaps no memory", async () => {
+test("reads cards in MIG mode without utilisation, and without memory in some containers", async () => {
   await install(`cat "${FIXTURES}/mig.csv"`);
   const { values, error } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
   expect(error).toBeUndefined();
@@ -254,7 +254,7 @@ test("cards in MIG mode have no utilisation, and in a container perhaps no memor
   });
 });
 
-test("lines that describe no card are listed; a name may hold a comma; a UUID may be unknown", () => {
+test("lists lines that do not describe a card, and accepts a name with a comma and an unknown UUID", () => {
   const bad = (text: string, quoted: string) =>
     expect(readGpuCsv(text)).toEqual({ gpus: [], unread: [expect.stringContaining(quoted)] });
   bad("Failed to initialize NVML: Driver/library version mismatch\n", '"Failed to initialize NVML: Driver');
@@ -267,7 +267,7 @@ test("lines that describe no card are listed; a name may hold a comma; a UUID ma
   expect(readGpuCsv("No devices were found\n")).toEqual({ gpus: [], unread: [] });
 });
 
-test("a machine without nvidia-smi, or without a GPU, is no failure and is not asked again for ten minutes", async () => {
+test("does not fail without nvidia-smi or a GPU, and checks again after ten minutes", async () => {
   let clockMs = 0;
   const part = gpuPart({ intervalMs: 15_000, path: folder, now: () => clockMs });
   const nothing = { values: {}, error: undefined, lacking: undefined };
@@ -280,37 +280,37 @@ test("a machine without nvidia-smi, or without a GPU, is no failure and is not a
   clockMs += 15_000;
   expect(await collect(part)).toEqual(nothing);
   expect(calls()).toHaveLength(1);
-  // A card that is there later is seen, and then asked at every run.
+  // A card that appears later is found, and then read at every run.
   await install(`cat "${FIXTURES}/two-cards.csv"`);
   clockMs += 10 * 60_000;
   expect(Object.keys((await collect(part)).values)).toHaveLength(10);
   expect(Object.keys((await collect(part)).values)).toHaveLength(10);
   expect(calls()).toEqual(["-q -x", "-q -x", CSV_ARGUMENTS, CSV_ARGUMENTS]);
-  // Once seen, its absence is a failure.
+  // Once it was found, its absence is a failure.
   await install("echo 'No devices were found'\nexit 6");
   expect((await collect(part)).error?.message).toBe(
-    'nvidia-smi gave no GPU and ended with 6: "No devices were found"',
+    'nvidia-smi listed no GPU and exited with 6: "No devices were found"',
   );
 });
 
-test("an nvidia-smi that fails is a failure that quotes it", async () => {
+test("quotes an nvidia-smi that fails", async () => {
   await install("echo 'Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.'\nexit 15");
   const { values, error } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
   expect(values).toEqual({});
   expect(error?.message).toBe(
-    "nvidia-smi gave no GPU and ended with 15: " +
+    "nvidia-smi listed no GPU and exited with 15: " +
       '"Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost."',
   );
 });
 
-test("an nvidia-smi that writes without end is cut off", async () => {
+test("ends an nvidia-smi that writes without end", async () => {
   await install("while :; do echo 0,1,2,3,4,5,6,7; done");
   const { values, error } = await collect(gpuPart({ intervalMs: 15_000, path: folder }));
   expect(values).toEqual({});
-  expect(error?.message).toStartWith("nvidia-smi gave no GPU and ended with 137: ");
+  expect(error?.message).toStartWith("nvidia-smi listed no GPU and exited with 137: ");
 });
 
-/** Installs an nvidia-smi that hangs; the promise gives its process id once it does. */
+/** Installs an nvidia-smi that hangs. The promise has its process id once it hangs. */
 async function installHanging(): Promise<() => Promise<number>> {
   const started = join(folder, "started");
   await install(`echo $$ > "${started}.tmp"\nmv "${started}.tmp" "${started}"\nexec sleep 1000`);
@@ -320,7 +320,7 @@ async function installHanging(): Promise<() => Promise<number>> {
   };
 }
 
-test("an nvidia-smi that hangs is killed when the run is aborted", async () => {
+test("kills an nvidia-smi that hangs when the run is aborted", async () => {
   const started = await installHanging();
   const abort = new AbortController();
   const run = collect(gpuPart({ intervalMs: 15_000, path: folder }), abort.signal);
@@ -333,7 +333,7 @@ test("an nvidia-smi that hangs is killed when the run is aborted", async () => {
   expect(() => process.kill(pid, 0)).toThrow("ESRCH");
 });
 
-test("an nvidia-smi that hangs is gone when the sampler has stopped", async () => {
+test("ends an nvidia-smi that hangs before stop resolves", async () => {
   const started = await installHanging();
   const sampler = new Sampler([gpuPart({ intervalMs: 3_600_000, path: folder })], async () => {});
   sampler.start();

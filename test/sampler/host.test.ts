@@ -1,4 +1,4 @@
-/** The host part, against recorded texts of /proc: the values are worked out by hand. */
+/** The host part, against recorded texts of /proc. The values are worked out by hand. */
 import { expect, test } from "bun:test";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -12,7 +12,7 @@ import {
 } from "../../src/sampler/host.ts";
 import { collect } from "./readings.ts";
 
-// A machine of two CPUs, the second taken out and put back (cpu3); the softirq and intr lines are shortened.
+// A machine of two CPUs, the second removed and added again (cpu3). The softirq and intr lines are shortened.
 const STAT = `cpu  17505 12 8400 920511 229 0 135 32 40 2
 cpu0 10080 12 5979 460693 118 0 96 16 40 2
 cpu3 7425 0 2421 459818 111 0 39 16 0 0
@@ -35,7 +35,7 @@ HugePages_Total:       4
 Hugepagesize:       2048 kB
 `;
 
-test("/proc/stat: hundredths of seconds by CPU and mode, and the totals", () => {
+test("reads /proc/stat: hundredths of seconds by CPU and mode, and the totals", () => {
   const stat = parseProcStat(STAT);
   expect([...stat.cpus.keys()]).toEqual(["0", "3"]);
   // user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
@@ -50,18 +50,18 @@ test("/proc/stat: hundredths of seconds by CPU and mode, and the totals", () => 
   });
 });
 
-test("/proc/stat of a kernel without guests, steal and counts leaves them out", () => {
+test("leaves out guests, steal and counts that a kernel's /proc/stat lacks", () => {
   const stat = parseProcStat("cpu  1 2 3 4 5 6 7\ncpu0 1 2 3 4 5 6 7\n");
   expect(stat.cpus.get("0")).toHaveLength(7);
   expect(stat.interrupts).toBeUndefined();
   expect(parseProcStat("").cpus.size).toBe(0);
 });
 
-test("/proc/loadavg", () => {
+test("reads /proc/loadavg", () => {
   expect(parseLoadAverage("0.54 1.25 12.14 5/512 30210\n")).toEqual([0.54, 1.25, 12.14]);
 });
 
-test("/proc/meminfo: bytes where it says kB, node_exporter's names", () => {
+test("reads /proc/meminfo: bytes for kB, with node_exporter's names", () => {
   expect(Object.fromEntries(parseMeminfo(MEMINFO))).toEqual({
     node_memory_MemTotal_bytes: 25276502016,
     node_memory_MemFree_bytes: 154349568,
@@ -74,16 +74,16 @@ test("/proc/meminfo: bytes where it says kB, node_exporter's names", () => {
   });
 });
 
-test("CPU time never goes back, but for a CPU that was taken out", () => {
+test("never decreases CPU time, except for a CPU that was removed", () => {
   const before = [10, 0, 5, 100, 2];
-  // Idle and iowait went back by a little: they stay; the others go on.
+  // Idle and iowait decreased a little: they keep their values, and the others increase.
   expect(neverBack(before, [11, 0, 6, 99.5, 1.5])).toEqual([11, 0, 6, 100, 2]);
-  // Idle went back by three seconds: the counters began anew.
+  // Idle decreased by three seconds: the counters started again.
   expect(neverBack(before, [1, 0, 0, 97, 0])).toEqual([1, 0, 0, 97, 0]);
   expect(neverBack(undefined, before)).toEqual(before);
 });
 
-test("the part reads a proc folder", async () => {
+test("reads a proc folder", async () => {
   const procPath = await mkdtemp(join(os.tmpdir(), "weir-proc-"));
   try {
     await mkdir(join(procPath, "sys/kernel"), { recursive: true });
@@ -116,7 +116,7 @@ test("the part reads a proc folder", async () => {
     // 2 CPUs in 8 modes and 2 of guests, 6 counts, 3 loads, 8 of memory, the time and the name.
     expect(Object.keys(values)).toHaveLength(2 * 10 + 6 + 3 + 8 + 2);
 
-    // Idle of CPU 0 goes back from 4606.93 to 4606.90.
+    // Idle of CPU 0 decreases from 4606.93 to 4606.90.
     await writeFile(join(procPath, "stat"), STAT.replace("460693", "460690").replace("10080", "10081"));
     const second = await collect(part);
     expect(second.values).toMatchObject({
@@ -133,7 +133,7 @@ test("the part reads a proc folder", async () => {
   }
 });
 
-test.if(process.platform === "linux")("this machine has CPU times and the memory that it has", async () => {
+test.if(process.platform === "linux")("reads this machine's CPU times and memory", async () => {
   const { values, error } = await collect(hostPart({ intervalMs: 15_000 }));
   expect(error).toBeUndefined();
   expect(values.node_memory_MemTotal_bytes).toBe(os.totalmem());

@@ -13,7 +13,7 @@ enp0s31f6:281609604    7165    1    2    3     4          5         6   401846  
 eth0:1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
 `;
 
-test("/proc/net/dev: sixteen numbers by interface, whose name may touch the first or hold a colon", () => {
+test("reads sixteen numbers per interface, also if the name touches the first number or contains a colon", () => {
   const devices = parseNetDev(NET_DEV);
   expect([...devices.keys()]).toEqual(["lo", "enp0s31f6", "eth0:1"]);
   expect(devices.get("enp0s31f6")).toEqual([
@@ -23,7 +23,7 @@ test("/proc/net/dev: sixteen numbers by interface, whose name may touch the firs
   expect(parseNetDev("").size).toBe(0);
 });
 
-test("the part gives bytes, packets, errors and drops in both directions", async () => {
+test("returns bytes, packets, errors and drops in both directions", async () => {
   const procPath = await mkdtemp(join(tmpdir(), "weir-proc-"));
   try {
     await mkdir(join(procPath, "net"));

@@ -1,9 +1,9 @@
-/** What the tests of the sampler share: running a part once, and seeing a batch as text. */
+/** Shared by the tests of the sampler: runs a part once, and prints a batch as text. */
 import type { Batch } from "../../src/model/sample.ts";
 import { Heads } from "../../src/sampler/batch.ts";
 import type { Part } from "../../src/sampler/part.ts";
 
-/** By series, written as Prometheus writes it, the value. */
+/** The values by series, as Prometheus writes series. */
 export function values(batch: Batch): Record<string, number> {
   const all: Record<string, number> = {};
   for (let sample = 0; sample < batch.length; sample++) {
@@ -14,7 +14,7 @@ export function values(batch: Batch): Record<string, number> {
   return all;
 }
 
-/** Runs a part once and gives what it added, what it said is missing, and what it rejected with. */
+/** Runs a part once. Returns what it added, what it reported as missing, and its error. */
 export async function collect(
   part: Part,
   signal: AbortSignal = new AbortController().signal,

@@ -1,4 +1,4 @@
-/** The loop: parts that hang or fail beside parts that do not; and which parts there are. */
+/** The loop: parts that hang or fail beside parts that work; and the list of parts. */
 import { describe, expect, test } from "bun:test";
 import { hostname } from "node:os";
 import { registry } from "../../src/model/counters.ts";
@@ -10,11 +10,11 @@ import { Sampler, untilNextMs } from "../../src/sampler/sampler.ts";
 import { collect, values } from "./readings.ts";
 
 const VALUE = gauge("test_value", "A value.", ["of"]);
-/** Short, so that tests need not wait; nothing here depends on how long it really takes. */
+/** Short, so that tests are fast. No test depends on the actual duration. */
 const INTERVAL_MS = 10;
 
 let parts = 0;
-/** A part with a name of its own, since the counters are the process's. */
+/** A part with a name of its own, because all tests share the counters. */
 function part(collect: Part["collect"], options: Partial<Part> = {}): Part {
   return { name: `part-${++parts}`, intervalMs: INTERVAL_MS, timeoutMs: 10_000, collect, ...options };
 }
@@ -25,7 +25,7 @@ async function failures(name: string): Promise<Record<string, number>> {
   return Object.fromEntries(own.map(({ labels, value }) => [labels.cause, value]));
 }
 
-/** Collects what is pushed; `reached(n)` resolves when n batches have come. */
+/** Collects pushed batches. `reached(n)` resolves after n batches. */
 class Pushed {
   readonly batches: Batch[] = [];
   #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
@@ -48,7 +48,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 describe("the loop", () => {
-  test("runs a part again and again, with heads that stay the same objects and the labels of all", async () => {
+  test("runs a part repeatedly, with the same head objects and the common labels", async () => {
     const pushed = new Pushed();
     let run = 0;
     const steady = part(async (reading) => reading.add(VALUE, ++run, "a"));
@@ -64,11 +64,11 @@ describe("the loop", () => {
     expect(await failures(steady.name)).toEqual({});
   });
 
-  test("a part that hangs is counted, not started again, and delays no other", async () => {
+  test("counts a part that hangs, does not start it again, and does not delay the others", async () => {
     const pushed = new Pushed();
     let started = 0;
     const { promise: end, resolve } = Promise.withResolvers<void>();
-    // It heeds no signal, as a stuck system call would.
+    // It ignores its signal, as a stuck system call does.
     const hanging = part(
       (reading) => {
         started++;
@@ -86,7 +86,7 @@ describe("the loop", () => {
     expect(started).toBe(1);
     expect(await failures(hanging.name)).toMatchObject({ timeout: 1 });
     expect(await failures(other.name)).toEqual({});
-    // What it had added is true and kept.
+    // What it added before is right, and is kept.
     const seen = pushed.batches.map((batch) => values(batch)['test_value{of="hanging"}']);
     expect(seen.filter((value) => value !== undefined)).toEqual([1]);
     resolve();
@@ -94,7 +94,7 @@ describe("the loop", () => {
     await sampler.stop();
   });
 
-  test("a part that fails is counted by cause and tried again; the log hears of the first failure and the end", async () => {
+  test("counts a failing part by cause, tries it again, and logs the first failure and the recovery", async () => {
     const pushed = new Pushed();
     const log: string[] = [];
     let run = 0;
@@ -115,7 +115,7 @@ describe("the loop", () => {
     ]);
   });
 
-  test("a part that throws at once is a failure like any other", async () => {
+  test("counts a part that throws synchronously as failed", async () => {
     const throwing = part(() => {
       throw new Error("at once");
     });
@@ -125,19 +125,25 @@ describe("the loop", () => {
     await sampler.stop();
   });
 
-  test("a push that is turned away is counted, and the next is made", async () => {
+  test("counts and logs a rejected push as one that cannot be stored, and makes the next push", async () => {
     let pushes = 0;
+    const log: string[] = [];
     const plain = part(async (reading) => reading.add(VALUE, 1, "a"));
-    const sampler = new Sampler([plain], async () => {
+    const push = async () => {
       if (++pushes === 1) throw new Error("the queue is full");
-    });
+    };
+    const sampler = new Sampler([plain], push, { log: (message) => log.push(message) });
     sampler.start();
     await until(() => pushes >= 2);
     await sampler.stop();
     expect(await failures(plain.name)).toEqual({ push: 1 });
+    expect(log).toEqual([
+      `The sampler cannot store what it read of ${plain.name}: the queue is full.`,
+      `The sampler stores ${plain.name} again.`,
+    ]);
   });
 
-  test("a reading over its greatest size is cut and counted", async () => {
+  test("cuts and counts a reading above its maximum size", async () => {
     const pushed = new Pushed();
     const large = part(async (reading) => {
       for (let sample = 0; sample <= READING_SAMPLES_MAX; sample++) reading.add(VALUE, 1, String(sample));
@@ -150,7 +156,7 @@ describe("the loop", () => {
     expect((await failures(large.name)).limit).toBeGreaterThanOrEqual(1);
   });
 
-  test("a series' instance is the host unless told", async () => {
+  test("uses the host's name as instance by default", async () => {
     const pushed = new Pushed();
     const sampler = new Sampler([part(async (reading) => reading.add(VALUE, 1, "a"))], pushed.push);
     sampler.start();
@@ -159,7 +165,7 @@ describe("the loop", () => {
     expect(values(pushed.batches[0])).toEqual({ [`test_value{instance="${hostname()}",of="a"}`]: 1 });
   });
 
-  test("nothing is pushed where a part has nothing", async () => {
+  test("pushes nothing if a part has no samples", async () => {
     let runs = 0;
     const pushed = new Pushed();
     const absent = part(async () => {
@@ -173,7 +179,7 @@ describe("the loop", () => {
     expect(await failures(absent.name)).toEqual({});
   });
 
-  test("stop aborts what runs, waits for it, and pushes nothing more", async () => {
+  test("aborts running parts at a stop, waits for them, and pushes nothing more", async () => {
     const pushed = new Pushed();
     let running = false;
     const slow = part((reading, signal) => {
@@ -195,7 +201,7 @@ describe("the loop", () => {
     expect(await failures(slow.name)).toEqual({});
   });
 
-  test("stop comes back though a part heeds nothing", async () => {
+  test("resolves stop although a part ignores its signal", async () => {
     let started = false;
     const sampler = new Sampler(
       [
@@ -211,14 +217,14 @@ describe("the loop", () => {
     await sampler.stop();
   });
 
-  test("a sampler without parts starts and stops", async () => {
+  test("starts and stops without parts", async () => {
     const sampler = new Sampler([], async () => {});
     sampler.start();
     await sampler.stop();
   });
 });
 
-test("runs stand on multiples of the interval plus the offset, at least half an interval away", () => {
+test("runs at multiples of the interval plus the offset, at least half an interval apart", () => {
   const next = (nowMs: number, intervalMs: number, offsetMs: number) =>
     nowMs + untilNextMs(nowMs, intervalMs, offsetMs);
   expect(next(1_000_000, 15_000, 0)).toBe(1_020_000); // 1,005,000 is only 5 s away
@@ -228,7 +234,7 @@ test("runs stand on multiples of the interval plus the offset, at least half an 
   expect(next(0, 60_000, 2_500)).toBe(62_500);
 });
 
-test("the parts are those that were asked for, with their intervals, in one order", () => {
+test("creates the requested parts, with their intervals, in one order", () => {
   const made = createParts({
     names: ["gpu", "host", "network", "gpu"],
     hostIntervalMs: 15_000,
@@ -243,8 +249,8 @@ test("the parts are those that were asked for, with their intervals, in one orde
   ]);
 });
 
-// Where there is no /proc the same parts ask systeminformation, which runs on Linux too.
-test("the parts of other platforms find this machine's CPUs, memory, disks and network", async () => {
+// Without /proc the same parts use systeminformation, which supports Linux too.
+test("finds this machine's CPUs, memory, disks and network with the parts of other platforms", async () => {
   const made = createParts({
     names: PART_NAMES,
     hostIntervalMs: 15_000,

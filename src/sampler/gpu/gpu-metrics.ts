@@ -1,13 +1,13 @@
 /**
- * The metrics of a GPU, and a card as either output of nvidia-smi describes it. Units are base units: bytes, hertz,
- * watts, ratios of 1.
+ * The metrics of a GPU, and a card as both outputs of nvidia-smi describe it. Units are base units: bytes,
+ * hertz, watts, ratios of 1.
  */
 import { cumulative, type Definition, gauge } from "../batch.ts";
 
 /** Labels of every metric of a card. `gpu` is nvidia-smi's index. */
 const GPU = ["gpu", "uuid", "name"];
 
-/** Each takes the labels of the card, then those of the reading. */
+/** Each has the labels of the card, then those of the reading. */
 export const gpuMetrics = {
   utilization: gauge("gpu_utilization_ratio", "Share of the time in which a kernel ran on the GPU.", GPU),
   memoryUtilization: gauge(
@@ -20,7 +20,7 @@ export const gpuMetrics = {
   temperature: gauge("gpu_temperature_celsius", "Temperature of the GPU's core.", GPU),
   memoryTemperature: gauge("gpu_memory_temperature_celsius", "Temperature of the GPU's memory.", GPU),
   power: gauge("gpu_power_watts", "Power that the GPU draws.", GPU),
-  powerLimit: gauge("gpu_power_limit_watts", "Power that the GPU may draw.", GPU),
+  powerLimit: gauge("gpu_power_limit_watts", "Limit on the power that the GPU draws.", GPU),
   clock: gauge("gpu_clock_hertz", "Current clock of a part of the GPU.", [...GPU, "clock"]),
   clockMax: gauge("gpu_clock_max_hertz", "Highest clock of a part of the GPU.", [...GPU, "clock"]),
   throttled: gauge(
@@ -51,7 +51,7 @@ export const gpuMetrics = {
 export interface Gpu {
   /** nvidia-smi's number of the card. */
   readonly index: string;
-  /** Empty where the driver does not report it. */
+  /** Empty if the driver does not report it. */
   readonly uuid: string;
   readonly name: string;
   readonly readings: readonly GpuReading[];
@@ -59,22 +59,22 @@ export interface Gpu {
 
 export interface GpuReading {
   readonly metric: Definition;
-  /** In the unit of the metric; undefined where the card has no such value. */
+  /** In the unit of the metric. Undefined if the card has no such value. */
   readonly value: number | undefined;
-  /** Values of the labels that the metric has beside those of the card. */
+  /** Values of the labels that the metric has in addition to those of the card. */
   readonly labels?: readonly string[];
 }
 
-/** What one output of nvidia-smi says. */
+/** The content of one output of nvidia-smi. */
 export interface GpuOutput {
   readonly gpus: readonly Gpu[];
-  /** Lines that describe no card, such as warnings; empty where all was understood. */
+  /** Lines that do not describe a card, such as warnings. Empty if every line was parsed. */
   readonly unread: readonly string[];
 }
 
 const MEBIBYTE = 1024 * 1024;
 
-/** From the text of a value to the unit of its metric; NaN where the text is none, such as `[N/A]`. */
+/** Converts the text of a value to the unit of its metric. NaN if the text is not a number, such as `[N/A]`. */
 export const inUnit = {
   percent: (text: string) => numberOf(text, "%") / 100,
   mebibytes: (text: string) => numberOf(text, "MiB") * MEBIBYTE,
@@ -87,13 +87,16 @@ export const inUnit = {
 };
 export type InUnit = (text: string) => number;
 
-/** The number that `text` is, alone or before its unit. */
+/** The number in `text`, alone or before its unit. */
 function numberOf(text: string, unit: string): number {
   const [, number, after] = /^(-?\d+(?:\.\d+)?)\s*(\S*)$/.exec(text.trim()) ?? [];
   return number !== undefined && (after === "" || after === unit) ? Number(number) : Number.NaN;
 }
 
-/** Of a text in which nvidia-smi says that there is no value (`N/A`, `[Not Supported]`, `[Unknown Error]`), nothing. */
+/**
+ * The text, or undefined if nvidia-smi says that there is no value (`N/A`, `[Not Supported]`, `[Unknown
+ * Error]`).
+ */
 export function known(text: string | undefined): string | undefined {
   return text === undefined || text === "" || text === "N/A" || /^\[.*\]$/.test(text) ? undefined : text;
 }

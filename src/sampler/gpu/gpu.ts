@@ -1,16 +1,17 @@
 /**
  * NVIDIA GPUs, from one call of nvidia-smi per run (https://docs.nvidia.com/deploy/nvidia-smi/).
  *
- * systeminformation's `graphics()` is not used: it runs nvidia-smi (and lspci, xrandr …) with `execFileSync`, which
- * blocks the event loop for as long as a driver takes, or hangs, and it does not ask for the UUID.
+ * systeminformation's `graphics()` is not used: it runs nvidia-smi (and lspci, xrandr …) with `execFileSync`,
+ * which blocks the event loop for as long as a driver takes, or hangs, and it does not ask for the UUID.
  *
- * - The XML of `nvidia-smi -q -x` has every value and the processes. Where it has not every attached card, the CSV of
- *   the five oldest fields is used for ten minutes: the index of a card is its position in the XML, and would be wrong.
- * - Every card that can be read is stored. A warning beside the cards, or an exit code that reports one
- *   (14: a corrupted infoROM, 15: a lost card), is counted and logged once.
- * - No nvidia-smi, or one that says that there is no GPU: no samples and no failure, and the next look is in ten minutes.
- * - A value that a card does not have (`N/A`, utilisation while MIG is on) is no sample.
- * - A process is killed when its run is aborted; the run ends with it, so that they never pile up.
+ * - The XML of `nvidia-smi -q -x` has every value and the processes. If it lacks an attached card, the CSV of the five
+ *   oldest fields is used for ten minutes: the index of a card is its position in the XML, and would be wrong.
+ * - Every card that can be read is stored. A warning beside the cards, or an exit code that reports one (14: a corrupted
+ *   infoROM, 15: a lost card), is counted and logged once.
+ * - Without nvidia-smi, or if it reports that there is no GPU, there are no samples and no failure. The next check is in
+ *   ten minutes.
+ * - A value that a card does not have (`N/A`, utilisation while MIG is on) is not a sample.
+ * - A process is killed when its run is aborted. The run ends with it, so that processes never pile up.
  */
 import { quote } from "../../model/errors.ts";
 import { type Part, type PartOptions, rejectionOf } from "../part.ts";
@@ -18,30 +19,30 @@ import type { GpuOutput } from "./gpu-metrics.ts";
 import { CSV_ARGUMENTS, readGpuCsv } from "./smi-csv.ts";
 
 /**
- * Exit codes of nvidia-smi (its manual, "Return value") that a machine without a GPU gives: no device found, no
- * driver loaded, no library. A machine whose GPU was seen before has failed instead.
+ * Exit codes of nvidia-smi (its manual, "Return value") on a machine without a GPU: no device found, no driver
+ * loaded, no library. If a GPU was seen before, they are a failure.
  */
 const NO_GPU_EXIT_CODES: ReadonlySet<number> = new Set([6, 9, 12]);
 
-/** A driver may be installed, or replaced, while the gateway runs. */
+/** A driver can be installed or replaced while the gateway runs. */
 const LOOK_AGAIN_MS = 10 * 60_000;
-/** A card takes 30 kB of XML: sixteen of them with hundreds of processes each. */
+/** A card takes 30 kB of XML. This is enough for sixteen cards with hundreds of processes each. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface GpuOptions extends PartOptions {
-  /** Whether the memory of each process is sampled, too. */
+  /** Whether the memory of each process is sampled too. */
   readonly hasProcesses?: boolean;
-  /** Folders in which nvidia-smi is looked for, as in PATH. */
+  /** Folders to search for nvidia-smi, as in PATH. */
   readonly path?: string;
   readonly timeoutMs?: number;
-  /** Milliseconds on a clock that does not jump. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
 }
 
-/** What a call of nvidia-smi gave. */
+/** The result of a call of nvidia-smi. */
 interface Answer extends GpuOutput {
   readonly exitCode: number;
-  /** What it wrote to either stream, for a message. */
+  /** Its output on both streams, for a message. */
   readonly said: string;
 }
 
@@ -51,12 +52,12 @@ export function gpuPart(options: GpuOptions): Part {
   let csvUntilMs = Number.NEGATIVE_INFINITY;
   let wasSeen = false;
 
-  /** The cards by the XML, else by the CSV; undefined where there is no nvidia-smi. */
+  /** The cards from the XML, else from the CSV. Undefined if nvidia-smi is not installed. */
   async function ask(signal: AbortSignal): Promise<Answer | undefined> {
     const executable = Bun.which("nvidia-smi", path === undefined ? undefined : { PATH: path });
     if (executable === null) return undefined;
     if (now() >= csvUntilMs) {
-      // Loaded where there is an nvidia-smi alone.
+      // Loaded only if nvidia-smi is installed.
       const { XML_ARGUMENTS, readGpuXml } = await import("./smi-xml.ts");
       const called = await call(executable, XML_ARGUMENTS, signal);
       const { attached, ...read } = readGpuXml(called.output, hasProcesses);
@@ -82,7 +83,7 @@ export function gpuPart(options: GpuOptions): Part {
       const { gpus, unread, exitCode, said } = answer;
       if (gpus.length === 0) {
         csvUntilMs = Number.NEGATIVE_INFINITY;
-        throw new Error(`nvidia-smi gave no GPU and ended with ${exitCode}: ${quote(said)}`);
+        throw new Error(`nvidia-smi listed no GPU and exited with ${exitCode}: ${quote(said)}`);
       }
       wasSeen = true;
       for (const { index, uuid, name, readings } of gpus) {
@@ -91,18 +92,18 @@ export function gpuPart(options: GpuOptions): Part {
         }
       }
       if (unread.length > 0) reading.lacks(`nvidia-smi also wrote ${unread.slice(0, 3).join(", ")}`);
-      else if (exitCode !== 0) reading.lacks(`nvidia-smi ended with ${exitCode}: ${quote(said)}`);
+      else if (exitCode !== 0) reading.lacks(`nvidia-smi exited with ${exitCode}: ${quote(said)}`);
     },
   };
 }
 
-/** Whether nvidia-smi says that this machine has no GPU. */
+/** Whether nvidia-smi reports that this machine has no GPU. */
 function saysNone({ exitCode, said }: Pick<Answer, "exitCode" | "said">): boolean {
   if (NO_GPU_EXIT_CODES.has(exitCode)) return true;
   return exitCode === 0 && (said === "" || /no devices were found|<attached_gpus>0</i.test(said));
 }
 
-/** Runs nvidia-smi to its end; when the signal aborts first it is killed, and this rejects once it is gone. */
+/** Runs nvidia-smi to its end. If the signal aborts first, it is killed, and this rejects after its exit. */
 async function call(
   executable: string,
   args: readonly string[],
@@ -123,10 +124,10 @@ async function call(
     texts.catch(() => {}); // Awaited below, or not at all.
     const exitCode = await child.exited;
     signal.throwIfAborted();
-    // A child of its own may hold the pipe open: that is waited for only as long as the run may take.
+    // A child process of it may keep the pipe open. This waits for that only within the time limit of the run.
     const [output, errors] = await Promise.race([texts, rejectionOf(signal)]);
     const said = `${errors}${output}`.trim();
-    // Killed, for writing without end if not by somebody: the output is not to be trusted.
+    // It was killed, usually because it wrote without end. Its output cannot be trusted.
     return { exitCode, output: exitCode < 128 ? output : "", said };
   } finally {
     signal.removeEventListener("abort", kill);

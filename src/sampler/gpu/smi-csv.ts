@@ -1,6 +1,6 @@
 /**
- * Cards from `nvidia-smi --query-gpu=… --format=csv`, for the machines whose XML cannot be used. It has the five
- * values that every driver knows: a query that names one unknown field is refused whole.
+ * Cards from `nvidia-smi --query-gpu=… --format=csv`, for machines whose XML cannot be used. It has the five
+ * values that every driver supports, because a query with one unknown field is rejected whole.
  */
 import { quote } from "../../model/errors.ts";
 import { type Gpu, type GpuOutput, gpuMetrics, type InUnit, inUnit, known } from "./gpu-metrics.ts";
@@ -13,14 +13,14 @@ const FIELDS: readonly (readonly [query: string, metric: keyof typeof gpuMetrics
   ["power.draw", "power", inUnit.watts],
 ];
 
-/** The name stands last: it alone could hold a comma. */
+/** The name is last, because only a name can contain a comma. */
 const QUERY = ["index", "uuid", ...FIELDS.map(([query]) => query), "name"];
 
 export const CSV_ARGUMENTS = [`--query-gpu=${QUERY.join(",")}`, "--format=csv,noheader,nounits"];
 
 /**
- * Reads one line per card. Any other line is listed as unread, quoted: a warning of the driver, a card that is lost.
- * Some wrappers write the header that the query asks to leave out; it is skipped.
+ * Reads one line per card. Any other line, such as a warning of the driver or a lost card, is listed in
+ * `unread`, quoted. Some wrappers write the header although the query disables it. It is skipped.
  */
 export function readGpuCsv(text: string): GpuOutput {
   const gpus: Gpu[] = [];

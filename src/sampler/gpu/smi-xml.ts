@@ -1,7 +1,7 @@
 /**
- * Cards from `nvidia-smi -q -x`: everything that the driver knows of each card and its processes, in one call. A value
- * that a driver does not have is an element that is absent, so that one reader serves them all; elements that were
- * renamed are listed newest first.
+ * Cards from `nvidia-smi -q -x`: everything that the driver knows of each card and its processes, in one call.
+ * If a driver lacks a value, its element is absent, so one reader supports all drivers. Elements that were
+ * renamed are listed with the newest name first.
  */
 import { parseXml, type XmlElement } from "@rgrove/parse-xml";
 import { quote } from "../../model/errors.ts";
@@ -20,7 +20,7 @@ export const XML_ARGUMENTS = ["-q", "-x"];
 interface Place {
   readonly metric: keyof typeof gpuMetrics;
   readonly read: InUnit;
-  /** Where the value stands in `<gpu>`; of several the first that has one. */
+  /** The paths of the value in `<gpu>`. The first path with a value is used. */
   readonly paths: readonly string[];
   readonly labels?: readonly string[];
 }
@@ -72,7 +72,7 @@ const PLACES: readonly Place[] = [
   { metric: "fanSpeed", read: inUnit.percent, paths: ["fan_speed"] },
 ];
 
-/** Counters of ECC since the driver was loaded: the parts of each total, as drivers name them. */
+/** ECC counters since the driver was loaded: the parts of each total, with the names of the drivers. */
 const ECC: readonly (readonly [type: string, alternatives: readonly (readonly string[])[]])[] = [
   ["corrected", [["sram_correctable", "dram_correctable"], ["single_bit/total"]]],
   [
@@ -86,8 +86,8 @@ const ECC: readonly (readonly [type: string, alternatives: readonly (readonly st
 ];
 
 /**
- * Reads the document and whatever stands around it. A `<gpu>` that is not well formed and each line outside of the
- * document are listed as unread. `hasProcesses` says whether memory by process is wanted.
+ * Reads the document and the text around it. A malformed `<gpu>`, and each line outside the document, are
+ * listed in `unread`. `hasProcesses` says whether to read memory by process.
  */
 export function readGpuXml(text: string, hasProcesses: boolean): GpuOutput & { readonly attached: number } {
   const gpus: Gpu[] = [];
@@ -99,11 +99,11 @@ export function readGpuXml(text: string, hasProcesses: boolean): GpuOutput & { r
   for (const line of `${outside}\n${after}`.split(/\r?\n/)) {
     if (line.trim() !== "") unread.push(quote(line.trim()));
   }
-  // Card by card, so that one that is cut off or garbled costs no other.
+  // Card by card, so that a truncated or garbled one does not affect the others.
   let index = 0;
   for (const [block] of text.matchAll(/<gpu id="[^"]*">[\s\S]*?<\/gpu>/g)) {
     try {
-      // A process's name is written as it is, with a bare ampersand too.
+      // nvidia-smi does not escape a process's name, which may contain an ampersand.
       const escaped = block.replaceAll(/&(?!(?:amp|lt|gt|quot|apos|#\w+);)/g, "&amp;");
       gpus.push(gpuOf(parseXml(escaped).root as XmlElement, index, hasProcesses));
     } catch (error) {
@@ -130,7 +130,7 @@ function gpuOf(element: XmlElement, index: number, hasProcesses: boolean): Gpu {
   };
 }
 
-/** `clocks_event_reason_NAME` is Active or Not Active; drivers before 535 say `throttle` for `event`. */
+/** `clocks_event_reason_NAME` is Active or Not Active. Drivers before 535 have `throttle` instead of `event`. */
 function throttling(element: XmlElement): GpuReading[] {
   const reasons = childOf(element, "clocks_event_reasons") ?? childOf(element, "clocks_throttle_reasons");
   return childrenOf(reasons).flatMap((child) => {
