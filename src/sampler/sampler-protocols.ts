@@ -1,4 +1,4 @@
-/** What the sampler pushes, as protocols: samples that the gateway takes itself are not pushes of a worker. */
+/** The protocols of the sampler. Samples that the gateway takes itself are not pushes of a worker. */
 import type { Protocol } from "../model/protocol.ts";
 
 const ownSamples = { countsAsPush: "never", returnsEchoes: false, ownsGroups: false } as const;

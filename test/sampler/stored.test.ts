@@ -14,6 +14,7 @@ import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
+import { SAMPLER_PROTOCOLS } from "../../src/sampler/sampler-protocols.ts";
 import { Sampler } from "../../src/sampler/sampler.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
@@ -56,6 +57,7 @@ async function openGateway() {
       totals,
       keys: new IdempotencyKeys(stored.pushes, 1_048_576),
       imports: new Imports(stored.imports),
+      protocols: SAMPLER_PROTOCOLS,
     },
     {
       retentionDays: 7,
