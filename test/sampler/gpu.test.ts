@@ -200,6 +200,27 @@ test("reports a warning beside good cards, and stores every card", async () => {
   }
 });
 
+test("the output with more cards is used, with one call per run once that is known", async () => {
+  // Two cards are attached, of which the XML has one, and the CSV has none.
+  const xml = readFileSync(join(FIXTURES, "h200-busy.xml"), "utf8").replace(
+    "<attached_gpus>1<",
+    "<attached_gpus>2<",
+  );
+  await writeFile(join(folder, "one-of-two.xml"), xml);
+  await install(`[ "$1" = -q ] && cat "${folder}/one-of-two.xml"\nexit 15`);
+  let clockMs = 0;
+  const part = gpuPart({ intervalMs: 15_000, path: folder, now: () => clockMs });
+  for (let run = 0; run < 3; run++) {
+    const { values, lacking } = await collect(part);
+    expect(values).toEqual(H200);
+    expect(lacking).toBe("nvidia-smi also wrote 1 of 2 cards in its XML");
+  }
+  expect(calls()).toEqual(["-q -x", CSV_ARGUMENTS, "-q -x", "-q -x"]);
+  clockMs += 10 * 60_000;
+  await collect(part);
+  expect(calls().slice(4)).toEqual(["-q -x", CSV_ARGUMENTS]);
+});
+
 test("logs a repeated warning once, and does not delay the runs", async () => {
   await install(
     `printf '0, GPU-a, 37, 8123, 24564, 61, 215.43, RTX\nWARNING: infoROM is corrupted\n'\nexit 14`,

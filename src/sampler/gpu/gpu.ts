@@ -5,7 +5,8 @@
  * which blocks the event loop for as long as a driver takes, or hangs, and it does not ask for the UUID.
  *
  * - The XML of `nvidia-smi -q -x` has every value and the processes. If it lacks an attached card, the CSV of the five
- *   oldest fields is used for ten minutes: the index of a card is its position in the XML, and would be wrong.
+ *   oldest fields is asked for as well, once in ten minutes, and the output with more cards is used until then. If both
+ *   have as many cards, it is the CSV: the index of a card is its position in the XML, and would be wrong.
  * - Every card that can be read is stored. A warning beside the cards, or an exit code that reports one (14: a corrupted
  *   infoROM, 15: a lost card), is counted and logged once.
  * - Without nvidia-smi, or if it reports that there is no GPU, there are no samples and no failure. The next check is in
@@ -44,29 +45,40 @@ interface Answer extends GpuOutput {
   readonly exitCode: number;
   /** Its output on both streams, for a message. */
   readonly said: string;
+  /** What it wrote to standard error. */
+  readonly errors: string;
 }
 
 export function gpuPart(options: GpuOptions): Part {
   const { intervalMs, path, timeoutMs, hasProcesses = false, now = () => performance.now() } = options;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
-  let csvUntilMs = Number.NEGATIVE_INFINITY;
+  /** Which output is asked for where the XML has not every attached card. */
+  let settled: { readonly by: "xml" | "csv"; readonly untilMs: number } | undefined;
   let wasSeen = false;
 
   /** The cards from the XML, else from the CSV. Undefined if nvidia-smi is not installed. */
   async function ask(signal: AbortSignal): Promise<Answer | undefined> {
     const executable = Bun.which("nvidia-smi", path === undefined ? undefined : { PATH: path });
     if (executable === null) return undefined;
-    if (now() >= csvUntilMs) {
+    let partial: Answer | undefined;
+    if (settled?.by !== "csv" || now() >= settled.untilMs) {
       // Loaded only if nvidia-smi is installed.
       const { XML_ARGUMENTS, readGpuXml } = await import("./smi-xml.ts");
       const called = await call(executable, XML_ARGUMENTS, signal);
       const { attached, ...read } = readGpuXml(called.output, hasProcesses);
+      const answer = { ...called, ...read };
       const isWhole = read.gpus.length > 0 && read.gpus.length === attached;
-      if (isWhole || saysNone(called)) return { ...called, ...read };
-      csvUntilMs = now() + LOOK_AGAIN_MS;
+      if (isWhole || saysNone(called)) return answer;
+      if (read.gpus.length > 0)
+        answer.unread = [...read.unread, `${read.gpus.length} of ${attached} cards in its XML`];
+      if (settled?.by === "xml" && now() < settled.untilMs) return answer;
+      partial = answer;
     }
     const called = await call(executable, CSV_ARGUMENTS, signal);
-    return { ...called, ...readGpuCsv(called.output) };
+    const answer = { ...called, ...readGpuCsv(called.output) };
+    const isXmlBetter = partial !== undefined && partial.gpus.length > answer.gpus.length;
+    if (partial !== undefined) settled = { by: isXmlBetter ? "xml" : "csv", untilMs: now() + LOOK_AGAIN_MS };
+    return isXmlBetter ? partial : answer;
   }
 
   return {
@@ -80,9 +92,9 @@ export function gpuPart(options: GpuOptions): Part {
         notBeforeMs = now() + LOOK_AGAIN_MS;
         return;
       }
-      const { gpus, unread, exitCode, said } = answer;
+      const { gpus, unread, exitCode, said, errors } = answer;
       if (gpus.length === 0) {
-        csvUntilMs = Number.NEGATIVE_INFINITY;
+        settled = undefined;
         throw new Error(`nvidia-smi listed no GPU and exited with ${exitCode}: ${quote(said)}`);
       }
       wasSeen = true;
@@ -92,7 +104,7 @@ export function gpuPart(options: GpuOptions): Part {
         }
       }
       if (unread.length > 0) reading.lacks(`nvidia-smi also wrote ${unread.slice(0, 3).join(", ")}`);
-      else if (exitCode !== 0) reading.lacks(`nvidia-smi exited with ${exitCode}: ${quote(said)}`);
+      else if (exitCode !== 0) reading.lacks(`nvidia-smi exited with ${exitCode}: ${quote(errors || said)}`);
     },
   };
 }
@@ -108,7 +120,7 @@ async function call(
   executable: string,
   args: readonly string[],
   signal: AbortSignal,
-): Promise<{ exitCode: number; output: string; said: string }> {
+): Promise<{ exitCode: number; output: string; said: string; errors: string }> {
   signal.throwIfAborted();
   const child = Bun.spawn([executable, ...args], {
     stdin: "ignore",
@@ -128,7 +140,7 @@ async function call(
     const [output, errors] = await Promise.race([texts, rejectionOf(signal)]);
     const said = `${errors}${output}`.trim();
     // It was killed, usually because it wrote without end. Its output cannot be trusted.
-    return { exitCode, output: exitCode < 128 ? output : "", said };
+    return { exitCode, output: exitCode < 128 ? output : "", said, errors: errors.trim() };
   } finally {
     signal.removeEventListener("abort", kill);
   }
