@@ -1,32 +1,32 @@
-/** The data folder: made where there is none, checked before anything is made in it, and hidden from other users. */
+/** The data folder: created if needed, checked before files are created in it, and readable by its owner only. */
 import { accessSync, chmodSync, constants, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { dataPathFault, SettingError } from "./config/config.ts";
 import { isDiskFull } from "./store/disk-room.ts";
 
-/** The store's files; the log and the journal have the same beginning. */
+/** The beginning of the names of the store's files: database, log and journal. */
 const STORE = "store.duckdb";
 
 /**
- * Makes the folder, if absent.
+ * Creates the folder, if it does not exist.
  *
- * @throws SettingError when it cannot be made, used by the engine, or written to by this user
+ * @throws SettingError if it cannot be created, or the engine cannot use its path, or this user cannot write to it
  */
 export function openDataFolder(path: string): void {
-  // As the engine sees it: whole, wherever the gateway was started, and where links lead.
+  // The absolute path with links resolved, as the engine sees it.
   const fault = dataPathFault(realPath(resolve(path)));
   if (fault !== undefined) throw new SettingError(fault);
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be made a folder: ${reason}`);
+    throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be created as a folder: ${reason}`);
   }
   requireAccess(path, path, constants.R_OK | constants.W_OK | constants.X_OK);
   for (const file of filesOf(path)) requireAccess(path, file, constants.R_OK | constants.W_OK);
 }
 
-/** Where a path leads, of which the end need not be there yet. */
+/** The real path. Its last parts do not have to exist. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -35,19 +35,19 @@ function realPath(path: string): string {
   }
 }
 
-/** A root that imports into the folder of a service leaves files there that the service cannot open. */
+/** If root imports into the folder of a service, it leaves files that the service cannot open. */
 function requireAccess(data: string, path: string, mode: number): void {
   try {
     accessSync(path, mode);
   } catch {
     throw new SettingError(
-      `data is ${JSON.stringify(data)}, but user ${process.getuid?.()} may not read and write ${JSON.stringify(path)}, ` +
+      `data is ${JSON.stringify(data)}, but user ${process.getuid?.()} cannot read and write ${JSON.stringify(path)}, ` +
         `which belongs to user ${statSync(path).uid}: run as that user, or "chown -R" the folder.`,
     );
   }
 }
 
-/** Lets nobody else read the store's files: earlier versions left the log and the journal to the umask. */
+/** Removes other users' access to the store's files. Earlier versions created log and journal with the umask. */
 export function hideFiles(data: string): void {
   for (const file of filesOf(data)) chmodSync(file, 0o600);
 }
@@ -58,7 +58,10 @@ function filesOf(data: string): string[] {
     .map((name) => join(data, name));
 }
 
-/** Made again when it is needed, so that a full disk is no reason not to start. */
+/**
+ * Creates the folder. An error is ignored, because the folder is created again when needed: a full disk can
+ * start.
+ */
 export function makeTemporaryDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });

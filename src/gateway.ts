@@ -1,9 +1,9 @@
 /**
- * The wiring: config → store → totals → registry → ingest → queries → HTTP application. Nothing listens and
- * nothing is sampled here (see serve.ts); an import without a server uses it as it is.
+ * The wiring: config → store → totals → registry → ingest → queries → HTTP application. This module does not
+ * listen and does not sample (see commands/serve.ts), so that an import without a server can use it too.
  *
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
- * close commits what waits, writes a whole snapshot, interrupts readers, checkpoints, and gives the file back.
+ * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -56,18 +56,18 @@ import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
-  /** The clock, in milliseconds since the epoch: the system's unless told otherwise. */
+  /** The clock, in milliseconds since the epoch. The default is the system's. */
   readonly now?: () => number;
   readonly log?: Log;
-  /** The engine gave up on the file for good: only a new process can read it again. */
+  /** Called when the engine gave up on the file and could not open it again. Only a new process can read it. */
   readonly onFatal?: () => void;
-  /** Mode of the Unix sockets that it listens on; what the umask leaves if absent. */
+  /** The mode of the Unix sockets. The default depends on the umask. */
   readonly socketMode?: number;
-  /** Stops the program, where a request may ask for that. */
+  /** Stops the program, if requests may do that. */
   readonly quit?: () => void;
 }
 
-/** Memory of a database that writes a Parquet answer: rows pass through it in chunks. */
+/** The memory of a database that writes a Parquet answer. It gets the rows in chunks. */
 const PARQUET_BYTES_MAX = 64 * 1_048_576;
 
 /** A gateway without its sockets. */
@@ -78,11 +78,11 @@ export interface Gateway {
   readonly ingest: Ingest;
   readonly totals: Totals;
   readonly log: Log;
-  /** Deletes the groups whose time is over. */
+  /** Deletes expired groups. */
   expireGroups(): Promise<void>;
-  /** Interrupts the queries that run; each is answered that the gateway is stopping. */
+  /** Interrupts running queries. Their error says that the gateway is stopping. */
   stopQueries(): Promise<void>;
-  /** Commits what was accepted, checkpoints and gives the file back. */
+  /** Commits the accepted samples, checkpoints and closes the file. */
   close(): Promise<void>;
 }
 
@@ -92,7 +92,7 @@ function ownMetricType(name: string): FamilyType | undefined {
   return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
 }
 
-/** Whether a sample called so is of one of the gateway's own metrics, or of a part of one. */
+/** Whether a sample of this name belongs to one of the gateway's own metrics. */
 function isOwnSample(name: string): boolean {
   if (name === "weir_last_push_timestamp_seconds" || ownMetricType(name) !== undefined) return true;
   const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
@@ -100,7 +100,7 @@ function isOwnSample(name: string): boolean {
   return type === "histogram" || type === "summary";
 }
 
-/** The `le` values that series have. */
+/** The `le` values of the series. */
 function edgesOf(series: Iterable<Series>): Set<string> {
   const edges = new Set<string>();
   for (const { labels } of series) edges.add(labels.get("le") ?? "");
@@ -108,7 +108,7 @@ function edgesOf(series: Iterable<Series>): Set<string> {
   return edges;
 }
 
-/** Opens the file of a configuration, and everything that works on it. */
+/** Opens the file of a configuration, and everything that uses it. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
@@ -124,11 +124,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     onFatal: options.onFatal,
     onRoom: ({ freeBytes, isFull }) => {
       const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
-      if (isFull) log.error("disk full: pushes are refused until there is room", fields);
+      if (isFull) log.error("disk full: pushes are rejected until there is room", fields);
       else log.warn("the disk has room again: pushes are accepted", fields);
     },
   });
-  // Only the owner of the file may clear what a process before left behind.
+  // After the store is open, because only the owner of the file may clear what an earlier process left.
   rmSync(temporaryDirectory, { recursive: true, force: true });
   makeTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
@@ -139,7 +139,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   totals.restore(stored.totals);
   for (const { job, instance, pushedAtMs } of stored.lastPushes)
     totals.noteLastPush(job, instance, pushedAtMs);
-  // Without a time of arrival each row's own time counts: what was gone before a long pause stays gone.
+  // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
   await store.replay((rows) => totals.apply(rows));
   const groups = new Groups(
     { series: registry, values: totals, ownType: ownMetricType },
@@ -161,9 +161,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       isOwn: (name) => storesOwn && isOwnSample(name),
       isProtocolExposed: isReturnedExposed,
       onLearned: (added) =>
-        log.info("a server that writes here scrapes /metrics too: what it sends back of it is dropped", {
-          labels: labelText(added),
-        }),
+        log.info(
+          "a server that writes here also scrapes /metrics: samples of /metrics that it writes back are dropped",
+          {
+            labels: labelText(added),
+          },
+        ),
       now,
     },
     stored.scrapers,
@@ -199,7 +202,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
     log,
   });
-  // A stale marker of an exposed series comes from its group, unless series that servers write are exposed too.
+  // The stale marker of an exposed series comes from its group, unless series that servers write are exposed too.
   const endedWithItsGroup = (seriesId: number) =>
     totals.isStale(seriesId) && !isReturnedExposed && registry.seriesById(seriesId)?.exposed === true;
   const heldOf = (seriesId: number) =>
@@ -312,15 +315,15 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     totals,
     log,
     async close() {
-      // Its folder may be gone by the next scrape of another gateway in this process.
+      // The folder may be deleted before another gateway in this process is scraped.
       if (counters.disk.now === roomNow) counters.disk.now = () => undefined;
-      // The file is given back also when the last commit fails: what was acknowledged is stored already.
+      // The file is closed also if the last commit fails, because acknowledged samples are stored already.
       try {
         await ingest.stop();
       } catch (error) {
-        // The next start counts the rows past the snapshot that there is.
+        // The next start replays the rows past the last stored snapshot.
         if (!(error instanceof DiskFull)) throw error;
-        log.warn("disk full: the running totals were not stored, the next start counts them again");
+        log.warn("disk full: the running totals were not stored; the next start computes them from rows");
       } finally {
         await stopQueries();
         await store.close();

@@ -1,7 +1,7 @@
 /**
- * The reference: a simple, slow model of the gateway. It takes accepted events, and returns what the SQL rows, the
- * running totals and /metrics must be. Property tests compare the real server with it. So it shares no code with src and
- * has no optimisations: rows are a list, totals are lists of values, and sums are exact.
+ * The reference: a simple, slow model of the gateway. It takes accepted events, and returns what the SQL rows,
+ * the running totals and /metrics must be. Property tests compare the real server with it. So it shares no code
+ * with src and has no optimisations: rows are a list, totals are lists of values, and sums are exact.
  */
 
 export type EventType = "observation" | "counter" | "gauge";
@@ -103,8 +103,8 @@ export class Reference {
     let duplicates = 0;
     const rejected: number[] = [];
     const tagsOf = (event: Event) => ({ ...options.extraLabels, ...event.tags });
-    // The series of a whole push are decided before its first sample is stored, so that no sample of it goes to a series
-    // that a later sample ends. Each round except the last one demotes a label.
+    // The series of a whole push are decided before its first sample is stored, so that no sample of it goes to
+    // a series that a later sample ends. Each round except the last one demotes a label.
     for (let decided = -1; decided !== this.demotionCount(); ) {
       decided = this.demotionCount();
       for (const event of events) if (!this.refuses(event, nowMs)) this.register(event, tagsOf(event));
@@ -152,14 +152,14 @@ export class Reference {
   }
 
   /**
-   * A kill. Rows do not record when they arrived, so a start uses the sample's own time, unless a snapshot has a later
-   * one. Values do not change. From here on it is less certain when an idle series leaves /metrics.
+   * A kill. Rows do not record when they arrived, so a start uses the sample's own time, unless a snapshot has
+   * a later one. Values do not change. From here on it is less certain when an idle series leaves /metrics.
    */
   kill(): void {
     for (const { arrivedMs, live } of this.series.values()) {
-      const told = live.map(({ timestampMs }) => timestampMs);
-      arrivedMs.earliest = Math.min(arrivedMs.earliest, Math.max(...told) - AHEAD_MAX);
-      arrivedMs.latest = Math.max(arrivedMs.latest, ...told);
+      const times = live.map(({ timestampMs }) => timestampMs);
+      arrivedMs.earliest = Math.min(arrivedMs.earliest, Math.max(...times) - AHEAD_MAX);
+      arrivedMs.latest = Math.max(arrivedMs.latest, ...times);
     }
   }
 
@@ -199,7 +199,10 @@ export class Reference {
     return [...(this.demoted.get(metric) ?? [])].sort();
   }
 
-  /** Rejects times outside the accepted range, and kinds that differ from the metric's with this Prometheus name. */
+  /**
+   * Rejects times outside the accepted range, and kinds that differ from the metric's with this Prometheus
+   * name.
+   */
   private refuses({ name, type, timestampMs }: Event, nowMs: number): boolean {
     if (timestampMs < this.retainedFromMs(nowMs) || timestampMs > nowMs + AHEAD_MAX) return true;
     return [...this.metrics].some(
@@ -207,7 +210,10 @@ export class Reference {
     );
   }
 
-  /** Creates the metric and the series of a sample, and demotes labels if needed. Returns the labels of the series. */
+  /**
+   * Creates the metric and the series of a sample, and demotes labels if needed. Returns the labels of the
+   * series.
+   */
   private register({ name, type, unit }: Event, tags: Record<string, string>): Record<string, string> {
     if (!this.metrics.has(name)) this.metrics.set(name, { type, bounds: boundsOf(name, unit) });
     const labels = type === "gauge" ? sorted(tags) : this.admit(name, tags);

@@ -1,4 +1,4 @@
--- Exemplars of which it is not known yet whether they are new. The table is created again each time: rows that are
+-- Exemplars that may be stored already. The table is created again each time: rows that are
 -- deleted from a temporary table still take memory, and time in every later scan.
 CREATE OR REPLACE TEMP TABLE new_exemplars (
   position UINTEGER NOT NULL,

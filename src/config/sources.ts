@@ -84,7 +84,7 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
     const positive = flag?.replace(/^--no-/, "--");
     const key = flag === undefined ? undefined : (keys.get(flag) ?? negated(table, keys.get(positive ?? "")));
     if (flag === undefined || (key === undefined && flag !== "--config")) {
-      if (reading === "strict") throw stranger(argument, flag, [...keys.keys(), "--config"]);
+      if (reading === "strict") throw unknownSetting(argument, flag, [...keys.keys(), "--config"]);
       rest.push(argument);
       continue;
     }
@@ -115,7 +115,7 @@ function negated(table: Table, key: string | undefined): string | undefined {
   return key !== undefined && table[key].type.is === "flag" ? key : undefined;
 }
 
-function stranger(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {
+function unknownSetting(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {
   if (flag === undefined)
     return new SettingError(`Unexpected argument ${quote(argument)}; settings begin with "--".`);
   const near = nearest(flag, flags);

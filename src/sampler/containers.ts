@@ -155,7 +155,9 @@ export function containersPart({ intervalMs, socketPath = "/var/run/docker.sock"
       await Promise.all(Array.from({ length: QUESTIONS_AT_ONCE }, ask));
       if (failures.length > 0) throw failures[0];
       if (listed.length > CONTAINERS_MAX) {
-        throw new Error(`there are ${listed.length} containers, of which ${CONTAINERS_MAX} are sampled`);
+        throw new Error(
+          `there are ${listed.length} containers, and only ${CONTAINERS_MAX} of them are sampled`,
+        );
       }
     },
   };

@@ -30,7 +30,7 @@ export interface DiskRoomOptions {
   readonly now?: () => number;
   /** Free bytes on the disk of `path`. The default asks the system. */
   readonly free?: (path: string) => number;
-  /** Bytes of the whole disk of `path`; the value from the system if absent. */
+  /** Size of the disk of `path` in bytes. The default asks the system. */
   readonly size?: (path: string) => number;
 }
 
@@ -49,7 +49,7 @@ const CHECKPOINT_BYTES = 16 * 1_048_576;
 /** A shorter log is not worth a checkpoint of its own. */
 const LOG_BYTES_MIN = 1_048_576;
 
-/** With less than one block free nothing can be written, so the disk is full whatever the reserve is. */
+/** With less than one block free nothing can be written, so the disk is full regardless of the reserve. */
 const BLOCK_BYTES = 4_096;
 
 export class DiskRoom {

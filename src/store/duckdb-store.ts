@@ -1,7 +1,7 @@
 /**
  * The store on DuckDB. store.ts is its contract.
  *
- * One connection writes. All its operations go through one queue of promises (`#inTurn`), so a commit, a drop
+ * One connection writes. All its operations go through one queue of promises (`#inOrder`), so a commit, a drop
  * of days and a checkpoint never overlap. Rows are appended inside a transaction: closing an appender outside
  * one would commit and checkpoint on the event loop.
  */
@@ -158,7 +158,7 @@ export class DuckDBStore implements Store {
 
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
-    return await this.#inTurn(async () => {
+    return await this.#inOrder(async () => {
       const end = commitSeconds.startTimer();
       if (this.#room.isInsideDue) await this.lookInside();
       if (this.#journal.isFull) await this.#moveJournal();
@@ -174,7 +174,7 @@ export class DuckDBStore implements Store {
 
   /** Moves the journal's records to their tables. */
   moveJournal(): Promise<void> {
-    return this.#inTurn(() => this.#moveJournal());
+    return this.#inOrder(() => this.#moveJournal());
   }
 
   #moveJournal(): Promise<void> {
@@ -258,7 +258,7 @@ export class DuckDBStore implements Store {
   }
 
   replay(apply: (rows: Rows) => void): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inOrder(async () => {
       await this.#moveJournal().catch((error) => {
         if (!(error instanceof DiskFull)) throw error;
       });
@@ -339,19 +339,19 @@ export class DuckDBStore implements Store {
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number> {
     return this.#exclusive(async () => {
       this.#copying.noteRewrite();
-      let gone: ReadonlyMap<number, number> = new Map();
+      let deleted: ReadonlyMap<number, number> = new Map();
       const settle = (sign: number) => {
-        for (const [day, rows] of gone) this.#days.get(day)!.rows += sign * rows;
+        for (const [day, rows] of deleted) this.#days.get(day)!.rows += sign * rows;
       };
       await this.#transaction(
         async () => {
-          gone = await deleteRows(this.#writer, this.days(), deletion);
+          deleted = await deleteRows(this.#writer, this.days(), deletion);
           settle(-1);
           await this.#writeTotals(totals);
         },
         () => settle(1),
       );
-      return gone.values().reduce((sum, rows) => sum + rows, 0);
+      return deleted.values().reduce((sum, rows) => sum + rows, 0);
     });
   }
 
@@ -371,7 +371,7 @@ export class DuckDBStore implements Store {
   }
 
   checkpoint(): Promise<boolean> {
-    return this.#inTurn(() => this.#checkpoint());
+    return this.#inOrder(() => this.#checkpoint());
   }
 
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
@@ -405,7 +405,7 @@ export class DuckDBStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     for (const reader of this.#readers) reader.interrupt();
-    await this.#inTurn(async () => {
+    await this.#inOrder(async () => {
       await this.#readersGone();
       await this.#checkpoint();
       this.#journal.close();
@@ -503,23 +503,23 @@ export class DuckDBStore implements Store {
 
   /** Queues an operation that reads the tables. It runs with an empty journal. */
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
-    return this.#inTurn(async () => {
+    return this.#inOrder(async () => {
       await this.#moveJournal();
       return await action();
     });
   }
 
   /** Runs one operation at a time on the writer's connection, in the order of the calls. */
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const turn = async () => {
+  #inOrder<T>(action: () => Promise<T>): Promise<T> {
+    const task = async () => {
       try {
         return await action();
       } catch (error) {
         throw this.#room.explain(error);
       }
     };
-    const result = this.#last.then(turn, turn);
-    this.#last = result.catch((error) => this.#journal.heed(error));
+    const result = this.#last.then(task, task);
+    this.#last = result.catch((error) => this.#journal.noteError(error));
     return result;
   }
 

@@ -298,7 +298,7 @@ export interface Store {
    */
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
   /**
-   * Deletes idempotency keys received before `receivedBeforeMs`, and the oldest dead letters past
+   * Deletes idempotency keys received before `receivedBeforeMs`, and the oldest rejected samples past
    * `rejectedMax`.
    */
   forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;

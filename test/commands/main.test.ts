@@ -82,7 +82,9 @@ describe("weir", () => {
 test("weir serve says that its data folder cannot be one", async () => {
   const { code, err } = await weir(["serve", "--listen=127.0.0.1:0", "--data", import.meta.path]);
   expect(code).toBe(2);
-  expect(err).toStartWith(`weir serve: data is "${import.meta.path}", which cannot be made a folder: EEXIST`);
+  expect(err).toStartWith(
+    `weir serve: data is "${import.meta.path}", which cannot be created as a folder: EEXIST`,
+  );
 });
 
 describe("weir check", () => {

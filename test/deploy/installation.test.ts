@@ -1,9 +1,10 @@
 /**
- * The installation that scripts/deploy/README.md documents: root copies a clone and installs it, from a shell whose
- * umask is 077; then another user starts it by the command of the unit, where there is no network. Only root can become
- * another user, and make a network without an outside.
+ * The installation that scripts/deploy/README.md documents: root copies a clone and installs it, from a shell
+ * whose umask is 077; then another user starts it by the command of the unit, where there is no network. Only
+ * root can become another user, and make a network without an outside.
  *
- * npm is a stand-in, and the packages are copies of this checkout's, so that the test itself needs no network either.
+ * npm is a stand-in, and the packages are copies of this checkout's, so that the test itself needs no network
+ * either.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
@@ -179,7 +180,7 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     chownSync(file, 0, 0);
     const child = start();
     expect(await child.stderr.text()).toContain(
-      `user ${NOBODY} may not read and write "${file}", which belongs to user 0: run as that user, or "chown -R" the folder.`,
+      `user ${NOBODY} cannot read and write "${file}", which belongs to user 0: run as that user, or "chown -R" the folder.`,
     );
     expect(await child.exited).toBe(2);
   });

@@ -88,9 +88,9 @@ describe.skipIf(debians === undefined)("Weir and Debian's Pushgateway", () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
         const each = { name: "drawn", steps };
         const [theirs, ours] = [await debians!.subject.run(each), await new Subject(gateway.url).run(each)];
-        const told = (outcome: typeof ours) =>
+        const resultOf = (outcome: typeof ours) =>
           steps.map(({ send, body }, at) => ({ send, body, status: outcome.answers[at]!.status }));
-        expect(told(ours)).toEqual(told(theirs));
+        expect(resultOf(ours)).toEqual(resultOf(theirs));
         expect(ours.exposed).toEqual(theirs.exposed);
         expect(ours.groups).toEqual(theirs.groups);
       }),

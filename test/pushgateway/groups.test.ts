@@ -459,8 +459,8 @@ describe("DELETE by matcher", () => {
       await weir.ok(`PUT /metrics/job/${path}`, "m 1\n");
     const remove = (selector: string, more = "") =>
       weir.send(`DELETE /metrics?match[]=${encodeURIComponent(selector)}${more}`);
-    const [status, told] = await remove('{job="a",instance=~"i.*"}', "&dryRun=true");
-    expect([status, JSON.parse(told)]).toEqual([
+    const [status, answer] = await remove('{job="a",instance=~"i.*"}', "&dryRun=true");
+    expect([status, JSON.parse(answer)]).toEqual([
       200,
       {
         status: "success",
@@ -636,8 +636,8 @@ describe("formats", () => {
 
   test("rejects a body that is too large or has an unknown encoding in one line of text", async () => {
     const weir = await gateway("--body-bytes-max=2KiB", "--inflated-bytes-max=4KiB");
-    const [large, told] = await weir.send("PUT /metrics/job/a", "m 1\n".repeat(1_000));
-    expect([large, told]).toEqual([413, expect.stringContaining("bodyBytesMax")]);
+    const [large, answer] = await weir.send("PUT /metrics/job/a", "m 1\n".repeat(1_000));
+    expect([large, answer]).toEqual([413, expect.stringContaining("bodyBytesMax")]);
     const [unknown, why] = await weir.send("PUT /metrics/job/a", "m 1\n", { "content-encoding": "lz4" });
     expect([unknown, why]).toEqual([415, expect.stringContaining('Content-Encoding "lz4" is not supported')]);
     expect(await weir.exposed(true)).toEqual([]);

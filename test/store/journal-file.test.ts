@@ -128,8 +128,8 @@ test("rejects the journal of a later store", async () => {
   for (const text of ["one", "two", "three"]) await file.append(text);
   file.restart();
   await file.append("four");
-  const told = `${path} continues from change 3, but the store beside it ends with change 2`;
-  expect(() => JournalFile.open(path, 2)).toThrow(told);
+  const message = `${path} continues from change 3, but the store beside it ends with change 2`;
+  expect(() => JournalFile.open(path, 2)).toThrow(message);
 });
 
 test("reports a failed write, and does not use its sequence for another text", async () => {

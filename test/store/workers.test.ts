@@ -5,14 +5,14 @@ import { Workers } from "../../src/store/engine/workers.ts";
 /** Settles with each number of external threads that is set. */
 function recorded(threads: number) {
   const seen: number[] = [];
-  let tell = () => {};
+  let notify = () => {};
   const workers = new Workers(threads, async (count) => {
     seen.push(count);
-    tell();
+    notify();
   });
   const next = () =>
     new Promise<void>((resolve) => {
-      tell = resolve;
+      notify = resolve;
     });
   return { workers, seen, next };
 }

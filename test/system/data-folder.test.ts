@@ -108,7 +108,7 @@ describe("a data folder's name", () => {
       'expected a path without "?": the database engine reads the rest after a "?" as options.',
     ],
     ["4,000 bytes", "long/".repeat(800), "bytes, expected at most 3900."],
-    ["a part of 300 bytes", "x".repeat(300), "which cannot be made a folder"],
+    ["a part of 300 bytes", "x".repeat(300), "which cannot be created as a folder"],
   ];
   test.each(refused)("with %s is refused before anything is made", async (_, name, sentence) => {
     const folder = mkdtempSync(join(base, "refused-"));

@@ -1,7 +1,7 @@
 /**
- * A disk that fills up, by what is pushed or by another program: pushes are refused with the reason, queries go on, what
- * was acknowledged stays, and pushes are accepted again once there is room, by the same process. Only root can mount the
- * small disks.
+ * A disk that fills up, by what is pushed or by another program: pushes are refused with the reason, queries go
+ * on, what was acknowledged stays, and pushes are accepted again once there is room, by the same process. Only
+ * root can mount the small disks.
  */
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -119,7 +119,8 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
   const said =
     /^disk full: (\d+) bytes are free on the disk of the data folder, and pushes are accepted again when 2097152 bytes are free \(diskReserveBytes\)$/;
   expect(Number(said.exec(error.message)![1])).toBeLessThan(2 * MiB);
-  // A quarter of the reserve is kept even where the file has free blocks; a commit that was under way may take of it.
+  // A quarter of the reserve is kept even where the file has free blocks; a commit that was under way may take
+  // of it.
   expect(disk.free).toBeGreaterThan(0);
   const group = await fetch(`${gateway.url}/metrics/job/j`, { method: "PUT", body: "g 1\n" });
   expect(group.status).toBe(503);
@@ -143,7 +144,7 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
   expect((await fetch(`${gateway.url}/-/ready`)).status).toBe(200);
   expect((await exposed(gateway))("weir_store_disk_full")).toBe(0);
   expect(await rows(gateway)).toEqual({ few: 3, many: many + 1_000 });
-  expect(gateway.log.text.match(/"disk full: pushes are refused/g)).toHaveLength(1);
+  expect(gateway.log.text.match(/"disk full: pushes are rejected/g)).toHaveLength(1);
   expect(gateway.log.text.match(/"the disk has room again/g)).toHaveLength(1);
   await disk.clear(gateway);
 });

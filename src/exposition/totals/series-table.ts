@@ -34,7 +34,7 @@ export const STALE = 2;
 /** The series is not exposed, because its label was demoted or it is past a limit. Its samples are still added. */
 export const ENDED = 4;
 /** A group exposes the series, so the totals do not. */
-export const HELD = 8;
+export const IN_GROUP = 8;
 
 export const OBSERVATION = 0;
 export const DELTA = 1;

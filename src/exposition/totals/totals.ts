@@ -21,7 +21,7 @@ import {
   DELTA,
   DIRTY,
   ENDED,
-  HELD,
+  IN_GROUP,
   LAST_US,
   LEVEL,
   OBSERVATION,
@@ -208,12 +208,12 @@ export class Totals {
   /** Stops exposing a series, because its group exposes it. `release` reverses this. */
   hold(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
-    if (row >= 0) this.#table.flags[row] |= HELD;
+    if (row >= 0) this.#table.flags[row] |= IN_GROUP;
   }
 
   release(seriesId: number): void {
     const row = this.#table.rowOf(seriesId);
-    if (row >= 0) this.#table.flags[row] &= ~HELD;
+    if (row >= 0) this.#table.flags[row] &= ~IN_GROUP;
   }
 
   /** Whether the newest sample of a gauge or cumulative series is a stale marker. */
@@ -265,7 +265,7 @@ export class Totals {
     const cell = row * ROW;
     if (!(cells[cell + COUNT] > 0) || (flags[row] & ENDED) !== 0) return false;
     if (atUs < cells[cell + CREATED_US] - SCRAPE_SLACK_US) return false;
-    if ((flags[row] & HELD) !== 0) return true;
+    if ((flags[row] & IN_GROUP) !== 0) return true;
     const { exposeGaugesForMs, seriesIdleMs } = this.#options;
     const idleMs = codes[row] === LEVEL ? exposeGaugesForMs : seriesIdleMs;
     const untilUs =
@@ -275,7 +275,7 @@ export class Totals {
 
   #isShown(row: number, nowUs: number): boolean {
     const { cells, flags, codes } = this.#table;
-    if (!(cells[row * ROW + COUNT] > 0) || (flags[row] & (ENDED | STALE | HELD)) !== 0) return false;
+    if (!(cells[row * ROW + COUNT] > 0) || (flags[row] & (ENDED | STALE | IN_GROUP)) !== 0) return false;
     const { exposeGaugesForMs, seriesIdleMs } = this.#options;
     const idleMs = codes[row] === LEVEL ? exposeGaugesForMs : seriesIdleMs;
     return cells[row * ROW + ARRIVED_US] > nowUs - idleMs * 1000;

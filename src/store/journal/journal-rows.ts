@@ -16,14 +16,14 @@ const CELL_LENGTH_MIN = 3;
 const BYTES_A_CHARACTER_MAX = 3;
 
 /** Copied rows of one day. */
-export interface HeldRows {
+export interface CopiedRows {
   readonly day: number;
   readonly columns: ReturnType<typeof layout>;
-  readonly attributes: readonly HeldAttribute[];
+  readonly attributes: readonly CopiedAttribute[];
 }
 
 /** An attribute's name, and its values by row. A row without it has "". */
-type HeldAttribute = readonly [string, readonly string[]];
+type CopiedAttribute = readonly [string, readonly string[]];
 
 /** Rows as they are in the text of an entry. */
 export interface EntryRows {
@@ -35,7 +35,7 @@ export interface EntryRows {
    */
   readonly columns: string;
   /** Entries of older versions lack it. */
-  readonly attributes?: readonly HeldAttribute[];
+  readonly attributes?: readonly CopiedAttribute[];
 }
 
 /** A lower bound of the length of the rows' text, in characters. It is computed without reading the values. */
@@ -45,11 +45,11 @@ export function textLengthMin({ length, attributes }: Rows): number {
   return length * attributes.length * CELL_LENGTH_MIN + bytes / BYTES_A_CHARACTER_MAX;
 }
 
-export function textOfRows({ day, columns: { length, bytes }, attributes }: HeldRows): EntryRows {
+export function textOfRows({ day, columns: { length, bytes }, attributes }: CopiedRows): EntryRows {
   return { day, length, columns: Buffer.from(bytes.buffer).toString("base64"), attributes };
 }
 
-export function rowsOfText({ day, length, columns, attributes = [] }: EntryRows): HeldRows {
+export function rowsOfText({ day, length, columns, attributes = [] }: EntryRows): CopiedRows {
   return {
     day,
     columns: layout(length, Uint8Array.from(Buffer.from(columns, "base64")).buffer),
@@ -72,7 +72,7 @@ function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * R
 const ROW_BYTES = 21;
 
 /** Copies rows, and decodes the texts of their attributes. */
-export function heldRows({
+export function copyRows({
   day,
   length,
   seriesId,
@@ -82,7 +82,7 @@ export function heldRows({
   live,
   attributes,
   text,
-}: Rows): HeldRows {
+}: Rows): CopiedRows {
   const columns = layout(length);
   for (let row = 0; row < length; row++) {
     columns.timestampUs[row] = timestampUs[row]!;
@@ -97,14 +97,14 @@ export function heldRows({
 }
 
 /** Joins rows by day, in their order. Fewer segments are better, because each is appended separately. */
-export function rowsOf(pieces: readonly HeldRows[]): Rows[] {
+export function rowsOf(pieces: readonly CopiedRows[]): Rows[] {
   const days = Map.groupBy(pieces, ({ day }) => day);
   return Array.from(days, ([day, ofDay]) => segmentsOf(ofDay).map((segment) => joined(day, segment))).flat();
 }
 
 /** Divides pieces into segments (usually one), each within the limit of attribute cells. */
-function segmentsOf(pieces: readonly HeldRows[]): (readonly HeldRows[])[] {
-  const segments: HeldRows[][] = [];
+function segmentsOf(pieces: readonly CopiedRows[]): (readonly CopiedRows[])[] {
+  const segments: CopiedRows[][] = [];
   const names = new Set<string>();
   let length = 0;
   for (const piece of pieces) {
@@ -121,7 +121,7 @@ function segmentsOf(pieces: readonly HeldRows[]): (readonly HeldRows[])[] {
   return segments;
 }
 
-function joined(day: number, pieces: readonly HeldRows[]): Rows {
+function joined(day: number, pieces: readonly CopiedRows[]): Rows {
   const length = pieces.reduce((sum, { columns }) => sum + columns.length, 0);
   const { timestampUs, value, seriesId, flags } = layout(length);
   const values = new Map<string, string[]>();

@@ -25,8 +25,8 @@ import type {
 import { JournalFile } from "./journal-file.ts";
 import {
   type EntryRows,
-  type HeldRows,
-  heldRows,
+  type CopiedRows,
+  copyRows,
   rowsOf,
   rowsOfText,
   textLengthMin,
@@ -55,11 +55,11 @@ const PARTS: ReadonlySet<string> = new Set([
 const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
 
 /** The parts of an entry, kept until it is moved. Its rows are copies. */
-interface Held {
+interface EntryParts {
   readonly metrics: readonly MetricRecord[];
   readonly series: readonly SeriesRecord[];
   readonly seriesDays: readonly SeriesDay[];
-  readonly rows: readonly HeldRows[];
+  readonly rows: readonly CopiedRows[];
   readonly pushes: readonly PushRecord[];
   readonly rejected: readonly RejectedRecord[];
   readonly groups: readonly GroupRecord[];
@@ -67,12 +67,12 @@ interface Held {
 
 /** A small change, and its whole content as text. */
 export interface Entry {
-  readonly held: Held;
+  readonly parts: EntryParts;
   readonly text: string;
 }
 
 /** The JSON of an entry. */
-type EntryText = Omit<Held, "series" | "rows"> & {
+type EntryText = Omit<EntryParts, "series" | "rows"> & {
   readonly series: readonly EntrySeries[];
   readonly rows: readonly EntryRows[];
 };
@@ -88,7 +88,7 @@ export class Journal {
   /** Whether an older gateway, which had no journal file, left entries in its table. */
   readonly #hasTable: boolean;
   readonly #onFault: OnFault;
-  #entries: Held[] = [];
+  #entries: EntryParts[] = [];
   #length = 0;
   /**
    * True after a failed record: nothing may follow what is left of it. So all entries must move before the next
@@ -111,7 +111,7 @@ export class Journal {
     const { file, texts } = JournalFile.open(path, moved!.sequence);
     const journal = new Journal(file, inTable.length > 0, onFault);
     for (const text of [...inTable.map(({ entry }) => entry), ...texts]) {
-      journal.#note({ held: heldOf(text), text });
+      journal.#note({ parts: partsOf(text), text });
     }
     return journal;
   }
@@ -237,7 +237,7 @@ export class Journal {
    * Records an error of the tables. An engine that gave up on its file cannot move entries any more. Then
    * nothing more is appended, so that the next commit fails, and a new process can read all entries.
    */
-  heed(error: unknown): void {
+  noteError(error: unknown): void {
     if (String(error).includes("FATAL Error")) this.#isBroken = true;
   }
 
@@ -246,8 +246,8 @@ export class Journal {
     this.#file.close(this.isEmpty);
   }
 
-  #note({ held, text }: Entry): void {
-    this.#entries.push(held);
+  #note({ parts, text }: Entry): void {
+    this.#entries.push(parts);
     this.#length += text.length;
   }
 }
@@ -276,7 +276,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     textLength += textLengthMin(segment);
     if (length > ROWS_MAX || textLength > ENTRY_LENGTH_MAX || !isOpen(segment.day)) return undefined;
   }
-  const held: Held = {
+  const parts: EntryParts = {
     // A copy: the records may change before the entry is moved.
     metrics: metrics.map(({ name, kind, type, unit, help, buckets }) => ({
       name,
@@ -288,31 +288,31 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     })),
     series,
     seriesDays,
-    rows: rows.map(heldRows),
+    rows: rows.map(copyRows),
     pushes,
     rejected,
     groups,
   };
-  const text = textOf(held);
-  return text.length > ENTRY_LENGTH_MAX ? undefined : { held, text };
+  const text = textOf(parts);
+  return text.length > ENTRY_LENGTH_MAX ? undefined : { parts, text };
 }
 
-function textOf(held: Held): string {
+function textOf(parts: EntryParts): string {
   const entry: EntryText = {
-    ...held,
-    series: held.series.map(({ seriesId, metric, labels, exposed }) => [
+    ...parts,
+    series: parts.series.map(({ seriesId, metric, labels, exposed }) => [
       seriesId,
       metric.name,
       metric.kind,
       [...labels],
       exposed,
     ]),
-    rows: held.rows.map(textOfRows),
+    rows: parts.rows.map(textOfRows),
   };
   return JSON.stringify(entry);
 }
 
-function heldOf(text: string): Held {
+function partsOf(text: string): EntryParts {
   const entry = JSON.parse(text) as EntryText;
   return {
     ...entry,
@@ -327,7 +327,7 @@ function heldOf(text: string): Held {
 }
 
 /** One part of all entries, in their order. */
-function gathered<Part>(entries: readonly Held[], of: (entry: Held) => readonly Part[]): Part[] {
+function gathered<Part>(entries: readonly EntryParts[], of: (entry: EntryParts) => readonly Part[]): Part[] {
   const parts: Part[] = [];
   for (const entry of entries) for (const part of of(entry)) parts.push(part);
   return parts;

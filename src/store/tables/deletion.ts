@@ -23,7 +23,7 @@ export async function deleteRows(
   days: readonly Day[],
   { seriesIds, fromUs, toUs }: Deletion,
 ): Promise<Map<number, number>> {
-  const gone = new Map<number, number>();
+  const deleted = new Map<number, number>();
   await writer.run(statement("store/create_deleted_rows"));
   for (const { day, table } of days) {
     const range = {
@@ -36,7 +36,7 @@ export async function deleteRows(
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
     if (count!.rows === 0) continue;
     await writer.run(statement("store/rewrite_day", { table }));
-    gone.set(day, count!.rows);
+    deleted.set(day, count!.rows);
   }
   await writer.run(statement("store/empty_deleted_rows"));
   if (days.length > 0) {
@@ -45,5 +45,5 @@ export async function deleteRows(
     const range = { fromUs: Math.max(fromUs, first), toUs: Math.min(toUs, last) };
     await writer.run(statement("store/delete_exemplars"), { ...range, seriesIds });
   }
-  return gone;
+  return deleted;
 }

@@ -336,6 +336,6 @@ export async function load(
   return {
     stored,
     generation: newest!.generation,
-    watermarks: new Map(watermarks.map(({ day, rows: held }) => [day, held])),
+    watermarks: new Map(watermarks.map(({ day, rows }) => [day, rows])),
   };
 }

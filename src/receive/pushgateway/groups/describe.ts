@@ -20,10 +20,10 @@ export function describeMetric(
   { value }: Pick<PushedMetric, "value">,
 ): string {
   const pairs = [...labels].sort(([a], [b]) => (a < b ? -1 : 1));
-  const told = pairs
+  const labelsText = pairs
     .map(([name, text]) => `label:<name:${bytesText(name)} value:${bytesText(text)} > `)
     .join("");
-  if (typeof value === "number") return `${told}${type}:<value:${number(value)} > `;
+  if (typeof value === "number") return `${labelsText}${type}:<value:${number(value)} > `;
   const edges = value.edges
     .slice(0, EDGES_MAX)
     .map((at) =>
@@ -32,7 +32,7 @@ export function describeMetric(
         : `quantile:<quantile:${number(at.edge)} value:${number(at.value)} > `,
     );
   const more = value.edges.length > EDGES_MAX ? "… " : "";
-  return `${told}${type}:<sample_count:${value.count} sample_sum:${number(value.sum)} ${edges.join("")}${more}> `;
+  return `${labelsText}${type}:<sample_count:${value.count} sample_sum:${number(value.sum)} ${edges.join("")}${more}> `;
 }
 
 function number(value: number): string {

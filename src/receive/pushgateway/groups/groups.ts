@@ -319,17 +319,18 @@ export class Groups {
     us: number,
   ): Decided {
     const records: GroupRecord[] = [];
-    const gone: number[] = [];
+    const removed: number[] = [];
     for (const { key, before, after } of changes) {
       if (isSame(before, after)) continue;
       records.push(after === undefined ? { key, definition: null } : recordOf(after));
       this.#change(key, after);
-      for (const seriesId of seriesIdsOf(before)) if (!this.#consistency.owns(seriesId)) gone.push(seriesId);
+      for (const seriesId of seriesIdsOf(before))
+        if (!this.#consistency.owns(seriesId)) removed.push(seriesId);
     }
     for (const { head, value, timestampUs } of samples)
       this.#pending.set(head.seriesId!, { value, us: timestampUs ?? us });
-    for (const seriesId of gone) this.#pending.set(seriesId, { value: undefined, us });
-    return { batch: this.#batch(samples, gone, us), groups: records };
+    for (const seriesId of removed) this.#pending.set(seriesId, { value: undefined, us });
+    return { batch: this.#batch(samples, removed, us), groups: records };
   }
 
   #change(key: string, after: Group | undefined): void {
@@ -340,9 +341,9 @@ export class Groups {
     this.#changes.push({ key, before, after });
   }
 
-  #batch(samples: readonly PlannedSample[], gone: readonly number[], us: number): Batch {
+  #batch(samples: readonly PlannedSample[], removed: readonly number[], us: number): Batch {
     const heads: SeriesHead[] = samples.map(({ head }) => head);
-    for (const seriesId of gone) {
+    for (const seriesId of removed) {
       const { metric, labels } = this.#series.seriesById(seriesId)!;
       heads.push({ metric: metric.name, kind: metric.kind, labels, seriesId });
     }
@@ -363,7 +364,7 @@ export class Groups {
       head: index,
       timestampUs: timestampsUs,
       value: values,
-      ...(gone.length > 0 && { stale }),
+      ...(removed.length > 0 && { stale }),
       attributes: [],
       text: new Uint8Array(0),
       position: index,

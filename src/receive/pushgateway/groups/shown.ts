@@ -18,7 +18,7 @@ export class ShownGroups {
   readonly #groups = new Map<string, Group>();
   readonly #names = new Map<string, Shown>();
   /** The groups that expire. */
-  readonly #mortal = new Map<string, Group>();
+  readonly #expiring = new Map<string, Group>();
 
   constructor(values: LastValues) {
     this.#values = values;
@@ -52,11 +52,11 @@ export class ShownGroups {
       shown.points = undefined;
       this.#names.set(family.name, shown);
     }
-    this.#mortal.delete(key);
+    this.#expiring.delete(key);
     if (after === undefined) this.#groups.delete(key);
     else {
       this.#groups.set(key, after);
-      if (after.ttlMs !== undefined) this.#mortal.set(key, after);
+      if (after.ttlMs !== undefined) this.#expiring.set(key, after);
     }
   }
 
@@ -66,7 +66,7 @@ export class ShownGroups {
    */
   expired(nowUs: number): string[] {
     const keys: string[] = [];
-    for (const [key, group] of this.#mortal) {
+    for (const [key, group] of this.#expiring) {
       if (isExpired(group, nowUs, (seriesId) => this.#values.level(seriesId))) keys.push(key);
     }
     return keys;
