@@ -126,7 +126,8 @@ export class DiskRoom {
   noteWritten(): void {
     if (this.#failed === undefined) return;
     this.#failed = undefined;
-    this.look();
+    // The last measurement may be of the full disk.
+    this.look(0);
   }
 
   /** The error to throw for `error`: a `DiskFull` if the disk had no room, which is then recorded. */
