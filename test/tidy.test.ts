@@ -161,10 +161,11 @@ describe("modules", () => {
 });
 
 describe("settings", () => {
+  const SETTINGS_DOCUMENT = "src/config/README.md";
   const settings = describeSettings();
 
-  test("the README's table is the settings' own", () => {
-    const table = /<!-- settings -->([\s\S]*)<!-- \/settings -->/.exec(read("README.md"))?.[1] ?? "";
+  test("the table of settings lists what the code reads", () => {
+    const table = /<!-- settings -->([\s\S]*)<!-- \/settings -->/.exec(read(SETTINGS_DOCUMENT))?.[1] ?? "";
     const rows = table.matchAll(/^\| `(\w+)`.*$/gm);
     const want = settings.map(
       ({ key, flag, variable, defaultText, what, why }) =>
@@ -174,9 +175,9 @@ describe("settings", () => {
   });
 
   test("an alias is documented", () => {
-    const readme = read("README.md");
+    const document = read(SETTINGS_DOCUMENT);
     const aliases = settings.flatMap(({ alias }) => alias ?? []);
-    expect(aliases.filter((alias) => !readme.includes(`\`${alias}\``))).toEqual([]);
+    expect(aliases.filter((alias) => !document.includes(`\`${alias}\``))).toEqual([]);
   });
 
   test("each is read by something", () => {

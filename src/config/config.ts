@@ -143,7 +143,7 @@ export interface SettingDescription {
   readonly alias?: string;
 }
 
-/** Every setting in the order of the table, for the README, `weir check` and `weir serve --help`. */
+/** Every setting in the order of the table, for README.md beside this file, `weir check` and `weir serve --help`. */
 export function describeSettings(): readonly SettingDescription[] {
   return KEYS.map((key) => {
     const setting: Setting = SETTINGS[key];
