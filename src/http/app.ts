@@ -1,12 +1,13 @@
 /**
- * The HTTP application: families of routes put together, and what holds for all of them.
+ * The HTTP application combines the families of routes. For all of them holds:
  *
- * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow`
- *   for a known path and another method.
- * - Every route with GET answers HEAD, every path answers OPTIONS.
- * - A path that begins with several slashes, as a base address that ends in one makes it, is that path with one: GET is
- *   redirected, as Prometheus does; any other method is answered, since many clients lose the body on a redirect.
- * - Every answer has a content type, and is counted by the pattern of its route.
+ * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
+ *   known path and an unsupported method.
+ * - Every route with GET supports HEAD, and every path supports OPTIONS.
+ * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
+ *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the body
+ *   on a redirect.
+ * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
 import { httpRequests, httpSeconds } from "../model/counters.ts";
@@ -16,9 +17,9 @@ import type { Log } from "./log.ts";
 import { type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 
-/** What a server needs of an application. */
+/** The interface between the server and the application. */
 export interface App {
-  /** Answers a request; never throws and never rejects. */
+  /** Answers a request. Never throws and never rejects. */
   fetch(request: Request): Promise<Response>;
   /** Every route, as its family declared it. */
   readonly routes: readonly Route[];
@@ -28,16 +29,16 @@ export interface AppOptions {
   readonly log: Log;
 }
 
-/** The path exists, the method does not. */
+/** The path exists, but does not support the method. */
 class MethodNotAllowed extends RequestError {
   override readonly status = 405;
   override readonly code = "method_not_allowed";
 }
 
-/** Methods that counters name; any other is `other`, since a client may make names up. */
+/** Methods that counters name. Any other is `other`, because a client can invent names. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
-/** Puts the families together. Handlers throw the classes of src/model/errors.ts for whatever they turn away. */
+/** Combines the families. A handler rejects a request by throwing a class of src/model/errors.ts. */
 export function createApp(families: readonly Routes[], { log }: AppOptions): App {
   const routes = families.flatMap(({ list }) => list);
   const patterns = () => routes.map(({ path }) => path);
@@ -58,12 +59,13 @@ export function createApp(families: readonly Routes[], { log }: AppOptions): App
     const { method } = request;
     if (allow.length === 0) throw await unknownPath(request, patterns());
     if (!allow.includes(method)) {
-      const sentence = `${quote(pathOf(request.url))} does not answer ${quote(method)}; it does answer ${allow.join(", ")}.`;
+      const sentence = `${quote(pathOf(request.url))} does not support ${quote(method)}; it supports ${allow.join(", ")}.`;
       throw new MethodNotAllowed([sentence, ...(await hintsOf(request))].join(" "));
     }
     if (method === "OPTIONS")
       return new Response(null, { status: 204, headers: { allow: allow.join(", ") } });
-    // Bun sends the head of the answer to GET, cancels its body, and states the length that it would have.
+    // For HEAD, Bun sends the headers of the answer to GET, cancels its body, and states the length that it would
+    // have.
     return await root.handle(method === "HEAD" ? new Request(request, { method: "GET" }) : request);
   };
 
@@ -98,14 +100,14 @@ export function createApp(families: readonly Routes[], { log }: AppOptions): App
   };
 }
 
-/** 301 to the same address with another path, as Prometheus and Pushgateway answer a path that is not clean. */
+/** 301 to the same address with a clean path, as Prometheus and Pushgateway answer a path that is not clean. */
 function redirect(request: Request, path: string, clean: string): Response {
   const { url } = request;
   const after = url.slice(url.indexOf(path, url.indexOf("://") + 3) + path.length);
   return new Response(null, { status: 301, headers: { location: `${clean}${after}` } });
 }
 
-/** The request as it would be with another path. */
+/** The same request with another path. */
 function withPath(request: Request, path: string): Request {
   const { url } = request;
   const before = pathOf(url);
@@ -114,9 +116,9 @@ function withPath(request: Request, path: string): Request {
 }
 
 /**
- * The request with a URL that Elysia reads right: it looks for the path from the eleventh character on, and
- * so misses it where the Host has three letters or fewer; where there is no Host at all (HTTP/1.0) Bun's URL
- * is the bare path. The Host header itself stays as it came.
+ * The request with a URL that Elysia parses correctly. Elysia looks for the path from the eleventh character on, and
+ * misses it if the Host has three letters or fewer. Without a Host (HTTP/1.0) Bun's URL is only the path. The Host
+ * header does not change.
  */
 function withUsualHost(request: Request): Request {
   const { url } = request;

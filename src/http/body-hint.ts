@@ -1,14 +1,14 @@
 /**
- * What the beginning of a body looks like, for a request that came to the wrong route: which format it is, and where
- * that format is accepted. A guess for a message, never a decision.
+ * Guesses the format of a body that was sent to the wrong route, and says where that format is accepted. The guess is
+ * used in messages, never for a decision.
  */
 import { BadInput } from "../model/errors.ts";
 
-/** Enough for the first lines of whatever is pushed. */
+/** Enough for the first lines of any supported format. */
 export const HEAD_BYTES = 4_096;
 
 const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
-  // First, since "SELECT 1" would pass for a metric and its value.
+  // First, because "SELECT 1" would match as a metric and its value.
   [/^\s*(?:SELECT|WITH|FROM|DESCRIBE|SHOW)\s/i, "The body looks like SQL: send it to /api/v1/sql."],
   // # TYPE name counter; name{label="value"} 1.5; name 1.5
   [
@@ -32,8 +32,8 @@ const ENCODINGS: readonly (readonly [encoding: string, magic: readonly number[]]
 ];
 
 /**
- * What `decode` gives for a body. Where it finds the body malformed, and the body looks like a format that another route
- * takes, or like compressed data, the message says so too; `own` is the route's own path.
+ * Returns the result of `decode`. If the body is malformed and looks like a format that another route accepts, the
+ * message says so. `own` is the path of the route itself.
  */
 export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: () => Decoded): Decoded {
   try {
@@ -46,7 +46,7 @@ export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: (
   }
 }
 
-/** The sentence on a body that begins with these bytes; undefined where it looks like nothing known. */
+/** A sentence about the format of a body that begins with these bytes. Undefined if it matches no known format. */
 export function bodyHint(head: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(head);
   return FORMATS.find(([looks]) => looks.test(text))?.[1];

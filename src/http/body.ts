@@ -1,8 +1,8 @@
 /**
- * Reads a request's body: whole, within its limits and its time, decompressed.
+ * Reads the whole body of a request, within limits of size and time, and decompresses it.
  *
- * The bytes of all bodies that are under way at once are bounded too: over that a request gets 429 before
- * its body is read, and no more than `INFLATIONS_MAX` bodies are inflated at a time.
+ * The bytes of all bodies in progress are bounded together: past the bound a request gets 429 before its body is
+ * read. At most `INFLATIONS_MAX` bodies are decompressed at a time.
  */
 
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
@@ -17,22 +17,22 @@ export interface BodyLimits {
   readonly timeoutMs: number;
 }
 
-/** Eight bodies of the default limit; what a push holds after it was read counts in the queue's bytes. */
+/** Eight bodies of the default limit. Once a body is read, its push counts against the bytes of the queue. */
 const UNDER_WAY_BYTES_MAX = 256 * 2 ** 20;
 
-/** Each may hold `inflatedBytesMax`, and there are more cores on few machines that this runs on. */
+/** Each may use `inflatedBytesMax` of memory, and few machines that run the gateway have more cores. */
 const INFLATIONS_MAX = 4;
 
 /**
- * Above this, a body's bytes are reserved as they come and not by what its header promises: else a few
- * connections that announce the limit and send nothing would shut all others out.
+ * Above this size the bytes of a body are reserved as they arrive, and not by its Content-Length: otherwise a few
+ * connections that announce the limit and send nothing would block all others.
  */
 const PROMISED_BYTES_MAX = 4 * 2 ** 20;
 
 /**
  * The body of a request, decompressed.
  *
- * @throws TooLarge, Unsupported, BadInput (corrupt or cut), Timeout (408), Busy
+ * @throws TooLarge, Unsupported, BadInput (corrupt or truncated), Timeout (408), Busy
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const layers = parseContentEncoding(request.headers.get("content-encoding"));
@@ -44,15 +44,15 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
 }
 
 /**
- * The body of a request as it arrived: for protocols whose encodings are their own.
+ * The body of a request as it arrived, for protocols with encodings of their own.
  *
- * @throws TooLarge, BadInput (cut), Timeout (408), Busy
+ * @throws TooLarge, BadInput (truncated), Timeout (408), Busy
  */
 export async function readEncodedBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   return await receive(request, limits, (body) => Promise.resolve(body));
 }
 
-/** Reads a body and hands it over; its bytes are reserved until that is done with it. */
+/** Reads a body and passes it to `use`. Its bytes are reserved until `use` is done. */
 async function receive(
   request: Request,
   limits: BodyLimits,
@@ -123,7 +123,7 @@ async function readStream(
   return body;
 }
 
-/** Waits for a read that has to end in time; a client that leaves is a body that was cut. */
+/** Waits for a read with a deadline. If the client disconnects, the body counts as truncated. */
 async function withDeadline<T>(
   request: Request,
   timeoutMs: number,
@@ -154,14 +154,14 @@ function tooLarge(limits: BodyLimits, what = ""): TooLarge {
 
 let underWayBytes = 0;
 
-/** The part of `UNDER_WAY_BYTES_MAX` that one body holds. */
+/** The part of `UNDER_WAY_BYTES_MAX` that one body has reserved. */
 class Reservation {
   #bytes = 0;
 
   grow(bytes: number): void {
-    // A body always fits when it is alone, whatever its limit was set to.
+    // A body that is alone is always accepted, whatever its limit is.
     if (underWayBytes > this.#bytes && underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
-      throw new Busy("Too many bytes of other requests' bodies are under way; try again shortly.");
+      throw new Busy("The bodies of other requests use all memory for bodies; try again shortly.");
     }
     this.#bytes += bytes;
     underWayBytes += bytes;
@@ -173,7 +173,7 @@ class Reservation {
   }
 }
 
-/** Runs at most `INFLATIONS_MAX` at once, the others in the order in which they came. */
+/** Runs at most `INFLATIONS_MAX` at once. The others wait in the order of arrival. */
 const inflations = {
   running: 0,
   waiting: [] as (() => void)[],
@@ -183,7 +183,7 @@ const inflations = {
     try {
       return await work();
     } finally {
-      // The place is handed on, so that nobody who comes in between takes it.
+      // The next waiting task takes over directly, so that no new task can run before it.
       const next = this.waiting.shift();
       if (next === undefined) this.running -= 1;
       else next();

@@ -1,13 +1,13 @@
 /**
- * The one place that turns an error into an answer: `{"error":{"code","message","field"?}}`.
+ * Turns errors into answers, in this one place: `{"error":{"code","message","field"?}}`.
  *
- * A `RequestError` is answered as it says of itself. Anything else is a fault of ours: 500 without details,
- * and one line in the log with the method and the path, never the query, the body or a header.
+ * A `RequestError` has its own status and message. Any other error is an internal fault: 500 without details, and one
+ * line in the log with the method and the path, never with the query, the body or a header.
  */
 import { RequestError } from "../model/errors.ts";
 import type { Log } from "./log.ts";
 
-/** An answer in JSON, a line of its own: a terminal shows what comes next below it. */
+/** A JSON answer that ends with a newline, so that a terminal shows its prompt below it. */
 export function jsonResponse(status: number, value: unknown, headers: Record<string, string> = {}): Response {
   return new Response(`${JSON.stringify(value)}\n`, {
     status,
@@ -26,7 +26,7 @@ export function errorResponse(error: unknown, request: Request, log: Log): Respo
     return jsonResponse(error.status, { error: errorBody(error) }, errorHeaders(error));
   }
   if (request.signal.aborted) {
-    // Nobody reads this; the status is what nginx logs for it, and tells counters apart.
+    // Nobody reads this answer. nginx logs the same status, and counters can distinguish it.
     return jsonResponse(499, {
       error: { code: "client_gone", message: "The client closed the connection." },
     });
@@ -41,12 +41,12 @@ export function errorResponse(error: unknown, request: Request, log: Log): Respo
   });
 }
 
-/** Headers that belong to an error whatever the format of its body is. */
+/** Headers of an error, for any format of its body. */
 export function errorHeaders(error: RequestError): Record<string, string> {
   const headers: Record<string, string> = {};
   const { retryAfterSeconds } = error as { retryAfterSeconds?: number };
   if (retryAfterSeconds !== undefined) headers["retry-after"] = String(Math.ceil(retryAfterSeconds));
-  // The rest of a body that came too slowly is not waited for.
+  // Do not wait for the rest of a body that arrives too slowly.
   if (error.status === 408) headers.connection = "close";
   return headers;
 }
@@ -59,7 +59,7 @@ export function pathOf(url: string): string {
   return end === -1 ? url.slice(begin) : url.slice(begin, end);
 }
 
-/** The query of a request's URL, read without what else a URL has: there is mostly none. */
+/** The query of a request's URL. Parses nothing else of the URL, because most URLs have no query. */
 export function queryOf(url: string): URLSearchParams {
   const begin = url.indexOf("?");
   return new URLSearchParams(begin === -1 ? undefined : url.slice(begin));

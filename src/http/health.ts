@@ -1,17 +1,19 @@
 /**
- * How it is: `/-/healthy` (the process answers), `/-/ready` (a scrape would render, a commit would pass), the same under
- * the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
+ * Health: `/-/healthy` (the process answers) and `/-/ready` (a scrape would render, a commit would succeed), the same
+ * under the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
 import { RequestError } from "../model/errors.ts";
 import { jsonResponse } from "./errors.ts";
 import { Routes } from "./routes.ts";
 
 export interface HealthDependencies {
-  /** Renders a scrape into nothing and commits an empty transaction; rejects with what is wrong. */
+  /** Renders a scrape without sending it and commits an empty transaction. Rejects with the reason if it fails. */
   ready(): Promise<void>;
-  /** Reads from the store; rejects with what is wrong. Asked where `ready` rejects. */
+  /** Reads from the store. Rejects with the reason if it fails. Called if `ready` rejects. */
   readable(): Promise<void>;
-  /** How long a check may take before the answer is 503; 5 s if absent, half of what orchestrators wait. */
+  /**
+   * How long a check may take before the answer is 503. 5 s by default, half of the timeout of common orchestrators.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -40,7 +42,7 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
       const notReady = await whyNotReady();
       if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
       const notReadable = await whyNotReadable();
-      // A dashboard shows the word whatever it is, so that the status of the answer is always 200.
+      // Dashboards show the word itself, so the status of the answer is always 200.
       return jsonResponse(
         200,
         notReadable === undefined
@@ -50,9 +52,9 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
     });
 };
 
-/** A check that resolves to what is wrong, within the time; undefined where nothing is. */
+/** A check that resolves to the reason of a failure within the timeout, or to undefined if it succeeds. */
 function checkOf(check: () => Promise<void>, timeoutMs: number): () => Promise<string | undefined> {
-  // One check serves all who ask while it runs: a flood of probes is not a flood of commits.
+  // Requests that arrive during a check share its result: many probes do not cause many commits.
   let running: Promise<string | undefined> | undefined;
   const checkOnce = (): Promise<string | undefined> => {
     running ??= Promise.resolve()
@@ -72,7 +74,7 @@ function checkOf(check: () => Promise<void>, timeoutMs: number): () => Promise<s
   };
 }
 
-/** Operators read this, so the engine's own words are passed on; its first line, and not all of a long one. */
+/** Operators read this, so the engine's message is passed on: its first line, shortened if it is long. */
 function reasonOf(error: unknown): string {
   const message = error instanceof RequestError || error instanceof Error ? error.message : String(error);
   return message.split("\n", 1)[0].slice(0, REASON_LENGTH_MAX);

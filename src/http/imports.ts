@@ -1,7 +1,7 @@
 /**
- * `GET /api/v1/imports/FILE`: how far a file was imported, by the import's own name.
- * `GET /api/v1/imports?first_line=HASH`: the same of all files that begin with a line, which is how an importer finds
- * out which of them it has before it.
+ * `GET /api/v1/imports/FILE`: how far a file was imported, by the name of its import. `GET
+ * /api/v1/imports?first_line=HASH`: the same for all files that begin with a line. An importer finds out with it
+ * which of them it is reading.
  */
 import { BadInput, NotFound, quote } from "../model/errors.ts";
 import { jsonResponse } from "./errors.ts";
@@ -10,11 +10,11 @@ import { Routes } from "./routes.ts";
 /** How far a file was imported. */
 export interface Imported {
   readonly file: string;
-  /** The end of what was imported, in bytes. */
+  /** The end of the imported part, in bytes. */
   readonly byteOffset: number;
-  /** Hash of the last line before it. */
+  /** Hash of the last imported line. */
   readonly lastLineHash: string;
-  /** What tells the file from others that begin with the same line: the importer's own text. */
+  /** What distinguishes the file from others that begin with the same line, as the importer wrote it. */
   readonly identity: string;
 }
 

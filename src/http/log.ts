@@ -1,27 +1,27 @@
 /**
- * The gateway's log: one JSON object a line, `{"time","level","message",…}`.
+ * The gateway's log: one JSON object per line, `{"time","level","message",…}`.
  *
- * A fault that repeats a thousand times a second must not fill a disk: past `linesPerSecondMax` lines of a
- * second the rest is dropped, and the next line says how many (`"dropped"`).
+ * A fault that repeats a thousand times per second must not fill a disk. Lines past `linesPerSecondMax` in a second
+ * are dropped, and the next line says how many (`"dropped"`).
  */
 
-/** Levels from the most important on. */
+/** Levels, the most important first. */
 export const LEVELS = ["error", "warn", "info", "debug"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
-/** What a line says beside its message; no bodies, no secrets. */
+/** The fields of a line beside its message. No bodies, no secrets. */
 export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export type Log = Readonly<Record<Level, (message: string, fields?: Fields) => void>>;
 
-/** 50 lines of 300 bytes a second are 1.3 GB a day at the very worst, and enough to see what is wrong. */
+/** 50 lines of 300 bytes per second are at most 1.3 GB per day, and enough to see what is wrong. */
 const linesPerSecondMax = 50;
 
 /**
- * A log that writes the lines of `level` and of more important levels.
+ * A log that writes lines of `level` and of more important levels.
  *
- * @param write takes one line with its newline; standard error if absent
+ * @param write receives one line with its newline; standard error by default
  */
 export function createLog(level: Level, write: (line: string) => void = writeStandardError): Log {
   let second = 0;

@@ -1,6 +1,6 @@
 /**
- * `GET /metrics`, and `/prometheus`, which is the same: everything that is exposed, in the format that the
- * scraper prefers, whole or not at all.
+ * `GET /metrics`, and `/prometheus`, which is the same: everything that is exposed, in the format that the scraper
+ * prefers. An answer is complete or an error.
  */
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -14,10 +14,10 @@ import { Routes } from "./routes.ts";
 
 export interface MetricsDependencies {
   readonly exposition: {
-    /** What is exposed at `nowMs`; text 0.0.4 has no use for exemplars. */
+    /** All exposed families at `nowMs`. Text 0.0.4 does not support exemplars. */
     families(nowMs: number, exemplars: boolean): Promise<readonly Family[]>;
   };
-  /** Scrapes that are rendered or sent at a time; 4 if absent: each holds its answer in memory. */
+  /** Concurrent scrapes, 4 by default. Each keeps its answer in memory. */
   readonly scrapesMax?: number;
 }
 
@@ -30,7 +30,7 @@ export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencie
   const scrape = async (request: Request): Promise<Response> => {
     if (underWay >= scrapesMax) {
       scrapesRefused.inc();
-      throw new Unavailable(`${scrapesMax} scrapes are under way already (scrapesMax); try again later.`);
+      throw new Unavailable(`${scrapesMax} scrapes are already in progress (scrapesMax); try again later.`);
     }
     underWay++;
     try {
@@ -45,7 +45,7 @@ export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencie
       });
       if (!acceptsGzip(request.headers.get("accept-encoding") ?? "")) return new Response(body, { headers });
       headers.set("content-encoding", "gzip");
-      // The fastest level: the text is so repetitive that the others gain little.
+      // The fastest level: the text is so repetitive that other levels gain little.
       return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
     } finally {
       underWay--;
@@ -56,7 +56,7 @@ export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencie
     .on("GET", "/prometheus", "scrape", "the exposition", scrape);
 };
 
-/** Renders whole, with a pause after each chunk, so that a long exposition does not hold up pushes. */
+/** Renders the whole exposition, with a pause after each chunk, so that a long one does not delay pushes. */
 export async function render(families: readonly Family[], format: Format): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for (const chunk of format === "text" ? renderText(families) : renderOpenMetrics(families)) {
@@ -73,8 +73,9 @@ interface Accepted {
 }
 
 /**
- * The format that an Accept header prefers (https://www.rfc-editor.org/rfc/rfc9110#name-accept). Whoever names
- * none of ours gets text: a scrape is worth more than a 406. Patterns mean text too, which every reader knows.
+ * The format that an Accept header prefers (https://www.rfc-editor.org/rfc/rfc9110#name-accept). If it names no
+ * supported format, the answer is text: a scrape is more useful than a 406. Wildcards mean text too, which every
+ * scraper supports.
  */
 export function negotiateFormat(accept: string): Format {
   let format: Format = "text";
@@ -97,14 +98,14 @@ function formatOf(type: string, version: string | undefined): Format | undefined
   return type === "text/*" || type === "*/*" ? "text" : undefined;
 }
 
-/** Whether an Accept-Encoding header takes gzip. */
+/** Whether an Accept-Encoding header accepts gzip. */
 export function acceptsGzip(acceptEncoding: string): boolean {
   const codings = elements(acceptEncoding);
   const named = codings.find(({ value }) => value === "gzip") ?? codings.find(({ value }) => value === "*");
   return named !== undefined && named.quality > 0;
 }
 
-/** The elements of a list with parameters; a quality that is none counts as 1, as when it is absent. */
+/** The elements of a list with parameters. An invalid quality counts as 1, like an absent one. */
 function elements(header: string): Accepted[] {
   return header.split(",").map((element) => {
     const [value, ...rest] = element.split(";").map((part) => part.trim().toLowerCase());

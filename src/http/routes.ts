@@ -1,9 +1,9 @@
 /**
- * Routes as data: what a family declares, and the table that answers 404 and 405, fills `Allow`, and names a request in
- * counters.
+ * Routes as data: what a family declares, and the table that decides between 404 and 405, fills `Allow`, and names
+ * the route of a request in counters.
  *
- * The table is built from the application's own routes, so that no second list has to be kept. Patterns are `/a/b`,
- * `/a/:name/b` and `/a/*`; one trailing slash makes no difference.
+ * The table is built from the application's own routes, so no second list has to be maintained. Patterns are `/a/b`,
+ * `/a/:name/b` and `/a/*`. One trailing slash makes no difference.
  */
 
 /** What a token must allow for a route; `none` needs no token. */
@@ -14,7 +14,7 @@ export type RouteParameters = Readonly<Record<string, string>>;
 
 export type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
 
-/** A method on a path, with what documents and permissions need to know. Method `ALL` is any. */
+/** A method on a path, with the data for documents and permissions. The method `ALL` stands for any. */
 export interface Route {
   readonly method: string;
   readonly path: string;
@@ -41,11 +41,11 @@ export class Routes {
   }
 }
 
-/** What the table knows about a path. */
+/** The result for a path. */
 export interface RouteMatch {
-  /** The pattern, for counters; undefined where no route has this path, whatever the method. */
+  /** The pattern, for counters. Undefined if no route has this path with any method. */
   readonly pattern: string | undefined;
-  /** The methods that the path answers to: those of its routes, with HEAD beside GET, and OPTIONS. */
+  /** The methods that the path supports: those of its routes, HEAD with GET, and OPTIONS. */
   readonly allow: readonly string[];
 }
 
@@ -75,11 +75,11 @@ export class RouteTable {
     }
   }
 
-  /** What a request's path, as it stands in the URL, may be asked with. */
+  /** The pattern and the methods for a path as it is written in the URL. */
   match(path: string, method: string): RouteMatch {
     const trimmed = trimSlash(path);
     const fixed = this.#fixed.get(trimmed);
-    // The common case needs no list of methods, and no further pattern.
+    // The common case needs no list of methods and no further pattern.
     if (fixed?.methods.has(method)) return { pattern: fixed.pattern, allow: [method] };
     const entries = fixed === undefined ? [] : [fixed];
     for (const { entry, expression } of this.#variable) {

@@ -1,48 +1,51 @@
 /**
- * The sockets: serves an application on one or several addresses, and stops without cutting anybody off.
+ * Serves an application on one or several addresses, and stops without cutting off requests.
  *
- * `stop` first closes the doors and the connections that are idle, then waits for the requests under way, and
- * after its time closes what is left.
+ * `stop` first closes the listeners and idle connections, then waits for the requests in progress, and closes the
+ * remaining connections after a timeout.
  */
 import { chmodSync, rmSync, statSync } from "node:fs";
 import type { App } from "./app.ts";
 import type { Log } from "./log.ts";
 import { isStream } from "./stream.ts";
 
-/** Where to listen: a TCP address (port 0 takes a free one), or the path of a Unix socket. */
+/** An address to listen on: TCP (port 0 chooses a free one), or the path of a Unix socket. */
 export type Address =
   | { readonly hostname: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string };
 
 export interface Listener {
-  /** Where it listens, in the order of the addresses: `http://127.0.0.1:9091`, `unix:/run/weir.sock`. */
+  /** The URLs of the listeners, in the order of the addresses: `http://127.0.0.1:9091`, `unix:/run/weir.sock`. */
   readonly urls: readonly string[];
   /**
-   * Stops. Resolves when every connection is closed, to the number of requests that were cut off because
-   * they were not done after `timeoutMs`.
+   * Stops. Resolves when every connection is closed, to the number of requests that were cut off because they were
+   * not done after `timeoutMs`.
    */
   stop(timeoutMs: number): Promise<number>;
 }
 
-/** An address cannot be listened on; the message names it and says why. */
+/** The gateway cannot listen on an address. The message names the address and the reason. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
-/** With no request under way for so long, what is still open is closed: its last answer has long been sent. */
+/**
+ * When no request was in progress for this time, the remaining connections are closed. Their last answer has been
+ * sent.
+ */
 const QUIET_MS = 250;
 const POLL_MS = 25;
-/** Once told to close, Bun may still wait for a handler that does not heed its signal. */
+/** After a forced close, Bun may still wait for a handler that ignores its abort signal. */
 const FORCED_WAIT_MS = 250;
 
 export interface ListenOptions {
   readonly log: Log;
   /**
-   * Seconds that a connection may stay without a request, and that a client may take for an answer; 240 if
-   * absent. Bun allows 255; clients such as Prometheus close theirs after 90, and so never find it closed.
+   * Seconds that a connection may be idle, and that a client may take to read an answer; 240 by default. Bun allows
+   * 255. Clients such as Prometheus close idle connections after 90 s, so they never use one that was closed here.
    */
   readonly idleTimeoutS?: number;
-  /** Mode of Unix sockets; what the umask leaves if absent. To connect to one takes the right to write. */
+  /** Mode of Unix sockets; by default the umask decides. Connecting to a socket requires write permission. */
   readonly socketMode?: number;
 }
 
@@ -55,16 +58,17 @@ export async function listen(
   const servers: Bun.Server<undefined>[] = [];
 
   const options = {
-    // Its error pages show sources and stacks.
+    // Otherwise error pages show sources and stacks.
     development: false,
-    // Bun turns larger bodies away with an empty answer. Ours (src/http/body.ts) says why, and Bun reads no
-    // further than a handler does, so that this costs no memory.
+    // Bun answers a body that is too large with an empty answer. Ours (src/http/body.ts) says why. Bun reads no
+    // further than a handler does, so this costs no memory.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     async fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
-      // Bun's own idle time cuts off handlers that wait and bodies that crawl; each has its deadline here.
+      // Bun's idle timeout would cut off handlers that wait and bodies that arrive slowly. Both have their own
+      // deadlines here.
       server.timeout(request, 0);
       const response = await app.fetch(request);
-      // Else the connection would have no limit from here on, with or without a next request.
+      // Otherwise the connection would have no timeout from here on, with or without another request.
       if (!isStream(response)) server.timeout(request, idleTimeoutS);
       return response;
     },
@@ -88,7 +92,8 @@ export async function listen(
     async stop(timeoutMs) {
       const closed = closeAll(false);
       const pending = () => servers.reduce((sum, server) => sum + server.pendingRequests, 0);
-      // A client that was answered before its body was read may go on sending it: that is no request to wait for.
+      // A client that was answered before its body was read may continue to send it. That is not a request to wait
+      // for.
       let quietMs = 0;
       for (const endMs = Date.now() + timeoutMs; Date.now() < endMs && quietMs < QUIET_MS; ) {
         if (await within(closed, POLL_MS)) return 0;
@@ -112,8 +117,8 @@ async function open(
 ): Promise<Bun.Server<undefined>> {
   if (address.path !== undefined) await removeStaleSocket(address.path);
   try {
-    // Bun 1.4 shares the port with whoever else asks for that, each with a part of the requests, where
-    // `development` is off and this is not said.
+    // Without `reusePort: false`, Bun 1.4 shares the port with other processes that do the same, if `development` is
+    // off. Each process then gets a part of the requests.
     if (address.path === undefined)
       return Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false });
     const server = Bun.serve({ ...options, unix: address.path });
@@ -126,12 +131,12 @@ async function open(
 
 const IN_USE = "another process listens there; stop it, or give --listen another address";
 
-/** A process that was killed leaves its socket behind, and Bun takes any file for an address in use. */
+/** A killed process leaves its socket behind, and Bun reports any existing file as an address in use. */
 async function removeStaleSocket(path: string): Promise<void> {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket())
-    throw new ListenError(`Cannot listen on unix:${path}: there is a file that is no socket.`);
+    throw new ListenError(`Cannot listen on unix:${path}: the path exists and is not a socket.`);
   const answered = await Bun.connect({ unix: path, socket: { data() {} } }).then(
     (socket) => {
       socket.end();

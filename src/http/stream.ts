@@ -1,12 +1,11 @@
 /**
- * Answers whose body comes over time. They are marked, since Bun closes a connection some time after it was
- * told to, whether a body is still being written or not: src/http/server.ts does not tell it to for these, and has
- * the connection closed after the body instead. Each such body needs its own time limit for a client that
- * takes no more.
+ * Answers with a streamed body. They are marked, because Bun closes a connection some time after a timeout was set
+ * for it, also while a body is being written. src/http/server.ts sets no timeout for these answers, and the
+ * connection is closed after the body instead. Each such body needs its own timeout for a client that stops reading.
  */
 const streams = new WeakSet<Response>();
 
-/** An answer that may last. */
+/** An answer with a streamed body. */
 export function streamResponse(
   body: ReadableStream<Uint8Array>,
   headers: Readonly<Record<string, string>>,

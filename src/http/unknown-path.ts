@@ -1,6 +1,6 @@
 /**
- * What a request to a path without a route is answered: the route that was probably meant, by its spelling and by what
- * the body looks like. The body is only looked at, a few kilobytes of it, and never stored.
+ * The answer to a request for an unknown path: it names the route that was probably meant, by its spelling and by the
+ * format of the body. Only a few kilobytes of the body are read, and nothing is stored.
  */
 import { NotFound, quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
@@ -14,12 +14,12 @@ const HEAD_WAIT_MS = 1_000;
 export async function unknownPath(request: Request, patterns: Iterable<string>): Promise<NotFound> {
   const path = pathOf(request.url);
   const meant = nearestRoute(path, patterns);
-  const instead = meant === undefined ? "README lists those that there are" : `did you mean ${meant}?`;
+  const instead = meant === undefined ? "README lists all routes" : `did you mean ${meant}?`;
   const sentence = `There is no route ${quote(path)}; ${instead}${meant === undefined ? "." : ""}`;
   return new NotFound([sentence, ...(await hintsOf(request))].join(" "));
 }
 
-/** A sentence on what the body of a request looks like and where it belongs; none where that cannot be seen. */
+/** A sentence about the format of a request's body and its route. Empty if the format is not recognised. */
 export async function hintsOf(request: Request): Promise<string[]> {
   if (request.body === null || request.bodyUsed || request.headers.has("content-encoding")) return [];
   const hint = bodyHint(await readHead(request.body));
@@ -41,7 +41,7 @@ async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
       length += read.value.length;
     }
   } catch {
-    // A client that went away while it sent is answered as any other: nobody reads it.
+    // A client that disconnected is answered like any other, although nobody reads the answer.
   } finally {
     clearTimeout(timer);
     reader.cancel().catch(() => {});
@@ -50,15 +50,15 @@ async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
 }
 
 /**
- * The route that a path was probably meant to be, as documents write it (`/api/v1/label/NAME/values`): the one that ends
- * with the path (`/push`), or the nearest by spelling.
+ * The route that was probably meant, as documents write it (`/api/v1/label/NAME/values`): the one that ends with the
+ * path (`/push`), or the nearest by spelling.
  */
 export function nearestRoute(path: string, patterns: Iterable<string>): string | undefined {
   const asked = path.replace(/\/+$/, "");
   const segments = asked.split("/");
   const byFilled = new Map<string, string>();
   for (const pattern of patterns) {
-    // Variable parts of a pattern fit whatever stands there, so that only the fixed ones are compared.
+    // Variable parts of a pattern match anything, so only the fixed ones are compared.
     const parts = pattern.split("/");
     const filled = parts.map((part, at) =>
       part === "*" ? segments.slice(at).join("/") : part.startsWith(":") ? (segments[at] ?? part) : part,

@@ -1,10 +1,10 @@
-/** The header Idempotency-Key: a push that comes again with the same key is stored once. */
+/** The header Idempotency-Key: a push that is sent again with the same key is stored once. */
 import { BadInput, quote } from "../model/errors.ts";
 
-/** As long as a UUID with a prefix and then some; keys are kept in memory for a day. */
+/** Long enough for a UUID with a prefix. Keys are kept in memory for a day. */
 const KEY_LENGTH_MAX = 255;
 
-/** The key of a request, if it has one; throws `BadInput` for one that is none. */
+/** The key of a request, if it has one. Throws `BadInput` if the key is invalid. */
 export function readIdempotencyKey({ headers }: Request): string | undefined {
   const header = headers.get("idempotency-key");
   if (header === null) return undefined;

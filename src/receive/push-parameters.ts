@@ -1,7 +1,7 @@
 /**
- * The query of a push: `extra_label=NAME=VALUE` (repeatable), `historical=true`, `strict=true`, and what
- * `weir import` says about the part of a file that it sends. Anything else is an error: a misspelt `extra_lable`
- * would lose a label for good.
+ * The query of a push: `extra_label=NAME=VALUE` (repeatable), `historical=true`, `strict=true`, and what `weir
+ * import` sends about its part of a file. Any other parameter is an error: a misspelt `extra_lable` would lose a
+ * label for good.
  */
 
 import { holdsReplacement } from "../http/url-text.ts";
@@ -11,7 +11,7 @@ import type { Labels } from "../model/sample.ts";
 import { checkLabels, type NameLimits } from "../series/naming.ts";
 
 export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
-  /** Absent where the request does not say. */
+  /** Undefined if the request has no such parameter. */
   readonly strict?: boolean;
 };
 
@@ -24,27 +24,27 @@ const IMPORT = [
   "import_identity",
 ] as const;
 
-/** Some 100 marks of a file's lines and a few hashes (src/commands/import/README.md) take 1 KB. */
+/** About 100 marks of a file's lines and a few hashes (src/commands/import/README.md) take 1 KB. */
 const IDENTITY_CHARACTERS_MAX = 2_048;
 
 const KNOWN: readonly string[] = ["extra_label", "historical", ...IMPORT];
 
-/** A worker's query is the same each time; 256 of 16 KB, the most that a URL has, are 4 MB. */
+/** A worker always sends the same query. 256 queries of 16 KB, the longest possible URL, are 4 MB. */
 const REMEMBERED_MAX = 256;
 
 export class PushParameters {
   readonly #limits: NameLimits;
   readonly #known: readonly string[];
-  /** Equal queries get the same labels, by which admission knows that it need not look again. */
+  /** Equal queries get the same object of labels, so that admission need not check it again. */
   readonly #remembered = new Map<string, Asked>();
 
-  /** @param more names that the route takes beside those of every push */
+  /** @param more parameters of the route beside those of every push */
   constructor(limits: NameLimits, more: readonly "strict"[] = []) {
     this.#limits = limits;
     this.#known = [...KNOWN, ...more];
   }
 
-  /** Reads a query (without its `?`); throws `BadInput` that names the parameter. */
+  /** Reads a query (without its `?`). Throws `BadInput` that names the parameter. */
   read(query: string): Asked {
     const before = this.#remembered.get(query);
     if (before !== undefined) return before;
@@ -71,23 +71,23 @@ function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly 
   };
 }
 
-/** In ascending order of the names, as `Labels` are; an empty value is no label, as with tags. */
+/** Sorted by name, as `Labels` are. An empty value is no label, as with tags. */
 function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels | undefined {
   if (pairs.length === 0) return undefined;
   const wrong = (what: string) => new BadInput(`Query parameter extra_label ${what}.`, "extra_label");
   const labels = new Map<string, string>();
   for (const pair of pairs) {
     const at = pair.indexOf("=");
-    if (holdsReplacement(pair)) throw wrong(`is ${quote(pair)}, which holds bytes that are not UTF-8`);
+    if (holdsReplacement(pair)) throw wrong(`is ${quote(pair)}, which contains bytes that are not UTF-8`);
     if (at < 1) throw wrong(`is ${quote(pair)}; expected NAME=VALUE`);
     const name = pair.slice(0, at);
     if (labels.has(name)) throw wrong(`names ${quote(name)} twice`);
     labels.set(name, pair.slice(at + 1));
   }
   const sorted = [...labels].filter(([, value]) => value !== "").sort(([a], [b]) => (a < b ? -1 : 1));
-  // They are added to samples of any kind; the strictest is asked.
+  // They are added to samples of any kind, so the strictest kind is checked.
   const refused = checkLabels(new Map(sorted), "observation", limits);
-  if (refused !== undefined) throw wrong(`cannot be taken: ${refused.refused}`);
+  if (refused !== undefined) throw wrong(`is rejected: ${refused.refused}`);
   return new Map(sorted);
 }
 

@@ -391,7 +391,7 @@ describe("what is read", () => {
       put(event("unlabelled", "a")),
     ]);
     expect(code).toBe(1);
-    expect(err).toContain("Query parameter extra_label cannot be taken: ");
+    expect(err).toContain("Query parameter extra_label is rejected: ");
     expect(await tagsOf("unlabelled")).toEqual([]);
   });
 

@@ -78,7 +78,7 @@ describe("answers", () => {
 
   fails("GET", "/nothing?q=1", 404, {
     code: "not_found",
-    message: 'There is no route "/nothing"; README lists those that there are.',
+    message: 'There is no route "/nothing"; README lists all routes.',
   });
   fails("GET", "/thing", 404, {
     code: "not_found",
@@ -98,7 +98,7 @@ describe("answers", () => {
   });
   fails("PUT", "/things", 405, {
     code: "method_not_allowed",
-    message: '"/things" does not answer "PUT"; it does answer GET, HEAD, OPTIONS, POST.',
+    message: '"/things" does not support "PUT"; it supports GET, HEAD, OPTIONS, POST.',
   });
   fails("GET", "/throw/field", 400, { code: "bad_input", message: "It is wrong.", field: "from" });
   fails("GET", "/throw/busy", 429, { code: "busy", message: "The queue is full." });

@@ -437,8 +437,8 @@ describe("parameters and headers", () => {
   bad("?extra_label=job", "extra_label", /extra_label is "job"; expected NAME=VALUE/);
   bad("?extra_label==x", "extra_label", /extra_label is "=x"; expected NAME=VALUE/);
   bad("?extra_label=a=1&extra_label=a=2", "extra_label", /names "a" twice/);
-  bad("?extra_label=job=caf%E9", "extra_label", /"job=caf\ufffd", which holds bytes that are not UTF-8/);
-  bad("?extra_label=caf%E9=x", "extra_label", /which holds bytes that are not UTF-8/);
+  bad("?extra_label=job=caf%E9", "extra_label", /"job=caf\ufffd", which contains bytes that are not UTF-8/);
+  bad("?extra_label=caf%E9=x", "extra_label", /which contains bytes that are not UTF-8/);
   bad("?strict=yes", "strict", /strict is "yes"; expected true or false/);
   bad("?extra_label=__name__=x", "extra_label", /reserved/);
   bad("?extra_label=le=5", "extra_label", /reserved/);

@@ -124,7 +124,7 @@ describe("listening", () => {
     const path = join(folder, "file");
     writeFileSync(path, "precious");
     await expect(listen(app, [{ path }], { log })).rejects.toThrow(
-      new ListenError(`Cannot listen on unix:${path}: there is a file that is no socket.`),
+      new ListenError(`Cannot listen on unix:${path}: the path exists and is not a socket.`),
     );
     expect(existsSync(path)).toBe(true);
     rmSync(folder, { recursive: true });

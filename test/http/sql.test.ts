@@ -143,7 +143,7 @@ describe("what is asked", () => {
         error: {
           code: "bad_input",
           field: "params",
-          message: `params.0 is ${number}, which neither HUGEINT, DECIMAL nor DOUBLE holds; send it as text.`,
+          message: `params.0 is ${number}, which HUGEINT, DECIMAL and DOUBLE cannot represent; send it as text.`,
         },
       });
     }
@@ -152,7 +152,7 @@ describe("what is asked", () => {
     const response = await fetch(`${url}?q=SELECT%20%24x&param.x=caf%E9`);
     expect(response.status).toBe(400);
     expect(((await response.json()) as { error: { message: string } }).error.message).toBe(
-      'param.x is "caf\ufffd", which holds bytes that are not UTF-8; a JSON body may hold any text.',
+      'param.x is "caf\ufffd", which contains bytes that are not UTF-8; a JSON body can contain any text.',
     );
   });
   test("limits", async () => {

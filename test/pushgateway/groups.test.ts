@@ -447,7 +447,7 @@ describe("mode=sum", () => {
       "c 1\n",
       'query parameter mode is "average", expected sum',
     );
-    await refused(`${sum}&honor_timestamps=true`, "c 1\n", "takes no honor_timestamps");
+    await refused(`${sum}&honor_timestamps=true`, "c 1\n", "does not support honor_timestamps");
     expect(await weir.exposed()).toContain('c{job="a"} 1');
   });
 });
@@ -493,7 +493,7 @@ describe("DELETE by matcher", () => {
     await refused("?match[]=sum(x)", "expected a selector");
     await refused("?match[]=%7Bjob%3D", "parse error");
     await refused("?match[]=%7Bjob%3D%22a%22%7D&dryRun=perhaps", "dryRun");
-    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'query parameter "dryrun" is not known');
+    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'query parameter "dryrun" is unknown');
     expect(await weir.exposed()).toEqual(['m{job="a"} 1']);
   });
 });

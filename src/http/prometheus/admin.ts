@@ -1,6 +1,7 @@
 /**
- * Prometheus's admin API (https://prometheus.io/docs/prometheus/latest/querying/api/#tsdb-admin-apis), off unless a
- * setting allows it: deletion of samples, and snapshots. There are no tombstones to clean, since the rows go at once.
+ * Prometheus's admin API (https://prometheus.io/docs/prometheus/latest/querying/api/#tsdb-admin-apis), disabled
+ * unless a setting enables it: deletes samples and makes snapshots. There are no tombstones to clean, because rows
+ * are deleted at once.
  */
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
 import { ParseError } from "../../query/promql/errors.ts";
@@ -13,19 +14,19 @@ import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 export interface AdminDependencies {
-  /** Deletes what selectors find from `fromUs` to `toUs`, both included. */
+  /** Deletes the samples of the selected series from `fromUs` to `toUs`, both included. */
   readonly deleteSamples: (
     selectors: readonly (readonly Matcher[])[],
     fromUs: number,
     toUs: number,
   ) => Promise<unknown>;
-  /** Makes a snapshot and gives its name. */
+  /** Makes a snapshot and returns its name. */
   readonly takeSnapshot: (withLog: boolean) => Promise<string>;
   readonly enabled: boolean;
   readonly limits: BodyLimits;
 }
 
-/** In upstream's words; no setting will change by itself, so that nothing is said of trying again. */
+/** The message is upstream's. Without Retry-After, because a setting does not change by itself. */
 class AdminDisabled extends RequestError {
   override readonly status = 503;
   override readonly code = "unavailable";
@@ -43,20 +44,20 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     });
   const deleteSeries = route(async (parameters) => {
     const texts = parameters.getAll("match[]");
-    // Another series than the one that was meant would be deleted.
-    if (texts.some(holdsReplacement)) throw invalid("match[]", "it holds bytes that are not UTF-8");
+    // Otherwise a series that the client did not mean could be deleted.
+    if (texts.some(holdsReplacement)) throw invalid("match[]", "it contains bytes that are not UTF-8");
     const selectors = texts.map(readSelector);
     if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
     if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-    // A time in milliseconds means all of it.
+    // A time in milliseconds includes the whole millisecond.
     await deleteSamples(selectors, startMs * 1000, endMs * 1000 + 999);
     return done();
   });
   const cleanTombstones = route(async () => done());
   const snapshot = route(async (parameters) => {
-    // Upstream's head are the newest samples, which are in memory there; here they are in the log.
+    // Upstream's head is the newest samples, which are in memory there. Here they are in the log.
     const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
     return success({ name });
   });
@@ -72,7 +73,7 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     .on(["POST", "PUT"], "/api/v1/admin/tsdb/snapshot", "admin", "a copy of the store", snapshot);
 };
 
-/** As Go's ParseBool reads it. */
+/** Accepts what Go's ParseBool accepts. */
 function readFlag(parameters: URLSearchParams, name: string): boolean {
   const text = parameters.get(name) ?? "";
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;

@@ -1,7 +1,7 @@
 /**
  * `GET` and `POST /api/v1/query_exemplars`
- * (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): from a slow bucket to the tasks
- * that were slow.
+ * (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): finds the slow tasks behind a slow
+ * bucket.
  */
 import { ParseError } from "../../query/promql/errors.ts";
 import type { SeriesExemplars } from "../../query/promql/exemplars.ts";

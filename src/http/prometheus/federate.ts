@@ -1,7 +1,7 @@
 /**
- * `GET /federate` (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each series
- * that `match[]` selects, in text 0.0.4 with timestamps. For a Prometheus above this gateway that wants part of
- * it, what came by remote_write included.
+ * `GET /federate` (https://prometheus.io/docs/prometheus/latest/federation/): the latest sample of each series that
+ * `match[]` selects, in text 0.0.4 with timestamps. It serves a higher-level Prometheus that collects a part of the
+ * series, including those received by remote_write.
  */
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -48,7 +48,7 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
 
 function readSelector(text: string): readonly Matcher[] {
   try {
-    // As upstream: `{__name__=~".*"}` is all that there is.
+    // As upstream: `{__name__=~".*"}` selects all series.
     return parseSelector(text, true);
   } catch (error) {
     if (error instanceof ParseError) throw invalid("match[]", error.message);
@@ -56,7 +56,7 @@ function readSelector(text: string): readonly Matcher[] {
   }
 }
 
-/** Writes samples that are in order of their names, with a pause after each chunk. */
+/** Renders samples that are sorted by name, with a pause after each chunk. */
 async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let family = "";
@@ -65,7 +65,7 @@ async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<A
     const name = labels.get(METRIC_NAME);
     if (name !== family) {
       family = name;
-      // As upstream has it: a single sample does not know its family.
+      // As upstream: the family of a single sample is unknown.
       text += `# TYPE ${name} untyped\n`;
     }
     text += `${name}{${pairsOf(labels.entries())}} ${numberText(value)} ${timestampMs}\n`;
@@ -78,7 +78,10 @@ async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<A
   return Buffer.concat(chunks);
 }
 
-/** Labels as they stand between the braces; `instance=""` where there is none keeps the gateway's address out. */
+/**
+ * Labels as they are written between the braces. `instance=""` for series without an instance prevents the scraper
+ * from adding the gateway's address.
+ */
 function pairsOf(labels: Iterable<readonly [string, string]>): string {
   const pairs = new Map([["instance", ""], ...labels]);
   pairs.delete(METRIC_NAME);

@@ -1,6 +1,6 @@
 /**
- * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. The
- * points of a result are written straight from the columns, and large results piece by piece.
+ * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. The points of
+ * a result are written directly from the columns. Large results are streamed in pieces.
  */
 import { setImmediate } from "node:timers/promises";
 import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../../model/errors.ts";
@@ -27,7 +27,7 @@ function notes(warnings: readonly string[], infos: readonly string[]): Notes {
   };
 }
 
-/** The first `limit` of a list, and a warning where there were more. */
+/** The first `limit` items of a list, with a warning if there were more. */
 export function limited<Item>(
   items: readonly Item[],
   limit: number,
@@ -36,7 +36,9 @@ export function limited<Item>(
   return { items: items.slice(0, limit), notes: { warnings: ["results truncated due to limit"] } };
 }
 
-/** Runs a handler, and answers what it throws in the API's own format. Faults of ours go on to the log. */
+/**
+ * Runs a handler, and answers its request errors in the API's own format. Internal faults are thrown on, and logged.
+ */
 export async function inApiFormat(handle: () => Promise<Response>): Promise<Response> {
   try {
     return await handle();
@@ -59,10 +61,10 @@ function errorTypeOf(error: RequestError): string {
   return error.status === 400 ? "bad_data" : "execution";
 }
 
-/** A piece of an answer that is written while it is made; small results are one. */
+/** Length of the pieces in which an answer is streamed. Small results are one piece. */
 const PIECE_LENGTH = 256 * 1024;
 
-/** The answer to a query; `more` is added to the data. */
+/** The answer to a query. `more` is added to the data. */
 export function resultResponse(
   result: QueryResult,
   limit: number,
@@ -76,12 +78,15 @@ export function resultResponse(
   return inPieces(resultPieces(data, limit, end));
 }
 
-/** The answer with a list, however long it is. */
+/** The answer with a list of any length. */
 export function listResponse(items: readonly unknown[], { warnings = [], infos = [] }: Notes = {}): Response {
   return inPieces(listPieces(items, `${noteText(warnings, infos)}}\n`));
 }
 
-/** One answer where there is one piece; else each is written when the one before was taken, and others run between. */
+/**
+ * A plain answer if there is one piece. Otherwise a stream: each piece is written when the one before was read, and
+ * other work runs in between.
+ */
 function inPieces(pieces: Iterator<string, void>): Response {
   const headers = { "content-type": "application/json; charset=utf-8" };
   const first = pieces.next();
@@ -146,7 +151,7 @@ function pieceStream(made: string[], pieces: Iterator<string, void>): ReadableSt
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        // A client that takes them as they come would else keep all others waiting until the last.
+        // Otherwise a client that reads quickly would block all other work until the last piece.
         await setImmediate();
         const ready = made.shift();
         const { done, value } = ready === undefined ? pieces.next() : { done: false, value: ready };

@@ -1,15 +1,15 @@
 /**
- * Parameters of Prometheus's API: in the query string, or in a form that is POSTed, or both
+ * Parameters of Prometheus's API: in the query string, in a form that is POSTed, or both
  * (https://prometheus.io/docs/prometheus/latest/querying/api/).
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import { parseDurationMs } from "../../query/promql/text.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 
-/** An expression of the greatest length, percent-encoded, and a hundred selectors. */
+/** Enough for the longest expression, percent-encoded, and a hundred selectors. */
 const FORM_BYTES_MAX = 1_048_576;
 
-/** All parameters of a request; those of the body come first, as upstream has it. */
+/** All parameters of a request. Those of the body come first, as upstream. */
 export async function readParameters(request: Request, limits: BodyLimits): Promise<URLSearchParams> {
   const query = new URL(request.url).searchParams;
   if (request.method !== "POST") return query;
@@ -24,10 +24,10 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
   return form;
 }
 
-/** Without a zone Date.parse would take the machine's. */
+/** Without a zone, Date.parse would use the machine's. */
 const WITH_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
-/** A time, RFC 3339 or seconds since the epoch, in whole milliseconds. */
+/** A time in whole milliseconds, from RFC 3339 or seconds since the epoch. */
 export function readTime(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
   if (text === null || text === "") return undefined;
@@ -36,20 +36,20 @@ export function readTime(parameters: URLSearchParams, name: string): number | un
     : WITH_ZONE.test(text)
       ? Date.parse(text)
       : Number.NaN;
-  // The ends of time that clients send for "always": `-292273086-05-16T16:47:06Z`, and up to the year 292277025.
+  // Clients send the ends of time for "always": `-292273086-05-16T16:47:06Z`, and up to the year 292277025.
   if (/^([+-]?\d{5,}|-\d{4,})-/.test(text)) return text.startsWith("-") ? TIME_MS_MIN : TIME_MS_MAX;
   if (Number.isNaN(timeMs)) throw invalid(name, `cannot parse ${quote(text)} to a valid timestamp`);
   return Math.max(TIME_MS_MIN, Math.min(TIME_MS_MAX, timeMs));
 }
 
-/** What a Date can hold. */
+/** The range of a Date. */
 const TIME_MS_MAX = 8.64e15;
 const TIME_MS_MIN = -TIME_MS_MAX;
 
-/** What upstream counts in nanoseconds as a signed number of 64 bits. */
+/** Upstream counts nanoseconds as a signed number of 64 bits. */
 const DURATION_MS_MAX = 2 ** 63 / 1_000_000;
 
-/** A duration, such as `1m` or a number of seconds, in milliseconds, of which there may be a part. */
+/** A duration, such as `1m` or a number of seconds, in milliseconds, possibly with a fraction. */
 export function readDuration(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
   if (text === null || text === "") return undefined;
@@ -62,12 +62,12 @@ export function readDuration(parameters: URLSearchParams, name: string): number 
   return durationMs;
 }
 
-/** A limit on the number of results; 0, like none at all, is no limit. */
+/** A limit on the number of results. 0 means no limit, like an absent parameter. */
 export function readLimit(parameters: URLSearchParams, name = "limit"): number {
   const text = parameters.get(name);
   if (text === null || text === "") return Number.POSITIVE_INFINITY;
   const limit = Number(text);
-  if (!Number.isSafeInteger(limit) || limit < 0) throw invalid(name, `${quote(text)} is no count`);
+  if (!Number.isSafeInteger(limit) || limit < 0) throw invalid(name, `${quote(text)} is not a count`);
   return limit === 0 ? Number.POSITIVE_INFINITY : limit;
 }
 

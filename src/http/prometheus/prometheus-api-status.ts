@@ -1,6 +1,6 @@
 /**
- * The rest of Prometheus's API that clients look at before they ask anything: what this is, how it is set, how
- * much it holds. And the list of services that dashboards of services choose from.
+ * The part of Prometheus's API that clients request before any query: version, settings and counts of series. And the
+ * list of services for dashboards of services.
  */
 import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql.ts";
 import { jsonResponse } from "../errors.ts";
@@ -13,9 +13,9 @@ export interface PrometheusStatusDependencies {
     statistics(most: number): Promise<SeriesStatistics>;
     labelValues(name: string, query: LabelQuery): readonly string[];
   };
-  /** Series that are stored, whatever PromQL makes of them. */
+  /** The number of stored series, which may differ from the number of series in PromQL. */
   readonly seriesCount: () => number;
-  /** The first and the last day that is stored, in days since the epoch. */
+  /** The stored days, in days since the epoch. */
   readonly days: () => readonly { readonly day: number; readonly rows: number }[];
   /** Every setting by its flag without dashes, as it is written on a command line. */
   readonly flags: () => Readonly<Record<string, string>>;
@@ -25,11 +25,11 @@ export interface PrometheusStatusDependencies {
 }
 
 /**
- * The release of Prometheus whose API and PromQL this is. Grafana chooses by it what to ask for: label values
- * with match[], for one.
+ * The release of Prometheus whose API and PromQL are supported. Grafana chooses its requests by it, for example label
+ * values with match[].
  */
 const PROMETHEUS_VERSION = "3.5.0";
-/** Entries of each list of the tsdb status, unless `limit` says otherwise, and at most. */
+/** Entries per list of the TSDB status: the default without `limit`, and the most. */
 const TOP = 10;
 const TOP_MAX = 10_000;
 const ALWAYS: LabelQuery = {
@@ -74,10 +74,10 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
       .on("GET", "/api/v1/status/tsdb", "read", "what is stored", (request) =>
         inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
       )
-      // No rules are run by the gateway; Grafana asks all the same.
+      // The gateway runs no rules, but Grafana requests them.
       .on("GET", "/api/v1/rules", "read", "no rules", () => success({ groups: [] }))
       .on("GET", "/api/v1/alerts", "read", "no alerts", () => success({ alerts: [] }))
-      // A bare list, as the dashboards read it. What `*_service_info` names is among the values of the label.
+      // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
       .on("GET", "/api/metrics/services", "read", "names of services", () =>
         jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
       )

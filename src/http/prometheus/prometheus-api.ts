@@ -1,7 +1,7 @@
 /**
- * Prometheus's HTTP API: what Grafana's data source, promtool and people with curl ask
- * (https://prometheus.io/docs/prometheus/latest/querying/api/). Every route takes GET and, where upstream
- * does, POST with a form.
+ * Prometheus's HTTP API for Grafana's data source, promtool and curl
+ * (https://prometheus.io/docs/prometheus/latest/querying/api/). Every route supports GET and, as upstream, POST with
+ * a form.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import type { QueryOptions, QueryResult } from "../../query/promql/engine.ts";
@@ -15,7 +15,7 @@ import { Routes } from "../routes.ts";
 import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
-/** What the API needs of src/query/promql. */
+/** The part of src/query/promql that the API uses. */
 export interface PrometheusApiDependencies {
   readonly promql: {
     instant(text: string, timeMs: number, options: QueryOptions): Promise<QueryResult>;
@@ -38,9 +38,9 @@ export interface PrometheusApiDependencies {
   readonly now: () => number;
 }
 
-/** Steps of a range query: upstream's own limit, a point for each pixel of a very wide screen. */
+/** Steps of a range query: upstream's limit, one point per pixel of a very wide screen. */
 const STEPS_MAX = 11_000;
-/** The step of /api/metrics/query_range where none is given: the interval that its services are scraped at. */
+/** The default step of /api/metrics/query_range: the scrape interval of its services. */
 const PROXIED_STEP_MS = 15_000;
 
 type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
@@ -163,7 +163,7 @@ function wholeMs(durationMs: number): number {
   return Math.max(1, Math.round(durationMs));
 }
 
-/** A count of metadata's: none, or one below 0, is no limit, as upstream has it; 0 is none of them. */
+/** A count for metadata. Absent or below 0 means no limit, as upstream; 0 means no entries. */
 function readCount(parameters: URLSearchParams, name: string): number {
   const text = parameters.get(name) || "-1";
   const count = Number(text);
@@ -182,7 +182,7 @@ async function readLabelQuery(parameters: URLSearchParams): Promise<LabelQuery> 
   return { selectors, startMs, endMs };
 }
 
-/** Lets what is wrong with a text say which parameter held it, as upstream does. */
+/** Names the parameter in an error about its text, as upstream does. */
 async function asParameter<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -192,7 +192,7 @@ async function asParameter<Result>(name: string, work: () => Promise<Result>): P
   }
 }
 
-/** Upstream's escape for names that no path can hold: `U__http_2e_method` is `http.method`. */
+/** Upstream's escape for names that a path cannot contain: `U__http_2e_method` is `http.method`. */
 function unescapeName(name: string): string {
   if (!name.startsWith("U__")) return name;
   return name
@@ -202,7 +202,7 @@ function unescapeName(name: string): string {
     );
 }
 
-/** As upstream's `stats=all`, with what this engine can tell. */
+/** As upstream's `stats=all`, with the statistics that this engine has. */
 function statsOf({ stats }: QueryResult): unknown {
   const total = stats.parseMs + stats.evaluationMs;
   return {

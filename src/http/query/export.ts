@@ -1,7 +1,7 @@
 /**
- * `GET /api/v1/export?from=&to=&metric=`: the samples of a range as NDJSON events, streamed as they are read.
+ * `GET /api/v1/export?from=&to=&metric=`: streams the samples of a range as NDJSON events.
  *
- * A failure after the first line cannot be told by the status any more: the connection is reset, so that no
+ * After the first line a failure can no longer be reported by the status. The connection is reset instead, so that no
  * client takes a part for the whole.
  */
 import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
@@ -10,7 +10,7 @@ import { parseTime } from "../../query/summaries/times.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
 
-/** A range of time, in microseconds since the epoch, and the metric's name as pushed. */
+/** A range of time in microseconds since the epoch, and the metric's name as pushed. */
 export interface ExportRange {
   readonly fromUs: number;
   readonly toUs: number;
@@ -18,10 +18,10 @@ export interface ExportRange {
 }
 
 export interface ExportDependencies {
-  /** The lines of a range, a chunk at a time, read when asked for. */
+  /** The lines of a range in chunks. Each chunk is read when it is requested. */
   lines(range: ExportRange): AsyncGenerator<string, void, undefined>;
   metrics(): Iterable<Metric>;
-  /** How long a client may take no further chunk; then it is cut off. */
+  /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -29,7 +29,7 @@ export interface ExportDependencies {
 
 const PARAMETERS = ["from", "to", "metric"];
 
-/** The year 2243: microseconds up to 2^53 are whole. */
+/** The year 2243: microseconds up to 2^53 are exact. */
 const LATEST_US = 8.64e15;
 
 export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportDependencies) =>
@@ -74,8 +74,8 @@ function findMetric(name: string, metrics: Iterable<Metric>): string {
 }
 
 /**
- * The lines as a body. The first chunk is read before the answer begins, so that what fails at once is an
- * error with a status.
+ * The lines as a body. The first chunk is read before the answer begins, so that an early failure is an error with a
+ * status.
  */
 async function streamed(
   lines: AsyncGenerator<string, void, undefined>,
@@ -97,7 +97,7 @@ async function streamed(
         if (next.done) return controller.close();
         controller.enqueue(encoder.encode(next.value));
         stall = setTimeout(() => {
-          controller.error(new Timeout(`The export was not taken for ${stallTimeoutMs} ms.`));
+          controller.error(new Timeout(`The client read nothing of the export for ${stallTimeoutMs} ms.`));
           stop().catch(() => undefined);
         }, stallTimeoutMs);
       },

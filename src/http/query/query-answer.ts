@@ -1,9 +1,9 @@
 /**
- * A query's answer over HTTP: which format the client wants, and the rows as a body.
+ * The answer to a query over HTTP: chooses the format, and streams the rows as a body.
  *
- * The first piece is made before the answer begins, so that what fails until then is an error with a status.
- * What fails later breaks the connection off: no client may take a part for the whole. `Weir-Row-Limit` says
- * how many rows the answer may have; JSON and the table also say whether more were left out.
+ * The first piece is made before the answer begins, so that a failure until then is an error with a status. A later
+ * failure breaks off the connection: no client may take a part for the whole. `Weir-Row-Limit` is the most rows that
+ * the answer may have. JSON and the table also say whether rows were omitted.
  */
 import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
@@ -11,7 +11,7 @@ import { FORMAT_NAMES, type FormatName } from "../../query/formats/format.ts";
 import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
 import { streamResponse } from "../stream.ts";
 
-/** How long a client may leave a piece untaken before it is cut off. */
+/** How long a client may read nothing before it is disconnected. */
 const STALL_MS = 60_000;
 
 const BY_TYPE: ReadonlyMap<string, FormatName> = new Map([
@@ -47,7 +47,7 @@ export function chooseFormat(format: string | null, accept: string | null): Form
     })
     .filter(({ format: known, q }) => known !== undefined && q > 0)
     .sort((a, b) => b.q - a.q);
-  // A browser's page view asks for text/html first, and takes anything.
+  // Browsers prefer text/html, but accept anything.
   if (wanted.length === 0)
     throw new Unsupported(
       `Accept is ${quote(accept)}; the answer can be ${[...BY_TYPE.keys()].slice(0, 6).join(", ")}.`,
@@ -55,7 +55,7 @@ export function chooseFormat(format: string | null, accept: string | null): Form
   return wanted[0]!.format!;
 }
 
-/** Reads `limit` and `timeoutMs` of a query string; absent ones are undefined. */
+/** Reads `limit` and `timeoutMs` of a query string. Undefined if absent. */
 export function readLimits(query: URLSearchParams): Pick<QueryOptions, "limitRows" | "timeoutMs"> {
   return {
     limitRows: readCount(query.get("limit") ?? undefined, "limit"),
@@ -63,7 +63,7 @@ export function readLimits(query: URLSearchParams): Pick<QueryOptions, "limitRow
   };
 }
 
-/** A whole number of at least 1, as text or as JSON's number. */
+/** A whole number of at least 1, as text or as a JSON number. */
 export function readCount(value: unknown, field: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   const count = typeof value === "string" && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
@@ -72,7 +72,7 @@ export function readCount(value: unknown, field: string): number | undefined {
   return count;
 }
 
-/** The answer with the rows of `result`, which is closed when the body ends or its reader leaves. */
+/** The answer with the rows of `result`, which is closed when the body ends or the client disconnects. */
 export async function answer(
   result: QueryResult,
   name: FormatName,
@@ -89,14 +89,14 @@ export async function answer(
   };
   if (name === "parquet") headers["content-disposition"] = 'attachment; filename="answer.parquet"';
   const stop = async () => {
-    // The query is stopped first: the pieces end only when what they wait for does.
+    // The query is stopped first, because the pieces wait for it.
     await result.close();
     await pieces.return();
   };
   try {
     const first = await pieces.next();
     const second = first.done ? first : await pieces.next();
-    // Most answers are one piece, and keep their connection.
+    // Most answers are one piece, and keep their connection open.
     if (second.done) return new Response(first.value ?? "", { headers });
     return streamResponse(bodyOf([first, second], pieces, stop), headers);
   } catch (error) {
@@ -107,7 +107,7 @@ export async function answer(
 
 type Piece = Uint8Array | string;
 
-/** The pieces made so far, then the others, each when it is asked for. */
+/** The pieces made so far, then each further piece when it is requested. */
 function bodyOf(
   made: IteratorResult<Piece, void>[],
   pieces: AsyncGenerator<Piece, void, undefined>,
@@ -132,7 +132,7 @@ function bodyOf(
           throw error;
         }
         stall = setTimeout(() => {
-          controller.error(new Timeout(`The answer was not taken for ${STALL_MS} ms.`));
+          controller.error(new Timeout(`The client read nothing of the answer for ${STALL_MS} ms.`));
           stop().catch(() => {});
         }, STALL_MS);
       },

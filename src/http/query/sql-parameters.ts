@@ -1,8 +1,8 @@
 /**
- * The parameters of a statement, as JSON has them: an array for `$1` or `?`, an object for `$name`.
+ * The parameters of a statement in JSON: an array for `$1` or `?`, an object for `$name`.
  *
  * A number is bound as DuckDB reads it in a statement, so that an id beyond 2^53 keeps its digits: a whole number as
- * BIGINT or HUGEINT, a fraction of more digits than a DOUBLE has as DECIMAL, any other as DOUBLE.
+ * BIGINT or HUGEINT, a fraction with more digits than a DOUBLE has as DECIMAL, any other as DOUBLE.
  */
 
 import { BadInput, quote } from "../../model/errors.ts";
@@ -13,14 +13,15 @@ import { holdsReplacement } from "../url-text.ts";
 const PARAMETERS_MAX = 100;
 const PARAMETER_LENGTH_MAX = 4_096;
 const HUGEINT_MAX = 2n ** 127n - 1n;
-/** Digits with which any DOUBLE can be told from all others. */
+/** Digits that distinguish any DOUBLE from all others. */
 const DOUBLE_DIGITS_MAX = 17;
 const DECIMAL_DIGITS_MAX = 38;
 
 /**
  * Reads the parameters of a request.
  *
- * @param value as `parseExactJson` gives it
+ * @param value the result of `parseExactJson`
+ *
  * @throws BadInput that names the parameter
  */
 export function readParameters(value: unknown): Parameters | undefined {
@@ -42,7 +43,7 @@ export function readTextParameters(given: Readonly<Record<string, string>>): Par
   for (const [name, text] of Object.entries(given)) {
     if (holdsReplacement(text))
       throw new BadInput(
-        `param.${name} is ${quote(text)}, which holds bytes that are not UTF-8; a JSON body may hold any text.`,
+        `param.${name} is ${quote(text)}, which contains bytes that are not UTF-8; a JSON body can contain any text.`,
         `param.${name}`,
       );
   }
@@ -65,14 +66,14 @@ function readParameter(name: string, value: unknown): Parameter {
   return value;
 }
 
-/** Whole numbers beyond 2^53 that are printed without an exponent: the digits that were sent. */
+/** Whole numbers beyond 2^53 that are printed without an exponent: with the digits that were sent. */
 function isLongWhole(value: number): boolean {
   return Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21;
 }
 
 function exactNumber(name: string, number: InexactNumber): Parameter {
   const { text, value } = number;
-  // HUGEINT has 39 digits: longer texts need not be read.
+  // HUGEINT has 39 digits: longer texts need not be parsed.
   if (/^-?\d{1,39}$/.test(text)) {
     const whole = BigInt(text);
     if (whole >= -HUGEINT_MAX && whole <= HUGEINT_MAX) return whole;
@@ -83,7 +84,7 @@ function exactNumber(name: string, number: InexactNumber): Parameter {
     return { digits: BigInt(fraction[1] + fraction[2] + fraction[3]), scale: fraction[3].length };
   if (digits <= DECIMAL_DIGITS_MAX && Number.isFinite(value) && isStoredAsSent(text, value)) return value;
   throw new BadInput(
-    `params.${name} is ${quote(number)}, which neither HUGEINT, DECIMAL nor DOUBLE holds; send it as text.`,
+    `params.${name} is ${quote(number)}, which HUGEINT, DECIMAL and DOUBLE cannot represent; send it as text.`,
     "params",
   );
 }

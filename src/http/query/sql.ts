@@ -1,13 +1,14 @@
 /**
- * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}`, a form, or the bare statement as its body, and
- * `GET /api/v1/sql?q=` (or `sql=`): one read-only statement, answered as `format=` or `Accept` say.
+ * `POST /api/v1/sql` with `{"sql", "params"?, "limit"?, "timeoutMs"?}`, a form, or the bare statement as its body,
+ * and `GET /api/v1/sql?q=` (or `sql=`): runs one read-only statement and answers in the format of `format=` or
+ * `Accept`.
  *
- * A form has the parameters of the query string. curl calls every body of `-d` a form: a bare statement is none, since
- * it does not begin with the name of a parameter.
+ * A form has the parameters of the query string. curl declares every body of `-d` a form. A bare statement is
+ * recognised because it does not begin with the name of a parameter.
  *
  * `GET /api/v1/sql/functions` lists the functions that a statement may call. `match=` selects some.
  *
- * Parameters are bound: an array for `$1` or `?`, an object for `$name`; in a query string `param.name=text`.
+ * Parameters are bound: an array for `$1` or `?`, an object for `$name`, and in a query string `param.name=text`.
  */
 
 import { BadInput, quote } from "../../model/errors.ts";
@@ -29,7 +30,7 @@ export interface SqlDependencies {
   readonly limits: BodyLimits;
 }
 
-/** What a request asks for. */
+/** The statement of a request, with its parameters and limits. */
 interface Asked {
   readonly sql: string;
   readonly parameters?: Parameters;
@@ -39,10 +40,10 @@ interface Asked {
 
 const FIELDS = ["sql", "params", "limit", "timeoutMs"];
 const QUERY = ["q", "sql", "format", "limit", "timeoutMs"];
-/** What a form begins with, and no statement. */
+/** The beginning of a form, with which no statement begins. */
 const FORM = /^(?:q|sql|format|limit|timeoutMs|param\.[^=&]*)=/;
 const PREFIX = "param.";
-/** Statements are short; this is for their parameters. */
+/** Statements are short. This leaves room for their parameters. */
 const BODY_BYTES_MAX = 1_048_576;
 
 export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
@@ -76,7 +77,7 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     });
 };
 
-/** The functions that a statement may call: JSON as an object, the other formats as rows. */
+/** The functions that a statement may call: an object in JSON, rows in the other formats. */
 async function functions(request: Request, formats: Formats): Promise<Response> {
   const query = queryOf(request.url);
   for (const name of query.keys()) {
@@ -107,7 +108,7 @@ function textOf(body: Uint8Array): string {
 
 function fromBody(text: string, body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
   const outside = readQuery(query, QUERY.slice(2));
-  // No statement begins with a brace, so that JSON is known without a content type too.
+  // No statement begins with a brace, so JSON is recognised without a content type too.
   if (!/^application\/(.+\+)?json\b/i.test(contentType) && !text.trimStart().startsWith("{"))
     return { sql: text, ...outside };
   let value: unknown;
@@ -116,7 +117,7 @@ function fromBody(text: string, body: Uint8Array, contentType: string, query: UR
   } catch {
     const problem = findJsonError(body, 0, body.length);
     const place =
-      problem === undefined ? "it goes on after its end" : `byte ${problem.position} ${problem.message}`;
+      problem === undefined ? "it continues after its end" : `byte ${problem.position} ${problem.message}`;
     throw new BadInput(`The body is not JSON: ${place}.`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))

@@ -1,7 +1,7 @@
 /**
- * `GET /api/v1/summaries` lists the summaries with their parameters; `GET /api/v1/summaries/NAME` runs one and
- * answers in the formats of SQL. Besides its own parameters each takes `format`, `limit` and `timeoutMs`. The header
- * `Weir-Absent-Metrics` names the metrics that the summary reads and that nobody has pushed.
+ * `GET /api/v1/summaries` lists the summaries with their parameters. `GET /api/v1/summaries/NAME` runs one and
+ * answers in the formats of SQL. Each summary has the parameters `format`, `limit` and `timeoutMs` beside its own.
+ * The header `Weir-Absent-Metrics` names the metrics that the summary reads and that are not stored.
  */
 import { BadInput } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
@@ -48,8 +48,8 @@ export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =
     });
 
 /**
- * `Weir-Absent-Metrics: task.duration_ms; parameter=tasks_metric; near=task.duration`, one after the other with commas.
- * Names are percent-encoded: a parameter may hold what a header may not.
+ * `Weir-Absent-Metrics: task.duration_ms; parameter=tasks_metric; near=task.duration`, several separated by commas.
+ * Names are percent-encoded, because a parameter may contain characters that a header may not.
  */
 function absentHeader(absent: readonly AbsentMetric[]): Record<string, string> {
   if (absent.length === 0) return {};

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/tables`: which tables can be asked in SQL, how many rows each has, and what its columns are. `match=`
- * selects some. JSON has everything; the other formats of SQL have one line per table.
+ * `GET /api/v1/tables`: the tables that can be queried in SQL, with their number of rows and their columns. `match=`
+ * selects some. JSON has all fields. The other formats of SQL have one line per table.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
@@ -10,7 +10,7 @@ import { Routes } from "../routes.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 
 export interface TablesDependencies {
-  /** The tables that match a pattern, all where there is none. */
+  /** The tables that match a pattern, or all without a pattern. */
   tables(pattern: string | undefined, signal: AbortSignal): Promise<readonly ListedTable[]>;
   readonly formats: Formats;
 }

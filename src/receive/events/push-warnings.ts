@@ -1,13 +1,13 @@
 /**
- * What is told of events that were accepted and not stored as they were sent: the answer lists it, a counter counts
- * it, and the log has one line per field, so that the operator sees a sender that does not read its answers.
+ * Warnings about accepted events that were not stored as they were sent. The answer lists them, a counter counts
+ * them, and the log has one line per field, so that the operator notices a sender that ignores its answers.
  */
 
 import type { Log } from "../../http/log.ts";
 import { eventWarnings } from "../../model/counters.ts";
 import type { Warning, Warnings } from "../../model/sample.ts";
 
-/** Fields that have a line in the log; a sender that makes up names fills neither the log nor the memory. */
+/** Fields that are logged. A sender that invents names fills neither the log nor the memory. */
 const LOGGED_MAX = 100;
 /** Longer names are rejected, but only after they were decoded. */
 const METRIC_CHARACTERS_MAX = 255;
@@ -22,14 +22,14 @@ export class PushWarnings {
     this.#log = log;
   }
 
-  /** Counts and logs the warnings of a push that is stored. */
+  /** Counts and logs the warnings of a stored push. */
   note({ first, counts }: Warnings): void {
     for (const [field, count] of counts) eventWarnings.inc({ field }, count);
     for (const { field, message, metric } of first) {
       if (this.#logged.size >= LOGGED_MAX) return;
       if (this.#logged.has(field)) continue;
       this.#logged.add(field);
-      // Digits of one event say nothing of the others.
+      // The digits of one event say nothing about the others.
       const what =
         field === "value" ? "value was not stored as it was sent, but as the nearest float" : message;
       this.#log.warn("an event was accepted with a warning; the field is not logged again", {
@@ -49,7 +49,7 @@ export interface ListedWarnings {
   readonly warningsOmitted?: number;
 }
 
-/** How many warnings there are, and their part of the answer; nothing of it where there are none. */
+/** The number of warnings, and their part of the answer, which is empty if there are none. */
 export function listWarnings(warnings: Warnings | undefined): { count: number; listed: ListedWarnings } {
   if (warnings === undefined) return { count: 0, listed: {} };
   let count = 0;

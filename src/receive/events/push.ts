@@ -1,9 +1,9 @@
 /**
- * `POST /api/v1/push`: events in JSON, one, an array or NDJSON, acknowledged after their commit.
+ * `POST /api/v1/push`: one JSON event, an array or NDJSON, acknowledged after the commit.
  *
- * The body is decoded by src/receive/events/events.ts, which tells the forms apart, and goes to ingest as one batch. Valid
- * events are stored. The answer lists each rejected event by its index, with the reason, and each field of an accepted
- * event that was not stored as it was sent.
+ * The body is decoded by src/receive/events/events.ts, which recognises the form, and passed to ingest as one batch.
+ * Valid events are stored. The answer lists each rejected event by its index, with the reason, and each field of an
+ * accepted event that was not stored as it was sent.
  */
 
 import { type BodyLimits, readBody } from "../../http/body.ts";
@@ -20,28 +20,31 @@ import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "./push-warnings.ts";
 
 export interface PushDependencies {
-  /** A `Batch` from bytes; see src/receive/events/events.ts. */
+  /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */
   readonly decoder: {
     decode(body: Uint8Array, options: { readonly ndjson?: boolean; readonly strict?: boolean }): Batch;
   };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
-  /** Rejects events of which a part would not be stored, unless `?strict=false`. */
+  /** Rejects events that would get a warning, unless `?strict=false`. */
   readonly strictEvents: boolean;
   readonly log: Pick<Log, "warn">;
 }
 
-/** Keys belong to a route; and to a token, once there are tokens. */
+/** Keys belong to a route. */
 const SCOPE = "POST /api/v1/push";
 
-/** Each of a usual batch: 1,000 reasons of some 200 bytes are 200 kB; `errorsOmitted` counts the rest of a larger one. */
+/**
+ * Enough for all errors of a usual batch: 1,000 reasons of about 200 bytes are 200 kB. `errorsOmitted` counts the
+ * rest.
+ */
 const ERRORS_MAX = 1_000;
 
 export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushDependencies) => {
   const parameters = new PushParameters(limits, ["strict"]);
   const warnings = new PushWarnings(log);
   return new Routes().on("POST", "/api/v1/push", "push", "events in JSON", async (request) => {
-    // What is wrong with the head is answered before the body is read.
+    // Errors in the query and in headers are answered before the body is read.
     const query = queryOf(request.url);
     const { strict = strictEvents, ...asked } = parameters.read(query);
     const durability = readDurability(request.headers.get("weir-durability"));
@@ -56,14 +59,14 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushD
   });
 };
 
-/** True where the sender says so; undefined leaves it to the body. */
+/** True if the content type says NDJSON. Undefined if the form is recognised from the body. */
 function isNdjson(contentType: string | null): true | undefined {
   return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(contentType ?? "") ? true : undefined;
 }
 
 /**
- * 200 (202 where only queued) with the counts; 400 where there were events and none was good. An import gets
- * the causes too, for its report.
+ * 200 (202 if only queued) with the counts, or 400 if all events were rejected. An import also gets the causes, for
+ * its report.
  */
 function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Response {
   const { accepted, duplicates, rejected, rejectedCount } = ack;
@@ -110,7 +113,7 @@ function readDurability(header: string | null): Ack["durability"] {
   throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");
 }
 
-/** Tells whether a key came again with another push. The query counts: it adds labels. */
+/** A hash that recognises a key that is used with another push. It includes the query, which adds labels. */
 function hash(query: string, body: Uint8Array): string {
   const hasher = new Bun.CryptoHasher("sha256");
   if (query !== "") hasher.update(`${query}\n`);

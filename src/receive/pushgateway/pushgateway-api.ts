@@ -1,7 +1,7 @@
 /**
- * Pushgateway's other routes (https://github.com/prometheus/pushgateway#query-api): what is pushed and how the
- * gateway runs, in JSON; and two that change much and are off unless settings allow them: `PUT /api/v1/admin/wipe`
- * deletes all groups, `PUT` or `POST /-/quit` stops the gateway.
+ * Pushgateway's other routes (https://github.com/prometheus/pushgateway#query-api): the groups and the status of the
+ * gateway in JSON, and two routes that are disabled unless settings enable them: `PUT /api/v1/admin/wipe` deletes all
+ * groups, and `PUT` or `POST /-/quit` stops the gateway.
  */
 import { setImmediate } from "node:timers/promises";
 import { Routes } from "../../http/routes.ts";
@@ -14,24 +14,24 @@ export interface PushgatewayApiDependencies extends Pick<PushgatewayDependencies
     json(): Iterable<string>;
     groups(): Iterable<Group>;
   };
-  /** What `/api/v1/status` tells. */
+  /** The content of `/api/v1/status`. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;
     readonly flags: Readonly<Record<string, string>>;
     readonly startedAt: Date;
   };
   readonly adminApi: boolean;
-  /** Stops the gateway; absent where that is not allowed. */
+  /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }
 
-/** Without Pushgateway's leave for pages of all other origins: what is pushed is nobody else's business. */
+/** Without Pushgateway's CORS header: pages of other origins may not read what is pushed. */
 const HEADERS = {
   "content-type": "application/json",
   "cache-control": "no-cache, no-store, must-revalidate",
 };
 
-/** Groups that are written without a pause: some 10 ms. */
+/** Groups that are written without a pause: about 10 ms. */
 const GROUPS_AT_A_TIME = 1_000;
 
 export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) => {
@@ -48,15 +48,15 @@ export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) =
     })
     .on(["PUT", "POST"], "/-/quit", "admin", "stop the gateway", () => quitting(quit));
   return app.on("PUT", "/api/v1/admin/wipe", "admin", "delete all groups", async () => {
-    // 404 as with Pushgateway, which has no such route then.
-    if (!adminApi) throw new NotFound("Deleting all groups is off; --enable-admin-api allows it.");
+    // 404 as with Pushgateway, which then has no such route.
+    if (!adminApi) throw new NotFound("Deleting all groups is disabled; --enable-admin-api enables it.");
     const keys = Array.from(groups.groups(), ({ key }) => key);
     await removeGroups(keys, dependencies);
     return new Response(null, { status: 202 });
   });
 };
 
-/** All groups; with pauses, so that a long list does not hold up pushes. */
+/** All groups, with pauses, so that a long list does not delay pushes. */
 async function listing(groups: Iterable<string>): Promise<Response> {
   const parts: string[] = [];
   for (const group of groups) {
@@ -72,7 +72,7 @@ function quitting(quit: (() => void) | undefined): Response {
     const how = "Start the gateway with --enable-lifecycle to allow it.";
     return new Response(`Lifecycle API is not enabled. ${how}`, { status: 403, headers });
   }
-  // The answer first: a listener that stops finishes what is under way.
+  // The answer is sent first: a listener that stops finishes requests in progress.
   setTimeout(quit, 0);
   return new Response("Requesting termination... Goodbye!", { headers });
 }

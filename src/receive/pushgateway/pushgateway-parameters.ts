@@ -1,14 +1,14 @@
 /**
- * What a push asks for in its query, beyond what Pushgateway knows: `ttl`, `honor_timestamps`, `mode`. Parameters of
- * other names are passed over, as Pushgateway does.
+ * The parameters of a push that Pushgateway does not have: `ttl`, `honor_timestamps`, `mode`. Other parameters are
+ * ignored, as Pushgateway does.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 
 export interface GroupPushParameters {
-  /** How long after this push the group goes. */
+  /** How long after this push the group expires. */
   readonly ttlMs?: number;
   readonly honorTimestamps: boolean;
-  /** Adds to what the group has. */
+  /** Adds the values to those of the group. */
   readonly sum: boolean;
 }
 
@@ -20,25 +20,28 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** A hundred years: longer is a mistake in the unit. */
+/** A hundred years: a longer time is a mistake in the unit. */
 const TTL_MS_MAX = 36_525 * 86_400_000;
 
-/** Reads a query; throws `BadInput` that names the parameter. */
+/** Reads a query. Throws `BadInput` that names the parameter. */
 export function groupPushParameters(search: URLSearchParams, method: string): GroupPushParameters {
   const mode = search.get("mode");
   if (mode !== null && mode !== "sum") throw wrong("mode", mode, "sum, or none");
   const sum = mode === "sum";
   if (sum && method === "PUT") {
-    throw new BadInput("mode=sum adds to what the group has, which PUT replaces; expected POST", "mode");
+    throw new BadInput("mode=sum adds to the values of the group, which PUT replaces; expected POST", "mode");
   }
   const honorTimestamps = readFlag(search, "honor_timestamps");
   if (sum && honorTimestamps) {
-    throw new BadInput("a sum is of the time of its last push: mode=sum takes no honor_timestamps", "mode");
+    throw new BadInput(
+      "mode=sum does not support honor_timestamps: a sum has the time of its last push",
+      "mode",
+    );
   }
   return { ttlMs: readTtl(search), honorTimestamps, sum };
 }
 
-/** A parameter that is true or false; absent is false, without a value true. */
+/** A parameter that is true or false. False if absent, true without a value. */
 export function readFlag(search: URLSearchParams, name: string): boolean {
   const text = search.get(name);
   if (text === null || text === "false") return false;

@@ -1,9 +1,9 @@
 /**
  * The path of a push, which names its group: `/metrics/job[@base64]/JOB{/NAME[@base64]/VALUE}`
- * (https://github.com/prometheus/pushgateway#url), with Pushgateway's own words for what is wrong.
+ * (https://github.com/prometheus/pushgateway#url). Errors have Pushgateway's wording.
  *
- * The path is decoded before it is taken apart, so that an encoded slash parts it too; values with slashes, and
- * empty ones, come in base64 (URL alphabet, padding as one likes).
+ * The path is decoded before it is divided, so an encoded slash divides it too. Values that are empty or contain
+ * slashes are sent in base64 (URL alphabet, padding optional).
  */
 import { isUtf8 } from "node:buffer";
 import { holdsReplacement } from "../../http/url-text.ts";
@@ -13,7 +13,7 @@ const SUFFIX = "@base64";
 const PREFIX = /^\/metrics\/job(@base64)?\/([^/]*)(.*)$/s;
 const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 
-/** The grouping labels that a path names, `job` among them; throws `BadInput`. */
+/** The grouping labels that a path names, including `job`. Throws `BadInput`. */
 export function groupingLabels(encodedPath: string): Map<string, string> {
   let path: string;
   try {
@@ -23,7 +23,7 @@ export function groupingLabels(encodedPath: string): Map<string, string> {
   }
   if (holdsReplacement(path)) {
     throw new BadInput(
-      `the path ${quote(path)} holds bytes that are not UTF-8, or U+FFFD, which stands for them (in base64 it is allowed)`,
+      `the path ${quote(path)} contains bytes that are not UTF-8, or U+FFFD, which replaces them (in base64 it is allowed)`,
     );
   }
   const [, encoding, first = "", rest = ""] = PREFIX.exec(path) ?? [];
@@ -32,7 +32,7 @@ export function groupingLabels(encodedPath: string): Map<string, string> {
       ? first
       : decodeBase64(first, (why) => `invalid base64 encoding in job name ${quote(first)}: ${why}`);
   const labels = new Map<string, string>();
-  // A slash alone behind the job says nothing.
+  // A single slash behind the job has no meaning.
   if (rest.length > 1) {
     const parts = rest.slice(1).split("/");
     if (parts.length % 2 !== 0) {
@@ -57,7 +57,7 @@ function addLabel(labels: Map<string, string>, part: string, value: string): voi
 function decodeBase64(encoded: string, problem: (why: string) => string): string {
   const digits = encoded.replace(/=+$/, "");
   const illegal = digits.search(/[^A-Za-z0-9_-]/);
-  // A digit alone in the last group of four stands for no byte.
+  // A single digit in the last group of four encodes no byte.
   const at = illegal >= 0 ? illegal : digits.length % 4 === 1 ? digits.length - 1 : -1;
   if (at >= 0) throw new BadInput(problem(`illegal base64 data at input byte ${at}`));
   const bytes = Buffer.from(digits, "base64url");

@@ -1,7 +1,7 @@
 /**
- * Pushgateway's way in (https://github.com/prometheus/pushgateway#api): `PUT`, `POST` and `DELETE` of
- * `/metrics/job/JOB{/NAME/VALUE}`, answered as it answers: 200 or 202 with an empty body, 400 with a line of text.
- * A push is in the file when it is answered, with its samples, whole.
+ * Pushgateway's push API (https://github.com/prometheus/pushgateway#api): `PUT`, `POST` and `DELETE` of
+ * `/metrics/job/JOB{/NAME/VALUE}`, answered as Pushgateway answers: 200 or 202 with an empty body, 400 with a line of
+ * text. A push is answered after all of it is in the file.
  *
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
@@ -37,13 +37,13 @@ export interface PushgatewayDependencies {
     transact(transaction: Transaction, options?: { idempotency?: Idempotency }): Promise<Ack>;
   };
   readonly limits: BodyLimits;
-  /** The bounds of native histograms, as remote_write has them. */
+  /** The bounds of native histograms, shared with remote_write. */
   readonly layouts: BucketLayouts;
 }
 
-/** Groups that one transaction deletes: a bound on how long others wait for it. */
+/** Groups per transaction of a deletion: limits how long other pushes wait for it. */
 const REMOVED_AT_A_TIME = 1_000;
-/** Groups that the answer to a deletion by selector names; `deleted` counts them all. */
+/** Groups that the answer to a deletion by selector lists. `deleted` counts all. */
 const NAMED_MAX = 1_000;
 
 export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
@@ -66,7 +66,7 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
     );
 };
 
-/** Deletes groups, each whole, a thousand in a transaction. */
+/** Deletes whole groups, a thousand per transaction. */
 export async function removeGroups(
   keys: readonly string[],
   { groups, ingest }: Pick<PushgatewayDependencies, "groups" | "ingest">,
@@ -81,7 +81,7 @@ export async function removeGroups(
   }
 }
 
-/** Deletes the groups whose time is over. */
+/** Deletes the groups that have expired. */
 export async function expireGroups({
   groups,
   ingest,
@@ -133,14 +133,14 @@ async function pushOf(
   return empty(200, ack.repeated ? { "weir-duplicate": "true" } : {});
 }
 
-/** A body out of its encoding: framed snappy, which no other route takes, or what all take. */
+/** Decodes the body: framed snappy, which only this route supports, or the encodings of all routes. */
 async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
   if (encoding !== "snappy") return await readBody(request, limits);
   return decompressSnappyFrames(await readEncodedBody(request, limits), limits.inflatedBytesMax);
 }
 
-/** The families of a body, or what is wrong with one that could be read, of which the group is to be told. */
+/** The families of a body, or the error of one that could be parsed. The group records such an error. */
 function decodeBody(
   body: Uint8Array,
   contentType: string | null,
@@ -156,7 +156,7 @@ function decodeBody(
   }
 }
 
-/** The families of a body, by its content type; text where that is none of the others. */
+/** The families of a body by its content type. Text if the type is none of the others. */
 function decodeFamilies(
   body: Uint8Array,
   contentType: string | null,
@@ -182,10 +182,10 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
   const search = queryOf(request.url);
   const texts = search.getAll("match[]");
   if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
-  // A dryRun that is mistyped must not delete.
+  // A misspelt dryRun must not delete.
   for (const name of search.keys()) {
     if (name !== "match[]" && name !== "dryRun")
-      throw new BadInput(`query parameter ${quote(name)} is not known, expected match[] or dryRun`, name);
+      throw new BadInput(`query parameter ${quote(name)} is unknown, expected match[] or dryRun`, name);
   }
   const dryRun = readFlag(search, "dryRun");
   const selectors = texts.map(selectorOf);
@@ -207,7 +207,7 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
 
 function selectorOf(text: string) {
   if (holdsReplacement(text)) {
-    throw new BadInput(`match[] is ${quote(text)}, which holds bytes that are not UTF-8`, "match[]");
+    throw new BadInput(`match[] is ${quote(text)}, which contains bytes that are not UTF-8`, "match[]");
   }
   const expression = parse(text);
   const expected = 'expected a selector of grouping labels, such as {job="a",instance=~"b.*"}';
@@ -215,15 +215,15 @@ function selectorOf(text: string) {
     throw new BadInput(`match[] is ${quote(text)}, ${expected}`, "match[]");
   }
   if (expression.matchers.some(({ name }) => name === "__name__")) {
-    throw new BadInput(`match[] ${quote(text)} names a metric, and groups go whole; ${expected}`, "match[]");
+    throw new BadInput(
+      `match[] ${quote(text)} names a metric, but only whole groups can be deleted; ${expected}`,
+      "match[]",
+    );
   }
   return expression.matchers;
 }
 
-/**
- * Errors as Pushgateway tells them: a line of text. Elysia reads from the handler's source what it uses of its context:
- * one that handed that on as a whole would have the query, the headers and the cookies parsed for each request.
- */
+/** Answers errors as Pushgateway does, with a line of text. */
 function answering(handle: (request: Request) => Promise<Response>) {
   return async (request: Request): Promise<Response> => {
     try {

@@ -1,15 +1,17 @@
 /**
  * `POST /api/v1/write`: Prometheus remote_write 1.0 and 2.0, answered after the commit.
  *
- * Senders go by the status alone, so each says what the sender should do:
- * - 204: everything is stored (what was stored before counts as stored).
- * - 400: what was good is stored, the rest never will be; sending it again changes nothing. In 2.0 exemplars count
- *   too. So with 413 and 415, where nothing is stored. At 415 a sender of 2.0 falls back to 1.0.
- * - 503 with `Retry-After`: nothing is stored, send the same again. Also where other routes say 429 or 408:
- *   Prometheus gives a request up at any 4xx, and at 429 too unless its settings say otherwise.
+ * Senders act on the status alone, so each status says what the sender should do:
  *
- * The texts are plain, as Prometheus's own receiver writes them; senders log the first line. A request of 2.0 is
- * told how much of it was stored, whatever the status is.
+ * - 204: everything is stored. Samples that were stored before count as stored.
+ * - 400: valid samples are stored. The others never will be, so sending them again changes nothing. In 2.0 this
+ *   includes exemplars. The same applies to 413 and 415, where nothing is stored. At 415 a sender of 2.0 falls back
+ *   to 1.0.
+ * - 503 with `Retry-After`: nothing is stored, send the same request again. Used also where other routes answer 429
+ *   or 408: Prometheus drops a request at any 4xx, and at 429 too unless its settings say otherwise.
+ *
+ * The texts are plain, as those of Prometheus's own receiver. Senders log the first line. The answer to a 2.0 request
+ * says how much of it was stored, whatever the status is.
  */
 
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
@@ -38,13 +40,13 @@ export interface RemoteWriteDependencies {
 const MESSAGES = { v1: "prometheus.WriteRequest", v2: "io.prometheus.write.v2.Request" } as const;
 type Version = keyof typeof MESSAGES;
 
-/** Reasons that an answer tells; its first line counts them all. */
+/** Reasons that an answer lists. Its first line counts all. */
 const REASONS_MAX = 10;
 const NO_EXEMPLAR =
   "their series was not stored, their time is outside retention, or their labels are wrong or too long";
-/** A buffer for bodies out of their snappy block is kept up to this: a request of 10,000 samples has 2 MB. */
+/** A buffer for decompressed bodies is kept up to this size: a request of 10,000 samples has 2 MB. */
 const ROOM_BYTES_MAX = 4 * 1_048_576;
-/** For errors that other routes tell otherwise. */
+/** For errors that other routes answer with another status. */
 const RETRY_AFTER_SECONDS = 1;
 
 export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDependencies) => {
@@ -67,7 +69,7 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDepen
   });
 };
 
-/** Reads bodies: in a snappy block, as the specification says, or in what other routes take. */
+/** Reads bodies: in a snappy block, as the specification says, or in the encodings of other routes. */
 class Bodies {
   readonly #limits: BodyLimits;
   #room = Buffer.alloc(0);
@@ -77,11 +79,11 @@ class Bodies {
   }
 
   /**
-   * Resolves to what gives the message. Its buffer is used again for the next body: it must be asked for and
-   * decoded in one go.
+   * Resolves to a function that returns the message. Its buffer is reused for the next body: call the function and
+   * decode the message without waiting in between.
    */
   async receive(request: Request): Promise<() => Uint8Array> {
-    // Senders of old leave the header out.
+    // Old senders omit the header.
     const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
     const { inflatedBytesMax } = this.#limits;
     const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
@@ -100,7 +102,7 @@ class Bodies {
   }
 }
 
-/** The version by content type: 1.0 where it names no message. Throws `Unsupported` for any other. */
+/** The version by content type: 1.0 if it names no message. Throws `Unsupported` for any other. */
 function versionOf(contentType: string | null): Version {
   if (contentType === null || contentType.trim() === "") return "v1";
   const [type, ...rest] = contentType.split(";").map((part) => part.trim());
@@ -121,7 +123,7 @@ function versionOf(contentType: string | null): Version {
 
 function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response {
   const { samples, histograms, exemplars, histogramPositions } = write;
-  // A histogram becomes many samples; where one of them was turned away it is not stored whole.
+  // A histogram becomes many samples. If one of them is rejected, the histogram is not stored completely.
   const refused = new Set(ack.rejected.map(({ index }) => index));
   const refusedHistograms = [...refused].filter((position) => histogramPositions.has(position)).length;
   const headers = written(version, {
@@ -137,7 +139,7 @@ function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response
       ...others,
     );
   }
-  // In version 1.0 they were an experiment, for which nobody is told off.
+  // In 1.0 exemplars were experimental, so their rejection is not reported.
   if (version === "v2" && ack.exemplars < exemplars)
     lines.push(`${exemplars - ack.exemplars} of ${exemplars} exemplars were not stored: ${NO_EXEMPLAR}`);
   return lines.length === 0
@@ -145,7 +147,7 @@ function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response
     : plainText(400, lines.join("\n"), headers);
 }
 
-/** The reason, with the sample that it is about. */
+/** The reason, with the rejected sample. */
 function explain({ reason, payload }: Rejection): string {
   return payload === "" || reason.includes(payload) ? reason : `${reason}: ${payload}`;
 }
