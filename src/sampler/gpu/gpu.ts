@@ -5,8 +5,8 @@
  * which blocks the event loop for as long as a driver takes, or hangs, and it does not ask for the UUID.
  *
  * - The XML of `nvidia-smi -q -x` has every value and the processes. If it lacks an attached card, the CSV of the five
- *   oldest fields is asked for as well, once in ten minutes, and the output with more cards is used until then. If both
- *   have as many cards, it is the CSV: the index of a card is its position in the XML, and would be wrong.
+ *   oldest fields is queried too, once per ten minutes. The output with more cards is used for these ten minutes. If both
+ *   have the same number, the CSV is used: the index of a card is its position in the XML, and would be wrong.
  * - Every card that can be read is stored. A warning beside the cards, or an exit code that reports one (14: a corrupted
  *   infoROM, 15: a lost card), is counted and logged once.
  * - Without nvidia-smi, or if it reports that there is no GPU, there are no samples and no failure. The next check is in
@@ -52,7 +52,7 @@ interface Answer extends GpuOutput {
 export function gpuPart(options: GpuOptions): Part {
   const { intervalMs, path, timeoutMs, hasProcesses = false, now = () => performance.now() } = options;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
-  /** Which output is asked for where the XML has not every attached card. */
+  /** The output to use while the XML lacks an attached card. */
   let settled: { readonly by: "xml" | "csv"; readonly untilMs: number } | undefined;
   let wasSeen = false;
 
