@@ -323,3 +323,40 @@ describe("an error between two chunks is no end of the rows", () => {
     await expect(read(result)).rejects.toThrow("left");
   });
 });
+
+describe("an answer of large lists", () => {
+  test("lets the process do other work between its rows, not only once per 2,048 of them", async () => {
+    // The engine gives the 1,024 rows in one piece, and no wait for it lies between them.
+    const result = await engine.query("SELECT range(100) FROM range(1024)");
+    let other = 0;
+    let pieces = 0;
+    setImmediate(function again() {
+      other++;
+      if (pieces >= 0) setImmediate(again);
+    });
+    let count = 0;
+    let seen = 0;
+    for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
+      pieces++;
+      count += chunk.length;
+      if (count === 1_024) seen = other;
+      if (pieces === 1) other = 0;
+    }
+    pieces = -1;
+    expect(count).toBe(1_024);
+    expect(seen).toBeGreaterThan(10);
+  });
+
+  test("stops at its time within the 2,048 rows that the engine gave", async () => {
+    const result = await engine.query("SELECT list_zip(range(4000), range(4000)) FROM range(2048)", {
+      timeoutMs: 300,
+    });
+    let rows = 0;
+    const error = await (async () => {
+      for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
+        rows += chunk.length;
+    })().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ status: 422, code: "timeout" });
+    expect(rows).toBeLessThan(2_048);
+  });
+});

@@ -7,6 +7,7 @@
  */
 import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import {
   BIGINT,
   BLOB,
@@ -167,6 +168,8 @@ export class Connection implements Reader {
           for (let row = start; row < Math.min(chunk.rowCount, start + stretchRows); row++)
             rows.push(chunk.convertRowValues(row, toCell) as readonly Cell[]);
           yield rows;
+          // The rows of a chunk may hold millions of values. Requests, deadlines and the guard of memory come between.
+          if (start + stretchRows < chunk.rowCount) await setImmediate();
         }
       }
       await this.#finish(sql, parameters);
