@@ -59,8 +59,8 @@ function filesOf(data: string): string[] {
 }
 
 /**
- * Creates the folder. An error is ignored, because the folder is created again when needed: a full disk can
- * start.
+ * Creates the folder. A full disk is not an error, because the folder is created again when needed, and a full disk must
+ * not prevent a start.
  */
 export function makeTemporaryDirectory(path: string): void {
   try {

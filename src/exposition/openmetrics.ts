@@ -17,7 +17,7 @@ import {
 import { withoutClashes } from "./openmetrics-names.ts";
 import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
 
-/** Returns the requested version. The text is the same for 1.0.0 and 0.0.1. */
+/** The content type, with the requested version. The text is the same for 1.0.0 and 0.0.1. */
 export function openMetricsContentType(version: "1.0.0" | "0.0.1"): string {
   return `application/openmetrics-text; version=${version}; charset=utf-8`;
 }
