@@ -2,7 +2,7 @@
 import { accessSync, chmodSync, constants, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { dataPathFault, SettingError } from "./config/config.ts";
-import { isDiskFull } from "./store/disk-room.ts";
+import { isDiskFull } from "./store/engine/faults.ts";
 
 /** The beginning of the names of the store's files: database, log and journal. */
 const STORE = "store.duckdb";

@@ -53,6 +53,7 @@ import { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
 import { DiskFull } from "./store/disk-room.ts";
 import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
+import { faultOf } from "./store/engine/faults.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
@@ -187,7 +188,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       now,
       onFault: (message, error) => {
         log.error(message, { error: String(error) });
-        if (/database has been invalidated/.test(String(error))) options.onFatal?.();
+        if (faultOf(error) === "invalidated") options.onFatal?.();
       },
     },
   );

@@ -13,6 +13,7 @@
 import { statfsSync } from "node:fs";
 import { Unavailable } from "../model/errors.ts";
 import type { Room } from "./store.ts";
+import { isDiskFull } from "./engine/faults.ts";
 
 /** Nothing of a request was stored, because the disk has no room. */
 export class DiskFull extends Unavailable {
@@ -194,16 +195,4 @@ export function freeBytesOf(path: string): number {
 function sizeOf(path: string): number {
   const { blocks, bsize } = statfsSync(path);
   return blocks * bsize;
-}
-
-/** Whether an error of the system or the engine says that the disk, or this user's quota of it, is full. */
-export function isDiskFull(error: unknown): boolean {
-  const text = String(error);
-  // When the engine gave up on its file, its message quotes the reason too.
-  return /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/.test(text) && !isFatal(error);
-}
-
-/** Whether the engine gave up on its file. Every statement then fails until the file is opened again. */
-export function isFatal(error: unknown): boolean {
-  return String(error).includes("FATAL Error");
 }

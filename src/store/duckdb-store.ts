@@ -11,10 +11,11 @@ import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings 
 import { Unavailable } from "../model/errors.ts";
 import type { Rows } from "../model/sample.ts";
 import { Copying } from "./backup/copying.ts";
-import { DiskFull, DiskRoom, freeBytesOf, isDiskFull, isFatal } from "./disk-room.ts";
+import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { type Engine, openEngine } from "./engine/engine.ts";
+import { isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
 import { statement } from "./statements.ts";

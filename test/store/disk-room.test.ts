@@ -1,6 +1,7 @@
 /** When a push is rejected because the disk is full. The tests set the disk and the clock. */
 import { beforeEach, expect, test } from "bun:test";
-import { DiskFull, DiskRoom, isDiskFull } from "../../src/store/disk-room.ts";
+import { DiskFull, DiskRoom } from "../../src/store/disk-room.ts";
+import { isDiskFull } from "../../src/store/engine/faults.ts";
 import type { Room } from "../../src/store/store.ts";
 
 const MiB = 2 ** 20;

@@ -5,6 +5,7 @@
  * exemplars that were sent with them. The number is bounded to the newest rows of each bucket and time slice.
  */
 import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
 import { Places } from "../sql/places.ts";
@@ -12,8 +13,8 @@ import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
-import type { Catalog, Source } from "./store/catalog.ts";
 import { QueryRunner } from "./query-runner.ts";
+import type { Catalog, Source } from "./store/catalog.ts";
 
 export interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -224,7 +225,7 @@ export class ExemplarSearch {
         return rows;
       } catch (error) {
         // Retention may drop a day between the look-up of the days and the statement.
-        if (/samples_\d{8} does not exist/.test(String(error))) return [];
+        if (faultOf(error) === "day dropped") return [];
         throw error;
       }
     };

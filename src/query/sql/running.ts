@@ -14,6 +14,7 @@ import {
   Unavailable,
   Unprocessable,
 } from "../../model/errors.ts";
+import { faultOf } from "../../store/engine/faults.ts";
 import type { Reader } from "../../store/store.ts";
 
 /** What stopped a query before its end. */
@@ -153,10 +154,6 @@ function outOfMemory(setting: string): RequestError {
 /** What the macros of sql/query/macro_weir_*.sql fail with. */
 const GUARDED = /^Invalid Input Error: weir: ([^\n]*)/;
 
-/** What the engine says of a statement that is at fault; the rest is ours. */
-const STATEMENT_FAULTS =
-  /^(Binder|Parser|Catalog|Conversion|Invalid Input|Invalid|Out of Range|Not implemented|Invalid type|Mismatch Type|Parameter Not Resolved|Parameter Not Allowed|Constraint|Divide by Zero|Decimal|Expression|Syntax|Sequence|TransactionContext) Error: /;
-
 /**
  * The engine's error as a request's, where it is the statement's fault; else the error itself.
  *
@@ -169,17 +166,17 @@ export function requestError(error: unknown, hint?: (message: string) => string 
   if (guarded !== null) return new Unprocessable(`${guarded[1]}.`, "sql");
   const clearer = hint?.(message);
   if (clearer !== undefined) return new BadInput(clearer.slice(0, 500), "sql");
-  if (message.startsWith("Out of Memory Error")) return outOfMemory("memoryLimitBytes");
-  if (message.startsWith("Permission Error"))
-    return new Forbidden("The statement asks for what is not allowed.", "sql");
-  if (message === "Failed to retrieve bind parameter index")
+  const fault = faultOf(error);
+  if (fault === "out of memory") return outOfMemory("memoryLimitBytes");
+  if (fault === "forbidden") return new Forbidden("The statement asks for what is not allowed.", "sql");
+  if (fault === "unknown parameter")
     return new BadInput(
       "params names what the statement does not have; expected a value for each $NAME of it.",
       "params",
     );
-  if (message.startsWith("INTERRUPT Error")) return new Unavailable("The query was interrupted; try again.");
+  if (fault === "interrupted") return new Unavailable("The query was interrupted; try again.");
   // Values that do not fit the statement's parameters never reach the engine: the driver says so itself.
-  if (STATEMENT_FAULTS.test(message) || /parameter/i.test(message.split("\n")[0]!)) {
+  if (fault === "statement" || fault === "day dropped" || /parameter/i.test(message.split("\n")[0]!)) {
     const lines = message.split("\n");
     const candidates = lines
       .slice(1)

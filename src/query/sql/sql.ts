@@ -7,6 +7,7 @@
  */
 import { queriesFinished, queriesRunning, querySeconds } from "../../model/counters.ts";
 import { BadInput, RequestError } from "../../model/errors.ts";
+import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store } from "../../store/store.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
@@ -189,7 +190,7 @@ export class SqlEngine {
 }
 
 function isDroppedDay(error: unknown): boolean {
-  return error instanceof BadInput && /samples_\d{8} does not exist/.test(error.message);
+  return error instanceof BadInput && faultOf(error) === "day dropped";
 }
 
 /** Those of the parameters that a part of the statement has. */

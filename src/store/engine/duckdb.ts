@@ -56,6 +56,7 @@ import {
 import { ChunkColumns, type ColumnVisitor, type ListVisitor, type NumberType } from "./chunk-columns.ts";
 import type { AppendCell, Column } from "./columns.ts";
 import { type DatabaseOptions, engineSettings } from "./engine-settings.ts";
+import { faultOf } from "./faults.ts";
 import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
@@ -103,7 +104,7 @@ export class Database {
       return new Database(instance, identity);
     } catch (error) {
       opened.delete(identity);
-      if (/conflicting lock|could not set lock/i.test(String(error))) {
+      if (faultOf(error) === "locked") {
         throw new StoreLocked(`${path} is open in another process; stop it first`);
       }
       throw error;

@@ -1,6 +1,7 @@
 /** A connection for reading that the store knows until it is closed. A stop waits for it. */
-import type { Connection } from "./duckdb.ts";
+
 import type { Cell, Reader, ResultStream } from "../store.ts";
+import type { Connection } from "./duckdb.ts";
 
 export class TrackedReader implements Reader {
   readonly #connection: Connection;

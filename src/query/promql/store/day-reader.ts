@@ -3,6 +3,7 @@
  * and series are conditions of the statements; days outside the range are not read.
  */
 import { MICROSECONDS_PER_DAY } from "../../../model/sample.ts";
+import { faultOf } from "../../../store/engine/faults.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
 import { LimitReached, QueryCanceled } from "../errors.ts";
@@ -226,14 +227,14 @@ export class DayReader {
       try {
         await read(reader, day.table, parameters);
       } catch (error) {
-        const text = String(error);
-        if (text.includes("Out of Memory Error"))
+        const fault = faultOf(error);
+        if (fault === "out of memory")
           throw new LimitReached(
             "the query needs more memory than the database engine has left (setting memoryLimitBytes); query fewer " +
               "series or a shorter range, or try again later",
           );
         // Retention may drop a day between the look-up of the days and the statement.
-        if (!/samples_\d{8} does not exist/.test(text)) throw error;
+        if (fault !== "day dropped") throw error;
       } finally {
         clearInterval(interrupting);
       }
