@@ -1,6 +1,6 @@
 /** `weir sql`: asks a running gateway in SQL, and prints the rows. */
 import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
-import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
+import { checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -33,7 +33,8 @@ that a statement may call, with their bounds:
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
   --param NAME=TEXT  binds $NAME to a text, --param NAME:=JSON to a number, true, false or null; repeatable
-  --limit N          at most so many rows; the gateway has a limit of its own
+  --limit N          at most so many rows; the gateway has a limit of its own (sqlRowsMax), and a note on
+                     standard error says when it may have left rows out
   --timeout-ms N     give up after this time; the gateway has a limit of its own
 ${formatHelp}
 ${urlHelp}
@@ -69,10 +70,58 @@ make no sense.`,
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     });
-    await writeTo(values.output, bytesOf(await accepted(response)), io);
+    const counter = new RowCounter(format);
+    await writeTo(values.output, counter.of(bytesOf(await accepted(response))), io);
+    const note = omitted(response.headers, counter.rows, body.limit);
+    if (note !== undefined) await io.stderr.write(`weir sql: ${note}\n`);
     return exitCode.ok;
   },
 };
+
+/** Counts the rows of an answer as it passes. CSV, NDJSON and lines end without a word on rows that were left out. */
+class RowCounter {
+  readonly #format: Format;
+  /** The rows so far, or undefined where the answer itself says whether it is whole. */
+  rows: number | undefined;
+
+  constructor(format: Format) {
+    this.#format = format;
+    if (format === "csv") this.rows = -1;
+    if (format === "ndjson" || format === "lines") this.rows = 0;
+  }
+
+  async *of(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    let isQuoted = false;
+    for await (const piece of pieces) {
+      if (this.rows !== undefined)
+        for (const byte of piece) {
+          if (byte === QUOTE && this.#format === "csv") isQuoted = !isQuoted;
+          else if (byte === LINE_FEED && !isQuoted) this.rows++;
+        }
+      yield piece;
+    }
+  }
+}
+
+const QUOTE = 0x22;
+const LINE_FEED = 0x0a;
+
+/**
+ * What to say of rows that the gateway left out for its own limit, or undefined.
+ *
+ * @param limit what the user set
+ */
+function omitted(headers: Headers, rows: number | undefined, limit: number | undefined): string | undefined {
+  const most = Number(headers.get("weir-row-limit") ?? Number.NaN);
+  if (limit !== undefined && limit <= most) return undefined;
+  const advice = 'Ask for less at once, such as a shorter range of ts, or use "weir export".';
+  if (rows === most)
+    return `${rows} rows are printed, the most that the gateway answers with; there may be more. ${advice}`;
+  const isParquet = headers.get("content-type")?.includes("parquet") === true;
+  return isParquet && headers.has("weir-truncated")
+    ? `Rows are absent: the gateway answers with ${most} at most. ${advice}`
+    : undefined;
+}
 
 async function readStatement(io: Io): Promise<string> {
   if (io.stdinIsTerminal) throw new UsageError('Give a statement, such as weir sql "SELECT * FROM metrics".');

@@ -55,6 +55,26 @@ describe("weir sql", () => {
     expect(existsSync(`${parquet}.part`)).toBe(false);
   });
 
+  test("says on standard error that rows may be absent, where the format cannot", async () => {
+    const many = "SELECT range AS i, 'a\n\"b' AS text FROM range(100001)";
+    const atLimit =
+      "weir sql: 100000 rows are printed, the most that the gateway answers with; there may be more. ";
+    const advice = 'Ask for less at once, such as a shorter range of ts, or use "weir export".\n';
+    for (const format of ["csv", "ndjson", "lines"]) {
+      const { code, err } = await weir(["sql", "--format", format, "--limit", "200000", many], { env });
+      expect({ format, code, err }).toEqual({ format, code: 0, err: atLimit + advice });
+    }
+    const parquet = join(folder, "many.parquet");
+    expect(await weir(["sql", "--format", "parquet", "-o", parquet, many], { env })).toEqual({
+      code: 0,
+      out: "",
+      err: `weir sql: Rows are absent: the gateway answers with 100000 at most. ${advice}`,
+    });
+    // Who sets a limit knows of it, and fewer rows are all that there are.
+    for (const args of [["--limit", "2", many], ["SELECT * FROM range(99999)"]])
+      expect((await weir(["sql", "--format", "csv", ...args], { env })).err).toBe("");
+  });
+
   test("takes the statement from standard input, and by a unix socket", async () => {
     const { out } = await weir(["sql", "--format", "csv", "--url", `unix:${socket}`], {
       stdin: `${QUESTION}\n`,

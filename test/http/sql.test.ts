@@ -158,7 +158,9 @@ describe("what is asked", () => {
   test("limits", async () => {
     const response = await post({ sql: SQL, limit: 1 });
     expect(response.headers.get("weir-row-limit")).toBe("1");
+    expect(response.headers.get("weir-truncated")).toBe("true");
     expect(await response.json()).toMatchObject({ rows: [ROWS[0]], truncated: true });
+    expect((await post({ sql: SQL })).headers.has("weir-truncated")).toBe(false);
     expect((await post({ sql: "SELECT count(*) FROM range(100000000000000)", timeoutMs: 50 })).status).toBe(
       422,
     );

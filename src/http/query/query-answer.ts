@@ -3,7 +3,8 @@
  *
  * The first piece is made before the answer begins, so that a failure until then is an error with a status. A later
  * failure breaks off the connection: no client may take a part for the whole. `Weir-Row-Limit` is the most rows that
- * the answer may have. JSON and the table also say whether rows were omitted.
+ * the answer may have. JSON and the table also say whether rows were omitted, and so does `Weir-Truncated: true` where
+ * that is known before the answer begins: for Parquet, and for answers of one piece.
  */
 import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
@@ -96,6 +97,7 @@ export async function answer(
   try {
     const first = await pieces.next();
     const second = first.done ? first : await pieces.next();
+    if (result.truncated) headers["weir-truncated"] = "true";
     // Most answers are one piece, and keep their connection open.
     if (second.done) return new Response(first.value ?? "", { headers });
     return streamResponse(bodyOf([first, second], pieces, stop), headers);
