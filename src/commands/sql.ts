@@ -56,6 +56,15 @@ make no sense.`,
       await writeTo(values.output, bytesOf(await accepted(response)), io);
       return exitCode.ok;
     }
+    const dotted = /^\s*(\.[a-z]+)/i.exec(statement)?.[1];
+    if (dotted === ".tables" || dotted === ".functions")
+      throw new UsageError(
+        `${JSON.stringify(statement.trim())} has more than one pattern; expected ${dotted} [PATTERN].`,
+      );
+    if (dotted !== undefined)
+      throw new UsageError(
+        `There is no command ${JSON.stringify(dotted)}; there are .tables and .functions.`,
+      );
 
     const body = {
       sql: statement,

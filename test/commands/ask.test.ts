@@ -137,6 +137,12 @@ describe("weir sql", () => {
   test("says what is wrong in one line, with its exit code", async () => {
     for (const [args, code, message] of [
       [["DROP TABLE samples"], 1, /^weir sql: .+\n$/],
+      [[".tabels"], 2, /^weir sql: There is no command "\.tabels"; there are \.tables and \.functions\.\n/],
+      [
+        [".tables a b"],
+        2,
+        /^weir sql: "\.tables a b" has more than one pattern; expected \.tables \[PATTERN\]\.\n/,
+      ],
       [["SELECT * FROM nothing"], 1, /^weir sql: .*nothing.*\n$/],
       [
         ["--format", "xml", "SELECT 1"],

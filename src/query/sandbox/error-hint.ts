@@ -1,12 +1,13 @@
 /**
  * Clearer sentences for errors that people meet often. Tags are text: `status_code = 200` makes the engine cast the
- * column to a number, which fails at the first `unknown`. Times are no numbers. And a column has another name.
+ * column to a number, which fails at the first `unknown`. Times are no numbers, maps are
+ * no conditions. And a column or a time zone has another name.
  */
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import type { NumberUse, Walk } from "./walk.ts";
 
-type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables">;
+type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables" | "parameters">;
 
 /** The sentence for an error of the engine about the statement, or undefined where its own says enough. */
 export function errorHint(message: string, walk: Uses): string | undefined {
@@ -20,7 +21,12 @@ export function errorHint(message: string, walk: Uses): string | undefined {
     const use = find(walk, source);
     if (use !== undefined) return compared(use, `a value is ${quote(text)}`);
     const column = walk.casts.find((name) => holdsText(walk, name, source));
-    if (column === undefined) return undefined;
+    if (column === undefined) {
+      // No number of the statement's is beside the column: one of its parameters is.
+      if (walk.parameters.size === 0 || source === undefined || !holdsText(walk, source, source))
+        return undefined;
+      return `${source} is compared with a number, but tags are text and a value is ${quote(text)}; send the parameter as text, in quotation marks`;
+    }
     return `${line.replace(/^Conversion Error: /, "")}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) gives NULL for it.`;
   }
   if (
@@ -44,9 +50,26 @@ export function errorHint(message: string, walk: Uses): string | undefined {
     )
   )
     return "a time is compared with a number; write a time as TIMESTAMP '2024-01-01 10:00:00' in UTC, or epoch_ms(1704103200000) for milliseconds since 1970.";
-  const column = /^Binder Error: Referenced column "(.+?)" not found/.exec(line)?.[1];
-  return column === undefined ? undefined : missingColumn(column, walk);
+  const map =
+    /^Conversion Error: Unimplemented type for cast \(MAP\(.*\) -> BOOLEAN\) when casting from source column (\w+)/.exec(
+      line,
+    )?.[1];
+  if (map !== undefined)
+    return `${map} is a map and no condition: AND and = bind more tightly than ->>, so write (${map}->>'name') = 'value', or ${map}['name'] = 'value'`;
+  const zone = /^Not implemented Error: Unknown TimeZone '(.*)'!/.exec(line)?.[1];
+  if (zone !== undefined) {
+    const near = nearest(zone, Intl.supportedValuesOf("timeZone"), ZONE_EDITS_MAX);
+    return `there is no time zone ${quote(zone)}; ${near === undefined ? "a name such as Europe/Berlin or UTC was expected" : `did you mean ${near}?`}`;
+  }
+  const column =
+    /^Binder Error: (?:Referenced column "(.+?)" not found|(?:Values list|Table) ".*?" does not have a column named "(.+?)")/.exec(
+      line,
+    );
+  return column === null ? undefined : missingColumn((column[1] ?? column[2])!, walk);
 }
+
+/** Edits between a zone and the one that was meant: "Asia/Aden" is not meant by each short word. */
+const ZONE_EDITS_MAX = 2;
 
 /** Columns of the tables that a statement names: the nearest, or all where there is one table with few. */
 function missingColumn(column: string, { catalog, tables }: Uses): string | undefined {

@@ -231,3 +231,47 @@ describe("a UTC time is shown in a zone", () => {
     ["2024-01-02 09:00:00"],
   ]);
 });
+
+describe("what people write by mistake is named, with what to write instead", () => {
+  const near = 'there is no column "statuscode"; did you mean status_code?';
+  fails(`SELECT h.statuscode FROM ${HTTP} h`, 400, near);
+  fails(`SELECT h.value FROM ${HTTP} h JOIN ${HTTP} k ON h.ts = k.ts WHERE k.statuscode = '200'`, 400, near);
+  const zone = (name: string, more: string) => `there is no time zone "${name}"; ${more}`;
+  fails(
+    `SELECT local_time(ts, 'Europe/Berln') FROM ${HTTP}`,
+    400,
+    zone("Europe/Berln", "did you mean Europe/Berlin?"),
+  );
+  fails(
+    `SELECT ts AT TIME ZONE 'Mars/Olympus Mons' FROM ${HTTP}`,
+    400,
+    zone("Mars/Olympus Mons", "a name such as Europe/Berlin or UTC was expected"),
+  );
+  const precedence =
+    "labels is a map and no condition: AND and = bind more tightly than ->>, so write (labels->>'name') = 'value', or labels['name'] = 'value'";
+  fails(
+    "SELECT count(*) FROM samples WHERE metric = 'http.request.duration_ms' AND labels->>'operation' = 'get_task'",
+    400,
+    precedence,
+  );
+  gives(
+    "SELECT count(*) FROM samples WHERE metric = 'http.request.duration_ms' AND (labels->>'operation') = 'get_task'",
+    [[2]],
+  );
+  gives(
+    "SELECT count(*) FROM samples WHERE metric = 'http.request.duration_ms' AND labels['operation'] = 'get_task'",
+    [[2]],
+  );
+  test("a parameter that is a number, beside a tag", async () => {
+    const sql = `SELECT count(*) FROM ${HTTP} WHERE task_id = ?`;
+    const error = await asked
+      .rows(sql, { parameters: [738529527931269425n] })
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      status: 400,
+      message:
+        'task_id is compared with a number, but tags are text and a value is "1_a"; send the parameter as text, in quotation marks',
+    });
+    expect(await asked.rows(sql, { parameters: ["1_a"] })).toEqual([[2]]);
+  });
+});
