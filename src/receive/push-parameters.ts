@@ -60,7 +60,9 @@ export class PushParameters {
 function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly string[]): Asked {
   for (const name of search.keys()) {
     if (!known.includes(name)) {
-      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}.`, name);
+      // Those of an import are for `weir import` alone.
+      const expected = known.filter((each) => !(IMPORT as readonly string[]).includes(each)).join(", ");
+      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${expected}.`, name);
     }
   }
   return {

@@ -43,7 +43,29 @@ export function whyNoTime(time: unknown): string {
     return `${EXPECTED} (this one has no zone, such as the Z in ${inUtc(time)})`;
   const offset = ZONE_WITHOUT_COLON.exec(time);
   if (offset !== null) return `${EXPECTED} (its zone has no colon, as in ${offset[1]}:${offset[2]})`;
-  return EXPECTED;
+  const dotted = time.replace(/(:\d\d),(\d{1,9})/, "$1.$2");
+  const hasZone = timeUs(dotted) !== undefined;
+  if (dotted !== time && (hasZone || (WITHOUT_ZONE.test(dotted) && timeUs(inUtc(dotted)) !== undefined)))
+    return `${EXPECTED} (this one has a comma${hasZone ? "" : " and no zone"}, expected ${hasZone ? dotted : inUtc(dotted)})`;
+  const rfc2822 = fromRfc2822(time);
+  if (rfc2822 !== undefined) return `${EXPECTED} (this one is an RFC 2822 time, expected ${rfc2822})`;
+  return `${EXPECTED} such as 2024-01-01T10:00:00Z`;
+}
+
+/** `Mon, 01 Jan 2024 10:00:00 +0000`; the day of the week and the seconds are optional. */
+const RFC_2822 =
+  /^(?:[A-Za-z]{3},\s*)?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d:\d\d(?::\d\d)?) ([+-]\d{4}|[A-Za-z]{1,3})$/;
+
+/** A time of RFC 2822 section 3.3, which e-mail and HTTP use, as RFC 3339 in UTC. Undefined for any other text. */
+function fromRfc2822(time: string): string | undefined {
+  const match = RFC_2822.exec(time.trim());
+  if (match === null) return undefined;
+  const [, day, month, year, clock, zone] = match;
+  // Date.parse may read 30 February as 1 March.
+  const midnight = Date.parse(`${day} ${month} ${year} 00:00:00 GMT`);
+  if (Number.isNaN(midnight) || new Date(midnight).getUTCDate() !== Number(day)) return undefined;
+  const ms = Date.parse(`${day} ${month} ${year} ${clock} ${/^(?:Z|UT)$/i.test(zone!) ? "GMT" : zone}`);
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString().replace(".000Z", "Z");
 }
 
 /** Names the probable unit of a number that is too large for a time in milliseconds; empty for other numbers. */

@@ -7,15 +7,23 @@
 export interface JsonError {
   readonly position: number;
   readonly message: string;
+  /** The number that stands there and that JSON has no text for, as a 64-bit float is written: `NaN`, `-Infinity`. */
+  readonly notFinite?: string;
 }
 
-/** The first error of the JSON value that begins at `start` (after optional white space), or undefined. */
+/**
+ * The first error of the JSON value that begins at `start` (after optional white space), or undefined. Where `end` is
+ * the end of a line, and not of the bytes, the message says so.
+ */
 export function findJsonError(bytes: Uint8Array, start: number, end: number): JsonError | undefined {
   try {
     new Checker(bytes, end).value(start, 0);
     return undefined;
   } catch (error) {
-    if (error instanceof Stop) return { position: error.position, message: error.message };
+    if (error instanceof Stop) {
+      const { position, message, notFinite } = error;
+      return notFinite === undefined ? { position, message } : { position, message, notFinite };
+    }
     throw error;
   }
 }
@@ -26,20 +34,26 @@ const [COMMA, COLON, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [44
 
 class Stop extends Error {
   readonly position: number;
+  readonly notFinite: string | undefined;
 
-  constructor(position: number, message: string) {
+  constructor(position: number, message: string, notFinite?: string) {
     super(message);
     this.position = position;
+    this.notFinite = notFinite;
   }
 }
 
 class Checker {
   readonly #bytes: Uint8Array;
   readonly #end: number;
+  /** What ends there. */
+  readonly #ending: string;
 
   constructor(bytes: Uint8Array, end: number) {
     this.#bytes = bytes;
     this.#end = end;
+    const next = bytes[end];
+    this.#ending = next === LINE_FEED || next === CARRIAGE_RETURN ? "the end of the line" : "the end";
   }
 
   /** Checks the value at a position and returns the position after it. */
@@ -86,14 +100,21 @@ class Checker {
       if (!/^(["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(escaped))
         this.#fail(at - 1, "an escape such as \\n or \\u00e9");
     }
-    throw new Stop(this.#end, "is the end, inside a string");
+    throw new Stop(this.#end, `is ${this.#ending}, inside a string`);
   }
 
   #literal(at: number): number {
     const match = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/.exec(
       this.#text(at, 400),
     );
-    if (match === null) this.#fail(at, "a JSON value");
+    if (match === null) {
+      const word = /^([+-]?)(nan|inf(?:inity)?)(?![\w.])/i.exec(this.#text(at, 12));
+      if (word !== null) {
+        const number = /^n/i.test(word[2]!) ? "NaN" : `${word[1] === "-" ? "-" : ""}Infinity`;
+        throw new Stop(at, `has ${word[0]}, which is not JSON`, number);
+      }
+      this.#fail(at, "a JSON value");
+    }
     return at + match![0].length;
   }
 
@@ -112,7 +133,7 @@ class Checker {
   }
 
   #fail(at: number, expected: string): never {
-    if (at >= this.#end) throw new Stop(this.#end, `is the end, where ${expected} was expected`);
+    if (at >= this.#end) throw new Stop(this.#end, `is ${this.#ending}, where ${expected} was expected`);
     // The last character may be incomplete, and is left out then.
     const quoted = Buffer.from(this.#text(at, 12), "latin1")
       .toString("utf8")

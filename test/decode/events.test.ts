@@ -259,18 +259,48 @@ describe("an event", () => {
         `{"name":"a","value":"${word}","type":"${type}"}`,
         [[0, `value is "${word}", expected a finite number`]],
       );
-  wrong("with NaN is rejected alone", `[{"name":"a","value":NaN},${EVENT}]`, [
-    [
-      0,
-      'byte 21 of the body has "NaN},{\\"@time" where a JSON value was expected'.replace('},{\\"@time', "}"),
-    ],
+  const notJson = (word: string, number: string) =>
+    `has ${word}, which is not JSON; a gauge takes "${number}" in quotation marks as its value, and other types need a finite number`;
+  for (const [word, number] of [
+    ["NaN", "NaN"],
+    ["Infinity", "Infinity"],
+    ["-Infinity", "-Infinity"],
+    ["+Inf", "Infinity"],
+    ["nan", "NaN"],
+    ["-inf", "-Infinity"],
+  ] as const)
+    wrong(`with a bare ${word} is rejected alone`, `[{"name":"a","value":${word}},${EVENT}]`, [
+      [0, `byte 21 of the body ${notJson(word, number)}`],
+    ]);
+  bad(
+    "rejects one event with a bare NaN",
+    '{"name":"a","value":NaN',
+    `the body is not JSON: byte 20 ${notJson("NaN", "NaN")}`,
+  );
+  wrong("with a word that only begins like one is quoted", `[{"name":"a","value":nano},${EVENT}]`, [
+    [0, 'byte 21 of the body has "nano}" where a JSON value was expected'],
+  ]);
+  const wrapped = (field: string) =>
+    `metric_name is missing, and the field "${field}" has an array: the body must be the array itself, without an object around it`;
+  for (const field of ["events", "metrics", "data", "samples"]) {
+    wrong(`is not an array inside an object: ${field}`, `{"${field}":[${EVENT}]}`, [[0, wrapped(field)]]);
+    wrong(`is not an empty array inside an object: ${field}`, `{"${field}":[]}`, [[0, wrapped(field)]]);
+  }
+  wrong("is not an array of objects in any other field", `{"version":1,"payload":[${EVENT}]}`, [
+    [0, wrapped("payload")],
+  ]);
+  wrong("without a name is no wrapper for its other arrays", '{"value":1,"ids":[1,2]}', [
+    [0, "metric_name is missing, expected a name"],
   ]);
   wrong("is rejected without a name", '{"value":1}', [[0, "metric_name is missing, expected a name"]]);
   wrong("is rejected if its name is not a string", '{"name":1,"value":1}', [
     [0, "metric_name is 1, expected a string"],
   ]);
   wrong("is rejected if its time is not a time", '{"timestamp":"yesterday","name":"a","value":1}', [
-    [0, '@timestamp is "yesterday", expected milliseconds since 1970 or an RFC 3339 time'],
+    [
+      0,
+      '@timestamp is "yesterday", expected milliseconds since 1970 or an RFC 3339 time such as 2024-01-01T10:00:00Z',
+    ],
   ]);
   for (const time of [
     "2024-02-30T00:00:00Z",
@@ -279,7 +309,10 @@ describe("an event", () => {
     "2024-00-01T00:00:00Z",
   ])
     wrong(`is rejected if its time does not exist: ${time}`, `{"timestamp":"${time}","name":"a","value":1}`, [
-      [0, `@timestamp is "${time}", expected milliseconds since 1970 or an RFC 3339 time`],
+      [
+        0,
+        `@timestamp is "${time}", expected milliseconds since 1970 or an RFC 3339 time such as 2024-01-01T10:00:00Z`,
+      ],
     ]);
   wrong("is rejected if no double holds its value", '{"name":"a","value":-1e999}', [
     [0, "value is -1e999, expected a finite number"],
@@ -314,8 +347,14 @@ describe("an event", () => {
     [0, "the event has 65 tags, at most 64 are accepted (tagsMax)"],
   ]);
   wrong("on an invalid line is rejected alone", `${EVENT}\n{"name":\n${EVENT}\n[1]`, [
-    [1, `byte ${EVENT.length + 9} of the body is the end, where a JSON value was expected`],
+    [1, `byte ${EVENT.length + 9} of the body is the end of the line, where a JSON value was expected`],
     [3, 'expected an event as a JSON object, got "[1]"'],
+  ]);
+  wrong("is cut at the end of its line, not of the body", `${EVENT}\n${EVENT.slice(0, 40)}\r\n${EVENT}`, [
+    [1, `byte ${EVENT.length + 41} of the body is the end of the line, inside a string`],
+  ]);
+  wrong("is cut at the end of the body", `${EVENT}\n{"name":`, [
+    [1, `byte ${EVENT.length + 9} of the body is the end, where a JSON value was expected`],
   ]);
 });
 
@@ -612,7 +651,24 @@ describe("a rejected time has a hint to the probable mistake", () => {
   time('"2024-01-01 00:00:00.123456"', "this one has no zone, such as the Z in 2024-01-01T00:00:00.123456Z");
   time('"2024-01-01T00:00"', "this one has no zone, such as the Z in 2024-01-01T00:00:00Z");
   time('"2024-01-01"', "this one has no zone, such as the Z in 2024-01-01T00:00:00Z");
-  time('"2024-02-30"', "");
+  const such = (sent: string) =>
+    wrong(sent, `{"name":"a","value":1,"@timestamp":${sent}}`, [
+      [0, `@timestamp is ${sent}, ${EXPECTED} such as 2024-01-01T10:00:00Z`],
+    ]);
+  such('"2024-02-30"');
+  such('"Fri, 30 Feb 2024 10:00:00 GMT"');
+  such('"10:00"');
+  // Times of e-mail and HTTP; 12:30 in the zone +0200 is 10:30 in UTC.
+  const rfc2822 = (sent: string, utc: string) =>
+    time(`"${sent}"`, `this one is an RFC 2822 time, expected ${utc}`);
+  rfc2822("Mon, 01 Jan 2024 10:00:00 GMT", "2024-01-01T10:00:00Z");
+  rfc2822("Mon, 1 Jan 2024 12:30:05 +0200", "2024-01-01T10:30:05Z");
+  rfc2822("1 Jan 2024 00:30 +0100", "2023-12-31T23:30:00Z");
+  rfc2822("29 Feb 2024 10:00:00 UT", "2024-02-29T10:00:00Z");
+  // ISO 8601 and the logs of Python write a comma.
+  time('"2024-01-01T12:00:00,123Z"', "this one has a comma, expected 2024-01-01T12:00:00.123Z");
+  time('"2024-01-01 12:00:00,5+01:00"', "this one has a comma, expected 2024-01-01 12:00:00.5+01:00");
+  time('"2024-01-01 12:00:00,123"', "this one has a comma and no zone, expected 2024-01-01T12:00:00.123Z");
   time('"2024-01-01T00:00:00.5+0100"', "its zone has no colon, as in 2024-01-01T00:00:00.5+01:00");
   time("true", "");
 });

@@ -445,7 +445,11 @@ describe("parameters and headers", () => {
   bad(`?extra_label=${"n".repeat(256)}=5`, "extra_label", /longer than 255 bytes/);
   bad(`?extra_label=a=${"v".repeat(4097)}`, "extra_label", /4097 bytes long/);
   bad(`?${Array.from({ length: 65 }, (_, i) => `extra_label=l${i}=x`).join("&")}`, "extra_label", /65 tags/);
-  bad("?extra_lable=a=1", "extra_lable", /"extra_lable" is unknown; expected extra_label,/);
+  bad(
+    "?extra_lable=a=1",
+    "extra_lable",
+    /"extra_lable" is unknown; expected extra_label, historical, strict\.$/,
+  );
   bad("?historical=maybe", "historical", /historical is "maybe"; expected true or false/);
   bad("?import_file=f&import_from=0&import_to=9", "import_line", /import_line is missing; expected a hash/);
   bad(

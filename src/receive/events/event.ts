@@ -7,7 +7,7 @@ import { quote } from "../../model/errors.ts";
 import type { Kind, MetricType, SeriesHead } from "../../model/sample.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
-import { sentInstead } from "./event-fields.ts";
+import { capped, sentInstead } from "./event-fields.ts";
 import { type Loss, lossesOf } from "./event-losses.ts";
 import { STALE, valueOfWord } from "./value-words.ts";
 
@@ -66,6 +66,14 @@ export function checkEvent(
   const event = json as Record<string, unknown>;
   const metric = event.metric_name ?? event.name;
   if (metric === undefined) {
+    const wrapper = wrapperOf(event);
+    if (wrapper !== undefined) {
+      return wrong(
+        "syntax",
+        `metric_name is missing, and the field ${quote(capped(wrapper))} has an array: the body must be the array itself, ` +
+          "without an object around it",
+      );
+    }
     return wrong("name", `metric_name is missing, expected a name${sentInstead(event, "metric_name")}`);
   }
   if (typeof metric !== "string") return wrong("name", `metric_name is ${quote(metric)}, expected a string`);
@@ -120,6 +128,19 @@ export function checkEvent(
     attributes: tags.attributes,
     losses: lossesOf(event, timestampUs),
   };
+}
+
+const WRAPPERS: ReadonlySet<string> = new Set(["events", "metrics", "data", "samples"]);
+
+/** The field of an object that has events in an array, as the APIs of other programs expect them. */
+function wrapperOf(event: Readonly<Record<string, unknown>>): string | undefined {
+  if (event.value !== undefined) return undefined;
+  return Object.keys(event).find((name) => {
+    const field = event[name];
+    if (!Array.isArray(field)) return false;
+    const first: unknown = field[0];
+    return WRAPPERS.has(name) || (typeof first === "object" && first !== null && !Array.isArray(first));
+  });
 }
 
 function checkTags(

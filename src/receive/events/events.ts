@@ -50,7 +50,8 @@ const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
 const PAYLOAD_BYTES_MAX = 1_000;
 
-const [LINE_FEED, COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [10, 44, 91, 93, 123, 125];
+const [LINE_FEED, CARRIAGE_RETURN, COMMA, OPEN_BRACKET, CLOSE_BRACKET] = [10, 13, 44, 91, 93];
+const [OPEN_BRACE, CLOSE_BRACE] = [123, 125];
 
 export class EventDecoder {
   readonly #options: EventDecoderOptions;
@@ -261,7 +262,10 @@ export class EventDecoder {
 
   /** Finds the first byte of a range that is not UTF-8, or not JSON. */
   #problem(body: Buffer, start: number, end: number): JsonError | undefined {
-    const problem = findJsonError(body, start, end);
+    // A carriage return before the end of a line belongs to that end.
+    const to =
+      end < body.length && body[end] === LINE_FEED && body[end - 1] === CARRIAGE_RETURN ? end - 1 : end;
+    const problem = withHint(findJsonError(body, start, to));
     const position = this.#isUtf8 ? -1 : firstInvalidByte(body, start, end);
     if (position < 0 || (problem !== undefined && problem.position < position)) return problem;
     return { position, message: describeInvalidByte(body[position]!) };
@@ -283,6 +287,16 @@ export class EventDecoder {
     const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
     rejected.push({ index: this.#events, cause, reason, payload });
   }
+}
+
+/** Adds how an event says a value that is not finite, which some encoders write as a bare word (`json.dumps` of Python). */
+function withHint(problem: JsonError | undefined): JsonError | undefined {
+  if (problem?.notFinite === undefined) return problem;
+  const { position, message, notFinite } = problem;
+  return {
+    position,
+    message: `${message}; a gauge takes "${notFinite}" in quotation marks as its value, and other types need a finite number`,
+  };
 }
 
 /** The length of the byte order mark that some editors and shells write first (RFC 8259, section 8.1), or 0. */
