@@ -41,11 +41,10 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIO
 /** Combines the families. A handler rejects a request by throwing a class of src/model/errors.ts. */
 export function createApp(families: readonly Routes[], { log }: AppOptions): App {
   const routes = families.flatMap(({ list }) => list);
-  const patterns = () => routes.map(({ path }) => path);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
     async ({ error, code, request }) =>
-      errorResponse(code === "NOT_FOUND" ? await unknownPath(request, patterns()) : error, request, log),
+      errorResponse(code === "NOT_FOUND" ? await unknownPath(request, routes) : error, request, log),
   );
   for (const { method, path, handle } of routes) {
     // Handlers read bodies themselves, within limits.
@@ -57,7 +56,7 @@ export function createApp(families: readonly Routes[], { log }: AppOptions): App
 
   const answer = async (request: Request, allow: readonly string[]): Promise<Response> => {
     const { method } = request;
-    if (allow.length === 0) throw await unknownPath(request, patterns());
+    if (allow.length === 0) throw await unknownPath(request, routes);
     if (!allow.includes(method)) {
       const sentence = `${quote(pathOf(request.url))} does not support ${quote(method)}; it supports ${allow.join(", ")}.`;
       throw new MethodNotAllowed([sentence, ...(await hintsOf(request))].join(" "));

@@ -6,17 +6,29 @@ import { NotFound, quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
 import { pathOf } from "./errors.ts";
+import type { Route } from "./routes.ts";
 
 /** A client that sends nothing is answered without a hint. */
 const HEAD_WAIT_MS = 1_000;
 
-/** The error for a path that no route of `patterns` has. */
-export async function unknownPath(request: Request, patterns: Iterable<string>): Promise<NotFound> {
+/** The error for a path that none of the routes has. A route that does not answer the request's method is not named. */
+export async function unknownPath(
+  request: Request,
+  routes: readonly Pick<Route, "method" | "path">[],
+): Promise<NotFound> {
   const path = pathOf(request.url);
-  const meant = nearestRoute(path, patterns);
+  const meant = nearestRoute(path, patternsFor(request.method, routes));
   const instead = meant === undefined ? "README lists all routes" : `did you mean ${meant}?`;
   const sentence = `There is no route ${quote(path)}; ${instead}${meant === undefined ? "." : ""}`;
   return new NotFound([sentence, ...(await hintsOf(request))].join(" "));
+}
+
+/** The patterns of the routes that answer a method. GET answers HEAD too, and every path answers OPTIONS. */
+function patternsFor(method: string, routes: readonly Pick<Route, "method" | "path">[]): string[] {
+  const asked = method === "HEAD" ? "GET" : method;
+  return routes
+    .filter((route) => asked === "OPTIONS" || route.method === "ALL" || route.method.toUpperCase() === asked)
+    .map((route) => route.path);
 }
 
 /** A sentence about the format of a request's body and its route. Empty if the format is not recognised. */

@@ -96,6 +96,19 @@ describe("answers", () => {
     code: "not_found",
     message: 'There is no route "/parts"; did you mean /things/ID/parts?',
   });
+  for (const [method, path] of [
+    ["GET", "/group/job/a"],
+    ["POST", "/thinks/7/part"],
+    ["PUT", "/thing"],
+  ] as const)
+    fails(method, path, 404, {
+      code: "not_found",
+      message: `There is no route "${path}"; README lists all routes.`,
+    });
+  test("HEAD and OPTIONS of a misspelt path name the route, which answers them", async () => {
+    expect((await ask("HEAD", "/thing")).status).toBe(404);
+    expect((await ask("OPTIONS", "/thing")).text).toContain("did you mean /things?");
+  });
   fails("PUT", "/things", 405, {
     code: "method_not_allowed",
     message: '"/things" does not support "PUT"; it supports GET, HEAD, OPTIONS, POST.',
