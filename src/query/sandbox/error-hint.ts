@@ -76,10 +76,24 @@ function missingColumn(column: string, { catalog, tables }: Uses): string | unde
   const names = [...tables].flatMap((table) => catalog.columnsOf(table)?.map(({ name }) => name) ?? []);
   const near = nearest(column, names);
   const said = `there is no column ${quote(column)}`;
+  const withLabels = [...tables].find((table) => catalog.columnsOf(table)?.some(isLabelMap));
+  if (withLabels !== undefined) {
+    const meant = near === undefined ? "" : `; did you mean ${near}?`;
+    const text = column.replaceAll("'", "''");
+    return (
+      `${said}${meant === "" ? "." : meant} In ${withLabels}, tags are in the map labels: labels['${text}']. ` +
+      "The table of each metric has a column per tag."
+    );
+  }
   if (near !== undefined) return `${said}; did you mean ${near}?`;
   const [table, other] = tables;
   if (table === undefined || other !== undefined || names.length > COLUMNS_NAMED_MAX) return undefined;
   return `${said}; the columns of ${table} are ${names.join(", ")}.`;
+}
+
+/** The column of `samples`, `series` and `exemplars` with all labels. A tag can have this name too, and is text. */
+function isLabelMap({ name, type }: { readonly name: string; readonly type: string }): boolean {
+  return name === "labels" && type.startsWith("MAP");
 }
 
 /** Columns that an error lists. */

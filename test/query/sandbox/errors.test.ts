@@ -130,6 +130,30 @@ describe("a misspelled column suggests the nearest, or lists those that there ar
     400,
     'there is no column "bytes"; the columns of upload_size_bytes are ts, value, task_id, upload_type.',
   );
+  // `samples` has the columns ts, metric, labels, value; the tag "operation" is in the map.
+  const inMap = (table: string, tag: string) =>
+    `In ${table}, tags are in the map labels: labels['${tag}']. The table of each metric has a column per tag.`;
+  fails(
+    "SELECT operation FROM samples",
+    400,
+    `there is no column "operation". ${inMap("samples", "operation")}`,
+  );
+  fails(
+    "SELECT s.operation FROM samples s",
+    400,
+    `there is no column "operation". ${inMap("samples", "operation")}`,
+  );
+  fails(
+    `SELECT count(*) FROM series WHERE "it's" = 'a'`,
+    400,
+    `there is no column "it's". ${inMap("series", "it''s")}`,
+  );
+  fails(
+    "SELECT metrik FROM samples",
+    400,
+    `there is no column "metrik"; did you mean metric? ${inMap("samples", "metrik")}`,
+  );
+  gives("SELECT count(*) FROM samples WHERE labels['operation'] = 'none such'", [[0]]);
   // Of what a subquery makes the engine knows more.
   fails(
     "SELECT n FROM (SELECT 1 AS m)",
