@@ -109,6 +109,30 @@ describe("sources", () => {
     );
   });
 
+  test("rejects two spellings of one setting as flags with different values", () => {
+    const fault = (first: string, a: string, second: string, b: string) =>
+      `${first} is "${a}" and ${second} is "${b}", but they are the same setting: give only one of them.`;
+    bad(
+      ["--metricsRetentionDays", "3", "--retention-days", "4"],
+      fault("--metricsRetentionDays", "3", "--retention-days", "4"),
+    );
+    bad(
+      ["--retention-days=4", "--metrics-retention-days=3"],
+      fault("--retention-days", "4", "--metrics-retention-days", "3"),
+    );
+    bad(
+      ["--metricsRetentionDays=3", "--retention-days=3", "--retention-days=4"],
+      fault("--metricsRetentionDays", "3", "--retention-days", "4"),
+    );
+    bad(["--groupTtl", "1h", "--group-ttl-ms", "2h"], fault("--groupTtl", "1h", "--group-ttl-ms", "2h"));
+    ok(["--metricsRetentionDays", "3", "--retention-days", "3"], "retentionDays", 3);
+    // One spelling twice is a wrapper's argument that is overridden.
+    ok(["--retention-days", "3", "--retention-days", "4"], "retentionDays", 4);
+    expect(() => takeSettings(["--metricsRetentionDays", "3", "--retention-days", "4"])).toThrow(
+      fault("--metricsRetentionDays", "3", "--retention-days", "4"),
+    );
+  });
+
   test("accepts the spelling of metricsRetentionDays that workers use, as a flag and as a variable", () => {
     ok(["--metricsRetentionDays", "14"], "retentionDays", 14);
     ok(["--metricsRetentionDays=30"], "retentionDays", 30, { metricsRetentionDays: "21" });

@@ -60,8 +60,9 @@ export interface Flags {
 }
 
 /**
- * Reads `--key value`, `--key=value`, `--flag`, `--no-flag`. A setting that is given twice is a list, or has
- * its last value, so that the arguments of a wrapper can be overridden. `--` ends the settings.
+ * Reads `--key value`, `--key=value`, `--flag`, `--no-flag`. A flag that is given twice is a list, or has
+ * its last value, so that the arguments of a wrapper can be overridden. Two spellings of one setting with different
+ * values are an error, as they are as variables. `--` ends the settings.
  */
 export function flagSettings(table: Table, argv: readonly string[], reading: "strict" | "lenient"): Flags {
   const keys = new Map<string, string>();
@@ -70,6 +71,8 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
     for (const flag of alias === undefined ? [] : aliasFlagsOf(alias)) keys.set(flag, key);
   }
   const given = new Map<string, Given>();
+  /** By setting: the last value of each flag that is a spelling of it. */
+  const spellings = new Map<string, Map<string, unknown>>();
   const taken: string[] = [];
   const rest: string[] = [];
   let configFile: string | undefined;
@@ -106,8 +109,11 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
       const list =
         isList(table[key].type) && before !== undefined ? [...(before.raw as string[]), raw] : [raw];
       given.set(key, { raw: isList(table[key].type) ? list : raw, name: flag, origin: flag });
+      if (table[key].alias === undefined) continue;
+      spellings.set(key, (spellings.get(key) ?? new Map<string, unknown>()).set(flag, raw));
     }
   }
+  for (const values of spellings.values()) sole([...values.keys()], (flag) => values.get(flag));
   return { given, configFile, taken, rest };
 }
 
