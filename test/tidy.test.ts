@@ -205,14 +205,29 @@ describe("documents", () => {
     expect(missing).toEqual([]);
   });
 
-  test("link to files that exist", () => {
-    const broken = ["README.md", ...glob("src/**/README.md")].flatMap((path) =>
-      [...read(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
-        .filter(([, target]) => !existsSync(join(ROOT, dirname(path), target)))
-        .map(([, target]) => `${path} links to ${target}`),
+  test("link to files and headings that exist", () => {
+    const broken = glob("{*.md,.github/**/*.md,{src,sql,scripts}/**/README.md}").flatMap((path) =>
+      [...read(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)]
+        .filter(([, file, heading]) => {
+          const target = file === "" ? path : join(dirname(path), file);
+          if (!existsSync(join(ROOT, target))) return true;
+          return heading !== undefined && !headingsOf(target).includes(heading);
+        })
+        .map(([link]) => `${path}: ${link.slice(1)}`),
     );
     expect(broken).toEqual([]);
   });
+
+  /** The headings of a document, as links spell them. */
+  function headingsOf(path: string): string[] {
+    const headings = [...read(path).matchAll(/^#+ (.*)$/gm)].map(([, text]) => text);
+    return headings.map((text) =>
+      text
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+  }
 });
 
 describe("files", () => {

@@ -1,4 +1,4 @@
-/** JSON events (README.md of src/http, `POST /api/v1/push`). */
+/** JSON events, as README.md beside this file describes them. */
 import type { Protocol } from "../../model/protocol.ts";
 import type { Receiver } from "../receiver.ts";
 import { EventDecoder } from "./events.ts";
