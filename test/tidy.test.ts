@@ -1,6 +1,6 @@
 /**
- * The conventions of this repository, held by a test: where imports may go, what is documented, and that
- * nothing lies about unused.
+ * The conventions of this repository, checked by a test: the direction of imports, complete documents, and no unused
+ * files.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dir, "..");
 const glob = (pattern: string) => [...new Bun.Glob(pattern).scanSync({ cwd: ROOT, dot: true })].sort();
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
-/** The files that are the project's: what git tracks, or all where this is no checkout. */
+/** The files of the project: those that git tracks, or all if this is not a checkout. */
 function projectFiles(): string[] {
   const git = existsSync(join(ROOT, ".git"))
     ? Bun.spawnSync(["git", "ls-files", "-z"], { cwd: ROOT })
@@ -23,7 +23,7 @@ function projectFiles(): string[] {
   return files.filter((file) => existsSync(join(ROOT, file)));
 }
 
-/** The modules that a module names, types included, as written. */
+/** The modules that a module imports, types included, as written. */
 function importsOf(path: string): string[] {
   const code = read(path).replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
   const statements = code.matchAll(/^\s*(?:import|export)\b[^;"']*?\bfrom\s*["']([^"']+)["']/gm);
@@ -32,7 +32,7 @@ function importsOf(path: string): string[] {
   return [...statements, ...bare, ...calls].map((match) => match[1]);
 }
 
-/** The room of a path under src: its folder, or the module itself where it stands at the top. */
+/** The room of a path under src: its folder, or the module itself at the top. */
 function roomOf(path: string): string {
   const [, first, ...rest] = path.split("/");
   return rest.length > 0 ? first : first.replace(/\.ts$/, "");
@@ -42,7 +42,7 @@ const modules = glob("src/**/*.ts");
 const sources = new Map(modules.map((path) => [path, read(path)]));
 
 describe("imports", () => {
-  /** A room may import from those of the tiers before its own, never from a sibling. */
+  /** A room may import from the rooms of the tiers before its own, never from a sibling. */
   const tiers = [
     ["wire", "store", "exposition"],
     ["series"],
@@ -55,12 +55,12 @@ describe("imports", () => {
     ["commands"],
     ["main"],
   ];
-  /** Vocabulary: what every room may import. */
+  /** The vocabulary, which every room may import. */
   const vocabulary = ["model"];
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 
-  test("every room has its tier", () => {
+  test("of every room have a tier", () => {
     const rooms = new Set(modules.map(roomOf));
     const placed = new Set([...vocabulary, ...tiers.flat(), "config", "client", "ui"]);
     expect([...rooms].filter((room) => !placed.has(room))).toEqual([]);
@@ -89,7 +89,7 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("name files with their endings, and only those that exist", () => {
+  test("name existing files with their extensions", () => {
     const wrong = [...modules, ...glob("test/**/*.ts"), ...glob("scripts/**/*.ts")].flatMap((path) =>
       importsOf(path)
         .filter((specifier) => specifier.startsWith("."))
@@ -99,7 +99,7 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("only src/store/engine/duckdb.ts imports the driver", () => {
+  test("of the driver are in src/store/engine/duckdb.ts alone", () => {
     const importers = modules.filter((path) =>
       importsOf(path).some((specifier) => specifier.startsWith("@duckdb/")),
     );
@@ -123,7 +123,7 @@ describe("imports", () => {
     expect(new Set(rows).size).toBe(rows.length);
   });
 
-  test("packages are the ones that package.json names", () => {
+  test("of packages are declared in package.json", () => {
     const { dependencies } = JSON.parse(read("package.json")) as { dependencies: Record<string, string> };
     const packages = modules
       .flatMap(importsOf)
@@ -134,7 +134,7 @@ describe("imports", () => {
 });
 
 describe("modules", () => {
-  test("open with a comment that says what they are for", () => {
+  test("begin with a comment that describes them", () => {
     const all = [...modules, ...glob("test/**/*.ts"), ...glob("scripts/**/*.ts"), ...glob("sql/**/*.sql")];
     const bare = all.filter((path) => !/^(#!.*\n)?(\/\*\*|\/\/ |-- )/.test(read(path)));
     expect(bare).toEqual([]);
@@ -153,7 +153,7 @@ describe("modules", () => {
     expect(quoting.filter((path) => path !== "src/query/formats/csv.ts")).toEqual([
       "src/store/statements.ts",
     ]);
-    // Passing the environment on to a child, and finding it on PATH, reads no setting.
+    // Passing the environment to a child process, and looking up a program on PATH, reads no setting.
     const settings = /\b(?:process|Bun)\.env(?!\.PATH\b)(?<!\.\.\.process\.env)\b/;
     const environment = modules.filter((path) => settings.test(sources.get(path) ?? ""));
     expect(environment).toEqual(["src/main.ts"]);
@@ -174,13 +174,13 @@ describe("settings", () => {
     expect([...rows].map(([row]) => row)).toEqual(want);
   });
 
-  test("an alias is documented", () => {
+  test("have documented aliases", () => {
     const document = read(SETTINGS_DOCUMENT);
     const aliases = settings.flatMap(({ alias }) => alias ?? []);
     expect(aliases.filter((alias) => !document.includes(`\`${alias}\``))).toEqual([]);
   });
 
-  test("each is read by something", () => {
+  test("are read by the code", () => {
     const readers = modules.filter((path) => roomOf(path) !== "config").map((path) => sources.get(path));
     const text = readers.join("\n");
     const unread = settings.filter(({ key }) => !new RegExp(`\\b${key}\\b`).test(text)).map(({ key }) => key);
@@ -243,8 +243,8 @@ describe("files", () => {
     expect(unused).toEqual([]);
   });
 
-  test("none names a machine's folders or a registry", () => {
-    // In pieces, so that this file is none of its own findings.
+  test("do not name a machine's folders or a registry", () => {
+    // In parts, so that this file does not match itself.
     const hosts = [
       "registry\\.npm",
       "npmjs\\.(org|com)",
@@ -260,11 +260,11 @@ describe("files", () => {
     expect(guilty).toEqual([]);
   });
 
-  test("the lock holds no addresses", () => {
+  test("the lock file contains no addresses", () => {
     expect(read("bun.lock")).not.toMatch(/https?:/);
   });
 
-  test("the pinned Bun is one that the project accepts, and its types are the same", () => {
+  test("the pinned Bun is an accepted version, and its types have the same version", () => {
     const manifest = JSON.parse(read("package.json")) as {
       packageManager: string;
       engines: { bun: string };

@@ -1,4 +1,4 @@
-/** Prometheus's admin API over the real gateway: what is deleted is gone, what is not stays, through kills too. */
+/** Prometheus's admin API with the real gateway: deleted samples are gone, all others stay, also after kills. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,7 @@ async function push(events: readonly Event[]) {
   expect(await subject.post(JSON.stringify(body))).toMatchObject({ status: 200, json: { rejected: 0 } });
 }
 
-/** What the samples of a metric are: seconds before noon, value, a tag. */
+/** The samples of a metric: seconds before noon, value, a tag. */
 const rows = (table: string, tag: string) =>
   subject.query(
     `SELECT (${NOON_S} - epoch(ts))::INTEGER AS ago, value, ${tag} AS tag
@@ -70,7 +70,7 @@ const EVENTS = [
 ];
 
 describe("delete_series", () => {
-  test("deletes what a selector finds, on all days, by POST and by PUT", async () => {
+  test("deletes the samples of the selected series on all days, by POST and by PUT", async () => {
     await push(EVENTS);
     expect(await admin(DELETE, [["match[]", 'depth{queue="a"}']])).toEqual({ status: 204, body: undefined });
     expect(await left()).toEqual([
@@ -81,7 +81,7 @@ describe("delete_series", () => {
     expect(await left()).toEqual([]);
   });
 
-  test("keeps to the times, both of them included, and takes several selectors", async () => {
+  test("deletes only between start and end, both included, and supports several selectors", async () => {
     await push(EVENTS);
     const range: [string, string][] = [
       ["start", String(NOON_S - 20)],
@@ -103,7 +103,7 @@ describe("delete_series", () => {
     ]);
   });
 
-  test("lets the same times be pushed again, and is seen by PromQL at once", async () => {
+  test("accepts new samples at the deleted times, and PromQL sees the deletion at once", async () => {
     await push(EVENTS);
     await admin(DELETE, [
       ["match[]", 'depth{queue="a"}'],
@@ -120,7 +120,7 @@ describe("delete_series", () => {
     expect(await ask()).toEqual(["40", "5"]);
   });
 
-  test("keeps columns, order and totals, through a restart from the snapshot and rows past it", async () => {
+  test("keeps columns, order and totals, also after a restart from a snapshot and the rows past it", async () => {
     const took = (secondsAgo: number, value: number, task_id: string, operation = "get"): Event => ({
       name: "took_ms",
       secondsAgo,
@@ -140,7 +140,7 @@ describe("delete_series", () => {
     ];
     expect(await subject.query(stored)).toEqual(expected);
     const exposed = await subject.exposed();
-    // What was deleted still counts: a counter does not go back.
+    // Deleted samples still count: a counter does not decrease.
     expect(exposed).toContain('took_ms_count{instance="",operation="put"} 1');
     expect(exposed).toContain('took_ms_sum{instance="",operation="get"} 333');
     expect(exposed).toContain('done_total{instance=""} 5');
@@ -149,7 +149,7 @@ describe("delete_series", () => {
     expect(await subject.exposed()).toEqual(exposed);
   });
 
-  test("loses nothing that is pushed meanwhile", async () => {
+  test("loses no sample that is pushed meanwhile", async () => {
     await push(EVENTS);
     const pushes = Array.from({ length: 20 }, (_, index) => push([depth(9 - index / 10, 100 + index, "c")]));
     const deletions = ["a", "b", "a"].map((queue) => admin(DELETE, [["match[]", `depth{queue="${queue}"}`]]));
@@ -157,7 +157,7 @@ describe("delete_series", () => {
     expect((await left()).map(([, value]) => value)).toEqual(Array.from({ length: 20 }, (_, at) => 100 + at));
   });
 
-  test("that fails deletes nothing, and the next does", async () => {
+  test("deletes nothing if it fails, and works again afterwards", async () => {
     await push([...EVENTS, { name: "done", secondsAgo: 20, value: 2, type: "counter" }]);
     await subject.query("ALTER TABLE weir.watermarks RENAME TO hidden");
     expect((await admin(DELETE, [["match[]", "depth"]])).status).toBe(500);
@@ -170,7 +170,7 @@ describe("delete_series", () => {
     expect(await subject.exposed()).toContain('done_total{instance=""} 4');
   });
 
-  test("says what cannot be deleted by itself, and what is no selector", async () => {
+  test("rejects parts of an observation and invalid selectors with the reason", async () => {
     await push([
       { name: "took_ms", secondsAgo: 30, value: 3 },
       { name: "done", secondsAgo: 20, value: 2, type: "counter" },
@@ -217,7 +217,7 @@ describe("delete_series", () => {
     ]);
   });
 
-  test("is off unless a setting allows it", async () => {
+  test("is disabled unless a setting enables it", async () => {
     await push(EVENTS);
     await subject.reopen();
     for (const path of [DELETE, "/api/v1/admin/tsdb/clean_tombstones", SNAPSHOT]) {
@@ -237,7 +237,7 @@ describe("delete_series", () => {
   });
 });
 
-test("clean_tombstones has nothing to do", async () => {
+test("clean_tombstones answers 204 and changes nothing", async () => {
   expect(await admin("/api/v1/admin/tsdb/clean_tombstones", [], "PUT")).toEqual({
     status: 204,
     body: undefined,
@@ -245,7 +245,7 @@ test("clean_tombstones has nothing to do", async () => {
 });
 
 describe("snapshot", () => {
-  test("answers with the name of a folder, by POST and by PUT, with and without the newest", async () => {
+  test("answers with the name of a folder, by POST and by PUT, with and without the head", async () => {
     await push(EVENTS);
     const names: string[] = [];
     for (const [method, ...parameters] of [
@@ -263,7 +263,7 @@ describe("snapshot", () => {
     expect(readdirSync(join(subject.folder, "snapshots")).sort()).toEqual(names.sort());
   });
 
-  test("says what is no flag", async () => {
+  test("rejects a skip_head that is not a boolean", async () => {
     expect(await admin(SNAPSHOT, [["skip_head", "maybe"]])).toEqual({
       status: 400,
       body: {
@@ -275,7 +275,7 @@ describe("snapshot", () => {
   });
 });
 
-test("a snapshot is a folder to serve from, with all that was acknowledged before, while pushes go on", async () => {
+test("a snapshot taken while pushes continue can be served, and has all that was acknowledged before", async () => {
   const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
   const start = (folder: string) =>
     GatewayProcess.start({
@@ -318,7 +318,7 @@ test("a snapshot is a folder to serve from, with all that was acknowledged befor
     }
     isDone = true;
     await pushing;
-    // Nobody else may have the file, still.
+    // The gateway still has the file to itself.
     const second = await GatewayProcess.startToEnd({ data });
     expect(second.exitCode).not.toBe(0);
     expect(second.log).toEndWith(
@@ -330,7 +330,7 @@ test("a snapshot is a folder to serve from, with all that was acknowledged befor
       const copy = await start(join(data, "snapshots", name));
       const tasks = Array.from({ length: before }, (_, task) => `'task-${task}'`).join(",");
       expect(await count(copy, `task_id IN (${tasks})`)).toBe(`${before * 50},${before}`);
-      // It goes on as a store of its own.
+      // The snapshot continues as a store of its own.
       const body = JSON.stringify({ metric_name: "took_ms", value: 1, tags: { task_id: "later" } });
       expect((await fetch(`${copy.url}/api/v1/push`, { method: "POST", body })).status).toBe(200);
       expect(await count(copy, "task_id = 'later'")).toBe("1,1");
@@ -341,7 +341,7 @@ test("a snapshot is a folder to serve from, with all that was acknowledged befor
   }
 }, 60_000);
 
-test("a deletion that was answered outlives a kill, with what was pushed before and after", async () => {
+test("a deletion that was answered survives a kill, with the samples pushed before and after it", async () => {
   const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
   const start = () =>
     GatewayProcess.start({ data, args: ["--enable-admin-api", "--no-sampler", "--log-level", "error"] });

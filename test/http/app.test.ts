@@ -1,4 +1,4 @@
-/** What holds for every route: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
+/** Behaviour of all routes: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
@@ -32,7 +32,7 @@ const family = new Routes()
   });
 const app = createApp([family], { log });
 
-describe("which methods a path answers", () => {
+describe("the methods that a path supports", () => {
   const table = new RouteTable([
     ...app.routes,
     { method: "GET", path: "/things/all/parts" },
@@ -59,7 +59,7 @@ describe("which methods a path answers", () => {
   is("/", "GET", "/", "GET,HEAD,OPTIONS");
   is("/thing", "GET", undefined, "");
   is("/things.x", "GET", undefined, "");
-  test("ALL takes whatever comes", () => expect(table.match("/any", "BREW").allow).toContain("BREW"));
+  test("ALL supports any method", () => expect(table.match("/any", "BREW").allow).toContain("BREW"));
 });
 
 describe("answers", () => {
@@ -120,7 +120,7 @@ describe("answers", () => {
     message: "The gateway failed on this request; its log says why.",
   });
 
-  test("a body that came to the wrong route is told where its format goes", async () => {
+  test("an error of the wrong route names the route that accepts the format of the body", async () => {
     const hint = async (method: string, path: string, body: string) => {
       const response = await app.fetch(new Request(`http://localhost:9091${path}`, { method, body }));
       const { error } = (await response.json()) as { error: { message: string } };
@@ -148,13 +148,13 @@ describe("answers", () => {
     expect(await hint("POST", "/nothing", "")).toEqual([404, ""]);
   });
 
-  test("a body that never ends delays no 404", async () => {
+  test("answers 404 without waiting for the end of the body", async () => {
     const body = new ReadableStream({ start: (to) => to.enqueue(new TextEncoder().encode("up 1\n")) });
     const request = new Request("http://localhost:9091/nothing", { method: "POST", body });
     expect((await app.fetch(request)).status).toBe(404);
   });
 
-  test("a path with several slashes in a row is redirected to the clean one, with its query", async () => {
+  test("redirects a path with several slashes in a row to the clean path, with its query", async () => {
     const redirected = async (path: string) => {
       const { status, headers } = await ask("GET", path);
       return [status, headers.get("location")];
@@ -162,19 +162,19 @@ describe("answers", () => {
     expect(await redirected("//things?x=//y")).toEqual([301, "/things?x=//y"]);
     expect(await redirected("///things//7///parts")).toEqual([301, "/things/7/parts"]);
     expect((await ask("HEAD", "//things")).status).toBe(301);
-    // No route is there: nobody is sent to another host, or on.
+    // No route has these paths: the answer is no redirect, least of all to another host.
     expect(await redirected("//example.com/things")).toEqual([404, null]);
   });
 
-  test("a push to a base address that ends in a slash is answered, not redirected", async () => {
+  test("answers a push to a base address that ends in a slash, without a redirect", async () => {
     const request = new Request("http://localhost:9091//things?x=1", { method: "POST", body: "12345" });
     const response = await app.fetch(request);
     expect([response.status, await response.text()]).toEqual([200, "12345"]);
-    // Inside of a path two slashes may stand for an empty value: that is for the route to say.
+    // Inside a path two slashes may mean an empty value, which the route decides.
     expect((await ask("DELETE", "//groups/job//a")).text).toBe('{"*":"job//a"}');
   });
 
-  test("405 and OPTIONS name the methods", async () => {
+  test("405 and OPTIONS list the supported methods", async () => {
     expect((await ask("PATCH", "/things/7/parts")).headers.get("allow")).toBe("GET, HEAD, OPTIONS");
     const options = await ask("OPTIONS", "/groups/job/a");
     expect(options.status).toBe(204);
@@ -182,13 +182,13 @@ describe("answers", () => {
     expect((await ask("OPTIONS", "/nothing")).status).toBe(404);
   });
 
-  test("a sender that should come again is told when, and one that is too slow is let go", async () => {
+  test("errors that can be retried have Retry-After, and a timeout closes the connection", async () => {
     expect((await ask("GET", "/throw/busy")).headers.get("retry-after")).toBe("3");
     expect((await ask("GET", "/throw/unavailable")).headers.get("retry-after")).toBe("1");
     expect((await ask("GET", "/throw/slow")).headers.get("connection")).toBe("close");
   });
 
-  test("a fault of ours is logged once, without the query", async () => {
+  test("logs an internal fault once, without the query", async () => {
     lines.length = 0;
     await ask("GET", "/throw/log?token=abc");
     expect(lines).toHaveLength(1);
@@ -209,7 +209,7 @@ describe("answers", () => {
     expect((await ask("GET", "/things/7/parts")).headers.get("content-type")).toMatch(/^application\/json/);
   });
 
-  test("requests are counted by pattern, never by path or made-up method", async () => {
+  test("counts requests by pattern, never by path or unknown method", async () => {
     await ask("GET", "/things/12345/parts");
     await ask("MKCOL", "/unheard-of");
     const text = await registry.getSingleMetricAsString("weir_http_requests_total");
@@ -244,12 +244,12 @@ describe("over a socket", () => {
     expect(await exchange(listener, "GET /things HTTP/1.0")).toStartWith("HTTP/1.1 200 OK\r\n");
   });
 
-  test("a short Host loses no body", async () => {
+  test("reads the body of a request with a short Host", async () => {
     const head = "POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 5";
     expect(await exchange(listener, head, "12345")).toEndWith("\r\n\r\n12345");
   });
 
-  test("HEAD is GET without the body, also where the body never ends", async () => {
+  test("HEAD is GET without the body, also if the body never ends", async () => {
     const head = await exchange(listener, "HEAD /things HTTP/1.1\r\nHost: abcd");
     expect(head).toStartWith("HTTP/1.1 200 OK\r\n");
     expect(head.toLowerCase()).toContain("content-length: 14\r\n");

@@ -1,4 +1,4 @@
-/** Bodies over real sockets: their limits, their deadline, and clients that crawl, lie or leave. */
+/** Bodies over real sockets: limits, deadlines, and clients that are slow, send wrong lengths or disconnect. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { readBody } from "../../src/http/body.ts";
@@ -11,7 +11,7 @@ const MiB = 2 ** 20;
 const log = createLog("error");
 const limits = { bodyBytesMax: 6 * MiB, inflatedBytesMax: 8 * MiB, timeoutMs: 60_000 };
 
-/** Answers with the length and the hash of what it read, or with the error. */
+/** Answers with the length and the hash of the body, or with the error. */
 const family = new Routes()
   .on("POST", "/read", "none", "", async (request) => Response.json(summary(await readBody(request, limits))))
   .on("POST", "/hasty", "none", "", async (request) =>
@@ -34,7 +34,7 @@ const bytes = (length: number) => {
 };
 const post = (body: Bun.BodyInit, headers: Record<string, string> = {}) =>
   fetch(`${listener.urls[0]}/read`, { method: "POST", body, headers });
-/** A body of unknown length: sent in chunks. */
+/** A body of unknown length, sent in chunks. */
 const chunked = (parts: Iterable<Uint8Array>) =>
   new ReadableStream<Uint8Array>({
     start(controller) {
@@ -43,7 +43,7 @@ const chunked = (parts: Iterable<Uint8Array>) =>
     },
   });
 
-describe("a body arrives whole", () => {
+describe("reads the whole body", () => {
   const ok = (name: string, body: () => Bun.BodyInit, want: Uint8Array, headers?: Record<string, string>) =>
     test(name, async () => {
       const response = await post(body(), headers);
@@ -64,7 +64,7 @@ describe("a body arrives whole", () => {
     "content-encoding": "zstd",
   });
 
-  test("more at a time than are inflated at once", async () => {
+  test("of more concurrent requests than are decompressed at once", async () => {
     const body = Bun.gzipSync(bytes(MiB));
     const responses = await Promise.all(
       Array.from({ length: 20 }, () => post(body, { "content-encoding": "gzip" }).then((r) => r.json())),
@@ -93,7 +93,7 @@ describe("a body past a limit gets 413 in JSON", () => {
   );
 });
 
-test("an unknown encoding gets 415 before the body is there", async () => {
+test("answers an unknown encoding with 415 before the body arrives", async () => {
   const connection = await connect(listener);
   connection.write(
     "POST /read HTTP/1.1\r\nHost: weir\r\nContent-Encoding: lzma\r\nContent-Length: 10\r\n\r\n",
@@ -104,7 +104,7 @@ test("an unknown encoding gets 415 before the body is there", async () => {
   connection.destroy();
 });
 
-test("a body that crawls gets 408 and its connection is closed, length known or not", async () => {
+test("answers a slow body with 408 and closes the connection, with and without a known length", async () => {
   for (const head of ["Content-Length: 10", "Content-Length: 5000000", "Transfer-Encoding: chunked"]) {
     const connection = await connect(listener);
     connection.write(`POST /hasty HTTP/1.1\r\nHost: weir\r\n${head}\r\n\r\n`);
@@ -115,7 +115,7 @@ test("a body that crawls gets 408 and its connection is closed, length known or 
   }
 });
 
-test("a client that leaves in the middle harms nobody", async () => {
+test("a client that disconnects within its body does not affect others", async () => {
   for (const head of ["Content-Length: 10", "Content-Length: 5000000", "Transfer-Encoding: chunked"]) {
     const connection = await connect(listener);
     connection.write(`POST /read HTTP/1.1\r\nHost: weir\r\n${head}\r\n\r\n3\r\nabc`);
@@ -125,12 +125,12 @@ test("a client that leaves in the middle harms nobody", async () => {
   expect(await (await post(bytes(10))).json()).toEqual(summary(bytes(10)));
 });
 
-test("bodies under way are bounded together, and what they held is given back", async () => {
-  // 64 bodies of 4 MiB fill the bound of 256 MiB; each has sent its first byte only.
+test("the bytes of all bodies in progress are bounded, and released afterwards", async () => {
+  // 64 bodies of 4 MiB reach the limit of 256 MiB. Each has sent only its first byte.
   const head = `POST /read HTTP/1.1\r\nHost: weir\r\nContent-Length: ${4 * MiB}\r\n\r\nx`;
   const connections = await Promise.all(Array.from({ length: 64 }, () => connect(listener)));
   for (const connection of connections) connection.write(head);
-  // Requests on other connections are handled in no promised order: ask until the bound is reached.
+  // Requests on other connections are handled in no defined order, so the test repeats until the limit is reached.
   let refused: Response;
   do refused = await post(bytes(4 * MiB));
   while (refused.status === 200);
@@ -146,7 +146,7 @@ test("bodies under way are bounded together, and what they held is given back", 
   expect(response.status).toBe(200);
 });
 
-test("a length that is none of HTTP's is refused", async () => {
+test("rejects an invalid Content-Length", async () => {
   const answer = await exchange(
     listener,
     "POST /read HTTP/1.1\r\nHost: weir\r\nContent-Length: ten",

@@ -1,6 +1,6 @@
 /**
- * `le` and `quantile` are numbers: however a sender spells one, and by whatever protocol, it is one series, and one
- * line on /metrics.
+ * `le` and `quantile` are numbers: in any spelling and by any protocol, a bound is one series and one line on
+ * /metrics.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
@@ -71,12 +71,12 @@ test("remote_write: buckets of one bound are one series, and so is one that has 
   expect(await stored("i_bucket")).toEqual([{ le: "+Inf" }]);
 });
 
-test("what is no number is kept as it is", async () => {
+test("keeps a bound that is not a number as it was sent", async () => {
   for (const le of ["high", "0x10", " 1", "1e999"]) await write("t_bucket", { le }, 1, 0);
   expect(await stored("t_bucket")).toEqual([{ le: " 1" }, { le: "0x10" }, { le: "1e999" }, { le: "high" }]);
 });
 
-test("Pushgateway: untyped buckets are spelled as those of histograms, with a bound in the path too", async () => {
+test("Pushgateway: untyped buckets get the same bounds as those of histograms, also from a bound in the path", async () => {
   const typed =
     '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n' +
     '# TYPE s summary\ns{quantile="0.50"} 4\ns_sum 1\ns_count 1\n';
@@ -96,21 +96,21 @@ test("Pushgateway: untyped buckets are spelled as those of histograms, with a bo
   expect(await send("PUT", "/metrics/job/b/le/2", "p_bucket 1\np 1\n")).toEqual([200, ""]);
   expect(await exposed("p_bucket")).toEqual(['p_bucket{instance="",job="b",le="2.0"} 1']);
   expect(await stored("p_bucket")).toEqual([{ job: "b", le: "2.0" }]);
-  // Of what is no bucket it is a label like others, as on the real one.
+  // Outside of buckets it is a label like any other, as in the real Pushgateway.
   expect(await exposed("p")).toEqual(['p{instance="",job="b",le="2"} 1']);
-  // The group is called as before.
+  // The name of the group does not change.
   expect((await send("DELETE", "/metrics/job/b/le/2"))[0]).toBe(202);
   expect(await exposed("p_bucket")).toEqual([]);
 });
 
-test("Pushgateway: a push with one bound twice is refused, typed or not", async () => {
+test("Pushgateway: rejects a push with one bound twice, typed or untyped", async () => {
   const [status, text] = await send("PUT", "/metrics/job/c", 'v_bucket{le="1"} 1\nv_bucket{le="1.0"} 2\n');
   expect(status).toBe(400);
   expect(text).toContain("was collected before with the same name and label values");
   expect(await exposed("v_bucket")).toEqual([]);
 });
 
-test("one series by several protocols", async () => {
+test("several protocols write one bound to one series", async () => {
   await write("x_bucket", { le: "1", job: "a" }, 1, 0);
   expect(await send("PUT", "/metrics/job/a", 'x_bucket{le="1.0"} 7\n')).toEqual([200, ""]);
   await pushGauges("x_bucket", [{ le: "1e0", job: "a" }]);

@@ -1,4 +1,4 @@
-/** What each family of routes answers on a full disk: one whose reserve is larger than any disk. */
+/** The answers of each family of routes on a full disk, simulated by a reserve that is larger than any disk. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
@@ -15,7 +15,7 @@ const send = (method: string, path: string, body?: string, headers?: Record<stri
 const message =
   /disk full: \d+ bytes are free on the disk of the data folder, and the disk of \d+ bytes is smaller than diskReserveBytes \(8796093022208000\): give a smaller --disk-reserve-bytes/;
 
-test("a push of events is 503, with a code of its own and when to come again", async () => {
+test("a push of events is 503 with the code disk_full and Retry-After", async () => {
   const answer = await send("POST", "/api/v1/push", JSON.stringify({ metric_name: "m", value: 1 }));
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "10"]);
   expect(await answer.json()).toEqual({
@@ -23,7 +23,7 @@ test("a push of events is 503, with a code of its own and when to come again", a
   });
 });
 
-test("a push of a group, and its deletion, are 503 in a line of text", async () => {
+test("pushing and deleting a group are 503 with a line of text", async () => {
   for (const [method, body] of [
     ["PUT", "g 1\n"],
     ["POST", "g 1\n"],
@@ -35,7 +35,7 @@ test("a push of a group, and its deletion, are 503 in a line of text", async () 
   }
 });
 
-test("remote_write is 503, which its senders send again", async () => {
+test("remote_write is 503, so that senders retry", async () => {
   // One series with one sample: {__name__="m"} 1.
   const label = [0x0a, 0x0d, 0x0a, 0x08, ...new TextEncoder().encode("__name__"), 0x12, 0x01, 0x6d];
   const timestamp: number[] = [];
@@ -67,7 +67,7 @@ test("readiness is 503 with the reason; the process is healthy", async () => {
   expect((await send("GET", "/-/healthy")).status).toBe(200);
 });
 
-test("queries and scrapes are answered, and the scrape says so", async () => {
+test("queries and scrapes work, and the scrape reports the full disk", async () => {
   expect((await send("GET", "/api/v1/sql?q=SELECT+1")).status).toBe(200);
   expect((await send("GET", "/api/v1/query?query=vector(1)")).status).toBe(200);
   const scrape = await send("GET", "/metrics");

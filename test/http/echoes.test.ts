@@ -1,6 +1,6 @@
 /**
- * Samples of /metrics that come back by remote_write, as a Prometheus sends them that scrapes here and writes here.
- * What is dropped is what would count twice, and nothing else.
+ * Echoes: samples of /metrics that a Prometheus, which scrapes here and writes here, sends back by remote_write.
+ * Exactly those that would count twice are dropped.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
@@ -11,7 +11,7 @@ import { NOON_MS, OpenGateway } from "../ingest/gateway.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** What a Prometheus adds: the labels of its target, and its external labels. */
+/** The labels that a Prometheus adds: those of its target, and its external labels. */
 const TARGET = { job: "weir", instance: "gw:9091" };
 const EXTERNAL = { cluster: "a", __replica__: "r1" };
 
@@ -34,7 +34,7 @@ const seriesOf = (name: string, labels: Labels, value = 3, atMs = gateway.nowMs)
   samples: [{ value, timestamp: atMs }],
 });
 
-/** Writes as 1.0; gives the status and how many samples were dropped. */
+/** Writes as 1.0. Returns the status and the number of dropped samples. */
 async function write(series: readonly Series[], path = "/api/v1/write"): Promise<[number, number]> {
   const before = await dropped();
   const body = new Uint8Array(snappyjs.compress(withStaleMarkers(encodeV1(series))));
@@ -67,7 +67,7 @@ const push = async (...events: readonly object[]) => {
 };
 const gauge = (name: string, value: number, tags: Labels = {}) => ({ name, type: "gauge", value, tags });
 
-/** How many samples are stored of each metric that is so called. */
+/** The number of stored samples of each metric with this name. */
 async function stored(...names: string[]): Promise<Record<string, number>> {
   const reader = await gateway.gateway.store.reader();
   try {
@@ -92,7 +92,7 @@ async function sum(query: string): Promise<number | undefined> {
   return data.result[0] && Number(data.result[0].value[1]);
 }
 
-test("gauges, counters, histograms and groups come back under the labels of a scrape, and count once", async () => {
+test("gauges, counters, histograms and groups that come back with the labels of a scrape count once", async () => {
   await push(
     gauge("queue.depth", 3, { job: "w", instance: "w1" }),
     gauge("plain", 3),
@@ -126,7 +126,7 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
     sample("took_ms_count", { ...TARGET, op: "a" }),
     sample("grp", { ...TARGET, exported_job: "b" }),
   ];
-  // The scrape is known by its first sample, wherever that is in the request.
+  // The scrape is recognised by its first sample, at any position in the request.
   expect(await write([...honoured, await info({ ...TARGET, ...EXTERNAL }), ...replaced])).toEqual([
     204,
     honoured.length + 1 + replaced.length,
@@ -144,7 +144,7 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
     jobs: 1,
     took_ms: 1,
   });
-  // And a minute later, when nothing of the request is new.
+  // And a minute later, when nothing in the request is new.
   gateway.nowMs += MINUTE_MS;
   const again = honoured.map(({ labels, samples }) => ({
     labels,
@@ -154,23 +154,23 @@ test("gauges, counters, histograms and groups come back under the labels of a sc
   expect(await sum("sum(queue_depth)")).toBe(3);
 });
 
-test("the same names with other labels are stored", async () => {
+test("stores the same names with other labels", async () => {
   await push(gauge("m", 3), gauge("n", 3, { job: "w", instance: "w1" }), { name: "took_ms", value: 3 });
   await learn({ ...TARGET, ...EXTERNAL });
   const others = [
-    // Another target of the same Prometheus, and of the same job.
+    // Another target of the same Prometheus and the same job.
     seriesOf("m", { job: "node", instance: "host:9100", ...EXTERNAL }),
     seriesOf("m", { job: "weir", instance: "gw:9092", ...EXTERNAL }),
-    // A job of its own with the address of this target.
+    // Another job with the address of this target.
     seriesOf("m", { job: "node", instance: "gw:9091", ...EXTERNAL }),
     // Another Prometheus.
     seriesOf("m", { job: "weir", cluster: "a", __replica__: "r2" }),
     seriesOf("m", { job: "weir" }),
-    // A label more, a label less, another value.
+    // One label more, one label less, another value.
     seriesOf("m", { job: "weir", extra: "1", ...EXTERNAL }),
     seriesOf("n", { job: "w", ...EXTERNAL }),
     seriesOf("n", { job: "w", instance: "w2", ...EXTERNAL }),
-    // What Prometheus says of the scrape, and a metric whose name only begins as one here.
+    // Prometheus's metrics about the scrape, and a metric whose name only begins with an exposed name.
     seriesOf("up", { ...TARGET, ...EXTERNAL }, 1),
     seriesOf("m_other", { job: "weir", ...EXTERNAL }),
   ];
@@ -178,7 +178,7 @@ test("the same names with other labels are stored", async () => {
   expect(await stored("m", "n", "up", "m_other")).toEqual({ m: 7, n: 3, up: 1, m_other: 1 });
 });
 
-test("the gateway's own metrics are dropped where it stores them itself", async () => {
+test("drops the gateway's own metrics if it stores them itself", async () => {
   const gateways = [
     seriesOf("weir_groups", TARGET),
     seriesOf("weir_commit_duration_seconds_bucket", { ...TARGET, le: "0.001" }),
@@ -206,14 +206,14 @@ test("the gateway's own metrics are dropped where it stores them itself", async 
   ).toEqual([204, 0]);
 });
 
-test("nothing is dropped before the scrape is known, nor by the first sample of another gateway", async () => {
+test("drops nothing before it knows the scrape, and nothing for the first sample of another gateway", async () => {
   await push(gauge("m", 3));
   const echo = seriesOf("m", { job: "weir" });
   expect(await write([echo])).toEqual([204, 0]);
   const other = seriesOf("weir_exposition_info", { id: "another", ...TARGET }, 1);
   gateway.nowMs += 1_000;
   expect(await write([other, seriesOf("m", { job: "weir" })])).toEqual([204, 0]);
-  // One that says nothing of a target would make every series one that was scraped here.
+  // A scrape without labels of a target would make every exposed series an echo.
   const { id } = (await info({})).labels as { id: string };
   gateway.nowMs += 1_000;
   expect(await write([seriesOf("weir_exposition_info", { id }), seriesOf("m", { job: "weir" })])).toEqual([
@@ -224,7 +224,7 @@ test("nothing is dropped before the scrape is known, nor by the first sample of 
   expect(await write([seriesOf("m", { job: "weir" })])).toEqual([204, 1]);
 });
 
-test("each of a pair is known by itself, and so is a target that moved", async () => {
+test("recognises both servers of a pair, and a target whose address changed", async () => {
   await push(gauge("m", 3));
   await learn({ ...TARGET, __replica__: "r1" });
   await learn({ ...TARGET, __replica__: "r2" });
@@ -238,7 +238,7 @@ test("each of a pair is known by itself, and so is a target that moved", async (
   ).toEqual([204, 3]);
 });
 
-test("an end is one too: stale markers of what left /metrics", async () => {
+test("drops stale markers of series that left /metrics", async () => {
   await push(gauge("m", 3), { name: "took_ms", value: 3 });
   expect((await send("PUT", "/metrics/job/b", "grp 3\n")).status).toBe(200);
   await learn(TARGET);
@@ -254,7 +254,7 @@ test("an end is one too: stale markers of what left /metrics", async () => {
   expect(await write(ended)).toEqual([204, 3]);
 });
 
-test("a series that left /metrics is not repeated any more: the same labels are stored again", async () => {
+test("stores samples with the labels of a series that left /metrics", async () => {
   await push(gauge("m", 3, { job: "w", instance: "w1" }));
   expect((await send("PUT", "/metrics/job/b/instance/b1", "grp 3\n")).status).toBe(200);
   await learn(TARGET);
@@ -265,16 +265,16 @@ test("a series that left /metrics is not repeated any more: the same labels are 
   gateway.nowMs += 9 * MINUTE_MS;
   expect(await write(both())).toEqual([204, 2]);
   expect((await send("DELETE", "/metrics/job/b/instance/b1")).status).toBe(202);
-  // The workers stopped to push, and are scraped by this Prometheus itself from now on.
+  // The workers stop pushing. From now on this Prometheus scrapes them itself.
   gateway.nowMs += 11 * MINUTE_MS;
   expect(await write(both())).toEqual([204, 0]);
-  // Late samples of the time when they were shown are still repeats.
+  // Late samples from the time when the series were exposed are still echoes.
   expect(await write([seriesOf("m", { job: "w", instance: "w1" }, 3, NOON_MS + MINUTE_MS)])).toEqual([
     204, 1,
   ]);
 });
 
-test("a label that became a column: the series that end with it come back for a while", async () => {
+test("drops samples of series that a demotion ended, which come back for a while", async () => {
   await gateway.reopen("--label-values-max=2");
   await push(...["a", "b"].map((url) => ({ name: "hits", type: "counter", value: 1, tags: { url } })));
   await learn(TARGET);
@@ -289,7 +289,7 @@ test("a label that became a column: the series that end with it come back for a 
   ).toEqual([204, 2]);
 });
 
-test("a scrape that was not seen for a day is known no longer, through restarts too", async () => {
+test("forgets a scrape that was not seen for a day, also across restarts", async () => {
   await learn(TARGET);
   const echoOf = async (value: number) => {
     await push(gauge("m", value));
@@ -311,7 +311,7 @@ test("a scrape that was not seen for a day is known no longer, through restarts 
   expect(await echoOf(5)).toEqual([204, 1]);
 });
 
-test("what was learned outlives a restart", async () => {
+test("remembers a scrape after a restart", async () => {
   await push(gauge("m", 3), { name: "took_ms", value: 3 });
   await learn({ ...TARGET, ...EXTERNAL });
   await gateway.reopen();
@@ -319,13 +319,13 @@ test("what was learned outlives a restart", async () => {
   const echoes = [
     seriesOf("m", { job: "weir", ...EXTERNAL }),
     seriesOf("took_ms_count", { job: "weir", ...EXTERNAL }),
-    // The first sample of the process before: its stale marker.
+    // The stale marker of the first sample of the earlier process.
     seriesOf("weir_exposition_info", { id: "before", ...TARGET, ...EXTERNAL }, STALE_STAND_IN),
   ];
   expect(await write(echoes)).toEqual([204, 3]);
 });
 
-test("a series that is pushed after the same labels came by remote_write is repeated within a minute", async () => {
+test("drops echoes of a series within a minute after its first push, if its labels were written before", async () => {
   await learn(TARGET);
   expect(await write([seriesOf("m", { job: "weir" })])).toEqual([204, 0]);
   await push(gauge("m", 3));
@@ -333,14 +333,14 @@ test("a series that is pushed after the same labels came by remote_write is repe
   expect(await write([seriesOf("m", { job: "weir" })])).toEqual([204, 1]);
 });
 
-test("a label that every request of a sender gets is part of what it adds", async () => {
+test("counts an extra_label of the sender as a label of its scrape", async () => {
   await push(gauge("m", 3));
   const path = "/api/v1/write?extra_label=site=x";
   expect(await write([await info(TARGET), seriesOf("m", { job: "weir" })], path)).toEqual([204, 2]);
   expect(await write([seriesOf("m", { job: "weir" })])).toEqual([204, 0]);
 });
 
-test("2.0 is told that its echoes are written, exemplars too, and why others are not", async () => {
+test("reports echoes and their exemplars as written to 2.0, and the reason for rejected ones", async () => {
   await push(gauge("m", 3), { name: "took_ms", value: 3 });
   await learn(TARGET);
   const exemplars = [{ labels: { task_id: "t" }, value: 3, timestamp: gateway.nowMs }];
@@ -372,7 +372,7 @@ test("2.0 is told that its echoes are written, exemplars too, and why others are
   expect(await stored("m", "other", "took_ms")).toEqual({ m: 1, other: 1, took_ms: 1 });
 });
 
-test("where series of remote_write are exposed, they are themselves when they come under their own labels", async () => {
+test("stores exposed series of remote_write that come back with their own labels", async () => {
   await gateway.reopen("--expose-protocols=remote_write");
   await push(gauge("m", 3));
   expect((await send("PUT", "/metrics/job/b/instance/i", "grp 3\n")).status).toBe(200);
@@ -385,7 +385,7 @@ test("where series of remote_write are exposed, they are themselves when they co
   gateway.nowMs += 1_000;
   expect(
     await write([
-      // The application again; and what was scraped of it here, with and without honor_labels.
+      // The application again, and the samples of it that were scraped here, with and without honor_labels.
       seriesOf("requests", scraped, 4),
       seriesOf("requests", { ...TARGET, ...EXTERNAL, exported_job: "app", exported_instance: "app:1" }),
       seriesOf("m", { job: "weir", ...EXTERNAL }),
@@ -396,7 +396,7 @@ test("where series of remote_write are exposed, they are themselves when they co
   expect(await stored("requests", "m")).toEqual({ requests: 2, m: 1 });
 });
 
-test("what is written without metadata is stored beside a gauge that is spelled alike, in either order", async () => {
+test("stores a series without metadata beside a gauge with the same Prometheus name, in either order", async () => {
   await push(gauge("queue.depth", 3));
   expect(await write([seriesOf("queue_depth", { job: "other" }, 40)])).toEqual([204, 0]);
   expect(await write([seriesOf("disk_parts", { job: "other" }, 40)])).toEqual([204, 0]);
@@ -413,7 +413,7 @@ test("what is written without metadata is stored beside a gauge that is spelled 
   }
 });
 
-test("another application's histogram is stored beside the observations of its name, in either order", async () => {
+test("stores another application's histogram beside the observations of its name, in either order", async () => {
   const histogram = (name: string, labels: Labels, scale: number, atMs = gateway.nowMs) => [
     ...[1, 2, 4].map((count, at) =>
       seriesOf(`${name}_bucket`, { ...labels, le: ["1", "2.5", "+Inf"][at]! }, count * scale, atMs),
@@ -430,7 +430,7 @@ test("another application's histogram is stored beside the observations of its n
   await push({ name: "later_ms", value: 2, tags: { op: "a" }, timestamp: NOON_MS - 50_000 });
   await learn(TARGET);
   for (const name of ["took_ms", "later_ms"]) {
-    // The echo is still one.
+    // The echo is still dropped.
     expect(await write(histogram(name, { job: "weir", op: "a" }, 1))).toEqual([204, 5]);
     expect([name, await sum(`sum(${name}_count)`)]).toEqual([name, 9]);
     expect([name, await sum(`sum(${name}_count{job="app"})`)]).toEqual([name, 8]);
@@ -458,7 +458,7 @@ test("another application's histogram is stored beside the observations of its n
   ]);
 });
 
-test("what is written cannot take a name on /metrics that is another's there, nor can a push through it", async () => {
+test("rejects names on /metrics that belong to another family, in exposed writes and in pushes", async () => {
   await push({ name: "took_ms", value: 2 });
   expect(
     await write([seriesOf("took_ms_count", { job: "app" }), seriesOf("took_ms_sum", { job: "app" })]),

@@ -1,4 +1,4 @@
-/** Exemplars over the real gateway: the tasks behind a bucket, and what came by remote_write. */
+/** Exemplars with the real gateway: the tasks behind a bucket, and exemplars received by remote_write. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
 import { encodeV1 } from "../decode/remote-write/messages.ts";
@@ -86,7 +86,7 @@ const bucket = (le: string, operation = "get") => ({
 });
 
 describe("/api/v1/query_exemplars", () => {
-  test("gives the rows behind the buckets that a query looks at, each in the bucket that it fell into", async () => {
+  test("returns the rows behind the buckets of a query, each in its bucket", async () => {
     const query =
       'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_ms_bucket{operation="get"}[5m])))';
     const found = [
@@ -110,7 +110,7 @@ describe("/api/v1/query_exemplars", () => {
     });
   });
 
-  test("keeps to the buckets and the times that are asked for, across days", async () => {
+  test("returns only rows of the requested buckets and times, across days", async () => {
     const name = "http_request_duration_ms_bucket";
     expect(await data(`${name}{le="+Inf"}`)).toMatchObject([{ exemplars: [{ value: "99000" }] }]);
     expect(await data(`${name}{le="5000.0"}`, {})).toEqual([
@@ -122,14 +122,14 @@ describe("/api/v1/query_exemplars", () => {
         ],
       },
     ]);
-    // Both ends are in.
+    // Both ends are included.
     const at = String(seconds - 10);
     expect(await data(name, { start: at, end: at })).toMatchObject([{ seriesLabels: bucket("2.5", "put") }]);
     expect(await data(name, { start: String(seconds - 9), end: String(seconds) })).toEqual([]);
     expect(await data(name, { start: "0", end: "1" })).toEqual([]);
   });
 
-  test("gives the rows behind a counter, and those of two selectors together", async () => {
+  test("returns the rows behind a counter, and those of two selectors together", async () => {
     const found = await data(
       'rate(jobs_failed_total[5m]) / on () rate(http_request_duration_ms_bucket{le="5.0"}[5m])',
     );
@@ -142,7 +142,7 @@ describe("/api/v1/query_exemplars", () => {
     ]);
   });
 
-  test("gives what came as an exemplar by remote_write", async () => {
+  test("returns exemplars that were received by remote_write", async () => {
     expect(await data("rate(api_seconds_bucket[5m])")).toEqual([
       {
         seriesLabels: { __name__: "api_seconds_bucket", le: "0.5" },
@@ -151,15 +151,15 @@ describe("/api/v1/query_exemplars", () => {
     ]);
   });
 
-  test("gives nothing for series without exemplars, and for no selector at all", async () => {
+  test("returns nothing for series without exemplars and for queries without a selector", async () => {
     for (const query of ["queue_depth", "nobody", "http_request_duration_ms_sum", "1 + 1"]) {
       expect({ query, found: await data(query) }).toEqual({ query, found: [] });
     }
   });
 
-  test("is bounded: of many rows of a bucket the newest of each slice of time", async () => {
+  test("returns at most the newest row per bucket and slice of time", async () => {
     const start = NOW_MS - 3 * DAY_MS;
-    // A row a second for ten minutes: 60 slices of ten seconds, and the last second by itself.
+    // A row per second for ten minutes: 60 slices of ten seconds, and the last second in a slice of its own.
     const events = Array.from({ length: 601 }, (_, second) => ({
       "@timestamp": start + second * 1000,
       metric_name: "many_ms",

@@ -1,4 +1,6 @@
-/** `GET /api/v1/export` on the wire: a client that leaves, one that stalls, and a failure in the middle. */
+/**
+ * `GET /api/v1/export` over a socket: a client that disconnects, one that stops reading, and a failure in the middle.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApp } from "../../src/http/app.ts";
@@ -14,7 +16,7 @@ afterEach(async () => {
   await listener.stop(0);
 });
 
-/** Serves lines; tells when their generator was ended before its end, and how many chunks it gave. */
+/** Serves lines. Reports when their generator was ended early, and how many chunks it produced. */
 async function serve(chunks: () => AsyncGenerator<string, void, undefined>, stallTimeoutMs = 60_000) {
   const ended = Promise.withResolvers<number>();
   async function* lines() {
@@ -37,7 +39,7 @@ async function* endless(): AsyncGenerator<string, void, undefined> {
   for (;;) yield CHUNK;
 }
 
-test("a client that leaves ends the reading", async () => {
+test("stops reading the store when the client disconnects", async () => {
   const { url, ended } = await serve(endless);
   const controller = new AbortController();
   const response = await fetch(url, { signal: controller.signal });
@@ -46,7 +48,7 @@ test("a client that leaves ends the reading", async () => {
   expect(await ended).toBeGreaterThan(0);
 });
 
-test("a client that takes nothing is not read for without end, and is cut off in the end", async () => {
+test("stops reading ahead for a client that reads nothing, and finally disconnects it", async () => {
   const { url, ended } = await serve(endless, 200);
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -54,13 +56,13 @@ test("a client that takes nothing is not read for without end, and is cut off in
   socket.on("error", () => {});
   socket.pause();
   socket.write("GET /api/v1/export HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  // The buffers of both ends hold some megabytes.
+  // The buffers of both ends take some megabytes.
   expect(await ended).toBeLessThan(100);
   socket.resume();
   await closed;
 });
 
-test("a failure before the first line has a status, one after it resets the connection", async () => {
+test("a failure before the first line is an error with a status, and a later one resets the connection", async () => {
   const early = await serve(async function* () {
     yield* [];
     throw new Error("no disk");

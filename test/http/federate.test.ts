@@ -1,4 +1,4 @@
-/** Federation over the real gateway: what another Prometheus is given, sample by sample. */
+/** Federation with the real gateway: which samples another Prometheus gets. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
 import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
@@ -26,7 +26,7 @@ beforeAll(async () => {
       value: 3 + index,
       tags: { job: "worker", instance: "a", path: 'C:\\"x"' },
     })),
-    // Past the look-back of five minutes, and just inside of it.
+    // Outside the look-back of five minutes, and just inside it.
     { "@timestamp": at(300), metric_name: "queue_age", type: "gauge", value: 1, tags: { job: "old" } },
     { "@timestamp": at(299), metric_name: "queue_age", type: "gauge", value: 2, tags: { job: "new" } },
   ];
@@ -77,21 +77,21 @@ const lines = async (...selectors: string[]) => {
 };
 
 describe("/federate", () => {
-  test("gives the latest sample of each series with its own time, and labels escaped", async () => {
+  test("returns the latest sample of each series with its own time and escaped labels", async () => {
     expect(await lines("queue_depth")).toEqual([
       "# TYPE queue_depth untyped",
       `queue_depth{instance="a",job="worker",path="C:\\\\\\"x\\""} 4 ${NOW_MS - 90_000}`,
     ]);
   });
 
-  test("looks back as far as a query does, with an empty instance where there is none", async () => {
+  test("looks back as far as a query, and adds an empty instance to series without one", async () => {
     expect(await lines("queue_age")).toEqual([
       "# TYPE queue_age untyped",
       `queue_age{instance="",job="new"} 2 ${NOW_MS - 299_000}`,
     ]);
   });
 
-  test("shows what came by remote_write, and not what it said has ended", async () => {
+  test("returns series received by remote_write, without those that ended by a stale marker", async () => {
     expect(await lines("node_load1")).toEqual([
       "# TYPE node_load1 untyped",
       `node_load1{instance="b:9100"} 0.25 ${NOW_MS - 30_000}`,
@@ -100,7 +100,7 @@ describe("/federate", () => {
     expect(exposed).not.toContain("node_load1");
   });
 
-  test("shows observations and deltas as the counters of /metrics", async () => {
+  test("returns observations and deltas as the counters of /metrics", async () => {
     const at = ` ${NOW_MS}`;
     const selector = '{__name__=~"http_request_duration_ms.*|jobs_done.*", le=~"|10.0|100.0|.Inf"}';
     expect(await lines(selector)).toEqual([
@@ -118,33 +118,33 @@ describe("/federate", () => {
     expect(await lines('http_request_duration_ms_bucket{le="100.0"}')).toHaveLength(2);
   });
 
-  test("names a series once, however many selectors find it, in order of names", async () => {
+  test("returns a series once if several selectors select it, sorted by name", async () => {
     expect(await lines('{job="worker"}', "queue_depth", "node_load1")).toEqual([
       ...(await lines("node_load1")),
       ...(await lines("queue_depth")),
     ]);
   });
 
-  test("gives everything to who asks for all names", async () => {
+  test("returns all series for a selector of all names", async () => {
     const all = await lines('{__name__=~".+"}');
     expect(all.length).toBeGreaterThan(20);
     expect(await lines('{__name__=~".*"}')).toEqual(all);
     expect(await lines("{}")).toEqual(all);
   });
 
-  test("gives nothing where nothing is asked for or found", async () => {
+  test("returns nothing without a selector, and for one that selects nothing", async () => {
     expect(await lines()).toEqual([]);
     expect(await lines("nobody")).toEqual([]);
   });
 
-  test("compresses for who takes it", async () => {
+  test("compresses the answer if the client accepts gzip", async () => {
     const response = await federate(["node_load1"], { "accept-encoding": "gzip" });
     expect(response.headers.get("content-encoding")).toBe("gzip");
     const text = new TextDecoder().decode(Bun.gunzipSync(await response.arrayBuffer()));
     expect(text).toStartWith("# TYPE node_load1 untyped\n");
   });
 
-  test("turns down what is no selector", async () => {
+  test("rejects an invalid selector", async () => {
     for (const text of ["sum(up)", "{", "up offset 5m", "up[5m]"]) {
       const response = await federate([text]);
       expect({ text, status: response.status }).toEqual({ text, status: 400 });
@@ -154,7 +154,7 @@ describe("/federate", () => {
   });
 });
 
-test("bounds that were written as 1 are 1.0, and found by either spelling", async () => {
+test("returns a bound that was written as 1 as 1.0, and selects it by either spelling", async () => {
   const bounds = async (condition: string) => {
     const query = new URLSearchParams({
       query: `took_seconds_bucket{${condition}}`,

@@ -1,4 +1,4 @@
-/** The real gateway without its sockets: its application, and a DuckDB file in a folder of its own. */
+/** The real gateway without sockets: its application, and a DuckDB file in a folder of its own. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,16 +10,19 @@ import { createLog } from "../../src/http/log.ts";
 /** 2024-01-01 00:10 UTC: ten minutes after the times that the tests push. */
 export const NOW_MS = 1_704_067_800_000;
 
-/** Smaller than the defaults, so that a test need not send as much. */
+/** Smaller than the defaults, so that tests need less data. */
 export const LIMITS = { bodyBytesMax: 2 ** 20, inflatedBytesMax: 2 ** 22 };
 
 export interface TestGateway {
   readonly app: App;
   /** The rows of a query on the file. */
   query(sql: string): Promise<Record<string, unknown>[]>;
-  /** The warnings and errors that the gateway logged, one JSON object a line; those taken are no faults at the end. */
+  /**
+   * The warnings and errors that the gateway logged, one JSON object per line. Lines that a test removes are not
+   * reported as faults at the end.
+   */
   takeLog(): string[];
-  /** Throws when the gateway logged a fault. */
+  /** Throws if the gateway logged a fault. */
   close(): Promise<void>;
 }
 

@@ -25,7 +25,7 @@ function asker(dependencies: Partial<HealthDependencies>) {
   };
 }
 
-test("healthy says that the process answers, ready asks", async () => {
+test("healthy only reports that the process answers, and ready runs the check", async () => {
   let asked = 0;
   const ask = asker({
     ready: async () => {
@@ -44,7 +44,7 @@ test("healthy says that the process answers, ready asks", async () => {
   expect(asked).toBe(3);
 });
 
-test("an answer in JSON ends its line", async () => {
+test("a JSON answer ends with a newline", async () => {
   const app = createApp([healthRoutes({ ready: async () => {}, readable: async () => {} })], { log });
   for (const path of ["/-/healthy", "/nothing"]) {
     const response = await app.fetch(new Request(`http://localhost:9091${path}`));
@@ -52,7 +52,7 @@ test("an answer in JSON ends its line", async () => {
   }
 });
 
-test("what stands in the way is said, and not kept", async () => {
+test("not ready has the current reason, and the next check runs again", async () => {
   const outcomes: (() => Promise<void>)[] = [
     () => Promise.reject(new Error("No space left on device\nand more")),
     () => {
@@ -67,7 +67,7 @@ test("what stands in the way is said, and not kept", async () => {
   expect(await ask("/-/ready")).toEqual({ status: 200, body: { status: "ready" } });
 });
 
-test("a check that hangs is answered in time, and is not started again while it hangs", async () => {
+test("answers within the timeout while a check hangs, and starts no second check", async () => {
   let asked = 0;
   const hang = Promise.withResolvers<void>();
   const ask = asker({
@@ -113,7 +113,7 @@ test("the real gateway is ready while it can commit, and lists its tables", asyn
 });
 
 describe("/api/metrics/health", () => {
-  test("says degraded where the store is read but cannot commit, and unhealthy where it is not read either", async () => {
+  test("is degraded if the store can be read but not written, and unhealthy if it cannot be read", async () => {
     let fault: string | undefined;
     let readFault: string | undefined;
     const failing = (message: () => string | undefined) => async () => {
@@ -136,7 +136,7 @@ describe("/api/metrics/health", () => {
     expect(await ask("/api/metrics/health")).toEqual({ status: 200, body: { status: "healthy" } });
   });
 
-  test("answers in time where a check hangs", async () => {
+  test("answers within the timeout if a check hangs", async () => {
     const ask = asker({ ready: () => new Promise(() => {}), timeoutMs: 10 });
     expect((await ask("/api/metrics/health")).body).toEqual({
       status: "degraded",
@@ -144,7 +144,7 @@ describe("/api/metrics/health", () => {
     });
   });
 
-  test("of the real gateway is healthy, degraded once it takes no pushes, unhealthy once the store is closed", async () => {
+  test("is healthy, then degraded when the gateway rejects pushes, then unhealthy when the store is closed", async () => {
     const folder = mkdtempSync(join(tmpdir(), "weir-health-"));
     try {
       const gateway = await openGateway(
@@ -173,7 +173,7 @@ describe("/api/metrics/health", () => {
   });
 });
 
-test("each route of the real gateway says which methods it answers", async () => {
+test("each route of the real gateway lists the methods that it supports", async () => {
   const gateway = await openTestGateway();
   for (const { path, method } of gateway.app.routes) {
     const url = `http://localhost:9091${path.replace(/:\w+/g, "name")}`;

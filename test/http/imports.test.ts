@@ -1,4 +1,4 @@
-/** How far files were imported, as an importer asks for it: by an import's name, and by the first line of its file. */
+/** How far files were imported, as an importer requests it: by an import's name, and by the first line of its file. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
@@ -26,7 +26,7 @@ const part = (file: string, from: number, to: number, identity: string) => ({
   import_identity: identity,
 });
 
-test("each import is found by its name, and all of one first line by its hash, with the latest identity", async () => {
+test("finds an import by its name, and all with one first line by its hash, with the latest identity", async () => {
   expect((await push(part("first", 0, 10, "one"))).status).toBe(200);
   expect((await push(part("first.2", 0, 20, "two"))).status).toBe(200);
   expect((await push(part("first", 10, 30, '{"a":"b"}'))).status).toBe(200);
@@ -42,7 +42,7 @@ test("each import is found by its name, and all of one first line by its hash, w
   expect(await ask("/api/v1/imports?first_line=other")).toEqual({ status: 200, body: { imports: [] } });
 });
 
-test("of a part of which no line can be stored the offset is not kept", async () => {
+test("does not store the offset of a part without a valid line", async () => {
   const tooOld = NOW_MS - 30 * 86_400_000;
   expect((await push(part("old", 0, 10, ""), tooOld)).status).toBe(400);
   expect((await ask("/api/v1/imports/old")).status).toBe(404);
@@ -51,7 +51,7 @@ test("of a part of which no line can be stored the offset is not kept", async ()
   expect(await ask("/api/v1/imports/old")).toMatchObject({ status: 200, body: { byteOffset: 20 } });
 });
 
-test("what is missing or too long is refused by its name", async () => {
+test("rejects a missing or too long parameter by its name", async () => {
   expect(await ask("/api/v1/imports")).toMatchObject({
     status: 400,
     body: {

@@ -1,4 +1,4 @@
-/** Errors that wait for a person name the flag or the setting that helps. */
+/** Errors that an operator can resolve name the flag or the setting that helps. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { describeSettings } from "../../src/config/config.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
@@ -62,7 +62,7 @@ test.each(cases)("%s is named by the answer to %s %s", async (name, method, path
   const answer = await send(method, path, body);
   expect({ name, ...answer }).toMatchObject({ status });
   expect(answer.text).toContain(name);
-  // And it is the name of something that can be given.
+  // The name is one of an existing setting or flag.
   const names = describeSettings().flatMap(({ key, flag }) => [key as string, flag]);
   expect(names).toContain(name);
 });

@@ -1,10 +1,10 @@
-/** Prometheus's API over the real gateway: what Grafana asks, and how errors look. */
+/** Prometheus's API with the real gateway: the requests of Grafana, and the form of errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 let gateway: TestGateway;
 
-/** Ten events a second apart, two operations; the last a second before the tests' clock. */
+/** Ten events, one per second, of two operations. The last is one second before the clock of the tests. */
 const events = Array.from({ length: 10 }, (_, index) => ({
   "@timestamp": NOW_MS - (10 - index) * 1000,
   metric_name: "http.request.duration_ms",
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => gateway.close());
 
-/** Whatever the answer holds: each test says what it expects. */
+/** Any answer: each test states what it expects. */
 type Json = ReturnType<typeof JSON.parse>;
 
 type Parameters = Record<string, string | number | readonly string[]>;
@@ -62,7 +62,7 @@ async function data(path: string, parameters: Parameters = {}) {
 const seconds = NOW_MS / 1000;
 
 describe("query", () => {
-  test("answers vectors, scalars, strings and matrices at a time", async () => {
+  test("returns vectors, scalars, strings and matrices", async () => {
     expect(await data("/api/v1/query", { query: "queue_depth", time: seconds })).toEqual({
       resultType: "vector",
       result: [
@@ -94,12 +94,12 @@ describe("query", () => {
     });
   });
 
-  test("takes the gateway's clock for a time that is not given", async () => {
+  test("uses the gateway's clock if time is absent", async () => {
     const { result } = await data("/api/v1/query", { query: "time()" });
     expect(result).toEqual([seconds, String(seconds)]);
   });
 
-  test("writes what JSON has no number for as Prometheus does", async () => {
+  test("writes NaN and infinities as Prometheus does", async () => {
     const value = async (query: string) => (await data("/api/v1/query", { query })).result[1];
     expect(await value("1/0")).toBe("+Inf");
     expect(await value("-1/0")).toBe("-Inf");
@@ -108,7 +108,7 @@ describe("query", () => {
     expect(await value("0.000001")).toBe("0.000001");
   });
 
-  test("takes a form by POST, with the query string beside it", async () => {
+  test("accepts a form by POST, with parameters in the query string too", async () => {
     const response = await gateway.app.fetch(
       new Request(`http://localhost/api/v1/query?time=${seconds}`, {
         method: "POST",
@@ -121,7 +121,7 @@ describe("query", () => {
     ]);
   });
 
-  test("sees events as a histogram, and exactly by their raw values", async () => {
+  test("reads events as a histogram, and their exact values as raw samples", async () => {
     const count = await data("/api/v1/query", {
       query: "sum by (operation) (http_request_duration_ms_count)",
       time: seconds + 15,
@@ -130,7 +130,7 @@ describe("query", () => {
       ["get", "5"],
       ["put", "5"],
     ]);
-    // Values are five times 4 and five times 40: buckets 5 and 50 of the layout for milliseconds.
+    // The values are five times 4 and five times 40, in buckets 5 and 50 of the layout for milliseconds.
     const p90 = await data("/api/v1/query", {
       query: "histogram_quantile(0.9, sum by (le) (rate(http_request_duration_ms_bucket[5m])))",
       time: seconds + 15,
@@ -144,7 +144,7 @@ describe("query", () => {
     expect(exact.result[0].value[1]).toBe("40");
   });
 
-  test("gives warnings and infos, statistics and the plan", async () => {
+  test("returns warnings and infos, statistics and the plan", async () => {
     const { body } = await ask("/api/v1/query", {
       query: "rate(queue_depth[1m])",
       time: seconds,
@@ -164,7 +164,7 @@ describe("query", () => {
     expect(body.data.explain.reads[0].statements[0]).toInclude("samples_20240101");
   });
 
-  test("explains which statement reads samples: of events with their order, of totals without", async () => {
+  test("explains which statement reads samples: ordered for events, unordered for totals", async () => {
     const statements = async (query: string) => {
       const { explain } = await data("/api/v1/query", { query, time: seconds, explain: "true" });
       return explain.reads[0].statements.map((text: string) => [
@@ -180,7 +180,7 @@ describe("query", () => {
     ]);
   });
 
-  test("cuts a result at its limit, and says so", async () => {
+  test("truncates a result at its limit with a warning", async () => {
     const { body } = await ask("/api/v1/query", {
       query: "http_request_duration_ms_count",
       time: seconds + 15,
@@ -192,7 +192,7 @@ describe("query", () => {
 });
 
 describe("query_range", () => {
-  test("answers each step", async () => {
+  test("returns a value per step", async () => {
     expect(
       await data("/api/v1/query_range", {
         query: "queue_depth",
@@ -229,7 +229,7 @@ describe("errors", () => {
     expect(answer.status).toBe(status);
   };
 
-  test("say what is wrong as upstream does", async () => {
+  test("have upstream's wording", async () => {
     for (const path of ["query", "format_query", "parse_query", "query_exemplars"]) {
       await bad(
         `/api/v1/${path}`,
@@ -281,7 +281,7 @@ describe("errors", () => {
       "bad_data",
       "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
     );
-    // A tenth of a millisecond is a step, and here too small a one.
+    // A tenth of a millisecond is a valid step, but too small for this range.
     await bad(
       "/api/v1/query_range",
       { query: "up", start: 0, end: 2, step: 0.0001 },
@@ -308,7 +308,7 @@ describe("errors", () => {
     await bad("/api/v1/metadata", { limit: "x" }, 400, "bad_data", "limit must be a number");
   });
 
-  test("of time say that it was too short, with upstream's status", async () => {
+  test("of a timeout have upstream's status", async () => {
     const { status, body } = await ask("/api/v1/query_range", {
       query: "quantile_over_time(0.5, http_request_duration_ms_bucket[1h:1s])",
       start: seconds,
@@ -319,7 +319,7 @@ describe("errors", () => {
     expect({ status, errorType: body.errorType }).toEqual({ status: 503, errorType: "timeout" });
   });
 
-  test("of the data are 422, and so is what is not spoken", async () => {
+  test("of the data, and of unsupported features, are 422", async () => {
     await bad(
       "/api/v1/query",
       {
@@ -343,7 +343,7 @@ describe("errors", () => {
   });
 });
 
-test("answers what Prometheus 3.14 made stable", async () => {
+test("supports what Prometheus 3.14 made stable", async () => {
   const { status, body } = await ask("/api/v1/query", {
     query: "first_over_time(vector(time())[max_of(step(), 1m * 2):1m] offset (30s - 30s))",
     time: "600",
@@ -367,8 +367,8 @@ test("answers what Prometheus 3.14 made stable", async () => {
   expect(await data("/api/v1/format_query", { query: printed })).toBe(printed);
 });
 
-describe("what there is", () => {
-  test("series, labels and values", async () => {
+describe("discovery", () => {
+  test("returns series, labels and values", async () => {
     expect(await data("/api/v1/series", { "match[]": ["queue_depth", '{job="nobody"}'] })).toEqual([
       { __name__: "queue_depth", instance: "a", job: "worker" },
     ]);
@@ -384,11 +384,11 @@ describe("what there is", () => {
     expect(
       await data("/api/v1/label/le/values", { "match[]": 'http_request_duration_ms_bucket{le=~".*5.0"}' }),
     ).toEqual(["25.0", "5.0"]);
-    // Days count: there was nothing before.
+    // Whole days count: the days before have no samples.
     expect(await data("/api/v1/label/job/values", { start: 0, end: seconds - 86_400 })).toEqual([]);
   });
 
-  test("labels by their names as pushed, and by upstream's escape for them", async () => {
+  test("finds labels by their pushed names, and by upstream's escape for them", async () => {
     const pushed = await gateway.app.fetch(
       new Request("http://localhost/api/v1/push", {
         method: "POST",
@@ -409,13 +409,13 @@ describe("what there is", () => {
     expect(await data("/api/v1/labels", { "match[]": "jobs_open" })).toEqual(["__name__", "queue_name"]);
   });
 
-  test("from the beginning to the end of time, as clients write them", async () => {
+  test("accepts the ends of time as clients write them", async () => {
     const always = { start: "-292273086-05-16T16:47:06Z", end: "292277025-08-18T07:12:54.999999999Z" };
     expect(await data("/api/v1/label/job/values", always)).toEqual(["worker"]);
     expect(await data("/api/v1/series", { "match[]": "queue_depth", ...always })).toHaveLength(1);
   });
 
-  test("metadata", async () => {
+  test("returns metadata", async () => {
     const all = await data("/api/v1/metadata");
     expect(all.queue_depth).toEqual([{ type: "gauge", help: "Tasks that wait.", unit: "" }]);
     expect(all.http_request_duration_ms[0].type).toBe("histogram");
@@ -425,7 +425,7 @@ describe("what there is", () => {
     expect(await data("/api/v1/metadata", { limit: -1, limit_per_metric: 0 })).toEqual(all);
   });
 
-  test("expressions, laid out and as trees", async () => {
+  test("formats expressions, and returns their syntax trees", async () => {
     expect(await data("/api/v1/format_query", { query: "sum( rate(a{b='c'}[5m]) )by(x)" })).toBe(
       'sum by (x) (rate(a{b="c"}[5m]))',
     );
@@ -443,12 +443,12 @@ describe("what there is", () => {
     });
   });
 
-  test("status", async () => {
+  test("returns the status endpoints", async () => {
     expect((await data("/api/v1/status/buildinfo")).version).toMatch(/^3\.\d+\.\d+$/);
     expect((await data("/api/v1/status/flags"))["retention-days"]).toBe("7");
     const tsdb = await data("/api/v1/status/tsdb");
     expect(tsdb.headStats.numSeries).toBe(4);
-    // Two operations of sixteen buckets, in three more views each; two gauges.
+    // Two operations with sixteen buckets and three more series each, and two gauges.
     expect(tsdb.seriesCountByMetricName).toEqual([
       { name: "http_request_duration_ms_bucket", value: 32 },
       { name: "http_request_duration_ms", value: 2 },
@@ -472,7 +472,7 @@ describe("what there is", () => {
   });
 });
 
-test("a large result comes in pieces and whole", async () => {
+test("a large result is streamed in pieces and complete", async () => {
   const { result } = await data("/api/v1/query_range", {
     query: 'label_replace(vector(time()), "x", "y", "", "") or http_request_duration_ms_bucket',
     start: seconds - 10_000,

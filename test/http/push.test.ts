@@ -1,4 +1,4 @@
-/** Pushes through the real decoder, ingest and store: what is answered, and what is then there. */
+/** Pushes through the real decoder, ingest and store: the answers, and what is stored afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
 import { eventWarnings } from "../../src/model/counters.ts";
@@ -47,14 +47,14 @@ const event = (metric_name: string, fields: object = {}) => ({
   value: 1,
   ...fields,
 });
-/** What the file holds of a metric, in order of the values. */
+/** The stored samples of a metric, sorted by value. */
 const stored = (metric: string) =>
   gateway.query(
     `SELECT value, live, labels['job'] AS job, labels['instance'] AS instance, cardinality(labels) AS labels
      FROM weir.samples_20240101 JOIN weir.series USING (series_id) WHERE metric = '${metric}' ORDER BY value`,
   );
 
-describe("what is accepted is stored", () => {
+describe("stores the accepted events of", () => {
   const ok = (
     name: string,
     body: (metric: string) => Bun.BodyInit,
@@ -77,9 +77,9 @@ describe("what is accepted is stored", () => {
       .join("");
   ok("one event", (metric) => JSON.stringify(event(metric)), 1);
   ok("an array", (metric) => JSON.stringify(two(metric)), 2);
-  ok("lines", lines, 2);
-  ok("lines that are called so", lines, 2, { "content-type": "application/x-ndjson" });
-  ok("what curl -d sends", (metric) => JSON.stringify(two(metric)), 2, {
+  ok("NDJSON", lines, 2);
+  ok("NDJSON with its content type", lines, 2, { "content-type": "application/x-ndjson" });
+  ok("a JSON array with the content type of curl -d", (metric) => JSON.stringify(two(metric)), 2, {
     "content-type": "application/x-www-form-urlencoded",
   });
   ok("gzip", (metric) => zlib.gzipSync(lines(metric)), 2, { "content-encoding": "gzip" });
@@ -87,13 +87,13 @@ describe("what is accepted is stored", () => {
     "content-encoding": "zstd",
   });
 
-  test("nothing, in an array, is nothing", async () => {
+  test("an empty array, which is 200 with no events", async () => {
     const { status, body } = await push("[]");
     expect(status).toBe(200);
     expect(body).toEqual({ accepted: 0, rejected: 0, errors: [] });
   });
 
-  test("extra labels go to the events that have no such tag", async () => {
+  test("a push with extra labels, which are added to events without such a tag", async () => {
     const metric = fresh();
     const events = [event(metric), event(metric, { value: 2, tags: { job: "own" } })];
     const path = "?extra_label=job=a%3Db&extra_label=instance=w1&extra_label=empty=";
@@ -104,7 +104,7 @@ describe("what is accepted is stored", () => {
     ]);
   });
 
-  test("a gauge that came before counts as a duplicate, and is no error", async () => {
+  test("a repeated gauge, which counts as a duplicate and not as an error", async () => {
     const body = JSON.stringify(event(fresh(), { type: "gauge" }));
     expect((await push(body)).body).toEqual({ accepted: 1, rejected: 0, errors: [] });
     const { status, body: answer } = await push(body);
@@ -113,8 +113,8 @@ describe("what is accepted is stored", () => {
   });
 });
 
-describe("what is wrong is told by its place, and what is good is stored", () => {
-  test("a mixed body", async () => {
+describe("rejects invalid events by index and stores the valid ones", () => {
+  test("in a body with both", async () => {
     const metric = fresh();
     const events = [
       event(metric),
@@ -135,7 +135,7 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
     expect(dead.map(({ reason }) => reason)).toContain(errors[0].reason);
   });
 
-  test("a body without a good event gets 400, with counts, reasons and an error", async () => {
+  test("and answers 400 with counts, reasons and an error if no event is valid", async () => {
     const { status, body } = await push(JSON.stringify([event(fresh(), { value: null })]));
     expect(status).toBe(400);
     expect(body).toMatchObject({
@@ -147,7 +147,7 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
     expect(body.error?.message).toStartWith("No event could be accepted; the first: ");
   });
 
-  test("the first thousand reasons are told, the others counted", async () => {
+  test("and lists the first thousand reasons and counts the others", async () => {
     const metric = fresh();
     const events = Array.from({ length: 1_250 }, (_, i) => event(metric, i === 0 ? {} : { value: true }));
     const { status, body } = await push(JSON.stringify(events));
@@ -159,7 +159,7 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
   });
 
   const one = (name: string, fields: object, reason: RegExp) =>
-    test(`an event with ${name}`, async () => {
+    test(`such as an event with ${name}`, async () => {
       const metric = fresh();
       const { body } = await push(JSON.stringify([event(metric), { ...event(metric), ...fields }]));
       expect(body).toMatchObject({ accepted: 1, rejected: 1 });
@@ -179,12 +179,12 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
   one("an attribute of 4097 bytes", { tags: { task_id: "x".repeat(4097) } }, /4097 bytes long, at most 4096/);
   one("a tag that is an object", { tags: { a: {} } }, /tags\.a is \{\}/);
   one("tags in an array", { tags: ["a"] }, /tags is \["a"\]/);
-  one("a time that is no time", { "@timestamp": "yesterday" }, /@timestamp is "yesterday"/);
+  one("a time that is not a time", { "@timestamp": "yesterday" }, /@timestamp is "yesterday"/);
   one("a time before retention", { "@timestamp": T - 9 * 86_400_000 }, /retention/i);
   one("a time too far ahead", { "@timestamp": NOW_MS + 600_001 }, /ahead|future/i);
   one("an unknown type", { type: "histogram" }, /type is "histogram"/);
   one("a reserved label", { tags: { le: "5" } }, /"le" is reserved/);
-  test("64 tags, a name of 255 bytes and a value of 4096 are taken", async () => {
+  test("but accepts 64 tags, a name of 255 bytes and a value of 4096 bytes", async () => {
     const metric = "m".repeat(255);
     const fields = { tags: { ...tags(63), url: "x".repeat(4096) } };
     expect((await push(JSON.stringify(event(metric, fields)))).body).toMatchObject({
@@ -193,7 +193,7 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
     });
   });
 
-  test("NaN and Infinity are no JSON: told by their byte", async () => {
+  test("and reports NaN and Infinity, which are not JSON, by their byte", async () => {
     const metric = fresh();
     for (const word of ["NaN", "Infinity", "-Infinity", "nan", "1e", "01", "+1"]) {
       const before = `[{"metric_name":"${metric}","value":`;
@@ -209,14 +209,14 @@ describe("what is wrong is told by its place, and what is good is stored", () =>
   });
 });
 
-describe("what is not stored as it was sent is answered, counted and logged", () => {
+describe("parts that are not stored as they were sent are warnings in the answer, counters and log", () => {
   const HINT = 'the field "labels" is unknown and was not stored; did you mean "tags"?';
   const counted = async (field: string) => {
     const { values } = await eventWarnings.get();
     return values.find(({ labels }) => labels.field === field)?.value ?? 0;
   };
 
-  test("unknown fields", async () => {
+  test("for unknown fields", async () => {
     gateway.takeLog();
     const before = { labels: await counted("labels"), other: await counted("other") };
     const metric = fresh();
@@ -251,13 +251,13 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     expect(gateway.takeLog()).toEqual([]);
   });
 
-  test("the plain answer says nothing of warnings", async () => {
+  test("and an answer without warnings does not mention them", async () => {
     const { headers, body } = await push(JSON.stringify(event(fresh())));
     expect(headers.get("weir-warnings")).toBeNull();
     expect(body).toEqual({ accepted: 1, rejected: 0, errors: [] });
   });
 
-  test("a value that no float holds", async () => {
+  test("for a value that no float represents", async () => {
     gateway.takeLog();
     const metric = fresh();
     const { body } = await push(
@@ -269,7 +269,7 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     expect(gateway.takeLog()).toHaveLength(1);
   });
 
-  test("the first thousand are listed, the others counted", async () => {
+  test("and the first thousand are listed, the others counted", async () => {
     const metric = fresh();
     const events = Array.from({ length: 600 }, () => event(metric, { labels: {}, pod: "p" }));
     const { headers, body } = await push(JSON.stringify(events));
@@ -279,7 +279,7 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     gateway.takeLog();
   });
 
-  test("strict=true rejects the event instead, and keeps the others", async () => {
+  test("and strict=true rejects such an event instead, and stores the others", async () => {
     const metric = fresh();
     const events = [event(metric), event(metric, { labels: {} })];
     const { status, headers, body } = await push(JSON.stringify(events), "?strict=true");
@@ -293,7 +293,7 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     expect(await stored(metric)).toHaveLength(1);
   });
 
-  test("the setting strictEvents does so for all pushes that do not say otherwise", async () => {
+  test("and the setting strictEvents does so for all pushes without strict=false", async () => {
     const strict = await openTestGateway("--strict-events");
     try {
       const body = JSON.stringify(event(fresh(), { tag: { a: "b" } }));
@@ -309,7 +309,7 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     }
   });
 
-  test("a repeat of a push gets the same warnings, which count once", async () => {
+  test("and a repeat of a push gets the same warnings, which count once", async () => {
     const before = await counted("labels");
     const body = JSON.stringify(event(fresh(), { labels: {} }));
     const key = { "idempotency-key": `warned ${names}` };
@@ -321,12 +321,12 @@ describe("what is not stored as it was sent is answered, counted and logged", ()
     gateway.takeLog();
   });
 
-  test("a hundred fields have a line in the log, however many a sender makes up", async () => {
+  test("and at most a hundred fields are logged, however many a sender invents", async () => {
     const other = await openTestGateway();
     try {
       const events = Array.from({ length: 150 }, (_, n) => event(fresh(), { [`made_up_${n}`]: 1 }));
       expect((await push(JSON.stringify(events), "", {}, other)).body.accepted).toBe(150);
-      // The log itself drops all but 50 lines of a second.
+      // The log itself drops all but 50 lines per second.
       expect(other.takeLog().length).toBeLessThanOrEqual(101);
     } finally {
       await other.close();
@@ -356,7 +356,7 @@ describe("ids beyond 2^53 keep their digits", () => {
   });
 });
 
-describe("a byte that is not UTF-8 spoils its event alone", () => {
+describe("a byte that is not UTF-8 rejects only its event", () => {
   const encodings: [string, (body: Buffer) => Uint8Array<ArrayBuffer>][] = [
     ["identity", (body) => new Uint8Array(body)],
     ["gzip", (body) => new Uint8Array(zlib.gzipSync(body))],
@@ -382,7 +382,7 @@ describe("a byte that is not UTF-8 spoils its event alone", () => {
       });
     }
   }
-  test("an event alone is answered with 400 and its place", async () => {
+  test("a single event is answered with 400 and the position of the byte", async () => {
     const body = Buffer.from(JSON.stringify(event(fresh(), { unit: "\u00e9" })), "latin1");
     const { status, body: answer } = await push(new Uint8Array(body));
     expect(status).toBe(400);
@@ -392,7 +392,7 @@ describe("a byte that is not UTF-8 spoils its event alone", () => {
   });
 });
 
-describe("a body that cannot be read is rejected whole, and says where", () => {
+describe("rejects an unreadable body completely, with the position of the error", () => {
   const bad = (
     name: string,
     body: Bun.BodyInit,
@@ -406,16 +406,27 @@ describe("a body that cannot be read is rejected whole, and says where", () => {
       expect(answer.body.error?.message).toMatch(error);
       expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
     });
-  bad("none", "", 400, /empty/);
-  bad("a cut array", '[{"metric_name":"cut","value":1},{"metric', 400, /byte \d+/);
-  bad("a cut event", '{"metric_name":"cut","value":1', 400, /byte \d+/);
-  bad("an array and more", '[{"metric_name":"cut","value":1}] x', 400, /byte 34/);
+  bad("an empty body", "", 400, /empty/);
+  bad("a truncated array", '[{"metric_name":"cut","value":1},{"metric', 400, /byte \d+/);
+  bad("a truncated event", '{"metric_name":"cut","value":1', 400, /byte \d+/);
+  bad("an array with text behind it", '[{"metric_name":"cut","value":1}] x', 400, /byte 34/);
   bad("text", "hello", 400, /byte 0/);
   bad("not UTF-8", new Uint8Array([0x7b, 0xff, 0x7d]), 400, /UTF-8/);
-  bad("too long", "x".repeat(LIMITS.bodyBytesMax + 1), 413, /1048576 bytes \(setting bodyBytesMax\)/);
-  bad("too long inside", zlib.gzipSync(Buffer.alloc(LIMITS.inflatedBytesMax + 1)), 413, /inflatedBytesMax/, {
-    "content-encoding": "gzip",
-  });
+  bad(
+    "a body past bodyBytesMax",
+    "x".repeat(LIMITS.bodyBytesMax + 1),
+    413,
+    /1048576 bytes \(setting bodyBytesMax\)/,
+  );
+  bad(
+    "a body past inflatedBytesMax",
+    zlib.gzipSync(Buffer.alloc(LIMITS.inflatedBytesMax + 1)),
+    413,
+    /inflatedBytesMax/,
+    {
+      "content-encoding": "gzip",
+    },
+  );
   bad("unknown encoding", "{}", 415, /"snappy" is not supported/, { "content-encoding": "snappy" });
   bad("truncated gzip", zlib.gzipSync("[]").subarray(0, 15), 400, /not complete gzip/, {
     "content-encoding": "gzip",
@@ -424,7 +435,7 @@ describe("a body that cannot be read is rejected whole, and says where", () => {
 
 describe("parameters and headers", () => {
   const bad = (path: string, field: string, message: RegExp, headers: Record<string, string> = {}) =>
-    test(`${path || JSON.stringify(headers).slice(0, 60)} is refused`, async () => {
+    test(`${path || JSON.stringify(headers).slice(0, 60)} is rejected`, async () => {
       const metric = fresh();
       const answer = await push(JSON.stringify(event(metric)), path, headers);
       expect(answer.status).toBe(400);
@@ -463,7 +474,7 @@ describe("parameters and headers", () => {
   bad("", "Idempotency-Key", /has 256 characters/, { "idempotency-key": "k".repeat(256) });
   bad("", "Idempotency-Key", /is "clé"/, { "idempotency-key": "clé" });
 
-  test("queued is answered with 202, and stored all the same", async () => {
+  test("a queued push is answered with 202, and stored", async () => {
     const metric = fresh();
     const queued = await push(JSON.stringify(event(metric)), "", { "weir-durability": "queued" });
     expect(queued.status).toBe(202);
@@ -474,7 +485,7 @@ describe("parameters and headers", () => {
     expect(await stored(metric)).toHaveLength(2);
   });
 
-  test("a key is stored once, gets its answer again, and is bound to its body and query", async () => {
+  test("a push with a known key is stored once, gets the same answer, and needs the same body and query", async () => {
     const metric = fresh();
     const key = { "idempotency-key": `key of ${metric}` };
     const body = JSON.stringify([event(metric), event(metric, { value: "no" })]);
@@ -499,7 +510,7 @@ describe("parameters and headers", () => {
     ).toBe(1);
   });
 
-  test("two of one key at a time count once", async () => {
+  test("two concurrent pushes with one key are stored once", async () => {
     const metric = fresh();
     const key = { "idempotency-key": `twice ${metric}` };
     const answers = await Promise.all([1, 2, 3].map(() => push(JSON.stringify(event(metric)), "", key)));
@@ -511,7 +522,7 @@ describe("parameters and headers", () => {
     expect(await stored(metric)).toHaveLength(1);
   });
 
-  test("parts of a file go on where it was left", async () => {
+  test("parts of a file continue where it was left", async () => {
     const metric = fresh();
     const part = (from: number, to: number) =>
       push(
@@ -527,14 +538,14 @@ describe("parameters and headers", () => {
     expect(await stored(metric)).toMatchObject([{ live: false }, { live: false }]);
   });
 
-  test("historical rows are stored and do not count", async () => {
+  test("historical events are stored and do not count in totals", async () => {
     const metric = fresh();
     expect((await push(JSON.stringify(event(metric)), "?historical=true")).status).toBe(200);
     expect(await stored(metric)).toMatchObject([{ live: false }]);
   });
 });
 
-test("a full queue is said with 429 and Retry-After, and nothing of the push is stored", async () => {
+test("a full queue is 429 with Retry-After, and nothing of the push is stored", async () => {
   const small = await openTestGateway("--queue-samples-max=3");
   try {
     const body = JSON.stringify([event("full"), event("full")]);
@@ -576,7 +587,7 @@ test("a compressed body without its Content-Encoding is rejected with the header
   await gateway.close();
 });
 
-test("a body in another format is told where that format is accepted", async () => {
+test("an error about a body in another format names the route that accepts it", async () => {
   const gateway = await openTestGateway();
   const message = async (method: string, path: string, body: string) => {
     const request = new Request(`http://localhost:9091${path}`, { method, body });
@@ -591,7 +602,7 @@ test("a body in another format is told where that format is accepted", async () 
     "text format parsing error in line 1: invalid metric name. " +
       "The body looks like JSON events: push them to /api/v1/push.\n",
   ]);
-  // What is nearly right is only told what is wrong.
+  // A body that is nearly valid only gets its error.
   expect((await message("PUT", "/metrics/job/x", "a 1 2 3\n"))[1]).not.toContain("The body");
   await gateway.close();
 });

@@ -1,12 +1,12 @@
-/** A client that writes what it is told and no more: for requests that fetch() would not send. */
+/** A client that sends exactly the given bytes, for requests that fetch() would not send. */
 import net from "node:net";
 import type { Listener } from "../../src/http/server.ts";
 
 export interface RawConnection {
   write(text: string | Uint8Array): void;
-  /** Resolves when what came so far matches. */
+  /** Resolves when the received text matches. */
   until(pattern: RegExp): Promise<string>;
-  /** Resolves when the server has closed the connection, to all that came. */
+  /** Resolves to all received text when the server has closed the connection. */
   closed: Promise<string>;
   destroy(): void;
 }

@@ -1,4 +1,7 @@
-/** remote_write over the real gateway: what is answered, what is then stored, and that senders are told right. */
+/**
+ * remote_write with the real gateway: the answers, the stored samples, and that each status makes senders act
+ * correctly.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -74,7 +77,7 @@ const write1 = (series: readonly Series[], ...metadata: Parameters<typeof encode
 const write2 = (series: readonly Series[]) => post(snappy(encodeV2(series)), V2);
 
 let names = 0;
-/** A metric that no other test has. */
+/** A metric that no other test uses. */
 const fresh = () => `metric_${++names}`;
 const series = (name: string, samples: Series["samples"], labels: Record<string, string> = {}): Series => ({
   labels: Object.entries({ __name__: name, ...labels }).sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -89,7 +92,7 @@ async function query(sql: string): Promise<Record<string, unknown>[]> {
     reader.close();
   }
 }
-/** What the file holds of a metric: labels, milliseconds from now, and the value, in this order. */
+/** The stored samples of a metric: labels, milliseconds from now, and the value, sorted in this order. */
 async function stored(metric: string): Promise<unknown[]> {
   const days = gateway.store.days().map(({ table }) => `SELECT * FROM weir.${table}`);
   if (days.length === 0) return [];
@@ -101,7 +104,7 @@ async function stored(metric: string): Promise<unknown[]> {
   return rows.map(({ labels, ms, value }) => [labels, ms, value]);
 }
 
-describe("what is sent is stored", () => {
+describe("stores", () => {
   for (const [version, write] of [
     ["1.0", write1],
     ["2.0", write2],
@@ -152,7 +155,7 @@ describe("what is sent is stored", () => {
     });
   }
 
-  test("native histograms with custom buckets, of gauges, of floats, and their ends", async () => {
+  test("native histograms with custom buckets, of gauges, of floats, and their stale markers", async () => {
     const custom = fresh();
     const gauge = fresh();
     const at = (ms: number) => NOW_MS + ms;
@@ -186,7 +189,7 @@ describe("what is sent is stored", () => {
             positiveCounts: [2.5],
             timestamp: at(0),
           },
-          // A gauge may go down.
+          // A gauge may decrease.
           { countFloat: 0, sum: 0, schema: 0, resetHint: 3, timestamp: at(1) },
         ],
       },
@@ -214,7 +217,7 @@ describe("what is sent is stored", () => {
     ]);
   });
 
-  test("native histograms beside classic ones of the same scrape, which say the same", async () => {
+  test("native histograms beside equal classic ones of the same scrape", async () => {
     const name = fresh();
     const classic = (part: string, value: number, labels = {}) =>
       series(`${name}_${part}`, [{ value, timestamp: NOW_MS }], labels);
@@ -245,7 +248,7 @@ describe("what is sent is stored", () => {
     ]);
   });
 
-  test("le and quantile, spelled one way", async () => {
+  test("le and quantile with one spelling per number", async () => {
     const name = fresh();
     await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { le: "250" })]);
     await write1([series(name, [{ value: 1, timestamp: NOW_MS + 1 }], { le: "250.0" })]);
@@ -255,7 +258,7 @@ describe("what is sent is stored", () => {
     ]);
   });
 
-  test("with labels of the address, in any of the encodings, and without the headers", async () => {
+  test("samples with labels of the URL, in any encoding, and without headers", async () => {
     const name = fresh();
     const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
     const path = "/api/v1/write?extra_label=site=north";
@@ -274,7 +277,7 @@ describe("what is sent is stored", () => {
     ]);
   });
 
-  test("and not exposed on /metrics, unless it is asked for", async () => {
+  test("series that are exposed on /metrics only if exposeProtocols says so", async () => {
     const name = fresh();
     const exposed = async () =>
       (await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text()).includes(name);
@@ -289,7 +292,7 @@ describe("what is sent is stored", () => {
   });
 });
 
-test("what was scraped is nobody who falls silent: no last push of it, unless it is exposed", async () => {
+test("samples of remote_write set no last push time, unless they are exposed", async () => {
   const lastPushes = async () => {
     const response = await gateway.app.fetch(new Request("http://localhost/metrics"));
     const lines = (await response.text()).split("\n");
@@ -313,8 +316,8 @@ test("what was scraped is nobody who falls silent: no last push of it, unless it
   await open();
 });
 
-describe("once", () => {
-  test("a request that comes again stores nothing, also after a restart", async () => {
+describe("duplicates", () => {
+  test("a repeated request stores nothing, also after a restart", async () => {
     const name = fresh();
     const all = Array.from({ length: 500 }, (_, index) =>
       series(name, [{ value: index, timestamp: NOW_MS }], { n: `${index}` }),
@@ -326,7 +329,7 @@ describe("once", () => {
     expect(await write2(all)).toMatchObject({ status: 204, written: ["500", "0", "0"] });
     expect((await stored(name)).length).toBe(500);
   });
-  test("out of order is stored; another value at a stored time is the sender's error, and the first stays", async () => {
+  test("samples out of order are stored, and another value at a stored time is rejected", async () => {
     const name = fresh();
     const at = (value: number, ms: number) => ({ value, timestamp: NOW_MS + ms });
     expect(await write2([series(name, [at(1, 0)])])).toMatchObject({ status: 204 });
@@ -347,7 +350,7 @@ describe("once", () => {
   });
 });
 
-describe("400: what is good is stored, the rest is told", () => {
+describe("400: stores the valid samples and reports the others", () => {
   const bad = (name: string, wrong: Series, first: string) =>
     test(name, async () => {
       const good = fresh();
@@ -403,16 +406,16 @@ describe("400: what is good is stored, the rest is told", () => {
     series("m", [{ value: 1, timestamp: NOW_MS + DAY_MS }]),
     "@timestamp 2024-10-05T12:00:00.000Z is in the future",
   );
-  bad("a time that no clock has", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "@timestamp");
+  bad("a time outside the range of dates", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "@timestamp");
 
-  test("a native histogram that is none counts as one", async () => {
+  test("an invalid native histogram counts as one sample", async () => {
     const answer = await write2([
       { labels: { __name__: fresh() }, histograms: [{ schema: 60, timestamp: NOW_MS }] },
     ]);
     expect(answer).toMatchObject({ status: 400, written: ["0", "0", "0"] });
     expect(answer.text).toContain("has schema 60");
   });
-  test("a metric of another kind; the name of a part of it may be written", async () => {
+  test("rejects a sample of another kind, and stores one with the name of a part of the metric", async () => {
     const name = fresh();
     const event = { metric_name: name, value: 1, "@timestamp": NOW_MS };
     await gateway.app.fetch(
@@ -424,12 +427,12 @@ describe("400: what is good is stored, the rest is told", () => {
   });
 });
 
-describe("any number of bad samples", () => {
+describe("any number of invalid samples", () => {
   for (const [version, write] of [
     ["1.0", write1],
     ["2.0", write2],
   ] as const) {
-    test(`${version}: all good ones are stored, the bad ones counted and the first named`, async () => {
+    test(`${version}: stores all valid ones, counts the invalid ones and lists the first`, async () => {
       const name = fresh();
       const wrong = Array.from({ length: 30_000 }, (_, n) => ({
         labels: { job: `wrong${n}` },
@@ -452,7 +455,7 @@ describe("any number of bad samples", () => {
   }
 });
 
-describe("what is spoken", () => {
+describe("supported messages and encodings", () => {
   const body = (message: "v1" | "v2", name: string) => {
     const all = [series(name, [{ value: 1, timestamp: NOW_MS }])];
     return snappy(message === "v1" ? encodeV1(all) : encodeV2(all));
@@ -477,11 +480,11 @@ describe("what is spoken", () => {
   ok("v1", { "content-encoding": "" });
   ok("v1", { "content-encoding": "Snappy" });
   ok("v1", { "content-encoding": " SNAPPY " });
-  // What the version's own header says is for people: the content type counts.
+  // The version header is informative: the content type counts.
   ok("v1", { "content-type": "application/x-protobuf", "x-prometheus-remote-write-version": "2.0.0" });
 
   const bad = (what: string, headers: Record<string, string>, written: (string | null)[], text: string) =>
-    test(`415 for ${what}, in plain words`, async () => {
+    test(`415 for ${what}, with a plain sentence`, async () => {
       const name = fresh();
       const answer = await post(body("v2", name), headers);
       expect(answer).toMatchObject({ status: 415, written });
@@ -490,7 +493,7 @@ describe("what is spoken", () => {
       expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
       expect(await stored(name)).toEqual([]);
     });
-  // Before a version is agreed on there is nothing to tell of what was written.
+  // Without a version the answer has no counts of written samples.
   const unknown = [null, null, null];
   const expected =
     "expected application/x-protobuf with proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request.";
@@ -510,17 +513,17 @@ describe("what is spoken", () => {
     '"x-snappy-framed"',
   );
 
-  test("a request without anything in it", async () => {
+  test("an empty request is 204", async () => {
     expect(await write1([])).toMatchObject({ status: 204, text: "" });
     expect(await write2([])).toMatchObject({ status: 204, text: "", written: ["0", "0", "0"] });
     const named = { labels: { __name__: fresh() } };
     expect(await write2([named])).toMatchObject({ status: 204, written: ["0", "0", "0"] });
-    // No snappy block has no bytes at all.
+    // A snappy block has at least one byte.
     expect((await post(new Uint8Array(0), V1)).status).toBe(400);
   });
 });
 
-describe("nothing is stored", () => {
+describe("stores nothing and answers", () => {
   const name = fresh();
   const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
   const bad = (
@@ -579,7 +582,7 @@ describe("nothing is stored", () => {
   );
 });
 
-describe("503 and Retry-After: to be sent again", () => {
+describe("503 and Retry-After, so that senders retry", () => {
   for (const error of [
     new Busy("the queue is full"),
     new Unavailable("the gateway is stopping"),
@@ -611,7 +614,7 @@ describe("exemplars", () => {
     ["1.0", write1],
     ["2.0", write2],
   ] as const) {
-    test(`${version}: are a table, each once`, async () => {
+    test(`${version}: are stored in a table, each once`, async () => {
       const name = fresh();
       const exemplar = (ms: number) => ({
         value: 0.2,
@@ -628,7 +631,7 @@ describe("exemplars", () => {
         status: 204,
         written: version === "1.0" ? [null, null, null] : ["1", "0", "3"],
       });
-      // Again, one more, and one that is past retention.
+      // The same again, one more, and one that is past retention.
       expect(await send(-2, -1, 0, -30 * DAY_MS)).toMatchObject(
         version === "1.0"
           ? { status: 204, text: "" }
@@ -653,7 +656,7 @@ describe("exemplars", () => {
       );
     });
   }
-  test("2.0: that are wrong are told beside samples that are", async () => {
+  test("2.0: invalid exemplars are reported beside invalid samples", async () => {
     const name = fresh();
     const exemplars = ["x".repeat(200), "fits"].map((trace_id) => ({
       value: 1,
@@ -673,7 +676,7 @@ describe("exemplars", () => {
     expect(rest).toEqual([]);
   });
 
-  test("of a native histogram are of its buckets", async () => {
+  test("of a native histogram belong to its buckets", async () => {
     const name = fresh();
     const native = { countInt: 1, positiveSpans: [{ offset: 1, length: 1 }], positiveDeltas: [1] };
     const exemplar = { value: 1.5, timestamp: NOW_MS, labels: { trace_id: "n" } };
@@ -693,7 +696,7 @@ describe("exemplars", () => {
 describe("metadata", () => {
   const metric = (name: string) =>
     query(`SELECT kind, type, unit, help FROM metrics WHERE metric = '${name}'`);
-  test("2.0: comes with the series", async () => {
+  test("2.0: is sent with the series", async () => {
     const name = fresh();
     await write2([
       {
@@ -705,7 +708,7 @@ describe("metadata", () => {
       { kind: "gauge", type: "gauge", unit: "celsius", help: "How warm." },
     ]);
   });
-  test("1.0: that comes later refines what is stored, whatever it is, and refuses nothing", async () => {
+  test("1.0: that arrives later refines a stored metric of any kind, and rejects nothing", async () => {
     const name = fresh();
     expect(await write1([series(name, [{ value: 1, timestamp: NOW_MS }])])).toMatchObject({ status: 204 });
     expect(await metric(name)).toEqual([{ kind: "cumulative", type: "unknown", unit: "", help: "" }]);
@@ -718,7 +721,7 @@ describe("metadata", () => {
     expect(await metric(name)).toEqual([
       { kind: "cumulative", type: "gauge", unit: "celsius", help: "How warm." },
     ]);
-    // Another sender says that it is a counter: the first word counts, the samples are stored.
+    // Another sender declares it a counter: the first type counts, and the samples are stored.
     const counter = { ...series(name, [{ value: 3, timestamp: NOW_MS + 2 }]), metadata: { type: 1 } };
     expect(await write2([counter])).toMatchObject({ status: 204 });
     expect(await metric(name)).toEqual([

@@ -1,4 +1,4 @@
-/** What one gateway exports another one imports, and exports again byte by byte: every kind, way in and value. */
+/** What one gateway exports, another one imports, and exports again byte for byte: every kind, protocol and value. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
@@ -49,7 +49,7 @@ async function expectRoundTrip(): Promise<string> {
   return lines;
 }
 
-test("groups with NaN and both infinities, a histogram, a summary, and remote_write with stale markers", async () => {
+test("exports and imports groups with NaN and infinities, a histogram, a summary, and stale markers of remote_write", async () => {
   await send(
     first,
     "/metrics/job/case/shard@base64/YS9i",
@@ -119,12 +119,12 @@ case_total{id="738529527931269425"} 9007199254740993
     '"metric_name":"rw_native_count","value":5,',
   ])
     expect(lines).toContain(part);
-  // A stale marker is stored as one, not as a NaN.
+  // A stale marker is stored as such, not as NaN.
   const stale = "SELECT count(*)::INTEGER AS n FROM weir.samples_20240101 WHERE value IS NULL";
   expect(await second.query(stale)).toEqual(await first.query(stale));
 });
 
-test("any events: kinds, doubles, microseconds, units, labels and attributes", async () => {
+test("exports and imports any events: kinds, doubles, microseconds, units, labels and attributes", async () => {
   const text = fc
     .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
     .filter((each) => !each.includes("\u0000"));
@@ -151,7 +151,7 @@ test("any events: kinds, doubles, microseconds, units, labels and attributes", a
   );
   const events = fc.sample(event, { numRuns: 3_000, seed: 11 });
   const lines = events.map(({ us: from, type, value, unit, tags }, index) => {
-    // A gauge has one value at a time: no two events have the same.
+    // A gauge has one value per timestamp, so no two events have the same time.
     const us = from + index;
     const time = `${new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)}${String(us % 1000).padStart(3, "0")}Z`;
     const number = Object.is(value, -0) ? "-0.0" : JSON.stringify(value);

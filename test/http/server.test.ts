@@ -1,4 +1,4 @@
-/** Listening on TCP and Unix sockets, and stopping without cutting anybody off. */
+/** Listening on TCP and Unix sockets, and stopping without cutting off requests. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { connect, exchange } from "./raw.ts";
 const log = createLog("error");
 const loopback: Address = { hostname: "127.0.0.1", port: 0 };
 
-/** An application with a request that waits until the test says go on. */
+/** An application with a request that waits until the test continues it. */
 function waitingApp() {
   const arrived = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -80,7 +80,7 @@ describe("listening", () => {
     await listener.stop(1_000);
   });
 
-  test("a socket that a killed process left is taken over", async () => {
+  test("on a socket that a killed process left behind", async () => {
     const folder = mkdtempSync(join(tmpdir(), "weir-"));
     const path = join(folder, "weir.sock");
     const script = `Bun.serve({ unix: ${JSON.stringify(path)}, fetch: () => new Response("") }); console.log("up")`;
@@ -101,7 +101,7 @@ describe("listening", () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("an address in use, a file, an unknown address: one error that names it, and nothing stays open", async () => {
+  test("fails for an address in use, a file or an unknown address with an error that names it, and leaves nothing open", async () => {
     const { app } = waitingApp();
     const first = await listen(app, [loopback], { log });
     const taken: Address = { hostname: "127.0.0.1", port: port(first) };
@@ -131,8 +131,8 @@ describe("listening", () => {
   });
 });
 
-// Bun looks at its timeouts each four seconds.
-test("a connection that is idle is closed, one that waits or streams is not", async () => {
+// Bun checks its timeouts every four seconds.
+test("closes an idle connection, and none that waits or streams", async () => {
   const { app, arrived, goOn } = waitingApp();
   const listener = await listen(app, [loopback], { log, idleTimeoutS: 1 });
   const open = async (path: string) => {
@@ -150,7 +150,7 @@ test("a connection that is idle is closed, one that waits or streams is not", as
 }, 30_000);
 
 describe("stopping", () => {
-  test("with nothing under way is done at once, idle connections or not", async () => {
+  test("ends at once without requests in progress, with or without idle connections", async () => {
     const { app } = waitingApp();
     const listener = await listen(app, [loopback], { log });
     const idle = await connect(listener);
@@ -160,7 +160,7 @@ describe("stopping", () => {
     await idle.closed;
   });
 
-  test("lets requests and streams under way finish, and takes no new ones", async () => {
+  test("finishes requests and streams in progress, and accepts no new ones", async () => {
     const { app, arrived, goOn } = waitingApp();
     const listener = await listen(app, [loopback], { log });
     const old = await connect(listener);
@@ -180,7 +180,7 @@ describe("stopping", () => {
     expect(await stopped).toBe(0);
   });
 
-  test("does not wait for a body whose request was answered before it came", async () => {
+  test("does not wait for the body of a request that was already answered", async () => {
     const { app } = waitingApp();
     const listener = await listen(app, [loopback], { log });
     const sender = await connect(listener);
@@ -190,7 +190,7 @@ describe("stopping", () => {
     await sender.closed;
   });
 
-  test("after its time cuts off what is left, and says how many", async () => {
+  test("cuts off the remaining requests after its timeout, and returns their number", async () => {
     const { app, arrived } = waitingApp();
     const listener = await listen(app, [loopback], { log });
     const waiting = exchange(listener, "GET /wait HTTP/1.1\r\nHost: weir");

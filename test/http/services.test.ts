@@ -1,6 +1,6 @@
 /**
- * The paths that the dashboards of services ask, over the real gateway: a range whose step may be left out, the list of
- * services, whichever way their metrics came, and errors as Prometheus answers them.
+ * The paths that dashboards of services request, with the real gateway: a range with an optional step, the list of
+ * services of any protocol, and errors as Prometheus answers them.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
@@ -45,11 +45,11 @@ describe("/api/metrics/services", () => {
     return body;
   };
 
-  test("is an empty list where nothing was pushed", async () => {
+  test("is an empty list if nothing was pushed", async () => {
     expect(await services()).toEqual([]);
   });
 
-  test("is a bare, sorted list, from the info that Python's client writes, pushed and scraped", async () => {
+  test("is a bare sorted list of the services in Python's info metrics, pushed and scraped", async () => {
     // prometheus_client writes an Info as a gauge in text 0.0.4,
     const text = `# HELP asdlc_service_info Service information
 # TYPE asdlc_service_info gauge
@@ -90,7 +90,7 @@ asdlc_service_info{service="orchestrator",version="1.0.0"} 1.0
     expect(await services()).toEqual(["Review", "orchestrator", "workers"]);
   });
 
-  test("has services without an info, by the label of their other series, each once, and no other label", async () => {
+  test("has services without an info metric, by the label service of other series, each once", async () => {
     const text = `# TYPE asdlc_active_tasks gauge
 asdlc_active_tasks{service="scheduler"} 3
 asdlc_active_tasks{service="workers"} 4
@@ -137,7 +137,7 @@ describe("/api/metrics/query_range", () => {
   };
   const query = 'asdlc_active_tasks{service="workers"}';
 
-  test("takes 15 s for a step that is absent or empty, and answers as Prometheus does", async () => {
+  test("uses 15 s for a step that is absent or empty, and answers as Prometheus does", async () => {
     const range = { query, start: NOW - 60, end: NOW };
     const want = { status: 200, type: JSON_TYPE, body: matrix };
     expect(await ask("/api/metrics/query_range", range)).toEqual(want);
@@ -145,7 +145,7 @@ describe("/api/metrics/query_range", () => {
     expect(await ask("/api/v1/query_range", { ...range, step: "15s" })).toEqual(want);
   });
 
-  test("takes times as RFC 3339, with and without fractions and zones, and as seconds", async () => {
+  test("accepts times as RFC 3339, with and without fractions and zones, and as seconds", async () => {
     const times: readonly (readonly [string | number, string | number])[] = [
       ["2024-01-01T00:09:00Z", "2024-01-01T00:10:00Z"],
       ["2024-01-01T00:09:00.000Z", "2024-01-01T02:10:00+02:00"],
@@ -156,7 +156,7 @@ describe("/api/metrics/query_range", () => {
     }
   });
 
-  test("takes another step, as a duration or as seconds", async () => {
+  test("accepts another step, as a duration or as seconds", async () => {
     for (const step of ["30s", "30", "30000ms"]) {
       const { body } = await ask("/api/metrics/query_range", { query, start: NOW - 60, end: NOW, step });
       expect(body.data.result[0].values).toEqual([
@@ -167,7 +167,7 @@ describe("/api/metrics/query_range", () => {
     }
   });
 
-  test("takes a form, as the other ranges do", async () => {
+  test("accepts a form, as /api/v1/query_range does", async () => {
     const body = new URLSearchParams({ query, start: String(NOW - 60), end: String(NOW) }).toString();
     const response = await gateway.app.fetch(
       new Request("http://localhost/api/metrics/query_range", { method: "POST", body }),

@@ -1,4 +1,4 @@
-/** SQL over HTTP, on a socket: bodies, formats, errors, a client that leaves. */
+/** SQL over HTTP, on a socket: bodies, formats, errors, a client that disconnects. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createApp } from "../../src/http/app.ts";
@@ -69,8 +69,8 @@ const ROWS = [
   { operation: "get", value: 12.5 },
 ];
 
-describe("what is asked", () => {
-  test("a statement in the query, a text, a form as curl sends it, an object", async () => {
+describe("a request", () => {
+  test("has its statement in the query, as text, in a form as curl sends it, or in a JSON object", async () => {
     for (const response of [
       await get({ q: SQL }),
       await fetch(url, { method: "POST", body: SQL, headers: { "content-type": "text/plain" } }),
@@ -89,7 +89,7 @@ describe("what is asked", () => {
       expect(((await response.json()) as { rows: unknown }).rows).toEqual(ROWS);
     }
   });
-  test("parameters", async () => {
+  test("binds parameters", async () => {
     const rows = async (response: Response) => ((await response.json()) as { rows: unknown }).rows;
     const sql = "SELECT value FROM http_request_duration_ms WHERE operation = ";
     expect(await rows(await post({ sql: `${sql}$1`, params: ["get"] }))).toEqual([{ value: 12.5 }]);
@@ -104,7 +104,7 @@ describe("what is asked", () => {
       await rows(await post({ sql: "SELECT $1 AS a, $2 AS b, $3 AS c", params: [1, null, true] })),
     ).toEqual([{ a: 1, b: null, c: true }]);
   });
-  test("numbers in parameters keep their digits, as in a statement", async () => {
+  test("keeps the digits of numbers in parameters, as in a statement", async () => {
     const asked = async (body: string) =>
       (await fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } })).json();
     const bound = async (number: string) => {
@@ -148,14 +148,14 @@ describe("what is asked", () => {
       });
     }
   });
-  test("a parameter in the query with bytes that are not UTF-8 is rejected", async () => {
+  test("is rejected if a parameter in the query has bytes that are not UTF-8", async () => {
     const response = await fetch(`${url}?q=SELECT%20%24x&param.x=caf%E9`);
     expect(response.status).toBe(400);
     expect(((await response.json()) as { error: { message: string } }).error.message).toBe(
       'param.x is "caf\ufffd", which contains bytes that are not UTF-8; a JSON body can contain any text.',
     );
   });
-  test("limits", async () => {
+  test("has limits of rows and time", async () => {
     const response = await post({ sql: SQL, limit: 1 });
     expect(response.headers.get("weir-row-limit")).toBe("1");
     expect(response.headers.get("weir-truncated")).toBe("true");
@@ -167,8 +167,8 @@ describe("what is asked", () => {
   });
 });
 
-describe("formats", () => {
-  test("by parameter and by Accept", async () => {
+describe("the format", () => {
+  test("is chosen by parameter and by Accept", async () => {
     const csv = "operation,value\nput,3\nget,12.5\n";
     expect(await (await get({ q: SQL, format: "csv" })).text()).toBe(csv);
     const accepted = await get({ q: SQL }, { accept: "text/csv" });
@@ -216,7 +216,7 @@ describe("the functions that a statement may call", () => {
   });
 });
 
-describe("what is wrong gets its status and names the place", () => {
+describe("errors have their status and position", () => {
   const bad = (name: string, ask: () => Promise<Response>, status: number, part: string) =>
     test(name, async () => {
       const response = await ask();
@@ -256,7 +256,7 @@ describe("what is wrong gets its status and names the place", () => {
   );
 });
 
-test("a failure in the middle of an answer breaks the connection off", async () => {
+test("a failure in the middle of an answer resets the connection", async () => {
   const sql =
     "SELECT CASE WHEN range < 900000 THEN range::VARCHAR ELSE 'x' END::INTEGER AS n FROM range(1000000)";
   const response = await get({ q: sql, format: "ndjson" });
@@ -264,7 +264,7 @@ test("a failure in the middle of an answer breaks the connection off", async () 
   await expect(response.text()).rejects.toThrow();
 });
 
-test("a client that leaves frees its place", async () => {
+test("a client that disconnects frees its slot for another query", async () => {
   const running = async () => (await queriesRunning.get()).values[0]?.value ?? 0;
   const controller = new AbortController();
   const before = fetch(`${url}?q=${encodeURIComponent("SELECT count(*) FROM range(100000000000000)")}`, {

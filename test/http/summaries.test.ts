@@ -1,4 +1,4 @@
-/** Summaries over HTTP: the list, a run, and what is wrong with a request. */
+/** Summaries over HTTP: the list, a run, and errors. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type App, createApp } from "../../src/http/app.ts";
@@ -54,7 +54,7 @@ afterAll(async () => {
 
 const get = (path: string) => app.fetch(new Request(`http://localhost/api/v1/summaries${path}`));
 
-test("the list says what each takes", async () => {
+test("the list has the parameters of each summary", async () => {
   const { summaries } = (await (await get("")).json()) as {
     summaries: { name: string; parameters: unknown[] }[];
   };
@@ -93,7 +93,7 @@ test("the list says what each takes", async () => {
   } as never);
 });
 
-test("one is run over a range, in any format", async () => {
+test("runs a summary over a range, in any format", async () => {
   const range = "from=2024-01-01&to=2024-01-02T00:00:00Z";
   expect(await (await get(`/requests_by_status?${range}`)).json()).toMatchObject({
     rows: [
@@ -106,7 +106,7 @@ test("one is run over a range, in any format", async () => {
   );
 });
 
-test("format=lines prints the rows as the summary words them, in their order", async () => {
+test("format=lines returns the summary's own sentence per row, in order", async () => {
   const lines = async (path: string) => {
     const response = await get(path);
     expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
@@ -114,15 +114,15 @@ test("format=lines prints the rows as the summary words them, in their order", a
   };
   const range = "from=2024-01-01&to=2024-01-03T00:00:00Z&format=lines";
   expect(await lines(`/requests_by_status?${range}`)).toBe("      2 503\n      1 200\n");
-  // A row that the summary has no words for is not printed.
+  // A row without a sentence is omitted.
   expect(await lines(`/uploads?${range}`)).toBe("Total: 0 MB in 0 uploads\n");
-  // Without words of its own: the cells.
+  // A summary without sentences returns the cells.
   expect(await lines(`/tasks_by_domain?${range}&tasks_metric=http.request.duration_ms`)).toBe(
     "(none)\t3\t0\t0\t2\t2.9\t3\n",
   );
 });
 
-test("a metric that nobody has pushed is named in a header, whatever its name holds", async () => {
+test("names a metric that is not stored in a header, with any characters in its name", async () => {
   const absentIn = async (path: string) => (await get(path)).headers.get("weir-absent-metrics");
   expect(await absentIn("/requests_by_status?from=2024-01-01&to=2024-01-02")).toBeNull();
   expect(await absentIn("/uploads")).toBe("upload.size_bytes; parameter=uploads_metric");
@@ -134,7 +134,7 @@ test("a metric that nobody has pushed is named in a header, whatever its name ho
   );
 });
 
-test("what is wrong is told", async () => {
+test("rejects unknown summaries and invalid parameters with the reason", async () => {
   const failure = async (path: string) => {
     const response = await get(path);
     return [response.status, ((await response.json()) as { error: { message: string } }).error.message];

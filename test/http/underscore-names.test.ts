@@ -1,7 +1,7 @@
 /**
- * Names that begin with `__`: senders put `__replica__` and `__tenant__` on every series, and Prometheus and
- * VictoriaMetrics store them. Every protocol but Pushgateway's, which refuses such labels itself, takes them; every
- * way of asking has them. Some are also names of JavaScript's own, such as `__proto__`.
+ * Names that begin with `__`: senders add `__replica__` and `__tenant__` to every series, and Prometheus and
+ * VictoriaMetrics store them. Every protocol accepts them, except Pushgateway's, which rejects such labels itself.
+ * Every query returns them. Some are also names of JavaScript, such as `__proto__`.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
@@ -55,7 +55,7 @@ async function ask(query: string, atMs = NOW_MS): Promise<Found[]> {
   return (await json<{ data: { result: Found[] } }>(`/api/v1/query?${search}`)).data.result;
 }
 
-/** Labels in an object whose names may be JavaScript's own. */
+/** Labels in an object, whose names may have a meaning in JavaScript. */
 const own = (labels: readonly (readonly [string, string])[]) => Object.fromEntries(labels);
 
 for (const [version, encode, contentType] of [
@@ -85,7 +85,7 @@ for (const [version, encode, contentType] of [
   });
 }
 
-test("remote_write: names that are JavaScript's own are names", async () => {
+test("remote_write: accepts names that have a meaning in JavaScript", async () => {
   const labels = [
     ["__name__", "__proto__"],
     ["__proto__", "a"],
@@ -113,7 +113,7 @@ test("remote_write: names that are JavaScript's own are names", async () => {
   expect(Object.hasOwn(metadata.data, "__proto__")).toBe(true);
 });
 
-test("events: tags and metrics are stored, exposed, asked for and exported as they were pushed", async () => {
+test("events: tags and metrics are stored, exposed, queried and exported as they were pushed", async () => {
   await push({
     metric_name: "__tenants.jobs",
     value: 3,
@@ -143,7 +143,7 @@ test("events: tags and metrics are stored, exposed, asked for and exported as th
   });
 });
 
-test("events: observations have such tags in their buckets, and in a column of their own as attributes", async () => {
+test("events: such tags of observations are in their buckets, and as attributes in their own columns", async () => {
   const tags = JSON.parse('{"__replica__": "r1", "__proto__": "p", "task_id": "t"}') as object;
   await push({ metric_name: "took_ms", value: 3, tags, "@timestamp": MINUTE_AGO_MS });
   const labels = '__proto__="p",__replica__="r1"';
@@ -165,13 +165,13 @@ test("events: observations have such tags in their buckets, and in a column of t
   expect(columns).toEqual(expect.arrayContaining(["__proto__", "__replica__", "task_id"]));
 });
 
-test("extra_label takes them too", async () => {
+test("extra_label accepts such names", async () => {
   const event = JSON.stringify({ name: "extra", type: "gauge", value: 1 });
   expect((await send("POST", "/api/v1/push?extra_label=__replica__=r9", event))[0]).toBe(200);
   expect((await ask("extra"))[0]?.metric).toEqual({ __name__: "extra", __replica__: "r9" });
 });
 
-test("the name of the metric is no label of a sample's own", async () => {
+test("rejects a label __name__ on samples", async () => {
   const event = JSON.stringify({ name: "named", value: 1, tags: { __name__: "x" } });
   const [status, text] = await send("POST", "/api/v1/push", event);
   expect([status, text]).toEqual([
@@ -180,7 +180,7 @@ test("the name of the metric is no label of a sample's own", async () => {
   ]);
 });
 
-test("Pushgateway: a metric may be called so, a label may not, as on the real one", async () => {
+test("Pushgateway: accepts a metric with such a name and rejects a label, as the real one does", async () => {
   expect(await send("PUT", "/metrics/job/a", '__m 1\n__proto__{x="1"} 2\n')).toEqual([200, ""]);
   const [, exposed] = await send("GET", "/metrics");
   expect(exposed).toContain('\n__m{instance="",job="a"} 1\n');

@@ -1,4 +1,4 @@
-/** The gateway as scripts/serve starts it, busy with queries that take long: pushes are stored all the same. */
+/** The gateway as scripts/serve starts it, busy with slow queries: pushes are still stored. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,11 +8,11 @@ setDefaultTimeout(60_000);
 
 const ROOT = join(import.meta.dir, "../..");
 
-/** Some 10^10 pairs to look at: longer than the query's time. */
+/** About 10^10 pairs to examine, which takes longer than the query's timeout. */
 const SLOW = "SELECT count(*) FROM samples a, samples b, samples c WHERE a.value * b.value + c.value < -1";
 const QUERY_TIMEOUT_MS = 5_000;
 
-test("as many slow queries as may run at once leave commits their way", async () => {
+test("commits succeed while the maximum number of slow queries runs", async () => {
   const data = mkdtempSync(join(tmpdir(), "weir-busy-"));
   const child = Bun.spawn(["scripts/serve", "--no-sampler", "--listen", "127.0.0.1:0", "--data", data], {
     cwd: ROOT,
@@ -44,11 +44,11 @@ test("as many slow queries as may run at once leave commits their way", async ()
       running--;
       return response.status;
     });
-    // All of them are under way when the queue of queries is as long as it may be.
+    // All of them are running when the queue of queries is full.
     const underWay = async () =>
       (await (await fetch(`${url}/metrics`)).text()).includes("weir_queries_running 4");
     while (!(await underWay())) await Bun.sleep(20);
-    // Some of them may still be looked at by then; a second later all run.
+    // Some of them may still be in preparation then. A second later all run.
     const beganMs = Date.now();
     for (let value = 0; Date.now() < beganMs + 1_000; value++)
       expect((await post("/api/v1/push", { metric_name: "busy", value })).status).toBe(200);

@@ -1,4 +1,4 @@
-/** The data folder: whatever it is called, and that nobody else can read what is in it. */
+/** The data folder: any name works, and no other user can read its files. */
 import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -37,7 +37,7 @@ const push = async (gateway: GatewayProcess, value: number) => {
   expect(answer.status).toBe(200);
 };
 
-/** The sum of all values that were pushed. */
+/** The sum of all pushed values. */
 const sum = async (gateway: GatewayProcess): Promise<unknown> => {
   const answer = await fetch(
     `${gateway.url}/api/v1/sql?q=${encodeURIComponent("SELECT sum(value) AS s FROM m")}`,
@@ -53,7 +53,7 @@ describe("a data folder's name", () => {
     const gateway = await start(data, { args: ["--enable-admin-api"] });
     await push(gateway, 41);
     expect(await sum(gateway)).toBe(41);
-    // Written by an engine of its own, in the folder for temporary files.
+    // Written by another engine, in the folder for temporary files.
     const parquet = await fetch(`${gateway.url}/api/v1/sql?q=SELECT+value+FROM+m&format=parquet`);
     expect((await parquet.text()).slice(0, 4)).toBe("PAR1");
     const made = await fetch(`${gateway.url}/api/v1/admin/tsdb/snapshot`, { method: "POST" });
@@ -84,7 +84,7 @@ describe("a data folder's name", () => {
     },
   );
 
-  test("may not lead to a path with a question mark, by a link or the working directory", async () => {
+  test("is rejected if it leads to a path with a question mark, by a link or the working directory", async () => {
     const folder = join(base, "where?");
     mkdirSync(folder);
     symlinkSync(folder, join(base, "link"));
@@ -110,14 +110,14 @@ describe("a data folder's name", () => {
     ["4,000 bytes", "long/".repeat(800), "bytes, expected at most 3900."],
     ["a part of 300 bytes", "x".repeat(300), "which cannot be created as a folder"],
   ];
-  test.each(refused)("with %s is refused before anything is made", async (_, name, sentence) => {
+  test.each(refused)("with %s is rejected before any file is made", async (_, name, sentence) => {
     const folder = mkdtempSync(join(base, "refused-"));
     const file = join(base, "events.json");
     writeFileSync(file, '{"metric_name":"m","value":1}\n');
     const data = join(folder, name);
     for (const args of [["serve"], ["import", file], ["check"]]) {
       const [command, ...rest] = args as [string, ...string[]];
-      // What only making the folder shows is no fault of the settings.
+      // An error that only appears when the folder is made is not an error of the settings.
       if (command === "check" && name.startsWith("x")) continue;
       const { code, err } = await weir([command, "--data", data, ...rest]);
       expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(sentence) });
@@ -126,18 +126,18 @@ describe("a data folder's name", () => {
   });
 });
 
-describe("files are their owner's alone", () => {
-  /** Paths with what others may do to them, where that is anything. */
+describe("files are readable by their owner alone", () => {
+  /** The paths that other users may access, with their permissions. */
   function exposed(folder: string): string[] {
     const all = readdirSync(folder, { recursive: true, encoding: "utf8" });
     return all.filter((path) => statSync(join(folder, path)).mode & 0o077);
   }
   const openUmask = ["sh", "-c", 'umask 000; exec "$@"', "sh"];
 
-  test("in a gateway's folder, at each moment: log, journal, temporary files, snapshots", async () => {
+  test("in a gateway's folder at any moment: log, journal, temporary files, snapshots", async () => {
     const data = join(base, "modes");
     const gateway = await start(data, { args: ["--enable-admin-api"], by: openUmask });
-    // The first push makes the day's table, by the log; the second is small, and waits in the journal.
+    // The first push makes the day's table, through the log. The second is small, and waits in the journal.
     await push(gateway, 1);
     await push(gateway, 2);
     const names = ["store.duckdb", "store.duckdb.journal", "store.duckdb.wal", "tmp"];
@@ -149,7 +149,7 @@ describe("files are their owner's alone", () => {
     expect(exposed(data)).toEqual([]);
     await gateway.stop("SIGKILL");
 
-    // As an earlier version left them.
+    // The permissions of an earlier version.
     for (const name of names.slice(1, 3)) chmodSync(join(data, name), 0o644);
     const again = await start(data, { by: openUmask });
     expect(exposed(data)).toEqual([]);
@@ -158,7 +158,7 @@ describe("files are their owner's alone", () => {
     expect(exposed(data)).toEqual([]);
   });
 
-  test("which an import makes, and a file that is exported to", async () => {
+  test("if an import makes them, and if an export writes them", async () => {
     const data = join(base, "imported");
     const file = join(base, "to-import.json");
     writeFileSync(file, `${JSON.stringify({ metric_name: "m", value: 42, "@timestamp": Date.now() })}\n`);
@@ -180,7 +180,7 @@ describe("files are their owner's alone", () => {
     }
   });
 
-  test("but a Unix socket, whose mode is what the umask of the caller says", async () => {
+  test("except a Unix socket, whose mode follows the umask of the caller", async () => {
     const socket = join(base, "weir.sock");
     const by = ["sh", "-c", 'umask 007; exec "$@"', "sh"];
     const gateway = await start(join(base, "socket"), { args: ["--listen", `unix:${socket}`], by });

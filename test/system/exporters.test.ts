@@ -1,9 +1,9 @@
 /**
- * A real Prometheus (Debian's package) between programs that only expose metrics and the gateway: it scrapes the programs
- * and writes to the gateway, evaluates the shipped rules, or scrapes the gateway for what was pushed, each with the scrape
- * configuration that the programs' documentation has. And `weir check --rules` over all shipped rules.
+ * A real Prometheus (Debian's package) between the gateway and programs that only expose metrics. It scrapes the
+ * programs and writes to the gateway, evaluates the shipped rules, or scrapes the gateway for pushed metrics, each
+ * with the documented scrape configuration of the programs. And `weir check --rules` over all shipped rules.
  *
- * Where Prometheus is not installed, these tests are skipped.
+ * These tests are skipped if Prometheus is not installed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ setDefaultTimeout(120_000);
 
 const RULES = join(import.meta.dir, "../../scripts/deploy/prometheus/rules");
 
-/** The scrape configurations of the documentation, but for addresses and a faster pace. */
+/** The documented scrape configurations, with other addresses and a shorter interval. */
 const scrapeConfigs = (gpuTarget: string, orchestratorTarget: string, workersTarget: string) => `
 scrape_configs:
   - job_name: 'tops-worker'
@@ -46,7 +46,7 @@ global:
   evaluation_interval: 1s
 `;
 
-/** Serves what a program exposes, which grows by a step with each scrape. */
+/** Serves the metrics of a program, which advance by one step with each scrape. */
 function serve(path: string, { expose }: Exporter): Server<unknown> {
   let step = 0;
   return Bun.serve({
@@ -64,7 +64,7 @@ interface Sample {
   readonly value: number;
 }
 
-/** Asks a Prometheus or a gateway; the samples are in the order of their labels, as neither promises any. */
+/** Queries a Prometheus or a gateway. Sorts the samples by their labels, because neither guarantees an order. */
 async function query(url: string, expression: string): Promise<Sample[]> {
   const response = await fetch(`${url}/api/v1/query`, {
     method: "POST",
@@ -82,7 +82,7 @@ async function query(url: string, expression: string): Promise<Sample[]> {
   return samples.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
-/** Asks again and again until the answer is as expected, and shows the last one where it never is. */
+/** Repeats a query until the answer is as expected, and reports the last answer if it never is. */
 async function eventually<Value>(
   ask: () => Promise<Value>,
   isExpected: (value: Value) => boolean,
@@ -100,7 +100,7 @@ describe.if(isInstalled)("a Prometheus", () => {
   const servers: Server<unknown>[] = [];
   const prometheuses: Prometheus[] = [];
   let gateway: GatewayProcess;
-  /** The addresses of a GPU worker that fails at everything, and of two services. */
+  /** The addresses of a GPU worker whose tasks all fail, and of two services. */
   let targets: [gpu: string, orchestrator: string, workers: string];
 
   beforeAll(async () => {
@@ -118,7 +118,7 @@ describe.if(isInstalled)("a Prometheus", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Starts one that is stopped in the end. */
+  /** Starts a Prometheus that is stopped at the end. */
   async function start(config: string): Promise<Prometheus> {
     const prometheus = await startPrometheus(config);
     prometheuses.push(prometheus);
@@ -126,7 +126,7 @@ describe.if(isInstalled)("a Prometheus", () => {
   }
 
   test("scrapes the programs as documented, writes to the gateway, and fires the shipped rules", async () => {
-    // The rules as they are, but that nobody waits for minutes.
+    // The shipped rules, with shorter times, so that the test need not wait for minutes.
     const ruleFiles = ["weir", "gpu-worker", "services"].map((name) => {
       const path = join(folder, `${name}.rules.yml`);
       writeFileSync(
@@ -142,7 +142,7 @@ remote_write:
 ${scrapeConfigs(...targets)}`,
     );
 
-    // What the gateway answers is what Prometheus answers.
+    // The gateway answers as Prometheus does.
     const worker = { instance: targets[0], job: "tops-worker" };
     const values: readonly (readonly [query: string, samples: Sample[]])[] = [
       ["tops_worker_success_rate / 100", [{ labels: worker, value: 0.9 }]],
@@ -175,14 +175,14 @@ ${scrapeConfigs(...targets)}`,
     const listed = await fetch(`${gateway.url}/api/metrics/services`);
     expect(await listed.json()).toEqual(["orchestrator", "workers"]);
 
-    // The Prometheus itself can be asked which rules have no series: nothing was pushed yet.
+    // `weir check` also works with the Prometheus itself: nothing was pushed yet.
     const check = await weir(["check", "--rules", ...ruleFiles.slice(1), "--url", prometheus.url]);
     expect(check).toMatchObject({
       code: 1,
       out: `${ruleFiles[2]}: asdlc-services: ServiceSilent: no series of push_time_seconds\n`,
     });
 
-    // The shares do not depend on how often it was scraped: 40 of 400 fail.
+    // The ratios do not depend on the number of scrapes: 40 of 400 fail.
     const firing = `ALERTS{alertstate="firing",instance="${targets[0]}"}`;
     const alerts = await eventually(
       () => query(prometheus.url, firing),
@@ -192,7 +192,7 @@ ${scrapeConfigs(...targets)}`,
       "ConsecutiveFailures",
       "HighErrorRate",
       "HighResponseTime",
-      // Its uptime stands.
+      // Its uptime does not change.
       "WorkerAbsent",
       "WorkerDown",
     ]);
@@ -210,7 +210,7 @@ ${scrapeConfigs(...targets)}`,
     ]);
   });
 
-  test("scrapes the gateway as documented for what the programs pushed", async () => {
+  test("scrapes the gateway as documented for the pushed metrics of the programs", async () => {
     for (const { job, instance, expose } of [gpuWorker(), orchestrator(), workers()]) {
       const response = await fetch(`${gateway.url}/metrics/job/${job}/instance/${instance}`, {
         method: "PUT",
@@ -220,7 +220,7 @@ ${scrapeConfigs(...targets)}`,
     }
     const address = new URL(gateway.url).host;
     const prometheus = await start(GLOBAL + scrapeConfigs(address, address, address));
-    // Each of the three jobs finds all that was pushed, at both paths.
+    // Each of the three jobs finds all pushed metrics, at both paths.
     const labels = (job: string) => ({
       job,
       instance: address,
@@ -257,13 +257,13 @@ ${scrapeConfigs(...targets)}`,
     ]);
   });
 
-  test("has, with workers that push events beside, every metric that a shipped rule selects", async () => {
+  test("has every metric that a shipped rule selects, together with workers that push events", async () => {
     const pushed = await fetch(`${gateway.url}/api/v1/push`, {
       method: "POST",
       body: JSON.stringify(WORKERS),
     });
     expect(pushed.status).toBe(200);
-    // What the sampler finds of disks depends on the machine.
+    // The sampler's metrics of disks depend on the machine.
     const disk = ["avail_bytes 5e9", "size_bytes 9e9"].map((each) => {
       const [name, value] = each.split(" ");
       return `node_filesystem_${name}{device="/dev/vda1",fstype="ext4",mountpoint="/"} ${value}\n`;

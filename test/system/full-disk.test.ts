@@ -1,7 +1,7 @@
 /**
- * A disk that fills up, by what is pushed or by another program: pushes are refused with the reason, queries go
- * on, what was acknowledged stays, and pushes are accepted again once there is room, by the same process. Only
- * root can mount the small disks.
+ * A disk that fills up, by pushes or by another program: pushes are rejected with the reason, queries continue,
+ * acknowledged samples stay, and the same process accepts pushes again once there is room. Only root can mount the
+ * small disks.
  */
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -21,10 +21,10 @@ afterAll(async () => {
   for (const each of running) await each.stop("SIGKILL");
 });
 
-/** A disk with another program on it, which fills it. */
+/** A disk with another program that fills it. */
 class Disk {
   readonly #path: string;
-  /** A data folder that no other test has. */
+  /** A data folder that no other test uses. */
   readonly data: string;
 
   constructor(size: keyof typeof disks) {
@@ -40,7 +40,7 @@ class Disk {
   fill(leaveBytes: number): void {
     const path = join(this.#path, "filler");
     if (!existsSync(path)) writeFileSync(path, "");
-    // The gateway writes at the same time, so that not all may find its place.
+    // The gateway writes at the same time, so not all of the data may fit.
     try {
       writeFileSync(path, new Uint8Array(Math.max(0, this.free - leaveBytes)), { flag: "a" });
     } catch (error) {
@@ -58,7 +58,7 @@ class Disk {
     return gateway;
   }
 
-  /** Makes room for the next test. */
+  /** Frees the disk for the next test. */
   async clear(gateway: GatewayProcess): Promise<void> {
     expect(await gateway.stop("SIGTERM")).toBe(0);
     this.empty();
@@ -98,7 +98,7 @@ async function exposed(gateway: GatewayProcess): Promise<(name: string) => numbe
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
-test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs root)", async () => {
+test.skipIf(!canMount)("the reserve stays free, and the answers report it (needs root)", async () => {
   const disk = new Disk("24m");
   const gateway = await disk.start("--disk-reserve-bytes=2MiB");
   const keyed = { "Idempotency-Key": "first" };
@@ -119,8 +119,7 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
   const said =
     /^disk full: (\d+) bytes are free on the disk of the data folder, and pushes are accepted again when 2097152 bytes are free \(diskReserveBytes\)$/;
   expect(Number(said.exec(error.message)![1])).toBeLessThan(2 * MiB);
-  // A quarter of the reserve is kept even where the file has free blocks; a commit that was under way may take
-  // of it.
+  // A quarter of the reserve stays free even if the file has free blocks. A commit in progress may use some of it.
   expect(disk.free).toBeGreaterThan(0);
   const group = await fetch(`${gateway.url}/metrics/job/j`, { method: "PUT", body: "g 1\n" });
   expect(group.status).toBe(503);
@@ -129,7 +128,7 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
   expect(ready.status).toBe(503);
   expect(await ready.text()).toContain("Not ready: disk full: ");
 
-  // All that only reads goes on, and so does the answer to a push that is stored.
+  // Everything that only reads continues, and so do answers to pushes that are already stored.
   expect(await rows(gateway)).toEqual({ few: 3, many });
   const repeat = await push(gateway, FEW, keyed);
   expect([repeat.status, repeat.headers.get("weir-duplicate")]).toEqual([200, "true"]);
@@ -150,7 +149,7 @@ test.skipIf(!canMount)("the reserve is left free, and the answers say so (needs 
 });
 
 const filled: [keyof typeof disks, string, number, number][] = [
-  // Size, reserve, what the other program leaves, how often.
+  // Size, reserve, the bytes that the other program leaves free, repetitions.
   ["12m", "0", 0, 4],
   ["12m", "512KiB", 0, 4],
   ["24m", "0", 300_000, 4],
@@ -167,7 +166,7 @@ test.skipIf(!canMount).each(filled)(
     const acknowledged = { few: 0, many: 0 };
     const groups = new Map<string, number>();
     let isOver = false;
-    /** Resolved at the next push that is refused, and at the next that is accepted. */
+    /** Resolve at the next push that is rejected, and at the next that is accepted. */
     let refused = Promise.withResolvers<void>();
     let accepted = Promise.withResolvers<void>();
     const unexpected: string[] = [];
@@ -202,7 +201,7 @@ test.skipIf(!canMount).each(filled)(
         for (const path of paths) {
           const answer = await fetch(gateway.url + path);
           const text = await answer.text();
-          // While the engine opens its file again a query is asked to come again.
+          // While the engine reopens its file, queries get an answer that asks for a retry.
           const isReopening = answer.status === 503 && text.includes("the store is being opened again");
           if (answer.status !== 200 && !isReopening) unexpected.push(`${path}: ${text}`);
         }
@@ -250,7 +249,7 @@ test.skipIf(!canMount)(
   async () => {
     const disk = new Disk("24m");
     const gateway = await disk.start();
-    // What the log has, and what waits in the journal.
+    // The contents of the log and of the journal.
     const reserve = "--disk-reserve-bytes=1MiB";
     await gateway.stop("SIGTERM");
     const begun = await disk.start(reserve);
@@ -289,7 +288,7 @@ test.skipIf(!canMount)(
   },
 );
 
-test.skipIf(!canMount)("a first start on a full disk ends with one sentence (needs root)", async () => {
+test.skipIf(!canMount)("the first start on a full disk ends with one sentence (needs root)", async () => {
   const disk = new Disk("24m");
   mkdirSync(disk.data);
   disk.fill(0);

@@ -1,7 +1,7 @@
 /**
- * What the property tests push: events drawn so that the interesting things happen often: equal series and
- * timestamps, late and too late ones, labels that take too many values, kinds that clash, and each spelling that
- * an event may come in. Times keep clear of the exact edges (an hour, ten minutes), which have tests of their own.
+ * The events of the property tests, drawn so that interesting cases are frequent: equal series and timestamps, late
+ * and too late samples, labels with too many values, conflicting kinds, and each spelling of an event. Times avoid
+ * the exact limits (an hour, ten minutes), which have tests of their own.
  */
 import fc from "fast-check";
 import type { Event, EventType } from "../reference.ts";
@@ -10,7 +10,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** An event whose time is given relative to its push, and how it is to be written. */
+/** An event whose time is relative to its push, with its spelling. */
 export interface Draft {
   readonly name: string;
   readonly type: EventType;
@@ -25,7 +25,7 @@ export interface Spelling {
   /** `name` and `timestamp` for `metric_name` and `@timestamp`. */
   readonly short: boolean;
   readonly rfc3339: boolean;
-  /** `"type":"observation"`, which may be left out. */
+  /** `"type":"observation"`, which may be omitted. */
   readonly explicit: boolean;
   /** Tags that look like numbers are written as numbers, with a null and an empty tag beside them. */
   readonly loose: boolean;
@@ -42,20 +42,20 @@ const METRICS: readonly (readonly [string, EventType, string?])[] = [
   ["retries_total", "counter"],
   ["queue.depth", "gauge"],
   ["worker.temperature", "gauge"],
-  // Clashes with a name above, once that is there.
+  // Conflicts with a name above, once that is stored.
   ["jobs_done", "gauge"],
   ["queue.depth", "counter"],
 ];
 
-/** Half of the events are of these, so that the series of a metric become many. */
+/** Half of the events have these, so that a metric gets many series. */
 const USUAL = METRICS.filter(([name]) =>
   ["http.request.duration_ms", "jobs.done", "worker.temperature"].includes(name),
 );
 
 const oneOf = (prefix: string, values: number) => fc.nat(values - 1).map((index) => `${prefix}${index}`);
 
-// Most events meet again in a few series; the others spread over labels of which two take more values than the
-// limit of the tests: these are the ones that get demoted.
+// Most events share a few series. The others spread over labels, two of which exceed the limit of values in the tests
+// and are demoted.
 const narrow = fc.record(
   { operation: oneOf("op", 2), task_id: oneOf("t", 5) },
   { requiredKeys: ["operation"] },
@@ -73,7 +73,7 @@ const wide = fc.record(
   },
   { requiredKeys: [] },
 );
-// A gauge's task_id is a label of it, so that there few events would meet.
+// A gauge's task_id is one of its labels, so few events would share a series.
 const level = fc.record(
   { operation: oneOf("op", 2), instance: oneOf("w", 2) },
   { requiredKeys: ["operation"] },
@@ -88,11 +88,11 @@ const value = (type: EventType): fc.Arbitrary<number> =>
   fc
     .oneof(
       { weight: 1, arbitrary: fc.integer({ min: 0, max: 2_000_000 }) },
-      // Hundredths are no doubles: their sums tell whether what rounding loses is kept.
+      // Doubles do not represent hundredths exactly: their sums show whether rounding errors are compensated.
       { weight: 4, arbitrary: fc.integer({ min: 1, max: 4_000_000 }).map((each) => each / 100) },
       { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }).map((each) => each / 4) },
     )
-    // Gauges take one of a few values, so that an equal timestamp meets the equal value too.
+    // Gauges have one of a few values, so that equal timestamps also have equal values.
     .map((each) => (type === "gauge" ? each % 3 : each < 2 ** -8 ? 0 : each));
 
 const ago = fc.oneof(
@@ -124,7 +124,7 @@ export const draft: fc.Arbitrary<Draft> = fc
     }),
   );
 
-/** The event that a draft is when it is pushed at `nowMs`: on whole minutes, so that timestamps meet again. */
+/** The event of a draft that is pushed at `nowMs`: on whole minutes, so that timestamps repeat. */
 export function eventOf(draft: Draft, nowMs: number): Event {
   const { name, type, unit, value, tags, agoMs } = draft;
   return { name, type, unit, value, tags, timestampMs: Math.floor(nowMs / MINUTE) * MINUTE - agoMs };
@@ -151,7 +151,7 @@ export function written(event: Event, { short, rfc3339, explicit, loose }: Spell
   });
 }
 
-/** The ways in which several events are put into one body. */
+/** The forms of a body with several events. */
 export type Framing = "array" | "ndjson" | "gzip";
 export const framing: fc.Arbitrary<Framing> = fc.constantFrom("array", "ndjson", "gzip");
 

@@ -1,6 +1,6 @@
 /**
- * The real process, killed and stopped while workers push: what was acknowledged is there, once, and the
- * counters of /metrics are the rows. Which moment a kill comes at is drawn from a seed.
+ * The real process, killed and stopped while workers push: every acknowledged event is stored once, and the counters
+ * of /metrics equal the rows. The moments of the kills are drawn from a seed.
  */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -25,14 +25,14 @@ function dataFolder(): string {
   return folder;
 }
 
-// Snapshots of the totals and checkpoints come so often that kills meet them too.
+// Snapshots of the totals and checkpoints are so frequent that kills interrupt them too.
 const options = (data: string) => ({
   data,
   args: ["--no-sampler", "--snapshot-rows=1000", "--checkpoint-log-bytes=1MiB"],
 });
 const start = (data: string) => GatewayProcess.start(options(data));
 
-/** One push of a worker: its name, which is its idempotency key and begins the task_id of its events. */
+/** One push of a worker: its name is its idempotency key and the beginning of the task_id of its events. */
 interface Push {
   readonly name: string;
   readonly body: string;
@@ -50,7 +50,7 @@ function makePush(worker: number, number: number): Push {
   return { name, body: JSON.stringify(events) };
 }
 
-/** Sends a push; undefined when no answer came. */
+/** Sends a push. Undefined if no answer arrived. */
 async function send(url: string, push: Push): Promise<Response | undefined> {
   try {
     const response = await fetch(`${url}/api/v1/push`, {
@@ -65,9 +65,9 @@ async function send(url: string, push: Push): Promise<Response | undefined> {
   }
 }
 
-/** A worker that pushes one push after the other and sends again, under its key, what had no answer. */
+/** A worker that sends one push after the other, and repeats unanswered ones with the same key. */
 class Worker {
-  /** Names of the pushes that were answered 200. */
+  /** Names of the pushes that were answered with 200. */
   readonly acknowledged: string[] = [];
   unanswered: Push | undefined;
   private readonly worker: number;
@@ -77,7 +77,7 @@ class Worker {
     this.worker = worker;
   }
 
-  /** Pushes until no answer comes, or `pushesMax` were answered. */
+  /** Pushes until no answer arrives, or `pushesMax` pushes were answered. */
   async run(url: string, pushesMax: number): Promise<void> {
     for (let answered = 0; answered < pushesMax; answered++) {
       const push: Push = this.unanswered ?? makePush(this.worker, this.number++);
@@ -111,7 +111,7 @@ async function scraped(url: string, name: string): Promise<number> {
     .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
 }
 
-/** Every acknowledged event is there, none twice, no push in part, and what /metrics counts is what SQL does. */
+/** Every acknowledged event is stored, none twice, no push partially, and /metrics counts the same as SQL. */
 async function verify(url: string, workers: readonly Worker[]): Promise<void> {
   const pushes = await query<{ name: string; events: number | string; ids: number | string }>(
     url,
@@ -129,7 +129,7 @@ async function verify(url: string, workers: readonly Worker[]): Promise<void> {
        coalesce(sum(value) FILTER (metric = 'kill.duration_ms'), 0) AS duration,
        coalesce(sum(value) FILTER (metric = 'kill.done'), 0) AS done FROM samples`,
   );
-  // Whole values, far below 2^53: sums are exact in any order.
+  // Whole values far below 2^53: sums are exact in any order.
   expect(await scraped(url, "kill_duration_ms_count")).toBe(Number(observations));
   expect(await scraped(url, "kill_duration_ms_sum")).toBe(Number(duration));
   expect(await scraped(url, "kill_done_total")).toBe(Number(done));
@@ -143,7 +143,7 @@ function random(seed: number): () => number {
   };
 }
 
-test(`what was acknowledged outlives ${KILLS} kills, once`, async () => {
+test(`acknowledged events survive ${KILLS} kills, and are stored once`, async () => {
   const next = random(SEED);
   const data = dataFolder();
   const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
@@ -151,18 +151,19 @@ test(`what was acknowledged outlives ${KILLS} kills, once`, async () => {
     const gateway = await start(data);
     if (round > 0) await verify(gateway.url, workers);
     const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
-    // The kill comes after a drawn number of acknowledgements and a drawn part of a millisecond's work.
+    // The kill follows a drawn number of acknowledgements and a drawn fraction of a millisecond.
     const acknowledged = () => workers.reduce((sum, worker) => sum + worker.acknowledged.length, 0);
     const enough = acknowledged() + 5 + 60 * next();
     while (acknowledged() < enough) await Bun.sleep(0);
     await Bun.sleep(5 * next());
     await gateway.stop("SIGKILL");
     await pushing;
-    // Every other time the next start is killed too, while it opens the file and replays what no snapshot holds.
+    // Every other time the next start is killed too, while it opens the file and replays rows that no snapshot
+    // contains.
     if (round % 2 === 1) await GatewayProcess.startAndKill(options(data), 50 + 300 * next());
   }
   const gateway = await start(data);
-  // What had no answer comes again under its key, twice: it is there once.
+  // Unanswered pushes are sent again with their key, twice, and are stored once.
   for (const worker of workers) {
     const { unanswered } = worker;
     await worker.run(gateway.url, 1);
@@ -176,7 +177,7 @@ test(`what was acknowledged outlives ${KILLS} kills, once`, async () => {
 }, 120_000);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
-  test(`${signal} answers the pushes under way, keeps what was acknowledged and ends with 0`, async () => {
+  test(`${signal} answers the pushes in progress, keeps acknowledged events and exits with 0`, async () => {
     const data = dataFolder();
     const gateway = await start(data);
     const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
@@ -192,7 +193,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
     await again.stop("SIGTERM");
   }, 60_000);
 
-test("a push whose body is half there at SIGTERM is answered, and kept", async () => {
+test("a push whose body arrived partially before SIGTERM is answered and stored", async () => {
   const data = dataFolder();
   const gateway = await start(data);
   const push = makePush(0, 0);
@@ -210,7 +211,7 @@ test("a push whose body is half there at SIGTERM is answered, and kept", async (
     `POST /api/v1/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${push.body.length}\r\n\r\n${push.body.slice(0, half)}`,
   );
-  // The answer to a later request says that the bytes before it were read.
+  // The answer to a later request shows that the bytes before it were read.
   await (await fetch(`${gateway.url}/-/healthy`)).text();
   const stopped = gateway.stop("SIGTERM");
   while (await accepts(gateway.url)) await Bun.sleep(1);
@@ -225,7 +226,7 @@ test("a push whose body is half there at SIGTERM is answered, and kept", async (
   await again.stop("SIGTERM");
 }, 60_000);
 
-/** Whether a new connection gets an answer that says ready. */
+/** Whether a new connection gets the answer that the gateway is ready. */
 async function accepts(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/-/ready`, { headers: { Connection: "close" } });
@@ -236,20 +237,20 @@ async function accepts(url: string): Promise<boolean> {
   }
 }
 
-test("a second process on the same folder is told so and ends", async () => {
+test("a second process on the same folder exits with the reason", async () => {
   const data = dataFolder();
   const gateway = await start(data);
   const second = await GatewayProcess.startToEnd(options(data));
   expect(second.exitCode).toBe(1);
   expect(second.log).toMatch(/another process/i);
-  // The first did not notice.
+  // The first process continues.
   const worker = new Worker(0);
   await worker.run(gateway.url, 1);
   await verify(gateway.url, [worker]);
   expect(await gateway.stop("SIGTERM")).toBe(0);
 }, 60_000);
 
-test("a journal beside a store that it does not belong to ends the start with a sentence, and stays", async () => {
+test("a journal of another store ends the start with the reason, and is kept", async () => {
   const data = dataFolder();
   const gateway = await start(data);
   const worker = new Worker(0);
@@ -258,7 +259,7 @@ test("a journal beside a store that it does not belong to ends the start with a 
   const journal = join(data, "store.duckdb.journal");
   const bytes = readFileSync(journal);
   expect(bytes.length).toBeGreaterThan(0);
-  // A store made later, and earlier than the one that the journal is of.
+  // A store that was made later, and one that was made earlier, than the store of the journal.
   for (const end of ["", ".wal"]) renameSync(join(data, `store.duckdb${end}`), join(data, `kept${end}`));
   const later = Buffer.from(bytes);
   later.writeDoubleLE(later.readDoubleLE(8) + 3.6e9, 8);
@@ -270,7 +271,7 @@ test("a journal beside a store that it does not belong to ends the start with a 
     /^weir serve: .*store\.duckdb\.journal continues from change .* or remove the journal and lose its changes\n$/,
   );
   expect(readFileSync(journal)).toEqual(later);
-  // With its own store beside it, all is there.
+  // With its own store, all events are there.
   for (const end of ["", ".wal"]) renameSync(join(data, `kept${end}`), join(data, `store.duckdb${end}`));
   writeFileSync(journal, bytes);
   const again = await start(data);

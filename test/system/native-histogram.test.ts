@@ -1,6 +1,6 @@
 /**
- * Native histograms through a stop, a kill and a new start of the real process: their buckets go on with the bounds
- * that they had, and PromQL sees neither a bucket vanish nor a counter go back.
+ * Native histograms through a stop, a kill and a restart of the real process: their buckets keep their bounds, no
+ * bucket disappears in PromQL, and no counter decreases.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -44,7 +44,7 @@ async function write(series: readonly Series[], type = V2): Promise<void> {
   expect([response.status, await response.text()]).toEqual([204, ""]);
 }
 
-/** Counts by the exponent of a bucket's upper bound, so many seconds after the beginning. */
+/** Counts by the exponent of a bucket's upper bound, at a number of seconds after the beginning. */
 function histogram(seconds: number, counts: Record<number, number>, zeros = 0): HistogramMessage {
   const buckets = Object.entries(counts).map(([exponent, count]) => ({ exponent: Number(exponent), count }));
   buckets.sort((a, b) => a.exponent - b.exponent);
@@ -67,7 +67,7 @@ const of = (name: string, ...histograms: HistogramMessage[]): Series => ({
   histograms,
 });
 
-/** An instant query so many seconds after the beginning: value by `le`, or by nothing. */
+/** An instant query at a number of seconds after the beginning: values by `le`, or without a label. */
 async function promql(query: string, seconds: number): Promise<Record<string, number>> {
   const parameters = new URLSearchParams({ query, time: String(BEGIN_MS / 1000 + seconds) });
   const response = await fetch(`${gateway.url}/api/v1/query?${parameters}`);
@@ -77,11 +77,11 @@ async function promql(query: string, seconds: number): Promise<Record<string, nu
   return Object.fromEntries(answer.result.map(({ metric, value }) => [metric.le ?? "", Number(value[1])]));
 }
 
-test("buckets go on with their bounds, whatever is in them after a restart", async () => {
+test("buckets keep their bounds after a restart, whatever they contain", async () => {
   await write([
-    // It began with zeros alone, then times of 0.25 to 4 s.
+    // It begins with zeros only, then has times of 0.25 to 4 s.
     of("latency", histogram(0, {}, 1), histogram(10, { "-1": 2, 2: 3 }, 1)),
-    // Of a gauge: what is in it now.
+    // A gauge histogram: its current contents.
     of("depth", histogram(0, { 1: 4 }), histogram(10, { 4: 2 })),
   ]);
   const [latency, depth] = [await promql("latency_bucket", 10), await promql("depth_bucket", 10)];
@@ -110,7 +110,7 @@ test("buckets go on with their bounds, whatever is in them after a restart", asy
       ...{ "1.0": 0, "2.0": 0, "8.0": 0, "16.0": 0, "+Inf": 0 },
     });
   }
-  // From 10 to 40 s all that was added is up to 0.5, or up to 4: no reset, no bucket without a rate.
+  // From 10 to 40 s all added values are up to 0.5, or up to 4: no reset, and no bucket without a rate.
   const grown = await promql("last_over_time(latency_bucket[5m]) - min_over_time(latency_bucket[35s])", 40);
   expect(grown).toEqual({ [zero]: 0, 0.25: 0, 0.5: 38, "1.0": 38, "2.0": 38, "4.0": 75, "+Inf": 75 });
   expect(await promql("resets(latency_bucket[5m])", 40)).toEqual(
@@ -121,7 +121,7 @@ test("buckets go on with their bounds, whatever is in them after a restart", asy
   );
 });
 
-test("one that ends after a restart ends whole", async () => {
+test("a histogram that ends after a restart ends with all of its buckets", async () => {
   await write([of("ending", histogram(0, { 1: 1, 3: 1 }))]);
   await gateway.stop("SIGTERM");
   await start();
@@ -131,14 +131,14 @@ test("one that ends after a restart ends whole", async () => {
   expect(await promql("ending_count", 10)).toEqual({});
 });
 
-test("an exemplar that comes before any histogram is kept, and hinders none", async () => {
+test("an exemplar that arrives before its histogram is stored, and the histogram is too", async () => {
   const exemplar = { value: 1.5, timestamp: BEGIN_MS, labels: { trace_id: "early" } };
   await write([{ labels: { __name__: "early", job: "x" }, exemplars: [exemplar] }]);
   await write([of("early", histogram(0, { 1: 1 }))]);
   expect(await promql("early_bucket", 0)).toEqual({ "1.0": 0, "2.0": 1, "+Inf": 1 });
 });
 
-/** What a target shows of a native histogram (io.prometheus.client), as its messages number the fields. */
+/** A native histogram of a target (io.prometheus.client), with the field numbers of its messages. */
 const MetricFamily = protobuf
   .parse(`syntax = "proto2"; package io.prometheus.client;
   message BucketSpan { optional sint32 offset = 1; optional uint32 length = 2; }
@@ -160,7 +160,7 @@ test.if(canRun("prometheus"))("Prometheus writes the native histograms that it s
     hostname: "127.0.0.1",
     fetch: () => {
       scrapes++;
-      // Schema 1: buckets 1 and 2 are (1,1.41] and (1.41,2], bucket 4 is (2.83,4]; the first grows.
+      // Schema 1: buckets 1 and 2 are (1,1.41] and (1.41,2], bucket 4 is (2.83,4]. The first grows.
       const histogram = {
         sampleCount: scrapes + 3,
         sampleSum: 7,

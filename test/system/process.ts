@@ -1,6 +1,6 @@
 /**
- * The real gateway as a process of its own, as `weir serve` starts it: on a free port, with its own folder.
- * Used by the tests that kill it and by the benchmark.
+ * The real gateway as a process, as `weir serve` starts it: on a free port, with its own folder. Used by the tests
+ * that kill it and by the benchmark.
  */
 import { join } from "node:path";
 import type { Subprocess } from "bun";
@@ -14,16 +14,16 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** Arguments of Bun itself, before the program. */
   readonly runtimeArgs?: readonly string[];
-  /** Folder that it is started in; the repository if absent. */
+  /** Working directory; the repository by default. */
   readonly cwd?: string;
-  /** A command that becomes it, such as `nohup`. */
+  /** A command that starts it, such as `nohup`. */
   readonly by?: readonly string[];
 }
 
 export class GatewayProcess {
-  /** Where it listens: `http://127.0.0.1:PORT`. */
+  /** Its URL: `http://127.0.0.1:PORT`. */
   readonly url: string;
-  /** What it wrote to standard output and error, joined; grows. */
+  /** Its standard output and error so far, joined. */
   readonly log: { text: string };
   private readonly child: Subprocess;
 
@@ -33,7 +33,7 @@ export class GatewayProcess {
     this.log = log;
   }
 
-  /** Starts it and resolves once it listens; throws with what it wrote when it ends before that. */
+  /** Starts it and resolves once it listens. Throws with its output if it exits before that. */
   static async start(options: StartOptions): Promise<GatewayProcess> {
     const { child, log, announced } = spawn(options);
     const url = await Promise.race([announced, child.exited.then(() => undefined)]);
@@ -41,7 +41,7 @@ export class GatewayProcess {
     return new GatewayProcess(child, url, log);
   }
 
-  /** Starts one that is expected to end by itself; resolves to its exit code and what it wrote. */
+  /** Starts a process that is expected to exit by itself. Resolves to its exit code and its output. */
   static async startToEnd(options: StartOptions): Promise<{ exitCode: number; log: string }> {
     const { child, log, drained } = spawn(options);
     const exitCode = await child.exited;
@@ -49,7 +49,7 @@ export class GatewayProcess {
     return { exitCode, log: log.text };
   }
 
-  /** Starts one and kills it after some milliseconds, wherever it then is. */
+  /** Starts a process and kills it after some milliseconds, at whatever stage it is. */
   static async startAndKill(options: StartOptions, afterMs: number): Promise<void> {
     const { child } = spawn(options);
     await Bun.sleep(afterMs);
@@ -61,13 +61,13 @@ export class GatewayProcess {
     return this.child.pid;
   }
 
-  /** Resolves to the exit code once it has ended by itself. */
+  /** Resolves to the exit code once it has exited by itself. */
   async ended(): Promise<number | null> {
     await this.child.exited;
     return this.child.exitCode;
   }
 
-  /** Sends a signal and resolves to the exit code once it is gone (128 + n, or null, after a signal). */
+  /** Sends a signal and resolves to the exit code once it has exited (128 + n, or null, after a signal). */
   async stop(signal: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGKILL"): Promise<number | null> {
     this.child.kill(signal);
     await this.child.exited;

@@ -1,7 +1,7 @@
 /**
- * The real gateway (its server on a free port, its DuckDB file) against the reference: fast-check draws pushes,
- * repeats, imports, pruning, restarts and the passing of time, and after each of them the rows that SQL shows, the
- * answers and /metrics are those of the model. A failure prints the seed and the shortest sequence found.
+ * The real gateway (its server on a free port, its DuckDB file) against the reference. fast-check draws pushes,
+ * repeats, imports, pruning, restarts and the passing of time. After each of them the rows in SQL, the answers and
+ * /metrics equal those of the model. A failure prints the seed and the shortest sequence found.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -14,13 +14,13 @@ const COMMANDS_MAX = 25;
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
-/** What a run starts from: mid-morning of some day. */
+/** The start time of a run: mid-morning of some day. */
 const BEGIN_MS = Date.UTC(2024, 2, 5, 10, 30, 17, 250);
 
 interface World {
   readonly reference: Reference;
   nowMs: number;
-  /** Pushes so far, to be sent again. */
+  /** Pushes so far, to be repeated. */
   readonly sent: Sent[];
 }
 
@@ -34,7 +34,7 @@ interface Sent {
 
 type Step = fc.AsyncCommand<World, Subject>;
 
-/** After each step: what SQL and /metrics show is what the reference says. */
+/** Checked after each step: SQL and /metrics return what the reference returns. */
 async function compare({ reference, nowMs }: World, subject: Subject): Promise<void> {
   expect(await subject.rows()).toEqual(Subject.expectedRows(reference));
   const { must, may } = reference.exposition(nowMs);
@@ -96,7 +96,7 @@ class Push extends Command {
   }
 }
 
-/** A keyed push once more, as it was or with another body. */
+/** A repeat of a push with a key, with the same or another body. */
 class Repeat extends Command {
   private readonly which: number;
   private readonly changed: boolean;
@@ -107,7 +107,7 @@ class Repeat extends Command {
     this.changed = changed;
   }
 
-  // Past 24 hours a key is free again; what that push then does is another command's matter.
+  // After 24 hours a key can be used again. Another command tests that.
   override check({ sent, reference, nowMs }: Readonly<World>): boolean {
     const key = sent[this.which % sent.length]?.key;
     return key !== undefined && reference.knows(key, nowMs);
@@ -129,7 +129,7 @@ class Repeat extends Command {
   }
 }
 
-/** A push once more, without a key: the same samples at the same times. */
+/** A repeat of a push without a key: the same samples at the same times. */
 class Again extends Command {
   private readonly which: number;
 
@@ -153,7 +153,7 @@ class Again extends Command {
   }
 }
 
-/** Lines of a file, as `weir import` brings them: never live. */
+/** Lines of a file, as `weir import` sends them: never live. */
 class Import extends Command {
   private readonly drafts: readonly Draft[];
 
@@ -203,7 +203,7 @@ class Prune extends Command {
   }
 }
 
-/** A stop and a start, or a start on the file as it lies there while the gateway runs: what a kill leaves. */
+/** A stop and a start, or a start on a copy of the file that was taken while the gateway ran, as a kill leaves it. */
 class Restart extends Command {
   private readonly killed: boolean;
 
@@ -216,7 +216,7 @@ class Restart extends Command {
     await subject.restart(this.killed);
     if (this.killed) reference.kill();
     reference.prune(nowMs);
-    // The other views, and the other format, are worth a look once in a while.
+    // The other views and the other format are checked now and then.
     expect(await subject.exposition("openmetrics")).toEqual(await subject.exposition());
     expect(await subject.series()).toEqual(Subject.expectedSeries(reference));
     for (const metric of new Set(reference.rows.map((row) => row.metric)))
@@ -244,7 +244,7 @@ const commands = fc.commands(
     fc.tuple(fc.nat(9), fc.boolean()).map((each) => new Repeat(...each)),
     fc.nat(9).map((each) => new Again(each)),
     drafts.map((each) => new Import(each)),
-    // Odd times, so that no sum of them meets an edge (5 minutes, 24 hours) exactly.
+    // Odd times, so that no sum of them equals a limit (5 minutes, 24 hours) exactly.
     fc
       .constantFrom(37, 251, 433, 2_819, 3 * 3_600 + 7, 25 * 3_600 + 11, 73 * 3_600 + 13)
       .map((s) => new Wait(s * SECOND)),
@@ -270,7 +270,7 @@ test(
       {
         seed: Number(process.env.WEIR_TEST_SEED ?? 20_240_305),
         numRuns: Number(process.env.WEIR_TEST_RUNS ?? RUNS),
-        // A slow machine makes fewer runs, and a failure is made shorter for no longer than this.
+        // A slow machine makes fewer runs, and a failure is shortened for no longer than this.
         interruptAfterTimeLimit: Number(process.env.WEIR_TEST_MS ?? 60 * SECOND),
       },
     );

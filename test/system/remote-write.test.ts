@@ -1,9 +1,9 @@
 /**
- * Real senders: Debian's Prometheus (2.42) scrapes itself and another target and writes all of it here, through a
- * kill of the gateway; afterwards the gateway has exactly what Prometheus itself has. vmagent and vmalert write here
- * too.
+ * Real senders: Debian's Prometheus (2.42) scrapes itself and another target and writes everything to the gateway,
+ * also across a kill of the gateway. Afterwards the gateway has exactly the samples that Prometheus has. vmagent and
+ * vmalert write to the gateway, too.
  *
- * Where they are not installed, these tests are skipped.
+ * Tests of senders that are not installed are skipped.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(120_000);
 
-/** What the target shows; `gone` only until it is told to leave it out. */
+/** The metrics of the target. `gone` is exposed only until the test removes it. */
 const target = {
   scrapes: 0,
   showsGone: true,
@@ -45,7 +45,7 @@ const target = {
   },
 };
 
-/** A target in OpenMetrics whose counter leads to a trace; the exemplar is the same in each scrape. */
+/** A target in OpenMetrics whose counter has an exemplar with a trace. The exemplar is the same in each scrape. */
 const TRACED = [
   "# TYPE traced_requests counter",
   `traced_requests_total 5 # {trace_id="4bf92f35"} 0.5 ${Math.floor(Date.now() / 1000)}`,
@@ -133,7 +133,7 @@ const spell = (metric: string, labels: Record<string, string>) =>
 const order = (samples: Sample[]) =>
   samples.map(({ series, ms, value }) => `${series} ${ms} ${value}`).sort();
 
-/** What the gateway has of a job, stale markers as null. */
+/** The gateway's samples of a job, with null for stale markers. */
 async function stored(job: string, toMs: number): Promise<string[]> {
   const rows = await sql(
     `SELECT metric, labels, epoch_ms(ts)::DOUBLE AS ms, value FROM samples
@@ -191,7 +191,7 @@ remote_write:
     target.showsGone = false;
   });
 
-  /** What Prometheus has of a job itself, without stale markers, which it does not tell. */
+  /** Prometheus's own samples of a job, without stale markers, which it does not return. */
   async function own(job: string, toMs: number): Promise<string[]> {
     const query = new URLSearchParams({ query: `{job="${job}"}[10m]`, time: String(toMs / 1000) });
     const answer = (await (await fetch(`${url}/api/v1/query?${query}`)).json()) as {
@@ -219,7 +219,7 @@ remote_write:
     return /^[0-9]+$/.test(edge) ? `${edge}.0` : edge;
   }
 
-  /** Waits until the gateway has what Prometheus scraped until now, and gives that time. */
+  /** Waits until the gateway has everything that Prometheus scraped until now, and returns that time. */
   async function caughtUp(): Promise<number> {
     const nowMs = Date.now();
     await until("the gateway to catch up", async () => {
@@ -228,7 +228,7 @@ remote_write:
     return nowMs;
   }
 
-  test("and the gateway has each sample, once, with its time and its value", async () => {
+  test("and the gateway stores each sample once, with its time and its value", async () => {
     const toMs = await caughtUp();
     for (const job of ["target", "prometheus"]) {
       const ours = (await stored(job, toMs)).filter((sample) => !sample.endsWith(" null"));
@@ -238,7 +238,7 @@ remote_write:
     }
   });
 
-  test("through a kill, after which it sends again what it got no answer to", async () => {
+  test("across a kill, after which it repeats unanswered requests", async () => {
     await gateway!.stop("SIGKILL");
     const scrapes = target.scrapes;
     await until("scrapes without a gateway", async () => target.scrapes > scrapes + 4);
@@ -250,7 +250,7 @@ remote_write:
     }
   });
 
-  test("ends a series that left by a stale marker, which is stored as NULL", async () => {
+  test("and ends a series that disappeared by a stale marker, which is stored as NULL", async () => {
     const rows = await sql(
       "SELECT value IS NULL AS is_null, count(*) AS n FROM samples WHERE metric = 'target_gone' GROUP BY ALL ORDER BY ALL",
     );
@@ -260,7 +260,7 @@ remote_write:
     ]);
   });
 
-  test("and its metadata", async () => {
+  test("and the gateway stores its metadata", async () => {
     const types = async () =>
       sql("SELECT metric, type, help FROM metrics WHERE metric LIKE 'target_%' ORDER BY metric");
     await until("metadata", async () => (await types()).some(({ type }) => type === "histogram"));
@@ -275,7 +275,7 @@ remote_write:
     ]);
   });
 
-  test("and its exemplars", async () => {
+  test("and the gateway stores its exemplars", async () => {
     const exemplars = () =>
       sql("SELECT metric, value, exemplar FROM exemplars WHERE metric = 'traced_requests_total'");
     await until("exemplars", async () => (await exemplars()).length > 0);
@@ -284,14 +284,14 @@ remote_write:
     ]);
   });
 
-  test("none of it is on /metrics, where Prometheus may scrape", async () => {
+  test("and none of its series is on /metrics, which Prometheus may scrape", async () => {
     expect(await (await fetch(`http://${address}/metrics`)).text()).not.toContain("target_");
   });
 });
 
-test("a request that comes again after a kill stores nothing twice, late samples neither", async () => {
+test("a request that is repeated after a kill stores no sample twice, late ones included", async () => {
   const nowMs = Date.now();
-  // Of this moment, and too late to count in totals.
+  // Samples of now, and samples too late to count in totals.
   const times = [nowMs - 20_000, nowMs - 10_000, nowMs - 3 * 3_600_000];
   const series = Array.from({ length: 300 }, (_, index) => ({
     labels: { __name__: "again", job: "again", n: String(index) },

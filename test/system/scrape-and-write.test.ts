@@ -1,10 +1,10 @@
 /**
- * Real Prometheus servers (Debian's 2.42) that scrape the gateway and write all that they scrape to it: one with
- * honor_labels and external labels, as half of a pair, and one with neither. Nothing of the gateway's own counts
- * twice, no request is refused, and what they scrape elsewhere is stored under the same names; through a kill of the
- * gateway as well.
+ * Real Prometheus servers (Debian's 2.42) that scrape the gateway and write all scraped samples to it: one with
+ * honor_labels and external labels, as half of a pair, and one with neither. No sample of the gateway counts twice,
+ * no request is rejected, and samples from other targets are stored under the same names, also across a kill of the
+ * gateway.
  *
- * Where Prometheus is not installed, these tests are skipped.
+ * These tests are skipped if Prometheus is not installed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(300_000);
 
-/** Another machine's node_exporter, whose names are those of the sampler, and an application that pushes too. */
+/** Another machine's node_exporter, which has the names of the sampler, and an application that pushes too. */
 const OTHER = [
   "# TYPE node_load1 gauge",
   "node_load1 0.5",
@@ -129,7 +129,7 @@ remote_write:
     return (await Promise.all(counts)).map((found) => found[0]?.[1] ?? 0);
   }
 
-  /** Waits for scrapes of this gateway, by each Prometheus, that worked and were written. */
+  /** Waits until each Prometheus has scraped this gateway successfully and written the samples. */
   async function scrapes(more: number): Promise<void> {
     const before = await scrapesStored();
     await until(`${more} scrapes`, async () =>
@@ -148,7 +148,7 @@ remote_write:
 
   async function expectEachOnce(): Promise<void> {
     const once = ["disk_parts", "grp", "gh_sum", "gh_count", 'queue_depth{queue="here"}'];
-    // At each time of the test: an echo would stand for five minutes.
+    // At each time of the test: PromQL would return an echo for five minutes.
     for (const metric of once)
       expect([metric, await ask(`max_over_time(sum(${metric})[10m:500ms])`)]).toEqual([metric, [[{}, 3]]]);
     const series = [...once, "jobs_total", 'took_ms_bucket{le="5.0"}', "took_ms_count", "push_time_seconds"];
@@ -177,7 +177,7 @@ remote_write:
     await expectEachOnce();
   });
 
-  test("and what it scrapes elsewhere is stored under the same names, with what it says of its scrapes", async () => {
+  test("and samples of other targets are stored under the same names, with Prometheus's own metrics about scrapes", async () => {
     const instance = `127.0.0.1:${other.port}`;
     const pair = { cluster: "a", __replica__: "r1" };
     const sorted = async (query: string) => (await ask(query)).sort(([a], [b]) => (a.job! < b.job! ? -1 : 1));
@@ -193,7 +193,7 @@ remote_write:
     ]);
   });
 
-  test("through a kill of the gateway, after which they send again what it did not answer", async () => {
+  test("across a kill of the gateway, after which they repeat unanswered requests", async () => {
     await gateway!.stop("SIGKILL");
     await until("scrapes that fail", async () => {
       const failing = senders.map(async ({ url }) => {

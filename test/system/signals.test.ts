@@ -21,14 +21,17 @@ async function start(name: string, by: string[] = []) {
   return gateway;
 }
 
-test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s stops it in order, with 0", async (signal) => {
-  const gateway = await start(signal);
-  expect(await gateway.stop(signal)).toBe(0);
-  expect(gateway.log.text).toContain(`"message":"stopping","signal":"${signal}"`);
-  expect(gateway.log.text).toContain('"message":"stopped"');
-});
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+  "%s stops the gateway in order, with exit code 0",
+  async (signal) => {
+    const gateway = await start(signal);
+    expect(await gateway.stop(signal)).toBe(0);
+    expect(gateway.log.text).toContain(`"message":"stopping","signal":"${signal}"`);
+    expect(gateway.log.text).toContain('"message":"stopped"');
+  },
+);
 
-test("a second SIGHUP, which a closing terminal sends, does not cut the stop short", async () => {
+test("a second SIGHUP, which a closing terminal sends, does not interrupt the stop", async () => {
   const gateway = await start("twice");
   process.kill(gateway.pid, "SIGHUP");
   process.kill(gateway.pid, "SIGHUP");
@@ -38,8 +41,8 @@ test("a second SIGHUP, which a closing terminal sends, does not cut the stop sho
   expect(gateway.log.text).toContain('"message":"stopped"');
 });
 
-// Which signals a process was started without, only Linux says.
-test.skipIf(process.platform !== "linux")("SIGHUP does not stop one that nohup started", async () => {
+// Only Linux reports which signals a process was started without.
+test.skipIf(process.platform !== "linux")("SIGHUP does not stop a gateway that nohup started", async () => {
   const gateway = await start("nohup", ["nohup"]);
   process.kill(gateway.pid, "SIGHUP");
   expect((await fetch(`${gateway.url}/-/ready`)).status).toBe(200);

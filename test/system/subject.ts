@@ -1,6 +1,6 @@
 /**
- * The subject of the property tests: the real gateway with its server on a free port, its DuckDB file in a
- * temporary folder and a clock that the test sets; and what it shows, in the reference's terms.
+ * The subject of the property tests: the real gateway with its server on a free port, its DuckDB file in a temporary
+ * folder and a clock that the test sets. Returns its data in the form of the reference.
  */
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { loadConfig } from "../../src/config/config.ts";
 import { type Answer, prometheus, type Reference, sampleKey, sorted } from "../reference.ts";
 import { type Body, framed } from "./generators.ts";
 
-/** Small, so that a few pushes are past them. */
+/** Small, so that a few pushes exceed them. */
 export const LIMITS = { retentionDays: 3, labelValuesMax: 3, seriesPerMetricMax: 9 };
 
 const ACCEPT = {
@@ -20,7 +20,7 @@ const ACCEPT = {
 
 export interface PushAnswer {
   readonly answer: Answer | "unprocessable";
-  /** The answer was given before. */
+  /** True if the answer is that of an earlier push. */
   readonly duplicate: boolean;
 }
 
@@ -47,8 +47,8 @@ export class Subject {
   }
 
   /**
-   * Stops it and starts it again. `killed`: on a copy of the files taken while it ran and before it could
-   * write more, which is what a kill leaves behind; two instances must not open one file in a process.
+   * Stops it and starts it again. `killed` starts it on a copy of the files that was taken while it ran, before it
+   * could write more, as a kill leaves them: two instances must not open one file in one process.
    */
   async restart(killed: boolean): Promise<void> {
     const before = this.data();
@@ -82,7 +82,7 @@ export class Subject {
     return { answer: { accepted, duplicates, rejected }, duplicate };
   }
 
-  /** The lines of a file of their own, as `weir import` sends them. */
+  /** The lines of a new file, as `weir import` sends them. */
   async import(lines: readonly string[]): Promise<Answer | "unprocessable"> {
     const body = framed(lines, "ndjson");
     const file = `file-${this.files++}`;
@@ -112,7 +112,7 @@ export class Subject {
       .sort();
   }
 
-  /** Every row of a metric's own view: its tags are columns, wherever they are kept. */
+  /** Every row of a metric's own view, where all tags are columns, wherever they are stored. */
   async metricRows(metric: string): Promise<string[]> {
     const rows = await this.query(`SELECT epoch_ms(ts) AS at, * EXCLUDE (ts) FROM ${prometheus(metric)}`);
     return rows.map(({ at, value, ...tags }) => rowText(metric, Number(at), Number(value), {}, tags)).sort();
@@ -128,8 +128,8 @@ export class Subject {
   }
 
   /**
-   * The view `series`: each series that has rows, with its first and last day. One without rows may be there: made
-   * on the way when a push demotes several labels, and left without a sample.
+   * The view `series`: each series that has rows, with its first and last day. It may have a series without rows,
+   * which was made while a push demoted several labels and then got no sample.
    */
   async series(): Promise<string[]> {
     const rows = await this.query(
@@ -154,16 +154,16 @@ export class Subject {
       .sort();
   }
 
-  /** The samples of /metrics but for the gateway's own; values by `sampleKey`. */
+  /** The samples of /metrics without the gateway's own metrics; values by `sampleKey`. */
   async exposition(format: "text" | "openmetrics" = "text"): Promise<Map<string, number>> {
     const response = await fetch(`${this.url()}/metrics`, { headers: { Accept: ACCEPT[format] } });
     const lines = new Map<string, number>();
     for (const line of (await response.text()).split("\n")) {
-      // OpenMetrics has a time of creation beside each total, and exemplars after the values of buckets.
+      // OpenMetrics has a creation time beside each total, and exemplars behind the values of buckets.
       const [, name, labels = "", value] =
         /^([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})? (\S+)(?: # .*)?$/.exec(line) ?? [];
       if (!name || /^(weir|process|nodejs|bun)_|_created$/.test(name)) continue;
-      // No label of the tests holds a quote, a brace or a backslash, so that quotes end values.
+      // No label of the tests contains a quote, a brace or a backslash, so a quote always ends a value.
       const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(
         ([, label, text]) => [label!, text === "+Inf" ? "Infinity" : text!] as const,
       );
@@ -186,11 +186,11 @@ export class Subject {
     const argv = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
     const config = loadConfig([...argv, "--no-sampler"], {}, () => undefined);
     this.gateway = await startGateway(config, { now: () => this.clock.nowMs });
-    // A start looks for days to drop by itself; this one waits until it has.
+    // A start drops old days in the background. This waits until that is done.
     await this.prune();
   }
 
-  /** Each life has a folder of its own. */
+  /** Each start has its own folder. */
   private data(): string {
     return join(this.folder, `life-${this.life}`);
   }
@@ -211,7 +211,7 @@ export class Subject {
   }
 }
 
-/** A row as one line of text; tags that a row has not are left out, whatever column the others have. */
+/** A row as one line of text, without absent tags, in whatever column the others are stored. */
 function rowText(
   metric: string,
   atMs: number,

@@ -1,9 +1,9 @@
 /**
- * A week of three workers, as they live: each writes one event per line to a file of its own that is rotated at midnight,
- * an import runs now and then while the files grow, one worker also pushes over HTTP and retries, and the gateway is
- * stopped or killed each day. Afterwards every question has the answer that plain arithmetic over the events gives.
+ * A week of three workers. Each writes one event per line to its own file, which is rotated at midnight. An import
+ * runs now and then while the files grow. One worker also pushes over HTTP and retries. The gateway is stopped or
+ * killed each day. Afterwards every question has the answer that plain arithmetic over the events gives.
  *
- * The week ends now, whatever the hour is; retention covers one day more, so that midnight may pass during the test.
+ * The week ends now, at any hour. Retention covers one day more, so that midnight may pass during the test.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
@@ -19,7 +19,7 @@ const startMs = (Math.floor(nowMs / DAY_MS) - 6) * DAY_MS;
 const from = ["--from", new Date(startMs).toISOString()];
 
 const folder = mkdtempSync(join(tmpdir(), "weir-week-"));
-/** Worker 0 and 1 write files, worker 2 pushes. */
+/** Workers 0 and 1 write files, worker 2 pushes. */
 const workers = [0, 1, 2].map((worker) => [
   ...workerEvents({
     startMs,
@@ -50,7 +50,7 @@ const ask = async (...args: string[]) => {
 const fileOf = (worker: number) => join(folder, `metrics${workerIndex(worker)}.json`);
 const dayName = (day: number) => new Date(startMs + day * DAY_MS).toISOString().slice(0, 10);
 
-/** Pushes events over HTTP with a key, and sends the same again, as a client that missed the answer does. */
+/** Pushes events over HTTP with a key, and repeats the push, as a client that missed the answer does. */
 async function pushTwice(events: readonly WorkerEvent[], key: string, between: () => Promise<void>) {
   const send = () =>
     fetch(`${gateway.url}/api/v1/push?extra_label=instance=3&historical=true`, {
@@ -70,14 +70,14 @@ beforeAll(async () => {
   const written = [0, 1].map((worker) => workers[worker]!.map((event) => `${JSON.stringify(event)}\n`));
   for (let day = 0; day < 7; day++) {
     const isOfDay = (event: WorkerEvent) => Math.floor((event["@timestamp"] - startMs) / DAY_MS) === day;
-    // The morning's lines, the last of them cut as a flush may cut it, then the rest of the day's.
+    // The morning's lines, the last of them truncated as a flush may leave it, then the rest of the day's.
     for (const worker of [0, 1]) {
       const text = written[worker]!.filter((_, at) => isOfDay(workers[worker]![at]!)).join("");
       const cut = Math.floor(text.length / 2);
       appendFileSync(fileOf(worker), text.slice(0, cut));
       await weir(["import", "--url", gateway.url, fileOf(worker)]);
       appendFileSync(fileOf(worker), text.slice(cut));
-      // Every other day nobody imports before the rotation.
+      // Every other day no import runs before the rotation.
       if (day % 2 === 0) await weir(["import", "--url", gateway.url, fileOf(worker)]);
     }
     await pushTwice(workers[2]!.filter(isOfDay), `worker-3-${dayName(day)}`, async () => {
@@ -91,7 +91,7 @@ beforeAll(async () => {
     ...Array.from({ length: 6 }, (_, day) => `${fileOf(worker)}.${dayName(day)}`),
     fileOf(worker),
   ]);
-  // Twice: the second finds nothing that is not stored.
+  // Twice: for the second import everything is already stored.
   for (let round = 0; round < 2; round++)
     expect((await weir(["import", "--url", gateway.url, ...files])).code).toBe(0);
 });
@@ -111,12 +111,12 @@ const summary = async (name: string, ...args: string[]) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
-/** As the summaries round: to microseconds. */
+/** Rounded to microseconds, as in the summaries. */
 const rounded = (value: number, decimals: number) => Number(value.toFixed(decimals));
 const by = <T>(items: readonly T[], key: (item: T) => string): [string, T[]][] =>
   [...Map.groupBy(items, key)].sort(([a], [b]) => (a < b ? -1 : 1));
 
-test("each event is stored once, under the worker that its file or its push names", async () => {
+test("stores each event once, under the worker that its file or its push names", async () => {
   expect(
     await rowsOf(
       "SELECT labels['instance'] AS instance, count(*) AS n FROM samples GROUP BY ALL ORDER BY ALL",
@@ -124,7 +124,7 @@ test("each event is stored once, under the worker that its file or its push name
   ).toEqual(workers.map((events, worker) => ({ instance: String(worker + 1), n: events.length })));
 });
 
-test("each event is of its UTC day", async () => {
+test("stores each event in its UTC day", async () => {
   expect(
     await rowsOf(
       "SELECT strftime(ts, '%Y-%m-%d') AS day, count(*) AS n FROM samples GROUP BY ALL ORDER BY ALL",
@@ -187,7 +187,7 @@ describe("the five common questions", () => {
     ).trimEnd();
     expect(text.split("\n").sort()).toEqual(want.sort());
   });
-  test("what was uploaded", async () => {
+  test("uploads", async () => {
     const megabytes = sum(uploads.map(({ value }) => value)) / 1024 / 1024;
     expectLines(await lines("uploads"), [[`Total: N MB in ${uploads.length} uploads`, megabytes]]);
   });
@@ -234,7 +234,7 @@ test("the other summaries agree with the events", async () => {
   );
 });
 
-test("one task is followed through every metric, in order", async () => {
+test("follows one task through every metric, in order", async () => {
   const task = tasks.find(({ tags, value }) => tags.http_status === "200" && value > 5_000)!;
   const events = all.filter(({ tags }) => tags.task_id === task.tags.task_id);
   const timeline = await summary("task_timeline", "--task-id", task.tags.task_id!);
@@ -263,7 +263,7 @@ test("PromQL counts the same events", async () => {
   );
 });
 
-test("an export is what was sent", async () => {
+test("exports exactly the events that were sent", async () => {
   const exported = (await ask("export", ...from)).split("\n").filter(Boolean);
   const key = (event: WorkerEvent) =>
     `${event["@timestamp"]} ${event.metric_name} ${event.value} ${event.tags.task_id} ${event.tags.operation ?? ""}`;
