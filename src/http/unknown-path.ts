@@ -18,7 +18,7 @@ export async function unknownPath(
 ): Promise<NotFound> {
   const path = pathOf(request.url);
   const meant = nearestRoute(path, patternsFor(request.method, routes));
-  const instead = meant === undefined ? "README lists all routes" : `did you mean ${meant}?`;
+  const instead = meant === undefined ? "src/http/README.md lists all routes" : `did you mean ${meant}?`;
   const sentence = `There is no route ${quote(path)}; ${instead}${meant === undefined ? "." : ""}`;
   return new NotFound([sentence, ...(await hintsOf(request))].join(" "));
 }

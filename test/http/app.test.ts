@@ -78,7 +78,7 @@ describe("answers", () => {
 
   fails("GET", "/nothing?q=1", 404, {
     code: "not_found",
-    message: 'There is no route "/nothing"; README lists all routes.',
+    message: 'There is no route "/nothing"; src/http/README.md lists all routes.',
   });
   fails("GET", "/thing", 404, {
     code: "not_found",
@@ -103,7 +103,7 @@ describe("answers", () => {
   ] as const)
     fails(method, path, 404, {
       code: "not_found",
-      message: `There is no route "${path}"; README lists all routes.`,
+      message: `There is no route "${path}"; src/http/README.md lists all routes.`,
     });
   test("HEAD and OPTIONS of a misspelt path name the route, which answers them", async () => {
     expect((await ask("HEAD", "/thing")).status).toBe(404);

@@ -122,7 +122,7 @@ test("a summary of a metric that nobody has pushed says so, and not that nothing
   });
 });
 
-test("the README's commands are these five", () => {
+test("the document of the summaries names these five commands", () => {
   const documents = readFileSync(join(import.meta.dir, "../../sql/summaries/README.md"), "utf8");
   const names = [...documents.matchAll(/\| `weir summary (\w+) --format lines` \|/g)].map(([, name]) => name);
   expect(names).toEqual([
