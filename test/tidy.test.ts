@@ -60,7 +60,7 @@ describe("imports", () => {
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 
-  test("of every room have a tier", () => {
+  test("every room has a tier", () => {
     const rooms = new Set(modules.map(roomOf));
     const placed = new Set([...vocabulary, ...tiers.flat(), "config", "client", "ui"]);
     expect([...rooms].filter((room) => !placed.has(room))).toEqual([]);

@@ -1,12 +1,12 @@
 /**
- * The HTTP application combines the families of routes. For all of them holds:
+ * The HTTP application combines the families of routes. These rules apply to all of them:
  *
  * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
  *   known path and an unsupported method.
  * - Every route with GET supports HEAD, and every path supports OPTIONS.
  * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
- *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the body
- *   on a redirect.
+ *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the
+ *   body on a redirect.
  * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";

@@ -5,8 +5,8 @@ import type { IngestOptions } from "./contract.ts";
 /** After commits of this many samples the size of the log is checked again. They add a few megabytes to it at most. */
 const SAMPLES_BETWEEN = 10_000;
 /**
- * After this many small commits it is checked, too: they add 5 MB at most (src/store/journal/journal.ts). A check takes 0.06
- * ms, half as long as such a commit.
+ * After this many small commits it is checked, too: they add 5 MB at most (src/store/journal/journal.ts). A check
+ * takes 0.06 ms, half as long as such a commit.
  */
 const COMMITS_BETWEEN = 32;
 

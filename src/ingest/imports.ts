@@ -72,8 +72,8 @@ export class Imports {
     const known = this.#records.has(file) || this.#reached.has(file);
     if (!known && this.#records.size + this.#reached.size >= FILES_MAX) {
       throw new Conflict(
-        `${FILES_MAX} imported files are remembered, this would be one more: it can be imported when old ones have ` +
-          "left with their days",
+        `this file would exceed the limit of ${FILES_MAX} remembered imports: import it again when retention has ` +
+          "dropped old ones",
         "import_file",
       );
     }

@@ -28,7 +28,7 @@ import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
-/** The policy of a protocol that nobody has declared. */
+/** The policy of a protocol that is not declared. */
 const UNDECLARED: Omit<Protocol, "name"> = {
   exposed: "always",
   countsAsPush: "always",
@@ -66,7 +66,7 @@ export class Ingest {
 
   /**
    * @param parts `echoes` recognises samples that were scraped here: without it all samples are stored. `protocols`
-   *   declares what may be pushed; a protocol that is absent is exposed, and counts as a push
+   *   declares the policy of each protocol. A protocol without one is exposed and counts as a push
    */
   constructor(
     parts: RetentionParts & { readonly echoes?: Echoes; readonly protocols?: readonly Protocol[] },

@@ -1,9 +1,9 @@
 /**
- * What a protocol is to the rest of the gateway: its policy as data, and its routes. Each protocol is one folder here and
- * one row of receivers.ts.
+ * A protocol, as the rest of the gateway sees it: its policy as data, and its routes. Each protocol is one folder
+ * here and one row of receivers.ts.
  *
- * A receiver's handlers read a request, decode it purely, and hand one batch or one transaction to ingest. They answer
- * after the commit, by the protocol's own means: rejected samples are reported, and the valid ones are stored.
+ * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
+ * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
 import type { BodyLimits } from "../http/body.ts";
 import type { Log } from "../http/log.ts";
@@ -22,7 +22,7 @@ export interface Receiver {
   open(context: ReceiverContext): readonly Routes[];
 }
 
-/** What a gateway gives to the receivers; each takes what it needs. */
+/** What the gateway passes to the receivers. Each uses a part of it. */
 export interface ReceiverContext {
   readonly ingest: {
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
@@ -43,12 +43,12 @@ export interface ReceiverContext {
     readonly enableAdminApi: boolean;
   };
   readonly log: Pick<Log, "warn">;
-  /** What the gateway says of itself. */
+  /** Build, settings and start time of the gateway. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;
     readonly flags: Readonly<Record<string, string>>;
     readonly startedAt: Date;
   };
-  /** Stops the gateway; absent where that is not allowed. */
+  /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }

@@ -1,4 +1,6 @@
-/** The table of receivers: every protocol by which samples are pushed. A new protocol is a folder here and a row. */
+/**
+ * The table of receivers: every protocol by which samples are pushed. A new protocol is a new folder here and a row.
+ */
 import { events } from "./events/events-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
 import type { Receiver } from "./receiver.ts";

@@ -1,10 +1,10 @@
 /**
- * Which metrics claim which name in Prometheus's view. Two metrics share a claimed name only if both have the same
- * name there and their kinds agree.
+ * Which metrics claim which name in Prometheus's view. Two exposed metrics share a claimed name only if both have
+ * the same name there and the same kind.
  *
- * On /metrics a name is one family. Metrics that are not exposed, because a scraped application also writes them
- * here, do not conflict: a histogram `x` that another application exposes is stored as `x_bucket`, `x_sum` and
- * `x_count` beside the observations `x` of workers, as series of the same names with other labels.
+ * On /metrics a name is one family. A gauge or cumulative metric that is not exposed, because it was received by
+ * remote_write, does not conflict: a histogram `x` that another application exposes is stored as `x_bucket`, `x_sum`
+ * and `x_count` beside the observations `x` of workers, as series of the same names with other labels.
  */
 import type { Refused } from "./admitted.ts";
 import { agree, exposedNames, isMergeable } from "./naming.ts";

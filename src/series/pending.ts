@@ -1,4 +1,4 @@
-/** What the registry has and the store has not: taken by each commit, and put back by one that failed. */
+/** What the registry has and the store does not have yet: taken by each commit, and put back by one that failed. */
 import type { Metric, Series } from "../model/sample.ts";
 import type { DemotionRecord, SeriesDay } from "../store/store.ts";
 

@@ -253,8 +253,8 @@ export class Registry {
     return {
       cause: "series",
       refused:
-        `a new series of metric ${quote(metric)} would be one more than the ${this.#options.seriesStoredMax} ` +
-        "that are stored (seriesStoredMax)",
+        `a new series of metric ${quote(metric)} would exceed the limit of ${this.#options.seriesStoredMax} ` +
+        "stored series (seriesStoredMax)",
     };
   }
 
@@ -270,8 +270,8 @@ export class Registry {
       return {
         cause: "labels",
         refused:
-          `tag ${quote(name)} of metric ${quote(metric)} would be one more than the ${tagNamesMax} names ` +
-          "that its tags may have (tagNamesMax)",
+          `tag ${quote(name)} of metric ${quote(metric)} would exceed the limit of ${tagNamesMax} tag names ` +
+          "per metric (tagNamesMax)",
       };
     }
     return undefined;
@@ -329,7 +329,7 @@ export class Registry {
     if (this.#metrics.size >= metricsMax) {
       return {
         cause: "metrics",
-        refused: `metric ${quote(head.metric)} would be one more than the ${metricsMax} that are kept (metricsMax)`,
+        refused: `metric ${quote(head.metric)} would exceed the limit of ${metricsMax} stored metrics (metricsMax)`,
       };
     }
     const unit = head.unit ?? "";

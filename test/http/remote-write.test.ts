@@ -159,7 +159,7 @@ describe("stores", () => {
     const custom = fresh();
     const gauge = fresh();
     const at = (ms: number) => NOW_MS + ms;
-    const told = { type: 4, help: "How deep the queues are now." };
+    const metadata = { type: 4, help: "How deep the queues are now." };
     const answer = await write2([
       {
         labels: { __name__: custom },
@@ -178,7 +178,7 @@ describe("stores", () => {
       },
       {
         labels: { __name__: gauge },
-        metadata: told,
+        metadata,
         histograms: [
           {
             countFloat: 2.5,
@@ -669,10 +669,10 @@ describe("exemplars", () => {
       { ...series(name, [{ value: 1, timestamp: NOW_MS }], { "a\n": "x" }), exemplars },
     ]);
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
-    const [samples, unnamed, told, ...rest] = answer.text.trimEnd().split("\n");
+    const [samples, unnamed, notStored, ...rest] = answer.text.trimEnd().split("\n");
     expect(samples).toBe('2 of 3 samples were not stored; the first: series {job="x"} has no __name__');
     expect(unnamed).toStartWith('tag "a\\n" contains a control character');
-    expect(told).toStartWith("5 of 6 exemplars were not stored: ");
+    expect(notStored).toStartWith("5 of 6 exemplars were not stored: ");
     expect(rest).toEqual([]);
   });
 

@@ -76,7 +76,7 @@ describe("bounds", () => {
   test("metrics past metricsMax are rejected until old ones are dropped", async () => {
     await subject.reopen("--metrics-max=2");
     expect(await reasons([{ metric: "a" }, { metric: "b" }, { metric: "c" }, { metric: "a" }])).toEqual([
-      'metric "c" would be one more than the 2 that are kept (metricsMax)',
+      'metric "c" would exceed the limit of 2 stored metrics (metricsMax)',
     ]);
     subject.nowMs += 3 * DAY_MS;
     await subject.gateway.ingest.prune();
@@ -85,8 +85,7 @@ describe("bounds", () => {
 
   test("tag names past tagNamesMax are rejected, demoted ones included", async () => {
     await subject.reopen("--tag-names-max=2", "--label-values-max=1");
-    const refused =
-      'tag "c" of metric "g" would be one more than the 2 names that its tags may have (tagNamesMax)';
+    const refused = 'tag "c" of metric "g" would exceed the limit of 2 tag names per metric (tagNamesMax)';
     const tag = (name: string, value: string, metric = "g", kind: Sample["kind"] = "gauge"): Sample => ({
       metric,
       kind,
@@ -105,7 +104,7 @@ describe("bounds", () => {
     await subject.reopen("--series-stored-max=2");
     const of = (...names: string[]) => names.map((name): Sample => ({ metric: "g", labels: { name } }));
     expect(await reasons(of("a", "b", "c"))).toEqual([
-      'a new series of metric "g" would be one more than the 2 that are stored (seriesStoredMax)',
+      'a new series of metric "g" would exceed the limit of 2 stored series (seriesStoredMax)',
     ]);
     // A rejected sample claims no name.
     await subject.push([{ metric: "h" }]);
@@ -173,7 +172,7 @@ describe("bounds", () => {
     const chunk = { fromOffset: 1, toOffset: 2, lastLineHash: "h" };
     imports.check({ ...chunk, file: "0" });
     expect(() => imports.check({ ...chunk, file: "new", fromOffset: 0 })).toThrow(
-      "100000 imported files are remembered, this would be one more",
+      "this file would exceed the limit of 100000 remembered imports",
     );
   });
 

@@ -47,8 +47,8 @@ export interface AdmittedBatch {
   readonly rows: Rows[];
   /**
    * Samples of gauges and cumulative series that are no newer than the newest sample of their series. They may be
-   * stored already and are checked before the commit (src/ingest/admission/duplicates.ts). `position` is their index in the
-   * body.
+   * stored already, and are checked before the commit (src/ingest/admission/duplicates.ts). `position` is their
+   * index in the body.
    */
   readonly unchecked: { readonly rows: Rows; readonly position: Uint32Array }[];
   readonly rejected: Rejection[];

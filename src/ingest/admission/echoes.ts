@@ -7,14 +7,16 @@
  * Prometheus adds (`job`, `instance`, external labels). Nothing else can send this id. From then on a sample is an
  * echo if
  *
- * 1. it has the name of a sample on /metrics, and without the added labels it has exactly the labels of that sample's
- *    series;
- * 2. that series is stored here, and /metrics may have exposed it at the sample's time (src/exposition/totals/totals.ts);
- * 3. that series was not itself received by remote_write with the same labels: then the sample belongs to the series.
+ * 1. it has the name of a sample on /metrics, and without the added labels it has exactly the labels of that
+ *    sample's series;
+ * 2. that series is stored here, and /metrics may have exposed it at the sample's time
+ *    (src/exposition/totals/totals.ts);
+ * 3. that series was not itself received by remote_write with the same labels: then the sample belongs to the
+ *    series.
  *
  * Everything else is stored: the same name with other labels, Prometheus's own metrics about its scrapes (`up`), and
- * series that relabelling changed beyond recognition. The gateway's own metrics are echoes if the gateway stores them
- * itself.
+ * series that relabelling changed beyond recognition. The gateway's own metrics are echoes if the gateway stores
+ * them itself.
  *
  * The decision is made once per head, and again each minute. Samples are examined only if one of their heads is an
  * echo.
