@@ -5,6 +5,7 @@
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
+
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
@@ -44,7 +45,7 @@ import { SqlEngine } from "./query/sql/sql.ts";
 import { listTables } from "./query/sql/table-list.ts";
 import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import { Groups } from "./receive/pushgateway/groups/groups.ts";
-import type { FamilyType } from "./receive/pushgateway/groups/pushed.ts";
+import type { FamilyType } from "./receive/pushgateway/pushed-families.ts";
 import { expireGroups } from "./receive/pushgateway/pushgateway.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";

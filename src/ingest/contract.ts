@@ -6,8 +6,8 @@
  * - A push that is acknowledged as queued is admitted. It is lost only if the process ends before its commit, or if
  *   that commit fails.
  */
+import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../model/records.ts";
 import type { Batch, Labels, Rejection, Rows, Series } from "../model/sample.ts";
-import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../store/store.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ImportChunk } from "./imports.ts";
 

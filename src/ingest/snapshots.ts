@@ -1,5 +1,5 @@
 /** Decides when a snapshot of the running totals is due, and whether it must be a whole one. */
-import type { TotalsSnapshot } from "../store/store.ts";
+import type { TotalsSnapshot } from "../model/records.ts";
 import type { IngestOptions, TotalsSink } from "./contract.ts";
 
 export class Snapshots {

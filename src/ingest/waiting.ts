@@ -1,9 +1,9 @@
 /** A push that waits for its commit: its size, and its answer. */
+import type { GroupRecord } from "../model/records.ts";
 import type { Batch, Rejection } from "../model/sample.ts";
-import type { GroupRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
-import type { Ack, PushOptions, Transaction } from "./contract.ts";
 import type { Checked } from "./admission/duplicates.ts";
+import type { Ack, PushOptions, Transaction } from "./contract.ts";
 
 /** Bytes of a rejected sample or a warning until its push is answered: a sentence, and possibly the sample. */
 const REJECTION_BYTES = 512;

@@ -5,10 +5,12 @@
  * of days and a checkpoint never overlap. Rows are appended inside a transaction: closing an appender outside
  * one would commit and checkpoint on the event loop.
  */
+
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
+import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
@@ -31,7 +33,6 @@ import type {
   Store,
   Stored,
   StoreFiles,
-  TotalsSnapshot,
 } from "./store.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";

@@ -16,6 +16,7 @@
  *   after a start. Pushes are accepted again once there is room.
  * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.
  */
+import type { GroupRecord, LastPushRecord, TotalsRecord, TotalsSnapshot } from "../model/records.ts";
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
 import type { ExemplarRecord } from "./tables/exemplars.ts";
@@ -105,45 +106,6 @@ export interface DemotionRecord {
   readonly metric: string;
   readonly label: string;
   readonly decidedAtMs: number;
-}
-
-/** A group of pushed series (src/receive/pushgateway/groups/groups.ts), or the deletion of one. */
-export interface GroupRecord {
-  readonly key: string;
-  /** The group's families and series, as JSON. Null when the group was deleted. */
-  readonly definition: string | null;
-}
-
-/** The running totals of one series. src/exposition/totals/totals.ts says what each field means for each kind. */
-export interface TotalsRecord {
-  readonly seriesId: number;
-  readonly count: number;
-  readonly sumHigh: number;
-  readonly sumLow: number;
-  /** Last value of a gauge or cumulative series; null after a stale marker. */
-  readonly value: number | null;
-  /** When the total began here, µs. */
-  readonly createdUs: number;
-  /** Timestamp of the newest sample, live or not, µs. */
-  readonly lastUs: number;
-  /** When the newest live sample arrived, µs. 0 if there was none. */
-  readonly arrivedUs: number;
-  /** Not cumulative. One more than the metric's bounds. Empty if there is no histogram. */
-  readonly buckets: readonly number[];
-}
-
-/** Totals of the series that changed since the previous snapshot, or of all series. */
-export interface TotalsSnapshot {
-  readonly records: readonly TotalsRecord[];
-  /** True when `records` has all series. Older generations are then dropped. */
-  readonly whole: boolean;
-}
-
-/** When a job and instance ("" if it has none) last pushed. */
-export interface LastPushRecord {
-  readonly job: string;
-  readonly instance: string;
-  readonly pushedAtMs: number;
 }
 
 /** The contents of the file when it is opened, without the samples. */

@@ -5,7 +5,7 @@ import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { TooLarge } from "../../src/model/errors.ts";
 import { decodeMetricFamilies } from "../../src/receive/pushgateway/metric-family.ts";
-import type { Distribution } from "../../src/receive/pushgateway/pushed-families.ts";
+import type { DecodedDistribution } from "../../src/receive/pushgateway/pushed-families.ts";
 import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
 import { decompressSnappyFrames } from "../../src/wire/snappy-frames.ts";
 
@@ -226,7 +226,7 @@ describe("MetricFamily", () => {
         metric: [wide, ...new Array(length - 1).fill(none)].map((histogram) => ({ histogram })),
       });
     const few = decodeMetricFamilies(bodyOf(2))[0]!.metrics;
-    expect(few.map(({ value }) => (value as Distribution).edges.length)).toEqual([200, 200]);
+    expect(few.map(({ value }) => (value as DecodedDistribution).edges.length)).toEqual([200, 200]);
     expect(() => decodeMetricFamilies(bodyOf(5_001))).toThrow(
       new TooLarge("the body has native histograms of more than 1000000 buckets, send it in parts", "body"),
     );

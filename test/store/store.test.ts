@@ -1,11 +1,13 @@
 /** The store over a real DuckDB file: what a commit stores, what a start reads, what a drop leaves. */
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TotalsRecord } from "../../src/model/records.ts";
 import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
-import { type Stored, StoreLocked, type TotalsRecord } from "../../src/store/store.ts";
+import { type Stored, StoreLocked } from "../../src/store/store.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;

@@ -3,7 +3,9 @@
  * number of workers is bounded. The times are stored with the snapshots of the totals, so that a worker that
  * died is noticed after a restart of the gateway too.
  */
+
 import { lastPushesRefused } from "../../model/counters.ts";
+import type { LastPushRecord } from "../../model/records.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
 
@@ -15,14 +17,7 @@ export interface LastPushesOptions {
 
 const DEFAULTS = { lastPushesMax: 10_000, keptForMs: 24 * 3_600_000 } satisfies LastPushesOptions;
 
-/** When a job and instance ("" if it has none) last pushed. */
-export interface LastPush {
-  readonly job: string;
-  readonly instance: string;
-  readonly pushedAtMs: number;
-}
-
-interface Noted extends LastPush {
+interface Noted extends LastPushRecord {
   /** The text of the labels. Undefined until it was exposed. */
   labels: string | undefined;
 }
@@ -66,7 +61,7 @@ export class LastPushes {
   }
 
   /** All pairs, to be stored, the oldest push first. Passing them to `note` in this order restores them. */
-  records(): LastPush[] {
+  records(): LastPushRecord[] {
     return Array.from(this.#pushes.values(), ({ job, instance, pushedAtMs }) => ({
       job,
       instance,

@@ -8,11 +8,12 @@
  * - Only live samples count. A sample that is older than the exposed value of its series does not replace it.
  * - A series must be defined before its first row. Rows of unknown series are skipped.
  */
+import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Rows, Series } from "../../model/sample.ts";
 import type { Family } from "../family.ts";
 import { Exemplars, NO_BUCKET } from "./exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
-import { type LastPush, LastPushes } from "./last-pushes.ts";
+import { LastPushes } from "./last-pushes.ts";
 import {
   ARRIVED_US,
   BUCKETS,
@@ -33,35 +34,6 @@ import {
   VALUE,
   VALUE_US,
 } from "./series-table.ts";
-
-/** The stored running totals of a series. The store declares the same shape. */
-export interface TotalsRecord {
-  readonly seriesId: number;
-  /** The number of live samples. */
-  readonly count: number;
-  /**
-   * Observations and deltas: the sum, as two doubles. Gauges and cumulative series: the timestamp of `value`
-   * (µs), and 0.
-   */
-  readonly sumHigh: number;
-  readonly sumLow: number;
-  /** Gauges and cumulative series: the exposed value. Null after a stale marker, and for other kinds. */
-  readonly value: number | null;
-  /** Timestamp of the first live sample, µs. */
-  readonly createdUs: number;
-  /** Timestamp of the newest sample, live or not, µs. */
-  readonly lastUs: number;
-  /** When the newest live sample arrived, µs. 0 if there was none. */
-  readonly arrivedUs: number;
-  /** Observations: counts by bucket, not cumulative. */
-  readonly buckets: readonly number[];
-}
-
-export interface TotalsSnapshot {
-  readonly records: readonly TotalsRecord[];
-  /** Whether the records contain all series. */
-  readonly whole: boolean;
-}
 
 export interface TotalsOptions {
   /** How long after their last sample arrived gauges and cumulative series stay on /metrics. */
@@ -201,7 +173,7 @@ export class Totals {
   }
 
   /** When each job and instance last pushed, to be stored, and restored after a restart. */
-  lastPushRecords(): LastPush[] {
+  lastPushRecords(): LastPushRecord[] {
     return this.#lastPushes.records();
   }
 

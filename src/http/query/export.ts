@@ -4,20 +4,15 @@
  * After the first line a failure can no longer be reported by the status. The connection is reset instead, so that no
  * client takes a part for the whole.
  */
+
 import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
 import type { Metric } from "../../model/sample.ts";
+import type { ExportRange } from "../../query/export.ts";
 import { parseTime } from "../../query/summaries/times.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
 
-/** A range of time in microseconds since the epoch, and the metric's name as pushed. */
-export interface ExportRange {
-  readonly fromUs: number;
-  readonly toUs: number;
-  readonly metric?: string;
-}
-
-export interface ExportDependencies {
+export interface ExportRoutesDependencies {
   /** The lines of a range in chunks. Each chunk is read when it is requested. */
   lines(range: ExportRange): AsyncGenerator<string, void, undefined>;
   metrics(): Iterable<Metric>;
@@ -32,7 +27,7 @@ const PARAMETERS = ["from", "to", "metric"];
 /** The year 2243: microseconds up to 2^53 are exact. */
 const LATEST_US = 8.64e15;
 
-export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportDependencies) =>
+export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportRoutesDependencies) =>
   new Routes().on("GET", "/api/v1/export", "sql", "samples as events", async (request) => {
     const range = readRange(new URL(request.url).searchParams, metrics, now());
     return streamResponse(await streamed(lines(range), stallTimeoutMs), {

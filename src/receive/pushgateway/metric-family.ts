@@ -12,9 +12,9 @@ import { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import {
+  type DecodedDistribution,
   type DecodedFamily,
   type DecodedMetric,
-  type Distribution,
   type FamilyType,
   InvalidFamily,
   PartCount,
@@ -57,7 +57,7 @@ interface PendingMetric {
   readonly labels: Map<string, string>;
   timestampMs: number | undefined;
   /** The value of each value field. */
-  readonly values: Map<number, number | Distribution | NativeHistogram>;
+  readonly values: Map<number, number | DecodedDistribution | NativeHistogram>;
 }
 
 class MetricFamilyReader {
@@ -167,14 +167,14 @@ class MetricFamilyReader {
     return value;
   }
 
-  #summary(end: number): Distribution {
-    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+  #summary(end: number): DecodedDistribution {
+    const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
     this.#fields(end, this.#distribution(distribution, false));
     return distribution;
   }
 
   /** Readers of the fields that Summary and Histogram share: count, sum, and edges. */
-  #distribution(distribution: Distribution, histogram: boolean): Record<number, () => void> {
+  #distribution(distribution: DecodedDistribution, histogram: boolean): Record<number, () => void> {
     const reader = this.#reader;
     return {
       [tag(1, VARINT)]: () => {
@@ -188,9 +188,9 @@ class MetricFamilyReader {
   }
 
   /** Reads a histogram of integers or doubles: classic, native or both. Classic buckets are preferred. */
-  #histogram(end: number): Distribution | NativeHistogram {
+  #histogram(end: number): DecodedDistribution | NativeHistogram {
     const reader = this.#reader;
-    const distribution: Distribution = { sum: 0, count: 0, edges: [] };
+    const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
     const native = new NativeHistogram();
     const deltas = (field: number, counts: number[]) => ({
       [tag(field, BYTES)]: () => readDeltas(reader, BYTES, counts),
@@ -233,7 +233,7 @@ class MetricFamilyReader {
     return native;
   }
 
-  #edge(end: number, histogram: boolean, { edges }: Distribution): void {
+  #edge(end: number, histogram: boolean, { edges }: DecodedDistribution): void {
     this.#parts.add();
     const reader = this.#reader;
     let count = 0;

@@ -9,9 +9,9 @@
 import { BadInput, quote } from "../../model/errors.ts";
 import {
   countOf,
+  type DecodedDistribution,
   type DecodedFamily,
   type DecodedMetric,
-  type Distribution,
   type FamilyType,
   labelsKey,
   PartCount,
@@ -162,7 +162,7 @@ class OpenMetricsReader {
       family.byLabels.set(key, metric);
       this.#outOf(family, family.name).metrics.push(metric);
     }
-    const distribution = metric.value as Distribution;
+    const distribution = metric.value as DecodedDistribution;
     if (role === "sum") distribution.sum = value;
     else if (role === "edge" && family.type === "summary") distribution.edges.push({ edge: edge!, value });
     else {

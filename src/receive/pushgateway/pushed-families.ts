@@ -25,7 +25,7 @@ export class PartCount {
 export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
 
 /** A histogram (cumulative counts by upper bound) or a summary (values by quantile). */
-export interface Distribution {
+export interface DecodedDistribution {
   sum: number;
   count: number;
   readonly edges: { readonly edge: number; readonly value: number }[];
@@ -35,7 +35,7 @@ export interface DecodedMetric {
   /** As they were sent: in their order, with empty values. */
   readonly labels: ReadonlyMap<string, string>;
   /** A number for counters, gauges and untyped metrics; a distribution for histograms and summaries. */
-  value: number | Distribution;
+  value: number | DecodedDistribution;
   /** Milliseconds since the epoch; OpenMetrics can have fractions. */
   timestampMs?: number;
 }

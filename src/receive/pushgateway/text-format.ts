@@ -9,9 +9,9 @@
 import { BadInput, quote } from "../../model/errors.ts";
 import {
   countOf,
+  type DecodedDistribution,
   type DecodedFamily,
   type DecodedMetric,
-  type Distribution,
   type FamilyType,
   labelsKey,
   PartCount,
@@ -140,7 +140,7 @@ class TextReader {
   }
 
   #put(
-    distribution: Distribution,
+    distribution: DecodedDistribution,
     { type, name }: OpenFamily,
     part: Part,
     edge: number | undefined,

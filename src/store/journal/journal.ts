@@ -9,12 +9,12 @@
  */
 
 import { journalMoveFailures, journalWriteFailures } from "../../model/counters.ts";
+import type { GroupRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
 import type {
   Change,
-  GroupRecord,
   MetricRecord,
   PushRecord,
   RejectedRecord,
@@ -24,9 +24,9 @@ import type {
 } from "../store.ts";
 import { JournalFile } from "./journal-file.ts";
 import {
-  type EntryRows,
   type CopiedRows,
   copyRows,
+  type EntryRows,
   rowsOf,
   rowsOfText,
   textLengthMin,

@@ -3,10 +3,10 @@
  * deleted when they are most of the table. An UPDATE by key would read the table for each push.
  */
 
+import type { GroupRecord } from "../../model/records.ts";
 import { type Column, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
-import type { GroupRecord } from "../store.ts";
 
 /** Outdated states that may stay, regardless of the number of groups: some 4 MB. */
 const OUTDATED_MAX = 10_000;

@@ -1,18 +1,10 @@
 /** Converts between records and the rows of the file's small tables: everything but the samples. */
+import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Labels, MetricType } from "../../model/sample.ts";
 import { type AppendCell, type DoubleColumn, TextBuilder } from "../engine/columns.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { statement } from "../statements.ts";
-import type {
-  Change,
-  LastPushRecord,
-  MetricRecord,
-  SeriesDay,
-  SeriesRecord,
-  Stored,
-  TotalsRecord,
-  TotalsSnapshot,
-} from "../store.ts";
+import type { Change, MetricRecord, SeriesDay, SeriesRecord, Stored } from "../store.ts";
 
 const text = (value: string): AppendCell => ({ type: "varchar", value });
 const timeMs = (value: number): AppendCell => ({ type: "timestampMs", value });

@@ -6,9 +6,10 @@
  * The checks and the words of the errors are Pushgateway's. Everything that is exposed must be one valid
  * exposition.
  */
+
 import { SeriesColumn } from "../../../model/series-column.ts";
+import type { FamilyType } from "../pushed-families.ts";
 import type { Group, GroupFamily } from "./group.ts";
-import type { FamilyType } from "./pushed.ts";
 
 interface NameUse {
   type: FamilyType;

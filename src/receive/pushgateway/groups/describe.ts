@@ -2,8 +2,10 @@
  * Metrics as Pushgateway's errors describe them: numbers as Go prints them, and metrics in the compact text
  * form of protobuf messages. Users of Pushgateway know these texts and search for them.
  */
+
 import { openMetricsFloat } from "../../../model/spelling.ts";
-import type { FamilyType, PushedMetric } from "./pushed.ts";
+import type { FamilyType } from "../pushed-families.ts";
+import type { PushedMetric } from "./pushed.ts";
 
 /** A number as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e+06 up. */
 export function goNumber(value: number): string {

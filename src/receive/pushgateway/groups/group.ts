@@ -3,9 +3,12 @@
  * summary. A group is a value: a change makes a new one. It lists series and has no numbers. The numbers are
  * the last values of the series.
  */
+
+import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
 import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
-import type { Distribution, FamilyType, GroupRecord, PushedFamily, PushedMetric } from "./pushed.ts";
+import type { FamilyType } from "../pushed-families.ts";
+import type { Distribution, PushedFamily, PushedMetric } from "./pushed.ts";
 
 /** One metric of a family. */
 export interface Point {

@@ -13,9 +13,12 @@
  */
 
 import type { Family } from "../../../exposition/family.ts";
+import type { Times } from "../../../ingest/contract.ts";
 import { groupsLive } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
+import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
+import type { FamilyType } from "../pushed-families.ts";
 import { Consistency } from "./consistency.ts";
 import {
   type Group,
@@ -33,15 +36,7 @@ import {
 import { groupJson } from "./json.ts";
 import { ownLabels } from "./own-texts.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./plan.ts";
-import type {
-  Decided,
-  FamilyType,
-  GroupPush,
-  GroupRecord,
-  LastValues,
-  SeriesRegistry,
-  Times,
-} from "./pushed.ts";
+import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
 import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";
 
@@ -63,7 +58,7 @@ const HELP = {
 } as const;
 
 export class Groups {
-  readonly #series: SeriesRegistry;
+  readonly #series: GroupSeries;
   readonly #values: LastValues;
   readonly #options: GroupsOptions;
   readonly #consistency: Consistency;
@@ -86,7 +81,7 @@ export class Groups {
    */
   constructor(
     parts: {
-      readonly series: SeriesRegistry;
+      readonly series: GroupSeries;
       readonly values: LastValues;
       readonly ownType: (name: string) => FamilyType | undefined;
     },

@@ -3,9 +3,12 @@
  * exposed. The result is a list of errors, or the new families and samples. Nothing is registered if there is
  * an error.
  */
+
+import type { Times } from "../../../ingest/contract.ts";
 import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
 import { withUsualEdges } from "../../../model/spelling.ts";
+import type { FamilyType } from "../pushed-families.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";
 import {
@@ -22,13 +25,13 @@ import {
   samplesOf,
 } from "./group.ts";
 import { ownLabels, withOwnTexts } from "./own-texts.ts";
-import type { FamilyType, GroupPush, PushedFamily, PushedMetric, SeriesRegistry, Times } from "./pushed.ts";
+import type { GroupPush, GroupSeries, PushedFamily, PushedMetric } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
 
 /** What a push is checked against. */
 export interface Around {
   readonly consistency: Consistency;
-  readonly series: SeriesRegistry;
+  readonly series: GroupSeries;
   /** The last value of a series, including changes that are decided and not yet committed. */
   level(seriesId: number): number | undefined;
   /** The newest timestamp of a series, including the same changes. */

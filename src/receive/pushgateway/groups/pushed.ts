@@ -2,9 +2,10 @@
  * A push to a group, and the interfaces that groups need. Decoders and the registry of series have these
  * shapes: see src/receive/pushgateway/pushed-families.ts and src/series/registry.ts.
  */
-import type { Batch, Kind, Metric, Series, SeriesHead } from "../../../model/sample.ts";
 
-export type FamilyType = "counter" | "gauge" | "histogram" | "summary" | "untyped";
+import type { GroupRecord } from "../../../model/records.ts";
+import type { Batch, Kind, Metric, Series, SeriesHead } from "../../../model/sample.ts";
+import type { FamilyType } from "../pushed-families.ts";
 
 /** A histogram (cumulative counts by upper bound) or a summary (values by quantile). */
 export interface Distribution {
@@ -44,15 +45,6 @@ export interface GroupPush {
   readonly ttlMs?: number;
 }
 
-/** The time at which a push is decided, and the timestamps that are accepted then. */
-export interface Times {
-  readonly nowUs: number;
-  /** Samples before this are rejected: the start of retention. */
-  readonly firstUs: number;
-  /** Samples after this are rejected. */
-  readonly lastUs: number;
-}
-
 /** The result of a change: samples for the store, and the changed groups. */
 export interface Decided {
   /** `rejected` has one entry, the reason, if the push was rejected. */
@@ -60,15 +52,8 @@ export interface Decided {
   readonly groups: readonly GroupRecord[];
 }
 
-/** A stored group. */
-export interface GroupRecord {
-  readonly key: string;
-  /** JSON. Null when the group was deleted. */
-  readonly definition: string | null;
-}
-
 /** The registry of series. */
-export interface SeriesRegistry {
+export interface GroupSeries {
   /** The number of series. It changes when one is created. */
   readonly seriesCount: number;
   /**

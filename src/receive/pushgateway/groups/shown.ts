@@ -2,9 +2,11 @@
  * What groups expose: their families merged by name, and points in the order of their labels, which is kept
  * from one scrape to the next. It also knows when groups expire. It changes only with commits.
  */
+
 import type { DistributionPoint, Family, ValuePoint } from "../../../exposition/family.ts";
+import type { FamilyType } from "../pushed-families.ts";
 import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
-import type { FamilyType, LastValues } from "./pushed.ts";
+import type { LastValues } from "./pushed.ts";
 
 /** One name, with the families of that name in all groups. */
 interface Shown {

@@ -5,10 +5,12 @@
  * cannot be added (gauges, untyped metrics, quantiles) are never silently summed. The last value counts, or the
  * largest or smallest, depending on a setting.
  */
+
 import { openMetricsFloat } from "../../../model/spelling.ts";
+import type { FamilyType } from "../pushed-families.ts";
 import { goNumber } from "./describe.ts";
 import { type GroupFamily, type HeadedSample, type Point, sortedEdges } from "./group.ts";
-import type { Distribution, FamilyType, PushedMetric } from "./pushed.ts";
+import type { Distribution, PushedMetric } from "./pushed.ts";
 
 /** The treatment of values that cannot be added. */
 export type Unsummed = "last" | "max" | "min";

@@ -1,0 +1,45 @@
+/** Records that several rooms share: made by one, stored by the store, and restored at a start. */
+
+/** A group of pushed series (src/receive/pushgateway/groups/groups.ts), or the deletion of one. */
+export interface GroupRecord {
+  readonly key: string;
+  /** The group's families and series, as JSON. Null when the group was deleted. */
+  readonly definition: string | null;
+}
+
+/** The running totals of one series. */
+export interface TotalsRecord {
+  readonly seriesId: number;
+  /** The number of live samples. */
+  readonly count: number;
+  /**
+   * Observations and deltas: the sum, as two doubles. Gauges and cumulative series: the timestamp of `value`
+   * (µs), and 0.
+   */
+  readonly sumHigh: number;
+  readonly sumLow: number;
+  /** Gauges and cumulative series: the exposed value. Null after a stale marker, and for other kinds. */
+  readonly value: number | null;
+  /** Timestamp of the first live sample, µs. */
+  readonly createdUs: number;
+  /** Timestamp of the newest sample, live or not, µs. */
+  readonly lastUs: number;
+  /** When the newest live sample arrived, µs. 0 if there was none. */
+  readonly arrivedUs: number;
+  /** Observations: counts by bucket, not cumulative. One more than the metric's bounds; else empty. */
+  readonly buckets: readonly number[];
+}
+
+/** Totals of the series that changed since the previous snapshot, or of all series. */
+export interface TotalsSnapshot {
+  readonly records: readonly TotalsRecord[];
+  /** True when `records` has all series. Older generations are then dropped. */
+  readonly whole: boolean;
+}
+
+/** When a job and instance ("" if it has none) last pushed. */
+export interface LastPushRecord {
+  readonly job: string;
+  readonly instance: string;
+  readonly pushedAtMs: number;
+}
