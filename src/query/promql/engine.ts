@@ -17,10 +17,7 @@ import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
 
-export interface EngineOptions extends EvaluationOptions, Limits {
-  /** Whether functions and aggregations that upstream calls experimental are allowed. */
-  readonly experimental: boolean;
-}
+export interface EngineOptions extends EvaluationOptions, Limits {}
 
 /** The defaults of Prometheus, where it has them. */
 export const ENGINE_DEFAULTS = {
@@ -28,7 +25,6 @@ export const ENGINE_DEFAULTS = {
   // Upstream uses its evaluation interval, which is a minute by default.
   subqueryStepMs: 60_000,
   delayedNameRemoval: false,
-  experimental: false,
   promqlSamplesMax: 50_000_000,
   promqlSeriesMax: 200_000,
   promqlMemoryBytesMax: 256 * 1024 * 1024,

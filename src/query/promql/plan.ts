@@ -14,9 +14,6 @@ export interface PlanOptions {
   /** 0 for an instant query. */
   readonly stepMs: number;
   readonly lookbackMs: number;
-  readonly subqueryStepMs: number;
-  /** Whether functions and aggregations that upstream calls experimental are allowed. */
-  readonly experimental: boolean;
 }
 
 export interface Plan {
@@ -45,7 +42,7 @@ const EXPERIMENTAL_AGGREGATIONS = new Set(["limitk", "limit_ratio"]);
 
 /** @param fail for durations that are found to be invalid once the query's times are known */
 export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan {
-  if (!options.experimental) refuseExperimental(parsed);
+  rejectExperimental(parsed);
   const expr = fixTimes(parsed, options, fail);
   const stepInvariant = new Set<Expr>();
   markInvariant(expr, stepInvariant);
@@ -54,12 +51,12 @@ export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan 
   return { expr, stepInvariant, reads, afterMs: Math.min(...reads.map((read) => read.afterMs)) };
 }
 
-function refuseExperimental(expr: Expr): void {
+function rejectExperimental(expr: Expr): void {
   const name = expr.type === "call" ? expr.name : expr.type === "aggregation" ? expr.op : "";
   if (EXPERIMENTAL_AGGREGATIONS.has(name) || (expr.type === "call" && signatureOf(name)?.experimental)) {
     throw new NotSupported(`${name}() is experimental in PromQL and is not supported`, "query");
   }
-  for (const child of childrenOf(expr)) refuseExperimental(child);
+  for (const child of childrenOf(expr)) rejectExperimental(child);
 }
 
 /** Returns the tree with times and durations in place of the expressions for them: `start()`, `step()`, `5m * 2`. */
@@ -93,29 +90,10 @@ function fixTimes(expr: Expr, options: PlanOptions, fail: Fail): Expr {
       return { ...expr, lhs: down(expr.lhs), rhs: down(expr.rhs) };
     case "aggregation":
       return { ...expr, expr: down(expr.expr), param: expr.param && down(expr.param) };
-    case "call": {
-      const seconds = queryTime(expr.name, options);
-      if (seconds !== undefined) return { type: "numberLiteral", span: expr.span, value: seconds };
+    case "call":
       return { ...expr, args: expr.args.map(down) };
-    }
     default:
       return expr;
-  }
-}
-
-/** The seconds of start(), end(), step() and range() as functions; undefined for other functions. */
-function queryTime(name: string, { startMs, endMs, stepMs }: PlanOptions): number | undefined {
-  switch (name) {
-    case "start":
-      return startMs / 1000;
-    case "end":
-      return endMs / 1000;
-    case "step":
-      return stepMs / 1000;
-    case "range":
-      return (endMs - startMs) / 1000;
-    default:
-      return undefined;
   }
 }
 

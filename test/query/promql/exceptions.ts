@@ -1,8 +1,9 @@
 /**
- * Cases of Prometheus's scripts that fail here, by file and line, each with its reason. All need samples that are
+ * Cases of Prometheus's scripts that fail here, by file and line, each with its reason. Most need samples that are
  * native histograms, which are not stored: they are skipped when a script is loaded, so their results and the
- * annotations about them are missing.
+ * annotations about them are missing. The engine runs as it is shipped, so experimental functions fail too.
  */
+const EXPERIMENTAL = "experimental functions are rejected";
 const NATIVE_HISTOGRAMS = "native histograms are not supported";
 
 function because(reason: string, lines: readonly number[]): Record<number, string> {
@@ -10,13 +11,17 @@ function because(reason: string, lines: readonly number[]): Record<number, strin
 }
 
 export const EXCEPTIONS: Record<string, Record<number, string>> = {
-  "aggregators.test": because(
-    NATIVE_HISTOGRAMS,
-    [
-      239, 244, 252, 257, 370, 374, 378, 382, 386, 390, 396, 400, 404, 408, 412, 416, 447, 453, 459, 467, 474,
-      520, 528, 573, 805, 809, 814, 817, 820, 825, 837, 841, 845, 850,
-    ],
-  ),
+  "aggregators.test": {
+    ...because(
+      NATIVE_HISTOGRAMS,
+      [
+        239, 244, 252, 257, 370, 374, 378, 382, 386, 390, 396, 400, 404, 408, 412, 416, 447, 453, 459, 467,
+        474, 520, 528, 573, 805, 809, 814, 817, 820, 825, 837, 841, 845, 850,
+      ],
+    ),
+    ...because(EXPERIMENTAL, [425, 428]),
+  },
+  "at_modifier.test": because(EXPERIMENTAL, [283]),
   "operators.test": because(
     NATIVE_HISTOGRAMS,
     [
@@ -26,6 +31,6 @@ export const EXCEPTIONS: Record<string, Record<number, string>> = {
       919, 923, 927, 931, 969, 973,
     ],
   ),
-  "range_queries.test": because(NATIVE_HISTOGRAMS, [93]),
+  "range_queries.test": { ...because(NATIVE_HISTOGRAMS, [93]), ...because(EXPERIMENTAL, [115, 118]) },
   "subquery.test": because(NATIVE_HISTOGRAMS, [146, 151]),
 };

@@ -9,7 +9,7 @@ import { QueryError } from "../../../src/query/promql/errors.ts";
 import type { Case, ExpectedSeries, Value } from "./script.ts";
 
 /** The options of upstream's own tests. */
-export const SCRIPT_OPTIONS: Partial<EngineOptions> = { delayedNameRemoval: true, experimental: true };
+export const SCRIPT_OPTIONS: Partial<EngineOptions> = { delayedNameRemoval: true };
 
 /** Throws an error that describes why a case fails. */
 export async function runCase(each: Case, options: Partial<EngineOptions> = SCRIPT_OPTIONS): Promise<void> {

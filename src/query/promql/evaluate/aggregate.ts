@@ -24,12 +24,10 @@ export async function aggregate(expr: AggregateExpr, grid: Grid, evaluator: Eval
   const { annotations, budget } = evaluator.context;
   switch (op) {
     case "topk":
-    case "bottomk":
-    case "limitk":
-    case "limit_ratio": {
+    case "bottomk": {
       const parameter = await evaluator.scalar(param!, grid);
       const matrix = await evaluator.vector(expr.expr, grid);
-      return choose(op, matrix, groupsOf(matrix, expr), parameter, param!.span, annotations);
+      return choose(op, matrix, groupsOf(matrix, expr), parameter);
     }
     case "count_values": {
       const label = evaluator.text(param!);

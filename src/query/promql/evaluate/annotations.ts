@@ -29,13 +29,6 @@ export class Annotations {
     this.#warn(`quantile value should be between 0 and 1, got ${formatDecimal(quantile)}`, span);
   }
 
-  ratioOutOfRange(ratio: number, used: number, span: Span): void {
-    this.#warn(
-      `ratio value should be between -1 and 1, got ${formatDecimal(ratio)}, capping to ${formatDecimal(used)}`,
-      span,
-    );
-  }
-
   badBucketLabel(value: string, metric: string, span: Span): void {
     const of = metric === "" ? "" : ` for metric name ${quoteText(metric)}`;
     this.#warn(`bucket label "le" is missing or has a malformed value of ${quoteText(value)}${of}`, span);

@@ -16,7 +16,7 @@ import { Matrix } from "./matrix.ts";
 import { rangeFunction } from "./over-time.ts";
 import { ratesOfEnds, reducedOverTime } from "./reduced.ts";
 import { instantVector, overWindows } from "./selectors.ts";
-import { sortByLabels, sortByValue } from "./sorting.ts";
+import { sortByValue } from "./sorting.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
 
 /** Functions that use only differences between samples: see Selection.totalsAfterMs. */
@@ -48,12 +48,6 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
       return scalarValue(Float64Array.from({ length: grid.count }, (_, step) => timeAt(grid, step) / 1000));
     case "pi":
       return scalarValue(new Float64Array(grid.count).fill(Math.PI));
-    case "min_of":
-    case "max_of": {
-      const [a, b] = await scalarArguments(args, grid, evaluator);
-      const choose = name === "min_of" ? Math.min : Math.max;
-      return scalarValue(a.map((value, step) => choose(value, b[step])));
-    }
     case "scalar":
       return asScalar(await evaluator.vector(args[0], grid));
     case "vector":
@@ -65,20 +59,13 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
       return vectorValue(absent(await evaluator.vector(args[0], grid), labels));
     }
     case "sort":
-    case "sort_desc":
-    case "sort_by_label":
-    case "sort_by_label_desc": {
+    case "sort_desc": {
       const matrix = await evaluator.vector(args[0], grid);
       if (grid.count > 1) {
         context.annotations.sortIneffective(span);
         return vectorValue(matrix);
       }
-      const descending = name.endsWith("_desc");
-      if (name.startsWith("sort_by_label")) {
-        const names = args.slice(1).map((arg) => evaluator.text(arg));
-        return vectorValue(sortByLabels(matrix, names, descending));
-      }
-      return vectorValue(sortByValue(matrix, descending));
+      return vectorValue(sortByValue(matrix, name === "sort_desc"));
     }
     case "label_replace": {
       const [target, replacement, source, expression] = args.slice(1).map((arg) => evaluator.text(arg));

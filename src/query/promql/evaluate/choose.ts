@@ -1,27 +1,18 @@
-/**
- * Aggregations that select series and keep them unchanged: topk, bottomk, limitk, limit_ratio. In an instant query topk
- * and bottomk also sort them.
- */
+/** Aggregations that select series and keep them unchanged: topk and bottomk. In an instant query they also sort them. */
 import { ExecutionError } from "../errors.ts";
-import type { LabelSet } from "../labels.ts";
-import type { Span } from "../parse/ast.ts";
 import { formatDecimal } from "../text.ts";
 import type { Group } from "./aggregate.ts";
-import type { Annotations } from "./annotations.ts";
 import { BoundedHeap } from "./bounded-heap.ts";
 import type { Matrix } from "./matrix.ts";
 
 export function choose(
-  op: "topk" | "bottomk" | "limitk" | "limit_ratio",
+  op: "topk" | "bottomk",
   matrix: Matrix,
   groups: readonly Group[],
   parameter: Float64Array,
-  span: Span,
-  annotations: Annotations,
 ): Matrix {
-  if (op === "limit_ratio") return limitRatio(matrix, groups, parameter, span, annotations);
   const counts = wholeCounts(parameter);
-  const choice = op === "limitk" ? firstRows : bestRows(op);
+  const sign = op === "topk" ? 1 : -1;
   const chosen = new Uint8Array(matrix.present.length);
   const order: number[] = [];
   const { steps } = matrix;
@@ -29,7 +20,7 @@ export function choose(
     for (let step = 0; step < steps; step++) {
       if (counts[step] < 1) continue;
       const there = rows.filter((row) => matrix.present[row * steps + step] === 1);
-      for (const row of choice(there, counts[step], (each) => matrix.values[each * steps + step])) {
+      for (const row of bestRows(sign, there, counts[step], (each) => matrix.values[each * steps + step])) {
         chosen[row * steps + step] = 1;
         if (steps === 1) order.push(row);
       }
@@ -51,64 +42,32 @@ function wholeCounts(parameter: Float64Array): Float64Array {
   return parameter.map(Math.trunc);
 }
 
-type Choice = (rows: readonly number[], count: number, valueAt: (row: number) => number) => readonly number[];
-
-const firstRows: Choice = (rows, count) => rows.slice(0, count);
-
-/** The rows with the greatest or least values, best first, NaN last. */
-function bestRows(op: "topk" | "bottomk"): Choice {
-  const sign = op === "topk" ? 1 : -1;
-  return (rows, count, valueAt) => {
-    const worse = (a: number, b: number) => {
-      const [x, y] = [sign * valueAt(a), sign * valueAt(b)];
-      return Number.isNaN(x) || x < y;
-    };
-    const heap = new BoundedHeap(Math.min(count, rows.length), worse);
-    // Updated only when it changes: most rows are not among the best, and each look-up is a cache miss.
-    let worst = Number.NaN;
-    for (const row of rows) {
-      const value = valueAt(row);
-      if (!heap.isFull) heap.push(row);
-      // Of equal values the first stays.
-      else if (sign * worst < sign * value || (Number.isNaN(worst) && !Number.isNaN(value)))
-        heap.replaceRoot(row);
-      else continue;
-      worst = valueAt(heap.root);
-    }
-    return heap.items.sort((a, b) => {
-      const [x, y] = [sign * valueAt(a), sign * valueAt(b)];
-      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
-      return y - x || 0;
-    });
+/** The rows with the greatest values, or with `sign` -1 the least: best first, NaN last. */
+function bestRows(
+  sign: 1 | -1,
+  rows: readonly number[],
+  count: number,
+  valueAt: (row: number) => number,
+): readonly number[] {
+  const worse = (a: number, b: number) => {
+    const [x, y] = [sign * valueAt(a), sign * valueAt(b)];
+    return Number.isNaN(x) || x < y;
   };
-}
-
-/** A share of the series, by a hash of their labels: the same series in each query, and `-r` returns the others. */
-function limitRatio(
-  matrix: Matrix,
-  groups: readonly Group[],
-  parameter: Float64Array,
-  span: Span,
-  annotations: Annotations,
-): Matrix {
-  if (parameter.some(Number.isNaN)) throw new ExecutionError("Ratio value is NaN");
-  const ratios = parameter.map((ratio) => {
-    const used = Math.max(-1, Math.min(1, ratio));
-    if (used !== ratio) annotations.ratioOutOfRange(ratio, used, span);
-    return used;
-  });
-  for (const { rows } of groups) {
-    for (const row of rows) {
-      const share = shareOf(matrix.labels[row]);
-      for (const [step, ratio] of ratios.entries()) {
-        const taken = ratio >= 0 ? share < ratio : share >= 1 + ratio;
-        if (!taken) matrix.present[row * matrix.steps + step] = 0;
-      }
-    }
+  const heap = new BoundedHeap(Math.min(count, rows.length), worse);
+  // Updated only when it changes: most rows are not among the best, and each look-up is a cache miss.
+  let worst = Number.NaN;
+  for (const row of rows) {
+    const value = valueAt(row);
+    if (!heap.isFull) heap.push(row);
+    // Of equal values the first stays.
+    else if (sign * worst < sign * value || (Number.isNaN(worst) && !Number.isNaN(value)))
+      heap.replaceRoot(row);
+    else continue;
+    worst = valueAt(heap.root);
   }
-  return matrix.compact();
-}
-
-function shareOf(labels: LabelSet): number {
-  return Number(Bun.hash.xxHash64(labels.key)) / 2 ** 64;
+  return heap.items.sort((a, b) => {
+    const [x, y] = [sign * valueAt(a), sign * valueAt(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    return y - x || 0;
+  });
 }

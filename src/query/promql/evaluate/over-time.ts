@@ -21,24 +21,8 @@ const avgOverTime: RangeFunction = ({ values, lo, hi }) => {
   return mean.mean;
 };
 
-/** Index of the greatest value; NaN only if all are NaN. Of equal values the first, or with `last` the last. */
-function indexOfMax(values: Float64Array, lo: number, hi: number, sign: 1 | -1, last = false): number {
-  let best = lo;
-  for (let at = lo + 1; at < hi; at++) {
-    const [now, most] = [sign * values[at], sign * values[best]];
-    if (now > most || (last && now === most) || Number.isNaN(most)) best = at;
-  }
-  return best;
-}
-
 const deriv: RangeFunction = ({ timestampsMs, values, lo, hi }) =>
   hi - lo < 2 ? undefined : linearRegression(timestampsMs, values, lo, hi, timestampsMs[lo]).slope;
-
-const madOverTime: RangeFunction = ({ values, lo, hi }) => {
-  const median = quantileOfSorted(0.5, sortNaNFirst(values.slice(lo, hi)));
-  const deviations = values.slice(lo, hi).map((value) => Math.abs(value - median));
-  return quantileOfSorted(0.5, sortNaNFirst(deviations));
-};
 
 const PLAIN: Record<string, RangeFunction> = {
   rate,
@@ -51,19 +35,12 @@ const PLAIN: Record<string, RangeFunction> = {
   deriv,
   sum_over_time: sumOverTime,
   avg_over_time: avgOverTime,
-  mad_over_time: madOverTime,
   count_over_time: ({ lo, hi }) => hi - lo,
   present_over_time: () => 1,
   first_over_time: ({ values, lo }) => values[lo],
   last_over_time: ({ values, hi }) => values[hi - 1],
   stddev_over_time: ({ values, lo, hi }) => Math.sqrt(variance(values, lo, hi)),
   stdvar_over_time: ({ values, lo, hi }) => variance(values, lo, hi),
-  ts_of_first_over_time: ({ timestampsMs, lo }) => timestampsMs[lo] / 1000,
-  ts_of_last_over_time: ({ timestampsMs, hi }) => timestampsMs[hi - 1] / 1000,
-  ts_of_max_over_time: ({ timestampsMs, values, lo, hi }) =>
-    timestampsMs[indexOfMax(values, lo, hi, 1, true)] / 1000,
-  ts_of_min_over_time: ({ timestampsMs, values, lo, hi }) =>
-    timestampsMs[indexOfMax(values, lo, hi, -1, true)] / 1000,
 };
 
 /** The scalar arguments of a function: one value per step each, and their positions. */

@@ -1,5 +1,4 @@
-/** sort() and its variants: the order of an instant vector. */
-import { compareText } from "../labels.ts";
+/** sort() and sort_desc(): the order of an instant vector. */
 import type { Matrix } from "./matrix.ts";
 
 /** By value, with NaN last in both directions; equal values keep their order. */
@@ -14,33 +13,4 @@ export function sortByValue(matrix: Matrix, descending: boolean): Matrix {
       return x < y !== descending ? -1 : 1;
     }),
   );
-}
-
-/** By the labels named, then by all; digits inside values compare as numbers: `cpu2` before `cpu10`. */
-export function sortByLabels(matrix: Matrix, names: readonly string[], descending: boolean): Matrix {
-  const order = matrix.labels.map((_, row) => row);
-  const sign = descending ? -1 : 1;
-  const { labels } = matrix;
-  return matrix.pick(
-    order.sort((a, b) => {
-      for (const name of names) {
-        const difference = compareNaturally(labels[a].get(name), labels[b].get(name));
-        if (difference !== 0) return sign * difference;
-      }
-      return sign * compareText(labels[a].key, labels[b].key);
-    }),
-  );
-}
-
-function compareNaturally(a: string, b: string): number {
-  if (a === b) return 0;
-  const parts = (text: string) => text.match(/\d+|\D+/g) ?? [];
-  const [x, y] = [parts(a), parts(b)];
-  for (let at = 0; at < Math.min(x.length, y.length); at++) {
-    if (x[at] === y[at]) continue;
-    const numbers = /^\d/.test(x[at]) && /^\d/.test(y[at]);
-    const difference = numbers ? Number(x[at]) - Number(y[at]) : compareText(x[at], y[at]);
-    if (difference !== 0) return difference;
-  }
-  return x.length - y.length || compareText(a, b);
 }

@@ -8,7 +8,7 @@ export interface Signature {
   readonly returns: ValueType;
   /** How many of the last arguments are optional; -1: the last can be repeated or left out. */
   readonly optional: number;
-  /** Upstream requires a feature flag for it, and we require the engine's option. */
+  /** Upstream requires a feature flag for it. Here the query is rejected, once its text is known to be valid. */
   readonly experimental: boolean;
 }
 
