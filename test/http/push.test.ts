@@ -135,7 +135,7 @@ describe("rejects invalid events by index and stores the valid ones", () => {
     expect(dead.map(({ reason }) => reason)).toContain(errors[0].reason);
   });
 
-  test("and answers 400 with counts, reasons and an error if no event is valid", async () => {
+  test("answers 400 with counts, reasons and an error if no event is valid", async () => {
     const { status, body } = await push(JSON.stringify([event(fresh(), { value: null })]));
     expect(status).toBe(400);
     expect(body).toMatchObject({
@@ -147,7 +147,7 @@ describe("rejects invalid events by index and stores the valid ones", () => {
     expect(body.error?.message).toStartWith("No event could be accepted; the first: ");
   });
 
-  test("and lists the first thousand reasons and counts the others", async () => {
+  test("lists the first thousand reasons and counts the others", async () => {
     const metric = fresh();
     const events = Array.from({ length: 1_250 }, (_, i) => event(metric, i === 0 ? {} : { value: true }));
     const { status, body } = await push(JSON.stringify(events));
@@ -184,7 +184,7 @@ describe("rejects invalid events by index and stores the valid ones", () => {
   one("a time too far ahead", { "@timestamp": NOW_MS + 600_001 }, /ahead|future/i);
   one("an unknown type", { type: "histogram" }, /type is "histogram"/);
   one("a reserved label", { tags: { le: "5" } }, /"le" is reserved/);
-  test("but accepts 64 tags, a name of 255 bytes and a value of 4096 bytes", async () => {
+  test("accepts 64 tags, a name of 255 bytes and a value of 4096 bytes", async () => {
     const metric = "m".repeat(255);
     const fields = { tags: { ...tags(63), url: "x".repeat(4096) } };
     expect((await push(JSON.stringify(event(metric, fields)))).body).toMatchObject({
@@ -193,7 +193,7 @@ describe("rejects invalid events by index and stores the valid ones", () => {
     });
   });
 
-  test("and reports NaN and Infinity, which are not JSON, by their byte", async () => {
+  test("reports NaN and Infinity, which are not JSON, by their byte", async () => {
     const metric = fresh();
     for (const word of ["NaN", "Infinity", "-Infinity", "nan", "1e", "01", "+1"]) {
       const before = `[{"metric_name":"${metric}","value":`;
@@ -251,7 +251,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     expect(gateway.takeLog()).toEqual([]);
   });
 
-  test("and an answer without warnings does not mention them", async () => {
+  test("an answer without warnings does not mention them", async () => {
     const { headers, body } = await push(JSON.stringify(event(fresh())));
     expect(headers.get("weir-warnings")).toBeNull();
     expect(body).toEqual({ accepted: 1, rejected: 0, errors: [] });
@@ -269,7 +269,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     expect(gateway.takeLog()).toHaveLength(1);
   });
 
-  test("and the first thousand are listed, the others counted", async () => {
+  test("the first thousand are listed, the others counted", async () => {
     const metric = fresh();
     const events = Array.from({ length: 600 }, () => event(metric, { labels: {}, pod: "p" }));
     const { headers, body } = await push(JSON.stringify(events));
@@ -279,7 +279,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     gateway.takeLog();
   });
 
-  test("and strict=true rejects such an event instead, and stores the others", async () => {
+  test("strict=true rejects such an event instead, and stores the others", async () => {
     const metric = fresh();
     const events = [event(metric), event(metric, { labels: {} })];
     const { status, headers, body } = await push(JSON.stringify(events), "?strict=true");
@@ -293,7 +293,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     expect(await stored(metric)).toHaveLength(1);
   });
 
-  test("and the setting strictEvents does so for all pushes without strict=false", async () => {
+  test("the setting strictEvents does so for all pushes without strict=false", async () => {
     const strict = await openTestGateway("--strict-events");
     try {
       const body = JSON.stringify(event(fresh(), { tag: { a: "b" } }));
@@ -309,7 +309,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     }
   });
 
-  test("and a repeat of a push gets the same warnings, which count once", async () => {
+  test("a repeat of a push gets the same warnings, which count once", async () => {
     const before = await counted("labels");
     const body = JSON.stringify(event(fresh(), { labels: {} }));
     const key = { "idempotency-key": `warned ${names}` };
@@ -321,7 +321,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
     gateway.takeLog();
   });
 
-  test("and at most a hundred fields are logged, however many a sender invents", async () => {
+  test("at most a hundred fields are logged, however many a sender invents", async () => {
     const other = await openTestGateway();
     try {
       const events = Array.from({ length: 150 }, (_, n) => event(fresh(), { [`made_up_${n}`]: 1 }));
