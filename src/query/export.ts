@@ -1,21 +1,21 @@
 /**
- * Samples as events again, in the shape in which they are pushed: what `weir import` took in comes out as the
- * equal multiset of time, name, value and tags.
+ * Writes samples as events, in the shape in which they are pushed. An export after `weir import` has the same multiset
+ * of time, name, value and tags as the imported files.
  *
- * - **Order**: by time, and by arrival where that is equal.
- * - **Small steps**: some whole minutes of a day are read at a time, each from a reader of its own, so that no
- *   transaction lasts as long as the export and nothing of the size of a day is sorted. Samples that arrive
- *   meanwhile are there if their minutes were still to come.
- * - **Pace**: a chunk is read when it is asked for. One that takes longer than `chunkTimeoutMs` ends the export
- *   with an error; the whole may last as long as it needs. Whoever stops asking must `return()` the generator,
- *   since an old reader keeps the log from being moved into the file.
+ * - **Order**: by time. Samples of one time are in the order of arrival.
+ * - **Small steps**: an export reads some whole minutes of a day at a time, each step with its own reader. So no
+ *   transaction lasts as long as the export, and no sort is as large as a day. Samples that arrive during the export are
+ *   included if their minutes were not read yet.
+ * - **Pace**: a chunk is read when the caller asks for it. A chunk that takes longer than `chunkTimeoutMs` ends the
+ *   export with an error. The whole export has no time limit. A caller that stops early must `return()` the generator,
+ *   since an open reader prevents a checkpoint of the log.
  */
 import { Timeout } from "../model/errors.ts";
 import { MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
 import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
-/** What an export needs of the store. */
+/** The part of the store that an export uses. */
 export interface ExportStore {
   days(): readonly Day[];
   reader(): Promise<Reader>;
@@ -23,28 +23,28 @@ export interface ExportStore {
 
 export interface ExportDependencies {
   readonly store: ExportStore;
-  /** The series of an id that stands in a row. */
+  /** The series with the id of a row. */
   seriesById(seriesId: number): Series | undefined;
-  /** How long one chunk may take to be read. */
+  /** How long reading one chunk may take. */
   readonly chunkTimeoutMs: number;
 }
 
 export interface ExportRange {
-  /** Microseconds since the epoch: from this on … */
+  /** Begin in microseconds since the epoch, included. */
   readonly fromUs: number;
-  /** … up to before this. */
+  /** End in microseconds since the epoch, not included. */
   readonly toUs: number;
-  /** One metric's name, as pushed; all if absent. */
+  /** One metric's name, as pushed; all metrics if absent. */
   readonly metric?: string;
 }
 
-/** Some 20 MB of text: enough that finding the minutes weighs little, small enough to sort in memory. */
+/** About 20 MB of text: large enough that the search for the minutes costs little, small enough to sort in memory. */
 const STEP_ROWS_MAX = 65_536;
 
-/** The column in which a day keeps the attributes past its last column, as a JSON object. */
+/** The column of a day table with the attributes that have no column of their own, as a JSON object. */
 const MORE_ATTRIBUTES = "more_attributes";
 
-/** The samples of a range as lines of JSON, a chunk of some 2,000 lines at a time. */
+/** The samples of a range as lines of JSON, in chunks of about 2,000 lines. */
 export async function* exportLines(
   { store, seriesById, chunkTimeoutMs }: ExportDependencies,
   range: ExportRange,
@@ -59,7 +59,7 @@ export async function* exportLines(
       fromUs: beginUs,
       toUs: endUs,
     })) {
-      // Asked again: the day may have got columns, or be gone, since the step before.
+      // The day may have new columns, or may have been dropped, since the previous step.
       const now = store.days().find((each) => each.day === day.day);
       if (now === undefined) break;
       yield* readStep(store, chunkTimeoutMs, now, step, writer);
@@ -67,7 +67,7 @@ export async function* exportLines(
   }
 }
 
-/** Parts of a range that begin and end with a minute and hold few rows, though never less than a minute. */
+/** Divides a range at whole minutes into steps of at most STEP_ROWS_MAX rows, or of one minute if that has more. */
 async function stepsOf(
   store: ExportStore,
   timeoutMs: number,
@@ -93,7 +93,7 @@ async function stepsOf(
       }
       rows += row_count;
     }
-    // The last one is open-ended, for what comes meanwhile.
+    // The last step reaches to the end of the range, for samples that arrive during the export.
     if (rows > 0) steps.push({ ...range, fromUs });
     return steps;
   } finally {
@@ -135,7 +135,7 @@ function parametersOf({ fromUs, toUs, metric }: ExportRange): Record<string, num
   return { fromUs, toUs, metric: metric ?? null };
 }
 
-/** Reads, and interrupts the reader when that takes too long. */
+/** Reads, and interrupts the reader if that takes too long. */
 async function within<T>(timeoutMs: number, reader: Reader, read: () => Promise<T>): Promise<T> {
   let isLate = false;
   const timer = setTimeout(() => {
@@ -153,7 +153,7 @@ async function within<T>(timeoutMs: number, reader: Reader, read: () => Promise<
   }
 }
 
-/** Writes rows as events; keeps the text of each series' name and labels. */
+/** Writes rows as events. It caches the text of each series' name and labels. */
 class EventWriter {
   /** The columns before the attributes: series_id, timestamp_us, value. */
   static readonly fixedColumns = 3;
@@ -177,7 +177,7 @@ class EventWriter {
       for (let index = 0; index < columns.length; index++) {
         const cell = row[EventWriter.fixedColumns + index];
         if (cell === null) continue;
-        // The rest is a JSON object already: its braces are taken off.
+        // The rest is a JSON object already; only its braces are removed.
         const tag = columns[index].isRest
           ? (cell as string).slice(1, -1)
           : tags[index] + JSON.stringify(cell);
@@ -202,19 +202,19 @@ class EventWriter {
   }
 }
 
-/** Some 500 bytes each. */
+/** Cached texts, of about 500 bytes each. */
 const TEXTS_MAX = 100_000;
 
 interface SeriesText {
   /** `,"metric_name":"x","value":` */
   readonly name: string;
-  /** `"a":"b","c":"d"`, or nothing. */
+  /** `"a":"b","c":"d"`, or an empty text. */
   readonly labels: string;
-  /** What comes after the tags, with the line's end. */
+  /** The text after the tags, with the line's end. */
   readonly end: string;
 }
 
-/** How an event says its kind; an observation does not. */
+/** The `type` of an event of each kind. An observation has none. */
 const TYPES = { observation: "", delta: "counter", gauge: "gauge", cumulative: "cumulative" } as const;
 
 function textOf({ metric, labels }: Series): SeriesText {
@@ -229,7 +229,7 @@ function textOf({ metric, labels }: Series): SeriesText {
   };
 }
 
-/** Milliseconds; RFC 3339 where there are microseconds, since as a number 0.001 ms would be rounded. */
+/** Milliseconds, or RFC 3339 if the time has microseconds, since a reader would round 0.001 ms of a number. */
 function timestampText(us: number): string {
   const ms = Math.floor(us / 1000);
   const rest = us - ms * 1000;
@@ -238,8 +238,9 @@ function timestampText(us: number): string {
 }
 
 /**
- * A number that reads back as the same double. What JSON has no number for is a text that src/receive/events/value-words.ts
- * reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no value.
+ * A number that reads back as the same double. A value that JSON cannot express as a number is a text that
+ * src/receive/events/value-words.ts reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no
+ * value.
  */
 function valueText(value: Cell): string {
   if (value === null) return '"stale"';

@@ -130,7 +130,7 @@ describe("weir sql", () => {
   test(".functions lists the functions that a statement may call", async () => {
     const { out } = await weir(["sql", "--format", "csv", ".functions", "regexp_repl*"], { env });
     expect(out).toBe(
-      'name,kind,bounds\nregexp_replace,scalar,"pattern, replacement and options written out, at most 128 characters each"\n',
+      'name,kind,bounds\nregexp_replace,scalar,"pattern, replacement and options constants, at most 128 characters each"\n',
     );
   });
 

@@ -201,7 +201,7 @@ describe("the functions that a statement may call", () => {
     const find = (name: string) => all.functions.filter((each) => each.name === name);
     expect(find("upper")).toEqual([{ name: "upper", kind: "scalar" }]);
     expect(find("lpad")).toEqual([
-      { name: "lpad", kind: "scalar", bounds: "length written out, at most 1000" },
+      { name: "lpad", kind: "scalar", bounds: "length a constant, at most 1000" },
     ]);
     expect(find("range").map(({ kind }) => kind)).toEqual(["scalar", "table"]);
     expect(find("getenv")).toEqual([]);

@@ -1,4 +1,4 @@
-/** Samples as events again: every kind, every attribute, in steps, and readers that are always closed. */
+/** Exports samples as events: every kind, every attribute, the steps, and that readers are always closed. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { exportLines } from "../../src/query/export.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
@@ -23,8 +23,8 @@ async function exported(range?: { fromUs: number; toUs: number; metric?: string 
   return text.split("\n").slice(0, -1);
 }
 
-describe("what a line says", () => {
-  test("each kind by its type; a stale marker, and what JSON has no number for, are texts", async () => {
+describe("a line", () => {
+  test("has the type of its kind; stale markers and values that JSON cannot express are texts", async () => {
     const at = (ms: number) => BEGIN_MS + ms;
     samples = await storedSamples([
       { metric: "o", ts: at(0), value: 1.5, tags: { a: "x" } },
@@ -48,9 +48,9 @@ describe("what a line says", () => {
 });
 
 describe("the steps", () => {
-  test("three days of many minutes come once each, in the order of time", async () => {
+  test("export each sample of three days once, in the order of time", async () => {
     const count = 150_000;
-    // One sample every 1.44 s: 60 hours, each step some 26 of them.
+    // One sample every 1.44 s: 60 hours, each step about 26 of them.
     const many = Array.from(
       { length: count },
       (_, index): Sample => ({ metric: `m${index % 3}`, ts: BEGIN_MS + index * 1_440, value: index }),
@@ -70,7 +70,7 @@ describe("the steps", () => {
     );
   }, 20_000);
 
-  test("samples that come meanwhile are there where their minute was still to come, once", async () => {
+  test("export a sample that arrives meanwhile once if its minute was not read yet", async () => {
     const at = (minute: number): Sample => ({
       metric: "m",
       ts: BEGIN_MS + minute * MINUTE_MS,
@@ -87,14 +87,14 @@ describe("the steps", () => {
   }, 20_000);
 });
 
-test("whoever stops asking leaves no reader behind", async () => {
+test("a caller that stops early leaves no open reader", async () => {
   samples = await storedSamples(
     Array.from({ length: 5_000 }, (_, index) => ({ metric: "m", ts: BEGIN_MS + index, value: index })),
   );
   const some = lines();
   expect((await some.next()).value).toStartWith('{"@timestamp":1704067200000,');
   await some.return();
-  // A reader that lives would keep a dropped day's table, and with it the checkpoint.
+  // An open reader would keep the table of a dropped day, and would prevent the checkpoint.
   await samples.store.dropDaysBefore(20_000, samples.registry.forgetDaysBefore(20_000), {
     records: [],
     whole: true,

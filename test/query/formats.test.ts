@@ -1,4 +1,4 @@
-/** Each format over the values at which formats differ. */
+/** Tests each format with values that the formats write differently. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -40,7 +40,7 @@ async function bytes(format: Format, sql: string, limitRows?: number): Promise<U
 const text = async (format: Format, sql: string, limitRows?: number) =>
   new TextDecoder().decode(await bytes(format, sql, limitRows));
 
-/** Values at which formats differ. */
+/** Values that the formats write differently. */
 const VALUES = `SELECT * FROM (VALUES
   (1, 'plain', TIMESTAMP '2024-01-02 03:04:05.678', 9007199254740993::BIGINT, 0.5::DOUBLE),
   (2, 'with "quotes", and comma', NULL, 9007199254740992::BIGINT, 'NaN'::DOUBLE),
@@ -48,7 +48,7 @@ const VALUES = `SELECT * FROM (VALUES
   (4, NULL, NULL, NULL, NULL)) AS t(n, s, ts, big, d)`;
 
 describe("JSON", () => {
-  test("rows are objects, with the columns' types beside them", async () => {
+  test("writes rows as objects, and the columns with their types", async () => {
     expect(JSON.parse(await text(json, VALUES))).toEqual({
       columns: [
         { name: "n", type: "INTEGER" },
@@ -66,7 +66,7 @@ describe("JSON", () => {
       truncated: false,
     });
   });
-  test("no rows, one row too many, many chunks", async () => {
+  test("writes an empty result, a truncated result and many chunks", async () => {
     expect(JSON.parse(await text(json, "SELECT 1 AS a WHERE false"))).toEqual({
       columns: [{ name: "a", type: "INTEGER" }],
       rows: [],
@@ -80,7 +80,7 @@ describe("JSON", () => {
       Array.from({ length: 10_000 }, (_, range) => ({ range })),
     );
   });
-  test("NDJSON is one object a line", async () => {
+  test("writes one object per line as NDJSON", async () => {
     expect(
       await text(ndjson, "SELECT 1 AS a, [1, 2] AS l, MAP {'k': 'v'} AS m UNION ALL SELECT 2, NULL, NULL"),
     ).toBe('{"a":1,"l":[1,2],"m":{"k":"v"}}\n{"a":2,"l":null,"m":null}\n');
@@ -88,7 +88,7 @@ describe("JSON", () => {
   });
 });
 
-test("CSV follows RFC 4180 but for its line ends, and tells NULL from an empty text", async () => {
+test("CSV follows RFC 4180 except for its line ends, and distinguishes NULL from an empty text", async () => {
   expect(await text(csv, VALUES)).toBe(
     [
       "n,s,ts,big,d",
@@ -104,7 +104,7 @@ test("CSV follows RFC 4180 but for its line ends, and tells NULL from an empty t
   );
 });
 
-test("intervals are written as people read them", async () => {
+test("intervals are readable texts", async () => {
   const sql = `SELECT INTERVAL '1 day 2 hours 3.5 seconds' AS a, INTERVAL 14 MONTH AS b, INTERVAL 90 SECOND AS c,
     TIMESTAMP '2024-01-02 00:00:00' - TIMESTAMP '2024-01-01 12:00:00' AS d, [INTERVAL '-5' MINUTE] AS e`;
   expect(await text(csv, sql)).toBe(
@@ -132,9 +132,9 @@ describe("the table", () => {
       ["operation  mean", "---------  ----", "get        12.5", "upload        3", "(2 rows)", ""].join("\n"),
     );
   });
-  test("tells of rows left out, NULL, wide and control characters, and cuts long cells", async () => {
+  test("reports omitted rows, shows NULL, wide and control characters, and cuts long cells", async () => {
     expect(await text(table, "SELECT 'x' AS a FROM range(3)", 2)).toBe(
-      "a\n-\nx\nx\n(2 rows; more were left out for the limit)\n",
+      "a\n-\nx\nx\n(2 rows; the limit omitted more)\n",
     );
     expect(
       await text(table, "SELECT * FROM (VALUES ('日本', 1), (chr(27) || '[2J' || chr(10), NULL)) AS t(a, b)"),
@@ -222,7 +222,7 @@ describe("Parquet", () => {
       { operation: "get" },
     ]);
   });
-  test("many chunks, sums beyond 2^53, maps", async () => {
+  test("writes many chunks, sums beyond 2^53 and maps", async () => {
     const file = await bytes(
       parquet(),
       "SELECT range AS n, sum(9007199254740993) AS s, MAP {'k': range} AS m FROM range(5000) GROUP BY range ORDER BY range",
@@ -234,7 +234,7 @@ describe("Parquet", () => {
       ),
     ).toEqual([{ rows: 5_000, n: 12_497_500, s: "9007199254740993", m: 4_999 }]);
   });
-  test("leaves no file behind, read to the end or not", async () => {
+  test("leaves no file behind, whether the client reads to the end or not", async () => {
     const pieces = parquet().encode(await engine.query("SELECT 1 AS a"));
     expect((await pieces.next()).value).toBeInstanceOf(Uint8Array);
     expect(readdirSync(folder())).toEqual([]);

@@ -1,4 +1,4 @@
-/** The engine of queries over a real store: tables, days in plans, limits, errors. */
+/** Tests the query engine with a real store: tables, days in plans, limits and errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Busy, RequestError } from "../../src/model/errors.ts";
 import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql/sql.ts";
@@ -10,7 +10,7 @@ const LIMITS = { timeoutMs: 20_000, rowsMax: 10_000, textBytesMax: 16_384, concu
 const HTTP = "http.request.duration_ms";
 let samples: Samples;
 let engine: SqlEngine;
-/** One that answers with a million rows. */
+/** A statement that returns a million rows. */
 let wide: SqlEngine;
 
 beforeAll(async () => {
@@ -61,7 +61,7 @@ async function failure(sql: string, options?: QueryOptions): Promise<RequestErro
   return error as RequestError;
 }
 
-/** The plan that the engine makes of a statement, its views included. */
+/** The engine's plan of a statement, including its views. */
 async function plan(sql: string, options: QueryOptions = {}): Promise<string> {
   const views: string[] = [];
   const reader = await samples.store.reader();
@@ -78,7 +78,7 @@ async function plan(sql: string, options: QueryOptions = {}): Promise<string> {
 }
 
 describe("a metric's table", () => {
-  test("has ts, value and a column a tag, and leaves stale markers out", async () => {
+  test("has ts, value and one column per tag, and omits stale markers", async () => {
     const result = await engine.query("SELECT * FROM http_request_duration_ms ORDER BY ts");
     expect(result.columns).toEqual([
       { name: "ts", type: "TIMESTAMP" },
@@ -96,7 +96,7 @@ describe("a metric's table", () => {
     expect(result.truncated).toBe(false);
   });
 
-  test("answers by labels and attributes", async () => {
+  test("can be filtered and grouped by labels and attributes", async () => {
     const sql = "SELECT operation, avg(value), count(*) FROM http_request_duration_ms GROUP BY 1 ORDER BY 1";
     expect(await rows(sql)).toEqual([
       ["get", 200, 2],
@@ -108,7 +108,7 @@ describe("a metric's table", () => {
     ]);
   });
 
-  test("samples has every metric, stale markers as NULL", async () => {
+  test("samples contains every metric, with NULL for stale markers", async () => {
     expect(
       await rows(
         "SELECT metric, ts, value, labels, task_id FROM samples WHERE ts >= TIMESTAMP '2024-01-02' ORDER BY ALL",
@@ -120,7 +120,7 @@ describe("a metric's table", () => {
     ]);
   });
 
-  test("series, metrics and DESCRIBE", async () => {
+  test("series, metrics and DESCRIBE return the expected rows", async () => {
     expect(await rows("SELECT metric, kind FROM metrics ORDER BY 1")).toEqual([
       ["cpu", "gauge"],
       [HTTP, "observation"],
@@ -146,7 +146,7 @@ describe("a metric's table", () => {
 
 describe("a filter on time leaves only its days in the plan", () => {
   const tablesOf = (text: string) => [...new Set(text.match(/samples_\d{8}/g))].sort();
-  test("a constant", async () => {
+  test("with a constant", async () => {
     expect(tablesOf(await plan("SELECT avg(value) FROM http_request_duration_ms"))).toEqual([
       "samples_20240101",
       "samples_20240102",
@@ -164,7 +164,7 @@ describe("a filter on time leaves only its days in the plan", () => {
       ),
     ).toEqual(["samples_20240102"]);
   });
-  test("now()", async () => {
+  test("with now()", async () => {
     expect(
       tablesOf(
         await plan("SELECT avg(value) FROM http_request_duration_ms WHERE ts > now() - INTERVAL 1 HOUR"),
@@ -182,7 +182,7 @@ describe("a filter on time leaves only its days in the plan", () => {
       await rows("SELECT value FROM http_request_duration_ms WHERE ts > now() - INTERVAL 1 HOUR"),
     ).toEqual([[1]]);
   });
-  test("a bound parameter", async () => {
+  test("with a bound parameter", async () => {
     const sql = "SELECT avg(value) FROM http_request_duration_ms WHERE ts < $to";
     expect(tablesOf(await plan(sql, { parameters: { to: new Date("2024-01-02T00:00:00Z") } }))).toEqual([
       "samples_20240101",
@@ -196,7 +196,7 @@ describe("a filter on time leaves only its days in the plan", () => {
 });
 
 describe("limits", () => {
-  test("rows past the limit are left out, and it is told", async () => {
+  test("rows past the limit are omitted, and the result says so", async () => {
     const result = await engine.query("SELECT * FROM range(5000)", { limitRows: 3_000 });
     let count = 0;
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
@@ -208,12 +208,12 @@ describe("limits", () => {
     expect(await exact.next()).toBeUndefined();
     expect(exact.truncated).toBe(false);
   });
-  test("time", async () => {
+  test("a query that takes too long is stopped", async () => {
     const error = await failure("SELECT count(*) FROM range(100000000000000)", { timeoutMs: 100 });
     expect(error.status).toBe(422);
     expect(error.message).toContain("took longer than 100 ms");
   });
-  test("memory that the engine counts", async () => {
+  test("a query is stopped for memory that the engine counts", async () => {
     const small = await storedSamples([], { memoryLimitBytes: 64 * 1_048_576, spills: false });
     const { store, registry } = small;
     const tight = new SqlEngine({ ...LIMITS, store, registry });
@@ -230,7 +230,7 @@ describe("limits", () => {
       await small.close();
     }
   }, 60_000);
-  test("memory that the engine does not count", async () => {
+  test("a query is stopped for memory that the engine does not count", async () => {
     const small = new SqlEngine({
       ...LIMITS,
       store: samples.store,
@@ -244,13 +244,13 @@ describe("limits", () => {
     await result.catch(() => {});
     await small.close();
   }, 30_000);
-  test("a client that leaves", async () => {
+  test("a query is stopped when its client disconnects", async () => {
     const controller = new AbortController();
     const waiting = failure("SELECT count(*) FROM range(100000000000000)", { signal: controller.signal });
     controller.abort();
     expect((await waiting).message).toContain("left");
   });
-  test("number: some wait, more are turned away", async () => {
+  test("some queries wait, and more are rejected", async () => {
     const controller = new AbortController();
     const long = { signal: controller.signal };
     const sql = "SELECT count(*) FROM range(100000000000000)";
@@ -260,7 +260,7 @@ describe("limits", () => {
     await Promise.all(all);
     expect(await rows("SELECT 1")).toEqual([[1]]);
   });
-  test("a result that is not read to its end", async () => {
+  test("a result that is closed early ends its query", async () => {
     for (let i = 0; i < 5; i++) {
       const result = await engine.query("SELECT * FROM range(1000000)", { limitRows: 1_000_000 });
       await result.next();
@@ -270,28 +270,29 @@ describe("limits", () => {
   });
 });
 
-describe("what the engine says is told in one sentence", () => {
-  test("unknown column, with what is near", async () => {
+describe("an error of the engine is reported in one sentence", () => {
+  test("for an unknown column, with a similar one", async () => {
     const error = await failure("SELECT operatio FROM http_request_duration_ms");
     expect(error.status).toBe(400);
     expect(error.message).toContain('"operatio"');
     expect(error.message).toContain("operation");
     expect(error.message).not.toContain("\n");
   });
-  test("a conversion", async () => {
+  test("for a conversion that fails", async () => {
     expect((await failure("SELECT operation::INTEGER FROM http_request_duration_ms")).message).toContain(
       "Could not convert",
     );
   });
-  test("a parameter without a value, and a value without a parameter", async () => {
+  test("for a parameter without a value, and for a value without a parameter", async () => {
     expect((await failure("SELECT $1")).status).toBe(400);
     expect((await failure("SELECT 1", { parameters: [1] })).status).toBe(400);
     expect(await failure("SELECT $a", { parameters: { b: 1 } })).toMatchObject({
       status: 400,
-      message: "params names what the statement does not have; expected a value for each $NAME of it.",
+      message:
+        "params names a parameter that the statement does not have; expected a value for each $NAME of the statement.",
     });
   });
-  test("columns of the same name are told apart", async () => {
+  test("columns of the same name get distinct names", async () => {
     expect((await engine.query("SELECT 1 AS a, 2 AS A, 3 AS a_2")).columns.map(({ name }) => name)).toEqual([
       "a",
       "A_2",
@@ -300,14 +301,14 @@ describe("what the engine says is told in one sentence", () => {
   });
 });
 
-describe("an error between two chunks is no end of the rows", () => {
+describe("an error between two chunks does not look like the end of the rows", () => {
   const read = async (result: QueryResult) => {
     let count = 0;
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
       count += chunk.length;
     return count;
   };
-  test("of the statement", async () => {
+  test("if the statement fails", async () => {
     const sql =
       "SELECT CASE WHEN range < 900000 THEN range::VARCHAR ELSE 'x' END::INTEGER FROM range(1000000) ORDER BY ALL";
     const streamed = await wide.query(sql.replace(" ORDER BY ALL", ""));
@@ -315,7 +316,7 @@ describe("an error between two chunks is no end of the rows", () => {
     await read(streamed).catch(() => {});
     await expect(wide.query(sql).then(read)).rejects.toThrow("Could not convert string 'x'");
   });
-  test("an interrupt", async () => {
+  test("if the query is interrupted", async () => {
     const controller = new AbortController();
     const result = await wide.query("SELECT * FROM range(1000000)", { signal: controller.signal });
     expect((await result.next())?.length).toBe(2_048);

@@ -1,4 +1,4 @@
-/** Every summary over a few samples whose answers are worked out by hand, and over an empty store. */
+/** Tests every summary with a few samples, whose answers are worked out by hand, and with an empty store. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../src/model/errors.ts";
 import { SqlEngine } from "../../src/query/sql/sql.ts";
@@ -68,7 +68,7 @@ const SAMPLES: Sample[] = [
   http("2T11:33:00", 40, { operation: "upload_result", status_code: "503", success: "false", task_id: "t3" }),
   // Without `success` a request has not failed, whatever its status.
   http("2T11:34:00", 50, { operation: "upload_result", status_code: "unknown", task_id: "t3" }),
-  // Of a target: not an error of the server.
+  // An answer of a target, and therefore not an error of the server.
   http("2T11:35:00", 60, {
     operation: "target_request",
     status_code: "500",
@@ -85,7 +85,7 @@ const SAMPLES: Sample[] = [
     value: 0.5,
     tags: { task_id: "t3", instance: "w2" },
   },
-  // What the gateway, and who evaluates alerts, say of a worker that is silent since yesterday.
+  // Metrics of the gateway and of an evaluator of alerts about a worker that has been silent since yesterday.
   {
     metric: "ALERTS",
     kind: "gauge",
@@ -100,7 +100,7 @@ const SAMPLES: Sample[] = [
     value: Date.parse("2024-01-01T14:00:00Z") / 1000,
     tags: { instance: "w1", job: "worker" },
   },
-  // Not before now.
+  // In the future.
   http("2T12:00:00", 9_999, { operation: "late", status_code: "500", success: "false", task_id: "t4" }),
 ];
 
@@ -149,8 +149,8 @@ const of = (name: string, parameters?: Record<string, string>) => run(filled.sum
 
 describe("the last 24 hours", () => {
   test("duration_by_operation", async () => {
-    // get_task: 100, 200, 300, 400; of n sorted values percentile p lies at p(n-1): 1.5, 2.85, 2.97.
-    // upload_result: 10, 20, 30, 40, 50: at 2, 3.8, 3.96.
+    // Percentile p of n sorted values is at position p(n-1).
+    // get_task: 100, 200, 300, 400 at 1.5, 2.85 and 2.97. upload_result: 10, 20, 30, 40, 50 at 2, 3.8 and 3.96.
     const get = { operation: "get_task", mean_ms: 250, requests: 4, min_ms: 100, max_ms: 400 };
     const put = { operation: "upload_result", mean_ms: 30, requests: 5, min_ms: 10, max_ms: 50 };
     const target = { operation: "target_request", mean_ms: 60, requests: 1, min_ms: 60, max_ms: 60 };
@@ -159,7 +159,7 @@ describe("the last 24 hours", () => {
       { ...get, p50_ms: 250, p95_ms: 385, p99_ms: 397 },
       { ...target, p50_ms: 60, p95_ms: 60, p99_ms: 60 },
     ]);
-    // Another metric, named as in Prometheus, by another tag, and in another unit.
+    // Another metric with another tag and another unit, named as in Prometheus.
     expect(
       await of("duration_by_operation", {
         requests_metric: "task_processing_duration_ms",
@@ -214,7 +214,7 @@ describe("the last 24 hours", () => {
     expect(await of("slow_tasks", { slower_than_ms: "9000" })).toEqual([t3]);
     expect(await of("slow_tasks", { top: "1" })).toEqual([t3]);
     expect((await of("slow_tasks", { from: "-2d" })).length).toBe(3);
-    // Where the metric is in seconds, 12,000 of them are 12,000,000 ms.
+    // If the metric is in seconds, 12,000 of them are 12,000,000 ms.
     expect(await of("slow_tasks", { unit_ms: "1000", slower_than_ms: "9000000" })).toEqual([
       { ...t3, duration_sec: 12_000 },
     ]);
@@ -276,7 +276,7 @@ describe("the last 24 hours", () => {
     ]);
     expect(timeline[7]?.labels).toEqual({ domain: "b.com", http_status: "200", method: "GET" });
     expect(await of("task_timeline", { task_id: "none" })).toEqual([]);
-    // By a label in place of the id, and with the status of another tag.
+    // By a label instead of the id, and with the status of another tag.
     expect(
       await of("task_timeline", {
         task_id: "w1",
@@ -371,7 +371,7 @@ describe("the last 24 hours", () => {
   });
 
   test("disk_use", async () => {
-    // 900 bytes for 20 samples are 45 each; 13 samples since the first at 10:30, in 1.5 hours, are 208 a day.
+    // 900 bytes for 20 samples are 45 each. 13 samples in the 1.5 hours since the first, at 10:30, are 208 per day.
     expect(await of("disk_use", { from: "-2h" })).toEqual([
       {
         file_bytes: 1_000,
@@ -408,7 +408,7 @@ describe("the last 24 hours", () => {
       { check: "server_errors", anomalous: false, value: 0, before: null, threshold: 0 },
       { check: "rising_429s", anomalous: true, value: 1, before: null, threshold: 0 },
     ]);
-    // What targets answer counts as an error of the server where another operation is said to be theirs.
+    // Errors of targets count as errors of the server if a parameter names another operation as the targets' operation.
     expect(await of("anomalies", { target_operation: "upload_result" })).toMatchObject([
       {},
       {},
@@ -419,7 +419,7 @@ describe("the last 24 hours", () => {
 });
 
 describe("metrics with other names, and other tags", () => {
-  test("are read where parameters name them", async () => {
+  test("are read if parameters name them", async () => {
     const own = await open([
       {
         metric: "job.seconds",
@@ -453,7 +453,7 @@ describe("metrics with other names, and other tags", () => {
           ts: "2024-01-02 11:00:00",
         },
       ]);
-      // As pushed, or as the column is called.
+      // As pushed, or by the column's name.
       for (const http_status_tag of ["job.status", "job_status", "JOB_STATUS"])
         expect(await run(own.summaries, "tasks_by_domain", { ...tasks, http_status_tag })).toMatchObject([
           { domain: "a.com", tasks: 2, failed: 1, failed_percent: 50, mean_ms: 4_000 },
@@ -469,7 +469,7 @@ describe("metrics with other names, and other tags", () => {
     }
   });
 
-  test("are named where they are absent, with the stored one that may be meant", async () => {
+  test("are reported as absent, with a stored metric of a similar name", async () => {
     const absentOf = async (name: string, parameters: Record<string, string>) => {
       const { result, absent } = await filled.summaries.run(name, new Map(Object.entries(parameters)));
       await result.close();
@@ -486,7 +486,7 @@ describe("metrics with other names, and other tags", () => {
       },
       { metric: "sent", parameter: "uploads_metric", near: undefined },
     ]);
-    // `samples` is always there.
+    // `samples` always exists.
     expect(await absentOf("task_timeline", { task_id: "t1" })).toEqual([]);
   });
 
@@ -515,7 +515,7 @@ describe("metrics with other names, and other tags", () => {
   });
 });
 
-test("a total past 2^53 keeps the small sizes beside it", async () => {
+test("a total past 2^53 does not lose small sizes", async () => {
   const large = await open([
     upload("2T11:00:00", 2 ** 53, {}),
     upload("2T11:00:01", 1, {}),
@@ -543,7 +543,7 @@ describe("an empty store", () => {
         const singles = ["anomalies", "disk_use", "uploads"];
         if (!singles.includes(name)) expect([name, rows]).toEqual([name, []]);
       }
-      // Nothing to check is not the same as nothing wrong.
+      // An empty check does not mean that nothing is wrong.
       expect((await run(empty.summaries, "anomalies")).map(({ anomalous }) => anomalous)).toEqual([
         null,
         null,
@@ -599,23 +599,23 @@ describe("parameters", () => {
       expect((error as RequestError).status).toBe(status);
       expect((error as RequestError).message).toContain(part);
     });
-  bad("no such summary", "durations", {}, 404, "there are anomalies, daily_report");
+  bad("an unknown summary", "durations", {}, 404, "there are anomalies, daily_report");
   bad(
-    "unknown",
+    "an unknown parameter",
     "slow_tasks",
     { operation: "get" },
     400,
     'no parameter "operation"; it takes from, to, slower_than_ms',
   );
-  bad("missing", "task_timeline", {}, 400, "task_id is missing: the id of the task");
+  bad("a missing parameter", "task_timeline", {}, 400, "task_id is missing: the id of the task");
   bad(
-    "no number",
+    "a malformed number",
     "slow_tasks",
     { slower_than_ms: "slow" },
     400,
     'slower_than_ms is "slow"; expected a number',
   );
-  bad("no time", "slow_tasks", { from: "yesterday" }, 400, 'from is "yesterday"');
+  bad("a malformed time", "slow_tasks", { from: "yesterday" }, 400, 'from is "yesterday"');
   bad(
     "a range that ends before it begins",
     "slow_tasks",
@@ -623,7 +623,7 @@ describe("parameters", () => {
     400,
     "expected a time before to",
   );
-  test("values are bound: they are never read as SQL", async () => {
+  test("values are bound, never read as SQL", async () => {
     expect(await of("task_timeline", { task_id: "' OR true --" })).toEqual([]);
     expect(await of("requests_by_status", { requests_metric: `"; DROP TABLE weir.series; --` })).toEqual([]);
   });
@@ -640,7 +640,7 @@ test("a new file is a new summary", async () => {
   expect(await run(summaries, "own", { m: "cpu" })).toEqual([{ n: 1 }]);
 });
 
-test("the gateway knows its file and its disk", async () => {
+test("the facts have the sizes of the gateway's file and disk", async () => {
   const facts = await storeFacts(filled.samples.store, filled.samples.folder);
   expect(facts.stored_samples).toBe(SAMPLES.length);
   expect(facts.file_bytes + facts.log_bytes).toBeGreaterThan(0);

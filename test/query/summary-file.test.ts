@@ -1,4 +1,4 @@
-/** Files of summaries: what is read, and what is refused at start. */
+/** Files of summaries: which are read, and which are rejected at start. */
 import { describe, expect, test } from "bun:test";
 import { parseSummary } from "../../src/query/summaries/summary-file.ts";
 
@@ -16,7 +16,7 @@ const FILE = `-- How do requests end?
 SELECT 1 FROM requests WHERE ts >= $from AND x = $id AND y > $file_bytes;
 `;
 
-test("a file is read", () => {
+test("a file is parsed with its question, parameters, tables and statement", () => {
   expect(parseSummary("ends", FILE)).toEqual({
     name: "ends",
     question: "How do requests end?",
@@ -38,23 +38,35 @@ test("a file is read", () => {
   });
 });
 
-describe("a file that is not well-formed is refused", () => {
+describe("a malformed file is rejected", () => {
   const bad = (name: string, change: (file: string) => string, part: string) =>
     test(name, () =>
       expect(() => parseSummary("ends", change(FILE))).toThrow(`sql/summaries/ends.sql: ${part}`),
     );
-  bad("no question", (file) => file.replace("end?", "end."), "the first line is no question");
+  bad(
+    "first line without a question",
+    (file) => file.replace("end?", "end."),
+    "the first line is not a question",
+  );
   bad("no statement", (file) => file.replace(/SELECT.*/, ""), "there is no statement");
   bad("unknown type", (file) => file.replace("id text", "id string"), "the type of parameter id");
-  bad("unknown binding", (file) => file.replace("$id", "$whose"), "$whose is no parameter");
+  bad("unknown binding", (file) => file.replace("$id", "$whose"), "$whose is not a parameter");
   bad("unused parameter", (file) => file.replace(" AND x = $id", ""), "id is not used");
-  bad("a name that is taken", (file) => file.replaceAll("id", "limit"), "a parameter's name is taken");
+  bad("a reserved parameter name", (file) => file.replaceAll("id", "limit"), "a parameter's name is taken");
   bad(
     "a table of no metric",
     (file) => file.replace("of $metric", "of $id"),
     "table requests needs a parameter",
   );
-  bad("a column of no tag", (file) => file.replace("= $way", "= $id"), "column operation needs a parameter");
-  bad("a column that is not one", (file) => file.replace("code, op", "code x, op"), "code x is not a column");
-  bad("a table of nothing", (file) => file.replace(" of $metric", ""), "table requests needs a parameter");
+  bad(
+    "a column without a tag parameter",
+    (file) => file.replace("= $way", "= $id"),
+    "column operation needs a parameter",
+  );
+  bad("a malformed column", (file) => file.replace("code, op", "code x, op"), "code x is not a column");
+  bad(
+    "a table without a metric parameter",
+    (file) => file.replace(" of $metric", ""),
+    "table requests needs a parameter",
+  );
 });

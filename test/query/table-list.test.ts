@@ -1,4 +1,4 @@
-/** The list of tables: people's own first, with their rows and the time of the last one. */
+/** The list of tables: users' metrics first, with the number of rows and the time of the last row. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { SqlEngine } from "../../src/query/sql/sql.ts";
 import { listTables, tableRows } from "../../src/query/sql/table-list.ts";
@@ -37,9 +37,9 @@ afterAll(async () => {
 const list = async (pattern?: string) =>
   (await listTables(engine, pattern)).map(({ table, rows, last }) => [table, rows, last]);
 
-test("people's metrics come first, then the tables that are always there, then the machine's", async () => {
+test("users' metrics come first, then the tables that always exist, then the machine's metrics", async () => {
   expect(await list()).toEqual([
-    // Two metrics that Prometheus spells alike are one table; a stale marker is not a row of it.
+    // Two metrics that Prometheus spells alike are one table. A stale marker is not a row of it.
     ["queue_depth", 2, "2024-01-01T10:00:00.000Z"],
     ["task_processing_duration_ms", 2, "2024-01-02T00:00:00.000Z"],
     ["samples", 6, "2024-01-02T00:00:00.000Z"],
@@ -51,7 +51,7 @@ test("people's metrics come first, then the tables that are always there, then t
   ]);
 });
 
-test("a pattern selects by the name of the table or of the metric", async () => {
+test("a pattern matches the name of the table or of the metric", async () => {
   const names = async (pattern: string) => (await list(pattern)).map(([table]) => table);
   expect(await names("task*")).toEqual(["task_processing_duration_ms"]);
   expect(await names("TASK%MS")).toEqual(["task_processing_duration_ms"]);
@@ -60,7 +60,7 @@ test("a pattern selects by the name of the table or of the metric", async () => 
   expect(await names("*depth")).toEqual(["queue_depth"]);
   expect(await names("depth*")).toEqual([]);
   expect(await names("a(b")).toEqual([]);
-  // An underscore is itself: every name has some.
+  // An underscore matches itself only, because every name has underscores.
   expect(await names("node_load_")).toEqual([]);
 });
 

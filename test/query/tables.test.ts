@@ -38,7 +38,7 @@ const columnsOf = (engine: SqlEngine, table: string) =>
     ?.columns.map(({ name, tag, source }) => [name, tag, source]);
 
 describe("names", () => {
-  /** The names in any order get these. */
+  /** The names, in any order, are mapped to these. */
   function ok(names: string[], taken: string[], want: Record<string, string>): void {
     test(names.join(" "), () => {
       expect(Object.fromEntries(distinctNames(names, taken))).toEqual(want);
@@ -46,18 +46,18 @@ describe("names", () => {
     });
   }
   ok(["a", "b"], [], { a: "a", b: "b" });
-  // Without capitals goes first.
+  // The name without capitals is unchanged.
   ok(["Url", "url"], [], { Url: "Url_2", url: "url" });
   ok(["URL", "Url"], [], { URL: "URL", Url: "Url_2" });
   ok(["URL", "Url", "url"], [], { URL: "URL_2", Url: "Url_3", url: "url" });
-  // Taken names, and names that look like given ones.
+  // Reserved names, and names that equal a generated one.
   ok(["ts", "value"], ["ts", "value"], { ts: "ts_2", value: "value_2" });
   ok(["ts", "ts_2"], ["ts"], { ts: "ts_3", ts_2: "ts_2" });
   ok(["Samples", "samples"], ["samples"], { Samples: "Samples_3", samples: "samples_2" });
 });
 
 describe("tables", () => {
-  test("a metric whose name is taken, and one that differs in case", async () => {
+  test("a metric with a reserved name, and one that differs in case, get a number", async () => {
     const engine = await open([
       { metric: "samples", kind: "gauge", ts: at, value: 1 },
       { metric: "load", kind: "gauge", ts: at, value: 2 },
@@ -92,7 +92,7 @@ describe("tables", () => {
     ]);
   });
 
-  test("tags that are taken, differ in case, or hold other characters", async () => {
+  test("tags that are reserved, differ in case or contain other characters get their own columns", async () => {
     const engine = await open([
       {
         metric: "m",
@@ -117,7 +117,7 @@ describe("tables", () => {
     ).toEqual([["c", "f", "g", "a", "d", "b", "e", 1]]);
   });
 
-  test("spellings of a tag that Prometheus takes for one are one column", async () => {
+  test("tags that Prometheus spells alike are one column", async () => {
     const engine = await open([
       { metric: "m", kind: "gauge", ts: at, value: 1, tags: { "http.method": "GET" } },
       { metric: "m", kind: "gauge", ts: at, value: 2, tags: { http_method: "PUT" } },
@@ -128,7 +128,7 @@ describe("tables", () => {
     ]);
   });
 
-  test("a label that became a column is one column with what it was", async () => {
+  test("a demoted label is one column, with the values of before and after", async () => {
     const users = ["a", "b", "c", "d"];
     const engine = await open(
       users.map((user, index) => ({ metric: "m", ts: at, value: index, tags: { user, kind: "x" } })),
@@ -143,7 +143,7 @@ describe("tables", () => {
     ]);
   });
 
-  test("an attribute that a day lacks is NULL there, and no column of gauges", async () => {
+  test("an attribute is NULL on a day that lacks it, and gauges have no column for it", async () => {
     const engine = await open([
       { metric: "m", ts: at, value: 1 },
       { metric: "m", ts: "2024-01-02T00:00:00Z", value: 2, tags: { trace_id: "t" } },
@@ -157,7 +157,7 @@ describe("tables", () => {
     expect(await rows(engine, "SELECT value, trace_id FROM g")).toEqual([[3, "l"]]);
   });
 
-  test("a metric that is known but has no row yet is an empty table", async () => {
+  test("a registered metric without rows is an empty table", async () => {
     const engine = await open([]);
     samples!.registry.admit({ metric: "m", kind: "observation", labels: new Map([["x", "1"]]) });
     expect(await rows(engine, "SELECT ts, value, x FROM m")).toEqual([]);

@@ -1,4 +1,4 @@
-/** Points in time as people write them. */
+/** Points in time as users write them. */
 import { describe, expect, test } from "bun:test";
 import { parseTime } from "../../src/query/summaries/times.ts";
 
@@ -18,12 +18,12 @@ describe("a time", () => {
   ok("2024-01-01", "2024-01-01T00:00:00.000Z");
   ok("2024-01-01T10:00:00Z", "2024-01-01T10:00:00.000Z");
   ok("2024-01-01T10:00:00.250+02:00", "2024-01-01T08:00:00.250Z");
-  // Without a zone it is UTC, whatever the machine's is.
+  // Without a zone it is UTC, whatever the machine's zone is.
   ok("2024-01-01T10:00", "2024-01-01T10:00:00.000Z");
   ok("2024-01-01 10:00:00", "2024-01-01T10:00:00.000Z");
 });
 
-describe("is no time", () => {
+describe("a malformed time is rejected", () => {
   for (const text of [
     "",
     "yesterday",

@@ -1,4 +1,4 @@
-/** Every format of a query's answer, by its name. */
+/** All formats of a query's answer, by name. */
 import { csv } from "./csv.ts";
 import type { Format, FormatName } from "./format.ts";
 import { json, ndjson } from "./json.ts";

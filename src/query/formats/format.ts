@@ -1,6 +1,6 @@
 /**
- * What a format is: it turns the rows of a query into the bytes of an answer, piece by piece, so that no
- * answer is held in memory as a whole and the event loop is never blocked for longer than a chunk of 2,048 rows.
+ * The contract of a format. A format turns the rows of a query into the bytes of an answer, piece by piece. So no whole
+ * answer is in memory, and the event loop is blocked for at most one chunk of 2,048 rows.
  */
 import type { QueryResult } from "../sql/sql.ts";
 
@@ -11,8 +11,8 @@ export type FormatName = (typeof FORMAT_NAMES)[number];
 export interface Format {
   readonly contentType: string;
   /**
-   * The answer's bytes, UTF-8 where they are text. The first piece comes after the first rows, so that what
-   * fails until then can still be told. Whoever stops reading early must end the iterator.
+   * The answer's bytes, UTF-8 if they are text. The first piece comes after the first rows, so that an error before
+   * it can still become an error response. A caller that stops reading early must end the iterator.
    */
   encode(result: QueryResult): AsyncGenerator<Uint8Array | string, void, undefined>;
 }

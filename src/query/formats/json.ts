@@ -1,5 +1,5 @@
 /**
- * JSON: `{"columns":[{"name","type"}],"rows":[{…}],"truncated":false}`, and NDJSON: one object a line.
+ * JSON: `{"columns":[{"name","type"}],"rows":[{…}],"truncated":false}`, and NDJSON: one object per line.
  * Integers beyond 2^53, decimals, times and NaN are strings, so that no reader rounds them.
  */
 import type { ResultColumn } from "../../store/store.ts";

@@ -1,6 +1,6 @@
 /**
- * Lines of text for scripts: each row is one line, without a header. Cells are separated by tabs; NULL is an empty cell.
- * Control characters are written out, so that a stored value can neither end a line nor command a terminal.
+ * Lines of text for scripts: one line per row, without a header. Cells are separated by tabs. NULL is an empty cell.
+ * Control characters are escaped, so that a stored value can neither end a line nor control a terminal.
  */
 import type { Format } from "./format.ts";
 import { visibleText } from "./visible-text.ts";

@@ -1,8 +1,8 @@
 /**
- * Parquet. The engine that holds the samples cannot write files, by design: rows go by chunk, as text, into a
- * private database in memory that never sees a stranger's statement, which casts them to their types and
- * copies them to a file. The file has no name any more when its first byte is sent, so that a client who leaves
- * leaves nothing behind; what a killed gateway was writing is for the next start to clear.
+ * Parquet. By design, the engine that contains the samples cannot write files. So rows are copied chunk by chunk, as
+ * text, to a private database in memory, which never runs a statement from a request. It casts the rows to their types
+ * and copies them to a file. The file is unlinked before its first byte is sent, so that it disappears also if the
+ * client disconnects. After a kill, the next start deletes unfinished files.
  */
 import { mkdir, open, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,40 +11,40 @@ import { TextBuilder } from "../../store/engine/columns.ts";
 import { type Connection, Database } from "../../store/engine/duckdb.ts";
 import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
-import { Places } from "../sql/places.ts";
+import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
 import type { Chunk, QueryResult } from "../sql/sql.ts";
 import type { Format } from "./format.ts";
 
 export interface ParquetOptions {
-  /** A folder for the files that are being written, and for what does not fit in memory; made when needed. */
+  /** A folder for the files in progress and for data that does not fit in memory. Created when it is needed. */
   readonly directory: string;
   /** Memory of one answer's private database. */
   readonly memoryLimitBytes: number;
 }
 
 const PIECE_BYTES = 256 * 1024;
-/** Each holds a database of its own. */
+/** Parquet answers at once: each has a database of its own. */
 const AT_ONCE = 2;
 const WAIT_MS = 10_000;
 
 export function parquetFormat(options: ParquetOptions): Format {
-  const places = new Places(AT_ONCE, WAIT_MS);
+  const concurrency = new ConcurrencyLimit(AT_ONCE, WAIT_MS);
   return {
     contentType: "application/vnd.apache.parquet",
     async *encode(result) {
-      await places.enter();
+      await concurrency.acquire();
       let file: Awaited<ReturnType<typeof open>>;
       try {
         file = await write(result, options);
       } finally {
-        places.leave();
+        concurrency.release();
       }
       yield* pieces(file);
     },
   };
 }
 
-/** Writes the rows to a file, and gives it open and without a name. */
+/** Writes the rows to a file, and returns the open file after unlinking it. */
 async function write(result: QueryResult, { directory, memoryLimitBytes }: ParquetOptions) {
   if (result.columns.length === 0) throw new BadInput("The statement gives no columns; Parquet needs one.");
   await mkdir(directory, { recursive: true });
@@ -84,7 +84,7 @@ async function spool(connection: Connection, result: QueryResult): Promise<void>
     ]);
 }
 
-/** Cells as text behind a `=`: an append takes an empty text for NULL. */
+/** Cells as text with a leading `=`, because an append reads an empty text as NULL. */
 function textColumn(chunk: Chunk, index: number) {
   const builder = new TextBuilder();
   const strings = builder.column(
@@ -102,25 +102,25 @@ function copyStatement(columns: readonly ResultColumn[], path: string): string {
   const select = columns.map(({ name, type }, index) => {
     const text = `substr(c${index}, 2)`;
     const parquet = parquetType(type);
-    // Cells of lists, structures and maps are JSON, which the engine casts to each of them.
+    // Cells of lists, structures and maps are JSON, which the engine casts to the column's type.
     const value = /[\])]$/.test(parquet) && !parquet.startsWith("DECIMAL") ? `CAST(${text} AS JSON)` : text;
     return `CAST(${value} AS ${parquet}) AS ${quoteIdentifier(name)}`;
   });
   return `COPY (SELECT ${select.join(", ")} FROM answer ORDER BY rowid) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
 }
 
-/** Types without parts that Parquet has, all but text. */
+/** The types without parts that Parquet supports, except text. */
 const SCALAR =
   /\b(?:BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|DATE|TIMESTAMP WITH TIME ZONE|TIMESTAMP_S|TIMESTAMP_MS|TIMESTAMP_NS|TIMESTAMP|TIME|UUID|BLOB)(?![\w( ])/g;
 
 /**
- * The type as which a column is written: its own where Parquet has it, also in lists, structures, and maps with text for
- * keys. HUGEINT would be rounded to a DOUBLE, and becomes DECIMAL(38,0). INTERVAL would lose its microseconds: it is
- * text, as is all the rest.
+ * The type of a column in the file. It is the column's own type if Parquet supports it, also in lists, structures, and
+ * maps with keys of text. HUGEINT becomes DECIMAL(38,0), because Parquet would round it to a DOUBLE. INTERVAL becomes
+ * text, because Parquet would lose its microseconds. All other types become text too.
  */
 function parquetType(type: string): string {
   const written = type.replaceAll(/\bHUGEINT\b/g, "DECIMAL(38,0)");
-  // T stands for a type that is kept, V for text; parts are put together until nothing changes.
+  // T stands for a supported type, V for text. Parts are merged until nothing changes.
   let shape = written.replaceAll(SCALAR, "T").replaceAll(/\bVARCHAR\b/g, "V");
   for (let before = ""; before !== shape; ) {
     before = shape;

@@ -1,7 +1,7 @@
 /**
- * A table for people with a terminal: columns aligned, numbers to the right, one line a row, and how many rows
- * there are at the end. Widths are those of the first 1,000 rows; cells are cut at 100 columns of the terminal,
- * and control characters are written out, so that a stored value cannot command the terminal.
+ * A table for a terminal: aligned columns, numbers to the right, one line per row, and the number of rows at the end.
+ * Widths are those of the first 1,000 rows. Cells are cut at 100 columns of the terminal. Control characters are
+ * escaped, so that a stored value cannot control the terminal.
  */
 import type { Cell } from "../../store/store.ts";
 import { type Format, isNumeric } from "./format.ts";
@@ -41,7 +41,7 @@ export const table: Format = {
       rows += chunk.length;
       text = chunk.map((row) => line(row.map(cellText))).join("");
     }
-    yield `${text}(${rows} ${rows === 1 ? "row" : "rows"}${result.truncated ? "; more were left out for the limit" : ""})\n`;
+    yield `${text}(${rows} ${rows === 1 ? "row" : "rows"}${result.truncated ? "; the limit omitted more" : ""})\n`;
   },
 };
 

@@ -5,7 +5,7 @@
 import { promqlRunning, promqlSeconds } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { Places } from "../sql/places.ts";
+import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
 import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from "./engine.ts";
 import { ParseError } from "./errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
@@ -45,9 +45,15 @@ export class Promql {
     this.#storage = new StoreStorage(options);
     this.#engine = new Engine(this.#storage, options);
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
-    const show = (taken: number) => promqlRunning.set(taken);
+    const show = (running: number) => promqlRunning.set(running);
     this.#runner = new QueryRunner(
-      new Places(options.promqlConcurrencyMax, WAIT_MS, show, WAITING_PER_QUERY, "promqlConcurrencyMax"),
+      new ConcurrencyLimit(
+        options.promqlConcurrencyMax,
+        WAIT_MS,
+        show,
+        WAITING_PER_QUERY,
+        "promqlConcurrencyMax",
+      ),
     );
   }
 

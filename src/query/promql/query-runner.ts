@@ -2,16 +2,16 @@
  * Runs a bounded number of queries at once. Each gets a signal that aborts when its client disconnects or the gateway
  * stops, and a stop waits until none runs.
  */
-import type { Places } from "../sql/places.ts";
+import type { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
 import { QueryCanceled } from "./errors.ts";
 
 export class QueryRunner {
-  readonly #places: Places;
+  readonly #concurrency: ConcurrencyLimit;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(places: Places) {
-    this.#places = places;
+  constructor(concurrency: ConcurrencyLimit) {
+    this.#concurrency = concurrency;
   }
 
   /**
@@ -22,14 +22,14 @@ export class QueryRunner {
   async run<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stopping = this.#stopping.signal;
     if (stopping.aborted) throw new QueryCanceled("the gateway is stopping");
-    await this.#places.enter();
+    await this.#concurrency.acquire();
     const running = ask(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
     this.#running.add(running);
     try {
       return await running;
     } finally {
       this.#running.delete(running);
-      this.#places.leave();
+      this.#concurrency.release();
     }
   }
 

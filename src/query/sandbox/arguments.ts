@@ -1,6 +1,6 @@
 /**
- * What the arguments of a call must be where its name alone does not bound it: patterns, widths and counts that
- * are written out. Each check throws `Forbidden` or `BadInput` with a sentence that says what is expected.
+ * Checks the arguments of calls whose name alone does not bound their cost: patterns, widths and counts must be
+ * constants. Each check throws `Forbidden` or `BadInput` with a sentence that says what is expected.
  */
 import { BadInput, Forbidden, quote } from "../../model/errors.ts";
 import { rangeLength } from "./sizes.ts";
@@ -10,7 +10,7 @@ export type Check = (name: string, children: readonly Node[]) => void;
 
 /** Characters of a pattern: LIKE backtracks, and a regular expression is compiled. */
 export const PATTERN_LENGTH_MAX = 128;
-/** Characters that lpad, rpad, repeat, bar, format and printf may fill up to. */
+/** The longest text that lpad, rpad, repeat, bar, format and printf may fill, in characters. */
 export const WIDTH_MAX = 1_000;
 /** Values that min(x, n), max(x, n), arg_max(x, y, n) … keep for each group. */
 export const COUNT_MAX = 40;
@@ -32,7 +32,7 @@ export function constantOf(node: Node | undefined): string | number | undefined 
     is_null?: boolean;
     type?: { id?: string; type_info?: { scale?: number } };
   };
-  // An empty text is left out of the tree.
+  // The tree omits an empty text.
   if (value === undefined && type?.id === "VARCHAR" && is_null === false) return "";
   if (typeof value === "number") return value / 10 ** (type?.type_info?.scale ?? 0);
   return typeof value === "string" ? value : undefined;
@@ -58,13 +58,13 @@ function pattern(name: string, node: Node | undefined): string {
   return constant;
 }
 
-/** The pattern stands second, but strftime's may stand first. */
+/** The pattern is the second argument; that of strftime may be the first. */
 export const checkPattern: Check = (name, children) => {
   if (name === "strftime" && text(children[0]) !== undefined) pattern(name, children[0]);
   else pattern(name, children[1]);
 };
 
-/** Pattern and replacement of `regexp_replace`, what `replace` and `translate` look for and put in its place. */
+/** The pattern and the replacement of `regexp_replace`, `replace` and `translate`. */
 export const checkReplacement: Check = (name, children) => {
   pattern(name, children[1]);
   if (text(children[2]) === undefined)
@@ -76,9 +76,9 @@ export const checkReplacement: Check = (name, children) => {
 };
 
 /**
- * The engine tries every way to spread a value over the `%` of a pattern: with two that are followed by more,
- * the time grows with the square of the value's length, and so on. Plain `a%b%c` is fast, but only without `_`,
- * case folding or an escape.
+ * The engine tries every way to divide a value among the `%` of a pattern. With two `%` before the end of the pattern,
+ * the time grows with the square of the value's length, with three with the cube. Plain `a%b%c` is fast, but only
+ * without `_`, case folding or an escape.
  */
 export const checkLike: Check = (name, children) => {
   const constant = pattern("LIKE", children[1]);
@@ -87,22 +87,22 @@ export const checkLike: Check = (name, children) => {
   const runsMax = plain ? 16 : 1;
   if (runs > runsMax) {
     throw new Forbidden(
-      `the LIKE pattern has ${runs} places for any text before its end; ${runsMax} ${runsMax === 1 ? "is" : "are"} allowed` +
+      `the LIKE pattern has ${runs} runs of % before its end; ${runsMax} ${runsMax === 1 ? "is" : "are"} allowed` +
         `${plain ? "" : " with _, ILIKE or ESCAPE"}; use regexp_matches instead`,
       "sql",
     );
   }
 };
 
-/** A key, an index or a path without `*`, which would select any number of values. */
+/** Allows a key, an index, or a path without `*`. A `*` would select any number of values. */
 export const checkJsonPath: Check = (name, children) => {
   if (children.length < 2) return;
   if (typeof constantOf(children[1]) === "number") return;
   if (pattern(name, children[1]).includes("*"))
-    throw new Forbidden(`the path of ${name} holds a *; only paths to one value are allowed`, "sql");
+    throw new Forbidden(`the path of ${name} contains a *; only paths to one value are allowed`, "sql");
 };
 
-/** Throws unless the argument at `position` is a whole number that is written out, from 0 to `max`. */
+/** Throws unless the argument at `position` is absent or a constant whole number from 0 to `max`. */
 function wholeNumber(
   name: string,
   what: string,
@@ -133,12 +133,15 @@ export const checkCount =
   (name, children) =>
     wholeNumber(name, "count", children, position, COUNT_MAX);
 
-/** Lists of whole numbers alone: how many times a series has is known only when it is made, which FROM does bit by bit. */
+/**
+ * Allows lists of whole numbers only. The length of a list of times is known only when it is made. FROM makes it step by
+ * step, so there it is allowed.
+ */
 export const checkRange: Check = (name, children) => {
   const values = children.map(constantOf);
   if (values.some((value) => typeof value !== "number"))
     throw new Forbidden(
-      `${name}() outside FROM takes whole numbers that are written out; for times write FROM ${name}(start, stop, step)`,
+      `${name}() outside FROM takes only constant whole numbers; for times write FROM ${name}(start, stop, step)`,
       "sql",
     );
   const length = rangeLength(values);
@@ -149,7 +152,7 @@ export const checkRange: Check = (name, children) => {
     );
 };
 
-/** Widths and precisions are written out in the format; one that an argument gives could be of any size. */
+/** Widths and precisions must be digits in the format. A width from an argument could have any size. */
 export const checkFormat: Check = (name, children) => {
   const format = pattern(name, children[0]);
   const isDynamic =
@@ -179,24 +182,24 @@ export const checkListAggregate: Check = (name, children) => {
   const aggregate = text(children[1]);
   if (aggregate === undefined || !LIST_AGGREGATES.has(aggregate.toLowerCase()))
     throw new Forbidden(
-      `${name}() takes the name of an aggregate that gives one value, in quotation marks: ${[...LIST_AGGREGATES].slice(0, 6).join(", ")} …`,
+      `${name}() takes the name of an aggregate that returns one value, in quotation marks: ${[...LIST_AGGREGATES].slice(0, 6).join(", ")} …`,
       "sql",
     );
 };
 
-/** Throws unless what stands in FROM depends on no row. */
+/** Throws unless the arguments of a function in FROM depend on no row. */
 export const checkConstants: Check = (name, children) => {
   if (!children.every(isConstant)) throw new Forbidden(`${name}() in FROM takes constants only`, "sql");
 };
 
-/** True for what depends on no row: constants, parameters, now(), and casts and arithmetic over these. */
+/** Whether an expression depends on no row: constants, parameters, now(), and casts and arithmetic over these. */
 function isConstant(node: Node): boolean {
   switch (node.class) {
     case "CONSTANT":
     case "PARAMETER":
       return true;
     case "COLUMN_REF":
-      // Written anew as a function (rewrite.ts), which no column can be.
+      // rewrite.ts replaces it with a function, so it cannot be a column.
       return ["current_date", "current_timestamp"].includes(
         String((node.column_names as readonly unknown[]).join(".")).toLowerCase(),
       );

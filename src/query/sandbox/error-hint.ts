@@ -1,7 +1,7 @@
 /**
- * Clearer sentences for errors that people meet often. Tags are text: `status_code = 200` makes the engine cast the
- * column to a number, which fails at the first `unknown`. Times are no numbers, maps are
- * no conditions. And a column or a time zone has another name.
+ * Clearer sentences for frequent errors. Tags are text: for `status_code = 200` the engine casts the column to a number,
+ * which fails at the first `unknown`. A time is compared with a number, or a map is used as a condition. A column or a
+ * time zone does not exist, but a similar one does.
  */
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
@@ -9,7 +9,7 @@ import type { NumberUse, Walk } from "./walk.ts";
 
 type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables" | "parameters">;
 
-/** The sentence for an error of the engine about the statement, or undefined where its own says enough. */
+/** A clearer sentence for an error of the engine about the statement, or undefined if there is none. */
 export function errorHint(message: string, walk: Uses): string | undefined {
   const line = message.split("\n")[0]!;
   const conversion =
@@ -22,12 +22,12 @@ export function errorHint(message: string, walk: Uses): string | undefined {
     if (use !== undefined) return compared(use, `a value is ${quote(text)}`);
     const column = walk.casts.find((name) => holdsText(walk, name, source));
     if (column === undefined) {
-      // No number of the statement's is beside the column: one of its parameters is.
+      // The statement compares the column with no number of its own, so the number is a parameter.
       if (walk.parameters.size === 0 || source === undefined || !holdsText(walk, source, source))
         return undefined;
       return `${source} is compared with a number, but tags are text and a value is ${quote(text)}; send the parameter as text, in quotation marks`;
     }
-    return `${line.replace(/^Conversion Error: /, "")}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) gives NULL for it.`;
+    return `${line.replace(/^Conversion Error: /, "")}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) returns NULL for it.`;
   }
   if (
     /^Binder Error: Cannot (?:compare|mix) values of type VARCHAR and (?:type )?\w*(?:INTEGER|DECIMAL|DOUBLE|BIGINT)/.test(
@@ -40,10 +40,10 @@ export function errorHint(message: string, walk: Uses): string | undefined {
   const call = /^Binder Error: No function matches the given name and argument types '(.+)\((.*)\)'/.exec(
     line,
   );
-  // Where one of the candidates takes a text, the type is not what is wrong.
+  // If one of the candidates takes a text, the type is not the fault.
   const takesText = /^\t.*\(.*(?:VARCHAR|ANY|MAP)/m.test(message) && !/^\W+$/.test(call?.[1] ?? "");
   if (call !== null && /\bVARCHAR\b/.test(call[2]!) && !takesText)
-    return `${line.replace(/^Binder Error: /, "")} Tags are text: TRY_CAST(column AS DOUBLE) makes a number of one, and NULL of what is no number.`;
+    return `${line.replace(/^Binder Error: /, "")} Tags are text: TRY_CAST(column AS DOUBLE) converts one to a number, or to NULL if it is not a number.`;
   if (
     /^Binder Error: Cannot (?:compare|mix) values of type TIMESTAMP and (?:type )?\w*(?:INT|DECIMAL|DOUBLE)/.test(
       line,
@@ -55,7 +55,7 @@ export function errorHint(message: string, walk: Uses): string | undefined {
       line,
     )?.[1];
   if (map !== undefined)
-    return `${map} is a map and no condition: AND and = bind more tightly than ->>, so write (${map}->>'name') = 'value', or ${map}['name'] = 'value'`;
+    return `${map} is a map, not a condition: AND and = bind more tightly than ->>, so write (${map}->>'name') = 'value', or ${map}['name'] = 'value'`;
   const zone = /^Not implemented Error: Unknown TimeZone '(.*)'!/.exec(line)?.[1];
   if (zone !== undefined) {
     const near = nearest(zone, Intl.supportedValuesOf("timeZone"), ZONE_EDITS_MAX);
@@ -68,27 +68,27 @@ export function errorHint(message: string, walk: Uses): string | undefined {
   return column === null ? undefined : missingColumn((column[1] ?? column[2])!, walk);
 }
 
-/** Edits between a zone and the one that was meant: "Asia/Aden" is not meant by each short word. */
+/** The maximum edits between a zone and its suggestion, so that not every short word suggests "Asia/Aden". */
 const ZONE_EDITS_MAX = 2;
 
-/** Columns of the tables that a statement names: the nearest, or all where there is one table with few. */
+/** Suggests the most similar column of the statement's tables, or lists all columns of one table with few columns. */
 function missingColumn(column: string, { catalog, tables }: Uses): string | undefined {
   const names = [...tables].flatMap((table) => catalog.columnsOf(table)?.map(({ name }) => name) ?? []);
   const near = nearest(column, names);
-  const said = `there is no column ${quote(column)}`;
+  const fault = `there is no column ${quote(column)}`;
   const withLabels = [...tables].find((table) => catalog.columnsOf(table)?.some(isLabelMap));
   if (withLabels !== undefined) {
-    const meant = near === undefined ? "" : `; did you mean ${near}?`;
+    const suggestion = near === undefined ? "" : `; did you mean ${near}?`;
     const text = column.replaceAll("'", "''");
     return (
-      `${said}${meant === "" ? "." : meant} In ${withLabels}, tags are in the map labels: labels['${text}']. ` +
+      `${fault}${suggestion === "" ? "." : suggestion} In ${withLabels}, tags are in the map labels: labels['${text}']. ` +
       "The table of each metric has a column per tag."
     );
   }
-  if (near !== undefined) return `${said}; did you mean ${near}?`;
+  if (near !== undefined) return `${fault}; did you mean ${near}?`;
   const [table, other] = tables;
   if (table === undefined || other !== undefined || names.length > COLUMNS_NAMED_MAX) return undefined;
-  return `${said}; the columns of ${table} are ${names.join(", ")}.`;
+  return `${fault}; the columns of ${table} are ${names.join(", ")}.`;
 }
 
 /** The column of `samples`, `series` and `exemplars` with all labels. A tag can have this name too, and is text. */
@@ -96,14 +96,14 @@ function isLabelMap({ name, type }: { readonly name: string; readonly type: stri
   return name === "labels" && type.startsWith("MAP");
 }
 
-/** Columns that an error lists. */
+/** The maximum number of columns that an error lists. */
 const COLUMNS_NAMED_MAX = 20;
 
 function find(walk: Uses, source: string | undefined): NumberUse | undefined {
   return walk.numberUses.find(({ column }) => holdsText(walk, column, source));
 }
 
-/** Whether the column holds text in a table of the statement, and is the one that the engine names, if it names any. */
+/** Whether a table of the statement has the column as text, and the engine names this column or none. */
 function holdsText({ catalog, tables }: Uses, column: string, source: string | undefined): boolean {
   const is = (name: string) => name.toLowerCase() === column.toLowerCase();
   return (
@@ -130,7 +130,7 @@ function compared({ column, number, operator }: NumberUse, why: string | undefin
   return (
     `${column} is compared with the number ${number}, but tags are text${why === undefined ? "" : ` and ${why}`}; write ` +
     `${isEquality ? `${column} ${sign} '${number}', or ` : ""}${sign === undefined ? `${cast} ${operator}${operator === "BETWEEN" ? ` ${number} AND …` : ""}` : `${cast} ${sign} ${number}`}` +
-    `${operator === "IN" ? ` (${number}, …), or ${column} IN ('${number}', …)` : ""}. TRY_CAST gives NULL for what is no number.`
+    `${operator === "IN" ? ` (${number}, …), or ${column} IN ('${number}', …)` : ""}. TRY_CAST returns NULL if the text is not a number.`
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The walk over a statement's expressions: known classes, functions of the list, types of the list, constants
- * of bounded length. Gives the largest size of each value, in bytes. See syntax.ts for the walk as a whole.
+ * The walk over a statement's expressions. It allows known classes, listed functions, listed types, and constants of
+ * limited length. It computes the maximum size of each value, in bytes. syntax.ts describes the whole walk.
  */
 import { Forbidden, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
@@ -32,9 +32,9 @@ import {
   unknown,
 } from "./walk.ts";
 
-/** As long as a stored value may be; longer ones match nothing. */
+/** The maximum length of a stored value. A longer text matches nothing. */
 const TEXT_LENGTH_MAX = STORED_BYTES;
-/** Rows of a frame over which list() and string_agg() may be windows. */
+/** The maximum rows of the frame if list() or string_agg() is a window function. */
 const FRAME_ROWS_MAX = 1_000;
 
 const OPERATORS: ReadonlySet<unknown> = new Set([
@@ -59,12 +59,12 @@ const FIXED_TYPES: ReadonlySet<unknown> = new Set([
   ...["TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE"],
 ]);
 
-/** Arrays of fixed length are left out: a cast could make one of any size. */
+/** Arrays of fixed length are not allowed: a cast could make one of any size. */
 const TYPES: ReadonlySet<unknown> = new Set([...FIXED_TYPES, "NULL", "VARCHAR", "LIST", "STRUCT", "MAP"]);
 
 const COLLATIONS: ReadonlySet<string> = new Set(["nocase", "noaccent", "nocase.noaccent", "binary"]);
 
-/** The list of an ORDER BY; gives the largest size of its expressions. */
+/** Walks the list of an ORDER BY and returns the maximum size of its expressions. */
 export function walkOrders(orders: unknown, scope: Scope): number {
   let bytes = 0;
   for (const order of nodes(orders)) {
@@ -74,21 +74,21 @@ export function walkOrders(orders: unknown, scope: Scope): number {
   return bytes;
 }
 
-/** Walks a list of expressions and gives the largest size. */
+/** Walks a list of expressions and returns the maximum size. */
 export function walkExpressions(list: unknown, scope: Scope): number {
   return nodes(list).reduce((bytes, node) => Math.max(bytes, walkExpression(node, scope)), 0);
 }
 
-/** Walks one expression, and gives its size; throws where it holds anything that is not allowed. */
+/** Walks one expression and returns its size. Throws if it contains anything that is not allowed. */
 export function walkExpression(node: Node, scope: Scope): number {
   return deeper(scope.walk, () => {
-    if (typeof node !== "object" || node === null) throw unknown("an expression that is none");
+    if (typeof node !== "object" || node === null) throw unknown("a malformed expression");
     countExpressions(scope.walk, 1);
     return sizeOf(node, scope);
   });
 }
 
-/** Walks an expression by its class, and gives its size. */
+/** Walks an expression by its class and returns its size. */
 function sizeOf(node: Node, scope: Scope): number {
   const walk = (key: string) => (node[key] === undefined ? 0 : walkExpression(node[key] as Node, scope));
   const fixed = FIXED_BYTES * timesOf(scope);
@@ -150,7 +150,7 @@ function sizeOf(node: Node, scope: Scope): number {
     case "WINDOW":
       return walkWindow(node, scope);
     case "LAMBDA":
-      // The parser cannot know a lambda from JSON's arrow: outside of the list functions it is an arrow.
+      // The parser cannot distinguish a lambda from JSON's arrow. Outside the list functions it is an arrow.
       only(node, "lhs", "expr");
       checkJsonPath("->", [node.lhs as Node, node.expr as Node]);
       return make("->", Math.max(fixed, walk("lhs")), scope);
@@ -159,7 +159,7 @@ function sizeOf(node: Node, scope: Scope): number {
   }
 }
 
-/** A column, or the parameter of a lambda: of all elements of its list together. */
+/** The size of a column, or of a lambda's parameter, which counts all elements of its list together. */
 function walkColumn(node: Node, scope: Scope): number {
   only(node, "column_names");
   const names = node.column_names as readonly unknown[];
@@ -180,7 +180,7 @@ function walkColumn(node: Node, scope: Scope): number {
   return Math.max(aliased.bytes, named.get(name) ?? 0, rest, scope.outerBytes) * times;
 }
 
-/** Names that the engine takes for functions where no column has them. */
+/** Checks names that the engine reads as functions if no column has them. */
 function checkColumnName(name: string, scope: Scope): void {
   const reason = refusedName(name);
   if (reason !== undefined) throw new Forbidden(`${name} is not allowed: ${reason}`, "sql");
@@ -204,7 +204,7 @@ function walkCast(node: Node, scope: Scope): number {
     if (node.try_cast !== true && child.class === "COLUMN_REF") scope.walk.casts.push(columnName(child));
     return FIXED_BYTES * times;
   }
-  // A list that is read from a text has an entry for every second character; one written as text has quotes.
+  // A list parsed from a text has at most one entry per two characters. A list written as text has quotes.
   if (type.id === "LIST" || type.id === "STRUCT" || type.id === "MAP")
     return make(
       "the cast to a list, struct or map",
@@ -243,7 +243,7 @@ function walkOperator(node: Node, scope: Scope): number {
   }
 }
 
-/** Remembers a column that is compared with a number, see error-hint.ts. */
+/** Records a column that is compared with a number; see error-hint.ts. */
 function noteNumber(column: unknown, number: unknown, operator: string, scope: Scope): void {
   const value = constantOf(number as Node | undefined);
   if ((column as Node | undefined)?.class !== "COLUMN_REF" || typeof value !== "number") return;
@@ -266,11 +266,11 @@ function walkFunction(node: Node, scope: Scope): number {
     return walkFunction(method, scope);
   }
   only(node, ...FUNCTION_KEYS);
-  // The guards that rewrite.ts puts around a call give what they take.
+  // The guards that rewrite.ts adds around a call return their argument.
   if (scope.walk.isOurs && GUARDS.has(lower(node.function_name)))
     return walkExpressions(node.children, scope);
   const found = checkCall(node, scope);
-  // An aggregate in a lambda is computed before, once for all elements.
+  // An aggregate in a lambda is computed before the lambda, once for all elements.
   if (scope.lambda !== undefined && found.kind === "aggregate")
     return walkFunction(node, { ...scope, lambda: undefined }) * timesOf(scope);
   if (node.filter !== undefined) walkExpression(node.filter as Node, scope);
@@ -278,7 +278,7 @@ function walkFunction(node: Node, scope: Scope): number {
   let orderBytes = 0;
   if (orders !== undefined) {
     only(orders, "orders");
-    // percentile_cont(0.5) WITHIN GROUP (ORDER BY value) gives what it orders by.
+    // percentile_cont(0.5) WITHIN GROUP (ORDER BY value) returns a value of its ORDER BY.
     orderBytes = walkOrders(orders.orders, scope);
   }
   const children = nodes(node.children);
@@ -286,15 +286,15 @@ function walkFunction(node: Node, scope: Scope): number {
   const sizes = children.map((child) => walkExpression(child, scope));
   if (found.kind === "aggregate" && found.guard === undefined) sizes.push(orderBytes);
   if (found.guard !== undefined) guard(found, scope);
-  // What aggregates collect is held by the engine's memory, once for each group.
+  // Collected values are in the engine's memory, once per group.
   if (found.guard !== undefined) return sizeOfCall(found, children, sizes, scope);
   const title = found.isOperator === true ? found.name : `${found.name}()`;
   return make(title, sizeOfCall(found, children, sizes, scope) + namesOf(children) * timesOf(scope), scope);
 }
 
 /**
- * The bytes of names that arguments have: those of a struct's fields are written out for each in JSON and text. Short
- * ones are no more than what a number takes there.
+ * The bytes of the arguments' names. JSON and text contain the names of a struct's fields for each struct. Short names
+ * take no more bytes than a number takes there.
  */
 function namesOf(children: readonly Node[]): number {
   const names = children.map(({ alias }) => (typeof alias === "string" ? Buffer.byteLength(alias) : 0));
@@ -319,7 +319,7 @@ function sizeOfCall(
   return found.size(call);
 }
 
-/** What is collected is held to its limit while the statement runs: it is written anew with the guard around it. */
+/** Notes that rewrite.ts must add a guard, which limits collected values while the statement runs. */
 function guard(found: AllowedFunction, scope: Scope): void {
   scope.walk.isRewritten = true;
   scope.walk.macros.add(`weir_${found.guard!}`);
@@ -328,10 +328,10 @@ function guard(found: AllowedFunction, scope: Scope): void {
 const GUARDS: ReadonlySet<string> = new Set<Macro>(["weir_text", "weir_list", "weir_map", "weir_reduced"]);
 const MACROS: ReadonlySet<string> = new Set<Macro>(["local_time", "utc_time"]);
 
-/** Checks the name of a call and the form of its arguments. */
+/** Checks the name of a call and its arguments. */
 function checkCall(node: Node, scope: Scope): AllowedFunction {
   const name = lower(node.function_name);
-  // A window is never called on a column; and system.main.now() would pass by our now().
+  // A window function cannot be called on a column. system.main.now() would bypass our now().
   if (node.schema !== undefined && lower(node.schema) !== "main") {
     throw new Forbidden(
       `${quote(`${String(node.schema)}.${name}()`)} is not allowed: functions are called by their names alone`,
@@ -345,13 +345,13 @@ function checkCall(node: Node, scope: Scope): AllowedFunction {
   const found = allowedFunction(name);
   if (found === undefined) throw notAllowed(name);
   if (scope.lambda !== undefined && (found.kind === "window" || found.guard !== undefined))
-    throw new Forbidden(`a lambda holds no ${name}()`, "sql");
+    throw new Forbidden(`a lambda cannot contain ${name}()`, "sql");
   found.check?.(name, nodes(node.children));
   if (MACROS.has(name)) scope.walk.macros.add(name as Macro);
   return found;
 }
 
-/** The refusal of a function: why, what is near, and where the list is. */
+/** The error for a function that is not allowed: the reason, a similar name, and where the list is. */
 function notAllowed(name: string): Forbidden {
   const reason = refusedName(name);
   if (reason !== undefined) return new Forbidden(`${name}() is not allowed: ${reason}`, "sql");
@@ -412,12 +412,12 @@ function walkWindow(node: Node, scope: Scope): number {
       `${found.name}() with OVER needs a frame: ROWS BETWEEN … PRECEDING AND … FOLLOWING, of at most ${FRAME_ROWS_MAX} rows`,
       "sql",
     );
-  // A map of counts has a number beside each value.
+  // A map of counts has a number for each value.
   const each = sizes.reduce((all, size) => all + size + FIXED_BYTES, FIXED_BYTES);
   return make(`${found.name}() over ${rows} rows`, rows * each, scope);
 }
 
-/** How many rows the frame of a window has at most; undefined where that is not written out. */
+/** The maximum rows of a window's frame; undefined if its bounds are not constants within the limit. */
 function frameRows(node: Node): number | undefined {
   const bound = (kind: unknown, expression: unknown): number | undefined => {
     if (kind === "CURRENT_ROW_ROWS") return 0;
@@ -436,11 +436,11 @@ function frameRows(node: Node): number | undefined {
 
 function walkSubquery(node: Node, scope: Scope): number {
   only(node, "subquery_type", "subquery", "child", "comparison_type");
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda holds no subquery", "sql");
+  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a subquery", "sql");
   const child = node.child === undefined ? 0 : walkExpression(node.child as Node, scope);
   const measure = scope.walk.subquery(node.subquery as Node, scope);
   scope.walk.extraTables += measure.tables;
-  // ARRAY(SELECT …) collects every row, and nothing holds it to a limit.
+  // ARRAY(SELECT …) collects every row, and nothing limits it.
   if (
     node.subquery_type !== "SCALAR" &&
     node.subquery_type !== "EXISTS" &&
@@ -471,7 +471,7 @@ function walkStar(node: Node, scope: Scope): number {
   return bytes * timesOf(scope);
 }
 
-/** `COLUMNS('pattern')`, `COLUMNS(['a', 'b'])` and `COLUMNS(name -> …)`, which runs for each name while the engine plans. */
+/** `COLUMNS('pattern')`, `COLUMNS(['a', 'b'])` and `COLUMNS(name -> …)`, which the planner runs for each name. */
 function checkColumnsOf(expression: Node, scope: Scope): void {
   if (expression.class === "CONSTANT") {
     checkConstant(expression.value as Node);
@@ -479,7 +479,7 @@ function checkColumnsOf(expression: Node, scope: Scope): void {
   }
   const children =
     expression.class === "FUNCTION" || expression.class === "OPERATOR" ? nodes(expression.children) : [];
-  // The parser makes list_filter(*, lambda) of a lambda.
+  // The parser turns a lambda into list_filter(*, lambda).
   if (
     lower(expression.function_name) === "list_filter" &&
     children[0]?.class === "STAR" &&
@@ -495,7 +495,7 @@ function checkColumnsOf(expression: Node, scope: Scope): void {
   for (const child of children) checkConstant(child.value as Node);
 }
 
-/** Whether an expression of a select list is made once for each column: one that holds `*` or COLUMNS(). */
+/** Whether an expression of a select list is repeated for each column, because it contains `*` or COLUMNS(). */
 export function starsIn(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if ((value as Node).class === "STAR") return true;
@@ -503,7 +503,7 @@ export function starsIn(value: unknown): boolean {
   return Object.values(value).some(starsIn);
 }
 
-/** Checks a constant, and gives its size. */
+/** Checks a constant and returns its size. */
 export function checkConstant(value: Node): number {
   if (typeof value !== "object" || value === null) throw unknown("a constant");
   if (Object.keys(value).some((key) => key !== "type" && key !== "is_null" && key !== "value"))
@@ -515,7 +515,7 @@ export function checkConstant(value: Node): number {
       throw new Forbidden(`a text in the statement has more than ${TEXT_LENGTH_MAX} characters`, "sql");
     return Buffer.byteLength(content);
   }
-  // NULL may be a list, and so may what is no number: `+` must not take it for one.
+  // NULL, or a constant of another type, may be a list. `+` must not count it as a number.
   return typeof content === "number" || typeof content === "boolean" ? FIXED_BYTES : SHORT_BYTES;
 }
 

@@ -1,11 +1,11 @@
 /**
- * The functions that a person's statement may call; every other is refused. The list is data: for each function
- * its kind, how large its result may become (sizes.ts), what its arguments must be (arguments.ts), and the same
+ * The functions that a statement from a request may call. Every other function is rejected. The list is data: for each
+ * function its kind, the maximum size of its result (sizes.ts), the check of its arguments (arguments.ts), and the limits
  * in words for `GET /api/v1/sql/functions`.
  *
- * While the engine evaluates a call for a vector of 2,048 rows it checks neither an interrupt nor the memory
- * limit. So what is listed here makes values of bounded size in bounded time. Nothing here reads settings,
- * files or other schemas.
+ * While the engine evaluates a call for a vector of 2,048 rows, it checks neither for an interrupt nor the memory limit.
+ * So each function in this list makes values of limited size in limited time. None reads settings, files or other
+ * schemas.
  */
 import {
   BINS_MAX,
@@ -60,23 +60,23 @@ import {
 
 export type FunctionKind = "scalar" | "aggregate" | "window" | "table";
 
-/** How a call is held to a limit while the statement runs; see rewrite.ts. */
+/** The guard that limits a call while the statement runs; see rewrite.ts. */
 export type Guard = "text" | "list" | "map";
 
 export interface AllowedFunction {
   readonly name: string;
   readonly kind: FunctionKind;
   readonly size: Size;
-  /** What it makes besides its result: tables of hashes, which take several times the list and its time. */
+  /** Bytes that it makes besides its result: hash tables, which take several times the memory and time of the list. */
   readonly working?: Size;
   readonly check?: Check;
-  /** What it takes at most, in words. */
+  /** Its limits, in words. */
   readonly bounds?: string;
-  /** For aggregates that collect values: as a window they need a frame of ROWS, else the guard holds them. */
+  /** For aggregates that collect values: a window function needs a frame of ROWS, and any other call gets the guard. */
   readonly guard?: Guard;
-  /** Takes a lambda as its second argument: what becomes of the list. */
+  /** What the lambda, its second argument, does with the list. */
   readonly lambda?: "transform" | "filter" | "reduce";
-  /** An operator: allowed, and not listed among the functions. */
+  /** An operator is allowed, but not listed among the functions. */
   readonly isOperator?: boolean;
 }
 
@@ -114,12 +114,12 @@ allow(
   sqrt subtract tan tanh trunc xor`,
   fixed,
 );
-// date_add is a macro over +, which joins lists, too.
+// date_add is a macro over +, which also joins lists.
 allow("scalar", "add date_add", sumOrLists);
 allow("scalar", "greatest least", largest);
 
 // Texts
-const written = `pattern written out, at most ${PATTERN_LENGTH_MAX} characters`;
+const constantPattern = `pattern a constant, at most ${PATTERN_LENGTH_MAX} characters`;
 allow(
   "scalar",
   `ascii bit_length char_length character_length contains ends_with hash instr len length length_grapheme
@@ -144,39 +144,39 @@ allow("scalar", "regexp_escape hex to_hex", multiple(2));
 allow("scalar", "bin to_binary", multiple(8));
 allow("scalar", "concat", total);
 allow("scalar", "concat_ws", separated);
-allow("scalar", "regexp_full_match regexp_matches", fixed, { check: checkPattern, bounds: written });
-allow("scalar", "regexp_extract", largest, { check: checkPattern, bounds: written });
-allow("scalar", "regexp_extract_all", pieces, { check: checkPattern, bounds: written });
+allow("scalar", "regexp_full_match regexp_matches", fixed, { check: checkPattern, bounds: constantPattern });
+allow("scalar", "regexp_extract", largest, { check: checkPattern, bounds: constantPattern });
+allow("scalar", "regexp_extract_all", pieces, { check: checkPattern, bounds: constantPattern });
 allow("scalar", "regexp_split_to_array string_split_regex str_split_regex", pieces, {
   check: checkPattern,
-  bounds: written,
+  bounds: constantPattern,
 });
 allow("scalar", "string_split str_split split string_to_array", pieces);
 allow("scalar", "split_part", first);
 allow("scalar", "replace", replaced, {
   check: checkReplacement,
-  bounds: "what is replaced and its replacement written out",
+  bounds: "the replaced text and its replacement constants",
 });
 allow("scalar", "translate", multiple(4), {
   check: checkReplacement,
-  bounds: "what is replaced and its replacement written out",
+  bounds: "the replaced text and its replacement constants",
 });
 allow("scalar", "regexp_replace", patternReplaced, {
   check: checkReplacement,
-  bounds: `pattern, replacement and options written out, at most ${PATTERN_LENGTH_MAX} characters each`,
+  bounds: `pattern, replacement and options constants, at most ${PATTERN_LENGTH_MAX} characters each`,
 });
 allow("scalar", "lpad rpad", padded, {
   check: checkPad,
-  bounds: `length written out, at most ${WIDTH_MAX}`,
+  bounds: `length a constant, at most ${WIDTH_MAX}`,
 });
 allow("scalar", "repeat", repeated, {
   check: checkRepeat,
-  bounds: `count written out, at most ${WIDTH_MAX}`,
+  bounds: `count a constant, at most ${WIDTH_MAX}`,
 });
-allow("scalar", "bar", bar, { check: checkBar, bounds: `width written out, at most ${WIDTH_MAX}` });
+allow("scalar", "bar", bar, { check: checkBar, bounds: `width a constant, at most ${WIDTH_MAX}` });
 allow("scalar", "format printf", formatted, {
   check: checkFormat,
-  bounds: `format written out, at most ${PATTERN_LENGTH_MAX} characters, widths of at most 3 digits`,
+  bounds: `format a constant, at most ${PATTERN_LENGTH_MAX} characters, widths of at most 3 digits`,
 });
 const likePattern = { ...operator, check: checkLike };
 allow(
@@ -199,8 +199,8 @@ allow(
   fixed,
 );
 allow("scalar", "dayname monthname", short);
-allow("scalar", "strftime", timeText, { check: checkPattern, bounds: written });
-allow("scalar", "strptime try_strptime", fixed, { check: checkPattern, bounds: written });
+allow("scalar", "strftime", timeText, { check: checkPattern, bounds: constantPattern });
+allow("scalar", "strptime try_strptime", fixed, { check: checkPattern, bounds: constantPattern });
 
 // Values of any type
 allow("scalar", "coalesce constant_or_null ifnull nullif", largest);
@@ -233,7 +233,7 @@ allow(
 allow("scalar", "list_zip array_zip", elements);
 allow("scalar", "equi_width_bins", binned, {
   check: checkBins,
-  bounds: `the number of bins written out, at most ${BINS_MAX}`,
+  bounds: `the number of bins a constant, at most ${BINS_MAX}`,
 });
 allow("scalar", "flatten", first);
 allow(
@@ -257,10 +257,10 @@ allow("scalar", "list_min list_max list_median list_first list_last list_any_val
 allow("scalar", "list_aggregate list_aggr array_aggregate array_aggr aggregate", first, {
   ...hashed,
   check: checkListAggregate,
-  bounds: "the aggregate is named in quotation marks and gives one value",
+  bounds: "the aggregate is named in quotation marks and returns one value",
 });
 allow("scalar", "array_to_string array_to_string_comma_default", joined);
-const lambdaBounds = "a lambda holds no lambda and no subquery, and calls few functions";
+const lambdaBounds = "a lambda cannot contain a lambda or a subquery, and calls few functions";
 allow("scalar", "list_transform list_apply array_transform array_apply apply", largest, {
   lambda: "transform",
   bounds: lambdaBounds,
@@ -273,7 +273,7 @@ allow("scalar", "list_reduce array_reduce reduce", largest, {
 allow("scalar", "unnest", first, { bounds: "in SELECT and in FROM" });
 allow("scalar", "range generate_series", ranged, {
   check: checkRange,
-  bounds: `whole numbers written out, at most ${RANGE_MAX} values; in FROM also times, and any number`,
+  bounds: `constant whole numbers, at most ${RANGE_MAX} values; in FROM also times, and any number of values`,
 });
 
 // JSON
@@ -282,7 +282,7 @@ allow(
   "json_object json_array to_json row_to_json array_to_json json_quote json json_merge_patch",
   json,
 );
-const path = { check: checkJsonPath, bounds: "path written out, without *" };
+const path = { check: checkJsonPath, bounds: "path a constant, without *" };
 allow(
   "scalar",
   "json_extract json_extract_path json_extract_string json_extract_path_text json_value",
@@ -309,7 +309,7 @@ allow(
   `any_value approx_quantile arbitrary first last mad median mode quantile quantile_cont quantile_disc reservoir_quantile`,
   largest,
 );
-const countBounds = { bounds: `a count of values is written out, at most ${COUNT_MAX}` };
+const countBounds = { bounds: `a count of values is a constant, at most ${COUNT_MAX}` };
 allow("aggregate", "min max", counted(1), { check: checkCount(1), ...countBounds });
 allow("aggregate", "approx_top_k", counted(1), { check: checkCount(1), ...countBounds });
 allow(
@@ -333,7 +333,7 @@ const constants = { check: checkConstants, bounds: "constants only" };
 allow("table", "range generate_series", fixed, constants);
 allow("table", "unnest", first);
 
-/** What the name means as a scalar, an aggregate or a window function, in lower case; undefined where it is not allowed. */
+/** The scalar, aggregate or window function of a name in lower case; undefined if it is not allowed. */
 export function allowedFunction(name: string): AllowedFunction | undefined {
   return functions.get(name);
 }
@@ -342,7 +342,7 @@ export function allowedTableFunction(name: string): AllowedFunction | undefined 
   return tableFunctions.get(name);
 }
 
-/** The functions that are allowed, by kind and name; operators are left out. */
+/** The allowed functions without operators, in the order of kind and name. */
 export function allowedFunctions(): AllowedFunction[] {
   const key = ({ kind, name }: AllowedFunction) => `${kind} ${name}`;
   return [...functions.values(), ...tableFunctions.values()]
@@ -350,7 +350,7 @@ export function allowedFunctions(): AllowedFunction[] {
     .sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-/** What people call functions that have another name here. */
+/** Names of functions in other databases, with the name here. */
 export const KNOWN_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["charindex", "instr"],
   ["collect_list", "list"],
@@ -376,7 +376,7 @@ export const KNOWN_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["uniq", "approx_count_distinct"],
 ]);
 
-/** Names that the engine takes for functions when no column has them, and that are refused. */
+/** Names that are not allowed, with the reason. The engine reads them as functions if no column has them. */
 const REFUSED_NAMES: ReadonlyMap<string, string> = new Map([
   ...words("current_time get_current_time").map(
     (name) => [name, "use now()::TIME, which is in UTC as ts is"] as const,
@@ -386,7 +386,7 @@ const REFUSED_NAMES: ReadonlyMap<string, string> = new Map([
   ).map((name) => [name, "the engine's own state cannot be queried"] as const),
 ]);
 
-/** Why a name that stands where a column or a function does is refused; undefined where it is not. */
+/** Why a name is not allowed as a column or a function; undefined if it is allowed. */
 export function refusedName(name: string): string | undefined {
   return REFUSED_NAMES.get(name);
 }

@@ -1,7 +1,7 @@
 /**
- * The walk over calls that take a lambda. The engine evaluates a lambda for every element of every list of a
- * vector before it checks an interrupt, so a lambda must be linear: what it makes is counted for all elements
- * of the list together, and it holds no second lambda.
+ * The walk over calls that take a lambda. The engine evaluates a lambda for every element of every list of a vector
+ * before it checks for an interrupt. So the cost of a lambda must be linear: its values are counted for all elements of
+ * the list together, and it cannot contain a second lambda.
  */
 import { Forbidden } from "../../model/errors.ts";
 import { FIXED_BYTES } from "./sizes.ts";
@@ -9,21 +9,21 @@ import { lower, make, type Node, nodes, only, reducesByJoining, type Scope } fro
 
 type WalkExpression = (node: Node, scope: Scope) => number;
 
-/** Walks `list_transform(list, x -> …)` and its like; gives the size of the result. */
+/** Walks `list_transform(list, x -> …)` or a similar call, and returns the size of the result. */
 export function walkLambdaCall(
   becomes: "transform" | "filter" | "reduce",
   children: readonly Node[],
   scope: Scope,
   walkExpression: WalkExpression,
 ): number {
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda holds no second lambda", "sql");
+  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a second lambda", "sql");
   const [list, lambda, initial] = children;
   if (list === undefined || lambda?.class !== "LAMBDA")
     throw new Forbidden("a list function takes a list and a lambda, such as x -> x + 1", "sql");
   only(lambda, "lhs", "expr");
-  // Each element takes 16 bytes of its list at least.
+  // Each element takes at least 16 bytes of its list.
   const times = Math.max(1, Math.ceil(walkExpression(list, scope) / FIXED_BYTES));
-  // One byte more than so many numbers: an element may be a list, too, which `+` joins.
+  // One byte more than that many numbers, because an element may also be a list, which `+` joins.
   const bytes = times * FIXED_BYTES + 1;
   const names = parametersOf(lambda.lhs as Node);
   const body = (sizes: readonly number[]) =>
@@ -50,7 +50,7 @@ export function walkLambdaCall(
 
 /** Walks the lambda of `COLUMNS(name -> …)`, which runs once for each column. */
 export function walkColumnsLambda(lambda: Node, scope: Scope, walkExpression: WalkExpression): void {
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda holds no second lambda", "sql");
+  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a second lambda", "sql");
   if (lambda.class !== "LAMBDA")
     throw new Forbidden("COLUMNS() takes a lambda, such as c -> c LIKE 's%'", "sql");
   only(lambda, "lhs", "expr");
@@ -61,10 +61,10 @@ export function walkColumnsLambda(lambda: Node, scope: Scope, walkExpression: Wa
   walkExpression(lambda.expr as Node, { ...scope, lambda: { times, parameters, isReducing: false } });
 }
 
-/** As long as a tag's name may be. */
+/** The maximum length of a tag's name. */
 const COLUMN_NAME_BYTES = 256;
 
-/** `x`, or `(x, index)`, as the parser gives them: a column, or a row of columns. */
+/** The names of `x` or `(x, index)`, which the parser returns as a column or as a row of columns. */
 function parametersOf(left: Node): string[] {
   const columns = left.class === "FUNCTION" && left.function_name === "row" ? nodes(left.children) : [left];
   return columns.map((column) => {

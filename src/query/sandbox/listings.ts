@@ -1,6 +1,6 @@
-/** The lists of tables and columns that stand in the place of the engine's own, and the views that hold them. */
+/** The lists of tables and columns that replace the engine's own, and their views. */
 
-/** `names` is what SHOW TABLES gives, `details` SHOW ALL TABLES, the others are those of information_schema. */
+/** `names` is for SHOW TABLES, `details` for SHOW ALL TABLES. The others are tables of information_schema. */
 export type Listing = "tables" | "columns" | "names" | "details";
 
 /** Temporary views of the connection. No metric's table has a space in its name. */

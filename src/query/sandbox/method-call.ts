@@ -1,10 +1,10 @@
 /**
- * `url.upper()` as `upper(url)`. The parser puts the column where a schema would stand, and the engine looks for a
- * schema of that name first; written anew, nothing but a column can be meant.
+ * Turns `url.upper()` into `upper(url)`. The parser stores the column as a schema, and the engine looks for a schema of
+ * that name first. After the rewrite, the name can only mean a column.
  */
 import { lower, type Node } from "./walk.ts";
 
-/** The call with its column as the first argument; undefined where it is no call on a column. */
+/** The call with its column as the first argument; undefined if it is not a call on a column. */
 export function methodCall(node: Node): Node | undefined {
   const { schema, catalog, ...call } = node;
   if (typeof schema !== "string" || schema === "" || lower(schema) === "main") return undefined;

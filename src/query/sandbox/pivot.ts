@@ -1,23 +1,23 @@
 /**
- * Completes `PIVOT table ON column USING …` without a list of values. The engine itself makes a type of the values
- * first, which is no reading; here the values are looked up by a statement that goes through the sandbox as any
- * other, and are written into the text: `ON column IN ('a', 'b')`.
+ * Completes `PIVOT table ON column USING …` without a list of values. The engine itself would first create a type of
+ * the values, which a read-only statement cannot do. Here a statement looks the values up, and they are added to the
+ * text: `ON column IN ('a', 'b')`. The sandbox inspects that statement like any other.
  */
 import { BadInput, Forbidden } from "../../model/errors.ts";
 import { quoteText } from "../../store/statements.ts";
 import { type Serializer, textOf, treeOf, wholeTreeOf } from "./tree.ts";
 
-/** Values of one column that become columns. */
+/** The maximum values of one column that become columns. */
 const VALUES_MAX = 200;
-/** Bytes of the text with its values: 160 KB take the parser 0.8 s, which no interrupt stops. */
+/** The maximum bytes of the text with its values. The parser takes 0.8 s for 160 KB, and no interrupt stops it. */
 const TEXT_BYTES_MAX = 64 * 1_024;
-/** Columns after ON. */
+/** The maximum columns after ON. */
 const PIVOTS_MAX = 4;
 
 /**
- * Gives the text with the values of its PIVOT, or the text itself where it has none to complete.
+ * Returns the text with the values of its PIVOT, or the unchanged text if there is no PIVOT to complete.
  *
- * @param lookup inspects a statement, runs it and gives its first column; without it such a PIVOT is refused
+ * @param lookup inspects a statement, runs it and returns its first column; if absent, such a PIVOT is rejected
  */
 export async function completePivots(
   reader: Serializer,
@@ -26,7 +26,7 @@ export async function completePivots(
 ): Promise<string> {
   if (!/\bPIVOT(?:_WIDER)?\b/i.test(sql)) return sql;
   const tree = await treeOf(reader, sql);
-  // With a parameter in its source the parser refuses it itself.
+  // If its source has a parameter, the parser itself rejects it.
   const isOpen =
     tree.error_type === "not implemented" || tree.error_message?.startsWith("PIVOT statements with");
   if (!tree.error || !isOpen) return sql;
@@ -37,7 +37,7 @@ export async function completePivots(
       `PIVOT without a list of values takes at most ${PIVOTS_MAX} columns; write ON column IN ('a', 'b')`,
       "sql",
     );
-  // With any list the text is one SELECT, whose tree names the source and the columns.
+  // With a list of any values the text is one SELECT, whose tree contains the source and the columns.
   const sample = insert(
     sql,
     places.map((place) => ({ place, text: " IN ('')" })),
@@ -73,13 +73,16 @@ export async function completePivots(
     const found = (await lookup(values)).filter((value) => value !== null);
     if (found.length > VALUES_MAX)
       throw new BadInput(
-        `PIVOT would make more than ${VALUES_MAX} columns of one column's values; write those that you want: ON column IN ('a', 'b')`,
+        `PIVOT would make more than ${VALUES_MAX} columns of one column's values; list the values that you want: ON column IN ('a', 'b')`,
         "sql",
       );
     if (found.length === 0)
-      throw new BadInput("PIVOT finds no values to make columns of: no row has any", "sql");
+      throw new BadInput("PIVOT finds no values that could become columns: no row has one", "sql");
     if (found.some((value) => String(value).includes("\0")))
-      throw new BadInput("PIVOT finds a value with a NUL character, which no column can be named", "sql");
+      throw new BadInput(
+        "PIVOT finds a value with a NUL character, which cannot be the name of a column",
+        "sql",
+      );
     lists.push(` IN (${found.map((value) => quoteText(String(value))).join(", ")})`);
   }
   if (lists.length !== places.length) return sql;
@@ -89,7 +92,7 @@ export async function completePivots(
   );
   if (Buffer.byteLength(completed) > TEXT_BYTES_MAX)
     throw new BadInput(
-      "the values that PIVOT finds are too long to become columns; write those that you want: ON column IN ('a', 'b')",
+      "the values that PIVOT finds are too long to become columns; list the values that you want: ON column IN ('a', 'b')",
       "sql",
     );
   return completed;
@@ -139,7 +142,7 @@ function insert(sql: string, pieces: readonly { place: number; text: string }[])
 /** Words that end the list after ON. */
 const ENDS: ReadonlySet<string> = new Set(["using", "group", "order", "limit", "offset"]);
 
-/** The ends of those columns after the ON of a PIVOT at the top of the text that have no IN. */
+/** The end of each column without IN after the ON of a PIVOT. The PIVOT must be at the top level of the text. */
 function openPivots(sql: string): number[] {
   const places: number[] = [];
   let state: "before" | "source" | "columns" = "before";
@@ -174,7 +177,7 @@ function openPivots(sql: string): number[] {
   return places;
 }
 
-/** The tokens of a text, without comments and spaces: enough to find words that stand outside of everything. */
+/** The tokens of a text without comments and spaces. They suffice to find words outside of texts and parentheses. */
 function* tokens(sql: string): Generator<{ text: string; start: number }> {
   const token =
     /--[^\n]*|\/\*(?:[^*]|\*(?!\/))*\*\/|\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\w+|[\s\S]/gy;

@@ -1,12 +1,12 @@
 /**
- * Writes an inspected statement anew where its own text must not run as it is:
+ * Rewrites an inspected statement whose text must not run unchanged:
  *
- * - what `list`, `string_agg` and the like collect, and the list of `list_reduce`, gets a guard around it, a macro
- *   that fails where the value is too large;
- * - `SHOW TABLES` and `information_schema` become views that list what people may name;
- * - `current_timestamp` becomes `now()`, which is a TIMESTAMP in UTC as `ts` is.
+ * - The result of `list`, `string_agg` and similar aggregates, and the list of `list_reduce`, get a guard around them: a
+ *   macro that fails if the value is too large.
+ * - `SHOW TABLES` and `information_schema` become views that list the tables that a statement may name.
+ * - `current_timestamp` becomes `now()`, which is a TIMESTAMP in UTC like `ts`.
  *
- * The engine itself gives the tree and takes it back, so that no second grammar is needed here.
+ * The engine itself turns text into a tree and a tree into text, so that this module needs no second grammar.
  */
 import { Forbidden } from "../../model/errors.ts";
 import { allowedFunction } from "./functions.ts";
@@ -15,7 +15,7 @@ import { methodCall } from "./method-call.ts";
 import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./tree.ts";
 import { lower, type Node } from "./walk.ts";
 
-/** Gives the text that runs in the place of `sql`, which the sandbox has let through. */
+/** Returns the text that runs instead of `sql`, which the sandbox has accepted. */
 export async function rewrite(reader: Serializer, sql: string): Promise<string> {
   const tree = await wholeTreeOf(reader, sql);
   const clock = usesClock(tree) ? namesClock(tree) : undefined;
@@ -42,7 +42,7 @@ function rewritten(value: unknown, names: ReadonlyMap<unknown, string>): unknown
   return name === undefined ? node : { ...node, alias: name };
 }
 
-/** What stands in the place of a node, whose children are written anew already. */
+/** The replacement of a node whose children are already rewritten. */
 function replaced(node: Mutable): Mutable {
   if (node.class === "FUNCTION") return called(node);
   if (isDouble(node)) return castDouble(node);
@@ -60,8 +60,8 @@ function replaced(node: Mutable): Mutable {
 }
 
 /**
- * The expressions of SELECT lists that have no name of their own and hold what is written anew: the engine would
- * name their columns after what stands there then.
+ * The expressions of SELECT lists that have no alias and contain a node to rewrite. Without an alias, the engine would
+ * name their columns after the rewritten text.
  */
 function* itemsToName(value: unknown): Generator<Mutable> {
   if (typeof value !== "object" || value === null || isExactNumber(value)) return;
@@ -87,7 +87,7 @@ function changes(value: unknown): boolean {
   return Object.values(node).some(changes);
 }
 
-/** How the engine names the column of an expression: by its text. */
+/** The name that the engine gives the column of an expression, which is its text. */
 async function nameOf(reader: Serializer, tree: Serialized, item: Mutable): Promise<string> {
   if (item.class === "COLUMN_REF") return String((item.column_names as readonly unknown[]).at(-1));
   const [first] = tree.statements ?? [];
@@ -113,7 +113,7 @@ const EMPTY_SELECT = {
   qualify: null,
 };
 
-/** A call of one argument with the name, and with the alias of what it stands around. */
+/** A call with the name and at most one argument. It takes the alias of its argument. */
 function call(name: string, inner: Mutable | undefined): Mutable {
   return {
     class: "FUNCTION",
@@ -132,7 +132,7 @@ function call(name: string, inner: Mutable | undefined): Mutable {
   };
 }
 
-/** A number such as 1e10. The engine would write it as 10000000000.0, which is read as a DECIMAL. */
+/** Whether a node is a number such as 1e10. The engine would write it as 10000000000.0, and read that as a DECIMAL. */
 function isDouble({ class: kind, value }: Mutable): boolean {
   const constant = value as { type?: { id?: unknown }; is_null?: unknown } | undefined;
   return kind === "CONSTANT" && constant?.type?.id === "DOUBLE" && constant.is_null === false;
@@ -156,7 +156,7 @@ function castDouble(node: Mutable): Mutable {
   };
 }
 
-/** A call with the column that it is called on among its arguments, and with its guard. */
+/** A call with its guard. The column of a method call becomes its first argument. */
 function called(node: Mutable): Mutable {
   const method = methodCall(node);
   return method === undefined ? guarded(node) : guarded({ ...method, schema: "", catalog: "" });
@@ -173,7 +173,7 @@ function guarded(node: Mutable): Mutable {
   return { ...node, children: [call("weir_reduced", list), ...others] };
 }
 
-/** Whether the statement gives a column a name of the clock, so that the column may be meant by it. */
+/** A clock's name that the statement also gives to a column, so that it is ambiguous; undefined if there is none. */
 function namesClock(value: unknown, key = ""): string | undefined {
   if (typeof value === "string")
     return NAMING.has(key) && CLOCKS.has(lower(value)) ? lower(value) : undefined;
@@ -188,16 +188,16 @@ function namesClock(value: unknown, key = ""): string | undefined {
   return undefined;
 }
 
-/** The keys of a tree under which columns get names. */
+/** The keys of a tree that contain names of columns. */
 const NAMING: ReadonlySet<string> = new Set(["alias", "aliases", "column_name_alias", "unpivot_names"]);
 
-/** Names that stand where a column does, and the functions that give the same in UTC. */
+/** Clocks that are written like a column, with the functions that return the same time in UTC. */
 const CLOCKS: ReadonlyMap<string, string> = new Map([
   ["current_timestamp", "now"],
   ["current_date", "today"],
 ]);
 
-/** The function that a column's name stands for. */
+/** The function of a clock that is written like a column; undefined for any other node. */
 function clockOf({ class: kind, column_names }: Mutable): string | undefined {
   const names = kind === "COLUMN_REF" ? (column_names as readonly unknown[]) : [];
   return names.length === 1 ? CLOCKS.get(lower(names[0])) : undefined;

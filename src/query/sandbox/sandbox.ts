@@ -1,10 +1,10 @@
 /**
- * The sandbox: decides whether a person's statement may run, which tables it names, and the text that runs.
+ * The sandbox decides whether a statement from a request may run, which tables it names, and which text runs.
  *
- * The engine's own parser turns the text into a syntax tree, and the tree is walked from the top: what is not
- * known and allowed is refused. The engine is closed against files and settings besides, and the statement
- * runs in a read-only transaction; this walk holds what those cannot: functions that hang the engine, names
- * of files or of physical tables, statements that grow while they are planned.
+ * The engine's own parser turns the text into a syntax tree. The walk starts at the top of the tree and rejects every
+ * node that is not known and allowed. In addition, the engine has no access to files and settings, and the statement runs
+ * in a read-only transaction. The walk stops what those cannot: functions that hang the engine, names of files or of
+ * physical tables, and statements that grow while they are planned.
  */
 import { BadInput, Forbidden, TooLarge } from "../../model/errors.ts";
 import { errorHint } from "./error-hint.ts";
@@ -16,41 +16,41 @@ import { walkStatement } from "./syntax.ts";
 import { type Serialized, type Serializer, treeOf } from "./tree.ts";
 import type { Catalog, Macro } from "./walk.ts";
 
-/** 160 KB of text take 0.8 s to serialize, in one go; 16 KiB take 30 ms at most. */
+/** The engine takes 0.8 s to serialize 160 KB of text, without a pause, and at most 30 ms for 16 KiB. */
 export const SQL_BYTES_MAX = 16 * 1024;
 
 /** A statement that may run. */
 export interface Inspected {
-  /** The text to run: the person's own, or what rewrite.ts made of it. */
+  /** The text to run: the original, or the result of rewrite.ts. */
   readonly sql: string;
   /** The tables that it names, in lower case. */
   readonly tables: ReadonlySet<string>;
   /** The lists of tables and columns that it reads. */
   readonly listings: ReadonlySet<Listing>;
-  /** Macros of ours that it calls. */
+  /** The gateway's macros that it calls. */
   readonly macros: ReadonlySet<Macro>;
-  /** The names of its parameters, `1`, `2` … where they have none. */
+  /** The names of its parameters. Those without a name are `1`, `2` … */
   readonly parameters: ReadonlySet<string>;
   /** Whether it is an EXPLAIN, whose answer is one text of many lines. */
   readonly isExplain: boolean;
-  /** A clearer sentence for an error of the engine about this statement, or undefined. */
+  /** Returns a clearer sentence for an error of the engine about this statement, or undefined. */
   readonly hint: (message: string) => string | undefined;
 }
 
-/** Runs a statement that the sandbox has let through, with its tables, and gives the first column of each row. */
+/** Runs a statement that the sandbox has accepted, with its tables, and returns the first column of each row. */
 export type Lookup = (inspected: Inspected) => Promise<readonly unknown[]>;
 
 export interface InspectOptions {
   readonly bytesMax?: number;
-  /** Looks up the values of a PIVOT that has no list of them; without it such a PIVOT is refused. */
+  /** Looks up the values of a PIVOT that does not list them. If absent, such a PIVOT is rejected. */
   readonly lookup?: Lookup;
 }
 
 /**
  * Inspects one statement.
  *
- * @throws BadInput where it does not parse, is not one statement, or names a table that is not there
- * @throws Forbidden where it holds anything that is not allowed
+ * @throws BadInput if it does not parse, is not one statement, or names a table that does not exist
+ * @throws Forbidden if it contains anything that is not allowed
  */
 export async function inspect(
   reader: Serializer,
@@ -64,7 +64,7 @@ export async function inspect(
       `the statement has ${bytes} bytes; ${bytesMax} are allowed (setting sqlTextBytesMax)`,
       "sql",
     );
-  if (sql.includes("\0")) throw new BadInput("the statement holds a NUL character", "sql");
+  if (sql.includes("\0")) throw new BadInput("the statement contains a NUL character", "sql");
   const explain = EXPLAIN.exec(sql)?.[0] ?? "";
   if (explain !== "" && /^(?:ANALYZE\b|\()/i.test(sql.slice(explain.length)))
     throw new Forbidden(
@@ -102,14 +102,14 @@ export async function inspect(
   };
 }
 
-/** Walks what rewrite.ts made, too: no fault of the engine's in writing a tree as text may let anything pass. */
+/** Walks the rewritten text too, so that an error of the engine in writing a tree as text cannot bypass the sandbox. */
 async function inspectAgain(reader: Serializer, sql: string, catalog: Catalog): Promise<void> {
   const { error, statements = [] } = await treeOf(reader, sql);
   if (error || statements.length !== 1) throw new Error("a rewritten statement is not one SELECT");
   walkStatement(statements[0]!, catalog, true);
 }
 
-/** `EXPLAIN` and `EXPLAIN ANALYZE`, with comments before; the rest is inspected as any statement. */
+/** `EXPLAIN` and `EXPLAIN ANALYZE`, after optional comments. The rest is inspected like any statement. */
 const EXPLAIN = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*EXPLAIN\b\s*(?:ANALYZE\b\s*)?/i;
 
 function refusal(tree: Serialized, sql: string, before: string): Error {

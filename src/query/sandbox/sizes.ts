@@ -1,40 +1,40 @@
 /**
- * How large the values of a statement may become, as rules over the sizes of a call's arguments.
+ * The maximum sizes of a statement's values, as rules over the sizes of a call's arguments.
  *
- * The engine evaluates a call for a vector of 2,048 rows at a time, and checks neither an interrupt nor the
- * memory limit meanwhile. So each rule gives an upper bound, in bytes for one row, that is known before the
- * statement runs; the walk (expressions.ts) refuses what exceeds the limits below.
+ * The engine evaluates a call for a vector of 2,048 rows at a time. Meanwhile it checks neither for an interrupt nor the
+ * memory limit. So each rule returns an upper bound, in bytes per row, that is known before the statement runs. The walk
+ * (expressions.ts) rejects a statement that exceeds the limits below.
  */
 
-/** A stored text is at most this long, and so is a bound parameter. */
+/** The maximum length of a stored text and of a bound parameter. */
 export const STORED_BYTES = 4_096;
-/** A number, a time or an interval; also what each element of a list takes besides its text. */
+/** The size of a number, a time or an interval. Each element of a list also takes it, besides its text. */
 export const FIXED_BYTES = 16;
-/** A short text of limited length: a day's name, a checksum, a formatted time. */
+/** The size of a short text of limited length: a day's name, a checksum, a formatted time. */
 export const SHORT_BYTES = 64;
 
-/** What one value may become: a vector of these is 512 MiB. */
+/** The maximum size of one value. A vector of such values is 512 MiB. */
 export const VALUE_BYTES_MAX = 256 * 1_024;
-/** What all calls of a statement may make for one row: a vector of this is 3 GiB. */
+/** The maximum size of the values that all calls of a statement make for one row. A vector of that is 3 GiB. */
 export const MADE_BYTES_MAX = 1_536 * 1_024;
-/** What all lambdas of a statement may touch for one row: some 10 s for a vector, at worst. */
+/** The maximum bytes that all lambdas of a statement process for one row: at worst about 10 s for a vector. */
 export const LAMBDA_BYTES_MAX = 4 * 1_024 * 1_024;
 
-/** Elements of a list, and of a map of counts, that an aggregate may collect. Checked while the statement runs. */
+/** The maximum elements of a list or a map of counts that an aggregate collects. Checked while the statement runs. */
 export const COLLECTED_ELEMENTS_MAX = 4_000;
-/** Bytes of a text, or of a list written as text, that an aggregate may collect. Checked while the statement runs. */
+/** The maximum bytes of a text, or of a list as text, that an aggregate collects. Checked while the statement runs. */
 export const COLLECTED_BYTES_MAX = 96 * 1_024;
-/** Elements of a list that list_reduce may take. Checked while the statement runs. */
+/** The maximum elements of the list of list_reduce. Checked while the statement runs. */
 export const REDUCED_ELEMENTS_MAX = 1_000;
 
-/** What a rule sees of a call. Inside a lambda, sizes are those of all elements of the list together. */
+/** The input of a rule. Inside a lambda, sizes are those of all elements of the list together. */
 export interface SizedCall {
   readonly sizes: readonly number[];
   /** How often the call is evaluated for one row: 1, or the number of elements inside a lambda. */
   readonly times: number;
   /** The constant texts and numbers among the arguments, by position. */
   readonly constants: readonly (string | number | undefined)[];
-  /** Whether the call stands in the lambda of a list_reduce. */
+  /** Whether the call is in the lambda of a list_reduce. */
   readonly isReducing: boolean;
 }
 
@@ -42,14 +42,14 @@ export type Size = (call: SizedCall) => number;
 
 const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);
 
-/** A size that no number has: for lists, which may be empty. */
+/** At least one byte more than a number, for lists, which may be empty. */
 function aboveNumber(bytes: number, times: number): number {
   return Math.max(bytes, FIXED_BYTES * times + 1);
 }
 
 export const fixed: Size = ({ times }) => FIXED_BYTES * times;
 export const short: Size = ({ times }) => SHORT_BYTES * times;
-/** A time as text: the pattern has at most 64 places, each of which becomes at most 32 characters. */
+/** A time as text: the pattern has at most 64 directives, and each becomes at most 32 characters. */
 export const timeText: Size = ({ times }) => 2_048 * times;
 /** As large as the largest argument. */
 export const largest: Size = ({ sizes, times }) => Math.max(FIXED_BYTES * times, ...sizes);
@@ -64,12 +64,12 @@ export const multiple =
   (factor: number): Size =>
   (call) =>
     factor * first(call);
-/** A list of pieces of the first argument: the text, and an entry for each byte at worst. */
+/** A list of pieces of the first argument: the text, and at worst one entry per byte. */
 export const pieces: Size = multiple(1 + FIXED_BYTES);
 
 /**
- * Numbers give a number; two lists give a list of both. A number among the arguments decides: nothing but numbers,
- * times and the like has FIXED_BYTES, and a text that is written out may be read as a list.
+ * The sum of numbers is a number, and the sum of two lists is a list of both. If one argument is a number, the result is
+ * one too. Only numbers, times and similar values have FIXED_BYTES. A constant text may be read as a list.
  */
 export const sumOrLists: Size = (call) => {
   const isNumber = (size: number, index: number) =>
@@ -77,7 +77,7 @@ export const sumOrLists: Size = (call) => {
   return call.isReducing || call.sizes.length < 2 || call.sizes.some(isNumber) ? fixed(call) : total(call);
 };
 
-/** `concat_ws(separator, …)`. */
+/** `concat_ws(separator, …)`: one separator between two texts. */
 export const separated: Size = ({ sizes, times }) =>
   sum(sizes) + (sizes[0] ?? 0) * Math.max(0, sizes.length - 3) + FIXED_BYTES * times;
 
@@ -97,14 +97,14 @@ export const repeated: Size = ({ sizes, times, constants }) => {
   return aboveNumber(one * Number(constants[1] ?? 0), times);
 };
 
-/** `bar(value, min, max, width)`; 80 characters where no width is given. */
+/** `bar(value, min, max, width)`; 80 characters if the width is absent. */
 export const bar: Size = ({ times, constants }) => 3 * Number(constants[3] ?? 80) * times;
 
 /** `equi_width_bins(min, max, bins, nice)`; a nice list may have twice as many. */
 export const binned: Size = ({ times, constants }) =>
   aboveNumber(2 * FIXED_BYTES * Number(constants[2] ?? 0) * times, times);
 
-/** `min(value, count)`, `arg_max(value, by, count)`: the count stands last. */
+/** `min(value, count)`, `arg_max(value, by, count)`: the count is the last argument. */
 export const counted =
   (position: number): Size =>
   (call) =>
@@ -122,13 +122,13 @@ export function rangeLength(constants: SizedCall["constants"]): number {
   return Number.isFinite(length) ? Math.max(0, Math.ceil(length) + 1) : Number.POSITIVE_INFINITY;
 }
 
-/** `replace(text, from, to)`: every occurrence grows by as much as `to` is longer. */
+/** `replace(text, from, to)`: every occurrence grows by the difference in length. */
 export const replaced: Size = (call) => {
   const [, from, to] = call.constants;
   return first(call) * Math.max(1, bytes(to) / Math.max(1, bytes(from)));
 };
 
-/** `regexp_replace(text, pattern, to, options)`: with "g" there is a match before each byte at worst. */
+/** `regexp_replace(text, pattern, to, options)`: with "g" there is at worst a match before each byte. */
 export const patternReplaced: Size = (call) => {
   const [, , to, options] = call.constants;
   const references = String(to ?? "").match(/\\\d/g)?.length ?? 0;
@@ -138,20 +138,20 @@ export const patternReplaced: Size = (call) => {
   return whole * (1 + references) + (global ? (whole + call.times) * added : added * call.times);
 };
 
-/** `format(format, …)` and `printf`: the text, its widths, and the arguments as often as the text may name them. */
+/** `format(format, …)` and `printf`: the text, its widths, and the largest argument once per placeholder. */
 export const formatted: Size = ({ sizes, times, constants }) => {
   const format = String(constants[0] ?? "");
   const widths = [...format.matchAll(/\d+/g)].reduce((all, [digits]) => all + Number(digits), 0);
   const places = Math.max(1, format.match(/[{%]/g)?.length ?? 0);
   const largestArgument = Math.max(0, ...sizes.slice(1));
-  // A number with all its digits has up to 310 of them.
+  // A number has up to 310 digits.
   return (bytes(format) + widths) * times + places * (largestArgument + 320 * times);
 };
 
-/** JSON text of the arguments: quotation marks are escaped. */
+/** The arguments as JSON text, with escaped quotation marks. */
 export const json: Size = (call) => 2 * total(call) + SHORT_BYTES * call.times;
 
-/** What an aggregate collects, held to its limits while the statement runs. */
+/** The values that an aggregate collects. Guards limit them while the statement runs. */
 export const collected: Size = () => COLLECTED_BYTES_MAX;
 
 function bytes(constant: string | number | undefined): number {

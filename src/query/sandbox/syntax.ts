@@ -1,10 +1,10 @@
 /**
- * The walk over a statement's queries and tables. Every key of every object is looked at, and one that is not
- * known is refused: a later version of the engine may say something new there.
+ * The walk over a statement's queries and tables. It checks every key of every object and rejects unknown keys, since a
+ * later version of the engine may give them a new meaning.
  *
- * On the way it measures what a statement becomes while it is planned, which no interrupt stops: columns
- * (`SELECT *, *` nested doubles them), tables (a CTE counts as often as it is named) and the size of values in
- * bytes (`s || s` nested doubles it).
+ * The walk also measures how large a statement becomes while the engine plans it, which no interrupt stops: columns
+ * (nested `SELECT *, *` doubles them), tables (a CTE counts as often as it is named), and the size of values in bytes
+ * (nested `s || s` doubles it).
  */
 import { BadInput, Forbidden, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
@@ -35,15 +35,15 @@ import {
 } from "./walk.ts";
 
 const COLUMNS_MAX = 2_000;
-/** Tables of a statement; each stands for a part a day. */
+/** The maximum tables of a statement. Each has one part per day. */
 const TABLES_MAX = 32;
 const GROUPING_SETS_MAX = 64;
 const SAMPLE_ROWS_MAX = 1_000_000;
 
 /**
- * Walks a statement, a `{node, named_param_map}`, and gives what was found.
+ * Walks a statement, a `{node, named_param_map}`, and returns its findings.
  *
- * @param isOurs whether the text is what rewrite.ts made of one that was walked before
+ * @param isOurs whether rewrite.ts made the text from one that was walked before
  */
 export function walkStatement(statement: Node, catalog: Catalog, isOurs = false): Walk {
   const walk: Walk = {
@@ -76,7 +76,7 @@ export function walkStatement(statement: Node, catalog: Catalog, isOurs = false)
   return walk;
 }
 
-/** A table whose columns get other names, where it has a list of them. */
+/** The measure of a table whose columns may have new names. */
 function renamed(measure: Measure, names: unknown): Measure {
   const list = nodes(names) as readonly unknown[];
   if (list.length === 0) return measure;
@@ -86,7 +86,7 @@ function renamed(measure: Measure, names: unknown): Measure {
   return { ...measure, sizes: { named, rest }, row: rowOf(measure) + bytes };
 }
 
-/** A select statement as subqueries and CTEs hold it: `{node}`. */
+/** Walks the `{node}` of a subquery or a CTE. */
 function walkSelect(select: Node, outer: Scope): Measure {
   for (const key of Object.keys(select))
     if (key !== "node" && key !== "named_param_map") throw unknown(`a statement with ${quote(key)}`);
@@ -138,8 +138,8 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
 }
 
 /**
- * `WITH RECURSIVE`: the engine checks interrupts between its rounds, and counts its rows; but a value that grows
- * in each round would soon exceed every limit on values.
+ * `WITH RECURSIVE`: between rounds, the engine checks for interrupts and counts the rows. But a value that grows in each
+ * round would soon exceed every limit on values.
  */
 function walkRecursive(node: Node, scope: Scope): Measure {
   only(node, "cte_name", "union_all", "left", "right", "aliases", "key_targets", "modifiers", "cte_map");
@@ -152,7 +152,7 @@ function walkRecursive(node: Node, scope: Scope): Measure {
     const itself = renamed({ columns: left.columns, tables: 1, bytes, sizes, row }, node.aliases);
     return walkQuery(node.right as Node, { ...scope, ctes: new Map(scope.ctes).set(name, itself) });
   };
-  // The first round may bring in columns that are larger; the second must not be larger again.
+  // The first round may add larger columns. The second round must not make larger values again.
   let right = round(left.bytes);
   if (right.bytes > left.bytes) {
     const { bytes } = right;
@@ -184,7 +184,7 @@ function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Meas
     for (const key of Object.keys(value))
       if (!["aliases", "query", "materialized", "key_targets"].includes(key))
         throw unknown(`WITH … ${quote(key)}`);
-    // Its own name is not yet in scope: only a recursive one could mean itself.
+    // Its own name is not in scope yet. Only a recursive CTE could refer to itself.
     const madeBefore = outer.walk.made;
     const measure = walkSelect(value.query as Node, { ...outer, ctes });
     walkExpressions(value.key_targets, within(outer, measure));
@@ -220,7 +220,7 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
   if (nodes(node.group_sets).length > GROUPING_SETS_MAX)
     throw new Forbidden(`GROUP BY makes more than ${GROUPING_SETS_MAX} grouping sets`, "sql");
   checkSample(node.sample as Node | undefined);
-  // ORDER BY and the like may name what the list makes.
+  // ORDER BY and other modifiers may name columns of the list.
   walkModifiers(node.modifiers, { ...scope, bytes: Math.max(scope.bytes, bytes) });
   return {
     columns,
@@ -231,7 +231,7 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
   };
 }
 
-/** An expression of a SELECT list: what it comes to, and what its alias stands for in those after it. */
+/** Walks an expression of a SELECT list, and records its alias for the expressions after it. */
 function walkSelected(
   expression: Node,
   scope: Scope,
@@ -243,7 +243,7 @@ function walkSelected(
   const made = walk.made - before.made;
   const expressions = walk.expressions - before.expressions;
   if (starsIn(expression)) {
-    // An expression over COLUMNS() is made once for each of them.
+    // An expression over COLUMNS() is evaluated once per column.
     addMade(walk, made * Math.max(0, scope.columns - 1));
     countExpressions(walk, expressions * Math.max(0, scope.columns - 1));
     const isPlain = expression.class === "STAR" && expression.columns !== true;
@@ -258,16 +258,16 @@ function walkSelected(
     columns: 1,
     bytes,
     sizes: name === undefined ? unnamed(bytes) : { named: new Map([[name, bytes]]), rest: 0 },
-    // Without a name the column is called by the text of its expression.
+    // Without an alias, the text of the expression is the column's name.
     row: bytes + (name === undefined ? EXPRESSION_NAME_BYTES_MAX : Buffer.byteLength(name)),
   };
 }
 
-/** As long as a tag's name may be. */
+/** The maximum length of a tag's name. */
 const NAME_BYTES_MAX = 256;
 const EXPRESSION_NAME_BYTES_MAX = 16 * 1_024;
 
-/** What `* REPLACE (…)` and `* RENAME (…)` may put in the place of columns. */
+/** Sizes of columns that `* REPLACE (…)` or `* RENAME (…)` may add. */
 function replacedSizes(star: Node, bytes: number): ColumnSizes {
   return star.replace_list === undefined && star.rename_list === undefined ? unnamed(0) : unnamed(bytes);
 }
@@ -315,7 +315,7 @@ function walkTable(node: Node, scope: Scope): Measure {
   });
 }
 
-/** `DESCRIBE`, `SUMMARIZE` and `SHOW TABLES`, which lists what people may name and nothing of the engine's. */
+/** `DESCRIBE`, `SUMMARIZE` and `SHOW TABLES`. The latter lists only the tables that a statement may name. */
 function walkShow(node: Node, scope: Scope): Measure {
   if (node.query !== undefined && (node.show_type === "DESCRIBE" || node.show_type === "SUMMARY")) {
     only(node, "query", "show_type");
@@ -325,7 +325,7 @@ function walkShow(node: Node, scope: Scope): Measure {
   const listing = SHOWN.get(node.table_name);
   if (listing === undefined)
     throw new Forbidden(
-      "of SHOW, only SHOW TABLES, SHOW ALL TABLES and SHOW TABLE are allowed; GET /api/v1/tables lists the tables",
+      "only SHOW TABLES, SHOW ALL TABLES and SHOW TABLE are allowed; GET /api/v1/tables lists the tables",
       "sql",
     );
   return listed(listing, scope);
@@ -336,7 +336,7 @@ const SHOWN: ReadonlyMap<unknown, Listing> = new Map([
   ["__show_tables_expanded", "details"],
 ]);
 
-/** A list of tables or columns, which the statement gets in the place of the engine's own. */
+/** A list of tables or columns that replaces the engine's own. */
 function listed(listing: Listing, scope: Scope): Measure {
   scope.walk.listings.add(listing);
   scope.walk.isRewritten = true;
@@ -345,7 +345,7 @@ function listed(listing: Listing, scope: Scope): Measure {
 
 const PIVOT_NAMES_BYTES_MAX = 64 * 1_024;
 
-/** `PIVOT` with its values written out (a PIVOT without them is completed before: pivot.ts), and `UNPIVOT`. */
+/** `UNPIVOT`, and `PIVOT` with a list of values. pivot.ts has already completed a PIVOT without a list. */
 function walkPivot(node: Node, scope: Scope): Measure {
   only(
     node,
@@ -397,12 +397,12 @@ function walkPivot(node: Node, scope: Scope): Measure {
   if (added > COLUMNS_MAX) throw new Forbidden(`PIVOT makes more than ${COLUMNS_MAX} columns`, "sql");
   addMade(scope.walk, made * (isUnpivot ? 1 : cells));
   const columns = source.columns + added;
-  // The new columns are called by the values of the statement's text.
+  // The new columns are named after values in the statement's text.
   const row = rowOf(source) + columns * bytes + PIVOT_NAMES_BYTES_MAX;
   return renamed({ columns, tables: source.tables, bytes, row }, node.column_name_alias);
 }
 
-/** For a person who names a metric as it was pushed, http.request.duration_ms, misspells a table, or leaves words out. */
+/** A suggestion for the name of a table: for a metric's name as pushed, a misspelled name or an incomplete one. */
 function hint(name: string, { walk, ctes }: Scope): string {
   const table = lower(name).replace(/[^a-z0-9_]/g, "_");
   const names = [...ctes.keys(), ...walk.catalog.names()];
@@ -415,7 +415,7 @@ function hint(name: string, { walk, ctes }: Scope): string {
 
 const LISTINGS: ReadonlySet<string> = new Set(Object.values(LISTING_VIEWS));
 
-/** The tables of information_schema that list what people may name. */
+/** The tables of information_schema that a statement may read. */
 const INFORMATION: ReadonlySet<string> = new Set(["tables", "columns"]);
 
 function walkBaseTable(node: Node, scope: Scope): Measure {
@@ -461,7 +461,7 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
   };
 }
 
-/** How large a value of a stored column may be; all labels of a series together are seldom larger than this. */
+/** The maximum size of a value of a stored column. The labels of a series together are rarely larger. */
 function sizeOfType(type: string): number {
   if (type.startsWith("MAP") || type.endsWith("[]")) return 4 * STORED_BYTES;
   return type === "VARCHAR" ? STORED_BYTES : FIXED_BYTES;
@@ -508,7 +508,7 @@ function walkTableFunction(node: Node, scope: Scope): Measure {
     );
   found.check?.(name, children);
   const bytes = Math.max(FIXED_BYTES, walkExpressions(children, scope));
-  // Its column is called as the function is, or by the alias, which may also stand for the row.
+  // Its column has the function's name or the alias. The alias may also mean the whole row.
   const named = new Map([[name, bytes]]);
   if (typeof node.alias === "string") named.set(lower(node.alias), 2 * bytes);
   return renamed({ columns: 2, tables: 1, bytes, sizes: { named, rest: bytes } }, node.column_name_alias);

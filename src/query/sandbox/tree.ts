@@ -1,9 +1,9 @@
-/** Syntax trees of statements, as the engine's own parser gives them and takes them back. */
+/** Converts statements to syntax trees and back, with the engine's own parser. */
 import { BadInput } from "../../model/errors.ts";
 import { statement } from "../../store/statements.ts";
 import type { Node } from "./walk.ts";
 
-/** What the sandbox needs of a connection. */
+/** The part of a connection that the sandbox uses. */
 export interface Serializer {
   all<Row extends Record<string, unknown>>(sql: string, parameters?: readonly string[]): Promise<Row[]>;
 }
@@ -16,12 +16,12 @@ export interface Serialized {
   readonly statements?: readonly Node[];
 }
 
-/** The tree of a text, without the keys that are empty. */
+/** The tree of a text, without empty keys. */
 export async function treeOf(reader: Serializer, sql: string): Promise<Serialized> {
   return parsed(await serialized(reader, statement("query/serialize"), sql));
 }
 
-/** The tree of a text with all its keys, and each number with all its digits, as `textOf` wants it. */
+/** The tree of a text with all its keys, and with all digits of each number. `textOf` needs such a tree. */
 export async function wholeTreeOf(reader: Serializer, sql: string): Promise<Serialized> {
   return parsed(await serialized(reader, statement("query/serialize_whole"), sql), exact);
 }
@@ -37,12 +37,12 @@ function parsed(tree: string, reviver?: Reviver): Serialized {
   try {
     return JSON.parse(tree, reviver as (key: string, value: unknown) => unknown) as Serialized;
   } catch {
-    // The engine writes a number past the largest double as Infinity, which JSON has no word for.
+    // The engine writes a number above the largest double as Infinity, which is not JSON.
     throw new BadInput("a number in the statement is too large for a DOUBLE", "sql");
   }
 }
 
-/** JSON's own way to keep a number as it was written. */
+/** The standard API of JSON that keeps a number as it was written. */
 const raw = JSON as unknown as {
   rawJSON(text: string): object;
   isRawJSON(value: unknown): boolean;
@@ -54,7 +54,7 @@ function exact(_key: string, value: unknown, { source }: { readonly source?: str
     : value;
 }
 
-/** Whether a value of a whole tree is a number that a double does not hold. */
+/** Whether a value of a whole tree is a number that no double represents exactly. */
 export function isExactNumber(value: unknown): boolean {
   return raw.isRawJSON(value);
 }

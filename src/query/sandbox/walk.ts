@@ -1,6 +1,6 @@
 /**
- * What the walks over queries (syntax.ts) and expressions (expressions.ts) share: the scope at a place of the
- * tree, the measures, and the checks that refuse what is not known.
+ * Shared by the walks over queries (syntax.ts) and expressions (expressions.ts): the scope at a node of the tree, the
+ * measures, and the checks that reject unknown nodes.
  */
 import { Forbidden, quote } from "../../model/errors.ts";
 import type { Listing } from "./listings.ts";
@@ -9,59 +9,59 @@ import { LAMBDA_BYTES_MAX, MADE_BYTES_MAX, VALUE_BYTES_MAX } from "./sizes.ts";
 /** A node of the syntax tree, as parsed from JSON. */
 export type Node = Readonly<Record<string, unknown>>;
 
-/** Levels of a statement's tree; people nest some 20. */
+/** The maximum levels of a statement's tree. Ordinary statements have about 20. */
 const DEPTH_MAX = 150;
-/** The engine plans some 10,000 expressions a second; 16 KiB of text hold 5,000. */
+/** The engine plans about 10,000 expressions per second. A text of 16 KiB contains at most 5,000. */
 const EXPRESSIONS_MAX = 10_000;
 
-/** What people may name in FROM. */
+/** The tables that a statement may name in FROM. */
 export interface Catalog {
-  /** The columns of the table (lower case) with the engine's types, or undefined when there is none of that name. */
+  /** The columns of the table (lower case) with the engine's types, or undefined if the table does not exist. */
   columnsOf(table: string): readonly { readonly name: string; readonly type: string }[] | undefined;
   /** The names of all tables, for suggestions. */
   names(): Iterable<string>;
 }
 
-/** The largest value of each column by its name in lower case, in bytes, and of those columns that have no name here. */
+/** The maximum size of a value in bytes: by a column's name in lower case, and for all columns without a name. */
 export interface ColumnSizes {
   readonly named: ReadonlyMap<string, number>;
   readonly rest: number;
 }
 
-/** What a query or a table comes to. */
+/** The size of a query or a table. */
 export interface Measure {
   readonly columns: number;
   readonly tables: number;
   /** The largest value of a column, in bytes. */
   readonly bytes: number;
-  /** The same by column, where it is known. */
+  /** The same by column, if known. */
   readonly sizes?: ColumnSizes;
-  /** All columns with their names, where that is not the largest so many times: what the table's name stands for. */
+  /** All columns with their names, which the table's name stands for. If absent, the number of columns times `bytes`. */
   readonly row?: number;
-  /** What its calls make for one row, in bytes: a CTE counts as often as it is named. */
+  /** Bytes that its calls make for one row. A CTE counts as often as it is named. */
   readonly made?: number;
 }
 
-/** What is known at a place of the tree. */
+/** The scope at a node of the tree. */
 export interface Scope {
   readonly walk: Walk;
   /** Common table expressions in scope, by their names in lower case. */
   readonly ctes: ReadonlyMap<string, Measure>;
-  /** Columns of what columns may refer to here, and the largest value of these in bytes. */
+  /** The number of columns that may be named here, and their largest value in bytes. */
   readonly columns: number;
   readonly bytes: number;
   readonly sizes: ColumnSizes;
-  /** A whole row, which a table's name stands for. */
+  /** The bytes of a whole row, which a table's name stands for. */
   readonly row: number;
-  /** The largest value of what columns of the queries around this one hold. */
+  /** The largest value of a column of the queries around this one. */
   readonly outerBytes: number;
-  /** Expressions of the SELECT list by their aliases in lower case: a name for one stands for all of it. */
+  /** Expressions of the SELECT list by alias, in lower case. An alias stands for the whole expression. */
   readonly aliases: ReadonlyMap<string, Aliased>;
-  /** Inside the lambda of a list function. */
+  /** The lambda of a list function around this node; absent outside a lambda. */
   readonly lambda?: Lambda;
 }
 
-/** An expression that has an alias: the engine puts a copy of it where the alias stands. */
+/** An expression that has an alias. The engine replaces each use of the alias with a copy of the expression. */
 export interface Aliased {
   readonly bytes: number;
   readonly made: number;
@@ -69,44 +69,44 @@ export interface Aliased {
 }
 
 export interface Lambda {
-  /** Elements that its list may have. */
+  /** The maximum number of elements of its list. */
   readonly times: number;
   /** Its parameters in lower case, with the bytes of all elements together. */
   readonly parameters: ReadonlyMap<string, number>;
   readonly isReducing: boolean;
 }
 
-/** A column that is compared with a number, for the error when it holds text. */
+/** A column that is compared with a number, for the error if the column is text. */
 export interface NumberUse {
   readonly column: string;
   readonly number: string;
   readonly operator: string;
 }
 
-/** What is the same for the whole statement. */
+/** The state of the walk over one statement. */
 export interface Walk {
   readonly catalog: Catalog;
   /** The tables that are named, in lower case. */
   readonly tables: Set<string>;
-  /** Lists of tables and columns that are named: information_schema and SHOW TABLES. */
+  /** The lists of tables and columns that the statement reads: information_schema and SHOW TABLES. */
   readonly listings: Set<Listing>;
-  /** Macros of ours that are called. */
+  /** The gateway's macros that the statement calls. */
   readonly macros: Set<Macro>;
-  /** The names of the parameters, `1`, `2` … where they have none. */
+  /** The names of the parameters. Those without a name are `1`, `2` … */
   readonly parameters: Set<string>;
   readonly numberUses: NumberUse[];
-  /** Columns that are cast, without TRY, to a type that a text may not fit. */
+  /** Columns that are cast, without TRY, to a type that not every text can be cast to. */
   readonly casts: string[];
-  /** Whether the text is what rewrite.ts made, which calls guards and reads views of listings. */
+  /** Whether rewrite.ts made the text. Such a text calls guards and reads views of listings. */
   readonly isOurs: boolean;
-  /** Whether the statement must be written anew (rewrite.ts) before it runs. */
+  /** Whether rewrite.ts must rewrite the statement before it runs. */
   isRewritten: boolean;
   depth: number;
-  /** Expressions, those counted again for which an alias stands. */
+  /** The number of expressions. Each use of an alias counts the expressions of the alias again. */
   expressions: number;
   made: number;
   lambdaBytes: number;
-  /** Walks a subquery: syntax.ts knows how, and expressions hold such. */
+  /** Walks a subquery in an expression. syntax.ts provides it. */
   readonly subquery: (select: Node, scope: Scope) => Measure;
   /** Tables that subqueries in expressions added to the query being walked. */
   extraTables: number;
@@ -114,14 +114,14 @@ export interface Walk {
 
 export type Macro = "local_time" | "utc_time" | "weir_text" | "weir_list" | "weir_map" | "weir_reduced";
 
-/** Sizes of which no more is known than the largest. */
+/** Column sizes if only the maximum is known. */
 export function unnamed(bytes: number): ColumnSizes {
   return { named: NO_NAMES, rest: bytes };
 }
 
 const NO_NAMES: ReadonlyMap<string, number> = new Map();
 
-/** Columns of two tables: a name may be of either. */
+/** The column sizes of two joined tables. A name may belong to either. */
 export function joinSizes(left: ColumnSizes, right: ColumnSizes): ColumnSizes {
   const named = new Map(left.named);
   for (const [name, bytes] of right.named) named.set(name, Math.max(bytes, named.get(name) ?? 0));
@@ -133,7 +133,7 @@ export function rowOf({ row, columns, bytes }: Measure): number {
   return row ?? columns * bytes;
 }
 
-/** The scope inside of a query that reads from the table: outer columns may be meant, too. */
+/** The scope inside a query that reads from the table. Its expressions may also name outer columns. */
 export function within(scope: Scope, table: Measure): Scope {
   return {
     ...scope,
@@ -145,22 +145,22 @@ export function within(scope: Scope, table: Measure): Scope {
   };
 }
 
-/** The size of a column by its name, or by its table's and its own; that of the largest where it is not known. */
+/** The size of a column by its name, or by its table's name and its own. The largest size if the column is unknown. */
 export function sizeOfColumn(names: readonly string[], { sizes, bytes, row }: Scope): number {
   const [first = "", second] = names;
   const own = sizes.named.get(second ?? first);
-  // What is no known column may be a table, and then stands for a whole row of it.
+  // An unknown name may be a table, and then it stands for a whole row.
   if (own === undefined || names.length > 2) return Math.max(bytes, row);
-  // With two names the first may be a column too, and the second a field of it.
+  // With two names, the first may also be a column, and the second one of its fields.
   return Math.max(own, sizes.rest, second === undefined ? 0 : (sizes.named.get(first) ?? 0));
 }
 
-/** Counts expressions; throws where aliases that stand for aliases make too many of them. */
+/** Counts expressions. Throws if there are too many, for example because aliases stand for aliases. */
 export function countExpressions(walk: Walk, count: number): void {
   walk.expressions += count;
   if (walk.expressions > EXPRESSIONS_MAX)
     throw new Forbidden(
-      `the statement comes to more than ${EXPRESSIONS_MAX} expressions, counting what stands behind each alias that it uses`,
+      `the statement has more than ${EXPRESSIONS_MAX} expressions; each use of an alias counts the alias's expressions again`,
       "sql",
     );
 }
@@ -170,7 +170,7 @@ export function timesOf(scope: Scope): number {
   return scope.lambda?.times ?? 1;
 }
 
-/** Throws unless the node has known keys only. */
+/** Throws if the node has an unknown key. */
 export function only(node: Node, ...keys: readonly string[]): void {
   for (const key of Object.keys(node)) {
     if (!keys.includes(key) && !COMMON.has(key)) throw unknown(`${describe(node)} with ${quote(key)}`);
@@ -180,7 +180,7 @@ export function only(node: Node, ...keys: readonly string[]): void {
 const COMMON: ReadonlySet<string> = new Set(["class", "type", "alias", "query_location"]);
 
 export function unknown(what: string): Forbidden {
-  return new Forbidden(`the statement holds what is not allowed here: ${what}`, "sql");
+  return new Forbidden(`the statement contains ${what}, which is not allowed`, "sql");
 }
 
 export function describe(node: Node): string {
@@ -189,7 +189,7 @@ export function describe(node: Node): string {
 
 export function nodes(value: unknown): readonly Node[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value)) throw unknown("a list that is none");
+  if (!Array.isArray(value)) throw unknown("a malformed list");
   return value as Node[];
 }
 
@@ -202,7 +202,7 @@ export function deeper<Result>(walk: Walk, visit: () => Result): Result {
   return result;
 }
 
-/** Counts a value that the engine makes for each row; throws where it, or all of them, may become too large. */
+/** Counts a value that the engine makes for each row. Throws if it, or all values together, may become too large. */
 export function make(what: string, bytes: number, scope: Scope): number {
   if (bytes > VALUE_BYTES_MAX && scope.lambda?.isReducing === true) throw reducesByJoining();
   if (bytes > VALUE_BYTES_MAX)
@@ -215,7 +215,7 @@ export function make(what: string, bytes: number, scope: Scope): number {
   return bytes;
 }
 
-/** Counts what the engine makes or touches for each row; throws where all of that is too much. */
+/** Counts bytes that the engine makes or processes for each row. Throws if the total is too large. */
 export function count(bytes: number, scope: Scope): void {
   if (scope.lambda === undefined) {
     addMade(scope.walk, bytes);
@@ -228,7 +228,7 @@ export function count(bytes: number, scope: Scope): void {
 
 export function reducesByJoining(): Forbidden {
   return new Forbidden(
-    "the lambda of list_reduce must not join texts or lists, which would copy what it has so far for each element; " +
+    "the lambda of list_reduce must not join texts or lists, which would copy the result so far for each element; " +
       "use array_to_string or flatten",
     "sql",
   );
@@ -248,7 +248,7 @@ function kib(bytes: number): string {
   return Number.isFinite(bytes) ? String(Math.ceil(bytes / 1_024)) : "unlimited";
 }
 
-/** Names as the engine compares them: without regard to the case of ASCII letters. */
+/** Lower case as the engine compares names: ASCII letters only. */
 export function lower(name: unknown): string {
   return String(name).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

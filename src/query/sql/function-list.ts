@@ -1,4 +1,4 @@
-/** The list of the functions that SQL may call, as people ask for it. */
+/** The list of the functions that SQL may call, for `GET /api/v1/sql/functions`. */
 
 import { allowedFunctions, type FunctionKind } from "../sandbox/functions.ts";
 import { givenRows } from "./given-rows.ts";
@@ -8,11 +8,11 @@ import { matcher } from "./table-list.ts";
 export interface ListedFunction {
   readonly name: string;
   readonly kind: FunctionKind;
-  /** What it takes at most; absent where only the limits of every query hold. */
+  /** Its limits, in words; absent if only the limits of every query apply. */
   readonly bounds?: string;
 }
 
-/** The functions whose name matches `pattern` (see `listTables`), all if it is absent, by kind and name. */
+/** The functions whose name matches `pattern` (see `listTables`), in the order of kind and name. All if it is absent. */
 export function listFunctions(pattern?: string): ListedFunction[] {
   const matches = matcher(pattern);
   return allowedFunctions()

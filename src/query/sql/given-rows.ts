@@ -1,4 +1,4 @@
-/** Rows that are there already, as a query's result: what every format of an answer can print. */
+/** Makes a query's result of rows in memory, so that every format of an answer can print them. */
 import type { Cell, ResultColumn } from "../../store/store.ts";
 import type { QueryResult } from "./sql.ts";
 

@@ -1,7 +1,7 @@
 /**
- * Holds queries to memory that the engine's own limit does not see: the states of quantile, median and mode
- * live outside its buffers (2 s of a cross join took 1.1 GB over a limit of 256 MB). While queries run, the
- * process's resident memory is read; when it has grown too far since the first of them began, all are stopped.
+ * Limits memory that the engine does not count. The states of quantile, median and mode live outside the engine's
+ * buffers: a cross join of 2 s took 1.1 GB with a limit of 256 MB. While queries run, this reads the process's resident
+ * memory. It stops all queries when the memory has grown too far since the first of them began.
  */
 const INTERVAL_MS = 100;
 

@@ -1,9 +1,10 @@
 /**
- * One query under way: its reader, its deadline, and how it is stopped.
+ * One running query: its reader, its deadline, and how it is stopped.
  *
- * The engine heeds an interrupt within some 15 ms, but not while nothing runs (between two statements it is
- * lost: so it is repeated) and not inside one large scalar call. Who waits gets an answer all the same: past a
- * grace the query counts as stuck, its caller is told, and its place stays taken until the engine gives way.
+ * The engine stops within about 15 ms of an interrupt, with two exceptions. An interrupt between two statements is
+ * lost, so interrupts are repeated. Inside one large scalar call the engine does not check for interrupts. After a grace
+ * period the query counts as stuck: its caller gets an error, and the query counts against the limit of concurrent
+ * queries until the engine stops it.
  */
 import { queriesStuck } from "../../model/counters.ts";
 import {
@@ -17,19 +18,19 @@ import {
 import { faultOf } from "../../store/engine/faults.ts";
 import type { Reader } from "../../store/store.ts";
 
-/** What stopped a query before its end. */
+/** Why a query was stopped before its end. */
 export type StopReason = "timeout" | "gone" | "memory" | "closing";
 
 const INTERRUPT_INTERVAL_MS = 50;
-/** A hundred times what an ordinary query takes to stop. */
+/** A hundred times as long as an ordinary query takes to stop. */
 const STUCK_AFTER_MS = 2_000;
 
 export interface RunningOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
-  /** Called once the reader is closed and nothing of the query runs any more. */
+  /** Called after the reader is closed and nothing of the query runs any more. */
   readonly onClosed: () => void;
-  /** Called when the query did not heed its interrupt in time. */
+  /** Called when the query did not stop in time after its interrupt. */
   readonly onStuck: () => void;
 }
 
@@ -45,7 +46,7 @@ export class RunningQuery {
   #closing: Promise<void> | undefined;
   #hint: ((message: string) => string | undefined) | undefined;
 
-  /** Arms the deadline at once: even preparing a statement may take its time. */
+  /** Starts the deadline at once, because preparing a statement can take long too. */
   constructor(options: RunningOptions) {
     this.#options = options;
     this.#stuck.promise.catch(() => {});
@@ -54,7 +55,7 @@ export class RunningQuery {
     if (options.signal?.aborted) this.stop("gone");
   }
 
-  /** Runs one step on the reader; rejects with a `RequestError` where the query was stopped or is at fault. */
+  /** Runs one step on the reader. Rejects with a `RequestError` if the query was stopped or is at fault. */
   async step<Result>(work: (reader: Reader) => Promise<Result>): Promise<Result> {
     if (this.#stopped !== undefined) throw this.#stopError();
     const reader = this.#reader;
@@ -71,19 +72,19 @@ export class RunningQuery {
       if (this.#stopped !== undefined) throw this.#stopError();
       throw requestError(error, this.#hint);
     } finally {
-      // A stuck step stays busy; `close` waits for it.
+      // A stuck step stays busy, and `close` waits for it.
       void settled.then(() => {
         if (this.#busy === settled) this.#busy = undefined;
       });
     }
   }
 
-  /** Takes the reader that the query runs on. It is closed by `close`. */
+  /** Sets the reader that the query runs on. `close` closes it. */
   use(reader: Reader): void {
     this.#reader = reader;
   }
 
-  /** Takes what gives a clearer sentence for errors of the statement, where it knows one. */
+  /** Sets a function that returns a clearer sentence for an error of the statement, or undefined. */
   explainErrors(hint: ((message: string) => string | undefined) | undefined): void {
     this.#hint = hint;
   }
@@ -92,17 +93,17 @@ export class RunningQuery {
     return this.#stopped;
   }
 
-  /** Stops the query; what waits for it rejects with the reason. */
+  /** Stops the query. Its pending step rejects with the reason. */
   stop(reason: StopReason): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = reason;
     const since = performance.now();
-    let told = false;
+    let isReported = false;
     this.#reader?.interrupt();
     this.#interrupting = setInterval(() => {
       this.#reader?.interrupt();
-      if (!told && this.#busy !== undefined && performance.now() - since > STUCK_AFTER_MS) {
-        told = true;
+      if (!isReported && this.#busy !== undefined && performance.now() - since > STUCK_AFTER_MS) {
+        isReported = true;
         queriesStuck.inc();
         this.#options.onStuck();
         this.#stuck.reject(new Error("stuck"));
@@ -110,7 +111,7 @@ export class RunningQuery {
     }, INTERRUPT_INTERVAL_MS);
   }
 
-  /** Ends the query, finished or not; resolves when nothing runs on its reader any more and that is closed. */
+  /** Ends the query, finished or not. Resolves when nothing runs on its reader any more and the reader is closed. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -119,7 +120,7 @@ export class RunningQuery {
   async #close(): Promise<void> {
     clearTimeout(this.#deadline);
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    // What still runs (a caller that stopped reading in the middle) is not waited for to its own end.
+    // A step that still runs (its caller stopped reading early) is interrupted, since its result is no longer needed.
     if (this.#busy !== undefined && this.#stopped === undefined) this.stop("gone");
     await this.#busy;
     clearInterval(this.#interrupting);
@@ -144,20 +145,20 @@ export class RunningQuery {
   }
 }
 
-/** @param setting that says how much a query may take */
+/** @param setting the setting that limits the memory */
 function outOfMemory(setting: string): RequestError {
   return new Unprocessable(
     `The query needs more memory than the gateway gives it (${setting}); a narrower range of ts, fewer groups or a LIMIT may help.`,
   );
 }
 
-/** What the macros of sql/query/macro_weir_*.sql fail with. */
+/** The errors of the macros of sql/query/macro_weir_*.sql. */
 const GUARDED = /^Invalid Input Error: weir: ([^\n]*)/;
 
 /**
- * The engine's error as a request's, where it is the statement's fault; else the error itself.
+ * Turns an error of the engine into a `RequestError` if it is the statement's fault. Returns any other error unchanged.
  *
- * @param hint gives a clearer sentence for an error of this statement, or undefined
+ * @param hint returns a clearer sentence for an error of this statement, or undefined
  */
 export function requestError(error: unknown, hint?: (message: string) => string | undefined): unknown {
   if (!(error instanceof Error)) return error;
@@ -168,14 +169,15 @@ export function requestError(error: unknown, hint?: (message: string) => string 
   if (clearer !== undefined) return new BadInput(clearer.slice(0, 500), "sql");
   const fault = faultOf(error);
   if (fault === "out of memory") return outOfMemory("memoryLimitBytes");
-  if (fault === "forbidden") return new Forbidden("The statement asks for what is not allowed.", "sql");
+  if (fault === "forbidden")
+    return new Forbidden("The engine does not allow a part of the statement.", "sql");
   if (fault === "unknown parameter")
     return new BadInput(
-      "params names what the statement does not have; expected a value for each $NAME of it.",
+      "params names a parameter that the statement does not have; expected a value for each $NAME of the statement.",
       "params",
     );
   if (fault === "interrupted") return new Unavailable("The query was interrupted; try again.");
-  // Values that do not fit the statement's parameters never reach the engine: the driver says so itself.
+  // Values that do not fit the statement's parameters never reach the engine: the driver reports them.
   if (fault === "statement" || fault === "day dropped" || /parameter/i.test(message.split("\n")[0]!)) {
     const lines = message.split("\n");
     const candidates = lines

@@ -1,9 +1,9 @@
 /**
- * Runs statements over the stored samples: a stranger's (inspected by the sandbox) and our own (the
- * summaries), both read-only, each on a reader of its own that is always closed.
+ * Runs statements over the stored samples: statements from requests, which the sandbox inspects, and our own, the
+ * summaries. Both are read-only. Each runs on its own reader, which is always closed.
  *
- * A query is bounded in text, rows, time, memory and number. Its rows are read chunk by chunk as they are
- * asked for, so that a slow client slows the query, within its time, and a client that left stops it.
+ * Queries are limited in text, rows, time, memory and number. Rows are read chunk by chunk, when the client takes them.
+ * So a slow client slows its query down, within the time limit, and a client that disconnects stops its query.
  */
 import { queriesFinished, queriesRunning, querySeconds } from "../../model/counters.ts";
 import { BadInput, RequestError } from "../../model/errors.ts";
@@ -12,7 +12,7 @@ import { statement } from "../../store/statements.ts";
 import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store } from "../../store/store.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
-import { Places } from "./places.ts";
+import { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { RunningQuery } from "./running.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
@@ -20,15 +20,15 @@ import { listingView, viewsFor } from "./views.ts";
 export interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: Metrics;
-  /** The most that a request may ask for, and what it gets when it does not ask. */
+  /** The maximum that a request may set, and the default for a request that sets none. */
   readonly timeoutMs: number;
   readonly rowsMax: number;
   readonly textBytesMax: number;
-  /** Queries that run at once; some more wait. */
+  /** Queries that run at once. Four times as many may wait. */
   readonly concurrencyMax: number;
-  /** How much the process may grow while queries run; see MemoryGuard. Default 512 MiB. */
+  /** How much the process's memory may grow while queries run; see MemoryGuard. Default 512 MiB. */
   readonly memoryGrowthBytesMax?: number;
-  /** Told of queries that did not heed an interrupt. */
+  /** Logs each query that did not stop after its interrupt. */
   readonly log?: { warn(message: string, fields?: Readonly<Record<string, string | number>>): void };
 }
 
@@ -43,61 +43,61 @@ export interface QueryOptions {
 export interface Prepared {
   readonly views: readonly string[];
   readonly sql: string;
-  /** Whether the answer is a plan, of which each line becomes a row. */
+  /** Whether the answer is a plan. Each line of the plan becomes a row. */
   readonly isExplain?: boolean;
-  /** A clearer sentence for an error of the engine about the statement, or undefined. */
+  /** Returns a clearer sentence for an error of the engine about the statement, or undefined. */
   readonly hint?: (message: string) => string | undefined;
 }
 
 export type Chunk = readonly (readonly Cell[])[];
 
-/** The rows of a query. To be read to its end, or closed. */
+/** The rows of a query. The caller must read it to its end or close it. */
 export interface QueryResult {
-  /** Names are distinct, whatever their case. */
+  /** No two names are equal, also if case is ignored. */
   readonly columns: readonly ResultColumn[];
-  /** The most rows that there will be. */
+  /** The maximum number of rows. */
   readonly limitRows: number;
-  /** The next rows, never none; undefined at the end, and the query is then closed. Rejects with a RequestError. */
+  /** The next rows, at least one; undefined at the end, when the query closes itself. Rejects with a RequestError. */
   next(): Promise<Chunk | undefined>;
-  /** Whether rows were left out for the limit; known once the last chunk was given. */
+  /** Whether rows were omitted because of the limit. Known after the last chunk. */
   readonly truncated: boolean;
   close(): Promise<void>;
 }
 
-/** How long a query waits for its place before it is turned away. */
+/** How long a query waits until it may run. Then it is rejected. */
 const WAIT_MS = 5_000;
 const MEMORY_GROWTH_BYTES_MAX = 512 * 1_048_576;
 
 export class SqlEngine {
   readonly #options: SqlOptions;
-  readonly #places: Places;
+  readonly #concurrency: ConcurrencyLimit;
   readonly #guard: MemoryGuard;
   readonly #running = new Set<RunningQuery>();
 
   constructor(options: SqlOptions) {
     this.#options = options;
-    this.#places = new Places(
+    this.#concurrency = new ConcurrencyLimit(
       options.concurrencyMax,
       WAIT_MS,
-      (taken) => queriesRunning.set(taken),
+      (running) => queriesRunning.set(running),
       undefined,
       "sqlConcurrencyMax",
     );
     this.#guard = new MemoryGuard(options.memoryGrowthBytesMax ?? MEMORY_GROWTH_BYTES_MAX);
   }
 
-  /** The tables that may be named, with their columns. */
+  /** The tables that a statement may name, with their columns. */
   tables(): Table[] {
     return this.catalog(this.#options.store.days()).all();
   }
 
-  /** The tables and where their samples are, as of now. */
+  /** The current tables, with the places of their samples. */
   catalog(days: readonly Day[]): Tables {
     return new Tables(this.#options.registry, days);
   }
 
   /**
-   * Runs a stranger's statement.
+   * Runs a statement from a request.
    *
    * @throws BadInput, Forbidden, TooLarge (the statement), Busy, Timeout, Unprocessable (memory)
    */
@@ -126,7 +126,7 @@ export class SqlEngine {
     }, options);
   }
 
-  /** Runs a statement of ours, prepared on the reader that it will run on. Same limits, no sandbox. */
+  /** Runs one of our own statements, prepared on the reader that it runs on. The same limits apply, but no sandbox. */
   async run(
     prepare: (reader: Reader, days: readonly Day[]) => Promise<Prepared>,
     {
@@ -136,7 +136,7 @@ export class SqlEngine {
       signal,
     }: QueryOptions,
   ): Promise<QueryResult> {
-    await this.#places.enter();
+    await this.#concurrency.acquire();
     const begin = performance.now();
     const query: RunningQuery = new RunningQuery({
       timeoutMs: Math.min(timeoutMs, this.#options.timeoutMs),
@@ -144,11 +144,13 @@ export class SqlEngine {
       onClosed: () => {
         this.#running.delete(query);
         this.#guard.forget(query);
-        this.#places.leave();
+        this.#concurrency.release();
         querySeconds.observe((performance.now() - begin) / 1000);
       },
       onStuck: () =>
-        this.#options.log?.warn("a query did not heed its interrupt", { afterMs: performance.now() - begin }),
+        this.#options.log?.warn("a query did not stop after its interrupt", {
+          afterMs: performance.now() - begin,
+        }),
     });
     this.#running.add(query);
     this.#guard.watch(query);
@@ -162,7 +164,7 @@ export class SqlEngine {
     }
   }
 
-  /** Stops every query; resolves when none runs. */
+  /** Stops every query. Resolves when none runs. */
   async close(): Promise<void> {
     for (const query of this.#running) query.stop("closing");
     await Promise.all([...this.#running].map((query) => query.close()));
@@ -182,7 +184,7 @@ export class SqlEngine {
         const stream = await query.step((reader) => reader.stream(sql, parameters));
         return isExplain ? planLines(stream) : stream;
       } catch (error) {
-        // Retention may drop a day between the look at the days and the statement.
+        // Retention may drop a day after the views were made and before the statement runs.
         if (attempt > 1 || !isDroppedDay(error) || query.stopped !== undefined) throw error;
       }
     }
@@ -193,7 +195,7 @@ function isDroppedDay(error: unknown): boolean {
   return error instanceof BadInput && faultOf(error) === "day dropped";
 }
 
-/** Those of the parameters that a part of the statement has. */
+/** The parameters with the given names. */
 function only(parameters: Parameters | undefined, names: ReadonlySet<string>): Parameters | undefined {
   if (parameters === undefined) return undefined;
   const entries = Array.isArray(parameters)
@@ -202,7 +204,7 @@ function only(parameters: Parameters | undefined, names: ReadonlySet<string>): P
   return Object.fromEntries(entries.filter(([name]) => names.has(name)));
 }
 
-/** A plan, one text of many lines, as a row per line: no format has to write its line breaks out. */
+/** Splits a plan, one text of many lines, into one row per line, so that no format has to escape its line breaks. */
 function planLines(stream: ResultStream): ResultStream {
   async function* lines(): AsyncIterable<Chunk> {
     for await (const rows of stream.chunks())
@@ -211,7 +213,7 @@ function planLines(stream: ResultStream): ResultStream {
   return { columns: [{ name: "plan", type: "VARCHAR" }], chunks: lines };
 }
 
-/** Closes a query in the background: its caller need not wait for a stuck one. */
+/** Closes a query in the background, so that its caller does not wait for a stuck query. */
 function end(query: RunningQuery, error?: unknown): void {
   queriesFinished.inc({
     outcome: error === undefined ? "ok" : error instanceof RequestError ? error.code : "failed",
@@ -279,7 +281,10 @@ class Rows implements QueryResult {
   }
 }
 
-/** Of columns with the same name, in any case, the second gets `name_2`, and so on: JSON and Parquet need one each. */
+/**
+ * Makes column names distinct, ignoring case: a second `name` becomes `name_2`, and so on. JSON and Parquet need distinct
+ * names.
+ */
 function distinctColumns(columns: readonly ResultColumn[]): ResultColumn[] {
   const taken = new Set<string>();
   return columns.map(({ name, type }) => {

@@ -1,7 +1,7 @@
 /**
- * The list of tables as people ask for it: which there are, what each holds, how many rows it has and when its last one
- * was. What people push comes first, then the tables that are always there, then what the gateway measures of itself and
- * its machine.
+ * The list of tables for `GET /api/v1/tables`: each table with its columns, the number of its rows and the time of its
+ * last row. Metrics that users push come first, then the tables that always exist, then the metrics of the gateway
+ * itself and of its machine.
  */
 import { statement } from "../../store/statements.ts";
 import type { Cell } from "../../store/store.ts";
@@ -11,20 +11,20 @@ import type { Table } from "./tables.ts";
 import { rowsView } from "./views.ts";
 
 export interface ListedTable extends Table {
-  /** Rows that a SELECT without a condition gives. */
+  /** Rows that a SELECT without a condition returns. */
   readonly rows: number;
-  /** Time of the last one, RFC 3339; null where there is none, or rows have no time. */
+  /** Time of the last row, RFC 3339; null if the table is empty or its rows have no time. */
   readonly last: string | null;
 }
 
-/** Prefixes of what the sampler stores and the gateway measures of itself. */
+/** Prefixes of the metrics that the sampler stores and of the gateway's own. */
 const MACHINE = /^(?:weir|process|node|container|gpu)_/;
 
 /**
- * The tables whose name or metric matches `pattern`, all if it is absent: `*` and `%` stand for any text, and a pattern
- * without one is looked for anywhere. Upper and lower case are the same.
+ * The tables whose name or metric matches `pattern`, all if it is absent. `*` and `%` match any text. A pattern without
+ * them matches anywhere in a name. Case is ignored.
  *
- * @throws what `SqlEngine.run` throws: it counts the rows of all days
+ * @throws the errors of `SqlEngine.run`, which counts the rows of all days
  */
 export async function listTables(
   engine: Pick<SqlEngine, "run" | "tables">,
@@ -55,7 +55,7 @@ interface Size {
   readonly lastMs: number | null;
 }
 
-/** What sql/query/table_sizes.sql gives for each. */
+/** A row of sql/query/table_sizes.sql. */
 interface Sized {
   readonly is_metric: boolean;
   readonly name: string;
@@ -63,7 +63,7 @@ interface Sized {
   readonly last_ms: number | null;
 }
 
-/** By `metric NAME` for the metrics, and by the table's name for the others. */
+/** Sizes by `metric NAME` for metrics, and by the table's name for other tables. */
 async function tableSizes(engine: Pick<SqlEngine, "run">, signal?: AbortSignal): Promise<Map<string, Size>> {
   const result = await engine.run(
     async (_, days) => ({
@@ -82,7 +82,7 @@ async function tableSizes(engine: Pick<SqlEngine, "run">, signal?: AbortSignal):
   );
 }
 
-/** Whether a name matches a pattern, as `listTables` takes it. */
+/** Returns a predicate: whether a name matches the pattern, by the rules of `listTables`. */
 export function matcher(pattern: string | undefined): (name: string) => boolean {
   if (pattern === undefined || pattern === "") return () => true;
   const parts = pattern.split(/[*%]/).map((part) => part.replace(/[\\^$.+?()|[\]{}]/g, "\\$&"));

@@ -1,17 +1,17 @@
 /**
- * Which tables people can ask: one for each metric, named as in Prometheus, besides `samples`, `series`,
- * `metrics`, `exemplars` and `rejected`; and which columns each has.
+ * The tables that SQL can query, with their columns: one table per metric, named as in Prometheus, and `samples`,
+ * `series`, `metrics`, `exemplars` and `rejected`.
  *
- * The engine ignores the case of names, and some are taken. Of names that differ only in case the one without
- * capitals, else the first in the order of code units, is as it is; the others, and those that are taken, get
- * the first free of `name_2`, `name_3` … `GET /api/v1/tables` says what each is called.
+ * The engine ignores the case of names, and some names are reserved. If several names differ only in case, one of them
+ * is used unchanged: the one without capitals, else the first in the order of code units. The others, and reserved
+ * names, get the first free one of `name_2`, `name_3` … `GET /api/v1/tables` lists the names that are in use.
  */
 import { prometheusLabelName } from "../../model/names.ts";
 import type { Metric } from "../../model/sample.ts";
 import type { Day } from "../../store/store.ts";
 import type { Catalog } from "../sandbox/walk.ts";
 
-/** What this needs of the registry of series. */
+/** The part of the registry of series that this module uses. */
 export interface Metrics {
   metrics(): Iterable<Metric & { labelNames(): Iterable<string> }>;
 }
@@ -20,17 +20,17 @@ export interface TableColumn {
   readonly name: string;
   /** The engine's type: `TIMESTAMP`, `DOUBLE`, `VARCHAR` … */
   readonly type: string;
-  /** The tag that it shows, as pushed; of several that Prometheus spells alike, the first. */
+  /** The tag that it shows, as pushed. If Prometheus spells several tags alike, the first of them. */
   readonly tag?: string;
-  /** Where the tag is kept: in the series' labels, in columns of their own, or in both, for some samples each. */
+  /** Where the tag's values are: in the series' labels, in attribute columns, or for some samples in each. */
   readonly source?: "label" | "attribute" | "both";
 }
 
 export interface Table {
   readonly table: string;
-  /** The metric that it shows, as pushed; absent for those that are no metric's. */
+  /** The metric that it shows, as pushed; absent for a table that belongs to no metric. */
   readonly metric?: string;
-  /** All metrics that it shows: more than one where Prometheus spells them alike. */
+  /** All metrics that it shows: more than one if Prometheus spells them alike. */
   readonly metrics?: readonly string[];
   readonly kind?: string;
   readonly unit?: string;
@@ -38,18 +38,18 @@ export interface Table {
   readonly columns: readonly TableColumn[];
 }
 
-/** A column of tags, with where their values are. */
+/** A column of a tag, with the places of its values. */
 export interface TagColumn extends TableColumn {
   /** Names of the label, as pushed. */
   readonly labels: readonly string[];
-  /** Names of the attribute, as pushed: a day's table says in which of its columns it is. */
+  /** Names of the attribute, as pushed. A `Day` says which column of its table contains it. */
   readonly attributes: readonly string[];
 }
 
 /** A metric's table. */
 export interface MetricTable extends Table {
   readonly metrics: readonly string[];
-  /** Its columns of tags, with where each is. */
+  /** Its columns of tags, with the places of their values. */
   readonly tags: readonly TagColumn[];
 }
 
@@ -58,7 +58,7 @@ const VALUE: TableColumn = { name: "value", type: "DOUBLE" };
 const METRIC: TableColumn = { name: "metric", type: "VARCHAR" };
 const LABELS: TableColumn = { name: "labels", type: "MAP(VARCHAR, VARCHAR)" };
 
-/** The stored views of schema main; sql/schema says what they hold. */
+/** The stored views of schema main. sql/schema defines them. */
 const STORED: readonly Table[] = [
   {
     table: "series",
@@ -92,7 +92,7 @@ const STORED: readonly Table[] = [
   },
 ];
 
-/** The tables as they are now. Made anew for each query: names follow what was pushed since. */
+/** The tables at one moment. Each query makes its own, since a push can add tables and columns. */
 export class Tables implements Catalog {
   readonly #byName = new Map<string, readonly (Metric & { labelNames(): Iterable<string> })[]>();
   readonly #names: string[] = [];
@@ -113,7 +113,7 @@ export class Tables implements Catalog {
     this.#names.sort();
   }
 
-  /** Every table, the generic ones first. */
+  /** Every table, those that belong to no metric first. */
   all(): Table[] {
     const metrics = this.#names.map((name) => this.metricTable(name)!);
     return [publicTable(this.samples()), ...STORED, ...metrics.map(publicTable)];
@@ -125,7 +125,7 @@ export class Tables implements Catalog {
     return (stored ?? this.metricTable(table))?.columns;
   }
 
-  /** The names of all tables, in no order. */
+  /** The names of all tables, in no particular order. */
   names(): string[] {
     return ["samples", ...STORED.map(({ table }) => table), ...this.#names];
   }
@@ -170,7 +170,7 @@ export class Tables implements Catalog {
   }
 }
 
-/** Groups tags that Prometheus spells alike into one column each, in the order of the columns' names. */
+/** Merges tags that Prometheus spells alike into one column. Columns are in the order of their names. */
 function tagColumns(
   labels: readonly string[],
   attributes: readonly string[],
@@ -202,7 +202,7 @@ function tagColumns(
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Gives each name one that is the engine's alone, by the rule at the top of this file. */
+/** Maps each name to a name that is unique to the engine, by the rule at the top of this file. */
 export function distinctNames(names: Iterable<string>, taken: readonly string[]): Map<string, string> {
   const given = new Map<string, string>();
   const used = new Set(taken.map((name) => name.toLowerCase()));

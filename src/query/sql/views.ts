@@ -1,10 +1,10 @@
 /**
- * The text of the views that make samples into tables. They are made on the reading connection, as temporary
- * ones, for the tables that a statement names; nothing of them is stored.
+ * The text of the views that present samples as tables. They are temporary views of the reading connection, made for
+ * the tables that a statement names. None of them is stored.
  *
- * - Each day is an arm of a UNION ALL with the day's bounds as a predicate: a filter on ts that excludes them
- *   makes the arm empty while the statement is planned.
- * - Labels are taken out of their map on the side of the series, before the join: once a series, not once a row.
+ * - Each day is an arm of a UNION ALL with the day's bounds as a predicate. If a filter on ts excludes the day, the
+ *   planner makes the arm empty.
+ * - Labels are read from their map on the series' side, before the join: once per series instead of once per row.
  */
 
 import { quoteIdentifier, quoteText } from "../../store/statements.ts";
@@ -12,7 +12,7 @@ import type { Day } from "../../store/store.ts";
 import { LISTING_VIEWS, type Listing } from "../sandbox/listings.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
-/** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored one. */
+/** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view. */
 export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly Day[]): string[] {
   const views: string[] = [];
   for (const name of names) {
@@ -26,11 +26,11 @@ export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly
   return views;
 }
 
-/** What a view of ours may have besides. */
+/** Options of a view that our own statements use. */
 export interface ViewOptions {
-  /** Its name; the table's own if absent. */
+  /** Its name; the table's name if absent. */
   readonly name?: string;
-  /** Whether it has a column `series id`, to aggregate by before labels are joined. No tag's name has a space. */
+  /** Whether it has a column `series id`, to aggregate by before the join with labels. No tag's name has a space. */
   readonly seriesIds?: boolean;
 }
 
@@ -49,7 +49,7 @@ JOIN (
 WHERE d.value IS NOT NULL`;
 }
 
-/** A view without rows, for a metric that nobody has pushed. */
+/** A view without rows, for a metric that was never pushed. */
 export function emptyView(name: string, columns: readonly string[]): string {
   const select = [
     "NULL::TIMESTAMP AS ts",
@@ -60,7 +60,7 @@ export function emptyView(name: string, columns: readonly string[]): string {
   return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS SELECT ${select.join(", ")} WHERE false`;
 }
 
-/** Every sample of every metric. Stale markers are rows here, with NULL for a value. */
+/** A view of every sample of every metric. It includes stale markers, whose value is NULL. */
 export function samplesView(
   table: Pick<MetricTable, "tags">,
   days: readonly Day[],
@@ -72,12 +72,12 @@ FROM (${arms(days, table.tags)}) AS d
 JOIN weir.series AS s ON s.series_id = d.series_id`;
 }
 
-/** The rows of all days as they are stored, with the ids of their series: for what needs no labels. */
+/** A view of the stored rows of all days, with the ids of their series and without labels. */
 export function rowsView(name: string, days: readonly Day[]): string {
   return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${arms(days, [])}`;
 }
 
-/** The columns of each listing, over `t` (a table's name) and, where columns are listed, `c`, `n` and `type`. */
+/** The columns of each listing, over `t` (a table's name), `c` (a column's name), `n` (its position) and `type`. */
 const LISTED: Readonly<Record<Listing, string>> = {
   names: "t AS name",
   details: `'weir' AS database, 'main' AS schema, t AS name, list(c ORDER BY n) AS column_names,
@@ -88,7 +88,7 @@ const LISTED: Readonly<Record<Listing, string>> = {
     'YES' AS is_nullable, type AS data_type`,
 };
 
-/** A view that lists the tables, or their columns, that people may name: none of the engine's own. */
+/** A view that lists the tables that a statement may name, or their columns. It lists none of the engine's own tables. */
 export function listingView(listing: Listing, tables: Pick<Tables, "all">): string {
   const rows = tables
     .all()
@@ -111,8 +111,8 @@ function tagsAndMore({ tags }: Pick<MetricTable, "tags">, { seriesIds }: ViewOpt
 }
 
 /**
- * The table with a column of each name that shows the given tag (as pushed, or as its own column is called), in place
- * of another tag's column of that name. Where the table has no such tag the column is NULL.
+ * The table with the given columns, each of which shows a tag. A tag is named as pushed or by its own column. A given
+ * column replaces another tag's column of the same name. It is NULL if the table has no such tag.
  */
 export function withColumns<T extends { readonly tags: readonly TagColumn[] }>(
   table: T,
@@ -129,7 +129,7 @@ export function withColumns<T extends { readonly tags: readonly TagColumn[] }>(
   return { ...table, tags: [...others, ...shown] };
 }
 
-/** One SELECT a day, with the same columns in each: series_id, ts, value and one for each tag that has attributes. */
+/** One SELECT per day, all with the same columns: series_id, ts, value, and one per tag that has attributes. */
 function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
   const attributeTags = tags.filter((tag) => tag.attributes.length > 0);
   const fixed = ["series_id", "ts", "value"];
@@ -151,7 +151,7 @@ function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
     .join("\n  UNION ALL\n  ");
 }
 
-/** The value of a tag: the sample's own attribute, else a label of its series. */
+/** The value of a tag: the sample's attribute, else a label of its series. */
 function tagValue(tag: TagColumn): string {
   return coalesce([
     ...(tag.attributes.length > 0 ? [`d.${attributeAlias(tag)}`] : []),
@@ -159,12 +159,12 @@ function tagValue(tag: TagColumn): string {
   ]);
 }
 
-/** What a tag is called inside a view. No tag's own name has a space, so that none meets series_id, ts or value. */
+/** A tag's attribute column inside a view. Its name has a space, so that it cannot equal series_id, ts or value. */
 function attributeAlias(tag: TagColumn): string {
   return quoteIdentifier(`${tag.name} attribute`);
 }
 
-/** As above, on the side of the series; a tag may have several spellings. */
+/** A tag's label column on the series' side. A tag may have several spellings, hence the index. */
 function labelAlias(tag: TagColumn, index: number): string {
   return quoteIdentifier(`${tag.name} label ${index}`);
 }

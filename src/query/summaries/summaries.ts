@@ -1,9 +1,10 @@
 /**
- * The summaries: the statements of sql/summaries, read once at start, each asked by its name with parameters.
+ * The summaries: the statements of sql/summaries. They are read once at start and run by name, with parameters.
  *
- * They are ours and pass by the sandbox; in all else they are queries like any other: read-only, with the same
- * limits. Values are bound. A summary names its own tables, and each becomes a temporary view of the metric
- * that a parameter names, with every column that the header declares: what nobody has pushed is empty or NULL.
+ * The statements are our own, so the sandbox does not inspect them. Otherwise they are queries like any other: read-only,
+ * with the same limits. Values are bound. Each table that a summary names becomes a temporary view of the metric that a
+ * parameter names, with every column that the header declares. A metric that was never pushed is an empty table, and a
+ * tag that was never pushed is NULL.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
@@ -17,9 +18,9 @@ import { emptyView, metricView, samplesView, withColumns } from "../sql/views.ts
 import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
 import { parseTime } from "./times.ts";
 
-/** What the gateway knows and a summary may bind. */
+/** Values of the gateway that a summary may bind. */
 export interface Facts {
-  /** Bytes of the database file, and of those the free ones inside it. */
+  /** Bytes of the database file, and how many of them are free inside it. */
   readonly file_bytes: number;
   readonly free_bytes: number;
   /** Bytes of the write-ahead log. */
@@ -42,10 +43,10 @@ const FACTS: readonly (keyof Facts)[] = [
 
 const FOLDER = join(import.meta.dir, "..", "..", "..", "sql", "summaries");
 
-/** As long as a stored tag may be. */
+/** The maximum length of a stored tag. */
 const TEXT_LENGTH_MAX = 4_096;
 
-/** Reads the files of a folder; throws at the first that is not well-formed. */
+/** Reads the files of a folder. Throws at the first malformed file. */
 export function loadSummaries(folder = FOLDER): Summary[] {
   return readdirSync(folder)
     .filter((file) => /^[a-z][a-z0-9_]*\.sql$/.test(file))
@@ -58,7 +59,7 @@ export function loadSummaries(folder = FOLDER): Summary[] {
     });
 }
 
-/** The facts of a store whose file lies in `folder`. */
+/** The facts of a store whose file is in `folder`. */
 export async function storeFacts(store: Pick<Store, "size" | "days">, folder: string): Promise<Facts> {
   const [size, disk] = await Promise.all([store.size(), statfs(folder)]);
   return {
@@ -78,25 +79,25 @@ export interface SummariesOptions {
   readonly summaries?: readonly Summary[];
 }
 
-/** How a summary is run: as any query, but for its parameters, which are its own. */
+/** Options of one run: those of any query, except the parameters. */
 export interface RunOptions extends Omit<QueryOptions, "parameters"> {
-  /** One line of text for each row, where the summary says how it is written. */
+  /** Whether the answer is one line of text per row, if the summary defines the line. */
   readonly asLines?: boolean;
 }
 
-/** A metric that a summary reads, and that nobody has pushed. */
+/** A metric that a summary reads and that was never pushed. */
 export interface AbsentMetric {
   readonly metric: string;
   /** The parameter that names it. */
   readonly parameter: string;
-  /** A stored metric of nearly the same name. */
+  /** A stored metric with a similar name. */
   readonly near?: string;
 }
 
 /** The answer of a summary. */
 export interface SummaryResult {
   readonly result: QueryResult;
-  /** Their part of the answer is empty because there is no such metric, not because nothing happened. */
+  /** Metrics that do not exist: their part of the answer is empty for that reason, and not because nothing happened. */
   readonly absent: readonly AbsentMetric[];
 }
 
@@ -121,10 +122,10 @@ export class Summaries {
   }
 
   /**
-   * Runs a summary with parameters as they stand in a query string.
+   * Runs a summary with the parameters of a query string.
    *
-   * @throws NotFound for a name that is none, BadInput for a parameter that is unknown, missing or malformed;
-   * and what `SqlEngine.run` throws
+   * @throws NotFound for an unknown summary, BadInput for a parameter that is unknown, missing or malformed, and the
+   * errors of `SqlEngine.run`
    */
   async run(
     name: string,
@@ -194,7 +195,7 @@ function viewsOf(
   });
 }
 
-/** The statement whose only column is the summary's line of text of each row, in the rows' order. */
+/** A statement whose only column is the summary's line of text, one per row, in the order of the rows. */
 function linesOf({ sql, line }: Summary): string {
   if (line === undefined) return sql;
   return `SELECT line FROM (SELECT ${line} AS line FROM (${sql.replace(/;\s*$/, "")})) WHERE line IS NOT NULL`;

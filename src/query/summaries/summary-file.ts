@@ -1,6 +1,6 @@
 /**
- * A file of sql/summaries: one statement under a header that says what it answers, what it takes and which
- * tables it reads. sql/summaries/README.md describes the header for those who write one.
+ * A file of sql/summaries: one statement under a header. The header names the question, the parameters and the tables.
+ * sql/summaries/README.md describes the header for authors of summaries.
  */
 
 export const PARAMETER_TYPES = ["time", "number", "text", "metric", "tag"] as const;
@@ -10,24 +10,24 @@ export type ParameterType = (typeof PARAMETER_TYPES)[number];
 export interface SummaryParameter {
   readonly name: string;
   readonly type: ParameterType;
-  /** As it would be given; absent where one must be. */
+  /** The default, as a request would send it; absent if the parameter is required. */
   readonly default?: string;
   readonly meaning: string;
 }
 
-/** A table as the statement knows it, whether there is one or not. */
+/** A table as the statement names it, whether its metric exists or not. */
 export interface SummaryTable {
   readonly name: string;
   /** The parameter that names its metric; absent for `samples`. */
   readonly metric?: string;
-  /** Columns that the statement names besides ts and value: NULL where nobody has pushed such a tag. */
+  /** Columns that the statement names besides ts and value. A column is NULL if its tag was never pushed. */
   readonly columns: readonly SummaryColumn[];
 }
 
-/** A column of a table as the statement knows it. */
+/** A column of a table as the statement names it. */
 export interface SummaryColumn {
   readonly name: string;
-  /** The parameter that names its tag; absent where the tag has the column's name. */
+  /** The parameter that names its tag; absent if the tag has the column's name. */
   readonly tag?: string;
 }
 
@@ -36,13 +36,13 @@ export interface Summary {
   readonly question: string;
   readonly description: string;
   readonly parameters: readonly SummaryParameter[];
-  /** Names of values that the gateway gives. */
+  /** Names of values that the gateway provides. */
   readonly given: readonly string[];
   readonly tables: readonly SummaryTable[];
   readonly sql: string;
-  /** An expression over the columns of the answer: its row as a line of text, or NULL for no line. */
+  /** An expression over the columns of the answer. It makes a line of text of a row, or NULL for no line. */
   readonly line?: string;
-  /** Names of what the statement binds. */
+  /** Names of the values that the statement binds. */
   readonly bound: readonly string[];
 }
 
@@ -55,7 +55,7 @@ const LINE = /^line: (.+)$/;
 /** Query parameters that every summary has. */
 const RESERVED: ReadonlySet<string> = new Set(["format", "limit", "timeoutMs"]);
 
-/** Reads a file; throws an error that says what is wrong with it. */
+/** Parses a file. Throws an error that names the file and the fault. */
 export function parseSummary(name: string, text: string): Summary {
   const fail = (what: string) => new Error(`sql/summaries/${name}.sql: ${what}`);
   const lines = text.split("\n");
@@ -88,12 +88,12 @@ export function parseSummary(name: string, text: string): Summary {
     else prose.push(line);
   }
   const [question = "", ...description] = prose;
-  if (!question.endsWith("?")) throw fail("the first line is no question");
+  if (!question.endsWith("?")) throw fail("the first line is not a question");
   if (sql === "") throw fail("there is no statement");
   if (parameters.some((parameter) => RESERVED.has(parameter.name))) throw fail("a parameter's name is taken");
   const bound = [...new Set([...sql.matchAll(/\$([a-z][a-z0-9_]*)/g)].map((match) => match[1]!))];
   const known = new Set([...parameters.map((parameter) => parameter.name), ...given]);
-  for (const binding of bound) if (!known.has(binding)) throw fail(`$${binding} is no parameter`);
+  for (const binding of bound) if (!known.has(binding)) throw fail(`$${binding} is not a parameter`);
   for (const { metric, name: table } of tables) {
     const parameter = parameters.find((each) => each.name === metric);
     if (metric === undefined ? table !== "samples" : parameter?.type !== "metric")

@@ -1,4 +1,4 @@
-/** Points in time as people write them in a query string. */
+/** Parses points in time as users write them in a query string. */
 
 import { BadInput, quote } from "../../model/errors.ts";
 import { unitHint } from "../../wire/event-time.ts";
@@ -12,10 +12,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-/** A date, or a time as of RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339#section-5.6); without a zone it is UTC. */
+/** A date, or a time of RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339#section-5.6). Without a zone it is UTC. */
 const WRITTEN = /^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})?)?$/;
 
-/** The years 0001 to 9999: what RFC 3339 can write. */
+/** The years 0001 to 9999, which is the range of RFC 3339. */
 const EARLIEST_MS = -62_135_596_800_000;
 const LATEST_MS = 253_402_300_799_999;
 
@@ -47,7 +47,7 @@ function read(text: string, nowMs: number): number | undefined {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   const written = WRITTEN.exec(text);
   if (written === null) return undefined;
-  // Date.parse takes 30 February for 2 March.
+  // Date.parse reads 30 February as 2 March.
   const date = text.slice(0, 10);
   const day = Date.parse(date);
   if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What analysts ask every day, about tables, times, statistics and joins: a statement and its rows. The values are
- * worked out by hand from the events of worker-events.ts, or are what the engine's documentation says.
+ * Everyday statements of analysts about tables, times, statistics and joins, with their rows. The values are worked out
+ * by hand from the events of worker-events.ts, or come from the engine's documentation.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Parameters } from "../../../src/store/store.ts";
@@ -12,12 +12,12 @@ beforeAll(async () => {
 });
 afterAll(() => asked.close());
 
-/** The statement runs and gives these rows. */
+/** The statement runs and returns these rows. */
 function gives(sql: string, want: unknown[][]): void {
   test(sql, async () => expect(await asked.rows(sql)).toEqual(want as never));
 }
 
-describe("looks at what there is", () => {
+describe("lists tables and columns", () => {
   gives("SHOW TABLES", [
     ["exemplars"],
     ["http_request_duration_ms"],
@@ -72,7 +72,7 @@ describe("looks at what there is", () => {
   gives("SELECT DISTINCT table_schema FROM information_schema.columns", [["main"]]);
 });
 
-describe("reckons with times", () => {
+describe("calculates with times", () => {
   gives(
     "SELECT today() = now()::DATE, current_date = today(), typeof(current_date), typeof(current_timestamp), typeof(localtimestamp)",
     [[true, true, "DATE", "TIMESTAMP", "TIMESTAMP"]],
@@ -133,7 +133,7 @@ describe("reckons with times", () => {
   );
 });
 
-describe("knows what day it is where a column or a table stands", () => {
+describe("reads the clock in the place of a column or a table", () => {
   gives("SELECT count(*) FROM generate_series(current_date - 3, current_date, INTERVAL 1 DAY)", [[4]]);
   gives("SELECT count(*) FROM range(today() - INTERVAL 2 DAY, current_timestamp, INTERVAL 1 DAY)", [[3]]);
   gives(
@@ -334,7 +334,7 @@ describe("groups, windows and joins", () => {
   );
 });
 
-describe("recurs", () => {
+describe("runs recursive statements", () => {
   gives("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r", [
     [1],
     [2],
@@ -360,7 +360,7 @@ describe("recurs", () => {
   );
 });
 
-describe("takes parameters where the text that runs is another", () => {
+describe("binds parameters in a rewritten statement", () => {
   const takes = (sql: string, parameters: Parameters, want: unknown[][]) =>
     test(`${sql} ${JSON.stringify(parameters)}`, async () =>
       expect(await asked.rows(sql, { parameters })).toEqual(want as never));
@@ -375,7 +375,7 @@ describe("takes parameters where the text that runs is another", () => {
     [["me", "GET+GET"]],
   );
   takes("SELECT list_reduce(list(value), (a, x) -> a + x, $1) FROM http_request_duration_ms", [5], [[455]]);
-  // The values of a PIVOT are those of the rows that its source gives.
+  // The values of a PIVOT are those of the rows of its source.
   takes(
     "PIVOT (SELECT * FROM http_request_duration_ms WHERE value > ? OR operation = ?) ON status_code USING sum(value) GROUP BY operation",
     [250, "none"],
@@ -388,8 +388,8 @@ describe("takes parameters where the text that runs is another", () => {
   );
 });
 
-describe("explains", () => {
-  test("a plan line by line", async () => {
+describe("EXPLAIN", () => {
+  test("returns the plan line by line", async () => {
     const plan = await asked.rows("EXPLAIN SELECT avg(value) FROM http_request_duration_ms WHERE ts > now()");
     expect(plan.every((row) => row.length === 1 && !String(row[0]).includes("\n"))).toBe(true);
     expect(plan.flat().join("\n")).toContain("UNGROUPED_AGGREGATE");

@@ -1,6 +1,6 @@
 /**
- * What analysts ask every day, about texts, lists and structures: a statement and its rows. The values are
- * worked out by hand from the events of worker-events.ts, or are what the engine's documentation says.
+ * Everyday statements of analysts about texts, lists and structures, with their rows. The values are worked out by hand
+ * from the events of worker-events.ts, or come from the engine's documentation.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Asked, workerEvents } from "./worker-events.ts";
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => asked.close());
 
-/** The statement runs and gives these rows. */
+/** The statement runs and returns these rows. */
 function gives(sql: string, want: unknown[][]): void {
   test(sql, async () => expect(await asked.rows(sql)).toEqual(want as never));
 }
@@ -199,7 +199,7 @@ describe("edits texts", () => {
   ]);
 });
 
-describe("works on lists, with lambdas", () => {
+describe("processes lists with lambdas", () => {
   gives("SELECT list_transform(list(value ORDER BY ts), x -> x / 1000) FROM http_request_duration_ms", [
     [[0.1, 0.3, 0.05]],
   ]);
@@ -392,14 +392,14 @@ describe("turns rows into columns and back", () => {
   );
 });
 
-describe("keeps numbers as they are where another text runs", () => {
+describe("keeps numbers exact in a rewritten statement", () => {
   gives(
     "SELECT typeof(1e10), typeof(1.5e-3), 1e-320, 123456.789012345678e0, 0.1 + 0.2, typeof(0.1), list(1e300) FROM range(1)",
     [["DOUBLE", "DOUBLE", 1e-320, 123456.78901234567, "0.3", "DECIMAL(2,1)", [1e300]]],
   );
 });
 
-describe("names its columns as the engine does, whatever runs in the place of the text", () => {
+describe("names the columns of a rewritten statement as the engine names those of the original", () => {
   const names = (sql: string, ...want: string[]) =>
     test(sql, async () => {
       const result = await asked.engine.query(sql);

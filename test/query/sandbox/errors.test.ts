@@ -1,4 +1,4 @@
-/** What a person is answered whose statement is nearly right: names, types, limits and zones. */
+/** Errors for statements that are almost right: names, types, limits and zones. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { type Asked, workerEvents } from "./worker-events.ts";
@@ -32,7 +32,7 @@ describe("a comparison of a tag with a number says that tags are text", () => {
   const text = (column: string, number: number) =>
     `${column} is compared with the number ${number}, but tags are text`;
   const unknown = ' and a value is "unknown"';
-  const NULLS = " TRY_CAST gives NULL for what is no number.";
+  const NULLS = " TRY_CAST returns NULL if the text is not a number.";
   const cast = "TRY_CAST(status_code AS INTEGER)";
   const equals = (sign: string) =>
     `${text("status_code", 200)}${unknown}; write status_code ${sign} '200', or ${cast} ${sign} 200.${NULLS}`;
@@ -59,7 +59,7 @@ describe("a comparison of a tag with a number says that tags are text", () => {
     `SELECT status_code::INTEGER FROM ${HTTP}`,
     400,
     "Could not convert string 'unknown' to INT32 when casting from source column status_code: tags are text, " +
-      'and a value of status_code is "unknown"; TRY_CAST(status_code AS BIGINT) gives NULL for it.',
+      'and a value of status_code is "unknown"; TRY_CAST(status_code AS BIGINT) returns NULL for it.',
   );
   for (const [call, name] of [
     ["sum(status_code)", "sum(VARCHAR)"],
@@ -69,13 +69,13 @@ describe("a comparison of a tag with a number says that tags are text", () => {
       `SELECT ${call} FROM ${HTTP}`,
       400,
       `No function matches the given name and argument types '${name}'. You might need to add explicit type casts. ` +
-        "Tags are text: TRY_CAST(column AS DOUBLE) makes a number of one, and NULL of what is no number.",
+        "Tags are text: TRY_CAST(column AS DOUBLE) converts one to a number, or to NULL if it is not a number.",
     );
-  // Where every value is a number the engine finds what was meant, and says nothing.
+  // If every value is a number, the engine's cast succeeds and there is no error.
   gives("SELECT value FROM task_processing_duration_ms WHERE task_id = '1_a' AND http_status = 200", [
     [7234],
   ]);
-  // Of columns that are numbers, and of texts that no tag is, the engine's own sentence is right.
+  // For columns of numbers, and for texts that are not tags, the engine's own message is right.
   fails(
     `SELECT * FROM ${HTTP} WHERE value > 'fast'`,
     400,
@@ -83,7 +83,7 @@ describe("a comparison of a tag with a number says that tags are text", () => {
   );
 });
 
-describe("a misspelled name suggests the nearest", () => {
+describe("the error for a misspelled name suggests the most similar name", () => {
   const LIST = "GET /api/v1/tables lists the tables";
   const table = (name: string, near: string | undefined) =>
     fails(
@@ -118,7 +118,7 @@ describe("a misspelled name suggests the nearest", () => {
   fails(`SELECT pg_sleep(1)`, 403, `the function pg_sleep() is not allowed here; ${FUNCTIONS}`);
 });
 
-describe("a misspelled column suggests the nearest, or lists those that there are", () => {
+describe("the error for a misspelled column suggests the most similar column, or lists all columns", () => {
   fails(`SELECT statuscode FROM ${HTTP}`, 400, 'there is no column "statuscode"; did you mean status_code?');
   fails(
     `SELECT count(*) FROM ${HTTP} h WHERE h.value > 1 AND opration = 'a'`,
@@ -154,7 +154,7 @@ describe("a misspelled column suggests the nearest, or lists those that there ar
     `there is no column "metrik"; did you mean metric? ${inMap("samples", "metrik")}`,
   );
   gives("SELECT count(*) FROM samples WHERE labels['operation'] = 'none such'", [[0]]);
-  // Of what a subquery makes the engine knows more.
+  // For columns of a subquery, the engine's own message has more information.
   fails(
     "SELECT n FROM (SELECT 1 AS m)",
     400,
@@ -168,7 +168,7 @@ describe("a misspelled column suggests the nearest, or lists those that there ar
     );
 });
 
-describe("what an aggregate collects is held to a limit", () => {
+describe("the values that an aggregate collects are limited", () => {
   const LESS =
     "; collect fewer rows with WHERE or a finer GROUP BY, or keep some of them with min(x, n) or arg_min(x, ts, n).";
   gives("SELECT len(list(range)), list(range)[4000] FROM range(4000)", [[4000, 3999]]);
@@ -194,17 +194,17 @@ describe("what an aggregate collects is held to a limit", () => {
   fails(
     "PIVOT (SELECT range AS k FROM range(201)) ON k USING count(*)",
     400,
-    "PIVOT would make more than 200 columns of one column's values; write those that you want: ON column IN ('a', 'b')",
+    "PIVOT would make more than 200 columns of one column's values; list the values that you want: ON column IN ('a', 'b')",
   );
   fails(
     "PIVOT (SELECT repeat('x', 900) || range AS k FROM range(100)) ON k USING count(*)",
     400,
-    "the values that PIVOT finds are too long to become columns; write those that you want: ON column IN ('a', 'b')",
+    "the values that PIVOT finds are too long to become columns; list the values that you want: ON column IN ('a', 'b')",
   );
   fails(
     "PIVOT (SELECT NULL AS k) ON k USING count(*)",
     400,
-    "PIVOT finds no values to make columns of: no row has any",
+    "PIVOT finds no values that could become columns: no row has one",
   );
   gives("SELECT list_reduce(range(1000), (a, x) -> a + x)", [[499500]]);
   fails(
@@ -220,7 +220,7 @@ describe("what an aggregate collects is held to a limit", () => {
   fails("SELECT 1e400", 400, "a number in the statement is too large for a DOUBLE");
 });
 
-describe("a UTC time is shown in a zone", () => {
+describe("a UTC time is converted to a zone", () => {
   const berlin = (utc: string) => `local_time(TIMESTAMP '${utc}', 'Europe/Berlin')`;
   // Clocks go from 02:00 to 03:00 on 31 March 2024, and from 03:00 to 02:00 on 27 October, at 01:00 UTC.
   gives(`SELECT ${berlin("2024-03-31 00:59:59")}, ${berlin("2024-03-31 01:00:00")}`, [
@@ -233,7 +233,7 @@ describe("a UTC time is shown in a zone", () => {
     "SELECT utc_time(TIMESTAMP '2024-03-31 01:59:59', 'Europe/Berlin'), utc_time(TIMESTAMP '2024-03-31 03:00:00', 'Europe/Berlin')",
     [["2024-03-31 00:59:59", "2024-03-31 01:00:00"]],
   );
-  // India has half an hour, and New York is behind.
+  // India's offset has half an hour, and New York is behind UTC.
   gives(
     `SELECT local_time(ts, 'Asia/Kolkata'), local_time(ts, 'America/New_York') FROM ${HTTP} WHERE value = 50`,
     [["2024-01-02 15:30:00", "2024-01-02 05:00:00"]],
@@ -250,13 +250,13 @@ describe("a UTC time is shown in a zone", () => {
     `SELECT count(*) FROM ${HTTP} WHERE ts >= utc_time(TIMESTAMP '2024-01-02 11:00:00', 'Europe/Berlin') AND ts < utc_time(DATE '2024-01-03', 'Europe/Berlin')`,
     [[1]],
   );
-  // The trap: AT TIME ZONE takes a TIMESTAMP for a time of the zone, and gives the instant.
+  // A trap: AT TIME ZONE reads a TIMESTAMP as a time of the zone, and returns the instant.
   gives(`SELECT (ts AT TIME ZONE 'Europe/Berlin') AT TIME ZONE 'UTC' FROM ${HTTP} WHERE value = 50`, [
     ["2024-01-02 09:00:00"],
   ]);
 });
 
-describe("what people write by mistake is named, with what to write instead", () => {
+describe("the error for a frequent mistake says what to write instead", () => {
   const near = 'there is no column "statuscode"; did you mean status_code?';
   fails(`SELECT h.statuscode FROM ${HTTP} h`, 400, near);
   fails(`SELECT h.value FROM ${HTTP} h JOIN ${HTTP} k ON h.ts = k.ts WHERE k.statuscode = '200'`, 400, near);
@@ -272,7 +272,7 @@ describe("what people write by mistake is named, with what to write instead", ()
     zone("Mars/Olympus Mons", "a name such as Europe/Berlin or UTC was expected"),
   );
   const precedence =
-    "labels is a map and no condition: AND and = bind more tightly than ->>, so write (labels->>'name') = 'value', or labels['name'] = 'value'";
+    "labels is a map, not a condition: AND and = bind more tightly than ->>, so write (labels->>'name') = 'value', or labels['name'] = 'value'";
   fails(
     "SELECT count(*) FROM samples WHERE metric = 'http.request.duration_ms' AND labels->>'operation' = 'get_task'",
     400,

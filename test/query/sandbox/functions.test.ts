@@ -1,4 +1,4 @@
-/** The list of allowed functions against the engine and against its document. */
+/** Compares the list of allowed functions with the engine and with its document. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,17 +21,17 @@ afterAll(() => {
 });
 
 describe("every function of the list", () => {
-  test("is one of the engine's, or of ours", async () => {
+  test("exists in the engine or is one of our macros", async () => {
     const known = await connection.all<{ name: string }>(
       "SELECT DISTINCT lower(function_name) AS name FROM duckdb_functions()",
     );
     const names = new Set(known.map(({ name }) => name));
-    // What the parser makes of syntax, and the macros of sql/query/.
+    // Functions that the parser makes of syntax, and the macros of sql/query/.
     for (const name of ["coalesce", "ifnull", "local_time", "utc_time"]) names.add(name);
     expect(allowedFunctions().filter(({ name }) => !names.has(name.toLowerCase()))).toEqual([]);
   });
 
-  test("stands in the document with its bounds, and no other does", () => {
+  test("is documented with its bounds, and the document lists no other function", () => {
     const document = readFileSync(join(import.meta.dir, "../../../src/query/README.md"), "utf8");
     const lists = document.slice(document.indexOf("### Aggregates"), document.indexOf("Types for casts"));
     const documented = [...lists.matchAll(/`(\w+)`/g)].map(([, name]) => name);
@@ -46,7 +46,7 @@ describe("every function of the list", () => {
         expect({ name, found: flat.includes(`- ${bounds}: `) }).toEqual({ name, found: true });
   });
 
-  test("is what others' names lead to", () => {
+  test("is the target of each known name of another database", () => {
     const names = new Set(allowedFunctions().map(({ name }) => name));
     const wrong = [...KNOWN_ELSEWHERE].filter(
       ([other, name]) => names.has(other) || (!names.has(name) && name !== "CASE WHEN"),

@@ -1,13 +1,13 @@
 /**
- * Statements that go to the bounds of what is allowed: each is answered, the engine is free again, and the process has
- * not grown past what one vector of rows may hold. How long that takes depends on the machine and is not asserted.
+ * Statements at the limits of the sandbox. Each is answered, the engine is free again afterwards, and the process has
+ * not grown by more than one vector of rows may take. The duration depends on the machine and is not asserted.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { SqlEngine } from "../../../src/query/sql/sql.ts";
 import { type Samples, storedSamples } from "../stored.ts";
 
-/** What MADE_BYTES_MAX allows for a vector, twice over for what the process had not given back. */
+/** Twice the bytes that MADE_BYTES_MAX allows for a vector, since the process may not have freed earlier memory yet. */
 const GROWTH_BYTES_MAX = 4 * 1_024 ** 3;
 
 let samples: Samples;
@@ -30,7 +30,7 @@ afterAll(async () => {
   await samples.close();
 });
 
-/** Waits until nothing of an earlier statement runs: there is one place. */
+/** Waits until no earlier statement runs, because only one may run at a time. */
 async function isFree(): Promise<void> {
   for (;;) {
     const answered = await engine.query("SELECT 1").then(
@@ -66,11 +66,11 @@ function bounded(sql: string): void {
   }, 120_000);
 }
 
-/** A list of as many elements as one may have, in each of many rows, no two of which are the same. */
+/** A list of the maximum length in each of many rows. No two lists are equal. */
 const lists =
   "(SELECT list_append(l, range::BIGINT) AS l FROM (SELECT list(range) AS l FROM range(4000)), range(100000))";
 
-describe("is answered, and leaves the engine free", () => {
+describe("is answered, and the engine is free afterwards", () => {
   bounded("SELECT list(range) FROM range(100000000)");
   bounded("SELECT list(range) FROM range(100000000) GROUP BY range % 50000");
   bounded("SELECT string_agg(a.range, ',') FROM range(100000) a, range(100000) b");

@@ -1,6 +1,6 @@
 /**
- * A statement that is written anew goes from its text to the engine's tree and back. The engine's text of a tree must
- * ask for the same as the person's own: each statement is asked in both.
+ * A rewrite turns a statement's text into the engine's tree and back into text. The engine's text of a tree must mean
+ * the same as the original. These tests run each statement in both forms.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { textOf, wholeTreeOf } from "../../../src/query/sandbox/tree.ts";
@@ -25,7 +25,7 @@ afterAll(async () => {
   await asked.close();
 });
 
-/** Rows whose order the statement leaves open are compared without it. */
+/** Compares rows without their order if the statement does not define an order. */
 const sorted = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).sort();
 
 const STATEMENTS = [
@@ -85,7 +85,7 @@ const STATEMENTS = [
   'SELECT value AS "value 2" FROM http_request_duration_ms ORDER BY "value 2"',
 ];
 
-describe("gives the same rows from the text that the engine makes of its tree", () => {
+describe("returns the same rows if it runs as the engine's text of its tree", () => {
   for (const sql of STATEMENTS)
     test(sql, async () => {
       const text = await textOf(connection, await wholeTreeOf(connection, sql));

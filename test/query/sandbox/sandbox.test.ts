@@ -1,4 +1,4 @@
-/** What the sandbox lets through and what it refuses: a line a statement. */
+/** Statements that the sandbox accepts and rejects, one line per statement. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { inspect } from "../../../src/query/sandbox/sandbox.ts";
@@ -52,9 +52,9 @@ function ok(sql: string, ...want: string[]): void {
   });
 }
 
-/** The statement is refused with this status and a message that holds `part`. */
+/** The statement is rejected with this status and a message that contains `part`. */
 function bad(sql: string, status: number, part: string): void {
-  test(`is refused: ${title(sql)}`, async () => {
+  test(`is rejected: ${title(sql)}`, async () => {
     const error = await inspect(reader, sql, catalog).then(
       () => undefined,
       (reason: unknown) => reason,
@@ -65,7 +65,7 @@ function bad(sql: string, status: number, part: string): void {
   });
 }
 
-describe("what people ask", () => {
+describe("an ordinary statement", () => {
   const http = "http_request_duration_ms";
   ok("SELECT 1");
   ok("SELECT b || b FROM (SELECT repeat(metric, 40) AS a, metric AS b FROM samples)", "samples");
@@ -102,7 +102,7 @@ describe("what people ask", () => {
   );
   ok("SELECT labels['operation'], element_at(labels, 'a')[1] FROM samples WHERE metric = $metric", "samples");
   ok("WITH a AS (FROM samples), b AS (FROM a) SELECT * FROM a NATURAL JOIN b", "samples");
-  // A CTE may hide a table, and in its own text the table is meant.
+  // A CTE may hide a table. Inside the CTE, the name means the table.
   ok("WITH samples AS (SELECT * FROM samples) SELECT * FROM samples", "samples");
   ok(
     `SELECT *, row_number() OVER (PARTITION BY operation ORDER BY value DESC) AS n FROM ${http} QUALIFY n <= 3`,
@@ -139,7 +139,7 @@ describe("what people ask", () => {
     http,
   );
   ok(`SELECT concat(operation, ' ', method), operation || '-' || domain || '-' || method FROM ${http}`, http);
-  // Tags may be called as value functions are, where that does no harm.
+  // A tag may have the name of a value function if that is harmless.
   ok(`SELECT "user" FROM ${http}`, http);
   ok(
     "SELECT operation, GROUPING(operation) FROM (FROM http_request_duration_ms) GROUP BY CUBE (operation, domain)",
@@ -147,7 +147,7 @@ describe("what people ask", () => {
   );
 });
 
-describe("what is no SELECT, or more than one", () => {
+describe("a text that is not exactly one SELECT", () => {
   bad("", 400, "empty");
   bad("SELECT 1; SELECT 2", 400, "2 statements");
   bad("SELEC 1", 400, 'syntax error at or near "SELEC" at line 1, column 1');
@@ -184,7 +184,7 @@ describe("what is no SELECT, or more than one", () => {
   bad("WITH a AS (DELETE FROM weir.series RETURNING *) FROM a", 400, "CTE needs a SELECT");
 });
 
-describe("what reaches outside", () => {
+describe("a statement that reads files, settings or the engine's own tables", () => {
   bad("SELECT * FROM 'x.csv'", 400, "no table");
   bad("SELECT * FROM '/etc/passwd'", 400, "no table");
   bad("SELECT * FROM read_csv('/etc/passwd')", 403, "read_csv");
@@ -226,7 +226,7 @@ describe("what reaches outside", () => {
   bad("SELECT * FROM (SHOW DATABASES)", 403, "SHOW");
   bad("SELECT * FROM samples AT (VERSION => 1)", 403, "at_clause");
   bad("SELECT nextval('s')", 403, "nextval");
-  // Names of ours, which only a rewritten text may hold.
+  // Internal names, which only a rewritten text may contain.
   bad("SELECT weir_list([1]), list(1)", 403, "weir_list");
   bad("SELECT weir_text('a')", 403, "weir_text");
   bad('SELECT * FROM "weir tables"', 400, "no table");
@@ -241,7 +241,7 @@ describe("what reaches outside", () => {
   // A CTE is a table in its own query only.
   bad(`SELECT * FROM (WITH "x.csv" AS (SELECT 1) FROM "x.csv") AS a, "x.csv"`, 400, 'no table "x.csv"');
   bad(`WITH "x.csv" AS (FROM "x.csv") FROM "x.csv"`, 400, 'no table "x.csv"');
-  // In every corner of a statement.
+  // In every clause of a statement.
   for (const corner of [
     "SELECT 1 ORDER BY getenv('A')",
     "SELECT 1 LIMIT getenv('A')::INT",
@@ -292,7 +292,7 @@ describe("what reaches outside", () => {
     bad(corner, 403, "getenv");
 });
 
-describe("what would hang or fill the engine", () => {
+describe("a statement that would hang the engine or fill its memory", () => {
   bad("SELECT repeat('a', 2000000000)", 403, "at most 1000");
   bad("SELECT repeat('a', value::INT) FROM samples", 403, "not a constant");
   bad("SELECT repeat('a', 1000 * 1000)", 403, "not a constant");
@@ -358,24 +358,28 @@ describe("what would hang or fill the engine", () => {
   bad("SELECT max(value, 1000000) FROM samples", 403, "at most 40");
   bad("SELECT arg_max(ts, value, value::INT) FROM samples", 403, "not a constant");
   bad("SELECT approx_top_k(metric, 1000000) FROM samples", 403, "at most 40");
-  bad("SELECT list_aggregate(list(metric), 'string_agg') FROM samples", 403, "gives one value");
+  bad("SELECT list_aggregate(list(metric), 'string_agg') FROM samples", 403, "returns one value");
   bad("SELECT list_resize([1], 2000000000)", 403, "list_resize");
   bad("SELECT list_select([1], [1])", 403, "list_select");
   bad("SELECT bitstring('1', 2000000000)", 403, "bitstring");
   bad("SELECT 1::BIGNUM", 403, "BIGNUM");
   bad("SELECT levenshtein(metric, metric) FROM samples", 403, "levenshtein");
-  bad("SELECT json_extract(metric, '$.*') FROM samples", 403, "holds a *");
+  bad("SELECT json_extract(metric, '$.*') FROM samples", 403, "contains a *");
   bad("SELECT '{}'->getenv('A')", 403, "pattern of -> is not a constant");
   bad("SELECT json_structure(metric) FROM samples", 403, "json_structure");
-  // Lambdas: one level, and what they make counts for each element.
-  bad("SELECT list_transform([1], x -> list_transform([1], y -> x))", 403, "no second lambda");
-  bad("SELECT [[y FOR y IN [x]] FOR x IN [1]]", 403, "no second lambda");
-  bad("SELECT list_transform([1], x -> (SELECT 1))", 403, "no subquery");
+  // Lambdas: only one level, and their values count for each element.
+  bad("SELECT list_transform([1], x -> list_transform([1], y -> x))", 403, "cannot contain a second lambda");
+  bad("SELECT [[y FOR y IN [x]] FOR x IN [1]]", 403, "cannot contain a second lambda");
+  bad("SELECT list_transform([1], x -> (SELECT 1))", 403, "cannot contain a subquery");
   bad("SELECT list_transform(list(metric), x -> repeat(x, 100)) FROM samples", 403, "repeat() may make");
   bad("SELECT list_transform(list(value), x -> rpad('', 1000, 'x')) FROM samples", 403, "rpad() may make");
   bad("SELECT list_transform(string_split(metric, ''), x -> metric || x) FROM samples", 403, "may make");
   bad("SELECT list_transform(range(4000), x -> metric) FROM samples", 403, "may make");
-  bad("SELECT list_transform(list(value), x -> list(value)) FROM samples", 403, "a lambda holds no list()");
+  bad(
+    "SELECT list_transform(list(value), x -> list(value)) FROM samples",
+    403,
+    "a lambda cannot contain list()",
+  );
   bad(
     `SELECT ${Array(4).fill("list_sum(list_transform(list(value), x -> sin(cos(tan(sqrt(ln(exp(sin(cos(tan(sqrt(ln(exp(x))))))))))))))").join(", ")} FROM samples`,
     403,
@@ -386,7 +390,7 @@ describe("what would hang or fill the engine", () => {
   bad("SELECT list_reduce([[1], [2]], (a, x) -> list_concat(a, x))", 403, "must not join");
   bad("SELECT list_reduce([[1], [2]], (a, x) -> [a, x])", 403, "must not join");
   bad("SELECT COLUMNS(c -> repeat(c, 1000) = 'a') FROM samples", 403, "repeat() may make");
-  // An alias stands for all of its expression, also behind other aliases.
+  // An alias counts as its whole expression, also through other aliases.
   const aliases = (count: number, base: string, next: (name: string) => string) =>
     [`${base} AS a0`, ...Array.from({ length: count }, (_, n) => `${next(`a${n}`)} AS a${n + 1}`)].join(", ");
   bad(
@@ -402,7 +406,7 @@ describe("what would hang or fill the engine", () => {
     "1536 KiB for each row",
   );
   bad("SELECT repeat(metric, 40) AS a, (SELECT a || a) FROM samples", 403, "|| may make");
-  // A column that is small does not hide one that is large.
+  // A small column does not hide a large one.
   bad("SELECT a || a FROM (SELECT repeat(metric, 40) AS a, 1 AS b FROM samples)", 403, "|| may make");
   bad("SELECT x || x FROM (SELECT repeat(metric, 40), 1 AS b FROM samples) AS t(x, b)", 403, "|| may make");
   bad("WITH t(x) AS (SELECT repeat(metric, 40) AS y FROM samples) SELECT x || x FROM t", 403, "|| may make");
@@ -442,7 +446,7 @@ describe("what would hang or fill the engine", () => {
     403,
     "concat() may make",
   );
-  // `+` joins lists, and what may be one is no number.
+  // `+` joins lists, and a value that may be a list does not count as a number.
   const large = "SELECT list(metric) AS l FROM samples";
   for (const nothing of [
     "[]",
@@ -464,7 +468,7 @@ describe("what would hang or fill the engine", () => {
     403,
     "larger values in each round",
   );
-  // A table's name stands for a whole row, and names of fields are written out in text and JSON.
+  // A table's name stands for a whole row, and text and JSON contain the names of fields.
   const long = "n".repeat(2_000);
   bad(
     `SELECT t::VARCHAR || '' FROM (SELECT ${Array.from({ length: 40 }, (_, n) => `metric || '' AS c${n}`).join(", ")} FROM samples) t`,
@@ -501,7 +505,7 @@ describe("what would hang or fill the engine", () => {
     "larger values in each round",
   );
   bad(`SELECT repeat(list_median([l])::VARCHAR, 2) FROM (${large})`, 403, "may make a value of");
-  // Recursion: rounds stop at an interrupt, values must not grow.
+  // Recursion: an interrupt stops it between rounds, and values must not grow.
   bad(
     "WITH RECURSIVE a AS (SELECT 'a' AS s UNION ALL SELECT s || s FROM a) FROM a",
     403,
@@ -532,7 +536,7 @@ describe("what would hang or fill the engine", () => {
     403,
     "larger values in each round",
   );
-  // Everything that is made for a row counts together.
+  // The values that a statement makes for a row count together.
   bad(
     `SELECT ${Array(200).fill("upper(metric) || 'a'").join(", ")} FROM samples`,
     403,
@@ -617,7 +621,7 @@ describe("what would hang or fill the engine", () => {
   bad("SELECT '\0'", 400, "NUL");
 });
 
-describe("what the clock is called", () => {
+describe("the name of a clock", () => {
   bad("SELECT current_time", 403, "now()::TIME");
   bad("SELECT system.main.now()", 403, "catalog");
   bad("SELECT lag(metric).upper() OVER () FROM samples", 400, "");

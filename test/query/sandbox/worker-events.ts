@@ -1,5 +1,5 @@
 /**
- * Events as workers write them, in a real store with an engine over it: two tasks, one of which failed, on two days.
+ * Events in the form that workers write, in a real store with an engine over it: two tasks on two days. One task failed.
  */
 import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql.ts";
 import type { Cell } from "../../../src/store/store.ts";
@@ -29,7 +29,7 @@ const answered = (sample: ReturnType<typeof request>, status_code: string) => ({
 
 export interface Asked {
   readonly engine: SqlEngine;
-  /** Runs a statement and gives all its rows. */
+  /** Runs a statement and returns all its rows. */
   rows(sql: string, options?: QueryOptions): Promise<Cell[][]>;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
  * more memory than one over an hour. Most queries are one portion, which is tried first: counting samples beforehand
  * takes a third of the time of reading them.
  */
-import { Places } from "../../sql/places.ts";
+import { ConcurrencyLimit } from "../../sql/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "./catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
@@ -24,7 +24,7 @@ const SERIES_OF_FEW = 250;
 /** Longer than any query may take. A query that times out, or whose client disconnects, stops waiting. */
 const WAIT_MS = 3_600_000;
 /** Only one query at a time takes much of the engine's memory: two at once can exceed it. */
-const large = new Places(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
+const large = new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
 
 /** A portion is too large. */
 class TooManyRows extends Error {}
@@ -98,11 +98,11 @@ async function* portionsOf(
 }
 
 async function oneAtATime<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
-  await large.enter(signal);
+  await large.acquire(signal);
   try {
     return await read();
   } finally {
-    large.leave();
+    large.release();
   }
 }
 
