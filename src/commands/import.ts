@@ -44,7 +44,8 @@ each line is stored once. A last line that is cut is left for the next time.
   FILE               a file or a pipe; several are read in this order
   FOLDER             its files that are named *.json, *.ndjson or *.jsonl, rotated (*.json.2024-01-15) or
                      packed (*.json.gz); not those of folders in it
-  -                  standard input, which is read to its end first
+  -                  standard input, which is read to its end first; as from any pipe, events of which none
+                     has a time are stored each time
 ${urlHelp}
   --data DIR         no gateway runs: open the store in this folder, with the settings of "weir serve"
   --extra-label NAME=VALUE

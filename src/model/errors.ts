@@ -106,3 +106,14 @@ export function quote(input: unknown): string {
   }
   return text.length <= QUOTE_LENGTH_MAX ? text : `${text.slice(0, QUOTE_LENGTH_MAX)}…`;
 }
+
+/**
+ * The kind of a message: the same for messages that differ only in what they quote and in their numbers, such as two
+ * values of one field. Pure.
+ */
+export function messageKind(message: string): string {
+  return message
+    .replace(/"(?:[^"\\…]|\\.)*(?:"|…)/gs, "_")
+    .replace(/(?<!\w)-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?|null|true|false)\b/gi, "_")
+    .replace(/[[{][_,:[\]{}]*[\]}]/g, "_");
+}

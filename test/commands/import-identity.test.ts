@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import type { Send } from "../../src/commands/client.ts";
+import { type Send, Unreachable } from "../../src/commands/client.ts";
 import { EventFile } from "../../src/commands/import/event-file.ts";
 import { importFile } from "../../src/commands/import/import-file.ts";
 import { Report } from "../../src/commands/import/report.ts";
@@ -68,10 +68,14 @@ const keys = (from: number, to: number, k = "d") =>
 
 const send: Send = async (path, { method = "GET", query = [], headers, body } = {}) => {
   const parameters = new URLSearchParams(query as [string, string][]);
-  return await gateway.app.fetch(
+  const response = await gateway.app.fetch(
     new Request(`http://localhost${path}?${parameters}`, { method, headers, body }),
   );
+  if (method === "POST" && losesAnswers-- > 0) throw new Unreachable("The connection was closed.");
+  return response;
 };
+/** Answers to pushes that the network loses next. */
+let losesAnswers = 0;
 
 interface Result {
   stored: number;
@@ -80,9 +84,12 @@ interface Result {
 }
 
 async function bring(name: string, as?: string): Promise<Result> {
-  const worker = workerOf(name);
+  return await from(() => EventFile.open(at(name)), workerOf(name), as);
+}
+
+async function from(open: () => Promise<EventFile>, worker: string, as?: string): Promise<Result> {
   const { stored, notes, failure } = await importFile({
-    open: () => EventFile.open(at(name)),
+    open,
     target: new ImportTarget(send),
     report: new Report().file(),
     worker,
@@ -292,29 +299,49 @@ describe("an earlier copy", () => {
 });
 
 describe("equal content elsewhere", () => {
-  const taken = (bytes: number): Result => ({
+  const unclear = (what: string): Result => ({
     stored: 0,
-    notes: [
-      `its content was imported before, up to byte ${bytes}, and no line of it has a time: it was taken for a copy, ` +
-        "and nothing was read. If it is another file, import it with --as NAME",
-    ],
-    failure: undefined,
+    notes: [],
+    failure:
+      `${what} a time: it is a copy of that file or another one, which nobody can know; nothing was read, and ` +
+      "--as NAME imports all of it as a file of its own",
   });
 
-  test("without a time is a copy or another file: a note says that nothing was read", async () => {
-    for (const content of [START, START.trimEnd(), START + plain("beat")]) {
-      const name = `first-${content.length}.json`;
+  test("without a time may be another file: nothing is passed over as stored, and --as is the way in", async () => {
+    const one = `its 1 line is all of a file that was imported up to byte ${START.length}, and it does not have`;
+    const bytes = (START + plain("beat")).length;
+    for (const [content, lines, failure] of [
+      [START, 1, one],
+      [START.trimEnd(), 1, one.replace(`${START.length}`, `${START.length - 1}`)],
+      [
+        START + plain("beat"),
+        2,
+        `its 2 lines are all of a file that was imported up to byte ${bytes}, and none has`,
+      ],
+    ] as const) {
+      const [name, second] = [`first-${content.length}.json`, `second-${content.length}.json`];
       write(name, content);
-      const all = content.trimEnd().split("\n").length;
-      const { stored: before } = await bring(name, name);
-      expect(before).toBe(all);
-      // The same file again needs no note, nor does the same name.
+      expect((await bring(name, name)).stored).toBe(lines);
+      // The same file again, at its place or in a packed copy, is known.
       expect(await bring(name)).toEqual(brought(0));
-      expect(await bring(name, name)).toEqual(brought(0));
-      write(`second-${content.length}.json`, content);
-      expect(await bring(`second-${content.length}.json`)).toEqual(taken(content.length));
-      expect(await bring(`second-${content.length}.json`, `second-${content.length}`)).toEqual(brought(all));
+      write(`${name}.gz`, gzipSync(content));
+      expect(await bring(`${name}.gz`)).toEqual(brought(0));
+      write(second, content);
+      expect(await bring(second)).toEqual(unclear(failure));
+      expect(await bring(second)).toEqual(unclear(failure));
+      expect(await bring(second, second)).toEqual(brought(lines));
+      expect(await bring(second)).toEqual(brought(0));
     }
+  });
+
+  test("without a time is imported once it has grown to differ", async () => {
+    write("one.json", START);
+    write("two.json", START);
+    expect(await bring("one.json")).toEqual(brought(1));
+    expect((await bring("two.json")).failure).toContain("nobody can know");
+    append("two.json", plain("b"));
+    expect(await bring("two.json")).toEqual(brought(2));
+    expect(await stored()).toEqual(["b", "start", "start"]);
   });
 
   test("with a time is a copy, without a note", async () => {
@@ -322,6 +349,59 @@ describe("equal content elsewhere", () => {
     write("two.json", dated(0, 2));
     expect(await bring("one.json")).toEqual(brought(2));
     expect(await bring("two.json")).toEqual(brought(0));
+  });
+});
+
+describe("content of a pipe", () => {
+  const pipe = async (content: string | Uint8Array<ArrayBuffer>, as?: string): Promise<Result> =>
+    await from(() => EventFile.spool(new Blob([content]).stream()), "", as);
+
+  test("without a time is stored each time that it is piped", async () => {
+    for (const content of [START, START.trimEnd(), gzipSync(START), plain("a", "b"), plain("a", "b")])
+      expect((await pipe(content)).failure).toBeUndefined();
+    expect(await stored()).toEqual(["a", "a", "b", "b", "start", "start", "start"]);
+  });
+
+  test("without a time is not compared with files, nor are they with it", async () => {
+    expect(await pipe(START)).toEqual(brought(1));
+    write("one.json", START);
+    expect(await bring("one.json")).toEqual(brought(1));
+    expect(await pipe(START)).toEqual(brought(1));
+    append("one.json", plain("a"));
+    expect(await bring("one.json")).toEqual(brought(1));
+    expect(await stored()).toEqual(["a", "start", "start", "start"]);
+  });
+
+  test("with a time is a copy, also where only its last line has one", async () => {
+    for (const content of [dated(0, 3), START + dated(5, 6)]) {
+      const lines = content.trimEnd().split("\n").length;
+      expect(await pipe(content)).toEqual(brought(lines));
+      expect(await pipe(content)).toEqual(brought(0));
+      expect(await pipe(gzipSync(content))).toEqual(brought(0));
+      expect(await pipe(content + dated(lines + 10, lines + 11))).toEqual(brought(1));
+    }
+  });
+
+  test("with the name of a time in a tag alone has no time", async () => {
+    const line = '{"metric_name":"m","value":1,"tags":{"k":"t","last_timestamp":"x"}}\n';
+    expect(await pipe(line)).toEqual(brought(1));
+    expect(await pipe(line)).toEqual(brought(1));
+    expect(await pipe(line + dated(0, 1))).toEqual(brought(2));
+    expect(await pipe(line + dated(0, 1))).toEqual(brought(0));
+  });
+
+  test("under a name is that of the name: what a broken pipe did not bring is read later", async () => {
+    expect(await pipe(plain("a", "b"), "nightly")).toEqual(brought(2));
+    expect(await pipe(plain("a", "b"), "nightly")).toEqual(brought(0));
+    expect(await pipe(plain("a", "b", "c"), "nightly")).toEqual(brought(1));
+    expect(await stored()).toEqual(["a", "b", "c"]);
+  });
+
+  test("without a time is stored once, also where the answer to its push is lost", async () => {
+    losesAnswers = 1;
+    const { stored: counted, failure } = await pipe(plain("a", "b"));
+    expect({ counted, failure }).toEqual({ counted: 0, failure: undefined });
+    expect(await stored()).toEqual(["a", "b"]);
   });
 });
 

@@ -202,6 +202,37 @@ describe("the report", () => {
     expect(await stored("mixed")).toEqual({ samples: 3, values: 3 });
   });
 
+  test("has an example of each kind of reason, also of one that only the last line has", async () => {
+    const cut = '{"metric_name":"kinds","va\n';
+    // 150 lines of two kinds, more than one answer lists, and then one of a third.
+    const many = Array.from({ length: 75 }, (_, n) => `{"metric_name":"kinds","value":${n}x}\n${cut}`).join(
+      "",
+    );
+    const path = put(`${lines("kinds", 0, 1)}${many}{"metric_name":"kinds","value":NaN}\n`);
+    const { out } = await weir(["import", ...url, path]);
+    const at = lines("kinds", 0, 1).length;
+    const second = at + '{"metric_name":"kinds","value":0x}\n'.length;
+    const last = at + many.length;
+    expect(out.split("\n").slice(0, 4)).toEqual([
+      `${path}: 1 stored, 151 rejected`,
+      `  rejected 151 (syntax): line at byte ${at}: byte ${at + 31} of the file has "0x}" where a JSON value was expected`,
+      `    line at byte ${second}: byte ${second + 26} of the file is the end of the line, inside a string`,
+      `    line at byte ${last}: byte ${last + 31} of the file has NaN, which is not JSON; a gauge takes "NaN" in quotation marks as its value, and other types need a finite number`,
+    ]);
+  });
+
+  test("shows at most five examples of a cause", async () => {
+    const wrong = ["[1]", '{"x"', '{"x":', '{"x":1', '{"x":"', "{x:1}", '{"x":1,}']
+      .map((line) => `${line}\n`)
+      .join("");
+    const { out } = await weir(["import", ...url, put(lines("five", 0, 1) + wrong)]);
+    const shown = out.trimEnd().split("\n").slice(1);
+    expect(shown).toHaveLength(6);
+    expect(shown[0]).toStartWith("  rejected 7 (syntax): line at byte ");
+    expect(shown.slice(1, 5).every((line) => line.startsWith("    line at byte "))).toBe(true);
+    expect(shown[5]).toBe("    … and other reasons");
+  });
+
   test("keeps the digits of ids beyond 2^53", async () => {
     const ids = ["738529527931269425", "738529527931269426", "18446744073709551615"];
     const path = put(

@@ -1,6 +1,7 @@
 /** What an import reports of rejected lines: with which retention those that are too old are kept. */
 import { describe, expect, test } from "bun:test";
 import { Report } from "../../src/commands/import/report.ts";
+import { messageKind } from "../../src/model/errors.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -61,5 +62,33 @@ describe("the retention that keeps the oldest line, which counts UTC days and to
     // 1,764,154,800 seconds are 2025-11-26; read as milliseconds they are in January 1970.
     expect(hint("2026-11-26T11:00:00Z", [1_764_154_800, "yesterday"])).toBeUndefined();
     expect(daysOf(hint("2026-11-26T11:00:00Z", [1_764_154_800, "2026-11-20T00:00:00Z"]))).toBe(7);
+  });
+});
+
+describe("the kind of a reason", () => {
+  const same = (...messages: readonly string[]) =>
+    test(`is the same for ${messages.join(" and ")}`, () =>
+      expect(new Set(messages.map(messageKind)).size).toBe(1));
+  same(
+    'value is "12", expected a finite number',
+    "value is null, expected a finite number",
+    "value is -1e999, expected a finite number",
+    'value is {"a":[1,{"b":-2}]}, expected a finite number',
+    String.raw`value is "a \" quote", expected a finite number`,
+    `value is "${"x".repeat(119)}…, expected a finite number`,
+  );
+  same(
+    "byte 7 of the body is 0xff, which is not valid UTF-8",
+    "byte 19 of the body is 0xe9, which is not valid UTF-8",
+  );
+  test("differs by field and by what was expected", () => {
+    const kinds = [
+      "value is 1, expected a finite number",
+      "unit is 1, expected a string",
+      'byte 7 has "x" where a comma or } was expected',
+      'byte 7 has "x" where a comma or ] was expected',
+      "byte 7 is the end, inside a string",
+    ].map(messageKind);
+    expect(new Set(kinds).size).toBe(kinds.length);
   });
 });

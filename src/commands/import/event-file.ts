@@ -10,7 +10,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Chunk, cutIntoChunks, isWholeObject, lastLine, lineHash, type Remainder } from "./chunks.ts";
 import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, withoutNul } from "./content.ts";
-import { Fingerprint, isBlank } from "./fingerprint.ts";
+import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 
 /** 2 MiB: some 7,000 events, enough that the round trip and the commit of a chunk weigh nothing. */
@@ -30,14 +30,17 @@ export class EventFile {
   readonly bytes: number;
   /** Where it lies and when it was written last. */
   readonly traces: Traces;
+  /** It came through standard input or a pipe. */
+  readonly isPiped: boolean;
   /** Bytes read from disk so far, for a progress bar. */
   bytesRead = 0;
 
-  private constructor(handle: FileHandle, bytes: number, packing: Packing, traces: Traces) {
+  private constructor(handle: FileHandle, bytes: number, packing: Packing, traces: Traces | undefined) {
     this.#handle = handle;
     this.bytes = bytes;
     this.#packing = packing;
-    this.traces = traces;
+    this.traces = traces ?? NO_TRACES;
+    this.isPiped = traces === undefined;
   }
 
   /** Opens a file or a pipe; throws `UnreadableFile` for a folder, the system's error where it cannot be opened. */
@@ -67,7 +70,7 @@ export class EventFile {
       handle = await open(join(folder, "input"), "wx+", 0o600);
       await rm(folder, { recursive: true });
       for await (const piece of stream) await handle.writeFile(piece);
-      return await EventFile.#of(handle, NO_TRACES);
+      return await EventFile.#of(handle, undefined);
     } catch (error) {
       await handle?.close();
       await rm(folder, { recursive: true, force: true });
@@ -75,7 +78,7 @@ export class EventFile {
     }
   }
 
-  static async #of(handle: FileHandle, traces: Traces): Promise<EventFile> {
+  static async #of(handle: FileHandle, traces: Traces | undefined): Promise<EventFile> {
     const { size } = await handle.stat();
     const magic = new Uint8Array(MAGIC_BYTES);
     const { bytesRead } = await handle.read(magic, 0, MAGIC_BYTES, 0);
@@ -167,6 +170,21 @@ export class EventFile {
     return false;
   }
 
+  /** Whether any event of the file has a time of its own. A line that is not one whole event counts as it looks. */
+  async hasTimes(): Promise<boolean> {
+    for await (const { body } of this.chunks(new Fingerprint(), () => {})) {
+      const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      for (let at = buffer.indexOf(TIME_FIELD); at !== -1; ) {
+        const begin = at === 0 ? 0 : buffer.lastIndexOf(0x0a, at) + 1;
+        const feed = buffer.indexOf(0x0a, at);
+        const end = feed === -1 ? buffer.length : feed;
+        if (mayHaveTime(buffer.toString("utf8", begin, end))) return true;
+        at = buffer.indexOf(TIME_FIELD, end);
+      }
+    }
+    return false;
+  }
+
   /** The file's lines behind the place that `from` is the fingerprint of. */
   async *chunks(
     from: Fingerprint,
@@ -209,6 +227,19 @@ export class EventFile {
       this.bytesRead += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
+  }
+}
+
+/** Whether a line that contains the name of a time is an event with a time, and not one with a tag of such a name. */
+function mayHaveTime(line: string): boolean {
+  try {
+    const value: unknown = JSON.parse(line);
+    return [value].flat().some((each) => {
+      const event = (each ?? {}) as { "@timestamp"?: unknown; timestamp?: unknown };
+      return (event["@timestamp"] ?? event.timestamp) !== undefined;
+    });
+  } catch {
+    return true;
   }
 }
 

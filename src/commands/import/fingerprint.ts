@@ -12,7 +12,7 @@ const EACH_LINE_UP_TO = 32;
 /** Of a hash; with 32 bits two different contents have equal marks once in 4 billion. */
 const MARK_DIGITS = 8;
 /** What the time of an event is called, in each spelling, ends so. */
-const TIME_FIELD = Buffer.from('timestamp"');
+export const TIME_FIELD = Buffer.from('timestamp"');
 
 export class Fingerprint {
   /** Bytes so far. */

@@ -62,8 +62,6 @@ export type Verdict =
       readonly kind: "known";
       readonly known: KnownFile;
       readonly from: Fingerprint;
-      /** Nothing but its content says so, and it has neither a time nor new lines: it may be another file. */
-      readonly isGuess?: true;
     }
   | { readonly kind: "new" }
   /** It is the beginning of `known`, of which more was imported. */
@@ -127,7 +125,7 @@ export async function identify(
   for (const each of equal) {
     // One line without a time, such as a worker writes at its start, does not tell one file from another.
     const { fingerprint } = look.at.get(each.byteOffset)!;
-    if (!isMore(fingerprint)) return { ...goOn(each), isGuess: true };
+    if (!isMore(fingerprint)) return { kind: "unclear", message: unclearEqual(each, look) };
     if (fingerprint.ended().lines > 1) return goOn(each);
   }
   for (const each of shorter) {
@@ -216,6 +214,15 @@ function changed(lines: number, byteOffset: number): string {
   return (
     `at least its first ${lines} lines were imported before, up to byte ${byteOffset}, but before that byte it ` +
     "ends or differs: it was changed since, so that nobody knows which of its lines are new"
+  );
+}
+
+function unclearEqual({ byteOffset }: KnownFile, { end }: Look): string {
+  const [lines, none] =
+    end.lines === 1 ? ["1 line is", "it does not have"] : [`${end.lines} lines are`, "none has"];
+  return (
+    `its ${lines} all of a file that was imported up to byte ${byteOffset}, and ${none} a ` +
+    "time: it is a copy of that file or another one, which nobody can know"
   );
 }
 

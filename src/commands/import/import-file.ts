@@ -64,6 +64,8 @@ class FileImport {
   readonly notes: string[] = [];
   readonly #options: FileImportOptions;
   #firstLineHash = "";
+  /** The name of the import of a pipe whose content is new each time. */
+  #pipeName: string | undefined;
   /** The name of the file's import, and what was known of it before. */
   #name = "";
   #known: KnownFile | undefined;
@@ -78,6 +80,9 @@ class FileImport {
 
   async run(file: EventFile, firstLineHash: string): Promise<void> {
     this.#firstLineHash = firstLineHash;
+    // Events of a pipe without a time happen when they arrive: equal content later is other events.
+    if (this.#options.as === undefined && file.isPiped && !(await file.hasTimes()))
+      this.#pipeName = `pipe-${crypto.randomUUID()}`;
     for (;;) {
       try {
         await this.#runOnce(file);
@@ -121,7 +126,7 @@ class FileImport {
   /** Finds out which file it is; gives the content that is not to be read again, or undefined where all of it is. */
   async #begin(file: EventFile): Promise<Fingerprint | undefined> {
     const { target, worker, as } = this.#options;
-    const named = as === undefined ? undefined : nameOf(as);
+    const named = as === undefined ? this.#pipeName : nameOf(as);
     const known =
       named === undefined
         ? await target.withFirstLine(this.#firstLineHash)
@@ -136,11 +141,6 @@ class FileImport {
     switch (verdict.kind) {
       case "known":
         this.#noteUncounted(verdict.known.byteOffset);
-        if (verdict.isGuess)
-          this.notes.push(
-            `its content was imported before, up to byte ${verdict.known.byteOffset}, and no line of it has a time: ` +
-              "it was taken for a copy, and nothing was read. If it is another file, import it with --as NAME",
-          );
         this.#known = verdict.known;
         this.#name = verdict.known.file;
         this.#storedOffset = verdict.known.byteOffset;
@@ -174,12 +174,10 @@ class FileImport {
     // A line before it that was refused is passed over: the offset goes on from what is stored.
     const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
     const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity);
+    const firstLineHash = this.#pipeName === undefined ? this.#firstLineHash : undefined;
     let answer: ChunkAnswer;
     try {
-      answer = await target.push(
-        { ...due, file: this.#name, firstLineHash: this.#firstLineHash, identity },
-        extraLabels,
-      );
+      answer = await target.push({ ...due, file: this.#name, firstLineHash, identity }, extraLabels);
     } catch (error) {
       if (!(error instanceof ChunkRefused)) throw error;
       const halves = halve(chunk);

@@ -1,9 +1,9 @@
 /**
- * What became of the lines of an import, as a person reads it: for each file counts, what was rejected by reason with
- * an example each, and the first warnings; at the end the counts of all files, and which retention would have kept what
+ * What became of the lines of an import, as a person reads it: for each file counts, what was rejected by cause with
+ * an example of each kind of reason, and the first warnings; at the end the counts of all files, and which retention would have kept what
  * was too old.
  */
-import { quote } from "../../model/errors.ts";
+import { messageKind, quote } from "../../model/errors.ts";
 import type { Chunk } from "./chunks.ts";
 import { isBlank } from "./fingerprint.ts";
 import { grouped } from "./progress.ts";
@@ -22,10 +22,13 @@ export interface Counts {
   warnings: number;
 }
 
+/** Examples of one cause that are shown, one of each kind of reason. */
+const EXAMPLES_SHOWN_MAX = 5;
+
 interface Reason {
   count: number;
-  /** Where the first such line stands, and what is wrong with it. */
-  example: string;
+  /** By kind of reason: where the first such line is, and what is wrong with it. One more than are shown. */
+  readonly examples: Map<string, string>;
 }
 
 /** The report of all files. */
@@ -87,7 +90,7 @@ export class FileReport {
         : `line at byte ${bodyOffset + line.byteOffset - chunk.body.byteOffset}: ${text}`;
     };
     for (const { index, reason, cause } of answer.errors) {
-      if (this.#reason(cause).example === "") this.#reason(cause).example = placed(index, reason);
+      addExample(this.#reason(cause), reason, () => placed(index, reason));
     }
     for (const { index, message } of answer.warnings) {
       if (!this.#warnings.has(message)) this.#warnings.set(message, placed(index, message));
@@ -104,7 +107,7 @@ export class FileReport {
     this.#count("rejected", 1);
     const reason = this.#reason(cause);
     reason.count += 1;
-    if (reason.example === "") reason.example = `line at byte ${offset}: ${what}`;
+    addExample(reason, what, () => `line at byte ${offset}: ${what}`);
   }
 
   /** What was rejected, by reason, and the first warnings; a line each. */
@@ -112,7 +115,12 @@ export class FileReport {
     const reasons = [...this.#reasons].filter(([, { count }]) => count > 0);
     const lines = reasons
       .sort(([, a], [, b]) => b.count - a.count)
-      .map(([cause, { count, example }]) => `  rejected ${grouped(count)} (${cause}): ${example}`);
+      .flatMap(([cause, { count, examples }]) => {
+        const [first = "", ...others] = [...examples.values()];
+        const shown = others.slice(0, EXAMPLES_SHOWN_MAX - 1).map((example) => `    ${example}`);
+        const more = others.length > shown.length ? ["    … and other reasons"] : [];
+        return [`  rejected ${grouped(count)} (${cause}): ${first}`, ...shown, ...more];
+      });
     const shown = [...this.#warnings.values()].slice(0, WARNINGS_SHOWN_MAX);
     lines.push(...shown.map((warning) => `  warning: ${warning}`));
     const others = this.counts.warnings - shown.length;
@@ -134,11 +142,16 @@ export class FileReport {
   #reason(cause: string): Reason {
     let reason = this.#reasons.get(cause);
     if (reason === undefined) {
-      reason = { count: 0, example: "" };
+      reason = { count: 0, examples: new Map() };
       this.#reasons.set(cause, reason);
     }
     return reason;
   }
+}
+
+function addExample({ examples }: Reason, message: string, example: () => string): void {
+  const kind = messageKind(message);
+  if (examples.size <= EXAMPLES_SHOWN_MAX && !examples.has(kind)) examples.set(kind, example());
 }
 
 /** Retention counts UTC days, today included: a sample is kept while its day is not before today - (N - 1). */

@@ -40,7 +40,8 @@ export interface ChunkAnswer {
 export interface Part {
   /** The name of the file's import. */
   readonly file: string;
-  readonly firstLineHash: string;
+  /** Absent where no other file is to be compared with this one. */
+  readonly firstLineHash: string | undefined;
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly lastLineHash: string;
@@ -121,7 +122,7 @@ export class ImportTarget {
           ["import_from", String(part.fromOffset)],
           ["import_to", String(part.toOffset)],
           ["import_line", part.lastLineHash],
-          ["import_first_line", part.firstLineHash],
+          ...(part.firstLineHash === undefined ? [] : [["import_first_line", part.firstLineHash] as const]),
           ["import_identity", JSON.stringify(part.identity)],
           ...extraLabels.map((each) => ["extra_label", each] as const),
         ],

@@ -12,7 +12,7 @@ import { jsonResponse } from "../../http/errors.ts";
 import type { Log } from "../../http/log.ts";
 import { Routes } from "../../http/routes.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
-import { BadInput, quote } from "../../model/errors.ts";
+import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
@@ -74,7 +74,7 @@ function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Re
   if (ack.repeated) headers["weir-duplicate"] = "true";
   const { count, listed } = listWarnings(warnings);
   if (count > 0) headers["weir-warnings"] = String(count);
-  const errors = rejected.slice(0, ERRORS_MAX);
+  const errors = isImport ? examples(rejected) : rejected.slice(0, ERRORS_MAX);
   const none = accepted === 0 && duplicates === 0 && rejectedCount > 0;
   const body = {
     accepted,
@@ -94,6 +94,19 @@ function answer(ack: Ack, warnings: Warnings | undefined, isImport: boolean): Re
   };
   const status = none ? 400 : ack.durability === "queued" ? 202 : 200;
   return jsonResponse(status, body, headers);
+}
+
+/** One rejected event of each kind of reason, then the first others, at most `ERRORS_MAX` together, by index. */
+function examples(rejected: Ack["rejected"]): Ack["rejected"] {
+  if (rejected.length <= ERRORS_MAX) return rejected;
+  const kinds = new Map<string, Ack["rejected"][number]>();
+  for (const each of rejected) {
+    const kind = `${each.cause} ${messageKind(each.reason)}`;
+    if (!kinds.has(kind)) kinds.set(kind, each);
+  }
+  const firsts = [...kinds.values()].slice(0, ERRORS_MAX);
+  const others = rejected.filter((each) => !firsts.includes(each)).slice(0, ERRORS_MAX - firsts.length);
+  return [...firsts, ...others].sort((a, b) => a.index - b.index);
 }
 
 function countCauses(rejected: Ack["rejected"]): Record<string, number> {
