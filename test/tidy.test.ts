@@ -147,6 +147,13 @@ describe("modules", () => {
     expect(long).toEqual([]);
   });
 
+  test("have names of their own, at most 14 to a folder", () => {
+    const byName = Map.groupBy(modules, (path) => path.split("/").at(-1));
+    expect([...byName.values()].filter((paths) => paths.length > 1)).toEqual([]);
+    const byFolder = Map.groupBy(modules, (path) => dirname(path));
+    expect([...byFolder].filter(([, paths]) => paths.length > 14).map(([folder]) => folder)).toEqual([]);
+  });
+
   test("one module quotes identifiers, one reads the environment", () => {
     // CSV doubles quotation marks too.
     const quoting = modules.filter((path) => sources.get(path)?.includes(`replaceAll('"', '""')`));

@@ -12,7 +12,7 @@ import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 import { type FileImportOptions, importFile, type Outcome } from "./import/import-file.ts";
 import { grouped, ProgressBar } from "./import/progress.ts";
 import { countsText, type FileReport, fileText, Report } from "./import/report.ts";
-import { findSources } from "./import/sources.ts";
+import { findSources } from "./import/import-sources.ts";
 import { ImportTarget } from "./import/target.ts";
 
 const OPTIONS = {

@@ -1,6 +1,6 @@
 /** `weir promql`: asks a running gateway in PromQL, at a time or over a range, and prints the series. */
 import { BadInput } from "../model/errors.ts";
-import { parseDurationMs } from "../query/promql/text.ts";
+import { parseDurationMs } from "../query/promql/promql-text.ts";
 import { parseTime } from "../query/summaries/times.ts";
 import { aligned, writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";

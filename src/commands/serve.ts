@@ -11,11 +11,11 @@
  */
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config/config.ts";
-import { registerProcessMetrics } from "../exposition/process.ts";
+import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
 import { registry as ownMetrics } from "../model/counters.ts";
-import { gatewayPart } from "../sampler/gateway.ts";
+import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";

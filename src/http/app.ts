@@ -1,7 +1,7 @@
 /**
  * The HTTP application combines the families of routes. These rules apply to all of them:
  *
- * - A failure is JSON (src/http/errors.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
+ * - A failure is JSON (src/http/error-answers.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
  *   known path and an unsupported method.
  * - Every route with GET supports HEAD, and every path supports OPTIONS.
  * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
@@ -12,7 +12,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { httpRequests, httpSeconds } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
-import { errorResponse, pathOf } from "./errors.ts";
+import { errorResponse, pathOf } from "./error-answers.ts";
 import type { Log } from "./log.ts";
 import { type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";

@@ -3,7 +3,7 @@
  * under the names that other probes use, and both in one word at `/api/metrics/health`, for dashboards.
  */
 import { RequestError } from "../model/errors.ts";
-import { jsonResponse } from "./errors.ts";
+import { jsonResponse } from "./error-answers.ts";
 import { Routes } from "./routes.ts";
 
 export interface HealthDependencies {

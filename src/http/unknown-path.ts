@@ -5,7 +5,7 @@
 import { NotFound, quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
-import { pathOf } from "./errors.ts";
+import { pathOf } from "./error-answers.ts";
 import type { Route } from "./routes.ts";
 
 /** A client that sends nothing is answered without a hint. */

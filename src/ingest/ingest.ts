@@ -25,7 +25,7 @@ import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import { PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
-import { Snapshots } from "./snapshots.ts";
+import { Snapshots } from "./totals-snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** The policy of a protocol that is not declared. */

@@ -1,5 +1,5 @@
 /**
- * Errors of requests. They are thrown anywhere and mapped to HTTP in one place, src/http/errors.ts.
+ * Errors of requests. They are thrown anywhere and mapped to HTTP in one place, src/http/error-answers.ts.
  *
  * A message is one sentence for the sender of the request. It names the field, quotes the input (capped, see
  * `quote`), and says what was expected. It never contains a secret, a path or a stack trace.

@@ -16,7 +16,7 @@ import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { type Engine, openEngine } from "./engine/engine.ts";
+import { type Engine, openEngine } from "./engine/open-engine.ts";
 import { isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
@@ -36,10 +36,10 @@ import type {
 } from "./store.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
-import { ExemplarTable } from "./tables/exemplars.ts";
-import { GroupTable } from "./tables/groups.ts";
+import { ExemplarTable } from "./tables/exemplar-rows.ts";
+import { GroupTable } from "./tables/group-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
-import * as records from "./tables/records.ts";
+import * as records from "./tables/store-records.ts";
 import { type Tables, Writing } from "./tables/writing.ts";
 
 export interface StoreOptions {

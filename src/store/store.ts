@@ -19,7 +19,7 @@
 import type { GroupRecord, LastPushRecord, TotalsRecord, TotalsSnapshot } from "../model/records.ts";
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
-import type { ExemplarRecord } from "./tables/exemplars.ts";
+import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
 
 /** Everything that one transaction stores. Every part may be absent. */
 export interface Change {

@@ -21,7 +21,7 @@ import { type Send, Unreachable } from "../../src/commands/client.ts";
 import { EventFile } from "../../src/commands/import/event-file.ts";
 import { importFile } from "../../src/commands/import/import-file.ts";
 import { Report } from "../../src/commands/import/report.ts";
-import { workerOf } from "../../src/commands/import/sources.ts";
+import { workerOf } from "../../src/commands/import/import-sources.ts";
 import { ImportTarget } from "../../src/commands/import/target.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "../http/gateway.ts";
 

@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../../src/config/config.ts";
-import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { openGateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/http/log.ts";
 import { registry as ownMetrics } from "../../src/model/counters.ts";

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import type { Family, ValuePoint } from "../../src/exposition/family.ts";
 import { registryFamilies } from "../../src/exposition/own.ts";
-import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
 
 test("converts a registry's metrics to families, each in the order of its labels", async () => {

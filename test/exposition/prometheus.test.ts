@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import { Exposition } from "../../src/exposition/exposition.ts";
-import { registerProcessMetrics } from "../../src/exposition/process.ts";
+import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
-import { exportRoutes } from "../../src/http/query/export.ts";
+import { exportRoutes } from "../../src/http/query/export-routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 
 const log = createLog("error", () => {});

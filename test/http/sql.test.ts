@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { chooseFormat } from "../../src/http/query/query-answer.ts";
-import { sqlRoutes } from "../../src/http/query/sql.ts";
+import { sqlRoutes } from "../../src/http/query/sql-routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 import { registry as counters, queriesRunning } from "../../src/model/counters.ts";
 import { createFormats } from "../../src/query/formats/all.ts";
-import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { type Samples, storedSamples } from "../query/stored.ts";
 
 let samples: Samples;

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type App, createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
-import { summariesRoutes } from "../../src/http/query/summaries.ts";
+import { summariesRoutes } from "../../src/http/query/summaries-routes.ts";
 import { createFormats } from "../../src/query/formats/all.ts";
-import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { Summaries, storeFacts } from "../../src/query/summaries/summaries.ts";
 import { type Samples, storedSamples } from "../query/stored.ts";
 

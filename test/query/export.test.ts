@@ -1,6 +1,6 @@
 /** Exports samples as events: every kind, every attribute, the steps, and that readers are always closed. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { exportLines } from "../../src/query/export.ts";
+import { exportLines } from "../../src/query/export-lines.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
 
 const MINUTE_MS = 60_000;

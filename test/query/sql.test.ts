@@ -1,7 +1,7 @@
 /** Tests the query engine with a real store: tables, days in plans, limits and errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Busy, RequestError } from "../../src/model/errors.ts";
-import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql/sql.ts";
+import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { viewsFor } from "../../src/query/sql/views.ts";
 import type { Cell } from "../../src/store/store.ts";
 import { type Samples, storedSamples } from "./stored.ts";

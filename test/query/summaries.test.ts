@@ -1,7 +1,7 @@
 /** Tests every summary with a few samples, whose answers are worked out by hand, and with an empty store. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../src/model/errors.ts";
-import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { type Facts, loadSummaries, Summaries, storeFacts } from "../../src/query/summaries/summaries.ts";
 import { parseSummary } from "../../src/query/summaries/summary-file.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";

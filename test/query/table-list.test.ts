@@ -1,6 +1,6 @@
 /** The list of tables: users' metrics first, with the number of rows and the time of the last row. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { listTables, tableRows } from "../../src/query/sql/table-list.ts";
 import { type Samples, storedSamples } from "./stored.ts";
 

@@ -1,6 +1,6 @@
 /** Names of tables and columns, and where the values of a column come from. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { SqlEngine } from "../../src/query/sql/sql.ts";
+import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { distinctNames, Tables } from "../../src/query/sql/tables.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { Heads } from "../../src/sampler/batch.ts";
-import { gatewayPart } from "../../src/sampler/gateway.ts";
+import { gatewayPart } from "../../src/sampler/own-metrics.ts";
 
 test("stores counters, gauges, the parts of histograms, and the last pushes as series", async () => {
   const registry = new Registry();

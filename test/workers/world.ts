@@ -10,7 +10,7 @@ import { loadConfig } from "../../src/config/config.ts";
 import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/http/log.ts";
 import { Heads } from "../../src/sampler/batch.ts";
-import { gatewayPart } from "../../src/sampler/gateway.ts";
+import { gatewayPart } from "../../src/sampler/own-metrics.ts";
 import {
   type WorkerEvent,
   type WorkerOptions,

@@ -5,7 +5,7 @@
  * Only what `weir check` needs is checked: that there are groups of rules, that each has a name and an expression, and
  * that the expression is PromQL. `promtool check rules` checks the rest.
  */
-import { ParseError, QueryError } from "../../query/promql/errors.ts";
+import { ParseError, QueryError } from "../../query/promql/query-errors.ts";
 import type { Expr } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { type Io, UsageError } from "../command.ts";

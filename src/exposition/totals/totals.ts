@@ -11,7 +11,7 @@
 import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Rows, Series } from "../../model/sample.ts";
 import type { Family } from "../family.ts";
-import { Exemplars, NO_BUCKET } from "./exemplars.ts";
+import { Exemplars, NO_BUCKET } from "./bucket-exemplars.ts";
 import { ExposedSeries } from "./exposed-series.ts";
 import { LastPushes } from "./last-pushes.ts";
 import {

@@ -4,9 +4,9 @@
  * are deleted at once.
  */
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
-import { ParseError } from "../../query/promql/errors.ts";
+import { ParseError } from "../../query/promql/query-errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
-import { parseSelector } from "../../query/promql/promql.ts";
+import { parseSelector } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
 import { holdsReplacement } from "../url-text.ts";

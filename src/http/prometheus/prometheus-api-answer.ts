@@ -5,9 +5,9 @@
 import { setImmediate } from "node:timers/promises";
 import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../../model/errors.ts";
 import type { QueryResult, ResultData, ResultSeries } from "../../query/promql/engine.ts";
-import { QueryError } from "../../query/promql/errors.ts";
-import { formatFloat } from "../../query/promql/text.ts";
-import { errorHeaders, jsonResponse } from "../errors.ts";
+import { QueryError } from "../../query/promql/query-errors.ts";
+import { formatFloat } from "../../query/promql/promql-text.ts";
+import { errorHeaders, jsonResponse } from "../error-answers.ts";
 import { streamResponse } from "../stream.ts";
 
 /** Notes beside the data. */

@@ -3,7 +3,7 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/).
  */
 import { BadInput, quote } from "../../model/errors.ts";
-import { parseDurationMs } from "../../query/promql/text.ts";
+import { parseDurationMs } from "../../query/promql/promql-text.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 
 /** Enough for the longest expression, percent-encoded, and a hundred selectors. */

@@ -2,8 +2,8 @@
  * The part of Prometheus's API that clients request before any query: version, settings and counts of series. And the
  * list of services for dashboards of services.
  */
-import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql.ts";
-import { jsonResponse } from "../errors.ts";
+import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-queries.ts";
+import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";

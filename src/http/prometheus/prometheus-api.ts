@@ -5,11 +5,11 @@
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import type { QueryOptions, QueryResult } from "../../query/promql/engine.ts";
-import { ParseError } from "../../query/promql/errors.ts";
+import { ParseError } from "../../query/promql/query-errors.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { formatExpr } from "../../query/promql/parse/print.ts";
 import { treeOf } from "../../query/promql/parse/tree.ts";
-import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql.ts";
+import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
 import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";

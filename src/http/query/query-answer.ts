@@ -9,7 +9,7 @@
 import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { FORMAT_NAMES, type FormatName } from "../../query/formats/format.ts";
-import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
+import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
 import { streamResponse } from "../stream.ts";
 
 /** How long a client may read nothing before it is disconnected. */

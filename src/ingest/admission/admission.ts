@@ -16,7 +16,7 @@ import {
 } from "../../model/sample.ts";
 import type { Admission, Admitted } from "../../series/admitted.ts";
 import type { Registry } from "../../series/registry.ts";
-import type { ExemplarRecord } from "../../store/tables/exemplars.ts";
+import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import type { NewestTimes } from "./newest-times.ts";
 import { pick, withConstants } from "./row-columns.ts";

@@ -2,7 +2,7 @@
  * The contract of a format. A format turns the rows of a query into the bytes of an answer, piece by piece. So no whole
  * answer is in memory, and the event loop is blocked for at most one chunk of 2,048 rows.
  */
-import type { QueryResult } from "../sql/sql.ts";
+import type { QueryResult } from "../sql/sql-engine.ts";
 
 export const FORMAT_NAMES = ["json", "ndjson", "csv", "table", "lines", "parquet"] as const;
 

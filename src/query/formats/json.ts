@@ -3,7 +3,7 @@
  * Integers beyond 2^53, decimals, times and NaN are strings, so that no reader rounds them.
  */
 import type { ResultColumn } from "../../store/store.ts";
-import type { Chunk } from "../sql/sql.ts";
+import type { Chunk } from "../sql/sql-engine.ts";
 import type { Format } from "./format.ts";
 
 export const json: Format = {

@@ -12,7 +12,7 @@ import { type Connection, Database } from "../../store/engine/duckdb.ts";
 import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import type { Chunk, QueryResult } from "../sql/sql.ts";
+import type { Chunk, QueryResult } from "../sql/sql-engine.ts";
 import type { Format } from "./format.ts";
 
 export interface ParquetOptions {

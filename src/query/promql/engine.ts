@@ -2,7 +2,7 @@
  * The PromQL engine: text in, a result out. An instant query is a range query with one step. The engine depends
  * neither on HTTP nor on DuckDB: samples come from a `Storage`.
  */
-import { ParseError } from "./errors.ts";
+import { ParseError } from "./query-errors.ts";
 import { Annotations } from "./evaluate/annotations.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { type EvaluationOptions, removeMarkedNames } from "./evaluate/context.ts";
@@ -12,7 +12,7 @@ import type { Matrix } from "./evaluate/matrix.ts";
 import type { RangeVector } from "./evaluate/selectors.ts";
 import { compareLabels, LabelSet } from "./labels.ts";
 import { type Expr, withoutParens } from "./parse/ast.ts";
-import { failIn, typeName, typeOf } from "./parse/check.ts";
+import { failIn, typeName, typeOf } from "./parse/check-types.ts";
 import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";

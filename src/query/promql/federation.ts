@@ -14,7 +14,7 @@ import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
-import type { Catalog, Source } from "./store/catalog.ts";
+import type { Catalog, Source } from "./catalog/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
 import { sortWithPauses } from "./store/sort-with-pauses.ts";

@@ -2,7 +2,7 @@
  * The labels of a series in PromQL: sorted by name, with the metric's name as `__name__`, and without empty values.
  * Immutable. Equal sets have equal keys, so that maps can use the key.
  */
-import { isValidText, quoteText } from "./text.ts";
+import { isValidText, quoteText } from "./promql-text.ts";
 
 export const METRIC_NAME = "__name__";
 export const BUCKET_LABEL = "le";

@@ -4,7 +4,7 @@
  */
 import { RE2JS } from "re2js";
 import type { LabelSet } from "./labels.ts";
-import { quoteText } from "./text.ts";
+import { quoteText } from "./promql-text.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
 

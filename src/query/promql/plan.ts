@@ -2,9 +2,9 @@
  * Syntax tree → plan: `@ start()` and `@ end()` become times, nodes that do not depend on the step are marked, and the
  * range of time that the selectors read is computed before anything is read.
  */
-import { NotSupported } from "./errors.ts";
+import { NotSupported } from "./query-errors.ts";
 import { type At, childrenOf, type DurationExpr, type Expr, type TimeShift } from "./parse/ast.ts";
-import type { Fail } from "./parse/check.ts";
+import type { Fail } from "./parse/check-types.ts";
 import { durationMsOf } from "./parse/durations.ts";
 import { signatureOf } from "./parse/functions.ts";
 

@@ -3,7 +3,7 @@
  * stops, and a stop waits until none runs.
  */
 import type { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import { QueryCanceled } from "./errors.ts";
+import { QueryCanceled } from "./query-errors.ts";
 
 export class QueryRunner {
   readonly #concurrency: ConcurrencyLimit;

@@ -4,14 +4,14 @@
  */
 import { Forbidden, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
-import { checkJsonPath, constantOf } from "./arguments.ts";
+import { checkJsonPath, constantOf } from "./call-arguments.ts";
 import {
   type AllowedFunction,
   allowedFunction,
   allowedFunctions,
   KNOWN_ELSEWHERE,
   refusedName,
-} from "./functions.ts";
+} from "./allowed-functions.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
 import { methodCall } from "./method-call.ts";
 import { elements, FIXED_BYTES, SHORT_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";

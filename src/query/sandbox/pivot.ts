@@ -5,7 +5,7 @@
  */
 import { BadInput, Forbidden } from "../../model/errors.ts";
 import { quoteText } from "../../store/statements.ts";
-import { type Serializer, textOf, treeOf, wholeTreeOf } from "./tree.ts";
+import { type Serializer, textOf, treeOf, wholeTreeOf } from "./statement-tree.ts";
 
 /** The maximum values of one column that become columns. */
 const VALUES_MAX = 200;

@@ -9,10 +9,10 @@
  * The engine itself turns text into a tree and a tree into text, so that this module needs no second grammar.
  */
 import { Forbidden } from "../../model/errors.ts";
-import { allowedFunction } from "./functions.ts";
+import { allowedFunction } from "./allowed-functions.ts";
 import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { methodCall } from "./method-call.ts";
-import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./tree.ts";
+import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./statement-tree.ts";
 import { lower, type Node } from "./walk.ts";
 
 /** Returns the text that runs instead of `sql`, which the sandbox has accepted. */

@@ -9,7 +9,7 @@
 import { BadInput, Forbidden, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } from "./expressions.ts";
-import { allowedFunction, allowedTableFunction } from "./functions.ts";
+import { allowedFunction, allowedTableFunction } from "./allowed-functions.ts";
 import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
 import {

@@ -1,6 +1,6 @@
 /** Makes a query's result of rows in memory, so that every format of an answer can print them. */
 import type { Cell, ResultColumn } from "../../store/store.ts";
-import type { QueryResult } from "./sql.ts";
+import type { QueryResult } from "./sql-engine.ts";
 
 export function givenRows(columns: readonly ResultColumn[], rows: readonly (readonly Cell[])[]): QueryResult {
   let given = rows.length === 0;

@@ -6,7 +6,7 @@
 import { statement } from "../../store/statements.ts";
 import type { Cell } from "../../store/store.ts";
 import { givenRows } from "./given-rows.ts";
-import type { QueryResult, SqlEngine } from "./sql.ts";
+import type { QueryResult, SqlEngine } from "./sql-engine.ts";
 import type { Table } from "./tables.ts";
 import { rowsView } from "./views.ts";
 

@@ -8,7 +8,7 @@
 
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
-import { jsonResponse } from "../../http/errors.ts";
+import { jsonResponse } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
 import { Routes } from "../../http/routes.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";

@@ -8,7 +8,7 @@
 
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
-import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/errors.ts";
+import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement } from "../../http/url-text.ts";
 import type { Ack, Times, Transaction } from "../../ingest/contract.ts";

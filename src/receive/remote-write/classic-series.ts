@@ -3,7 +3,7 @@
  * samples of the histogram get the same heads. The buckets of the newest sample are remembered.
  */
 import type { SeriesHead } from "../../model/sample.ts";
-import { seriesHead } from "./labels.ts";
+import { seriesHead } from "./written-labels.ts";
 import type { Metadata } from "./metadata.ts";
 
 const NO_BOUNDS: readonly number[] = [];

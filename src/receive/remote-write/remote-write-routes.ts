@@ -15,7 +15,7 @@
  */
 
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
-import { errorHeaders } from "../../http/errors.ts";
+import { errorHeaders } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import { quote, RequestError, Unsupported } from "../../model/errors.ts";

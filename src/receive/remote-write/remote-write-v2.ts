@@ -10,8 +10,8 @@ import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { Gatherer, type RemoteWriteRequest } from "./gather.ts";
-import type { RejectedSeries } from "./labels.ts";
+import { Gatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
+import type { RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
 import { Symbols } from "./symbols.ts";
 

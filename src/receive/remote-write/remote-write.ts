@@ -12,12 +12,12 @@ import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { Gatherer, type RemoteWriteRequest } from "./gather.ts";
+import { Gatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
 import { withLabelsFirst } from "./label-order.ts";
-import { type LabelPairs, notText, type RejectedSeries } from "./labels.ts";
+import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
 
-export type { RemoteWriteRequest } from "./gather.ts";
+export type { RemoteWriteRequest } from "./request-gatherer.ts";
 
 /** Tags: field number times 8, plus the wire type. The messages are those of prometheus/prompb/{remote,types}.proto. */
 const TIMESERIES = 8 | BYTES;

@@ -5,9 +5,9 @@ import type { Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import type { Change } from "../store.ts";
 import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
-import type { ExemplarTable } from "./exemplars.ts";
-import type { GroupTable } from "./groups.ts";
-import * as records from "./records.ts";
+import type { ExemplarTable } from "./exemplar-rows.ts";
+import type { GroupTable } from "./group-rows.ts";
+import * as records from "./store-records.ts";
 
 /** What the store knows of its tables. */
 export interface Tables {

@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type ResultSeries,
 } from "../../../src/query/promql/engine.ts";
-import { QueryError } from "../../../src/query/promql/errors.ts";
+import { QueryError } from "../../../src/query/promql/query-errors.ts";
 import type { Case, ExpectedSeries, Value } from "./script.ts";
 
 /** The options of upstream's own tests. */

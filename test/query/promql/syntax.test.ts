@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
-import { ParseError } from "../../../src/query/promql/errors.ts";
+import { ParseError } from "../../../src/query/promql/query-errors.ts";
 import { parse } from "../../../src/query/promql/parse/parse.ts";
 import { isInstalled, type Prometheus, startPrometheus } from "./compare/prometheus.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { allowedFunctions, KNOWN_ELSEWHERE } from "../../../src/query/sandbox/functions.ts";
+import { allowedFunctions, KNOWN_ELSEWHERE } from "../../../src/query/sandbox/allowed-functions.ts";
 import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
 
 let database: Database;

@@ -3,7 +3,7 @@
  * the same as the original. These tests run each statement in both forms.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { textOf, wholeTreeOf } from "../../../src/query/sandbox/tree.ts";
+import { textOf, wholeTreeOf } from "../../../src/query/sandbox/statement-tree.ts";
 import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
 import { type Asked, workerEvents } from "./worker-events.ts";
 

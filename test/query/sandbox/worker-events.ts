@@ -1,7 +1,7 @@
 /**
  * Events in the form that workers write, in a real store with an engine over it: two tasks on two days. One task failed.
  */
-import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql.ts";
+import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import type { Cell } from "../../../src/store/store.ts";
 import { storedSamples } from "../stored.ts";
 

@@ -2,8 +2,8 @@
  * Warnings and infos of a result, each once, in upstream's words. The API returns them as `warnings` and `infos`.
  */
 import type { Span } from "../parse/ast.ts";
-import { positionIn } from "../parse/check.ts";
-import { formatDecimal, quoteText } from "../text.ts";
+import { positionIn } from "../parse/check-types.ts";
+import { formatDecimal, quoteText } from "../promql-text.ts";
 
 /** Further annotations are dropped, because they would repeat what these say. */
 const KEPT_MAX = 10;

@@ -2,7 +2,7 @@
  * The limits of one query: samples, series, memory, time. Each error names the number and the setting. The budget also
  * lets the event loop run from time to time, because pushes must not wait for a long query.
  */
-import { LimitReached, QueryCanceled, QueryError, QueryTimeout } from "../errors.ts";
+import { LimitReached, QueryCanceled, QueryError, QueryTimeout } from "../query-errors.ts";
 
 export interface Limits {
   /** Samples read by all selectors of a query. */

@@ -2,19 +2,19 @@
  * Evaluates a planned expression node by node, each node for all steps at once. A node that does not depend on the step
  * is evaluated for one step and copied to all.
  */
-import { ExecutionError } from "../errors.ts";
+import { ExecutionError } from "../query-errors.ts";
 import { type Expr, isSetOperator, type Subquery, withoutParens } from "../parse/ast.ts";
 import type { Plan } from "../plan.ts";
-import { aggregate } from "./aggregate.ts";
-import { scalarsOperated, vectorAndScalar } from "./arithmetic.ts";
-import { call } from "./calls.ts";
+import { aggregate } from "./operators/aggregate.ts";
+import { scalarsOperated, vectorAndScalar } from "./operators/arithmetic.ts";
+import { call } from "./functions/calls.ts";
 import { type Context, dropNames } from "./context.ts";
 import { alignedGrid, type Grid, lookTimes } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
 import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "./selectors.ts";
-import { combineSets } from "./sets.ts";
+import { combineSets } from "./operators/sets.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
-import { joinVectors } from "./vector-matching.ts";
+import { joinVectors } from "./operators/vector-matching.ts";
 
 export class Evaluator {
   readonly context: Context;

@@ -5,7 +5,7 @@
  * A matrix belongs to the operator that received it. That operator may change it in place, and releases its memory to
  * the budget when it passes on another matrix.
  */
-import { ExecutionError } from "../errors.ts";
+import { ExecutionError } from "../query-errors.ts";
 import { compareLabels, type LabelSet } from "../labels.ts";
 import type { Budget } from "./budget.ts";
 

@@ -8,7 +8,7 @@ import type { ReducedSeries, Reduction } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix } from "./matrix.ts";
-import { increaseOfEnds } from "./rates.ts";
+import { increaseOfEnds } from "./functions/rates.ts";
 
 interface Reducible {
   readonly reduction: Reduction;

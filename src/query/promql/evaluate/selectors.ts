@@ -9,7 +9,7 @@ import type { SeriesSamples } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix } from "./matrix.ts";
-import type { RangeFunction, Window } from "./window.ts";
+import type { RangeFunction, Window } from "./functions/window.ts";
 
 /** A series of a range vector: samples without stale markers. */
 export interface RangeSeries {

@@ -2,7 +2,7 @@
  * Text → tokens, by the rules and with the errors of upstream's lexer (promql/parser/lex.go): the form of numbers,
  * durations, strings and names, and which characters are allowed where. An error is the last token.
  */
-import { quoteText } from "../text.ts";
+import { quoteText } from "../promql-text.ts";
 import { FILL_MODIFIERS, type Token, type TokenType, wordType } from "./tokens.ts";
 
 /** Reads all tokens of a text; the last is "end" or "error". */

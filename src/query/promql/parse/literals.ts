@@ -1,6 +1,6 @@
 /** The values of numbers, durations and strings, with upstream's rules. */
-import { parseDurationMs, parseFloatStrict, quoteText, unquoteText } from "../text.ts";
-import type { Fail } from "./check.ts";
+import { parseDurationMs, parseFloatStrict, quoteText, unquoteText } from "../promql-text.ts";
+import type { Fail } from "./check-types.ts";
 import type { Token } from "./tokens.ts";
 
 /** The value of a number, or of a duration in seconds, and which of them it is. */

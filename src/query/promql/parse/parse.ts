@@ -3,9 +3,9 @@
  * allowed where, the precedence of operators, and which keywords can be names. Types are checked after the text is
  * read.
  */
-import { ParseError, unsupportedWord } from "../errors.ts";
+import { ParseError, unsupportedWord } from "../query-errors.ts";
 import { isLabelName } from "../labels.ts";
-import { quoteText } from "../text.ts";
+import { quoteText } from "../promql-text.ts";
 import {
   type AggregateExpr,
   type Aggregation,
@@ -18,7 +18,7 @@ import {
   type Span,
   type VectorMatching,
 } from "./ast.ts";
-import { checkNode, type Fail, failIn, typeOf } from "./check.ts";
+import { checkNode, type Fail, failIn, typeOf } from "./check-types.ts";
 import { signatureOf, UNSUPPORTED_FUNCTIONS } from "./functions.ts";
 import { numberOf, stringOf } from "./literals.ts";
 import { readPostfix } from "./postfix.ts";

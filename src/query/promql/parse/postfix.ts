@@ -1,8 +1,8 @@
 /** The postfixes of an operand: a range, a subquery, `offset`, `@`. Each checks which operands it can follow. */
-import { unsupportedWord } from "../errors.ts";
-import { formatFloat } from "../text.ts";
+import { unsupportedWord } from "../query-errors.ts";
+import { formatFloat } from "../promql-text.ts";
 import type { Expr, Span, TimeShift } from "./ast.ts";
-import type { Fail } from "./check.ts";
+import type { Fail } from "./check-types.ts";
 import { type Duration, readOffset, readPositive } from "./durations.ts";
 import { numberOf } from "./literals.ts";
 import type { TokenReader } from "./token-reader.ts";

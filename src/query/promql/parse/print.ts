@@ -5,7 +5,7 @@
 
 import { METRIC_NAME } from "../labels.ts";
 import { formatMatcher, type Matcher } from "../matchers.ts";
-import { formatDecimal, formatDuration, quoteText } from "../text.ts";
+import { formatDecimal, formatDuration, quoteText } from "../promql-text.ts";
 import type {
   AggregateExpr,
   BinaryExpr,

@@ -4,9 +4,9 @@
  */
 import { isLabelName, METRIC_NAME } from "../labels.ts";
 import { type Matcher, type MatchOperator, matcher } from "../matchers.ts";
-import { quoteText } from "../text.ts";
+import { quoteText } from "../promql-text.ts";
 import type { Span, VectorSelector } from "./ast.ts";
-import type { Fail } from "./check.ts";
+import type { Fail } from "./check-types.ts";
 import { stringOf } from "./literals.ts";
 import type { TokenReader } from "./token-reader.ts";
 import type { Token } from "./tokens.ts";

@@ -1,6 +1,6 @@
 /** Reads tokens one by one, and reports an unexpected one in upstream's words. */
-import type { ParseError } from "../errors.ts";
-import type { Fail } from "./check.ts";
+import type { ParseError } from "../query-errors.ts";
+import type { Fail } from "./check-types.ts";
 import { tokensOf } from "./lexer.ts";
 import { described, type Token } from "./tokens.ts";
 

@@ -2,7 +2,7 @@
  * The tokens of PromQL, and which keywords can be names: the lists of upstream's grammar (`metric_identifier` and
  * `maybe_label` in promql/parser/generated_parser.y).
  */
-import { quoteText } from "../text.ts";
+import { quoteText } from "../promql-text.ts";
 import type { Span } from "./ast.ts";
 
 export type TokenType =

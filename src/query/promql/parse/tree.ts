@@ -1,6 +1,6 @@
 /** The syntax tree as the parse API returns it (https://prometheus.io/docs/prometheus/latest/querying/api/#parsing-a-promql-expressions-into-a-abstract-syntax-tree-ast). */
 import type { Matcher } from "../matchers.ts";
-import { formatDecimal } from "../text.ts";
+import { formatDecimal } from "../promql-text.ts";
 import type { DurationExpr, Expr, TimeShift } from "./ast.ts";
 import { signatureOf } from "./functions.ts";
 

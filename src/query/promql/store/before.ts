@@ -1,6 +1,6 @@
 /** Reads from the days what sources had before a range: the running totals at its beginning. */
 import { CompensatedSum, isSumExact } from "../compensated-sum.ts";
-import type { Edge, Source } from "./catalog.ts";
+import type { Edge, Source } from "../catalog/catalog.ts";
 import type { BeforeSeries, DayReader, Range } from "./day-reader.ts";
 import { idsOf } from "./portions.ts";
 import type { Before } from "./running-totals.ts";

@@ -6,7 +6,7 @@ import { MICROSECONDS_PER_DAY } from "../../../model/sample.ts";
 import { faultOf } from "../../../store/engine/faults.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
-import { LimitReached, QueryCanceled } from "../errors.ts";
+import { LimitReached, QueryCanceled } from "../query-errors.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
 

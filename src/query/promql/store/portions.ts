@@ -5,7 +5,7 @@
  */
 import { ConcurrencyLimit } from "../../sql/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
-import type { Source } from "./catalog.ts";
+import type { Source } from "../catalog/catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
 import { type Gathered, Gatherer } from "./gather.ts";
 

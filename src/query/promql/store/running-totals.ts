@@ -7,7 +7,7 @@
  * depends on how far a total is from zero.
  */
 import type { SeriesSamples } from "../storage.ts";
-import type { Edge, Source } from "./catalog.ts";
+import type { Edge, Source } from "../catalog/catalog.ts";
 import { type Life, lifeOf } from "./life.ts";
 
 /** The instants of a range: `count` of them from `firstMs` on, `stepMs` apart. */

@@ -18,7 +18,7 @@ import type {
   Windows,
 } from "../storage.ts";
 import { lookBefore } from "./before.ts";
-import { Catalog, type SeriesRegistry, type Source } from "./catalog.ts";
+import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import { DayReader, type Range, samplesStatement } from "./day-reader.ts";
 import { type HeldOf, held, type Latest } from "./held.ts";
 import { idsOf, needArrivals, portions } from "./portions.ts";

@@ -4,7 +4,7 @@
  * have no resets in between.
  */
 import type { WindowEnds, Windows } from "../storage.ts";
-import type { Source } from "./catalog.ts";
+import type { Source } from "../catalog/catalog.ts";
 import { lifeOf } from "./life.ts";
 import { type Before, type Instants, type Rows, totalsAt } from "./running-totals.ts";
 

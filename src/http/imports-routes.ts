@@ -4,7 +4,7 @@
  * which of them it is reading.
  */
 import { BadInput, NotFound, quote } from "../model/errors.ts";
-import { jsonResponse } from "./errors.ts";
+import { jsonResponse } from "./error-answers.ts";
 import { Routes } from "./routes.ts";
 
 /** How far a file was imported. */

@@ -1,6 +1,6 @@
 /** Signatures decide which series match in a binary operation: the values of the labels that count are equal. */
-import { type LabelSet, METRIC_NAME } from "../labels.ts";
-import type { VectorMatching } from "../parse/ast.ts";
+import { type LabelSet, METRIC_NAME } from "../../labels.ts";
+import type { VectorMatching } from "../../parse/ast.ts";
 
 export type Signature = (labels: LabelSet) => LabelSet;
 

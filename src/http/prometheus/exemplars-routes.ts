@@ -3,9 +3,9 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): finds the slow tasks behind a slow
  * bucket.
  */
-import { ParseError } from "../../query/promql/errors.ts";
-import type { SeriesExemplars } from "../../query/promql/exemplars.ts";
-import { formatFloat } from "../../query/promql/text.ts";
+import { ParseError } from "../../query/promql/query-errors.ts";
+import type { SeriesExemplars } from "../../query/promql/exemplar-search.ts";
+import { formatFloat } from "../../query/promql/promql-text.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";

@@ -5,7 +5,7 @@
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
-import { jsonResponse, queryOf } from "../errors.ts";
+import { jsonResponse, queryOf } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 

@@ -2,7 +2,7 @@
  * Sums, means, quantiles and linear regression, computed as upstream does: compensated sums (Kahan, with Neumaier's
  * improvement), means that do not overflow, quantiles interpolated between ranks.
  */
-import { CompensatedSum } from "../compensated-sum.ts";
+import { CompensatedSum } from "../../compensated-sum.ts";
 
 /** A mean: the sum over the count while the sum does not overflow, otherwise computed incrementally. */
 export class Mean {

@@ -7,8 +7,8 @@ import { dayOf } from "../../../model/sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
 import { type Catalog, type CatalogMetric, type SeriesRegistry, viewsOf } from "./catalog.ts";
-import { sortWithPauses } from "./sort-with-pauses.ts";
-import { type SeriesStatistics, seriesStatistics } from "./statistics.ts";
+import { sortWithPauses } from "../store/sort-with-pauses.ts";
+import { type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
 
 export interface LabelQuery {
   /** Selectors, any of which may match; none: all series. */

@@ -27,7 +27,7 @@ import {
   PATTERN_LENGTH_MAX,
   RANGE_MAX,
   WIDTH_MAX,
-} from "./arguments.ts";
+} from "./call-arguments.ts";
 import {
   bar,
   binned,

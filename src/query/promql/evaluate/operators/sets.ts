@@ -1,6 +1,6 @@
 /** `and`, `or`, `unless`: keeps samples of one vector depending on the samples of the other, step by step. */
-import type { SetOperator, VectorMatching } from "../parse/ast.ts";
-import type { Matrix } from "./matrix.ts";
+import type { SetOperator, VectorMatching } from "../../parse/ast.ts";
+import type { Matrix } from "../matrix.ts";
 import { type Signature, signatureBy } from "./signatures.ts";
 
 export function combineSets(op: SetOperator, matching: VectorMatching, lhs: Matrix, rhs: Matrix): Matrix {

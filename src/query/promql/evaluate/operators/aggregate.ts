@@ -2,16 +2,16 @@
  * Aggregations: series are grouped once, by their labels; then the groups are computed for all steps. Aggregations that
  * select series (topk …) are in choose.ts, the others are here.
  */
-import { CompensatedSum } from "../compensated-sum.ts";
-import { ExecutionError, NotSupported } from "../errors.ts";
-import { isLabelName, LabelSet, METRIC_NAME } from "../labels.ts";
-import type { AggregateExpr } from "../parse/ast.ts";
-import { formatDecimal, quoteText } from "../text.ts";
+import { CompensatedSum } from "../../compensated-sum.ts";
+import { ExecutionError, NotSupported } from "../../query-errors.ts";
+import { isLabelName, LabelSet, METRIC_NAME } from "../../labels.ts";
+import type { AggregateExpr } from "../../parse/ast.ts";
+import { formatDecimal, quoteText } from "../../promql-text.ts";
 import { choose } from "./choose.ts";
-import type { Evaluator } from "./evaluator.ts";
-import type { Grid } from "./grid.ts";
-import type { Matrix } from "./matrix.ts";
-import { Mean, quantileOfSorted, sortNaNFirst } from "./statistics.ts";
+import type { Evaluator } from "../evaluator.ts";
+import type { Grid } from "../grid.ts";
+import type { Matrix } from "../matrix.ts";
+import { Mean, quantileOfSorted, sortNaNFirst } from "../functions/statistics.ts";
 
 /** The rows of the input that are aggregated to one row of the result. */
 export interface Group {

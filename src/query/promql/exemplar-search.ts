@@ -14,7 +14,7 @@ import { compareLabels, type LabelSet } from "./labels.ts";
 import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import { QueryRunner } from "./query-runner.ts";
-import type { Catalog, Source } from "./store/catalog.ts";
+import type { Catalog, Source } from "./catalog/catalog.ts";
 
 export interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;

@@ -1,5 +1,5 @@
 /** Parts of dates in UTC, from values that are seconds since the epoch. */
-import type { Matrix } from "./matrix.ts";
+import type { Matrix } from "../matrix.ts";
 
 const MS_PER_DAY = 86_400_000;
 

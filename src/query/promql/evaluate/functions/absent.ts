@@ -1,7 +1,7 @@
 /** absent() and absent_over_time(): 1 where there is no sample, with the labels that the selector requires. */
-import { LabelSet, METRIC_NAME } from "../labels.ts";
-import type { Expr } from "../parse/ast.ts";
-import type { Matrix } from "./matrix.ts";
+import { LabelSet, METRIC_NAME } from "../../labels.ts";
+import type { Expr } from "../../parse/ast.ts";
+import type { Matrix } from "../matrix.ts";
 
 /** The labels that a selector requires by one equality each; none for other expressions. */
 export function absentLabels(expr: Expr | undefined): LabelSet {

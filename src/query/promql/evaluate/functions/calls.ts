@@ -1,23 +1,23 @@
 /** Function calls: evaluates the arguments that each kind of function takes, and passes them on. */
-import { NotSupported } from "../errors.ts";
-import { LabelSet } from "../labels.ts";
-import type { Call, Expr, Span, VectorSelector } from "../parse/ast.ts";
-import { withoutParens } from "../parse/ast.ts";
-import { typeOf } from "../parse/check.ts";
+import { NotSupported } from "../../query-errors.ts";
+import { LabelSet } from "../../labels.ts";
+import type { Call, Expr, Span, VectorSelector } from "../../parse/ast.ts";
+import { withoutParens } from "../../parse/ast.ts";
+import { typeOf } from "../../parse/check-types.ts";
 import { absent, absentLabels } from "./absent.ts";
-import { type Context, dropNames } from "./context.ts";
+import { type Context, dropNames } from "../context.ts";
 import { datePart, isDatePart } from "./dates.ts";
 import { elementwise, isElementwise } from "./elementwise.ts";
-import type { Evaluator } from "./evaluator.ts";
-import { type Grid, timeAt } from "./grid.ts";
+import type { Evaluator } from "../evaluator.ts";
+import { type Grid, timeAt } from "../grid.ts";
 import { histogramFraction, histogramQuantile } from "./histograms.ts";
 import { labelJoin, labelReplace } from "./label-functions.ts";
-import { Matrix } from "./matrix.ts";
+import { Matrix } from "../matrix.ts";
 import { rangeFunction } from "./over-time.ts";
-import { ratesOfEnds, reducedOverTime } from "./reduced.ts";
-import { instantVector, overWindows } from "./selectors.ts";
+import { ratesOfEnds, reducedOverTime } from "../reduced.ts";
+import { instantVector, overWindows } from "../selectors.ts";
 import { sortByValue } from "./sorting.ts";
-import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
+import { type ScalarValue, scalarValue, type Value, vectorValue } from "../value.ts";
 
 /** Functions that use only differences between samples: see Selection.totalsAfterMs. */
 const RELATIVE = new Set(["rate", "increase", "irate", "resets", "changes", "delta", "idelta", "deriv"]);

@@ -1,9 +1,9 @@
 /** label_replace() and label_join(). */
-import { ExecutionError } from "../errors.ts";
-import { isLabelName, METRIC_NAME } from "../labels.ts";
-import { compileAnchored } from "../matchers.ts";
-import { quoteText } from "../text.ts";
-import type { Matrix } from "./matrix.ts";
+import { ExecutionError } from "../../query-errors.ts";
+import { isLabelName, METRIC_NAME } from "../../labels.ts";
+import { compileAnchored } from "../../matchers.ts";
+import { quoteText } from "../../promql-text.ts";
+import type { Matrix } from "../matrix.ts";
 
 export interface Replacement {
   readonly target: string;

@@ -5,7 +5,7 @@
  */
 import { BadInput } from "../../model/errors.ts";
 import type { Matcher } from "./matchers.ts";
-import type { Catalog } from "./store/catalog.ts";
+import type { Catalog } from "./catalog/catalog.ts";
 
 /**
  * The ids of the series whose rows the selectors find, ascending.

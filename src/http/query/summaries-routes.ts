@@ -11,7 +11,7 @@ import type {
   SummaryDescription,
   SummaryResult,
 } from "../../query/summaries/summaries.ts";
-import { jsonResponse } from "../errors.ts";
+import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 

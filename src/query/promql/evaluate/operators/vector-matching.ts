@@ -3,12 +3,12 @@
  * group_right. Matching is decided once for all steps, by signature, and checked step by step, because series begin and
  * end.
  */
-import { ExecutionError } from "../errors.ts";
-import { compareLabels, type LabelSet, METRIC_NAME } from "../labels.ts";
-import { type BinaryExpr, isComparison, type VectorMatching } from "../parse/ast.ts";
+import { ExecutionError } from "../../query-errors.ts";
+import { compareLabels, type LabelSet, METRIC_NAME } from "../../labels.ts";
+import { type BinaryExpr, isComparison, type VectorMatching } from "../../parse/ast.ts";
 import { numberOperation } from "./arithmetic.ts";
-import type { Context } from "./context.ts";
-import type { Matrix } from "./matrix.ts";
+import type { Context } from "../context.ts";
+import type { Matrix } from "../matrix.ts";
 import { rowsBySignature, type Signature, signatureBy } from "./signatures.ts";
 
 export function joinVectors(

@@ -1,9 +1,9 @@
 /** Aggregations that select series and keep them unchanged: topk and bottomk. In an instant query they also sort them. */
-import { ExecutionError } from "../errors.ts";
-import { formatDecimal } from "../text.ts";
+import { ExecutionError } from "../../query-errors.ts";
+import { formatDecimal } from "../../promql-text.ts";
 import type { Group } from "./aggregate.ts";
 import { BoundedHeap } from "./bounded-heap.ts";
-import type { Matrix } from "./matrix.ts";
+import type { Matrix } from "../matrix.ts";
 
 export function choose(
   op: "topk" | "bottomk",

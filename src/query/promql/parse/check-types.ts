@@ -2,8 +2,8 @@
  * Checks the types of expressions, and where each is allowed. Errors have upstream's wording where people know it by
  * heart.
  */
-import { ParseError } from "../errors.ts";
-import { quoteText } from "../text.ts";
+import { ParseError } from "../query-errors.ts";
+import { quoteText } from "../promql-text.ts";
 import {
   type AggregateExpr,
   type BinaryExpr,

@@ -7,7 +7,7 @@
 
 import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
 import type { Metric } from "../../model/sample.ts";
-import type { ExportRange } from "../../query/export.ts";
+import type { ExportRange } from "../../query/export-lines.ts";
 import { parseTime } from "../../query/summaries/times.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";

@@ -1,9 +1,9 @@
 /** The functions over the samples of a range: *_over_time, deriv(), predict_linear(), smoothing. */
-import { CompensatedSum } from "../compensated-sum.ts";
-import { ExecutionError } from "../errors.ts";
-import type { Span } from "../parse/ast.ts";
-import { formatDecimal } from "../text.ts";
-import type { Annotations } from "./annotations.ts";
+import { CompensatedSum } from "../../compensated-sum.ts";
+import { ExecutionError } from "../../query-errors.ts";
+import type { Span } from "../../parse/ast.ts";
+import { formatDecimal } from "../../promql-text.ts";
+import type { Annotations } from "../annotations.ts";
 import { changes, delta, idelta, increase, irate, rate, resets } from "./rates.ts";
 import { slidingExtreme } from "./sliding-extreme.ts";
 import { linearRegression, Mean, quantileOfSorted, smoothed, sortNaNFirst, variance } from "./statistics.ts";

@@ -1,5 +1,5 @@
 /** sort() and sort_desc(): the order of an instant vector. */
-import type { Matrix } from "./matrix.ts";
+import type { Matrix } from "../matrix.ts";
 
 /** By value, with NaN last in both directions; equal values keep their order. */
 export function sortByValue(matrix: Matrix, descending: boolean): Matrix {

@@ -2,11 +2,11 @@
  * histogram_quantile() and histogram_fraction() on classic buckets: series that differ only in `le` form one histogram,
  * step by step.
  */
-import { BUCKET_LABEL, METRIC_NAME } from "../labels.ts";
-import type { Span } from "../parse/ast.ts";
-import { parseFloatStrict } from "../text.ts";
-import { type Context, dropNames } from "./context.ts";
-import type { Matrix } from "./matrix.ts";
+import { BUCKET_LABEL, METRIC_NAME } from "../../labels.ts";
+import type { Span } from "../../parse/ast.ts";
+import { parseFloatStrict } from "../../promql-text.ts";
+import { type Context, dropNames } from "../context.ts";
+import type { Matrix } from "../matrix.ts";
 
 interface Histogram {
   readonly firstRow: number;

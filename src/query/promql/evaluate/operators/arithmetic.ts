@@ -1,7 +1,7 @@
 /** Operators on numbers, on scalars, and between a vector and a scalar. */
-import { type BinaryExpr, type BinaryOperator, isComparison } from "../parse/ast.ts";
-import { type Context, dropNames } from "./context.ts";
-import type { Matrix } from "./matrix.ts";
+import { type BinaryExpr, type BinaryOperator, isComparison } from "../../parse/ast.ts";
+import { type Context, dropNames } from "../context.ts";
+import type { Matrix } from "../matrix.ts";
 
 /** The result of an operation on two numbers; comparisons return 1 or 0. */
 export type NumberOperation = (a: number, b: number) => number;

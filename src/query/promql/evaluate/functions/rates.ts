@@ -1,7 +1,7 @@
 /**
  * rate(), increase(), delta() with extrapolation to the ends of the range; irate(), idelta(); resets() and changes().
  */
-import type { WindowEnds, Windows } from "../storage.ts";
+import type { WindowEnds, Windows } from "../../storage.ts";
 import type { RangeFunction, Window } from "./window.ts";
 
 type Ends = Pick<Window, "startMs" | "endMs">;

@@ -1,5 +1,5 @@
 /** Functions that change each value independently. */
-import type { Matrix } from "./matrix.ts";
+import type { Matrix } from "../matrix.ts";
 
 const MATH: Record<string, (value: number) => number> = {
   abs: Math.abs,

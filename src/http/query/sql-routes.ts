@@ -14,12 +14,12 @@
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { functionRows, listFunctions } from "../../query/sql/function-list.ts";
-import type { QueryOptions, QueryResult } from "../../query/sql/sql.ts";
+import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
 import type { Parameters } from "../../store/store.ts";
 import { parseExactJson } from "../../wire/exact-number.ts";
 import { findJsonError } from "../../wire/json-error.ts";
 import { type BodyLimits, readBody } from "../body.ts";
-import { jsonResponse, queryOf } from "../errors.ts";
+import { jsonResponse, queryOf } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
