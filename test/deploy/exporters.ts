@@ -10,8 +10,8 @@ import snappyjs from "snappyjs";
 import { loadConfig } from "../../src/config/config.ts";
 import { type Gateway, openGateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/http/log.ts";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV1 } from "../receive/remote-write/messages.ts";
 
 /** Seconds between two scrapes or pushes: the interval of the systems' own scrape configurations. */
 export const STEP = 15;

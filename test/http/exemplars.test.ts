@@ -1,7 +1,7 @@
 /** Exemplars with the real gateway: the tasks behind a bucket, and exemplars received by remote_write. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { encodeV1 } from "../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 const DAY_MS = 86_400_000;

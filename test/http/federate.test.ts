@@ -1,8 +1,8 @@
 /** Federation with the real gateway: which samples another Prometheus gets. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV1 } from "../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 let gateway: TestGateway;

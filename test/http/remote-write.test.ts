@@ -16,8 +16,8 @@ import { Busy, Timeout, Unavailable } from "../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.ts";
 import { remoteWriteRoutes } from "../../src/receive/remote-write/remote-write-routes.ts";
 import { RemoteWriteV2Decoder } from "../../src/receive/remote-write/remote-write-v2.ts";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1, encodeV2, type Series } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV1, encodeV2, type Series } from "../receive/remote-write/messages.ts";
 
 /** 2024-10-04 12:00 UTC. */
 const NOW_MS = Date.UTC(2024, 9, 4, 12);

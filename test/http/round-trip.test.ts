@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV2, type Series } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV2, type Series } from "../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 const ATTRIBUTES = "--attributes=task_id,trace_id";

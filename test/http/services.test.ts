@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { encodeV1 } from "../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 const NOW = NOW_MS / 1000;

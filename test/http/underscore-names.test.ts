@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { encodeV1, encodeV2 } from "../decode/remote-write/messages.ts";
+import { encodeV1, encodeV2 } from "../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 const MINUTE_AGO_MS = NOW_MS - 60_000;

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../receive/remote-write/messages.ts";
 import { canRun } from "../real-servers.ts";
 import { GatewayProcess } from "./process.ts";
 

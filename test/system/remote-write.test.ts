@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
 import snappyjs from "snappyjs";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { encodeV1 } from "../receive/remote-write/messages.ts";
 import { canRun } from "../real-servers.ts";
 import { GatewayProcess } from "./process.ts";
 

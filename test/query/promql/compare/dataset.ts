@@ -3,8 +3,8 @@
  * edge of a range. Values are multiples of an eighth, so that sums are exact in any order. Counters that are
  * reset begin again so high that extrapolation never reaches zero.
  */
-import { STALE_STAND_IN } from "../../../decode/remote-write/decoded.ts";
-import type { SampleMessage, Series } from "../../../decode/remote-write/messages.ts";
+import { STALE_STAND_IN } from "../../../receive/remote-write/decoded.ts";
+import type { SampleMessage, Series } from "../../../receive/remote-write/messages.ts";
 
 /** 2024-10-04 11:00 UTC, and an hour and a half later. */
 export const BEGIN_MS = Date.UTC(2024, 9, 4, 11);

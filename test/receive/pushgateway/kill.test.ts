@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GatewayProcess } from "../system/process.ts";
+import { GatewayProcess } from "../../system/process.ts";
 import { Subject } from "./subject.ts";
 
 const ROUNDS = 6;

@@ -1,8 +1,8 @@
 /** Groups in PromQL: each value is repeated until it is replaced, deleted or expired, as if it were scraped. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1 } from "../decode/remote-write/messages.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../remote-write/decoded.ts";
+import { encodeV1 } from "../remote-write/messages.ts";
 import { GroupsGateway, NOON_MS } from "./gateway.ts";
 
 const HOUR = 3_600;

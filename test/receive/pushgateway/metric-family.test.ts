@@ -3,11 +3,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
-import { TooLarge } from "../../src/model/errors.ts";
-import { decodeMetricFamilies } from "../../src/receive/pushgateway/metric-family.ts";
-import type { DecodedDistribution } from "../../src/receive/pushgateway/pushed-families.ts";
-import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
-import { decompressSnappyFrames } from "../../src/wire/snappy-frames.ts";
+import { TooLarge } from "../../../src/model/errors.ts";
+import { decodeMetricFamilies } from "../../../src/receive/pushgateway/metric-family.ts";
+import type { DecodedDistribution } from "../../../src/receive/pushgateway/pushed-families.ts";
+import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
+import { decompressSnappyFrames } from "../../../src/wire/snappy-frames.ts";
 
 const { root } = protobuf.parse(`syntax = "proto2"; package io.prometheus.client;
   message LabelPair { optional string name = 1; optional string value = 2; }

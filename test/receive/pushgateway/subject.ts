@@ -1,6 +1,6 @@
 /** A Pushgateway that is tested with the table of behaviour.ts through its base URL: Debian's, or Weir. */
 import { createServer } from "node:net";
-import { decodeText } from "../../src/receive/pushgateway/text-format.ts";
+import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
 import type { Case, Step } from "./behaviour.ts";
 
 /** The result of a case. */

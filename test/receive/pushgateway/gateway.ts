@@ -4,8 +4,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../src/gateway.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import { type Gateway, openGateway } from "../../../src/gateway.ts";
 
 /** 2024-10-04 12:00 UTC. */
 export const NOON_MS = Date.UTC(2024, 9, 4, 12);

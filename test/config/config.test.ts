@@ -8,9 +8,9 @@ import {
   resolveSettings,
   type SettingKey,
   takeSettings,
-} from "../src/config/config.ts";
-import { SETTINGS, type Setting } from "../src/config/settings.ts";
-import { formatValue, readValue, SettingError } from "../src/config/values.ts";
+} from "../../src/config/config.ts";
+import { SETTINGS, type Setting } from "../../src/config/settings.ts";
+import { formatValue, readValue, SettingError } from "../../src/config/values.ts";
 
 type Files = Readonly<Record<string, string>>;
 type Variables = Readonly<Record<string, string>>;

@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Batch } from "../../src/model/sample.ts";
-import { checkEvent } from "../../src/receive/events/event.ts";
-import { type DecodeOptions, EventDecoder } from "../../src/receive/events/events.ts";
-import { parseExactJson } from "../../src/wire/exact-number.ts";
+import type { Batch } from "../../../src/model/sample.ts";
+import { checkEvent } from "../../../src/receive/events/event.ts";
+import { type DecodeOptions, EventDecoder } from "../../../src/receive/events/events.ts";
+import { parseExactJson } from "../../../src/wire/exact-number.ts";
 
 const LIMITS = { nameBytesMax: 200, tagsMax: 64, tagValueBytesMax: 4_096 };
 const ATTRIBUTES = ["task_id", "trace_id"];

@@ -1,6 +1,6 @@
 /** Groups over time: what is stored of them, what they outlive, and the options of pushes. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { Groups } from "../../src/receive/pushgateway/groups/groups.ts";
+import { Groups } from "../../../src/receive/pushgateway/groups/groups.ts";
 import { GroupsGateway, NOON_MS } from "./gateway.ts";
 
 const HOUR_MS = 3_600_000;

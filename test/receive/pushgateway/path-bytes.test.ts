@@ -1,8 +1,8 @@
 /** The bytes of a push path on a socket: invalid UTF-8 gets 400, and creates no group with another name. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createLog } from "../../src/http/log.ts";
-import { type Listener, listen } from "../../src/http/server.ts";
-import { connect } from "../http/raw.ts";
+import { createLog } from "../../../src/http/log.ts";
+import { type Listener, listen } from "../../../src/http/server.ts";
+import { connect } from "../../http/raw.ts";
 import { GroupsGateway } from "./gateway.ts";
 
 let gateway: GroupsGateway;

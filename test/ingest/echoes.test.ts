@@ -5,9 +5,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
 import { registry as own } from "../../src/model/counters.ts";
-import { STALE_STAND_IN, withStaleMarkers } from "../decode/remote-write/decoded.ts";
-import { encodeV1, encodeV2, type Series } from "../decode/remote-write/messages.ts";
-import { NOON_MS, OpenGateway } from "../ingest/gateway.ts";
+import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
+import { encodeV1, encodeV2, type Series } from "../receive/remote-write/messages.ts";
+import { NOON_MS, OpenGateway } from "./gateway.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
