@@ -5,7 +5,6 @@
 import { ParseError } from "./query-errors.ts";
 import { Annotations } from "./evaluate/annotations.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
-import { type EvaluationOptions, removeMarkedNames } from "./evaluate/context.ts";
 import { Evaluator } from "./evaluate/evaluator.ts";
 import type { Grid } from "./evaluate/grid.ts";
 import type { Matrix } from "./evaluate/matrix.ts";
@@ -17,14 +16,14 @@ import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
 
-export interface EngineOptions extends EvaluationOptions, Limits {}
+export interface EngineOptions extends Limits {
+  /** How far back an instant selector looks for a series' latest sample. */
+  readonly lookbackMs: number;
+}
 
 /** The defaults of Prometheus, where it has them. */
 export const ENGINE_DEFAULTS = {
   lookbackMs: 5 * 60_000,
-  // Upstream uses its evaluation interval, which is a minute by default.
-  subqueryStepMs: 60_000,
-  delayedNameRemoval: false,
   promqlSamplesMax: 50_000_000,
   promqlSeriesMax: 200_000,
   promqlMemoryBytesMax: 256 * 1024 * 1024,
@@ -92,7 +91,7 @@ export class Engine {
         case "scalar":
           return { type: "scalar", timestampMs: timeMs, value: value.values[0] };
         case "vector":
-          return { type: "vector", series: resultSeries(removeMarkedNames(value.matrix), grid) };
+          return { type: "vector", series: resultSeries(value.matrix, grid) };
       }
     });
   }
@@ -113,8 +112,7 @@ export class Engine {
       async (plan, evaluator) => {
         const value = await evaluator.evaluate(plan.expr, grid);
         if (value.type === "vector") {
-          const matrix = removeMarkedNames(value.matrix).sorted();
-          return { type: "matrix", series: resultSeries(matrix, grid) };
+          return { type: "matrix", series: resultSeries(value.matrix.sorted(), grid) };
         }
         const values = value.type === "scalar" ? value.values : new Float64Array(0);
         return { type: "matrix", series: [scalarSeries(values, grid)] };
@@ -212,13 +210,12 @@ function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
 async function rangeResult({ series, lookMs, rangeMs }: RangeVector): Promise<ResultSeries[]> {
   const result: ResultSeries[] = [];
   for await (const batch of series) {
-    for (const { labels, dropName, timestampsMs, values } of batch) {
+    for (const { labels, timestampsMs, values } of batch) {
       const within = (_: number, at: number) =>
         timestampsMs[at] > lookMs[0] - rangeMs && timestampsMs[at] <= lookMs[0];
       const times = timestampsMs.filter(within);
       if (times.length === 0) continue;
-      const shown = dropName ? labels.withoutName() : labels;
-      result.push({ labels: shown, timestampsMs: times, values: values.filter(within) });
+      result.push({ labels, timestampsMs: times, values: values.filter(within) });
     }
   }
   return result.sort((a, b) => compareLabels(a.labels, b.labels));

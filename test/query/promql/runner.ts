@@ -1,19 +1,11 @@
 /** Runs the cases of a script through the engine, and describes what is not as expected. */
-import {
-  Engine,
-  type EngineOptions,
-  type QueryResult,
-  type ResultSeries,
-} from "../../../src/query/promql/engine.ts";
+import { Engine, type QueryResult, type ResultSeries } from "../../../src/query/promql/engine.ts";
 import { QueryError } from "../../../src/query/promql/query-errors.ts";
 import type { Case, ExpectedSeries, Value } from "./script.ts";
 
-/** The options of upstream's own tests. */
-export const SCRIPT_OPTIONS: Partial<EngineOptions> = { delayedNameRemoval: true };
-
 /** Throws an error that describes why a case fails. */
-export async function runCase(each: Case, options: Partial<EngineOptions> = SCRIPT_OPTIONS): Promise<void> {
-  const engine = new Engine(each.storage, options);
+export async function runCase(each: Case): Promise<void> {
+  const engine = new Engine(each.storage);
   const failure = each.expectations.find(({ what }) => what === "fail");
   let result: QueryResult;
   try {

@@ -8,13 +8,16 @@ import type { Plan } from "../plan.ts";
 import { aggregate } from "./operators/aggregate.ts";
 import { scalarsOperated, vectorAndScalar } from "./operators/arithmetic.ts";
 import { call } from "./functions/calls.ts";
-import { type Context, dropNames } from "./context.ts";
+import type { Context } from "./context.ts";
 import { alignedGrid, type Grid, lookTimes } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
 import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "./selectors.ts";
 import { combineSets } from "./operators/sets.ts";
 import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
 import { joinVectors } from "./operators/vector-matching.ts";
+
+/** The step of subqueries without one. Upstream uses its evaluation interval, which is a minute by default. */
+const SUBQUERY_STEP_MS = 60_000;
 
 export class Evaluator {
   readonly context: Context;
@@ -97,27 +100,27 @@ export class Evaluator {
       return vectorValue(
         isSetOperator(expr.op)
           ? combineSets(expr.op, expr.matching!, lhs.matrix, rhs.matrix)
-          : joinVectors(expr, lhs.matrix, rhs.matrix, this.context),
+          : joinVectors(expr, lhs.matrix, rhs.matrix),
       );
     }
     const vectorLeft = lhs.type === "vector";
     const vector = (vectorLeft ? lhs : rhs) as Value & { type: "vector" };
     const scalar = (vectorLeft ? rhs : lhs) as ScalarValue;
-    return vectorValue(vectorAndScalar(expr, vector.matrix, scalar.values, vectorLeft, this.context));
+    return vectorValue(vectorAndScalar(expr, vector.matrix, scalar.values, vectorLeft));
   }
 
   #unary(value: Value, op: "+" | "-"): Value {
     if (op === "+" || value.type === "string") return value;
     const values = value.type === "scalar" ? value.values : value.matrix.values;
     for (let cell = 0; cell < values.length; cell++) values[cell] = -values[cell];
-    return value.type === "scalar" ? value : vectorValue(dropNames(value.matrix, this.context));
+    return value.type === "scalar" ? value : vectorValue(value.matrix.withoutNames());
   }
 
   /** Evaluates a subquery's expression at its own steps, and uses the result as the samples of a range vector. */
   async #subquery(subquery: Subquery, grid: Grid): Promise<RangeVector> {
     const lookMs = lookTimes(grid, subquery);
     const { rangeMs } = subquery;
-    const stepMs = subquery.stepMs ?? this.context.subqueryStepMs;
+    const stepMs = subquery.stepMs ?? SUBQUERY_STEP_MS;
     const inner = alignedGrid(lookMs[0] - rangeMs, lookMs[lookMs.length - 1], stepMs);
     if (inner.count === 0) return { rangeMs, lookMs, series: noSeries() };
     const matrix = await this.vector(subquery.expr, inner);
@@ -142,7 +145,6 @@ async function* seriesOf(matrix: Matrix, grid: Grid): AsyncIterable<readonly Ran
     yield [
       {
         labels: matrix.labels[row],
-        dropName: matrix.dropName[row],
         timestampsMs: timestampsMs.subarray(0, count),
         values: samples.subarray(0, count),
       },

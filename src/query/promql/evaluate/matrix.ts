@@ -17,8 +17,6 @@ export class Matrix {
   readonly steps: number;
   readonly #budget: Budget;
   labels: LabelSet[] = [];
-  /** By row: whether the metric's name is removed at the end (see context.ts). */
-  dropName: boolean[] = [];
   values: Float64Array;
   present: Uint8Array;
   #bytes = 0;
@@ -37,11 +35,10 @@ export class Matrix {
   }
 
   /** Adds an empty row; returns the index of its first cell. */
-  addRow(labels: LabelSet, dropName = false): number {
+  addRow(labels: LabelSet): number {
     const first = this.labels.length * this.steps;
     if (first + this.steps > this.values.length) this.#grow();
     this.labels.push(labels);
-    this.dropName.push(dropName);
     return first;
   }
 
@@ -49,7 +46,6 @@ export class Matrix {
   dropLastRow(): void {
     const first = (this.labels.length - 1) * this.steps;
     this.labels.pop();
-    this.dropName.pop();
     this.values.fill(0, first, first + this.steps);
     this.present.fill(0, first, first + this.steps);
   }
@@ -66,7 +62,7 @@ export class Matrix {
     const { steps } = this;
     const picked = new Matrix(steps, order.length, this.#budget);
     for (const row of order) {
-      const to = picked.addRow(this.labels[row], this.dropName[row]);
+      const to = picked.addRow(this.labels[row]);
       picked.values.set(this.values.subarray(row * steps, (row + 1) * steps), to);
       picked.present.set(this.present.subarray(row * steps, (row + 1) * steps), to);
     }
@@ -111,7 +107,12 @@ export class Matrix {
       placed[to] = 1;
     }
     this.labels = order.map((row) => this.labels[row]);
-    this.dropName = order.map((row) => this.dropName[row]);
+  }
+
+  /** Removes the metric's name from all rows, as most functions do, and merges rows as `merged` does. */
+  withoutNames(strict = false): Matrix {
+    this.labels = this.labels.map((labels) => labels.withoutName());
+    return this.merged(strict);
   }
 
   /**
@@ -145,14 +146,13 @@ export class Matrix {
       values[target] = values[source];
       present[target] = 1;
     }
-    this.dropName[into] ||= this.dropName[from];
   }
 
   /** Repeats the only step for each of `steps`. */
   broadcast(steps: number): Matrix {
     const wide = new Matrix(steps, this.rows, this.#budget);
     for (let row = 0; row < this.rows; row++) {
-      const first = wide.addRow(this.labels[row], this.dropName[row]);
+      const first = wide.addRow(this.labels[row]);
       wide.values.fill(this.values[row], first, first + steps);
       wide.present.fill(this.present[row], first, first + steps);
     }

@@ -14,7 +14,6 @@ import type { RangeFunction, Window } from "./functions/window.ts";
 /** A series of a range vector: samples without stale markers. */
 export interface RangeSeries {
   readonly labels: LabelSet;
-  readonly dropName: boolean;
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
 }
@@ -96,11 +95,10 @@ export function rangeVector(
 }
 
 function withoutStale({ labels, timestampsMs, values, stale }: SeriesSamples): RangeSeries {
-  if (stale === undefined || !stale.includes(1)) return { labels, dropName: false, timestampsMs, values };
+  if (stale === undefined || !stale.includes(1)) return { labels, timestampsMs, values };
   const fresh = (_: number, at: number) => stale[at] !== 1;
   return {
     labels,
-    dropName: false,
     timestampsMs: timestampsMs.filter(fresh),
     values: values.filter(fresh),
   };
@@ -125,13 +123,13 @@ export async function overWindows(
 
 function applyToSeries(
   matrix: Matrix,
-  { labels, dropName, timestampsMs, values }: RangeSeries,
+  { labels, timestampsMs, values }: RangeSeries,
   apply: RangeFunction,
   lookMs: Float64Array,
   rangeMs: number,
   grid: Grid,
 ): void {
-  const first = matrix.addRow(labels, dropName);
+  const first = matrix.addRow(labels);
   const window: Window = {
     timestampsMs,
     values,

@@ -5,7 +5,7 @@ import type { Call, Expr, Span, VectorSelector } from "../../parse/ast.ts";
 import { withoutParens } from "../../parse/ast.ts";
 import { typeOf } from "../../parse/check-types.ts";
 import { absent, absentLabels } from "./absent.ts";
-import { type Context, dropNames } from "../context.ts";
+import type { Context } from "../context.ts";
 import { datePart, isDatePart } from "./dates.ts";
 import { elementwise, isElementwise } from "./elementwise.ts";
 import type { Evaluator } from "../evaluator.ts";
@@ -37,11 +37,11 @@ export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promis
   if (isElementwise(name)) {
     const scalars = await scalarArguments(args.slice(1), grid, evaluator);
     const matrix = await evaluator.vector(args[0], grid);
-    return vectorValue(dropNames(elementwise(name, matrix, scalars), context));
+    return vectorValue(elementwise(name, matrix, scalars).withoutNames());
   }
   if (isDatePart(name)) {
     const matrix = args.length > 0 ? await evaluator.vector(args[0], grid) : stepTimes(grid, evaluator);
-    return vectorValue(dropNames(datePart(name, matrix), context));
+    return vectorValue(datePart(name, matrix).withoutNames());
   }
   switch (name) {
     case "time":
@@ -115,7 +115,7 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
       (await reducedOverTime(name, inner, grid, context)) ?? (await ratesOfEnds(name, inner, grid, context));
     if (reduced !== undefined) {
       noteNonCounters(name, reduced, args[0].span, context);
-      return dropNames(reduced, context, true);
+      return reduced.withoutNames(true);
     }
   }
   const range = await evaluator.range(rangeArg, grid, RELATIVE.has(name));
@@ -128,7 +128,7 @@ async function overTime({ name, args }: Call, grid: Grid, evaluator: Evaluator):
   const matrix = await overWindows(range, apply, grid, context);
   noteNonCounters(name, matrix, args[0].span, context);
   if (KEEPS_NAME.has(name)) return matrix;
-  return dropNames(matrix, context, true);
+  return matrix.withoutNames(true);
 }
 
 /** Notes rates of metrics whose name is not that of a counter. */
@@ -176,11 +176,11 @@ async function timestamps(arg: Expr, grid: Grid, evaluator: Evaluator): Promise<
   const inner = withoutParens(arg) as Expr;
   if (inner.type === "vectorSelector") {
     const matrix = await instantVector(inner as VectorSelector, grid, evaluator.context, "timestamps");
-    return dropNames(matrix, evaluator.context);
+    return matrix.withoutNames();
   }
   const matrix = await evaluator.vector(arg, grid);
   for (let cell = 0; cell < matrix.rows * matrix.steps; cell++) {
     matrix.values[cell] = timeAt(grid, cell % matrix.steps) / 1000;
   }
-  return dropNames(matrix, evaluator.context);
+  return matrix.withoutNames();
 }

@@ -5,7 +5,7 @@
 import { BUCKET_LABEL, METRIC_NAME } from "../../labels.ts";
 import type { Span } from "../../parse/ast.ts";
 import { parseFloatStrict } from "../../promql-text.ts";
-import { type Context, dropNames } from "../context.ts";
+import type { Context } from "../context.ts";
 import type { Matrix } from "../matrix.ts";
 
 interface Histogram {
@@ -68,7 +68,7 @@ function eachHistogram(
   const result = matrix.like(histograms.length);
   for (const { firstRow, buckets } of histograms) {
     const labels = matrix.labels[firstRow].with(BUCKET_LABEL, "");
-    const first = result.addRow(labels, matrix.dropName[firstRow]);
+    const first = result.addRow(labels);
     for (let step = 0; step < steps; step++) {
       const bounds: number[] = [];
       const counts: number[] = [];
@@ -89,7 +89,7 @@ function eachHistogram(
     }
   }
   matrix.release();
-  return dropNames(result.compact(), context);
+  return result.compact().withoutNames();
 }
 
 function histogramsOf(matrix: Matrix, context: Context, span: Span): Histogram[] {

@@ -1,6 +1,6 @@
 /** label_replace() and label_join(). */
 import { ExecutionError } from "../../query-errors.ts";
-import { isLabelName, METRIC_NAME } from "../../labels.ts";
+import { isLabelName } from "../../labels.ts";
 import { compileAnchored } from "../../matchers.ts";
 import { quoteText } from "../../promql-text.ts";
 import type { Matrix } from "../matrix.ts";
@@ -83,6 +83,4 @@ function setLabel(matrix: Matrix, row: number, name: string, value: string): voi
   if (value.includes("\u0000"))
     throw new ExecutionError(`a label value must not contain U+0000, as that of ${name} would`);
   matrix.labels[row] = matrix.labels[row].with(name, value);
-  // A name that was set here stays, even if the one before was marked for removal.
-  if (name === METRIC_NAME) matrix.dropName[row] = false;
 }

@@ -124,10 +124,7 @@ function combine(matrix: Matrix, expr: AggregateExpr, combiner: Combiner): Matri
   const result = matrix.like(groups.length);
   const { steps, values, present } = matrix;
   for (const { labels, rows } of groups) {
-    const first = result.addRow(
-      labels,
-      rows.some((row) => matrix.dropName[row]),
-    );
+    const first = result.addRow(labels);
     const buffer = new Float64Array(rows.length);
     for (let step = 0; step < steps; step++) {
       let count = 0;
@@ -160,7 +157,7 @@ function countValues(matrix: Matrix, expr: AggregateExpr, label: string): Matrix
       const labels = labelsOf(matrix.labels[row].with(label, formatDecimal(values[row * steps + step])));
       let first = rowOf.get(labels.key);
       if (first === undefined) {
-        first = result.addRow(labels, matrix.dropName[row]);
+        first = result.addRow(labels);
         rowOf.set(labels.key, first);
       }
       result.values[first + step]++;

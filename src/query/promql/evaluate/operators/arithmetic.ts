@@ -1,6 +1,5 @@
 /** Operators on numbers, on scalars, and between a vector and a scalar. */
 import { type BinaryExpr, type BinaryOperator, isComparison } from "../../parse/ast.ts";
-import { type Context, dropNames } from "../context.ts";
 import type { Matrix } from "../matrix.ts";
 
 /** The result of an operation on two numbers; comparisons return 1 or 0. */
@@ -47,7 +46,6 @@ export function vectorAndScalar(
   vector: Matrix,
   scalar: Float64Array,
   vectorLeft: boolean,
-  context: Context,
 ): Matrix {
   const operate = numberOperation(op);
   const filter = isComparison(op) && !bool;
@@ -60,5 +58,5 @@ export function vectorAndScalar(
       else if (result === 0) present[cell] = 0;
     }
   }
-  return filter ? vector.compact() : dropNames(vector, context);
+  return filter ? vector.compact() : vector.withoutNames();
 }

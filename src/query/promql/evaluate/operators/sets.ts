@@ -15,7 +15,7 @@ export function combineSets(op: SetOperator, matching: VectorMatching, lhs: Matr
   for (const side of [lhs, rhs]) {
     for (let row = 0; row < side.rows; row++) {
       if (!side.hasSamples(row)) continue;
-      const first = both.addRow(side.labels[row], side.dropName[row]);
+      const first = both.addRow(side.labels[row]);
       const from = row * side.steps;
       both.values.set(side.values.subarray(from, from + side.steps), first);
       both.present.set(side.present.subarray(from, from + side.steps), first);

@@ -7,16 +7,10 @@ import { ExecutionError } from "../../query-errors.ts";
 import { compareLabels, type LabelSet, METRIC_NAME } from "../../labels.ts";
 import { type BinaryExpr, isComparison, type VectorMatching } from "../../parse/ast.ts";
 import { numberOperation } from "./arithmetic.ts";
-import type { Context } from "../context.ts";
 import type { Matrix } from "../matrix.ts";
 import { rowsBySignature, type Signature, signatureBy } from "./signatures.ts";
 
-export function joinVectors(
-  { op, bool, matching }: BinaryExpr,
-  lhs: Matrix,
-  rhs: Matrix,
-  context: Context,
-): Matrix {
+export function joinVectors({ op, bool, matching }: BinaryExpr, lhs: Matrix, rhs: Matrix): Matrix {
   const rule = matching!;
   const swapped = rule.card === "one-to-many";
   // With group_right the sides are swapped for matching, and swapped back for the operation itself.
@@ -28,9 +22,8 @@ export function joinVectors(
     operate: swapped ? (a, b) => numberOperation(op)(b, a) : numberOperation(op),
     filter: isComparison(op) && !bool,
     swapped,
-    dropsName: !isComparison(op),
-    marksName: bool,
-    removesMarked: !context.delayedNameRemoval,
+    dropsName: !isComparison(op) || bool,
+    dropsIncludedName: bool,
   });
   for (const [key, rows] of rowsBySignature(many.labels, signature)) {
     const partners = ones.get(key);
@@ -81,9 +74,8 @@ interface JoinOptions {
   /** The "one" side is on the left. */
   readonly swapped: boolean;
   readonly dropsName: boolean;
-  readonly marksName: boolean;
-  /** Names that are marked for removal are removed at once. */
-  readonly removesMarked: boolean;
+  /** A name that group_left or group_right includes is dropped, too. */
+  readonly dropsIncludedName: boolean;
 }
 
 class Join {
@@ -100,7 +92,7 @@ class Join {
     this.#rule = rule;
     this.#options = options;
     this.result = many.like(many.rows);
-    this.#resultLabels = resultLabels(rule, options);
+    this.#resultLabels = resultLabels(rule, options.dropsName);
   }
 
   /** Joins the series of one signature. */
@@ -124,11 +116,11 @@ class Join {
   }
 
   #pair(manyRow: number, oneRow: number, labels: LabelSet, taken: Uint8Array | undefined): void {
-    const { operate, filter, swapped, marksName } = this.#options;
+    const { operate, filter, swapped } = this.#options;
     const { steps } = this.result;
     const many = this.#many;
     const one = this.#one;
-    const first = this.result.addRow(labels, marksName || (filter && many.dropName[manyRow]));
+    const first = this.result.addRow(labels);
     const { values, present } = this.result;
     for (let step = 0; step < steps; step++) {
       const a = manyRow * steps + step;
@@ -156,12 +148,12 @@ class Join {
   }
 
   #withIncluded(labels: LabelSet, one: LabelSet): LabelSet {
-    return this.#rule.include.reduce((sum, name) => sum.with(name, one.get(name)), labels);
+    const all = this.#rule.include.reduce((sum, name) => sum.with(name, one.get(name)), labels);
+    return this.#options.dropsIncludedName ? all.withoutName() : all;
   }
 }
 
-function resultLabels(rule: VectorMatching, options: JoinOptions): Signature {
-  const withoutName = options.dropsName || (options.marksName && options.removesMarked);
+function resultLabels(rule: VectorMatching, withoutName: boolean): Signature {
   const oneToOne = rule.card === "one-to-one";
   const kept = new Set(rule.labels);
   const dropped = new Set(oneToOne && !rule.on ? rule.labels : []);
