@@ -20,7 +20,8 @@ export const command: Command = {
 
 Writes samples in the order of time, one JSON event a line, as they were pushed:
 {"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{…}}
-with "type" where it is not an observation and "unit" where there is one. Values that JSON has no number for
+with "type" where it is not an observation and "unit" where there is one. The first line of each metric has its
+"help", if that has at most 1,024 characters. Values that JSON has no number for
 are "NaN", "Infinity" and "-Infinity"; "stale" is a stale marker. "weir import" reads
 all of it again. Exemplars are not exported.
 

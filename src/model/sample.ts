@@ -15,6 +15,9 @@ export type Kind = "observation" | "delta" | "gauge" | "cumulative";
 /** The type of a metric in its metadata, as OpenMetrics names it. */
 export type MetricType = "counter" | "gauge" | "histogram" | "summary" | "info" | "stateset" | "unknown";
 
+/** The longest help, and the longest unit, that an event can have. Other protocols have no such limit. */
+export const HELP_CHARACTERS_MAX = 1_024;
+
 /** Label names and values of one series, in ascending order of the names. Empty values are left out. */
 export type Labels = ReadonlyMap<string, string>;
 

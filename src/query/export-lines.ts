@@ -11,7 +11,7 @@
  *   since an open reader prevents a checkpoint of the log.
  */
 import { Timeout } from "../model/errors.ts";
-import { MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
+import { HELP_CHARACTERS_MAX, type Metric, MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
 import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
@@ -159,6 +159,8 @@ class EventWriter {
   static readonly fixedColumns = 3;
   readonly #seriesById: (seriesId: number) => Series | undefined;
   readonly #texts = new Map<number, SeriesText>();
+  /** Metrics whose help was written: the first line of each has it, so that the others stay small. */
+  readonly #helped = new Set<Metric>();
 
   constructor(seriesById: (seriesId: number) => Series | undefined) {
     this.#seriesById = seriesById;
@@ -184,9 +186,18 @@ class EventWriter {
         line += separator + tag;
         separator = ",";
       }
-      lines += `${line}}${text.end}`;
+      lines += `${line}}${text.end}${text.help === undefined ? "" : this.#helpOf(text)}}\n`;
     }
     return lines;
+  }
+
+  /** The help of a metric once, then nothing. */
+  #helpOf(text: SeriesText): string {
+    const { help = "", metric } = text;
+    text.help = undefined;
+    if (this.#helped.has(metric)) return "";
+    this.#helped.add(metric);
+    return help;
   }
 
   #textOf(seriesId: number): SeriesText {
@@ -210,8 +221,11 @@ interface SeriesText {
   readonly name: string;
   /** `"a":"b","c":"d"`, or an empty text. */
   readonly labels: string;
-  /** The text after the tags, with the line's end. */
+  /** What comes after the tags. */
   readonly end: string;
+  /** `,"help":"…"`. Undefined if there is none, or if it is known whether the metric's help was written. */
+  help: string | undefined;
+  readonly metric: Metric;
 }
 
 /** The `type` of an event of each kind. An observation has none. */
@@ -224,9 +238,15 @@ function textOf({ metric, labels }: Series): SeriesText {
     labels: [...labels].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(","),
     end:
       (type === "" ? "" : `,"type":"${type}"`) +
-      (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`) +
-      "}\n",
+      (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`),
+    help: isHelpOfEvent(metric.help) ? `,"help":${JSON.stringify(metric.help)}` : undefined,
+    metric,
   };
+}
+
+/** Whether an event can have this help. */
+function isHelpOfEvent(help: string): boolean {
+  return help !== "" && help.length <= HELP_CHARACTERS_MAX && help.isWellFormed();
 }
 
 /** Milliseconds, or RFC 3339 if the time has microseconds, since a reader would round 0.001 ms of a number. */

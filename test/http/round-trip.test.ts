@@ -163,3 +163,58 @@ test("exports and imports any events: kinds, doubles, microseconds, units, label
   const all = await expectRoundTrip();
   expect(all.split("\n").filter((line) => line.includes('"metric_name":"any.'))).toHaveLength(3_000);
 });
+
+test("the help of a metric, on its first line alone", async () => {
+  const [source, target] = [await openTestGateway(), await openTestGateway()];
+  const at = (ms: number, rest: string) => `{"@timestamp":${NOW_MS - 10_000 + ms},${rest}}`;
+  const longest = "h".repeat(1_024);
+  await send(
+    source,
+    "/api/v1/push",
+    [
+      at(0, '"metric_name":"h.duration","value":1,"tags":{"k":"a"},"help":"Says \\"so\\",\\nin two lines."'),
+      at(1, '"metric_name":"h.duration","value":2,"tags":{"k":"b"}'),
+      at(2, '"metric_name":"h.count","value":3,"type":"counter","unit":"1","help":"Counts."'),
+      at(3, '"metric_name":"h.count","value":4,"type":"counter"'),
+      at(4, `"metric_name":"h.level","value":5,"type":"gauge","help":"${longest}"`),
+      at(5, '"metric_name":"h.none","value":6,"type":"gauge"'),
+    ].join("\n"),
+    NDJSON,
+  );
+  // The text format allows more than an event can have.
+  await send(source, "/metrics/job/case", `# HELP h_long ${longest}h\n# TYPE h_long gauge\nh_long 1\n`);
+  const lines = await exported(source);
+  const helps = lines
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { metric_name: string; help?: string })
+    .map(({ metric_name, help }) => [metric_name, help]);
+  expect(helps.filter(([name]) => !name!.startsWith("push_"))).toEqual([
+    ["h.duration", 'Says "so",\nin two lines.'],
+    ["h.duration", undefined],
+    ["h.count", "Counts."],
+    ["h.count", undefined],
+    ["h.level", longest],
+    ["h.none", undefined],
+    ["h_long", undefined],
+  ]);
+  expect(lines).toContain('"tags":{},"type":"counter","unit":"1","help":"Counts."}\n');
+
+  const { rejected } = JSON.parse(await send(target, "/api/v1/push", lines, NDJSON)) as { rejected: number };
+  expect(rejected).toBe(0);
+  expect(await exported(target)).toBe(lines);
+  const exposed = await (await target.app.fetch(new Request(`${HOST}/metrics`))).text();
+  for (const line of [
+    '# HELP h_duration Says "so",\\nin two lines.\n# TYPE h_duration histogram\n',
+    "# HELP h_count_total Counts.\n# TYPE h_count_total counter\n",
+    `# HELP h_level ${longest}\n# TYPE h_level gauge\n`,
+  ])
+    expect(exposed).toContain(line);
+  // One metric, and a part of a range, begin with a help of their own.
+  const part = await source.app.fetch(
+    new Request(`${HOST}/api/v1/export?metric=h.count&from=${NOW_MS - 10_000 + 3}`),
+  );
+  expect(await part.text()).toEndWith('"value":4,"tags":{},"type":"counter","unit":"1","help":"Counts."}\n');
+  await source.close();
+  await target.close();
+});

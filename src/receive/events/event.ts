@@ -4,7 +4,7 @@
  * and `name` are accepted as spellings of the first two. Any other field is not stored, which is a warning. Pure.
  */
 import { quote } from "../../model/errors.ts";
-import type { Kind, MetricType, SeriesHead } from "../../model/sample.ts";
+import { HELP_CHARACTERS_MAX, type Kind, type MetricType, type SeriesHead } from "../../model/sample.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
 import { capped, sentInstead } from "./event-fields.ts";
@@ -45,7 +45,6 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
   cumulative: { kind: "cumulative", type: "unknown" },
 };
 
-const HELP_CHARACTERS_MAX = 1_024;
 /** The store would replace it with U+FFFD. */
 const HALF = "contains half of a surrogate pair, which is not a character";
 
