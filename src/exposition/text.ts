@@ -2,7 +2,7 @@
  * The Prometheus text format 0.0.4
  * (https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
  *
- * It has no sample timestamps and no exemplars. `le` and `quantile` are OpenMetrics floats here too, so that a
+ * It has no sample timestamps and no exemplars. `le` and `quantile` have the same text as in OpenMetrics, so that a
  * series is the same in both formats.
  */
 

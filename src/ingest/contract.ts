@@ -41,6 +41,9 @@ export interface Ack {
   readonly durability: "committed" | "queued";
 }
 
+/** The cause of a rejection: the same request has another value for this series and time before it. */
+export const REPEATED = "repeated";
+
 /** Which timestamps are accepted now. */
 export interface Times {
   readonly nowUs: number;

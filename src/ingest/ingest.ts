@@ -34,6 +34,7 @@ const UNDECLARED: Omit<Protocol, "name"> = {
   countsAsPush: "always",
   returnsEchoes: false,
   ownsGroups: false,
+  keepsBoundText: false,
 };
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
@@ -252,6 +253,7 @@ export class Ingest {
       retentionDays,
       isInGroup: declared.ownsGroups ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
       exposed: isExposed(declared, this.#options.exposeProtocols),
+      keepsBoundText: declared.keepsBoundText,
     };
   }
 

@@ -18,6 +18,11 @@ export interface Protocol {
    * Whether its samples set the values of groups. Samples of a group's series from other protocols are history.
    */
   readonly ownsGroups: boolean;
+  /**
+   * Whether `le` and `quantile` are stored as they were sent. Otherwise they are spelled as OpenMetrics floats, so that
+   * `1` and `1.0` are one series. A server that replicates its series has them as two, with two values at one time.
+   */
+  readonly keepsBoundText: boolean;
 }
 
 /** Whether the series of a protocol are on /metrics, given the setting `exposeProtocols`. */

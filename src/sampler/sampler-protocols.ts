@@ -1,7 +1,12 @@
 /** The protocols of the sampler. Samples that the gateway takes itself are not pushes of a worker. */
 import type { Protocol } from "../model/protocol.ts";
 
-const ownSamples = { countsAsPush: "never", returnsEchoes: false, ownsGroups: false } as const;
+const ownSamples = {
+  countsAsPush: "never",
+  returnsEchoes: false,
+  ownsGroups: false,
+  keepsBoundText: false,
+} as const;
 
 export const SAMPLER_PROTOCOLS: readonly Protocol[] = [
   { name: "sampler", exposed: "always", ...ownSamples },

@@ -1,8 +1,9 @@
 /** A metric as the registry keeps it: with its series and the label names that they have. */
 import { prometheusName } from "../model/names.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../model/sample.ts";
+import { withUsualEdges } from "../model/spelling.ts";
 import type { Refused } from "./admitted.ts";
-import { agree } from "./naming.ts";
+import { agree, labelsKey } from "./naming.ts";
 
 /** The type of a metric whose sender declares none. */
 export const TYPE_OF_KIND: Record<Kind, MetricType> = {
@@ -35,6 +36,11 @@ export class RegisteredMetric implements Metric {
   readonly #labelNames = new Map<string, number>();
   /** All series that have rows, ended ones included. */
   readonly series = new Set<Series>();
+  /**
+   * Exposed series whose bound is stored in another spelling than an OpenMetrics float, by the key of their labels with
+   * such a float. Of two series with one bound, the first.
+   */
+  readonly #byUsualBound = new Map<string, Series>();
   #exposedSeries = 0;
 
   constructor(metric: Omit<Metric, "prometheusName">) {
@@ -79,15 +85,31 @@ export class RegisteredMetric implements Metric {
     return this.#exposedSeries > 0;
   }
 
+  /**
+   * The exposed series whose labels have this key once `le` and `quantile` are spelled as OpenMetrics floats, if it is
+   * stored in another spelling.
+   */
+  shownWithBound(key: string): Series | undefined {
+    return this.#byUsualBound.get(key);
+  }
+
   add(series: Series): void {
     this.series.add(series);
-    if (series.exposed) this.#exposedSeries++;
+    if (series.exposed) {
+      this.#exposedSeries++;
+      const key = usualKey(series);
+      if (key !== undefined && !this.#byUsualBound.has(key)) this.#byUsualBound.set(key, series);
+    }
     this.#count(series.labels, 1);
   }
 
   remove(series: Series): void {
     this.series.delete(series);
-    if (series.exposed) this.#exposedSeries--;
+    if (series.exposed) {
+      this.#exposedSeries--;
+      const key = usualKey(series);
+      if (key !== undefined && this.#byUsualBound.get(key) === series) this.#byUsualBound.delete(key);
+    }
     this.#count(series.labels, -1);
   }
 
@@ -98,4 +120,10 @@ export class RegisteredMetric implements Metric {
       else this.#labelNames.set(name, count);
     }
   }
+}
+
+/** The key of a series' labels with OpenMetrics floats as bounds. Undefined if they are stored like that. */
+function usualKey({ labels }: Series): string | undefined {
+  const usual = withUsualEdges(labels);
+  return usual === labels ? undefined : labelsKey(usual);
 }

@@ -37,6 +37,13 @@ export interface RegistryOptions extends GuardLimits, NameLimits {
   readonly bucketsFor: (metric: string, unit: string) => readonly number[];
 }
 
+/** What admission knows of the protocol of a head (src/model/protocol.ts). */
+interface AdmitOptions {
+  readonly exposed: boolean;
+  readonly keepsBoundText: boolean;
+}
+
+const AS_PUSHED: AdmitOptions = { exposed: true, keepsBoundText: false };
 const NO_LABELS: Labels = new Map();
 const NOTHING_LOOKED = { labels: NO_LABELS, key: "", passed: false };
 
@@ -133,11 +140,13 @@ export class Registry {
   }
 
   /**
-   * The series of a head, after adding the labels of `extra` that it lacks. A new series is registered, as exposed on
-   * /metrics or not.
+   * The series of a head, after adding the labels of `extra` that it lacks. A new series is registered.
+   *
+   * @param options whether a new series is exposed on /metrics, and whether `le` and `quantile` keep their text
    */
-  admit(head: SeriesHead, extra: Labels = NO_LABELS, exposed = true): Admission {
-    const labels = withExtra(withUsualEdges(head.labels), extra);
+  admit(head: SeriesHead, extra: Labels = NO_LABELS, options: AdmitOptions = AS_PUSHED): Admission {
+    const { exposed, keepsBoundText } = options;
+    const labels = withExtra(keepsBoundText ? head.labels : withUsualEdges(head.labels), extra);
     // The labels are checked first: a rejected sample must not claim the name and the kind of its metric.
     const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels, exposed);
     if ("refused" in metric) return metric;

@@ -214,7 +214,7 @@ describe.if(installed)("Prometheus 2.42", () => {
         `pause_seconds{job="${job}",quantile="0.5"} 12`,
         `requests{job="${job}"} 7`,
         `rpc_bucket{job="${job}",le="+Inf"} 9`,
-        `rpc_bucket{job="${job}",le="1.0"} 8`,
+        `rpc_bucket{job="${job}",le="1"} 8`,
         `rpc_count{job="${job}"} 11`,
         `rpc_sum{job="${job}"} 10`,
         `uploads_total{job="${job}",odd=${JSON.stringify(ODD)}} 3`,

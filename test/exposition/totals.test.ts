@@ -329,7 +329,7 @@ describe("cumulative series", () => {
       ["d_bucket", "unknown"],
     ]);
     expect((families[3].points as ValuePoint[]).map(({ labels, value }) => [labels, value])).toEqual([
-      ['instance="",x="y",le="1.0"', 4],
+      ['instance="",x="y",le="1"', 4],
     ]);
   });
 
@@ -355,10 +355,10 @@ describe("cumulative series", () => {
         help: "H.",
         unit: "",
         points: [
-          { labels: 'instance="",x="0"', edges: ["2.0", "+Inf"], values: [1, 5], sum: undefined, count: 5 },
+          { labels: 'instance="",x="0"', edges: ["2", "+Inf"], values: [1, 5], sum: undefined, count: 5 },
           {
             labels: 'instance="",x="1"',
-            edges: ["2.0", "10.0", "+Inf"],
+            edges: ["2", "10", "+Inf"],
             values: [1, 2, 3],
             sum: 30,
             count: 3,

@@ -239,22 +239,52 @@ describe("stores", () => {
         { labels: { __name__: name }, histograms: [native] },
       ]),
     ).toMatchObject({ status: 204, written: ["5", "1", "0"] });
+    // Bounds of native buckets are spelled as those of the classic ones, so that no bucket counts twice.
     expect(await stored(`${name}_bucket`)).toEqual([
       [{ le: "+Inf" }, 0, 3],
       [{ le: "0.5" }, 0, 0],
-      [{ le: "1.0" }, 0, 1],
-      [{ le: "2.0" }, 0, 3],
-      [{ le: "3.0" }, 0, 3],
+      [{ le: "1" }, 0, 1],
+      [{ le: "2" }, 0, 3],
+      [{ le: "3" }, 0, 3],
     ]);
   });
 
-  test("le and quantile with one spelling per number", async () => {
+  test("a native histogram before the first classic bucket: the other spelling ends at the next sample", async () => {
+    const name = fresh();
+    const scrape = async (ms: number) =>
+      await write2([
+        {
+          labels: { __name__: name },
+          histograms: [
+            {
+              countInt: 1,
+              sum: 1,
+              schema: 0,
+              positiveSpans: [{ offset: 0, length: 1 }],
+              positiveDeltas: [1],
+              timestamp: NOW_MS + ms,
+            },
+          ],
+        },
+        series(`${name}_bucket`, [{ value: 1, timestamp: NOW_MS + ms }], { le: "1" }),
+      ]);
+    for (const ms of [0, 1]) expect((await scrape(ms)).status).toBe(204);
+    const all = await stored(`${name}_bucket`);
+    expect(all.filter((row) => /"le":"1(\.0)?"/.test(JSON.stringify(row)))).toEqual([
+      [{ le: "1.0" }, 0, 1],
+      [{ le: "1.0" }, 1, null],
+      [{ le: "1" }, 0, 1],
+      [{ le: "1" }, 1, 1],
+    ]);
+  });
+
+  test("le and quantile as they were sent", async () => {
     const name = fresh();
     await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { le: "250" })]);
     await write1([series(name, [{ value: 1, timestamp: NOW_MS + 1 }], { le: "250.0" })]);
     expect(await stored(name)).toEqual([
-      [{ le: "250.0" }, 0, 1],
       [{ le: "250.0" }, 1, 1],
+      [{ le: "250" }, 0, 1],
     ]);
   });
 
@@ -347,6 +377,64 @@ describe("duplicates", () => {
       [{}, -5_000, 2],
       [{}, 0, 1],
     ]);
+  });
+});
+
+// Prometheus 2.42 answers the first request with 204 and keeps the first value; so does every later scrape of the target.
+describe("several values for one series and time in one request: the first is stored, and nothing fails", () => {
+  const at = (value: number, ms = 0) => ({ value, timestamp: NOW_MS + ms });
+  const rejections = async (name: string) => {
+    const reader = await gateway.store.reader();
+    try {
+      const rows = await reader.all<{ reason: string }>(
+        `SELECT reason FROM weir.rejected WHERE reason LIKE '%"${name}"%'`,
+      );
+      return rows.map(({ reason }) => reason);
+    } finally {
+      reader.close();
+    }
+  };
+  for (const [how, seriesFor] of [
+    ["as two series", (name: string) => [series(name, [at(1)]), series(name, [at(2)])]],
+    ["in one series", (name: string) => [series(name, [at(1), at(2)])]],
+  ] as const) {
+    test(`${how}, in 1.0 and 2.0, again, and beside others`, async () => {
+      const name = fresh();
+      const other = fresh();
+      const reason = `value 2 of "${name}" differs from 1, which the same request has for this series and time before it`;
+      // The whole request again gets the same answer.
+      for (const write of [write1, write1, write2]) {
+        const answer = await write([...seriesFor(name), series(other, [at(5)])]);
+        expect([answer.status, answer.text]).toEqual([204, ""]);
+        expect(answer.written[0]).toBe(write === write2 ? "2" : null);
+      }
+      expect(await stored(name)).toEqual([[{}, 0, 1]]);
+      expect(await stored(other)).toEqual([[{}, 0, 5]]);
+      // A wrong sample beside it is still 400, and the text names it alone.
+      const late = series(other, [at(6)]);
+      const answer = await write2([...seriesFor(name), late]);
+      expect([answer.status, answer.written[0]]).toEqual([400, "1"]);
+      expect(answer.text).not.toContain(name);
+      expect(answer.text).toContain(`value 6 of "${other}" differs from 5`);
+      // The second value alone is another value at a stored time.
+      expect((await write2([series(name, [at(2)])])).status).toBe(400);
+      expect(await rejections(name)).toEqual([
+        reason,
+        reason,
+        reason,
+        reason,
+        expect.stringContaining("which is already stored"),
+      ] as string[]);
+    });
+  }
+  test("both differ from what is stored: both are the sender's error", async () => {
+    const name = fresh();
+    await write1([series(name, [at(1)])]);
+    expect(await write2([series(name, [at(2), at(3)])])).toMatchObject({
+      status: 400,
+      written: ["0", "0", "0"],
+    });
+    expect(await stored(name)).toEqual([[{}, 0, 1]]);
   });
 });
 
@@ -649,7 +737,7 @@ describe("exemplars", () => {
       ).toEqual(
         [-2, -1, 0].map((ms) => ({
           ms,
-          labels: { job: "x", le: "1.0" },
+          labels: { job: "x", le: "1" },
           value: 0.2,
           exemplar: { trace_id: `t${ms}` },
         })),

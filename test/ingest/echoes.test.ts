@@ -396,6 +396,31 @@ test("stores exposed series of remote_write that come back with their own labels
   expect(await stored("requests", "m")).toEqual({ requests: 2, m: 1 });
 });
 
+test("a bound that remote_write stored as it was sent is recognised as Prometheus 2 and 3 scrape it", async () => {
+  await gateway.reopen("--expose-protocols=remote_write");
+  await learn({ ...TARGET, ...EXTERNAL });
+  const app = { job: "app", instance: "app:1" };
+  expect(await write([seriesOf("took_bucket", { ...app, le: "1" })])).toEqual([204, 0]);
+  const { text } = await send("GET", "/metrics");
+  expect(text).toContain('took_bucket{instance="app:1",job="app",le="1"} 3');
+  const exported = { ...TARGET, ...EXTERNAL, exported_job: "app", exported_instance: "app:1" };
+  // Prometheus 3 spells the bounds that it scrapes as OpenMetrics floats.
+  for (const le of ["1", "1.0"])
+    expect(await write([seriesOf("took_bucket", { ...exported, le })])).toEqual([204, 1]);
+  // The application's own Prometheus was upgraded: no echo.
+  expect(await write([seriesOf("took_bucket", { ...app, le: "1.0" }, 4)])).toEqual([204, 0]);
+  expect(await stored("took_bucket")).toEqual({ took_bucket: 2 });
+  // A bound of the gateway's own histograms, spelled otherwise on the way.
+  await push({ name: "op_ms", value: 0.5, tags: { job: "w" } });
+  const bucket = { ...TARGET, ...EXTERNAL, exported_job: "w" };
+  expect(
+    await write([
+      seriesOf("op_ms_bucket", { ...bucket, le: "5" }),
+      seriesOf("op_ms_bucket", { ...bucket, le: "5.0" }),
+    ]),
+  ).toEqual([204, 2]);
+});
+
 test("stores a series without metadata beside a gauge with the same Prometheus name, in either order", async () => {
   await push(gauge("queue.depth", 3));
   expect(await write([seriesOf("queue_depth", { job: "other" }, 40)])).toEqual([204, 0]);

@@ -39,6 +39,18 @@ const target = {
       'target_size_bytes_bucket{le="+Inf"} 2',
       "target_size_bytes_sum 12.5",
       "target_size_bytes_count 2",
+      "# TYPE target_twice histogram",
+      // One bound in two spellings: two series in Prometheus.
+      'target_twice_bucket{le="0.5"} 1',
+      'target_twice_bucket{le="1"} 3',
+      'target_twice_bucket{le="1.0"} 4',
+      'target_twice_bucket{le="2"} 9',
+      'target_twice_bucket{le="+Inf"} 9',
+      "target_twice_sum 9",
+      "target_twice_count 9",
+      // One series with two values: Prometheus 2 stores the first and sends both.
+      "target_double 1",
+      "target_double 2",
       ...(this.showsGone ? ["target_gone 1"] : []),
       "",
     ].join("\n");
@@ -199,24 +211,13 @@ remote_write:
     };
     return order(
       answer.data.result.flatMap(({ metric, values }) => {
-        const { le, quantile } = metric;
-        const labels = {
-          ...metric,
-          ...(le && { le: openMetrics(le) }),
-          ...(quantile && { quantile: openMetrics(quantile) }),
-        };
         return values.map(([seconds, value]) => ({
-          series: spell(metric.__name__!, labels),
+          series: spell(metric.__name__!, metric),
           ms: Math.round(seconds * 1000),
           value: String(value === "NaN" ? Number.NaN : Number(value.replace("Inf", "Infinity"))),
         }));
       }),
     );
-  }
-
-  /** `le` as the gateway spells it: where Go prints a whole number, OpenMetrics has a fraction. */
-  function openMetrics(edge: string): string {
-    return /^[0-9]+$/.test(edge) ? `${edge}.0` : edge;
   }
 
   /** Waits until the gateway has everything that Prometheus scraped until now, and returns that time. */
@@ -236,6 +237,30 @@ remote_write:
       expect(theirs.length).toBeGreaterThan(50);
       expect(ours).toEqual(theirs);
     }
+  });
+
+  test("and histogram_quantile has the same value on both, where a bound is spelled in two ways", async () => {
+    for (const query of [
+      "histogram_quantile(0.4, target_twice_bucket)",
+      "histogram_quantile(0.4, sum by (le) (target_twice_bucket))",
+    ]) {
+      for (const server of [url, `http://${address}`]) {
+        const answer = await fetch(`${server}/api/v1/query?${new URLSearchParams({ query })}`);
+        const { data } = (await answer.json()) as { data: { result: { value: [number, string] }[] } };
+        // Rank 3.6 of 9, between 1 below 0.5 and 3 + 4 below 1: 0.5 + 0.5 * 2.6 / 6.
+        expect(data.result.map(({ value }) => Number(value[1]).toFixed(4))).toEqual(["0.7167"]);
+      }
+    }
+  });
+
+  test("and no sample fails: of two values in one scrape the first is stored, the second is counted", async () => {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/^prometheus_remote_storage_samples_failed_total{.*} 0$/m);
+    expect(await sql("SELECT DISTINCT value FROM samples WHERE metric = 'target_double'")).toEqual([
+      { value: 1 },
+    ]);
+    const own = await (await fetch(`http://${address}/metrics`)).text();
+    expect(own).toMatch(/^weir_samples_rejected_total{cause="repeated",protocol="remote_write"} [1-9]/m);
   });
 
   test("across a kill, after which it repeats unanswered requests", async () => {
@@ -265,6 +290,7 @@ remote_write:
       sql("SELECT metric, type, help FROM metrics WHERE metric LIKE 'target_%' ORDER BY metric");
     await until("metadata", async () => (await types()).some(({ type }) => type === "histogram"));
     expect(await types()).toEqual([
+      { metric: "target_double", type: "unknown", help: "" },
       { metric: "target_gone", type: "unknown", help: "" },
       { metric: "target_odd", type: "gauge", help: "" },
       { metric: "target_requests_total", type: "counter", help: "Requests so far." },
@@ -272,6 +298,9 @@ remote_write:
       { metric: "target_size_bytes_count", type: "histogram", help: "" },
       { metric: "target_size_bytes_sum", type: "histogram", help: "" },
       { metric: "target_temperature_celsius", type: "gauge", help: "" },
+      { metric: "target_twice_bucket", type: "histogram", help: "" },
+      { metric: "target_twice_count", type: "histogram", help: "" },
+      { metric: "target_twice_sum", type: "histogram", help: "" },
     ]);
   });
 

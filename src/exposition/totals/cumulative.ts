@@ -1,9 +1,11 @@
 /**
- * Families of cumulative series, which are exposed as they were sent. A histogram or a summary arrives as separate
- * metrics (`X_bucket`, `X_sum`, `X_count`; `X` with `quantile`). If the metadata says the type, they are assembled
- * again. Without metadata each of them is a family of type `unknown`.
+ * Families of cumulative series, which are exposed as they were sent. Buckets whose bounds are stored as `1` and `1.0`
+ * are two lines. A histogram or a summary arrives as separate metrics (`X_bucket`, `X_sum`, `X_count`; `X` with
+ * `quantile`). If the metadata says the type, they are assembled again. Without metadata each of them is a family of
+ * type `unknown`.
  */
 import type { Metric } from "../../model/sample.ts";
+import { edgeText, escapeLabelValue } from "../../model/spelling.ts";
 import type { DistributionFamily, DistributionPoint, Family } from "../family.ts";
 
 export type EdgeLabel = "le" | "quantile";
@@ -87,11 +89,8 @@ function gather({ points }: Distribution, role: Role, { head, edge, value }: Cum
 function assemble(type: DistributionFamily["type"], points: ReadonlyMap<string, Parts>): DistributionPoint[] {
   const assembled: DistributionPoint[] = [];
   for (const [labels, { edges, sum, count }] of points) {
-    edges.sort(
-      (a, b) => Number(a.edge.replace("Inf", "Infinity")) - Number(b.edge.replace("Inf", "Infinity")),
-    );
-    const last = edges.at(-1);
-    const infinite = last?.edge === "+Inf" ? last.value : undefined;
+    edges.sort((a, b) => numberOf(a.edge) - numberOf(b.edge) || (a.edge < b.edge ? -1 : 1));
+    const infinite = edges.find(({ edge }) => numberOf(edge) === Number.POSITIVE_INFINITY)?.value;
     const total = count ?? infinite;
     if (type === "histogram") {
       if (total === undefined) continue;
@@ -99,11 +98,16 @@ function assemble(type: DistributionFamily["type"], points: ReadonlyMap<string, 
     }
     assembled.push({
       labels,
-      edges: edges.map(({ edge }) => edge),
+      edges: edges.map(({ edge }) => escapeLabelValue(edge)),
       values: edges.map(({ value }) => value),
       sum,
       count: type === "histogram" ? total : count,
     });
   }
   return assembled.sort((a, b) => (a.labels < b.labels ? -1 : 1));
+}
+
+/** The number of a bound, by which edges are sorted. Text that is not a number is NaN, and stays where it is. */
+function numberOf(edge: string): number {
+  return Number(edgeText(edge).replace("Inf", "Infinity"));
 }

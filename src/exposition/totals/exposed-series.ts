@@ -3,7 +3,7 @@
  * from one scrape to the next. `RowView` provides the numbers of each row.
  */
 import type { Metric, Series } from "../../model/sample.ts";
-import { edgeText, labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
+import { labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
 import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
@@ -175,7 +175,7 @@ function textsOf({ labels, metric }: Series): Texts {
           : undefined;
   const head = labelText(labels, true, edgeLabel);
   if (edgeLabel === undefined) return { labels: head, head, edge: undefined };
-  const edge = edgeText(labels.get(edgeLabel)!);
+  const edge = labels.get(edgeLabel)!;
   return { labels: withLabel(head, edgeLabel, edge), head, edge };
 }
 

@@ -40,6 +40,8 @@ export interface AdmissionOptions {
   readonly isInGroup?: (seriesId: number) => boolean;
   /** Whether new series of the batch are exposed on /metrics. */
   readonly exposed: boolean;
+  /** Whether `le` and `quantile` are stored as they were sent. */
+  readonly keepsBoundText: boolean;
 }
 
 /** The admitted and the rejected samples of a batch. */
@@ -112,7 +114,7 @@ export function admit(
         const isKnown = head.seriesId !== undefined && extra.size === 0;
         const admission = isKnown
           ? registry.admitKnown(head, head.seriesId)
-          : registry.admit(head, extra, options.exposed);
+          : registry.admit(head, extra, options);
         cached = { epoch: registry.epoch, extra, admission, source: sourceOf(admission) };
         head.admission = cached;
       }

@@ -2,12 +2,16 @@
  * Duplicates of gauge and cumulative samples. Samples that are no newer than the newest of their series are looked up
  * in the store. Each is then new, a duplicate, or rejected because another value is stored for its time.
  *
+ * If one request has several values for one series and time, the first counts, and the others are rejected with the cause
+ * `repeated`. That does not depend on what is stored: the same request gets the same answer when it is sent again.
+ *
  * All batches of one commit are checked together. The store is asked once per commit and day, also if the samples of
  * many senders arrive out of order or repeatedly.
  */
 import { quote } from "../../model/errors.ts";
 import type { Rejection, Rows } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
+import { REPEATED } from "../contract.ts";
 import type { AdmittedBatch } from "./admission.ts";
 import { pickRows } from "./row-columns.ts";
 import { SampleTable, STALE, UNKNOWN } from "./sample-table.ts";
@@ -37,7 +41,7 @@ export async function findDuplicates(
   if (count === 0) return batches.map(() => NOTHING);
   const table = new SampleTable(count);
   await findStored(batches, store, table);
-  return batches.map((batch) => check(batch, table, metricOf));
+  return batches.map((batch, index) => check(batch, index + 1, table, metricOf));
 }
 
 /** Adds the unchecked samples to the table, with the values that the store has for them. */
@@ -71,6 +75,7 @@ async function findStored(
 
 function check(
   batch: AdmittedBatch,
+  batchNumber: number,
   table: SampleTable,
   metricOf: (seriesId: number) => string | undefined,
 ): Checked {
@@ -78,7 +83,9 @@ function check(
   for (const rows of batch.rows) {
     for (let row = 0; row < rows.length; row++) {
       const entry = table.find(rows.seriesId[row]!, rows.timestampUs[row]!);
-      if (entry >= 0) table.set(entry, storedValue(rows, row));
+      if (entry < 0) continue;
+      table.set(entry, storedValue(rows, row));
+      table.batch[entry] = batchNumber;
     }
   }
   const checked: { rows: Rows[]; rejected: Rejection[]; duplicates: number } = {
@@ -94,18 +101,25 @@ function check(
       const value = storedValue(unchecked, row);
       if (table.state[entry] === UNKNOWN) {
         table.set(entry, value);
+        table.batch[entry] = batchNumber;
         kept.push(row);
         continue;
       }
       const before = table.state[entry] === STALE ? null : table.value[entry]!;
-      if (Object.is(before, value)) checked.duplicates++;
-      else {
+      if (Object.is(before, value)) {
+        table.batch[entry] = batchNumber;
+        checked.duplicates++;
+      } else {
+        const isRepeated = table.batch[entry] === batchNumber;
         const metric = metricOf(seriesId[row]!);
         const reason =
           `value ${quote(value)} of ${quote(metric)} differs from ${quote(before)}, ` +
-          "which is already stored for this series and time";
+          (isRepeated
+            ? "which the same request has for this series and time before it"
+            : "which is already stored for this series and time");
         const payload = quote({ metric_name: metric, value, "@timestamp": timestampUs[row]! / 1000 });
-        checked.rejected.push({ index: position[row]!, cause: "duplicate", reason, payload });
+        const cause = isRepeated ? REPEATED : "duplicate";
+        checked.rejected.push({ index: position[row]!, cause, reason, payload });
       }
     }
     if (kept.length > 0) checked.rows.push(pickRows(unchecked, kept));

@@ -307,8 +307,9 @@ function hasAll(labels: Labels, others: Labels): boolean {
   return true;
 }
 
+/** Whether a series has these labels, in any spelling of its bound. */
 function hasLabels(series: Series, labels: Labels): boolean {
-  return labelsKey(series.labels) === labelsKey(labels);
+  return labelsKey(withUsualEdges(series.labels)) === labelsKey(withUsualEdges(labels));
 }
 
 /** The labels of the series that a sample named `name` belongs to. Undefined if the metric exposes no such sample. */
@@ -328,7 +329,9 @@ function labelsOfSeries(metric: RegisteredMetric, name: string, labels: Labels):
 
 /** The series of a metric with these labels, whose names are spelled as in Prometheus. */
 function findSeries(metric: RegisteredMetric, labels: Labels): Series | undefined {
-  const found = metric.current.get(labelsKey(labels));
+  const key = labelsKey(labels);
+  // A Prometheus 3 spells the bounds that it scrapes as OpenMetrics floats, however /metrics spells them.
+  const found = metric.current.get(key) ?? metric.shownWithBound(key);
   if (found !== undefined) return found;
   // Several stored names may have the same spelling in Prometheus, and each may be the one of the series. There is
   // hardly ever more than one.

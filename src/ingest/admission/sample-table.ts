@@ -18,6 +18,8 @@ export class SampleTable {
   /** By entry: its state, and its value if the state is VALUE. */
   readonly state: Uint8Array;
   readonly value: Float64Array;
+  /** By entry: the number, from 1, of the last batch that had this value for the key; 0 if none had. */
+  readonly batch: Int32Array;
 
   /** @param entriesMax how many keys may be added */
   constructor(entriesMax: number) {
@@ -29,6 +31,7 @@ export class SampleTable {
     this.#us = new Float64Array(entriesMax);
     this.state = new Uint8Array(entriesMax);
     this.value = new Float64Array(entriesMax);
+    this.batch = new Int32Array(entriesMax);
   }
 
   /** The entry of a key. It is made if there is none. */

@@ -10,6 +10,7 @@ const protocol: Protocol = {
   countsAsPush: "always",
   returnsEchoes: false,
   ownsGroups: false,
+  keepsBoundText: false,
 };
 
 export const events: Receiver = {

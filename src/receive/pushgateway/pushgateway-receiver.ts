@@ -10,6 +10,7 @@ const protocol: Protocol = {
   countsAsPush: "always",
   returnsEchoes: false,
   ownsGroups: true,
+  keepsBoundText: false,
 };
 
 export const pushgateway: Receiver = {

@@ -1,8 +1,12 @@
 /**
  * The classic series that a native histogram is stored as: `x_bucket` by upper bound, `x_sum` and `x_count`. All
  * samples of the histogram get the same heads. The buckets of the newest sample are remembered.
+ *
+ * A Prometheus can send the classic buckets of a histogram beside the native one. Bounds are then spelled as the classic
+ * buckets have them, because `1` and `1.0` would be two series, which histogram_quantile adds.
  */
 import type { SeriesHead } from "../../model/sample.ts";
+import { openMetricsFloat } from "../../model/spelling.ts";
 import { seriesHead } from "./written-labels.ts";
 import type { Metadata } from "./metadata.ts";
 
@@ -11,9 +15,12 @@ const NO_BOUNDS: readonly number[] = [];
 export class ClassicSeries {
   readonly sum: SeriesHead;
   readonly count: SeriesHead;
-  readonly #native: SeriesHead;
+  /** The head of the histogram itself. */
+  readonly native: SeriesHead;
   readonly #metadata: Metadata;
-  readonly #buckets = new Map<number, SeriesHead>();
+  #buckets = new Map<number, SeriesHead>();
+  /** Whether whole bounds are spelled `1` and not `1.0`. */
+  #isPlain = false;
   /** The bounds of the newest histogram; undefined before the first. */
   #bounds: readonly number[] | undefined;
   #newestMs = Number.NEGATIVE_INFINITY;
@@ -22,7 +29,7 @@ export class ClassicSeries {
 
   constructor(native: SeriesHead) {
     const { metric, labels, type, unit = "", help = "" } = native;
-    this.#native = native;
+    this.native = native;
     this.#metadata = { type: type === undefined || type === "unknown" ? "histogram" : type, unit, help };
     this.sum = seriesHead(`${metric}_sum`, labels, this.#metadata);
     this.count = seriesHead(`${metric}_count`, labels, this.#metadata);
@@ -31,14 +38,33 @@ export class ClassicSeries {
   bucket(bound: number): SeriesHead {
     let head = this.#buckets.get(bound);
     if (head === undefined) {
-      const { metric, labels } = this.#native;
-      const le = bound === Number.POSITIVE_INFINITY ? "+Inf" : String(bound);
+      const { metric, labels } = this.native;
+      // These bounds are numbers, not text that was sent.
+      const text = openMetricsFloat(bound);
+      const le = this.#isPlain ? text.replace(/\.0$/, "") : text;
       const own = [...labels].filter(([name]) => name !== "le");
       const all = [...own, ["le", le] as const].sort(([a], [b]) => (a < b ? -1 : 1));
       head = seriesHead(`${metric}_bucket`, new Map(all), this.#metadata);
       this.#buckets.set(bound, head);
     }
     return head;
+  }
+
+  /**
+   * Spells whole bounds as `1` if `isPlain`, else as `1.0`. Returns the buckets of the other spelling, which end if it
+   * changed.
+   */
+  spell(isPlain: boolean): readonly SeriesHead[] {
+    if (isPlain === this.#isPlain) return [];
+    this.#isPlain = isPlain;
+    const before = this.#buckets;
+    this.#buckets = new Map();
+    const ended: SeriesHead[] = [];
+    for (const [bound, head] of before) {
+      if (head.labels.get("le") === this.bucket(bound).labels.get("le")) this.#buckets.set(bound, head);
+      else ended.push(head);
+    }
+    return ended;
   }
 
   /**

@@ -11,6 +11,7 @@ const protocol: Protocol = {
   countsAsPush: "if exposed",
   returnsEchoes: true,
   ownsGroups: false,
+  keepsBoundText: true,
 };
 
 export const remoteWrite: Receiver = {

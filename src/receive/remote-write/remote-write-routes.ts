@@ -3,7 +3,10 @@
  *
  * Senders act on the status alone, so each status says what the sender should do:
  *
- * - 204: everything is stored. Samples that were stored before count as stored.
+ * - 204: everything is stored. Samples that were stored before count as stored. So it is if one request has several
+ *   values for one series and time, as a Prometheus 2 sends a series that its target exposes twice: the first is
+ *   stored, the others are rejected and counted. Prometheus's own receiver does the same. A 400 would count every
+ *   request of that sender as failed.
  * - 400: valid samples are stored. The others never will be, so sending them again changes nothing. In 2.0 this
  *   includes exemplars. The same applies to 413 and 415, where nothing is stored. At 415 a sender of 2.0 falls back
  *   to 1.0.
@@ -17,7 +20,7 @@
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
 import { errorHeaders } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
-import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import { quote, RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
@@ -125,6 +128,7 @@ function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response
   const { samples, histograms, exemplars, histogramPositions } = write;
   // A histogram becomes many samples. If one of them is rejected, the histogram is not stored completely.
   const refused = new Set(ack.rejected.map(({ index }) => index));
+  const reported = ack.rejected.filter(({ cause }) => cause !== REPEATED);
   const refusedHistograms = [...refused].filter((position) => histogramPositions.has(position)).length;
   const headers = written(version, {
     samples: samples - (refused.size - refusedHistograms),
@@ -132,8 +136,8 @@ function answer(version: Version, write: RemoteWriteRequest, ack: Ack): Response
     exemplars: ack.exemplars,
   });
   const lines: string[] = [];
-  if (refused.size > 0) {
-    const [first, ...others] = ack.rejected.slice(0, REASONS_MAX).map(explain);
+  if (reported.length > 0) {
+    const [first, ...others] = reported.slice(0, REASONS_MAX).map(explain);
     lines.push(
       `${refused.size} of ${samples + histograms} samples were not stored; the first: ${first}`,
       ...others,

@@ -41,6 +41,9 @@ const EXEMPLARS_MAX = 10_000;
 /** Remembered series: at 150 bytes per block, they fill the buffer of the blocks. */
 const BLOCKS_MAX = 262_144;
 
+/** Metrics whose spelling of bounds is remembered. */
+const PLAIN_BOUNDS_MAX = 10_000;
+
 export class Gatherer {
   readonly blocks = new LabelBlocks(BLOCKS_MAX);
   readonly metadata = new FamilyMetadata();
@@ -68,6 +71,8 @@ export class Gatherer {
   #histogramPositions = new Set<number>();
   /** The classic series of a native histogram, by the head of the histogram. */
   #classic = new WeakMap<SeriesHead, ClassicSeries>();
+  /** By metric of classic buckets: whether their whole bounds are spelled `1`, and not `1.0`. */
+  readonly #plainBounds = new Map<string, boolean>();
   /** By head that has no block of its own: its index in this batch. */
   #indexes = new Map<SeriesHead, number>();
 
@@ -138,7 +143,17 @@ export class Gatherer {
 
   /** Checks the labels of a series: returns its head, or the reason to reject it. */
   decide(pairs: LabelPairs, metadata?: Metadata): SeriesHead | RejectedSeries {
-    return headOf(pairs, (metric) => metadata ?? this.metadata.of(metric));
+    const head = headOf(pairs, (metric) => metadata ?? this.metadata.of(metric));
+    if ("labels" in head && head.metric.endsWith("_bucket")) this.#noteBound(head);
+    return head;
+  }
+
+  /** Notes how a classic bucket spells a whole bound. */
+  #noteBound({ metric, labels }: SeriesHead): void {
+    const whole = /^[0-9]+(\.0)?$/.exec(labels.get("le") ?? "");
+    if (whole === null) return;
+    if (this.#plainBounds.size >= PLAIN_BOUNDS_MAX) this.#plainBounds.clear();
+    this.#plainBounds.set(metric, whole[1] === undefined);
   }
 
   /** Reads a sample; the message is the same in both versions. */
@@ -207,6 +222,8 @@ export class Gatherer {
       this.#builder.add(this.#indexOfHead(part), timestampMs * 1000, value, position);
       if (ends) this.#builder.markStale();
     };
+    const isPlain = this.#plainBounds.get(`${heads.native.metric}_bucket`) ?? false;
+    for (const head of heads.spell(isPlain)) add(head, 0, true);
     let ended: readonly number[];
     if (isStale) ended = heads.end(timestampMs, () => layout.bounds);
     else {

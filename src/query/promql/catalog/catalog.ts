@@ -293,7 +293,7 @@ export class Catalog {
     if (count <= this.#scannedMax) return undefined;
     let fewest: readonly Series[] | undefined;
     for (const { name, operator, value } of labelled) {
-      // Bounds of buckets are not labels of series, and bounds that were stored long ago may have another spelling.
+      // Bounds of buckets are not labels of series, and bounds of remote_write may have another spelling.
       if (operator !== "=" || value === "" || name === BUCKET_LABEL || name === "quantile") continue;
       const having = this.#index.having(name, value);
       if (having.length >= count) continue;

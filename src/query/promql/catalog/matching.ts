@@ -1,7 +1,7 @@
 /**
- * Matchers as they are applied to stored series: labels by the names that Prometheus spells, and bounds by either
- * spelling of their numbers. A bound is stored as OpenMetrics spells it (`1.0`), however it was pushed, and queries
- * from before Prometheus 3 have `le="1"`.
+ * Matchers as they are applied to stored series: labels by the names that Prometheus spells, and bounds by any spelling
+ * of their numbers. Most bounds are stored as OpenMetrics spells them (`1.0`), those of remote_write as they were sent,
+ * and queries from before Prometheus 3 have `le="1"`.
  */
 
 import { prometheusLabelName } from "../../../model/names.ts";
@@ -26,7 +26,6 @@ function forBounds(matcher: Matcher): Matcher {
   const { operator } = matcher;
   if (operator === "=" || operator === "!=") {
     const value = edgeText(matcher.value);
-    // Rows from before bounds had one spelling contain others.
     const isBound = (other: string) => other === value || edgeText(other) === value;
     return { ...matcher, value, matches: (other) => isBound(other) === (operator === "=") };
   }
