@@ -3,7 +3,6 @@
  * expressions have RE2's semantics and match the whole value; they run in time linear in its length.
  */
 import { RE2JS } from "re2js";
-import type { LabelSet } from "./labels.ts";
 import { quoteText } from "./promql-text.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
@@ -50,11 +49,6 @@ function expressionTest(expression: string): (text: string) => boolean {
     }
     return result;
   };
-}
-
-/** Whether a series satisfies all matchers. */
-export function matchesAll(matchers: readonly Matcher[], labels: LabelSet): boolean {
-  return matchers.every((each) => each.matches(labels.get(each.name)));
 }
 
 /** Formats a matcher as PromQL does: `job=~"a.*"`. */

@@ -8,12 +8,13 @@ import { prometheusLabelName } from "../../../src/model/names.ts";
 import type { Kind } from "../../../src/model/sample.ts";
 import { openMetricsFloat } from "../../../src/model/spelling.ts";
 import { LabelSet } from "../../../src/query/promql/labels.ts";
-import { type Matcher, matcher, matchesAll } from "../../../src/query/promql/matchers.ts";
+import { type Matcher, matcher } from "../../../src/query/promql/matchers.ts";
 import { Catalog, viewsOf } from "../../../src/query/promql/catalog/catalog.ts";
 import { Discovery } from "../../../src/query/promql/catalog/discovery.ts";
 import { sortWithPauses } from "../../../src/query/promql/store/sort-with-pauses.ts";
 import { Registry } from "../../../src/series/registry.ts";
 import type { Stored } from "../../../src/store/store.ts";
+import { matchesAll } from "./memory-storage.ts";
 
 function emptyRegistry(): Registry {
   return registryOf({});

@@ -1,11 +1,16 @@
 /** A storage in memory for scripts and tests of the engine: series as they were loaded. */
 import type { LabelSet } from "../../../src/query/promql/labels.ts";
-import { matchesAll } from "../../../src/query/promql/matchers.ts";
+import type { Matcher } from "../../../src/query/promql/matchers.ts";
 import type { ReadBudget, Selection, SeriesSamples, Storage } from "../../../src/query/promql/storage.ts";
 
 export interface Point {
   readonly timestampMs: number;
   readonly value: number | "stale";
+}
+
+/** Whether a series satisfies all matchers. */
+export function matchesAll(matchers: readonly Matcher[], labels: LabelSet): boolean {
+  return matchers.every((each) => each.matches(labels.get(each.name)));
 }
 
 export class MemoryStorage implements Storage {
