@@ -6,7 +6,7 @@
  */
 import { type Io, UsageError } from "./command.ts";
 
-export const DEFAULT_URL = "http://127.0.0.1:9091";
+const DEFAULT_URL = "http://127.0.0.1:9091";
 
 /** The lines on `--url` for a command's usage. */
 export const urlHelp = `  --url URL          the gateway: http://HOST:PORT or unix:PATH (variable WEIR_URL; default
@@ -34,7 +34,7 @@ export class Refused extends Error {
   }
 }
 
-export interface Ask {
+interface Ask {
   readonly method?: "GET" | "POST";
   readonly query?: readonly (readonly [string, string])[];
   readonly headers?: Readonly<Record<string, string>>;

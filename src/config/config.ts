@@ -17,7 +17,7 @@ import {
   type ValueOf,
 } from "./values.ts";
 
-export { formatListen, type Listen, SettingError } from "./values.ts";
+export { SettingError } from "./values.ts";
 
 export type SettingKey = keyof typeof SETTINGS;
 
@@ -25,9 +25,9 @@ export type SettingKey = keyof typeof SETTINGS;
 export type Config = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]["type"]> };
 
 /** The source of a value, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
-export type Origin = string;
+type Origin = string;
 
-export interface Resolved {
+interface Resolved {
   readonly config: Config;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
   /**
@@ -132,7 +132,7 @@ function isLocal(listen: Listen): boolean {
 }
 
 /** A setting, described for people. */
-export interface SettingDescription {
+interface SettingDescription {
   readonly key: SettingKey;
   readonly flag: string;
   readonly variable: string;

@@ -50,7 +50,7 @@ function upperSnake(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
-export interface Flags {
+interface Flags {
   readonly given: ReadonlyMap<string, Given>;
   readonly configFile?: string;
   /** The arguments that are settings, with their values. */

@@ -15,7 +15,7 @@ import type { Totals } from "./totals/totals.ts";
 
 export const EXPOSITION_INFO = "weir_exposition_info";
 
-export interface ExpositionSources {
+interface ExpositionSources {
   readonly registry: Registry;
   /** Identifies this exposition: the label of EXPOSITION_INFO, which is not exposed without it. */
   readonly id?: string;

@@ -73,7 +73,7 @@ function namesOf(family: Family): string[] {
     : claims(family);
 }
 
-export interface Merged {
+interface Merged {
   readonly families: readonly Family[];
   /** How many families and series were left out because an earlier one has their name. */
   readonly conflicts: number;

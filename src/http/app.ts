@@ -25,7 +25,7 @@ export interface App {
   readonly routes: readonly Route[];
 }
 
-export interface AppOptions {
+interface AppOptions {
   readonly log: Log;
 }
 

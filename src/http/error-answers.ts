@@ -16,7 +16,7 @@ export function jsonResponse(status: number, value: unknown, headers: Record<str
 }
 
 /** The `error` object of an answer. */
-export function errorBody(error: RequestError): { code: string; message: string; field?: string } {
+function errorBody(error: RequestError): { code: string; message: string; field?: string } {
   return { code: error.code, message: error.message, field: error.field };
 }
 

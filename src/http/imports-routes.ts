@@ -8,7 +8,7 @@ import { jsonResponse } from "./error-answers.ts";
 import { Routes } from "./routes.ts";
 
 /** How far a file was imported. */
-export interface Imported {
+interface Imported {
   readonly file: string;
   /** The end of the imported part, in bytes. */
   readonly byteOffset: number;
@@ -18,7 +18,7 @@ export interface Imported {
   readonly identity: string;
 }
 
-export interface ImportsDependencies {
+interface ImportsDependencies {
   find(file: string): Imported | undefined;
   withFirstLine(hash: string): readonly Imported[];
 }

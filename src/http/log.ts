@@ -6,12 +6,12 @@
  */
 
 /** Levels, the most important first. */
-export const LEVELS = ["error", "warn", "info", "debug"] as const;
+const LEVELS = ["error", "warn", "info", "debug"] as const;
 
-export type Level = (typeof LEVELS)[number];
+type Level = (typeof LEVELS)[number];
 
 /** The fields of a line beside its message. No bodies, no secrets. */
-export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export type Log = Readonly<Record<Level, (message: string, fields?: Fields) => void>>;
 

@@ -12,7 +12,7 @@ import { scrapesRefused } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import { Routes } from "./routes.ts";
 
-export interface MetricsDependencies {
+interface MetricsDependencies {
   readonly exposition: {
     /** All exposed families at `nowMs`. Text 0.0.4 does not support exemplars. */
     families(nowMs: number, exemplars: boolean): Promise<readonly Family[]>;

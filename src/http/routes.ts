@@ -7,12 +7,12 @@
  */
 
 /** What a token must allow for a route; `none` needs no token. */
-export type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
+type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
 
 /** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
 export type RouteParameters = Readonly<Record<string, string>>;
 
-export type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
+type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
 
 /** A method on a path, with the data for documents and permissions. The method `ALL` stands for any. */
 export interface Route {
@@ -42,7 +42,7 @@ export class Routes {
 }
 
 /** The result for a path. */
-export interface RouteMatch {
+interface RouteMatch {
   /** The pattern, for counters. Undefined if no route has this path with any method. */
   readonly pattern: string | undefined;
   /** The methods that the path supports: those of its routes, HEAD with GET, and OPTIONS. */

@@ -38,7 +38,7 @@ const POLL_MS = 25;
 /** After a forced close, Bun may still wait for a handler that ignores its abort signal. */
 const FORCED_WAIT_MS = 250;
 
-export interface ListenOptions {
+interface ListenOptions {
   readonly log: Log;
   /**
    * Seconds that a connection may be idle, and that a client may take to read an answer; 240 by default. Bun allows

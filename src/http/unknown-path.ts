@@ -65,7 +65,7 @@ async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
  * The route that was probably meant, as documents write it (`/api/v1/label/NAME/values`): the one that ends with the
  * path (`/push`), or the nearest by spelling.
  */
-export function nearestRoute(path: string, patterns: Iterable<string>): string | undefined {
+function nearestRoute(path: string, patterns: Iterable<string>): string | undefined {
   const asked = path.replace(/\/+$/, "");
   const segments = asked.split("/");
   const byFilled = new Map<string, string>();

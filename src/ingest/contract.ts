@@ -54,7 +54,7 @@ export interface Times {
 }
 
 /** What a transaction stores: samples, and the groups that it changes. */
-export interface TransactionDecision {
+interface TransactionDecision {
   readonly batch: Batch;
   readonly groups: readonly GroupRecord[];
 }

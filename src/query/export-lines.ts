@@ -16,12 +16,12 @@ import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
 /** The part of the store that an export uses. */
-export interface ExportStore {
+interface ExportStore {
   days(): readonly Day[];
   reader(): Promise<Reader>;
 }
 
-export interface ExportDependencies {
+interface ExportDependencies {
   readonly store: ExportStore;
   /** The series with the id of a row. */
   seriesById(seriesId: number): Series | undefined;

@@ -10,7 +10,7 @@ import { BadInput, quote } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
 import { checkLabels, type NameLimits } from "../series/naming.ts";
 
-export type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
+type Asked = Pick<PushOptions, "extraLabels" | "imported" | "historical"> & {
   /** Undefined if the request has no such parameter. */
   readonly strict?: boolean;
 };

@@ -23,7 +23,7 @@ export interface Receiver {
 }
 
 /** What the gateway passes to the receivers. Each uses a part of it. */
-export interface ReceiverContext {
+interface ReceiverContext {
   readonly ingest: {
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
     transact(transaction: Transaction, options?: Pick<PushOptions, "idempotency">): Promise<Ack>;

@@ -61,7 +61,7 @@ interface Listed {
  * The fields of `GET /containers/{id}/stats` that are read. Each may be absent, as for a container that just
  * ended.
  */
-export interface Stats {
+interface Stats {
   readonly cpu_stats?: { readonly cpu_usage?: { readonly total_usage?: number } };
   readonly memory_stats?: {
     readonly usage?: number;
@@ -106,7 +106,7 @@ const QUESTIONS_AT_ONCE = 4;
 /** A host with more containers would spend its time on these requests. */
 const CONTAINERS_MAX = 500;
 
-export interface ContainersOptions extends PartOptions {
+interface ContainersOptions extends PartOptions {
   readonly socketPath?: string;
 }
 

@@ -86,7 +86,7 @@ export function parseDiskstats(text: string): Map<string, readonly number[]> {
 /** A file system that does not answer within this time sets `node_filesystem_device_error`. */
 const FILE_SYSTEM_TIMEOUT_MS = 2_000;
 
-export interface DisksOptions extends PartOptions {
+interface DisksOptions extends PartOptions {
   /** The mount point of proc. */
   readonly procPath?: string;
   /** Queries the space of a file system. The default is statfs(2). */

@@ -47,7 +47,7 @@ const IDLE = CPU_MODES.indexOf("idle");
 /** /proc/stat counts in USER_HZ, which is 100 on every platform that Bun supports. */
 const USER_HZ = 100;
 
-export interface ProcStat {
+interface ProcStat {
   /** By CPU number: seconds in each of `CPU_MODES`, then in guests and niced guests. Old kernels have fewer. */
   readonly cpus: ReadonlyMap<string, readonly number[]>;
   readonly interrupts?: number;
@@ -120,7 +120,7 @@ export function neverBack(before: readonly number[] | undefined, now: readonly n
   return now.map((seconds, mode) => Math.max(seconds, before[mode] ?? 0));
 }
 
-export interface HostOptions extends PartOptions {
+interface HostOptions extends PartOptions {
   /** The mount point of proc. */
   readonly procPath?: string;
 }

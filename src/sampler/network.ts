@@ -38,7 +38,7 @@ export function parseNetDev(text: string): Map<string, readonly number[]> {
   return devices;
 }
 
-export interface NetworkOptions extends PartOptions {
+interface NetworkOptions extends PartOptions {
   /** The mount point of proc. */
   readonly procPath?: string;
 }

@@ -8,7 +8,7 @@ import { openMetricsFloat } from "../model/spelling.ts";
 import { cumulative, type Definition, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
 
-export interface GatewayOptions extends PartOptions {
+interface GatewayOptions extends PartOptions {
   readonly registry: Registry;
   /** When each job and instance last pushed. */
   readonly lastPushes: () => Iterable<{

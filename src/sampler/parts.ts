@@ -8,7 +8,7 @@ import { PART_NAMES, type Part, type PartName } from "./part.ts";
 import { portableDisksPart, portableHostPart, portableNetworkPart } from "./portable.ts";
 import { processPart } from "./process.ts";
 
-export interface PartsOptions {
+interface PartsOptions {
   readonly names: readonly PartName[];
   /** The interval of the host, the process and the network. */
   readonly hostIntervalMs: number;

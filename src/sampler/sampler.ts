@@ -16,7 +16,7 @@ import type { Batch, Labels } from "../model/sample.ts";
 import { Heads } from "./batch.ts";
 import { type Part, rejectionOf } from "./part.ts";
 
-export interface SamplerOptions {
+interface SamplerOptions {
   /**
    * Labels of every series. The default is `instance`, the host's name. Without it, the hosts of two gateways
    * that one Prometheus scrapes with `honor_labels` would have the same series.
@@ -27,7 +27,7 @@ export interface SamplerOptions {
 }
 
 /** Why a run failed. These are the values of the label `cause`. */
-export type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck" | "partial";
+type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck" | "partial";
 /** What the log says of a cause, before the name of the part. By default the part cannot be read. */
 const FAILURES: Partial<Record<FailureCause, string>> = {
   push: "cannot store what it read of",

@@ -24,7 +24,7 @@ import { nothingPending, type Pending, putBack } from "./pending.ts";
 import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
-export interface RegistryOptions extends GuardLimits, NameLimits {
+interface RegistryOptions extends GuardLimits, NameLimits {
   /** Metrics that are kept. Samples of a further metric are rejected until an old one has no rows left. */
   readonly metricsMax: number;
   /** Series that are kept. Samples of a further series are rejected until an old one has no rows left. */

@@ -21,7 +21,7 @@ export class DiskFull extends Unavailable {
   override readonly retryAfterSeconds = 10;
 }
 
-export interface DiskRoomOptions {
+interface DiskRoomOptions {
   /** An existing file on the disk. */
   readonly path: string;
   readonly reserveBytes: number;

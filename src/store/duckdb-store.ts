@@ -42,7 +42,7 @@ import { dayTable } from "./tables/identifiers.ts";
 import * as records from "./tables/store-records.ts";
 import { type Tables, Writing } from "./tables/writing.ts";
 
-export interface StoreOptions {
+interface StoreOptions {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
   readonly memoryLimitBytes: number;

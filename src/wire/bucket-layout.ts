@@ -24,7 +24,7 @@ const [EXPONENT_MIN, EXPONENT_MAX] = [-1074, 1023];
 const METRICS_MAX = 10_000;
 
 /** Returns the stored `le` values of a metric, such as `0.5`. `+Inf` and values that are not numbers are ignored. */
-export type StoredEdges = (bucketMetric: string) => Iterable<string>;
+type StoredEdges = (bucketMetric: string) => Iterable<string>;
 
 /** The layouts of all metrics with native histograms, by the metric's name. */
 export class BucketLayouts {
@@ -49,7 +49,7 @@ export class BucketLayouts {
 }
 
 /** The upper bounds, ascending and without +Inf, and for each the number of observations that are not above it. */
-export interface ClassicBuckets {
+interface ClassicBuckets {
   /** The same object as long as the bounds do not change. */
   readonly bounds: readonly number[];
   readonly counts: readonly number[];

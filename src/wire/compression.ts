@@ -9,9 +9,9 @@ import zlib from "node:zlib";
 import { BadInput, quote, TooLarge, Unsupported } from "../model/errors.ts";
 
 /** The supported encodings, as an Accept-Encoding header names them. */
-export const ENCODINGS = ["gzip", "deflate", "br", "zstd"] as const;
+const ENCODINGS = ["gzip", "deflate", "br", "zstd"] as const;
 
-export type Encoding = (typeof ENCODINGS)[number];
+type Encoding = (typeof ENCODINGS)[number];
 
 /** A body is compressed once, or twice where a proxy adds its own encoding. More is an attack or a mistake. */
 const LAYERS_MAX = 2;

@@ -11,7 +11,7 @@ import { BadInput } from "../model/errors.ts";
 export const VARINT = 0;
 export const FIXED64 = 1;
 export const BYTES = 2;
-export const FIXED32 = 5;
+const FIXED32 = 5;
 
 const WORD = 4_294_967_296;
 

@@ -19,7 +19,7 @@ export interface Rule {
   readonly expression: Expr;
 }
 
-export interface RuleFile {
+interface RuleFile {
   readonly rules: readonly Rule[];
   /** What is wrong with the file, one sentence each, with its place before it. */
   readonly problems: readonly string[];
@@ -64,7 +64,7 @@ function noFile(pattern: string): UsageError {
 }
 
 /** The rules in the text of a file, whose name is for messages. */
-export function rulesOf(file: string, text: string): RuleFile {
+function rulesOf(file: string, text: string): RuleFile {
   const rules: Rule[] = [];
   const problems: string[] = [];
   for (const [at, group] of groupsOf(file, text, problems).entries()) {

@@ -14,7 +14,7 @@ import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 
 /** 2 MiB: some 7,000 events, enough that the round trip and the commit of a chunk weigh nothing. */
-export const CHUNK_BYTES_MAX = 2_097_152;
+const CHUNK_BYTES_MAX = 2_097_152;
 const READ_BYTES = 1_048_576;
 const MAGIC_BYTES = 8;
 /** Pieces have up to 1 MiB, and those of packed data 256 KiB: no line of a chunk has more. */

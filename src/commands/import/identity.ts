@@ -50,7 +50,7 @@ export interface Look {
   readonly isWhole: boolean;
 }
 
-export interface Subject {
+interface Subject {
   readonly traces: Traces;
   look(known: readonly KnownFile[]): Promise<Look>;
   findDatedLine(hashes: ReadonlySet<string>): Promise<boolean>;

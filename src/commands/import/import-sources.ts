@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import type { Io } from "../command.ts";
 import { EventFile } from "./event-file.ts";
 
-export interface Source {
+interface Source {
   /** The path as it was given, or as it was found in the folder that was. */
   readonly path: string;
   /** Bytes on disk, for a progress bar; 0 where that is not known. */
@@ -17,7 +17,7 @@ export interface Source {
   readonly open: () => Promise<EventFile>;
 }
 
-export interface Sources {
+interface Sources {
   readonly sources: readonly Source[];
   /** One sentence for each folder with files that are not read, or without any that are. */
   readonly notes: readonly string[];

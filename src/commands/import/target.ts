@@ -9,7 +9,7 @@ import { accepted, Refused, type Send, Unreachable } from "../client.ts";
 import { type Identity, type KnownFile, readIdentity } from "./identity.ts";
 
 /** What the gateway says of one line. */
-export interface LineError {
+interface LineError {
   /** Which line of the chunk that is not blank, from 0. */
   readonly index: number;
   readonly reason: string;
@@ -18,7 +18,7 @@ export interface LineError {
 }
 
 /** A field of a stored line that was not stored as it was sent. */
-export interface LineWarning {
+interface LineWarning {
   readonly index: number;
   readonly message: string;
 }
@@ -37,7 +37,7 @@ export interface ChunkAnswer {
 }
 
 /** A part of a file. */
-export interface Part {
+interface Part {
   /** The name of the file's import. */
   readonly file: string;
   /** Absent where no other file is to be compared with this one. */

@@ -8,7 +8,7 @@ import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
 /** What the totals know of a row. */
-export interface RowView {
+interface RowView {
   /** Whether the row is exposed now. */
   has(row: number): boolean;
   value(row: number): number;

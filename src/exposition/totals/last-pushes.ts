@@ -9,7 +9,7 @@ import type { LastPushRecord } from "../../model/records.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
 
-export interface LastPushesOptions {
+interface LastPushesOptions {
   /** Pairs of job and instance. */
   readonly lastPushesMax: number;
   readonly keptForMs: number;

@@ -35,7 +35,7 @@ import {
   VALUE_US,
 } from "./series-table.ts";
 
-export interface TotalsOptions {
+interface TotalsOptions {
   /** How long after their last sample arrived gauges and cumulative series stay on /metrics. */
   readonly exposeGaugesForMs: number;
   /**

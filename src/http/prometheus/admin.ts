@@ -13,7 +13,7 @@ import { holdsReplacement } from "../url-text.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
-export interface AdminDependencies {
+interface AdminDependencies {
   /** Deletes the samples of the selected series from `fromUs` to `toUs`, both included. */
   readonly deleteSamples: (
     selectors: readonly (readonly Matcher[])[],

@@ -11,7 +11,7 @@ import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
-export interface ExemplarsDependencies {
+interface ExemplarsDependencies {
   readonly exemplars: {
     find(
       text: string,

@@ -17,7 +17,7 @@ import { acceptsGzip } from "../metrics.ts";
 import { Routes } from "../routes.ts";
 import { invalid } from "./prometheus-api-parameters.ts";
 
-export interface FederateDependencies {
+interface FederateDependencies {
   readonly federation: {
     latest(
       selectors: readonly (readonly Matcher[])[],

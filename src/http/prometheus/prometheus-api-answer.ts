@@ -11,7 +11,7 @@ import { errorHeaders, jsonResponse } from "../error-answers.ts";
 import { streamResponse } from "../stream.ts";
 
 /** Notes beside the data. */
-export interface Notes {
+interface Notes {
   readonly warnings?: readonly string[];
   readonly infos?: readonly string[];
 }

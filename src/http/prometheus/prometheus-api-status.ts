@@ -8,7 +8,7 @@ import { Routes } from "../routes.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";
 
-export interface PrometheusStatusDependencies {
+interface PrometheusStatusDependencies {
   readonly discovery: {
     statistics(most: number): Promise<SeriesStatistics>;
     labelValues(name: string, query: LabelQuery): readonly string[];

@@ -16,7 +16,7 @@ import { inApiFormat, limited, listResponse, resultResponse, success } from "./p
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** The part of src/query/promql that the API uses. */
-export interface PrometheusApiDependencies {
+interface PrometheusApiDependencies {
   readonly promql: {
     instant(text: string, timeMs: number, options: QueryOptions): Promise<QueryResult>;
     range(

@@ -12,7 +12,7 @@ import { parseTime } from "../../query/summaries/times.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
 
-export interface ExportRoutesDependencies {
+interface ExportRoutesDependencies {
   /** The lines of a range in chunks. Each chunk is read when it is requested. */
   lines(range: ExportRange): AsyncGenerator<string, void, undefined>;
   metrics(): Iterable<Metric>;

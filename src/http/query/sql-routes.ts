@@ -24,7 +24,7 @@ import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
 
-export interface SqlDependencies {
+interface SqlDependencies {
   readonly engine: { query(sql: string, options: QueryOptions): Promise<QueryResult> };
   readonly formats: Formats;
   readonly limits: BodyLimits;

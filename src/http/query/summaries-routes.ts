@@ -15,7 +15,7 @@ import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 
-export interface SummariesDependencies {
+interface SummariesDependencies {
   readonly summaries: {
     list(): readonly SummaryDescription[];
     run(name: string, parameters: ReadonlyMap<string, string>, options: RunOptions): Promise<SummaryResult>;

@@ -9,7 +9,7 @@ import { jsonResponse, queryOf } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 
-export interface TablesDependencies {
+interface TablesDependencies {
   /** The tables that match a pattern, or all without a pattern. */
   tables(pattern: string | undefined, signal: AbortSignal): Promise<readonly ListedTable[]>;
   readonly formats: Formats;

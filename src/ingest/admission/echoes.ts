@@ -33,7 +33,7 @@ import { labelsBeforeScrape } from "./scraped-labels.ts";
 /** The only one of the gateway's own metrics whose samples have the job and instance of others. */
 const LAST_PUSH = "weir_last_push_timestamp_seconds";
 
-export interface EchoesOptions {
+interface EchoesOptions {
   /** The first sample of /metrics: the name of its metric, and the value of its only label `id`. */
   readonly info: { readonly name: string; readonly id: string };
   readonly registry: {
@@ -58,7 +58,7 @@ export interface EchoesOptions {
 }
 
 /** A batch without its echoes, and how many were dropped. */
-export interface WithoutEchoes {
+interface WithoutEchoes {
   readonly batch: Batch;
   readonly sampleCount: number;
   readonly exemplarCount: number;

@@ -52,7 +52,7 @@ export interface QueryResult {
   readonly stats: QueryStats;
 }
 
-export interface QueryStats {
+interface QueryStats {
   readonly samplesRead: number;
   readonly bytesPeak: number;
   readonly parseMs: number;

@@ -16,14 +16,14 @@ import { parse } from "./parse/parse.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
 
-export interface ExemplarOptions extends Limits {
+interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
   /** Tags that identify a single event, and are columns. */
   readonly attributes: readonly string[];
 }
 
-export interface Exemplar {
+interface Exemplar {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
   readonly timestampMs: number;

@@ -20,7 +20,7 @@ import type { HeldOf, Latest } from "./store/held.ts";
 import { sortWithPauses } from "./store/sort-with-pauses.ts";
 import { QueryRunner } from "./query-runner.ts";
 
-export interface FederationOptions extends Limits {
+interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
   readonly registry: {
@@ -38,12 +38,12 @@ export interface FederationOptions extends Limits {
 }
 
 /** The running totals of src/exposition. */
-export interface RunningTotals {
+interface RunningTotals {
   total(seriesId: number): RunningTotal | undefined;
 }
 
 /** The current total of the series of an observation or a delta. */
-export interface RunningTotal {
+interface RunningTotal {
   readonly count: number;
   readonly sum: number;
   /** By bucket, not cumulative; empty if there is no histogram. */

@@ -8,7 +8,7 @@ import type { Fail } from "./parse/check-types.ts";
 import { durationMsOf } from "./parse/durations.ts";
 import { signatureOf } from "./parse/functions.ts";
 
-export interface PlanOptions {
+interface PlanOptions {
   readonly startMs: number;
   readonly endMs: number;
   /** 0 for an instant query. */

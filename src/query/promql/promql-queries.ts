@@ -19,7 +19,7 @@ import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
 
-export interface PromqlOptions extends Partial<EngineOptions> {
+interface PromqlOptions extends Partial<EngineOptions> {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;

@@ -4,7 +4,7 @@
  */
 import { RequestError } from "../../model/errors.ts";
 
-export type ErrorType = "bad_data" | "execution" | "timeout" | "canceled";
+type ErrorType = "bad_data" | "execution" | "timeout" | "canceled";
 
 /** The base of every error that a query itself causes. */
 export class QueryError extends RequestError {

@@ -61,7 +61,7 @@ import {
 export type FunctionKind = "scalar" | "aggregate" | "window" | "table";
 
 /** The guard that limits a call while the statement runs; see rewrite.ts. */
-export type Guard = "text" | "list" | "map";
+type Guard = "text" | "list" | "map";
 
 export interface AllowedFunction {
   readonly name: string;

@@ -17,7 +17,7 @@ import { type Serialized, type Serializer, treeOf } from "./statement-tree.ts";
 import type { Catalog, Macro } from "./walk.ts";
 
 /** The engine takes 0.8 s to serialize 160 KB of text, without a pause, and at most 30 ms for 16 KiB. */
-export const SQL_BYTES_MAX = 16 * 1024;
+const SQL_BYTES_MAX = 16 * 1024;
 
 /** A statement that may run. */
 export interface Inspected {
@@ -38,9 +38,9 @@ export interface Inspected {
 }
 
 /** Runs a statement that the sandbox has accepted, with its tables, and returns the first column of each row. */
-export type Lookup = (inspected: Inspected) => Promise<readonly unknown[]>;
+type Lookup = (inspected: Inspected) => Promise<readonly unknown[]>;
 
-export interface InspectOptions {
+interface InspectOptions {
   readonly bytesMax?: number;
   /** Looks up the values of a PIVOT that does not list them. If absent, such a PIVOT is rejected. */
   readonly lookup?: Lookup;

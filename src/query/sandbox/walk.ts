@@ -68,7 +68,7 @@ export interface Aliased {
   readonly expressions: number;
 }
 
-export interface Lambda {
+interface Lambda {
   /** The maximum number of elements of its list. */
   readonly times: number;
   /** Its parameters in lower case, with the bytes of all elements together. */

@@ -5,7 +5,7 @@ import { givenRows } from "./given-rows.ts";
 import type { QueryResult } from "./sql-engine.ts";
 import { matcher } from "./table-list.ts";
 
-export interface ListedFunction {
+interface ListedFunction {
   readonly name: string;
   readonly kind: FunctionKind;
   /** Its limits, in words; absent if only the limits of every query apply. */

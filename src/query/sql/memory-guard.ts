@@ -5,7 +5,7 @@
  */
 const INTERVAL_MS = 100;
 
-export interface Stoppable {
+interface Stoppable {
   stop(reason: "memory"): void;
 }
 

@@ -19,13 +19,13 @@ import { faultOf } from "../../store/engine/faults.ts";
 import type { Reader } from "../../store/store.ts";
 
 /** Why a query was stopped before its end. */
-export type StopReason = "timeout" | "gone" | "memory" | "closing";
+type StopReason = "timeout" | "gone" | "memory" | "closing";
 
 const INTERRUPT_INTERVAL_MS = 50;
 /** A hundred times as long as an ordinary query takes to stop. */
 const STUCK_AFTER_MS = 2_000;
 
-export interface RunningOptions {
+interface RunningOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   /** Called after the reader is closed and nothing of the query runs any more. */
@@ -160,7 +160,7 @@ const GUARDED = /^Invalid Input Error: weir: ([^\n]*)/;
  *
  * @param hint returns a clearer sentence for an error of this statement, or undefined
  */
-export function requestError(error: unknown, hint?: (message: string) => string | undefined): unknown {
+function requestError(error: unknown, hint?: (message: string) => string | undefined): unknown {
   if (!(error instanceof Error)) return error;
   const message = error.message;
   const guarded = GUARDED.exec(message);

@@ -17,7 +17,7 @@ import { RunningQuery } from "./running.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
 
-export interface SqlOptions {
+interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: Metrics;
   /** The maximum that a request may set, and the default for a request that sets none. */
@@ -40,7 +40,7 @@ export interface QueryOptions {
 }
 
 /** A statement that is ready to run on a reader, with the views that it needs. */
-export interface Prepared {
+interface Prepared {
   readonly views: readonly string[];
   readonly sql: string;
   /** Whether the answer is a plan. Each line of the plan becomes a row. */

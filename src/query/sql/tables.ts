@@ -16,7 +16,7 @@ export interface Metrics {
   metrics(): Iterable<Metric & { labelNames(): Iterable<string> }>;
 }
 
-export interface TableColumn {
+interface TableColumn {
   readonly name: string;
   /** The engine's type: `TIMESTAMP`, `DOUBLE`, `VARCHAR` … */
   readonly type: string;

@@ -27,7 +27,7 @@ export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly
 }
 
 /** Options of a view that our own statements use. */
-export interface ViewOptions {
+interface ViewOptions {
   /** Its name; the table's name if absent. */
   readonly name?: string;
   /** Whether it has a column `series id`, to aggregate by before the join with labels. No tag's name has a space. */

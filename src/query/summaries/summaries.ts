@@ -71,7 +71,7 @@ export async function storeFacts(store: Pick<Store, "size" | "days">, folder: st
   };
 }
 
-export interface SummariesOptions {
+interface SummariesOptions {
   readonly engine: Pick<SqlEngine, "run" | "catalog">;
   readonly facts: () => Promise<Facts>;
   /** Milliseconds since the epoch. */

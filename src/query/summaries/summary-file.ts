@@ -3,9 +3,9 @@
  * sql/summaries/README.md describes the header for authors of summaries.
  */
 
-export const PARAMETER_TYPES = ["time", "number", "text", "metric", "tag"] as const;
+const PARAMETER_TYPES = ["time", "number", "text", "metric", "tag"] as const;
 
-export type ParameterType = (typeof PARAMETER_TYPES)[number];
+type ParameterType = (typeof PARAMETER_TYPES)[number];
 
 export interface SummaryParameter {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface SummaryParameter {
 }
 
 /** A table as the statement names it, whether its metric exists or not. */
-export interface SummaryTable {
+interface SummaryTable {
   readonly name: string;
   /** The parameter that names its metric; absent for `samples`. */
   readonly metric?: string;
@@ -25,7 +25,7 @@ export interface SummaryTable {
 }
 
 /** A column of a table as the statement names it. */
-export interface SummaryColumn {
+interface SummaryColumn {
   readonly name: string;
   /** The parameter that names its tag; absent if the tag has the column's name. */
   readonly tag?: string;

@@ -43,7 +43,7 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
 );
 
 /** A field of an event that is not stored. */
-export interface UnknownField {
+interface UnknownField {
   /** The name as it was sent, capped. */
   readonly name: string;
   /** The field that was probably meant. */

@@ -18,7 +18,7 @@ export interface EventLimits {
 }
 
 /** A checked event: its series, and what belongs to this event alone. */
-export interface Event {
+interface Event {
   readonly head: SeriesHead;
   /** Microseconds since the epoch, or NaN where the event has none. */
   readonly timestampUs: number;
@@ -32,7 +32,7 @@ export interface Event {
 }
 
 /** Why an event is invalid. */
-export interface WrongEvent {
+interface WrongEvent {
   readonly cause: string;
   readonly reason: string;
 }

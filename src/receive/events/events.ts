@@ -25,7 +25,7 @@ import { endOfLine, endOfValue, skipSpace } from "../../wire/json-extent.ts";
 import { LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 
-export interface EventDecoderOptions extends EventLimits {
+interface EventDecoderOptions extends EventLimits {
   /** Whether a tag of a metric's observations and counters is a column and not a label. */
   readonly isAttribute: (metric: string, tag: string) => boolean;
   /** All tags that may be such columns of the metric. */

@@ -44,7 +44,7 @@ export class PushWarnings {
 }
 
 /** The part of an answer that lists warnings. */
-export interface ListedWarnings {
+interface ListedWarnings {
   readonly warnings?: readonly Omit<Warning, "metric">[];
   readonly warningsOmitted?: number;
 }

@@ -19,7 +19,7 @@ import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "./push-warnings.ts";
 
-export interface PushDependencies {
+interface PushDependencies {
   /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */
   readonly decoder: {
     decode(body: Uint8Array, options: { readonly ndjson?: boolean; readonly strict?: boolean }): Batch;

@@ -9,7 +9,7 @@ import { NotFound } from "../../model/errors.ts";
 import type { Group } from "./groups/group.ts";
 import { type PushgatewayDependencies, removeGroups } from "./pushgateway.ts";
 
-export interface PushgatewayApiDependencies extends Pick<PushgatewayDependencies, "ingest"> {
+interface PushgatewayApiDependencies extends Pick<PushgatewayDependencies, "ingest"> {
   readonly groups: PushgatewayDependencies["groups"] & {
     json(): Iterable<string>;
     groups(): Iterable<Group>;

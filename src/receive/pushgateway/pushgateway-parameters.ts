@@ -4,7 +4,7 @@
  */
 import { BadInput, quote } from "../../model/errors.ts";
 
-export interface GroupPushParameters {
+interface GroupPushParameters {
   /** How long after this push the group expires. */
   readonly ttlMs?: number;
   readonly honorTimestamps: boolean;

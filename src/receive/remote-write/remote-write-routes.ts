@@ -33,7 +33,7 @@ interface Decoder {
   decode(body: Uint8Array): RemoteWriteRequest;
 }
 
-export interface RemoteWriteDependencies {
+interface RemoteWriteDependencies {
   /** By version; see src/receive/remote-write/remote-write.ts and remote-write-v2.ts. */
   readonly decoders: { readonly v1: Decoder; readonly v2: Decoder };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };

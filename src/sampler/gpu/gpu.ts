@@ -30,7 +30,7 @@ const LOOK_AGAIN_MS = 10 * 60_000;
 /** A card takes 30 kB of XML. This is enough for sixteen cards with hundreds of processes each. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
-export interface GpuOptions extends PartOptions {
+interface GpuOptions extends PartOptions {
   /** Whether the memory of each process is sampled too. */
   readonly hasProcesses?: boolean;
   /** Folders to search for nvidia-smi, as in PATH. */

@@ -13,7 +13,7 @@ import type { Store } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
 import type { FileCopy } from "./copy-process.ts";
 
-export interface SnapshotOptions {
+interface SnapshotOptions {
   readonly store: Pick<Store, "whileCopied">;
   /** The folder of the snapshots. Created when needed. */
   readonly directory: string;

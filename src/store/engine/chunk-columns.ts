@@ -5,7 +5,7 @@
  */
 
 /** The functions of the driver's bindings that this module uses. */
-export interface ChunkBindings<Chunk, Vector> {
+interface ChunkBindings<Chunk, Vector> {
   data_chunk_get_vector(chunk: Chunk, index: number): Vector;
   vector_get_data(vector: Vector, byteCount: number): Uint8Array;
   /** null if no row is NULL. */
@@ -16,7 +16,7 @@ export interface ChunkBindings<Chunk, Vector> {
 
 export type NumberType = "double" | "uinteger" | "boolean";
 
-export type NumberColumn = Float64Array | Uint32Array | Uint8Array;
+type NumberColumn = Float64Array | Uint32Array | Uint8Array;
 
 /** Receives a chunk: its columns, which are valid until it returns, and which rows of one column are NULL. */
 export type ColumnVisitor = (

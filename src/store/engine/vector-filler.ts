@@ -7,7 +7,7 @@ import type { Column, StringColumn } from "./columns.ts";
 import { StringVector } from "./string-vector.ts";
 
 /** The functions of the driver's bindings that this module uses. */
-export interface VectorBindings<Vector> {
+interface VectorBindings<Vector> {
   copy_data_to_vector(
     target: Vector,
     targetOffset: number,

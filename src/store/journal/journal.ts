@@ -66,7 +66,7 @@ interface EntryParts {
 }
 
 /** A small change, and its whole content as text. */
-export interface Entry {
+interface Entry {
   readonly parts: EntryParts;
   readonly text: string;
 }

@@ -32,7 +32,7 @@ export interface DayColumns extends Day {
 }
 
 /** Rows as the columns of their day table. */
-export interface PlacedRows {
+interface PlacedRows {
   readonly columns: readonly Column[];
   readonly length: number;
 }

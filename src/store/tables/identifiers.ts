@@ -1,5 +1,4 @@
 /** Names of the day tables and of their attribute columns. */
-export { quoteIdentifier } from "../statements.ts";
 
 /** The table of a day: 19723 → `samples_20240101`. */
 export function dayTable(day: number): string {
@@ -7,7 +6,7 @@ export function dayTable(day: number): string {
 }
 
 /** The ISO date of a day: 19723 → `2024-01-01`. */
-export function dayDate(day: number): string {
+function dayDate(day: number): string {
   return new Date(day * 86_400_000).toISOString().slice(0, 10);
 }
 

@@ -7,7 +7,7 @@ import { BUCKET_LABEL, METRIC_NAME } from "../labels.ts";
 import type { Catalog } from "./catalog.ts";
 
 /** A counted item. */
-export interface Count {
+interface Count {
   readonly name: string;
   readonly value: number;
 }

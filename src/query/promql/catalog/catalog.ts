@@ -25,7 +25,7 @@ import {
   viewsOf,
 } from "./series-index.ts";
 
-export { type CatalogMetric, type Shape, type View, viewsOf };
+export { type CatalogMetric, viewsOf };
 
 /** What the catalog needs of the registry (src/series/registry.ts). The epoch also changes when labels are demoted. */
 export interface SeriesRegistry extends FollowedRegistry {

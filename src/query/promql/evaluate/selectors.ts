@@ -26,7 +26,7 @@ export interface RangeVector {
 }
 
 /** What an instant selector returns: the values of the samples, or their times in seconds. */
-export type InstantContent = "values" | "timestamps";
+type InstantContent = "values" | "timestamps";
 
 export async function instantVector(
   selector: VectorSelector,

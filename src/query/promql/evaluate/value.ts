@@ -9,12 +9,12 @@ export interface ScalarValue {
   readonly values: Float64Array;
 }
 
-export interface VectorValue {
+interface VectorValue {
   readonly type: "vector";
   readonly matrix: Matrix;
 }
 
-export interface StringValue {
+interface StringValue {
   readonly type: "string";
   readonly text: string;
 }

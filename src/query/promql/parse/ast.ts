@@ -42,7 +42,7 @@ export interface TimeShift {
   readonly at?: At;
 }
 
-export interface NumberLiteral {
+interface NumberLiteral {
   readonly type: "numberLiteral";
   readonly span: Span;
   readonly value: number;
@@ -50,7 +50,7 @@ export interface NumberLiteral {
   readonly duration?: boolean;
 }
 
-export interface StringLiteral {
+interface StringLiteral {
   readonly type: "stringLiteral";
   readonly span: Span;
   readonly value: string;
@@ -85,15 +85,15 @@ export interface Subquery extends TimeShift {
   readonly stepExpr?: DurationExpr;
 }
 
-export interface UnaryExpr {
+interface UnaryExpr {
   readonly type: "unaryExpr";
   readonly span: Span;
   readonly op: "+" | "-";
   readonly expr: Expr;
 }
 
-export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%" | "^" | "atan2";
-export type ComparisonOperator = "==" | "!=" | "<" | "<=" | ">" | ">=";
+type ArithmeticOperator = "+" | "-" | "*" | "/" | "%" | "^" | "atan2";
+type ComparisonOperator = "==" | "!=" | "<" | "<=" | ">" | ">=";
 export type SetOperator = "and" | "or" | "unless";
 export type BinaryOperator = ArithmeticOperator | ComparisonOperator | SetOperator;
 
@@ -120,7 +120,7 @@ export interface BinaryExpr {
   readonly matching?: VectorMatching;
 }
 
-export const AGGREGATIONS = [
+const AGGREGATIONS = [
   "sum",
   "avg",
   "count",
@@ -155,7 +155,7 @@ export interface Call {
   readonly args: readonly Expr[];
 }
 
-export interface ParenExpr {
+interface ParenExpr {
   readonly type: "parenExpr";
   readonly span: Span;
   readonly expr: Expr;

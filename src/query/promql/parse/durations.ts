@@ -131,7 +131,7 @@ function readPrimary(reader: TokenReader, depth: number, context: string, expect
 }
 
 /** The query's own times, which durations can refer to: both 0 for an instant query. */
-export interface QueryTimes {
+interface QueryTimes {
   readonly stepMs: number;
   readonly rangeMs: number;
 }

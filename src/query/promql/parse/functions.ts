@@ -3,7 +3,7 @@
  */
 import type { ValueType } from "./ast.ts";
 
-export interface Signature {
+interface Signature {
   readonly args: readonly ValueType[];
   readonly returns: ValueType;
   /** How many of the last arguments are optional; -1: the last can be repeated or left out. */

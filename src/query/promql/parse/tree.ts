@@ -4,7 +4,7 @@ import { formatDecimal } from "../promql-text.ts";
 import type { DurationExpr, Expr, TimeShift } from "./ast.ts";
 import { signatureOf } from "./functions.ts";
 
-export type Tree = { readonly [key: string]: unknown };
+type Tree = { readonly [key: string]: unknown };
 
 export function treeOf(expr: Expr): Tree {
   switch (expr.type) {

@@ -10,13 +10,13 @@ import type { DayReader, Range } from "./day-reader.ts";
 import { type Gathered, Gatherer } from "./gather.ts";
 
 /** Sources with their samples, by their index among the sources; the samples are valid until the next portion. */
-export interface Portion {
+interface Portion {
   readonly sources: readonly Source[];
   readonly samples: Gathered;
 }
 
 /** 16 bytes per sample here, 67 MB where days are joined; 40 to 60 bytes in the engine while it groups them. */
-export const ROWS_AT_ONCE = 2_000_000;
+const ROWS_AT_ONCE = 2_000_000;
 /** A portion of this size is read without waiting for others: 10 MB of the engine's memory. */
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;

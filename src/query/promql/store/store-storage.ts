@@ -33,7 +33,7 @@ import {
 } from "./running-totals.ts";
 import { windowEnds } from "./window-ends.ts";
 
-export interface StoreStorageOptions {
+interface StoreStorageOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: SeriesRegistry;
   /** The step of the grid of running totals: the interval of the scrapes that they imitate. */

@@ -59,7 +59,7 @@ export interface PlannedSample {
   readonly timestampUs?: number;
 }
 
-export interface Plan {
+interface Plan {
   /** All families of the group except those of its push times. */
   readonly families: ReadonlyMap<string, GroupFamily>;
   readonly samples: readonly PlannedSample[];

@@ -40,7 +40,7 @@ import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
 import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";
 
-export interface GroupsOptions {
+interface GroupsOptions {
   /** The most groups that can exist. */
   readonly groupsMax: number;
   /** How long after its last push a group expires, if its pushes do not set it. 0 means never. */
@@ -50,7 +50,7 @@ export interface GroupsOptions {
 }
 
 /** Pushgateway's words before the reason of a rejected push. */
-export const INCONSISTENT = "pushed metrics are invalid or inconsistent with existing metrics: ";
+const INCONSISTENT = "pushed metrics are invalid or inconsistent with existing metrics: ";
 
 const HELP = {
   [PUSH_TIME]: "Last Unix time when changing this group in the Pushgateway succeeded.",

@@ -20,7 +20,7 @@ interface Buckets {
   readonly counts: number[];
 }
 
-export interface QuantileSpans {
+interface QuantileSpans {
   readonly parameter: Span;
   readonly buckets: Span;
 }

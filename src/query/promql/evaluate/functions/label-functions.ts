@@ -5,7 +5,7 @@ import { compileAnchored } from "../../matchers.ts";
 import { quoteText } from "../../promql-text.ts";
 import type { Matrix } from "../matrix.ts";
 
-export interface Replacement {
+interface Replacement {
   readonly target: string;
   readonly replacement: string;
   readonly source: string;
@@ -57,7 +57,7 @@ function expandTemplate(template: string, groupOf: (name: string) => string): st
   );
 }
 
-export interface Joining {
+interface Joining {
   readonly target: string;
   readonly separator: string;
   readonly sources: readonly string[];

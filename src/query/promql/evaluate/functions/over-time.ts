@@ -44,7 +44,7 @@ const PLAIN: Record<string, RangeFunction> = {
 };
 
 /** The scalar arguments of a function: one value per step each, and their positions. */
-export interface ScalarArguments {
+interface ScalarArguments {
   readonly values: readonly Float64Array[];
   readonly spans: readonly Span[];
 }

@@ -64,7 +64,7 @@ function groupLabels({ grouping, without }: AggregateExpr): (labels: LabelSet) =
 }
 
 /** The groups, in the order of their first series. */
-export function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
+function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
   const labelsOf = groupLabels(expr);
   const groups = new Map<string, Group>();
   for (let row = 0; row < matrix.rows; row++) {

@@ -3,7 +3,7 @@ import { type BinaryExpr, type BinaryOperator, isComparison } from "../../parse/
 import type { Matrix } from "../matrix.ts";
 
 /** The result of an operation on two numbers; comparisons return 1 or 0. */
-export type NumberOperation = (a: number, b: number) => number;
+type NumberOperation = (a: number, b: number) => number;
 
 const OPERATIONS: Record<string, NumberOperation> = {
   "+": (a, b) => a + b,
