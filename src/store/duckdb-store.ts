@@ -7,7 +7,7 @@
  */
 
 import { statSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
@@ -17,7 +17,7 @@ import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { type Engine, openEngine } from "./engine/open-engine.ts";
-import { isDiskFull, isFatal } from "./engine/faults.ts";
+import { faultOf, isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
 import { statement } from "./statements.ts";
@@ -34,6 +34,7 @@ import type {
   Stored,
   StoreFiles,
 } from "./store.ts";
+import { StoreDamaged } from "./store.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
@@ -67,8 +68,29 @@ interface StoreOptions {
  * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
  * This works on a full disk too: `Stored` then includes the journal's records, which move to the tables once
  * there is room.
+ *
+ * @throws StoreLocked, StoreMismatch, StoreDamaged, DiskFull
  */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
+  try {
+    return await open(options);
+  } catch (error) {
+    throw faultOf(error) === "damaged" ? damaged(options.path, error as Error) : error;
+  }
+}
+
+/** An error for a person who has to replace the files at `path`. */
+function damaged(path: string, error: Error): StoreDamaged {
+  const name = basename(path);
+  const what = error.message.split("\n")[0]!.replace(/^IO Error: |[.!]$/g, "");
+  return new StoreDamaged(
+    `${path} is damaged, or is not a store of Weir: ${what}. Nothing was deleted. ` +
+      `Move ${name}, ${name}.wal and ${name}.journal to another folder and keep them, then put a backup in their place, ` +
+      "or start with --data on a snapshot (snapshots/NAME in the data folder).",
+  );
+}
+
+async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
   const engine = await openEngine(options.path, options).catch((error) => {
     if (!isDiskFull(error)) throw error;
     const folder = dirname(options.path);

@@ -323,6 +323,11 @@ export class StoreLocked extends Error {
   override readonly name = "StoreLocked";
 }
 
+/** The file is damaged, or is not a store. It was not changed. A person has to put another one in its place. */
+export class StoreDamaged extends Error {
+  override readonly name = "StoreDamaged";
+}
+
 /** The files do not belong together, or a newer gateway wrote them. A person has to decide what to do. */
 export class StoreMismatch extends Error {
   override readonly name = "StoreMismatch";

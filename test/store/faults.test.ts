@@ -14,6 +14,11 @@ ok("FATAL Error: Failed to create checkpoint because of error: No space left on 
 ok("FATAL Error: Failed: database has been invalidated because of a previous fatal error.", "invalidated");
 ok("IO Error: Could not write file: No space left on device", "disk full");
 ok("IO Error: Could not set lock on file: Conflicting lock is held", "locked");
+ok('IO Error: The file "/d/store.duckdb" exists, but it is not a valid DuckDB database file!', "damaged");
+ok('IO Error: Could not read enough bytes from file "/d/store.duckdb": attempted to read 9 bytes', "damaged");
+ok("IO Error: Corrupt database file: computed checksum 1 does not match stored checksum 2", "damaged");
+ok('IO Error: Failure while replaying WAL file "/d/store.duckdb.wal": Corrupt WAL file', "damaged");
+ok('IO Error: Failure while replaying WAL file "/d/store.duckdb.wal": No space left on device', "disk full");
 ok('Binder Error: Referenced column "a" not found', "statement");
 // The value of a person is quoted in the engine's message.
 ok("Conversion Error: Could not convert string 'Out of Memory Error' to INT32", "statement");

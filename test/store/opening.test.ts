@@ -1,9 +1,10 @@
-/** Opening a file: it has one owner, also when two open it at once. */
+/** Opening a file: it has one owner, also when two open it at once, and a damaged one stays as it is. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../../src/store/duckdb-store.ts";
+import { StoreDamaged } from "../../src/store/store.ts";
 
 test("lets one of two simultaneous openings succeed, and opens the file again after a close", async () => {
   const folder = mkdtempSync(join(tmpdir(), "weir-opening-"));
@@ -19,5 +20,49 @@ test("lets one of two simultaneous openings succeed, and opens the file again af
   for (const outcome of outcomes) if (outcome.status === "fulfilled") await outcome.value.store.close();
   const { store } = await openStore(options);
   await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+test("names a damaged file and what to do, changes no file, and opens a copy that is put back", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-damaged-"));
+  const path = join(folder, "store.duckdb");
+  const options = { path, memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") };
+  await (await openStore(options)).store.close();
+  const backup = join(folder, "backup.duckdb");
+  copyFileSync(path, backup);
+  const flip = (at: number) => {
+    const bytes = readFileSync(path);
+    for (let index = at; index < at + 64; index++) bytes[index]! ^= 0xff;
+    writeFileSync(path, bytes);
+  };
+  const cases: readonly (readonly [damage: () => void, said: string])[] = [
+    [() => writeFileSync(path, "not a store ".repeat(1_000)), "is not a valid DuckDB database file"],
+    [() => writeFileSync(path, ""), "is not a valid DuckDB database file"],
+    [() => truncateSync(path, readFileSync(path).length / 2), "Could not read enough bytes"],
+    [() => flip(4_096 + 20), "Corrupt database file"],
+    [() => flip(12_288 + 100), "Corrupt database file"],
+  ];
+  for (const [damage, said] of cases) {
+    copyFileSync(backup, path);
+    damage();
+    const wal = `${path}.wal`;
+    writeFileSync(wal, "log");
+    const before = readFileSync(path);
+    const fault = (await openStore(options).catch((reason: unknown) => reason)) as Error;
+    expect(fault).toBeInstanceOf(StoreDamaged);
+    expect(fault.message).toStartWith(`${path} is damaged, or is not a store of Weir: `);
+    expect(fault.message).toContain(said);
+    expect(fault.message).not.toMatch(/[.!]\. |IO Error/);
+    expect(fault.message).toEndWith(
+      "Nothing was deleted. Move store.duckdb, store.duckdb.wal and store.duckdb.journal to another " +
+        "folder and keep them, then put a backup in their place, or start with --data on a snapshot (snapshots/NAME " +
+        "in the data folder).",
+    );
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readFileSync(wal, "utf8")).toBe("log");
+    rmSync(wal);
+  }
+  copyFileSync(backup, path);
+  await (await openStore(options)).store.close();
   rmSync(folder, { recursive: true });
 });

@@ -18,6 +18,8 @@ export type EngineFault =
   | "day dropped"
   /** Another process has the file open. */
   | "locked"
+  /** The file, or its write-ahead log, is damaged, or it is a file of something else. */
+  | "damaged"
   /** The disk, or the user's quota on it, has no room. The engine has undone what it was doing. */
   | "disk full"
   /** The engine gives up on its file with this error: the file must be opened again. */
@@ -41,6 +43,10 @@ const FAULTS: readonly (readonly [EngineFault, RegExp])[] = [
   ["statement", STATEMENT],
   ["out of memory", /Out of Memory Error/],
   ["forbidden", /Permission Error/],
+  [
+    "damaged",
+    /not a valid DuckDB database file|Corrupt database file|Could not read enough bytes from file|Failure while replaying WAL file/,
+  ],
   ["interrupted", /INTERRUPT Error/],
   ["unknown parameter", /Failed to retrieve bind parameter index/],
 ];
