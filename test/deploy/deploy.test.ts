@@ -15,6 +15,7 @@ import { childrenOf, type Expr, type VectorSelector } from "../../src/query/prom
 import { parse } from "../../src/query/promql/parse/parse.ts";
 import { MemoryStorage } from "../query/promql/memory-storage.ts";
 import { exposedMetrics, WORKERS } from "./exposed.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const DEPLOY = join(ROOT, "scripts/deploy");
@@ -328,7 +329,7 @@ describe("expressions", () => {
         })),
       })),
     );
-    const engine = new Engine(storage);
+    const engine = new Engine(storage, DEFAULTS);
     const wrong: string[] = [];
     for (const { where, expression, legend } of panelQueries) {
       const { data, warnings } = await engine.instant(expression, endMs);

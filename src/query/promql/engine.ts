@@ -16,19 +16,11 @@ import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
 
+/** Every limit and look-back is a setting, which has the default. */
 export interface EngineOptions extends Limits {
   /** How far back an instant selector looks for a series' latest sample. */
   readonly lookbackMs: number;
 }
-
-/** The defaults of Prometheus, where it has them. */
-export const ENGINE_DEFAULTS = {
-  lookbackMs: 5 * 60_000,
-  promqlSamplesMax: 50_000_000,
-  promqlSeriesMax: 200_000,
-  promqlMemoryBytesMax: 256 * 1024 * 1024,
-  promqlTimeoutMs: 120_000,
-} as const satisfies EngineOptions;
 
 /** One series of a result: parallel arrays of times and values. */
 export interface ResultSeries {
@@ -70,9 +62,9 @@ export class Engine {
   readonly #storage: Storage;
   readonly #options: EngineOptions;
 
-  constructor(storage: Storage, options: Partial<EngineOptions> = {}) {
+  constructor(storage: Storage, options: EngineOptions) {
     this.#storage = storage;
-    this.#options = { ...ENGINE_DEFAULTS, ...options };
+    this.#options = options;
   }
 
   /** Evaluates a query at one time. */

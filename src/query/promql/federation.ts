@@ -31,7 +31,7 @@ interface FederationOptions extends Limits {
   };
   readonly totals: RunningTotals;
   /** The last sample of a series of a Pushgateway group; without a value if the series ended. */
-  readonly heldOf?: HeldOf;
+  readonly heldOf: HeldOf;
   readonly lookbackMs: number;
   /** A running total is not returned when its last sample arrived longer ago than this. */
   readonly seriesIdleMs: number;
@@ -130,7 +130,7 @@ export class Federation {
     const latest = new Map<number, Latest>();
     sources.forEach(({ seriesIds }, slot) => {
       for (const id of seriesIds) {
-        const last = heldOf?.(id);
+        const last = heldOf(id);
         if (last?.value !== undefined) latest.set(slot, { timestampMs: nowMs, value: last.value });
         else if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
       }

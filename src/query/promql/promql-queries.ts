@@ -19,14 +19,14 @@ import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
 
-interface PromqlOptions extends Partial<EngineOptions> {
+interface PromqlOptions extends EngineOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: SeriesRegistry;
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
   /** The last sample of a series of a Pushgateway group, whose value is repeated as long as the group exists. */
-  readonly heldOf?: HeldOf;
-  readonly now?: () => number;
+  readonly heldOf: HeldOf;
+  readonly now: () => number;
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
 }

@@ -10,6 +10,7 @@ import { LabelSet } from "../../../src/query/promql/labels.ts";
 import { StoreStorage } from "../../../src/query/promql/store/store-storage.ts";
 import { storedSamples } from "../stored.ts";
 import { MemoryStorage, type Point } from "./memory-storage.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 setDefaultTimeout(60_000);
 
@@ -99,8 +100,9 @@ test("rates, quantiles and times of events are the same as those of scrapes", as
         const { store, registry } = stored;
         const ours = new Engine(
           new StoreStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: IDLE_MS }),
+          DEFAULTS,
         );
-        const plain = new Engine(reference(all));
+        const plain = new Engine(reference(all), DEFAULTS);
         for (const each of text) {
           const from = BEGIN_MS + startMs;
           const [got, want] = await Promise.all(
@@ -137,8 +139,11 @@ test("results computed by the storage are the same as from samples, also when se
           observationStepMs: STEP_MS,
           seriesIdleMs: idleMs,
         });
-        const spared = new Engine(storage);
-        const plain = new Engine({ select: (selection, budget) => storage.select(selection, budget) });
+        const spared = new Engine(storage, DEFAULTS);
+        const plain = new Engine(
+          { select: (selection, budget) => storage.select(selection, budget) },
+          DEFAULTS,
+        );
         for (const name of ["task_ms_count", "task_ms_sum", "task_ms_bucket"]) {
           const text = `increase(${name}[${rangeSeconds}s])`;
           const from = BEGIN_MS + startMs;

@@ -2,10 +2,11 @@
 import { Engine, type QueryResult, type ResultSeries } from "../../../src/query/promql/engine.ts";
 import { QueryError } from "../../../src/query/promql/query-errors.ts";
 import type { Case, ExpectedSeries, Value } from "./script.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 /** Throws an error that describes why a case fails. */
 export async function runCase(each: Case): Promise<void> {
-  const engine = new Engine(each.storage);
+  const engine = new Engine(each.storage, DEFAULTS);
   const failure = each.expectations.find(({ what }) => what === "fail");
   let result: QueryResult;
   try {

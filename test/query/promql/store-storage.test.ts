@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "bun:test";
 import { Engine } from "../../../src/query/promql/engine.ts";
 import { StoreStorage } from "../../../src/query/promql/store/store-storage.ts";
 import { type Sample, type Samples, storedSamples } from "../stored.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 const HOUR_MS = 3_600_000;
 const open: Samples[] = [];
@@ -18,6 +19,7 @@ async function over(stored: readonly Sample[], options: Parameters<typeof stored
   const { store, registry } = samples;
   const engine = new Engine(
     new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: 24 * HOUR_MS }),
+    DEFAULTS,
   );
   const ask = async (text: string, time: string) => {
     const { data } = await engine.instant(text, at(time));
@@ -361,6 +363,7 @@ test("a series of a group keeps its value until it is replaced or deleted", asyn
         id === heldId ? { timestampMs: at("2024-01-02T10:40:00"), value: undefined } : undefined,
       now: () => at("2024-01-02T12:00:00"),
     }),
+    DEFAULTS,
   );
   const ask = async (text: string, time: string) => {
     const { data } = await engine.instant(text, at(time));
@@ -391,7 +394,10 @@ test("reads more rows than fit at once in portions", async () => {
   const { store, registry } = samples;
   const ask = async (rowsAtOnce: number | undefined, text: string) => {
     const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS, rowsAtOnce };
-    const { data, stats } = await new Engine(new StoreStorage(options)).instant(text, at("10:00:20"));
+    const { data, stats } = await new Engine(new StoreStorage(options), DEFAULTS).instant(
+      text,
+      at("10:00:20"),
+    );
     if (data.type !== "vector") throw new Error(data.type);
     return [data.series.map(({ labels, values }) => `${labels} ${values[0]}`), stats.samplesRead];
   };
@@ -430,6 +436,7 @@ test("a query stops waiting for the engine's memory when its client disconnects 
   };
   const stuck = new Engine(
     new StoreStorage({ store: slow, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS }),
+    DEFAULTS,
   );
   const first = stuck.instant("queue_depth", at("10:00:10"));
   await isReading;
@@ -462,7 +469,11 @@ test("a query that is cancelled, too slow or too large fails with its reason", a
   const { store, registry } = samples;
   const storage = new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS });
   const ask = (limits: object, signal?: AbortSignal) =>
-    new Engine(storage, limits).instant("count_over_time(queue_depth[1h])", at("10:01:00"), { signal });
+    new Engine(storage, { ...DEFAULTS, ...limits }).instant(
+      "count_over_time(queue_depth[1h])",
+      at("10:01:00"),
+      { signal },
+    );
   expect(ask({ promqlSamplesMax: 1 })).rejects.toThrow(/more than 1 samples \(promqlSamplesMax\)/);
   expect(ask({ promqlSeriesMax: 0 })).rejects.toThrow(/more than 0 series \(promqlSeriesMax\)/);
   expect(ask({ promqlMemoryBytesMax: 8 })).rejects.toThrow(/more than 8 bytes .*\(promqlMemoryBytesMax\)/);
