@@ -61,9 +61,13 @@ async function readHead(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   return Buffer.concat(chunks).subarray(0, HEAD_BYTES);
 }
 
+/** The most routes of one folder that an answer lists: those of `/api/metrics`, not those of `/api/v1`. */
+const SIBLINGS_MAX = 5;
+
 /**
  * The route that was probably meant, as documents write it (`/api/v1/label/NAME/values`): the one that ends with the
- * path (`/push`), or the nearest by spelling.
+ * path (`/push`), or the nearest by spelling. If that one is in another folder, the routes below the path or beside it,
+ * unless they are many.
  */
 function nearestRoute(path: string, patterns: Iterable<string>): string | undefined {
   const asked = path.replace(/\/+$/, "");
@@ -79,7 +83,28 @@ function nearestRoute(path: string, patterns: Iterable<string>): string | undefi
   }
   const ending = [...byFilled.keys()].find((filled) => asked.length > 1 && filled.endsWith(asked));
   const best = ending ?? nearest(asked, byFilled.keys(), Math.floor(asked.length / 3));
+  const folder = `${segments.slice(0, -1).join("/")}/`;
+  if (ending === undefined && (best === undefined || !isIn(folder, best))) {
+    // Routes below the path, or else beside it. All routes are below the root, which says nothing.
+    for (const each of [`${asked}/`, folder]) {
+      const routes =
+        each.split("/").length < 3 ? [] : [...byFilled.keys()].filter((filled) => isIn(each, filled));
+      if (routes.length > 0 && routes.length <= SIBLINGS_MAX)
+        return listed(routes.map((filled) => written(byFilled.get(filled) ?? filled)));
+    }
+  }
   return best === undefined ? undefined : written(byFilled.get(best) ?? best);
+}
+
+/** Whether a path is directly in a folder, which ends with a slash. */
+function isIn(folder: string, path: string): boolean {
+  return path.startsWith(folder) && !path.slice(folder.length).includes("/");
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+function listed(routes: readonly string[]): string {
+  const last = routes.at(-1)!;
+  return routes.length === 1 ? last : `${routes.slice(0, -1).join(", ")} or ${last}`;
 }
 
 function written(pattern: string): string {

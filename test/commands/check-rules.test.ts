@@ -134,7 +134,31 @@ describe("weir check --rules", () => {
         messages: messages.map((message) => `weir check: ${name}: ${message}`),
       }) as const;
     const cases = [
-      bad("a.yml", "groups: [1,\n x: {", "YAML Parse error: Unexpected token."),
+      bad(
+        "a.yml",
+        "groups:\n- name: g\n  rules:\n  - alert: A\n expr: up\n",
+        "line 5, column 1: the file is not valid YAML: Sequence item without - indicator.",
+      ),
+      bad(
+        "tab.yml",
+        "groups:\n\t- name: g\n",
+        "line 2, column 1: the file is not valid YAML: Tabs are not allowed as indentation.",
+      ),
+      bad(
+        "twice.yml",
+        "groups: []\ngroups: []\n",
+        "line 2, column 1: the file is not valid YAML: Map keys must be unique.",
+      ),
+      bad(
+        "two.yml",
+        "groups: []\n---\ngroups: []\n",
+        "line 2, column 1: the file is not valid YAML: expected one document, found a second one.",
+      ),
+      bad(
+        "alias.yml",
+        "groups: *all\n",
+        "the file is not valid YAML: Unresolved alias (the anchor must be set before the alias): all.",
+      ),
       bad("b.yml", "scrape_configs: []\n", 'expected "groups", a list of groups of rules.'),
       bad("c.yml", "- a\n", 'expected "groups", a list of groups of rules.'),
       bad("d.yml", "groups: [{name: g, rules: up}]\n", 'g: expected "rules", a list of rules.'),

@@ -39,6 +39,24 @@ describe("/api/metrics/services", () => {
   });
   afterAll(() => gateway.close());
 
+  test("an unknown path names the routes below or beside it, and a misspelt one the route that was meant", async () => {
+    const routes = "/api/metrics/health, /api/metrics/query_range or /api/metrics/services";
+    for (const [path, meant] of [
+      ["/api/metrics/foo", routes],
+      ["/api/metrics", routes],
+      ["/api/metrics/helth", "/api/metrics/health"],
+      ["/api/metric/services", "/api/metrics/services"],
+    ]) {
+      const { status, body } = await ask(path!);
+      expect([status, JSON.stringify(body)]).toEqual([
+        404,
+        expect.stringContaining(`did you mean ${meant}?`),
+      ]);
+    }
+    // There are too many routes in this folder to list them.
+    expect(JSON.stringify((await ask("/api/v1/nonsense_of_mine")).body)).toContain("lists all routes");
+  });
+
   const services = async () => {
     const { status, type, body } = await ask("/api/metrics/services");
     expect([status, type]).toEqual([200, JSON_TYPE]);

@@ -5,6 +5,7 @@
  * Only what `weir check` needs is checked: that there are groups of rules, that each has a name and an expression, and
  * that the expression is PromQL. `promtool check rules` checks the rest.
  */
+import { parseDocument, type YAMLParseError } from "yaml";
 import { ParseError, QueryError } from "../../query/promql/query-errors.ts";
 import type { Expr } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
@@ -86,10 +87,20 @@ function rulesOf(file: string, text: string): RuleFile {
 
 function groupsOf(file: string, text: string, problems: string[]): readonly unknown[] {
   let content: unknown;
+  // Not Bun.YAML, whose errors have no position.
+  const document = parseDocument(text);
+  const [wrong] = document.errors;
+  if (wrong !== undefined) {
+    problems.push(`${file}: ${describe(wrong)}`);
+    return [];
+  }
   try {
-    content = Bun.YAML.parse(text);
+    content = document.toJS();
   } catch (error) {
-    problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}.`);
+    // An alias without an anchor, or too many of them.
+    problems.push(
+      `${file}: the file is not valid YAML: ${error instanceof Error ? error.message : String(error)}.`,
+    );
     return [];
   }
   // Prometheus reads an empty file as one without rules.
@@ -99,6 +110,15 @@ function groupsOf(file: string, text: string, problems: string[]): readonly unkn
   if (isMapping(content) && groups === null) return [];
   problems.push(`${file}: expected "groups", a list of groups of rules.`);
   return [];
+}
+
+/** An error of YAML in one sentence, with its place. The package adds the place and the lines around it to its message. */
+function describe({ code, message, linePos }: YAMLParseError): string {
+  const [start] = linePos ?? [];
+  const place = start === undefined ? "" : `line ${start.line}, column ${start.col}: `;
+  const [sentence] = message.split(/ at line [0-9]+, column [0-9]+:|\n/);
+  const what = code === "MULTIPLE_DOCS" ? "expected one document, found a second one" : sentence;
+  return `${place}the file is not valid YAML: ${what}.`;
 }
 
 function ruleOf(entry: unknown, groupPlace: string, index: number, problems: string[]): Rule | undefined {

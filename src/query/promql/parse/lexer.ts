@@ -128,7 +128,10 @@ class Lexer {
     const word = this.#peek(LABEL)!;
     const lower = word.toLowerCase();
     if (DURATION_WORDS.has(lower)) return this.#add("keyword", word, lower);
-    return this.#fail(`unexpected character in duration expression: ${quoteRune(character)}`);
+    // min() and max() aggregate. In durations, `_of` compares.
+    const isCalled = /^[ \t\r\n]*\(/.test(this.#text.slice(this.#at + word.length));
+    const meant = isCalled && DURATION_WORDS.has(`${lower}_of`) ? `, did you mean ${lower}_of()?` : "";
+    return this.#fail(`unexpected character in duration expression: ${quoteRune(character)}${meant}`);
   }
 
   #number(): boolean {
