@@ -348,16 +348,14 @@ describe("an answer of large lists", () => {
     expect(seen).toBeGreaterThan(10);
   });
 
-  test("stops at its time within the 2,048 rows that the engine gave", async () => {
+  test("can be stopped within the 2,048 rows that the engine gave", async () => {
+    const controller = new AbortController();
     const result = await engine.query("SELECT list_zip(range(4000), range(4000)) FROM range(2048)", {
-      timeoutMs: 300,
+      signal: controller.signal,
     });
-    let rows = 0;
-    const error = await (async () => {
-      for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
-        rows += chunk.length;
-    })().catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ status: 422, code: "timeout" });
-    expect(rows).toBeLessThan(2_048);
+    const first = await result.next();
+    expect(first!.length).toBeLessThan(2_048);
+    controller.abort();
+    await expect(result.next()).rejects.toThrow("left");
   });
 });
