@@ -1,5 +1,5 @@
 /**
- * The wiring: config → store → totals → registry → ingest → queries → HTTP application. This module does not
+ * The wiring: config → store → registry → totals → ingest → queries → HTTP application. This module does not
  * listen and does not sample (see commands/serve.ts), so that an import without a server can use it too.
  *
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A

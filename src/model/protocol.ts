@@ -1,4 +1,4 @@
-/** The policy of a protocol, as data. Ingest decides by it, and knows no protocol by name. */
+/** The policy of a protocol, as data. Ingest decides by it, and no code of ingest depends on a name. */
 export interface Protocol {
   /** The short name in counters, in the table `rejected` and in the setting `exposeProtocols`. */
   readonly name: string;

@@ -100,7 +100,10 @@ export interface Exemplar {
 
 /** The decoded samples of one request: the value that crosses from decoding to admission. */
 export interface Batch {
-  /** The protocol's short name, for counters and the `rejected` table: `events`, `sampler` … */
+  /**
+   * The protocol's short name: `events`, `sampler` … Ingest finds the policy by it (protocol.ts). Counters and the
+   * `rejected` table have it too.
+   */
   readonly protocol: string;
   /** The number of samples. The columns below may be longer. */
   readonly length: number;

@@ -17,6 +17,7 @@ import type { EventLimits } from "./events/event.ts";
 import type { Groups } from "./pushgateway/groups/groups.ts";
 
 export interface Receiver {
+  /** Its policy. Every batch and transaction has the same `name`, by which ingest finds the policy. */
   readonly protocol: Protocol;
   /** Its routes, connected to a gateway. */
   open(context: ReceiverContext): readonly Routes[];
