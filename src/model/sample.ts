@@ -18,7 +18,10 @@ export type MetricType = "counter" | "gauge" | "histogram" | "summary" | "info" 
 /** The longest help, and the longest unit, that an event can have. Other protocols have no such limit. */
 export const HELP_CHARACTERS_MAX = 1_024;
 
-/** Label names and values of one series, in ascending order of the names. Empty values are left out. */
+/**
+ * Label names and values of one series, in ascending order of the names. Empty values are left out. Decoders sort them:
+ * nothing after a decoder does, and equal labels in another order would be another series.
+ */
 export type Labels = ReadonlyMap<string, string>;
 
 /**
