@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import type { Metric, Series } from "../../src/model/sample.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 test("frees the labels of removed series without a scrape", () => {
   const metric: Metric = {
@@ -13,7 +14,7 @@ test("frees the labels of removed series without a scrape", () => {
     help: "",
     buckets: [],
   };
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   const labels: WeakRef<object>[] = [];
   for (let seriesId = 1; seriesId <= 1_000; seriesId++) {
     const series: Series = { seriesId, metric, labels: new Map([["n", `${seriesId}`]]), exposed: true };

@@ -98,7 +98,7 @@ describe("last pushes", () => {
   });
 
   test("limits last pushes: rejects new pairs until an old one has expired", () => {
-    const pushes = new LastPushes({ lastPushesMax: 2 });
+    const pushes = new LastPushes(2);
     pushes.note("a", "", T);
     pushes.note("b", "", T);
     pushes.note("c", "", T);

@@ -18,6 +18,7 @@ import { metricsRoutes } from "../../src/http/metrics.ts";
 import { bucketsFor } from "../../src/series/buckets.ts";
 import { canRun } from "../real-servers.ts";
 import { metric, rows, series } from "./rows.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const installed = canRun("prometheus", "promtool");
 setDefaultTimeout(60_000);
@@ -33,7 +34,7 @@ const ODD = 'a "quoted" \\ value\nof two lines, €';
 function exposition(nowMs: number): { exposition: Exposition; stop: () => void } {
   const registry = new Registry();
   const stop = registerProcessMetrics(registry, "0.0.0");
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   const cumulative = (name: string, type: "counter" | "histogram" | "summary") =>
     metric(name, "cumulative", { type });
   const all = [

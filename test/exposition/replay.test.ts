@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const SERIES = [
   series(3, metric("duration_ms", "observation", { buckets: [1, 10, 100] })),
@@ -29,7 +30,7 @@ const sample: fc.Arbitrary<Sample> = fc.record({
 const commits = fc.array(fc.array(sample, { maxLength: 20 }), { maxLength: 12 });
 
 function started(): Totals {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   for (const each of SERIES) totals.define(each);
   return totals;
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../src/exposition/family.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const DURATION = metric("http.request.duration_ms", "observation", { unit: "ms", buckets: [1, 10] });
 const UPLOADS = metric("uploads", "delta");
@@ -23,7 +24,7 @@ function value(family: Family | undefined): number | undefined {
 }
 
 test("exposes observations as a histogram", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, DURATION, { operation: "get_task", domain: "a" }));
   feed(totals, [
     { id: 1, at: T, value: 0.5 },
@@ -54,7 +55,7 @@ test("exposes observations as a histogram", () => {
 });
 
 test("exposes deltas as a counter, and appends _total if it is missing", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, UPLOADS, { instance: "w1" }));
   totals.define(series(2, metric("errors_total", "delta")));
   feed(totals, [
@@ -84,7 +85,7 @@ test("exposes deltas as a counter, and appends _total if it is missing", () => {
 });
 
 test("keeps what the addition of doubles would round off", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, UPLOADS));
   // 2^53 + 1 + 1 is 2^53 with plain additions.
   feed(totals, [
@@ -96,7 +97,7 @@ test("keeps what the addition of doubles would round off", () => {
 });
 
 test("keeps adding after sums that are not finite", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, DURATION));
   totals.define(series(2, DURATION, { a: "b" }));
   feed(totals, [
@@ -111,7 +112,7 @@ test("keeps adding after sums that are not finite", () => {
 
 describe("gauge", () => {
   const gauge = (...samples: readonly Omit<Sample, "id">[]): Totals => {
-    const totals = new Totals();
+    const totals = new Totals(DEFAULTS);
     totals.define(series(1, DEPTH));
     feed(
       totals,
@@ -142,7 +143,7 @@ describe("gauge", () => {
   });
 
   test("measures its age from the arrival, not from the sample's time", () => {
-    const totals = new Totals();
+    const totals = new Totals(DEFAULTS);
     totals.define(series(1, DEPTH));
     feed(totals, [{ id: 1, at: T, value: 5 }], T + 200);
     expect(value(at(totals, T + 499).queue_depth)).toBe(5);
@@ -171,7 +172,7 @@ describe("gauge", () => {
 });
 
 test("counts samples that are not live in nothing but the newest timestamp", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, DURATION));
   expect(totals.lastUs(1)).toBe(0);
   feed(totals, [{ id: 1, at: T, value: 5, live: false }]);
@@ -180,7 +181,7 @@ test("counts samples that are not live in nothing but the newest timestamp", () 
 });
 
 test("hides totals after a day without a sample, and exposes them again at their value", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, UPLOADS));
   feed(totals, [{ id: 1, at: T, value: 5 }]);
   expect(value(at(totals, T + 86_399).uploads_total)).toBe(5);
@@ -190,7 +191,7 @@ test("hides totals after a day without a sample, and exposes them again at their
 });
 
 test("adds to an ended series without exposing it, and removes a forgotten one", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, UPLOADS, { a: "1" }));
   totals.define(series(2, UPLOADS, { a: "2" }));
   totals.define(series(9_000_000, UPLOADS, { a: "3" }));
@@ -215,7 +216,7 @@ test("adds to an ended series without exposing it, and removes a forgotten one",
 });
 
 test("gives the row of a forgotten series to the next one, empty", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   const task = { task_id: "t1" };
   for (let id = 1; id <= 5000; id++) {
     totals.define(series(id, DURATION, { id: String(id) }));
@@ -241,7 +242,7 @@ test("gives the row of a forgotten series to the next one, empty", () => {
 });
 
 test("exposes metrics with one Prometheus name as one family, and keeps the older of equal series", () => {
-  const totals = new Totals();
+  const totals = new Totals(DEFAULTS);
   totals.define(series(1, metric("a.b", "gauge"), { x: "1" }));
   totals.define(series(2, metric("a_b", "gauge"), { x: "0" }));
   feed(totals, [
@@ -256,7 +257,7 @@ test("exposes metrics with one Prometheus name as one family, and keeps the olde
 
 describe("exemplars", () => {
   const exemplars = (...samples: readonly Omit<Sample, "id">[]) => {
-    const totals = new Totals();
+    const totals = new Totals(DEFAULTS);
     totals.define(series(1, DURATION));
     totals.apply(rows(samples.map((sample) => ({ ...sample, id: 1 }))), T * 1e6);
     const [point] = at(totals, T).http_request_duration_ms.points as DistributionPoint[];
@@ -289,7 +290,7 @@ describe("exemplars", () => {
   });
 
   test("do not go back in time, and do not exceed their limit", () => {
-    const totals = new Totals({ exemplarsMax: 1 });
+    const totals = new Totals({ ...DEFAULTS, exemplarsMax: 1 });
     totals.define(series(1, DURATION));
     for (const [at, value, task_id] of [
       [T + 5, 0.5, "new"],
@@ -307,7 +308,7 @@ describe("exemplars", () => {
 
 describe("cumulative series", () => {
   const shown = (samples: readonly [ReturnType<typeof metric>, Record<string, string>, number][]) => {
-    const totals = new Totals();
+    const totals = new Totals(DEFAULTS);
     samples.forEach(([of, labels, value], id) => {
       totals.define(series(id, of, labels));
       feed(totals, [{ id, at: T, value }]);
@@ -391,7 +392,7 @@ describe("cumulative series", () => {
 
 describe("snapshot of the totals", () => {
   test("has the series that changed since the previous one", () => {
-    const totals = new Totals();
+    const totals = new Totals(DEFAULTS);
     for (const id of [1, 2, 3]) totals.define(series(id, UPLOADS, { id: String(id) }));
     feed(totals, [
       { id: 2, at: T, value: 5 },
@@ -420,13 +421,13 @@ describe("snapshot of the totals", () => {
   });
 
   test("restores a stale gauge as stale", () => {
-    const before = new Totals();
+    const before = new Totals(DEFAULTS);
     before.define(series(1, DEPTH));
     feed(before, [
       { id: 1, at: T, value: 5 },
       { id: 1, at: T + 1, value: null },
     ]);
-    const after = new Totals();
+    const after = new Totals(DEFAULTS);
     after.define(series(1, DEPTH));
     after.restore(before.snapshot(true).records);
     expect(at(after, T + 1)).toEqual({});
@@ -435,10 +436,10 @@ describe("snapshot of the totals", () => {
   });
 
   test("starts totals again if the bounds differ, and keeps the newest timestamp", () => {
-    const before = new Totals();
+    const before = new Totals(DEFAULTS);
     before.define(series(1, DURATION));
     feed(before, [{ id: 1, at: T, value: 5 }]);
-    const after = new Totals();
+    const after = new Totals(DEFAULTS);
     after.define(series(1, metric("http.request.duration_ms", "observation", { buckets: [1] })));
     after.restore(before.snapshot(true).records);
     expect(at(after, T)).toEqual({});

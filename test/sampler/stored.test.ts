@@ -18,6 +18,7 @@ import { SAMPLER_PROTOCOLS } from "../../src/sampler/sampler-protocols.ts";
 import { Sampler } from "../../src/sampler/sampler.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -48,7 +49,7 @@ async function openGateway() {
     stored,
   );
   // The sampler is not a push, so it does not change when a worker last pushed.
-  const totals = Object.assign(new Totals(), { noteLastPush: () => expect.unreachable() });
+  const totals = Object.assign(new Totals(DEFAULTS), { noteLastPush: () => expect.unreachable() });
   const faults: string[] = [];
   const ingest = new Ingest(
     {

@@ -9,13 +9,9 @@ import type { LastPushRecord } from "../../model/records.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
 
-interface LastPushesOptions {
-  /** Pairs of job and instance. */
-  readonly lastPushesMax: number;
-  readonly keptForMs: number;
-}
-
-const DEFAULTS = { lastPushesMax: 10_000, keptForMs: 24 * 3_600_000 } satisfies LastPushesOptions;
+/** Pairs of job and instance. */
+const PUSHES_MAX = 10_000;
+const KEPT_FOR_MS = 24 * 3_600_000;
 
 interface Noted extends LastPushRecord {
   /** The text of the labels. Undefined until it was exposed. */
@@ -23,12 +19,12 @@ interface Noted extends LastPushRecord {
 }
 
 export class LastPushes {
-  readonly #options: LastPushesOptions;
+  readonly #pushesMax: number;
   /** In the order of the last push, the oldest first. */
   readonly #pushes = new Map<string, Noted>();
 
-  constructor(options: Partial<LastPushesOptions> = {}) {
-    this.#options = { ...DEFAULTS, ...options };
+  constructor(pushesMax = PUSHES_MAX) {
+    this.#pushesMax = pushesMax;
   }
 
   /**
@@ -38,9 +34,9 @@ export class LastPushes {
   note(job: string, instance: string, timestampMs: number): void {
     const key = keyOf(job, instance);
     const labels = this.#pushes.get(key)?.labels;
-    if (!this.#pushes.delete(key) && this.#pushes.size >= this.#options.lastPushesMax) {
+    if (!this.#pushes.delete(key) && this.#pushes.size >= this.#pushesMax) {
       this.#expire(timestampMs);
-      if (this.#pushes.size >= this.#options.lastPushesMax) {
+      if (this.#pushes.size >= this.#pushesMax) {
         lastPushesRefused.inc();
         return;
       }
@@ -55,7 +51,7 @@ export class LastPushes {
 
   #expire(nowMs: number): void {
     for (const [key, { pushedAtMs }] of this.#pushes) {
-      if (pushedAtMs > nowMs - this.#options.keptForMs) return;
+      if (pushedAtMs > nowMs - KEPT_FOR_MS) return;
       this.#pushes.delete(key);
     }
   }

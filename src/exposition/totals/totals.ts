@@ -43,8 +43,6 @@ interface TotalsOptions {
    * value.
    */
   readonly seriesIdleMs: number;
-  /** Attributes that may be the exemplar of a bucket, the preferred one first. */
-  readonly exemplarAttributes: readonly string[];
   /** The most buckets that have an exemplar. */
   readonly exemplarsMax: number;
 }
@@ -53,14 +51,8 @@ const NO_BUCKETS: readonly number[] = [];
 /** The longest usual interval between scrapes, and more than clocks differ: see `mayHaveShown`. */
 const SCRAPE_SLACK_US = 5 * 60_000_000;
 
-const DEFAULTS = {
-  // The look-back of PromQL: Prometheus itself would still return such a sample.
-  exposeGaugesForMs: 5 * 60_000,
-  seriesIdleMs: 24 * 3_600_000,
-  exemplarAttributes: ["trace_id", "task_id"],
-  // 10 MB: 4,000 histograms with all 16 buckets in use.
-  exemplarsMax: 65_536,
-} satisfies TotalsOptions;
+/** Attributes that may be the exemplar of a bucket, the preferred one first. */
+const EXEMPLAR_ATTRIBUTES = ["trace_id", "task_id"];
 
 export class Totals {
   readonly #options: TotalsOptions;
@@ -71,9 +63,9 @@ export class Totals {
   #bucketOf = new Uint32Array(2048);
   #exposedSeries = 0;
 
-  constructor(options: Partial<TotalsOptions> = {}) {
-    this.#options = { ...DEFAULTS, ...options };
-    this.#exemplars = new Exemplars(this.#options.exemplarAttributes, this.#options.exemplarsMax);
+  constructor(options: TotalsOptions) {
+    this.#options = options;
+    this.#exemplars = new Exemplars(EXEMPLAR_ATTRIBUTES, options.exemplarsMax);
   }
 
   /** Defines a series. A series that is defined already keeps its totals. */
