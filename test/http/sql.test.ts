@@ -10,6 +10,7 @@ import { registry as counters, queriesRunning } from "../../src/model/counters.t
 import { createFormats } from "../../src/query/formats/all.ts";
 import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { type Samples, storedSamples } from "../query/stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let samples: Samples;
 let engine: SqlEngine;
@@ -38,6 +39,7 @@ beforeAll(async () => {
     rowsMax: 1_000_000,
     textBytesMax: 16_384,
     concurrencyMax: 2,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
   const formats = createFormats({
     directory: join(samples.folder, "answers"),

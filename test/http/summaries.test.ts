@@ -8,6 +8,7 @@ import { createFormats } from "../../src/query/formats/all.ts";
 import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { Summaries, storeFacts } from "../../src/query/summaries/summaries.ts";
 import { type Samples, storedSamples } from "../query/stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let samples: Samples;
 let engine: SqlEngine;
@@ -42,6 +43,7 @@ beforeAll(async () => {
     rowsMax: 1_000,
     textBytesMax: 1_000,
     concurrencyMax: 1,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
   const summaries = new Summaries({ engine, facts: () => storeFacts(store, folder) });
   const formats = createFormats({ directory: join(folder, "answers"), memoryLimitBytes: 64 * 1_048_576 });

@@ -11,6 +11,7 @@ import { table } from "../../src/query/formats/table.ts";
 import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { Database } from "../../src/store/engine/duckdb.ts";
 import { type Samples, storedSamples } from "./stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let samples: Samples;
 let engine: SqlEngine;
@@ -23,6 +24,7 @@ beforeAll(async () => {
     rowsMax: 100_000,
     textBytesMax: 16_384,
     concurrencyMax: 2,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
 });
 afterAll(async () => {

@@ -5,8 +5,15 @@ import { type QueryOptions, type QueryResult, SqlEngine } from "../../src/query/
 import { viewsFor } from "../../src/query/sql/views.ts";
 import type { Cell } from "../../src/store/store.ts";
 import { type Samples, storedSamples } from "./stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
-const LIMITS = { timeoutMs: 20_000, rowsMax: 10_000, textBytesMax: 16_384, concurrencyMax: 2 };
+const LIMITS = {
+  memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
+  timeoutMs: 20_000,
+  rowsMax: 10_000,
+  textBytesMax: 16_384,
+  concurrencyMax: 2,
+};
 const HTTP = "http.request.duration_ms";
 let samples: Samples;
 let engine: SqlEngine;

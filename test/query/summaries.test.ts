@@ -5,6 +5,7 @@ import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { type Facts, loadSummaries, Summaries, storeFacts } from "../../src/query/summaries/summaries.ts";
 import { parseSummary } from "../../src/query/summaries/summary-file.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 /** The clock of these tests. */
 const NOW = Date.parse("2024-01-02T12:00:00Z");
@@ -121,6 +122,7 @@ async function open(stored: readonly Sample[]) {
     rowsMax: 1_000,
     textBytesMax: 16_384,
     concurrencyMax: 2,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
   const summaries = new Summaries({ engine, facts: async () => FACTS, now: () => NOW });
   const close = async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { listTables, tableRows } from "../../src/query/sql/table-list.ts";
 import { type Samples, storedSamples } from "./stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let samples: Samples;
 let engine: SqlEngine;
@@ -27,6 +28,7 @@ beforeAll(async () => {
     rowsMax: 1,
     textBytesMax: 16_384,
     concurrencyMax: 2,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
 });
 afterAll(async () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { SqlEngine } from "../../src/query/sql/sql-engine.ts";
 import { distinctNames, Tables } from "../../src/query/sql/tables.ts";
 import { type Sample, type Samples, storedSamples } from "./stored.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 let samples: Samples | undefined;
 afterEach(async () => {
@@ -21,6 +22,7 @@ async function open(stored: readonly Sample[], options?: { labelValuesMax?: numb
     rowsMax: 1_000,
     textBytesMax: 16_384,
     concurrencyMax: 1,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
   });
 }
 

@@ -16,9 +16,6 @@ import { walkStatement } from "./syntax.ts";
 import { type Serialized, type Serializer, treeOf } from "./statement-tree.ts";
 import type { Catalog, Macro } from "./walk.ts";
 
-/** The engine takes 0.8 s to serialize 160 KB of text, without a pause, and at most 30 ms for 16 KiB. */
-const SQL_BYTES_MAX = 16 * 1024;
-
 /** A statement that may run. */
 export interface Inspected {
   /** The text to run: the original, or the result of rewrite.ts. */
@@ -41,7 +38,8 @@ export interface Inspected {
 type Lookup = (inspected: Inspected) => Promise<readonly unknown[]>;
 
 interface InspectOptions {
-  readonly bytesMax?: number;
+  /** The engine takes 0.8 s to serialize 160 KB of text, without a pause, and at most 30 ms for 16 KiB. */
+  readonly bytesMax: number;
   /** Looks up the values of a PIVOT that does not list them. If absent, such a PIVOT is rejected. */
   readonly lookup?: Lookup;
 }
@@ -56,7 +54,7 @@ export async function inspect(
   reader: Serializer,
   sql: string,
   catalog: Catalog,
-  { bytesMax = SQL_BYTES_MAX, lookup }: InspectOptions = {},
+  { bytesMax, lookup }: InspectOptions,
 ): Promise<Inspected> {
   const bytes = Buffer.byteLength(sql);
   if (bytes > bytesMax)

@@ -26,8 +26,8 @@ interface SqlOptions {
   readonly textBytesMax: number;
   /** Queries that run at once. Four times as many may wait. */
   readonly concurrencyMax: number;
-  /** How much the process's memory may grow while queries run; see MemoryGuard. Default 512 MiB. */
-  readonly memoryGrowthBytesMax?: number;
+  /** How much the process's memory may grow while queries run; see MemoryGuard. */
+  readonly memoryGrowthBytesMax: number;
   /** Logs each query that did not stop after its interrupt. */
   readonly log?: { warn(message: string, fields?: Readonly<Record<string, string | number>>): void };
 }
@@ -66,7 +66,6 @@ export interface QueryResult {
 
 /** How long a query waits until it may run. Then it is rejected. */
 const WAIT_MS = 5_000;
-const MEMORY_GROWTH_BYTES_MAX = 512 * 1_048_576;
 
 export class SqlEngine {
   readonly #options: SqlOptions;
@@ -83,7 +82,7 @@ export class SqlEngine {
       undefined,
       "sqlConcurrencyMax",
     );
-    this.#guard = new MemoryGuard(options.memoryGrowthBytesMax ?? MEMORY_GROWTH_BYTES_MAX);
+    this.#guard = new MemoryGuard(options.memoryGrowthBytesMax);
   }
 
   /** The tables that a statement may name, with their columns. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { type Samples, storedSamples } from "../stored.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 /** Twice the bytes that MADE_BYTES_MAX allows for a vector, since the process may not have freed earlier memory yet. */
 const GROWTH_BYTES_MAX = 4 * 1_024 ** 3;
@@ -21,6 +22,7 @@ beforeAll(async () => {
     rowsMax: 1_000,
     textBytesMax: 16_384,
     concurrencyMax: 1,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
     store: samples.store,
     registry: samples.registry,
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { inspect } from "../../../src/query/sandbox/sandbox.ts";
 import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 let database: Database;
 let reader: Connection;
@@ -42,12 +43,13 @@ afterAll(() => {
   database.close();
 });
 
+const LIMITS = { bytesMax: DEFAULTS.sqlTextBytesMax };
 const title = (sql: string): string => JSON.stringify(sql.slice(0, 110));
 
 /** The statement may run, and names these tables. */
 function ok(sql: string, ...want: string[]): void {
   test(`may run: ${title(sql)}`, async () => {
-    const inspected = await inspect(reader, sql, catalog);
+    const inspected = await inspect(reader, sql, catalog, LIMITS);
     expect([...inspected.tables].sort()).toEqual(want);
   });
 }
@@ -55,7 +57,7 @@ function ok(sql: string, ...want: string[]): void {
 /** The statement is rejected with this status and a message that contains `part`. */
 function bad(sql: string, status: number, part: string): void {
   test(`is rejected: ${title(sql)}`, async () => {
-    const error = await inspect(reader, sql, catalog).then(
+    const error = await inspect(reader, sql, catalog, LIMITS).then(
       () => undefined,
       (reason: unknown) => reason,
     );

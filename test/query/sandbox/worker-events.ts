@@ -4,6 +4,7 @@
 import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import type { Cell } from "../../../src/store/store.ts";
 import { storedSamples } from "../stored.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
 const HTTP = "http.request.duration_ms";
 const TASK = "task.processing_duration_ms";
@@ -69,6 +70,7 @@ export async function workerEvents(): Promise<Asked> {
     rowsMax: 10_000,
     textBytesMax: 16_384,
     concurrencyMax: 2,
+    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
     store: samples.store,
     registry: samples.registry,
   });
