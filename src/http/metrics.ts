@@ -17,15 +17,15 @@ interface MetricsDependencies {
     /** All exposed families at `nowMs`. Text 0.0.4 does not support exemplars. */
     families(nowMs: number, exemplars: boolean): Promise<readonly Family[]>;
   };
-  /** Concurrent scrapes, 4 by default. Each keeps its answer in memory. */
-  readonly scrapesMax?: number;
+  /** Concurrent scrapes. Each keeps its answer in memory. */
+  readonly scrapesMax: number;
 }
 
 export type Format = "text" | "1.0.0" | "0.0.1";
 
 const compress = promisify(gzip);
 
-export const metricsRoutes = ({ exposition, scrapesMax = 4 }: MetricsDependencies) => {
+export const metricsRoutes = ({ exposition, scrapesMax }: MetricsDependencies) => {
   let underWay = 0;
   const scrape = async (request: Request): Promise<Response> => {
     if (underWay >= scrapesMax) {

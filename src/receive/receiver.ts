@@ -40,6 +40,7 @@ interface ReceiverContext {
   readonly layouts: BucketLayouts;
   readonly groups: Groups;
   readonly settings: {
+    readonly eventsMax: number;
     readonly strictEvents: boolean;
     readonly enableAdminApi: boolean;
   };

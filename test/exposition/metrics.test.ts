@@ -5,6 +5,7 @@ import type { Family } from "../../src/exposition/family.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { acceptsGzip, type Format, metricsRoutes, negotiateFormat } from "../../src/http/metrics.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const FAMILIES: readonly Family[] = [
   { name: "a_total", type: "counter", help: "A.", unit: "", points: [{ labels: "", value: 1 }] },
@@ -14,7 +15,10 @@ const TEXT = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n# HELP b B.\
 const OPEN_METRICS = "# HELP a A.\n# TYPE a counter\na_total 1\n# HELP b B.\n# TYPE b gauge\nb 2\n# EOF\n";
 
 function get(path: string, headers: Record<string, string> = {}): Promise<Response> {
-  const routes = metricsRoutes({ exposition: { families: () => Promise.resolve(FAMILIES) } });
+  const routes = metricsRoutes({
+    exposition: { families: () => Promise.resolve(FAMILIES) },
+    scrapesMax: DEFAULTS.scrapesMax,
+  });
   return createApp([routes], { log: createLog("error") }).fetch(
     new Request(`http://localhost${path}`, { headers }),
   );

@@ -68,7 +68,9 @@ function exposition(nowMs: number): { exposition: Exposition; stop: () => void }
 const nowMs = Date.now();
 const { exposition: exposed, stop } = exposition(nowMs);
 afterAll(stop);
-const app = createApp([metricsRoutes({ exposition: exposed })], { log: createLog("error") });
+const app = createApp([metricsRoutes({ exposition: exposed, scrapesMax: DEFAULTS.scrapesMax })], {
+  log: createLog("error"),
+});
 
 test.if(installed)("passes promtool, except for names that users chose", async () => {
   const response = await app.fetch(new Request("http://localhost/metrics"));

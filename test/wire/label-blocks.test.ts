@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { SeriesHead } from "../../src/model/sample.ts";
 import { EventDecoder } from "../../src/receive/events/events.ts";
 import { LabelBlocks } from "../../src/wire/label-blocks.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 const head = (metric: string): SeriesHead => ({ metric, kind: "gauge", labels: new Map() });
 
@@ -37,6 +38,7 @@ test("Samples keep their series in a body with more series than blocks", () => {
     nameBytesMax: 200,
     tagsMax: 64,
     tagValueBytesMax: 4_096,
+    eventsMax: DEFAULTS.eventsMax,
     isAttribute: () => false,
     attributesOf: () => [],
     epoch: () => 0,

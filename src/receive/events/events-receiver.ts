@@ -18,6 +18,7 @@ export const events: Receiver = {
   open({ ingest, limits, series, settings, log }) {
     const decoder = new EventDecoder({
       ...limits,
+      eventsMax: settings.eventsMax,
       isAttribute: (metric, tag) => series.isAttribute(metric, tag),
       attributesOf: (metric) => series.attributesOf(metric),
       epoch: () => series.epoch,

@@ -33,7 +33,7 @@ interface EventDecoderOptions extends EventLimits {
   /** Changes when the results of the two functions above change. */
   readonly epoch: () => number;
   /** The most events per body; a body with more is rejected. */
-  readonly eventsMax?: number;
+  readonly eventsMax: number;
 }
 
 /** How one body is read. */
@@ -44,7 +44,6 @@ export interface DecodeOptions {
   readonly strict?: boolean;
 }
 
-const EVENTS_MAX = 500_000;
 /** The most invalid events of one body that are described. Further ones are counted, with their causes. */
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
@@ -167,7 +166,7 @@ export class EventDecoder {
    * @param inLines whether invalid JSON ends with its line: a line that is truncated within a string seems to continue
    */
   #event(body: Buffer, at: number, limit = body.length, inLines = false): number {
-    const eventsMax = this.#options.eventsMax ?? EVENTS_MAX;
+    const { eventsMax } = this.#options;
     if (this.#events >= eventsMax)
       throw new TooLarge(`the body has more than ${eventsMax} events (eventsMax), send it in parts`, "body");
     const scanner = this.#scanner;

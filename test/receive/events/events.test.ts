@@ -8,8 +8,9 @@ import type { Batch } from "../../../src/model/sample.ts";
 import { checkEvent } from "../../../src/receive/events/event.ts";
 import { type DecodeOptions, EventDecoder } from "../../../src/receive/events/events.ts";
 import { parseExactJson } from "../../../src/wire/exact-number.ts";
+import { DEFAULTS } from "../../defaults.ts";
 
-const LIMITS = { nameBytesMax: 200, tagsMax: 64, tagValueBytesMax: 4_096 };
+const LIMITS = { nameBytesMax: 200, tagsMax: 64, tagValueBytesMax: 4_096, eventsMax: DEFAULTS.eventsMax };
 const ATTRIBUTES = ["task_id", "trace_id"];
 const isAttribute = (_: string, tag: string) => ATTRIBUTES.includes(tag);
 
