@@ -19,8 +19,8 @@ export type MetricType = "counter" | "gauge" | "histogram" | "summary" | "info" 
 export const HELP_CHARACTERS_MAX = 1_024;
 
 /**
- * Label names and values of one series, in ascending order of the names. Empty values are left out. Decoders sort them:
- * nothing after a decoder does, and equal labels in another order would be another series.
+ * Label names and values of one series, in ascending order of the names. Empty values are left out. Decoders sort them,
+ * since admission takes equal labels in another order for another series.
  */
 export type Labels = ReadonlyMap<string, string>;
 
