@@ -70,7 +70,7 @@ async function overview(): Promise<string> {
   return [
     "Usage: weir COMMAND [ARGUMENTS]",
     "",
-    "An edge push gateway for metrics with its own store: push events, ask in SQL, scrape with Prometheus.",
+    "An edge push gateway for metrics with its own store: push events, query in SQL, scrape with Prometheus.",
     "",
     ...lines,
     `  ${"help".padEnd(9)}prints this, or the usage of a command`,
@@ -86,7 +86,7 @@ function find(name: string): (() => Promise<{ command: Command }>) | undefined {
 async function unknown(name: string, io: Io): Promise<number> {
   if (name.startsWith("-")) {
     await io.stderr.write(
-      `weir: "${name}" stands before the command; options go behind it. "weir help" lists the commands.\n`,
+      `weir: "${name}" precedes the command; put options after the command. "weir help" lists the commands.\n`,
     );
     return exitCode.usage;
   }

@@ -1,4 +1,4 @@
-/** Answers of the gateway as commands print them: which formats there are, and where they go. */
+/** Prints the gateway's answers: the formats, and where the output goes. */
 import { open, rename, rm } from "node:fs/promises";
 import { type Io, UsageError } from "./command.ts";
 
@@ -7,15 +7,15 @@ export type Format = (typeof FORMATS)[number];
 
 /** The lines on formats for a command's usage. */
 export const formatHelp = `  --format FORMAT    table (default), json, ndjson, csv, lines or parquet
-  --output FILE      write there; the file appears when it is whole. Standard output if absent`;
+  --output FILE      write to this file, which appears when it is complete; default: standard output`;
 
 /** Throws `UsageError` for a format that a terminal cannot show. */
 export function checkDestination(format: Format, path: string | undefined, io: Pick<Io, "stdout">): void {
   if (format !== "parquet" || path !== undefined || !io.stdout.isTerminal) return;
-  throw new UsageError("Parquet is not for a terminal: give --output FILE, or redirect the output.");
+  throw new UsageError("A terminal cannot show Parquet: give --output FILE, or redirect the output.");
 }
 
-/** Writes pieces, or one text, to a file that appears under its name when it is whole, or to standard output. */
+/** Writes pieces, or one text, to standard output, or to a file that gets its name when it is complete. */
 export async function writeTo(
   path: string | undefined,
   content: AsyncIterable<Uint8Array> | string,

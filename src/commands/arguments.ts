@@ -1,5 +1,5 @@
 /**
- * Arguments of the commands that ask a gateway: read by node:util's parseArgs, whose complaints become
+ * Arguments of the commands that query a gateway. parseArgs of node:util reads them, and its errors become
  * `UsageError`.
  */
 import { type ParseArgsConfig, parseArgs } from "node:util";
@@ -7,7 +7,7 @@ import { UsageError } from "./command.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/** Reads options and, where `positionals` says so, other arguments. Throws `UsageError` for what it does not know. */
+/** Reads options and, if `positionals` is true, other arguments. Throws `UsageError` for an unknown option. */
 export function readArguments<const O extends Options>(
   argv: readonly string[],
   options: O,
@@ -22,7 +22,7 @@ export function readArguments<const O extends Options>(
   }
 }
 
-/** `--from -24h` as `--from=-24h`: parseArgs would take what begins with a dash for an option. */
+/** Turns `--from -24h` into `--from=-24h`, because parseArgs reads an argument that begins with a dash as an option. */
 function joined(argv: readonly string[]): string[] {
   const args: string[] = [];
   for (const argument of argv) {
@@ -36,7 +36,7 @@ function joined(argv: readonly string[]): string[] {
   return args;
 }
 
-/** The value of a choice; throws `UsageError` for another. */
+/** Returns the choice that equals the value. Throws `UsageError` if there is none. */
 export function oneOf<const C extends string>(flag: string, value: string, choices: readonly C[]): C {
   const choice = choices.find((each) => each === value);
   if (choice === undefined) {

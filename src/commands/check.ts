@@ -1,6 +1,6 @@
 /**
- * `weir check`: reads the settings as `weir serve` would, says what is wrong with them, or prints what is in
- * effect and where each value came from. No setting is a secret, so all are shown.
+ * `weir check`: reads the settings as `weir serve` does. It reports errors, or prints each setting with its value and
+ * the source of the value. No setting is a secret, so it prints all of them.
  *
  * With `--rules` it checks rule files instead (check/rules.ts).
  */
@@ -18,27 +18,28 @@ const RULES_OPTIONS = {
 
 export const command: Command = {
   name: "check",
-  summary: "validates the settings, or rule files, and prints what is in effect or absent",
+  summary: "checks the settings, or checks rule files for metrics without series",
   usage: `Usage: weir check [SETTINGS]
        weir check --rules FILE… [--url URL]
 
-Reads the settings as "weir serve" would, and prints each with the place that it came from: a flag, a
-variable, the configuration file, or the default. Exit code 2 when a setting is unknown or does not fit.
+Reads the settings as "weir serve" does, and prints each with its value and the source of the value: a flag,
+a variable, the configuration file, or the default. The exit code is 2 if a setting is unknown or invalid.
 
-With --rules it reads rule files of Prometheus instead and asks a running gateway which of the metrics that
-their expressions select have no series. A rule that selects such a metric never fires; each is printed on
-a line of its own. Metrics that a recording rule of the same files makes are not asked for.
+With --rules it reads rule files of Prometheus instead, and asks a running gateway which metrics of their
+expressions have no series. A rule that selects such a metric never fires. Each such rule is printed on one
+line. Metrics that a recording rule of the same files makes are not checked.
 
   weir check --rules scripts/deploy/prometheus/rules/weir.rules.yml
   weir check --rules '/etc/prometheus/rules/*.yml' --url http://gateway:9091
 
-  --rules FILE…      the files, or patterns such as 'rules/*.yml'
+  --rules FILE…      rule files, or patterns such as 'rules/*.yml'
 ${urlHelp}
-                     A Prometheus that evaluates the rules can be asked too
+                     The URL of a Prometheus that evaluates the rules works too
 
-A selector that matches no series, though its metric has series, is only warned of: a status that has not
-occurred yet has none. Exit code 0 when every metric has series, 1 when a metric has none, a file is no rule
-file, an expression is no PromQL, or the gateway failed, 2 when the arguments make no sense.
+If a metric has series but a selector matches none of them, that is only a warning: for example, a status
+that has not occurred yet has no series. The exit code is 0 if every metric has series. It is 1 if a metric
+has none, a file is not a rule file, an expression is not PromQL, or the gateway failed. It is 2 if the
+arguments are invalid.
 
 ${settingsHelp()}`,
   async run(argv, io) {

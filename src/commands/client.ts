@@ -1,14 +1,14 @@
 /**
- * How commands talk to a running gateway: its address, requests, and failures in one sentence.
+ * The client of commands for a running gateway: its address, requests, and failures in one sentence.
  *
- * The address is `--url`, else `WEIR_URL`, else the default that `weir serve` listens on; `unix:PATH` names a
- * socket. Failures are thrown as errors with classes of their own, which main.ts prints without a stack.
+ * The address is `--url`, else `WEIR_URL`, else the default address of `weir serve`. `unix:PATH` is a Unix socket. Each
+ * kind of failure has its own error class, which main.ts prints without a stack trace.
  */
 import { type Io, UsageError } from "./command.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9091";
 
-/** The lines on `--url` for a command's usage. */
+/** The lines about `--url` for a command's usage. */
 export const urlHelp = `  --url URL          the gateway: http://HOST:PORT or unix:PATH (variable WEIR_URL; default
                      ${DEFAULT_URL})`;
 
@@ -17,13 +17,13 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
-/** The gateway turned the request down; the message is its own. */
+/** The gateway rejected the request. The message is the gateway's. */
 export class Refused extends Error {
   override readonly name = "Refused";
   readonly status: number;
-  /** What it asked for by Retry-After. */
+  /** The gateway's Retry-After header. */
   readonly retryAfterSeconds: number | undefined;
-  /** The answer's body, where it is JSON. */
+  /** The answer's body if it is JSON, else undefined. */
   readonly body: unknown;
 
   constructor(message: string, status: number, retryAfterSeconds: number | undefined, body: unknown) {
@@ -39,14 +39,14 @@ interface Ask {
   readonly query?: readonly (readonly [string, string])[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | string;
-  /** Milliseconds until the head of the answer; none if absent, since a query's limit is the gateway's. */
+  /** Time limit for the head of the answer, in ms. There is none by default, since the gateway limits queries. */
   readonly timeoutMs?: number;
 }
 
-/** Sends a request and gives the answer, whatever its status; throws `Unreachable`. */
+/** Sends a request and returns the answer, whatever its status. Throws `Unreachable`. */
 export type Send = (path: string, ask?: Ask) => Promise<Response>;
 
-/** The gateway that `--url` (or what stands for it) names. */
+/** A client of the gateway that `--url`, `WEIR_URL` or the default names. */
 export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
   const given = url ?? (io.env.WEIR_URL || DEFAULT_URL);
   const source = url === undefined ? "WEIR_URL" : "--url";
@@ -68,16 +68,16 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
         body,
         signal: controller.signal,
         ...(unix === undefined ? {} : { unix }),
-        // Bun would give up after five minutes by itself,
+        // By default, Bun stops after five minutes,
         timeout: false,
-        // and ask the environment's proxy for what is on this machine.
+        // and uses the environment's proxy also for this machine.
         ...(isLocal(root) ? { proxy: false } : {}),
       } as BunFetchRequestInit);
     } catch (error) {
       if (controller.signal.aborted)
         throw new Unreachable(`The gateway at ${given} did not answer within ${timeoutMs} ms.`);
       throw new Unreachable(
-        `Cannot reach a gateway at ${given} (${reasonOf(error)}). Is "weir serve" running there? --url names another.`,
+        `Cannot reach a gateway at ${given} (${reasonOf(error)}). Is "weir serve" running there? Use --url for another address.`,
       );
     } finally {
       clearTimeout(timer);
@@ -89,7 +89,7 @@ function isLocal(url: string): boolean {
   return /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** The answer where its status is 2xx; else throws `Refused` with what the gateway said. */
+/** Returns the answer if its status is 2xx. Otherwise throws `Refused` with the gateway's message. */
 export async function accepted(response: Response): Promise<Response> {
   if (response.ok) return response;
   const text = await response.text().catch(() => "");
@@ -100,24 +100,24 @@ export async function accepted(response: Response): Promise<Response> {
     body = undefined;
   }
   const error = (body as { error?: string | { message?: unknown } } | undefined)?.error;
-  // Prometheus's API has the message itself there.
-  const said = typeof error === "string" ? error : error?.message;
+  // In Prometheus's API, this field is the message itself.
+  const reason = typeof error === "string" ? error : error?.message;
   const message =
-    typeof said === "string"
-      ? said
+    typeof reason === "string"
+      ? reason
       : `The gateway answered ${response.status} ${response.statusText}`.trimEnd();
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
   throw new Refused(message, response.status, Number.isFinite(retryAfter) ? retryAfter : undefined, body);
 }
 
-/** The bytes of an answer as they come; throws `Unreachable` when the gateway breaks off in between. */
+/** The bytes of an answer as they arrive. Throws `Unreachable` if the connection breaks before the end. */
 export async function* bytesOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
   if (response.body === null) return;
   try {
     for await (const piece of response.body) yield piece;
   } catch (error) {
     throw new Unreachable(
-      `The gateway broke off in the middle of its answer (${reasonOf(error)}); what came before it is not all.`,
+      `The connection broke in the middle of the answer (${reasonOf(error)}); the output is incomplete.`,
     );
   }
 }

@@ -1,34 +1,38 @@
 /**
- * What a command of `weir` is: one module in this folder, named for the command, that exports `command`.
+ * The contract of a command of `weir`: one module in this folder, named for the command, that exports `command`.
  *
- * A command touches the outside through its `Io` alone (no `process` in it), so that a test can run it with
- * buffers. It resolves to its exit code: 0 when all went well, 1 when the work failed; bad arguments are
- * thrown as `UsageError` (or `SettingError`), which main.ts prints with the usage and turns into 2.
+ * A command does all input and output through its `Io` and never uses `process`, so that a test can run it with
+ * buffers. It resolves to its exit code: 0 for success, 1 if the work failed. It throws `UsageError` or `SettingError`
+ * for invalid arguments. main.ts prints these with the usage and exits with 2.
  */
 
-/** Where a command writes. `write` resolves when the reader has taken the data, so that nothing piles up. */
+/**
+ * An output of a command. `write` resolves when the reader has taken the data, so that no data accumulates in memory.
+ */
 export interface Output {
   write(data: string | Uint8Array): Promise<void>;
-  /** True where a person looks on: progress bars and colour are for them only. */
+  /** True for a terminal: only there are progress bars and colour used. */
   readonly isTerminal: boolean;
-  /** Width of the terminal in columns; 80 where there is none. */
+  /** Width of the terminal in columns; 80 if it is not a terminal. */
   readonly columns: number;
 }
 
-/** The outside of a command. */
+/** The input, output and environment of a command. */
 export interface Io {
   /** Results. */
   readonly stdout: Output;
   /** Everything else: progress, warnings, errors. */
   readonly stderr: Output;
-  /** True where stdin is a terminal, and so nothing is piped in. */
+  /** True if stdin is a terminal, so that no data is piped in. */
   readonly stdinIsTerminal: boolean;
-  /** The bytes of stdin; call it once. */
+  /** The bytes of stdin. Call it only once. */
   stdin(): ReadableStream<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The umask of who started this; the process's own hides what it makes. Absent where there is none. */
+  /**
+   * The umask that the process was started with. Its current umask hides new files from other users. Absent in tests.
+   */
   readonly umask?: number;
-  /** The text of a file, or undefined where there is none; other errors are thrown. */
+  /** The text of a file, or undefined if it does not exist. Other errors are thrown. */
   readFile(path: string): string | undefined;
 }
 
@@ -36,13 +40,13 @@ export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** The whole text of `weir NAME --help`; begins with `Usage: weir NAME`, ends without a newline. */
+  /** The whole text of `weir NAME --help`. It begins with `Usage: weir NAME` and ends without a newline. */
   readonly usage: string;
-  /** Runs with the arguments after its name; `--help` was taken out before. Resolves to the exit code. */
+  /** Runs with the arguments after the command's name. main.ts handles `--help`. Resolves to the exit code. */
   run(argv: readonly string[], io: Io): Promise<number>;
 }
 
-/** The arguments make no sense; the message is one sentence that quotes them. Exit code 2. */
+/** The arguments are invalid. The message is one sentence that quotes them. The exit code is 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

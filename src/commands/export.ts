@@ -1,4 +1,4 @@
-/** `weir export`: the samples of a range as JSON events, one a line, in the shape in which they were pushed. */
+/** `weir export`: the samples of a range as JSON events, one per line, in the shape in which they were pushed. */
 import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
@@ -18,12 +18,12 @@ export const command: Command = {
   summary: "writes the samples of a range as JSON events",
   usage: `Usage: weir export [--url URL] [--from TIME] [--to TIME] [--metric NAME] [--output FILE]
 
-Writes samples in the order of time, one JSON event a line, as they were pushed:
+Writes samples in the order of time, as they were pushed, one JSON event per line:
 {"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{…}}
-with "type" where it is not an observation and "unit" where there is one. The first line of each metric has its
-"help", if that has at most 1,024 characters. Values that JSON has no number for
-are "NaN", "Infinity" and "-Infinity"; "stale" is a stale marker. "weir import" reads
-all of it again. Exemplars are not exported.
+An event has "type" if it is not an observation, and "unit" if the metric has one. The first line of each
+metric has its "help", if that has at most 1,024 characters. Values that JSON cannot express as numbers are
+"NaN", "Infinity" and "-Infinity". "stale" is a stale marker. "weir import" reads all events again.
+Exemplars are not exported.
 
   --from TIME        from this time on; the beginning if absent
   --to TIME          up to before this time; the end if absent
@@ -34,7 +34,8 @@ ${urlHelp}
 
 A TIME is now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970.
 
-Exit code 0 when all was written, 1 when the gateway failed or broke off, 2 when the arguments make no sense.`,
+The exit code is 0 if the export is complete, 1 if the gateway failed or the connection broke, and 2 if the
+arguments are invalid.`,
   async run(argv, io) {
     const { values } = readArguments(argv, OPTIONS, false);
     oneOf("--format", values.format, ["ndjson"]);

@@ -1,8 +1,8 @@
 /**
- * `weir import`: brings workers' NDJSON files into the store, each line once, however often it is run.
+ * `weir import`: stores the lines of workers' NDJSON files, each line once, however often it runs.
  *
- * A file is known by its content, never by its name: noon's copy and the same file rotated at midnight are one file.
- * import/README.md explains how. Goes through a running gateway, or opens its data folder.
+ * A file is identified by its content, never by its name. A copy from noon and the same file rotated at midnight are
+ * one file. import/README.md explains how. The import uses a running gateway, or opens the data folder itself.
  */
 
 import { loadConfig, takeSettings } from "../config/config.ts";
@@ -25,45 +25,46 @@ const OPTIONS = {
 interface ImportOptions {
   readonly paths: readonly string[];
   readonly extraLabels: readonly string[];
-  /** Whether a file's name tells the label `instance`. */
-  readonly namesTellInstance: boolean;
+  /** Whether the label `instance` comes from a file's name. */
+  readonly instanceFromName: boolean;
   readonly as: string | undefined;
 }
 
 export const command: Command = {
   name: "import",
-  summary: "brings files of JSON events into the store, each line once",
+  summary: "stores files of JSON events, each line once",
   usage: `Usage: weir import [--url URL] [OPTIONS] FILE|FOLDER|-…
        weir import --data DIR [SETTINGS] [OPTIONS] FILE|FOLDER|-…
 
-Reads files of JSON events, one a line, plain, gzip or zstd: metrics_prod.json, metrics_1.json.2024-01-15.
-A file is known by its content, not by its name, and how far it was read is stored together with its lines:
-give the same files as often as you like, grown, renamed, packed or after an import that was cut off, and
-each line is stored once. A last line that is cut is left for the next time.
+Reads files of JSON events, one event per line, plain, gzip or zstd: metrics_prod.json,
+metrics_1.json.2024-01-15. A file is identified by its content, not by its name. The offset up to which it was
+read is stored together with its lines. So you can import the same files as often as you like, also after they
+have grown, were renamed or compressed, or after an interrupted import: each line is stored once. An
+incomplete last line is left for the next import.
 
   FILE               a file or a pipe; several are read in this order
-  FOLDER             its files that are named *.json, *.ndjson or *.jsonl, rotated (*.json.2024-01-15) or
-                     packed (*.json.gz); not those of folders in it
-  -                  standard input, which is read to its end first; as from any pipe, events of which none
-                     has a time are stored each time
+  FOLDER             its files named *.json, *.ndjson or *.jsonl, also rotated (*.json.2024-01-15) or
+                     compressed (*.json.gz); files of subfolders are not read
+  -                  standard input, which is read to its end first. As with any pipe, input whose events have
+                     no time is stored again at each import
 ${urlHelp}
-  --data DIR         no gateway runs: open the store in this folder, with the settings of "weir serve"
+  --data DIR         open the store in this folder while no gateway runs, with the settings of "weir serve"
   --extra-label NAME=VALUE
-                     a tag for each event that has no such tag of its own; repeatable
+                     add this tag to each event that does not have it; repeatable
   --no-instance      do not take the tag "instance" from the names of files
-  --as NAME          import FILE as the file NAME, whatever it has in common with others: the way in for one
-                     that cannot be told from another. Use the same NAME when it has grown
+  --as NAME          import FILE as the file NAME, whatever content it shares with other files. Use it for a
+                     file that cannot be distinguished from another. Use the same NAME when it has grown
 
-The tag "instance" of events without one is what stands between "metrics" and ".json" in the file's name:
+Events without the tag "instance" get it from the file's name, from the text between "metrics" and ".json":
 "prod" for metrics_prod.json, "1" for metrics_1.json.2024-01-15. --extra-label instance=NAME overrides it.
 
-Lines older than the gateway's retention are rejected; the report says which --retention-days keeps them.
-Imported lines are seen by SQL, summaries and PromQL. They do not count in the totals of /metrics, where a
-week imported now would look like a burst now.
+Lines older than the gateway's retention are rejected, and the report says which --retention-days keeps them.
+Imported lines are visible to SQL, summaries and PromQL. They do not count in the totals of /metrics, where
+an imported week would look like a burst of new samples.
 
-Exit code 0 when every file was read to its end, also where some of its lines were rejected (the report
-says why); 1 when a file could not be read, nothing of it could be stored, or the gateway failed; 2 when the
-arguments make no sense.`,
+The exit code is 0 if every file was read to its end, also if some of its lines were rejected (the report says
+why). It is 1 if a file could not be read, none of its lines could be stored, or the gateway failed. It is 2
+if the arguments are invalid.`,
   async run(argv, io) {
     const { settings, rest } = takeSettings(argv);
     const { values, positionals } = readArguments(rest, OPTIONS, true);
@@ -71,13 +72,15 @@ arguments make no sense.`,
     const isOffline = settings.some((each) => each === "--data" || each.startsWith("--data="));
     if (!isOffline) {
       if (settings.length > 0) {
-        throw new UsageError(`${settings[0]} is a setting of the gateway, and goes with --data only.`);
+        throw new UsageError(
+          `${settings[0]} is a setting of the gateway, which is allowed only with --data.`,
+        );
       }
       return await importAll(gatewayAt(values.url, io), options, io);
     }
     if (values.url !== undefined)
-      throw new UsageError("--url and --data exclude each other: one names a gateway that runs.");
-    // Loaded here: an import over HTTP does not wait for the store's modules.
+      throw new UsageError("--url and --data exclude each other: --url names a running gateway.");
+    // Loaded here, so that an import over HTTP does not load the store's modules.
     const { openGateway } = await import("../gateway.ts");
     const { StoreLocked } = await import("../store/store.ts");
     const gateway = await openGateway(loadConfig(settings, io.env, io.readFile)).catch((error: unknown) => {
@@ -106,9 +109,9 @@ function optionsOf(
   const { as, "extra-label": extraLabels } = values;
   if (as === "") throw new UsageError("--as is empty, expected a name.");
   if (as !== undefined && paths.length > 1)
-    throw new UsageError("--as names one import, and goes with one FILE only.");
+    throw new UsageError("--as names one import, so it allows only one FILE.");
   pairs("--extra-label", extraLabels);
-  return { paths, extraLabels, namesTellInstance: !values["no-instance"], as };
+  return { paths, extraLabels, instanceFromName: !values["no-instance"], as };
 }
 
 async function importAll(send: Send, options: ImportOptions, io: Io): Promise<number> {
@@ -132,7 +135,7 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
       const { stored, duplicates, rejected } = report.total;
       return bar.show(fileText(path), doneBytes + file.bytesRead, totalBytes, stored + duplicates + rejected);
     };
-    const named = options.namesTellInstance && givenInstance === undefined ? source.worker : "";
+    const named = options.instanceFromName && givenInstance === undefined ? source.worker : "";
     const fileReport = report.file();
     const outcome = await importFile({
       open: source.open,
@@ -143,7 +146,7 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
       as,
       onProgress,
       onWait: async (reason, waitMs) => {
-        const when = `trying again in ${Math.ceil(waitMs / 1_000)} s`;
+        const when = `retrying in ${Math.ceil(waitMs / 1_000)} s`;
         await io.stderr.write(`weir import: ${fileText(path)}: ${reason}; ${when}\n`);
       },
     }).finally(() => bar.clear());
@@ -161,12 +164,12 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
   return failures > 0 ? exitCode.failure : exitCode.ok;
 }
 
-/** Why a file that was read whole is a failure all the same. */
+/** Why a file that was read to its end is still a failure; undefined if it is not. */
 function nothingStored({ stored, duplicates, rejected }: Outcome): string | undefined {
   return rejected > 0 && stored + duplicates === 0 ? "no line could be stored" : undefined;
 }
 
-/** `metrics_prod.json: 1,000 stored, 2 rejected` and a line for each reason, warning and note. */
+/** `metrics_prod.json: 1,000 stored, 2 rejected`, and one line per reason, warning and note. */
 function outcomeText(path: string, outcome: Outcome, report: FileReport): string {
   const { stored, duplicates, rejected, notes, failure } = outcome;
   const isNothing = stored + duplicates + rejected === 0;
@@ -175,7 +178,7 @@ function outcomeText(path: string, outcome: Outcome, report: FileReport): string
   return [`${fileText(path)}: ${what}`, ...details, ""].join("\n");
 }
 
-/** Sends requests to an application of this process. */
+/** Sends requests to an application in this process. */
 function within(app: { fetch(request: Request): Promise<Response> }): Send {
   return async (path, { method = "GET", query = [], headers, body } = {}) => {
     const parameters = new URLSearchParams(query as [string, string][]);

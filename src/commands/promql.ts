@@ -1,4 +1,4 @@
-/** `weir promql`: asks a running gateway in PromQL, at a time or over a range, and prints the series. */
+/** `weir promql`: runs a PromQL query on a running gateway, at one time or over a range, and prints the series. */
 import { BadInput } from "../model/errors.ts";
 import { parseDurationMs } from "../query/promql/promql-text.ts";
 import { parseTime } from "../query/summaries/times.ts";
@@ -17,36 +17,35 @@ const OPTIONS = {
   step: { type: "string" },
 } as const;
 
-/** Steps of a range whose step is not given: as many lines as a person still looks through. */
+/** The number of steps of a range if no step is given: few enough lines to read. */
 const STEPS = 60;
 const SECOND_MS = 1000;
 
 export const command: Command = {
   name: "promql",
-  summary: "asks in PromQL and prints the series",
+  summary: "runs a PromQL query and prints the series",
   usage: `Usage: weir promql [--at TIME] [OPTIONS] 'EXPR'
        weir promql --start TIME [--end TIME] [--step DURATION] [OPTIONS] 'EXPR'
 
-Evaluates an expression of PromQL on a running gateway, at one time (now, unless told otherwise) or at the
-steps of a range:
+Evaluates a PromQL expression on a running gateway, at one time (default: now) or at the steps of a range:
 
   weir promql 'sum by (operation) (rate(http_request_duration_ms_count[5m]))'
   weir promql --start -6h --step 5m 'queue_depth{job="worker"}'
 
   --at TIME          evaluate at this time: now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no
                      zone), or milliseconds since 1970
-  --start TIME       evaluate from this time on …
-  --end TIME         … to this one; now if absent
-  --step DURATION    … this far apart, such as 30s, 1h30m or a number of seconds; if absent such that there
-                     are ${STEPS} steps, a second apart at least
-  --format FORMAT    table (default), or json: the answer as Prometheus's API has it
-  --output FILE      write there; the file appears when it is whole. Standard output if absent
+  --start TIME       the begin of a range
+  --end TIME         the end of the range; default: now
+  --step DURATION    the distance of the steps, such as 30s, 1h30m or a number of seconds; by default such
+                     that there are ${STEPS} steps, at least one second apart
+  --format FORMAT    table (default), or json: the answer in the format of Prometheus's API
+  --output FILE      write to this file, which appears when it is complete; default: standard output
 ${urlHelp}
 
-An expression that begins with a dash goes behind "--". Warnings of the query go to standard error.
+Put "--" before an expression that begins with a dash. Warnings of the query are printed on standard error.
 
-Exit code 0 when the series were printed (also where there are none), 1 when the query or the gateway
-failed, 2 when the arguments make no sense.`,
+The exit code is 0 if the series were printed, also if there are none. It is 1 if the query or the gateway
+failed, and 2 if the arguments are invalid.`,
   async run(argv, io) {
     const { values, positionals } = readArguments(argv, OPTIONS, true);
     const format = oneOf("--format", values.format, ["table", "json"]);
@@ -55,7 +54,7 @@ failed, 2 when the arguments make no sense.`,
       throw new UsageError("Give an expression, such as weir promql 'up'.");
     if (others.length > 0) {
       throw new UsageError(
-        `Unexpected argument ${JSON.stringify(others[0])}, after the expression: quote it as one.`,
+        `Unexpected argument ${JSON.stringify(others[0])} after the expression: quote the whole expression.`,
       );
     }
     const { path, parameters } = requestOf(values, Date.now());
@@ -74,20 +73,20 @@ failed, 2 when the arguments make no sense.`,
 
 type Times = { readonly [Name in "at" | "start" | "end" | "step"]?: string };
 
-/** Which route of Prometheus's API answers, and the times as it takes them. */
+/** The route of Prometheus's API for these times, and its parameters. */
 function requestOf(
   { at, start, end, step }: Times,
   nowMs: number,
 ): { path: string; parameters: [string, string][] } {
   if (start === undefined) {
     const [name] = Object.entries({ end, step }).find(([, value]) => value !== undefined) ?? [];
-    if (name !== undefined) throw new UsageError(`--${name} belongs to a range: give --start as well.`);
+    if (name !== undefined) throw new UsageError(`--${name} belongs to a range: give --start too.`);
     const parameters: [string, string][] =
       at === undefined ? [] : [["time", seconds(timeOf("--at", at, nowMs))]];
     return { path: "/api/v1/query", parameters };
   }
   if (at !== undefined)
-    throw new UsageError("--at is one time and --start begins a range: give one of them.");
+    throw new UsageError("--at is one time and --start begins a range: give only one of them.");
   const startMs = timeOf("--start", start, nowMs);
   const endMs = end === undefined ? nowMs : timeOf("--end", end, nowMs);
   if (endMs < startMs) throw new UsageError("--end is before --start.");
@@ -164,7 +163,7 @@ async function printTable(
   }
 }
 
-/** A series as a selector would name it: `up{job="x"}`, `{job="x"}`, `{}`. */
+/** A series written as a selector: `up{job="x"}`, `{job="x"}`, `{}`. */
 function nameOf(metric: Readonly<Record<string, string>>): string {
   const { __name__: name = "", ...labels } = metric;
   const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);

@@ -1,13 +1,14 @@
 /**
  * `weir serve`: the gateway with its sockets, its sampler and its loops.
  *
- * **Stopping**, on SIGTERM, SIGINT, SIGHUP or a request that may, in this order, within `stopTimeoutMs`:
- * 1. listeners: no new connections; requests under way are finished,
- *    queries are interrupted after a quarter of the time;
- * 2. the sampler and the loops (retention, quiet checkpoints);
- * 3. ingest: what was accepted is committed, then a whole snapshot of the totals;
- * 4. readers are interrupted; the log is moved into the file; the file is given back.
- * Another SIGTERM or SIGINT after a second ends the process at once; what was acknowledged is safe then too.
+ * It stops on SIGTERM, SIGINT, SIGHUP, or a request to the lifecycle API if that is enabled. It stops in this order,
+ * within `stopTimeoutMs`:
+ * 1. Listeners accept no new connections. Requests in progress finish. Queries are interrupted after a quarter of the
+ *    time.
+ * 2. The sampler and the loops (retention, expiry of groups, quiet checkpoints) end.
+ * 3. Ingest commits everything that it accepted, and then a whole snapshot of the totals.
+ * 4. Readers are interrupted. A checkpoint moves the log into the file, and the file is closed.
+ * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config/config.ts";
@@ -24,20 +25,20 @@ import { type Command, exitCode } from "./command.ts";
 import { settingsHelp } from "./settings-help.ts";
 import { nextSignal } from "./stop-signals.ts";
 
-/** A gateway that listens. */
+/** A gateway that accepts connections. */
 export interface RunningGateway extends Gateway {
   /** The first address. */
   readonly url: string;
   readonly urls: readonly string[];
-  /** Stops in the order above; resolves when the file is given back. */
+  /** Stops in the order above. Resolves when the file is closed. */
   stop(): Promise<void>;
 }
 
-/** Time for the last answers to leave before the process ends without stopping. */
+/** Time to send the last answers before the process ends without an orderly stop. */
 const ANSWER_MS = 250;
-/** How often the log is moved into the file while nothing else is to do. */
+/** Interval of checkpoints while ingest is idle. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
-/** How late a group may go: well below the interval of scrapes. */
+/** The maximum delay of a group's expiry: well below the interval of scrapes. */
 const GROUP_EXPIRY_INTERVAL_MS = 1_000;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
@@ -60,14 +61,14 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   });
   const checkpoint = repeat(QUIET_CHECKPOINT_INTERVAL_MS, async () => {
     const { logBytes } = await store.fileSizes();
-    // On a full disk the blocks of days that were dropped are free only after one.
+    // On a full disk, the blocks of dropped days become free only after a checkpoint.
     const enough = store.room().isFull ? 1 : QUIET_CHECKPOINT_LOG_BYTES;
     if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
   const fault = (error: unknown) => {
-    // The log says already that the disk is full.
+    // The log already says that the disk is full.
     if (error instanceof DiskFull) return;
-    log.error("housekeeping failed, it is tried again", { error: String(error) });
+    log.error("housekeeping failed and will be retried", { error: String(error) });
   };
   const expire = repeat(GROUP_EXPIRY_INTERVAL_MS, () => gateway.expireGroups());
   prune.start(fault);
@@ -75,11 +76,11 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   checkpoint.start(fault);
   let stopped: Promise<void> | undefined;
   const stop = async () => {
-    // Half of the time for requests under way; the other is for the last commit and the checkpoint.
-    // Queries that take longer than a push may are interrupted while there is still time to tell their clients.
-    const impatience = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
+    // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
+    // run after a quarter are interrupted, so that there is time to answer their clients.
+    const queryLimit = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
     const cut = await listener.stop(config.stopTimeoutMs / 2);
-    clearTimeout(impatience);
+    clearTimeout(queryLimit);
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();
     await prune.stop();
@@ -98,7 +99,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 }
 
-/** As `startGateway`, with what a person can do about a folder that is in use. */
+/** Like `startGateway`, with advice in the error for a folder that is in use. */
 async function start(config: Config, options: GatewayOptions): Promise<RunningGateway> {
   try {
     return await startGateway(config, options);
@@ -108,7 +109,7 @@ async function start(config: Config, options: GatewayOptions): Promise<RunningGa
   }
 }
 
-/** Starts to sample this machine, and the gateway itself; gives what stops both. */
+/** Starts to sample this machine and the gateway itself. Returns an object that stops both. */
 function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(): Promise<void> } {
   const parts = createParts({
     names: config.samplerParts.filter((name) => name !== "gateway"),
@@ -136,7 +137,7 @@ function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(
   };
 }
 
-/** Runs an action at once and then at an interval, never twice at a time. */
+/** Runs an action at once and then at an interval. Two runs never overlap. */
 function repeat(intervalMs: number, action: () => Promise<void>) {
   let timer: Timer | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -167,8 +168,8 @@ export const command: Command = {
   summary: "starts the gateway",
   usage: `Usage: weir serve [SETTINGS]
 
-Starts the gateway: it takes pushes, answers SQL and is scraped, all over HTTP. It stops on SIGTERM, SIGINT
-and SIGHUP (unless started with nohup) once everything that it accepted is stored.
+Starts the gateway. It accepts pushes, answers queries and can be scraped, all over HTTP. On SIGTERM, SIGINT
+or SIGHUP (ignored under nohup) it stores everything that it has accepted and stops.
 
 ${settingsHelp()}`,
   async run(argv, io) {
@@ -179,20 +180,20 @@ ${settingsHelp()}`,
     const gateway = await start(config, {
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       quit: () => quit.resolve("request"),
-      onFatal: () => broken.resolve("the engine gave up"),
+      onFatal: () => broken.resolve("the engine gave up on the file"),
     });
     gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
     await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
     const signal = await Promise.race([nextSignal(), quit.promise, broken.promise]);
     gateway.log.info("stopping", { signal });
     void broken.promise.then(async () => {
-      // Nothing can be committed any more. A supervisor starts a process that reads what was acknowledged.
-      gateway.log.error("the engine gave up on the file; ending, to be started again");
+      // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.
+      gateway.log.error("the engine gave up on the file; the process ends and must be restarted");
       await Bun.sleep(ANSWER_MS);
       process.exit(exitCode.failure);
     });
     const late = setTimeout(() => {
-      gateway.log.error("did not stop in time; what was acknowledged is stored");
+      gateway.log.error("did not stop in time; everything that was acknowledged is stored");
       process.exit(exitCode.failure);
     }, config.stopTimeoutMs);
     await gateway.stop();

@@ -1,12 +1,12 @@
 /**
- * The settings as text for `--help`: a flag, its default and what it does, wrapped for a terminal.
+ * The settings as text for `--help`: each flag with its default and its description, wrapped for a terminal.
  */
 import { describeSettings } from "../config/config.ts";
 
 const WIDTH = 100;
 const INDENT = 6;
 
-/** Every setting, with the rule that gives its variable and its key in weir.toml. Ends without a newline. */
+/** Every setting, with the rule for its variable and its key in weir.toml. Ends without a newline. */
 export function settingsHelp(): string {
   const entries = describeSettings().map(({ flag, defaultText, what, why }) => {
     const shown = defaultText === "" ? "none" : defaultText;
@@ -14,10 +14,10 @@ export function settingsHelp(): string {
   });
   return [
     "Settings, with their defaults. Each is also read from the environment (WEIR_RETENTION_DAYS for",
-    "--retention-days) and from a TOML file (retentionDays = 7). Flags win over the environment, the",
-    "environment over the file. Durations and sizes take a suffix: 15s, 1h, 32MiB.",
+    "--retention-days) and from a TOML file (retentionDays = 7). Flags override the environment, and",
+    "the environment overrides the file. Durations and sizes take a suffix: 15s, 1h, 32MiB.",
     "",
-    "  --config FILE (weir.toml, where there is one)",
+    "  --config FILE (weir.toml, if it exists)",
     ...entries,
   ].join("\n");
 }

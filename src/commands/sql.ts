@@ -1,4 +1,4 @@
-/** `weir sql`: asks a running gateway in SQL, and prints the rows. */
+/** `weir sql`: runs an SQL statement on a running gateway and prints the rows. */
 import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
 import { checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
@@ -14,33 +14,33 @@ const OPTIONS = {
   "timeout-ms": { type: "string" },
 } as const;
 
-/** The gateway takes far less; this keeps a wrong file on stdin from filling the memory. */
+/** The gateway accepts far less. This limit prevents that a wrong file on stdin fills the memory. */
 const STATEMENT_BYTES_MAX = 1_048_576;
 
 export const command: Command = {
   name: "sql",
-  summary: "asks in SQL and prints the rows",
+  summary: "runs an SQL statement and prints the rows",
   usage: `Usage: weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
        weir sql .tables [PATTERN]
        weir sql .functions [PATTERN]
 
 Runs one read-only statement of DuckDB's SQL on a running gateway. Each metric is a table, named as in
-Prometheus, with ts, value and one column per tag; ".tables" lists them, people's own first, with
-their rows and the time of the last one; ".tables http*" lists some. ".functions" lists the functions
-that a statement may call, with their bounds:
+Prometheus, with ts, value and one column per tag. ".tables" lists the tables with their number of rows and
+the time of the last row, pushed metrics first. ".tables http*" lists some of them. ".functions" lists the
+functions that a statement may call, with their limits:
 
   weir sql "SELECT operation, avg(value) FROM http_request_duration_ms GROUP BY ALL ORDER BY ALL"
 
   --param NAME=TEXT  binds $NAME to a text, --param NAME:=JSON to a number, true, false or null; repeatable
-  --limit N          at most so many rows; the gateway has a limit of its own (sqlRowsMax), and a note on
-                     standard error says when it may have left rows out
-  --timeout-ms N     give up after this time; the gateway has a limit of its own
+  --limit N          the maximum number of rows; the gateway's own limit (sqlRowsMax) also applies, and a note
+                     on standard error says when rows may be absent because of it
+  --timeout-ms N     the time limit in milliseconds; the gateway's own limit also applies
 ${formatHelp}
 ${urlHelp}
 
-Exit code 0 when the rows were printed, 1 when the statement or the gateway failed, 2 when the arguments
-make no sense.`,
+The exit code is 0 if the rows were printed, 1 if the statement or the gateway failed, and 2 if the arguments
+are invalid.`,
   async run(argv, io) {
     const { values, positionals } = readArguments(argv, OPTIONS, true);
     const format = oneOf("--format", values.format, FORMATS);
@@ -140,7 +140,7 @@ async function readStatement(io: Io): Promise<string> {
     text += decoder.decode(piece, { stream: true });
     if (text.length > STATEMENT_BYTES_MAX) {
       throw new UsageError(
-        `What comes from standard input is longer than ${STATEMENT_BYTES_MAX} bytes, expected a statement.`,
+        `Standard input is longer than ${STATEMENT_BYTES_MAX} bytes, expected a statement.`,
       );
     }
   }

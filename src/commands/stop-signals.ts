@@ -1,16 +1,16 @@
 /**
- * The signals that stop the gateway: SIGTERM, SIGINT, and SIGHUP, since it has nothing to reload.
+ * The signals that stop the gateway: SIGTERM, SIGINT and SIGHUP. It has no files to reload, so SIGHUP stops it too.
  *
- * One request to stop may arrive as several signals: a terminal that closes sends SIGHUP twice (the kernel and the shell
- * do), `timeout` and supervisors send SIGTERM to the process and to its group. So a repeat within a second is ignored,
- * and SIGHUP always is; a later SIGTERM or SIGINT ends the process at once. A process that was started with SIGHUP
- * ignored, as `nohup` does, goes on ignoring it.
+ * One request to stop may arrive as several signals. When a terminal closes, the kernel and the shell both send SIGHUP.
+ * `timeout` and supervisors send SIGTERM to the process and to its group. So a second signal within a second is
+ * ignored, and a second SIGHUP is always ignored. A later SIGTERM or SIGINT ends the process at once. A process that
+ * was started with SIGHUP ignored, as by `nohup`, continues to ignore it.
  */
 import { readFileSync } from "node:fs";
 
 const REPEAT_MS = 1_000;
 
-/** Resolves to the name of the first of them that arrives. `after` sets a timer that does not keep the process alive. */
+/** Resolves to the name of the first signal. `after` must set a timer that does not keep the process running. */
 export function nextSignal(after = setQuietTimer): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const stopping = ["SIGTERM", "SIGINT"] as const;
@@ -34,7 +34,7 @@ function setQuietTimer(action: () => void, delayMs: number): void {
 
 const HANGUP = 1;
 
-/** Whether the process was started with a signal ignored; only Linux says so. */
+/** Whether the process was started with a signal ignored. Only Linux reports it. */
 function isIgnored(signal: number): boolean {
   let status: string;
   try {

@@ -1,36 +1,36 @@
-/** `weir summary`: lists the questions that a gateway knows the answer to, and asks one. */
+/** `weir summary`: lists the gateway's summaries, or runs one. */
 import { aligned, checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
-/** Options of the command itself; all others are parameters of the summary. */
+/** Options of the command itself. All others are parameters of the summary. */
 const OWN = ["url", "format", "output", "limit", "timeout-ms"] as const;
 type Own = (typeof OWN)[number];
 
 export const command: Command = {
   name: "summary",
-  summary: "lists the gateway's summaries, or asks one",
+  summary: "lists the gateway's summaries, or runs one",
   usage: `Usage: weir summary
        weir summary NAME [--PARAMETER VALUE …] [OPTIONS]
 
-Without a name: lists the summaries of a running gateway with their questions, parameters and defaults.
-With one: prints its answer, such as
+Without a name, lists the summaries of a running gateway with their questions, parameters and defaults. With
+a name, runs the summary and prints the answer:
 
   weir summary duration_by_operation --from -6h
   weir summary task_timeline --task-id 1704067200_abc123 --from 2024-01-01
   weir summary error_rate --format lines
 
-  --PARAMETER VALUE  a parameter of the summary; dashes stand for underscores. A time is now, -24h,
+  --PARAMETER VALUE  a parameter of the summary, with dashes instead of underscores. A time is now, -24h,
                      2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970
-  --limit N          at most so many rows; the gateway has a limit of its own
-  --timeout-ms N     give up after this time; the gateway has a limit of its own
+  --limit N          the maximum number of rows; the gateway's own limit also applies
+  --timeout-ms N     the time limit in milliseconds; the gateway's own limit also applies
 ${formatHelp}
-                     lines: one line of text per row, as the summary words it, for scripts
+                     lines: one line of text per row, defined by the summary, for scripts
 ${urlHelp}
 
-Exit code 0 when the answer was printed, 1 when the summary or the gateway failed, 2 when the arguments
-make no sense.`,
+The exit code is 0 if the answer was printed, 1 if the summary or the gateway failed, and 2 if the arguments
+are invalid.`,
   async run(argv, io) {
     const { name, own, parameters } = readArguments(argv);
     const format = oneOf("--format", own.get("format") ?? "table", FORMATS);
@@ -54,14 +54,15 @@ make no sense.`,
   },
 };
 
-/** A sentence for each metric that the summary reads and that nobody has pushed: its part of the answer is empty. */
+/** A sentence for each metric that the summary reads and that was never pushed: its part of the answer is empty. */
 function absentMetrics(response: Response): string[] {
   const header = response.headers.get("weir-absent-metrics") ?? "";
   return header.split(", ").flatMap((text) => {
     const [, metric, parameter, near] = /^([^;]+); parameter=([a-z0-9_]+)(?:; near=(.+))?$/.exec(text) ?? [];
     if (metric === undefined) return [];
     const flag = `--${parameter!.replaceAll("_", "-")}`;
-    const hint = near === undefined ? `${flag} names another` : `did you mean ${flag} ${decoded(near)}`;
+    const hint =
+      near === undefined ? `use ${flag} for another metric` : `did you mean ${flag} ${decoded(near)}`;
     return [`No metric ${decoded(metric)} is stored; ${hint}${near === undefined ? "." : "?"}`];
   });
 }
@@ -69,8 +70,8 @@ function absentMetrics(response: Response): string[] {
 const decoded = (text: string): string => JSON.stringify(decodeURIComponent(text)).slice(1, -1);
 
 /**
- * Parts the arguments by hand: node's parseArgs takes no value for an option that it does not know. A value may
- * begin with a dash (`--from -6h`), as each option here has one.
+ * Parses the arguments without node's parseArgs, which does not accept a value for an unknown option. Every option here
+ * has a value, so a value may begin with a dash (`--from -6h`).
  */
 function readArguments(argv: readonly string[]): {
   name: string | undefined;
@@ -95,7 +96,7 @@ function readArguments(argv: readonly string[]): {
     else parameters.push([option.replaceAll("-", "_"), value]);
   }
   if (names.length > 1)
-    throw new UsageError(`Unexpected argument ${JSON.stringify(names[1])}, after the summary's name.`);
+    throw new UsageError(`Unexpected argument ${JSON.stringify(names[1])} after the summary's name.`);
   return { name: names[0], own, parameters };
 }
 
@@ -105,15 +106,15 @@ interface SummaryDescription {
   readonly parameters: readonly { readonly name: string; readonly type: string; readonly default?: string }[];
 }
 
-/** Types of parameters that say how metrics and tags are called: most people need none of them. */
+/** Types of parameters that contain names of metrics and tags. Most users need none of them. */
 const NAMES: readonly string[] = ["metric", "tag"];
 
 const NAMES_NOTE =
-  "The names of metrics and tags are parameters too (--tasks-metric, --http-status-tag …): --format json lists all.";
+  "The names of metrics and tags are parameters too (--tasks-metric, --http-status-tag …). --format json lists all.";
 
 async function list(send: Send, format: string, output: string | undefined, io: Io): Promise<number> {
   if (format !== "table" && format !== "json") {
-    throw new UsageError(`The list is printed as table or json, not as ${format}.`);
+    throw new UsageError(`--format is ${JSON.stringify(format)}, expected table or json for the list.`);
   }
   const response = await accepted(await send("/api/v1/summaries"));
   if (format === "json") {

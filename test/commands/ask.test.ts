@@ -1,4 +1,4 @@
-/** `weir sql` and `weir summary` as processes, against the real gateway. */
+/** Runs `weir sql` and `weir summary` as processes with a real gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +55,7 @@ describe("weir sql", () => {
     expect(existsSync(`${parquet}.part`)).toBe(false);
   });
 
-  test("says on standard error that rows may be absent, where the format cannot", async () => {
+  test("reports on standard error that rows may be absent if the format cannot say it", async () => {
     const many = "SELECT range AS i, 'a\n\"b' AS text FROM range(100001)";
     const atLimit =
       "weir sql: 100000 rows are printed, the most that the gateway answers with; there may be more. ";
@@ -70,19 +70,19 @@ describe("weir sql", () => {
       out: "",
       err: `weir sql: Rows are absent: the gateway answers with 100000 at most. ${advice}`,
     });
-    // Who sets a limit knows of it, and fewer rows are all that there are.
+    // There is no note if the user set the limit, or if there are fewer rows than the limit.
     for (const args of [["--limit", "2", many], ["SELECT * FROM range(99999)"]])
       expect((await weir(["sql", "--format", "csv", ...args], { env })).err).toBe("");
   });
 
-  test("takes the statement from standard input, and by a unix socket", async () => {
+  test("reads the statement from standard input, and connects through a Unix socket", async () => {
     const { out } = await weir(["sql", "--format", "csv", "--url", `unix:${socket}`], {
       stdin: `${QUESTION}\n`,
     });
     expect(out.split(/\r?\n/)[1]).toBe("fast,6");
   });
 
-  test("passes by the environment's proxy for what is on this machine", async () => {
+  test("does not use the environment's proxy for a gateway on this machine", async () => {
     const proxy = { HTTP_PROXY: "http://127.0.0.1:1", http_proxy: "http://127.0.0.1:1" };
     for (const url of [gateway.url, `unix:${socket}`]) {
       const { code, err } = await weir(["sql", "--url", url, QUESTION], { env: proxy });
@@ -106,7 +106,7 @@ describe("weir sql", () => {
     expect(out.trimEnd().split("\n")).toHaveLength(2);
   });
 
-  test(".tables lists each metric with its rows and columns, people's own first", async () => {
+  test(".tables lists each metric with its rows and columns, pushed metrics first", async () => {
     const { out } = await weir(["sql", ".tables"], { env });
     const lines = out.split("\n").map((line) => line.trim().split(/ {2,}/));
     expect(lines[0]).toEqual(["table", "rows", "last", "kind", "unit", "columns", "metric"]);
@@ -134,7 +134,7 @@ describe("weir sql", () => {
     );
   });
 
-  test("says what is wrong in one line, with its exit code", async () => {
+  test("reports an error in one line, with the right exit code", async () => {
     for (const [args, code, message] of [
       [["DROP TABLE samples"], 1, /^weir sql: .+\n$/],
       [[".tabels"], 2, /^weir sql: There is no command "\.tabels"; there are \.tables and \.functions\.\n/],
@@ -177,14 +177,14 @@ describe("weir summary", () => {
     expect(lines[0]).toEqual(["summary", "question", "parameters"]);
     expect(lines.map(([name]) => name)).toContain("task_timeline");
     expect(out).toMatch(/task_id=…/);
-    // The names of metrics and tags would make it unreadable.
+    // The list omits parameters for names of metrics and tags, which would make it unreadable.
     expect(out).not.toMatch(/_metric=|_tag=/);
     expect(out).toMatch(/\(--tasks-metric.*--format json lists all\.\n$/);
     const json = await weir(["summary", "--format", "json"], { env });
     expect(JSON.parse(json.out).summaries[0].question).toEndWith("?");
   });
 
-  test("asks one, with parameters", async () => {
+  test("runs a summary with parameters", async () => {
     const args = [
       "summary",
       "task_timeline",
@@ -206,7 +206,7 @@ describe("weir summary", () => {
     ).toHaveLength(1);
   });
 
-  test("says what is wrong in one line, with its exit code", async () => {
+  test("reports an error in one line, with the right exit code", async () => {
     for (const [args, code, message] of [
       [["none"], 1, /^weir summary: There is no summary "none"; there are .*\n$/],
       [
@@ -220,7 +220,7 @@ describe("weir summary", () => {
         /^weir summary: from is .*; expected a time before to, .*\n$/,
       ],
       [["slow_tasks", "--top"], 2, /^weir summary: --top needs a value after it\.\n/],
-      [["slow_tasks", "more"], 2, /^weir summary: Unexpected argument "more", after the summary's name\.\n/],
+      [["slow_tasks", "more"], 2, /^weir summary: Unexpected argument "more" after the summary's name\.\n/],
       [["--top", "1"], 2, /^weir summary: --top is a parameter: give the summary's NAME\.\n/],
       [["slow_tasks", "-x"], 2, /^weir summary: Unexpected argument "-x"\.\n/],
     ] as const) {

@@ -1,4 +1,4 @@
-/** `weir check --rules` against the real gateway: rules that can never fire, and files that are no rule files. */
+/** Runs `weir check --rules` with a real gateway: rules that can never fire, and files that are not rule files. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Writes a file of rules; gives its path. */
+/** Writes a file of rules and returns its path. */
 function file(name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);
@@ -47,7 +47,7 @@ async function check(...args: string[]) {
 }
 
 describe("weir check --rules", () => {
-  test("reports nothing where every metric has series, as histograms, counters and raw values too", async () => {
+  test("reports no rule if every metric has series, also for histograms, counters and raw values", async () => {
     const path = file(
       "good.yml",
       `groups:
@@ -78,7 +78,7 @@ describe("weir check --rules", () => {
     });
   });
 
-  test("prints a line for each rule whose metric has no series, with the name that may be meant", async () => {
+  test("prints one line per rule whose metric has no series, with a similar name", async () => {
     const path = file(
       "misspelled.yml",
       alerts({
@@ -102,7 +102,7 @@ describe("weir check --rules", () => {
     });
   });
 
-  test("warns of a selector that matches none of the series that its metric has", async () => {
+  test("warns of a selector that matches none of the series of its metric", async () => {
     const path = file(
       "labels.yml",
       alerts({ Deep: 'queue_depth{job="wroker"} > 1', Ok: 'queue_depth{job!="x",instance="a"} > 1' }),
@@ -114,7 +114,7 @@ describe("weir check --rules", () => {
     });
   });
 
-  test("names the file, the group and the rule of an expression that is not PromQL, and checks the others", async () => {
+  test("reports file, group and rule of an expression that is not PromQL, and checks the other rules", async () => {
     const path = file(
       "syntax.yml",
       alerts({ Open: "sum(queue_depth", Other: "nobody > 1", Scalar: "rate(queue_depth)" }),
@@ -127,7 +127,7 @@ describe("weir check --rules", () => {
     expect(lines.slice(2)).toEqual(["weir check: rules that select a metric without series: 1 of 1.", ""]);
   });
 
-  test("says what is wrong with a file that is not one of rules, or a rule without a name or expression", async () => {
+  test("reports a file that is not a rule file, and a rule without a name or an expression", async () => {
     const bad = (name: string, text: string, ...messages: string[]) =>
       ({
         path: file(name, text),
@@ -181,7 +181,7 @@ describe("weir check --rules", () => {
     });
   });
 
-  test("takes several files and patterns, and reads each file once", async () => {
+  test("accepts several files and patterns, and reads each file once", async () => {
     mkdirSync(join(folder, "rules"), { recursive: true });
     const one = file("rules/one.rules.yml", alerts({ One: "nobody_1" }));
     file("rules/two.rules.yml", alerts({ Two: "nobody_2" }));
@@ -193,7 +193,7 @@ describe("weir check --rules", () => {
     });
   });
 
-  test("exits with 2 where there is no such file, with 1 where there is no gateway", async () => {
+  test("exits with 2 if a file does not exist, and with 1 if there is no gateway", async () => {
     const missing = join(folder, "missing.yml");
     expect(await weir(["check", "--rules", missing])).toEqual({
       code: 2,

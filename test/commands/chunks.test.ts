@@ -1,4 +1,4 @@
-/** Cutting a file into chunks of whole lines: places, hashes, and what is left over. */
+/** Divides a file into chunks of whole lines: offsets, hashes and remainders. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
@@ -27,7 +27,7 @@ const fingerprintOf = (content: Uint8Array): Fingerprint => {
   return fingerprint;
 };
 
-/** Cuts pieces that come behind other content. */
+/** Divides pieces that follow other content. */
 async function cut(
   pieces: readonly (string | Uint8Array | Error)[],
   chunkBytesMax = 20,
@@ -52,14 +52,14 @@ const places = (chunks: readonly Chunk[]) =>
   chunks.map((each) => [each.fromOffset, each.toOffset, text(each.body)]);
 
 describe("lines", () => {
-  test("a line is known by its bytes without its end", () => {
+  test("a line's hash is that of its bytes without the line's end", () => {
     // printf abc | sha256sum
     const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     for (const line of ["abc", "abc\n", "abc\r\n"]) expect(lineHash(bytes(line))).toBe(abc);
     expect(lineHash(bytes("abc "))).not.toBe(abc);
   });
 
-  test("the last line of some bytes", () => {
+  test("the last line of some bytes is found with and without a newline", () => {
     for (const [all, last] of [
       ["a\nb\n", "b\n"],
       ["a\nb", "b"],
@@ -72,7 +72,7 @@ describe("lines", () => {
     }
   });
 
-  test("no beginning of an object is a whole one", () => {
+  test("no prefix of an object counts as a whole object", () => {
     const line = '{"a":{"b":[1,"}"]},"c":"é"}';
     const whole = bytes(line);
     for (let end = 0; end < whole.length; end++) expect(isWholeObject(whole.subarray(0, end))).toBe(false);
@@ -82,7 +82,7 @@ describe("lines", () => {
 });
 
 describe("chunks", () => {
-  test("end with a line, as long as they may be", async () => {
+  test("end with a whole line, and are as long as the limit allows", async () => {
     const { chunks, remainders } = await cut(['{"a":1}\n{"a":2}\n{"a"', ":3}\n"]);
     expect(places(chunks)).toEqual([
       [0, 16, '{"a":1}\n{"a":2}\n'],
@@ -95,14 +95,14 @@ describe("chunks", () => {
     expect(remainders).toEqual([]);
   });
 
-  test("a line that ends the chunk to the byte is in it", async () => {
+  test("contain a line that ends exactly at the limit", async () => {
     expect(places((await cut(["1234567\n", "1234567\n"], 8)).chunks)).toEqual([
       [0, 8, "1234567\n"],
       [8, 16, "1234567\n"],
     ]);
   });
 
-  test("a last line that is cut is left, one that is whole but for its newline is taken", async () => {
+  test("omit an incomplete last line, and contain a whole last line without a newline", async () => {
     const whole = await cut(['{"a":1}\n{"a":2}']);
     expect(places(whole.chunks)).toEqual([[0, 15, '{"a":1}\n{"a":2}']]);
     expect(whole.chunks[0]!.lastLineHash).toBe(lineHash(bytes('{"a":2}')));
@@ -113,20 +113,20 @@ describe("chunks", () => {
     expect(half.remainders).toEqual([{ kind: "cut", offset: 8, bytes: 5 }]);
   });
 
-  test("the newline that comes later is blank, and the next line follows from there", async () => {
+  test("continue after a newline that was written later, which counts as a blank line", async () => {
     // First import ended at 15, before the newline.
     const before = bytes('{"a":1}\n{"a":2}');
     expect((await cut(["\n"], 20, before)).chunks).toEqual([]);
     expect(places((await cut(['\n{"a":3}\n'], 20, before)).chunks)).toEqual([[15, 24, '\n{"a":3}\n']]);
   });
 
-  test("white space alone is no chunk, and belongs to the next", async () => {
+  test("are not made of white space alone, which belongs to the next chunk", async () => {
     const { chunks } = await cut([" \n\n\n\n\n\n\n\n\n\n", '{"a":1}\n'], 10);
-    // The first 10 bytes fill a chunk that is not given; the 11th begins the next.
+    // The first 10 bytes fill a chunk that is omitted. The 11th byte begins the next.
     expect(places(chunks)).toEqual([[0, 19, '\n{"a":1}\n']]);
   });
 
-  test("an over-long line is left out, with its place", async () => {
+  test("omit an over-long line, and report its offset", async () => {
     const long = "x".repeat(50);
     const { chunks, remainders } = await cut(
       ['{"a":1}\n', long.slice(0, 30), long.slice(30), "\n", '{"a":2}\n'],
@@ -139,19 +139,19 @@ describe("chunks", () => {
     expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 51 }]);
   });
 
-  test("an over-long line at the end is told and stays before the end of what was imported", async () => {
+  test("report an over-long line at the end, and do not count it as imported", async () => {
     const { chunks, remainders } = await cut(['{"a":1}\n', "x".repeat(50)], 20);
     expect(places(chunks)).toEqual([[0, 8, '{"a":1}\n']]);
     expect(remainders).toEqual([{ kind: "overlong", offset: 8, bytes: 50 }]);
   });
 
-  test("whole lines before a failure are given, then it is thrown", async () => {
+  test("contain the whole lines before a failure, which is thrown afterwards", async () => {
     const { chunks, error } = await cut(['{"a":1}\n{"a":2}', new Error("gone")]);
     expect(places(chunks)).toEqual([[0, 8, '{"a":1}\n']]);
     expect((error as Error).message).toBe("gone");
   });
 
-  test("however the bytes come in, the same lines come out, once, and any chunk's end is a place to go on", async () => {
+  test("contain each line once for any division of the bytes, and can continue at any chunk's end", async () => {
     const line = fc.oneof(
       {
         weight: 4,

@@ -1,4 +1,4 @@
-/** Files as `weir import` reads them: their first line, their lines from any place on, and what is no text of lines. */
+/** Files as `weir import` reads them: their first line, their lines from any offset, and unreadable content. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ async function firstLine(path: string): Promise<string | undefined> {
   }
 }
 
-/** The text of all chunks, the fingerprint at their end, and what was left; on an error that too. */
+/** The text of all chunks, the fingerprint at their end, the remainders, and the error if there was one. */
 async function read(
   path: string,
   from = new Fingerprint(),
@@ -61,7 +61,7 @@ const PACKINGS = [
 ] as const;
 
 describe("the first line", () => {
-  test("of plain text, gzip and zstd, with a mark, white space or NUL bytes before it, or without an end", async () => {
+  test("is found in plain text, gzip and zstd, after a mark, white space or NUL bytes, or without an end", async () => {
     const hash = lineHash(bytes('{"n":1}'));
     for (const content of [
       lines(1, 3),
@@ -76,17 +76,20 @@ describe("the first line", () => {
     }
   });
 
-  test("is none before a line is whole", async () => {
+  test("is absent until a line is whole", async () => {
     for (const content of ["", "\n\n", '{"n":', gzipSync(""), zstdCompressSync(""), "\0\0\0", '{"n":\0\0'])
       expect(await firstLine(put(content))).toBeUndefined();
   });
 
-  test("what is no text of lines is said, with what helps", async () => {
+  test("is rejected if the content is not lines of text, with the command that converts it", async () => {
     const event = '{"metric_name":"m","value":1}\n';
     const utf16 = Buffer.from(event, "utf16le");
     for (const [content, message] of [
-      ['[{"n":1}]', 'it begins with "[", expected one JSON event a line, not an array'],
-      ["x".repeat(3_000_000), "its first line is longer than 2097152 bytes, expected one JSON event a line"],
+      ['[{"n":1}]', 'it begins with "[", expected one JSON event per line, not an array'],
+      [
+        "x".repeat(3_000_000),
+        "its first line is longer than 2097152 bytes, expected one JSON event per line",
+      ],
       [
         Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]),
         'it is UTF-16 text, expected UTF-8; convert it with "iconv -f UTF-16 -t UTF-8 FILE | weir import -"',
@@ -128,7 +131,7 @@ describe("the first line", () => {
   });
 });
 
-describe("reading goes on where it stopped", () => {
+describe("reading continues at the stored offset", () => {
   test.each(PACKINGS)("in a file that has grown, %s", async (_, packed) => {
     const first = await read(put(packed(lines(1, 1_000))));
     expect(first.text).toBe(lines(1, 1_000));
@@ -161,7 +164,7 @@ describe("reading goes on where it stopped", () => {
     expect((await read(path, end)).text).toBe(`\n${line(3)}`);
   });
 
-  test("a cut last line is left until it is whole", async () => {
+  test("an incomplete last line is left until it is whole", async () => {
     const path = put(`${line(1)}{"n":`);
     const { text, end, remainders } = await read(path);
     expect(text).toBe(line(1));
@@ -175,7 +178,7 @@ describe("NUL bytes are the ends of lines", () => {
   const hole = (count: number) => "\0".repeat(count);
   const blank = (count: number) => "\n".repeat(count);
 
-  test("before, between and within lines: what is whole stays whole, and each byte in its place", async () => {
+  test("before, between and within lines: whole lines stay whole, and offsets do not change", async () => {
     const content = `${hole(100)}${line(1)}${hole(7)}{"n":${hole(5)}${line(2)}${line(3)}`;
     const { text, end, remainders } = await read(put(content));
     expect(text).toBe(`${blank(100)}${line(1)}${blank(7)}{"n":${blank(5)}${line(2)}${line(3)}`);
@@ -183,7 +186,7 @@ describe("NUL bytes are the ends of lines", () => {
     expect(remainders).toEqual([]);
   });
 
-  test("a hole larger than any line, which is in no chunk", async () => {
+  test("a hole that is larger than any line is in no chunk", async () => {
     const { text, end } = await read(put(`${line(1)}${hole(9_000_000)}${line(2)}`));
     expect(text.replaceAll("\n", "")).toBe('{"n":1}{"n":2}');
     expect(end.bytes).toBe(9_000_016);
@@ -197,7 +200,7 @@ describe("NUL bytes are the ends of lines", () => {
       expect(first.text).toBe(line(1));
       expect(first.remainders).toContainEqual({ kind: "nul", bytes: 50 });
       expect(first.remainders).toContainEqual({ kind: "cut", offset: 8, bytes: 5 });
-      // A writer that goes on behind them, and one that writes over them.
+      // A writer that continues after them, and one that overwrites them.
       expect((await read(put(packed(before + hole(50) + line(3))), first.end)).text).toBe(
         `{"n":${blank(50)}${line(3)}`,
       );
@@ -208,8 +211,8 @@ describe("NUL bytes are the ends of lines", () => {
   );
 });
 
-describe("packed data", () => {
-  // Random digits: text that compresses badly, so that half of the data hold about half of the lines.
+describe("compressed data", () => {
+  // Random digits compress badly, so that half of the data contains about half of the lines.
   const numbers = crypto.getRandomValues(new Uint32Array(200_000));
   const all = Array.from(numbers, (n) => `{"n":${n}}\n`).join("");
 
@@ -229,7 +232,7 @@ describe("packed data", () => {
     },
   );
 
-  test("of several members or frames are one text, NUL bytes behind them are nothing", async () => {
+  test("of several members or frames are one text, and NUL bytes after them are ignored", async () => {
     for (const pack of [gzipSync, zstdCompressSync] as const) {
       const two = Buffer.concat([pack(lines(1, 3)), pack(lines(3, 5))]);
       expect(await read(put(two))).toMatchObject({ text: lines(1, 5), error: undefined });
@@ -240,7 +243,7 @@ describe("packed data", () => {
     }
   });
 
-  test("that are followed by other data are an error", async () => {
+  test("are an error if other data follow them", async () => {
     for (const [pack, message] of [
       [gzipSync, "its gzip data are damaged"],
       [zstdCompressSync, "its zstd data are followed by other data; what came before was stored"],
@@ -252,7 +255,7 @@ describe("packed data", () => {
   });
 });
 
-test("a stream is read like a file, as often as needed, and leaves nothing behind", async () => {
+test("a stream can be read several times, like a file, and leaves no file behind", async () => {
   const file = await EventFile.spool(new Blob([lines(1, 4)]).stream());
   expect(await file.firstLineHash()).toBe(lineHash(bytes('{"n":1}')));
   let text = "";

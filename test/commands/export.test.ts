@@ -1,4 +1,4 @@
-/** `weir export` as a process: what was imported comes out as the equal multiset of time, name, value and tags. */
+/** Runs `weir export` as a process: it returns the same multiset of time, name, value and tags as was imported. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ const exported = async (...args: string[]): Promise<string[]> => {
   return out.split("\n").filter((line) => line !== "");
 };
 
-test("a worker's file comes out as it went in, in the order of time", async () => {
+test("the export of a worker's file equals the file, in the order of time", async () => {
   expect((await weir(["import", ...url, "--no-instance", WORKERS_FILE])).out).toBe(
     `${WORKERS_FILE}: 10 stored\n`,
   );
@@ -48,7 +48,7 @@ test("a worker's file comes out as it went in, in the order of time", async () =
   ];
   expect(await exported()).toEqual(lines);
 
-  // A range is from its first moment to before its last, in each spelling of a time.
+  // A range includes its begin and excludes its end, in each spelling of a time.
   expect(await exported("--from", "1704067200250", "--to", "2024-01-01T00:00:01.6Z")).toEqual(
     lines.slice(2, 4),
   );
@@ -58,7 +58,7 @@ test("a worker's file comes out as it went in, in the order of time", async () =
   expect(await exported("--metric", "jobs_done", "--to", "2024-01-01T00:00:00Z")).toEqual([]);
 });
 
-test("any events, through two gateways", async () => {
+test("random events are equal after an export from one gateway and an import into another", async () => {
   const text = fc
     .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
     .filter((each) => !each.includes("\u0000"));
@@ -81,7 +81,7 @@ test("any events, through two gateways", async () => {
     const number = Object.is(value, -0) ? "-0.0" : JSON.stringify(value);
     return `{"@timestamp":${JSON.stringify(time)},"metric_name":${JSON.stringify(metric)},"value":${number},"tags":${JSON.stringify(tags)}}`;
   };
-  /** A line with its tags in order, and a number that tells -0 from 0. */
+  /** A line with its tags in order, and a number that distinguishes -0 from 0. */
   const plain = (each: string) => {
     const parsed = JSON.parse(each);
     const tags = Object.entries(parsed.tags).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -113,7 +113,7 @@ test("any events, through two gateways", async () => {
   }
 }, 30_000);
 
-test("tags come out the same, as a label, as a column, or past the last column of a day", async () => {
+test("the export keeps tags that are labels, columns, or attributes without a column of their own", async () => {
   // Tags 0 to 79 are attributes; a day has columns for 64 of them. Each metric has 40 tags of its own.
   const attributes = Array.from({ length: 80 }, (_, index) => `tag${index}`);
   const events = Array.from({ length: 20 }, (_, index) => {
@@ -149,7 +149,7 @@ test("tags come out the same, as a label, as a column, or past the last column o
   }
 });
 
-describe("what cannot be done is said, in one line", () => {
+describe("an error is reported in one line", () => {
   test("by the gateway", async () => {
     for (const [args, message] of [
       [["--metric", "none"], 'There is no metric "none" in the store.'],
@@ -181,7 +181,7 @@ describe("what cannot be done is said, in one line", () => {
     }
   });
 
-  test("a file that could not be written whole is not there", async () => {
+  test("no file appears if it could not be written completely", async () => {
     const path = join(folder, "nowhere", "out.json");
     const { code, err } = await weir(["export", ...url, "--output", path]);
     expect({ code, said: err.includes("ENOENT") }).toEqual({ code: 1, said: true });

@@ -1,4 +1,6 @@
-/** Fingerprints of a file's beginning: the same however the bytes come, and marks that tell how much two files share. */
+/**
+ * Fingerprints of a file's beginning: equal for any division of the bytes, with marks that show what two files share.
+ */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fingerprint, sharedLines } from "../../src/commands/import/fingerprint.ts";
@@ -45,13 +47,13 @@ describe("a fingerprint", () => {
     );
   });
 
-  test("counts lines of text alone, and one without an end when it ends", () => {
+  test("counts only lines of text, and an incomplete line once it has ended", () => {
     expect(of("\n \n\ta\n\n\nb").lines).toBe(1);
     expect(of("\n \n\ta\n\n\nb").ended().lines).toBe(2);
     expect(of("a\nb").ended().marks).toBe(of("a\nb\n").marks);
   });
 
-  test("knows the first line with a time, in each spelling", () => {
+  test("finds the first line with a time, in each spelling", () => {
     const dated = of('{"a":1}\n{"b":1}\n{"@timestamp":1}\n{"timestamp":2}\n');
     expect([1, 2, 3, 4].map((count) => dated.isDated(count))).toEqual([false, false, true, true]);
     expect(of('{"timestamp":1').isDated(1)).toBe(true);
@@ -61,7 +63,7 @@ describe("a fingerprint", () => {
 });
 
 describe("marks", () => {
-  test("stand after each of 32 lines, and then a quarter apart: a hundred for millions of lines", () => {
+  test("are after each of 32 lines, and then a quarter apart: a hundred for millions of lines", () => {
     expect(of(lines(0, 32)).marks).toHaveLength(32 * 8);
     expect(of(lines(0, 39)).marks).toHaveLength(32 * 8);
     expect(of(lines(0, 40)).marks).toHaveLength(33 * 8);
@@ -70,7 +72,7 @@ describe("marks", () => {
     expect(of(lines(0, 100_000)).marks.length / 8).toBeLessThan(70);
   });
 
-  test("tell how many lines two files share", () => {
+  test("show how many lines two files share", () => {
     const whole = of(lines(0, 1_000)).marks;
     for (const [shared, least] of [
       [0, 0],

@@ -1,6 +1,6 @@
 /**
- * Which file is which: whatever files have in common, and whatever is done with them between imports, each line is
- * stored once, or the import says that it cannot know and stores nothing.
+ * The identity of files. Whatever files have in common, and whatever happens to them between imports, each line is
+ * stored once. If the import cannot decide which file it is, it reports that and stores nothing.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
@@ -27,7 +27,7 @@ import { NOW_MS, openTestGateway, type TestGateway } from "../http/gateway.ts";
 
 let gateway: TestGateway;
 let folder: string;
-/** Each change of a file is a second after the one before, whatever the clock's steps are. */
+/** Each change of a file is a second after the previous one, independent of the clock's resolution. */
 let clock = 1_700_000_000;
 beforeEach(async () => {
   gateway = await openTestGateway();
@@ -52,11 +52,11 @@ const append = (name: string, content: string) => {
   touch(name);
 };
 
-/** Lines as workers write them whose events have no time: their first ones are often equal. */
+/** Lines of workers whose events have no time. Their first lines are often equal. */
 const START = '{"metric_name":"start","value":1,"tags":{"k":"start"}}\n';
 const plain = (...keys: readonly string[]): string =>
   keys.map((k) => `{"metric_name":"m","value":1,"tags":{"k":"${k}"}}\n`).join("");
-/** Lines with times, one of each number. */
+/** Lines with times, one line per number. */
 const dated = (from: number, to: number, k = "d"): string =>
   Array.from(
     { length: to - from },
@@ -110,7 +110,7 @@ async function stored(): Promise<string[]> {
 }
 
 describe("files with the same first line", () => {
-  test("of three workers and a rotation, whose events have no time", async () => {
+  test("of three workers and a rotation are distinguished if events have no time", async () => {
     write("before.json", START + plain("a1", "a2"));
     write("after-rotation.json", START + plain("b1"));
     write("other-worker.json", START + plain("c1", "c2", "c3"));
@@ -131,7 +131,7 @@ describe("files with the same first line", () => {
     );
   });
 
-  test("and with times", async () => {
+  test("are distinguished if events have times", async () => {
     write("one.json", dated(0, 3));
     write("two.json", dated(0, 1) + dated(10, 20));
     expect(await bring("one.json")).toEqual(brought(3));
@@ -139,7 +139,7 @@ describe("files with the same first line", () => {
     expect(await bring("one.json")).toEqual(brought(0));
   });
 
-  test("of two workers whose files are the same so far", async () => {
+  test("of two workers are two files, although their content is equal so far", async () => {
     write("metrics_1.json", START + plain("beat"));
     write("metrics_2.json", START + plain("beat"));
     expect(await bring("metrics_1.json")).toEqual(brought(2));
@@ -154,7 +154,7 @@ describe("files with the same first line", () => {
     expect(await stored()).toEqual(["beat", "beat", "beat", "beat", "beat", "start", "start"]);
   });
 
-  test("when nothing but that line was imported of the first", async () => {
+  test("are distinguished if only that line of the first file was imported", async () => {
     write("one.json", START);
     write("two.json", START + plain("b1"));
     expect(await bring("one.json")).toEqual(brought(1));
@@ -164,7 +164,7 @@ describe("files with the same first line", () => {
     expect(await stored()).toEqual(["a1", "b1", "start", "start"]);
   });
 
-  test("imported at the same time, and each of them twice", async () => {
+  test("are stored once if they are imported at the same time, each of them twice", async () => {
     const names = ["a", "b", "c", "d"].map((name) => `${name}.json`);
     for (const name of names) write(name, START + plain(name, `${name}+`));
     const results = await Promise.all([...names, ...names].map((name) => bring(name)));
@@ -174,7 +174,7 @@ describe("files with the same first line", () => {
     );
   }, 60_000);
 
-  test("a hundred of them, each found again", async () => {
+  test("are each recognised again among a hundred", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `${index}.json`);
     for (const name of names) write(name, START + plain(name));
     for (const name of names) expect(await bring(name)).toEqual(brought(2));
@@ -191,7 +191,7 @@ describe.each([
     START + Array.from({ length: to - from }, (_, index) => line(name, from + index)).join("");
   const tail = (name: string, from: number, to: number) => some(name, from, to).slice(START.length);
 
-  test("grows, is rotated by a rename, and is packed", async () => {
+  test("grows, is rotated by a rename, and is compressed", async () => {
     write("metrics_1.json", some("a", 0, 5));
     expect(await bring("metrics_1.json")).toEqual(brought(6));
     append("metrics_1.json", tail("a", 5, 8));
@@ -208,7 +208,7 @@ describe.each([
     expect(await stored()).toEqual([...keys(0, 8, "a"), ...keys(0, 4, "b"), "start", "start"].sort());
   });
 
-  test("is copied and truncated, with few and with many lines in it again", async () => {
+  test("is copied and truncated, and then has few or many new lines", async () => {
     write("metrics.json", some("a", 0, 5));
     expect(await bring("metrics.json")).toEqual(brought(6));
     for (const [name, count] of [
@@ -234,7 +234,7 @@ describe.each([
     );
   });
 
-  test("is truncated under a writer that goes on where it was: a hole, then new lines", async () => {
+  test("is truncated while its writer continues at the old offset: a hole, then new lines", async () => {
     write("metrics.json", some("a", 0, 5));
     expect(await bring("metrics.json")).toEqual(brought(6));
     const { length } = some("a", 0, 5);
@@ -245,19 +245,19 @@ describe.each([
     expect(await stored()).toEqual([...keys(0, 8, "a"), "start"].sort());
   });
 
-  test("is given again as it was before, from the same place", async () => {
+  test("is imported again in an earlier state, from the same path", async () => {
     write("noon.json", some("a", 0, 5));
     expect(await bring("noon.json")).toEqual(brought(6));
     write("metrics_1.json", some("a", 0, 9));
     expect(await bring("metrics_1.json")).toEqual(brought(4));
     const again = await bring("noon.json");
     expect(again).toMatchObject({ stored: 0, failure: undefined });
-    expect(again.notes[0]).toContain("taken for an earlier copy, and nothing was read");
+    expect(again.notes[0]).toContain("treated as an earlier copy, and nothing was read");
   });
 });
 
 describe("an earlier copy", () => {
-  test("whose events have times is passed over, with a note that names the way in", async () => {
+  test("whose events have times is skipped, with a note that names --as", async () => {
     write("metrics_1.json", dated(0, 100));
     expect(await bring("metrics_1.json")).toEqual(brought(100));
     for (const [name, content] of [
@@ -270,13 +270,13 @@ describe("an earlier copy", () => {
       expect({ stored, failure }).toEqual({ stored: 0, failure: undefined });
       expect(notes.at(-1)).toBe(
         `it ends at byte ${name === "cut.json" ? dated(0, 50).length - 10 : dated(0, 50).length}, and a file that begins with the same ` +
-          `lines was imported up to byte ${dated(0, 100).length}: it was taken for an earlier copy, and nothing was read. ` +
+          `lines was imported up to byte ${dated(0, 100).length}: it was treated as an earlier copy, and nothing was read. ` +
           "If it is another file, import it with --as NAME",
       );
     }
   });
 
-  test("cannot be known where no line has a time: nothing is stored, and --as is the way in", async () => {
+  test("cannot be recognised if no line has a time: nothing is stored without --as", async () => {
     write("one.json", START + plain("beat", "beat", "beat"));
     write("two.json", START + plain("beat"));
     expect(await bring("one.json")).toEqual(brought(4));
@@ -285,14 +285,14 @@ describe("an earlier copy", () => {
       notes: [],
       failure:
         `its 2 lines are also the first of a file that was imported up to byte ${(START + plain("beat", "beat", "beat")).length}, ` +
-        "and none has a time: it is a copy of that file or another one, which nobody can know; nothing was read, and " +
+        "and none has a time: it cannot be determined whether it is a copy of that file or another file; nothing was read, and " +
         "--as NAME imports all of it as a file of its own",
     });
     expect(await bring("two.json", "two")).toEqual(brought(2));
     expect(await bring("two.json", "two")).toEqual(brought(0));
     append("two.json", plain("other"));
     expect(await bring("two.json", "two")).toEqual(brought(1));
-    // By its content too, now that it is known.
+    // After that it is also recognised by its content.
     append("two.json", plain("more"));
     expect(await bring("two.json")).toEqual(brought(1));
   });
@@ -303,11 +303,11 @@ describe("equal content elsewhere", () => {
     stored: 0,
     notes: [],
     failure:
-      `${what} a time: it is a copy of that file or another one, which nobody can know; nothing was read, and ` +
+      `${what} a time: it cannot be determined whether it is a copy of that file or another file; nothing was read, and ` +
       "--as NAME imports all of it as a file of its own",
   });
 
-  test("without a time may be another file: nothing is passed over as stored, and --as is the way in", async () => {
+  test("without a time may be another file: it is not treated as stored, and needs --as", async () => {
     const one = `its 1 line is all of a file that was imported up to byte ${START.length}, and it does not have`;
     const bytes = (START + plain("beat")).length;
     for (const [content, lines, failure] of [
@@ -322,7 +322,7 @@ describe("equal content elsewhere", () => {
       const [name, second] = [`first-${content.length}.json`, `second-${content.length}.json`];
       write(name, content);
       expect((await bring(name, name)).stored).toBe(lines);
-      // The same file again, at its place or in a packed copy, is known.
+      // The same file again, at its place or in a compressed copy, is recognised.
       expect(await bring(name)).toEqual(brought(0));
       write(`${name}.gz`, gzipSync(content));
       expect(await bring(`${name}.gz`)).toEqual(brought(0));
@@ -338,7 +338,7 @@ describe("equal content elsewhere", () => {
     write("one.json", START);
     write("two.json", START);
     expect(await bring("one.json")).toEqual(brought(1));
-    expect((await bring("two.json")).failure).toContain("nobody can know");
+    expect((await bring("two.json")).failure).toContain("it cannot be determined whether it is a copy");
     append("two.json", plain("b"));
     expect(await bring("two.json")).toEqual(brought(2));
     expect(await stored()).toEqual(["b", "start", "start"]);
@@ -406,9 +406,9 @@ describe("content of a pipe", () => {
 });
 
 describe("a file that was changed after its import", () => {
-  const CHANGED = "it was changed since, so that nobody knows which of its lines are new; nothing was read";
+  const CHANGED = "it was changed since, and its new lines cannot be determined; nothing was read";
 
-  test("in the middle of few lines, the last of them still there", async () => {
+  test("in the middle of few lines is detected, although its last line is unchanged", async () => {
     write("f.json", dated(0, 5));
     expect(await bring("f.json")).toEqual(brought(5));
     write("f.json", dated(0, 2) + dated(100, 101) + dated(3, 6));
@@ -416,7 +416,7 @@ describe("a file that was changed after its import", () => {
     expect({ stored, isChanged: failure?.includes(CHANGED) }).toEqual({ stored: 0, isChanged: true });
   });
 
-  test("far behind its beginning", async () => {
+  test("far after its beginning is detected", async () => {
     write("f.json", dated(0, 1_000));
     expect(await bring("f.json")).toEqual(brought(1_000));
     for (const content of [
@@ -433,7 +433,7 @@ describe("a file that was changed after its import", () => {
 });
 
 describe("--as NAME", () => {
-  test("is another file for each name, and refuses another file for one name", async () => {
+  test("imports another file for each name, and rejects another file under the same name", async () => {
     write("f.json", dated(0, 5));
     expect(await bring("f.json")).toEqual(brought(5));
     expect(await bring("f.json", "again")).toEqual(brought(5));
@@ -446,8 +446,8 @@ describe("--as NAME", () => {
   });
 });
 
-test("an import of before this rule goes on where it was", async () => {
-  // What older versions stored: the hash of the first line as the name, and nothing that tells files apart.
+test("an import of an older version continues at its stored offset", async () => {
+  // Older versions stored the hash of the first line as the name, and no identity that distinguishes files.
   const { lineHash } = await import("../../src/commands/import/chunks.ts");
   const bytes = (text: string) => new TextEncoder().encode(text);
   const hash = lineHash(bytes(dated(0, 1)));
@@ -472,7 +472,7 @@ test("an import of before this rule goes on where it was", async () => {
   expect(await bring("other.json")).toEqual(brought(21));
 });
 
-test("a file of which nothing could be stored is read again by the next import", async () => {
+test("a file without stored lines is read again by the next import", async () => {
   const old = dated(0, 3).replaceAll(/"@timestamp":\d+/g, `"@timestamp":${NOW_MS - 30 * 86_400_000}`);
   write("f.json", old);
   expect(await bring("f.json")).toEqual(brought(0));

@@ -1,4 +1,4 @@
-/** `weir import` as a process, against the real gateway: each line is stored once, whatever happens. */
+/** Runs `weir import` as a process with a real gateway: each line is stored once, whatever happens. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
@@ -47,7 +47,7 @@ const put = (content: string | Uint8Array, name = `file-${files++}.json`): strin
   return path;
 };
 
-/** How many samples a metric has, and how many different values. */
+/** The number of samples and of distinct values of a metric. */
 async function stored(
   metric: string,
   from: string = gateway.url,
@@ -58,7 +58,7 @@ async function stored(
   return { samples: events.length, values: new Set(events.map((line) => JSON.parse(line).value)).size };
 }
 
-/** Some 33 MB, sixteen chunks: enough that an import can be met in the middle. */
+/** About 33 MB, sixteen chunks: enough that a test can interrupt an import in the middle. */
 const MANY = 300_000;
 
 /** Waits until more than `offset` bytes of the metric's file are imported, while the import runs. */
@@ -78,7 +78,7 @@ async function offsetPast(
 }
 
 describe("each line is stored once", () => {
-  test("noon's file, the same rotated at midnight, and its gzip", async () => {
+  test("if a file is imported at noon, after its rotation at midnight, and as gzip", async () => {
     const path = put(lines("rotated", 0, 100), "metrics_1.json");
     expect(await weir(["import", ...url, path])).toEqual({ code: 0, out: `${path}: 100 stored\n`, err: "" });
     expect((await weir(["import", ...url, path])).out).toBe(`${path}: nothing new\n`);
@@ -92,7 +92,7 @@ describe("each line is stored once", () => {
     expect(out).toBe(
       `${midnight}: 150 stored\n${path}: 10 stored\n` +
         `${noon}: nothing new\n  note: it ends at byte ${lines("rotated", 0, 100).length}, and a file that begins with the ` +
-        `same lines was imported up to byte ${lines("rotated", 0, 250).length}: it was taken for an earlier copy, and ` +
+        `same lines was imported up to byte ${lines("rotated", 0, 250).length}: it was treated as an earlier copy, and ` +
         "nothing was read. If it is another file, import it with --as NAME\n" +
         "In 3 files: 160 stored.\n",
     );
@@ -104,7 +104,7 @@ describe("each line is stored once", () => {
     expect(await stored("rotated_next")).toEqual({ samples: 10, values: 10 });
   });
 
-  test("a cut last line is left, and stored when it is whole", async () => {
+  test("if the last line is incomplete: it is stored when it is whole", async () => {
     const next = lines("cut", 10, 11);
     const path = put(lines("cut", 0, 10) + next.slice(0, 40));
     expect((await weir(["import", ...url, path])).out).toBe(
@@ -117,7 +117,7 @@ describe("each line is stored once", () => {
     expect(await stored("cut")).toEqual({ samples: 12, values: 12 });
   });
 
-  test("an import that is killed goes on where its last commit was", async () => {
+  test("if an import is killed: the next one continues after the last commit", async () => {
     const path = put(lines("killed", 0, MANY));
     let offset = 0;
     for (let kills = 0; kills < 3; kills++) {
@@ -131,7 +131,7 @@ describe("each line is stored once", () => {
     expect(await stored("killed")).toEqual({ samples: MANY, values: MANY });
   }, 60_000);
 
-  test("a gateway that is killed and comes back is waited for", async () => {
+  test("if the gateway is killed and restarted during the import", async () => {
     const data = join(folder, "restarted");
     const path = put(lines("restarted", 0, MANY));
     const first = await GatewayProcess.start({ data, args: SETTINGS });
@@ -148,7 +148,7 @@ describe("each line is stored once", () => {
     }
   }, 60_000);
 
-  test("two imports of one file at a time", async () => {
+  test("if two imports of one file run at the same time", async () => {
     const count = 30_000;
     const path = put(lines("together", 0, count));
     const both = await Promise.all([weir(["import", ...url, path]), weir(["import", ...url, path])]);
@@ -159,7 +159,7 @@ describe("each line is stored once", () => {
     expect(await stored("together")).toEqual({ samples: count, values: count });
   }, 30_000);
 
-  test("without a gateway, and then with one on the same folder", async () => {
+  test("if a file is imported without a gateway, and then with one on the same folder", async () => {
     const data = join(folder, "offline");
     const path = put(lines("offline", 0, 50));
     const offline = ["import", "--data", data, ...SETTINGS];
@@ -181,7 +181,7 @@ describe("each line is stored once", () => {
 });
 
 describe("the report", () => {
-  test("says what was rejected by reason, with the first of each, and what is good is stored", async () => {
+  test("counts rejected lines by reason, with the first of each, and valid lines are stored", async () => {
     const good = lines("mixed", 0, 1);
     const wrong = [
       '{"@timestamp":1705276800000,"metric_name":"mixed","value":"12"}\n',
@@ -249,7 +249,7 @@ describe("the report", () => {
     expect(answer.out).toBe(`guild\n${ids.join("\n")}\n`);
   });
 
-  test("finds the line that is no UTF-8, and stores the others", async () => {
+  test("shows the line that is not UTF-8, and the other lines are stored", async () => {
     const begin = lines("bytes", 0, 500);
     const broken = Buffer.from(`{"metric_name":"bytes","value":1,"tags":{"a":"?"}}\n`);
     broken[broken.indexOf("?")] = 0xff;
@@ -263,7 +263,7 @@ describe("the report", () => {
     expect(await stored("bytes")).toEqual({ samples: 1_000, values: 1_000 });
   });
 
-  test("is a failure where no line could be stored, each time", async () => {
+  test("is a failure if no line could be stored, each time", async () => {
     const path = put("neither\nof these\n");
     const good = put(lines("beside", 0, 1));
     for (let time = 1; time <= 2; time++) {
@@ -292,11 +292,11 @@ describe("the report", () => {
     );
   });
 
-  test("says which retention keeps lines that are too old", async () => {
+  test("names the retention that keeps lines that are too old", async () => {
     const data = join(folder, "week");
     const event = (atMs: number) => `{"@timestamp":${Math.floor(atMs)},"metric_name":"old","value":1}\n`;
     const day = 86_400_000;
-    // The last moment of the day 29 days ago: with today, the 30th.
+    // The last moment of the day 29 days ago, which is the 30th day including today.
     const oldest = (Math.floor(Date.now() / day) - 28) * day - 1;
     const path = put(event(oldest) + event(oldest + 9 * day) + event(Date.now()));
     const offline = ["import", "--data", data, "--no-sampler", "--log-level", "error", "--retention-days"];
@@ -304,7 +304,7 @@ describe("the report", () => {
     expect(code).toBe(0);
     expect(out).toContain(`${path}: 1 stored, 2 rejected\n`);
     expect(out).toMatch(
-      /\nThe oldest line is of .*Z: a gateway with --retention-days 30 keeps it\. Lines that were rejected beside stored ones are not read again\.\n$/,
+      /\nThe oldest line is of .*Z: a gateway with --retention-days 30 keeps it\. Rejected lines of a file with stored lines are not read again\.\n$/,
     );
     const again = put(readFileSync(path, "utf8").replaceAll('"old"', '"kept"'));
     expect((await weir([...offline, "30", again])).out).toBe(`${again}: 3 stored\n`);
@@ -325,7 +325,7 @@ describe("what is read", () => {
   const event = (metric: string, k: string, tags = "") =>
     `{"metric_name":"${metric}","value":1,"tags":{"k":"${k}"${tags}}}\n`;
 
-  test("standard input: text, gzip, and the same again, which is known", async () => {
+  test("standard input as text and gzip, and once more as known content", async () => {
     const content = lines("piped", 0, 20);
     const first = await weir(["import", ...url, "-"], { stdin: content });
     expect(first).toEqual({ code: 0, out: "-: 20 stored\n", err: "" });
@@ -348,7 +348,7 @@ describe("what is read", () => {
     await writing.exited;
   });
 
-  test("a folder: the event files in it, rotated ones first, and what is left out is named", async () => {
+  test("the event files of a folder, rotated files first, and omitted files are reported", async () => {
     const metrics = join(folder, "metrics");
     mkdirSync(join(metrics, "deeper"), { recursive: true });
     for (const [name, content] of [
@@ -395,7 +395,7 @@ describe("what is read", () => {
     });
   });
 
-  test("the instance from the file's name, for events without one, unless a label or a flag says otherwise", async () => {
+  test("the instance from the file's name, for events without one, unless a label or a flag overrides it", async () => {
     const own = ',"instance":"own"';
     const content = (metric: string) => event(metric, "a") + event(metric, "b", own);
     for (const [metric, args, want] of [
@@ -409,7 +409,7 @@ describe("what is read", () => {
     }
   });
 
-  test("more labels, and none that no event may have", async () => {
+  test("extra labels, and an invalid extra label is rejected", async () => {
     const path = put(event("labelled", "a"));
     const labels = ["--extra-label", "k=not this", "--extra-label", "instance=x=y"];
     expect((await weir(["import", ...url, ...labels, path])).code).toBe(0);
@@ -426,7 +426,7 @@ describe("what is read", () => {
     expect(await tagsOf("unlabelled")).toEqual([]);
   });
 
-  test("lines around NUL bytes, and joined files that each begin with a mark", async () => {
+  test("lines around NUL bytes, and joined files that each begin with a byte order mark", async () => {
     const hole = "\0".repeat(200);
     const mark = "\ufeff";
     const path = put(
@@ -450,7 +450,7 @@ describe("what is read", () => {
     expect(await tagsOf("hole")).toEqual(["1 ", "2 ", "3 ", "4 ", "5 ", "7 "]);
   });
 
-  test("UTF-16 is not, and the sentence says what helps", async () => {
+  test("not UTF-16, and the error names the command that converts it", async () => {
     const path = put(Buffer.from(`\ufeff${event("wide", "1")}`, "utf16le"));
     expect(await weir(["import", ...url, path])).toEqual({
       code: 1,
@@ -460,27 +460,27 @@ describe("what is read", () => {
   });
 });
 
-describe("what cannot be done is said, in one line", () => {
-  test("a full disk, with when it is tried again", async () => {
+describe("an error is reported in one line", () => {
+  test("for a full disk, with the time of the retry", async () => {
     const path = put(lines("waits", 0, 3));
     const full = ["--data", join(folder, "full"), ...SETTINGS, "--disk-reserve-bytes", "8000TiB"];
     const child = start(["import", ...full, path]);
     let err = "";
     for await (const piece of child.stderr) {
       err += new TextDecoder().decode(piece);
-      if (err.includes("trying again")) break;
+      if (err.includes("retrying in")) break;
     }
     child.kill("SIGKILL");
     await child.exited;
-    expect(err).toMatch(/weir import: \S+: disk full: \d+ bytes are free .*; trying again in 10 s\n/);
+    expect(err).toMatch(/weir import: \S+: disk full: \d+ bytes are free .*; retrying in 10 s\n/);
   });
 
-  test("no gateway", async () => {
+  test("if there is no gateway", async () => {
     const path = put(lines("nowhere", 0, 1));
     expect(await weir(["import", "--url", "http://127.0.0.1:1", path])).toEqual({
       code: 1,
       out: "",
-      err: 'weir import: Cannot reach a gateway at http://127.0.0.1:1 (connection refused). Is "weir serve" running there? --url names another.\n',
+      err: 'weir import: Cannot reach a gateway at http://127.0.0.1:1 (connection refused). Is "weir serve" running there? Use --url for another address.\n',
     });
     const env = { WEIR_URL: "unix:/nowhere.sock" };
     expect((await weir(["import", path], { env })).err).toContain(
@@ -488,7 +488,7 @@ describe("what cannot be done is said, in one line", () => {
     );
   });
 
-  test("a file that is not there, is no file, or was changed: the rest is imported", async () => {
+  test("for a file that does not exist, is not a file, or was changed, and the rest is imported", async () => {
     await weir(["import", ...url, put(lines("another", 0, 4))]);
     const changed = put(lines("another", 0, 1) + lines("another", 3, 20));
     const good = put(lines("good", 0, 2));
@@ -507,29 +507,29 @@ describe("what cannot be done is said, in one line", () => {
     expect(err.split("\n")).toEqual([
       `weir import: ${folder}/none: there is no such file`,
       "weir import: /dev/null: it is not a file",
-      `weir import: ${changed}: it begins like a file that was imported before, and has the line where that import stopped at another place: it was changed since, so that nobody knows which of its lines are new; nothing was read, and --as NAME imports all of it as a file of its own`,
-      `weir import: ${array}: it begins with "[", expected one JSON event a line, not an array`,
+      `weir import: ${changed}: it begins like a file that was imported before, and has the line at which that import stopped at another offset: it was changed since, and its new lines cannot be determined; nothing was read, and --as NAME imports all of it as a file of its own`,
+      `weir import: ${array}: it begins with "[", expected one JSON event per line, not an array`,
       "",
     ]);
     expect(await stored("another")).toEqual({ samples: 4, values: 4 });
   });
 
-  test("arguments", async () => {
+  test("for invalid arguments", async () => {
     for (const [args, message] of [
       [[], "Give at least one FILE to import."],
       [
         ["--retention-days", "9", "x"],
-        "--retention-days is a setting of the gateway, and goes with --data only.",
+        "--retention-days is a setting of the gateway, which is allowed only with --data.",
       ],
       [["--url", "x", "y"], '--url is "x", expected http://HOST:PORT or unix:PATH.'],
       [
         ["--url", "http://a", "--data", "b", "c"],
-        "--url and --data exclude each other: one names a gateway that runs.",
+        "--url and --data exclude each other: --url names a running gateway.",
       ],
       [["--bogus", "x"], "Unknown option '--bogus'."],
       [["-", "-"], '"-" is standard input, which can be read only once.'],
       [["--as", "", "x"], "--as is empty, expected a name."],
-      [["--as", "n", "x", "y"], "--as names one import, and goes with one FILE only."],
+      [["--as", "n", "x", "y"], "--as names one import, so it allows only one FILE."],
       [["--extra-label", "site", "x"], '--extra-label is "site", expected NAME=VALUE.'],
     ] as const) {
       const { code, err } = await weir(["import", ...args]);

@@ -1,5 +1,5 @@
 /**
- * The command line around the commands: which one runs, what is printed where, and the exit code.
+ * The command line: which command runs, what it prints on which output, and the exit code.
  */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import type { Io } from "../../src/commands/command.ts";
 import { describeSettings } from "../../src/config/config.ts";
 import { main } from "../../src/main.ts";
 
-/** Runs a command line with files and variables; gives what it printed and its exit code. */
+/** Runs a command line with files and variables. Returns its output and its exit code. */
 async function weir(
   argv: readonly string[],
   files: Record<string, string> = {},
@@ -37,12 +37,12 @@ async function weir(
 }
 
 describe("weir", () => {
-  test("--version", async () => {
+  test("--version prints the version", async () => {
     for (const name of ["--version", "-V", "version"])
       expect(await weir([name])).toEqual({ code: 0, out: `weir ${manifest.version}\n`, err: "" });
   });
 
-  test("help lists every command, on stdout where it was asked for", async () => {
+  test("help lists every command, on stdout only if help was requested", async () => {
     const { code, out, err } = await weir(["help"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     for (const name of ["serve", "import", "export", "sql", "summary", "promql", "check", "help"]) {
@@ -52,7 +52,7 @@ describe("weir", () => {
     expect((await weir(["help", "--help"])).out).toBe(out);
   });
 
-  test("every command tells its usage, by help and by --help", async () => {
+  test("every command prints its usage, with help and with --help", async () => {
     for (const name of ["serve", "import", "export", "sql", "summary", "promql", "check"]) {
       const { code, out, err } = await weir([name, "--help"]);
       expect({ name, code, err }).toEqual({ name, code: 0, err: "" });
@@ -62,7 +62,7 @@ describe("weir", () => {
     }
   });
 
-  test("an unknown command names the nearest, and none that is far", async () => {
+  test("the error for an unknown command suggests a similar one, if there is one", async () => {
     expect(await weir(["chekc"])).toEqual({
       code: 2,
       out: "",
@@ -71,7 +71,7 @@ describe("weir", () => {
     expect(await weir(["--url", "http://127.0.0.1:9091", "sql"])).toEqual({
       code: 2,
       out: "",
-      err: 'weir: "--url" stands before the command; options go behind it. "weir help" lists the commands.\n',
+      err: 'weir: "--url" precedes the command; put options after the command. "weir help" lists the commands.\n',
     });
     expect((await weir(["help", "constructor"])).err).toBe(
       'weir: There is no command "constructor". "weir help" lists them.\n',
@@ -79,7 +79,7 @@ describe("weir", () => {
   });
 });
 
-test("weir serve says that its data folder cannot be one", async () => {
+test("weir serve reports a data folder that cannot be used", async () => {
   const { code, err } = await weir(["serve", "--listen=127.0.0.1:0", "--data", import.meta.path]);
   expect(code).toBe(2);
   expect(err).toStartWith(
@@ -109,7 +109,7 @@ describe("weir check", () => {
     );
   });
 
-  test("says what is wrong, and that it is wrong by exit code 2", async () => {
+  test("reports an invalid setting, with exit code 2", async () => {
     expect(await weir(["check", "--threads", "none"])).toEqual({
       code: 2,
       out: "",
@@ -126,19 +126,19 @@ describe("weir check", () => {
 describe("the process", () => {
   const program = join(import.meta.dir, "../../src/main.ts");
 
-  test("its exit code is the command's", () => {
+  test("exits with the command's exit code", () => {
     const child = Bun.spawnSync([process.execPath, program, "check", "--florp"]);
     expect(child.exitCode).toBe(2);
     expect(child.stdout.toString()).toBe("");
   });
 
-  test("a reader that leaves early is no failure", async () => {
-    // Its exit code is the pipe's, since head's is 0.
+  test("does not fail if the reader of its output ends early", async () => {
+    // The exit code of the process is that of the pipe, since head exits with 0.
     const command = `set -o pipefail; '${process.execPath}' '${program}' check --help | head -n 1`;
     const child = Bun.spawn(["bash", "-c", command], { stdout: "pipe", stderr: "pipe" });
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     expect({ out, err, code }).toEqual({ out: "Usage: weir check [SETTINGS]\n", err: "", code: 0 });
-    // Where the pipe is closed before the first write, the write itself fails.
+    // If the pipe is closed before the first write, the write itself fails.
     expect(await weir(["check"], {}, {}, true)).toEqual({ code: 0, out: "", err: "" });
     expect(await weir(["--version"], {}, {}, true)).toEqual({ code: 0, out: "", err: "" });
   });

@@ -1,8 +1,8 @@
-/** The progress bar: what it shows, and that nothing of it is seen where nobody looks on. */
+/** The progress bar: its content, and that it prints nothing without a terminal. */
 import { expect, test } from "bun:test";
 import { drawBar, grouped, ProgressBar } from "../../src/commands/import/progress.ts";
 
-test("shows the share, the time that is left, and the rate", () => {
+test("the bar shows the share, the remaining time and the rate", () => {
   for (const [done, total, lines, seconds, want] of [
     [0, 1_000, 0, 0, "[........................]   0%  0 lines  a.json"],
     [250, 1_000, 5_000, 10, "[######..................]  25%  0:30 left  5,000 lines  500/s  a.json"],
@@ -14,7 +14,7 @@ test("shows the share, the time that is left, and the rate", () => {
       "[########################]  99%  0:01 left  1,234,567 lines  1,234,567/s  a.json",
     ],
     [1_000, 1_000, 10, 2, "[########################] 100%  0:00 left  10 lines  5/s  a.json"],
-    // A file that grew while it was read.
+    // A file that grew during the import.
     [1_500, 1_000, 10, 2, "[########################] 100%  0:00 left  10 lines  5/s  a.json"],
     [0, 0, 0, 0, "[########################] 100%  0 lines  a.json"],
     [1, 10_001, 1, 1, "[........................]   0%  2:46:40 left  1 lines  1/s  a.json"],
@@ -32,18 +32,18 @@ function terminal(isTerminal: boolean, columns = 30) {
   return { written, isTerminal, columns, write };
 }
 
-test("is drawn in one line of a terminal, and taken away", async () => {
+test("the bar is drawn in one line of a terminal, and erased", async () => {
   const output = terminal(true);
   const bar = new ProgressBar(output);
   await bar.clear();
   await bar.show("a.json", 0, 100, 0);
   await bar.show("a.json", 50, 100, 10);
   await bar.clear();
-  // The second came within a tenth of a second; the first is cut to the columns.
+  // The second update came within a tenth of a second. The first is cut to the terminal's columns.
   expect(output.written).toEqual(["\r[........................]   \x1b[K", "\r\x1b[K"]);
 });
 
-test("is nothing where there is no terminal", async () => {
+test("the bar prints nothing without a terminal", async () => {
   const output = terminal(false);
   const bar = new ProgressBar(output);
   await bar.show("a.json", 50, 100, 10);

@@ -1,4 +1,4 @@
-/** `weir promql` as a process, against the real gateway. */
+/** Runs `weir promql` as a process with a real gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -65,7 +65,7 @@ describe("weir promql", () => {
         "",
       ].join("\n"),
     );
-    // A minute in 60 steps, both ends included.
+    // A minute in 60 steps, including both ends.
     const { out } = await weir(["promql", ...range, "vector(1)"], { env });
     expect(out.trimEnd().split("\n")).toHaveLength(1 + 61);
   });
@@ -89,7 +89,7 @@ describe("weir promql", () => {
     expect(existsSync(`${file}.part`)).toBe(false);
   });
 
-  test("ends with 1 and the gateway's words where the query fails, without a table", async () => {
+  test("exits with 1 and prints the gateway's error, without a table, if the query fails", async () => {
     const { code, out, err } = await weir(["promql", "sum("], { env });
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(err).toStartWith('weir promql: invalid parameter "query": ');
@@ -98,7 +98,7 @@ describe("weir promql", () => {
     expect(away.err).toContain("Cannot reach a gateway at http://127.0.0.1:1");
   });
 
-  test("ends with 2 where the arguments make no sense", async () => {
+  test("exits with 2 if the arguments are invalid", async () => {
     for (const [args, said] of [
       [[], "Give an expression"],
       [["up", "down"], 'Unexpected argument "down"'],

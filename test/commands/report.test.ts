@@ -1,11 +1,11 @@
-/** What an import reports of rejected lines: with which retention those that are too old are kept. */
+/** The report of an import about rejected lines: the retention that keeps lines that are too old. */
 import { describe, expect, test } from "bun:test";
 import { Report } from "../../src/commands/import/report.ts";
 import { messageKind } from "../../src/model/errors.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The report at `now` of a chunk whose lines have these times, all rejected for them. */
+/** The report at `now` of a chunk whose lines have these times and are all rejected because of them. */
 function hint(now: string, times: readonly (string | number)[], told = times.length): string | undefined {
   const body = new TextEncoder().encode(
     times.map((time) => `{"@timestamp":${JSON.stringify(time)},"metric_name":"m","value":1}\n`).join(""),
@@ -37,7 +37,7 @@ describe("the retention that keeps the oldest line, which counts UTC days and to
         for (const lineHour of HOURS) {
           for (const before of [7, 29, 30, 31, 366]) {
             const lineDay = new Date((day - before) * DAY_MS).toISOString().slice(0, 10);
-            // A line is kept if and only if its day is not before today - (N - 1): N is the days between, and one.
+            // A line is kept if and only if its day is not before today - (N - 1), so N is the days between plus one.
             expect([
               today,
               hour,
@@ -51,13 +51,13 @@ describe("the retention that keeps the oldest line, which counts UTC days and to
     }
   });
 
-  test("is of the oldest line, also where the gateway lists only the first errors", () => {
+  test("is that of the oldest line, also if the gateway lists only the first errors", () => {
     const times = ["2026-11-10T00:00:00Z", Date.parse("2026-11-01T23:00:00Z"), "2026-11-12T00:00:00Z"];
     expect(daysOf(hint("2026-11-26T11:00:00Z", times))).toBe(26);
     expect(daysOf(hint("2026-11-26T11:00:00Z", times, 1))).toBe(26);
   });
 
-  test("is not given for times in the future, times in seconds, and texts that are no time", () => {
+  test("is omitted for times in the future, times in seconds, and texts that are not times", () => {
     expect(hint("2026-11-26T11:00:00Z", ["2027-01-01T00:00:00Z"])).toBeUndefined();
     // 1,764,154,800 seconds are 2025-11-26; read as milliseconds they are in January 1970.
     expect(hint("2026-11-26T11:00:00Z", [1_764_154_800, "yesterday"])).toBeUndefined();

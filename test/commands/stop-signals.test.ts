@@ -1,4 +1,4 @@
-/** Which signals stop the gateway in order, and which end it at once. */
+/** The signals that stop the gateway in order, and those that end it at once. */
 import { afterEach, expect, test } from "bun:test";
 import { nextSignal } from "../../src/commands/stop-signals.ts";
 
@@ -12,7 +12,7 @@ afterEach(() => {
   for (const signal of SIGNALS) for (const each of added(signal)) process.off(signal, each as () => void);
 });
 
-test("a repeat that arrives at once is the same request, a later one ends the process", async () => {
+test("a second signal within a second is ignored, and a later one ends the process", async () => {
   const timers: [action: () => void, delayMs: number][] = [];
   const signal = nextSignal((...timer) => timers.push(timer));
   const send = (name: NodeJS.Signals) => {

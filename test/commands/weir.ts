@@ -1,4 +1,4 @@
-/** Runs the real command line as a process of its own. */
+/** Runs the real command line as a separate process. */
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "../..");

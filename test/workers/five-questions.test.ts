@@ -118,7 +118,7 @@ test("a summary of a metric that nobody has pushed says so, and not that nothing
   expect(other).toEqual({
     code: 0,
     out: "Total: 0 MB in 0 uploads\n",
-    err: "weir summary: No metric sent is stored; --uploads-metric names another.\n",
+    err: "weir summary: No metric sent is stored; use --uploads-metric for another metric.\n",
   });
 });
 

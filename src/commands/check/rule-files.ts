@@ -1,9 +1,9 @@
 /**
  * Rule files of Prometheus (https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/): finds the
- * files that patterns name, and reads the rules out of their YAML.
+ * files that match patterns, and reads the rules in their YAML.
  *
- * Only what `weir check` needs is checked: that there are groups of rules, that each has a name and an expression, and
- * that the expression is PromQL. `promtool check rules` checks the rest.
+ * It checks only the parts that `weir check` needs: that there are groups of rules, that each rule has a name and an
+ * expression, and that the expression is PromQL. `promtool check rules` checks the rest.
  */
 import { parseDocument, type YAMLParseError } from "yaml";
 import { ParseError, QueryError } from "../../query/promql/query-errors.ts";
@@ -13,7 +13,7 @@ import { type Io, UsageError } from "../command.ts";
 
 /** A rule whose expression is PromQL. */
 export interface Rule {
-  /** Where it stands, as messages name it: `FILE: GROUP: NAME`. */
+  /** Its place for messages: `FILE: GROUP: NAME`. */
   readonly place: string;
   /** The metric that a recording rule makes. */
   readonly records: string | undefined;
@@ -22,19 +22,19 @@ export interface Rule {
 
 interface RuleFile {
   readonly rules: readonly Rule[];
-  /** What is wrong with the file, one sentence each, with its place before it. */
+  /** The faults of the files: one sentence each, after its place. */
   readonly problems: readonly string[];
 }
 
 /**
- * The rules of the files that paths and patterns such as `rules/*.yml` name, each file once.
+ * The rules of the files that match paths and patterns such as `rules/*.yml`. Each file is read once.
  *
- * @throws UsageError where a pattern matches no file, or a file cannot be read
+ * @throws UsageError if a pattern matches no file, or a file cannot be read
  */
 export function readRuleFiles(patterns: readonly string[], io: Pick<Io, "readFile">): RuleFile[] {
   const files = new Map<string, RuleFile>();
   for (const pattern of patterns) {
-    // A name with brackets is a path where there is such a file.
+    // A name with brackets is a path if such a file exists.
     const isPath = !/[*?[{]/.test(pattern) || readText(pattern, io) !== undefined;
     const found = isPath ? [pattern] : filesLike(pattern);
     if (found.length === 0) throw noFile(pattern);
@@ -64,7 +64,7 @@ function noFile(pattern: string): UsageError {
   return new UsageError(`--rules is ${JSON.stringify(pattern)}, which matches no file.`);
 }
 
-/** The rules in the text of a file, whose name is for messages. */
+/** The rules in the text of a file. The file's name is for messages. */
 function rulesOf(file: string, text: string): RuleFile {
   const rules: Rule[] = [];
   const problems: string[] = [];
@@ -103,7 +103,7 @@ function groupsOf(file: string, text: string, problems: string[]): readonly unkn
     );
     return [];
   }
-  // Prometheus reads an empty file as one without rules.
+  // Prometheus reads an empty file as a file without rules.
   if (content === null || content === undefined) return [];
   const groups = isMapping(content) ? content.groups : undefined;
   if (Array.isArray(groups)) return groups;
@@ -112,7 +112,9 @@ function groupsOf(file: string, text: string, problems: string[]): readonly unkn
   return [];
 }
 
-/** An error of YAML in one sentence, with its place. The package adds the place and the lines around it to its message. */
+/**
+ * An error of YAML in one sentence, with its place. The package adds the place and the lines around it to its message.
+ */
 function describe({ code, message, linePos }: YAMLParseError): string {
   const [start] = linePos ?? [];
   const place = start === undefined ? "" : `line ${start.line}, column ${start.col}: `;
@@ -138,7 +140,7 @@ function ruleOf(entry: unknown, groupPlace: string, index: number, problems: str
     return { place, records: record, expression: parse(expression) };
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
-    // What the gateway does not support may be PromQL all the same.
+    // An expression that the gateway does not support may still be valid PromQL.
     const what = error instanceof ParseError ? "is not PromQL" : "is not supported";
     problems.push(`${place}: the expression ${what}: ${error.message}`);
     return undefined;

@@ -1,7 +1,7 @@
 /**
- * `weir check --rules`: which rules select metrics that have no series, and so can never fire or record anything.
+ * `weir check --rules`: finds rules that select metrics without series. Such rules can never fire or record anything.
  *
- * The gateway is asked through Prometheus's API alone, so that `--url` may also name a Prometheus.
+ * It uses only Prometheus's API of the gateway, so that `--url` may also be the address of a Prometheus.
  */
 import { nearest } from "../../model/nearest.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
@@ -11,14 +11,14 @@ import { accepted, type Send } from "../client.ts";
 import { exitCode, type Io } from "../command.ts";
 import { type Rule, readRuleFiles } from "./rule-files.ts";
 
-/** Series that whoever evaluates the rules writes itself. */
+/** Series that the evaluator of the rules writes itself. */
 const WRITTEN_BY_EVALUATION = ["ALERTS", "ALERTS_FOR_STATE"];
 
 /**
- * Checks the rules of all files; resolves to the exit code.
+ * Checks the rules of all files. Resolves to the exit code.
  *
- * Problems with a file or an expression, and warnings, go to standard error, rules with absent metrics to standard
- * output, one a line.
+ * Faults of a file or an expression, and warnings, are printed on standard error. Rules with absent metrics are printed
+ * on standard output, one per line.
  */
 export async function checkRules(patterns: readonly string[], send: Send, io: Io): Promise<number> {
   const files = readRuleFiles(patterns, io);
@@ -59,9 +59,9 @@ export async function checkRules(patterns: readonly string[], send: Send, io: Io
 }
 
 interface Finding {
-  /** Names of metrics, or whole selectors where there is no name, that have no series; each once. */
+  /** The metrics that have no series, each once: by name, or by the whole selector if it has no name. */
   readonly absent: readonly string[];
-  /** Selectors whose metric has series, but none that matches. */
+  /** Selectors that match no series although their metric has series. */
   readonly unmatched: readonly string[];
 }
 
@@ -90,30 +90,30 @@ function selectorsIn(expression: Expr): VectorSelector[] {
   return expression.type === "vectorSelector" ? [expression] : childrenOf(expression).flatMap(selectorsIn);
 }
 
-/** The one name that a selector asks for; undefined where several may match. */
+/** The only metric name that a selector can match; undefined if several names can match. */
 function nameOf({ name, matchers }: VectorSelector): string | undefined {
   if (name !== "") return name;
   return matchers.find((each) => each.name === METRIC_NAME && each.operator === "=")?.value;
 }
 
-/** A selector of all series of a metric. A gateway also finds them by the name as it was pushed, with its dots. */
+/** A selector of all series of a metric. A gateway also finds them by the name as pushed, with its dots. */
 function selectorOf(name: string): string {
   return `{__name__=${JSON.stringify(name)}}`;
 }
 
-/** A name with the stored one that it may stand for. */
+/** A name, with a similar stored name if there is one. */
 function named(name: string, stored: ReadonlySet<string>): string {
   const near = name.startsWith("{") ? undefined : nearest(name, stored);
   return near === undefined ? name : `${name} (did you mean ${near}?)`;
 }
 
-/** The names of all metrics that have series, as PromQL names them. */
+/** The PromQL names of all metrics that have series. */
 async function metricNames(send: Send): Promise<Set<string>> {
   const response = await accepted(await send("/api/v1/label/__name__/values"));
   return new Set(((await response.json()) as { data: string[] }).data);
 }
 
-/** Asks for the series of selectors, and for each selector once. */
+/** Queries the series of selectors, once per selector. */
 class SeriesQuestions {
   readonly #send: Send;
   readonly #answers = new Map<string, Promise<boolean>>();

@@ -1,8 +1,8 @@
 /**
  * Cuts a stream of bytes into chunks of whole lines, each with its place in the file, for `weir import`.
  *
- * Offsets are bytes of the file's uncompressed content. A chunk begins where the one before ended, so that the
- * gateway can compare each with the offset that it stored. Pure: no file, no clock, no network.
+ * Offsets are bytes of the file's uncompressed content. Each chunk begins at the end of the previous one, so that the
+ * gateway can compare its begin with the stored offset. Pure: no file, no clock, no network.
  */
 import { type Fingerprint, isBlank } from "./fingerprint.ts";
 
@@ -11,28 +11,28 @@ const CARRIAGE_RETURN = 0x0d;
 
 /** Whole lines of a file. */
 export interface Chunk {
-  /** The lines as they stand in the file, without those over the limit. */
+  /** The lines as they are in the file, without lines over the limit. */
   readonly body: Uint8Array<ArrayBuffer>;
   readonly fromOffset: number;
   readonly toOffset: number;
   /** `lineHash` of the last line before `toOffset`. */
   readonly lastLineHash: string;
-  /** Of the file up to where the body begins … */
+  /** The fingerprint of the file up to the begin of the body. */
   readonly before: Fingerprint;
-  /** … and up to `toOffset`. */
+  /** The fingerprint of the file up to `toOffset`. */
   readonly after: Fingerprint;
 }
 
-/** What of a file is in no chunk. */
+/** A part of a file that is in no chunk. */
 export type Remainder =
-  /** Bytes at the end that are no whole line: the writer was cut off, or is about to go on. */
+  /** An incomplete line at the end: the writer was interrupted, or has not finished the line yet. */
   | { readonly kind: "cut"; readonly offset: number; readonly bytes: number }
   /** A line over the limit. */
   | { readonly kind: "overlong"; readonly offset: number; readonly bytes: number }
   /** NUL bytes at the end of the file. */
   | { readonly kind: "nul"; readonly bytes: number };
 
-/** The hash by which a line is known again: SHA-256 of its bytes without the line's end, LF or CR LF. */
+/** The hash that identifies a line: SHA-256 of its bytes without the line's end, LF or CR LF. */
 export function lineHash(line: Uint8Array): string {
   let end = line.length;
   if (end > 0 && line[end - 1] === NEWLINE) end--;
@@ -40,15 +40,15 @@ export function lineHash(line: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(line.subarray(0, end)).digest("hex");
 }
 
-/** The last line of some bytes, with its newline where it has one. */
+/** The last line of some bytes, with its newline if it has one. */
 export function lastLine(bytes: Uint8Array): Uint8Array {
   const end = bytes.length > 0 && bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
   return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(NEWLINE, end - 1) + 1);
 }
 
 /**
- * True for the whole text of a JSON object. No beginning of such a text is one itself, so a last line that
- * passes was written to its end, and only its newline may still come.
+ * Whether a text is a whole JSON object. No prefix of a JSON object is itself a JSON object. So a last line that is one
+ * was written to its end, and only its newline can be missing.
  */
 export function isWholeObject(line: Uint8Array): boolean {
   try {
@@ -59,7 +59,10 @@ export function isWholeObject(line: Uint8Array): boolean {
   }
 }
 
-/** A chunk as two, cut after the line nearest to its middle; none where it is one line. White space is no half. */
+/**
+ * Divides a chunk in two, after the line nearest to its middle. Returns no chunks if it is one line. A half of white
+ * space is not returned.
+ */
 export function halve(chunk: Chunk): Chunk[] {
   const { body, fromOffset, toOffset, lastLineHash, before, after } = chunk;
   const middle = body.length >> 1;
@@ -84,9 +87,9 @@ export function halve(chunk: Chunk): Chunk[] {
 }
 
 /**
- * Cuts `pieces`, the content of a file behind what `from` is the fingerprint of, into chunks of at most `chunkBytesMax`
- * bytes. Lines longer than that are left out and reported by `onRemainder`; so is a last line that is not whole. Chunks
- * of white space are not given. Where `pieces` throws, the whole lines before it are given first.
+ * Cuts `pieces` into chunks of at most `chunkBytesMax` bytes. `pieces` is the content of a file after the part whose
+ * fingerprint is `from`. Longer lines, and an incomplete last line, are omitted and reported by `onRemainder`. Chunks
+ * of white space are omitted. If `pieces` throws, the whole lines before the error are returned first.
  */
 export async function* cutIntoChunks(
   pieces: AsyncIterable<Uint8Array>,
@@ -95,13 +98,13 @@ export async function* cutIntoChunks(
   onRemainder: (remainder: Remainder) => void,
 ): AsyncGenerator<Chunk, void, undefined> {
   let fromOffset = from.bytes;
-  /** Of all that is in a chunk or left out; reaches up to `pendingOffset`. */
+  /** The fingerprint of everything that is in a chunk or omitted, up to `pendingOffset`. */
   const fingerprint = from.copy();
-  /** Read and in no chunk yet; begins a line, at `pendingOffset`. */
+  /** Bytes that were read and are in no chunk yet. They begin with a line, at `pendingOffset`. */
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
   let pendingOffset = from.bytes;
-  /** Bytes of an over-long line that were dropped so far; its end is still to come while above 0. */
+  /** Bytes of an over-long line that were dropped so far. Above 0 until the line's end was read. */
   let dropped = 0;
 
   const take = (bytes: Uint8Array<ArrayBuffer>): Chunk | undefined => {
@@ -177,7 +180,7 @@ export async function* cutIntoChunks(
     if (dropped > 0) endDropping();
     const rest: Uint8Array<ArrayBuffer> = Buffer.concat(pending);
     const lines = rest.lastIndexOf(NEWLINE) + 1;
-    // After a failure what follows the last newline was cut by us, not by the writer.
+    // After a failure, this reader cut the line after the last newline, and not the writer.
     const end = failure === undefined && isWholeObject(rest.subarray(lines)) ? rest.length : lines;
     const chunk = end > 0 ? take(rest.subarray(0, end)) : undefined;
     if (chunk !== undefined) yield chunk;

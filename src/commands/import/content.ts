@@ -1,29 +1,30 @@
 /**
- * The content of a worker's file as text in UTF-8: gzip and zstd data are decompressed, known by their first bytes and
- * never by the file's name; other encodings and formats are refused with a sentence that says how to convert them.
+ * The content of a worker's file as text in UTF-8. Data in gzip and zstd are decompressed. They are recognised by their
+ * first bytes and never by the file's name. Other encodings and formats are rejected with a sentence that says how to
+ * convert them.
  *
- * NUL bytes come from a file that was truncated under its writer, or from a power cut. No JSON text contains one, so
- * each is given as the end of a line: the events before and behind it stay whole, and every offset stays as it is. A
- * run of them at the end of a file is not given at all: its writer may yet put lines there.
+ * NUL bytes come from a file that was truncated while its writer had it open, or from a power cut. JSON text contains
+ * no NUL bytes, so each becomes the end of a line: the events before and after it stay whole, and no offset changes.
+ * NUL bytes at the end of a file are omitted, because the writer may still put lines there.
  */
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { ZstdFrames } from "./zstd-frames.ts";
 
-/** The file cannot be imported; the message is one sentence that does not name the file. */
+/** The file cannot be imported. The message is one sentence that does not name the file. */
 export class UnreadableFile extends Error {
   override readonly name = "UnreadableFile";
 }
 
-/** How a file's bytes are packed. */
+/** How a file's bytes are compressed. */
 export type Packing = "plain" | "gzip" | "zstd";
 
 const NEWLINE = 0x0a;
 const INFLATED_PIECE_BYTES = 262_144;
-/** Runs of NUL bytes are given in pieces of this size. */
+/** Runs of NUL bytes are returned in pieces of this size. */
 const BLANK_PIECE_BYTES = 1_048_576;
 
-/** First bytes of what people also keep logs in, and the command that unpacks it. */
+/** The first bytes of other formats in which logs are kept, and the commands that decompress them. */
 const OTHER_PACKINGS: readonly (readonly [magic: readonly number[], format: string, command: string])[] = [
   [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "xz", "xzcat"],
   [[0x42, 0x5a, 0x68], "bzip2", "bzcat"],
@@ -31,7 +32,7 @@ const OTHER_PACKINGS: readonly (readonly [magic: readonly number[], format: stri
   [[0x04, 0x22, 0x4d, 0x18], "lz4", "lz4cat"],
 ];
 
-/** How a file with these first bytes is packed. Throws `UnreadableFile` for a format that is not supported. */
+/** How a file with these first bytes is compressed. Throws `UnreadableFile` for a format that is not supported. */
 export function packingOf(head: Uint8Array): Packing {
   const begins = (magic: readonly number[]) => magic.every((byte, index) => head[index] === byte);
   if (begins([0x1f, 0x8b])) return "gzip";
@@ -88,14 +89,14 @@ async function* through(
   raw: AsyncIterable<Uint8Array>,
   engine: Transform,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  // Failures come out of the iteration over the engine.
+  // The iteration over the engine throws the failures.
   pipeline(Readable.from(raw), engine, () => {});
   yield* engine as AsyncIterable<Uint8Array>;
 }
 
 /**
- * Throws `UnreadableFile` where a file's text begins as UTF-16 or UTF-32 do: with a mark, or with an event whose every
- * other byte is NUL.
+ * Throws `UnreadableFile` if a file's text begins like UTF-16 or UTF-32: with a byte order mark, or with an event whose
+ * every other byte is NUL.
  */
 export function checkEncoding(head: Uint8Array): void {
   const begins = (...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
@@ -115,14 +116,14 @@ export function checkEncoding(head: Uint8Array): void {
   );
 }
 
-/** The pieces with each NUL byte as the end of a line, but for those at the end, which are counted and left out. */
+/** The pieces with each NUL byte as the end of a line. NUL bytes at the end are counted and omitted. */
 export async function* withoutNul(
   pieces: AsyncIterable<Uint8Array>,
   onTail: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let blank = 0;
   for await (const piece of pieces) {
-    // A hole may have gigabytes: compared at once and not byte by byte.
+    // A hole may have gigabytes, so the comparison is of whole pieces and not byte by byte.
     const isHole =
       piece.length <= ZEROS.length && ZEROS.compare(piece, 0, piece.length, 0, piece.length) === 0;
     let end = isHole ? 0 : piece.length;

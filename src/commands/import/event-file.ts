@@ -1,9 +1,9 @@
 /**
- * A worker's file as `weir import` reads it: its first line, what tells it from other files, and its lines from any
- * place where an import stopped.
+ * A worker's file as `weir import` reads it: its first line, the data that distinguish it from other files, and its
+ * lines from the offset at which an import stopped.
  *
- * The file is opened once: when the worker rotates it meanwhile, what is read is still the file that was identified.
- * What cannot be read twice (standard input, a pipe) is first written to a temporary file without a name.
+ * The file is opened once. If the worker rotates it during the import, the import still reads the file that it
+ * identified. Standard input and pipes cannot be read twice, so they are first written to an unlinked temporary file.
  */
 import { type FileHandle, mkdtemp, open, realpath, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
@@ -13,14 +13,14 @@ import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, witho
 import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 
-/** 2 MiB: some 7,000 events, enough that the round trip and the commit of a chunk weigh nothing. */
+/** 2 MiB, about 7,000 events: enough that the round trip and the commit of a chunk cost little. */
 const CHUNK_BYTES_MAX = 2_097_152;
 const READ_BYTES = 1_048_576;
 const MAGIC_BYTES = 8;
-/** Pieces have up to 1 MiB, and those of packed data 256 KiB: no line of a chunk has more. */
+/** Pieces have up to 1 MiB, and those of compressed data 256 KiB. No line of a chunk is longer. */
 const TAIL_PIECES_MAX = 32;
 
-/** Nothing has a trace: standard input. */
+/** The traces of standard input: none. */
 const NO_TRACES: Traces = { places: [], modifiedMs: 0 };
 
 export class EventFile {
@@ -28,7 +28,7 @@ export class EventFile {
   readonly #packing: Packing;
   /** Bytes on disk when it was opened. */
   readonly bytes: number;
-  /** Where it lies and when it was written last. */
+  /** Its place, and when it was last written. */
   readonly traces: Traces;
   /** It came through standard input or a pipe. */
   readonly isPiped: boolean;
@@ -43,7 +43,7 @@ export class EventFile {
     this.isPiped = traces === undefined;
   }
 
-  /** Opens a file or a pipe; throws `UnreadableFile` for a folder, the system's error where it cannot be opened. */
+  /** Opens a file or a pipe. Throws `UnreadableFile` for a folder, and the system's error if it cannot be opened. */
   static async open(path: string): Promise<EventFile> {
     const handle = await open(path, "r");
     try {
@@ -62,7 +62,7 @@ export class EventFile {
     }
   }
 
-  /** A stream's bytes, read to its end. Their file has no name any more: whatever happens, it goes with the process. */
+  /** Reads a stream to its end into an unlinked file, which disappears with the process in any case. */
   static async spool(stream: AsyncIterable<Uint8Array>): Promise<EventFile> {
     const folder = await mkdtemp(join(tmpdir(), "weir-import-"));
     let handle: FileHandle | undefined;
@@ -86,8 +86,8 @@ export class EventFile {
   }
 
   /**
-   * `lineHash` of the first line that is not blank; undefined while there is no whole one. Throws `UnreadableFile`
-   * where the content is no lines of JSON in UTF-8.
+   * `lineHash` of the first line that is not blank; undefined if there is no whole line yet. Throws `UnreadableFile` if
+   * the content is not lines of JSON in UTF-8.
    */
   async firstLineHash(): Promise<string | undefined> {
     let head: Uint8Array = new Uint8Array(0);
@@ -105,13 +105,13 @@ export class EventFile {
     }
     if (head.length > CHUNK_BYTES_MAX) {
       throw new UnreadableFile(
-        `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected one JSON event a line`,
+        `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected one JSON event per line`,
       );
     }
     return isWholeObject(head) || beginsArray(head) ? hashOfFirst(head) : undefined;
   }
 
-  /** Reads the file as far as is needed to compare it with others that begin with the same line. */
+  /** Reads as much of the file as a comparison with files of the same first line needs. */
   async look(known: readonly KnownFile[]): Promise<Look> {
     const offsets = [...new Set(known.map(({ byteOffset }) => byteOffset))].sort((a, b) => a - b);
     const needsLine = known.some(({ identity }) => identity === undefined);
@@ -124,7 +124,7 @@ export class EventFile {
       fingerprint.pass(bytes);
       const feed = bytes.lastIndexOf(0x0a);
       if (feed !== -1) tail = [];
-      // An over-long line is no event, and may have gigabytes.
+      // An over-long line is not an event, and may have gigabytes.
       if (tail.length < TAIL_PIECES_MAX) tail.push(bytes.subarray(feed + 1));
       if (needsLine) recent = Buffer.concat([recent, bytes]).subarray(-(CHUNK_BYTES_MAX + 2));
     };
@@ -142,13 +142,13 @@ export class EventFile {
         linesBefore = fingerprint.ended().lines;
       }
       pass(piece);
-      // One line further than all places: whether there is more than was imported.
+      // One line more than all offsets, to find out whether the file has more than was imported.
       if (offsets.length === 0 && fingerprint.ended().lines > linesBefore) {
         isWhole = false;
         break;
       }
     }
-    // A last line that is cut is none yet.
+    // An incomplete last line does not count yet.
     const end = isWholeObject(Buffer.concat(tail)) ? fingerprint.ended() : fingerprint;
     return { at, end, isWhole };
   }
@@ -185,14 +185,14 @@ export class EventFile {
     return false;
   }
 
-  /** The file's lines behind the place that `from` is the fingerprint of. */
+  /** The file's lines after the part whose fingerprint is `from`. */
   async *chunks(
     from: Fingerprint,
     onRemainder: (remainder: Remainder) => void,
   ): AsyncGenerator<Chunk, void, undefined> {
     this.bytesRead = 0;
     const onTail = (bytes: number) => onRemainder({ kind: "nul", bytes });
-    // Packed data have no place to jump to.
+    // Compressed data cannot be read from an offset.
     const start = this.#packing === "plain" ? from.bytes : 0;
     if (this.#packing === "plain") this.bytesRead = start;
     const content = this.#content(start, onTail);
@@ -255,7 +255,7 @@ async function* behind(
   }
 }
 
-/** A file by its path, by its number on its disk, and by its path without what rotation and packing add. */
+/** Hashes of a file's path, its inode, and its stem: its path without the endings of rotation and compression. */
 function placesOf(path: string, { dev, ino }: { readonly dev: number; readonly ino: number }): string[] {
   const host = hostname();
   const hash = (kind: string, text: string) =>
@@ -270,7 +270,7 @@ export function stemOf(path: string): string {
 
 function hashOfFirst(line: Uint8Array): string {
   if (beginsArray(line)) {
-    throw new UnreadableFile('it begins with "[", expected one JSON event a line, not an array');
+    throw new UnreadableFile('it begins with "[", expected one JSON event per line, not an array');
   }
   return lineHash(line);
 }

@@ -1,17 +1,18 @@
 /**
- * What is known of the bytes of a file from its beginning on: a hash of all of them, and marks, which are short hashes
- * of the content up to the end of some lines. Two files have equal marks as far as their lines are equal, so that marks
- * tell how much two files share without a byte of the other one. Lines of white space count as none. Pure.
+ * The fingerprint of the beginning of a file: a hash of all its bytes, and marks. Marks are short hashes of the content
+ * up to the end of some lines. Two files have equal marks as far as their lines are equal. So marks show how much two
+ * files share, without the bytes of the other file. Lines of white space do not count. Pure.
  *
- * Marks stand after each of the first 32 lines, where workers that start write the same, and then after each line
- * whose number is a quarter above the one before: 100 marks are enough for 180 million lines.
+ * There is a mark after each of the first 32 lines, where workers often write equal lines at their start. Then there is
+ * one after each line whose number is a quarter above that of the previous mark. 100 marks are enough for 180 million
+ * lines.
  */
 
 const NEWLINE = 0x0a;
 const EACH_LINE_UP_TO = 32;
-/** Of a hash; with 32 bits two different contents have equal marks once in 4 billion. */
+/** Hexadecimal digits of a mark. With 32 bits, two different contents have equal marks once in 4 billion. */
 const MARK_DIGITS = 8;
-/** What the time of an event is called, in each spelling, ends so. */
+/** The end of the name of an event's time field, in each spelling. */
 export const TIME_FIELD = Buffer.from('timestamp"');
 
 export class Fingerprint {
@@ -21,7 +22,7 @@ export class Fingerprint {
   #lines = 0;
   #marks = "";
   #nextMark = 1;
-  /** Whether anything but white space stands behind the last line's end. */
+  /** Whether there is text other than white space after the last line's end. */
   #hasText = false;
   /** The number, from 1, of the first line that has a time. */
   #firstDated = Number.POSITIVE_INFINITY;
@@ -52,12 +53,12 @@ export class Fingerprint {
     return this.#lines;
   }
 
-  /** Whether one of the first so many lines has a time: equal lines with a time are hardly two different lines. */
+  /** Whether one of the first `lines` lines has a time. Equal lines with a time are almost certainly the same line. */
   isDated(lines = Number.MAX_SAFE_INTEGER): boolean {
     return this.#firstDated <= lines;
   }
 
-  /** As it would be if the line that has no end yet ended here. */
+  /** The fingerprint if the incomplete last line ended here. */
   ended(): Fingerprint {
     if (!this.#hasText) return this;
     const copy = this.copy();
@@ -65,7 +66,7 @@ export class Fingerprint {
     return copy;
   }
 
-  /** Goes on over the next bytes. */
+  /** Adds the next bytes. */
   pass(bytes: Uint8Array): void {
     this.bytes += bytes.length;
     if (!this.#hasText && isNewlines(bytes)) {
@@ -103,7 +104,7 @@ export class Fingerprint {
   }
 }
 
-/** How many lines two files share at least, by their marks. */
+/** The minimum number of lines that two files share, by their marks. */
 export function sharedLines(a: string, b: string): number {
   let lines = 0;
   for (let at = 0, next = 1; ; at += MARK_DIGITS, next = markAfter(next)) {
@@ -125,14 +126,14 @@ function hasText(bytes: Uint8Array, from: number, to: number): boolean {
   return false;
 }
 
-/** True where there is nothing but white space. */
+/** Whether the bytes are only white space. */
 export function isBlank(bytes: Uint8Array): boolean {
   return isNewlines(bytes) || !hasText(bytes, 0, bytes.length);
 }
 
 const NEWLINES = Buffer.alloc(2_097_152, NEWLINE);
 
-/** True for what a hole in a file is read as, which may be gigabytes: compared at once and not byte by byte. */
+/** Whether the bytes are a hole of a file. A hole may have gigabytes, so this does not compare byte by byte. */
 function isNewlines(bytes: Uint8Array): boolean {
   return (
     bytes[0] === NEWLINE &&

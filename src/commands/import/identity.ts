@@ -1,52 +1,52 @@
 /**
- * Decides whether a file is one that was imported before, and from where to go on; README.md beside this file explains
- * the rules. They have one aim: each line is stored once, and where that cannot be known nothing is stored and the
- * reason is given.
+ * Decides whether a file was imported before, and from which offset its import continues. README.md in this folder
+ * explains the rules. Their aim: each line is stored once. If that cannot be decided, nothing is stored, and the import
+ * reports the reason.
  */
 import { type Fingerprint, sharedLines } from "./fingerprint.ts";
 
-/** Where a file was seen: short hashes of its path ("p…"), its number on its disk ("i…") and its stem ("s…"). */
+/** Where a file was found: short hashes of its path ("p…"), its inode ("i…") and its stem ("s…"). */
 export interface Traces {
   readonly places: readonly string[];
-  /** When it was written last, milliseconds since the epoch; 0 where that is not known. */
+  /** When it was last written, milliseconds since the epoch; 0 if unknown. */
   readonly modifiedMs: number;
 }
 
-/** What the gateway keeps of a file for us, beside how far it was imported. */
+/** The data about a file that the gateway stores for imports, besides the imported offset. */
 export interface Identity extends Traces {
-  /** SHA-256 of the content up to where the import stopped. */
+  /** SHA-256 of the content up to the offset at which the import stopped. */
   readonly hash: string;
   /** The marks of that content. */
   readonly marks: string;
-  /** The worker that its lines were labelled with; empty for none. */
+  /** The worker in the labels of its lines; empty if there is none. */
   readonly worker: string;
 }
 
-/** A file of which something was imported. */
+/** A file that was imported at least in part. */
 export interface KnownFile {
   /** The import's name. */
   readonly file: string;
   /** Bytes of the content that were imported. */
   readonly byteOffset: number;
   readonly lastLineHash: string;
-  /** Undefined where an older version imported it. */
+  /** Undefined if an older version imported it. */
   readonly identity: Identity | undefined;
 }
 
 /** A file's content up to some offset. */
 export interface Place {
   readonly fingerprint: Fingerprint;
-  /** Of the line that ends there, where a file is known by nothing else. */
+  /** The hash of the line that ends there, for a file that has no other identity. */
   readonly lastLineHash: string | undefined;
 }
 
-/** What was seen of a file where imports of others stopped. */
+/** The content of a file at the offsets at which imports of other files stopped. */
 export interface Look {
-  /** By offset, as far as the file reaches. */
+  /** By offset, up to the end of the file. */
   readonly at: ReadonlyMap<number, Place>;
-  /** The content as far as it was read. */
+  /** The content up to the offset that was read. */
   readonly end: Fingerprint;
-  /** Whether that is all of it. */
+  /** Whether that is the whole content. */
   readonly isWhole: boolean;
 }
 
@@ -57,27 +57,27 @@ interface Subject {
 }
 
 export type Verdict =
-  /** It is `known`: its lines behind `from` are new. */
+  /** It is `known`: its lines after `from` are new. */
   | {
       readonly kind: "known";
       readonly known: KnownFile;
       readonly from: Fingerprint;
     }
   | { readonly kind: "new" }
-  /** It is the beginning of `known`, of which more was imported. */
+  /** It is the beginning of `known`, and more of `known` was imported. */
   | { readonly kind: "earlier"; readonly known: KnownFile; readonly bytes: number }
-  /** Nobody can know; the message is one sentence. */
+  /** It cannot be decided. The message is one sentence. */
   | { readonly kind: "unclear"; readonly message: string };
 
-/** Two files that share so many lines, one of them with a time, are one of which a part was changed. */
+/** Two files that share this many lines, one of them with a time, are one file that was changed. */
 const REWRITTEN_LINES = 32;
 const PLACES_MAX = 12;
 
 /**
  * Compares a file with those that begin with the same line.
  *
- * @param worker the worker that its lines will be labelled with: files of two workers are two
- * @param isOwn whether it is meant to be one of them: then equal content is enough, however little it is
+ * @param worker the worker in the labels of its lines: files of two workers are two files
+ * @param isOwn whether it is known to be one of them: then equal content is enough, however short it is
  */
 export async function identify(
   file: Subject,
@@ -109,7 +109,7 @@ export async function identify(
   const shorter = known.filter((each) => isBeginningOf(each, look));
   const successorOf = shorter.find(({ identity }) => identity !== undefined && isSuccessor(identity, traces));
   if (successorOf !== undefined) {
-    // It got shorter where it lies and was written since: it began anew, unless lines of before are left in it.
+    // It became shorter in its place and was written since. So it began again, unless it still has earlier lines.
     return look.end.isDated()
       ? {
           kind: "unclear",
@@ -123,7 +123,7 @@ export async function identify(
 
   const isMore = (from: Fingerprint) => look.end.lines > from.ended().lines;
   for (const each of equal) {
-    // One line without a time, such as a worker writes at its start, does not tell one file from another.
+    // One line without a time, such as a worker's first line, does not distinguish two files.
     const { fingerprint } = look.at.get(each.byteOffset)!;
     if (!isMore(fingerprint)) return { kind: "unclear", message: unclearEqual(each, look) };
     if (fingerprint.ended().lines > 1) return goOn(each);
@@ -141,7 +141,9 @@ export async function identify(
   );
 }
 
-/** A file that shares its beginning with others, but not all that was imported of them: another file, or one changed. */
+/**
+ * Decides about a file that shares its beginning with imported files, but differs later: a new file, or a changed one.
+ */
 async function identifyRewritten(file: Subject, others: readonly KnownFile[], look: Look): Promise<Verdict> {
   for (const { byteOffset, identity } of others) {
     const shared = sharedLines(identity?.marks ?? "", look.end.marks);
@@ -154,14 +156,14 @@ async function identifyRewritten(file: Subject, others: readonly KnownFile[], lo
     return {
       kind: "unclear",
       message:
-        "it begins like a file that was imported before, and has the line where that import stopped at another place: " +
-        "it was changed since, so that nobody knows which of its lines are new",
+        "it begins like a file that was imported before, and has the line at which that import stopped at another " +
+        "offset: it was changed since, and its new lines cannot be determined",
     };
   }
   return { kind: "new" };
 }
 
-/** What to keep of a file for the next time. */
+/** The identity of a file, to be stored for the next import. */
 export function identityOf(
   content: Fingerprint,
   traces: Traces,
@@ -174,7 +176,7 @@ export function identityOf(
   return { hash, marks, worker: before?.worker || worker, places, modifiedMs };
 }
 
-/** An identity from the text that the gateway keeps; undefined where it is none. */
+/** Reads an identity from the text that the gateway stores; undefined if it is malformed. */
 export function readIdentity(text: string): Identity | undefined {
   try {
     const { hash, marks, worker, places, modifiedMs } = JSON.parse(text) as Partial<Identity>;
@@ -193,13 +195,13 @@ function isEqualTo({ byteOffset, identity, lastLineHash }: KnownFile, { at }: Lo
     : there.fingerprint.hash === identity.hash;
 }
 
-/** Whether the file ends before the place up to which `known` was imported, and is equal so far. */
+/** Whether the file ends before the imported offset of `known`, and is equal up to its end. */
 function isBeginningOf({ byteOffset, identity }: KnownFile, { end, isWhole, at }: Look): boolean {
   if (!isWhole || at.has(byteOffset)) return false;
   return identity === undefined || (end.marks !== "" && identity.marks.startsWith(end.marks));
 }
 
-/** How surely a file is where `known` was: 2 by its path or number, 1 by its stem. */
+/** How certainly a file has the place of `known`: 2 by its path or inode, 1 by its stem, else 0. */
 function rank({ identity }: KnownFile, { places }: Traces): number {
   const shared = places.filter((each) => identity?.places.includes(each));
   return shared.some((each) => !each.startsWith("s")) ? 2 : shared.length > 0 ? 1 : 0;
@@ -213,7 +215,7 @@ function isSuccessor(before: Identity, { places, modifiedMs }: Traces): boolean 
 function changed(lines: number, byteOffset: number): string {
   return (
     `at least its first ${lines} lines were imported before, up to byte ${byteOffset}, but before that byte it ` +
-    "ends or differs: it was changed since, so that nobody knows which of its lines are new"
+    "ends or differs: it was changed since, and its new lines cannot be determined"
   );
 }
 
@@ -222,13 +224,13 @@ function unclearEqual({ byteOffset }: KnownFile, { end }: Look): string {
     end.lines === 1 ? ["1 line is", "it does not have"] : [`${end.lines} lines are`, "none has"];
   return (
     `its ${lines} all of a file that was imported up to byte ${byteOffset}, and ${none} a ` +
-    "time: it is a copy of that file or another one, which nobody can know"
+    "time: it cannot be determined whether it is a copy of that file or another file"
   );
 }
 
 function unclearCopy({ byteOffset }: KnownFile, { end }: Look): string {
   return (
     `its ${end.lines} lines are also the first of a file that was imported up to byte ${byteOffset}, and none has a ` +
-    "time: it is a copy of that file or another one, which nobody can know"
+    "time: it cannot be determined whether it is a copy of that file or another file"
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Imports one file: finds out which file it is and how far it was imported, reads on from there, pushes chunk by chunk
- * in order, and begins again from the stored offset after whatever interrupts it.
+ * Imports one file. It identifies the file and the offset up to which it was imported, reads from there, and pushes
+ * chunk by chunk in order. After an interruption it continues from the stored offset.
  */
 import { Unreachable } from "../client.ts";
 import { type Chunk, halve, type Remainder } from "./chunks.ts";
@@ -10,17 +10,17 @@ import { identify, identityOf, type KnownFile, type Verdict } from "./identity.t
 import type { Counts, FileReport } from "./report.ts";
 import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
 
-/** Pauses between attempts that got nowhere; a gateway that restarts takes seconds. Then the import gives up. */
+/** Pauses between failed attempts, in ms: a restart of the gateway takes seconds. After the last, the import fails. */
 const PAUSES_MS = [250, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
-/** A pause that a person would wonder about. */
-const TOLD_PAUSE_MS = 4_000;
+/** Pauses of at least this length are reported. */
+const REPORTED_PAUSE_MS = 4_000;
 
-/** What became of a file. */
+/** The result of the import of a file. */
 export interface Outcome extends Counts {
-  /** Remarks that are no failure. */
+  /** Notes that are not failures. */
   readonly notes: readonly string[];
-  /** Why it was not read to its end, if so. */
+  /** Why it was not read to its end; undefined if it was. */
   readonly failure?: string;
 }
 
@@ -28,11 +28,11 @@ export interface FileImportOptions {
   readonly open: () => Promise<EventFile>;
   readonly target: ImportTarget;
   readonly report: FileReport;
-  /** The worker that the labels name; empty for none. */
+  /** The worker in the labels; empty if there is none. */
   readonly worker: string;
   /** `NAME=VALUE`, added to each event that has no such tag of its own. */
   readonly extraLabels: readonly string[];
-  /** A name that the user gave the import; then no other file is compared with this one. */
+  /** A name that the user gave the import. With a name, the file is not compared with other files. */
   readonly as: string | undefined;
   /** Called after each chunk. */
   readonly onProgress: (file: EventFile) => Promise<void>;
@@ -40,7 +40,7 @@ export interface FileImportOptions {
   readonly onWait: (reason: string, waitMs: number) => Promise<void>;
 }
 
-/** Imports the file; resolves whatever becomes of it, but throws `Unreachable` when there is no gateway at all. */
+/** Imports the file. Resolves also after a failure, but throws `Unreachable` if no gateway answers at all. */
 export async function importFile(options: FileImportOptions): Promise<Outcome> {
   const work = new FileImport(options);
   let failure: string | undefined;
@@ -66,10 +66,10 @@ class FileImport {
   #firstLineHash = "";
   /** The name of the import of a pipe whose content is new each time. */
   #pipeName: string | undefined;
-  /** The name of the file's import, and what was known of it before. */
+  /** The name of the file's import, and its stored state. */
   #name = "";
   #known: KnownFile | undefined;
-  /** The end of what is stored, as far as this import knows; undefined before it asked. */
+  /** The stored offset, as far as this import knows; undefined before its first query. */
   #storedOffset: number | undefined;
   #remainders: Remainder[] = [];
   #attempts = 0;
@@ -91,9 +91,9 @@ class FileImport {
         if (!(error instanceof Interrupted)) throw error;
         const pauseMs = PAUSES_MS[this.#attempts++];
         if (pauseMs === undefined) throw new Error(`${error.message} ${this.#placeText()}`.trimEnd());
-        // Imports of several files that begin with the same line meet at one name: they are not to meet again.
+        // Imports of files with the same first line can use one name at the same time. Random pauses separate them.
         const waitMs = Math.max(pauseMs * (0.5 + Math.random()), error.pauseMs ?? 0);
-        if (waitMs >= TOLD_PAUSE_MS) await this.#options.onWait(error.message, waitMs);
+        if (waitMs >= REPORTED_PAUSE_MS) await this.#options.onWait(error.message, waitMs);
         await Bun.sleep(waitMs);
       }
     }
@@ -103,7 +103,7 @@ class FileImport {
         this.#options.report.addUnread(
           remainder.offset,
           "overlong",
-          `it has ${bytes} bytes, which no event needs`,
+          `it has ${bytes} bytes, more than an event can have`,
         );
       else if (kind === "nul") this.notes.push(`it ends in ${bytes} NUL bytes, which were skipped`);
       else
@@ -123,7 +123,7 @@ class FileImport {
     }
   }
 
-  /** Finds out which file it is; gives the content that is not to be read again, or undefined where all of it is. */
+  /** Identifies the file. Returns the fingerprint of the content that was imported, or undefined if all of it was. */
   async #begin(file: EventFile): Promise<Fingerprint | undefined> {
     const { target, worker, as } = this.#options;
     const named = as === undefined ? this.#pipeName : nameOf(as);
@@ -131,7 +131,7 @@ class FileImport {
       named === undefined
         ? await target.withFirstLine(this.#firstLineHash)
         : await target.named(named).then((each) => (each === undefined ? [] : [each]));
-    // Its own import, by the user's word or from the attempt before: equal content is enough.
+    // Its own import, by the user's name or from a previous attempt: equal content is enough.
     const own = known.find((each) => each.file === (named ?? this.#name));
     let verdict: Verdict | undefined;
     if (own !== undefined) verdict = await identify(file, [own], "", true);
@@ -157,7 +157,7 @@ class FileImport {
       case "earlier":
         this.notes.push(
           `it ends at byte ${verdict.bytes}, and a file that begins with the same lines was imported up to byte ` +
-            `${verdict.known.byteOffset}: it was taken for an earlier copy, and nothing was read. If it is another ` +
+            `${verdict.known.byteOffset}: it was treated as an earlier copy, and nothing was read. If it is another ` +
             "file, import it with --as NAME",
         );
         return undefined;
@@ -168,10 +168,10 @@ class FileImport {
     }
   }
 
-  /** Pushes a chunk; in smaller ones where the gateway refuses it whole, down to the line that it is refused for. */
+  /** Pushes a chunk. If the gateway rejects it as a whole, halves it, down to the line that is at fault. */
   async #push(file: EventFile, chunk: Chunk): Promise<void> {
     const { target, report, worker, extraLabels } = this.#options;
-    // A line before it that was refused is passed over: the offset goes on from what is stored.
+    // Rejected lines before it are skipped: the chunk continues from the stored offset.
     const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
     const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity);
     const firstLineHash = this.#pipeName === undefined ? this.#firstLineHash : undefined;
@@ -185,13 +185,13 @@ class FileImport {
       if (halves.length === 0) report.addUnread(chunk.toOffset - chunk.body.length, "refused", error.message);
       return;
     }
-    // Where no line was stored the offset stays: the next chunk passes over them.
+    // If no line was stored, the offset does not change, and the next chunk skips them.
     if (answer.accepted + answer.duplicates > 0) this.#storedOffset = due.toOffset;
     this.#attempts = 0;
     report.add(due, answer);
   }
 
-  /** A push whose answer was lost was stored all the same, or somebody else imports the same file. */
+  /** Notes lines that were stored by a push whose answer was lost, or by another import of the same file. */
   #noteUncounted(byteOffset: number): void {
     if (this.#attempts === 0) return;
     const knownOffset = this.#storedOffset ?? 0;
@@ -205,16 +205,16 @@ class FileImport {
 
   #placeText(): string {
     if (!this.#storedOffset) return "";
-    return `Stopped at byte ${this.#storedOffset}; run it again to go on from there.`;
+    return `Stopped at byte ${this.#storedOffset}; run it again to continue from there.`;
   }
 }
 
-/** The name of an import to which the user gave one. */
+/** The stored name of an import that the user named. */
 function nameOf(as: string): string {
   return `as-${new Bun.CryptoHasher("sha256").update(as).digest("hex")}`;
 }
 
-/** The hash of the first line, and a number from 2 on where another file has it. */
+/** The hash of the first line, with a number from 2 on if another file has that name. */
 function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
   const taken = new Set(known.map(({ file }) => file));
   if (!taken.has(firstLineHash)) return firstLineHash;
@@ -223,7 +223,7 @@ function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
   return `${firstLineHash}.${number}`;
 }
 
-/** Reads the next chunk while the one before is pushed. */
+/** Reads the next chunk while the previous one is pushed. */
 async function* readAhead(
   chunks: AsyncGenerator<Chunk, void, undefined>,
 ): AsyncGenerator<Chunk, void, undefined> {
@@ -233,7 +233,7 @@ async function* readAhead(
       const { done, value } = await next;
       if (done) return;
       next = chunks.next();
-      // If the push fails nobody waits for it any more.
+      // If the push fails, no caller awaits the next chunk any more.
       next.catch(() => undefined);
       yield value;
     }
@@ -242,12 +242,12 @@ async function* readAhead(
   }
 }
 
-/** One sentence for the system's errors, which name the call and the path too. */
+/** One sentence for an error of the system, whose own message also names the call and the path. */
 function failureText(error: unknown): string {
   const { code } = error as { code?: unknown };
   if (code === "ENOENT") return "there is no such file";
   if (code === "EACCES") return "it may not be read";
   if (code === "EISDIR") return "it is not a file";
-  if (code === "ENOSPC") return "the folder for temporary files has no room left for it";
+  if (code === "ENOSPC") return "the folder for temporary files has no room for it";
   return error instanceof Error ? error.message : String(error);
 }

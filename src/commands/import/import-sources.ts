@@ -1,6 +1,6 @@
 /**
- * What the arguments of `weir import` stand for: files and pipes, the event files of folders, and standard input; and
- * the worker that a file's name tells.
+ * Resolves the arguments of `weir import` to files, pipes, the event files of folders, and standard input. Also reads
+ * the worker from a file's name.
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -8,26 +8,26 @@ import type { Io } from "../command.ts";
 import { EventFile } from "./event-file.ts";
 
 interface Source {
-  /** The path as it was given, or as it was found in the folder that was. */
+  /** The path as it was given, or as it was found in a given folder. */
   readonly path: string;
-  /** Bytes on disk, for a progress bar; 0 where that is not known. */
+  /** Bytes on disk, for a progress bar; 0 if unknown. */
   readonly bytes: number;
-  /** The worker that the file's name tells; empty where it tells none. */
+  /** The worker in the file's name; empty if there is none. */
   readonly worker: string;
   readonly open: () => Promise<EventFile>;
 }
 
 interface Sources {
   readonly sources: readonly Source[];
-  /** One sentence for each folder with files that are not read, or without any that are. */
+  /** One sentence per folder that has files that are not read, or no files that are read. */
   readonly notes: readonly string[];
 }
 
-/** `metrics_1.json`, rotated and packed; `.ndjson` and `.jsonl` are other names for the same. */
+/** `metrics_1.json`, also rotated and compressed. `.ndjson` and `.jsonl` are accepted too. */
 const EVENT_FILE = /^[^.].*\.(json|ndjson|jsonl)([.-].*)?$/;
 const SKIPPED_SHOWN_MAX = 3;
 
-/** The sources in the order of the arguments; a folder's in the order of their names, rotated files before current ones. */
+/** The sources in the order of the arguments. Those of a folder are in the order of names, rotated files first. */
 export async function findSources(paths: readonly string[], io: Pick<Io, "stdin">): Promise<Sources> {
   const sources: Source[] = [];
   const notes: string[] = [];
@@ -42,7 +42,7 @@ export async function findSources(paths: readonly string[], io: Pick<Io, "stdin"
       continue;
     }
     const entries = await readdir(path, { withFileTypes: true });
-    // A link counts as what it leads to.
+    // A link counts as its target.
     const isFile = await Promise.all(
       entries.map(async (entry) =>
         entry.isSymbolicLink()
@@ -78,8 +78,8 @@ async function sourceAt(path: string): Promise<Source> {
 }
 
 /**
- * The worker whose file this is: what stands between "metrics" and ".json", without a "_" or "-" before it.
- * `metrics_prod.json` is of "prod", `metrics_1.json.2024-01-15.gz` of "1"; other names tell none.
+ * The worker of a file: the part of its name between "metrics" and ".json", without a leading "_" or "-". It is "prod"
+ * for `metrics_prod.json` and "1" for `metrics_1.json.2024-01-15.gz`. Other names contain no worker.
  */
 export function workerOf(path: string): string {
   return /^metrics[_-]*([^._-].*?)\.(?:json|ndjson|jsonl)(?:[.-].*)?$/.exec(basename(path))?.[1] ?? "";

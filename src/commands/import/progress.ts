@@ -1,5 +1,5 @@
 /**
- * A progress bar on a terminal, redrawn in place at most ten times a second; nothing at all where there is no
+ * A progress bar on a terminal, redrawn in place at most ten times per second. It prints nothing if the output is not a
  * terminal.
  */
 import type { Output } from "../command.ts";
@@ -17,7 +17,7 @@ export class ProgressBar {
     this.#output = output;
   }
 
-  /** Shows `label`, the share of `done` in `total` bytes, the time that is left, and `lines` with their rate. */
+  /** Shows `label`, the share of `done` in `total` bytes, the remaining time, and `lines` with their rate. */
   async show(label: string, done: number, total: number, lines: number): Promise<void> {
     const nowMs = performance.now();
     if (!this.#output.isTerminal || nowMs - this.#drawnMs < REDRAW_MS) return;
@@ -28,7 +28,7 @@ export class ProgressBar {
     await this.#output.write(`\r${text.slice(0, this.#output.columns - 1)}\x1b[K`);
   }
 
-  /** Takes the bar away, so that a line can be written in its place. */
+  /** Erases the bar, so that a line can be written in its place. */
   async clear(): Promise<void> {
     if (!this.#isDrawn) return;
     this.#isDrawn = false;

@@ -1,7 +1,7 @@
 /**
- * What became of the lines of an import, as a person reads it: for each file counts, what was rejected by cause with
- * an example of each kind of reason, and the first warnings; at the end the counts of all files, and which retention would have kept what
- * was too old.
+ * The report of an import. For each file it has counts, the rejected lines by cause with one example per kind of reason,
+ * and the first warnings. At the end it has the counts of all files, and the retention that would have kept lines that
+ * were too old.
  */
 import { messageKind, quote } from "../../model/errors.ts";
 import type { Chunk } from "./chunks.ts";
@@ -11,14 +11,14 @@ import type { ChunkAnswer } from "./target.ts";
 
 const DAY_MS = 86_400_000;
 const NEWLINE = 0x0a;
-/** Warnings of one file that are shown, one of each kind. */
+/** The maximum warnings of one file that are shown, one of each kind. */
 const WARNINGS_SHOWN_MAX = 3;
 
 export interface Counts {
   stored: number;
   duplicates: number;
   rejected: number;
-  /** Stored lines of which something was not stored. */
+  /** Lines that were stored with a warning. */
   warnings: number;
 }
 
@@ -35,7 +35,7 @@ interface Reason {
 export class Report {
   readonly total: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
   oldestMs = Number.POSITIVE_INFINITY;
-  /** Whether lines of a file were too old, and others of it stored. */
+  /** Whether a file had lines that were too old and lines that were stored. */
   isPartlyTooOld = false;
 
   /** Begins the report of a file. */
@@ -43,13 +43,13 @@ export class Report {
     return new FileReport(this);
   }
 
-  /** Which retention keeps the oldest line that was too old; undefined where none was. */
+  /** A sentence with the retention that keeps the oldest line that was too old; undefined if no line was too old. */
   retentionHint(nowMs: number): string | undefined {
     if (this.oldestMs >= nowMs) return undefined;
     const oldest = new Date(this.oldestMs).toISOString();
     const hint = `The oldest line is of ${oldest}: a gateway with --retention-days ${daysThatKeep(this.oldestMs, nowMs)} keeps it.`;
     return this.isPartlyTooOld
-      ? `${hint} Lines that were rejected beside stored ones are not read again.`
+      ? `${hint} Rejected lines of a file with stored lines are not read again.`
       : hint;
   }
 }
@@ -95,14 +95,14 @@ export class FileReport {
     for (const { index, message } of answer.warnings) {
       if (!this.#warnings.has(message)) this.#warnings.set(message, placed(index, message));
     }
-    // The gateway lists only the first errors. A line older than one that is too old is too old as well.
+    // The gateway lists only the first errors. A line that is older than one that is too old is also too old.
     if ((answer.causes.timestamp ?? 0) > 0) {
       for (const line of lines) this.#all.oldestMs = Math.min(this.#all.oldestMs, eventTimeMs(line));
     }
     this.#noteTooOld();
   }
 
-  /** Counts a line that the gateway did not get, or would not read. */
+  /** Counts a line that was not sent to the gateway, or that the gateway could not read. */
   addUnread(offset: number, cause: string, what: string): void {
     this.#count("rejected", 1);
     const reason = this.#reason(cause);
@@ -110,7 +110,7 @@ export class FileReport {
     addExample(reason, what, () => `line at byte ${offset}: ${what}`);
   }
 
-  /** What was rejected, by reason, and the first warnings; a line each. */
+  /** One line per reason of rejected lines, and per warning. */
   details(): string[] {
     const reasons = [...this.#reasons].filter(([, { count }]) => count > 0);
     const lines = reasons
@@ -154,12 +154,12 @@ function addExample({ examples }: Reason, message: string, example: () => string
   if (examples.size <= EXAMPLES_SHOWN_MAX && !examples.has(kind)) examples.set(kind, example());
 }
 
-/** Retention counts UTC days, today included: a sample is kept while its day is not before today - (N - 1). */
+/** Retention counts UTC days including today: a sample is kept while its day is not before today - (N - 1). */
 function daysThatKeep(oldestMs: number, nowMs: number): number {
   return Math.floor(nowMs / DAY_MS) - Math.floor(oldestMs / DAY_MS) + 1;
 }
 
-/** `1,000 stored, 3 duplicates, 2 rejected, 1 warning`, without what is 0 but for `stored`. */
+/** `1,000 stored, 3 duplicates, 2 rejected, 1 warning`. Counts of 0 are omitted, except `stored`. */
 export function countsText({ stored, duplicates, rejected, warnings }: Counts): string {
   const several = (count: number, what: string) =>
     count === 0 ? [] : [`${grouped(count)} ${what}${count === 1 ? "" : "s"}`];
@@ -187,8 +187,8 @@ function linesOf(body: Uint8Array): Uint8Array[] {
 const MILLISECONDS_FROM = 1_000_000_000_000;
 
 /**
- * The time of an event in ms; infinity, which is never the least, where it has none that can be read, or a number
- * that looks like seconds.
+ * The time of an event in ms. Infinity, which is never the minimum, if the time is unreadable or is a number that looks
+ * like seconds.
  */
 function eventTimeMs(line: Uint8Array): number {
   try {
@@ -202,7 +202,7 @@ function eventTimeMs(line: Uint8Array): number {
   }
 }
 
-/** For a message on a file: its name as it was given, quoted where it has odd characters. */
+/** The name of a file for messages: as it was given, quoted if it has unusual characters. */
 export function fileText(path: string): string {
   return /^[\w./@+,:~-]+$/.test(path) ? path : quote(path);
 }

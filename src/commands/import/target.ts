@@ -1,16 +1,16 @@
 /**
- * Where imported lines go: the gateway's own routes, whether it runs elsewhere (HTTP) or was opened by this
- * process for the import alone. Both are the same requests, so that both mean the same.
+ * The target of imported lines: the gateway's own routes, either of a running gateway over HTTP, or of a gateway that
+ * this process opened for the import. The requests are the same, so the results are the same.
  *
- * A chunk's offset commits with its rows. Whatever happens to an answer, asking for the file again tells what is
- * stored, and going on from there stores every line once.
+ * A chunk's offset commits with its rows. If an answer is lost, the import queries the file's stored offset and
+ * continues from there, so that every line is stored once.
  */
 import { accepted, Refused, type Send, Unreachable } from "../client.ts";
 import { type Identity, type KnownFile, readIdentity } from "./identity.ts";
 
-/** What the gateway says of one line. */
+/** The gateway's error for one line. */
 interface LineError {
-  /** Which line of the chunk that is not blank, from 0. */
+  /** The index of the line among the chunk's lines that are not blank, from 0. */
   readonly index: number;
   readonly reason: string;
   /** A short word: `timestamp`, `syntax`, `value` … */
@@ -23,16 +23,16 @@ interface LineWarning {
   readonly message: string;
 }
 
-/** What became of a chunk's lines. `causes` counts all that were rejected, `errors` lists the first of them. */
+/** The gateway's answer for a chunk. `causes` counts all rejected lines, and `errors` lists the first of them. */
 export interface ChunkAnswer {
   readonly accepted: number;
   readonly duplicates: number;
   readonly rejected: number;
   readonly errors: readonly LineError[];
   readonly causes: Readonly<Record<string, number>>;
-  /** The first warnings … */
+  /** The first warnings. */
   readonly warnings: readonly LineWarning[];
-  /** … and how many more there are. */
+  /** The number of further warnings. */
   readonly warningsOmitted: number;
 }
 
@@ -45,17 +45,17 @@ interface Part {
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly lastLineHash: string;
-  /** What is to be kept of the file up to `toOffset`. */
+  /** The identity of the file up to `toOffset`, which the gateway stores. */
   readonly identity: Identity;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** The gateway accepted nothing of the chunk for something in it, and does not say of which line. */
+/** The gateway rejected the whole chunk because of its content, without saying which line is at fault. */
 export class ChunkRefused extends Error {
   override readonly name = "ChunkRefused";
 }
 
-/** The chunk is not stored, or nobody knows: ask for the progress and go on from there, after a pause. */
+/** The chunk is not stored, or that is unknown: after a pause, query the stored offset and continue from there. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
   readonly pauseMs: number | undefined;
@@ -66,19 +66,19 @@ export class Interrupted extends Error {
   }
 }
 
-/** A commit takes milliseconds, a full queue answers at once: after this long the connection is dead. */
+/** A commit takes milliseconds, and a full queue answers at once. After this time the connection counts as broken. */
 const ANSWER_TIMEOUT_MS = 120_000;
 
 export class ImportTarget {
   readonly #send: Send;
-  /** Once there was an answer, silence means a restart and not a wrong address. */
+  /** Whether the gateway has answered before. If so, no answer means a restart and not a wrong address. */
   #hasAnswered = false;
 
   constructor(send: Send) {
     this.#send = send;
   }
 
-  /** The files that begin with a line and of which something was imported. */
+  /** The imported files that begin with a line. */
   async withFirstLine(firstLineHash: string): Promise<KnownFile[]> {
     const { imports } = (await this.#get("/api/v1/imports", [["first_line", firstLineHash]])) as {
       imports: (Omit<KnownFile, "identity"> & { identity: string })[];
@@ -86,7 +86,7 @@ export class ImportTarget {
     return imports.map((each) => ({ ...each, identity: readIdentity(each.identity) }));
   }
 
-  /** The file whose import has this name; undefined where nothing of it was imported. */
+  /** The file whose import has this name; undefined if nothing of it was imported. */
   async named(file: string): Promise<KnownFile | undefined> {
     const found = (await this.#get(`/api/v1/imports/${file}`, [])) as
       | (Omit<KnownFile, "identity"> & { identity: string })
@@ -94,21 +94,21 @@ export class ImportTarget {
     return found === undefined ? undefined : { ...found, identity: readIdentity(found.identity) };
   }
 
-  /** The JSON of an answer; undefined where no file was imported by that name. */
+  /** The JSON of an answer; undefined if no file was imported by that name. */
   async #get(path: string, query: readonly (readonly [string, string])[]): Promise<unknown> {
     const response = await this.#ask(() => this.#send(path, { query, timeoutMs: ANSWER_TIMEOUT_MS }));
     if (response.status === 404) {
       const { error } = (await response.json().catch(() => ({}))) as { error?: { field?: string } };
-      // Another server, or an old gateway, has no such route at all.
+      // Another server, or an old gateway, does not have this route.
       if (error?.field !== "file")
-        throw new Refused("There is no gateway that imports at this address.", 404, undefined, error);
+        throw new Refused("The server at this address does not support imports.", 404, undefined, error);
       return undefined;
     }
     return await (await this.#ask(() => accepted(response))).json();
   }
 
   /**
-   * Stores a part's lines and its offset, in one transaction. Where no line could be stored, the offset stays too.
+   * Stores a part's lines and its offset in one transaction. If no line could be stored, the offset does not change.
    *
    * @param extraLabels `NAME=VALUE`, added to each event that has no such tag of its own
    * @throws Interrupted, ChunkRefused
@@ -135,18 +135,18 @@ export class ImportTarget {
       return readAnswer(await (await this.#ask(() => accepted(response))).json());
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      // 400 with counts says that no line could be accepted; the chunk was read all the same.
+      // 400 with counts means that the chunk was read but no line could be accepted.
       if (error.status === 400 && hasCounts(error.body)) return readAnswer(error.body);
-      // A label that no event may have is none of the lines' fault.
+      // An invalid label is not the fault of the lines.
       const { field } = (error.body as { error?: { field?: string } } | undefined)?.error ?? {};
       if (field === "extra_label") throw error;
-      // Bytes that are no UTF-8, far too many wrong lines, or a limit below our chunks.
+      // Bytes that are not UTF-8, far too many invalid lines, or a limit below the size of chunks.
       if (error.status === 400 || error.status === 413) throw new ChunkRefused(error.message);
       throw error;
     }
   }
 
-  /** Turns what may pass into `Interrupted`; `Unreachable` stays where there never was an answer. */
+  /** Turns a transient failure into `Interrupted`. `Unreachable` is unchanged if the gateway never answered. */
   async #ask(ask: () => Promise<Response>): Promise<Response> {
     try {
       const response = await ask();
@@ -166,10 +166,10 @@ export class ImportTarget {
   }
 }
 
-/** The byte order mark that some editors and shells put first: files that were joined have one at more lines. */
+/** The byte order mark that some editors and shells write first. Joined files have it at several lines. */
 const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Lines with spaces for the byte order marks at their beginnings, so that every byte stays in its place. */
+/** Replaces the byte order marks at the beginnings of lines with spaces, so that no offset changes. */
 function withoutMarks(body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   let clean: Uint8Array<ArrayBuffer> | undefined;

@@ -1,11 +1,10 @@
 /**
- * Walks the frames and blocks of zstd data as they pass (https://www.rfc-editor.org/rfc/rfc8878#section-3.1), without
- * decoding them: the runtime's decoder ends without an error where the data are cut, or followed by other data.
- * Pure.
+ * Walks the frames and blocks of zstd data (https://www.rfc-editor.org/rfc/rfc8878#section-3.1) without decoding them.
+ * The runtime's decoder ends without an error if the data are truncated or followed by other data. Pure.
  */
 
 const MAGIC = 0xfd2fb528;
-/** The last four bits of a skippable frame's magic number are free. */
+/** The last four bits of a skippable frame's magic number may have any value. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const [CONTENT_SIZE_BYTES, DICTIONARY_BYTES] = [
   [0, 2, 4, 8],
@@ -13,23 +12,23 @@ const [CONTENT_SIZE_BYTES, DICTIONARY_BYTES] = [
 ];
 
 type Part = "magic" | "descriptor" | "skippable" | "block" | "other";
-/** Bytes of each part that must be seen before it is known what follows. */
+/** Bytes of each part that determine the next part. */
 const PART_BYTES = { magic: 4, descriptor: 1, skippable: 4, block: 3 } as const;
 
 export class ZstdFrames {
   #part: Part = "magic";
-  /** The bytes of the part that were seen. */
+  /** The bytes of the part that were read so far. */
   #seen: number[] = [];
-  /** Bytes to pass over before the part. */
+  /** Bytes to skip before the part. */
   #skip = 0;
   #hasChecksum = false;
   #isOther = false;
 
-  /** Passes over the next bytes of the data. */
+  /** Reads the next bytes of the data. */
   pass(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       if (this.#part === "other") {
-        // Zeros are what a power cut or a tape leaves behind the data.
+        // A power cut or a tape leaves zeros after the data.
         this.#isOther ||= bytes.subarray(at).some((byte) => byte !== 0);
         return;
       }
@@ -47,7 +46,7 @@ export class ZstdFrames {
     }
   }
 
-  /** What is wrong with the data that passed, if they end here. */
+  /** The fault of the data if they end here; undefined if there is none. */
   problem(): "cut" | "other data" | undefined {
     if (this.#isOther) return "other data";
     const isWhole =
@@ -55,7 +54,7 @@ export class ZstdFrames {
     return isWhole && this.#skip === 0 ? undefined : "cut";
   }
 
-  /** A part is there whole: says what comes after it. */
+  /** Determines the next part after a part was read completely. */
   #end(part: readonly number[]): void {
     const number = part.reduceRight((sum, byte) => sum * 256 + byte, 0);
     switch (this.#part) {

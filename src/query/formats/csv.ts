@@ -1,7 +1,7 @@
 /**
  * CSV of RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180), with a header line and with quotation marks where needed.
- * Unlike the RFC, lines end in LF alone, so that in a shell's pipe the last field does not end in a CR. NULL is an empty
- * field, and an empty text is `""`. Lists and maps are JSON.
+ * Unlike the RFC, lines end in LF alone, so that in a shell's pipe the last field does not end in a CR. NULL is an
+ * empty field, and an empty text is `""`. Lists and maps are JSON.
  */
 import type { Cell } from "../../store/store.ts";
 import type { Format } from "./format.ts";

@@ -1,4 +1,6 @@
-/** A cell as text for a terminal: control characters are escaped, so that a stored value cannot control the terminal. */
+/**
+ * A cell as text for a terminal: control characters are escaped, so that a stored value cannot control the terminal.
+ */
 import type { Cell } from "../../store/store.ts";
 
 const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -1,11 +1,11 @@
 /**
  * The functions that a statement from a request may call. Every other function is rejected. The list is data: for each
- * function its kind, the maximum size of its result (sizes.ts), the check of its arguments (arguments.ts), and the limits
- * in words for `GET /api/v1/sql/functions`.
+ * function its kind, the maximum size of its result (sizes.ts), the check of its arguments (arguments.ts), and the
+ * limits in words for `GET /api/v1/sql/functions`.
  *
- * While the engine evaluates a call for a vector of 2,048 rows, it checks neither for an interrupt nor the memory limit.
- * So each function in this list makes values of limited size in limited time. None reads settings, files or other
- * schemas.
+ * While the engine evaluates a call for a vector of 2,048 rows, it checks neither for an interrupt nor the memory
+ * limit. So each function in this list makes values of limited size in limited time. None reads settings, files or
+ * other schemas.
  */
 import {
   BINS_MAX,

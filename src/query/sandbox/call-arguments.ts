@@ -134,8 +134,8 @@ export const checkCount =
     wholeNumber(name, "count", children, position, COUNT_MAX);
 
 /**
- * Allows lists of whole numbers only. The length of a list of times is known only when it is made. FROM makes it step by
- * step, so there it is allowed.
+ * Allows lists of whole numbers only. The length of a list of times is known only when it is made. FROM makes it step
+ * by step, so there it is allowed.
  */
 export const checkRange: Check = (name, children) => {
   const values = children.map(constantOf);

@@ -1,7 +1,7 @@
 /**
- * Clearer sentences for frequent errors. Tags are text: for `status_code = 200` the engine casts the column to a number,
- * which fails at the first `unknown`. A time is compared with a number, or a map is used as a condition. A column or a
- * time zone does not exist, but a similar one does.
+ * Clearer sentences for frequent errors. Tags are text: for `status_code = 200` the engine casts the column to a
+ * number, which fails at the first `unknown`. A time is compared with a number, or a map is used as a condition. A
+ * column or a time zone does not exist, but a similar one does.
  */
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";

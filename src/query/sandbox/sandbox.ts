@@ -2,9 +2,9 @@
  * The sandbox decides whether a statement from a request may run, which tables it names, and which text runs.
  *
  * The engine's own parser turns the text into a syntax tree. The walk starts at the top of the tree and rejects every
- * node that is not known and allowed. In addition, the engine has no access to files and settings, and the statement runs
- * in a read-only transaction. The walk stops what those cannot: functions that hang the engine, names of files or of
- * physical tables, and statements that grow while they are planned.
+ * node that is not known and allowed. In addition, the engine has no access to files and settings, and the statement
+ * runs in a read-only transaction. The walk stops what those cannot: functions that hang the engine, names of files or
+ * of physical tables, and statements that grow while they are planned.
  */
 import { BadInput, Forbidden, TooLarge } from "../../model/errors.ts";
 import { errorHint } from "./error-hint.ts";

@@ -1,9 +1,9 @@
 /**
  * The maximum sizes of a statement's values, as rules over the sizes of a call's arguments.
  *
- * The engine evaluates a call for a vector of 2,048 rows at a time. Meanwhile it checks neither for an interrupt nor the
- * memory limit. So each rule returns an upper bound, in bytes per row, that is known before the statement runs. The walk
- * (expressions.ts) rejects a statement that exceeds the limits below.
+ * The engine evaluates a call for a vector of 2,048 rows at a time. Meanwhile it checks neither for an interrupt nor
+ * the memory limit. So each rule returns an upper bound, in bytes per row, that is known before the statement runs. The
+ * walk (expressions.ts) rejects a statement that exceeds the limits below.
  */
 
 /** The maximum length of a stored text and of a bound parameter. */
@@ -68,8 +68,8 @@ export const multiple =
 export const pieces: Size = multiple(1 + FIXED_BYTES);
 
 /**
- * The sum of numbers is a number, and the sum of two lists is a list of both. If one argument is a number, the result is
- * one too. Only numbers, times and similar values have FIXED_BYTES. A constant text may be read as a list.
+ * The sum of numbers is a number, and the sum of two lists is a list of both. If one argument is a number, the result
+ * is one too. Only numbers, times and similar values have FIXED_BYTES. A constant text may be read as a list.
  */
 export const sumOrLists: Size = (call) => {
   const isNumber = (size: number, index: number) =>

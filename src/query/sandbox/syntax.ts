@@ -138,8 +138,8 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
 }
 
 /**
- * `WITH RECURSIVE`: between rounds, the engine checks for interrupts and counts the rows. But a value that grows in each
- * round would soon exceed every limit on values.
+ * `WITH RECURSIVE`: between rounds, the engine checks for interrupts and counts the rows. But a value that grows in
+ * each round would soon exceed every limit on values.
  */
 function walkRecursive(node: Node, scope: Scope): Measure {
   only(node, "cte_name", "union_all", "left", "right", "aliases", "key_targets", "modifiers", "cte_map");

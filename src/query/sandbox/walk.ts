@@ -36,7 +36,9 @@ export interface Measure {
   readonly bytes: number;
   /** The same by column, if known. */
   readonly sizes?: ColumnSizes;
-  /** All columns with their names, which the table's name stands for. If absent, the number of columns times `bytes`. */
+  /**
+   * All columns with their names, which the table's name stands for. If absent, the number of columns times `bytes`.
+   */
   readonly row?: number;
   /** Bytes that its calls make for one row. A CTE counts as often as it is named. */
   readonly made?: number;

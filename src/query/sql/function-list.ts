@@ -12,7 +12,9 @@ interface ListedFunction {
   readonly bounds?: string;
 }
 
-/** The functions whose name matches `pattern` (see `listTables`), in the order of kind and name. All if it is absent. */
+/**
+ * The functions whose name matches `pattern` (see `listTables`), in the order of kind and name. All if it is absent.
+ */
 export function listFunctions(pattern?: string): ListedFunction[] {
   const matches = matcher(pattern);
   return allowedFunctions()

@@ -2,9 +2,9 @@
  * One running query: its reader, its deadline, and how it is stopped.
  *
  * The engine stops within about 15 ms of an interrupt, with two exceptions. An interrupt between two statements is
- * lost, so interrupts are repeated. Inside one large scalar call the engine does not check for interrupts. After a grace
- * period the query counts as stuck: its caller gets an error, and the query counts against the limit of concurrent
- * queries until the engine stops it.
+ * lost, so interrupts are repeated. Inside one large scalar call the engine does not check for interrupts. After a
+ * grace period the query counts as stuck: its caller gets an error, and the query counts against the limit of
+ * concurrent queries until the engine stops it.
  */
 import { queriesStuck } from "../../model/counters.ts";
 import {

@@ -281,8 +281,8 @@ class Rows implements QueryResult {
 }
 
 /**
- * Makes column names distinct, ignoring case: a second `name` becomes `name_2`, and so on. JSON and Parquet need distinct
- * names.
+ * Makes column names distinct, ignoring case: a second `name` becomes `name_2`, and so on. JSON and Parquet need
+ * distinct names.
  */
 function distinctColumns(columns: readonly ResultColumn[]): ResultColumn[] {
   const taken = new Set<string>();

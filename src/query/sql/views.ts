@@ -88,7 +88,9 @@ const LISTED: Readonly<Record<Listing, string>> = {
     'YES' AS is_nullable, type AS data_type`,
 };
 
-/** A view that lists the tables that a statement may name, or their columns. It lists none of the engine's own tables. */
+/**
+ * A view that lists the tables that a statement may name, or their columns. It lists none of the engine's own tables.
+ */
 export function listingView(listing: Listing, tables: Pick<Tables, "all">): string {
   const rows = tables
     .all()

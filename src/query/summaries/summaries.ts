@@ -1,10 +1,10 @@
 /**
  * The summaries: the statements of sql/summaries. They are read once at start and run by name, with parameters.
  *
- * The statements are our own, so the sandbox does not inspect them. Otherwise they are queries like any other: read-only,
- * with the same limits. Values are bound. Each table that a summary names becomes a temporary view of the metric that a
- * parameter names, with every column that the header declares. A metric that was never pushed is an empty table, and a
- * tag that was never pushed is NULL.
+ * The statements are our own, so the sandbox does not inspect them. Otherwise they are queries like any other:
+ * read-only, with the same limits. Values are bound. Each table that a summary names becomes a temporary view of the
+ * metric that a parameter names, with every column that the header declares. A metric that was never pushed is an empty
+ * table, and a tag that was never pushed is NULL.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
