@@ -1,6 +1,8 @@
 /**
  * Remembers the label blocks of a protocol: the bytes of a series' labels, and what they decoded to. A block that was
  * seen before is found by its bytes and not decoded again. The number of blocks is bounded: when full, all are dropped.
+ *
+ * `scripts/bench` (events) and `scripts/bench remote-write` measure it.
  */
 import type { SeriesHead } from "../model/sample.ts";
 

@@ -8,6 +8,8 @@
  * one call of the driver per string reaches 0.5 million.
  *
  * The bytes must be valid UTF-8. The decoders check that.
+ *
+ * `scripts/bench` and `scripts/bench remote-write` measure it with the whole flow.
  */
 import type { StringColumn } from "./columns.ts";
 

@@ -1,6 +1,8 @@
 /**
  * Fills the vectors of a DuckDB chunk directly from columns, without an object per cell. It uses only the few
  * functions of the driver's bindings that write to a vector, and does not import the driver.
+ *
+ * `scripts/bench` and `scripts/bench remote-write` measure it with the whole flow.
  */
 import { ptr } from "bun:ffi";
 import type { Column, StringColumn } from "./columns.ts";
