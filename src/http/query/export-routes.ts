@@ -18,8 +18,6 @@ interface ExportRoutesDependencies {
   metrics(): Iterable<Metric>;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
 }
 
 const PARAMETERS = ["from", "to", "metric"];
@@ -27,9 +25,9 @@ const PARAMETERS = ["from", "to", "metric"];
 /** The year 2243: microseconds up to 2^53 are exact. */
 const LATEST_US = 8.64e15;
 
-export const exportRoutes = ({ lines, metrics, stallTimeoutMs, now = Date.now }: ExportRoutesDependencies) =>
+export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportRoutesDependencies) =>
   new Routes().on("GET", "/api/v1/export", "sql", "samples as events", async (request) => {
-    const range = readRange(new URL(request.url).searchParams, metrics, now());
+    const range = readRange(new URL(request.url).searchParams, metrics, Date.now());
     return streamResponse(await streamed(lines(range), stallTimeoutMs), {
       "content-type": "application/x-ndjson; charset=utf-8",
     });
