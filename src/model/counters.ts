@@ -243,7 +243,7 @@ export const nativeHistograms = new Counter({
 });
 export const exemplarsDropped = new Counter({
   name: "weir_exemplars_dropped_total",
-  help: "Dropped exemplars: their labels were too long or not text, or a request had too many.",
+  help: "Dropped exemplars: their labels were invalid or too long, their series or time was not accepted, or a request had too many.",
   registers,
 });
 export const metadataDropped = new Counter({

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
 import { encodeV1 } from "../receive/remote-write/messages.ts";
+import { registry } from "../../src/model/counters.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
 
 const DAY_MS = 86_400_000;
@@ -140,6 +141,51 @@ describe("/api/v1/query_exemplars", () => {
         exemplars: [{ labels: { task_id: "broken" }, value: "1", timestamp: seconds - 5 }],
       },
     ]);
+  });
+
+  test("returns exemplars that were pushed to a group, each in the series and at the time that it was sent with", async () => {
+    const body = [
+      "# TYPE orders counter",
+      `orders_total{shop="a"} 5 # {trace_id="abc",empty=""} 0.7 ${seconds - 3.5}`,
+      "# TYPE wait_seconds histogram",
+      'wait_seconds_bucket{le="1"} 2 # {trace_id="fast"} 0.25',
+      'wait_seconds_bucket{le="2.5"} 3',
+      'wait_seconds_bucket{le="+Inf"} 4 # {trace_id="slow"} 9 1',
+      "wait_seconds_sum 12",
+      "wait_seconds_count 4",
+      "# EOF",
+      "",
+    ].join("\n");
+    const dropped = async () =>
+      (await registry.getSingleMetric("weir_exemplars_dropped_total")!.get()).values[0]!.value;
+    const before = await dropped();
+    const pushed = await gateway.app.fetch(
+      new Request("http://localhost/metrics/job/shop", {
+        method: "PUT",
+        headers: { "content-type": "application/openmetrics-text; version=1.0.0" },
+        body,
+      }),
+    );
+    expect(pushed.status).toBe(200);
+    expect(await data("orders_total")).toEqual([
+      {
+        seriesLabels: { __name__: "orders_total", job: "shop", shop: "a" },
+        exemplars: [{ labels: { trace_id: "abc" }, value: "0.7", timestamp: seconds - 3.5 }],
+      },
+    ]);
+    // Without a time it has that of its push.
+    expect(await data("wait_seconds_bucket")).toEqual([
+      {
+        seriesLabels: { __name__: "wait_seconds_bucket", job: "shop", le: "1.0" },
+        exemplars: [{ labels: { trace_id: "fast" }, value: "0.25", timestamp: seconds }],
+      },
+    ]);
+    // The one of 1970 is dropped and counted.
+    expect((await dropped()) - before).toBe(1);
+    const rows = await gateway.query(
+      "SELECT value FROM weir.exemplars JOIN weir.series USING (series_id) WHERE metric IN ('orders_total', 'wait_seconds_bucket') ORDER BY value",
+    );
+    expect(rows).toEqual([{ value: 0.25 }, { value: 0.7 }]);
   });
 
   test("returns exemplars that were received by remote_write", async () => {

@@ -5,6 +5,7 @@
  * The common batch keeps its columns as they are: every head is known, all samples are of one day, none is rejected
  * and none can be stored already. Any other batch is gathered row by row.
  */
+import { exemplarsDropped } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
 import {
   type AttributeColumn,
@@ -191,17 +192,19 @@ function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): Admitted
   return [...found.values()];
 }
 
-/** The exemplars of admitted series with accepted times. Other exemplars are dropped. */
+/** The exemplars of admitted series with accepted times. Other exemplars are dropped and counted. */
 function exemplarsOf(
   { exemplars = [] }: Batch,
   admissions: readonly Admission[],
   { firstUs, lastUs }: AdmissionOptions,
 ): ExemplarRecord[] {
-  return exemplars.flatMap(({ head, timestampUs, value, labels }) => {
+  const accepted = exemplars.flatMap(({ head, timestampUs, value, labels }) => {
     const admission = admissions[head]!;
     const isTaken = !("refused" in admission) && timestampUs >= firstUs && timestampUs <= lastUs;
     return isTaken ? [{ seriesId: admission.seriesId, timestampUs, value, labels }] : [];
   });
+  if (accepted.length < exemplars.length) exemplarsDropped.inc(exemplars.length - accepted.length);
+  return accepted;
 }
 
 function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {

@@ -3,18 +3,21 @@
  * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
  *
  * Each message follows its length. If a family is sent twice, the last one counts, as in Prometheus's own reader. A
- * native histogram without classic buckets gets those of bucket-layout.ts. Exemplars and creation times are skipped.
+ * native histogram without classic buckets gets those of bucket-layout.ts. Creation times are
+ * skipped. An exemplar that is invalid is dropped and counted, and its metric is kept.
  */
 import { isUtf8 } from "node:buffer";
-import { nativeHistograms } from "../../model/counters.ts";
+import { exemplarsDropped, nativeHistograms } from "../../model/counters.ts";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import {
   type DecodedDistribution,
+  type DecodedExemplar,
   type DecodedFamily,
   type DecodedMetric,
+  EXEMPLAR_CHARACTERS_MAX,
   type FamilyType,
   InvalidFamily,
   PartCount,
@@ -58,6 +61,7 @@ interface PendingMetric {
   timestampMs: number | undefined;
   /** The value of each value field. */
   readonly values: Map<number, number | DecodedDistribution | NativeHistogram>;
+  readonly exemplars: DecodedExemplar[];
 }
 
 class MetricFamilyReader {
@@ -122,8 +126,13 @@ class MetricFamilyReader {
 
   #metric(end: number): PendingMetric {
     this.#parts.add();
-    const metric: PendingMetric = { labels: new Map(), timestampMs: undefined, values: new Map() };
-    const number = (field: number) => () => metric.values.set(field, this.#number());
+    const metric: PendingMetric = {
+      labels: new Map(),
+      timestampMs: undefined,
+      values: new Map(),
+      exemplars: [],
+    };
+    const number = (field: number) => () => metric.values.set(field, this.#number(metric.exemplars));
     this.#fields(end, {
       [tag(1, BYTES)]: () => this.#label(this.#reader.length(), metric.labels),
       [tag(2, BYTES)]: number(2),
@@ -133,7 +142,7 @@ class MetricFamilyReader {
       [tag(6, VARINT)]: () => {
         metric.timestampMs = this.#reader.int64();
       },
-      [tag(7, BYTES)]: () => metric.values.set(7, this.#histogram(this.#reader.length())),
+      [tag(7, BYTES)]: () => metric.values.set(7, this.#histogram(this.#reader.length(), metric.exemplars)),
     });
     return metric;
   }
@@ -156,25 +165,71 @@ class MetricFamilyReader {
     labels.set(name, value);
   }
 
-  /** Reads a Counter, Gauge or Untyped: a double in the first field. */
-  #number(): number {
+  /** Reads a Counter, Gauge or Untyped: a double in the first field, and the exemplar of a counter. */
+  #number(exemplars: DecodedExemplar[]): number {
     let value = 0;
     this.#fields(this.#reader.length(), {
       [tag(1, FIXED64)]: () => {
         value = this.#reader.double();
       },
+      [tag(2, BYTES)]: () => this.#exemplar(this.#reader.length(), exemplars),
     });
     return value;
   }
 
+  /** Reads an exemplar. It is dropped and counted if it is invalid. */
+  #exemplar(end: number, exemplars: DecodedExemplar[]): void {
+    const reader = this.#reader;
+    const labels = new Map<string, string>();
+    let value = 0;
+    let timestampMs: number | undefined;
+    try {
+      this.#fields(end, {
+        [tag(1, BYTES)]: () => this.#label(reader.length(), labels),
+        [tag(2, FIXED64)]: () => {
+          value = reader.double();
+        },
+        [tag(3, BYTES)]: () => {
+          timestampMs = this.#timestamp(reader.length());
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof InvalidFamily)) throw error;
+      reader.at = end;
+      exemplarsDropped.inc();
+      return;
+    }
+    let characters = 0;
+    for (const [name, text] of labels) characters += [...name].length + [...text].length;
+    if (characters > EXEMPLAR_CHARACTERS_MAX) exemplarsDropped.inc();
+    else exemplars.push({ value, labels, timestampMs });
+  }
+
+  /** Reads a google.protobuf.Timestamp: seconds and nanoseconds. Returns milliseconds. */
+  #timestamp(end: number): number {
+    let [seconds, nanoseconds] = [0, 0];
+    this.#fields(end, {
+      [tag(1, VARINT)]: () => {
+        seconds = this.#reader.int64();
+      },
+      [tag(2, VARINT)]: () => {
+        nanoseconds = this.#reader.int64();
+      },
+    });
+    return seconds * 1_000 + nanoseconds / 1_000_000;
+  }
+
   #summary(end: number): DecodedDistribution {
     const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
-    this.#fields(end, this.#distribution(distribution, false));
+    this.#fields(end, this.#distribution(distribution));
     return distribution;
   }
 
-  /** Readers of the fields that Summary and Histogram share: count, sum, and edges. */
-  #distribution(distribution: DecodedDistribution, histogram: boolean): Record<number, () => void> {
+  /** Readers of the fields that Summary and Histogram share: count, sum, and edges. Only a histogram has exemplars. */
+  #distribution(
+    distribution: DecodedDistribution,
+    exemplars?: DecodedExemplar[],
+  ): Record<number, () => void> {
     const reader = this.#reader;
     return {
       [tag(1, VARINT)]: () => {
@@ -183,12 +238,12 @@ class MetricFamilyReader {
       [tag(2, FIXED64)]: () => {
         distribution.sum = reader.double();
       },
-      [tag(3, BYTES)]: () => this.#edge(reader.length(), histogram, distribution),
+      [tag(3, BYTES)]: () => this.#edge(reader.length(), distribution, exemplars),
     };
   }
 
   /** Reads a histogram of integers or doubles: classic, native or both. Classic buckets are preferred. */
-  #histogram(end: number): DecodedDistribution | NativeHistogram {
+  #histogram(end: number, exemplars: DecodedExemplar[]): DecodedDistribution | NativeHistogram {
     const reader = this.#reader;
     const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
     const native = new NativeHistogram();
@@ -201,7 +256,8 @@ class MetricFamilyReader {
       [tag(field, FIXED64)]: () => readDoubles(reader, FIXED64, counts),
     });
     this.#fields(end, {
-      ...this.#distribution(distribution, true),
+      ...this.#distribution(distribution, exemplars),
+      [tag(16, BYTES)]: () => this.#exemplar(reader.length(), exemplars),
       [tag(4, FIXED64)]: () => {
         distribution.count = reader.double();
       },
@@ -233,15 +289,16 @@ class MetricFamilyReader {
     return native;
   }
 
-  #edge(end: number, histogram: boolean, { edges }: DecodedDistribution): void {
+  #edge(end: number, { edges }: DecodedDistribution, exemplars?: DecodedExemplar[]): void {
     this.#parts.add();
     const reader = this.#reader;
     let count = 0;
     let edge = 0;
     let value = 0;
+    const own: DecodedExemplar[] = [];
     this.#fields(
       end,
-      histogram
+      exemplars !== undefined
         ? {
             [tag(1, VARINT)]: () => {
               count = reader.uint64();
@@ -249,6 +306,7 @@ class MetricFamilyReader {
             [tag(2, FIXED64)]: () => {
               edge = reader.double();
             },
+            [tag(3, BYTES)]: () => this.#exemplar(reader.length(), own),
             [tag(4, FIXED64)]: () => {
               count = reader.double();
             },
@@ -262,14 +320,20 @@ class MetricFamilyReader {
             },
           },
     );
-    edges.push({ edge, value: histogram ? count : value });
+    edges.push({ edge, value: exemplars !== undefined ? count : value });
+    for (const exemplar of own) exemplars?.push({ ...exemplar, edge });
   }
 
-  #finish(name: string, type: FamilyType, { labels, timestampMs, values }: PendingMetric): DecodedMetric {
+  #finish(
+    name: string,
+    type: FamilyType,
+    { labels, timestampMs, values, exemplars: all }: PendingMetric,
+  ): DecodedMetric {
     const value = values.get(VALUE_FIELDS[type]);
     if (value === undefined)
       throw new InvalidFamily(`a metric of ${quote(name)} has no value of type ${type}`, "body");
-    if (!(value instanceof NativeHistogram)) return { labels, value, timestampMs };
+    const exemplars = all.length === 0 ? {} : { exemplars: all };
+    if (!(value instanceof NativeHistogram)) return { labels, value, timestampMs, ...exemplars };
     const problem = value.problem();
     if (problem !== undefined)
       throw new InvalidFamily(`a native histogram of ${quote(name)} ${problem}`, "body");
@@ -281,7 +345,7 @@ class MetricFamilyReader {
       throw new TooLarge(what, "body");
     }
     const edges = bounds.map((edge, at) => ({ edge, value: counts[at]! }));
-    return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs };
+    return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs, ...exemplars };
   }
 
   /** Reads the fields of a message up to its end, and skips those without a reader. */

@@ -4,14 +4,16 @@
  *
  * A body is accepted or rejected as a whole. Families are returned as text 0.0.4 has them, so that a consumer of one
  * format can read the other: a counter's name with `_total`; `info`, `stateset` and the parts of a gauge histogram as
- * gauges; `unknown` as untyped. `_created` and exemplars are checked and dropped.
+ * gauges; `unknown` as untyped. `_created` is checked and dropped.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import {
   countOf,
   type DecodedDistribution,
+  type DecodedExemplar,
   type DecodedFamily,
   type DecodedMetric,
+  EXEMPLAR_CHARACTERS_MAX,
   type FamilyType,
   labelsKey,
   PartCount,
@@ -40,7 +42,6 @@ const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/y;
 /** Value, timestamp and exemplar, each after one space. */
 const NUMBERS = /^ ([^ ]+)(?: ([^ #]+))?(?: # (\{.*))?$/;
-const EXEMPLAR_CHARACTERS_MAX = 128;
 
 /** A family whose lines are being read. */
 interface OpenFamily {
@@ -119,10 +120,16 @@ class OpenMetricsReader {
     if (number === undefined) throw this.#error(`expected a value after ${quote(line.slice(0, end))}`);
     const value = parseFloatText(number);
     if (value === undefined) throw this.#error(`expected float as value, got ${quote(number)}`);
-    if (exemplar !== undefined) this.#exemplar(exemplar, family, suffix);
+    const decoded = exemplar === undefined ? undefined : this.#exemplar(exemplar, family, suffix);
     family.sampled = true;
     if (role === "created") return;
+    const bound = family.type === "histogram" ? labels.get("le") : undefined;
     const metric = this.#metricOf(family, name, role, labels, value);
+    if (decoded !== undefined) {
+      const edge = bound === undefined ? undefined : parseFloatText(bound);
+      metric.exemplars ??= [];
+      metric.exemplars.push({ ...decoded, edge });
+    }
     if (timestamp !== undefined) metric.timestampMs = this.#timestamp(timestamp);
   }
 
@@ -203,18 +210,19 @@ class OpenMetricsReader {
     return at + 1;
   }
 
-  #exemplar(text: string, family: OpenFamily, suffix: string): void {
+  #exemplar(text: string, family: OpenFamily, suffix: string): DecodedExemplar {
     const allowed = family.type === "counter" ? suffix === "_total" : suffix === "_bucket";
     if (!allowed) throw this.#error(`a ${family.type} cannot have an exemplar here: ${quote(text)}`);
     const labels = new Map<string, string>();
-    const [, value = "", timestamp] = NUMBERS.exec(text.slice(this.#labels(text, 0, labels))) ?? [];
-    if (parseFloatText(value) === undefined)
-      throw this.#error(`expected float as value, got ${quote(value)}`);
-    if (timestamp !== undefined) this.#timestamp(timestamp);
+    const [, number = "", timestamp] = NUMBERS.exec(text.slice(this.#labels(text, 0, labels))) ?? [];
+    const value = parseFloatText(number);
+    if (value === undefined) throw this.#error(`expected float as value, got ${quote(number)}`);
+    const timestampMs = timestamp === undefined ? undefined : this.#timestamp(timestamp);
     const characters = [...labels].reduce((sum, [name, label]) => sum + [...name, ...label].length, 0);
     if (characters > EXEMPLAR_CHARACTERS_MAX) {
       throw this.#error(`an exemplar's labels have ${characters} characters, at most 128 are accepted`);
     }
+    return { value, labels, timestampMs };
   }
 
   #timestamp(text: string): number {

@@ -31,6 +31,17 @@ export interface DecodedDistribution {
   readonly edges: { readonly edge: number; readonly value: number }[];
 }
 
+/** The most characters of the names and values of an exemplar's labels together, as in OpenMetrics. */
+export const EXEMPLAR_CHARACTERS_MAX = 128;
+
+export interface DecodedExemplar {
+  readonly value: number;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly timestampMs?: number;
+  /** The upper bound of its bucket; undefined for the exemplar of a counter. */
+  readonly edge?: number;
+}
+
 export interface DecodedMetric {
   /** As they were sent: in their order, with empty values. */
   readonly labels: ReadonlyMap<string, string>;
@@ -38,6 +49,8 @@ export interface DecodedMetric {
   value: number | DecodedDistribution;
   /** Milliseconds since the epoch; OpenMetrics can have fractions. */
   timestampMs?: number;
+  /** Absent if there are none: most metrics have none. */
+  exemplars?: DecodedExemplar[];
 }
 
 export interface DecodedFamily {

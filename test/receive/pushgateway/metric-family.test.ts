@@ -4,6 +4,7 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { TooLarge } from "../../../src/model/errors.ts";
+import { exemplarsDropped } from "../../../src/model/counters.ts";
 import { decodeMetricFamilies } from "../../../src/receive/pushgateway/metric-family.ts";
 import type { DecodedDistribution } from "../../../src/receive/pushgateway/pushed-families.ts";
 import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
@@ -53,9 +54,44 @@ const TYPES = { counter: 0, gauge: 1, summary: 2, untyped: 3, histogram: 4 } as 
 describe("MetricFamily", () => {
   const label = [{ name: "a", value: "b" }];
 
+  test("keeps the exemplar of a bucket with its bound, and drops an invalid one without its metric", async () => {
+    const dropped = async () => (await exemplarsDropped.get()).values[0]!.value;
+    const before = await dropped();
+    const exemplar = (labels: object[]) => ({ label: labels, value: 0.5 });
+    const bucket = [
+      { cumulativeCount: 1, upperBound: 1, exemplar: exemplar(label) },
+      { cumulativeCount: 2, upperBound: 2, exemplar: exemplar([{ name: "a", value: "x".repeat(128) }]) },
+      { cumulativeCount: 3, upperBound: 4, exemplar: exemplar([...label, ...label]) },
+    ];
+    const metric = [{ histogram: { sampleCount: 3, sampleSum: 3, bucket } }];
+    const [family] = decodeMetricFamilies(delimited({ name: "h", type: 4, metric }));
+    expect(family!.metrics).toEqual([
+      {
+        labels: new Map(),
+        value: {
+          count: 3,
+          sum: 3,
+          edges: [
+            { edge: 1, value: 1 },
+            { edge: 2, value: 2 },
+            { edge: 4, value: 3 },
+          ],
+        },
+        timestampMs: undefined,
+        exemplars: [{ labels: new Map([["a", "b"]]), value: 0.5, timestampMs: undefined, edge: 1 }],
+      },
+    ]);
+    expect((await dropped()) - before).toBe(2);
+  });
+
   test("is decoded for each type", () => {
     const body = delimited(
-      { name: "c", help: "h", type: 0, metric: [{ label, counter: { value: 1.5, exemplar: { value: 3 } } }] },
+      {
+        name: "c",
+        help: "h",
+        type: 0,
+        metric: [{ label, counter: { value: 1.5, exemplar: { label, value: 3 } } }],
+      },
       {
         name: "g",
         type: 1,
@@ -88,7 +124,14 @@ describe("MetricFamily", () => {
         type: "counter",
         help: "h",
         unit: "",
-        metrics: [{ labels, value: 1.5, timestampMs: undefined }],
+        metrics: [
+          {
+            labels,
+            value: 1.5,
+            timestampMs: undefined,
+            exemplars: [{ labels, value: 3, timestampMs: undefined }],
+          },
+        ],
       },
       {
         name: "g",

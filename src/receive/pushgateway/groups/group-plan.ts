@@ -25,7 +25,7 @@ import {
   samplesOf,
 } from "./group.ts";
 import { ownLabels, withOwnTexts } from "./own-texts.ts";
-import type { GroupPush, GroupSeries, PushedFamily, PushedMetric } from "./pushed.ts";
+import type { GroupPush, GroupSeries, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 import { added, refusalOfSum, type Unsummed } from "./sum.ts";
 
 /** What a push is checked against. */
@@ -57,6 +57,7 @@ export interface PlannedSample {
   readonly value: number;
   /** The sample's own timestamp, if the push honours timestamps. */
   readonly timestampUs?: number;
+  readonly exemplars?: readonly PushedExemplar[];
 }
 
 interface Plan {
@@ -270,12 +271,14 @@ class Planner {
     const points: Point[] = [];
     for (const { labels, edges, samples, timestampUs } of checked) {
       const seriesIds: number[] = [];
-      for (const { head, value, key } of this.#push.sum ? added(type, samples, unsummed, lastOf) : samples) {
+      for (const { head, value, key, exemplars } of this.#push.sum
+        ? added(type, samples, unsummed, lastOf)
+        : samples) {
         const seriesId = head.seriesId ?? this.#register(head, key);
         if (typeof seriesId === "string") return seriesId;
         seriesIds.push(seriesId);
         if (timestampUs !== undefined && timestampUs <= lastUs(seriesId)) continue;
-        planned.push({ head, value, timestampUs });
+        planned.push({ head, value, timestampUs, exemplars });
       }
       points.push({ labels, edges, seriesIds });
     }

@@ -8,7 +8,7 @@ import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
 import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType } from "../pushed-families.ts";
-import type { Distribution, PushedFamily, PushedMetric } from "./pushed.ts";
+import type { Distribution, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 
 /** One metric of a family. */
 export interface Point {
@@ -81,6 +81,7 @@ export interface HeadedSample {
   readonly value: number;
   /** The key that creates the series, if the lookup found none. */
   key: string;
+  exemplars?: readonly PushedExemplar[];
 }
 
 /**
@@ -106,13 +107,26 @@ export function samplesOf(
     value,
     key: "",
   });
-  if (typeof metric.value === "number") return { samples: [sample("", metric.value)] };
+  const { exemplars } = metric;
+  if (typeof metric.value === "number") {
+    const only = sample("", metric.value);
+    if (exemplars !== undefined) only.exemplars = exemplars;
+    return { samples: [only] };
+  }
   const { sum, count } = metric.value;
   const sorted = sortedEdges(type, metric.value);
   const edges = sorted.map(({ edge }) => openMetricsFloat(edge));
   const label = edgeLabel(type)!;
   const suffix = type === "histogram" ? "_bucket" : "";
   const samples = sorted.map(({ value }, at) => sample(suffix, value, withLabel(labels, label, edges[at]!)));
+  // Each in the bucket that it was sent with. An exemplar of a native histogram is in the bucket of its value.
+  for (const exemplar of exemplars ?? []) {
+    const { edge: own, value } = exemplar;
+    const at = sorted.findIndex(({ edge }) => (own === undefined ? value <= edge : own === edge));
+    // The last bucket counts NaN too.
+    const bucket = samples.at(at)!;
+    bucket.exemplars = [...(bucket.exemplars ?? []), exemplar];
+  }
   return { samples: [...samples, sample("_sum", sum), sample("_count", count)], edges };
 }
 

@@ -17,7 +17,7 @@ import type { Times } from "../../../ingest/contract.ts";
 import { groupsLive } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
-import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
+import type { Batch, Exemplar, Labels, SeriesHead } from "../../../model/sample.ts";
 import type { FamilyType } from "../pushed-families.ts";
 import { Consistency } from "./consistency.ts";
 import {
@@ -360,6 +360,7 @@ export class Groups {
       timestampUs: timestampsUs,
       value: values,
       ...(removed.length > 0 && { stale }),
+      exemplars: exemplarsOf(samples, us),
       attributes: [],
       text: new Uint8Array(0),
       position: index,
@@ -386,4 +387,24 @@ function pushTimeHead(name: keyof typeof HELP, labels: Labels): PushedHead {
     labels,
     seriesId: undefined,
   };
+}
+
+/**
+ * The exemplars of a push. One without a time has the time of its sample. Admission drops those whose time is not
+ * accepted.
+ */
+function exemplarsOf(samples: readonly PlannedSample[], us: number): Exemplar[] {
+  const all: Exemplar[] = [];
+  samples.forEach(({ exemplars = [], timestampUs = us }, head) => {
+    for (const { value, labels, timestampMs } of exemplars) {
+      const atUs = timestampMs === undefined ? timestampUs : Math.round(timestampMs * 1_000);
+      all.push({ head, timestampUs: atUs, value, labels: ownLabels(inOrder(labels)) });
+    }
+  });
+  return all;
+}
+
+/** Without empty labels, in ascending order of names. */
+function inOrder(labels: Labels): Labels {
+  return new Map([...labels].filter(([, value]) => value !== "").sort(([a], [b]) => (a < b ? -1 : 1)));
 }

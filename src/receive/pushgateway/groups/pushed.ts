@@ -18,6 +18,15 @@ export interface PushedMetric {
   readonly labels: ReadonlyMap<string, string>;
   readonly value: number | Distribution;
   readonly timestampMs?: number;
+  readonly exemplars?: readonly PushedExemplar[];
+}
+
+/** A value of a counter, or of the histogram's bucket with the bound `edge`, with labels that lead to a trace. */
+export interface PushedExemplar {
+  readonly value: number;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly timestampMs?: number;
+  readonly edge?: number;
 }
 
 export interface PushedFamily {
