@@ -1,8 +1,6 @@
 /**
  * Numbers the symbols of remote_write 2.0 requests. Equal bytes have the same number in every request, so that a row
  * of numbers identifies a series' labels. Number 0 is the empty text. The size is bounded: when full, all are dropped.
- *
- * It exists for speed alone: `scripts/bench remote-write` measures it.
  */
 import { isUtf8 } from "node:buffer";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
