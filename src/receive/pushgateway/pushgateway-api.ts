@@ -44,7 +44,7 @@ export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) =
         flags: status.flags,
         start_time: status.startedAt.toISOString(),
       };
-      return new Response(JSON.stringify({ status: "success", data }), { headers: HEADERS });
+      return new Response(`${JSON.stringify({ status: "success", data })}\n`, { headers: HEADERS });
     })
     .on(["PUT", "POST"], "/-/quit", "admin", "stop the gateway", () => quitting(quit));
   return app.on("PUT", "/api/v1/admin/wipe", "admin", "delete all groups", async () => {
@@ -63,7 +63,7 @@ async function listing(groups: Iterable<string>): Promise<Response> {
     parts.push(group);
     if (parts.length % GROUPS_AT_A_TIME === 0) await setImmediate();
   }
-  return new Response(`{"status":"success","data":[${parts.join(",")}]}`, { headers: HEADERS });
+  return new Response(`{"status":"success","data":[${parts.join(",")}]}\n`, { headers: HEADERS });
 }
 
 function quitting(quit: (() => void) | undefined): Response {

@@ -16,6 +16,20 @@ afterEach(async () => {
   open = undefined;
 });
 
+test("the lists of groups and of the status are JSON that ends with a newline, as every JSON answer", async () => {
+  const weir = await gateway();
+  for (const groups of [0, 1]) {
+    for (const path of ["/api/v1/metrics", "/api/v1/status"]) {
+      const answer = await weir.gateway.app.fetch(new Request(`http://localhost${path}`));
+      const text = await answer.text();
+      expect([path, text]).toEqual([path, expect.stringMatching(/\}\n$/)]);
+      expect(JSON.parse(text).status).toBe("success");
+      if (path === "/api/v1/metrics") expect(JSON.parse(text).data).toHaveLength(groups);
+    }
+    await weir.ok("PUT /metrics/job/a", "m 1\n");
+  }
+});
+
 describe("push as history", () => {
   test("stores each push at its time, and ends a removed series with a stale marker", async () => {
     const weir = await gateway();
