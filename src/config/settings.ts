@@ -111,14 +111,14 @@ export const SETTINGS = {
   seriesMax: {
     type: { is: "count", min: 1, max: 100_000_000 },
     default: 1_000_000,
-    what: "Series that are exposed. Further series can be queried only in SQL.",
-    why: "Some 100 MB in every scrape, and 1.3 KB of memory per series.",
+    what: "Series that are exposed. Further series are stored and can be queried, but are not exposed.",
+    why: "A million series are some 100 MB in every scrape, and take 1.3 KB of memory each.",
   },
   seriesStoredMax: {
     type: { is: "count", min: 1, max: 100_000_000 },
     default: 2_000_000,
     what: "Series that are stored. Samples of further series are rejected until the last rows of an existing series are dropped.",
-    why: "With 1.3 KB of memory per series, 2.6 GB. More series are an error of a sender.",
+    why: "Two million series take 2.6 GB of memory, 1.3 KB each. More series are a mistake of a sender.",
   },
   exposeProtocols: {
     type: { is: "choices", of: ["remote_write", "influx", "victoriametrics"] },
@@ -138,7 +138,7 @@ export const SETTINGS = {
     type: { is: "milliseconds", min: second, max: 365 * day },
     default: 5 * minute,
     what: "How long after its last sample a gauge or cumulative series stays on /metrics.",
-    why: "Prometheus's own look-back.",
+    why: "The same as Prometheus's look-back.",
   },
   seriesIdleMs: {
     type: { is: "milliseconds", min: minute, max: 365 * day },
@@ -150,13 +150,13 @@ export const SETTINGS = {
     type: { is: "count", max: 10_000_000 },
     default: 65_536,
     what: "Buckets of histograms that have an exemplar on /metrics.",
-    why: "4,000 histograms of durations with all 16 buckets in use, 10 MB.",
+    why: "Enough for 4,000 histograms of durations with all 16 buckets in use. They take 10 MB of memory.",
   },
   scrapesMax: {
     type: { is: "count", min: 1, max: 1_000 },
     default: 4,
     what: "Scrapes of /metrics that run at the same time. Further scrapes get 503.",
-    why: "Two Prometheus servers and two people. Each scrape keeps its answer in memory.",
+    why: "Enough for two Prometheus servers and two people. Each scrape keeps its answer in memory.",
   },
   futureMs: {
     type: { is: "milliseconds", max: 30 * day },
@@ -178,18 +178,18 @@ export const SETTINGS = {
     type: { is: "bytes", min: KiB, max: 1024 * MiB },
     default: 128 * MiB,
     what: "Bytes of a body after decompression.",
-    why: "Four times the limit above. Metrics in JSON compress to a tenth, so usual bodies are far smaller before decompression.",
+    why: "Four times the default of bodyBytesMax. Metrics in JSON compress to a tenth, so usual bodies are far smaller before decompression.",
   },
   bodyTimeoutMs: {
     type: { is: "milliseconds", min: 100, max: hour },
     default: minute,
     what: "Time in which a whole body must arrive.",
-    why: "32 MiB at 4.5 Mbit/s.",
+    why: "Enough for 32 MiB at 4.5 Mbit/s.",
   },
   eventsMax: {
     type: { is: "count", min: 1 },
     default: 500_000,
-    what: "Events of one body. A body with more is rejected whole.",
+    what: "Events that one body can have. A body with more is rejected as a whole.",
     why: "Half of the queue's samples, so that one body leaves room for others.",
   },
   strictEvents: {
@@ -201,7 +201,7 @@ export const SETTINGS = {
   tagsMax: {
     type: { is: "count", min: 1, max: 1_000 },
     default: 64,
-    what: "Tags of one sample.",
+    what: "Tags that one sample can have.",
     why: "Twice the tags of typical instrumented code.",
   },
   nameBytesMax: {
@@ -222,7 +222,7 @@ export const SETTINGS = {
     type: { is: "count", min: 1 },
     default: 1_000_000,
     what: "Samples that can wait for a commit. With more, pushes get 429.",
-    why: "Five seconds at 200,000 samples per second: longer than a checkpoint, and shorter than the timeouts of clients.",
+    why: "Five seconds at 200,000 samples per second. A checkpoint is shorter, and the timeouts of clients are longer.",
   },
   queueBytesMax: {
     type: { is: "bytes", min: KiB },
@@ -240,13 +240,13 @@ export const SETTINGS = {
     type: { is: "bytes", min: KiB },
     default: 64 * MiB,
     what: "Memory of the kept Idempotency-Keys with their answers. With more, the oldest keys are dropped early.",
-    why: "Some 100,000 keys: a day at one push per second, ten minutes at 170 per second.",
+    why: "Enough for some 100,000 keys: a day at one push per second, or ten minutes at 170 per second.",
   },
   rejectedMax: {
     type: { is: "count", max: 10_000_000 },
     default: 10_000,
     what: "Rows of the table of rejected events. The oldest are deleted.",
-    why: "At up to 1 KiB each, 10 MB. Enough to see what a sender does wrong.",
+    why: "Enough to see what a sender does wrong. They take at most 10 MB, up to 1 KiB each.",
   },
   snapshotIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
@@ -270,7 +270,7 @@ export const SETTINGS = {
     type: { is: "bytes", min: 64 * MiB },
     default: 192 * MiB,
     what: "Memory of the database engine.",
-    why: "400 MB for the process, less 60 for the runtime, 64 for the engine's code and 64 for the queue.",
+    why: "The process should use at most 400 MB. The runtime takes 60 MB of them, the engine's code 64 MB and the queue 64 MB.",
   },
   threads: {
     type: { is: "count", min: 1, max: 256 },
@@ -290,19 +290,19 @@ export const SETTINGS = {
     type: { is: "count", min: 1 },
     default: 100_000,
     what: "Rows that a query can return. A request may ask for fewer.",
-    why: "Some 20 MB of JSON and a second of work. Use exports for more.",
+    why: "100,000 rows are some 20 MB of JSON and a second of work. Use exports for more.",
   },
   sqlTextBytesMax: {
     type: { is: "bytes", min: 100, max: 1 * MiB },
     default: 16 * KiB,
-    what: "Bytes of a statement.",
-    why: "The check of a statement of 160 kB takes 0.8 s.",
+    what: "Bytes that the text of a statement can have.",
+    why: "Checking a statement of 160 kB takes 0.8 s.",
   },
   sqlConcurrencyMax: {
     type: { is: "count", min: 1, max: 256 },
     default: 4,
     what: "Queries that run at the same time. Further queries wait.",
-    why: "Twice the engine's threads, so that a query that waits for its client leaves no thread idle.",
+    why: "Twice the engine's threads: while one query waits for its client, another uses the thread.",
   },
 
   sqlMemoryGrowthBytesMax: {
@@ -329,13 +329,13 @@ export const SETTINGS = {
     type: { is: "count", min: 1 },
     default: 200_000,
     what: "Series that the selectors of a PromQL query can select.",
-    why: "Some 100 MB of labels.",
+    why: "200,000 series have some 100 MB of labels.",
   },
   promqlMemoryBytesMax: {
     type: { is: "bytes", min: 1 * MiB },
     default: 256 * MiB,
     what: "Memory of the results of a PromQL query while it runs.",
-    why: "9 bytes per point: 10,000 series at 2,900 steps.",
+    why: "Enough for 10,000 series at 2,900 steps, at 9 bytes per point.",
   },
   promqlConcurrencyMax: {
     type: { is: "count", min: 1, max: 256 },
@@ -347,13 +347,13 @@ export const SETTINGS = {
     type: { is: "milliseconds", min: 1, max: day },
     default: 5 * minute,
     what: "How far back PromQL looks for the latest sample of a series.",
-    why: "Prometheus's own look-back.",
+    why: "The same as Prometheus's look-back.",
   },
   observationStepMs: {
     type: { is: "milliseconds", min: 1, max: hour },
     default: 15 * second,
     what: "PromQL sees events as counters with one sample per step, as if they were scraped.",
-    why: "The scrape interval of most configurations.",
+    why: "The usual scrape interval of Prometheus.",
   },
   stopTimeoutMs: {
     type: { is: "milliseconds", min: 100, max: hour },
@@ -365,14 +365,14 @@ export const SETTINGS = {
     type: { is: "choice", of: ["error", "warn", "info", "debug"] },
     default: "info",
     what: "The least important level that is logged.",
-    why: "Logs one line at each start and stop, and one per hour.",
+    why: "At the level `info`, Weir logs one line at each start and stop, and one per hour.",
   },
 
   // The sampler
   sampler: {
     type: { is: "flag" },
     default: true,
-    what: "Samples this machine: its load, disks, network, containers and GPUs.",
+    what: "Samples the metrics of this machine: its load, disks, network, containers and GPUs.",
     why: "A gateway beside the workers sees the machine that they run on.",
   },
   samplerParts: {
