@@ -70,10 +70,10 @@ async function overview(): Promise<string> {
   return [
     "Usage: weir COMMAND [ARGUMENTS]",
     "",
-    "An edge push gateway for metrics with its own store: push events, query in SQL, scrape with Prometheus.",
+    "An edge push gateway for metrics with its own store: push events, query in SQL and PromQL, scrape with Prometheus.",
     "",
     ...lines,
-    `  ${"help".padEnd(9)}prints this, or the usage of a command`,
+    `  ${"help".padEnd(9)}prints this text, or the usage of a command`,
     "",
     'Run "weir COMMAND --help" for its arguments, "weir --version" for the version.',
   ].join("\n");

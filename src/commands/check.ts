@@ -18,7 +18,7 @@ const RULES_OPTIONS = {
 
 export const command: Command = {
   name: "check",
-  summary: "checks the settings, or checks rule files for metrics without series",
+  summary: "prints the settings in effect, or checks rule files for metrics without series",
   usage: `Usage: weir check [SETTINGS]
        weir check --rules FILE… [--url URL]
 

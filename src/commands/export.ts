@@ -22,14 +22,14 @@ Writes samples in the order of time, as they were pushed, one JSON event per lin
 {"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{…}}
 An event has "type" if it is not an observation, and "unit" if the metric has one. The first line of each
 metric has its "help", if that has at most 1,024 characters. Values that JSON cannot express as numbers are
-"NaN", "Infinity" and "-Infinity". "stale" is a stale marker. "weir import" reads all events again.
+"NaN", "Infinity" and "-Infinity". A stale marker has the value "stale". "weir import" reads all events again.
 Exemplars are not exported.
 
-  --from TIME        from this time on; the beginning if absent
-  --to TIME          up to before this time; the end if absent
+  --from TIME        the start of the range; default: the oldest sample
+  --to TIME          the end of the range, itself excluded; default: the newest sample
   --metric NAME      only this metric, by its name as pushed or as Prometheus spells it
-  --output FILE      write there; the file appears when it is whole. Standard output if absent
-  --format ndjson    the one format that there is
+  --output FILE      write to this file, which appears when it is complete; default: standard output
+  --format ndjson    the only supported format
 ${urlHelp}
 
 A TIME is now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no zone), or milliseconds since 1970.

@@ -34,10 +34,10 @@ Evaluates a PromQL expression on a running gateway, at one time (default: now) o
 
   --at TIME          evaluate at this time: now, -24h, 2024-01-15, 2024-01-15T08:30:00Z (UTC if it has no
                      zone), or milliseconds since 1970
-  --start TIME       the begin of a range
+  --start TIME       the start of a range
   --end TIME         the end of the range; default: now
-  --step DURATION    the distance of the steps, such as 30s, 1h30m or a number of seconds; by default such
-                     that there are ${STEPS} steps, at least one second apart
+  --step DURATION    the time between two steps, such as 30s, 1h30m or a number of seconds; by default the
+                     range has ${STEPS} steps, at least one second apart
   --format FORMAT    table (default), or json: the answer in the format of Prometheus's API
   --output FILE      write to this file, which appears when it is complete; default: standard output
 ${urlHelp}

@@ -15,9 +15,9 @@ export function settingsHelp(): string {
   return [
     "Settings, with their defaults. Each is also read from the environment (WEIR_RETENTION_DAYS for",
     "--retention-days) and from a TOML file (retentionDays = 7). Flags override the environment, and",
-    "the environment overrides the file. Durations and sizes take a suffix: 15s, 1h, 32MiB.",
+    "the environment overrides the file. Durations and sizes have a suffix: 15s, 1h, 32MiB.",
     "",
-    "  --config FILE (weir.toml, if it exists)",
+    "  --config FILE (weir.toml in the working directory, if it exists)",
     ...entries,
   ].join("\n");
 }

@@ -1,4 +1,4 @@
-/** `weir sql`: runs an SQL statement on a running gateway and prints the rows. */
+/** `weir sql`: runs a SQL statement on a running gateway and prints the rows. */
 import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
 import { checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
@@ -19,7 +19,7 @@ const STATEMENT_BYTES_MAX = 1_048_576;
 
 export const command: Command = {
   name: "sql",
-  summary: "runs an SQL statement and prints the rows",
+  summary: "runs a SQL statement and prints the rows",
   usage: `Usage: weir sql [OPTIONS] "SELECT …"
        weir sql [OPTIONS] < FILE
        weir sql .tables [PATTERN]
