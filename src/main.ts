@@ -70,7 +70,7 @@ async function overview(): Promise<string> {
   return [
     "Usage: weir COMMAND [ARGUMENTS]",
     "",
-    "An edge push gateway for metrics with its own store: push events, query in SQL and PromQL, scrape with Prometheus.",
+    "A push gateway for metrics with its own store: push events, query in SQL or PromQL, scrape /metrics.",
     "",
     ...lines,
     `  ${"help".padEnd(9)}prints this text, or the usage of a command`,
