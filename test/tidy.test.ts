@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describeSettings } from "../src/config/config.ts";
+import { SETTINGS } from "../src/config/settings.ts";
 import { RECEIVERS } from "../src/receive/receivers.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -107,7 +108,9 @@ describe("imports", () => {
   });
 
   test("no code names a protocol outside of receive/", () => {
-    const names = /remote_?write|push_?gateway|otlp|influx|statsd|graphite|datadog/i;
+    const declared = RECEIVERS.map(({ protocol }) => protocol.name.replaceAll("_", "_?"));
+    // "events" is also a word of its own.
+    const names = new RegExp(declared.filter((name) => name !== "events").join("|"), "i");
     // The wiring and the settings connect them; metrics of the gateway and hints for people name them.
     const connected = ["src/gateway.ts", "src/config/", "src/model/counters.ts", "src/http/body-hint.ts"];
     const guilty = modules
@@ -121,6 +124,12 @@ describe("imports", () => {
     const rows = RECEIVERS.map(({ protocol }) => protocol.name.replaceAll("_", "-"));
     expect(rows.toSorted()).toEqual(folders.toSorted());
     expect(new Set(rows).size).toBe(rows.length);
+  });
+
+  test("that a setting can expose are those that exposeProtocols offers", () => {
+    const offered: readonly string[] = SETTINGS.exposeProtocols.type.of;
+    const exposable = RECEIVERS.filter(({ protocol }) => protocol.exposed === "by setting");
+    expect([...offered].toSorted()).toEqual(exposable.map(({ protocol }) => protocol.name).toSorted());
   });
 
   test("of packages are declared in package.json", () => {

@@ -28,14 +28,6 @@ import { Retention, type RetentionParts } from "./retention.ts";
 import { Snapshots } from "./totals-snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
-/** The policy of a protocol that is not declared. */
-const UNDECLARED: Omit<Protocol, "name"> = {
-  exposed: "always",
-  countsAsPush: "always",
-  returnsEchoes: false,
-  ownsGroups: false,
-  keepsBoundText: false,
-};
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
 
@@ -67,13 +59,13 @@ export class Ingest {
 
   /**
    * @param parts `echoes` recognises samples that were scraped here: without it all samples are stored. `protocols`
-   *   declares the policy of each protocol. A protocol without one is exposed and counts as a push
+   *   declares the policy of each protocol. A batch of any other protocol is a fault of ours
    */
   constructor(
-    parts: RetentionParts & { readonly echoes?: Echoes; readonly protocols?: readonly Protocol[] },
+    parts: RetentionParts & { readonly echoes?: Echoes; readonly protocols: readonly Protocol[] },
     options: IngestOptions,
   ) {
-    this.#protocols = new Map(parts.protocols?.map((protocol) => [protocol.name, protocol]));
+    this.#protocols = new Map(parts.protocols.map((protocol) => [protocol.name, protocol]));
     this.#store = parts.store;
     this.#registry = parts.registry;
     this.#totals = parts.totals;
@@ -258,7 +250,9 @@ export class Ingest {
   }
 
   #protocolOf(name: string): Protocol {
-    return this.#protocols.get(name) ?? { name, ...UNDECLARED };
+    const protocol = this.#protocols.get(name);
+    if (protocol === undefined) throw new Error(`no protocol "${name}" is declared`);
+    return protocol;
   }
 
   #start(): void {

@@ -43,7 +43,7 @@ function batchOf(metric: string, samples: readonly Sample[]): Batch {
     labels: new Map([["n", String(series)]]),
   }));
   return {
-    protocol: "test",
+    protocol: "events",
     length: samples.length,
     heads,
     head: Uint32Array.from(samples, (_, index) => index),

@@ -88,7 +88,7 @@ export function batchOf(samples: readonly Sample[]): Batch {
     labels: new Map(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))),
   }));
   return {
-    protocol: "test",
+    protocol: "events",
     length: samples.length,
     heads,
     head: Uint32Array.from(samples, (_, index) => index),

@@ -328,7 +328,7 @@ describe("bounds", () => {
   test("rejected samples are in the table rejected", async () => {
     await push([{ metric: "", value: 1 }]);
     expect(await query("SELECT protocol, reason FROM rejected")).toEqual([
-      { protocol: "test", reason: "metric_name is empty, expected a name" },
+      { protocol: "events", reason: "metric_name is empty, expected a name" },
     ]);
   });
 
