@@ -156,6 +156,16 @@ describe("modules", () => {
     expect(long).toEqual([]);
   });
 
+  test("export types with names of their own", () => {
+    const exported = modules.flatMap((path) =>
+      [
+        ...(sources.get(path) ?? "").matchAll(/^export (?:abstract )?(?:class|interface|type|enum) (\w+)/gm),
+      ].map(([, name]) => ({ name, path })),
+    );
+    const byName = Map.groupBy(exported, ({ name }) => name);
+    expect([...byName.values()].filter((each) => each.length > 1).flat()).toEqual([]);
+  });
+
   test("have names of their own, at most 14 to a folder", () => {
     const byName = Map.groupBy(modules, (path) => path.split("/").at(-1));
     expect([...byName.values()].filter((paths) => paths.length > 1)).toEqual([]);

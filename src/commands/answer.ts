@@ -3,14 +3,18 @@ import { open, rename, rm } from "node:fs/promises";
 import { type Io, UsageError } from "./command.ts";
 
 export const FORMATS = ["table", "json", "ndjson", "csv", "lines", "parquet"] as const;
-export type Format = (typeof FORMATS)[number];
+export type OutputFormat = (typeof FORMATS)[number];
 
 /** The lines on formats for a command's usage. */
 export const formatHelp = `  --format FORMAT    table (default), json, ndjson, csv, lines or parquet
   --output FILE      write to this file, which appears when it is complete; default: standard output`;
 
 /** Throws `UsageError` for a format that a terminal cannot show. */
-export function checkDestination(format: Format, path: string | undefined, io: Pick<Io, "stdout">): void {
+export function checkDestination(
+  format: OutputFormat,
+  path: string | undefined,
+  io: Pick<Io, "stdout">,
+): void {
   if (format !== "parquet" || path !== undefined || !io.stdout.isTerminal) return;
   throw new UsageError("A terminal cannot show Parquet: give --output FILE, or redirect the output.");
 }

@@ -18,7 +18,7 @@ export class Unreachable extends Error {
 }
 
 /** The gateway rejected the request. The message is the gateway's. */
-export class Refused extends Error {
+export class RequestRefused extends Error {
   override readonly name = "Refused";
   readonly status: number;
   /** The gateway's Retry-After header. */
@@ -107,7 +107,12 @@ export async function accepted(response: Response): Promise<Response> {
       ? reason
       : `The gateway answered ${response.status} ${response.statusText}`.trimEnd();
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
-  throw new Refused(message, response.status, Number.isFinite(retryAfter) ? retryAfter : undefined, body);
+  throw new RequestRefused(
+    message,
+    response.status,
+    Number.isFinite(retryAfter) ? retryAfter : undefined,
+    body,
+  );
 }
 
 /** The bytes of an answer as they arrive. Throws `Unreachable` if the connection breaks before the end. */

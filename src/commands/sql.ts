@@ -1,6 +1,6 @@
 /** `weir sql`: runs a SQL statement on a running gateway and prints the rows. */
 import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
-import { checkDestination, FORMATS, type Format, formatHelp, writeTo } from "./answer.ts";
+import { checkDestination, FORMATS, type OutputFormat, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -89,11 +89,11 @@ are invalid.`,
 
 /** Counts the rows of an answer as it passes. CSV, NDJSON and lines end without a word on rows that were left out. */
 class RowCounter {
-  readonly #format: Format;
+  readonly #format: OutputFormat;
   /** The rows so far, or undefined where the answer itself says whether it is whole. */
   rows: number | undefined;
 
-  constructor(format: Format) {
+  constructor(format: OutputFormat) {
     this.#format = format;
     if (format === "csv") this.rows = -1;
     if (format === "ndjson" || format === "lines") this.rows = 0;

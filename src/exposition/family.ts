@@ -5,7 +5,7 @@
  */
 
 /** A sample that stands for the others of its bucket: a label, a value and a time. */
-export interface Exemplar {
+export interface ShownExemplar {
   readonly name: string;
   readonly label: string;
   readonly value: number;
@@ -30,7 +30,7 @@ export interface DistributionPoint {
   readonly count?: number;
   readonly createdUs?: number;
   /** One per edge. */
-  readonly exemplars?: readonly (Exemplar | undefined)[];
+  readonly exemplars?: readonly (ShownExemplar | undefined)[];
 }
 
 interface Named {

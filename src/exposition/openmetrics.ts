@@ -8,7 +8,7 @@ import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
 import {
   type DistributionFamily,
   type DistributionPoint,
-  type Exemplar,
+  type ShownExemplar,
   type Family,
   isDistribution,
   openMetricsName,
@@ -86,7 +86,7 @@ function edgeLines({ name, type }: DistributionFamily, point: DistributionPoint)
   return lines;
 }
 
-function exemplarText({ name, label, value, timestampUs }: Exemplar): string {
+function exemplarText({ name, label, value, timestampUs }: ShownExemplar): string {
   return ` # {${name}="${escapeLabelValue(label)}"} ${numberText(value)} ${timestampUs / 1e6}`;
 }
 

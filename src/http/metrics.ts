@@ -21,7 +21,7 @@ interface MetricsDependencies {
   readonly scrapesMax: number;
 }
 
-export type Format = "text" | "1.0.0" | "0.0.1";
+export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 const compress = promisify(gzip);
 
@@ -57,7 +57,10 @@ export const metricsRoutes = ({ exposition, scrapesMax }: MetricsDependencies) =
 };
 
 /** Renders the whole exposition, with a pause after each chunk, so that a long one does not delay pushes. */
-export async function render(families: readonly Family[], format: Format): Promise<Uint8Array<ArrayBuffer>> {
+export async function render(
+  families: readonly Family[],
+  format: ExpositionFormat,
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for (const chunk of format === "text" ? renderText(families) : renderOpenMetrics(families)) {
     if (chunks.length > 0) await setImmediate();
@@ -77,8 +80,8 @@ interface Accepted {
  * supported format, the answer is text: a scrape is more useful than a 406. Wildcards mean text too, which every
  * scraper supports.
  */
-export function negotiateFormat(accept: string): Format {
-  let format: Format = "text";
+export function negotiateFormat(accept: string): ExpositionFormat {
+  let format: ExpositionFormat = "text";
   let best = 0;
   for (const { value, parameters, quality } of elements(accept)) {
     const offered = formatOf(value, parameters.get("version"));
@@ -89,7 +92,7 @@ export function negotiateFormat(accept: string): Format {
   return format;
 }
 
-function formatOf(type: string, version: string | undefined): Format | undefined {
+function formatOf(type: string, version: string | undefined): ExpositionFormat | undefined {
   if (type === "application/openmetrics-text") {
     if (version === undefined || version === "1.0.0") return "1.0.0";
     return version === "0.0.1" ? version : undefined;

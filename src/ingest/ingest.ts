@@ -25,7 +25,7 @@ import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 import { PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
-import { Snapshots } from "./totals-snapshots.ts";
+import { TotalsSnapshots } from "./totals-snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
@@ -43,7 +43,7 @@ export class Ingest {
   readonly #echoes: Echoes | undefined;
   readonly #protocols: ReadonlyMap<string, Protocol>;
   readonly #retention: Retention;
-  readonly #snapshots: Snapshots;
+  readonly #snapshots: TotalsSnapshots;
   readonly #checkpoints: Checkpoints;
   /** Actions that wait to run between two commits. */
   readonly #actions: (() => Promise<void>)[] = [];
@@ -76,7 +76,7 @@ export class Ingest {
     this.#retention = new Retention(parts, this.#newest, options);
     this.#options = options;
     this.#queue = new PushQueue(options);
-    this.#snapshots = new Snapshots(parts.totals, options);
+    this.#snapshots = new TotalsSnapshots(parts.totals, options);
     this.#checkpoints = new Checkpoints(parts.store, options);
     let exposed = 0;
     for (const series of parts.registry.series()) {

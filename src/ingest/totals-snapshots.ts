@@ -2,7 +2,7 @@
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { IngestOptions, TotalsSink } from "./contract.ts";
 
-export class Snapshots {
+export class TotalsSnapshots {
   readonly #totals: TotalsSink;
   readonly #options: IngestOptions;
   #rows = 0;

@@ -16,7 +16,7 @@ import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { type Engine, openEngine } from "./engine/open-engine.ts";
+import { type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { faultOf, isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
@@ -41,7 +41,7 @@ import { ExemplarTable } from "./tables/exemplar-rows.ts";
 import { GroupTable } from "./tables/group-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
 import * as records from "./tables/store-records.ts";
-import { type Tables, Writing } from "./tables/writing.ts";
+import { type TableWriters, Writing } from "./tables/writing.ts";
 
 interface StoreOptions {
   /** The DuckDB file. Its folder must exist. */
@@ -130,9 +130,9 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
 }
 
 interface Parts {
-  readonly engine: Engine;
+  readonly engine: OpenEngine;
   readonly journal: Journal;
-  readonly tables: Tables;
+  readonly tables: TableWriters;
   readonly generation: number;
   readonly watermarks: ReadonlyMap<number, number>;
   readonly room: DiskRoom;
@@ -140,9 +140,9 @@ interface Parts {
 
 export class DuckDBStore implements Store {
   readonly #options: StoreOptions;
-  #engine: Engine;
+  #engine: OpenEngine;
   readonly #journal: Journal;
-  readonly #tables: Tables;
+  readonly #tables: TableWriters;
   readonly #days: Map<number, DayColumns>;
   readonly #readers = new Set<TrackedReader>();
   /** Connections for readers that are being opened. */

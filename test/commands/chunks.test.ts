@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  type Chunk,
+  type FileChunk,
   cutIntoChunks,
   isWholeObject,
   lastLine,
@@ -32,8 +32,8 @@ async function cut(
   pieces: readonly (string | Uint8Array | Error)[],
   chunkBytesMax = 20,
   behind: Uint8Array = new Uint8Array(0),
-): Promise<{ chunks: Chunk[]; remainders: Remainder[]; error?: unknown }> {
-  const chunks: Chunk[] = [];
+): Promise<{ chunks: FileChunk[]; remainders: Remainder[]; error?: unknown }> {
+  const chunks: FileChunk[] = [];
   const remainders: Remainder[] = [];
   try {
     for await (const chunk of cutIntoChunks(piecesOf(pieces), fingerprintOf(behind), chunkBytesMax, (each) =>
@@ -48,7 +48,7 @@ async function cut(
 }
 
 /** `[from, to, body]` of each chunk. */
-const places = (chunks: readonly Chunk[]) =>
+const places = (chunks: readonly FileChunk[]) =>
   chunks.map((each) => [each.fromOffset, each.toOffset, text(each.body)]);
 
 describe("lines", () => {
@@ -201,7 +201,7 @@ describe("chunks", () => {
             const stop = pick % chunks.length;
             const { toOffset } = chunks[stop]!;
             const resumed = await cut([all.subarray(toOffset)], limit, all.subarray(0, toOffset));
-            const rest = (each: readonly Chunk[]) => each.map((chunk) => text(chunk.body)).join("");
+            const rest = (each: readonly FileChunk[]) => each.map((chunk) => text(chunk.body)).join("");
             expect(
               rest(resumed.chunks)
                 .split("\n")

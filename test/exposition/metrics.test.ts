@@ -4,7 +4,12 @@ import { gunzipSync } from "node:zlib";
 import type { Family } from "../../src/exposition/family.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
-import { acceptsGzip, type Format, metricsRoutes, negotiateFormat } from "../../src/http/metrics.ts";
+import {
+  acceptsGzip,
+  type ExpositionFormat,
+  metricsRoutes,
+  negotiateFormat,
+} from "../../src/http/metrics.ts";
 import { DEFAULTS } from "../defaults.ts";
 
 const FAMILIES: readonly Family[] = [
@@ -75,7 +80,8 @@ test("rejects scrapes above the limit, and accepts later ones", async () => {
 
 describe("negotiation", () => {
   test("chooses the format with the highest quality, and the first of equals", () => {
-    const chosen = (accept: string, want: Format) => expect(negotiateFormat(accept), accept).toBe(want);
+    const chosen = (accept: string, want: ExpositionFormat) =>
+      expect(negotiateFormat(accept), accept).toBe(want);
     chosen("", "text");
     chosen("*/*", "text");
     chosen("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text");

@@ -10,7 +10,7 @@ const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /** Whole lines of a file. */
-export interface Chunk {
+export interface FileChunk {
   /** The lines as they are in the file, without lines over the limit. */
   readonly body: Uint8Array<ArrayBuffer>;
   readonly fromOffset: number;
@@ -63,7 +63,7 @@ export function isWholeObject(line: Uint8Array): boolean {
  * Divides a chunk in two, after the line nearest to its middle. Returns no chunks if it is one line. A half of white
  * space is not returned.
  */
-export function halve(chunk: Chunk): Chunk[] {
+export function halve(chunk: FileChunk): FileChunk[] {
   const { body, fromOffset, toOffset, lastLineHash, before, after } = chunk;
   const middle = body.length >> 1;
   const next = body.indexOf(NEWLINE, middle) + 1;
@@ -96,7 +96,7 @@ export async function* cutIntoChunks(
   from: Fingerprint,
   chunkBytesMax: number,
   onRemainder: (remainder: Remainder) => void,
-): AsyncGenerator<Chunk, void, undefined> {
+): AsyncGenerator<FileChunk, void, undefined> {
   let fromOffset = from.bytes;
   /** The fingerprint of everything that is in a chunk or omitted, up to `pendingOffset`. */
   const fingerprint = from.copy();
@@ -107,7 +107,7 @@ export async function* cutIntoChunks(
   /** Bytes of an over-long line that were dropped so far. Above 0 until the line's end was read. */
   let dropped = 0;
 
-  const take = (bytes: Uint8Array<ArrayBuffer>): Chunk | undefined => {
+  const take = (bytes: Uint8Array<ArrayBuffer>): FileChunk | undefined => {
     pendingOffset += bytes.length;
     const before = fingerprint.copy();
     fingerprint.pass(bytes);

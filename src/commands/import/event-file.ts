@@ -8,7 +8,14 @@
 import { type FileHandle, mkdtemp, open, realpath, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Chunk, cutIntoChunks, isWholeObject, lastLine, lineHash, type Remainder } from "./chunks.ts";
+import {
+  type FileChunk,
+  cutIntoChunks,
+  isWholeObject,
+  lastLine,
+  lineHash,
+  type Remainder,
+} from "./chunks.ts";
 import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, withoutNul } from "./content.ts";
 import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
@@ -189,7 +196,7 @@ export class EventFile {
   async *chunks(
     from: Fingerprint,
     onRemainder: (remainder: Remainder) => void,
-  ): AsyncGenerator<Chunk, void, undefined> {
+  ): AsyncGenerator<FileChunk, void, undefined> {
     this.bytesRead = 0;
     const onTail = (bytes: number) => onRemainder({ kind: "nul", bytes });
     // Compressed data cannot be read from an offset.

@@ -3,7 +3,7 @@
  * chunk by chunk in order. After an interruption it continues from the stored offset.
  */
 import { Unreachable } from "../client.ts";
-import { type Chunk, halve, type Remainder } from "./chunks.ts";
+import { type FileChunk, halve, type Remainder } from "./chunks.ts";
 import type { EventFile } from "./event-file.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { identify, identityOf, type KnownFile, type Verdict } from "./identity.ts";
@@ -169,7 +169,7 @@ class FileImport {
   }
 
   /** Pushes a chunk. If the gateway rejects it as a whole, halves it, down to the line that is at fault. */
-  async #push(file: EventFile, chunk: Chunk): Promise<void> {
+  async #push(file: EventFile, chunk: FileChunk): Promise<void> {
     const { target, report, worker, extraLabels } = this.#options;
     // Rejected lines before it are skipped: the chunk continues from the stored offset.
     const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
@@ -225,8 +225,8 @@ function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
 
 /** Reads the next chunk while the previous one is pushed. */
 async function* readAhead(
-  chunks: AsyncGenerator<Chunk, void, undefined>,
-): AsyncGenerator<Chunk, void, undefined> {
+  chunks: AsyncGenerator<FileChunk, void, undefined>,
+): AsyncGenerator<FileChunk, void, undefined> {
   let next = chunks.next();
   try {
     for (;;) {

@@ -4,7 +4,7 @@
  * were too old.
  */
 import { messageKind, quote } from "../../model/errors.ts";
-import type { Chunk } from "./chunks.ts";
+import type { FileChunk } from "./chunks.ts";
 import { isBlank } from "./fingerprint.ts";
 import { grouped } from "./progress.ts";
 import type { ChunkAnswer } from "./target.ts";
@@ -66,7 +66,7 @@ export class FileReport {
   }
 
   /** Counts the lines of a chunk. */
-  add(chunk: Pick<Chunk, "body" | "toOffset">, answer: ChunkAnswer): void {
+  add(chunk: Pick<FileChunk, "body" | "toOffset">, answer: ChunkAnswer): void {
     const warnings = answer.warnings.length + answer.warningsOmitted;
     this.#count("stored", answer.accepted);
     this.#count("duplicates", answer.duplicates);

@@ -5,7 +5,7 @@
  * A chunk's offset commits with its rows. If an answer is lost, the import queries the file's stored offset and
  * continues from there, so that every line is stored once.
  */
-import { accepted, Refused, type Send, Unreachable } from "../client.ts";
+import { accepted, RequestRefused, type Send, Unreachable } from "../client.ts";
 import { type Identity, type KnownFile, readIdentity } from "./identity.ts";
 
 /** The gateway's error for one line. */
@@ -101,7 +101,12 @@ export class ImportTarget {
       const { error } = (await response.json().catch(() => ({}))) as { error?: { field?: string } };
       // Another server, or an old gateway, does not have this route.
       if (error?.field !== "file")
-        throw new Refused("The server at this address does not support imports.", 404, undefined, error);
+        throw new RequestRefused(
+          "The server at this address does not support imports.",
+          404,
+          undefined,
+          error,
+        );
       return undefined;
     }
     return await (await this.#ask(() => accepted(response))).json();
@@ -134,7 +139,7 @@ export class ImportTarget {
     try {
       return readAnswer(await (await this.#ask(() => accepted(response))).json());
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof RequestRefused)) throw error;
       // 400 with counts means that the chunk was read but no line could be accepted.
       if (error.status === 400 && hasCounts(error.body)) return readAnswer(error.body);
       // An invalid label is not the fault of the lines.
@@ -154,7 +159,10 @@ export class ImportTarget {
       return response;
     } catch (error) {
       if (error instanceof Unreachable && this.#hasAnswered) throw new Interrupted(error.message);
-      if (error instanceof Refused && (error.status === 409 || error.status === 429 || error.status >= 500)) {
+      if (
+        error instanceof RequestRefused &&
+        (error.status === 409 || error.status === 429 || error.status >= 500)
+      ) {
         const { retryAfterSeconds } = error;
         throw new Interrupted(
           error.message,

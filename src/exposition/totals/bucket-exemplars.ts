@@ -6,7 +6,7 @@
  * The rows of a commit are read backwards, so that a thousand samples in ten buckets cost ten copies.
  */
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
-import type { Exemplar } from "../family.ts";
+import type { ShownExemplar } from "../family.ts";
 
 /**
  * OpenMetrics allows 128 code points for names and values together. Identifiers are ASCII, so bytes are
@@ -115,8 +115,8 @@ export class Exemplars {
   }
 
   /** The exemplars of `length` buckets from `start` on, or undefined if there are none. */
-  of(start: number, length: number): (Exemplar | undefined)[] | undefined {
-    let found: (Exemplar | undefined)[] | undefined;
+  of(start: number, length: number): (ShownExemplar | undefined)[] | undefined {
+    let found: (ShownExemplar | undefined)[] | undefined;
     for (let at = 0; at < length; at++) {
       const slot = this.#slotOf[start + at] - 1;
       if (slot < 0) continue;

@@ -4,7 +4,7 @@
  */
 import type { Metric, Series } from "../../model/sample.ts";
 import { labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
-import type { DistributionPoint, Exemplar, Family, ValuePoint } from "../family.ts";
+import type { DistributionPoint, ShownExemplar, Family, ValuePoint } from "../family.ts";
 import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cumulative.ts";
 
 /** What the totals know of a row. */
@@ -17,7 +17,7 @@ interface RowView {
   /** Counts by bucket, not cumulative. Valid until the next change. */
   buckets(row: number): Float64Array;
   /** One per bucket. */
-  exemplars(row: number): (Exemplar | undefined)[] | undefined;
+  exemplars(row: number): (ShownExemplar | undefined)[] | undefined;
 }
 
 interface Texts {

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../../model/errors.ts";
-import type { QueryResult, ResultData, ResultSeries } from "../../query/promql/engine.ts";
+import type { PromqlResult, ResultData, ResultSeries } from "../../query/promql/engine.ts";
 import { QueryError } from "../../query/promql/query-errors.ts";
 import { formatFloat } from "../../query/promql/promql-text.ts";
 import { errorHeaders, jsonResponse } from "../error-answers.ts";
@@ -66,7 +66,7 @@ const PIECE_LENGTH = 256 * 1024;
 
 /** The answer to a query. `more` is added to the data. */
 export function resultResponse(
-  result: QueryResult,
+  result: PromqlResult,
   limit: number,
   more: Readonly<Record<string, unknown>> = {},
 ): Response {

@@ -4,7 +4,7 @@
  * a form.
  */
 import { BadInput, quote } from "../../model/errors.ts";
-import type { QueryOptions, QueryResult } from "../../query/promql/engine.ts";
+import type { PromqlQueryOptions, PromqlResult } from "../../query/promql/engine.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { formatExpr } from "../../query/promql/parse/print.ts";
@@ -18,15 +18,15 @@ import { invalid, readDuration, readLimit, readParameters, readTime } from "./pr
 /** The part of src/query/promql that the API uses. */
 interface PrometheusApiDependencies {
   readonly promql: {
-    instant(text: string, timeMs: number, options: QueryOptions): Promise<QueryResult>;
+    instant(text: string, timeMs: number, options: PromqlQueryOptions): Promise<PromqlResult>;
     range(
       text: string,
       startMs: number,
       endMs: number,
       stepMs: number,
-      options: QueryOptions,
-    ): Promise<QueryResult>;
-    explain(result: QueryResult): unknown;
+      options: PromqlQueryOptions,
+    ): Promise<PromqlResult>;
+    explain(result: PromqlResult): unknown;
     readonly discovery: {
       series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
       labelNames(query: LabelQuery): readonly string[];
@@ -87,7 +87,7 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
 
   const proxiedRange: Handler = (parameters, request) => range(parameters, request, PROXIED_STEP_MS);
 
-  const extras = (parameters: URLSearchParams, result: QueryResult) => ({
+  const extras = (parameters: URLSearchParams, result: PromqlResult) => ({
     ...(parameters.get("stats") ? { stats: statsOf(result) } : {}),
     ...(parameters.get("explain") === "true" ? { explain: promql.explain(result) } : {}),
   });
@@ -145,7 +145,7 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     .on("GET", "/api/v1/metadata", "read", "types, helps and units of metrics", route(metadata));
 };
 
-function readOptions(parameters: URLSearchParams, request: Request): QueryOptions {
+function readOptions(parameters: URLSearchParams, request: Request): PromqlQueryOptions {
   const promqlTimeoutMs = readDuration(parameters, "timeout");
   const lookbackMs = readDuration(parameters, "lookback_delta");
   for (const [name, value] of Object.entries({ timeout: promqlTimeoutMs, lookback_delta: lookbackMs })) {
@@ -203,7 +203,7 @@ function unescapeName(name: string): string {
 }
 
 /** As upstream's `stats=all`, with the statistics that this engine has. */
-function statsOf({ stats }: QueryResult): unknown {
+function statsOf({ stats }: PromqlResult): unknown {
   const total = stats.parseMs + stats.evaluationMs;
   return {
     timings: {

@@ -36,7 +36,7 @@ export type ResultData =
   | { readonly type: "vector"; readonly series: readonly ResultSeries[] }
   | { readonly type: "matrix"; readonly series: readonly ResultSeries[] };
 
-export interface QueryResult {
+export interface PromqlResult {
   readonly data: ResultData;
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
@@ -52,7 +52,7 @@ interface QueryStats {
 }
 
 /** The engine's options that a single query can change. */
-export interface QueryOptions {
+export interface PromqlQueryOptions {
   readonly signal?: AbortSignal;
   readonly lookbackMs?: number;
   readonly promqlTimeoutMs?: number;
@@ -68,7 +68,7 @@ export class Engine {
   }
 
   /** Evaluates a query at one time. */
-  async instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
+  async instant(text: string, timeMs: number, options: PromqlQueryOptions = {}): Promise<PromqlResult> {
     const grid = { startMs: timeMs, stepMs: 1, count: 1 };
     return this.#run(text, grid, options, async (plan, evaluator) => {
       const type = typeOf(plan.expr);
@@ -94,8 +94,8 @@ export class Engine {
     startMs: number,
     endMs: number,
     stepMs: number,
-    options: QueryOptions = {},
-  ): Promise<QueryResult> {
+    options: PromqlQueryOptions = {},
+  ): Promise<PromqlResult> {
     const grid = { startMs, stepMs, count: Math.floor((endMs - startMs) / stepMs) + 1 };
     return this.#run(
       text,
@@ -116,10 +116,10 @@ export class Engine {
   async #run(
     text: string,
     grid: Grid,
-    options: QueryOptions,
+    options: PromqlQueryOptions,
     evaluate: (plan: Plan, evaluator: Evaluator) => Promise<ResultData>,
     endMs?: number,
-  ): Promise<QueryResult> {
+  ): Promise<PromqlResult> {
     const settings = { ...this.#options, ...definedOnly(options) };
     const startedMs = performance.now();
     const parsed = parse(text);
@@ -159,7 +159,7 @@ export class Engine {
   }
 }
 
-function definedOnly(options: QueryOptions): Partial<QueryOptions> {
+function definedOnly(options: PromqlQueryOptions): Partial<PromqlQueryOptions> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 

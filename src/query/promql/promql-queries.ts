@@ -6,7 +6,7 @@ import { promqlRunning, promqlSeconds } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import { Engine, type EngineOptions, type QueryOptions, type QueryResult } from "./engine.ts";
+import { Engine, type EngineOptions, type PromqlQueryOptions, type PromqlResult } from "./engine.ts";
 import { ParseError } from "./query-errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { Matcher } from "./matchers.ts";
@@ -57,7 +57,7 @@ export class Promql {
     );
   }
 
-  instant(text: string, timeMs: number, options: QueryOptions = {}): Promise<QueryResult> {
+  instant(text: string, timeMs: number, options: PromqlQueryOptions = {}): Promise<PromqlResult> {
     return this.#run((signal) => this.#engine.instant(text, timeMs, { ...options, signal }), options);
   }
 
@@ -66,8 +66,8 @@ export class Promql {
     startMs: number,
     endMs: number,
     stepMs: number,
-    options: QueryOptions = {},
-  ): Promise<QueryResult> {
+    options: PromqlQueryOptions = {},
+  ): Promise<PromqlResult> {
     return this.#run(
       (signal) => this.#engine.range(text, startMs, endMs, stepMs, { ...options, signal }),
       options,
@@ -80,7 +80,7 @@ export class Promql {
   }
 
   /** The plan of a query that has run, and what it read. */
-  explain({ plan }: QueryResult): Explanation {
+  explain({ plan }: PromqlResult): Explanation {
     return explainPlan(plan, (read) => this.#storage.explain(read));
   }
 
@@ -90,9 +90,9 @@ export class Promql {
   }
 
   async #run(
-    query: (signal: AbortSignal) => Promise<QueryResult>,
-    { signal }: QueryOptions,
-  ): Promise<QueryResult> {
+    query: (signal: AbortSignal) => Promise<PromqlResult>,
+    { signal }: PromqlQueryOptions,
+  ): Promise<PromqlResult> {
     return await this.#runner.run(signal, async (either) => {
       const begin = performance.now();
       let outcome = "ok";

@@ -14,7 +14,7 @@ import { rewrite } from "./rewrite.ts";
 import { walkStatement } from "./syntax.ts";
 
 import { type Serialized, type Serializer, treeOf } from "./statement-tree.ts";
-import type { Catalog, Macro } from "./walk.ts";
+import type { SandboxCatalog, Macro } from "./walk.ts";
 
 /** A statement that may run. */
 export interface Inspected {
@@ -53,7 +53,7 @@ interface InspectOptions {
 export async function inspect(
   reader: Serializer,
   sql: string,
-  catalog: Catalog,
+  catalog: SandboxCatalog,
   { bytesMax, lookup }: InspectOptions,
 ): Promise<Inspected> {
   const bytes = Buffer.byteLength(sql);
@@ -101,7 +101,7 @@ export async function inspect(
 }
 
 /** Walks the rewritten text too, so that an error of the engine in writing a tree as text cannot bypass the sandbox. */
-async function inspectAgain(reader: Serializer, sql: string, catalog: Catalog): Promise<void> {
+async function inspectAgain(reader: Serializer, sql: string, catalog: SandboxCatalog): Promise<void> {
   const { error, statements = [] } = await treeOf(reader, sql);
   if (error || statements.length !== 1) throw new Error("a rewritten statement is not one SELECT");
   walkStatement(statements[0]!, catalog, true);

@@ -15,7 +15,7 @@ import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
 import {
   type Aliased,
   addMade,
-  type Catalog,
+  type SandboxCatalog,
   type ColumnSizes,
   countExpressions,
   deeper,
@@ -45,7 +45,7 @@ const SAMPLE_ROWS_MAX = 1_000_000;
  *
  * @param isOurs whether rewrite.ts made the text from one that was walked before
  */
-export function walkStatement(statement: Node, catalog: Catalog, isOurs = false): Walk {
+export function walkStatement(statement: Node, catalog: SandboxCatalog, isOurs = false): Walk {
   const walk: Walk = {
     catalog,
     isOurs,

@@ -15,7 +15,7 @@ const DEPTH_MAX = 150;
 const EXPRESSIONS_MAX = 10_000;
 
 /** The tables that a statement may name in FROM. */
-export interface Catalog {
+export interface SandboxCatalog {
   /** The columns of the table (lower case) with the engine's types, or undefined if the table does not exist. */
   columnsOf(table: string): readonly { readonly name: string; readonly type: string }[] | undefined;
   /** The names of all tables, for suggestions. */
@@ -87,7 +87,7 @@ export interface NumberUse {
 
 /** The state of the walk over one statement. */
 export interface Walk {
-  readonly catalog: Catalog;
+  readonly catalog: SandboxCatalog;
   /** The tables that are named, in lower case. */
   readonly tables: Set<string>;
   /** The lists of tables and columns that the statement reads: information_schema and SHOW TABLES. */

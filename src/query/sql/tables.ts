@@ -9,7 +9,7 @@
 import { prometheusLabelName } from "../../model/names.ts";
 import type { Metric } from "../../model/sample.ts";
 import type { Day } from "../../store/store.ts";
-import type { Catalog } from "../sandbox/walk.ts";
+import type { SandboxCatalog } from "../sandbox/walk.ts";
 
 /** The part of the registry of series that this module uses. */
 export interface Metrics {
@@ -93,7 +93,7 @@ const STORED: readonly Table[] = [
 ];
 
 /** The tables at one moment. Each query makes its own, since a push can add tables and columns. */
-export class Tables implements Catalog {
+export class Tables implements SandboxCatalog {
   readonly #byName = new Map<string, readonly (Metric & { labelNames(): Iterable<string> })[]>();
   readonly #names: string[] = [];
   readonly #tableOf = new Map<string, string>();

@@ -10,7 +10,7 @@ import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { Gatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
+import { RequestGatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
 import type { RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
 import { Symbols } from "./symbols.ts";
@@ -33,7 +33,7 @@ const LABELS_MAX = 1_024;
 
 export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
-  readonly #gatherer: Gatherer;
+  readonly #gatherer: RequestGatherer;
   readonly #symbols = new Symbols();
   /** The block of the series that is being read: type, unit, help, then the names and values of the labels. */
   readonly #row = new Int32Array(3 + 2 * LABELS_MAX);
@@ -43,7 +43,7 @@ export class RemoteWriteV2Decoder {
 
   /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
-    this.#gatherer = new Gatherer(layouts);
+    this.#gatherer = new RequestGatherer(layouts);
   }
 
   /**

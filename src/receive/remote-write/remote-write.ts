@@ -12,7 +12,7 @@ import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { Gatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
+import { RequestGatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
 import { withLabelsFirst } from "./label-order.ts";
 import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
@@ -31,14 +31,14 @@ const V2_TIMESERIES = 40 | BYTES;
 
 export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
-  readonly #gatherer: Gatherer;
+  readonly #gatherer: RequestGatherer;
   #refine = false;
   /** Whether all text that was read since this was set is UTF-8. */
   #isText = true;
 
   /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
-    this.#gatherer = new Gatherer(layouts);
+    this.#gatherer = new RequestGatherer(layouts);
   }
 
   /**

@@ -44,7 +44,7 @@ const BLOCKS_MAX = 262_144;
 /** Metrics whose spelling of bounds is remembered. */
 const PLAIN_BOUNDS_MAX = 10_000;
 
-export class Gatherer {
+export class RequestGatherer {
   readonly blocks = new LabelBlocks(BLOCKS_MAX);
   readonly metadata = new FamilyMetadata();
   readonly #builder = new BatchBuilder("remote_write");

@@ -5,7 +5,7 @@ import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
 import { Workers } from "./workers.ts";
 
-export interface Engine {
+export interface OpenEngine {
   readonly database: Database;
   /** The connection that writes. */
   readonly writer: Connection;
@@ -15,7 +15,7 @@ export interface Engine {
 }
 
 /** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
-export async function openEngine(path: string, options: DatabaseOptions): Promise<Engine> {
+export async function openEngine(path: string, options: DatabaseOptions): Promise<OpenEngine> {
   const database = await Database.open(path, options);
   try {
     const writer = await database.connect();

@@ -10,7 +10,7 @@ import type { GroupTable } from "./group-rows.ts";
 import * as records from "./store-records.ts";
 
 /** What the store knows of its tables. */
-export interface Tables {
+export interface TableWriters {
   readonly groups: GroupTable;
   readonly exemplars: ExemplarTable;
   readonly days: Map<number, DayColumns>;
@@ -19,11 +19,11 @@ export interface Tables {
 }
 
 export class Writing {
-  readonly #tables: Tables;
+  readonly #tables: TableWriters;
   readonly #touched: { day: DayColumns; rows: number; attributes: DayColumns["attributes"] }[] = [];
   readonly #newColumns: { attribute: string; column: string }[] = [];
 
-  constructor(tables: Tables) {
+  constructor(tables: TableWriters) {
     this.#tables = tables;
   }
 

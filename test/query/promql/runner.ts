@@ -1,5 +1,5 @@
 /** Runs the cases of a script through the engine, and describes what is not as expected. */
-import { Engine, type QueryResult, type ResultSeries } from "../../../src/query/promql/engine.ts";
+import { Engine, type PromqlResult, type ResultSeries } from "../../../src/query/promql/engine.ts";
 import { QueryError } from "../../../src/query/promql/query-errors.ts";
 import type { Case, ExpectedSeries, Value } from "./script.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -8,7 +8,7 @@ import { DEFAULTS } from "../../defaults.ts";
 export async function runCase(each: Case): Promise<void> {
   const engine = new Engine(each.storage, DEFAULTS);
   const failure = each.expectations.find(({ what }) => what === "fail");
-  let result: QueryResult;
+  let result: PromqlResult;
   try {
     result = await evaluate(engine, each);
   } catch (error) {
@@ -29,7 +29,7 @@ export async function runCase(each: Case): Promise<void> {
     await checkAsRange(engine, each);
 }
 
-async function evaluate(engine: Engine, each: Case): Promise<QueryResult> {
+async function evaluate(engine: Engine, each: Case): Promise<PromqlResult> {
   return each.kind === "instant"
     ? engine.instant(each.text, each.fromMs)
     : engine.range(each.text, each.fromMs, each.toMs, each.stepMs);
@@ -48,7 +48,7 @@ async function checkAsRange(engine: Engine, each: Case): Promise<void> {
   compareSeries(middle, each.series, () => each.fromMs, "as the middle of a range: ");
 }
 
-function checkAnnotations(each: Case, { warnings, infos }: QueryResult): void {
+function checkAnnotations(each: Case, { warnings, infos }: PromqlResult): void {
   for (const { what, message, pattern } of each.expectations) {
     const found = what.endsWith("warn") ? warnings : infos;
     if (what.startsWith("no_")) {
@@ -62,7 +62,7 @@ function checkAnnotations(each: Case, { warnings, infos }: QueryResult): void {
   }
 }
 
-function checkData(each: Case, { data }: QueryResult): void {
+function checkData(each: Case, { data }: PromqlResult): void {
   if (data.type === "string") {
     if (data.text !== each.string) throw new Error(`is the string ${JSON.stringify(data.text)}`);
     return;

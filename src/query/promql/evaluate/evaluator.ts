@@ -13,7 +13,7 @@ import { alignedGrid, type Grid, lookTimes } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
 import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "./selectors.ts";
 import { combineSets } from "./operators/sets.ts";
-import { type ScalarValue, scalarValue, type Value, vectorValue } from "./value.ts";
+import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "./value.ts";
 import { joinVectors } from "./operators/vector-matching.ts";
 
 /** The step of subqueries without one. Upstream uses its evaluation interval, which is a minute by default. */
@@ -28,7 +28,7 @@ export class Evaluator {
     this.context = context;
   }
 
-  async evaluate(expr: Expr, grid: Grid): Promise<Value> {
+  async evaluate(expr: Expr, grid: Grid): Promise<QueryValue> {
     await this.context.budget.pause();
     if (grid.count > 1 && this.#plan.stepInvariant.has(expr)) {
       const once = await this.#evaluate(expr, { ...grid, count: 1 });
@@ -65,7 +65,7 @@ export class Evaluator {
     throw new ExecutionError(`expected a range vector, got a ${inner.type}`);
   }
 
-  async #evaluate(expr: Expr, grid: Grid): Promise<Value> {
+  async #evaluate(expr: Expr, grid: Grid): Promise<QueryValue> {
     switch (expr.type) {
       case "parenExpr":
         return this.#evaluate(expr.expr, grid);
@@ -92,7 +92,7 @@ export class Evaluator {
     }
   }
 
-  #binary(expr: Expr & { type: "binaryExpr" }, lhs: Value, rhs: Value): Value {
+  #binary(expr: Expr & { type: "binaryExpr" }, lhs: QueryValue, rhs: QueryValue): QueryValue {
     if (lhs.type === "scalar" && rhs.type === "scalar") {
       return scalarValue(scalarsOperated(expr.op, lhs.values, rhs.values));
     }
@@ -104,12 +104,12 @@ export class Evaluator {
       );
     }
     const vectorLeft = lhs.type === "vector";
-    const vector = (vectorLeft ? lhs : rhs) as Value & { type: "vector" };
+    const vector = (vectorLeft ? lhs : rhs) as QueryValue & { type: "vector" };
     const scalar = (vectorLeft ? rhs : lhs) as ScalarValue;
     return vectorValue(vectorAndScalar(expr, vector.matrix, scalar.values, vectorLeft));
   }
 
-  #unary(value: Value, op: "+" | "-"): Value {
+  #unary(value: QueryValue, op: "+" | "-"): QueryValue {
     if (op === "+" || value.type === "string") return value;
     const values = value.type === "scalar" ? value.values : value.matrix.values;
     for (let cell = 0; cell < values.length; cell++) values[cell] = -values[cell];

@@ -1,7 +1,7 @@
 /** The value of an expression for all steps of a grid. Range vectors exist only as arguments of a function. */
 import type { Matrix } from "./matrix.ts";
 
-export type Value = ScalarValue | VectorValue | StringValue;
+export type QueryValue = ScalarValue | VectorValue | StringValue;
 
 export interface ScalarValue {
   readonly type: "scalar";

@@ -2,13 +2,13 @@
  * The times at which a running total exists: from one instant before its very first row, until `idleMs` after a row if
  * no other follows. Then it ends, and returns with the next row.
  */
-import type { Before, Instants, Rows } from "./running-totals.ts";
+import type { Before, Instants, TotalRows } from "./running-totals.ts";
 
 /** Runs of instants, by index in a range; the first can begin before the range, and the last can end after it. */
 export type Life = readonly { readonly from: number; readonly to: number }[];
 
 export function lifeOf(
-  { timestampsMs }: Rows,
+  { timestampsMs }: TotalRows,
   before: Before,
   { firstMs, stepMs }: Instants,
   idleMs: number,

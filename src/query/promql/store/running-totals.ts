@@ -30,7 +30,7 @@ export interface Before {
 }
 
 /** The rows of one series since the base, in order of time. */
-export interface Rows {
+export interface TotalRows {
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
 }
@@ -44,7 +44,7 @@ export function instantsIn(afterMs: number, toMs: number, stepMs: number): Insta
 /** The series of a source: one, or one for each bucket. */
 export function runningTotals(
   source: Source,
-  rows: Rows,
+  rows: TotalRows,
   before: Before,
   instants: Instants,
   idleMs: number,
@@ -86,7 +86,7 @@ function samplesOf(
  */
 export function totalsAt(
   source: Source,
-  rows: Rows,
+  rows: TotalRows,
   before: Before,
   timesMs: Float64Array,
   into: Float64Array[] = [],
@@ -102,7 +102,12 @@ export function totalsAt(
 }
 
 /** The number of rows up to each time. */
-function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array, totals: Float64Array): void {
+function countsAt(
+  { timestampsMs }: TotalRows,
+  before: Before,
+  timesMs: Float64Array,
+  totals: Float64Array,
+): void {
   let next = 0;
   for (let at = 0; at < timesMs.length; at++) {
     while (next < timestampsMs.length && timestampsMs[next] <= timesMs[at]) next++;
@@ -112,7 +117,7 @@ function countsAt({ timestampsMs }: Rows, before: Before, timesMs: Float64Array,
 
 /** The sum of the rows up to each time, kept as two doubles like the totals of /metrics: it must not decrease. */
 function sumsAt(
-  { timestampsMs, values }: Rows,
+  { timestampsMs, values }: TotalRows,
   before: Before,
   timesMs: Float64Array,
   totals: Float64Array,
@@ -135,7 +140,7 @@ function sumsAt(
 
 /** For each edge, the number of rows up to each time that are at or below it. */
 function bucketsAt(
-  { timestampsMs, values }: Rows,
+  { timestampsMs, values }: TotalRows,
   edges: readonly Edge[],
   before: Before,
   timesMs: Float64Array,

@@ -28,7 +28,7 @@ import {
   type Instants,
   instantsIn,
   labelsOf,
-  type Rows,
+  type TotalRows,
   runningTotals,
 } from "./running-totals.ts";
 import { windowEnds } from "./window-ends.ts";
@@ -212,7 +212,7 @@ export class StoreStorage implements Storage {
     sources: readonly Source[],
     { afterMs, toMs, totalsAfterMs }: Selection,
     budget: ReadBudget,
-    make: (source: Source, rows: Rows, before: Before, instants: Instants) => readonly Made[],
+    make: (source: Source, rows: TotalRows, before: Before, instants: Instants) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {
     const {
       observationStepMs: stepMs,

@@ -6,7 +6,7 @@
 import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import { lifeOf } from "./life.ts";
-import { type Before, type Instants, type Rows, totalsAt } from "./running-totals.ts";
+import { type Before, type Instants, type TotalRows, totalsAt } from "./running-totals.ts";
 
 /**
  * The ends of the windows in the series of a source: see `labelsOf`.
@@ -16,7 +16,7 @@ import { type Before, type Instants, type Rows, totalsAt } from "./running-total
  */
 export function windowEnds(
   source: Source,
-  rows: Rows,
+  rows: TotalRows,
   before: Before,
   instants: Instants,
   idleMs: number,

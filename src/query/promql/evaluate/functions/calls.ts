@@ -17,7 +17,7 @@ import { rangeFunction } from "./over-time.ts";
 import { ratesOfEnds, reducedOverTime } from "../reduced.ts";
 import { instantVector, overWindows } from "../selectors.ts";
 import { sortByValue } from "./sorting.ts";
-import { type ScalarValue, scalarValue, type Value, vectorValue } from "../value.ts";
+import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "../value.ts";
 
 /** Functions that use only differences between samples: see Selection.totalsAfterMs. */
 const RELATIVE = new Set(["rate", "increase", "irate", "resets", "changes", "delta", "idelta", "deriv"]);
@@ -25,7 +25,7 @@ const KEEPS_NAME = new Set(["last_over_time", "first_over_time"]);
 const NEEDS_COUNTER = new Set(["rate", "increase"]);
 const NATIVE_HISTOGRAMS = /^histogram_(avg|count|stddev|stdvar|sum)$/;
 
-export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promise<Value> {
+export async function call(expr: Call, grid: Grid, evaluator: Evaluator): Promise<QueryValue> {
   const { name, args, span } = expr;
   const { context } = evaluator;
   if (args.some((arg) => typeOf(arg) === "matrix")) return vectorValue(await overTime(expr, grid, evaluator));

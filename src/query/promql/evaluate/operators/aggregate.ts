@@ -14,7 +14,7 @@ import type { Matrix } from "../matrix.ts";
 import { Mean, quantileOfSorted, sortNaNFirst } from "../functions/statistics.ts";
 
 /** The rows of the input that are aggregated to one row of the result. */
-export interface Group {
+export interface AggregateGroup {
   readonly labels: LabelSet;
   readonly rows: number[];
 }
@@ -64,9 +64,9 @@ function groupLabels({ grouping, without }: AggregateExpr): (labels: LabelSet) =
 }
 
 /** The groups, in the order of their first series. */
-function groupsOf(matrix: Matrix, expr: AggregateExpr): Group[] {
+function groupsOf(matrix: Matrix, expr: AggregateExpr): AggregateGroup[] {
   const labelsOf = groupLabels(expr);
-  const groups = new Map<string, Group>();
+  const groups = new Map<string, AggregateGroup>();
   for (let row = 0; row < matrix.rows; row++) {
     const labels = labelsOf(matrix.labels[row]);
     const group = groups.get(labels.key);

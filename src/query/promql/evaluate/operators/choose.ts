@@ -1,14 +1,14 @@
 /** Aggregations that select series and keep them unchanged: topk and bottomk. In an instant query they also sort them. */
 import { ExecutionError } from "../../query-errors.ts";
 import { formatDecimal } from "../../promql-text.ts";
-import type { Group } from "./aggregate.ts";
+import type { AggregateGroup } from "./aggregate.ts";
 import { BoundedHeap } from "./bounded-heap.ts";
 import type { Matrix } from "../matrix.ts";
 
 export function choose(
   op: "topk" | "bottomk",
   matrix: Matrix,
-  groups: readonly Group[],
+  groups: readonly AggregateGroup[],
   parameter: Float64Array,
 ): Matrix {
   const counts = wholeCounts(parameter);
