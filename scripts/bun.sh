@@ -1,12 +1,12 @@
-# Sourced by the scripts beside it, never run: finds Bun and installs what bun.lock says.
+# Other scripts source this file; it is never run. It finds Bun and installs the packages of bun.lock.
 #
 # A script sets `script` (its name, for messages) and sources this file, which sets `root` (the repository).
 # Then `need_bun` sets `bun`, a Bun of 1.4 or later: the one on PATH, else the version that package.json pins,
 # from the npm registry into node_modules. `need_dependencies run|all` installs the locked dependencies, `run`
-# without those that only tests use. Where nothing changed both are quick, use no network and write nothing.
+# without those that only tests use. If nothing changed, both are quick, use no network and write nothing.
 #
-# What is installed is readable by every user, whatever the umask of the shell that installs it: a service runs as
-# another user than the one who installed it.
+# Installed files are readable by every user, whatever the umask of the shell, because a service runs as another user
+# than the one who installed it.
 
 root=$(CDPATH='' cd -P -- "$(dirname -- "$self")/.." && pwd -P)
 
@@ -31,9 +31,9 @@ is_recent_bun() {
   [ "$bun_major" -gt 1 ] || { [ "$bun_major" -eq 1 ] && [ "$bun_minor" -ge 4 ]; }
 }
 
-# The registry's package `bun` picks the binary of this system and processor by its optional dependencies, but
-# puts it in its place only in a postinstall script, which npm may have been told not to run. So the scripts
-# are left out, and the binary is taken from where its own package has it.
+# The registry's package `bun` selects the binary for this system and processor by its optional dependencies, but
+# moves it to its place only in a postinstall script, which npm may be configured not to run. So the scripts are
+# skipped, and the binary is used from its own package.
 installed_bun() {
   for bun in "$1"/node_modules/@oven/bun-*/bin/bun; do
     if is_recent_bun "$bun"; then return 0; fi
@@ -58,7 +58,7 @@ need_pinned_bun() {
   pinned=$(sed -n 's/.*"packageManager": *"bun@\([0-9.]*\)".*/\1/p' "$root/package.json")
   home="$root/node_modules/.bun-$pinned"
   if installed_bun "$home"; then
-    # Earlier versions of this script left it readable by its owner alone.
+    # Earlier versions of this script left it readable by its owner only.
     case $(ls -ld "$home") in drwx------*) chmod go+rx "$home" 2>/dev/null ;; esac
     return
   fi
@@ -73,17 +73,17 @@ need_pinned_bun() {
 
 install_pinned_bun() {
   mkdir -p "$root/node_modules" || exit 1
-  # Made beside its place and moved there whole: an install that was cut off is not taken for a good one.
+  # Installed in a temporary folder and then moved, so that an interrupted install is not used.
   fresh=$(mktemp -d "$root/node_modules/.bun-XXXXXX") || exit 1
   npm install --prefix "$fresh" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
     --loglevel=error "bun@$pinned" >&2 || { rm -rf "$fresh"; fail "npm could not install Bun $pinned."; }
-  # A folder of mktemp is its owner's alone, and so may be what npm takes from its cache.
+  # Only the owner can read a folder of mktemp, and possibly the files that npm copies from its cache.
   chmod -R go+rX "$fresh" || exit 1
   rm -rf "$home"
   mv "$fresh" "$home"
 }
 
-# A stamp in node_modules says for which lock, machine and extent it was filled.
+# A stamp in node_modules records the lock, the machine and the extent (run or all) of the installation.
 need_dependencies() {
   sum=$({ uname -sm; cat "$root/package.json" "$root/bun.lock"; } | cksum)
   stamp="$root/node_modules/.installed"
@@ -101,28 +101,28 @@ install_dependencies() {
   [ "$1" = run ] && production=--production
   # shellcheck disable=SC2086 # empty is no argument
   (cd "$root" && "$bun" install --frozen-lockfile $production) >&2 || fail "could not install the dependencies."
-  # What Bun links from its cache has the modes of the shell that filled it.
+  # Files that Bun links from its cache have the modes of the shell that filled the cache.
   chmod -R go+rX "$root/node_modules" 2>/dev/null
   echo "$1 $sum" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
 }
 
-# Sets what Bun has to know of this program before it starts; for what else runs it, too.
+# Sets variables that Bun reads at its start. Other scripts that start the gateway use it too.
 tune_bun() {
-  # A statement holds a thread of Bun's pool until it ends, and the pool has as many as there are processors: two
-  # slow queries would hold up every commit behind them.
+  # A statement occupies a thread of Bun's pool until it ends, and by default the pool has one thread per processor.
+  # Two slow queries would then delay every commit.
   UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-16}
-  # The collector of JavaScript lets garbage grow with the memory that it believes is there for it, and a gateway
-  # should not take all of a large machine: as if it had 2 GiB, queries over millions of samples peak 100 MB lower and
-  # are as fast. (As if it had 1 GiB, a gateway with 60,000 groups spent half its time on collecting.)
+  # JavaScript's collector lets garbage grow with the memory that it assumes to have, and a gateway should not use all
+  # memory of a large machine. With an assumed 2 GiB, queries over millions of samples peak 100 MB lower and are as
+  # fast. (With 1 GiB, a gateway with 60,000 groups spent half its time on collecting.)
   BUN_JSC_forceRAMSize=${BUN_JSC_forceRAMSize:-2147483648}
-  # Of the C library's heaps each thread has its own, and what one of sixteen has freed the others do not use: with one
-  # heap, queries peak another 60 MB lower.
+  # In the C library each thread has its own heap, and threads do not reuse memory that another one has freed. With one
+  # heap instead of sixteen, queries peak another 60 MB lower.
   MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1}
   export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize MALLOC_ARENA_MAX
 }
 
-# Becomes the command line, in the caller's folder, so that paths mean what they say and signals reach it. A
-# .env or bunfig.toml that happens to lie there is not ours to read.
+# Replaces this process with the command line, in the caller's folder, so that relative paths work and signals reach
+# it. It ignores a .env or bunfig.toml in that folder.
 become_weir() {
   tune_bun
   exec "$bun" --no-env-file --config="$root/bunfig.toml" "$root/src/main.ts" "$@"

@@ -18,17 +18,17 @@ export interface IngestFigures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-  /** Pushes that were told to come back later (429), and did. */
+  /** Pushes that were rejected with 429 and then retried. */
   readonly turnedAway: number;
-  /** The longest that a look at /-/healthy took, asked every 10 ms. */
+  /** The longest response time of /-/healthy, requested every 10 ms. */
   readonly stallMs: number;
   readonly residentBytes: number;
   readonly residentBytesPeak: number;
 }
 
-/** What somebody asks of the gateway while it is pushed to. */
+/** A query that runs repeatedly during the pushes. */
 export interface Beside {
-  /** Time between an answer and the next question. */
+  /** Time between an answer and the next request. */
   readonly intervalMs: number;
   run(url: string): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The benchmark: how fast events go in durably, what that costs, and how long the summaries take over a day of
- * them. It starts the real gateway as a process of its own on a temporary folder, and is no part of the tests.
+ * The benchmark: the rate of durable pushes of events, their cost, and the duration of the summaries over a day of
+ * events. It starts the real gateway as a separate process on a temporary folder. It is not part of the tests.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -57,7 +57,7 @@ const fixed = (value: number, digits = 1) => value.toFixed(digits);
 const megabytes = (bytes: number) => `${fixed(bytes / 1e6, 0)} MB`;
 const say = (label: string, text: string) => console.log(`  ${label.padEnd(24)} ${text}`);
 
-/** A Prometheus of little patience, and somebody who looks at a dashboard. */
+/** A Prometheus with a short scrape interval, and a user of a dashboard. */
 const SCRAPES = { intervalMs: 1_000, run: (url: string) => discard(`${url}/metrics`) };
 const QUESTIONS = {
   intervalMs: 100,
@@ -102,7 +102,7 @@ async function discard(url: string): Promise<void> {
   await response.arrayBuffer();
 }
 
-/** All events at this moment: what workers push as they work. */
+/** All events have the current time, as when workers push during their work. */
 function momentary(): Span {
   return { fromMs: Date.now(), toMs: Date.now() };
 }
@@ -142,7 +142,7 @@ async function measure({ title, span, sampled, profiled, beside, ask }: Phase): 
       const exitCode = await gateway.stop("SIGTERM");
       const bytes = folderBytes(join(data, "data"));
       say("stop", `${fixed((performance.now() - stopping) / 1000)} s, exit code ${exitCode}`);
-      say("disk, after the stop", `${fixed(bytes / events)} bytes an event, ${megabytes(bytes)}`);
+      say("disk, after the stop", `${fixed(bytes / events)} bytes per event, ${megabytes(bytes)}`);
     } finally {
       await gateway.stop("SIGKILL");
     }
@@ -173,5 +173,5 @@ function showIngest(figures: IngestFigures): void {
     `p50 ${fixed(figures.p50Ms)} ms, p99 ${fixed(figures.p99Ms)} ms, max ${fixed(figures.maxMs)} ms`,
   );
   say("worst stall", `${fixed(figures.stallMs)} ms until /-/healthy answered`);
-  if (figures.turnedAway) say("pushes told to wait", `${figures.turnedAway}`);
+  if (figures.turnedAway) say("pushes rejected with 429", `${figures.turnedAway}`);
 }

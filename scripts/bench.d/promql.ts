@@ -1,6 +1,6 @@
 /**
- * The PromQL benchmark: the same series in this gateway and in what people would use instead, the same questions
- * to each, one server after the other; then a day of raw events in this gateway alone. Answers are compared.
+ * The PromQL benchmark: the same series and the same queries in this gateway and in alternative servers, one server after
+ * the other. Then a day of raw events in this gateway alone. Answers are compared.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";

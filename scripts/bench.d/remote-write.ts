@@ -1,5 +1,5 @@
 /**
- * The remote_write benchmark: the same requests to this gateway and to what people would use instead, in one run.
+ * The remote_write benchmark: the same requests to this gateway and to alternative servers, in one run.
  * This gateway answers after its commit; the others before anything is safe on disk (VictoriaMetrics keeps a
  * second in memory, Prometheus does not sync its log), which is said beside the figures.
  */
@@ -88,7 +88,7 @@ async function main(): Promise<void> {
         await server.stop();
       }
       const bytes = folderBytes(folder);
-      say("disk, after the stop", `${fixed(bytes / samples)} bytes a sample, ${fixed(bytes / 1e6, 0)} MB`);
+      say("disk, after the stop", `${fixed(bytes / samples)} bytes per sample, ${fixed(bytes / 1e6, 0)} MB`);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -127,13 +127,13 @@ async function phase(
   const cpu = ((after.cpuSeconds - before.cpuSeconds) / samples) * 1e6;
   const main = ((after.mainThreadSeconds - before.mainThreadSeconds) / samples) * 1e6;
   say(`${prefix}samples/s`, `${Math.round(samples / seconds)} (${samples} in ${fixed(seconds)} s)`);
-  say(`${prefix}CPU-s a million`, `${fixed(cpu, 2)} (first thread ${fixed(main, 2)})`);
+  say(`${prefix}CPU-s per million`, `${fixed(cpu, 2)} (first thread ${fixed(main, 2)})`);
   say(
     `${prefix}request`,
     `p50 ${fixed(percentile(latencies, 0.5))} ms, p99 ${fixed(percentile(latencies, 0.99))} ms, max ${fixed(percentile(latencies, 1))} ms`,
   );
   say(`${prefix}memory`, `${fixed(after.residentBytesPeak / 1e6, 0)} MB at most`);
-  if (turnedAway > 0) say(`${prefix}told to wait`, `${turnedAway}`);
+  if (turnedAway > 0) say(`${prefix}rejected with 429`, `${turnedAway}`);
 }
 
 function showProfile(folder: string): void {

@@ -1,9 +1,9 @@
 /**
- * The files of scripts/deploy against the real things: promtool reads the configurations and runs the rules' cases,
- * the gateway's /metrics holds every metric and label that an expression names, and every panel of the dashboards
- * shows something when PromQL is evaluated over a few minutes of it.
+ * Tests the files of scripts/deploy with real programs. promtool reads the configurations and runs the cases of the
+ * rules. The gateway's /metrics contains every metric and label that an expression names. Every panel of the dashboards
+ * has data if PromQL is evaluated over a few minutes of it.
  *
- * promtool comes with Debian's package `prometheus` (2.42); where it is not installed, its tests are skipped.
+ * promtool is part of Debian's package `prometheus` (2.42). If it is not installed, its tests are skipped.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -110,7 +110,7 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
     promtool("check", "config", "prometheus/vmagent.yml");
   });
 
-  test("checks the configuration for Kubernetes, but for the discovery that Debian builds it without", () => {
+  test("checks the configuration for Kubernetes, except the discovery, which Debian's build lacks", () => {
     const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
     try {
       const file = join(folder, "kubernetes.yml");
@@ -126,7 +126,7 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
 });
 
 describe("scrape configurations", () => {
-  test.each(["prometheus", "kubernetes", "vmagent"])("%s keeps the labels of those who pushed", (name) => {
+  test.each(["prometheus", "kubernetes", "vmagent"])("%s keeps the labels of the senders", (name) => {
     const { scrape_configs: jobs } = Bun.YAML.parse(read(`prometheus/${name}.yml`)) as {
       scrape_configs: { job_name: string; honor_labels?: boolean }[];
     };
@@ -136,7 +136,7 @@ describe("scrape configurations", () => {
 });
 
 describe("rules", () => {
-  test("each is summed up, described and has what to do", () => {
+  test("each has a summary, a description and a runbook", () => {
     const bare = RULE_FILES.flatMap(rulesOf).filter(
       ({ annotations: { summary, description, runbook }, labels }) =>
         !summary || !description || !runbook || !/^(critical|warning)$/.test(labels.severity),
@@ -144,14 +144,14 @@ describe("rules", () => {
     expect(bare.map(({ alert }) => alert)).toEqual([]);
   });
 
-  test("of the gateway ask for it by the names of its metrics alone: in its own store they have no job", () => {
+  test("about the gateway do not select by job, since its metrics have no job in its own store", () => {
     const selectors = rules.flatMap(({ expr }) =>
       [...expr.matchAll(/weir_\w+\{[^}]*\}/g)].map(([text]) => text),
     );
     expect(selectors.filter((text) => /\bjob=/.test(text))).toEqual([]);
   });
 
-  test.each(RULE_FILES)("each of %s has cases", (name) => {
+  test.each(RULE_FILES)("each rule of %s has test cases", (name) => {
     const cases = read(`prometheus/rules/${name}.rules.test.yml`);
     const alerts = rulesOf(name).map(({ alert }) => alert);
     expect(
@@ -161,7 +161,7 @@ describe("rules", () => {
 });
 
 describe("dashboards", () => {
-  test.each(allDashboards)("$title is one that Grafana 10 and later reads", (dashboard) => {
+  test.each(allDashboards)("$title can be read by Grafana 10 and later", (dashboard) => {
     expect(dashboard.uid).toMatch(/^weir-[a-z]+$/);
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(39);
     const { panels } = dashboard;
@@ -174,7 +174,7 @@ describe("dashboards", () => {
     }
   });
 
-  test.each(allDashboards)("$title has no panel over another", ({ panels }) => {
+  test.each(allDashboards)("$title has no overlapping panels", ({ panels }) => {
     const cells = new Map<string, string>();
     for (const { title, gridPos } of panels) {
       expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
@@ -187,19 +187,22 @@ describe("dashboards", () => {
     }
   });
 
-  test.each(allDashboards)("$title names only variables that it has, and uses all of them", (dashboard) => {
-    const text = JSON.stringify({
-      ...dashboard,
-      templating: dashboard.templating.list.map((each) => each.query),
-    });
-    const used = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name);
-    const builtIn = new Set(["__rate_interval", "__range", "__all"]);
-    expect([...new Set(used)].filter((name) => !builtIn.has(name)).sort()).toEqual(
-      dashboard.templating.list.map(({ name }) => name).sort(),
-    );
-  });
+  test.each(allDashboards)(
+    "$title uses only variables that it defines, and uses all of them",
+    (dashboard) => {
+      const text = JSON.stringify({
+        ...dashboard,
+        templating: dashboard.templating.list.map((each) => each.query),
+      });
+      const used = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name);
+      const builtIn = new Set(["__rate_interval", "__range", "__all"]);
+      expect([...new Set(used)].filter((name) => !builtIn.has(name)).sort()).toEqual(
+        dashboard.templating.list.map(({ name }) => name).sort(),
+      );
+    },
+  );
 
-  test("the provisioning is the data source's and the folder's", () => {
+  test("the provisioning names the data source and the folder of the dashboards", () => {
     const { datasources } = Bun.YAML.parse(read("grafana/provisioning/datasources/weir.yaml")) as {
       datasources: { type: string; url: string; uid: string; jsonData: Record<string, unknown> }[];
     };
@@ -269,7 +272,7 @@ describe("expressions", () => {
   ];
   const nodesIn = (expr: Expr): Expr[] => [expr, ...childrenOf(expr).flatMap(nodesIn)];
 
-  test("name metrics that the gateway shows, and labels that these have", () => {
+  test("use only metrics that the gateway exposes, and labels that these have", () => {
     const unknown: string[] = [];
     for (const { where, expression } of allExpressions) {
       for (const node of nodesIn(parse(expression))) {
@@ -291,7 +294,7 @@ describe("expressions", () => {
     expect(unknown).toEqual([]);
   });
 
-  test("of variables name metrics and labels that are there", () => {
+  test("of variables use only existing metrics and labels", () => {
     const queries = dashboards.flatMap(({ templating }) =>
       templating.list.filter(({ type }) => type === "query").map(({ query }) => query),
     );
@@ -304,7 +307,7 @@ describe("expressions", () => {
     }
   });
 
-  test("name no metric and tag of workers but the documented ones", () => {
+  test("use only documented metrics and tags of workers", () => {
     const documents = readFileSync(join(ROOT, "sql/summaries/README.md"), "utf8");
     const names = WORKERS.flatMap(({ metric_name, tags }) => [metric_name, ...Object.keys(tags)]);
     const own = ["job", "instance"];
@@ -313,7 +316,7 @@ describe("expressions", () => {
     ).toEqual([]);
   });
 
-  test("of every panel show something, under the labels that it names", async () => {
+  test("of every panel return data, with the labels that the panel names", async () => {
     // 20 minutes of scrapes, in which whatever can grow did.
     const endMs = Math.ceil(Date.now() / 15_000) * 15_000;
     const steps = Array.from({ length: 81 }, (_, step) => ({

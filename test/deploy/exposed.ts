@@ -1,6 +1,6 @@
 /**
- * What the real gateway shows in /metrics once everything that it can show has happened: the workers' documented
- * metrics pushed, with failures; the host, a GPU and a container sampled; queries, rejections and duplicates.
+ * The /metrics of a real gateway with everything that it can expose: the workers' documented metrics, with failures; the
+ * host, a GPU and a container, sampled; queries, rejections and duplicates.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

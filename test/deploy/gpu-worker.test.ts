@@ -1,6 +1,6 @@
 /**
- * A GPU worker's metrics (`tops_worker_*`), whichever way they came: the queries that its documentation shows, those of
- * the dashboard, and the alerts, with the values that they have over half an hour of it.
+ * A GPU worker's metrics (`tops_worker_*`), received in each way: the queries of its documentation, those of the
+ * dashboard, and the alerts, with their values over half an hour.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -107,7 +107,7 @@ describe.each(WAYS)("a GPU worker's metrics, %s", (way) => {
     ]);
   });
 
-  test("answer histogram_quantile(0.95, …) > 1000 where it is so, and nothing where it is not", async () => {
+  test("answer histogram_quantile(0.95, …) > 1000 if it is above, and return nothing if it is not", async () => {
     const query = "histogram_quantile(0.95, tops_worker_attempt_duration_ms_bucket) > 1000";
     expect(await history.query(query)).toEqual([]);
     const slow = await historyOf([gpuWorker({ slow: true })], way);
@@ -140,7 +140,7 @@ describe.each(WAYS)("a GPU worker's metrics, %s", (way) => {
     expect(answers).toEqual(rounded as typeof answers);
   });
 
-  test("have the labels that the dashboard's legends and variables name", async () => {
+  test("have the labels that the dashboard's legends and variables use", async () => {
     for (const { panel, expression, legend } of panelQueries("gpu-workers")) {
       const samples = await history.query(expression);
       for (const [, label] of legend.matchAll(/\{\{(\w+)\}\}/g)) {
@@ -194,15 +194,15 @@ describe("the alerting rules of GPU workers", () => {
   }
 
   describe.each(["pushed", SCRAPED] as const)("over what was %s", (way) => {
-    test("are quiet while all is well", async () => {
+    test("do not fire without a failure", async () => {
       expect(await alertsOf(way, {})).toEqual([[]]);
     });
 
-    test("are quiet at their thresholds", async () => {
+    test("do not fire at their thresholds", async () => {
       expect(await alertsOf(way, { failed: 20, consecutiveFailures: () => 10 })).toEqual([[]]);
     });
 
-    test("HighErrorRate fires where more than 5% of the attempts fail, after 2 minutes", async () => {
+    test("HighErrorRate fires if more than 5% of the attempts fail, after 2 minutes", async () => {
       // Two samples make a rate, at step 2.
       expect(await alertsOf(way, { failed: 21 }, 9, 10, STEPS)).toEqual([
         [],
@@ -211,12 +211,12 @@ describe("the alerting rules of GPU workers", () => {
       ]);
     });
 
-    test("WorkerDown fires where the worker says that it has run for 0 seconds", async () => {
+    test("WorkerDown fires if the worker reports an uptime of 0 seconds", async () => {
       // An uptime that stands is one of a worker that does nothing.
       expect(await alertsOf(way, { uptime: () => 0 })).toEqual([["WorkerDown gpu-1", "WorkerAbsent gpu-1"]]);
     });
 
-    test("HighResponseTime fires where one attempt of 20 takes more than a second, after 5 minutes", async () => {
+    test("HighResponseTime fires if one attempt of 20 takes more than a second, after 5 minutes", async () => {
       expect(await alertsOf(way, { slow: true }, 20, 21, STEPS)).toEqual([
         [],
         ["HighResponseTime gpu-1"],
@@ -229,7 +229,7 @@ describe("the alerting rules of GPU workers", () => {
       expect(await alertsOf(way, state, 114, 115)).toEqual([[], ["ConsecutiveFailures gpu-1"]]);
     });
 
-    test("WorkerAbsent fires for a worker that has died, which WorkerDown does not see", async () => {
+    test("WorkerAbsent fires for a dead worker, which WorkerDown does not detect", async () => {
       // The last report is of step 60, and so the last growth in 5 minutes is seen before step 79.
       expect(await alertsOf(way, { lastStep: 60 }, 78, 90, STEPS)).toEqual([
         [],
@@ -239,7 +239,7 @@ describe("the alerting rules of GPU workers", () => {
       ]);
     });
 
-    test("NoWorkers fires where there never was a worker", async () => {
+    test("NoWorkers fires if there was never a worker", async () => {
       expect(await alertsOf(way, { lastStep: 0 })).toEqual([["NoWorkers"]]);
     });
   });

@@ -123,7 +123,7 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     return JSON.parse(text);
   }
 
-  test("says what to run where another user finds nothing installed", async () => {
+  test("another user without an installation gets the command to run", async () => {
     const cloneOnly = `cp -r "${base}/clone/." "${opt()}" && rm -rf "${opt()}/node_modules" && chmod -R go+rX "${opt()}"`;
     expect(asRoot(`mkdir -p "${opt()}" && ${cloneOnly}`)).toEqual({ code: 0, err: "" });
     const child = start();
@@ -135,7 +135,7 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     rmSync(opt(), { recursive: true });
   });
 
-  test("the service starts as another user without a network, and stores", async () => {
+  test("the service starts as another user without a network, and stores events", async () => {
     const document = readFileSync(join(ROOT, "scripts/deploy/README.md"), "utf8");
     const commands = /## The service\n+```\n([\s\S]*?)```/.exec(document)![1]!.split("\n");
     const [copy, install] = ["sudo mkdir", "sudo /opt/weir"].map((begin) =>
@@ -175,7 +175,7 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     expect(statSync(join(data(), "store.duckdb")).uid).toBe(Number(NOBODY));
   });
 
-  test("says whose the files are where root has written to the folder of the service", async () => {
+  test("the error names the owner of the files if root has written to the folder of the service", async () => {
     const file = join(data(), "store.duckdb");
     chownSync(file, 0, 0);
     const child = start();

@@ -1,6 +1,6 @@
 /**
- * The metrics of services (`asdlc_*`), whichever way they came: every query of their dashboard, with the values that it
- * has over half an hour of two services, and their alerts.
+ * The metrics of services (`asdlc_*`), received in each way: every query of their dashboard, with its values over half an
+ * hour of two services, and their alerts.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -104,25 +104,25 @@ describe.each(WAYS)("the metrics of services, %s", (way) => {
     expect(answers).toEqual(expected as typeof answers);
   });
 
-  test("have the label that the dashboard's variable names", async () => {
+  test("have the label that the dashboard's variable uses", async () => {
     const [{ selector, label }, ...others] = variableQueries("services");
     const samples = await history.query(selector);
     expect(samples.map(({ labels }) => labels[label]).sort()).toEqual(["orchestrator", "workers"]);
     expect(others).toEqual([]);
   });
 
-  test("answer the query for the services that is documented", async () => {
+  test("answer the documented query for the services", async () => {
     const samples = await history.query("group by (service) (asdlc_service_info)");
     expect(byLabels(samples)).toEqual({ "service=orchestrator": 1, "service=workers": 1 });
   });
 
-  test("name the services for /api/metrics/services", async () => {
+  test("contain the names of the services for /api/metrics/services", async () => {
     const response = await history.gateway.app.fetch(new Request("http://localhost/api/metrics/services"));
     expect(await response.json()).toEqual(["orchestrator", "workers"]);
   });
 });
 
-test("the dashboard shows no failed requests as 0, not as nothing", async () => {
+test("the dashboard shows 0 if no request failed, and not an empty panel", async () => {
   const history = await historyOf([orchestrator({ failedRequests: 0 })], SCRAPED);
   const answers = [];
   for (const { panel, expression } of panelQueries("services")) {
@@ -150,11 +150,11 @@ describe("the alerting rules of services", () => {
   }
 
   describe.each(["pushed", SCRAPED] as const)("over what was %s", (way) => {
-    test("are quiet while all is well", async () => {
+    test("do not fire without a failure", async () => {
       expect(await alertsOf(way, {})).toEqual([[]]);
     });
 
-    test("fire where requests or events fail, or are slow, or Redis is down", async () => {
+    test("fire if requests or events fail or are slow, or if Redis is down", async () => {
       // 4 of 75 are more than 5%; 4 of 30 more than a tenth.
       expect(
         await alertsOf(way, {
@@ -171,7 +171,7 @@ describe("the alerting rules of services", () => {
       ]);
     });
 
-    test("one of them fires for the service that has died, and for no other", async () => {
+    test("fire for a dead service, and for no other", async () => {
       const states = { workers: { lastStep: 60 } };
       // A push a second before step 60 is more than 300 s old at step 80; a scrape that fails ends the series at step 61.
       const [alert, since] =
@@ -179,7 +179,7 @@ describe("the alerting rules of services", () => {
       expect(await alertsOf(way, states, since + 3, since + 4)).toEqual([[], [`${alert} workers`]]);
     });
 
-    test("NoServices fires where there never was a service", async () => {
+    test("NoServices fires if there was never a service", async () => {
       const states = { orchestrator: { lastStep: 0 }, workers: { lastStep: 0 } };
       expect(await alertsOf(way, states)).toEqual([["NoServices"]]);
     });

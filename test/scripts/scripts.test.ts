@@ -1,6 +1,6 @@
 /**
- * The scripts that people start: they are POSIX sh, find a Bun that is recent enough, install the pinned one
- * through npm where there is none, install the locked dependencies once, and become the program.
+ * The scripts that users start. They are POSIX sh, find a recent Bun or install the pinned one through npm, install the
+ * locked dependencies once, and are replaced by the program.
  *
  * npm is a stand-in on PATH here, since a test must not need the network: it lays out what the registry's
  * package does, with this very Bun as the binary. Copies of the repository share its node_modules' content.
@@ -121,7 +121,7 @@ describe("the scripts", () => {
     expect(run(["bash", "-n", ".ci/run"])).toEqual({ code: 0, out: "", err: "" });
   });
 
-  test("the command line says its version, from any folder and through a link", () => {
+  test("the command line prints its version, from any folder and through a link", () => {
     expect(run(["scripts/weir", "--version"]).out).toBe(`weir ${manifest.version}\n`);
     const elsewhere = folder();
     symlinkSync(join(ROOT, "scripts/weir"), join(elsewhere, "weir"));
@@ -171,7 +171,7 @@ describe("the scripts", () => {
     expect(calls()).toHaveLength(2);
   });
 
-  test("where no Bun is recent enough, the pinned one comes through npm, once", () => {
+  test("if no Bun is recent enough, the pinned one is installed through npm, once", () => {
     const root = checkout();
     // The binary is the stand-in from above, so that `bun install` asks no registry either.
     const standIn = join(bunOnPath(PINNED).path.split(":")[0], "bun");
@@ -188,7 +188,7 @@ describe("the scripts", () => {
     expect(npm.calls()[0]).toEndWith(`bun@${PINNED}`);
   });
 
-  test("what they install is readable by every user, whatever the umask", () => {
+  test("installed files are readable by every user, whatever the umask", () => {
     const root = checkout();
     const npm = npmOnPath(join(bunOnPath(PINNED).path.split(":")[0], "bun"));
     executable(join(npm.path.split(":")[0], "bun"), "echo 1.3.14");
@@ -202,7 +202,7 @@ describe("the scripts", () => {
     expect(hidden()).toBe("");
   });
 
-  test("without Bun and npm they say what is needed", () => {
+  test("the error without Bun and npm names what is needed", () => {
     const root = checkout();
     // Only what the scripts themselves use.
     const bin = folder();

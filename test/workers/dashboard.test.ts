@@ -1,6 +1,6 @@
 /**
- * Every query of the dashboard Workers, asked of a gateway that three workers pushed to for six hours, against values
- * that are worked out from the events.
+ * Runs every query of the dashboard Workers on a gateway to which three workers pushed for six hours. The expected values
+ * are computed from the events.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -233,7 +233,7 @@ const MOMENTS = { "in the third hour": 3, "in the last half hour": 5.75, "at the
 describe.each(Object.entries(MOMENTS))("%s", (_, hours) => {
   const atMs = START_MS + hours * HOUR_MS;
 
-  test("no query is without an expectation", () => {
+  test("every query has an expectation", () => {
     expect(queries.map(({ name }) => name).sort()).toEqual(Object.keys(expectations(atMs, MINUTE_MS)).sort());
   });
 

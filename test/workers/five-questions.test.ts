@@ -1,6 +1,6 @@
 /**
- * The five questions that people ask about workers' files, asked of the real gateway by `weir summary`, one command each,
- * after the files were imported: what is printed is what the files say.
+ * Five frequent questions about workers' files, answered by a real gateway after an import of the files, with one
+ * `weir summary` command each. The output must agree with the files.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -107,7 +107,7 @@ describe("weir summary prints", () => {
 const byId = (a: unknown, b: unknown) =>
   (a as { task_id: string }).task_id < (b as { task_id: string }).task_id ? -1 : 1;
 
-test("a summary of a metric that nobody has pushed says so, and not that nothing happened", async () => {
+test("a summary reports a metric that was never pushed, instead of an empty answer", async () => {
   const args = ["summary", "slow_tasks", "--tasks-metric", "task.processing_duration", "--format", "csv"];
   expect(await weir(args, { env })).toEqual({
     code: 0,
@@ -122,7 +122,7 @@ test("a summary of a metric that nobody has pushed says so, and not that nothing
   });
 });
 
-test("the document of the summaries names these five commands", () => {
+test("the document of the summaries contains these five commands", () => {
   const documents = readFileSync(join(import.meta.dir, "../../sql/summaries/README.md"), "utf8");
   const names = [...documents.matchAll(/\| `weir summary (\w+) --format lines` \|/g)].map(([, name]) => name);
   expect(names).toEqual([

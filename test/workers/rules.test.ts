@@ -225,7 +225,7 @@ test("every rule over workers has an expectation", () => {
 });
 
 describe.each(["incidents", "special tasks"])("each minute of the %s", (name) => {
-  test.each(rules)("$alert gives what the events say", async (rule) => {
+  test.each(rules)("$alert returns the values computed from the events", async (rule) => {
     const asked = name === "incidents" ? world : special;
     const minutes = await evaluate(rule, asked);
     for (const [minute, got] of minutes.entries()) {
@@ -263,8 +263,8 @@ const FIRES: Record<string, Record<string, { starts: [number, number]; ends: [nu
   SlowTasks: { "": { starts: [240 + 6, 240 + 10], ends: [275 + 25, 275 + 31] } },
 };
 
-describe("of the five incidents, and of nothing else,", () => {
-  test.each(rules)("$alert fires for its own", async (rule) => {
+describe("with five incidents", () => {
+  test.each(rules)("$alert fires only for its own incident", async (rule) => {
     const found = firings(await evaluate(rule), Number(/^(\d+)m$/.exec(rule.for)![1]));
     const wanted = FIRES[rule.alert]!;
     expect(Object.keys(found).sort()).toEqual(Object.keys(wanted).sort());

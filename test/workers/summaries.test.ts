@@ -1,6 +1,6 @@
 /**
- * Every summary, asked of a gateway that three workers pushed to for two days across a leap day, against values that are
- * worked out from the events.
+ * Runs every summary on a gateway to which three workers pushed for two days across a leap day. The expected values are
+ * computed from the events.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openWorld, type StoredEvent, type World } from "./world.ts";
@@ -273,7 +273,7 @@ test("disk_use", async () => {
   expect(Math.abs((row!.samples_per_day as number) - perDay)).toBeLessThan(2);
 });
 
-test("no summary is left out", async () => {
+test("every summary has a test", async () => {
   const { summaries } = (await world.ask("/api/v1/summaries", {})) as { summaries: { name: string }[] };
   expect(summaries.map(({ name }) => name)).toEqual([...asked].sort());
 });
