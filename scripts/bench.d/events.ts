@@ -10,7 +10,7 @@ const URLS = 100;
 const METHODS = ["GET", "POST", "PUT", "DELETE"];
 const SERVER = "server.example.com";
 
-/** mulberry32: a small generator of numbers in [0, 1) that a seed decides. */
+/** mulberry32: a small generator of pseudorandom numbers in [0, 1), determined by a seed. */
 function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

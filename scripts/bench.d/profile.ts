@@ -1,4 +1,4 @@
-/** Reads a V8-format CPU profile and says where the time went: the functions by the time spent in themselves. */
+/** Reads a CPU profile in V8's format and lists the functions by their own time. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 

@@ -1,4 +1,4 @@
-/** Says whether two servers gave the same answer of Prometheus's API: the same series, times and values. */
+/** Compares the answers of two servers of Prometheus's API: series, times and values. */
 
 /** Relative: sums of floats may be taken in any order. */
 const DIFFERENCE_MAX = 1e-9;
@@ -12,7 +12,7 @@ interface Result {
   }[];
 }
 
-/** What differs first, or nothing when the answers agree. */
+/** The first difference, or undefined if the answers agree. */
 export function difference(own: unknown, other: unknown): string | undefined {
   if (Array.isArray(own) || Array.isArray(other))
     return Bun.deepEquals(own, other) ? undefined : "other values";

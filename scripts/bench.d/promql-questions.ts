@@ -1,4 +1,4 @@
-/** What the PromQL benchmark asks, and how long the answers take. */
+/** The queries of the PromQL benchmark, and their duration. */
 import { percentile, usageOf } from "./usage.ts";
 
 export interface Question {

@@ -9,15 +9,15 @@ import { GatewayProcess } from "../../test/system/process.ts";
 
 export interface Server {
   readonly pid: number;
-  /** Where it listens, and the path that it was asked for. */
+  /** Its address, with the requested path. */
   readonly url: string;
-  /** Ends it by SIGTERM and resolves when it is gone. */
+  /** Stops it with SIGTERM. Resolves when the process has ended. */
   stop(): Promise<void>;
 }
 
 export interface Contender {
   readonly name: string;
-  /** Why it cannot take part, if so. */
+  /** Why it cannot take part; undefined if it can. */
   readonly absent?: string;
   start(folder: string): Promise<Server>;
 }

@@ -1,4 +1,4 @@
-/** Times what is asked of the gateway: every summary that it lists over a span of time, and a scrape. */
+/** Measures the duration of every listed summary over a span of time, and of a scrape. */
 import type { Span } from "./events.ts";
 import { percentile } from "./usage.ts";
 
@@ -9,7 +9,7 @@ export interface SummaryFigures {
   readonly rows: number;
 }
 
-/** Runs each summary `rounds` times; a parameter named task_id gets a task that is there. */
+/** Runs each summary `rounds` times. A parameter named task_id gets an existing task. */
 export async function timeSummaries(url: string, span: Span, rounds: number): Promise<SummaryFigures[]> {
   const listed = (await get(`${url}/api/v1/summaries`)) as {
     summaries: { name: string; parameters: { name: string }[] }[];

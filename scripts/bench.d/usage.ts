@@ -1,4 +1,4 @@
-/** What a process has used so far, read from /proc: CPU by thread, memory, and what its folder takes on disk. */
+/** Reads the resources of a process from /proc: CPU by thread, memory, and the size of its folder. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,7 +1,7 @@
 /**
- * Programs that only expose metrics, a GPU worker and two services, as text that grows by the same amount every 15
- * seconds, so that rates and quantiles over it can be worked out by hand; and the ways that such text reaches a
- * gateway: pushed as it is, pushed with its times, or scraped by a Prometheus and written by remote_write.
+ * Programs that only expose metrics: a GPU worker and two services. Their counters grow by the same amount every 15
+ * seconds, so that rates and quantiles can be worked out by hand. The text reaches a gateway in three ways: pushed
+ * unchanged, pushed with its times, or scraped by a Prometheus and written by remote_write.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,14 +19,14 @@ export const STEP = 15;
 export const STEPS = 120;
 /** The time of step 0, when everything starts: 2024-01-01 00:00 UTC. */
 export const START_MS = Date.UTC(2024, 0, 1);
-/** The time of the last step: when everything is asked. */
+/** The time of the last step, at which the tests query. */
 export const NOW_MS = START_MS + STEPS * STEP * 1000;
 
 /** A program that exposes metrics. */
 export interface Exporter {
   readonly job: string;
   readonly instance: string;
-  /** What it exposes at a step; undefined once it has died. */
+  /** Its exposition at a step; undefined after its death. */
   expose(step: number): string | undefined;
 }
 
@@ -53,9 +53,9 @@ export interface GpuWorkerState {
   readonly slow?: boolean;
   /** Failures in a row at a step; 0, 1, 2, 3 and again if absent. */
   readonly consecutiveFailures?: (step: number) => number;
-  /** Seconds that it says to have run; those since step 0 if absent. */
+  /** The uptime in seconds that it reports; by default the time since step 0. */
   readonly uptime?: (step: number) => number;
-  /** The last step that it exposes anything; it lives on if absent. */
+  /** The last step at which it exposes metrics; by default it does not die. */
   readonly lastStep?: number;
 }
 
@@ -125,7 +125,7 @@ export interface ServiceState {
   /** Events per step, of 30, that fail; 2 if absent. */
   readonly failedEvents?: number;
   readonly redisUp?: boolean;
-  /** The last step that it exposes anything; it lives on if absent. */
+  /** The last step at which it exposes metrics; by default it does not die. */
   readonly lastStep?: number;
 }
 
@@ -245,12 +245,12 @@ function memory(service: string, bytes: number): string[] {
   ];
 }
 
-/** The half hour of a gateway that has got what exporters exposed. */
+/** A gateway with half an hour of the exporters' metrics. */
 export interface History {
   readonly gateway: Gateway;
-  /** Asks the gateway's PromQL at the last step, or so many seconds before it; throws where it is refused. */
+  /** Runs a PromQL query at the last step, or that many seconds before it. Throws if it is rejected. */
   query(expression: string, secondsAgo?: number): Promise<Sample[]>;
-  /** Asks over all steps: the values that each series has, by step. */
+  /** Runs a query over all steps. Returns the values of each series by step. */
   range(expression: string): Promise<{ labels: Record<string, string>; values: Map<number, number> }[]>;
   close(): Promise<void>;
 }
@@ -260,12 +260,12 @@ export interface Sample {
   readonly value: number;
 }
 
-/** The ways in which what is exposed reaches a gateway. */
+/** The ways in which the metrics reach a gateway. */
 export const SCRAPED = "scraped and written by remote_write";
 export const WAYS = ["pushed", "pushed with timestamps", SCRAPED] as const;
 export type Way = (typeof WAYS)[number];
 
-/** Opens a gateway and gives it all that exporters expose from step 1 to the last, in one of the ways. */
+/** Opens a gateway and sends it the metrics of exporters from step 1 to the last, in one of the ways. */
 export async function historyOf(exporters: readonly Exporter[], way: Way): Promise<History> {
   const folder = mkdtempSync(join(tmpdir(), "weir-exporters-"));
   const config = loadConfig([`--data=${folder}`, "--retention-days=7"], {}, () => undefined);

@@ -1,5 +1,5 @@
 /**
- * What PromQL should say of events, worked out from the events themselves and apart from the engine: each series of an
+ * The expected results of PromQL, computed from the events themselves and independently of the engine. Each series of an
  * observation is a counter with a sample every 15 s, and a zero one step before its first event; `increase` extrapolates
  * as Prometheus documents it. Groups are keyed by the values of their labels, with a space between them.
  */
@@ -26,12 +26,12 @@ export const EDGES_MS = [
   Infinity,
 ];
 
-/** What a counter adds up: 1 per event, its value, or 1 for each event up to a bound. */
+/** The increment of a counter: 1 per event, the event's value, or 1 per event up to a bound. */
 export type Adds = "count" | "sum" | { readonly le: number };
 
 export interface Question {
   readonly metric: StoredEvent["metric_name"];
-  /** Which events; all where absent. */
+  /** A filter of events; all events if absent. */
   readonly where?: (tags: Readonly<Record<string, string>>) => boolean;
   /** Labels to sum by, `instance` among them; a label that an event lacks is empty. */
   readonly by?: readonly string[];
@@ -79,7 +79,7 @@ export function quantiles(
   );
 }
 
-/** Divides group by group; groups that only one side has are left out. */
+/** Divides group by group. Groups that only one side has are omitted. */
 export function ratios(
   above: ReadonlyMap<string, number>,
   below: ReadonlyMap<string, number>,

@@ -1,6 +1,6 @@
 /**
- * Workers and their gateway, replayed: the gateway's clock goes from minute to minute, each worker pushes the events of
- * the minute, and the gateway samples when each worker pushed last, as it does in service.
+ * A replay of workers and their gateway. The gateway's clock advances minute by minute, each worker pushes the events of
+ * the minute, and the gateway samples the time of each worker's last push, as in production.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -95,7 +95,7 @@ async function push(gateway: Gateway, instance: string, events: readonly WorkerE
     throw new Error(`a push was answered ${JSON.stringify(answer)}`);
 }
 
-/** Stores when each worker pushed last; the gateway's other metrics are not of interest here. */
+/** Stores the time of each worker's last push. The tests do not need the gateway's other metrics. */
 function lastPushSampler(gateway: Gateway): (atMs: number) => Promise<void> {
   const heads = new Heads();
   const part = gatewayPart({
