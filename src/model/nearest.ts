@@ -23,15 +23,22 @@ export function nearest(
   return best;
 }
 
-/** Levenshtein's distance, one row of the table at a time. */
+/**
+ * Levenshtein's distance, with two neighbours in reverse order (`tgas` for `tags`) as one edit. Three rows of the table
+ * at a time.
+ */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+      const isReversed = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const reversed = isReversed ? before[j - 2] + 1 : replaced;
+      next.push(Math.min(replaced, reversed, row[j] + 1, next[j - 1] + 1));
     }
+    before = row;
     row = next;
   }
   return row[b.length];

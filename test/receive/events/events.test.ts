@@ -222,6 +222,11 @@ describe("an event", () => {
   wrong("is rejected without a value, with a hint to a misspelt field", '{"name":"a","Val":1}', [
     [0, 'value is missing, expected a number; found "Val", did you mean "value"?'],
   ]);
+  wrong(
+    "is rejected without a value, with a hint to a field with two letters exchanged",
+    '{"name":"a","valeu":1}',
+    [[0, 'value is missing, expected a number; found "valeu", did you mean "value"?']],
+  );
   wrong("is rejected if its value is not a number", '{"name":"a","value":"1"}', [
     [0, 'value is "1", expected a finite number'],
   ]);
@@ -466,13 +471,14 @@ describe("reports a field that is not stored:", () => {
       [[name, `the field "${name}" is unknown and was not stored; ${hint}`]],
       `the field "${name}" is unknown; ${hint}`,
     );
-  for (const name of ["tag", "labels", "attributes", "Tags", "dimensions", "tagz"])
+  for (const name of ["tag", "labels", "attributes", "Tags", "dimensions", "tagz", "tgas"])
     unknown(name, 'did you mean "tags"?');
   for (const name of ["time", "ts", "timestmp", "@time", "timestampMs"])
     unknown(name, 'did you mean "@timestamp"?');
   for (const name of ["metricname", "metricName", "metric", "name_", "metric-name"])
     unknown(name, 'did you mean "metric_name"?');
   unknown("units", 'did you mean "unit"?');
+  unknown("tpye", 'did you mean "type"?');
   for (const name of ["host", "@version", "__proto__", "size", "x"])
     unknown(name, 'to keep it, send it in "tags"');
 
