@@ -16,22 +16,22 @@ import { folderBytes, usageOf } from "./usage.ts";
 const HELP = `Usage: scripts/bench [options] [-- arguments of weir serve]
 
 Measures the gateway on generated events: 4 requests, 1 upload and 1 duration per task.
-\`scripts/bench remote-write --help\`: the same for remote_write, beside other servers.
-\`scripts/bench promql --help\`: how long PromQL takes, beside other servers.
-\`scripts/bench pushgateway --help\`: groups, beside Debian's Pushgateway.
+\`scripts/bench remote-write --help\`: the same for remote_write, compared with other servers.
+\`scripts/bench promql --help\`: the duration of PromQL queries, compared with other servers.
+\`scripts/bench pushgateway --help\`: groups, compared with Debian's Pushgateway.
 
   --events N         events to push in each phase (default 2000000)
-  --batch N          events a push (default 1000)
-  --connections N    pushes under way at once (default 4)
-  --phases LIST      of ingest, sampled, asked, summaries (default all): pushes of this moment with the sampler
-                     off; the same with it on; the same with a scrape each second and a summary ten times a
-                     second beside; pushes spread over 24 hours, then every summary over them
-  --rounds N         runs of each summary and scrape, of which the median is shown (default 7)
-  --seed N           of the generated events (default 1)
-  --folder DIR       where temporary data folders are made (default: the system's)
-  --profile          profiles the server in the ingest phase and shows where its time went
-  --keep             leaves the data folders
-  --help             shows this
+  --batch N          events per push (default 1000)
+  --connections N    concurrent pushes (default 4)
+  --phases LIST      phases to run (default all). ingest: pushes of current events with the sampler off. sampled:
+                     the same with the sampler on. asked: the same with one scrape and ten summaries per second.
+                     summaries: pushes spread over 24 hours, then every summary over them
+  --rounds N         runs of each summary and scrape; the median is shown (default 7)
+  --seed N           the seed of the generated events (default 1)
+  --folder DIR       the folder for temporary data folders (default: the system's)
+  --profile          profiles the server in the ingest phase and shows the functions that took most time
+  --keep             keeps the data folders
+  --help             shows this help
 `;
 
 const { values: options, positionals: serveArgs } = parseArgs({

@@ -18,20 +18,20 @@ import { usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench promql [options] [-- arguments of weir serve]
 
-Asks PromQL of this gateway, and of victoria-metrics and prometheus where they are installed, over the same series:
-counters of ten in a hundred, a histogram of twelve buckets, gauges. Then of this gateway over a day of events. Shows
-medians until the last byte (a first run is not counted), how they compare, whether the answers agree to 1e-9, and
-the most memory that each server took until then.
+Runs PromQL queries on this gateway, and on victoria-metrics and prometheus if they are installed, over the same
+series: counters, a histogram of twelve buckets, and gauges. Then it runs queries on this gateway over a day of
+events. It shows median times until the last byte (without the first run), their ratios, whether the answers agree to
+1e-9, and the peak memory of each server.
 
-  --samples N        samples in all, one a series each 14.4 s (default 10000000: 4 hours)
+  --samples N        samples in total, one per series every 14.4 s (default 10000000: 4 hours)
   --series N         series (default 10000)
-  --events N         events of a day (default 2000000); 0 leaves them out
-  --rounds N         runs of each question, of which the median is shown (default 7)
-  --only TEXT        only questions whose name holds this text
-  --servers LIST     of weir, victoria-metrics, prometheus (default all that are installed)
-  --folder DIR       where temporary data folders are made (default: the system's)
-  --profile          profiles weir as it answers and shows where its time went
-  --keep             leaves the data folders
+  --events N         events of a day (default 2000000); 0 skips them
+  --rounds N         runs of each query; the median is shown (default 7)
+  --only TEXT        only queries whose name contains this text
+  --servers LIST     of weir, victoria-metrics, prometheus (default: all that are installed)
+  --folder DIR       the folder for temporary data folders (default: the system's)
+  --profile          profiles weir during the queries and shows the functions that took most time
+  --keep             keeps the data folders
   --help             shows this
 `;
 

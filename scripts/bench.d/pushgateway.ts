@@ -17,18 +17,18 @@ import { folderBytes, percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench pushgateway [options] [-- arguments of weir serve]
 
-Pushes groups of six metrics, one after the other, to this gateway and to prometheus-pushgateway where it is
-installed: groups that are new, and the same again, from empty and from --groups on; then scrapes.
+Pushes groups of six metrics, one after the other, to this gateway, and to prometheus-pushgateway if it is installed:
+new groups, and the same groups again, into an empty server and into one with --groups groups. Then it scrapes.
 
   --pushes N         pushes of each kind (default 1000)
-  --groups N         groups that it is filled up to between (default 10000; up to 98000, or raise --groups-max)
-  --peer-groups N    the same of Pushgateway (default 10000, and no more than --groups)
-  --peer-pushes N    pushes to Pushgateway once it is full, each of which checks all that it holds (default 20)
-  --rounds N         scrapes, of which the median is shown (default 7)
-  --servers LIST     of weir, pushgateway (default both, where installed)
-  --folder DIR       where temporary data folders are made (default: the system's)
-  --profile          profiles weir and shows where its time went
-  --help             shows this
+  --groups N         groups in the filled server (default 10000; up to 98000, or raise --groups-max)
+  --peer-groups N    groups in the filled Pushgateway (default 10000, and at most --groups)
+  --peer-pushes N    pushes to the filled Pushgateway, which checks all its groups at each push (default 20)
+  --rounds N         scrapes; the median is shown (default 7)
+  --servers LIST     of weir, pushgateway (default: both, if installed)
+  --folder DIR       the folder for temporary data folders (default: the system's)
+  --profile          profiles weir and shows the functions that took most time
+  --help             shows this help
 `;
 
 const { values: options, positionals: serveArgs } = parseArgs({

@@ -14,18 +14,18 @@ import { folderBytes, percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench remote-write [options] [-- arguments of weir serve]
 
-Sends remote_write requests to this gateway, and to victoria-metrics and prometheus where they are installed.
+Sends remote_write requests to this gateway, and to victoria-metrics and prometheus if they are installed.
 
   --series N         series (default 10000)
-  --samples N        samples in all (default 2000000)
-  --batch N          samples a request (default 1250)
-  --connections N    requests under way at once, each with series of its own (default 4)
-  --again            sends everything a second time, as a sender does that heard no answer
-  --mixed            two senders of the same series, whose samples come out of order to each other
-  --servers LIST     of weir, victoria-metrics, prometheus (default all that are installed)
-  --folder DIR       where temporary data folders are made (default: the system's)
-  --profile          profiles weir and shows where its time went
-  --help             shows this
+  --samples N        samples in total (default 2000000)
+  --batch N          samples per request (default 1250)
+  --connections N    concurrent requests, each with its own series (default 4)
+  --again            sends everything a second time, like a sender that got no answer
+  --mixed            two senders of the same series, whose samples are out of order relative to each other
+  --servers LIST     of weir, victoria-metrics, prometheus (default: all that are installed)
+  --folder DIR       the folder for temporary data folders (default: the system's)
+  --profile          profiles weir and shows the functions that took most time
+  --help             shows this help
 `;
 
 const { values: options, positionals: serveArgs } = parseArgs({

@@ -5,12 +5,12 @@ import { isInstalled } from "../../test/query/promql/compare/prometheus.ts";
 
 const HELP = `Usage: scripts/promql-compare [options]
 
-Makes expressions at random, asks them of this gateway and of the prometheus on PATH over the same series, and shows
-each that was answered differently and the share that agreed. Exits with 1 when that is less than 99.9 %.
+Evaluates random expressions on this gateway and on the prometheus on PATH, over the same series. Shows each expression
+with different answers, and the share of equal answers. Exits with 1 if that share is less than 99.9 %.
 
   --count N          expressions (default 50000)
-  --seed N           of the first thousand; each thousand has its own (default 1)
-  --help             shows this
+  --seed N           the seed of the first thousand expressions; each thousand has its own (default 1)
+  --help             shows this help
 `;
 const PORTION = 1_000;
 const SHARE_MIN = 0.999;
