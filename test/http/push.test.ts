@@ -606,3 +606,28 @@ test("an error about a body in another format names the route that accepts it", 
   expect((await message("PUT", "/metrics/job/x", "a 1 2 3\n"))[1]).not.toContain("The body");
   await gateway.close();
 });
+
+test("a group's value that a 64-bit float does not hold is a warning, not a silent change", async () => {
+  const gateway = await openTestGateway();
+  const push = (body: string, type = "text/plain") =>
+    gateway.app.fetch(
+      new Request("http://localhost:9091/metrics/job/big", {
+        method: "POST",
+        headers: { "content-type": type },
+        body,
+      }),
+    );
+  // 2^53 + 1 is not a float; 2^53 is, and so are 2^64 and fractions, which are rounded as everywhere.
+  const exact = await push("a 9007199254740992\nb 18446744073709551616\nc 0.1234567890123456789\n");
+  expect([exact.status, exact.headers.get("weir-warnings")]).toEqual([200, null]);
+  const before =
+    (await eventWarnings.get()).values.find(({ labels }) => labels.field === "value")?.value ?? 0;
+  const text = await push('d 9007199254740993\nd{x="1"} -738529527931269425\n');
+  expect([text.status, text.headers.get("weir-warnings")]).toEqual([200, "2"]);
+  const open = await push("# TYPE e gauge\ne 9007199254740993\n# EOF\n", "application/openmetrics-text");
+  expect([open.status, open.headers.get("weir-warnings")]).toEqual([200, "1"]);
+  const after = (await eventWarnings.get()).values.find(({ labels }) => labels.field === "value")?.value;
+  expect(after).toBe(before + 3);
+  expect(gateway.takeLog().length).toBe(1);
+  await gateway.close();
+});

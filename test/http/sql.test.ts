@@ -157,6 +157,13 @@ describe("a request", () => {
       'param.x is "caf\ufffd", which contains bytes that are not UTF-8; a JSON body can contain any text.',
     );
   });
+  test("a multipart form is rejected with the forms that are accepted", async () => {
+    const body = new FormData();
+    body.set("q", "SELECT 1");
+    const response = await fetch(url, { method: "POST", body });
+    expect(response.status).toBe(415);
+    expect(await response.text()).toContain("curl: --data-urlencode");
+  });
   test("has limits of rows and time", async () => {
     const response = await post({ sql: SQL, limit: 1 });
     expect(response.headers.get("weir-row-limit")).toBe("1");

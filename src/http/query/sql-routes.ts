@@ -11,7 +11,7 @@
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`, and in a query string `param.name=text`.
  */
 
-import { BadInput, quote } from "../../model/errors.ts";
+import { BadInput, quote, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { functionRows, listFunctions } from "../../query/sql/function-list.ts";
 import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
@@ -66,9 +66,14 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     )
     .on("POST", "/api/v1/sql", "sql", "one read-only statement", async (request) => {
       const query = queryOf(request.url);
+      const contentType = request.headers.get("content-type") ?? "";
+      if (/^multipart\//i.test(contentType))
+        throw new Unsupported(
+          `Content-Type ${quote(contentType)} is not supported; send the statement as text, as JSON, or as a form that is ` +
+            "application/x-www-form-urlencoded (curl: --data-urlencode).",
+        );
       const body = await readBody(request, bodyLimits);
       const text = textOf(body);
-      const contentType = request.headers.get("content-type") ?? "";
       if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
         for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
         return await run(request, query, fromQuery);

@@ -17,7 +17,7 @@ import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
-import { listWarnings, PushWarnings } from "./push-warnings.ts";
+import { listWarnings, PushWarnings } from "../push-warnings.ts";
 
 interface PushDependencies {
   /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */

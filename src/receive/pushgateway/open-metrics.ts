@@ -15,6 +15,7 @@ import {
   type DecodedMetric,
   EXEMPLAR_CHARACTERS_MAX,
   type FamilyType,
+  isInexact,
   labelsKey,
   PartCount,
   parseFloatText,
@@ -125,6 +126,7 @@ class OpenMetricsReader {
     if (role === "created") return;
     const bound = family.type === "histogram" ? labels.get("le") : undefined;
     const metric = this.#metricOf(family, name, role, labels, value);
+    if (isInexact(number, value)) metric.inexactText = number;
     if (decoded !== undefined) {
       const edge = bound === undefined ? undefined : parseFloatText(bound);
       metric.exemplars ??= [];

@@ -2,8 +2,10 @@
  * Metric families as the exposition formats have them: the decoders of this folder decode a body to
  * these. The labels of a histogram or a summary exclude `le` and `quantile`, whose values become its edges.
  */
+
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
+import { isStoredAsSent } from "../../wire/exact-number.ts";
 
 /** A body that can be read, but with a family that cannot exist: an invalid name, label or value. */
 export class InvalidFamily extends BadInput {}
@@ -47,6 +49,8 @@ export interface DecodedMetric {
   readonly labels: ReadonlyMap<string, string>;
   /** A number for counters, gauges and untyped metrics; a distribution for histograms and summaries. */
   value: number | DecodedDistribution;
+  /** The number as it was sent, if a 64-bit float does not hold it: a whole number beyond 2^53, or one that becomes 0. */
+  inexactText?: string;
   /** Milliseconds since the epoch; OpenMetrics can have fractions. */
   timestampMs?: number;
   /** Absent if there are none: most metrics have none. */
@@ -106,4 +110,11 @@ export function labelsKey(labels: ReadonlyMap<string, string>): string {
   let key = "";
   for (const [name, value] of pairs) key += `${name}\u0000${value}\u0000`;
   return key;
+}
+
+/** Whether a 64-bit float changes a decimal that was sent. Other texts, such as `NaN`, are not decimals. */
+export function isInexact(text: string, value: number): boolean {
+  // Fifteen digits survive in any float.
+  if (text.length < 16 || !Number.isFinite(value)) return false;
+  return /^[+-]?\d[\d.]*(?:[eE][+-]?\d+)?$/.test(text) && !isStoredAsSent(text.replace(/^\+/, ""), value);
 }

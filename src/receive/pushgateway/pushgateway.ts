@@ -9,15 +9,18 @@
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/error-answers.ts";
+import type { Log } from "../../http/log.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement } from "../../http/url-text.ts";
 import type { Ack, Times, Transaction } from "../../ingest/contract.ts";
 import type { Idempotency } from "../../ingest/idempotency.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import type { Warning, Warnings } from "../../model/sample.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
+import { PushWarnings } from "../push-warnings.ts";
 import { type Group, groupKey } from "./groups/group.ts";
 import type { Decided, GroupPush } from "./groups/pushed.ts";
 import { decodeMetricFamilies } from "./metric-family.ts";
@@ -37,6 +40,7 @@ export interface PushgatewayDependencies {
     transact(transaction: Transaction, options?: { idempotency?: Idempotency }): Promise<Ack>;
   };
   readonly limits: BodyLimits;
+  readonly log: Pick<Log, "warn">;
   /** The bounds of native histograms, shared with remote_write. */
   readonly layouts: BucketLayouts;
 }
@@ -47,7 +51,8 @@ const REMOVED_AT_A_TIME = 1_000;
 const NAMED_MAX = 1_000;
 
 export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
-  const push = answering((request) => pushOf(request, dependencies));
+  const warnings = new PushWarnings(dependencies.log);
+  const push = answering((request) => pushOf(request, dependencies, warnings));
   const remove = answering(async (request) => {
     await removeGroups([groupKey(groupingLabels(pathOf(request.url)))], dependencies);
     return empty(202);
@@ -104,6 +109,7 @@ export async function expireGroups({
 async function pushOf(
   request: Request,
   { groups, ingest, limits, layouts }: PushgatewayDependencies,
+  warnings: PushWarnings,
 ): Promise<Response> {
   const labels = groupingLabels(pathOf(request.url));
   const search = queryOf(request.url);
@@ -130,7 +136,29 @@ async function pushOf(
   );
   const refusal = ack.rejected[0];
   if (refusal !== undefined) return plainText(400, refusal.reason);
-  return empty(200, ack.repeated ? { "weir-duplicate": "true" } : {});
+  const headers: Record<string, string> = ack.repeated ? { "weir-duplicate": "true" } : {};
+  const inexact = inexactValues(decoded.families);
+  if (inexact.first.length > 0) {
+    if (!ack.repeated) warnings.note(inexact);
+    headers["weir-warnings"] = String(inexact.counts.get("value"));
+  }
+  return empty(200, headers);
+}
+
+/** Warnings about values that are stored as the nearest float. The answer has no body, so the header says only how many there are. */
+function inexactValues(families: readonly DecodedFamily[]): Warnings {
+  const first: Warning[] = [];
+  let index = 0;
+  for (const { name, metrics } of families) {
+    for (const { inexactText } of metrics) {
+      if (inexactText !== undefined) {
+        const message = `value ${quote(inexactText)} was stored as the nearest float`;
+        first.push({ index, field: "value", message, metric: name });
+      }
+      index++;
+    }
+  }
+  return { first, counts: new Map([["value", first.length]]) };
 }
 
 /** Decodes the body: framed snappy, which only this route supports, or the encodings of all routes. */

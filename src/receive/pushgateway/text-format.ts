@@ -13,6 +13,7 @@ import {
   type DecodedFamily,
   type DecodedMetric,
   type FamilyType,
+  isInexact,
   labelsKey,
   PartCount,
   parseFloatText,
@@ -118,6 +119,7 @@ class TextReader {
     const value = parseFloatText(word);
     if (value === undefined) throw this.#error(`expected float as value, got ${quote(word)}`);
     const metric = this.#metricOf(family, labels, value);
+    if (isInexact(word, value)) metric.inexactText = word;
     if (typeof metric.value !== "number") this.#put(metric.value, family, part, edge, value);
     if (this.#peek() !== LINE_FEED) this.#timestamp(metric);
   }

@@ -7,8 +7,8 @@
  */
 import type { SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat } from "../../model/spelling.ts";
-import { seriesHead } from "./written-labels.ts";
 import type { Metadata } from "./metadata.ts";
+import { seriesHead } from "./written-labels.ts";
 
 const NO_BOUNDS: readonly number[] = [];
 

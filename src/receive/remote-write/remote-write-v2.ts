@@ -10,10 +10,10 @@ import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { RequestGatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
-import type { RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
+import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { Symbols } from "./symbols.ts";
+import type { RejectedSeries } from "./written-labels.ts";
 
 /** Tags: field number times 8, plus the wire type. The messages are those of io.prometheus.write.v2. */
 const SYMBOL = 32 | BYTES;

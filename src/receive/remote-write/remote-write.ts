@@ -12,10 +12,10 @@ import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { RequestGatherer, type RemoteWriteRequest } from "./request-gatherer.ts";
 import { withLabelsFirst } from "./label-order.ts";
-import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 import { METRIC_TYPES } from "./metadata.ts";
+import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
+import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 
 export type { RemoteWriteRequest } from "./request-gatherer.ts";
 

@@ -14,8 +14,8 @@ import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { NativeHistogram } from "../../wire/native-histogram.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
-import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./written-labels.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
+import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./written-labels.ts";
 
 /** A decoded request. */
 export interface RemoteWriteRequest {

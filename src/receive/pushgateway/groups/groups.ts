@@ -34,8 +34,8 @@ import {
   seriesIdsOf,
 } from "./group.ts";
 import { groupJson } from "./group-json.ts";
-import { ownLabels } from "./own-texts.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./group-plan.ts";
+import { ownLabels } from "./own-texts.ts";
 import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
 import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";

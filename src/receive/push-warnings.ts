@@ -1,11 +1,11 @@
 /**
- * Warnings about accepted events that were not stored as they were sent. The answer lists them, a counter counts
+ * Warnings about accepted samples that were not stored as they were sent. The answer lists them, a counter counts
  * them, and the log has one line per field, so that the operator notices a sender that ignores its answers.
  */
 
-import type { Log } from "../../http/log.ts";
-import { eventWarnings } from "../../model/counters.ts";
-import type { Warning, Warnings } from "../../model/sample.ts";
+import type { Log } from "../http/log.ts";
+import { eventWarnings } from "../model/counters.ts";
+import type { Warning, Warnings } from "../model/sample.ts";
 
 /** Fields that are logged. A sender that invents names fills neither the log nor the memory. */
 const LOGGED_MAX = 100;
@@ -32,7 +32,7 @@ export class PushWarnings {
       // The digits of one event say nothing about the others.
       const what =
         field === "value" ? "value was not stored as it was sent, but as the nearest float" : message;
-      this.#log.warn("an event was accepted with a warning; the field is not logged again", {
+      this.#log.warn("a sample was accepted with a warning; the field is not logged again", {
         field,
         what,
         metric: metric.slice(0, METRIC_CHARACTERS_MAX),
