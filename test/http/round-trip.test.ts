@@ -71,6 +71,8 @@ case_summary_count 0
 case_total{id="738529527931269425"} 9007199254740993
 `,
   );
+  // The counter is 2^53 + 1, which no 64-bit float is.
+  expect(first.takeLog()).toEqual([expect.stringContaining("as the nearest float")]);
   const series: Series[] = [
     {
       labels: { __name__: "rw_up", job: "x", instance: "a:1" },
