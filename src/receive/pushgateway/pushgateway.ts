@@ -148,17 +148,19 @@ async function pushOf(
 /** Warnings about values that are stored as the nearest float. The answer has no body, so the header says only how many there are. */
 function inexactValues(families: readonly DecodedFamily[]): Warnings {
   const first: Warning[] = [];
+  let count = 0;
   let index = 0;
   for (const { name, metrics } of families) {
     for (const { inexactText } of metrics) {
-      if (inexactText !== undefined) {
+      if (inexactText !== undefined && count++ === 0) {
         const message = `value ${quote(inexactText)} was stored as the nearest float`;
+        // The log has one line per field: a body of such values must not fill the memory with the others.
         first.push({ index, field: "value", message, metric: name });
       }
       index++;
     }
   }
-  return { first, counts: new Map([["value", first.length]]) };
+  return { first, counts: new Map([["value", count]]) };
 }
 
 /** Decodes the body: framed snappy, which only this route supports, or the encodings of all routes. */
