@@ -215,22 +215,6 @@ describe("settings", () => {
 });
 
 describe("documents", () => {
-  const documents = ["README.md", ...glob("src/**/README.md")].map(read).join("\n");
-
-  test("name every route", () => {
-    const routes = modules
-      .filter((path) => /^src\/(?:http|receive)\//.test(path))
-      .flatMap((path) => [
-        ...(sources.get(path) ?? "").matchAll(/\.on\(\s*(?:"\w+"|\[[^\]]*\]),\s*"(\/[^"]*)"/g),
-      ])
-      .map((match) => match[1]);
-    expect(routes.length).toBeGreaterThan(0);
-    const missing = [...new Set(routes)].filter(
-      (route) => !documents.includes(route.replaceAll(/:(\w+)/g, (_, name) => name.toUpperCase())),
-    );
-    expect(missing).toEqual([]);
-  });
-
   test("link to files and headings that exist", () => {
     const broken = glob("{*.md,.github/**/*.md,{src,sql,scripts}/**/README.md}").flatMap((path) =>
       [...read(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)]

@@ -32,24 +32,30 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
   };
 
   return new Routes()
-    .on("GET", "/-/healthy", "none", "the process answers", healthy)
-    .on("GET", "/health", "none", "as /-/healthy", healthy)
-    .on("GET", "/healthz", "none", "as /-/healthy", healthy)
-    .on("GET", "/-/ready", "none", "a scrape renders and a commit passes", readiness)
-    .on("GET", "/ready", "none", "as /-/ready", readiness)
-    .on("GET", "/readyz", "none", "as /-/ready", readiness)
-    .on("GET", "/api/metrics/health", "none", "healthy, degraded or unhealthy", async () => {
-      const notReady = await whyNotReady();
-      if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
-      const notReadable = await whyNotReadable();
-      // Dashboards show the word itself, so the status of the answer is always 200.
-      return jsonResponse(
-        200,
-        notReadable === undefined
-          ? { status: "degraded", error: notReady }
-          : { status: "unhealthy", error: notReadable },
-      );
-    });
+    .on("GET", "/-/healthy", "none", "answers if the process runs", healthy)
+    .on("GET", "/health", "none", "is the same as /-/healthy", healthy)
+    .on("GET", "/healthz", "none", "is the same as /-/healthy", healthy)
+    .on("GET", "/-/ready", "none", "answers 200 if a scrape and a commit succeed", readiness)
+    .on("GET", "/ready", "none", "is the same as /-/ready", readiness)
+    .on("GET", "/readyz", "none", "is the same as /-/ready", readiness)
+    .on(
+      "GET",
+      "/api/metrics/health",
+      "none",
+      "returns one word: healthy, degraded or unhealthy",
+      async () => {
+        const notReady = await whyNotReady();
+        if (notReady === undefined) return jsonResponse(200, { status: "healthy" });
+        const notReadable = await whyNotReadable();
+        // Dashboards show the word itself, so the status of the answer is always 200.
+        return jsonResponse(
+          200,
+          notReadable === undefined
+            ? { status: "degraded", error: notReady }
+            : { status: "unhealthy", error: notReadable },
+        );
+      },
+    );
 };
 
 /** A check that resolves to the reason of a failure within the timeout, or to undefined if it succeeds. */

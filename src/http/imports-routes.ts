@@ -25,7 +25,7 @@ interface ImportsDependencies {
 
 export const importsRoutes = ({ find, withFirstLine }: ImportsDependencies) =>
   new Routes()
-    .on("GET", "/api/v1/imports", "push", "imported files that begin with the same line", (request) => {
+    .on("GET", "/api/v1/imports", "push", "lists the imported files that begin with a line", (request) => {
       const hash = new URL(request.url).searchParams.get("first_line") ?? "";
       if (hash === "") {
         throw new BadInput(
@@ -35,7 +35,7 @@ export const importsRoutes = ({ find, withFirstLine }: ImportsDependencies) =>
       }
       return jsonResponse(200, { imports: withFirstLine(hash).map(shown) });
     })
-    .on("GET", "/api/v1/imports/:file", "push", "how far a file is imported", (_, { file }) => {
+    .on("GET", "/api/v1/imports/:file", "push", "says how far a file was imported", (_, { file }) => {
       const found = find(file);
       if (found === undefined) throw new NotFound(`No file ${quote(file)} was imported.`, "file");
       return jsonResponse(200, shown(found));

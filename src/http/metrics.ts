@@ -52,8 +52,8 @@ export const metricsRoutes = ({ exposition, scrapesMax }: MetricsDependencies) =
     }
   };
   return new Routes()
-    .on("GET", "/metrics", "scrape", "the exposition", scrape)
-    .on("GET", "/prometheus", "scrape", "the exposition", scrape);
+    .on("GET", "/metrics", "scrape", "returns the exposed series", scrape)
+    .on("GET", "/prometheus", "scrape", "is the same as /metrics", scrape);
 };
 
 /** Renders the whole exposition, with a pause after each chunk, so that a long one does not delay pushes. */

@@ -1,12 +1,16 @@
 /**
  * Routes as data: what a family declares, and the table that decides between 404 and 405, fills `Allow`, and names
- * the route of a request in counters.
+ * the route of a request in counters. A test keeps the table of routes in README.md equal to them.
  *
  * The table is built from the application's own routes, so no second list has to be maintained. Patterns are `/a/b`,
  * `/a/:name/b` and `/a/*`. One trailing slash makes no difference.
  */
 
-/** What a token must allow for a route; `none` needs no token. */
+/**
+ * What a token must allow for a route; `none` needs no token. `push` stores samples and changes the groups that it
+ * names, `read` evaluates PromQL and summaries, `sql` also reads single rows with their attributes, `scrape` reads the
+ * current values, `admin` deletes what others pushed, copies the store, and stops the gateway.
+ */
 type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
 
 /** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
@@ -14,12 +18,12 @@ export type RouteParameters = Readonly<Record<string, string>>;
 
 type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
 
-/** A method on a path, with the data for documents and permissions. The method `ALL` stands for any. */
+/** A method on a path, with the data for documents and permissions. */
 export interface Route {
   readonly method: string;
   readonly path: string;
   readonly permission: Permission;
-  /** One line without a full stop. */
+  /** What the route does: a verb in the third person and its object, in lower case and without a full stop. */
   readonly summary: string;
   readonly handle: Handler;
 }
@@ -90,11 +94,10 @@ export class RouteTable {
     }
     if (entries.length === 0) return NO_MATCH;
     const methods = new Set(entries.flatMap((entry) => [...entry.methods]));
-    if (methods.has("ALL")) methods.add(method);
     if (methods.has("GET")) methods.add("HEAD");
-    methods.add("OPTIONS").delete("ALL");
+    methods.add("OPTIONS");
     const asked = method === "HEAD" ? "GET" : method;
-    const best = entries.find((entry) => entry.methods.has(asked) || entry.methods.has("ALL")) ?? entries[0];
+    const best = entries.find((entry) => entry.methods.has(asked)) ?? entries[0];
     return { pattern: best.pattern, allow: [...methods].sort() };
   }
 }

@@ -26,9 +26,7 @@ export async function unknownPath(
 /** The patterns of the routes that answer a method. GET answers HEAD too, and every path answers OPTIONS. */
 function patternsFor(method: string, routes: readonly Pick<Route, "method" | "path">[]): string[] {
   const asked = method === "HEAD" ? "GET" : method;
-  return routes
-    .filter((route) => asked === "OPTIONS" || route.method === "ALL" || route.method.toUpperCase() === asked)
-    .map((route) => route.path);
+  return routes.filter((route) => asked === "OPTIONS" || route.method === asked).map((route) => route.path);
 }
 
 /** A sentence about the format of a request's body and its route. Empty if the format is not recognised. */

@@ -62,15 +62,21 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     return success({ name });
   });
   return new Routes()
-    .on(["POST", "PUT"], "/api/v1/admin/tsdb/delete_series", "admin", "delete samples", deleteSeries)
+    .on(
+      ["POST", "PUT"],
+      "/api/v1/admin/tsdb/delete_series",
+      "admin",
+      "deletes the samples of selected series",
+      deleteSeries,
+    )
     .on(
       ["POST", "PUT"],
       "/api/v1/admin/tsdb/clean_tombstones",
       "admin",
-      "nothing: there are no tombstones",
+      "does nothing, because deleted samples leave no tombstones",
       cleanTombstones,
     )
-    .on(["POST", "PUT"], "/api/v1/admin/tsdb/snapshot", "admin", "a copy of the store", snapshot);
+    .on(["POST", "PUT"], "/api/v1/admin/tsdb/snapshot", "admin", "makes a copy of the store", snapshot);
 };
 
 /** Accepts what Go's ParseBool accepts. */

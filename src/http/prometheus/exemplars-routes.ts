@@ -42,7 +42,7 @@ export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) =>
     ["GET", "POST"],
     "/api/v1/query_exemplars",
     "read",
-    "exemplars of the series of a query",
+    "returns the exemplars of the series of an expression",
     find,
   );
 };

@@ -35,7 +35,7 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
     "GET",
     "/federate",
     "scrape",
-    "the latest sample of each selected series",
+    "returns the latest sample of each selected series",
     async (request: Request) => {
       const selectors = new URL(request.url).searchParams.getAll("match[]").map(readSelector);
       const body = await render(await federation.latest(selectors, now(), request.signal));

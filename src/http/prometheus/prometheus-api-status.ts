@@ -42,7 +42,7 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
   const startTime = new Date(deps.now()).toISOString();
   return (
     new Routes()
-      .on("GET", "/api/v1/status/buildinfo", "read", "what this is", () =>
+      .on("GET", "/api/v1/status/buildinfo", "read", "returns the version", () =>
         success({
           version: PROMETHEUS_VERSION,
           revision: `weir-${deps.version}`,
@@ -52,7 +52,7 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
           goVersion: "",
         }),
       )
-      .on("GET", "/api/v1/status/runtimeinfo", "read", "how it runs", () =>
+      .on("GET", "/api/v1/status/runtimeinfo", "read", "returns start time and retention", () =>
         success({
           startTime,
           CWD: "",
@@ -67,18 +67,22 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
           storageRetention: `${deps.retentionDays}d`,
         }),
       )
-      .on("GET", "/api/v1/status/config", "read", "an empty configuration, for Grafana", () =>
+      .on("GET", "/api/v1/status/config", "read", "returns an empty configuration, for Grafana", () =>
         success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
       )
-      .on("GET", "/api/v1/status/flags", "read", "settings in effect", () => success(deps.flags()))
-      .on("GET", "/api/v1/status/tsdb", "read", "what is stored", (request) =>
+      .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
+      .on("GET", "/api/v1/status/tsdb", "read", "counts series and labels", (request) =>
         inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
       )
       // The gateway runs no rules, but Grafana requests them.
-      .on("GET", "/api/v1/rules", "read", "no rules", () => success({ groups: [] }))
-      .on("GET", "/api/v1/alerts", "read", "no alerts", () => success({ alerts: [] }))
+      .on("GET", "/api/v1/rules", "read", "returns an empty list, because the gateway runs no rules", () =>
+        success({ groups: [] }),
+      )
+      .on("GET", "/api/v1/alerts", "read", "returns an empty list, because the gateway runs no rules", () =>
+        success({ alerts: [] }),
+      )
       // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
-      .on("GET", "/api/metrics/services", "read", "names of services", () =>
+      .on("GET", "/api/metrics/services", "read", "lists the names of the services", () =>
         jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
       )
   );

@@ -126,23 +126,29 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
   return new Routes()
-    .on(["GET", "POST"], "/api/v1/query", "read", "values at a time", route(instant))
-    .on(["GET", "POST"], "/api/v1/query_range", "read", "values over a range", route(range))
+    .on(["GET", "POST"], "/api/v1/query", "read", "evaluates an expression at one time", route(instant))
+    .on(["GET", "POST"], "/api/v1/query_range", "read", "evaluates an expression over a range", route(range))
     .on(
       ["GET", "POST"],
       "/api/metrics/query_range",
       "read",
-      "values over a range, with a default step",
+      "evaluates an expression over a range, with a default step",
       route(proxiedRange),
     )
-    .on(["GET", "POST"], "/api/v1/format_query", "read", "an expression, laid out", route(format))
-    .on(["GET", "POST"], "/api/v1/parse_query", "read", "the syntax tree of an expression", route(syntaxTree))
-    .on(["GET", "POST"], "/api/v1/series", "read", "series that match", route(series))
-    .on(["GET", "POST"], "/api/v1/labels", "read", "names of labels", route(labels))
-    .on("GET", "/api/v1/label/:name/values", "read", "values of a label", (request, params) =>
+    .on(["GET", "POST"], "/api/v1/format_query", "read", "formats an expression", route(format))
+    .on(
+      ["GET", "POST"],
+      "/api/v1/parse_query",
+      "read",
+      "returns the syntax tree of an expression",
+      route(syntaxTree),
+    )
+    .on(["GET", "POST"], "/api/v1/series", "read", "lists the series that selectors select", route(series))
+    .on(["GET", "POST"], "/api/v1/labels", "read", "lists the names of labels", route(labels))
+    .on("GET", "/api/v1/label/:name/values", "read", "lists the values of a label", (request, params) =>
       route(labelValues(decodeURIComponent(params.name)))(request),
     )
-    .on("GET", "/api/v1/metadata", "read", "types, helps and units of metrics", route(metadata));
+    .on("GET", "/api/v1/metadata", "read", "returns type, help and unit of each metric", route(metadata));
 };
 
 function readOptions(parameters: URLSearchParams, request: Request): PromqlQueryOptions {

@@ -26,12 +26,18 @@ const PARAMETERS = ["from", "to", "metric"];
 const LATEST_US = 8.64e15;
 
 export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportRoutesDependencies) =>
-  new Routes().on("GET", "/api/v1/export", "sql", "samples as events", async (request) => {
-    const range = readRange(new URL(request.url).searchParams, metrics, Date.now());
-    return streamResponse(await streamed(lines(range), stallTimeoutMs), {
-      "content-type": "application/x-ndjson; charset=utf-8",
-    });
-  });
+  new Routes().on(
+    "GET",
+    "/api/v1/export",
+    "sql",
+    "returns the samples of a range as events",
+    async (request) => {
+      const range = readRange(new URL(request.url).searchParams, metrics, Date.now());
+      return streamResponse(await streamed(lines(range), stallTimeoutMs), {
+        "content-type": "application/x-ndjson; charset=utf-8",
+      });
+    },
+  );
 
 function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
   for (const name of query.keys()) {

@@ -58,13 +58,13 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
   };
   return new Routes()
-    .on("GET", "/api/v1/sql/functions", "sql", "functions that SQL may call", (request) =>
+    .on("GET", "/api/v1/sql/functions", "sql", "lists the functions that a statement may call", (request) =>
       functions(request, formats),
     )
-    .on("GET", "/api/v1/sql", "sql", "one read-only statement", (request) =>
+    .on("GET", "/api/v1/sql", "sql", "runs a read-only SQL statement", (request) =>
       run(request, queryOf(request.url), fromQuery),
     )
-    .on("POST", "/api/v1/sql", "sql", "one read-only statement", async (request) => {
+    .on("POST", "/api/v1/sql", "sql", "runs a read-only SQL statement", async (request) => {
       const query = queryOf(request.url);
       const contentType = request.headers.get("content-type") ?? "";
       if (/^multipart\//i.test(contentType))

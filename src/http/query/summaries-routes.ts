@@ -27,10 +27,10 @@ const OF_ALL: readonly string[] = ["format", "limit", "timeoutMs"];
 
 export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =>
   new Routes()
-    .on("GET", "/api/v1/summaries", "read", "the summaries", () =>
+    .on("GET", "/api/v1/summaries", "read", "lists the summaries", () =>
       jsonResponse(200, { summaries: summaries.list() }),
     )
-    .on("GET", "/api/v1/summaries/:name", "read", "one summary, run", async (request, params) => {
+    .on("GET", "/api/v1/summaries/:name", "read", "runs a summary", async (request, params) => {
       const query = new URL(request.url).searchParams;
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
       const own = new Map<string, string>();

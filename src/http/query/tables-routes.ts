@@ -19,8 +19,8 @@ export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
   new Routes().on(
     "GET",
     "/api/v1/tables",
-    "read",
-    "tables of SQL, with rows and columns",
+    "sql",
+    "lists the tables that a statement may read",
     async (request) => {
       const query = queryOf(request.url);
       for (const name of query.keys()) {

@@ -43,7 +43,7 @@ const ERRORS_MAX = 1_000;
 export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushDependencies) => {
   const parameters = new PushParameters(limits, ["strict"]);
   const warnings = new PushWarnings(log);
-  return new Routes().on("POST", "/api/v1/push", "push", "events in JSON", async (request) => {
+  return new Routes().on("POST", "/api/v1/push", "push", "stores events in JSON", async (request) => {
     // Errors in the query and in headers are answered before the body is read.
     const query = queryOf(request.url);
     const { strict = strictEvents, ...asked } = parameters.read(query);

@@ -37,8 +37,8 @@ const GROUPS_AT_A_TIME = 1_000;
 export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) => {
   const { groups, status, adminApi, quit } = dependencies;
   const app = new Routes()
-    .on("GET", "/api/v1/metrics", "read", "all groups with their metrics", () => listing(groups.json()))
-    .on("GET", "/api/v1/status", "read", "build, settings and time of the start", () => {
+    .on("GET", "/api/v1/metrics", "read", "lists all groups with their metrics", () => listing(groups.json()))
+    .on("GET", "/api/v1/status", "read", "returns build, settings and start time", () => {
       const data = {
         build_information: status.build,
         flags: status.flags,
@@ -46,8 +46,8 @@ export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) =
       };
       return new Response(`${JSON.stringify({ status: "success", data })}\n`, { headers: HEADERS });
     })
-    .on(["PUT", "POST"], "/-/quit", "admin", "stop the gateway", () => quitting(quit));
-  return app.on("PUT", "/api/v1/admin/wipe", "admin", "delete all groups", async () => {
+    .on(["PUT", "POST"], "/-/quit", "admin", "stops the gateway", () => quitting(quit));
+  return app.on("PUT", "/api/v1/admin/wipe", "admin", "deletes all groups", async () => {
     // 404 as with Pushgateway, which then has no such route.
     if (!adminApi) throw new NotFound("Deleting all groups is disabled; --enable-admin-api enables it.");
     const keys = Array.from(groups.groups(), ({ key }) => key);

@@ -58,15 +58,21 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
     return empty(202);
   });
   return new Routes()
-    .on(["PUT", "POST"], "/metrics/job/*", "push", "a group of metrics", push)
-    .on("DELETE", "/metrics/job/*", "push", "a group of metrics", remove)
-    .on(["PUT", "POST"], "/metrics/job@base64/*", "push", "a group of metrics whose job is in base64", push)
-    .on("DELETE", "/metrics/job@base64/*", "push", "a group of metrics whose job is in base64", remove)
+    .on(["PUT", "POST"], "/metrics/job/*", "push", "stores the metrics of a group", push)
+    .on("DELETE", "/metrics/job/*", "push", "deletes a group", remove)
+    .on(
+      ["PUT", "POST"],
+      "/metrics/job@base64/*",
+      "push",
+      "stores the metrics of a group whose job is in base64",
+      push,
+    )
+    .on("DELETE", "/metrics/job@base64/*", "push", "deletes a group whose job is in base64", remove)
     .on(
       "DELETE",
       "/metrics",
-      "push",
-      "delete the groups that a selector selects",
+      "admin",
+      "deletes the groups that a selector selects",
       answering((request) => removeMatching(request, dependencies)),
     );
 };

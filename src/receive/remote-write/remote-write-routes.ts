@@ -55,21 +55,27 @@ const RETRY_AFTER_SECONDS = 1;
 export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits);
   const bodies = new Bodies(limits);
-  return new Routes().on("POST", "/api/v1/write", "push", "remote_write 1.0 and 2.0", async (request) => {
-    let version: Version = "v1";
-    try {
-      version = versionOf(request.headers.get("content-type"));
-      const at = request.url.indexOf("?");
-      const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
-      const message = await bodies.receive(request);
-      const write = decoders[version].decode(message());
-      const ack = await ingest.push(write.batch, { extraLabels, historical });
-      return answer(version, write, ack);
-    } catch (error) {
-      if (error instanceof RequestError) return failure(version, error);
-      throw error;
-    }
-  });
+  return new Routes().on(
+    "POST",
+    "/api/v1/write",
+    "push",
+    "stores samples of remote_write 1.0 and 2.0",
+    async (request) => {
+      let version: Version = "v1";
+      try {
+        version = versionOf(request.headers.get("content-type"));
+        const at = request.url.indexOf("?");
+        const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
+        const message = await bodies.receive(request);
+        const write = decoders[version].decode(message());
+        const ack = await ingest.push(write.batch, { extraLabels, historical });
+        return answer(version, write, ack);
+      } catch (error) {
+        if (error instanceof RequestError) return failure(version, error);
+        throw error;
+      }
+    },
+  );
 };
 
 /** Reads bodies: in a snappy block, as the specification says, or in the encodings of other routes. */
