@@ -512,28 +512,6 @@ test.skipIf(!disk.isMounted)("stores a change once when the journal cannot take 
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual(want);
 });
 
-test("moves the entries that an older gateway left in its table once", async () => {
-  await store.close();
-  const entry = entryOf(first, () => true)!;
-  const old = await Database.open(join(folder, "store.duckdb"), {
-    memoryLimitBytes: 2 ** 28,
-    threads: 1,
-    temporaryDirectory: folder,
-  });
-  const connection = await old.connect();
-  await connection.run("INSERT INTO weir.journal VALUES ($1)", [entry.text]);
-  connection.close();
-  old.close();
-  for (let start = 0; start < 2; start++) {
-    const opened = await open("store.duckdb");
-    store = opened.store;
-    expectFirst(opened.stored);
-    expect(await samplesOf(opened)).toEqual(samples);
-    await store.close();
-  }
-  store = (await open("store.duckdb")).store;
-});
-
 test("keeps all metadata of hundreds of new metrics, and the newest record of each", async () => {
   const metrics = Array.from({ length: 600 }, (_, at) => ({
     name: `it's "${at}"`,

@@ -85,8 +85,6 @@ export type OnFault = (message: string, error: unknown) => void;
 
 export class Journal {
   readonly #file: JournalFile;
-  /** Whether an older gateway, which had no journal file, left entries in its table. */
-  readonly #hasTable: boolean;
   readonly #onFault: OnFault;
   #entries: EntryParts[] = [];
   #length = 0;
@@ -107,18 +105,14 @@ export class Journal {
    */
   static async open(connection: Connection, path: string, onFault: OnFault = () => {}): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
-    const inTable = await connection.all<{ entry: string }>(statement("store/load_journal"));
     const { file, texts } = JournalFile.open(path, moved!.sequence);
-    const journal = new Journal(file, inTable.length > 0, onFault);
-    for (const text of [...inTable.map(({ entry }) => entry), ...texts]) {
-      journal.#note({ parts: partsOf(text), text });
-    }
+    const journal = new Journal(file, onFault);
+    for (const text of texts) journal.#note({ parts: partsOf(text), text });
     return journal;
   }
 
-  private constructor(file: JournalFile, hasTable: boolean, onFault: OnFault) {
+  private constructor(file: JournalFile, onFault: OnFault) {
     this.#file = file;
-    this.#hasTable = hasTable;
     this.#onFault = onFault;
   }
 
@@ -230,7 +224,6 @@ export class Journal {
 
   async #noteMoved(connection: Connection): Promise<void> {
     await connection.run(statement("store/note_journal_moved"), [this.#file.sequence]);
-    if (this.#hasTable) await connection.run(statement("store/empty_journal"));
   }
 
   /**

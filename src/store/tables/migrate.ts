@@ -5,25 +5,33 @@ import { migrations, statement } from "../statements.ts";
 import { StoreMismatch } from "../store.ts";
 
 /**
- * Brings the file to the newest schema.
+ * Brings the file to the newest schema. The first file of sql/schema creates everything in a new database.
  *
- * @throws StoreMismatch when a newer gateway wrote the file, and this one does not know its schema
+ * @throws StoreMismatch when a newer gateway wrote the file, or one that is older than the first file of sql/schema.
+ *   The file is not changed
  */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.run(statement("store/create_migrations"));
   const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
   const done = new Set(rows.map(({ version }) => version));
   const known = migrations();
-  const newest = Math.max(0, ...known.map(({ version }) => version));
-  for (const version of done) {
-    if (version > newest) {
-      throw new StoreMismatch(
-        `the data file has schema ${version}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
-      );
-    }
+  const oldest = known[0]!.version;
+  const newest = known.at(-1)!.version;
+  const found = Math.max(0, ...done);
+  if (found > newest) {
+    throw new StoreMismatch(
+      `the data file has schema ${found}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
+    );
+  }
+  if (done.size > 0 && found < oldest) {
+    throw new StoreMismatch(
+      `the data file has schema ${found}, but this gateway needs schema ${oldest} or newer; export the samples with ` +
+        'the version of Weir that wrote the file ("weir export"), and import them into a new data folder here ' +
+        '("weir import")',
+    );
   }
   for (const { version, name, sql } of known) {
-    if (done.has(version)) continue;
+    if (version <= found) continue;
     await connection.run("BEGIN");
     try {
       await connection.run(sql);

@@ -1,6 +1,8 @@
--- The first schema. Physical tables are in schema weir. Schema main has what people query. A day's table
--- (weir.samples_YYYYMMDD) is created with the day's first sample, by sql/store/create_day.sql. There are no
+-- The schema of the first release. Physical tables are in schema weir. Schema main has what people query. A day's
+-- table (weir.samples_YYYYMMDD) is created with the day's first sample, by sql/store/create_day.sql. There are no
 -- primary keys: the one process that owns the file keeps rows unique, and an index would double the WAL.
+--
+-- The versions before 7 were never released. The next change of the schema is a file of its own, 008_*.sql.
 
 -- One row per metric: its meaning, and the bounds of its histogram.
 CREATE TABLE weir.metrics (
@@ -39,13 +41,16 @@ CREATE TABLE weir.pushes (
   answer VARCHAR NOT NULL
 );
 
--- How far each imported file was read. The offset commits with its rows, and is kept as long as they are.
+-- How far each imported file was read. The offset commits with its rows, and is kept as long as they are. Files may
+-- have the same first line. So an import has a name of its own (file), and an identity that distinguishes its file.
 CREATE TABLE weir.imports (
   file VARCHAR NOT NULL,
   byte_offset UBIGINT NOT NULL,
   last_line_hash VARCHAR NOT NULL,
   last_day DATE,
-  updated_at TIMESTAMP NOT NULL
+  updated_at TIMESTAMP NOT NULL,
+  first_line_hash VARCHAR DEFAULT '',
+  identity VARCHAR DEFAULT ''
 );
 
 -- Rejected samples with their reasons, bounded.
@@ -100,6 +105,39 @@ CREATE TABLE weir.demotions (
   decided_at TIMESTAMP NOT NULL
 );
 
+-- Pushgateway's groups: which series each exposes. Append-only, like all tables that change often. The row of a
+-- group with the highest version counts. A row without a definition says that the group was deleted.
+CREATE TABLE weir.groups (
+  version UBIGINT NOT NULL,
+  -- The grouping labels in JSON, in ascending order of their names.
+  grouping_key VARCHAR NOT NULL,
+  -- JSON: families with their types, and their series by id. Values and push times are samples of these series.
+  definition VARCHAR
+);
+
+-- Exemplars: single measurements that stand for others of their series, with labels that lead to more, such as a
+-- trace's id. The newest ones, bounded. They are not samples, and no query counts them.
+CREATE TABLE weir.exemplars (
+  series_id UINTEGER NOT NULL,
+  ts TIMESTAMP NOT NULL,
+  value DOUBLE NOT NULL,
+  labels MAP(VARCHAR, VARCHAR) NOT NULL
+);
+
+-- Small changes wait in a file beside this one (src/store/journal/journal-file.ts). This table has the sequence of the
+-- last one that is in the tables. It begins with the time in µs, so that records for a store that was removed are not
+-- mistaken for the next ones here.
+CREATE TABLE weir.journal_moved (sequence BIGINT NOT NULL);
+INSERT INTO weir.journal_moved VALUES (epoch_us(get_current_timestamp()));
+
+-- The labels that each server that scrapes this gateway and writes to it adds to a sample, in the order in
+-- which they were learned. So the gateway recognises its own samples from /metrics after a restart too.
+CREATE TABLE weir.scrapers (
+  position UBIGINT NOT NULL,
+  -- JSON: names and values in pairs, in ascending order of the names.
+  added VARCHAR NOT NULL
+);
+
 -- now() as TIMESTAMP in UTC, as ts is: comparing ts with a TIMESTAMPTZ would cast the whole column.
 CREATE MACRO main.now() AS (system.main.now() AT TIME ZONE 'UTC');
 
@@ -115,3 +153,8 @@ GROUP BY ALL;
 
 CREATE VIEW main.rejected AS
 SELECT received_at, protocol, instance, reason, payload FROM weir.rejected;
+
+CREATE VIEW main.exemplars AS
+SELECT e.ts, s.metric, s.labels, e.value, e.labels AS exemplar
+FROM weir.exemplars AS e
+JOIN weir.series AS s ON s.series_id = e.series_id;

@@ -1,2 +1,0 @@
--- Empties the journal's table, in the transaction that moves its entries to their tables.
-DELETE FROM weir.journal;
