@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { GatewayProcess } from "./system/process.ts";
+import { GatewayProcess } from "./gateway-process.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** The address of the gateway in the documents. */

@@ -186,6 +186,36 @@ describe("modules", () => {
   });
 });
 
+describe("tests", () => {
+  const tests = glob("test/**/*.test.ts");
+  const nameOf = (path: string) =>
+    path
+      .split("/")
+      .at(-1)
+      ?.replace(/(\.test)?\.ts$/, "");
+
+  test("have names of their own", () => {
+    const byName = Map.groupBy(tests, nameOf);
+    expect([...byName.values()].filter((paths) => paths.length > 1)).toEqual([]);
+  });
+
+  test("stand in the folder of what they test", () => {
+    // Besides src: scripts, SQL, fixtures, and tests that cross several rooms.
+    const others = ["scripts", "scripts/deploy", "sql/summaries", "fixtures", "system"];
+    const folders = new Set(modules.map((path) => dirname(path).replace(/^src\/?/, "")).concat(others));
+    const folderOf = (path: string) => dirname(path).replace(/^test\/?/, "");
+    expect(tests.filter((path) => !folders.has(folderOf(path)))).toEqual([]);
+    const moduleOf = new Map(modules.map((path) => [nameOf(path), path]));
+    const elsewhere = tests.flatMap((path) => {
+      const tested = moduleOf.get(nameOf(path));
+      return tested === undefined || dirname(tested) === dirname(path.replace(/^test/, "src"))
+        ? []
+        : [`${path} does not stand in the folder of ${tested}`];
+    });
+    expect(elsewhere).toEqual([]);
+  });
+});
+
 describe("settings", () => {
   const SETTINGS_DOCUMENT = "src/config/README.md";
   const settings = describeSettings();

@@ -5,7 +5,7 @@
  * The client is `fetch` with keep-alive: a hand-written client on raw sockets was measured and took the same
  * 0.1 CPU-seconds a million events.
  */
-import type { GatewayProcess } from "../../test/system/process.ts";
+import type { GatewayProcess } from "../../test/gateway-process.ts";
 import { percentile, usageOf } from "./usage.ts";
 
 export interface IngestFigures {

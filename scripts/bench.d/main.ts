@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { GatewayProcess } from "../../test/system/process.ts";
+import { GatewayProcess } from "../../test/gateway-process.ts";
 import { bodies, type Span } from "./events.ts";
 import { type Beside, type IngestFigures, ingest } from "./ingest.ts";
 import { hottest } from "./profile.ts";

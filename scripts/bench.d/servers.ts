@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { GatewayProcess } from "../../test/system/process.ts";
+import { GatewayProcess } from "../../test/gateway-process.ts";
 
 export interface Server {
   readonly pid: number;

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { GatewayProcess } from "../system/process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 import { weir } from "./weir.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-export-"));

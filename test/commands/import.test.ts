@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { lineHash } from "../../src/commands/import/chunks.ts";
-import { GatewayProcess } from "../system/process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 import { start, weir } from "./weir.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-import-"));

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GatewayProcess } from "../system/process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 import { weir } from "./weir.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-promql-"));

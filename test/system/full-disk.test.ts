@@ -8,8 +8,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync 
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/config.ts";
 import { openGateway } from "../../src/gateway.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 import { smallDisk } from "../small-disk.ts";
-import { GatewayProcess } from "./process.ts";
 
 const MiB = 2 ** 20;
 const disks = { "12m": smallDisk("12m"), "24m": smallDisk("24m"), "48m": smallDisk("48m") };

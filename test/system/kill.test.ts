@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GatewayProcess } from "./process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 
 const KILLS = 10;
 const SEED = 20_240_105;

@@ -12,8 +12,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
+import { GatewayProcess } from "../gateway-process.ts";
 import { canRun } from "../real-servers.ts";
-import { GatewayProcess } from "./process.ts";
 
 setDefaultTimeout(300_000);
 

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GatewayProcess } from "./process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 
 const base = mkdtempSync(join(tmpdir(), "weir-signals-"));
 const running: GatewayProcess[] = [];

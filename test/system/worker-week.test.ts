@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { weir } from "../commands/weir.ts";
 import { type WorkerEvent, workerEvents, workerIndex } from "../fixtures/worker-events.ts";
-import { GatewayProcess } from "./process.ts";
+import { GatewayProcess } from "../gateway-process.ts";
 
 const DAY_MS = 86_400_000;
 const nowMs = Date.now();

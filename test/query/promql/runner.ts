@@ -1,8 +1,8 @@
 /** Runs the cases of a script through the engine, and describes what is not as expected. */
 import { Engine, type PromqlResult, type ResultSeries } from "../../../src/query/promql/engine.ts";
 import { QueryError } from "../../../src/query/promql/query-errors.ts";
-import type { Case, ExpectedSeries, Value } from "./script.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import type { Case, ExpectedSeries, Value } from "./script.ts";
 
 /** Throws an error that describes why a case fails. */
 export async function runCase(each: Case): Promise<void> {

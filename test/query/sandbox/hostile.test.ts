@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RequestError } from "../../../src/model/errors.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
-import { type Samples, storedSamples } from "../stored.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import { type Samples, storedSamples } from "../stored.ts";
 
 /** Twice the bytes that MADE_BYTES_MAX allows for a vector, since the process may not have freed earlier memory yet. */
 const GROWTH_BYTES_MAX = 4 * 1_024 ** 3;

@@ -3,8 +3,8 @@
  */
 import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import type { Cell } from "../../../src/store/store.ts";
-import { storedSamples } from "../stored.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import { storedSamples } from "../stored.ts";
 
 const HTTP = "http.request.duration_ms";
 const TASK = "task.processing_duration_ms";

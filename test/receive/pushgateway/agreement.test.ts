@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { GatewayProcess } from "../../system/process.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
 import type { Step } from "./behaviour.ts";
 import { Subject, startDebians } from "./subject.ts";
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GatewayProcess } from "../../system/process.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
 import { type Case, cases, laterCases } from "./behaviour.ts";
 import { Subject, startDebians } from "./subject.ts";
 

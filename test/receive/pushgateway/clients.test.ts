@@ -12,7 +12,7 @@ import {
   Registry,
   Summary,
 } from "prom-client";
-import { GatewayProcess } from "../../system/process.ts";
+import { GatewayProcess } from "../../gateway-process.ts";
 import { Subject } from "./subject.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-clients-"));

@@ -1,0 +1,191 @@
+/** The data folder: any name works, and no other user can read its files. */
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { weir } from "./commands/weir.ts";
+import { GatewayProcess } from "./gateway-process.ts";
+
+const base = mkdtempSync(join(tmpdir(), "weir-data-folder-"));
+const running: GatewayProcess[] = [];
+
+afterAll(async () => {
+  for (const each of running) await each.stop("SIGKILL");
+  rmSync(base, { recursive: true, force: true });
+});
+
+async function start(data: string, options: { args?: string[]; cwd?: string; by?: string[] } = {}) {
+  const { args = [] } = options;
+  const gateway = await GatewayProcess.start({ ...options, data, args: ["--no-sampler", ...args] });
+  running.push(gateway);
+  return gateway;
+}
+
+const push = async (gateway: GatewayProcess, value: number) => {
+  const body = JSON.stringify({ metric_name: "m", value });
+  const answer = await fetch(`${gateway.url}/api/v1/push`, { method: "POST", body });
+  expect(answer.status).toBe(200);
+};
+
+/** The sum of all pushed values. */
+const sum = async (gateway: GatewayProcess): Promise<unknown> => {
+  const answer = await fetch(
+    `${gateway.url}/api/v1/sql?q=${encodeURIComponent("SELECT sum(value) AS s FROM m")}`,
+  );
+  return ((await answer.json()) as { rows: { s: number }[] }).rows[0]?.s;
+};
+
+describe("a data folder's name", () => {
+  const odd = ["a b #1 100%20 * [a-z] ä 数据 🙂", `it's "it"\\ $HOME; x\ty\nz`, "file:x"];
+
+  test.each(odd)("may be %j", async (name) => {
+    const data = join(base, name, "data");
+    const gateway = await start(data, { args: ["--enable-admin-api"] });
+    await push(gateway, 41);
+    expect(await sum(gateway)).toBe(41);
+    // Written by another engine, in the folder for temporary files.
+    const parquet = await fetch(`${gateway.url}/api/v1/sql?q=SELECT+value+FROM+m&format=parquet`);
+    expect((await parquet.text()).slice(0, 4)).toBe("PAR1");
+    const made = await fetch(`${gateway.url}/api/v1/admin/tsdb/snapshot`, { method: "POST" });
+    expect(made.status).toBe(200);
+    const { data: snapshot } = (await made.json()) as { data: { name: string } };
+    await push(gateway, 1);
+    expect(await gateway.stop("SIGTERM")).toBe(0);
+
+    const again = await start(data);
+    expect(await sum(again)).toBe(42);
+    expect(await again.stop("SIGTERM")).toBe(0);
+    const copy = await start(join(data, "snapshots", snapshot.name));
+    expect(await sum(copy)).toBe(41);
+    expect(await copy.stop("SIGTERM")).toBe(0);
+  });
+
+  test.each(["~", "sqlite:x", ":memory:", "s3:"])(
+    "may be %j, relative to the working directory",
+    async (name) => {
+      const cwd = join(base, `in ${name.replaceAll(":", "-")}`);
+      mkdirSync(cwd);
+      const gateway = await start(name, { cwd });
+      await push(gateway, 42);
+      expect(await sum(gateway)).toBe(42);
+      expect(await gateway.stop("SIGTERM")).toBe(0);
+      expect(readdirSync(cwd)).toEqual([name]);
+      expect(existsSync(join(cwd, name, "store.duckdb"))).toBe(true);
+    },
+  );
+
+  test("is rejected if it leads to a path with a question mark, by a link or the working directory", async () => {
+    const folder = join(base, "where?");
+    mkdirSync(folder);
+    symlinkSync(folder, join(base, "link"));
+    for (const [data, cwd] of [
+      [join(base, "link"), base],
+      [join(base, "link/deep/er"), base],
+      ["data", folder],
+    ] as const) {
+      const { exitCode, log } = await GatewayProcess.startToEnd({ data, cwd });
+      expect(exitCode).toBe(2);
+      expect(log).toContain("where?");
+      expect(log).toContain('expected a path without "?"');
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  const refused: [string, string, string][] = [
+    [
+      "a question mark",
+      "what?/data",
+      'expected a path without "?": the database engine reads the rest after a "?" as options.',
+    ],
+    ["4,000 bytes", "long/".repeat(800), "bytes, expected at most 3900."],
+    ["a part of 300 bytes", "x".repeat(300), "which cannot be created as a folder"],
+  ];
+  test.each(refused)("with %s is rejected before any file is made", async (_, name, sentence) => {
+    const folder = mkdtempSync(join(base, "refused-"));
+    const file = join(base, "events.json");
+    writeFileSync(file, '{"metric_name":"m","value":1}\n');
+    const data = join(folder, name);
+    for (const args of [["serve"], ["import", file], ["check"]]) {
+      const [command, ...rest] = args as [string, ...string[]];
+      // An error that only appears when the folder is made is not an error of the settings.
+      if (command === "check" && name.startsWith("x")) continue;
+      const { code, err } = await weir([command, "--data", data, ...rest]);
+      expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(sentence) });
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("files are readable by their owner alone", () => {
+  /** The paths that other users may access, with their permissions. */
+  function exposed(folder: string): string[] {
+    const all = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    return all.filter((path) => statSync(join(folder, path)).mode & 0o077);
+  }
+  const openUmask = ["sh", "-c", 'umask 000; exec "$@"', "sh"];
+
+  test("in a gateway's folder at any moment: log, journal, temporary files, snapshots", async () => {
+    const data = join(base, "modes");
+    const gateway = await start(data, { args: ["--enable-admin-api"], by: openUmask });
+    // The first push makes the day's table, through the log. The second is small, and waits in the journal.
+    await push(gateway, 1);
+    await push(gateway, 2);
+    const names = ["store.duckdb", "store.duckdb.journal", "store.duckdb.wal", "tmp"];
+    expect(readdirSync(data).sort()).toEqual(names);
+    expect(exposed(data)).toEqual([]);
+    expect(statSync(data).mode & 0o777).toBe(0o700);
+    await fetch(`${gateway.url}/api/v1/admin/tsdb/snapshot`, { method: "POST" });
+    expect(readdirSync(data, { recursive: true })).toHaveLength(8);
+    expect(exposed(data)).toEqual([]);
+    await gateway.stop("SIGKILL");
+
+    // The permissions of an earlier version.
+    for (const name of names.slice(1, 3)) chmodSync(join(data, name), 0o644);
+    const again = await start(data, { by: openUmask });
+    expect(exposed(data)).toEqual([]);
+    expect(await sum(again)).toBe(3);
+    expect(await again.stop("SIGTERM")).toBe(0);
+    expect(exposed(data)).toEqual([]);
+  });
+
+  test("if an import makes them, and if an export writes them", async () => {
+    const data = join(base, "imported");
+    const file = join(base, "to-import.json");
+    writeFileSync(file, `${JSON.stringify({ metric_name: "m", value: 42, "@timestamp": Date.now() })}\n`);
+    const umask = process.umask(0);
+    try {
+      expect((await weir(["import", "--data", data, file])).code).toBe(0);
+      expect(readdirSync(data).length).toBeGreaterThan(0);
+      expect(exposed(data)).toEqual([]);
+      const gateway = await start(data);
+      const exported = join(base, "exported");
+      mkdirSync(exported);
+      const to = ["--url", gateway.url, "--output", join(exported, "m.ndjson")];
+      expect((await weir(["export", ...to])).code).toBe(0);
+      expect(statSync(join(exported, "m.ndjson")).size).toBeGreaterThan(0);
+      expect(exposed(exported)).toEqual([]);
+      expect(await gateway.stop("SIGTERM")).toBe(0);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  test("except a Unix socket, whose mode follows the umask of the caller", async () => {
+    const socket = join(base, "weir.sock");
+    const by = ["sh", "-c", 'umask 007; exec "$@"', "sh"];
+    const gateway = await start(join(base, "socket"), { args: ["--listen", `unix:${socket}`], by });
+    expect(statSync(socket).mode & 0o777).toBe(0o770);
+    expect((await fetch("http://localhost/-/ready", { unix: socket })).status).toBe(200);
+    expect(await gateway.stop("SIGTERM")).toBe(0);
+  });
+});
