@@ -246,7 +246,10 @@ describe("settings", () => {
 
 describe("documents", () => {
   test("link to files and headings that exist", () => {
-    const broken = glob("{*.md,.github/**/*.md,{src,sql,scripts}/**/README.md}").flatMap((path) =>
+    // Bun's glob finds nothing for braces within braces.
+    const linking = ["*.md", ".github/**/*.md", "{src,sql,scripts}/**/README.md"].flatMap(glob);
+    expect(linking.length).toBeGreaterThan(10);
+    const broken = linking.flatMap((path) =>
       [...read(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)]
         .filter(([, file, heading]) => {
           const target = file === "" ? path : join(dirname(path), file);
