@@ -9,9 +9,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { type Config, settingTexts } from "./config/config.ts";
+import { type Config, pickSettings, settingTexts } from "./config/config.ts";
 import { hideFiles, makeTemporaryDirectory, openDataFolder } from "./data-folder.ts";
-import { EXPOSITION_INFO, Exposition } from "./exposition/exposition.ts";
+import { Exposition } from "./exposition/exposition.ts";
+import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
 import { type App, createApp } from "./http/app.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -33,7 +34,6 @@ import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import * as counters from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
-import type { Series } from "./model/sample.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { createFormats } from "./query/formats/all.ts";
@@ -45,7 +45,6 @@ import { SqlEngine } from "./query/sql/sql-engine.ts";
 import { listTables } from "./query/sql/table-list.ts";
 import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import { Groups } from "./receive/pushgateway/groups/groups.ts";
-import type { FamilyType } from "./receive/pushgateway/pushed-families.ts";
 import { expireGroups } from "./receive/pushgateway/pushgateway.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
@@ -88,28 +87,6 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** The type of one of the gateway's own metrics, by name. */
-function ownMetricType(name: string): FamilyType | undefined {
-  if (name === EXPOSITION_INFO) return "gauge";
-  return (counters.registry.getSingleMetric(name) as { type?: FamilyType } | undefined)?.type;
-}
-
-/** Whether a sample of this name belongs to one of the gateway's own metrics. */
-function isOwnSample(name: string): boolean {
-  if (name === "weir_last_push_timestamp_seconds" || ownMetricType(name) !== undefined) return true;
-  const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
-  const type = base === undefined ? undefined : ownMetricType(base);
-  return type === "histogram" || type === "summary";
-}
-
-/** The `le` values of the series. */
-function edgesOf(series: Iterable<Series>): Set<string> {
-  const edges = new Set<string>();
-  for (const { labels } of series) edges.add(labels.get("le") ?? "");
-  edges.delete("");
-  return edges;
-}
-
 /** Opens the file of a configuration, and everything that uses it. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const now = options.now ?? Date.now;
@@ -135,8 +112,25 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   makeTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
 
-  const registry = new Registry({ ...config, bucketsFor }, stored);
-  const totals = new Totals(config);
+  const registry = new Registry(
+    {
+      ...pickSettings(
+        config,
+        "attributes",
+        "labelValuesMax",
+        "metricsMax",
+        "nameBytesMax",
+        "seriesPerMetricMax",
+        "seriesStoredMax",
+        "tagNamesMax",
+        "tagsMax",
+        "tagValueBytesMax",
+      ),
+      bucketsFor,
+    },
+    stored,
+  );
+  const totals = new Totals(pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"));
   for (const series of registry.series()) totals.define(series);
   totals.restore(stored.totals);
   for (const { job, instance, pushedAtMs } of stored.lastPushes)
@@ -144,8 +138,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
   await store.replay((rows) => totals.apply(rows));
   const groups = new Groups(
-    { series: registry, values: totals, ownType: ownMetricType },
-    config,
+    { series: registry, values: totals, ownType: (name) => ownMetricType(counters.registry, name) },
+    pickSettings(config, "groupsMax", "groupSumGauges", "groupTtlMs"),
     stored.groups,
   );
   const id = crypto.randomUUID();
@@ -160,7 +154,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       registry,
       totals,
       isInGroup: (seriesId) => groups.holds(seriesId),
-      isOwn: (name) => storesOwn && isOwnSample(name),
+      isOwn: (name) => storesOwn && isOwnSample(counters.registry, name),
       isProtocolExposed: isReturnedExposed,
       onLearned: (added) =>
         log.info(
@@ -185,7 +179,22 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       protocols,
     },
     {
-      ...config,
+      ...pickSettings(
+        config,
+        "checkpointLogBytes",
+        "exposeProtocols",
+        "futureMs",
+        "idempotencyTtlMs",
+        "queueBytesMax",
+        "queueSamplesMax",
+        "rejectedMax",
+        "retentionBytes",
+        "retentionDays",
+        "seriesMax",
+        "snapshotIntervalMs",
+        "snapshotRows",
+        "totalsLateMs",
+      ),
       now,
       onFault: (message, error) => {
         log.error(message, { error: String(error) });
@@ -211,10 +220,37 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     groups.holds(seriesId) || endedWithItsGroup(seriesId)
       ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
       : undefined;
-  const promql = new Promql({ store, registry, ...config, heldOf, now });
+  const promqlLimits = pickSettings(
+    config,
+    "promqlMemoryBytesMax",
+    "promqlSamplesMax",
+    "promqlSeriesMax",
+    "promqlTimeoutMs",
+  );
+  const promql = new Promql({
+    store,
+    registry,
+    ...promqlLimits,
+    ...pickSettings(config, "lookbackMs", "observationStepMs", "promqlConcurrencyMax", "seriesIdleMs"),
+    heldOf,
+    now,
+  });
   const { catalog } = promql;
-  const federation = new Federation({ store, catalog, registry, totals, heldOf, ...config });
-  const exemplars = new ExemplarSearch({ store, catalog, ...config });
+  const federation = new Federation({
+    store,
+    catalog,
+    registry,
+    totals,
+    heldOf,
+    ...promqlLimits,
+    ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
+  });
+  const exemplars = new ExemplarSearch({
+    store,
+    catalog,
+    ...promqlLimits,
+    ...pickSettings(config, "attributes"),
+  });
   const snapshots = new Snapshots({
     store,
     directory: join(config.data, "snapshots"),
@@ -234,15 +270,25 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
-  const limits = { ...config, timeoutMs: config.bodyTimeoutMs };
-  const layouts = new BucketLayouts((metric) => edgesOf(registry.metric(metric)?.series ?? []));
+  const limits = {
+    ...pickSettings(
+      config,
+      "bodyBytesMax",
+      "inflatedBytesMax",
+      "nameBytesMax",
+      "tagsMax",
+      "tagValueBytesMax",
+    ),
+    timeoutMs: config.bodyTimeoutMs,
+  };
+  const layouts = new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []);
   const context = {
     ingest,
     limits,
     series: registry,
     layouts,
     groups,
-    settings: config,
+    settings: pickSettings(config, "enableAdminApi", "eventsMax", "strictEvents"),
     log,
     status: {
       build: { version: manifest.version, bunVersion: Bun.version },
@@ -251,7 +297,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     quit: config.enableLifecycle ? options.quit : undefined,
   };
-  const families = [
+  const routes = [
     ...RECEIVERS.flatMap((receiver) => receiver.open(context)),
     metricsRoutes({
       exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
@@ -308,7 +354,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
   };
   return {
-    app: createApp(families, { log }),
+    app: createApp(routes, { log }),
     stopQueries,
     expireGroups: () => expireGroups({ groups, ingest, now }),
     store,

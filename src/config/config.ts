@@ -24,6 +24,14 @@ export type SettingKey = keyof typeof SETTINGS;
 /** The settings in effect. Durations are in milliseconds and sizes in bytes, as the names say. */
 export type Config = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]["type"]> };
 
+/** The named settings alone, so that a part of the gateway gets only those that it declares. */
+export function pickSettings<Key extends SettingKey>(
+  config: Config,
+  ...keys: readonly Key[]
+): Pick<Config, Key> {
+  return Object.fromEntries(keys.map((key) => [key, config[key]])) as Pick<Config, Key>;
+}
+
 /** The source of a value, for people: `--data`, `WEIR_DATA`, `weir.toml`, `default`. */
 type Origin = string;
 

@@ -10,10 +10,8 @@ import type { Registry } from "prom-client";
 import { expositionConflicts } from "../model/counters.ts";
 import { labelText } from "../model/spelling.ts";
 import { type Family, mergeFamilies } from "./family.ts";
-import { registryFamilies } from "./own.ts";
+import { EXPOSITION_INFO, registryFamilies } from "./own.ts";
 import type { Totals } from "./totals/totals.ts";
-
-export const EXPOSITION_INFO = "weir_exposition_info";
 
 interface ExpositionSources {
   readonly registry: Registry;

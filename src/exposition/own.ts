@@ -1,13 +1,37 @@
-/** The gateway's own metrics as families: the contents of a prom-client registry. */
+/** The gateway's own metrics: their names and types, and the contents of a prom-client registry as families. */
 import type { Registry } from "prom-client";
 import { labelText, openMetricsFloat } from "../model/spelling.ts";
 import type { DistributionPoint, Family, ValuePoint } from "./family.ts";
+import { LAST_PUSH } from "./totals/last-pushes.ts";
+
+/** The first family on /metrics, which identifies the exposition. */
+export const EXPOSITION_INFO = "weir_exposition_info";
 
 /** A value as prom-client returns it. `metricName` distinguishes the parts of a histogram. */
 interface OwnValue {
   readonly value: number;
   readonly labels: Readonly<Record<string, string | number>>;
   readonly metricName?: string;
+}
+
+/** The type of one of the gateway's own metrics, by name. Undefined if there is none of this name. */
+export function ownMetricType(
+  registry: Registry,
+  name: string,
+): Exclude<Family["type"], "unknown"> | undefined {
+  if (name === EXPOSITION_INFO) return "gauge";
+  const metric = registry.getSingleMetric(name) as
+    | { readonly type: Exclude<Family["type"], "unknown"> }
+    | undefined;
+  return metric?.type;
+}
+
+/** Whether a sample of this name on /metrics belongs to one of the gateway's own metrics. */
+export function isOwnSample(registry: Registry, name: string): boolean {
+  if (name === LAST_PUSH || ownMetricType(registry, name) !== undefined) return true;
+  const [, base] = /^(.+)_(?:bucket|sum|count)$/.exec(name) ?? [];
+  const type = base === undefined ? undefined : ownMetricType(registry, base);
+  return type === "histogram" || type === "summary";
 }
 
 /** Collects a registry. This runs the `collect` functions of its metrics. */

@@ -1,5 +1,5 @@
 /**
- * The HTTP application combines the families of routes. These rules apply to all of them:
+ * The HTTP application combines the declared routes. These rules apply to all of them:
  *
  * - A failure is JSON (src/http/error-answers.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
  *   known path and an unsupported method.
@@ -21,7 +21,7 @@ import { hintsOf, unknownPath } from "./unknown-path.ts";
 export interface App {
   /** Answers a request. Never throws and never rejects. */
   fetch(request: Request): Promise<Response>;
-  /** Every route, as its family declared it. */
+  /** Every route, as it was declared. */
   readonly routes: readonly Route[];
 }
 
@@ -38,9 +38,9 @@ class MethodNotAllowed extends RequestError {
 /** Methods that counters name. Any other is `other`, because a client can invent names. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
-/** Combines the families. A handler rejects a request by throwing a class of src/model/errors.ts. */
-export function createApp(families: readonly Routes[], { log }: AppOptions): App {
-  const routes = families.flatMap(({ list }) => list);
+/** Combines the declared routes. A handler rejects a request by throwing a class of src/model/errors.ts. */
+export function createApp(declared: readonly Routes[], { log }: AppOptions): App {
+  const routes = declared.flatMap(({ list }) => list);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
     async ({ error, code, request }) =>

@@ -80,6 +80,16 @@ export class RegisteredMetric implements Metric {
     return this.#labelNames.has(name);
   }
 
+  /** The values of a label that the series of the metric have. */
+  valuesOf(label: string): Set<string> {
+    const values = new Set<string>();
+    for (const { labels } of this.series) {
+      const value = labels.get(label);
+      if (value !== undefined && value !== "") values.add(value);
+    }
+    return values;
+  }
+
   /** Whether any of its series is exposed on /metrics. */
   get isExposed(): boolean {
     return this.#exposedSeries > 0;

@@ -9,6 +9,8 @@ import type { LastPushRecord } from "../../model/records.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
 
+/** The name of the metric on /metrics. */
+export const LAST_PUSH = "weir_last_push_timestamp_seconds";
 /** Pairs of job and instance. */
 const PUSHES_MAX = 10_000;
 const KEPT_FOR_MS = 24 * 3_600_000;
@@ -73,7 +75,7 @@ export class LastPushes {
     });
     points.sort((a, b) => (a.labels < b.labels ? -1 : 1));
     const help = "When a job and instance last pushed, in seconds since the epoch.";
-    return [{ name: "weir_last_push_timestamp_seconds", help, unit: "", type: "gauge", points }];
+    return [{ name: LAST_PUSH, help, unit: "", type: "gauge", points }];
   }
 }
 

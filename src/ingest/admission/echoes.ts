@@ -22,6 +22,7 @@
  * echo.
  */
 
+import { LAST_PUSH } from "../../exposition/totals/last-pushes.ts";
 import { prometheusLabelName } from "../../model/names.ts";
 import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
@@ -29,9 +30,6 @@ import { labelsKey, withExtra } from "../../series/naming.ts";
 import type { RegisteredMetric } from "../../series/registered-metric.ts";
 import { pickSamples } from "./row-columns.ts";
 import { labelsBeforeScrape } from "./scraped-labels.ts";
-
-/** The only one of the gateway's own metrics whose samples have the job and instance of others. */
-const LAST_PUSH = "weir_last_push_timestamp_seconds";
 
 interface EchoesOptions {
   /** The first sample of /metrics: the name of its metric, and the value of its only label `id`. */
@@ -259,7 +257,10 @@ export class Echoes {
     return NO_ECHO;
   }
 
-  /** With the same labels the sample belongs to the series that the gateway stores itself, so nothing counts twice. */
+  /**
+   * LAST_PUSH is the only one of the gateway's own metrics whose samples have the job and instance of others. With the
+   * same labels the sample belongs to the series that the gateway stores itself, so nothing counts twice.
+   */
   #lastPushShown(labels: Labels, sent: Labels): number {
     const { isOwn, totals } = this.#options;
     const [job = "", instance = ""] = [labels.get("job"), labels.get("instance")];
