@@ -6,12 +6,12 @@ import { ParseError } from "./query-errors.ts";
 import { Annotations } from "./evaluate/annotations.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { Evaluator } from "./evaluate/evaluator.ts";
-import type { Grid } from "./evaluate/grid.ts";
-import type { Matrix } from "./evaluate/matrix.ts";
+import { type Grid, timeAt } from "./evaluate/grid.ts";
+import type { Matrix, SampledSeries } from "./evaluate/matrix.ts";
 import type { RangeVector } from "./evaluate/selectors.ts";
 import { compareLabels, LabelSet } from "./labels.ts";
 import { type Expr, withoutParens } from "./parse/ast.ts";
-import { failIn, typeName, typeOf } from "./parse/check-types.ts";
+import { failIn, TYPE_NAMES, typeOf } from "./parse/check-types.ts";
 import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
@@ -22,12 +22,8 @@ export interface EngineOptions extends Limits {
   readonly lookbackMs: number;
 }
 
-/** One series of a result: parallel arrays of times and values. */
-export interface ResultSeries {
-  readonly labels: LabelSet;
-  readonly timestampsMs: Float64Array;
-  readonly values: Float64Array;
-}
+/** One series of a result. */
+export type ResultSeries = SampledSeries;
 
 export type ResultData =
   | { readonly type: "scalar"; readonly timestampMs: number; readonly value: number }
@@ -167,34 +163,19 @@ function checkRangeType(expr: Expr): void {
   const type = typeOf(withoutParens(expr));
   if (type === "scalar" || type === "vector") return;
   throw new ParseError(
-    `invalid expression type ${JSON.stringify(typeName(type))} for range query, must be Scalar or instant Vector`,
+    `invalid expression type ${JSON.stringify(TYPE_NAMES[type])} for range query, must be Scalar or instant Vector`,
     "query",
   );
 }
 
 function resultSeries(matrix: Matrix, grid: Grid): ResultSeries[] {
-  const series: ResultSeries[] = [];
-  const { steps, values, present } = matrix;
-  for (let row = 0; row < matrix.rows; row++) {
-    let count = 0;
-    for (let step = 0; step < steps; step++) count += present[row * steps + step];
-    if (count === 0) continue;
-    const timestampsMs = new Float64Array(count);
-    const samples = new Float64Array(count);
-    let at = 0;
-    for (let step = 0; step < steps; step++) {
-      if (present[row * steps + step] === 0) continue;
-      timestampsMs[at] = grid.startMs + step * grid.stepMs;
-      samples[at++] = values[row * steps + step];
-    }
-    series.push({ labels: matrix.labels[row], timestampsMs, values: samples });
-  }
+  const series = matrix.labels.map((_, row) => matrix.samplesOf(row, grid));
   matrix.release();
-  return series;
+  return series.filter(({ values }) => values.length > 0);
 }
 
 function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
-  const timestampsMs = values.map((_, step) => grid.startMs + step * grid.stepMs);
+  const timestampsMs = values.map((_, step) => timeAt(grid, step));
   return { labels: LabelSet.EMPTY, timestampsMs, values };
 }
 

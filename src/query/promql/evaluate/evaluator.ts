@@ -12,9 +12,8 @@ import type { Context } from "./context.ts";
 import { alignedGrid, type Grid, lookTimes } from "./grid.ts";
 import type { Matrix } from "./matrix.ts";
 import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "./selectors.ts";
-import { combineSets } from "./operators/sets.ts";
 import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "./value.ts";
-import { joinVectors } from "./operators/vector-matching.ts";
+import { combineSets, joinVectors } from "./operators/vector-matching.ts";
 
 /** The step of subqueries without one. Upstream uses its evaluation interval, which is a minute by default. */
 const SUBQUERY_STEP_MS = 60_000;
@@ -132,23 +131,6 @@ export class Evaluator {
 async function* noSeries(): AsyncIterable<readonly RangeSeries[]> {}
 
 async function* seriesOf(matrix: Matrix, grid: Grid): AsyncIterable<readonly RangeSeries[]> {
-  const { steps, present, values } = matrix;
-  for (let row = 0; row < matrix.rows; row++) {
-    const timestampsMs = new Float64Array(steps);
-    const samples = new Float64Array(steps);
-    let count = 0;
-    for (let step = 0; step < steps; step++) {
-      if (present[row * steps + step] === 0) continue;
-      timestampsMs[count] = grid.startMs + step * grid.stepMs;
-      samples[count++] = values[row * steps + step];
-    }
-    yield [
-      {
-        labels: matrix.labels[row],
-        timestampsMs: timestampsMs.subarray(0, count),
-        values: samples.subarray(0, count),
-      },
-    ];
-  }
+  for (let row = 0; row < matrix.rows; row++) yield [matrix.samplesOf(row, grid)];
   matrix.release();
 }

@@ -8,6 +8,14 @@
 import { ExecutionError } from "../query-errors.ts";
 import { compareLabels, type LabelSet } from "../labels.ts";
 import type { Budget } from "./budget.ts";
+import { type Grid, timeAt } from "./grid.ts";
+
+/** One series with its samples: parallel arrays of times and values. */
+export interface SampledSeries {
+  readonly labels: LabelSet;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+}
 
 const BYTES_PER_CELL = 9;
 /** An estimate of the memory for a row's labels and bookkeeping. */
@@ -55,6 +63,22 @@ export class Matrix {
     const first = row * this.steps;
     for (let cell = first; cell < first + this.steps; cell++) if (this.present[cell] !== 0) return true;
     return false;
+  }
+
+  /** The samples of a row, with the times of the steps. */
+  samplesOf(row: number, grid: Grid): SampledSeries {
+    const first = row * this.steps;
+    let count = 0;
+    for (let step = 0; step < this.steps; step++) count += this.present[first + step];
+    const timestampsMs = new Float64Array(count);
+    const values = new Float64Array(count);
+    let at = 0;
+    for (let step = 0; step < this.steps; step++) {
+      if (this.present[first + step] === 0) continue;
+      timestampsMs[at] = timeAt(grid, step);
+      values[at++] = this.values[first + step];
+    }
+    return { labels: this.labels[row], timestampsMs, values };
   }
 
   /** The same rows in another order, or some of them. */

@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
 import { Matrix } from "./matrix.ts";
 import { increaseOfEnds } from "./functions/rates.ts";
+import { selectionOf } from "./selectors.ts";
 
 interface Reducible {
   readonly reduction: Reduction;
@@ -35,13 +36,7 @@ export async function reducedOverTime(
 ): Promise<Matrix | undefined> {
   const reducible = Object.hasOwn(REDUCIBLE, name) ? REDUCIBLE[name] : undefined;
   if (reducible === undefined || grid.count !== 1 || context.storage.reduce === undefined) return undefined;
-  const [lookMs] = lookTimes(grid, selector);
-  const selection = {
-    matchers: selector.matchers,
-    afterMs: lookMs - rangeMs,
-    toMs: lookMs,
-    totalsAfterMs: context.totalsAfterMs,
-  };
+  const selection = selectionOf(selector, lookTimes(grid, selector), rangeMs, context.totalsAfterMs);
   const all = await context.storage.reduce(selection, reducible.reduction, context.budget);
   if (all === undefined) return undefined;
   const matrix = new Matrix(1, all.length, context.budget);
@@ -65,15 +60,8 @@ export async function ratesOfEnds(
 ): Promise<Matrix | undefined> {
   if (name !== "rate" && name !== "increase") return undefined;
   const lookMs = lookTimes(grid, selector);
-  const afterMs = lookMs[0] - rangeMs;
-  const selection = {
-    matchers: selector.matchers,
-    afterMs,
-    toMs: lookMs[lookMs.length - 1],
-    totalsAfterMs: afterMs,
-  };
   const windows = { lookMs, rangeMs };
-  const found = context.storage.ends?.(selection, windows, context.budget);
+  const found = context.storage.ends?.(selectionOf(selector, lookMs, rangeMs), windows, context.budget);
   if (found === undefined) return undefined;
   const divisor = name === "rate" ? rangeMs / 1000 : 1;
   const rowsExpected = Math.min(found.seriesMax, Math.floor(CELLS_AT_FIRST_MAX / grid.count));

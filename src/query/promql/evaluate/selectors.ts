@@ -3,26 +3,31 @@
  * `lookbackMs`, unless a stale marker says that the series ended. A range selector passes the samples of each series to
  * a function, step by step. Both windows are open on the left.
  */
-import type { LabelSet } from "../labels.ts";
 import type { MatrixSelector, VectorSelector } from "../parse/ast.ts";
-import type { SeriesSamples } from "../storage.ts";
+import type { Selection, SeriesSamples } from "../storage.ts";
 import type { Context } from "./context.ts";
 import { type Grid, lookTimes } from "./grid.ts";
-import { Matrix } from "./matrix.ts";
+import { Matrix, type SampledSeries } from "./matrix.ts";
 import type { RangeFunction, Window } from "./functions/window.ts";
 
 /** A series of a range vector: samples without stale markers. */
-export interface RangeSeries {
-  readonly labels: LabelSet;
-  readonly timestampsMs: Float64Array;
-  readonly values: Float64Array;
-}
+export type RangeSeries = SampledSeries;
 
 /** A range vector before a function is applied to its windows: the time and range of each step, and its series. */
 export interface RangeVector {
   readonly rangeMs: number;
   readonly lookMs: Float64Array;
   readonly series: AsyncIterable<readonly RangeSeries[]>;
+}
+
+/** What a selector reads to look back by `rangeMs` from each of `lookMs`; see Selection about `totalsAfterMs`. */
+export function selectionOf(
+  { matchers }: VectorSelector,
+  lookMs: Float64Array,
+  rangeMs: number,
+  totalsAfterMs = lookMs[0] - rangeMs,
+): Selection {
+  return { matchers, afterMs: lookMs[0] - rangeMs, toMs: lookMs[lookMs.length - 1], totalsAfterMs };
 }
 
 /** What an instant selector returns: the values of the samples, or their times in seconds. */
@@ -36,12 +41,7 @@ export async function instantVector(
 ): Promise<Matrix> {
   const matrix = new Matrix(grid.count, 0, context.budget);
   const lookMs = lookTimes(grid, selector);
-  const selection = {
-    matchers: selector.matchers,
-    afterMs: lookMs[0] - context.lookbackMs,
-    toMs: lookMs[lookMs.length - 1],
-    totalsAfterMs: context.totalsAfterMs,
-  };
+  const selection = selectionOf(selector, lookMs, context.lookbackMs, context.totalsAfterMs);
   for await (const batch of context.storage.select(selection, context.budget)) {
     for (const series of batch) takeLatest(matrix, series, lookMs, context.lookbackMs, content);
     await context.budget.pause();
@@ -79,13 +79,7 @@ export function rangeVector(
   relative: boolean,
 ): RangeVector {
   const lookMs = lookTimes(grid, selector);
-  const afterMs = lookMs[0] - rangeMs;
-  const selection = {
-    matchers: selector.matchers,
-    afterMs,
-    toMs: lookMs[lookMs.length - 1],
-    totalsAfterMs: relative ? afterMs : context.totalsAfterMs,
-  };
+  const selection = selectionOf(selector, lookMs, rangeMs, relative ? undefined : context.totalsAfterMs);
   async function* series(): AsyncIterable<readonly RangeSeries[]> {
     for await (const batch of context.storage.select(selection, context.budget)) {
       yield batch.map(withoutStale);

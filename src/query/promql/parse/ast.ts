@@ -120,7 +120,7 @@ export interface BinaryExpr {
   readonly matching?: VectorMatching;
 }
 
-const AGGREGATIONS = [
+export const AGGREGATIONS = [
   "sum",
   "avg",
   "count",

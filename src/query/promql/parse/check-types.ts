@@ -16,17 +16,13 @@ import {
 } from "./ast.ts";
 import { signatureOf } from "./functions.ts";
 
-const TYPE_NAMES: Record<ValueType, string> = {
+/** The types' names in messages. */
+export const TYPE_NAMES: Record<ValueType, string> = {
   scalar: "scalar",
   vector: "instant vector",
   matrix: "range vector",
   string: "string",
 };
-
-/** The type's name in messages: `instant vector`. */
-export function typeName(type: ValueType): string {
-  return TYPE_NAMES[type];
-}
 
 /** The type of an expression's value. */
 export function typeOf(expr: Expr): ValueType {
@@ -70,7 +66,7 @@ export function positionIn(text: string, offset: number): string {
 function expectType(fail: Fail, expr: Expr, wanted: ValueType, where: string): void {
   const got = typeOf(expr);
   if (got !== wanted) {
-    throw fail(expr.span, `expected type ${typeName(wanted)} in ${where}, got ${typeName(got)}`);
+    throw fail(expr.span, `expected type ${TYPE_NAMES[wanted]} in ${where}, got ${TYPE_NAMES[got]}`);
   }
 }
 
@@ -82,7 +78,7 @@ export function checkNode(expr: Expr, fail: Fail): void {
       if (type !== "scalar" && type !== "vector") {
         throw fail(
           expr.span,
-          `unary expression only allowed on expressions of type scalar or instant vector, got ${quoteText(typeName(type))}`,
+          `unary expression only allowed on expressions of type scalar or instant vector, got ${quoteText(TYPE_NAMES[type])}`,
         );
       }
       return;

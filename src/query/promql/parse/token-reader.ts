@@ -1,5 +1,4 @@
 /** Reads tokens one by one, and reports an unexpected one in upstream's words. */
-import type { ParseError } from "../query-errors.ts";
 import type { Fail } from "./check-types.ts";
 import { tokensOf } from "./lexer.ts";
 import { described, type Token } from "./tokens.ts";
@@ -57,13 +56,9 @@ export class TokenReader {
 
   /** Throws an error that the next token is unexpected. */
   unexpected(context?: string, expected?: string): never {
-    throw this.#unexpected(this.next, context, expected);
-  }
-
-  #unexpected(token: Token, context?: string, expected?: string): ParseError {
     const where = context === undefined ? "" : ` in ${context}`;
     const wanted = expected === undefined ? "" : `, expected ${expected}`;
-    return this.fail(token, `unexpected ${described(token, this.#text)}${where}${wanted}`);
+    throw this.fail(this.next, `unexpected ${described(this.next, this.#text)}${where}${wanted}`);
   }
 }
 

@@ -3,7 +3,7 @@
  * `maybe_label` in promql/parser/generated_parser.y).
  */
 import { quoteText } from "../promql-text.ts";
-import type { Span } from "./ast.ts";
+import { AGGREGATIONS, type Span } from "./ast.ts";
 
 export type TokenType =
   | "identifier"
@@ -29,9 +29,7 @@ export interface Token extends Span {
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 
-export const AGGREGATORS = words(
-  "sum avg count min max group stddev stdvar topk bottomk count_values quantile limitk limit_ratio",
-);
+export const AGGREGATORS: ReadonlySet<string> = new Set(AGGREGATIONS);
 /** The binary operators that are words. */
 export const WORD_OPERATORS = words("and or unless atan2");
 const MODIFIERS = words("offset by without on ignoring group_left group_right bool anchored smoothed");

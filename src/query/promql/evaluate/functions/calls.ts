@@ -6,8 +6,7 @@ import { withoutParens } from "../../parse/ast.ts";
 import { typeOf } from "../../parse/check-types.ts";
 import { absent, absentLabels } from "./absent.ts";
 import type { Context } from "../context.ts";
-import { datePart, isDatePart } from "./dates.ts";
-import { elementwise, isElementwise } from "./elementwise.ts";
+import { datePart, elementwise, isDatePart, isElementwise } from "./elementwise.ts";
 import type { Evaluator } from "../evaluator.ts";
 import { type Grid, timeAt } from "../grid.ts";
 import { histogramFraction, histogramQuantile } from "./histograms.ts";
@@ -16,7 +15,6 @@ import { Matrix } from "../matrix.ts";
 import { rangeFunction } from "./over-time.ts";
 import { ratesOfEnds, reducedOverTime } from "../reduced.ts";
 import { instantVector, overWindows } from "../selectors.ts";
-import { sortByValue } from "./sorting.ts";
 import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "../value.ts";
 
 /** Functions that use only differences between samples: see Selection.totalsAfterMs. */
@@ -183,4 +181,18 @@ async function timestamps(arg: Expr, grid: Grid, evaluator: Evaluator): Promise<
     matrix.values[cell] = timeAt(grid, cell % matrix.steps) / 1000;
   }
   return matrix.withoutNames();
+}
+
+/** sort() and sort_desc(): by value, with NaN last in both directions; equal values keep their order. */
+function sortByValue(matrix: Matrix, descending: boolean): Matrix {
+  const { values } = matrix;
+  const order = matrix.labels.map((_, row) => row);
+  return matrix.pick(
+    order.sort((a, b) => {
+      const [x, y] = [values[a], values[b]];
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+      if (x === y) return 0;
+      return x < y !== descending ? -1 : 1;
+    }),
+  );
 }

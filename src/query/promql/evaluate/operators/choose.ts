@@ -2,7 +2,6 @@
 import { ExecutionError } from "../../query-errors.ts";
 import { formatDecimal } from "../../promql-text.ts";
 import type { AggregateGroup } from "./aggregate.ts";
-import { BoundedHeap } from "./bounded-heap.ts";
 import type { Matrix } from "../matrix.ts";
 
 export function choose(
@@ -70,4 +69,56 @@ function bestRows(
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
     return y - x || 0;
   });
+}
+
+/**
+ * A binary heap of bounded size with the worst item at its root. It moves items as Go's container/heap does: the moves
+ * decide which of several equal items topk() keeps, and dashboards should show the same ones as with Prometheus.
+ */
+class BoundedHeap {
+  readonly items: number[] = [];
+  readonly #size: number;
+  readonly #worse: (a: number, b: number) => boolean;
+
+  constructor(size: number, worse: (a: number, b: number) => boolean) {
+    this.#size = size;
+    this.#worse = worse;
+  }
+
+  get isFull(): boolean {
+    return this.items.length >= this.#size;
+  }
+
+  get root(): number {
+    return this.items[0];
+  }
+
+  push(item: number): void {
+    this.items.push(item);
+    let at = this.items.length - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.#worse(this.items[at], this.items[parent])) break;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  replaceRoot(item: number): void {
+    this.items[0] = item;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= this.items.length) return;
+      if (child + 1 < this.items.length && this.#worse(this.items[child + 1], this.items[child])) child++;
+      if (!this.#worse(this.items[child], this.items[at])) return;
+      this.#swap(at, child);
+      at = child;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    const { items } = this;
+    [items[a], items[b]] = [items[b], items[a]];
+  }
 }

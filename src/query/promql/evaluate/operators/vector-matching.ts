@@ -1,14 +1,37 @@
 /**
- * Arithmetic and comparison between two vectors. Series match one to one, or many to one with group_left and
- * group_right. Matching is decided once for all steps, by signature, and checked step by step, because series begin and
- * end.
+ * Operations between two vectors. Arithmetic and comparisons match series one to one, or many to one with group_left
+ * and group_right; `and`, `or` and `unless` keep the samples of one side depending on those of the other. Matching is
+ * decided once for all steps, by signature, and checked step by step, because series begin and end.
  */
 import { ExecutionError } from "../../query-errors.ts";
 import { compareLabels, type LabelSet, METRIC_NAME } from "../../labels.ts";
-import { type BinaryExpr, isComparison, type VectorMatching } from "../../parse/ast.ts";
+import { type BinaryExpr, isComparison, type SetOperator, type VectorMatching } from "../../parse/ast.ts";
 import { numberOperation } from "./arithmetic.ts";
 import type { Matrix } from "../matrix.ts";
-import { rowsBySignature, type Signature, signatureBy } from "./signatures.ts";
+
+/** Decides which series match: those with equal values of the labels that count. */
+type Signature = (labels: LabelSet) => LabelSet;
+
+function signatureBy({ on, labels }: VectorMatching): Signature {
+  if (on) {
+    const names = new Set(labels);
+    return (each) => each.keep(names);
+  }
+  const names = new Set([...labels, METRIC_NAME]);
+  return (each) => each.drop(names);
+}
+
+/** The rows of a matrix by signature. */
+function rowsBySignature(rows: readonly LabelSet[], signature: Signature): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (let row = 0; row < rows.length; row++) {
+    const { key } = signature(rows[row]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
+  }
+  return groups;
+}
 
 export function joinVectors({ op, bool, matching }: BinaryExpr, lhs: Matrix, rhs: Matrix): Matrix {
   const rule = matching!;
@@ -162,4 +185,58 @@ function resultLabels(rule: VectorMatching, withoutName: boolean): Signature {
     kept.delete(METRIC_NAME);
   }
   return oneToOne && rule.on ? (labels) => labels.keep(kept) : (labels) => labels.drop(dropped);
+}
+
+/** `and`, `or`, `unless`. */
+export function combineSets(op: SetOperator, matching: VectorMatching, lhs: Matrix, rhs: Matrix): Matrix {
+  const signature = signatureBy(matching);
+  if (op !== "or") {
+    mask(lhs, occupied(rhs, signature), signature, op === "and");
+    rhs.release();
+    return lhs.compact();
+  }
+  mask(rhs, occupied(lhs, signature), signature, false);
+  const both = lhs.like(lhs.rows + rhs.rows);
+  for (const side of [lhs, rhs]) {
+    for (let row = 0; row < side.rows; row++) {
+      if (!side.hasSamples(row)) continue;
+      const first = both.addRow(side.labels[row]);
+      const from = row * side.steps;
+      both.values.set(side.values.subarray(from, from + side.steps), first);
+      both.present.set(side.present.subarray(from, from + side.steps), first);
+    }
+    side.release();
+  }
+  return both.merged();
+}
+
+/** By signature: 1 for each step in which any series with it has a sample. */
+function occupied(matrix: Matrix, signature: Signature): Map<string, Uint8Array> {
+  const steps = new Map<string, Uint8Array>();
+  for (let row = 0; row < matrix.rows; row++) {
+    const { key } = signature(matrix.labels[row]);
+    let taken = steps.get(key);
+    if (taken === undefined) {
+      taken = new Uint8Array(matrix.steps);
+      steps.set(key, taken);
+    }
+    for (let step = 0; step < matrix.steps; step++) taken[step] |= matrix.present[row * matrix.steps + step];
+  }
+  return steps;
+}
+
+/** Keeps the samples in steps that are occupied for their signature, or those in steps that are not. */
+function mask(
+  matrix: Matrix,
+  taken: ReadonlyMap<string, Uint8Array>,
+  signature: Signature,
+  keep: boolean,
+): void {
+  const { steps, present } = matrix;
+  for (let row = 0; row < matrix.rows; row++) {
+    const other = taken.get(signature(matrix.labels[row]).key);
+    for (let step = 0, cell = row * steps; step < steps; step++, cell++) {
+      if ((other?.[step] === 1) !== keep) present[cell] = 0;
+    }
+  }
 }
