@@ -107,6 +107,18 @@ describe("imports", () => {
     expect(importers).toEqual(["src/store/engine/duckdb.ts"]);
   });
 
+  test("no code matches the texts of the engine's errors outside of src/store/engine/", () => {
+    const classes =
+      "Binder|Parser|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Permission|INTERRUPT|FATAL|IO";
+    const texts = new RegExp(
+      `\\b(?:${classes}|Not implemented|Out of Memory|TransactionContext) Error\\b|error_message`,
+    );
+    const guilty = modules
+      .filter((path) => !path.startsWith("src/store/engine/"))
+      .filter((path) => texts.test((sources.get(path) ?? "").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")));
+    expect(guilty).toEqual([]);
+  });
+
   test("no code names a protocol outside of receive/", () => {
     const declared = RECEIVERS.map(({ protocol }) => protocol.name.replaceAll("_", "_?"));
     // "events" is also a word of its own.

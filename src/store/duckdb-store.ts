@@ -17,7 +17,7 @@ import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
 import { type OpenEngine, openEngine } from "./engine/open-engine.ts";
-import { faultOf, isDiskFull, isFatal } from "./engine/faults.ts";
+import { faultOf, isCheckpointRefused, isDiskFull, isFatal, reasonOf } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
 import { statement } from "./statements.ts";
@@ -82,9 +82,8 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
 /** An error for a person who has to replace the files at `path`. */
 function damaged(path: string, error: Error): StoreDamaged {
   const name = basename(path);
-  const what = error.message.split("\n")[0]!.replace(/^IO Error: |[.!]$/g, "");
   return new StoreDamaged(
-    `${path} is damaged, or is not a store of Weir: ${what}. Nothing was deleted. ` +
+    `${path} is damaged, or is not a store of Weir: ${reasonOf(error)}. Nothing was deleted. ` +
       `Move ${name}, ${name}.wal and ${name}.journal to another folder and keep them, then put a backup in their place, ` +
       "or start with --data on a snapshot (snapshots/NAME in the data folder).",
   );
@@ -505,7 +504,7 @@ export class DuckDBStore implements Store {
       await this.lookInside();
       return true;
     } catch (error) {
-      if (!/checkpoint/i.test(String(error))) throw error;
+      if (!isCheckpointRefused(error)) throw error;
       checkpointsRefused.inc();
       if (isFatal(error) && !this.#closed) await this.#reopen(error);
       return false;

@@ -5,67 +5,56 @@
  */
 import { quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
+import type { StatementError } from "../../store/engine/statement-faults.ts";
 import type { NumberUse, Walk } from "./walk.ts";
 
 type Uses = Pick<Walk, "numberUses" | "casts" | "catalog" | "tables" | "parameters">;
 
 /** A clearer sentence for an error of the engine about the statement, or undefined if there is none. */
-export function errorHint(message: string, walk: Uses): string | undefined {
-  const line = message.split("\n")[0]!;
-  const conversion =
-    /^Conversion Error: Could not convert string '(.*)' to (\w+)(?: when casting from source column (.+))?/s.exec(
-      line,
-    );
-  if (conversion !== null) {
-    const [, text = "", type = "", source] = conversion;
-    const use = find(walk, source);
-    if (use !== undefined) return compared(use, `a value is ${quote(text)}`);
-    const column = walk.casts.find((name) => holdsText(walk, name, source));
-    if (column === undefined) {
-      // The statement compares the column with no number of its own, so the number is a parameter.
-      if (walk.parameters.size === 0 || source === undefined || !holdsText(walk, source, source))
-        return undefined;
-      return `${source} is compared with a number, but tags are text and a value is ${quote(text)}; send the parameter as text, in quotation marks`;
+export function errorHint(error: StatementError, walk: Uses): string | undefined {
+  switch (error.kind) {
+    case "text is not of the type":
+      return notOfType(error, walk);
+    case "text is compared with a number": {
+      const use = find(walk, undefined);
+      return use && compared(use, undefined);
     }
-    return `${line.replace(/^Conversion Error: /, "")}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) returns NULL for it.`;
+    case "no such variant of a function":
+      // If a variant takes a text, the type is not the fault.
+      return error.types.includes("VARCHAR") && !error.takesText
+        ? `${error.sentence} Tags are text: TRY_CAST(column AS DOUBLE) converts one to a number, or to NULL if it is not a number.`
+        : undefined;
+    case "time is compared with a number":
+      return "a time is compared with a number; write a time as TIMESTAMP '2024-01-01 10:00:00' in UTC, or epoch_ms(1704103200000) for milliseconds since 1970.";
+    case "map is used as a condition": {
+      const map = error.column;
+      return `${map} is a map, not a condition: AND and = bind more tightly than ->>, so write (${map}->>'name') = 'value', or ${map}['name'] = 'value'`;
+    }
+    case "no such time zone": {
+      const near = nearest(error.zone, Intl.supportedValuesOf("timeZone"), ZONE_EDITS_MAX);
+      return `there is no time zone ${quote(error.zone)}; ${near === undefined ? "a name such as Europe/Berlin or UTC was expected" : `did you mean ${near}?`}`;
+    }
+    case "no such column":
+      return missingColumn(error.column, walk);
+    default:
+      return undefined;
   }
-  if (
-    /^Binder Error: Cannot (?:compare|mix) values of type VARCHAR and (?:type )?\w*(?:INTEGER|DECIMAL|DOUBLE|BIGINT)/.test(
-      line,
-    )
-  ) {
-    const use = find(walk, undefined);
-    if (use !== undefined) return compared(use, undefined);
+}
+
+function notOfType(
+  { text, type, column: source, sentence }: StatementError & { kind: "text is not of the type" },
+  walk: Uses,
+): string | undefined {
+  const use = find(walk, source);
+  if (use !== undefined) return compared(use, `a value is ${quote(text)}`);
+  const column = walk.casts.find((name) => holdsText(walk, name, source));
+  if (column === undefined) {
+    // The statement compares the column with no number of its own, so the number is a parameter.
+    if (walk.parameters.size === 0 || source === undefined || !holdsText(walk, source, source))
+      return undefined;
+    return `${source} is compared with a number, but tags are text and a value is ${quote(text)}; send the parameter as text, in quotation marks`;
   }
-  const call = /^Binder Error: No function matches the given name and argument types '(.+)\((.*)\)'/.exec(
-    line,
-  );
-  // If one of the candidates takes a text, the type is not the fault.
-  const takesText = /^\t.*\(.*(?:VARCHAR|ANY|MAP)/m.test(message) && !/^\W+$/.test(call?.[1] ?? "");
-  if (call !== null && /\bVARCHAR\b/.test(call[2]!) && !takesText)
-    return `${line.replace(/^Binder Error: /, "")} Tags are text: TRY_CAST(column AS DOUBLE) converts one to a number, or to NULL if it is not a number.`;
-  if (
-    /^Binder Error: Cannot (?:compare|mix) values of type TIMESTAMP and (?:type )?\w*(?:INT|DECIMAL|DOUBLE)/.test(
-      line,
-    )
-  )
-    return "a time is compared with a number; write a time as TIMESTAMP '2024-01-01 10:00:00' in UTC, or epoch_ms(1704103200000) for milliseconds since 1970.";
-  const map =
-    /^Conversion Error: Unimplemented type for cast \(MAP\(.*\) -> BOOLEAN\) when casting from source column (\w+)/.exec(
-      line,
-    )?.[1];
-  if (map !== undefined)
-    return `${map} is a map, not a condition: AND and = bind more tightly than ->>, so write (${map}->>'name') = 'value', or ${map}['name'] = 'value'`;
-  const zone = /^Not implemented Error: Unknown TimeZone '(.*)'!/.exec(line)?.[1];
-  if (zone !== undefined) {
-    const near = nearest(zone, Intl.supportedValuesOf("timeZone"), ZONE_EDITS_MAX);
-    return `there is no time zone ${quote(zone)}; ${near === undefined ? "a name such as Europe/Berlin or UTC was expected" : `did you mean ${near}?`}`;
-  }
-  const column =
-    /^Binder Error: (?:Referenced column "(.+?)" not found|(?:Values list|Table) ".*?" does not have a column named "(.+?)")/.exec(
-      line,
-    );
-  return column === null ? undefined : missingColumn((column[1] ?? column[2])!, walk);
+  return `${sentence}: tags are text, and a value of ${column} is ${quote(text)}; TRY_CAST(${column} AS ${named(type)}) returns NULL for it.`;
 }
 
 /** The maximum edits between a zone and its suggestion, so that not every short word suggests "Asia/Aden". */

@@ -4,6 +4,7 @@
  * text: `ON column IN ('a', 'b')`. The sandbox inspects that statement like any other.
  */
 import { BadInput, Forbidden } from "../../model/errors.ts";
+import { parseFailureOf } from "../../store/engine/statement-faults.ts";
 import { quoteText } from "../../store/statements.ts";
 import { type Serializer, textOf, treeOf, wholeTreeOf } from "./statement-tree.ts";
 
@@ -25,11 +26,9 @@ export async function completePivots(
   lookup: ((sql: string) => Promise<readonly unknown[]>) | undefined,
 ): Promise<string> {
   if (!/\bPIVOT(?:_WIDER)?\b/i.test(sql)) return sql;
-  const tree = await treeOf(reader, sql);
-  // If its source has a parameter, the parser itself rejects it.
-  const isOpen =
-    tree.error_type === "not implemented" || tree.error_message?.startsWith("PIVOT statements with");
-  if (!tree.error || !isOpen) return sql;
+  const failure = parseFailureOf(await treeOf(reader, sql));
+  // If its source has a parameter, the parser itself rejects it. Otherwise the text is more than one SELECT for it.
+  if (failure?.kind !== "not a select" && failure?.kind !== "open pivot") return sql;
   const places = openPivots(sql);
   if (places.length === 0) return sql;
   if (lookup === undefined || places.length > PIVOTS_MAX)

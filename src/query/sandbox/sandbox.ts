@@ -7,13 +7,18 @@
  * of physical tables, and statements that grow while they are planned.
  */
 import { BadInput, Forbidden, TooLarge } from "../../model/errors.ts";
+import {
+  type ParseFailure,
+  parseFailureOf,
+  type StatementError,
+} from "../../store/engine/statement-faults.ts";
 import { errorHint } from "./error-hint.ts";
 import type { Listing } from "./listings.ts";
 import { completePivots } from "./pivot.ts";
 import { rewrite } from "./rewrite.ts";
 import { walkStatement } from "./syntax.ts";
 
-import { type Serialized, type Serializer, treeOf } from "./statement-tree.ts";
+import { type Serializer, treeOf } from "./statement-tree.ts";
 import type { SandboxCatalog, Macro } from "./walk.ts";
 
 /** A statement that may run. */
@@ -31,7 +36,7 @@ export interface Inspected {
   /** Whether it is an EXPLAIN, whose answer is one text of many lines. */
   readonly isExplain: boolean;
   /** Returns a clearer sentence for an error of the engine about this statement, or undefined. */
-  readonly hint: (message: string) => string | undefined;
+  readonly hint: (error: StatementError) => string | undefined;
 }
 
 /** Runs a statement that the sandbox has accepted, with its tables, and returns the first column of each row. */
@@ -76,7 +81,8 @@ export async function inspect(
     lookup && (async (values) => lookup(await inspect(reader, values, catalog, { bytesMax: bytesMax * 2 }))),
   );
   const tree = await treeOf(reader, text);
-  if (tree.error) throw refusal(tree, text, text === explained ? explain : "");
+  const failure = parseFailureOf(tree);
+  if (failure !== undefined) throw refusal(failure, text, text === explained ? explain : "");
   const statements = tree.statements ?? [];
   if (statements.length !== 1) {
     throw new BadInput(
@@ -96,7 +102,7 @@ export async function inspect(
     macros: walk.macros,
     parameters: walk.parameters,
     isExplain: explain !== "",
-    hint: (message) => errorHint(message, walk),
+    hint: (error) => errorHint(error, walk),
   };
 }
 
@@ -110,18 +116,15 @@ async function inspectAgain(reader: Serializer, sql: string, catalog: SandboxCat
 /** `EXPLAIN` and `EXPLAIN ANALYZE`, after optional comments. The rest is inspected like any statement. */
 const EXPLAIN = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*EXPLAIN\b\s*(?:ANALYZE\b\s*)?/i;
 
-function refusal(tree: Serialized, sql: string, before: string): Error {
-  const message = tree.error_message ?? "";
-  if (tree.error_type === "not implemented" && message.startsWith("Only SELECT"))
+function refusal({ kind, sentence, position }: ParseFailure, sql: string, before: string): Error {
+  if (kind === "not a select")
     return new Forbidden(
       "only one SELECT statement is allowed (WITH, VALUES, FROM …, PIVOT, EXPLAIN, DESCRIBE and SHOW TABLES included)",
       "sql",
     );
-  const position = Number(tree.position);
-  const place = Number.isInteger(position)
-    ? ` at ${lineAndColumn(before + sql, Buffer.byteLength(before) + position)}`
-    : "";
-  return new BadInput(`${message.split("\n")[0]}${place}`, "sql");
+  const place =
+    position === undefined ? "" : ` at ${lineAndColumn(before + sql, Buffer.byteLength(before) + position)}`;
+  return new BadInput(`${sentence}${place}`, "sql");
 }
 
 /** `line 2, column 5` of a byte offset; both count from 1. */

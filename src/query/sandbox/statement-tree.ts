@@ -1,5 +1,6 @@
 /** Converts statements to syntax trees and back, with the engine's own parser. */
 import { BadInput } from "../../model/errors.ts";
+import type { SerializeAnswer } from "../../store/engine/statement-faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Node } from "./walk.ts";
 
@@ -8,11 +9,7 @@ export interface Serializer {
   all<Row extends Record<string, unknown>>(sql: string, parameters?: readonly string[]): Promise<Row[]>;
 }
 
-export interface Serialized {
-  readonly error: boolean;
-  readonly error_type?: string;
-  readonly error_message?: string;
-  readonly position?: string;
+export interface Serialized extends SerializeAnswer {
   readonly statements?: readonly Node[];
 }
 

@@ -16,6 +16,7 @@ import {
   Unprocessable,
 } from "../../model/errors.ts";
 import { faultOf } from "../../store/engine/faults.ts";
+import { type StatementError, statementErrorOf } from "../../store/engine/statement-faults.ts";
 import type { Reader } from "../../store/store.ts";
 
 /** Why a query was stopped before its end. */
@@ -24,6 +25,9 @@ type StopReason = "timeout" | "gone" | "memory" | "closing";
 const INTERRUPT_INTERVAL_MS = 50;
 /** A hundred times as long as an ordinary query takes to stop. */
 const STUCK_AFTER_MS = 2_000;
+
+/** Returns a clearer sentence for an error of a statement, or undefined. */
+export type Hint = (error: StatementError) => string | undefined;
 
 interface RunningOptions {
   readonly timeoutMs: number;
@@ -44,7 +48,7 @@ export class RunningQuery {
   #interrupting: ReturnType<typeof setInterval> | undefined;
   #busy: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
-  #hint: ((message: string) => string | undefined) | undefined;
+  #hint: Hint | undefined;
 
   /** Starts the deadline at once, because preparing a statement can take long too. */
   constructor(options: RunningOptions) {
@@ -85,7 +89,7 @@ export class RunningQuery {
   }
 
   /** Sets a function that returns a clearer sentence for an error of the statement, or undefined. */
-  explainErrors(hint: ((message: string) => string | undefined) | undefined): void {
+  explainErrors(hint: Hint | undefined): void {
     this.#hint = hint;
   }
 
@@ -152,20 +156,14 @@ function outOfMemory(setting: string): RequestError {
   );
 }
 
-/** The errors of the macros of sql/query/macro_weir_*.sql. */
-const GUARDED = /^Invalid Input Error: weir: ([^\n]*)/;
-
 /**
  * Turns an error of the engine into a `RequestError` if it is the statement's fault. Returns any other error unchanged.
- *
- * @param hint returns a clearer sentence for an error of this statement, or undefined
  */
-function requestError(error: unknown, hint?: (message: string) => string | undefined): unknown {
+function requestError(error: unknown, hint?: Hint): unknown {
   if (!(error instanceof Error)) return error;
-  const message = error.message;
-  const guarded = GUARDED.exec(message);
-  if (guarded !== null) return new Unprocessable(`${guarded[1]}.`, "sql");
-  const clearer = hint?.(message);
+  const said = statementErrorOf(error);
+  if (said.kind === "guarded") return new Unprocessable(`${said.reason}.`, "sql");
+  const clearer = hint?.(said);
   if (clearer !== undefined) return new BadInput(clearer.slice(0, 500), "sql");
   const fault = faultOf(error);
   if (fault === "out of memory") return outOfMemory("memoryLimitBytes");
@@ -177,19 +175,10 @@ function requestError(error: unknown, hint?: (message: string) => string | undef
       "params",
     );
   if (fault === "interrupted") return new Unavailable("The query was interrupted; try again.");
-  // Values that do not fit the statement's parameters never reach the engine: the driver reports them.
-  if (fault === "statement" || fault === "day dropped" || /parameter/i.test(message.split("\n")[0]!)) {
-    const lines = message.split("\n");
-    const candidates = lines
-      .slice(1)
-      .find((line) => /^(Candidate bindings|Did you mean|Candidate functions)/.test(line));
-    return new BadInput(
-      [lines[0]!, candidates]
-        .filter((line) => line !== undefined)
-        .join(" ")
-        .slice(0, 500),
-      "sql",
-    );
+  if (fault === "statement" || fault === "parameters" || fault === "day dropped") {
+    const answer = new BadInput(said.summary.slice(0, 500), "sql");
+    answer.cause = error;
+    return answer;
   }
   return error;
 }

@@ -13,7 +13,7 @@ import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store }
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { ConcurrencyLimit } from "./concurrency-limit.ts";
-import { RunningQuery } from "./running.ts";
+import { type Hint, RunningQuery } from "./running.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
 
@@ -46,7 +46,7 @@ interface Prepared {
   /** Whether the answer is a plan. Each line of the plan becomes a row. */
   readonly isExplain?: boolean;
   /** Returns a clearer sentence for an error of the engine about the statement, or undefined. */
-  readonly hint?: (message: string) => string | undefined;
+  readonly hint?: Hint;
 }
 
 export type Chunk = readonly (readonly Cell[])[];
@@ -191,7 +191,7 @@ export class SqlEngine {
 }
 
 function isDroppedDay(error: unknown): boolean {
-  return error instanceof BadInput && faultOf(error) === "day dropped";
+  return error instanceof BadInput && faultOf(error.cause) === "day dropped";
 }
 
 /** The parameters with the given names. */

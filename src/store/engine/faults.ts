@@ -10,6 +10,8 @@ export type EngineFault =
   | "interrupted"
   /** A statement asks for what is not allowed, such as a file. */
   | "forbidden"
+  /** Values for parameters that the driver cannot bind. They do not reach the engine. */
+  | "parameters"
   /** A parameter that the statement does not have. */
   | "unknown parameter"
   /** A guard macro of sql/query/macro_weir_*.sql found a value that is too large. */
@@ -49,6 +51,7 @@ const FAULTS: readonly (readonly [EngineFault, RegExp])[] = [
   ],
   ["interrupted", /INTERRUPT Error/],
   ["unknown parameter", /Failed to retrieve bind parameter index/],
+  ["parameters", /^[^\n]*parameter/i],
 ];
 
 /** Which fault an error is; undefined for an error that is none of these. */
@@ -61,6 +64,16 @@ export function faultOf(error: unknown): EngineFault | undefined {
 export function isFatal(error: unknown): boolean {
   const fault = faultOf(error);
   return fault === "gave up" || fault === "invalidated";
+}
+
+/** Whether an error of the statement CHECKPOINT says that the checkpoint did not take place. */
+export function isCheckpointRefused(error: unknown): boolean {
+  return /checkpoint/i.test(String(error));
+}
+
+/** The engine's reason for an error of a file, as a part of a sentence. */
+export function reasonOf(error: Error): string {
+  return error.message.split("\n")[0]!.replace(/^IO Error: |[.!]$/g, "");
 }
 
 /** Whether the disk, or this user's quota on it, is full. */

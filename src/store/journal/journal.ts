@@ -12,6 +12,7 @@ import { journalMoveFailures, journalWriteFailures } from "../../model/counters.
 import type { GroupRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
 import type {
   Change,
@@ -231,7 +232,7 @@ export class Journal {
    * nothing more is appended, so that the next commit fails, and a new process can read all entries.
    */
   noteError(error: unknown): void {
-    if (String(error).includes("FATAL Error")) this.#isBroken = true;
+    if (isFatal(error)) this.#isBroken = true;
   }
 
   /** Closes the file. Entries that were not moved stay in it. */
