@@ -32,7 +32,7 @@ import { Echoes } from "./ingest/admission/echoes.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
-import * as counters from "./model/counters.ts";
+import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
@@ -78,6 +78,7 @@ export interface Gateway {
   readonly registry: Registry;
   readonly ingest: Ingest;
   readonly totals: Totals;
+  readonly counters: Counters;
   readonly log: Log;
   /** Deletes expired groups. */
   expireGroups(): Promise<void>;
@@ -92,12 +93,22 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
   const temporaryDirectory = join(config.data, "tmp");
+  // Read at scrapes, when the store and ingest are open.
+  const counters = createCounters({
+    disk: () => store.room(),
+    waiting: () => {
+      const { samples, bytes, oldestMs } = ingest.waiting;
+      const oldestSeconds = oldestMs === undefined ? 0 : Math.max(0, now() - oldestMs) / 1000;
+      return { samples, bytes, oldestSeconds };
+    },
+  });
   openDataFolder(config.data);
   const { store, stored } = await openStore({
     path: join(config.data, "store.duckdb"),
     memoryLimitBytes: config.memoryLimitBytes,
     threads: config.threads,
     temporaryDirectory,
+    counters,
     reserveBytes: config.diskReserveBytes,
     onFault: (message, error) => log.error(message, { error: String(error) }),
     onFatal: options.onFatal,
@@ -127,10 +138,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         "tagValueBytesMax",
       ),
       bucketsFor,
+      counters,
     },
     stored,
   );
-  const totals = new Totals(pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"));
+  const totals = new Totals({
+    ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
+    counters,
+  });
   for (const series of registry.series()) totals.define(series);
   totals.restore(stored.totals);
   for (const { job, instance, pushedAtMs } of stored.lastPushes)
@@ -138,7 +153,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
   await store.replay((rows) => totals.apply(rows));
   const groups = new Groups(
-    { series: registry, values: totals, ownType: (name) => ownMetricType(counters.registry, name) },
+    {
+      series: registry,
+      values: totals,
+      ownType: (name) => ownMetricType(counters.registry, name),
+      counters,
+    },
     pickSettings(config, "groupsMax", "groupSumGauges", "groupTtlMs"),
     stored.groups,
   );
@@ -174,7 +194,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       totals,
       groups,
       echoes,
-      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax),
+      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax, counters),
       imports: new Imports(stored.imports),
       protocols,
     },
@@ -195,6 +215,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         "snapshotRows",
         "totalsLateMs",
       ),
+      counters,
       now,
       onFault: (message, error) => {
         log.error(message, { error: String(error) });
@@ -202,7 +223,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     },
   );
-  const exposition = new Exposition({ registry: counters.registry, id, totals, groups });
+  const exposition = new Exposition({ counters, id, totals, groups });
   const sql = new SqlEngine({
     store,
     registry,
@@ -211,6 +232,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     textBytesMax: config.sqlTextBytesMax,
     concurrencyMax: config.sqlConcurrencyMax,
     memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
+    counters,
     log,
   });
   // The stale marker of an exposed series comes from its group, unless series that servers write are exposed too.
@@ -233,6 +255,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...promqlLimits,
     ...pickSettings(config, "lookbackMs", "observationStepMs", "promqlConcurrencyMax", "seriesIdleMs"),
     heldOf,
+    counters,
     now,
   });
   const { catalog } = promql;
@@ -257,17 +280,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     temporaryDirectory,
     now,
   });
-  const roomNow = () => store.room();
-  counters.disk.now = roomNow;
-  counters.waiting.now = () => {
-    const { samples, bytes, oldestMs } = ingest.waiting;
-    return {
-      samples,
-      bytes,
-      oldestSeconds: oldestMs === undefined ? 0 : Math.max(0, now() - oldestMs) / 1000,
-    };
-  };
-
   const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const limits = {
@@ -290,6 +302,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     groups,
     settings: pickSettings(config, "enableAdminApi", "eventsMax", "strictEvents"),
     log,
+    counters,
     status: {
       build: { version: manifest.version, bunVersion: Bun.version },
       flags: settingTexts(config),
@@ -302,6 +315,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     metricsRoutes({
       exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
       scrapesMax: config.scrapesMax,
+      counters,
     }),
     healthRoutes({
       ready: async () => {
@@ -354,17 +368,16 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
   };
   return {
-    app: createApp(routes, { log }),
+    app: createApp(routes, { log, counters }),
     stopQueries,
     expireGroups: () => expireGroups({ groups, ingest, now }),
     store,
     registry,
     ingest,
     totals,
+    counters,
     log,
     async close() {
-      // The folder may be deleted before another gateway in this process is scraped.
-      if (counters.disk.now === roomNow) counters.disk.now = () => undefined;
       // The file is closed also if the last commit fails, because acknowledged samples are stored already.
       try {
         await ingest.stop();

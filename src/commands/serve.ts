@@ -15,7 +15,6 @@ import { type Config, loadConfig } from "../config/config.ts";
 import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
-import { registry as ownMetrics } from "../model/counters.ts";
 import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
@@ -110,7 +109,7 @@ async function start(config: Config, options: GatewayOptions): Promise<RunningGa
 }
 
 /** Starts to sample this machine and the gateway itself. Returns an object that stops both. */
-function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(): Promise<void> } {
+function startSampler(config: Config, { ingest, totals, counters, log }: Gateway): { stop(): Promise<void> } {
   const parts = createParts({
     names: config.samplerParts.filter((name) => name !== "gateway"),
     hostIntervalMs: config.samplerHostIntervalMs,
@@ -119,11 +118,11 @@ function startSampler(config: Config, { ingest, totals, log }: Gateway): { stop(
     disksIntervalMs: config.samplerDisksIntervalMs,
     containersIntervalMs: config.samplerContainersIntervalMs,
   });
-  const options = { log: (message: string) => log.warn(message) };
+  const options = { counters, log: (message: string) => log.warn(message) };
   const machine = new Sampler(parts, (batch) => ingest.push(batch), options);
   const own = gatewayPart({
     intervalMs: config.samplerHostIntervalMs,
-    registry: ownMetrics,
+    registry: counters.registry,
     lastPushes: () => totals.lastPushRecords(),
   });
   const ownParts = config.samplerParts.includes("gateway") ? [own] : [];
@@ -174,7 +173,6 @@ or SIGHUP (ignored under nohup) it stores everything that it has accepted and st
 ${settingsHelp()}`,
   async run(argv, io) {
     const config = loadConfig(argv, io.env, io.readFile);
-    registerProcessMetrics(ownMetrics, manifest.version);
     const quit = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();
     const gateway = await start(config, {
@@ -182,6 +180,7 @@ ${settingsHelp()}`,
       quit: () => quit.resolve("request"),
       onFatal: () => broken.resolve("the engine gave up on the file"),
     });
+    registerProcessMetrics(gateway.counters.registry, manifest.version);
     gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
     await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
     const signal = await Promise.race([nextSignal(), quit.promise, broken.promise]);

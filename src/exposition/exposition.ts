@@ -6,15 +6,15 @@
  * sample back first, and so the gateway learns which other samples are its own
  * (src/ingest/admission/echoes.ts).
  */
-import type { Registry } from "prom-client";
-import { expositionConflicts } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { labelText } from "../model/spelling.ts";
 import { type Family, mergeFamilies } from "./family.ts";
 import { EXPOSITION_INFO, registryFamilies } from "./own.ts";
 import type { Totals } from "./totals/totals.ts";
 
 interface ExpositionSources {
-  readonly registry: Registry;
+  /** The gateway's own metrics. */
+  readonly counters: Counters;
   /** Identifies this exposition: the label of EXPOSITION_INFO, which is not exposed without it. */
   readonly id?: string;
   readonly totals: Totals;
@@ -40,8 +40,8 @@ export class Exposition {
    * @param exemplars whether to look them up. Text 0.0.4 has none
    */
   async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
-    const { registry, totals, groups } = this.#sources;
-    const own = await registryFamilies(registry);
+    const { counters, totals, groups } = this.#sources;
+    const own = await registryFamilies(counters.registry);
     const merged = mergeFamilies([
       this.#info,
       own,
@@ -49,7 +49,7 @@ export class Exposition {
       groups?.families() ?? [],
       totals.families(nowMs * 1000, exemplars),
     ]);
-    expositionConflicts.set(merged.conflicts);
+    counters.expositionConflicts.set(merged.conflicts);
     const isInfo = ({ name }: Family) => name === EXPOSITION_INFO;
     return [...merged.families.filter(isInfo), ...merged.families.filter((family) => !isInfo(family))];
   }

@@ -10,7 +10,7 @@
  * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
-import { httpRequests, httpSeconds } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse, pathOf } from "./error-answers.ts";
 import type { Log } from "./log.ts";
@@ -27,6 +27,7 @@ export interface App {
 
 interface AppOptions {
   readonly log: Log;
+  readonly counters: Counters;
 }
 
 /** The path exists, but does not support the method. */
@@ -39,7 +40,7 @@ class MethodNotAllowed extends RequestError {
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Combines the declared routes. A handler rejects a request by throwing a class of src/model/errors.ts. */
-export function createApp(declared: readonly Routes[], { log }: AppOptions): App {
+export function createApp(declared: readonly Routes[], { log, counters }: AppOptions): App {
   const routes = declared.flatMap(({ list }) => list);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
@@ -92,8 +93,8 @@ export function createApp(declared: readonly Routes[], { log }: AppOptions): App
       }
       const route = pattern ?? "none";
       const method = METHODS.has(request.method) ? request.method : "other";
-      httpRequests.inc({ route, method, status: response.status });
-      httpSeconds.observe({ route }, (performance.now() - begin) / 1000);
+      counters.httpRequests.inc({ route, method, status: response.status });
+      counters.httpSeconds.observe({ route }, (performance.now() - begin) / 1000);
       return response;
     },
   };

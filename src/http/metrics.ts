@@ -8,7 +8,7 @@ import { constants, gzip } from "node:zlib";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
-import { scrapesRefused } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import { Routes } from "./routes.ts";
 
@@ -19,17 +19,18 @@ interface MetricsDependencies {
   };
   /** Concurrent scrapes. Each keeps its answer in memory. */
   readonly scrapesMax: number;
+  readonly counters: Counters;
 }
 
 export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 const compress = promisify(gzip);
 
-export const metricsRoutes = ({ exposition, scrapesMax }: MetricsDependencies) => {
+export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
   let underWay = 0;
   const scrape = async (request: Request): Promise<Response> => {
     if (underWay >= scrapesMax) {
-      scrapesRefused.inc();
+      counters.scrapesRefused.inc();
       throw new Unavailable(`${scrapesMax} scrapes are already in progress (scrapesMax); try again later.`);
     }
     underWay++;

@@ -6,6 +6,7 @@
  * - A push that is acknowledged as queued is admitted. It is lost only if the process ends before its commit, or if
  *   that commit fails.
  */
+import type { Counters } from "../model/counters.ts";
 import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../model/records.ts";
 import type { Batch, Labels, Rejection, Rows, Series } from "../model/sample.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -97,6 +98,7 @@ export interface TotalsSink {
 }
 
 export interface IngestOptions {
+  readonly counters: Counters;
   readonly retentionDays: number;
   readonly retentionBytes: number;
   readonly futureMs: number;

@@ -2,7 +2,7 @@
  * Idempotency keys: a push with a key is stored once, however often it is sent. Keys of pushes that wait for their
  * commit are known too, so that two equal pushes in one commit are stored once.
  */
-import { idempotencyKeysForgotten } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { quote, Unprocessable } from "../model/errors.ts";
 import type { PushRecord } from "../store/store.ts";
 import type { Ack } from "./contract.ts";
@@ -35,14 +35,16 @@ export class IdempotencyKeys {
   /** In the order of arrival. */
   readonly #entries = new Map<string, Entry>();
   readonly #bytesMax: number;
+  readonly #counters: Counters;
   #bytes = 0;
   /** Keys that were received before this may have been forgotten early, because of `bytesMax`. */
   #forgottenBeforeMs = Number.NEGATIVE_INFINITY;
   #forgottenSinceCut = 0;
 
   /** @param bytesMax memory for keys and answers. Past it the oldest are forgotten before their time. */
-  constructor(stored: readonly PushRecord[], bytesMax: number) {
+  constructor(stored: readonly PushRecord[], bytesMax: number, counters: Counters) {
     this.#bytesMax = bytesMax;
+    this.#counters = counters;
     for (const { scope, key, bodyHash, receivedAtMs, answer } of stored) {
       const ack = Promise.resolve(JSON.parse(answer) as Ack);
       const name = entryKey(scope, key);
@@ -118,7 +120,7 @@ export class IdempotencyKeys {
       this.#delete(oldest);
       this.#forgottenBeforeMs = Math.max(this.#forgottenBeforeMs, receivedAtMs);
       this.#forgottenSinceCut++;
-      idempotencyKeysForgotten.inc();
+      this.#counters.idempotencyKeysForgotten.inc();
     }
   }
 

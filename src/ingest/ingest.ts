@@ -7,7 +7,7 @@
  * of them is stored. The queue is bounded in samples and bytes. A push that exceeds a bound is rejected with Busy.
  * The running totals add the rows of a group after its commit, in the order of the rows.
  */
-import * as counters from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
 import type { Batch, Rows, Series } from "../model/sample.ts";
@@ -36,6 +36,7 @@ export class Ingest {
   readonly #registry: Registry;
   readonly #totals: TotalsSink;
   readonly #options: IngestOptions;
+  readonly #counters: Counters;
   readonly #newest = new NewestTimes();
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
@@ -75,6 +76,7 @@ export class Ingest {
     this.#echoes = parts.echoes;
     this.#retention = new Retention(parts, this.#newest, options);
     this.#options = options;
+    this.#counters = options.counters;
     this.#queue = new PushQueue(options);
     this.#snapshots = new TotalsSnapshots(parts.totals, options);
     this.#checkpoints = new Checkpoints(parts.store, options);
@@ -102,7 +104,7 @@ export class Ingest {
     // Otherwise a Prometheus that scrapes only this gateway would cause an empty commit with each request.
     const isStored = isEmpty(rest.batch) && echoes!.isStored;
     const ack = isStored ? ackOf(UNDECIDED) : await this.#pushAll(rest.batch, options);
-    counters.echoesDropped.inc(rest.sampleCount);
+    this.#counters.echoesDropped.inc(rest.sampleCount);
     return { ...ack, exemplars: ack.exemplars + rest.exemplarCount };
   }
 
@@ -153,7 +155,7 @@ export class Ingest {
     try {
       this.#store.requireRoom();
     } catch (error) {
-      counters.pushesDiskFull.inc();
+      this.#counters.pushesDiskFull.inc();
       throw error;
     }
   }
@@ -163,7 +165,7 @@ export class Ingest {
     if (this.#stopping) throw new Unavailable("the gateway is stopping, send the request again in a moment");
     const repeat = idempotency === undefined ? undefined : this.#keys.find(idempotency);
     return repeat?.then((ack) => {
-      counters.pushesDuplicate.inc();
+      this.#counters.pushesDuplicate.inc();
       return { ...ack, repeated: true };
     });
   }
@@ -246,6 +248,7 @@ export class Ingest {
       isInGroup: declared.ownsGroups ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
       exposed: isExposed(declared, this.#options.exposeProtocols),
       keepsBoundText: declared.keepsBoundText,
+      counters: this.#counters,
     };
   }
 
@@ -298,7 +301,7 @@ export class Ingest {
     } catch (error) {
       // A commit that was not attempted, because the disk is full, is not counted as a failure. A full disk is logged
       // once, elsewhere.
-      if (!(error instanceof DiskFull) || error.cause !== undefined) counters.commitFailures.inc();
+      if (!(error instanceof DiskFull) || error.cause !== undefined) this.#counters.commitFailures.inc();
       if (!(error instanceof DiskFull))
         this.#options.onFault(`a commit of ${group.length} pushes failed`, error);
       this.#failing = true;
@@ -306,7 +309,7 @@ export class Ingest {
         error instanceof DiskFull
           ? error
           : new Unavailable("the samples could not be stored, send them again");
-      if (answer instanceof DiskFull) counters.pushesDiskFull.inc(group.length);
+      if (answer instanceof DiskFull) this.#counters.pushesDiskFull.inc(group.length);
       for (const waiting of group) this.#reject(waiting, answer);
       this.#groups?.failed();
     }
@@ -427,10 +430,10 @@ export class Ingest {
 
   #finish(waiting: Waiting, ack: Ack, nowMs: number): void {
     const { protocol, batch, options } = waiting;
-    counters.samplesAccepted.inc({ protocol }, ack.accepted);
-    if (ack.duplicates > 0) counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
-    if (batch.historicalCount > 0) counters.historySamples.inc(batch.historicalCount);
-    for (const { cause } of ack.rejected) counters.samplesRejected.inc({ protocol, cause });
+    this.#counters.samplesAccepted.inc({ protocol }, ack.accepted);
+    if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
+    if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
+    for (const { cause } of ack.rejected) this.#counters.samplesRejected.inc({ protocol, cause });
     const declared = this.#protocolOf(protocol);
     const isPush =
       declared.countsAsPush === "always" ||
@@ -450,7 +453,7 @@ export class Ingest {
     this.#totals.define(series);
     const isForMetrics = series.exposed && !this.#registry.isEnded(series);
     if (isForMetrics && exposedBefore < this.#options.seriesMax) return true;
-    if (isForMetrics) counters.seriesUnexposed.inc();
+    if (isForMetrics) this.#counters.seriesUnexposed.inc();
     this.#totals.end(series.seriesId);
     return false;
   }

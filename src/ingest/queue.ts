@@ -1,5 +1,4 @@
 /** The pushes that wait for their commit, bounded in samples and bytes. A push past a bound is rejected with Busy. */
-import { pushesBusy } from "../model/counters.ts";
 import { Busy } from "../model/errors.ts";
 import type { Ack, IngestOptions } from "./contract.ts";
 import type { Waiting } from "./waiting.ts";
@@ -40,7 +39,7 @@ export class PushQueue {
     if (this.#samples + samples <= queueSamplesMax && this.#bytes + bytes <= queueBytesMax) return;
     // A batch larger than the whole queue is accepted if nothing waits.
     if (this.#bytes === 0) return;
-    pushesBusy.inc();
+    this.#options.counters.pushesBusy.inc();
     throw new Busy("the queue is full (queueSamplesMax, queueBytesMax), try again in a second");
   }
 

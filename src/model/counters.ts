@@ -1,253 +1,266 @@
 /**
- * The gateway's own metrics, in one prom-client registry. Every room may count, and only the exposition reads the
- * values. Names begin with `weir_`, and labels have a bounded number of values.
+ * The gateway's own metrics, in one prom-client registry for each gateway. Every room may count, and only the
+ * exposition reads the values. Names begin with `weir_`, and labels have a bounded number of values.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-export const registry = new Registry();
-const registers = [registry];
+/** What some gauges read at each scrape. */
+interface LiveValues {
+  /** Room on the disk of the store. */
+  disk(): { readonly freeBytes: number; readonly isFull: boolean };
+  /** Samples that wait for a commit, and the age of the oldest push of them. */
+  waiting(): { readonly samples: number; readonly bytes: number; readonly oldestSeconds: number };
+}
 
-export const samplesAccepted = new Counter({
-  name: "weir_samples_accepted_total",
-  help: "Samples committed, by protocol.",
-  labelNames: ["protocol"],
-  registers,
-});
-export const samplesRejected = new Counter({
-  name: "weir_samples_rejected_total",
-  help: "Rejected samples, by protocol and cause.",
-  labelNames: ["protocol", "cause"],
-  registers,
-});
-export const eventWarnings = new Counter({
-  name: "weir_event_warnings_total",
-  help: "Parts of accepted events that were not stored as sent, by field. Fields with unusual names are counted as other.",
-  labelNames: ["field"],
-  registers,
-});
-export const samplesDuplicate = new Counter({
-  name: "weir_samples_duplicate_total",
-  help: "Samples dropped because a sample with the same series, time and value is stored already.",
-  labelNames: ["protocol"],
-  registers,
-});
-export const echoesDropped = new Counter({
-  name: "weir_remote_write_own_samples_dropped_total",
-  help: "Dropped samples that were scraped from /metrics of this gateway and written back by remote_write.",
-  registers,
-});
-export const historySamples = new Counter({
-  name: "weir_history_samples_total",
-  help: "Stored samples that running totals do not count, because they arrived too late or were imported.",
-  registers,
-});
-export const pushesDuplicate = new Counter({
-  name: "weir_pushes_duplicate_total",
-  help: "Repeated pushes that were answered by their idempotency key.",
-  registers,
-});
-export const idempotencyKeysForgotten = new Counter({
-  name: "weir_idempotency_keys_forgotten_total",
-  help: "Idempotency keys dropped before they expired, because their memory was full.",
-  registers,
-});
-export const labelDemotions = new Counter({
-  name: "weir_label_demotions_total",
-  help: "Labels that had too many values and became columns.",
-  registers,
-});
-export const commitSeconds = new Histogram({
-  name: "weir_commit_duration_seconds",
-  help: "Duration of a commit.",
-  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
-  registers,
-});
-export const commitFailures = new Counter({
-  name: "weir_commit_failures_total",
-  help: "Failed commits. Their pushes got an error.",
-  registers,
-});
-export const checkpointSeconds = new Histogram({
-  name: "weir_checkpoint_duration_seconds",
-  help: "Duration of a checkpoint.",
-  buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-  registers,
-});
-export const checkpointsRefused = new Counter({
-  name: "weir_checkpoints_refused_total",
-  help: "Checkpoints that were delayed because of an open reader, or because the disk had no room.",
-  registers,
-});
-export const engineReopenings = new Counter({
-  name: "weir_engine_reopenings_total",
-  help: "How often the engine gave up on its file at a checkpoint, as on a full disk, and was opened again.",
-  registers,
-});
-/** Room on the disk of the store, measured at each scrape. The running gateway sets the function. */
-export const disk: { now: () => { freeBytes: number; isFull: boolean } | undefined } = {
-  now: () => undefined,
+/** For a room that runs without a gateway. */
+const NOTHING_LIVE: LiveValues = {
+  disk: () => ({ freeBytes: 0, isFull: false }),
+  waiting: () => ({ samples: 0, bytes: 0, oldestSeconds: 0 }),
 };
-export const diskFreeBytes = new Gauge({
-  name: "weir_store_disk_free_bytes",
-  help: "Free bytes on the disk of the store.",
-  registers,
-  collect() {
-    this.set(disk.now()?.freeBytes ?? 0);
-  },
-});
-export const diskFull = new Gauge({
-  name: "weir_store_disk_full",
-  help: "1 while pushes are rejected because the disk has no room, else 0.",
-  registers,
-  collect() {
-    this.set(disk.now()?.isFull === true ? 1 : 0);
-  },
-});
-export const pushesDiskFull = new Counter({
-  name: "weir_pushes_disk_full_total",
-  help: "Pushes rejected because the disk had no room.",
-  registers,
-});
-export const journalWriteFailures = new Counter({
-  name: "weir_journal_write_failures_total",
-  help: "Small changes that could not be written to the journal. They were stored without it, at thirty times the cost.",
-  registers,
-});
-export const journalMoveFailures = new Counter({
-  name: "weir_journal_move_failures_total",
-  help: "How often small changes could not be moved to their tables. Queries miss them until they are moved.",
-  registers,
-});
-/** Samples that wait for a commit, read at each scrape. The running ingest sets the function. */
-export const waiting: { now: () => { samples: number; bytes: number; oldestSeconds: number } } = {
-  now: () => ({ samples: 0, bytes: 0, oldestSeconds: 0 }),
-};
-export const queueSamples = new Gauge({
-  name: "weir_queue_samples",
-  help: "Samples that wait for a commit.",
-  registers,
-  collect() {
-    this.set(waiting.now().samples);
-  },
-});
-export const queueBytes = new Gauge({
-  name: "weir_queue_bytes",
-  help: "Bytes of the samples that wait for a commit.",
-  registers,
-  collect() {
-    this.set(waiting.now().bytes);
-  },
-});
-export const oldestUnacknowledgedSeconds = new Gauge({
-  name: "weir_oldest_unacknowledged_seconds",
-  help: "Age of the oldest push that waits for a commit.",
-  registers,
-  collect() {
-    this.set(waiting.now().oldestSeconds);
-  },
-});
-export const samplerFailures = new Counter({
-  name: "weir_sampler_failures_total",
-  help: "Failed runs of the sampler, by part and cause.",
-  labelNames: ["part", "cause"],
-  registers,
-});
-export const samplerSeconds = new Histogram({
-  name: "weir_sampler_duration_seconds",
-  help: "Duration of a run of the sampler, by part.",
-  labelNames: ["part"],
-  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-  registers,
-});
-export const httpRequests = new Counter({
-  name: "weir_http_requests_total",
-  help: "Answered requests, by pattern of the route (none for unknown paths), method and status.",
-  labelNames: ["route", "method", "status"],
-  registers,
-});
-export const httpSeconds = new Histogram({
-  name: "weir_http_request_duration_seconds",
-  help: "Time from a request's headers to its answer's headers, by pattern of the route.",
-  labelNames: ["route"],
-  buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
-  registers,
-});
-export const groupsLive = new Gauge({
-  name: "weir_groups",
-  help: "Pushgateway groups that exist.",
-  registers,
-});
-export const expositionConflicts = new Gauge({
-  name: "weir_exposition_conflicts",
-  help: "Families and series that the last scrape left out because another one has their name.",
-  registers,
-});
-export const lastPushesRefused = new Counter({
-  name: "weir_last_push_refused_total",
-  help: "Pushes of a new job and instance above the limit of weir_last_push_timestamp_seconds.",
-  registers,
-});
-export const scrapesRefused = new Counter({
-  name: "weir_scrapes_refused_total",
-  help: "Scrapes rejected because too many were in progress.",
-  registers,
-});
-export const pushesBusy = new Counter({
-  name: "weir_pushes_busy_total",
-  help: "Pushes rejected with 429 because the queue was full.",
-  registers,
-});
-export const seriesUnexposed = new Counter({
-  name: "weir_series_unexposed_total",
-  help: "Series above the limit, which are stored and not exposed.",
-  registers,
-});
-export const queriesFinished = new Counter({
-  name: "weir_queries_total",
-  help: "Finished SQL queries and summaries, by outcome: ok, or the code of the error.",
-  labelNames: ["outcome"],
-  registers,
-});
-export const queriesRunning = new Gauge({
-  name: "weir_queries_running",
-  help: "SQL queries and summaries in progress.",
-  registers,
-});
-export const queriesStuck = new Counter({
-  name: "weir_queries_stuck_total",
-  help: "Queries that did not stop within 2 s of their interrupt.",
-  registers,
-});
-export const querySeconds = new Histogram({
-  name: "weir_query_duration_seconds",
-  help: "Duration of SQL queries and summaries, including reading their rows.",
-  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-  registers,
-});
-export const promqlRunning = new Gauge({
-  name: "weir_promql_queries_running",
-  help: "PromQL queries in progress.",
-  registers,
-});
-export const promqlSeconds = new Histogram({
-  name: "weir_promql_query_duration_seconds",
-  help: "Duration of PromQL queries, by outcome: ok, or the code of the error.",
-  labelNames: ["outcome"],
-  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
-  registers,
-});
-export const nativeHistograms = new Counter({
-  name: "weir_native_histograms_total",
-  help: "Native histograms that were stored as classic buckets.",
-  registers,
-});
-export const exemplarsDropped = new Counter({
-  name: "weir_exemplars_dropped_total",
-  help: "Dropped exemplars: their labels were invalid or too long, their series or time was not accepted, or a request had too many.",
-  registers,
-});
-export const metadataDropped = new Counter({
-  name: "weir_metadata_dropped_total",
-  help: "Dropped metadata of metric families above the limit.",
-  registers,
-});
+
+export type Counters = ReturnType<typeof createCounters>;
+
+/** Creates the metrics of one gateway, all 0. Two gateways of one process share none. */
+export function createCounters(live: LiveValues = NOTHING_LIVE) {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    samplesAccepted: new Counter({
+      name: "weir_samples_accepted_total",
+      help: "Samples committed, by protocol.",
+      labelNames: ["protocol"],
+      registers,
+    }),
+    samplesRejected: new Counter({
+      name: "weir_samples_rejected_total",
+      help: "Rejected samples, by protocol and cause.",
+      labelNames: ["protocol", "cause"],
+      registers,
+    }),
+    eventWarnings: new Counter({
+      name: "weir_event_warnings_total",
+      help: "Parts of accepted events that were not stored as sent, by field. Fields with unusual names are counted as other.",
+      labelNames: ["field"],
+      registers,
+    }),
+    samplesDuplicate: new Counter({
+      name: "weir_samples_duplicate_total",
+      help: "Samples dropped because a sample with the same series, time and value is stored already.",
+      labelNames: ["protocol"],
+      registers,
+    }),
+    echoesDropped: new Counter({
+      name: "weir_remote_write_own_samples_dropped_total",
+      help: "Dropped samples that were scraped from /metrics of this gateway and written back by remote_write.",
+      registers,
+    }),
+    historySamples: new Counter({
+      name: "weir_history_samples_total",
+      help: "Stored samples that running totals do not count, because they arrived too late or were imported.",
+      registers,
+    }),
+    pushesDuplicate: new Counter({
+      name: "weir_pushes_duplicate_total",
+      help: "Repeated pushes that were answered by their idempotency key.",
+      registers,
+    }),
+    idempotencyKeysForgotten: new Counter({
+      name: "weir_idempotency_keys_forgotten_total",
+      help: "Idempotency keys dropped before they expired, because their memory was full.",
+      registers,
+    }),
+    labelDemotions: new Counter({
+      name: "weir_label_demotions_total",
+      help: "Labels that had too many values and became columns.",
+      registers,
+    }),
+    commitSeconds: new Histogram({
+      name: "weir_commit_duration_seconds",
+      help: "Duration of a commit.",
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+      registers,
+    }),
+    commitFailures: new Counter({
+      name: "weir_commit_failures_total",
+      help: "Failed commits. Their pushes got an error.",
+      registers,
+    }),
+    checkpointSeconds: new Histogram({
+      name: "weir_checkpoint_duration_seconds",
+      help: "Duration of a checkpoint.",
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    checkpointsRefused: new Counter({
+      name: "weir_checkpoints_refused_total",
+      help: "Checkpoints that were delayed because of an open reader, or because the disk had no room.",
+      registers,
+    }),
+    engineReopenings: new Counter({
+      name: "weir_engine_reopenings_total",
+      help: "How often the engine gave up on its file at a checkpoint, as on a full disk, and was opened again.",
+      registers,
+    }),
+    diskFreeBytes: new Gauge({
+      name: "weir_store_disk_free_bytes",
+      help: "Free bytes on the disk of the store.",
+      registers,
+      collect() {
+        this.set(live.disk().freeBytes);
+      },
+    }),
+    diskFull: new Gauge({
+      name: "weir_store_disk_full",
+      help: "1 while pushes are rejected because the disk has no room, else 0.",
+      registers,
+      collect() {
+        this.set(live.disk().isFull ? 1 : 0);
+      },
+    }),
+    pushesDiskFull: new Counter({
+      name: "weir_pushes_disk_full_total",
+      help: "Pushes rejected because the disk had no room.",
+      registers,
+    }),
+    journalWriteFailures: new Counter({
+      name: "weir_journal_write_failures_total",
+      help: "Small changes that could not be written to the journal. They were stored without it, at thirty times the cost.",
+      registers,
+    }),
+    journalMoveFailures: new Counter({
+      name: "weir_journal_move_failures_total",
+      help: "How often small changes could not be moved to their tables. Queries miss them until they are moved.",
+      registers,
+    }),
+    queueSamples: new Gauge({
+      name: "weir_queue_samples",
+      help: "Samples that wait for a commit.",
+      registers,
+      collect() {
+        this.set(live.waiting().samples);
+      },
+    }),
+    queueBytes: new Gauge({
+      name: "weir_queue_bytes",
+      help: "Bytes of the samples that wait for a commit.",
+      registers,
+      collect() {
+        this.set(live.waiting().bytes);
+      },
+    }),
+    oldestUnacknowledgedSeconds: new Gauge({
+      name: "weir_oldest_unacknowledged_seconds",
+      help: "Age of the oldest push that waits for a commit.",
+      registers,
+      collect() {
+        this.set(live.waiting().oldestSeconds);
+      },
+    }),
+    samplerFailures: new Counter({
+      name: "weir_sampler_failures_total",
+      help: "Failed runs of the sampler, by part and cause.",
+      labelNames: ["part", "cause"],
+      registers,
+    }),
+    samplerSeconds: new Histogram({
+      name: "weir_sampler_duration_seconds",
+      help: "Duration of a run of the sampler, by part.",
+      labelNames: ["part"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    httpRequests: new Counter({
+      name: "weir_http_requests_total",
+      help: "Answered requests, by pattern of the route (none for unknown paths), method and status.",
+      labelNames: ["route", "method", "status"],
+      registers,
+    }),
+    httpSeconds: new Histogram({
+      name: "weir_http_request_duration_seconds",
+      help: "Time from a request's headers to its answer's headers, by pattern of the route.",
+      labelNames: ["route"],
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    }),
+    groupsLive: new Gauge({
+      name: "weir_groups",
+      help: "Pushgateway groups that exist.",
+      registers,
+    }),
+    expositionConflicts: new Gauge({
+      name: "weir_exposition_conflicts",
+      help: "Families and series that the last scrape left out because another one has their name.",
+      registers,
+    }),
+    lastPushesRefused: new Counter({
+      name: "weir_last_push_refused_total",
+      help: "Pushes of a new job and instance above the limit of weir_last_push_timestamp_seconds.",
+      registers,
+    }),
+    scrapesRefused: new Counter({
+      name: "weir_scrapes_refused_total",
+      help: "Scrapes rejected because too many were in progress.",
+      registers,
+    }),
+    pushesBusy: new Counter({
+      name: "weir_pushes_busy_total",
+      help: "Pushes rejected with 429 because the queue was full.",
+      registers,
+    }),
+    seriesUnexposed: new Counter({
+      name: "weir_series_unexposed_total",
+      help: "Series above the limit, which are stored and not exposed.",
+      registers,
+    }),
+    queriesFinished: new Counter({
+      name: "weir_queries_total",
+      help: "Finished SQL queries and summaries, by outcome: ok, or the code of the error.",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    queriesRunning: new Gauge({
+      name: "weir_queries_running",
+      help: "SQL queries and summaries in progress.",
+      registers,
+    }),
+    queriesStuck: new Counter({
+      name: "weir_queries_stuck_total",
+      help: "Queries that did not stop within 2 s of their interrupt.",
+      registers,
+    }),
+    querySeconds: new Histogram({
+      name: "weir_query_duration_seconds",
+      help: "Duration of SQL queries and summaries, including reading their rows.",
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    promqlRunning: new Gauge({
+      name: "weir_promql_queries_running",
+      help: "PromQL queries in progress.",
+      registers,
+    }),
+    promqlSeconds: new Histogram({
+      name: "weir_promql_query_duration_seconds",
+      help: "Duration of PromQL queries, by outcome: ok, or the code of the error.",
+      labelNames: ["outcome"],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
+      registers,
+    }),
+    nativeHistograms: new Counter({
+      name: "weir_native_histograms_total",
+      help: "Native histograms that were stored as classic buckets.",
+      registers,
+    }),
+    exemplarsDropped: new Counter({
+      name: "weir_exemplars_dropped_total",
+      help: "Dropped exemplars: their labels were invalid or too long, their series or time was not accepted, or a request had too many.",
+      registers,
+    }),
+    metadataDropped: new Counter({
+      name: "weir_metadata_dropped_total",
+      help: "Dropped metadata of metric families above the limit.",
+      registers,
+    }),
+  };
+}

@@ -4,7 +4,7 @@
  */
 
 import type { Log } from "../http/log.ts";
-import { eventWarnings } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import type { Warning, Warnings } from "../model/sample.ts";
 
 /** Fields that are logged. A sender that invents names fills neither the log nor the memory. */
@@ -16,15 +16,17 @@ const LISTED_MAX = 1_000;
 
 export class PushWarnings {
   readonly #log: Pick<Log, "warn">;
+  readonly #counters: Counters;
   readonly #logged = new Set<string>();
 
-  constructor(log: Pick<Log, "warn">) {
+  constructor(log: Pick<Log, "warn">, counters: Counters) {
     this.#log = log;
+    this.#counters = counters;
   }
 
   /** Counts and logs the warnings of a stored push. */
   note({ first, counts }: Warnings): void {
-    for (const [field, count] of counts) eventWarnings.inc({ field }, count);
+    for (const [field, count] of counts) this.#counters.eventWarnings.inc({ field }, count);
     for (const { field, message, metric } of first) {
       if (this.#logged.size >= LOGGED_MAX) return;
       if (this.#logged.has(field)) continue;

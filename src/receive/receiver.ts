@@ -9,6 +9,7 @@ import type { BodyLimits } from "../http/body.ts";
 import type { Log } from "../http/log.ts";
 import type { Routes } from "../http/routes.ts";
 import type { Ack, PushOptions, Transaction } from "../ingest/contract.ts";
+import type { Counters } from "../model/counters.ts";
 import type { Protocol } from "../model/protocol.ts";
 import type { Batch } from "../model/sample.ts";
 import type { NameLimits } from "../series/naming.ts";
@@ -45,6 +46,7 @@ interface ReceiverContext {
     readonly enableAdminApi: boolean;
   };
   readonly log: Pick<Log, "warn">;
+  readonly counters: Counters;
   /** Build, settings and start time of the gateway. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;

@@ -11,12 +11,13 @@
  * - `stop()` aborts the runs, pushes nothing more, and resolves when all runs have ended, or after a second.
  */
 import { hostname } from "node:os";
-import { samplerFailures, samplerSeconds } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import type { Batch, Labels } from "../model/sample.ts";
 import { Heads } from "./batch.ts";
 import { type Part, rejectionOf } from "./part.ts";
 
 interface SamplerOptions {
+  readonly counters: Counters;
   /**
    * Labels of every series. The default is `instance`, the host's name. Without it, the hosts of two gateways
    * that one Prometheus scrapes with `honor_labels` would have the same series.
@@ -67,14 +68,11 @@ export class Sampler {
   readonly #loops: readonly Loop[];
   readonly #push: (batch: Batch) => Promise<unknown>;
   readonly #log: (message: string) => void;
+  readonly #counters: Counters;
   #running = false;
 
   /** `push` resolves when the batch is stored. If it rejects, the run counts as failed. */
-  constructor(
-    parts: readonly Part[],
-    push: (batch: Batch) => Promise<unknown>,
-    options: SamplerOptions = {},
-  ) {
+  constructor(parts: readonly Part[], push: (batch: Batch) => Promise<unknown>, options: SamplerOptions) {
     const labels = options.labels ?? new Map([["instance", hostname()]]);
     const shortestMs = Math.min(...parts.map((part) => part.intervalMs));
     this.#loops = parts.map((part, index) => ({
@@ -86,6 +84,7 @@ export class Sampler {
       failing: undefined,
     }));
     this.#push = push;
+    this.#counters = options.counters;
     this.#log = options.log ?? (() => {});
   }
 
@@ -164,7 +163,7 @@ export class Sampler {
     const { part } = loop;
     const timeoutMs = part.timeoutMs ?? Math.min(part.intervalMs, TIMEOUT_MAX_MS);
     const timer = setTimeout(() => abort.abort(new TimedOut(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    const end = samplerSeconds.startTimer({ part: part.name });
+    const end = this.#counters.samplerSeconds.startTimer({ part: part.name });
     try {
       await Promise.race([collected, rejectionOf(abort.signal)]);
       loop.failures = 0;
@@ -187,7 +186,7 @@ export class Sampler {
   }
 
   #failed(loop: Loop, cause: FailureCause, reason: unknown): void {
-    samplerFailures.inc({ part: loop.part.name, cause });
+    this.#counters.samplerFailures.inc({ part: loop.part.name, cause });
     if (loop.failing !== undefined) return;
     loop.failing = cause;
     const why = reason instanceof Error ? reason.message : String(reason);

@@ -4,28 +4,29 @@
  *
  * It counts the current series only, without those that a demotion ended.
  */
-import { labelDemotions } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import type { Labels } from "../model/sample.ts";
 import type { DemotionRecord } from "../store/store.ts";
 
-export interface GuardLimits {
+export interface GuardOptions {
   /** Values that a label of a metric may have. */
   readonly labelValuesMax: number;
   /** Series that a metric of a mergeable kind may have. */
   readonly seriesPerMetricMax: number;
+  readonly counters: Counters;
 }
 
 /** Labels that identify a worker or a bucket. They are never demoted. */
 const PROTECTED: ReadonlySet<string> = new Set(["le", "quantile", "job", "instance"]);
 
 export class Guard {
-  readonly #limits: GuardLimits;
+  readonly #options: GuardOptions;
   /** Metric → label → value → how many current series carry it. */
   readonly #values = new Map<string, Map<string, Map<string, number>>>();
   readonly #demoted = new Map<string, Set<string>>();
 
-  constructor(limits: GuardLimits, demotions: readonly DemotionRecord[]) {
-    this.#limits = limits;
+  constructor(options: GuardOptions, demotions: readonly DemotionRecord[]) {
+    this.#options = options;
     for (const { metric, label } of demotions) this.#remember(metric, label);
   }
 
@@ -84,9 +85,9 @@ export class Guard {
       const own = labels.get(name);
       return (values?.size ?? 0) + (own !== undefined && !values?.has(own) ? 1 : 0);
     };
-    let over = seriesCount + 1 > this.#limits.seriesPerMetricMax;
+    let over = seriesCount + 1 > this.#options.seriesPerMetricMax;
     for (const name of labels.keys()) {
-      if (!PROTECTED.has(name) && count(name) > this.#limits.labelValuesMax) over = true;
+      if (!PROTECTED.has(name) && count(name) > this.#options.labelValuesMax) over = true;
     }
     if (!over) return undefined;
     let most: string | undefined;
@@ -100,7 +101,7 @@ export class Guard {
 
   demote(metric: string, label: string): void {
     this.#remember(metric, label);
-    labelDemotions.inc();
+    this.#options.counters.labelDemotions.inc();
   }
 
   /** Forgets the counts of a metric that has no rows left. Its demotions remain. */

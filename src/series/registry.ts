@@ -10,7 +10,7 @@ import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
 import { withUsualEdges } from "../model/spelling.ts";
 import type { Ended, Stored } from "../store/store.ts";
 import type { Admission, Admitted, Refused } from "./admitted.ts";
-import { Guard, type GuardLimits } from "./guard.ts";
+import { Guard, type GuardOptions } from "./guard.ts";
 import { Families } from "./metric-families.ts";
 import {
   checkLabels,
@@ -24,7 +24,7 @@ import { nothingPending, type Pending, putBack } from "./pending.ts";
 import { RegisteredMetric, TYPE_OF_KIND } from "./registered-metric.ts";
 import { SeriesDays } from "./series-days.ts";
 
-interface RegistryOptions extends GuardLimits, NameLimits {
+interface RegistryOptions extends GuardOptions, NameLimits {
   /** Metrics that are kept. Samples of a further metric are rejected until an old one has no rows left. */
   readonly metricsMax: number;
   /** Series that are kept. Samples of a further series are rejected until an old one has no rows left. */

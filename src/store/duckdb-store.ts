@@ -8,7 +8,7 @@
 
 import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { checkpointSeconds, checkpointsRefused, commitSeconds, engineReopenings } from "../model/counters.ts";
+import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
@@ -50,6 +50,7 @@ interface StoreOptions {
   readonly threads: number;
   /** The folder for intermediate results that do not fit in memory. Created when needed. */
   readonly temporaryDirectory: string;
+  readonly counters: Counters;
   /** How long close() waits for interrupted readers to end, in milliseconds. */
   readonly readerCloseMs?: number;
   readonly onFault?: OnFault;
@@ -104,7 +105,7 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       reserveBytes: options.reserveBytes ?? 0,
       onChange: options.onRoom,
     });
-    const journal = await Journal.open(writer, `${options.path}.journal`, options.onFault);
+    const journal = await Journal.open(writer, `${options.path}.journal`, options);
     for (;;) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
@@ -182,7 +183,7 @@ export class DuckDBStore implements Store {
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
     return await this.#inOrder(async () => {
-      const end = commitSeconds.startTimer();
+      const end = this.#options.counters.commitSeconds.startTimer();
       if (this.#room.isInsideDue) await this.lookInside();
       if (this.#journal.isFull) await this.#moveJournal();
       const entry = entryOf(change, (day) => this.#days.has(day));
@@ -462,7 +463,7 @@ export class DuckDBStore implements Store {
     const { onFault, onFatal } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#reopening = promise;
-    engineReopenings.inc();
+    this.#options.counters.engineReopenings.inc();
     try {
       if (!(await this.#readersGone())) throw new Error("a query did not end");
       await this.#closeEngine();
@@ -493,10 +494,10 @@ export class DuckDBStore implements Store {
     await this.lookInside();
     const { logBytes } = await this.fileSizes();
     if (!this.#room.holdsCheckpoint(logBytes)) {
-      checkpointsRefused.inc();
+      this.#options.counters.checkpointsRefused.inc();
       return false;
     }
-    const end = checkpointSeconds.startTimer();
+    const end = this.#options.counters.checkpointSeconds.startTimer();
     try {
       // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
       await this.#writer.run("CHECKPOINT");
@@ -505,7 +506,7 @@ export class DuckDBStore implements Store {
       return true;
     } catch (error) {
       if (!isCheckpointRefused(error)) throw error;
-      checkpointsRefused.inc();
+      this.#options.counters.checkpointsRefused.inc();
       if (isFatal(error) && !this.#closed) await this.#reopen(error);
       return false;
     }

@@ -5,6 +5,7 @@ import type { Family, ValuePoint } from "../../src/exposition/family.ts";
 import { registryFamilies } from "../../src/exposition/own.ts";
 import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { LastPushes } from "../../src/exposition/totals/last-pushes.ts";
+import { createCounters } from "../../src/model/counters.ts";
 
 test("converts a registry's metrics to families, each in the order of its labels", async () => {
   const registry = new Registry();
@@ -85,7 +86,7 @@ describe("last pushes", () => {
     (pushes.families(nowMs)[0].points as ValuePoint[]).map(({ labels, value }) => `${labels} ${value}`);
 
   test("keeps last pushes for a day, by job and instance", () => {
-    const pushes = new LastPushes();
+    const pushes = new LastPushes(createCounters());
     pushes.note("worker", "w1", T);
     pushes.note("", "", T + HOUR);
     pushes.note("worker", "w1", T + 2 * HOUR);
@@ -98,7 +99,7 @@ describe("last pushes", () => {
   });
 
   test("limits last pushes: rejects new pairs until an old one has expired", () => {
-    const pushes = new LastPushes(2);
+    const pushes = new LastPushes(createCounters(), 2);
     pushes.note("a", "", T);
     pushes.note("b", "", T);
     pushes.note("c", "", T);

@@ -8,13 +8,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Registry } from "prom-client";
 import { Exposition } from "../../src/exposition/exposition.ts";
 import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { bucketsFor } from "../../src/series/buckets.ts";
 import { DEFAULTS } from "../defaults.ts";
 import { canRun } from "../real-servers.ts";
@@ -32,8 +32,8 @@ const ODD = 'a "quoted" \\ value\nof two lines, €';
 
 /** A gateway's exposition: pushed, sampled, and its own metrics. */
 function exposition(nowMs: number): { exposition: Exposition; stop: () => void } {
-  const registry = new Registry();
-  const stop = registerProcessMetrics(registry, "0.0.0");
+  const counters = createCounters();
+  const stop = registerProcessMetrics(counters.registry, "0.0.0");
   const totals = new Totals(DEFAULTS);
   const cumulative = (name: string, type: "counter" | "histogram" | "summary") =>
     metric(name, "cumulative", { type });
@@ -62,15 +62,16 @@ function exposition(nowMs: number): { exposition: Exposition; stop: () => void }
   totals.apply(rows([...samples, slow]), nowMs * 1000);
   totals.noteLastPush("worker", "w1", nowMs);
   totals.noteLastPush("", "", nowMs);
-  return { exposition: new Exposition({ registry, totals }), stop };
+  return { exposition: new Exposition({ counters, totals }), stop };
 }
 
 const nowMs = Date.now();
 const { exposition: exposed, stop } = exposition(nowMs);
 afterAll(stop);
-const app = createApp([metricsRoutes({ exposition: exposed, scrapesMax: DEFAULTS.scrapesMax })], {
-  log: createLog("error"),
-});
+const app = createApp(
+  [metricsRoutes({ exposition: exposed, scrapesMax: DEFAULTS.scrapesMax, counters: DEFAULTS.counters })],
+  { counters: DEFAULTS.counters, log: createLog("error") },
+);
 
 test.if(installed)("passes promtool, except for names that users chose", async () => {
   const response = await app.fetch(new Request("http://localhost/metrics"));

@@ -4,7 +4,7 @@ import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
 import { Routes, RouteTable } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
-import { registry } from "../../src/model/counters.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import * as errors from "../../src/model/errors.ts";
 import { exchange } from "./raw.ts";
 
@@ -30,7 +30,8 @@ const family = new Routes()
     if (name === "field") throw new errors.BadInput("It is wrong.", "from");
     throw new Error(`secret of ${name}`);
   });
-const app = createApp([family], { log });
+const counters = createCounters();
+const app = createApp([family], { log, counters });
 
 describe("the methods that a path supports", () => {
   const table = new RouteTable([
@@ -210,12 +211,12 @@ describe("answers", () => {
   test("counts requests by pattern, never by path or unknown method", async () => {
     await ask("GET", "/things/12345/parts");
     await ask("MKCOL", "/unheard-of");
-    const text = await registry.getSingleMetricAsString("weir_http_requests_total");
+    const text = await counters.registry.getSingleMetricAsString("weir_http_requests_total");
     expect(text).toContain('{route="/things/:id/parts",method="GET",status="200"}');
     expect(text).toContain('{route="none",method="other",status="404"}');
     expect(text).not.toContain("12345");
     expect(text).not.toContain("unheard-of");
-    expect(await registry.getSingleMetricAsString("weir_http_request_duration_seconds")).toContain(
+    expect(await counters.registry.getSingleMetricAsString("weir_http_request_duration_seconds")).toContain(
       'weir_http_request_duration_seconds_count{route="none"}',
     );
   });

@@ -5,6 +5,7 @@ import { readBody } from "../../src/http/body.ts";
 import { createLog } from "../../src/http/log.ts";
 import { Routes } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { connect, exchange } from "./raw.ts";
 
 const MiB = 2 ** 20;
@@ -21,7 +22,11 @@ const summary = (body: Uint8Array) => ({ length: body.length, hash: String(Bun.h
 
 let listener: Listener;
 beforeAll(async () => {
-  listener = await listen(createApp([family], { log }), [{ hostname: "127.0.0.1", port: 0 }], { log });
+  listener = await listen(
+    createApp([family], { log, counters: createCounters() }),
+    [{ hostname: "127.0.0.1", port: 0 }],
+    { log },
+  );
 });
 afterAll(async () => {
   await listener.stop(1_000);

@@ -6,6 +6,7 @@ import { loadConfig } from "../../src/config/config.ts";
 import { openGateway } from "../../src/gateway.ts";
 import type { App } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
+import type { Counters } from "../../src/model/counters.ts";
 
 /** 2024-01-01 00:10 UTC: ten minutes after the times that the tests push. */
 export const NOW_MS = 1_704_067_800_000;
@@ -15,6 +16,7 @@ export const LIMITS = { bodyBytesMax: 2 ** 20, inflatedBytesMax: 2 ** 22 };
 
 export interface TestGateway {
   readonly app: App;
+  readonly counters: Counters;
   /** The rows of a query on the file. */
   query(sql: string): Promise<Record<string, unknown>[]>;
   /**
@@ -42,6 +44,7 @@ export async function openTestGateway(...flags: string[]): Promise<TestGateway> 
   const gateway = await openGateway(config, { now: () => NOW_MS, log });
   return {
     app: gateway.app,
+    counters: gateway.counters,
     async query(sql) {
       const reader = await gateway.store.reader();
       try {

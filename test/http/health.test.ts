@@ -8,6 +8,7 @@ import { openGateway } from "../../src/gateway.ts";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
 import { createLog } from "../../src/http/log.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { openTestGateway } from "./gateway.ts";
 
 const log = createLog("error");
@@ -17,6 +18,7 @@ function asker(dependencies: Partial<HealthDependencies>) {
     [healthRoutes({ ready: async () => {}, readable: async () => {}, ...dependencies })],
     {
       log,
+      counters: createCounters(),
     },
   );
   return async (path: string) => {
@@ -45,7 +47,10 @@ test("healthy only reports that the process answers, and ready runs the check", 
 });
 
 test("a JSON answer ends with a newline", async () => {
-  const app = createApp([healthRoutes({ ready: async () => {}, readable: async () => {} })], { log });
+  const app = createApp([healthRoutes({ ready: async () => {}, readable: async () => {} })], {
+    log,
+    counters: createCounters(),
+  });
   for (const path of ["/-/healthy", "/nothing"]) {
     const response = await app.fetch(new Request(`http://localhost:9091${path}`));
     expect(await response.text()).toEndWith("}\n");

@@ -12,6 +12,8 @@ import {
 } from "../../src/http/metrics.ts";
 import { DEFAULTS } from "../defaults.ts";
 
+const { counters } = DEFAULTS;
+
 const FAMILIES: readonly Family[] = [
   { name: "a_total", type: "counter", help: "A.", unit: "", points: [{ labels: "", value: 1 }] },
   { name: "b", type: "gauge", help: "B.", unit: "", points: [{ labels: "", value: 2 }] },
@@ -23,8 +25,9 @@ function get(path: string, headers: Record<string, string> = {}): Promise<Respon
   const routes = metricsRoutes({
     exposition: { families: () => Promise.resolve(FAMILIES) },
     scrapesMax: DEFAULTS.scrapesMax,
+    counters,
   });
-  return createApp([routes], { log: createLog("error") }).fetch(
+  return createApp([routes], { log: createLog("error"), counters }).fetch(
     new Request(`http://localhost${path}`, { headers }),
   );
 }
@@ -65,8 +68,9 @@ test("selects families by name[]", async () => {
 test("rejects scrapes above the limit, and accepts later ones", async () => {
   const held = Promise.withResolvers<readonly Family[]>();
   const exposition = { families: () => held.promise };
-  const app = createApp([metricsRoutes({ exposition, scrapesMax: 1 })], {
+  const app = createApp([metricsRoutes({ exposition, scrapesMax: 1, counters })], {
     log: createLog("error", () => {}),
+    counters,
   });
   const scrape = () => app.fetch(new Request("http://localhost/metrics"));
   const first = scrape();

@@ -8,6 +8,7 @@ import { createLog } from "../../src/http/log.ts";
 import { Routes } from "../../src/http/routes.ts";
 import { type Address, ListenError, type Listener, listen } from "../../src/http/server.ts";
 import { streamResponse } from "../../src/http/stream.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { connect, exchange } from "./raw.ts";
 
 const log = createLog("error");
@@ -37,7 +38,11 @@ function waitingApp() {
         { "content-type": "text/plain" },
       ),
     );
-  return { app: createApp([family], { log }), arrived: arrived.promise, goOn: goOn.resolve };
+  return {
+    app: createApp([family], { log, counters: createCounters() }),
+    arrived: arrived.promise,
+    goOn: goOn.resolve,
+  };
 }
 
 const port = (listener: Listener, i = 0) => Number(new URL(listener.urls[i]).port);

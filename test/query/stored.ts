@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../src/model/counters.ts";
 import { type AttributeColumn, dayOf, type Kind, type Rows } from "../../src/model/sample.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
@@ -36,6 +37,7 @@ export async function storedSamples(
 ): Promise<Samples> {
   const folder = mkdtempSync(join(tmpdir(), "weir-query-"));
   const { store, stored } = await openStore({
+    counters: createCounters(),
     path: join(folder, "samples.duckdb"),
     memoryLimitBytes,
     threads: 2,
@@ -43,6 +45,7 @@ export async function storedSamples(
   });
   const registry = new Registry(
     {
+      counters: createCounters(),
       attributes: ATTRIBUTES,
       labelValuesMax,
       seriesPerMetricMax: 2_000,

@@ -1,7 +1,7 @@
 /** The loop: parts that hang or fail beside parts that work; and the list of parts. */
 import { describe, expect, test } from "bun:test";
 import { hostname } from "node:os";
-import { registry } from "../../src/model/counters.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import type { Batch } from "../../src/model/sample.ts";
 import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
@@ -13,6 +13,8 @@ const VALUE = gauge("test_value", "A value.", ["of"]);
 /** Short, so that tests are fast. No test depends on the actual duration. */
 const INTERVAL_MS = 10;
 
+const counters = createCounters();
+
 let parts = 0;
 /** A part with a name of its own, because all tests share the counters. */
 function part(collect: Part["collect"], options: Partial<Part> = {}): Part {
@@ -20,7 +22,7 @@ function part(collect: Part["collect"], options: Partial<Part> = {}): Part {
 }
 
 async function failures(name: string): Promise<Record<string, number>> {
-  const metric = await registry.getSingleMetric("weir_sampler_failures_total")?.get();
+  const metric = await counters.registry.getSingleMetric("weir_sampler_failures_total")?.get();
   const own = metric?.values.filter(({ labels }) => labels.part === name) ?? [];
   return Object.fromEntries(own.map(({ labels, value }) => [labels.cause, value]));
 }
@@ -52,7 +54,7 @@ describe("the loop", () => {
     const pushed = new Pushed();
     let run = 0;
     const steady = part(async (reading) => reading.add(VALUE, ++run, "a"));
-    const sampler = new Sampler([steady], pushed.push, { labels: new Map([["instance", "box"]]) });
+    const sampler = new Sampler([steady], pushed.push, { counters, labels: new Map([["instance", "box"]]) });
     sampler.start();
     await pushed.reached(3);
     await sampler.stop();
@@ -78,7 +80,7 @@ describe("the loop", () => {
       { timeoutMs: 5 },
     );
     const other = part(async (reading) => reading.add(VALUE, 1, "other"));
-    const sampler = new Sampler([hanging, other], pushed.push, { labels: new Map() });
+    const sampler = new Sampler([hanging, other], pushed.push, { counters, labels: new Map() });
     sampler.start();
     await until(async () => ((await failures(hanging.name)).stuck ?? 0) >= 2);
     const sofar = pushed.batches.length;
@@ -103,7 +105,7 @@ describe("the loop", () => {
       reading.add(VALUE, run, "half");
       if (run <= 2) throw new Error("the driver is gone");
     });
-    const sampler = new Sampler([failing], pushed.push, { log: (message) => log.push(message) });
+    const sampler = new Sampler([failing], pushed.push, { counters, log: (message) => log.push(message) });
     sampler.start();
     await pushed.reached(4);
     await sampler.stop();
@@ -119,7 +121,7 @@ describe("the loop", () => {
     const throwing = part(() => {
       throw new Error("at once");
     });
-    const sampler = new Sampler([throwing], async () => {});
+    const sampler = new Sampler([throwing], async () => {}, { counters });
     sampler.start();
     await until(async () => (await failures(throwing.name)).error >= 1);
     await sampler.stop();
@@ -132,7 +134,7 @@ describe("the loop", () => {
     const push = async () => {
       if (++pushes === 1) throw new Error("the queue is full");
     };
-    const sampler = new Sampler([plain], push, { log: (message) => log.push(message) });
+    const sampler = new Sampler([plain], push, { counters, log: (message) => log.push(message) });
     sampler.start();
     await until(() => pushes >= 2);
     await sampler.stop();
@@ -148,7 +150,7 @@ describe("the loop", () => {
     const large = part(async (reading) => {
       for (let sample = 0; sample <= READING_SAMPLES_MAX; sample++) reading.add(VALUE, 1, String(sample));
     });
-    const sampler = new Sampler([large], pushed.push);
+    const sampler = new Sampler([large], pushed.push, { counters });
     sampler.start();
     await pushed.reached(1);
     await sampler.stop();
@@ -158,7 +160,9 @@ describe("the loop", () => {
 
   test("uses the host's name as instance by default", async () => {
     const pushed = new Pushed();
-    const sampler = new Sampler([part(async (reading) => reading.add(VALUE, 1, "a"))], pushed.push);
+    const sampler = new Sampler([part(async (reading) => reading.add(VALUE, 1, "a"))], pushed.push, {
+      counters,
+    });
     sampler.start();
     await pushed.reached(1);
     await sampler.stop();
@@ -171,7 +175,7 @@ describe("the loop", () => {
     const absent = part(async () => {
       runs++;
     });
-    const sampler = new Sampler([absent], pushed.push);
+    const sampler = new Sampler([absent], pushed.push, { counters });
     sampler.start();
     await until(() => runs >= 2);
     await sampler.stop();
@@ -192,7 +196,7 @@ describe("the loop", () => {
         });
       });
     });
-    const sampler = new Sampler([slow], pushed.push);
+    const sampler = new Sampler([slow], pushed.push, { counters });
     sampler.start();
     await until(() => running);
     await sampler.stop();
@@ -211,6 +215,7 @@ describe("the loop", () => {
         }),
       ],
       async () => {},
+      { counters },
     );
     sampler.start();
     await until(() => started);
@@ -218,7 +223,7 @@ describe("the loop", () => {
   });
 
   test("starts and stops without parts", async () => {
-    const sampler = new Sampler([], async () => {});
+    const sampler = new Sampler([], async () => {}, { counters });
     sampler.start();
     await sampler.stop();
   });

@@ -28,6 +28,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 async function openGateway() {
   const { store, stored } = await openStore({
+    counters: DEFAULTS.counters,
     path: join(folder, "samples.duckdb"),
     memoryLimitBytes: 128 * 1_048_576,
     threads: 1,
@@ -35,6 +36,7 @@ async function openGateway() {
   });
   const registry = new Registry(
     {
+      counters: DEFAULTS.counters,
       attributes: ["task_id"],
       labelValuesMax: 1_000,
       seriesPerMetricMax: 2_000,
@@ -56,11 +58,12 @@ async function openGateway() {
       store,
       registry,
       totals,
-      keys: new IdempotencyKeys(stored.pushes, 1_048_576),
+      keys: new IdempotencyKeys(stored.pushes, 1_048_576, DEFAULTS.counters),
       imports: new Imports(stored.imports),
       protocols: SAMPLER_PROTOCOLS,
     },
     {
+      counters: DEFAULTS.counters,
       retentionDays: 7,
       retentionBytes: 0,
       futureMs: 600_000,
@@ -100,7 +103,7 @@ async function sample(parts: readonly Part[], ingest: Ingest, count: number): Pr
       acks.push(await ingest.push(batch));
       if (acks.length === count) resolve();
     },
-    { labels: new Map([["instance", "box"]]), log },
+    { counters: DEFAULTS.counters, labels: new Map([["instance", "box"]]), log },
   );
   sampler.start();
   await promise;

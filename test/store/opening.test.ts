@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
 
@@ -14,11 +15,14 @@ test("lets one of two simultaneous openings succeed, and opens the file again af
     threads: 1,
     temporaryDirectory: join(folder, "tmp"),
   };
-  const outcomes = await Promise.allSettled([openStore(options), openStore(options)]);
+  const outcomes = await Promise.allSettled([
+    openStore({ ...options, counters: createCounters() }),
+    openStore({ ...options, counters: createCounters() }),
+  ]);
   expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
   expect(String((outcomes[1] as PromiseRejectedResult).reason)).toContain("is open in this process already");
   for (const outcome of outcomes) if (outcome.status === "fulfilled") await outcome.value.store.close();
-  const { store } = await openStore(options);
+  const { store } = await openStore({ ...options, counters: createCounters() });
   await store.close();
   rmSync(folder, { recursive: true });
 });
@@ -27,7 +31,7 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
   const folder = mkdtempSync(join(tmpdir(), "weir-damaged-"));
   const path = join(folder, "store.duckdb");
   const options = { path, memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") };
-  await (await openStore(options)).store.close();
+  await (await openStore({ ...options, counters: createCounters() })).store.close();
   const backup = join(folder, "backup.duckdb");
   copyFileSync(path, backup);
   const flip = (at: number) => {
@@ -48,7 +52,9 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
     const wal = `${path}.wal`;
     writeFileSync(wal, "log");
     const before = readFileSync(path);
-    const fault = (await openStore(options).catch((reason: unknown) => reason)) as Error;
+    const fault = (await openStore({ ...options, counters: createCounters() }).catch(
+      (reason: unknown) => reason,
+    )) as Error;
     expect(fault).toBeInstanceOf(StoreDamaged);
     expect(fault.message).toStartWith(`${path} is damaged, or is not a store of Weir: `);
     expect(fault.message).toContain(said);
@@ -63,6 +69,6 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
     rmSync(wal);
   }
   copyFileSync(backup, path);
-  await (await openStore(options)).store.close();
+  await (await openStore({ ...options, counters: createCounters() })).store.close();
   rmSync(folder, { recursive: true });
 });

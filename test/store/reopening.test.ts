@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { engineReopenings } from "../../src/model/counters.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { Unavailable } from "../../src/model/errors.ts";
 import type { Rows } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
@@ -61,8 +61,10 @@ test.skipIf(!disk.isMounted)(
   "keeps every row when the file is opened again, and answers queries or asks for a retry (needs root)",
   async () => {
     const faults: string[] = [];
+    const counters = createCounters();
     const store = (
       await openStore({
+        counters,
         path: join(disk.path, "store.duckdb"),
         memoryLimitBytes: 2 ** 28,
         threads: 2,
@@ -71,7 +73,7 @@ test.skipIf(!disk.isMounted)(
         onFatal: () => faults.push("fatal"),
       })
     ).store;
-    const reopenings = async () => (await engineReopenings.get()).values[0]!.value;
+    const reopenings = async () => (await counters.engineReopenings.get()).values[0]!.value;
     const before = await reopenings();
     // A checkpoint writes the last rows of a table again: more than the log has.
     await store.commit({ rows: [rowsOf(50_000, 0)] });

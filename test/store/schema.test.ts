@@ -7,6 +7,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
+import { createCounters } from "../../src/model/counters.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { Database } from "../../src/store/engine/duckdb.ts";
 import { StoreMismatch } from "../../src/store/store.ts";
@@ -21,6 +22,7 @@ const options = () => ({
   memoryLimitBytes: 2 ** 28,
   threads: 1,
   temporaryDirectory: join(folder, "tmp"),
+  counters: createCounters(),
 });
 
 beforeEach(() => {

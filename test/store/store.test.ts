@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../src/model/counters.ts";
 import type { TotalsRecord } from "../../src/model/records.ts";
 import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
@@ -17,7 +18,11 @@ let store: DuckDBStore;
 
 const open = async (): Promise<Stored> => {
   const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 2 };
-  const opened = await openStore({ ...options, temporaryDirectory: join(folder, "tmp") });
+  const opened = await openStore({
+    ...options,
+    counters: createCounters(),
+    temporaryDirectory: join(folder, "tmp"),
+  });
   store = opened.store;
   return opened.stored;
 };
@@ -492,7 +497,11 @@ test("deletes the oldest idempotency keys and rejected samples first", async () 
 
 test("lets only one store open a file", async () => {
   const options = { path: join(folder, "store.duckdb"), memoryLimitBytes: 2 ** 28, threads: 1 };
-  const second = openStore({ ...options, temporaryDirectory: join(folder, "tmp") });
+  const second = openStore({
+    ...options,
+    counters: createCounters(),
+    temporaryDirectory: join(folder, "tmp"),
+  });
   await expect(second).rejects.toThrow(StoreLocked);
 });
 

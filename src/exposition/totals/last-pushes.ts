@@ -4,7 +4,7 @@
  * died is noticed after a restart of the gateway too.
  */
 
-import { lastPushesRefused } from "../../model/counters.ts";
+import type { Counters } from "../../model/counters.ts";
 import type { LastPushRecord } from "../../model/records.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
@@ -21,11 +21,13 @@ interface Noted extends LastPushRecord {
 }
 
 export class LastPushes {
+  readonly #counters: Counters;
   readonly #pushesMax: number;
   /** In the order of the last push, the oldest first. */
   readonly #pushes = new Map<string, Noted>();
 
-  constructor(pushesMax = PUSHES_MAX) {
+  constructor(counters: Counters, pushesMax = PUSHES_MAX) {
+    this.#counters = counters;
     this.#pushesMax = pushesMax;
   }
 
@@ -39,7 +41,7 @@ export class LastPushes {
     if (!this.#pushes.delete(key) && this.#pushes.size >= this.#pushesMax) {
       this.#expire(timestampMs);
       if (this.#pushes.size >= this.#pushesMax) {
-        lastPushesRefused.inc();
+        this.#counters.lastPushesRefused.inc();
         return;
       }
     }

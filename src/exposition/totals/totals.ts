@@ -8,6 +8,7 @@
  * - Only live samples count. A sample that is older than the exposed value of its series does not replace it.
  * - A series must be defined before its first row. Rows of unknown series are skipped.
  */
+import type { Counters } from "../../model/counters.ts";
 import type { LastPushRecord, TotalsRecord, TotalsSnapshot } from "../../model/records.ts";
 import type { Rows, Series } from "../../model/sample.ts";
 import type { Family } from "../family.ts";
@@ -45,6 +46,7 @@ interface TotalsOptions {
   readonly seriesIdleMs: number;
   /** The most buckets that have an exemplar. */
   readonly exemplarsMax: number;
+  readonly counters: Counters;
 }
 
 const NO_BUCKETS: readonly number[] = [];
@@ -59,12 +61,13 @@ export class Totals {
   readonly #table = new SeriesTable();
   readonly #exposed = new ExposedSeries();
   readonly #exemplars: Exemplars;
-  readonly #lastPushes = new LastPushes();
+  readonly #lastPushes: LastPushes;
   #bucketOf = new Uint32Array(2048);
   #exposedSeries = 0;
 
   constructor(options: TotalsOptions) {
     this.#options = options;
+    this.#lastPushes = new LastPushes(options.counters);
     this.#exemplars = new Exemplars(EXEMPLAR_ATTRIBUTES, options.exemplarsMax);
   }
 

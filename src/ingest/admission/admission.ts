@@ -5,7 +5,7 @@
  * The common batch keeps its columns as they are: every head is known, all samples are of one day, none is rejected
  * and none can be stored already. Any other batch is gathered row by row.
  */
-import { exemplarsDropped } from "../../model/counters.ts";
+import type { Counters } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
 import {
   type AttributeColumn,
@@ -43,6 +43,7 @@ export interface AdmissionOptions {
   readonly exposed: boolean;
   /** Whether `le` and `quantile` are stored as they were sent. */
   readonly keepsBoundText: boolean;
+  readonly counters: Counters;
 }
 
 /** The admitted and the rejected samples of a batch. */
@@ -196,14 +197,14 @@ function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): Admitted
 function exemplarsOf(
   { exemplars = [] }: Batch,
   admissions: readonly Admission[],
-  { firstUs, lastUs }: AdmissionOptions,
+  { firstUs, lastUs, counters }: AdmissionOptions,
 ): ExemplarRecord[] {
   const accepted = exemplars.flatMap(({ head, timestampUs, value, labels }) => {
     const admission = admissions[head]!;
     const isTaken = !("refused" in admission) && timestampUs >= firstUs && timestampUs <= lastUs;
     return isTaken ? [{ seriesId: admission.seriesId, timestampUs, value, labels }] : [];
   });
-  if (accepted.length < exemplars.length) exemplarsDropped.inc(exemplars.length - accepted.length);
+  if (accepted.length < exemplars.length) counters.exemplarsDropped.inc(exemplars.length - accepted.length);
   return accepted;
 }
 

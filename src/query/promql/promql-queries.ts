@@ -2,7 +2,7 @@
  * PromQL as the gateway offers it: queries over the store, with a bounded number at once, and discovery: series,
  * labels, metadata. The HTTP API and the command line are thin layers over it.
  */
-import { promqlRunning, promqlSeconds } from "../../model/counters.ts";
+import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
@@ -29,6 +29,7 @@ interface PromqlOptions extends EngineOptions {
   readonly now: () => number;
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
+  readonly counters: Counters;
 }
 
 /** How long a query waits before it is rejected, and how many wait: dashboards send the queries of a page at once. */
@@ -40,12 +41,14 @@ export class Promql {
   readonly #storage: StoreStorage;
   readonly #engine: Engine;
   readonly #runner: QueryRunner;
+  readonly #counters: Counters;
 
   constructor(options: PromqlOptions) {
+    this.#counters = options.counters;
     this.#storage = new StoreStorage(options);
     this.#engine = new Engine(this.#storage, options);
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
-    const show = (running: number) => promqlRunning.set(running);
+    const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
       new ConcurrencyLimit(
         options.promqlConcurrencyMax,
@@ -102,7 +105,7 @@ export class Promql {
         outcome = error instanceof RequestError ? error.code : "failed";
         throw error;
       } finally {
-        promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+        this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
       }
     });
   }

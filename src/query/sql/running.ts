@@ -6,7 +6,6 @@
  * grace period the query counts as stuck: its caller gets an error, and the query counts against the limit of
  * concurrent queries until the engine stops it.
  */
-import { queriesStuck } from "../../model/counters.ts";
 import {
   BadInput,
   Forbidden,
@@ -108,7 +107,6 @@ export class RunningQuery {
       this.#reader?.interrupt();
       if (!isReported && this.#busy !== undefined && performance.now() - since > STUCK_AFTER_MS) {
         isReported = true;
-        queriesStuck.inc();
         this.#options.onStuck();
         this.#stuck.reject(new Error("stuck"));
       }

@@ -5,7 +5,7 @@
  * Queries are limited in text, rows, time, memory and number. Rows are read chunk by chunk, when the client takes them.
  * So a slow client slows its query down, within the time limit, and a client that disconnects stops its query.
  */
-import { queriesFinished, queriesRunning, querySeconds } from "../../model/counters.ts";
+import type { Counters } from "../../model/counters.ts";
 import { BadInput, RequestError } from "../../model/errors.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
@@ -28,6 +28,7 @@ interface SqlOptions {
   readonly concurrencyMax: number;
   /** How much the process's memory may grow while queries run; see MemoryGuard. */
   readonly memoryGrowthBytesMax: number;
+  readonly counters: Counters;
   /** Logs each query that did not stop after its interrupt. */
   readonly log?: { warn(message: string, fields?: Readonly<Record<string, string | number>>): void };
 }
@@ -78,7 +79,7 @@ export class SqlEngine {
     this.#concurrency = new ConcurrencyLimit(
       options.concurrencyMax,
       WAIT_MS,
-      (running) => queriesRunning.set(running),
+      (running) => options.counters.queriesRunning.set(running),
       undefined,
       "sqlConcurrencyMax",
     );
@@ -137,6 +138,7 @@ export class SqlEngine {
   ): Promise<QueryResult> {
     await this.#concurrency.acquire();
     const begin = performance.now();
+    const { counters, log } = this.#options;
     const query: RunningQuery = new RunningQuery({
       timeoutMs: Math.min(timeoutMs, this.#options.timeoutMs),
       signal,
@@ -144,21 +146,21 @@ export class SqlEngine {
         this.#running.delete(query);
         this.#guard.forget(query);
         this.#concurrency.release();
-        querySeconds.observe((performance.now() - begin) / 1000);
+        counters.querySeconds.observe((performance.now() - begin) / 1000);
       },
-      onStuck: () =>
-        this.#options.log?.warn("a query did not stop after its interrupt", {
-          afterMs: performance.now() - begin,
-        }),
+      onStuck: () => {
+        counters.queriesStuck.inc();
+        log?.warn("a query did not stop after its interrupt", { afterMs: performance.now() - begin });
+      },
     });
     this.#running.add(query);
     this.#guard.watch(query);
     try {
       query.use(await this.#options.store.reader());
       const stream = await this.#start(query, prepare, parameters);
-      return new Rows(query, stream, Math.min(limitRows, this.#options.rowsMax));
+      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax));
     } catch (error) {
-      end(query, error);
+      end(query, counters, error);
       throw error;
     }
   }
@@ -212,9 +214,9 @@ function planLines(stream: ResultStream): ResultStream {
   return { columns: [{ name: "plan", type: "VARCHAR" }], chunks: lines };
 }
 
-/** Closes a query in the background, so that its caller does not wait for a stuck query. */
-function end(query: RunningQuery, error?: unknown): void {
-  queriesFinished.inc({
+/** Counts a query by its outcome, and closes it in the background, so that its caller does not wait for a stuck query. */
+function end(query: RunningQuery, counters: Counters, error?: unknown): void {
+  counters.queriesFinished.inc({
     outcome: error === undefined ? "ok" : error instanceof RequestError ? error.code : "failed",
   });
   void query.close();
@@ -224,6 +226,7 @@ class Rows implements QueryResult {
   readonly columns: readonly ResultColumn[];
   readonly limitRows: number;
   readonly #query: RunningQuery;
+  readonly #counters: Counters;
   readonly #chunks: AsyncIterator<Chunk>;
   #rows = 0;
   #ended = false;
@@ -231,10 +234,12 @@ class Rows implements QueryResult {
 
   constructor(
     query: RunningQuery,
+    counters: Counters,
     stream: { columns: readonly ResultColumn[]; chunks(): AsyncIterable<Chunk> },
     limitRows: number,
   ) {
     this.#query = query;
+    this.#counters = counters;
     this.columns = distinctColumns(stream.columns);
     this.limitRows = limitRows;
     this.#chunks = stream.chunks()[Symbol.asyncIterator]();
@@ -276,7 +281,7 @@ class Rows implements QueryResult {
   #end(error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
-    end(this.#query, error);
+    end(this.#query, this.#counters, error);
   }
 }
 

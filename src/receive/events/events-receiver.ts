@@ -15,7 +15,7 @@ const protocol: Protocol = {
 
 export const events: Receiver = {
   protocol,
-  open({ ingest, limits, series, settings, log }) {
+  open({ ingest, limits, series, settings, log, counters }) {
     const decoder = new EventDecoder({
       ...limits,
       eventsMax: settings.eventsMax,
@@ -23,6 +23,6 @@ export const events: Receiver = {
       attributesOf: (metric) => series.attributesOf(metric),
       epoch: () => series.epoch,
     });
-    return [pushRoutes({ decoder, ingest, limits, strictEvents: settings.strictEvents, log })];
+    return [pushRoutes({ decoder, ingest, limits, strictEvents: settings.strictEvents, log, counters })];
   },
 };

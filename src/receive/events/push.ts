@@ -12,6 +12,7 @@ import { jsonResponse } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
 import { Routes } from "../../http/routes.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
@@ -29,6 +30,7 @@ interface PushDependencies {
   /** Rejects events that would get a warning, unless `?strict=false`. */
   readonly strictEvents: boolean;
   readonly log: Pick<Log, "warn">;
+  readonly counters: Counters;
 }
 
 /** Keys belong to a route. */
@@ -40,9 +42,9 @@ const SCOPE = "POST /api/v1/push";
  */
 const ERRORS_MAX = 1_000;
 
-export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log }: PushDependencies) => {
+export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counters }: PushDependencies) => {
   const parameters = new PushParameters(limits, ["strict"]);
-  const warnings = new PushWarnings(log);
+  const warnings = new PushWarnings(log, counters);
   return new Routes().on("POST", "/api/v1/push", "push", "stores events in JSON", async (request) => {
     // Errors in the query and in headers are answered before the body is read.
     const query = queryOf(request.url);

@@ -7,7 +7,6 @@
  * skipped. An exemplar that is invalid is dropped and counted, and its metric is kept.
  */
 import { isUtf8 } from "node:buffer";
-import { exemplarsDropped, nativeHistograms } from "../../model/counters.ts";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
@@ -49,11 +48,24 @@ const NATIVE_BUCKETS_MAX = 1_000_000;
  * Decodes a body.
  *
  * @param layouts the bounds of native histograms; new bounds are added to it
+ * @param counts what was found beside the families is added to it
  * @throws BadInput when the body is not such messages, or is truncated; InvalidFamily when one of them is invalid;
  *   TooLarge when it has too many messages, or too many buckets of native histograms
  */
-export function decodeMetricFamilies(body: Uint8Array, layouts = new BucketLayouts()): DecodedFamily[] {
-  return new MetricFamilyReader(layouts).read(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+export function decodeMetricFamilies(
+  body: Uint8Array,
+  layouts = new BucketLayouts(),
+  counts: DecodedCounts = { nativeHistograms: 0, exemplarsDropped: 0 },
+): DecodedFamily[] {
+  return new MetricFamilyReader(layouts, counts).read(
+    Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+  );
+}
+
+/** What the gateway counts of a body beside its families. */
+export interface DecodedCounts {
+  nativeHistograms: number;
+  exemplarsDropped: number;
 }
 
 interface PendingMetric {
@@ -67,11 +79,13 @@ interface PendingMetric {
 class MetricFamilyReader {
   readonly #reader = new ProtobufReader();
   readonly #layouts: BucketLayouts;
+  readonly #counts: DecodedCounts;
   readonly #parts = new PartCount();
   #nativeBuckets = 0;
 
-  constructor(layouts: BucketLayouts) {
+  constructor(layouts: BucketLayouts, counts: DecodedCounts) {
     this.#layouts = layouts;
+    this.#counts = counts;
   }
 
   read(body: Buffer): DecodedFamily[] {
@@ -196,12 +210,12 @@ class MetricFamilyReader {
     } catch (error) {
       if (!(error instanceof InvalidFamily)) throw error;
       reader.at = end;
-      exemplarsDropped.inc();
+      this.#counts.exemplarsDropped += 1;
       return;
     }
     let characters = 0;
     for (const [name, text] of labels) characters += [...name].length + [...text].length;
-    if (characters > EXEMPLAR_CHARACTERS_MAX) exemplarsDropped.inc();
+    if (characters > EXEMPLAR_CHARACTERS_MAX) this.#counts.exemplarsDropped += 1;
     else exemplars.push({ value, labels, timestampMs });
   }
 
@@ -337,7 +351,7 @@ class MetricFamilyReader {
     const problem = value.problem();
     if (problem !== undefined)
       throw new InvalidFamily(`a native histogram of ${quote(name)} ${problem}`, "body");
-    nativeHistograms.inc();
+    this.#counts.nativeHistograms += 1;
     const { bounds, counts } = this.#layouts.of(name).convert(value);
     this.#nativeBuckets += bounds.length;
     if (this.#nativeBuckets > NATIVE_BUCKETS_MAX) {

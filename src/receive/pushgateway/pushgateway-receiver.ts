@@ -15,9 +15,9 @@ const protocol: Protocol = {
 
 export const pushgateway: Receiver = {
   protocol,
-  open({ groups, ingest, limits, layouts, log, settings, status, quit }) {
+  open({ groups, ingest, limits, layouts, log, counters, settings, status, quit }) {
     return [
-      pushgatewayRoutes({ groups, ingest, limits, layouts, log }),
+      pushgatewayRoutes({ groups, ingest, limits, layouts, log, counters }),
       pushgatewayApiRoutes({ groups, ingest, status, adminApi: settings.enableAdminApi, quit }),
     ];
   },

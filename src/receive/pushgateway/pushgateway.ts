@@ -14,6 +14,7 @@ import { Routes } from "../../http/routes.ts";
 import { holdsReplacement } from "../../http/url-text.ts";
 import type { Ack, Times, Transaction } from "../../ingest/contract.ts";
 import type { Idempotency } from "../../ingest/idempotency.ts";
+import type { Counters } from "../../model/counters.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
 import type { Warning, Warnings } from "../../model/sample.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
@@ -23,7 +24,7 @@ import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import { type Group, groupKey } from "./groups/group.ts";
 import type { Decided, GroupPush } from "./groups/pushed.ts";
-import { decodeMetricFamilies } from "./metric-family.ts";
+import { type DecodedCounts, decodeMetricFamilies } from "./metric-family.ts";
 import { decodeOpenMetrics } from "./open-metrics.ts";
 import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
 import { groupPushParameters, readFlag } from "./pushgateway-parameters.ts";
@@ -41,6 +42,7 @@ export interface PushgatewayDependencies {
   };
   readonly limits: BodyLimits;
   readonly log: Pick<Log, "warn">;
+  readonly counters: Counters;
   /** The bounds of native histograms, shared with remote_write. */
   readonly layouts: BucketLayouts;
 }
@@ -51,7 +53,7 @@ const REMOVED_AT_A_TIME = 1_000;
 const NAMED_MAX = 1_000;
 
 export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
-  const warnings = new PushWarnings(dependencies.log);
+  const warnings = new PushWarnings(dependencies.log, dependencies.counters);
   const push = answering((request) => pushOf(request, dependencies, warnings));
   const remove = answering(async (request) => {
     await removeGroups([groupKey(groupingLabels(pathOf(request.url)))], dependencies);
@@ -114,7 +116,7 @@ export async function expireGroups({
 
 async function pushOf(
   request: Request,
-  { groups, ingest, limits, layouts }: PushgatewayDependencies,
+  { groups, ingest, limits, layouts, counters }: PushgatewayDependencies,
   warnings: PushWarnings,
 ): Promise<Response> {
   const labels = groupingLabels(pathOf(request.url));
@@ -122,7 +124,10 @@ async function pushOf(
   const asked = groupPushParameters(search, request.method);
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
-  const decoded = decodeBody(body, request.headers.get("content-type"), layouts);
+  const counts = { nativeHistograms: 0, exemplarsDropped: 0 };
+  const decoded = decodeBody(body, request.headers.get("content-type"), layouts, counts);
+  counters.nativeHistograms.inc(counts.nativeHistograms);
+  counters.exemplarsDropped.inc(counts.exemplarsDropped);
   const push: GroupPush = { ...asked, labels, ...decoded, replace: request.method === "PUT" };
   const samples = decoded.families.reduce((sum, { metrics }) => sum + metrics.length, 0);
   const idempotency =
@@ -181,10 +186,11 @@ function decodeBody(
   body: Uint8Array,
   contentType: string | null,
   layouts: BucketLayouts,
+  counts: DecodedCounts,
 ): { families: DecodedFamily[]; invalid?: string } {
   try {
     return decodeWithHint(body, "/metrics/job/NAME", () => ({
-      families: decodeFamilies(body, contentType, layouts),
+      families: decodeFamilies(body, contentType, layouts, counts),
     }));
   } catch (error) {
     if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
@@ -197,6 +203,7 @@ function decodeFamilies(
   body: Uint8Array,
   contentType: string | null,
   layouts: BucketLayouts,
+  counts: DecodedCounts,
 ): DecodedFamily[] {
   const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
   const media = type!.toLowerCase();
@@ -211,7 +218,7 @@ function decodeFamilies(
     media === "application/vnd.google.protobuf" &&
     parameters.get("encoding") === "delimited" &&
     parameters.get("proto") === "io.prometheus.client.MetricFamily";
-  return isProtobuf ? decodeMetricFamilies(body, layouts) : decodeText(body);
+  return isProtobuf ? decodeMetricFamilies(body, layouts, counts) : decodeText(body);
 }
 
 async function removeMatching(request: Request, dependencies: PushgatewayDependencies): Promise<Response> {

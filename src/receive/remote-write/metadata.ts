@@ -5,7 +5,6 @@
  * the series `x_bucket`, `x_sum` and `x_count`. It is remembered here, bounded, and added to the series that are
  * decoded afterwards. A series that was decoded before gets it with its next sample.
  */
-import { metadataDropped } from "../../model/counters.ts";
 import type { Kind, MetricType } from "../../model/sample.ts";
 
 export interface Metadata {
@@ -46,12 +45,11 @@ export class FamilyMetadata {
     this.#familiesMax = familiesMax;
   }
 
-  /** Adds metadata of a family where none is known; returns whether it is new. */
-  note(name: string, said: Metadata): boolean {
+  /** Adds metadata of a family where none is known. Drops it if there are too many families. */
+  note(name: string, said: Metadata): "new" | "known" | "full" {
     const known = this.#families.get(name);
     if (known === undefined && this.#families.size >= this.#familiesMax) {
-      metadataDropped.inc();
-      return false;
+      return "full";
     }
     // The first type counts, as it does for what is stored: two senders that disagree must not change the families with
     // each of their requests.
@@ -59,9 +57,9 @@ export class FamilyMetadata {
     const unit = known?.unit || said.unit.slice(0, TEXT_CHARACTERS_MAX);
     const help = known?.help || said.help.slice(0, TEXT_CHARACTERS_MAX);
     if (known !== undefined && type === known.type && unit === known.unit && help === known.help)
-      return false;
+      return "known";
     this.#families.set(name, { type, unit, help });
-    return true;
+    return "new";
   }
 
   /** The metadata of a metric: by its own name, or as a part of a family whose type has such parts. */

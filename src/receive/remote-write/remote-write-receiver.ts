@@ -16,8 +16,8 @@ const protocol: Protocol = {
 
 export const remoteWrite: Receiver = {
   protocol,
-  open({ ingest, limits, layouts }) {
+  open({ ingest, limits, layouts, counters }) {
     const decoders = { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) };
-    return [remoteWriteRoutes({ decoders, ingest, limits })];
+    return [remoteWriteRoutes({ decoders, ingest, limits, counters })];
   },
 };

@@ -21,6 +21,7 @@ import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
 import { errorHeaders } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
+import type { Counters } from "../../model/counters.ts";
 import { quote, RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
@@ -38,6 +39,7 @@ interface RemoteWriteDependencies {
   readonly decoders: { readonly v1: Decoder; readonly v2: Decoder };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
+  readonly counters: Counters;
 }
 
 const MESSAGES = { v1: "prometheus.WriteRequest", v2: "io.prometheus.write.v2.Request" } as const;
@@ -52,7 +54,7 @@ const ROOM_BYTES_MAX = 4 * 1_048_576;
 /** For errors that other routes answer with another status. */
 const RETRY_AFTER_SECONDS = 1;
 
-export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDependencies) => {
+export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits);
   const bodies = new Bodies(limits);
   return new Routes().on(
@@ -68,6 +70,9 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits }: RemoteWriteDepen
         const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
         const message = await bodies.receive(request);
         const write = decoders[version].decode(message());
+        counters.nativeHistograms.inc(write.classicHistograms);
+        counters.exemplarsDropped.inc(write.exemplarsDropped);
+        counters.metadataDropped.inc(write.metadataDropped);
         const ack = await ingest.push(write.batch, { extraLabels, historical });
         return answer(version, write, ack);
       } catch (error) {

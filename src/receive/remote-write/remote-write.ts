@@ -7,7 +7,6 @@
  * parse is rejected as a whole.
  */
 import { isUtf8 } from "node:buffer";
-import { metadataDropped } from "../../model/counters.ts";
 import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
@@ -166,10 +165,10 @@ export class RemoteWriteDecoder {
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    if (!this.#isText) metadataDropped.inc();
+    if (!this.#isText) this.#gatherer.dropMetadata();
     if (family === "" || !this.#isText) return;
     const said = { type: METRIC_TYPES[type] ?? "unknown", help, unit };
-    if (this.#gatherer.metadata.note(family, said)) this.#refine = true;
+    if (this.#gatherer.noteMetadata(family, said)) this.#refine = true;
   }
 
   /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */

@@ -5,7 +5,6 @@
  * A sender repeats a scrape in the same order. So the block that followed another one the last time is tried first,
  * which costs one comparison and no hash. `scripts/bench remote-write` measures it.
  */
-import { exemplarsDropped, nativeHistograms } from "../../model/counters.ts";
 import { quote, TooLarge } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
 import { BatchBuilder } from "../../wire/batch-builder.ts";
@@ -23,8 +22,14 @@ export interface RemoteWriteRequest {
   /** The numbers of each in the request. Samples and histograms are numbered together, in the order of the body. */
   readonly samples: number;
   readonly histograms: number;
-  /** Includes those that cannot be kept, which the batch does not have. */
+  /** Includes those that cannot be kept. */
   readonly exemplars: number;
+  /** Of those, the ones that the batch does not have. */
+  readonly exemplarsDropped: number;
+  /** Native histograms that became classic buckets. The others were rejected. */
+  readonly classicHistograms: number;
+  /** Metadata that is not text, or of a family above the limit. */
+  readonly metadataDropped: number;
   /** The numbers of the native histograms, counted from 0. */
   readonly histogramPositions: ReadonlySet<number>;
 }
@@ -68,6 +73,9 @@ export class RequestGatherer {
   #samples = 0;
   #histograms = 0;
   #exemplars = 0;
+  #classicHistograms = 0;
+  #exemplarsDropped = 0;
+  #metadataDropped = 0;
   #histogramPositions = new Set<number>();
   /** The classic series of a native histogram, by the head of the histogram. */
   #classic = new WeakMap<SeriesHead, ClassicSeries>();
@@ -87,6 +95,7 @@ export class RequestGatherer {
     if (this.#generation !== this.blocks.generation) this.#forgetBlocks();
     this.#last = -1;
     this.#position = this.#samples = this.#histograms = this.#exemplars = 0;
+    this.#classicHistograms = this.#exemplarsDropped = this.#metadataDropped = 0;
     this.#histogramPositions = new Set();
     this.#indexes.clear();
   }
@@ -98,6 +107,9 @@ export class RequestGatherer {
       samples: this.#samples,
       histograms: this.#histograms,
       exemplars: this.#exemplars,
+      classicHistograms: this.#classicHistograms,
+      exemplarsDropped: this.#exemplarsDropped,
+      metadataDropped: this.#metadataDropped,
       histogramPositions: this.#histogramPositions,
     };
   }
@@ -156,6 +168,18 @@ export class RequestGatherer {
     this.#plainBounds.set(metric, whole[1] === undefined);
   }
 
+  /** Adds metadata of a family where none is known; returns whether it is new. */
+  noteMetadata(family: string, said: Metadata): boolean {
+    const noted = this.metadata.note(family, said);
+    if (noted === "full") this.#metadataDropped += 1;
+    return noted === "new";
+  }
+
+  /** Counts metadata that cannot be read. */
+  dropMetadata(): void {
+    this.#metadataDropped += 1;
+  }
+
   /** Reads a sample; the message is the same in both versions. */
   readSample(reader: ProtobufReader, end: number): void {
     let value = 0;
@@ -208,7 +232,7 @@ export class RequestGatherer {
       this.#classic.set(head, heads);
     }
     this.#addClassic(histogram, heads, this.#layouts.of(head.metric), position);
-    nativeHistograms.inc();
+    this.#classicHistograms += 1;
   }
 
   #addClassic(
@@ -246,7 +270,7 @@ export class RequestGatherer {
     this.#exemplars += 1;
     const labels = pairs && exemplarLabels(pairs);
     if (labels === undefined || this.#rejected !== undefined || this.#exemplars > EXEMPLARS_MAX) {
-      exemplarsDropped.inc();
+      this.#exemplarsDropped += 1;
       return;
     }
     this.#builder.addExemplar({

@@ -8,7 +8,7 @@
  * reader, for a change that is not small. Records and their rows keep their order.
  */
 
-import { journalMoveFailures, journalWriteFailures } from "../../model/counters.ts";
+import type { Counters } from "../../model/counters.ts";
 import type { GroupRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
@@ -84,8 +84,15 @@ type EntrySeries = readonly [number, string, Kind, readonly (readonly [string, s
 /** Receives errors that no caller gets. */
 export type OnFault = (message: string, error: unknown) => void;
 
+interface JournalOptions {
+  readonly counters: Counters;
+  /** Receives errors that no caller gets. */
+  readonly onFault?: OnFault;
+}
+
 export class Journal {
   readonly #file: JournalFile;
+  readonly #counters: Counters;
   readonly #onFault: OnFault;
   #entries: EntryParts[] = [];
   #length = 0;
@@ -102,18 +109,18 @@ export class Journal {
    * Opens the journal of a store, and reads the entries that an earlier run left.
    *
    * @param path of the journal's file
-   * @param onFault receives errors that no caller gets
    */
-  static async open(connection: Connection, path: string, onFault: OnFault = () => {}): Promise<Journal> {
+  static async open(connection: Connection, path: string, options: JournalOptions): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
     const { file, texts } = JournalFile.open(path, moved!.sequence);
-    const journal = new Journal(file, onFault);
+    const journal = new Journal(file, options);
     for (const text of texts) journal.#note({ parts: partsOf(text), text });
     return journal;
   }
 
-  private constructor(file: JournalFile, onFault: OnFault) {
+  private constructor(file: JournalFile, { counters, onFault = () => {} }: JournalOptions) {
     this.#file = file;
+    this.#counters = counters;
     this.#onFault = onFault;
   }
 
@@ -139,7 +146,7 @@ export class Journal {
     try {
       await this.#file.append(entry.text);
     } catch (error) {
-      journalWriteFailures.inc();
+      this.#counters.journalWriteFailures.inc();
       this.#onFault("a record of the journal could not be written", error);
       this.#isBroken = true;
       return false;
@@ -161,7 +168,7 @@ export class Journal {
     try {
       await write(this.#change(), () => this.#noteMoved(connection));
     } catch (error) {
-      journalMoveFailures.inc();
+      this.#counters.journalMoveFailures.inc();
       throw error;
     }
     this.#file.restart();

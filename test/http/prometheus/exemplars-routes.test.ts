@@ -1,7 +1,6 @@
 /** Exemplars with the real gateway: the tasks behind a bucket, and exemplars received by remote_write. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { registry } from "../../../src/model/counters.ts";
 import { encodeV1 } from "../../receive/remote-write/messages.ts";
 import { NOW_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 
@@ -156,8 +155,7 @@ describe("/api/v1/query_exemplars", () => {
       "# EOF",
       "",
     ].join("\n");
-    const dropped = async () =>
-      (await registry.getSingleMetric("weir_exemplars_dropped_total")!.get()).values[0]!.value;
+    const dropped = async () => (await gateway.counters.exemplarsDropped.get()).values[0]!.value;
     const before = await dropped();
     const pushed = await gateway.app.fetch(
       new Request("http://localhost/metrics/job/shop", {

@@ -7,6 +7,7 @@ import { createApp } from "../../../src/http/app.ts";
 import { createLog } from "../../../src/http/log.ts";
 import { exportRoutes } from "../../../src/http/query/export-routes.ts";
 import { type Listener, listen } from "../../../src/http/server.ts";
+import { createCounters } from "../../../src/model/counters.ts";
 
 const log = createLog("error", () => {});
 const CHUNK = `${"x".repeat(999)}\n`.repeat(500);
@@ -30,7 +31,10 @@ async function serve(chunks: () => AsyncGenerator<string, void, undefined>, stal
       ended.resolve(given);
     }
   }
-  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs })], { log });
+  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs })], {
+    log,
+    counters: createCounters(),
+  });
   listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
   return { url: `${listener.urls[0]}/api/v1/export`, ended: ended.promise };
 }

@@ -6,7 +6,7 @@ import { createLog } from "../../../src/http/log.ts";
 import { chooseFormat } from "../../../src/http/query/query-answer.ts";
 import { sqlRoutes } from "../../../src/http/query/sql-routes.ts";
 import { type Listener, listen } from "../../../src/http/server.ts";
-import { registry as counters, queriesRunning } from "../../../src/model/counters.ts";
+import { createCounters } from "../../../src/model/counters.ts";
 import { createFormats } from "../../../src/query/formats/all.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -16,6 +16,8 @@ let samples: Samples;
 let engine: SqlEngine;
 let listener: Listener;
 let url: string;
+
+const counters = createCounters();
 
 beforeAll(async () => {
   samples = await storedSamples([
@@ -33,6 +35,7 @@ beforeAll(async () => {
     },
   ]);
   engine = new SqlEngine({
+    counters,
     store: samples.store,
     registry: samples.registry,
     timeoutMs: 20_000,
@@ -47,7 +50,7 @@ beforeAll(async () => {
   });
   const log = createLog("error", () => {});
   const limits = { bodyBytesMax: 1_048_576, inflatedBytesMax: 1_048_576, timeoutMs: 10_000 };
-  const app = createApp([sqlRoutes({ engine, formats, limits })], { log });
+  const app = createApp([sqlRoutes({ engine, formats, limits })], { log, counters });
   listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
   url = `${listener.urls[0]}/api/v1/sql`;
 });
@@ -274,7 +277,7 @@ test("a failure in the middle of an answer resets the connection", async () => {
 });
 
 test("a client that disconnects frees its slot for another query", async () => {
-  const running = async () => (await queriesRunning.get()).values[0]?.value ?? 0;
+  const running = async () => (await counters.queriesRunning.get()).values[0]?.value ?? 0;
   const controller = new AbortController();
   const before = fetch(`${url}?q=${encodeURIComponent("SELECT count(*) FROM range(100000000000000)")}`, {
     signal: controller.signal,
@@ -292,5 +295,5 @@ test("a client that disconnects frees its slot for another query", async () => {
   expect(await running()).toBe(1);
   reading.abort();
   while ((await running()) > 0) await new Promise(setImmediate);
-  expect(await counters.getSingleMetricAsString("weir_queries_total")).toContain('outcome="ok"');
+  expect(await counters.registry.getSingleMetricAsString("weir_queries_total")).toContain('outcome="ok"');
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type App, createApp } from "../../../src/http/app.ts";
 import { createLog } from "../../../src/http/log.ts";
 import { summariesRoutes } from "../../../src/http/query/summaries-routes.ts";
+import { createCounters } from "../../../src/model/counters.ts";
 import { createFormats } from "../../../src/query/formats/all.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { Summaries, storeFacts } from "../../../src/query/summaries/summaries.ts";
@@ -37,6 +38,7 @@ beforeAll(async () => {
   ]);
   const { store, registry, folder } = samples;
   engine = new SqlEngine({
+    counters: createCounters(),
     store,
     registry,
     timeoutMs: 10_000,
@@ -47,7 +49,10 @@ beforeAll(async () => {
   });
   const summaries = new Summaries({ engine, facts: () => storeFacts(store, folder) });
   const formats = createFormats({ directory: join(folder, "answers"), memoryLimitBytes: 64 * 1_048_576 });
-  app = createApp([summariesRoutes({ summaries, formats })], { log: createLog("error", () => {}) });
+  app = createApp([summariesRoutes({ summaries, formats })], {
+    log: createLog("error", () => {}),
+    counters: createCounters(),
+  });
 });
 afterAll(async () => {
   await engine.close();

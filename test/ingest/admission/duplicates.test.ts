@@ -11,7 +11,6 @@ import { loadConfig } from "../../../src/config/config.ts";
 import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { NewestTimes } from "../../../src/ingest/admission/newest-times.ts";
 import { SampleTable, STALE, UNKNOWN, VALUE } from "../../../src/ingest/admission/sample-table.ts";
-import { commitSeconds } from "../../../src/model/counters.ts";
 import type { Batch, SeriesHead } from "../../../src/model/sample.ts";
 
 /** 2024-10-04 00:00:05 UTC: some of the samples are of the day before. */
@@ -121,7 +120,9 @@ test("pushes of samples out of order share a commit", async () => {
   const push = (series: number, second: number) =>
     gateway.ingest.push(batchOf(metric, [{ series, second, value: 1 }]));
   const commits = async () =>
-    (await commitSeconds.get()).values.find(({ metricName }) => metricName?.endsWith("_count"))?.value ?? 0;
+    (await gateway.counters.commitSeconds.get()).values.find(({ metricName }) =>
+      metricName?.endsWith("_count"),
+    )?.value ?? 0;
   await push(0, 0);
   const before = await commits();
   // The first push may start a commit at once. All pushes that arrive meanwhile are in the next commit.

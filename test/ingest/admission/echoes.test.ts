@@ -4,7 +4,6 @@
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { registry as own } from "../../../src/model/counters.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../../receive/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type Series } from "../../receive/remote-write/messages.ts";
 import { NOON_MS, OpenGateway } from "../gateway.ts";
@@ -44,8 +43,7 @@ async function write(series: readonly Series[], path = "/api/v1/write"): Promise
 }
 
 async function dropped(): Promise<number> {
-  const metric = own.getSingleMetric("weir_remote_write_own_samples_dropped_total")!;
-  return (await metric.get()).values[0]!.value;
+  return (await gateway.gateway.counters.echoesDropped.get()).values[0]!.value;
 }
 
 /** The first sample of /metrics as a scrape sends it back. */

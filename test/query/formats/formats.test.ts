@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createCounters } from "../../../src/model/counters.ts";
 import { csv } from "../../../src/query/formats/csv.ts";
 import type { Format } from "../../../src/query/formats/format.ts";
 import { json, ndjson } from "../../../src/query/formats/json.ts";
@@ -18,6 +19,7 @@ let engine: SqlEngine;
 beforeAll(async () => {
   samples = await storedSamples([]);
   engine = new SqlEngine({
+    counters: createCounters(),
     store: samples.store,
     registry: samples.registry,
     timeoutMs: 20_000,

@@ -3,6 +3,7 @@
  * not grown by more than one vector of rows may take. The duration depends on the machine and is not asserted.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createCounters } from "../../../src/model/counters.ts";
 import { RequestError } from "../../../src/model/errors.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -18,6 +19,7 @@ beforeAll(async () => {
     { metric: "long", ts: "2024-01-01T10:00:00Z", value: 1, tags: { url: "x".repeat(4_000) } },
   ]);
   engine = new SqlEngine({
+    counters: createCounters(),
     timeoutMs: 300,
     rowsMax: 1_000,
     textBytesMax: 16_384,

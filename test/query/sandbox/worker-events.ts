@@ -1,6 +1,7 @@
 /**
  * Events in the form that workers write, in a real store with an engine over it: two tasks on two days. One task failed.
  */
+import { createCounters } from "../../../src/model/counters.ts";
 import { type QueryOptions, SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import type { Cell } from "../../../src/store/store.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -66,6 +67,7 @@ export async function workerEvents(): Promise<Asked> {
     },
   ]);
   const engine = new SqlEngine({
+    counters: createCounters(),
     timeoutMs: 60_000,
     rowsMax: 10_000,
     textBytesMax: 16_384,

@@ -1,5 +1,6 @@
 /** Tests the query engine with a real store: tables, days in plans, limits and errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, RequestError } from "../../../src/model/errors.ts";
 import { type QueryOptions, type QueryResult, SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { viewsFor } from "../../../src/query/sql/views.ts";
@@ -43,8 +44,19 @@ beforeAll(async () => {
     { metric: HTTP, ts: "2024-01-02T11:00:00Z", value: null, tags: { operation: "put", status_code: "200" } },
     { metric: "cpu", kind: "gauge", ts: "2024-01-02T10:00:00Z", value: 0.5, tags: { host: "h1" } },
   ]);
-  engine = new SqlEngine({ ...LIMITS, store: samples.store, registry: samples.registry });
-  wide = new SqlEngine({ ...LIMITS, rowsMax: 1_000_000, store: samples.store, registry: samples.registry });
+  engine = new SqlEngine({
+    counters: createCounters(),
+    ...LIMITS,
+    store: samples.store,
+    registry: samples.registry,
+  });
+  wide = new SqlEngine({
+    counters: createCounters(),
+    ...LIMITS,
+    rowsMax: 1_000_000,
+    store: samples.store,
+    registry: samples.registry,
+  });
 });
 afterAll(async () => {
   await engine.close();
@@ -223,7 +235,7 @@ describe("limits", () => {
   test("a query is stopped for memory that the engine counts", async () => {
     const small = await storedSamples([], { memoryLimitBytes: 64 * 1_048_576, spills: false });
     const { store, registry } = small;
-    const tight = new SqlEngine({ ...LIMITS, store, registry });
+    const tight = new SqlEngine({ counters: createCounters(), ...LIMITS, store, registry });
     try {
       const error = await tight.query("SELECT list(range) FROM range(100000000)").then(
         (result) => result.next(),
@@ -239,6 +251,7 @@ describe("limits", () => {
   }, 60_000);
   test("a query is stopped for memory that the engine does not count", async () => {
     const small = new SqlEngine({
+      counters: createCounters(),
       ...LIMITS,
       store: samples.store,
       registry: samples.registry,

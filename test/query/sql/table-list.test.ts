@@ -1,5 +1,6 @@
 /** The list of tables: users' metrics first, with the number of rows and the time of the last row. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createCounters } from "../../../src/model/counters.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { listTables, tableRows } from "../../../src/query/sql/table-list.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -22,6 +23,7 @@ beforeAll(async () => {
     { metric: "queue_depth", kind: "gauge", ts: "2024-01-01T09:00:00Z", value: 5, tags: { queue: "y" } },
   ]);
   engine = new SqlEngine({
+    counters: createCounters(),
     store: samples.store,
     registry: samples.registry,
     timeoutMs: 20_000,

@@ -1,5 +1,6 @@
 /** Names of tables and columns, and where the values of a column come from. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { createCounters } from "../../../src/model/counters.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { distinctNames, Tables } from "../../../src/query/sql/tables.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -16,6 +17,7 @@ const at = "2024-01-01T00:00:00Z";
 async function open(stored: readonly Sample[], options?: { labelValuesMax?: number }): Promise<SqlEngine> {
   samples = await storedSamples(stored, options);
   return new SqlEngine({
+    counters: createCounters(),
     store: samples.store,
     registry: samples.registry,
     timeoutMs: 10_000,

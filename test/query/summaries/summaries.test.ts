@@ -1,5 +1,6 @@
 /** Tests every summary with a few samples, whose answers are worked out by hand, and with an empty store. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createCounters } from "../../../src/model/counters.ts";
 import { RequestError } from "../../../src/model/errors.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { type Facts, loadSummaries, Summaries, storeFacts } from "../../../src/query/summaries/summaries.ts";
@@ -116,6 +117,7 @@ const FACTS: Facts = {
 async function open(stored: readonly Sample[]) {
   const samples: Samples = await storedSamples(stored);
   const engine = new SqlEngine({
+    counters: createCounters(),
     store: samples.store,
     registry: samples.registry,
     timeoutMs: 20_000,

@@ -1,7 +1,6 @@
 /** Pushes through the real decoder, ingest and store: the answers, and what is stored afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
-import { eventWarnings } from "../../../src/model/counters.ts";
 import { LIMITS, NOW_MS, openTestGateway, type TestGateway } from "../../http/gateway.ts";
 
 let gateway: TestGateway;
@@ -212,7 +211,7 @@ describe("rejects invalid events by index and stores the valid ones", () => {
 describe("parts that are not stored as they were sent are warnings in the answer, counters and log", () => {
   const HINT = 'the field "labels" is unknown and was not stored; did you mean "tags"?';
   const counted = async (field: string) => {
-    const { values } = await eventWarnings.get();
+    const { values } = await gateway.counters.eventWarnings.get();
     return values.find(({ labels }) => labels.field === field)?.value ?? 0;
   };
 
@@ -621,12 +620,15 @@ test("a group's value that a 64-bit float does not hold is a warning, not a sile
   const exact = await push("a 9007199254740992\nb 18446744073709551616\nc 0.1234567890123456789\n");
   expect([exact.status, exact.headers.get("weir-warnings")]).toEqual([200, null]);
   const before =
-    (await eventWarnings.get()).values.find(({ labels }) => labels.field === "value")?.value ?? 0;
+    (await gateway.counters.eventWarnings.get()).values.find(({ labels }) => labels.field === "value")
+      ?.value ?? 0;
   const text = await push('d 9007199254740993\nd{x="1"} -738529527931269425\n');
   expect([text.status, text.headers.get("weir-warnings")]).toEqual([200, "2"]);
   const open = await push("# TYPE e gauge\ne 9007199254740993\n# EOF\n", "application/openmetrics-text");
   expect([open.status, open.headers.get("weir-warnings")]).toEqual([200, "1"]);
-  const after = (await eventWarnings.get()).values.find(({ labels }) => labels.field === "value")?.value;
+  const after = (await gateway.counters.eventWarnings.get()).values.find(
+    ({ labels }) => labels.field === "value",
+  )?.value;
   expect(after).toBe(before + 3);
   expect(gateway.takeLog().length).toBe(1);
   await gateway.close();

@@ -12,6 +12,7 @@ import { loadConfig } from "../../../src/config/config.ts";
 import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createLog } from "../../../src/http/log.ts";
+import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { remoteWriteRoutes } from "../../../src/receive/remote-write/remote-write-routes.ts";
@@ -688,8 +689,9 @@ describe("503 and Retry-After, so that senders retry", () => {
           nameBytesMax: 255,
           tagValueBytesMax: 4_096,
         },
+        counters: createCounters(),
       });
-      const app = createApp([routes], { log: createLog("error") });
+      const app = createApp([routes], { log: createLog("error"), counters: createCounters() });
       const answer = await post(snappy(encodeV2([series("m", [{ value: 1, timestamp: NOW_MS }])])), V2, app);
       expect(answer).toMatchObject({ status: 503, text: `${error.message}\n`, written: ["0", "0", "0"] });
       expect(answer.headers.get("retry-after")).toBe("1");

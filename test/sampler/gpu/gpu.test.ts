@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../../src/model/counters.ts";
 import { Heads } from "../../../src/sampler/batch.ts";
 import { gpuPart } from "../../../src/sampler/gpu/gpu.ts";
 import { readGpuCsv } from "../../../src/sampler/gpu/smi-csv.ts";
@@ -232,6 +233,7 @@ test("logs a repeated warning once, and does not delay the runs", async () => {
     if (++runs === 3) resolve();
   };
   const sampler = new Sampler([gpuPart({ intervalMs: 20, timeoutMs: 60_000, path: folder })], push, {
+    counters: createCounters(),
     log: (line) => logged.push(line),
   });
   sampler.start();
@@ -356,7 +358,9 @@ test("kills an nvidia-smi that hangs when the run is aborted", async () => {
 
 test("ends an nvidia-smi that hangs before stop resolves", async () => {
   const started = await installHanging();
-  const sampler = new Sampler([gpuPart({ intervalMs: 3_600_000, path: folder })], async () => {});
+  const sampler = new Sampler([gpuPart({ intervalMs: 3_600_000, path: folder })], async () => {}, {
+    counters: createCounters(),
+  });
   sampler.start();
   const pid = await started();
   await sampler.stop();

@@ -7,9 +7,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../../../src/config/config.ts";
 import { registerProcessMetrics } from "../../../src/exposition/process-metrics.ts";
-import { openGateway } from "../../../src/gateway.ts";
+import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { createLog } from "../../../src/http/log.ts";
-import { registry as ownMetrics } from "../../../src/model/counters.ts";
 import { addContainer } from "../../../src/sampler/containers.ts";
 import { disksPart } from "../../../src/sampler/disks.ts";
 import { gpuPart } from "../../../src/sampler/gpu/gpu.ts";
@@ -69,11 +68,10 @@ export const WORKERS = [
 /** Runs a gateway through all that and gives its /metrics, in text. */
 export async function exposedMetrics(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
-  const before = new Set(ownMetrics.getMetricsAsArray().map(({ name }) => name));
-  const stopMeasuring = registerProcessMetrics(ownMetrics, "0.0.0");
   try {
     const config = loadConfig([`--data=${join(folder, "data")}`], {}, () => undefined);
     const gateway = await openGateway(config, { log: createLog("error") });
+    const stopMeasuring = registerProcessMetrics(gateway.counters.registry, "0.0.0");
     const ask = async (path: string, body?: unknown): Promise<string> => {
       const request = new Request(
         `http://localhost${path}`,
@@ -82,7 +80,7 @@ export async function exposedMetrics(): Promise<string> {
       return (await gateway.app.fetch(request)).text();
     };
     try {
-      await sampleOnce(gateway.ingest, folder);
+      await sampleOnce(gateway, folder);
       await ask("/api/v1/push", WORKERS);
       const gauge = { metric_name: "depth", type: "gauge", value: 1, "@timestamp": Date.now() };
       await ask("/api/v1/push", [gauge, { ...gauge }, { metric_name: "depth", value: "deep" }]);
@@ -90,20 +88,17 @@ export async function exposedMetrics(): Promise<string> {
       await ask("/api/v1/sql", { sql: "SELECT 1" });
       return await ask("/metrics");
     } finally {
+      stopMeasuring();
       await gateway.close();
     }
   } finally {
-    stopMeasuring();
-    for (const { name } of ownMetrics.getMetricsAsArray()) {
-      if (!before.has(name)) ownMetrics.removeSingleMetric(name);
-    }
     rmSync(folder, { recursive: true });
   }
 }
 
 /** Runs each part of the sampler once, one that fails among them; resolves when all is stored. */
 async function sampleOnce(
-  ingest: { push(batch: Parameters<ConstructorParameters<typeof Sampler>[1]>[0]): Promise<unknown> },
+  { ingest, counters }: Pick<Gateway, "ingest" | "counters">,
   folder: string,
 ): Promise<void> {
   const nvidiaSmi = join(folder, "nvidia-smi");
@@ -138,7 +133,7 @@ async function sampleOnce(
       await ingest.push(batch);
       if (--left === 0) stored.resolve();
     },
-    { labels: new Map([["instance", "host-1"]]), log: () => failed.resolve() },
+    { counters, labels: new Map([["instance", "host-1"]]), log: () => failed.resolve() },
   );
   sampler.start();
   await Promise.all([failed.promise, stored.promise]);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
 import { Snapshots } from "../../../src/store/backup/snapshots.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
@@ -37,7 +38,7 @@ const snapshotsOf = (of: Pick<Store, "whileCopied">) =>
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "weir-snapshots-"));
   mkdirSync(join(folder, "tmp"));
-  ({ store } = await openStore(optionsOf(folder)));
+  ({ store } = await openStore({ ...optionsOf(folder), counters: createCounters() }));
   snapshots = snapshotsOf(store);
 });
 afterEach(async () => {
@@ -93,7 +94,10 @@ async function contentIn(of: DuckDBStore, day = DAY): Promise<Content> {
 
 /** The content of a snapshot's folder, opened as a store. */
 async function contentOf(name: string, day?: number): Promise<Content> {
-  const { store: opened } = await openStore(optionsOf(join(folder, "snapshots", name)));
+  const { store: opened } = await openStore({
+    ...optionsOf(join(folder, "snapshots", name)),
+    counters: createCounters(),
+  });
   try {
     return await contentIn(opened, day);
   } finally {

@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { engineReopenings, journalWriteFailures } from "../../../src/model/counters.ts";
+import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
 import { DiskFull } from "../../../src/store/disk-room.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
@@ -31,6 +31,7 @@ import { smallDisk } from "../../small-disk.ts";
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
 
+const counters = createCounters();
 let folder: string;
 let store: DuckDBStore;
 const others: DuckDBStore[] = [];
@@ -38,6 +39,7 @@ const others: DuckDBStore[] = [];
 /** Opens a store by its name in the test's folder, or by its path. */
 const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored }> =>
   await openStore({
+    counters,
     path: resolve(folder, name),
     memoryLimitBytes: 2 ** 28,
     threads: 2,
@@ -284,7 +286,7 @@ test("does not allocate cells in all rows for attributes that few rows have", as
   });
   const connection = await database.connect();
   await migrate(connection);
-  const journal = await Journal.open(connection, join(folder, "other.duckdb.journal"));
+  const journal = await Journal.open(connection, join(folder, "other.duckdb.journal"), { counters });
   for (const rows of changes) expect(await journal.append(entryOf({ rows: [rows] }, () => true)!)).toBe(true);
   let moved: readonly Rows[] = [];
   await journal.move(connection, async ({ rows = [] }) => {
@@ -383,7 +385,7 @@ test.skipIf(!largerDisk.isMounted)(
     const many = Array.from({ length: 20_000 }, (_, at): Sample => [1, at, Math.sin(at)]);
     await full.commit({ rows: [rowsOf(many)] });
     expect(await full.checkpoint()).toBe(true);
-    const reopenings = async () => (await engineReopenings.get()).values[0]!.value;
+    const reopenings = async () => (await counters.engineReopenings.get()).values[0]!.value;
     const before = await reopenings();
     // The log is short, but a checkpoint writes all of the day's last rows again. So a disk with room for the
     // log is too small.
@@ -498,7 +500,7 @@ test.skipIf(!disk.isMounted)("stores a change once when the journal cannot take 
   await store.close();
   symlinkSync(join(disk.path, "journal"), join(folder, "store.duckdb.journal"));
   store = (await open("store.duckdb")).store;
-  const failures = async () => (await journalWriteFailures.get()).values[0]!.value;
+  const failures = async () => (await counters.journalWriteFailures.get()).values[0]!.value;
   const before = await failures();
   await store.commit(first);
   const want = [...samples];

@@ -14,7 +14,7 @@
 
 import type { Family } from "../../../exposition/family.ts";
 import type { Times } from "../../../ingest/contract.ts";
-import { groupsLive } from "../../../model/counters.ts";
+import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Exemplar, Labels, SeriesHead } from "../../../model/sample.ts";
@@ -60,6 +60,7 @@ const HELP = {
 export class Groups {
   readonly #series: GroupSeries;
   readonly #values: LastValues;
+  readonly #counters: Counters;
   readonly #options: GroupsOptions;
   readonly #consistency: Consistency;
   /** The groups as decided, including changes that are being committed. */
@@ -84,12 +85,14 @@ export class Groups {
       readonly series: GroupSeries;
       readonly values: LastValues;
       readonly ownType: (name: string) => FamilyType | undefined;
+      readonly counters: Counters;
     },
     options: GroupsOptions,
     records: readonly GroupRecord[] = [],
   ) {
     this.#series = parts.series;
     this.#values = parts.values;
+    this.#counters = parts.counters;
     this.#options = options;
     this.#consistency = new Consistency(parts.ownType);
     this.#shown = new ShownGroups(parts.values);
@@ -197,7 +200,7 @@ export class Groups {
       }
       this.#shown.swap(key, before, after);
     }
-    groupsLive.set(this.#shown.size);
+    this.#counters.groupsLive.set(this.#shown.size);
     this.#changes = [];
     this.#pending.clear();
   }

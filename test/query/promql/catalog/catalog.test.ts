@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { createCounters } from "../../../../src/model/counters.ts";
 import { prometheusLabelName } from "../../../../src/model/names.ts";
 import type { Kind } from "../../../../src/model/sample.ts";
 import { openMetricsFloat } from "../../../../src/model/spelling.ts";
@@ -23,6 +24,7 @@ function emptyRegistry(): Registry {
 function registryOf(stored: Partial<Stored>): Registry {
   return new Registry(
     {
+      counters: createCounters(),
       attributes: ["task_id"],
       // A fourth value demotes a label.
       labelValuesMax: 3,

@@ -1,5 +1,6 @@
 /** Groups over time: what is stored of them, what they outlive, and the options of pushes. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { createCounters } from "../../../../src/model/counters.ts";
 import { Groups } from "../../../../src/receive/pushgateway/groups/groups.ts";
 import { GroupsGateway, NOON_MS } from "../gateway.ts";
 
@@ -224,7 +225,7 @@ test("checks a large push again if other pushes registered series meanwhile", as
   const weir = await gateway();
   const { registry, totals } = weir.gateway;
   const groups = new Groups(
-    { series: registry, values: totals, ownType: () => undefined },
+    { series: registry, values: totals, ownType: () => undefined, counters: createCounters() },
     { groupsMax: 10, groupTtlMs: 0, groupSumGauges: "last" },
   );
   const gauge = (name: string, length: number) => ({
