@@ -119,7 +119,10 @@ allow("scalar", "add date_add", sumOrLists);
 allow("scalar", "greatest least", largest);
 
 // Texts
-const constantPattern = `pattern a constant, at most ${PATTERN_LENGTH_MAX} characters`;
+const constantPattern = {
+  check: checkPattern,
+  bounds: `pattern a constant, at most ${PATTERN_LENGTH_MAX} characters`,
+};
 allow(
   "scalar",
   `ascii bit_length char_length character_length contains ends_with hash instr len length length_grapheme
@@ -144,23 +147,18 @@ allow("scalar", "regexp_escape hex to_hex", multiple(2));
 allow("scalar", "bin to_binary", multiple(8));
 allow("scalar", "concat", total);
 allow("scalar", "concat_ws", separated);
-allow("scalar", "regexp_full_match regexp_matches", fixed, { check: checkPattern, bounds: constantPattern });
-allow("scalar", "regexp_extract", largest, { check: checkPattern, bounds: constantPattern });
-allow("scalar", "regexp_extract_all", pieces, { check: checkPattern, bounds: constantPattern });
-allow("scalar", "regexp_split_to_array string_split_regex str_split_regex", pieces, {
-  check: checkPattern,
-  bounds: constantPattern,
-});
+allow("scalar", "regexp_full_match regexp_matches", fixed, constantPattern);
+allow("scalar", "regexp_extract", largest, constantPattern);
+allow("scalar", "regexp_extract_all", pieces, constantPattern);
+allow("scalar", "regexp_split_to_array string_split_regex str_split_regex", pieces, constantPattern);
 allow("scalar", "string_split str_split split string_to_array", pieces);
 allow("scalar", "split_part", first);
-allow("scalar", "replace", replaced, {
+const constantTexts = {
   check: checkReplacement,
   bounds: "the replaced text and its replacement constants",
-});
-allow("scalar", "translate", multiple(4), {
-  check: checkReplacement,
-  bounds: "the replaced text and its replacement constants",
-});
+};
+allow("scalar", "replace", replaced, constantTexts);
+allow("scalar", "translate", multiple(4), constantTexts);
 allow("scalar", "regexp_replace", patternReplaced, {
   check: checkReplacement,
   bounds: `pattern, replacement and options constants, at most ${PATTERN_LENGTH_MAX} characters each`,
@@ -199,8 +197,8 @@ allow(
   fixed,
 );
 allow("scalar", "dayname monthname", short);
-allow("scalar", "strftime", timeText, { check: checkPattern, bounds: constantPattern });
-allow("scalar", "strptime try_strptime", fixed, { check: checkPattern, bounds: constantPattern });
+allow("scalar", "strftime", timeText, constantPattern);
+allow("scalar", "strptime try_strptime", fixed, constantPattern);
 
 // Values of any type
 allow("scalar", "coalesce constant_or_null ifnull nullif", largest);

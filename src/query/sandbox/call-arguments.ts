@@ -2,9 +2,9 @@
  * Checks the arguments of calls whose name alone does not bound their cost: patterns, widths and counts must be
  * constants. Each check throws `Forbidden` or `BadInput` with a sentence that says what is expected.
  */
-import { BadInput, Forbidden, quote } from "../../model/errors.ts";
+import { BadInput, quote } from "../../model/errors.ts";
 import { rangeLength } from "./sizes.ts";
-import type { Node } from "./walk.ts";
+import { forbidden, type Node } from "./walk.ts";
 
 export type Check = (name: string, children: readonly Node[]) => void;
 
@@ -46,10 +46,7 @@ function text(node: Node | undefined): string | undefined {
 function pattern(name: string, node: Node | undefined): string {
   const constant = text(node);
   if (constant === undefined)
-    throw new Forbidden(
-      `the pattern of ${name} is not a constant; write it out as a text in quotation marks`,
-      "sql",
-    );
+    throw forbidden(`the pattern of ${name} is not a constant; write it out as a text in quotation marks`);
   if (constant.length > PATTERN_LENGTH_MAX)
     throw new BadInput(
       `the pattern of ${name} has ${constant.length} characters; ${PATTERN_LENGTH_MAX} are allowed`,
@@ -68,9 +65,8 @@ export const checkPattern: Check = (name, children) => {
 export const checkReplacement: Check = (name, children) => {
   pattern(name, children[1]);
   if (text(children[2]) === undefined)
-    throw new Forbidden(
+    throw forbidden(
       `the replacement of ${name} is not a constant; write it out as a text in quotation marks`,
-      "sql",
     );
   if (children[3] !== undefined) pattern(`${name}'s options`, children[3]);
 };
@@ -86,10 +82,9 @@ export const checkLike: Check = (name, children) => {
   const plain = (name === "~~" || name === "!~~") && !constant.includes("_");
   const runsMax = plain ? 16 : 1;
   if (runs > runsMax) {
-    throw new Forbidden(
+    throw forbidden(
       `the LIKE pattern has ${runs} runs of % before its end; ${runsMax} ${runsMax === 1 ? "is" : "are"} allowed` +
         `${plain ? "" : " with _, ILIKE or ESCAPE"}; use regexp_matches instead`,
-      "sql",
     );
   }
 };
@@ -99,7 +94,7 @@ export const checkJsonPath: Check = (name, children) => {
   if (children.length < 2) return;
   if (typeof constantOf(children[1]) === "number") return;
   if (pattern(name, children[1]).includes("*"))
-    throw new Forbidden(`the path of ${name} contains a *; only paths to one value are allowed`, "sql");
+    throw forbidden(`the path of ${name} contains a *; only paths to one value are allowed`);
 };
 
 /** Throws unless the argument at `position` is absent or a constant whole number from 0 to `max`. */
@@ -114,9 +109,8 @@ function wholeNumber(
   if (node === undefined) return;
   const value = constantOf(node);
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max)
-    throw new Forbidden(
+    throw forbidden(
       `the ${what} of ${name}() is ${value === undefined ? "not a constant" : quote(value)}; write out a whole number of at most ${max}`,
-      "sql",
     );
 }
 
@@ -140,16 +134,12 @@ export const checkCount =
 export const checkRange: Check = (name, children) => {
   const values = children.map(constantOf);
   if (values.some((value) => typeof value !== "number"))
-    throw new Forbidden(
+    throw forbidden(
       `${name}() outside FROM takes only constant whole numbers; for times write FROM ${name}(start, stop, step)`,
-      "sql",
     );
   const length = rangeLength(values);
   if (length > RANGE_MAX + 1)
-    throw new Forbidden(
-      `${name}() outside FROM would make more than ${RANGE_MAX} values; put it into FROM`,
-      "sql",
-    );
+    throw forbidden(`${name}() outside FROM would make more than ${RANGE_MAX} values; put it into FROM`);
 };
 
 /** Widths and precisions must be digits in the format. A width from an argument could have any size. */
@@ -158,15 +148,11 @@ export const checkFormat: Check = (name, children) => {
   const isDynamic =
     name === "printf" ? /%[^a-zA-Z%]*\*/.test(format) : /\{[^}]*\{/.test(format.replaceAll("{{", ""));
   if (isDynamic)
-    throw new Forbidden(
-      `the format ${quote(format)} takes a width from an argument; write the width out`,
-      "sql",
-    );
+    throw forbidden(`the format ${quote(format)} takes a width from an argument; write the width out`);
   const width = (format.match(/\d+/g) ?? []).find((digits) => digits.length > 3);
   if (width !== undefined)
-    throw new Forbidden(
+    throw forbidden(
       `the format ${quote(format)} has a number of more than 3 digits; widths of at most 999 are allowed`,
-      "sql",
     );
 };
 
@@ -181,15 +167,14 @@ const LIST_AGGREGATES: ReadonlySet<string> = new Set(
 export const checkListAggregate: Check = (name, children) => {
   const aggregate = text(children[1]);
   if (aggregate === undefined || !LIST_AGGREGATES.has(aggregate.toLowerCase()))
-    throw new Forbidden(
+    throw forbidden(
       `${name}() takes the name of an aggregate that returns one value, in quotation marks: ${[...LIST_AGGREGATES].slice(0, 6).join(", ")} …`,
-      "sql",
     );
 };
 
 /** Throws unless the arguments of a function in FROM depend on no row. */
 export const checkConstants: Check = (name, children) => {
-  if (!children.every(isConstant)) throw new Forbidden(`${name}() in FROM takes constants only`, "sql");
+  if (!children.every(isConstant)) throw forbidden(`${name}() in FROM takes constants only`);
 };
 
 /** Whether an expression depends on no row: constants, parameters, now(), and casts and arithmetic over these. */

@@ -2,7 +2,7 @@
  * The walk over a statement's expressions. It allows known classes, listed functions, listed types, and constants of
  * limited length. It computes the maximum size of each value, in bytes. syntax.ts describes the whole walk.
  */
-import { Forbidden, quote } from "../../model/errors.ts";
+import { type Forbidden, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import { checkJsonPath, constantOf } from "./call-arguments.ts";
 import {
@@ -13,19 +13,22 @@ import {
   refusedName,
 } from "./allowed-functions.ts";
 import { walkColumnsLambda, walkLambdaCall } from "./lambdas.ts";
-import { methodCall } from "./method-call.ts";
 import { elements, FIXED_BYTES, SHORT_BYTES, type SizedCall, STORED_BYTES } from "./sizes.ts";
 import {
   count,
   countExpressions,
   deeper,
   describe,
+  forbidden,
   lower,
   type Macro,
   make,
+  methodCall,
   type Node,
   nodes,
   only,
+  onlyKeys,
+  otherKey,
   type Scope,
   sizeOfColumn,
   timesOf,
@@ -68,7 +71,7 @@ const COLLATIONS: ReadonlySet<string> = new Set(["nocase", "noaccent", "nocase.n
 export function walkOrders(orders: unknown, scope: Scope): number {
   let bytes = 0;
   for (const order of nodes(orders)) {
-    only(order, "null_order", "expression");
+    only(order, "null_order expression");
     bytes = Math.max(bytes, walkExpression(order.expression as Node, scope));
   }
   return bytes;
@@ -94,32 +97,31 @@ function sizeOf(node: Node, scope: Scope): number {
   const fixed = FIXED_BYTES * timesOf(scope);
   switch (node.class) {
     case "BETWEEN":
-      only(node, "input", "lower", "upper");
+      only(node, "input lower upper");
       for (const key of ["input", "lower", "upper"]) walk(key);
       noteNumber(node.input, node.lower, "BETWEEN", scope);
       return fixed;
     case "CASE": {
-      only(node, "case_checks", "else_expr");
+      only(node, "case_checks else_expr");
       const checks = nodes(node.case_checks).map((check) => {
-        if (Object.keys(check).some((key) => key !== "when_expr" && key !== "then_expr"))
-          throw unknown("CASE");
+        onlyKeys(check, "when_expr then_expr", "CASE");
         walkExpression(check.when_expr as Node, scope);
         return walkExpression(check.then_expr as Node, scope);
       });
       return make("CASE", Math.max(walk("else_expr"), ...checks), scope);
     }
     case "CAST":
-      only(node, "child", "cast_type", "try_cast");
+      only(node, "child cast_type try_cast");
       return walkCast(node, scope);
     case "COLLATE":
-      only(node, "child", "collation");
+      only(node, "child collation");
       if (!COLLATIONS.has(lower(node.collation)))
-        throw new Forbidden(`the collation ${quote(node.collation)} is not allowed`, "sql");
+        throw forbidden(`the collation ${quote(node.collation)} is not allowed`);
       return make("COLLATE", walk("child"), scope);
     case "COLUMN_REF":
       return walkColumn(node, scope);
     case "COMPARISON":
-      only(node, "left", "right");
+      only(node, "left right");
       walk("left");
       walk("right");
       noteNumber(node.left, node.right, String(node.type), scope);
@@ -151,7 +153,7 @@ function sizeOf(node: Node, scope: Scope): number {
       return walkWindow(node, scope);
     case "LAMBDA":
       // The parser cannot distinguish a lambda from JSON's arrow. Outside the list functions it is an arrow.
-      only(node, "lhs", "expr");
+      only(node, "lhs expr");
       checkJsonPath("->", [node.lhs as Node, node.expr as Node]);
       return make("->", Math.max(fixed, walk("lhs")), scope);
     default:
@@ -183,13 +185,12 @@ function walkColumn(node: Node, scope: Scope): number {
 /** Checks names that the engine reads as functions if no column has them. */
 function checkColumnName(name: string, scope: Scope): void {
   const reason = refusedName(name);
-  if (reason !== undefined) throw new Forbidden(`${name} is not allowed: ${reason}`, "sql");
+  if (reason !== undefined) throw forbidden(`${name} is not allowed: ${reason}`);
   if (name !== "current_timestamp" && name !== "current_date") return;
   const { catalog, tables } = scope.walk;
   if ([...tables].some((table) => catalog.columnsOf(table)?.some((column) => lower(column.name) === name)))
-    throw new Forbidden(
+    throw forbidden(
       `a column is named ${name}; write its table before it (t.${name}), or for the time now() or today()`,
-      "sql",
     );
   scope.walk.isRewritten = true;
 }
@@ -254,10 +255,7 @@ function columnName(node: Node): string {
   return String((node.column_names as readonly unknown[]).at(-1));
 }
 
-const FUNCTION_KEYS = [
-  ...["function_name", "schema", "children", "filter", "order_bys", "distinct", "is_operator"],
-  "export_state",
-];
+const FUNCTION_KEYS = "function_name schema children filter order_bys distinct is_operator export_state";
 
 function walkFunction(node: Node, scope: Scope): number {
   const method = methodCall(node);
@@ -265,7 +263,7 @@ function walkFunction(node: Node, scope: Scope): number {
     scope.walk.isRewritten = true;
     return walkFunction(method, scope);
   }
-  only(node, ...FUNCTION_KEYS);
+  only(node, FUNCTION_KEYS);
   // The guards that rewrite.ts adds around a call return their argument.
   if (scope.walk.isOurs && GUARDS.has(lower(node.function_name)))
     return walkExpressions(node.children, scope);
@@ -333,9 +331,8 @@ function checkCall(node: Node, scope: Scope): AllowedFunction {
   const name = lower(node.function_name);
   // A window function cannot be called on a column. system.main.now() would bypass our now().
   if (node.schema !== undefined && lower(node.schema) !== "main") {
-    throw new Forbidden(
+    throw forbidden(
       `${quote(`${String(node.schema)}.${name}()`)} is not allowed: functions are called by their names alone`,
-      "sql",
     );
   }
   if (name === "get_current_timestamp" || name === "transaction_timestamp") {
@@ -345,7 +342,7 @@ function checkCall(node: Node, scope: Scope): AllowedFunction {
   const found = allowedFunction(name);
   if (found === undefined) throw notAllowed(name);
   if (scope.lambda !== undefined && (found.kind === "window" || found.guard !== undefined))
-    throw new Forbidden(`a lambda cannot contain ${name}()`, "sql");
+    throw forbidden(`a lambda cannot contain ${name}()`);
   found.check?.(name, nodes(node.children));
   if (MACROS.has(name)) scope.walk.macros.add(name as Macro);
   return found;
@@ -354,43 +351,24 @@ function checkCall(node: Node, scope: Scope): AllowedFunction {
 /** The error for a function that is not allowed: the reason, a similar name, and where the list is. */
 function notAllowed(name: string): Forbidden {
   const reason = refusedName(name);
-  if (reason !== undefined) return new Forbidden(`${name}() is not allowed: ${reason}`, "sql");
+  if (reason !== undefined) return forbidden(`${name}() is not allowed: ${reason}`);
   const near =
     KNOWN_ELSEWHERE.get(name) ??
     nearest(
       name,
       allowedFunctions().map((each) => each.name),
     );
-  return new Forbidden(
+  return forbidden(
     `the function ${name}() is not allowed here${near === undefined ? ";" : `, did you mean ${near}?`} ` +
       "GET /api/v1/sql/functions lists those that are",
-    "sql",
   );
 }
 
 function walkWindow(node: Node, scope: Scope): number {
   only(
     node,
-    ...[
-      "function_name",
-      "schema",
-      "children",
-      "partitions",
-      "orders",
-      "start",
-      "end",
-      "start_expr",
-      "end_expr",
-    ],
-    ...[
-      "offset_expr",
-      "default_expr",
-      "ignore_nulls",
-      "filter_expr",
-      "exclude_clause",
-      "distinct",
-      "arg_orders",
-    ],
+    "function_name schema children partitions orders start end start_expr end_expr offset_expr default_expr " +
+      "ignore_nulls filter_expr exclude_clause distinct arg_orders",
   );
   const found = checkCall(node, scope);
   walkExpressions(node.partitions, scope);
@@ -408,9 +386,8 @@ function walkWindow(node: Node, scope: Scope): number {
     );
   const rows = frameRows(node);
   if (rows === undefined)
-    throw new Forbidden(
+    throw forbidden(
       `${found.name}() with OVER needs a frame: ROWS BETWEEN … PRECEDING AND … FOLLOWING, of at most ${FRAME_ROWS_MAX} rows`,
-      "sql",
     );
   // A map of counts has a number for each value.
   const each = sizes.reduce((all, size) => all + size + FIXED_BYTES, FIXED_BYTES);
@@ -435,8 +412,8 @@ function frameRows(node: Node): number | undefined {
 }
 
 function walkSubquery(node: Node, scope: Scope): number {
-  only(node, "subquery_type", "subquery", "child", "comparison_type");
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a subquery", "sql");
+  only(node, "subquery_type subquery child comparison_type");
+  if (scope.lambda !== undefined) throw forbidden("a lambda cannot contain a subquery");
   const child = node.child === undefined ? 0 : walkExpression(node.child as Node, scope);
   const measure = scope.walk.subquery(node.subquery as Node, scope);
   scope.walk.extraTables += measure.tables;
@@ -452,18 +429,7 @@ function walkSubquery(node: Node, scope: Scope): number {
 
 /** `*`, `t.*`, `* EXCLUDE (…) REPLACE (…)` and `COLUMNS('pattern')`. */
 function walkStar(node: Node, scope: Scope): number {
-  only(
-    node,
-    ...[
-      "relation_name",
-      "exclude_list",
-      "qualified_exclude_list",
-      "replace_list",
-      "rename_list",
-      "columns",
-      "expr",
-    ],
-  );
+  only(node, "relation_name exclude_list qualified_exclude_list replace_list rename_list columns expr");
   let bytes = scope.bytes;
   for (const entry of nodes(node.replace_list))
     bytes = Math.max(bytes, walkExpression(entry.value as Node, scope));
@@ -491,7 +457,7 @@ function checkColumnsOf(expression: Node, scope: Scope): void {
   }
   const isList = lower(expression.function_name) === "list_value" || expression.type === "ARRAY_CONSTRUCTOR";
   if (!isList || !children.every((child) => child.class === "CONSTANT"))
-    throw new Forbidden("COLUMNS() takes a pattern in quotation marks, a list of names, or a lambda", "sql");
+    throw forbidden("COLUMNS() takes a pattern in quotation marks, a list of names, or a lambda");
   for (const child of children) checkConstant(child.value as Node);
 }
 
@@ -506,13 +472,12 @@ export function starsIn(value: unknown): boolean {
 /** Checks a constant and returns its size. */
 export function checkConstant(value: Node): number {
   if (typeof value !== "object" || value === null) throw unknown("a constant");
-  if (Object.keys(value).some((key) => key !== "type" && key !== "is_null" && key !== "value"))
-    throw unknown("a constant");
+  onlyKeys(value, "type is_null value", "a constant");
   checkType(value.type as Node);
   const content = value.value;
   if (typeof content === "string") {
     if (content.length > TEXT_LENGTH_MAX)
-      throw new Forbidden(`a text in the statement has more than ${TEXT_LENGTH_MAX} characters`, "sql");
+      throw forbidden(`a text in the statement has more than ${TEXT_LENGTH_MAX} characters`);
     return Buffer.byteLength(content);
   }
   // NULL, or a constant of another type, may be a list. `+` must not count it as a number.
@@ -533,17 +498,13 @@ const TYPE_INFO_KEYS = ["type", "alias", "width", "scale", "collation"];
 
 function checkType(type: Node, depth = 0): void {
   if (typeof type !== "object" || type === null) throw unknown("a type");
-  if (Object.keys(type).some((key) => key !== "id" && key !== "type_info")) throw unknown("a type");
+  onlyKeys(type, "id type_info", "a type");
   const info = type.type_info as Node | undefined;
-  if (
-    type.id === "UNBOUND" &&
-    lower(info?.name) === "json" &&
-    Object.keys(info!).every((key) => key === "type" || key === "name")
-  )
+  if (type.id === "UNBOUND" && lower(info?.name) === "json" && otherKey(info!, "type name") === undefined)
     return;
   if (!TYPES.has(type.id) || depth > 4) {
     const name = (type.type_info as Node | undefined)?.name ?? type.id;
-    throw new Forbidden(`the type ${quote(name)} is not allowed here`, "sql");
+    throw forbidden(`the type ${quote(name)} is not allowed here`);
   }
   if (info === undefined) return;
   for (const key of Object.keys(info)) {

@@ -3,9 +3,8 @@
  * before it checks for an interrupt. So the cost of a lambda must be linear: its values are counted for all elements of
  * the list together, and it cannot contain a second lambda.
  */
-import { Forbidden } from "../../model/errors.ts";
 import { FIXED_BYTES } from "./sizes.ts";
-import { lower, make, type Node, nodes, only, reducesByJoining, type Scope } from "./walk.ts";
+import { forbidden, lower, make, type Node, nodes, only, reducesByJoining, type Scope } from "./walk.ts";
 
 type WalkExpression = (node: Node, scope: Scope) => number;
 
@@ -16,11 +15,11 @@ export function walkLambdaCall(
   scope: Scope,
   walkExpression: WalkExpression,
 ): number {
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a second lambda", "sql");
+  if (scope.lambda !== undefined) throw forbidden("a lambda cannot contain a second lambda");
   const [list, lambda, initial] = children;
   if (list === undefined || lambda?.class !== "LAMBDA")
-    throw new Forbidden("a list function takes a list and a lambda, such as x -> x + 1", "sql");
-  only(lambda, "lhs", "expr");
+    throw forbidden("a list function takes a list and a lambda, such as x -> x + 1");
+  only(lambda, "lhs expr");
   // Each element takes at least 16 bytes of its list.
   const times = Math.max(1, Math.ceil(walkExpression(list, scope) / FIXED_BYTES));
   // One byte more than that many numbers, because an element may also be a list, which `+` joins.
@@ -50,10 +49,9 @@ export function walkLambdaCall(
 
 /** Walks the lambda of `COLUMNS(name -> …)`, which runs once for each column. */
 export function walkColumnsLambda(lambda: Node, scope: Scope, walkExpression: WalkExpression): void {
-  if (scope.lambda !== undefined) throw new Forbidden("a lambda cannot contain a second lambda", "sql");
-  if (lambda.class !== "LAMBDA")
-    throw new Forbidden("COLUMNS() takes a lambda, such as c -> c LIKE 's%'", "sql");
-  only(lambda, "lhs", "expr");
+  if (scope.lambda !== undefined) throw forbidden("a lambda cannot contain a second lambda");
+  if (lambda.class !== "LAMBDA") throw forbidden("COLUMNS() takes a lambda, such as c -> c LIKE 's%'");
+  only(lambda, "lhs expr");
   const times = Math.max(1, scope.columns);
   const parameters = new Map(
     parametersOf(lambda.lhs as Node).map((name) => [name, COLUMN_NAME_BYTES * times]),
@@ -70,7 +68,7 @@ function parametersOf(left: Node): string[] {
   return columns.map((column) => {
     const names = column.column_names as readonly unknown[] | undefined;
     if (column.class !== "COLUMN_REF" || names?.length !== 1)
-      throw new Forbidden("the parameters of a lambda are names", "sql");
+      throw forbidden("the parameters of a lambda are names");
     return lower(names[0]);
   });
 }

@@ -3,10 +3,11 @@
  * the values, which a read-only statement cannot do. Here a statement looks the values up, and they are added to the
  * text: `ON column IN ('a', 'b')`. The sandbox inspects that statement like any other.
  */
-import { BadInput, Forbidden } from "../../model/errors.ts";
+import { BadInput } from "../../model/errors.ts";
 import { parseFailureOf } from "../../store/engine/statement-faults.ts";
 import { quoteText } from "../../store/statements.ts";
 import { type Serializer, textOf, treeOf, wholeTreeOf } from "./statement-tree.ts";
+import { forbidden } from "./walk.ts";
 
 /** The maximum values of one column that become columns. */
 const VALUES_MAX = 200;
@@ -32,9 +33,8 @@ export async function completePivots(
   const places = openPivots(sql);
   if (places.length === 0) return sql;
   if (lookup === undefined || places.length > PIVOTS_MAX)
-    throw new Forbidden(
+    throw forbidden(
       `PIVOT without a list of values takes at most ${PIVOTS_MAX} columns; write ON column IN ('a', 'b')`,
-      "sql",
     );
   // With a list of any values the text is one SELECT, whose tree contains the source and the columns.
   const sample = insert(
@@ -60,8 +60,8 @@ export async function completePivots(
             ...node,
             modifiers: [
               { type: "DISTINCT_MODIFIER", distinct_on_targets: [] },
-              { type: "ORDER_MODIFIER", orders: [order()] },
-              { type: "LIMIT_MODIFIER", limit: limit(VALUES_MAX + 1), offset: null },
+              { type: "ORDER_MODIFIER", orders: [FIRST_COLUMN] },
+              { type: "LIMIT_MODIFIER", limit: constant(VALUES_MAX + 1), offset: null },
             ],
             select_list: pivot_expressions,
             from_table: pivot.source,
@@ -113,13 +113,7 @@ interface Whole {
   }[];
 }
 
-function order(): unknown {
-  return { type: "ORDER_DEFAULT", null_order: "ORDER_DEFAULT", expression: constant(1) };
-}
-
-function limit(count: number): unknown {
-  return constant(count);
-}
+const FIRST_COLUMN = { type: "ORDER_DEFAULT", null_order: "ORDER_DEFAULT", expression: constant(1) };
 
 function constant(value: number): unknown {
   return {

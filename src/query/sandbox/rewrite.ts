@@ -8,21 +8,17 @@
  *
  * The engine itself turns text into a tree and a tree into text, so that this module needs no second grammar.
  */
-import { Forbidden } from "../../model/errors.ts";
 import { allowedFunction } from "./allowed-functions.ts";
-import { LISTING_VIEWS, type Listing } from "./listings.ts";
-import { methodCall } from "./method-call.ts";
 import { isExactNumber, type Serialized, type Serializer, textOf, wholeTreeOf } from "./statement-tree.ts";
-import { lower, type Node } from "./walk.ts";
+import { forbidden, LISTING_VIEWS, type Listing, lower, methodCall, type Node } from "./walk.ts";
 
 /** Returns the text that runs instead of `sql`, which the sandbox has accepted. */
 export async function rewrite(reader: Serializer, sql: string): Promise<string> {
   const tree = await wholeTreeOf(reader, sql);
   const clock = usesClock(tree) ? namesClock(tree) : undefined;
   if (clock !== undefined)
-    throw new Forbidden(
+    throw forbidden(
       `a column is named ${clock}; for the time write ${CLOCKS.get(clock)}(), for the column another name`,
-      "sql",
     );
   const names = new Map<unknown, string>();
   for (const item of itemsToName(tree)) names.set(item, await nameOf(reader, tree, item));

@@ -6,20 +6,18 @@
  * runs in a read-only transaction. The walk stops what those cannot: functions that hang the engine, names of files or
  * of physical tables, and statements that grow while they are planned.
  */
-import { BadInput, Forbidden, TooLarge } from "../../model/errors.ts";
+import { BadInput, TooLarge } from "../../model/errors.ts";
 import {
   type ParseFailure,
   parseFailureOf,
   type StatementError,
 } from "../../store/engine/statement-faults.ts";
 import { errorHint } from "./error-hint.ts";
-import type { Listing } from "./listings.ts";
 import { completePivots } from "./pivot.ts";
 import { rewrite } from "./rewrite.ts";
 import { walkStatement } from "./syntax.ts";
-
 import { type Serializer, treeOf } from "./statement-tree.ts";
-import type { SandboxCatalog, Macro } from "./walk.ts";
+import { forbidden, type Listing, type Macro, type SandboxCatalog } from "./walk.ts";
 
 /** A statement that may run. */
 export interface Inspected {
@@ -70,10 +68,7 @@ export async function inspect(
   if (sql.includes("\0")) throw new BadInput("the statement contains a NUL character", "sql");
   const explain = EXPLAIN.exec(sql)?.[0] ?? "";
   if (explain !== "" && /^(?:ANALYZE\b|\()/i.test(sql.slice(explain.length)))
-    throw new Forbidden(
-      "EXPLAIN takes no options in parentheses; EXPLAIN and EXPLAIN ANALYZE are allowed",
-      "sql",
-    );
+    throw forbidden("EXPLAIN takes no options in parentheses; EXPLAIN and EXPLAIN ANALYZE are allowed");
   const explained = sql.slice(explain.length);
   const text = await completePivots(
     reader,
@@ -118,9 +113,8 @@ const EXPLAIN = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*EXPLAIN\b\s
 
 function refusal({ kind, sentence, position }: ParseFailure, sql: string, before: string): Error {
   if (kind === "not a select")
-    return new Forbidden(
+    return forbidden(
       "only one SELECT statement is allowed (WITH, VALUES, FROM …, PIVOT, EXPLAIN, DESCRIBE and SHOW TABLES included)",
-      "sql",
     );
   const place =
     position === undefined ? "" : ` at ${lineAndColumn(before + sql, Buffer.byteLength(before) + position)}`;

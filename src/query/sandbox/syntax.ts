@@ -6,27 +6,31 @@
  * (nested `SELECT *, *` doubles them), tables (a CTE counts as often as it is named), and the size of values in bytes
  * (nested `s || s` doubles it).
  */
-import { BadInput, Forbidden, quote } from "../../model/errors.ts";
+import { BadInput, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import { checkConstant, starsIn, walkExpression, walkExpressions, walkOrders } from "./expressions.ts";
 import { allowedFunction, allowedTableFunction } from "./allowed-functions.ts";
-import { LISTING_VIEWS, type Listing } from "./listings.ts";
 import { FIXED_BYTES, STORED_BYTES } from "./sizes.ts";
 import {
-  type Aliased,
   addMade,
-  type SandboxCatalog,
+  type Aliased,
   type ColumnSizes,
   countExpressions,
   deeper,
   describe,
+  forbidden,
   joinSizes,
+  LISTING_VIEWS,
+  type Listing,
   lower,
   type Measure,
   type Node,
   nodes,
   only,
+  onlyKeys,
+  otherKey,
   rowOf,
+  type SandboxCatalog,
   type Scope,
   unknown,
   unnamed,
@@ -88,8 +92,7 @@ function renamed(measure: Measure, names: unknown): Measure {
 
 /** Walks the `{node}` of a subquery or a CTE. */
 function walkSelect(select: Node, outer: Scope): Measure {
-  for (const key of Object.keys(select))
-    if (key !== "node" && key !== "named_param_map") throw unknown(`a statement with ${quote(key)}`);
+  onlyKeys(select, "node named_param_map", "a statement");
   if (typeof select.node !== "object" || select.node === null) throw unknown("a statement without a query");
   return walkQuery(select.node as Node, outer);
 }
@@ -101,9 +104,9 @@ function walkQuery(node: Node, outer: Scope): Measure {
     const measure = walkQueryNode(node, outer);
     const tables = measure.tables + outer.walk.extraTables;
     outer.walk.extraTables = extraBefore;
-    if (tables > TABLES_MAX) throw new Forbidden(`the statement names more than ${TABLES_MAX} tables`, "sql");
+    if (tables > TABLES_MAX) throw forbidden(`the statement names more than ${TABLES_MAX} tables`);
     if (measure.columns > COLUMNS_MAX)
-      throw new Forbidden(`the statement makes more than ${COLUMNS_MAX} columns`, "sql");
+      throw forbidden(`the statement makes more than ${COLUMNS_MAX} columns`);
     return { ...measure, tables };
   });
 }
@@ -114,7 +117,7 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
     case "SELECT_NODE":
       return walkSelectNode(node, scope);
     case "SET_OPERATION_NODE": {
-      only(node, "modifiers", "cte_map", "setop_type", "left", "right", "setop_all", "children");
+      only(node, "modifiers cte_map setop_type left right setop_all children");
       const arms = [node.left, node.right, ...nodes(node.children)]
         .filter((arm) => arm !== undefined)
         .map((arm) => walkQuery(arm as Node, scope));
@@ -142,7 +145,7 @@ function walkQueryNode(node: Node, outer: Scope): Measure {
  * each round would soon exceed every limit on values.
  */
 function walkRecursive(node: Node, scope: Scope): Measure {
-  only(node, "cte_name", "union_all", "left", "right", "aliases", "key_targets", "modifiers", "cte_map");
+  only(node, "cte_name union_all left right aliases key_targets modifiers cte_map");
   const name = lower(node.cte_name);
   const left = walkQuery(node.left as Node, scope);
   const round = (bytes: number): Measure => {
@@ -158,10 +161,9 @@ function walkRecursive(node: Node, scope: Scope): Measure {
     const { bytes } = right;
     right = round(bytes);
     if (right.bytes > bytes)
-      throw new Forbidden(
+      throw forbidden(
         `the recursive part of ${quote(node.cte_name)} makes larger values in each round; it may compute numbers and times, ` +
           "and pass texts on, but must not join texts or lists",
-        "sql",
       );
   }
   walkExpressions(node.key_targets, within(scope, left));
@@ -178,12 +180,10 @@ function walkRecursive(node: Node, scope: Scope): Measure {
 function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Measure> {
   if (map === undefined) return outer.ctes;
   const ctes = new Map(outer.ctes);
-  if (Object.keys(map).some((key) => key !== "map")) throw unknown("a WITH clause");
+  onlyKeys(map, "map", "a WITH clause");
   for (const entry of nodes(map.map)) {
     const value = entry.value as Node;
-    for (const key of Object.keys(value))
-      if (!["aliases", "query", "materialized", "key_targets"].includes(key))
-        throw unknown(`WITH … ${quote(key)}`);
+    onlyKeys(value, "aliases query materialized key_targets", "WITH …");
     // Its own name is not in scope yet. Only a recursive CTE could refer to itself.
     const madeBefore = outer.walk.made;
     const measure = walkSelect(value.query as Node, { ...outer, ctes });
@@ -197,16 +197,7 @@ function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Meas
 function walkSelectNode(node: Node, outer: Scope): Measure {
   only(
     node,
-    ...[
-      "modifiers",
-      "cte_map",
-      "select_list",
-      "from_table",
-      "where_clause",
-      "group_expressions",
-      "group_sets",
-    ],
-    ...["aggregate_handling", "having", "sample", "qualify"],
+    "modifiers cte_map select_list from_table where_clause group_expressions group_sets aggregate_handling having sample qualify",
   );
   const from = walkTable(node.from_table as Node, outer);
   const aliases = new Map(outer.aliases);
@@ -218,7 +209,7 @@ function walkSelectNode(node: Node, outer: Scope): Measure {
     if (node[key] !== undefined) walkExpression(node[key] as Node, scope);
   walkExpressions(node.group_expressions, scope);
   if (nodes(node.group_sets).length > GROUPING_SETS_MAX)
-    throw new Forbidden(`GROUP BY makes more than ${GROUPING_SETS_MAX} grouping sets`, "sql");
+    throw forbidden(`GROUP BY makes more than ${GROUPING_SETS_MAX} grouping sets`);
   checkSample(node.sample as Node | undefined);
   // ORDER BY and other modifiers may name columns of the list.
   walkModifiers(node.modifiers, { ...scope, bytes: Math.max(scope.bytes, bytes) });
@@ -292,10 +283,10 @@ function walkTable(node: Node, scope: Scope): Measure {
       case "JOIN":
         return walkJoin(node, scope);
       case "SUBQUERY":
-        only(node, "sample", "subquery", "column_name_alias");
+        only(node, "sample subquery column_name_alias");
         return renamed(walkSelect(node.subquery as Node, scope), node.column_name_alias);
       case "EXPRESSION_LIST": {
-        only(node, "sample", "values", "expected_names", "expected_types", "column_name_alias");
+        only(node, "sample values expected_names expected_types column_name_alias");
         const rows = nodes(node.values) as unknown as readonly (readonly Node[])[];
         const bytes = rows.map((row) => walkExpressions(row, scope));
         return renamed(
@@ -318,15 +309,14 @@ function walkTable(node: Node, scope: Scope): Measure {
 /** `DESCRIBE`, `SUMMARIZE` and `SHOW TABLES`. The latter lists only the tables that a statement may name. */
 function walkShow(node: Node, scope: Scope): Measure {
   if (node.query !== undefined && (node.show_type === "DESCRIBE" || node.show_type === "SUMMARY")) {
-    only(node, "query", "show_type");
+    only(node, "query show_type");
     return { ...walkQuery(node.query as Node, scope), columns: 12, bytes: STORED_BYTES };
   }
-  only(node, "table_name", "show_type");
+  only(node, "table_name show_type");
   const listing = SHOWN.get(node.table_name);
   if (listing === undefined)
-    throw new Forbidden(
+    throw forbidden(
       "only SHOW TABLES, SHOW ALL TABLES and SHOW TABLE are allowed; GET /api/v1/tables lists the tables",
-      "sql",
     );
   return listed(listing, scope);
 }
@@ -347,19 +337,7 @@ const PIVOT_NAMES_BYTES_MAX = 64 * 1_024;
 
 /** `UNPIVOT`, and `PIVOT` with a list of values. pivot.ts has already completed a PIVOT without a list. */
 function walkPivot(node: Node, scope: Scope): Measure {
-  only(
-    node,
-    ...[
-      "sample",
-      "source",
-      "aggregates",
-      "pivots",
-      "groups",
-      "unpivot_names",
-      "column_name_alias",
-      "include_nulls",
-    ],
-  );
+  only(node, "sample source aggregates pivots groups unpivot_names column_name_alias include_nulls");
   const source = walkTable(node.source as Node, scope);
   const inside = within(scope, source);
   const madeBefore = scope.walk.made;
@@ -369,24 +347,20 @@ function walkPivot(node: Node, scope: Scope): Measure {
       aggregate.class === "FUNCTION" &&
       allowedFunction(lower(aggregate.function_name))?.guard !== undefined
     )
-      throw new Forbidden(
+      throw forbidden(
         `${lower(aggregate.function_name)}() is not allowed in PIVOT; aggregate it in a subquery first, and PIVOT with any_value()`,
-        "sql",
       );
     bytes = Math.max(bytes, walkExpression(aggregate, inside));
   }
   const made = scope.walk.made - madeBefore;
   let cells = 1;
   for (const pivot of nodes(node.pivots)) {
-    const keys = ["pivot_expressions", "unpivot_names", "entries"];
-    const other = Object.keys(pivot).find((key) => !keys.includes(key));
-    if (other !== undefined)
-      throw new Forbidden("PIVOT takes its values from a list: PIVOT t ON column IN ('a', 'b')", "sql");
+    if (otherKey(pivot, "pivot_expressions unpivot_names entries") !== undefined)
+      throw forbidden("PIVOT takes its values from a list: PIVOT t ON column IN ('a', 'b')");
     walkExpressions(pivot.pivot_expressions, inside);
     const entries = nodes(pivot.entries);
     for (const entry of entries) {
-      if (Object.keys(entry).some((key) => key !== "values" && key !== "star_expr" && key !== "alias"))
-        throw unknown("an entry of PIVOT");
+      onlyKeys(entry, "values star_expr alias", "an entry of PIVOT");
       for (const value of nodes(entry.values)) checkConstant(value);
       if (entry.star_expr !== undefined) walkExpression(entry.star_expr as Node, inside);
     }
@@ -394,7 +368,7 @@ function walkPivot(node: Node, scope: Scope): Measure {
   }
   const isUnpivot = nodes(node.unpivot_names).length > 0;
   const added = isUnpivot ? 2 : cells * Math.max(1, nodes(node.aggregates).length);
-  if (added > COLUMNS_MAX) throw new Forbidden(`PIVOT makes more than ${COLUMNS_MAX} columns`, "sql");
+  if (added > COLUMNS_MAX) throw forbidden(`PIVOT makes more than ${COLUMNS_MAX} columns`);
   addMade(scope.walk, made * (isUnpivot ? 1 : cells));
   const columns = source.columns + added;
   // The new columns are named after values in the statement's text.
@@ -425,19 +399,18 @@ function walkBaseTable(node: Node, scope: Scope): Measure {
     node.catalog_name === undefined &&
     INFORMATION.has(lower(name))
   ) {
-    only(node, "sample", "schema_name", "table_name", "column_name_alias");
+    only(node, "sample schema_name table_name column_name_alias");
     return listed(lower(name) as Listing, scope);
   }
   if (node.schema_name !== undefined || node.catalog_name !== undefined) {
     const qualified = [node.catalog_name, node.schema_name, name]
       .filter((part) => part !== undefined)
       .join(".");
-    throw new Forbidden(
+    throw forbidden(
       `${quote(qualified)} is not allowed: tables are named without a schema${hint(qualified, scope).trimEnd().replace(/;$/, "")}`,
-      "sql",
     );
   }
-  only(node, "sample", "table_name", "column_name_alias");
+  only(node, "sample table_name column_name_alias");
   const cte = scope.ctes.get(lower(name));
   if (cte !== undefined) {
     addMade(scope.walk, cte.made ?? 0);
@@ -468,10 +441,7 @@ function sizeOfType(type: string): number {
 }
 
 function walkJoin(node: Node, scope: Scope): Measure {
-  only(
-    node,
-    ...["sample", "left", "right", "condition", "join_type", "ref_type", "using_columns", "delim_flipped"],
-  );
+  only(node, "sample left right condition join_type ref_type using_columns delim_flipped");
   const left = walkTable(node.left as Node, scope);
   // The right side of a lateral join may refer to the left.
   const right = walkTable(node.right as Node, {
@@ -492,20 +462,17 @@ function walkJoin(node: Node, scope: Scope): Measure {
 }
 
 function walkTableFunction(node: Node, scope: Scope): Measure {
-  only(node, "sample", "function", "column_name_alias", "with_ordinality");
+  only(node, "sample function column_name_alias with_ordinality");
   const call = node.function as Node;
   if (call?.class !== "FUNCTION") throw unknown(describe(node));
-  only(call, "function_name", "schema", "children", "order_bys", "distinct", "is_operator", "export_state");
+  only(call, "function_name schema children order_bys distinct is_operator export_state");
   if (call.schema !== undefined && call.schema !== "main")
     throw unknown(`a function of ${quote(call.schema)}`);
   const children = nodes(call.children);
   const name = lower(call.function_name);
   const found = allowedTableFunction(name);
   if (found === undefined)
-    throw new Forbidden(
-      `${name}() is not allowed in FROM; only range, generate_series and unnest are`,
-      "sql",
-    );
+    throw forbidden(`${name}() is not allowed in FROM; only range, generate_series and unnest are`);
   found.check?.(name, children);
   const bytes = Math.max(FIXED_BYTES, walkExpressions(children, scope));
   // Its column has the function's name or the alias. The alias may also mean the whole row.
@@ -523,7 +490,7 @@ function walkModifiers(modifiers: unknown, scope: Scope): void {
         break;
       case "LIMIT_MODIFIER":
       case "LIMIT_PERCENT_MODIFIER":
-        only(modifier, "limit", "offset");
+        only(modifier, "limit offset");
         for (const part of [modifier.limit, modifier.offset])
           if (part !== undefined) walkExpression(part as Node, scope);
         break;
@@ -539,11 +506,9 @@ function walkModifiers(modifiers: unknown, scope: Scope): void {
 
 function checkSample(sample: Node | undefined): void {
   if (sample === undefined) return;
-  for (const key of Object.keys(sample))
-    if (!["sample_size", "is_percentage", "method", "seed", "repeatable"].includes(key))
-      throw unknown("TABLESAMPLE");
+  onlyKeys(sample, "sample_size is_percentage method seed repeatable", "TABLESAMPLE");
   if (sample.is_percentage !== true && Number((sample.sample_size as Node).value) > SAMPLE_ROWS_MAX)
-    throw new Forbidden(`TABLESAMPLE takes at most ${SAMPLE_ROWS_MAX} rows`, "sql");
+    throw forbidden(`TABLESAMPLE takes at most ${SAMPLE_ROWS_MAX} rows`);
 }
 
 function sum(measures: readonly Measure[], key: "columns" | "tables"): number {

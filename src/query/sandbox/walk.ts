@@ -3,7 +3,6 @@
  * measures, and the checks that reject unknown nodes.
  */
 import { Forbidden, quote } from "../../model/errors.ts";
-import type { Listing } from "./listings.ts";
 import { LAMBDA_BYTES_MAX, MADE_BYTES_MAX, VALUE_BYTES_MAX } from "./sizes.ts";
 
 /** A node of the syntax tree, as parsed from JSON. */
@@ -116,6 +115,20 @@ export interface Walk {
 
 export type Macro = "local_time" | "utc_time" | "weir_text" | "weir_list" | "weir_map" | "weir_reduced";
 
+/**
+ * Lists of tables and columns that replace the engine's own. `names` is for SHOW TABLES, `details` for SHOW ALL TABLES. The
+ * others are tables of information_schema.
+ */
+export type Listing = "tables" | "columns" | "names" | "details";
+
+/** Temporary views of the connection. No metric's table has a space in its name. */
+export const LISTING_VIEWS: Readonly<Record<Listing, string>> = {
+  tables: "weir tables",
+  columns: "weir columns",
+  names: "weir names",
+  details: "weir details",
+};
+
 /** Column sizes if only the maximum is known. */
 export function unnamed(bytes: number): ColumnSizes {
   return { named: NO_NAMES, rest: bytes };
@@ -161,9 +174,8 @@ export function sizeOfColumn(names: readonly string[], { sizes, bytes, row }: Sc
 export function countExpressions(walk: Walk, count: number): void {
   walk.expressions += count;
   if (walk.expressions > EXPRESSIONS_MAX)
-    throw new Forbidden(
+    throw forbidden(
       `the statement has more than ${EXPRESSIONS_MAX} expressions; each use of an alias counts the alias's expressions again`,
-      "sql",
     );
 }
 
@@ -172,17 +184,31 @@ export function timesOf(scope: Scope): number {
   return scope.lambda?.times ?? 1;
 }
 
-/** Throws if the node has an unknown key. */
-export function only(node: Node, ...keys: readonly string[]): void {
-  for (const key of Object.keys(node)) {
-    if (!keys.includes(key) && !COMMON.has(key)) throw unknown(`${describe(node)} with ${quote(key)}`);
-  }
+/** Throws if the node has a key that is neither one of `keys` nor one that every node has. */
+export function only(node: Node, keys = ""): void {
+  const other = otherKey(node, `class type alias query_location ${keys}`);
+  if (other !== undefined) throw unknown(`${describe(node)} with ${quote(other)}`);
 }
 
-const COMMON: ReadonlySet<string> = new Set(["class", "type", "alias", "query_location"]);
+/** The same for an object that is not a node, such as a WHEN of a CASE. */
+export function onlyKeys(object: Node, keys: string, what: string): void {
+  const other = otherKey(object, keys);
+  if (other !== undefined) throw unknown(`${what} with ${quote(other)}`);
+}
+
+/** The first key of an object that is not one of `keys`, which spaces separate. */
+export function otherKey(object: Node, keys: string): string | undefined {
+  const known = keys.split(" ");
+  return Object.keys(object).find((key) => !known.includes(key));
+}
+
+/** The error for a statement, or a part of one, that is not allowed. */
+export function forbidden(message: string): Forbidden {
+  return new Forbidden(message, "sql");
+}
 
 export function unknown(what: string): Forbidden {
-  return new Forbidden(`the statement contains ${what}, which is not allowed`, "sql");
+  return forbidden(`the statement contains ${what}, which is not allowed`);
 }
 
 export function describe(node: Node): string {
@@ -195,10 +221,27 @@ export function nodes(value: unknown): readonly Node[] {
   return value as Node[];
 }
 
+/**
+ * Turns `url.upper()` into `upper(url)`; undefined if a call is not one on a column. The parser stores the column as a
+ * schema, and the engine looks for a schema of that name first. After the rewrite, the name can only mean a column.
+ */
+export function methodCall(node: Node): Node | undefined {
+  const { schema, catalog, ...call } = node;
+  if (typeof schema !== "string" || schema === "" || lower(schema) === "main") return undefined;
+  const column = {
+    class: "COLUMN_REF",
+    type: "COLUMN_REF",
+    alias: "",
+    query_location: 0,
+    column_names: typeof catalog === "string" && catalog !== "" ? [catalog, schema] : [schema],
+  };
+  const children = (call.children as readonly Node[] | undefined) ?? [];
+  return { ...call, children: [column, ...children] };
+}
+
 /** Runs `visit` one level deeper. */
 export function deeper<Result>(walk: Walk, visit: () => Result): Result {
-  if (++walk.depth > DEPTH_MAX)
-    throw new Forbidden(`the statement is nested deeper than ${DEPTH_MAX} levels`, "sql");
+  if (++walk.depth > DEPTH_MAX) throw forbidden(`the statement is nested deeper than ${DEPTH_MAX} levels`);
   const result = visit();
   walk.depth--;
   return result;
@@ -208,10 +251,9 @@ export function deeper<Result>(walk: Walk, visit: () => Result): Result {
 export function make(what: string, bytes: number, scope: Scope): number {
   if (bytes > VALUE_BYTES_MAX && scope.lambda?.isReducing === true) throw reducesByJoining();
   if (bytes > VALUE_BYTES_MAX)
-    throw new Forbidden(
+    throw forbidden(
       `${what} may make a value of ${kib(bytes)} KiB, counted from the longest text that can be stored (4 KiB); ` +
         `${kib(VALUE_BYTES_MAX)} KiB are allowed`,
-      "sql",
     );
   count(bytes, scope);
   return bytes;
@@ -225,24 +267,22 @@ export function count(bytes: number, scope: Scope): void {
   }
   scope.walk.lambdaBytes += bytes;
   if (scope.walk.lambdaBytes > LAMBDA_BYTES_MAX)
-    throw new Forbidden("the lambdas of the statement call too many functions for each element", "sql");
+    throw forbidden("the lambdas of the statement call too many functions for each element");
 }
 
 export function reducesByJoining(): Forbidden {
-  return new Forbidden(
+  return forbidden(
     "the lambda of list_reduce must not join texts or lists, which would copy the result so far for each element; " +
       "use array_to_string or flatten",
-    "sql",
   );
 }
 
 export function addMade(walk: Walk, bytes: number): void {
   walk.made += bytes;
   if (walk.made > MADE_BYTES_MAX)
-    throw new Forbidden(
+    throw forbidden(
       `the statement may make values of more than ${kib(MADE_BYTES_MAX)} KiB for each row, ` +
         "counted from the longest text that can be stored (4 KiB); use fewer functions that make texts or lists",
-      "sql",
     );
 }
 

@@ -9,7 +9,7 @@
 
 import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import type { Day } from "../../store/store.ts";
-import { LISTING_VIEWS, type Listing } from "../sandbox/listings.ts";
+import { LISTING_VIEWS, type Listing } from "../sandbox/walk.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
 /** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view. */
