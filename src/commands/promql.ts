@@ -1,7 +1,7 @@
 /** `weir promql`: runs a PromQL query on a running gateway, at one time or over a range, and prints the series. */
+import { parseDurationMs } from "../model/duration.ts";
 import { BadInput } from "../model/errors.ts";
-import { parseDurationMs } from "../query/promql/promql-text.ts";
-import { parseTime } from "../query/summaries/times.ts";
+import { parseTime } from "../model/time.ts";
 import { aligned, writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
@@ -113,7 +113,9 @@ function timeOf(flag: string, text: string, nowMs: number): number {
 }
 
 function stepOf(text: string): number {
-  const stepMs = /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * SECOND_MS) : parseDurationMs(text);
+  const stepMs = /^\d+(\.\d+)?$/.test(text)
+    ? Math.round(Number(text) * SECOND_MS)
+    : parseDurationMs(text, "decimals");
   if (stepMs === undefined || !(stepMs > 0) || !Number.isSafeInteger(stepMs)) {
     throw new UsageError(
       `--step is ${JSON.stringify(text)}, expected a duration such as 30s, or a number of seconds.`,

@@ -1,9 +1,10 @@
 /** The settings of Pushgateway's groups: a part of the table in settings.ts, which explains the fields. */
+import { DAY_MS } from "../model/duration.ts";
 import type { Setting } from "./settings.ts";
 
 export const GROUP_SETTINGS = {
   groupTtlMs: {
-    type: { is: "milliseconds", max: 36_525 * 86_400_000 },
+    type: { is: "milliseconds", max: 36_525 * DAY_MS },
     default: 0,
     what: "How long after its last push a group expires, unless the push sets it (`?ttl=`). 0 means never.",
     why: "Pushed metrics stay until they are deleted, as in Pushgateway.",

@@ -4,6 +4,7 @@
  * Reading is strict and pure. An invalid value throws `SettingError` with one sentence that says what was
  * expected. Durations and sizes accept a plain number, in the unit at the end of their name, or a suffix.
  */
+import { formatDuration, parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 
@@ -51,15 +52,6 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
             : number;
 
 export type Value = boolean | string | number | readonly string[] | readonly Listen[];
-
-/** Milliseconds of each suffix of a duration. */
-const DURATIONS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 
 /** Bytes of each suffix of a size. */
 const SIZES: Readonly<Record<string, number>> = {
@@ -144,13 +136,16 @@ function readListens(raw: unknown, name: string): Listen[] {
 const UNITS = {
   count: { what: "a whole number", suffixes: {} as Readonly<Record<string, number>> },
   bytes: { what: "a size such as 1048576 or 32MiB", suffixes: SIZES },
-  milliseconds: { what: "a duration such as 1500 (milliseconds), 15s or 1h", suffixes: DURATIONS },
+  milliseconds: { what: "a duration such as 1500 (milliseconds), 15s or 1h", suffixes: {} },
   days: { what: "a whole number of days such as 7", suffixes: { d: 1 } as Readonly<Record<string, number>> },
 } as const;
 
 function readNumber(type: Type & { is: keyof typeof UNITS }, raw: unknown, name: string): number {
   const { what, suffixes } = UNITS[type.is];
-  const value = typeof raw === "number" ? raw : parseNumber(raw, suffixes);
+  const value =
+    typeof raw === "number"
+      ? raw
+      : (parseNumber(raw, suffixes) ?? (type.is === "milliseconds" ? parseDuration(raw) : undefined));
   // A fraction with a suffix (1.5h) is accepted if the result is an integer.
   if (value === undefined || !Number.isSafeInteger(value) || value < 0) throw expected(name, what, raw);
   const min = type.min ?? 0;
@@ -171,6 +166,12 @@ function parseNumber(raw: unknown, suffixes: Readonly<Record<string, number>>): 
   return factor === undefined ? undefined : Math.round(number * factor * 1_000) / 1_000;
 }
 
+function parseDuration(raw: unknown): number | undefined {
+  return typeof raw === "string"
+    ? parseDurationMs(raw.trim().replace(/(?<=\d)_(?=\d)| (?=[a-z])/g, ""), "decimals")
+    : undefined;
+}
+
 function expected(name: string, what: string, raw: unknown, near?: string): SettingError {
   const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
   return new SettingError(`${name} is ${quote(raw)}, expected ${what}${hint}.`);
@@ -180,7 +181,7 @@ function expected(name: string, what: string, raw: unknown, near?: string): Sett
 export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
   if (Array.isArray(value)) return value.join(",");
-  if (type.is === "milliseconds") return withSuffix(value as number, DURATIONS) ?? `${value}`;
+  if (type.is === "milliseconds") return value === 0 ? "0" : formatDuration(value as number);
   if (type.is === "bytes") return withSuffix(value as number, SIZES) ?? `${value}`;
   return `${value}`;
 }
@@ -197,6 +198,5 @@ function withSuffix(value: number, suffixes: Readonly<Record<string, number>>): 
   const fitting = Object.entries(suffixes)
     .filter(([, factor]) => factor > 1 && value > 0 && value % factor === 0)
     .sort(([, a], [, b]) => b - a)[0];
-  if (fitting !== undefined) return `${value / fitting[1]}${fitting[0]}`;
-  return suffixes === DURATIONS && value > 0 ? `${value}ms` : undefined;
+  return fitting === undefined ? undefined : `${value / fitting[1]}${fitting[0]}`;
 }

@@ -6,6 +6,7 @@
  * must be a whole one.
  */
 
+import { DAY_MS } from "../model/duration.ts";
 import type { Registry } from "../series/registry.ts";
 import type { Dropped, Ended, Store } from "../store/store.ts";
 import type { NewestTimes } from "./admission/newest-times.ts";
@@ -39,7 +40,7 @@ export class Retention {
 
   /** The first day that is kept. `retentionDays` includes today. */
   get firstDay(): number {
-    return Math.floor(this.#options.now() / 86_400_000) - this.#options.retentionDays + 1;
+    return Math.floor(this.#options.now() / DAY_MS) - this.#options.retentionDays + 1;
   }
 
   /** Drops the days past retention, and the oldest ones while the file is larger than allowed. */

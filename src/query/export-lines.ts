@@ -12,6 +12,7 @@
  */
 import { Timeout } from "../model/errors.ts";
 import { HELP_CHARACTERS_MAX, type Metric, MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
+import { microsecondsText } from "../model/time.ts";
 import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
 
@@ -251,10 +252,7 @@ function isHelpOfEvent(help: string): boolean {
 
 /** Milliseconds, or RFC 3339 if the time has microseconds, since a reader would round 0.001 ms of a number. */
 function timestampText(us: number): string {
-  const ms = Math.floor(us / 1000);
-  const rest = us - ms * 1000;
-  if (rest === 0) return String(ms);
-  return `"${new Date(ms).toISOString().slice(0, -1)}${String(rest).padStart(3, "0")}Z"`;
+  return us % 1000 === 0 ? String(us / 1000) : `"${microsecondsText(us)}"`;
 }
 
 /**

@@ -2,12 +2,8 @@
  * The time of an event: milliseconds since 1970, or RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
  * Pure.
  */
+import { completeTime, MILLISECONDS_MAX, rfc3339Us, unitHint } from "../model/time.ts";
 import { InexactNumber } from "./exact-number.ts";
-
-/** The fraction is kept to microseconds. */
-const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
-/** Times whose microseconds a double holds exactly, with a margin: the years -10000 to 10000. */
-const MILLISECONDS_MAX = 378_000_000_000_000;
 
 /** Microseconds of a time in milliseconds or RFC 3339; undefined for anything else. */
 export function timeUs(time: unknown): number | undefined {
@@ -16,21 +12,10 @@ export function timeUs(time: unknown): number | undefined {
     return Math.abs(time) <= MILLISECONDS_MAX ? Math.round(time * 1000) : undefined;
   }
   if (typeof time !== "string") return undefined;
-  const match = RFC_3339.exec(time);
-  if (match === null) return undefined;
-  // Date.parse reads 30 February as 2 March.
-  const day = Date.parse(match[1]!);
-  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
-  const seconds = Date.parse(`${match[1]}T${match[2]}${match[4]!.toUpperCase()}`);
-  if (Number.isNaN(seconds)) return undefined;
-  return seconds * 1000 + Number((match[3] ?? "").padEnd(6, "0").slice(0, 6));
+  return rfc3339Us(time);
 }
 
 const EXPECTED = "expected milliseconds since 1970 or an RFC 3339 time";
-/** Numbers up to these are times from 1981 to 5138: in microseconds, then in nanoseconds. */
-const MICROSECONDS_MAX = 1e17;
-const NANOSECONDS_MAX = 1e20;
-const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/;
 const ZONE_WITHOUT_COLON = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?[+-]\d\d)(\d\d)$/;
 
 /** Says what was expected instead of a time that `timeUs` does not accept, with a hint for a common mistake. */
@@ -39,14 +24,14 @@ export function whyNoTime(time: unknown): string {
   if (typeof number === "number") return EXPECTED + unitHint(number);
   if (typeof time !== "string") return EXPECTED;
   if (/^-?\d+(?:\.\d+)?$/.test(time)) return `${EXPECTED} (this one is a number in quotation marks)`;
-  if (WITHOUT_ZONE.test(time) && timeUs(inUtc(time)) !== undefined)
-    return `${EXPECTED} (this one has no zone, such as the Z in ${inUtc(time)})`;
+  const completed = validTime(completeTime(time));
+  if (completed !== undefined) return `${EXPECTED} (this one has no zone, such as the Z in ${completed})`;
   const offset = ZONE_WITHOUT_COLON.exec(time);
   if (offset !== null) return `${EXPECTED} (its zone has no colon, as in ${offset[1]}:${offset[2]})`;
   const dotted = time.replace(/(:\d\d),(\d{1,9})/, "$1.$2");
-  const hasZone = timeUs(dotted) !== undefined;
-  if (dotted !== time && (hasZone || (WITHOUT_ZONE.test(dotted) && timeUs(inUtc(dotted)) !== undefined)))
-    return `${EXPECTED} (this one has a comma${hasZone ? "" : " and no zone"}, expected ${hasZone ? dotted : inUtc(dotted)})`;
+  const wanted = validTime(dotted) ?? validTime(completeTime(dotted));
+  if (dotted !== time && wanted !== undefined)
+    return `${EXPECTED} (this one has a comma${wanted === dotted ? "" : " and no zone"}, expected ${wanted})`;
   const rfc2822 = fromRfc2822(time);
   if (rfc2822 !== undefined) return `${EXPECTED} (this one is an RFC 2822 time, expected ${rfc2822})`;
   return `${EXPECTED} such as 2024-01-01T10:00:00Z`;
@@ -68,16 +53,7 @@ function fromRfc2822(time: string): string | undefined {
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString().replace(".000Z", "Z");
 }
 
-/** Names the probable unit of a number that is too large for a time in milliseconds; empty for other numbers. */
-export function unitHint(number: number): string {
-  if (!(number > MILLISECONDS_MAX && number < NANOSECONDS_MAX)) return "";
-  const unit = number < MICROSECONDS_MAX ? "microseconds" : "nanoseconds";
-  return ` (a number is milliseconds; this one looks like ${unit})`;
-}
-
-/** A time without a zone, with the zone UTC added. */
-function inUtc(time: string): string {
-  const [day, clock = "00:00"] = time.split(/[Tt ]/);
-  const seconds = clock.length === 5 ? `${clock}:00` : clock;
-  return `${day}T${seconds}Z`;
+/** The text if it is a time of RFC 3339. */
+function validTime(text: string | undefined): string | undefined {
+  return text === undefined || rfc3339Us(text) === undefined ? undefined : text;
 }

@@ -161,6 +161,10 @@ describe("an error is reported in one line", () => {
         ["--from", "1704067200000000"],
         'from is "1704067200000000"; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339 (a number is milliseconds; this one looks like microseconds).',
       ],
+      [
+        ["--to", "1704067200"],
+        'to is "1704067200"; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339 (a number is milliseconds; this one looks like seconds).',
+      ],
       [["--from", "2024-02-01", "--to", "2024-01-01"], 'from="2024-02-01" is after to="2024-01-01".'],
     ] as const) {
       expect(await weir(["export", ...url, ...args])).toEqual({

@@ -3,13 +3,15 @@
  * and the first warnings. At the end it has the counts of all files, and the retention that would have kept lines that
  * were too old.
  */
+import { DAY_MS } from "../../model/duration.ts";
 import { messageKind, quote } from "../../model/errors.ts";
+import { unitHint } from "../../model/time.ts";
+import { timeUs } from "../../wire/event-time.ts";
 import type { FileChunk } from "./chunks.ts";
 import { isBlank } from "./fingerprint.ts";
 import { grouped } from "./progress.ts";
 import type { ChunkAnswer } from "./target.ts";
 
-const DAY_MS = 86_400_000;
 const NEWLINE = 0x0a;
 /** The maximum warnings of one file that are shown, one of each kind. */
 const WARNINGS_SHOWN_MAX = 3;
@@ -183,20 +185,17 @@ function linesOf(body: Uint8Array): Uint8Array[] {
   return lines;
 }
 
-/** 2001-09-09. Seconds, read as milliseconds, are before it until the year 33658, and no retention covers it. */
-const MILLISECONDS_FROM = 1_000_000_000_000;
-
 /**
- * The time of an event in ms. Infinity, which is never the minimum, if the time is unreadable or is a number that looks
- * like seconds.
+ * The time of an event in ms. Infinity, which is never the minimum, if the time is unreadable or is a number that does
+ * not look like milliseconds.
  */
 function eventTimeMs(line: Uint8Array): number {
   try {
     const event = JSON.parse(new TextDecoder().decode(line)) as Record<string, unknown>;
     const time = event["@timestamp"] ?? event.timestamp;
-    const ms = typeof time === "string" ? Date.parse(time) : Number(time);
-    const isSeconds = typeof time === "number" && ms < MILLISECONDS_FROM;
-    return Number.isFinite(ms) && !isSeconds ? ms : Number.POSITIVE_INFINITY;
+    const us = timeUs(time);
+    const isOtherUnit = typeof time === "number" && unitHint(time) !== "";
+    return us === undefined || isOtherUnit ? Number.POSITIVE_INFINITY : us / 1000;
   } catch {
     return Number.POSITIVE_INFINITY;
   }

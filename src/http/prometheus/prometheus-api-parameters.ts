@@ -2,8 +2,9 @@
  * Parameters of Prometheus's API: in the query string, in a form that is POSTed, or both
  * (https://prometheus.io/docs/prometheus/latest/querying/api/).
  */
+import { parseDurationMs } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
-import { parseDurationMs } from "../../query/promql/promql-text.ts";
+import { rfc3339Us } from "../../model/time.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 
 /** Enough for the longest expression, percent-encoded, and a hundred selectors. */
@@ -24,18 +25,13 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
   return form;
 }
 
-/** Without a zone, Date.parse would use the machine's. */
-const WITH_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
-
 /** A time in whole milliseconds, from RFC 3339 or seconds since the epoch. */
 export function readTime(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name);
   if (text === null || text === "") return undefined;
   const timeMs = /^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text)
     ? Math.round(Number(text) * 1000)
-    : WITH_ZONE.test(text)
-      ? Date.parse(text)
-      : Number.NaN;
+    : Math.floor((rfc3339Us(text) ?? Number.NaN) / 1000);
   // Clients send the ends of time for "always": `-292273086-05-16T16:47:06Z`, and up to the year 292277025.
   if (/^([+-]?\d{5,}|-\d{4,})-/.test(text)) return text.startsWith("-") ? TIME_MS_MIN : TIME_MS_MAX;
   if (Number.isNaN(timeMs)) throw invalid(name, `cannot parse ${quote(text)} to a valid timestamp`);

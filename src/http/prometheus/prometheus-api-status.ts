@@ -2,6 +2,7 @@
  * The part of Prometheus's API that clients request before any query: version, settings and counts of series. And the
  * list of services for dashboards of services.
  */
+import { DAY_MS } from "../../model/duration.ts";
 import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-queries.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
@@ -103,8 +104,8 @@ async function tsdbStatus(
       numSeries: seriesCount(),
       numLabelPairs: labelPairs,
       chunkCount: stored.length,
-      minTime: (stored[0]?.day ?? 0) * 86_400_000,
-      maxTime: ((stored.at(-1)?.day ?? -1) + 1) * 86_400_000,
+      minTime: (stored[0]?.day ?? 0) * DAY_MS,
+      maxTime: ((stored.at(-1)?.day ?? -1) + 1) * DAY_MS,
     },
     seriesCountByMetricName: seriesByMetric,
     labelValueCountByLabelName: valuesByLabel,

@@ -7,8 +7,8 @@
 
 import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
 import type { Metric } from "../../model/sample.ts";
+import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
-import { parseTime } from "../../query/summaries/times.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
 
@@ -50,7 +50,9 @@ function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowM
   }
   const time = (name: string, absent: number) => {
     const text = query.get(name) ?? "";
-    return text === "" ? absent : Math.min(Math.max(parseTime(text, nowMs, name) * 1000, 0), LATEST_US);
+    return text === ""
+      ? absent
+      : Math.min(Math.max(Math.round(parseTime(text, nowMs, name) * 1000), 0), LATEST_US);
   };
   const fromUs = time("from", 0);
   const toUs = time("to", LATEST_US);

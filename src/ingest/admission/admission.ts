@@ -15,6 +15,7 @@ import {
   type Rejection,
   type Rows,
 } from "../../model/sample.ts";
+import { unitHint } from "../../model/time.ts";
 import type { Admission, Admitted } from "../../series/admitted.ts";
 import type { Registry } from "../../series/registry.ts";
 import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
@@ -237,19 +238,6 @@ interface DayIndexes {
   readonly unchecked: number[];
 }
 
-/** A time in 1970 that would be in 2001 or later as seconds is read as seconds: nobody measures in 1970. */
-const SECONDS_FROM_US = Date.UTC(2001, 0, 1) * 1_000;
-
-/**
- * A hint for a time far in the future: its unit, if the time would be in the past in a unit finer than milliseconds.
- * Needed for protocols that accept any number as a time. The decoder of events has its own hint.
- */
-function finerUnitHint(us: number, { lastUs }: AdmissionOptions): string {
-  const isLikely = (time: number) => time >= SECONDS_FROM_US && time <= lastUs;
-  if (isLikely(us / 1e3)) return " (a number is milliseconds; this one looks like microseconds)";
-  return isLikely(us / 1e6) ? " (a number is milliseconds; this one looks like nanoseconds)" : "";
-}
-
 function gather(
   batch: Batch,
   admissions: readonly Admission[],
@@ -273,10 +261,8 @@ function gather(
       const days = dayOf(options.nowUs) - dayOf(us) + 1;
       reject(
         "timestamp",
-        `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)} ` +
-          (us * 1_000 >= SECONDS_FROM_US && us * 1_000 <= options.lastUs
-            ? "(a number is milliseconds; this one looks like seconds)"
-            : `(--retention-days ${options.retentionDays}; ${days} would cover it)`),
+        `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)}` +
+          (unitHint(us / 1_000) || ` (--retention-days ${options.retentionDays}; ${days} would cover it)`),
       );
       continue;
     }
@@ -284,7 +270,7 @@ function gather(
       reject(
         "timestamp",
         `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now (futureMs)` +
-          finerUnitHint(us, options),
+          unitHint(us / 1_000),
       );
       continue;
     }

@@ -1,5 +1,5 @@
 /**
- * Formats and parses numbers, durations and strings as PromQL does. The rules are those of Go's strconv, because every
+ * Formats and parses numbers and strings as PromQL does. The rules are those of Go's strconv, because every
  * client of Prometheus expects them.
  */
 
@@ -31,38 +31,6 @@ export function parseFloatStrict(text: string): number | undefined {
   // Underscores are only allowed between digits.
   if (/_(?!\d)|(?<!\d)_/.test(text)) return undefined;
   return Number(text.replaceAll("_", ""));
-}
-
-const UNITS_MS = [
-  ["y", 365 * 86_400_000],
-  ["w", 7 * 86_400_000],
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1000],
-  ["ms", 1],
-] as const;
-
-/** Parses a duration such as `1h30m` to milliseconds; undefined if it is invalid. Units go from large to small. */
-export function parseDurationMs(text: string): number | undefined {
-  const match = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);
-  if (match === null || text === "") return undefined;
-  return UNITS_MS.reduce((total, [, unitMs], at) => total + Number(match[at + 1] ?? 0) * unitMs, 0);
-}
-
-/** Formats a duration as Prometheus does: `1h30m`; years and weeks only where there is no remainder. */
-export function formatDuration(durationMs: number): string {
-  if (durationMs === 0) return "0s";
-  let text = durationMs < 0 ? "-" : "";
-  let rest = Math.abs(Math.round(durationMs));
-  for (const [unit, unitMs] of UNITS_MS) {
-    const exactOnly = unit === "y" || unit === "w" || unit === "d";
-    if (exactOnly && (rest % unitMs !== 0 || rest === 0)) continue;
-    const count = Math.floor(rest / unitMs);
-    if (count > 0) text += `${count}${unit}`;
-    rest -= count * unitMs;
-  }
-  return text;
 }
 
 /**

@@ -7,6 +7,7 @@
  * - Labels are read from their map on the series' side, before the join: once per series instead of once per row.
  */
 
+import { dateText } from "../../model/time.ts";
 import { quoteIdentifier, quoteText } from "../../store/statements.ts";
 import type { Day } from "../../store/store.ts";
 import { LISTING_VIEWS, type Listing } from "../sandbox/walk.ts";
@@ -148,7 +149,7 @@ function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
         return `${coalesce(held)} AS ${attributeAlias(tag)}`;
       });
       return `SELECT ${[...fixed, ...attributes].join(", ")} FROM weir.${quoteIdentifier(day.table)}
-  WHERE ts >= TIMESTAMP ${quoteText(date(day.day))} AND ts < TIMESTAMP ${quoteText(date(day.day + 1))}`;
+  WHERE ts >= TIMESTAMP ${quoteText(dateText(day.day))} AND ts < TIMESTAMP ${quoteText(dateText(day.day + 1))}`;
     })
     .join("\n  UNION ALL\n  ");
 }
@@ -174,9 +175,4 @@ function labelAlias(tag: TagColumn, index: number): string {
 function coalesce(values: readonly string[]): string {
   if (values.length === 0) return "NULL::VARCHAR";
   return values.length === 1 ? values[0]! : `coalesce(${values.join(", ")})`;
-}
-
-/** 19723 → `2024-01-01`. */
-function date(day: number): string {
-  return new Date(day * 86_400_000).toISOString().slice(0, 10);
 }

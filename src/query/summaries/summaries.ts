@@ -11,12 +11,12 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
+import { parseTime } from "../../model/time.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
 import type { Tables } from "../sql/tables.ts";
 import { emptyView, metricView, samplesView, withColumns } from "../sql/views.ts";
 import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
-import { parseTime } from "./times.ts";
 
 /** Values of the gateway that a summary may bind. */
 export interface Facts {

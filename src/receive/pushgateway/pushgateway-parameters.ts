@@ -2,6 +2,7 @@
  * The parameters of a push that Pushgateway does not have: `ttl`, `honor_timestamps`, `mode`. Other parameters are
  * ignored, as Pushgateway does.
  */
+import { DAY_MS, parseDurationMs } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 
 interface GroupPushParameters {
@@ -12,16 +13,8 @@ interface GroupPushParameters {
   readonly sum: boolean;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
 /** A hundred years: a longer time is a mistake in the unit. */
-const TTL_MS_MAX = 36_525 * 86_400_000;
+const TTL_MS_MAX = 36_525 * DAY_MS;
 
 /** Reads a query. Throws `BadInput` that names the parameter. */
 export function groupPushParameters(search: URLSearchParams, method: string): GroupPushParameters {
@@ -53,14 +46,10 @@ function readTtl(search: URLSearchParams): number | undefined {
   const text = search.get("ttl");
   if (text === null) return undefined;
   const expected = "a duration such as 30s, 10m, 1h or 7d";
-  let ms = 0;
-  const rest = text.replace(/([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)/g, (_, number: string, unit: string) => {
-    ms += Number(number) * UNITS_MS[unit]!;
-    return "";
-  });
-  if (rest !== "" || text === "") throw wrong("ttl", text, expected);
+  const ms = parseDurationMs(text, "decimals");
+  if (ms === undefined) throw wrong("ttl", text, expected);
   if (ms < 1_000 || ms > TTL_MS_MAX) throw wrong("ttl", text, `${expected}, from 1s to 36525d`);
-  return Math.round(ms);
+  return ms;
 }
 
 function wrong(name: string, text: string, expected: string): BadInput {

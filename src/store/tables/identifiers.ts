@@ -1,20 +1,17 @@
 /** Names of the day tables and of their attribute columns. */
+import { DAY_MS } from "../../model/duration.ts";
+import { dateText } from "../../model/time.ts";
 
 /** The table of a day: 19723 → `samples_20240101`. */
 export function dayTable(day: number): string {
-  return `samples_${dayDate(day).replaceAll("-", "")}`;
-}
-
-/** The ISO date of a day: 19723 → `2024-01-01`. */
-function dayDate(day: number): string {
-  return new Date(day * 86_400_000).toISOString().slice(0, 10);
+  return `samples_${dateText(day).replaceAll("-", "")}`;
 }
 
 /** The day that a table's name stands for, or undefined for any other table. */
 export function dayOfTable(table: string): number | undefined {
   const match = /^samples_(\d{4})(\d\d)(\d\d)$/.exec(table);
   if (match === null) return undefined;
-  return Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) / 86_400_000;
+  return Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) / DAY_MS;
 }
 
 /**

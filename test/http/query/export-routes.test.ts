@@ -12,9 +12,10 @@ import { createCounters } from "../../../src/model/counters.ts";
 const log = createLog("error", () => {});
 const CHUNK = `${"x".repeat(999)}\n`.repeat(500);
 
-let listener: Listener;
+let listener: Listener | undefined;
 afterEach(async () => {
-  await listener.stop(0);
+  await listener?.stop(0);
+  listener = undefined;
 });
 
 /** Serves lines. Reports when their generator was ended early, and how many chunks it produced. */
@@ -72,7 +73,8 @@ test("a failure before the first line is an error with a status, and a later one
     throw new Error("no disk");
   });
   expect((await fetch(early.url)).status).toBe(500);
-  await listener.stop(0);
+  await listener?.stop(0);
+  listener = undefined;
 
   const late = await serve(async function* () {
     yield CHUNK;
@@ -81,4 +83,19 @@ test("a failure before the first line is an error with a status, and a later one
   const response = await fetch(late.url);
   expect(response.status).toBe(200);
   await expect(response.text()).rejects.toThrow("closed unexpectedly");
+});
+
+test("a range keeps the microseconds of its times", async () => {
+  const ranges: unknown[] = [];
+  async function* lines(range: unknown): AsyncGenerator<string, void, undefined> {
+    ranges.push(range);
+    yield "";
+  }
+  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs: 1_000 })], {
+    log,
+    counters: createCounters(),
+  });
+  const query = "from=2024-01-01T00:00:00.000250Z&to=1704067200001";
+  expect((await app.fetch(new Request(`http://localhost/api/v1/export?${query}`))).status).toBe(200);
+  expect(ranges).toEqual([{ fromUs: 1_704_067_200_000_250, toUs: 1_704_067_200_001_000, metric: undefined }]);
 });

@@ -5,7 +5,8 @@
  * lists them.
  */
 import { LabelSet, METRIC_NAME } from "../../../src/query/promql/labels.ts";
-import { parseDurationMs, parseFloatStrict, unquoteText } from "../../../src/query/promql/promql-text.ts";
+import { parseDurationMs } from "../../../src/model/duration.ts";
+import { parseFloatStrict, unquoteText } from "../../../src/query/promql/promql-text.ts";
 import { MemoryStorage, type Point } from "./memory-storage.ts";
 
 /** One expected or loaded point; null if there is none. */

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDurationMs } from "../../../src/query/promql/promql-text.ts";
+import { parseDurationMs } from "../../../src/model/duration.ts";
 import { type History, type Sample, STEP } from "./exporters.ts";
 
 const DEPLOY = join(import.meta.dir, "../../../scripts/deploy");

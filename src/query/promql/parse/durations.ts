@@ -3,7 +3,8 @@
  * and `max_of()` (https://prometheus.io/docs/prometheus/latest/querying/basics/#duration-expressions). A duration of
  * literals alone is checked at once, any other when the query's times are known.
  */
-import { formatDecimal, formatDuration } from "../promql-text.ts";
+import { formatDuration } from "../../../model/duration.ts";
+import { formatDecimal } from "../promql-text.ts";
 import type { DurationExpr, DurationOperator, Span } from "./ast.ts";
 import type { Fail } from "./check-types.ts";
 import { numberOf } from "./literals.ts";

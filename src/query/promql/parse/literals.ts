@@ -1,5 +1,6 @@
 /** The values of numbers, durations and strings, with upstream's rules. */
-import { parseDurationMs, parseFloatStrict, quoteText, unquoteText } from "../promql-text.ts";
+import { parseDurationMs } from "../../../model/duration.ts";
+import { parseFloatStrict, quoteText, unquoteText } from "../promql-text.ts";
 import type { Fail } from "./check-types.ts";
 import type { Token } from "./tokens.ts";
 

@@ -5,7 +5,8 @@
 
 import { METRIC_NAME } from "../labels.ts";
 import { formatMatcher, type Matcher } from "../matchers.ts";
-import { formatDecimal, formatDuration, quoteText } from "../promql-text.ts";
+import { formatDuration } from "../../../model/duration.ts";
+import { formatDecimal, quoteText } from "../promql-text.ts";
 import type {
   AggregateExpr,
   BinaryExpr,

@@ -3,6 +3,7 @@
  * (https://github.com/prometheus/pushgateway#query-api): numbers as text, types in capitals, keys in order.
  */
 import type { Labels } from "../../../model/sample.ts";
+import { microsecondsText } from "../../../model/time.ts";
 import { goNumber } from "./describe.ts";
 import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
 import type { LastValues } from "./pushed.ts";
@@ -21,7 +22,7 @@ export function groupJson(
   };
   for (const family of group.families.values()) {
     fields[family.name] = {
-      time_stamp: timestampText(values.lastUs(family.points[0]?.seriesIds[0] ?? 0)),
+      time_stamp: microsecondsText(values.lastUs(family.points[0]?.seriesIds[0] ?? 0)),
       type: family.type.toUpperCase(),
       ...(family.help !== "" && { help: family.help }),
       metrics: family.points.map((point) => {
@@ -54,10 +55,4 @@ function pointValues({ type }: GroupFamily, { edges, seriesIds }: Point, values:
 
 function sorted(labels: Labels): Record<string, string> {
   return Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** RFC 3339 with microseconds: `2024-01-01T00:00:00.000001Z`. */
-function timestampText(us: number): string {
-  const milliseconds = new Date(Math.floor(us / 1_000)).toISOString().slice(0, -1);
-  return `${milliseconds}${String(us % 1_000).padStart(3, "0")}Z`;
 }

@@ -1,6 +1,6 @@
 /** Points in time as users write them. */
 import { describe, expect, test } from "bun:test";
-import { parseTime } from "../../../src/query/summaries/times.ts";
+import { parseTime } from "../../src/model/time.ts";
 
 const now = Date.UTC(2024, 0, 2, 12);
 
@@ -11,6 +11,9 @@ describe("a time", () => {
   ok("-24h", "2024-01-01T12:00:00.000Z");
   ok("-90m", "2024-01-02T10:30:00.000Z");
   ok("-1w", "2023-12-26T12:00:00.000Z");
+  ok("-1y", "2023-01-02T12:00:00.000Z");
+  ok("-1h30m", "2024-01-02T10:30:00.000Z");
+  ok("-1.5h", "2024-01-02T10:30:00.000Z");
   ok("+1d", "2024-01-03T12:00:00.000Z");
   ok("-500ms", "2024-01-02T11:59:59.500Z");
   ok("1704067200000", "2024-01-01T00:00:00.000Z");
@@ -29,7 +32,8 @@ describe("a malformed time is rejected", () => {
     "yesterday",
     "-24",
     "24h",
-    "-1y",
+    "30m",
+    "-30m1h",
     "2024-13-01",
     "2024-02-30",
     "2023-02-29T10:00:00Z",
@@ -41,4 +45,28 @@ describe("a malformed time is rejected", () => {
     test(JSON.stringify(text), () =>
       expect(() => parseTime(text, now, "from")).toThrow(/^from is ".*"; expected now/),
     );
+});
+
+describe("a number in another unit is rejected with a hint", () => {
+  const bad = (text: string, unit: string) =>
+    test(text, () =>
+      expect(() => parseTime(text, now, "from")).toThrow(
+        `from is "${text}"; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339 ` +
+          `(a number is milliseconds; this one looks like ${unit}).`,
+      ),
+    );
+  // Milliseconds of January 1970: the seconds of 2001-01-01, of 2024-01-01 and of the end of 2099.
+  bad("978307200", "seconds");
+  bad("1704067200", "seconds");
+  bad("4102444799", "seconds");
+  bad("1704067200000000", "microseconds");
+  bad("1704067200000000000", "nanoseconds");
+  test("other times in 1970 are accepted", () => {
+    expect(parseTime("978307199", now, "from")).toBe(978_307_199);
+    expect(parseTime("4102444800", now, "from")).toBe(4_102_444_800);
+  });
+});
+
+test("a time keeps its microseconds", () => {
+  expect(parseTime("2024-01-01T00:00:00.000250Z", now, "from")).toBe(1_704_067_200_000.25);
 });
