@@ -15,6 +15,14 @@ export function jsonResponse(status: number, value: unknown, headers: Record<str
   });
 }
 
+/** A line of text, for protocols whose own servers answer so. */
+export function plainText(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
+  });
+}
+
 /** The `error` object of an answer. */
 function errorBody(error: RequestError): { code: string; message: string; field?: string } {
   return { code: error.code, message: error.message, field: error.field };

@@ -101,6 +101,16 @@ export interface Exemplar {
   readonly labels: Labels;
 }
 
+/** The most characters of the names and values of an exemplar's labels together, as in OpenMetrics. */
+export const EXEMPLAR_CHARACTERS_MAX = 128;
+
+/** The characters that this limit counts. */
+export function exemplarCharacters(labels: Iterable<readonly [string, string]>): number {
+  let characters = 0;
+  for (const [name, value] of labels) characters += [...name].length + [...value].length;
+  return characters;
+}
+
 /** The decoded samples of one request: the value that crosses from decoding to admission. */
 export interface Batch {
   /**

@@ -257,7 +257,7 @@ function timestampText(us: number): string {
 
 /**
  * A number that reads back as the same double. A value that JSON cannot express as a number is a text that
- * src/receive/events/value-words.ts reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no
+ * src/receive/events/event.ts reads: "NaN", "Infinity", "-Infinity", and "stale" for a stale marker, which has no
  * value.
  */
 function valueText(value: Cell): string {

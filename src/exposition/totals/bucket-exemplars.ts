@@ -5,14 +5,11 @@
  *
  * The rows of a commit are read backwards, so that a thousand samples in ten buckets cost ten copies.
  */
-import type { AttributeColumn, Rows } from "../../model/sample.ts";
+import { type AttributeColumn, EXEMPLAR_CHARACTERS_MAX, type Rows } from "../../model/sample.ts";
 import type { ShownExemplar } from "../family.ts";
 
-/**
- * OpenMetrics allows 128 code points for names and values together. Identifiers are ASCII, so bytes are
- * counted.
- */
-const LABEL_SET_MAX = 128;
+/** The limit of OpenMetrics is in characters. Identifiers are ASCII, so bytes are counted. */
+const LABEL_SET_MAX = EXEMPLAR_CHARACTERS_MAX;
 const NONE = [..."none"].map((character) => character.charCodeAt(0));
 
 /** A slot is three doubles (value, timestamp, and length times 256 plus the name's index), then the bytes. */

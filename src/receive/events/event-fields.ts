@@ -17,17 +17,8 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["help", "help"],
 ]);
 
-const KNOWN: ReadonlySet<string> = new Set([
-  "@timestamp",
-  "timestamp",
-  "metric_name",
-  "name",
-  "value",
-  "tags",
-  "type",
-  "unit",
-  "help",
-]);
+/** The fields as they are spelled, with the second spellings of two of them. */
+const KNOWN: ReadonlySet<string> = new Set([...FIELDS.values(), "timestamp", "name"]);
 
 /** Names that other programs use for the fields, normalised. */
 const SYNONYMS: ReadonlyMap<string, string> = new Map(

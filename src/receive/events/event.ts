@@ -9,7 +9,6 @@ import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
 import { capped, sentInstead } from "./event-fields.ts";
 import { type Loss, lossesOf } from "./event-losses.ts";
-import { STALE, valueOfWord } from "./value-words.ts";
 
 export interface EventLimits {
   readonly nameBytesMax: number;
@@ -44,6 +43,32 @@ const KINDS: Readonly<Record<string, { kind: Kind; type: MetricType }>> = {
   // What an export writes for running totals that their senders keep, so that an import reads them back.
   cumulative: { kind: "cumulative", type: "unknown" },
 };
+
+/**
+ * Values for which JSON has no number, in the spellings of Prometheus, JavaScript and Python. An export writes them so
+ * that an import reads them back.
+ */
+const WORDS: ReadonlyMap<unknown, number> = new Map([
+  ["NaN", Number.NaN],
+  ["Inf", Number.POSITIVE_INFINITY],
+  ["+Inf", Number.POSITIVE_INFINITY],
+  ["-Inf", Number.NEGATIVE_INFINITY],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["+Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+]);
+
+/** The series ends here: Prometheus's stale marker, which is stored without a value. */
+const STALE = "stale";
+
+/**
+ * The number that a text means in an event of this `type`; NaN for `STALE`, undefined if it means none. Only a gauge and a
+ * running total can have one: observations and increments are summed for good, and one NaN would make such a sum NaN.
+ */
+function valueOfWord(value: unknown, type: unknown): number | undefined {
+  if (type !== "gauge" && type !== "cumulative") return undefined;
+  return value === STALE ? Number.NaN : WORDS.get(value);
+}
 
 /** The store would replace it with U+FFFD. */
 const HALF = "contains half of a surrogate pair, which is not a character";

@@ -8,6 +8,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
+import { EXEMPLAR_CHARACTERS_MAX, exemplarCharacters } from "../../model/sample.ts";
 import { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
@@ -16,7 +17,6 @@ import {
   type DecodedExemplar,
   type DecodedFamily,
   type DecodedMetric,
-  EXEMPLAR_CHARACTERS_MAX,
   type FamilyType,
   InvalidFamily,
   PartCount,
@@ -70,7 +70,7 @@ export interface DecodedCounts {
 
 interface PendingMetric {
   readonly labels: Map<string, string>;
-  timestampMs: number | undefined;
+  readonly timestampMs: number | undefined;
   /** The value of each value field. */
   readonly values: Map<number, number | DecodedDistribution | NativeHistogram>;
   readonly exemplars: DecodedExemplar[];
@@ -102,26 +102,20 @@ class MetricFamilyReader {
 
   #family(end: number): DecodedFamily {
     this.#parts.add();
-    let name = "";
-    let help = "";
-    let unit = "";
+    const reader = this.#reader;
+    let [name, help, unit] = ["", "", ""];
     let type = 0;
     const metrics: PendingMetric[] = [];
-    this.#fields(end, {
-      [tag(1, BYTES)]: () => {
-        name = this.#string();
-      },
-      [tag(2, BYTES)]: () => {
-        help = this.#string();
-      },
-      [tag(3, VARINT)]: () => {
-        type = this.#reader.uint32();
-      },
-      [tag(4, BYTES)]: () => metrics.push(this.#metric(this.#reader.length())),
-      [tag(5, BYTES)]: () => {
-        unit = this.#string();
-      },
-    });
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, BYTES)) name = this.#string();
+      else if (key === tag(2, BYTES)) help = this.#string();
+      else if (key === tag(3, VARINT)) type = reader.uint32();
+      else if (key === tag(4, BYTES)) metrics.push(this.#metric(reader.length()));
+      else if (key === tag(5, BYTES)) unit = this.#string();
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     if (!METRIC_NAME.test(name)) throw new InvalidFamily(`invalid metric name ${quote(name)}`, "body");
     const familyType = TYPES[type];
     if (type === GAUGE_HISTOGRAM) {
@@ -140,38 +134,36 @@ class MetricFamilyReader {
 
   #metric(end: number): PendingMetric {
     this.#parts.add();
-    const metric: PendingMetric = {
-      labels: new Map(),
-      timestampMs: undefined,
-      values: new Map(),
-      exemplars: [],
-    };
-    const number = (field: number) => () => metric.values.set(field, this.#number(metric.exemplars));
-    this.#fields(end, {
-      [tag(1, BYTES)]: () => this.#label(this.#reader.length(), metric.labels),
-      [tag(2, BYTES)]: number(2),
-      [tag(3, BYTES)]: number(3),
-      [tag(4, BYTES)]: () => metric.values.set(4, this.#summary(this.#reader.length())),
-      [tag(5, BYTES)]: number(5),
-      [tag(6, VARINT)]: () => {
-        metric.timestampMs = this.#reader.int64();
-      },
-      [tag(7, BYTES)]: () => metric.values.set(7, this.#histogram(this.#reader.length(), metric.exemplars)),
-    });
-    return metric;
+    const reader = this.#reader;
+    const labels = new Map<string, string>();
+    const values: PendingMetric["values"] = new Map();
+    const exemplars: DecodedExemplar[] = [];
+    let timestampMs: number | undefined;
+    while (reader.at < end) {
+      const key = reader.uint32();
+      const field = key >> 3;
+      if (key === tag(1, BYTES)) this.#label(reader.length(), labels);
+      else if (key === tag(2, BYTES) || key === tag(3, BYTES) || key === tag(5, BYTES))
+        values.set(field, this.#number(reader.length(), exemplars));
+      else if (key === tag(4, BYTES)) values.set(field, this.#summary(reader.length()));
+      else if (key === tag(6, VARINT)) timestampMs = reader.int64();
+      else if (key === tag(7, BYTES)) values.set(field, this.#histogram(reader.length(), exemplars));
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
+    return { labels, timestampMs, values, exemplars };
   }
 
   #label(end: number, labels: Map<string, string>): void {
-    let name = "";
-    let value = "";
-    this.#fields(end, {
-      [tag(1, BYTES)]: () => {
-        name = this.#string();
-      },
-      [tag(2, BYTES)]: () => {
-        value = this.#string();
-      },
-    });
+    const reader = this.#reader;
+    let [name, value] = ["", ""];
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, BYTES)) name = this.#string();
+      else if (key === tag(2, BYTES)) value = this.#string();
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     if (!LABEL_NAME.test(name) || name === "__name__") {
       throw new InvalidFamily(`invalid label name ${quote(name)}`, "body");
     }
@@ -180,14 +172,16 @@ class MetricFamilyReader {
   }
 
   /** Reads a Counter, Gauge or Untyped: a double in the first field, and the exemplar of a counter. */
-  #number(exemplars: DecodedExemplar[]): number {
+  #number(end: number, exemplars: DecodedExemplar[]): number {
+    const reader = this.#reader;
     let value = 0;
-    this.#fields(this.#reader.length(), {
-      [tag(1, FIXED64)]: () => {
-        value = this.#reader.double();
-      },
-      [tag(2, BYTES)]: () => this.#exemplar(this.#reader.length(), exemplars),
-    });
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, FIXED64)) value = reader.double();
+      else if (key === tag(2, BYTES)) this.#exemplar(reader.length(), exemplars);
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     return value;
   }
 
@@ -198,62 +192,64 @@ class MetricFamilyReader {
     let value = 0;
     let timestampMs: number | undefined;
     try {
-      this.#fields(end, {
-        [tag(1, BYTES)]: () => this.#label(reader.length(), labels),
-        [tag(2, FIXED64)]: () => {
-          value = reader.double();
-        },
-        [tag(3, BYTES)]: () => {
-          timestampMs = this.#timestamp(reader.length());
-        },
-      });
+      while (reader.at < end) {
+        const key = reader.uint32();
+        if (key === tag(1, BYTES)) this.#label(reader.length(), labels);
+        else if (key === tag(2, FIXED64)) value = reader.double();
+        else if (key === tag(3, BYTES)) timestampMs = this.#timestamp(reader.length());
+        else reader.skip(key);
+      }
+      reader.expectEnd(end);
     } catch (error) {
       if (!(error instanceof InvalidFamily)) throw error;
       reader.at = end;
       this.#counts.exemplarsDropped += 1;
       return;
     }
-    let characters = 0;
-    for (const [name, text] of labels) characters += [...name].length + [...text].length;
-    if (characters > EXEMPLAR_CHARACTERS_MAX) this.#counts.exemplarsDropped += 1;
+    if (exemplarCharacters(labels) > EXEMPLAR_CHARACTERS_MAX) this.#counts.exemplarsDropped += 1;
     else exemplars.push({ value, labels, timestampMs });
   }
 
   /** Reads a google.protobuf.Timestamp: seconds and nanoseconds. Returns milliseconds. */
   #timestamp(end: number): number {
+    const reader = this.#reader;
     let [seconds, nanoseconds] = [0, 0];
-    this.#fields(end, {
-      [tag(1, VARINT)]: () => {
-        seconds = this.#reader.int64();
-      },
-      [tag(2, VARINT)]: () => {
-        nanoseconds = this.#reader.int64();
-      },
-    });
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, VARINT)) seconds = reader.int64();
+      else if (key === tag(2, VARINT)) nanoseconds = reader.int64();
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     return seconds * 1_000 + nanoseconds / 1_000_000;
   }
 
   #summary(end: number): DecodedDistribution {
+    const reader = this.#reader;
     const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
-    this.#fields(end, this.#distribution(distribution));
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, VARINT)) distribution.count = reader.uint64();
+      else if (key === tag(2, FIXED64)) distribution.sum = reader.double();
+      else if (key === tag(3, BYTES)) distribution.edges.push(this.#quantile(reader.length()));
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     return distribution;
   }
 
-  /** Readers of the fields that Summary and Histogram share: count, sum, and edges. Only a histogram has exemplars. */
-  #distribution(
-    distribution: DecodedDistribution,
-    exemplars?: DecodedExemplar[],
-  ): Record<number, () => void> {
+  #quantile(end: number): { edge: number; value: number } {
+    this.#parts.add();
     const reader = this.#reader;
-    return {
-      [tag(1, VARINT)]: () => {
-        distribution.count = reader.uint64();
-      },
-      [tag(2, FIXED64)]: () => {
-        distribution.sum = reader.double();
-      },
-      [tag(3, BYTES)]: () => this.#edge(reader.length(), distribution, exemplars),
-    };
+    let [edge, value] = [0, 0];
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, FIXED64)) edge = reader.double();
+      else if (key === tag(2, FIXED64)) value = reader.double();
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
+    return { edge, value };
   }
 
   /** Reads a histogram of integers or doubles: classic, native or both. Classic buckets are preferred. */
@@ -261,39 +257,31 @@ class MetricFamilyReader {
     const reader = this.#reader;
     const distribution: DecodedDistribution = { sum: 0, count: 0, edges: [] };
     const native = new NativeHistogram();
-    const deltas = (field: number, counts: number[]) => ({
-      [tag(field, BYTES)]: () => readDeltas(reader, BYTES, counts),
-      [tag(field, VARINT)]: () => readDeltas(reader, VARINT, counts),
-    });
-    const doubles = (field: number, counts: number[]) => ({
-      [tag(field, BYTES)]: () => readDoubles(reader, BYTES, counts),
-      [tag(field, FIXED64)]: () => readDoubles(reader, FIXED64, counts),
-    });
-    this.#fields(end, {
-      ...this.#distribution(distribution, exemplars),
-      [tag(16, BYTES)]: () => this.#exemplar(reader.length(), exemplars),
-      [tag(4, FIXED64)]: () => {
-        distribution.count = reader.double();
-      },
-      [tag(5, VARINT)]: () => {
-        native.schema = reader.sint64();
-      },
-      [tag(6, FIXED64)]: () => {
-        native.zeroThreshold = reader.double();
-      },
-      [tag(7, VARINT)]: () => {
-        native.zeroCount = reader.uint64();
-      },
-      [tag(8, FIXED64)]: () => {
-        native.zeroCount = reader.double();
-      },
-      [tag(9, BYTES)]: () => readSpan(reader, native.negativeSpans),
-      ...deltas(10, native.negativeCounts),
-      ...doubles(11, native.negativeCounts),
-      [tag(12, BYTES)]: () => readSpan(reader, native.positiveSpans),
-      ...deltas(13, native.positiveCounts),
-      ...doubles(14, native.positiveCounts),
-    });
+    while (reader.at < end) {
+      const key = reader.uint32();
+      const wireType = key & 7;
+      if (key === tag(1, VARINT)) distribution.count = reader.uint64();
+      else if (key === tag(2, FIXED64)) distribution.sum = reader.double();
+      else if (key === tag(3, BYTES)) distribution.edges.push(this.#bucket(reader.length(), exemplars));
+      else if (key === tag(4, FIXED64)) distribution.count = reader.double();
+      else if (key === tag(5, VARINT)) native.schema = reader.sint64();
+      else if (key === tag(6, FIXED64)) native.zeroThreshold = reader.double();
+      else if (key === tag(7, VARINT)) native.zeroCount = reader.uint64();
+      else if (key === tag(8, FIXED64)) native.zeroCount = reader.double();
+      else if (key === tag(9, BYTES)) readSpan(reader, native.negativeSpans);
+      else if (key === tag(10, BYTES) || key === tag(10, VARINT))
+        readDeltas(reader, wireType, native.negativeCounts);
+      else if (key === tag(11, BYTES) || key === tag(11, FIXED64))
+        readDoubles(reader, wireType, native.negativeCounts);
+      else if (key === tag(12, BYTES)) readSpan(reader, native.positiveSpans);
+      else if (key === tag(13, BYTES) || key === tag(13, VARINT))
+        readDeltas(reader, wireType, native.positiveCounts);
+      else if (key === tag(14, BYTES) || key === tag(14, FIXED64))
+        readDoubles(reader, wireType, native.positiveCounts);
+      else if (key === tag(16, BYTES)) this.#exemplar(reader.length(), exemplars);
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
     // A native histogram without observations is recognised by a span without buckets, or by its zero bucket.
     const isNative =
       native.positiveSpans.length > 0 || native.negativeSpans.length > 0 || native.zeroThreshold > 0;
@@ -303,39 +291,23 @@ class MetricFamilyReader {
     return native;
   }
 
-  #edge(end: number, { edges }: DecodedDistribution, exemplars?: DecodedExemplar[]): void {
+  /** Reads a bucket, whose count is an integer or a double, and adds its exemplar to those of the metric. */
+  #bucket(end: number, exemplars: DecodedExemplar[]): { edge: number; value: number } {
     this.#parts.add();
     const reader = this.#reader;
-    let count = 0;
-    let edge = 0;
-    let value = 0;
     const own: DecodedExemplar[] = [];
-    this.#fields(
-      end,
-      exemplars !== undefined
-        ? {
-            [tag(1, VARINT)]: () => {
-              count = reader.uint64();
-            },
-            [tag(2, FIXED64)]: () => {
-              edge = reader.double();
-            },
-            [tag(3, BYTES)]: () => this.#exemplar(reader.length(), own),
-            [tag(4, FIXED64)]: () => {
-              count = reader.double();
-            },
-          }
-        : {
-            [tag(1, FIXED64)]: () => {
-              edge = reader.double();
-            },
-            [tag(2, FIXED64)]: () => {
-              value = reader.double();
-            },
-          },
-    );
-    edges.push({ edge, value: exemplars !== undefined ? count : value });
-    for (const exemplar of own) exemplars?.push({ ...exemplar, edge });
+    let [count, edge] = [0, 0];
+    while (reader.at < end) {
+      const key = reader.uint32();
+      if (key === tag(1, VARINT)) count = reader.uint64();
+      else if (key === tag(2, FIXED64)) edge = reader.double();
+      else if (key === tag(3, BYTES)) this.#exemplar(reader.length(), own);
+      else if (key === tag(4, FIXED64)) count = reader.double();
+      else reader.skip(key);
+    }
+    reader.expectEnd(end);
+    for (const exemplar of own) exemplars.push({ ...exemplar, edge });
+    return { edge, value: count };
   }
 
   #finish(
@@ -360,18 +332,6 @@ class MetricFamilyReader {
     }
     const edges = bounds.map((edge, at) => ({ edge, value: counts[at]! }));
     return { labels, value: { sum: value.sum, count: value.count, edges }, timestampMs, ...exemplars };
-  }
-
-  /** Reads the fields of a message up to its end, and skips those without a reader. */
-  #fields(end: number, readers: Readonly<Record<number, () => void>>): void {
-    const reader = this.#reader;
-    while (reader.at < end) {
-      const key = reader.uint32();
-      const read = readers[key];
-      if (read === undefined) reader.skip(key);
-      else read();
-    }
-    reader.expectEnd(end);
   }
 
   #string(): string {

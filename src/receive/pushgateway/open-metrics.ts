@@ -7,13 +7,13 @@
  * gauges; `unknown` as untyped. `_created` is checked and dropped.
  */
 import { BadInput, quote } from "../../model/errors.ts";
+import { EXEMPLAR_CHARACTERS_MAX, exemplarCharacters } from "../../model/sample.ts";
 import {
   countOf,
   type DecodedDistribution,
   type DecodedExemplar,
   type DecodedFamily,
   type DecodedMetric,
-  EXEMPLAR_CHARACTERS_MAX,
   type FamilyType,
   isInexact,
   labelsKey,
@@ -220,9 +220,11 @@ class OpenMetricsReader {
     const value = parseFloatText(number);
     if (value === undefined) throw this.#error(`expected float as value, got ${quote(number)}`);
     const timestampMs = timestamp === undefined ? undefined : this.#timestamp(timestamp);
-    const characters = [...labels].reduce((sum, [name, label]) => sum + [...name, ...label].length, 0);
+    const characters = exemplarCharacters(labels);
     if (characters > EXEMPLAR_CHARACTERS_MAX) {
-      throw this.#error(`an exemplar's labels have ${characters} characters, at most 128 are accepted`);
+      throw this.#error(
+        `an exemplar's labels have ${characters} characters, at most ${EXEMPLAR_CHARACTERS_MAX} are accepted`,
+      );
     }
     return { value, labels, timestampMs };
   }

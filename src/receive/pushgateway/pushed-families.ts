@@ -33,9 +33,6 @@ export interface DecodedDistribution {
   readonly edges: { readonly edge: number; readonly value: number }[];
 }
 
-/** The most characters of the names and values of an exemplar's labels together, as in OpenMetrics. */
-export const EXEMPLAR_CHARACTERS_MAX = 128;
-
 export interface DecodedExemplar {
   readonly value: number;
   readonly labels: ReadonlyMap<string, string>;

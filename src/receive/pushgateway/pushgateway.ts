@@ -8,7 +8,7 @@
 
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
-import { errorHeaders, jsonResponse, pathOf, queryOf } from "../../http/error-answers.ts";
+import { errorHeaders, jsonResponse, pathOf, plainText, queryOf } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement } from "../../http/url-text.ts";
@@ -276,13 +276,6 @@ function answering(handle: (request: Request) => Promise<Response>) {
       throw error;
     }
   };
-}
-
-function plainText(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(`${text}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
-  });
 }
 
 function empty(status: number, headers: Record<string, string> = {}): Response {

@@ -82,7 +82,7 @@ class TextReader {
       return;
     }
     this.#skipBlanks();
-    const name = this.#metricName();
+    const name = this.#match(METRIC_NAME);
     if (this.#peek() === LINE_FEED) return;
     if (!this.#atBlank()) throw this.#error("invalid metric name in comment");
     const { family } = this.#familyOf(name);
@@ -106,7 +106,7 @@ class TextReader {
   }
 
   #sample(): void {
-    const name = this.#metricName();
+    const name = this.#match(METRIC_NAME);
     if (name === "") throw this.#error("invalid metric name");
     this.#parts.add();
     const { family, part } = this.#familyOf(name);
@@ -173,7 +173,7 @@ class TextReader {
       this.#at++;
       this.#skipBlanks();
       if (this.#peek() === CLOSE) break;
-      const name = this.#labelName();
+      const name = this.#match(LABEL_NAME);
       if (name === "") throw this.#error(`invalid label name for metric ${quote(family.name)}`);
       this.#skipBlanks();
       if (this.#peek() !== EQUALS) throw this.#error(`expected '=' after label name, found ${this.#found()}`);
@@ -237,14 +237,7 @@ class TextReader {
     return { family, part: "value" };
   }
 
-  #metricName(): string {
-    return this.#match(METRIC_NAME);
-  }
-
-  #labelName(): string {
-    return this.#match(LABEL_NAME);
-  }
-
+  /** The name at the current position; empty if there is none. */
   #match(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const matched = pattern.exec(this.#text)?.[0] ?? "";

@@ -18,7 +18,7 @@
  */
 
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
-import { errorHeaders } from "../../http/error-answers.ts";
+import { errorHeaders, plainText } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
@@ -28,7 +28,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression.ts";
 import { decompressSnappyBlock } from "../../wire/snappy.ts";
 import { PushParameters } from "../push-parameters.ts";
-import type { RemoteWriteRequest } from "./remote-write.ts";
+import type { RemoteWriteRequest } from "./request-gatherer.ts";
 
 interface Decoder {
   decode(body: Uint8Array): RemoteWriteRequest;
@@ -183,11 +183,4 @@ function written(version: Version, counts: Record<"samples" | "histograms" | "ex
   for (const [what, count] of Object.entries(counts))
     headers[`x-prometheus-remote-write-${what}-written`] = String(count);
   return headers;
-}
-
-function plainText(status: number, text: string, headers: Record<string, string>): Response {
-  return new Response(`${text}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
-  });
 }

@@ -16,8 +16,6 @@ import { METRIC_TYPES } from "./metadata.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 
-export type { RemoteWriteRequest } from "./request-gatherer.ts";
-
 /** Tags: field number times 8, plus the wire type. The messages are those of prometheus/prompb/{remote,types}.proto. */
 const TIMESERIES = 8 | BYTES;
 const METADATA = 24 | BYTES;

@@ -7,7 +7,13 @@
  * sends labels as they were scraped.
  */
 import { quote } from "../../model/errors.ts";
-import type { Labels, Rejection, SeriesHead } from "../../model/sample.ts";
+import {
+  EXEMPLAR_CHARACTERS_MAX,
+  exemplarCharacters,
+  type Labels,
+  type Rejection,
+  type SeriesHead,
+} from "../../model/sample.ts";
 import { kindOf, type Metadata } from "./metadata.ts";
 
 export type LabelPairs = readonly (readonly [name: string, value: string])[];
@@ -65,17 +71,12 @@ export function seriesHead(metric: string, labels: Labels, metadata: Metadata | 
   return { metric, kind: kindOf(type), type, unit, help, labels };
 }
 
-/** The limit of OpenMetrics for the names and values of an exemplar's labels together. */
-const EXEMPLAR_CHARACTERS_MAX = 128;
-
 /** The labels of an exemplar, or undefined if they are too long, or one appears twice. */
 export function exemplarLabels(pairs: LabelPairs): Labels | undefined {
   const kept = pairs.filter(([, value]) => value !== "");
-  let characters = 0;
-  for (const [name, value] of kept) characters += [...name].length + [...value].length;
   const labels = new Map([...kept].sort(([a], [b]) => (a < b ? -1 : 1)));
   const isWhole = labels.size === kept.length && !labels.has("");
-  return isWhole && characters <= EXEMPLAR_CHARACTERS_MAX ? labels : undefined;
+  return isWhole && exemplarCharacters(kept) <= EXEMPLAR_CHARACTERS_MAX ? labels : undefined;
 }
 
 /** A series as Prometheus writes it, capped: `up{job="node"}`. */

@@ -1,5 +1,5 @@
 /** Batches as plain samples, for tests of both versions of remote_write. */
-import type { RemoteWriteRequest } from "../../../src/receive/remote-write/remote-write.ts";
+import type { RemoteWriteRequest } from "../../../src/receive/remote-write/request-gatherer.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
 import { encodeV1, encodeV2, type Series } from "./messages.ts";
