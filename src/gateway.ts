@@ -15,6 +15,7 @@ import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
 import { type App, createApp } from "./http/app.ts";
+import { BodiesInProgress } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
 import { importsRoutes } from "./http/imports-routes.ts";
 import { createLog, type Log } from "./http/log.ts";
@@ -292,6 +293,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       "tagValueBytesMax",
     ),
     timeoutMs: config.bodyTimeoutMs,
+    inProgress: new BodiesInProgress(),
   };
   const layouts = new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []);
   const context = {

@@ -185,6 +185,39 @@ describe("modules", () => {
     expect([...byFolder].filter(([, paths]) => paths.length > 14).map(([folder]) => folder)).toEqual([]);
   });
 
+  test("hold no state that two gateways in one process would share", () => {
+    /** Filled once, a bounded cache of a pure function, or about the process itself. */
+    const allowed = [
+      // Marks answers, each of which belongs to one gateway.
+      "src/http/stream.ts streams",
+      "src/ingest/admission/admission.ts sources",
+      "src/query/promql/parse/functions.ts table",
+      "src/query/sandbox/allowed-functions.ts functions",
+      "src/query/sandbox/allowed-functions.ts tableFunctions",
+      "src/receive/events/event-fields.ts remembered",
+      "src/receive/pushgateway/groups/own-texts.ts texts",
+      "src/store/engine/duckdb.ts chunkColumns",
+      "src/store/engine/duckdb.ts filler",
+      // A process may open a file once.
+      "src/store/engine/duckdb.ts opened",
+      "src/store/statements.ts texts",
+    ];
+    const found = modules.flatMap((path) => {
+      const code = sources.get(path) ?? "";
+      const variables = code.matchAll(/^(?:export )?(?:let|var) (\w+)/gm);
+      // Collections that begin empty and may change, and instances of classes.
+      const constants = [...code.matchAll(/^(?:export )?const (\w+)(?:: ([^=]+))? =\s+([^;]*)/gm)].filter(
+        ([, , type = "", value]) =>
+          !/^(?:Readonly|readonly |Labels$)/.test(type) &&
+          /^(?:new (?:\w+)(?:<.*>)?\(\)|\[\]|\{\}|new (?!Map|Set|RegExp|\w+Array|Text(?:De|En)coder)\w+)/.test(
+            value!,
+          ),
+      );
+      return [...variables, ...constants].map(([, name]) => `${path} ${name}`);
+    });
+    expect(found.toSorted()).toEqual(allowed);
+  });
+
   test("one module quotes identifiers, one reads the environment", () => {
     // CSV doubles quotation marks too.
     const quoting = modules.filter((path) => sources.get(path)?.includes(`replaceAll('"', '""')`));

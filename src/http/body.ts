@@ -1,8 +1,8 @@
 /**
  * Reads the whole body of a request, within limits of size and time, and decompresses it.
  *
- * The bytes of all bodies in progress are bounded together: past the bound a request gets 429 before its body is
- * read. At most `INFLATIONS_MAX` bodies are decompressed at a time.
+ * The bytes of all bodies of a gateway in progress are bounded together: past the bound a request gets 429 before its
+ * body is read. At most `INFLATIONS_MAX` bodies are decompressed at a time.
  */
 
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
@@ -15,6 +15,8 @@ export interface BodyLimits {
   readonly inflatedBytesMax: number;
   /** From the first read to the last byte. */
   readonly timeoutMs: number;
+  /** What all bodies in progress share. */
+  readonly inProgress: BodiesInProgress;
 }
 
 /** Eight bodies of the default limit. Once a body is read, its push counts against the bytes of the queue. */
@@ -39,7 +41,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return await receive(request, limits, async (body) =>
     layers.length === 0
       ? body
-      : await inflations.run(() => decompress(body, layers, limits.inflatedBytesMax)),
+      : await limits.inProgress.inflate(() => decompress(body, layers, limits.inflatedBytesMax)),
   );
 }
 
@@ -62,7 +64,7 @@ async function receive(
   if (promised !== undefined && promised > limits.bodyBytesMax) {
     throw tooLarge(limits, ` and has ${promised}`);
   }
-  const reservation = new Reservation();
+  const reservation = new Reservation(limits.inProgress);
   try {
     const { timeoutMs } = limits;
     let body: Uint8Array;
@@ -152,41 +154,60 @@ function tooLarge(limits: BodyLimits, what = ""): TooLarge {
   );
 }
 
-let underWayBytes = 0;
-
-/** The part of `UNDER_WAY_BYTES_MAX` that one body has reserved. */
-class Reservation {
+/** The bodies that a gateway is reading: their bytes, and how many are being decompressed. */
+export class BodiesInProgress {
   #bytes = 0;
+  #inflating = 0;
+  readonly #waiting: (() => void)[] = [];
 
-  grow(bytes: number): void {
-    // A body that is alone is always accepted, whatever its limit is.
-    if (underWayBytes > this.#bytes && underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+  /**
+   * Reserves more bytes for a body.
+   *
+   * @param own the bytes that it has reserved. A body that is alone is always accepted, whatever its limit is
+   * @throws Busy
+   */
+  reserve(bytes: number, own: number): void {
+    if (this.#bytes > own && this.#bytes + bytes > UNDER_WAY_BYTES_MAX) {
       throw new Busy("The bodies of other requests use all memory for bodies; try again shortly.");
     }
     this.#bytes += bytes;
-    underWayBytes += bytes;
   }
 
-  release(): void {
-    underWayBytes -= this.#bytes;
-    this.#bytes = 0;
+  release(bytes: number): void {
+    this.#bytes -= bytes;
   }
-}
 
-/** Runs at most `INFLATIONS_MAX` at once. The others wait in the order of arrival. */
-const inflations = {
-  running: 0,
-  waiting: [] as (() => void)[],
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.running >= INFLATIONS_MAX) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    else this.running += 1;
+  /** Runs at most `INFLATIONS_MAX` at once. The others wait in the order of arrival. */
+  async inflate<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#inflating >= INFLATIONS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#inflating += 1;
     try {
       return await work();
     } finally {
       // The next waiting task takes over directly, so that no new task can run before it.
-      const next = this.waiting.shift();
-      if (next === undefined) this.running -= 1;
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#inflating -= 1;
       else next();
     }
-  },
-};
+  }
+}
+
+/** The bytes that one body has reserved. */
+class Reservation {
+  readonly #inProgress: BodiesInProgress;
+  #bytes = 0;
+
+  constructor(inProgress: BodiesInProgress) {
+    this.#inProgress = inProgress;
+  }
+
+  grow(bytes: number): void {
+    this.#inProgress.reserve(bytes, this.#bytes);
+    this.#bytes += bytes;
+  }
+
+  release(): void {
+    this.#inProgress.release(this.#bytes);
+    this.#bytes = 0;
+  }
+}

@@ -1,7 +1,7 @@
 /** Bodies over real sockets: limits, deadlines, and clients that are slow, send wrong lengths or disconnect. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
-import { readBody } from "../../src/http/body.ts";
+import { BodiesInProgress, readBody } from "../../src/http/body.ts";
 import { createLog } from "../../src/http/log.ts";
 import { Routes } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
@@ -10,7 +10,12 @@ import { connect, exchange } from "./raw.ts";
 
 const MiB = 2 ** 20;
 const log = createLog("error");
-const limits = { bodyBytesMax: 6 * MiB, inflatedBytesMax: 8 * MiB, timeoutMs: 60_000 };
+const limits = {
+  bodyBytesMax: 6 * MiB,
+  inflatedBytesMax: 8 * MiB,
+  timeoutMs: 60_000,
+  inProgress: new BodiesInProgress(),
+};
 
 /** Answers with the length and the hash of the body, or with the error. */
 const family = new Routes()

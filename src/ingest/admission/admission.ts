@@ -166,7 +166,10 @@ function isLevel({ kind }: Admitted): boolean {
   return kind === "gauge" || kind === "cumulative";
 }
 
-/** One text per job and instance. Equal ones are the same object, so that they are compared quickly. */
+/**
+ * One text per job and instance. Equal ones are the same object, so that they are compared quickly. Bounded, and equal
+ * for all gateways.
+ */
 const sources = new Map<string, string>();
 const SOURCES_MAX = 10_000;
 

@@ -45,7 +45,7 @@ interface UnknownField {
 
 /** A longer name is not a misspelt field, and is not compared. */
 const NAME_CHARACTERS_MAX = 40;
-/** The number of names to remember: a sender makes the same mistake in each event. */
+/** The number of names to remember: a sender makes the same mistake in each event. They depend on nothing else. */
 const REMEMBERED_MAX = 1_000;
 const remembered = new Map<string, UnknownField>();
 

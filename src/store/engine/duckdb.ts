@@ -67,6 +67,7 @@ const STRETCH_ROWS = 64 * CHUNK_ROWS;
 /** The path of a database that has no file. */
 const MEMORY = ":memory:";
 
+/** The files that this process has open. The engine would open one twice, and lose rows. */
 const opened = new Set<string>();
 
 /**
@@ -352,6 +353,7 @@ const NUMBER_TYPES: ReadonlyMap<DuckDBType, NumberType> = new Map<DuckDBType, Nu
   [UINTEGER, "uinteger"],
 ]);
 
+/** All stores share its buffers: each is filled and copied without waiting in between. */
 const filler = new VectorFiller(duckdb, CHUNK_ROWS);
 const chunkColumns = new ChunkColumns(duckdb);
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createApp } from "../../../src/http/app.ts";
+import { BodiesInProgress } from "../../../src/http/body.ts";
 import { createLog } from "../../../src/http/log.ts";
 import { chooseFormat } from "../../../src/http/query/query-answer.ts";
 import { sqlRoutes } from "../../../src/http/query/sql-routes.ts";
@@ -49,7 +50,12 @@ beforeAll(async () => {
     memoryLimitBytes: 64 * 1_048_576,
   });
   const log = createLog("error", () => {});
-  const limits = { bodyBytesMax: 1_048_576, inflatedBytesMax: 1_048_576, timeoutMs: 10_000 };
+  const limits = {
+    bodyBytesMax: 1_048_576,
+    inflatedBytesMax: 1_048_576,
+    timeoutMs: 10_000,
+    inProgress: new BodiesInProgress(),
+  };
   const app = createApp([sqlRoutes({ engine, formats, limits })], { log, counters });
   listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
   url = `${listener.urls[0]}/api/v1/sql`;

@@ -11,6 +11,7 @@ import snappyjs from "snappyjs";
 import { loadConfig } from "../../../src/config/config.ts";
 import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { createApp } from "../../../src/http/app.ts";
+import { BodiesInProgress } from "../../../src/http/body.ts";
 import { createLog } from "../../../src/http/log.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
@@ -685,6 +686,7 @@ describe("503 and Retry-After, so that senders retry", () => {
           bodyBytesMax: 2 ** 20,
           inflatedBytesMax: 2 ** 22,
           timeoutMs: 60_000,
+          inProgress: new BodiesInProgress(),
           tagsMax: 64,
           nameBytesMax: 255,
           tagValueBytesMax: 4_096,

@@ -134,6 +134,7 @@ function applyToSeries(
     rangeMs,
     evaluationMs: 0,
     step: 0,
+    resets: undefined,
   };
   let any = false;
   for (let step = 0; step < lookMs.length; step++) {

@@ -46,8 +46,38 @@ type Place = readonly [begin: number, end: number];
 /** An open dashboard repeats its queries before this time is over. */
 const KEPT_MS = 60_000;
 
-let kept: Buffers | undefined;
-let forgetting: Timer | undefined;
+/** Buffers that the queries of a store use one after the other. A query that finds them in use allocates its own. */
+export class GatherMemory {
+  #kept: Buffers | undefined;
+  #merged = columnsFor(0);
+  #forgetting: Timer | undefined;
+
+  take(): Buffers {
+    const buffers = this.#kept ?? buffersFor(ROWS_AT_FIRST);
+    this.#kept = undefined;
+    return buffers;
+  }
+
+  giveBack(buffers: Buffers): void {
+    if (buffers.values.length > ROWS_KEPT) {
+      this.#merged = columnsFor(0);
+      return;
+    }
+    this.#kept = buffers;
+    clearTimeout(this.#forgetting);
+    this.#forgetting = setTimeout(() => {
+      this.#kept = undefined;
+      this.#merged = columnsFor(0);
+    }, KEPT_MS);
+    this.#forgetting.unref();
+  }
+
+  /** The buffer for merged runs, for at least so many rows. Nothing may wait while it is in use. */
+  merged(rows: number): MergedColumns {
+    if (this.#merged.values.length < rows) this.#merged = columnsFor(rows);
+    return this.#merged;
+  }
+}
 
 export class Gatherer {
   /** By id. The ids of one query can be years apart. */
@@ -58,6 +88,7 @@ export class Gatherer {
   readonly #ends: Uint32Array;
   /** Series whose samples are in several ranges: the ranges after the first. */
   readonly #more = new Map<number, Place[]>();
+  readonly #memory: GatherMemory;
   #buffers: Buffers;
   #stale: Uint8Array | undefined;
   #arrivals: Float64Array | undefined;
@@ -67,7 +98,7 @@ export class Gatherer {
    * @param groups the stored series of each series of the result; at least one. Two groups have either the same stored
    *   series, as a histogram's sum and count have, or none in common
    */
-  constructor(groups: readonly (readonly number[])[]) {
+  constructor(groups: readonly (readonly number[])[], memory: GatherMemory) {
     this.#sharedSlot = Int32Array.from(groups, (ids, slot) => {
       const known = this.#slotOf.get(ids[0]);
       if (known !== undefined) return known;
@@ -76,8 +107,8 @@ export class Gatherer {
     });
     this.#begins = new Uint32Array(groups.length);
     this.#ends = new Uint32Array(groups.length);
-    this.#buffers = kept ?? buffersFor(ROWS_AT_FIRST);
-    kept = undefined;
+    this.#memory = memory;
+    this.#buffers = memory.take();
   }
 
   get rows(): number {
@@ -123,7 +154,7 @@ export class Gatherer {
     const { timestampsMs, values } = this.#buffers;
     const columns = { timestampsMs, values, stale: this.#stale, arrivals: this.#arrivals };
     for (let slot = 0; slot < this.#begins.length; slot++)
-      sortSeries(columns, this.#begins[slot], this.#ends[slot]);
+      sortSeries(columns, this.#begins[slot], this.#ends[slot], this.#memory);
     this.#sharedSlot.forEach((shared, slot) => {
       this.#begins[slot] = this.#begins[shared];
       this.#ends[slot] = this.#ends[shared];
@@ -154,17 +185,7 @@ export class Gatherer {
 
   /** Releases the memory: the result of `finish` must not be read afterwards. */
   release(): void {
-    if (this.#buffers.values.length > ROWS_KEPT) {
-      merged = columnsFor(0);
-      return;
-    }
-    kept = this.#buffers;
-    clearTimeout(forgetting);
-    forgetting = setTimeout(() => {
-      kept = undefined;
-      merged = columnsFor(0);
-    }, KEPT_MS);
-    forgetting.unref();
+    this.#memory.giveBack(this.#buffers);
   }
 
   #reserve(rows: number): void {
@@ -199,25 +220,24 @@ interface Columns extends Buffers {
   readonly arrivals: Float64Array | undefined;
 }
 
-/** The buffer for merged runs, kept from one series to the next. */
-let merged = columnsFor(0);
+type MergedColumns = ReturnType<typeof columnsFor>;
 
 function columnsFor(rows: number) {
   return { ...buffersFor(rows), stale: new Uint8Array(rows), arrivals: new Float64Array(rows) };
 }
 
 /** Sorts one series by time, and samples of equal times by arrival if that is known, by merging pairs of its runs. */
-function sortSeries(columns: Columns, from: number, to: number): void {
+function sortSeries(columns: Columns, from: number, to: number, memory: GatherMemory): void {
   const { timestampsMs, values, stale, arrivals } = columns;
   let runs = [from];
   for (let at = from + 1; at < to; at++) if (!isInOrder(columns, at - 1, at)) runs.push(at);
   if (runs.length === 1) return;
   const length = to - from;
-  if (merged.values.length < length) merged = columnsFor(length);
+  const merged = memory.merged(length);
   while (runs.length > 1) {
     const next: number[] = [];
     for (let run = 0; run < runs.length; run += 2) {
-      merge(columns, runs[run], runs[run + 1] ?? to, runs[run + 2] ?? to, from);
+      merge(columns, runs[run], runs[run + 1] ?? to, runs[run + 2] ?? to, from, merged);
       next.push(runs[run]);
     }
     timestampsMs.set(merged.timestampsMs.subarray(0, length), from);
@@ -229,7 +249,14 @@ function sortSeries(columns: Columns, from: number, to: number): void {
 }
 
 /** Merges the samples from `begin` to `middle` with those up to `end` into `merged`, whose first sample is `base`. */
-function merge(columns: Columns, begin: number, middle: number, end: number, base: number): void {
+function merge(
+  columns: Columns,
+  begin: number,
+  middle: number,
+  end: number,
+  base: number,
+  merged: MergedColumns,
+): void {
   const { timestampsMs, values, stale, arrivals } = columns;
   // Local variables: a million samples are merged in 8 ms this way, and in 30 ms through an array of indexes.
   const { timestampsMs: times, values: numbers } = merged;

@@ -7,7 +7,7 @@ import { ConcurrencyLimit } from "../../sql/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
-import { type Gathered, Gatherer } from "./gather.ts";
+import { type Gathered, Gatherer, GatherMemory } from "./gather.ts";
 
 /** Sources with their samples, by their index among the sources; the samples are valid until the next portion. */
 interface Portion {
@@ -23,13 +23,19 @@ const SERIES_OF_FEW = 250;
 
 /** Longer than any query may take. A query that times out, or whose client disconnects, stops waiting. */
 const WAIT_MS = 3_600_000;
-/** Only one query at a time takes much of the engine's memory: two at once can exceed it. */
-const large = new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
+
+/** What the queries of a store share. */
+export class PortionMemory {
+  /** Only one query at a time takes much of the engine's memory: two at once can exceed it. */
+  readonly large = new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
+  readonly buffers = new GatherMemory();
+}
 
 /** A portion is too large. */
 class TooManyRows extends Error {}
 
 interface Ask {
+  readonly memory: PortionMemory;
   readonly reader: DayReader;
   readonly budget: ReadBudget;
 }
@@ -39,9 +45,10 @@ export async function* portions(
   range: Range,
   reader: DayReader,
   budget: ReadBudget,
+  memory: PortionMemory,
   rowsMax: number = ROWS_AT_ONCE,
 ): AsyncIterable<Portion> {
-  for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget }, rowsMax);
+  for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget, memory }, rowsMax);
 }
 
 /**
@@ -78,11 +85,11 @@ async function* portionsOf(
   ask: Ask,
   rowsMax: number,
 ): AsyncIterable<Portion> {
-  const { reader, budget } = ask;
+  const { reader } = ask;
   let whole: Gatherer | undefined;
   if (rowsMax > ROWS_OF_FEW && idsOf(sources).length <= SERIES_OF_FEW)
     whole = await readUpTo(ROWS_OF_FEW, sources, range, ask);
-  whole ??= await oneAtATime(budget.signal, () => readUpTo(rowsMax, sources, range, ask));
+  whole ??= await oneAtATime(ask, () => readUpTo(rowsMax, sources, range, ask));
   if (whole !== undefined) {
     yield* handOver(sources, whole);
     return;
@@ -90,15 +97,13 @@ async function* portionsOf(
   const counts = await reader.counts(idsOf(sources), range);
   for (const { sources: part, rows } of partsOf(sources, counts, rowsMax)) {
     const slices = slicesOf(range, Math.ceil(rows / rowsMax));
-    const read = await oneAtATime(budget.signal, () =>
-      readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask),
-    );
+    const read = await oneAtATime(ask, () => readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask));
     yield* handOver(part, read);
   }
 }
 
-async function oneAtATime<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
-  await large.acquire(signal);
+async function oneAtATime<T>({ memory: { large }, budget }: Ask, read: () => Promise<T>): Promise<T> {
+  await large.acquire(budget.signal);
   try {
     return await read();
   } finally {
@@ -133,9 +138,12 @@ async function readAll(
   sources: readonly Source[],
   slices: readonly Range[],
   rowsMax: number,
-  { reader, budget }: Ask,
+  { reader, budget, memory }: Ask,
 ): Promise<Gatherer> {
-  const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
+  const gatherer = new Gatherer(
+    sources.map(({ seriesIds }) => seriesIds),
+    memory.buffers,
+  );
   const ids = idsOf(sources);
   const withArrivals = needArrivals(sources);
   try {

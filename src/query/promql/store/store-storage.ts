@@ -21,7 +21,7 @@ import { lookBefore } from "./before.ts";
 import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import { DayReader, type Range, samplesStatement } from "./day-reader.ts";
 import { type HeldOf, held, type Latest } from "./held.ts";
-import { idsOf, needArrivals, portions } from "./portions.ts";
+import { idsOf, needArrivals, PortionMemory, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -50,6 +50,7 @@ interface StoreStorageOptions {
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
   readonly #catalog: Catalog;
+  readonly #memory = new PortionMemory();
 
   constructor(options: StoreStorageOptions) {
     this.#options = options;
@@ -135,7 +136,14 @@ export class StoreStorage implements Storage {
     const reader = new DayReader(store, budget.signal);
     try {
       const latest = await this.#latestOfHeld(sources, range.afterMs, reader);
-      for await (const { sources: part, samples: all } of portions(sources, range, reader, budget, most)) {
+      for await (const { sources: part, samples: all } of portions(
+        sources,
+        range,
+        reader,
+        budget,
+        this.#memory,
+        most,
+      )) {
         const { begins, ends, timestampsMs, values, stale } = all;
         yield part.flatMap((source, slot) => {
           const [from, to] = [begins[slot], ends[slot]];
@@ -230,7 +238,14 @@ export class StoreStorage implements Storage {
     const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
     const reader = new DayReader(store, budget.signal);
     try {
-      for await (const { sources: part, samples: all } of portions(sources, range, reader, budget, most)) {
+      for await (const { sources: part, samples: all } of portions(
+        sources,
+        range,
+        reader,
+        budget,
+        this.#memory,
+        most,
+      )) {
         const beforeOf = await lookBefore(part, earlier, reader);
         for (const [slot, source] of part.entries()) {
           const [from, to] = [all.begins[slot], all.ends[slot]];

@@ -5,7 +5,7 @@
 import type { Labels } from "../../../model/sample.ts";
 import type { PushedFamily } from "./pushed.ts";
 
-/** Short texts, which most pushes and groups repeat. Each is kept once. */
+/** Short texts, which most pushes and groups repeat. Each is kept once, for all gateways. */
 const texts = new Map<string, string>();
 const TEXTS_MAX = 10_000;
 const TEXT_LENGTH_MAX = 500;

@@ -420,7 +420,7 @@ test("queries that need much of the engine's memory run one after the other", as
 });
 
 test("a query stops waiting for the engine's memory when its client disconnects or its time is up", async () => {
-  const { samples, engine } = await over(
+  const { samples } = await over(
     Array.from({ length: 300 }, (_, series) => gauge("10:00:00", series, { series: String(series) })),
   );
   const { promise: mayRead, resolve: release } = Promise.withResolvers<void>();
@@ -434,11 +434,11 @@ test("a query stops waiting for the engine's memory when its client disconnects 
       return await store.reader();
     },
   };
-  const stuck = new Engine(
+  const engine = new Engine(
     new StoreStorage({ store: slow, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS }),
     DEFAULTS,
   );
-  const first = stuck.instant("queue_depth", at("10:00:10"));
+  const first = engine.instant("queue_depth", at("10:00:10"));
   await isReading;
   const client = new AbortController();
   const left = engine.instant("queue_depth", at("10:00:10"), { signal: client.signal });

@@ -9,17 +9,14 @@ type Ends = Pick<Window, "startMs" | "endMs">;
 /** A range extends to its end if the outermost sample is at most this many average gaps away from the end. */
 const REACH_GAPS = 1.1;
 
-let resetsSeries: Float64Array | undefined;
-let resetsFound: number[] = [];
-
 /** The resets of a counter: the samples below the one before. Found once per series, because windows overlap. */
-function resetsOf(values: Float64Array): readonly number[] {
-  if (resetsSeries !== values) {
-    resetsSeries = values;
-    resetsFound = [];
-    for (let at = 1; at < values.length; at++) if (values[at] < values[at - 1]) resetsFound.push(at);
-  }
-  return resetsFound;
+function resetsOf(window: Window): readonly number[] {
+  if (window.resets !== undefined) return window.resets;
+  const { values } = window;
+  const found: number[] = [];
+  for (let at = 1; at < values.length; at++) if (values[at] < values[at - 1]) found.push(at);
+  window.resets = found;
+  return found;
 }
 
 /** The first of ascending numbers that is greater than another. */
@@ -40,7 +37,7 @@ function extrapolated(window: Window, isCounter: boolean): number | undefined {
   if (hi - lo < 2) return undefined;
   let difference = values[hi - 1] - values[lo];
   if (isCounter) {
-    const resets = resetsOf(values);
+    const resets = resetsOf(window);
     for (let reset = firstAfter(resets, lo); reset < resets.length && resets[reset] < hi; reset++) {
       difference += values[resets[reset] - 1];
     }

@@ -14,6 +14,8 @@ export interface Window {
   /** The time of the step itself, without offset and `@`. */
   evaluationMs: number;
   step: number;
+  /** The resets of the series, once a function has looked for them. */
+  resets: readonly number[] | undefined;
 }
 
 /** Returns undefined if there is no result. */
