@@ -1,6 +1,7 @@
 /**
- * The wiring: config → store → registry → totals → ingest → queries → HTTP application. This module does not
- * listen and does not sample (see commands/serve.ts), so that an import without a server can use it too.
+ * The wiring: config → store → series → receivers → ingest → queries → HTTP application, one function per room. It
+ * knows no protocol: each row of the table of receivers is connected in the same way. This module does not listen and
+ * does not sample (see commands/serve.ts), so that an import without a server can use it too.
  *
  * A start reads the file's records, restores the totals of the last snapshot, and replays the rows past it. A
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
@@ -15,7 +16,7 @@ import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
 import { type App, createApp } from "./http/app.ts";
-import { BodiesInProgress } from "./http/body.ts";
+import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
 import { importsRoutes } from "./http/imports-routes.ts";
 import { createLog, type Log } from "./http/log.ts";
@@ -29,12 +30,15 @@ import { exportRoutes } from "./http/query/export-routes.ts";
 import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
+import type { Routes } from "./http/routes.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
+import { Owners } from "./ingest/owners.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
+import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { createFormats } from "./query/formats/all.ts";
@@ -42,11 +46,11 @@ import { seriesToDelete } from "./query/promql/series-to-delete.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
 import { Federation } from "./query/promql/federation.ts";
 import { Promql } from "./query/promql/promql-queries.ts";
+import type { HeldOf } from "./query/promql/store/held.ts";
 import { SqlEngine } from "./query/sql/sql-engine.ts";
 import { listTables } from "./query/sql/table-list.ts";
 import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
-import { Groups } from "./receive/pushgateway/groups/groups.ts";
-import { expireGroups } from "./receive/pushgateway/pushgateway.ts";
+import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { bucketsFor } from "./series/buckets.ts";
@@ -55,6 +59,7 @@ import { Snapshots } from "./store/backup/snapshots.ts";
 import { DiskFull } from "./store/disk-room.ts";
 import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
+import type { Stored } from "./store/store.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
@@ -81,12 +86,28 @@ export interface Gateway {
   readonly totals: Totals;
   readonly counters: Counters;
   readonly log: Log;
-  /** Deletes expired groups. */
-  expireGroups(): Promise<void>;
+  /** What the receivers run beside their routes. Whoever listens starts and stops them. */
+  readonly services: readonly Service[];
   /** Interrupts running queries. Their error says that the gateway is stopping. */
   stopQueries(): Promise<void>;
   /** Commits the accepted samples, checkpoints and closes the file. */
   close(): Promise<void>;
+}
+
+/** What most rooms need of the others. */
+interface Parts {
+  readonly config: Config;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly temporaryDirectory: string;
+  readonly store: DuckDBStore;
+  /** What the store had when it was opened. */
+  readonly stored: Stored;
+  readonly registry: Registry;
+  readonly totals: Totals;
+  /** The limits on bodies, which all routes share. */
+  readonly limits: BodyLimits;
 }
 
 /** Opens the file of a configuration, and everything that uses it. */
@@ -104,216 +125,39 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
   });
   openDataFolder(config.data);
-  const { store, stored } = await openStore({
-    path: join(config.data, "store.duckdb"),
-    memoryLimitBytes: config.memoryLimitBytes,
-    threads: config.threads,
-    temporaryDirectory,
-    counters,
-    reserveBytes: config.diskReserveBytes,
-    onFault: (message, error) => log.error(message, { error: String(error) }),
-    onFatal: options.onFatal,
-    onRoom: ({ freeBytes, isFull }) => {
-      const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
-      if (isFull) log.error("disk full: pushes are rejected until there is room", fields);
-      else log.warn("the disk has room again: pushes are accepted", fields);
-    },
-  });
-  // After the store is open, because only the owner of the file may clear what an earlier process left.
-  rmSync(temporaryDirectory, { recursive: true, force: true });
-  makeTemporaryDirectory(temporaryDirectory);
-  hideFiles(config.data);
-
-  const registry = new Registry(
-    {
-      ...pickSettings(
-        config,
-        "attributes",
-        "labelValuesMax",
-        "metricsMax",
-        "nameBytesMax",
-        "seriesPerMetricMax",
-        "seriesStoredMax",
-        "tagNamesMax",
-        "tagsMax",
-        "tagValueBytesMax",
-      ),
-      bucketsFor,
-      counters,
-    },
-    stored,
-  );
-  const totals = new Totals({
-    ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
-    counters,
-  });
-  for (const series of registry.series()) totals.define(series);
-  totals.restore(stored.totals);
-  for (const { job, instance, pushedAtMs } of stored.lastPushes)
-    totals.noteLastPush(job, instance, pushedAtMs);
-  // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
-  await store.replay((rows) => totals.apply(rows));
-  const groups = new Groups(
-    {
-      series: registry,
-      values: totals,
-      ownType: (name) => ownMetricType(counters.registry, name),
-      counters,
-    },
-    pickSettings(config, "groupsMax", "groupSumGauges", "groupTtlMs"),
-    stored.groups,
-  );
-  const id = crypto.randomUUID();
-  const storesOwn = config.sampler && config.samplerParts.includes("gateway");
-  const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS];
-  const isReturnedExposed = protocols.some(
-    (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
-  );
-  const echoes = new Echoes(
-    {
-      info: { name: EXPOSITION_INFO, id },
-      registry,
-      totals,
-      isInGroup: (seriesId) => groups.holds(seriesId),
-      isOwn: (name) => storesOwn && isOwnSample(counters.registry, name),
-      isProtocolExposed: isReturnedExposed,
-      onLearned: (added) =>
-        log.info(
-          "a server that writes here also scrapes /metrics: samples of /metrics that it writes back are dropped",
-          {
-            labels: labelText(added),
-          },
-        ),
-      now,
-    },
-    stored.scrapers,
-  );
-  const ingest = new Ingest(
-    {
-      store,
-      registry,
-      totals,
-      groups,
-      echoes,
-      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax, counters),
-      imports: new Imports(stored.imports),
-      protocols,
-    },
-    {
-      ...pickSettings(
-        config,
-        "checkpointLogBytes",
-        "exposeProtocols",
-        "futureMs",
-        "idempotencyTtlMs",
-        "queueBytesMax",
-        "queueSamplesMax",
-        "rejectedMax",
-        "retentionBytes",
-        "retentionDays",
-        "seriesMax",
-        "snapshotIntervalMs",
-        "snapshotRows",
-        "totalsLateMs",
-      ),
-      counters,
-      now,
-      onFault: (message, error) => {
-        log.error(message, { error: String(error) });
-        if (faultOf(error) === "invalidated") options.onFatal?.();
-      },
-    },
-  );
-  const exposition = new Exposition({ counters, id, totals, groups });
-  const sql = new SqlEngine({
-    store,
-    registry,
-    timeoutMs: config.sqlTimeoutMs,
-    rowsMax: config.sqlRowsMax,
-    textBytesMax: config.sqlTextBytesMax,
-    concurrencyMax: config.sqlConcurrencyMax,
-    memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
-    counters,
-    log,
-  });
-  // The stale marker of an exposed series comes from its group, unless series that servers write are exposed too.
-  const endedWithItsGroup = (seriesId: number) =>
-    totals.isStale(seriesId) && !isReturnedExposed && registry.seriesById(seriesId)?.exposed === true;
-  const heldOf = (seriesId: number) =>
-    groups.holds(seriesId) || endedWithItsGroup(seriesId)
-      ? { timestampMs: totals.lastUs(seriesId) / 1_000, value: totals.level(seriesId) }
-      : undefined;
-  const promqlLimits = pickSettings(
+  const { store, stored } = await openFile(config, temporaryDirectory, counters, log, options.onFatal);
+  const parts: Parts = {
     config,
-    "promqlMemoryBytesMax",
-    "promqlSamplesMax",
-    "promqlSeriesMax",
-    "promqlTimeoutMs",
-  );
-  const promql = new Promql({
-    store,
-    registry,
-    ...promqlLimits,
-    ...pickSettings(config, "lookbackMs", "observationStepMs", "promqlConcurrencyMax", "seriesIdleMs"),
-    heldOf,
-    counters,
     now,
-  });
-  const { catalog } = promql;
-  const federation = new Federation({
-    store,
-    catalog,
-    registry,
-    totals,
-    heldOf,
-    ...promqlLimits,
-    ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
-  });
-  const exemplars = new ExemplarSearch({
-    store,
-    catalog,
-    ...promqlLimits,
-    ...pickSettings(config, "attributes"),
-  });
-  const snapshots = new Snapshots({
-    store,
-    directory: join(config.data, "snapshots"),
-    temporaryDirectory,
-    now,
-  });
-  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
-  const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
-  const limits = {
-    ...pickSettings(
-      config,
-      "bodyBytesMax",
-      "inflatedBytesMax",
-      "nameBytesMax",
-      "tagsMax",
-      "tagValueBytesMax",
-    ),
-    timeoutMs: config.bodyTimeoutMs,
-    inProgress: new BodiesInProgress(),
-  };
-  const layouts = new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []);
-  const context = {
-    ingest,
-    limits,
-    series: registry,
-    layouts,
-    groups,
-    settings: pickSettings(config, "enableAdminApi", "eventsMax", "strictEvents"),
     log,
     counters,
-    status: {
-      build: { version: manifest.version, bunVersion: Bun.version },
-      flags: settingTexts(config),
-      startedAt: new Date(now()),
+    temporaryDirectory,
+    store,
+    stored,
+    ...(await openSeries(config, counters, store, stored)),
+    limits: {
+      ...pickSettings(config, "bodyBytesMax", "inflatedBytesMax"),
+      timeoutMs: config.bodyTimeoutMs,
+      inProgress: new BodiesInProgress(),
     },
-    quit: config.enableLifecycle ? options.quit : undefined,
   };
+  const { registry, totals } = parts;
+  const id = crypto.randomUUID();
+  // Ingest asks the receivers which series they own, so they open first. Their handlers use ingest later.
+  const receivers = openReceivers(
+    parts,
+    {
+      push: (batch, pushOptions) => ingest.push(batch, pushOptions),
+      transact: (transaction, pushOptions) => ingest.transact(transaction, pushOptions),
+    },
+    options.quit,
+  );
+  const ingest = openIngest(parts, receivers, id, options.onFatal);
+  const owners = [...receivers.owners.values()];
+  const exposition = new Exposition({ counters, id, totals, owners });
+  const queries = openQueries(parts, owners);
   const routes = [
-    ...RECEIVERS.flatMap((receiver) => receiver.open(context)),
+    ...receivers.routes,
     metricsRoutes({
       exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
       scrapesMax: config.scrapesMax,
@@ -329,50 +173,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await store.size();
       },
     }),
-    sqlRoutes({ engine: sql, formats, limits }),
-    summariesRoutes({ summaries, formats }),
-    tablesRoutes({ tables: (pattern, signal) => listTables(sql, pattern, signal), formats }),
-    prometheusApiRoutes({ promql, limits, now }),
-    prometheusStatusRoutes({
-      discovery: promql.discovery,
-      seriesCount: () => registry.seriesCount,
-      days: () => store.days(),
-      flags: () => settingTexts(config),
-      version: manifest.version,
-      retentionDays: config.retentionDays,
-      now,
-    }),
-    adminRoutes({
-      deleteSamples: (selectors, fromUs, toUs) =>
-        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
-      takeSnapshot: (withLog) => snapshots.take(withLog),
-      enabled: config.enableAdminApi,
-      limits,
-    }),
-    exemplarsRoutes({ exemplars, limits }),
-    federateRoutes({ federation, now }),
-    importsRoutes({
-      find: (file) => ingest.importOffset(file),
-      withFirstLine: (hash) => ingest.importsWithFirstLine(hash),
-    }),
-    exportRoutes({
-      lines: (range) =>
-        exportLines(
-          { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },
-          range,
-        ),
-      metrics: () => registry.metrics(),
-      stallTimeoutMs: config.bodyTimeoutMs,
-    }),
+    ...queryRoutes(parts, queries),
+    ...recordRoutes(parts, queries, ingest),
   ];
-  const stopQueries = async () => {
-    await sql.close();
-    await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
-  };
   return {
     app: createApp(routes, { log, counters }),
-    stopQueries,
-    expireGroups: () => expireGroups({ groups, ingest, now }),
+    services: receivers.services,
+    stopQueries: queries.stop,
     store,
     registry,
     ingest,
@@ -388,9 +195,301 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         if (!(error instanceof DiskFull)) throw error;
         log.warn("disk full: the running totals were not stored; the next start computes them from rows");
       } finally {
-        await stopQueries();
+        await queries.stop();
         await store.close();
       }
     },
   };
+}
+
+/** Opens the store, and clears what an earlier process left beside it. */
+async function openFile(
+  config: Config,
+  temporaryDirectory: string,
+  counters: Counters,
+  log: Log,
+  onFatal?: () => void,
+) {
+  const opened = await openStore({
+    path: join(config.data, "store.duckdb"),
+    memoryLimitBytes: config.memoryLimitBytes,
+    threads: config.threads,
+    temporaryDirectory,
+    counters,
+    reserveBytes: config.diskReserveBytes,
+    onFault: (message, error) => log.error(message, { error: String(error) }),
+    onFatal,
+    onRoom: ({ freeBytes, isFull }) => {
+      const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
+      if (isFull) log.error("disk full: pushes are rejected until there is room", fields);
+      else log.warn("the disk has room again: pushes are accepted", fields);
+    },
+  });
+  // After the store is open, because only the owner of the file may clear what an earlier process left.
+  rmSync(temporaryDirectory, { recursive: true, force: true });
+  makeTemporaryDirectory(temporaryDirectory);
+  hideFiles(config.data);
+  return opened;
+}
+
+/** The series and their running totals, as they were when the store was closed. */
+async function openSeries(config: Config, counters: Counters, store: DuckDBStore, stored: Stored) {
+  const settings = pickSettings(
+    config,
+    "attributes",
+    "labelValuesMax",
+    "metricsMax",
+    "nameBytesMax",
+    "seriesPerMetricMax",
+    "seriesStoredMax",
+    "tagNamesMax",
+    "tagsMax",
+    "tagValueBytesMax",
+  );
+  const registry = new Registry({ ...settings, bucketsFor, counters }, stored);
+  const totals = new Totals({
+    ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
+    counters,
+  });
+  for (const series of registry.series()) totals.define(series);
+  totals.restore(stored.totals);
+  for (const { job, instance, pushedAtMs } of stored.lastPushes)
+    totals.noteLastPush(job, instance, pushedAtMs);
+  // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
+  await store.replay((rows) => totals.apply(rows));
+  return { registry, totals };
+}
+
+/** Every receiver of the table, and what they add to the other rooms. */
+function openReceivers(
+  { config, now, log, counters, registry, totals, stored, limits }: Parts,
+  ingest: ReceiverContext["ingest"],
+  quit: (() => void) | undefined,
+) {
+  const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS];
+  const isReturnedExposed = protocols.some(
+    (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
+  );
+  const context: ReceiverContext<Config> = {
+    settings: config,
+    limits: {
+      ...limits,
+      ...pickSettings(config, "nameBytesMax", "tagsMax", "tagValueBytesMax"),
+    },
+    ingest,
+    series: registry,
+    totals,
+    groups: stored.groups,
+    layouts: new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []),
+    ownMetricType: (name) => ownMetricType(counters.registry, name),
+    isReturnedExposed,
+    log,
+    counters,
+    now,
+    status: {
+      build: { version: manifest.version, bunVersion: Bun.version },
+      flags: settingTexts(config),
+      startedAt: new Date(now()),
+    },
+    quit: config.enableLifecycle ? quit : undefined,
+  };
+  // The type checks that the settings of each receiver exist.
+  const receivers: readonly Receiver<Config>[] = RECEIVERS;
+  const opened = receivers.map(({ protocol, open }) => ({ name: protocol.name, ...open(context) }));
+  return {
+    protocols,
+    isReturnedExposed,
+    routes: opened.flatMap(({ routes }) => routes),
+    services: opened.flatMap(({ services = [] }) => services),
+    owners: new Map(
+      opened.flatMap(({ name, owner }): [string, Owner][] => (owner === undefined ? [] : [[name, owner]])),
+    ),
+  };
+}
+
+/** @param id identifies the exposition of this process, by which its samples are recognised */
+function openIngest(
+  { config, now, log, counters, store, stored, registry, totals }: Parts,
+  { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
+  id: string,
+  onFatal: (() => void) | undefined,
+): Ingest {
+  const owners = new Owners(byProtocol);
+  const storesOwn = config.sampler && config.samplerParts.includes("gateway");
+  const echoes = new Echoes(
+    {
+      info: { name: EXPOSITION_INFO, id },
+      registry,
+      totals,
+      isOwned: (seriesId) => owners.holds(seriesId),
+      isOwn: (name) => storesOwn && isOwnSample(counters.registry, name),
+      isProtocolExposed: isReturnedExposed,
+      onLearned: (added) =>
+        log.info(
+          "a server that writes here also scrapes /metrics: samples of /metrics that it writes back are dropped",
+          {
+            labels: labelText(added),
+          },
+        ),
+      now,
+    },
+    stored.scrapers,
+  );
+  const settings = pickSettings(
+    config,
+    "checkpointLogBytes",
+    "exposeProtocols",
+    "futureMs",
+    "idempotencyTtlMs",
+    "queueBytesMax",
+    "queueSamplesMax",
+    "rejectedMax",
+    "retentionBytes",
+    "retentionDays",
+    "seriesMax",
+    "snapshotIntervalMs",
+    "snapshotRows",
+    "totalsLateMs",
+  );
+  return new Ingest(
+    {
+      store,
+      registry,
+      totals,
+      owners,
+      echoes,
+      keys: new IdempotencyKeys(stored.pushes, config.idempotencyBytesMax, counters),
+      imports: new Imports(stored.imports),
+      protocols,
+    },
+    {
+      ...settings,
+      counters,
+      now,
+      onFault: (message, error) => {
+        log.error(message, { error: String(error) });
+        if (faultOf(error) === "invalidated") onFatal?.();
+      },
+    },
+  );
+}
+
+/** SQL, PromQL and what is built on them. `stop` interrupts them, and resolves when none runs. */
+function openQueries(
+  { config, now, log, counters, temporaryDirectory, store, registry, totals }: Parts,
+  owners: readonly Owner[],
+) {
+  const sql = new SqlEngine({
+    store,
+    registry,
+    timeoutMs: config.sqlTimeoutMs,
+    rowsMax: config.sqlRowsMax,
+    textBytesMax: config.sqlTextBytesMax,
+    concurrencyMax: config.sqlConcurrencyMax,
+    memoryGrowthBytesMax: config.sqlMemoryGrowthBytesMax,
+    counters,
+    log,
+  });
+  const heldOf: HeldOf = (seriesId) => {
+    for (const owner of owners) {
+      const last = owner.heldValue(seriesId);
+      if (last !== undefined) return last;
+    }
+    return undefined;
+  };
+  const limits = pickSettings(
+    config,
+    "promqlMemoryBytesMax",
+    "promqlSamplesMax",
+    "promqlSeriesMax",
+    "promqlTimeoutMs",
+  );
+  const promql = new Promql({
+    store,
+    registry,
+    ...limits,
+    ...pickSettings(config, "lookbackMs", "observationStepMs", "promqlConcurrencyMax", "seriesIdleMs"),
+    heldOf,
+    counters,
+    now,
+  });
+  const { catalog } = promql;
+  const federation = new Federation({
+    store,
+    catalog,
+    registry,
+    totals,
+    heldOf,
+    ...limits,
+    ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
+  });
+  const exemplars = new ExemplarSearch({
+    store,
+    catalog,
+    ...limits,
+    ...pickSettings(config, "attributes"),
+  });
+  const directory = join(config.data, "snapshots");
+  const snapshots = new Snapshots({ store, directory, temporaryDirectory, now });
+  const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
+  const stop = async () => {
+    await sql.close();
+    await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
+  };
+  return { sql, summaries, promql, catalog, federation, exemplars, snapshots, stop };
+}
+
+/** The routes that answer questions. */
+function queryRoutes(
+  { config, now, temporaryDirectory, store, registry, limits }: Parts,
+  { sql, summaries, promql, federation, exemplars }: ReturnType<typeof openQueries>,
+): readonly Routes[] {
+  const formats = createFormats({ directory: temporaryDirectory, memoryLimitBytes: PARQUET_BYTES_MAX });
+  return [
+    sqlRoutes({ engine: sql, formats, limits }),
+    summariesRoutes({ summaries, formats }),
+    tablesRoutes({ tables: (pattern, signal) => listTables(sql, pattern, signal), formats }),
+    prometheusApiRoutes({ promql, limits, now }),
+    prometheusStatusRoutes({
+      discovery: promql.discovery,
+      seriesCount: () => registry.seriesCount,
+      days: () => store.days(),
+      flags: () => settingTexts(config),
+      version: manifest.version,
+      retentionDays: config.retentionDays,
+      now,
+    }),
+    exemplarsRoutes({ exemplars, limits }),
+    federateRoutes({ federation, now }),
+  ];
+}
+
+/** The routes that export, import, copy and delete what is stored. */
+function recordRoutes(
+  { config, store, registry, limits }: Parts,
+  { catalog, snapshots }: ReturnType<typeof openQueries>,
+  ingest: Ingest,
+): readonly Routes[] {
+  return [
+    adminRoutes({
+      deleteSamples: (selectors, fromUs, toUs) =>
+        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
+      takeSnapshot: (withLog) => snapshots.take(withLog),
+      enabled: config.enableAdminApi,
+      limits,
+    }),
+    importsRoutes({
+      find: (file) => ingest.importOffset(file),
+      withFirstLine: (hash) => ingest.importsWithFirstLine(hash),
+    }),
+    exportRoutes({
+      lines: (range) =>
+        exportLines(
+          { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },
+          range,
+        ),
+      metrics: () => registry.metrics(),
+      stallTimeoutMs: config.bodyTimeoutMs,
+    }),
+  ];
 }

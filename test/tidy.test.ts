@@ -123,12 +123,24 @@ describe("imports", () => {
     const declared = RECEIVERS.map(({ protocol }) => protocol.name.replaceAll("_", "_?"));
     // "events" is also a word of its own.
     const names = new RegExp(declared.filter((name) => name !== "events").join("|"), "i");
-    // The wiring and the settings connect them; metrics of the gateway and hints for people name them.
-    const connected = ["src/gateway.ts", "src/config/", "src/model/counters.ts", "src/http/body-hint.ts"];
+    // The settings, the metrics of the gateway and hints for people name them.
+    const connected = ["src/config/", "src/model/counters.ts", "src/http/body-hint.ts"];
     const guilty = modules
       .filter((path) => !path.startsWith("src/receive/") && !connected.some((each) => path.startsWith(each)))
       .filter((path) => names.test((sources.get(path) ?? "").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")));
     expect(guilty).toEqual([]);
+  });
+
+  test("of a protocol's folder are in that folder and in the table of receivers alone", () => {
+    const guilty = modules.flatMap((path) =>
+      importsOf(path)
+        .filter((specifier) => specifier.startsWith("."))
+        .map((specifier) => normalize(join(dirname(path), specifier)))
+        .filter((target) => /^src\/receive\/[^/]+\//.test(target))
+        .filter((target) => !path.startsWith(`src/receive/${target.split("/")[2]}/`))
+        .map((target) => `${path} imports ${target}`),
+    );
+    expect(guilty.filter((each) => !each.startsWith("src/receive/receivers.ts "))).toEqual([]);
   });
 
   test("each protocol is one row of the table of receivers", () => {

@@ -4,8 +4,8 @@
  * It stops on SIGTERM, SIGINT, SIGHUP, or a request to the lifecycle API if that is enabled. It stops in this order,
  * within `stopTimeoutMs`:
  * 1. Listeners accept no new connections. Requests in progress finish. Queries are interrupted after a quarter of the
- *    time.
- * 2. The sampler and the loops (retention, expiry of groups, quiet checkpoints) end.
+ *    time. The services of the receivers stop.
+ * 2. The sampler and the loops (retention, quiet checkpoints) end.
  * 3. Ingest commits everything that it accepted, and then a whole snapshot of the totals.
  * 4. Readers are interrupted. A checkpoint moves the log into the file, and the file is closed.
  * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
@@ -15,6 +15,7 @@ import { type Config, loadConfig } from "../config/config.ts";
 import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
+import { repeat } from "../model/service.ts";
 import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
@@ -37,22 +38,28 @@ export interface RunningGateway extends Gateway {
 const ANSWER_MS = 250;
 /** Interval of checkpoints while ingest is idle. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
-/** The maximum delay of a group's expiry: well below the interval of scrapes. */
-const GROUP_EXPIRY_INTERVAL_MS = 1_000;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 
 /** Opens a gateway, listens, and starts its sampler and loops. */
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
   const gateway = await openGateway(config, options);
-  const { ingest, store, log } = gateway;
-  let listener: Listener;
+  const { ingest, store, log, services } = gateway;
+  const fault = (error: unknown) => {
+    // The log already says that the disk is full.
+    if (error instanceof DiskFull) return;
+    log.error("housekeeping failed and will be retried", { error: String(error) });
+  };
+  let listener: Listener | undefined;
   try {
     listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
+    for (const service of services) await service.start(fault);
   } catch (error) {
+    await Promise.all([listener?.stop(0), ...services.map((service) => service.stop())]);
     await gateway.close();
     throw error;
   }
+  const { urls } = listener;
   const sampler = config.sampler ? startSampler(config, gateway) : undefined;
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();
@@ -64,33 +71,27 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const enough = store.room().isFull ? 1 : QUIET_CHECKPOINT_LOG_BYTES;
     if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
-  const fault = (error: unknown) => {
-    // The log already says that the disk is full.
-    if (error instanceof DiskFull) return;
-    log.error("housekeeping failed and will be retried", { error: String(error) });
-  };
-  const expire = repeat(GROUP_EXPIRY_INTERVAL_MS, () => gateway.expireGroups());
-  prune.start(fault);
-  expire.start(fault);
-  checkpoint.start(fault);
+  const loops = [prune, checkpoint];
+  for (const loop of loops) await loop.start(fault);
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.
     const queryLimit = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
-    const cut = await listener.stop(config.stopTimeoutMs / 2);
+    const [cut] = await Promise.all([
+      listener.stop(config.stopTimeoutMs / 2),
+      ...services.map((service) => service.stop().catch(fault)),
+    ]);
     clearTimeout(queryLimit);
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();
-    await prune.stop();
-    await expire.stop();
-    await checkpoint.stop();
+    for (const loop of loops) await loop.stop();
     await gateway.close();
   };
   return {
     ...gateway,
-    url: listener.urls[0]!,
-    urls: listener.urls,
+    url: urls[0]!,
+    urls,
     stop: () => {
       stopped ??= stop();
       return stopped;
@@ -132,32 +133,6 @@ function startSampler(config: Config, { ingest, totals, counters, log }: Gateway
   return {
     async stop() {
       await Promise.all([machine.stop(), self.stop()]);
-    },
-  };
-}
-
-/** Runs an action at once and then at an interval. Two runs never overlap. */
-function repeat(intervalMs: number, action: () => Promise<void>) {
-  let timer: Timer | undefined;
-  let running: Promise<void> = Promise.resolve();
-  return {
-    start(onFault: (error: unknown) => void): void {
-      let idle = true;
-      const run = () => {
-        if (!idle) return;
-        idle = false;
-        running = action()
-          .catch(onFault)
-          .finally(() => {
-            idle = true;
-          });
-      };
-      run();
-      timer = setInterval(run, intervalMs);
-    },
-    async stop(): Promise<void> {
-      clearInterval(timer);
-      await running;
     },
   };
 }

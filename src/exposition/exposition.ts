@@ -1,6 +1,7 @@
 /**
  * What /metrics exposes: all sources, merged. The gateway's own metrics come first, so that no pusher can take
- * their names. Pushgateway's groups follow, and then the running totals.
+ * their names. What receivers own follows, such as Pushgateway's
+ * groups, and then the running totals.
  *
  * The first family is EXPOSITION_INFO. A Prometheus that scrapes this gateway and writes to it sends that
  * sample back first, and so the gateway learns which other samples are its own
@@ -18,7 +19,8 @@ interface ExpositionSources {
   /** Identifies this exposition: the label of EXPOSITION_INFO, which is not exposed without it. */
   readonly id?: string;
   readonly totals: Totals;
-  readonly groups?: { families(): readonly Family[] };
+  /** Receivers with series of their own, which the totals do not expose. */
+  readonly owners?: readonly { families(): readonly Family[] }[];
 }
 
 export class Exposition {
@@ -40,13 +42,13 @@ export class Exposition {
    * @param exemplars whether to look them up. Text 0.0.4 has none
    */
   async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
-    const { counters, totals, groups } = this.#sources;
+    const { counters, totals, owners = [] } = this.#sources;
     const own = await registryFamilies(counters.registry);
     const merged = mergeFamilies([
       this.#info,
       own,
       totals.lastPushes(nowMs),
-      groups?.families() ?? [],
+      ...owners.map((owner) => owner.families()),
       totals.families(nowMs * 1000, exemplars),
     ]);
     counters.expositionConflicts.set(merged.conflicts);

@@ -73,14 +73,16 @@ export interface Transaction {
 }
 
 /**
- * The owner of the groups, which decides transactions. It learns the outcome of all that it decided since the last
- * call.
+ * A receiver that has series of its own, which its transactions change. It learns the outcome of all that it decided
+ * since the last call.
  */
-export interface GroupsSink {
-  committed(): void;
-  failed(): void;
-  /** Whether retention must keep a series, however old its samples are. */
+export interface SeriesOwner {
+  /** Whether it has a series. Retention keeps such a series, however old its samples are. */
   holds(seriesId: number): boolean;
+  /** The decided changes are stored, and their samples are in the running totals. */
+  committed(): void;
+  /** None of the decided changes is stored. */
+  failed(): void;
 }
 
 /** The running totals, as the writer uses them. */

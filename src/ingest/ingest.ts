@@ -20,9 +20,10 @@ import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
 import { NewestTimes } from "./admission/newest-times.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import type { Ack, GroupsSink, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
+import type { Ack, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
+import { Owners } from "./owners.ts";
 import { PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { TotalsSnapshots } from "./totals-snapshots.ts";
@@ -40,7 +41,7 @@ export class Ingest {
   readonly #newest = new NewestTimes();
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
-  readonly #groups: GroupsSink | undefined;
+  readonly #owners: Owners;
   readonly #echoes: Echoes | undefined;
   readonly #protocols: ReadonlyMap<string, Protocol>;
   readonly #retention: Retention;
@@ -59,11 +60,16 @@ export class Ingest {
   #lettersSinceCut = 0;
 
   /**
-   * @param parts `echoes` recognises samples that were scraped here: without it all samples are stored. `protocols`
-   *   declares the policy of each protocol. A batch of any other protocol is a fault of ours
+   * @param parts `owners` are the receivers with series of their own. `echoes` recognises samples that were scraped
+   *   here: without it all samples are stored. `protocols` declares the policy of each protocol. A batch of any other
+   *   protocol is a fault of ours
    */
   constructor(
-    parts: RetentionParts & { readonly echoes?: Echoes; readonly protocols: readonly Protocol[] },
+    parts: Omit<RetentionParts, "owners"> & {
+      readonly owners?: Owners;
+      readonly echoes?: Echoes;
+      readonly protocols: readonly Protocol[];
+    },
     options: IngestOptions,
   ) {
     this.#protocols = new Map(parts.protocols.map((protocol) => [protocol.name, protocol]));
@@ -72,9 +78,9 @@ export class Ingest {
     this.#totals = parts.totals;
     this.#keys = parts.keys;
     this.#imports = parts.imports;
-    this.#groups = parts.groups;
+    this.#owners = parts.owners ?? new Owners();
     this.#echoes = parts.echoes;
-    this.#retention = new Retention(parts, this.#newest, options);
+    this.#retention = new Retention({ ...parts, owners: this.#owners }, this.#newest, options);
     this.#options = options;
     this.#counters = options.counters;
     this.#queue = new PushQueue(options);
@@ -245,7 +251,7 @@ export class Ingest {
       totalsLateUs: totalsLateMs * 1000,
       historical: historical === true || imported !== undefined,
       retentionDays,
-      isInGroup: declared.ownsGroups ? undefined : (seriesId) => this.#groups?.holds(seriesId) ?? false,
+      isHeld: this.#owners.heldByOthers(protocol),
       exposed: isExposed(declared, this.#options.exposeProtocols),
       keepsBoundText: declared.keepsBoundText,
       counters: this.#counters,
@@ -311,7 +317,7 @@ export class Ingest {
           : new Unavailable("the samples could not be stored, send them again");
       if (answer instanceof DiskFull) this.#counters.pushesDiskFull.inc(group.length);
       for (const waiting of group) this.#reject(waiting, answer);
-      this.#groups?.failed();
+      this.#owners.failed();
     }
     this.#committing = [];
     this.#queue.release(taken);
@@ -412,7 +418,7 @@ export class Ingest {
         error,
       );
     }
-    this.#groups?.committed();
+    this.#owners.committed();
     group.forEach((waiting, index) => {
       this.#finish(waiting, acks[index]!, nowMs);
     });

@@ -10,7 +10,7 @@ import { DAY_MS } from "../model/duration.ts";
 import type { Registry } from "../series/registry.ts";
 import type { Dropped, Ended, Store } from "../store/store.ts";
 import type { NewestTimes } from "./admission/newest-times.ts";
-import type { GroupsSink, IngestOptions, TotalsSink } from "./contract.ts";
+import type { IngestOptions, SeriesOwner, TotalsSink } from "./contract.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
 import type { Imports } from "./imports.ts";
 
@@ -22,7 +22,8 @@ export interface RetentionParts {
   readonly totals: TotalsSink;
   readonly keys: IdempotencyKeys;
   readonly imports: Imports;
-  readonly groups?: GroupsSink;
+  /** Retention keeps the series that it holds. */
+  readonly owners: Pick<SeriesOwner, "holds">;
 }
 
 export class Retention {
@@ -73,8 +74,8 @@ export class Retention {
   }
 
   async #dropBefore(firstDay: number): Promise<Dropped> {
-    const { store, registry, totals, imports, groups } = this.#parts;
-    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => groups?.holds(id) ?? false);
+    const { store, registry, totals, imports, owners } = this.#parts;
+    const { seriesIds, metrics } = registry.forgetDaysBefore(firstDay, (id) => owners.holds(id));
     for (const seriesId of seriesIds) totals.forget(seriesId);
     this.#newest.forget(seriesIds);
     const undropped = this.#undropped;

@@ -15,10 +15,6 @@ export interface Protocol {
   /** Whether a sender may write back samples that it scraped from /metrics here. They are dropped. */
   readonly returnsEchoes: boolean;
   /**
-   * Whether its samples set the values of groups. Samples of a group's series from other protocols are history.
-   */
-  readonly ownsGroups: boolean;
-  /**
    * Whether `le` and `quantile` are stored as they were sent. Otherwise they are spelled as OpenMetrics floats, so that
    * `1` and `1.0` are one series. A server that replicates its series has them as two, with two values at one time.
    */

@@ -1,52 +1,81 @@
 /**
- * A protocol, as the rest of the gateway sees it: its policy as data, and its routes. Each protocol is one folder
- * here and one row of receivers.ts.
+ * A protocol, as the rest of the gateway sees it: its policy as data, and what it opens in a gateway. Each protocol is
+ * one folder here and one row of receivers.ts. This contract knows none of them.
  *
  * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
  * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
+import type { Family } from "../exposition/family.ts";
+import type { ownMetricType } from "../exposition/own.ts";
+import type { Totals } from "../exposition/totals/totals.ts";
 import type { BodyLimits } from "../http/body.ts";
 import type { Log } from "../http/log.ts";
 import type { Routes } from "../http/routes.ts";
-import type { Ack, PushOptions, Transaction } from "../ingest/contract.ts";
+import type { Ack, PushOptions, SeriesOwner, Transaction } from "../ingest/contract.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Protocol } from "../model/protocol.ts";
+import type { GroupRecord } from "../model/records.ts";
 import type { Batch } from "../model/sample.ts";
+import type { Service } from "../model/service.ts";
+import type { HeldOf } from "../query/promql/store/held.ts";
 import type { NameLimits } from "../series/naming.ts";
+import type { Registry } from "../series/registry.ts";
 import type { BucketLayouts } from "../wire/bucket-layout.ts";
-import type { EventLimits } from "./events/event.ts";
-import type { Groups } from "./pushgateway/groups/groups.ts";
 
-export interface Receiver {
+/** @typeParam Settings the settings of src/config/settings.ts that only this protocol reads */
+export interface Receiver<Settings extends object = object> {
   /** Its policy. Every batch and transaction has the same `name`, by which ingest finds the policy. */
   readonly protocol: Protocol;
-  /** Its routes, connected to a gateway. */
-  open(context: ReceiverContext): readonly Routes[];
+  /** Connects it to a gateway. Ingest opens after all receivers, so it can be used by handlers and services only. */
+  readonly open: (context: ReceiverContext<Settings>) => OpenReceiver;
+}
+
+/** A receiver that is connected to a gateway. */
+export interface OpenReceiver {
+  readonly routes: readonly Routes[];
+  /** Set if it has series of its own, such as those of groups. */
+  readonly owner?: Owner;
+  /**
+   * What runs beside its routes: a UDP or TCP socket, a second listener, a loop that scrapes. `weir serve` starts them
+   * after ingest and stops them before it. A service that accepts samples passes them on before `stop` resolves.
+   */
+  readonly services?: readonly Service[];
+}
+
+/** What a receiver answers about its own series, whose last values stay whatever their age. */
+export interface Owner extends SeriesOwner {
+  /** What it exposes on /metrics. The running totals do not expose a series that it holds (`Totals.hold`). */
+  families(): readonly Family[];
+  /** The last sample of a series, whose value PromQL and federation repeat. Undefined for series that it never had. */
+  heldValue(seriesId: number): ReturnType<HeldOf>;
 }
 
 /** What the gateway passes to the receivers. Each uses a part of it. */
-interface ReceiverContext {
+export interface ReceiverContext<Settings extends object = object> {
+  readonly settings: Settings;
+  readonly limits: BodyLimits & NameLimits;
   readonly ingest: {
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
     transact(transaction: Transaction, options?: Pick<PushOptions, "idempotency">): Promise<Ack>;
   };
-  readonly limits: BodyLimits & NameLimits & EventLimits;
-  /** Which tags are attributes, and whether that has changed. */
-  readonly series: {
-    isAttribute(metric: string, tag: string): boolean;
-    attributesOf(metric: string): readonly string[];
-    readonly epoch: number;
-  };
+  /** Which series there are, which tags are attributes, and whether that has changed. */
+  readonly series: Pick<
+    Registry,
+    "isAttribute" | "attributesOf" | "epoch" | "seriesCount" | "look" | "take" | "seriesById" | "metric"
+  >;
+  /** The last values of series. They are restored already. */
+  readonly totals: Pick<Totals, "level" | "lastUs" | "isExposed" | "isStale" | "hold" | "release">;
+  /** The groups that transactions stored. */
+  readonly groups: readonly GroupRecord[];
   /** Bounds of the buckets that native histograms become. */
   readonly layouts: BucketLayouts;
-  readonly groups: Groups;
-  readonly settings: {
-    readonly eventsMax: number;
-    readonly strictEvents: boolean;
-    readonly enableAdminApi: boolean;
-  };
+  /** The type of one of the gateway's own metrics on /metrics, by name. */
+  readonly ownMetricType: (name: string) => ReturnType<typeof ownMetricType>;
+  /** Whether /metrics has series of a protocol that returns echoes (src/model/protocol.ts). */
+  readonly isReturnedExposed: boolean;
   readonly log: Pick<Log, "warn">;
   readonly counters: Counters;
+  readonly now: () => number;
   /** Build, settings and start time of the gateway. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;

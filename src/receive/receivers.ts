@@ -3,7 +3,6 @@
  */
 import { events } from "./events/events-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
-import type { Receiver } from "./receiver.ts";
 import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
 
-export const RECEIVERS: readonly Receiver[] = [events, remoteWrite, pushgateway];
+export const RECEIVERS = [events, remoteWrite, pushgateway] as const;

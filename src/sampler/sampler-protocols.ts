@@ -4,7 +4,6 @@ import type { Protocol } from "../model/protocol.ts";
 const ownSamples = {
   countsAsPush: "never",
   returnsEchoes: false,
-  ownsGroups: false,
   keepsBoundText: false,
 } as const;
 

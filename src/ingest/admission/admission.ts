@@ -35,11 +35,11 @@ export interface AdmissionOptions {
   readonly historical: boolean;
   readonly retentionDays: number;
   /**
-   * Whether a Pushgateway group has a series. Samples of such a series that arrive by another protocol are
-   * historical: the group exposes what was pushed to it. Otherwise a Prometheus that scrapes the group here and
-   * writes its samples back would end the series when one scrape failed.
+   * Whether the owner of another protocol has a series. Samples of such a series are historical: a group exposes what
+   * was pushed to it. Otherwise a Prometheus that scrapes the group here and writes its samples back would end the
+   * series when one scrape failed.
    */
-  readonly isInGroup?: (seriesId: number) => boolean;
+  readonly isHeld?: (seriesId: number) => boolean;
   /** Whether new series of the batch are exposed on /metrics. */
   readonly exposed: boolean;
   /** Whether `le` and `quantile` are stored as they were sent. */
@@ -348,15 +348,15 @@ function selectRows(
 function liveOf(
   seriesId: Uint32Array,
   timestampUs: Float64Array,
-  { historical, nowUs, totalsLateUs, isInGroup }: AdmissionOptions,
+  { historical, nowUs, totalsLateUs, isHeld }: AdmissionOptions,
 ): Uint8Array {
   const { length } = seriesId;
   const live = new Uint8Array(length);
   if (historical) return live;
   const liveAfterUs = nowUs - totalsLateUs;
   for (let index = 0; index < length; index++) live[index] = timestampUs[index]! > liveAfterUs ? 1 : 0;
-  if (isInGroup === undefined) return live;
-  for (let index = 0; index < length; index++) if (isInGroup(seriesId[index]!)) live[index] = 0;
+  if (isHeld === undefined) return live;
+  for (let index = 0; index < length; index++) if (isHeld(seriesId[index]!)) live[index] = 0;
   return live;
 }
 

@@ -44,8 +44,8 @@ interface EchoesOptions {
     mayHaveShown(seriesId: number, atUs: number): boolean;
     hasPushed(job: string, instance: string): boolean;
   };
-  /** Whether a Pushgateway group has a series. */
-  readonly isInGroup: (seriesId: number) => boolean;
+  /** Whether a receiver owns a series, as Pushgateway's groups do. */
+  readonly isOwned: (seriesId: number) => boolean;
   /** Whether a sample of this name is one of the gateway's own, and the gateway stores it itself. */
   readonly isOwn: (name: string) => boolean;
   /** Whether series received by remote_write are exposed on /metrics. */
@@ -294,8 +294,8 @@ export class Echoes {
 
   /** Whether a series may have been received by remote_write with exactly these labels. */
   #mayBeOwn(series: Series, sent: Labels): boolean {
-    const { isProtocolExposed, isInGroup } = this.#options;
-    return isProtocolExposed && !isInGroup(series.seriesId) && hasLabels(series, sent);
+    const { isProtocolExposed, isOwned } = this.#options;
+    return isProtocolExposed && !isOwned(series.seriesId) && hasLabels(series, sent);
   }
 }
 

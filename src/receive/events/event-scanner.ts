@@ -7,9 +7,9 @@
  *
  * It exists for speed alone: `scripts/bench` measures it with events.
  */
+import type { NameLimits } from "../../series/naming.ts";
 import type { AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { isStoredAsSent } from "../../wire/exact-number.ts";
-import type { EventLimits } from "./event.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
 const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];
@@ -35,7 +35,7 @@ export class EventScanner {
   value = 0;
   readonly #builder: BatchBuilder;
   readonly #buffersOf: (metric: string) => AttributeBuffer[];
-  readonly #limits: EventLimits;
+  readonly #limits: NameLimits;
   /** Names by a hash of their bytes. */
   readonly #names = new Map<number, KnownName>();
   #last: KnownName | undefined;
@@ -43,7 +43,7 @@ export class EventScanner {
   #number = 0;
   #usedAttribute = false;
 
-  constructor(builder: BatchBuilder, buffersOf: (metric: string) => AttributeBuffer[], limits: EventLimits) {
+  constructor(builder: BatchBuilder, buffersOf: (metric: string) => AttributeBuffer[], limits: NameLimits) {
     this.#builder = builder;
     this.#buffersOf = buffersOf;
     this.#limits = limits;

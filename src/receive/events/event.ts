@@ -5,16 +5,11 @@
  */
 import { quote } from "../../model/errors.ts";
 import { HELP_CHARACTERS_MAX, type Kind, type MetricType, type SeriesHead } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
 import { capped, sentInstead } from "./event-fields.ts";
 import { type Loss, lossesOf } from "./event-losses.ts";
-
-export interface EventLimits {
-  readonly nameBytesMax: number;
-  readonly tagsMax: number;
-  readonly tagValueBytesMax: number;
-}
 
 /** A checked event: its series, and what belongs to this event alone. */
 interface Event {
@@ -80,7 +75,7 @@ const HALF = "contains half of a surrogate pair, which is not a character";
  */
 export function checkEvent(
   json: unknown,
-  limits: EventLimits,
+  limits: NameLimits,
   isAttribute: (metric: string, tag: string) => boolean,
 ): Event | WrongEvent {
   const wrong = (cause: string, reason: string): WrongEvent => ({ cause, reason });
@@ -169,7 +164,7 @@ function wrapperOf(event: Readonly<Record<string, unknown>>): string | undefined
 
 function checkTags(
   tags: unknown,
-  limits: EventLimits,
+  limits: NameLimits,
   isAttribute: (tag: string) => boolean,
 ): { labels: Map<string, string>; attributes: [string, string][] } | WrongEvent {
   const wrong = (reason: string): WrongEvent => ({ cause: "labels", reason });

@@ -9,11 +9,15 @@ const protocol: Protocol = {
   exposed: "always",
   countsAsPush: "always",
   returnsEchoes: false,
-  ownsGroups: false,
   keepsBoundText: false,
 };
 
-export const events: Receiver = {
+interface EventSettings {
+  readonly eventsMax: number;
+  readonly strictEvents: boolean;
+}
+
+export const events: Receiver<EventSettings> = {
   protocol,
   open({ ingest, limits, series, settings, log, counters }) {
     const decoder = new EventDecoder({
@@ -23,6 +27,7 @@ export const events: Receiver = {
       attributesOf: (metric) => series.attributesOf(metric),
       epoch: () => series.epoch,
     });
-    return [pushRoutes({ decoder, ingest, limits, strictEvents: settings.strictEvents, log, counters })];
+    const { strictEvents } = settings;
+    return { routes: [pushRoutes({ decoder, ingest, limits, strictEvents, log, counters })] };
   },
 };

@@ -14,18 +14,19 @@
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
 import { type AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { parseExactJson } from "../../wire/exact-number.ts";
 import { findJsonError, type JsonError } from "../../wire/json-error.ts";
 import { endOfLine, endOfValue, skipSpace } from "../../wire/json-extent.ts";
 import { LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
-import { checkEvent, type EventLimits } from "./event.ts";
+import { checkEvent } from "./event.ts";
 import { lossOfRepeated } from "./event-losses.ts";
 import { EventScanner } from "./event-scanner.ts";
 import { repeatedName } from "./repeated-names.ts";
 
-interface EventDecoderOptions extends EventLimits {
+interface EventDecoderOptions extends NameLimits {
   /** Whether a tag of a metric's observations and counters is a column and not a label. */
   readonly isAttribute: (metric: string, tag: string) => boolean;
   /** All tags that may be such columns of the metric. */

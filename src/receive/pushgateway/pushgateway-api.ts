@@ -6,14 +6,12 @@
 import { setImmediate } from "node:timers/promises";
 import { Routes } from "../../http/routes.ts";
 import { NotFound } from "../../model/errors.ts";
-import type { Group } from "./groups/group.ts";
-import { type PushgatewayDependencies, removeGroups } from "./pushgateway.ts";
+import type { GroupTransactions } from "./groups/group-transactions.ts";
+import type { Groups } from "./groups/groups.ts";
 
-interface PushgatewayApiDependencies extends Pick<PushgatewayDependencies, "ingest"> {
-  readonly groups: PushgatewayDependencies["groups"] & {
-    json(): Iterable<string>;
-    groups(): Iterable<Group>;
-  };
+interface PushgatewayApiDependencies {
+  readonly groups: Pick<Groups, "groups" | "json">;
+  readonly transactions: Pick<GroupTransactions, "remove">;
   /** The content of `/api/v1/status`. */
   readonly status: {
     readonly build: Readonly<Record<string, string>>;
@@ -34,8 +32,13 @@ const HEADERS = {
 /** Groups that are written without a pause: about 10 ms. */
 const GROUPS_AT_A_TIME = 1_000;
 
-export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) => {
-  const { groups, status, adminApi, quit } = dependencies;
+export const pushgatewayApiRoutes = ({
+  groups,
+  transactions,
+  status,
+  adminApi,
+  quit,
+}: PushgatewayApiDependencies) => {
   const app = new Routes()
     .on("GET", "/api/v1/metrics", "read", "lists all groups with their metrics", () => listing(groups.json()))
     .on("GET", "/api/v1/status", "read", "returns build, settings and start time", () => {
@@ -50,8 +53,7 @@ export const pushgatewayApiRoutes = (dependencies: PushgatewayApiDependencies) =
   return app.on("PUT", "/api/v1/admin/wipe", "admin", "deletes all groups", async () => {
     // 404 as with Pushgateway, which then has no such route.
     if (!adminApi) throw new NotFound("Deleting all groups is disabled; --enable-admin-api enables it.");
-    const keys = Array.from(groups.groups(), ({ key }) => key);
-    await removeGroups(keys, dependencies);
+    await transactions.remove(Array.from(groups.groups(), ({ key }) => key));
     return new Response(null, { status: 202 });
   });
 };

@@ -1,24 +1,41 @@
 /** The API of the Prometheus Pushgateway (https://github.com/prometheus/pushgateway#api): groups of metrics. */
 import type { Protocol } from "../../model/protocol.ts";
+import { repeat } from "../../model/service.ts";
 import type { Receiver } from "../receiver.ts";
+import { PROTOCOL } from "./groups/group.ts";
+import { GroupTransactions } from "./groups/group-transactions.ts";
+import { Groups, type GroupsOptions } from "./groups/groups.ts";
 import { pushgatewayRoutes } from "./pushgateway.ts";
 import { pushgatewayApiRoutes } from "./pushgateway-api.ts";
 
 const protocol: Protocol = {
-  name: "pushgateway",
+  name: PROTOCOL,
   exposed: "always",
   countsAsPush: "always",
   returnsEchoes: false,
-  ownsGroups: true,
   keepsBoundText: false,
 };
 
-export const pushgateway: Receiver = {
+interface PushgatewaySettings extends GroupsOptions {
+  readonly enableAdminApi: boolean;
+}
+
+/** The maximum delay of a group's expiry: well below the interval of scrapes. */
+const EXPIRY_INTERVAL_MS = 1_000;
+
+export const pushgateway: Receiver<PushgatewaySettings> = {
   protocol,
-  open({ groups, ingest, limits, layouts, log, counters, settings, status, quit }) {
-    return [
-      pushgatewayRoutes({ groups, ingest, limits, layouts, log, counters }),
-      pushgatewayApiRoutes({ groups, ingest, status, adminApi: settings.enableAdminApi, quit }),
-    ];
+  open(context) {
+    const { ingest, limits, layouts, log, counters, now, settings, status, quit } = context;
+    const groups = new Groups(context, settings, context.groups);
+    const transactions = new GroupTransactions(groups, ingest);
+    return {
+      routes: [
+        pushgatewayRoutes({ groups, transactions, limits, layouts, log, counters }),
+        pushgatewayApiRoutes({ groups, transactions, status, adminApi: settings.enableAdminApi, quit }),
+      ],
+      owner: groups,
+      services: [repeat(EXPIRY_INTERVAL_MS, () => transactions.expire(now() * 1_000))],
+    };
   },
 };

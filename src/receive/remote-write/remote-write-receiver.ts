@@ -10,7 +10,6 @@ const protocol: Protocol = {
   exposed: "by setting",
   countsAsPush: "if exposed",
   returnsEchoes: true,
-  ownsGroups: false,
   keepsBoundText: true,
 };
 
@@ -18,6 +17,6 @@ export const remoteWrite: Receiver = {
   protocol,
   open({ ingest, limits, layouts, counters }) {
     const decoders = { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) };
-    return [remoteWriteRoutes({ decoders, ingest, limits, counters })];
+    return { routes: [remoteWriteRoutes({ decoders, ingest, limits, counters })] };
   },
 };

@@ -43,6 +43,14 @@ export class GroupsGateway {
     await this.#open(settings);
   }
 
+  /** Runs once what a served gateway runs at an interval: the expiry of groups. */
+  async runServices(): Promise<void> {
+    for (const service of this.gateway.services) {
+      await service.start((error) => void this.faults.push(String(error)));
+      await service.stop();
+    }
+  }
+
   async close(): Promise<void> {
     await this.gateway.close();
     rmSync(this.folder, { recursive: true });

@@ -26,6 +26,7 @@ import {
   groupKey,
   groupOf,
   mergedLabels,
+  PROTOCOL,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
@@ -36,11 +37,12 @@ import {
 import { groupJson } from "./group-json.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./group-plan.ts";
 import { ownLabels } from "./own-texts.ts";
+import type { Owner } from "../../receiver.ts";
 import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
 import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";
 
-interface GroupsOptions {
+export interface GroupsOptions {
   /** The most groups that can exist. */
   readonly groupsMax: number;
   /** How long after its last push a group expires, if its pushes do not set it. 0 means never. */
@@ -57,9 +59,10 @@ const HELP = {
   [PUSH_FAILURE_TIME]: "Last Unix time when changing this group in the Pushgateway failed.",
 } as const;
 
-export class Groups {
+export class Groups implements Owner {
   readonly #series: GroupSeries;
   readonly #values: LastValues;
+  readonly #isReturnedExposed: boolean;
   readonly #counters: Counters;
   readonly #options: GroupsOptions;
   readonly #consistency: Consistency;
@@ -77,25 +80,28 @@ export class Groups {
   #lastUs = 0;
 
   /**
-   * @param ownType returns the type of one of the gateway's own metrics by name
+   * @param parts `ownMetricType` returns the type of one of the gateway's own metrics by name. `isReturnedExposed`:
+   *   whether series are exposed that a server writes, which may end them with stale markers
    * @param records the stored groups
    */
   constructor(
     parts: {
       readonly series: GroupSeries;
-      readonly values: LastValues;
-      readonly ownType: (name: string) => FamilyType | undefined;
+      readonly totals: LastValues;
+      readonly ownMetricType: (name: string) => FamilyType | undefined;
+      readonly isReturnedExposed: boolean;
       readonly counters: Counters;
     },
     options: GroupsOptions,
     records: readonly GroupRecord[] = [],
   ) {
     this.#series = parts.series;
-    this.#values = parts.values;
+    this.#values = parts.totals;
+    this.#isReturnedExposed = parts.isReturnedExposed;
     this.#counters = parts.counters;
     this.#options = options;
-    this.#consistency = new Consistency(parts.ownType);
-    this.#shown = new ShownGroups(parts.values);
+    this.#consistency = new Consistency(parts.ownMetricType);
+    this.#shown = new ShownGroups(parts.totals);
     for (const { key, definition } of records) {
       if (definition === null) continue;
       const group = groupOf({ key, definition }, (seriesId) => this.#series.seriesById(seriesId));
@@ -129,6 +135,24 @@ export class Groups {
   /** Whether a series is in a group. The group then exposes and keeps it, whatever its age. */
   holds(seriesId: number): boolean {
     return this.#consistency.owns(seriesId);
+  }
+
+  /** The last sample of a series that is in a group, or that ended with its group. Undefined for any other series. */
+  heldValue(seriesId: number) {
+    if (!this.holds(seriesId) && !this.#hasEndedWithGroup(seriesId)) return undefined;
+    return { timestampMs: this.#values.lastUs(seriesId) / 1_000, value: this.#values.level(seriesId) };
+  }
+
+  /**
+   * The stale marker of an exposed series comes from its group, unless series that servers write are exposed too. So
+   * nothing needs to be stored of a group that was deleted.
+   */
+  #hasEndedWithGroup(seriesId: number): boolean {
+    return (
+      this.#values.isStale(seriesId) &&
+      !this.#isReturnedExposed &&
+      this.#series.seriesById(seriesId)?.exposed === true
+    );
   }
 
   /** A copy of the families of all groups, as committed, in ascending order of names. */
@@ -356,7 +380,7 @@ export class Groups {
       values[at] = value;
     });
     return {
-      protocol: "pushgateway",
+      protocol: PROTOCOL,
       length,
       heads,
       head: index,

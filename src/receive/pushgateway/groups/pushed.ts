@@ -86,6 +86,8 @@ export interface LastValues {
   /** The last value. Undefined if there is none, or if it is a stale marker. */
   level(seriesId: number): number | undefined;
   lastUs(seriesId: number): number;
+  /** Whether the last value is a stale marker. */
+  isStale(seriesId: number): boolean;
   isExposed(seriesId: number, nowUs: number): boolean;
   /** Stops the totals from exposing a series. `release` reverses this. */
   hold(seriesId: number): void;

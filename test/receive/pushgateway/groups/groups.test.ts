@@ -225,7 +225,13 @@ test("checks a large push again if other pushes registered series meanwhile", as
   const weir = await gateway();
   const { registry, totals } = weir.gateway;
   const groups = new Groups(
-    { series: registry, values: totals, ownType: () => undefined, counters: createCounters() },
+    {
+      series: registry,
+      totals,
+      ownMetricType: () => undefined,
+      isReturnedExposed: false,
+      counters: createCounters(),
+    },
     { groupsMax: 10, groupTtlMs: 0, groupSumGauges: "last" },
   );
   const gauge = (name: string, length: number) => ({
@@ -281,11 +287,11 @@ describe("ttl", () => {
     weir.nowMs += 6 * minutes;
     await weir.ok("POST /metrics/job/a?ttl=10m", "");
     weir.nowMs += 6 * minutes;
-    await weir.gateway.expireGroups();
+    await weir.runServices();
     expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'm{job="b"} 2']);
     weir.nowMs += 4 * minutes;
     await weir.reopen();
-    await weir.gateway.expireGroups();
+    await weir.runServices();
     expect(await weir.exposed(true)).toEqual(
       expect.not.arrayContaining([expect.stringContaining('job="a"')]),
     );
@@ -304,7 +310,7 @@ describe("ttl", () => {
     await weir.ok("PUT /metrics/job/b?ttl=1h", "m 2\n");
     expect((await weir.send("PUT /metrics/job/c", "m 3 3\n"))[0]).toBe(400);
     weir.nowMs += 61_000;
-    await weir.gateway.expireGroups();
+    await weir.runServices();
     expect(await weir.exposed()).toEqual(['m{job="b"} 2']);
     expect((await weir.send("GET /api/v1/metrics"))[1]).not.toContain('"job":"c"');
   });
@@ -313,7 +319,7 @@ describe("ttl", () => {
     const weir = await gateway();
     await weir.ok("PUT /metrics/job/a?ttl=10m", "m 1\n");
     weir.nowMs += 11 * minutes;
-    await Promise.all([weir.ok("PUT /metrics/job/a?ttl=10m", "m 2\n"), weir.gateway.expireGroups()]);
+    await Promise.all([weir.ok("PUT /metrics/job/a?ttl=10m", "m 2\n"), weir.runServices()]);
     expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
   });
 

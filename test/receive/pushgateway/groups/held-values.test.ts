@@ -163,7 +163,7 @@ test("ends a value that is replaced, deleted or expired at once, and returns it 
   expect(await instant("m")).toEqual([5]);
   expect(await instant("n")).toEqual([3]);
   at(1_300);
-  await gateway.gateway.expireGroups();
+  await gateway.runServices();
   expect(await instant("m")).toEqual([]);
   at(1_400);
   await gateway.send("DELETE /metrics/job/a");
@@ -192,7 +192,7 @@ test("keeps repeated values in history after the group is deleted", async () => 
   expect(replaced.length).toBe(60);
   await gateway.send("DELETE /metrics/job/a");
   at(2 * HOUR + 1);
-  await gateway.gateway.expireGroups();
+  await gateway.runServices();
   at(2 * DAY);
   for (let time = 0; time < 2; time++) {
     expect(await range("m", -60, 3 * HOUR, 60)).toEqual(before.filter(([seconds]) => seconds < 2 * HOUR));

@@ -1,0 +1,132 @@
+/**
+ * A request that pushes to a group, as a push: its path, query and headers, and its body in one of three formats.
+ * Nothing here knows what the groups have.
+ */
+import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
+import { decodeWithHint } from "../../http/body-hint.ts";
+import { pathOf, queryOf } from "../../http/error-answers.ts";
+import type { Idempotency } from "../../ingest/idempotency.ts";
+import type { Counters } from "../../model/counters.ts";
+import { quote } from "../../model/errors.ts";
+import type { Warning, Warnings } from "../../model/sample.ts";
+import type { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import { groupKey } from "./groups/group.ts";
+import type { GroupPush } from "./groups/pushed.ts";
+import { type DecodedCounts, decodeMetricFamilies } from "./metric-family.ts";
+import { decodeOpenMetrics } from "./open-metrics.ts";
+import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
+import { groupPushParameters } from "./pushgateway-parameters.ts";
+import { groupingLabels } from "./pushgateway-path.ts";
+import { decodeText } from "./text-format.ts";
+
+export interface GroupRequestOptions {
+  readonly limits: BodyLimits;
+  /** The bounds of native histograms, which all protocols share. */
+  readonly layouts: BucketLayouts;
+  readonly counters: Counters;
+}
+
+interface GroupRequest {
+  readonly push: GroupPush;
+  readonly idempotency: Idempotency | undefined;
+  /** Values that are stored as the nearest float. */
+  readonly inexact: Warnings;
+}
+
+/** Reads a `PUT` or `POST`. Throws a RequestError of src/model/errors.ts if no push can be read. */
+export async function readGroupRequest(
+  request: Request,
+  { limits, layouts, counters }: GroupRequestOptions,
+): Promise<GroupRequest> {
+  const labels = groupingLabels(pathOf(request.url));
+  const search = queryOf(request.url);
+  const asked = groupPushParameters(search, request.method);
+  const key = readIdempotencyKey(request);
+  const body = await readPushedBody(request, limits);
+  const counts = { nativeHistograms: 0, exemplarsDropped: 0 };
+  const decoded = decodeBody(body, request.headers.get("content-type"), layouts, counts);
+  counters.nativeHistograms.inc(counts.nativeHistograms);
+  counters.exemplarsDropped.inc(counts.exemplarsDropped);
+  return {
+    push: { ...asked, labels, ...decoded, replace: request.method === "PUT" },
+    idempotency:
+      key === undefined
+        ? undefined
+        : {
+            scope: `${request.method} /metrics/job`,
+            key,
+            bodyHash: new Bun.CryptoHasher("sha256")
+              .update(`${groupKey(labels)}\n${search}\n`)
+              .update(body)
+              .digest("hex"),
+          },
+    inexact: inexactValues(decoded.families),
+  };
+}
+
+/** Warnings about values that are stored as the nearest float. The answer has no body, so the header says only how many there are. */
+function inexactValues(families: readonly DecodedFamily[]): Warnings {
+  const first: Warning[] = [];
+  let count = 0;
+  let index = 0;
+  for (const { name, metrics } of families) {
+    for (const { inexactText } of metrics) {
+      if (inexactText !== undefined && count++ === 0) {
+        const message = `value ${quote(inexactText)} was stored as the nearest float`;
+        // The log has one line per field: a body of such values must not fill the memory with the others.
+        first.push({ index, field: "value", message, metric: name });
+      }
+      index++;
+    }
+  }
+  return { first, counts: new Map([["value", count]]) };
+}
+
+/** Decodes the body: framed snappy, which only this route supports, or the encodings of all routes. */
+async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase();
+  if (encoding !== "snappy") return await readBody(request, limits);
+  return decompressSnappyFrames(await readEncodedBody(request, limits), limits.inflatedBytesMax);
+}
+
+/** The families of a body, or the error of one that could be parsed. The group records such an error. */
+function decodeBody(
+  body: Uint8Array,
+  contentType: string | null,
+  layouts: BucketLayouts,
+  counts: DecodedCounts,
+): { families: DecodedFamily[]; invalid?: string } {
+  try {
+    return decodeWithHint(body, "/metrics/job/NAME", () => ({
+      families: decodeFamilies(body, contentType, layouts, counts),
+    }));
+  } catch (error) {
+    if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
+    throw error;
+  }
+}
+
+/** The families of a body by its content type. Text if the type is none of the others. */
+function decodeFamilies(
+  body: Uint8Array,
+  contentType: string | null,
+  layouts: BucketLayouts,
+  counts: DecodedCounts,
+): DecodedFamily[] {
+  const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
+  const media = type!.toLowerCase();
+  if (media === "application/openmetrics-text") return decodeOpenMetrics(body);
+  const parameters = new Map(
+    rest.map((part) => {
+      const [name = "", value = ""] = part.split("=", 2);
+      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")];
+    }),
+  );
+  const isProtobuf =
+    media === "application/vnd.google.protobuf" &&
+    parameters.get("encoding") === "delimited" &&
+    parameters.get("proto") === "io.prometheus.client.MetricFamily";
+  return isProtobuf ? decodeMetricFamilies(body, layouts, counts) : decodeText(body);
+}

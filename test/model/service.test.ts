@@ -1,0 +1,32 @@
+/** Loops that run beside the requests. */
+import { expect, test } from "bun:test";
+import { repeat } from "../../src/model/service.ts";
+
+test("a loop runs at once and again, never twice at a time, and also after a fault", async () => {
+  let [running, most, runs] = [0, 0, 0];
+  const third = Promise.withResolvers<void>();
+  const faults: unknown[] = [];
+  const loop = repeat(1, async () => {
+    running++;
+    most = Math.max(most, running);
+    runs++;
+    if (runs === 3) third.resolve();
+    // Longer than the interval, whatever the clock does.
+    for (let tick = 0; tick < 3; tick++) await new Promise((resolve) => setTimeout(resolve, 1));
+    running--;
+    if (runs === 1) throw new Error("the first run failed");
+  });
+  await loop.start((error) => faults.push(error));
+  expect(runs).toBe(1);
+  await third.promise;
+  await loop.stop();
+  expect([running, most]).toEqual([0, 1]);
+  expect(faults.map(String)).toEqual(["Error: the first run failed"]);
+});
+
+test("a loop that did not start can be stopped", async () => {
+  let runs = 0;
+  const loop = repeat(1, async () => void runs++);
+  await loop.stop();
+  expect(runs).toBe(0);
+});
