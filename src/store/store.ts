@@ -183,6 +183,15 @@ export interface ResultStream {
   readonly columns: readonly ResultColumn[];
   /** Rows of each chunk, as arrays of cells in the columns' order. */
   chunks(): AsyncIterable<readonly (readonly Cell[])[]>;
+  /** The chunks as the engine has them. Read these or `chunks()`, not both. */
+  engineChunks(): AsyncIterable<EngineChunk>;
+}
+
+/** Rows in the engine's own memory, which `Connection.appendChunks` appends to a table of another database. */
+export interface EngineChunk {
+  readonly length: number;
+  /** Keeps the first `length` rows only. */
+  truncate(length: number): void;
 }
 
 /** Room on the disk of the store. */

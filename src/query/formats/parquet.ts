@@ -1,18 +1,18 @@
 /**
- * Parquet. By design, the engine that contains the samples cannot write files. So rows are copied chunk by chunk, as
- * text, to a private database in memory, which never runs a statement from a request. It casts the rows to their types
- * and copies them to a file. The file is unlinked before its first byte is sent, so that it disappears also if the
- * client disconnects. After a kill, the next start deletes unfinished files.
+ * Parquet. By design, the engine that contains the samples cannot write files. So the rows are copied, chunk by chunk
+ * and in the engine's own form, to a private database in memory, which never runs a statement from a request and can
+ * write a file. The file is unlinked before its first byte is sent, so that it disappears also if the client
+ * disconnects. After a kill, the next start deletes unfinished files.
  */
 import { mkdir, open, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { BadInput } from "../../model/errors.ts";
-import { TextBuilder } from "../../store/engine/columns.ts";
+import { BadInput, quote, Unprocessable } from "../../model/errors.ts";
 import { type Connection, Database } from "../../store/engine/duckdb.ts";
-import { quoteIdentifier, quoteText } from "../../store/statements.ts";
-import type { Cell, ResultColumn } from "../../store/store.ts";
+import { faultOf } from "../../store/engine/faults.ts";
+import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
+import type { ResultColumn } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import type { Chunk, QueryResult } from "../sql/sql-engine.ts";
+import type { QueryResult } from "../sql/sql-engine.ts";
 import type { Format } from "./format.ts";
 
 export interface ParquetOptions {
@@ -58,7 +58,9 @@ async function write(result: QueryResult, { directory, memoryLimitBytes }: Parqu
     const connection = await database.connect();
     try {
       await spool(connection, result);
-      await connection.run(copyStatement(result.columns, path));
+      await connection.run(copyStatement(result.columns, path)).catch((error: unknown) => {
+        throw faultOf(error) === "statement" ? tooManyDigits(result.columns) : error;
+      });
     } finally {
       connection.close();
     }
@@ -74,62 +76,56 @@ async function write(result: QueryResult, { directory, memoryLimitBytes }: Parqu
   }
 }
 
+/** Copies the rows to the table `answer`, whose columns are c0, c1 … with the types of the query. */
 async function spool(connection: Connection, result: QueryResult): Promise<void> {
-  const columns = result.columns.map((_, index) => `c${index} VARCHAR`);
+  const columns = result.columns.map(({ type }, index) => `c${index} ${type}`);
   await connection.run(`CREATE TABLE answer (${columns.join(", ")})`);
-  const types = result.columns.map(() => "varchar" as const);
-  for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next())
-    await connection.appendColumns("main", "answer", types, [
-      { columns: result.columns.map((_, index) => textColumn(chunk as Chunk, index)), length: chunk.length },
-    ]);
-}
-
-/** Cells as text with a leading `=`, because an append reads an empty text as NULL. */
-function textColumn(chunk: Chunk, index: number) {
-  const builder = new TextBuilder();
-  const strings = builder.column(
-    chunk.map((row) => (row[index] === null ? "" : `=${cellText(row[index]!)}`)),
-  );
-  return { type: "varchar" as const, strings, text: builder.text };
-}
-
-function cellText(cell: Exclude<Cell, null>): string {
-  if (typeof cell === "object") return JSON.stringify(cell);
-  return Object.is(cell, -0) ? "-0" : String(cell);
+  if (result.nextInEngine !== undefined)
+    return await connection.appendChunks("answer", () => result.nextInEngine!());
+  // Rows that are not the engine's are few: lists of tables and functions, and plans.
+  const objectType = JSON.stringify([
+    Object.fromEntries(result.columns.map(({ type }, index) => [`c${index}`, type])),
+  ]);
+  for (let rows = await result.next(); rows !== undefined; rows = await result.next()) {
+    const objects = rows.map((row) => Object.fromEntries(row.map((cell, index) => [`c${index}`, cell])));
+    await connection.run(statement("query/insert_objects"), [JSON.stringify(objects), objectType]);
+  }
 }
 
 function copyStatement(columns: readonly ResultColumn[], path: string): string {
   const select = columns.map(({ name, type }, index) => {
-    const text = `substr(c${index}, 2)`;
-    const parquet = parquetType(type);
-    // Cells of lists, structures and maps are JSON, which the engine casts to the column's type.
-    const value = /[\])]$/.test(parquet) && !parquet.startsWith("DECIMAL") ? `CAST(${text} AS JSON)` : text;
-    return `CAST(${value} AS ${parquet}) AS ${quoteIdentifier(name)}`;
+    const written = parquetType(type);
+    const value = written === type ? `c${index}` : `CAST(c${index} AS ${written})`;
+    return `${value} AS ${quoteIdentifier(name)}`;
   });
   return `COPY (SELECT ${select.join(", ")} FROM answer ORDER BY rowid) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
 }
 
-/** The types without parts that Parquet supports, except text. */
-const SCALAR =
-  /\b(?:BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|DATE|TIMESTAMP WITH TIME ZONE|TIMESTAMP_S|TIMESTAMP_MS|TIMESTAMP_NS|TIMESTAMP|TIME|UUID|BLOB)(?![\w( ])/g;
+/** The answer to values that a type of the file does not hold: of all types that are changed, only DECIMAL(38,0). */
+function tooManyDigits(columns: readonly ResultColumn[]): Unprocessable {
+  const names = columns.filter(({ type }) => parquetType(type) !== type).map(({ name }) => quote(name));
+  return new Unprocessable(
+    `an integer of the column ${names.join(" or ")} has more than 38 digits, which Parquet does not support; CAST it AS VARCHAR or DOUBLE`,
+    "sql",
+  );
+}
+
+/** Quoted names and texts, which may contain the name of a type, and the types that Parquet changes. */
+const CHANGED = /"(?:[^"]|"")*"|'(?:[^']|'')*'|\b(?:U?HUGEINT|INTERVAL|UNION)\b/g;
 
 /**
- * The type of a column in the file. It is the column's own type if Parquet supports it, also in lists, structures, and
- * maps with keys of text. HUGEINT becomes DECIMAL(38,0), because Parquet would round it to a DOUBLE. INTERVAL becomes
- * text, because Parquet would lose its microseconds. All other types become text too.
+ * The type of a column in the file: its own, with three exceptions. Parquet would round HUGEINT to a DOUBLE, so it
+ * becomes DECIMAL(38,0), also inside lists, structures and maps. Parquet would round INTERVAL to milliseconds, so it
+ * becomes text. A column with a UNION becomes text.
  */
 function parquetType(type: string): string {
-  const written = type.replaceAll(/\bHUGEINT\b/g, "DECIMAL(38,0)");
-  // T stands for a supported type, V for text. Parts are merged until nothing changes.
-  let shape = written.replaceAll(SCALAR, "T").replaceAll(/\bVARCHAR\b/g, "V");
-  for (let before = ""; before !== shape; ) {
-    before = shape;
-    shape = shape
-      .replaceAll(/\b[VT]\[\d*\]/g, "T")
-      .replaceAll(/\bMAP\(V, [VT]\)/g, "T")
-      .replaceAll(/\bSTRUCT\((?:(?:\w+|"[^"]*") [VT](?:, |(?=\))))+\)/g, "T");
-  }
-  return /^[VT]$/.test(shape) ? written : "VARCHAR";
+  let isUnion = false;
+  const written = type.replaceAll(CHANGED, (name) => {
+    if (name === "UNION") isUnion = true;
+    if (name === "INTERVAL") return "VARCHAR";
+    return name.endsWith("HUGEINT") ? "DECIMAL(38,0)" : name;
+  });
+  return isUnion ? "VARCHAR" : written;
 }
 
 async function* pieces(file: Awaited<ReturnType<typeof open>>): AsyncGenerator<Uint8Array, void, undefined> {

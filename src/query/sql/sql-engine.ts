@@ -9,7 +9,16 @@ import type { Counters } from "../../model/counters.ts";
 import { BadInput, RequestError } from "../../model/errors.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
-import type { Cell, Day, Parameters, Reader, ResultColumn, ResultStream, Store } from "../../store/store.ts";
+import type {
+  Cell,
+  Day,
+  EngineChunk,
+  Parameters,
+  Reader,
+  ResultColumn,
+  ResultStream,
+  Store,
+} from "../../store/store.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { ConcurrencyLimit } from "./concurrency-limit.ts";
@@ -52,6 +61,8 @@ interface Prepared {
 
 export type Chunk = readonly (readonly Cell[])[];
 
+type Readable = Pick<ResultStream, "columns" | "chunks"> & Partial<ResultStream>;
+
 /** The rows of a query. The caller must read it to its end or close it. */
 export interface QueryResult {
   /** No two names are equal, also if case is ignored. */
@@ -60,6 +71,11 @@ export interface QueryResult {
   readonly limitRows: number;
   /** The next rows, at least one; undefined at the end, when the query closes itself. Rejects with a RequestError. */
   next(): Promise<Chunk | undefined>;
+  /**
+   * As `next`, with rows that stay in the engine's memory. Call one of the two, not both. Absent if the rows are not
+   * the engine's, such as the lines of a plan.
+   */
+  nextInEngine?(): Promise<EngineChunk | undefined>;
   /** Whether rows were omitted because of the limit. Known after the last chunk. */
   readonly truncated: boolean;
   close(): Promise<void>;
@@ -206,7 +222,7 @@ function only(parameters: Parameters | undefined, names: ReadonlySet<string>): P
 }
 
 /** Splits a plan, one text of many lines, into one row per line, so that no format has to escape its line breaks. */
-function planLines(stream: ResultStream): ResultStream {
+function planLines(stream: ResultStream): Readable {
   async function* lines(): AsyncIterable<Chunk> {
     for await (const rows of stream.chunks())
       yield rows.flatMap((row) => String(row.at(-1)).trimEnd().split("\n")).map((line) => [line]);
@@ -225,42 +241,60 @@ function end(query: RunningQuery, counters: Counters, error?: unknown): void {
 class Rows implements QueryResult {
   readonly columns: readonly ResultColumn[];
   readonly limitRows: number;
+  readonly nextInEngine?: () => Promise<EngineChunk | undefined>;
   readonly #query: RunningQuery;
   readonly #counters: Counters;
-  readonly #chunks: AsyncIterator<Chunk>;
+  readonly #stream: Readable;
+  #chunks: AsyncIterator<Chunk | EngineChunk> | undefined;
   #rows = 0;
   #ended = false;
   #truncated = false;
 
-  constructor(
-    query: RunningQuery,
-    counters: Counters,
-    stream: { columns: readonly ResultColumn[]; chunks(): AsyncIterable<Chunk> },
-    limitRows: number,
-  ) {
+  constructor(query: RunningQuery, counters: Counters, stream: Readable, limitRows: number) {
     this.#query = query;
     this.#counters = counters;
     this.columns = distinctColumns(stream.columns);
     this.limitRows = limitRows;
-    this.#chunks = stream.chunks()[Symbol.asyncIterator]();
+    this.#stream = stream;
+    if (stream.engineChunks !== undefined)
+      this.nextInEngine = () =>
+        this.#next(
+          () => stream.engineChunks!(),
+          (chunk, length) => {
+            chunk.truncate(length);
+            return chunk;
+          },
+        );
   }
 
   get truncated(): boolean {
     return this.#truncated;
   }
 
-  async next(): Promise<Chunk | undefined> {
+  next(): Promise<Chunk | undefined> {
+    return this.#next(
+      () => this.#stream.chunks(),
+      (rows, length) => rows.slice(0, length),
+    );
+  }
+
+  async #next<Rows extends Chunk | EngineChunk>(
+    open: () => AsyncIterable<Rows>,
+    truncated: (rows: Rows, length: number) => Rows,
+  ): Promise<Rows | undefined> {
     if (this.#ended) return undefined;
     try {
+      this.#chunks ??= open()[Symbol.asyncIterator]();
+      const chunks = this.#chunks as AsyncIterator<Rows>;
       for (;;) {
-        const { done, value } = await this.#query.step(() => this.#chunks.next());
+        const { done, value } = await this.#query.step(() => chunks.next());
         if (done) break;
         if (value.length === 0) continue;
         const room = this.limitRows - this.#rows;
         if (value.length > room) {
           this.#truncated = true;
           this.#end();
-          return room > 0 ? value.slice(0, room) : undefined;
+          return room > 0 ? truncated(value, room) : undefined;
         }
         this.#rows += value.length;
         return value;

@@ -47,6 +47,7 @@ import duckdb from "@duckdb/node-bindings";
 import {
   type Cell,
   type DecimalParameter,
+  type EngineChunk,
   type Parameter,
   type Parameters,
   type Reader,
@@ -154,7 +155,24 @@ export class Connection implements Reader {
     const columns = result
       .columnTypes()
       .map((type, index) => ({ name: names[index]!, type: type.toString() }));
-    return { columns, chunks: () => this.#cells(result, sql, parameters) };
+    return {
+      columns,
+      chunks: () => this.#cells(result, sql, parameters),
+      engineChunks: () => this.#engineChunks(result, sql, parameters),
+    };
+  }
+
+  async *#engineChunks(
+    result: DuckDBResult,
+    sql: string,
+    parameters: Parameters | undefined,
+  ): AsyncIterable<EngineChunk> {
+    try {
+      for await (const chunk of result) yield new DriverChunk(chunk);
+      await this.#finish(sql, parameters);
+    } finally {
+      await this.#abandon();
+    }
   }
 
   async *#cells(
@@ -299,6 +317,23 @@ export class Connection implements Reader {
   }
 
   /**
+   * Appends chunks of a result, of any database of this process, to a table of schema main with the same types. Each
+   * chunk is copied before the next is read. Only for a database in memory: the append is no part of a transaction.
+   */
+  async appendChunks(table: string, next: () => Promise<EngineChunk | undefined>): Promise<void> {
+    const appender = await this.#connection.createAppender(table, "main");
+    try {
+      for (let chunk = await next(); chunk !== undefined; chunk = await next()) {
+        appender.appendDataChunk((chunk as DriverChunk).chunk);
+        // Otherwise the appender collects 204,800 rows, and stores them at once on the event loop.
+        appender.flushSync();
+      }
+    } finally {
+      appender.closeSync();
+    }
+  }
+
+  /**
    * Appends columns to a table with the same columns: `length` rows of each segment, in order. Call it inside a
    * transaction.
    */
@@ -329,6 +364,22 @@ export class Connection implements Reader {
     } finally {
       appender.closeSync();
     }
+  }
+}
+
+class DriverChunk implements EngineChunk {
+  readonly chunk: DuckDBDataChunk;
+
+  constructor(chunk: DuckDBDataChunk) {
+    this.chunk = chunk;
+  }
+
+  get length(): number {
+    return this.chunk.rowCount;
+  }
+
+  truncate(length: number): void {
+    this.chunk.rowCount = length;
   }
 }
 

@@ -1,6 +1,6 @@
 /** A connection for reading that the store knows until it is closed. A stop waits for it. */
 
-import type { Cell, Reader, ResultStream } from "../store.ts";
+import type { Reader } from "../store.ts";
 import type { Connection } from "./duckdb.ts";
 
 export class TrackedReader implements Reader {
@@ -23,7 +23,11 @@ export class TrackedReader implements Reader {
   run: Reader["run"] = (sql, parameters) => this.#explained(this.#connection.run(sql, parameters));
   stream: Reader["stream"] = async (sql, parameters) => {
     const stream = await this.#explained(this.#connection.stream(sql, parameters));
-    return { columns: stream.columns, chunks: () => this.#chunks(stream) };
+    return {
+      columns: stream.columns,
+      chunks: () => this.#chunks(stream.chunks()),
+      engineChunks: () => this.#chunks(stream.engineChunks()),
+    };
   };
   scan: Reader["scan"] = (sql, parameters, nullable, visit) =>
     this.#explained(this.#connection.scan(sql, parameters, nullable, visit));
@@ -36,9 +40,9 @@ export class TrackedReader implements Reader {
     this.#connection.close(() => this.#onClose(this));
   };
 
-  async *#chunks(stream: ResultStream): AsyncGenerator<readonly (readonly Cell[])[]> {
+  async *#chunks<Chunk>(chunks: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
     try {
-      yield* stream.chunks();
+      yield* chunks;
     } catch (error) {
       throw this.#explain(error);
     }

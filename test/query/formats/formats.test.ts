@@ -4,11 +4,13 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import { csv } from "../../../src/query/formats/csv.ts";
+import { RequestError } from "../../../src/model/errors.ts";
 import type { Format } from "../../../src/query/formats/format.ts";
 import { json, ndjson } from "../../../src/query/formats/json.ts";
 import { lines } from "../../../src/query/formats/lines.ts";
 import { parquetFormat } from "../../../src/query/formats/parquet.ts";
 import { table } from "../../../src/query/formats/table.ts";
+import { givenRows } from "../../../src/query/sql/given-rows.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { DEFAULTS } from "../../defaults.ts";
@@ -35,8 +37,12 @@ afterAll(async () => {
 });
 
 async function bytes(format: Format, sql: string, limitRows?: number): Promise<Uint8Array<ArrayBuffer>> {
+  return await collected(format.encode(await engine.query(sql, { limitRows })));
+}
+
+async function collected(pieces: AsyncIterable<Uint8Array | string>): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
-  for await (const piece of format.encode(await engine.query(sql, { limitRows })))
+  for await (const piece of pieces)
     parts.push(typeof piece === "string" ? new TextEncoder().encode(piece) : piece);
   return new Uint8Array(Buffer.concat(parts));
 }
@@ -207,7 +213,7 @@ describe("Parquet", () => {
       ["list", "DOUBLE[]"],
       ["struct", 'STRUCT("a b" BIGINT, ts TIMESTAMP[])'],
       ["nested", "MAP(VARCHAR, STRUCT(n INTEGER))"],
-      ["odd_keys", "VARCHAR"],
+      ["odd_keys", "MAP(INTEGER, VARCHAR)"],
       ["span", "VARCHAR"],
       ["price", "DECIMAL(5,2)"],
     ]);
@@ -217,7 +223,7 @@ describe("Parquet", () => {
         list: [1.5, "NaN", null],
         struct: { "a b": "9007199254740993", ts: ["2024-01-02 03:04:05.678"] },
         nested: { p95: { n: 1 } },
-        odd_keys: '[{"key":1,"value":"one"}]',
+        odd_keys: [{ key: 1, value: "one" }],
         span: "01:30:00",
         price: "0.10",
       },
@@ -238,6 +244,77 @@ describe("Parquet", () => {
       ),
     ).toEqual([{ rows: 5_000, n: 12_497_500, s: "9007199254740993", m: 4_999 }]);
   });
+  test("has the types of the query, except those that Parquet would round", async () => {
+    const file = await bytes(
+      parquet(),
+      `SELECT true AS a, 1::TINYINT AS b, 2::UBIGINT AS c, 0.5::FLOAT AS d, DATE '2024-01-02' AS e, TIME '03:04:05.678901' AS f,
+         TIMESTAMPTZ '2024-01-02 03:04:05Z' AS g, 5::HUGEINT AS i, [INTERVAL 1 MICROSECOND] AS j,
+         MAP {1: {'INTERVAL': 7::HUGEINT}} AS k, NULL AS l, 1.25::DECIMAL(9,2) AS m`,
+    );
+    expect((await readBack(file, "DESCRIBE FROM FILE")).map((row) => row.column_type)).toEqual([
+      "BOOLEAN",
+      "TINYINT",
+      "UBIGINT",
+      "FLOAT",
+      "DATE",
+      "TIME",
+      "TIMESTAMP WITH TIME ZONE",
+      "DECIMAL(38,0)",
+      "VARCHAR[]",
+      'MAP(INTEGER, STRUCT("INTERVAL" DECIMAL(38,0)))',
+      "INTEGER",
+      "DECIMAL(9,2)",
+    ]);
+    expect(await readBack(file, "SELECT f::VARCHAR AS f, g::VARCHAR AS g, i, j, l FROM FILE")).toEqual([
+      { f: "03:04:05.678901", g: "2024-01-02 03:04:05+00", i: "5", j: ["00:00:00.000001"], l: null },
+    ]);
+  });
+
+  test("rejects an integer with more digits than Parquet has, and names the column", async () => {
+    const result = await engine.query(
+      "SELECT 1 AS n, '123456789012345678901234567890123456789'::HUGEINT AS big",
+    );
+    const pieces = parquet().encode(result);
+    const error = (await pieces.next().catch((reason: unknown) => reason)) as RequestError;
+    expect(error).toBeInstanceOf(RequestError);
+    expect([error.status, error.message]).toEqual([
+      422,
+      'an integer of the column "big" has more than 38 digits, which Parquet does not support; CAST it AS VARCHAR or DOUBLE',
+    ]);
+    expect(readdirSync(folder())).toEqual([]);
+  });
+
+  test("stops at the limit of rows, also in the middle of a chunk", async () => {
+    const result = await engine.query("SELECT range AS n FROM range(5000)", { limitRows: 3_000 });
+    const file = await collected(parquet().encode(result));
+    expect(result.truncated).toBe(true);
+    expect(await readBack(file, "SELECT count(*) AS rows, max(n) AS last FROM FILE")).toEqual([
+      { rows: 3_000, last: 2_999 },
+    ]);
+  });
+
+  test("has a plan, and rows that are not the engine's", async () => {
+    const plan = await readBack(await bytes(parquet(), "EXPLAIN SELECT 1"), "SELECT plan FROM FILE");
+    expect(plan[0]).toEqual({ plan: "┌───────────────────────────┐" });
+    const rows = givenRows(
+      [
+        { name: "na me", type: "VARCHAR" },
+        { name: "rows", type: "BIGINT" },
+      ],
+      [
+        ["", 9_007_199_254_740_991],
+        [null, null],
+        ["it's", 0],
+      ],
+    );
+    const file = await collected(parquet().encode(rows));
+    expect(await readBack(file, "SELECT * FROM FILE")).toEqual([
+      { "na me": "", rows: 9_007_199_254_740_991 },
+      { "na me": null, rows: null },
+      { "na me": "it's", rows: 0 },
+    ]);
+  });
+
   test("leaves no file behind, whether the client reads to the end or not", async () => {
     const pieces = parquet().encode(await engine.query("SELECT 1 AS a"));
     expect((await pieces.next()).value).toBeInstanceOf(Uint8Array);
