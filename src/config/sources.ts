@@ -110,7 +110,7 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
         isList(table[key].type) && before !== undefined ? [...(before.raw as string[]), raw] : [raw];
       given.set(key, { raw: isList(table[key].type) ? list : raw, name: flag, origin: flag });
       if (table[key].alias === undefined) continue;
-      spellings.set(key, (spellings.get(key) ?? new Map<string, unknown>()).set(flag, raw));
+      spellings.getOrInsertComputed(key, () => new Map()).set(flag, raw);
     }
   }
   for (const values of spellings.values()) sole([...values.keys()], (flag) => values.get(flag));

@@ -74,11 +74,7 @@ export class Heads {
 
   /** The head of a series, or undefined if `reading` has the series already. Only `Reading` calls this. */
   take(definition: Definition, labelValues: readonly string[], reading: number): SeriesHead | undefined {
-    let slots = this.#slots.get(definition);
-    if (slots === undefined) {
-      slots = new Map();
-      this.#slots.set(definition, slots);
-    }
+    const slots = this.#slots.getOrInsertComputed(definition, () => new Map());
     const key = labelValues.length === 1 ? labelValues[0] : labelValues.join("\u0000");
     const slot = slots.get(key);
     if (slot === undefined) {

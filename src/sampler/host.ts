@@ -150,11 +150,9 @@ export function hostPart({ intervalMs, procPath = "/proc" }: HostOptions): Part 
 
   function addMemory(reading: Reading, values: ReadonlyMap<string, number>): void {
     for (const [name, value] of values) {
-      let definition = memory.get(name);
-      if (definition === undefined) {
-        definition = gauge(name, "The line of /proc/meminfo with this name.");
-        memory.set(name, definition);
-      }
+      const definition = memory.getOrInsertComputed(name, () =>
+        gauge(name, "The line of /proc/meminfo with this name."),
+      );
       reading.add(definition, value);
     }
   }

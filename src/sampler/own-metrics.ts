@@ -36,12 +36,9 @@ export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions
   const definitions = new Map<string, Definition>();
   const definitionOf = (name: string, type: string, help: string, labelNames: readonly string[]) => {
     const key = [name, ...labelNames].join("\u0000");
-    let definition = definitions.get(key);
-    if (definition === undefined) {
-      definition = (type === "gauge" ? gauge : cumulative)(name, help, labelNames);
-      definitions.set(key, definition);
-    }
-    return definition;
+    return definitions.getOrInsertComputed(key, () =>
+      (type === "gauge" ? gauge : cumulative)(name, help, labelNames),
+    );
   };
   return {
     name: "gateway",

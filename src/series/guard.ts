@@ -47,17 +47,9 @@ export class Guard {
   }
 
   add(metric: string, labels: Labels): void {
-    let byLabel = this.#values.get(metric);
-    if (byLabel === undefined) {
-      byLabel = new Map();
-      this.#values.set(metric, byLabel);
-    }
+    const byLabel = this.#values.getOrInsertComputed(metric, () => new Map());
     for (const [name, value] of labels) {
-      let values = byLabel.get(name);
-      if (values === undefined) {
-        values = new Map();
-        byLabel.set(name, values);
-      }
+      const values = byLabel.getOrInsertComputed(name, () => new Map());
       values.set(value, (values.get(value) ?? 0) + 1);
     }
   }
@@ -110,8 +102,6 @@ export class Guard {
   }
 
   #remember(metric: string, label: string): void {
-    const labels = this.#demoted.get(metric);
-    if (labels === undefined) this.#demoted.set(metric, new Set([label]));
-    else labels.add(label);
+    this.#demoted.getOrInsertComputed(metric, () => new Set()).add(label);
   }
 }

@@ -44,9 +44,7 @@ export class Families {
 
   add(metric: RegisteredMetric): void {
     for (const name of exposedNames(metric)) {
-      const claims = this.#claims.get(name);
-      if (claims === undefined) this.#claims.set(name, new Set([metric]));
-      else claims.add(metric);
+      this.#claims.getOrInsertComputed(name, () => new Set()).add(metric);
     }
   }
 

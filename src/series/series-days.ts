@@ -13,11 +13,7 @@ export class SeriesDays {
 
   /** Notes a sample. Returns true if it is the first of the series in that day. */
   touch(seriesId: number, day: number): boolean {
-    let pages = this.#bits.get(day);
-    if (pages === undefined) {
-      pages = [];
-      this.#bits.set(day, pages);
-    }
+    const pages = this.#bits.getOrInsertComputed(day, () => []);
     const number = seriesId >>> PAGE_BITS;
     let bits = pages[number];
     if (bits === undefined) {

@@ -61,12 +61,7 @@ export class BatchBuilder {
 
   /** Returns the buffer of an attribute. The first call creates it. */
   attribute(name: string): AttributeBuffer {
-    let column = this.#attributes.get(name);
-    if (column === undefined) {
-      column = new AttributeBuffer(name);
-      this.#attributes.set(name, column);
-    }
-    return column;
+    return this.#attributes.getOrInsertComputed(name, () => new AttributeBuffer(name));
   }
 
   /** Sets an attribute of the next sample. `source` has its UTF-8 bytes from `from` up to, not including, `to`. */

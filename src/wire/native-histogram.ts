@@ -36,66 +36,29 @@ export class NativeHistogram {
     this.isStale = false;
     this.negativeSpans.length = this.positiveSpans.length = this.customValues.length = 0;
     this.negativeCounts.length = this.positiveCounts.length = 0;
-    while (reader.at < end) this.#field(reader, reader.uint32());
-    reader.expectEnd(end);
-  }
-
-  #field(reader: ProtobufReader, tag: number): void {
-    switch (tag) {
-      case 8 | VARINT:
-        this.count = reader.uint64();
-        break;
-      case 16 | FIXED64:
-        this.count = reader.double();
-        break;
-      case 24 | FIXED64:
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === (8 | VARINT)) this.count = reader.uint64();
+      else if (tag === (16 | FIXED64)) this.count = reader.double();
+      else if (tag === (24 | FIXED64)) {
         this.sum = reader.double();
         this.isStale = reader.isStaleMarker();
-        break;
-      case 32 | VARINT:
-        this.schema = reader.sint64();
-        break;
-      case 40 | FIXED64:
-        this.zeroThreshold = reader.double();
-        break;
-      case 48 | VARINT:
-        this.zeroCount = reader.uint64();
-        break;
-      case 56 | FIXED64:
-        this.zeroCount = reader.double();
-        break;
-      case 64 | BYTES:
-        readSpan(reader, this.negativeSpans);
-        break;
-      case 72 | BYTES:
-      case 72 | VARINT:
-        readDeltas(reader, tag, this.negativeCounts);
-        break;
-      case 80 | BYTES:
-      case 80 | FIXED64:
-        readDoubles(reader, tag, this.negativeCounts);
-        break;
-      case 88 | BYTES:
-        readSpan(reader, this.positiveSpans);
-        break;
-      case 96 | BYTES:
-      case 96 | VARINT:
-        readDeltas(reader, tag, this.positiveCounts);
-        break;
-      case 104 | BYTES:
-      case 104 | FIXED64:
+      } else if (tag === (32 | VARINT)) this.schema = reader.sint64();
+      else if (tag === (40 | FIXED64)) this.zeroThreshold = reader.double();
+      else if (tag === (48 | VARINT)) this.zeroCount = reader.uint64();
+      else if (tag === (56 | FIXED64)) this.zeroCount = reader.double();
+      else if (tag === (64 | BYTES)) readSpan(reader, this.negativeSpans);
+      else if (tag === (72 | BYTES) || tag === (72 | VARINT)) readDeltas(reader, tag, this.negativeCounts);
+      else if (tag === (80 | BYTES) || tag === (80 | FIXED64)) readDoubles(reader, tag, this.negativeCounts);
+      else if (tag === (88 | BYTES)) readSpan(reader, this.positiveSpans);
+      else if (tag === (96 | BYTES) || tag === (96 | VARINT)) readDeltas(reader, tag, this.positiveCounts);
+      else if (tag === (104 | BYTES) || tag === (104 | FIXED64))
         readDoubles(reader, tag, this.positiveCounts);
-        break;
-      case 120 | VARINT:
-        this.timestampMs = reader.int64();
-        break;
-      case 128 | BYTES:
-      case 128 | FIXED64:
-        readDoubles(reader, tag, this.customValues);
-        break;
-      default:
-        reader.skip(tag);
+      else if (tag === (120 | VARINT)) this.timestampMs = reader.int64();
+      else if (tag === (128 | BYTES) || tag === (128 | FIXED64)) readDoubles(reader, tag, this.customValues);
+      else reader.skip(tag);
     }
+    reader.expectEnd(end);
   }
 
   /** Returns the problem of an invalid histogram, or undefined. */

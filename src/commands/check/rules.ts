@@ -124,12 +124,7 @@ class SeriesQuestions {
 
   /** Whether any series matches. */
   exist(selector: string): Promise<boolean> {
-    let answer = this.#answers.get(selector);
-    if (answer === undefined) {
-      answer = this.#ask(selector);
-      this.#answers.set(selector, answer);
-    }
-    return answer;
+    return this.#answers.getOrInsertComputed(selector, () => this.#ask(selector));
   }
 
   async #ask(selector: string): Promise<boolean> {

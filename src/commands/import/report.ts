@@ -142,12 +142,7 @@ export class FileReport {
   }
 
   #reason(cause: string): Reason {
-    let reason = this.#reasons.get(cause);
-    if (reason === undefined) {
-      reason = { count: 0, examples: new Map() };
-      this.#reasons.set(cause, reason);
-    }
-    return reason;
+    return this.#reasons.getOrInsertComputed(cause, () => ({ count: 0, examples: new Map() }));
   }
 }
 

@@ -67,11 +67,12 @@ export class ExposedSeries {
   add(series: Series, row: number): void {
     const { metric } = series;
     const key = keyOf(metric);
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = { metric, members: [], forgotten: 0, ordered: true };
-      this.#groups.set(key, group);
-    }
+    const group = this.#groups.getOrInsertComputed(key, () => ({
+      metric,
+      members: [],
+      forgotten: 0,
+      ordered: true,
+    }));
     const member = new Member(series, row);
     group.metric = metric;
     group.members.push(member);

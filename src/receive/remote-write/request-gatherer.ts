@@ -226,11 +226,7 @@ export class RequestGatherer {
       this.#reject(position, { cause: "value", reason: `native histogram ${payload} ${problem}`, payload });
       return;
     }
-    let heads = this.#classic.get(head);
-    if (heads === undefined) {
-      heads = new ClassicSeries(head);
-      this.#classic.set(head, heads);
-    }
+    const heads = this.#classic.getOrInsertComputed(head, () => new ClassicSeries(head));
     this.#addClassic(histogram, heads, this.#layouts.of(head.metric), position);
     this.#classicHistograms += 1;
   }
@@ -315,12 +311,7 @@ export class RequestGatherer {
   }
 
   #indexOfHead(head: SeriesHead): number {
-    let index = this.#indexes.get(head);
-    if (index === undefined) {
-      index = this.#builder.addHead(head);
-      this.#indexes.set(head, index);
-    }
-    return index;
+    return this.#indexes.getOrInsertComputed(head, () => this.#builder.addHead(head));
   }
 
   /** Rejects a sample. Past `REASONS_MAX`, texts are not kept, because all samples of a request may be invalid. */

@@ -102,9 +102,7 @@ function histogramsOf(matrix: Matrix, context: Context, span: Span): Histogram[]
       continue;
     }
     const { key } = labels.with(BUCKET_LABEL, "");
-    const histogram = histograms.get(key);
-    if (histogram === undefined) histograms.set(key, { firstRow: row, buckets: [{ row, bound }] });
-    else histogram.buckets.push({ row, bound });
+    histograms.getOrInsertComputed(key, () => ({ firstRow: row, buckets: [] })).buckets.push({ row, bound });
   }
   for (const { buckets } of histograms.values()) buckets.sort((a, b) => a.bound - b.bound);
   return [...histograms.values()];

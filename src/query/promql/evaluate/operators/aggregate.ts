@@ -69,9 +69,7 @@ function groupsOf(matrix: Matrix, expr: AggregateExpr): AggregateGroup[] {
   const groups = new Map<string, AggregateGroup>();
   for (let row = 0; row < matrix.rows; row++) {
     const labels = labelsOf(matrix.labels[row]);
-    const group = groups.get(labels.key);
-    if (group === undefined) groups.set(labels.key, { labels, rows: [row] });
-    else group.rows.push(row);
+    groups.getOrInsertComputed(labels.key, () => ({ labels, rows: [] })).rows.push(row);
   }
   return [...groups.values()];
 }
@@ -155,11 +153,7 @@ function countValues(matrix: Matrix, expr: AggregateExpr, label: string): Matrix
     for (let step = 0; step < steps; step++) {
       if (present[row * steps + step] === 0) continue;
       const labels = labelsOf(matrix.labels[row].with(label, formatDecimal(values[row * steps + step])));
-      let first = rowOf.get(labels.key);
-      if (first === undefined) {
-        first = result.addRow(labels);
-        rowOf.set(labels.key, first);
-      }
+      const first = rowOf.getOrInsertComputed(labels.key, () => result.addRow(labels));
       result.values[first + step]++;
       result.present[first + step] = 1;
     }

@@ -26,9 +26,7 @@ function rowsBySignature(rows: readonly LabelSet[], signature: Signature): Map<s
   const groups = new Map<string, number[]>();
   for (let row = 0; row < rows.length; row++) {
     const { key } = signature(rows[row]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [row]);
-    else group.push(row);
+    groups.getOrInsertComputed(key, () => []).push(row);
   }
   return groups;
 }
@@ -215,11 +213,7 @@ function occupied(matrix: Matrix, signature: Signature): Map<string, Uint8Array>
   const steps = new Map<string, Uint8Array>();
   for (let row = 0; row < matrix.rows; row++) {
     const { key } = signature(matrix.labels[row]);
-    let taken = steps.get(key);
-    if (taken === undefined) {
-      taken = new Uint8Array(matrix.steps);
-      steps.set(key, taken);
-    }
+    const taken = steps.getOrInsertComputed(key, () => new Uint8Array(matrix.steps));
     for (let step = 0; step < matrix.steps; step++) taken[step] |= matrix.present[row * matrix.steps + step];
   }
   return steps;
