@@ -785,6 +785,30 @@ describe("exemplars", () => {
   });
 });
 
+test("counts native histograms, and the exemplars that are dropped", async () => {
+  const { nativeHistograms, exemplarsDropped } = gateway.counters;
+  const counted = async () =>
+    Promise.all(
+      [nativeHistograms, exemplarsDropped].map(async (each) => (await each.get()).values[0]!.value),
+    );
+  const [histogramsBefore, exemplarsBefore] = await counted();
+  const histogram = {
+    countInt: 1,
+    sum: 1.5,
+    positiveSpans: [{ offset: 0, length: 1 }],
+    positiveDeltas: [1],
+    timestamp: NOW_MS,
+  };
+  const exemplars = ["x".repeat(200), "fits"].map((trace_id) => ({
+    labels: { trace_id },
+    value: 1.5,
+    timestamp: NOW_MS,
+  }));
+  const labels = { __name__: fresh() };
+  expect((await write2([{ labels, histograms: [histogram], exemplars }])).written).toEqual(["0", "1", "1"]);
+  expect(await counted()).toEqual([histogramsBefore! + 1, exemplarsBefore! + 1]);
+});
+
 describe("metadata", () => {
   const metric = (name: string) =>
     query(`SELECT kind, type, unit, help FROM metrics WHERE metric = '${name}'`);

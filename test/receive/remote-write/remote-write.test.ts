@@ -392,6 +392,29 @@ describe("accepts fields in any order, and skips unknown ones", () => {
       expect(request.samples).toBe(4);
     }
   });
+  test("1.0: a series with labels after its samples is read twice, and what it drops is counted once", () => {
+    const notText = Buffer.from([0xff]);
+    const metadata = field(3, Buffer.from([8, 1]), field(2, notText));
+    const exemplar = field(3, field(1, field(1, "trace_id"), field(2, notText)));
+    // One observation of 1.5: count, sum, schema 0, one bucket, time.
+    const histogram = field(
+      4,
+      Buffer.from([8, 1, 25]),
+      double(1.5),
+      Buffer.from([32, 0]),
+      field(11, Buffer.from([8, 0, 16, 1])),
+      field(12, Buffer.from([2])),
+      Buffer.from([120, 5]),
+    );
+    const body = Buffer.concat([metadata, field(1, name, histogram, exemplar, job)]);
+    expect(new RemoteWriteDecoder().decode(body)).toMatchObject({
+      histograms: 1,
+      classicHistograms: 1,
+      exemplars: 1,
+      exemplarsDropped: 1,
+      metadataDropped: 1,
+    });
+  });
   test("2.0: symbols after the series, references one by one, start times of samples", () => {
     const symbols = ["", "__name__", "up", "job", "node", "trace_id", "t1"].map((text) => field(4, text));
     const started = field(2, Buffer.from([9]), double(2), Buffer.from([16, 5, 24, 1]));
