@@ -3,13 +3,12 @@
  * prefers. An answer is complete or an error.
  */
 import { setImmediate } from "node:timers/promises";
-import { promisify } from "node:util";
-import { constants, gzip } from "node:zlib";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
 import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
+import { compressibleAnswer, preferredType } from "./negotiation.ts";
 import { Routes } from "./routes.ts";
 
 interface MetricsDependencies {
@@ -24,8 +23,6 @@ interface MetricsDependencies {
 
 export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
-const compress = promisify(gzip);
-
 export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
   let underWay = 0;
   const scrape = async (request: Request): Promise<Response> => {
@@ -35,19 +32,16 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
     }
     underWay++;
     try {
-      const format = negotiateFormat(request.headers.get("accept") ?? "");
+      const format = negotiateFormat(request.headers.get("accept"));
       const all = await exposition.families(Date.now(), format !== "text");
       const names = new URL(request.url).searchParams.getAll("name[]");
       const families = names.length > 0 ? selectFamilies(all, new Set(names)) : all;
       const body = await render(families, format);
       const headers = new Headers({
         "content-type": format === "text" ? TEXT_CONTENT_TYPE : openMetricsContentType(format),
-        vary: "Accept, Accept-Encoding",
+        vary: "Accept",
       });
-      if (!acceptsGzip(request.headers.get("accept-encoding") ?? "")) return new Response(body, { headers });
-      headers.set("content-encoding", "gzip");
-      // The fastest level: the text is so repetitive that other levels gain little.
-      return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
+      return await compressibleAnswer(request, body, headers);
     } finally {
       underWay--;
     }
@@ -70,56 +64,17 @@ export async function render(
   return Buffer.concat(chunks);
 }
 
-interface Accepted {
-  readonly value: string;
-  readonly parameters: ReadonlyMap<string, string>;
-  readonly quality: number;
-}
+/** By media type, the preferred one first. */
+const FORMATS: Readonly<Record<string, ExpositionFormat>> = {
+  "text/plain; version=0.0.4": "text",
+  "application/openmetrics-text; version=1.0.0": "1.0.0",
+  "application/openmetrics-text; version=0.0.1": "0.0.1",
+};
 
 /**
- * The format that an Accept header prefers (https://www.rfc-editor.org/rfc/rfc9110#name-accept). If it names no
- * supported format, the answer is text: a scrape is more useful than a 406. Wildcards mean text too, which every
- * scraper supports.
+ * The format that an Accept header prefers. If it names no supported format, the answer is text: a scrape is more useful
+ * than a 406. Wildcards mean text too, which every scraper supports.
  */
-export function negotiateFormat(accept: string): ExpositionFormat {
-  let format: ExpositionFormat = "text";
-  let best = 0;
-  for (const { value, parameters, quality } of elements(accept)) {
-    const offered = formatOf(value, parameters.get("version"));
-    if (offered === undefined || quality <= best) continue;
-    best = quality;
-    format = offered;
-  }
-  return format;
-}
-
-function formatOf(type: string, version: string | undefined): ExpositionFormat | undefined {
-  if (type === "application/openmetrics-text") {
-    if (version === undefined || version === "1.0.0") return "1.0.0";
-    return version === "0.0.1" ? version : undefined;
-  }
-  if (type === "text/plain") return version === undefined || version === "0.0.4" ? "text" : undefined;
-  return type === "text/*" || type === "*/*" ? "text" : undefined;
-}
-
-/** Whether an Accept-Encoding header accepts gzip. */
-export function acceptsGzip(acceptEncoding: string): boolean {
-  const codings = elements(acceptEncoding);
-  const named = codings.find(({ value }) => value === "gzip") ?? codings.find(({ value }) => value === "*");
-  return named !== undefined && named.quality > 0;
-}
-
-/** The elements of a list with parameters. An invalid quality counts as 1, like an absent one. */
-function elements(header: string): Accepted[] {
-  return header.split(",").map((element) => {
-    const [value, ...rest] = element.split(";").map((part) => part.trim().toLowerCase());
-    const parameters = new Map(
-      rest.map((part): [string, string] => {
-        const [name, content = ""] = part.split("=", 2);
-        return [name.trim(), content.trim().replace(/^"(.*)"$/, "$1")];
-      }),
-    );
-    const quality = Number(parameters.get("q") ?? 1);
-    return { value, parameters, quality: Number.isNaN(quality) ? 1 : quality };
-  });
+export function negotiateFormat(accept: string | null): ExpositionFormat {
+  return FORMATS[preferredType(accept, Object.keys(FORMATS)) ?? ""] ?? "text";
 }

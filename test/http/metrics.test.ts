@@ -4,12 +4,8 @@ import { gunzipSync } from "node:zlib";
 import type { Family } from "../../src/exposition/family.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
-import {
-  acceptsGzip,
-  type ExpositionFormat,
-  metricsRoutes,
-  negotiateFormat,
-} from "../../src/http/metrics.ts";
+import { type ExpositionFormat, metricsRoutes, negotiateFormat } from "../../src/http/metrics.ts";
+import { acceptsGzip } from "../../src/http/negotiation.ts";
 import { DEFAULTS } from "../defaults.ts";
 
 const { counters } = DEFAULTS;
@@ -107,6 +103,10 @@ describe("negotiation", () => {
     );
     chosen("text/plain;q=0.5,application/openmetrics-text;q=0.4", "text");
     chosen("text/plain,application/openmetrics-text", "text");
+    // RFC 9110 section 12.5.1: the most specific range decides.
+    chosen("text/plain;q=0,*/*;q=0.5", "1.0.0");
+    chosen("*/*,application/openmetrics-text", "1.0.0");
+    chosen("application/openmetrics-text;charset=utf-8", "1.0.0");
     chosen("application/openmetrics-text;q=0", "text");
     chosen("image/png", "text");
     chosen(";;,,=", "text");

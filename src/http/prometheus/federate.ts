@@ -4,8 +4,6 @@
  * series, including those received by remote_write.
  */
 import { setImmediate } from "node:timers/promises";
-import { promisify } from "node:util";
-import { constants, gzip } from "node:zlib";
 import { CHUNK_CHARACTERS, TEXT_CONTENT_TYPE } from "../../exposition/text.ts";
 import { escapeLabelValue, numberText } from "../../model/spelling.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
@@ -13,7 +11,7 @@ import type { FederatedSample } from "../../query/promql/federation.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
-import { acceptsGzip } from "../metrics.ts";
+import { compressibleAnswer } from "../negotiation.ts";
 import { Routes } from "../routes.ts";
 import { invalid } from "./prometheus-api-parameters.ts";
 
@@ -28,8 +26,6 @@ interface FederateDependencies {
   readonly now: () => number;
 }
 
-const compress = promisify(gzip);
-
 export const federateRoutes = ({ federation, now }: FederateDependencies) =>
   new Routes().on(
     "GET",
@@ -39,10 +35,7 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
     async (request: Request) => {
       const selectors = new URL(request.url).searchParams.getAll("match[]").map(readSelector);
       const body = await render(await federation.latest(selectors, now(), request.signal));
-      const headers = new Headers({ "content-type": TEXT_CONTENT_TYPE, vary: "Accept-Encoding" });
-      if (!acceptsGzip(request.headers.get("accept-encoding") ?? "")) return new Response(body, { headers });
-      headers.set("content-encoding", "gzip");
-      return new Response(await compress(body, { level: constants.Z_BEST_SPEED }), { headers });
+      return await compressibleAnswer(request, body, new Headers({ "content-type": TEXT_CONTENT_TYPE }));
     },
   );
 

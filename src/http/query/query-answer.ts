@@ -10,22 +10,21 @@ import { BadInput, quote, Timeout, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { FORMAT_NAMES, type FormatName } from "../../query/formats/format.ts";
 import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
+import { preferredType } from "../negotiation.ts";
 import { streamResponse } from "../stream.ts";
 
 /** How long a client may read nothing before it is disconnected. */
 const STALL_MS = 60_000;
 
-const BY_TYPE: ReadonlyMap<string, FormatName> = new Map([
-  ["application/json", "json"],
-  ["application/x-ndjson", "ndjson"],
-  ["application/jsonl", "ndjson"],
-  ["text/csv", "csv"],
-  ["text/plain", "table"],
-  ["application/vnd.apache.parquet", "parquet"],
-  ["application/*", "json"],
-  ["text/*", "table"],
-  ["*/*", "json"],
-]);
+/** By media type. The first that a wildcard selects is preferred. */
+const BY_TYPE: Readonly<Record<string, FormatName>> = {
+  "application/json": "json",
+  "application/x-ndjson": "ndjson",
+  "application/jsonl": "ndjson",
+  "text/plain": "table",
+  "text/csv": "csv",
+  "application/vnd.apache.parquet": "parquet",
+};
 
 /** The format of `format=`, else the one that `Accept` prefers, else JSON. */
 export function chooseFormat(format: string | null, accept: string | null): FormatName {
@@ -38,22 +37,11 @@ export function chooseFormat(format: string | null, accept: string | null): Form
       );
     return chosen;
   }
-  if (accept === null || accept.trim() === "") return "json";
-  const wanted = accept
-    .split(",")
-    .map((part) => {
-      const [type = "", ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
-      const weight = parameters.find((parameter) => parameter.startsWith("q="));
-      return { format: BY_TYPE.get(type), q: weight === undefined ? 1 : Number(weight.slice(2)) };
-    })
-    .filter(({ format: known, q }) => known !== undefined && q > 0)
-    .sort((a, b) => b.q - a.q);
-  // Browsers prefer text/html, but accept anything.
-  if (wanted.length === 0)
-    throw new Unsupported(
-      `Accept is ${quote(accept)}; the answer can be ${[...BY_TYPE.keys()].slice(0, 6).join(", ")}.`,
-    );
-  return wanted[0]!.format!;
+  const types = Object.keys(BY_TYPE);
+  const preferred = BY_TYPE[preferredType(accept, types) ?? ""];
+  if (preferred === undefined)
+    throw new Unsupported(`Accept is ${quote(accept)}; the answer can be ${types.join(", ")}.`);
+  return preferred;
 }
 
 /** Reads `limit` and `timeoutMs` of a query string. Undefined if absent. */

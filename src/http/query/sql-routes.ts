@@ -20,6 +20,7 @@ import { parseExactJson } from "../../wire/exact-number.ts";
 import { findJsonError } from "../../wire/json-error.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 import { jsonResponse, queryOf } from "../error-answers.ts";
+import { contentTypeOf } from "../negotiation.ts";
 import { Routes } from "../routes.ts";
 import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
@@ -66,19 +67,19 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
     )
     .on("POST", "/api/v1/sql", "sql", "runs a read-only SQL statement", async (request) => {
       const query = queryOf(request.url);
-      const contentType = request.headers.get("content-type") ?? "";
-      if (/^multipart\//i.test(contentType))
+      const { type } = contentTypeOf(request);
+      if (type.startsWith("multipart/"))
         throw new Unsupported(
-          `Content-Type ${quote(contentType)} is not supported; send the statement as text, as JSON, or as a form that is ` +
+          `Content-Type ${quote(request.headers.get("content-type"))} is not supported; send the statement as text, as JSON, or as a form that is ` +
             "application/x-www-form-urlencoded (curl: --data-urlencode).",
         );
       const body = await readBody(request, bodyLimits);
       const text = textOf(body);
-      if (/^application\/x-www-form-urlencoded\b/i.test(contentType) && FORM.test(text)) {
+      if (type === "application/x-www-form-urlencoded" && FORM.test(text)) {
         for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
         return await run(request, query, fromQuery);
       }
-      return await run(request, query, () => fromBody(text, body, contentType, query));
+      return await run(request, query, () => fromBody(text, body, type, query));
     });
 };
 
@@ -111,10 +112,10 @@ function textOf(body: Uint8Array): string {
   }
 }
 
-function fromBody(text: string, body: Uint8Array, contentType: string, query: URLSearchParams): Asked {
+function fromBody(text: string, body: Uint8Array, type: string, query: URLSearchParams): Asked {
   const outside = readQuery(query, QUERY.slice(2));
   // No statement begins with a brace, so JSON is recognised without a content type too.
-  if (!/^application\/(.+\+)?json\b/i.test(contentType) && !text.trimStart().startsWith("{"))
+  if (!/^application\/(.+\+)?json$/.test(type) && !text.trimStart().startsWith("{"))
     return { sql: text, ...outside };
   let value: unknown;
   try {

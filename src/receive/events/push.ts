@@ -10,6 +10,7 @@ import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
+import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
@@ -53,7 +54,7 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counter
     const key = readIdempotencyKey(request);
     const body = await readBody(request, limits);
     const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
-    const ndjson = isNdjson(request.headers.get("content-type"));
+    const ndjson = isNdjson(request);
     const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
     const ack = await ingest.push(batch, { ...asked, durability, idempotency });
     if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
@@ -62,8 +63,9 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counter
 };
 
 /** True if the content type says NDJSON. Undefined if the form is recognised from the body. */
-function isNdjson(contentType: string | null): true | undefined {
-  return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)\b/i.test(contentType ?? "") ? true : undefined;
+function isNdjson(request: Request): true | undefined {
+  const { type } = contentTypeOf(request);
+  return /^application\/(?:x-)?(?:ndjson|jsonl|json-lines)$/.test(type) ? true : undefined;
 }
 
 /**

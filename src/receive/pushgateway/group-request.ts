@@ -5,6 +5,7 @@
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { pathOf, queryOf } from "../../http/error-answers.ts";
+import { contentTypeOf, type MediaType } from "../../http/negotiation.ts";
 import type { Idempotency } from "../../ingest/idempotency.ts";
 import type { Counters } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
@@ -46,7 +47,7 @@ export async function readGroupRequest(
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
   const counts = { nativeHistograms: 0, exemplarsDropped: 0 };
-  const decoded = decodeBody(body, request.headers.get("content-type"), layouts, counts);
+  const decoded = decodeBody(body, contentTypeOf(request), layouts, counts);
   counters.nativeHistograms.inc(counts.nativeHistograms);
   counters.exemplarsDropped.inc(counts.exemplarsDropped);
   return {
@@ -94,7 +95,7 @@ async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uin
 /** The families of a body, or the error of one that could be parsed. The group records such an error. */
 function decodeBody(
   body: Uint8Array,
-  contentType: string | null,
+  contentType: MediaType,
   layouts: BucketLayouts,
   counts: DecodedCounts,
 ): { families: DecodedFamily[]; invalid?: string } {
@@ -111,22 +112,14 @@ function decodeBody(
 /** The families of a body by its content type. Text if the type is none of the others. */
 function decodeFamilies(
   body: Uint8Array,
-  contentType: string | null,
+  { type, parameters }: MediaType,
   layouts: BucketLayouts,
   counts: DecodedCounts,
 ): DecodedFamily[] {
-  const [type, ...rest] = (contentType ?? "").split(";").map((part) => part.trim());
-  const media = type!.toLowerCase();
-  if (media === "application/openmetrics-text") return decodeOpenMetrics(body);
-  const parameters = new Map(
-    rest.map((part) => {
-      const [name = "", value = ""] = part.split("=", 2);
-      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")];
-    }),
-  );
+  if (type === "application/openmetrics-text") return decodeOpenMetrics(body);
   const isProtobuf =
-    media === "application/vnd.google.protobuf" &&
-    parameters.get("encoding") === "delimited" &&
-    parameters.get("proto") === "io.prometheus.client.MetricFamily";
+    type === "application/vnd.google.protobuf" &&
+    parameters.encoding === "delimited" &&
+    parameters.proto === "io.prometheus.client.MetricFamily";
   return isProtobuf ? decodeMetricFamilies(body, layouts, counts) : decodeText(body);
 }

@@ -19,6 +19,7 @@
 
 import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
 import { errorHeaders, plainText } from "../../http/error-answers.ts";
+import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
@@ -65,7 +66,7 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
     async (request) => {
       let version: Version = "v1";
       try {
-        version = versionOf(request.headers.get("content-type"));
+        version = versionOf(request);
         const at = request.url.indexOf("?");
         const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
         const message = await bodies.receive(request);
@@ -117,19 +118,16 @@ class Bodies {
 }
 
 /** The version by content type: 1.0 if it names no message. Throws `Unsupported` for any other. */
-function versionOf(contentType: string | null): Version {
-  if (contentType === null || contentType.trim() === "") return "v1";
-  const [type, ...rest] = contentType.split(";").map((part) => part.trim());
-  const proto = rest
-    .find((parameter) => parameter.toLowerCase().startsWith("proto="))
-    ?.slice("proto=".length);
-  const message = proto?.replaceAll('"', "") ?? MESSAGES.v1;
-  if (type?.toLowerCase() === "application/x-protobuf") {
+function versionOf(request: Request): Version {
+  const { type, parameters } = contentTypeOf(request);
+  if (type === "") return "v1";
+  if (type === "application/x-protobuf") {
+    const message = parameters.proto ?? MESSAGES.v1;
     if (message === MESSAGES.v1) return "v1";
     if (message === MESSAGES.v2) return "v2";
   }
   throw new Unsupported(
-    `Content-Type ${quote(contentType)} is not supported; expected application/x-protobuf with proto=` +
+    `Content-Type ${quote(request.headers.get("content-type"))} is not supported; expected application/x-protobuf with proto=` +
       `${MESSAGES.v1} or proto=${MESSAGES.v2}.`,
     "Content-Type",
   );

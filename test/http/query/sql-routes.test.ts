@@ -209,6 +209,11 @@ describe("the format", () => {
   is("text/html, application/xhtml+xml, */*;q=0.8", "json");
   is("text/csv;q=0.5, application/x-ndjson;q=0.9", "ndjson");
   is("application/vnd.apache.parquet, */*;q=0.1", "parquet");
+  is("text/*", "table");
+  is("application/json; charset=utf-8", "json");
+  // RFC 9110 section 12.5.1: the most specific range decides, so that the weight 0 excludes JSON.
+  is("application/json;q=0, */*", "ndjson");
+  is("*/*, text/csv", "csv");
 });
 
 describe("the functions that a statement may call", () => {
