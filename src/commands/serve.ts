@@ -45,17 +45,19 @@ const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
   const gateway = await openGateway(config, options);
   const { ingest, store, log, services } = gateway;
-  const fault = (error: unknown) => {
+  const logFault = (message: string) => (error: unknown) => {
     // The log already says that the disk is full.
-    if (error instanceof DiskFull) return;
-    log.error("housekeeping failed and will be retried", { error: String(error) });
+    if (!(error instanceof DiskFull)) log.error(message, { error: String(error) });
   };
+  const fault = logFault("housekeeping failed and will be retried");
+  const serviceFault = logFault("a service of a receiver failed and goes on");
+  const stopServices = () => Promise.all(services.map((service) => service.stop().catch(serviceFault)));
   let listener: Listener | undefined;
   try {
     listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
-    for (const service of services) await service.start(fault);
+    for (const service of services) await service.start(serviceFault);
   } catch (error) {
-    await Promise.all([listener?.stop(0), ...services.map((service) => service.stop())]);
+    await Promise.all([listener?.stop(0), stopServices()]);
     await gateway.close();
     throw error;
   }
@@ -78,10 +80,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.
     const queryLimit = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
-    const [cut] = await Promise.all([
-      listener.stop(config.stopTimeoutMs / 2),
-      ...services.map((service) => service.stop().catch(fault)),
-    ]);
+    const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
     if (cut > 0) log.warn("requests were cut off", { requests: cut });
     await sampler?.stop();

@@ -22,7 +22,7 @@ import type { NameLimits } from "../series/naming.ts";
 import type { Registry } from "../series/registry.ts";
 import type { BucketLayouts } from "../wire/bucket-layout.ts";
 
-/** @typeParam Settings the settings of src/config/settings.ts that only this protocol reads */
+/** @typeParam Settings the settings of src/config/settings.ts that it reads */
 export interface Receiver<Settings extends object = object> {
   /** Its policy. Every batch and transaction has the same `name`, by which ingest finds the policy. */
   readonly protocol: Protocol;
