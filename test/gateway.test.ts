@@ -1,6 +1,6 @@
 /** Two gateways in one process: what one of them does leaves no trace in the other. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { openTestGateway, type TestGateway } from "./http/gateway.ts";
+import { openTestGateway, type TestGateway } from "./gateway.ts";
 
 let one: TestGateway;
 let other: TestGateway;

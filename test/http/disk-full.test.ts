@@ -1,16 +1,19 @@
 /** The answers of each family of routes on a full disk, simulated by a reserve that is larger than any disk. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  gateway = await openTestGateway("--disk-reserve-bytes=8000TiB");
+  gateway = await openTestGatewayAt(NOW_MS, "--disk-reserve-bytes=8000TiB");
 });
 afterAll(() => gateway.close().catch((error) => expect(String(error)).toContain("disk full")));
 
 const send = (method: string, path: string, body?: string, headers?: Record<string, string>) =>
-  gateway.app.fetch(new Request(`http://localhost${path}`, { method, body, headers }));
+  gateway.fetch(path, { method, body, headers });
 
 const message =
   /disk full: \d+ bytes are free on the disk of the data folder, and the disk of \d+ bytes is smaller than diskReserveBytes \(8796093022208000\): give a smaller --disk-reserve-bytes/;
@@ -49,13 +52,11 @@ test("remote_write is 503, so that senders retry", async () => {
   }
   const sample = [0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x10, ...timestamp];
   const series = [...label, 0x12, sample.length, ...sample];
-  const answer = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/write", {
-      method: "POST",
-      body: Uint8Array.from([0x0a, series.length, ...series]),
-      headers: { "content-type": "application/x-protobuf", "content-encoding": "identity" },
-    }),
-  );
+  const answer = await gateway.fetch("/api/v1/write", {
+    method: "POST",
+    body: Uint8Array.from([0x0a, series.length, ...series]),
+    headers: { "content-type": "application/x-protobuf", "content-encoding": "identity" },
+  });
   expect([answer.status, answer.headers.has("retry-after")]).toEqual([503, true]);
   expect(await answer.text()).toMatch(message);
 });

@@ -1,15 +1,10 @@
 /** Health, readiness, both in one word, and the list of tables. */
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { loadConfig } from "../../src/config/config.ts";
-import { openGateway } from "../../src/gateway.ts";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
 import { createLog } from "../../src/http/log.ts";
 import { createCounters } from "../../src/model/counters.ts";
-import { openTestGateway } from "./gateway.ts";
+import { openTestGateway } from "../gateway.ts";
 
 const log = createLog("error");
 
@@ -98,7 +93,7 @@ test("answers within the timeout while a check hangs, and starts no second check
 test("the real gateway is ready while it can commit, and lists its tables", async () => {
   const gateway = await openTestGateway();
   const ask = async (path: string, init?: RequestInit) => {
-    const response = await gateway.app.fetch(new Request(`http://localhost:9091${path}`, init));
+    const response = await gateway.fetch(path, init);
     return { status: response.status, body: await response.json() };
   };
   const body = JSON.stringify({
@@ -150,39 +145,29 @@ describe("/api/metrics/health", () => {
   });
 
   test("is healthy, then degraded when the gateway rejects pushes, then unhealthy when the store is closed", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "weir-health-"));
-    try {
-      const gateway = await openGateway(
-        loadConfig([`--data=${folder}`], {}, () => undefined),
-        { log },
-      );
-      const health = async () => {
-        const response = await gateway.app.fetch(new Request("http://localhost:9091/api/metrics/health"));
-        return { status: response.status, body: await response.json() };
-      };
-      expect(await health()).toEqual({ status: 200, body: { status: "healthy" } });
-      await gateway.ingest.stop();
-      expect(await health()).toEqual({
-        status: 200,
-        body: { status: "degraded", error: "the gateway is stopping" },
-      });
-      await gateway.close();
-      const { status, body } = await health();
-      expect({ status, body }).toEqual({
-        status: 200,
-        body: { status: "unhealthy", error: expect.stringContaining("closed") },
-      });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const gateway = await openTestGateway();
+    const health = async () => {
+      const response = await gateway.fetch("/api/metrics/health");
+      return { status: response.status, body: await response.json() };
+    };
+    expect(await health()).toEqual({ status: 200, body: { status: "healthy" } });
+    await gateway.gateway.ingest.stop();
+    expect(await health()).toEqual({
+      status: 200,
+      body: { status: "degraded", error: "the gateway is stopping" },
+    });
+    await gateway.close();
+    expect(await health()).toEqual({
+      status: 200,
+      body: { status: "unhealthy", error: expect.stringContaining("closed") },
+    });
   });
 });
 
 test("each route of the real gateway lists the methods that it supports", async () => {
   const gateway = await openTestGateway();
   for (const { path, method } of gateway.app.routes) {
-    const url = `http://localhost:9091${path.replace(/:\w+/g, "name")}`;
-    const response = await gateway.app.fetch(new Request(url, { method: "PATCH" }));
+    const response = await gateway.fetch(path.replace(/:\w+/g, "name"), { method: "PATCH" });
     expect([path, response.status]).toEqual([path, 405]);
     expect(response.headers.get("allow")?.split(", ")).toContain(method);
   }

@@ -1,15 +1,18 @@
 /** How far files were imported, as an importer requests it: by an import's name, and by the first line of its file. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await openTestGateway();
+  gateway = await openTestGatewayAt(NOW_MS);
 });
 afterAll(() => gateway.close());
 
 async function ask(path: string, init?: RequestInit): Promise<{ status: number; body: unknown }> {
-  const response = await gateway.app.fetch(new Request(`http://localhost:9091${path}`, init));
+  const response = await gateway.fetch(path, init);
   return { status: response.status, body: await response.json() };
 }
 const push = (query: Record<string, string>, timestampMs = NOW_MS) =>

@@ -1,12 +1,17 @@
 /** Errors that an operator can resolve name the flag or the setting that helps. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { describeSettings } from "../../src/config/config.ts";
-import { NOW_MS, openTestGateway, type TestGateway } from "./gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  gateway = await openTestGateway(
+  gateway = await openTestGatewayAt(
+    NOW_MS,
+    "--body-bytes-max=1MiB",
     "--events-max=2",
     "--tags-max=1",
     "--tag-value-bytes-max=4",
@@ -25,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 async function send(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
-  const response = await gateway.app.fetch(new Request(`http://localhost${path}`, { method, body }));
+  const response = await gateway.fetch(path, { method, body });
   return { status: response.status, text: await response.text() };
 }
 

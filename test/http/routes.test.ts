@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Route } from "../../src/http/routes.ts";
-import { openTestGateway, type TestGateway } from "./gateway.ts";
+import { openTestGateway, type TestGateway } from "../gateway.ts";
 
 const README = join(import.meta.dir, "..", "..", "src", "http", "README.md");
 const TABLE = /(?<=<!-- routes -->\n)[\s\S]*?(?=<!-- \/routes -->)/;
@@ -116,8 +116,7 @@ describe("each path", () => {
     return methodsOf;
   };
   /** A path that a row describes: `/api/v1/label/NAME/values` as it is, `/metrics/job/*` as `/metrics/job/a`. */
-  const ask = (method: string, path: string) =>
-    gateway.app.fetch(new Request(`http://localhost${path.replace("*", "a")}`, { method }));
+  const ask = (method: string, path: string) => gateway.fetch(`${path.replace("*", "a")}`, { method });
 
   test("answers the methods of the table, and lists them in Allow for all others", async () => {
     const paths = documented();

@@ -1,10 +1,19 @@
 /** Commits and drops that fail: afterwards nothing is lost or stored twice, and the totals equal the rows. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
+import { DAY_MS, NOON_MS, openTestGateway, type Sample, type TestGateway } from "../gateway.ts";
 
-let subject: OpenGateway;
+/** Makes commits fail that contain the day's first row, until the returned function is called. The failures are logged. */
+async function spoilDay(table: string): Promise<() => Promise<unknown>> {
+  await subject.query(`CREATE TABLE weir.${table} (in_the_way INTEGER)`);
+  return () => {
+    expect(subject.takeLog().join("")).toContain("pushes failed");
+    return subject.query(`DROP TABLE weir.${table}`);
+  };
+}
+
+let subject: TestGateway;
 beforeEach(async () => {
-  subject = await OpenGateway.open();
+  subject = await openTestGateway();
 });
 afterEach(() => subject.close());
 
@@ -17,7 +26,7 @@ const delta = (value: number, more: Partial<Sample> = {}): Sample => ({
 });
 
 test("a failed commit stores nothing, and the same push is accepted afterwards", async () => {
-  const mend = await subject.spoilDay("samples_20241004");
+  const mend = await spoilDay("samples_20241004");
   const idempotency = { scope: "s", key: "k", bodyHash: "h" };
   const samples = [delta(1), { metric: "g", atMs: NOON_MS, value: 2 }];
   await expect(subject.push(samples, { idempotency })).rejects.toThrow(NOT_STORED);
@@ -32,7 +41,7 @@ test("a column that a failed commit added is added again", async () => {
   const labels = { task_id: "a" };
   const before = { atMs: NOON_MS - DAY_MS, labels };
   await subject.push([delta(1, { atMs: NOON_MS - DAY_MS })]);
-  const mend = await subject.spoilDay("samples_20241004");
+  const mend = await spoilDay("samples_20241004");
   await expect(subject.push([delta(2, before), delta(4, { labels })])).rejects.toThrow(NOT_STORED);
   await mend();
   await subject.push([delta(8, before), delta(16, { labels })]);
@@ -50,7 +59,7 @@ test("a chunk of an import is rejected if the chunk before it was not stored", a
   const part = (fromOffset: number, toOffset: number) => ({
     imported: { file: "f", fromOffset, toOffset, lastLineHash: `${toOffset}` },
   });
-  const mend = await subject.spoilDay("samples_20241003");
+  const mend = await spoilDay("samples_20241003");
   const first = subject.push([delta(1, { atMs: NOON_MS - DAY_MS })], part(0, 10));
   const second = subject.push([delta(2)], part(10, 20));
   const outcomes = await Promise.allSettled([first, second]);

@@ -1,11 +1,11 @@
 /** Hostile input: whatever a client can enlarge is bounded, odd spellings do no harm, and both are reported. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Imports } from "../../src/ingest/imports.ts";
-import { DAY_MS, NOON_MS, OpenGateway, type Sample } from "./gateway.ts";
+import { DAY_MS, NOON_MS, openTestGateway, type Sample, type TestGateway } from "../gateway.ts";
 
-let subject: OpenGateway;
+let subject: TestGateway;
 beforeEach(async () => {
-  subject = await OpenGateway.open();
+  subject = await openTestGateway();
 });
 afterEach(() => subject.close());
 

@@ -1,60 +1,24 @@
 /** Ingest with a real store: what is accepted, that it is stored once, the limits, and what counts in the totals. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { loadConfig } from "../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../src/gateway.ts";
 import type { PushOptions } from "../../src/ingest/contract.ts";
 import type { Kind } from "../../src/model/sample.ts";
-import { batchOf, DAY_MS, NOON_MS, type Sample } from "./gateway.ts";
+import { DAY_MS, NOON_MS, openTestGateway, type Sample, type TestGateway } from "../gateway.ts";
 
 const HOUR_MS = 3_600_000;
 
-let folder: string;
-let gateway: Gateway;
-let nowMs: number;
-
-async function open(...settings: string[]): Promise<void> {
-  const argv = [`--data=${folder}`, "--log-level=error", "--retention-days=3", ...settings];
-  gateway = await openGateway(
-    loadConfig(argv, {}, () => undefined),
-    { now: () => nowMs },
-  );
-}
-
-async function reopen(...settings: string[]): Promise<void> {
-  await gateway.close();
-  await open(...settings);
-}
-
+let gateway: TestGateway;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-ingest-"));
-  nowMs = NOON_MS;
-  await open();
+  gateway = await openTestGateway();
 });
-afterEach(async () => {
-  await gateway.close();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => gateway.close());
 
-const push = (samples: readonly Sample[], options?: PushOptions) =>
-  gateway.ingest.push(batchOf(samples), options);
-
-async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const reader = await gateway.store.reader();
-  try {
-    return await reader.all(sql);
-  } finally {
-    reader.close();
-  }
-}
+const push = (samples: readonly Sample[], options?: PushOptions) => gateway.push(samples, options);
 
 async function stored(): Promise<unknown[]> {
-  const days = gateway.store.days();
+  const days = gateway.gateway.store.days();
   const rows = await Promise.all(
     days.map(({ table }) =>
-      query(
+      gateway.query(
         `SELECT s.metric, epoch_ms(d.ts) AS ms, d.value FROM weir.${table} AS d JOIN weir.series AS s USING (series_id)`,
       ),
     ),
@@ -63,11 +27,6 @@ async function stored(): Promise<unknown[]> {
     .flat()
     .map(({ metric, ms, value }) => `${metric} ${(ms as number) - NOON_MS} ${value}`)
     .sort();
-}
-
-async function exposed(): Promise<string[]> {
-  const text = await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text();
-  return text.split("\n").filter((line) => line !== "" && !/^(#|weir_|process_)/.test(line));
 }
 
 describe("duplicates", () => {
@@ -93,7 +52,7 @@ describe("duplicates", () => {
       duplicates: 1,
       rejectedCount: 1,
     });
-    await reopen();
+    await gateway.reopen();
     expect(await push([sample])).toMatchObject({ accepted: 0, duplicates: 1 });
     expect(await push([{ ...sample, atMs: NOON_MS + 1 }])).toMatchObject({ accepted: 1 });
   });
@@ -116,7 +75,7 @@ describe("duplicates", () => {
       [1, 2, 3].map(() => push([{ metric: "d", kind: "delta", value: 1 }], { idempotency })),
     );
     expect(acks.map(({ repeated }) => repeated ?? false)).toEqual([false, true, true]);
-    await reopen();
+    await gateway.reopen();
     const ack = await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency });
     expect(ack).toMatchObject({ accepted: 1, repeated: true });
     expect(await stored()).toEqual(["d 0 1"]);
@@ -129,8 +88,8 @@ describe("duplicates", () => {
   test("a key is forgotten after idempotencyTtlMs and can be used again", async () => {
     const idempotency = { scope: "s", key: "k", bodyHash: "h" };
     await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency });
-    nowMs += DAY_MS + 1;
-    await gateway.ingest.prune();
+    gateway.nowMs += DAY_MS + 1;
+    await gateway.gateway.ingest.prune();
     expect(
       (await push([{ metric: "d", kind: "delta", value: 1 }], { idempotency })).repeated,
     ).toBeUndefined();
@@ -192,21 +151,21 @@ describe("time", () => {
     await push([at(NOON_MS), at(NOON_MS - HOUR_MS), at(NOON_MS - HOUR_MS + 1), at(NOON_MS - DAY_MS)]);
     await push([at(NOON_MS)], { historical: true });
     expect(await stored()).toHaveLength(5);
-    expect(await exposed()).toEqual(['d_total{instance=""} 2']);
+    expect(await gateway.exposed()).toEqual(['d_total{instance=""} 2']);
   });
 
   test("days past retention are dropped with their series, and a series that returns starts from zero", async () => {
     const delta = (value: number): Sample[] => [{ metric: "d", kind: "delta", value }];
     await push([...delta(5), { metric: "g", value: 1 }]);
-    nowMs += DAY_MS;
+    gateway.nowMs += DAY_MS;
     await push([{ metric: "g", value: 2 }]);
-    nowMs += 2 * DAY_MS;
-    expect(await gateway.ingest.prune()).toEqual({ days: [NOON_MS / DAY_MS - 0.5], rows: 2 });
-    expect(await query("SELECT metric FROM series")).toEqual([{ metric: "g" }]);
-    expect(await query("SELECT metric FROM metrics")).toEqual([{ metric: "g" }]);
+    gateway.nowMs += 2 * DAY_MS;
+    expect(await gateway.gateway.ingest.prune()).toEqual({ days: [NOON_MS / DAY_MS - 0.5], rows: 2 });
+    expect(await gateway.query("SELECT metric FROM series")).toEqual([{ metric: "g" }]);
+    expect(await gateway.query("SELECT metric FROM metrics")).toEqual([{ metric: "g" }]);
     await push([...delta(3), { metric: "g", value: 3 }]);
-    await reopen();
-    expect((await exposed()).sort()).toEqual(['d_total{instance=""} 3', 'g{instance=""} 3']);
+    await gateway.reopen();
+    expect((await gateway.exposed()).sort()).toEqual(['d_total{instance=""} 3', 'g{instance=""} 3']);
   });
 });
 
@@ -267,24 +226,24 @@ describe("the guard", () => {
   });
 
   test("a label with too many values becomes an attribute, and the exposed counter does not decrease", async () => {
-    await reopen("--label-values-max=3");
+    await gateway.reopen("--label-values-max=3");
     await push([{ metric: "d", kind: "delta", value: 10, labels: { op: "a" } }]);
     await push(["1", "2", "3"].map((url) => event(url)));
-    expect(await exposed()).toHaveLength(4);
+    expect(await gateway.exposed()).toHaveLength(4);
     await push([event("4"), event("1", 5)]);
-    expect(await exposed()).toEqual(['d_total{instance="",op="a"} 16']);
+    expect(await gateway.exposed()).toEqual(['d_total{instance="",op="a"} 16']);
     const rows = "SELECT value, url FROM weir.samples_20241004 WHERE url IS NOT NULL ORDER BY rowid";
-    expect(await query(rows)).toEqual([
+    expect(await gateway.query(rows)).toEqual([
       { value: 1, url: "4" },
       { value: 5, url: "1" },
     ]);
-    await reopen("--label-values-max=3");
+    await gateway.reopen("--label-values-max=3");
     await push([event("5")]);
-    expect(await exposed()).toEqual(['d_total{instance="",op="a"} 17']);
+    expect(await gateway.exposed()).toEqual(['d_total{instance="",op="a"} 17']);
   });
 
   test("past seriesPerMetricMax the label with the most values is demoted, and never job or instance", async () => {
-    await reopen("--series-per-metric-max=4");
+    await gateway.reopen("--series-per-metric-max=4");
     const of = (instance: string, url: string): Sample => ({
       metric: "d",
       kind: "delta",
@@ -292,7 +251,7 @@ describe("the guard", () => {
       labels: { instance, url },
     });
     await push([of("a", "1"), of("b", "1"), of("c", "1"), of("d", "2"), of("e", "2")]);
-    expect((await exposed()).sort()).toEqual(
+    expect((await gateway.exposed()).sort()).toEqual(
       ["a", "b", "c", "d", "e"].map((each) => `d_total{instance="${each}"} 1`),
     );
   });
@@ -300,7 +259,7 @@ describe("the guard", () => {
 
 describe("bounds", () => {
   test("a full queue rejects pushes, and accepts them again once it is empty", async () => {
-    await reopen("--queue-samples-max=2");
+    await gateway.reopen("--queue-samples-max=2");
     const two: Sample[] = [
       { metric: "d", kind: "delta", value: 1 },
       { metric: "d", kind: "delta", value: 1 },
@@ -318,33 +277,33 @@ describe("bounds", () => {
     const sample: Sample[] = [{ metric: "d", kind: "delta", value: 1 }];
     await push(sample, chunk(0, 10));
     await expect(push(sample, chunk(0, 10))).rejects.toThrow("import_from is 0, expected 10");
-    await reopen();
-    expect(gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 10, lastLineHash: "10" });
+    await gateway.reopen();
+    expect(gateway.gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 10, lastLineHash: "10" });
     await push(sample, chunk(10, 20));
-    expect(gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 20 });
-    expect(await exposed()).toEqual([]);
+    expect(gateway.gateway.ingest.importOffset("f")).toMatchObject({ byteOffset: 20 });
+    expect(await gateway.exposed()).toEqual([]);
   });
 
   test("rejected samples are in the table rejected", async () => {
     await push([{ metric: "", value: 1 }]);
-    expect(await query("SELECT protocol, reason FROM rejected")).toEqual([
+    expect(await gateway.query("SELECT protocol, reason FROM rejected")).toEqual([
       { protocol: "events", reason: "metric_name is empty, expected a name" },
     ]);
   });
 
   test("rejects pushes after stop", async () => {
-    await gateway.ingest.stop();
+    await gateway.gateway.ingest.stop();
     await expect(push([{ metric: "g", value: 1 }])).rejects.toThrow("the gateway is stopping");
   });
 });
 
 test("a retention by size drops the oldest days", async () => {
-  await reopen("--retention-bytes=1");
+  await gateway.reopen("--retention-bytes=1");
   await push([
     { metric: "g", atMs: NOON_MS - DAY_MS, value: 1 },
     { metric: "g", atMs: NOON_MS, value: 1 },
   ]);
-  const { days } = await gateway.ingest.prune();
+  const { days } = await gateway.gateway.ingest.prune();
   expect(days).toEqual([Math.floor(NOON_MS / DAY_MS) - 1]);
   expect(await stored()).toEqual(["g 0 1"]);
 });

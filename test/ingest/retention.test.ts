@@ -3,7 +3,7 @@
  * around the end of a month, of a year and of February count like any other.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { OpenGateway } from "./gateway.ts";
+import { openTestGateway, type TestGateway } from "../gateway.ts";
 
 /** With 3 days of retention: today, and the first day that is kept. */
 const TODAYS: readonly (readonly [today: string, first: string])[] = [
@@ -24,9 +24,9 @@ const HOURS = [
   "23:59:59.999",
 ];
 
-let subject: OpenGateway;
+let subject: TestGateway;
 beforeEach(async () => {
-  subject = await OpenGateway.open();
+  subject = await openTestGateway();
 });
 afterEach(() => subject.close());
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { bucketsFor } from "../../src/series/buckets.ts";
 import { workerEvents } from "../fixtures/worker-events.ts";
-import { OpenGateway } from "../ingest/gateway.ts";
+import { openTestGateway } from "../gateway.ts";
 
 const MILLISECONDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000];
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -56,11 +56,11 @@ async function quantiles(
   uploads: readonly { readonly kind: string; readonly bytes: number }[],
   q: number,
 ): Promise<Map<string, { promql: number; exact: number }>> {
-  const gateway = await OpenGateway.open();
+  const gateway = await openTestGateway();
   try {
     const ask = async (path: string, query: Record<string, string>) => {
       const request = new Request(`http://localhost${path}?${new URLSearchParams(query)}`);
-      return (await (await gateway.gateway.app.fetch(request)).json()) as never;
+      return (await (await gateway.app.fetch(request)).json()) as never;
     };
     const events = uploads.map(({ kind, bytes }) =>
       JSON.stringify({
@@ -117,11 +117,11 @@ test("estimates median and p95 of uploads within 25 % of the exact ones", async 
 
 test("keeps the bounds of a metric that was observed before the defaults changed", async () => {
   const before = Array.from({ length: 12 }, (_, power) => 256 * 4 ** power);
-  const gateway = await OpenGateway.open();
+  const gateway = await openTestGateway();
   try {
     const bounds = async () => {
       const request = new Request("http://localhost/metrics");
-      const text = await (await gateway.gateway.app.fetch(request)).text();
+      const text = await (await gateway.app.fetch(request)).text();
       return [...text.matchAll(/^upload_size_bytes_bucket\{.*le="(.*)"\} /gm)].map(([, edge]) =>
         Number(edge!.replace("Inf", "Infinity")),
       );

@@ -5,17 +5,20 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
-import { NOW_MS, openTestGateway, type TestGateway } from "../http/gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
 import { encodeV1, encodeV2 } from "../receive/remote-write/messages.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await openTestGateway("--expose-protocols=remote_write");
+  gateway = await openTestGatewayAt(NOW_MS, "--expose-protocols=remote_write");
 });
 afterAll(async () => await gateway.close());
 
 async function send(method: string, path: string, body?: string): Promise<[status: number, text: string]> {
-  const response = await gateway.app.fetch(new Request(`http://localhost${path}`, { method, body }));
+  const response = await gateway.fetch(path, { method, body });
   return [response.status, (await response.text()).trimEnd()];
 }
 

@@ -2,16 +2,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
-import { NOW_MS, openTestGateway, type TestGateway } from "../http/gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
 import { encodeV2, type Series } from "../receive/remote-write/messages.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 const ATTRIBUTES = "--attributes=task_id,trace_id";
 let first: TestGateway;
 let second: TestGateway;
 beforeAll(async () => {
-  first = await openTestGateway(ATTRIBUTES);
-  second = await openTestGateway(ATTRIBUTES);
+  first = await openTestGatewayAt(NOW_MS, ATTRIBUTES);
+  second = await openTestGatewayAt(NOW_MS, ATTRIBUTES);
 });
 afterAll(async () => {
   await first.close();
@@ -167,7 +170,7 @@ test("exports and imports any events: kinds, doubles, microseconds, units, label
 });
 
 test("the help of a metric, on its first line alone", async () => {
-  const [source, target] = [await openTestGateway(), await openTestGateway()];
+  const [source, target] = [await openTestGatewayAt(NOW_MS), await openTestGatewayAt(NOW_MS)];
   const at = (ms: number, rest: string) => `{"@timestamp":${NOW_MS - 10_000 + ms},${rest}}`;
   const longest = "h".repeat(1_024);
   await send(

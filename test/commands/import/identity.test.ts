@@ -23,14 +23,17 @@ import { importFile } from "../../../src/commands/import/import-file.ts";
 import { workerOf } from "../../../src/commands/import/import-sources.ts";
 import { Report } from "../../../src/commands/import/report.ts";
 import { ImportTarget } from "../../../src/commands/import/target.ts";
-import { NOW_MS, openTestGateway, type TestGateway } from "../../http/gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 let folder: string;
 /** Each change of a file is a second after the previous one, independent of the clock's resolution. */
 let clock = 1_700_000_000;
 beforeEach(async () => {
-  gateway = await openTestGateway();
+  gateway = await openTestGatewayAt(NOW_MS);
   folder = mkdtempSync(join(tmpdir(), "weir-identity-"));
 });
 afterEach(async () => {
@@ -68,9 +71,7 @@ const keys = (from: number, to: number, k = "d") =>
 
 const send: Send = async (path, { method = "GET", query = [], headers, body } = {}) => {
   const parameters = new URLSearchParams(query as [string, string][]);
-  const response = await gateway.app.fetch(
-    new Request(`http://localhost${path}?${parameters}`, { method, headers, body }),
-  );
+  const response = await gateway.fetch(`${path}?${parameters}`, { method, headers, body });
   if (method === "POST" && losesAnswers-- > 0) throw new Unreachable("The connection was closed.");
   return response;
 };
@@ -104,7 +105,7 @@ const brought = (stored: number): Result => ({ stored, notes: [], failure: undef
 
 /** `k` of each stored line, in order. */
 async function stored(): Promise<string[]> {
-  const response = await gateway.app.fetch(new Request("http://localhost/api/v1/export"));
+  const response = await gateway.fetch("/api/v1/export");
   const lines = (await response.text()).split("\n").filter((line) => line !== "");
   return lines.map((line) => (JSON.parse(line) as { tags: { k: string } }).tags.k).sort();
 }

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openTestGateway, type TestGateway } from "../../gateway.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
-import { OpenGateway } from "../../ingest/gateway.ts";
 
 /** 2024-10-04 12:00 UTC, the gateway's clock. */
 const NOON_S = Date.UTC(2024, 9, 4, 12) / 1000;
@@ -12,15 +12,15 @@ const DAY_S = 86_400;
 const DELETE = "/api/v1/admin/tsdb/delete_series";
 const SNAPSHOT = "/api/v1/admin/tsdb/snapshot";
 
-let subject: OpenGateway;
+let subject: TestGateway;
 beforeEach(async () => {
-  subject = await OpenGateway.open("--enable-admin-api");
+  subject = await openTestGateway("--enable-admin-api");
 });
 afterEach(() => subject.close());
 
 async function admin(path: string, parameters: readonly [string, string][] = [], method = "POST") {
   const request = new Request(`http://localhost${path}?${new URLSearchParams([...parameters])}`, { method });
-  const response = await subject.gateway.app.fetch(request);
+  const response = await subject.app.fetch(request);
   const text = await response.text();
   return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
 }
@@ -111,7 +111,7 @@ describe("delete_series", () => {
     ]);
     const query = new URLSearchParams({ query: "depth", time: String(NOON_S) });
     const ask = async () => {
-      const response = await subject.gateway.app.fetch(new Request(`http://localhost/api/v1/query?${query}`));
+      const response = await subject.fetch(`/api/v1/query?${query}`);
       const { data } = (await response.json()) as { data: { result: { value: unknown[] }[] } };
       return data.result.map(({ value }) => value[1]);
     };
@@ -161,6 +161,7 @@ describe("delete_series", () => {
     await push([...EVENTS, { name: "done", secondsAgo: 20, value: 2, type: "counter" }]);
     await subject.query("ALTER TABLE weir.watermarks RENAME TO hidden");
     expect((await admin(DELETE, [["match[]", "depth"]])).status).toBe(500);
+    expect(subject.takeLog()).toEqual([expect.stringContaining("a request failed")]);
     await subject.query("ALTER TABLE weir.hidden RENAME TO watermarks");
     expect(await left()).toHaveLength(5);
     await push([{ name: "done", secondsAgo: 1, value: 2, type: "counter" }]);

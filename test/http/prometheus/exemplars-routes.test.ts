@@ -1,8 +1,11 @@
 /** Exemplars with the real gateway: the tasks behind a bucket, and exemplars received by remote_write. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { encodeV1 } from "../../receive/remote-write/messages.ts";
-import { NOW_MS, openTestGateway, type TestGateway } from "../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 const DAY_MS = 86_400_000;
 const seconds = NOW_MS / 1000;
@@ -10,7 +13,7 @@ const seconds = NOW_MS / 1000;
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  gateway = await openTestGateway();
+  gateway = await openTestGatewayAt(NOW_MS, "--retention-days=7");
   const event = (secondsAgo: number, value: number, tags: Record<string, string>) => ({
     "@timestamp": NOW_MS - secondsAgo * 1000,
     metric_name: "http.request.duration_ms",
@@ -34,9 +37,7 @@ beforeAll(async () => {
     },
     { "@timestamp": NOW_MS - 5_000, metric_name: "queue_depth", type: "gauge", value: 1 },
   ];
-  const pushed = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/push", { method: "POST", body: JSON.stringify(events) }),
-  );
+  const pushed = await gateway.fetch("/api/v1/push", { method: "POST", body: JSON.stringify(events) });
   expect(pushed.status).toBe(200);
   const message = encodeV1([
     {
@@ -45,17 +46,15 @@ beforeAll(async () => {
       exemplars: [{ value: 0.4, timestamp: NOW_MS - 15_250, labels: { trace_id: "abc" } }],
     },
   ]);
-  const written = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/write", {
-      method: "POST",
-      headers: {
-        "content-encoding": "snappy",
-        "content-type": "application/x-protobuf",
-        "x-prometheus-remote-write-version": "0.1.0",
-      },
-      body: new Uint8Array(snappyjs.compress(message)),
-    }),
-  );
+  const written = await gateway.fetch("/api/v1/write", {
+    method: "POST",
+    headers: {
+      "content-encoding": "snappy",
+      "content-type": "application/x-protobuf",
+      "x-prometheus-remote-write-version": "0.1.0",
+    },
+    body: new Uint8Array(snappyjs.compress(message)),
+  });
   expect(written.status).toBe(204);
 });
 
@@ -157,13 +156,11 @@ describe("/api/v1/query_exemplars", () => {
     ].join("\n");
     const dropped = async () => (await gateway.counters.exemplarsDropped.get()).values[0]!.value;
     const before = await dropped();
-    const pushed = await gateway.app.fetch(
-      new Request("http://localhost/metrics/job/shop", {
-        method: "PUT",
-        headers: { "content-type": "application/openmetrics-text; version=1.0.0" },
-        body,
-      }),
-    );
+    const pushed = await gateway.fetch("/metrics/job/shop", {
+      method: "PUT",
+      headers: { "content-type": "application/openmetrics-text; version=1.0.0" },
+      body,
+    });
     expect(pushed.status).toBe(200);
     expect(await data("orders_total")).toEqual([
       {
@@ -211,7 +208,7 @@ describe("/api/v1/query_exemplars", () => {
       tags: { task_id: `task-${second}` },
     }));
     const body = JSON.stringify(events);
-    await gateway.app.fetch(new Request("http://localhost/api/v1/push", { method: "POST", body }));
+    await gateway.fetch("/api/v1/push", { method: "POST", body });
     const range = { start: String(start / 1000), end: String(start / 1000 + 600) };
     const [{ exemplars }] = (await data("many_ms_bucket", range)) as [
       { exemplars: { labels: { task_id: string } }[] },

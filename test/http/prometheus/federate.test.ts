@@ -1,14 +1,17 @@
 /** Federation with the real gateway: which samples another Prometheus gets. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../receive/remote-write/messages.ts";
-import { NOW_MS, openTestGateway, type TestGateway } from "../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  gateway = await openTestGateway();
+  gateway = await openTestGatewayAt(NOW_MS);
   const at = (secondsAgo: number) => NOW_MS - secondsAgo * 1000;
   const events = [
     ...[3, 40, 400].map((value, index) => ({
@@ -30,9 +33,7 @@ beforeAll(async () => {
     { "@timestamp": at(300), metric_name: "queue_age", type: "gauge", value: 1, tags: { job: "old" } },
     { "@timestamp": at(299), metric_name: "queue_age", type: "gauge", value: 2, tags: { job: "new" } },
   ];
-  const pushed = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/push", { method: "POST", body: JSON.stringify(events) }),
-  );
+  const pushed = await gateway.fetch("/api/v1/push", { method: "POST", body: JSON.stringify(events) });
   expect(pushed.status).toBe(200);
   const message = encodeV1([
     ...["0.1", "1", "+Inf"].map((le, index) => ({
@@ -48,17 +49,15 @@ beforeAll(async () => {
       ],
     },
   ]);
-  const written = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/write", {
-      method: "POST",
-      headers: {
-        "content-encoding": "snappy",
-        "content-type": "application/x-protobuf",
-        "x-prometheus-remote-write-version": "0.1.0",
-      },
-      body: new Uint8Array(snappyjs.compress(withStaleMarkers(message))),
-    }),
-  );
+  const written = await gateway.fetch("/api/v1/write", {
+    method: "POST",
+    headers: {
+      "content-encoding": "snappy",
+      "content-type": "application/x-protobuf",
+      "x-prometheus-remote-write-version": "0.1.0",
+    },
+    body: new Uint8Array(snappyjs.compress(withStaleMarkers(message))),
+  });
   expect(written.status).toBe(204);
 });
 
@@ -66,7 +65,7 @@ afterAll(() => gateway.close());
 
 async function federate(selectors: readonly string[], headers: Record<string, string> = {}) {
   const query = new URLSearchParams(selectors.map((each): [string, string] => ["match[]", each]));
-  return await gateway.app.fetch(new Request(`http://localhost/federate?${query}`, { headers }));
+  return await gateway.fetch(`/federate?${query}`, { headers });
 }
 
 const lines = async (...selectors: string[]) => {
@@ -96,7 +95,7 @@ describe("/federate", () => {
       "# TYPE node_load1 untyped",
       `node_load1{instance="b:9100"} 0.25 ${NOW_MS - 30_000}`,
     ]);
-    const exposed = await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text();
+    const exposed = await (await gateway.fetch("/metrics")).text();
     expect(exposed).not.toContain("node_load1");
   });
 
@@ -160,7 +159,7 @@ test("returns a bound as remote_write sent it, and selects it by any spelling", 
       query: `took_seconds_bucket{${condition}}`,
       time: `${NOW_MS / 1000}`,
     });
-    const response = await gateway.app.fetch(new Request(`http://localhost/api/v1/query?${query}`));
+    const response = await gateway.fetch(`/api/v1/query?${query}`);
     const { data } = (await response.json()) as { data: { result: { metric: { le: string } }[] } };
     return data.result.map(({ metric }) => metric.le).sort();
   };

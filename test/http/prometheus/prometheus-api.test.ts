@@ -1,6 +1,9 @@
 /** Prometheus's API with the real gateway: the requests of Grafana, and the form of errors. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { NOW_MS, openTestGateway, type TestGateway } from "../gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
 
 let gateway: TestGateway;
 
@@ -21,14 +24,12 @@ const gauges = [3, 4].map((value, index) => ({
 }));
 
 beforeAll(async () => {
-  gateway = await openTestGateway();
-  const pushed = await gateway.app.fetch(
-    new Request("http://localhost/api/v1/push", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify([...events, ...gauges]),
-    }),
-  );
+  gateway = await openTestGatewayAt(NOW_MS, "--retention-days=7");
+  const pushed = await gateway.fetch("/api/v1/push", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify([...events, ...gauges]),
+  });
   expect(pushed.status).toBe(200);
 });
 
@@ -48,7 +49,7 @@ function encode(parameters: Parameters): string {
 }
 
 async function ask(path: string, parameters: Parameters = {}) {
-  const response = await gateway.app.fetch(new Request(`http://localhost${path}?${encode(parameters)}`));
+  const response = await gateway.fetch(`${path}?${encode(parameters)}`);
   return { status: response.status, body: (await response.json()) as Json };
 }
 
@@ -109,13 +110,11 @@ describe("query", () => {
   });
 
   test("accepts a form by POST, with parameters in the query string too", async () => {
-    const response = await gateway.app.fetch(
-      new Request(`http://localhost/api/v1/query?time=${seconds}`, {
-        method: "POST",
-        headers: { "content-type": "application/x-www-form-urlencoded" },
-        body: encode({ query: "queue_depth * 2" }),
-      }),
-    );
+    const response = await gateway.fetch(`/api/v1/query?time=${seconds}`, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: encode({ query: "queue_depth * 2" }),
+    });
     expect(((await response.json()) as Json).data.result).toEqual([
       { metric: { instance: "a", job: "worker" }, value: [seconds, "8"] },
     ]);
@@ -389,18 +388,16 @@ describe("discovery", () => {
   });
 
   test("finds labels by their pushed names, and by upstream's escape for them", async () => {
-    const pushed = await gateway.app.fetch(
-      new Request("http://localhost/api/v1/push", {
-        method: "POST",
-        body: JSON.stringify({
-          "@timestamp": NOW_MS,
-          metric_name: "jobs.open",
-          type: "gauge",
-          value: 1,
-          tags: { "queue.name": "a" },
-        }),
+    const pushed = await gateway.fetch("/api/v1/push", {
+      method: "POST",
+      body: JSON.stringify({
+        "@timestamp": NOW_MS,
+        metric_name: "jobs.open",
+        type: "gauge",
+        value: 1,
+        tags: { "queue.name": "a" },
       }),
-    );
+    });
     expect(pushed.status).toBe(200);
     for (const name of ["queue_name", "queue.name", "U__queue_2e_name"]) {
       expect(await data(`/api/v1/label/${name}/values`)).toEqual(["a"]);

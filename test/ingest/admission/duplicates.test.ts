@@ -3,30 +3,20 @@
  * one value per timestamp, the first, and no new sample is lost. Compared with a map.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { loadConfig } from "../../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { NewestTimes } from "../../../src/ingest/admission/newest-times.ts";
 import { SampleTable, STALE, UNKNOWN, VALUE } from "../../../src/ingest/admission/sample-table.ts";
 import type { Batch, SeriesHead } from "../../../src/model/sample.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 
 /** 2024-10-04 00:00:05 UTC: some of the samples are of the day before. */
 const NOW_MS = Date.UTC(2024, 9, 4, 0, 0, 5);
 
-let folder: string;
-let gateway: Gateway;
+let gateway: TestGateway;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-duplicates-"));
-  const config = loadConfig([`--data=${folder}`, "--log-level=error"], {}, () => undefined);
-  gateway = await openGateway(config, { now: () => NOW_MS });
+  gateway = await openTestGatewayAt(NOW_MS);
 });
-afterAll(async () => {
-  await gateway.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => gateway.close());
 
 interface Sample {
   readonly series: number;
@@ -57,9 +47,11 @@ function batchOf(metric: string, samples: readonly Sample[]): Batch {
 }
 
 async function stored(metric: string): Promise<unknown[]> {
-  const reader = await gateway.store.reader();
+  const reader = await gateway.gateway.store.reader();
   try {
-    const days = gateway.store.days().map(({ table }) => `SELECT series_id, ts, value FROM weir.${table}`);
+    const days = gateway.gateway.store
+      .days()
+      .map(({ table }) => `SELECT series_id, ts, value FROM weir.${table}`);
     const rows = await reader.all(
       `SELECT labels['n'] AS n, epoch_ms(ts)::DOUBLE AS ms, value FROM (${days.join(" UNION ALL ")})
        JOIN weir.series USING (series_id) WHERE metric = '${metric}'`,
@@ -98,7 +90,7 @@ test("concurrent pushes: the first value per time is stored, equal ones are dupl
         });
         return outcome;
       });
-      const push = (samples: readonly Sample[]) => gateway.ingest.push(batchOf(metric, samples));
+      const push = (samples: readonly Sample[]) => gateway.gateway.ingest.push(batchOf(metric, samples));
       const acks = [];
       if (together) acks.push(...(await Promise.all(batches.map(push))));
       else for (const samples of batches) acks.push(await push(samples));
@@ -118,7 +110,7 @@ test("concurrent pushes: the first value per time is stored, equal ones are dupl
 test("pushes of samples out of order share a commit", async () => {
   const metric = fresh();
   const push = (series: number, second: number) =>
-    gateway.ingest.push(batchOf(metric, [{ series, second, value: 1 }]));
+    gateway.gateway.ingest.push(batchOf(metric, [{ series, second, value: 1 }]));
   const commits = async () =>
     (await gateway.counters.commitSeconds.get()).values.find(({ metricName }) =>
       metricName?.endsWith("_count"),

@@ -4,9 +4,9 @@
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import snappyjs from "snappyjs";
+import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../../receive/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type Series } from "../../receive/remote-write/messages.ts";
-import { NOON_MS, OpenGateway } from "../gateway.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -14,15 +14,15 @@ const DAY_MS = 86_400_000;
 const TARGET = { job: "weir", instance: "gw:9091" };
 const EXTERNAL = { cluster: "a", __replica__: "r1" };
 
-let gateway: OpenGateway;
+let gateway: TestGateway;
 beforeEach(async () => {
-  gateway = await OpenGateway.open();
+  gateway = await openTestGateway();
 });
 afterEach(async () => await gateway.close());
 
 async function send(method: string, path: string, body?: string | Uint8Array, headers = {}) {
   const request = new Request(`http://localhost${path}`, { method, headers, body: body as string });
-  const response = await gateway.gateway.app.fetch(request);
+  const response = await gateway.app.fetch(request);
   return { status: response.status, text: (await response.text()).trimEnd(), headers: response.headers };
 }
 

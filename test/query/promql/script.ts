@@ -4,8 +4,9 @@
  * margin, and the lines that belong to them are indented. Points of native histograms are not loaded; `histograms`
  * lists them.
  */
-import { LabelSet, METRIC_NAME } from "../../../src/query/promql/labels.ts";
+
 import { parseDurationMs } from "../../../src/model/duration.ts";
+import { LabelSet, METRIC_NAME } from "../../../src/query/promql/labels.ts";
 import { parseFloatStrict, unquoteText } from "../../../src/query/promql/promql-text.ts";
 import { MemoryStorage, type Point } from "./memory-storage.ts";
 

@@ -1,11 +1,21 @@
 /** Pushes through the real decoder, ingest and store: the answers, and what is stored afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
-import { LIMITS, NOW_MS, openTestGateway, type TestGateway } from "../../http/gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+
+/** Ten minutes after the times that the tests push. */
+const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
+
+/** Smaller than the defaults, so that the tests need less data. */
+const LIMITS = { bodyBytesMax: 2 ** 20, inflatedBytesMax: 2 ** 22 };
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await openTestGateway();
+  gateway = await openTestGatewayAt(
+    NOW_MS,
+    `--body-bytes-max=${LIMITS.bodyBytesMax}`,
+    `--inflated-bytes-max=${LIMITS.inflatedBytesMax}`,
+  );
 });
 afterAll(() => gateway.close());
 
@@ -293,7 +303,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
   });
 
   test("the setting strictEvents does so for all pushes without strict=false", async () => {
-    const strict = await openTestGateway("--strict-events");
+    const strict = await openTestGatewayAt(NOW_MS, "--strict-events");
     try {
       const body = JSON.stringify(event(fresh(), { tag: { a: "b" } }));
       const refused = await push(body, "", {}, strict);
@@ -321,7 +331,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
   });
 
   test("at most a hundred fields are logged, however many a sender invents", async () => {
-    const other = await openTestGateway();
+    const other = await openTestGatewayAt(NOW_MS);
     try {
       const events = Array.from({ length: 150 }, (_, n) => event(fresh(), { [`made_up_${n}`]: 1 }));
       expect((await push(JSON.stringify(events), "", {}, other)).body.accepted).toBe(150);
@@ -347,7 +357,7 @@ describe("ids beyond 2^53 keep their digits", () => {
       "guild,value\n738529527931269425,1\n738529527931269426,2\n",
     );
     expect(await ask(`SELECT task_id FROM ${table(observation)}`)).toBe("task_id\n9007199254740993\n");
-    const exposed = await (await gateway.app.fetch(new Request("http://localhost:9091/metrics"))).text();
+    const exposed = await (await gateway.fetch("/metrics")).text();
     expect(exposed.split("\n").filter((line) => line.startsWith(`${table(gauge)}{`))).toEqual([
       `${table(gauge)}{guild="738529527931269425",instance=""} 1`,
       `${table(gauge)}{guild="738529527931269426",instance=""} 2`,
@@ -545,7 +555,7 @@ describe("parameters and headers", () => {
 });
 
 test("a full queue is 429 with Retry-After, and nothing of the push is stored", async () => {
-  const small = await openTestGateway("--queue-samples-max=3");
+  const small = await openTestGatewayAt(NOW_MS, "--queue-samples-max=3");
   try {
     const body = JSON.stringify([event("full"), event("full")]);
     const answers = await Promise.all([1, 2, 3].map(() => push(body, "", {}, small)));
@@ -564,15 +574,14 @@ test("a full queue is 429 with Retry-After, and nothing of the push is stored", 
 });
 
 test("a compressed body without its Content-Encoding is rejected with the header that it needs", async () => {
-  const gateway = await openTestGateway();
+  const gateway = await openTestGatewayAt(NOW_MS);
   const event = '{"metric_name":"a","value":1}';
   for (const [path, body, name] of [
     ["/api/v1/push", zlib.gzipSync(event), "gzip"],
     ["/api/v1/push", zlib.zstdCompressSync(event), "zstd"],
     ["/metrics/job/x", zlib.gzipSync("b 1\n"), "gzip"],
   ] as const) {
-    const post = (headers: Record<string, string>) =>
-      gateway.app.fetch(new Request(`http://localhost:9091${path}`, { method: "POST", headers, body }));
+    const post = (headers: Record<string, string>) => gateway.fetch(path, { method: "POST", headers, body });
     const refused = await post({});
     expect(refused.status).toBe(400);
     expect(await refused.text()).toContain(
@@ -587,7 +596,7 @@ test("a compressed body without its Content-Encoding is rejected with the header
 });
 
 test("an error about a body in another format names the route that accepts it", async () => {
-  const gateway = await openTestGateway();
+  const gateway = await openTestGatewayAt(NOW_MS);
   const message = async (method: string, path: string, body: string) => {
     const request = new Request(`http://localhost:9091${path}`, { method, body });
     const response = await gateway.app.fetch(request);
@@ -607,15 +616,13 @@ test("an error about a body in another format names the route that accepts it", 
 });
 
 test("a group's value that a 64-bit float does not hold is a warning, not a silent change", async () => {
-  const gateway = await openTestGateway();
+  const gateway = await openTestGatewayAt(NOW_MS);
   const push = (body: string, type = "text/plain") =>
-    gateway.app.fetch(
-      new Request("http://localhost:9091/metrics/job/big", {
-        method: "POST",
-        headers: { "content-type": type },
-        body,
-      }),
-    );
+    gateway.fetch("/metrics/job/big", {
+      method: "POST",
+      headers: { "content-type": type },
+      body,
+    });
   // 2^53 + 1 is not a float; 2^53 is, and so are 2^64 and fractions, which are rounded as everywhere.
   const exact = await push("a 9007199254740992\nb 18446744073709551616\nc 0.1234567890123456789\n");
   expect([exact.status, exact.headers.get("weir-warnings")]).toEqual([200, null]);

@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { decodeOpenMetrics } from "../../../src/receive/pushgateway/open-metrics.ts";
-import { GroupsGateway } from "./gateway.ts";
+import { type GroupsGateway, openGroupsGateway } from "./groups-gateway.ts";
 
 /** As prometheus_client 0.26 writes it, with fewer buckets. */
 const PUSHED = `# HELP c_total count
@@ -34,7 +34,7 @@ s_created 1.7952844170453653e+09
 
 let gateway: GroupsGateway;
 beforeAll(async () => {
-  gateway = await GroupsGateway.open();
+  gateway = await openGroupsGateway();
   await gateway.ok("PUT /metrics/job/python", PUSHED);
 });
 afterAll(() => gateway.close());

@@ -1,25 +1,17 @@
 /** The bytes of a push path on a socket: invalid UTF-8 gets 400, and creates no group with another name. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createLog } from "../../../src/http/log.ts";
-import { type Listener, listen } from "../../../src/http/server.ts";
 import { connect } from "../../http/raw.ts";
-import { GroupsGateway } from "./gateway.ts";
+import { type GroupsGateway, openGroupsGateway } from "./groups-gateway.ts";
 
 let gateway: GroupsGateway;
-let listener: Listener;
 beforeAll(async () => {
-  gateway = await GroupsGateway.open();
-  const log = createLog("error");
-  listener = await listen(gateway.gateway.app, [{ hostname: "127.0.0.1", port: 0 }], { log });
+  gateway = await openGroupsGateway();
 });
-afterAll(async () => {
-  await listener.stop(1_000);
-  await gateway.close();
-});
+afterAll(() => gateway.close());
 
 /** Sends a request whose target has these bytes, one per character of `target`. Returns the status. */
 async function send(method: string, target: string, body = ""): Promise<number> {
-  const connection = await connect(listener);
+  const connection = await connect(await gateway.listen());
   const head = `${method} ${target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
   connection.write(Buffer.from(head + body, "latin1"));
   return Number(/^HTTP\/1\.1 (\d+)/.exec(await connection.closed)?.[1]);

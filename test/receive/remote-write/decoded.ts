@@ -1,7 +1,8 @@
 /** Batches as plain samples, for tests of both versions of remote_write. */
-import type { RemoteWriteRequest } from "../../../src/receive/remote-write/request-gatherer.ts";
+
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
+import type { RemoteWriteRequest } from "../../../src/receive/remote-write/request-gatherer.ts";
 import { encodeV1, encodeV2, type Series } from "./messages.ts";
 
 export interface Plain {

@@ -3,13 +3,8 @@
  * correctly.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import zlib from "node:zlib";
 import snappyjs from "snappyjs";
-import { loadConfig } from "../../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../../src/gateway.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { BodiesInProgress } from "../../../src/http/body.ts";
 import { createLog } from "../../../src/http/log.ts";
@@ -18,28 +13,15 @@ import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { remoteWriteRoutes } from "../../../src/receive/remote-write/remote-write-routes.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
+import { DAY_MS, NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "./decoded.ts";
 import { encodeV1, encodeV2, type Series } from "./messages.ts";
 
-/** 2024-10-04 12:00 UTC. */
-const NOW_MS = Date.UTC(2024, 9, 4, 12);
-const DAY_MS = 86_400_000;
-
-let folder: string;
-let gateway: Gateway;
-const open = async (...settings: string[]) => {
-  const argv = [`--data=${folder}`, "--log-level=error", "--retention-days=3", ...settings];
-  const config = loadConfig(argv, {}, () => undefined);
-  gateway = await openGateway(config, { now: () => NOW_MS });
-};
+let gateway: TestGateway;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-remote-write-"));
-  await open();
+  gateway = await openTestGateway();
 });
-afterAll(async () => {
-  await gateway.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => gateway.close());
 
 const snappy = (message: Buffer) => new Uint8Array(snappyjs.compress(withStaleMarkers(message)));
 const V1 = {
@@ -87,7 +69,7 @@ const series = (name: string, samples: Series["samples"], labels: Record<string,
 });
 
 async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const reader = await gateway.store.reader();
+  const reader = await gateway.gateway.store.reader();
   try {
     return await reader.all(sql);
   } finally {
@@ -96,10 +78,10 @@ async function query(sql: string): Promise<Record<string, unknown>[]> {
 }
 /** The stored samples of a metric: labels, milliseconds from now, and the value, sorted in this order. */
 async function stored(metric: string): Promise<unknown[]> {
-  const days = gateway.store.days().map(({ table }) => `SELECT * FROM weir.${table}`);
+  const days = gateway.gateway.store.days().map(({ table }) => `SELECT * FROM weir.${table}`);
   if (days.length === 0) return [];
   const rows = await query(
-    `SELECT labels, epoch_ms(ts)::DOUBLE - ${NOW_MS} AS ms, value
+    `SELECT labels, epoch_ms(ts)::DOUBLE - ${NOON_MS} AS ms, value
      FROM (${days.join(" UNION ALL BY NAME ")}) JOIN weir.series USING (series_id)
      WHERE metric = '${metric}' ORDER BY labels::VARCHAR, ts`,
   );
@@ -114,10 +96,10 @@ describe("stores", () => {
     test(`${version}: samples of several days, stale markers, NaN and infinities`, async () => {
       const name = fresh();
       const samples = [
-        { value: 1, timestamp: NOW_MS - DAY_MS },
-        { value: STALE_STAND_IN, timestamp: NOW_MS - 2_000 },
-        { value: Number.POSITIVE_INFINITY, timestamp: NOW_MS - 1_000 },
-        { value: Number.NaN, timestamp: NOW_MS },
+        { value: 1, timestamp: NOON_MS - DAY_MS },
+        { value: STALE_STAND_IN, timestamp: NOON_MS - 2_000 },
+        { value: Number.POSITIVE_INFINITY, timestamp: NOON_MS - 1_000 },
+        { value: Number.NaN, timestamp: NOON_MS },
       ];
       const answer = await write([series(name, samples, { job: "x" })]);
       expect(answer).toMatchObject({
@@ -138,7 +120,7 @@ describe("stores", () => {
         countInt: 3,
         sum: 4.5,
         schema: 1,
-        timestamp: NOW_MS,
+        timestamp: NOON_MS,
         positiveSpans: [{ offset: 1, length: 2 }],
         positiveDeltas: [1, 1],
       };
@@ -160,7 +142,7 @@ describe("stores", () => {
   test("native histograms with custom buckets, of gauges, of floats, and their stale markers", async () => {
     const custom = fresh();
     const gauge = fresh();
-    const at = (ms: number) => NOW_MS + ms;
+    const at = (ms: number) => NOON_MS + ms;
     const metadata = { type: 4, help: "How deep the queues are now." };
     const answer = await write2([
       {
@@ -222,14 +204,14 @@ describe("stores", () => {
   test("native histograms beside equal classic ones of the same scrape", async () => {
     const name = fresh();
     const classic = (part: string, value: number, labels = {}) =>
-      series(`${name}_${part}`, [{ value, timestamp: NOW_MS }], labels);
+      series(`${name}_${part}`, [{ value, timestamp: NOON_MS }], labels);
     const native = {
       countInt: 3,
       sum: 4,
       schema: 0,
       positiveSpans: [{ offset: 0, length: 2 }],
       positiveDeltas: [1, 1],
-      timestamp: NOW_MS,
+      timestamp: NOON_MS,
     };
     expect(
       await write2([
@@ -264,11 +246,11 @@ describe("stores", () => {
               schema: 0,
               positiveSpans: [{ offset: 0, length: 1 }],
               positiveDeltas: [1],
-              timestamp: NOW_MS + ms,
+              timestamp: NOON_MS + ms,
             },
           ],
         },
-        series(`${name}_bucket`, [{ value: 1, timestamp: NOW_MS + ms }], { le: "1" }),
+        series(`${name}_bucket`, [{ value: 1, timestamp: NOON_MS + ms }], { le: "1" }),
       ]);
     for (const ms of [0, 1]) expect((await scrape(ms)).status).toBe(204);
     const all = await stored(`${name}_bucket`);
@@ -282,8 +264,8 @@ describe("stores", () => {
 
   test("le and quantile as they were sent", async () => {
     const name = fresh();
-    await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { le: "250" })]);
-    await write1([series(name, [{ value: 1, timestamp: NOW_MS + 1 }], { le: "250.0" })]);
+    await write1([series(name, [{ value: 1, timestamp: NOON_MS }], { le: "250" })]);
+    await write1([series(name, [{ value: 1, timestamp: NOON_MS + 1 }], { le: "250.0" })]);
     expect(await stored(name)).toEqual([
       [{ le: "250.0" }, 1, 1],
       [{ le: "250" }, 0, 1],
@@ -292,7 +274,7 @@ describe("stores", () => {
 
   test("samples with labels of the URL, in any encoding, and without headers", async () => {
     const name = fresh();
-    const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+    const message = encodeV1([series(name, [{ value: 1, timestamp: NOON_MS }])]);
     const path = "/api/v1/write?extra_label=site=north";
     expect((await post(snappy(message), V1, gateway.app, path)).status).toBe(204);
     expect((await post(snappy(message), {})).status).toBe(204);
@@ -311,59 +293,53 @@ describe("stores", () => {
 
   test("series that are exposed on /metrics only if exposeProtocols says so", async () => {
     const name = fresh();
-    const exposed = async () =>
-      (await (await gateway.app.fetch(new Request("http://localhost/metrics"))).text()).includes(name);
-    await write1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+    const exposed = async () => (await (await gateway.fetch("/metrics")).text()).includes(name);
+    await write1([series(name, [{ value: 1, timestamp: NOON_MS }])]);
     expect(await exposed()).toBe(false);
-    await gateway.close();
-    await open("--expose-protocols=remote_write");
-    await write1([series(name, [{ value: 1, timestamp: NOW_MS }], { job: "y" })]);
+    await gateway.reopen("--expose-protocols=remote_write");
+    await write1([series(name, [{ value: 1, timestamp: NOON_MS }], { job: "y" })]);
     expect(await exposed()).toBe(true);
-    await gateway.close();
-    await open();
+    await gateway.reopen();
   });
 });
 
 test("samples of remote_write set no last push time, unless they are exposed", async () => {
   const lastPushes = async () => {
-    const response = await gateway.app.fetch(new Request("http://localhost/metrics"));
+    const response = await gateway.fetch("/metrics");
     const lines = (await response.text()).split("\n");
     return lines.filter((line) => /^weir_last_push_timestamp_seconds\{.*job="gone"/.test(line));
   };
   const alert = (value: number) =>
-    series("ALERTS", [{ value, timestamp: NOW_MS + value }], {
+    series("ALERTS", [{ value, timestamp: NOON_MS + value }], {
       alertname: "Slow",
       instance: "a",
       job: "gone",
     });
   await write1([alert(1)]);
   expect(await lastPushes()).toEqual([]);
-  await gateway.close();
-  await open("--expose-protocols=remote_write");
+  await gateway.reopen("--expose-protocols=remote_write");
   await write1([alert(2)]);
   expect(await lastPushes()).toEqual([
-    `weir_last_push_timestamp_seconds{instance="a",job="gone"} ${NOW_MS / 1000}`,
+    `weir_last_push_timestamp_seconds{instance="a",job="gone"} ${NOON_MS / 1000}`,
   ]);
-  await gateway.close();
-  await open();
+  await gateway.reopen();
 });
 
 describe("duplicates", () => {
   test("a repeated request stores nothing, also after a restart", async () => {
     const name = fresh();
     const all = Array.from({ length: 500 }, (_, index) =>
-      series(name, [{ value: index, timestamp: NOW_MS }], { n: `${index}` }),
+      series(name, [{ value: index, timestamp: NOON_MS }], { n: `${index}` }),
     );
     for (const _ of [1, 2])
       expect(await write2(all)).toMatchObject({ status: 204, written: ["500", "0", "0"] });
-    await gateway.close();
-    await open();
+    await gateway.reopen();
     expect(await write2(all)).toMatchObject({ status: 204, written: ["500", "0", "0"] });
     expect((await stored(name)).length).toBe(500);
   });
   test("samples out of order are stored, and another value at a stored time is rejected", async () => {
     const name = fresh();
-    const at = (value: number, ms: number) => ({ value, timestamp: NOW_MS + ms });
+    const at = (value: number, ms: number) => ({ value, timestamp: NOON_MS + ms });
     expect(await write2([series(name, [at(1, 0)])])).toMatchObject({ status: 204 });
     expect(await write2([series(name, [at(2, -5_000), at(3, 0), at(1, 0), at(4, -DAY_MS)])])).toEqual(
       expect.objectContaining({
@@ -384,9 +360,9 @@ describe("duplicates", () => {
 
 // Prometheus 2.42 answers the first request with 204 and keeps the first value; so does every later scrape of the target.
 describe("several values for one series and time in one request: the first is stored, and nothing fails", () => {
-  const at = (value: number, ms = 0) => ({ value, timestamp: NOW_MS + ms });
+  const at = (value: number, ms = 0) => ({ value, timestamp: NOON_MS + ms });
   const rejections = async (name: string) => {
-    const reader = await gateway.store.reader();
+    const reader = await gateway.gateway.store.reader();
     try {
       const rows = await reader.all<{ reason: string }>(
         `SELECT reason FROM weir.rejected WHERE reason LIKE '%"${name}"%'`,
@@ -444,7 +420,7 @@ describe("400: stores the valid samples and reports the others", () => {
   const bad = (name: string, wrong: Series, first: string) =>
     test(name, async () => {
       const good = fresh();
-      const all = [series(good, [{ value: 1, timestamp: NOW_MS }]), wrong];
+      const all = [series(good, [{ value: 1, timestamp: NOON_MS }]), wrong];
       const answer = await write2(all);
       expect(answer.status).toBe(400);
       expect(answer.written).toEqual(["1", "0", "0"]);
@@ -452,7 +428,7 @@ describe("400: stores the valid samples and reports the others", () => {
       expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
       expect(await stored(good)).toEqual([[{}, 0, 1]]);
     });
-  const now = [{ value: 1, timestamp: NOW_MS }];
+  const now = [{ value: 1, timestamp: NOON_MS }];
   bad("no name", { labels: { job: "x" }, samples: now }, 'series {job="x"} has no __name__');
   bad(
     "a label twice",
@@ -488,29 +464,27 @@ describe("400: stores the valid samples and reports the others", () => {
   );
   bad(
     "a time before retention",
-    series("m", [{ value: 1, timestamp: NOW_MS - 4 * DAY_MS }]),
+    series("m", [{ value: 1, timestamp: NOON_MS - 4 * DAY_MS }]),
     "@timestamp 2024-09-30T12:00:00.000Z is before retention",
   );
   bad(
     "a time in the future",
-    series("m", [{ value: 1, timestamp: NOW_MS + DAY_MS }]),
+    series("m", [{ value: 1, timestamp: NOON_MS + DAY_MS }]),
     "@timestamp 2024-10-05T12:00:00.000Z is in the future",
   );
   bad("a time outside the range of dates", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "@timestamp");
 
   test("an invalid native histogram counts as one sample", async () => {
     const answer = await write2([
-      { labels: { __name__: fresh() }, histograms: [{ schema: 60, timestamp: NOW_MS }] },
+      { labels: { __name__: fresh() }, histograms: [{ schema: 60, timestamp: NOON_MS }] },
     ]);
     expect(answer).toMatchObject({ status: 400, written: ["0", "0", "0"] });
     expect(answer.text).toContain("has schema 60");
   });
   test("rejects a sample of another kind, and stores one with the name of a part of the metric", async () => {
     const name = fresh();
-    const event = { metric_name: name, value: 1, "@timestamp": NOW_MS };
-    await gateway.app.fetch(
-      new Request("http://localhost:9091/api/v1/push", { method: "POST", body: JSON.stringify(event) }),
-    );
+    const event = { metric_name: name, value: 1, "@timestamp": NOON_MS };
+    await gateway.fetch("/api/v1/push", { method: "POST", body: JSON.stringify(event) });
     const answer = await write2([series(`${name}_count`, now), series(name, now)]);
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "0"] });
     expect(answer.text).toContain(`metric "${name}" is stored as observation, this sample is cumulative`);
@@ -526,10 +500,10 @@ describe("any number of invalid samples", () => {
       const name = fresh();
       const wrong = Array.from({ length: 30_000 }, (_, n) => ({
         labels: { job: `wrong${n}` },
-        samples: [{ value: 1, timestamp: NOW_MS }],
+        samples: [{ value: 1, timestamp: NOON_MS }],
       }));
-      const good = [0, 1, 2].map((n) => series(name, [{ value: n, timestamp: NOW_MS + n }]));
-      const histogram = { labels: { job: "h" }, histograms: [{ countInt: 1, timestamp: NOW_MS }] };
+      const good = [0, 1, 2].map((n) => series(name, [{ value: n, timestamp: NOON_MS + n }]));
+      const histogram = { labels: { job: "h" }, histograms: [{ countInt: 1, timestamp: NOON_MS }] };
       const answer = await write([good[0]!, ...wrong, good[1]!, histogram, good[2]!]);
       expect(answer.status).toBe(400);
       expect(answer.written).toEqual(version === "1.0" ? [null, null, null] : ["3", "0", "0"]);
@@ -547,7 +521,7 @@ describe("any number of invalid samples", () => {
 
 describe("supported messages and encodings", () => {
   const body = (message: "v1" | "v2", name: string) => {
-    const all = [series(name, [{ value: 1, timestamp: NOW_MS }])];
+    const all = [series(name, [{ value: 1, timestamp: NOON_MS }])];
     return snappy(message === "v1" ? encodeV1(all) : encodeV2(all));
   };
   const ok = (message: "v1" | "v2", headers: Record<string, string>) =>
@@ -615,7 +589,7 @@ describe("supported messages and encodings", () => {
 
 describe("stores nothing and answers", () => {
   const name = fresh();
-  const message = encodeV1([series(name, [{ value: 1, timestamp: NOW_MS }])]);
+  const message = encodeV1([series(name, [{ value: 1, timestamp: NOON_MS }])]);
   const bad = (
     what: string,
     status: number,
@@ -694,7 +668,7 @@ describe("503 and Retry-After, so that senders retry", () => {
         counters: createCounters(),
       });
       const app = createApp([routes], { log: createLog("error"), counters: createCounters() });
-      const answer = await post(snappy(encodeV2([series("m", [{ value: 1, timestamp: NOW_MS }])])), V2, app);
+      const answer = await post(snappy(encodeV2([series("m", [{ value: 1, timestamp: NOON_MS }])])), V2, app);
       expect(answer).toMatchObject({ status: 503, text: `${error.message}\n`, written: ["0", "0", "0"] });
       expect(answer.headers.get("retry-after")).toBe("1");
     });
@@ -710,13 +684,13 @@ describe("exemplars", () => {
       const name = fresh();
       const exemplar = (ms: number) => ({
         value: 0.2,
-        timestamp: NOW_MS + ms,
+        timestamp: NOON_MS + ms,
         labels: { trace_id: `t${ms}` },
       });
       const own = { __name__: name, job: "x", le: "1" };
       const send = (...ms: number[]) =>
         write([
-          { labels: own, samples: [{ value: 1, timestamp: NOW_MS + ms[0]! }] },
+          { labels: own, samples: [{ value: 1, timestamp: NOON_MS + ms[0]! }] },
           { labels: own, exemplars: ms.map(exemplar) },
         ]);
       expect(await send(-1, -2, -1)).toMatchObject({
@@ -735,7 +709,7 @@ describe("exemplars", () => {
       );
       expect(
         await query(
-          `SELECT epoch_ms(ts)::DOUBLE - ${NOW_MS} AS ms, labels, value, exemplar FROM exemplars
+          `SELECT epoch_ms(ts)::DOUBLE - ${NOON_MS} AS ms, labels, value, exemplar FROM exemplars
            WHERE metric = '${name}' ORDER BY ts`,
         ),
       ).toEqual(
@@ -752,13 +726,13 @@ describe("exemplars", () => {
     const name = fresh();
     const exemplars = ["x".repeat(200), "fits"].map((trace_id) => ({
       value: 1,
-      timestamp: NOW_MS,
+      timestamp: NOON_MS,
       labels: { trace_id },
     }));
     const answer = await write2([
-      { ...series(name, [{ value: 1, timestamp: NOW_MS }]), exemplars },
-      { labels: { job: "x" }, samples: [{ value: 1, timestamp: NOW_MS }], exemplars },
-      { ...series(name, [{ value: 1, timestamp: NOW_MS }], { "a\n": "x" }), exemplars },
+      { ...series(name, [{ value: 1, timestamp: NOON_MS }]), exemplars },
+      { labels: { job: "x" }, samples: [{ value: 1, timestamp: NOON_MS }], exemplars },
+      { ...series(name, [{ value: 1, timestamp: NOON_MS }], { "a\n": "x" }), exemplars },
     ]);
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
     const [samples, unnamed, notStored, ...rest] = answer.text.trimEnd().split("\n");
@@ -771,11 +745,11 @@ describe("exemplars", () => {
   test("of a native histogram belong to its buckets", async () => {
     const name = fresh();
     const native = { countInt: 1, positiveSpans: [{ offset: 1, length: 1 }], positiveDeltas: [1] };
-    const exemplar = { value: 1.5, timestamp: NOW_MS, labels: { trace_id: "n" } };
+    const exemplar = { value: 1.5, timestamp: NOON_MS, labels: { trace_id: "n" } };
     const labels = { __name__: name, job: "x" };
     expect(
       await write2([
-        { labels, histograms: [{ ...native, timestamp: NOW_MS }] },
+        { labels, histograms: [{ ...native, timestamp: NOON_MS }] },
         { labels, exemplars: [exemplar] },
       ]),
     ).toMatchObject({ status: 204, written: ["0", "1", "1"] });
@@ -797,12 +771,12 @@ test("counts native histograms, and the exemplars that are dropped", async () =>
     sum: 1.5,
     positiveSpans: [{ offset: 0, length: 1 }],
     positiveDeltas: [1],
-    timestamp: NOW_MS,
+    timestamp: NOON_MS,
   };
   const exemplars = ["x".repeat(200), "fits"].map((trace_id) => ({
     labels: { trace_id },
     value: 1.5,
-    timestamp: NOW_MS,
+    timestamp: NOON_MS,
   }));
   const labels = { __name__: fresh() };
   expect((await write2([{ labels, histograms: [histogram], exemplars }])).written).toEqual(["0", "1", "1"]);
@@ -816,7 +790,7 @@ describe("metadata", () => {
     const name = fresh();
     await write2([
       {
-        ...series(name, [{ value: 1, timestamp: NOW_MS }]),
+        ...series(name, [{ value: 1, timestamp: NOON_MS }]),
         metadata: { type: 2, help: "How warm.", unit: "celsius" },
       },
     ]);
@@ -826,19 +800,19 @@ describe("metadata", () => {
   });
   test("1.0: that arrives later refines a stored metric of any kind, and rejects nothing", async () => {
     const name = fresh();
-    expect(await write1([series(name, [{ value: 1, timestamp: NOW_MS }])])).toMatchObject({ status: 204 });
+    expect(await write1([series(name, [{ value: 1, timestamp: NOON_MS }])])).toMatchObject({ status: 204 });
     expect(await metric(name)).toEqual([{ kind: "cumulative", type: "unknown", unit: "", help: "" }]);
     expect(
       await write1([], [{ type: 2, metricFamilyName: name, help: "How warm.", unit: "celsius" }]),
     ).toMatchObject({ status: 204 });
-    expect(await write1([series(name, [{ value: 2, timestamp: NOW_MS + 1 }])])).toMatchObject({
+    expect(await write1([series(name, [{ value: 2, timestamp: NOON_MS + 1 }])])).toMatchObject({
       status: 204,
     });
     expect(await metric(name)).toEqual([
       { kind: "cumulative", type: "gauge", unit: "celsius", help: "How warm." },
     ]);
     // Another sender declares it a counter: the first type counts, and the samples are stored.
-    const counter = { ...series(name, [{ value: 3, timestamp: NOW_MS + 2 }]), metadata: { type: 1 } };
+    const counter = { ...series(name, [{ value: 3, timestamp: NOON_MS + 2 }]), metadata: { type: 1 } };
     expect(await write2([counter])).toMatchObject({ status: 204 });
     expect(await metric(name)).toEqual([
       { kind: "cumulative", type: "gauge", unit: "celsius", help: "How warm." },

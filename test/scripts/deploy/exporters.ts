@@ -3,13 +3,8 @@
  * seconds, so that rates and quantiles can be worked out by hand. The text reaches a gateway in three ways: pushed
  * unchanged, pushed with its times, or scraped by a Prometheus and written by remote_write.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import snappyjs from "snappyjs";
-import { loadConfig } from "../../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../../src/gateway.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../receive/remote-write/messages.ts";
 
@@ -247,7 +242,7 @@ function memory(service: string, bytes: number): string[] {
 
 /** A gateway with half an hour of the exporters' metrics. */
 export interface History {
-  readonly gateway: Gateway;
+  readonly gateway: TestGateway;
   /** Runs a PromQL query at the last step, or that many seconds before it. Throws if it is rejected. */
   query(expression: string, secondsAgo?: number): Promise<Sample[]>;
   /** Runs a query over all steps. Returns the values of each series by step. */
@@ -267,26 +262,15 @@ export type Way = (typeof WAYS)[number];
 
 /** Opens a gateway and sends it the metrics of exporters from step 1 to the last, in one of the ways. */
 export async function historyOf(exporters: readonly Exporter[], way: Way): Promise<History> {
-  const folder = mkdtempSync(join(tmpdir(), "weir-exporters-"));
-  const config = loadConfig([`--data=${folder}`, "--retention-days=7"], {}, () => undefined);
-  let nowMs = way === "pushed" ? START_MS : NOW_MS;
-  const gateway = await openGateway(config, { now: () => nowMs, log: createLog("error") });
+  const gateway = await openTestGatewayAt(way === "pushed" ? START_MS : NOW_MS, "--retention-days=7");
   const fetchJson = async (path: string, parameters: Record<string, string>) => {
-    const request = new Request(`http://localhost${path}`, {
-      method: "POST",
-      body: new URLSearchParams(parameters),
-    });
-    const body = (await (await gateway.app.fetch(request)).json()) as ReturnType<typeof JSON.parse>;
+    const answer = await gateway.fetch(path, { method: "POST", body: new URLSearchParams(parameters) });
+    const body = (await answer.json()) as ReturnType<typeof JSON.parse>;
     if (body.status !== "success") throw new Error(`${parameters.query}: ${body.error}`);
     return body.data.result;
   };
   const send = async (method: string, path: string, body: string | Uint8Array, headers = {}) => {
-    const request = new Request(`http://localhost${path}`, {
-      method,
-      body: body as Uint8Array<ArrayBuffer>,
-      headers,
-    });
-    const response = await gateway.app.fetch(request);
+    const response = await gateway.fetch(path, { method, body: body as Uint8Array<ArrayBuffer>, headers });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   };
 
@@ -300,7 +284,7 @@ export async function historyOf(exporters: readonly Exporter[], way: Way): Promi
       const stepMs = START_MS + step * STEP * 1000;
       for (const [at, { job, instance, expose }] of [...exporters.entries()].reverse()) {
         // Not all push at once: the first on time, each other a second before the one that it follows.
-        if (way === "pushed") nowMs = stepMs - at * 1000;
+        if (way === "pushed") gateway.nowMs = stepMs - at * 1000;
         const text = expose(step);
         if (text === undefined) continue;
         const path = `/metrics/job/${job}/instance/${instance}`;
@@ -337,10 +321,7 @@ export async function historyOf(exporters: readonly Exporter[], way: Way): Promi
         }),
       );
     },
-    async close() {
-      await gateway.close();
-      rmSync(folder, { recursive: true });
-    },
+    close: () => gateway.close(),
   };
 }
 

@@ -5,10 +5,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { loadConfig } from "../../../src/config/config.ts";
 import { registerProcessMetrics } from "../../../src/exposition/process-metrics.ts";
-import { type Gateway, openGateway } from "../../../src/gateway.ts";
-import { createLog } from "../../../src/http/log.ts";
 import { addContainer } from "../../../src/sampler/containers.ts";
 import { disksPart } from "../../../src/sampler/disks.ts";
 import { gpuPart } from "../../../src/sampler/gpu/gpu.ts";
@@ -17,6 +14,7 @@ import { networkPart } from "../../../src/sampler/network.ts";
 import type { Part } from "../../../src/sampler/part.ts";
 import { processPart } from "../../../src/sampler/process.ts";
 import { Sampler } from "../../../src/sampler/sampler.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 
 const GPUS = join(import.meta.dir, "../../fixtures/nvidia-smi/two-cards.csv");
 
@@ -69,18 +67,14 @@ export const WORKERS = [
 export async function exposedMetrics(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
   try {
-    const config = loadConfig([`--data=${join(folder, "data")}`], {}, () => undefined);
-    const gateway = await openGateway(config, { log: createLog("error") });
+    const gateway = await openTestGatewayAt(Date.now());
     const stopMeasuring = registerProcessMetrics(gateway.counters.registry, "0.0.0");
     const ask = async (path: string, body?: unknown): Promise<string> => {
-      const request = new Request(
-        `http://localhost${path}`,
-        body === undefined ? {} : { method: "POST", body: JSON.stringify(body) },
-      );
-      return (await gateway.app.fetch(request)).text();
+      const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+      return (await gateway.fetch(path, init)).text();
     };
     try {
-      await sampleOnce(gateway, folder);
+      await sampleOnce(gateway.gateway, folder);
       await ask("/api/v1/push", WORKERS);
       const gauge = { metric_name: "depth", type: "gauge", value: 1, "@timestamp": Date.now() };
       await ask("/api/v1/push", [gauge, { ...gauge }, { metric_name: "depth", value: "deep" }]);
@@ -98,7 +92,7 @@ export async function exposedMetrics(): Promise<string> {
 
 /** Runs each part of the sampler once, one that fails among them; resolves when all is stored. */
 async function sampleOnce(
-  { ingest, counters }: Pick<Gateway, "ingest" | "counters">,
+  { ingest, counters }: Pick<TestGateway["gateway"], "ingest" | "counters">,
   folder: string,
 ): Promise<void> {
   const nvidiaSmi = join(folder, "nvidia-smi");

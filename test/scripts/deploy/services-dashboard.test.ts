@@ -117,7 +117,7 @@ describe.each(WAYS)("the metrics of services, %s", (way) => {
   });
 
   test("contain the names of the services for /api/metrics/services", async () => {
-    const response = await history.gateway.app.fetch(new Request("http://localhost/api/metrics/services"));
+    const response = await history.gateway.fetch("/api/metrics/services");
     expect(await response.json()).toEqual(["orchestrator", "workers"]);
   });
 });

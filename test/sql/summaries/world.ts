@@ -2,21 +2,17 @@
  * A replay of workers and their gateway. The gateway's clock advances minute by minute, each worker pushes the events of
  * the minute, and the gateway samples the time of each worker's last push, as in production.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Registry } from "prom-client";
-import { loadConfig } from "../../../src/config/config.ts";
-import { type Gateway, openGateway } from "../../../src/gateway.ts";
-import { createLog } from "../../../src/http/log.ts";
 import { Heads } from "../../../src/sampler/batch.ts";
 import { gatewayPart } from "../../../src/sampler/own-metrics.ts";
+import { DEFAULTS } from "../../defaults.ts";
 import {
   type WorkerEvent,
   type WorkerOptions,
   workerEvents,
   workerIndex,
 } from "../../fixtures/worker-events.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -41,15 +37,8 @@ export async function openWorld(
   workers: readonly Omit<WorkerOptions, "startMs" | "days">[],
   stepMs = MINUTE_MS,
 ): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), "weir-workers-"));
   const endMs = startMs + days * 86_400_000;
-  let nowMs = startMs;
-  const config = loadConfig([`--data=${folder}`], {}, () => undefined);
-  const gateway = await openGateway(config, { now: () => nowMs, log: createLog("error") });
-  const close = async () => {
-    await gateway.close();
-    rmSync(folder, { recursive: true, force: true });
-  };
+  const gateway = await openTestGatewayAt(startMs, `--retention-days=${DEFAULTS.retentionDays}`);
   try {
     const all: StoredEvent[] = [];
     const streams = workers.map((options) => {
@@ -57,55 +46,55 @@ export async function openWorld(
       return { instance, events: [...workerEvents({ ...options, startMs, days })], next: 0 };
     });
     const sample = lastPushSampler(gateway);
-    while (nowMs < endMs) {
-      nowMs += stepMs;
+    while (gateway.nowMs < endMs) {
+      gateway.nowMs += stepMs;
       for (const stream of streams) {
         const from = stream.next;
-        while ((stream.events[stream.next]?.["@timestamp"] ?? Infinity) <= nowMs) stream.next++;
+        while ((stream.events[stream.next]?.["@timestamp"] ?? Infinity) <= gateway.nowMs) stream.next++;
         const events = stream.events.slice(from, stream.next);
         if (events.length > 0) await push(gateway, stream.instance, events);
         for (const event of events) all.push({ ...event, instance: stream.instance });
       }
-      await sample(nowMs);
+      await sample(gateway.nowMs);
     }
     return {
       events: all.sort((a, b) => a["@timestamp"] - b["@timestamp"]),
       endMs,
       async ask(path, parameters) {
-        const url = `http://localhost${path}?${new URLSearchParams(parameters)}`;
-        const response = await gateway.app.fetch(new Request(url));
+        const url = `${path}?${new URLSearchParams(parameters)}`;
+        const response = await gateway.fetch(url);
         const text = await response.text();
         if (!response.ok) throw new Error(`${url} was answered ${response.status}: ${text}`);
         return JSON.parse(text) as unknown;
       },
-      close,
+      close: () => gateway.close(),
     };
   } catch (error) {
-    await close();
+    await gateway.close();
     throw error;
   }
 }
 
-async function push(gateway: Gateway, instance: string, events: readonly WorkerEvent[]): Promise<void> {
-  const url = `http://localhost/api/v1/push?extra_label=job%3Dworker&extra_label=instance%3D${instance}`;
+async function push(gateway: TestGateway, instance: string, events: readonly WorkerEvent[]): Promise<void> {
+  const url = `/api/v1/push?extra_label=job%3Dworker&extra_label=instance%3D${instance}`;
   const body = events.map((event) => JSON.stringify(event)).join("\n");
-  const response = await gateway.app.fetch(new Request(url, { method: "POST", body }));
+  const response = await gateway.fetch(url, { method: "POST", body });
   const answer = (await response.json()) as { accepted: number; rejected: number; warnings?: unknown };
   if (answer.accepted !== events.length || answer.warnings !== undefined)
     throw new Error(`a push was answered ${JSON.stringify(answer)}`);
 }
 
 /** Stores the time of each worker's last push. The tests do not need the gateway's other metrics. */
-function lastPushSampler(gateway: Gateway): (atMs: number) => Promise<void> {
+function lastPushSampler(gateway: TestGateway): (atMs: number) => Promise<void> {
   const heads = new Heads();
   const part = gatewayPart({
     intervalMs: MINUTE_MS,
     registry: new Registry(),
-    lastPushes: () => gateway.totals.lastPushRecords(),
+    lastPushes: () => gateway.gateway.totals.lastPushRecords(),
   });
   return async (atMs) => {
     const reading = heads.read(atMs * 1000);
     await part.collect(reading, new AbortController().signal);
-    await gateway.ingest.push({ ...reading.seal(), protocol: "own" });
+    await gateway.gateway.ingest.push({ ...reading.seal(), protocol: "own" });
   };
 }

@@ -1,6 +1,6 @@
 /** What the engine says about a statement, in parts. Each text is one that DuckDB 1.5 wrote. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Database, type Connection } from "../../../src/store/engine/duckdb.ts";
+import { type Connection, Database } from "../../../src/store/engine/duckdb.ts";
 import {
   parseFailureOf,
   type SerializeAnswer,

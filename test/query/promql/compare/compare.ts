@@ -2,13 +2,9 @@
  * Sends the same queries to the gateway and to a real Prometheus, over the same remote-written data, and reports where
  * they differ: labels, points, values apart by more than one part in 10^9, or an error on one side.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
-import { loadConfig } from "../../../../src/config/config.ts";
-import { openGateway } from "../../../../src/gateway.ts";
+import { openTestGatewayAt } from "../../../gateway.ts";
 import { withStaleMarkers } from "../../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../../receive/remote-write/messages.ts";
 import { BEGIN_MS, dataset, END_MS, requests } from "./dataset.ts";
@@ -55,9 +51,7 @@ type Ask = (query: Query) => Promise<Answer>;
 
 /** Loads both, and sends `count` queries, the same ones for the same seed. */
 export async function compareEngines(count: number, seed: number): Promise<Report> {
-  const folder = mkdtempSync(join(tmpdir(), "weir-compare-"));
-  const config = loadConfig([`--data=${folder}`, "--log-level=error"], {}, () => undefined);
-  const gateway = await openGateway(config, { now: () => END_MS });
+  const gateway = await openTestGatewayAt(END_MS);
   const prometheus = await startPrometheus();
   try {
     for (const part of requests(dataset())) {
@@ -68,7 +62,7 @@ export async function compareEngines(count: number, seed: number): Promise<Repor
         "x-prometheus-remote-write-version": "0.1.0",
       };
       const send = { method: "POST", body, headers };
-      const ours = await gateway.app.fetch(new Request("http://localhost/api/v1/write", send));
+      const ours = await gateway.fetch("/api/v1/write", send);
       const theirs = await fetch(`${prometheus.url}/api/v1/write`, send);
       if (!ours.ok || !theirs.ok) {
         throw new Error(
@@ -77,15 +71,13 @@ export async function compareEngines(count: number, seed: number): Promise<Repor
       }
     }
     const path = ({ path, parameters }: Query) => `/api/v1/${path}?${new URLSearchParams(parameters)}`;
-    const weir: Ask = async (query) =>
-      (await gateway.app.fetch(new Request(`http://localhost${path(query)}`))).json() as Promise<Answer>;
+    const weir: Ask = async (query) => (await gateway.fetch(path(query))).json() as Promise<Answer>;
     const upstream: Ask = async (query) =>
       (await fetch(`${prometheus.url}${path(query)}`)).json() as Promise<Answer>;
     return await compareAll(fc.sample(queries, { numRuns: count, seed }), weir, upstream);
   } finally {
     await prometheus.stop();
     await gateway.close();
-    rmSync(folder, { recursive: true });
   }
 }
 

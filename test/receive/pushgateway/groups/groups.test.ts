@@ -2,14 +2,15 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createCounters } from "../../../../src/model/counters.ts";
 import { Groups } from "../../../../src/receive/pushgateway/groups/groups.ts";
-import { GroupsGateway, NOON_MS } from "../gateway.ts";
+import { NOON_MS } from "../../../gateway.ts";
+import { type GroupsGateway, openGroupsGateway } from "../groups-gateway.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 let open: GroupsGateway | undefined;
 async function gateway(...settings: string[]): Promise<GroupsGateway> {
-  open = await GroupsGateway.open(...settings);
+  open = await openGroupsGateway(...settings);
   return open;
 }
 afterEach(async () => {
@@ -21,7 +22,7 @@ test("the lists of groups and of the status are JSON that ends with a newline, a
   const weir = await gateway();
   for (const groups of [0, 1]) {
     for (const path of ["/api/v1/metrics", "/api/v1/status"]) {
-      const answer = await weir.gateway.app.fetch(new Request(`http://localhost${path}`));
+      const answer = await weir.fetch(path);
       const text = await answer.text();
       expect([path, text]).toEqual([path, expect.stringMatching(/\}\n$/)]);
       expect(JSON.parse(text).status).toBe("success");
@@ -103,7 +104,7 @@ describe("push as history", () => {
     expect(await weir.exposed()).toEqual(['m{job="a"} 2']);
     await weir.ok("PUT /metrics/job/a", "m 3\n");
     expect(await weir.exposed()).toEqual(['m{job="a"} 3']);
-    expect(weir.faults).toEqual([]);
+    expect(weir.takeLog()).toEqual([]);
   });
 });
 
@@ -266,6 +267,7 @@ describe("failed commit", () => {
       weir.send("DELETE /metrics/job/a"),
     ]);
     expect(answers.map(([status]) => status)).toEqual([503, 503, 503]);
+    expect(weir.takeLog().join("")).toContain("pushes failed");
     expect(await weir.exposed()).toEqual(['m{job="a"} 1', 'n{job="a"} 1']);
     expect(await weir.send("GET /api/v1/metrics")).toEqual([200, expect.not.stringContaining('"job":"b"')]);
     await weir.query("DROP TABLE weir.samples_20241005");
@@ -575,16 +577,14 @@ test("rejects one of two simultaneous pushes that conflict", async () => {
 describe("formats", () => {
   /** Pushes a body of delimited MetricFamily messages. */
   const putProtobuf = (weir: GroupsGateway, job: string, hex: string, method = "PUT") =>
-    weir.gateway.app.fetch(
-      new Request(`http://localhost/metrics/job/${job}`, {
-        method,
-        body: Buffer.from(hex, "hex"),
-        headers: {
-          "content-type":
-            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
-        },
-      }),
-    );
+    weir.fetch(`/metrics/job/${job}`, {
+      method,
+      body: Buffer.from(hex, "hex"),
+      headers: {
+        "content-type":
+          "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+      },
+    });
 
   // Native histograms h: one observation up to 0.5, two up to 2, one up to 4; one up to 8.
   const upTo4 = "280a0168180422213a1f0804110000000000001a402800620408011001620408021002680268026801";
