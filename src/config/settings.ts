@@ -5,7 +5,6 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
-import { GROUP_SETTINGS } from "./group-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */
@@ -165,7 +164,37 @@ export const SETTINGS = {
     why: "More than clocks drift, and less than a wrong time zone.",
   },
 
-  ...GROUP_SETTINGS,
+  groupTtlMs: {
+    type: { is: "milliseconds", max: 36_525 * day },
+    default: 0,
+    what: "How long after its last push a group expires, unless the push sets it (`?ttl=`). 0 means never.",
+    why: "Pushed metrics stay until they are deleted, as in Pushgateway.",
+    alias: "groupTtl",
+  },
+  groupsMax: {
+    type: { is: "count", min: 1, max: 10_000_000 },
+    default: 100_000,
+    what: "Groups that can exist. Pushes to further groups are rejected.",
+    why: "Some 27 kB of memory per group with a few series: at most 2.7 GB.",
+  },
+  groupSumGauges: {
+    type: { is: "choice", of: ["last", "max", "min"] },
+    default: "last",
+    what: "The value of a gauge after pushes with `?mode=sum`: the last, the largest or the smallest one.",
+    why: "A gauge has no sum. A push without `?mode=sum` also keeps the last value.",
+  },
+  enableAdminApi: {
+    type: { is: "flag" },
+    default: false,
+    what: "Allows `PUT /api/v1/admin/wipe`, which deletes all groups, and `POST /api/v1/admin/tsdb/delete_series` and `/snapshot`.",
+    why: "Off, as in Pushgateway and Prometheus.",
+  },
+  enableLifecycle: {
+    type: { is: "flag" },
+    default: false,
+    what: "Allows `POST /-/quit`, which stops the gateway.",
+    why: "Off, as in Pushgateway.",
+  },
 
   // Bodies
   bodyBytesMax: {

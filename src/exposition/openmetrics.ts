@@ -7,7 +7,6 @@
 import { escapeHelp, escapeLabelValue, numberText } from "../model/spelling.ts";
 import {
   type DistributionFamily,
-  type DistributionPoint,
   type ShownExemplar,
   type Family,
   isDistribution,
@@ -15,7 +14,7 @@ import {
   type ValueFamily,
 } from "./family.ts";
 import { withoutClashes } from "./openmetrics-names.ts";
-import { CHUNK_CHARACTERS, sumLines } from "./text.ts";
+import { CHUNK_CHARACTERS, edgeLines, sumLines } from "./text.ts";
 
 /** The content type, with the requested version. The text is the same for 1.0.0 and 0.0.1. */
 export function openMetricsContentType(version: "1.0.0" | "0.0.1"): string {
@@ -69,21 +68,8 @@ function* distributionLines(family: DistributionFamily): Generator<string, void,
       point.createdUs === undefined
         ? ""
         : createdLine(name, point.labels ? `{${point.labels}}` : "", point.createdUs);
-    yield edgeLines(family, point) + sums + created;
+    yield edgeLines(family, point, exemplarText) + sums + created;
   }
-}
-
-function edgeLines({ name, type }: DistributionFamily, point: DistributionPoint): string {
-  const { labels, edges, values, exemplars } = point;
-  const comma = labels ? "," : "";
-  const head =
-    type === "histogram" ? `${name}_bucket{${labels}${comma}le="` : `${name}{${labels}${comma}quantile="`;
-  let lines = "";
-  for (let at = 0; at < edges.length; at++) {
-    const exemplar = exemplars?.[at];
-    lines += `${head}${edges[at]}"} ${numberText(values[at])}${exemplar ? exemplarText(exemplar) : ""}\n`;
-  }
-  return lines;
 }
 
 function exemplarText({ name, label, value, timestampUs }: ShownExemplar): string {

@@ -12,6 +12,7 @@ import {
   type DistributionPoint,
   type Family,
   isDistribution,
+  type ShownExemplar,
   type ValueFamily,
 } from "./family.ts";
 
@@ -48,12 +49,20 @@ function* distributionLines(family: DistributionFamily): Generator<string, void,
   for (const point of family.points) yield edgeLines(family, point) + sumLines(family.name, point);
 }
 
-function edgeLines({ name, type }: DistributionFamily, { labels, edges, values }: DistributionPoint): string {
+/** One line per bucket or quantile. Only OpenMetrics has exemplars, whose text follows the value. */
+export function edgeLines(
+  { name, type }: DistributionFamily,
+  { labels, edges, values, exemplars }: DistributionPoint,
+  exemplarText?: (exemplar: ShownExemplar) => string,
+): string {
   const comma = labels ? "," : "";
   const head =
     type === "histogram" ? `${name}_bucket{${labels}${comma}le="` : `${name}{${labels}${comma}quantile="`;
   let lines = "";
-  for (let at = 0; at < edges.length; at++) lines += `${head}${edges[at]}"} ${numberText(values[at])}\n`;
+  for (let at = 0; at < edges.length; at++) {
+    const exemplar = exemplarText && exemplars?.[at];
+    lines += `${head}${edges[at]}"} ${numberText(values[at])}${exemplar ? exemplarText(exemplar) : ""}\n`;
+  }
   return lines;
 }
 

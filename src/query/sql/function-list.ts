@@ -1,9 +1,8 @@
 /** The list of the functions that SQL may call, for `GET /api/v1/sql/functions`. */
 
 import { allowedFunctions, type FunctionKind } from "../sandbox/allowed-functions.ts";
-import { givenRows } from "./given-rows.ts";
 import type { QueryResult } from "./sql-engine.ts";
-import { matcher } from "./table-list.ts";
+import { givenRows, matcher } from "./table-list.ts";
 
 interface ListedFunction {
   readonly name: string;

@@ -4,8 +4,7 @@
  * itself and of its machine.
  */
 import { statement } from "../../store/statements.ts";
-import type { Cell } from "../../store/store.ts";
-import { givenRows } from "./given-rows.ts";
+import type { Cell, ResultColumn } from "../../store/store.ts";
 import type { QueryResult, SqlEngine } from "./sql-engine.ts";
 import type { Table } from "./tables.ts";
 import { rowsView } from "./views.ts";
@@ -110,4 +109,20 @@ export function tableRows(tables: readonly ListedTable[]): QueryResult {
     ],
     rows,
   );
+}
+
+/** A query's result of rows in memory, so that every format of an answer can print them. */
+export function givenRows(columns: readonly ResultColumn[], rows: readonly (readonly Cell[])[]): QueryResult {
+  let given = rows.length === 0;
+  return {
+    columns,
+    limitRows: rows.length,
+    truncated: false,
+    async next() {
+      if (given) return undefined;
+      given = true;
+      return rows;
+    },
+    async close() {},
+  };
 }

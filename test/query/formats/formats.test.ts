@@ -10,7 +10,7 @@ import { json, ndjson } from "../../../src/query/formats/json.ts";
 import { lines } from "../../../src/query/formats/lines.ts";
 import { parquetFormat } from "../../../src/query/formats/parquet.ts";
 import { table } from "../../../src/query/formats/table.ts";
-import { givenRows } from "../../../src/query/sql/given-rows.ts";
+import { givenRows } from "../../../src/query/sql/table-list.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { DEFAULTS } from "../../defaults.ts";
