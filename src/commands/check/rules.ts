@@ -5,7 +5,7 @@
  */
 import { nearest } from "../../model/nearest.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
-import { childrenOf, type Expr, type VectorSelector } from "../../query/promql/parse/ast.ts";
+import { selectorsIn, type VectorSelector } from "../../query/promql/parse/ast.ts";
 import { printExpr } from "../../query/promql/parse/print.ts";
 import { accepted, type Send } from "../client.ts";
 import { exitCode, type Io } from "../command.ts";
@@ -84,10 +84,6 @@ async function checkRule(
     }
   }
   return { absent: [...absent], unmatched: [...unmatched] };
-}
-
-function selectorsIn(expression: Expr): VectorSelector[] {
-  return expression.type === "vectorSelector" ? [expression] : childrenOf(expression).flatMap(selectorsIn);
 }
 
 /** The only metric name that a selector can match; undefined if several names can match. */

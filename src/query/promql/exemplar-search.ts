@@ -9,9 +9,9 @@ import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import { Budget, type Limits } from "./evaluate/budget.ts";
+import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
-import { childrenOf, type Expr, type VectorSelector } from "./parse/ast.ts";
+import { selectorsIn, type VectorSelector } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
@@ -87,15 +87,11 @@ export class ExemplarSearch {
    * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
    */
   async find(text: string, startMs: number, endMs: number, signal?: AbortSignal): Promise<SeriesExemplars[]> {
-    const selectors = selectorsOf(parse(text));
-    return await this.#runner.run(signal, async (either) => {
-      const budget = new Budget(this.#options, either);
-      try {
-        return await this.#find(selectors, { fromUs: startMs * 1000, toUs: endMs * 1000 }, budget);
-      } catch (error) {
-        throw budget.reasonFor(error);
-      }
-    });
+    const selectors = selectorsIn(parse(text));
+    const range = { fromUs: startMs * 1000, toUs: endMs * 1000 };
+    return await this.#runner.runWithin(this.#options, signal, (budget) =>
+      this.#find(selectors, range, budget),
+    );
   }
 
   /** Stops running queries; resolves when none runs. */
@@ -257,11 +253,7 @@ function seriesOf({ shape, labels, edges, metric }: Source, value: number): Labe
 function sourcesBySeries(sources: readonly Source[]): Map<number, Source[]> {
   const bySeries = new Map<number, Source[]>();
   for (const source of sources) {
-    for (const id of source.seriesIds) bySeries.set(id, [...(bySeries.get(id) ?? []), source]);
+    for (const id of source.seriesIds) bySeries.getOrInsertComputed(id, () => []).push(source);
   }
   return bySeries;
-}
-
-function selectorsOf(expr: Expr): VectorSelector[] {
-  return expr.type === "vectorSelector" ? [expr] : childrenOf(expr).flatMap(selectorsOf);
 }

@@ -11,7 +11,7 @@ import type { Series } from "../../model/sample.ts";
 import { dayOf } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
-import { Budget, type Limits } from "./evaluate/budget.ts";
+import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
@@ -82,14 +82,9 @@ export class Federation {
     nowMs: number,
     signal?: AbortSignal,
   ): Promise<FederatedSample[]> {
-    return await this.#runner.run(signal, async (either) => {
-      const budget = new Budget(this.#options, either);
-      try {
-        return await this.#latest(selectors, nowMs, budget);
-      } catch (error) {
-        throw budget.reasonFor(error);
-      }
-    });
+    return await this.#runner.runWithin(this.#options, signal, (budget) =>
+      this.#latest(selectors, nowMs, budget),
+    );
   }
 
   /** Stops running queries; resolves when none runs. */

@@ -3,6 +3,7 @@
  * stops, and a stop waits until none runs.
  */
 import type { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import { Budget, type Limits } from "./evaluate/budget.ts";
 import { QueryCanceled } from "./query-errors.ts";
 
 export class QueryRunner {
@@ -31,6 +32,20 @@ export class QueryRunner {
       this.#running.delete(running);
       this.#concurrency.release();
     }
+  }
+
+  /** The same with a budget. An error that an interrupt caused is replaced by the reason for the interrupt. */
+  runWithin<T>(
+    limits: Limits,
+    signal: AbortSignal | undefined,
+    ask: (budget: Budget) => Promise<T>,
+  ): Promise<T> {
+    return this.run(signal, (either) => {
+      const budget = new Budget(limits, either);
+      return ask(budget).catch((error: unknown) => {
+        throw budget.reasonFor(error);
+      });
+    });
   }
 
   /** Stops running queries; resolves when none runs. */

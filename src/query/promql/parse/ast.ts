@@ -200,6 +200,11 @@ export function childrenOf(expr: Expr): readonly Expr[] {
   }
 }
 
+/** All selectors of an expression. */
+export function selectorsIn(expr: Expr): VectorSelector[] {
+  return expr.type === "vectorSelector" ? [expr] : childrenOf(expr).flatMap(selectorsIn);
+}
+
 export function isComparison(op: BinaryOperator): op is ComparisonOperator {
   return op === "==" || op === "!=" || op === "<" || op === "<=" || op === ">" || op === ">=";
 }
