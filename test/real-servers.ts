@@ -1,10 +1,92 @@
+/** Real servers of other projects, on ports that they choose: whether this machine has them, and how a test starts them. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 /**
- * Whether a real server of this machine can take part in a test. One written in Go reads the kernel's clock and cannot
- * be told another time: under `scripts/test --clock` its samples would be years away from the gateway's.
+ * A server written in Go reads the kernel's clock and cannot be given another time: under `scripts/test --clock` its
+ * samples would be years away from the gateway's.
  */
 const hasRealClock = process.env.FAKETIME === undefined;
 
 /** True when every program is on PATH and agrees on the time with this process. */
 export function canRun(...programs: readonly string[]): boolean {
   return hasRealClock && programs.every((program) => Bun.which(program) !== null);
+}
+
+export interface RealServer {
+  readonly url: string;
+  /** What it has logged so far. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server that logs the address that it listens on. Resolves when its log matches `ready`. Throws with the log if
+ * it exits before.
+ */
+export async function startServer(command: readonly string[], ready: RegExp): Promise<RealServer> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  let log = "";
+  const isReady = Promise.withResolvers<boolean>();
+  const read = async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stderr) {
+      log += decoder.decode(bytes, { stream: true });
+      if (ready.test(log)) isReady.resolve(true);
+    }
+    isReady.resolve(false);
+  };
+  void read();
+  const address = (await isReady.promise) && /"?Listening on"? address=(\S+)/.exec(log)?.[1];
+  if (!address) {
+    child.kill("SIGKILL");
+    throw new Error(`${command[0]} did not start:\n${log}`);
+  }
+  return {
+    url: `http://${address}`,
+    log: () => log,
+    async stop() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+/**
+ * Starts a Prometheus (Debian's package) that accepts remote_write, with a folder of its own.
+ *
+ * @param config the text of its configuration file, or a function that gets the Prometheus's own address
+ */
+export async function startPrometheus(
+  config: string | ((address: string) => string) = "global: {}\n",
+  ...flags: readonly string[]
+): Promise<RealServer> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-prometheus-"));
+  const file = join(folder, "prometheus.yml");
+  writeFileSync(file, typeof config === "string" ? config : "global: {}\n");
+  const server = await startServer(
+    [
+      "prometheus",
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      "--web.listen-address=127.0.0.1:0",
+      "--web.enable-remote-write-receiver",
+      "--web.enable-lifecycle",
+      ...flags,
+    ],
+    /Server is ready to receive web requests/,
+  );
+  if (typeof config === "function") {
+    writeFileSync(file, config(new URL(server.url).host));
+    const answer = await fetch(`${server.url}/-/reload`, { method: "POST" });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
 }

@@ -1,7 +1,7 @@
 /** PromQL here beside a real Prometheus, over many expressions made at random; see HELP. */
 import { parseArgs } from "node:util";
 import { compareEngines, type Difference } from "../../test/query/promql/compare/compare.ts";
-import { isInstalled } from "../../test/query/promql/compare/prometheus.ts";
+import { canRun } from "../../test/real-servers.ts";
 
 const HELP = `Usage: scripts/promql-compare [options]
 
@@ -29,7 +29,7 @@ if (values.help) {
 const count = Number(values.count);
 const seed = Number(values.seed);
 
-if (!isInstalled) {
+if (!canRun("prometheus")) {
   console.error("prometheus is not on PATH (Debian's package `prometheus`)");
   process.exit(2);
 }

@@ -4,10 +4,7 @@
  *
  * Both are in Debian's package `prometheus` (2.42). If it is not installed, these tests are skipped.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Exposition } from "../../src/exposition/exposition.ts";
 import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
@@ -17,12 +14,11 @@ import { metricsRoutes } from "../../src/http/metrics.ts";
 import { createCounters } from "../../src/model/counters.ts";
 import { bucketsFor } from "../../src/series/buckets.ts";
 import { DEFAULTS } from "../defaults.ts";
-import { canRun } from "../real-servers.ts";
+import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
+import { until } from "../until.ts";
 import { metric, rows, series } from "./totals/rows.ts";
 
 const installed = canRun("prometheus", "promtool");
-setDefaultTimeout(60_000);
-
 const DURATION = metric("http.request.duration_ms", "observation", {
   unit: "ms",
   buckets: bucketsFor("http.request.duration_ms", "ms"),
@@ -103,47 +99,30 @@ describe.if(installed)("Prometheus 2.42", () => {
     }),
   ];
   const [openMetrics, text] = servers.map((server) => `127.0.0.1:${server.port}`);
-  let folder: string;
-  let prometheus: Bun.Subprocess;
-  let address: string;
+  let prometheus: RealServer;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
     const job = (name: string, target: string) =>
       `  - job_name: ${name}\n    honor_labels: true\n    static_configs: [{ targets: ["${target}"] }]\n`;
-    const config = `global: { scrape_interval: 1s }\nscrape_configs:\n${job("openmetrics", openMetrics)}${job("text", text)}`;
-    await writeFile(join(folder, "prometheus.yml"), config);
-    address = `127.0.0.1:${await freePort()}`;
-    prometheus = Bun.spawn(
-      [
-        "prometheus",
-        `--config.file=${join(folder, "prometheus.yml")}`,
-        `--storage.tsdb.path=${join(folder, "data")}`,
-        `--web.listen-address=${address}`,
-        "--enable-feature=exemplar-storage",
-        "--log.level=warn",
-      ],
-      { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
+    prometheus = await startPrometheus(
+      `global: { scrape_interval: 1s }\nscrape_configs:\n${job("openmetrics", openMetrics)}${job("text", text)}`,
+      "--enable-feature=exemplar-storage",
     );
-    // Both targets were scraped, successfully or not.
-    await until(async () => {
-      if (prometheus.exitCode !== null) throw new Error(await Bun.file(join(folder, "log")).text());
+    await until("a scrape of both targets, successful or not", async () => {
       const targets = (await ask("targets"))?.activeTargets as { health: string }[] | undefined;
       return targets?.length === 2 && targets.every(({ health }) => health !== "unknown");
     });
   });
 
   afterAll(async () => {
-    prometheus?.kill();
-    await prometheus?.exited;
+    await prometheus.stop();
     for (const server of servers) await server.stop(true);
-    if (folder) await rm(folder, { recursive: true });
   });
 
   /** `data` of an answer of the Prometheus API. Undefined until it answers. */
   async function ask(path: string): Promise<Record<string, unknown> | undefined> {
     try {
-      const response = await fetch(`http://${address}/api/v1/${path}`);
+      const response = await fetch(`${prometheus.url}/api/v1/${path}`);
       return response.ok ? ((await response.json()) as { data: Record<string, unknown> }).data : undefined;
     } catch {
       return undefined;
@@ -276,14 +255,3 @@ describe.if(installed)("Prometheus 2.42", () => {
     ]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port } = server;
-  await server.stop(true);
-  return port!;
-}
-
-async function until(condition: () => Promise<boolean | undefined>): Promise<void> {
-  while (!(await condition())) await Bun.sleep(50);
-}

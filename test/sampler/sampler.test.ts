@@ -7,6 +7,7 @@ import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
 import { Sampler, untilNextMs } from "../../src/sampler/sampler.ts";
+import { until } from "../until.ts";
 import { collect, values } from "./readings.ts";
 
 const VALUE = gauge("test_value", "A value.", ["of"]);
@@ -45,10 +46,6 @@ class Pushed {
   }
 }
 
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await Bun.sleep(1);
-}
-
 describe("the loop", () => {
   test("runs a part repeatedly, with the same head objects and the common labels", async () => {
     const pushed = new Pushed();
@@ -82,7 +79,7 @@ describe("the loop", () => {
     const other = part(async (reading) => reading.add(VALUE, 1, "other"));
     const sampler = new Sampler([hanging, other], pushed.push, { counters, labels: new Map() });
     sampler.start();
-    await until(async () => ((await failures(hanging.name)).stuck ?? 0) >= 2);
+    await until("the second stuck reading", async () => ((await failures(hanging.name)).stuck ?? 0) >= 2);
     const sofar = pushed.batches.length;
     await pushed.reached(sofar + 2);
     expect(started).toBe(1);
@@ -92,7 +89,7 @@ describe("the loop", () => {
     const seen = pushed.batches.map((batch) => values(batch)['test_value{of="hanging"}']);
     expect(seen.filter((value) => value !== undefined)).toEqual([1]);
     resolve();
-    await until(() => started > 1);
+    await until("the second reading", () => started > 1);
     await sampler.stop();
   });
 
@@ -123,7 +120,7 @@ describe("the loop", () => {
     });
     const sampler = new Sampler([throwing], async () => {}, { counters });
     sampler.start();
-    await until(async () => (await failures(throwing.name)).error >= 1);
+    await until("a failure", async () => (await failures(throwing.name)).error >= 1);
     await sampler.stop();
   });
 
@@ -136,7 +133,7 @@ describe("the loop", () => {
     };
     const sampler = new Sampler([plain], push, { counters, log: (message) => log.push(message) });
     sampler.start();
-    await until(() => pushes >= 2);
+    await until("the second push", () => pushes >= 2);
     await sampler.stop();
     expect(await failures(plain.name)).toEqual({ push: 1 });
     expect(log).toEqual([
@@ -177,7 +174,7 @@ describe("the loop", () => {
     });
     const sampler = new Sampler([absent], pushed.push, { counters });
     sampler.start();
-    await until(() => runs >= 2);
+    await until("the second run", () => runs >= 2);
     await sampler.stop();
     expect(pushed.batches).toEqual([]);
     expect(await failures(absent.name)).toEqual({});
@@ -198,7 +195,7 @@ describe("the loop", () => {
     });
     const sampler = new Sampler([slow], pushed.push, { counters });
     sampler.start();
-    await until(() => running);
+    await until("a running part", () => running);
     await sampler.stop();
     expect(running).toBe(false);
     expect(pushed.batches).toEqual([]);
@@ -218,7 +215,7 @@ describe("the loop", () => {
       { counters },
     );
     sampler.start();
-    await until(() => started);
+    await until("a started part", () => started);
     await sampler.stop();
   });
 

@@ -5,18 +5,16 @@
  *
  * These tests are skipped if Prometheus is not installed.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server } from "bun";
 import { weir } from "../commands/weir.ts";
 import { GatewayProcess } from "../gateway-process.ts";
-import { isInstalled, type Prometheus, startPrometheus } from "../query/promql/compare/prometheus.ts";
+import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
 import { type Exporter, gpuWorker, orchestrator, STEPS, workers } from "../scripts/deploy/exporters.ts";
 import { WORKERS } from "../scripts/deploy/exposed.ts";
-
-setDefaultTimeout(120_000);
 
 const RULES = join(import.meta.dir, "../../scripts/deploy/prometheus/rules");
 
@@ -95,10 +93,10 @@ async function eventually<Value>(
   }
 }
 
-describe.if(isInstalled)("a Prometheus", () => {
+describe.if(canRun("prometheus"))("a Prometheus", () => {
   const folder = mkdtempSync(join(tmpdir(), "weir-exporters-"));
   const servers: Server<unknown>[] = [];
-  const prometheuses: Prometheus[] = [];
+  const prometheuses: RealServer[] = [];
   let gateway: GatewayProcess;
   /** The addresses of a GPU worker whose tasks all fail, and of two services. */
   let targets: [gpu: string, orchestrator: string, workers: string];
@@ -119,7 +117,7 @@ describe.if(isInstalled)("a Prometheus", () => {
   });
 
   /** Starts a Prometheus that is stopped at the end. */
-  async function start(config: string): Promise<Prometheus> {
+  async function start(config: string): Promise<RealServer> {
     const prometheus = await startPrometheus(config);
     prometheuses.push(prometheus);
     return prometheus;

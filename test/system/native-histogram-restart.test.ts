@@ -2,19 +2,17 @@
  * Native histograms through a stop, a kill and a restart of the real process: their buckets keep their bounds, no
  * bucket disappears in PromQL, and no counter decreases.
  */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { GatewayProcess } from "../gateway-process.ts";
-import { canRun } from "../real-servers.ts";
+import { canRun, startPrometheus } from "../real-servers.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../receive/remote-write/messages.ts";
-
-setDefaultTimeout(60_000);
+import { until } from "../until.ts";
 
 /** A minute and a half ago, on a whole second. */
 const BEGIN_MS = Math.floor(Date.now() / 1000) * 1000 - 90_000;
@@ -185,9 +183,7 @@ test.if(canRun("prometheus"))("Prometheus writes the native histograms that it s
       });
     },
   });
-  const own = await mkdtemp(join(tmpdir(), "weir-prometheus-"));
-  await writeFile(
-    join(own, "prometheus.yml"),
+  const prometheus = await startPrometheus(
     `global: { scrape_interval: 250ms, scrape_timeout: 250ms }
 scrape_configs: [{ job_name: native, static_configs: [{ targets: ["127.0.0.1:${target.port}"] }] }]
 remote_write:
@@ -195,17 +191,7 @@ remote_write:
     send_native_histograms: true
     queue_config: { max_shards: 1, batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
 `,
-  );
-  const prometheus = Bun.spawn(
-    [
-      "prometheus",
-      `--config.file=${join(own, "prometheus.yml")}`,
-      `--storage.tsdb.path=${join(own, "data")}`,
-      `--web.listen-address=127.0.0.1:${await freePort()}`,
-      "--enable-feature=native-histograms",
-      "--log.level=error",
-    ],
-    { stdout: "ignore", stderr: "ignore" },
+    "--enable-feature=native-histograms",
   );
   try {
     const buckets = async () => {
@@ -234,26 +220,7 @@ remote_write:
       ]);
     });
   } finally {
-    prometheus.kill("SIGKILL");
-    await prometheus.exited;
+    await prometheus.stop();
     await target.stop(true);
-    await rm(own, { recursive: true });
   }
 });
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited half a minute for ${what}`);
-    await Bun.sleep(100);
-  }
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address() as { port: number };
-    probe.close(() => resolve(port));
-  });
-  return await promise;
-}

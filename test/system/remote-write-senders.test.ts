@@ -5,18 +5,16 @@
  *
  * Tests of senders that are not installed are skipped.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
 import snappyjs from "snappyjs";
 import { GatewayProcess } from "../gateway-process.ts";
-import { canRun } from "../real-servers.ts";
+import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
 import { encodeV1 } from "../receive/remote-write/messages.ts";
-
-setDefaultTimeout(120_000);
+import { until } from "../until.ts";
 
 /** The metrics of the target. `gone` is exposed only until the test removes it. */
 const target = {
@@ -88,8 +86,8 @@ beforeAll(async () => {
       return new Response(isTraced ? TRACED : target.text(), { headers: { "content-type": type } });
     },
   });
-  address = `127.0.0.1:${await freePort()}`;
   await startGateway();
+  address = new URL(gateway!.url).host;
 });
 afterAll(async () => {
   for (const child of children) {
@@ -101,26 +99,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function startGateway(): Promise<void> {
+/** Starts it on a free port, and later on the same one. */
+async function startGateway(address = "127.0.0.1:0"): Promise<void> {
   const args = ["--no-sampler", "--listen", address, "--log-level=error"];
   gateway = await GatewayProcess.start({ data: join(folder, "data"), args });
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address() as { port: number };
-    probe.close(() => resolve(port));
-  });
-  return await promise;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await holds().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`waited a minute for ${what}`);
-    await Bun.sleep(100);
-  }
 }
 
 async function sql(statement: string): Promise<Record<string, unknown>[]> {
@@ -168,11 +150,11 @@ const newestMs = async (job: string) => {
 };
 
 describe.if(canRun("prometheus"))("Prometheus writes its scrapes", () => {
+  let prometheus: RealServer | undefined;
   let url: string;
+  afterAll(() => prometheus?.stop());
   beforeAll(async () => {
-    const own = `127.0.0.1:${await freePort()}`;
-    url = `http://${own}`;
-    const config = `
+    const config = (own: string) => `
 global: { scrape_interval: 250ms, scrape_timeout: 250ms }
 scrape_configs:
   - { job_name: prometheus, static_configs: [{ targets: ["${own}"] }] }
@@ -184,20 +166,8 @@ remote_write:
     queue_config: { max_shards: 1, batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
     metadata_config: { send: true, send_interval: 500ms }
 `;
-    await writeFile(join(folder, "prometheus.yml"), config);
-    children.push(
-      Bun.spawn(
-        [
-          "prometheus",
-          `--config.file=${join(folder, "prometheus.yml")}`,
-          `--storage.tsdb.path=${join(folder, "prometheus")}`,
-          `--web.listen-address=${own}`,
-          "--enable-feature=exemplar-storage",
-          "--log.level=warn",
-        ],
-        { stdout: "ignore", stderr: Bun.file(join(folder, "log")) },
-      ),
-    );
+    prometheus = await startPrometheus(config, "--enable-feature=exemplar-storage");
+    url = prometheus.url;
     const scrapes = target.scrapes;
     await until("five scrapes", async () => target.scrapes >= scrapes + 5);
     target.showsGone = false;
@@ -267,7 +237,7 @@ remote_write:
     await gateway!.stop("SIGKILL");
     const scrapes = target.scrapes;
     await until("scrapes without a gateway", async () => target.scrapes > scrapes + 4);
-    await startGateway();
+    await startGateway(address);
     const toMs = await caughtUp();
     for (const job of ["target", "prometheus"]) {
       const ours = (await stored(job, toMs)).filter((sample) => !sample.endsWith(" null"));
@@ -336,7 +306,7 @@ test("a request that is repeated after a kill stores no sample twice, late ones 
     expect(await send()).toBe(204);
     expect(await count()).toEqual([{ n: 300, sum: (299 * 300) / 2 }]);
     await gateway!.stop("SIGKILL");
-    await startGateway();
+    await startGateway(address);
   }
   expect(await send()).toBe(204);
   expect(await count()).toEqual([{ n: 300, sum: (299 * 300) / 2 }]);
@@ -357,7 +327,7 @@ test.if(canRun("vmagent"))("vmagent writes its scrapes, whose labels it does not
         `-remoteWrite.url=http://${address}/api/v1/write`,
         `-remoteWrite.tmpDataPath=${join(folder, "vmagent")}`,
         "-remoteWrite.flushInterval=500ms",
-        `-httpListenAddr=127.0.0.1:${await freePort()}`,
+        "-httpListenAddr=127.0.0.1:0",
         "-loggerLevel=ERROR",
       ],
       { stdout: "ignore", stderr: "ignore" },
@@ -396,7 +366,7 @@ test.if(canRun("vmalert"))("vmalert asks here and writes what its rules record",
         `-remoteWrite.url=http://${address}`,
         "-remoteWrite.flushInterval=250ms",
         "-notifier.url=http://127.0.0.1:1",
-        `-httpListenAddr=127.0.0.1:${await freePort()}`,
+        "-httpListenAddr=127.0.0.1:0",
         "-loggerLevel=ERROR",
       ],
       { stdout: "ignore", stderr: "ignore" },

@@ -7,13 +7,13 @@
  * These tests are skipped if Prometheus is not installed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Server, Subprocess } from "bun";
+import type { Server } from "bun";
 import { GatewayProcess } from "../gateway-process.ts";
-import { canRun } from "../real-servers.ts";
+import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
+import { until } from "../until.ts";
 
 setDefaultTimeout(300_000);
 
@@ -26,18 +26,12 @@ const OTHER = [
   "",
 ].join("\n");
 
-interface Sender {
-  readonly url: string;
-  readonly log: string;
-}
-
 describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () => {
   let folder: string;
   let other: Server<unknown>;
   let gateway: GatewayProcess | undefined;
   let address: string;
-  const senders: Sender[] = [];
-  const children: Subprocess[] = [];
+  const senders: RealServer[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "weir-echoes-"));
@@ -46,8 +40,8 @@ describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () 
       hostname: "127.0.0.1",
       fetch: () => new Response(OTHER, { headers: { "content-type": "text/plain; version=0.0.4" } }),
     });
-    address = `127.0.0.1:${await freePort()}`;
     await startGateway();
+    address = new URL(gateway!.url).host;
     const events = [
       { name: "queue.depth", type: "gauge", value: 3, tags: { queue: "here", instance: "w1", job: "w" } },
       { name: "disk.parts", type: "gauge", value: 3 },
@@ -58,27 +52,24 @@ describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () 
     const group =
       'grp 3\n# TYPE gh histogram\ngh_bucket{le="1"} 1\ngh_bucket{le="+Inf"} 3\ngh_sum 3\ngh_count 3\n';
     await ok("/metrics/job/batch/instance/i1", { method: "PUT", body: group });
-    await startPrometheus("pair", "external_labels: { cluster: a, __replica__: r1 }", true);
-    await startPrometheus("plain", "", false);
+    await startSender("pair", "external_labels: { cluster: a, __replica__: r1 }", true);
+    await startSender("plain", "", false);
   });
 
   afterAll(async () => {
-    for (const child of children) {
-      child.kill("SIGKILL");
-      await child.exited;
-    }
+    for (const sender of senders) await sender.stop();
     await gateway?.stop("SIGKILL");
     await other?.stop(true);
     if (folder) await rm(folder, { recursive: true });
   });
 
-  async function startGateway(): Promise<void> {
+  /** Starts it on a free port, and later on the same one. */
+  async function startGateway(address = "127.0.0.1:0"): Promise<void> {
     const args = ["--listen", address, "--log-level=error", "--sampler-host-interval-ms=1s"];
     gateway = await GatewayProcess.start({ data: join(folder, "data"), args });
   }
 
-  async function startPrometheus(name: string, global: string, honorLabels: boolean): Promise<void> {
-    const own = `127.0.0.1:${await freePort()}`;
+  async function startSender(name: string, global: string, honorLabels: boolean): Promise<void> {
     const config = `
 global:
   scrape_interval: 500ms
@@ -92,20 +83,7 @@ remote_write:
     queue_config: { batch_send_deadline: 250ms, min_backoff: 30ms, max_backoff: 250ms }
     metadata_config: { send: true, send_interval: 1s }
 `;
-    await writeFile(join(folder, `${name}.yml`), config);
-    const log = join(folder, `${name}.log`);
-    const prometheus = Bun.spawn(
-      [
-        "prometheus",
-        `--config.file=${join(folder, `${name}.yml`)}`,
-        `--storage.tsdb.path=${join(folder, name)}`,
-        `--web.listen-address=${own}`,
-        "--log.level=warn",
-      ],
-      { stdout: "ignore", stderr: Bun.file(log) },
-    );
-    children.push(prometheus);
-    senders.push({ url: `http://${own}`, log });
+    senders.push(await startPrometheus(config));
   }
 
   async function ok(path: string, init?: RequestInit): Promise<string> {
@@ -132,9 +110,8 @@ remote_write:
   /** Waits until each Prometheus has scraped this gateway successfully and written the samples. */
   async function scrapes(more: number): Promise<void> {
     const before = await scrapesStored();
-    await until(`${more} scrapes`, async () =>
-      (await scrapesStored()).every((count, at) => count >= before[at]! + more),
-    );
+    const areStored = async () => (await scrapesStored()).every((count, at) => count >= before[at]! + more);
+    await until(`${more} scrapes`, areStored, 240);
   }
 
   async function metricOf(url: string, name: string): Promise<number> {
@@ -156,7 +133,7 @@ remote_write:
     const own = "weir_samples_accepted_total{protocol='events'}";
     expect(await ask(`count(${own})`)).toEqual([[{}, 1]]);
     for (const { url, log } of senders) {
-      const refused = (await Bun.file(log).text())
+      const refused = log()
         .split("\n")
         .filter((line) => line.includes("non-recoverable"));
       expect(refused).toEqual([]);
@@ -203,25 +180,8 @@ remote_write:
       });
       return (await Promise.all(failing)).every(Boolean);
     });
-    await startGateway();
+    await startGateway(address);
     await scrapes(10);
     await expectEachOnce();
   });
 });
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address() as { port: number };
-    probe.close(() => resolve(port));
-  });
-  return await promise;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 240_000;
-  while (!(await holds().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`waited four minutes for ${what}`);
-    await Bun.sleep(100);
-  }
-}

@@ -1,6 +1,6 @@
 /** A Pushgateway that is tested with the table of behaviour.ts through its base URL: Debian's, or Weir. */
-import { createServer } from "node:net";
 import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
+import { startServer } from "../../real-servers.ts";
 import type { Case, Step } from "./behaviour.ts";
 
 /** The result of a case. */
@@ -85,47 +85,9 @@ function pair(label: string, value: string): string {
 
 /** Debian's Pushgateway as a child process. Undefined if it is not installed. */
 export async function startDebians(): Promise<{ subject: Subject; stop(): Promise<void> } | undefined> {
-  const program = Bun.which("prometheus-pushgateway");
-  if (program === null) return undefined;
-  const address = `127.0.0.1:${await freePort()}`;
-  const child = Bun.spawn(
-    [
-      program,
-      `--web.listen-address=${address}`,
-      "--web.enable-admin-api",
-      "--persistence.file=",
-      "--log.level=error",
-    ],
-    { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
-  );
-  const url = `http://${address}`;
-  const deadline = Date.now() + 10_000;
-  while (
-    !(await fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    ))
-  ) {
-    if (Date.now() > deadline || child.exitCode !== null)
-      throw new Error("Debian's Pushgateway did not start");
-    await Bun.sleep(20);
-  }
-  return {
-    subject: new Subject(url),
-    async stop() {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
-
-/** A free port, because the program does not report the port that it chooses for port 0. */
-function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as { port: number };
-    server.close(() => resolve(port));
-  });
-  return promise;
+  const program = "prometheus-pushgateway";
+  if (Bun.which(program) === null) return undefined;
+  const flags = ["--web.listen-address=127.0.0.1:0", "--web.enable-admin-api", "--persistence.file="];
+  const server = await startServer([program, ...flags], /Listening on/);
+  return { subject: new Subject(server.url), stop: () => server.stop() };
 }

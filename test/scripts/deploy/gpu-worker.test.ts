@@ -2,7 +2,7 @@
  * A GPU worker's metrics (`tops_worker_*`), received in each way: the queries of its documentation, those of the
  * dashboard, and the alerts, with their values over half an hour.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   type GpuWorkerState,
   gpuWorker,
@@ -19,8 +19,6 @@ import {
 import { alertingRules, byLabels, close, firing, panelQueries, variableQueries } from "./shipped.ts";
 
 // Each history is a hundred pushes, and each of these a commit.
-setDefaultTimeout(60_000);
-
 /** Every query of the documentation, word for word, with its value at the end. */
 const DOCUMENTED: readonly (readonly [query: string, value: number])[] = [
   // 390 of 400 attempts succeed.

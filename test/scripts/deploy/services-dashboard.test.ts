@@ -2,7 +2,7 @@
  * The metrics of services (`asdlc_*`), received in each way: every query of their dashboard, with its values over half an
  * hour of two services, and their alerts.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   type History,
   historyOf,
@@ -17,8 +17,6 @@ import {
 import { alertingRules, byLabels, close, firing, panelQueries, variableQueries } from "./shipped.ts";
 
 // Each history is a hundred pushes, and each of these a commit.
-setDefaultTimeout(60_000);
-
 const GET = "endpoint=/api/tasks method=GET service=orchestrator";
 const POST = "endpoint=/api/tasks method=POST service=orchestrator";
 

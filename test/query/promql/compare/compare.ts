@@ -5,11 +5,11 @@
 import fc from "fast-check";
 import snappyjs from "snappyjs";
 import { openTestGatewayAt } from "../../../gateway.ts";
+import { startPrometheus } from "../../../real-servers.ts";
 import { withStaleMarkers } from "../../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../../receive/remote-write/messages.ts";
 import { BEGIN_MS, dataset, END_MS, requests } from "./dataset.ts";
 import { expressions } from "./expressions.ts";
-import { startPrometheus } from "./prometheus.ts";
 
 export interface Query {
   readonly path: "query" | "query_range";

@@ -3,13 +3,11 @@
  * text and position of errors. Skipped if it is not installed. Texts that Prometheus 3 reads differently are left out,
  * and tested by the scripts in test/promql.
  */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parse } from "../../../../src/query/promql/parse/parse.ts";
 import { ParseError } from "../../../../src/query/promql/query-errors.ts";
-import { isInstalled, type Prometheus, startPrometheus } from "../compare/prometheus.ts";
-
-setDefaultTimeout(120_000);
+import { canRun, type RealServer, startPrometheus } from "../../../real-servers.ts";
 
 const PIECES = [
   ...[
@@ -100,8 +98,8 @@ function verdict(text: string): string {
   }
 }
 
-describe.if(isInstalled)("Prometheus's parser", () => {
-  let prometheus: Prometheus;
+describe.if(canRun("prometheus"))("Prometheus's parser", () => {
+  let prometheus: RealServer;
   beforeAll(async () => {
     prometheus = await startPrometheus();
   });

@@ -3,7 +3,7 @@
  * have found them, and evaluated as ordinary series. Totals begin at 0 in each query of the store, and continue
  * in the reference, so only results that do not depend on the beginning are compared.
  */
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Engine } from "../../../../src/query/promql/engine.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
@@ -11,8 +11,6 @@ import { StoreStorage } from "../../../../src/query/promql/store/store-storage.t
 import { DEFAULTS } from "../../../defaults.ts";
 import { storedSamples } from "../../stored.ts";
 import { MemoryStorage, type Point } from "../memory-storage.ts";
-
-setDefaultTimeout(60_000);
 
 const BEGIN_MS = Date.UTC(2024, 0, 1, 23, 40);
 const STEP_MS = 15_000;
