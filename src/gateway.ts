@@ -18,7 +18,7 @@ import { Totals } from "./exposition/totals/totals.ts";
 import { type App, createApp } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
-import { importsRoutes } from "./http/imports-routes.ts";
+import { importsRoutes } from "./http/query/imports-routes.ts";
 import { createLog, type Log } from "./http/log.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";

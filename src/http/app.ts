@@ -12,10 +12,11 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
-import { errorResponse, pathOf } from "./error-answers.ts";
+import { errorResponse } from "./error-answers.ts";
 import type { Log } from "./log.ts";
 import { type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
+import { pathOf } from "./url-text.ts";
 
 /** The interface between the server and the application. */
 export interface App {

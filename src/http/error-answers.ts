@@ -6,6 +6,7 @@
  */
 import { RequestError } from "../model/errors.ts";
 import type { Log } from "./log.ts";
+import { pathOf } from "./url-text.ts";
 
 /** A JSON answer that ends with a newline, so that a terminal shows its prompt below it. */
 export function jsonResponse(status: number, value: unknown, headers: Record<string, string> = {}): Response {
@@ -57,18 +58,4 @@ export function errorHeaders(error: RequestError): Record<string, string> {
   // Do not wait for the rest of a body that arrives too slowly.
   if (error.status === 408) headers.connection = "close";
   return headers;
-}
-
-/** The path of an absolute URL, without its query: `http://localhost:9091/metrics?x=1` → `/metrics`. */
-export function pathOf(url: string): string {
-  const begin = url.indexOf("/", url.indexOf("://") + 3);
-  if (begin === -1) return "/";
-  const end = url.indexOf("?", begin);
-  return end === -1 ? url.slice(begin) : url.slice(begin, end);
-}
-
-/** The query of a request's URL. Parses nothing else of the URL, because most URLs have no query. */
-export function queryOf(url: string): URLSearchParams {
-  const begin = url.indexOf("?");
-  return new URLSearchParams(begin === -1 ? undefined : url.slice(begin));
 }

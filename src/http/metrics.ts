@@ -10,6 +10,7 @@ import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import { compressibleAnswer, preferredType } from "./negotiation.ts";
 import { Routes } from "./routes.ts";
+import { queryOf } from "./url-text.ts";
 
 interface MetricsDependencies {
   readonly exposition: {
@@ -34,7 +35,7 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
     try {
       const format = negotiateFormat(request.headers.get("accept"));
       const all = await exposition.families(Date.now(), format !== "text");
-      const names = new URL(request.url).searchParams.getAll("name[]");
+      const names = queryOf(request.url).getAll("name[]");
       const families = names.length > 0 ? selectFamilies(all, new Set(names)) : all;
       const body = await render(families, format);
       const headers = new Headers({

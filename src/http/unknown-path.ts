@@ -5,8 +5,8 @@
 import { NotFound, quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
-import { pathOf } from "./error-answers.ts";
 import type { Route } from "./routes.ts";
+import { pathOf } from "./url-text.ts";
 
 /** A client that sends nothing is answered without a hint. */
 const HEAD_WAIT_MS = 1_000;

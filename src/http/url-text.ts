@@ -1,4 +1,23 @@
-/** Text of a URL that is stored or that selects what to delete. It must be exactly what the client sent. */
+/** The parts of a URL as text. Text that is stored or that selects what to delete must be exactly what was sent. */
+
+/** The path of an absolute URL, without its query: `http://localhost:9091/metrics?x=1` → `/metrics`. */
+export function pathOf(url: string): string {
+  const begin = url.indexOf("/", url.indexOf("://") + 3);
+  if (begin === -1) return "/";
+  const end = url.indexOf("?", begin);
+  return end === -1 ? url.slice(begin) : url.slice(begin, end);
+}
+
+/** The query of a URL as it is written, without its `?`. */
+export function queryText(url: string): string {
+  const begin = url.indexOf("?");
+  return begin === -1 ? "" : url.slice(begin + 1);
+}
+
+/** The query of a request's URL. Parses nothing else of the URL, because most URLs have no query. */
+export function queryOf(url: string): URLSearchParams {
+  return new URLSearchParams(queryText(url));
+}
 
 const REPLACEMENT = "\ufffd";
 

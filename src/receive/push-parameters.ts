@@ -4,6 +4,7 @@
  * label for good.
  */
 
+import { readFlag, rejectUnknown, wrongParameter } from "../http/parameters.ts";
 import { holdsReplacement } from "../http/url-text.ts";
 import type { PushOptions } from "../ingest/contract.ts";
 import { BadInput, quote } from "../model/errors.ts";
@@ -58,13 +59,9 @@ export class PushParameters {
 }
 
 function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly string[]): Asked {
-  for (const name of search.keys()) {
-    if (!known.includes(name)) {
-      // Those of an import are for `weir import` alone.
-      const expected = known.filter((each) => !(IMPORT as readonly string[]).includes(each)).join(", ");
-      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected ${expected}.`, name);
-    }
-  }
+  // Those of an import are for `weir import` alone.
+  const shown = known.filter((each) => !(IMPORT as readonly string[]).includes(each));
+  rejectUnknown(search, known, shown);
   return {
     extraLabels: readExtraLabels(search.getAll("extra_label"), limits),
     imported: readImportedPart(search),
@@ -115,34 +112,18 @@ function readImportedPart(search: URLSearchParams): PushOptions["imported"] {
 
 function readIdentity(text: string): string {
   if (text.length <= IDENTITY_CHARACTERS_MAX && /^[\x20-\x7e]*$/.test(text)) return text;
-  throw new BadInput(
-    `Query parameter import_identity is ${quote(text)}; expected at most ${IDENTITY_CHARACTERS_MAX} ASCII characters.`,
-    "import_identity",
-  );
+  const expected = `at most ${IDENTITY_CHARACTERS_MAX} ASCII characters`;
+  throw wrongParameter("import_identity", text, expected);
 }
 
 function readOffset(search: URLSearchParams, name: string): number {
   const text = search.get(name);
   if (text !== null && /^[0-9]{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-  throw new BadInput(
-    `Query parameter ${name} is ${text === null ? "missing" : quote(text)}; expected a byte offset.`,
-    name,
-  );
+  throw wrongParameter(name, text, "a byte offset");
 }
 
 function readHash(search: URLSearchParams, name: string): string {
   const text = search.get(name);
   if (text !== null && /^[\w:.-]{1,128}$/.test(text)) return text;
-  throw new BadInput(
-    `Query parameter ${name} is ${text === null ? "missing" : quote(text)}; expected a hash.`,
-    name,
-  );
-}
-
-function readFlag(search: URLSearchParams, name: string): boolean | undefined {
-  const text = search.get(name);
-  if (text === null) return undefined;
-  if (text === "true" || text === "") return true;
-  if (text === "false") return false;
-  throw new BadInput(`Query parameter ${name} is ${quote(text)}; expected true or false.`, name);
+  throw wrongParameter(name, text, "a hash");
 }

@@ -13,6 +13,7 @@ import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
 import { compressibleAnswer } from "../negotiation.ts";
 import { Routes } from "../routes.ts";
+import { queryOf } from "../url-text.ts";
 import { invalid } from "./prometheus-api-parameters.ts";
 
 interface FederateDependencies {
@@ -33,7 +34,7 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
     "scrape",
     "returns the latest sample of each selected series",
     async (request: Request) => {
-      const selectors = new URL(request.url).searchParams.getAll("match[]").map(readSelector);
+      const selectors = queryOf(request.url).getAll("match[]").map(readSelector);
       const body = await render(await federation.latest(selectors, now(), request.signal));
       return await compressibleAnswer(request, body, new Headers({ "content-type": TEXT_CONTENT_TYPE }));
     },

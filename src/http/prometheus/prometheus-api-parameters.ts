@@ -6,13 +6,14 @@ import { parseDurationMs } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { rfc3339Us } from "../../model/time.ts";
 import { type BodyLimits, readBody } from "../body.ts";
+import { queryOf } from "../url-text.ts";
 
 /** Enough for the longest expression, percent-encoded, and a hundred selectors. */
 const FORM_BYTES_MAX = 1_048_576;
 
 /** All parameters of a request. Those of the body come first, as upstream. */
 export async function readParameters(request: Request, limits: BodyLimits): Promise<URLSearchParams> {
-  const query = new URL(request.url).searchParams;
+  const query = queryOf(request.url);
   if (request.method !== "POST") return query;
   const bodyLimits = {
     ...limits,

@@ -6,6 +6,7 @@ import { DAY_MS } from "../../model/duration.ts";
 import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-queries.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
+import { queryOf } from "../url-text.ts";
 import { inApiFormat, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";
 
@@ -94,8 +95,8 @@ async function tsdbStatus(
   { discovery, seriesCount, days }: PrometheusStatusDependencies,
   url: string,
 ): Promise<unknown> {
-  const { searchParams } = new URL(url);
-  const most = searchParams.get("limit") ? Math.min(readLimit(searchParams), TOP_MAX) : TOP;
+  const query = queryOf(url);
+  const most = query.get("limit") ? Math.min(readLimit(query), TOP_MAX) : TOP;
   const { labelPairs, seriesByMetric, valuesByLabel, lengthByLabel, seriesByPair } =
     await discovery.statistics(most);
   const stored = days();

@@ -9,8 +9,10 @@ import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
 import type { Metric } from "../../model/sample.ts";
 import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
+import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
 import { streamResponse } from "../stream.ts";
+import { queryOf } from "../url-text.ts";
 
 interface ExportRoutesDependencies {
   /** The lines of a range in chunks. Each chunk is read when it is requested. */
@@ -32,7 +34,7 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportRoutesDep
     "sql",
     "returns the samples of a range as events",
     async (request) => {
-      const range = readRange(new URL(request.url).searchParams, metrics, Date.now());
+      const range = readRange(queryOf(request.url), metrics, Date.now());
       return streamResponse(await streamed(lines(range), stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
@@ -40,14 +42,7 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportRoutesDep
   );
 
 function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
-  for (const name of query.keys()) {
-    if (!PARAMETERS.includes(name)) {
-      throw new BadInput(
-        `Query parameter ${quote(name)} is unknown; expected ${PARAMETERS.join(", ")}.`,
-        name,
-      );
-    }
-  }
+  rejectUnknown(query, PARAMETERS);
   const time = (name: string, absent: number) => {
     const text = query.get(name) ?? "";
     return text === ""

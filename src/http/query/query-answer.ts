@@ -11,6 +11,7 @@ import type { Formats } from "../../query/formats/all.ts";
 import { FORMAT_NAMES, type FormatName } from "../../query/formats/format.ts";
 import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
 import { preferredType } from "../negotiation.ts";
+import { readCount } from "../parameters.ts";
 import { streamResponse } from "../stream.ts";
 
 /** How long a client may read nothing before it is disconnected. */
@@ -50,15 +51,6 @@ export function readLimits(query: URLSearchParams): Pick<QueryOptions, "limitRow
     limitRows: readCount(query.get("limit") ?? undefined, "limit"),
     timeoutMs: readCount(query.get("timeoutMs") ?? undefined, "timeoutMs"),
   };
-}
-
-/** A whole number of at least 1, as text or as a JSON number. */
-export function readCount(value: unknown, field: string): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  const count = typeof value === "string" && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
-  if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 1)
-    throw new BadInput(`${field} is ${quote(value)}; expected a whole number of at least 1.`, field);
-  return count;
 }
 
 /** The answer with the rows of `result`, which is closed when the body ends or the client disconnects. */

@@ -19,10 +19,12 @@ import type { Parameters } from "../../store/store.ts";
 import { parseExactJson } from "../../wire/exact-number.ts";
 import { findJsonError } from "../../wire/json-error.ts";
 import { type BodyLimits, readBody } from "../body.ts";
-import { jsonResponse, queryOf } from "../error-answers.ts";
+import { jsonResponse } from "../error-answers.ts";
 import { contentTypeOf } from "../negotiation.ts";
+import { readCount, rejectUnknown, unknownParameter } from "../parameters.ts";
 import { Routes } from "../routes.ts";
-import { answer, chooseFormat, readCount, readLimits } from "./query-answer.ts";
+import { queryOf } from "../url-text.ts";
+import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 import { readParameters, readTextParameters } from "./sql-parameters.ts";
 
 interface SqlDependencies {
@@ -86,10 +88,7 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
 /** The functions that a statement may call: an object in JSON, rows in the other formats. */
 async function functions(request: Request, formats: Formats): Promise<Response> {
   const query = queryOf(request.url);
-  for (const name of query.keys()) {
-    if (name !== "match" && name !== "format")
-      throw new BadInput(`Query parameter ${quote(name)} is unknown; expected match or format.`, name);
-  }
+  rejectUnknown(query, ["match", "format"]);
   const format = chooseFormat(query.get("format"), request.headers.get("accept"));
   const listed = listFunctions(query.get("match") ?? undefined);
   if (format === "json") return jsonResponse(200, { functions: listed });
@@ -147,11 +146,7 @@ function readQuery(query: URLSearchParams, known: readonly string[]): Omit<Asked
   const given: Record<string, string> = {};
   for (const [name, value] of query) {
     if (name.startsWith(PREFIX)) given[name.slice(PREFIX.length)] = value;
-    else if (!known.includes(name))
-      throw new BadInput(
-        `Query parameter ${quote(name)} is unknown; expected ${known.join(", ")}, ${PREFIX}NAME.`,
-        name,
-      );
+    else if (!known.includes(name)) throw unknownParameter(name, [...known, `${PREFIX}NAME`]);
   }
   return {
     ...readLimits(query),

@@ -13,6 +13,7 @@ import type {
 } from "../../query/summaries/summaries.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
+import { queryOf } from "../url-text.ts";
 import { answer, chooseFormat, readLimits } from "./query-answer.ts";
 
 interface SummariesDependencies {
@@ -31,7 +32,7 @@ export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =
       jsonResponse(200, { summaries: summaries.list() }),
     )
     .on("GET", "/api/v1/summaries/:name", "read", "runs a summary", async (request, params) => {
-      const query = new URL(request.url).searchParams;
+      const query = queryOf(request.url);
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
       const own = new Map<string, string>();
       for (const [name, value] of query) {

@@ -2,11 +2,12 @@
  * `GET /api/v1/tables`: the tables that can be queried in SQL, with their number of rows and their columns. `match=`
  * selects some. JSON has all fields. The other formats of SQL have one line per table.
  */
-import { BadInput, quote } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
-import { jsonResponse, queryOf } from "../error-answers.ts";
+import { jsonResponse } from "../error-answers.ts";
+import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
+import { queryOf } from "../url-text.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 
 interface TablesDependencies {
@@ -23,10 +24,7 @@ export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
     "lists the tables that a statement may read",
     async (request) => {
       const query = queryOf(request.url);
-      for (const name of query.keys()) {
-        if (name !== "match" && name !== "format")
-          throw new BadInput(`Query parameter ${quote(name)} is unknown; expected match or format.`, name);
-      }
+      rejectUnknown(query, ["match", "format"]);
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
       const listed = await tables(query.get("match") ?? undefined, request.signal);
       if (format === "json") return jsonResponse(200, { tables: listed });

@@ -12,6 +12,7 @@ import { jsonResponse } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
+import { queryText } from "../../http/url-text.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
@@ -48,7 +49,7 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counter
   const warnings = new PushWarnings(log, counters);
   return new Routes().on("POST", "/api/v1/push", "push", "stores events in JSON", async (request) => {
     // Errors in the query and in headers are answered before the body is read.
-    const query = queryOf(request.url);
+    const query = queryText(request.url);
     const { strict = strictEvents, ...asked } = parameters.read(query);
     const durability = readDurability(request.headers.get("weir-durability"));
     const key = readIdempotencyKey(request);
@@ -117,11 +118,6 @@ function countCauses(rejected: Ack["rejected"]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { cause } of rejected) counts[cause] = (counts[cause] ?? 0) + 1;
   return counts;
-}
-
-function queryOf(url: string): string {
-  const at = url.indexOf("?");
-  return at === -1 ? "" : url.slice(at + 1);
 }
 
 function readDurability(header: string | null): Ack["durability"] {

@@ -2,8 +2,9 @@
  * The parameters of a push that Pushgateway does not have: `ttl`, `honor_timestamps`, `mode`. Other parameters are
  * ignored, as Pushgateway does.
  */
+import { readFlag, wrongParameter } from "../../http/parameters.ts";
 import { DAY_MS, parseDurationMs } from "../../model/duration.ts";
-import { BadInput, quote } from "../../model/errors.ts";
+import { BadInput } from "../../model/errors.ts";
 
 interface GroupPushParameters {
   /** How long after this push the group expires. */
@@ -19,12 +20,12 @@ const TTL_MS_MAX = 36_525 * DAY_MS;
 /** Reads a query. Throws `BadInput` that names the parameter. */
 export function groupPushParameters(search: URLSearchParams, method: string): GroupPushParameters {
   const mode = search.get("mode");
-  if (mode !== null && mode !== "sum") throw wrong("mode", mode, "sum, or none");
+  if (mode !== null && mode !== "sum") throw wrongParameter("mode", mode, "sum, or none");
   const sum = mode === "sum";
   if (sum && method === "PUT") {
     throw new BadInput("mode=sum adds to the values of the group, which PUT replaces; expected POST", "mode");
   }
-  const honorTimestamps = readFlag(search, "honor_timestamps");
+  const honorTimestamps = readFlag(search, "honor_timestamps") ?? false;
   if (sum && honorTimestamps) {
     throw new BadInput(
       "mode=sum does not support honor_timestamps: a sum has the time of its last push",
@@ -34,24 +35,12 @@ export function groupPushParameters(search: URLSearchParams, method: string): Gr
   return { ttlMs: readTtl(search), honorTimestamps, sum };
 }
 
-/** A parameter that is true or false. False if absent, true without a value. */
-export function readFlag(search: URLSearchParams, name: string): boolean {
-  const text = search.get(name);
-  if (text === null || text === "false") return false;
-  if (text === "true" || text === "") return true;
-  throw wrong(name, text, "true or false");
-}
-
 function readTtl(search: URLSearchParams): number | undefined {
   const text = search.get("ttl");
   if (text === null) return undefined;
   const expected = "a duration such as 30s, 10m, 1h or 7d";
   const ms = parseDurationMs(text, "decimals");
-  if (ms === undefined) throw wrong("ttl", text, expected);
-  if (ms < 1_000 || ms > TTL_MS_MAX) throw wrong("ttl", text, `${expected}, from 1s to 36525d`);
+  if (ms === undefined) throw wrongParameter("ttl", text, expected);
+  if (ms < 1_000 || ms > TTL_MS_MAX) throw wrongParameter("ttl", text, `${expected}, from 1s to 36525d`);
   return ms;
-}
-
-function wrong(name: string, text: string, expected: string): BadInput {
-  return new BadInput(`query parameter ${name} is ${quote(text)}, expected ${expected}`, name);
 }

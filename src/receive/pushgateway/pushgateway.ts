@@ -6,10 +6,11 @@
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
 
-import { errorHeaders, jsonResponse, pathOf, plainText, queryOf } from "../../http/error-answers.ts";
+import { errorHeaders, jsonResponse, plainText } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
+import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
-import { holdsReplacement } from "../../http/url-text.ts";
+import { holdsReplacement, pathOf, queryOf } from "../../http/url-text.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
@@ -17,7 +18,6 @@ import { type GroupRequestOptions, readGroupRequest } from "./group-request.ts";
 import { type Group, groupKey } from "./groups/group.ts";
 import type { GroupTransactions } from "./groups/group-transactions.ts";
 import type { Groups } from "./groups/groups.ts";
-import { readFlag } from "./pushgateway-parameters.ts";
 import { groupingLabels } from "./pushgateway-path.ts";
 
 interface PushgatewayDependencies extends GroupRequestOptions {
@@ -78,11 +78,8 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
   const texts = search.getAll("match[]");
   if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
   // A misspelt dryRun must not delete.
-  for (const name of search.keys()) {
-    if (name !== "match[]" && name !== "dryRun")
-      throw new BadInput(`query parameter ${quote(name)} is unknown, expected match[] or dryRun`, name);
-  }
-  const dryRun = readFlag(search, "dryRun");
+  rejectUnknown(search, ["match[]", "dryRun"]);
+  const dryRun = readFlag(search, "dryRun") ?? false;
   const selectors = texts.map(selectorOf);
   const selected: Group[] = [];
   for (const group of dependencies.groups.groups()) {

@@ -21,6 +21,7 @@ import { type BodyLimits, readEncodedBody } from "../../http/body.ts";
 import { errorHeaders, plainText } from "../../http/error-answers.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
+import { queryText } from "../../http/url-text.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { quote, RequestError, Unsupported } from "../../model/errors.ts";
@@ -67,8 +68,7 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
       let version: Version = "v1";
       try {
         version = versionOf(request);
-        const at = request.url.indexOf("?");
-        const { extraLabels, historical } = parameters.read(at < 0 ? "" : request.url.slice(at + 1));
+        const { extraLabels, historical } = parameters.read(queryText(request.url));
         const message = await bodies.receive(request);
         const write = decoders[version].decode(message());
         counters.nativeHistograms.inc(write.classicHistograms);

@@ -331,7 +331,7 @@ describe("ttl", () => {
       const [status, text] = await weir.send(`PUT /metrics/job/a?ttl=${ttl}`, "m 1\n");
       expect([status, text]).toEqual([
         400,
-        expect.stringContaining(`query parameter ttl is "${ttl}", expected a duration`),
+        expect.stringContaining(`Query parameter ttl is "${ttl}"; expected a duration`),
       ]);
     }
     await weir.ok("PUT /metrics/job/a?ttl=1h30m", "m 1\n");
@@ -468,7 +468,7 @@ describe("mode=sum", () => {
     await refused(
       "POST /metrics/job/a?mode=average",
       "c 1\n",
-      'query parameter mode is "average", expected sum',
+      'Query parameter mode is "average"; expected sum',
     );
     await refused(`${sum}&honor_timestamps=true`, "c 1\n", "does not support honor_timestamps");
     expect(await weir.exposed()).toContain('c{job="a"} 1');
@@ -516,7 +516,7 @@ describe("DELETE by matcher", () => {
     await refused("?match[]=sum(x)", "expected a selector");
     await refused("?match[]=%7Bjob%3D", "parse error");
     await refused("?match[]=%7Bjob%3D%22a%22%7D&dryRun=perhaps", "dryRun");
-    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'query parameter "dryrun" is unknown');
+    await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'Query parameter "dryrun" is unknown');
     expect(await weir.exposed()).toEqual(['m{job="a"} 1']);
   });
 });

@@ -3,9 +3,11 @@
  * /api/v1/imports?first_line=HASH`: the same for all files that begin with a line. An importer finds out with it
  * which of them it is reading.
  */
-import { BadInput, NotFound, quote } from "../model/errors.ts";
-import { jsonResponse } from "./error-answers.ts";
-import { Routes } from "./routes.ts";
+import { NotFound, quote } from "../../model/errors.ts";
+import { jsonResponse } from "../error-answers.ts";
+import { wrongParameter } from "../parameters.ts";
+import { Routes } from "../routes.ts";
+import { queryOf } from "../url-text.ts";
 
 /** How far a file was imported. */
 interface Imported {
@@ -26,13 +28,8 @@ interface ImportsDependencies {
 export const importsRoutes = ({ find, withFirstLine }: ImportsDependencies) =>
   new Routes()
     .on("GET", "/api/v1/imports", "push", "lists the imported files that begin with a line", (request) => {
-      const hash = new URL(request.url).searchParams.get("first_line") ?? "";
-      if (hash === "") {
-        throw new BadInput(
-          "Query parameter first_line is missing; expected the hash of a file's first line.",
-          "first_line",
-        );
-      }
+      const hash = queryOf(request.url).get("first_line") || null;
+      if (hash === null) throw wrongParameter("first_line", hash, "the hash of a file's first line");
       return jsonResponse(200, { imports: withFirstLine(hash).map(shown) });
     })
     .on("GET", "/api/v1/imports/:file", "push", "says how far a file was imported", (_, { file }) => {

@@ -1,6 +1,6 @@
 /** How far files were imported, as an importer requests it: by an import's name, and by the first line of its file. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 
 /** Ten minutes after the times that the tests push. */
 const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
