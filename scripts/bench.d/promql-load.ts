@@ -28,7 +28,7 @@ const HEADERS = {
 };
 
 /** Sends everything to a server; resolves when the last request was answered. */
-export async function send(url: string, load: Load): Promise<void> {
+export async function send(url: string, load: Omit<Load, "version">): Promise<void> {
   const requests = Array.from(
     { length: Math.ceil(load.series / load.samplesPerRequest) },
     (_, at) => new Request(load, at * load.samplesPerRequest),
@@ -64,7 +64,7 @@ class Request {
   readonly #places: readonly number[];
   readonly #counters: Float64Array;
 
-  constructor({ series, samplesPerRequest, firstMs }: Load, first: number) {
+  constructor({ series, samplesPerRequest, firstMs }: Omit<Load, "version">, first: number) {
     this.#first = first;
     const count = Math.min(samplesPerRequest, series - first);
     this.#counters = new Float64Array(count).fill(FIRST_COUNT);

@@ -4,16 +4,31 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Contender, program, weir } from "./servers.ts";
+import type { Version } from "./remote-write-requests.ts";
+import { type Contender as Started, program, weir } from "./servers.ts";
 
-export type { Contender, Server } from "./servers.ts";
+export type { Server } from "./servers.ts";
+
+/** A server, and the version of remote_write that it gets. */
+export interface Contender extends Started {
+  readonly version: Version;
+}
 
 const path = "/api/v1/write";
 
 /** The contenders; their servers' `url` is where they take remote_write. */
 export function contenders(weirArgs: readonly string[], runtimeArgs: readonly string[]): Contender[] {
+  const gateway = weir(path, weirArgs, runtimeArgs);
   return [
-    weir(path, weirArgs, runtimeArgs),
+    { ...gateway, version: "1.0" },
+    { ...gateway, name: "weir-v2", version: "2.0" },
+    ...others().map((other) => ({ ...other, version: "1.0" as const })),
+  ];
+}
+
+/** The servers of Debian do not take version 2.0. */
+function others(): Started[] {
+  return [
     program({
       name: "victoria-metrics",
       path,

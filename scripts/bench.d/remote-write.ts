@@ -8,13 +8,14 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hottest } from "./profile.ts";
-import { requests } from "./remote-write-requests.ts";
+import { requests, type Version } from "./remote-write-requests.ts";
 import { contenders, type Server } from "./remote-write-servers.ts";
 import { folderBytes, percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench remote-write [options] [-- arguments of weir serve]
 
-Sends remote_write requests to this gateway, and to victoria-metrics and prometheus if they are installed.
+Sends remote_write requests of version 1.0 to this gateway, and to victoria-metrics and prometheus if they are
+installed. Sends the same samples in version 2.0 to a new gateway (weir-v2).
 
   --series N         series (default 10000)
   --samples N        samples in total (default 2000000)
@@ -22,7 +23,7 @@ Sends remote_write requests to this gateway, and to victoria-metrics and prometh
   --connections N    concurrent requests, each with its own series (default 4)
   --again            sends everything a second time, like a sender that got no answer
   --mixed            two senders of the same series, whose samples are out of order relative to each other
-  --servers LIST     of weir, victoria-metrics, prometheus (default: all that are installed)
+  --servers LIST     of weir, weir-v2, victoria-metrics, prometheus (default: all that are installed)
   --folder DIR       the folder for temporary data folders (default: the system's)
   --profile          profiles weir and shows the functions that took most time
   --help             shows this help
@@ -36,7 +37,7 @@ const { values: options, positionals: serveArgs } = parseArgs({
     connections: { type: "string", default: "4" },
     again: { type: "boolean", default: false },
     mixed: { type: "boolean", default: false },
-    servers: { type: "string", default: "weir,victoria-metrics,prometheus" },
+    servers: { type: "string", default: "weir,weir-v2,victoria-metrics,prometheus" },
     folder: { type: "string", default: tmpdir() },
     profile: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -45,9 +46,16 @@ const { values: options, positionals: serveArgs } = parseArgs({
 });
 
 const HEADERS = {
-  "content-encoding": "snappy",
-  "content-type": "application/x-protobuf",
-  "x-prometheus-remote-write-version": "0.1.0",
+  "1.0": {
+    "content-encoding": "snappy",
+    "content-type": "application/x-protobuf",
+    "x-prometheus-remote-write-version": "0.1.0",
+  },
+  "2.0": {
+    "content-encoding": "snappy",
+    "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "x-prometheus-remote-write-version": "2.0.0",
+  },
 };
 const INTERVAL_MS = 1_000;
 
@@ -67,9 +75,11 @@ async function main(): Promise<void> {
   );
   const load = { series, scrapes, samplesPerRequest: count(options.batch), intervalMs: INTERVAL_MS };
   const firstMs = Date.now() - scrapes * INTERVAL_MS;
-  const shares = requests({ ...load, connections, firstMs });
-  // The other sender is half an interval off: each of its samples is older than one that was sent before.
-  if (options.mixed) shares.push(...requests({ ...load, connections, firstMs: firstMs - INTERVAL_MS / 2 }));
+  const sharesOf = (version: Version) => [
+    ...requests({ ...load, version, connections, firstMs }),
+    // The other sender is half an interval off: each of its samples is older than one that was sent before.
+    ...(options.mixed ? requests({ ...load, version, connections, firstMs: firstMs - INTERVAL_MS / 2 }) : []),
+  ];
   const samples = series * scrapes * (options.mixed ? 2 : 1);
   const named = options.servers.split(",");
   const profiles = mkdtempSync(join(options.folder, "weir-profiles-"));
@@ -78,21 +88,27 @@ async function main(): Promise<void> {
     if (!named.includes(contender.name)) continue;
     console.log(`\n${contender.name}${contender.absent ? `: ${contender.absent}` : ""}`);
     if (contender.absent) continue;
+    const shares = sharesOf(contender.version);
+    const bytes = shares.flat().reduce((sum, { length }) => sum + length, 0);
+    say("requests", `version ${contender.version}, ${fixed(bytes / samples)} bytes per sample`);
     const folder = mkdtempSync(join(options.folder, "weir-bench-"));
     try {
       const server = await contender.start(folder);
       try {
-        await phase("", server, shares, samples);
-        if (options.again) await phase("again: ", server, shares, samples);
+        await phase("", server, contender.version, shares, samples);
+        if (options.again) await phase("again: ", server, contender.version, shares, samples);
       } finally {
         await server.stop();
       }
-      const bytes = folderBytes(folder);
-      say("disk, after the stop", `${fixed(bytes / samples)} bytes per sample, ${fixed(bytes / 1e6, 0)} MB`);
+      const stored = folderBytes(folder);
+      say(
+        "disk, after the stop",
+        `${fixed(stored / samples)} bytes per sample, ${fixed(stored / 1e6, 0)} MB`,
+      );
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-    if (options.profile && contender.name === "weir") showProfile(profiles);
+    if (options.profile && contender.name.startsWith("weir")) showProfile(profiles);
   }
   rmSync(profiles, { recursive: true });
 }
@@ -100,20 +116,21 @@ async function main(): Promise<void> {
 async function phase(
   prefix: string,
   server: Server,
+  version: Version,
   shares: readonly (readonly Uint8Array<ArrayBuffer>[])[],
   samples: number,
 ): Promise<void> {
   const latencies: number[] = [];
-  let turnedAway = 0;
+  let retried = 0;
   const send = async (bodies: readonly Uint8Array<ArrayBuffer>[]) => {
     for (const body of bodies) {
       const started = performance.now();
       for (;;) {
-        const response = await fetch(server.url, { method: "POST", headers: HEADERS, body });
+        const response = await fetch(server.url, { method: "POST", headers: HEADERS[version], body });
         const text = await response.text();
         if (response.ok) break;
         if (response.status !== 503) throw new Error(`A request was answered ${response.status}: ${text}`);
-        turnedAway++;
+        retried++;
         await Bun.sleep(1_000 * Number(response.headers.get("retry-after") ?? 1));
       }
       latencies.push(performance.now() - started);
@@ -133,7 +150,7 @@ async function phase(
     `p50 ${fixed(percentile(latencies, 0.5))} ms, p99 ${fixed(percentile(latencies, 0.99))} ms, max ${fixed(percentile(latencies, 1))} ms`,
   );
   say(`${prefix}memory`, `${fixed(after.residentBytesPeak / 1e6, 0)} MB at most`);
-  if (turnedAway > 0) say(`${prefix}rejected with 429`, `${turnedAway}`);
+  if (retried > 0) say(`${prefix}retried after 503`, `${retried}`);
 }
 
 function showProfile(folder: string): void {
