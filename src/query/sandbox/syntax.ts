@@ -168,13 +168,7 @@ function walkRecursive(node: Node, scope: Scope): Measure {
   }
   walkExpressions(node.key_targets, within(scope, left));
   walkModifiers(node.modifiers, within(scope, left));
-  return {
-    columns: left.columns,
-    tables: left.tables + right.tables,
-    bytes: Math.max(left.bytes, right.bytes),
-    sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
-    row: rowOf(left) + rowOf(right),
-  };
+  return { ...joined(left, right), columns: left.columns };
 }
 
 function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Measure> {
@@ -197,7 +191,8 @@ function walkCtes(map: Node | undefined, outer: Scope): ReadonlyMap<string, Meas
 function walkSelectNode(node: Node, outer: Scope): Measure {
   only(
     node,
-    "modifiers cte_map select_list from_table where_clause group_expressions group_sets aggregate_handling having sample qualify",
+    "modifiers cte_map select_list from_table where_clause group_expressions group_sets " +
+      "aggregate_handling having sample qualify",
   );
   const from = walkTable(node.from_table as Node, outer);
   const aliases = new Map(outer.aliases);
@@ -450,15 +445,20 @@ function walkJoin(node: Node, scope: Scope): Measure {
     sizes: left.sizes ?? unnamed(left.bytes),
     row: scope.row + rowOf(left),
   });
-  const both = {
+  const both = joined(left, right);
+  if (node.condition !== undefined) walkExpression(node.condition as Node, within(scope, both));
+  return both;
+}
+
+/** The measure of two tables side by side. */
+function joined(left: Measure, right: Measure): Measure {
+  return {
     columns: left.columns + right.columns,
     tables: left.tables + right.tables,
     bytes: Math.max(left.bytes, right.bytes),
     sizes: joinSizes(left.sizes ?? unnamed(left.bytes), right.sizes ?? unnamed(right.bytes)),
     row: rowOf(left) + rowOf(right),
   };
-  if (node.condition !== undefined) walkExpression(node.condition as Node, within(scope, both));
-  return both;
 }
 
 function walkTableFunction(node: Node, scope: Scope): Measure {
