@@ -10,7 +10,7 @@ import { Engine, type EngineOptions, type PromqlQueryOptions, type PromqlResult 
 import { ParseError } from "./query-errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
 import type { Matcher } from "./matchers.ts";
-import type { TimeShift } from "./parse/ast.ts";
+import { isShifted } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import type { Catalog, SeriesRegistry } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
@@ -118,8 +118,6 @@ export class Promql {
  */
 export function parseSelector(text: string, mayFindAll = false): readonly Matcher[] {
   const expr = parse(text, mayFindAll);
-  const isShifted = (shift: TimeShift) =>
-    shift.offsetMs !== 0 || shift.offsetExpr !== undefined || shift.at !== undefined;
   if (expr.type !== "vectorSelector" || isShifted(expr)) {
     throw new ParseError(
       `expected a series selector without modifiers, got ${JSON.stringify(text)}`,

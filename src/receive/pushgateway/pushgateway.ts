@@ -12,6 +12,7 @@ import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement, pathOf, queryOf } from "../../http/url-text.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { isShifted } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import { type GroupRequestOptions, readGroupRequest } from "./group-request.ts";
@@ -102,7 +103,7 @@ function selectorOf(text: string) {
   }
   const expression = parse(text);
   const expected = 'expected a selector of grouping labels, such as {job="a",instance=~"b.*"}';
-  if (expression.type !== "vectorSelector" || expression.offsetMs !== 0 || expression.at !== undefined) {
+  if (expression.type !== "vectorSelector" || isShifted(expression)) {
     throw new BadInput(`match[] is ${quote(text)}, ${expected}`, "match[]");
   }
   if (expression.matchers.some(({ name }) => name === "__name__")) {

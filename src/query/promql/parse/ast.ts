@@ -42,6 +42,15 @@ export interface TimeShift {
   readonly at?: At;
 }
 
+export function hasOffset({ offsetMs, offsetExpr }: TimeShift): boolean {
+  return offsetMs !== 0 || offsetExpr !== undefined;
+}
+
+/** Whether a selector or subquery has `offset` or `@`. */
+export function isShifted(shift: TimeShift): boolean {
+  return hasOffset(shift) || shift.at !== undefined;
+}
+
 interface NumberLiteral {
   readonly type: "numberLiteral";
   readonly span: Span;

@@ -1,7 +1,7 @@
 /** The postfixes of an operand: a range, a subquery, `offset`, `@`. Each checks which operands it can follow. */
 import { unsupportedWord } from "../query-errors.ts";
 import { formatFloat } from "../promql-text.ts";
-import type { Expr, Span, TimeShift } from "./ast.ts";
+import { type Expr, hasOffset, type Span, type TimeShift } from "./ast.ts";
 import type { Fail } from "./check-types.ts";
 import { type Duration, readOffset, readPositive } from "./durations.ts";
 import { numberOf } from "./literals.ts";
@@ -51,10 +51,6 @@ function ranged(expr: Expr, brackets: Span, { ms, expr: rangeExpr }: Duration, f
   if (expr.at !== undefined) throw fail(brackets, "no @ modifiers allowed before range");
   const span = { from: expr.span.from, to: brackets.to };
   return { type: "matrixSelector", span, selector: expr, rangeMs: ms, rangeExpr };
-}
-
-function hasOffset({ offsetMs, offsetExpr }: TimeShift): boolean {
-  return offsetMs !== 0 || offsetExpr !== undefined;
 }
 
 function offset(reader: TokenReader, expr: Expr): Expr {

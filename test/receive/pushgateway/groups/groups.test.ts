@@ -514,6 +514,8 @@ describe("DELETE by matcher", () => {
     await refused("?match[]=%7B%7D", "at least one non-empty matcher");
     await refused("?match[]=m", "names a metric");
     await refused("?match[]=sum(x)", "expected a selector");
+    for (const modifier of ["offset 5m", "offset step()", "@ 1"])
+      await refused(`?match[]=${encodeURIComponent(`{job="a"} ${modifier}`)}`, "expected a selector");
     await refused("?match[]=%7Bjob%3D", "parse error");
     await refused("?match[]=%7Bjob%3D%22a%22%7D&dryRun=perhaps", "dryRun");
     await refused("?match[]=%7Bjob%3D%22a%22%7D&dryrun=true", 'Query parameter "dryrun" is unknown');
