@@ -57,6 +57,8 @@ export interface Times {
 /** What a transaction stores: samples, and the groups that it changes. */
 interface TransactionDecision {
   readonly batch: Batch;
+  /** By head of the batch: its series, which is registered. */
+  readonly seriesIds: readonly number[];
   readonly groups: readonly GroupRecord[];
 }
 

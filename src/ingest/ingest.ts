@@ -14,10 +14,11 @@ import type { Batch, Rows, Series } from "../model/sample.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
-import { type AdmissionOptions, admit } from "./admission/admission.ts";
+import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts";
 import { deadLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
+import { type HeadNote, HeadNotes } from "./admission/head-notes.ts";
 import { NewestTimes } from "./admission/newest-times.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Ack, IngestOptions, PushOptions, TotalsSink, Transaction } from "./contract.ts";
@@ -39,6 +40,8 @@ export class Ingest {
   readonly #options: IngestOptions;
   readonly #counters: Counters;
   readonly #newest = new NewestTimes();
+  readonly #admission: SampleAdmission;
+  readonly #notes = new HeadNotes();
   readonly #keys: IdempotencyKeys;
   readonly #imports: Imports;
   readonly #owners: Owners;
@@ -75,6 +78,7 @@ export class Ingest {
     this.#protocols = new Map(parts.protocols.map((protocol) => [protocol.name, protocol]));
     this.#store = parts.store;
     this.#registry = parts.registry;
+    this.#admission = new SampleAdmission(parts.registry, this.#newest);
     this.#totals = parts.totals;
     this.#keys = parts.keys;
     this.#imports = parts.imports;
@@ -103,30 +107,28 @@ export class Ingest {
    */
   async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
     const echoes = this.#echoes;
+    const notes = this.#notes.of(batch.heads);
     const rest = this.#protocolOf(batch.protocol).returnsEchoes
-      ? echoes?.drop(batch, options.extraLabels)
+      ? echoes?.drop(batch, options.extraLabels, notes)
       : undefined;
-    if (rest === undefined) return await this.#pushAll(batch, options);
+    if (rest === undefined) return await this.#pushAll(batch, notes, options);
     // Otherwise a Prometheus that scrapes only this gateway would cause an empty commit with each request.
     const isStored = isEmpty(rest.batch) && echoes!.isStored;
-    const ack = isStored ? ackOf(UNDECIDED) : await this.#pushAll(rest.batch, options);
+    const ack = isStored
+      ? ackOf(UNDECIDED)
+      : await this.#pushAll(rest.batch, this.#notes.of(rest.batch.heads), options);
     this.#counters.echoesDropped.inc(rest.sampleCount);
     return { ...ack, exemplars: ack.exemplars + rest.exemplarCount };
   }
 
-  async #pushAll(batch: Batch, options: PushOptions): Promise<Ack> {
+  async #pushAll(batch: Batch, notes: readonly HeadNote[], options: PushOptions): Promise<Ack> {
     const repeat = this.#repeatOf(options);
     if (repeat !== undefined) return await repeat;
     if (options.imported !== undefined) this.#imports.check(options.imported);
     this.#requireDisk();
     this.#queue.requireRoom(batch.length, sizeOf(batch, batch.rejected));
-    const admitted = admit(
-      batch,
-      this.#registry,
-      this.#newest,
-      options.extraLabels,
-      this.#admissionOptions(batch.protocol, options),
-    );
+    const admissionOptions = this.#admissionOptions(batch.protocol, options);
+    const admitted = this.#admission.admit(batch, options.extraLabels, admissionOptions, { notes });
     if (options.imported !== undefined) this.#imports.begin(options.imported);
     const committed = this.#enqueue({
       batch: admitted,
@@ -330,10 +332,10 @@ export class Ingest {
     const { protocol, options } = waiting;
     try {
       const times = this.#admissionOptions(protocol, options);
-      const { batch, groups } = await decide(times);
+      const { batch, seriesIds, groups } = await decide(times);
       // The transaction has checked the times itself, and all of its values count in totals.
       const all = { ...times, lastUs: Number.POSITIVE_INFINITY, totalsLateUs: Number.POSITIVE_INFINITY };
-      waiting.batch = admit(batch, this.#registry, this.#newest, undefined, all);
+      waiting.batch = this.#admission.admit(batch, undefined, all, { seriesIds });
       waiting.groups = groups;
       return true;
     } catch (error) {

@@ -4,6 +4,9 @@
  * A decoder turns bytes into a `Batch`. Admission turns a `Batch` into `Rows`, one per UTC day. The store appends
  * `Rows`, and the running totals add them up. All three are columnar, so that no object exists per sample once its
  * bytes are decoded. This module imports nothing.
+ *
+ * A record belongs to the room that makes it. Any other room only reads it, and keeps what it knows about a record
+ * itself. So every field is `readonly`, and the columns are `Readonly` too.
  */
 
 /**
@@ -26,8 +29,8 @@ export type Labels = ReadonlyMap<string, string>;
 
 /**
  * What a decoder knows of a series before admission: its metric, and every tag that is not an attribute. A
- * decoder returns the same head object for equal bytes. Admission stores its decision in the head's
- * `admission`, and so does not look up the series of later samples.
+ * decoder returns the same head object for equal bytes. Admission keeps its decision by that object, and so does not
+ * look up the series of later samples.
  */
 export interface SeriesHead {
   readonly metric: string;
@@ -36,12 +39,6 @@ export interface SeriesHead {
   readonly unit?: string;
   readonly help?: string;
   readonly labels: Labels;
-  /** The series, if it was found or created in the same step. It is then not looked up again. */
-  readonly seriesId?: number;
-  /** Belongs to src/ingest: the result of admission, valid during its epoch. Decoders leave it undefined. */
-  admission?: unknown;
-  /** Belongs to src/ingest too: whether its samples are echoes of /metrics (src/ingest/admission/echoes.ts). */
-  echo?: unknown;
 }
 
 /**
@@ -50,8 +47,8 @@ export interface SeriesHead {
  */
 export interface AttributeColumn {
   readonly name: string;
-  readonly offset: Uint32Array;
-  readonly length: Uint32Array;
+  readonly offset: Readonly<Uint32Array>;
+  readonly length: Readonly<Uint32Array>;
 }
 
 /**
@@ -123,20 +120,20 @@ export interface Batch {
   /** The distinct series of this batch. */
   readonly heads: readonly SeriesHead[];
   /** By sample: the index of its series in `heads`. */
-  readonly head: Uint32Array;
+  readonly head: Readonly<Uint32Array>;
   /**
    * By sample: microseconds since the epoch, UTC. NaN if the sender gave no time; the time of arrival is used
    * then.
    */
-  readonly timestampUs: Float64Array;
-  readonly value: Float64Array;
+  readonly timestampUs: Readonly<Float64Array>;
+  readonly value: Readonly<Float64Array>;
   /** By sample: 1 if the sample is a stale marker, whose value is NULL. Absent if there is none. */
-  readonly stale?: Uint8Array;
+  readonly stale?: Readonly<Uint8Array>;
   readonly attributes: readonly AttributeColumn[];
   /** Valid UTF-8. The attribute columns point into it. */
-  readonly text: Uint8Array;
+  readonly text: Readonly<Uint8Array>;
   /** By sample: its index in the request's body. Events that the decoder rejects leave gaps. */
-  readonly position: Uint32Array;
+  readonly position: Readonly<Uint32Array>;
   readonly exemplars?: readonly Exemplar[];
   /** Samples that the decoder rejected. */
   readonly rejected: readonly Rejection[];
@@ -149,16 +146,16 @@ export interface Rows {
   /** Days since 1970-01-01. */
   readonly day: number;
   readonly length: number;
-  readonly seriesId: Uint32Array;
+  readonly seriesId: Readonly<Uint32Array>;
   /** Microseconds since the epoch: integers below 2^53. */
-  readonly timestampUs: Float64Array;
+  readonly timestampUs: Readonly<Float64Array>;
   /** NaN is a value. Where `stale` is 1 the stored value is NULL. */
-  readonly value: Float64Array;
-  readonly stale?: Uint8Array;
+  readonly value: Readonly<Float64Array>;
+  readonly stale?: Readonly<Uint8Array>;
   /** By sample: 1 if the row counts in running totals. */
-  readonly live: Uint8Array;
+  readonly live: Readonly<Uint8Array>;
   readonly attributes: readonly AttributeColumn[];
-  readonly text: Uint8Array;
+  readonly text: Readonly<Uint8Array>;
 }
 
 /** A series as admission registered it. `seriesId` is never used again for another series. */
@@ -170,16 +167,16 @@ export interface Series {
   readonly exposed: boolean;
 }
 
-/** A metric as admission registered it. Later metadata refines `unit`, `help` and `type`. */
+/** A metric as admission registered it. The registry refines `unit`, `help` and `type` by later metadata. */
 export interface Metric {
   /** The name as pushed: `http.request.duration_ms`. */
   readonly name: string;
   /** The name as Prometheus spells it: `http_request_duration_ms`. */
   readonly prometheusName: string;
   readonly kind: Kind;
-  type: MetricType;
-  unit: string;
-  help: string;
+  readonly type: MetricType;
+  readonly unit: string;
+  readonly help: string;
   /** Upper bounds of an observation's histogram, ascending, without +Inf. Empty for other kinds. */
   readonly buckets: readonly number[];
 }

@@ -2,8 +2,8 @@
  * The registry mirrors every metric and series of the store in memory, and decides to which series a head belongs.
  *
  * It assigns ids, and never uses one again for another series. New metrics and series wait in `pending` until a
- * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions that are
- * kept in heads (see SeriesHead.admission) become wrong: a label was demoted, or series were forgotten.
+ * commit takes them. A commit that fails puts them back for the next. `epoch` changes whenever decisions about heads
+ * that others keep become wrong: a label was demoted, or series were forgotten.
  */
 import { quote } from "../model/errors.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
@@ -89,7 +89,7 @@ export class Registry {
     this.#ended = [];
   }
 
-  /** Changes when the decisions that are kept in heads are out of date. */
+  /** Changes when earlier decisions about heads are out of date. */
   get epoch(): number {
     return this.#epoch;
   }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { PushOptions } from "../../src/ingest/contract.ts";
 import type { Kind } from "../../src/model/sample.ts";
-import { DAY_MS, NOON_MS, openTestGateway, type Sample, type TestGateway } from "../gateway.ts";
+import { batchOf, DAY_MS, NOON_MS, openTestGateway, type Sample, type TestGateway } from "../gateway.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -96,6 +96,23 @@ describe("duplicates", () => {
   });
 });
 
+test("two gateways that get one batch each find their own series for its heads", async () => {
+  const other = await openTestGateway();
+  try {
+    await push([{ metric: "first", value: 1 }]);
+    const batch = batchOf([{ metric: "m", value: 2 }]);
+    batch.heads.forEach(Object.freeze);
+    for (const each of [gateway, other, gateway]) await each.gateway.ingest.push(batch);
+    const ids = [gateway, other].map(({ gateway: { registry } }) =>
+      [...registry.series()].map(({ seriesId, metric }) => `${metric.name} ${seriesId}`),
+    );
+    expect(ids).toEqual([["first 1", "m 2"], ["m 1"]]);
+    expect(await stored()).toEqual(["first 0 1", "m 0 2"]);
+  } finally {
+    await other.close();
+  }
+});
+
 describe("time", () => {
   test("samples are accepted from the first day of retention to ten minutes ahead", async () => {
     const firstMs = Date.UTC(2024, 9, 2);
@@ -113,6 +130,18 @@ describe("time", () => {
         "@timestamp 2024-10-04T12:10:00.001Z is in the future, at most 2024-10-04T12:10:00.000Z is accepted now (futureMs)",
       ],
     ]);
+  });
+
+  test("a sample without a time gets the time of arrival, each time that its batch is pushed", async () => {
+    const batch = batchOf([
+      { metric: "m", kind: "delta", atMs: NOON_MS - 1, value: 1 },
+      { metric: "m", kind: "delta", value: 2 },
+    ]);
+    await gateway.gateway.ingest.push(batch);
+    gateway.nowMs += 5;
+    await gateway.gateway.ingest.push(batch);
+    expect(await stored()).toEqual(["m -1 1", "m -1 1", "m 0 2", "m 5 2"]);
+    expect(batch.timestampUs[1]).toBeNaN();
   });
 
   test("a rejected time in seconds is reported as such", async () => {

@@ -14,12 +14,14 @@ import {
   type Labels,
   type Rejection,
   type Rows,
+  type SeriesHead,
 } from "../../model/sample.ts";
 import { unitHint } from "../../model/time.ts";
 import type { Admission, Admitted } from "../../series/admitted.ts";
 import type { Registry } from "../../series/registry.ts";
 import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
+import type { HeadNote } from "./head-notes.ts";
 import type { NewestTimes } from "./newest-times.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
@@ -64,7 +66,8 @@ export interface AdmittedBatch {
   readonly sources: readonly { readonly job: string; readonly instance: string }[];
 }
 
-interface CachedAdmission {
+/** The decision about a head, valid while the epoch of the registry is the same. */
+export interface AdmissionDecision {
   readonly epoch: number;
   readonly extra: Labels;
   readonly admission: Admission;
@@ -73,76 +76,129 @@ interface CachedAdmission {
 }
 
 const NO_LABELS: Labels = new Map();
-/**
- * The admission of a head without any sample in the accepted time. Each of its samples is rejected for its own time.
- */
-const OUT_OF_TIME: Admission = { refused: "the sample's time is not accepted", cause: "timestamp" };
+/** The decision about a head without any sample in the accepted time. Each of its samples is rejected for its own time. */
+const OUT_OF_TIME: AdmissionDecision = {
+  epoch: -1,
+  extra: NO_LABELS,
+  admission: { refused: "the sample's time is not accepted", cause: "timestamp" },
+  source: "",
+};
+/** Texts of jobs with their instances that are kept. */
+const SOURCES_MAX = 10_000;
 
-/** Decides about every sample of a batch. */
-export function admit(
-  batch: Batch,
-  registry: Registry,
-  newest: NewestTimes,
-  extraLabels: Labels | undefined,
-  options: AdmissionOptions,
-): AdmittedBatch {
-  const times = batch.timestampUs;
+export class SampleAdmission {
+  readonly #registry: Registry;
+  readonly #newest: NewestTimes;
+  /** One text per job and instance. Equal ones are the same object, so that they are compared quickly. */
+  readonly #sources = new Map<string, string>();
+
+  constructor(registry: Registry, newest: NewestTimes) {
+    this.#registry = registry;
+    this.#newest = newest;
+  }
+
+  /**
+   * Decides about every sample of a batch.
+   *
+   * @param known the notes of the heads, where decisions are kept; or by head its series, which is registered
+   */
+  admit(
+    sent: Batch,
+    extra: Labels = NO_LABELS,
+    options: AdmissionOptions,
+    known: { readonly notes: readonly HeadNote[] } | { readonly seriesIds: readonly number[] },
+  ): AdmittedBatch {
+    const registry = this.#registry;
+    const batch = withTimes(sent, options.nowUs);
+    const { earliest, latest } = range(batch);
+    const inTime = earliest >= options.firstUs && latest <= options.lastUs;
+    const hasSample = inTime ? undefined : headsInTime(batch, options);
+    const admissions: Admission[] = [];
+    const sources: string[] = [];
+    let plain = true;
+    let [levels, others] = [0, 0];
+    // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
+    for (let epoch = -1; epoch !== registry.epoch; ) {
+      epoch = registry.epoch;
+      plain = true;
+      levels = others = 0;
+      for (let index = 0; index < batch.heads.length; index++) {
+        const { admission, source } =
+          hasSample?.[index] === 0
+            ? OUT_OF_TIME
+            : "notes" in known
+              ? this.#decide(batch.heads[index]!, extra, options, known.notes[index]!)
+              : this.#decision(extra, registry.admitKnown(batch.heads[index]!, known.seriesIds[index]!));
+        admissions[index] = admission;
+        sources[index] = source;
+        if ("refused" in admission || admission.attributes.length > 0) plain = false;
+        else if (isLevel(admission)) levels += 1;
+        else others += 1;
+      }
+    }
+    const outcome = {
+      sources: sourcesOf(admissions, sources),
+      rejected: [...batch.rejected],
+      exemplars: exemplarsOf(batch, admissions, options),
+    };
+    const day = dayOf(earliest);
+    if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
+      const seriesId = seriesIdsOf(batch, admissions as Admitted[]);
+      if (levels === 0 || (others === 0 && this.#newest.advance(seriesId, batch.timestampUs, batch.length))) {
+        for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
+        const rows = wholeBatch(batch, seriesId, day, options);
+        return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
+      }
+    }
+    return { ...outcome, ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options) };
+  }
+
+  #decide(head: SeriesHead, extra: Labels, options: AdmissionOptions, note: HeadNote): AdmissionDecision {
+    const registry = this.#registry;
+    const known = note.admission;
+    if (known !== undefined && known.epoch === registry.epoch && known.extra === extra) return known;
+    const decision = this.#decision(extra, registry.admit(head, extra, options));
+    note.admission = decision;
+    return decision;
+  }
+
+  #decision(extra: Labels, admission: Admission): AdmissionDecision {
+    return { epoch: this.#registry.epoch, extra, admission, source: this.#sourceOf(admission) };
+  }
+
+  #sourceOf(admission: Admission): string {
+    if ("refused" in admission) return "";
+    const source = `${admission.job}\u0000${admission.instance}`;
+    const known = this.#sources.get(source);
+    if (known !== undefined) return known;
+    if (this.#sources.size >= SOURCES_MAX) this.#sources.clear();
+    this.#sources.set(source, source);
+    return source;
+  }
+}
+
+/** The batch with the time of arrival for each sample without a time. */
+function withTimes(batch: Batch, nowUs: number): Batch {
+  const { length } = batch;
+  for (let index = 0; index < length; index++) {
+    if (!Number.isNaN(batch.timestampUs[index]!)) continue;
+    const timestampUs = batch.timestampUs.slice(0, length);
+    for (; index < length; index++) if (Number.isNaN(timestampUs[index]!)) timestampUs[index] = nowUs;
+    return { ...batch, timestampUs };
+  }
+  return batch;
+}
+
+/** The times of the first and of the last sample of a batch. */
+function range({ timestampUs, length }: Batch): { earliest: number; latest: number } {
   let earliest = Number.POSITIVE_INFINITY;
   let latest = Number.NEGATIVE_INFINITY;
-  for (let index = 0; index < batch.length; index++) {
-    let us = times[index]!;
-    if (Number.isNaN(us)) us = times[index] = options.nowUs;
+  for (let index = 0; index < length; index++) {
+    const us = timestampUs[index]!;
     if (us < earliest) earliest = us;
     if (us > latest) latest = us;
   }
-  const inTime = earliest >= options.firstUs && latest <= options.lastUs;
-  const hasSample = inTime ? undefined : headsInTime(batch, options);
-  const extra = extraLabels ?? NO_LABELS;
-  const admissions: Admission[] = [];
-  let plain = true;
-  let [levels, others] = [0, 0];
-  // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
-  for (let epoch = -1; epoch !== registry.epoch; ) {
-    epoch = registry.epoch;
-    plain = true;
-    levels = others = 0;
-    for (let index = 0; index < batch.heads.length; index++) {
-      if (hasSample !== undefined && hasSample[index] === 0) {
-        admissions[index] = OUT_OF_TIME;
-        continue;
-      }
-      const head = batch.heads[index]!;
-      let cached = head.admission as CachedAdmission | undefined;
-      if (cached === undefined || cached.epoch !== registry.epoch || cached.extra !== extra) {
-        const isKnown = head.seriesId !== undefined && extra.size === 0;
-        const admission = isKnown
-          ? registry.admitKnown(head, head.seriesId)
-          : registry.admit(head, extra, options);
-        cached = { epoch: registry.epoch, extra, admission, source: sourceOf(admission) };
-        head.admission = cached;
-      }
-      const { admission } = cached;
-      admissions[index] = admission;
-      if ("refused" in admission || admission.attributes.length > 0) plain = false;
-      else if (isLevel(admission)) levels += 1;
-      else others += 1;
-    }
-  }
-  const outcome = {
-    sources: sourcesOf(batch, admissions),
-    rejected: [...batch.rejected],
-    exemplars: exemplarsOf(batch, admissions, options),
-  };
-  const day = dayOf(earliest);
-  if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
-    const seriesId = seriesIds(batch, admissions as Admitted[]);
-    if (levels === 0 || (others === 0 && newest.advance(seriesId, times, batch.length))) {
-      for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
-      const rows = wholeBatch(batch, seriesId, day, options);
-      return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
-    }
-  }
-  return { ...outcome, ...gather(batch, admissions, registry, newest, outcome.rejected, options) };
+  return { earliest, latest };
 }
 
 /**
@@ -166,31 +222,14 @@ function isLevel({ kind }: Admitted): boolean {
   return kind === "gauge" || kind === "cumulative";
 }
 
-/**
- * One text per job and instance. Equal ones are the same object, so that they are compared quickly. Bounded, and equal
- * for all gateways.
- */
-const sources = new Map<string, string>();
-const SOURCES_MAX = 10_000;
-
-function sourceOf(admission: Admission): string {
-  if ("refused" in admission) return "";
-  const source = `${admission.job}\u0000${admission.instance}`;
-  const known = sources.get(source);
-  if (known !== undefined) return known;
-  if (sources.size >= SOURCES_MAX) sources.clear();
-  sources.set(source, source);
-  return source;
-}
-
 /** The job and instance pairs of a batch's admitted heads. Consecutive heads mostly have the same pair. */
-function sourcesOf({ heads }: Batch, admissions: readonly Admission[]): AdmittedBatch["sources"] {
+function sourcesOf(admissions: readonly Admission[], sources: readonly string[]): AdmittedBatch["sources"] {
   const found = new Map<string, Admitted>();
   let last: string | undefined;
-  for (let index = 0; index < heads.length; index++) {
+  for (let index = 0; index < admissions.length; index++) {
     const admission = admissions[index]!;
     if ("refused" in admission) continue;
-    const { source } = heads[index]!.admission as CachedAdmission;
+    const source = sources[index]!;
     if (source !== last) found.set(source, admission);
     last = source;
   }
@@ -212,7 +251,7 @@ function exemplarsOf(
   return accepted;
 }
 
-function seriesIds({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {
+function seriesIdsOf({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {
   const ids = new Uint32Array(admissions.length);
   for (let index = 0; index < ids.length; index++) ids[index] = admissions[index]!.seriesId;
   const seriesId = new Uint32Array(length);
@@ -347,7 +386,7 @@ function selectRows(
 /** By sample: 1 if it counts in running totals. */
 function liveOf(
   seriesId: Uint32Array,
-  timestampUs: Float64Array,
+  timestampUs: Readonly<Float64Array>,
   { historical, nowUs, totalsLateUs, isHeld }: AdmissionOptions,
 ): Uint8Array {
   const { length } = seriesId;

@@ -28,6 +28,7 @@ import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
 import { labelsKey, withExtra } from "../../series/naming.ts";
 import type { RegisteredMetric } from "../../series/registered-metric.ts";
+import type { HeadNote } from "./head-notes.ts";
 import { pickSamples } from "./row-columns.ts";
 import { labelsBeforeScrape } from "./scraped-labels.ts";
 
@@ -68,7 +69,7 @@ const NO_ECHO = 0;
 const ANY_TIME = -1;
 
 /** The decision about a head. */
-interface Decided {
+export interface EchoDecision {
   readonly version: number;
   readonly epoch: number;
   readonly extra: Labels | undefined;
@@ -125,8 +126,12 @@ export class Echoes {
     this.#isStored = false;
   }
 
-  /** Drops the echoes of a batch that was received by remote_write. Undefined if it has none. */
-  drop(batch: Batch, extra: Labels | undefined): WithoutEchoes | undefined {
+  /**
+   * Drops the echoes of a batch that was received by remote_write. Undefined if it has none.
+   *
+   * @param notes those of the heads. Decisions are kept there
+   */
+  drop(batch: Batch, extra: Labels | undefined, notes: readonly HeadNote[]): WithoutEchoes | undefined {
     const { heads } = batch;
     const nowMs = this.#options.now();
     const { epoch } = this.#options.registry;
@@ -137,8 +142,8 @@ export class Echoes {
       version = this.#version;
       repeated = undefined;
       for (let index = 0; index < heads.length; index++) {
-        const head = heads[index]!;
-        let decided = head.echo as Decided | undefined;
+        const note = notes[index]!;
+        let decided = note.echo;
         if (
           decided === undefined ||
           decided.version !== version ||
@@ -146,8 +151,8 @@ export class Echoes {
           decided.untilMs <= nowMs ||
           decided.extra !== extra
         ) {
-          decided = this.#decide(head, extra, nowMs);
-          head.echo = decided;
+          decided = this.#decide(heads[index]!, extra, nowMs);
+          note.echo = decided;
         }
         if (decided.seriesId === NO_ECHO) continue;
         repeated ??= new Int32Array(heads.length);
@@ -175,7 +180,7 @@ export class Echoes {
     return { batch: pickSamples({ ...batch, exemplars }, kept), sampleCount, exemplarCount };
   }
 
-  #decide(head: SeriesHead, extra: Labels | undefined, nowMs: number): Decided {
+  #decide(head: SeriesHead, extra: Labels | undefined, nowMs: number): EchoDecision {
     let seriesId = NO_ECHO;
     if (this.#mayBeShown(head.metric)) {
       const labels = withExtra(head.labels, extra ?? NO_LABELS);

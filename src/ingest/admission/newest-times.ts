@@ -27,7 +27,7 @@ export class NewestTimes {
    * Notes the samples in order, if each is newer than the newest noted sample of its series. Otherwise notes none and
    * returns false.
    */
-  advance(seriesId: Uint32Array, timestampUs: Float64Array, length: number): boolean {
+  advance(seriesId: Readonly<Uint32Array>, timestampUs: Readonly<Float64Array>, length: number): boolean {
     if (this.#before.length < length) this.#before = new Float64Array(length);
     const before = this.#before;
     const newest = this.#us;

@@ -60,7 +60,7 @@ function pickAttribute(
 
 /** The values at the given indexes. */
 export function pick<T extends Uint8Array | Uint32Array | Float64Array>(
-  source: T,
+  source: Readonly<T>,
   indexes: readonly number[],
 ): T {
   const picked = new (source.constructor as new (length: number) => T)(indexes.length);

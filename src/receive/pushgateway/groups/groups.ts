@@ -352,7 +352,11 @@ export class Groups implements Owner {
     for (const { head, value, timestampUs } of samples)
       this.#pending.set(head.seriesId!, { value, us: timestampUs ?? us });
     for (const seriesId of removed) this.#pending.set(seriesId, { value: undefined, us });
-    return { batch: this.#batch(samples, removed, us), groups: records };
+    return {
+      batch: this.#batch(samples, removed, us),
+      seriesIds: [...samples.map(({ head }) => head.seriesId!), ...removed],
+      groups: records,
+    };
   }
 
   #change(key: string, after: Group | undefined): void {
@@ -367,7 +371,7 @@ export class Groups implements Owner {
     const heads: SeriesHead[] = samples.map(({ head }) => head);
     for (const seriesId of removed) {
       const { metric, labels } = this.#series.seriesById(seriesId)!;
-      heads.push({ metric: metric.name, kind: metric.kind, labels, seriesId });
+      heads.push({ metric: metric.name, kind: metric.kind, labels });
     }
     const { length } = heads;
     const stale = new Uint8Array(length).fill(1, samples.length);

@@ -58,6 +58,8 @@ export interface GroupPush {
 export interface Decided {
   /** `rejected` has one entry, the reason, if the push was rejected. */
   readonly batch: Batch;
+  /** By head of the batch: its series. */
+  readonly seriesIds: readonly number[];
   readonly groups: readonly GroupRecord[];
 }
 
