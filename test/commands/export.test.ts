@@ -111,7 +111,7 @@ test("random events are equal after an export from one gateway and an import int
     await second.stop("SIGTERM");
     await third.stop("SIGTERM");
   }
-}, 30_000);
+});
 
 test("the export keeps tags that are labels, columns, or attributes without a column of their own", async () => {
   // Tags 0 to 79 are attributes; a day has columns for 64 of them. Each metric has 40 tags of its own.

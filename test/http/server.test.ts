@@ -152,7 +152,7 @@ test("closes an idle connection, and none that waits or streams", async () => {
   expect(await waiting.until(/waited$/)).toStartWith("HTTP/1.1 200 OK");
   expect(await streaming.closed).toMatch(/last\r\n0\r\n\r\n$/);
   await listener.stop(1_000);
-}, 30_000);
+});
 
 describe("stopping", () => {
   test("ends at once without requests in progress, with or without idle connections", async () => {

@@ -230,5 +230,5 @@ describe("bodies", () => {
     const body = `{"metric_name":"m","value":1}\n${'{\\"\n'.repeat(9_000)}${" ".repeat(20_000_000)}`;
     const { json } = await subject.post(body);
     expect(json).toMatchObject({ accepted: 1, rejected: 9_000 });
-  }, 10_000);
+  });
 });

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { until } from "../until.ts";
 
 const base = mkdtempSync(join(tmpdir(), "weir-signals-"));
 const running: GatewayProcess[] = [];
@@ -35,7 +36,7 @@ test("a second SIGHUP, which a closing terminal sends, does not interrupt the st
   const gateway = await start("twice");
   process.kill(gateway.pid, "SIGHUP");
   process.kill(gateway.pid, "SIGHUP");
-  while (!gateway.log.text.includes('"message":"stopping"')) await Bun.sleep(1);
+  await until("the stop to begin", () => gateway.log.text.includes('"message":"stopping"'));
   process.kill(gateway.pid, "SIGHUP");
   expect(await gateway.ended()).toBe(0);
   expect(gateway.log.text).toContain('"message":"stopped"');

@@ -173,7 +173,7 @@ describe("files with the same first line", () => {
     expect(await stored()).toEqual(
       [...names, ...names.map((name) => `${name}+`), ...names.map(() => "start")].sort(),
     );
-  }, 60_000);
+  });
 
   test("are each recognised again among a hundred", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `${index}.json`);
@@ -181,7 +181,7 @@ describe("files with the same first line", () => {
     for (const name of names) expect(await bring(name)).toEqual(brought(2));
     for (const name of names) append(name, plain(`${name}+`));
     for (const name of names.toReversed()) expect(await bring(name)).toEqual(brought(1));
-  }, 30_000);
+  });
 });
 
 describe.each([

@@ -67,7 +67,7 @@ function bounded(sql: string): void {
       clearInterval(watching);
     }
     expect(largest - before).toBeLessThan(GROWTH_BYTES_MAX);
-  }, 120_000);
+  });
 }
 
 /** A list of the maximum length in each of many rows. No two lists are equal. */

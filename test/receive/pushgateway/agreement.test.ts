@@ -96,5 +96,5 @@ describe.skipIf(debians === undefined)("Weir and Debian's Pushgateway", () => {
       }),
       { numRuns: 60, seed: Number(process.env.SEED ?? 5), endOnFailure: false },
     );
-  }, 60_000);
+  });
 });

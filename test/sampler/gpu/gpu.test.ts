@@ -10,6 +10,7 @@ import { gpuPart } from "../../../src/sampler/gpu/gpu.ts";
 import { readGpuCsv } from "../../../src/sampler/gpu/smi-csv.ts";
 import { readGpuXml } from "../../../src/sampler/gpu/smi-xml.ts";
 import { Sampler } from "../../../src/sampler/sampler.ts";
+import { until } from "../../until.ts";
 import { collect } from "../readings.ts";
 
 const FIXTURES = join(import.meta.dir, "../../fixtures/nvidia-smi");
@@ -338,7 +339,7 @@ async function installHanging(): Promise<() => Promise<number>> {
   const started = join(folder, "started");
   await install(`echo $$ > "${started}.tmp"\nmv "${started}.tmp" "${started}"\nexec sleep 1000`);
   return async () => {
-    while (!existsSync(started)) await Bun.sleep(2);
+    await until("nvidia-smi to hang", () => existsSync(started));
     return Number(readFileSync(started, "utf8"));
   };
 }

@@ -56,7 +56,7 @@ beforeAll(async () => {
       incidents: [{ fromMs: end - 2 * HOUR_MS, toMs: endless, kind: "silent" }],
     },
   ]);
-}, 120_000);
+});
 afterAll(() => world?.close());
 
 type Values = ReadonlyMap<string, number>;

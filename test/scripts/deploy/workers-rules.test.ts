@@ -58,7 +58,7 @@ beforeAll(async () => {
     1 / 8,
     [0, 1, 2].map((worker) => ({ worker, specialEvery: 2 })),
   );
-}, 120_000);
+});
 afterAll(async () => {
   await world?.close();
   await special?.close();

@@ -29,7 +29,7 @@ beforeAll(async () => {
     writeFileSync(path, own.map((event) => `${JSON.stringify(event)}\n`).join(""));
   const { code, err } = await weir(["import", ...files.map(({ path }) => path)], { env });
   expect([code, err]).toEqual([0, expect.any(String)]);
-}, 60_000);
+});
 afterAll(async () => {
   await gateway?.stop("SIGTERM");
   rmSync(folder, { recursive: true, force: true });

@@ -14,7 +14,7 @@ let world: World;
 beforeAll(async () => {
   const workers = [0, 1, 2].map((worker) => ({ worker }));
   world = await openWorld(START_MS, DAYS, workers, HOUR_MS);
-}, 120_000);
+});
 afterAll(() => world?.close());
 
 type Row = Record<string, unknown>;

@@ -179,7 +179,7 @@ test("copies every earlier commit in each of many snapshots, while commits and c
     expect({ rows, sum }).toEqual(first(rows));
   }
   expect(await contentIn(store)).toEqual(first(committed));
-}, 60_000);
+});
 
 test("copies the moment between two commits, also if commits follow before the first byte is copied", async () => {
   await commit(0, 300_000);
