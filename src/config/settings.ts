@@ -196,6 +196,45 @@ export const SETTINGS = {
     why: "Off, as in Pushgateway.",
   },
 
+  // OpenTelemetry
+  otlpTranslation: {
+    type: {
+      is: "choice",
+      of: [
+        "underscore-escaping-with-suffixes",
+        "no-utf8-escaping-with-suffixes",
+        "underscore-escaping-without-suffixes",
+        "no-translation",
+        // The spellings of Prometheus's otlp.translation_strategy.
+        "UnderscoreEscapingWithSuffixes",
+        "NoUTF8EscapingWithSuffixes",
+        "UnderscoreEscapingWithoutSuffixes",
+        "NoTranslation",
+      ],
+    },
+    default: "underscore-escaping-with-suffixes",
+    what: "How names of OpenTelemetry become names of metrics and labels: whether characters are escaped, and whether metrics get their unit and `_total` as suffixes.",
+    why: "Prometheus's own default, so that its dashboards and rules fit.",
+  },
+  otlpPromoteResourceAttributes: {
+    type: { is: "names" },
+    default: [],
+    what: "Attributes of OpenTelemetry resources that become labels of their metrics, such as `machine.id`. `all` stands for all of them.",
+    why: "As in Prometheus, which has them as labels of `target_info`. Each promoted attribute is a label of every series.",
+  },
+  otlpIgnoreResourceAttributes: {
+    type: { is: "names" },
+    default: [],
+    what: "Attributes of OpenTelemetry resources that `otlpPromoteResourceAttributes = all` leaves out.",
+    why: "Only you know which attributes change with each start of a process.",
+  },
+  otlpPromoteScope: {
+    type: { is: "flag" },
+    default: false,
+    what: "Adds the name, version, schema URL and attributes of the instrumentation scope to OpenTelemetry metrics, as labels `otel_scope_…`.",
+    why: "Off, as in Prometheus. They make each series four labels longer.",
+  },
+
   // Bodies
   bodyBytesMax: {
     type: { is: "bytes", min: KiB, max: 1024 * MiB },

@@ -2,7 +2,8 @@
  * The table of receivers: every protocol by which samples are pushed. A new protocol is a new folder here and a row.
  */
 import { events } from "./events/events-receiver.ts";
+import { otlp } from "./otlp/otlp-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
 import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
 
-export const RECEIVERS = [events, remoteWrite, pushgateway] as const;
+export const RECEIVERS = [events, remoteWrite, otlp, pushgateway] as const;

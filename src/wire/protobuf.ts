@@ -19,6 +19,9 @@ export class ProtobufReader {
   bytes: Buffer = Buffer.alloc(0);
   /** Position of the next byte to read. */
   at = 0;
+  /** The halves of the 64 bits that `fixed64` read last. */
+  low = 0;
+  high = 0;
   #view: DataView = new DataView(new ArrayBuffer(0));
 
   /** Starts to read a message. */
@@ -90,6 +93,20 @@ export class ProtobufReader {
     const value = this.#view.getFloat64(this.at, true);
     this.at += 8;
     return value;
+  }
+
+  /** Reads 64 bits into `low` and `high`. */
+  fixed64(): void {
+    if (this.at + 8 > this.bytes.length) throw this.malformed("the message is truncated");
+    this.low = this.#view.getUint32(this.at, true);
+    this.high = this.#view.getUint32(this.at + 4, true);
+    this.at += 8;
+  }
+
+  /** Reads an unsigned number of 64 bits; past 2^53 the nearest double. */
+  ufixed64(): number {
+    this.fixed64();
+    return this.high * WORD + this.low;
   }
 
   /** Whether the double that was just read is Prometheus's stale marker: a special NaN, 0x7ff0000000000002. */

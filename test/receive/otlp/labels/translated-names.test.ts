@@ -10,7 +10,7 @@ import {
   type NamedType,
   TRANSLATIONS,
   unitName,
-} from "../../../src/receive/otlp/translated-names.ts";
+} from "../../../../src/receive/otlp/labels/translated-names.ts";
 
 type Strategy = keyof typeof TRANSLATIONS;
 

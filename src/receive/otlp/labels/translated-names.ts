@@ -16,12 +16,16 @@ export interface Translation {
   readonly suffixes: boolean;
 }
 
-/** The translations by the value of the setting `otlpTranslation`. */
+/** The translations by the value of the setting `otlpTranslation`, which can also be spelled as in Prometheus. */
 export const TRANSLATIONS = {
   "underscore-escaping-with-suffixes": { escapes: true, suffixes: true },
   "no-utf8-escaping-with-suffixes": { escapes: false, suffixes: true },
   "underscore-escaping-without-suffixes": { escapes: true, suffixes: false },
   "no-translation": { escapes: false, suffixes: false },
+  UnderscoreEscapingWithSuffixes: { escapes: true, suffixes: true },
+  NoUTF8EscapingWithSuffixes: { escapes: false, suffixes: true },
+  UnderscoreEscapingWithoutSuffixes: { escapes: true, suffixes: false },
+  NoTranslation: { escapes: false, suffixes: false },
 } as const satisfies Record<string, Translation>;
 
 /** The types whose names differ from others: a counter ends with `_total`, a gauge without a unit with `_ratio`. */

@@ -1,0 +1,530 @@
+/**
+ * Gathers the data points of a request of OpenTelemetry in a batch: finds the series of each by the bytes of its
+ * attributes, and adds its samples.
+ *
+ * A sender repeats its points in the same order. So the attributes that followed others of the same metric the last
+ * time are tried first, which costs one comparison and no hash. `scripts/bench otlp` measures it.
+ */
+import { quote, TooLarge } from "../../../model/errors.ts";
+import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
+import { BatchBuilder } from "../../../wire/batch-builder.ts";
+import type { BucketLayouts } from "../../../wire/bucket-layout.ts";
+import { blockHash, LabelBlocks } from "../../../wire/label-blocks.ts";
+import { ProtobufReader } from "../../../wire/protobuf.ts";
+import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
+import type { DataPoint } from "./data-point.ts";
+import {
+  fixedBounds,
+  fixedCounts,
+  isSameCount,
+  problemOfBuckets,
+  toNativeHistogram,
+} from "./exponential-buckets.ts";
+import { readExemplar } from "./otlp-exemplars.ts";
+import { type LabelOptions, pointLabels } from "../labels/point-labels.ts";
+import { type OtlpMetric, PointSeries, type Problem } from "./point-series.ts";
+
+/** A decoded request. */
+export interface OtlpRequest {
+  readonly batch: Batch;
+  /** The data points of the request. Their samples and rejections have their numbers as position. */
+  readonly points: number;
+  /** Whether the batch has increments, which a repeated request would add again. */
+  readonly hasDeltas: boolean;
+  /** Exponential histograms that became classic buckets. */
+  readonly exponentialHistograms: number;
+  /** Exemplars that cannot be kept, which the batch does not have. */
+  readonly exemplarsDropped: number;
+}
+
+/** The position of samples that belong to no point of the request, such as those of `target_info`. */
+export const NO_POINT = 0xffffffff;
+
+/** As many as a request of remote_write can have samples. */
+const POINTS_MAX = 500_000;
+/** Samples that the points become: a histogram with 10 bounds has 13. */
+const ROWS_MAX = 2_100_000;
+/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
+const REASONS_MAX = 1_000;
+const REASON_PAST_MAX = "invalid, like the points before it";
+/** Per request: a tenth of all exemplars that are kept. */
+const EXEMPLARS_MAX = 10_000;
+/** Remembered label sets. */
+const BLOCKS_MAX = 262_144;
+const NO_LABELS: Labels = new Map();
+/** Nobody measures before 2001: such a time is in another unit than nanoseconds. */
+const FIRST_US = Date.UTC(2001, 0, 1) * 1_000;
+const NS_PER_UNIT = [
+  ["seconds", 1e9],
+  ["milliseconds", 1e6],
+  ["microseconds", 1e3],
+] as const;
+
+export class PointGatherer {
+  readonly #builder = new BatchBuilder("otlp");
+  readonly #options: LabelOptions;
+  readonly #layouts: BucketLayouts;
+  readonly #blocks = new LabelBlocks<PointSeries>(BLOCKS_MAX);
+  readonly #seed = (Math.random() * 2 ** 32) | 0;
+  /** Reads exemplars of the body, and attributes. */
+  readonly #body = new ProtobufReader();
+  readonly #attributes = new ProtobufReader();
+  /** By block: the block that followed it in the same metric. */
+  #next = new Int32Array(1_024).fill(-1);
+  #generation = 0;
+  #batchNumber = 0;
+  /** The block of the point before, and the one that is expected. */
+  #last = -1;
+  #expected = -1;
+  #metric: OtlpMetric | undefined;
+  #points = 0;
+  #exemplars = 0;
+  #exemplarsDropped = 0;
+  #exponential = 0;
+  #hasDeltas = false;
+  /** The times of the points of the resource that is being read. */
+  earliestUs = Number.POSITIVE_INFINITY;
+  latestUs = Number.NEGATIVE_INFINITY;
+  /** Why all points of the metric are rejected. */
+  #problem: Problem | undefined;
+
+  constructor(options: LabelOptions, layouts: BucketLayouts) {
+    this.#options = options;
+    this.#layouts = layouts;
+  }
+
+  /** Starts a request, and drops what an earlier one left. */
+  begin(body: Buffer): void {
+    this.#body.open(body);
+    this.#builder.clear();
+    this.#batchNumber++;
+    this.#points = this.#exemplars = this.#exemplarsDropped = this.#exponential = 0;
+    this.#hasDeltas = false;
+  }
+
+  /** Returns the batch. The gatherer is empty afterwards. */
+  take(): OtlpRequest {
+    return {
+      batch: this.#builder.take(),
+      points: this.#points,
+      hasDeltas: this.#hasDeltas,
+      exponentialHistograms: this.#exponential,
+      exemplarsDropped: this.#exemplarsDropped,
+    };
+  }
+
+  /** Starts the points of a resource. */
+  beginResource(): void {
+    this.earliestUs = Number.POSITIVE_INFINITY;
+    this.latestUs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Starts the points of a metric. */
+  beginMetric(metric: OtlpMetric): void {
+    if (this.#generation !== this.#blocks.generation) this.#forgetBlocks();
+    this.#metric = metric;
+    this.#problem = metric.problem;
+    this.#last = -1;
+    this.#expected = metric.generation === this.#generation ? metric.first : -1;
+  }
+
+  /** See `DataPoint`. */
+  readonly expect = (bytes: Buffer, from: number): number =>
+    this.#expected < 0 ? -1 : this.#blocks.lengthAt(this.#expected, bytes, from);
+
+  /** Forgets all series, when the metrics that they belong to are forgotten. */
+  forget(): void {
+    this.#blocks.clear();
+    this.#forgetBlocks();
+  }
+
+  addNumber(point: DataPoint): void {
+    const position = this.#nextPosition();
+    const series = this.#seriesOf(point, position);
+    if (series === undefined) return;
+    const { metric } = series;
+    const isDelta = metric.kind === "delta";
+    if (!point.hasNoRecordedValue) {
+      if (!point.hasValue) {
+        this.#reject(position, series, "value", "has neither as_double nor as_int");
+        return;
+      }
+      if (isDelta && !(point.value >= 0 && point.value < Number.POSITIVE_INFINITY)) {
+        this.#reject(
+          position,
+          series,
+          "value",
+          `has the value ${point.value}, expected an increment of 0 or more`,
+        );
+        return;
+      }
+      if (point.large !== undefined) this.#warnOfLarge(point, series, position);
+    }
+    if (isDelta) {
+      if (point.hasNoRecordedValue) return;
+      this.#hasDeltas = true;
+    }
+    this.#use(series, position);
+    this.#noteTime(point.timeUs);
+    this.#builder.add(series.index, point.timeUs, point.value, position);
+    if (point.hasNoRecordedValue) this.#builder.markStale();
+    if (point.exemplars.length > 0) this.#addExemplars(point, series, 1);
+  }
+
+  addHistogram(point: DataPoint): void {
+    const position = this.#nextPosition();
+    const series = this.#seriesOf(point, position);
+    if (series === undefined) return;
+    if (point.hasNoRecordedValue) {
+      this.#endDistribution(point, series, position);
+      return;
+    }
+    const { bounds, boundLength, counts } = point;
+    const problem = problemOfHistogram(point);
+    if (problem !== undefined) {
+      this.#reject(position, series, "value", problem);
+      return;
+    }
+    if (!series.hasBounds(bounds, boundLength)) {
+      const dropped = series.setBounds([...bounds.subarray(0, boundLength)]);
+      this.#endDropped(dropped, point, series, position);
+    }
+    this.#use(series, position);
+    this.#noteTime(point.timeUs);
+    const builder = this.#builder;
+    const { timeUs, count } = point;
+    let at = series.index;
+    let below = 0;
+    for (let bucket = 0; bucket < boundLength; bucket++) {
+      below += counts[bucket]!;
+      builder.add(at++, timeUs, below, position);
+    }
+    builder.add(at++, timeUs, count, position);
+    builder.add(at, timeUs, count, position);
+    this.#addSum(point, series, position);
+    this.#finishDistribution(point, series);
+  }
+
+  addExponential(point: DataPoint): void {
+    const position = this.#nextPosition();
+    const series = this.#seriesOf(point, position);
+    if (series === undefined) return;
+    if (point.hasNoRecordedValue) {
+      this.#endDistribution(point, series, position);
+      return;
+    }
+    const problem = problemOfBuckets(point);
+    if (problem !== undefined) {
+      this.#reject(position, series, "value", problem);
+      return;
+    }
+    const { metric } = series;
+    const isDelta = metric.kind === "delta";
+    const { bounds, counts } = isDelta
+      ? { bounds: fixedBounds(metric.unit), counts: fixedCounts(point, metric.unit) }
+      : this.#layouts.of(metric.name).convert(toNativeHistogram(point));
+    if (!series.hasBounds(bounds, bounds.length))
+      this.#endDropped(series.setBounds(bounds), point, series, position);
+    this.#use(series, position);
+    this.#noteTime(point.timeUs);
+    let at = series.index;
+    for (const each of counts) this.#builder.add(at++, point.timeUs, each, position);
+    this.#builder.add(at++, point.timeUs, point.count, position);
+    this.#builder.add(at, point.timeUs, point.count, position);
+    this.#addSum(point, series, position);
+    this.#exponential += 1;
+    this.#finishDistribution(point, series);
+  }
+
+  addSummary(point: DataPoint): void {
+    const position = this.#nextPosition();
+    const series = this.#seriesOf(point, position);
+    if (series === undefined) return;
+    if (point.hasNoRecordedValue) {
+      this.#endDistribution(point, series, position);
+      return;
+    }
+    const { bounds, boundLength, quantileValues } = point;
+    const quantiles = bounds.subarray(0, boundLength);
+    if (!quantiles.every((quantile) => quantile >= 0 && quantile <= 1)) {
+      this.#reject(
+        position,
+        series,
+        "value",
+        `has the quantiles ${quote([...quantiles])}, expected numbers from 0 to 1`,
+      );
+      return;
+    }
+    if (!series.hasBounds(bounds, boundLength)) series.setQuantiles([...quantiles]);
+    this.#use(series, position);
+    this.#noteTime(point.timeUs);
+    let at = series.index;
+    for (const value of quantileValues) this.#builder.add(at++, point.timeUs, value, position);
+    this.#builder.add(at, point.timeUs, point.count, position);
+    this.#addSum(point, series, position);
+    this.#finishDistribution(point, series);
+  }
+
+  /** Adds a sample that belongs to no point. */
+  addOther(head: SeriesHead, timesUs: readonly number[], value: number): void {
+    const index = this.#builder.addHead(head);
+    for (const us of timesUs) this.#builder.add(index, us, value, NO_POINT);
+  }
+
+  /** Adds a warning about a metric without points. */
+  warn(field: string, message: string, metric: string): void {
+    this.#builder.warn(field, { index: this.#points, field, message, metric });
+  }
+
+  /** The series of a point, or undefined if the point was rejected. */
+  #seriesOf(point: DataPoint, position: number): PointSeries | undefined {
+    const block = point.isExpected ? this.#expected : this.#find(point, position);
+    if (block === undefined) return undefined;
+    let series: PointSeries;
+    if (typeof block === "number") {
+      if (this.#last >= 0) this.#next[this.#last] = block;
+      else this.#noteFirst(block);
+      this.#last = block;
+      this.#expected = this.#next[block]!;
+      series = this.#blocks.head(block);
+    } else series = block;
+    if (point.timeUs < FIRST_US) {
+      this.#reject(position, series, "timestamp", whyNoTime(point.timeUs));
+      return undefined;
+    }
+    return series;
+  }
+
+  #noteFirst(block: number): void {
+    const metric = this.#metric!;
+    metric.first = block;
+    metric.generation = this.#generation;
+  }
+
+  /** The block of a point's attributes, or its series if there is none; undefined if the point was rejected. */
+  #find(point: DataPoint, position: number): number | PointSeries | undefined {
+    const metric = this.#metric!;
+    if (this.#problem !== undefined) {
+      this.#rejectFor(position, metric, this.#problem);
+      return undefined;
+    }
+    const { attributes, attributesFrom, attributesTo } = point;
+    const length = attributesTo - attributesFrom;
+    const seed = this.#seed ^ Math.imul(metric.number, 0x9e3779b1);
+    const hash = blockHash(attributes, attributesFrom, attributesTo, seed);
+    const known = this.#blocks.find(attributes, length, hash, attributesFrom);
+    if (known >= 0 && this.#blocks.head(known).metric === metric) return known;
+    const series = this.#decide(point, position, metric);
+    // Another metric has an equal block with an equal hash: this one is decided each time.
+    if (series === undefined || known >= 0) return series;
+    const block = this.#blocks.add(attributes, length, hash, series, attributesFrom);
+    if (this.#generation !== this.#blocks.generation) this.#forgetBlocks();
+    if (block >= this.#next.length) this.#grow(block);
+    return block;
+  }
+
+  #decide(point: DataPoint, position: number, metric: OtlpMetric): PointSeries | undefined {
+    const { attributes, attributesFrom, attributesTo, attributeTag } = point;
+    const reader = this.#attributes;
+    reader.open(attributes);
+    try {
+      const own = readAttributes(reader, attributesFrom, attributesTo, attributeTag);
+      const { labels, replaced } = pointLabels(own, metric.resource, metric.scope, this.#options);
+      const edge = metric.data === "summary" ? "quantile" : "le";
+      const isNumber = metric.data === "gauge" || metric.data === "sum";
+      if (isNumber || !labels.has(edge)) return new PointSeries(metric, labels, replaced);
+      throw new InvalidAttribute(
+        `attribute ${quote(edge)} is reserved for the ${edge === "le" ? "bounds of a histogram" : "quantiles of a summary"}`,
+      );
+    } catch (error) {
+      if (!(error instanceof InvalidAttribute)) throw error;
+      this.#rejectFor(position, metric, { cause: "labels", reason: error.message });
+      return undefined;
+    }
+  }
+
+  /** Makes sure that the batch has the heads of a series. */
+  #use(series: PointSeries, position: number): void {
+    if (series.usedIn === this.#batchNumber) return;
+    series.usedIn = this.#batchNumber;
+    series.sumIndex = -1;
+    const { heads } = series;
+    series.index = this.#builder.addHead(heads[0]!);
+    for (let at = 1; at < heads.length; at++) this.#builder.addHead(heads[at]!);
+    for (const name of series.replaced) {
+      const message =
+        `attribute ${quote(name)} was replaced by ${name === "job" ? "service.name" : "service.instance.id"} ` +
+        "of the resource";
+      this.#builder.warn("tags", { index: position, field: name, message, metric: series.metric.sentName });
+    }
+  }
+
+  #addSum(point: DataPoint, series: PointSeries, position: number): void {
+    if (!point.hasSum) return;
+    if (series.metric.kind === "delta" && !(point.sum >= 0 && point.sum < Number.POSITIVE_INFINITY)) {
+      const message = `the sum ${point.sum} is not stored, because an increment must be a number of 0 or more`;
+      this.#builder.warn("value", { index: position, field: "sum", message, metric: series.metric.sentName });
+      return;
+    }
+    if (series.sumIndex < 0) series.sumIndex = this.#builder.addHead(series.sum);
+    this.#builder.add(series.sumIndex, point.timeUs, point.sum, position);
+  }
+
+  #finishDistribution(point: DataPoint, series: PointSeries): void {
+    if (series.metric.kind === "delta") this.#hasDeltas = true;
+    if (point.exemplars.length > 0) this.#addExemplars(point, series, series.heads.length - 1);
+    if (this.#builder.length > ROWS_MAX) throw tooMany(`${ROWS_MAX} samples`);
+  }
+
+  /** Ends the series of a point without a recorded value. An increment that was not recorded is nothing. */
+  #endDistribution(point: DataPoint, series: PointSeries, position: number): void {
+    const { metric } = series;
+    if (metric.kind === "delta") return;
+    if (series.heads.length === 0) {
+      if (metric.data === "summary") series.setQuantiles([...point.bounds.subarray(0, point.boundLength)]);
+      else series.setBounds([...point.bounds.subarray(0, point.boundLength)]);
+    }
+    this.#use(series, position);
+    this.#noteTime(point.timeUs);
+    if (series.sumIndex < 0) series.sumIndex = this.#builder.addHead(series.sum);
+    const indexes = [...series.heads.map((_, at) => series.index + at), series.sumIndex];
+    for (const index of indexes) {
+      this.#builder.add(index, point.timeUs, 0, position);
+      this.#builder.markStale();
+    }
+  }
+
+  /** Ends buckets that a cumulative histogram does not have any more. */
+  #endDropped(
+    dropped: readonly SeriesHead[],
+    { timeUs }: DataPoint,
+    series: PointSeries,
+    position: number,
+  ): void {
+    if (series.metric.kind === "delta") return;
+    for (const head of dropped) {
+      this.#builder.add(this.#builder.addHead(head), timeUs, 0, position);
+      this.#builder.markStale();
+    }
+  }
+
+  /** @param buckets the number of heads among which the one of an exemplar is chosen by its value */
+  #addExemplars(point: DataPoint, series: PointSeries, buckets: number): void {
+    const { exemplars } = point;
+    for (let at = 0; at < exemplars.length; at += 2) {
+      this.#exemplars += 1;
+      const exemplar =
+        this.#exemplars > EXEMPLARS_MAX
+          ? undefined
+          : readExemplar(this.#body, exemplars[at]!, exemplars[at + 1]!, this.#options.translation);
+      if (exemplar === undefined) {
+        this.#exemplarsDropped += 1;
+        continue;
+      }
+      const { value, labels } = exemplar;
+      const head = series.index + (buckets === 1 ? 0 : series.bucketOf(value));
+      this.#builder.addExemplar({ head, timestampUs: exemplar.timeUs || point.timeUs, value, labels });
+    }
+  }
+
+  #warnOfLarge({ large }: DataPoint, series: PointSeries, position: number): void {
+    const { high, low } = large!;
+    const exact = BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+    if (BigInt(Number(exact)) === exact) return;
+    const message = `value ${exact} was stored as ${Number(exact)}, the nearest 64-bit float`;
+    this.#builder.warn("value", { index: position, field: "value", message, metric: series.metric.sentName });
+  }
+
+  #noteTime(us: number): void {
+    if (us < this.earliestUs) this.earliestUs = us;
+    if (us > this.latestUs) this.latestUs = us;
+  }
+
+  #nextPosition(): number {
+    if (this.#points >= POINTS_MAX) throw tooMany(`${POINTS_MAX} points`);
+    return this.#points++;
+  }
+
+  #reject(position: number, { metric, labels }: PointSeries, cause: string, reason: string): void {
+    const named = `metric ${quote(metric.sentName)} ${reason}`;
+    this.#addRejection(position, cause, named, () => describe(metric.sentName, labels));
+  }
+
+  #rejectFor(position: number, { sentName }: OtlpMetric, { cause, reason }: Problem): void {
+    this.#addRejection(position, cause, `metric ${quote(sentName)}: ${reason}`, () =>
+      describe(sentName, NO_LABELS),
+    );
+  }
+
+  /** Past `REASONS_MAX`, texts are not kept, because all points of a request may be invalid. */
+  #addRejection(index: number, cause: string, reason: string, payload: () => string): void {
+    const { rejected } = this.#builder;
+    const hasReason = rejected.length < REASONS_MAX;
+    rejected.push({
+      index,
+      cause,
+      reason: hasReason ? reason : REASON_PAST_MAX,
+      payload: hasReason ? payload() : "",
+    });
+  }
+
+  /** The blocks were cleared, maybe within this request: what is kept by block number belongs to other blocks. */
+  #forgetBlocks(): void {
+    this.#generation = this.#blocks.generation;
+    this.#next.fill(-1);
+    this.#last = this.#expected = -1;
+  }
+
+  #grow(block: number): void {
+    const larger = new Int32Array(Math.max(this.#next.length * 2, block + 1)).fill(-1);
+    larger.set(this.#next);
+    this.#next = larger;
+  }
+}
+
+function problemOfHistogram({
+  bounds,
+  boundLength,
+  counts,
+  countLength,
+  count,
+}: DataPoint): string | undefined {
+  if (countLength === 0 && boundLength === 0) return undefined;
+  if (countLength !== boundLength + 1)
+    return `has ${countLength} bucket_counts and ${boundLength} explicit_bounds, expected one count more than bounds`;
+  for (let at = 0; at < boundLength; at++) {
+    const bound = bounds[at]!;
+    if (!Number.isFinite(bound)) return `has ${bound} among its explicit_bounds, expected finite numbers`;
+    if (at > 0 && !(bound > bounds[at - 1]!))
+      return `has explicit_bounds that are not in ascending order: ${bound} comes after ${bounds[at - 1]}`;
+  }
+  let total = 0;
+  for (let at = 0; at < countLength; at++) total += counts[at]!;
+  return isSameCount(total, count)
+    ? undefined
+    : `has ${total} observations in its buckets, and count ${count}`;
+}
+
+/** A time in another unit than nanoseconds, or none. */
+function whyNoTime(us: number): string {
+  if (us === 0) return "has no time: time_unix_nano is 0";
+  const ns = us * 1_000;
+  const unit = NS_PER_UNIT.find(([, factor]) => isRecent(us * factor))?.[0];
+  return (
+    `has time_unix_nano ${ns}, which is ${new Date(us / 1_000).toISOString()}; expected nanoseconds since 1970` +
+    (unit === undefined ? "" : ` (this one looks like ${unit})`)
+  );
+}
+
+function isRecent(us: number): boolean {
+  return us >= FIRST_US && us < 4 * FIRST_US;
+}
+
+/** A point as its sender may recognise it, for the table `rejected`. */
+function describe(metric: string, labels: Labels): string {
+  return quote({ metric_name: metric, attributes: Object.fromEntries(labels) });
+}
+
+function tooMany(what: string): TooLarge {
+  return new TooLarge(`the request has more than ${what}, send it in parts`, "body");
+}

@@ -1,0 +1,82 @@
+/**
+ * What OTLP answers, in both encodings (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response):
+ * ExportMetricsServiceResponse for a request that was accepted, google.rpc.Status for an error. Pure.
+ */
+import type { RequestError } from "../../model/errors.ts";
+import type { OtlpEncoding, PartialSuccess } from "./otlp-push.ts";
+
+/** An error as gRPC and HTTP report it. */
+export interface OtlpError {
+  /** The code of google.rpc.Status (https://grpc.io/docs/guides/status-codes/). */
+  readonly code: number;
+  /** The status of HTTP. Of these only 429 and 503 say that the same request may be sent again. */
+  readonly status: number;
+  readonly message: string;
+  /** Set if the sender should send the same request again. */
+  readonly retryAfterSeconds: number | undefined;
+}
+
+const CODES = {
+  invalidArgument: 3,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  unavailable: 14,
+} as const;
+
+const CODE_OF_STATUS: Readonly<Record<number, number>> = {
+  403: CODES.permissionDenied,
+  404: CODES.unimplemented,
+  413: CODES.resourceExhausted,
+  415: CODES.unimplemented,
+};
+
+/** An error of a request for its sender. A body that arrived too slowly (408) is worth sending again, too. */
+export function otlpError(error: RequestError): OtlpError {
+  const { message } = error;
+  const passes = error.status === 429 || error.status === 408 || error.status >= 500;
+  if (!passes) {
+    const code = CODE_OF_STATUS[error.status] ?? CODES.invalidArgument;
+    return { code, status: error.status, message, retryAfterSeconds: undefined };
+  }
+  const { retryAfterSeconds = 1 } = error as { retryAfterSeconds?: number };
+  const status = error.status === 429 ? 429 : 503;
+  return { code: CODES.unavailable, status, message, retryAfterSeconds: Math.ceil(retryAfterSeconds) };
+}
+
+/** The body of an ExportMetricsServiceResponse. It is empty if everything was stored as it was sent. */
+export function exportResponse(
+  { rejectedPoints, message }: PartialSuccess,
+  encoding: OtlpEncoding,
+): Uint8Array {
+  const isWhole = rejectedPoints === 0 && message === "";
+  if (encoding === "json") {
+    const partialSuccess = { rejectedDataPoints: String(rejectedPoints), errorMessage: message };
+    return Buffer.from(`${JSON.stringify(isWhole ? {} : { partialSuccess })}\n`);
+  }
+  return isWhole ? Buffer.alloc(0) : bytesField(1, numberAndText(rejectedPoints, message));
+}
+
+/** The body of a google.rpc.Status. */
+export function statusBody({ code, message }: OtlpError, encoding: OtlpEncoding): Uint8Array {
+  return encoding === "json"
+    ? Buffer.from(`${JSON.stringify({ code, message })}\n`)
+    : numberAndText(code, message);
+}
+
+/** A message with a number in field 1 and a text in field 2. */
+function numberAndText(number: number, text: string): Buffer {
+  const first = number === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.of(8), varint(number)]);
+  return Buffer.concat([first, text === "" ? Buffer.alloc(0) : bytesField(2, Buffer.from(text))]);
+}
+
+function bytesField(number: number, bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.of((number << 3) | 2), varint(bytes.length), bytes]);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  return Buffer.from([...bytes, rest]);
+}

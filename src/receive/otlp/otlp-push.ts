@@ -1,0 +1,116 @@
+/**
+ * Stores the metrics of one export request, whatever carried it: HTTP and gRPC answer in their own forms.
+ *
+ * A request with increments is stored once, however often it is sent: the hash of its body is its idempotency key. Two
+ * equal bodies are one request that was repeated, because each point has its time in nanoseconds. Running totals need no
+ * key, because a sample of the same series, time and value is stored once.
+ */
+import type { Log } from "../../http/log.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { Counters } from "../../model/counters.ts";
+import type { Batch } from "../../model/sample.ts";
+import { PushWarnings } from "../push-warnings.ts";
+import { jsonToProtobuf } from "./decode/otlp-json.ts";
+import { NO_POINT, type OtlpRequest } from "./decode/point-gatherer.ts";
+
+export type OtlpEncoding = "protobuf" | "json";
+
+/** What a sender is told about a request that was accepted. */
+export interface PartialSuccess {
+  /** Data points that are not stored and never will be. */
+  readonly rejectedPoints: number;
+  /** The first reasons and warnings; empty if everything was stored as it was sent. */
+  readonly message: string;
+}
+
+interface OtlpPushOptions extends Pick<PushOptions, "extraLabels" | "historical"> {
+  /** The sender's own idempotency key. */
+  readonly key?: string;
+  /** The query of the request, which is a part of what a key stands for. */
+  readonly query?: string;
+}
+
+interface OtlpPushDependencies {
+  readonly decoder: { decode(body: Uint8Array): OtlpRequest };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly log: Pick<Log, "warn">;
+  readonly counters: Counters;
+}
+
+/** Keys of senders, and those that are hashes of bodies. */
+const [SCOPE, HASH_SCOPE] = ["OTLP", "OTLP body"];
+/** Reasons, and warnings, that a message lists. SDKs log it as one line. */
+const LISTED_MAX = 5;
+
+export class OtlpPush {
+  readonly #dependencies: OtlpPushDependencies;
+  readonly #warnings: PushWarnings;
+
+  constructor(dependencies: OtlpPushDependencies) {
+    this.#dependencies = dependencies;
+    this.#warnings = new PushWarnings(dependencies.log, dependencies.counters);
+  }
+
+  /**
+   * Stores a request, and resolves after the commit.
+   *
+   * @param body an ExportMetricsServiceRequest, decompressed
+   * @throws RequestError when nothing of it was stored: the body cannot be read, or the gateway cannot store it now
+   */
+  async push(
+    body: Uint8Array,
+    encoding: OtlpEncoding,
+    options: OtlpPushOptions = {},
+  ): Promise<PartialSuccess> {
+    const { decoder, ingest, counters } = this.#dependencies;
+    const { extraLabels, historical, key, query = "" } = options;
+    const request = decoder.decode(encoding === "json" ? jsonToProtobuf(body) : body);
+    counters.nativeHistograms.inc(request.exponentialHistograms);
+    counters.exemplarsDropped.inc(request.exemplarsDropped);
+    const { warnings } = request.batch;
+    const idempotency = request.hasDeltas || key !== undefined ? idempotencyOf(key, query, body) : undefined;
+    const ack = await ingest.push(request.batch, { extraLabels, historical, idempotency });
+    if (warnings !== undefined && ack.repeated !== true) this.#warnings.note(warnings);
+    return partialSuccess(request, ack);
+  }
+}
+
+function idempotencyOf(key: string | undefined, query: string, body: Uint8Array): PushOptions["idempotency"] {
+  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+  return key === undefined ? { scope: HASH_SCOPE, key: bodyHash, bodyHash } : { scope: SCOPE, key, bodyHash };
+}
+
+function partialSuccess({ points, batch }: OtlpRequest, ack: Ack): PartialSuccess {
+  // A histogram becomes many samples. If one of them is rejected, the histogram is not stored completely.
+  const reported = ack.rejected.filter(({ index }) => index !== NO_POINT);
+  const known = new Set(reported.map(({ index }) => index)).size;
+  // The answer to a repeated request has the first rejections only.
+  const isCut = ack.rejectedCount > ack.rejected.length;
+  const rejectedPoints = isCut ? Math.max(known, Math.min(points, ack.rejectedCount)) : known;
+  const parts: string[] = [];
+  if (rejectedPoints > 0) {
+    const reasons = firsts(reported.map(({ reason, payload }) => explain(reason, payload)));
+    parts.push(`${rejectedPoints} of ${points} data points were rejected: ${reasons}`);
+  }
+  const { warnings } = batch;
+  if (warnings !== undefined) {
+    let count = 0;
+    for (const each of warnings.counts.values()) count += each;
+    const listed = firsts(
+      warnings.first.map(({ metric, message }) => `metric ${JSON.stringify(metric)}: ${message}`),
+    );
+    parts.push(`${count} ${count === 1 ? "warning" : "warnings"}: ${listed}`);
+  }
+  return { rejectedPoints, message: parts.join(". ") };
+}
+
+/** The reason, with the rejected point if the reason does not name its metric. */
+function explain(reason: string, payload: string): string {
+  return payload === "" || reason.startsWith("metric ") ? reason : `${reason}: ${payload}`;
+}
+
+function firsts(texts: readonly string[]): string {
+  const distinct = [...new Set(texts)];
+  const listed = distinct.slice(0, LISTED_MAX).join("; ");
+  return distinct.length > LISTED_MAX ? `${listed}; and others` : listed;
+}

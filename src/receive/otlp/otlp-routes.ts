@@ -1,0 +1,97 @@
+/**
+ * OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/#otlphttp): `POST /v1/metrics`, and the same at
+ * `/api/v1/otlp/v1/metrics`, where Prometheus has it. A request is answered after its commit, in its own encoding.
+ *
+ * - 200: all points are stored, or `partial_success` says how many are not, and why. They never will be, so a sender
+ *   does not send them again.
+ * - 429 and 503 with `Retry-After`: nothing is stored, send the same request again.
+ * - Any other status: nothing is stored, and sending the request again changes nothing.
+ *
+ * Traces and logs are not stored. Their routes exist, so that a sender gets the reason in a form that it can show.
+ */
+import { type BodyLimits, readBody } from "../../http/body.ts";
+import { Routes } from "../../http/routes.ts";
+import { NotFound, quote, RequestError, Unsupported } from "../../model/errors.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import { PushParameters } from "../push-parameters.ts";
+import { exportResponse, otlpError, statusBody } from "./otlp-answers.ts";
+import type { OtlpEncoding, OtlpPush } from "./otlp-push.ts";
+
+interface OtlpRoutesDependencies {
+  readonly push: Pick<OtlpPush, "push">;
+  readonly limits: BodyLimits & NameLimits;
+}
+
+const CONTENT_TYPES: Record<OtlpEncoding, string> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
+
+export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
+  const parameters = new PushParameters(limits);
+  const metrics = (request: Request) =>
+    answered(request, async (encoding) => {
+      const at = request.url.indexOf("?");
+      const query = at < 0 ? "" : request.url.slice(at + 1);
+      const { extraLabels, historical } = parameters.read(query);
+      const key = readIdempotencyKey(request);
+      const body = await readBody(request, limits);
+      return await push.push(body, encoding, { extraLabels, historical, key, query });
+    });
+  const traces = (request: Request) => answered(request, () => refuse("traces", "OTEL_TRACES_EXPORTER"));
+  const logs = (request: Request) => answered(request, () => refuse("logs", "OTEL_LOGS_EXPORTER"));
+  return new Routes()
+    .on("POST", "/v1/metrics", "push", "stores metrics of OpenTelemetry", metrics)
+    .on(
+      "POST",
+      "/api/v1/otlp/v1/metrics",
+      "push",
+      "stores metrics of OpenTelemetry, at the path of Prometheus",
+      metrics,
+    )
+    .on("POST", "/v1/traces", "push", "refuses traces, which are not stored", traces)
+    .on("POST", "/v1/logs", "push", "refuses logs, which are not stored", logs);
+};
+
+/** Answers a request in its own encoding, or in JSON if it has none. */
+async function answered(
+  request: Request,
+  handle: (encoding: OtlpEncoding) => Promise<Parameters<typeof exportResponse>[0]>,
+): Promise<Response> {
+  const encoding = encodingOf(request.headers.get("content-type"));
+  const reply: OtlpEncoding = encoding ?? "json";
+  const headers: Record<string, string> = { "content-type": CONTENT_TYPES[reply] };
+  try {
+    if (encoding === undefined) throw unknownType(request.headers.get("content-type"));
+    return new Response(exportResponse(await handle(encoding), reply), { headers });
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    const failure = otlpError(error);
+    if (failure.retryAfterSeconds !== undefined) headers["retry-after"] = String(failure.retryAfterSeconds);
+    // Do not wait for the rest of a body that arrives too slowly.
+    if (error.status === 408) headers.connection = "close";
+    return new Response(statusBody(failure, reply), { status: failure.status, headers });
+  }
+}
+
+function encodingOf(contentType: string | null): OtlpEncoding | undefined {
+  const type = contentType?.split(";")[0]?.trim().toLowerCase();
+  if (type === CONTENT_TYPES.protobuf) return "protobuf";
+  return type === CONTENT_TYPES.json ? "json" : undefined;
+}
+
+function unknownType(contentType: string | null): Unsupported {
+  const is = contentType === null ? "is missing" : `${quote(contentType)} is not supported`;
+  return new Unsupported(
+    `Content-Type ${is}; expected ${CONTENT_TYPES.protobuf} or ${CONTENT_TYPES.json}.`,
+    "Content-Type",
+  );
+}
+
+function refuse(what: string, variable: string): never {
+  throw new NotFound(
+    `Weir stores metrics only, not ${what}: set ${variable}=none in the sender, or remove Weir from the ${what} ` +
+      "pipeline of the collector.",
+  );
+}

@@ -1,0 +1,375 @@
+/** OTLP over HTTP on the real gateway: what is stored, and the answer that an OpenTelemetry sender understands. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
+import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { attributes, BEGIN_MS, encode, type JsonRequest, nano, read, request } from "./otlp-messages.ts";
+
+const PROTOBUF = "application/x-protobuf";
+const JSON_TYPE = "application/json";
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await openTestGatewayAt(BEGIN_MS + 600_000);
+});
+afterAll(() => gateway.close());
+
+async function post(
+  body: Uint8Array<ArrayBuffer> | string,
+  headers: Record<string, string>,
+  path = "/v1/metrics",
+) {
+  const response = await gateway.app.fetch(
+    new Request(`http://localhost${path}`, { method: "POST", body, headers }),
+  );
+  return { response, body: await response.bytes() };
+}
+
+async function send(sent: JsonRequest, type = PROTOBUF, path?: string): Promise<Record<string, unknown>> {
+  const body = type === PROTOBUF ? new Uint8Array(encode(sent)) : JSON.stringify(sent);
+  const answer = await post(body, { "content-type": type }, path);
+  expect([answer.response.status, answer.response.headers.get("content-type")]).toEqual([200, type]);
+  return type === PROTOBUF
+    ? read("ExportMetricsServiceResponse", answer.body)
+    : JSON.parse(Buffer.from(answer.body).toString());
+}
+
+/** The rows of a query, each as the values of its columns. */
+async function sql(statement: string): Promise<unknown[][]> {
+  const response = await gateway.app.fetch(
+    new Request(`http://localhost/api/v1/sql?format=json&q=${encodeURIComponent(statement)}`),
+  );
+  const answer = (await response.json()) as { rows: Record<string, unknown>[] };
+  expect(response.status).toBe(200);
+  return answer.rows.map((row) => Object.values(row));
+}
+
+const gauge = (name: string, ...dataPoints: object[]) => ({ name, gauge: { dataPoints } });
+const at = (seconds: number, more: object) => ({ timeUnixNano: nano(seconds), ...more });
+
+describe("points", () => {
+  test("of protobuf and of JSON are stored alike, and the answer is empty", async () => {
+    const metrics = (value: number) => [gauge("temperature", at(value, { asDouble: value }))];
+    expect(await send(request(metrics(1), { "service.name": "w" }))).toEqual({ partialSuccess: null });
+    expect(await send(request(metrics(2), { "service.name": "w" }), JSON_TYPE)).toEqual({});
+    expect(
+      await send(request(metrics(3), { "service.name": "w" }), PROTOBUF, "/api/v1/otlp/v1/metrics"),
+    ).toEqual({
+      partialSuccess: null,
+    });
+    expect(await sql("SELECT job, value FROM temperature ORDER BY ts")).toEqual([
+      ["w", 1],
+      ["w", 2],
+      ["w", 3],
+    ]);
+  });
+
+  test("may be compressed with gzip", async () => {
+    const body = new Uint8Array(gzipSync(encode(request([gauge("zipped", at(1, { asDouble: 5 }))]))));
+    const { response } = await post(body, { "content-type": PROTOBUF, "content-encoding": "gzip" });
+    expect(response.status).toBe(200);
+    expect(await sql("SELECT value FROM zipped")).toEqual([[5]]);
+  });
+
+  test("that are valid are stored, and partial success says how many are not, and why", async () => {
+    const metrics = [
+      gauge("mixed", at(1, { asDouble: 1 }), at(2, {}), at(3, { asDouble: 3 }), { asDouble: 4 }),
+      { name: "rpc", histogram: { dataPoints: [at(1, { count: "1" })] } },
+    ];
+    const message =
+      '3 of 5 data points were rejected: metric "mixed" has neither as_double nor as_int; metric "mixed" has no ' +
+      'time: time_unix_nano is 0; metric "rpc": its aggregation_temporality is not set, expected delta (1) or ' +
+      "cumulative (2)";
+    expect(await send(request(metrics))).toEqual({
+      partialSuccess: { rejectedDataPoints: "3", errorMessage: message },
+    });
+    expect(await send(request(metrics), JSON_TYPE)).toEqual({
+      partialSuccess: { rejectedDataPoints: "3", errorMessage: message },
+    });
+    expect(await sql("SELECT value FROM mixed ORDER BY ts")).toEqual([[1], [3]]);
+    expect(
+      await gateway.query("SELECT DISTINCT protocol, reason FROM rejected WHERE reason LIKE '%as_int'"),
+    ).toEqual([{ protocol: "otlp", reason: 'metric "mixed" has neither as_double nor as_int' }]);
+  });
+
+  test("of a histogram count as one rejected point, however many samples they are", async () => {
+    const point = { count: "3", sum: 1, bucketCounts: ["1", "1", "1"], explicitBounds: [1, 2] };
+    const histogram = {
+      name: "h",
+      histogram: { aggregationTemporality: 2, dataPoints: [at(-9_999_999, point)] },
+    };
+    const { partialSuccess } = (await send(request([histogram]))) as {
+      partialSuccess: { rejectedDataPoints: string; errorMessage: string };
+    };
+    expect(partialSuccess.rejectedDataPoints).toBe("1");
+    expect(partialSuccess.errorMessage).toStartWith(
+      "1 of 1 data points were rejected: @timestamp 2023-09-07T06:13:21.000Z is before retention",
+    );
+  });
+
+  test("that were not stored as they were sent are a warning, with a count of 0", async () => {
+    const sum = {
+      name: "large",
+      sum: {
+        isMonotonic: true,
+        aggregationTemporality: 2,
+        dataPoints: [at(1, { asInt: "9007199254740993" })],
+      },
+    };
+    expect(await send(request([sum]))).toEqual({
+      partialSuccess: {
+        rejectedDataPoints: "0",
+        errorMessage:
+          '1 warning: metric "large": value 9007199254740993 was stored as 9007199254740992, the nearest 64-bit float',
+      },
+    });
+    expect(gateway.takeLog().length).toBe(1);
+    expect(await sql("SELECT value FROM large_total")).toEqual([[9007199254740992]]);
+  });
+});
+
+describe("increments", () => {
+  const sum = (name: string, aggregationTemporality: number, ...dataPoints: object[]) => ({
+    name,
+    sum: { isMonotonic: true, aggregationTemporality, dataPoints },
+  });
+
+  test("are added up, without an instance, and stored once if a request is repeated", async () => {
+    const first = request([sum("jobs", 1, at(1, { asInt: "3" }))], { "service.name": "w" });
+    const second = request([sum("jobs", 1, at(2, { asInt: "4" }))], { "service.name": "w" });
+    for (const sent of [first, second, first, second]) await send(sent);
+    expect(await sql("SELECT sum(value), count(*) FROM jobs_total")).toEqual([[7, 2]]);
+    const metrics = await gateway.app.fetch(new Request("http://localhost/metrics?name[]=jobs_total"));
+    expect(await metrics.text()).toContain('\njobs_total{instance="",job="w"} 7\n');
+  });
+
+  test("have the attributes of one event as columns", async () => {
+    const point = at(1, { asInt: "1", attributes: attributes({ task_id: "t-1", operation: "get" }) });
+    await send(request([sum("calls", 1, point)]));
+    expect(await sql("SELECT task_id, operation, value FROM calls_total")).toEqual([["t-1", "get", 1]]);
+  });
+
+  test("of a metric with running totals are rejected", async () => {
+    await send(request([sum("both", 2, at(1, { asInt: "3" }))]));
+    expect(await send(request([sum("both", 1, at(2, { asInt: "4" }))]))).toEqual({
+      partialSuccess: {
+        rejectedDataPoints: "1",
+        errorMessage: expect.stringContaining(
+          'metric "both_total" is stored as cumulative, this sample is counter',
+        ),
+      },
+    });
+  });
+});
+
+describe("an error", () => {
+  const bad = (
+    name: string,
+    body: string,
+    headers: Record<string, string>,
+    status: number,
+    message: string,
+    path?: string,
+  ) =>
+    test(name, async () => {
+      const answer = await post(body, headers, path);
+      const isProtobuf = headers["content-type"] === PROTOBUF;
+      expect(answer.response.status).toBe(status);
+      expect(answer.response.headers.get("content-type")).toBe(isProtobuf ? PROTOBUF : JSON_TYPE);
+      const said = isProtobuf ? read("Status", answer.body) : JSON.parse(Buffer.from(answer.body).toString());
+      expect(said.message).toContain(message);
+      expect(answer.response.headers.has("retry-after")).toBe(status === 429 || status === 503);
+    });
+
+  bad(
+    "names the byte of a body that is no protobuf",
+    "\u0007",
+    { "content-type": PROTOBUF },
+    400,
+    "the body is not a protobuf message",
+  );
+  bad(
+    "names the byte of a body that is no JSON",
+    '{"a":',
+    { "content-type": JSON_TYPE },
+    400,
+    "the body is not JSON",
+  );
+  bad(
+    "names a Content-Type that is not supported",
+    "",
+    { "content-type": "text/plain" },
+    415,
+    'Content-Type "text/plain" is not supported; expected application/x-protobuf or application/json.',
+  );
+  bad(
+    "names an encoding that is not supported",
+    "",
+    { "content-type": PROTOBUF, "content-encoding": "lz4" },
+    415,
+    'Content-Encoding "lz4" is not supported',
+  );
+  bad(
+    "names a parameter that is unknown",
+    "",
+    { "content-type": PROTOBUF },
+    400,
+    'Query parameter "x" is unknown',
+    "/v1/metrics?x=1",
+  );
+  bad(
+    "says that traces are not stored",
+    "",
+    { "content-type": PROTOBUF },
+    404,
+    "Weir stores metrics only, not traces: set OTEL_TRACES_EXPORTER=none",
+    "/v1/traces",
+  );
+  bad(
+    "says that logs are not stored",
+    "{}",
+    { "content-type": JSON_TYPE },
+    404,
+    "Weir stores metrics only, not logs: set OTEL_LOGS_EXPORTER=none",
+    "/v1/logs",
+  );
+  bad(
+    "names a field of traces",
+    '{"resourceSpans":[]}',
+    { "content-type": JSON_TYPE },
+    400,
+    'the body has no field "resourceMetrics", it has "resourceSpans"',
+  );
+
+  const field = (path: string, sent: object, message: string) =>
+    bad(`names ${path}`, JSON.stringify(sent), { "content-type": JSON_TYPE }, 400, `${path} is ${message}`);
+  const point = (value: object) => request([gauge("x", value)]);
+  const own = "resourceMetrics[0].scopeMetrics[0].metrics[0].gauge.dataPoints[0]";
+  field("resourceMetrics", { resourceMetrics: 1 }, "1, expected an array");
+  field("resourceMetrics[0]", { resourceMetrics: ["x"] }, '"x", expected an object');
+  field(
+    `${own}.timeUnixNano`,
+    point({ timeUnixNano: "x" }),
+    '"x", expected a whole number from 0 to 18446744073709551615',
+  );
+  field(`${own}.timeUnixNano`, point({ timeUnixNano: -1 }), "-1, expected a whole number from 0");
+  field(`${own}.asInt`, point({ asInt: 1.5 }), "1.5, expected a whole number from -9223372036854775808");
+  field(`${own}.asInt`, point({ asInt: "9223372036854775808" }), '"9223372036854775808", expected');
+  field(
+    `${own}.asDouble`,
+    point({ asDouble: "many" }),
+    '"many", expected a number, "NaN", "Infinity" or "-Infinity"',
+  );
+  field(
+    `${own}.attributes[0].value.boolValue`,
+    point({ attributes: [{ value: { boolValue: 1 } }] }),
+    "1, expected true or false",
+  );
+  field(`${own}.attributes[0].key`, point({ attributes: [{ key: 1 }] }), "1, expected a text");
+  field(
+    `${own}.exemplars[0].traceId`,
+    point({ exemplars: [{ traceId: "0g" }] }),
+    '"0g", expected an even number of hexadecimal digits',
+  );
+  field(
+    "resourceMetrics[0].scopeMetrics[0].metrics[0].sum.aggregationTemporality",
+    request([{ sum: { aggregationTemporality: "AGGREGATION_TEMPORALITY_DELTA" } }]),
+    '"AGGREGATION_TEMPORALITY_DELTA", expected a whole number from 0',
+  );
+});
+
+describe("a sender of the metrics track", () => {
+  test("finds its metrics and attributes under the names that Prometheus gives them", async () => {
+    const counter = (name: string, value: number, plain: Record<string, string>) => ({
+      name,
+      unit: "1",
+      description: "Total number of jobs processed",
+      sum: {
+        isMonotonic: true,
+        aggregationTemporality: 2,
+        dataPoints: [at(5, { asDouble: value, attributes: attributes(plain) })],
+      },
+    });
+    const labels = { service: "comfy", priority: "5", worker_id: "w-1" };
+    const bounds = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 600];
+    const metrics = [
+      counter("jobs_processed_total", 2, { ...labels, status: "started" }),
+      counter("errors_total", 1, { ...labels, error_type: "timeout", error_name: "Error" }),
+      {
+        name: "jobs_active",
+        unit: "1",
+        sum: {
+          isMonotonic: false,
+          aggregationTemporality: 2,
+          dataPoints: [at(5, { asInt: "1", attributes: attributes(labels) })],
+        },
+      },
+      { ...gauge("queue_size", at(5, { asDouble: 3 })), unit: "1" },
+      gauge("gpu_utilization_percent", at(5, { asDouble: 75, attributes: attributes({ gpu_index: "0" }) })),
+      {
+        name: "job_duration_seconds",
+        unit: "s",
+        histogram: {
+          aggregationTemporality: 2,
+          dataPoints: [
+            at(5, {
+              count: "1",
+              sum: 3,
+              bucketCounts: bounds.map((bound) => (bound === 5 ? "1" : "0")).concat("0"),
+              explicitBounds: bounds,
+              attributes: attributes(labels),
+            }),
+          ],
+        },
+      },
+      {
+        ...gauge(
+          "system.cpu.utilization",
+          at(5, { asDouble: 0.5, attributes: attributes({ cpu: "cpu0", state: "user" }) }),
+        ),
+        unit: "1",
+      },
+      {
+        name: "system.disk.io",
+        unit: "By",
+        sum: {
+          isMonotonic: true,
+          aggregationTemporality: 2,
+          dataPoints: [
+            at(5, { asInt: "4096", attributes: attributes({ device: "sda", direction: "read" }) }),
+          ],
+        },
+      },
+    ];
+    const resource = {
+      "service.name": "emp-job-queue",
+      "machine.id": "m-1",
+      "deployment.environment": "production",
+    };
+    expect(await send(request(metrics, resource))).toEqual({ partialSuccess: null });
+    expect(await sql("SELECT service, priority, worker_id, status, value FROM jobs_processed_total")).toEqual(
+      [["comfy", "5", "w-1", "started", 2]],
+    );
+    expect(await sql("SELECT error_type, error_name, value FROM errors_total")).toEqual([
+      ["timeout", "Error", 1],
+    ]);
+    expect(await sql("SELECT worker_id, value FROM jobs_active")).toEqual([["w-1", 1]]);
+    expect(await sql("SELECT value FROM queue_size_ratio")).toEqual([[3]]);
+    expect(await sql("SELECT gpu_index, value FROM gpu_utilization_percent")).toEqual([["0", 75]]);
+    expect(await sql("SELECT cpu, state, value FROM system_cpu_utilization_ratio")).toEqual([
+      ["cpu0", "user", 0.5],
+    ]);
+    expect(await sql("SELECT device, direction, value FROM system_disk_io_bytes_total")).toEqual([
+      ["sda", "read", 4096],
+    ]);
+    expect(
+      await sql("SELECT deployment_environment, machine_id, job FROM target_info WHERE machine_id = 'm-1'"),
+    ).toEqual([["production", "m-1", "emp-job-queue"]]);
+    const query = "histogram_quantile(0.5, sum by (le) (job_duration_seconds_bucket))";
+    const response = await gateway.app.fetch(
+      new Request(`http://localhost/api/v1/query?time=1704067210&query=${encodeURIComponent(query)}`),
+    );
+    const answer = (await response.json()) as { data: { result: { value: [number, string] }[] } };
+    // The only observation is in (2, 5]: the middle of that bucket.
+    expect(answer.data.result[0]?.value[1]).toBe("3.5");
+  });
+});
