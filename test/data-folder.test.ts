@@ -6,22 +6,20 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { weir } from "./commands/weir.ts";
 import { GatewayProcess } from "./gateway-process.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
-const base = mkdtempSync(join(tmpdir(), "weir-data-folder-"));
+const base = temporaryFolder();
 const running: GatewayProcess[] = [];
 
 afterAll(async () => {
   for (const each of running) await each.stop("SIGKILL");
-  rmSync(base, { recursive: true, force: true });
 });
 
 async function start(data: string, options: { args?: string[]; cwd?: string; by?: string[] } = {}) {

@@ -7,10 +7,10 @@
  * where `…` matches any text. A block without a language is not run.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GatewayProcess } from "./gateway-process.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** The address of the gateway in the documents. */
@@ -49,7 +49,7 @@ function patternOf(output: string): RegExp {
 
 /** A folder that looks like the repository and holds a worker's files, with a gateway whose data are in it. */
 async function openFolder(): Promise<{ folder: string; gateway: GatewayProcess }> {
-  const folder = mkdtempSync(join(tmpdir(), "weir-readme-"));
+  const folder = temporaryFolder();
   symlinkSync(join(ROOT, "scripts"), join(folder, "scripts"));
   const event = (hoursAgo: number) =>
     JSON.stringify({
@@ -113,7 +113,6 @@ for (const { path, examples } of documents) {
 
     afterAll(async () => {
       await place?.gateway.stop("SIGTERM");
-      if (place !== undefined) rmSync(place.folder, { recursive: true, force: true });
     });
 
     for (const { line, command, output } of examples) {

@@ -1,12 +1,12 @@
 /** Runs `weir sql` and `weir summary` as processes with a real gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { weir } from "./weir.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-ask-"));
+const folder = temporaryFolder();
 const socket = join(folder, "weir.sock");
 const WORKERS_FILE = join(import.meta.dir, "../fixtures/workers/metrics_prod.json");
 
@@ -22,7 +22,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 const QUESTION = "SELECT queue, sum(value) AS done FROM jobs_done GROUP BY ALL";

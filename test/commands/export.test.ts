@@ -1,13 +1,13 @@
 /** Runs `weir export` as a process: it returns the same multiset of time, name, value and tags as was imported. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { weir } from "./weir.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-export-"));
+const folder = temporaryFolder();
 const SETTINGS = ["--retention-days", "36500", "--no-sampler", "--log-level", "error"];
 const WORKERS_FILE = join(import.meta.dir, "../fixtures/workers/metrics_prod.json");
 
@@ -19,7 +19,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 const exported = async (...args: string[]): Promise<string[]> => {

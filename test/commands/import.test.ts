@@ -1,23 +1,14 @@
 /** Runs `weir import` as a process with a real gateway: each line is stored once, whatever happens. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { lineHash } from "../../src/commands/import/chunks.ts";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { start, weir } from "./weir.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-import-"));
+const folder = temporaryFolder();
 const SETTINGS = ["--retention-days", "36500", "--no-sampler", "--log-level", "error"];
 /** 2024-01-15T00:00:00Z */
 const BEGIN_MS = 1_705_276_800_000;
@@ -30,7 +21,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 /** Lines of a metric of their own, with values 0, 1, 2 … */

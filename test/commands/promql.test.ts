@@ -1,12 +1,12 @@
 /** Runs `weir promql` as a process with a real gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { weir } from "./weir.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-promql-"));
+const folder = temporaryFolder();
 
 let gateway: GatewayProcess;
 let env: { WEIR_URL: string };
@@ -26,7 +26,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 const AT = ["--at", "2024-01-15T08:01:30Z"];

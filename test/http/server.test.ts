@@ -1,7 +1,6 @@
 /** Listening on TCP and Unix sockets, and stopping without cutting off requests. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/http/log.ts";
@@ -9,6 +8,7 @@ import { Routes } from "../../src/http/routes.ts";
 import { type Address, ListenError, type Listener, listen } from "../../src/http/server.ts";
 import { streamResponse } from "../../src/http/stream.ts";
 import { createCounters } from "../../src/model/counters.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { connect, exchange } from "./raw.ts";
 
 const log = createLog("error");
@@ -58,7 +58,7 @@ async function refused(listener: Listener): Promise<void> {
 
 describe("listening", () => {
   test("on several addresses at once, each with its URL", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "weir-"));
+    const folder = temporaryFolder();
     const path = join(folder, "weir.sock");
     const { app } = waitingApp();
     const listener = await listen(app, [loopback, loopback, { path }], { log });
@@ -70,7 +70,6 @@ describe("listening", () => {
     expect(await (await fetch("http://localhost/quick", { unix: path })).text()).toBe("quick");
     expect(await listener.stop(1_000)).toBe(0);
     expect(existsSync(path)).toBe(false);
-    rmSync(folder, { recursive: true });
   });
 
   test("on an IPv6 address, where the machine has one", async () => {
@@ -86,7 +85,7 @@ describe("listening", () => {
   });
 
   test("on a socket that a killed process left behind", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "weir-"));
+    const folder = temporaryFolder();
     const path = join(folder, "weir.sock");
     const script = `Bun.serve({ unix: ${JSON.stringify(path)}, fetch: () => new Response("") }); console.log("up")`;
     const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
@@ -103,7 +102,6 @@ describe("listening", () => {
     const listener = await listen(app, [{ path }], { log });
     expect(await exchange(listener, "GET /quick HTTP/1.1\r\nHost: weir")).toEndWith("quick");
     await listener.stop(1_000);
-    rmSync(folder, { recursive: true });
   });
 
   test("fails for an address in use, a file or an unknown address with an error that names it, and leaves nothing open", async () => {
@@ -125,14 +123,13 @@ describe("listening", () => {
     await expect(listen(app, [{ hostname: "192.0.2.1", port: 0 }], { log })).rejects.toThrow(
       new ListenError("Cannot listen on 192.0.2.1:0: this machine has no such address."),
     );
-    const folder = mkdtempSync(join(tmpdir(), "weir-"));
+    const folder = temporaryFolder();
     const path = join(folder, "file");
     writeFileSync(path, "precious");
     await expect(listen(app, [{ path }], { log })).rejects.toThrow(
       new ListenError(`Cannot listen on unix:${path}: the path exists and is not a socket.`),
     );
     expect(existsSync(path)).toBe(true);
-    rmSync(folder, { recursive: true });
   });
 });
 

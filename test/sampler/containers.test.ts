@@ -1,9 +1,9 @@
 /** The containers part, against a stand-in for the Docker Engine on a unix socket. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { containersPart } from "../../src/sampler/containers.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { collect } from "./readings.ts";
 
 // The stand-in answers as the Docker Engine API 1.47 does, with fewer fields.
@@ -57,7 +57,7 @@ const DATABASE_STATS = {
 let folder: string;
 let socketPath: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "weir-engine-"));
+  folder = temporaryFolder();
   socketPath = join(folder, "docker.sock");
 });
 afterEach(() => rm(folder, { recursive: true }));

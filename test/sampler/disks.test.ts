@@ -1,10 +1,10 @@
 /** The disks part, against recorded texts of /proc, and file systems that hang. */
 import { expect, test } from "bun:test";
-import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { disksPart, parseDiskstats } from "../../src/sampler/disks.ts";
 import { parseMountinfo, type Space } from "../../src/sampler/filesystems.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { collect } from "./readings.ts";
 
 const MOUNTINFO = String.raw`22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -45,15 +45,11 @@ test("reads diskstats of whole disks only", () => {
 });
 
 async function withProc(use: (procPath: string) => Promise<void>): Promise<void> {
-  const procPath = await mkdtemp(join(tmpdir(), "weir-proc-"));
-  try {
-    await mkdir(join(procPath, "self"));
-    await writeFile(join(procPath, "self/mountinfo"), MOUNTINFO);
-    await writeFile(join(procPath, "diskstats"), DISKSTATS);
-    await use(procPath);
-  } finally {
-    await rm(procPath, { recursive: true });
-  }
+  const procPath = temporaryFolder();
+  await mkdir(join(procPath, "self"));
+  await writeFile(join(procPath, "self/mountinfo"), MOUNTINFO);
+  await writeFile(join(procPath, "diskstats"), DISKSTATS);
+  await use(procPath);
 }
 
 const SPACE: Space = { bsize: 4096, blocks: 1000, bfree: 300, bavail: 250, files: 64, ffree: 60 };

@@ -1,6 +1,6 @@
 /** The host part, against recorded texts of /proc. The values are worked out by hand. */
 import { expect, test } from "bun:test";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import {
@@ -10,6 +10,7 @@ import {
   parseMeminfo,
   parseProcStat,
 } from "../../src/sampler/host.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { collect } from "./readings.ts";
 
 // A machine of two CPUs, the second removed and added again (cpu3). The softirq and intr lines are shortened.
@@ -84,53 +85,49 @@ test("never decreases CPU time, except for a CPU that was removed", () => {
 });
 
 test("reads a proc folder", async () => {
-  const procPath = await mkdtemp(join(os.tmpdir(), "weir-proc-"));
-  try {
-    await mkdir(join(procPath, "sys/kernel"), { recursive: true });
-    await writeFile(join(procPath, "stat"), STAT);
-    await writeFile(join(procPath, "loadavg"), "0.54 1.25 12.14 5/512 30210\n");
-    await writeFile(join(procPath, "meminfo"), MEMINFO);
-    await writeFile(join(procPath, "sys/kernel/domainname"), "example.org\n");
-    const part = hostPart({ intervalMs: 15_000, procPath });
-    const { values, error } = await collect(part);
-    expect(error).toBeUndefined();
-    expect(values).toMatchObject({
-      'node_cpu_seconds_total{cpu="0",mode="user"}': 100.8,
-      'node_cpu_seconds_total{cpu="3",mode="idle"}': 4598.18,
-      'node_cpu_guest_seconds_total{cpu="0",mode="nice"}': 0.02,
-      node_intr_total: 586849,
-      node_context_switches_total: 847301,
-      node_forks_total: 12608,
-      node_procs_running: 5,
-      node_procs_blocked: 1,
-      node_boot_time_seconds: 1795270532,
-      node_load1: 0.54,
-      node_load5: 1.25,
-      node_load15: 12.14,
-      node_memory_MemAvailable_bytes: 24953749504,
-    });
-    expect(Object.keys(values)).toContain(
-      `node_uname_info{domainname="example.org",machine="${os.machine()}",nodename="${os.hostname()}",` +
-        `release="${os.release()}",sysname="${os.type()}",version="${os.version()}"}`,
-    );
-    // 2 CPUs in 8 modes and 2 of guests, 6 counts, 3 loads, 8 of memory, the time and the name.
-    expect(Object.keys(values)).toHaveLength(2 * 10 + 6 + 3 + 8 + 2);
+  const procPath = temporaryFolder();
+  await mkdir(join(procPath, "sys/kernel"), { recursive: true });
+  await writeFile(join(procPath, "stat"), STAT);
+  await writeFile(join(procPath, "loadavg"), "0.54 1.25 12.14 5/512 30210\n");
+  await writeFile(join(procPath, "meminfo"), MEMINFO);
+  await writeFile(join(procPath, "sys/kernel/domainname"), "example.org\n");
+  const part = hostPart({ intervalMs: 15_000, procPath });
+  const { values, error } = await collect(part);
+  expect(error).toBeUndefined();
+  expect(values).toMatchObject({
+    'node_cpu_seconds_total{cpu="0",mode="user"}': 100.8,
+    'node_cpu_seconds_total{cpu="3",mode="idle"}': 4598.18,
+    'node_cpu_guest_seconds_total{cpu="0",mode="nice"}': 0.02,
+    node_intr_total: 586849,
+    node_context_switches_total: 847301,
+    node_forks_total: 12608,
+    node_procs_running: 5,
+    node_procs_blocked: 1,
+    node_boot_time_seconds: 1795270532,
+    node_load1: 0.54,
+    node_load5: 1.25,
+    node_load15: 12.14,
+    node_memory_MemAvailable_bytes: 24953749504,
+  });
+  expect(Object.keys(values)).toContain(
+    `node_uname_info{domainname="example.org",machine="${os.machine()}",nodename="${os.hostname()}",` +
+      `release="${os.release()}",sysname="${os.type()}",version="${os.version()}"}`,
+  );
+  // 2 CPUs in 8 modes and 2 of guests, 6 counts, 3 loads, 8 of memory, the time and the name.
+  expect(Object.keys(values)).toHaveLength(2 * 10 + 6 + 3 + 8 + 2);
 
-    // Idle of CPU 0 decreases from 4606.93 to 4606.90.
-    await writeFile(join(procPath, "stat"), STAT.replace("460693", "460690").replace("10080", "10081"));
-    const second = await collect(part);
-    expect(second.values).toMatchObject({
-      'node_cpu_seconds_total{cpu="0",mode="user"}': 100.81,
-      'node_cpu_seconds_total{cpu="0",mode="idle"}': 4606.93,
-    });
+  // Idle of CPU 0 decreases from 4606.93 to 4606.90.
+  await writeFile(join(procPath, "stat"), STAT.replace("460693", "460690").replace("10080", "10081"));
+  const second = await collect(part);
+  expect(second.values).toMatchObject({
+    'node_cpu_seconds_total{cpu="0",mode="user"}': 100.81,
+    'node_cpu_seconds_total{cpu="0",mode="idle"}': 4606.93,
+  });
 
-    await rm(join(procPath, "meminfo"));
-    const third = await collect(part);
-    expect(third.error?.message).toContain("meminfo");
-    expect(third.values).toHaveProperty("node_load1", 0.54);
-  } finally {
-    await rm(procPath, { recursive: true });
-  }
+  await rm(join(procPath, "meminfo"));
+  const third = await collect(part);
+  expect(third.error?.message).toContain("meminfo");
+  expect(third.values).toHaveProperty("node_load1", 0.54);
 });
 
 test.if(process.platform === "linux")("reads this machine's CPU times and memory", async () => {

@@ -1,9 +1,9 @@
 /** The network part, against a recorded /proc/net/dev. */
 import { expect, test } from "bun:test";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { networkPart, parseNetDev } from "../../src/sampler/network.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { collect } from "./readings.ts";
 
 const NET_DEV = `Inter-|   Receive                                                |  Transmit
@@ -24,27 +24,23 @@ test("reads sixteen numbers per interface, also if the name touches the first nu
 });
 
 test("returns bytes, packets, errors and drops in both directions", async () => {
-  const procPath = await mkdtemp(join(tmpdir(), "weir-proc-"));
-  try {
-    await mkdir(join(procPath, "net"));
-    await writeFile(join(procPath, "net/dev"), NET_DEV);
-    const { values, error } = await collect(networkPart({ intervalMs: 15_000, procPath }));
-    expect(error).toBeUndefined();
-    const ofDevice = Object.fromEntries(
-      Object.entries(values).filter(([series]) => series.includes("enp0s31f6")),
-    );
-    expect(ofDevice).toEqual({
-      'node_network_receive_bytes_total{device="enp0s31f6"}': 281609604,
-      'node_network_receive_packets_total{device="enp0s31f6"}': 7165,
-      'node_network_receive_errs_total{device="enp0s31f6"}': 1,
-      'node_network_receive_drop_total{device="enp0s31f6"}': 2,
-      'node_network_transmit_bytes_total{device="enp0s31f6"}': 401846,
-      'node_network_transmit_packets_total{device="enp0s31f6"}': 3840,
-      'node_network_transmit_errs_total{device="enp0s31f6"}': 7,
-      'node_network_transmit_drop_total{device="enp0s31f6"}': 8,
-    });
-    expect(Object.keys(values)).toHaveLength(3 * 8);
-  } finally {
-    await rm(procPath, { recursive: true });
-  }
+  const procPath = temporaryFolder();
+  await mkdir(join(procPath, "net"));
+  await writeFile(join(procPath, "net/dev"), NET_DEV);
+  const { values, error } = await collect(networkPart({ intervalMs: 15_000, procPath }));
+  expect(error).toBeUndefined();
+  const ofDevice = Object.fromEntries(
+    Object.entries(values).filter(([series]) => series.includes("enp0s31f6")),
+  );
+  expect(ofDevice).toEqual({
+    'node_network_receive_bytes_total{device="enp0s31f6"}': 281609604,
+    'node_network_receive_packets_total{device="enp0s31f6"}': 7165,
+    'node_network_receive_errs_total{device="enp0s31f6"}': 1,
+    'node_network_receive_drop_total{device="enp0s31f6"}': 2,
+    'node_network_transmit_bytes_total{device="enp0s31f6"}': 401846,
+    'node_network_transmit_packets_total{device="enp0s31f6"}': 3840,
+    'node_network_transmit_errs_total{device="enp0s31f6"}': 7,
+    'node_network_transmit_drop_total{device="enp0s31f6"}': 8,
+  });
+  expect(Object.keys(values)).toHaveLength(3 * 8);
 });

@@ -1,7 +1,6 @@
 /** The sampler with the real ingest and store: rows in the file, series on /metrics, no rejected samples. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderOpenMetrics } from "../../src/exposition/openmetrics.ts";
 import { renderText } from "../../src/exposition/text.ts";
@@ -19,10 +18,11 @@ import { SAMPLER_PROTOCOLS } from "../../src/sampler/sampler-protocols.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 import { DEFAULTS } from "../defaults.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "weir-sampler-"));
+  folder = temporaryFolder();
 });
 afterEach(() => rm(folder, { recursive: true }));
 

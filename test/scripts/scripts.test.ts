@@ -5,38 +5,18 @@
  * npm is a stand-in on PATH here, since a test must not need the network: it lays out what the registry's
  * package does, with this very Bun as the binary. Copies of the repository share its node_modules' content.
  */
-import { afterEach, describe, expect, test } from "bun:test";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const BUN = process.execPath;
 const PINNED = manifest.packageManager.replace("bun@", "");
 /** Where the system's own tools are, and no Bun. */
 const SYSTEM = "/usr/local/bin:/usr/bin:/bin";
-
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "weir-scripts-"));
-  folders.push(path);
-  return path;
-}
 
 /** An executable sh script. */
 function executable(path: string, body: string): void {
@@ -60,7 +40,7 @@ function run(
 
 /** A copy of what the scripts need, with a program that prints its arguments and folder in place of the gateway. */
 function checkout(): string {
-  const root = folder();
+  const root = temporaryFolder();
   for (const path of ["package.json", "bun.lock", "bunfig.toml"]) cpSync(join(ROOT, path), join(root, path));
   mkdirSync(join(root, "scripts"));
   for (const name of ["serve", "weir", "bun.sh"])
@@ -77,7 +57,7 @@ function checkout(): string {
 
 /** A Bun on PATH that answers `install` itself, and notes that it was asked. */
 function bunOnPath(version: string): { path: string; calls: () => string[] } {
-  const bin = folder();
+  const bin = temporaryFolder();
   const log = join(bin, "calls");
   executable(
     join(bin, "bun"),
@@ -95,7 +75,7 @@ function bunOnPath(version: string): { path: string; calls: () => string[] } {
 
 /** An npm on PATH that lays out the registry's package, as npm does where postinstall scripts do not run. */
 function npmOnPath(binary: string): { path: string; calls: () => string[] } {
-  const bin = folder();
+  const bin = temporaryFolder();
   const log = join(bin, "calls");
   executable(
     join(bin, "npm"),
@@ -123,7 +103,7 @@ describe("the scripts", () => {
 
   test("the command line prints its version, from any folder and through a link", () => {
     expect(run(["scripts/weir", "--version"]).out).toBe(`weir ${manifest.version}\n`);
-    const elsewhere = folder();
+    const elsewhere = temporaryFolder();
     symlinkSync(join(ROOT, "scripts/weir"), join(elsewhere, "weir"));
     expect(run(["./weir", "--version"], { cwd: elsewhere })).toMatchObject({
       code: 0,
@@ -134,7 +114,7 @@ describe("the scripts", () => {
   test("arguments and the caller's folder reach the program; its .env does not", () => {
     const root = checkout();
     const { path } = bunOnPath("1.4.0");
-    const cwd = folder();
+    const cwd = temporaryFolder();
     writeFileSync(join(cwd, ".env"), "FROM_DOTENV=1\n");
     const { out, code } = run([join(root, "scripts/serve"), "--data", "a b", "*", ""], { cwd, path });
     expect(code).toBe(0);
@@ -205,7 +185,7 @@ describe("the scripts", () => {
   test("the error without Bun and npm names what is needed", () => {
     const root = checkout();
     // Only what the scripts themselves use.
-    const bin = folder();
+    const bin = temporaryFolder();
     for (const tool of ["sh", "dirname", "readlink", "sed", "cat", "uname", "cksum", "mkdir", "mktemp"]) {
       symlinkSync(Bun.which(tool, { PATH: SYSTEM }) ?? "", join(bin, tool));
     }
@@ -218,7 +198,7 @@ describe("the scripts", () => {
 
   test("a Bun that npm brought but that does not run here is reported, not started", () => {
     const root = checkout();
-    const broken = folder();
+    const broken = temporaryFolder();
     executable(join(broken, "bun"), "exit 132");
     const { code, err } = run([join(root, "scripts/weir")], { path: npmOnPath(join(broken, "bun")).path });
     expect(code).toBe(1);

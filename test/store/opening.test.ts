@@ -1,14 +1,14 @@
 /** Opening a file: it has one owner, also when two open it at once, and a damaged one stays as it is. */
 import { expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 test("lets one of two simultaneous openings succeed, and opens the file again after a close", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-opening-"));
+  const folder = temporaryFolder();
   const options = {
     path: join(folder, "store.duckdb"),
     memoryLimitBytes: 2 ** 28,
@@ -24,11 +24,10 @@ test("lets one of two simultaneous openings succeed, and opens the file again af
   for (const outcome of outcomes) if (outcome.status === "fulfilled") await outcome.value.store.close();
   const { store } = await openStore({ ...options, counters: createCounters() });
   await store.close();
-  rmSync(folder, { recursive: true });
 });
 
 test("names a damaged file and what to do, changes no file, and opens a copy that is put back", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-damaged-"));
+  const folder = temporaryFolder();
   const path = join(folder, "store.duckdb");
   const options = { path, memoryLimitBytes: 2 ** 28, threads: 1, temporaryDirectory: join(folder, "tmp") };
   await (await openStore({ ...options, counters: createCounters() })).store.close();
@@ -70,5 +69,4 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
   }
   copyFileSync(backup, path);
   await (await openStore({ ...options, counters: createCounters() })).store.close();
-  rmSync(folder, { recursive: true });
 });

@@ -3,14 +3,14 @@
  * before the migrations were merged into one file, and a journal with an event and a push to a group.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { createCounters } from "../../src/model/counters.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { Database } from "../../src/store/engine/duckdb.ts";
 import { StoreMismatch } from "../../src/store/store.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const FIXTURE = join(import.meta.dir, "..", "fixtures", "schema-7");
 
@@ -26,7 +26,7 @@ const options = () => ({
 });
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "weir-schema-"));
+  folder = temporaryFolder();
   path = join(folder, "store.duckdb");
 });
 

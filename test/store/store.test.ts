@@ -1,14 +1,14 @@
 /** The store over a real DuckDB file: what a commit stores, what a start reads, what a drop leaves. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import type { TotalsRecord } from "../../src/model/records.ts";
 import type { Metric, Rows, Series } from "../../src/model/sample.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
 import { type Stored, StoreLocked } from "../../src/store/store.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -32,7 +32,7 @@ const reopen = async (): Promise<Stored> => {
 };
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-store-"));
+  folder = temporaryFolder();
   await open();
 });
 afterEach(async () => {

@@ -1,8 +1,7 @@
 /** The gateway as scripts/serve starts it, busy with slow queries: pushes are still stored. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -13,7 +12,7 @@ const SLOW = "SELECT count(*) FROM samples a, samples b, samples c WHERE a.value
 const QUERY_TIMEOUT_MS = 15_000;
 
 test("commits succeed while the maximum number of slow queries runs", async () => {
-  const data = mkdtempSync(join(tmpdir(), "weir-busy-"));
+  const data = temporaryFolder();
   const child = Bun.spawn(["scripts/serve", "--no-sampler", "--listen", "127.0.0.1:0", "--data", data], {
     cwd: ROOT,
     env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
@@ -56,6 +55,5 @@ test("commits succeed while the maximum number of slow queries runs", async () =
   } finally {
     child.kill("SIGKILL");
     await child.exited;
-    rmSync(data, { recursive: true });
   }
 });

@@ -6,8 +6,7 @@
  * These tests are skipped if Prometheus is not installed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Server } from "bun";
 import { weir } from "../commands/weir.ts";
@@ -15,6 +14,7 @@ import { GatewayProcess } from "../gateway-process.ts";
 import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
 import { type Exporter, gpuWorker, orchestrator, STEPS, workers } from "../scripts/deploy/exporters.ts";
 import { WORKERS } from "../scripts/deploy/exposed.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const RULES = join(import.meta.dir, "../../scripts/deploy/prometheus/rules");
 
@@ -94,7 +94,7 @@ async function eventually<Value>(
 }
 
 describe.if(canRun("prometheus"))("a Prometheus", () => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-exporters-"));
+  const folder = temporaryFolder();
   const servers: Server<unknown>[] = [];
   const prometheuses: RealServer[] = [];
   let gateway: GatewayProcess;
@@ -113,7 +113,6 @@ describe.if(canRun("prometheus"))("a Prometheus", () => {
     for (const prometheus of prometheuses) await prometheus.stop();
     await gateway?.stop("SIGTERM");
     for (const server of servers) await server.stop(true);
-    rmSync(folder, { recursive: true, force: true });
   });
 
   /** Starts a Prometheus that is stopped at the end. */

@@ -2,28 +2,17 @@
  * The real process, killed and stopped while workers push: every acknowledged event is stored once, and the counters
  * of /metrics equal the rows. The moments of the kills are drawn from a seed.
  */
-import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
 const KILLS = 10;
 const SEED = 20_240_105;
 const WORKERS = 4;
 const BATCH = 200;
-
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-function dataFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "weir-kill-"));
-  folders.push(folder);
-  return folder;
-}
 
 // Snapshots of the totals and checkpoints are so frequent that kills interrupt them too.
 const options = (data: string) => ({
@@ -145,7 +134,7 @@ function random(seed: number): () => number {
 
 test(`acknowledged events survive ${KILLS} kills, and are stored once`, async () => {
   const next = random(SEED);
-  const data = dataFolder();
+  const data = temporaryFolder();
   const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
   for (let round = 0; round < KILLS; round++) {
     const gateway = await start(data);
@@ -178,7 +167,7 @@ test(`acknowledged events survive ${KILLS} kills, and are stored once`, async ()
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
   test(`${signal} answers the pushes in progress, keeps acknowledged events and exits with 0`, async () => {
-    const data = dataFolder();
+    const data = temporaryFolder();
     const gateway = await start(data);
     const workers = Array.from({ length: WORKERS }, (_, worker) => new Worker(worker));
     const pushing = Promise.all(workers.map((worker) => worker.run(gateway.url, Number.POSITIVE_INFINITY)));
@@ -193,7 +182,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
   });
 
 test("a push whose body arrived partially before SIGTERM is answered and stored", async () => {
-  const data = dataFolder();
+  const data = temporaryFolder();
   const gateway = await start(data);
   const push = makePush(0, 0);
   const answer = Promise.withResolvers<string>();
@@ -237,7 +226,7 @@ async function accepts(url: string): Promise<boolean> {
 }
 
 test("a second process on the same folder exits with the reason", async () => {
-  const data = dataFolder();
+  const data = temporaryFolder();
   const gateway = await start(data);
   const second = await GatewayProcess.startToEnd(options(data));
   expect(second.exitCode).toBe(1);
@@ -250,7 +239,7 @@ test("a second process on the same folder exits with the reason", async () => {
 });
 
 test("a journal of another store ends the start with the reason, and is kept", async () => {
-  const data = dataFolder();
+  const data = temporaryFolder();
   const gateway = await start(data);
   const worker = new Worker(0);
   await worker.run(gateway.url, 3);

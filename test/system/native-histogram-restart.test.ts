@@ -3,15 +3,13 @@
  * bucket disappears in PromQL, and no counter decreases.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { GatewayProcess } from "../gateway-process.ts";
 import { canRun, startPrometheus } from "../real-servers.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
 import { encodeV1, encodeV2, type HistogramMessage, type Series } from "../receive/remote-write/messages.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
 /** A minute and a half ago, on a whole second. */
@@ -22,12 +20,11 @@ const start = async () => {
   gateway = await GatewayProcess.start({ data, args: ["--no-sampler", "--log-level=error"] });
 };
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), "weir-native-"));
+  data = temporaryFolder();
   await start();
 });
 afterAll(async () => {
   await gateway.stop("SIGKILL");
-  await rm(data, { recursive: true });
 });
 
 const V1 = "application/x-protobuf";

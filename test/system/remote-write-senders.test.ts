@@ -6,14 +6,14 @@
  * Tests of senders that are not installed are skipped.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Server, Subprocess } from "bun";
 import snappyjs from "snappyjs";
 import { GatewayProcess } from "../gateway-process.ts";
 import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
 import { encodeV1 } from "../receive/remote-write/messages.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
 /** The metrics of the target. `gone` is exposed only until the test removes it. */
@@ -76,7 +76,7 @@ let address: string;
 const children: Subprocess[] = [];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "weir-senders-"));
+  folder = temporaryFolder();
   server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -96,7 +96,6 @@ afterAll(async () => {
   }
   await gateway?.stop("SIGKILL");
   await server.stop(true);
-  await rm(folder, { recursive: true });
 });
 
 /** Starts it on a free port, and later on the same one. */

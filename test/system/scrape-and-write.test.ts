@@ -7,12 +7,11 @@
  * These tests are skipped if Prometheus is not installed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Server } from "bun";
 import { GatewayProcess } from "../gateway-process.ts";
 import { canRun, type RealServer, startPrometheus } from "../real-servers.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
 setDefaultTimeout(300_000);
@@ -34,7 +33,7 @@ describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () 
   const senders: RealServer[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "weir-echoes-"));
+    folder = temporaryFolder();
     other = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
@@ -60,7 +59,6 @@ describe.if(canRun("prometheus"))("Prometheus scrapes here and writes here", () 
     for (const sender of senders) await sender.stop();
     await gateway?.stop("SIGKILL");
     await other?.stop(true);
-    if (folder) await rm(folder, { recursive: true });
   });
 
   /** Starts it on a free port, and later on the same one. */

@@ -1,17 +1,15 @@
 /** The signals that stop the gateway, sent to a real process. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
 
-const base = mkdtempSync(join(tmpdir(), "weir-signals-"));
+const base = temporaryFolder();
 const running: GatewayProcess[] = [];
 
 afterAll(async () => {
   for (const each of running) await each.stop("SIGKILL");
-  rmSync(base, { recursive: true, force: true });
 });
 
 async function start(name: string, by: string[] = []) {

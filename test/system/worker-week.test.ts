@@ -6,19 +6,19 @@
  * The week ends now, at any hour. Retention covers one day more, so that midnight may pass during the test.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { weir } from "../commands/weir.ts";
 import { type WorkerEvent, workerEvents, workerIndex } from "../fixtures/worker-events.ts";
 import { GatewayProcess } from "../gateway-process.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const DAY_MS = 86_400_000;
 const nowMs = Date.now();
 const startMs = (Math.floor(nowMs / DAY_MS) - 6) * DAY_MS;
 const from = ["--from", new Date(startMs).toISOString()];
 
-const folder = mkdtempSync(join(tmpdir(), "weir-week-"));
+const folder = temporaryFolder();
 /** Workers 0 and 1 write files, worker 2 pushes. */
 const workers = [0, 1, 2].map((worker) => [
   ...workerEvents({
@@ -97,7 +97,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 const rowsOf = async (sql: string) =>

@@ -1,12 +1,12 @@
 /** Runs `weir check --rules` with a real gateway: rules that can never fire, and files that are not rule files. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import { weir } from "../weir.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-check-rules-"));
+const folder = temporaryFolder();
 
 let gateway: GatewayProcess;
 beforeAll(async () => {
@@ -24,7 +24,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway?.stop("SIGTERM");
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** Writes a file of rules and returns its path. */

@@ -1,15 +1,14 @@
 /** Files as `weir import` reads them: their first line, their lines from any offset, and unreadable content. */
-import { afterAll, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { describe, expect, test } from "bun:test";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { lineHash, type Remainder } from "../../../src/commands/import/chunks.ts";
 import { EventFile, stemOf } from "../../../src/commands/import/event-file.ts";
 import { Fingerprint } from "../../../src/commands/import/fingerprint.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-files-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 let files = 0;
 const put = (content: string | Uint8Array): string => {

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
   copyFileSync,
-  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,7 +13,6 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type Send, Unreachable } from "../../../src/commands/client.ts";
@@ -24,6 +22,7 @@ import { workerOf } from "../../../src/commands/import/import-sources.ts";
 import { Report } from "../../../src/commands/import/report.ts";
 import { ImportTarget } from "../../../src/commands/import/target.ts";
 import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 /** Ten minutes after the times that the tests push. */
 const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
@@ -34,7 +33,7 @@ let folder: string;
 let clock = 1_700_000_000;
 beforeEach(async () => {
   gateway = await openTestGatewayAt(NOW_MS);
-  folder = mkdtempSync(join(tmpdir(), "weir-identity-"));
+  folder = temporaryFolder();
 });
 afterEach(async () => {
   await gateway.close();

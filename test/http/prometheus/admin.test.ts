@@ -1,10 +1,10 @@
 /** Prometheus's admin API with the real gateway: deleted samples are gone, all others stay, also after kills. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { openTestGateway, type TestGateway } from "../../gateway.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 /** 2024-10-04 12:00 UTC, the gateway's clock. */
 const NOON_S = Date.UTC(2024, 9, 4, 12) / 1000;
@@ -277,7 +277,7 @@ describe("snapshot", () => {
 });
 
 test("a snapshot taken while pushes continue can be served, and has all that was acknowledged before", async () => {
-  const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
+  const data = temporaryFolder();
   const start = (folder: string) =>
     GatewayProcess.start({
       data: folder,
@@ -288,93 +288,83 @@ test("a snapshot taken while pushes continue can be served, and has all that was
     const answer = await fetch(`${url}/api/v1/sql?format=csv&q=${encodeURIComponent(sql)}`);
     return (await answer.text()).trim().split(/\r?\n/)[1];
   };
-  try {
-    const gateway = await start(data);
-    let acknowledged = 0;
-    const pushTask = async (task: number) => {
-      const events = Array.from({ length: 50 }, (_, value) => ({
-        metric_name: "took_ms",
-        value,
-        tags: { task_id: `task-${task}` },
-      }));
-      const response = await fetch(`${gateway.url}/api/v1/push`, {
-        method: "POST",
-        body: JSON.stringify(events),
-      });
-      expect(response.status).toBe(200);
-      acknowledged = task + 1;
-    };
-    for (let task = 0; task < 20; task++) await pushTask(task);
-    let isDone = false;
-    const pushing = (async () => {
-      while (!isDone) await pushTask(acknowledged);
-    })();
-    const snapshots: { name: string; before: number }[] = [];
-    for (let round = 0; round < 3; round++) {
-      const before = acknowledged;
-      const response = await fetch(`${gateway.url}${SNAPSHOT}`, { method: "POST" });
-      expect(response.status).toBe(200);
-      const { data: answer } = (await response.json()) as { data: { name: string } };
-      snapshots.push({ name: answer.name, before });
-    }
-    isDone = true;
-    await pushing;
-    // The gateway still has the file to itself.
-    const second = await GatewayProcess.startToEnd({ data });
-    expect(second.exitCode).not.toBe(0);
-    expect(second.log).toEndWith(
-      "is open in another process; stop it first, or give --data another folder\n",
-    );
-    expect(await count(gateway)).toBe(`${acknowledged * 50},${acknowledged}`);
-    await gateway.stop("SIGKILL");
-    for (const { name, before } of snapshots) {
-      const copy = await start(join(data, "snapshots", name));
-      const tasks = Array.from({ length: before }, (_, task) => `'task-${task}'`).join(",");
-      expect(await count(copy, `task_id IN (${tasks})`)).toBe(`${before * 50},${before}`);
-      // The snapshot continues as a store of its own.
-      const body = JSON.stringify({ metric_name: "took_ms", value: 1, tags: { task_id: "later" } });
-      expect((await fetch(`${copy.url}/api/v1/push`, { method: "POST", body })).status).toBe(200);
-      expect(await count(copy, "task_id = 'later'")).toBe("1,1");
-      expect(await copy.stop("SIGTERM")).toBe(0);
-    }
-  } finally {
-    rmSync(data, { recursive: true });
+  const gateway = await start(data);
+  let acknowledged = 0;
+  const pushTask = async (task: number) => {
+    const events = Array.from({ length: 50 }, (_, value) => ({
+      metric_name: "took_ms",
+      value,
+      tags: { task_id: `task-${task}` },
+    }));
+    const response = await fetch(`${gateway.url}/api/v1/push`, {
+      method: "POST",
+      body: JSON.stringify(events),
+    });
+    expect(response.status).toBe(200);
+    acknowledged = task + 1;
+  };
+  for (let task = 0; task < 20; task++) await pushTask(task);
+  let isDone = false;
+  const pushing = (async () => {
+    while (!isDone) await pushTask(acknowledged);
+  })();
+  const snapshots: { name: string; before: number }[] = [];
+  for (let round = 0; round < 3; round++) {
+    const before = acknowledged;
+    const response = await fetch(`${gateway.url}${SNAPSHOT}`, { method: "POST" });
+    expect(response.status).toBe(200);
+    const { data: answer } = (await response.json()) as { data: { name: string } };
+    snapshots.push({ name: answer.name, before });
+  }
+  isDone = true;
+  await pushing;
+  // The gateway still has the file to itself.
+  const second = await GatewayProcess.startToEnd({ data });
+  expect(second.exitCode).not.toBe(0);
+  expect(second.log).toEndWith("is open in another process; stop it first, or give --data another folder\n");
+  expect(await count(gateway)).toBe(`${acknowledged * 50},${acknowledged}`);
+  await gateway.stop("SIGKILL");
+  for (const { name, before } of snapshots) {
+    const copy = await start(join(data, "snapshots", name));
+    const tasks = Array.from({ length: before }, (_, task) => `'task-${task}'`).join(",");
+    expect(await count(copy, `task_id IN (${tasks})`)).toBe(`${before * 50},${before}`);
+    // The snapshot continues as a store of its own.
+    const body = JSON.stringify({ metric_name: "took_ms", value: 1, tags: { task_id: "later" } });
+    expect((await fetch(`${copy.url}/api/v1/push`, { method: "POST", body })).status).toBe(200);
+    expect(await count(copy, "task_id = 'later'")).toBe("1,1");
+    expect(await copy.stop("SIGTERM")).toBe(0);
   }
 });
 
 test("a deletion that was answered survives a kill, with the samples pushed before and after it", async () => {
-  const data = mkdtempSync(join(tmpdir(), "weir-admin-"));
+  const data = temporaryFolder();
   const start = () =>
     GatewayProcess.start({ data, args: ["--enable-admin-api", "--no-sampler", "--log-level", "error"] });
-  try {
-    let gateway = await start();
-    const send = async (path: string, body?: string) => {
-      const response = await fetch(`${gateway.url}${path}`, { method: "POST", body });
-      expect(response.ok).toBe(true);
-    };
-    const event = (value: number, tags: Record<string, string>) =>
-      JSON.stringify({ metric_name: "took_ms", value, tags });
-    await send("/api/v1/push", event(1, { operation: "get", task_id: "one" }));
-    await send("/api/v1/push", event(2, { operation: "put", task_id: "two" }));
-    await send(`${DELETE}?match[]=${encodeURIComponent('took_ms{operation="get"}')}`);
-    await send("/api/v1/push", event(4, { operation: "put", task_id: "three" }));
-    const metrics = async () =>
-      (await (await fetch(`${gateway.url}/metrics`)).text())
-        .split("\n")
-        .filter((line) => /^took_ms_sum/.test(line));
-    const before = await metrics();
-    expect(before).toEqual([
-      'took_ms_sum{instance="",operation="get"} 1',
-      'took_ms_sum{instance="",operation="put"} 6',
-    ]);
-    await gateway.stop("SIGKILL");
-    gateway = await start();
-    const sql = "SELECT task_id FROM took_ms ORDER BY ts";
-    const answer = await fetch(`${gateway.url}/api/v1/sql?format=csv&q=${encodeURIComponent(sql)}`);
-    expect((await answer.text()).trim().split(/\r?\n/)).toEqual(["task_id", "two", "three"]);
-    expect(await metrics()).toEqual(before);
-    await gateway.stop("SIGTERM");
-  } finally {
-    rmSync(data, { recursive: true });
-  }
+  let gateway = await start();
+  const send = async (path: string, body?: string) => {
+    const response = await fetch(`${gateway.url}${path}`, { method: "POST", body });
+    expect(response.ok).toBe(true);
+  };
+  const event = (value: number, tags: Record<string, string>) =>
+    JSON.stringify({ metric_name: "took_ms", value, tags });
+  await send("/api/v1/push", event(1, { operation: "get", task_id: "one" }));
+  await send("/api/v1/push", event(2, { operation: "put", task_id: "two" }));
+  await send(`${DELETE}?match[]=${encodeURIComponent('took_ms{operation="get"}')}`);
+  await send("/api/v1/push", event(4, { operation: "put", task_id: "three" }));
+  const metrics = async () =>
+    (await (await fetch(`${gateway.url}/metrics`)).text())
+      .split("\n")
+      .filter((line) => /^took_ms_sum/.test(line));
+  const before = await metrics();
+  expect(before).toEqual([
+    'took_ms_sum{instance="",operation="get"} 1',
+    'took_ms_sum{instance="",operation="put"} 6',
+  ]);
+  await gateway.stop("SIGKILL");
+  gateway = await start();
+  const sql = "SELECT task_id FROM took_ms ORDER BY ts";
+  const answer = await fetch(`${gateway.url}/api/v1/sql?format=csv&q=${encodeURIComponent(sql)}`);
+  expect((await answer.text()).trim().split(/\r?\n/)).toEqual(["task_id", "two", "three"]);
+  expect(await metrics()).toEqual(before);
+  await gateway.stop("SIGTERM");
 });

@@ -1,14 +1,12 @@
 /** Random sequences of pushes and deletions have the same result in Weir and in Debian's Pushgateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import type { Step } from "./behaviour.ts";
 import { Subject, startDebians } from "./subject.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-agreement-"));
+const folder = temporaryFolder();
 const debians = await startDebians();
 let gateway: GatewayProcess;
 
@@ -18,7 +16,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await debians?.stop();
   await gateway.stop("SIGTERM");
-  rmSync(folder, { recursive: true });
 });
 
 const path = fc.constantFrom("a", "a/instance/i", "b", "b/x/1", "c/y/1");

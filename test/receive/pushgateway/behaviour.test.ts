@@ -3,14 +3,12 @@
  * installed. The table must be right for both.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import { type Case, cases, laterCases } from "./behaviour.ts";
 import { Subject, startDebians } from "./subject.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-pushgateway-"));
+const folder = temporaryFolder();
 const debians = await startDebians();
 let gateway: GatewayProcess;
 
@@ -20,7 +18,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await debians?.stop();
   expect(await gateway.stop("SIGTERM")).toBe(0);
-  rmSync(folder, { recursive: true });
 });
 
 async function hold(subject: Subject, each: Case): Promise<void> {

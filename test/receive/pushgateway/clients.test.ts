@@ -1,8 +1,5 @@
 /** Real clients push to the real process: prom-client's Pushgateway class, and curl. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { beforeAll, expect, test } from "bun:test";
 import {
   Counter,
   collectDefaultMetrics,
@@ -13,9 +10,10 @@ import {
   Summary,
 } from "prom-client";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import { Subject } from "./subject.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weir-clients-"));
+const folder = temporaryFolder();
 let gateway: GatewayProcess;
 let subject: Subject;
 
@@ -23,7 +21,6 @@ beforeAll(async () => {
   gateway = await GatewayProcess.start({ data: folder, args: ["--enable-admin-api", "--enable-lifecycle"] });
   subject = new Subject(gateway.url);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function metrics() {
   const registry = new Registry();

@@ -1,8 +1,7 @@
 /** The GPU part, with stand-in executables named nvidia-smi that print recorded outputs, fail or hang. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Heads } from "../../../src/sampler/batch.ts";
@@ -10,6 +9,7 @@ import { gpuPart } from "../../../src/sampler/gpu/gpu.ts";
 import { readGpuCsv } from "../../../src/sampler/gpu/smi-csv.ts";
 import { readGpuXml } from "../../../src/sampler/gpu/smi-xml.ts";
 import { Sampler } from "../../../src/sampler/sampler.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import { until } from "../../until.ts";
 import { collect } from "../readings.ts";
 
@@ -20,7 +20,7 @@ const CSV_ARGUMENTS =
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "weir-gpu-"));
+  folder = temporaryFolder();
 });
 afterEach(() => rm(folder, { recursive: true }));
 

@@ -6,8 +6,7 @@
  * promtool is part of Debian's package `prometheus` (2.42). If it is not installed, its tests are skipped.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Engine } from "../../../src/query/promql/engine.ts";
 import { LabelSet } from "../../../src/query/promql/labels.ts";
@@ -15,6 +14,7 @@ import { childrenOf, type Expr, type VectorSelector } from "../../../src/query/p
 import { parse } from "../../../src/query/promql/parse/parse.ts";
 import { DEFAULTS } from "../../defaults.ts";
 import { MemoryStorage } from "../../query/promql/memory-storage.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 import { exposedMetrics, WORKERS } from "./exposed.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
@@ -111,17 +111,13 @@ describe.if(Bun.which("promtool") !== null)("promtool", () => {
   });
 
   test("checks the configuration for Kubernetes, except the discovery, which Debian's build lacks", () => {
-    const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
-    try {
-      const file = join(folder, "kubernetes.yml");
-      const discovery = /kubernetes_sd_configs:\n\s+- role: (pod|endpointslice)\n/g;
-      const text = read("prometheus/kubernetes.yml").replace("- rules/", `- ${DEPLOY}/prometheus/rules/`);
-      expect([...text.matchAll(discovery)]).toHaveLength(2);
-      writeFileSync(file, text.replace(discovery, "static_configs: [{ targets: [a:9091] }]\n"));
-      promtool("check", "config", file);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = temporaryFolder();
+    const file = join(folder, "kubernetes.yml");
+    const discovery = /kubernetes_sd_configs:\n\s+- role: (pod|endpointslice)\n/g;
+    const text = read("prometheus/kubernetes.yml").replace("- rules/", `- ${DEPLOY}/prometheus/rules/`);
+    expect([...text.matchAll(discovery)]).toHaveLength(2);
+    writeFileSync(file, text.replace(discovery, "static_configs: [{ targets: [a:9091] }]\n"));
+    promtool("check", "config", file);
   });
 });
 
@@ -347,15 +343,11 @@ describe("expressions", () => {
 });
 
 test.if(Bun.which("systemd-analyze") !== null)("systemd takes the service", () => {
-  const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
-  try {
-    const file = join(folder, "weir.service");
-    // It looks for the program; this one is here.
-    writeFileSync(file, read("systemd/weir.service").replaceAll("/opt/weir", ROOT));
-    const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", file]);
-    expect(stderr.toString()).toBe("");
-    expect(exitCode).toBe(0);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const folder = temporaryFolder();
+  const file = join(folder, "weir.service");
+  // It looks for the program; this one is here.
+  writeFileSync(file, read("systemd/weir.service").replaceAll("/opt/weir", ROOT));
+  const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", file]);
+  expect(stderr.toString()).toBe("");
+  expect(exitCode).toBe(0);
 });

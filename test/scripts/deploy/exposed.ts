@@ -2,8 +2,7 @@
  * The /metrics of a real gateway with everything that it can expose: the workers' documented metrics, with failures; the
  * host, a GPU and a container, sampled; queries, rejections and duplicates.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { registerProcessMetrics } from "../../../src/exposition/process-metrics.ts";
 import { addContainer } from "../../../src/sampler/containers.ts";
@@ -15,6 +14,7 @@ import type { Part } from "../../../src/sampler/part.ts";
 import { processPart } from "../../../src/sampler/process.ts";
 import { Sampler } from "../../../src/sampler/sampler.ts";
 import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 const GPUS = join(import.meta.dir, "../../fixtures/nvidia-smi/two-cards.csv");
 
@@ -65,28 +65,24 @@ export const WORKERS = [
 
 /** Runs a gateway through all that and gives its /metrics, in text. */
 export async function exposedMetrics(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "weir-deploy-"));
+  const folder = temporaryFolder();
+  const gateway = await openTestGatewayAt(Date.now());
+  const stopMeasuring = registerProcessMetrics(gateway.counters.registry, "0.0.0");
+  const ask = async (path: string, body?: unknown): Promise<string> => {
+    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    return (await gateway.fetch(path, init)).text();
+  };
   try {
-    const gateway = await openTestGatewayAt(Date.now());
-    const stopMeasuring = registerProcessMetrics(gateway.counters.registry, "0.0.0");
-    const ask = async (path: string, body?: unknown): Promise<string> => {
-      const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-      return (await gateway.fetch(path, init)).text();
-    };
-    try {
-      await sampleOnce(gateway.gateway, folder);
-      await ask("/api/v1/push", WORKERS);
-      const gauge = { metric_name: "depth", type: "gauge", value: 1, "@timestamp": Date.now() };
-      await ask("/api/v1/push", [gauge, { ...gauge }, { metric_name: "depth", value: "deep" }]);
-      await ask("/api/v1/push", gauge);
-      await ask("/api/v1/sql", { sql: "SELECT 1" });
-      return await ask("/metrics");
-    } finally {
-      stopMeasuring();
-      await gateway.close();
-    }
+    await sampleOnce(gateway.gateway, folder);
+    await ask("/api/v1/push", WORKERS);
+    const gauge = { metric_name: "depth", type: "gauge", value: 1, "@timestamp": Date.now() };
+    await ask("/api/v1/push", [gauge, { ...gauge }, { metric_name: "depth", value: "deep" }]);
+    await ask("/api/v1/push", gauge);
+    await ask("/api/v1/sql", { sql: "SELECT 1" });
+    return await ask("/metrics");
   } finally {
-    rmSync(folder, { recursive: true });
+    stopMeasuring();
+    await gateway.close();
   }
 }
 

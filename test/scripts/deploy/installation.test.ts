@@ -12,16 +12,15 @@ import {
   chownSync,
   cpSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../../package.json" with { type: "json" };
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const PINNED = manifest.packageManager.replace("bun@", "");
@@ -44,7 +43,7 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
   const data = () => join(base, "var/weir");
 
   beforeAll(() => {
-    base = mkdtempSync(join(tmpdir(), "weir-installation-"));
+    base = temporaryFolder();
     chmodSync(base, 0o755);
     for (const folder of ["opt", "var/weir", "bin"]) mkdirSync(join(base, folder), { recursive: true });
     Bun.spawnSync(["chown", `${NOBODY}:${NOBODY}`, data()]);
@@ -72,7 +71,6 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
   afterAll(async () => {
     service?.kill("SIGKILL");
     await service?.exited;
-    rmSync(base, { recursive: true, force: true });
   });
 
   /** Runs a shell's text as root, with a umask of 077 and no network. */

@@ -3,15 +3,15 @@
  * `weir summary` command each. The output must agree with the files.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { weir } from "../../commands/weir.ts";
 import { type WorkerEvent, workerEvents, workerIndex } from "../../fixtures/worker-events.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 const HOUR_MS = 3_600_000;
-const folder = mkdtempSync(join(tmpdir(), "weir-questions-"));
+const folder = temporaryFolder();
 // The summaries ask about the last 24 hours: all of these events are of the 20 hours that ended an hour ago.
 const startMs = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 21 * HOUR_MS;
 const files = [0, 1, 2].map((worker) => ({
@@ -32,7 +32,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway?.stop("SIGTERM");
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** What `weir summary NAME --format lines` prints, line by line. */

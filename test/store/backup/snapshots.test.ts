@@ -3,8 +3,7 @@
  * deletions continue, that the store's lock survives them, and that a failed one leaves nothing.
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
@@ -12,6 +11,7 @@ import { Snapshots } from "../../../src/store/backup/snapshots.ts";
 import { type DuckDBStore, openStore } from "../../../src/store/duckdb-store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { smallDisk } from "../../small-disk.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 const DAY = 20_000; // 2024-10-04
 const NOW_MS = Date.UTC(2017, 11, 10, 21, 12, 24, 987);
@@ -36,7 +36,7 @@ const snapshotsOf = (of: Pick<Store, "whileCopied">) =>
   });
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-snapshots-"));
+  folder = temporaryFolder();
   mkdirSync(join(folder, "tmp"));
   ({ store } = await openStore({ ...optionsOf(folder), counters: createCounters() }));
   snapshots = snapshotsOf(store);

@@ -3,19 +3,11 @@
  * second time, as it is at that moment.
  */
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
-import {
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JournalFile } from "../../../src/store/journal/journal-file.ts";
 import { smallDisk } from "../../small-disk.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 /** A disk of one page. */
 const disk = smallDisk("4k");
@@ -25,7 +17,7 @@ let path: string;
 let file: JournalFile;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "weir-journal-file-"));
+  folder = temporaryFolder();
   path = join(folder, "store.duckdb.journal");
   file = JournalFile.open(path, 0).file;
 });

@@ -7,7 +7,6 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   rmSync,
@@ -15,7 +14,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createCounters } from "../../../src/model/counters.ts";
 import type { Metric, Rows } from "../../../src/model/sample.ts";
@@ -27,6 +25,7 @@ import { entryOf, Journal } from "../../../src/store/journal/journal.ts";
 import type { Change, Stored } from "../../../src/store/store.ts";
 import { migrate } from "../../../src/store/tables/migrate.ts";
 import { smallDisk } from "../../small-disk.ts";
+import { temporaryFolder } from "../../temporary-folder.ts";
 
 const DAY = 20_000; // 2024-10-04
 const DAY_US = DAY * 86_400_000_000;
@@ -47,7 +46,7 @@ const open = async (name: string): Promise<{ store: DuckDBStore; stored: Stored 
   });
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "weir-journal-"));
+  folder = temporaryFolder();
   store = (await open("store.duckdb")).store;
   // The first rows of a day create its table, so this change is not small.
   await store.commit({ rows: [rowsOf([[9, 0, 9]])] });

@@ -2,11 +2,9 @@
  * The gateway is killed repeatedly in the middle of changes to groups. After each start every group is whole,
  * in its state before or after a change, and never older than the acknowledged state.
  */
-import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { expect, test } from "bun:test";
 import { GatewayProcess } from "../../../gateway-process.ts";
+import { temporaryFolder } from "../../../temporary-folder.ts";
 import { Subject } from "../subject.ts";
 
 const ROUNDS = 6;
@@ -14,8 +12,7 @@ const GROUPS = 4;
 /** Snapshots of the totals and checkpoints are so frequent that kills interrupt them too. */
 const ARGS = ["--no-sampler", "--snapshot-rows=1000", "--checkpoint-log-bytes=1MiB"];
 
-const folder = mkdtempSync(join(tmpdir(), "weir-group-kill-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 /** A small generator, so that a seed reproduces a failure. */
 function random(seed: number): () => number {
