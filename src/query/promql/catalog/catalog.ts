@@ -63,30 +63,16 @@ interface Target {
 
 /** Up to this number, scanning all series is faster than indexing a label. */
 const SCANNED_MAX = 1_000;
-/** Label sets in the cache, 0.4 kB each: as many as one query may find by default. */
-const LABEL_SETS_MAX = 200_000;
 
 export class Catalog {
   readonly #registry: SeriesRegistry;
   readonly #index: SeriesIndex;
-  /** Label sets by view and series: creating them again would be most of a query over 10,000 series. */
-  readonly #labelSets: Record<Shape, Map<Series, LabelSet>> = {
-    raw: new Map(),
-    count: new Map(),
-    sum: new Map(),
-    buckets: new Map(),
-  };
-  #labelSetCount = 0;
-  #epoch: number;
-  /** The generation of the index: changes when series are dropped. */
-  #generation = 0;
   readonly #scannedMax: number;
 
   constructor(registry: SeriesRegistry, scannedMax = SCANNED_MAX) {
     this.#scannedMax = scannedMax;
     this.#registry = registry;
     this.#index = new SeriesIndex(registry);
-    this.#epoch = registry.epoch;
   }
 
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
@@ -96,7 +82,7 @@ export class Catalog {
     const shared = new Map<string, Source>();
     this.#each(matchers, (series, { indexed: { metric }, view, bounds, isUnique }) => {
       if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
-      const labels = this.#labelsOf(series, view);
+      const labels = this.#labelsOf(series, view.name);
       const known = isUnique ? undefined : shared.get(labels.key);
       if (known !== undefined) {
         // If a part of an observation and a series of that name have equal labels, only the first of them counts.
@@ -134,7 +120,7 @@ export class Catalog {
       }
     };
     if (matchers.length === 0 && name !== METRIC_NAME) {
-      this.#follow();
+      this.#index.follow();
       if (name === BUCKET_LABEL) this.#addBounds(isThere, values);
       add();
       return values;
@@ -205,7 +191,7 @@ export class Catalog {
 
   /** The number of series with each value of a label, including all views; for `le` see `countsByBound`. */
   countsOf(label: string): Map<string, number> {
-    this.#follow();
+    this.#index.follow();
     const counts = new Map<string, number>();
     for (const [value, all] of this.#index.valuesOf(label)) {
       let count = 0;
@@ -217,7 +203,7 @@ export class Catalog {
 
   /** The number of series with each name; each bucket counts as one. */
   countsByName(): Map<string, number> {
-    this.#follow();
+    this.#index.follow();
     const counts = new Map<string, number>();
     for (const { metric, views, series } of this.#index.metrics) {
       for (const { name, shape } of views) {
@@ -240,26 +226,12 @@ export class Catalog {
     return counts;
   }
 
-  #follow(): void {
-    const generation = this.#index.follow();
-    const epoch = this.#registry.epoch;
-    if (this.#epoch === epoch && this.#generation === generation) return;
-    this.#epoch = epoch;
-    this.#generation = generation;
-    this.#forgetLabelSets();
-  }
-
-  #forgetLabelSets(): void {
-    for (const labelSets of Object.values(this.#labelSets)) labelSets.clear();
-    this.#labelSetCount = 0;
-  }
-
   /**
    * Calls `visit` for each series and view that match, whether or not it has samples. If `visit` returns true, the rest
    * of that view can be skipped.
    */
   #each(matchers: readonly Matcher[], visit: (series: Series, target: Target) => boolean): void {
-    this.#follow();
+    this.#index.follow();
     const named = matchers.filter(({ name }) => name === METRIC_NAME);
     const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(forStored);
     const isNamed = named.find(({ operator }) => operator === "=");
@@ -355,19 +327,7 @@ export class Catalog {
     return (kind === "observation" || kind === "delta") && this.#registry.isAttribute(name, label);
   }
 
-  #labelsOf(series: Series, view: View): LabelSet {
-    const labelSets = this.#labelSets[view.shape];
-    let labels = labelSets.get(series);
-    if (labels === undefined) {
-      labels = this.#labelSetOf(series, view.name);
-      if (this.#labelSetCount >= LABEL_SETS_MAX) this.#forgetLabelSets();
-      labelSets.set(series, labels);
-      this.#labelSetCount++;
-    }
-    return labels;
-  }
-
-  #labelSetOf({ metric, labels }: Series, name: string): LabelSet {
+  #labelsOf({ metric, labels }: Series, name: string): LabelSet {
     const isLevel = metric.kind === "gauge" || metric.kind === "cumulative";
     if (isLevel && this.#index.of(metric).respelled.size === 0) return LabelSet.ofSeries(name, labels);
     const entries: [string, string][] = [[METRIC_NAME, name]];

@@ -2,6 +2,9 @@
  * An index of series by metric and by label, in memory, which follows the registry. New series are added before each
  * look-up, one step per series. The whole index is built again only when series were dropped.
  *
+ * `scripts/bench promql` measures it: without an index, the values of a label over 10,000 series take 4 CPU-ms instead
+ * of 1 ("label values"), and the time grows with the number of series.
+ *
  * A label is indexed at its first look-up, over all series or those of one metric. This takes one pass over them, and
  * then some ten bytes per series that has the label. Labels have their names as Prometheus spells them.
  */
@@ -89,16 +92,14 @@ export class SeriesIndex {
   /** Every series, in the order in which it was added. */
   #series: Series[] = [];
   #labels = new Map<string, LabelIndex>();
-  /** Counts how often the index was built again. */
-  #generation = 0;
 
   constructor(registry: FollowedRegistry) {
     this.#registry = registry;
     this.#epoch = registry.epoch;
   }
 
-  /** Adds what is new; call it before each look-up. Returns a number that changes when series are dropped. */
-  follow(): number {
+  /** Adds what is new. Call it before each look-up. */
+  follow(): void {
     if (this.#epoch !== this.#registry.epoch) {
       this.#epoch = this.#registry.epoch;
       if (this.#hasLost()) this.#clear();
@@ -109,7 +110,6 @@ export class SeriesIndex {
       if (known === undefined) known = this.#add(metric);
       if (known.series.length < metric.series.size) this.#takeIn(known);
     }
-    return this.#generation;
   }
 
   get metrics(): readonly IndexedMetric[] {
@@ -222,7 +222,6 @@ export class SeriesIndex {
     this.#byName = new Map();
     this.#series = [];
     this.#labels = new Map();
-    this.#generation++;
   }
 }
 

