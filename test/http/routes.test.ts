@@ -63,7 +63,7 @@ describe("the table of routes in src/http/README.md", () => {
 });
 
 describe("permissions", () => {
-  test("only health needs none", () => {
+  test("only the health routes need no permission", () => {
     const open = routes.filter(({ permission }) => permission === "none").map(({ path }) => path);
     expect(open.toSorted()).toEqual(
       [

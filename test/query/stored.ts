@@ -9,6 +9,7 @@ import { createCounters } from "../../src/model/counters.ts";
 import { type AttributeColumn, dayOf, type Kind, type Rows } from "../../src/model/sample.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { DEFAULTS } from "../defaults.ts";
 
 /** A sample as a test writes it. `value` null is a stale marker. */
 export interface Sample {
@@ -45,16 +46,10 @@ export async function storedSamples(
   });
   const registry = new Registry(
     {
+      ...DEFAULTS,
       counters: createCounters(),
       attributes: ATTRIBUTES,
       labelValuesMax,
-      seriesPerMetricMax: 2_000,
-      nameBytesMax: 255,
-      tagValueBytesMax: 4_096,
-      metricsMax: 10_000,
-      tagNamesMax: 256,
-      seriesStoredMax: 1_000_000,
-      tagsMax: 64,
       bucketsFor: () => [1],
     },
     stored,

@@ -84,7 +84,7 @@ test("never decreases CPU time, except for a CPU that was removed", () => {
   expect(neverBack(undefined, before)).toEqual(before);
 });
 
-test("reads a proc folder", async () => {
+test("reads CPU times, load and memory from a proc folder", async () => {
   const procPath = temporaryFolder();
   await mkdir(join(procPath, "sys/kernel"), { recursive: true });
   await writeFile(join(procPath, "stat"), STAT);

@@ -36,16 +36,8 @@ async function openGateway() {
   });
   const registry = new Registry(
     {
-      counters: DEFAULTS.counters,
+      ...DEFAULTS,
       attributes: ["task_id"],
-      labelValuesMax: 1_000,
-      seriesPerMetricMax: 2_000,
-      nameBytesMax: 255,
-      tagValueBytesMax: 4_096,
-      metricsMax: 10_000,
-      tagNamesMax: 256,
-      seriesStoredMax: 1_000_000,
-      tagsMax: 64,
       bucketsFor: () => [1],
     },
     stored,

@@ -7,7 +7,7 @@ import { DEFAULTS } from "../defaults.ts";
 
 const head = (metric: string): SeriesHead => ({ metric, kind: "gauge", labels: new Map() });
 
-test("A block is found by its bytes alone, at any offset", () => {
+test("a block is found by its bytes alone, at any offset", () => {
   const blocks = new LabelBlocks();
   const source = Buffer.from("..abcabd");
   const number = blocks.add(source, 3, 7, head("abc"), 2);
@@ -22,7 +22,7 @@ test("A block is found by its bytes alone, at any offset", () => {
   expect(blocks.head(number).metric).toBe("abc");
 });
 
-test("When full, all blocks are dropped and the generation changes", () => {
+test("when full, all blocks are dropped and the generation changes", () => {
   const blocks = new LabelBlocks(2);
   const before = blocks.generation;
   for (const name of ["a", "b"]) blocks.add(Buffer.from(name), 1, 1, head(name));
@@ -33,7 +33,7 @@ test("When full, all blocks are dropped and the generation changes", () => {
   expect(blocks.head(0).metric).toBe("c");
 });
 
-test("Samples keep their series in a body with more series than blocks", () => {
+test("samples keep their series in a body with more series than blocks", () => {
   const decoder = new EventDecoder({
     nameBytesMax: 200,
     tagsMax: 64,

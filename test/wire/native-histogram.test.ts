@@ -220,7 +220,7 @@ describe("other buckets", () => {
   });
 });
 
-test("A series keeps the bounds that it had", () => {
+test("a series keeps the bounds that it had", () => {
   const wide = {
     countInt: 2,
     schema: 0,
@@ -239,7 +239,7 @@ test("A series keeps the bounds that it had", () => {
   expect(classic(wide, afterReset)).toEqual({ "1": 0, "2": 0, "4": 1, "8": 1, "+Inf": 1, sum: 0, count: 1 });
 });
 
-describe("Bounds", () => {
+describe("bounds", () => {
   const populated = (...buckets: number[]): HistogramMessage => ({
     timestamp: MS,
     countInt: buckets.length,
@@ -351,7 +351,7 @@ describe("Bounds", () => {
   });
 });
 
-describe("An exemplar of a native histogram", () => {
+describe("an exemplar of a native histogram", () => {
   test("belongs to the bucket that contains it, once the buckets are known", () => {
     for (const { encode, Decoder } of versions) {
       const decoder = new Decoder();
@@ -374,7 +374,7 @@ describe("An exemplar of a native histogram", () => {
   });
 });
 
-test("A request of 5,000 histograms with a hundred bounds each is accepted", () => {
+test("a request of 5,000 histograms with a hundred bounds each is accepted", () => {
   const positiveSpans = [{ offset: 0, length: 99 }];
   const positiveDeltas = Array.from({ length: 99 }, (_, at) => (at === 0 ? 1 : 0));
   const wide = { timestamp: MS, countInt: 99, schema: 0, positiveSpans, positiveDeltas };
@@ -387,7 +387,7 @@ test("A request of 5,000 histograms with a hundred bounds each is accepted", () 
   expect(request.batch.length).toBe(5_000 * (100 + 3));
 });
 
-test("Counts and bounds may be packed in one field each", () => {
+test("counts and bounds may be packed in one field each", () => {
   const double = (tag: number, value: number) => {
     const bytes = Buffer.alloc(8);
     bytes.writeDoubleLE(value);
@@ -410,7 +410,7 @@ test("Counts and bounds may be packed in one field each", () => {
   expect(decode(8, 1, 32, 105, 90, 2, 16, 1, 96, 2, ...double(129, 0.5))).toEqual([1, 1, 0, 1]);
 });
 
-test("A stale marker ends every series of the histogram", () => {
+test("a stale marker ends every series of the histogram", () => {
   const histogram = {
     countInt: 2,
     sum: 3,
@@ -512,7 +512,7 @@ describe("rejects only the one histogram", () => {
   bad("with a zero bucket up to NaN", { zeroThreshold: Number.NaN }, "has a zero bucket up to NaN");
 });
 
-test("Downscaling is exact: observations count in the bounds that contain them, and in no lower one", () => {
+test("downscaling is exact: observations count in the bounds that contain them, and in no lower one", () => {
   const buckets = fc.uniqueArray(
     fc.record({ bucket: fc.integer({ min: -80, max: 80 }), count: fc.integer({ min: 1, max: 5 }) }),
     {
@@ -563,7 +563,7 @@ const drawn = fc.record({
   job: fc.constantFrom("a", "b"),
 });
 
-test("In any sequence of histograms, no bucket counts too much, and none vanishes without being ended", () => {
+test("in any sequence of histograms, no bucket counts too much, and none vanishes without being ended", () => {
   const spans = (buckets: [number, number][]) =>
     buckets.map(([bucket], at) => ({
       offset: at === 0 ? bucket : bucket - buckets[at - 1]![0] - 1,

@@ -54,7 +54,7 @@ describe("reports that", () => {
   bad("a few bytes cannot inflate to that many", bytes(0x80, 0x80, 8, 0, 0x61), "cannot inflate to 131072");
 });
 
-test("Rejects a block past the limit before it allocates", () => {
+test("rejects a block past the limit before it allocates", () => {
   const block = new Uint8Array(snappyjs.compress(new Uint8Array(1_001)));
   expect(decompressSnappyBlock(block, 1_001).length).toBe(1_001);
   expect(() => decompressSnappyBlock(block, 1_000)).toThrow(TooLarge);
@@ -67,7 +67,7 @@ const content = fc.oneof(
     .map((parts) => new Uint8Array(Buffer.from(parts.join("")))),
 );
 
-test("Reads back what the reference package compresses", () => {
+test("reads back what the reference package compresses", () => {
   fc.assert(
     fc.property(content, (original) => {
       const block = new Uint8Array(snappyjs.compress(original));
@@ -77,7 +77,7 @@ test("Reads back what the reference package compresses", () => {
   );
 });
 
-test("A changed block is read as the reference package reads it, or rejected", () => {
+test("a changed block is read as the reference package reads it, or rejected", () => {
   fc.assert(
     fc.property(content, fc.nat(), fc.nat(255), (original, at, byte) => {
       const block = new Uint8Array(snappyjs.compress(original));

@@ -63,7 +63,7 @@ describe("a fingerprint", () => {
 });
 
 describe("marks", () => {
-  test("are after each of 32 lines, and then a quarter apart: a hundred for millions of lines", () => {
+  test("follow each of the first 32 lines and then grow a quarter apart: a hundred for millions of lines", () => {
     expect(of(lines(0, 32)).marks).toHaveLength(32 * 8);
     expect(of(lines(0, 39)).marks).toHaveLength(32 * 8);
     expect(of(lines(0, 40)).marks).toHaveLength(33 * 8);

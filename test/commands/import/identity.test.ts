@@ -362,7 +362,7 @@ describe("content of a pipe", () => {
     expect(await stored()).toEqual(["a", "a", "b", "b", "start", "start", "start"]);
   });
 
-  test("without a time is not compared with files, nor are they with it", async () => {
+  test("without a time is compared with no file", async () => {
     expect(await pipe(START)).toEqual(brought(1));
     write("one.json", START);
     expect(await bring("one.json")).toEqual(brought(1));
@@ -382,7 +382,7 @@ describe("content of a pipe", () => {
     }
   });
 
-  test("with the name of a time in a tag alone has no time", async () => {
+  test("with a tag that is named like a time has no time", async () => {
     const line = '{"metric_name":"m","value":1,"tags":{"k":"t","last_timestamp":"x"}}\n';
     expect(await pipe(line)).toEqual(brought(1));
     expect(await pipe(line)).toEqual(brought(1));
@@ -390,7 +390,7 @@ describe("content of a pipe", () => {
     expect(await pipe(line + dated(0, 1))).toEqual(brought(0));
   });
 
-  test("under a name is that of the name: what a broken pipe did not bring is read later", async () => {
+  test("under a name continues after a broken pipe where the import of that name stopped", async () => {
     expect(await pipe(plain("a", "b"), "nightly")).toEqual(brought(2));
     expect(await pipe(plain("a", "b"), "nightly")).toEqual(brought(0));
     expect(await pipe(plain("a", "b", "c"), "nightly")).toEqual(brought(1));

@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-test("exposes all of it in text 0.0.4", async () => {
+test("text 0.0.4 exposes creation times as gauges, as they were pushed", async () => {
   expect(await gateway.exposed()).toEqual([
     'c_created{job="python"} 1795284417.0453038',
     'c_total{job="python"} 3',
@@ -54,7 +54,7 @@ test("exposes all of it in text 0.0.4", async () => {
   ]);
 });
 
-test("exposes it in OpenMetrics as part of the families that it belongs to", async () => {
+test("OpenMetrics exposes creation times as part of their counters, histograms and summaries", async () => {
   const [status, text] = await gateway.send("GET /metrics", "", { accept: "application/openmetrics-text" });
   expect(status).toBe(200);
   decodeOpenMetrics(Buffer.from(`${text}\n`));

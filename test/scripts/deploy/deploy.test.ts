@@ -342,7 +342,7 @@ describe("expressions", () => {
   });
 });
 
-test.if(Bun.which("systemd-analyze") !== null)("systemd takes the service", () => {
+test.if(Bun.which("systemd-analyze") !== null)("systemd accepts the unit of the service", () => {
   const folder = temporaryFolder();
   const file = join(folder, "weir.service");
   // It looks for the program; this one is here.

@@ -15,6 +15,7 @@ import { type Matcher, matcher } from "../../../../src/query/promql/matchers.ts"
 import { sortWithPauses } from "../../../../src/query/promql/store/sort-with-pauses.ts";
 import { Registry } from "../../../../src/series/registry.ts";
 import type { Stored } from "../../../../src/store/store.ts";
+import { DEFAULTS } from "../../../defaults.ts";
 import { matchesAll } from "../memory-storage.ts";
 
 function emptyRegistry(): Registry {
@@ -24,17 +25,11 @@ function emptyRegistry(): Registry {
 function registryOf(stored: Partial<Stored>): Registry {
   return new Registry(
     {
+      ...DEFAULTS,
       counters: createCounters(),
       attributes: ["task_id"],
       // A fourth value demotes a label.
       labelValuesMax: 3,
-      seriesPerMetricMax: 2_000,
-      nameBytesMax: 255,
-      tagValueBytesMax: 4_096,
-      metricsMax: 10_000,
-      tagNamesMax: 256,
-      seriesStoredMax: 1_000_000,
-      tagsMax: 64,
       bucketsFor: () => [1, 2.5],
     },
     {
