@@ -3,11 +3,20 @@
  * outside its classic set replaced by `_`
  * (https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels).
  */
+import type { Metric } from "./sample.ts";
 
 /** The metric's name as Prometheus spells it: `http.request.duration_ms` → `http_request_duration_ms`. */
 export function prometheusName(metric: string): string {
   const mapped = metric.replace(/[^a-zA-Z0-9_:]/gu, "_");
   return /^[0-9]/.test(mapped) ? `_${mapped}` : mapped;
+}
+
+/**
+ * The name of the running total of a metric of increments. A part of a histogram, such as `x_bucket`, keeps its name. Any
+ * other total ends with `_total`.
+ */
+export function totalName({ prometheusName: name, type }: Pick<Metric, "prometheusName" | "type">): string {
+  return type === "histogram" || name.endsWith("_total") ? name : `${name}_total`;
 }
 
 /** Matches most labels. The test is faster than a replacement that replaces nothing. */

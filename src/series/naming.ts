@@ -106,6 +106,7 @@ export function exposedNames(metric: Metric): string[] {
     case "observation":
       return [name, `${name}_bucket`, `${name}_sum`, `${name}_count`, `${name}_created`];
     case "delta": {
+      if (metric.type === "histogram") return [name];
       const family = name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
       return [family, `${family}_total`, `${family}_created`];
     }

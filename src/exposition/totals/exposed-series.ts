@@ -2,6 +2,7 @@
  * The families of the defined series, their order and the text of their labels: everything that can be kept
  * from one scrape to the next. `RowView` provides the numbers of each row.
  */
+import { totalName } from "../../model/names.ts";
 import type { Metric, Series } from "../../model/sample.ts";
 import { labelText, openMetricsFloat, withLabel } from "../../model/spelling.ts";
 import type { DistributionPoint, ShownExemplar, Family, ValuePoint } from "../family.ts";
@@ -23,7 +24,7 @@ interface RowView {
 interface Texts {
   /** All labels, `le` or `quantile` last. */
   readonly labels: string;
-  /** Cumulative series: the labels without `edge`, and the value of `le` or `quantile`. */
+  /** Cumulative series and increments: the labels without `edge`, and the value of `le` or `quantile`. */
   readonly head: string;
   readonly edge: string | undefined;
 }
@@ -111,8 +112,8 @@ export class ExposedSeries {
       if (metric.kind === "observation") {
         const points = members.map((member) => this.#histogram(member, view));
         families.push({ ...named, type: "histogram", points });
-      } else if (metric.kind === "delta") {
-        const name = named.name.endsWith("_total") ? named.name : `${named.name}_total`;
+      } else if (metric.kind === "delta" && metric.type !== "histogram") {
+        const name = totalName(metric);
         const points = members.map(
           (member): ValuePoint => ({ ...valuePoint(member, view), createdUs: view.createdUs(member.row) }),
         );
@@ -120,7 +121,12 @@ export class ExposedSeries {
       } else if (metric.kind === "gauge") {
         families.push({ ...named, type: "gauge", points: members.map((member) => valuePoint(member, view)) });
       } else {
-        const samples = members.map(({ row, texts }) => ({ ...texts, value: view.value(row) }));
+        const isDelta = metric.kind === "delta";
+        const samples = members.map(({ row, texts }) => ({
+          ...texts,
+          value: view.value(row),
+          createdUs: isDelta ? view.createdUs(row) : undefined,
+        }));
         cumulative.push({ metric, samples });
       }
     }
@@ -167,7 +173,7 @@ function helpOf(metric: Metric): string {
 
 function textsOf({ labels, metric }: Series): Texts {
   const edgeLabel: EdgeLabel | undefined =
-    metric.kind !== "cumulative"
+    metric.kind !== "cumulative" && !(metric.kind === "delta" && metric.type === "histogram")
       ? undefined
       : labels.has("le")
         ? "le"

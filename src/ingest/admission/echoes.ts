@@ -23,7 +23,7 @@
  */
 
 import { LAST_PUSH } from "../../exposition/totals/last-pushes.ts";
-import { prometheusLabelName } from "../../model/names.ts";
+import { prometheusLabelName, totalName } from "../../model/names.ts";
 import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
 import { labelsKey, withExtra } from "../../series/naming.ts";
@@ -323,8 +323,9 @@ function labelsOfSeries(metric: RegisteredMetric, name: string, labels: Labels):
   const { prometheusName, kind, buckets } = metric;
   if (isLevel(metric)) return labels;
   if (kind === "delta") {
+    if (name === totalName(metric)) return labels;
     const part = name.slice(prometheusName.replace(/_total$/, "").length);
-    return part === "_total" || part === "_created" ? labels : undefined;
+    return part === "_created" ? labels : undefined;
   }
   const part = name.slice(prometheusName.length);
   const edge = labels.get("le");

@@ -161,6 +161,84 @@ describe("increments", () => {
   });
 });
 
+describe("a histogram of increments", () => {
+  const point = (seconds: number, counts: readonly number[], total: number) =>
+    at(seconds, {
+      count: String(counts.reduce((a, b) => a + b, 0)),
+      sum: total,
+      bucketCounts: counts.map(String),
+      explicitBounds: [1, 2],
+      attributes: attributes({ op: "get" }),
+    });
+  const histogram = (...dataPoints: object[]) =>
+    request([
+      {
+        name: "wait",
+        unit: "s",
+        description: "Waiting.",
+        histogram: { aggregationTemporality: 1, dataPoints },
+      },
+    ]);
+
+  test("is one histogram on /metrics, for workers that restart and for a gateway that restarts", async () => {
+    const own = await openTestGatewayAt(BEGIN_MS + 600_000);
+    const push = async (sent: JsonRequest) => {
+      const init = {
+        method: "POST",
+        body: new Uint8Array(encode(sent)),
+        headers: { "content-type": PROTOBUF },
+      };
+      expect((await own.fetch("/v1/metrics", init)).status).toBe(200);
+    };
+    const exposed = async () => (await own.exposed()).filter((line) => line.startsWith("wait"));
+    await push(histogram(point(1, [1, 2, 0], 3.5)));
+    await push(histogram(point(2, [0, 1, 1], 7)));
+    const want = [
+      'wait_seconds_bucket{instance="",op="get",le="1.0"} 1',
+      'wait_seconds_bucket{instance="",op="get",le="2.0"} 4',
+      'wait_seconds_bucket{instance="",op="get",le="+Inf"} 5',
+      'wait_seconds_sum{instance="",op="get"} 10.5',
+      'wait_seconds_count{instance="",op="get"} 5',
+    ];
+    expect(await exposed()).toEqual(want);
+    await own.reopen();
+    expect(await exposed()).toEqual(want);
+    await push(histogram(point(3, [1, 0, 0], 0.5)));
+    expect((await exposed()).map((line) => Number(line.split(" ")[1]))).toEqual([2, 5, 6, 11, 6]);
+    const text = await (await own.fetch("/metrics?name[]=wait_seconds")).text();
+    expect(text).toContain("# HELP wait_seconds Waiting.\n# TYPE wait_seconds histogram\n");
+    const openMetrics = await own.fetch("/metrics?name[]=wait_seconds", {
+      headers: { accept: "application/openmetrics-text; version=1.0.0" },
+    });
+    expect(await openMetrics.text()).toContain('wait_seconds_created{instance="",op="get"} 1704067201');
+
+    const ask = async (path: string) => ((await (await own.fetch(path)).json()) as { data: unknown }).data;
+    const query = (text: string) => ask(`/api/v1/query?time=1704067260&query=${encodeURIComponent(text)}`);
+    const vector = async (text: string) =>
+      ((await query(text)) as { result: { value: [number, string] }[] }).result.map(({ value }) =>
+        Number(value[1]),
+      );
+    expect(await vector("sum by (le) (increase(wait_seconds_bucket[5m]))")).toHaveLength(3);
+    // Half of six observations are in (1, 2]: the third is one past the two of the first bucket, of three in this one.
+    expect(await vector("histogram_quantile(0.5, sum by (le) (wait_seconds_bucket))")).toEqual([1 + 1 / 3]);
+    expect(await vector("wait_seconds_sum / wait_seconds_count")).toEqual([11 / 6]);
+    expect(await query("wait_seconds_bucket_total")).toEqual({ resultType: "vector", result: [] });
+    expect(await ask("/api/v1/metadata?metric=wait_seconds")).toEqual({
+      wait_seconds: [{ type: "histogram", help: "Waiting.", unit: "seconds" }],
+    });
+    await own.close();
+  });
+
+  test("can be summed in SQL by bucket", async () => {
+    await send(histogram(point(1, [1, 2, 0], 3.5), point(2, [0, 1, 1], 7)));
+    expect(await sql("SELECT le, sum(value) FROM wait_seconds_bucket GROUP BY le ORDER BY 2")).toEqual([
+      ["1.0", 1],
+      ["2.0", 4],
+      ["+Inf", 5],
+    ]);
+  });
+});
+
 describe("an error", () => {
   const bad = (
     name: string,

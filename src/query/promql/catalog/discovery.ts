@@ -2,11 +2,11 @@
  * Discovery of series, label names and values, and metadata, in memory. Times count by the day, because nothing finer
  * is known without reading rows.
  */
-import { prometheusLabelName } from "../../../model/names.ts";
+import { prometheusLabelName, totalName } from "../../../model/names.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
-import { type Catalog, type CatalogMetric, type SeriesRegistry, viewsOf } from "./catalog.ts";
+import type { Catalog, CatalogMetric, SeriesRegistry } from "./catalog.ts";
 import { sortWithPauses } from "../store/sort-with-pauses.ts";
 import { type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
 
@@ -87,11 +87,11 @@ export class Discovery {
 
 /**
  * The name of a metric's family. For a delta this is the counter, and for an observation its own name. If classic
- * histograms and summaries were sent as series, each part is a metric here.
+ * histograms and summaries were sent as series or as increments, each part is a metric here.
  */
 function familyOf(metric: CatalogMetric): string {
   const { kind, type, prometheusName } = metric;
-  if (kind === "delta") return viewsOf(metric).at(-1)!.name;
+  if (kind === "delta" && type !== "histogram") return totalName(metric);
   if (kind === "observation" || (type !== "histogram" && type !== "summary")) return prometheusName;
   // A summary has no buckets: `_bucket` is the end of its own name.
   return prometheusName.replace(type === "summary" ? /_(?:sum|count)$/ : /_(?:bucket|sum|count)$/, "");

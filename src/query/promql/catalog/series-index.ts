@@ -8,7 +8,7 @@
  * A label is indexed at its first look-up, over all series or those of one metric. This takes one pass over them, and
  * then some ten bytes per series that has the label. Labels have their names as Prometheus spells them.
  */
-import { prometheusLabelName } from "../../../model/names.ts";
+import { prometheusLabelName, totalName } from "../../../model/names.ts";
 import type { Metric, Series } from "../../../model/sample.ts";
 
 /** A metric with the series that have rows, including ended ones, in the order of their creation. */
@@ -77,7 +77,9 @@ export function viewsOf(metric: Metric): readonly View[] {
     case "observation":
       return [view("raw"), view("buckets", "_bucket"), view("sum", "_sum"), view("count", "_count")];
     case "delta":
-      return metric.prometheusName.endsWith("_total") ? [view("sum")] : [view("raw"), view("sum", "_total")];
+      return totalName(metric) === metric.prometheusName
+        ? [view("sum")]
+        : [view("raw"), view("sum", "_total")];
     default:
       return [view("raw")];
   }
