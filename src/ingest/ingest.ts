@@ -256,6 +256,7 @@ export class Ingest {
       isHeld: this.#owners.heldByOthers(protocol),
       exposed: isExposed(declared, this.#options.exposeProtocols),
       keepsBoundText: declared.keepsBoundText,
+      terms: declared.terms,
       counters: this.#counters,
     };
   }
@@ -372,7 +373,9 @@ export class Ingest {
   ): Promise<void> {
     const rows: Rows[] = [];
     const checked = await findDuplicates(
-      group.map(({ batch }) => batch),
+      group.map(({ batch: { rows, unchecked }, protocol }) => {
+        return { rows, unchecked, terms: this.#protocolOf(protocol).terms };
+      }),
       this.#store,
       (id) => this.#registry.seriesById(id)?.metric.name,
     );

@@ -1,3 +1,21 @@
+/** What a protocol is to the rest of the gateway: a record of data, declared in the folder of the protocol. */
+import type { TimeUnit } from "./time.ts";
+
+/** The names of the parts of a sample in the documents of a protocol. Reasons of rejected samples use them. */
+export interface SenderTerms {
+  /** The field of a sample's time, such as `@timestamp`. */
+  readonly time: string;
+  /** What a time that is a number counts since 1970. Undefined if the protocol has no such times. */
+  readonly timeUnit?: TimeUnit;
+  /** The name of a metric, such as `__name__`. */
+  readonly metric: string;
+  /** One label, in the singular, such as `tag`. The plural ends in s. */
+  readonly label: string;
+}
+
+/** The words for samples that no sender wrote. */
+export const PLAIN_TERMS: SenderTerms = { time: "timestamp", metric: "metric name", label: "label" };
+
 /** The policy of a protocol, as data. Ingest decides by it, and no code of ingest depends on a name. */
 export interface Protocol {
   /** The short name in counters, in the table `rejected` and in the setting `exposeProtocols`. */
@@ -19,6 +37,7 @@ export interface Protocol {
    * `1` and `1.0` are one series. A server that replicates its series has them as two, with two values at one time.
    */
   readonly keepsBoundText: boolean;
+  readonly terms: SenderTerms;
 }
 
 /** Whether the series of a protocol are on /metrics, given the setting `exposeProtocols`. */

@@ -81,14 +81,26 @@ export const MILLISECONDS_MAX = 378_000_000_000_000;
 const MICROSECONDS_MAX = 1e17;
 const NANOSECONDS_MAX = 1e20;
 
-/** Names the probable unit of a number that was read as milliseconds; empty if it looks like milliseconds. */
-export function unitHint(number: number): string {
-  const unit = unitOf(number);
-  return unit === undefined ? "" : ` (a number is milliseconds; this one looks like ${unit})`;
+/** Units of a time that is a number, with their microseconds. */
+const MICROSECONDS = { seconds: 1e6, milliseconds: 1e3, microseconds: 1, nanoseconds: 1e-3 } as const;
+export type TimeUnit = keyof typeof MICROSECONDS;
+
+/** Names the probable unit of a number that was read as another unit; empty if it looks like that unit. */
+export function unitHint(number: number, unit: TimeUnit = "milliseconds"): string {
+  const probable = unitOf(number);
+  return probable === undefined || probable === unit
+    ? ""
+    : ` (a number is ${unit}; this one looks like ${probable})`;
 }
 
-function unitOf(number: number): string | undefined {
+/** As `unitHint`, of a time that was read in a unit and is now in microseconds. */
+export function unitHintOfUs(us: number, unit: TimeUnit): string {
+  return unitHint(us / MICROSECONDS[unit], unit);
+}
+
+function unitOf(number: number): TimeUnit | undefined {
   if (number >= SECONDS_MIN && number < SECONDS_MAX) return "seconds";
+  if (number >= SECONDS_MIN * 1_000 && number < SECONDS_MAX * 1_000) return "milliseconds";
   if (!(number > MILLISECONDS_MAX && number < NANOSECONDS_MAX)) return undefined;
   return number < MICROSECONDS_MAX ? "microseconds" : "nanoseconds";
 }

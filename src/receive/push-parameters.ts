@@ -8,6 +8,7 @@ import { readFlag, rejectUnknown, wrongParameter } from "../http/parameters.ts";
 import { holdsReplacement } from "../http/url-text.ts";
 import type { PushOptions } from "../ingest/contract.ts";
 import { BadInput, quote } from "../model/errors.ts";
+import type { SenderTerms } from "../model/protocol.ts";
 import type { Labels } from "../model/sample.ts";
 import { checkLabels, type NameLimits } from "../series/naming.ts";
 
@@ -35,13 +36,18 @@ const REMEMBERED_MAX = 256;
 
 export class PushParameters {
   readonly #limits: NameLimits;
+  readonly #terms: SenderTerms;
   readonly #known: readonly string[];
   /** Equal queries get the same object of labels, so that admission need not check it again. */
   readonly #remembered = new Map<string, Asked>();
 
-  /** @param more parameters of the route beside those of every push */
-  constructor(limits: NameLimits, more: readonly "strict"[] = []) {
+  /**
+   * @param terms the words for the problem of a label
+   * @param more parameters of the route beside those of every push
+   */
+  constructor(limits: NameLimits, terms: SenderTerms, more: readonly "strict"[] = []) {
     this.#limits = limits;
+    this.#terms = terms;
     this.#known = [...KNOWN, ...more];
   }
 
@@ -49,7 +55,7 @@ export class PushParameters {
   read(query: string): Asked {
     const before = this.#remembered.get(query);
     if (before !== undefined) return before;
-    const asked = readQuery(new URLSearchParams(query), this.#limits, this.#known);
+    const asked = readQuery(new URLSearchParams(query), this.#limits, this.#terms, this.#known);
     if (asked.imported === undefined) {
       if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
       this.#remembered.set(query, asked);
@@ -58,12 +64,17 @@ export class PushParameters {
   }
 }
 
-function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly string[]): Asked {
+function readQuery(
+  search: URLSearchParams,
+  limits: NameLimits,
+  terms: SenderTerms,
+  known: readonly string[],
+): Asked {
   // Those of an import are for `weir import` alone.
   const shown = known.filter((each) => !(IMPORT as readonly string[]).includes(each));
   rejectUnknown(search, known, shown);
   return {
-    extraLabels: readExtraLabels(search.getAll("extra_label"), limits),
+    extraLabels: readExtraLabels(search.getAll("extra_label"), limits, terms),
     imported: readImportedPart(search),
     historical: readFlag(search, "historical"),
     strict: readFlag(search, "strict"),
@@ -71,7 +82,11 @@ function readQuery(search: URLSearchParams, limits: NameLimits, known: readonly 
 }
 
 /** Sorted by name, as `Labels` are. An empty value is no label, as with tags. */
-function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels | undefined {
+function readExtraLabels(
+  pairs: readonly string[],
+  limits: NameLimits,
+  terms: SenderTerms,
+): Labels | undefined {
   if (pairs.length === 0) return undefined;
   const wrong = (what: string) => new BadInput(`Query parameter extra_label ${what}.`, "extra_label");
   const labels = new Map<string, string>();
@@ -85,7 +100,7 @@ function readExtraLabels(pairs: readonly string[], limits: NameLimits): Labels |
   }
   const sorted = [...labels].filter(([, value]) => value !== "").sort(([a], [b]) => (a < b ? -1 : 1));
   // They are added to samples of any kind, so the strictest kind is checked.
-  const refused = checkLabels(new Map(sorted), "observation", limits);
+  const refused = checkLabels(new Map(sorted), "observation", limits, terms);
   if (refused !== undefined) throw wrong(`is rejected: ${refused.refused}`);
   return new Map(sorted);
 }

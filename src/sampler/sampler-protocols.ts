@@ -1,10 +1,11 @@
 /** The protocols of the sampler. Samples that the gateway takes itself are not pushes of a worker. */
-import type { Protocol } from "../model/protocol.ts";
+import { PLAIN_TERMS, type Protocol } from "../model/protocol.ts";
 
 const ownSamples = {
   countsAsPush: "never",
   returnsEchoes: false,
   keepsBoundText: false,
+  terms: PLAIN_TERMS,
 } as const;
 
 export const SAMPLER_PROTOCOLS: readonly Protocol[] = [

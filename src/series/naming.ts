@@ -1,6 +1,7 @@
 /** Which names and values are accepted, and which names a metric claims in Prometheus's view. */
 import { quote } from "../model/errors.ts";
 import { prometheusLabelName } from "../model/names.ts";
+import type { SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Metric } from "../model/sample.ts";
 import type { Refused } from "./admitted.ts";
 
@@ -21,63 +22,71 @@ const METRIC_NAME = "__name__";
 const HALF = "contains half of a surrogate pair, which is not a character";
 
 /** Why a metric's name is rejected, or undefined if it is accepted. */
-export function checkMetricName(name: string, limits: NameLimits): Refused | undefined {
-  if (name === "") return { cause: "name", refused: "metric_name is empty, expected a name" };
-  if (Buffer.byteLength(name) > limits.nameBytesMax) {
-    return {
-      cause: "name",
-      refused: `metric_name ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`,
-    };
-  }
-  if (hasControl(name))
-    return { cause: "name", refused: `metric_name ${quote(name)} contains a control character` };
-  if (!name.isWellFormed()) return { cause: "name", refused: `metric_name ${quote(name)} ${HALF}` };
+export function checkMetricName(
+  name: string,
+  limits: NameLimits,
+  { metric }: SenderTerms,
+): Refused | undefined {
+  const refuse = (what: string): Refused => ({ cause: "name", refused: `${metric} ${what}` });
+  if (name === "") return refuse("is empty, expected a name");
+  if (Buffer.byteLength(name) > limits.nameBytesMax)
+    return refuse(`${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
+  if (hasControl(name)) return refuse(`${quote(name)} contains a control character`);
+  if (!name.isWellFormed()) return refuse(`${quote(name)} ${HALF}`);
   return undefined;
 }
 
 /** Why a sample's labels are rejected, or undefined if they are accepted. */
-export function checkLabels(labels: Labels, kind: Kind, limits: NameLimits): Refused | undefined {
+export function checkLabels(
+  labels: Labels,
+  kind: Kind,
+  limits: NameLimits,
+  { label }: SenderTerms,
+): Refused | undefined {
   const refuse = (refused: string): Refused => ({ cause: "labels", refused });
   if (labels.size > limits.tagsMax)
-    return refuse(`the sample has ${labels.size} tags, at most ${limits.tagsMax} are accepted (tagsMax)`);
+    return refuse(
+      `the sample has ${labels.size} ${label}s, at most ${limits.tagsMax} are accepted (tagsMax)`,
+    );
   let isMapped = false;
   for (const [name, value] of labels) {
-    if (name === "") return refuse("a tag has an empty name");
+    if (name === "") return refuse(`${label} "" has an empty name`);
     if (name.length * 3 > limits.nameBytesMax && Buffer.byteLength(name) > limits.nameBytesMax) {
-      return refuse(`tag ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
+      return refuse(`${label} ${quote(name)} is longer than ${limits.nameBytesMax} bytes (nameBytesMax)`);
     }
-    if (hasControl(name)) return refuse(`tag ${quote(name)} contains a control character`);
-    if (!name.isWellFormed()) return refuse(`tag ${quote(name)} ${HALF}`);
+    if (hasControl(name)) return refuse(`${label} ${quote(name)} contains a control character`);
+    if (!name.isWellFormed()) return refuse(`${label} ${quote(name)} ${HALF}`);
     if (value.length * 3 > limits.tagValueBytesMax && Buffer.byteLength(value) > limits.tagValueBytesMax) {
       return refuse(
-        `the value of tag ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
+        `the value of ${label} ${quote(name)} is ${Buffer.byteLength(value)} bytes long, ` +
           `at most ${limits.tagValueBytesMax} are accepted (tagValueBytesMax)`,
       );
     }
-    if (value.includes("\u0000")) return refuse(`the value of tag ${quote(name)} contains a NUL character`);
-    if (!value.isWellFormed()) return refuse(`the value of tag ${quote(name)} ${HALF}`);
+    if (value.includes("\u0000"))
+      return refuse(`the value of ${label} ${quote(name)} contains a NUL character`);
+    if (!value.isWellFormed()) return refuse(`the value of ${label} ${quote(name)} ${HALF}`);
     const prometheus = prometheusLabelName(name);
     if (prometheus === METRIC_NAME) {
       const spelled = prometheus === name ? "" : ` is ${prometheus} in Prometheus, which`;
-      return refuse(`tag ${quote(name)}${spelled} is reserved for the name of the metric`);
+      return refuse(`${label} ${quote(name)}${spelled} is reserved for the name of the metric`);
     }
     if (kind === "observation" && (prometheus === "le" || prometheus === "quantile")) {
-      return refuse(`tag ${quote(name)} is reserved for the buckets of an observation`);
+      return refuse(`${label} ${quote(name)} is reserved for the buckets of an observation`);
     }
     if (prometheus !== name) isMapped = true;
   }
-  const same = isMapped ? spelledAlike(labels) : undefined;
+  const same = isMapped ? spelledAlike(labels, label) : undefined;
   return same === undefined ? undefined : refuse(same);
 }
 
 /** The problem of two names that are the same in Prometheus, if there are such. */
-function spelledAlike(labels: Labels): string | undefined {
+function spelledAlike(labels: Labels, label: string): string | undefined {
   const mapped = new Map<string, string>();
   for (const name of labels.keys()) {
     const prometheus = prometheusLabelName(name);
     const other = mapped.get(prometheus);
     if (other !== undefined)
-      return `tags ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`;
+      return `${label}s ${quote(other)} and ${quote(name)} are both ${prometheus} in Prometheus`;
     mapped.set(prometheus, name);
   }
   return undefined;

@@ -6,6 +6,7 @@
  * that others keep become wrong: a label was demoted, or series were forgotten.
  */
 import { quote } from "../model/errors.ts";
+import { PLAIN_TERMS, type SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Series, SeriesHead } from "../model/sample.ts";
 import { withUsualEdges } from "../model/spelling.ts";
 import type { Ended, Stored } from "../store/store.ts";
@@ -41,9 +42,10 @@ interface RegistryOptions extends GuardOptions, NameLimits {
 interface AdmitOptions {
   readonly exposed: boolean;
   readonly keepsBoundText: boolean;
+  readonly terms: SenderTerms;
 }
 
-const AS_PUSHED: AdmitOptions = { exposed: true, keepsBoundText: false };
+const AS_PUSHED: AdmitOptions = { exposed: true, keepsBoundText: false, terms: PLAIN_TERMS };
 const NO_LABELS: Labels = new Map();
 const NOTHING_LOOKED = { labels: NO_LABELS, key: "", passed: false };
 
@@ -142,13 +144,15 @@ export class Registry {
   /**
    * The series of a head, after adding the labels of `extra` that it lacks. A new series is registered.
    *
-   * @param options whether a new series is exposed on /metrics, and whether `le` and `quantile` keep their text
+   * @param options whether a new series is exposed on /metrics, whether `le` and `quantile` keep their text, and the
+   *   words of the reason to reject samples
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, options: AdmitOptions = AS_PUSHED): Admission {
-    const { exposed, keepsBoundText } = options;
+    const { exposed, keepsBoundText, terms } = options;
     const labels = withExtra(keepsBoundText ? head.labels : withUsualEdges(head.labels), extra);
     // The labels are checked first: a rejected sample must not claim the name and the kind of its metric.
-    const metric = checkLabels(labels, head.kind, this.#options) ?? this.#metricFor(head, labels, exposed);
+    const metric =
+      checkLabels(labels, head.kind, this.#options, terms) ?? this.#metricFor(head, labels, exposed, terms);
     if ("refused" in metric) return metric;
     const mergeable = isMergeable(head.kind);
     for (;;) {
@@ -172,26 +176,26 @@ export class Registry {
    * Finds the series of a head whose labels are spelled as they will be stored, or the reason to reject its samples.
    * Registers nothing. If the series is stored, only the kind is checked. Not for kinds whose labels can be demoted.
    */
-  look(head: SeriesHead): Found | Refused {
+  look(head: SeriesHead, terms: SenderTerms): Found | Refused {
     const { labels } = head;
     if (labels !== this.#looked.labels) this.#looked = { labels, key: labelsKey(labels), passed: false };
     const { key } = this.#looked;
     const known = this.#metrics.get(head.metric);
     const seriesId = known?.current.get(key)?.seriesId;
     if (known !== undefined && seriesId !== undefined) return known.disagreement(head) ?? { seriesId, key };
-    const wrong = this.#looked.passed ? undefined : checkLabels(labels, head.kind, this.#options);
-    const problem = wrong ?? this.#checkTagNames(head, labels);
+    const wrong = this.#looked.passed ? undefined : checkLabels(labels, head.kind, this.#options, terms);
+    const problem = wrong ?? this.#checkTagNames(head, labels, terms);
     if (problem !== undefined) return problem;
     this.#looked.passed = true;
     if (this.#isFull) return this.#refuseSeries(head.metric);
-    const metric = this.#findMetric(head, true);
+    const metric = this.#findMetric(head, true, terms);
     return "refused" in metric ? metric : { seriesId, key };
   }
 
   /** The series of a head that was passed to `look` in the same turn of the event loop. It is made if there is none. */
-  take(head: SeriesHead, key: string): { readonly seriesId: number } | Refused {
+  take(head: SeriesHead, key: string, terms: SenderTerms): { readonly seriesId: number } | Refused {
     // Series that were taken since may have filled the registry.
-    const metric = this.#metricFor(head, head.labels, true);
+    const metric = this.#metricFor(head, head.labels, true, terms);
     if ("refused" in metric) return metric;
     return metric.current.get(key) ?? this.#makeSeries(metric, head.labels, key, true);
   }
@@ -268,7 +272,7 @@ export class Registry {
   }
 
   /** The reason to reject labels that would give their metric too many tag names, or undefined. */
-  #checkTagNames({ metric, kind }: SeriesHead, labels: Labels): Refused | undefined {
+  #checkTagNames({ metric, kind }: SeriesHead, labels: Labels, terms: SenderTerms): Refused | undefined {
     const known = this.#metrics.get(metric);
     let fresh = 0;
     for (const name of labels.keys()) {
@@ -279,8 +283,8 @@ export class Registry {
       return {
         cause: "labels",
         refused:
-          `tag ${quote(name)} of metric ${quote(metric)} would exceed the limit of ${tagNamesMax} tag names ` +
-          "per metric (tagNamesMax)",
+          `${terms.label} ${quote(name)} of metric ${quote(metric)} would exceed the limit of ${tagNamesMax} ` +
+          `${terms.label} names per metric (tagNamesMax)`,
       };
     }
     return undefined;
@@ -297,12 +301,17 @@ export class Registry {
    * The metric of a head whose labels are accepted. It is made if there is none and there is room, else refined by
    * the head.
    */
-  #metricFor(head: SeriesHead, labels: Labels, exposed: boolean): RegisteredMetric | Refused {
-    const problem = this.#checkTagNames(head, labels);
+  #metricFor(
+    head: SeriesHead,
+    labels: Labels,
+    exposed: boolean,
+    terms: SenderTerms,
+  ): RegisteredMetric | Refused {
+    const problem = this.#checkTagNames(head, labels, terms);
     if (problem !== undefined) return problem;
     // A sample whose series has no room must not claim a name and a kind either.
     if (!this.#metrics.has(head.metric) && this.#isFull) return this.#refuseSeries(head.metric);
-    const metric = this.#findMetric(head, exposed);
+    const metric = this.#findMetric(head, exposed, terms);
     if ("refused" in metric) return metric;
     if (this.#metrics.get(head.metric) === metric) this.#refine(metric, head);
     else {
@@ -325,14 +334,14 @@ export class Registry {
   }
 
   /** The metric of a head. If there is none, a new one that is not registered yet. */
-  #findMetric(head: SeriesHead, exposed: boolean): RegisteredMetric | Refused {
+  #findMetric(head: SeriesHead, exposed: boolean, terms: SenderTerms): RegisteredMetric | Refused {
     const known = this.#metrics.get(head.metric);
     if (known !== undefined) {
       // A metric that was not exposed until now may share its name with a family.
       const shown = exposed && !known.isExposed ? this.#families.conflict(known, true) : undefined;
       return known.disagreement(head) ?? shown ?? known;
     }
-    const problem = checkMetricName(head.metric, this.#options);
+    const problem = checkMetricName(head.metric, this.#options, terms);
     if (problem !== undefined) return problem;
     const { metricsMax } = this.#options;
     if (this.#metrics.size >= metricsMax) {

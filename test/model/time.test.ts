@@ -1,6 +1,6 @@
 /** Points in time as users write them. */
 import { describe, expect, test } from "bun:test";
-import { parseTime } from "../../src/model/time.ts";
+import { parseTime, unitHintOfUs } from "../../src/model/time.ts";
 
 const now = Date.UTC(2024, 0, 2, 12);
 
@@ -65,6 +65,21 @@ describe("a number in another unit is rejected with a hint", () => {
     expect(parseTime("978307199", now, "from")).toBe(978_307_199);
     expect(parseTime("4102444800", now, "from")).toBe(4_102_444_800);
   });
+});
+
+test("the hint for a time in another unit names the unit of the protocol", () => {
+  const us = Date.UTC(2024, 0, 1) * 1_000;
+  expect(unitHintOfUs(us, "nanoseconds")).toBe("");
+  // The number 1704067200, which is seconds, was read as nanoseconds.
+  expect(unitHintOfUs(1_704_067.2, "nanoseconds")).toBe(
+    " (a number is nanoseconds; this one looks like seconds)",
+  );
+  expect(unitHintOfUs(us * 1_000, "seconds")).toBe(
+    " (a number is seconds; this one looks like milliseconds)",
+  );
+  expect(unitHintOfUs(us * 1_000, "milliseconds")).toBe(
+    " (a number is milliseconds; this one looks like microseconds)",
+  );
 });
 
 test("a time keeps its microseconds", () => {

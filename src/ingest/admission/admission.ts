@@ -7,6 +7,7 @@
  */
 import type { Counters } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
+import type { SenderTerms } from "../../model/protocol.ts";
 import {
   type AttributeColumn,
   type Batch,
@@ -16,7 +17,7 @@ import {
   type Rows,
   type SeriesHead,
 } from "../../model/sample.ts";
-import { unitHint } from "../../model/time.ts";
+import { unitHintOfUs } from "../../model/time.ts";
 import type { Admission, Admitted } from "../../series/admitted.ts";
 import type { Registry } from "../../series/registry.ts";
 import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
@@ -46,6 +47,8 @@ export interface AdmissionOptions {
   readonly exposed: boolean;
   /** Whether `le` and `quantile` are stored as they were sent. */
   readonly keepsBoundText: boolean;
+  /** The words for reasons and for the samples that are quoted. */
+  readonly terms: SenderTerms;
   readonly counters: Counters;
 }
 
@@ -288,6 +291,8 @@ function gather(
   rejected: Rejection[],
   options: AdmissionOptions,
 ): Pick<AdmittedBatch, "rows" | "unchecked" | "historicalCount"> {
+  const { terms } = options;
+  const hint = (us: number) => (terms.timeUnit === undefined ? "" : unitHintOfUs(us, terms.timeUnit));
   const days = new Map<number, DayIndexes>();
   for (let index = 0; index < batch.length; index++) {
     const admission = admissions[batch.head[index]!]!;
@@ -297,22 +302,22 @@ function gather(
         index: batch.position[index]!,
         cause,
         reason,
-        payload: rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index) : "",
+        payload: rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index, terms) : "",
       });
     if (us < options.firstUs) {
       const days = dayOf(options.nowUs) - dayOf(us) + 1;
       reject(
         "timestamp",
-        `@timestamp ${iso(us)} is before retention, which starts at ${iso(options.firstUs)}` +
-          (unitHint(us / 1_000) || ` (--retention-days ${options.retentionDays}; ${days} would cover it)`),
+        `${terms.time} ${iso(us)} is before retention, which starts at ${iso(options.firstUs)}` +
+          (hint(us) || ` (--retention-days ${options.retentionDays}; ${days} would cover it)`),
       );
       continue;
     }
     if (us > options.lastUs) {
       reject(
         "timestamp",
-        `@timestamp ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now (futureMs)` +
-          unitHint(us / 1_000),
+        `${terms.time} ${iso(us)} is in the future, at most ${iso(options.lastUs)} is accepted now (futureMs)` +
+          hint(us),
       );
       continue;
     }
@@ -406,13 +411,13 @@ function countHistorical(rows: Rows): number {
 }
 
 /** A sample as its sender may recognise it, for the table `rejected`. */
-function describe(batch: Batch, index: number): string {
+function describe(batch: Batch, index: number, terms: SenderTerms): string {
   const head = batch.heads[batch.head[index]!]!;
   return quote({
-    "@timestamp": iso(batch.timestampUs[index]!),
-    metric_name: head.metric,
+    [terms.time]: iso(batch.timestampUs[index]!),
+    [terms.metric]: head.metric,
     value: batch.value[index]!,
-    tags: Object.fromEntries(head.labels),
+    [`${terms.label}s`]: Object.fromEntries(head.labels),
   });
 }
 

@@ -9,6 +9,7 @@
  * many senders arrive out of order or repeatedly.
  */
 import { quote } from "../../model/errors.ts";
+import type { SenderTerms } from "../../model/protocol.ts";
 import type { Rejection, Rows } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
 import { REPEATED } from "../contract.ts";
@@ -29,10 +30,11 @@ const NOTHING: Checked = { rows: [], rejected: [], duplicates: 0 };
  * Checks the unchecked samples of batches, in their order. Nothing else may be committed between this check and the
  * commit of the batches.
  *
+ * @param batches with the words for the samples that are quoted
  * @param metricOf the name of a series' metric, for the reason of a rejected sample
  */
 export async function findDuplicates(
-  batches: readonly AdmittedBatch[],
+  batches: readonly (Pick<AdmittedBatch, "rows" | "unchecked"> & { readonly terms: SenderTerms })[],
   store: Pick<Store, "find">,
   metricOf: (seriesId: number) => string | undefined,
 ): Promise<Checked[]> {
@@ -46,7 +48,7 @@ export async function findDuplicates(
 
 /** Adds the unchecked samples to the table, with the values that the store has for them. */
 async function findStored(
-  batches: readonly AdmittedBatch[],
+  batches: readonly Pick<AdmittedBatch, "unchecked">[],
   store: Pick<Store, "find">,
   table: SampleTable,
 ): Promise<void> {
@@ -74,11 +76,12 @@ async function findStored(
 }
 
 function check(
-  batch: AdmittedBatch,
+  batch: Pick<AdmittedBatch, "rows" | "unchecked"> & { readonly terms: SenderTerms },
   batchNumber: number,
   table: SampleTable,
   metricOf: (seriesId: number) => string | undefined,
 ): Checked {
+  const { terms } = batch;
   // Samples that commit before an unchecked sample, or together with it, count as stored.
   for (const rows of batch.rows) {
     for (let row = 0; row < rows.length; row++) {
@@ -117,7 +120,7 @@ function check(
           (isRepeated
             ? "which the same request has for this series and time before it"
             : "which is already stored for this series and time");
-        const payload = quote({ metric_name: metric, value, "@timestamp": timestampUs[row]! / 1000 });
+        const payload = quote({ [terms.metric]: metric, value, [terms.time]: timestampUs[row]! / 1000 });
         const cause = isRepeated ? REPEATED : "duplicate";
         checked.rejected.push({ index: position[row]!, cause, reason, payload });
       }

@@ -1,16 +1,8 @@
 /** JSON events, as README.md beside this file describes them. */
-import type { Protocol } from "../../model/protocol.ts";
 import type { Receiver } from "../receiver.ts";
 import { EventDecoder } from "./events.ts";
+import { EVENTS } from "./events-protocol.ts";
 import { pushRoutes } from "./push.ts";
-
-const protocol: Protocol = {
-  name: "events",
-  exposed: "always",
-  countsAsPush: "always",
-  returnsEchoes: false,
-  keepsBoundText: false,
-};
 
 interface EventSettings {
   readonly eventsMax: number;
@@ -18,7 +10,7 @@ interface EventSettings {
 }
 
 export const events: Receiver<EventSettings> = {
-  protocol,
+  protocol: EVENTS,
   open({ ingest, limits, series, settings, log, counters }) {
     const decoder = new EventDecoder({
       ...limits,

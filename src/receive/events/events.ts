@@ -24,6 +24,7 @@ import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 import { checkEvent } from "./event.ts";
 import { lossOfRepeated } from "./event-losses.ts";
 import { EventScanner } from "./event-scanner.ts";
+import { EVENTS } from "./events-protocol.ts";
 import { repeatedName } from "./repeated-names.ts";
 
 interface EventDecoderOptions extends NameLimits {
@@ -55,7 +56,7 @@ const [OPEN_BRACE, CLOSE_BRACE] = [123, 125];
 
 export class EventDecoder {
   readonly #options: EventDecoderOptions;
-  readonly #builder = new BatchBuilder("events");
+  readonly #builder = new BatchBuilder(EVENTS.name);
   readonly #blocks = new LabelBlocks();
   readonly #scanner: EventScanner;
   /** By block: the batch that used it last, and its index among the heads of that batch. */

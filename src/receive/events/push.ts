@@ -21,6 +21,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "../push-warnings.ts";
+import { EVENTS } from "./events-protocol.ts";
 
 interface PushDependencies {
   /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */
@@ -45,7 +46,7 @@ const SCOPE = "POST /api/v1/push";
 const ERRORS_MAX = 1_000;
 
 export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counters }: PushDependencies) => {
-  const parameters = new PushParameters(limits, ["strict"]);
+  const parameters = new PushParameters(limits, EVENTS.terms, ["strict"]);
   const warnings = new PushWarnings(log, counters);
   return new Routes().on("POST", "/api/v1/push", "push", "stores events in JSON", async (request) => {
     // Errors in the query and in headers are answered before the body is read.

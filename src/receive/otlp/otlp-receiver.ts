@@ -1,18 +1,10 @@
 /** Metrics of OpenTelemetry by OTLP/HTTP (https://opentelemetry.io/docs/specs/otlp/). */
-import type { Protocol } from "../../model/protocol.ts";
 import type { Receiver } from "../receiver.ts";
 import { OtlpDecoder } from "./decode/otlp-decoder.ts";
+import { TRANSLATIONS } from "./labels/translated-names.ts";
+import { OTLP } from "./otlp-protocol.ts";
 import { OtlpPush } from "./otlp-push.ts";
 import { otlpRoutes } from "./otlp-routes.ts";
-import { TRANSLATIONS } from "./labels/translated-names.ts";
-
-const protocol: Protocol = {
-  name: "otlp",
-  exposed: "always",
-  countsAsPush: "always",
-  returnsEchoes: false,
-  keepsBoundText: false,
-};
 
 interface OtlpSettings {
   readonly otlpTranslation: keyof typeof TRANSLATIONS;
@@ -22,7 +14,7 @@ interface OtlpSettings {
 }
 
 export const otlp: Receiver<OtlpSettings> = {
-  protocol,
+  protocol: OTLP,
   open({ settings, limits, ingest, layouts, log, counters }) {
     const options = {
       translation: TRANSLATIONS[settings.otlpTranslation],

@@ -16,6 +16,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { exportResponse, otlpError, statusBody } from "./otlp-answers.ts";
+import { OTLP } from "./otlp-protocol.ts";
 import type { OtlpEncoding, OtlpPush } from "./otlp-push.ts";
 
 interface OtlpRoutesDependencies {
@@ -29,7 +30,7 @@ const CONTENT_TYPES: Record<OtlpEncoding, string> = {
 };
 
 export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
-  const parameters = new PushParameters(limits);
+  const parameters = new PushParameters(limits, OTLP.terms);
   const metrics = (request: Request) =>
     answered(request, async (encoding) => {
       const at = request.url.indexOf("?");

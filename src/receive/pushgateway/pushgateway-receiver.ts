@@ -1,20 +1,11 @@
 /** The API of the Prometheus Pushgateway (https://github.com/prometheus/pushgateway#api): groups of metrics. */
-import type { Protocol } from "../../model/protocol.ts";
 import { repeat } from "../../model/service.ts";
 import type { Receiver } from "../receiver.ts";
-import { PROTOCOL } from "./groups/group.ts";
 import { GroupTransactions } from "./groups/group-transactions.ts";
 import { Groups, type GroupsOptions } from "./groups/groups.ts";
 import { pushgatewayRoutes } from "./pushgateway.ts";
 import { pushgatewayApiRoutes } from "./pushgateway-api.ts";
-
-const protocol: Protocol = {
-  name: PROTOCOL,
-  exposed: "always",
-  countsAsPush: "always",
-  returnsEchoes: false,
-  keepsBoundText: false,
-};
+import { PUSHGATEWAY } from "./pushgateway-protocol.ts";
 
 interface PushgatewaySettings extends GroupsOptions {
   readonly enableAdminApi: boolean;
@@ -24,7 +15,7 @@ interface PushgatewaySettings extends GroupsOptions {
 const EXPIRY_INTERVAL_MS = 1_000;
 
 export const pushgateway: Receiver<PushgatewaySettings> = {
-  protocol,
+  protocol: PUSHGATEWAY,
   open(context) {
     const { ingest, limits, layouts, log, counters, now, settings, status, quit } = context;
     const groups = new Groups(context, settings, context.groups);

@@ -1,20 +1,12 @@
 /** Prometheus remote_write 1.0 and 2.0 (https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/). */
-import type { Protocol } from "../../model/protocol.ts";
 import type { Receiver } from "../receiver.ts";
 import { RemoteWriteDecoder } from "./remote-write.ts";
+import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import { remoteWriteRoutes } from "./remote-write-routes.ts";
 import { RemoteWriteV2Decoder } from "./remote-write-v2.ts";
 
-const protocol: Protocol = {
-  name: "remote_write",
-  exposed: "by setting",
-  countsAsPush: "if exposed",
-  returnsEchoes: true,
-  keepsBoundText: true,
-};
-
 export const remoteWrite: Receiver = {
-  protocol,
+  protocol: REMOTE_WRITE,
   open({ ingest, limits, layouts, counters }) {
     const decoders = { v1: new RemoteWriteDecoder(layouts), v2: new RemoteWriteV2Decoder(layouts) };
     return { routes: [remoteWriteRoutes({ decoders, ingest, limits, counters })] };

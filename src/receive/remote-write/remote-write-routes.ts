@@ -30,6 +30,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression.ts";
 import { decompressSnappyBlock } from "../../wire/snappy.ts";
 import { PushParameters } from "../push-parameters.ts";
+import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import type { RemoteWriteRequest } from "./request-gatherer.ts";
 
 interface Decoder {
@@ -57,7 +58,7 @@ const ROOM_BYTES_MAX = 4 * 1_048_576;
 const RETRY_AFTER_SECONDS = 1;
 
 export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
-  const parameters = new PushParameters(limits);
+  const parameters = new PushParameters(limits, REMOTE_WRITE.terms);
   const bodies = new Bodies(limits);
   return new Routes().on(
     "POST",

@@ -14,6 +14,7 @@ import { NativeHistogram } from "../../wire/native-histogram.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
 import { FamilyMetadata, type Metadata } from "./metadata.ts";
+import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./written-labels.ts";
 
 /** A decoded request. */
@@ -52,7 +53,7 @@ const PLAIN_BOUNDS_MAX = 10_000;
 export class RequestGatherer {
   readonly blocks = new LabelBlocks(BLOCKS_MAX);
   readonly metadata = new FamilyMetadata();
-  readonly #builder = new BatchBuilder("remote_write");
+  readonly #builder = new BatchBuilder(REMOTE_WRITE.name);
   readonly #histogram = new NativeHistogram();
   readonly #layouts: BucketLayouts;
   readonly #seed = (Math.random() * 2 ** 32) | 0;

@@ -102,7 +102,7 @@ describe("points", () => {
     };
     expect(partialSuccess.rejectedDataPoints).toBe("1");
     expect(partialSuccess.errorMessage).toStartWith(
-      "1 of 1 data points were rejected: @timestamp 2023-09-07T06:13:21.000Z is before retention",
+      "1 of 1 data points were rejected: time_unix_nano 2023-09-07T06:13:21.000Z is before retention",
     );
   });
 

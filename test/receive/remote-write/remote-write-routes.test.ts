@@ -445,34 +445,59 @@ describe("400: stores the valid samples and reports the others", () => {
   bad(
     "a label that is too long",
     series("m", now, { ["l".repeat(256)]: "x" }),
-    `tag "${"l".repeat(119)}… is longer than 255 bytes`,
+    `label "${"l".repeat(119)}… is longer than 255 bytes`,
   );
   bad(
     "a control character in a label's name",
     series("m", now, { "a\n": "x" }),
-    'tag "a\\n" contains a control character',
+    'label "a\\n" contains a control character',
   );
   bad(
     "a value that is too long",
     series("m", now, { a: "x".repeat(5_000) }),
-    'the value of tag "a" is 5000 bytes long',
+    'the value of label "a" is 5000 bytes long',
   );
   bad(
     "too many labels",
     series("m", now, Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`l${n}`, "x"]))),
-    "the sample has 70 tags",
+    "the sample has 70 labels",
+  );
+  bad(
+    "a name that is too long",
+    series("m".repeat(256), now),
+    `__name__ "${"m".repeat(119)}… is longer than 255 bytes (nameBytesMax)`,
   );
   bad(
     "a time before retention",
     series("m", [{ value: 1, timestamp: NOON_MS - 4 * DAY_MS }]),
-    "@timestamp 2024-09-30T12:00:00.000Z is before retention",
+    "timestamp 2024-09-30T12:00:00.000Z is before retention, which starts at 2024-10-02T00:00:00.000Z " +
+      '(--retention-days 3; 5 would cover it): {"timestamp":"2024-09-30T12:00:00.000Z","__name__":"m","value":1,' +
+      '"labels":{}}',
   );
   bad(
     "a time in the future",
     series("m", [{ value: 1, timestamp: NOON_MS + DAY_MS }]),
-    "@timestamp 2024-10-05T12:00:00.000Z is in the future",
+    "timestamp 2024-10-05T12:00:00.000Z is in the future",
   );
-  bad("a time outside the range of dates", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "@timestamp");
+  bad("a time outside the range of dates", series("m", [{ value: 1, timestamp: 2 ** 60 }]), "timestamp");
+
+  test("another value at a stored time is kept in the table rejected, in the words of remote_write", async () => {
+    const name = fresh();
+    await write1([series(name, now)]);
+    await write1([series(name, [{ value: 2, timestamp: NOON_MS }])]);
+    expect(await gateway.query(`SELECT payload FROM weir.rejected WHERE payload LIKE '%"${name}"%'`)).toEqual(
+      [{ payload: `{"__name__":"${name}","value":2,"timestamp":${NOON_MS}}` }],
+    );
+  });
+
+  test("an extra_label that cannot be a label is reported as a label", async () => {
+    const path = "/api/v1/write?extra_label=__name__=x";
+    const answer = await post(snappy(encodeV1([series(fresh(), now)])), V1, gateway.app, path);
+    expect([answer.status, answer.text.trimEnd()]).toEqual([
+      400,
+      'Query parameter extra_label is rejected: label "__name__" is reserved for the name of the metric.',
+    ]);
+  });
 
   test("an invalid native histogram counts as one sample", async () => {
     const answer = await write2([
@@ -737,7 +762,7 @@ describe("exemplars", () => {
     expect(answer).toMatchObject({ status: 400, written: ["1", "0", "1"] });
     const [samples, unnamed, notStored, ...rest] = answer.text.trimEnd().split("\n");
     expect(samples).toBe('2 of 3 samples were not stored; the first: series {job="x"} has no __name__');
-    expect(unnamed).toStartWith('tag "a\\n" contains a control character');
+    expect(unnamed).toStartWith('label "a\\n" contains a control character');
     expect(notStored).toStartWith("5 of 6 exemplars were not stored: ");
     expect(rest).toEqual([]);
   });

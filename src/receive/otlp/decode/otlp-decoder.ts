@@ -12,19 +12,19 @@ import { HELP_CHARACTERS_MAX, type Labels, type SeriesHead } from "../../../mode
 import { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { BYTES, ProtobufReader, VARINT } from "../../../wire/protobuf.ts";
 import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
-import { ByteKeys } from "./byte-keys.ts";
-import { DataPoint } from "./data-point.ts";
-import { type OtlpRequest, PointGatherer } from "./point-gatherer.ts";
 import {
+  type InstrumentationScope,
   type LabelOptions,
   type ResourceLabels,
   resourceLabels,
-  type InstrumentationScope,
   scopeLabels,
 } from "../labels/point-labels.ts";
-import type { DataField, OtlpMetric, Problem } from "./point-series.ts";
 import { targetTimes } from "../labels/target-info.ts";
 import { metricName, type NamedType, unitName } from "../labels/translated-names.ts";
+import { ByteKeys } from "./byte-keys.ts";
+import { DataPoint } from "./data-point.ts";
+import { type OtlpRequest, PointGatherer } from "./point-gatherer.ts";
+import type { DataField, OtlpMetric, Problem } from "./point-series.ts";
 
 /** The field that every message of a list here has: resource_metrics, data_points. */
 const FIRST = 8 | BYTES;

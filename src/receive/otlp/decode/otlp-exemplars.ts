@@ -6,8 +6,8 @@
 import type { Labels } from "../../../model/sample.ts";
 import { BYTES, FIXED64, type ProtobufReader } from "../../../wire/protobuf.ts";
 import { type Attribute, InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
-import { microseconds } from "./data-point.ts";
 import { labelName, type Translation } from "../labels/translated-names.ts";
+import { microseconds } from "./data-point.ts";
 
 interface OtlpExemplar {
   readonly value: number;

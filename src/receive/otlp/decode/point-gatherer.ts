@@ -12,6 +12,8 @@ import type { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { blockHash, LabelBlocks } from "../../../wire/label-blocks.ts";
 import { ProtobufReader } from "../../../wire/protobuf.ts";
 import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
+import { type LabelOptions, pointLabels } from "../labels/point-labels.ts";
+import { OTLP } from "../otlp-protocol.ts";
 import type { DataPoint } from "./data-point.ts";
 import {
   fixedBounds,
@@ -21,7 +23,6 @@ import {
   toNativeHistogram,
 } from "./exponential-buckets.ts";
 import { readExemplar } from "./otlp-exemplars.ts";
-import { type LabelOptions, pointLabels } from "../labels/point-labels.ts";
 import { type OtlpMetric, PointSeries, type Problem } from "./point-series.ts";
 
 /** A decoded request. */
@@ -61,7 +62,7 @@ const NS_PER_UNIT = [
 ] as const;
 
 export class PointGatherer {
-  readonly #builder = new BatchBuilder("otlp");
+  readonly #builder = new BatchBuilder(OTLP.name);
   readonly #options: LabelOptions;
   readonly #layouts: BucketLayouts;
   readonly #blocks = new LabelBlocks<PointSeries>(BLOCKS_MAX);

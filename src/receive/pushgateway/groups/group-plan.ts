@@ -9,6 +9,7 @@ import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
 import { withUsualEdges } from "../../../model/spelling.ts";
 import type { FamilyType } from "../pushed-families.ts";
+import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";
 import {
@@ -248,7 +249,7 @@ class Planner {
   #wrongSeries(samples: readonly HeadedSample[]): string | undefined {
     const { series, consistency } = this.#around;
     for (const sample of samples) {
-      const found = series.look(sample.head);
+      const found = series.look(sample.head, PUSHGATEWAY.terms);
       if ("refused" in found) return `cannot be stored: ${found.refused}`;
       const { seriesId, key } = found;
       if (seriesId !== undefined && consistency.isForeign(seriesId, this.#target.key))
@@ -292,7 +293,7 @@ class Planner {
         this.#owned = { pushed: head.labels, own: ownLabels(head.labels) };
       head.labels = this.#owned.own;
     }
-    const taken = this.#around.series.take(head, key);
+    const taken = this.#around.series.take(head, key, PUSHGATEWAY.terms);
     // The check passed before. Nothing was stored yet, so the push can still be rejected.
     if ("refused" in taken) return taken.refused;
     head.seriesId = taken.seriesId;

@@ -4,7 +4,7 @@
  */
 import type { Ack, Times, Transaction } from "../../../ingest/contract.ts";
 import type { Idempotency } from "../../../ingest/idempotency.ts";
-import { PROTOCOL } from "./group.ts";
+import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import type { Groups } from "./groups.ts";
 import type { Decided, GroupPush } from "./pushed.ts";
 
@@ -31,7 +31,7 @@ export class GroupTransactions {
   push(push: GroupPush, idempotency?: Idempotency): Promise<Ack> {
     const samples = push.families.reduce((sum, { metrics }) => sum + metrics.length, 0);
     const decide = (times: Times) => this.#groups.push(push, times);
-    return this.#ingest.transact({ protocol: PROTOCOL, samples, decide }, { idempotency });
+    return this.#ingest.transact({ protocol: PUSHGATEWAY.name, samples, decide }, { idempotency });
   }
 
   /** Deletes groups, a thousand per transaction. */
@@ -51,7 +51,7 @@ export class GroupTransactions {
     for (let at = 0; at < keys.length; at += REMOVED_AT_A_TIME) {
       const some = keys.slice(at, at + REMOVED_AT_A_TIME);
       const decide = (times: Times) => decideSome(some, times);
-      await this.#ingest.transact({ protocol: PROTOCOL, samples: some.length, decide });
+      await this.#ingest.transact({ protocol: PUSHGATEWAY.name, samples: some.length, decide });
     }
   }
 }

@@ -10,9 +10,6 @@ import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
 import type { FamilyType } from "../pushed-families.ts";
 import type { Distribution, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 
-/** The name of the protocol, and of its batches. */
-export const PROTOCOL = "pushgateway";
-
 /** One metric of a family. */
 export interface Point {
   /** The labels between the braces, without `le` or `quantile`. */

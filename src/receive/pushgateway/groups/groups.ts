@@ -18,7 +18,9 @@ import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Exemplar, Labels, SeriesHead } from "../../../model/sample.ts";
+import type { Owner } from "../../receiver.ts";
 import type { FamilyType } from "../pushed-families.ts";
+import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import { Consistency } from "./consistency.ts";
 import {
   type Group,
@@ -26,7 +28,6 @@ import {
   groupKey,
   groupOf,
   mergedLabels,
-  PROTOCOL,
   PUSH_FAILURE_TIME,
   PUSH_TIME,
   type PushedHead,
@@ -37,7 +38,6 @@ import {
 import { groupJson } from "./group-json.ts";
 import { type Around, type PlannedSample, planPush, type Target } from "./group-plan.ts";
 import { ownLabels } from "./own-texts.ts";
-import type { Owner } from "../../receiver.ts";
 import type { Decided, GroupPush, GroupSeries, LastValues } from "./pushed.ts";
 import { isExpired, ShownGroups } from "./shown.ts";
 import type { Unsummed } from "./sum.ts";
@@ -297,7 +297,7 @@ export class Groups implements Owner {
   }
 
   #look(head: SeriesHead) {
-    const found = this.#series.look(head);
+    const found = this.#series.look(head, PUSHGATEWAY.terms);
     if ("refused" in found) throw new BadInput(INCONSISTENT + found.refused);
     return found;
   }
@@ -308,7 +308,7 @@ export class Groups implements Owner {
       const stamped = before?.families.get(name);
       head.seriesId = stamped?.points[0]?.seriesIds[0];
       if (stamped !== undefined && head.seriesId !== undefined) return { head, family: stamped };
-      const taken = this.#series.take(head, this.#look(head).key);
+      const taken = this.#series.take(head, this.#look(head).key, PUSHGATEWAY.terms);
       if ("refused" in taken) throw new BadInput(INCONSISTENT + taken.refused);
       head.seriesId = taken.seriesId;
       const point = { labels: text, seriesIds: [taken.seriesId] };
@@ -384,7 +384,7 @@ export class Groups implements Owner {
       values[at] = value;
     });
     return {
-      protocol: PROTOCOL,
+      protocol: PUSHGATEWAY.name,
       length,
       heads,
       head: index,

@@ -3,6 +3,7 @@
  * shapes: see src/receive/pushgateway/pushed-families.ts and src/series/registry.ts.
  */
 
+import type { SenderTerms } from "../../../model/protocol.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Kind, Metric, Series, SeriesHead } from "../../../model/sample.ts";
 import type { FamilyType } from "../pushed-families.ts";
@@ -74,9 +75,14 @@ export interface GroupSeries {
    */
   look(
     head: SeriesHead,
+    terms: SenderTerms,
   ): { readonly seriesId: number | undefined; readonly key: string } | { readonly refused: string };
   /** The series of a head after a lookup. Creates it if there is none. The registry keeps the head's texts. */
-  take(head: SeriesHead, key: string): { readonly seriesId: number } | { readonly refused: string };
+  take(
+    head: SeriesHead,
+    key: string,
+    terms: SenderTerms,
+  ): { readonly seriesId: number } | { readonly refused: string };
   seriesById(seriesId: number): Series | undefined;
   metric(
     name: string,

@@ -191,6 +191,23 @@ describe("group", () => {
   });
 });
 
+test("rejects names and labels in Pushgateway's words, without those of events", async () => {
+  const weir = await gateway();
+  const many = Array.from({ length: 64 }, (_, n) => `l${n}="x"`).join(",");
+  for (const [body, reason] of [
+    [`m{${many}} 1\n`, "the sample has 65 labels, at most 64 are accepted (tagsMax)"],
+    [
+      `m{a="${"x".repeat(5_000)}"} 1\n`,
+      'the value of label "a" is 5000 bytes long, at most 4096 are accepted',
+    ],
+    [`m{${"l".repeat(256)}="x"} 1\n`, `label "${"l".repeat(119)}… is longer than 255 bytes (nameBytesMax)`],
+    [`${"m".repeat(256)} 1\n`, `metric name "${"m".repeat(119)}… is longer than 255 bytes (nameBytesMax)`],
+  ] as const) {
+    const [status, text] = await weir.send("PUT /metrics/job/a", body);
+    expect([status, text]).toEqual([400, expect.stringContaining(`cannot be stored: ${reason}`)]);
+  }
+});
+
 test("rejects a histogram in a group with a label le, because its buckets would have it twice", async () => {
   const weir = await gateway();
   const histogram = '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 3\nh_count 2\n';

@@ -1,0 +1,11 @@
+/** The policy of OTLP as data, and its names for the parts of a sample. */
+import type { Protocol } from "../../model/protocol.ts";
+
+export const OTLP: Protocol = {
+  name: "otlp",
+  exposed: "always",
+  countsAsPush: "always",
+  returnsEchoes: false,
+  keepsBoundText: false,
+  terms: { time: "time_unix_nano", timeUnit: "nanoseconds", metric: "metric name", label: "attribute" },
+};
