@@ -1,9 +1,12 @@
 /**
  * Collects samples by series, and sorts them by time. The engine returns them as lists per series that are mostly in
  * this order already, in a few runs, one for each of the engine's threads. The runs are merged.
+ *
+ * In `scripts/bench promql --samples 8000000`, "max_over_time(m[2h])" takes 50 ms less on the first thread, of 170, than
+ * with a sorted array of indexes.
  */
 
-/** Samples by series; valid until the gatherer's memory is released. */
+/** Samples by series. */
 export interface Gathered {
   /** The samples of the n-th series are those from `begins[n]` up to, not including, `ends[n]`. */
   readonly begins: Uint32Array;
@@ -28,12 +31,8 @@ export interface SampleLists {
 }
 
 const ROWS_AT_FIRST = 4_096;
-/**
- * Memory for this many rows is kept from one query to the next, 67 MB. Allocating it for each query is a quarter of the
- * work, and leaves hundreds of megabytes of garbage before the collector runs. It is enough for two million rows, and
- * the same again where the days of series are joined.
- */
-const ROWS_KEPT = 4_200_000;
+/** Up to this number of rows the room for them doubles. Past it, more than is needed would be hundreds of megabytes. */
+const ROWS_DOUBLED_MAX = 4_200_000;
 
 interface Buffers {
   readonly timestampsMs: Float64Array;
@@ -42,42 +41,6 @@ interface Buffers {
 
 /** Positions of samples: the first, and the one after the last. */
 type Place = readonly [begin: number, end: number];
-
-/** An open dashboard repeats its queries before this time is over. */
-const KEPT_MS = 60_000;
-
-/** Buffers that the queries of a store use one after the other. A query that finds them in use allocates its own. */
-export class GatherMemory {
-  #kept: Buffers | undefined;
-  #merged = columnsFor(0);
-  #forgetting: Timer | undefined;
-
-  take(): Buffers {
-    const buffers = this.#kept ?? buffersFor(ROWS_AT_FIRST);
-    this.#kept = undefined;
-    return buffers;
-  }
-
-  giveBack(buffers: Buffers): void {
-    if (buffers.values.length > ROWS_KEPT) {
-      this.#merged = columnsFor(0);
-      return;
-    }
-    this.#kept = buffers;
-    clearTimeout(this.#forgetting);
-    this.#forgetting = setTimeout(() => {
-      this.#kept = undefined;
-      this.#merged = columnsFor(0);
-    }, KEPT_MS);
-    this.#forgetting.unref();
-  }
-
-  /** The buffer for merged runs, for at least so many rows. Nothing may wait while it is in use. */
-  merged(rows: number): MergedColumns {
-    if (this.#merged.values.length < rows) this.#merged = columnsFor(rows);
-    return this.#merged;
-  }
-}
 
 export class Gatherer {
   /** By id. The ids of one query can be years apart. */
@@ -88,8 +51,9 @@ export class Gatherer {
   readonly #ends: Uint32Array;
   /** Series whose samples are in several ranges: the ranges after the first. */
   readonly #more = new Map<number, Place[]>();
-  readonly #memory: GatherMemory;
-  #buffers: Buffers;
+  #buffers = buffersFor(ROWS_AT_FIRST);
+  /** Room for the samples of one series while its runs are merged. */
+  #merged = columnsFor(0);
   #stale: Uint8Array | undefined;
   #arrivals: Float64Array | undefined;
   #rows = 0;
@@ -98,7 +62,7 @@ export class Gatherer {
    * @param groups the stored series of each series of the result; at least one. Two groups have either the same stored
    *   series, as a histogram's sum and count have, or none in common
    */
-  constructor(groups: readonly (readonly number[])[], memory: GatherMemory) {
+  constructor(groups: readonly (readonly number[])[]) {
     this.#sharedSlot = Int32Array.from(groups, (ids, slot) => {
       const known = this.#slotOf.get(ids[0]);
       if (known !== undefined) return known;
@@ -107,8 +71,6 @@ export class Gatherer {
     });
     this.#begins = new Uint32Array(groups.length);
     this.#ends = new Uint32Array(groups.length);
-    this.#memory = memory;
-    this.#buffers = memory.take();
   }
 
   get rows(): number {
@@ -154,7 +116,7 @@ export class Gatherer {
     const { timestampsMs, values } = this.#buffers;
     const columns = { timestampsMs, values, stale: this.#stale, arrivals: this.#arrivals };
     for (let slot = 0; slot < this.#begins.length; slot++)
-      sortSeries(columns, this.#begins[slot], this.#ends[slot], this.#memory);
+      sortSeries(columns, this.#begins[slot], this.#ends[slot], (rows) => this.#mergedFor(rows));
     this.#sharedSlot.forEach((shared, slot) => {
       this.#begins[slot] = this.#begins[shared];
       this.#ends[slot] = this.#ends[shared];
@@ -183,16 +145,16 @@ export class Gatherer {
     this.#ends[slot] = this.#rows;
   }
 
-  /** Releases the memory: the result of `finish` must not be read afterwards. */
-  release(): void {
-    this.#memory.giveBack(this.#buffers);
+  #mergedFor(rows: number): MergedColumns {
+    if (this.#merged.values.length < rows) this.#merged = columnsFor(rows);
+    return this.#merged;
   }
 
   #reserve(rows: number): void {
     const wanted = this.#rows + rows;
     const before = this.#buffers;
     if (wanted <= before.values.length) return;
-    const capacity = Math.max(wanted, Math.min(before.values.length * 2, ROWS_KEPT));
+    const capacity = Math.max(wanted, Math.min(before.values.length * 2, ROWS_DOUBLED_MAX));
     const moved = (column: Float64Array) => {
       const larger = new Float64Array(capacity);
       larger.set(column.subarray(0, this.#rows));
@@ -227,13 +189,18 @@ function columnsFor(rows: number) {
 }
 
 /** Sorts one series by time, and samples of equal times by arrival if that is known, by merging pairs of its runs. */
-function sortSeries(columns: Columns, from: number, to: number, memory: GatherMemory): void {
+function sortSeries(
+  columns: Columns,
+  from: number,
+  to: number,
+  mergedFor: (rows: number) => MergedColumns,
+): void {
   const { timestampsMs, values, stale, arrivals } = columns;
   let runs = [from];
   for (let at = from + 1; at < to; at++) if (!isInOrder(columns, at - 1, at)) runs.push(at);
   if (runs.length === 1) return;
   const length = to - from;
-  const merged = memory.merged(length);
+  const merged = mergedFor(length);
   while (runs.length > 1) {
     const next: number[] = [];
     for (let run = 0; run < runs.length; run += 2) {

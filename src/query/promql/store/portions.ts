@@ -7,9 +7,9 @@ import { ConcurrencyLimit } from "../../sql/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
-import { type Gathered, Gatherer, GatherMemory } from "./gather.ts";
+import { type Gathered, Gatherer } from "./gather.ts";
 
-/** Sources with their samples, by their index among the sources; the samples are valid until the next portion. */
+/** Sources with their samples, by their index among the sources. */
 interface Portion {
   readonly sources: readonly Source[];
   readonly samples: Gathered;
@@ -24,18 +24,19 @@ const SERIES_OF_FEW = 250;
 /** Longer than any query may take. A query that times out, or whose client disconnects, stops waiting. */
 const WAIT_MS = 3_600_000;
 
-/** What the queries of a store share. */
-export class PortionMemory {
-  /** Only one query at a time takes much of the engine's memory: two at once can exceed it. */
-  readonly large = new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
-  readonly buffers = new GatherMemory();
+/**
+ * The limit that the queries of a store share: only one at a time reads a large portion. Two at once can exceed the
+ * engine's memory.
+ */
+export function largePortions(): ConcurrencyLimit {
+  return new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
 }
 
 /** A portion is too large. */
 class TooManyRows extends Error {}
 
 interface Ask {
-  readonly memory: PortionMemory;
+  readonly large: ConcurrencyLimit;
   readonly reader: DayReader;
   readonly budget: ReadBudget;
 }
@@ -45,10 +46,10 @@ export async function* portions(
   range: Range,
   reader: DayReader,
   budget: ReadBudget,
-  memory: PortionMemory,
+  large: ConcurrencyLimit,
   rowsMax: number = ROWS_AT_ONCE,
 ): AsyncIterable<Portion> {
-  for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget, memory }, rowsMax);
+  for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget, large }, rowsMax);
 }
 
 /**
@@ -91,18 +92,18 @@ async function* portionsOf(
     whole = await readUpTo(ROWS_OF_FEW, sources, range, ask);
   whole ??= await oneAtATime(ask, () => readUpTo(rowsMax, sources, range, ask));
   if (whole !== undefined) {
-    yield* handOver(sources, whole);
+    yield { sources, samples: whole.finish() };
     return;
   }
   const counts = await reader.counts(idsOf(sources), range);
   for (const { sources: part, rows } of partsOf(sources, counts, rowsMax)) {
     const slices = slicesOf(range, Math.ceil(rows / rowsMax));
     const read = await oneAtATime(ask, () => readAll(part, slices, Number.MAX_SAFE_INTEGER - 1, ask));
-    yield* handOver(part, read);
+    yield { sources: part, samples: read.finish() };
   }
 }
 
-async function oneAtATime<T>({ memory: { large }, budget }: Ask, read: () => Promise<T>): Promise<T> {
+async function oneAtATime<T>({ large, budget }: Ask, read: () => Promise<T>): Promise<T> {
   await large.acquire(budget.signal);
   try {
     return await read();
@@ -126,24 +127,13 @@ async function readUpTo(
   }
 }
 
-function* handOver(sources: readonly Source[], gatherer: Gatherer): Iterable<Portion> {
-  try {
-    yield { sources, samples: gatherer.finish() };
-  } finally {
-    gatherer.release();
-  }
-}
-
 async function readAll(
   sources: readonly Source[],
   slices: readonly Range[],
   rowsMax: number,
-  { reader, budget, memory }: Ask,
+  { reader, budget }: Ask,
 ): Promise<Gatherer> {
-  const gatherer = new Gatherer(
-    sources.map(({ seriesIds }) => seriesIds),
-    memory.buffers,
-  );
+  const gatherer = new Gatherer(sources.map(({ seriesIds }) => seriesIds));
   const ids = idsOf(sources);
   const withArrivals = needArrivals(sources);
   try {
@@ -155,7 +145,6 @@ async function readAll(
       });
     }
   } catch (error) {
-    gatherer.release();
     // These samples will be read again.
     if (error instanceof TooManyRows) budget.countSamples(-gatherer.rows);
     throw error;

@@ -21,7 +21,7 @@ import { lookBefore } from "./before.ts";
 import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import { DayReader, type Range, samplesStatement } from "./day-reader.ts";
 import { type HeldOf, held, type Latest } from "./held.ts";
-import { idsOf, needArrivals, PortionMemory, portions } from "./portions.ts";
+import { idsOf, largePortions, needArrivals, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -50,7 +50,7 @@ interface StoreStorageOptions {
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
   readonly #catalog: Catalog;
-  readonly #memory = new PortionMemory();
+  readonly #large = largePortions();
 
   constructor(options: StoreStorageOptions) {
     this.#options = options;
@@ -141,7 +141,7 @@ export class StoreStorage implements Storage {
         range,
         reader,
         budget,
-        this.#memory,
+        this.#large,
         most,
       )) {
         const { begins, ends, timestampsMs, values, stale } = all;
@@ -243,7 +243,7 @@ export class StoreStorage implements Storage {
         range,
         reader,
         budget,
-        this.#memory,
+        this.#large,
         most,
       )) {
         const beforeOf = await lookBefore(part, earlier, reader);

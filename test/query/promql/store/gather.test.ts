@@ -1,6 +1,6 @@
 /** Samples that arrive in several portions are ordered by series and time. */
 import { expect, test } from "bun:test";
-import { Gatherer, GatherMemory, type SampleLists } from "../../../../src/query/promql/store/gather.ts";
+import { Gatherer, type SampleLists } from "../../../../src/query/promql/store/gather.ts";
 
 interface Series {
   readonly id: number;
@@ -30,22 +30,17 @@ function portion(...series: Series[]): SampleLists {
   };
 }
 
-/** Shared, as by the queries of a store: none may see what an earlier one left. */
-const memory = new GatherMemory();
-
 /** `[time, value]` of each sample by group; a stale marker has no value. */
 function gathered(groups: readonly number[][], ...portions: SampleLists[]) {
-  const gatherer = new Gatherer(groups, memory);
+  const gatherer = new Gatherer(groups);
   for (const each of portions) gatherer.take(each);
   const { begins, ends, timestampsMs, values, stale } = gatherer.finish();
-  const samples = groups.map((_, slot) =>
+  return groups.map((_, slot) =>
     Array.from({ length: ends[slot]! - begins[slot]! }, (__, at) => {
       const item = begins[slot]! + at;
       return stale?.[item] === 1 ? [timestampsMs[item]] : [timestampsMs[item], values[item]];
     }),
   );
-  gatherer.release();
-  return samples;
 }
 
 test("a series without samples is empty, and the others keep their positions", () => {
