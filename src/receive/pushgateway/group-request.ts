@@ -11,16 +11,16 @@ import type { Counters } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
 import type { Warning, Warnings } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
+import { type DecodedFamily, InvalidFamily } from "../../wire/exposition-formats/decoded-families.ts";
+import { type DecodedCounts, decodeMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
+import { decodeOpenMetrics } from "../../wire/exposition-formats/open-metrics.ts";
+import { decodeText } from "../../wire/exposition-formats/text-format.ts";
 import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { groupKey } from "./groups/group.ts";
 import type { GroupPush } from "./groups/pushed.ts";
-import { type DecodedCounts, decodeMetricFamilies } from "./metric-family.ts";
-import { decodeOpenMetrics } from "./open-metrics.ts";
-import { type DecodedFamily, InvalidFamily } from "./pushed-families.ts";
 import { groupPushParameters } from "./pushgateway-parameters.ts";
 import { groupingLabels } from "./pushgateway-path.ts";
-import { decodeText } from "./text-format.ts";
 
 export interface GroupRequestOptions {
   readonly limits: BodyLimits;

@@ -4,7 +4,7 @@
  * as part of that.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { decodeOpenMetrics } from "../../../src/receive/pushgateway/open-metrics.ts";
+import { decodeOpenMetrics } from "../../../src/wire/exposition-formats/open-metrics.ts";
 import { type GroupsGateway, openGroupsGateway } from "./groups-gateway.ts";
 
 /** As prometheus_client 0.26 writes it, with fewer buckets. */

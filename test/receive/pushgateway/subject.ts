@@ -1,5 +1,5 @@
 /** A Pushgateway that is tested with the table of behaviour.ts through its base URL: Debian's, or Weir. */
-import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
+import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
 import { startServer } from "../../real-servers.ts";
 import type { Case, Step } from "./behaviour.ts";
 

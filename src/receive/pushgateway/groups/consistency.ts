@@ -8,7 +8,7 @@
  */
 
 import { SeriesColumn } from "../../../model/series-column.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { Group, GroupFamily } from "./group.ts";
 
 interface NameUse {

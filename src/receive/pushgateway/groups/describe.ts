@@ -4,7 +4,7 @@
  */
 
 import { openMetricsFloat } from "../../../model/spelling.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { PushedMetric } from "./pushed.ts";
 
 /** A number as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e+06 up. */

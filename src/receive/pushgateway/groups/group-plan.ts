@@ -8,7 +8,7 @@ import type { Times } from "../../../ingest/contract.ts";
 import { quote } from "../../../model/errors.ts";
 import type { Labels } from "../../../model/sample.ts";
 import { withUsualEdges } from "../../../model/spelling.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import type { Consistency, FamilyChange } from "./consistency.ts";
 import { describeMetric } from "./describe.ts";

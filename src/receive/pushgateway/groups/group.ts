@@ -7,7 +7,7 @@
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Kind, Labels, MetricType, Series, SeriesHead } from "../../../model/sample.ts";
 import { labelText, openMetricsFloat } from "../../../model/spelling.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { Distribution, PushedExemplar, PushedFamily, PushedMetric } from "./pushed.ts";
 
 /** One metric of a family. */

@@ -18,8 +18,8 @@ import type { Counters } from "../../../model/counters.ts";
 import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Exemplar, Labels, SeriesHead } from "../../../model/sample.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import type { Owner } from "../../receiver.ts";
-import type { FamilyType } from "../pushed-families.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import { Consistency } from "./consistency.ts";
 import {

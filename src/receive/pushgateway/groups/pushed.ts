@@ -1,12 +1,12 @@
 /**
  * A push to a group, and the interfaces that groups need. Decoders and the registry of series have these
- * shapes: see src/receive/pushgateway/pushed-families.ts and src/series/registry.ts.
+ * shapes: see src/wire/exposition-formats/decoded-families.ts and src/series/registry.ts.
  */
 
 import type { SenderTerms } from "../../../model/protocol.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Kind, Metric, Series, SeriesHead } from "../../../model/sample.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 
 /** A histogram (cumulative counts by upper bound) or a summary (values by quantile). */
 export interface Distribution {

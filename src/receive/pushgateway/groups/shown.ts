@@ -4,7 +4,7 @@
  */
 
 import type { DistributionPoint, Family, ValuePoint } from "../../../exposition/family.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import { type Group, type GroupFamily, type Point, PUSH_FAILURE_TIME, PUSH_TIME } from "./group.ts";
 import type { LastValues } from "./pushed.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import { openMetricsFloat } from "../../../model/spelling.ts";
-import type { FamilyType } from "../pushed-families.ts";
+import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
 import { goNumber } from "./describe.ts";
 import { type GroupFamily, type HeadedSample, type Point, sortedEdges } from "./group.ts";
 import type { Distribution, PushedMetric } from "./pushed.ts";

@@ -9,9 +9,9 @@
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { EXEMPLAR_CHARACTERS_MAX, exemplarCharacters } from "../../model/sample.ts";
-import { BucketLayouts } from "../../wire/bucket-layout.ts";
-import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../../wire/native-histogram.ts";
-import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+import { BucketLayouts } from "../bucket-layout.ts";
+import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../native-histogram.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "../protobuf.ts";
 import {
   type DecodedDistribution,
   type DecodedExemplar,
@@ -20,7 +20,7 @@ import {
   type FamilyType,
   InvalidFamily,
   PartCount,
-} from "./pushed-families.ts";
+} from "./decoded-families.ts";
 
 /** Indexed by the numbers of the enumeration MetricType. */
 const TYPES: readonly FamilyType[] = ["counter", "gauge", "summary", "untyped", "histogram"];

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { TooLarge } from "../../../src/model/errors.ts";
-import { decodeMetricFamilies } from "../../../src/receive/pushgateway/metric-family.ts";
-import type { DecodedDistribution } from "../../../src/receive/pushgateway/pushed-families.ts";
-import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
+import type { DecodedDistribution } from "../../../src/wire/exposition-formats/decoded-families.ts";
+import { decodeMetricFamilies } from "../../../src/wire/exposition-formats/metric-family.ts";
+import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
 import { decompressSnappyFrames } from "../../../src/wire/snappy-frames.ts";
 
 const { root } = protobuf.parse(`syntax = "proto2"; package io.prometheus.client;

@@ -5,9 +5,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { TooLarge } from "../../../src/model/errors.ts";
-import { decodeOpenMetrics } from "../../../src/receive/pushgateway/open-metrics.ts";
-import type { DecodedFamily } from "../../../src/receive/pushgateway/pushed-families.ts";
-import { decodeText } from "../../../src/receive/pushgateway/text-format.ts";
+import type { DecodedFamily } from "../../../src/wire/exposition-formats/decoded-families.ts";
+import { decodeOpenMetrics } from "../../../src/wire/exposition-formats/open-metrics.ts";
+import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
 
 /** Families in a short notation: `type name{labels} value @timestamp`. */
 function plain(families: readonly DecodedFamily[]): string[] {

@@ -18,7 +18,7 @@ import {
   PartCount,
   parseFloatText,
   textOf,
-} from "./pushed-families.ts";
+} from "./decoded-families.ts";
 
 const TYPES: ReadonlySet<string> = new Set<FamilyType>([
   "counter",

@@ -20,7 +20,7 @@ import {
   PartCount,
   parseFloatText,
   textOf,
-} from "./pushed-families.ts";
+} from "./decoded-families.ts";
 
 type Role = "value" | "edge" | "gauged edge" | "sum" | "count" | "created";
 
