@@ -1,5 +1,5 @@
 /**
- * Arguments of the commands that query a gateway. parseArgs of node:util reads them, and its errors become
+ * Arguments of the commands. parseArgs of node:util reads them, and its errors become
  * `UsageError`.
  */
 import { type ParseArgsConfig, parseArgs } from "node:util";
@@ -20,6 +20,34 @@ export function readArguments<const O extends Options>(
     // Node's second sentence explains how to pass a positional that begins with a dash.
     throw new UsageError(error.message.split(". ")[0].replace(/\.?$/, "."));
   }
+}
+
+/**
+ * Reads arguments whose options all have a value, which may begin with a dash (`--from -6h`). Options that are not in
+ * `options` are returned by name, in their order. Throws `UsageError` if a value is missing.
+ */
+export function readOpenArguments<const O extends Options>(argv: readonly string[], options: O) {
+  const args: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const isOption = /^--[^=]+$/.test(argv[index]) && index + 1 < argv.length;
+    args.push(isOption ? `${argv[index]}=${argv[++index]}` : argv[index]);
+  }
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
+  const known: { [Name in keyof O]?: string } = {};
+  const others: [string, string][] = [];
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const { name, rawName, value } = token;
+    const isKnown = Object.hasOwn(options, name);
+    if (!isKnown && !rawName.startsWith("--"))
+      throw new UsageError(`Unexpected argument ${JSON.stringify(rawName)}.`);
+    if (value === undefined) throw new UsageError(`${rawName} needs a value after it.`);
+    if (isKnown) known[name as keyof O] = value;
+    else others.push([name, value]);
+  }
+  return { values: known, others, positionals };
 }
 
 /** Turns `--from -24h` into `--from=-24h`, because parseArgs reads an argument that begins with a dash as an option. */

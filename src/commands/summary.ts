@@ -1,12 +1,17 @@
 /** `weir summary`: lists the gateway's summaries, or runs one. */
 import { aligned, checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
-import { countOf, oneOf } from "./arguments.ts";
+import { countOf, oneOf, readOpenArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 /** Options of the command itself. All others are parameters of the summary. */
-const OWN = ["url", "format", "output", "limit", "timeout-ms"] as const;
-type Own = (typeof OWN)[number];
+const OPTIONS = {
+  url: { type: "string" },
+  format: { type: "string" },
+  output: { type: "string", short: "o" },
+  limit: { type: "string" },
+  "timeout-ms": { type: "string" },
+} as const;
 
 export const command: Command = {
   name: "summary",
@@ -32,21 +37,25 @@ ${urlHelp}
 The exit code is 0 if the answer was printed, 1 if the summary or the gateway failed, and 2 if the arguments
 are invalid.`,
   async run(argv, io) {
-    const { name, own, parameters } = readArguments(argv);
-    const format = oneOf("--format", own.get("format") ?? "table", FORMATS);
-    const output = own.get("output");
-    const send = gatewayAt(own.get("url"), io);
+    const { values, others, positionals } = readOpenArguments(argv, OPTIONS);
+    const [name, surplus] = positionals;
+    if (surplus !== undefined)
+      throw new UsageError(`Unexpected argument ${JSON.stringify(surplus)} after the summary's name.`);
+    const format = oneOf("--format", values.format ?? "table", FORMATS);
+    const { output, limit, "timeout-ms": timeoutMs } = values;
+    const send = gatewayAt(values.url, io);
     if (name === undefined) {
-      if (parameters.length > 0)
-        throw new UsageError(`--${parameters[0][0]} is a parameter: give the summary's NAME.`);
+      if (others.length > 0)
+        throw new UsageError(`--${others[0][0]} is a parameter: give the summary's NAME.`);
       return await list(send, format, output, io);
     }
     checkDestination(format, output, io);
-    const query: [string, string][] = [["format", format], ...parameters];
-    const limit = own.get("limit");
-    const timeout = own.get("timeout-ms");
+    const query: [string, string][] = [
+      ["format", format],
+      ...others.map(([option, value]): [string, string] => [option.replaceAll("-", "_"), value]),
+    ];
     if (limit !== undefined) query.push(["limit", String(countOf("--limit", limit))]);
-    if (timeout !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeout))]);
+    if (timeoutMs !== undefined) query.push(["timeoutMs", String(countOf("--timeout-ms", timeoutMs))]);
     const response = await send(`/api/v1/summaries/${encodeURIComponent(name)}`, { query });
     await writeTo(output, bytesOf(await accepted(response)), io);
     for (const note of absentMetrics(response)) await io.stderr.write(`weir summary: ${note}\n`);
@@ -68,37 +77,6 @@ function absentMetrics(response: Response): string[] {
 }
 
 const decoded = (text: string): string => JSON.stringify(decodeURIComponent(text)).slice(1, -1);
-
-/**
- * Parses the arguments without node's parseArgs, which does not accept a value for an unknown option. Every option here
- * has a value, so a value may begin with a dash (`--from -6h`).
- */
-function readArguments(argv: readonly string[]): {
-  name: string | undefined;
-  own: ReadonlyMap<Own, string>;
-  parameters: readonly [string, string][];
-} {
-  const names: string[] = [];
-  const own = new Map<Own, string>();
-  const parameters: [string, string][] = [];
-  for (let index = 0; index < argv.length; index++) {
-    const argument = argv[index] === "-o" ? "--output" : argv[index];
-    const [, option, inline] = /^--([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(argument) ?? [];
-    if (option === undefined) {
-      if (argument.startsWith("-")) throw new UsageError(`Unexpected argument ${JSON.stringify(argument)}.`);
-      names.push(argument);
-      continue;
-    }
-    const value = inline ?? argv[++index];
-    if (value === undefined) throw new UsageError(`--${option} needs a value after it.`);
-    const known = OWN.find((each) => each === option);
-    if (known !== undefined) own.set(known, value);
-    else parameters.push([option.replaceAll("-", "_"), value]);
-  }
-  if (names.length > 1)
-    throw new UsageError(`Unexpected argument ${JSON.stringify(names[1])} after the summary's name.`);
-  return { name: names[0], own, parameters };
-}
 
 interface SummaryDescription {
   readonly name: string;

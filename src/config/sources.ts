@@ -2,6 +2,7 @@
  * The sources of settings: arguments, variables, and weir.toml. Each source returns the unparsed values, with
  * the name that the user gave, so that an error can quote it. src/config/config.ts ranks the sources.
  */
+import { parseArgs } from "node:util";
 import { parse, TomlError } from "smol-toml";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
@@ -65,43 +66,54 @@ interface Flags {
  * values are an error, as they are as variables. `--` ends the settings.
  */
 export function flagSettings(table: Table, argv: readonly string[], reading: "strict" | "lenient"): Flags {
-  const keys = new Map<string, string>();
-  for (const [key, { alias }] of Object.entries(table)) {
-    keys.set(flagOf(key), key);
-    for (const flag of alias === undefined ? [] : aliasFlagsOf(alias)) keys.set(flag, key);
+  const flags = new Map<string, string>();
+  /** `--no-open` sets the flag `--open` to false. */
+  const negations = new Map<string, string>();
+  for (const [key, { alias, type }] of Object.entries(table)) {
+    for (const flag of [flagOf(key), ...(alias === undefined ? [] : aliasFlagsOf(alias))]) {
+      flags.set(flag, key);
+      if (type.is === "flag") negations.set(flag.replace(/^--/, "--no-"), key);
+    }
   }
+  const withValue = [...flags].filter(([, key]) => table[key].type.is !== "flag").map(([flag]) => flag);
+  const options = Object.fromEntries(
+    ["--config", ...withValue].map((flag) => [flag.slice("--".length), { type: "string" as const }]),
+  );
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const given = new Map<string, Given>();
   /** By setting: the last value of each flag that is a spelling of it. */
   const spellings = new Map<string, Map<string, unknown>>();
   const taken: string[] = [];
-  const rest: string[] = [];
+  /** By index, because several tokens can be one argument (`-abc`). */
+  const rest = new Set<number>();
   let configFile: string | undefined;
 
-  for (let index = 0; index < argv.length; index++) {
-    const argument = argv[index];
-    if (argument === "--") {
-      rest.push(...argv.slice(index));
+  for (const token of tokens) {
+    const { index } = token;
+    if (token.kind === "option-terminator") {
+      for (let at = index; at < argv.length; at++) rest.add(at);
       break;
     }
-    const [, flag, inline] = /^(--[^=]+)(?:=([\s\S]*))?$/.exec(argument) ?? [];
-    const positive = flag?.replace(/^--no-/, "--");
-    const key = flag === undefined ? undefined : (keys.get(flag) ?? negated(table, keys.get(positive ?? "")));
-    if (flag === undefined || (key === undefined && flag !== "--config")) {
-      if (reading === "strict") throw unknownSetting(argument, flag, [...keys.keys(), "--config"]);
-      rest.push(argument);
+    const flag = token.kind === "option" && token.rawName.startsWith("--") ? token.rawName : undefined;
+    const key = flag && (flags.get(flag) ?? negations.get(flag));
+    if (token.kind !== "option" || flag === undefined || (key === undefined && flag !== "--config")) {
+      if (reading === "strict") throw unknownSetting(argv[index], flag, [...flags.keys(), "--config"]);
+      rest.add(index);
       continue;
     }
     const isFlag = key !== undefined && table[key].type.is === "flag";
-    const isNegated = isFlag && !keys.has(flag);
-    let raw: string | boolean;
-    const from = index;
-    if (isNegated && inline !== undefined)
-      throw new SettingError(`${flag} takes no value, but was given ${quote(inline)}.`);
-    if (isFlag) raw = inline ?? !isNegated;
-    else if (inline !== undefined) raw = inline;
-    else if (index + 1 < argv.length) raw = argv[++index];
-    else throw new SettingError(`${flag} needs a value after it.`);
-    taken.push(...argv.slice(from, index + 1));
+    const isNegated = isFlag && !flags.has(flag);
+    if (isNegated && token.value !== undefined)
+      throw new SettingError(`${flag} takes no value, but was given ${quote(token.value)}.`);
+    if (!isFlag && token.value === undefined) throw new SettingError(`${flag} needs a value after it.`);
+    const raw = token.value ?? !isNegated;
+    taken.push(...argv.slice(index, index + (token.inlineValue === false ? 2 : 1)));
 
     if (key === undefined) configFile = String(raw);
     else {
@@ -114,11 +126,7 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
     }
   }
   for (const values of spellings.values()) sole([...values.keys()], (flag) => values.get(flag));
-  return { given, configFile, taken, rest };
-}
-
-function negated(table: Table, key: string | undefined): string | undefined {
-  return key !== undefined && table[key].type.is === "flag" ? key : undefined;
+  return { given, configFile, taken, rest: [...rest].map((at) => argv[at]) };
 }
 
 function unknownSetting(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {
