@@ -44,12 +44,3 @@ export async function writeTo(
   await file.close();
   await rename(partPath, path);
 }
-
-/** Rows of text as aligned columns under their names; the last column is not padded. */
-export function aligned(names: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [names, ...rows];
-  const widths = names.map((_, column) => Math.max(...all.map((row) => Bun.stringWidth(row[column]))));
-  const pad = (cell: string, column: number) =>
-    column === names.length - 1 ? cell : cell + " ".repeat(widths[column] - Bun.stringWidth(cell));
-  return all.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("");
-}

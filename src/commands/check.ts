@@ -5,6 +5,7 @@
  * With `--rules` it checks rule files instead (check/rules.ts).
  */
 import { describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
+import { alignedRows } from "../query/formats/aligned-text.ts";
 import { readArguments } from "./arguments.ts";
 import { checkRules } from "./check/rules.ts";
 import { gatewayAt, urlHelp } from "./client.ts";
@@ -54,11 +55,7 @@ ${settingsHelp()}`,
 async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   const { config, origins, unknownVariables } = resolveSettings(argv, io.env, io.readFile);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
-  const lines = rows.map(
-    ([key, value, origin]) => `${key.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${origin}\n`,
-  );
-  await io.stdout.write(lines.join(""));
+  await io.stdout.write(alignedRows(rows));
   for (const variable of unknownVariables) {
     await io.stderr.write(`weir check: warning: the variable ${variable} is not a setting.\n`);
   }

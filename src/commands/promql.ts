@@ -2,7 +2,8 @@
 import { parseDurationMs } from "../model/duration.ts";
 import { BadInput } from "../model/errors.ts";
 import { parseTime } from "../model/time.ts";
-import { aligned, writeTo } from "./answer.ts";
+import { alignedRows } from "../query/formats/aligned-text.ts";
+import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -153,15 +154,15 @@ async function printTable(
 ): Promise<void> {
   for (const note of [...warnings, ...infos]) await io.stderr.write(`weir promql: ${note}\n`);
   if (data.resultType === "scalar" || data.resultType === "string") {
-    await writeTo(output, aligned([data.resultType], [[data.result[1]]]), io);
+    await writeTo(output, alignedRows([[data.resultType], [data.result[1]]]), io);
   } else if (data.resultType === "vector") {
     const rows = data.result.map(({ metric, value }) => [nameOf(metric), value?.[1] ?? ""]);
-    await writeTo(output, aligned(["series", "value"], rows), io);
+    await writeTo(output, alignedRows([["series", "value"], ...rows]), io);
   } else {
     const rows = data.result.flatMap(({ metric, values = [] }) =>
       values.map(([time, value]) => [nameOf(metric), new Date(time * SECOND_MS).toISOString(), value]),
     );
-    await writeTo(output, aligned(["series", "time", "value"], rows), io);
+    await writeTo(output, alignedRows([["series", "time", "value"], ...rows]), io);
   }
 }
 

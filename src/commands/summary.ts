@@ -1,5 +1,6 @@
 /** `weir summary`: lists the gateway's summaries, or runs one. */
-import { aligned, checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
+import { alignedRows } from "../query/formats/aligned-text.ts";
+import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readOpenArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
@@ -108,7 +109,7 @@ async function list(send: Send, format: string, output: string | undefined, io: 
       .map(({ name: parameter, default: value = "…" }) => `${parameter}=${value}`)
       .join(" "),
   ]);
-  const table = aligned(["summary", "question", "parameters"], rows);
+  const table = alignedRows([["summary", "question", "parameters"], ...rows]);
   await writeTo(output, `${table}\n${NAMES_NOTE}\n`, io);
   return exitCode.ok;
 }

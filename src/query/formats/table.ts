@@ -4,6 +4,7 @@
  * escaped, so that a stored value cannot control the terminal.
  */
 import type { Cell } from "../../store/store.ts";
+import { alignedLine, widthsOf } from "./aligned-text.ts";
 import { type Format, isNumeric } from "./format.ts";
 import { visibleText } from "./visible-text.ts";
 
@@ -22,19 +23,8 @@ export const table: Format = {
       rows += chunk.length;
       for (const row of chunk) first.push(row.map(cellText));
     }
-    const widths = names.map((name, index) => {
-      let width = Bun.stringWidth(name);
-      for (let row = 0; row < first.length && row < ROWS_MEASURED; row++)
-        width = Math.max(width, Bun.stringWidth(first[row]![index]!));
-      return width;
-    });
-    const line = (cells: readonly string[]) => {
-      const padded = cells.map((cell, index) => {
-        const space = " ".repeat(Math.max(0, widths[index]! - Bun.stringWidth(cell)));
-        return right[index] ? space + cell : cell + space;
-      });
-      return `${padded.join("  ").trimEnd()}\n`;
-    };
+    const widths = widthsOf([names, ...first.slice(0, ROWS_MEASURED)]);
+    const line = (cells: readonly string[]) => alignedLine(cells, widths, right);
     let text = line(names) + line(widths.map((width) => "-".repeat(width))) + first.map(line).join("");
     for (; chunk !== undefined; chunk = await result.next()) {
       yield text;
