@@ -2,6 +2,9 @@
  * The columns of a result's chunk as typed arrays. They are not copied if the driver's memory is aligned, so
  * millions of numbers can be read. This module does not import the driver: duckdb.ts passes the functions that
  * it needs.
+ *
+ * The two million samples of "max_over_time(m[2h])" in `scripts/bench promql --samples 8000000` take 170 CPU-ms to group
+ * and read. With the driver's own values they take 300.
  */
 
 /** The functions of the driver's bindings that this module uses. */

@@ -61,7 +61,10 @@ interface Target {
   readonly isUnique: boolean;
 }
 
-/** Up to this number, scanning all series is faster than indexing a label. */
+/**
+ * Up to this number, the series of the metrics are scanned, within 0.1 ms. An index of a label covers all metrics: with
+ * 200,000 series, its first use takes 0.1 s.
+ */
 const SCANNED_MAX = 1_000;
 
 export class Catalog {
