@@ -62,7 +62,7 @@ interface Target {
 }
 
 /**
- * Up to this number, the series of the metrics are scanned, within 0.1 ms. An index of a label covers all metrics: with
+ * Up to this number, the series of the metrics are scanned. An index of a label covers all metrics: with
  * 200,000 series, its first use takes 0.1 s.
  */
 const SCANNED_MAX = 1_000;

@@ -2,8 +2,8 @@
  * An index of series by metric and by label, in memory, which follows the registry. New series are added before each
  * look-up, one step per series. The whole index is built again only when series were dropped.
  *
- * `scripts/bench promql` measures it: without an index, the values of a label over 10,000 series take 4 CPU-ms instead
- * of 1 ("label values"), and the time grows with the number of series.
+ * `scripts/bench promql` measures it: without an index, the values of a label over 10,000 series take 2.3 ms instead of
+ * 0.3 ("label values"), and the time grows with the number of series.
  *
  * A label is indexed at its first look-up, over all series or those of one metric. This takes one pass over them, and
  * then some ten bytes per series that has the label. Labels have their names as Prometheus spells them.
