@@ -5,6 +5,7 @@
  * body is read. At most `INFLATIONS_MAX` bodies are decompressed at a time.
  */
 
+import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
 import { decompress, parseContentEncoding } from "../wire/compression.ts";
 
@@ -41,7 +42,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return await receive(request, limits, async (body) =>
     layers.length === 0
       ? body
-      : await limits.inProgress.inflate(() => decompress(body, layers, limits.inflatedBytesMax)),
+      : await limits.inProgress.inflations.run(() => decompress(body, layers, limits.inflatedBytesMax)),
   );
 }
 
@@ -157,8 +158,8 @@ function tooLarge(limits: BodyLimits, what = ""): TooLarge {
 /** The bodies that a gateway is reading: their bytes, and how many are being decompressed. */
 export class BodiesInProgress {
   #bytes = 0;
-  #inflating = 0;
-  readonly #waiting: (() => void)[] = [];
+  /** Decompressions. Each is of a body that is read, so the memory for bodies limits how many wait. */
+  readonly inflations = new ConcurrencyLimit(INFLATIONS_MAX, { waitingPerRunning: Number.POSITIVE_INFINITY });
 
   /**
    * Reserves more bytes for a body.
@@ -175,20 +176,6 @@ export class BodiesInProgress {
 
   release(bytes: number): void {
     this.#bytes -= bytes;
-  }
-
-  /** Runs at most `INFLATIONS_MAX` at once. The others wait in the order of arrival. */
-  async inflate<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inflating >= INFLATIONS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#inflating += 1;
-    try {
-      return await work();
-    } finally {
-      // The next waiting task takes over directly, so that no new task can run before it.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#inflating -= 1;
-      else next();
-    }
   }
 }
 

@@ -6,6 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
+import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import { compressibleAnswer, preferredType } from "./negotiation.ts";
@@ -25,14 +26,14 @@ interface MetricsDependencies {
 export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
-  let underWay = 0;
+  const limit = new ConcurrencyLimit(scrapesMax);
   const scrape = async (request: Request): Promise<Response> => {
-    if (underWay >= scrapesMax) {
+    // A scrape does not wait: its scraper comes again.
+    if (limit.isFull) {
       counters.scrapesRefused.inc();
       throw new Unavailable(`${scrapesMax} scrapes are already in progress (scrapesMax); try again later.`);
     }
-    underWay++;
-    try {
+    return await limit.run(async () => {
       const format = negotiateFormat(request.headers.get("accept"));
       const all = await exposition.families(Date.now(), format !== "text");
       const names = queryOf(request.url).getAll("name[]");
@@ -43,9 +44,7 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
         vary: "Accept",
       });
       return await compressibleAnswer(request, body, headers);
-    } finally {
-      underWay--;
-    }
+    });
   };
   return new Routes()
     .on("GET", "/metrics", "scrape", "returns the exposed series", scrape)

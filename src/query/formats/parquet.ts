@@ -11,7 +11,7 @@ import { type Connection, Database } from "../../store/engine/duckdb.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
 import type { ResultColumn } from "../../store/store.ts";
-import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { QueryResult } from "../sql/sql-engine.ts";
 import type { Format } from "./format.ts";
 
@@ -28,18 +28,11 @@ const AT_ONCE = 2;
 const WAIT_MS = 10_000;
 
 export function parquetFormat(options: ParquetOptions): Format {
-  const concurrency = new ConcurrencyLimit(AT_ONCE, WAIT_MS);
+  const concurrency = new ConcurrencyLimit(AT_ONCE, { waitMs: WAIT_MS });
   return {
     contentType: "application/vnd.apache.parquet",
     async *encode(result) {
-      await concurrency.acquire();
-      let file: Awaited<ReturnType<typeof open>>;
-      try {
-        file = await write(result, options);
-      } finally {
-        concurrency.release();
-      }
-      yield* pieces(file);
+      yield* pieces(await concurrency.run(() => write(result, options)));
     },
   };
 }

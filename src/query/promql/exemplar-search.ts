@@ -8,7 +8,7 @@ import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
-import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import { selectorsIn, type VectorSelector } from "./parse/ast.ts";
@@ -73,7 +73,7 @@ type Ask = <Row extends Record<string, unknown>>(sql: string, parameters: Parame
 export class ExemplarSearch {
   readonly #options: ExemplarOptions;
   readonly #catalog: Catalog;
-  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, WAIT_MS));
+  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, { waitMs: WAIT_MS }));
 
   constructor(options: ExemplarOptions) {
     this.#options = options;

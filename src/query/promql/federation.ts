@@ -10,7 +10,7 @@
 import type { Series } from "../../model/sample.ts";
 import { dayOf } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
-import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
@@ -65,7 +65,7 @@ const WAIT_MS = 10_000;
 export class Federation {
   readonly #options: FederationOptions;
   readonly #catalog: Catalog;
-  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, WAIT_MS));
+  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, { waitMs: WAIT_MS }));
 
   constructor(options: FederationOptions) {
     this.#options = options;

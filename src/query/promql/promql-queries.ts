@@ -5,7 +5,7 @@
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { Engine, type EngineOptions, type PromqlQueryOptions, type PromqlResult } from "./engine.ts";
 import { ParseError } from "./query-errors.ts";
 import { type Explanation, explainPlan } from "./explain.ts";
@@ -50,13 +50,12 @@ export class Promql {
     this.discovery = new Discovery(options.registry, this.#storage.catalog);
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
-      new ConcurrencyLimit(
-        options.promqlConcurrencyMax,
-        WAIT_MS,
-        show,
-        WAITING_PER_QUERY,
-        "promqlConcurrencyMax",
-      ),
+      new ConcurrencyLimit(options.promqlConcurrencyMax, {
+        waitMs: WAIT_MS,
+        waitingPerRunning: WAITING_PER_QUERY,
+        setting: "promqlConcurrencyMax",
+        onChange: show,
+      }),
     );
   }
 

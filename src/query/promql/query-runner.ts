@@ -2,7 +2,7 @@
  * Runs a bounded number of queries at once. Each gets a signal that aborts when its client disconnects or the gateway
  * stops, and a stop waits until none runs.
  */
-import type { ConcurrencyLimit } from "../sql/concurrency-limit.ts";
+import type { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { Budget, type Limits } from "./evaluate/budget.ts";
 import { QueryCanceled } from "./query-errors.ts";
 
@@ -23,15 +23,15 @@ export class QueryRunner {
   async run<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stopping = this.#stopping.signal;
     if (stopping.aborted) throw new QueryCanceled("the gateway is stopping");
-    await this.#concurrency.acquire();
-    const running = ask(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-      this.#concurrency.release();
-    }
+    return await this.#concurrency.run(async () => {
+      const running = ask(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
+      this.#running.add(running);
+      try {
+        return await running;
+      } finally {
+        this.#running.delete(running);
+      }
+    });
   }
 
   /** The same with a budget. An error that an interrupt caused is replaced by the reason for the interrupt. */

@@ -21,7 +21,7 @@ import type {
 } from "../../store/store.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
-import { ConcurrencyLimit } from "./concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { type Hint, RunningQuery } from "./running.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
@@ -92,13 +92,11 @@ export class SqlEngine {
 
   constructor(options: SqlOptions) {
     this.#options = options;
-    this.#concurrency = new ConcurrencyLimit(
-      options.concurrencyMax,
-      WAIT_MS,
-      (running) => options.counters.queriesRunning.set(running),
-      undefined,
-      "sqlConcurrencyMax",
-    );
+    this.#concurrency = new ConcurrencyLimit(options.concurrencyMax, {
+      waitMs: WAIT_MS,
+      setting: "sqlConcurrencyMax",
+      onChange: (running) => options.counters.queriesRunning.set(running),
+    });
     this.#guard = new MemoryGuard(options.memoryGrowthBytesMax);
   }
 

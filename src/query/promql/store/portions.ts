@@ -3,7 +3,7 @@
  * more memory than one over an hour. Most queries are one portion, which is tried first: counting samples beforehand
  * takes a third of the time of reading them.
  */
-import { ConcurrencyLimit } from "../../sql/concurrency-limit.ts";
+import { ConcurrencyLimit } from "../../../model/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
@@ -21,15 +21,12 @@ const ROWS_AT_ONCE = 2_000_000;
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;
 
-/** Longer than any query may take. A query that times out, or whose client disconnects, stops waiting. */
-const WAIT_MS = 3_600_000;
-
 /**
  * The limit that the queries of a store share: only one at a time reads a large portion. Two at once can exceed the
- * engine's memory.
+ * engine's memory. A query that times out, or whose client disconnects, stops waiting.
  */
 export function largePortions(): ConcurrencyLimit {
-  return new ConcurrencyLimit(1, WAIT_MS, () => {}, Number.POSITIVE_INFINITY);
+  return new ConcurrencyLimit(1, { waitingPerRunning: Number.POSITIVE_INFINITY });
 }
 
 /** A portion is too large. */
@@ -104,12 +101,7 @@ async function* portionsOf(
 }
 
 async function oneAtATime<T>({ large, budget }: Ask, read: () => Promise<T>): Promise<T> {
-  await large.acquire(budget.signal);
-  try {
-    return await read();
-  } finally {
-    large.release();
-  }
+  return await large.run(read, budget.signal);
 }
 
 /** Reads everything if it is no more than a number of samples; undefined if it is more. */

@@ -1,0 +1,107 @@
+/**
+ * Limits how many tasks of a kind run at once: queries, scrapes, decompressions. Others wait in the order of arrival, in
+ * a queue that is limited in length and in time. A task that is stuck still counts as running.
+ */
+import { Busy } from "./errors.ts";
+
+/** Tasks that may wait, per task that may run. */
+const WAITING_PER_RUNNING = 4;
+
+interface LimitOptions {
+  /** How long a task may wait. By default there is no limit. */
+  readonly waitMs?: number;
+  readonly waitingPerRunning?: number;
+  /** The setting with the limit, for messages. */
+  readonly setting?: string;
+  /** Called with the number of running tasks whenever that changes. */
+  onChange?(running: number): void;
+}
+
+export class ConcurrencyLimit {
+  readonly #count: number;
+  readonly #options: LimitOptions;
+  readonly #setting: string;
+  readonly #waitingMax: number;
+  readonly #waiting: { admit: () => void; reject: (error: Error) => void }[] = [];
+  #running = 0;
+
+  /** @param count tasks that may run at once */
+  constructor(count: number, options: LimitOptions = {}) {
+    this.#count = count;
+    this.#options = options;
+    this.#setting = options.setting === undefined ? "" : ` (${options.setting})`;
+    this.#waitingMax = count * (options.waitingPerRunning ?? WAITING_PER_RUNNING);
+  }
+
+  /** Whether a further task would wait. */
+  get isFull(): boolean {
+    return this.#running >= this.#count;
+  }
+
+  /** Runs a task when the limit allows it. Throws as `acquire` does. */
+  async run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.acquire(signal);
+    try {
+      return await task();
+    } finally {
+      this.release();
+    }
+  }
+
+  /**
+   * Resolves when the caller may run. The caller then must call `release`. Throws `Busy` if too many wait or the wait
+   * takes too long, and the reason of `signal` if that aborts during the wait.
+   */
+  async acquire(signal?: AbortSignal): Promise<void> {
+    if (!this.isFull) {
+      this.#start();
+      return;
+    }
+    if (this.#waiting.length >= this.#waitingMax)
+      throw new Busy(
+        `${this.#running} queries run${this.#setting} and ${this.#waiting.length} wait; try again shortly.`,
+      );
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const entry = { admit: resolve, reject };
+    this.#waiting.push(entry);
+    const giveUp = (error: unknown) => {
+      const at = this.#waiting.indexOf(entry);
+      // It was admitted just before.
+      if (at < 0) return;
+      this.#waiting.splice(at, 1);
+      reject(error);
+    };
+    const { waitMs } = this.#options;
+    const late = () =>
+      giveUp(
+        new Busy(
+          `${this.#running} queries${this.#setting} have been running for ${waitMs} ms; try again shortly.`,
+        ),
+      );
+    const timer = waitMs === undefined ? undefined : setTimeout(late, waitMs);
+    const abort = () => giveUp(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Ends a run; the first task of the queue runs next. */
+  release(): void {
+    this.#running--;
+    this.#options.onChange?.(this.#running);
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.#start();
+    next.admit();
+  }
+
+  #start(): void {
+    this.#running++;
+    this.#options.onChange?.(this.#running);
+  }
+}
