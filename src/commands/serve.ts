@@ -61,7 +61,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     await gateway.close();
     throw error;
   }
-  const { urls } = listener;
+  const urls = [...listener.urls, ...services.flatMap((service) => service.urls ?? [])];
   const sampler = config.sampler ? startSampler(config, gateway) : undefined;
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();

@@ -110,16 +110,21 @@ export function dataPathFault(path: string): string | undefined {
   return undefined;
 }
 
+/** The settings that are addresses to listen on. */
+const LISTEN_KEYS = ["listen", "statsdListen"] as const satisfies readonly SettingKey[];
+
 /** Checks that involve several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);
   if (fault !== undefined) throw new SettingError(fault);
-  for (const listen of config.listen) {
-    if (config.open || isLocal(listen)) continue;
-    throw new SettingError(
-      `listen is "${formatListen(listen)}", which other machines may reach, and everyone who reaches it can read and ` +
-        "write everything: give --open to allow this, or listen on 127.0.0.1.",
-    );
+  for (const key of LISTEN_KEYS) {
+    for (const listen of config[key]) {
+      if (config.open || isLocal(listen)) continue;
+      throw new SettingError(
+        `${key} is "${formatListen(listen)}", which other machines may reach, and everyone who reaches it can ` +
+          `${key === "listen" ? "read and write everything" : "write"}: give --open to allow this, or listen on 127.0.0.1.`,
+      );
+    }
   }
   if (config.inflatedBytesMax < config.bodyBytesMax) {
     throw new SettingError(

@@ -36,6 +36,12 @@ export const SETTINGS = {
     what: "Address to serve HTTP on, HOST:PORT or unix:PATH. Can be given more than once.",
     why: "Pushgateway's port, so that its clients find it. Loopback, because there are no tokens yet.",
   },
+  statsdListen: {
+    type: { is: "listen", optional: true },
+    default: [],
+    what: "Address to receive StatsD and DogStatsD on: HOST:PORT for UDP, or unix:PATH for Unix datagrams. Can be given more than once.",
+    why: "Only gateways whose senders use the protocol need a socket for it. Its usual port is 8125.",
+  },
   open: {
     type: { is: "flag" },
     default: false,
@@ -297,6 +303,18 @@ export const SETTINGS = {
     default: 64 * MiB,
     what: "Bytes of decoded samples that can wait for a commit. With more, pushes get 429.",
     why: "A sixth of the 400 MB that the process should use at most.",
+  },
+  datagramBufferBytes: {
+    type: { is: "bytes", min: 4 * KiB, max: 1024 * MiB },
+    default: 16 * MiB,
+    what: "Receive buffer of each UDP socket, in which the kernel keeps datagrams until they are read. The kernel's own limit is `net.core.rmem_max`.",
+    why: "The kernel counts 768 bytes for a small datagram and allows twice the size, so this is 40,000 datagrams: 0.4 s at 100,000 per second.",
+  },
+  datagramWaitingBytesMax: {
+    type: { is: "bytes", min: 1 * MiB },
+    default: 32 * MiB,
+    what: "Bytes of datagrams that wait until they are decoded, for each protocol. Further datagrams are dropped and counted.",
+    why: "Six seconds at 100,000 datagrams of 50 bytes per second. A commit with a checkpoint takes less than one.",
   },
   idempotencyTtlMs: {
     type: { is: "milliseconds", min: minute, max: 30 * day },

@@ -28,7 +28,8 @@ export type Type =
   | { readonly is: "flag" }
   | { readonly is: "text" }
   | { readonly is: "names" }
-  | { readonly is: "listen" }
+  /** `optional` means that there may be no address. */
+  | { readonly is: "listen"; readonly optional?: true }
   | { readonly is: "choice"; readonly of: readonly string[] }
   | { readonly is: "choices"; readonly of: readonly string[] }
   | ({ readonly is: "count" } & Bounds)
@@ -82,7 +83,7 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
     case "names":
       return [...new Set(texts(raw, name))];
     case "listen":
-      return readListens(raw, name);
+      return readListens(type, raw, name);
     case "choice":
       return readChoice(type.of, raw, name);
     case "choices": {
@@ -117,9 +118,9 @@ function texts(raw: unknown, name: string): string[] {
   return words.map((word) => word.trim()).filter((word) => word !== "");
 }
 
-function readListens(raw: unknown, name: string): Listen[] {
+function readListens({ optional }: { readonly optional?: true }, raw: unknown, name: string): Listen[] {
   const words = texts(raw, name);
-  if (words.length === 0) throw expected(name, "at least one address", raw);
+  if (words.length === 0 && optional !== true) throw expected(name, "at least one address", raw);
   return words.map((word) => {
     const path = /^unix:(.+)$/.exec(word)?.[1];
     if (path !== undefined) return { path };

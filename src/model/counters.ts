@@ -38,6 +38,24 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       labelNames: ["protocol", "cause"],
       registers,
     }),
+    datagramsReceived: new Counter({
+      name: "weir_datagrams_received_total",
+      help: "Datagrams that were decoded, by protocol.",
+      labelNames: ["protocol"],
+      registers,
+    }),
+    datagramsDropped: new Counter({
+      name: "weir_datagrams_dropped_total",
+      help: "Datagrams that were lost before they were decoded or stored, by protocol and cause.",
+      labelNames: ["protocol", "cause"],
+      registers,
+    }),
+    messagesSkipped: new Counter({
+      name: "weir_messages_skipped_total",
+      help: "Messages without samples that were not stored, by protocol and type.",
+      labelNames: ["protocol", "type"],
+      registers,
+    }),
     eventWarnings: new Counter({
       name: "weir_event_warnings_total",
       help: "Parts of accepted events that were not stored as sent, by field. Fields with unusual names are counted as other.",

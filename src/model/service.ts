@@ -4,6 +4,8 @@
  */
 
 export interface Service {
+  /** The addresses at which it can be reached while it runs: `udp://127.0.0.1:8125`. Absent if it has none. */
+  readonly urls?: readonly string[];
   /**
    * Resolves when the service runs. Throws if it cannot.
    *

@@ -5,5 +5,6 @@ import { events } from "./events/events-receiver.ts";
 import { otlp } from "./otlp/otlp-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
 import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
+import { statsd } from "./statsd/statsd-receiver.ts";
 
-export const RECEIVERS = [events, remoteWrite, otlp, pushgateway] as const;
+export const RECEIVERS = [events, remoteWrite, pushgateway, otlp, statsd] as const;

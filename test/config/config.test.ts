@@ -306,6 +306,9 @@ describe("values", () => {
       bad(["--listen", address], `listen is "${address}", ${why}`);
       expect(load(["--listen", address, "--open"]).listen).toHaveLength(1);
     }
+    const whoWrites = why.replace("read and write everything", "write");
+    bad(["--statsd-listen", "0.0.0.0:8125"], `statsdListen is "0.0.0.0:8125", ${whoWrites}`);
+    expect(load(["--statsd-listen", "0.0.0.0:8125", "--open"]).statsdListen).toHaveLength(1);
   });
 
   test("rejects limits that contradict each other", () => {

@@ -1,0 +1,41 @@
+/** StatsD and DogStatsD over UDP and Unix datagrams, as README.md beside this file describes them. */
+import type { DatagramAddress } from "../datagram-socket.ts";
+import { DatagramService } from "../datagram-service.ts";
+import type { Receiver } from "../receiver.ts";
+import { StatsdDecoder } from "./statsd.ts";
+import { STATSD } from "./statsd-protocol.ts";
+
+interface StatsdSettings {
+  readonly statsdListen: readonly DatagramAddress[];
+  readonly datagramBufferBytes: number;
+  readonly datagramWaitingBytesMax: number;
+}
+
+export const statsd: Receiver<StatsdSettings> = {
+  protocol: STATSD,
+  open({ ingest, limits, series, totals, settings, log, counters, now }) {
+    const decoder = new StatsdDecoder({
+      ...limits,
+      isAttribute: (metric, tag) => series.isAttribute(metric, tag),
+      epoch: () => series.epoch,
+      // The service decodes a batch when all batches before it are committed, so the totals have their values.
+      level(head) {
+        const found = series.look(head, STATSD.terms);
+        if ("refused" in found || found.seriesId === undefined) return undefined;
+        return totals.level(found.seriesId);
+      },
+    });
+    const addresses = settings.statsdListen;
+    const service = new DatagramService({
+      protocol: STATSD.name,
+      addresses,
+      decoder,
+      ingest,
+      settings,
+      counters,
+      log,
+      now,
+    });
+    return { routes: [], services: addresses.length === 0 ? [] : [service] };
+  },
+};
