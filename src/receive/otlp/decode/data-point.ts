@@ -221,10 +221,12 @@ export class DataPoint {
     this.timeUs = this.value = this.count = this.sum = 0;
     this.hasNoRecordedValue = this.hasValue = this.hasSum = this.isExpected = false;
     this.large = undefined;
-    this.countLength = this.boundLength = this.quantileValues.length = 0;
+    this.countLength = this.boundLength = 0;
     this.attributesFrom = this.attributesTo = 0;
     this.attributeTag = attributeTag;
-    this.exemplars.length = 0;
+    // The engine is slow to set a length, also of an empty array.
+    if (this.exemplars.length > 0) this.exemplars.length = 0;
+    if (this.quantileValues.length > 0) this.quantileValues.length = 0;
   }
 
   #readInteger(reader: ProtobufReader): void {
