@@ -241,6 +241,26 @@ export const SETTINGS = {
     why: "Off, as in Prometheus. They make each series four labels longer.",
   },
 
+  // Influx line protocol
+  influxEvents: {
+    type: { is: "names" },
+    default: [],
+    what: "Measurements of the Influx line protocol whose lines are events: their fields are observations, and not gauges.",
+    why: "A line with one of `attributes`, such as `task_id`, is an event without this setting. Most other lines are levels.",
+  },
+  influxSeparator: {
+    type: { is: "text" },
+    default: "_",
+    what: "Text between the names of measurement and field in the name of a metric.",
+    why: "VictoriaMetrics and Telegraf's Prometheus output have the same, as in `cpu_usage_idle`.",
+  },
+  influxValueSuffix: {
+    type: { is: "flag" },
+    default: true,
+    what: "Names the metric of a field `value` MEASUREMENT_value. Without it, the name is the measurement.",
+    why: "As in VictoriaMetrics. Telegraf's Prometheus output leaves the suffix out.",
+  },
+
   // Bodies
   bodyBytesMax: {
     type: { is: "bytes", min: KiB, max: 1024 * MiB },

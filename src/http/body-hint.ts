@@ -21,7 +21,7 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
   ],
   [
     /^[^\s,{}="]+(?:,[^\s=]+=[^\s]+)* [^\s=]+=[^\n]+/,
-    "The body looks like InfluxDB line protocol, which is not supported: push JSON events to /api/v1/push.",
+    "The body looks like InfluxDB line protocol: send it to /write.",
   ],
 ];
 

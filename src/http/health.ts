@@ -24,6 +24,9 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
   const whyNotReadable = checkOf(readable, timeoutMs);
 
   const healthy = () => jsonResponse(200, { status: "healthy" });
+  /** https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check, which some clients ask before they push. */
+  const pass = () =>
+    jsonResponse(200, { name: "weir", status: "pass", message: "ready for queries and writes" });
   const readiness = async () => {
     const reason = await whyNotReady();
     if (reason === undefined) return jsonResponse(200, { status: "ready" });
@@ -33,7 +36,7 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
 
   return new Routes()
     .on("GET", "/-/healthy", "none", "answers if the process runs", healthy)
-    .on("GET", "/health", "none", "is the same as /-/healthy", healthy)
+    .on("GET", "/health", "none", "answers if the process runs, as health+json", pass)
     .on("GET", "/healthz", "none", "is the same as /-/healthy", healthy)
     .on("GET", "/-/ready", "none", "answers 200 if a scrape and a commit succeed", readiness)
     .on("GET", "/ready", "none", "is the same as /-/ready", readiness)

@@ -2,9 +2,10 @@
  * The table of receivers: every protocol by which samples are pushed. A new protocol is a new folder here and a row.
  */
 import { events } from "./events/events-receiver.ts";
+import { influx } from "./influx/influx-receiver.ts";
 import { otlp } from "./otlp/otlp-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
 import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
 import { statsd } from "./statsd/statsd-receiver.ts";
 
-export const RECEIVERS = [events, remoteWrite, pushgateway, otlp, statsd] as const;
+export const RECEIVERS = [events, remoteWrite, pushgateway, otlp, influx, statsd] as const;

@@ -137,7 +137,7 @@ describe("answers", () => {
     expect(await hint("POST", "/nothing", '[\n {"@timestamp":1,"value":1}]')).toEqual([404, EVENTS]);
     expect(await hint("POST", "/nothing", "cpu,host=a usage=0.5 1704067200000000000\n")).toEqual([
       404,
-      "The body looks like InfluxDB line protocol, which is not supported: push JSON events to /api/v1/push.",
+      "The body looks like InfluxDB line protocol: send it to /write.",
     ]);
     expect(await hint("POST", "/nothing", "SELECT 1")).toEqual([
       404,

@@ -34,8 +34,12 @@ test("healthy only reports that the process answers, and ready runs the check", 
   expect(await ask("/-/ready")).toEqual({ status: 200, body: { status: "ready" } });
   expect(asked).toBe(1);
   // The names that other probes use.
-  for (const path of ["/health", "/healthz"])
-    expect(await ask(path)).toEqual({ status: 200, body: { status: "healthy" } });
+  expect(await ask("/healthz")).toEqual({ status: 200, body: { status: "healthy" } });
+  // As health+json and InfluxDB 2 say it.
+  expect(await ask("/health")).toEqual({
+    status: 200,
+    body: { name: "weir", status: "pass", message: "ready for queries and writes" },
+  });
   for (const path of ["/ready", "/readyz"])
     expect(await ask(path)).toEqual({ status: 200, body: { status: "ready" } });
   expect(asked).toBe(3);

@@ -72,6 +72,7 @@ describe("permissions", () => {
         "/api/metrics/health",
         "/health",
         "/healthz",
+        "/ping",
         "/ready",
         "/readyz",
       ].toSorted(),

@@ -1,0 +1,88 @@
+/**
+ * What clients of InfluxDB ask before they write: `/ping`, and the statements of `/query` that create or list databases.
+ * The gateway has one store. It accepts any name of a database, and creates nothing. Any other statement is an error
+ * that points to SQL and PromQL.
+ */
+import { type BodyLimits, readBody } from "../../http/body.ts";
+import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
+import { contentTypeOf } from "../../http/negotiation.ts";
+import { Routes } from "../../http/routes.ts";
+import { queryOf } from "../../http/url-text.ts";
+import { quote, RequestError } from "../../model/errors.ts";
+
+/** Clients compare numbers, and InfluxDB 1.8 is the last version with `/write` and `/query` that most of them know. */
+const VERSION = "1.8.10-weir";
+const HEADERS = { "x-influxdb-version": VERSION, "x-influxdb-build": "weir" };
+
+/** Listed if a request names no database. */
+const DATABASE = "weir";
+
+const NAME = String.raw`(?:"(?:[^"\\]|\\.)+"|[A-Za-z_][\w.-]*)`;
+const SHOW_DATABASES = /^SHOW\s+DATABASES$/i;
+const CREATE_DATABASE = new RegExp(String.raw`^CREATE\s+DATABASE\s+${NAME}(?:\s+WITH\s.*)?$`, "is");
+/** A statement, up to a semicolon outside of quotation marks. */
+const STATEMENT = /(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^;"'])+/gs;
+const QUERY_CHARACTERS_MAX = 16_384;
+
+export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) => {
+  const query = async (request: Request) => {
+    try {
+      const search = queryOf(request.url);
+      if (request.method === "POST" && contentTypeOf(request).type === "application/x-www-form-urlencoded") {
+        const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, limits)));
+        for (const [name, value] of form) search.set(name, value);
+      }
+      return answer(search.get("q"), search.get("db"));
+    } catch (error) {
+      if (error instanceof RequestError) return failed(error.status, error.message, errorHeaders(error));
+      throw error;
+    }
+  };
+
+  return new Routes()
+    .on("GET", "/ping", "none", "answers clients of InfluxDB that look for a server", ping)
+    .on("GET", "/query", "push", "answers clients of InfluxDB that list or create databases", query)
+    .on("POST", "/query", "push", "answers clients of InfluxDB that list or create databases", query);
+};
+
+function ping(request: Request): Response {
+  const verbose = queryOf(request.url).get("verbose");
+  if (verbose === null || verbose === "false" || verbose === "0")
+    return new Response(null, { status: 204, headers: HEADERS });
+  return jsonResponse(200, { version: VERSION }, HEADERS);
+}
+
+function answer(query: string | null, database: string | null): Response {
+  if (query === null || query.trim() === "") return failed(400, 'missing required parameter "q"');
+  if (query.length > QUERY_CHARACTERS_MAX)
+    return failed(
+      413,
+      `the query has ${query.length} characters, at most ${QUERY_CHARACTERS_MAX} are accepted`,
+    );
+  const statements = (query.match(STATEMENT) ?? [query]).map((each) => each.trim()).filter(Boolean);
+  const results: object[] = [];
+  for (const statement of statements) {
+    const found = resultOf(statement, database);
+    if (found === undefined) {
+      return failed(
+        400,
+        `error parsing query: InfluxQL is not supported, got ${quote(statement)}; ` +
+          "send SQL to /api/v1/sql or PromQL to /api/v1/query",
+      );
+    }
+    results.push({ statement_id: results.length, ...found });
+  }
+  return jsonResponse(200, { results }, HEADERS);
+}
+
+/** The result of a statement that clients send before they write; undefined for any other. */
+function resultOf(statement: string, database: string | null): object | undefined {
+  if (CREATE_DATABASE.test(statement)) return {};
+  if (!SHOW_DATABASES.test(statement)) return undefined;
+  const name = database === null || database === "" ? DATABASE : database;
+  return { series: [{ name: "databases", columns: ["name"], values: [[name]] }] };
+}
+
+function failed(status: number, message: string, headers: Record<string, string> = {}): Response {
+  return jsonResponse(status, { error: message }, { ...HEADERS, ...headers });
+}

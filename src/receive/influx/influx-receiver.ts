@@ -1,0 +1,37 @@
+/** The Influx line protocol over HTTP, as README.md beside this file describes it. */
+import { PushWarnings } from "../push-warnings.ts";
+import type { Receiver } from "../receiver.ts";
+import { INFLUX } from "./influx-protocol.ts";
+import { influxQueryRoutes } from "./influx-query.ts";
+import { influxWriteRoutes } from "./influx-writes.ts";
+import { LineDecoder } from "./line-protocol.ts";
+
+interface InfluxSettings {
+  readonly attributes: readonly string[];
+  readonly eventsMax: number;
+  readonly influxEvents: readonly string[];
+  readonly influxSeparator: string;
+  readonly influxValueSuffix: boolean;
+}
+
+export const influx: Receiver<InfluxSettings> = {
+  protocol: INFLUX,
+  open({ ingest, limits, series, settings, log, counters }) {
+    const decoder = new LineDecoder({
+      ...limits,
+      samplesMax: settings.eventsMax,
+      attributes: settings.attributes,
+      events: settings.influxEvents,
+      separator: settings.influxSeparator,
+      valueSuffix: settings.influxValueSuffix,
+      isAttribute: (metric, tag) => series.isAttribute(metric, tag),
+      attributesOf: (metric) => series.attributesOf(metric),
+      kindOf: (metric) => series.metric(metric)?.kind,
+      epoch: () => series.epoch,
+    });
+    const warnings = new PushWarnings(log, counters);
+    return {
+      routes: [influxWriteRoutes({ decoder, ingest, limits, warnings }), influxQueryRoutes({ limits })],
+    };
+  },
+};

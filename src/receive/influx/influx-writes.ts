@@ -1,0 +1,107 @@
+/**
+ * The routes that store lines: `/write` of InfluxDB 1, `/api/v2/write` of 2 and `/api/v3/write_lp` of 3. They differ in
+ * their parameters and in the form of their answers (write-answers.ts).
+ *
+ * A body in which each line has a time is the same points whenever it is sent, as in InfluxDB. So it is stored once if a
+ * client repeats it, also if its samples are observations, which have no duplicates of their own: its hash is its
+ * idempotency key.
+ */
+import { type BodyLimits, readBody } from "../../http/body.ts";
+import { readFlag, wrongParameter } from "../../http/parameters.ts";
+import { Routes } from "../../http/routes.ts";
+import { queryOf } from "../../http/url-text.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import { RequestError } from "../../model/errors.ts";
+import type { Batch } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import { PushParameters } from "../push-parameters.ts";
+import type { PushWarnings } from "../push-warnings.ts";
+import { INFLUX } from "./influx-protocol.ts";
+import type { DecodedLines } from "./line-protocol.ts";
+import type { Precision } from "./precision.ts";
+import { answerOf, failureOf, type InfluxVersion, isRefused } from "./write-answers.ts";
+
+interface InfluxWriteDependencies {
+  /** See src/receive/influx/line-protocol.ts. */
+  readonly decoder: { decode(body: Uint8Array, precision: Precision): DecodedLines; forget(): void };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly limits: BodyLimits & NameLimits;
+  readonly warnings: Pick<PushWarnings, "note">;
+}
+
+/** Keys of all three routes: a client that changes its route sends the same points. */
+const SCOPE = "influx";
+
+/** Parameters that name a database or a user, or ask for consistency. The gateway has one store and no users. */
+const UNUSED = ["db", "rp", "org", "orgID", "bucket", "consistency", "u", "p"];
+const OWN = [...UNUSED, "precision", "accept_partial", "no_sync"];
+
+const PRECISIONS: Readonly<Record<InfluxVersion, Readonly<Record<string, Precision>>>> = {
+  v1: { n: "ns", ns: "ns", u: "us", us: "us", µ: "us", ms: "ms", s: "s", m: "m", h: "h" },
+  v2: { ns: "ns", us: "us", ms: "ms", s: "s" },
+  v3: {
+    auto: "auto",
+    ns: "ns",
+    nanosecond: "ns",
+    us: "us",
+    microsecond: "us",
+    ms: "ms",
+    millisecond: "ms",
+    s: "s",
+    second: "s",
+  },
+};
+const DEFAULT_PRECISION: Readonly<Record<InfluxVersion, Precision>> = { v1: "ns", v2: "ns", v3: "auto" };
+
+export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxWriteDependencies) => {
+  const parameters = new PushParameters(limits, INFLUX.terms);
+
+  const write = (version: InfluxVersion) => async (request: Request) => {
+    try {
+      const search = queryOf(request.url);
+      const precision = readPrecision(version, search.get("precision"));
+      const acceptsPartial = readFlag(search, "accept_partial") ?? true;
+      const isQueued = readFlag(search, "no_sync") ?? false;
+      for (const name of OWN) search.delete(name);
+      const query = search.toString();
+      const { extraLabels, historical } = parameters.read(query);
+      const key = readIdempotencyKey(request);
+      const body = await readBody(request, limits);
+      const lines = decoder.decode(body, precision);
+      const { batch } = lines;
+      if (isRefused(version, lines, acceptsPartial)) return answerOf(version, lines, body, precision);
+      const isRepeatable = key !== undefined || (lines.isTimed && lines.hasObservations);
+      const hash = isRepeatable ? hashOf(`${precision} ${query}`, body) : "";
+      const ack = await ingest.push(batch, {
+        extraLabels,
+        historical,
+        durability: isQueued ? "queued" : "committed",
+        idempotency: isRepeatable ? { scope: SCOPE, key: key ?? hash, bodyHash: hash } : undefined,
+      });
+      if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
+      // The kind of a metric may differ from what the decoder remembers of it.
+      if (ack.rejected.some(({ cause }) => cause === "kind")) decoder.forget();
+      return answerOf(version, lines, body, precision, ack);
+    } catch (error) {
+      if (error instanceof RequestError) return failureOf(version, error);
+      throw error;
+    }
+  };
+
+  return new Routes()
+    .on("POST", "/write", "push", "stores lines of InfluxDB 1", write("v1"))
+    .on("POST", "/api/v2/write", "push", "stores lines of InfluxDB 2", write("v2"))
+    .on("POST", "/api/v3/write_lp", "push", "stores lines of InfluxDB 3", write("v3"));
+};
+
+function readPrecision(version: InfluxVersion, text: string | null): Precision {
+  if (text === null || text === "") return DEFAULT_PRECISION[version];
+  const known = PRECISIONS[version];
+  if (Object.hasOwn(known, text)) return known[text]!;
+  throw wrongParameter("precision", text, Object.keys(known).join(", "));
+}
+
+function hashOf(query: string, body: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+}

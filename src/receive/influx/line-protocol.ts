@@ -1,0 +1,533 @@
+/**
+ * The Influx line protocol, bytes → Batch (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/).
+ * Pure, except for the heads of lines that it remembers.
+ *
+ * Each field with a number is a sample. line-scanner.ts finds the parts of a line, and line-heads.ts knows the series.
+ * A line that cannot be read is rejected by its number, and the others are kept. `position` in the batch is the number
+ * of the line, from 0.
+ */
+import { isUtf8 } from "node:buffer";
+import { quote, TooLarge } from "../../model/errors.ts";
+import type { Batch, Labels } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { BatchBuilder } from "../../wire/batch-builder.ts";
+import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
+import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
+import { INFLUX } from "./influx-protocol.ts";
+import {
+  type FieldSlot,
+  LineHead,
+  type SeriesOptions,
+  type SeriesSlot,
+  seriesSlot,
+  type Variant,
+} from "./line-heads.ts";
+import { endOfLine, LineScanner, nameText, skipBlanks, stringText } from "./line-scanner.ts";
+import { type Measurement, type MeasurementOptions, Measurements } from "./measurements.ts";
+import { type Precision, timeOf } from "./precision.ts";
+
+interface LineDecoderOptions extends NameLimits, SeriesOptions, MeasurementOptions {
+  /** Changes when the results of the functions change. */
+  readonly epoch: () => number;
+  /** The most samples per body; a body with more is rejected. */
+  readonly samplesMax: number;
+}
+
+/** A decoded body. */
+export interface DecodedLines {
+  readonly batch: Batch;
+  /** The lines that are no comment and not empty. */
+  readonly lineCount: number;
+  /** Whether each line has a time, so that the same body has the same samples when it is sent again. */
+  readonly isTimed: boolean;
+  readonly hasObservations: boolean;
+}
+
+/** The most lines of one body whose rejection is described. Further ones are counted, with their causes. */
+const REASONS_MAX = 10_000;
+const REASON_PAST_MAX = `the line is invalid, as are more than ${REASONS_MAX} before it`;
+const LINE_BYTES_MAX = 1_000;
+/** More than the tags of a line may have, and small enough for every buffer. */
+const HEAD_BYTES_MAX = 512 * 1_024;
+/** String fields beside which lines are remembered. A text that differs in each line would fill any memory. */
+const VARIANTS_MAX = 16_384;
+/** Fields of all heads together. They take some 300 bytes each. */
+const FIELDS_MAX = 200_000;
+
+const [LINE_FEED, CARRIAGE_RETURN, HASH] = [10, 13, 35];
+const NO_LABELS: Labels = new Map();
+const AGAIN = -2;
+
+export class LineDecoder {
+  readonly #options: LineDecoderOptions;
+  readonly #builder = new BatchBuilder(INFLUX.name);
+  readonly #scanner = new LineScanner();
+  readonly #measurements: Measurements;
+  readonly #heads = new LabelBlocks<LineHead>();
+  readonly #variants = new LabelBlocks<Variant>(VARIANTS_MAX);
+  /** Seeds the hashes, so that a sender cannot choose lines that collide. */
+  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
+  #key = Buffer.allocUnsafeSlow(4_096);
+  /** The fields of the line that is read. */
+  readonly #fields: FieldSlot[] = [];
+  readonly #series: (SeriesSlot | undefined)[] = [];
+  #fieldCount = 0;
+  /** The fields of all heads. */
+  #fieldSlots = 0;
+  #nextHead = 0;
+  #batchNumber = 0;
+  /** The line that is read: its number in the body, and a number of its own. */
+  #line = 0;
+  #serial = 0;
+  #timestampUs = Number.NaN;
+  #isTimed = true;
+  #hasObservations = false;
+  #isUtf8 = true;
+  #epoch = -1;
+  #problem = "";
+  #cause = "syntax";
+
+  constructor(options: LineDecoderOptions) {
+    this.#options = options;
+    this.#measurements = new Measurements(options, this.#builder);
+  }
+
+  /** Forgets what it remembers of lines, because the kind of a metric may have changed. */
+  forget(): void {
+    this.#measurements.forget();
+    this.#forgetHeads();
+  }
+
+  /**
+   * Decodes a body.
+   *
+   * @throws TooLarge when it has too many samples
+   */
+  decode(body: Uint8Array, precision: Precision): DecodedLines {
+    if (this.#epoch !== this.#options.epoch() || this.#measurements.isFull) {
+      this.#epoch = this.#options.epoch();
+      this.forget();
+    }
+    const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const end = buffer.length;
+    this.#isUtf8 = isUtf8(body);
+    this.#batchNumber++;
+    this.#isTimed = true;
+    this.#hasObservations = false;
+    let lineCount = 0;
+    let line = 0;
+    try {
+      for (let at = 0; at < end; ) {
+        at = skipBlanks(buffer, at, end);
+        const byte = buffer[at];
+        if (byte === LINE_FEED) {
+          at++;
+          line++;
+        } else if (byte === HASH) {
+          const feed = buffer.indexOf(LINE_FEED, at);
+          at = feed < 0 ? end : feed;
+        } else if (byte === CARRIAGE_RETURN && (at + 1 >= end || buffer[at + 1] === LINE_FEED)) at++;
+        else if (at < end) {
+          lineCount++;
+          this.#line = line;
+          const after = this.#read(buffer, at, end, precision);
+          if (after >= 0) {
+            line += 1 + this.#scanner.lineFeeds;
+            at = after;
+          } else {
+            this.#builder.dropAttributes();
+            const next = endOfLine(buffer, at, end);
+            this.#reject(buffer, at, next);
+            line += countLineFeeds(buffer, at, next);
+            at = next;
+          }
+        }
+      }
+    } catch (error) {
+      this.#builder.clear();
+      throw error;
+    }
+    const batch = this.#builder.take();
+    return { batch, lineCount, isTimed: this.#isTimed, hasObservations: this.#hasObservations };
+  }
+
+  /** Reads the line at `at`; returns the position after it, or -1 with the reason in `#problem`. */
+  #read(body: Buffer, at: number, end: number, precision: Precision): number {
+    this.#cause = "syntax";
+    for (;;) {
+      const after = this.#scan(body, at, end, precision);
+      // Each repetition takes identifiers of the measurement away, except for the first.
+      if (after !== AGAIN) return after;
+      this.#forgetHeads();
+    }
+  }
+
+  #scan(body: Buffer, at: number, end: number, precision: Precision): number {
+    const scanner = this.#scanner;
+    const tags = scanner.measurement(body, at, end);
+    if (tags < 0) return this.#fail(scanner.problem);
+    const measurement = this.#measurements.find(body, at, tags);
+    const behind = scanner.tags(body, tags, end, measurement.identifiers);
+    if (behind < 0) return this.#fail(scanner.problem);
+    const fields = scanner.fields(body, behind, end);
+    if (fields < 0) return this.#fail(scanner.problem);
+    const after = scanner.time(body, fields, end);
+    if (after < 0) return this.#fail(scanner.problem);
+    this.#timestampUs = Number.NaN;
+    if (scanner.timeFrom < 0) this.#isTimed = false;
+    else {
+      const time = timeOf(body, scanner.timeFrom, scanner.timeTo, precision);
+      if (typeof time === "string") return this.#fail(time);
+      this.#timestampUs = time;
+    }
+    if (!this.#isUtf8) {
+      const invalid = firstInvalidByte(body, at, after);
+      if (invalid >= 0) return this.#fail(`byte ${invalid - at} ${describeInvalidByte(body[invalid]!)}`);
+    }
+    const head = this.#head(body, at, behind, measurement, tags);
+    if (head === undefined) return -1;
+    const done = this.#resolve(body, head);
+    if (done !== 0) return done;
+    this.#add(body);
+    return after;
+  }
+
+  /** The head with the bytes from `from` up to `to`, without its identifying tags. Undefined if it is invalid. */
+  #head(
+    body: Buffer,
+    from: number,
+    to: number,
+    measurement: Measurement,
+    tags: number,
+  ): LineHead | undefined {
+    const scanner = this.#scanner;
+    let [key, start, length] = [body, from, to - from];
+    if (scanner.idCount > 0) {
+      key = this.#reserve(length);
+      start = 0;
+      length = 0;
+      let copied = from;
+      for (let id = 0; id < scanner.idCount; id++) {
+        length += body.copy(key, length, copied, scanner.idBegin[id]);
+        copied = scanner.idTo[id]!;
+      }
+      length += body.copy(key, length, copied, to);
+    }
+    const hash = blockHash(key, start, start + length, this.#seed);
+    const block = this.#heads.find(key, length, hash, start);
+    if (block >= 0) return this.#heads.head(block);
+    const labels = this.#tags(body, tags, to, measurement);
+    if (labels === undefined) return undefined;
+    const head = new LineHead(this.#nextHead++, measurement, labels);
+    this.#heads.add(key, length, hash, head, start);
+    return head;
+  }
+
+  /** The tags that identify no event, sorted by name. Undefined if they are invalid. */
+  #tags(body: Buffer, from: number, to: number, { identifiers }: Measurement): Labels | undefined {
+    const { tagsMax } = this.#options;
+    if (to - from > HEAD_BYTES_MAX) return this.#reasonOf("labels", `the tags have ${to - from} bytes`);
+    if (this.#scanner.tagCount > tagsMax) {
+      const reason = `the line has ${this.#scanner.tagCount} tags, at most ${tagsMax} are accepted (tagsMax)`;
+      return this.#reasonOf("labels", reason);
+    }
+    const labels = new Map<string, string>();
+    // Commas and equals signs that are not escaped separate, as the scanner has checked.
+    for (const tag of body.toString("latin1", from, to).match(/(?:\\[,= ]|[^,])+/g) ?? []) {
+      const bytes = Buffer.from(tag, "latin1");
+      const equal = /^(?:\\[,= ]|[^=])+/.exec(tag)![0].length;
+      const name = nameText(bytes, 0, equal);
+      if (identifiers.names.has(name) && identifiers.find(bytes, 0, equal) !== undefined) continue;
+      if (labels.has(name)) return this.#reasonOf("labels", "duplicate tags");
+      labels.set(name, nameText(bytes, equal + 1, bytes.length));
+    }
+    return new Map([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Finds the series of the line's numbers. Returns 0, -1 if the line is invalid, or AGAIN. */
+  #resolve(body: Buffer, head: LineHead): number {
+    const scanner = this.#scanner;
+    const { fieldCount } = scanner;
+    const serial = ++this.#serial;
+    let { isEvent } = head.measurement;
+    for (let id = 0; id < scanner.idCount && !isEvent; id++)
+      isEvent = this.#measurements.makesEvent(scanner.idColumn[id]!.name);
+    let [numbers, strings] = [0, 0];
+    for (let field = 0; field < fieldCount; field++) {
+      const [from, to] = [scanner.fieldFrom[field]!, scanner.fieldTo[field]!];
+      const slot = head.find(body, from, to, field) ?? this.#addField(body, head, from, to);
+      if (slot.line === serial) return this.#fail(`multiple instances of ${quote(slot.name)} field found`);
+      slot.line = serial;
+      this.#fields[field] = slot;
+      if (!scanner.isText[field]) {
+        numbers++;
+        if (slot.isLearned) continue;
+        slot.isLearned = true;
+        if (this.#measurements.learn(head.measurement, slot.metric)) return AGAIN;
+      } else if (scanner.textTo[field]! > scanner.textFrom[field]!) {
+        if (slot.column === undefined) strings++;
+        else isEvent ||= slot.makesEvent;
+      }
+    }
+    this.#fieldCount = fieldCount;
+    if (numbers === 0)
+      return this.#refuse("value", "the line has only string fields, expected a number or a boolean");
+    let kinds = 0;
+    for (let field = 0; field < fieldCount; field++) {
+      if (scanner.isText[field]) continue;
+      const slot = this.#fields[field]!;
+      const series = this.#seriesOf(slot, head, isEvent);
+      this.#series[field] = series;
+      kinds |= series.head.kind === "gauge" ? 1 : 2;
+    }
+    if ((kinds & 2) !== 0) {
+      if (!this.#checkIdentifiers()) return -1;
+      this.#hasObservations = true;
+    }
+    if (strings === 0) return 0;
+    if ((kinds & 1) !== 0) this.#warnOfStrings();
+    return (kinds & 2) === 0 || this.#useVariant(body, head, isEvent) ? 0 : -1;
+  }
+
+  #seriesOf(slot: FieldSlot, head: LineHead, isEvent: boolean): SeriesSlot {
+    const known = isEvent ? slot.event : slot.other;
+    if (known !== undefined) return known;
+    const series = seriesSlot(slot, head.tags, NO_LABELS, isEvent, this.#builder, this.#options);
+    if (isEvent) slot.event = series;
+    else slot.other = series;
+    return series;
+  }
+
+  #addField(body: Buffer, head: LineHead, from: number, to: number): FieldSlot {
+    if (this.#fieldSlots >= FIELDS_MAX) this.#forgetHeads();
+    this.#fieldSlots++;
+    const { measurement } = head;
+    const name = nameText(body, from, to);
+    const slot: FieldSlot = {
+      bytes: Buffer.from(body.subarray(from, to)),
+      name,
+      metric: this.#measurements.metricOf(measurement, name),
+      column: measurement.identifiers.find(body, from, to),
+      makesEvent: this.#measurements.makesEvent(name),
+      place: head.fields.length,
+      isLearned: false,
+      line: 0,
+      event: undefined,
+      other: undefined,
+    };
+    head.add(slot);
+    return slot;
+  }
+
+  /** Makes the strings of the line labels of its observations. Returns false if that is not possible. */
+  #useVariant(body: Buffer, head: LineHead, isEvent: boolean): boolean {
+    const scanner = this.#scanner;
+    // Two heads with the same strings have different series, and the key begins with the head's own.
+    const { key, length } = this.#variantKey(body, head);
+    const hash = blockHash(key, 0, length, this.#seed);
+    let block = this.#variants.find(key, length, hash);
+    if (block < 0) {
+      const strings = this.#strings(body, head);
+      if (strings === undefined) return false;
+      block = this.#variants.add(key, length, hash, { strings, events: [], others: [] });
+    }
+    const variant = this.#variants.head(block);
+    const known = isEvent ? variant.events : variant.others;
+    for (let field = 0; field < this.#fieldCount; field++) {
+      if (scanner.isText[field]) continue;
+      const slot = this.#fields[field]!;
+      let series = known[slot.place];
+      if (series === undefined) {
+        series = seriesSlot(slot, head.tags, variant.strings, isEvent, this.#builder, this.#options);
+        known[slot.place] = series;
+      }
+      this.#series[field] = series;
+    }
+    return true;
+  }
+
+  /** A text that only lines with this head and these strings have: the head's number, and each string with its place. */
+  #variantKey(body: Buffer, head: LineHead): { key: Buffer; length: number } {
+    const scanner = this.#scanner;
+    let size = 8;
+    for (let field = 0; field < this.#fieldCount; field++)
+      if (scanner.isText[field]) size += 8 + scanner.textTo[field]! - scanner.textFrom[field]!;
+    const key = this.#reserve(size);
+    // A double counts further than any gateway runs.
+    let length = key.writeDoubleLE(head.id, 0);
+    for (let field = 0; field < this.#fieldCount; field++) {
+      const slot = this.#fields[field]!;
+      if (!scanner.isText[field] || slot.column !== undefined) continue;
+      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      length = key.writeUInt32LE(slot.place, length);
+      length = key.writeUInt32LE(to - from, length);
+      length += body.copy(key, length, from, to);
+    }
+    return { key, length };
+  }
+
+  /** The strings of the line that identify no event. Undefined if one has the name of a tag. */
+  #strings(body: Buffer, head: LineHead): Labels | undefined {
+    const scanner = this.#scanner;
+    const strings = new Map<string, string>();
+    for (let field = 0; field < this.#fieldCount; field++) {
+      const { name, column } = this.#fields[field]!;
+      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      if (!scanner.isText[field] || column !== undefined || from === to) continue;
+      if (head.tags.has(name)) return this.#twice(name) || undefined;
+      strings.set(name, stringText(body, from, to));
+    }
+    return strings;
+  }
+
+  #warnOfStrings(): void {
+    const scanner = this.#scanner;
+    const number = this.#series.findIndex(
+      (series, field) => field < this.#fieldCount && !scanner.isText[field] && series?.head.kind === "gauge",
+    );
+    const { metric } = this.#series[number]!.head;
+    for (let field = 0; field < this.#fieldCount; field++) {
+      const { name, column } = this.#fields[field]!;
+      if (!scanner.isText[field] || column !== undefined) continue;
+      const message =
+        `the string field ${quote(name)} was not stored, because ${quote(metric)} is a gauge: send it as a tag, or add ` +
+        "the measurement to influxEvents";
+      this.#builder.warn("string", { index: this.#line, field: name, message, metric });
+    }
+  }
+
+  /** Adds the samples of the line. */
+  #add(body: Buffer): void {
+    const scanner = this.#scanner;
+    const builder = this.#builder;
+    const { samplesMax } = this.#options;
+    for (let field = 0; field < this.#fieldCount; field++) {
+      if (scanner.isText[field]) continue;
+      const series = this.#series[field]!;
+      if (builder.length >= samplesMax) {
+        throw new TooLarge(
+          `the body has more than ${samplesMax} fields with numbers (eventsMax), send it in parts`,
+          "body",
+        );
+      }
+      if (series.head.kind === "observation") this.#setAttributes(body, series);
+      if (series.usedBy !== this.#batchNumber) {
+        series.usedBy = this.#batchNumber;
+        series.index = builder.addHead(series.head);
+      }
+      if (scanner.isInexact[field]) this.#warnOfDigits(body, field, series);
+      builder.add(series.index, this.#timestampUs, scanner.number[field]!, this.#line);
+    }
+  }
+
+  /** Sets the values that identify the event of an observation. */
+  #setAttributes(body: Buffer, { constants }: SeriesSlot): void {
+    const scanner = this.#scanner;
+    const builder = this.#builder;
+    for (let id = 0; id < scanner.idCount; id++) {
+      const column = scanner.idColumn[id]!;
+      const [from, to] = [scanner.idFrom[id]!, scanner.idTo[id]!];
+      if (scanner.idIsEscaped[id]) {
+        const bytes = Buffer.from(nameText(body, from, to));
+        builder.setAttribute(column, bytes, 0, bytes.length);
+      } else builder.setAttribute(column, body, from, to);
+    }
+    for (let field = 0; field < this.#fieldCount; field++) {
+      if (!scanner.isText[field]) continue;
+      const { column } = this.#fields[field]!;
+      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      if (column === undefined || from === to) continue;
+      if (scanner.textIsEscaped[field]) {
+        const bytes = Buffer.from(stringText(body, from, to));
+        builder.setAttribute(column, bytes, 0, bytes.length);
+      } else builder.setAttribute(column, body, from, to);
+    }
+    for (const { column, bytes } of constants) builder.setAttribute(column, bytes, 0, bytes.length);
+  }
+
+  /** Checks the values that identify the event. Returns false if one is too long, or if there are two of one name. */
+  #checkIdentifiers(): boolean {
+    const scanner = this.#scanner;
+    const { tagValueBytesMax } = this.#options;
+    for (let id = 0; id < scanner.idCount; id++) {
+      const bytes = scanner.idTo[id]! - scanner.idFrom[id]!;
+      if (bytes > tagValueBytesMax) return this.#tooLong(scanner.idColumn[id]!.name, bytes);
+    }
+    for (let field = 0; field < this.#fieldCount; field++) {
+      const { column, name } = this.#fields[field]!;
+      if (!scanner.isText[field] || column === undefined) continue;
+      const bytes = scanner.textTo[field]! - scanner.textFrom[field]!;
+      if (bytes > tagValueBytesMax) return this.#tooLong(name, bytes);
+      for (let id = 0; id < scanner.idCount; id++)
+        if (scanner.idColumn[id] === column) return this.#twice(name);
+    }
+    return true;
+  }
+
+  #twice(name: string): false {
+    this.#refuse("labels", `${quote(name)} is both a tag and a string field of the line`);
+    return false;
+  }
+
+  #warnOfDigits(body: Buffer, field: number, { head: { metric } }: SeriesSlot): void {
+    const scanner = this.#scanner;
+    const from = scanner.fieldTo[field]! + 1;
+    const sent = /^-?\d+/.exec(body.toString("latin1", from, Math.min(body.length, from + 40)))![0];
+    const message = `${quote(this.#fields[field]!.name)} is ${sent} and was stored as ${BigInt(scanner.number[field]!)}, the nearest 64-bit float`;
+    this.#builder.warn("value", { index: this.#line, field: "value", message, metric });
+  }
+
+  #tooLong(name: string, bytes: number): false {
+    const { tagValueBytesMax } = this.#options;
+    const reason = `${quote(name)} is ${bytes} bytes long, at most ${tagValueBytesMax} are accepted (tagValueBytesMax)`;
+    this.#refuse("labels", reason);
+    return false;
+  }
+
+  #forgetHeads(): void {
+    this.#heads.clear();
+    this.#variants.clear();
+    this.#fieldSlots = 0;
+  }
+
+  #reserve(bytes: number): Buffer {
+    if (bytes > this.#key.length) this.#key = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#key.length));
+    return this.#key;
+  }
+
+  #fail(problem: string): -1 {
+    this.#problem = problem;
+    return -1;
+  }
+
+  #refuse(cause: string, problem: string): -1 {
+    this.#cause = cause;
+    return this.#fail(problem);
+  }
+
+  #reasonOf(cause: string, problem: string): undefined {
+    this.#refuse(cause, problem);
+  }
+
+  #reject(body: Buffer, at: number, next: number): void {
+    const { rejected } = this.#builder;
+    if (rejected.length >= REASONS_MAX) {
+      rejected.push({ index: this.#line, cause: this.#cause, reason: REASON_PAST_MAX, payload: "" });
+      return;
+    }
+    const payload = lineText(body, at, next);
+    rejected.push({ index: this.#line, cause: this.#cause, reason: this.#problem, payload });
+  }
+}
+
+/** A line without its end, cut at 1,000 bytes. */
+export function lineText(body: Buffer, at: number, next: number): string {
+  return body.toString("utf8", at, Math.min(next, at + LINE_BYTES_MAX)).replace(/\r?\n$/, "");
+}
+
+function countLineFeeds(body: Buffer, from: number, to: number): number {
+  let count = 0;
+  for (let at = body.indexOf(LINE_FEED, from); at >= 0 && at < to; at = body.indexOf(LINE_FEED, at + 1))
+    count++;
+  return count;
+}
