@@ -41,8 +41,12 @@ const DATA_FIELDS: ReadonlyMap<number, DataField> = new Map([
 const [TEMPORALITY, IS_MONOTONIC] = [16 | VARINT, 24 | VARINT];
 /** Values of AggregationTemporality. */
 const [DELTA, CUMULATIVE] = [1, 2];
-/** Remembered metrics, counted once per scope and resource. Past it, all are forgotten with the next request. */
-const METRICS_MAX = 65_536;
+/**
+ * Memory of the remembered resources, scopes and metrics: their bytes twice, and their objects. Past it, all are
+ * forgotten with the next request.
+ */
+const REMEMBERED_BYTES_MAX = 64 * 1_048_576;
+const OBJECT_BYTES = 600;
 
 const NOTHING: ResourceLabels = {
   promoted: new Map(),
@@ -97,7 +101,7 @@ export class OtlpDecoder {
   readonly #gatherer: PointGatherer;
   readonly #point: DataPoint;
   #resources = new ByteKeys<KnownResource>();
-  #metrics = 0;
+  #rememberedBytes = 0;
   #numbers = 0;
   /** The resources of this request that have `target_info`. */
   readonly #targets = new Set<KnownResource>();
@@ -225,7 +229,9 @@ export class OtlpDecoder {
     }
     reader.expectEnd(end);
     const known = isWhole
-      ? scope.metrics.get(reader.bytes, begin, textTo, () => readTexts(reader.bytes.subarray(begin, textTo)))
+      ? scope.metrics.get(reader.bytes, begin, textTo, () =>
+          this.#readMetric(reader.bytes.subarray(begin, textTo)),
+        )
       : this.#scattered(begin, end, scope);
     if (data === undefined) {
       this.#gatherer.warn("data", `metric ${quote(known.name)} has no data of a known type`, known.name);
@@ -290,7 +296,7 @@ export class OtlpDecoder {
   }
 
   #decide(
-    { name, description, unit, isText, byShape }: KnownMetric,
+    { name, description, unit, isText }: KnownMetric,
     data: DataField,
     shape: number,
     resource: KnownResource,
@@ -302,7 +308,7 @@ export class OtlpDecoder {
     const named: NamedType = isCounter ? "counter" : data === "gauge" ? "gauge" : "other";
     const translated = metricName(name, unit, named, this.#options.translation);
     const isLevel = data === "gauge" || (data === "sum" && !isMonotonic);
-    this.#metrics += byShape.size === 0 ? 1 : 0;
+    this.#remember(0);
     return {
       sentName: name,
       name: translated ?? "",
@@ -324,7 +330,17 @@ export class OtlpDecoder {
     };
   }
 
+  #readMetric(texts: Buffer): KnownMetric {
+    this.#remember(texts.length);
+    return readTexts(texts);
+  }
+
+  #remember(bytes: number): void {
+    this.#rememberedBytes += OBJECT_BYTES + 2 * bytes;
+  }
+
   #readResource(from: number, to: number): KnownResource {
+    this.#remember(to - from);
     return this.#reading(
       () => {
         const attributes = readAttributes(this.#reader, from, to, FIRST);
@@ -336,6 +352,7 @@ export class OtlpDecoder {
   }
 
   #readScope(from: number, to: number, schemaUrl: string): KnownScope {
+    this.#remember(to - from + schemaUrl.length);
     const metrics = new ByteKeys<KnownMetric>();
     return this.#reading<KnownScope>(
       () => {
@@ -392,7 +409,7 @@ export class OtlpDecoder {
         parts.push(reader.bytes.subarray(from, reader.at));
     }
     const texts = Buffer.concat(parts);
-    return scope.metrics.get(texts, 0, texts.length, () => readTexts(texts));
+    return scope.metrics.get(texts, 0, texts.length, () => this.#readMetric(texts));
   }
 
   #forgetTimes(resource: KnownResource): void {
@@ -402,8 +419,8 @@ export class OtlpDecoder {
   }
 
   #forgetPastMax(): void {
-    if (this.#metrics <= METRICS_MAX) return;
-    this.#metrics = 0;
+    if (this.#rememberedBytes <= REMEMBERED_BYTES_MAX) return;
+    this.#rememberedBytes = 0;
     this.#resources = new ByteKeys();
     this.#gatherer.forget();
   }

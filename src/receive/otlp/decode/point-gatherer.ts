@@ -1,18 +1,12 @@
 /**
- * Gathers the data points of a request of OpenTelemetry in a batch: finds the series of each by the bytes of its
- * attributes, and adds its samples.
- *
- * A sender repeats its points in the same order. So the attributes that followed others of the same metric the last
- * time are tried first, which costs one comparison and no hash. `scripts/bench otlp` measures it.
+ * Gathers the data points of a request of OpenTelemetry in a batch: decides which can be stored, and adds their samples.
  */
 import { quote, TooLarge } from "../../../model/errors.ts";
 import type { Batch, Labels, SeriesHead } from "../../../model/sample.ts";
 import { BatchBuilder } from "../../../wire/batch-builder.ts";
 import type { BucketLayouts } from "../../../wire/bucket-layout.ts";
-import { blockHash, LabelBlocks } from "../../../wire/label-blocks.ts";
 import { ProtobufReader } from "../../../wire/protobuf.ts";
-import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
-import { type LabelOptions, pointLabels } from "../labels/point-labels.ts";
+import type { LabelOptions } from "../labels/point-labels.ts";
 import { OTLP } from "../otlp-protocol.ts";
 import type { DataPoint } from "./data-point.ts";
 import {
@@ -24,6 +18,7 @@ import {
 } from "./exponential-buckets.ts";
 import { readExemplar } from "./otlp-exemplars.ts";
 import { type OtlpMetric, PointSeries, type Problem } from "./point-series.ts";
+import { SeriesFinder } from "./series-finder.ts";
 
 /** A decoded request. */
 export interface OtlpRequest {
@@ -50,8 +45,8 @@ const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
 /** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
-/** Remembered label sets. */
-const BLOCKS_MAX = 262_144;
+/** Heads of remembered label sets, at 1 KB each. A histogram has many. Past it, all are forgotten with the next request. */
+const HEADS_MAX = 262_144;
 const NO_LABELS: Labels = new Map();
 /** Nobody measures before 2001: such a time is in another unit than nanoseconds. */
 const FIRST_US = Date.UTC(2001, 0, 1) * 1_000;
@@ -65,39 +60,33 @@ export class PointGatherer {
   readonly #builder = new BatchBuilder(OTLP.name);
   readonly #options: LabelOptions;
   readonly #layouts: BucketLayouts;
-  readonly #blocks = new LabelBlocks<PointSeries>(BLOCKS_MAX);
-  readonly #seed = (Math.random() * 2 ** 32) | 0;
-  /** Reads exemplars of the body, and attributes. */
+  readonly #finder: SeriesFinder;
+  /** Reads exemplars. */
   readonly #body = new ProtobufReader();
-  readonly #attributes = new ProtobufReader();
-  /** By block: the block that followed it in the same metric. */
-  #next = new Int32Array(1_024).fill(-1);
-  #generation = 0;
   #batchNumber = 0;
-  /** The block of the point before, and the one that is expected. */
-  #last = -1;
-  #expected = -1;
   #metric: OtlpMetric | undefined;
   #points = 0;
   #exemplars = 0;
   #exemplarsDropped = 0;
+  /** The heads of the label sets that are remembered. */
+  #heads = 0;
   #exponential = 0;
   #hasDeltas = false;
   /** The times of the points of the resource that is being read. */
   earliestUs = Number.POSITIVE_INFINITY;
   latestUs = Number.NEGATIVE_INFINITY;
-  /** Why all points of the metric are rejected. */
-  #problem: Problem | undefined;
 
   constructor(options: LabelOptions, layouts: BucketLayouts) {
     this.#options = options;
     this.#layouts = layouts;
+    this.#finder = new SeriesFinder(options);
   }
 
   /** Starts a request, and drops what an earlier one left. */
   begin(body: Buffer): void {
     this.#body.open(body);
     this.#builder.clear();
+    if (this.#heads > HEADS_MAX) this.forget();
     this.#batchNumber++;
     this.#points = this.#exemplars = this.#exemplarsDropped = this.#exponential = 0;
     this.#hasDeltas = false;
@@ -122,21 +111,19 @@ export class PointGatherer {
 
   /** Starts the points of a metric. */
   beginMetric(metric: OtlpMetric): void {
-    if (this.#generation !== this.#blocks.generation) this.#forgetBlocks();
     this.#metric = metric;
-    this.#problem = metric.problem;
-    this.#last = -1;
-    this.#expected = metric.generation === this.#generation ? metric.first : -1;
+    this.#finder.begin(metric);
   }
 
   /** See `DataPoint`. */
-  readonly expect = (bytes: Buffer, from: number): number =>
-    this.#expected < 0 ? -1 : this.#blocks.lengthAt(this.#expected, bytes, from);
+  get expect(): SeriesFinder["expect"] {
+    return this.#finder.expect;
+  }
 
   /** Forgets all series, when the metrics that they belong to are forgotten. */
   forget(): void {
-    this.#blocks.clear();
-    this.#forgetBlocks();
+    this.#heads = 0;
+    this.#finder.forget();
   }
 
   addNumber(point: DataPoint): void {
@@ -279,69 +266,14 @@ export class PointGatherer {
 
   /** The series of a point, or undefined if the point was rejected. */
   #seriesOf(point: DataPoint, position: number): PointSeries | undefined {
-    const block = point.isExpected ? this.#expected : this.#find(point, position);
-    if (block === undefined) return undefined;
-    let series: PointSeries;
-    if (typeof block === "number") {
-      if (this.#last >= 0) this.#next[this.#last] = block;
-      else this.#noteFirst(block);
-      this.#last = block;
-      this.#expected = this.#next[block]!;
-      series = this.#blocks.head(block);
-    } else series = block;
-    if (point.timeUs < FIRST_US) {
-      this.#reject(position, series, "timestamp", whyNoTime(point.timeUs));
+    const series = this.#finder.find(point);
+    if (!(series instanceof PointSeries)) {
+      this.#rejectFor(position, this.#metric!, series);
       return undefined;
     }
-    return series;
-  }
-
-  #noteFirst(block: number): void {
-    const metric = this.#metric!;
-    metric.first = block;
-    metric.generation = this.#generation;
-  }
-
-  /** The block of a point's attributes, or its series if there is none; undefined if the point was rejected. */
-  #find(point: DataPoint, position: number): number | PointSeries | undefined {
-    const metric = this.#metric!;
-    if (this.#problem !== undefined) {
-      this.#rejectFor(position, metric, this.#problem);
-      return undefined;
-    }
-    const { attributes, attributesFrom, attributesTo } = point;
-    const length = attributesTo - attributesFrom;
-    const seed = this.#seed ^ Math.imul(metric.number, 0x9e3779b1);
-    const hash = blockHash(attributes, attributesFrom, attributesTo, seed);
-    const known = this.#blocks.find(attributes, length, hash, attributesFrom);
-    if (known >= 0 && this.#blocks.head(known).metric === metric) return known;
-    const series = this.#decide(point, position, metric);
-    // Another metric has an equal block with an equal hash: this one is decided each time.
-    if (series === undefined || known >= 0) return series;
-    const block = this.#blocks.add(attributes, length, hash, series, attributesFrom);
-    if (this.#generation !== this.#blocks.generation) this.#forgetBlocks();
-    if (block >= this.#next.length) this.#grow(block);
-    return block;
-  }
-
-  #decide(point: DataPoint, position: number, metric: OtlpMetric): PointSeries | undefined {
-    const { attributes, attributesFrom, attributesTo, attributeTag } = point;
-    const reader = this.#attributes;
-    reader.open(attributes);
-    try {
-      const own = readAttributes(reader, attributesFrom, attributesTo, attributeTag);
-      const { labels, replaced } = pointLabels(own, metric.resource, metric.scope, this.#options);
-      const edge = metric.data === "summary" ? "quantile" : "le";
-      const isNumber = metric.data === "gauge" || metric.data === "sum";
-      if (isNumber || !labels.has(edge)) return new PointSeries(metric, labels, replaced);
-      throw new InvalidAttribute(
-        `attribute ${quote(edge)} is reserved for the ${edge === "le" ? "bounds of a histogram" : "quantiles of a summary"}`,
-      );
-    } catch (error) {
-      if (!(error instanceof InvalidAttribute)) throw error;
-      this.#rejectFor(position, metric, { cause: "labels", reason: error.message });
-      return undefined;
-    }
+    if (point.timeUs >= FIRST_US) return series;
+    this.#reject(position, series, "timestamp", whyNoTime(point.timeUs));
+    return undefined;
   }
 
   /** Makes sure that the batch has the heads of a series. */
@@ -350,6 +282,10 @@ export class PointGatherer {
     series.usedIn = this.#batchNumber;
     series.sumIndex = -1;
     const { heads } = series;
+    if (!series.isCounted) {
+      series.isCounted = true;
+      this.#heads += heads.length;
+    }
     series.index = this.#builder.addHead(heads[0]!);
     for (let at = 1; at < heads.length; at++) this.#builder.addHead(heads[at]!);
     for (const name of series.replaced) {
@@ -467,19 +403,6 @@ export class PointGatherer {
       reason: hasReason ? reason : REASON_PAST_MAX,
       payload: hasReason ? payload() : "",
     });
-  }
-
-  /** The blocks were cleared, maybe within this request: what is kept by block number belongs to other blocks. */
-  #forgetBlocks(): void {
-    this.#generation = this.#blocks.generation;
-    this.#next.fill(-1);
-    this.#last = this.#expected = -1;
-  }
-
-  #grow(block: number): void {
-    const larger = new Int32Array(Math.max(this.#next.length * 2, block + 1)).fill(-1);
-    larger.set(this.#next);
-    this.#next = larger;
   }
 }
 

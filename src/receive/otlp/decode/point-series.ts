@@ -51,6 +51,8 @@ export class PointSeries {
   usedIn = -1;
   index = -1;
   sumIndex = -1;
+  /** Whether its present heads were counted. */
+  isCounted = false;
 
   constructor(metric: OtlpMetric, labels: Labels, replaced: readonly string[]) {
     this.metric = metric;
@@ -83,6 +85,7 @@ export class PointSeries {
     ];
     this.#bounds = bounds;
     this.usedIn = -1;
+    this.isCounted = false;
     return dropped;
   }
 
@@ -94,6 +97,7 @@ export class PointSeries {
     ];
     this.#bounds = quantiles;
     this.usedIn = -1;
+    this.isCounted = false;
   }
 
   /** The index among `heads` of the bucket that has a value. */
