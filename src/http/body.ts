@@ -159,7 +159,10 @@ function tooLarge(limits: BodyLimits, what = ""): TooLarge {
 export class BodiesInProgress {
   #bytes = 0;
   /** Decompressions. Each is of a body that is read, so the memory for bodies limits how many wait. */
-  readonly inflations = new ConcurrencyLimit(INFLATIONS_MAX, { waitingPerRunning: Number.POSITIVE_INFINITY });
+  readonly inflations = new ConcurrencyLimit(INFLATIONS_MAX, {
+    tasks: "decompressions",
+    waitingPerRunning: Number.POSITIVE_INFINITY,
+  });
 
   /**
    * Reserves more bytes for a body.

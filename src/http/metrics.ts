@@ -26,7 +26,7 @@ interface MetricsDependencies {
 export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
-  const limit = new ConcurrencyLimit(scrapesMax);
+  const limit = new ConcurrencyLimit(scrapesMax, { tasks: "scrapes", setting: "scrapesMax" });
   const scrape = async (request: Request): Promise<Response> => {
     // A scrape does not wait: its scraper comes again.
     if (limit.isFull) {

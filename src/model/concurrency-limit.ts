@@ -8,6 +8,8 @@ import { Busy } from "./errors.ts";
 const WAITING_PER_RUNNING = 4;
 
 interface LimitOptions {
+  /** What is limited, in the plural, for messages: `queries`. */
+  readonly tasks: string;
   /** How long a task may wait. By default there is no limit. */
   readonly waitMs?: number;
   readonly waitingPerRunning?: number;
@@ -20,16 +22,14 @@ interface LimitOptions {
 export class ConcurrencyLimit {
   readonly #count: number;
   readonly #options: LimitOptions;
-  readonly #setting: string;
   readonly #waitingMax: number;
   readonly #waiting: { admit: () => void; reject: (error: Error) => void }[] = [];
   #running = 0;
 
   /** @param count tasks that may run at once */
-  constructor(count: number, options: LimitOptions = {}) {
+  constructor(count: number, options: LimitOptions) {
     this.#count = count;
     this.#options = options;
-    this.#setting = options.setting === undefined ? "" : ` (${options.setting})`;
     this.#waitingMax = count * (options.waitingPerRunning ?? WAITING_PER_RUNNING);
   }
 
@@ -57,10 +57,7 @@ export class ConcurrencyLimit {
       this.#start();
       return;
     }
-    if (this.#waiting.length >= this.#waitingMax)
-      throw new Busy(
-        `${this.#running} queries run${this.#setting} and ${this.#waiting.length} wait; try again shortly.`,
-      );
+    if (this.#waiting.length >= this.#waitingMax) throw this.#busy("");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { admit: resolve, reject };
     this.#waiting.push(entry);
@@ -72,12 +69,7 @@ export class ConcurrencyLimit {
       reject(error);
     };
     const { waitMs } = this.#options;
-    const late = () =>
-      giveUp(
-        new Busy(
-          `${this.#running} queries${this.#setting} have been running for ${waitMs} ms; try again shortly.`,
-        ),
-      );
+    const late = () => giveUp(this.#busy(` for ${waitMs} ms`));
     const timer = waitMs === undefined ? undefined : setTimeout(late, waitMs);
     const abort = () => giveUp(signal?.reason);
     signal?.addEventListener("abort", abort);
@@ -98,6 +90,14 @@ export class ConcurrencyLimit {
     if (next === undefined) return;
     this.#start();
     next.admit();
+  }
+
+  #busy(duration: string): Busy {
+    const { tasks, setting } = this.#options;
+    const limit = setting === undefined ? "" : ` (${setting})`;
+    return new Busy(
+      `Too many ${tasks}${duration}: ${this.#running} running${limit}, ${this.#waiting.length} waiting; try again shortly.`,
+    );
   }
 
   #start(): void {

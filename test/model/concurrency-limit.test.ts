@@ -15,7 +15,7 @@ function task(limit: ConcurrencyLimit, name: string, log: string[], signal?: Abo
 
 test("tasks beyond the limit start in the order of arrival, also after one that fails", async () => {
   const running: number[] = [];
-  const limit = new ConcurrencyLimit(1, { onChange: (count) => running.push(count) });
+  const limit = new ConcurrencyLimit(1, { tasks: "queries", onChange: (count) => running.push(count) });
   const log: string[] = [];
   const [a, b, c] = ["a", "b", "c"].map((name) => task(limit, name, log));
   expect(limit.isFull).toBe(true);
@@ -30,11 +30,15 @@ test("tasks beyond the limit start in the order of arrival, also after one that 
 });
 
 test("a task is rejected if too many wait, and the message names the setting", async () => {
-  const limit = new ConcurrencyLimit(1, { waitingPerRunning: 1, setting: "sqlConcurrencyMax" });
+  const limit = new ConcurrencyLimit(1, {
+    tasks: "queries",
+    waitingPerRunning: 1,
+    setting: "sqlConcurrencyMax",
+  });
   const log: string[] = [];
   const [a, b] = ["a", "b"].map((name) => task(limit, name, log));
   await expect(task(limit, "c", log).done).rejects.toThrow(
-    new Busy("1 queries run (sqlConcurrencyMax) and 1 wait; try again shortly."),
+    new Busy("Too many queries: 1 running (sqlConcurrencyMax), 1 waiting; try again shortly."),
   );
   a!.end();
   b!.end();
@@ -42,10 +46,12 @@ test("a task is rejected if too many wait, and the message names the setting", a
 });
 
 test("a task that waited for too long, or whose signal aborts, never runs", async () => {
-  const limit = new ConcurrencyLimit(1, { waitMs: 1 });
+  const limit = new ConcurrencyLimit(1, { tasks: "queries", waitMs: 1 });
   const log: string[] = [];
   const a = task(limit, "a", log);
-  await expect(task(limit, "late", log).done).rejects.toThrow("have been running for 1 ms");
+  await expect(task(limit, "late", log).done).rejects.toThrow(
+    new Busy("Too many queries for 1 ms: 1 running, 1 waiting; try again shortly."),
+  );
   const controller = new AbortController();
   const gone = task(limit, "gone", log, controller.signal);
   controller.abort(new Error("the client disconnected"));

@@ -28,11 +28,11 @@ const AT_ONCE = 2;
 const WAIT_MS = 10_000;
 
 export function parquetFormat(options: ParquetOptions): Format {
-  const concurrency = new ConcurrencyLimit(AT_ONCE, { waitMs: WAIT_MS });
+  const concurrency = new ConcurrencyLimit(AT_ONCE, { tasks: "Parquet answers", waitMs: WAIT_MS });
   return {
     contentType: "application/vnd.apache.parquet",
     async *encode(result) {
-      yield* pieces(await concurrency.run(() => write(result, options)));
+      yield* pieces(await concurrency.run(() => write(result, options), result.signal));
     },
   };
 }

@@ -73,7 +73,9 @@ type Ask = <Row extends Record<string, unknown>>(sql: string, parameters: Parame
 export class ExemplarSearch {
   readonly #options: ExemplarOptions;
   readonly #catalog: Catalog;
-  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, { waitMs: WAIT_MS }));
+  readonly #runner = new QueryRunner(
+    new ConcurrencyLimit(CONCURRENCY_MAX, { tasks: "searches for exemplars", waitMs: WAIT_MS }),
+  );
 
   constructor(options: ExemplarOptions) {
     this.#options = options;

@@ -65,7 +65,9 @@ const WAIT_MS = 10_000;
 export class Federation {
   readonly #options: FederationOptions;
   readonly #catalog: Catalog;
-  readonly #runner = new QueryRunner(new ConcurrencyLimit(CONCURRENCY_MAX, { waitMs: WAIT_MS }));
+  readonly #runner = new QueryRunner(
+    new ConcurrencyLimit(CONCURRENCY_MAX, { tasks: "federations", waitMs: WAIT_MS }),
+  );
 
   constructor(options: FederationOptions) {
     this.#options = options;

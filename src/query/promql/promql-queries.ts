@@ -51,6 +51,7 @@ export class Promql {
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
       new ConcurrencyLimit(options.promqlConcurrencyMax, {
+        tasks: "queries",
         waitMs: WAIT_MS,
         waitingPerRunning: WAITING_PER_QUERY,
         setting: "promqlConcurrencyMax",

@@ -16,22 +16,29 @@ export class QueryRunner {
   }
 
   /**
-   * Runs a query when the limit allows it, with a signal that aborts with `signal` or at the stop.
+   * Runs a query when the limit allows it, with a signal that aborts with `signal` or at the stop. A query that waits
+   * stops waiting then.
    *
-   * @throws Busy when the query waited for too long, QueryCanceled when stopping
+   * @throws Busy when the query waited for too long, QueryCanceled when `signal` aborted or the gateway stops
    */
   async run<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stopping = this.#stopping.signal;
-    if (stopping.aborted) throw new QueryCanceled("the gateway is stopping");
-    return await this.#concurrency.run(async () => {
-      const running = ask(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
+    const either = signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
+    await this.#concurrency.acquire(either).catch((error: unknown) => {
+      throw either.aborted ? canceled(stopping) : error;
+    });
+    try {
+      if (either.aborted) throw canceled(stopping);
+      const running = ask(either);
       this.#running.add(running);
       try {
         return await running;
       } finally {
         this.#running.delete(running);
       }
-    });
+    } finally {
+      this.#concurrency.release();
+    }
   }
 
   /** The same with a budget. An error that an interrupt caused is replaced by the reason for the interrupt. */
@@ -48,9 +55,13 @@ export class QueryRunner {
     });
   }
 
-  /** Stops running queries; resolves when none runs. */
+  /** Stops running and waiting queries. Resolves when none runs. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.allSettled(this.#running);
   }
+}
+
+function canceled(stopping: AbortSignal): QueryCanceled {
+  return new QueryCanceled(stopping.aborted ? "the gateway is stopping" : "the query was canceled");
 }

@@ -140,11 +140,18 @@ export class RunningQuery {
       case "memory":
         return outOfMemory("sqlMemoryGrowthBytesMax");
       case "closing":
-        return new Unavailable("The gateway is stopping; the query was not finished.");
+        return stopError("closing");
       default:
-        return new BadInput("The client left before the query was finished.");
+        return stopError("gone");
     }
   }
+}
+
+/** The error of a query that ends because the gateway stops, or because its client disconnected. */
+export function stopError(reason: "closing" | "gone"): RequestError {
+  return reason === "closing"
+    ? new Unavailable("The gateway is stopping; the query was not finished.")
+    : new BadInput("The client disconnected before the query was finished.");
 }
 
 /** @param setting the setting that limits the memory */

@@ -22,7 +22,7 @@ import type {
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
-import { type Hint, RunningQuery } from "./running.ts";
+import { type Hint, RunningQuery, stopError } from "./running.ts";
 import { type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
 
@@ -69,6 +69,8 @@ export interface QueryResult {
   readonly columns: readonly ResultColumn[];
   /** The maximum number of rows. */
   readonly limitRows: number;
+  /** Aborts when the client disconnects. */
+  readonly signal?: AbortSignal;
   /** The next rows, at least one; undefined at the end, when the query closes itself. Rejects with a RequestError. */
   next(): Promise<Chunk | undefined>;
   /**
@@ -89,10 +91,12 @@ export class SqlEngine {
   readonly #concurrency: ConcurrencyLimit;
   readonly #guard: MemoryGuard;
   readonly #running = new Set<RunningQuery>();
+  readonly #stopping = new AbortController();
 
   constructor(options: SqlOptions) {
     this.#options = options;
     this.#concurrency = new ConcurrencyLimit(options.concurrencyMax, {
+      tasks: "queries",
       waitMs: WAIT_MS,
       setting: "sqlConcurrencyMax",
       onChange: (running) => options.counters.queriesRunning.set(running),
@@ -150,7 +154,7 @@ export class SqlEngine {
       signal,
     }: QueryOptions,
   ): Promise<QueryResult> {
-    await this.#concurrency.acquire();
+    await this.#turn(signal);
     const begin = performance.now();
     const { counters, log } = this.#options;
     const query: RunningQuery = new RunningQuery({
@@ -172,17 +176,34 @@ export class SqlEngine {
     try {
       query.use(await this.#options.store.reader());
       const stream = await this.#start(query, prepare, parameters);
-      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax));
+      return new Rows(query, counters, stream, Math.min(limitRows, this.#options.rowsMax), signal);
     } catch (error) {
       end(query, counters, error);
       throw error;
     }
   }
 
-  /** Stops every query. Resolves when none runs. */
+  /** Stops every query, also those that wait. Resolves when none runs. */
   async close(): Promise<void> {
+    this.#stopping.abort();
     for (const query of this.#running) query.stop("closing");
     await Promise.all([...this.#running].map((query) => query.close()));
+  }
+
+  /** Waits until a query may run, unless its client disconnects or the gateway stops meanwhile. */
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    const stopping = this.#stopping.signal;
+    try {
+      await this.#concurrency.acquire(signal === undefined ? stopping : AbortSignal.any([signal, stopping]));
+    } catch (error) {
+      if (stopping.aborted) throw stopError("closing");
+      if (signal?.aborted) throw stopError("gone");
+      throw error;
+    }
+    if (stopping.aborted) {
+      this.#concurrency.release();
+      throw stopError("closing");
+    }
   }
 
   async #start(
@@ -239,6 +260,7 @@ function end(query: RunningQuery, counters: Counters, error?: unknown): void {
 class Rows implements QueryResult {
   readonly columns: readonly ResultColumn[];
   readonly limitRows: number;
+  readonly signal: AbortSignal | undefined;
   readonly nextInEngine?: () => Promise<EngineChunk | undefined>;
   readonly #query: RunningQuery;
   readonly #counters: Counters;
@@ -248,11 +270,18 @@ class Rows implements QueryResult {
   #ended = false;
   #truncated = false;
 
-  constructor(query: RunningQuery, counters: Counters, stream: Readable, limitRows: number) {
+  constructor(
+    query: RunningQuery,
+    counters: Counters,
+    stream: Readable,
+    limitRows: number,
+    signal: AbortSignal | undefined,
+  ) {
     this.#query = query;
     this.#counters = counters;
     this.columns = distinctColumns(stream.columns);
     this.limitRows = limitRows;
+    this.signal = signal;
     this.#stream = stream;
     if (stream.engineChunks !== undefined)
       this.nextInEngine = () =>

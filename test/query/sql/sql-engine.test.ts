@@ -269,7 +269,7 @@ describe("limits", () => {
     const controller = new AbortController();
     const waiting = failure("SELECT count(*) FROM range(100000000000000)", { signal: controller.signal });
     controller.abort();
-    expect((await waiting).message).toContain("left");
+    expect((await waiting).message).toContain("disconnected");
   });
   test("some queries wait, and more are rejected", async () => {
     const controller = new AbortController();
@@ -280,6 +280,28 @@ describe("limits", () => {
     controller.abort();
     await Promise.all(all);
     expect(await rows("SELECT 1")).toEqual([[1]]);
+  });
+  test("a query that waits stops waiting when its client disconnects", async () => {
+    const running = new AbortController();
+    const long = "SELECT count(*) FROM range(100000000000000)";
+    const one = new SqlEngine({
+      counters: createCounters(),
+      ...LIMITS,
+      concurrencyMax: 1,
+      store: samples.store,
+      registry: samples.registry,
+    });
+    const first = one.query(long, { signal: running.signal }).then((result) => result.next());
+    const client = new AbortController();
+    const waiting = one.query("SELECT 1", { signal: client.signal });
+    client.abort();
+    await expect(waiting).rejects.toThrow("The client disconnected before the query was finished.");
+    // The first query still runs.
+    const second = one.query("SELECT 1");
+    await one.close();
+    await expect(second).rejects.toThrow("The gateway is stopping");
+    await expect(first).rejects.toThrow("The gateway is stopping");
+    await expect(one.query("SELECT 1")).rejects.toThrow("The gateway is stopping");
   });
   test("a result that is closed early ends its query", async () => {
     for (let i = 0; i < 5; i++) {
@@ -342,7 +364,7 @@ describe("an error between two chunks does not look like the end of the rows", (
     const result = await wide.query("SELECT * FROM range(1000000)", { signal: controller.signal });
     expect((await result.next())?.length).toBe(2_048);
     controller.abort();
-    await expect(read(result)).rejects.toThrow("left");
+    await expect(read(result)).rejects.toThrow("disconnected");
   });
 });
 
@@ -377,6 +399,6 @@ describe("an answer of large lists", () => {
     const first = await result.next();
     expect(first!.length).toBeLessThan(2_048);
     controller.abort();
-    await expect(result.next()).rejects.toThrow("left");
+    await expect(result.next()).rejects.toThrow("disconnected");
   });
 });

@@ -26,7 +26,7 @@ const SERIES_OF_FEW = 250;
  * engine's memory. A query that times out, or whose client disconnects, stops waiting.
  */
 export function largePortions(): ConcurrencyLimit {
-  return new ConcurrencyLimit(1, { waitingPerRunning: Number.POSITIVE_INFINITY });
+  return new ConcurrencyLimit(1, { tasks: "large reads", waitingPerRunning: Number.POSITIVE_INFINITY });
 }
 
 /** A portion is too large. */
