@@ -11,6 +11,7 @@ import { type Command, exitCode, type Io, type Output, UsageError } from "./comm
 import { SettingError } from "./config/config.ts";
 import { RequestError } from "./model/errors.ts";
 import { nearest } from "./model/nearest.ts";
+import { alignedRows } from "./query/formats/aligned-text.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   serve: () => import("./commands/serve.ts"),
@@ -66,15 +67,13 @@ async function help(name: string | undefined, io: Io): Promise<number> {
 
 async function overview(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`);
+  const lines = commands.map(({ name, summary }) => [`  ${name}`, summary]);
   return [
     "Usage: weir COMMAND [ARGUMENTS]",
     "",
     "A push gateway for metrics with its own store: push events, query in SQL or PromQL, scrape /metrics.",
     "",
-    ...lines,
-    `  ${"help".padEnd(9)}prints this text, or the usage of a command`,
-    "",
+    alignedRows([...lines, ["  help", "prints this text, or the usage of a command"]]),
     'Run "weir COMMAND --help" for its arguments, "weir --version" for the version.',
   ].join("\n");
 }

@@ -4,6 +4,7 @@
  * exposed, because `/metrics` has them already.
  */
 import type { Registry } from "prom-client";
+import { LAST_PUSH } from "../exposition/totals/last-pushes.ts";
 import { openMetricsFloat } from "../model/spelling.ts";
 import { cumulative, type Definition, gauge } from "./batch.ts";
 import type { Part, PartOptions } from "./part.ts";
@@ -18,11 +19,10 @@ interface GatewayOptions extends PartOptions {
   }>;
 }
 
-const LAST_PUSH = gauge(
-  "weir_last_push_timestamp_seconds",
-  "When a job and instance last pushed, in seconds since the epoch.",
-  ["job", "instance"],
-);
+const LAST_PUSH_GAUGE = gauge(LAST_PUSH, "When a job and instance last pushed, in seconds since the epoch.", [
+  "job",
+  "instance",
+]);
 
 /** A value as prom-client returns it. `metricName` distinguishes the parts of a histogram. */
 interface Value {
@@ -52,7 +52,7 @@ export function gatewayPart({ intervalMs, registry, lastPushes }: GatewayOptions
         }
       }
       for (const { job, instance, pushedAtMs } of lastPushes()) {
-        reading.add(LAST_PUSH, pushedAtMs / 1000, job, instance);
+        reading.add(LAST_PUSH_GAUGE, pushedAtMs / 1000, job, instance);
       }
     },
   };

@@ -6,6 +6,7 @@
 
 import type { Counters } from "../../model/counters.ts";
 import type { LastPushRecord } from "../../model/records.ts";
+import { DAY_MS } from "../../model/duration.ts";
 import { labelText } from "../../model/spelling.ts";
 import type { Family } from "../family.ts";
 
@@ -13,7 +14,7 @@ import type { Family } from "../family.ts";
 export const LAST_PUSH = "weir_last_push_timestamp_seconds";
 /** Pairs of job and instance. */
 const PUSHES_MAX = 10_000;
-const KEPT_FOR_MS = 24 * 3_600_000;
+const KEPT_FOR_MS = DAY_MS;
 
 interface Noted extends LastPushRecord {
   /** The text of the labels. Undefined until it was exposed. */

@@ -23,6 +23,7 @@
  */
 
 import { LAST_PUSH } from "../../exposition/totals/last-pushes.ts";
+import { DAY_MS } from "../../model/duration.ts";
 import { prometheusLabelName, totalName } from "../../model/names.ts";
 import type { Batch, Labels, Series, SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat, withUsualEdges } from "../../model/spelling.ts";
@@ -84,7 +85,7 @@ export interface EchoDecision {
 
 const DECIDED_FOR_MS = 60_000;
 /** Long enough: a sender keeps unsent samples for two hours. */
-const SEEN_WITHIN_MS = 24 * 3_600_000;
+const SEEN_WITHIN_MS = DAY_MS;
 /** Distinct sets of labels that scrapers add, old ones included: far more than any installation has. */
 const SCRAPERS_MAX = 32;
 /** Spellings of a series' labels that are tried. */

@@ -2,7 +2,7 @@
  * Reads rows of some series in a range of time from the day tables, day by day in ascending order, for one query. Time
  * and series are conditions of the statements; days outside the range are not read.
  */
-import { MICROSECONDS_PER_DAY } from "../../../model/sample.ts";
+import { DAY_MS } from "../../../model/duration.ts";
 import { faultOf } from "../../../store/engine/faults.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Day, Reader, Store } from "../../../store/store.ts";
@@ -27,7 +27,6 @@ export interface Range {
   readonly toMs: number;
 }
 
-const MS_PER_DAY = MICROSECONDS_PER_DAY / 1000;
 /** An interrupt between two statements is lost, so it is repeated. */
 const INTERRUPT_INTERVAL_MS = 50;
 
@@ -49,11 +48,11 @@ export class DayReader {
   /** The days of a range, with the share of each day that the range covers. */
   daysIn({ afterMs, toMs }: Range): { day: Day; share: number }[] {
     return this.#store.days().flatMap((day) => {
-      const beginMs = day.day * MS_PER_DAY;
+      const beginMs = day.day * DAY_MS;
       const fromMs = Math.max(afterMs, beginMs - 1);
-      const untilMs = Math.min(toMs, beginMs + MS_PER_DAY);
+      const untilMs = Math.min(toMs, beginMs + DAY_MS);
       if (untilMs <= fromMs || toMs < beginMs) return [];
-      return [{ day, share: Math.min(1, (untilMs - fromMs) / MS_PER_DAY) }];
+      return [{ day, share: Math.min(1, (untilMs - fromMs) / DAY_MS) }];
     });
   }
 

@@ -3,6 +3,7 @@
  * days of the range, some two million at a time. Gauges and cumulative series are their rows. Observations and deltas
  * are also counters, see running-totals.ts.
  */
+import { DAY_MS } from "../../../model/duration.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
 import type { Store } from "../../../store/store.ts";
@@ -192,8 +193,8 @@ export class StoreStorage implements Storage {
       if (day > dayOf(afterMs * 1000)) continue;
       const here = wanted.filter((id) => this.#options.registry.hasSamplesIn(id, day, day));
       if (here.length === 0) continue;
-      const beginMs = day * 86_400_000;
-      const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + 86_400_000 - 1e-3) };
+      const beginMs = day * DAY_MS;
+      const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + DAY_MS - 1e-3) };
       for (const [id, sample] of await reader.latest(here, range)) found.set(id, sample);
       wanted = wanted.filter((id) => !found.has(id));
     }
@@ -235,7 +236,7 @@ export class StoreStorage implements Storage {
     // One step more: a series whose first row comes just after the last instant begins at that instant.
     const range = { afterMs: baseMs, toMs: instants.firstMs + instants.count * stepMs };
     const baseDay = dayOf(baseMs * 1000);
-    const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * 86_400_000 - 1), toMs: baseMs };
+    const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * DAY_MS - 1), toMs: baseMs };
     const reader = new DayReader(store, budget.signal);
     try {
       for await (const { sources: part, samples: all } of portions(

@@ -1,7 +1,6 @@
 /** Functions that change each value independently: mathematics, and the parts of dates. */
+import { DAY_MS } from "../../../../model/duration.ts";
 import type { Matrix } from "../matrix.ts";
-
-const MS_PER_DAY = 86_400_000;
 
 const MATH: Record<string, (value: number) => number> = {
   abs: Math.abs,
@@ -79,7 +78,7 @@ const DATE_PARTS: Record<string, (date: Date) => number> = {
   hour: (date) => date.getUTCHours(),
   day_of_week: (date) => date.getUTCDay(),
   day_of_month: (date) => date.getUTCDate(),
-  day_of_year: (date) => 1 + Math.floor((date.getTime() - Date.UTC(date.getUTCFullYear(), 0)) / MS_PER_DAY),
+  day_of_year: (date) => 1 + Math.floor((date.getTime() - Date.UTC(date.getUTCFullYear(), 0)) / DAY_MS),
   // Day 0 of the next month is the last day of this month.
   days_in_month: (date) => new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate(),
   month: (date) => date.getUTCMonth() + 1,
