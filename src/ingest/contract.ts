@@ -9,8 +9,30 @@
 import type { Counters } from "../model/counters.ts";
 import type { GroupRecord, LastPushRecord, TotalsSnapshot } from "../model/records.ts";
 import type { Batch, Labels, Rejection, Rows, Series } from "../model/sample.ts";
-import type { Idempotency } from "./idempotency.ts";
-import type { ImportChunk } from "./imports.ts";
+
+/** A key as a request carries it. */
+export interface Idempotency {
+  /** The route and the token that the key belongs to. */
+  readonly scope: string;
+  readonly key: string;
+  /** The hash of the body, by which a repeat with another body is recognised. */
+  readonly bodyHash: string;
+}
+
+/** A part of a file that a push contains. */
+export interface ImportChunk {
+  /** The name of the import. */
+  readonly file: string;
+  /** `file` if absent. */
+  readonly firstLineHash?: string;
+  /** What distinguishes the file from others that begin with the same line, as the importer wrote it. */
+  readonly identity?: string;
+  /** Bytes (uncompressed) before the chunk. */
+  readonly fromOffset: number;
+  /** Bytes up to the end of the chunk, which is the end of a line. */
+  readonly toOffset: number;
+  readonly lastLineHash: string;
+}
 
 /** The options of a push. */
 export interface PushOptions {

@@ -5,16 +5,7 @@
 import type { Counters } from "../model/counters.ts";
 import { quote, Unprocessable } from "../model/errors.ts";
 import type { PushRecord } from "../store/store.ts";
-import type { Ack } from "./contract.ts";
-
-/** A key as a request carries it. */
-export interface Idempotency {
-  /** The route and the token that the key belongs to. */
-  readonly scope: string;
-  readonly key: string;
-  /** The hash of the body, by which a repeat with another body is recognised. */
-  readonly bodyHash: string;
-}
+import type { Ack, Idempotency } from "./contract.ts";
 
 /** Reasons that are kept with an answer for a day: as many as the answer to a push lists. */
 const REJECTED_KEPT_MAX = 1_000;

@@ -6,21 +6,7 @@
 import { Conflict } from "../model/errors.ts";
 import type { ImportRecord } from "../store/store.ts";
 import type { AdmittedBatch } from "./admission/admission.ts";
-
-/** A part of a file that a push contains. */
-export interface ImportChunk {
-  /** The name of the import. */
-  readonly file: string;
-  /** `file` if absent. */
-  readonly firstLineHash?: string;
-  /** What distinguishes the file from others that begin with the same line, as the importer wrote it. */
-  readonly identity?: string;
-  /** Bytes (uncompressed) before the chunk. */
-  readonly fromOffset: number;
-  /** Bytes up to the end of the chunk, which is the end of a line. */
-  readonly toOffset: number;
-  readonly lastLineHash: string;
-}
+import type { ImportChunk } from "./contract.ts";
 
 /** Files that are remembered. Each takes 1 KB of memory, mostly for the identity: 100 MB for all. */
 const FILES_MAX = 100_000;

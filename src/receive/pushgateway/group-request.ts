@@ -6,7 +6,7 @@ import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { contentTypeOf, type MediaType } from "../../http/negotiation.ts";
 import { pathOf, queryOf } from "../../http/url-text.ts";
-import type { Idempotency } from "../../ingest/idempotency.ts";
+import type { Idempotency } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { quote } from "../../model/errors.ts";
 import type { Warning, Warnings } from "../../model/sample.ts";

@@ -2,8 +2,7 @@
  * Changes groups through ingest: each change is a transaction, which `Groups` decides when the writer takes it from the
  * queue. Resolves when the change is stored.
  */
-import type { Ack, Times, Transaction } from "../../../ingest/contract.ts";
-import type { Idempotency } from "../../../ingest/idempotency.ts";
+import type { Ack, Idempotency, Times, Transaction } from "../../../ingest/contract.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import type { Groups } from "./groups.ts";
 import type { Decided, GroupPush } from "./pushed.ts";
