@@ -183,7 +183,7 @@ describe("the loop", () => {
   test("aborts running parts at a stop, waits for them, and pushes nothing more", async () => {
     const pushed = new Pushed();
     let running = false;
-    const slow = part((reading, signal) => {
+    const collect: Part["collect"] = (reading, signal) => {
       running = true;
       reading.add(VALUE, 1, "a");
       return new Promise((_, reject) => {
@@ -192,7 +192,9 @@ describe("the loop", () => {
           reject(new Error("killed"));
         });
       });
-    });
+    };
+    // A run that has not ended when the next one is due counts as stuck. None is due before the stop.
+    const slow = part(collect, { intervalMs: 60_000 });
     const sampler = new Sampler([slow], pushed.push, { counters });
     sampler.start();
     await until("a running part", () => running);
