@@ -110,7 +110,7 @@ export const SETTINGS = {
   seriesPerMetricMax: {
     type: { is: "count", min: 1, max: 1_000_000 },
     default: 2_000,
-    what: "Series of one metric whose samples can be merged. With more, the label with the most values becomes a column.",
+    what: "Series of one metric whose samples can be merged. The buckets of a histogram count as one. With more, the label with the most values becomes a column.",
     why: "With 18 lines per histogram of durations, 2,000 series are 36,000 lines, some 5 MB, in every scrape. With 43 lines per histogram of sizes they are 12 MB.",
   },
   seriesMax: {

@@ -16,8 +16,10 @@ export interface GuardOptions {
   readonly counters: Counters;
 }
 
+/** The upper bound of a bucket. */
+const BOUND = "le";
 /** Labels that identify a worker or a bucket. They are never demoted. */
-const PROTECTED: ReadonlySet<string> = new Set(["le", "quantile", "job", "instance"]);
+const PROTECTED: ReadonlySet<string> = new Set([BOUND, "quantile", "job", "instance"]);
 
 export class Guard {
   readonly #options: GuardOptions;
@@ -77,7 +79,8 @@ export class Guard {
       const own = labels.get(name);
       return (values?.size ?? 0) + (own !== undefined && !values?.has(own) ? 1 : 0);
     };
-    let over = seriesCount + 1 > this.#options.seriesPerMetricMax;
+    // A histogram of increments has a series for each bound. They are one, as the buckets of observations are.
+    let over = seriesCount + 1 > this.#options.seriesPerMetricMax * Math.max(1, count(BOUND));
     for (const name of labels.keys()) {
       if (!PROTECTED.has(name) && count(name) > this.#options.labelValuesMax) over = true;
     }

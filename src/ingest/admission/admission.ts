@@ -119,12 +119,12 @@ export class SampleAdmission {
     const admissions: Admission[] = [];
     const sources: string[] = [];
     let plain = true;
-    let [levels, others] = [0, 0];
+    let levels = 0;
     // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
     for (let epoch = -1; epoch !== registry.epoch; ) {
       epoch = registry.epoch;
       plain = true;
-      levels = others = 0;
+      levels = 0;
       for (let index = 0; index < batch.heads.length; index++) {
         const { admission, source } =
           hasSample?.[index] === 0
@@ -136,7 +136,6 @@ export class SampleAdmission {
         sources[index] = source;
         if ("refused" in admission || admission.attributes.length > 0) plain = false;
         else if (isLevel(admission)) levels += 1;
-        else others += 1;
       }
     }
     const outcome = {
@@ -147,7 +146,8 @@ export class SampleAdmission {
     const day = dayOf(earliest);
     if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
       const seriesId = seriesIdsOf(batch, admissions as Admitted[]);
-      if (levels === 0 || (others === 0 && this.#newest.advance(seriesId, batch.timestampUs, batch.length))) {
+      // Samples that can be merged need not be newer than others of their series. In a mixed batch they mostly are.
+      if (levels === 0 || this.#newest.advance(seriesId, batch.timestampUs, batch.length)) {
         for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
         const rows = wholeBatch(batch, seriesId, day, options);
         return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };

@@ -142,6 +142,15 @@ describe("increments", () => {
     expect(await metrics.text()).toContain('\njobs_total{instance="",job="w"} 7\n');
   });
 
+  test("are stored beside target_info, which is the same in several requests of one time", async () => {
+    const resource = { "service.name": "w", "service.instance.id": "i", "machine.id": "m" };
+    for (const value of ["1", "2"])
+      await send(request([sum("beside", 1, at(1, { asInt: value }))], resource));
+    await send(request([sum("beside", 1, at(2, { asInt: "4" }))], resource));
+    expect(await sql("SELECT value FROM beside_total ORDER BY value")).toEqual([[1], [2], [4]]);
+    expect(await sql("SELECT count(*) FROM target_info WHERE instance = 'i'")).toEqual([[2]]);
+  });
+
   test("have the attributes of one event as columns", async () => {
     const point = at(1, { asInt: "1", attributes: attributes({ task_id: "t-1", operation: "get" }) });
     await send(request([sum("calls", 1, point)]));
@@ -226,6 +235,30 @@ describe("a histogram of increments", () => {
     expect(await ask("/api/v1/metadata?metric=wait_seconds")).toEqual({
       wait_seconds: [{ type: "histogram", help: "Waiting.", unit: "seconds" }],
     });
+    await own.close();
+  });
+
+  test("counts as one series per label set for the guard, and all of its parts lose the same label", async () => {
+    const own = await openTestGatewayAt(BEGIN_MS + 600_000, "--series-per-metric-max=3");
+    const push = async (op: string) => {
+      const body = new Uint8Array(
+        encode(histogram({ ...point(1, [1, 1, 1], 4), attributes: attributes({ op, kind: "k" }) })),
+      );
+      const init = { method: "POST", body, headers: { "content-type": PROTOBUF } };
+      expect((await own.fetch("/v1/metrics", init)).status).toBe(200);
+    };
+    const demoted = () => own.query("SELECT metric, label FROM weir.demotions ORDER BY metric");
+    for (const op of ["a", "b", "c"]) await push(op);
+    expect(await demoted()).toEqual([]);
+    await push("d");
+    expect(await demoted()).toEqual([
+      { metric: "wait_seconds_bucket", label: "op" },
+      { metric: "wait_seconds_count", label: "op" },
+      { metric: "wait_seconds_sum", label: "op" },
+    ]);
+    expect((await own.exposed()).filter((line) => line.includes("_count"))).toEqual([
+      'wait_seconds_count{instance="",kind="k"} 3',
+    ]);
     await own.close();
   });
 
