@@ -16,18 +16,20 @@ import type { Service } from "../model/service.ts";
 import { type DatagramAddress, type DatagramSocket, openDatagramSocket } from "./datagram-socket.ts";
 import { DATAGRAM_BYTES_MAX, type DatagramSegment, WaitingDatagrams } from "./waiting-datagrams.ts";
 
-/** What a decoder made of some datagrams. */
-export interface DecodedDatagrams {
-  readonly batch: Batch;
-  /** The index of the first datagram of the segment that is not decoded yet. */
-  readonly next: number;
-  /** Messages without samples that were skipped, by type. */
-  readonly skipped?: ReadonlyMap<string, number>;
+/** Decodes datagrams to a batch, in slices between which other work has its turn. */
+export interface DatagramDecoder {
+  /** Decodes some of the datagrams of a segment from `from` on. Returns the index of the first that it left. */
+  decode(segment: DatagramSegment, from: number): number;
+  /** Whether the batch has so many samples that it should be taken. */
+  readonly isFull: boolean;
+  /** Returns what was decoded since the last call. */
+  take(): DecodedDatagrams;
 }
 
-/** Decodes a segment from the datagram `from` on, as many datagrams as make a batch of reasonable size. */
-export interface DatagramDecoder {
-  decode(segment: DatagramSegment, from: number): DecodedDatagrams;
+export interface DecodedDatagrams {
+  readonly batch: Batch;
+  /** Messages without samples that were skipped, by type. */
+  readonly skipped?: ReadonlyMap<string, number>;
 }
 
 interface DatagramServiceOptions {
@@ -49,9 +51,6 @@ const LOG_INTERVAL_MS = 60_000;
 const RETRY_MS = 250;
 /** While the gateway stops, a batch is not sent again for longer than this. */
 const RETRY_AT_STOP_MS = 1_000;
-/** After this many turns of the event loop without a datagram, the kernel has no more. */
-const QUIET_TURNS = 3;
-const QUIET_TURNS_MAX = 100;
 
 export class DatagramService implements Service {
   readonly #options: DatagramServiceOptions;
@@ -63,7 +62,6 @@ export class DatagramService implements Service {
   #poll: Timer | undefined;
   #running: Promise<void> | undefined;
   #kernelDrops = 0;
-  #received = 0;
   #tooLarge = 0;
   #overflowed = 0;
   #stopping = false;
@@ -83,7 +81,8 @@ export class DatagramService implements Service {
     this.#stopping = false;
     const { addresses, settings } = this.#options;
     for (const address of addresses) {
-      const onDatagram = (bytes: Uint8Array) => this.#onDatagram(bytes);
+      const onDatagram = (bytes: Uint8Array, from: number, length: number) =>
+        this.#onDatagram(bytes, from, length);
       this.#sockets.push(
         await openDatagramSocket(address, settings.datagramBufferBytes, { onDatagram, onFault }),
       );
@@ -92,7 +91,7 @@ export class DatagramService implements Service {
   }
 
   async stop(): Promise<void> {
-    await this.#readRest();
+    for (const socket of this.#sockets) await socket.readRest();
     clearInterval(this.#poll);
     this.#noteDrops();
     for (const socket of this.#sockets.splice(0)) socket.close();
@@ -104,25 +103,14 @@ export class DatagramService implements Service {
     this.#losses.log("now");
   }
 
-  #onDatagram(bytes: Uint8Array): void {
-    this.#received++;
-    if (bytes.length > DATAGRAM_BYTES_MAX) {
+  #onDatagram(bytes: Uint8Array, from: number, length: number): void {
+    if (length > DATAGRAM_BYTES_MAX) {
       this.#tooLarge++;
-    } else if (!this.#waiting.add(bytes, this.#options.now() * 1_000)) {
+    } else if (!this.#waiting.add(bytes, from, length, this.#options.now() * 1_000)) {
       this.#overflowed++;
     } else if (this.#running === undefined) {
       if (this.#waiting.isFull) this.#run();
       else this.#gather ??= setTimeout(() => this.#run(), GATHER_MS);
-    }
-  }
-
-  /** Waits until no socket has a datagram that arrived before. */
-  async #readRest(): Promise<void> {
-    if (this.#sockets.length === 0) return;
-    for (let [quiet, turns] = [0, 0]; quiet < QUIET_TURNS && turns < QUIET_TURNS_MAX; turns++) {
-      const before = this.#received;
-      await Bun.sleep(1);
-      quiet = this.#received === before ? quiet + 1 : 0;
     }
   }
 
@@ -144,22 +132,25 @@ export class DatagramService implements Service {
     }
   }
 
-  /** Returns the index of the first datagram that is not passed on yet. */
+  /** Passes on one batch. Returns the index of the first datagram that is not in it. */
   async #passOnPart(segment: DatagramSegment, from: number): Promise<number> {
     const { decoder, counters, protocol } = this.#options;
-    let next = segment.length;
+    let next = from;
     try {
-      const decoded = decoder.decode(segment, from);
-      next = decoded.next;
+      do {
+        next = decoder.decode(segment, next);
+        await otherWork();
+      } while (next < segment.length && !decoder.isFull);
+      const { batch, skipped } = decoder.take();
       counters.datagramsReceived.inc({ protocol }, next - from);
-      for (const [type, count] of decoded.skipped ?? [])
-        counters.messagesSkipped.inc({ protocol, type }, count);
-      const { batch } = decoded;
+      for (const [type, count] of skipped ?? []) counters.messagesSkipped.inc({ protocol, type }, count);
       if (batch.length > 0 || batch.rejected.length > 0) {
         const ack = await this.#push(batch);
         this.#losses.noteRejected(ack.rejected);
       }
     } catch (error) {
+      // A decoder that throws would do so again.
+      if (next === from) next = segment.length;
       this.#losses.noteDropped("not_stored", next - from);
       this.#onFault(error);
     }
@@ -193,6 +184,11 @@ export class DatagramService implements Service {
     this.#overflowed = this.#tooLarge = 0;
     this.#losses.log("if due", { datagramBufferBytes: this.#sockets[0]?.bufferBytes });
   }
+}
+
+/** Resolves when the event loop has done what waited, such as reading the sockets. */
+function otherWork(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 type LossesOptions = Pick<DatagramServiceOptions, "protocol" | "counters" | "log" | "now">;

@@ -1,12 +1,13 @@
 /**
- * Opens a socket that receives datagrams: UDP, or Unix datagrams (unix-datagram-socket.ts). It promises to pass on each
- * datagram that the kernel kept, and to know how many the kernel dropped.
- *
- * Of Bun's two interfaces for UDP, only node:dgram can set the receive buffer. It needs 1.5 CPU-µs per datagram.
+ * Opens a socket that receives datagrams: UDP, or Unix datagrams. It promises to pass on each datagram that the kernel
+ * kept, and to know how many the kernel dropped.
  */
-import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import { ListenError } from "../http/server.ts";
+import { type DatagramHandlers, DatagramReader } from "./datagram-reader.ts";
+import { openPortableUdpSocket } from "./portable-udp-socket.ts";
+import { internetAddress, openSocketLibrary, type SocketLibrary } from "./socket-library.ts";
 import { openUnixDatagramSocket } from "./unix-datagram-socket.ts";
 
 /** Where to receive: a UDP port (0 chooses a free one), or the path of a Unix socket. */
@@ -21,87 +22,82 @@ export interface DatagramSocket {
   readonly bufferBytes?: number;
   /** How many datagrams the kernel dropped since the socket was opened, because the receive buffer was full. */
   droppedByKernel(): number;
+  /** Passes on what the kernel has, before a close. */
+  readRest(): void | Promise<void>;
   close(): void;
-}
-
-interface SocketHandlers {
-  /** Gets each datagram. The bytes are valid during the call only. */
-  onDatagram(bytes: Uint8Array): void;
-  /** Gets each fault of the open socket. The socket goes on after it. */
-  onFault(error: unknown): void;
 }
 
 /**
  * Opens a socket.
  *
- * @param bufferBytes the receive buffer of a UDP socket. The kernel grants at most net.core.rmem_max
+ * @param bufferBytes the wanted receive buffer of a UDP socket
  * @throws ListenError if it cannot be opened
  */
 export async function openDatagramSocket(
   address: DatagramAddress,
   bufferBytes: number,
-  handlers: SocketHandlers,
+  handlers: DatagramHandlers,
 ): Promise<DatagramSocket> {
-  return address.path === undefined
-    ? await openUdpSocket(address, bufferBytes, handlers)
-    : await openUnixDatagramSocket(address.path, handlers);
-}
-
-async function openUdpSocket(
-  { hostname, port }: { readonly hostname: string; readonly port: number },
-  bufferBytes: number,
-  { onDatagram, onFault }: SocketHandlers,
-): Promise<DatagramSocket> {
-  const isV6 = hostname.includes(":");
-  const host = isV6 ? `[${hostname}]` : hostname;
-  const socket = createSocket(isV6 ? "udp6" : "udp4");
+  const url = address.path === undefined ? udpUrl(address.hostname, address.port) : `unix:${address.path}`;
   try {
-    await bound(socket, hostname, port);
+    const library = openSocketLibrary();
+    if (address.path !== undefined) {
+      if (library === undefined) throw new Error("Unix datagrams need Linux with glibc");
+      return await openUnixDatagramSocket(library, address.path, handlers);
+    }
+    const { address: ip } = await lookup(address.hostname);
+    return library === undefined
+      ? await openPortableUdpSocket(ip, address.port, bufferBytes, handlers)
+      : await openUdpSocket(library, ip, address.port, bufferBytes, handlers);
   } catch (error) {
-    throw new ListenError(`Cannot receive on udp://${host}:${port}: ${reasonOf(error)}.`);
+    const { code, message } = error as { code?: string; message: string };
+    const reason = code === "ENOTFOUND" ? "this machine has no such address" : message;
+    throw new ListenError(`Cannot receive on ${url}: ${reason}.`);
   }
-  socket.setRecvBufferSize(bufferBytes);
-  socket.on("message", onDatagram);
-  socket.on("error", onFault);
-  const at = socket.address();
-  const local = procAddress(at.address, at.port);
-  return {
-    url: `udp://${host}:${at.port}`,
-    // Linux doubles the size, for what it counts beside the bytes themselves (socket(7), SO_RCVBUF).
-    bufferBytes: process.platform === "linux" ? socket.getRecvBufferSize() / 2 : socket.getRecvBufferSize(),
-    droppedByKernel: () => kernelDrops(isV6 ? "udp6" : "udp", local),
-    close: () => void socket.close(),
+}
+
+/** @param ip an address in digits */
+async function openUdpSocket(
+  library: SocketLibrary,
+  ip: string,
+  wantedPort: number,
+  wantedBytes: number,
+  handlers: DatagramHandlers,
+): Promise<DatagramSocket> {
+  const bytes = ipBytes(ip);
+  const fd = library.open(internetAddress(bytes, wantedPort));
+  const reader = new DatagramReader(library, fd, handlers);
+  const close = () => {
+    reader.close();
+    library.close(fd);
   };
-}
-
-function bound(socket: Socket, address: string, port: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.once("error", reject);
-  socket.bind({ address, port, exclusive: true }, () => {
-    socket.off("error", reject);
-    resolve();
-  });
-  return promise;
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
-  switch (code) {
-    case "EADDRINUSE":
-      return "another process receives there";
-    case "EACCES":
-      return "permission denied";
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-      return "this machine has no such address";
-    default:
-      return message ?? String(error);
+  try {
+    const bufferBytes = library.setReceiveBuffer(fd, wantedBytes);
+    const port = library.port(fd);
+    await reader.open();
+    const table = bytes.length === 16 ? "udp6" : "udp";
+    const local = procAddress(ip, port);
+    return {
+      url: udpUrl(ip, port),
+      bufferBytes,
+      droppedByKernel: () => kernelDrops(table, local),
+      readRest: () => reader.readRest(),
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
   }
+}
+
+function udpUrl(host: string, port: number): string {
+  return `udp://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /**
- * The column `drops` of a socket in /proc/net/udp (proc(5)). 0 where there is no such file. The kernel also reports it
- * beside each datagram (SO_RXQ_OVFL), which Bun cannot read.
+ * The column `drops` of a socket in /proc/net/udp (proc(5)). 0 where there is no such file.
+ *
+ * @param local the socket's address as `procAddress` spells it
  */
 function kernelDrops(table: "udp" | "udp6", local: string): number {
   let text: string;
@@ -118,18 +114,24 @@ function kernelDrops(table: "udp" | "udp6", local: string): number {
 }
 
 /** An address as /proc/net/udp spells it: 32-bit words in the order of a little-endian machine, and the port. */
-export function procAddress(address: string, port: number): string {
-  const bytes = address.includes(":") ? bytesOfV6(address) : address.split(".").map(Number);
+export function procAddress(ip: string, port: number): string {
+  const bytes = ipBytes(ip);
   const words: string[] = [];
   for (let at = 0; at < bytes.length; at += 4) words.push(hex(bytes.slice(at, at + 4).reverse(), 2));
   return `${words.join("")}:${hex([port], 4)}`;
 }
 
-/** The 16 bytes of an IPv6 address without an embedded IPv4 address. */
-function bytesOfV6(address: string): number[] {
-  const [head = "", tail] = address.replace(/%.*$/, "").split("::");
+/** The 4 or 16 bytes of an IP address in digits. */
+export function ipBytes(ip: string): number[] {
+  if (!ip.includes(":")) return ip.split(".").map(Number);
+  // An IPv4 address at the end is two groups.
+  const plain = ip.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
+    const word = (high: string, low: string) => (256 * Number(high) + Number(low)).toString(16);
+    return `${word(parts[0]!, parts[1]!)}:${word(parts[2]!, parts[3]!)}`;
+  });
+  const [head = "", tail = ""] = plain.split("::");
   const groups = (part: string) => part.split(":").filter((group) => group !== "");
-  const [first, last] = [groups(head), groups(tail ?? "")];
+  const [first, last] = [groups(head), groups(tail)];
   const zeros = Array.from({ length: 8 - first.length - last.length }, () => "0");
   return [...first, ...zeros, ...last].flatMap((group) => {
     const word = Number.parseInt(group, 16);

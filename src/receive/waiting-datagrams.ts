@@ -9,6 +9,7 @@ export const DATAGRAM_BYTES_MAX = 65_507;
 /** A segment of small datagrams is decoded within some 20 ms. */
 export const SEGMENT_BYTES = 1_048_576;
 const SEGMENT_DATAGRAMS = 65_536;
+const LOOP_BYTES_MAX = 256;
 /** Segments that are kept for the next datagrams. */
 const FREE_SEGMENTS_MAX = 4;
 
@@ -29,10 +30,15 @@ export class DatagramSegment {
     return this.length === 0 ? 0 : this.end[this.length - 1]!;
   }
 
-  add(datagram: Uint8Array, arrivedUs: number): void {
-    const from = this.#used;
-    this.bytes.set(datagram, from);
-    this.end[this.length] = from + datagram.length;
+  /** Adds a copy of `length` bytes of `source`. */
+  add(source: Uint8Array, from: number, length: number, arrivedUs: number): void {
+    const { bytes } = this;
+    let at = this.#used;
+    const end = at + length;
+    // A call of `set` takes longer than this for few bytes.
+    if (length > LOOP_BYTES_MAX) bytes.set(source.subarray(from, from + length), at);
+    else for (let read = from; at < end; ) bytes[at++] = source[read++]!;
+    this.end[this.length] = end;
     this.arrivedUs[this.length++] = arrivedUs;
   }
 }
@@ -47,15 +53,15 @@ export class WaitingDatagrams {
     this.#segmentsMax = Math.max(1, Math.floor(bytesMax / SEGMENT_BYTES));
   }
 
-  /** Adds a copy of a datagram of at most `DATAGRAM_BYTES_MAX` bytes. Returns false if there is no room. */
-  add(datagram: Uint8Array, arrivedUs: number): boolean {
-    let last = this.#segments.at(-1);
-    if (last === undefined || !last.hasRoom(datagram.length)) {
+  /** Adds a copy of `length` bytes, at most `DATAGRAM_BYTES_MAX`. Returns false if there is no room. */
+  add(source: Uint8Array, from: number, length: number, arrivedUs: number): boolean {
+    let last = this.#segments[this.#segments.length - 1];
+    if (last === undefined || !last.hasRoom(length)) {
       if (this.#segments.length >= this.#segmentsMax) return false;
       last = this.#free.pop() ?? new DatagramSegment();
       this.#segments.push(last);
     }
-    last.add(datagram, arrivedUs);
+    last.add(source, from, length, arrivedUs);
     return true;
   }
 

@@ -10,7 +10,8 @@ import { Busy } from "../../src/model/errors.ts";
 import type { Batch } from "../../src/model/sample.ts";
 import { createCounters } from "../../src/model/counters.ts";
 import { type DatagramDecoder, DatagramService } from "../../src/receive/datagram-service.ts";
-import { procAddress } from "../../src/receive/datagram-socket.ts";
+import { ipBytes, procAddress } from "../../src/receive/datagram-socket.ts";
+import { openPortableUdpSocket } from "../../src/receive/portable-udp-socket.ts";
 import { DATAGRAM_BYTES_MAX, SEGMENT_BYTES, WaitingDatagrams } from "../../src/receive/waiting-datagrams.ts";
 import { BatchBuilder } from "../../src/wire/batch-builder.ts";
 import { sendUnixDatagrams } from "../unix-datagram-sender.ts";
@@ -27,15 +28,19 @@ const ACK = {
 } as const;
 
 /** Decodes each datagram to one sample whose value is the datagram's length. */
-const lengths: DatagramDecoder = {
-  decode({ end, length }, from) {
-    const builder = new BatchBuilder("statsd");
-    const head = builder.addHead({ metric: "length", kind: "observation", labels: new Map() });
-    for (let index = from; index < length; index++)
-      builder.add(head, Number.NaN, end[index]! - (index === 0 ? 0 : end[index - 1]!), index);
-    return { batch: builder.take(), next: length };
-  },
-};
+function lengths(): DatagramDecoder {
+  const builder = new BatchBuilder("statsd");
+  return {
+    isFull: false,
+    decode({ end, length }, from) {
+      const head = builder.addHead({ metric: "length", kind: "observation", labels: new Map() });
+      for (let index = from; index < length; index++)
+        builder.add(head, Number.NaN, end[index]! - (index === 0 ? 0 : end[index - 1]!), index);
+      return length;
+    },
+    take: () => ({ batch: builder.take() }),
+  };
+}
 
 interface Started {
   readonly service: DatagramService;
@@ -66,7 +71,7 @@ async function start(
   const service = new DatagramService({
     protocol: "statsd",
     addresses: [address.startsWith("unix:") ? { path: address.slice(5) } : { hostname, port: Number(port) }],
-    decoder: lengths,
+    decoder: lengths(),
     ingest: {
       async push(batch) {
         await push(batch);
@@ -150,7 +155,35 @@ describe("a UDP socket", () => {
     expect(procAddress("::1", 8125)).toBe("00000000000000000000000001000000:1FBD");
     expect(procAddress("fe80::1234:5678:9abc:def0", 80)).toBe("000080FE0000000078563412F0DEBC9A:0050");
     expect(procAddress("::", 0)).toBe(`${"0".repeat(32)}:0000`);
+    expect(ipBytes("::ffff:192.0.2.1")).toEqual([
+      ...Array.from({ length: 10 }, () => 0),
+      255,
+      255,
+      192,
+      0,
+      2,
+      1,
+    ]);
   });
+});
+
+test("a UDP socket of node:dgram, for other systems, passes on every datagram before it is closed", async () => {
+  for (const ip of ["127.0.0.1", "::1"]) {
+    const lengthsFound: number[] = [];
+    const socket = await openPortableUdpSocket(ip, 0, MiB, {
+      onDatagram: (bytes, from, length) => void lengthsFound.push(length + from + bytes.length),
+      onFault(error) {
+        throw error;
+      },
+    });
+    await sendUdp(
+      socket.url,
+      Array.from({ length: 100 }, (_, index) => "x".repeat(index)),
+    );
+    await socket.readRest();
+    socket.close();
+    expect(lengthsFound).toEqual(Array.from({ length: 100 }, (_, index) => 2 * index));
+  }
 });
 
 describe.if(process.platform === "linux")("a Unix datagram socket", () => {
@@ -169,8 +202,10 @@ describe.if(process.platform === "linux")("a Unix datagram socket", () => {
 
   test("replaces the file of a process that was killed, and no other file", async () => {
     const path = join(folder(), "statsd.sock");
-    const script = `require("bun:ffi"); const { openUnixDatagramSocket } = await import(${JSON.stringify(join(import.meta.dir, "../../src/receive/unix-datagram-socket.ts"))});
-      await openUnixDatagramSocket(${JSON.stringify(path)}, { onDatagram() {}, onFault() {} }); process.kill(process.pid, "SIGKILL");`;
+    const module = join(import.meta.dir, "../../src/receive/datagram-socket.ts");
+    const script = `const { openDatagramSocket } = await import(${JSON.stringify(module)});
+      await openDatagramSocket({ path: ${JSON.stringify(path)} }, 1, { onDatagram() {}, onFault() {} });
+      process.kill(process.pid, "SIGKILL");`;
     await Bun.spawn([process.execPath, "-e", script]).exited;
     expect(existsSync(path)).toBe(true);
     const { values } = await start(`unix:${path}`);
@@ -264,7 +299,8 @@ describe("waiting datagrams", () => {
   test("keep their bytes, times and order over segments, within the bound", () => {
     const waiting = new WaitingDatagrams(2 * SEGMENT_BYTES);
     const added = [];
-    for (let each = 0; each < 100; each++) added.push(waiting.add(Buffer.alloc(50_000, each), each * 10));
+    for (let each = 0; each < 100; each++)
+      added.push(waiting.add(Buffer.alloc(60_000, each), 5_000, 50_000, each * 10));
     // 20 of 50,000 bytes fill a segment.
     expect(added.filter(Boolean).length).toBe(40);
     expect(waiting.isFull).toBe(true);
@@ -275,6 +311,6 @@ describe("waiting datagrams", () => {
       waiting.release(segment);
     }
     expect(found).toEqual(Array.from({ length: 40 }, (_, each) => [each, each * 10]));
-    expect(waiting.add(Buffer.from("x"), 1)).toBe(true);
+    expect(waiting.add(Buffer.from("x"), 0, 1, 1)).toBe(true);
   });
 });

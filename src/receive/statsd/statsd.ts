@@ -51,6 +51,8 @@ interface KnownLine {
 
 /** A batch ends with the datagram that exceeds this. Its commit takes less than a second. */
 const SAMPLES_MAX = 200_000;
+/** Decoded within some 5 ms. */
+const DATAGRAMS_PER_SLICE = 4_096;
 /** A line ends there: a datagram of 64 KiB could have 33 million samples, with a thousand copies of each value. */
 const SAMPLES_PER_DATAGRAM_MAX = 65_536;
 /** Series that are remembered. */
@@ -78,7 +80,7 @@ export class StatsdDecoder {
   #epoch = -1;
   #isUtf8 = true;
   /** The datagram that is decoded: its index, its time, and the most samples that the batch may have after it. */
-  #datagram = 0;
+  #datagram = -1;
   #arrivedUs = 0;
   #lengthMax = 0;
   /** The time of the last gauge without one of its own. */
@@ -89,36 +91,44 @@ export class StatsdDecoder {
     this.#options = options;
   }
 
-  /** Decodes datagrams from `from` on. `next` is the first one that is left for another batch. */
-  decode(
-    segment: DatagramSegment,
-    from: number,
-  ): { batch: Batch; next: number; skipped: ReadonlyMap<string, number> } {
+  /** Whether the batch should be taken. */
+  get isFull(): boolean {
+    return this.#builder.length >= SAMPLES_MAX;
+  }
+
+  /** Decodes some of the datagrams from `from` on, and returns the index of the first that it left. */
+  decode({ bytes, end, arrivedUs, length }: DatagramSegment, from: number): number {
     if (this.#epoch !== this.#options.epoch()) {
       this.#epoch = this.#options.epoch();
       this.#lines.clear();
       this.#series.clear();
     }
-    this.#batchNumber++;
-    this.#skipped = new Map();
-    const { bytes, end, arrivedUs, length } = segment;
     this.#bytes = bytes;
     const start = (index: number) => (index === 0 ? 0 : end[index - 1]!);
-    this.#isUtf8 = isUtf8(bytes.subarray(start(from), start(length)));
+    const to = Math.min(length, from + DATAGRAMS_PER_SLICE);
+    this.#isUtf8 = isUtf8(bytes.subarray(start(from), start(to)));
     let next = from;
     try {
-      while (next < length && this.#builder.length < SAMPLES_MAX) {
-        this.#datagram = next - from;
+      for (; next < to && !this.isFull; next++) {
+        this.#datagram++;
         this.#arrivedUs = arrivedUs[next]!;
         this.#lengthMax = this.#builder.length + SAMPLES_PER_DATAGRAM_MAX;
         this.#read(start(next), end[next]!);
-        next++;
       }
     } catch (error) {
-      this.#builder.clear();
+      this.take();
       throw error;
     }
-    return { batch: this.#builder.take(), next, skipped: this.#skipped };
+    return next;
+  }
+
+  /** Returns the batch of what was decoded since the last call, and how many messages were skipped, by type. */
+  take(): { batch: Batch; skipped: ReadonlyMap<string, number> } {
+    const skipped = this.#skipped;
+    this.#skipped = new Map();
+    this.#batchNumber++;
+    this.#datagram = -1;
+    return { batch: this.#builder.take(), skipped };
   }
 
   #read(from: number, to: number): void {

@@ -18,13 +18,17 @@ function decoder(levels: Readonly<Record<string, number>> = {}): StatsdDecoder {
 
 function segmentOf(datagrams: readonly (string | Uint8Array)[], arrivedUs = ARRIVED_US): DatagramSegment {
   const segment = new DatagramSegment();
-  for (const datagram of datagrams) segment.add(Buffer.from(datagram), arrivedUs);
+  for (const datagram of datagrams) {
+    const bytes = Buffer.from(datagram);
+    segment.add(bytes, 0, bytes.length, arrivedUs);
+  }
   return segment;
 }
 
 /** Each sample as `KIND NAME{LABELS} VALUE [ATTRIBUTES] [@µs after arrival]`, and the rejections and skipped messages. */
 function decode(datagrams: readonly (string | Uint8Array)[], by = decoder()) {
-  const { batch, skipped, next } = by.decode(segmentOf(datagrams), 0);
+  const next = by.decode(segmentOf(datagrams), 0);
+  const { batch, skipped } = by.take();
   const samples = Array.from({ length: batch.length }, (_, index) => {
     const { metric, kind, labels } = batch.heads[batch.head[index]!]!;
     const tags = [...labels].map(([name, value]) => `${name}=${value}`).join(",");
@@ -47,6 +51,7 @@ function ok(line: string, ...want: string[]): void {
   expect([line, once.samples, once.rejected]).toEqual([line, want, []]);
   const same = decoder();
   same.decode(segmentOf([line], ARRIVED_US - 1_000_000), 0);
+  same.take();
   expect(decode([line], same).samples).toEqual(want);
 }
 
@@ -211,10 +216,8 @@ describe("a datagram", () => {
   test("that makes a batch large leaves the others for the next batch", () => {
     const by = decoder();
     const segment = segmentOf(Array.from({ length: 6 }, () => `t:${"1:".repeat(59)}1|ms|@0.001`));
-    const first = by.decode(segment, 0);
-    expect([first.batch.length, first.next]).toEqual([240_000, 4]);
-    const second = by.decode(segment, first.next);
-    expect([second.batch.length, second.next]).toEqual([120_000, 6]);
+    expect([by.decode(segment, 0), by.isFull, by.take().batch.length]).toEqual([4, true, 240_000]);
+    expect([by.decode(segment, 4), by.isFull, by.take().batch.length]).toEqual([6, false, 120_000]);
   });
 
   test("with thousands of invalid lines counts all and describes the first thousand", () => {
