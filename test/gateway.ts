@@ -113,7 +113,7 @@ export class TestGateway {
   /** As `send`. The request must succeed with an empty answer. */
   async ok(send: string, body = "", headers: Record<string, string> = {}): Promise<void> {
     const [status, text] = await this.send(send, body, headers);
-    if (status > 202 || text !== "") throw new Error(`${send} was answered ${status}: ${text}`);
+    if (status > 204 || text !== "") throw new Error(`${send} was answered ${status}: ${text}`);
   }
 
   /** Pushes events. */

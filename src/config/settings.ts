@@ -126,7 +126,7 @@ export const SETTINGS = {
     why: "Two million series take 2.6 GB of memory, 1.3 KB each. More series are a mistake of a sender.",
   },
   exposeProtocols: {
-    type: { is: "choices", of: ["remote_write"] },
+    type: { is: "choices", of: ["remote_write", "victoria_metrics"] },
     default: [],
     what: "Protocols whose series are exposed on /metrics, although they usually come from the server that scrapes it.",
     why: "A Prometheus that both writes here and scrapes here would get its own series back.",

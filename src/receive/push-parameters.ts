@@ -45,7 +45,7 @@ export class PushParameters {
    * @param terms the words for the problem of a label
    * @param more parameters of the route beside those of every push
    */
-  constructor(limits: NameLimits, terms: SenderTerms, more: readonly "strict"[] = []) {
+  constructor(limits: NameLimits, terms: SenderTerms, more: readonly string[] = []) {
     this.#limits = limits;
     this.#terms = terms;
     this.#known = [...KNOWN, ...more];

@@ -20,7 +20,7 @@ import { readIdempotencyKey } from "../idempotency-key.ts";
 import { groupKey } from "./groups/group.ts";
 import type { GroupPush } from "./groups/pushed.ts";
 import { groupPushParameters } from "./pushgateway-parameters.ts";
-import { groupingLabels } from "./pushgateway-path.ts";
+import { groupingLabels } from "../grouping-labels.ts";
 
 export interface GroupRequestOptions {
   readonly limits: BodyLimits;

@@ -19,7 +19,7 @@ import { type GroupRequestOptions, readGroupRequest } from "./group-request.ts";
 import { type Group, groupKey } from "./groups/group.ts";
 import type { GroupTransactions } from "./groups/group-transactions.ts";
 import type { Groups } from "./groups/groups.ts";
-import { groupingLabels } from "./pushgateway-path.ts";
+import { groupingLabels } from "../grouping-labels.ts";
 
 interface PushgatewayDependencies extends GroupRequestOptions {
   readonly groups: Pick<Groups, "groups">;

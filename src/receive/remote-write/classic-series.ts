@@ -7,7 +7,7 @@
  */
 import type { SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat } from "../../model/spelling.ts";
-import type { Metadata } from "./metadata.ts";
+import type { Metadata } from "../../wire/exposition-formats/family-metadata.ts";
 import { seriesHead } from "./written-labels.ts";
 
 const NO_BOUNDS: readonly number[] = [];

@@ -10,7 +10,7 @@ import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
-import { METRIC_TYPES } from "./metadata.ts";
+import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { Symbols } from "./symbols.ts";
 import type { RejectedSeries } from "./written-labels.ts";

@@ -12,7 +12,7 @@ import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { withLabelsFirst } from "./label-order.ts";
-import { METRIC_TYPES } from "./metadata.ts";
+import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
 

@@ -13,7 +13,7 @@ import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { NativeHistogram } from "../../wire/native-histogram.ts";
 import { FIXED64, type ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { ClassicSeries } from "./classic-series.ts";
-import { FamilyMetadata, type Metadata } from "./metadata.ts";
+import { FamilyMetadata, type Metadata } from "../../wire/exposition-formats/family-metadata.ts";
 import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import { describe, exemplarLabels, headOf, type LabelPairs, type RejectedSeries } from "./written-labels.ts";
 

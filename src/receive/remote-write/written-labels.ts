@@ -14,7 +14,7 @@ import {
   type Rejection,
   type SeriesHead,
 } from "../../model/sample.ts";
-import { kindOf, type Metadata } from "./metadata.ts";
+import { kindOf, type Metadata } from "../../wire/exposition-formats/family-metadata.ts";
 
 export type LabelPairs = readonly (readonly [name: string, value: string])[];
 

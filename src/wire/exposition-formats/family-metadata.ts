@@ -1,9 +1,10 @@
 /**
- * The metadata that remote_write sends beside samples: type, unit and help of a family, by its name.
+ * The metadata that a protocol sends beside samples: type, unit and help of a family, by its name. A histogram `x` has
+ * the series `x_bucket`, `x_sum` and `x_count`.
  *
- * In version 1.0 metadata comes in requests of its own, once per minute, by the name of the family: a histogram `x` has
- * the series `x_bucket`, `x_sum` and `x_count`. It is remembered here, bounded, and added to the series that are
- * decoded afterwards. A series that was decoded before gets it with its next sample.
+ * Metadata may come in other requests than samples: remote_write 1.0 sends it once per minute. It is remembered here,
+ * bounded, and added to the series that are decoded afterwards. A series that was decoded before gets it with its next
+ * sample.
  */
 import type { Kind, MetricType } from "../../model/sample.ts";
 
@@ -12,18 +13,6 @@ export interface Metadata {
   readonly unit: string;
   readonly help: string;
 }
-
-/** The types by their number, in both versions. Weir has no type for a gauge histogram. */
-export const METRIC_TYPES: readonly MetricType[] = [
-  "unknown",
-  "counter",
-  "gauge",
-  "histogram",
-  "unknown",
-  "summary",
-  "info",
-  "stateset",
-];
 
 /** A large Prometheus knows some 10,000 families. */
 const FAMILIES_MAX = 50_000;

@@ -1,13 +1,13 @@
 /**
- * The path of a push, which names its group: `/metrics/job[@base64]/JOB{/NAME[@base64]/VALUE}`
- * (https://github.com/prometheus/pushgateway#url). Errors have Pushgateway's wording.
+ * The labels in the path of a push: `/metrics/job[@base64]/JOB{/NAME[@base64]/VALUE}`
+ * (https://github.com/prometheus/pushgateway#url). With Pushgateway they name a group. Errors have Pushgateway's wording.
  *
  * The path is decoded before it is divided, so an encoded slash divides it too. Values that are empty or contain
  * slashes are sent in base64 (URL alphabet, padding optional).
  */
 import { isUtf8 } from "node:buffer";
-import { holdsReplacement } from "../../http/url-text.ts";
-import { BadInput, quote } from "../../model/errors.ts";
+import { holdsReplacement } from "../http/url-text.ts";
+import { BadInput, quote } from "../model/errors.ts";
 
 const SUFFIX = "@base64";
 const PREFIX = /^\/metrics\/job(@base64)?\/([^/]*)(.*)$/s;

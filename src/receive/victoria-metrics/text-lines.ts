@@ -1,0 +1,214 @@
+/**
+ * Lines of the Prometheus text format and of OpenMetrics, bytes → batches, as VictoriaMetrics imports them
+ * (https://docs.victoriametrics.com/#how-to-import-data-in-prometheus-exposition-format). Pure, except for the heads of
+ * series and the types of families that it remembers.
+ *
+ * Unlike a push to a group (src/wire/exposition-formats), each line stands alone: an invalid line is rejected and the
+ * others are stored, and the parts of a histogram are series of their own. The decoder needs no family in one piece, so a
+ * body can be decoded in parts.
+ */
+import { isUtf8 } from "node:buffer";
+import { quote } from "../../model/errors.ts";
+import type { Batch, MetricType, SeriesHead } from "../../model/sample.ts";
+import { MILLISECONDS_MAX } from "../../model/time.ts";
+import { readDecimal } from "../../wire/decimal.ts";
+import { parseFloatText } from "../../wire/exposition-formats/decoded-families.ts";
+import { FamilyMetadata } from "../../wire/exposition-formats/family-metadata.ts";
+import { endOfLine } from "../../wire/json-extent.ts";
+import { headOf, LineGatherer, type LineProblem } from "./line-gatherer.ts";
+
+const [TAB, CARRIAGE_RETURN, SPACE, QUOTE, HASH, BACKSLASH, OPEN, CLOSE] = [9, 13, 32, 34, 35, 92, 123, 125];
+/**
+ * Times below this are seconds, as in OpenMetrics. As milliseconds they would be in the first 25 days of 1970.
+ */
+const SECONDS_MAX = 2 ** 31;
+
+const TYPES: ReadonlyMap<string, MetricType> = new Map([
+  ["counter", "counter"],
+  ["gauge", "gauge"],
+  ["histogram", "histogram"],
+  ["summary", "summary"],
+  ["info", "info"],
+  ["stateset", "stateset"],
+  ["untyped", "unknown"],
+  ["unknown", "unknown"],
+]);
+const COMMENT = /^#[ \t]*(HELP|TYPE|UNIT)[ \t]+("(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t]+(.*))?$/s;
+/** One label: a name, bare or in quotation marks, and its value. The name of the metric can stand alone. */
+const LABEL = /[ \t]*(?:([^"{}=,\s]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:=[ \t]*"((?:[^"\\]|\\.)*)")?[ \t]*(,|$)/sy;
+
+interface TextLinesOptions {
+  /** The time of samples without one, µs. NaN is the time of arrival. */
+  readonly defaultUs?: number;
+}
+
+export class TextLinesDecoder {
+  readonly #gatherer = new LineGatherer();
+  readonly #metadata = new FamilyMetadata();
+  /** Exemplars of the last call, which are not stored. */
+  exemplarsDropped = 0;
+
+  /** Decodes whole lines. See `LineGatherer.begin` for the parameters. */
+  decode(
+    body: Uint8Array,
+    firstLine: number,
+    overridden?: ReadonlySet<string>,
+    { defaultUs = Number.NaN }: TextLinesOptions = {},
+  ): readonly Batch[] {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const gatherer = this.#gatherer;
+    gatherer.begin(firstLine, overridden);
+    this.exemplarsDropped = 0;
+    for (let from = 0; from < bytes.length; gatherer.line++) {
+      const feed = endOfLine(bytes, from);
+      const end = feed > from && bytes[feed - 1] === CARRIAGE_RETURN ? feed - 1 : feed;
+      const at = skipBlanks(bytes, from, end);
+      if (at < end) {
+        const problem =
+          bytes[at] === HASH ? this.#comment(bytes, at, end) : this.#sample(bytes, at, end, defaultUs);
+        if (problem !== undefined) gatherer.reject(problem, bytes, from, end);
+      }
+      from = feed + 1;
+    }
+    return gatherer.take();
+  }
+
+  /** Notes a type, a help or a unit. Any other comment is skipped, and so is one that cannot be read. */
+  #comment(bytes: Buffer, from: number, end: number): undefined {
+    const third = bytes[skipBlanks(bytes, from + 1, end)];
+    // HELP, TYPE and UNIT begin with these. Most other comments are not decoded.
+    if (third !== 72 && third !== 84 && third !== 85) return;
+    const [, keyword, spelled, rest = ""] = COMMENT.exec(bytes.toString("utf8", from, end)) ?? [];
+    if (keyword === undefined || spelled === undefined) return;
+    const name = spelled.startsWith('"') ? unescaped(spelled.slice(1, -1)) : spelled;
+    const type = keyword === "TYPE" ? TYPES.get(rest.trim().toLowerCase()) : undefined;
+    const said = {
+      type: type ?? ("unknown" as const),
+      help: keyword === "HELP" ? unescaped(rest) : "",
+      unit: keyword === "UNIT" ? rest.trim() : "",
+    };
+    if (this.#metadata.note(name, said) === "new") this.#gatherer.forget();
+  }
+
+  #sample(bytes: Buffer, from: number, end: number, defaultUs: number): LineProblem | undefined {
+    let at = from;
+    while (at < end && bytes[at] !== OPEN && bytes[at] !== SPACE && bytes[at] !== TAB) at++;
+    const nameTo = at;
+    let labelsFrom = -1;
+    const afterBlanks = skipBlanks(bytes, at, end);
+    if (bytes[afterBlanks] === OPEN && afterBlanks < end) {
+      labelsFrom = afterBlanks + 1;
+      at = endOfLabels(bytes, labelsFrom, end);
+      if (at < 0) return { cause: "syntax", reason: "its labels have no closing brace" };
+      at++;
+    }
+    const seriesTo = at;
+    at = skipBlanks(bytes, at, end);
+    const valueFrom = at;
+    at = endOfWord(bytes, at, end);
+    const value = numberOf(bytes, valueFrom, at);
+    if (value === undefined) {
+      const is = at === valueFrom ? "missing" : quote(bytes.toString("utf8", valueFrom, at));
+      return { cause: "value", reason: `its value is ${is}, expected a number that a 64-bit float can hold` };
+    }
+    at = skipBlanks(bytes, at, end);
+    let timestampUs = defaultUs;
+    if (at < end && bytes[at] !== HASH) {
+      const timeFrom = at;
+      at = endOfWord(bytes, at, end);
+      const time = readDecimal(bytes, timeFrom, at);
+      if (!(Math.abs(time) <= MILLISECONDS_MAX))
+        return {
+          cause: "timestamp",
+          reason: `its time is ${quote(bytes.toString("utf8", timeFrom, at))}, expected milliseconds since 1970, or seconds as in OpenMetrics`,
+        };
+      timestampUs = Math.round(time * (Math.abs(time) < SECONDS_MAX ? 1e6 : 1e3));
+      at = skipBlanks(bytes, at, end);
+    }
+    if (at < end) {
+      if (bytes[at] !== HASH)
+        return {
+          cause: "syntax",
+          reason: `it has ${quote(bytes.toString("utf8", at, end))} after its time`,
+        };
+      this.exemplarsDropped += 1;
+    }
+    const series = this.#gatherer.series(bytes, from, seriesTo, (overridden) =>
+      this.#decideHead(
+        bytes,
+        [from, nameTo],
+        labelsFrom < 0 ? undefined : [labelsFrom, seriesTo - 1],
+        overridden,
+      ),
+    );
+    if (typeof series === "object") return series;
+    this.#gatherer.add(series, timestampUs, value);
+    return undefined;
+  }
+
+  #decideHead(
+    bytes: Buffer,
+    name: readonly [number, number],
+    labels: readonly [number, number] | undefined,
+    overridden: ReadonlySet<string>,
+  ): SeriesHead | LineProblem {
+    if (!isUtf8(bytes.subarray(name[0], labels?.[1] ?? name[1])))
+      return { cause: "labels", reason: "its series is not valid UTF-8" };
+    let metric = bytes.toString("utf8", ...name);
+    const pairs: [string, string][] = [];
+    const text = labels === undefined ? "" : bytes.toString("utf8", ...labels);
+    for (let at = 0; at < text.length; ) {
+      if (text.slice(at).trim() === "") break;
+      LABEL.lastIndex = at;
+      const match = LABEL.exec(text);
+      if (match === null)
+        return { cause: "syntax", reason: `it has ${quote(text.slice(at))} where a label was expected` };
+      const [, bare, quoted = "", value] = match;
+      const label = bare ?? unescaped(quoted);
+      if (value !== undefined) pairs.push([label, unescaped(value)]);
+      else if (bare === undefined && metric === "") metric = label;
+      else return { cause: "syntax", reason: `its label ${quote(label)} has no value` };
+      at = LABEL.lastIndex;
+    }
+    const named = pairs.filter(([label]) => label === "__name__").at(-1)?.[1];
+    const others = pairs.filter(([label]) => label !== "__name__");
+    return headOf(named ?? metric, others, overridden, this.#metadata.of(named ?? metric));
+  }
+}
+
+function numberOf(bytes: Buffer, from: number, to: number): number | undefined {
+  const number = readDecimal(bytes, from, to);
+  return Number.isFinite(number)
+    ? number
+    : parseFloatText(bytes.toString("latin1", from, Math.min(to, from + 400)));
+}
+
+function skipBlanks(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++;
+  return at;
+}
+
+function endOfWord(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at < end && bytes[at] !== SPACE && bytes[at] !== TAB) at++;
+  return at;
+}
+
+/** The position of the closing brace, or -1. */
+function endOfLabels(bytes: Buffer, from: number, end: number): number {
+  let isQuoted = false;
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at];
+    if (isQuoted && byte === BACKSLASH) at++;
+    else if (byte === QUOTE) isQuoted = !isQuoted;
+    else if (byte === CLOSE && !isQuoted) return at;
+  }
+  return -1;
+}
+
+/** As VictoriaMetrics: a backslash before any other character stays. */
+function unescaped(text: string): string {
+  if (!text.includes("\\")) return text;
+  return text.replace(/\\(["\\n])/g, (_, character: string) => (character === "n" ? "\n" : character));
+}
