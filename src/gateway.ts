@@ -150,7 +150,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       push: (batch, pushOptions) => ingest.push(batch, pushOptions),
       transact: (transaction, pushOptions) => ingest.transact(transaction, pushOptions),
     },
-    options.quit,
+    options,
   );
   const ingest = openIngest(parts, receivers, id, options.onFatal);
   const owners = [...receivers.owners.values()];
@@ -264,7 +264,7 @@ async function openSeries(config: Config, counters: Counters, store: DuckDBStore
 function openReceivers(
   { config, now, log, counters, registry, totals, stored, limits }: Parts,
   ingest: ReceiverContext["ingest"],
-  quit: (() => void) | undefined,
+  { quit, socketMode }: GatewayOptions,
 ) {
   const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS];
   const isReturnedExposed = protocols.some(
@@ -291,6 +291,7 @@ function openReceivers(
       flags: settingTexts(config),
       startedAt: new Date(now()),
     },
+    socketMode,
     quit: config.enableLifecycle ? quit : undefined,
   };
   // The type checks that the settings of each receiver exist.

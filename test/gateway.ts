@@ -42,6 +42,7 @@ export class TestGateway {
   gateway!: Gateway;
   #logged: string[] = [];
   #listener: Listener | undefined;
+  #servicesRun = false;
 
   constructor(nowMs: number) {
     this.nowMs = nowMs;
@@ -79,9 +80,28 @@ export class TestGateway {
     }
   }
 
+  /**
+   * Starts what a served gateway runs beside its routes, such as further listeners, until the gateway is closed. Returns
+   * the addresses.
+   */
+  async startServices(): Promise<readonly string[]> {
+    this.#servicesRun = true;
+    const { services } = this.gateway;
+    for (const service of services)
+      await service.start((error) => void this.#logged.push(`${String(error)}\n`));
+    return services.flatMap((service) => service.urls ?? []);
+  }
+
+  /** Stops them, as a stop of the gateway does. */
+  async stopServices(): Promise<void> {
+    if (this.#servicesRun) await Promise.all(this.gateway.services.map((service) => service.stop()));
+    this.#servicesRun = false;
+  }
+
   /** Closes everything, and deletes the folder. Throws if the gateway logged what no test took. */
   async close(): Promise<void> {
     await this.#listener?.stop(0);
+    await this.stopServices();
     await this.gateway.close();
     rmSync(this.folder, { recursive: true });
     if (this.#logged.length > 0) throw new Error(`the gateway logged: ${this.#logged.join("")}`);

@@ -111,7 +111,12 @@ export function dataPathFault(path: string): string | undefined {
 }
 
 /** The settings that are addresses to listen on. */
-const LISTEN_KEYS = ["listen", "statsdListen"] as const satisfies readonly SettingKey[];
+const LISTEN_KEYS = [
+  "listen",
+  "otlpListen",
+  "otlpGrpcListen",
+  "statsdListen",
+] as const satisfies readonly SettingKey[];
 
 /** Checks that involve several settings. */
 function check(config: Config): void {

@@ -203,6 +203,18 @@ export const SETTINGS = {
   },
 
   // OpenTelemetry
+  otlpListen: {
+    type: { is: "listen", optional: true },
+    default: [],
+    what: "Further address to serve OTLP/HTTP on, and nothing else: HOST:PORT or unix:PATH. Can be given more than once.",
+    why: "The addresses of `listen` serve OTLP/HTTP too. Only senders that cannot be configured need its usual port, which is 4318.",
+  },
+  otlpGrpcListen: {
+    type: { is: "listen", optional: true },
+    default: [],
+    what: "Address to serve OTLP/gRPC on, without TLS: HOST:PORT or unix:PATH. Can be given more than once.",
+    why: "Only gateways whose senders use gRPC need a listener for it. Its usual port is 4317.",
+  },
   otlpTranslation: {
     type: {
       is: "choice",

@@ -183,7 +183,7 @@ export class BodiesInProgress {
 }
 
 /** The bytes that one body has reserved. */
-class Reservation {
+export class Reservation {
   readonly #inProgress: BodiesInProgress;
   #bytes = 0;
 

@@ -47,13 +47,15 @@ interface ListenOptions {
   readonly idleTimeoutS?: number;
   /** Mode of Unix sockets; by default the umask decides. Connecting to a socket requires write permission. */
   readonly socketMode?: number;
+  /** The flag that sets the addresses, for errors; `--listen` by default. */
+  readonly flag?: string;
 }
 
 /** Listens on all of the addresses, or on none and throws `ListenError`. */
 export async function listen(
   app: App,
   addresses: readonly Address[],
-  { log, idleTimeoutS = 240, socketMode }: ListenOptions,
+  { log, idleTimeoutS = 240, socketMode, flag = "--listen" }: ListenOptions,
 ): Promise<Listener> {
   const servers: Bun.Server<undefined>[] = [];
 
@@ -81,7 +83,7 @@ export async function listen(
   const closeAll = (force: boolean) => Promise.all(servers.map((server) => server.stop(force)));
 
   try {
-    for (const address of addresses) servers.push(await open(address, options, socketMode));
+    for (const address of addresses) servers.push(await open(address, options, flag, socketMode));
   } catch (error) {
     await closeAll(true);
     throw error;
@@ -113,9 +115,10 @@ type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxReque
 async function open(
   address: Address,
   options: ServeOptions,
+  flag: string,
   socketMode: number | undefined,
 ): Promise<Bun.Server<undefined>> {
-  if (address.path !== undefined) await removeStaleSocket(address.path);
+  if (address.path !== undefined) await removeStaleSocket(address.path, flag);
   try {
     // Without `reusePort: false`, Bun 1.4 shares the port with other processes that do the same, if `development` is
     // off. Each process then gets a part of the requests.
@@ -125,14 +128,30 @@ async function open(
     if (socketMode !== undefined) chmodSync(address.path, socketMode);
     return server;
   } catch (error) {
-    throw new ListenError(`Cannot listen on ${nameOf(address)}: ${reasonOf(error)}.`);
+    throw listenError(address, error, flag);
   }
 }
 
-const IN_USE = "another process listens there; stop it, or give --listen another address";
+/**
+ * The error for an address that the system did not allow to listen on.
+ *
+ * @param flag the flag that sets the address, for advice: `--listen`
+ */
+export function listenError(address: Address, error: unknown, flag: string): ListenError {
+  return new ListenError(`Cannot listen on ${nameOf(address)}: ${reasonOf(error, flag)}.`);
+}
 
-/** A killed process leaves its socket behind, and Bun reports any existing file as an address in use. */
-async function removeStaleSocket(path: string): Promise<void> {
+function inUse(flag: string): string {
+  return `another process listens there; stop it, or give ${flag} another address`;
+}
+
+/**
+ * Prepares the path of a Unix socket: a killed process leaves its socket behind, and Bun reports any existing file as an
+ * address in use.
+ *
+ * @throws ListenError if the path is not a socket, or another process listens there
+ */
+export async function removeStaleSocket(path: string, flag: string): Promise<void> {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket())
@@ -144,11 +163,12 @@ async function removeStaleSocket(path: string): Promise<void> {
     },
     () => false,
   );
-  if (answered) throw new ListenError(`Cannot listen on unix:${path}: ${IN_USE}.`);
+  if (answered) throw new ListenError(`Cannot listen on unix:${path}: ${inUse(flag)}.`);
   rmSync(path, { force: true });
 }
 
-function nameOf(address: Address): string {
+/** An address as people write it: `127.0.0.1:9091`, `[::1]:9091`, `unix:/run/weir.sock`. */
+export function nameOf(address: Address): string {
   if (address.path !== undefined) return `unix:${address.path}`;
   return `${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`;
 }
@@ -158,11 +178,11 @@ function urlOf(address: Address, server: Bun.Server<undefined>): string {
   return `http://${nameOf({ hostname: address.hostname, port: server.port ?? address.port })}`;
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, flag: string): string {
   const { code, message } = error as { code?: string; message?: string };
   switch (code) {
     case "EADDRINUSE":
-      return IN_USE;
+      return inUse(flag);
     case "EACCES":
       return "permission denied";
     case "EADDRNOTAVAIL":

@@ -201,6 +201,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
       registers,
     }),
+    grpcRequests: new Counter({
+      name: "weir_grpc_requests_total",
+      help: "Answered requests by gRPC, by method (other for unknown ones) and status code.",
+      labelNames: ["method", "code"],
+      registers,
+    }),
     groupsLive: new Gauge({
       name: "weir_groups",
       help: "Pushgateway groups that exist.",

@@ -5,7 +5,11 @@ import { BadInput, quote } from "../model/errors.ts";
 const KEY_LENGTH_MAX = 255;
 
 /** The key of a request, if it has one. Throws `BadInput` if the key is invalid. */
-export function readIdempotencyKey({ headers }: Request): string | undefined {
+export function readIdempotencyKey({
+  headers,
+}: {
+  readonly headers: Pick<Headers, "get">;
+}): string | undefined {
   const header = headers.get("idempotency-key");
   if (header === null) return undefined;
   if (header.length <= KEY_LENGTH_MAX && /^[\x20-\x7e]+$/.test(header)) return header;

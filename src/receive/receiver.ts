@@ -73,7 +73,7 @@ export interface ReceiverContext<Settings extends object = object> {
   readonly ownMetricType: (name: string) => ReturnType<typeof ownMetricType>;
   /** Whether /metrics has series of a protocol that returns echoes (src/model/protocol.ts). */
   readonly isReturnedExposed: boolean;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
   readonly counters: Counters;
   readonly now: () => number;
   /** Build, settings and start time of the gateway. */
@@ -82,6 +82,8 @@ export interface ReceiverContext<Settings extends object = object> {
     readonly flags: Readonly<Record<string, string>>;
     readonly startedAt: Date;
   };
+  /** Mode of the Unix sockets that a service opens. Undefined if the umask decides. */
+  readonly socketMode: number | undefined;
   /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }

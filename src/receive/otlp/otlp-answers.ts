@@ -2,7 +2,7 @@
  * What OTLP answers, in both encodings (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response):
  * ExportMetricsServiceResponse for a request that was accepted, google.rpc.Status for an error. Pure.
  */
-import type { RequestError } from "../../model/errors.ts";
+import { NotFound, type RequestError } from "../../model/errors.ts";
 import type { OtlpEncoding, PartialSuccess } from "./otlp-push.ts";
 
 /** An error as gRPC and HTTP report it. */
@@ -44,6 +44,14 @@ export function otlpError(error: RequestError): OtlpError {
   return { code: CODES.unavailable, status, message, retryAfterSeconds: Math.ceil(retryAfterSeconds) };
 }
 
+/** The error of a request with traces or logs. */
+export function notStored(signal: "traces" | "logs"): NotFound {
+  return new NotFound(
+    `Weir stores metrics only, not ${signal}: set OTEL_${signal.toUpperCase()}_EXPORTER=none in the sender, or remove ` +
+      `Weir from the ${signal} pipeline of the collector.`,
+  );
+}
+
 /** The body of an ExportMetricsServiceResponse. It is empty if everything was stored as it was sent. */
 export function exportResponse(
   { rejectedPoints, message }: PartialSuccess,
@@ -57,11 +65,24 @@ export function exportResponse(
   return isWhole ? Buffer.alloc(0) : bytesField(1, numberAndText(rejectedPoints, message));
 }
 
-/** The body of a google.rpc.Status. */
-export function statusBody({ code, message }: OtlpError, encoding: OtlpEncoding): Uint8Array {
-  return encoding === "json"
-    ? Buffer.from(`${JSON.stringify({ code, message })}\n`)
-    : numberAndText(code, message);
+const RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo";
+
+/** The body of a google.rpc.Status, with a google.rpc.RetryInfo if the request should be sent again. */
+export function statusBody(
+  { code, message, retryAfterSeconds }: OtlpError,
+  encoding: OtlpEncoding,
+): Uint8Array {
+  const isRetried = retryAfterSeconds !== undefined;
+  if (encoding === "json") {
+    const details = isRetried ? [{ "@type": RETRY_INFO, retryDelay: `${retryAfterSeconds}s` }] : undefined;
+    return Buffer.from(`${JSON.stringify({ code, message, details })}\n`);
+  }
+  const status = numberAndText(code, message);
+  if (!isRetried) return status;
+  // Status.details is a list of google.protobuf.Any, which has a URL and a message. Duration has seconds in field 1.
+  const delay = bytesField(1, Buffer.concat([Buffer.of(8), varint(retryAfterSeconds)]));
+  const any = Buffer.concat([bytesField(1, Buffer.from(RETRY_INFO)), bytesField(2, delay)]);
+  return Buffer.concat([status, bytesField(3, any)]);
 }
 
 /** A message with a number in field 1 and a text in field 2. */

@@ -1,6 +1,10 @@
-/** Metrics of OpenTelemetry by OTLP/HTTP (https://opentelemetry.io/docs/specs/otlp/). */
+/** Metrics of OpenTelemetry by OTLP/HTTP and OTLP/gRPC (https://opentelemetry.io/docs/specs/otlp/). */
+import type { Address } from "../../http/server.ts";
+import { HttpService } from "../http-service.ts";
 import type { Receiver } from "../receiver.ts";
 import { OtlpDecoder } from "./decode/otlp-decoder.ts";
+import { GrpcService } from "./grpc/grpc-service.ts";
+import { otlpMethods } from "./grpc/otlp-grpc.ts";
 import { TRANSLATIONS } from "./labels/translated-names.ts";
 import { OTLP } from "./otlp-protocol.ts";
 import { OtlpPush } from "./otlp-push.ts";
@@ -11,11 +15,14 @@ interface OtlpSettings {
   readonly otlpPromoteResourceAttributes: readonly string[];
   readonly otlpIgnoreResourceAttributes: readonly string[];
   readonly otlpPromoteScope: boolean;
+  readonly otlpListen: readonly Address[];
+  readonly otlpGrpcListen: readonly Address[];
+  readonly stopTimeoutMs: number;
 }
 
 export const otlp: Receiver<OtlpSettings> = {
   protocol: OTLP,
-  open({ settings, limits, ingest, layouts, log, counters }) {
+  open({ settings, limits, ingest, layouts, log, counters, socketMode }) {
     const options = {
       translation: TRANSLATIONS[settings.otlpTranslation],
       promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
@@ -23,6 +30,21 @@ export const otlp: Receiver<OtlpSettings> = {
       promoteScope: settings.otlpPromoteScope,
     };
     const push = new OtlpPush({ decoder: new OtlpDecoder(options, layouts), ingest, log, counters });
-    return { routes: [otlpRoutes({ push, limits })] };
+    const routes = [otlpRoutes({ push, limits })];
+    const shared = { log, counters, socketMode, stopTimeoutMs: settings.stopTimeoutMs };
+    return {
+      routes,
+      services: [
+        new HttpService({ ...shared, routes, addresses: settings.otlpListen, flag: "--otlp-listen" }),
+        new GrpcService({
+          ...shared,
+          methods: otlpMethods(push),
+          addresses: settings.otlpGrpcListen,
+          flag: "--otlp-grpc-listen",
+          advice: "Send OTLP/HTTP to an address of --listen or --otlp-listen.",
+          limits,
+        }),
+      ],
+    };
   },
 };

@@ -11,11 +11,11 @@
  */
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { Routes } from "../../http/routes.ts";
-import { NotFound, quote, RequestError, Unsupported } from "../../model/errors.ts";
+import { quote, RequestError, Unsupported } from "../../model/errors.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
-import { exportResponse, otlpError, statusBody } from "./otlp-answers.ts";
+import { exportResponse, notStored, otlpError, statusBody } from "./otlp-answers.ts";
 import { OTLP } from "./otlp-protocol.ts";
 import type { OtlpEncoding, OtlpPush } from "./otlp-push.ts";
 
@@ -40,8 +40,8 @@ export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
       const body = await readBody(request, limits);
       return await push.push(body, encoding, { extraLabels, historical, key, query });
     });
-  const traces = (request: Request) => answered(request, () => refuse("traces", "OTEL_TRACES_EXPORTER"));
-  const logs = (request: Request) => answered(request, () => refuse("logs", "OTEL_LOGS_EXPORTER"));
+  const traces = (request: Request) => answered(request, () => Promise.reject(notStored("traces")));
+  const logs = (request: Request) => answered(request, () => Promise.reject(notStored("logs")));
   return new Routes()
     .on("POST", "/v1/metrics", "push", "stores metrics of OpenTelemetry", metrics)
     .on(
@@ -87,12 +87,5 @@ function unknownType(contentType: string | null): Unsupported {
   return new Unsupported(
     `Content-Type ${is}; expected ${CONTENT_TYPES.protobuf} or ${CONTENT_TYPES.json}.`,
     "Content-Type",
-  );
-}
-
-function refuse(what: string, variable: string): never {
-  throw new NotFound(
-    `Weir stores metrics only, not ${what}: set ${variable}=none in the sender, or remove Weir from the ${what} ` +
-      "pipeline of the collector.",
   );
 }

@@ -13,6 +13,10 @@ const { root } = protobuf.parse(`syntax = "proto3"; package otlp;
   message ExportMetricsServiceResponse { ExportMetricsPartialSuccess partial_success = 1; }
   message ExportMetricsPartialSuccess { int64 rejected_data_points = 1; string error_message = 2; }
   message Status { int32 code = 1; string message = 2; }
+  message RetryStatus { int32 code = 1; string message = 2; repeated RetryAny details = 3; }
+  message RetryAny { string type_url = 1; RetryInfo value = 2; }
+  message RetryInfo { Duration retry_delay = 1; }
+  message Duration { int64 seconds = 1; int32 nanos = 2; }
   message ResourceMetrics { Resource resource = 1; repeated ScopeMetrics scope_metrics = 2; string schema_url = 3; }
   message Resource { repeated KeyValue attributes = 1; uint32 dropped_attributes_count = 2; }
   message ScopeMetrics { InstrumentationScope scope = 1; repeated Metric metrics = 2; string schema_url = 3; }

@@ -1,0 +1,49 @@
+/**
+ * A further HTTP listener with the routes of one protocol only, for senders that expect it at an address of its own.
+ *
+ * Everything else is as on the first listener: limits, errors, counters, and how it stops. `stop` resolves when the
+ * requests in progress are answered, or after half of `stopTimeoutMs`.
+ */
+import { createApp } from "../http/app.ts";
+import type { Log } from "../http/log.ts";
+import type { Routes } from "../http/routes.ts";
+import { type Address, type Listener, listen } from "../http/server.ts";
+import type { Counters } from "../model/counters.ts";
+import type { Service } from "../model/service.ts";
+
+interface HttpServiceOptions {
+  readonly routes: readonly Routes[];
+  readonly addresses: readonly Address[];
+  /** The flag that sets the addresses, for errors. */
+  readonly flag: string;
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly socketMode: number | undefined;
+  readonly stopTimeoutMs: number;
+}
+
+export class HttpService implements Service {
+  readonly #options: HttpServiceOptions;
+  #listener: Listener | undefined;
+
+  constructor(options: HttpServiceOptions) {
+    this.#options = options;
+  }
+
+  get urls(): readonly string[] {
+    return this.#listener?.urls ?? [];
+  }
+
+  async start(): Promise<void> {
+    const { routes, addresses, flag, log, counters, socketMode } = this.#options;
+    if (addresses.length === 0) return;
+    this.#listener = await listen(createApp(routes, { log, counters }), addresses, { log, flag, socketMode });
+  }
+
+  async stop(): Promise<void> {
+    const { stopTimeoutMs, log } = this.#options;
+    const cut = (await this.#listener?.stop(stopTimeoutMs / 2)) ?? 0;
+    this.#listener = undefined;
+    if (cut > 0) log.warn("requests were cut off", { requests: cut });
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * A listener for unary gRPC methods, over HTTP/2 without TLS (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+ *
+ * - A connection may have `STREAMS_MAX` requests in progress. Their messages share the memory for bodies with the other
+ *   listeners. A connection without traffic is closed after `IDLE_MS`; clients connect again by themselves.
+ * - `stop` accepts no new connections and requests, and waits for the requests in progress, at most half of
+ *   `stopTimeoutMs`.
+ */
+import { chmodSync, rmSync } from "node:fs";
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { BodyLimits } from "../../../http/body.ts";
+import type { Log } from "../../../http/log.ts";
+import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
+import type { Counters } from "../../../model/counters.ts";
+import { NotFound, quote } from "../../../model/errors.ts";
+import type { Service } from "../../../model/service.ts";
+import { answerCall, type GrpcMethod } from "./grpc-call.ts";
+
+/** Enough for a collector with many queues. gRPC clients wait, or connect again, when they reach it. */
+const STREAMS_MAX = 128;
+/** As for the connections of HTTP/1.1. */
+const IDLE_MS = 240_000;
+
+/** The names of the codes that are answered (https://grpc.io/docs/guides/status-codes/), for counters. */
+const CODE_NAMES: Readonly<Record<number, string>> = {
+  0: "OK",
+  1: "CANCELLED",
+  3: "INVALID_ARGUMENT",
+  4: "DEADLINE_EXCEEDED",
+  7: "PERMISSION_DENIED",
+  8: "RESOURCE_EXHAUSTED",
+  12: "UNIMPLEMENTED",
+  13: "INTERNAL",
+  14: "UNAVAILABLE",
+};
+
+interface GrpcServiceOptions {
+  /** Methods by path: `/package.Service/Method`. */
+  readonly methods: ReadonlyMap<string, GrpcMethod>;
+  readonly addresses: readonly Address[];
+  /** The flag that sets the addresses, for errors. */
+  readonly flag: string;
+  /** What a client that speaks no gRPC should do, a sentence. */
+  readonly advice: string;
+  readonly limits: BodyLimits;
+  readonly log: Pick<Log, "warn" | "error">;
+  readonly counters: Pick<Counters, "grpcRequests">;
+  readonly socketMode: number | undefined;
+  readonly stopTimeoutMs: number;
+}
+
+export class GrpcService implements Service {
+  readonly #options: GrpcServiceOptions;
+  readonly #servers: { readonly server: Http2Server; readonly address: Address }[] = [];
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #calls = new Set<Promise<void>>();
+  #warned = false;
+
+  constructor(options: GrpcServiceOptions) {
+    this.#options = options;
+  }
+
+  get urls(): readonly string[] {
+    return this.#servers.map(({ server, address }) => {
+      if (address.path !== undefined) return nameOf(address);
+      const { port } = server.address() as AddressInfo;
+      return `grpc://${nameOf({ hostname: address.hostname, port })}`;
+    });
+  }
+
+  async start(): Promise<void> {
+    for (const address of this.#options.addresses) {
+      this.#servers.push({ server: await this.#listen(address), address });
+    }
+  }
+
+  async stop(): Promise<void> {
+    const closing = this.#servers.map(
+      ({ server }) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    for (const session of this.#sessions) session.close();
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, this.#options.stopTimeoutMs / 2);
+    const ended = async () => {
+      while (this.#calls.size > 0) await Promise.all(this.#calls);
+      await Promise.all(closing);
+    };
+    await Promise.race([ended(), late.promise]);
+    clearTimeout(timer);
+    if (this.#calls.size > 0) this.#options.log.warn("requests were cut off", { requests: this.#calls.size });
+    for (const session of this.#sessions) session.destroy();
+    for (const { address } of this.#servers.splice(0)) {
+      if (address.path !== undefined) rmSync(address.path, { force: true });
+    }
+  }
+
+  async #listen(address: Address): Promise<Http2Server> {
+    const { flag, socketMode } = this.#options;
+    if (address.path !== undefined) await removeStaleSocket(address.path, flag);
+    const server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } });
+    server.on("session", (session) => this.#open(session));
+    server.on("stream", (stream, headers) => this.#answer(stream as ServerHttp2Stream, headers));
+    server.on("sessionError", (error) => this.#warn(error));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once("error", reject);
+    server.listen(
+      address.path === undefined ? { host: address.hostname, port: address.port } : { path: address.path },
+      resolve,
+    );
+    try {
+      await promise;
+    } catch (error) {
+      throw listenError(address, error, flag);
+    }
+    if (address.path !== undefined && socketMode !== undefined) chmodSync(address.path, socketMode);
+    return server;
+  }
+
+  #open(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.once("close", () => this.#sessions.delete(session));
+    session.on("error", () => undefined);
+    session.setTimeout(IDLE_MS, () => {
+      session.close();
+      setTimeout(() => session.destroy(), this.#options.limits.timeoutMs).unref();
+    });
+  }
+
+  #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const type = headers["content-type"] ?? "";
+    if (headers[":method"] !== "POST" || !/^application\/grpc(?:$|[+;])/.test(type)) {
+      this.#refuse(stream, headers[":method"] === "POST" ? 415 : 405);
+      return;
+    }
+    const path = headers[":path"] ?? "";
+    const { methods, limits, log, counters } = this.#options;
+    const method = methods.get(path);
+    const onBug = (error: unknown) =>
+      log.error("a request failed", {
+        path: method === undefined ? undefined : path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    const call = answerCall({ stream, headers, method: method ?? unknownMethod(path), limits, onBug }).then(
+      (code) => {
+        counters.grpcRequests.inc({
+          method: method === undefined ? "other" : path,
+          code: CODE_NAMES[code] ?? code,
+        });
+        this.#calls.delete(call);
+      },
+    );
+    this.#calls.add(call);
+  }
+
+  /** Answers a request that is not gRPC. */
+  #refuse(stream: ServerHttp2Stream, status: number): void {
+    stream.on("error", () => undefined);
+    // It does not wait for the rest of a body.
+    stream.once("finish", () => stream.close());
+    stream.respond({ ":status": status, "content-type": "text/plain; charset=utf-8" });
+    stream.end(`This address serves gRPC only. ${this.#options.advice}\n`);
+  }
+
+  /** One line, because a client that sends HTTP/1.1 here sends it again and again. */
+  #warn(error: Error): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#options.log.warn("a client of the gRPC listener does not speak HTTP/2", {
+      advice: this.#options.advice,
+      error: error.message,
+    });
+  }
+}
+
+function unknownMethod(path: string): GrpcMethod {
+  return () => Promise.reject(new NotFound(`The method ${quote(path)} is unknown.`));
+}
