@@ -19,6 +19,7 @@ Measures the gateway on generated events: 4 requests, 1 upload and 1 duration pe
 \`scripts/bench remote-write --help\`: the same for remote_write, compared with other servers.
 \`scripts/bench otlp --help\`: the same for metrics of OpenTelemetry.
 \`scripts/bench statsd --help\`: datagrams of StatsD, and at which rate losses begin.
+\`scripts/bench influx --help\`: the same for the Influx line protocol, compared with InfluxDB.
 \`scripts/bench promql --help\`: the duration of PromQL queries, compared with other servers.
 \`scripts/bench pushgateway --help\`: groups, compared with Debian's Pushgateway.
 

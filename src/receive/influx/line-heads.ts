@@ -67,6 +67,9 @@ export class LineHead {
   /** The tags that identify no event. */
   readonly tags: Labels;
   readonly fields: FieldSlot[] = [];
+  /** Its block, and the head of the line after its last one: senders repeat the order of their lines. */
+  block = -1;
+  next: LineHead | undefined;
   #byName: Map<string, FieldSlot> | undefined;
 
   constructor(id: number, measurement: Measurement, tags: Labels) {
@@ -75,13 +78,10 @@ export class LineHead {
     this.tags = tags;
   }
 
-  /** The field whose name has these bytes. `expected` is its probable place. */
-  find(body: Buffer, from: number, to: number, expected: number): FieldSlot | undefined {
+  /** The field whose name has these bytes. */
+  find(body: Buffer, from: number, to: number): FieldSlot | undefined {
     const { fields } = this;
     const length = to - from;
-    const probable = fields[expected];
-    if (probable !== undefined && probable.bytes.length === length && equals(body, from, probable.bytes))
-      return probable;
     if (this.#byName !== undefined) return this.#byName.get(body.toString("latin1", from, to));
     for (const field of fields)
       if (field.bytes.length === length && equals(body, from, field.bytes)) return field;

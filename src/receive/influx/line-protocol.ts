@@ -54,7 +54,7 @@ const VARIANTS_MAX = 16_384;
 /** Fields of all heads together. They take some 300 bytes each. */
 const FIELDS_MAX = 200_000;
 
-const [LINE_FEED, CARRIAGE_RETURN, HASH] = [10, 13, 35];
+const [LINE_FEED, CARRIAGE_RETURN, SPACE, HASH] = [10, 13, 32, 35];
 const NO_LABELS: Labels = new Map();
 const AGAIN = -2;
 
@@ -75,6 +75,9 @@ export class LineDecoder {
   /** The fields of all heads. */
   #fieldSlots = 0;
   #nextHead = 0;
+  /** The head of the line before, if it has no identifying tags. */
+  #last: LineHead | undefined;
+  #headLength = 0;
   #batchNumber = 0;
   /** The line that is read: its number in the body, and a number of its own. */
   #line = 0;
@@ -164,12 +167,22 @@ export class LineDecoder {
 
   #scan(body: Buffer, at: number, end: number, precision: Precision): number {
     const scanner = this.#scanner;
-    const tags = scanner.measurement(body, at, end);
-    if (tags < 0) return this.#fail(scanner.problem);
-    const measurement = this.#measurements.find(body, at, tags);
-    const behind = scanner.tags(body, tags, end, measurement.identifiers);
-    if (behind < 0) return this.#fail(scanner.problem);
-    const fields = scanner.fields(body, behind, end);
+    let head = this.#expectedHead(body, at);
+    let behind = at;
+    if (head !== undefined) behind += this.#headLength;
+    else {
+      const tags = scanner.measurement(body, at, end);
+      if (tags < 0) return this.#fail(scanner.problem);
+      const measurement = this.#measurements.find(body, at, tags);
+      behind = scanner.tags(body, tags, end, measurement.identifiers);
+      if (behind < 0) return this.#fail(scanner.problem);
+      // It is added although the fields may be invalid: that costs nothing but its place.
+      head = this.#head(body, at, behind, measurement, tags);
+      if (head === undefined) return -1;
+      if (this.#last !== undefined) this.#last.next = head;
+    }
+    this.#last = scanner.idCount === 0 ? head : undefined;
+    const fields = scanner.fields(body, behind, end, head.fields);
     if (fields < 0) return this.#fail(scanner.problem);
     const after = scanner.time(body, fields, end);
     if (after < 0) return this.#fail(scanner.problem);
@@ -184,12 +197,21 @@ export class LineDecoder {
       const invalid = firstInvalidByte(body, at, after);
       if (invalid >= 0) return this.#fail(`byte ${invalid - at} ${describeInvalidByte(body[invalid]!)}`);
     }
-    const head = this.#head(body, at, behind, measurement, tags);
-    if (head === undefined) return -1;
     const done = this.#resolve(body, head);
     if (done !== 0) return done;
     this.#add(body);
     return after;
+  }
+
+  /** The head that followed the last one before, if the line at `at` begins with its bytes. Sets `#headLength`. */
+  #expectedHead(body: Buffer, at: number): LineHead | undefined {
+    const expected = this.#last?.next;
+    if (expected === undefined) return undefined;
+    const length = this.#heads.lengthAt(expected.block, body, at);
+    if (length < 0 || body[at + length] !== SPACE) return undefined;
+    this.#headLength = length;
+    this.#scanner.idCount = 0;
+    return expected;
   }
 
   /** The head with the bytes from `from` up to `to`, without its identifying tags. Undefined if it is invalid. */
@@ -201,7 +223,9 @@ export class LineDecoder {
     tags: number,
   ): LineHead | undefined {
     const scanner = this.#scanner;
-    let [key, start, length] = [body, from, to - from];
+    let key = body;
+    let start = from;
+    let length = to - from;
     if (scanner.idCount > 0) {
       key = this.#reserve(length);
       start = 0;
@@ -219,7 +243,10 @@ export class LineDecoder {
     const labels = this.#tags(body, tags, to, measurement);
     if (labels === undefined) return undefined;
     const head = new LineHead(this.#nextHead++, measurement, labels);
-    this.#heads.add(key, length, hash, head, start);
+    // Adding may drop all heads, which have other blocks then.
+    const { generation } = this.#heads;
+    head.block = this.#heads.add(key, length, hash, head, start);
+    if (this.#heads.generation !== generation) this.#last = undefined;
     return head;
   }
 
@@ -252,10 +279,14 @@ export class LineDecoder {
     let { isEvent } = head.measurement;
     for (let id = 0; id < scanner.idCount && !isEvent; id++)
       isEvent = this.#measurements.makesEvent(scanner.idColumn[id]!.name);
-    let [numbers, strings] = [0, 0];
+    let numbers = 0;
+    let strings = 0;
     for (let field = 0; field < fieldCount; field++) {
-      const [from, to] = [scanner.fieldFrom[field]!, scanner.fieldTo[field]!];
-      const slot = head.find(body, from, to, field) ?? this.#addField(body, head, from, to);
+      const from = scanner.fieldFrom[field]!;
+      const to = scanner.fieldTo[field]!;
+      const slot = scanner.isExpected[field]
+        ? head.fields[field]!
+        : (head.find(body, from, to) ?? this.#addField(body, head, from, to));
       if (slot.line === serial) return this.#fail(`multiple instances of ${quote(slot.name)} field found`);
       slot.line = serial;
       this.#fields[field] = slot;
@@ -358,7 +389,8 @@ export class LineDecoder {
     for (let field = 0; field < this.#fieldCount; field++) {
       const slot = this.#fields[field]!;
       if (!scanner.isText[field] || slot.column !== undefined) continue;
-      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      const from = scanner.textFrom[field]!;
+      const to = scanner.textTo[field]!;
       length = key.writeUInt32LE(slot.place, length);
       length = key.writeUInt32LE(to - from, length);
       length += body.copy(key, length, from, to);
@@ -372,7 +404,8 @@ export class LineDecoder {
     const strings = new Map<string, string>();
     for (let field = 0; field < this.#fieldCount; field++) {
       const { name, column } = this.#fields[field]!;
-      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      const from = scanner.textFrom[field]!;
+      const to = scanner.textTo[field]!;
       if (!scanner.isText[field] || column !== undefined || from === to) continue;
       if (head.tags.has(name)) return this.#twice(name) || undefined;
       strings.set(name, stringText(body, from, to));
@@ -426,7 +459,8 @@ export class LineDecoder {
     const builder = this.#builder;
     for (let id = 0; id < scanner.idCount; id++) {
       const column = scanner.idColumn[id]!;
-      const [from, to] = [scanner.idFrom[id]!, scanner.idTo[id]!];
+      const from = scanner.idFrom[id]!;
+      const to = scanner.idTo[id]!;
       if (scanner.idIsEscaped[id]) {
         const bytes = Buffer.from(nameText(body, from, to));
         builder.setAttribute(column, bytes, 0, bytes.length);
@@ -435,7 +469,8 @@ export class LineDecoder {
     for (let field = 0; field < this.#fieldCount; field++) {
       if (!scanner.isText[field]) continue;
       const { column } = this.#fields[field]!;
-      const [from, to] = [scanner.textFrom[field]!, scanner.textTo[field]!];
+      const from = scanner.textFrom[field]!;
+      const to = scanner.textTo[field]!;
       if (column === undefined || from === to) continue;
       if (scanner.textIsEscaped[field]) {
         const bytes = Buffer.from(stringText(body, from, to));
@@ -486,6 +521,7 @@ export class LineDecoder {
 
   #forgetHeads(): void {
     this.#heads.clear();
+    this.#last = undefined;
     this.#variants.clear();
     this.#fieldSlots = 0;
   }

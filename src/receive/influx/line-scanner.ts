@@ -52,8 +52,12 @@ export class LineScanner {
   readonly idFrom: number[] = [];
   readonly idTo: number[] = [];
   readonly idIsEscaped: boolean[] = [];
-  /** The fields: the positions of their names, whether they are strings, their numbers, or the positions of their texts. */
+  /**
+   * The fields: whether they have their expected names, the positions of the names, whether they are strings, their
+   * numbers, or the positions of their texts.
+   */
   fieldCount = 0;
+  readonly isExpected: boolean[] = [];
   readonly fieldFrom: number[] = [];
   readonly fieldTo: number[] = [];
   readonly isText: boolean[] = [];
@@ -117,18 +121,27 @@ export class LineScanner {
     return p;
   }
 
-  /** Reads the fields, from the space before them; returns the position after the last one. */
-  fields(body: Buffer, at: number, end: number): number {
+  /**
+   * Reads the fields, from the space before them; returns the position after the last one.
+   *
+   * @param expected the probable names, in their order
+   */
+  fields(body: Buffer, at: number, end: number, expected: readonly { readonly bytes: Buffer }[]): number {
     this.fieldCount = 0;
     this.lineFeeds = 0;
     let p = skipBlanks(body, at, end);
     if (isLineEnd(body, p, end)) return this.#fail("missing fields");
     for (;;) {
       const name = p;
-      p = this.#name(body, name, end);
+      const field = this.fieldCount++;
+      const bytes = expected[field]?.bytes;
+      // No name ends with a backslash, so the equals sign after these bytes is not escaped.
+      const isExpected =
+        bytes !== undefined && body[name + bytes.length] === EQUALS && equals(body, name, bytes);
+      this.isExpected[field] = isExpected;
+      p = isExpected ? name + bytes.length : this.#name(body, name, end);
       if (p >= end || body[p] !== EQUALS) return this.#fail("invalid field format");
       if (p === name) return this.#fail("missing field key");
-      const field = this.fieldCount++;
       this.fieldFrom[field] = name;
       this.fieldTo[field] = p;
       p++;
