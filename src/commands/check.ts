@@ -34,8 +34,8 @@ line. Metrics that a recording rule of the same files makes are not checked.
   weir check --rules '/etc/prometheus/rules/*.yml' --url http://gateway:9091
 
   --rules FILE…      rule files, or patterns such as 'rules/*.yml'
-${urlHelp}
-                     The URL of a Prometheus that evaluates the rules works too
+${urlHelp}.
+                     You can also give the URL of a Prometheus that evaluates the rules
 
 If a metric has series but a selector matches none of them, that is only a warning: for example, a status
 that has not occurred yet has no series. The exit code is 0 if every metric has series. It is 1 if a metric

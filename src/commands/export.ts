@@ -26,7 +26,7 @@ metric has its "help", if that has at most 1,024 characters. Values that JSON ca
 Exemplars are not exported.
 
   --from TIME        the start of the range; default: the oldest sample
-  --to TIME          the end of the range, itself excluded; default: the newest sample
+  --to TIME          the end of the range, which is not included; default: after the newest sample
   --metric NAME      only this metric, by its name as pushed or as Prometheus spells it
   --output FILE      write to this file, which appears when it is complete; default: standard output
   --format ndjson    the only supported format

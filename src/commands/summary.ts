@@ -21,7 +21,8 @@ export const command: Command = {
        weir summary NAME [--PARAMETER VALUE …] [OPTIONS]
 
 Without a name, lists the summaries of a running gateway with their questions, parameters and defaults. With
-a name, runs the summary and prints the answer:
+a name, runs the summary and prints the answer. The format "lines" is one line of text per row, in the
+summary's own words, for scripts:
 
   weir summary duration_by_operation --from -6h
   weir summary task_timeline --task-id 1704067200_abc123 --from 2024-01-01
@@ -32,7 +33,6 @@ a name, runs the summary and prints the answer:
   --limit N          the maximum number of rows; the gateway's own limit also applies
   --timeout-ms N     the time limit in milliseconds; the gateway's own limit also applies
 ${formatHelp}
-                     lines: one line of text per row, defined by the summary, for scripts
 ${urlHelp}
 
 The exit code is 0 if the answer was printed, 1 if the summary or the gateway failed, and 2 if the arguments

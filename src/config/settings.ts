@@ -105,7 +105,7 @@ export const SETTINGS = {
     type: { is: "count", min: 1, max: 1_000_000 },
     default: 1_000,
     what: "Values that a label of one metric can have. A label with more becomes a column of that metric.",
-    why: "More than the values that people choose (routes, hosts, statuses), and fewer than ids reach within minutes.",
+    why: "Tags with values that people choose (routes, hosts, statuses) have fewer. Ids have more within minutes.",
   },
   seriesPerMetricMax: {
     type: { is: "count", min: 1, max: 1_000_000 },
@@ -167,7 +167,7 @@ export const SETTINGS = {
     type: { is: "milliseconds", max: 30 * day },
     default: 10 * minute,
     what: "How far a timestamp may be ahead of this machine's clock.",
-    why: "More than clocks drift, and less than a wrong time zone.",
+    why: "Clocks drift by less than this. A wrong time zone is off by more.",
   },
 
   groupTtlMs: {
@@ -269,7 +269,7 @@ export const SETTINGS = {
   influxValueSuffix: {
     type: { is: "flag" },
     default: true,
-    what: "Names the metric of a field `value` MEASUREMENT_value. Without it, the name is the measurement.",
+    what: "The metric of a field `value` is named MEASUREMENT_value. If it is off, the metric is named MEASUREMENT.",
     why: "As in VictoriaMetrics. Telegraf's Prometheus output leaves the suffix out.",
   },
 
@@ -388,7 +388,7 @@ export const SETTINGS = {
     type: { is: "bytes", min: 64 * MiB },
     default: 192 * MiB,
     what: "Memory of the database engine.",
-    why: "The process should use at most 400 MB. The runtime takes 60 MB of them, the engine's code 64 MB and the queue 64 MB.",
+    why: "The process should use at most 400 MB. The runtime uses 60 MB of that, the code of the engine 64 MB and the queue 64 MB.",
   },
   threads: {
     type: { is: "count", min: 1, max: 256 },

@@ -157,7 +157,7 @@ export function stopError(reason: "closing" | "gone"): RequestError {
 /** @param setting the setting that limits the memory */
 function outOfMemory(setting: string): RequestError {
   return new Unprocessable(
-    `The query needs more memory than the gateway gives it (${setting}); a narrower range of ts, fewer groups or a LIMIT may help.`,
+    `The query needs more memory than it may use (${setting}); a narrower range of ts, fewer groups or a LIMIT may help.`,
   );
 }
 
