@@ -119,7 +119,8 @@ for (const { path, examples } of documents) {
       test(`line ${line}: ${command.trim().split("\n")[0]}`, async () => {
         const { out, err, code } = await run(command, place);
         expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
-        if (output !== undefined) expect(out).toMatch(patternOf(output));
+        // curl -i prints headers, whose lines end in CRLF.
+        if (output !== undefined) expect(out.replaceAll("\r\n", "\n")).toMatch(patternOf(output));
       });
     }
   });
