@@ -1,6 +1,6 @@
 /**
  * `weir check`: reads the settings as `weir serve` does. It reports errors, or prints each setting with its value and
- * the source of the value. No setting is a secret, so it prints all of them.
+ * the source of the value. Passwords and tokens of scraped targets are not printed.
  *
  * With `--rules` it checks rule files instead (check/rules.ts).
  */

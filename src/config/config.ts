@@ -5,19 +5,12 @@
  * This module reads nothing itself: it gets arguments, variables and a function that reads files, and returns a
  * `Config` or throws a `SettingError`.
  */
+import { SettingError } from "./setting-error.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
-import {
-  formatListen,
-  formatValue,
-  type Listen,
-  readValue,
-  SettingError,
-  type Value,
-  type ValueOf,
-} from "./values.ts";
+import { formatListen, formatValue, type Listen, readValue, type Value, type ValueOf } from "./values.ts";
 
-export { SettingError } from "./values.ts";
+export { SettingError } from "./setting-error.ts";
 
 export type SettingKey = keyof typeof SETTINGS;
 

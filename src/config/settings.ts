@@ -126,7 +126,7 @@ export const SETTINGS = {
     why: "Two million series take 2.6 GB of memory, 1.3 KB each. More series are a mistake of a sender.",
   },
   exposeProtocols: {
-    type: { is: "choices", of: ["remote_write", "victoria_metrics"] },
+    type: { is: "choices", of: ["remote_write", "victoria_metrics", "scrape"] },
     default: [],
     what: "Protocols whose series are exposed on /metrics, although they usually come from the server that scrapes it.",
     why: "A Prometheus that both writes here and scrapes here would get its own series back.",
@@ -484,6 +484,13 @@ export const SETTINGS = {
     default: "info",
     what: "The least important level that is logged.",
     why: "At the level `info`, Weir logs one line at each start and stop, and one per hour.",
+  },
+
+  scrape: {
+    type: { is: "scrape" },
+    default: [],
+    what: "Targets that are scraped: URL[,job=…,instance=…,interval=15s]. Can be given more than once. In weir.toml: `[[scrape]]` with the names of prometheus.yml (src/receive/scrape/README.md).",
+    why: "Only you know what exposes metrics without pushing them.",
   },
 
   // The sampler

@@ -6,7 +6,9 @@ import { parseArgs } from "node:util";
 import { parse, TomlError } from "smol-toml";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
-import { isList, SettingError, type Type } from "./values.ts";
+import { withoutPassword } from "./scrape-jobs.ts";
+import { SettingError } from "./setting-error.ts";
+import { isList, type Type } from "./values.ts";
 
 /** The value of one setting in one source. */
 export interface Given {
@@ -131,7 +133,9 @@ export function flagSettings(table: Table, argv: readonly string[], reading: "st
 
 function unknownSetting(argument: string, flag: string | undefined, flags: readonly string[]): SettingError {
   if (flag === undefined)
-    return new SettingError(`Unexpected argument ${quote(argument)}; settings begin with "--".`);
+    return new SettingError(
+      `Unexpected argument ${quote(withoutPassword(argument))}; settings begin with "--".`,
+    );
   const near = nearest(flag, flags);
   return new SettingError(
     `Unknown setting ${quote(flag)}${near === undefined ? "." : `; did you mean ${near}?`}`,

@@ -7,11 +7,9 @@
 import { formatDuration, parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
-
-/** A setting is unknown, or its value is invalid: exit code 2. */
-export class SettingError extends Error {
-  override readonly name = "SettingError";
-}
+import type { ScrapeJob } from "../model/scrape-job.ts";
+import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
+import { SettingError } from "./setting-error.ts";
 
 /** An address to listen on. */
 export type Listen =
@@ -30,6 +28,7 @@ export type Type =
   | { readonly is: "names" }
   /** `optional` means that there may be no address. */
   | { readonly is: "listen"; readonly optional?: true }
+  | { readonly is: "scrape" }
   | { readonly is: "choice"; readonly of: readonly string[] }
   | { readonly is: "choices"; readonly of: readonly string[] }
   | ({ readonly is: "count" } & Bounds)
@@ -46,13 +45,15 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
       ? readonly string[]
       : T extends { is: "listen" }
         ? readonly Listen[]
-        : T extends { is: "choice"; of: readonly (infer Word)[] }
-          ? Word
-          : T extends { is: "choices"; of: readonly (infer Word)[] }
-            ? readonly Word[]
-            : number;
+        : T extends { is: "scrape" }
+          ? readonly ScrapeJob[]
+          : T extends { is: "choice"; of: readonly (infer Word)[] }
+            ? Word
+            : T extends { is: "choices"; of: readonly (infer Word)[] }
+              ? readonly Word[]
+              : number;
 
-export type Value = boolean | string | number | readonly string[] | readonly Listen[];
+export type Value = boolean | string | number | readonly string[] | readonly Listen[] | readonly ScrapeJob[];
 
 /** Bytes of each suffix of a size. */
 const SIZES: Readonly<Record<string, number>> = {
@@ -69,7 +70,7 @@ const SIZES: Readonly<Record<string, number>> = {
 
 /** True for settings that can be given more than once, or as a list with commas. */
 export function isList(type: Type): boolean {
-  return type.is === "names" || type.is === "choices" || type.is === "listen";
+  return type.is === "names" || type.is === "choices" || type.is === "listen" || type.is === "scrape";
 }
 
 /** Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error. */
@@ -84,6 +85,8 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       return [...new Set(texts(raw, name))];
     case "listen":
       return readListens(type, raw, name);
+    case "scrape":
+      return readScrapeJobs(raw, name);
     case "choice":
       return readChoice(type.of, raw, name);
     case "choices": {
@@ -181,6 +184,7 @@ function expected(name: string, what: string, raw: unknown, near?: string): Sett
 /** The value as on a command line: `1h`, `32MiB`, `a,b`. */
 export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
+  if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
   if (Array.isArray(value)) return value.join(",");
   if (type.is === "milliseconds") return value === 0 ? "0" : formatDuration(value as number);
   if (type.is === "bytes") return withSuffix(value as number, SIZES) ?? `${value}`;

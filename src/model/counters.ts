@@ -227,6 +227,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       help: "Scrapes rejected because too many were in progress.",
       registers,
     }),
+    targetScrapesFailed: new Counter({
+      name: "weir_target_scrapes_failed_total",
+      help: "Failed scrapes of targets, by cause.",
+      labelNames: ["cause"],
+      registers,
+    }),
     pushesBusy: new Counter({
       name: "weir_pushes_busy_total",
       help: "Pushes rejected with 429 because the queue was full.",

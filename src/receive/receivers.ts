@@ -6,7 +6,17 @@ import { influx } from "./influx/influx-receiver.ts";
 import { otlp } from "./otlp/otlp-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
 import { remoteWrite } from "./remote-write/remote-write-receiver.ts";
+import { scrape } from "./scrape/scrape-receiver.ts";
 import { statsd } from "./statsd/statsd-receiver.ts";
 import { victoriaMetrics } from "./victoria-metrics/victoria-metrics-receiver.ts";
 
-export const RECEIVERS = [events, remoteWrite, pushgateway, otlp, influx, statsd, victoriaMetrics] as const;
+export const RECEIVERS = [
+  events,
+  remoteWrite,
+  pushgateway,
+  otlp,
+  influx,
+  statsd,
+  victoriaMetrics,
+  scrape,
+] as const;

@@ -6,11 +6,12 @@ import {
   describeSettings,
   loadConfig,
   resolveSettings,
+  SettingError,
   type SettingKey,
   takeSettings,
 } from "../../src/config/config.ts";
 import { SETTINGS, type Setting } from "../../src/config/settings.ts";
-import { formatValue, readValue, SettingError } from "../../src/config/values.ts";
+import { formatValue, readValue } from "../../src/config/values.ts";
 
 type Files = Readonly<Record<string, string>>;
 type Variables = Readonly<Record<string, string>>;

@@ -1,0 +1,72 @@
+/** A scraper for what only exposes metrics: it requests them as Prometheus does, and stores them. */
+import { hostname } from "node:os";
+import type { Protocol } from "../../model/protocol.ts";
+import type { ScrapeJob } from "../../model/scrape-job.ts";
+import type { Service } from "../../model/service.ts";
+import type { Receiver } from "../receiver.ts";
+import { type Clock, ScrapeLoop } from "./scrape-loop.ts";
+import { msToFirstScrape, targetsOf } from "./scrape-target.ts";
+import { TargetScraper } from "./target-scraper.ts";
+import { targetsRoutes } from "./targets-routes.ts";
+
+const protocol: Protocol = {
+  name: "scrape",
+  // A Prometheus that scrapes the gateway gets the series at /federate, with the labels of their targets.
+  exposed: "by setting",
+  countsAsPush: "never",
+  // A gateway can be its own target.
+  returnsEchoes: true,
+  keepsBoundText: false,
+  terms: { time: "timestamp", timeUnit: "milliseconds", metric: "metric name", label: "label" },
+};
+
+interface ScrapeSettings {
+  readonly scrape: readonly ScrapeJob[];
+}
+
+export const scrape: Receiver<ScrapeSettings> = {
+  protocol,
+  open({ ingest, layouts, counters, log, now, settings }) {
+    const monotonic = () => performance.now();
+    const scrapers = targetsOf(settings.scrape).map(
+      (target) =>
+        new TargetScraper(target, {
+          push: (batch) => ingest.push(batch),
+          layouts,
+          counters,
+          log,
+          monotonic,
+          protocol: protocol.name,
+        }),
+    );
+    const clock: Clock = { now, monotonic, wait };
+    return {
+      routes: [targetsRoutes(scrapers)],
+      services: scrapers.map((scraper) => serviceOf(scraper, clock)),
+    };
+  },
+};
+
+function serviceOf(scraper: TargetScraper, clock: Clock): Service {
+  const { target } = scraper;
+  const loop = new ScrapeLoop(target.job.intervalMs, (atMs, stop) => scraper.scrape(atMs, stop), clock);
+  return {
+    start(onFault) {
+      loop.start(msToFirstScrape(target, clock.now(), hostname()), onFault);
+    },
+    stop: () => loop.stop(),
+  };
+}
+
+/** Resolves after a time, or when `stop` is aborted. */
+async function wait(ms: number, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const end = () => resolve();
+  stop.addEventListener("abort", end);
+  await promise;
+  clearTimeout(timer);
+  // The signal lives as long as the loop.
+  stop.removeEventListener("abort", end);
+}
