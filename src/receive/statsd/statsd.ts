@@ -261,7 +261,12 @@ export class StatsdDecoder {
         this.#reject("value", `the value is ${text}, expected a finite number`, from, to);
       } else if (type === "c") {
         if (value < 0) {
-          this.#reject("value", `the value is ${value}, expected no less than 0 for a counter`, from, to);
+          this.#reject(
+            "value",
+            `the value is ${value}, expected no less than 0: a counter cannot decrease`,
+            from,
+            to,
+          );
         } else {
           this.#add(series, timestampUs ?? this.#arrivedUs, value * weight, attributes);
         }

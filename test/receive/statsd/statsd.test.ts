@@ -144,7 +144,7 @@ describe("a line", () => {
     bad("t:NaN|ms", 'value: the value is "NaN", expected a finite number');
     bad("t:inf|g", 'value: the value is "inf", expected a finite number');
     bad("t:1e999|h", 'value: the value is "1e999", expected a finite number');
-    bad("hits:-1|c", "value: the value is -1, expected no less than 0 for a counter");
+    bad("hits:-1|c", "value: the value is -1, expected no less than 0: a counter cannot decrease");
     bad("users:|s", 'value: the member is "", expected 1 to 4096 bytes without NUL (tagValueBytesMax)');
     bad("users:a|s|#member:b", 'labels: tag "member" is reserved for the members of a set');
     for (const rate of ["@0", "@1.5", "@-1", "@", "@x", "@NaN"])
