@@ -16,6 +16,10 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like Prometheus text: push it to /metrics/job/NAME.",
   ],
   [
+    /^\s*\{\s*"resourceMetrics"\s*:/,
+    "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
+  ],
+  [
     /^\s*[[{][\s\S]*"(?:metric_name|name|value|tags)"\s*:/,
     "The body looks like JSON events: push them to /api/v1/push.",
   ],

@@ -143,6 +143,10 @@ describe("answers", () => {
       404,
       "The body looks like SQL: send it to /api/v1/sql.",
     ]);
+    expect(await hint("POST", "/nothing", '{"resourceMetrics":[{"scopeMetrics":[]}]}')).toEqual([
+      404,
+      "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
+    ]);
     expect(await hint("POST", "/nothing", "<html>")).toEqual([404, ""]);
     expect(await hint("POST", "/nothing", "")).toEqual([404, ""]);
   });

@@ -5,6 +5,7 @@
  * equal bodies are one request that was repeated, because each point has its time in nanoseconds. Running totals need no
  * key, because a sample of the same series, time and value is stored once.
  */
+import { decodeWithHint } from "../../http/body-hint.ts";
 import type { Log } from "../../http/log.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
@@ -64,7 +65,9 @@ export class OtlpPush {
   ): Promise<PartialSuccess> {
     const { decoder, ingest, counters } = this.#dependencies;
     const { extraLabels, historical, key, query = "" } = options;
-    const request = decoder.decode(encoding === "json" ? jsonToProtobuf(body) : body);
+    const request = decodeWithHint(body, "/v1/metrics", () =>
+      decoder.decode(encoding === "json" ? jsonToProtobuf(body) : body),
+    );
     counters.nativeHistograms.inc(request.exponentialHistograms);
     counters.exemplarsDropped.inc(request.exemplarsDropped);
     const { warnings } = request.batch;

@@ -142,6 +142,25 @@ describe("increments", () => {
     expect(await metrics.text()).toContain('\njobs_total{instance="",job="w"} 7\n');
   });
 
+  test("are stored once if a request is repeated after a restart", async () => {
+    const own = await openTestGatewayAt(BEGIN_MS + 600_000);
+    const body = new Uint8Array(encode(request([sum("again", 1, at(1, { asInt: "3" }), at(2, {}))])));
+    const answers: string[] = [];
+    for (let time = 0; time < 2; time++) {
+      const response = await own.fetch("/v1/metrics", {
+        method: "POST",
+        body,
+        headers: { "content-type": PROTOBUF },
+      });
+      answers.push(Buffer.from(await response.bytes()).toString("latin1"));
+      await own.reopen();
+    }
+    expect(answers[1]).toBe(answers[0]!);
+    expect(answers[0]).toContain("1 of 2 data points were rejected");
+    expect(await own.exposed()).toEqual(['again_total{instance=""} 3']);
+    await own.close();
+  });
+
   test("are stored beside target_info, which is the same in several requests of one time", async () => {
     const resource = { "service.name": "w", "service.instance.id": "i", "machine.id": "m" };
     for (const value of ["1", "2"])
@@ -342,6 +361,20 @@ describe("an error", () => {
     404,
     "Weir stores metrics only, not logs: set OTEL_LOGS_EXPORTER=none",
     "/v1/logs",
+  );
+  bad(
+    "names the encoding of a body that is compressed without a header",
+    "\u001f\u008b",
+    { "content-type": JSON_TYPE },
+    400,
+    "the body is not JSON",
+  );
+  bad(
+    "names the route of JSON events",
+    '[{"metric_name":"x","value":1}]',
+    { "content-type": JSON_TYPE },
+    400,
+    "The body looks like JSON events: push them to /api/v1/push.",
   );
   bad(
     "names a field of traces",
