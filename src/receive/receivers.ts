@@ -1,6 +1,7 @@
 /**
  * The table of receivers: every protocol by which samples are pushed. A new protocol is a new folder here and a row.
  */
+import { datadog } from "./datadog/datadog-receiver.ts";
 import { events } from "./events/events-receiver.ts";
 import { influx } from "./influx/influx-receiver.ts";
 import { otlp } from "./otlp/otlp-receiver.ts";
@@ -19,4 +20,5 @@ export const RECEIVERS = [
   statsd,
   victoriaMetrics,
   scrape,
+  datadog,
 ] as const;

@@ -29,7 +29,9 @@ export function parseContentEncoding(header: string | null): Encoding[] {
     const name = word
       .trim()
       .toLowerCase()
-      .replace(/^x-gzip$/, "gzip");
+      .replace(/^x-gzip$/, "gzip")
+      // The clients of Datadog's API name it so.
+      .replace(/^zstd1$/, "zstd");
     if (name === "" || name === "identity") continue;
     if (!(ENCODINGS as readonly string[]).includes(name)) {
       throw new Unsupported(

@@ -7,6 +7,7 @@
  */
 import { quote } from "../../model/errors.ts";
 import type { Kind, Labels, MetricType } from "../../model/sample.ts";
+import { SentTags } from "../../series/sent-tags.ts";
 
 /** What the types mean here. */
 const TYPES = {
@@ -26,9 +27,6 @@ export const MEMBER = "member";
 
 /** A value with a lower rate would become more rows than this. */
 export const COPIES_MAX = 1_000;
-
-/** The tag value of a tag without one, such as `#urgent`. */
-const NO_VALUE = "true";
 
 export interface StatsdLine {
   readonly metric: string;
@@ -63,7 +61,7 @@ export function readStatsdLine(
   rest: string,
   isAttribute: (metric: string, tag: string) => boolean,
 ): StatsdLine | WrongLine {
-  const tags = new Tags();
+  const tags = new SentTags();
   const metric = readName(name, tags);
   if (metric === "") return wrong("name", `the name is ${quote(name)}, expected a metric's name before ":"`);
   const [typeText = "", ...sections] = rest.split("|");
@@ -105,8 +103,11 @@ export function readStatsdLine(
   if (type === "s" && tags.has(MEMBER)) {
     return wrong("labels", `tag ${quote(MEMBER)} is reserved for the members of a set`);
   }
-  const split = tags.split((tag) => kind !== "gauge" && isAttribute(metric, tag));
-  return { metric, type, kind, metricType, unit, weight, ...split, timestampUs };
+  const isColumn = ([tag]: readonly [string, string]) => kind !== "gauge" && isAttribute(metric, tag);
+  const sorted = tags.sorted();
+  const labels = new Map(sorted.filter((tag) => !isColumn(tag)));
+  const attributes = sorted.filter(isColumn);
+  return { metric, type, kind, metricType, unit, weight, labels, attributes, timestampUs };
 }
 
 function wrong(cause: string, reason: string): WrongLine {
@@ -114,7 +115,7 @@ function wrong(cause: string, reason: string): WrongLine {
 }
 
 /** Adds the tags that are part of a name: `name,a=b` (Influx), `name#a=b` (Librato), `na[a=b]me` (SignalFx). */
-function readName(text: string, tags: Tags): string {
+function readName(text: string, tags: SentTags): string {
   const at = text.search(/[,#[]/);
   if (at < 0) return text;
   const close = text[at] === "[" ? text.indexOf("]", at) : text.length;
@@ -122,31 +123,4 @@ function readName(text: string, tags: Tags): string {
   if (close < 0) return text;
   for (const tag of text.slice(at + 1, close).split(",")) tags.add(tag, "=");
   return text.slice(0, at) + text.slice(close + 1);
-}
-
-/** The tags of one line. A name may appear with several values, as DogStatsD allows: they are joined by commas. */
-class Tags {
-  readonly #values = new Map<string, string>();
-
-  add(tag: string, separator: ":" | "="): void {
-    if (tag === "") return;
-    const at = tag.indexOf(separator);
-    const name = at < 0 ? tag : tag.slice(0, at);
-    const value = at < 0 ? NO_VALUE : tag.slice(at + 1);
-    if (value === "") return;
-    const known = this.#values.get(name);
-    if (known === undefined) this.#values.set(name, value);
-    else if (!known.split(",").includes(value)) this.#values.set(name, `${known},${value}`);
-  }
-
-  has(name: string): boolean {
-    return this.#values.has(name);
-  }
-
-  split(isAttribute: (name: string) => boolean): Pick<StatsdLine, "labels" | "attributes"> {
-    const labels: [string, string][] = [];
-    const attributes: [string, string][] = [];
-    for (const tag of this.#values) (isAttribute(tag[0]) ? attributes : labels).push(tag);
-    return { labels: new Map(labels.sort(([a], [b]) => (a < b ? -1 : 1))), attributes };
-  }
 }

@@ -1,0 +1,163 @@
+/**
+ * The API of Datadog below `/datadog`, so that `dd_url` of an Agent can be this gateway: series of version 1 and 2, points
+ * of distributions, and the Agent's sketches, each answered after its commit.
+ *
+ * An Agent sends more than metrics: service checks, events and descriptions of its host. They are accepted and skipped,
+ * because it repeats, and logs, whatever is rejected. They are counted by type.
+ *
+ * A request with increments is stored once, however often it is sent: the hash of its body is its idempotency key.
+ * Datadog keeps one value per series and time, so there too an equal request changes nothing.
+ */
+import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
+import { jsonResponse } from "../../http/error-answers.ts";
+import type { Log } from "../../http/log.ts";
+import { contentTypeOf } from "../../http/negotiation.ts";
+import { Routes } from "../../http/routes.ts";
+import { queryText } from "../../http/url-text.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
+import type { Counters } from "../../model/counters.ts";
+import { RequestError } from "../../model/errors.ts";
+import type { Batch } from "../../model/sample.ts";
+import type { NameLimits } from "../../series/naming.ts";
+import { readIdempotencyKey } from "../idempotency-key.ts";
+import { PushParameters } from "../push-parameters.ts";
+import { PushWarnings } from "../push-warnings.ts";
+import { type AnswerForm, acceptedAnswer, errorAnswer, seriesAnswer } from "./datadog-answers.ts";
+import { DATADOG } from "./datadog-protocol.ts";
+import type { DatadogRequest } from "./series-gatherer.ts";
+import type { SeriesForm } from "./series-json.ts";
+
+interface DatadogDependencies {
+  readonly decoders: {
+    readonly json: { decode(body: Uint8Array, form: SeriesForm): DatadogRequest };
+    readonly protobuf: { decode(body: Uint8Array): DatadogRequest };
+    readonly sketches: { decode(body: Uint8Array): DatadogRequest };
+  };
+  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly limits: BodyLimits & NameLimits;
+  readonly log: Pick<Log, "warn">;
+  readonly counters: Counters;
+}
+
+/** Keys of senders, and those that are hashes of bodies. */
+const [SCOPE, HASH_SCOPE] = ["Datadog", "Datadog body"];
+
+/** Requests that are accepted and not stored, by path: their type in counters and in the summary of the route. */
+const SKIPPED: readonly (readonly [path: string, type: string, summary: string])[] = [
+  ["/intake", "intake", "events and descriptions of a host"],
+  ["/api/v1/check_run", "check_run", "service checks"],
+  ["/api/v1/events", "event", "events"],
+  ["/api/v1/metadata", "metadata", "descriptions of a host"],
+  ["/api/v2/events", "event", "events"],
+  ["/api/v2/host_metadata", "host_metadata", "descriptions of a host"],
+  ["/api/v2/service_checks", "check_run", "service checks"],
+];
+
+export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: DatadogDependencies) => {
+  const parameters = new PushParameters(limits, DATADOG.terms);
+  const warnings = new PushWarnings(log, counters);
+  const logged = new Set<string>();
+
+  const stored = (form: AnswerForm, decode: (body: Uint8Array, request: Request) => DatadogRequest) =>
+    answered(async (request) => {
+      const query = withoutKeys(queryText(request.url));
+      const asked = parameters.read(query);
+      const key = readIdempotencyKey(request);
+      const body = await readBody(request, limits);
+      const sent = decode(body, request);
+      const idempotency =
+        sent.hasIncrements || key !== undefined ? idempotencyOf(key, query, body) : undefined;
+      const ack = await ingest.push(sent.batch, { ...asked, idempotency });
+      if (sent.batch.warnings !== undefined && ack.repeated !== true) warnings.note(sent.batch.warnings);
+      return seriesAnswer(sent, ack, form);
+    });
+
+  const skipped = (type: string, summary: string) =>
+    answered(async (request) => {
+      const body = await readEncodedBody(request, limits);
+      if (body.length === 0) return acceptedAnswer();
+      counters.messagesSkipped.inc({ protocol: DATADOG.name, type });
+      if (!logged.has(type)) {
+        logged.add(type);
+        log.warn("an Agent sends messages that are not stored; the type is not logged again", {
+          type,
+          what: `Weir stores metrics only, not ${summary}`,
+        });
+      }
+      return acceptedAnswer();
+    });
+
+  const routes = new Routes()
+    .on(
+      "POST",
+      "/datadog/api/v1/series",
+      "push",
+      "stores series of Datadog's API, version 1",
+      stored("v1", (body) => decoders.json.decode(body, "v1")),
+    )
+    .on(
+      "POST",
+      "/datadog/api/v2/series",
+      "push",
+      "stores series of Datadog's API, version 2",
+      stored("v2", (body, request) =>
+        isProtobuf(request) ? decoders.protobuf.decode(body) : decoders.json.decode(body, "v2"),
+      ),
+    )
+    .on(
+      "POST",
+      "/datadog/api/v1/distribution_points",
+      "push",
+      "stores points of distributions of Datadog's API",
+      stored("v1", (body) => decoders.json.decode(body, "distribution")),
+    )
+    .on(
+      "POST",
+      "/datadog/api/beta/sketches",
+      "push",
+      "stores distributions of a Datadog Agent",
+      stored("v1", (body) => decoders.sketches.decode(body)),
+    )
+    .on("GET", "/datadog/api/v1/validate", "push", "says that the key of a Datadog Agent is valid", () =>
+      jsonResponse(200, { valid: true }),
+    );
+  for (const [path, type, summary] of SKIPPED)
+    routes.on(
+      "POST",
+      `/datadog${path}`,
+      "push",
+      `accepts ${summary} from a Datadog Agent, which are not stored`,
+      skipped(type, summary),
+    );
+  return routes;
+};
+
+/** Answers errors in the form of the API. */
+function answered(handle: (request: Request) => Promise<Response>) {
+  return async (request: Request): Promise<Response> => {
+    try {
+      return await handle(request);
+    } catch (error) {
+      if (error instanceof RequestError) return errorAnswer(error);
+      throw error;
+    }
+  };
+}
+
+function isProtobuf(request: Request): boolean {
+  return /^application\/(?:x-)?protobuf$/.test(contentTypeOf(request).type);
+}
+
+/** A query without the keys of Datadog, which are not needed here, and which nothing may keep. */
+function withoutKeys(query: string): string {
+  if (query === "") return query;
+  return query
+    .split("&")
+    .filter((each) => !/^(?:api_key|application_key)(?:=|$)/.test(each))
+    .join("&");
+}
+
+function idempotencyOf(key: string | undefined, query: string, body: Uint8Array): PushOptions["idempotency"] {
+  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+  return key === undefined ? { scope: HASH_SCOPE, key: bodyHash, bodyHash } : { scope: SCOPE, key, bodyHash };
+}

@@ -1,0 +1,225 @@
+/**
+ * Gathers the points of one request of Datadog's API in a batch, whatever the encoding of the request is. Pure.
+ *
+ * A series becomes a head once, and the decoders remember it by the bytes or the text that it was sent with. A count is
+ * an increment. So is a rate: the Agent divides the counts of DogStatsD by the interval of its flushes, and sends the
+ * result as a rate with that interval. The product is the count, which can be added up over series and over time.
+ */
+import { quote, TooLarge } from "../../model/errors.ts";
+import type { Batch, SeriesHead } from "../../model/sample.ts";
+import { SentTags } from "../../series/sent-tags.ts";
+import { BatchBuilder } from "../../wire/batch-builder.ts";
+import { type InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
+import { DATADOG } from "./datadog-protocol.ts";
+
+/** What the values of a series are. A distribution has several values per point, and each is a measurement. */
+export type SeriesType = "count" | "rate" | "gauge" | "distribution";
+
+/** A series as it was sent, without its points. */
+export interface SentSeries {
+  readonly metric: string;
+  readonly type: SeriesType;
+  /** Seconds; 0 if the sender gave none. */
+  readonly interval: number;
+  readonly unit: string;
+  /** What the series belongs to, such as `["host", "web-1"]`. */
+  readonly resources: readonly (readonly [type: string, name: string])[];
+  readonly tags: readonly string[];
+}
+
+/** A series that decoders remember. */
+export interface KnownSeries {
+  readonly head: SeriesHead;
+  /** What a value is multiplied with. */
+  readonly factor: number;
+  /** Tags that a resource replaced. */
+  readonly replaced: readonly string[];
+  /** The batch that used it last, and its index among the heads of that batch. */
+  batch: number;
+  index: number;
+}
+
+/** Why points are rejected. */
+export interface WrongSeries {
+  readonly cause: string;
+  readonly reason: string;
+}
+
+/** A decoded request. */
+export interface DatadogRequest {
+  readonly batch: Batch;
+  /** The points of the request. Samples and rejections have their numbers as position. */
+  readonly points: number;
+  /** Whether a repeated request would be added again. */
+  readonly hasIncrements: boolean;
+}
+
+/** As many as a request of OTLP can have. A request of the Agent has at most 10,000. */
+const POINTS_MAX = 500_000;
+/** Samples that the points become: a distribution has many values, and a sketch many buckets. */
+const ROWS_MAX = 2_100_000;
+/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
+const REASONS_MAX = 1_000;
+const REASON_PAST_MAX = "invalid, like the points before it";
+
+export class SeriesGatherer {
+  readonly #builder = new BatchBuilder(DATADOG.name);
+  #batchNumber = 0;
+  #points = 0;
+  #hasIncrements = false;
+
+  /** Starts a request, and drops what an earlier one left. */
+  begin(): void {
+    this.#builder.clear();
+    this.#batchNumber++;
+    this.#points = 0;
+    this.#hasIncrements = false;
+  }
+
+  /** Returns the request. The gatherer is empty afterwards. */
+  take(): DatadogRequest {
+    const points = this.#points;
+    const hasIncrements = this.#hasIncrements;
+    return { batch: this.#builder.take(), points, hasIncrements };
+  }
+
+  /** Makes the head of a series. */
+  decide(sent: SentSeries): KnownSeries {
+    const { metric, type, interval, unit } = sent;
+    const { labels, replaced } = labelsOf(sent);
+    // Nothing says how long a rate without an interval lasted, so it is a level.
+    const isRate = type === "rate" && interval > 0;
+    const meaning =
+      type === "count" || isRate
+        ? ({ kind: "delta", type: "counter" } as const)
+        : type === "distribution"
+          ? ({ kind: "observation", type: "histogram" } as const)
+          : ({ kind: "gauge", type: "gauge" } as const);
+    return {
+      head: { metric, ...meaning, unit: unit === "" ? undefined : unit, labels },
+      factor: isRate ? interval : 1,
+      replaced,
+      batch: -1,
+      index: -1,
+    };
+  }
+
+  /**
+   * Adds a point with one value.
+   *
+   * @param seconds since 1970, with a fraction
+   */
+  addPoint(series: KnownSeries, seconds: number, value: number): void {
+    const position = this.nextPosition();
+    if (this.#isValid(series, value, position)) this.#add(series, seconds, value, position);
+  }
+
+  /** Adds a point with a number that a 64-bit float may not hold. */
+  addInexact(series: KnownSeries, seconds: number, number: InexactNumber): void {
+    const { value, text } = number;
+    if (Number.isFinite(value) && !isStoredAsSent(text, value)) {
+      const message = `value ${text.slice(0, 40)} was stored as ${value}, the nearest 64-bit float`;
+      this.warn("value", message, series.head.metric);
+    }
+    this.addPoint(series, seconds, value);
+  }
+
+  /** Adds a point with several measurements. */
+  addValues(series: KnownSeries, seconds: number, values: readonly number[]): void {
+    const position = this.nextPosition();
+    if (!values.every((value) => this.#isValid(series, value, position))) return;
+    for (const value of values) this.#add(series, seconds, value, position);
+  }
+
+  /** Adds one sample of a point, without checking its value. */
+  addSample(series: KnownSeries, seconds: number, value: number, position: number): void {
+    this.#add(series, seconds, value, position);
+  }
+
+  /** The position of the next point of the request. */
+  nextPosition(): number {
+    if (this.#points >= POINTS_MAX)
+      throw new TooLarge(`the body has more than ${POINTS_MAX} points, send it in parts`, "body");
+    return this.#points++;
+  }
+
+  /**
+   * Rejects a point.
+   *
+   * @param payload what was sent, for the table of rejected samples
+   */
+  reject(position: number, { cause, reason }: WrongSeries, payload: string): void {
+    const { rejected } = this.#builder;
+    const hasReason = rejected.length < REASONS_MAX;
+    rejected.push({
+      index: position,
+      cause,
+      reason: hasReason ? reason : REASON_PAST_MAX,
+      payload: hasReason ? payload : "",
+    });
+  }
+
+  /** Adds a warning about the point that comes next. */
+  warn(field: string, message: string, metric: string): void {
+    this.#builder.warn(field, { index: this.#points, field, message, metric });
+  }
+
+  /** Whether a value can be stored; rejects the point if not. */
+  #isValid({ head }: KnownSeries, value: number, position: number): boolean {
+    const { kind, metric } = head;
+    const what = kind === "delta" ? "an increment of 0 or more" : "a finite number";
+    const isValid = kind === "gauge" || (Number.isFinite(value) && (kind === "observation" || value >= 0));
+    if (!isValid) {
+      const reason = `metric ${quote(metric.slice(0, 200))} has the value ${value}, expected ${what}`;
+      this.reject(position, { cause: "value", reason }, "");
+    }
+    return isValid;
+  }
+
+  #add(series: KnownSeries, seconds: number, value: number, position: number): void {
+    const builder = this.#builder;
+    if (builder.length >= ROWS_MAX)
+      throw new TooLarge(
+        `the points of the body have more than ${ROWS_MAX} values, send it in parts`,
+        "body",
+      );
+    if (series.batch !== this.#batchNumber) this.#use(series);
+    builder.add(series.index, Math.round(seconds * 1e6), increment(value, series.factor), position);
+  }
+
+  #use(series: KnownSeries): void {
+    const { head, replaced } = series;
+    series.batch = this.#batchNumber;
+    series.index = this.#builder.addHead(head);
+    if (head.kind !== "gauge") this.#hasIncrements = true;
+    for (const name of replaced) {
+      const value = quote(head.labels.get(name) ?? "");
+      this.warn(
+        name,
+        `a tag ${quote(name)} was replaced by the resource ${quote(name)}, ${value}`,
+        head.metric,
+      );
+    }
+  }
+}
+
+/**
+ * The product of a value and a factor. A count that was divided by an interval, and is multiplied with it, may miss the
+ * count by a rounding error or two: it is a whole number again.
+ */
+function increment(value: number, factor: number): number {
+  if (factor === 1) return value;
+  const product = value * factor;
+  const whole = Math.round(product);
+  return Math.abs(product - whole) <= whole * 2 ** -51 ? whole : product;
+}
+
+/** Tags and resources as labels. A resource replaces a tag with its name. */
+function labelsOf({ tags, resources }: SentSeries): { labels: SeriesHead["labels"]; replaced: string[] } {
+  const all = new SentTags();
+  const replaced: string[] = [];
+  for (const tag of tags) all.add(tag, ":");
+  for (const [type, name] of resources)
+    if (type !== "" && name !== "" && all.replace(type, name)) replaced.push(type);
+  return { labels: new Map(all.sorted()), replaced };
+}

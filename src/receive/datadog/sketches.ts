@@ -1,0 +1,260 @@
+/**
+ * Distributions of an Agent as classic histograms: `datadog.agentpayload.SketchPayload`
+ * (https://github.com/DataDog/agent-payload/blob/master/proto/metrics/agent_payload.proto). Pure, except for the series
+ * that it remembers.
+ *
+ * A sketch counts the observations of one flush in bins. The bins of the Agent end at powers of 1 + 1/64, so a value is
+ * known within 0.8 %. Here the counts become increments of a histogram, which has the bounds that an observation of the
+ * same name has by default. The bounds of a metric never change: with a bound that is added later, the total of the new
+ * bound would be less than that of a lower one.
+ */
+import { isUtf8 } from "node:buffer";
+import { quote } from "../../model/errors.ts";
+import type { SeriesHead } from "../../model/sample.ts";
+import { openMetricsFloat } from "../../model/spelling.ts";
+import { bucketsFor } from "../../series/buckets.ts";
+import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
+import type { DatadogRequest, KnownSeries, SeriesGatherer, WrongSeries } from "./series-gatherer.ts";
+
+/** Tags: field number times 8, plus the wire type. */
+const SKETCH = 8 | BYTES;
+const METRIC = 8 | BYTES;
+const HOST = 16 | BYTES;
+/** Sketches of another kind, which no Agent sends any more. */
+const DISTRIBUTION = 24 | BYTES;
+const TAG = 32 | BYTES;
+const DOGSKETCH = 56 | BYTES;
+const TIMESTAMP = 8 | VARINT;
+const COUNT = 16 | VARINT;
+const SUM = 48 | FIXED64;
+/** Repeated numbers are packed, or one by one. */
+const KEYS = 56 | BYTES;
+const KEY = 56 | VARINT;
+const COUNTS = 64 | BYTES;
+const COUNT_OF_KEY = 64 | VARINT;
+
+/**
+ * The bins of the Agent (its package pkg/util/quantile): bin k has the values whose logarithm to the base GAMMA rounds to
+ * k - BIAS, bin 0 those around 0, and negative bins negative values.
+ */
+const GAMMA = 1 + 1 / 64;
+const BIAS = 1 - Math.floor(Math.log(1e-9) / Math.log(GAMMA));
+/** The Agent's limit is 4,096. */
+const BINS_MAX = 10_000;
+
+/** The histogram of one label set of a metric: its buckets in the order of the bounds, then +Inf. */
+interface SketchSeries {
+  readonly metric: string;
+  readonly bounds: readonly number[];
+  readonly buckets: readonly KnownSeries[];
+  readonly count: KnownSeries;
+  readonly sum: KnownSeries;
+}
+
+/** Remembered series. When full, all are dropped. */
+const SERIES_MAX = 16_384;
+const KEY_CHARACTERS_MAX = 4_096;
+
+/** The fields of one sketch. */
+interface Sketch {
+  seconds: number;
+  count: number;
+  sum: number;
+  keys: number[];
+  counts: number[];
+}
+
+export class SketchDecoder {
+  readonly #gatherer: SeriesGatherer;
+  readonly #reader = new ProtobufReader();
+  readonly #series = new Map<string, SketchSeries>();
+  #isText = true;
+
+  constructor(gatherer: SeriesGatherer) {
+    this.#gatherer = gatherer;
+  }
+
+  /**
+   * Decodes a body. A sketch is one point.
+   *
+   * @throws BadInput when it is not a SketchPayload; TooLarge when it has too many sketches
+   */
+  decode(body: Uint8Array): DatadogRequest {
+    const reader = this.#reader;
+    this.#gatherer.begin();
+    reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    while (reader.at < body.length) {
+      const tag = reader.uint32();
+      if (tag === SKETCH) this.#readSeries(reader.length());
+      else reader.skip(tag);
+    }
+    return this.#gatherer.take();
+  }
+
+  #readSeries(end: number): void {
+    const reader = this.#reader;
+    const begin = reader.at;
+    this.#isText = true;
+    let [metric, host] = ["", ""];
+    let distributions = 0;
+    const tags: string[] = [];
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === METRIC) metric = this.#text();
+      else if (tag === HOST) host = this.#text();
+      else if (tag === TAG) tags.push(this.#text());
+      else {
+        if (tag === DISTRIBUTION) distributions++;
+        reader.skip(tag);
+      }
+    }
+    reader.expectEnd(end);
+    const gatherer = this.#gatherer;
+    const shown = quote(metric.slice(0, 200));
+    const old = {
+      cause: "type",
+      reason: `metric ${shown} has a sketch of an older form, expected a dogsketch`,
+    };
+    for (; distributions > 0; distributions--) gatherer.reject(gatherer.nextPosition(), old, "");
+    const wrong: WrongSeries | undefined = this.#isText
+      ? undefined
+      : { cause: "syntax", reason: `metric ${shown} has text that is not UTF-8` };
+    let series: SketchSeries | undefined;
+    reader.at = begin;
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag !== DOGSKETCH) {
+        reader.skip(tag);
+        continue;
+      }
+      const sketch = this.#readSketch(reader.length());
+      const problem = wrong ?? problemOf(sketch, shown);
+      if (problem !== undefined) gatherer.reject(gatherer.nextPosition(), problem, "");
+      else {
+        series ??= this.#find(metric, host, tags);
+        this.#add(series, sketch);
+      }
+    }
+  }
+
+  #add({ metric, bounds, buckets, count, sum }: SketchSeries, sketch: Sketch): void {
+    const gatherer = this.#gatherer;
+    if (sketch.sum < 0) {
+      // Nothing adds up to a counter that decreases.
+      gatherer.warn(
+        "sum",
+        `the sum ${sketch.sum} of a distribution was not stored, because it is negative`,
+        metric,
+      );
+    }
+    const position = gatherer.nextPosition();
+    const totals = countsBelow(bounds, sketch);
+    const add = (series: KnownSeries, value: number) =>
+      gatherer.addSample(series, sketch.seconds, value, position);
+    for (const [at, bucket] of buckets.entries()) add(bucket, totals[at]!);
+    add(count, sketch.count);
+    if (sketch.sum >= 0) add(sum, sketch.sum);
+  }
+
+  #readSketch(end: number): Sketch {
+    const reader = this.#reader;
+    const sketch: Sketch = { seconds: 0, count: 0, sum: 0, keys: [], counts: [] };
+    while (reader.at < end) {
+      const tag = reader.uint32();
+      if (tag === TIMESTAMP) sketch.seconds = reader.int64();
+      else if (tag === COUNT) sketch.count = reader.int64();
+      else if (tag === SUM) sketch.sum = reader.double();
+      else if (tag === KEY) sketch.keys.push(reader.sint64());
+      else if (tag === COUNT_OF_KEY) sketch.counts.push(reader.uint64());
+      else if (tag === KEYS) {
+        const to = reader.length();
+        while (reader.at < to) sketch.keys.push(reader.sint64());
+        reader.expectEnd(to);
+      } else if (tag === COUNTS) {
+        const to = reader.length();
+        while (reader.at < to) sketch.counts.push(reader.uint64());
+        reader.expectEnd(to);
+      } else reader.skip(tag);
+    }
+    reader.expectEnd(end);
+    return sketch;
+  }
+
+  #find(metric: string, host: string, tags: readonly string[]): SketchSeries {
+    const key = JSON.stringify([metric, host, tags]);
+    const known = this.#series.get(key);
+    if (known !== undefined) return known;
+    const sent = { metric, type: "count", interval: 0, unit: "", resources: [["host", host]], tags } as const;
+    const series = this.#gatherer.decide(sent);
+    const part = (suffix: string, le?: number): KnownSeries => ({
+      ...series,
+      head: partOf(series.head, suffix, le),
+      // A histogram warns once.
+      replaced: suffix === "_count" ? series.replaced : [],
+    });
+    const bounds = bucketsFor(metric, "");
+    const made: SketchSeries = {
+      metric,
+      bounds,
+      buckets: [...bounds, Number.POSITIVE_INFINITY].map((bound) => part("_bucket", bound)),
+      count: part("_count"),
+      sum: part("_sum"),
+    };
+    if (this.#series.size >= SERIES_MAX) this.#series.clear();
+    if (key.length <= KEY_CHARACTERS_MAX) this.#series.set(key, made);
+    return made;
+  }
+
+  /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */
+  #text(): string {
+    const reader = this.#reader;
+    const end = reader.length();
+    const bytes = reader.bytes.subarray(reader.at, end);
+    reader.at = end;
+    if (!isUtf8(bytes)) this.#isText = false;
+    return bytes.toString("utf8");
+  }
+}
+
+function partOf({ metric, labels }: SeriesHead, suffix: string, le: number | undefined): SeriesHead {
+  const all = [...labels];
+  if (le !== undefined) all.push(["le", openMetricsFloat(le)]);
+  return {
+    metric: metric + suffix,
+    kind: "delta",
+    type: "histogram",
+    labels: new Map(all.sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
+}
+
+/** Why a sketch is rejected, or undefined. */
+function problemOf({ count, sum, keys, counts }: Sketch, metric: string): WrongSeries | undefined {
+  const wrong = (what: string): WrongSeries => ({
+    cause: "value",
+    reason: `metric ${metric} has a sketch ${what}`,
+  });
+  if (keys.length !== counts.length) return wrong(`with ${keys.length} bins and ${counts.length} counts`);
+  if (keys.length > BINS_MAX) return wrong(`with ${keys.length} bins, at most ${BINS_MAX} are accepted`);
+  if (!Number.isFinite(sum)) return wrong(`with the sum ${sum}, expected a finite number`);
+  let total = 0;
+  for (const each of counts) total += each;
+  return total === count ? undefined : wrong(`with ${total} observations in its bins, and cnt ${count}`);
+}
+
+/** For each bound, and for +Inf, the number of observations that are not above it. */
+function countsBelow(bounds: readonly number[], { keys, counts, count }: Sketch): number[] {
+  const totals = bounds.map(() => 0);
+  for (const [at, key] of keys.entries()) {
+    const value = valueOfBin(key);
+    let bound = bounds.findIndex((each) => value <= each);
+    if (bound < 0) continue;
+    for (; bound < totals.length; bound++) totals[bound]! += counts[at]!;
+  }
+  return [...totals, count];
+}
+
+/** The value in the middle of a bin. */
+function valueOfBin(key: number): number {
+  if (key === 0) return 0;
+  return key < 0 ? -valueOfBin(-key) : GAMMA ** (key - BIAS);
+}

@@ -1,0 +1,42 @@
+/**
+ * Tags as one text each: `name:value`, or with another separator. Pure.
+ *
+ * - The value begins after the first separator, so it may contain others: `url:http://x` has the value `http://x`.
+ * - A tag without a separator has the value `true`. A tag with an empty value is left out.
+ * - A name may appear with several values. They are joined by commas, in the order in which they were sent.
+ */
+
+/** The value of a tag without one, such as `urgent`. */
+const NO_VALUE = "true";
+
+/** The tags of one sample. */
+export class SentTags {
+  readonly #values = new Map<string, string>();
+
+  add(tag: string, separator: ":" | "="): void {
+    if (tag === "") return;
+    const at = tag.indexOf(separator);
+    const name = at < 0 ? tag : tag.slice(0, at);
+    const value = at < 0 ? NO_VALUE : tag.slice(at + 1);
+    if (value === "") return;
+    const known = this.#values.get(name);
+    if (known === undefined) this.#values.set(name, value);
+    else if (!known.split(",").includes(value)) this.#values.set(name, `${known},${value}`);
+  }
+
+  /** Replaces all values of a name. Returns whether it had another value. */
+  replace(name: string, value: string): boolean {
+    const known = this.#values.get(name);
+    this.#values.set(name, value);
+    return known !== undefined && known !== value;
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** Names and values, sorted by name. */
+  sorted(): (readonly [name: string, value: string])[] {
+    return [...this.#values].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+}
