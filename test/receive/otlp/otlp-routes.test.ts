@@ -127,6 +127,130 @@ describe("points", () => {
   });
 });
 
+describe("a point that admission decides about", () => {
+  /** Sends points of one gauge one after the other, and then looks which values are stored. */
+  const ok = (name: string, dataPoints: readonly object[], message: string, stored: readonly number[]) =>
+    test(name, async () => {
+      const metric = `decided_${name.replaceAll(/\W/g, "_")}`;
+      const messages: string[] = [];
+      for (const point of dataPoints) {
+        const { partialSuccess } = (await send(request([gauge(metric, point)]))) as {
+          partialSuccess: { errorMessage: string } | null;
+        };
+        if (partialSuccess !== null) messages.push(partialSuccess.errorMessage);
+      }
+      expect(messages.join()).toContain(message);
+      expect(messages.length).toBe(message === "" ? 0 : 1);
+      const rows = stored.length === 0 ? [] : await sql(`SELECT value FROM ${metric} ORDER BY ts`);
+      expect(rows.flat()).toEqual([...stored]);
+    });
+  const one = (more: object, seconds = 1) => at(seconds, { asDouble: 1, ...more });
+  const many = Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`a${index}`, "x"]));
+  ok("is out of order", [one({}, 5), one({ asDouble: 2 }, 3)], "", [2, 1]);
+  ok("is repeated", [one({}), one({})], "", [1]);
+  ok(
+    "has another value at the same time",
+    [one({}), one({ asDouble: 2 })],
+    "1 of 1 data points were rejected",
+    [1],
+  );
+  ok("is before retention", [one({}, -9_000_000)], "is before retention", []);
+  ok("is in the future", [one({}, 9_000_000)], "is in the future", []);
+  ok(
+    "has too many attributes",
+    [one({ attributes: attributes(many) })],
+    "at most 64 are accepted (tagsMax)",
+    [],
+  );
+  ok(
+    "has a name that is too long",
+    [one({ attributes: attributes({ ["x".repeat(256)]: "y" }) })],
+    "is longer than 255 bytes (nameBytesMax)",
+    [],
+  );
+  ok(
+    "has a value that is too long",
+    [one({ attributes: attributes({ x: "y".repeat(4_097) }) })],
+    "at most 4096 are accepted (tagValueBytesMax)",
+    [],
+  );
+  ok(
+    "has an attribute with the name of the metric",
+    [one({ attributes: attributes({ __name__: "y" }) })],
+    "is reserved for the name of the metric",
+    [],
+  );
+
+  test("gets the labels of extra_label, and does not count in totals if it is historical", async () => {
+    const sent = request([gauge("extra", one({}))]);
+    expect(await send(sent, PROTOBUF, "/v1/metrics?extra_label=site=berlin&historical=true")).toEqual({
+      partialSuccess: null,
+    });
+    expect(await sql("SELECT site, value FROM extra")).toEqual([["berlin", 1]]);
+    expect((await gateway.exposed()).filter((line) => line.startsWith("extra"))).toEqual([]);
+  });
+
+  test("has exemplars that lead to its trace", async () => {
+    const exemplars = [
+      { timeUnixNano: nano(1), asDouble: 0.25, traceId: "0af7651916cd43dd8448eb211c80319c" },
+    ];
+    const point = at(1, {
+      count: "1",
+      sum: 0.25,
+      bucketCounts: ["1", "0"],
+      explicitBounds: [0.5],
+      exemplars,
+    });
+    await send(request([{ name: "traced", histogram: { aggregationTemporality: 2, dataPoints: [point] } }]));
+    const path = "/api/v1/query_exemplars?query=traced_bucket&start=1704067200&end=1704067260";
+    expect(await (await gateway.fetch(path)).json()).toEqual({
+      status: "success",
+      data: [
+        {
+          seriesLabels: { __name__: "traced_bucket", le: "0.5" },
+          exemplars: [
+            {
+              labels: { trace_id: "0af7651916cd43dd8448eb211c80319c" },
+              value: "0.25",
+              timestamp: 1_704_067_201,
+            },
+          ],
+        },
+      ],
+    });
+  });
+});
+
+describe("an exponential histogram", () => {
+  test("keeps the bounds of its metric when the gateway restarts", async () => {
+    const own = await openTestGatewayAt(BEGIN_MS + 600_000);
+    const push = async (seconds: number, offset: number) => {
+      const dataPoints = [
+        at(seconds, { count: "1", sum: 1, scale: 0, positive: { offset, bucketCounts: ["1"] } }),
+      ];
+      const metric = { name: "spread", exponentialHistogram: { aggregationTemporality: 2, dataPoints } };
+      const body = new Uint8Array(encode(request([metric])));
+      expect(
+        (await own.fetch("/v1/metrics", { method: "POST", body, headers: { "content-type": PROTOBUF } }))
+          .status,
+      ).toBe(200);
+    };
+    await push(1, 0);
+    await own.reopen();
+    await push(2, 2);
+    expect(await own.exposed()).toEqual([
+      'spread_bucket{instance="",le="1.0"} 0',
+      'spread_bucket{instance="",le="2.0"} 0',
+      'spread_bucket{instance="",le="4.0"} 0',
+      'spread_bucket{instance="",le="8.0"} 1',
+      'spread_bucket{instance="",le="+Inf"} 1',
+      'spread_sum{instance=""} 1',
+      'spread_count{instance=""} 1',
+    ]);
+    await own.close();
+  });
+});
+
 describe("increments", () => {
   const sum = (name: string, aggregationTemporality: number, ...dataPoints: object[]) => ({
     name,
