@@ -40,13 +40,13 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
     }),
     datagramsReceived: new Counter({
       name: "weir_datagrams_received_total",
-      help: "Datagrams that were decoded, by protocol.",
+      help: "Datagrams that were received, by protocol.",
       labelNames: ["protocol"],
       registers,
     }),
     datagramsDropped: new Counter({
       name: "weir_datagrams_dropped_total",
-      help: "Datagrams that were lost before they were decoded or stored, by protocol and cause.",
+      help: "Datagrams that were lost before they were decoded, by protocol and cause.",
       labelNames: ["protocol", "cause"],
       registers,
     }),

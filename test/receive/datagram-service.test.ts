@@ -1,5 +1,5 @@
 /**
- * The service that receives datagrams, over real sockets: nothing is lost without a count, whatever fills up. Ingest is
+ * The services that receive datagrams, over real sockets: nothing is lost without a count, whatever fills up. Ingest is
  * a function of the test, because it decides when a push ends.
  */
 import { afterEach, describe, expect, test } from "bun:test";
@@ -9,10 +9,15 @@ import { join } from "node:path";
 import { Busy } from "../../src/model/errors.ts";
 import type { Batch } from "../../src/model/sample.ts";
 import { createCounters } from "../../src/model/counters.ts";
-import { type DatagramDecoder, DatagramService } from "../../src/receive/datagram-service.ts";
-import { ipBytes, procAddress } from "../../src/receive/datagram-socket.ts";
-import { openPortableUdpSocket } from "../../src/receive/portable-udp-socket.ts";
-import { DATAGRAM_BYTES_MAX, SEGMENT_BYTES, WaitingDatagrams } from "../../src/receive/waiting-datagrams.ts";
+import { DatagramService } from "../../src/receive/datagram-service.ts";
+import { type TextDecoder, TextIntake } from "../../src/receive/text-intake.ts";
+import { ipBytes, procAddress } from "../../src/wire/sockets/datagram-socket.ts";
+import { openPortableUdpSocket } from "../../src/wire/sockets/portable-udp-socket.ts";
+import {
+  DATAGRAM_BYTES_MAX,
+  SEGMENT_BYTES,
+  WaitingDatagrams,
+} from "../../src/wire/sockets/waiting-datagrams.ts";
 import { BatchBuilder } from "../../src/wire/batch-builder.ts";
 import { sendUnixDatagrams } from "../unix-datagram-sender.ts";
 import { until } from "../until.ts";
@@ -28,7 +33,7 @@ const ACK = {
 } as const;
 
 /** Decodes each datagram to one sample whose value is the datagram's length. */
-function lengths(): DatagramDecoder {
+function lengths(): TextDecoder {
   const builder = new BatchBuilder("statsd");
   return {
     isFull: false,
@@ -48,7 +53,7 @@ interface Started {
   readonly values: number[];
   readonly logged: string[];
   readonly faults: unknown[];
-  /** The dropped datagrams by cause. */
+  /** The dropped datagrams by cause, and the rejected samples. */
   dropped(): Promise<Record<string, number>>;
 }
 
@@ -68,9 +73,8 @@ async function start(
   const counters = createCounters();
   const [values, logged, faults]: [number[], string[], unknown[]] = [[], [], []];
   const [hostname = "", port = ""] = address.split(/:(?=\d+$)/);
-  const service = new DatagramService({
+  const intake = new TextIntake({
     protocol: "statsd",
-    addresses: [address.startsWith("unix:") ? { path: address.slice(5) } : { hostname, port: Number(port) }],
     decoder: lengths(),
     ingest: {
       async push(batch) {
@@ -79,10 +83,17 @@ async function start(
         return ACK;
       },
     },
-    settings: { datagramBufferBytes: bufferBytes, datagramWaitingBytesMax: waitingBytesMax },
+    waitingBytesMax,
     counters,
     log: { warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
     now: Date.now,
+  });
+  const service = new DatagramService({
+    protocol: "statsd",
+    addresses: [address.startsWith("unix:") ? { path: address.slice(5) } : { hostname, port: Number(port) }],
+    intake,
+    bufferBytes,
+    counters,
   });
   await service.start((error) => void faults.push(error));
   closing.push(() => service.stop());
@@ -93,8 +104,10 @@ async function start(
     logged,
     faults,
     async dropped() {
-      const { values: found } = await counters.datagramsDropped.get();
-      return Object.fromEntries(found.map(({ labels, value }) => [labels.cause, value]));
+      const found = [await counters.datagramsDropped.get(), await counters.samplesRejected.get()];
+      return Object.fromEntries(
+        found.flatMap((counter) => counter.values.map(({ labels, value }) => [labels.cause, value])),
+      );
     },
   };
 }
@@ -202,7 +215,7 @@ describe.if(process.platform === "linux")("a Unix datagram socket", () => {
 
   test("replaces the file of a process that was killed, and no other file", async () => {
     const path = join(folder(), "statsd.sock");
-    const module = join(import.meta.dir, "../../src/receive/datagram-socket.ts");
+    const module = join(import.meta.dir, "../../src/wire/sockets/datagram-socket.ts");
     const script = `const { openDatagramSocket } = await import(${JSON.stringify(module)});
       await openDatagramSocket({ path: ${JSON.stringify(path)} }, 1, { onDatagram() {}, onFault() {} });
       process.kill(process.pid, "SIGKILL");`;
@@ -279,7 +292,7 @@ describe("ingest that is", () => {
     expect(values).toEqual([]);
     expect(faults.map(String)).toEqual(["Busy: the queue is full"]);
     expect(await dropped()).toEqual({ not_stored: 2 });
-    expect(logged).toEqual(['datagrams were lost {"protocol":"statsd","not_stored":2}']);
+    expect(logged).toEqual(['samples were rejected {"protocol":"statsd","not_stored":2}']);
   });
 
   test("broken loses one batch, and the next is stored", async () => {

@@ -1,7 +1,8 @@
 /** StatsD and DogStatsD over UDP and Unix datagrams, as README.md beside this file describes them. */
-import type { DatagramAddress } from "../datagram-socket.ts";
+import type { DatagramAddress } from "../../wire/sockets/datagram-socket.ts";
 import { DatagramService } from "../datagram-service.ts";
 import type { Receiver } from "../receiver.ts";
+import { TextIntake } from "../text-intake.ts";
 import { StatsdDecoder } from "./statsd.ts";
 import { STATSD } from "./statsd-protocol.ts";
 
@@ -26,16 +27,10 @@ export const statsd: Receiver<StatsdSettings> = {
       },
     });
     const addresses = settings.statsdListen;
-    const service = new DatagramService({
-      protocol: STATSD.name,
-      addresses,
-      decoder,
-      ingest,
-      settings,
-      counters,
-      log,
-      now,
-    });
+    const { datagramBufferBytes: bufferBytes, datagramWaitingBytesMax: waitingBytesMax } = settings;
+    const { name: protocol } = STATSD;
+    const intake = new TextIntake({ protocol, decoder, ingest, waitingBytesMax, counters, log, now });
+    const service = new DatagramService({ protocol, addresses, intake, bufferBytes, counters });
     return { routes: [], services: addresses.length === 0 ? [] : [service] };
   },
 };

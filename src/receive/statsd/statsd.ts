@@ -16,7 +16,7 @@ import { BatchBuilder } from "../../wire/batch-builder.ts";
 import { readDecimal } from "../../wire/decimal.ts";
 import { LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
-import type { DatagramSegment } from "../waiting-datagrams.ts";
+import type { DatagramSegment } from "../../wire/sockets/waiting-datagrams.ts";
 import { STATSD } from "./statsd-protocol.ts";
 import { MEMBER, readStatsdLine, type StatsdType } from "./statsd-lines.ts";
 

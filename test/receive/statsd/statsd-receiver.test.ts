@@ -16,11 +16,13 @@ async function send(...datagrams: string[]): Promise<void> {
 }
 
 async function sendTo(listener: number, datagrams: readonly string[]): Promise<void> {
-  const service = gateway.gateway.services.find(({ urls }) => urls !== undefined)!;
-  await service.start((error) => {
-    throw error;
-  });
-  const url = service.urls![listener]!;
+  const { services } = gateway.gateway;
+  for (const service of services) {
+    await service.start((error) => {
+      throw error;
+    });
+  }
+  const url = services.flatMap(({ urls = [] }) => urls)[listener]!;
   if (url.startsWith("unix:")) {
     sendUnixDatagrams(url.slice("unix:".length), datagrams);
   } else {
@@ -28,7 +30,7 @@ async function sendTo(listener: number, datagrams: readonly string[]): Promise<v
     for (const datagram of datagrams) socket.send(datagram, Number(url.replace(/.*:/, "")), "127.0.0.1");
     socket.close();
   }
-  await service.stop();
+  for (const service of services) await service.stop();
 }
 
 /** The rows of a query, as a user writes it. */
@@ -150,7 +152,7 @@ describe("a line that is rejected", () => {
     expect(others).toEqual([]);
     expect(JSON.parse(line!)).toMatchObject({
       level: "warn",
-      message: "samples of datagrams were rejected",
+      message: "samples were rejected",
       protocol: "statsd",
       syntax: 1,
       timestamp: 2,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { StatsdDecoder } from "../../../src/receive/statsd/statsd.ts";
-import { DatagramSegment } from "../../../src/receive/waiting-datagrams.ts";
+import { DatagramSegment } from "../../../src/wire/sockets/waiting-datagrams.ts";
 import { DEFAULTS } from "../../defaults.ts";
 
 const ARRIVED_US = 1_700_000_000_000_000;

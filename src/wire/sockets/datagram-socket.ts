@@ -4,7 +4,6 @@
  */
 import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
-import { ListenError } from "../http/server.ts";
 import { type DatagramHandlers, DatagramReader } from "./datagram-reader.ts";
 import { openPortableUdpSocket } from "./portable-udp-socket.ts";
 import { internetAddress, openSocketLibrary, type SocketLibrary } from "./socket-library.ts";
@@ -31,7 +30,7 @@ export interface DatagramSocket {
  * Opens a socket.
  *
  * @param bufferBytes the wanted receive buffer of a UDP socket
- * @throws ListenError if it cannot be opened
+ * @throws Error if it cannot be opened. The message names the address and the reason
  */
 export async function openDatagramSocket(
   address: DatagramAddress,
@@ -52,7 +51,7 @@ export async function openDatagramSocket(
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const reason = code === "ENOTFOUND" ? "this machine has no such address" : message;
-    throw new ListenError(`Cannot receive on ${url}: ${reason}.`);
+    throw new Error(`Cannot receive on ${url}: ${reason}.`);
   }
 }
 
