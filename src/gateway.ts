@@ -27,6 +27,7 @@ import { federateRoutes } from "./http/prometheus/federate.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
+import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
 import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
@@ -44,6 +45,7 @@ import { exportLines } from "./query/export-lines.ts";
 import { createFormats } from "./query/formats/all.ts";
 import { seriesToDelete } from "./query/promql/series-to-delete.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
+import { SeriesExport } from "./query/series-export.ts";
 import { Federation } from "./query/promql/federation.ts";
 import { Promql } from "./query/promql/promql-queries.ts";
 import type { HeldOf } from "./query/promql/store/held.ts";
@@ -430,14 +432,21 @@ function openQueries(
     ...limits,
     ...pickSettings(config, "attributes"),
   });
+  const seriesExport = new SeriesExport({
+    store,
+    catalog,
+    storage: promql.storage,
+    ...limits,
+    ...pickSettings(config, "observationStepMs"),
+  });
   const directory = join(config.data, "snapshots");
   const snapshots = new Snapshots({ store, directory, temporaryDirectory, now });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const stop = async () => {
     await sql.close();
-    await Promise.all([promql.close(), federation.close(), exemplars.close(), snapshots.close()]);
+    await Promise.all([promql, federation, exemplars, seriesExport, snapshots].map((each) => each.close()));
   };
-  return { sql, summaries, promql, catalog, federation, exemplars, snapshots, stop };
+  return { sql, summaries, promql, catalog, federation, exemplars, seriesExport, snapshots, stop };
 }
 
 /** The routes that answer questions. */
@@ -467,10 +476,11 @@ function queryRoutes(
 
 /** The routes that export, import, copy and delete what is stored. */
 function recordRoutes(
-  { config, store, registry, limits }: Parts,
-  { catalog, snapshots }: ReturnType<typeof openQueries>,
+  { config, now, store, registry, limits }: Parts,
+  { catalog, seriesExport, snapshots }: ReturnType<typeof openQueries>,
   ingest: Ingest,
 ): readonly Routes[] {
+  const series = { series: seriesExport, limits, now, stallTimeoutMs: config.bodyTimeoutMs };
   return [
     adminRoutes({
       deleteSamples: (selectors, fromUs, toUs) =>
@@ -483,7 +493,9 @@ function recordRoutes(
       find: (file) => ingest.importOffset(file),
       withFirstLine: (hash) => ingest.importsWithFirstLine(hash),
     }),
+    seriesExportRoutes(series),
     exportRoutes({
+      exportSeries: (request) => exportSeries(request, series),
       lines: (range) =>
         exportLines(
           { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },

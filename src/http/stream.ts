@@ -3,6 +3,8 @@
  * for it, also while a body is being written. src/http/server.ts sets no timeout for these answers, and the
  * connection is closed after the body instead. Each such body needs its own timeout for a client that stops reading.
  */
+import { Timeout } from "../model/errors.ts";
+
 const streams = new WeakSet<Response>();
 
 /** An answer with a streamed body. */
@@ -17,4 +19,40 @@ export function streamResponse(
 
 export function isStream(response: Response): boolean {
   return streams.has(response);
+}
+
+/**
+ * Lines as a body. The first lines are read before the answer begins, so that an early failure is an error with a status.
+ * After that a failure resets the connection, so that no client takes a part for the whole.
+ *
+ * @param stallTimeoutMs how long a client may read nothing before it is disconnected
+ */
+export async function lineStream(
+  lines: AsyncGenerator<string, void, undefined>,
+  stallTimeoutMs: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const encoder = new TextEncoder();
+  let first: IteratorResult<string, void> | undefined = await lines.next();
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  const stop = async () => {
+    clearTimeout(stall);
+    await lines.return();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stall);
+        const next = first ?? (await lines.next());
+        first = undefined;
+        if (next.done) return controller.close();
+        controller.enqueue(encoder.encode(next.value));
+        stall = setTimeout(() => {
+          controller.error(new Timeout(`The client read nothing of the export for ${stallTimeoutMs} ms.`));
+          stop().catch(() => undefined);
+        }, stallTimeoutMs);
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 1 },
+  );
 }

@@ -1,18 +1,17 @@
 /**
- * `GET /api/v1/export?from=&to=&metric=`: streams the samples of a range as NDJSON events.
- *
- * After the first line a failure can no longer be reported by the status. The connection is reset instead, so that no
- * client takes a part for the whole.
+ * `GET /api/v1/export?from=&to=&metric=`: streams the samples of a range as NDJSON events. With `match[]` it is the export
+ * of series (series-export-routes.ts).
  */
 
-import { BadInput, NotFound, quote, Timeout } from "../../model/errors.ts";
+import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import type { Metric } from "../../model/sample.ts";
 import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
 import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
-import { streamResponse } from "../stream.ts";
+import { lineStream, streamResponse } from "../stream.ts";
 import { queryOf } from "../url-text.ts";
+import { selectsSeries } from "./series-export-routes.ts";
 
 interface ExportRoutesDependencies {
   /** The lines of a range in chunks. Each chunk is read when it is requested. */
@@ -20,6 +19,8 @@ interface ExportRoutesDependencies {
   metrics(): Iterable<Metric>;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
+  /** Answers a request that selects series. */
+  exportSeries(request: Request): Promise<Response>;
 }
 
 const PARAMETERS = ["from", "to", "metric"];
@@ -27,15 +28,17 @@ const PARAMETERS = ["from", "to", "metric"];
 /** The year 2243: microseconds up to 2^53 are exact. */
 const LATEST_US = 8.64e15;
 
-export const exportRoutes = ({ lines, metrics, stallTimeoutMs }: ExportRoutesDependencies) =>
+export const exportRoutes = ({ lines, metrics, stallTimeoutMs, exportSeries }: ExportRoutesDependencies) =>
   new Routes().on(
     "GET",
     "/api/v1/export",
     "sql",
-    "returns the samples of a range as events",
+    "returns the samples of a range as events, or those of selected series as JSON lines",
     async (request) => {
-      const range = readRange(queryOf(request.url), metrics, Date.now());
-      return streamResponse(await streamed(lines(range), stallTimeoutMs), {
+      const query = queryOf(request.url);
+      if (selectsSeries(query)) return await exportSeries(request);
+      const range = readRange(query, metrics, Date.now());
+      return streamResponse(await lineStream(lines(range), stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
     },
@@ -67,38 +70,4 @@ function findMetric(name: string, metrics: Iterable<Metric>): string {
   }
   if (found === undefined) throw new NotFound(`There is no metric ${quote(name)} in the store.`, "metric");
   return found;
-}
-
-/**
- * The lines as a body. The first chunk is read before the answer begins, so that an early failure is an error with a
- * status.
- */
-async function streamed(
-  lines: AsyncGenerator<string, void, undefined>,
-  stallTimeoutMs: number,
-): Promise<ReadableStream<Uint8Array>> {
-  const encoder = new TextEncoder();
-  let first: IteratorResult<string, void> | undefined = await lines.next();
-  let stall: ReturnType<typeof setTimeout> | undefined;
-  const stop = async () => {
-    clearTimeout(stall);
-    await lines.return();
-  };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        clearTimeout(stall);
-        const next = first ?? (await lines.next());
-        first = undefined;
-        if (next.done) return controller.close();
-        controller.enqueue(encoder.encode(next.value));
-        stall = setTimeout(() => {
-          controller.error(new Timeout(`The client read nothing of the export for ${stallTimeoutMs} ms.`));
-          stop().catch(() => undefined);
-        }, stallTimeoutMs);
-      },
-      cancel: stop,
-    },
-    { highWaterMark: 1 },
-  );
 }

@@ -9,9 +9,9 @@ import type { Format } from "./format.ts";
 export const csv: Format = {
   contentType: "text/csv; charset=utf-8; header=present",
   async *encode(result) {
-    let text = `${result.columns.map(({ name }) => field(name)).join(",")}\n`;
+    let text = `${result.columns.map(({ name }) => csvField(name)).join(",")}\n`;
     for (let chunk = await result.next(); chunk !== undefined; chunk = await result.next()) {
-      for (const row of chunk) text += `${row.map(field).join(",")}\n`;
+      for (const row of chunk) text += `${row.map(csvField).join(",")}\n`;
       yield text;
       text = "";
     }
@@ -19,7 +19,8 @@ export const csv: Format = {
   },
 };
 
-function field(cell: Cell): string {
+/** A cell as a field of a line. */
+export function csvField(cell: Cell): string {
   if (cell === null) return "";
   const text = typeof cell === "object" ? JSON.stringify(cell) : String(cell);
   return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

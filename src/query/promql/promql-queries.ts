@@ -82,6 +82,11 @@ export class Promql {
     return this.#storage.catalog;
   }
 
+  /** The samples of sources of the catalog, for exports. */
+  get storage(): Pick<StoreStorage, "read"> {
+    return this.#storage;
+  }
+
   /** The plan of a query that has run, and what it read. */
   explain({ plan }: PromqlResult): Explanation {
     return explainPlan(plan, (read) => this.#storage.explain(read));

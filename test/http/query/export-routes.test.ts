@@ -12,6 +12,8 @@ import { createCounters } from "../../../src/model/counters.ts";
 const log = createLog("error", () => {});
 const CHUNK = `${"x".repeat(999)}\n`.repeat(500);
 
+const exportSeries = () => Promise.reject(new Error("no series are selected"));
+
 let listener: Listener | undefined;
 afterEach(async () => {
   await listener?.stop(0);
@@ -32,7 +34,7 @@ async function serve(chunks: () => AsyncGenerator<string, void, undefined>, stal
       ended.resolve(given);
     }
   }
-  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs })], {
+  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs, exportSeries })], {
     log,
     counters: createCounters(),
   });
@@ -91,7 +93,7 @@ test("a range keeps the microseconds of its times", async () => {
     ranges.push(range);
     yield "";
   }
-  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs: 1_000 })], {
+  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs: 1_000, exportSeries })], {
     log,
     counters: createCounters(),
   });

@@ -65,6 +65,15 @@ export class StoreStorage implements Storage {
   async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
     const sources = this.#find(selection);
     budget.countSeries(seriesOf(sources));
+    yield* this.read(sources, selection, budget);
+  }
+
+  /** Returns the samples of sources of the catalog, as `select` does. */
+  async *read(
+    sources: readonly Source[],
+    selection: Omit<Selection, "matchers">,
+    budget: ReadBudget,
+  ): AsyncIterable<readonly SeriesSamples[]> {
     const raw = sources.filter(({ shape }) => shape === "raw");
     if (raw.length > 0) yield* this.#raw(raw, selection, budget);
     const totals = sources.filter(({ shape }) => shape !== "raw");
@@ -219,7 +228,7 @@ export class StoreStorage implements Storage {
   /** Reads the rows of totals, and yields the result of `make` for each source that has any. */
   async *#eachTotal<Made>(
     sources: readonly Source[],
-    { afterMs, toMs, totalsAfterMs }: Selection,
+    { afterMs, toMs, totalsAfterMs }: Omit<Selection, "matchers">,
     budget: ReadBudget,
     make: (source: Source, rows: TotalRows, before: Before, instants: Instants) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {

@@ -1,0 +1,129 @@
+/**
+ * VictoriaMetrics' export API (https://docs.victoriametrics.com/#how-to-export-time-series): the samples of the series
+ * that `match[]` selects, as JSON lines, in the text format or as CSV. The series and their names are those of PromQL.
+ *
+ * `/api/v1/export` also has the export of events (export-routes.ts): a request with `match[]` is this one.
+ */
+import { BadInput, quote } from "../../model/errors.ts";
+import type { Matcher } from "../../query/promql/matchers.ts";
+import { parseSelector } from "../../query/promql/promql-queries.ts";
+import { ParseError } from "../../query/promql/query-errors.ts";
+import type { SeriesSamples } from "../../query/promql/storage.ts";
+import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../query/series-lines.ts";
+import type { MillisecondRange } from "../../query/series-export.ts";
+import type { BodyLimits } from "../body.ts";
+import { readCount, rejectUnknown } from "../parameters.ts";
+import { invalid, readParameters, readTime } from "../prometheus/prometheus-api-parameters.ts";
+import { Routes } from "../routes.ts";
+import { lineStream, streamResponse } from "../stream.ts";
+
+interface SeriesExportDependencies {
+  readonly series: {
+    samples(
+      selectors: readonly (readonly Matcher[])[],
+      range: MillisecondRange,
+      signal?: AbortSignal,
+    ): AsyncGenerator<readonly SeriesSamples[], void, undefined>;
+  };
+  readonly limits: BodyLimits;
+  /** How long a client may read nothing before it is disconnected. */
+  readonly stallTimeoutMs: number;
+  readonly now: () => number;
+}
+
+/** `match` is an old name of `match[]`. `reduce_mem_usage` is accepted: the export always uses little memory. */
+const PARAMETERS = ["match[]", "match", "start", "end", "format", "max_rows_per_line", "reduce_mem_usage"];
+/** Numbers of seconds from the year 5138 on are milliseconds by mistake. */
+const SECONDS_MAX = 1e11;
+
+export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
+  new Routes()
+    .on("POST", "/api/v1/export", "sql", "returns the samples of selected series as JSON lines", (request) =>
+      exportSeries(request, dependencies),
+    )
+    .on(
+      ["GET", "POST"],
+      "/api/v1/export/csv",
+      "sql",
+      "returns the samples of selected series as CSV",
+      async (request) => {
+        const parameters = await readParameters(request, dependencies.limits);
+        const format = parameters.get("format") ?? "";
+        if (format === "")
+          throw new BadInput(
+            "Query parameter format is missing; expected columns such as __name__,__value__,__timestamp__:unix_ms,job.",
+            "format",
+          );
+        return await stream(parameters, request, csvLines(format), "text/csv", dependencies);
+      },
+    );
+
+/** Whether the query of a request to `/api/v1/export` selects series. */
+export function selectsSeries(query: URLSearchParams): boolean {
+  return query.has("match[]") || query.has("match");
+}
+
+/** Answers a request for JSON lines or for the text format. */
+export async function exportSeries(
+  request: Request,
+  dependencies: SeriesExportDependencies,
+): Promise<Response> {
+  const parameters = await readParameters(request, dependencies.limits);
+  const format = parameters.get("format") ?? "";
+  if (format === "prometheus")
+    return await stream(parameters, request, textLines(), "text/plain", dependencies);
+  if (format !== "" && format !== "json")
+    throw new BadInput(
+      `Query parameter format is ${quote(format)}; expected json or prometheus. /api/v1/query returns a matrix.`,
+      "format",
+    );
+  const rowsMax = readCount(parameters.get("max_rows_per_line"), "max_rows_per_line");
+  return await stream(parameters, request, jsonLines(rowsMax), "application/stream+json", dependencies);
+}
+
+async function stream(
+  parameters: URLSearchParams,
+  request: Request,
+  write: SeriesWriter,
+  type: string,
+  { series, stallTimeoutMs, now }: SeriesExportDependencies,
+): Promise<Response> {
+  rejectUnknown(parameters, PARAMETERS);
+  const texts = [...parameters.getAll("match[]"), ...parameters.getAll("match")];
+  if (texts.length === 0)
+    throw new BadInput(
+      'Query parameter match[] is missing; expected a selector such as up{job="node"}.',
+      "match[]",
+    );
+  const startMs = timeOf(parameters, "start") ?? 0;
+  const endMs = timeOf(parameters, "end") ?? now();
+  if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+  const portions = series.samples(texts.map(selectorOf), { startMs, endMs }, request.signal);
+  return streamResponse(await lineStream(linesOf(portions, write), stallTimeoutMs), {
+    "content-type": `${type}; charset=utf-8`,
+  });
+}
+
+async function* linesOf(
+  portions: AsyncGenerator<readonly SeriesSamples[], void, undefined>,
+  write: SeriesWriter,
+): AsyncGenerator<string, void, undefined> {
+  for await (const portion of portions) yield* write(portion);
+}
+
+function timeOf(parameters: URLSearchParams, name: string): number | undefined {
+  const text = parameters.get(name) ?? "";
+  if (/^\d+$/.test(text) && Number(text) >= SECONDS_MAX)
+    throw invalid(name, `${quote(text)} looks like milliseconds, expected seconds since 1970 or RFC 3339`);
+  return readTime(parameters, name);
+}
+
+function selectorOf(text: string): readonly Matcher[] {
+  try {
+    // As VictoriaMetrics: `{__name__!=""}` selects all series.
+    return parseSelector(text, true);
+  } catch (error) {
+    if (error instanceof ParseError) throw invalid("match[]", error.message);
+    throw error;
+  }
+}

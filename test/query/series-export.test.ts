@@ -1,0 +1,77 @@
+/** An export that is read in many portions has the same samples as one that fits into one. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { matcher } from "../../src/query/promql/matchers.ts";
+import { StoreStorage } from "../../src/query/promql/store/store-storage.ts";
+import { SeriesExport } from "../../src/query/series-export.ts";
+import { DAY_MS, NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
+
+const LIMITS = {
+  promqlSamplesMax: 1_000_000,
+  promqlSeriesMax: 100,
+  promqlMemoryBytesMax: 1_000_000,
+  promqlTimeoutMs: 60_000,
+};
+const STEP_MS = 15_000;
+const EVERYTHING = [[matcher("__name__", "!=", "")]];
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await openTestGateway();
+  const times = Array.from({ length: 40 }, (_, index) => NOON_MS - DAY_MS - 10_000 + index * 977.25);
+  await gateway.push(
+    times.flatMap((atMs, index) => [
+      { metric: "level", value: index, atMs, labels: { n: String(index % 3) } },
+      { metric: "level", value: index, atMs: atMs + DAY_MS / 2, labels: { n: "0" } },
+      { metric: "hits", kind: "delta" as const, value: 1, atMs, labels: { n: String(index % 3) } },
+    ]),
+  );
+});
+afterAll(() => gateway.close());
+
+function open(samplesAtOnce: number, limits = LIMITS): SeriesExport {
+  const { store, registry } = gateway.gateway;
+  const storage = new StoreStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: DAY_MS });
+  const { catalog } = storage;
+  return new SeriesExport({ store, catalog, storage, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
+}
+
+/** The samples by series, and the number of portions. */
+async function read(samplesAtOnce: number, startMs: number, endMs: number) {
+  const series = open(samplesAtOnce);
+  const found: Record<string, string[]> = {};
+  let portions = 0;
+  for await (const portion of series.samples(EVERYTHING, { startMs, endMs })) {
+    portions++;
+    for (const { labels, timestampsMs, values } of portion) {
+      found[labels.key] ??= [];
+      for (const [index, ms] of timestampsMs.entries()) found[labels.key]!.push(`${ms} ${values[index]}`);
+    }
+  }
+  await series.close();
+  return { found, portions };
+}
+
+test("an export in many portions has each sample once, in order of time", async () => {
+  const whole = await read(1_000_000, 0, NOON_MS);
+  expect(whole.portions).toBe(2);
+  expect(Object.values(whole.found).flat().length).toBeGreaterThan(80 + 3 * 2_800);
+  for (const size of [50, 7, 1]) {
+    const parts = await read(size, 0, NOON_MS);
+    expect(parts.portions).toBeGreaterThan(whole.portions);
+    expect(parts.found).toEqual(whole.found);
+  }
+});
+
+test("both ends of a range are included, with the fractions of their millisecond", async () => {
+  const first = NOON_MS - DAY_MS - 10_000;
+  const { found } = await read(1_000_000, first + 977, first + 977);
+  expect(Object.values(found).flat()).toEqual([`${first + 977.25} 1`]);
+  expect((await read(1_000_000, first + 978, first + 1_953)).found).toEqual({});
+});
+
+test("a selector that finds more series than a query may is rejected", async () => {
+  const series = open(100, { ...LIMITS, promqlSeriesMax: 2 });
+  const reading = series.samples(EVERYTHING, { startMs: 0, endMs: NOON_MS }).next();
+  await expect(reading).rejects.toThrow("promqlSeriesMax");
+  await series.close();
+});
