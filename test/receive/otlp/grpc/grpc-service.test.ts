@@ -3,15 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect as connectSocket } from "node:net";
 import { join } from "node:path";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { BodiesInProgress } from "../../../../src/http/body.ts";
-import { createCounters } from "../../../../src/model/counters.ts";
 import { Busy, Unavailable } from "../../../../src/model/errors.ts";
-import type { GrpcMethod } from "../../../../src/receive/otlp/grpc/grpc-call.ts";
-import { GrpcService } from "../../../../src/receive/otlp/grpc/grpc-service.ts";
 import { openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
 import { BEGIN_MS, encode, nano, read, request } from "../otlp-messages.ts";
 import { call, EXPORT, frame } from "./grpc-client.ts";
+import { serveGrpc } from "./grpc-server.ts";
 
 const gauge = (name: string, seconds: number, asDouble: number) => ({
   name,
@@ -286,39 +283,12 @@ describe("OTLP/gRPC", () => {
   });
 });
 
-/** A listener with a method of the test's own. */
-async function serve(method: GrpcMethod, { timeoutMs = 60_000, stopTimeoutMs = 8_000 } = {}) {
-  const logged: string[] = [];
-  const counters = createCounters();
-  const service = new GrpcService({
-    methods: new Map([[EXPORT, method]]),
-    addresses: [{ hostname: "127.0.0.1", port: 0 }],
-    flag: "--otlp-grpc-listen",
-    advice: "",
-    limits: {
-      bodyBytesMax: 1_000_000,
-      inflatedBytesMax: 1_000_000,
-      timeoutMs,
-      inProgress: new BodiesInProgress(),
-    },
-    log: {
-      warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
-      error: (message) => void logged.push(message),
-    },
-    counters,
-    socketMode: undefined,
-    stopTimeoutMs,
-  });
-  await service.start();
-  return { service, url: service.urls[0]!, logged, counters };
-}
-
 const EMPTY = frame(Buffer.alloc(0));
 
 describe("a gRPC listener", () => {
   test("says when a request should be sent again", async () => {
     const errors = [new Busy("The queue is full.", 2.5), new Unavailable("The disk is full.")];
-    const { service, url } = await serve(() => Promise.reject(errors.shift()));
+    const { service, url } = await serveGrpc(() => Promise.reject(errors.shift()));
     const answer = async () => {
       const { code, message, details } = await call(url, EMPTY);
       return [code, message, read("RetryStatus", details!)];
@@ -336,7 +306,7 @@ describe("a gRPC listener", () => {
   });
 
   test("answers INTERNAL without details to a bug, and logs it", async () => {
-    const { service, url, logged } = await serve(() => Promise.reject(new TypeError("secret")));
+    const { service, url, logged } = await serveGrpc(() => Promise.reject(new TypeError("secret")));
     const { code, message } = await call(url, EMPTY);
     expect([code, message]).toEqual([13, "The gateway failed on this request; its log says why."]);
     expect(logged).toEqual(["a request failed"]);
@@ -344,14 +314,14 @@ describe("a gRPC listener", () => {
   });
 
   test("answers DEADLINE_EXCEEDED when the client no longer waits", async () => {
-    const { service, url } = await serve(() => new Promise(() => undefined));
+    const { service, url } = await serveGrpc(() => new Promise(() => undefined));
     const { code, message } = await call(url, EMPTY, { headers: { "grpc-timeout": "20m" } });
     expect([code, message]).toEqual([4, "The deadline of the client (grpc-timeout) is over."]);
     await service.stop();
   });
 
   test("ends a request whose message arrives too slowly", async () => {
-    const { service, url } = await serve(async (message) => message, { timeoutMs: 100 });
+    const { service, url } = await serveGrpc(async (message) => message, { timeoutMs: 100 });
     const { code, message, details } = await call(url, Buffer.of(0, 0, 0), { isOpen: true });
     expect([code, message]).toEqual([
       14,
@@ -363,7 +333,7 @@ describe("a gRPC listener", () => {
 
   test("counts a request that its client cancels, and goes on", async () => {
     const started = Promise.withResolvers<void>();
-    const { service, url, counters } = await serve(async (message) => {
+    const { service, url, counters } = await serveGrpc(async (message) => {
       started.resolve();
       if (message.length === 0) await new Promise(() => undefined);
       return message;
@@ -384,7 +354,7 @@ describe("a gRPC listener", () => {
   test("finishes the requests in progress when it stops, and accepts no others", async () => {
     const started = Promise.withResolvers<void>();
     const end = Promise.withResolvers<void>();
-    const { service, url, logged } = await serve(async (message) => {
+    const { service, url, logged } = await serveGrpc(async (message) => {
       started.resolve();
       await end.promise;
       return message;
@@ -401,7 +371,7 @@ describe("a gRPC listener", () => {
 
   test("cuts off what takes too long when it stops, and says so", async () => {
     const started = Promise.withResolvers<void>();
-    const { service, url, logged } = await serve(
+    const { service, url, logged } = await serveGrpc(
       () => {
         started.resolve();
         return new Promise(() => undefined);
@@ -416,7 +386,7 @@ describe("a gRPC listener", () => {
   });
 
   test("closes idle connections when it stops", async () => {
-    const { service, url } = await serve(async (message) => message);
+    const { service, url } = await serveGrpc(async (message) => message);
     const { connect } = await import("node:http2");
     const session = connect(url.replace("grpc:", "http:"));
     const connected = new Promise<void>((resolve) => session.once("connect", () => resolve()));

@@ -1,0 +1,33 @@
+/** The gRPC listener with a method of a test's own, on a free port. */
+import { BodiesInProgress } from "../../../../src/http/body.ts";
+import { createCounters } from "../../../../src/model/counters.ts";
+import type { GrpcMethod } from "../../../../src/receive/otlp/grpc/grpc-call.ts";
+import { GrpcService } from "../../../../src/receive/otlp/grpc/grpc-service.ts";
+import { EXPORT } from "./grpc-client.ts";
+
+/** Serves a method as Export of OTLP. `logged` has the lines of its log. */
+export async function serveGrpc(method: GrpcMethod, { timeoutMs = 60_000, stopTimeoutMs = 8_000 } = {}) {
+  const logged: string[] = [];
+  const counters = createCounters();
+  const service = new GrpcService({
+    methods: new Map([[EXPORT, method]]),
+    addresses: [{ hostname: "127.0.0.1", port: 0 }],
+    flag: "--otlp-grpc-listen",
+    advice: "",
+    limits: {
+      bodyBytesMax: 1_000_000,
+      inflatedBytesMax: 1_000_000,
+      timeoutMs,
+      inProgress: new BodiesInProgress(),
+    },
+    log: {
+      warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
+      error: (message) => void logged.push(message),
+    },
+    counters,
+    socketMode: undefined,
+    stopTimeoutMs,
+  });
+  await service.start();
+  return { service, url: service.urls[0]!, logged, counters };
+}
