@@ -221,6 +221,31 @@ describe("a point that admission decides about", () => {
   });
 });
 
+describe("a running total", () => {
+  test("counts from 0 at its start, and a restart is seen although the new total is larger", async () => {
+    const total = (start: number, seconds: number, value: string) => ({
+      name: "restarts",
+      sum: {
+        isMonotonic: true,
+        aggregationTemporality: 2,
+        dataPoints: [at(seconds, { startTimeUnixNano: nano(start), asInt: value })],
+      },
+    });
+    for (const [start, seconds, value] of [
+      [10, 20, "5"],
+      [10, 30, "6"],
+      [35, 40, "7"],
+    ] as const)
+      expect(await send(request([total(start, seconds, value)]))).toEqual({ partialSuccess: null });
+    expect((await sql("SELECT value FROM restarts_total ORDER BY ts")).flat()).toEqual([0, 5, 6, 0, 7]);
+    const query = "/api/v1/query?time=1704067241&query=resets(restarts_total[40s])";
+    const { data } = (await (await gateway.fetch(query)).json()) as {
+      data: { result: { value: [number, string] }[] };
+    };
+    expect(data.result[0]?.value[1]).toBe("1");
+  });
+});
+
 describe("an exponential histogram", () => {
   test("keeps the bounds of its metric when the gateway restarts", async () => {
     const own = await openTestGatewayAt(BEGIN_MS + 600_000);

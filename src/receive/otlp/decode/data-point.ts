@@ -24,6 +24,8 @@ type Expect = (bytes: Buffer, from: number) => number;
 export class DataPoint {
   /** Microseconds since the epoch; 0 if the point has no time. */
   timeUs = 0;
+  /** When its running total began; 0 if the sender does not say. */
+  startUs = 0;
   hasNoRecordedValue = false;
   /** The value of a number. */
   hasValue = false;
@@ -67,6 +69,9 @@ export class DataPoint {
     while (reader.at < end) {
       const tag = reader.uint32();
       switch (tag) {
+        case 16 | FIXED64:
+          this.startUs = microseconds(reader);
+          break;
         case 24 | FIXED64:
           this.timeUs = microseconds(reader);
           break;
@@ -100,6 +105,9 @@ export class DataPoint {
     while (reader.at < end) {
       const tag = reader.uint32();
       switch (tag) {
+        case 16 | FIXED64:
+          this.startUs = microseconds(reader);
+          break;
         case 24 | FIXED64:
           this.timeUs = microseconds(reader);
           break;
@@ -147,6 +155,9 @@ export class DataPoint {
       switch (tag) {
         case 8 | BYTES:
           this.#readAttribute(reader, end);
+          break;
+        case 16 | FIXED64:
+          this.startUs = microseconds(reader);
           break;
         case 24 | FIXED64:
           this.timeUs = microseconds(reader);
@@ -218,7 +229,7 @@ export class DataPoint {
   }
 
   #begin(attributeTag: number): void {
-    this.timeUs = this.value = this.count = this.sum = 0;
+    this.timeUs = this.startUs = this.value = this.count = this.sum = 0;
     this.hasNoRecordedValue = this.hasValue = this.hasSum = this.isExpected = false;
     this.large = undefined;
     this.countLength = this.boundLength = 0;

@@ -43,6 +43,8 @@ const ROWS_MAX = 2_100_000;
 /** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
 const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
+/** Senders export every few minutes at most. An older start is not news: the gateway was restarted since. */
+const START_AGE_MAX_US = 600_000_000;
 /** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
 /** Heads of remembered label sets, at 1 KB each. A histogram has many. Past it, all are forgotten with the next request. */
@@ -153,6 +155,7 @@ export class PointGatherer {
       this.#hasDeltas = true;
     }
     this.#use(series, position);
+    if (metric.kind === "cumulative" && !point.hasNoRecordedValue) this.#addStart(point, series);
     this.#noteTime(point.timeUs);
     this.#builder.add(series.index, point.timeUs, point.value, position);
     if (point.hasNoRecordedValue) this.#builder.markStale();
@@ -178,6 +181,7 @@ export class PointGatherer {
       this.#endDropped(dropped, point, series, position);
     }
     this.#use(series, position);
+    if (series.metric.kind === "cumulative") this.#addStart(point, series);
     this.#noteTime(point.timeUs);
     const builder = this.#builder;
     const { timeUs, count } = point;
@@ -214,6 +218,7 @@ export class PointGatherer {
     if (!series.hasBounds(bounds, bounds.length))
       this.#endDropped(series.setBounds(bounds), point, series, position);
     this.#use(series, position);
+    if (!isDelta) this.#addStart(point, series);
     this.#noteTime(point.timeUs);
     let at = series.index;
     for (const each of counts) this.#builder.add(at++, point.timeUs, each, position);
@@ -294,6 +299,26 @@ export class PointGatherer {
         "of the resource";
       this.#builder.warn("tags", { index: position, field: name, message, metric: series.metric.sentName });
     }
+  }
+
+  /**
+   * Adds zeros at the start of a running total that began since the last point of its series. So the first increase of a
+   * worker counts, and a worker that restarted and has counted more than before is seen to have restarted.
+   */
+  #addStart(point: DataPoint, series: PointSeries): void {
+    const { startUs, timeUs } = point;
+    if (startUs !== series.startUs) {
+      series.firstUs = startUs > series.newestUs ? timeUs : 0;
+      series.startUs = startUs;
+    }
+    if (timeUs > series.newestUs) series.newestUs = timeUs;
+    // A request that was not stored is sent again, with the same times.
+    if (timeUs !== series.firstUs || startUs >= timeUs || timeUs - startUs > START_AGE_MAX_US) return;
+    for (let at = 0; at < series.heads.length; at++)
+      this.#builder.add(series.index + at, startUs, 0, NO_POINT);
+    if (!point.hasSum) return;
+    if (series.sumIndex < 0) series.sumIndex = this.#builder.addHead(series.sum);
+    this.#builder.add(series.sumIndex, startUs, 0, NO_POINT);
   }
 
   #addSum(point: DataPoint, series: PointSeries, position: number): void {

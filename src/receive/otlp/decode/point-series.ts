@@ -51,6 +51,10 @@ export class PointSeries {
   usedIn = -1;
   index = -1;
   sumIndex = -1;
+  /** The start of its running total, the newest time of its points, and the time of the first point since that start. */
+  startUs = 0;
+  newestUs = 0;
+  firstUs = 0;
   /** Whether its present heads were counted. */
   isCounted = false;
 

@@ -402,6 +402,47 @@ describe("an exponential histogram", () => {
   );
 });
 
+describe("the start of a running total", () => {
+  const started = (start: number, seconds: number, more: object) =>
+    at(seconds, { startTimeUnixNano: nano(start), ...more });
+  const counter = (...dataPoints: object[]) => sum(CUMULATIVE, true, ...dataPoints);
+  ok("is a zero, once", counter(started(10, 20, { asInt: "5" }), started(10, 30, { asInt: "6" })), [
+    "jobs_total 0 @10 cumulative",
+    "jobs_total 5 @20 cumulative",
+    "jobs_total 6 @30 cumulative",
+  ]);
+  ok("is a zero in each part of a histogram", histogram(CUMULATIVE, started(10, 20, three)), [
+    'duration_seconds_bucket{le="0.5"} 0 @10 cumulative',
+    'duration_seconds_bucket{le="2.0"} 0 @10 cumulative',
+    'duration_seconds_bucket{le="+Inf"} 0 @10 cumulative',
+    "duration_seconds_count 0 @10 cumulative",
+    "duration_seconds_sum 0 @10 cumulative",
+    'duration_seconds_bucket{le="0.5"} 1 @20 cumulative',
+    'duration_seconds_bucket{le="2.0"} 2 @20 cumulative',
+    'duration_seconds_bucket{le="+Inf"} 3 @20 cumulative',
+    "duration_seconds_count 3 @20 cumulative",
+    "duration_seconds_sum 4.5 @20 cumulative",
+  ]);
+  ok("is no sample of increments and gauges", sum(DELTA, true, started(10, 20, { asInt: "5" })), [
+    "jobs_total 5 @20 delta",
+  ]);
+  ok("is no sample if it is more than ten minutes ago", counter(started(10, 611, { asInt: "5" })), [
+    "jobs_total 5 @611 cumulative",
+  ]);
+  ok("is no sample if it is the time of the point", counter(started(20, 20, { asInt: "5" })), [
+    "jobs_total 5 @20 cumulative",
+  ]);
+
+  test("is a zero again when the sender restarts, and when a request is repeated", () => {
+    const decoder = new OtlpDecoder(DEFAULTS);
+    const samples = (start: number, seconds: number) =>
+      lines(decoder.decode(encode(request([counter(started(start, seconds, { asInt: "5" }))])))).length;
+    expect([samples(10, 20), samples(10, 20), samples(10, 30), samples(10, 30)]).toEqual([2, 2, 1, 1]);
+    // The second start is after the last point. The third overlaps, as one of another worker without an instance.
+    expect([samples(35, 40), samples(35, 50), samples(45, 60)]).toEqual([2, 1, 1]);
+  });
+});
+
 describe("a summary", () => {
   const summary = (...dataPoints: object[]) => ({ name: "rpc", unit: "ms", summary: { dataPoints } });
   ok(
