@@ -1,6 +1,11 @@
 /**
  * Finds the byte at which a text stops being JSON (RFC 8259), which the engine's own parser does not report. It is used
  * only for text that did not parse, so it is simple rather than fast.
+ *
+ * Why not a package: jsonc-parser 3.3 was tried on 46 malformed texts. It reports the beginning of a string instead of
+ * the character with the error, and does not find every end of a number (`01`, `0x10`). It recurses without a limit, so
+ * that a body of brackets overflows the stack. It reads the whole text, as a copy in UTF-16, although the first error is
+ * enough: 1.9 s instead of 0.4 s for 30 MB.
  */
 
 /** The problem, and its byte. */

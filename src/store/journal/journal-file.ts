@@ -29,7 +29,10 @@ const HEAD_BYTES = 16;
 const FLAGS = constants.O_RDWR | constants.O_DSYNC;
 /** The checksum covers everything after itself. */
 const CHECKED_FROM = 8;
-/** A faster write runs on the event loop, because handing it to another thread takes as long. */
+/**
+ * A faster write runs on the event loop. `scripts/bench --batch 1 --connections 1` measures it: a push of one event takes
+ * 0.2 to 0.3 CPU-ms, and 0.3 to 0.4 if each record goes to another thread.
+ */
 const IN_PLACE_MS_MAX = 1;
 /** After a slower write this many go to a thread. On a slow disk only one write in 33 blocks the event loop. */
 const HANDED_OVER = 32;

@@ -17,7 +17,11 @@ interface Portion {
 
 /** 16 bytes per sample here, 67 MB where days are joined; 40 to 60 bytes in the engine while it groups them. */
 const ROWS_AT_ONCE = 2_000_000;
-/** A portion of this size is read without waiting for others: 10 MB of the engine's memory. */
+/**
+ * A portion of this size is read without waiting for others: 10 MB of the engine's memory. While another query read
+ * three million samples again and again, a query of one series took 41 to 98 ms at the 95th percentile. When it waited
+ * like all others, it took 0.6 s.
+ */
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;
 
