@@ -1,7 +1,7 @@
 /**
  * The series of PromQL, found in memory. A metric has the names of its views: an observation `X` is visible as its raw
- * values `X` and as the histogram `X_bucket`, `X_sum`, `X_count`; a delta as `X` and the counter `X_total`; gauges and
- * cumulative series under their own names. A query can use names as they were pushed or as Prometheus spells them, and
+ * values `X` and as the histogram `X_bucket`, `X_sum`, `X_count`; a delta as `X` and the counter `X_total`, or as a
+ * counter `X` if it is a part of a histogram; gauges and cumulative series under their own names. A query can use names as they were pushed or as Prometheus spells them, and
  * results have Prometheus's spelling. Demoted labels are left out everywhere, so that series that differ only in them
  * are one.
  *
