@@ -24,8 +24,14 @@ export interface RealServer {
 /**
  * Starts a server that logs the address that it listens on. Resolves when its log matches `ready`. Throws with the log if
  * it exits before.
+ *
+ * @param known its address, if it does not log it
  */
-export async function startServer(command: readonly string[], ready: RegExp): Promise<RealServer> {
+export async function startServer(
+  command: readonly string[],
+  ready: RegExp,
+  known?: string,
+): Promise<RealServer> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   let log = "";
   const isReady = Promise.withResolvers<boolean>();
@@ -38,7 +44,7 @@ export async function startServer(command: readonly string[], ready: RegExp): Pr
     isReady.resolve(false);
   };
   void read();
-  const address = (await isReady.promise) && /"?Listening on"? address=(\S+)/.exec(log)?.[1];
+  const address = (await isReady.promise) && (known ?? /"?Listening on"? address=(\S+)/.exec(log)?.[1]);
   if (!address) {
     child.kill("SIGKILL");
     throw new Error(`${command[0]} did not start:\n${log}`);
@@ -82,6 +88,32 @@ export async function startPrometheus(
     const answer = await fetch(`${server.url}/-/reload`, { method: "POST" });
     if (!answer.ok) throw new Error(await answer.text());
   }
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Starts a VictoriaMetrics (Debian's package), with a folder of its own. */
+export async function startVictoriaMetrics(): Promise<RealServer> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-victoria-metrics-"));
+  // It does not log the port that the system chooses.
+  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  const address = `127.0.0.1:${probe.port}`;
+  await probe.stop(true);
+  const server = await startServer(
+    [
+      "victoria-metrics",
+      `-storageDataPath=${join(folder, "data")}`,
+      `-httpListenAddr=${address}`,
+      "-retentionPeriod=100y",
+    ],
+    /started VictoriaMetrics in/,
+    address,
+  );
   return {
     ...server,
     async stop() {
