@@ -22,9 +22,10 @@ import {
   seriesSlot,
   type Variant,
 } from "./line-heads.ts";
-import { endOfLine, LineScanner, nameText, skipBlanks, stringText } from "./line-scanner.ts";
+import { LineScanner, nameText, skipBlanks, stringText } from "./line-scanner.ts";
 import { type Measurement, type MeasurementOptions, Measurements } from "./measurements.ts";
 import { type Precision, timeOf } from "./precision.ts";
+import { RejectedLines } from "./rejected-lines.ts";
 
 interface LineDecoderOptions extends NameLimits, SeriesOptions, MeasurementOptions {
   /** Changes when the results of the functions change. */
@@ -43,10 +44,6 @@ export interface DecodedLines {
   readonly hasObservations: boolean;
 }
 
-/** The most lines of one body whose rejection is described. Further ones are counted, with their causes. */
-const REASONS_MAX = 10_000;
-const REASON_PAST_MAX = `the line is invalid, as are more than ${REASONS_MAX} before it`;
-const LINE_BYTES_MAX = 1_000;
 /** More than the tags of a line may have, and small enough for every buffer. */
 const HEAD_BYTES_MAX = 512 * 1_024;
 /** String fields beside which lines are remembered. A text that differs in each line would fill any memory. */
@@ -55,6 +52,9 @@ const VARIANTS_MAX = 16_384;
 const FIELDS_MAX = 200_000;
 
 const [LINE_FEED, CARRIAGE_RETURN, SPACE, HASH] = [10, 13, 32, 35];
+/** As many as the builder keeps. The texts of further ones would take more time than all else. */
+const WARNINGS_MAX = 1_000;
+const NOT_DESCRIBED = { index: 0, field: "", message: "", metric: "" };
 const NO_LABELS: Labels = new Map();
 const AGAIN = -2;
 
@@ -62,6 +62,7 @@ export class LineDecoder {
   readonly #options: LineDecoderOptions;
   readonly #builder = new BatchBuilder(INFLUX.name);
   readonly #scanner = new LineScanner();
+  readonly #rejected = new RejectedLines();
   readonly #measurements: Measurements;
   readonly #heads = new LabelBlocks<LineHead>();
   readonly #variants = new LabelBlocks<Variant>(VARIANTS_MAX);
@@ -88,6 +89,7 @@ export class LineDecoder {
   #isUtf8 = true;
   #epoch = -1;
   #problem = "";
+  #warned = 0;
   #cause = "syntax";
 
   constructor(options: LineDecoderOptions) {
@@ -116,6 +118,8 @@ export class LineDecoder {
     this.#isUtf8 = isUtf8(body);
     this.#batchNumber++;
     this.#isTimed = true;
+    this.#rejected.begin();
+    this.#warned = 0;
     this.#hasObservations = false;
     let lineCount = 0;
     let line = 0;
@@ -139,10 +143,14 @@ export class LineDecoder {
             at = after;
           } else {
             this.#builder.dropAttributes();
-            const next = endOfLine(buffer, at, end);
-            this.#reject(buffer, at, next);
-            line += countLineFeeds(buffer, at, next);
-            at = next;
+            if (this.#builder.rejected.length >= this.#options.samplesMax)
+              throw this.#tooMany("invalid lines");
+            at = this.#rejected.add(this.#builder.rejected, buffer, at, {
+              index: line,
+              cause: this.#cause,
+              reason: this.#problem,
+            });
+            line += this.#rejected.lineFeeds;
           }
         }
       }
@@ -173,6 +181,7 @@ export class LineDecoder {
     else {
       const tags = scanner.measurement(body, at, end);
       if (tags < 0) return this.#fail(scanner.problem);
+      if (this.#isNoName(tags - at)) return -1;
       const measurement = this.#measurements.find(body, at, tags);
       behind = scanner.tags(body, tags, end, measurement.identifiers);
       if (behind < 0) return this.#fail(scanner.problem);
@@ -284,9 +293,11 @@ export class LineDecoder {
     for (let field = 0; field < fieldCount; field++) {
       const from = scanner.fieldFrom[field]!;
       const to = scanner.fieldTo[field]!;
-      const slot = scanner.isExpected[field]
-        ? head.fields[field]!
-        : (head.find(body, from, to) ?? this.#addField(body, head, from, to));
+      let slot = scanner.isExpected[field] ? head.fields[field]! : head.find(body, from, to);
+      if (slot === undefined) {
+        if (this.#isNoName(to - from)) return -1;
+        slot = this.#addField(body, head, from, to);
+      }
       if (slot.line === serial) return this.#fail(`multiple instances of ${quote(slot.name)} field found`);
       slot.line = serial;
       this.#fields[field] = slot;
@@ -318,6 +329,14 @@ export class LineDecoder {
     if (strings === 0) return 0;
     if ((kinds & 1) !== 0) this.#warnOfStrings();
     return (kinds & 2) === 0 || this.#useVariant(body, head, isEvent) ? 0 : -1;
+  }
+
+  /** Whether a name is too long, also if each of its characters is escaped. It would be remembered. */
+  #isNoName(bytes: number): boolean {
+    const { nameBytesMax } = this.#options;
+    if (bytes <= 2 * nameBytesMax) return false;
+    this.#refuse("name", `a name has ${bytes} bytes, at most ${nameBytesMax} are accepted (nameBytesMax)`);
+    return true;
   }
 
   #seriesOf(slot: FieldSlot, head: LineHead, isEvent: boolean): SeriesSlot {
@@ -422,6 +441,10 @@ export class LineDecoder {
     for (let field = 0; field < this.#fieldCount; field++) {
       const { name, column } = this.#fields[field]!;
       if (!scanner.isText[field] || column !== undefined) continue;
+      if (this.#warned++ >= WARNINGS_MAX) {
+        this.#builder.warn("string", NOT_DESCRIBED);
+        continue;
+      }
       const message =
         `the string field ${quote(name)} was not stored, because ${quote(metric)} is a gauge: send it as a tag, or add ` +
         "the measurement to influxEvents";
@@ -437,12 +460,7 @@ export class LineDecoder {
     for (let field = 0; field < this.#fieldCount; field++) {
       if (scanner.isText[field]) continue;
       const series = this.#series[field]!;
-      if (builder.length >= samplesMax) {
-        throw new TooLarge(
-          `the body has more than ${samplesMax} fields with numbers (eventsMax), send it in parts`,
-          "body",
-        );
-      }
+      if (builder.length >= samplesMax) throw this.#tooMany("fields with numbers");
       if (series.head.kind === "observation") this.#setAttributes(body, series);
       if (series.usedBy !== this.#batchNumber) {
         series.usedBy = this.#batchNumber;
@@ -512,6 +530,11 @@ export class LineDecoder {
     this.#builder.warn("value", { index: this.#line, field: "value", message, metric });
   }
 
+  #tooMany(what: string): TooLarge {
+    const { samplesMax } = this.#options;
+    return new TooLarge(`the body has more than ${samplesMax} ${what} (eventsMax), send it in parts`, "body");
+  }
+
   #tooLong(name: string, bytes: number): false {
     const { tagValueBytesMax } = this.#options;
     const reason = `${quote(name)} is ${bytes} bytes long, at most ${tagValueBytesMax} are accepted (tagValueBytesMax)`;
@@ -544,26 +567,4 @@ export class LineDecoder {
   #reasonOf(cause: string, problem: string): undefined {
     this.#refuse(cause, problem);
   }
-
-  #reject(body: Buffer, at: number, next: number): void {
-    const { rejected } = this.#builder;
-    if (rejected.length >= REASONS_MAX) {
-      rejected.push({ index: this.#line, cause: this.#cause, reason: REASON_PAST_MAX, payload: "" });
-      return;
-    }
-    const payload = lineText(body, at, next);
-    rejected.push({ index: this.#line, cause: this.#cause, reason: this.#problem, payload });
-  }
-}
-
-/** A line without its end, cut at 1,000 bytes. */
-export function lineText(body: Buffer, at: number, next: number): string {
-  return body.toString("utf8", at, Math.min(next, at + LINE_BYTES_MAX)).replace(/\r?\n$/, "");
-}
-
-function countLineFeeds(body: Buffer, from: number, to: number): number {
-  let count = 0;
-  for (let at = body.indexOf(LINE_FEED, from); at >= 0 && at < to; at = body.indexOf(LINE_FEED, at + 1))
-    count++;
-  return count;
 }

@@ -14,6 +14,9 @@ import { NumberScanner } from "./number-scanner.ts";
 const [NUL, TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, QUOTE, COMMA] = [0, 9, 10, 13, 32, 34, 44];
 const [EQUALS, BACKSLASH] = [61, 92];
 
+/** A hundred times the fields of a Telegraf plugin. What is known of each field takes memory. */
+const FIELDS_MAX = 10_000;
+
 /** The bytes that end or escape a part of a measurement, a tag or the name of a field. */
 const ENDS_NAME = tableOf(NUL, LINE_FEED, SPACE, COMMA, EQUALS, BACKSLASH);
 /** The bytes within quotation marks that are not plain text. */
@@ -134,6 +137,7 @@ export class LineScanner {
     for (;;) {
       const name = p;
       const field = this.fieldCount++;
+      if (field >= FIELDS_MAX) return this.#fail(`the line has more than ${FIELDS_MAX} fields`);
       const bytes = expected[field]?.bytes;
       // No name ends with a backslash, so the equals sign after these bytes is not escaped.
       const isExpected =
@@ -231,15 +235,12 @@ export function skipBlanks(body: Buffer, at: number, end: number): number {
 }
 
 /**
- * The position after the line that begins at `at`, and whose fields may have strings with line feeds. If a string does
- * not end before the body does, its line ends at the first line feed: otherwise one quotation mark would cost the rest
- * of the body.
+ * The position after the line that begins at `at`, and whose fields may have strings with line feeds; -1 if a string does
+ * not end before the body does. Before the first space that is not escaped, a quotation mark is text.
  */
 export function endOfLine(body: Buffer, at: number, end: number): number {
-  const feed = body.indexOf(LINE_FEED, at);
-  const first = feed < 0 || feed >= end ? end : feed + 1;
+  const first = endOfTextLine(body, at, end);
   let p = at;
-  // Before the first space that is not escaped, a quotation mark is text.
   while (p < first && body[p] !== SPACE) p += body[p] === BACKSLASH ? 2 : 1;
   if (p >= first) return first;
   let isQuoted = false;
@@ -249,7 +250,13 @@ export function endOfLine(body: Buffer, at: number, end: number): number {
     else if (byte === QUOTE) isQuoted = !isQuoted;
     else if (byte === LINE_FEED && !isQuoted) return p + 1;
   }
-  return isQuoted ? first : end;
+  return isQuoted ? -1 : end;
+}
+
+/** The position after the next line feed. */
+export function endOfTextLine(body: Buffer, at: number, end: number): number {
+  const feed = body.indexOf(LINE_FEED, at);
+  return feed < 0 || feed >= end ? end : feed + 1;
 }
 
 /** The text of a measurement, a tag or the name of a field. */

@@ -8,9 +8,10 @@ import type { Ack } from "../../ingest/contract.ts";
 import type { RequestError } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import { listWarnings } from "../push-warnings.ts";
-import { type DecodedLines, lineText } from "./line-protocol.ts";
-import { endOfLine, skipBlanks } from "./line-scanner.ts";
+import type { DecodedLines } from "./line-protocol.ts";
+import { endOfLine, endOfTextLine, skipBlanks } from "./line-scanner.ts";
 import { guessed, type Precision, timeOf } from "./precision.ts";
+import { LINE_BYTES_MAX, lineText } from "./rejected-lines.ts";
 
 export type InfluxVersion = "v1" | "v2" | "v3";
 
@@ -151,7 +152,10 @@ class LineTexts {
       this.#number++;
     }
     const begin = skipBlanks(body, this.#at, body.length);
-    return lineText(body, begin, endOfLine(body, begin, body.length));
+    // The text is cut there anyway, and a string without an end would be searched to the end of the body.
+    const end = Math.min(body.length, begin + LINE_BYTES_MAX);
+    const next = endOfLine(body, begin, end);
+    return lineText(body, begin, next < 0 ? endOfTextLine(body, begin, end) : next);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Batch, Kind } from "../../../src/model/sample.ts";
 import { LineDecoder } from "../../../src/receive/influx/line-protocol.ts";
 import type { Precision } from "../../../src/receive/influx/precision.ts";
 
-const LIMITS = { nameBytesMax: 255, tagValueBytesMax: 32, tagsMax: 8, samplesMax: 1_000 };
+const LIMITS = { nameBytesMax: 255, tagValueBytesMax: 32, tagsMax: 8, samplesMax: 20_000 };
 
 export interface Known {
   /** Kinds of metrics that are stored. */

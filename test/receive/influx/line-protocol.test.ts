@@ -123,6 +123,12 @@ describe("names and tags", () => {
   );
 });
 
+describe("limits", () => {
+  bad(`${"m".repeat(511)} f=1`, "a name has 511 bytes, at most 255 are accepted (nameBytesMax)");
+  bad(`m ${"f".repeat(511)}=1`, "a name has 511 bytes, at most 255 are accepted (nameBytesMax)");
+  bad(`m ${"f=1,".repeat(10_000)}g=1`, "the line has more than 10000 fields");
+});
+
 describe("strings", () => {
   ok('m task_id="a",f=1', 'm_f 1 [task_id="a"] observation');
   ok('m f=1,task_id="a b,c=d"', 'm_f 1 [task_id="a b,c=d"] observation');
@@ -205,10 +211,24 @@ describe("lines", () => {
     expect(decoded(body)).toEqual(['m_f{t="é"} 2', "line 1: byte 4 is 0xe9, which is not valid UTF-8"]);
   });
 
+  test("reads a body in which each line opens a string to the end of the body, without reading it again and again", () => {
+    // Quadratic work over 20,000 lines of 7 bytes would be 1.4 GB.
+    const lines = 20_000;
+    const { batch, lineCount } = decoderOf().decode(new TextEncoder().encode('"x b="\n'.repeat(lines)), "ns");
+    expect([batch.length, lineCount]).toEqual([0, lines]);
+    expect(batch.rejected[0]!.reason).toBe("unbalanced quotes");
+  });
+
   test("rejects a body with too many numbers as a whole", () => {
-    const fields = Array.from({ length: 1_001 }, (_, index) => `f${index}=1`).join(",");
-    expect(() => decoded(`m ${fields}`)).toThrow(
-      "the body has more than 1000 fields with numbers (eventsMax), send it in parts",
+    const fields = Array.from({ length: 2_001 }, (_, index) => `f${index}=1`).join(",");
+    expect(() => decoded(`m ${fields}\n`.repeat(10))).toThrow(
+      "the body has more than 20000 fields with numbers (eventsMax), send it in parts",
+    );
+  });
+
+  test("rejects a body with too many invalid lines as a whole", () => {
+    expect(() => decoded("m\n".repeat(20_001))).toThrow(
+      "the body has more than 20000 invalid lines (eventsMax), send it in parts",
     );
   });
 
