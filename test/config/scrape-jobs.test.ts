@@ -1,5 +1,7 @@
 /** The setting `scrape`: what its texts and tables mean, what is an error, and that no secret is printed. */
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { formatSetting, loadConfig, settingTexts } from "../../src/config/config.ts";
 import { formatScrapeJobs, readScrapeJobs } from "../../src/config/scrape-jobs.ts";
 import { type ScrapeJob, targetLabels } from "../../src/model/scrape-job.ts";
@@ -281,6 +283,16 @@ tls_config = { ca_file = "ca", cert_file = "cert", key_file = "key", server_name
   test.each(bad.map(([text, message]) => [message, text]))("rejects it: %s", (message, text) => {
     expect(errorOf(() => fromToml(text))).toBe(message);
   });
+});
+
+test("the examples of the scraper's document can be pasted", () => {
+  const document = readFileSync(join(import.meta.dir, "../../src/receive/scrape/README.md"), "utf8");
+  const examples = [...document.matchAll(/^```toml\n([\s\S]*?)^```$/gm)].map(([, text]) => text!);
+  const jobs = examples.map((text) => fromToml(text).map(({ jobName }) => jobName));
+  expect(jobs).toEqual([
+    ["gpu-worker", "orchestrator", "workers", "node"],
+    ["private", "federate"],
+  ]);
 });
 
 describe("a secret", () => {

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import type { Protocol } from "../../model/protocol.ts";
 import type { ScrapeJob } from "../../model/scrape-job.ts";
 import type { Service } from "../../model/service.ts";
-import type { Receiver } from "../receiver.ts";
+import type { OpenReceiver, Receiver, ReceiverContext } from "../receiver.ts";
 import { type Clock, ScrapeLoop } from "./scrape-loop.ts";
 import { msToFirstScrape, targetsOf } from "./scrape-target.ts";
 import { TargetScraper } from "./target-scraper.ts";
@@ -26,26 +26,33 @@ interface ScrapeSettings {
 
 export const scrape: Receiver<ScrapeSettings> = {
   protocol,
-  open({ ingest, layouts, counters, log, now, settings }) {
-    const monotonic = () => performance.now();
-    const scrapers = targetsOf(settings.scrape).map(
-      (target) =>
-        new TargetScraper(target, {
-          push: (batch) => ingest.push(batch),
-          layouts,
-          counters,
-          log,
-          monotonic,
-          protocol: protocol.name,
-        }),
-    );
-    const clock: Clock = { now, monotonic, wait };
-    return {
-      routes: [targetsRoutes(scrapers)],
-      services: scrapers.map((scraper) => serviceOf(scraper, clock)),
-    };
-  },
+  open: (context) => openScraper(context, { now: context.now, monotonic: () => performance.now(), wait }),
 };
+
+type ScraperContext = Pick<
+  ReceiverContext<ScrapeSettings>,
+  "ingest" | "layouts" | "counters" | "log" | "settings"
+>;
+
+/** Opens the scraper with a clock, which tests control. */
+export function openScraper(context: ScraperContext, clock: Clock): OpenReceiver {
+  const { ingest, layouts, counters, log, settings } = context;
+  const scrapers = targetsOf(settings.scrape).map(
+    (target) =>
+      new TargetScraper(target, {
+        push: (batch) => ingest.push(batch),
+        layouts,
+        counters,
+        log,
+        monotonic: () => clock.monotonic(),
+        protocol: protocol.name,
+      }),
+  );
+  return {
+    routes: [targetsRoutes(scrapers)],
+    services: scrapers.map((scraper) => serviceOf(scraper, clock)),
+  };
+}
 
 function serviceOf(scraper: TargetScraper, clock: Clock): Service {
   const { target } = scraper;
