@@ -20,6 +20,14 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
   ],
   [
+    /^\s*\{\s*"series"\s*:[\s\S]*"points"\s*:\s*\[\s*\{/,
+    "The body looks like series of Datadog: send them to /datadog/api/v2/series.",
+  ],
+  [
+    /^\s*\{\s*"series"\s*:[\s\S]*"points"\s*:\s*\[\s*\[/,
+    "The body looks like series of Datadog: send them to /datadog/api/v1/series.",
+  ],
+  [
     /^\s*[[{][\s\S]*"(?:metric_name|name|value|tags)"\s*:/,
     "The body looks like JSON events: push them to /api/v1/push.",
   ],

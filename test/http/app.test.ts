@@ -147,6 +147,15 @@ describe("answers", () => {
       404,
       "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
     ]);
+    const series = (points: string) => `{"series": [{"metric": "a", "tags": ["b:c"], "points": ${points}}]}`;
+    expect(await hint("POST", "/nothing", series("[[1, 2]]"))).toEqual([
+      404,
+      "The body looks like series of Datadog: send them to /datadog/api/v1/series.",
+    ]);
+    expect(await hint("POST", "/nothing", series('[{"timestamp": 1, "value": 2}]'))).toEqual([
+      404,
+      "The body looks like series of Datadog: send them to /datadog/api/v2/series.",
+    ]);
     expect(await hint("POST", "/nothing", "<html>")).toEqual([404, ""]);
     expect(await hint("POST", "/nothing", "")).toEqual([404, ""]);
   });

@@ -1,8 +1,8 @@
 /**
  * What Datadog's API answers (https://docs.datadoghq.com/api/latest/metrics/#submit-metrics). Pure.
  *
- * The Agent acts on the status alone. It drops a request at 400, 403, 404 and 413, and repeats it at any other error. So
- * every error that would be the same the next time is one of these four.
+ * The Agent acts on the status alone. It drops a request at 400, 403 and 413, and repeats it at any other error, 404
+ * included. So every error that would be the same the next time is 400 or 413.
  */
 import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
 import type { Ack } from "../../ingest/contract.ts";
@@ -13,7 +13,7 @@ const ACCEPTED = 202;
 /** Errors that an answer lists. Clients log them as one line. */
 const ERRORS_MAX = 10;
 /** Statuses after which a client should not send the same request again. */
-const FINAL: ReadonlySet<number> = new Set([400, 403, 404, 413]);
+const FINAL: ReadonlySet<number> = new Set([400, 413]);
 /** A slow body, a full queue, and anything that is the gateway's own fault. */
 const isPassing = (status: number) => status === 408 || status === 429 || status >= 500;
 

@@ -1,19 +1,18 @@
 /**
  * The API of Datadog below `/datadog`, so that `dd_url` of an Agent can be this gateway: series of version 1 and 2, points
- * of distributions, and the Agent's sketches, each answered after its commit.
- *
- * An Agent sends more than metrics: service checks, events and descriptions of its host. They are accepted and skipped,
- * because it repeats, and logs, whatever is rejected. They are counted by type.
+ * of distributions, and the Agent's sketches, each answered after its commit. What else an Agent sends is skipped
+ * (skipped-messages.ts).
  *
  * A request with increments is stored once, however often it is sent: the hash of its body is its idempotency key.
  * Datadog keeps one value per series and time, so there too an equal request changes nothing.
  */
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
+import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
 import type { Log } from "../../http/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
-import { Routes } from "../../http/routes.ts";
-import { queryText } from "../../http/url-text.ts";
+import { type RouteParameters, Routes } from "../../http/routes.ts";
+import { pathOf, queryText } from "../../http/url-text.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
@@ -26,6 +25,7 @@ import { type AnswerForm, acceptedAnswer, errorAnswer, seriesAnswer } from "./da
 import { DATADOG } from "./datadog-protocol.ts";
 import type { DatadogRequest } from "./series-gatherer.ts";
 import type { SeriesForm } from "./series-json.ts";
+import { SkippedMessages } from "./skipped-messages.ts";
 
 interface DatadogDependencies {
   readonly decoders: {
@@ -42,21 +42,10 @@ interface DatadogDependencies {
 /** Keys of senders, and those that are hashes of bodies. */
 const [SCOPE, HASH_SCOPE] = ["Datadog", "Datadog body"];
 
-/** Requests that are accepted and not stored, by path: their type in counters and in the summary of the route. */
-const SKIPPED: readonly (readonly [path: string, type: string, summary: string])[] = [
-  ["/intake", "intake", "events and descriptions of a host"],
-  ["/api/v1/check_run", "check_run", "service checks"],
-  ["/api/v1/events", "event", "events"],
-  ["/api/v1/metadata", "metadata", "descriptions of a host"],
-  ["/api/v2/events", "event", "events"],
-  ["/api/v2/host_metadata", "host_metadata", "descriptions of a host"],
-  ["/api/v2/service_checks", "check_run", "service checks"],
-];
-
 export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: DatadogDependencies) => {
   const parameters = new PushParameters(limits, DATADOG.terms);
   const warnings = new PushWarnings(log, counters);
-  const logged = new Set<string>();
+  const skipped = new SkippedMessages(log, counters);
 
   const stored = (form: AnswerForm, decode: (body: Uint8Array, request: Request) => DatadogRequest) =>
     answered(async (request) => {
@@ -64,7 +53,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       const asked = parameters.read(query);
       const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
-      const sent = decode(body, request);
+      const sent = decodeWithHint(body, pathOf(request.url), () => decode(body, request));
       const idempotency =
         sent.hasIncrements || key !== undefined ? idempotencyOf(key, query, body) : undefined;
       const ack = await ingest.push(sent.batch, { ...asked, idempotency });
@@ -72,22 +61,13 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       return seriesAnswer(sent, ack, form);
     });
 
-  const skipped = (type: string, summary: string) =>
-    answered(async (request) => {
-      const body = await readEncodedBody(request, limits);
-      if (body.length === 0) return acceptedAnswer();
-      counters.messagesSkipped.inc({ protocol: DATADOG.name, type });
-      if (!logged.has(type)) {
-        logged.add(type);
-        log.warn("an Agent sends messages that are not stored; the type is not logged again", {
-          type,
-          what: `Weir stores metrics only, not ${summary}`,
-        });
-      }
-      return acceptedAnswer();
-    });
+  const skip = async (request: Request, { "*": path = "" }: RouteParameters) => {
+    await readEncodedBody(request, limits);
+    skipped.skip(path);
+    return acceptedAnswer();
+  };
 
-  const routes = new Routes()
+  return new Routes()
     .on(
       "POST",
       "/datadog/api/v1/series",
@@ -118,25 +98,27 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       "stores distributions of a Datadog Agent",
       stored("v1", (body) => decoders.sketches.decode(body)),
     )
-    .on("GET", "/datadog/api/v1/validate", "push", "says that the key of a Datadog Agent is valid", () =>
-      jsonResponse(200, { valid: true }),
-    );
-  for (const [path, type, summary] of SKIPPED)
-    routes.on(
-      "POST",
-      `/datadog${path}`,
+    .on(
+      ["GET", "POST"],
+      "/datadog/api/v1/validate",
       "push",
-      `accepts ${summary} from a Datadog Agent, which are not stored`,
-      skipped(type, summary),
+      "says that the key of a Datadog Agent is valid",
+      () => jsonResponse(200, { valid: true }),
+    )
+    .on(
+      "POST",
+      "/datadog/*",
+      "push",
+      "accepts what a Datadog Agent sends beside metrics, and does not store it",
+      answered(skip),
     );
-  return routes;
 };
 
 /** Answers errors in the form of the API. */
-function answered(handle: (request: Request) => Promise<Response>) {
-  return async (request: Request): Promise<Response> => {
+function answered(handle: (request: Request, parameters: RouteParameters) => Promise<Response>) {
+  return async (request: Request, parameters: RouteParameters): Promise<Response> => {
     try {
-      return await handle(request);
+      return await handle(request, parameters);
     } catch (error) {
       if (error instanceof RequestError) return errorAnswer(error);
       throw error;

@@ -312,23 +312,31 @@ describe("an Agent", () => {
   });
 
   test("gets 202 for what is not stored, which is counted by type and logged once", async () => {
-    const paths = [
+    const sent = [
       "/intake/",
       "/api/v1/check_run",
       "/api/v1/metadata",
       "/api/v2/host_metadata",
       "/api/v1/events",
     ];
-    for (const path of paths.concat(paths)) expect(await post(`${path}?api_key=x`, "[]")).toEqual(OK_V1);
+    for (const path of sent.concat(sent)) expect(await post(`${path}?api_key=x`, "[]")).toEqual(OK_V1);
     const { values } = await gateway.counters.messagesSkipped.get();
     expect(values.map(({ labels, value }) => [labels.protocol, labels.type, value])).toEqual([
       ["datadog", "intake", 2],
       ["datadog", "check_run", 2],
-      ["datadog", "metadata", 2],
-      ["datadog", "host_metadata", 2],
+      ["datadog", "metadata", 4],
       ["datadog", "event", 2],
     ]);
-    expect(gateway.takeLog().length).toBe(5);
+    expect(gateway.takeLog().length).toBe(4);
+  });
+
+  test("gets 400 at an unknown path, because it would repeat a 404 forever", async () => {
+    const [status, answer] = await post("/api/v3/series", "{}");
+    const { errors } = answer as { errors: string[] };
+    expect([status, errors.length]).toEqual([400, 1]);
+    expect(errors[0]).toStartWith(
+      'The path "/datadog/api/v3/series" is not supported; metrics are accepted at ',
+    );
   });
 
   test("may send its key as a parameter or a header, and no log has it", async () => {
@@ -489,6 +497,18 @@ describe("bad input", () => {
       ["v1", "[]", {}, 'the body is [], expected {"series": […]}'],
       ["v1", "{}", {}, "series is undefined, expected an array"],
       ["v1", '{"series": {}}', {}, "series is {}, expected an array"],
+      [
+        "v2",
+        '[{"metric_name": "a", "value": 1}]',
+        {},
+        'the body is [{"metric_name":"a","value":1}], expected {"series": […]}. The body looks like JSON events: push',
+      ],
+      [
+        "v2",
+        new Uint8Array(gzipSync(series)),
+        {},
+        'byte 1 of the body is 0x8b, which is not valid UTF-8. The body looks compressed with gzip: send the header "Con',
+      ],
       [
         "v1",
         '{"series": [{"metric": "a", "points": [[1, NaN]]}]}',
