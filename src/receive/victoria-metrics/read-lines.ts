@@ -1,5 +1,15 @@
-/** Reads the body of a request as whole lines, in parts of a few megabytes. */
+/**
+ * Reads the body of a request as whole lines, in parts of a few megabytes.
+ *
+ * A large body is not kept in memory: its lines are passed on while it arrives, so an import has no limit of size. This
+ * applies to bodies without an encoding and with gzip, as VictoriaMetrics' documents send them. Other bodies are read
+ * within the limits of all routes.
+ */
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { type BodyLimits, readBody } from "../../http/body.ts";
+import { BadInput, RequestError, Timeout, TooLarge } from "../../model/errors.ts";
+import { parseContentEncoding } from "../../wire/compression.ts";
 
 interface Lines {
   /** Whole lines. */
@@ -11,6 +21,9 @@ interface Lines {
 
 /** A part is decoded without a pause: about 20 ms. */
 const PART_BYTES = 2 * 2 ** 20;
+/** Up to this size a body is read as a whole. */
+const WHOLE_BYTES_MAX = 4 * 2 ** 20;
+const GUNZIP_CHUNK_BYTES = 262_144;
 const LINE_FEED = 10;
 
 /**
@@ -19,22 +32,141 @@ const LINE_FEED = 10;
  * @throws TooLarge, Unsupported, BadInput (corrupt or truncated), Timeout (408), Busy
  */
 export async function* readLines(request: Request, limits: BodyLimits): AsyncGenerator<Lines> {
-  const body = await readBody(request, limits);
   let firstLine = 0;
-  for (let from = 0; from < body.length; ) {
-    const feed = from + PART_BYTES >= body.length ? -1 : body.indexOf(LINE_FEED, from + PART_BYTES);
-    const to = feed < 0 ? body.length : feed + 1;
-    const lines = body.subarray(from, to);
+  for await (const lines of partsOf(request, limits)) {
     const lineCount = countLines(lines);
     yield { lines, firstLine, lineCount };
     firstLine += lineCount;
-    from = to;
   }
 }
 
+async function* partsOf(request: Request, limits: BodyLimits): AsyncGenerator<Uint8Array> {
+  const layers = parseContentEncoding(request.headers.get("content-encoding"));
+  const length = Number(request.headers.get("content-length") ?? Number.POSITIVE_INFINITY);
+  const isGzip = layers.length === 1 && layers[0] === "gzip";
+  if (length <= Math.min(WHOLE_BYTES_MAX, limits.bodyBytesMax) || (layers.length > 0 && !isGzip)) {
+    const body = await readBody(request, limits);
+    for (let from = 0; from < body.length; ) {
+      const feed = from + PART_BYTES >= body.length ? -1 : body.indexOf(LINE_FEED, from + PART_BYTES);
+      const to = feed < 0 ? body.length : feed + 1;
+      yield body.subarray(from, to);
+      from = to;
+    }
+    return;
+  }
+  const chunks = chunksOf(request, limits.timeoutMs);
+  yield* wholeLines(isGzip ? gunzipped(chunks) : chunks, limits);
+}
+
+/** The chunks of a body as they arrive. Each has its own deadline. */
+async function* chunksOf(request: Request, timeoutMs: number): AsyncGenerator<Uint8Array> {
+  if (request.body === null) return;
+  const reader = request.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await withinTime(reader.read(), timeoutMs);
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    if (request.signal.aborted) throw new BadInput("The connection closed before the body was complete.");
+    throw error;
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+async function withinTime<T>(reading: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(
+    () => reject(new Timeout(`The body did not continue within ${timeoutMs} ms (setting bodyTimeoutMs).`)),
+    timeoutMs,
+  );
+  reading.then(resolve, reject);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function* gunzipped(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const gunzip = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
+  let received = 0;
+  async function* counted() {
+    for await (const chunk of chunks) {
+      received += chunk.length;
+      yield chunk;
+    }
+  }
+  // Errors of the source end the decoder, and so the loop below.
+  pipeline(Readable.from(counted(), { objectMode: false }), gunzip, () => undefined);
+  try {
+    for await (const chunk of gunzip) yield chunk as Uint8Array;
+  } catch (error) {
+    if (error instanceof RequestError) throw error;
+    throw corrupt((error as Error).message);
+  }
+  // Otherwise data behind the end of gzip's stream would be lost.
+  if (gunzip.bytesWritten < received)
+    throw corrupt(`the data ends at byte ${gunzip.bytesWritten} of ${received}`);
+}
+
+function corrupt(what: string): BadInput {
+  return new BadInput(`The body is not complete gzip data: ${what}.`, "Content-Encoding");
+}
+
+/** Joins chunks to parts that end with a line. */
+async function* wholeLines(
+  chunks: AsyncGenerator<Uint8Array>,
+  { inflatedBytesMax, inProgress }: BodyLimits,
+): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  let reserved = 0;
+  try {
+    for await (const chunk of chunks) {
+      inProgress.reserve(chunk.length, reserved);
+      reserved += chunk.length;
+      bytes += chunk.length;
+      waiting.push(chunk);
+      const feed = bytes >= PART_BYTES ? chunk.lastIndexOf(LINE_FEED) : -1;
+      if (feed < 0) {
+        if (bytes > inflatedBytesMax + PART_BYTES)
+          throw new TooLarge(
+            `A line may have ${inflatedBytesMax} bytes (setting inflatedBytesMax) and has more.`,
+          );
+        continue;
+      }
+      const rest = chunk.subarray(feed + 1);
+      waiting[waiting.length - 1] = chunk.subarray(0, feed + 1);
+      yield joined(waiting, bytes - rest.length);
+      waiting = [rest];
+      bytes = rest.length;
+      inProgress.release(reserved - bytes);
+      reserved = bytes;
+    }
+    if (bytes > 0) yield joined(waiting, bytes);
+  } finally {
+    inProgress.release(reserved);
+  }
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** The number of lines. The last one may have no line feed. */
-export function countLines(bytes: Uint8Array): number {
+function countLines(bytes: Uint8Array): number {
+  if (bytes.length === 0) return 0;
   let count = bytes.at(-1) === LINE_FEED ? 0 : 1;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
-  return bytes.length === 0 ? 0 : count;
+  return count;
 }
