@@ -4,7 +4,7 @@
 -- requests to the targets of tasks), and answers 429, of which there should not be more than before. Without any data
 -- to check, `anomalous` and `value` are NULL.
 -- parameter from time = -1h: start of the range; the time before it is as long
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter error_percent_max number = 5: percentage of failed requests above which something is wrong
 -- parameter task_duration_ms_max number = 10000: mean duration of tasks in milliseconds above which something is wrong
 -- parameter requests_metric metric = http.request.duration_ms: one sample per request

@@ -3,7 +3,7 @@
 -- failed when its `success` is `false`. A task failed when its status is 400 or more, or is not a number (`unknown`:
 -- there was no answer), except for `success` and `ok`.
 -- parameter from time = -7d: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter requests_metric metric = http.request.duration_ms: one sample per request, its duration
 -- parameter tasks_metric metric = task.processing_duration_ms: one sample per task, its duration
 -- parameter uploads_metric metric = upload.size_bytes: one sample per upload, its size in bytes

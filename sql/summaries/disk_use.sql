@@ -3,7 +3,7 @@
 -- Space that dropped days left free inside the file is used again, and counts as room. Retention is not looked at: a
 -- gateway that drops as much a day as it takes in never fills its disk.
 -- parameter from time = -7d: start of the range that gives the rate
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- given file_bytes: size of the database file
 -- given free_bytes: bytes inside the file that are free
 -- given log_bytes: size of the write-ahead log

@@ -1,7 +1,7 @@
 -- How long does each operation take?
 -- The mean of the durations of each operation, the shortest and the longest, and the 50th, 95th and 99th percentile.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter requests_metric metric = http.request.duration_ms: one sample per request, its duration
 -- parameter unit_ms number = 1: milliseconds in the unit of the durations; 1000 where they are seconds
 -- parameter operation_tag tag = operation: what the durations are grouped by

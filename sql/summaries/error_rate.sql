@@ -2,7 +2,7 @@
 -- The percentage of each operation's requests that failed: those whose `success` is `false`, out of all of them. Beside
 -- that, by status code: answers from 400 to 499, answers from 500 to 599, and requests without an answer (`unknown`).
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter requests_metric metric = http.request.duration_ms: one sample per request
 -- parameter operation_tag tag = operation: what the requests are grouped by
 -- parameter success_tag tag = success: `false` for a request that failed

@@ -1,7 +1,7 @@
 -- How do requests end?
 -- Requests by status code, and the share of each code. The code of a request without an answer is `unknown`.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter requests_metric metric = http.request.duration_ms: one sample per request
 -- parameter status_code_tag tag = status_code: the status of the answer to a request
 -- table requests of $requests_metric: status_code = $status_code_tag

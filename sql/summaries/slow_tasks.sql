@@ -1,7 +1,7 @@
 -- Which tasks took long?
 -- The tasks that took longer than a limit, the slowest first.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter slower_than_ms number = 5000: duration in milliseconds above which a task is slow
 -- parameter top number = 100: how many tasks at most
 -- parameter tasks_metric metric = task.processing_duration_ms: one sample per task, its duration

@@ -3,7 +3,7 @@
 -- answer, or of the task.
 -- parameter task_id text: the id of the task
 -- parameter from time = 1970-01-01: start of the range
--- parameter to time = +1d: end of the range, itself not in it
+-- parameter to time = +1d: end of the range, not included
 -- parameter task_id_tag tag = task_id: the id of a task
 -- parameter operation_tag tag = operation: what a request is for
 -- parameter status_code_tag tag = status_code: the status of the answer to a request

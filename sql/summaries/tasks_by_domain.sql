@@ -2,7 +2,7 @@
 -- Tasks by domain: how many, how many failed, and how long they took. A task failed when its status is 400 or more, or
 -- is not a number (`unknown`: there was no answer), except for `success` and `ok`.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter tasks_metric metric = task.processing_duration_ms: one sample per task, its duration
 -- parameter unit_ms number = 1: milliseconds in the unit of the durations; 1000 where they are seconds
 -- parameter domain_tag tag = domain: where the request of a task goes

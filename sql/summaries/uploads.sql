@@ -1,7 +1,7 @@
 -- How much was uploaded?
 -- Uploads and their size by type, and of all types in the last row. A megabyte (mb) is 1,048,576 bytes.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- parameter uploads_metric metric = upload.size_bytes: one sample per upload, its size in bytes
 -- parameter upload_type_tag tag = upload_type: how the data was uploaded
 -- table uploads of $uploads_metric: upload_type = $upload_type_tag

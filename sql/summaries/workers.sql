@@ -2,7 +2,7 @@
 -- Workers by their job and instance: how many samples of how many metrics, the first and the last.
 -- What others say of them goes on after they fell silent, and is left out: the times of their last pushes, and alerts.
 -- parameter from time = -24h: start of the range
--- parameter to time = now: end of the range, itself not in it
+-- parameter to time = now: end of the range, not included
 -- table samples:
 WITH by_series AS (
   -- Few groups of numbers: labels are looked at once a series.

@@ -16,7 +16,7 @@ import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
 import type { Tables } from "../sql/tables.ts";
 import { emptyView, metricView, samplesView, withColumns } from "../sql/views.ts";
-import { parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
+import { MalformedSummary, parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
 
 /** Values of the gateway that a summary may bind. */
 export interface Facts {
@@ -54,7 +54,11 @@ export function loadSummaries(folder = FOLDER): Summary[] {
     .map((file) => {
       const summary = parseSummary(file.slice(0, -4), readFileSync(join(folder, file), "utf8"));
       const unknown = summary.given.find((name) => !FACTS.some((fact) => fact === name));
-      if (unknown !== undefined) throw new Error(`${file}: the gateway does not give ${unknown}`);
+      if (unknown !== undefined)
+        throw new MalformedSummary(
+          summary.name,
+          `the gateway has no value ${quote(unknown)}, expected one of ${FACTS.join(", ")}`,
+        );
       return summary;
     });
 }

@@ -86,7 +86,7 @@ test("the list has the parameters of each summary", async () => {
     parameters: [
       { name: "task_id", type: "text", meaning: "the id of the task" },
       { name: "from", type: "time", default: "1970-01-01", meaning: "start of the range" },
-      { name: "to", type: "time", default: "+1d", meaning: "end of the range, itself not in it" },
+      { name: "to", type: "time", default: "+1d", meaning: "end of the range, not included" },
       { name: "task_id_tag", type: "tag", default: "task_id", meaning: "the id of a task" },
       { name: "operation_tag", type: "tag", default: "operation", meaning: "what a request is for" },
       {

@@ -46,27 +46,57 @@ describe("a malformed file is rejected", () => {
   bad(
     "first line without a question",
     (file) => file.replace("end?", "end."),
-    "the first line is not a question",
+    'the first line is "How do requests end.", expected a question that ends in "?"',
   );
   bad("no statement", (file) => file.replace(/SELECT.*/, ""), "there is no statement");
-  bad("unknown type", (file) => file.replace("id text", "id string"), "the type of parameter id");
-  bad("unknown binding", (file) => file.replace("$id", "$whose"), "$whose is not a parameter");
-  bad("unused parameter", (file) => file.replace(" AND x = $id", ""), "id is not used");
-  bad("a reserved parameter name", (file) => file.replaceAll("id", "limit"), "a parameter's name is taken");
+  bad(
+    "unknown type",
+    (file) => file.replace("id text", "id string"),
+    'the type of parameter id is "string", expected one of time, number, text, metric, tag',
+  );
+  bad(
+    "unknown binding",
+    (file) => file.replace("$id", "$whose"),
+    "the statement has $whose, which the header does not declare",
+  );
+  bad(
+    "a type in upper case, which would be read as a part of the description",
+    (file) => file.replace("id text", "id TEXT"),
+    'the header has "parameter id TEXT: whose", expected "parameter NAME TYPE = DEFAULT: MEANING"',
+  );
+  bad(
+    "a table without a colon",
+    (file) => file.replace("samples:", "samples"),
+    'the header has "table samples", expected "table NAME of $PARAMETER: COLUMN, …"',
+  );
+  bad(
+    "unused parameter",
+    (file) => file.replace(" AND x = $id", ""),
+    "the header declares id, which nothing uses",
+  );
+  bad(
+    "a reserved parameter name",
+    (file) => file.replaceAll("id", "limit"),
+    "a parameter is named limit, which every summary has already",
+  );
   bad(
     "a table of no metric",
     (file) => file.replace("of $metric", "of $id"),
-    "table requests needs a parameter",
+    'table requests needs "of $NAME" with a parameter of the type metric',
   );
   bad(
     "a column without a tag parameter",
     (file) => file.replace("= $way", "= $id"),
     "column operation needs a parameter",
   );
-  bad("a malformed column", (file) => file.replace("code, op", "code x, op"), "code x is not a column");
+  bad(
+    "a malformed column",
+    (file) => file.replace("code, op", "code x, op"),
+    'a column is "code x", expected NAME or NAME = $PARAMETER',
+  );
   bad(
     "a table without a metric parameter",
     (file) => file.replace(" of $metric", ""),
-    "table requests needs a parameter",
+    'table requests needs "of $NAME" with a parameter of the type metric',
   );
 });
