@@ -43,6 +43,9 @@ import { dayTable } from "./tables/identifiers.ts";
 import * as records from "./tables/store-records.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
+/** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
+const READER_CLOSE_MS_MAX = 2_000;
+
 interface StoreOptions {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
@@ -51,8 +54,6 @@ interface StoreOptions {
   /** The folder for intermediate results that do not fit in memory. Created when needed. */
   readonly temporaryDirectory: string;
   readonly counters: Counters;
-  /** How long close() waits for interrupted readers to end, in milliseconds. */
-  readonly readerCloseMs?: number;
   readonly onFault?: OnFault;
   /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
   readonly reserveBytes?: number;
@@ -440,7 +441,7 @@ export class DuckDBStore implements Store {
   /** Interrupts the readers and waits until they have ended. Returns false if some did not end in time. */
   async #readersGone(): Promise<boolean> {
     for (const reader of this.#readers) reader.interrupt();
-    const deadline = Date.now() + (this.#options.readerCloseMs ?? 2_000);
+    const deadline = Date.now() + READER_CLOSE_MS_MAX;
     while (this.#readers.size + this.#connecting > 0 && Date.now() < deadline) await Bun.sleep(5);
     return this.#readers.size + this.#connecting === 0;
   }
