@@ -194,11 +194,8 @@ export class SeriesGatherer {
     if (head.kind !== "gauge") this.#hasIncrements = true;
     for (const name of replaced) {
       const value = quote(head.labels.get(name) ?? "");
-      this.warn(
-        name,
-        `a tag ${quote(name)} was replaced by the resource ${quote(name)}, ${value}`,
-        head.metric,
-      );
+      const message = `a tag ${quote(name)} was replaced by the resource ${quote(name)}, ${value}`;
+      this.warn("resource", message, head.metric);
     }
   }
 }

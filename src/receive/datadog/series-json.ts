@@ -41,10 +41,11 @@ const TYPES_V2: ReadonlyMap<unknown, SeriesType> = new Map<unknown, SeriesType>(
   [3, "gauge"],
 ]);
 
-/** Remembered series. When full, all are dropped. */
+/** Remembered series, and the characters of their keys. When one is full, all are dropped. */
 const SERIES_MAX = 65_536;
-/** A key of this length is not remembered: no series has such tags, and 65,536 of them would fill the memory. */
-const KEY_CHARACTERS_MAX = 4_096;
+const KEYS_CHARACTERS_MAX = 16 * 1_048_576;
+/** A series with a longer key is not remembered. */
+const KEY_CHARACTERS_MAX = 16_384;
 
 const PAYLOAD_CHARACTERS_MAX = 1_000;
 /** A reason and a payload may be made for each of many points. */
@@ -55,6 +56,7 @@ type JsonObject = Readonly<Record<string, unknown>>;
 export class JsonSeriesDecoder {
   readonly #gatherer: SeriesGatherer;
   readonly #series = new Map<string, KnownSeries>();
+  #characters = 0;
 
   constructor(gatherer: SeriesGatherer) {
     this.#gatherer = gatherer;
@@ -155,8 +157,13 @@ export class JsonSeriesDecoder {
     const known = this.#series.get(key);
     if (known !== undefined) return known;
     const series = this.#gatherer.decide(sent);
-    if (this.#series.size >= SERIES_MAX) this.#series.clear();
-    if (key.length <= KEY_CHARACTERS_MAX) this.#series.set(key, series);
+    if (key.length > KEY_CHARACTERS_MAX) return series;
+    this.#characters += key.length;
+    if (this.#series.size >= SERIES_MAX || this.#characters > KEYS_CHARACTERS_MAX) {
+      this.#series.clear();
+      this.#characters = key.length;
+    }
+    this.#series.set(key, series);
     return series;
   }
 }

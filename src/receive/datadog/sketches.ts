@@ -51,8 +51,8 @@ interface SketchSeries {
   readonly sum: KnownSeries;
 }
 
-/** Remembered series. When full, all are dropped. */
-const SERIES_MAX = 16_384;
+/** Remembered histograms of 20 to 45 series each. When full, all are dropped. */
+const SERIES_MAX = 4_096;
 const KEY_CHARACTERS_MAX = 4_096;
 
 /** The fields of one sketch. */

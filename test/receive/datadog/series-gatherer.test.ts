@@ -115,3 +115,12 @@ test("a series with an error and many points takes no time for each of them that
   expect(batch.rejected[0]!.payload).toBe('{"metric":"a","type":"x"}');
   expect(batch.rejected[99_999]!.payload).toBe("");
 });
+
+test("a warning is counted under a fixed name, whatever a resource is called", () => {
+  const resources = Array.from({ length: 50 }, (_, at) => ({ type: `r${at}`, name: "a" }));
+  const tags = resources.map(({ type }) => `${type}:b`);
+  const { batch } = protobuf.decode(
+    encodeSeries({ metric: "a", resources, tags, points: [{ timestamp: 1, value: 2 }] }),
+  );
+  expect([...batch.warnings!.counts]).toEqual([["resource", 50]]);
+});
