@@ -50,13 +50,6 @@ export interface FieldSlot {
   other: SeriesSlot | undefined;
 }
 
-/** The series of the fields of a head, with further labels. Undefined until it is used. */
-export interface Variant {
-  readonly strings: Labels;
-  readonly events: (SeriesSlot | undefined)[];
-  readonly others: (SeriesSlot | undefined)[];
-}
-
 /** Up to this number of fields they are compared one by one. */
 const COMPARED_MAX = 16;
 

@@ -14,15 +14,10 @@ import { BatchBuilder } from "../../wire/batch-builder.ts";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 import { INFLUX } from "./influx-protocol.ts";
-import {
-  type FieldSlot,
-  LineHead,
-  type SeriesOptions,
-  type SeriesSlot,
-  seriesSlot,
-  type Variant,
-} from "./line-heads.ts";
-import { LineScanner, nameText, skipBlanks, stringText } from "./line-scanner.ts";
+import { type FieldSlot, LineHead, type SeriesOptions, type SeriesSlot, seriesSlot } from "./line-heads.ts";
+import { setIdentifiers, wrongIdentifier } from "./line-identifiers.ts";
+import { LineScanner, nameText, skipBlanks } from "./line-scanner.ts";
+import { RememberedStrings } from "./line-strings.ts";
 import { type Measurement, type MeasurementOptions, Measurements } from "./measurements.ts";
 import { type Precision, timeOf } from "./precision.ts";
 import { RejectedLines } from "./rejected-lines.ts";
@@ -46,8 +41,6 @@ export interface DecodedLines {
 
 /** More than the tags of a line may have, and small enough for every buffer. */
 const HEAD_BYTES_MAX = 512 * 1_024;
-/** String fields beside which lines are remembered. A text that differs in each line would fill any memory. */
-const VARIANTS_MAX = 16_384;
 /** Fields of all heads together. They take some 300 bytes each. */
 const FIELDS_MAX = 200_000;
 
@@ -65,14 +58,13 @@ export class LineDecoder {
   readonly #rejected = new RejectedLines();
   readonly #measurements: Measurements;
   readonly #heads = new LabelBlocks<LineHead>();
-  readonly #variants = new LabelBlocks<Variant>(VARIANTS_MAX);
   /** Seeds the hashes, so that a sender cannot choose lines that collide. */
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
+  readonly #strings = new RememberedStrings(this.#seed);
   #key = Buffer.allocUnsafeSlow(4_096);
   /** The fields of the line that is read. */
   readonly #fields: FieldSlot[] = [];
   readonly #series: (SeriesSlot | undefined)[] = [];
-  #fieldCount = 0;
   /** The fields of all heads. */
   #fieldSlots = 0;
   #nextHead = 0;
@@ -311,7 +303,6 @@ export class LineDecoder {
         else isEvent ||= slot.makesEvent;
       }
     }
-    this.#fieldCount = fieldCount;
     if (numbers === 0)
       return this.#refuse("value", "the line has only string fields, expected a number or a boolean");
     let kinds = 0;
@@ -323,12 +314,14 @@ export class LineDecoder {
       kinds |= series.head.kind === "gauge" ? 1 : 2;
     }
     if ((kinds & 2) !== 0) {
-      if (!this.#checkIdentifiers()) return -1;
+      const wrong = wrongIdentifier(scanner, this.#fields, this.#options.tagValueBytesMax);
+      if (wrong !== undefined) return this.#refuse("labels", wrong);
       this.#hasObservations = true;
     }
     if (strings === 0) return 0;
+    if ((kinds & 2) !== 0 && !this.#useStrings(body, head, isEvent)) return -1;
     if ((kinds & 1) !== 0) this.#warnOfStrings();
-    return (kinds & 2) === 0 || this.#useVariant(body, head, isEvent) ? 0 : -1;
+    return 0;
   }
 
   /** Whether a name is too long, also if each of its characters is escaped. It would be remembered. */
@@ -370,25 +363,20 @@ export class LineDecoder {
   }
 
   /** Makes the strings of the line labels of its observations. Returns false if that is not possible. */
-  #useVariant(body: Buffer, head: LineHead, isEvent: boolean): boolean {
+  #useStrings(body: Buffer, head: LineHead, isEvent: boolean): boolean {
     const scanner = this.#scanner;
-    // Two heads with the same strings have different series, and the key begins with the head's own.
-    const { key, length } = this.#variantKey(body, head);
-    const hash = blockHash(key, 0, length, this.#seed);
-    let block = this.#variants.find(key, length, hash);
-    if (block < 0) {
-      const strings = this.#strings(body, head);
-      if (strings === undefined) return false;
-      block = this.#variants.add(key, length, hash, { strings, events: [], others: [] });
+    const strings = this.#strings.find(scanner, this.#fields, body, head);
+    if (typeof strings === "string") {
+      this.#refuse("labels", strings);
+      return false;
     }
-    const variant = this.#variants.head(block);
-    const known = isEvent ? variant.events : variant.others;
-    for (let field = 0; field < this.#fieldCount; field++) {
+    const known = isEvent ? strings.events : strings.others;
+    for (let field = 0; field < scanner.fieldCount; field++) {
       if (scanner.isText[field]) continue;
       const slot = this.#fields[field]!;
       let series = known[slot.place];
       if (series === undefined) {
-        series = seriesSlot(slot, head.tags, variant.strings, isEvent, this.#builder, this.#options);
+        series = seriesSlot(slot, head.tags, strings.labels, isEvent, this.#builder, this.#options);
         known[slot.place] = series;
       }
       this.#series[field] = series;
@@ -396,49 +384,14 @@ export class LineDecoder {
     return true;
   }
 
-  /** A text that only lines with this head and these strings have: the head's number, and each string with its place. */
-  #variantKey(body: Buffer, head: LineHead): { key: Buffer; length: number } {
-    const scanner = this.#scanner;
-    let size = 8;
-    for (let field = 0; field < this.#fieldCount; field++)
-      if (scanner.isText[field]) size += 8 + scanner.textTo[field]! - scanner.textFrom[field]!;
-    const key = this.#reserve(size);
-    // A double counts further than any gateway runs.
-    let length = key.writeDoubleLE(head.id, 0);
-    for (let field = 0; field < this.#fieldCount; field++) {
-      const slot = this.#fields[field]!;
-      if (!scanner.isText[field] || slot.column !== undefined) continue;
-      const from = scanner.textFrom[field]!;
-      const to = scanner.textTo[field]!;
-      length = key.writeUInt32LE(slot.place, length);
-      length = key.writeUInt32LE(to - from, length);
-      length += body.copy(key, length, from, to);
-    }
-    return { key, length };
-  }
-
-  /** The strings of the line that identify no event. Undefined if one has the name of a tag. */
-  #strings(body: Buffer, head: LineHead): Labels | undefined {
-    const scanner = this.#scanner;
-    const strings = new Map<string, string>();
-    for (let field = 0; field < this.#fieldCount; field++) {
-      const { name, column } = this.#fields[field]!;
-      const from = scanner.textFrom[field]!;
-      const to = scanner.textTo[field]!;
-      if (!scanner.isText[field] || column !== undefined || from === to) continue;
-      if (head.tags.has(name)) return this.#twice(name) || undefined;
-      strings.set(name, stringText(body, from, to));
-    }
-    return strings;
-  }
-
   #warnOfStrings(): void {
     const scanner = this.#scanner;
     const number = this.#series.findIndex(
-      (series, field) => field < this.#fieldCount && !scanner.isText[field] && series?.head.kind === "gauge",
+      (series, field) =>
+        field < scanner.fieldCount && !scanner.isText[field] && series?.head.kind === "gauge",
     );
     const { metric } = this.#series[number]!.head;
-    for (let field = 0; field < this.#fieldCount; field++) {
+    for (let field = 0; field < scanner.fieldCount; field++) {
       const { name, column } = this.#fields[field]!;
       if (!scanner.isText[field] || column !== undefined) continue;
       if (this.#warned++ >= WARNINGS_MAX) {
@@ -457,11 +410,11 @@ export class LineDecoder {
     const scanner = this.#scanner;
     const builder = this.#builder;
     const { samplesMax } = this.#options;
-    for (let field = 0; field < this.#fieldCount; field++) {
+    for (let field = 0; field < scanner.fieldCount; field++) {
       if (scanner.isText[field]) continue;
       const series = this.#series[field]!;
       if (builder.length >= samplesMax) throw this.#tooMany("fields with numbers");
-      if (series.head.kind === "observation") this.#setAttributes(body, series);
+      if (series.head.kind === "observation") setIdentifiers(builder, scanner, this.#fields, body, series);
       if (series.usedBy !== this.#batchNumber) {
         series.usedBy = this.#batchNumber;
         series.index = builder.addHead(series.head);
@@ -469,57 +422,6 @@ export class LineDecoder {
       if (scanner.isInexact[field]) this.#warnOfDigits(body, field, series);
       builder.add(series.index, this.#timestampUs, scanner.number[field]!, this.#line);
     }
-  }
-
-  /** Sets the values that identify the event of an observation. */
-  #setAttributes(body: Buffer, { constants }: SeriesSlot): void {
-    const scanner = this.#scanner;
-    const builder = this.#builder;
-    for (let id = 0; id < scanner.idCount; id++) {
-      const column = scanner.idColumn[id]!;
-      const from = scanner.idFrom[id]!;
-      const to = scanner.idTo[id]!;
-      if (scanner.idIsEscaped[id]) {
-        const bytes = Buffer.from(nameText(body, from, to));
-        builder.setAttribute(column, bytes, 0, bytes.length);
-      } else builder.setAttribute(column, body, from, to);
-    }
-    for (let field = 0; field < this.#fieldCount; field++) {
-      if (!scanner.isText[field]) continue;
-      const { column } = this.#fields[field]!;
-      const from = scanner.textFrom[field]!;
-      const to = scanner.textTo[field]!;
-      if (column === undefined || from === to) continue;
-      if (scanner.textIsEscaped[field]) {
-        const bytes = Buffer.from(stringText(body, from, to));
-        builder.setAttribute(column, bytes, 0, bytes.length);
-      } else builder.setAttribute(column, body, from, to);
-    }
-    for (const { column, bytes } of constants) builder.setAttribute(column, bytes, 0, bytes.length);
-  }
-
-  /** Checks the values that identify the event. Returns false if one is too long, or if there are two of one name. */
-  #checkIdentifiers(): boolean {
-    const scanner = this.#scanner;
-    const { tagValueBytesMax } = this.#options;
-    for (let id = 0; id < scanner.idCount; id++) {
-      const bytes = scanner.idTo[id]! - scanner.idFrom[id]!;
-      if (bytes > tagValueBytesMax) return this.#tooLong(scanner.idColumn[id]!.name, bytes);
-    }
-    for (let field = 0; field < this.#fieldCount; field++) {
-      const { column, name } = this.#fields[field]!;
-      if (!scanner.isText[field] || column === undefined) continue;
-      const bytes = scanner.textTo[field]! - scanner.textFrom[field]!;
-      if (bytes > tagValueBytesMax) return this.#tooLong(name, bytes);
-      for (let id = 0; id < scanner.idCount; id++)
-        if (scanner.idColumn[id] === column) return this.#twice(name);
-    }
-    return true;
-  }
-
-  #twice(name: string): false {
-    this.#refuse("labels", `${quote(name)} is both a tag and a string field of the line`);
-    return false;
   }
 
   #warnOfDigits(body: Buffer, field: number, { head: { metric } }: SeriesSlot): void {
@@ -535,17 +437,10 @@ export class LineDecoder {
     return new TooLarge(`the body has more than ${samplesMax} ${what} (eventsMax), send it in parts`, "body");
   }
 
-  #tooLong(name: string, bytes: number): false {
-    const { tagValueBytesMax } = this.#options;
-    const reason = `${quote(name)} is ${bytes} bytes long, at most ${tagValueBytesMax} are accepted (tagValueBytesMax)`;
-    this.#refuse("labels", reason);
-    return false;
-  }
-
   #forgetHeads(): void {
     this.#heads.clear();
     this.#last = undefined;
-    this.#variants.clear();
+    this.#strings.clear();
     this.#fieldSlots = 0;
   }
 
