@@ -48,6 +48,9 @@ interface RemoteWriteDependencies {
 const MESSAGES = { v1: "prometheus.WriteRequest", v2: "io.prometheus.write.v2.Request" } as const;
 type Version = keyof typeof MESSAGES;
 
+/** The version of VictoriaMetrics' own protocol: see `asksForVmProtocol`. */
+const VM_PROTOCOL_VERSION = "1";
+
 /** Reasons that an answer lists. Its first line counts all. */
 const REASONS_MAX = 10;
 const NO_EXEMPLAR =
@@ -68,8 +71,10 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
     async (request) => {
       let version: Version = "v1";
       try {
+        const query = queryText(request.url);
+        if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
         version = versionOf(request);
-        const { extraLabels, historical } = parameters.read(queryText(request.url));
+        const { extraLabels, historical } = parameters.read(query);
         const message = await bodies.receive(request);
         const write = decoders[version].decode(message());
         counters.nativeHistograms.inc(write.classicHistograms);
@@ -84,6 +89,14 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
     },
   );
 };
+
+/**
+ * Whether a request is the question of vmagent and VictoriaMetrics whether they can send in their own protocol, which is
+ * version 1.0 with zstd instead of snappy. Newer ones do not ask.
+ */
+function asksForVmProtocol(query: string): boolean {
+  return query.includes("get_vm_proto_version") && new URLSearchParams(query).has("get_vm_proto_version");
+}
 
 /** Reads bodies: in a snappy block, as the specification says, or in the encodings of other routes. */
 class Bodies {

@@ -291,6 +291,24 @@ describe("stores", () => {
     ]);
   });
 
+  test("the protocol of vmagent, which asks for it and then compresses with zstd", async () => {
+    const asked = await post(new Uint8Array(), {}, gateway.app, "/api/v1/write?get_vm_proto_version=1");
+    expect([asked.status, asked.text]).toEqual([200, "1"]);
+    const labels = { __name__: "asked:also_with_labels" };
+    const message = encodeV1([{ labels, samples: [{ value: 2, timestamp: NOON_MS }] }]);
+    const path = "/api/v1/write?extra_label=site=north";
+    const again = await post(new Uint8Array(), {}, gateway.app, `${path}&get_vm_proto_version=1`);
+    expect([again.status, again.text]).toEqual([200, "1"]);
+    const headers = {
+      "content-encoding": "zstd",
+      "content-type": "application/x-protobuf",
+      "x-victoriametrics-remote-write-version": "1",
+    };
+    const body = new Uint8Array(zlib.zstdCompressSync(message));
+    expect((await post(body, headers, gateway.app, path)).status).toBe(204);
+    expect(await stored(labels.__name__)).toEqual([[{ site: "north" }, 0, 2]]);
+  });
+
   test("series that are exposed on /metrics only if exposeProtocols says so", async () => {
     const name = fresh();
     const exposed = async () => (await (await gateway.fetch("/metrics")).text()).includes(name);
