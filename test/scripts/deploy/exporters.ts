@@ -1,9 +1,13 @@
 /**
  * Programs that only expose metrics: a GPU worker and two services. Their counters grow by the same amount every 15
- * seconds, so that rates and quantiles can be worked out by hand. The text reaches a gateway in three ways: pushed
- * unchanged, pushed with its times, or scraped by a Prometheus and written by remote_write.
+ * seconds, so that rates and quantiles can be worked out by hand. The text reaches a gateway in four ways: pushed
+ * unchanged, pushed with its times, scraped by the gateway, or scraped by a Prometheus and written by remote_write.
  */
 import snappyjs from "snappyjs";
+import { readScrapeJobs } from "../../../src/config/scrape-jobs.ts";
+import { targetsOf } from "../../../src/receive/scrape/scrape-target.ts";
+import { TargetDecoder } from "../../../src/receive/scrape/target-decoder.ts";
+import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
 import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../../receive/remote-write/decoded.ts";
 import { encodeV1 } from "../../receive/remote-write/messages.ts";
@@ -257,7 +261,8 @@ export interface Sample {
 
 /** The ways in which the metrics reach a gateway. */
 export const SCRAPED = "scraped and written by remote_write";
-export const WAYS = ["pushed", "pushed with timestamps", SCRAPED] as const;
+export const SCRAPED_HERE = "scraped by the gateway";
+export const WAYS = ["pushed", "pushed with timestamps", SCRAPED, SCRAPED_HERE] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Opens a gateway and sends it the metrics of exporters from step 1 to the last, in one of the ways. */
@@ -279,6 +284,8 @@ export async function historyOf(exporters: readonly Exporter[], way: Way): Promi
       "content-type": "application/x-protobuf",
       "content-encoding": "snappy",
     });
+  } else if (way === SCRAPED_HERE) {
+    await scrapeInto(gateway, exporters);
   } else {
     for (let step = 1; step <= STEPS; step++) {
       const stepMs = START_MS + step * STEP * 1000;
@@ -323,6 +330,25 @@ export async function historyOf(exporters: readonly Exporter[], way: Way): Promi
     },
     close: () => gateway.close(),
   };
+}
+
+/** Stores what the gateway's scraper makes of all exporters from step 1 on. */
+async function scrapeInto({ gateway }: TestGateway, exporters: readonly Exporter[]): Promise<void> {
+  const decoders = exporters.map(({ job, instance, expose }) => {
+    const [target] = targetsOf(readScrapeJobs(`${instance},job=${job},instance=${instance}`, "scrape"));
+    return { expose, decoder: new TargetDecoder(target!.job, target!.labels, new BucketLayouts(), "scrape") };
+  });
+  for (let step = 1; step <= STEPS; step++) {
+    for (const { expose, decoder } of decoders) {
+      const text = expose(step);
+      const body = text === undefined ? undefined : { bytes: Buffer.from(text), contentType: "text/plain" };
+      const { failure } = decoder.read(body, START_MS + step * STEP * 1000);
+      if (failure !== undefined) throw failure;
+      const { rejected } = await gateway.ingest.push(decoder.take(body !== undefined, 0));
+      if (rejected.length > 0) throw new Error(rejected[0]!.reason);
+      decoder.keep();
+    }
+  }
 }
 
 /** One sample line of text 0.0.4. */

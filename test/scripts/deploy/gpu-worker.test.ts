@@ -10,6 +10,7 @@ import {
   historyOf,
   NOW_MS,
   SCRAPED,
+  SCRAPED_HERE,
   START_MS,
   STEP,
   STEPS,
@@ -191,7 +192,7 @@ describe("the alerting rules of GPU workers", () => {
     }
   }
 
-  describe.each(["pushed", SCRAPED] as const)("over what was %s", (way) => {
+  describe.each(["pushed", SCRAPED, SCRAPED_HERE] as const)("over what was %s", (way) => {
     test("do not fire without a failure", async () => {
       expect(await alertsOf(way, {})).toEqual([[]]);
     });

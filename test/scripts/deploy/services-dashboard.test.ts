@@ -8,6 +8,7 @@ import {
   historyOf,
   orchestrator,
   SCRAPED,
+  SCRAPED_HERE,
   type ServiceState,
   STEPS,
   WAYS,
@@ -147,7 +148,7 @@ describe("the alerting rules of services", () => {
     }
   }
 
-  describe.each(["pushed", SCRAPED] as const)("over what was %s", (way) => {
+  describe.each(["pushed", SCRAPED, SCRAPED_HERE] as const)("over what was %s", (way) => {
     test("do not fire without a failure", async () => {
       expect(await alertsOf(way, {})).toEqual([[]]);
     });
