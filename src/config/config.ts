@@ -109,6 +109,7 @@ const LISTEN_KEYS = [
   "otlpListen",
   "otlpGrpcListen",
   "statsdListen",
+  "graphiteListen",
 ] as const satisfies readonly SettingKey[];
 
 /** Checks that involve several settings. */

@@ -42,6 +42,30 @@ export const SETTINGS = {
     what: "Address to receive StatsD and DogStatsD on: HOST:PORT for UDP, or unix:PATH for Unix datagrams. Can be given more than once.",
     why: "Only gateways whose senders use the protocol need a socket for it. Its usual port is 8125.",
   },
+  graphiteListen: {
+    type: { is: "listen", optional: true },
+    default: [],
+    what: "Address HOST:PORT to receive Graphite's plaintext protocol on, over TCP and UDP. Can be given more than once.",
+    why: "Only gateways whose senders use the protocol need a socket for it. Its usual port is 2003.",
+  },
+  graphiteTemplates: {
+    type: { is: "names" },
+    default: [],
+    what: "Templates that make names and tags of the parts of a Graphite path: `[FILTER] TEMPLATE [TAG=VALUE …]` (src/receive/graphite/README.md). Can be given more than once.",
+    why: "Without a template, the whole path is the name.",
+  },
+  graphiteConnectionsMax: {
+    type: { is: "count", min: 1, max: 100_000 },
+    default: 1_000,
+    what: "TCP connections of Graphite that are open at the same time. Further ones are closed at once.",
+    why: "Each sender has one. A connection takes a descriptor and up to 16 KiB.",
+  },
+  graphiteIdleMs: {
+    type: { is: "milliseconds", min: second, max: day },
+    default: hour,
+    what: "How long a TCP connection of Graphite may be idle before it is closed.",
+    why: "Senders write once a minute or more often, and connect again. It frees connections whose sender has vanished.",
+  },
   open: {
     type: { is: "flag" },
     default: false,

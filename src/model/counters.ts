@@ -50,6 +50,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       labelNames: ["protocol", "cause"],
       registers,
     }),
+    connectionsClosed: new Counter({
+      name: "weir_connections_closed_total",
+      help: "Connections without requests that the gateway closed, by protocol and cause.",
+      labelNames: ["protocol", "cause"],
+      registers,
+    }),
     messagesSkipped: new Counter({
       name: "weir_messages_skipped_total",
       help: "Messages without samples that were not stored, by protocol and type.",

@@ -3,6 +3,7 @@
  */
 import { datadog } from "./datadog/datadog-receiver.ts";
 import { events } from "./events/events-receiver.ts";
+import { graphite } from "./graphite/graphite-receiver.ts";
 import { influx } from "./influx/influx-receiver.ts";
 import { otlp } from "./otlp/otlp-receiver.ts";
 import { pushgateway } from "./pushgateway/pushgateway-receiver.ts";
@@ -18,6 +19,7 @@ export const RECEIVERS = [
   otlp,
   influx,
   statsd,
+  graphite,
   victoriaMetrics,
   scrape,
   datadog,

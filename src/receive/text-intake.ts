@@ -74,7 +74,7 @@ export class TextIntake {
   add(bytes: Uint8Array, from: number, length: number): boolean {
     if (!this.#waiting.add(bytes, from, length, this.#options.now() * 1_000)) return false;
     if (this.#waiting.isFull) this.#run();
-    else this.runSoon();
+    else if (this.#running === undefined) this.runSoon();
     return true;
   }
 
@@ -85,7 +85,12 @@ export class TextIntake {
 
   /** Passes on what waits, or what the decoder has, within 100 ms. */
   runSoon(): void {
-    if (this.#running === undefined) this.#gather ??= setTimeout(() => this.#run(), GATHER_MS);
+    this.#gather ??= setTimeout(() => {
+      this.#gather = undefined;
+      // What arrives while a batch is stored may be too late for it.
+      if (this.#running !== undefined) this.runSoon();
+      else this.#run();
+    }, GATHER_MS);
   }
 
   /** Counts datagrams that were lost before they were taken. `details` are logged with them. */
@@ -100,6 +105,7 @@ export class TextIntake {
   /** Passes on all that was taken. Call it when no more text arrives. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    await this.#running;
     this.#run();
     await this.#running;
     this.#losses.log("now");

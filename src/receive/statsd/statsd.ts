@@ -8,15 +8,13 @@
  *
  * An invalid line is rejected, and the other lines of its datagram are kept. Events and service checks are skipped.
  */
-import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
-import type { Batch, SeriesHead } from "../../model/sample.ts";
+import type { SeriesHead } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { BatchBuilder } from "../../wire/batch-builder.ts";
 import { readDecimal } from "../../wire/decimal.ts";
 import { LabelBlocks } from "../../wire/label-blocks.ts";
-import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
-import type { DatagramSegment } from "../../wire/sockets/waiting-datagrams.ts";
+import { TextLineDecoder } from "../text-line-decoder.ts";
+import type { DecodedText } from "../text-intake.ts";
 import { STATSD } from "./statsd-protocol.ts";
 import { MEMBER, readStatsdLine, type StatsdType } from "./statsd-lines.ts";
 
@@ -49,101 +47,48 @@ interface KnownLine {
   readonly weight: number;
 }
 
-/** A batch ends with the datagram that exceeds this. Its commit takes less than a second. */
-const SAMPLES_MAX = 200_000;
-/** Decoded within some 5 ms. */
-const DATAGRAMS_PER_SLICE = 4_096;
 /** A line ends there: a datagram of 64 KiB could have 33 million samples, with a thousand copies of each value. */
 const SAMPLES_PER_DATAGRAM_MAX = 65_536;
 /** Series that are remembered. */
 const SERIES_MAX = 65_536;
-/** The most invalid lines of one batch that are described. Further ones are counted, with their causes. */
-const REASONS_MAX = 1_000;
-const REASON_PAST_MAX = `the line is invalid, as are more than ${REASONS_MAX} before it`;
-const PAYLOAD_BYTES_MAX = 1_000;
 /** The part of a line that is compared. A longer one is read as new. */
 const KEY_BYTES_MAX = 8_192;
 
-const [LINE_FEED, CARRIAGE_RETURN, COLON, BAR, UNDERSCORE, PLUS, MINUS] = [10, 13, 58, 124, 95, 43, 45];
+const [COLON, BAR, UNDERSCORE, PLUS, MINUS] = [58, 124, 95, 43, 45];
 /** Random per process, so that a sender cannot choose lines that collide. FNV-1a, as in the decoder of events. */
 const HASH_SEED = crypto.getRandomValues(new Int32Array(1))[0]!;
 const HASH_PRIME = 0x01000193;
 
-export class StatsdDecoder {
+export class StatsdDecoder extends TextLineDecoder {
   readonly #options: StatsdDecoderOptions;
-  readonly #builder = new BatchBuilder(STATSD.name);
   readonly #lines = new LabelBlocks<KnownLine>();
   readonly #series = new Map<string, SeriesState>();
   readonly #key = Buffer.allocUnsafeSlow(KEY_BYTES_MAX);
-  #bytes = Buffer.alloc(0);
-  #batchNumber = 0;
   #epoch = -1;
-  #isUtf8 = true;
-  /** The datagram that is decoded: its index, its time, and the most samples that the batch may have after it. */
-  #datagram = -1;
-  #arrivedUs = 0;
-  #lengthMax = 0;
   /** The time of the last gauge without one of its own. */
   #lastLevelUs = 0;
   #skipped = new Map<string, number>();
 
   constructor(options: StatsdDecoderOptions) {
+    super(STATSD.name);
     this.#options = options;
   }
 
-  /** Whether the batch should be taken. */
-  get isFull(): boolean {
-    return this.#builder.length >= SAMPLES_MAX;
+  protected override beginSlice(): void {
+    if (this.#epoch === this.#options.epoch()) return;
+    this.#epoch = this.#options.epoch();
+    this.#lines.clear();
+    this.#series.clear();
   }
 
-  /** Decodes some of the datagrams from `from` on, and returns the index of the first that it left. */
-  decode({ bytes, end, arrivedUs, length }: DatagramSegment, from: number): number {
-    if (this.#epoch !== this.#options.epoch()) {
-      this.#epoch = this.#options.epoch();
-      this.#lines.clear();
-      this.#series.clear();
-    }
-    this.#bytes = bytes;
-    const start = (index: number) => (index === 0 ? 0 : end[index - 1]!);
-    const to = Math.min(length, from + DATAGRAMS_PER_SLICE);
-    this.#isUtf8 = isUtf8(bytes.subarray(start(from), start(to)));
-    let next = from;
-    try {
-      for (; next < to && !this.isFull; next++) {
-        this.#datagram++;
-        this.#arrivedUs = arrivedUs[next]!;
-        this.#lengthMax = this.#builder.length + SAMPLES_PER_DATAGRAM_MAX;
-        this.#read(start(next), end[next]!);
-      }
-    } catch (error) {
-      this.take();
-      throw error;
-    }
-    return next;
-  }
-
-  /** Returns the batch of what was decoded since the last call, and how many messages were skipped, by type. */
-  take(): { batch: Batch; skipped: ReadonlyMap<string, number> } {
+  override take(): DecodedText {
     const skipped = this.#skipped;
     this.#skipped = new Map();
-    this.#batchNumber++;
-    this.#datagram = -1;
-    return { batch: this.#builder.take(), skipped };
+    return { ...super.take(), skipped };
   }
 
-  #read(from: number, to: number): void {
-    const bytes = this.#bytes;
-    for (let at = from; at < to; ) {
-      let end = at;
-      while (end < to && bytes[end] !== LINE_FEED) end++;
-      const last = end > at && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end;
-      if (last > at) this.#line(at, last);
-      at = end + 1;
-    }
-  }
-
-  #line(from: number, to: number): void {
-    const bytes = this.#bytes;
+  protected override line(from: number, to: number): void {
+    const bytes = this.bytes;
     if (bytes[from] === UNDERSCORE && this.#isSkipped(from, to)) return;
     const key = this.#key;
     let hash = HASH_SEED;
@@ -171,18 +116,11 @@ export class StatsdDecoder {
 
   /** @param keyLength the length of the line's key, or 0 if it is too long to be remembered */
   #newLine(from: number, colon: number, bar: number, to: number, keyLength: number, hash: number): void {
-    const bytes = this.#bytes;
-    if (!this.#isUtf8) {
-      const invalid = firstInvalidByte(bytes, from, to);
-      if (invalid >= 0) {
-        const reason = `byte ${invalid - from} of the line ${describeInvalidByte(bytes[invalid]!)}`;
-        this.#reject("syntax", reason, from, to);
-        return;
-      }
-    }
+    const bytes = this.bytes;
+    if (this.isRejectedAsText(from, to, from, to)) return;
     if (bar === to) {
-      const line = quote(bytes.toString("utf8", from, Math.min(to, from + PAYLOAD_BYTES_MAX)));
-      this.#reject("syntax", `the line is ${line}, expected NAME:VALUE|TYPE`, from, to);
+      const line = quote(this.text(from, to));
+      this.reject("syntax", `the line is ${line}, expected NAME:VALUE|TYPE`, from, to);
       return;
     }
     const line = readStatsdLine(
@@ -191,13 +129,13 @@ export class StatsdDecoder {
       this.#options.isAttribute,
     );
     if ("reason" in line) {
-      this.#reject(line.cause, line.reason, from, to);
+      this.reject(line.cause, line.reason, from, to);
       return;
     }
     const { metric, kind, metricType: type, unit, labels, attributes, timestampUs } = line;
     const problem = this.#attributesProblem(attributes, labels.size);
     if (problem !== undefined) {
-      this.#reject("labels", problem, from, to);
+      this.reject("labels", problem, from, to);
       return;
     }
     let identity = `${kind}\u0000${unit ?? ""}\u0000${metric}`;
@@ -251,31 +189,31 @@ export class StatsdDecoder {
       this.#member(series, from, colon, bar, to, attributes, timestampUs);
       return;
     }
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     for (let at = colon + 1; at <= bar; ) {
       let end = at;
       while (end < bar && bytes[end] !== COLON) end++;
       const value = readDecimal(bytes, at, end);
       if (value - value !== 0) {
-        const text = quote(bytes.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX)));
-        this.#reject("value", `the value is ${text}, expected a finite number`, from, to);
+        const text = quote(this.text(at, end));
+        this.reject("value", `the value is ${text}, expected a finite number`, from, to);
       } else if (type === "c") {
         if (value < 0) {
-          this.#reject(
+          this.reject(
             "value",
             `the value is ${value}, expected no less than 0: a counter cannot decrease`,
             from,
             to,
           );
         } else {
-          this.#add(series, timestampUs ?? this.#arrivedUs, value * weight, attributes);
+          this.#add(series, timestampUs ?? this.arrivedUs, value * weight, attributes);
         }
       } else if (type === "g") {
         const sign = bytes[at];
         this.#gauge(series, value, sign === PLUS || sign === MINUS, timestampUs);
       } else if (!this.#observation(series, value, weight, attributes, timestampUs)) {
         const reason = `the datagram has more than ${SAMPLES_PER_DATAGRAM_MAX} samples, counting those of its sample rates`;
-        this.#reject("samples", reason, from, to);
+        this.reject("samples", reason, from, to);
         return;
       }
       at = end + 1;
@@ -284,15 +222,15 @@ export class StatsdDecoder {
 
   /** Gauges have one value per time, so each gets a time of its own: a microsecond after the one before it. */
   #gauge(series: SeriesState, value: number, isRelative: boolean, timestampUs: number | undefined): void {
-    if (timestampUs === undefined) this.#lastLevelUs = Math.max(this.#arrivedUs, this.#lastLevelUs + 1);
+    if (timestampUs === undefined) this.#lastLevelUs = Math.max(this.arrivedUs, this.#lastLevelUs + 1);
     let level = value;
     if (isRelative) {
       const last =
-        series.levelBatch === this.#batchNumber ? series.level : (this.#options.level(series.head) ?? 0);
+        series.levelBatch === this.batchNumber ? series.level : (this.#options.level(series.head) ?? 0);
       level = (Number.isFinite(last) ? last : 0) + value;
     }
     series.level = level;
-    series.levelBatch = this.#batchNumber;
+    series.levelBatch = this.batchNumber;
     this.#add(series, timestampUs ?? this.#lastLevelUs, level, []);
   }
 
@@ -311,9 +249,9 @@ export class StatsdDecoder {
       copies = Math.max(1, Math.floor(exact + 1e-9));
       series.rest = exact - copies;
     }
-    if (this.#builder.length + copies > this.#lengthMax) return false;
+    if (this.builder.length + copies > this.lengthBefore + SAMPLES_PER_DATAGRAM_MAX) return false;
     for (let copy = 0; copy < copies; copy++)
-      this.#add(series, timestampUs ?? this.#arrivedUs, value, attributes);
+      this.#add(series, timestampUs ?? this.arrivedUs, value, attributes);
     return true;
   }
 
@@ -328,23 +266,16 @@ export class StatsdDecoder {
   ): void {
     const { tagValueBytesMax } = this.#options;
     const length = bar - colon - 1;
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     if (length <= 0 || length > tagValueBytesMax || bytes.subarray(colon + 1, bar).includes(0)) {
-      const text = quote(bytes.toString("utf8", colon + 1, Math.min(bar, colon + 1 + PAYLOAD_BYTES_MAX)));
+      const text = quote(this.text(colon + 1, bar));
       const reason = `the member is ${text}, expected 1 to ${tagValueBytesMax} bytes without NUL (tagValueBytesMax)`;
-      this.#reject("value", reason, from, to);
+      this.reject("value", reason, from, to);
       return;
     }
-    if (!this.#isUtf8) {
-      const invalid = firstInvalidByte(bytes, colon + 1, bar);
-      if (invalid >= 0) {
-        const reason = `byte ${invalid - from} of the line ${describeInvalidByte(bytes[invalid]!)}`;
-        this.#reject("syntax", reason, from, to);
-        return;
-      }
-    }
-    this.#builder.setAttribute(this.#builder.attribute(MEMBER), bytes, colon + 1, bar);
-    this.#add(series, timestampUs ?? this.#arrivedUs, 1, attributes);
+    if (this.isRejectedAsText(colon + 1, bar, from, to)) return;
+    this.builder.setAttribute(this.builder.attribute(MEMBER), bytes, colon + 1, bar);
+    this.#add(series, timestampUs ?? this.arrivedUs, 1, attributes);
   }
 
   #add(
@@ -353,34 +284,24 @@ export class StatsdDecoder {
     value: number,
     attributes: readonly (readonly [string, string])[],
   ): void {
-    const builder = this.#builder;
-    if (series.batch !== this.#batchNumber) {
-      series.batch = this.#batchNumber;
+    const builder = this.builder;
+    if (series.batch !== this.batchNumber) {
+      series.batch = this.batchNumber;
       series.index = builder.addHead(series.head);
     }
     for (const [name, text] of attributes) {
       const bytes = Buffer.from(text);
       builder.setAttribute(builder.attribute(name), bytes, 0, bytes.length);
     }
-    builder.add(series.index, timestampUs, value, this.#datagram);
+    this.addSample(series.index, timestampUs, value);
   }
 
   /** Whether a line is an event or a service check of DogStatsD, which have no sample. */
   #isSkipped(from: number, to: number): boolean {
-    const start = this.#bytes.toString("latin1", from, Math.min(to, from + 4));
+    const start = this.bytes.toString("latin1", from, Math.min(to, from + 4));
     const type = start.startsWith("_e{") ? "event" : start === "_sc|" ? "service_check" : undefined;
     if (type === undefined) return false;
     this.#skipped.set(type, (this.#skipped.get(type) ?? 0) + 1);
     return true;
-  }
-
-  #reject(cause: string, reason: string, from: number, to: number): void {
-    const { rejected } = this.#builder;
-    if (rejected.length >= REASONS_MAX) {
-      rejected.push({ index: this.#datagram, cause, reason: REASON_PAST_MAX, payload: "" });
-      return;
-    }
-    const payload = this.#bytes.toString("utf8", from, Math.min(to, from + PAYLOAD_BYTES_MAX));
-    rejected.push({ index: this.#datagram, cause, reason, payload });
   }
 }

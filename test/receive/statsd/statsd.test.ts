@@ -42,7 +42,7 @@ function decode(datagrams: readonly (string | Uint8Array)[], by = decoder()) {
     return `${kind} ${metric}{${tags}} ${batch.value[index]}${attributes.join("")}${after === 0 ? "" : ` @${after}`}`;
   });
   const rejected = batch.rejected.map(({ cause, reason }) => `${cause}: ${reason}`);
-  return { samples, rejected, skipped: Object.fromEntries(skipped), next, batch };
+  return { samples, rejected, skipped: Object.fromEntries(skipped ?? []), next, batch };
 }
 
 /** A line that is accepted, and its samples. The second time it is read as a known line. */

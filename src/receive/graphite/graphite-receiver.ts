@@ -1,0 +1,34 @@
+/** Graphite's plaintext protocol over TCP and UDP, as README.md beside this file describes it. */
+import type { DatagramAddress } from "../../wire/sockets/datagram-socket.ts";
+import type { Receiver } from "../receiver.ts";
+import { TextIntake } from "../text-intake.ts";
+import { GraphiteDecoder } from "./graphite.ts";
+import { GRAPHITE } from "./graphite-protocol.ts";
+import { GraphiteService } from "./graphite-service.ts";
+import { PathTemplates } from "./path-templates.ts";
+
+interface GraphiteSettings {
+  readonly graphiteListen: readonly DatagramAddress[];
+  readonly graphiteTemplates: readonly string[];
+  readonly graphiteConnectionsMax: number;
+  readonly graphiteIdleMs: number;
+  readonly datagramBufferBytes: number;
+  readonly datagramWaitingBytesMax: number;
+}
+
+export const graphite: Receiver<GraphiteSettings> = {
+  protocol: GRAPHITE,
+  open({ ingest, settings, log, counters, now }) {
+    const decoder = new GraphiteDecoder(new PathTemplates(settings.graphiteTemplates));
+    const addresses = settings.graphiteListen;
+    if (addresses.length === 0) return { routes: [] };
+    const { datagramBufferBytes: bufferBytes, datagramWaitingBytesMax: waitingBytesMax } = settings;
+    const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs } = settings;
+    const { name: protocol } = GRAPHITE;
+    const intake = new TextIntake({ protocol, decoder, ingest, waitingBytesMax, counters, log, now });
+    const service = new GraphiteService({
+      ...{ addresses, intake, decoder, connectionsMax, idleMs, bufferBytes, counters },
+    });
+    return { routes: [], services: [service] };
+  },
+};

@@ -1,0 +1,90 @@
+/** Receives Graphite's lines at each address over TCP and, at the same port, over UDP. */
+import { listenError } from "../../http/server.ts";
+import type { Counters } from "../../model/counters.ts";
+import { quote } from "../../model/errors.ts";
+import type { Service } from "../../model/service.ts";
+import type { DatagramAddress } from "../../wire/sockets/datagram-socket.ts";
+import { type LineServer, openLineServer } from "../../wire/sockets/line-server.ts";
+import { DatagramService } from "../datagram-service.ts";
+import type { TextIntake } from "../text-intake.ts";
+import { type GraphiteDecoder, LINE_BYTES_MAX, longLine } from "./graphite.ts";
+import { GRAPHITE } from "./graphite-protocol.ts";
+
+interface GraphiteServiceOptions {
+  readonly addresses: readonly DatagramAddress[];
+  readonly intake: TextIntake;
+  readonly decoder: GraphiteDecoder;
+  readonly connectionsMax: number;
+  readonly idleMs: number;
+  readonly bufferBytes: number;
+  readonly counters: Counters;
+}
+
+export class GraphiteService implements Service {
+  readonly #options: GraphiteServiceOptions;
+  readonly #servers: LineServer[] = [];
+  #datagrams: DatagramService | undefined;
+
+  constructor(options: GraphiteServiceOptions) {
+    this.#options = options;
+  }
+
+  get urls(): readonly string[] {
+    const tcp = this.#servers.map(({ hostname, port }) => {
+      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+      return `tcp://${host}:${port}`;
+    });
+    return [...tcp, ...(this.#datagrams?.urls ?? [])];
+  }
+
+  async start(onFault: (error: unknown) => void): Promise<void> {
+    const { addresses, intake, bufferBytes, counters } = this.#options;
+    intake.start(onFault);
+    const bound: DatagramAddress[] = [];
+    for (const address of addresses) {
+      if (address.path !== undefined)
+        throw new Error(`Cannot receive Graphite on unix:${address.path}: expected HOST:PORT.`);
+      const server = this.#listen(address.hostname, address.port);
+      this.#servers.push(server);
+      bound.push({ hostname: address.hostname, port: server.port });
+    }
+    const protocol = GRAPHITE.name;
+    this.#datagrams = new DatagramService({ protocol, addresses: bound, intake, bufferBytes, counters });
+    await this.#datagrams.start(onFault);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    this.#servers.length = 0;
+    await this.#datagrams?.stop();
+    this.#datagrams = undefined;
+    await this.#options.intake.stop();
+  }
+
+  #listen(hostname: string, port: number): LineServer {
+    const { intake, decoder, connectionsMax, idleMs, counters } = this.#options;
+    const reject = (cause: string, reason: string, start: Uint8Array) => {
+      decoder.rejectLine(cause, reason, start);
+      intake.runSoon();
+    };
+    try {
+      return openLineServer(
+        hostname,
+        port,
+        { lineBytesMax: LINE_BYTES_MAX, connectionsMax, idleMs },
+        {
+          onLines: (bytes, from, length) => intake.add(bytes, from, length),
+          room: () => intake.room,
+          onLongLine: (start) => reject("line", longLine(), start),
+          onCutLine(rest) {
+            const text = quote(Buffer.from(rest.subarray(0, 1_000)).toString());
+            reject("syntax", `the connection ended after ${text}, expected the end of the line`, rest);
+          },
+          onClosed: (cause) => counters.connectionsClosed.inc({ protocol: GRAPHITE.name, cause }),
+        },
+      );
+    } catch (error) {
+      throw listenError({ hostname, port }, error, "--graphite-listen");
+    }
+  }
+}
