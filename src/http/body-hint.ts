@@ -28,6 +28,10 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like series of Datadog: send them to /datadog/api/v1/series.",
   ],
   [
+    /^\s*\{\s*"metric"\s*:\s*\{[^\n]*"(?:values|timestamps)"\s*:\s*\[/,
+    "The body looks like JSON lines of VictoriaMetrics: send them to /api/v1/import.",
+  ],
+  [
     /^\s*[[{][\s\S]*"(?:metric_name|name|value|tags)"\s*:/,
     "The body looks like JSON events: push them to /api/v1/push.",
   ],

@@ -156,6 +156,9 @@ describe("answers", () => {
       404,
       "The body looks like series of Datadog: send them to /datadog/api/v2/series.",
     ]);
+    expect(
+      await hint("POST", "/nothing", '{"metric":{"__name__":"a"},"values":[1],"timestamps":[2]}'),
+    ).toEqual([404, "The body looks like JSON lines of VictoriaMetrics: send them to /api/v1/import."]);
     expect(await hint("POST", "/nothing", "<html>")).toEqual([404, ""]);
     expect(await hint("POST", "/nothing", "")).toEqual([404, ""]);
   });
