@@ -9,7 +9,6 @@ import { quote, TooLarge } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
 import { SentTags } from "../../series/sent-tags.ts";
 import { BatchBuilder } from "../../wire/batch-builder.ts";
-import { type InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
 import { DATADOG } from "./datadog-protocol.ts";
 
 /** What the values of a series are. A distribution has several values per point, and each is a measurement. */
@@ -111,29 +110,31 @@ export class SeriesGatherer {
    */
   addPoint(series: KnownSeries, seconds: number, value: number): void {
     const position = this.nextPosition();
-    if (this.#isValid(series, value, position)) this.#add(series, seconds, value, position);
-  }
-
-  /** Adds a point with a number that a 64-bit float may not hold. */
-  addInexact(series: KnownSeries, seconds: number, number: InexactNumber): void {
-    const { value, text } = number;
-    if (Number.isFinite(value) && !isStoredAsSent(text, value)) {
-      const message = `value ${text.slice(0, 40)} was stored as ${value}, the nearest 64-bit float`;
-      this.warn("value", message, series.head.metric);
-    }
-    this.addPoint(series, seconds, value);
+    const { head, factor } = series;
+    const stored = factor === 1 ? value : increment(value, factor);
+    if (isValid(head, stored)) this.addSample(series, seconds, stored, position);
+    else this.#rejectValue(head, value, position);
   }
 
   /** Adds a point with several measurements. */
   addValues(series: KnownSeries, seconds: number, values: readonly number[]): void {
     const position = this.nextPosition();
-    if (!values.every((value) => this.#isValid(series, value, position))) return;
-    for (const value of values) this.#add(series, seconds, value, position);
+    const { head } = series;
+    const wrong = values.find((value) => !isValid(head, value));
+    if (wrong !== undefined) this.#rejectValue(head, wrong, position);
+    else for (const value of values) this.addSample(series, seconds, value, position);
   }
 
   /** Adds one sample of a point, without checking its value. */
   addSample(series: KnownSeries, seconds: number, value: number, position: number): void {
-    this.#add(series, seconds, value, position);
+    const builder = this.#builder;
+    if (builder.length >= ROWS_MAX)
+      throw new TooLarge(
+        `the points of the body have more than ${ROWS_MAX} values, send it in parts`,
+        "body",
+      );
+    if (series.batch !== this.#batchNumber) this.#use(series);
+    builder.add(series.index, Math.round(seconds * 1e6), value, position);
   }
 
   /** The position of the next point of the request. */
@@ -164,27 +165,10 @@ export class SeriesGatherer {
     this.#builder.warn(field, { index: this.#points, field, message, metric });
   }
 
-  /** Whether a value can be stored; rejects the point if not. */
-  #isValid({ head }: KnownSeries, value: number, position: number): boolean {
-    const { kind, metric } = head;
-    const what = kind === "delta" ? "an increment of 0 or more" : "a finite number";
-    const isValid = kind === "gauge" || (Number.isFinite(value) && (kind === "observation" || value >= 0));
-    if (!isValid) {
-      const reason = `metric ${quote(metric.slice(0, 200))} has the value ${value}, expected ${what}`;
-      this.reject(position, { cause: "value", reason }, "");
-    }
-    return isValid;
-  }
-
-  #add(series: KnownSeries, seconds: number, value: number, position: number): void {
-    const builder = this.#builder;
-    if (builder.length >= ROWS_MAX)
-      throw new TooLarge(
-        `the points of the body have more than ${ROWS_MAX} values, send it in parts`,
-        "body",
-      );
-    if (series.batch !== this.#batchNumber) this.#use(series);
-    builder.add(series.index, Math.round(seconds * 1e6), increment(value, series.factor), position);
+  #rejectValue({ metric, kind }: SeriesHead, value: number, position: number): void {
+    const expected = kind === "delta" ? "a finite increment of 0 or more" : "a finite number";
+    const reason = `metric ${quote(metric.slice(0, 200))} has the value ${value}, expected ${expected}`;
+    this.reject(position, { cause: "value", reason }, "");
   }
 
   #use(series: KnownSeries): void {
@@ -205,10 +189,14 @@ export class SeriesGatherer {
  * count by a rounding error or two: it is a whole number again.
  */
 function increment(value: number, factor: number): number {
-  if (factor === 1) return value;
   const product = value * factor;
   const whole = Math.round(product);
   return Math.abs(product - whole) <= whole * 2 ** -51 ? whole : product;
+}
+
+/** Whether a value can be stored. A gauge may be NaN and infinite. */
+function isValid({ kind }: SeriesHead, value: number): boolean {
+  return kind === "gauge" || (Number.isFinite(value) && (kind === "observation" || value >= 0));
 }
 
 /** Tags and resources as labels. A resource replaces a tag with its name. */

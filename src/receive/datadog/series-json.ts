@@ -6,7 +6,7 @@
  * rejected alone. Unknown fields are ignored.
  */
 import { BadInput, quote } from "../../model/errors.ts";
-import { InexactNumber, parseExactJson } from "../../wire/exact-number.ts";
+import { InexactNumber, isStoredAsSent, parseExactJson } from "../../wire/exact-number.ts";
 import { findJsonError } from "../../wire/json-error.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 import type {
@@ -117,7 +117,7 @@ export class JsonSeriesDecoder {
     if (form === "v1") return this.#point(series, timestamp, value);
     const seconds = secondsOf(timestamp);
     if (seconds === undefined) return wrongTimestamp(timestamp);
-    const values = Array.isArray(value) ? value.map(numberOf) : [undefined];
+    const values = Array.isArray(value) ? value.map((each) => this.#value(series, each)) : [undefined];
     if (values.length === 0 || values.includes(undefined))
       return {
         cause: "value",
@@ -139,14 +139,26 @@ export class JsonSeriesDecoder {
   #point(series: KnownSeries, timestamp: unknown, value: unknown): WrongSeries | undefined {
     const seconds = secondsOf(timestamp);
     if (seconds === undefined) return wrongTimestamp(timestamp);
-    if (typeof value === "number") this.#gatherer.addPoint(series, seconds, value);
-    else if (value instanceof InexactNumber) this.#gatherer.addInexact(series, seconds, value);
-    else
+    const number = this.#value(series, value);
+    if (number === undefined)
       return {
         cause: "value",
         reason: `the value ${quote(value)} at ${quote(timestamp)}, expected a number`,
       };
+    this.#gatherer.addPoint(series, seconds, number);
     return undefined;
+  }
+
+  /** The number of a value, with a warning if no 64-bit float holds it; undefined if it is none, or too large for one. */
+  #value({ head }: KnownSeries, sent: unknown): number | undefined {
+    if (typeof sent === "number") return sent;
+    if (!(sent instanceof InexactNumber) || !Number.isFinite(sent.value)) return undefined;
+    const { text, value } = sent;
+    if (!isStoredAsSent(text, value)) {
+      const message = `value ${text.slice(0, 40)} was stored as ${value}, the nearest 64-bit float`;
+      this.#gatherer.warn("value", message, head.metric);
+    }
+    return value;
   }
 
   #find(json: JsonObject, form: SeriesForm): KnownSeries | WrongSeries {
@@ -245,14 +257,9 @@ function wrongTimestamp(timestamp: unknown): WrongSeries {
 
 /** Seconds since 1970, with a fraction; undefined for anything else. */
 function secondsOf(timestamp: unknown): number | undefined {
-  const seconds = numberOf(timestamp);
+  const seconds = timestamp instanceof InexactNumber ? timestamp.value : timestamp;
   // A time in nanoseconds is a number too; its reason says which unit it looks like.
-  return seconds !== undefined && Math.abs(seconds) <= Number.MAX_SAFE_INTEGER ? seconds : undefined;
-}
-
-function numberOf(value: unknown): number | undefined {
-  if (typeof value === "number") return value;
-  return value instanceof InexactNumber ? value.value : undefined;
+  return typeof seconds === "number" && Math.abs(seconds) <= 1e19 ? seconds : undefined;
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -406,7 +406,7 @@ describe("bad input", () => {
       ],
       [
         { metric: "b", points: [[NOW, -1]], type: "count" },
-        'metric "b" has the value -1, expected an increment of 0 or more',
+        'metric "b" has the value -1, expected a finite increment of 0 or more',
       ],
     ];
     for (const [series, reason] of cases) await bad(series, reason);
@@ -444,7 +444,7 @@ describe("bad input", () => {
       [{ metric: "d", points: [{ value: 1 }] }, "timestamp 1970-01-01T00:00:00.000Z is before retention"],
       [
         { metric: "d", points: [{ timestamp: NOW, value: Number.NaN }], type: 1 },
-        'metric "d" has the value NaN, expected an increment of 0 or more',
+        'metric "d" has the value NaN, expected a finite increment of 0 or more',
       ],
       [{ points: [{ timestamp: NOW, value: 1 }] }, "metric is empty, expected a name"],
     ];
@@ -530,16 +530,46 @@ describe("bad input", () => {
     expect([status, JSON.stringify(answer)]).toEqual([400, expect.stringContaining("historic")]);
   });
 
-  test("is a number that a 64-bit float does not hold only if it is infinite", async () => {
-    const warning =
-      'metric "large": value 9007199254740993 was stored as 9007199254740992, the nearest 64-bit float';
-    const body = (value: string) => `{"series":[{"metric":"large","points":[[${NOW},${value}]]}]}`;
-    expect(await post("/api/v1/series", body("9007199254740993"))).toEqual([
+  test("is a number that is too large for a 64-bit float; another one that it does not hold is a warning", async () => {
+    const warning = (value: string, stored: string) =>
+      `metric "large": value ${value} was stored as ${stored}, the nearest 64-bit float`;
+    const send = (value: string, rest = "") =>
+      post("/api/v1/series", `{"series":[{"metric":"large","points":[[${NOW},${value}]]${rest}}]}`);
+    expect(await send("9007199254740993")).toEqual([
       202,
-      { status: "ok", errors: [warning] },
+      { status: "ok", errors: [warning("9007199254740993", "9007199254740992")] },
     ]);
-    gateway.takeLog();
+    expect(gateway.takeLog().length).toBe(1);
     expect(await sql("SELECT value FROM large")).toEqual([[9007199254740992]]);
+    const [status, answer] = await send("1e400");
+    expect(status).toBe(400);
+    expect((answer as { errors: string[] }).errors[1]).toStartWith(
+      `metric "large" has the value 1e400 at ${NOW}, expected a number`,
+    );
+    const [, rate] = await send("1e308", ',"type":"rate","interval":10');
+    expect((rate as { errors: string[] }).errors[1]).toBe(
+      'metric "large" has the value 1e+308, expected a finite increment of 0 or more',
+    );
+    const [, values] = await post(
+      "/api/v1/distribution_points",
+      `{"series":[{"metric":"large.d","points":[[${NOW},[9007199254740993]]]}]}`,
+    );
+    expect(values).toEqual({
+      status: "ok",
+      errors: [warning("9007199254740993", "9007199254740992").replace("large", "large.d")],
+    });
+  });
+
+  test("is a time in another unit, and the reason says which one it looks like", async () => {
+    for (const [factor, unit] of [
+      [1e3, "milliseconds"],
+      [1e6, "microseconds"],
+      [1e9, "nanoseconds"],
+    ] as const) {
+      const [status, answer] = await v1({ metric: "unit", points: [[NOW * factor, 1]] });
+      expect(status).toBe(400);
+      expect((answer as { errors: string[] }).errors[1]).toContain(`this one looks like ${unit}`);
+    }
   });
 
   test("in a body that is too large is 413", async () => {
