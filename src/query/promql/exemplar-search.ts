@@ -1,8 +1,8 @@
 /**
  * Exemplars of a query (https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars): single
  * measurements with labels that lead to a trace or a task. For the buckets of an observation and the total of a delta
- * these are the stored rows themselves, with the attributes that identify an event. For cumulative series they are the
- * exemplars that were sent with them. The number is bounded to the newest rows of each bucket and time slice.
+ * these are the stored rows themselves, with the attributes that identify an event. Deltas, cumulative series and gauges
+ * also have the exemplars that were sent with them. The number is bounded to the newest rows of each bucket and time slice.
  */
 import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { faultOf } from "../../store/engine/faults.ts";
@@ -194,7 +194,9 @@ export class ExemplarSearch {
   /** Exemplars that were stored as such. */
   async #written(sources: readonly Source[], range: Range, ask: Ask, add: Add): Promise<void> {
     const bySeries = sourcesBySeries(
-      sources.filter(({ metric }) => metric.kind === "gauge" || metric.kind === "cumulative"),
+      sources.filter(
+        ({ shape, metric }) => metric.kind !== "observation" && (metric.kind !== "delta" || shape === "sum"),
+      ),
     );
     if (bySeries.size === 0) return;
     const rows = await ask<ExemplarRow>(statement("query/promql_exemplars"), {

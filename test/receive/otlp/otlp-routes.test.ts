@@ -221,6 +221,56 @@ describe("a point that admission decides about", () => {
   });
 });
 
+describe("increments with exemplars", () => {
+  const exemplar = (seconds: number, asDouble: number) => ({
+    timeUnixNano: nano(seconds),
+    asDouble,
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    spanId: "b7ad6b7169203331",
+    filteredAttributes: attributes({ task_id: "t-7" }),
+  });
+  const labels = {
+    trace_id: "0af7651916cd43dd8448eb211c80319c",
+    span_id: "b7ad6b7169203331",
+    task_id: "t-7",
+  };
+  const found = async (query: string) => {
+    const path = `/api/v1/query_exemplars?query=${encodeURIComponent(query)}&start=1704067200&end=1704067260`;
+    return ((await (await gateway.fetch(path)).json()) as { data: unknown }).data;
+  };
+
+  test("lead from the buckets of a histogram and from a counter to a trace", async () => {
+    const point = at(3, {
+      count: "2",
+      sum: 1.25,
+      bucketCounts: ["1", "1"],
+      explicitBounds: [0.5],
+      exemplars: [exemplar(2, 0.25), exemplar(3, 1)],
+    });
+    const counted = at(3, { asInt: "1", exemplars: [exemplar(3, 1)] });
+    await send(
+      request([
+        { name: "steps", unit: "s", histogram: { aggregationTemporality: 1, dataPoints: [point] } },
+        { name: "stepped", sum: { isMonotonic: true, aggregationTemporality: 1, dataPoints: [counted] } },
+      ]),
+    );
+    const bucket = (le: string, value: string, timestamp: number) => ({
+      seriesLabels: { __name__: "steps_seconds_bucket", le },
+      exemplars: [{ labels, value, timestamp }],
+    });
+    expect(await found("histogram_quantile(0.9, rate(steps_seconds_bucket[5m]))")).toEqual([
+      bucket("+Inf", "1", 1_704_067_203),
+      bucket("0.5", "0.25", 1_704_067_202),
+    ]);
+    expect(await found("stepped_total")).toEqual([
+      {
+        seriesLabels: { __name__: "stepped_total" },
+        exemplars: [{ labels, value: "1", timestamp: 1_704_067_203 }],
+      },
+    ]);
+  });
+});
+
 describe("a running total", () => {
   test("counts from 0 at its start, and a restart is seen although the new total is larger", async () => {
     const total = (start: number, seconds: number, value: string) => ({
