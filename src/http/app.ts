@@ -1,8 +1,8 @@
 /**
  * The HTTP application combines the declared routes. These rules apply to all of them:
  *
- * - A failure is JSON (src/http/error-answers.ts) with the right status: 404 for an unknown path, 405 with `Allow` for a
- *   known path and an unsupported method.
+ * - A failure is JSON (src/http/error-answers.ts), or has the form that its route declares, with the right status: 404
+ *   for an unknown path, 405 with `Allow` for a known path and an unsupported method.
  * - Every route with GET supports HEAD, and every path supports OPTIONS.
  * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
  *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the
@@ -14,7 +14,7 @@ import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse } from "./error-answers.ts";
 import type { Log } from "./log.ts";
-import { type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
+import { type ErrorAnswer, type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 import { pathOf } from "./url-text.ts";
 
@@ -29,6 +29,8 @@ export interface App {
 interface AppOptions {
   readonly log: Log;
   readonly counters: Counters;
+  /** How unknown paths are answered. The default is JSON. */
+  readonly answerError?: ErrorAnswer;
 }
 
 /** The path exists, but does not support the method. */
@@ -41,18 +43,32 @@ class MethodNotAllowed extends RequestError {
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Combines the declared routes. A handler rejects a request by throwing a class of src/model/errors.ts. */
-export function createApp(declared: readonly Routes[], { log, counters }: AppOptions): App {
+export function createApp(declared: readonly Routes[], { log, counters, answerError }: AppOptions): App {
   const routes = declared.flatMap(({ list }) => list);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
     async ({ error, code, request }) =>
-      errorResponse(code === "NOT_FOUND" ? await unknownPath(request, routes) : error, request, log),
+      errorResponse(
+        code === "NOT_FOUND" ? await unknownPath(request, routes) : error,
+        request,
+        log,
+        answerError,
+      ),
   );
-  for (const { method, path, handle } of routes) {
-    // Handlers read bodies themselves, within limits.
-    root.route(method, path, ({ request, params }) => handle(request, params as RouteParameters), {
-      parse: "none",
-    });
+  for (const { method, path, handle, answerError } of routes) {
+    root.route(
+      method,
+      path,
+      async ({ request, params }) => {
+        try {
+          return await handle(request, params as RouteParameters);
+        } catch (error) {
+          return errorResponse(error, request, log, answerError);
+        }
+      },
+      // Handlers read bodies themselves, within limits.
+      { parse: "none" },
+    );
   }
   const table = new RouteTable(routes);
 
@@ -80,13 +96,15 @@ export function createApp(declared: readonly Routes[], { log, counters }: AppOpt
       const isRedirected = clean !== path && (usual.method === "GET" || usual.method === "HEAD");
       const request =
         path.startsWith("//") && !isRedirected ? withPath(usual, path.replace(/^\/+/, "/")) : usual;
-      const { pattern, allow } = table.match(isRedirected ? clean : pathOf(request.url), request.method);
+      const match = table.match(isRedirected ? clean : pathOf(request.url), request.method);
+      const { pattern, allow } = match;
       let response: Response;
       try {
         response =
           isRedirected && allow.length > 0 ? redirect(usual, path, clean) : await answer(request, allow);
       } catch (error) {
-        response = errorResponse(error, request, log);
+        const form = pattern === undefined ? answerError : match.answerError;
+        response = errorResponse(error, request, log, form);
         if (error instanceof MethodNotAllowed) response.headers.set("allow", allow.join(", "));
       }
       if (!response.headers.has("content-type") && response.status !== 204 && response.status !== 304) {

@@ -1,11 +1,13 @@
 /**
- * Turns errors into answers, in this one place: `{"error":{"code","message","field"?}}`.
+ * Turns errors into answers, in this one place: `{"error":{"code","message","field"?}}`, or the form that a route
+ * declares.
  *
  * A `RequestError` has its own status and message. Any other error is an internal fault: 500 without details, and one
  * line in the log with the method and the path, never with the query, the body or a header.
  */
-import { RequestError } from "../model/errors.ts";
+import { InternalFault, RequestError } from "../model/errors.ts";
 import type { Log } from "./log.ts";
+import type { ErrorAnswer } from "./routes.ts";
 import { pathOf } from "./url-text.ts";
 
 /** A JSON answer that ends with a newline, so that a terminal shows its prompt below it. */
@@ -29,11 +31,16 @@ function errorBody(error: RequestError): { code: string; message: string; field?
   return { code: error.code, message: error.message, field: error.field };
 }
 
-/** The answer to a request that failed. */
-export function errorResponse(error: unknown, request: Request, log: Log): Response {
-  if (error instanceof RequestError) {
-    return jsonResponse(error.status, { error: errorBody(error) }, errorHeaders(error));
-  }
+const asJson: ErrorAnswer = (error) =>
+  jsonResponse(error.status, { error: errorBody(error) }, errorHeaders(error));
+
+/**
+ * The answer to a request that failed.
+ *
+ * @param answer the form of the answer
+ */
+export function errorResponse(error: unknown, request: Request, log: Log, answer = asJson): Response {
+  if (error instanceof RequestError) return answer(error, request);
   if (request.signal.aborted) {
     // Nobody reads this answer. nginx logs the same status, and counters can distinguish it.
     return jsonResponse(499, {
@@ -45,9 +52,7 @@ export function errorResponse(error: unknown, request: Request, log: Log): Respo
     path: pathOf(request.url),
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });
-  return jsonResponse(500, {
-    error: { code: "internal", message: "The gateway failed on this request; its log says why." },
-  });
+  return answer(new InternalFault("The gateway failed on this request; its log says why."), request);
 }
 
 /** Headers of an error, for any format of its body. */

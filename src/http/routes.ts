@@ -5,6 +5,7 @@
  * The table is built from the application's own routes, so no second list has to be maintained. Patterns are `/a/b`,
  * `/a/:name/b` and `/a/*`. One trailing slash makes no difference.
  */
+import type { RequestError } from "../model/errors.ts";
 
 /**
  * What a token must allow for a route; `none` needs no token. `push` stores samples and changes the groups that it
@@ -16,6 +17,9 @@ type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
 /** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
 export type RouteParameters = Readonly<Record<string, string>>;
 
+/** Answers an error of a request in the form of a protocol. */
+export type ErrorAnswer = (error: RequestError, request: Request) => Response;
+
 type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
 
 /** A method on a path, with the data for documents and permissions. */
@@ -26,11 +30,23 @@ export interface Route {
   /** What the route does: a verb in the third person and its object, in lower case and without a full stop. */
   readonly summary: string;
   readonly handle: Handler;
+  /**
+   * Answers the errors that the handler throws, internal faults, and methods that the path does not support. The default
+   * is JSON.
+   */
+  readonly answerError?: ErrorAnswer;
 }
 
 /** The routes of a family, in the order in which they are declared. */
 export class Routes {
   readonly list: Route[] = [];
+
+  readonly #answerError: ErrorAnswer | undefined;
+
+  /** @param answerError how errors of these routes are answered, see `Route` */
+  constructor(answerError?: ErrorAnswer) {
+    this.#answerError = answerError;
+  }
 
   /** Declares a handler for one or several methods of a path. */
   on(
@@ -39,8 +55,10 @@ export class Routes {
     permission: Permission,
     summary: string,
     handle: Handler,
+    answerError = this.#answerError,
   ): this {
-    for (const method of [methods].flat()) this.list.push({ method, path, permission, summary, handle });
+    for (const method of [methods].flat())
+      this.list.push({ method, path, permission, summary, handle, answerError });
     return this;
   }
 }
@@ -51,11 +69,14 @@ interface RouteMatch {
   readonly pattern: string | undefined;
   /** The methods that the path supports: those of its routes, HEAD with GET, and OPTIONS. */
   readonly allow: readonly string[];
+  /** How errors of the path are answered, if not as JSON. */
+  readonly answerError?: ErrorAnswer;
 }
 
 interface Entry {
   readonly pattern: string;
   readonly methods: Set<string>;
+  readonly answerError: ErrorAnswer | undefined;
 }
 
 const NO_MATCH: RouteMatch = { pattern: undefined, allow: [] };
@@ -64,13 +85,13 @@ export class RouteTable {
   readonly #fixed = new Map<string, Entry>();
   readonly #variable: { readonly entry: Entry; readonly expression: RegExp }[] = [];
 
-  constructor(routes: Iterable<Pick<Route, "method" | "path">>) {
+  constructor(routes: Iterable<Pick<Route, "method" | "path" | "answerError">>) {
     const entries = new Map<string, Entry>();
-    for (const { method, path } of routes) {
+    for (const { method, path, answerError } of routes) {
       const pattern = trimSlash(path);
       let entry = entries.get(pattern);
       if (entry === undefined) {
-        entry = { pattern, methods: new Set() };
+        entry = { pattern, methods: new Set(), answerError };
         entries.set(pattern, entry);
         if (/[:*]/.test(pattern)) this.#variable.push({ entry, expression: expressionOf(pattern) });
         else this.#fixed.set(pattern, entry);
@@ -98,7 +119,7 @@ export class RouteTable {
     methods.add("OPTIONS");
     const asked = method === "HEAD" ? "GET" : method;
     const best = entries.find((entry) => entry.methods.has(asked)) ?? entries[0];
-    return { pattern: best.pattern, allow: [...methods].sort() };
+    return { pattern: best.pattern, allow: [...methods].sort(), answerError: best.answerError };
   }
 }
 

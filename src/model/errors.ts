@@ -86,6 +86,12 @@ export class Timeout extends RequestError {
   }
 }
 
+/** The gateway itself failed. The details are in its log, never in an answer. */
+export class InternalFault extends RequestError {
+  override readonly status = 500;
+  override readonly code = "internal";
+}
+
 /** The gateway is stopping, or cannot commit at the moment. Nothing of the request was stored. */
 export class Unavailable extends RequestError {
   override readonly status = 503;

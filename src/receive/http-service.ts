@@ -6,7 +6,7 @@
  */
 import { createApp } from "../http/app.ts";
 import type { Log } from "../http/log.ts";
-import type { Routes } from "../http/routes.ts";
+import type { ErrorAnswer, Routes } from "../http/routes.ts";
 import { type Address, type Listener, listen } from "../http/server.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Service } from "../model/service.ts";
@@ -16,6 +16,8 @@ interface HttpServiceOptions {
   readonly addresses: readonly Address[];
   /** The flag that sets the addresses, for errors. */
   readonly flag: string;
+  /** How unknown paths are answered. The default is JSON. */
+  readonly answerError?: ErrorAnswer;
   readonly log: Log;
   readonly counters: Counters;
   readonly socketMode: number | undefined;
@@ -35,9 +37,10 @@ export class HttpService implements Service {
   }
 
   async start(): Promise<void> {
-    const { routes, addresses, flag, log, counters, socketMode } = this.#options;
+    const { routes, answerError, addresses, flag, log, counters, socketMode } = this.#options;
     if (addresses.length === 0) return;
-    this.#listener = await listen(createApp(routes, { log, counters }), addresses, { log, flag, socketMode });
+    const app = createApp(routes, { log, counters, answerError });
+    this.#listener = await listen(app, addresses, { log, flag, socketMode });
   }
 
   async stop(): Promise<void> {

@@ -143,7 +143,8 @@ describe("each path", () => {
             expect(response.headers.has("allow"), what).toBe(false);
           } else {
             expect([what, response.status, response.headers.get("allow")]).toEqual([what, 405, allow]);
-            expect(JSON.parse(text).error.code, what).toBe("method_not_allowed");
+            // A protocol has a form of its own for it.
+            expect(text, what).toContain("does not support");
           }
         }
       }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
-import { BEGIN_MS, encode, nano, request } from "./otlp/otlp-messages.ts";
+import { BEGIN_MS, encode, nano, read, request } from "./otlp/otlp-messages.ts";
 
 const PROTOBUF = { "content-type": "application/x-protobuf" };
 
@@ -56,6 +56,15 @@ describe("the listener for OTLP/HTTP", () => {
     expect(await status("POST", "/api/v1/push")).toEqual([404, null]);
     expect(await status("DELETE", "/metrics/job/a")).toEqual([404, null]);
     expect(await status("GET", "/v1/metrics")).toEqual([405, "OPTIONS, POST"]);
+  });
+
+  test("answers an exporter without the path of metrics in the form of OTLP", async () => {
+    const response = await fetch(urls[0]!, { method: "POST", body: gauge(1), headers: PROTOBUF });
+    expect([response.status, response.headers.get("content-type")]).toEqual([404, "application/x-protobuf"]);
+    expect(read("Status", await response.bytes())).toEqual({
+      code: 12,
+      message: 'There is no route "/"; src/http/README.md lists all routes.',
+    });
   });
 
   test("has the limits and the counters of the first listener", async () => {

@@ -10,7 +10,7 @@ import { parseSelector } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
 import { holdsReplacement } from "../url-text.ts";
-import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { apiError, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 interface AdminDependencies {
@@ -34,14 +34,11 @@ class AdminDisabled extends RequestError {
 
 export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: AdminDependencies) => {
   const done = () => new Response(null, { status: 204 });
-  const route = (work: (parameters: URLSearchParams) => Promise<Response>) => (request: Request) =>
-    inApiFormat(async () => {
-      if (!enabled)
-        throw new AdminDisabled(
-          "admin APIs disabled: start the gateway with --enable-admin-api to allow them",
-        );
-      return await work(await readParameters(request, limits));
-    });
+  const route = (work: (parameters: URLSearchParams) => Promise<Response>) => async (request: Request) => {
+    if (!enabled)
+      throw new AdminDisabled("admin APIs disabled: start the gateway with --enable-admin-api to allow them");
+    return await work(await readParameters(request, limits));
+  };
   const deleteSeries = route(async (parameters) => {
     const texts = parameters.getAll("match[]");
     // Otherwise a series that the client did not mean could be deleted.
@@ -61,7 +58,7 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     const name = await takeSnapshot(!readFlag(parameters, "skip_head"));
     return success({ name });
   });
-  return new Routes()
+  return new Routes(apiError)
     .on(
       ["POST", "PUT"],
       "/api/v1/admin/tsdb/delete_series",

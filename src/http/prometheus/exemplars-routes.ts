@@ -8,7 +8,7 @@ import type { SeriesExemplars } from "../../query/promql/exemplar-search.ts";
 import { formatFloat } from "../../query/promql/promql-text.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
-import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { apiError, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 interface ExemplarsDependencies {
@@ -24,21 +24,20 @@ interface ExemplarsDependencies {
 }
 
 export const exemplarsRoutes = ({ exemplars, limits }: ExemplarsDependencies) => {
-  const find = (request: Request) =>
-    inApiFormat(async () => {
-      const parameters = await readParameters(request, limits);
-      const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
-      const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
-      if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-      try {
-        const found = await exemplars.find(parameters.get("query") ?? "", startMs, endMs, request.signal);
-        return success(found.map(answerOf));
-      } catch (error) {
-        if (error instanceof ParseError) throw invalid("query", error.message);
-        throw error;
-      }
-    });
-  return new Routes().on(
+  const find = async (request: Request) => {
+    const parameters = await readParameters(request, limits);
+    const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
+    const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
+    if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+    try {
+      const found = await exemplars.find(parameters.get("query") ?? "", startMs, endMs, request.signal);
+      return success(found.map(answerOf));
+    } catch (error) {
+      if (error instanceof ParseError) throw invalid("query", error.message);
+      throw error;
+    }
+  };
+  return new Routes(apiError).on(
     ["GET", "POST"],
     "/api/v1/query_exemplars",
     "read",

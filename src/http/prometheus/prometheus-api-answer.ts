@@ -3,7 +3,14 @@
  * a result are written directly from the columns. Large results are streamed in pieces.
  */
 import { setImmediate } from "node:timers/promises";
-import { Busy, NotFound, RequestError, Timeout, Unavailable } from "../../model/errors.ts";
+import {
+  Busy,
+  InternalFault,
+  NotFound,
+  type RequestError,
+  Timeout,
+  Unavailable,
+} from "../../model/errors.ts";
 import type { PromqlResult, ResultData, ResultSeries } from "../../query/promql/engine.ts";
 import { QueryError } from "../../query/promql/query-errors.ts";
 import { formatFloat } from "../../query/promql/promql-text.ts";
@@ -36,20 +43,13 @@ export function limited<Item>(
   return { items: items.slice(0, limit), notes: { warnings: ["results truncated due to limit"] } };
 }
 
-/**
- * Runs a handler, and answers its request errors in the API's own format. Internal faults are thrown on, and logged.
- */
-export async function inApiFormat(handle: () => Promise<Response>): Promise<Response> {
-  try {
-    return await handle();
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    return jsonResponse(
-      error instanceof Busy ? 503 : error.status,
-      { status: "error", errorType: errorTypeOf(error), error: error.message },
-      errorHeaders(error),
-    );
-  }
+/** Answers an error in the API's own format. */
+export function apiError(error: RequestError): Response {
+  return jsonResponse(
+    error instanceof Busy ? 503 : error.status,
+    { status: "error", errorType: errorTypeOf(error), error: error.message },
+    errorHeaders(error),
+  );
 }
 
 function errorTypeOf(error: RequestError): string {
@@ -58,6 +58,7 @@ function errorTypeOf(error: RequestError): string {
     return "unavailable";
   if (error instanceof Timeout) return "timeout";
   if (error instanceof NotFound) return "not_found";
+  if (error instanceof InternalFault) return "internal";
   return error.status === 400 ? "bad_data" : "execution";
 }
 

@@ -7,7 +7,7 @@ import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-que
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
 import { queryOf } from "../url-text.ts";
-import { inApiFormat, success } from "./prometheus-api-answer.ts";
+import { apiError, success } from "./prometheus-api-answer.ts";
 import { readLimit } from "./prometheus-api-parameters.ts";
 
 interface PrometheusStatusDependencies {
@@ -43,7 +43,7 @@ const ALWAYS: LabelQuery = {
 export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
   const startTime = new Date(deps.now()).toISOString();
   return (
-    new Routes()
+    new Routes(apiError)
       .on("GET", "/api/v1/status/buildinfo", "read", "returns the version", () =>
         success({
           version: PROMETHEUS_VERSION,
@@ -73,8 +73,8 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
         success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
       )
       .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
-      .on("GET", "/api/v1/status/tsdb", "read", "counts series and labels", (request) =>
-        inApiFormat(async () => success(await tsdbStatus(deps, request.url))),
+      .on("GET", "/api/v1/status/tsdb", "read", "counts series and labels", async (request) =>
+        success(await tsdbStatus(deps, request.url)),
       )
       // The gateway runs no rules, but Grafana requests them.
       .on("GET", "/api/v1/rules", "read", "returns an empty list, because the gateway runs no rules", () =>

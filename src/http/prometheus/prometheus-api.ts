@@ -12,7 +12,7 @@ import { treeOf } from "../../query/promql/parse/tree.ts";
 import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
-import { inApiFormat, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
+import { apiError, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** The part of src/query/promql that the API uses. */
@@ -46,8 +46,8 @@ const PROXIED_STEP_MS = 15_000;
 type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
 
 export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDependencies) => {
-  const route = (handler: Handler) => (request: Request) =>
-    inApiFormat(async () => handler(await readParameters(request, limits), request));
+  const route = (handler: Handler) => async (request: Request) =>
+    handler(await readParameters(request, limits), request);
 
   const instant: Handler = async (parameters, request) => {
     const timeMs = readTime(parameters, "time") ?? now();
@@ -125,7 +125,7 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     const items = found.slice(0, readCount(parameters, "limit"));
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
-  return new Routes()
+  return new Routes(apiError)
     .on(["GET", "POST"], "/api/v1/query", "read", "evaluates an expression at one time", route(instant))
     .on(["GET", "POST"], "/api/v1/query_range", "read", "evaluates an expression over a range", route(range))
     .on(

@@ -12,8 +12,8 @@ import type { DatadogRequest } from "./series-gatherer.ts";
 const ACCEPTED = 202;
 /** Errors that an answer lists. Clients log them as one line. */
 const ERRORS_MAX = 10;
-/** Statuses after which a client should not send the same request again. */
-const FINAL: ReadonlySet<number> = new Set([400, 413]);
+/** Statuses after which a client should not send the same request again. An Agent, which only posts, never gets a 405. */
+const FINAL: ReadonlySet<number> = new Set([400, 405, 413]);
 /** A slow body, a full queue, and anything that is the gateway's own fault. */
 const isPassing = (status: number) => status === 408 || status === 429 || status >= 500;
 

@@ -15,7 +15,6 @@ import { type RouteParameters, Routes } from "../../http/routes.ts";
 import { pathOf, queryText } from "../../http/url-text.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
-import { RequestError } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
@@ -47,8 +46,9 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
   const warnings = new PushWarnings(log, counters);
   const skipped = new SkippedMessages(log, counters);
 
-  const stored = (form: AnswerForm, decode: (body: Uint8Array, request: Request) => DatadogRequest) =>
-    answered(async (request) => {
+  const stored =
+    (form: AnswerForm, decode: (body: Uint8Array, request: Request) => DatadogRequest) =>
+    async (request: Request) => {
       const query = withoutKeys(queryText(request.url));
       const asked = parameters.read(query);
       const key = readIdempotencyKey(request);
@@ -59,7 +59,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       const ack = await ingest.push(sent.batch, { ...asked, idempotency });
       if (sent.batch.warnings !== undefined && ack.repeated !== true) warnings.note(sent.batch.warnings);
       return seriesAnswer(sent, ack, form);
-    });
+    };
 
   const skip = async (request: Request, { "*": path = "" }: RouteParameters) => {
     await readEncodedBody(request, limits);
@@ -67,7 +67,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
     return acceptedAnswer();
   };
 
-  return new Routes()
+  return new Routes(errorAnswer)
     .on(
       "POST",
       "/datadog/api/v1/series",
@@ -110,21 +110,9 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       "/datadog/*",
       "push",
       "accepts what a Datadog Agent sends beside metrics, and does not store it",
-      answered(skip),
+      skip,
     );
 };
-
-/** Answers errors in the form of the API. */
-function answered(handle: (request: Request, parameters: RouteParameters) => Promise<Response>) {
-  return async (request: Request, parameters: RouteParameters): Promise<Response> => {
-    try {
-      return await handle(request, parameters);
-    } catch (error) {
-      if (error instanceof RequestError) return errorAnswer(error);
-      throw error;
-    }
-  };
-}
 
 function isProtobuf(request: Request): boolean {
   return /^application\/(?:x-)?protobuf$/.test(contentTypeOf(request).type);

@@ -8,7 +8,7 @@ import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
-import { quote, RequestError } from "../../model/errors.ts";
+import { quote } from "../../model/errors.ts";
 
 /** Clients compare numbers, and InfluxDB 1.8 is the last version with `/write` and `/query` that most of them know. */
 const VERSION = "1.8.10-weir";
@@ -26,20 +26,15 @@ const QUERY_CHARACTERS_MAX = 16_384;
 
 export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) => {
   const query = async (request: Request) => {
-    try {
-      const search = queryOf(request.url);
-      if (request.method === "POST" && contentTypeOf(request).type === "application/x-www-form-urlencoded") {
-        const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, limits)));
-        for (const [name, value] of form) search.set(name, value);
-      }
-      return answer(search.get("q"), search.get("db"));
-    } catch (error) {
-      if (error instanceof RequestError) return failed(error.status, error.message, errorHeaders(error));
-      throw error;
+    const search = queryOf(request.url);
+    if (request.method === "POST" && contentTypeOf(request).type === "application/x-www-form-urlencoded") {
+      const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, limits)));
+      for (const [name, value] of form) search.set(name, value);
     }
+    return answer(search.get("q"), search.get("db"));
   };
 
-  return new Routes()
+  return new Routes((error) => failed(error.status, error.message, errorHeaders(error)))
     .on("GET", "/ping", "none", "answers clients of InfluxDB that look for a server", ping)
     .on("GET", "/query", "push", "answers clients of InfluxDB that list or create databases", query)
     .on("POST", "/query", "push", "answers clients of InfluxDB that list or create databases", query);

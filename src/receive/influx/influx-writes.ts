@@ -11,7 +11,7 @@ import { readFlag, wrongParameter } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
-import { RequestError } from "../../model/errors.ts";
+import type { RequestError } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
@@ -58,41 +58,37 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
   const parameters = new PushParameters(limits, INFLUX.terms);
 
   const write = (version: InfluxVersion) => async (request: Request) => {
-    try {
-      const search = queryOf(request.url);
-      const precision = readPrecision(version, search.get("precision"));
-      const acceptsPartial = readFlag(search, "accept_partial") ?? true;
-      const isQueued = readFlag(search, "no_sync") ?? false;
-      for (const name of OWN) search.delete(name);
-      const query = search.toString();
-      const { extraLabels, historical } = parameters.read(query);
-      const key = readIdempotencyKey(request);
-      const body = await readBody(request, limits);
-      const lines = decoder.decode(body, precision);
-      const { batch } = lines;
-      if (isRefused(version, lines, acceptsPartial)) return answerOf(version, lines, body, precision);
-      const isRepeatable = key !== undefined || (lines.isTimed && lines.hasObservations);
-      const hash = isRepeatable ? hashOf(`${precision} ${query}`, body) : "";
-      const ack = await ingest.push(batch, {
-        extraLabels,
-        historical,
-        durability: isQueued ? "queued" : "committed",
-        idempotency: isRepeatable ? { scope: SCOPE, key: key ?? hash, bodyHash: hash } : undefined,
-      });
-      if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
-      // The kind of a metric may differ from what the decoder remembers of it.
-      if (ack.rejected.some(({ cause }) => cause === "kind")) decoder.forget();
-      return answerOf(version, lines, body, precision, ack);
-    } catch (error) {
-      if (error instanceof RequestError) return failureOf(version, error);
-      throw error;
-    }
+    const search = queryOf(request.url);
+    const precision = readPrecision(version, search.get("precision"));
+    const acceptsPartial = readFlag(search, "accept_partial") ?? true;
+    const isQueued = readFlag(search, "no_sync") ?? false;
+    for (const name of OWN) search.delete(name);
+    const query = search.toString();
+    const { extraLabels, historical } = parameters.read(query);
+    const key = readIdempotencyKey(request);
+    const body = await readBody(request, limits);
+    const lines = decoder.decode(body, precision);
+    const { batch } = lines;
+    if (isRefused(version, lines, acceptsPartial)) return answerOf(version, lines, body, precision);
+    const isRepeatable = key !== undefined || (lines.isTimed && lines.hasObservations);
+    const hash = isRepeatable ? hashOf(`${precision} ${query}`, body) : "";
+    const ack = await ingest.push(batch, {
+      extraLabels,
+      historical,
+      durability: isQueued ? "queued" : "committed",
+      idempotency: isRepeatable ? { scope: SCOPE, key: key ?? hash, bodyHash: hash } : undefined,
+    });
+    if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
+    // The kind of a metric may differ from what the decoder remembers of it.
+    if (ack.rejected.some(({ cause }) => cause === "kind")) decoder.forget();
+    return answerOf(version, lines, body, precision, ack);
   };
 
+  const failure = (version: InfluxVersion) => (error: RequestError) => failureOf(version, error);
   return new Routes()
-    .on("POST", "/write", "push", "stores lines of InfluxDB 1", write("v1"))
-    .on("POST", "/api/v2/write", "push", "stores lines of InfluxDB 2", write("v2"))
-    .on("POST", "/api/v3/write_lp", "push", "stores lines of InfluxDB 3", write("v3"));
+    .on("POST", "/write", "push", "stores lines of InfluxDB 1", write("v1"), failure("v1"))
+    .on("POST", "/api/v2/write", "push", "stores lines of InfluxDB 2", write("v2"), failure("v2"))
+    .on("POST", "/api/v3/write_lp", "push", "stores lines of InfluxDB 3", write("v3"), failure("v3"));
 };
 
 function readPrecision(version: InfluxVersion, text: string | null): Precision {

@@ -18,10 +18,12 @@ export type InfluxVersion = "v1" | "v2" | "v3";
 /** InfluxDB 2 names its errors. */
 const CODES: Readonly<Record<number, string>> = {
   400: "invalid",
+  405: "method not allowed",
   413: "request too large",
   415: "unsupported media type",
   422: "unprocessable entity",
   429: "too many requests",
+  500: "internal error",
   503: "unavailable",
 };
 const NO_POINTS = "writing requires points";

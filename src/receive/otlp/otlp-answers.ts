@@ -21,20 +21,26 @@ const CODES = {
   permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,
+  internal: 13,
   unavailable: 14,
 } as const;
 
 const CODE_OF_STATUS: Readonly<Record<number, number>> = {
   403: CODES.permissionDenied,
   404: CODES.unimplemented,
+  405: CODES.unimplemented,
   413: CODES.resourceExhausted,
   415: CODES.unimplemented,
+  500: CODES.internal,
 };
 
-/** An error of a request for its sender. A body that arrived too slowly (408) is worth sending again, too. */
+/**
+ * An error of a request for its sender. A body that arrived too slowly (408) is worth sending again, too. After an
+ * internal fault the same request would mostly fail again.
+ */
 export function otlpError(error: RequestError): OtlpError {
   const { message } = error;
-  const passes = error.status === 429 || error.status === 408 || error.status >= 500;
+  const passes = error.status === 429 || error.status === 408 || error.status > 500;
   if (!passes) {
     const code = CODE_OF_STATUS[error.status] ?? CODES.invalidArgument;
     return { code, status: error.status, message, retryAfterSeconds: undefined };

@@ -8,7 +8,7 @@ import { otlpMethods } from "./grpc/otlp-grpc.ts";
 import { TRANSLATIONS } from "./labels/translated-names.ts";
 import { OTLP } from "./otlp-protocol.ts";
 import { OtlpPush } from "./otlp-push.ts";
-import { otlpRoutes } from "./otlp-routes.ts";
+import { otlpErrorAnswer, otlpRoutes } from "./otlp-routes.ts";
 
 interface OtlpSettings {
   readonly otlpTranslation: keyof typeof TRANSLATIONS;
@@ -35,7 +35,13 @@ export const otlp: Receiver<OtlpSettings> = {
     return {
       routes,
       services: [
-        new HttpService({ ...shared, routes, addresses: settings.otlpListen, flag: "--otlp-listen" }),
+        new HttpService({
+          ...shared,
+          routes,
+          answerError: otlpErrorAnswer,
+          addresses: settings.otlpListen,
+          flag: "--otlp-listen",
+        }),
         new GrpcService({
           ...shared,
           methods: otlpMethods(push),

@@ -5,13 +5,13 @@
  * - 200: all points are stored, or `partial_success` says how many are not, and why. They never will be, so a sender
  *   does not send them again.
  * - 429 and 503 with `Retry-After`: nothing is stored, send the same request again.
- * - Any other status: nothing is stored, and sending the request again changes nothing.
+ * - Any other status: nothing is stored, and sending the request again changes nothing. Internal faults are 500.
  *
  * Traces and logs are not stored. Their routes exist, so that a sender gets the reason in a form that it can show.
  */
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { Routes } from "../../http/routes.ts";
-import { quote, RequestError, Unsupported } from "../../model/errors.ts";
+import { quote, type RequestError, Unsupported } from "../../model/errors.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
@@ -42,7 +42,7 @@ export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
     });
   const traces = (request: Request) => answered(request, () => Promise.reject(notStored("traces")));
   const logs = (request: Request) => answered(request, () => Promise.reject(notStored("logs")));
-  return new Routes()
+  return new Routes(otlpErrorAnswer)
     .on("POST", "/v1/metrics", "push", "stores metrics of OpenTelemetry", metrics)
     .on(
       "POST",
@@ -55,25 +55,26 @@ export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
     .on("POST", "/v1/logs", "push", "refuses logs, which are not stored", logs);
 };
 
-/** Answers a request in its own encoding, or in JSON if it has none. */
+/** Answers a request in its own encoding. */
 async function answered(
   request: Request,
   handle: (encoding: OtlpEncoding) => Promise<Parameters<typeof exportResponse>[0]>,
 ): Promise<Response> {
   const encoding = encodingOf(request.headers.get("content-type"));
-  const reply: OtlpEncoding = encoding ?? "json";
-  const headers: Record<string, string> = { "content-type": CONTENT_TYPES[reply] };
-  try {
-    if (encoding === undefined) throw unknownType(request.headers.get("content-type"));
-    return new Response(exportResponse(await handle(encoding), reply), { headers });
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    const failure = otlpError(error);
-    if (failure.retryAfterSeconds !== undefined) headers["retry-after"] = String(failure.retryAfterSeconds);
-    // Do not wait for the rest of a body that arrives too slowly.
-    if (error.status === 408) headers.connection = "close";
-    return new Response(statusBody(failure, reply), { status: failure.status, headers });
-  }
+  if (encoding === undefined) throw unknownType(request.headers.get("content-type"));
+  const body = exportResponse(await handle(encoding), encoding);
+  return new Response(body, { headers: { "content-type": CONTENT_TYPES[encoding] } });
+}
+
+/** Answers an error in the encoding of the request, or in JSON if it has none. */
+export function otlpErrorAnswer(error: RequestError, request: Request): Response {
+  const encoding = encodingOf(request.headers.get("content-type")) ?? "json";
+  const failure = otlpError(error);
+  const headers: Record<string, string> = { "content-type": CONTENT_TYPES[encoding] };
+  if (failure.retryAfterSeconds !== undefined) headers["retry-after"] = String(failure.retryAfterSeconds);
+  // Do not wait for the rest of a body that arrives too slowly.
+  if (error.status === 408) headers.connection = "close";
+  return new Response(statusBody(failure, encoding), { status: failure.status, headers });
 }
 
 function encodingOf(contentType: string | null): OtlpEncoding | undefined {

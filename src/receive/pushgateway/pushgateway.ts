@@ -11,7 +11,7 @@ import type { Log } from "../../http/log.ts";
 import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement, pathOf, queryOf } from "../../http/url-text.ts";
-import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { BadInput, quote } from "../../model/errors.ts";
 import { isShifted } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
@@ -32,12 +32,13 @@ const NAMED_MAX = 1_000;
 
 export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
   const warnings = new PushWarnings(dependencies.log, dependencies.counters);
-  const push = answering((request) => pushOf(request, dependencies, warnings));
-  const remove = answering(async (request) => {
+  const push = (request: Request) => pushOf(request, dependencies, warnings);
+  const remove = async (request: Request) => {
     await dependencies.transactions.remove([groupKey(groupingLabels(pathOf(request.url)))]);
     return empty(202);
-  });
-  return new Routes()
+  };
+  // As Pushgateway answers errors, with a line of text.
+  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)))
     .on(["PUT", "POST"], "/metrics/job/*", "push", "stores the metrics of a group", push)
     .on("DELETE", "/metrics/job/*", "push", "deletes a group", remove)
     .on(
@@ -48,12 +49,8 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
       push,
     )
     .on("DELETE", "/metrics/job@base64/*", "push", "deletes a group whose job is in base64", remove)
-    .on(
-      "DELETE",
-      "/metrics",
-      "admin",
-      "deletes the groups that a selector selects",
-      answering((request) => removeMatching(request, dependencies)),
+    .on("DELETE", "/metrics", "admin", "deletes the groups that a selector selects", (request) =>
+      removeMatching(request, dependencies),
     );
 };
 
@@ -113,18 +110,6 @@ function selectorOf(text: string) {
     );
   }
   return expression.matchers;
-}
-
-/** Answers errors as Pushgateway does, with a line of text. */
-function answering(handle: (request: Request) => Promise<Response>) {
-  return async (request: Request): Promise<Response> => {
-    try {
-      return await handle(request);
-    } catch (error) {
-      if (error instanceof RequestError) return plainText(error.status, error.message, errorHeaders(error));
-      throw error;
-    }
-  };
 }
 
 function empty(status: number, headers: Record<string, string> = {}): Response {

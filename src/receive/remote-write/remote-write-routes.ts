@@ -24,7 +24,7 @@ import { Routes } from "../../http/routes.ts";
 import { queryText } from "../../http/url-text.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
-import { quote, RequestError, Unsupported } from "../../model/errors.ts";
+import { quote, type RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression.ts";
@@ -63,29 +63,23 @@ const RETRY_AFTER_SECONDS = 1;
 export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits, REMOTE_WRITE.terms);
   const bodies = new Bodies(limits);
-  return new Routes().on(
+  return new Routes(failure).on(
     "POST",
     "/api/v1/write",
     "push",
     "stores samples of remote_write 1.0 and 2.0",
     async (request) => {
-      let version: Version = "v1";
-      try {
-        const query = queryText(request.url);
-        if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
-        version = versionOf(request);
-        const { extraLabels, historical } = parameters.read(query);
-        const message = await bodies.receive(request);
-        const write = decoders[version].decode(message());
-        counters.nativeHistograms.inc(write.classicHistograms);
-        counters.exemplarsDropped.inc(write.exemplarsDropped);
-        counters.metadataDropped.inc(write.metadataDropped);
-        const ack = await ingest.push(write.batch, { extraLabels, historical });
-        return answer(version, write, ack);
-      } catch (error) {
-        if (error instanceof RequestError) return failure(version, error);
-        throw error;
-      }
+      const query = queryText(request.url);
+      if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
+      const version = versionOf(request);
+      const { extraLabels, historical } = parameters.read(query);
+      const message = await bodies.receive(request);
+      const write = decoders[version].decode(message());
+      counters.nativeHistograms.inc(write.classicHistograms);
+      counters.exemplarsDropped.inc(write.exemplarsDropped);
+      counters.metadataDropped.inc(write.metadataDropped);
+      const ack = await ingest.push(write.batch, { extraLabels, historical });
+      return answer(version, write, ack);
     },
   );
 };
@@ -179,10 +173,12 @@ function explain({ reason, payload }: Rejection): string {
   return payload === "" || reason.includes(payload) ? reason : `${reason}: ${payload}`;
 }
 
-function failure(version: Version, error: RequestError): Response {
+/** The answer to a request of which nothing was stored. */
+function failure(error: RequestError, request: Request): Response {
+  const isV2 = contentTypeOf(request).parameters.proto === MESSAGES.v2;
   const headers = {
     ...errorHeaders(error),
-    ...written(version, { samples: 0, histograms: 0, exemplars: 0 }),
+    ...written(isV2 ? "v2" : "v1", { samples: 0, histograms: 0, exemplars: 0 }),
   };
   const passing = error.status === 429 || error.status === 408 || error.status >= 500;
   if (!passing) return plainText(error.status, error.message, headers);

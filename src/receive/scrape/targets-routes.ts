@@ -2,7 +2,7 @@
  * What Prometheus's API answers about targets (https://prometheus.io/docs/prometheus/latest/querying/api/#targets):
  * their labels, their health and their last error, for Grafana and for people.
  */
-import { inApiFormat, success } from "../../http/prometheus/prometheus-api-answer.ts";
+import { apiError, success } from "../../http/prometheus/prometheus-api-answer.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
 import { formatDuration } from "../../model/duration.ts";
@@ -14,26 +14,25 @@ const NEVER = "0001-01-01T00:00:00Z";
 const STATES = ["active", "dropped", "any"];
 
 export function targetsRoutes(scrapers: readonly TargetScraper[]): Routes {
-  return new Routes()
+  return new Routes(apiError)
     .on(
       "GET",
       "/api/v1/targets",
       "read",
       "lists the scraped targets, with their health and last error",
-      (request) =>
-        inApiFormat(async () => {
-          const query = queryOf(request.url);
-          const state = query.get("state") || "any";
-          if (!STATES.includes(state))
-            throw new BadInput(`state is ${quote(state)}, expected one of ${STATES.join(", ")}`, "state");
-          const pool = query.get("scrapePool");
-          const asked = scrapers.filter(({ target }) => !pool || target.job.jobName === pool);
-          return success({
-            activeTargets: state === "dropped" ? [] : asked.map(activeTarget),
-            droppedTargets: [],
-            droppedTargetCounts: Object.fromEntries(asked.map(({ target }) => [target.job.jobName, 0])),
-          });
-        }),
+      (request) => {
+        const query = queryOf(request.url);
+        const state = query.get("state") || "any";
+        if (!STATES.includes(state))
+          throw new BadInput(`state is ${quote(state)}, expected one of ${STATES.join(", ")}`, "state");
+        const pool = query.get("scrapePool");
+        const asked = scrapers.filter(({ target }) => !pool || target.job.jobName === pool);
+        return success({
+          activeTargets: state === "dropped" ? [] : asked.map(activeTarget),
+          droppedTargets: [],
+          droppedTargetCounts: Object.fromEntries(asked.map(({ target }) => [target.job.jobName, 0])),
+        });
+      },
     )
     .on("GET", "/api/v1/scrape_pools", "read", "lists the names of the jobs that are scraped", () =>
       success({ scrapePools: [...new Set(scrapers.map(({ target }) => target.job.jobName))].sort() }),

@@ -97,7 +97,7 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
   };
   const readJson: Prepare = () => (lines, firstLine, overridden) => json.decode(lines, firstLine, overridden);
 
-  return new Routes()
+  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)))
     .on("POST", IMPORT, "push", "stores series in JSON lines of VictoriaMetrics", route(readJson))
     .on("POST", `${IMPORT}/csv`, "push", "stores samples in lines of CSV", route(readCsv, ["format"]))
     .on(

@@ -4,6 +4,7 @@ import {
   BadInput,
   Busy,
   Forbidden,
+  InternalFault,
   NotFound,
   type RequestError,
   Timeout,
@@ -38,6 +39,7 @@ describe("an error is", () => {
   ok(new NotFound("why"), 12, 404);
   ok(new Unsupported("why"), 12, 415);
   ok(new TooLarge("why"), 8, 413);
+  ok(new InternalFault("why"), 13, 500);
   // Retried: 429 and 503 only, each with the time after which.
   ok(new Busy("why", 3), 14, 429, 3);
   ok(new Busy("why", 1.5), 14, 429, 2);
