@@ -16,7 +16,7 @@ export const LABELS = { instance: "w-1", job: "facts", op: "get" };
 const BOUNDS = [100, 250, 500];
 
 /** The addresses of a gateway, by scheme. */
-export type Addresses = Readonly<Record<"http" | "grpc" | "udp", string>>;
+export type Addresses = Readonly<Record<"http" | "grpc" | "tcp" | "udp", string>>;
 
 /** A row of SQL: the metric, its kind, the bound of its bucket, and its value. */
 export type Row = readonly [metric: string, kind: string, le: string | null, value: number];
@@ -256,6 +256,24 @@ export const PROTOCOLS: readonly FactProtocol[] = [
       const port = Number(new URL(udp).port);
       socket.send(lines.map((line) => `${line}|#${tags}|T${seconds}`).join("\n"), port, "127.0.0.1");
       socket.close();
+    },
+  },
+  {
+    name: "graphite",
+    rows: LEVELS,
+    counter: (name) => `${name}_jobs`,
+    hasHistogram: false,
+    hasTime: true,
+    isAcknowledged: false,
+    retry: "once",
+    async push(name, { tcp }, seconds) {
+      const tags = Object.entries(LABELS).map(([label, value]) => `;${label}=${value}`);
+      const lines = LEVELS(name).map(
+        ([metric, , , value]) => `${metric}${tags.join("")} ${value} ${seconds}\n`,
+      );
+      const { hostname, port } = new URL(tcp);
+      const socket = await Bun.connect({ hostname, port: Number(port), socket: { data: () => undefined } });
+      socket.end(lines.join(""));
     },
   },
   {
