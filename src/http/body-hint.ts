@@ -12,7 +12,7 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
   [/^\s*(?:SELECT|WITH|FROM|DESCRIBE|SHOW)\s/i, "The body looks like SQL: send it to /api/v1/sql."],
   // # TYPE name counter; name{label="value"} 1.5; name 1.5
   [
-    /^(?:\s*#[^\n]*\n)*\s*(?:#\s*(?:TYPE|HELP|UNIT)\s|[a-zA-Z_:][\w:]*(?:\{[^\n]*\})?[ \t]+[-+.\w]+(?:[ \t]+-?[\d.]+)?[ \t]*(?:\n|$))/,
+    /^(?:\s*#[^\n]*\n)*\s*(?:#\s*(?:TYPE|HELP|UNIT)\s|[a-zA-Z_:][\w:]*(?:\{[^\n]*\})?[ \t]+[-+]?(?:[\d.][-+.\w]*|Inf|NaN)(?:[ \t]+-?[\d.]+)?[ \t]*(?:\n|$))/,
     "The body looks like Prometheus text: push it to /metrics/job/NAME.",
   ],
   [
@@ -56,10 +56,19 @@ export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: (
     return decode();
   } catch (error) {
     if (!(error instanceof BadInput) || Object.getPrototypeOf(error) !== BadInput.prototype) throw error;
-    const hint = encodingHint(body) ?? bodyHint(body.subarray(0, HEAD_BYTES));
-    if (hint === undefined || hint.includes(`${own}.`)) throw error;
+    const hint = unreadHint(body, own);
+    if (hint === "") throw error;
     throw new BadInput(`${error.message.replace(/\.?$/, ".")} ${hint}`, error.field);
   }
+}
+
+/**
+ * A sentence about a body of which the route whose path is `own` could read nothing: its encoding, or its format. Empty if
+ * neither is recognised.
+ */
+export function unreadHint(body: Uint8Array, own: string): string {
+  const hint = encodingHint(body) ?? bodyHint(body.subarray(0, HEAD_BYTES)) ?? "";
+  return hint.includes(`${own}.`) ? "" : hint;
 }
 
 /** A sentence about the format of a body that begins with these bytes. Undefined if it matches no known format. */

@@ -3,6 +3,7 @@
  * stored. Otherwise an error lists the rejected lines. Telegraf and the client libraries drop the rejected points at
  * 400 and 422, and send the request again at 429 and 503.
  */
+import { unreadHint } from "../../http/body-hint.ts";
 import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
 import type { Ack } from "../../ingest/contract.ts";
 import type { RequestError } from "../../model/errors.ts";
@@ -81,7 +82,13 @@ export function answerOf(
     isReadable ? reason : `unable to parse '${text}': ${reason}`,
   );
   const isPartial = dropped < lineCount || batch.rejected.length < dropped;
-  const message = isPartial ? `partial write: ${reasons.join("\n")} dropped=${dropped}` : reasons.join("\n");
+  // A body of another format has no line that can be read.
+  const hint = batch.rejected.length < lineCount ? "" : unreadHint(body, "/write");
+  const message = isPartial
+    ? `partial write: ${reasons.join("\n")} dropped=${dropped}`
+    : hint === ""
+      ? reasons.join("\n")
+      : `${reasons.join("\n")}. ${hint}`;
   if (version === "v1" || batch.rejected.length > 0) return failed(version, 400, message, headers);
   return failed(version, 422, `failure writing points to database: ${message}`, headers);
 }

@@ -205,6 +205,20 @@ describe("rejected lines", () => {
     });
   });
 
+  test("of another format get a hint about the route that accepts it, or about the encoding", async () => {
+    const hintOf = async (body: string | Uint8Array<ArrayBuffer>) =>
+      ((await write(V1, body)).json as { error: string }).error.split(". ").slice(1).join(". ");
+    expect(await hintOf('{"metric_name":"m","value":1}')).toBe(
+      "The body looks like JSON events: push them to /api/v1/push.",
+    );
+    expect(await hintOf('# TYPE m counter\nm_total{a="b"} 1\n')).toContain(
+      "The body looks like Prometheus text",
+    );
+    expect((await write(V1, gzipSync("m f=1"))).json).toMatchObject({
+      error: expect.stringContaining('send the header "Content-Encoding: gzip" with it.'),
+    });
+  });
+
   test("get 400 in version 2 if one cannot be read, else 422", async () => {
     const name = fresh();
     expect(await write(V2, `${name} f=1\n${name} bad`)).toMatchObject({
