@@ -4,6 +4,7 @@
  *
  * `/api/v1/export` also has the export of events (export-routes.ts): a request with `match[]` is this one.
  */
+import { setImmediate } from "node:timers/promises";
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
@@ -108,7 +109,13 @@ async function* linesOf(
   portions: AsyncGenerator<readonly SeriesSamples[], void, undefined>,
   write: SeriesWriter,
 ): AsyncGenerator<string, void, undefined> {
-  for await (const portion of portions) yield* write(portion);
+  for await (const portion of portions) {
+    for (const piece of write(portion)) {
+      yield piece;
+      // A client on the same machine takes each piece at once: other requests are served in between.
+      await setImmediate();
+    }
+  }
 }
 
 function timeOf(parameters: URLSearchParams, name: string): number | undefined {

@@ -19,8 +19,8 @@ interface Lines {
   readonly lineCount: number;
 }
 
-/** A part is decoded without a pause: about 20 ms. */
-const PART_BYTES = 2 * 2 ** 20;
+/** A part is decoded and admitted without a pause: about 20 ms for 50,000 samples. */
+const PART_BYTES = 2 ** 20;
 /** Up to this size a body is read as a whole. */
 const WHOLE_BYTES_MAX = 4 * 2 ** 20;
 const GUNZIP_CHUNK_BYTES = 262_144;
