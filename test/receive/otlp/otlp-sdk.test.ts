@@ -3,45 +3,15 @@
  * real listeners: the same worker stores the same rows, whatever carries its metrics.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { Unavailable } from "../../../src/model/errors.ts";
 import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { serveGrpc } from "./grpc/grpc-server.ts";
+import { NODE, type Protocol, runApplication } from "./sdk-run.ts";
 
-const NODE = Bun.which("node");
-const APPLICATION = join(import.meta.dir, "sdk-application.mjs");
 const PROTOCOLS = ["http/protobuf", "http/json", "grpc"] as const;
-type Protocol = (typeof PROTOCOLS)[number];
 
-interface Run {
-  readonly protocol: Protocol;
-  readonly endpoint: string;
-  readonly service: string;
-  readonly temporality: "delta" | "cumulative";
-  readonly args?: readonly string[];
-}
-
-/** Runs the application to its end. Returns what it logged: failed exports and rejected points. */
-async function runApplication({ protocol, endpoint, service, temporality, args = [] }: Run): Promise<string> {
-  const child = Bun.spawn([NODE!, APPLICATION, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      OTEL_METRICS_EXPORTER: "otlp",
-      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: endpoint,
-      OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: protocol,
-      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: temporality,
-      OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
-      OTEL_SERVICE_NAME: service,
-      OTEL_RESOURCE_ATTRIBUTES:
-        "service.namespace=emp,service.instance.id=worker-1,machine.id=m-1,deployment.environment=staging",
-    },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const output = await new Response(child.stderr).text();
-  expect(await child.exited).toBe(0);
-  return output;
-}
+const RESOURCE =
+  "service.namespace=emp,service.instance.id=worker-1,machine.id=m-1,deployment.environment=staging";
 
 class Server {
   gateway!: TestGateway;
@@ -88,7 +58,7 @@ class Server {
   }
 }
 
-describe.skipIf(NODE === null).each(["delta", "cumulative"] as const)(
+describe.skipIf(NODE === undefined).each(["delta", "cumulative"] as const)(
   "a worker with %s temporality",
   (temporality) => {
     let server: Server;
@@ -101,7 +71,13 @@ describe.skipIf(NODE === null).each(["delta", "cumulative"] as const)(
 
     test("exports without an error by each protocol", async () => {
       for (const protocol of PROTOCOLS) {
-        const run = { protocol, endpoint: server.endpoint(protocol), service: protocol, temporality };
+        const run = {
+          protocol,
+          endpoint: server.endpoint(protocol),
+          service: protocol,
+          temporality,
+          resource: RESOURCE,
+        };
         expect(await runApplication(run)).toBe("");
       }
     });
@@ -235,7 +211,7 @@ function lossyProxy(target: string) {
   return { endpoint: `${proxy.url}v1/metrics`, answers, proxy };
 }
 
-describe.skipIf(NODE === null)("a request that is sent again", () => {
+describe.skipIf(NODE === undefined)("a request that is sent again", () => {
   test.each(["http/protobuf", "http/json"] as const)(
     "by %s is stored once, also if it was stored before",
     async (protocol) => {
@@ -258,7 +234,7 @@ describe.skipIf(NODE === null)("a request that is sent again", () => {
   );
 });
 
-test.skipIf(NODE === null)(
+test.skipIf(NODE === undefined)(
   "the gRPC exporter reports a status with its message, and sends nothing again",
   async () => {
     let requests = 0;

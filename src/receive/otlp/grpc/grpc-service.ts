@@ -172,9 +172,9 @@ export class GrpcService implements Service {
   #warn(error: Error): void {
     if (this.#warned) return;
     this.#warned = true;
-    this.#options.log.warn("a client of the gRPC listener does not speak HTTP/2", {
-      advice: this.#options.advice,
+    this.#options.log.warn("a connection of the gRPC listener failed; further ones are not logged", {
       error: error.message,
+      advice: this.#options.advice,
     });
   }
 }

@@ -260,7 +260,7 @@ describe("OTLP/gRPC", () => {
       const [line, ...more] = gateway.takeLog();
       expect(JSON.parse(line!)).toMatchObject({
         level: "warn",
-        message: "a client of the gRPC listener does not speak HTTP/2",
+        message: "a connection of the gRPC listener failed; further ones are not logged",
         advice: "Send OTLP/HTTP to an address of --listen or --otlp-listen.",
       });
       expect(more).toEqual([]);
