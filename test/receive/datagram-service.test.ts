@@ -6,11 +6,12 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCounters } from "../../src/model/counters.ts";
 import { Busy } from "../../src/model/errors.ts";
 import type { Batch } from "../../src/model/sample.ts";
-import { createCounters } from "../../src/model/counters.ts";
 import { DatagramService } from "../../src/receive/datagram-service.ts";
 import { type TextDecoder, TextIntake } from "../../src/receive/text-intake.ts";
+import { BatchBuilder } from "../../src/wire/batch-builder.ts";
 import { ipBytes, procAddress } from "../../src/wire/sockets/datagram-socket.ts";
 import { openPortableUdpSocket } from "../../src/wire/sockets/portable-udp-socket.ts";
 import {
@@ -18,7 +19,6 @@ import {
   SEGMENT_BYTES,
   WaitingDatagrams,
 } from "../../src/wire/sockets/waiting-datagrams.ts";
-import { BatchBuilder } from "../../src/wire/batch-builder.ts";
 import { sendUnixDatagrams } from "../unix-datagram-sender.ts";
 import { until } from "../until.ts";
 

@@ -103,6 +103,9 @@ function parseLabels(block: string, format: LineFormat): LabelPair[] {
   return labels;
 }
 
+/** An error that has the number of its line. */
+class LineError extends BadInput {}
+
 /** What both formats share: a position in the text. */
 abstract class Lines {
   protected readonly text: string;
@@ -116,7 +119,17 @@ abstract class Lines {
     this.sink = sink;
   }
 
-  abstract read(): void;
+  /** Reads all lines. An error of the sink gets the number of the line, too. */
+  read(): void {
+    try {
+      this.readLines();
+    } catch (error) {
+      if (error instanceof BadInput && !(error instanceof LineError)) throw this.error(error.message);
+      throw error;
+    }
+  }
+
+  protected abstract readLines(): void;
 
   /** Moves from `{` to after the `}` that ends the block. */
   protected skipBlock(): void {
@@ -140,29 +153,19 @@ abstract class Lines {
     return value;
   }
 
-  /** Calls the sink. A series that it rejects is an error of this line. */
-  protected pass(series: string, value: number, timestampMs: number | undefined): void {
-    try {
-      this.sink.sample(series, value, timestampMs);
-    } catch (error) {
-      if (error instanceof BadInput) throw this.error(error.message);
-      throw error;
-    }
-  }
-
   /** The rest of the line, quoted. */
   protected rest(from = this.at): string {
     const end = this.text.indexOf("\n", from);
     return quote(this.text.slice(from, end < 0 ? undefined : end));
   }
 
-  protected error(what: string): BadInput {
-    return new BadInput(`line ${this.line}: ${what}`, "body");
+  protected error(what: string): LineError {
+    return new LineError(`line ${this.line}: ${what}`, "body");
   }
 }
 
 class TextLines extends Lines {
-  read(): void {
+  protected readLines(): void {
     const { text } = this;
     for (; this.at < text.length; this.at++, this.line++) {
       const from = this.at;
@@ -200,7 +203,7 @@ class TextLines extends Lines {
     }
     if (text.charCodeAt(this.at) !== LINE_FEED)
       throw this.error(`expected the end of the line, got ${this.rest()}`);
-    this.pass(text.slice(from, end), value, timestampMs);
+    this.sink.sample(text.slice(from, end), value, timestampMs);
   }
 
   #comment(): void {
@@ -244,7 +247,7 @@ class TextLines extends Lines {
 }
 
 class OpenMetricsLines extends Lines {
-  read(): void {
+  protected readLines(): void {
     const { text } = this;
     for (; this.at < text.length; this.at++, this.line++) {
       if (text.charCodeAt(this.at) !== HASH) this.#sample();
@@ -293,7 +296,7 @@ class OpenMetricsLines extends Lines {
     const series = text.slice(from, this.at);
     const value = this.value(this.#word());
     const timestampMs = this.#timestamp();
-    this.pass(series, value, timestampMs);
+    this.sink.sample(series, value, timestampMs);
     if (!text.startsWith(" # {", this.at)) return;
     if (!/_(?:total|bucket)$/.test(name)) throw this.error(`metric ${quote(name)} cannot have an exemplar`);
     this.#exemplar();
@@ -303,7 +306,8 @@ class OpenMetricsLines extends Lines {
     this.at += 3;
     const from = this.at;
     this.skipBlock();
-    const labels = parseLabels(this.text.slice(from, this.at), "openmetrics");
+    const block = this.text.slice(from, this.at);
+    const labels = parseLabels(block, "openmetrics");
     const value = this.value(this.#word());
     this.sink.exemplar(labels, value, this.#timestamp());
   }
