@@ -3,6 +3,8 @@
  *
  * - Text is gathered for at most 100 ms, or until a segment of it is full. It is decoded and committed one batch after
  *   the other, so that a decoder may read what all batches before it have stored.
+ * - `stop` passes on what waits, but not for longer than its share of the time in which the gateway stops. The rest is
+ *   dropped and counted.
  * - A sender does not learn that its text was not stored. So a batch that ingest rejects for now (its queue or the disk
  *   is full) is sent to it again, while further text waits. What is lost is counted by cause.
  */
@@ -35,6 +37,8 @@ interface TextIntakeOptions {
   readonly ingest: { push(batch: Batch): Promise<Ack> };
   /** The most bytes of text that wait. */
   readonly waitingBytesMax: number;
+  /** The time in which the gateway stops. */
+  readonly stopTimeoutMs: number;
   readonly counters: Counters;
   readonly log: Pick<Log, "warn">;
   readonly now: () => number;
@@ -45,8 +49,8 @@ const GATHER_MS = 100;
 /** Interval of log lines about losses. */
 const LOG_INTERVAL_MS = 60_000;
 const RETRY_MS = 250;
-/** While the gateway stops, a batch is not sent again for longer than this. */
-const RETRY_AT_STOP_MS = 1_000;
+/** Of the time in which the gateway stops. Half of it is for the last commit and the checkpoint. */
+const SHARE_OF_STOP = 1 / 4;
 
 export class TextIntake {
   readonly #options: TextIntakeOptions;
@@ -56,7 +60,8 @@ export class TextIntake {
   #gather: Timer | undefined;
   #running: Promise<void> | undefined;
   #room = Promise.withResolvers<void>();
-  #isStopping = false;
+  /** When the intake must have stopped, in the time of `performance.now()`. */
+  #stopAt = Number.POSITIVE_INFINITY;
 
   constructor(options: TextIntakeOptions) {
     this.#options = options;
@@ -67,7 +72,7 @@ export class TextIntake {
   /** Begins to take text. `onFault` gets each later fault. The intake goes on after it. */
   start(onFault: (error: unknown) => void): void {
     this.#onFault = onFault;
-    this.#isStopping = false;
+    this.#stopAt = Number.POSITIVE_INFINITY;
   }
 
   /** Takes a copy of a piece: `length` bytes from `from` on. Returns false if there is no room. */
@@ -102,9 +107,9 @@ export class TextIntake {
     this.#losses.noteDropped(cause, count, details);
   }
 
-  /** Passes on all that was taken. Call it when no more text arrives. */
+  /** Passes on what was taken. Call it when no more text arrives. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
+    this.#stopAt = performance.now() + SHARE_OF_STOP * this.#options.stopTimeoutMs;
     await this.#running;
     this.#run();
     await this.#running;
@@ -126,7 +131,13 @@ export class TextIntake {
     // The decoder may have lines that were rejected before they could be taken.
     if (segment === undefined) await this.#passOnBatch();
     for (; segment !== undefined; segment = this.#waiting.take()) {
-      for (let from = 0; from < segment.length; ) from = await this.#passOnPart(segment, from);
+      for (let from = 0; from < segment.length; ) {
+        if (performance.now() > this.#stopAt) {
+          this.#losses.noteDropped("stopped", segment.length - from);
+          break;
+        }
+        from = await this.#passOnPart(segment, from);
+      }
       this.#waiting.release(segment);
       this.#room.resolve();
       this.#room = Promise.withResolvers();
@@ -168,15 +179,13 @@ export class TextIntake {
 
   /** Pushes a batch until ingest has room for it. */
   async #push(batch: Batch): Promise<Ack> {
-    let leftMs = RETRY_AT_STOP_MS;
     for (;;) {
       try {
         return await this.#options.ingest.push(batch);
       } catch (error) {
         // Nothing of the batch was stored, so it can be sent again.
         const isForNow = error instanceof Busy || error instanceof Unavailable;
-        if (this.#isStopping) leftMs -= RETRY_MS;
-        if (!isForNow || leftMs <= 0) throw error;
+        if (!isForNow || performance.now() > this.#stopAt) throw error;
         await Bun.sleep(RETRY_MS);
       }
     }

@@ -68,7 +68,13 @@ async function start(
     push = () => Promise.resolve(),
     bufferBytes = MiB,
     waitingBytesMax = MiB,
-  }: { push?: (batch: Batch) => Promise<unknown>; bufferBytes?: number; waitingBytesMax?: number } = {},
+    stopTimeoutMs = 2_000,
+  }: {
+    push?: (batch: Batch) => Promise<unknown>;
+    bufferBytes?: number;
+    waitingBytesMax?: number;
+    stopTimeoutMs?: number;
+  } = {},
 ): Promise<Started> {
   const counters = createCounters();
   const [values, logged, faults]: [number[], string[], unknown[]] = [[], [], []];
@@ -84,6 +90,7 @@ async function start(
       },
     },
     waitingBytesMax,
+    stopTimeoutMs,
     counters,
     log: { warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
     now: Date.now,
@@ -293,6 +300,25 @@ describe("ingest that is", () => {
     expect(faults.map(String)).toEqual(["Busy: the queue is full"]);
     expect(await dropped()).toEqual({ not_stored: 2 });
     expect(logged).toEqual(['samples were rejected {"protocol":"statsd","not_stored":2}']);
+  });
+
+  test("slow until the time for the stop is over loses what waits, which is counted", async () => {
+    const entered = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const { service, url, values, dropped } = await start("127.0.0.1:0", {
+      stopTimeoutMs: 0,
+      push: async () => {
+        entered.resolve();
+        await released.promise;
+      },
+    });
+    await sendUdp(url, ["first"]);
+    await entered.promise;
+    await sendUdp(url, ["second", "third"]);
+    const stopped = service.stop();
+    released.resolve();
+    await stopped;
+    expect([values, await dropped()]).toEqual([[5], { stopped: 2 }]);
   });
 
   test("broken loses one batch, and the next is stored", async () => {

@@ -14,6 +14,7 @@ interface GraphiteSettings {
   readonly graphiteIdleMs: number;
   readonly datagramBufferBytes: number;
   readonly datagramWaitingBytesMax: number;
+  readonly stopTimeoutMs: number;
 }
 
 export const graphite: Receiver<GraphiteSettings> = {
@@ -22,10 +23,23 @@ export const graphite: Receiver<GraphiteSettings> = {
     const decoder = new GraphiteDecoder(new PathTemplates(settings.graphiteTemplates));
     const addresses = settings.graphiteListen;
     if (addresses.length === 0) return { routes: [] };
-    const { datagramBufferBytes: bufferBytes, datagramWaitingBytesMax: waitingBytesMax } = settings;
+    const {
+      datagramBufferBytes: bufferBytes,
+      datagramWaitingBytesMax: waitingBytesMax,
+      stopTimeoutMs,
+    } = settings;
     const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs } = settings;
     const { name: protocol } = GRAPHITE;
-    const intake = new TextIntake({ protocol, decoder, ingest, waitingBytesMax, counters, log, now });
+    const intake = new TextIntake({
+      protocol,
+      decoder,
+      ingest,
+      waitingBytesMax,
+      stopTimeoutMs,
+      counters,
+      log,
+      now,
+    });
     const service = new GraphiteService({
       ...{ addresses, intake, decoder, connectionsMax, idleMs, bufferBytes, counters },
     });

@@ -10,6 +10,7 @@ interface StatsdSettings {
   readonly statsdListen: readonly DatagramAddress[];
   readonly datagramBufferBytes: number;
   readonly datagramWaitingBytesMax: number;
+  readonly stopTimeoutMs: number;
 }
 
 export const statsd: Receiver<StatsdSettings> = {
@@ -27,9 +28,22 @@ export const statsd: Receiver<StatsdSettings> = {
       },
     });
     const addresses = settings.statsdListen;
-    const { datagramBufferBytes: bufferBytes, datagramWaitingBytesMax: waitingBytesMax } = settings;
+    const {
+      datagramBufferBytes: bufferBytes,
+      datagramWaitingBytesMax: waitingBytesMax,
+      stopTimeoutMs,
+    } = settings;
     const { name: protocol } = STATSD;
-    const intake = new TextIntake({ protocol, decoder, ingest, waitingBytesMax, counters, log, now });
+    const intake = new TextIntake({
+      protocol,
+      decoder,
+      ingest,
+      waitingBytesMax,
+      stopTimeoutMs,
+      counters,
+      log,
+      now,
+    });
     const service = new DatagramService({ protocol, addresses, intake, bufferBytes, counters });
     return { routes: [], services: addresses.length === 0 ? [] : [service] };
   },
