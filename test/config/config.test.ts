@@ -310,6 +310,10 @@ describe("values", () => {
     const whoWrites = why.replace("read and write everything", "write");
     bad(["--statsd-listen", "0.0.0.0:8125"], `statsdListen is "0.0.0.0:8125", ${whoWrites}`);
     expect(load(["--statsd-listen", "0.0.0.0:8125", "--open"]).statsdListen).toHaveLength(1);
+    bad(["--otlp-listen", "0.0.0.0:4318"], `otlpListen is "0.0.0.0:4318", ${whoWrites}`);
+    bad(["--otlp-grpc-listen", "[::]:4317"], `otlpGrpcListen is "[::]:4317", ${whoWrites}`);
+    expect(load(["--otlp-grpc-listen", "[::]:4317", "--open"]).otlpGrpcListen).toHaveLength(1);
+    expect(load(["--otlp-listen", "127.0.0.1:4318,unix:/run/otlp.sock"]).otlpListen).toHaveLength(2);
   });
 
   test("rejects limits that contradict each other", () => {
