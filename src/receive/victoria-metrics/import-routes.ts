@@ -16,7 +16,7 @@ import { Routes } from "../../http/routes.ts";
 import { pathOf, queryText } from "../../http/url-text.ts";
 import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
-import { quote, RequestError, Unsupported } from "../../model/errors.ts";
+import { BadInput, quote, RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Labels, Rejection } from "../../model/sample.ts";
 import { MILLISECONDS_MAX } from "../../model/time.ts";
 import type { NameLimits } from "../../series/naming.ts";
@@ -45,6 +45,8 @@ const IMPORT = "/api/v1/import";
 const PROMETHEUS = `${IMPORT}/prometheus`;
 /** Reasons that an answer lists. Its first line counts all. */
 const REASONS_MAX = 10;
+/** Rejected lines at which an import stops: a body of any size may be no lines of the format at all. */
+const REJECTED_LINES_MAX = 100_000;
 /** Sets of labels of paths. A worker always sends the same. */
 const REMEMBERED_MAX = 256;
 
@@ -67,6 +69,7 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
           for (const batch of decode(lines, firstLine, overridden))
             tally.add(await ingest.push(batch, { extraLabels: set, historical }));
           tally.lines = firstLine + lineCount;
+          tally.requireFewRejected();
         }
         return tally.answer();
       } catch (error) {
@@ -174,7 +177,8 @@ class Tally {
   /** Lines that were read. */
   lines = 0;
   #accepted = 0;
-  readonly #rejectedLines = new Set<number>();
+  #rejectedLines = 0;
+  #lastRejected = -1;
   readonly #first: Rejection[] = [];
 
   add({ accepted, duplicates, rejected }: Ack): void {
@@ -182,13 +186,23 @@ class Tally {
     for (const each of rejected) {
       // As with remote_write: of several values at one time the first is stored.
       if (each.cause === REPEATED) continue;
-      this.#rejectedLines.add(each.index);
+      // They are in the order of the body.
+      if (each.index !== this.#lastRejected) this.#rejectedLines++;
+      this.#lastRejected = each.index;
       if (this.#first.length < REASONS_MAX) this.#first.push(each);
     }
   }
 
+  /** Throws if so many lines were rejected that the body is not what its sender takes it for. */
+  requireFewRejected(): void {
+    if (this.#rejectedLines <= REJECTED_LINES_MAX) return;
+    throw new BadInput(
+      `The import stopped at line ${this.lines}, because ${this.#rejectedLines} lines were rejected. The first: ${explain(this.#first[0]!)}.`,
+    );
+  }
+
   answer(): Response {
-    const count = this.#rejectedLines.size;
+    const count = this.#rejectedLines;
     if (count === 0) return new Response(null, { status: 204 });
     const [first, ...others] = this.#first.map(explain);
     const stored = this.#accepted === 0 ? "Nothing was stored." : "The others are stored.";

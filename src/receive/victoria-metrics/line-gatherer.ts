@@ -22,7 +22,7 @@ export interface LineProblem {
 const BATCH_SAMPLES_MAX = 100_000;
 /** Rejected lines of a batch before it is closed. */
 const BATCH_REJECTIONS_MAX = 10_000;
-/** Per request: further rejections are counted without a reason. */
+/** Per part of a body: further rejections are counted without a reason. */
 const REASONS_MAX = 1_000;
 const PAYLOAD_CHARACTERS_MAX = 300;
 /** Sets of overridden labels whose heads are remembered. A sender always sends the same. */
@@ -63,7 +63,7 @@ export class LineGatherer {
     this.#batches = [];
     this.#batchNumber++;
     this.line = firstLine;
-    if (firstLine === 0) this.#reasons = 0;
+    this.#reasons = 0;
     this.#overridden = overridden;
     const names = [...overridden].sort().join("\u0000");
     let blocks = this.#caches.get(names);

@@ -23,6 +23,11 @@ const [TAB, CARRIAGE_RETURN, SPACE, QUOTE, HASH, BACKSLASH, OPEN, CLOSE] = [9, 1
  */
 const SECONDS_MAX = 2 ** 31;
 
+/** What the series of a family are named behind its name. */
+const PARTS = ["", "_bucket", "_sum", "_count", "_total", "_info"];
+/** More names than the families whose metadata is remembered can have. */
+const DECIDED_MAX = 300_000;
+
 const TYPES: ReadonlyMap<string, MetricType> = new Map([
   ["counter", "counter"],
   ["gauge", "gauge"],
@@ -45,6 +50,8 @@ interface TextLinesOptions {
 export class TextLinesDecoder {
   readonly #gatherer = new LineGatherer();
   readonly #metadata = new FamilyMetadata();
+  /** The metrics whose heads are remembered. New metadata of other families changes no head. */
+  readonly #decided = new Set<string>();
   /** Exemplars of the last call, which are not stored. */
   exemplarsDropped = 0;
 
@@ -87,7 +94,14 @@ export class TextLinesDecoder {
       help: keyword === "HELP" ? unescaped(rest) : "",
       unit: keyword === "UNIT" ? rest.trim() : "",
     };
-    if (this.#metadata.note(name, said) === "new") this.#gatherer.forget();
+    if (this.#metadata.note(name, said) === "new") this.#refine(name);
+  }
+
+  /** Forgets all heads if one of them is of this family. */
+  #refine(family: string): void {
+    if (!PARTS.some((part) => this.#decided.has(family + part))) return;
+    this.#decided.clear();
+    this.#gatherer.forget();
   }
 
   #sample(bytes: Buffer, from: number, end: number, defaultUs: number): LineProblem | undefined {
@@ -170,9 +184,11 @@ export class TextLinesDecoder {
       else return { cause: "syntax", reason: `its label ${quote(label)} has no value` };
       at = LABEL.lastIndex;
     }
-    const named = pairs.filter(([label]) => label === "__name__").at(-1)?.[1];
+    const named = pairs.filter(([label]) => label === "__name__").at(-1)?.[1] ?? metric;
     const others = pairs.filter(([label]) => label !== "__name__");
-    return headOf(named ?? metric, others, overridden, this.#metadata.of(named ?? metric));
+    if (this.#decided.size >= DECIDED_MAX) this.#decided.clear();
+    this.#decided.add(named);
+    return headOf(named, others, overridden, this.#metadata.of(named));
   }
 }
 

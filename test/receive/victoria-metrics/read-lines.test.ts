@@ -111,6 +111,15 @@ describe("is rejected:", () => {
     expect(text).toStartWith("The body is not complete gzip data: ");
   });
 
+  test("a body with more than 100,000 lines of another format, without reading the rest", async () => {
+    const [status, text] = await send(`${body("before", 1)}${"oops\n".repeat(2_000_000)}`);
+    expect(status).toBe(400);
+    expect(text).toMatch(
+      /^The import stopped at line (\d+), because \d+ lines were rejected\. The first: line 2: it has "oops" where an object was expected\. 100 samples of earlier lines of the request are stored\.\n$/,
+    );
+    expect(Number(/line (\d+)/.exec(text)![1])).toBeLessThan(1_000_000);
+  });
+
   test("a line that is larger than inflatedBytesMax", async () => {
     const [status, text] = await send("x".repeat(LINE_BYTES_MAX + 5_000_000));
     expect([status, text]).toEqual([
