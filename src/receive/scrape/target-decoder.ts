@@ -136,7 +136,8 @@ export class TargetDecoder {
 
   #decode({ bytes, contentType }: ScrapedBody): void {
     if (isProtobuf(contentType)) {
-      for (const family of decodeMetricFamilies(bytes, this.#layouts, this.#counts)) this.#family(family);
+      for (const family of decodeMetricFamilies(bytes, this.#layouts, this.#counts, true))
+        this.#family(family);
     } else {
       const format = /^\s*application\/openmetrics-text\s*(;|$)/i.test(contentType) ? "openmetrics" : "text";
       this.#lines(textOf(bytes, "scrape"), format, bytes.length);
@@ -235,8 +236,8 @@ export class TargetDecoder {
     this.#builder.addExemplar({ head: this.#indexOf(series), timestampUs, value, labels });
   }
 
-  #family({ name, type, help, unit, metrics }: DecodedFamily): void {
-    this.#series.noteType(name, type === "untyped" ? "unknown" : type);
+  #family({ name, type, isGauge, help, unit, metrics }: DecodedFamily): void {
+    this.#series.noteType(name, type === "untyped" || isGauge ? "unknown" : type);
     this.#series.noteHelp(name, help);
     this.#series.noteUnit(name, unit);
     for (const metric of metrics) this.#metric(name, type, metric);

@@ -58,6 +58,8 @@ export interface DecodedFamily {
   /** The name after TYPE in text 0.0.4. The name of a counter ends with `_total` if it was sent so. */
   readonly name: string;
   type: FamilyType;
+  /** Whether the histograms are gauge histograms, whose counts can decrease. */
+  readonly isGauge?: true;
   help: string;
   unit: string;
   readonly metrics: DecodedMetric[];

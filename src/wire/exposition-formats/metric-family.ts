@@ -49,6 +49,7 @@ const NATIVE_BUCKETS_MAX = 1_000_000;
  *
  * @param layouts the bounds of native histograms; new bounds are added to it
  * @param counts what was found beside the families is added to it
+ * @param acceptsGaugeHistograms whether a gauge histogram is returned as a histogram with `isGauge`, and not rejected
  * @throws BadInput when the body is not such messages, or is truncated; InvalidFamily when one of them is invalid;
  *   TooLarge when it has too many messages, or too many buckets of native histograms
  */
@@ -56,8 +57,9 @@ export function decodeMetricFamilies(
   body: Uint8Array,
   layouts = new BucketLayouts(),
   counts: DecodedCounts = { nativeHistograms: 0, exemplarsDropped: 0 },
+  acceptsGaugeHistograms = false,
 ): DecodedFamily[] {
-  return new MetricFamilyReader(layouts, counts).read(
+  return new MetricFamilyReader(layouts, counts, acceptsGaugeHistograms).read(
     Buffer.from(body.buffer, body.byteOffset, body.byteLength),
   );
 }
@@ -80,12 +82,14 @@ class MetricFamilyReader {
   readonly #reader = new ProtobufReader();
   readonly #layouts: BucketLayouts;
   readonly #counts: DecodedCounts;
+  readonly #acceptsGaugeHistograms: boolean;
   readonly #parts = new PartCount();
   #nativeBuckets = 0;
 
-  constructor(layouts: BucketLayouts, counts: DecodedCounts) {
+  constructor(layouts: BucketLayouts, counts: DecodedCounts, acceptsGaugeHistograms: boolean) {
     this.#layouts = layouts;
     this.#counts = counts;
+    this.#acceptsGaugeHistograms = acceptsGaugeHistograms;
   }
 
   read(body: Buffer): DecodedFamily[] {
@@ -117,8 +121,9 @@ class MetricFamilyReader {
     }
     reader.expectEnd(end);
     if (!METRIC_NAME.test(name)) throw new InvalidFamily(`invalid metric name ${quote(name)}`, "body");
-    const familyType = TYPES[type];
-    if (type === GAUGE_HISTOGRAM) {
+    const isGauge = type === GAUGE_HISTOGRAM;
+    const familyType = isGauge ? "histogram" : TYPES[type];
+    if (isGauge && !this.#acceptsGaugeHistograms) {
       throw new Unsupported(`metric ${quote(name)} is a gauge histogram, which is not supported`, "body");
     }
     if (familyType === undefined)
@@ -128,6 +133,7 @@ class MetricFamilyReader {
       type: familyType,
       help,
       unit,
+      ...(isGauge ? { isGauge } : {}),
       metrics: metrics.map((metric) => this.#finish(name, familyType, metric)),
     };
   }

@@ -431,6 +431,18 @@ describe("protobuf", () => {
     ]);
   });
 
+  test("has the samples of a gauge histogram, which is no histogram because its counts decrease", () => {
+    const histogram = { sampleCount: 3, sampleSum: 4, bucket: [{ cumulativeCount: 2, upperBound: 1 }] };
+    const { samples, batch } = target()(delimited({ name: "g", type: 5, metric: [{ histogram }] }), PROTOBUF);
+    expect(samples).toEqual([
+      'g_bucket{…,le="+Inf"} 3 @1000',
+      'g_bucket{…,le="1.0"} 2 @1000',
+      "g_count{…} 3 @1000",
+      "g_sum{…} 4 @1000",
+    ]);
+    expect(batch.heads[0]!.type).toBe("unknown");
+  });
+
   test("that is cut fails the scrape", () => {
     const scrape = target();
     const whole = delimited({ name: "g", type: 1, metric: [{ gauge: { value: 2 } }] });
