@@ -21,6 +21,8 @@ interface DatagramServiceOptions {
   readonly counters: Counters;
 }
 
+/** Why datagrams are dropped here. */
+const CAUSES = ["receive_buffer", "waiting", "too_large"] as const;
 /** Interval at which datagrams are counted. */
 const COUNT_INTERVAL_MS = 1_000;
 
@@ -35,6 +37,9 @@ export class DatagramService implements Service {
 
   constructor(options: DatagramServiceOptions) {
     this.#options = options;
+    // A counter that begins at its first loss has no increase in PromQL.
+    for (const cause of CAUSES)
+      options.counters.datagramsDropped.inc({ protocol: options.protocol, cause }, 0);
   }
 
   get urls(): readonly string[] {

@@ -113,7 +113,9 @@ async function start(
     async dropped() {
       const found = [await counters.datagramsDropped.get(), await counters.samplesRejected.get()];
       return Object.fromEntries(
-        found.flatMap((counter) => counter.values.map(({ labels, value }) => [labels.cause, value])),
+        found.flatMap((counter) =>
+          counter.values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.cause, value]),
+        ),
       );
     },
   };
