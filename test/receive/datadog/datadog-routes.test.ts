@@ -282,6 +282,11 @@ describe("distributions", () => {
           'lat_ms_count{host="h",instance="",op="get"} 12',
         ),
     );
+    // 6 of 12 are at a third of the bucket from 25 to 50, which has the observations 5 to 10.
+    const query = encodeURIComponent("histogram_quantile(0.5, lat_ms_bucket)");
+    const answer = await gateway.fetch(`/api/v1/query?query=${query}&time=${NOW + 30}`);
+    const { data } = (await answer.json()) as { data: { result: { value: [number, string] }[] } };
+    expect(data.result.map(({ value }) => Number(value[1]).toFixed(3))).toEqual(["33.333"]);
     // A request that is repeated adds nothing.
     expect(await sketches(sketch)).toEqual(OK_V1);
     expect(await sql("SELECT sum(value) FROM lat_ms_count")).toEqual([[12]]);
