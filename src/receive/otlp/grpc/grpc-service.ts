@@ -25,7 +25,7 @@ import { answerCall, type GrpcMethod } from "./grpc-call.ts";
 
 /** Enough for a collector with many queues. gRPC clients wait, or connect again, when they reach it. */
 const STREAMS_MAX = 128;
-/** As for the connections of HTTP/1.1. */
+/** As for the connections of HTTP/1.1: `idleTimeoutS` of `listen`. */
 const IDLE_MS = 240_000;
 
 /** The names of the codes that are answered (https://grpc.io/docs/guides/status-codes/), for counters. */
@@ -54,6 +54,8 @@ interface GrpcServiceOptions {
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
   readonly stopTimeoutMs: number;
+  /** How long a connection may have no traffic; `IDLE_MS` by default. */
+  readonly idleMs?: number;
 }
 
 export class GrpcService implements Service {
@@ -127,9 +129,10 @@ export class GrpcService implements Service {
     this.#sessions.add(session);
     session.once("close", () => this.#sessions.delete(session));
     session.on("error", () => undefined);
-    session.setTimeout(IDLE_MS, () => {
+    const { idleMs = IDLE_MS, limits } = this.#options;
+    session.setTimeout(idleMs, () => {
       session.close();
-      setTimeout(() => session.destroy(), this.#options.limits.timeoutMs).unref();
+      setTimeout(() => session.destroy(), limits.timeoutMs).unref();
     });
   }
 

@@ -5,8 +5,17 @@ import type { GrpcMethod } from "../../../../src/receive/otlp/grpc/grpc-call.ts"
 import { GrpcService } from "../../../../src/receive/otlp/grpc/grpc-service.ts";
 import { EXPORT } from "./grpc-client.ts";
 
+interface Times {
+  readonly timeoutMs?: number;
+  readonly stopTimeoutMs?: number;
+  readonly idleMs?: number;
+}
+
 /** Serves a method as Export of OTLP. `logged` has the lines of its log. */
-export async function serveGrpc(method: GrpcMethod, { timeoutMs = 60_000, stopTimeoutMs = 8_000 } = {}) {
+export async function serveGrpc(
+  method: GrpcMethod,
+  { timeoutMs = 60_000, stopTimeoutMs = 8_000, idleMs }: Times = {},
+) {
   const logged: string[] = [];
   const counters = createCounters();
   const service = new GrpcService({
@@ -27,6 +36,7 @@ export async function serveGrpc(method: GrpcMethod, { timeoutMs = 60_000, stopTi
     counters,
     socketMode: undefined,
     stopTimeoutMs,
+    idleMs,
   });
   await service.start();
   return { service, url: service.urls[0]!, logged, counters };

@@ -1,5 +1,6 @@
 /** OTLP over gRPC on the real gateway: what is stored, each status, and how the listener stops. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { join } from "node:path";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
@@ -108,7 +109,6 @@ describe("OTLP/gRPC", () => {
 
   test("is served on a Unix socket too", async () => {
     const socket = connectSocket(path);
-    const { connect } = await import("node:http2");
     const session = connect("http://localhost", { createConnection: () => socket });
     const stream = session.request({
       ":method": "POST",
@@ -385,9 +385,37 @@ describe("a gRPC listener", () => {
     expect(logged).toEqual(['requests were cut off {"requests":1}']);
   });
 
+  test("closes the stream of a client that does not read its answer", async () => {
+    const { service, url } = await serveGrpc(async (message) => message, { timeoutMs: 100 });
+    const session = connect(url.replace("grpc:", "http:"), { settings: { initialWindowSize: 0 } });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": EXPORT,
+      "content-type": "application/grpc",
+    });
+    stream.on("error", () => undefined);
+    const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
+    stream.end(frame(Buffer.of(1, 2, 3)));
+    await closed;
+    session.destroy();
+    await service.stop();
+  });
+
+  test("closes connections without traffic, also those that send nothing at all", async () => {
+    const { service, url } = await serveGrpc(async (message) => message, { idleMs: 50, timeoutMs: 100 });
+    const session = connect(url.replace("grpc:", "http:"));
+    const { hostname, port } = portOf(url);
+    const silent = connectSocket(port, hostname);
+    silent.on("error", () => undefined).resume();
+    await Promise.all([
+      new Promise<void>((resolve) => session.once("close", () => resolve())),
+      new Promise<void>((resolve) => silent.once("close", () => resolve())),
+    ]);
+    await service.stop();
+  });
+
   test("closes idle connections when it stops", async () => {
     const { service, url } = await serveGrpc(async (message) => message);
-    const { connect } = await import("node:http2");
     const session = connect(url.replace("grpc:", "http:"));
     const connected = new Promise<void>((resolve) => session.once("connect", () => resolve()));
     await connected;
