@@ -155,7 +155,7 @@ export class TextIntake {
       } while (next < segment.length && !decoder.isFull);
     } catch (error) {
       // It would throw again.
-      this.#losses.noteDropped("not_decoded", segment.length - next);
+      this.#losses.noteDropped("not_decoded", segment.length - from);
       this.#onFault(error);
       return segment.length;
     }

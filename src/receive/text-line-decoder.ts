@@ -3,6 +3,7 @@
  * An invalid line is rejected, and the others are kept. Pure, except for what a protocol remembers of earlier lines.
  */
 import { isUtf8 } from "node:buffer";
+import { TooLarge } from "../model/errors.ts";
 import type { Batch } from "../model/sample.ts";
 import { BatchBuilder } from "../wire/batch-builder.ts";
 import type { DatagramSegment } from "../wire/sockets/waiting-datagrams.ts";
@@ -36,6 +37,8 @@ export abstract class TextLineDecoder implements TextDecoder {
   /** Another number for each batch. */
   protected batchNumber = 0;
   #piece = -1;
+  /** The batch has as many cells as it may have. */
+  #hasManyColumns = false;
 
   constructor(protocol: string) {
     this.builder = new BatchBuilder(protocol);
@@ -48,7 +51,7 @@ export abstract class TextLineDecoder implements TextDecoder {
   protected beginSlice(): void {}
 
   get isFull(): boolean {
-    return this.builder.length >= SAMPLES_MAX;
+    return this.#hasManyColumns || this.builder.length >= SAMPLES_MAX;
   }
 
   decode({ bytes, end, arrivedUs, length }: DatagramSegment, from: number): number {
@@ -61,10 +64,10 @@ export abstract class TextLineDecoder implements TextDecoder {
     let next = from;
     try {
       for (; next < to && !this.isFull; next++) {
-        this.#piece++;
         this.arrivedUs = arrivedUs[next]!;
         this.lengthBefore = this.builder.length;
-        this.#read(start(next), end[next]!);
+        this.#piece++;
+        this.#readPiece(start(next), end[next]!);
       }
     } catch (error) {
       this.take();
@@ -76,6 +79,7 @@ export abstract class TextLineDecoder implements TextDecoder {
   take(): DecodedText {
     this.batchNumber++;
     this.#piece = -1;
+    this.#hasManyColumns = false;
     const batch: Batch = this.builder.take();
     return { batch };
   }
@@ -112,6 +116,18 @@ export abstract class TextLineDecoder implements TextDecoder {
 
   protected addSample(head: number, timestampUs: number, value: number): void {
     this.builder.add(head, timestampUs, value, this.#piece);
+  }
+
+  #readPiece(from: number, to: number): void {
+    try {
+      this.#read(from, to);
+    } catch (error) {
+      if (!(error instanceof TooLarge)) throw error;
+      // The rest of this piece is lost, and the next one begins another batch.
+      this.builder.dropAttributes();
+      this.#hasManyColumns = true;
+      this.rejectLine("columns", error.message, this.bytes.subarray(from, to));
+    }
   }
 
   #read(from: number, to: number): void {

@@ -20,6 +20,8 @@ const DATAGRAMS_PER_CALL = 128;
 const SLOT_BYTES = 65_536;
 /** At 100,000 per second, 200 datagrams arrive in this time. */
 const INTERVAL_MS = 2;
+/** When Bun could not watch the socket, such as without a free descriptor. */
+const RETRY_MS = 1_000;
 /** Then other work has its turn, however fast datagrams arrive. */
 const CALLS_MAX = 64;
 /** The rest of a socket that is being closed: what 64 MiB of a receive buffer have. */
@@ -86,8 +88,12 @@ export class DatagramReader {
         return;
       }
       this.#timer = undefined;
-      if (this.#watching === undefined) this.open().catch(this.#handlers.onFault);
-      else this.#watching.resume();
+      if (this.#watching !== undefined) this.#watching.resume();
+      else
+        this.open().catch((error: unknown) => {
+          this.#handlers.onFault(error);
+          if (!this.#isClosed) this.#timer = setTimeout(next, RETRY_MS);
+        });
     };
     this.#timer = setTimeout(next, INTERVAL_MS);
   }

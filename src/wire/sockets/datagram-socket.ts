@@ -44,7 +44,9 @@ export async function openDatagramSocket(
       if (library === undefined) throw new Error("Unix datagrams need Linux with glibc");
       return await openUnixDatagramSocket(library, address.path, handlers);
     }
-    const { address: ip } = await lookup(address.hostname);
+    // Senders that know a name mostly use its IPv4 address.
+    const found = await lookup(address.hostname, { all: true });
+    const { address: ip } = found.find(({ family }) => family === 4) ?? found[0]!;
     return library === undefined
       ? await openPortableUdpSocket(ip, address.port, bufferBytes, handlers)
       : await openUdpSocket(library, ip, address.port, bufferBytes, handlers);

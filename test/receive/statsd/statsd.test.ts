@@ -220,6 +220,31 @@ describe("a datagram", () => {
     expect([by.decode(segment, 4), by.isFull, by.take().batch.length]).toEqual([6, false, 120_000]);
   });
 
+  test("that gives a batch too many columns is rejected, and the next batch is as any other", () => {
+    const by = new StatsdDecoder({
+      ...DEFAULTS,
+      isAttribute: () => true,
+      epoch: () => 0,
+      level: () => undefined,
+    });
+    const columns = (letter: string) =>
+      Array.from({ length: 64 }, (_, index) => `${letter}${index}:v`).join(",");
+    const segment = segmentOf([
+      `t:1|h|#${columns("a")}`,
+      `t:2|h|#${columns("b")}`,
+      ...Array.from({ length: 3 }, () => `t:${"3:".repeat(49)}3|ms|@0.001`),
+      "t:4|h",
+    ]);
+    // 128 columns of 131,072 samples are as many cells as a batch may have.
+    expect([by.decode(segment, 0), by.isFull]).toEqual([5, true]);
+    const { batch } = by.take();
+    expect([batch.length, batch.attributes.length]).toEqual([131_072, 128]);
+    expect(batch.rejected.map(({ cause, reason }) => `${cause}: ${reason}`)).toEqual([
+      "columns: the body has 128 different attributes over 131073 samples, send it in parts",
+    ]);
+    expect([by.decode(segment, 5), by.take().batch.value]).toEqual([6, Float64Array.of(4)]);
+  });
+
   test("with thousands of invalid lines counts all and describes the first thousand", () => {
     const { batch } = decode(Array.from({ length: 30 }, () => "x\n".repeat(50)));
     expect(batch.rejected.length).toBe(1500);
