@@ -20,6 +20,7 @@ Measures the gateway on generated events: 4 requests, 1 upload and 1 duration pe
 \`scripts/bench otlp --help\`: the same for metrics of OpenTelemetry.
 \`scripts/bench statsd --help\`: datagrams of StatsD, and at which rate losses begin.
 \`scripts/bench influx --help\`: the same for the Influx line protocol, compared with InfluxDB.
+\`scripts/bench import --help\`: imports and exports of series, compared with VictoriaMetrics.
 \`scripts/bench promql --help\`: the duration of PromQL queries, compared with other servers.
 \`scripts/bench pushgateway --help\`: groups, compared with Debian's Pushgateway.
 
