@@ -4,10 +4,22 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
+import fc from "fast-check";
+import { nameText } from "../../../src/receive/influx/line-scanner.ts";
 import { openTestGateway, type TestGateway } from "../../gateway.ts";
 import { canRun } from "../../real-servers.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { until } from "../../until.ts";
+import { decoderOf } from "./decoded-lines.ts";
+
+/** The result of an InfluxQL statement. */
+interface Result {
+  readonly series: readonly {
+    readonly columns: readonly string[];
+    readonly values: readonly (readonly (string | number | boolean | null)[])[];
+    readonly tags?: Readonly<Record<string, string>>;
+  }[];
+}
 
 /** The reason of the gateway for each line that InfluxDB answers differently; undefined if it is stored. */
 const DIFFERENCES: ReadonlyMap<string, string | undefined> = new Map([
@@ -139,6 +151,68 @@ describe.if(canRun("influxd"))("InfluxDB 1.6", () => {
       expect(await ours(sent)).toEqual(await theirs(sent));
     });
   }
+
+  test("stores the same names, tags and values, however they are escaped", async () => {
+    const choices = {
+      measurement: ["m", "m\\ n", "m\\,n", "m=n", "m\\=n", "é", "m\\\\x"],
+      name: ["a", "b\\ c", "d\\,e", "f\\=g", "h\\i", "é", "j\\\\", '"k"', "\\\\n"],
+      tag: ["v", "w\\ x", "y\\,z", "\\\\z", 'q"r', "é", "a\\=b", "c\\d", "\\\\\\,e"],
+      value: [
+        "1",
+        "-1.5",
+        "2i",
+        "t",
+        "false",
+        "1e5",
+        ".5",
+        '"s"',
+        '"a b,c=d"',
+        '"c\\"d"',
+        '"e\\\\"',
+        '"x\ny"',
+      ],
+    };
+    const line = fc.record({
+      measurement: fc.constantFrom(...choices.measurement),
+      tags: fc.array(fc.tuple(fc.constantFrom(...choices.name), fc.constantFrom(...choices.tag)), {
+        maxLength: 2,
+      }),
+      fields: fc.array(fc.tuple(fc.constantFrom(...choices.name), fc.constantFrom(...choices.value)), {
+        maxLength: 3,
+      }),
+    });
+    const lines = fc.sample(line, { seed: 5, numRuns: 60 });
+    for (const [index, { measurement, tags, fields }] of lines.entries()) {
+      const own = `${measurement}-${index}`;
+      const parts = [own, ...tags.map(([name, value], place) => `${name}t${place}=${value}`)];
+      const numbered = fields.map(([name, value], place) => `${name}f${place}=${value}`);
+      const sent = `${parts.join(",")} ${["n=1", ...numbered].join(",")}`;
+      expect([sent, await theirs(sent)]).toEqual([sent, [204, ""]]);
+      const bytes = Buffer.from(own);
+      const name = nameText(bytes, 0, bytes.length);
+      const q = encodeURIComponent(`SELECT * FROM "${name.replace(/["\\]/g, "\\$&")}" GROUP BY *`);
+      const { results } = (await (await fetch(`${url}/query?db=d&q=${q}`)).json()) as { results: Result[] };
+      const { columns, values, tags: stored = {} } = results[0]!.series[0]!;
+      const theirFields = columns
+        .map((column, place) => [`${name}_${column}`, values[0]![place]!] as const)
+        .filter(([, value]) => typeof value !== "string")
+        .map(([metric, value]) => [metric, Number(value)]);
+      const { batch } = decoderOf().decode(Buffer.from(sent), "ns");
+      const ourFields = Array.from(batch.head.subarray(0, batch.length), (head, row) => [
+        batch.heads[head]!.metric,
+        batch.value[row],
+      ]);
+      expect({
+        sent,
+        fields: new Map(ourFields as [string, number][]),
+        tags: batch.heads[0]!.labels,
+      }).toEqual({
+        sent,
+        fields: new Map(theirFields as [string, number][]),
+        tags: new Map(Object.entries(stored)),
+      });
+    }
+  });
 
   for (const [line, reason] of DIFFERENCES) {
     test(`differs for ${JSON.stringify(line)}`, async () => {
