@@ -498,7 +498,12 @@ function recordRoutes(
       exportSeries: (request) => exportSeries(request, series),
       lines: (range) =>
         exportLines(
-          { store, seriesById: (id) => registry.seriesById(id), chunkTimeoutMs: config.sqlTimeoutMs },
+          {
+            store,
+            seriesById: (id) => registry.seriesById(id),
+            isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+            chunkTimeoutMs: config.sqlTimeoutMs,
+          },
           range,
         ),
       metrics: () => registry.metrics(),

@@ -21,7 +21,8 @@ export const command: Command = {
 Writes samples in the order of time, as they were pushed, one JSON event per line:
 {"@timestamp":1704067200000,"metric_name":"http.request.duration_ms","value":234.56,"tags":{…}}
 An event has "type" if it is not an observation, and "unit" if the metric has one. The first line of each
-metric has its "help", if that has at most 1,024 characters. Values that JSON cannot express as numbers are
+metric has its "help", if that has at most 1,024 characters. If an import would otherwise make another series,
+it has "metadata_type", "exposed", "keeps_bounds" or "columns". Values that JSON cannot express as numbers are
 "NaN", "Infinity" and "-Infinity". A stale marker has the value "stale". "weir import" reads all events again.
 Exemplars are not exported.
 

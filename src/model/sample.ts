@@ -16,7 +16,16 @@
 export type Kind = "observation" | "delta" | "gauge" | "cumulative";
 
 /** The type of a metric in its metadata, as OpenMetrics names it. */
-export type MetricType = "counter" | "gauge" | "histogram" | "summary" | "info" | "stateset" | "unknown";
+export type MetricType = (typeof METRIC_TYPES)[number];
+export const METRIC_TYPES = [
+  "counter",
+  "gauge",
+  "histogram",
+  "summary",
+  "info",
+  "stateset",
+  "unknown",
+] as const;
 
 /** The longest help, and the longest unit, that an event can have. Other protocols have no such limit. */
 export const HELP_CHARACTERS_MAX = 1_024;
@@ -39,6 +48,10 @@ export interface SeriesHead {
   readonly unit?: string;
   readonly help?: string;
   readonly labels: Labels;
+  /** False for a series that /metrics does not expose, whatever the policy of the protocol is. */
+  readonly exposed?: boolean;
+  /** True if `le` and `quantile` are stored as they are spelled, whatever the policy of the protocol is. */
+  readonly keepsBoundText?: boolean;
 }
 
 /**

@@ -2,6 +2,9 @@
  * Writes samples as events, in the shape in which they are pushed. An export after `weir import` has the same multiset
  * of time, name, value and tags as the imported files.
  *
+ * - **What the kind and the tags do not say** is in fields of its own, so that an import makes the same series: the type
+ *   of the metric, such as `histogram` for the parts of a histogram of increments, whether /metrics exposes the series,
+ *   whether its bounds have the text of their sender, and attributes that no setting names, such as the members of a set.
  * - **Order**: by time. Samples of one time are in the order of arrival.
  * - **Small steps**: an export reads some whole minutes of a day at a time, each step with its own reader. So no
  *   transaction lasts as long as the export, and no sort is as large as a day. Samples that arrive during the export are
@@ -11,7 +14,14 @@
  *   since an open reader prevents a checkpoint of the log.
  */
 import { Timeout } from "../model/errors.ts";
-import { HELP_CHARACTERS_MAX, type Metric, MICROSECONDS_PER_DAY, type Series } from "../model/sample.ts";
+import {
+  HELP_CHARACTERS_MAX,
+  type Metric,
+  type MetricType,
+  MICROSECONDS_PER_DAY,
+  type Series,
+} from "../model/sample.ts";
+import { withUsualEdges } from "../model/spelling.ts";
 import { microsecondsText } from "../model/time.ts";
 import { statement } from "../store/statements.ts";
 import type { Cell, Day, Reader } from "../store/store.ts";
@@ -26,6 +36,8 @@ interface ExportDependencies {
   readonly store: ExportStore;
   /** The series with the id of a row. */
   seriesById(seriesId: number): Series | undefined;
+  /** Whether a tag of a metric's events is an attribute by a setting or a decision, which an import makes too. */
+  isAttribute(metric: string, tag: string): boolean;
   /** How long reading one chunk may take. */
   readonly chunkTimeoutMs: number;
 }
@@ -47,10 +59,10 @@ const MORE_ATTRIBUTES = "more_attributes";
 
 /** The samples of a range as lines of JSON, in chunks of about 2,000 lines. */
 export async function* exportLines(
-  { store, seriesById, chunkTimeoutMs }: ExportDependencies,
+  { store, seriesById, isAttribute, chunkTimeoutMs }: ExportDependencies,
   range: ExportRange,
 ): AsyncGenerator<string, void, undefined> {
-  const writer = new EventWriter(seriesById);
+  const writer = new EventWriter(seriesById, isAttribute);
   for (const day of store.days()) {
     const beginUs = Math.max(range.fromUs, day.day * MICROSECONDS_PER_DAY);
     const endUs = Math.min(range.toUs, (day.day + 1) * MICROSECONDS_PER_DAY);
@@ -162,12 +174,17 @@ class EventWriter {
   /** The columns before the attributes: series_id, timestamp_us, value. */
   static readonly fixedColumns = 3;
   readonly #seriesById: (seriesId: number) => Series | undefined;
+  readonly #isAttribute: (metric: string, tag: string) => boolean;
   readonly #texts = new Map<number, SeriesText>();
   /** Metrics whose help was written: the first line of each has it, so that the others stay small. */
   readonly #helped = new Set<Metric>();
 
-  constructor(seriesById: (seriesId: number) => Series | undefined) {
+  constructor(
+    seriesById: (seriesId: number) => Series | undefined,
+    isAttribute: (metric: string, tag: string) => boolean,
+  ) {
     this.#seriesById = seriesById;
+    this.#isAttribute = isAttribute;
   }
 
   lines(
@@ -180,17 +197,21 @@ class EventWriter {
       const text = this.#textOf(row[0] as number);
       let line = `{"@timestamp":${timestampText(row[1] as number)}${text.name}${valueText(row[2])},"tags":{${text.labels}`;
       let separator = text.labels === "" ? "" : ",";
+      let aside = "";
       for (let index = 0; index < columns.length; index++) {
         const cell = row[EventWriter.fixedColumns + index];
         if (cell === null) continue;
+        const { tag: name, isRest } = columns[index];
+        if (!isRest && !this.#isAttribute(text.metric.name, name)) {
+          aside += `${aside === "" ? "" : ","}${tags[index]}${JSON.stringify(cell)}`;
+          continue;
+        }
         // The rest is a JSON object already; only its braces are removed.
-        const tag = columns[index].isRest
-          ? (cell as string).slice(1, -1)
-          : tags[index] + JSON.stringify(cell);
+        const tag = isRest ? (cell as string).slice(1, -1) : tags[index] + JSON.stringify(cell);
         line += separator + tag;
         separator = ",";
       }
-      lines += `${line}}${text.end}${text.help === undefined ? "" : this.#helpOf(text)}}\n`;
+      lines += `${line}}${aside === "" ? "" : `,"columns":{${aside}}`}${text.end}${text.help === undefined ? "" : this.#helpOf(text)}}\n`;
     }
     return lines;
   }
@@ -234,15 +255,25 @@ interface SeriesText {
 
 /** The `type` of an event of each kind. An observation has none. */
 const TYPES = { observation: "", delta: "counter", gauge: "gauge", cumulative: "cumulative" } as const;
+/** The type in the metadata that an event of each kind has without `metadata_type`. */
+const IMPLIED: Readonly<Record<Metric["kind"], MetricType>> = {
+  observation: "histogram",
+  delta: "counter",
+  gauge: "gauge",
+  cumulative: "unknown",
+};
 
-function textOf({ metric, labels }: Series): SeriesText {
+function textOf({ metric, labels, exposed }: Series): SeriesText {
   const type = TYPES[metric.kind];
   return {
     name: `,"metric_name":${JSON.stringify(metric.name)},"value":`,
     labels: [...labels].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(","),
     end:
       (type === "" ? "" : `,"type":"${type}"`) +
-      (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`),
+      (metric.type === IMPLIED[metric.kind] ? "" : `,"metadata_type":"${metric.type}"`) +
+      (metric.unit === "" ? "" : `,"unit":${JSON.stringify(metric.unit)}`) +
+      (exposed ? "" : ',"exposed":false') +
+      (withUsualEdges(labels) === labels ? "" : ',"keeps_bounds":true'),
     help: isHelpOfEvent(metric.help) ? `,"help":${JSON.stringify(metric.help)}` : undefined,
     metric,
   };

@@ -148,7 +148,9 @@ export class Registry {
    *   words of the reason to reject samples
    */
   admit(head: SeriesHead, extra: Labels = NO_LABELS, options: AdmitOptions = AS_PUSHED): Admission {
-    const { exposed, keepsBoundText, terms } = options;
+    const { terms } = options;
+    const exposed = options.exposed && head.exposed !== false;
+    const keepsBoundText = options.keepsBoundText || head.keepsBoundText === true;
     const labels = withExtra(keepsBoundText ? head.labels : withUsualEdges(head.labels), extra);
     // The labels are checked first: a rejected sample must not claim the name and the kind of its metric.
     const metric =

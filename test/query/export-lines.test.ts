@@ -13,7 +13,12 @@ afterEach(() => samples.close());
 
 const lines = (range: { fromUs: number; toUs: number; metric?: string } = ALL, chunkTimeoutMs = 30_000) =>
   exportLines(
-    { store: samples.store, seriesById: (id) => samples.registry.seriesById(id), chunkTimeoutMs },
+    {
+      store: samples.store,
+      isAttribute: () => true,
+      seriesById: (id) => samples.registry.seriesById(id),
+      chunkTimeoutMs,
+    },
     range,
   );
 

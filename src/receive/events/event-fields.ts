@@ -15,6 +15,10 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
   ["type", "type"],
   ["unit", "unit"],
   ["help", "help"],
+  ["metadatatype", "metadata_type"],
+  ["exposed", "exposed"],
+  ["keepsbounds", "keeps_bounds"],
+  ["columns", "columns"],
 ]);
 
 /** The fields as they are spelled, with the second spellings of two of them. */

@@ -1,15 +1,23 @@
 /**
  * Checks one JSON event field by field. An event has the form
  * `{"@timestamp": ms or RFC 3339, "metric_name", "value", "tags": {}, "type"?, "unit"?, "help"?}`; `timestamp`
- * and `name` are accepted as spellings of the first two. Any other field is not stored, which is a warning. Pure.
+ * and `name` are accepted as spellings of the first two. Exports also write `columns`, `metadata_type`, `exposed` and
+ * `keeps_bounds` (src/query/export-lines.ts). Any other field is not stored, which is a warning. Pure.
  */
 import { quote } from "../../model/errors.ts";
-import { HELP_CHARACTERS_MAX, type Kind, type MetricType, type SeriesHead } from "../../model/sample.ts";
-import type { NameLimits } from "../../series/naming.ts";
+import {
+  HELP_CHARACTERS_MAX,
+  type Kind,
+  METRIC_TYPES,
+  type MetricType,
+  type SeriesHead,
+} from "../../model/sample.ts";
+import { checkLabels, isMergeable, type NameLimits } from "../../series/naming.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
 import { InexactNumber } from "../../wire/exact-number.ts";
 import { capped, sentInstead } from "./event-fields.ts";
 import { type Loss, lossesOf } from "./event-losses.ts";
+import { EVENTS } from "./events-protocol.ts";
 
 /** A checked event: its series, and what belongs to this event alone. */
 interface Event {
@@ -131,22 +139,86 @@ export function checkEvent(
     }
     if (!text.isWellFormed()) return wrong("syntax", `${field} ${quote(text)} ${HALF}`);
   }
+  const metadata = checkMetadata(event, type);
+  if ("reason" in metadata) return metadata;
   const tags = checkTags(
     event.tags,
     limits,
     type.kind === "gauge" || type.kind === "cumulative" ? () => false : (tag) => isAttribute(metric, tag),
   );
   if ("reason" in tags) return tags;
+  const columns = checkColumns(event.columns, type.kind, tags.labels, limits);
+  if ("reason" in columns) return columns;
   const { unit, help } = event as { unit?: string; help?: string };
-  const head = { metric, kind: type.kind, type: type.type, unit, help, labels: tags.labels };
+  const head = { metric, kind: type.kind, unit, help, labels: tags.labels, ...metadata };
   return {
     head,
     timestampUs,
     value,
     stale: sent === STALE,
-    attributes: tags.attributes,
+    attributes: columns.length === 0 ? tags.attributes : [...tags.attributes, ...columns],
     losses: lossesOf(event, timestampUs),
   };
+}
+
+/** The types in the metadata that a kind can have. */
+const TYPES_OF_KIND: Readonly<Record<Kind, readonly MetricType[]>> = {
+  observation: ["histogram"],
+  // The parts of a histogram of increments are increments.
+  delta: ["counter", "histogram"],
+  gauge: METRIC_TYPES,
+  cumulative: METRIC_TYPES,
+};
+
+/** What an export says about a series beside its kind and its labels. */
+function checkMetadata(
+  event: Readonly<Record<string, unknown>>,
+  { kind, type }: { readonly kind: Kind; readonly type: MetricType },
+): Pick<SeriesHead, "type" | "exposed" | "keepsBoundText"> | WrongEvent {
+  const { metadata_type: asked, exposed, keeps_bounds: keepsBoundText } = event;
+  const found = asked === undefined ? type : TYPES_OF_KIND[kind].find((each) => each === asked);
+  if (found === undefined) {
+    const expected = TYPES_OF_KIND[kind].join(", ");
+    return {
+      cause: "type",
+      reason: `metadata_type is ${quote(asked)}, expected one of ${expected} for this type of event`,
+    };
+  }
+  for (const [name, flag] of Object.entries({ exposed, keeps_bounds: keepsBoundText })) {
+    if (flag !== undefined && typeof flag !== "boolean")
+      return { cause: "syntax", reason: `${name} is ${quote(flag)}, expected true or false` };
+  }
+  return exposed === undefined && keepsBoundText === undefined
+    ? { type: found }
+    : { type: found, exposed: exposed as boolean, keepsBoundText: keepsBoundText as boolean };
+}
+
+/** Labels that are part of the identity of a worker or a bucket. */
+const NO_COLUMNS = ["le", "quantile", "job", "instance"];
+const NONE: readonly [string, string][] = [];
+
+/** The attributes of an event that no setting names: texts, by the names of their columns. */
+function checkColumns(
+  columns: unknown,
+  kind: Kind,
+  labels: ReadonlyMap<string, string>,
+  limits: NameLimits,
+): readonly [string, string][] | WrongEvent {
+  if (columns === undefined) return NONE;
+  const wrong = (reason: string): WrongEvent => ({ cause: "labels", reason });
+  if (typeof columns !== "object" || columns === null || Array.isArray(columns))
+    return wrong(`columns is ${quote(columns)}, expected an object`);
+  if (!isMergeable(kind)) return wrong("columns are not supported by gauges and running totals");
+  const found: [string, string][] = [];
+  for (const [name, value] of Object.entries(columns as Record<string, unknown>)) {
+    if (typeof value !== "string" || value === "")
+      return wrong(`columns.${name} is ${quote(value)}, expected a text that is not empty`);
+    if (labels.has(name)) return wrong(`columns.${name} is also a tag, expected one of them`);
+    if (NO_COLUMNS.includes(name)) return wrong(`columns.${name} can only be a tag`);
+    found.push([name, value]);
+  }
+  const problem = checkLabels(new Map([...labels, ...found]), kind, limits, EVENTS.terms);
+  return problem === undefined ? found : { cause: problem.cause, reason: problem.refused };
 }
 
 const WRAPPERS: ReadonlySet<string> = new Set(["events", "metrics", "data", "samples"]);

@@ -46,6 +46,8 @@ export interface DecodeOptions {
   readonly strict?: boolean;
 }
 
+/** As many attributes as a day has columns for. */
+const COLUMNS_MAX = 64;
 /** The most invalid events of one body that are described. Further ones are counted, with their causes. */
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
@@ -64,6 +66,8 @@ export class EventDecoder {
   #indexIn = new Int32Array(1_024);
   #batchNumber = 0;
   #generation = 0;
+  /** Columns of events that no setting names. */
+  readonly #columns = new Set<string>();
   #epoch = -1;
   #events = 0;
   #isUtf8 = true;
@@ -223,6 +227,12 @@ export class EventDecoder {
     for (const { field, label, warning } of losses)
       this.#builder.warn(label, { index: this.#events, field, message: warning, metric });
     const builder = this.#builder;
+    const extra = event.attributes.find(([name]) => !this.#isKnownColumn(metric, name))?.[0];
+    if (extra !== undefined) {
+      const reason = `columns.${extra} would exceed the limit of ${COLUMNS_MAX} columns that no setting names`;
+      this.#reject("labels", reason, body, at, end);
+      return true;
+    }
     for (const [name, value] of event.attributes) {
       const bytes = Buffer.from(value);
       builder.setAttribute(builder.attribute(name), bytes, 0, bytes.length);
@@ -236,6 +246,14 @@ export class EventDecoder {
     this.#scanner.remember(event.head.metric);
     builder.add(head, event.timestampUs, event.value, this.#events);
     if (event.stale) builder.markStale();
+    return true;
+  }
+
+  /** Whether a name is an attribute, or one of the first columns that no setting names. Each takes memory for good. */
+  #isKnownColumn(metric: string, name: string): boolean {
+    if (this.#columns.has(name) || this.#options.isAttribute(metric, name)) return true;
+    if (this.#columns.size >= COLUMNS_MAX) return false;
+    this.#columns.add(name);
     return true;
   }
 

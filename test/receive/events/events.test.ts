@@ -30,7 +30,10 @@ function events(batch: Batch) {
     return {
       metric: head.metric,
       kind: head.kind,
+      type: head.type,
       unit: head.unit,
+      exposed: head.exposed,
+      keepsBoundText: head.keepsBoundText,
       us: batch.timestampUs[index],
       value: batch.value[index],
       labels: Object.fromEntries(head.labels),
@@ -161,6 +164,50 @@ describe("reads as a body", () => {
     `[${EVENT},]`,
     `the body is not JSON: byte ${EVENT.length + 2} has "]" where a JSON value was expected`,
   );
+});
+
+describe("what an export adds", () => {
+  const line = (more: string) => `{"metric_name":"x_bucket","value":1,"type":"counter",${more}}`;
+  ok("a type in the metadata", line('"metadata_type":"histogram"'), [{ kind: "delta", type: "histogram" }]);
+  ok("no exposition, and a bound as text", line('"exposed":false,"keeps_bounds":true,"tags":{"le":"1"}'), [
+    { type: "counter", exposed: false, keepsBoundText: true, labels: { le: "1" } },
+  ]);
+  ok("a type of a running total", '{"name":"a","value":1,"type":"cumulative","metadata_type":"summary"}', [
+    { kind: "cumulative", type: "summary" },
+  ]);
+  ok("columns", line('"tags":{"task_id":"t","op":"get"},"columns":{"member":"b"}'), [
+    { labels: { op: "get" }, attributes: { task_id: "t", member: "b" } },
+  ]);
+  wrong("a type that increments cannot have", line('"metadata_type":"gauge"'), [
+    [0, 'metadata_type is "gauge", expected one of counter, histogram for this type of event'],
+  ]);
+  wrong("a type that is no text", line('"metadata_type":5'), [
+    [0, "metadata_type is 5, expected one of counter, histogram for this type of event"],
+  ]);
+  wrong("a flag that is no boolean", line('"exposed":0'), [[0, "exposed is 0, expected true or false"]]);
+  wrong("columns of a gauge", '{"name":"a","value":1,"type":"gauge","columns":{"b":"c"}}', [
+    [0, "columns are not supported by gauges and running totals"],
+  ]);
+  wrong("columns that are no object", line('"columns":["a"]'), [[0, 'columns is ["a"], expected an object']]);
+  wrong("a column that is no text", line('"columns":{"a":1}'), [
+    [0, "columns.a is 1, expected a text that is not empty"],
+  ]);
+  wrong("a column that is also a tag", line('"tags":{"a":"b"},"columns":{"a":"c"}'), [
+    [0, "columns.a is also a tag, expected one of them"],
+  ]);
+  wrong("a column that identifies a bucket", line('"columns":{"le":"1"}'), [
+    [0, "columns.le can only be a tag"],
+  ]);
+  wrong("a column without a name", line('"columns":{"":"1"}'), [[0, 'tag "" has an empty name']]);
+  test("columns with more than 64 names", () => {
+    const lines = Array.from({ length: 66 }, (_, index) => line(`"columns":{"c${index}":"v"}`));
+    const batch = decoder().decode(Buffer.from(lines.join("\n")), { ndjson: true });
+    expect([batch.length, batch.attributes.length]).toEqual([64, 64]);
+    expect(batch.rejected.map(({ reason }) => reason)).toEqual([
+      "columns.c64 would exceed the limit of 64 columns that no setting names",
+      "columns.c65 would exceed the limit of 64 columns that no setting names",
+    ]);
+  });
 });
 
 describe("an event", () => {
@@ -777,6 +824,10 @@ const event = fc
       tags: fc.dictionary(fc.constantFrom("task_id", "trace_id", "x", "y", "type"), tagValue, { maxKeys: 4 }),
       type: fc.constantFrom("observation", "counter", "gauge", "cumulative", "other"),
       unit: fc.constantFrom("ms", "bytes"),
+      metadata_type: fc.constantFrom("histogram", "counter", "other", 1),
+      exposed: fc.constantFrom(true, false, 0),
+      keeps_bounds: fc.constantFrom(true, false, "true"),
+      columns: fc.dictionary(fc.constantFrom("x", "z", "le"), fc.constantFrom("c", 1), { maxKeys: 2 }),
       tag: fc.constantFrom(1, {}),
     },
     { requiredKeys: ["value"] },
@@ -816,7 +867,10 @@ test("the fast path and JSON.parse read the same from every event", () => {
           expect(got.get(index)).toEqual({
             metric: each.head.metric,
             kind: each.head.kind,
+            type: each.head.type,
             unit: each.head.unit,
+            exposed: each.head.exposed,
+            keepsBoundText: each.head.keepsBoundText,
             us: each.timestampUs,
             value: each.value,
             labels: Object.fromEntries(each.head.labels),
