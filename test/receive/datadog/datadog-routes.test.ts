@@ -57,7 +57,7 @@ const stored = (metric: string) =>
   );
 
 async function exposed(name: string): Promise<string[]> {
-  const text = await (await gateway.fetch(`/metrics?name[]=${name}`)).text();
+  const text = await (await gateway.fetch("/metrics")).text();
   return text.split("\n").filter((line) => line.startsWith(name));
 }
 
@@ -342,6 +342,27 @@ describe("an Agent", () => {
     expect(errors[0]).toStartWith(
       'The path "/datadog/api/v3/series" is not supported; metrics are accepted at ',
     );
+  });
+
+  test("sends the aggregates of a DogStatsD timer, which are stored beside each other", async () => {
+    const one = (suffix: string, value: number, type = 3) => ({
+      metric: `render.time.${suffix}`,
+      type,
+      interval: 10,
+      points: [{ timestamp: NOW, value }],
+    });
+    const gauges = { avg: 20, max: 40, median: 15, "95percentile": 39, min: 5, sum: 60 };
+    const sent = Object.entries(gauges).map(([suffix, value]) => one(suffix, value));
+    expect(await agent(one("count", 0.3, 2), ...sent)).toEqual(OK_V2);
+    expect(await exposed("render_time")).toEqual([
+      'render_time_95percentile{instance=""} 39',
+      'render_time_avg{instance=""} 20',
+      'render_time_count_total{instance=""} 3',
+      'render_time_max{instance=""} 40',
+      'render_time_median{instance=""} 15',
+      'render_time_min{instance=""} 5',
+      'render_time_sum{instance=""} 60',
+    ]);
   });
 
   test("may send its key as a parameter or a header, and no log has it", async () => {
