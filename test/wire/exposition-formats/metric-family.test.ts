@@ -8,6 +8,7 @@ import type { DecodedDistribution } from "../../../src/wire/exposition-formats/d
 import { decodeMetricFamilies } from "../../../src/wire/exposition-formats/metric-family.ts";
 import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
 import { decompressSnappyFrames } from "../../../src/wire/snappy-frames.ts";
+import { chunk, compressedChunk, IDENTIFIER } from "../framed-snappy.ts";
 import { delimited } from "./metric-family-messages.ts";
 
 const TYPES = { counter: 0, gauge: 1, summary: 2, untyped: 3, histogram: 4 } as const;
@@ -366,37 +367,16 @@ describe("MetricFamily", () => {
 });
 
 describe("framed snappy", () => {
-  const identifier = Buffer.from([0xff, 6, 0, 0, ...Buffer.from("sNaPpY")]);
-
-  /** CRC-32C bit by bit, masked: slow and simple. */
-  function checksum(bytes: Uint8Array): number {
-    let crc = 0xffffffff;
-    for (const byte of bytes) {
-      crc ^= byte;
-      for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-    }
-    crc = ~crc >>> 0;
-    return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-  }
-  function chunk(type: number, data: Uint8Array, of: Uint8Array, sum = checksum(of)): Buffer {
-    const head = Buffer.alloc(8);
-    head[0] = type;
-    head.writeUIntLE(data.length + 4, 1, 3);
-    head.writeUInt32LE(sum, 4);
-    return Buffer.concat([head, data]);
-  }
-  const compressed = (plain: Buffer) => chunk(0, snappyjs.compress(plain), plain);
-
   test("reads compressed, plain and padding chunks", () => {
     const [one, two] = [Buffer.from("a 1\n".repeat(500)), Buffer.from("b 2\n")];
     const padding = Buffer.from([0xfe, 2, 0, 0, 9, 9]);
     const body = Buffer.concat([
-      identifier,
-      compressed(one),
+      IDENTIFIER,
+      compressedChunk(one),
       padding,
       chunk(1, two, two),
-      identifier,
-      compressed(two),
+      IDENTIFIER,
+      compressedChunk(two),
     ]);
     expect(Buffer.from(decompressSnappyFrames(body, 10_000)).toString()).toBe(`${one}${two}${two}`);
     expect(decompressSnappyFrames(new Uint8Array(), 10).length).toBe(0);
@@ -405,22 +385,22 @@ describe("framed snappy", () => {
   test("uses CRC-32C: the checksum of 123456789 is e3069283", () => {
     const digits = Buffer.from("123456789");
     const sum = (((0xe3069283 >>> 15) | (0xe3069283 << 17)) + 0xa282ead8) >>> 0;
-    const body = Buffer.concat([identifier, chunk(1, digits, digits, sum)]);
+    const body = Buffer.concat([IDENTIFIER, chunk(1, digits, digits, sum)]);
     expect(Buffer.from(decompressSnappyFrames(body, 100)).toString()).toBe("123456789");
   });
 
   test("rejects a stream that is not complete", () => {
     const plain = Buffer.from("hello hello hello hello");
-    const body = Buffer.concat([identifier, compressed(plain)]);
+    const body = Buffer.concat([IDENTIFIER, compressedChunk(plain)]);
     const bad = (bytes: Uint8Array, message: string) =>
       expect(() => decompressSnappyFrames(bytes, 10_000)).toThrow(message);
-    bad(compressed(plain), "does not begin with its identifier");
+    bad(compressedChunk(plain), "does not begin with its identifier");
     bad(body.subarray(0, -1), "is truncated");
     bad(
-      Buffer.concat([identifier, chunk(0, snappyjs.compress(plain), plain, 1)]),
+      Buffer.concat([IDENTIFIER, chunk(0, snappyjs.compress(plain), plain, 1)]),
       "checksum of the chunk at byte 10",
     );
-    bad(Buffer.concat([identifier, Buffer.from([0x02, 0, 0, 0])]), "unknown type 2");
+    bad(Buffer.concat([IDENTIFIER, Buffer.from([0x02, 0, 0, 0])]), "unknown type 2");
     bad(Buffer.from("a 1\n"), "truncated");
     expect(() => decompressSnappyFrames(body, 10)).toThrow("inflates past the limit of 10 bytes");
   });

@@ -7,6 +7,7 @@ import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { Busy, Unavailable } from "../../../../src/model/errors.ts";
 import { openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
+import { compressedChunk, IDENTIFIER } from "../../../wire/framed-snappy.ts";
 import { BEGIN_MS, encode, nano, read, request } from "../otlp-messages.ts";
 import { call, EXPORT, frame } from "./grpc-client.ts";
 import { serveGrpc } from "./grpc-server.ts";
@@ -57,9 +58,11 @@ describe("OTLP/gRPC", () => {
     expect(await send("gzip", frame(gzipSync(body(1)), 1))).toBe(0);
     expect(await send("deflate", frame(deflateSync(body(2)), 1))).toBe(0);
     expect(await send("zstd", frame(zstdCompressSync(body(3)), 1))).toBe(0);
-    expect(await send("gzip", frame(body(4)))).toBe(0);
-    expect(await send("identity", frame(body(5)))).toBe(0);
-    expect(await values("zipped")).toEqual([1, 2, 3, 4, 5]);
+    const snappy = Buffer.concat([IDENTIFIER, compressedChunk(body(4))]);
+    expect(await send("snappy", frame(snappy, 1))).toBe(0);
+    expect(await send("gzip", frame(body(5)))).toBe(0);
+    expect(await send("identity", frame(body(6)))).toBe(0);
+    expect(await values("zipped")).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   test("accepts a message of many frames of HTTP/2", async () => {
