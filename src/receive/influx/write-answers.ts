@@ -32,6 +32,7 @@ const NO_POINTS = "writing requires points";
 const REASONS_MAX = 10;
 const LINES_MAX = 1_000;
 const RETRY_AFTER_SECONDS = 1;
+const KIND_HINT = " (influxEvents names the measurements whose lines are all events)";
 /** A header has room for a sentence. */
 const HEADER_CHARACTERS_MAX = 256;
 
@@ -137,8 +138,8 @@ function refusedLines(
   const texts = new LineTexts(body);
   return sorted.map(({ index, reason, cause }) => {
     const text = texts.at(index);
-    const hint = cause === "timestamp" ? unitHint(text, precision) : "";
-    // The hint of admission assumes milliseconds.
+    const hint = cause === "timestamp" ? unitHint(text, precision) : cause === "kind" ? KIND_HINT : "";
+    // A hint of admission about retention would not help.
     const plain = hint === "" ? reason : reason.replace(/ \(.*\)$/s, "");
     return { text, number: index + 1, reason: plain + hint, isReadable: !unreadable.has(index) };
   });

@@ -150,6 +150,15 @@ describe("a body that is sent again", () => {
     expect(await rows("value", `${name}_d`)).toEqual([[1]]);
   });
 
+  test("stores events with times once, also after a restart", async () => {
+    const name = fresh();
+    const body = `${name} d=1,task_id="t" ${NOON_NS}`;
+    await write(V1, body);
+    await gateway.reopen("--influx-events", "declared");
+    expect((await write(V1, body)).headers.get("weir-duplicate")).toBe("true");
+    expect(await rows("value", `${name}_d`)).toEqual([[1]]);
+  });
+
   test("stores events without times again, unless they have an idempotency key", async () => {
     const name = fresh();
     const body = `${name} d=1,task_id="t"`;
@@ -287,7 +296,11 @@ describe("rejected lines", () => {
     const name = fresh();
     await write(V1, `${name} d=1`);
     const { json } = await write(V1, `${name} d=1,e=2,task_id="t"`);
-    expect(JSON.stringify(json)).toMatch(/partial write: .*_d.* gauge.*observation.* dropped=1/);
+    expect(json).toEqual({
+      error:
+        `partial write: metric "${name}_d" is stored as gauge, this sample is observation ` +
+        "(influxEvents names the measurements whose lines are all events) dropped=1",
+    });
     expect(await rows("task_id, value", `${name}_e`)).toEqual([["t", 2]]);
   });
 
