@@ -5,7 +5,7 @@
  * `/api/v1/export` also has the export of events (export-routes.ts): a request with `match[]` is this one.
  */
 import { setImmediate } from "node:timers/promises";
-import { BadInput, quote } from "../../model/errors.ts";
+import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
@@ -41,6 +41,15 @@ export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
   new Routes()
     .on("POST", "/api/v1/export", "sql", "returns the samples of selected series as JSON lines", (request) =>
       exportSeries(request, dependencies),
+    )
+    .on(
+      ["GET", "POST"],
+      "/api/v1/export/native",
+      "sql",
+      "refuses the native format, which is not supported",
+      () => {
+        throw new NotFound("The native format is not supported; /api/v1/export returns JSON lines.");
+      },
     )
     .on(
       ["GET", "POST"],

@@ -102,6 +102,17 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
 
   return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)))
     .on("POST", IMPORT, "push", "stores series in JSON lines of VictoriaMetrics", route(readJson))
+    .on(
+      "POST",
+      `${IMPORT}/native`,
+      "push",
+      "refuses the native format of VictoriaMetrics, which is not supported",
+      () =>
+        plainText(
+          415,
+          "The native format of VictoriaMetrics is not supported; export JSON lines with /api/v1/export, and send them to /api/v1/import.",
+        ),
+    )
     .on("POST", `${IMPORT}/csv`, "push", "stores samples in lines of CSV", route(readCsv, ["format"]))
     .on(
       "POST",

@@ -199,6 +199,14 @@ describe("are rejected:", () => {
   );
 });
 
+test("the native format is refused, with a way that works", async () => {
+  const [status, text] = await answerOf("/api/v1/export/native", { "match[]": "level" });
+  expect([status, (JSON.parse(text) as { error: { message: string } }).error.message]).toEqual([
+    404,
+    "The native format is not supported; /api/v1/export returns JSON lines.",
+  ]);
+});
+
 test("what is exported can be imported by another gateway, and is the same there", async () => {
   const parameters = { "match[]": '{__name__!~"lat.*|hits.*"}' };
   const exported = await lines("/api/v1/export", parameters);

@@ -1,6 +1,7 @@
 /** VictoriaMetrics' import API over HTTP, with values that are read back by SQL. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
+import { Counter, Histogram, Pushgateway, Registry } from "prom-client";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 
 let gateway: TestGateway;
@@ -194,6 +195,40 @@ describe("POST /api/v1/import/prometheus", () => {
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
     },
   );
+});
+
+test("the native format is refused, with a way that works", async () => {
+  expect(await gateway.send("POST /api/v1/import/native", "\u0000")).toEqual([
+    415,
+    "The native format of VictoriaMetrics is not supported; export JSON lines with /api/v1/export, and send them to /api/v1/import.",
+  ]);
+});
+
+describe("a client of Pushgateway", () => {
+  test("pushes to the path of the import", async () => {
+    const registry = new Registry();
+    const registers = [registry];
+    new Counter({ name: "client_jobs_total", help: "Jobs.", labelNames: ["kind"], registers }).inc(
+      { kind: "a b" },
+      3,
+    );
+    new Histogram({ name: "client_seconds", help: "Seconds.", buckets: [1], registers }).observe(2);
+    const { urls } = await gateway.listen();
+    const client = new Pushgateway(`${urls[0]}/api/v1/import/prometheus`, {}, registry);
+    const group = { jobName: "nightly run", groupings: { instance: "host 1+é" } };
+    for (const pushed of [await client.push(group), await client.pushAdd(group)])
+      expect((pushed as { resp: { statusCode?: number } }).resp.statusCode).toBe(204);
+    expect(await rows("client_jobs_total")).toEqual([
+      { labels: "{instance=host 1+é, job=nightly run, kind=a b}", ms: NOON_MS, value: 3 },
+    ]);
+    expect(await rows("client_seconds_bucket")).toEqual([
+      { labels: "{instance=host 1+é, job=nightly run, le=+Inf}", ms: NOON_MS, value: 1 },
+      { labels: "{instance=host 1+é, job=nightly run, le=1}", ms: NOON_MS, value: 0 },
+    ]);
+    expect(await sql("SELECT kind, type, help FROM metrics WHERE metric = 'client_seconds_sum'")).toEqual([
+      { kind: "cumulative", type: "histogram", help: "Seconds." },
+    ]);
+  });
 });
 
 describe("POST /api/v1/import/csv", () => {
