@@ -92,8 +92,7 @@ function partialSuccess({ points, batch }: OtlpRequest, ack: Ack): PartialSucces
   const rejectedPoints = isCut ? Math.max(known, Math.min(points, ack.rejectedCount)) : known;
   const parts: string[] = [];
   if (rejectedPoints > 0) {
-    const reasons = firsts(reported.map(({ reason, payload }) => explain(reason, payload)));
-    parts.push(`${rejectedPoints} of ${points} data points were rejected: ${reasons}`);
+    parts.push(`${rejectedPoints} of ${points} data points were rejected: ${firsts(examples(reported))}`);
   }
   const { warnings } = batch;
   if (warnings !== undefined) {
@@ -105,6 +104,19 @@ function partialSuccess({ points, batch }: OtlpRequest, ack: Ack): PartialSucces
     parts.push(`${count} ${count === 1 ? "warning" : "warnings"}: ${listed}`);
   }
   return { rejectedPoints, message: parts.join(". ") };
+}
+
+/**
+ * The first reasons, one more than a message lists. The samples of one point, and the points of one request, often have
+ * the same reason: the first of them is the example.
+ */
+function examples(rejected: Ack["rejected"]): string[] {
+  const byReason = new Map<string, string>();
+  for (const { reason, payload } of rejected) {
+    if (!byReason.has(reason)) byReason.set(reason, explain(reason, payload));
+    if (byReason.size > LISTED_MAX) break;
+  }
+  return [...byReason.values()];
 }
 
 /** The reason, with the rejected point if the reason does not name its metric. */

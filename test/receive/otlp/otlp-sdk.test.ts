@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Unavailable } from "../../../src/model/errors.ts";
-import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { DAY_MS, openTestGatewayAt, type TestGateway } from "../../gateway.ts";
 import { serveGrpc } from "./grpc/grpc-server.ts";
 import { NODE, type Protocol, runApplication } from "./sdk-run.ts";
 
@@ -18,9 +18,9 @@ class Server {
   #http = "";
   #grpc = "";
 
-  async open(...settings: string[]): Promise<this> {
+  async open(settings: readonly string[] = [], nowMs = Date.now()): Promise<this> {
     this.gateway = await openTestGatewayAt(
-      Date.now(),
+      nowMs,
       "--otlp-listen=127.0.0.1:0",
       "--otlp-grpc-listen=127.0.0.1:0",
       ...settings,
@@ -63,9 +63,9 @@ describe.skipIf(NODE === undefined).each(["delta", "cumulative"] as const)(
   (temporality) => {
     let server: Server;
     beforeAll(async () => {
-      server = await new Server().open(
+      server = await new Server().open([
         "--otlp-promote-resource-attributes=machine.id,deployment.environment",
-      );
+      ]);
     });
     afterAll(() => server.gateway.close());
 
@@ -210,6 +210,21 @@ function lossyProxy(target: string) {
   });
   return { endpoint: `${proxy.url}v1/metrics`, answers, proxy };
 }
+
+describe.skipIf(NODE === undefined)("a worker whose clock is wrong", () => {
+  test.each(PROTOCOLS)("is told by %s which points were rejected, and why", async (protocol) => {
+    const server = await new Server().open([], Date.now() + 30 * DAY_MS);
+    const run = { protocol, endpoint: server.endpoint(protocol), service: "w", args: ["once"] } as const;
+    const log = await runApplication({ ...run, temporality: "delta" });
+    expect(log).toContain("Received Partial Success response");
+    const time = String.raw`time_unix_nano \d{4}-\d\d-\d\dT[\d:.]+Z`;
+    const reason = `${time} is before retention, which starts at [-\\dT:.Z]+ \\(--retention-days 3; 31 would cover it\\)`;
+    expect(log).toMatch(new RegExp(`10 of 10 data points were rejected: ${reason}: `));
+    // All points have the same reason, which is reported once.
+    expect(log.match(/is before retention/g)).toHaveLength(1);
+    await server.gateway.close();
+  });
+});
 
 describe.skipIf(NODE === undefined)("a request that is sent again", () => {
   test.each(["http/protobuf", "http/json"] as const)(

@@ -11,7 +11,7 @@ import { detectResources, envDetector } from "@opentelemetry/resources";
 import { AggregationType, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 
 // Failed exports and partial success are logged here. The test expects no output.
-const log = (message) => process.stderr.write(`${message}\n`);
+const log = (...parts) => process.stderr.write(`${parts.join(" ")}\n`);
 diag.setLogger({ error: log, warn: log, info() {}, debug() {}, verbose() {} }, DiagLogLevel.WARN);
 
 const EXPORTERS = { grpc: GrpcExporter, "http/json": JsonExporter, "http/protobuf": ProtobufExporter };
