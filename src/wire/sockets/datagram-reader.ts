@@ -34,12 +34,23 @@ export class DatagramReader {
   readonly #received = new ReceivedDatagrams(DATAGRAMS_PER_CALL, SLOT_BYTES);
   #watching: Bun.Socket | undefined;
   #timer: Timer | undefined;
+  readonly #isPrompt: boolean;
   #isClosed = false;
 
-  constructor(library: SocketLibrary, fd: number, handlers: DatagramHandlers) {
+  /**
+   * @param pace `prompt` reads at each wake, for a socket whose queue has room for a few datagrams. `gathered` reads every
+   *   2 ms
+   */
+  constructor(
+    library: SocketLibrary,
+    fd: number,
+    handlers: DatagramHandlers,
+    pace: "prompt" | "gathered" = "gathered",
+  ) {
     this.#library = library;
     this.#fd = fd;
     this.#handlers = handlers;
+    this.#isPrompt = pace === "prompt";
   }
 
   /** Begins to read. */
@@ -52,6 +63,10 @@ export class DatagramReader {
       socket: {
         data: (socket, bytes) => {
           this.#handlers.onDatagram(bytes, 0, bytes.length);
+          if (this.#isPrompt) {
+            this.#read(CALLS_MAX);
+            return;
+          }
           socket.pause();
           this.#readOn();
         },

@@ -24,7 +24,7 @@ export async function openUnixDatagramSocket(
     rmSync(path, { force: true });
   }
   const fd = library.open(address);
-  const reader = new DatagramReader(library, fd, handlers);
+  const reader = new DatagramReader(library, fd, handlers, "prompt");
   const close = () => {
     reader.close();
     library.close(fd);
