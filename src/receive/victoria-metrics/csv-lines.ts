@@ -79,9 +79,7 @@ export class CsvLinesDecoder {
     for (const { column, name, bytes: nameBytes } of format.metrics) {
       if (this.#from[column] === this.#to[column]) continue;
       const to = this.#append(nameBytes, labelsTo);
-      const series = this.#gatherer.series(this.#key, 0, to, (overridden) =>
-        this.#head(bytes, name, format, overridden),
-      );
+      const series = this.#gatherer.series(this.#key, 0, to, () => this.#head(bytes, name, format));
       if (typeof series === "object") return series;
       this.#gatherer.add(series, timestampUs, this.#number(bytes, column)!);
     }
@@ -163,19 +161,14 @@ export class CsvLinesDecoder {
     return end;
   }
 
-  #head(
-    bytes: Buffer,
-    metric: string,
-    { labels }: CsvFormat,
-    overridden: ReadonlySet<string>,
-  ): SeriesHead | LineProblem {
+  #head(bytes: Buffer, metric: string, { labels }: CsvFormat): SeriesHead | LineProblem {
     const pairs: [string, string][] = [];
     for (const { column, name } of labels) {
       if (!isUtf8(bytes.subarray(this.#from[column], this.#to[column])))
         return { cause: "labels", reason: `column ${column + 1} is not valid UTF-8` };
       pairs.push([name, this.#text(bytes, column)]);
     }
-    return headOf(metric, pairs, overridden);
+    return headOf(metric, pairs);
   }
 
   #text(bytes: Buffer, column: number): string {

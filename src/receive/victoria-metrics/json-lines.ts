@@ -94,6 +94,8 @@ export class JsonLinesDecoder {
       from = end + 1;
     }
     this.#bytes = NO_BYTES;
+    this.#values.clear();
+    this.#timestamps.clear();
     return gatherer.take();
   }
 
@@ -151,8 +153,8 @@ export class JsonLinesDecoder {
       );
     // The keys are checked first: a line without samples must not be remembered as a series.
     if (values.length === 0) return syntax("its values are empty");
-    const series = this.#gatherer.series(bytes, metricFrom, metricTo, (overridden) =>
-      decideHead(bytes, metricFrom, metricTo, overridden),
+    const series = this.#gatherer.series(bytes, metricFrom, metricTo, () =>
+      decideHead(bytes, metricFrom, metricTo),
     );
     if (typeof series === "object") return series;
     this.#add(series);
@@ -272,12 +274,7 @@ function syntax(reason: string): LineProblem {
   return { cause: "syntax", reason };
 }
 
-function decideHead(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  overridden: ReadonlySet<string>,
-): SeriesHead | LineProblem {
+function decideHead(bytes: Buffer, from: number, to: number): SeriesHead | LineProblem {
   const object = bytes.subarray(from, to);
   if (!isUtf8(object)) return { cause: "labels", reason: "its metric is not valid UTF-8" };
   let metric: unknown;
@@ -296,5 +293,5 @@ function decideHead(
     if (label === "__name__") name = value;
     else pairs.push([label, value]);
   }
-  return headOf(name, pairs, overridden);
+  return headOf(name, pairs);
 }

@@ -25,17 +25,19 @@ const BATCH_REJECTIONS_MAX = 10_000;
 /** Per part of a body: further rejections are counted without a reason. */
 const REASONS_MAX = 1_000;
 const PAYLOAD_CHARACTERS_MAX = 300;
-/** Sets of overridden labels whose heads are remembered. A sender always sends the same. */
-const CACHES_MAX = 8;
+/** Sets of names of overridden labels. A sender always sends the same. */
+const NAME_SETS_MAX = 256;
 
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 export class LineGatherer {
   readonly #builder = new BatchBuilder(VICTORIA_METRICS.name);
   readonly #seed = (Math.random() * 2 ** 32) | 0;
-  /** By the names of overridden labels. */
-  readonly #caches = new Map<string, LabelBlocks>();
-  #blocks = new LabelBlocks();
+  readonly #blocks = new LabelBlocks();
+  /** One object per set of names, so that sets can be compared. */
+  readonly #nameSets = new Map<string, ReadonlySet<string>>();
+  /** The heads without the labels that a request has overridden last. */
+  readonly #reduced = new WeakMap<SeriesHead, { names: ReadonlySet<string>; head: SeriesHead }>();
   #generation = 0;
   /** By block: the batch that used it last, and its index among the heads of that batch. */
   #usedBy = new Int32Array(1_024);
@@ -46,10 +48,6 @@ export class LineGatherer {
   #overridden = NO_NAMES;
   /** The number of the current line in the body, counted from 0. */
   line = 0;
-
-  constructor() {
-    this.#caches.set("", this.#blocks);
-  }
 
   /**
    * Starts some lines, and drops what an error may have left.
@@ -64,16 +62,14 @@ export class LineGatherer {
     this.#batchNumber++;
     this.line = firstLine;
     this.#reasons = 0;
-    this.#overridden = overridden;
-    const names = [...overridden].sort().join("\u0000");
-    let blocks = this.#caches.get(names);
-    if (blocks === undefined) {
-      if (this.#caches.size >= CACHES_MAX) this.#caches.clear();
-      blocks = new LabelBlocks();
-      this.#caches.set(names, blocks);
-    }
-    this.#blocks = blocks;
-    this.#generation = blocks.generation;
+    this.#overridden = this.#interned(overridden);
+    this.#generation = this.#blocks.generation;
+  }
+
+  #interned(names: ReadonlySet<string>): ReadonlySet<string> {
+    if (names.size === 0) return NO_NAMES;
+    if (this.#nameSets.size >= NAME_SETS_MAX) this.#nameSets.clear();
+    return this.#nameSets.getOrInsert([...names].sort().join("\u0000"), names);
   }
 
   /** The batches of the lines since `begin`, in the order of the lines. */
@@ -85,7 +81,7 @@ export class LineGatherer {
 
   /** Forgets all heads: there is new metadata about some of them. */
   forget(): void {
-    for (const blocks of this.#caches.values()) blocks.clear();
+    this.#blocks.clear();
   }
 
   /**
@@ -96,12 +92,12 @@ export class LineGatherer {
     bytes: Buffer,
     from: number,
     to: number,
-    decide: (overridden: ReadonlySet<string>) => SeriesHead | LineProblem,
+    decide: () => SeriesHead | LineProblem,
   ): number | LineProblem {
     const hash = blockHash(bytes, from, to, this.#seed);
     const known = this.#blocks.find(bytes, to - from, hash, from);
     if (known >= 0) return known;
-    const decided = decide(this.#overridden);
+    const decided = decide();
     if ("reason" in decided) return decided;
     return this.#blocks.add(bytes, to - from, hash, decided, from);
   }
@@ -149,9 +145,22 @@ export class LineGatherer {
     }
     if (this.#usedBy[series] !== this.#batchNumber) {
       this.#usedBy[series] = this.#batchNumber;
-      this.#indexIn[series] = this.#builder.addHead(this.#blocks.head(series));
+      this.#indexIn[series] = this.#builder.addHead(this.#headOf(series));
     }
     return this.#indexIn[series]!;
+  }
+
+  /** The head of a series, without the labels that the request overrides. */
+  #headOf(series: number): SeriesHead {
+    const head = this.#blocks.head(series);
+    const names = this.#overridden;
+    if (names === NO_NAMES) return head;
+    const known = this.#reduced.get(head);
+    if (known?.names === names) return known.head;
+    const labels = new Map([...head.labels].filter(([name]) => !names.has(name)));
+    const reduced = labels.size === head.labels.size ? head : { ...head, labels };
+    this.#reduced.set(head, { names, head: reduced });
+    return reduced;
   }
 }
 
@@ -165,12 +174,10 @@ function grown(array: Int32Array, index: number): Int32Array<ArrayBuffer> {
  * The head of a series, or the problem of its labels. Empty values count as absent.
  *
  * @param pairs its labels, in any order. Of two labels of one name the last counts, as with VictoriaMetrics
- * @param overridden labels that are left out
  */
 export function headOf(
   metric: string,
   pairs: Iterable<readonly [string, string]>,
-  overridden: ReadonlySet<string>,
   metadata?: Metadata,
 ): SeriesHead | LineProblem {
   if (metric === "") return { cause: "name", reason: "the series has no name (__name__)" };
@@ -178,7 +185,7 @@ export function headOf(
   for (const [name, value] of pairs) {
     if (name === "") return { cause: "labels", reason: "a label has an empty name" };
     present.delete(name);
-    if (value !== "" && !overridden.has(name)) present.set(name, value);
+    if (value !== "") present.set(name, value);
   }
   const labels: Labels =
     present.size < 2 ? present : new Map([...present].sort(([a], [b]) => (a < b ? -1 : 1)));

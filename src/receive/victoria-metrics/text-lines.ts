@@ -147,13 +147,8 @@ export class TextLinesDecoder {
         };
       this.exemplarsDropped += 1;
     }
-    const series = this.#gatherer.series(bytes, from, seriesTo, (overridden) =>
-      this.#decideHead(
-        bytes,
-        [from, nameTo],
-        labelsFrom < 0 ? undefined : [labelsFrom, seriesTo - 1],
-        overridden,
-      ),
+    const series = this.#gatherer.series(bytes, from, seriesTo, () =>
+      this.#decideHead(bytes, [from, nameTo], labelsFrom < 0 ? undefined : [labelsFrom, seriesTo - 1]),
     );
     if (typeof series === "object") return series;
     this.#gatherer.add(series, timestampUs, value);
@@ -164,7 +159,6 @@ export class TextLinesDecoder {
     bytes: Buffer,
     name: readonly [number, number],
     labels: readonly [number, number] | undefined,
-    overridden: ReadonlySet<string>,
   ): SeriesHead | LineProblem {
     if (!isUtf8(bytes.subarray(name[0], labels?.[1] ?? name[1])))
       return { cause: "labels", reason: "its series is not valid UTF-8" };
@@ -188,7 +182,7 @@ export class TextLinesDecoder {
     const others = pairs.filter(([label]) => label !== "__name__");
     if (this.#decided.size >= DECIDED_MAX) this.#decided.clear();
     this.#decided.add(named);
-    return headOf(named, others, overridden, this.#metadata.of(named));
+    return headOf(named, others, this.#metadata.of(named));
   }
 }
 
