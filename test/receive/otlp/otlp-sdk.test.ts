@@ -33,7 +33,9 @@ class Server {
   }
 
   endpoint(protocol: Protocol): string {
-    return protocol === "grpc" ? this.#grpc : `${this.#http}/v1/metrics`;
+    // The variables of users have this name. Node tries all of its addresses.
+    const url = protocol === "grpc" ? this.#grpc : `${this.#http}/v1/metrics`;
+    return url.replace("127.0.0.1", "localhost");
   }
 
   async rows(sql: string): Promise<unknown[][]> {
