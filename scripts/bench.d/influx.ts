@@ -146,8 +146,9 @@ function* events(points: number, batch: number): Generator<string> {
       tags: Record<string, string>;
     }[];
     const lines = sent.map(({ metric_name, value, tags: { task_id, ...tags } }) => {
-      const head = [metric_name, ...Object.entries(tags).map(([name, text]) => `${name}=${escaped(text)}`)];
-      return `${head.join(",")} value=${value},task_id="${task_id}" ${us++}`;
+      const [, measurement, field] = /^(.*)\.(.*)$/.exec(metric_name)!;
+      const head = [measurement, ...Object.entries(tags).map(([name, text]) => `${name}=${escaped(text)}`)];
+      return `${head.join(",")} ${field}=${value},task_id="${task_id}" ${us++}`;
     });
     yield lines.join("\n");
   }

@@ -52,6 +52,12 @@ export function bucketsFor(
   );
 }
 
+/** The unit at the end of a name, such as `ms` of `request.duration_ms`. Undefined if it has none that has bounds. */
+export function unitOfName(name: string): string | undefined {
+  const word = lastWord(name);
+  return LAYOUTS.has(word) ? word : undefined;
+}
+
 /** The last word of a name, in lower case: `ms` for `request.duration_ms`, `durationMs` and `DURATION_MS`. */
 function lastWord(name: string): string {
   const spaced = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();

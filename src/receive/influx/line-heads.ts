@@ -35,6 +35,8 @@ export interface FieldSlot {
   readonly bytes: Buffer;
   readonly name: string;
   readonly metric: string;
+  /** The unit, if it is in the name of the measurement: `request_ms value=1`. */
+  readonly unit: string | undefined;
   /** The column, if a string of this name identifies one event. */
   readonly column: AttributeBuffer | undefined;
   /** Whether a line with such a string is an event. */
@@ -103,10 +105,10 @@ export function seriesSlot(
   builder: BatchBuilder,
   { isAttribute, kindOf }: SeriesOptions,
 ): SeriesSlot {
-  const { metric } = field;
+  const { metric, unit } = field;
   const kind: Kind = isEvent || kindOf(metric) === "observation" ? "observation" : "gauge";
   if (kind === "gauge") {
-    const head: SeriesHead = { metric, kind, type: "gauge", labels: tags };
+    const head: SeriesHead = { metric, kind, type: "gauge", unit, labels: tags };
     return { head, constants: [], usedBy: 0, index: 0 };
   }
   const labels: [string, string][] = [];
@@ -117,6 +119,6 @@ export function seriesSlot(
     else labels.push([name, value]);
   }
   labels.sort(([a], [b]) => (a < b ? -1 : 1));
-  const head: SeriesHead = { metric, kind, type: "histogram", labels: new Map(labels) };
+  const head: SeriesHead = { metric, kind, type: "histogram", unit, labels: new Map(labels) };
   return { head, constants, usedBy: 0, index: 0 };
 }

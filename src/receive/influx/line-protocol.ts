@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 import { quote, TooLarge } from "../../model/errors.ts";
 import type { Batch, Labels } from "../../model/sample.ts";
+import { unitOfName } from "../../series/buckets.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { BatchBuilder } from "../../wire/batch-builder.ts";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
@@ -350,6 +351,7 @@ export class LineDecoder {
       bytes: Buffer.from(body.subarray(from, to)),
       name,
       metric: this.#measurements.metricOf(measurement, name),
+      unit: name === "value" ? unitOfName(measurement.name) : undefined,
       column: measurement.identifiers.find(body, from, to),
       makesEvent: this.#measurements.makesEvent(name),
       place: head.fields.length,

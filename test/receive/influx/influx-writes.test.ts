@@ -122,6 +122,15 @@ describe("stores", () => {
     expect(lines).toContain(`${name}_d_count{instance="",op="get"} 2`);
   });
 
+  test("events of a field value in buckets by the unit of the measurement", async () => {
+    const name = `${fresh()}_ms`;
+    await write(V1, `${name} value=3,task_id="t"`);
+    const [, text] = await gateway.send(`GET /metrics?name[]=${name}_value`);
+    const bounds = [...text.matchAll(/le="([^"]*)"/g)].map(([, bound]) => bound);
+    expect(bounds.slice(0, 3)).toEqual(["1.0", "2.5", "5.0"]);
+    expect(bounds.length).toBe(16);
+  });
+
   test("two events of one time and one task", async () => {
     const name = fresh();
     await write(V1, `${name} d=1,task_id="t" ${NOON_NS}\n${name} d=1,task_id="t" ${NOON_NS}`);
