@@ -41,7 +41,7 @@ export const graphite: Receiver<GraphiteSettings> = {
       now,
     });
     const service = new GraphiteService({
-      ...{ addresses, intake, decoder, connectionsMax, idleMs, bufferBytes, counters },
+      ...{ addresses, intake, decoder, connectionsMax, idleMs, bufferBytes, stopTimeoutMs, counters },
     });
     return { routes: [], services: [service] };
   },

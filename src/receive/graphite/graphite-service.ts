@@ -17,8 +17,12 @@ interface GraphiteServiceOptions {
   readonly connectionsMax: number;
   readonly idleMs: number;
   readonly bufferBytes: number;
+  readonly stopTimeoutMs: number;
   readonly counters: Counters;
 }
+
+/** Of the time in which the gateway stops, for reading connections. */
+const SHARE_OF_STOP = 1 / 8;
 
 export class GraphiteService implements Service {
   readonly #options: GraphiteServiceOptions;
@@ -54,7 +58,8 @@ export class GraphiteService implements Service {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#servers.map((server) => server.stop()));
+    const timeoutMs = SHARE_OF_STOP * this.#options.stopTimeoutMs;
+    await Promise.all(this.#servers.map((server) => server.stop(timeoutMs)));
     this.#servers.length = 0;
     await this.#datagrams?.stop();
     this.#datagrams = undefined;

@@ -30,15 +30,14 @@ export interface LineServerOptions {
 export interface LineServer {
   readonly hostname: string;
   readonly port: number;
-  /** Reads what has arrived, and closes the connections. */
-  stop(): Promise<void>;
+  /** Reads what has arrived, for at most `timeoutMs`, and closes the connections. */
+  stop(timeoutMs: number): Promise<void>;
 }
 
 const LINE_FEED = 10;
 const IDLE_CHECKS = 4;
 /** After this many turns of the event loop without data, the kernel has no more. */
 const QUIET_TURNS = 3;
-const TURNS_MAX = 100;
 
 type Connected = Bun.Socket<Connection | undefined>;
 
@@ -50,6 +49,8 @@ export function openLineServer(
   handlers: LineHandlers,
 ): LineServer {
   const connected = new Set<Connected>();
+  /** Closed connections whose lines still wait for room. */
+  const ending = new Set<Promise<void>>();
   let reads = 0;
   const server = Bun.listen<Connection | undefined>({
     hostname,
@@ -71,8 +72,10 @@ export function openLineServer(
         socket.data?.read(bytes);
       },
       close(socket) {
-        if (!connected.delete(socket)) return;
-        void socket.data?.end();
+        const { data } = socket;
+        if (!connected.delete(socket) || data === undefined) return;
+        const end = data.end().finally(() => ending.delete(end));
+        ending.add(end);
       },
       // It is followed by `close`.
       error() {},
@@ -89,20 +92,22 @@ export function openLineServer(
   return {
     hostname: server.hostname,
     port: server.port,
-    async stop() {
+    async stop(timeoutMs) {
       clearInterval(idle);
       server.stop();
-      for (let [quiet, turns] = [0, 0]; quiet < QUIET_TURNS && turns < TURNS_MAX; turns++) {
+      const endsAt = performance.now() + timeoutMs;
+      for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < endsAt; ) {
         const before = reads;
         await Bun.sleep(1);
-        quiet = reads === before ? quiet + 1 : 0;
+        const isQuiet = reads === before && ![...connected].some(({ data }) => data?.isBlocked);
+        quiet = isQuiet ? quiet + 1 : 0;
       }
       const ends = [...connected].map((socket) => {
         connected.delete(socket);
-        socket.terminate();
+        socket.end();
         return socket.data?.end();
       });
-      await Promise.all(ends);
+      await Promise.all([...ends, ...ending]);
     },
   };
 }

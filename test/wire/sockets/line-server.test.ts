@@ -13,7 +13,7 @@ interface Seen {
 }
 
 let server: LineServer;
-afterEach(() => server.stop());
+afterEach(() => server.stop(1_000));
 
 function start(
   options: Partial<Parameters<typeof openLineServer>[2]> = {},
@@ -73,7 +73,7 @@ test("passes on whole lines, and the end of a line when it arrives", async () =>
     await until("the last line", () => seen.text.join("").endsWith("d 4\n"));
     expect(seen.text.join("")).toBe("a 1\nb 2\nc 3\nd 4\n");
     expect(seen.text.every((each) => each.endsWith("\n"))).toBe(true);
-    await server.stop();
+    await server.stop(1_000);
     await client.closed;
     expect(seen).toMatchObject({ long: [], cut: [], closed: [] });
   }
@@ -148,7 +148,7 @@ test("passes on what arrived before a stop", async () => {
   client.send("a 1\n");
   await until("the connection", () => seen.text.length === 1);
   client.send("b 2\nc");
-  await server.stop();
+  await server.stop(1_000);
   expect([seen.text.join(""), seen.cut]).toEqual(["a 1\nb 2\n", ["c"]]);
 });
 
