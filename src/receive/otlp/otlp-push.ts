@@ -16,7 +16,7 @@ import { NO_POINT, type OtlpRequest } from "./decode/point-gatherer.ts";
 
 export type OtlpEncoding = "protobuf" | "json";
 
-/** What a sender is told about a request that was accepted. */
+/** The answer to a request that was accepted. */
 export interface PartialSuccess {
   /** Data points that are not stored and never will be. */
   readonly rejectedPoints: number;

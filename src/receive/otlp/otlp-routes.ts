@@ -51,8 +51,8 @@ export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
       "stores metrics of OpenTelemetry, at the path of Prometheus",
       metrics,
     )
-    .on("POST", "/v1/traces", "push", "refuses traces, which are not stored", traces)
-    .on("POST", "/v1/logs", "push", "refuses logs, which are not stored", logs);
+    .on("POST", "/v1/traces", "push", "rejects traces, which are not stored", traces)
+    .on("POST", "/v1/logs", "push", "rejects logs, which are not stored", logs);
 };
 
 /** Answers a request in its own encoding. */

@@ -214,7 +214,7 @@ function lossyProxy(target: string) {
 }
 
 describe.skipIf(NODE === undefined)("a worker whose clock is wrong", () => {
-  test.each(PROTOCOLS)("is told by %s which points were rejected, and why", async (protocol) => {
+  test.each(PROTOCOLS)("gets the number of rejected points and the reason by %s", async (protocol) => {
     const server = await new Server().open([], Date.now() + 30 * DAY_MS);
     const run = { protocol, endpoint: server.endpoint(protocol), service: "w", args: ["once"] } as const;
     const log = await runApplication({ ...run, temporality: "delta" });

@@ -139,7 +139,7 @@ export class GrpcService implements Service {
   #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     const type = headers["content-type"] ?? "";
     if (headers[":method"] !== "POST" || !/^application\/grpc(?:$|[+;])/.test(type)) {
-      this.#refuse(stream, headers[":method"] === "POST" ? 415 : 405);
+      this.#reject(stream, headers[":method"] === "POST" ? 415 : 405);
       return;
     }
     const path = headers[":path"] ?? "";
@@ -163,7 +163,7 @@ export class GrpcService implements Service {
   }
 
   /** Answers a request that is not gRPC. */
-  #refuse(stream: ServerHttp2Stream, status: number): void {
+  #reject(stream: ServerHttp2Stream, status: number): void {
     stream.on("error", () => undefined);
     // It does not wait for the rest of a body.
     stream.once("finish", () => stream.close());
