@@ -14,7 +14,7 @@ import { contentTypeOf } from "../../http/negotiation.ts";
 import { wrongParameter } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { pathOf, queryText } from "../../http/url-text.ts";
-import { type Ack, type PushOptions, REPEATED } from "../../ingest/contract.ts";
+import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { BadInput, quote, RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Labels, Rejection } from "../../model/sample.ts";
@@ -195,8 +195,6 @@ class Tally {
   add({ accepted, duplicates, rejected }: Ack): void {
     this.#accepted += accepted + duplicates;
     for (const each of rejected) {
-      // As with remote_write: of several values at one time the first is stored.
-      if (each.cause === REPEATED) continue;
       // They are in the order of the body.
       if (each.index !== this.#lastRejected) this.#rejectedLines++;
       this.#lastRejected = each.index;

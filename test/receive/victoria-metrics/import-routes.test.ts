@@ -68,6 +68,16 @@ describe("POST /api/v1/import", () => {
     expect(await rows("again")).toEqual([{ labels: "{}", ms: NOON_MS, value: 1 }]);
   });
 
+  test("of two values at one time the second is rejected, and the answer says so", async () => {
+    const body = line({ __name__: "twice" }, [1, 2, 1], [NOON_MS, NOON_MS, NOON_MS]);
+    const [status, text] = await gateway.send("POST /api/v1/import", body);
+    expect([status, text.slice(0, 80)]).toEqual([
+      400,
+      "1 of 1 lines were not stored, or only partly. The others are stored. The first: ",
+    ]);
+    expect(await rows("twice")).toEqual([{ labels: "{}", ms: NOON_MS, value: 1 }]);
+  });
+
   test("keeps NaN, infinities, a negative zero and stale markers", async () => {
     const values = ["NaN", 1, "Infinity", "-Infinity", null, "NaN"];
     const times = values.map((_, index) => NOON_MS + index);
