@@ -76,7 +76,10 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
       extraLabels,
       historical,
       durability: isQueued ? "queued" : "committed",
-      idempotency: isRepeatable ? { scope: SCOPE, key: key ?? hash, bodyHash: hash } : undefined,
+      // A key that is the hash needs no second one.
+      idempotency: isRepeatable
+        ? { scope: SCOPE, key: key ?? hash, bodyHash: key === undefined ? "" : hash }
+        : undefined,
     });
     if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
     // The kind of a metric may differ from what the decoder remembers of it.
@@ -99,5 +102,5 @@ function readPrecision(version: InfluxVersion, text: string | null): Precision {
 }
 
 function hashOf(query: string, body: Uint8Array): string {
-  return new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("base64url");
 }
