@@ -152,6 +152,25 @@ test("passes on what arrived before a stop", async () => {
   expect([seen.text.join(""), seen.cut]).toEqual(["a 1\nb 2\n", ["c"]]);
 });
 
+test("stops in time although there is never room", async () => {
+  let refused = 0;
+  start(
+    {},
+    {
+      onLines() {
+        refused++;
+        return false;
+      },
+      room: () => new Promise(() => undefined),
+    },
+  );
+  const client = await connect();
+  client.send("a 1\n");
+  await until("a refusal", () => refused > 0);
+  await server.stop(50);
+  await client.closed;
+});
+
 test("closes connections that are idle, and those past the limit", async () => {
   const seen = start({ connectionsMax: 1, idleMs: 100 });
   const client = await connect();
