@@ -46,7 +46,7 @@ export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
       ["GET", "POST"],
       "/api/v1/export/native",
       "sql",
-      "refuses the native format, which is not supported",
+      "rejects the native format, which is not supported",
       () => {
         throw new NotFound("The native format is not supported; /api/v1/export returns JSON lines.");
       },

@@ -106,7 +106,7 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
       "POST",
       `${IMPORT}/native`,
       "push",
-      "refuses the native format of VictoriaMetrics, which is not supported",
+      "rejects the native format of VictoriaMetrics, which is not supported",
       () =>
         plainText(
           415,

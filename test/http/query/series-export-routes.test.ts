@@ -199,7 +199,7 @@ describe("are rejected:", () => {
   );
 });
 
-test("the native format is refused, with a way that works", async () => {
+test("the native format is rejected, and the answer names the format that works", async () => {
   const [status, text] = await answerOf("/api/v1/export/native", { "match[]": "level" });
   expect([status, (JSON.parse(text) as { error: { message: string } }).error.message]).toEqual([
     404,

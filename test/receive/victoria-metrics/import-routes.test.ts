@@ -207,7 +207,7 @@ describe("POST /api/v1/import/prometheus", () => {
   );
 });
 
-test("the native format is refused, with a way that works", async () => {
+test("the native format is rejected, and the answer names the format that works", async () => {
   expect(await gateway.send("POST /api/v1/import/native", "\u0000")).toEqual([
     415,
     "The native format of VictoriaMetrics is not supported; export JSON lines with /api/v1/export, and send them to /api/v1/import.",
