@@ -23,7 +23,7 @@ export async function runApplication(run: Run): Promise<string> {
   const { protocol, endpoint, service, temporality, resource, args = [] } = run;
   const child = Bun.spawn([NODE!, APPLICATION, ...args], {
     env: {
-      PATH: process.env.PATH,
+      ...process.env,
       OTEL_METRICS_EXPORTER: "otlp",
       OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: endpoint,
       OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: protocol,

@@ -19,7 +19,7 @@ import type { BodyLimits } from "../../../http/body.ts";
 import type { Log } from "../../../http/log.ts";
 import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
 import type { Counters } from "../../../model/counters.ts";
-import { NotFound, quote } from "../../../model/errors.ts";
+import { NotFound, quote, Unsupported } from "../../../model/errors.ts";
 import type { Service } from "../../../model/service.ts";
 import { answerCall, type GrpcMethod } from "./grpc-call.ts";
 
@@ -77,9 +77,11 @@ export class GrpcService implements Service {
     });
   }
 
-  async start(): Promise<void> {
+  async start(onFault: (error: unknown) => void): Promise<void> {
     for (const address of this.#options.addresses) {
-      this.#servers.push({ server: await this.#listen(address), address });
+      const server = await this.#listen(address);
+      server.on("error", onFault);
+      this.#servers.push({ server, address });
     }
   }
 
@@ -120,6 +122,8 @@ export class GrpcService implements Service {
       await promise;
     } catch (error) {
       throw listenError(address, error, flag);
+    } finally {
+      server.off("error", reject);
     }
     if (address.path !== undefined && socketMode !== undefined) chmodSync(address.path, socketMode);
     return server;
@@ -144,21 +148,20 @@ export class GrpcService implements Service {
     }
     const path = headers[":path"] ?? "";
     const { methods, limits, log, counters } = this.#options;
-    const method = methods.get(path);
+    const known = methods.get(path);
+    const isProtobuf = /^application\/grpc(?:$|;|\+proto(?:$|;))/.test(type);
+    const method = isProtobuf ? (known ?? unknownMethod(path)) : unknownFormat(type);
+    // A client can invent paths, so counters and the log have only known ones.
+    const name = known === undefined ? "other" : path;
     const onBug = (error: unknown) =>
       log.error("a request failed", {
-        path: method === undefined ? undefined : path,
+        method: name,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
-    const call = answerCall({ stream, headers, method: method ?? unknownMethod(path), limits, onBug }).then(
-      (code) => {
-        counters.grpcRequests.inc({
-          method: method === undefined ? "other" : path,
-          code: CODE_NAMES[code] ?? code,
-        });
-        this.#calls.delete(call);
-      },
-    );
+    const call = answerCall({ stream, headers, method, limits, onBug }).then((code) => {
+      counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
+      this.#calls.delete(call);
+    });
     this.#calls.add(call);
   }
 
@@ -180,6 +183,11 @@ export class GrpcService implements Service {
       advice: this.#options.advice,
     });
   }
+}
+
+function unknownFormat(type: string): GrpcMethod {
+  const expected = "expected application/grpc or application/grpc+proto";
+  return () => Promise.reject(new Unsupported(`content-type ${quote(type)} is not supported, ${expected}.`));
 }
 
 function unknownMethod(path: string): GrpcMethod {

@@ -38,6 +38,6 @@ export async function serveGrpc(
     stopTimeoutMs,
     idleMs,
   });
-  await service.start();
+  await service.start((error) => void logged.push(String(error)));
   return { service, url: service.urls[0]!, logged, counters };
 }

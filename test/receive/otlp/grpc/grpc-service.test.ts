@@ -217,6 +217,13 @@ describe("OTLP/gRPC", () => {
       { "grpc-encoding": "lz4" },
     );
     bad(
+      "UNIMPLEMENTED to messages in JSON",
+      good,
+      12,
+      'content-type "application/grpc+json" is not supported, expected application/grpc or application/grpc+proto.',
+      { "content-type": "application/grpc+json" },
+    );
+    bad(
       "UNIMPLEMENTED to traces",
       good,
       12,
