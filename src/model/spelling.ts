@@ -78,10 +78,10 @@ export function withLabel(text: string, name: string, value: string): string {
 }
 
 /**
- * A number as Go's `strconv.ParseFloat` reads it, which Prometheus uses for bounds. Hexadecimal is not
- * included.
+ * A decimal number as the text protocols spell it, such as `3`, `-0.25`, `+1.`, `.5` and `1e-3`. It takes linear time: a
+ * digit belongs to one part of the expression only, so a long text that is not a number is not tried in many ways.
  */
-const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+export const DECIMAL = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 const INFINITE = /^([+-]?)inf(?:inity)?$/i;
 
 /** The value of `le` or `quantile` as an OpenMetrics float. Text that is not a number or an infinity is kept. */

@@ -11,7 +11,8 @@ const NO_VALUE = "true";
 
 /** The tags of one sample. */
 export class SentTags {
-  readonly #values = new Map<string, string>();
+  /** By name: its value, or its values if there are several. */
+  readonly #values = new Map<string, string | Set<string>>();
 
   add(tag: string, separator: ":" | "="): void {
     if (tag === "") return;
@@ -21,7 +22,8 @@ export class SentTags {
     if (value === "") return;
     const known = this.#values.get(name);
     if (known === undefined) this.#values.set(name, value);
-    else if (!known.split(",").includes(value)) this.#values.set(name, `${known},${value}`);
+    else if (typeof known !== "string") known.add(value);
+    else if (known !== value) this.#values.set(name, new Set([known, value]));
   }
 
   /** Replaces all values of a name. Returns whether it had another value. */
@@ -37,6 +39,12 @@ export class SentTags {
 
   /** Names and values, sorted by name. */
   sorted(): (readonly [name: string, value: string])[] {
-    return [...this.#values].sort(([a], [b]) => (a < b ? -1 : 1));
+    return Array.from(this.#values, ([name, value]) => [name, textOf(value)] as const).sort(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
   }
+}
+
+function textOf(value: string | Set<string>): string {
+  return typeof value === "string" ? value : [...value].join(",");
 }

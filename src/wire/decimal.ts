@@ -1,9 +1,9 @@
 /** Reads decimal numbers from the bytes of text protocols, without creating a text for usual ones. Pure. */
+import { DECIMAL } from "../model/spelling.ts";
 
 /** Integers of at most this many digits, divided by a power of ten up to 10^22, give the nearest double. */
 const EXACT_DIGITS = 15;
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** A number with more characters is no measurement. The longest double with 17 digits has 24. */
 const CHARACTERS_MAX = 400;
 

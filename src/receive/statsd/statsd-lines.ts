@@ -7,6 +7,7 @@
  */
 import { quote } from "../../model/errors.ts";
 import type { Kind, Labels, MetricType } from "../../model/sample.ts";
+import { DECIMAL } from "../../model/spelling.ts";
 import { SentTags } from "../../series/sent-tags.ts";
 
 /** What the types mean here. */
@@ -74,9 +75,8 @@ export function readStatsdLine(
   let timestampUs: number | undefined;
   for (const section of sections) {
     if (section.startsWith("@")) {
-      const rate = /^(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?$/i.test(section.slice(1))
-        ? Number(section.slice(1))
-        : Number.NaN;
+      const text = section.slice(1);
+      const rate = DECIMAL.test(text) ? Number(text) : Number.NaN;
       if (!(rate > 0 && rate <= 1)) {
         return wrong("rate", `the sample rate is ${quote(section)}, expected a number above 0 and up to 1`);
       }

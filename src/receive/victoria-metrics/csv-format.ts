@@ -80,7 +80,7 @@ function timeReader(format: string): TimeReader {
     const parse = goTimeParser(layout);
     if (parse === undefined)
       throw wrong(
-        `has the layout ${quote(layout)}; expected a layout of Go with a date, such as 2006-01-02 15:04:05`,
+        `has the layout ${quote(layout)}; expected a layout of Go with a date, and each part once, such as 2006-01-02 15:04:05`,
       );
     return (bytes, from, to) => parse(bytes.toString("utf8", from, to));
   }

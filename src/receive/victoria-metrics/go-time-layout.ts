@@ -61,8 +61,14 @@ const TOKENS: readonly (readonly [token: string, part: Part, pattern: string])[]
 const LAYOUT_CHARACTERS_MAX = 100;
 
 /**
+ * Parts that may appear twice, as in `-0700 MST`. Their texts have one length. Parts of one or two digits, one after the
+ * other, could be matched in millions of ways.
+ */
+const REPEATABLE: readonly Part[] = ["zone", "weekday", "fraction"];
+
+/**
  * The reader of a layout: it returns microseconds since 1970, or undefined for another text. Without a zone it reads UTC.
- * Undefined for a layout without a date.
+ * Undefined for a layout without a date, and for one that has a part twice.
  */
 export function goTimeParser(layout: string): ((text: string) => number | undefined) | undefined {
   if (layout.length > LAYOUT_CHARACTERS_MAX) return undefined;
@@ -85,6 +91,7 @@ export function goTimeParser(layout: string): ((text: string) => number | undefi
       continue;
     }
     const [token, part, pattern] = found;
+    if (parts.includes(part) && !REPEATABLE.includes(part)) return undefined;
     parts.push(part);
     source += `(${pattern})`;
     at += token.length;

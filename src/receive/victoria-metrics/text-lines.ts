@@ -38,9 +38,11 @@ const TYPES: ReadonlyMap<string, MetricType> = new Map([
   ["untyped", "unknown"],
   ["unknown", "unknown"],
 ]);
-const COMMENT = /^#[ \t]*(HELP|TYPE|UNIT)[ \t]+("(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t]+(.*))?$/s;
-/** One label: a name, bare or in quotation marks, and its value. The name of the metric can stand alone. */
-const LABEL = /[ \t]*(?:([^"{}=,\s]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:=[ \t]*"((?:[^"\\]|\\.)*)")?[ \t]*(,|$)/sy;
+const COMMENT = /^#[ \t]*(HELP|TYPE|UNIT)[ \t]+("[^"\\]*(?:\\.[^"\\]*)*"|[^ \t]+)(?:[ \t]+(.*))?$/s;
+const BARE_NAME = /[^"{}=,\s]+/y;
+/** A text in quotation marks. It has one way to match, so the time is linear. */
+const QUOTED = /"([^"\\]*(?:\\.[^"\\]*)*)"/sy;
+const BLANKS = /[ \t]*/y;
 
 interface TextLinesOptions {
   /** The time of samples without one, µs. NaN is the time of arrival. */
@@ -164,25 +166,77 @@ export class TextLinesDecoder {
       return { cause: "labels", reason: "its series is not valid UTF-8" };
     let metric = bytes.toString("utf8", ...name);
     const pairs: [string, string][] = [];
-    const text = labels === undefined ? "" : bytes.toString("utf8", ...labels);
-    for (let at = 0; at < text.length; ) {
-      if (text.slice(at).trim() === "") break;
-      LABEL.lastIndex = at;
-      const match = LABEL.exec(text);
-      if (match === null)
-        return { cause: "syntax", reason: `it has ${quote(text.slice(at))} where a label was expected` };
-      const [, bare, quoted = "", value] = match;
-      const label = bare ?? unescaped(quoted);
-      if (value !== undefined) pairs.push([label, unescaped(value)]);
-      else if (bare === undefined && metric === "") metric = label;
+    const labelled = new LabelScanner(labels === undefined ? "" : bytes.toString("utf8", ...labels));
+    while (!labelled.isAtEnd) {
+      const found = labelled.next();
+      if (typeof found === "string")
+        return { cause: "syntax", reason: `it has ${quote(found)} where a label was expected` };
+      const { name: label, isQuoted, value } = found;
+      if (value !== undefined) pairs.push([label, value]);
+      else if (isQuoted && metric === "") metric = label;
       else return { cause: "syntax", reason: `its label ${quote(label)} has no value` };
-      at = LABEL.lastIndex;
     }
     const named = pairs.filter(([label]) => label === "__name__").at(-1)?.[1] ?? metric;
     const others = pairs.filter(([label]) => label !== "__name__");
     if (this.#decided.size >= DECIDED_MAX) this.#decided.clear();
     this.#decided.add(named);
     return headOf(named, others, this.#metadata.of(named));
+  }
+}
+
+/** A label as it was sent. The name of the metric has no value. */
+interface SentLabel {
+  readonly name: string;
+  readonly isQuoted: boolean;
+  readonly value: string | undefined;
+}
+
+/** Reads the labels between two braces: `NAME="VALUE"`, separated by commas. Names may be in quotation marks. */
+class LabelScanner {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#match(BLANKS);
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
+  /** Reads the next label and the comma after it. Returns the text where it begins if it is not one. */
+  next(): SentLabel | string {
+    const text = this.#text;
+    const from = this.#at;
+    const bare = this.#match(BARE_NAME)?.[0];
+    const quoted = bare === undefined ? this.#match(QUOTED)?.[1] : undefined;
+    const name = bare ?? quoted;
+    if (name === undefined) return text.slice(from);
+    this.#match(BLANKS);
+    let value: string | undefined;
+    if (text[this.#at] === "=") {
+      this.#at++;
+      this.#match(BLANKS);
+      value = this.#match(QUOTED)?.[1];
+      if (value === undefined) return text.slice(from);
+      this.#match(BLANKS);
+    }
+    if (text[this.#at] === ",") this.#at++;
+    else if (!this.isAtEnd) return text.slice(from);
+    this.#match(BLANKS);
+    return {
+      name: bare ?? unescaped(name),
+      isQuoted: bare === undefined,
+      value: value === undefined ? undefined : unescaped(value),
+    };
+  }
+
+  #match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.#text);
+    if (match !== null) this.#at = pattern.lastIndex;
+    return match;
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
+import { DECIMAL } from "../../model/spelling.ts";
 import { isStoredAsSent } from "../exact-number.ts";
 
 /** A body that can be read, but with a family that cannot exist: an invalid name, label or value. */
@@ -64,8 +65,6 @@ export interface DecodedFamily {
   unit: string;
   readonly metrics: DecodedMetric[];
 }
-
-const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
 /** A number as both text formats spell it; undefined for other texts, and for numbers that no double holds. */
 export function parseFloatText(text: string): number | undefined {

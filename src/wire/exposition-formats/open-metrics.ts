@@ -40,7 +40,7 @@ type OpenMetricsType = keyof typeof SUFFIXES;
 
 const DESCRIPTOR = /^# (TYPE|HELP|UNIT) ([a-zA-Z_:][a-zA-Z0-9_:]*)(?: (.*))?$/;
 const METRIC_NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
-const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/y;
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*(?:\\.[^"\\]*)*)"/y;
 /** Value, timestamp and exemplar, each after one space. */
 const NUMBERS = /^ ([^ ]+)(?: ([^ #]+))?(?: # (\{.*))?$/;
 

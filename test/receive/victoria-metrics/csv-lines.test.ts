@@ -108,6 +108,6 @@ describe("the parameter format", () => {
   );
   bad(
     "1:metric:a,2:time:custom:15:04",
-    'Query parameter format has the layout "15:04"; expected a layout of Go with a date, such as 2006-01-02 15:04:05.',
+    'Query parameter format has the layout "15:04"; expected a layout of Go with a date, and each part once, such as 2006-01-02 15:04:05.',
   );
 });
