@@ -4,6 +4,9 @@
  * The single values of an observation or a delta `X` are exported only if a selector names `X`: they are no time series,
  * several can have one time.
  *
+ * The formats have whole milliseconds, and an import stores one value for a time. Of several values of a gauge or a
+ * cumulative series within one millisecond only the last is exported: an import of all would keep an outdated level.
+ *
  * An export is read in portions of about a million samples. Each portion is a query of its own, with the limits of a
  * query, and is in memory before the first of it is written. So a client that reads slowly keeps no transaction open.
  * Samples that arrive during the export are included if their time was not read yet.
@@ -69,9 +72,12 @@ export class SeriesExport {
     const range = this.#stored(asked);
     if (range === undefined) return;
     const sources = this.#find(selectors, range);
-    const levels = sources.filter(({ shape }) => shape === "raw");
+    const levels = sources.filter((source) => source.shape === "raw" && !isSingle(source));
     for (const part of await this.#partsOf(levels, range, signal))
-      yield await this.#read(levels, part, signal);
+      yield (await this.#read(levels, part, signal)).map(lastOfEachMillisecond);
+    const singles = sources.filter(isSingle);
+    for (const part of await this.#partsOf(singles, range, signal))
+      yield await this.#read(singles, part, signal);
     const counters = sources.filter(({ shape }) => shape !== "raw");
     for (const group of this.#groupsOf(counters, range)) yield await this.#read(group, range, signal);
   }
@@ -95,9 +101,7 @@ export class SeriesExport {
     for (const matchers of selectors) {
       const isNamed = matchers.some(({ name, operator }) => name === METRIC_NAME && operator === "=");
       for (const source of this.#options.catalog.find(matchers, dayOf(startMs * 1000), dayOf(endMs * 1000))) {
-        const { kind } = source.metric;
-        const isSingle = source.shape === "raw" && kind !== "gauge" && kind !== "cumulative";
-        if (isSingle && !isNamed) continue;
+        if (isSingle(source) && !isNamed) continue;
         // Other selectors may find the same histogram with other buckets.
         const edges = source.edges.map(({ bound }) => bound).join();
         found.set(`${source.labels.key}\u0000${edges}`, source);
@@ -181,6 +185,26 @@ export class SeriesExport {
     }
     return groups;
   }
+}
+
+/** Whether a source has the single values of an observation or a delta. */
+function isSingle({ shape, metric: { kind } }: Source): boolean {
+  return shape === "raw" && kind !== "gauge" && kind !== "cumulative";
+}
+
+/** The samples that no other of the same whole millisecond follows. Parts of a range begin at whole milliseconds. */
+function lastOfEachMillisecond(series: SeriesSamples): SeriesSamples {
+  const { labels, timestampsMs, values, stale } = series;
+  const isLast = (_: number, index: number) =>
+    index + 1 === timestampsMs.length ||
+    Math.floor(timestampsMs[index]!) !== Math.floor(timestampsMs[index + 1]!);
+  if (timestampsMs.every(isLast)) return series;
+  return {
+    labels,
+    timestampsMs: timestampsMs.filter(isLast),
+    values: values.filter(isLast),
+    stale: stale?.filter(isLast),
+  };
 }
 
 function divided({ startMs, endMs }: MillisecondRange, parts: number): MillisecondRange[] {

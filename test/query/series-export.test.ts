@@ -1,4 +1,4 @@
-/** An export that is read in many portions has the same samples as one that fits into one. */
+/** An export that is read in many portions has the same samples as one that fits into one, and the levels that an import needs. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { matcher } from "../../src/query/promql/matchers.ts";
 import { StoreStorage } from "../../src/query/promql/store/store-storage.ts";
@@ -67,6 +67,49 @@ test("both ends of a range are included, with the fractions of their millisecond
   const { found } = await read(1_000_000, first + 977, first + 977);
   expect(Object.values(found).flat()).toEqual([`${first + 977.25} 1`]);
   expect((await read(1_000_000, first + 978, first + 1_953)).found).toEqual({});
+});
+
+test("of the values of a gauge within a millisecond the last is exported, which an import would reject after the others", async () => {
+  const atMs = NOON_MS - 5_000;
+  const queue = (value: number, microseconds: number, n = "0") =>
+    ({ metric: "queue", value, atMs: atMs + microseconds / 1_000, labels: { n } }) as const;
+  await gateway.push([
+    queue(10, 0),
+    queue(15, 1),
+    queue(3, 999),
+    queue(4, 1_000),
+    queue(1, 0, "1"),
+    queue(2, 1_500, "1"),
+    { metric: "span", kind: "observation", value: 7, atMs, labels: {} },
+    { metric: "span", kind: "observation", value: 8, atMs, labels: {} },
+  ]);
+  const found: Record<string, [number, number][]> = {};
+  const series = open(100);
+  const named = ["queue", "span"].map((name) => [matcher("__name__", "=", name)]);
+  for await (const portion of series.samples(named, { startMs: atMs, endMs: NOON_MS })) {
+    for (const { labels, timestampsMs, values } of portion) {
+      found[`${labels.get("__name__")} ${labels.get("n") ?? ""}`] = [...timestampsMs].map((ms, index) => [
+        Math.floor(ms) - atMs,
+        values[index]!,
+      ]);
+    }
+  }
+  await series.close();
+  expect(found).toEqual({
+    "queue 0": [
+      [0, 3],
+      [1, 4],
+    ],
+    "queue 1": [
+      [0, 1],
+      [1, 2],
+    ],
+    // Each value of an observation counts.
+    "span ": [
+      [0, 7],
+      [0, 8],
+    ],
+  });
 });
 
 test("a selector that finds more series than a query may is rejected", async () => {

@@ -376,7 +376,11 @@ function hint(name: string, { walk, ctes }: Scope): string {
   const table = lower(name).replace(/[^a-z0-9_]/g, "_");
   const names = [...ctes.keys(), ...walk.catalog.names()];
   const words = table.split("_").filter((word) => word !== "");
+  // A measurement of InfluxDB without its field, such as cpu. Among short names, two edits are no similarity.
+  const begun = names.filter((each) => table !== "" && lower(each).startsWith(`${table}_`));
   const near =
+    nearest(table, names, 1) ??
+    begun.sort((a, b) => a.length - b.length)[0] ??
     nearest(table, names) ??
     names.find((each) => words.length > 0 && words.every((word) => lower(each).split("_").includes(word)));
   return near === undefined ? "; " : `; did you mean ${near}? `;

@@ -113,7 +113,7 @@ export class SeriesGatherer {
     const { head, factor } = series;
     const stored = factor === 1 ? value : increment(value, factor);
     if (isValid(head, stored)) this.addSample(series, seconds, stored, position);
-    else this.#rejectValue(head, value, position);
+    else this.#rejectValue(head, seconds, value, position);
   }
 
   /** Adds a point with several measurements. */
@@ -121,7 +121,7 @@ export class SeriesGatherer {
     const position = this.nextPosition();
     const { head } = series;
     const wrong = values.find((value) => !isValid(head, value));
-    if (wrong !== undefined) this.#rejectValue(head, wrong, position);
+    if (wrong !== undefined) this.#rejectValue(head, seconds, wrong, position);
     else for (const value of values) this.addSample(series, seconds, value, position);
   }
 
@@ -165,10 +165,13 @@ export class SeriesGatherer {
     this.#builder.warn(field, { index: this.#points, field, message, metric });
   }
 
-  #rejectValue({ metric, kind }: SeriesHead, value: number, position: number): void {
+  #rejectValue({ metric, kind, labels }: SeriesHead, seconds: number, sent: number, position: number): void {
     const expected = kind === "delta" ? "a finite increment of 0 or more" : "a finite number";
-    const reason = `metric ${quote(metric.slice(0, 200))} has the value ${value}, expected ${expected}`;
-    this.reject(position, { cause: "value", reason }, "");
+    const reason = `metric ${quote(metric.slice(0, 200))} has the value ${sent}, expected ${expected}`;
+    const value = Number.isFinite(sent) ? sent : String(sent);
+    const point = { timestamp: seconds, metric, value, tags: Object.fromEntries(labels) };
+    const isShown = this.#builder.rejected.length < REASONS_MAX;
+    this.reject(position, { cause: "value", reason }, isShown ? JSON.stringify(point) : "");
   }
 
   #use(series: KnownSeries): void {

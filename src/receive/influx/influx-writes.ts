@@ -55,7 +55,7 @@ const PRECISIONS: Readonly<Record<InfluxVersion, Readonly<Record<string, Precisi
 const DEFAULT_PRECISION: Readonly<Record<InfluxVersion, Precision>> = { v1: "ns", v2: "ns", v3: "auto" };
 
 export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxWriteDependencies) => {
-  const parameters = new PushParameters(limits, INFLUX.terms);
+  const parameters = new PushParameters(limits, INFLUX.terms, OWN);
 
   const write = (version: InfluxVersion) => async (request: Request) => {
     const search = queryOf(request.url);

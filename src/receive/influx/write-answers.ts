@@ -43,6 +43,7 @@ interface RefusedLine {
   readonly number: number;
   readonly reason: string;
   readonly isReadable: boolean;
+  readonly isTime: boolean;
 }
 
 /** Whether nothing of a body is stored, as the version demands. */
@@ -78,10 +79,7 @@ export function answerOf(
   const lines = refusedLines(batch, body, precision, rejected);
   const dropped = new Set(rejected.map(({ index }) => index)).size;
   if (version === "v3") return answerOfV3(lines, ack !== undefined, headers);
-  const reasons = lines.slice(0, REASONS_MAX).map(({ isReadable, text, reason }) =>
-    // Clients search for these words. A reason of admission names its metric.
-    isReadable ? reason : `unable to parse '${text}': ${reason}`,
-  );
+  const reasons = lines.slice(0, REASONS_MAX).map(reasonText);
   const isPartial = dropped < lineCount || batch.rejected.length < dropped;
   // A body of another format has no line that can be read.
   const hint = batch.rejected.length < lineCount ? "" : unreadHint(body, "/write");
@@ -92,6 +90,13 @@ export function answerOf(
       : `${reasons.join("\n")}. ${hint}`;
   if (version === "v1" || batch.rejected.length > 0) return failed(version, 400, message, headers);
   return failed(version, 422, `failure writing points to database: ${message}`, headers);
+}
+
+/** A reason as versions 1 and 2 write it: clients search for "unable to parse". */
+function reasonText({ isReadable, isTime, text, reason }: RefusedLine): string {
+  if (!isReadable) return `unable to parse '${text}': ${reason}`;
+  // Other reasons of admission name the metric.
+  return isTime ? `${reason}: '${text}'` : reason;
 }
 
 function answerOfV3(lines: readonly RefusedLine[], isPartial: boolean, headers: Record<string, string>) {
@@ -141,7 +146,13 @@ function refusedLines(
     const hint = cause === "timestamp" ? unitHint(text, precision) : cause === "kind" ? KIND_HINT : "";
     // A hint of admission about retention would not help.
     const plain = hint === "" ? reason : reason.replace(/ \(.*\)$/s, "");
-    return { text, number: index + 1, reason: plain + hint, isReadable: !unreadable.has(index) };
+    return {
+      text,
+      number: index + 1,
+      reason: plain + hint,
+      isReadable: !unreadable.has(index),
+      isTime: cause === "timestamp",
+    };
   });
 }
 

@@ -97,6 +97,12 @@ describe("the error for a misspelled name suggests the most similar name", () =>
   table("http.request.duration_ms", HTTP);
   table("task_duration_ms", "task_processing_duration_ms");
   table("upload", "upload_size_bytes");
+  // The beginning of a name is more similar than a short name with two other letters.
+  fails(
+    "WITH tusks AS (SELECT 1) FROM task",
+    400,
+    `there is no table "task"; did you mean task_processing_duration_ms? ${LIST}`,
+  );
   table("sample", "samples");
   table("entirely_different", undefined);
   fails("WITH daily AS (SELECT 1) FROM dialy", 400, `there is no table "dialy"; did you mean daily? ${LIST}`);

@@ -432,7 +432,8 @@ describe("bad input", () => {
       ],
       [
         { metric: "b", points: [[NOW, -1]], type: "count" },
-        'metric "b" has the value -1, expected a finite increment of 0 or more',
+        'metric "b" has the value -1, expected a finite increment of 0 or more: ' +
+          `{"timestamp":${NOW},"metric":"b","value":-1,"tags":{}}`,
       ],
     ];
     for (const [series, reason] of cases) await bad(series, reason);
@@ -469,8 +470,9 @@ describe("bad input", () => {
       ],
       [{ metric: "d", points: [{ value: 1 }] }, "timestamp 1970-01-01T00:00:00.000Z is before retention"],
       [
-        { metric: "d", points: [{ timestamp: NOW, value: Number.NaN }], type: 1 },
-        'metric "d" has the value NaN, expected a finite increment of 0 or more',
+        { metric: "d", points: [{ timestamp: NOW, value: Number.NaN }], type: 1, tags: ["queue:mail"] },
+        'metric "d" has the value NaN, expected a finite increment of 0 or more: ' +
+          `{"timestamp":${NOW},"metric":"d","value":"NaN","tags":{"queue":"mail"}}`,
       ],
       [{ points: [{ timestamp: NOW, value: 1 }] }, "metric is empty, expected a name"],
     ];
@@ -573,7 +575,7 @@ describe("bad input", () => {
       `metric "large" has the value 1e400 at ${NOW}, expected a number`,
     );
     const [, rate] = await send("1e308", ',"type":"rate","interval":10');
-    expect((rate as { errors: string[] }).errors[1]).toBe(
+    expect((rate as { errors: string[] }).errors[1]).toStartWith(
       'metric "large" has the value 1e+308, expected a finite increment of 0 or more',
     );
     const [, values] = await post(

@@ -252,7 +252,8 @@ describe("rejected lines", () => {
         code: "unprocessable entity",
         message:
           "failure writing points to database: partial write: timestamp 2001-09-09T01:46:40.000Z is before retention, " +
-          "which starts at 2024-10-02T00:00:00.000Z (--retention-days 3; 8427 would cover it) dropped=1",
+          `which starts at 2024-10-02T00:00:00.000Z (--retention-days 3; 8427 would cover it): ` +
+          `'${name} f=1 1000000000000000000' dropped=1`,
       },
     });
   });
@@ -293,11 +294,13 @@ describe("rejected lines", () => {
   });
 
   test("get a hint if their time has another unit", async () => {
-    const { json } = await write(V1, `${fresh()} f=1 ${NOON_MS / 1000}`);
+    const name = fresh();
+    const { json } = await write(V1, `${name} f=1\n${name} f=2 ${NOON_MS / 1000}`);
     expect(json).toEqual({
       error:
         "partial write: timestamp 1970-01-01T00:00:01.728Z is before retention, which starts at " +
-        "2024-10-02T00:00:00.000Z (1728043200 was read as ns; it looks like s: send precision=s) dropped=1",
+        "2024-10-02T00:00:00.000Z (1728043200 was read as ns; it looks like s: send precision=s): " +
+        `'${name} f=2 1728043200' dropped=1`,
     });
   });
 
@@ -361,7 +364,11 @@ describe("requests that are rejected as a whole", () => {
   });
   refused(`${V1}&extra_lable=a=b`, {
     status: 400,
-    json: { error: 'Query parameter "extra_lable" is unknown; expected extra_label, historical.' },
+    json: {
+      error:
+        'Query parameter "extra_lable" is unknown; expected extra_label, historical, db, rp, org, orgID, bucket, ' +
+        "consistency, u, p, precision, accept_partial, no_sync.",
+    },
   });
   refused(V2, { status: 400, json: { code: "invalid", message: "writing requires points" } }, "# nothing\n");
   refused(V1, { status: 204 }, "");
