@@ -49,12 +49,17 @@ interface GrpcCallOptions {
 
 /** Answers a request. Resolves to the code of its status when its stream is closed. Never rejects. */
 export async function answerCall(options: GrpcCallOptions): Promise<number> {
-  const { stream, limits } = options;
+  const { stream, limits, onBug } = options;
   const closed = new Promise<void>((resolve) => stream.once("close", resolve));
   // Closing follows. Without a listener, a reset by the client would end the process.
   stream.on("error", () => undefined);
   const reservation = new Reservation(limits.inProgress);
-  const code = await Promise.race([closed.then(() => CANCELLED), statusOf(options, reservation)]);
+  const answered = statusOf(options, reservation).catch((error) => {
+    onBug(error);
+    stream.destroy();
+    return INTERNAL;
+  });
+  const code = await Promise.race([closed.then(() => CANCELLED), answered]);
   const timer = setTimeout(() => stream.destroy(), limits.timeoutMs);
   await closed;
   clearTimeout(timer);
@@ -162,7 +167,10 @@ async function inflate(
 function sendMessage(stream: ServerHttp2Stream, message: Uint8Array): number {
   if (stream.destroyed || stream.closed) return CANCELLED;
   stream.respond(HEADERS, { waitForTrailers: true });
-  stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(OK) }));
+  stream.once("wantTrailers", () => {
+    // The client may have left meanwhile.
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers({ "grpc-status": String(OK) });
+  });
   stream.end(frameOf(message));
   return OK;
 }

@@ -174,9 +174,9 @@ export class GrpcService implements Service {
     stream.end(`This address serves gRPC only. ${this.#options.advice}\n`);
   }
 
-  /** One line, because a client that sends HTTP/1.1 here sends it again and again. */
-  #warn(error: Error): void {
-    if (this.#warned) return;
+  /** Logs one line, because a client that sends HTTP/1.1 here sends it again and again. A lost connection is no fault. */
+  #warn(error: NodeJS.ErrnoException): void {
+    if (this.#warned || !error.code?.startsWith("ERR_HTTP2")) return;
     this.#warned = true;
     this.#options.log.warn("a connection of the gRPC listener failed; further ones are not logged", {
       error: error.message,

@@ -424,6 +424,28 @@ describe("a gRPC listener", () => {
     await service.stop();
   });
 
+  test("goes on after connections that are reset in the middle of a request, and logs nothing", async () => {
+    const { service, url, logged } = await serveGrpc(async (message) => message);
+    for (let time = 0; time < 20; time++) {
+      const { hostname, port } = portOf(url);
+      const socket = connectSocket(port, hostname);
+      const session = connect(url.replace("grpc:", "http:"), { createConnection: () => socket });
+      session.on("error", () => undefined);
+      const stream = session.request({
+        ":method": "POST",
+        ":path": EXPORT,
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => undefined);
+      stream.write(Buffer.of(0, 0, 0, 0, 9));
+      await new Promise<void>((resolve) => session.once("remoteSettings", () => resolve()));
+      socket.resetAndDestroy();
+    }
+    expect((await call(url, EMPTY)).code).toBe(0);
+    expect(logged).toEqual([]);
+    await service.stop();
+  });
+
   test("closes idle connections when it stops", async () => {
     const { service, url } = await serveGrpc(async (message) => message);
     const session = connect(url.replace("grpc:", "http:"));
