@@ -3,8 +3,8 @@
  * (https://docs.victoriametrics.com/#how-to-import-csv-data). Pure, except for the heads of series that it remembers.
  *
  * A line is a sample of each of its metrics. A field in quotation marks can contain commas, and a doubled quotation mark;
- * it cannot contain a line feed. An empty field is no value. The first line is skipped if none of its metrics is a number:
- * it is a header.
+ * it cannot contain a line feed. An empty field is no value. The first line is skipped as a header if none of its metrics is
+ * a number and it has no time.
  */
 import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
@@ -124,10 +124,12 @@ export class CsvLinesDecoder {
     return columns;
   }
 
-  #isHeader(bytes: Buffer, { metrics }: CsvFormat): boolean {
-    return metrics.every(
+  #isHeader(bytes: Buffer, { metrics, time }: CsvFormat): boolean {
+    const isNamed = metrics.every(
       ({ column }) => this.#from[column] !== this.#to[column] && this.#number(bytes, column) === undefined,
     );
+    // A line with a time is a sample whose values are wrong, such as the only line of a script without its number.
+    return isNamed && time?.read(bytes, this.#from[time.column]!, this.#to[time.column]!) === undefined;
   }
 
   #number(bytes: Buffer, column: number): number | undefined {

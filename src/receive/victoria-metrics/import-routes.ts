@@ -195,9 +195,10 @@ class Tally {
   add({ accepted, duplicates, rejected }: Ack): void {
     this.#accepted += accepted + duplicates;
     for (const each of rejected) {
-      // They are in the order of the body.
-      if (each.index !== this.#lastRejected) this.#rejectedLines++;
+      // They are in the order of the body. A line can have thousands of wrong samples: one stands for all.
+      if (each.index === this.#lastRejected) continue;
       this.#lastRejected = each.index;
+      this.#rejectedLines++;
       if (this.#first.length < REASONS_MAX) this.#first.push(each);
     }
   }

@@ -72,6 +72,17 @@ describe("lines of CSV", () => {
       "1,2024-02-30T00:00:00Z",
       '1 timestamp: column 2 is "2024-02-30T00:00:00Z", expected a time as rfc3339',
     );
+    // A line with a time is no header.
+    bad(
+      "1:metric:a,2:time:unix_s",
+      "n/a,1439237080",
+      '1 value: column 1 is "n/a", expected a number that a 64-bit float can hold',
+    );
+    bad(
+      "1:metric:a,2:time:rfc3339",
+      "n/a,2024-02-28T00:00:00Z",
+      '1 value: column 1 is "n/a", expected a number that a 64-bit float can hold',
+    );
     // Only the first line can be a header.
     bad("1:metric:a", "a\nb", '2 value: column 1 is "b", expected a number that a 64-bit float can hold');
   });

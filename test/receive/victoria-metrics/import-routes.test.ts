@@ -78,6 +78,18 @@ describe("POST /api/v1/import", () => {
     expect(await rows("twice")).toEqual([{ labels: "{}", ms: NOON_MS, value: 1 }]);
   });
 
+  test("lists a line with many wrong samples once", async () => {
+    const body =
+      line({ __name__: "old" }, [1, 2, 3], [1, 2, 3]) + line({ __name__: "older" }, [1, 2], [NOON_MS, 2]);
+    const [status, text] = await gateway.send("POST /api/v1/import", body);
+    const reasons = text.split("\n");
+    expect([status, reasons.length]).toEqual([400, 2]);
+    expect(reasons[0]).toStartWith(
+      "2 of 2 lines were not stored, or only partly. The others are stored. The first: line 1: timestamp 1970-01-01T00:00:00.001Z",
+    );
+    expect(reasons[1]).toStartWith("line 2: timestamp 1970-01-01T00:00:00.002Z");
+  });
+
   test("keeps NaN, infinities, a negative zero and stale markers", async () => {
     const values = ["NaN", 1, "Infinity", "-Infinity", null, "NaN"];
     const times = values.map((_, index) => NOON_MS + index);
