@@ -49,8 +49,9 @@ interface KnownLine {
 
 /** A line ends there: a datagram of 64 KiB could have 33 million samples, with a thousand copies of each value. */
 const SAMPLES_PER_DATAGRAM_MAX = 65_536;
-/** Series that are remembered. */
+/** Series that are remembered, and the bytes of their first lines, of which their labels are parts. */
 const SERIES_MAX = 65_536;
+const SERIES_BYTES_MAX = 32 * 1_048_576;
 /** The part of a line that is compared. A longer one is read as new. */
 const KEY_BYTES_MAX = 8_192;
 
@@ -63,6 +64,8 @@ export class StatsdDecoder extends TextLineDecoder {
   readonly #options: StatsdDecoderOptions;
   readonly #lines = new LabelBlocks<KnownLine>();
   readonly #series = new Map<string, SeriesState>();
+  /** The bytes of their first lines. */
+  #seriesBytes = 0;
   readonly #key = Buffer.allocUnsafeSlow(KEY_BYTES_MAX);
   #epoch = -1;
   /** The time of the last gauge without one of its own. */
@@ -77,8 +80,14 @@ export class StatsdDecoder extends TextLineDecoder {
   protected override beginSlice(): void {
     if (this.#epoch === this.#options.epoch()) return;
     this.#epoch = this.#options.epoch();
+    this.#forget();
+  }
+
+  #forget(): void {
+    // The lines refer to the series.
     this.#lines.clear();
     this.#series.clear();
+    this.#seriesBytes = 0;
   }
 
   override take(): DecodedText {
@@ -140,19 +149,18 @@ export class StatsdDecoder extends TextLineDecoder {
     }
     let identity = `${kind}\u0000${unit ?? ""}\u0000${metric}`;
     for (const [name, value] of labels) identity += `\u0000${name}\u0000${value}`;
-    if (this.#series.size >= SERIES_MAX) {
-      // The lines refer to them.
-      this.#series.clear();
-      this.#lines.clear();
-    }
-    const series = this.#series.getOrInsertComputed(identity, () => ({
-      head: { metric, kind, type, unit, labels },
-      batch: -1,
-      index: 0,
-      levelBatch: -1,
-      level: 0,
-      rest: 0,
-    }));
+    if (this.#series.size >= SERIES_MAX || this.#seriesBytes >= SERIES_BYTES_MAX) this.#forget();
+    const series = this.#series.getOrInsertComputed(identity, () => {
+      this.#seriesBytes += to - from;
+      return {
+        head: { metric, kind, type, unit, labels },
+        batch: -1,
+        index: 0,
+        levelBatch: -1,
+        level: 0,
+        rest: 0,
+      };
+    });
     const known: KnownLine = { series, type: line.type, weight: line.weight };
     if (attributes.length === 0 && timestampUs === undefined && keyLength > 0)
       this.#lines.add(this.#key, keyLength, hash, known);

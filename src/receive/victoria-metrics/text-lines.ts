@@ -25,8 +25,9 @@ const SECONDS_MAX = 2 ** 31;
 
 /** What the series of a family are named behind its name. */
 const PARTS = ["", "_bucket", "_sum", "_count", "_total", "_info"];
-/** More names than the families whose metadata is remembered can have. */
+/** More names than the families whose metadata is remembered can have, and the characters of all. */
 const DECIDED_MAX = 300_000;
+const DECIDED_CHARACTERS_MAX = 16 * 1_048_576;
 
 const TYPES: ReadonlyMap<string, MetricType> = new Map([
   ["counter", "counter"],
@@ -54,6 +55,7 @@ export class TextLinesDecoder {
   readonly #metadata = new FamilyMetadata();
   /** The metrics whose heads are remembered. New metadata of other families changes no head. */
   readonly #decided = new Set<string>();
+  #decidedCharacters = 0;
   /** Exemplars of the last call, which are not stored. */
   exemplarsDropped = 0;
 
@@ -102,7 +104,12 @@ export class TextLinesDecoder {
   /** Forgets all heads if one of them is of this family. */
   #refine(family: string): void {
     if (!PARTS.some((part) => this.#decided.has(family + part))) return;
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#decided.clear();
+    this.#decidedCharacters = 0;
     this.#gatherer.forget();
   }
 
@@ -157,6 +164,16 @@ export class TextLinesDecoder {
     return undefined;
   }
 
+  #noteDecided(metric: string): void {
+    if (this.#decided.has(metric)) return;
+    // Later metadata could not refine the heads of names that are not in the set.
+    if (this.#decided.size >= DECIDED_MAX || this.#decidedCharacters >= DECIDED_CHARACTERS_MAX)
+      this.#forget();
+    // A copy, because the name may be a part of a long line.
+    this.#decided.add(Buffer.from(metric).toString());
+    this.#decidedCharacters += metric.length;
+  }
+
   #decideHead(
     bytes: Buffer,
     name: readonly [number, number],
@@ -178,8 +195,7 @@ export class TextLinesDecoder {
     }
     const named = pairs.filter(([label]) => label === "__name__").at(-1)?.[1] ?? metric;
     const others = pairs.filter(([label]) => label !== "__name__");
-    if (this.#decided.size >= DECIDED_MAX) this.#decided.clear();
-    this.#decided.add(named);
+    this.#noteDecided(named);
     return headOf(named, others, this.#metadata.of(named));
   }
 }

@@ -17,6 +17,8 @@ export interface Metadata {
 /** A large Prometheus knows some 10,000 families. */
 const FAMILIES_MAX = 50_000;
 const TEXT_CHARACTERS_MAX = 1_000;
+/** Of all names together: a name can be as long as a body. */
+const NAMES_CHARACTERS_MAX = 16 * 1_048_576;
 
 /** The suffixes of the series of a family, by its type. */
 const ENDINGS: Partial<Record<MetricType, readonly string[]>> = {
@@ -29,17 +31,18 @@ const ENDINGS: Partial<Record<MetricType, readonly string[]>> = {
 export class FamilyMetadata {
   readonly #families = new Map<string, Metadata>();
   readonly #familiesMax: number;
+  #nameCharacters = 0;
 
   constructor(familiesMax: number = FAMILIES_MAX) {
     this.#familiesMax = familiesMax;
   }
 
-  /** Adds metadata of a family where none is known. Drops it if there are too many families. */
+  /** Adds metadata of a family where none is known. Drops it if there is no room for its name. */
   note(name: string, said: Metadata): "new" | "known" | "full" {
     const known = this.#families.get(name);
-    if (known === undefined && this.#families.size >= this.#familiesMax) {
-      return "full";
-    }
+    const isFull =
+      this.#families.size >= this.#familiesMax || this.#nameCharacters + name.length > NAMES_CHARACTERS_MAX;
+    if (known === undefined && isFull) return "full";
     // The first type counts, as it does for what is stored: two senders that disagree must not change the families with
     // each of their requests.
     const type = known === undefined || known.type === "unknown" ? said.type : known.type;
@@ -47,7 +50,8 @@ export class FamilyMetadata {
     const help = known?.help || said.help.slice(0, TEXT_CHARACTERS_MAX);
     if (known !== undefined && type === known.type && unit === known.unit && help === known.help)
       return "known";
-    this.#families.set(name, { type, unit, help });
+    if (known === undefined) this.#nameCharacters += name.length;
+    this.#families.set(copyOf(name), { type, unit: copyOf(unit), help: copyOf(help) });
     return "new";
   }
 
@@ -60,6 +64,11 @@ export class FamilyMetadata {
     const family = this.#families.get(metric.slice(0, at));
     return family !== undefined && ENDINGS[family.type]?.includes(metric.slice(at)) ? family : undefined;
   }
+}
+
+/** A part of a text keeps all of it in memory. A copy does not. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /**

@@ -22,6 +22,7 @@ export interface LineHandlers {
 
 export interface LineServerOptions {
   readonly lineBytesMax: number;
+  /** Open connections, and closed ones whose lines wait for room. */
   readonly connectionsMax: number;
   /** A connection without data is closed after this time. */
   readonly idleMs: number;
@@ -59,7 +60,8 @@ export function openLineServer(
     exclusive: true,
     socket: {
       open(socket) {
-        if (connected.size >= options.connectionsMax) {
+        // What a closed connection has sent is still in memory.
+        if (connected.size + ending.size >= options.connectionsMax) {
           handlers.onClosed("too_many");
           socket.terminate();
           return;

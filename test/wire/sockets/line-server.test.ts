@@ -171,6 +171,33 @@ test("stops in time although there is never room", async () => {
   await client.closed;
 });
 
+test("counts connections that were closed while there was no room, whose lines are in memory", async () => {
+  let refused = 0;
+  let isFull = true;
+  const room = Promise.withResolvers<void>();
+  const seen = start(
+    { connectionsMax: 2 },
+    {
+      onLines() {
+        if (isFull) refused++;
+        return !isFull;
+      },
+      room: () => room.promise,
+    },
+  );
+  for (const count of [1, 2]) {
+    const client = await connect();
+    client.send("a 1\n");
+    client.end();
+    await until("a refusal", () => refused === count);
+  }
+  const third = await connect();
+  await third.closed;
+  expect(seen.closed).toEqual(["too_many"]);
+  isFull = false;
+  room.resolve();
+});
+
 test("closes connections that are idle, and those past the limit", async () => {
   const seen = start({ connectionsMax: 1, idleMs: 100 });
   const client = await connect();

@@ -10,6 +10,11 @@ import { BYTES, FIXED64, type ProtobufReader, VARINT } from "../../../wire/proto
 /** Bit of the flags: the point says that its series has no value. */
 const NO_RECORDED_VALUE = 1;
 const ROOM = 64;
+/**
+ * The most bounds of a histogram, quantiles of a summary, and buckets on each side of an exponential histogram. SDKs have
+ * 15 bounds and 160 buckets by default.
+ */
+export const BUCKETS_MAX = 10_000;
 
 /** The buckets of one side of an exponential histogram. */
 interface Buckets {
@@ -327,15 +332,20 @@ export class DataPoint {
   }
 }
 
+/** Adds a bucket. One past the limit is kept, so that the point is rejected, and no more: a body has room for millions. */
+function addBucket({ counts }: Buckets, count: number): void {
+  if (counts.length <= BUCKETS_MAX) counts.push(count);
+}
+
 function readBuckets(reader: ProtobufReader, buckets: Buckets): void {
   const end = reader.length();
   while (reader.at < end) {
     const tag = reader.uint32();
     if (tag === (8 | VARINT)) buckets.offset = reader.sint64();
-    else if (tag === (16 | VARINT)) buckets.counts.push(reader.uint64());
+    else if (tag === (16 | VARINT)) addBucket(buckets, reader.uint64());
     else if (tag === (16 | BYTES)) {
       const to = reader.length();
-      while (reader.at < to) buckets.counts.push(reader.uint64());
+      while (reader.at < to) addBucket(buckets, reader.uint64());
       reader.expectEnd(to);
     } else reader.skip(tag);
   }

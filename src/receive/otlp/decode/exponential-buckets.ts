@@ -11,7 +11,7 @@
  *   would lack what was counted before, and be less than that of a lower bound.
  */
 import { NativeHistogram } from "../../../wire/native-histogram.ts";
-import type { DataPoint } from "./data-point.ts";
+import { BUCKETS_MAX, type DataPoint } from "./data-point.ts";
 
 type ExponentialPoint = Pick<
   DataPoint,
@@ -20,8 +20,6 @@ type ExponentialPoint = Pick<
 
 /** The scales of the specification: at -10 one bucket has half of all positive doubles. */
 const [SCALE_MIN, SCALE_MAX] = [-10, 20];
-/** SDKs have 160 by default. */
-const BUCKETS_MAX = 10_000;
 
 /** Exponents of the first and the last bound, and the step between them. */
 type Range = readonly [first: number, last: number, step: number];
@@ -87,7 +85,7 @@ export function problemOfBuckets(point: ExponentialPoint): string | undefined {
   let total = zeroCount;
   for (const { counts } of [positive, negative]) {
     if (counts.length > BUCKETS_MAX)
-      return `has ${counts.length} buckets, at most ${BUCKETS_MAX} are accepted`;
+      return `has more than ${BUCKETS_MAX} buckets on one side, which are not accepted`;
     for (const each of counts) total += each;
   }
   return isSameCount(total, count)

@@ -8,7 +8,7 @@ import type { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { ProtobufReader } from "../../../wire/protobuf.ts";
 import type { LabelOptions } from "../labels/point-labels.ts";
 import { OTLP } from "../otlp-protocol.ts";
-import type { DataPoint } from "./data-point.ts";
+import { BUCKETS_MAX, type DataPoint } from "./data-point.ts";
 import {
   fixedBounds,
   fixedCounts,
@@ -40,6 +40,8 @@ export const NO_POINT = 0xffffffff;
 const POINTS_MAX = 500_000;
 /** Samples that the points become: a histogram with 10 bounds has 13. */
 const ROWS_MAX = 2_100_000;
+/** Heads that a request may add to those that are known: about 1 KB each. */
+const NEW_HEADS_MAX = 600_000;
 /** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
 const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
@@ -72,6 +74,8 @@ export class PointGatherer {
   #exemplarsDropped = 0;
   /** The heads of the label sets that are remembered. */
   #heads = 0;
+  /** Those that this request has made. */
+  #newHeads = 0;
   #exponential = 0;
   #hasDeltas = false;
   /** The times of the points of the resource that is being read. */
@@ -90,7 +94,7 @@ export class PointGatherer {
     this.#builder.clear();
     if (this.#heads > HEADS_MAX) this.forget();
     this.#batchNumber++;
-    this.#points = this.#exemplars = this.#exemplarsDropped = this.#exponential = 0;
+    this.#newHeads = this.#points = this.#exemplars = this.#exemplarsDropped = this.#exponential = 0;
     this.#hasDeltas = false;
   }
 
@@ -260,6 +264,7 @@ export class PointGatherer {
 
   /** Adds a sample that belongs to no point. */
   addOther(head: SeriesHead, timesUs: readonly number[], value: number): void {
+    if (this.#builder.length + timesUs.length > ROWS_MAX) throw tooMany(`${ROWS_MAX} samples`);
     const index = this.#builder.addHead(head);
     for (const us of timesUs) this.#builder.add(index, us, value, NO_POINT);
   }
@@ -276,6 +281,17 @@ export class PointGatherer {
       this.#rejectFor(position, this.#metric!, series);
       return undefined;
     }
+    const { boundLength } = point;
+    if (boundLength > BUCKETS_MAX) {
+      const what = series.metric.data === "summary" ? "quantiles" : "explicit_bounds";
+      this.#reject(
+        position,
+        series,
+        "value",
+        `has ${boundLength} ${what}, at most ${BUCKETS_MAX} are accepted`,
+      );
+      return undefined;
+    }
     if (point.timeUs >= FIRST_US) return series;
     this.#reject(position, series, "timestamp", whyNoTime(point.timeUs));
     return undefined;
@@ -290,6 +306,8 @@ export class PointGatherer {
     if (!series.isCounted) {
       series.isCounted = true;
       this.#heads += heads.length;
+      this.#newHeads += heads.length;
+      if (this.#newHeads > NEW_HEADS_MAX) throw tooMany(`${NEW_HEADS_MAX} new series`);
     }
     series.index = this.#builder.addHead(heads[0]!);
     for (let at = 1; at < heads.length; at++) this.#builder.addHead(heads[at]!);

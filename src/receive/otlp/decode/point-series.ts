@@ -81,7 +81,8 @@ export class PointSeries {
   /** Makes the heads of a histogram with these bounds. Returns the buckets that it had and that it lacks now. */
   setBounds(bounds: readonly number[]): readonly SeriesHead[] {
     const before = this.#bounds ?? [];
-    const dropped = this.heads.filter((_, at) => at < before.length && !bounds.includes(before[at]!));
+    const kept = new Set(bounds);
+    const dropped = this.heads.filter((_, at) => at < before.length && !kept.has(before[at]!));
     const edges = [...bounds, Number.POSITIVE_INFINITY];
     this.heads = [
       ...edges.map((bound) => this.#edge("_bucket", "le", bound)),

@@ -774,3 +774,57 @@ describe("a body", () => {
       expect(() => decodeOnce(message.subarray(0, end))).toThrow("the body is not a protobuf message");
   });
 });
+
+describe("a message that would take all memory is rejected", () => {
+  const bounds = (length: number) => Array.from({ length }, (_, at) => at);
+  const point = (length: number) =>
+    at(1, { count: "0", bucketCounts: Array(length + 1).fill("0"), explicitBounds: bounds(length) });
+
+  bad(
+    "because of a histogram with too many bounds",
+    histogram(CUMULATIVE, point(10_001)),
+    'metric "duration" has 10001 explicit_bounds, at most 10000 are accepted',
+  );
+  bad(
+    "because of a histogram without a value and with too many bounds",
+    histogram(CUMULATIVE, at(1, { flags: 1, explicitBounds: bounds(10_001) })),
+    'metric "duration" has 10001 explicit_bounds, at most 10000 are accepted',
+  );
+  bad(
+    "because of a summary with too many quantiles",
+    {
+      name: "rtt",
+      summary: { dataPoints: [at(1, { quantileValues: bounds(10_001).map(() => ({ quantile: 0.5 })) })] },
+    },
+    'metric "rtt" has 10001 quantiles, at most 10000 are accepted',
+  );
+  bad(
+    "because of an exponential histogram with too many buckets",
+    {
+      name: "size",
+      exponentialHistogram: {
+        aggregationTemporality: CUMULATIVE,
+        dataPoints: [at(1, { count: "0", positive: { bucketCounts: Array(10_002).fill("0") } })],
+      },
+    },
+    'metric "size" has more than 10000 buckets on one side, which are not accepted',
+  );
+
+  test("as a whole, because of too many new series", () => {
+    const points = Array.from({ length: 60 }, (_, each) => ({
+      ...point(10_000),
+      attributes: attributes({ each: String(each) }),
+    }));
+    const message = encode(request([histogram(DELTA, ...points)]));
+    expect(() => decodeOnce(message)).toThrow("the request has more than 600000 new series");
+  });
+
+  test("as a whole, because of too many samples of target_info", () => {
+    const resource = (name: number) => ({
+      resource: { attributes: attributes({ "service.name": String(name), region: "eu" }) },
+      scopeMetrics: [{ metrics: [gauge(at(0, { asDouble: 1 }), at(2 * 86_400, { asDouble: 1 }))] }],
+    });
+    const message = encode({ resourceMetrics: Array.from({ length: 2_000 }, (_, each) => resource(each)) });
+    expect(() => decodeOnce(message)).toThrow("the request has more than 2100000 samples");
+  });
+});
