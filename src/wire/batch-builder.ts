@@ -1,6 +1,9 @@
 /**
  * Gathers the samples of one body into columns. The buffers are reused for the next body. `take()` copies the columns
  * at their exact size, and the batch owns the copies.
+ *
+ * Many senders repeat all series of a body in the next one, in the same order. Then the batches have the same list of
+ * heads, the same object, and admission need not decide about each head again.
  */
 import { TooLarge } from "../model/errors.ts";
 import {
@@ -18,6 +21,10 @@ const WARNINGS_MAX = 1_000;
 /** Buffers larger than these are freed after their batch. */
 const ROWS_KEPT_MAX = 65_536;
 const TEXT_KEPT_MAX = 8 * 1_048_576;
+/** Heads of all lists that are remembered: some 30 bytes each, with the decisions about them. */
+const LISTED_HEADS_MAX = 262_144;
+/** A shorter list is made again as quickly as it is found. */
+const LIST_LENGTH_MIN = 16;
 
 /** The byte ranges of one attribute. The length is 0 where a sample does not have the attribute. */
 export class AttributeBuffer {
@@ -44,6 +51,12 @@ export class BatchBuilder {
   #attributesUsed = 0;
   readonly #attributes = new Map<string, AttributeBuffer>();
   #heads: SeriesHead[] = [];
+  #headCount = 0;
+  /** By the first head of a list of an earlier batch: the newest such list. */
+  #lists = new WeakMap<SeriesHead, readonly SeriesHead[]>();
+  #listedHeads = 0;
+  /** The list that this batch repeats so far. Its heads are not in `#heads`. */
+  #repeated: readonly SeriesHead[] | undefined;
   #exemplars: Exemplar[] = [];
   rejected: Rejection[] = [];
   #warnings: Warning[] = [];
@@ -56,7 +69,16 @@ export class BatchBuilder {
 
   /** Adds a series to this batch and returns its index. */
   addHead(head: SeriesHead): number {
-    return this.#heads.push(head) - 1;
+    const index = this.#headCount++;
+    if (index === 0) this.#repeated = this.#lists.get(head);
+    const repeated = this.#repeated;
+    if (repeated !== undefined) {
+      if (repeated[index] === head) return index;
+      this.#heads = repeated.slice(0, index);
+      this.#repeated = undefined;
+    }
+    this.#heads.push(head);
+    return index;
   }
 
   /** Returns the buffer of an attribute. The first call creates it. */
@@ -159,7 +181,7 @@ export class BatchBuilder {
     const batch: Batch = {
       protocol: this.#protocol,
       length,
-      heads: this.#heads,
+      heads: this.#takeHeads(),
       head: this.#head.slice(0, length),
       timestampUs: this.#timestampUs.slice(0, length),
       value: this.#value.slice(0, length),
@@ -173,7 +195,6 @@ export class BatchBuilder {
         this.#warnings.length === 0 ? undefined : { first: this.#warnings, counts: this.#warningCounts },
     };
     this.#stale = undefined;
-    this.#heads = [];
     this.#exemplars = [];
     this.rejected = [];
     if (this.#warnings.length > 0) {
@@ -185,6 +206,26 @@ export class BatchBuilder {
     this.#attributesUsed = 0;
     if (this.#text.length > TEXT_KEPT_MAX) this.#text = Buffer.allocUnsafeSlow(65_536);
     return batch;
+  }
+
+  /** The heads of the batch: the list of an earlier batch if it has the same. */
+  #takeHeads(): readonly SeriesHead[] {
+    const repeated = this.#repeated;
+    const count = this.#headCount;
+    this.#headCount = 0;
+    this.#repeated = undefined;
+    if (repeated !== undefined && repeated.length === count) return repeated;
+    const heads = repeated === undefined ? this.#heads : repeated.slice(0, count);
+    this.#heads = [];
+    if (count >= LIST_LENGTH_MIN && count <= LISTED_HEADS_MAX) {
+      this.#listedHeads += count;
+      if (this.#listedHeads > LISTED_HEADS_MAX) {
+        this.#lists = new WeakMap();
+        this.#listedHeads = count;
+      }
+      this.#lists.set(heads[0]!, heads);
+    }
+    return heads;
   }
 
   /** Drops everything that was gathered, after an error. */

@@ -22,7 +22,7 @@ import type { Admission, Admitted } from "../../series/admitted.ts";
 import type { Registry } from "../../series/registry.ts";
 import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
-import type { HeadNote } from "./head-notes.ts";
+import { type HeadNote, LIST_LENGTH_MIN } from "./head-notes.ts";
 import type { NewestTimes } from "./newest-times.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
@@ -78,6 +78,27 @@ export interface AdmissionDecision {
   readonly source: string;
 }
 
+/** The decisions about the heads of a batch. */
+interface ListDecision {
+  /** By head. */
+  readonly admissions: readonly Admission[];
+  readonly sources: AdmittedBatch["sources"];
+  /** Whether all heads are admitted, and none has attributes that are equal for all of its samples. */
+  readonly plain: boolean;
+  /** Whether a head is a gauge or cumulative. */
+  readonly hasLevels: boolean;
+}
+
+/** The same about a list of heads that a decoder repeats, if all of them are plain. */
+interface KnownList extends ListDecision {
+  readonly epoch: number;
+  readonly extra: Labels;
+  /** By head: the id of its series. */
+  readonly seriesIds: Uint32Array;
+  /** The day in which all series are known to have samples. */
+  day: number;
+}
+
 const NO_LABELS: Labels = new Map();
 /** The decision about a head without any sample in the accepted time. Each of its samples is rejected for its own time. */
 const OUT_OF_TIME: AdmissionDecision = {
@@ -94,6 +115,8 @@ export class SampleAdmission {
   readonly #newest: NewestTimes;
   /** One text per job and instance. Equal ones are the same object, so that they are compared quickly. */
   readonly #sources = new Map<string, string>();
+  /** By the notes of a list of heads. */
+  readonly #lists = new WeakMap<readonly HeadNote[], KnownList>();
 
   constructor(registry: Registry, newest: NewestTimes) {
     this.#registry = registry;
@@ -115,16 +138,68 @@ export class SampleAdmission {
     const batch = withTimes(sent, options.nowUs);
     const { earliest, latest } = range(batch);
     const inTime = earliest >= options.firstUs && latest <= options.lastUs;
+    const list = inTime && "notes" in known ? this.#knownList(extra, known.notes) : undefined;
+    const decision = list ?? this.#decideAll(batch, extra, options, known, inTime);
+    const { admissions, sources, plain, hasLevels } = decision;
+    const outcome = {
+      sources,
+      rejected: [...batch.rejected],
+      exemplars: exemplarsOf(batch, admissions, options),
+    };
+    const day = dayOf(earliest);
+    if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
+      const ids = list?.seriesIds ?? idsOf(admissions as readonly Admitted[]);
+      const seriesId = seriesIdsOf(batch, ids);
+      // Samples that can be merged need not be newer than others of their series. In a mixed batch they mostly are.
+      if (!hasLevels || this.#newest.advance(seriesId, batch.timestampUs, batch.length)) {
+        if (list?.day !== day) for (const id of ids) registry.touch(id, day);
+        if ("notes" in known) this.#remember(list, decision, ids, extra, known.notes, day);
+        const rows = wholeBatch(batch, seriesId, day, options);
+        return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
+      }
+    }
+    return { ...outcome, ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options) };
+  }
+
+  /** The decisions about a list of heads that was admitted before, as long as they are valid. */
+  #knownList(extra: Labels, notes: readonly HeadNote[]): KnownList | undefined {
+    const list = this.#lists.get(notes);
+    return list?.epoch === this.#registry.epoch && list.extra === extra ? list : undefined;
+  }
+
+  /** Keeps the decisions about a list of heads. `HeadNotes` has lists of them only if they are long. */
+  #remember(
+    list: KnownList | undefined,
+    decision: ListDecision,
+    seriesIds: Uint32Array,
+    extra: Labels,
+    notes: readonly HeadNote[],
+    day: number,
+  ): void {
+    if (list !== undefined) list.day = day;
+    else if (notes.length >= LIST_LENGTH_MIN)
+      this.#lists.set(notes, { ...decision, epoch: this.#registry.epoch, extra, seriesIds, day });
+  }
+
+  /** Decides about each head of a batch. */
+  #decideAll(
+    batch: Batch,
+    extra: Labels,
+    options: AdmissionOptions,
+    known: { readonly notes: readonly HeadNote[] } | { readonly seriesIds: readonly number[] },
+    inTime: boolean,
+  ): ListDecision {
+    const registry = this.#registry;
     const hasSample = inTime ? undefined : headsInTime(batch, options);
     const admissions: Admission[] = [];
     const sources: string[] = [];
     let plain = true;
-    let levels = 0;
+    let hasLevels = false;
     // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
     for (let epoch = -1; epoch !== registry.epoch; ) {
       epoch = registry.epoch;
       plain = true;
-      levels = 0;
+      hasLevels = false;
       for (let index = 0; index < batch.heads.length; index++) {
         const { admission, source } =
           hasSample?.[index] === 0
@@ -135,25 +210,10 @@ export class SampleAdmission {
         admissions[index] = admission;
         sources[index] = source;
         if ("refused" in admission || admission.attributes.length > 0) plain = false;
-        else if (isLevel(admission)) levels += 1;
+        else if (isLevel(admission)) hasLevels = true;
       }
     }
-    const outcome = {
-      sources: sourcesOf(admissions, sources),
-      rejected: [...batch.rejected],
-      exemplars: exemplarsOf(batch, admissions, options),
-    };
-    const day = dayOf(earliest);
-    if (plain && batch.length > 0 && inTime && day === dayOf(latest)) {
-      const seriesId = seriesIdsOf(batch, admissions as Admitted[]);
-      // Samples that can be merged need not be newer than others of their series. In a mixed batch they mostly are.
-      if (levels === 0 || this.#newest.advance(seriesId, batch.timestampUs, batch.length)) {
-        for (const admission of admissions as Admitted[]) registry.touch(admission.seriesId, day);
-        const rows = wholeBatch(batch, seriesId, day, options);
-        return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
-      }
-    }
-    return { ...outcome, ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options) };
+    return { admissions, sources: sourcesOf(admissions, sources), plain, hasLevels };
   }
 
   #decide(head: SeriesHead, extra: Labels, options: AdmissionOptions, note: HeadNote): AdmissionDecision {
@@ -254,9 +314,14 @@ function exemplarsOf(
   return accepted;
 }
 
-function seriesIdsOf({ head, length }: Batch, admissions: readonly Admitted[]): Uint32Array {
+function idsOf(admissions: readonly Admitted[]): Uint32Array {
   const ids = new Uint32Array(admissions.length);
   for (let index = 0; index < ids.length; index++) ids[index] = admissions[index]!.seriesId;
+  return ids;
+}
+
+/** By sample: the id of its series. */
+function seriesIdsOf({ head, length }: Batch, ids: Uint32Array): Uint32Array {
   const seriesId = new Uint32Array(length);
   for (let index = 0; index < length; index++) seriesId[index] = ids[head[index]!]!;
   return seriesId;

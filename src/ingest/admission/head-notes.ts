@@ -3,11 +3,14 @@
  *
  * A decoder returns the same heads again and again, and a note lives as long as its head. The notes of a batch are
  * looked up once, for all decisions about it. A look-up costs 10 to 20 ns; with one look-up per decision and head,
- * `scripts/bench remote-write` took twice that.
+ * `scripts/bench remote-write` took twice that. The notes of a list of heads that a decoder repeats are one list, too.
  */
 import type { SeriesHead } from "../../model/sample.ts";
 import type { AdmissionDecision } from "./admission.ts";
 import type { EchoDecision } from "./echoes.ts";
+
+/** What is kept about a shorter list costs as much as it saves. */
+export const LIST_LENGTH_MIN = 16;
 
 export interface HeadNote {
   admission?: AdmissionDecision;
@@ -16,10 +19,13 @@ export interface HeadNote {
 
 export class HeadNotes {
   readonly #notes = new WeakMap<SeriesHead, HeadNote>();
+  readonly #lists = new WeakMap<readonly SeriesHead[], readonly HeadNote[]>();
 
-  /** The notes of some heads, in their order. They are made for new heads. */
+  /** The notes of some heads, in their order. They are made for new heads. For the same list they are the same list. */
   of(heads: readonly SeriesHead[]): readonly HeadNote[] {
-    return heads.map((head) => {
+    const known = this.#lists.get(heads);
+    if (known !== undefined) return known;
+    const notes = heads.map((head) => {
       let note = this.#notes.get(head);
       if (note === undefined) {
         note = { admission: undefined, echo: undefined };
@@ -27,5 +33,7 @@ export class HeadNotes {
       }
       return note;
     });
+    if (notes.length >= LIST_LENGTH_MIN) this.#lists.set(heads, notes);
+    return notes;
   }
 }
