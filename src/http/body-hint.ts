@@ -16,8 +16,16 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like Prometheus text: push it to /metrics/job/NAME.",
   ],
   [
-    /^\s*\{\s*"resourceMetrics"\s*:/,
+    /^\s*\{\s*"resource(?:M|_m)etrics"\s*:/,
     "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
+  ],
+  [
+    /^\s*\{\s*"resource(?:S|_s)pans"\s*:/,
+    "The body looks like traces of OpenTelemetry: Weir stores metrics only.",
+  ],
+  [
+    /^\s*\{\s*"resource(?:L|_l)ogs"\s*:/,
+    "The body looks like logs of OpenTelemetry: Weir stores metrics only.",
   ],
   [
     /^\s*\{\s*"series"\s*:[\s\S]*"points"\s*:\s*\[\s*\{/,

@@ -1,4 +1,5 @@
 /** What a protocol is to the rest of the gateway: a record of data, declared in the folder of the protocol. */
+import type { Kind } from "./sample.ts";
 import type { TimeUnit } from "./time.ts";
 
 /** The names of the parts of a sample in the documents of a protocol. Reasons of rejected samples use them. */
@@ -11,6 +12,8 @@ export interface SenderTerms {
   readonly metric: string;
   /** One label, in the singular, such as `tag`. The plural ends in s. */
   readonly label: string;
+  /** The names of kinds that differ from those of JSON events, such as `delta` for the kind whose events are counters. */
+  readonly kinds?: Readonly<Partial<Record<Kind, string>>>;
 }
 
 /** The words for samples that no sender wrote. */

@@ -1,5 +1,6 @@
 /** A metric as the registry keeps it: with its series and the label names that they have. */
 import { prometheusName } from "../model/names.ts";
+import type { SenderTerms } from "../model/protocol.ts";
 import type { Kind, Labels, Metric, MetricType, Series, SeriesHead } from "../model/sample.ts";
 import { withUsualEdges } from "../model/spelling.ts";
 import type { Refused } from "./admitted.ts";
@@ -13,7 +14,7 @@ export const TYPE_OF_KIND: Record<Kind, MetricType> = {
   cumulative: "unknown",
 };
 
-/** The names of the kinds in the senders' vocabulary. */
+/** The names of the kinds in the vocabulary of events. */
 const TYPE_NAMES: Record<Kind, string> = {
   observation: "observation",
   delta: "counter",
@@ -54,11 +55,12 @@ export class RegisteredMetric implements Metric {
   }
 
   /** The reason to reject samples of a head whose kind differs, or undefined if it agrees. */
-  disagreement({ metric, kind }: SeriesHead): Refused | undefined {
+  disagreement({ metric, kind }: SeriesHead, { kinds }: SenderTerms): Refused | undefined {
     if (agree(this.kind, kind)) return undefined;
+    const names = { ...TYPE_NAMES, ...kinds };
     return {
       cause: "kind",
-      refused: `metric ${JSON.stringify(metric)} is stored as ${TYPE_NAMES[this.kind]}, this sample is ${TYPE_NAMES[kind]}`,
+      refused: `metric ${JSON.stringify(metric)} is stored as ${names[this.kind]}, this sample is ${names[kind]}`,
     };
   }
 

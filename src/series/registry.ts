@@ -184,7 +184,8 @@ export class Registry {
     const { key } = this.#looked;
     const known = this.#metrics.get(head.metric);
     const seriesId = known?.current.get(key)?.seriesId;
-    if (known !== undefined && seriesId !== undefined) return known.disagreement(head) ?? { seriesId, key };
+    if (known !== undefined && seriesId !== undefined)
+      return known.disagreement(head, terms) ?? { seriesId, key };
     const wrong = this.#looked.passed ? undefined : checkLabels(labels, head.kind, this.#options, terms);
     const problem = wrong ?? this.#checkTagNames(head, labels, terms);
     if (problem !== undefined) return problem;
@@ -341,7 +342,7 @@ export class Registry {
     if (known !== undefined) {
       // A metric that was not exposed until now may share its name with a family.
       const shown = exposed && !known.isExposed ? this.#families.conflict(known, true) : undefined;
-      return known.disagreement(head) ?? shown ?? known;
+      return known.disagreement(head, terms) ?? shown ?? known;
     }
     const problem = checkMetricName(head.metric, this.#options, terms);
     if (problem !== undefined) return problem;

@@ -147,6 +147,10 @@ describe("answers", () => {
       404,
       "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
     ]);
+    expect(await hint("POST", "/nothing", '{"resource_metrics":[{"scope_metrics":[]}]}')).toEqual([
+      404,
+      "The body looks like metrics of OpenTelemetry: send them to /v1/metrics.",
+    ]);
     const series = (points: string) => `{"series": [{"metric": "a", "tags": ["b:c"], "points": ${points}}]}`;
     expect(await hint("POST", "/nothing", series("[[1, 2]]"))).toEqual([
       404,

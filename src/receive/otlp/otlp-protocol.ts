@@ -7,5 +7,12 @@ export const OTLP: Protocol = {
   countsAsPush: "always",
   returnsEchoes: false,
   keepsBoundText: false,
-  terms: { time: "time_unix_nano", timeUnit: "nanoseconds", metric: "metric name", label: "attribute" },
+  terms: {
+    time: "time_unix_nano",
+    timeUnit: "nanoseconds",
+    metric: "metric name",
+    label: "attribute",
+    // A counter of OpenTelemetry can have either temporality.
+    kinds: { delta: "delta" },
+  },
 };

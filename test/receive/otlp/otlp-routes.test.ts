@@ -381,7 +381,7 @@ describe("increments", () => {
       partialSuccess: {
         rejectedDataPoints: "1",
         errorMessage: expect.stringContaining(
-          'metric "both_total" is stored as cumulative, this sample is counter',
+          'metric "both_total" is stored as cumulative, this sample is delta',
         ),
       },
     });
@@ -521,7 +521,14 @@ describe("an error", () => {
     '{"a":',
     { "content-type": JSON_TYPE },
     400,
-    "the body is not JSON",
+    "the body is not JSON: byte 5 is the end, where a JSON value was expected",
+  );
+  bad(
+    "says that a body of JSON is empty",
+    "",
+    { "content-type": JSON_TYPE },
+    400,
+    "the body is empty, expected a JSON object",
   );
   bad(
     "names a Content-Type that is not supported",
@@ -582,6 +589,29 @@ describe("an error", () => {
     400,
     'the body has no field "resourceMetrics", it has "resourceSpans"',
   );
+  // Spans and records of logs have names too, and must not be taken for events.
+  for (const [field, signal] of [
+    ["resourceSpans", "traces"],
+    ["resource_logs", "logs"],
+  ])
+    bad(
+      `says that Weir does not store the ${signal} of a body with ${field}`,
+      `{"${field}":[{"scope":{"name":"x"}}]}`,
+      { "content-type": JSON_TYPE },
+      400,
+      `with names in lowerCamelCase. The body looks like ${signal} of OpenTelemetry: Weir stores metrics only.`,
+    );
+
+  test("gives no hint to another route for metrics with names in snake_case", async () => {
+    const body = '{"resource_metrics":[{"scope_metrics":[{"metrics":[{"name":"x"}]}]}]}';
+    const answer = await post(body, { "content-type": JSON_TYPE });
+    expect(JSON.parse(Buffer.from(answer.body).toString())).toEqual({
+      code: 3,
+      message:
+        'the body has no field "resourceMetrics", it has "resource_metrics"; expected an ExportMetricsServiceRequest ' +
+        "with names in lowerCamelCase",
+    });
+  });
 
   const field = (path: string, sent: object, message: string) =>
     bad(`names ${path}`, JSON.stringify(sent), { "content-type": JSON_TYPE }, 400, `${path} is ${message}`);

@@ -188,6 +188,7 @@ export function jsonToProtobuf(body: Uint8Array): Buffer {
 }
 
 function parse(body: Uint8Array): unknown {
+  if (body.length === 0) throw new BadInput("the body is empty, expected a JSON object", "body");
   const invalid = firstInvalidByte(body, 0, body.length);
   if (invalid >= 0)
     throw new BadInput(`byte ${invalid} of the body ${describeInvalidByte(body[invalid]!)}`, "body");
@@ -196,7 +197,7 @@ function parse(body: Uint8Array): unknown {
     return LARGE.test(text) ? parseExactJson(text) : JSON.parse(text);
   } catch {
     const error = findJsonError(body, 0, body.length);
-    const where = error === undefined ? "" : `: ${error.message} (at byte ${error.position})`;
+    const where = error === undefined ? "" : `: byte ${error.position} ${error.message}`;
     throw new BadInput(`the body is not JSON${where}`, "body");
   }
 }
