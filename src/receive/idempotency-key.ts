@@ -1,4 +1,5 @@
-/** The header Idempotency-Key: a push that is sent again with the same key is stored once. */
+/** Idempotency keys: a push that is sent again with the same key is stored once. */
+import type { Idempotency } from "../ingest/contract.ts";
 import { BadInput, quote } from "../model/errors.ts";
 
 /** Long enough for a UUID with a prefix. Keys are kept in memory for a day. */
@@ -18,4 +19,20 @@ export function readIdempotencyKey({
     `Idempotency-Key ${is}; expected 1 to ${KEY_LENGTH_MAX} printable ASCII characters.`,
     "Idempotency-Key",
   );
+}
+
+/**
+ * The idempotency of a push whose body is the same push whenever it is sent: without a key of the sender, the hash of the
+ * query and the body is its key.
+ *
+ * @param scope a name that the keys of no other protocol have
+ */
+export function idempotencyOf(
+  scope: string,
+  key: string | undefined,
+  query: string,
+  body: Uint8Array,
+): Idempotency {
+  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+  return key === undefined ? { scope: `${scope} body`, key: bodyHash, bodyHash } : { scope, key, bodyHash };
 }

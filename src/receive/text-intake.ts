@@ -31,14 +31,19 @@ export interface DecodedText {
   readonly skipped?: ReadonlyMap<string, number>;
 }
 
+/** The settings of an intake, as src/config/settings.ts describes them. */
+export interface TextIntakeSettings {
+  /** The most bytes of text that wait. */
+  readonly datagramWaitingBytesMax: number;
+  /** The time in which the gateway stops. */
+  readonly stopTimeoutMs: number;
+}
+
 interface TextIntakeOptions {
   readonly protocol: string;
   readonly decoder: TextDecoder;
   readonly ingest: { push(batch: Batch): Promise<Ack> };
-  /** The most bytes of text that wait. */
-  readonly waitingBytesMax: number;
-  /** The time in which the gateway stops. */
-  readonly stopTimeoutMs: number;
+  readonly settings: TextIntakeSettings;
   readonly counters: Counters;
   readonly log: Pick<Log, "warn">;
   readonly now: () => number;
@@ -65,7 +70,7 @@ export class TextIntake {
 
   constructor(options: TextIntakeOptions) {
     this.#options = options;
-    this.#waiting = new WaitingDatagrams(options.waitingBytesMax);
+    this.#waiting = new WaitingDatagrams(options.settings.datagramWaitingBytesMax);
     this.#losses = new Losses(options);
   }
 
@@ -109,7 +114,7 @@ export class TextIntake {
 
   /** Passes on what was taken. Call it when no more text arrives. */
   async stop(): Promise<void> {
-    this.#stopAt = performance.now() + SHARE_OF_STOP * this.#options.stopTimeoutMs;
+    this.#stopAt = performance.now() + SHARE_OF_STOP * this.#options.settings.stopTimeoutMs;
     await this.#running;
     this.#run();
     await this.#running;

@@ -16,9 +16,7 @@ const SAMPLES_MAX = 200_000;
 const PIECES_PER_SLICE = 4_096;
 /** The same, for pieces with many lines. */
 const SLICE_BYTES = 262_144;
-/** The most invalid lines of one batch that are described. Further ones are counted, with their causes. */
-const REASONS_MAX = 1_000;
-const REASON_PAST_MAX = `the line is invalid, as are more than ${REASONS_MAX} before it`;
+const REASON_PAST_MAX = "the line is invalid, like the lines before it";
 /** The part of a line that a reason or a payload quotes. */
 export const QUOTED_BYTES_MAX = 1_000;
 
@@ -86,14 +84,8 @@ export abstract class TextLineDecoder implements TextDecoder {
 
   /** Rejects a line that is not in a piece, such as one that is too long. It is in the next batch. */
   rejectLine(cause: string, reason: string, start: Uint8Array): void {
-    const { rejected } = this.builder;
-    const isDescribed = rejected.length < REASONS_MAX;
-    rejected.push({
-      index: Math.max(0, this.#piece),
-      cause,
-      reason: isDescribed ? reason : REASON_PAST_MAX,
-      payload: isDescribed ? Buffer.from(start.subarray(0, QUOTED_BYTES_MAX)).toString() : "",
-    });
+    const payload = () => Buffer.from(start.subarray(0, QUOTED_BYTES_MAX)).toString();
+    this.builder.reject(Math.max(0, this.#piece), cause, reason, payload, REASON_PAST_MAX);
   }
 
   protected reject(cause: string, reason: string, from: number, to: number): void {

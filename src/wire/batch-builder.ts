@@ -18,6 +18,8 @@ import {
 
 /** The most warnings that an answer lists. Further ones are only counted. */
 const WARNINGS_MAX = 1_000;
+/** Further rejections are counted without a reason. Answers and the table `rejected` list fewer. */
+const REASONS_MAX = 1_000;
 /** Buffers larger than these are freed after their batch. */
 const ROWS_KEPT_MAX = 65_536;
 const TEXT_KEPT_MAX = 8 * 1_048_576;
@@ -135,6 +137,22 @@ export class BatchBuilder {
     this.#value[index] = value;
     this.#position[index] = position;
     this.length = index + 1;
+  }
+
+  /**
+   * Rejects a sample. Past `REASONS_MAX`, texts are not kept, because all samples of a body may be invalid.
+   *
+   * @param payload returns what was sent, cut to a fixed length
+   * @param reasonPastMax the reason of the others
+   */
+  reject(index: number, cause: string, reason: string, payload: () => string, reasonPastMax: string): void {
+    const isDescribed = this.rejected.length < REASONS_MAX;
+    this.rejected.push({
+      index,
+      cause,
+      reason: isDescribed ? reason : reasonPastMax,
+      payload: isDescribed ? payload() : "",
+    });
   }
 
   /** Makes the sample added last a stale marker. */

@@ -89,8 +89,7 @@ async function start(
         return ACK;
       },
     },
-    waitingBytesMax,
-    stopTimeoutMs,
+    settings: { datagramWaitingBytesMax: waitingBytesMax, stopTimeoutMs },
     counters,
     log: { warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
     now: Date.now,

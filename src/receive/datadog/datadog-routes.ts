@@ -17,7 +17,7 @@ import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { readIdempotencyKey } from "../idempotency-key.ts";
+import { idempotencyOf, readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import { type AnswerForm, acceptedAnswer, errorAnswer, seriesAnswer } from "./datadog-answers.ts";
@@ -38,8 +38,8 @@ interface DatadogDependencies {
   readonly counters: Counters;
 }
 
-/** Keys of senders, and those that are hashes of bodies. */
-const [SCOPE, HASH_SCOPE] = ["Datadog", "Datadog body"];
+/** Of the idempotency keys. */
+const SCOPE = "Datadog";
 
 export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: DatadogDependencies) => {
   const parameters = new PushParameters(limits, DATADOG.terms);
@@ -55,7 +55,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       const body = await readBody(request, limits);
       const sent = decodeWithHint(body, pathOf(request.url), () => decode(body, request));
       const idempotency =
-        sent.hasIncrements || key !== undefined ? idempotencyOf(key, query, body) : undefined;
+        sent.hasIncrements || key !== undefined ? idempotencyOf(SCOPE, key, query, body) : undefined;
       const ack = await ingest.push(sent.batch, { ...asked, idempotency });
       if (sent.batch.warnings !== undefined && ack.repeated !== true) warnings.note(sent.batch.warnings);
       return seriesAnswer(sent, ack, form);
@@ -125,9 +125,4 @@ function withoutKeys(query: string): string {
     .split("&")
     .filter((each) => !/^(?:api_key|application_key)(?:=|$)/.test(each))
     .join("&");
-}
-
-function idempotencyOf(key: string | undefined, query: string, body: Uint8Array): PushOptions["idempotency"] {
-  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
-  return key === undefined ? { scope: HASH_SCOPE, key: bodyHash, bodyHash } : { scope: SCOPE, key, bodyHash };
 }

@@ -57,8 +57,6 @@ export interface DatadogRequest {
 const POINTS_MAX = 500_000;
 /** Samples that the points become: a distribution has many values, and a sketch many buckets. */
 const ROWS_MAX = 2_100_000;
-/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
-const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
 
 export class SeriesGatherer {
@@ -147,17 +145,10 @@ export class SeriesGatherer {
   /**
    * Rejects a point.
    *
-   * @param payload what was sent, for the table of rejected samples
+   * @param payload returns what was sent, for the table of rejected samples
    */
-  reject(position: number, { cause, reason }: WrongSeries, payload: string): void {
-    const { rejected } = this.#builder;
-    const hasReason = rejected.length < REASONS_MAX;
-    rejected.push({
-      index: position,
-      cause,
-      reason: hasReason ? reason : REASON_PAST_MAX,
-      payload: hasReason ? payload : "",
-    });
+  reject(position: number, { cause, reason }: WrongSeries, payload: () => string): void {
+    this.#builder.reject(position, cause, reason, payload, REASON_PAST_MAX);
   }
 
   /** Adds a warning about the point that comes next. */
@@ -168,10 +159,10 @@ export class SeriesGatherer {
   #rejectValue({ metric, kind, labels }: SeriesHead, seconds: number, sent: number, position: number): void {
     const expected = kind === "delta" ? "a finite increment of 0 or more" : "a finite number";
     const reason = `metric ${quote(metric.slice(0, 200))} has the value ${sent}, expected ${expected}`;
-    const value = Number.isFinite(sent) ? sent : String(sent);
-    const point = { timestamp: seconds, metric, value, tags: Object.fromEntries(labels) };
-    const isShown = this.#builder.rejected.length < REASONS_MAX;
-    this.reject(position, { cause: "value", reason }, isShown ? JSON.stringify(point) : "");
+    this.reject(position, { cause: "value", reason }, () => {
+      const value = Number.isFinite(sent) ? sent : String(sent);
+      return JSON.stringify({ timestamp: seconds, metric, value, tags: Object.fromEntries(labels) });
+    });
   }
 
   #use(series: KnownSeries): void {

@@ -80,18 +80,18 @@ export class JsonSeriesDecoder {
     const gatherer = this.#gatherer;
     if (!isObject(json)) {
       const reason = `a series is ${quote(json)}, expected an object`;
-      gatherer.reject(gatherer.nextPosition(), { cause: "syntax", reason }, payloadOf(json));
+      gatherer.reject(gatherer.nextPosition(), { cause: "syntax", reason }, () => payloadOf(json));
       return;
     }
     const { points } = json;
     if (!Array.isArray(points)) {
       const reason = `points of metric ${quote(json.metric)} are ${quote(points)}, expected an array`;
-      gatherer.reject(gatherer.nextPosition(), { cause: "syntax", reason }, payloadOf(json));
+      gatherer.reject(gatherer.nextPosition(), { cause: "syntax", reason }, () => payloadOf(json));
       return;
     }
     const series = this.#find(json, form);
     if ("reason" in series) {
-      const payload = payloadOf({ ...json, points: undefined });
+      const payload = () => payloadOf({ ...json, points: undefined });
       for (let count = points.length; count > 0; count--)
         gatherer.reject(gatherer.nextPosition(), series, payload);
       return;
@@ -101,7 +101,7 @@ export class JsonSeriesDecoder {
       const wrong = form === "v2" ? this.#pointV2(series, point) : this.#pointV1(series, point, form);
       if (wrong === undefined) continue;
       const reason = `metric ${quote(metric)} has ${wrong.reason}`;
-      const payload = payloadOf({ metric, points: [point] });
+      const payload = () => payloadOf({ metric, points: [point] });
       gatherer.reject(gatherer.nextPosition(), { cause: wrong.cause, reason }, payload);
     }
   }

@@ -106,7 +106,7 @@ export class ProtobufSeriesDecoder {
     reader.expectEnd(end);
     const gatherer = this.#gatherer;
     if ("head" in series) gatherer.addPoint(series, seconds, value);
-    else gatherer.reject(gatherer.nextPosition(), series, quote({ timestamp: seconds, value }));
+    else gatherer.reject(gatherer.nextPosition(), series, () => quote({ timestamp: seconds, value }));
   }
 
   #addToKey(from: number, to: number): void {

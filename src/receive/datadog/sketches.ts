@@ -41,6 +41,7 @@ const GAMMA = 1 + 1 / 64;
 const BIAS = 1 - Math.floor(Math.log(1e-9) / Math.log(GAMMA));
 /** The Agent's limit is 4,096. */
 const BINS_MAX = 10_000;
+const NO_PAYLOAD = () => "";
 
 /** The histogram of one label set of a metric: its buckets in the order of the bounds, then +Inf. */
 interface SketchSeries {
@@ -115,7 +116,7 @@ export class SketchDecoder {
       cause: "type",
       reason: `metric ${shown} has a sketch of an older form, expected a dogsketch`,
     };
-    for (; distributions > 0; distributions--) gatherer.reject(gatherer.nextPosition(), old, "");
+    for (; distributions > 0; distributions--) gatherer.reject(gatherer.nextPosition(), old, NO_PAYLOAD);
     const wrong: WrongSeries | undefined = this.#isText
       ? undefined
       : { cause: "syntax", reason: `metric ${shown} has text that is not UTF-8` };
@@ -129,7 +130,7 @@ export class SketchDecoder {
       }
       const sketch = this.#readSketch(reader.length());
       const problem = wrong ?? problemOf(sketch, shown);
-      if (problem !== undefined) gatherer.reject(gatherer.nextPosition(), problem, "");
+      if (problem !== undefined) gatherer.reject(gatherer.nextPosition(), problem, NO_PAYLOAD);
       else {
         series ??= this.#find(metric, host, tags);
         this.#add(series, sketch);

@@ -1,20 +1,18 @@
 /** Graphite's plaintext protocol over TCP and UDP, as README.md beside this file describes it. */
 import type { DatagramAddress } from "../../wire/sockets/datagram-socket.ts";
 import type { Receiver } from "../receiver.ts";
-import { TextIntake } from "../text-intake.ts";
+import { TextIntake, type TextIntakeSettings } from "../text-intake.ts";
 import { GraphiteDecoder } from "./graphite.ts";
 import { GRAPHITE } from "./graphite-protocol.ts";
 import { GraphiteService } from "./graphite-service.ts";
 import { PathTemplates } from "./path-templates.ts";
 
-interface GraphiteSettings {
+interface GraphiteSettings extends TextIntakeSettings {
   readonly graphiteListen: readonly DatagramAddress[];
   readonly graphiteTemplates: readonly string[];
   readonly graphiteConnectionsMax: number;
   readonly graphiteIdleMs: number;
   readonly datagramBufferBytes: number;
-  readonly datagramWaitingBytesMax: number;
-  readonly stopTimeoutMs: number;
 }
 
 export const graphite: Receiver<GraphiteSettings> = {
@@ -23,23 +21,10 @@ export const graphite: Receiver<GraphiteSettings> = {
     const decoder = new GraphiteDecoder(new PathTemplates(settings.graphiteTemplates));
     const addresses = settings.graphiteListen;
     if (addresses.length === 0) return { routes: [] };
-    const {
-      datagramBufferBytes: bufferBytes,
-      datagramWaitingBytesMax: waitingBytesMax,
-      stopTimeoutMs,
-    } = settings;
-    const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs } = settings;
+    const { graphiteConnectionsMax: connectionsMax, graphiteIdleMs: idleMs, stopTimeoutMs } = settings;
     const { name: protocol } = GRAPHITE;
-    const intake = new TextIntake({
-      protocol,
-      decoder,
-      ingest,
-      waitingBytesMax,
-      stopTimeoutMs,
-      counters,
-      log,
-      now,
-    });
+    const intake = new TextIntake({ protocol, decoder, ingest, settings, counters, log, now });
+    const bufferBytes = settings.datagramBufferBytes;
     const service = new GraphiteService({
       ...{ addresses, intake, decoder, connectionsMax, idleMs, bufferBytes, stopTimeoutMs, counters },
     });

@@ -10,6 +10,7 @@ import type { Log } from "../../http/log.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
+import { idempotencyOf } from "../idempotency-key.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import { jsonToProtobuf } from "./decode/otlp-json.ts";
 import { NO_POINT, type OtlpRequest } from "./decode/point-gatherer.ts";
@@ -38,8 +39,8 @@ interface OtlpPushDependencies {
   readonly counters: Counters;
 }
 
-/** Keys of senders, and those that are hashes of bodies. */
-const [SCOPE, HASH_SCOPE] = ["OTLP", "OTLP body"];
+/** Of the idempotency keys. */
+const SCOPE = "OTLP";
 /** Reasons, and warnings, that a message lists. SDKs log it as one line. */
 const LISTED_MAX = 5;
 
@@ -71,16 +72,12 @@ export class OtlpPush {
     counters.nativeHistograms.inc(request.exponentialHistograms);
     counters.exemplarsDropped.inc(request.exemplarsDropped);
     const { warnings } = request.batch;
-    const idempotency = request.hasDeltas || key !== undefined ? idempotencyOf(key, query, body) : undefined;
+    const idempotency =
+      request.hasDeltas || key !== undefined ? idempotencyOf(SCOPE, key, query, body) : undefined;
     const ack = await ingest.push(request.batch, { extraLabels, historical, idempotency });
     if (warnings !== undefined && ack.repeated !== true) this.#warnings.note(warnings);
     return partialSuccess(request, ack);
   }
-}
-
-function idempotencyOf(key: string | undefined, query: string, body: Uint8Array): PushOptions["idempotency"] {
-  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
-  return key === undefined ? { scope: HASH_SCOPE, key: bodyHash, bodyHash } : { scope: SCOPE, key, bodyHash };
 }
 
 function partialSuccess({ points, batch }: OtlpRequest, ack: Ack): PartialSuccess {

@@ -39,8 +39,6 @@ export interface RemoteWriteRequest {
 const SAMPLES_MAX = 500_000;
 /** Samples that native histograms become: 10,000 histograms, as many as a sender puts in a request, with all bounds. */
 const ROWS_MAX = 2_100_000;
-/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
-const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the samples before it";
 /** Per request: a tenth of all exemplars that are kept. */
 const EXEMPLARS_MAX = 10_000;
@@ -315,16 +313,8 @@ export class RequestGatherer {
     return this.#indexes.getOrInsertComputed(head, () => this.#builder.addHead(head));
   }
 
-  /** Rejects a sample. Past `REASONS_MAX`, texts are not kept, because all samples of a request may be invalid. */
   #reject(index: number, { cause, reason, payload }: RejectedSeries): void {
-    const { rejected } = this.#builder;
-    const hasReason = rejected.length < REASONS_MAX;
-    rejected.push({
-      index,
-      cause,
-      reason: hasReason ? reason : REASON_PAST_MAX,
-      payload: hasReason ? payload : "",
-    });
+    this.#builder.reject(index, cause, reason, () => payload, REASON_PAST_MAX);
   }
 
   /** The blocks were cleared, maybe within this request: what is kept by block number belongs to other blocks. */

@@ -2,15 +2,13 @@
 import type { DatagramAddress } from "../../wire/sockets/datagram-socket.ts";
 import { DatagramService } from "../datagram-service.ts";
 import type { Receiver } from "../receiver.ts";
-import { TextIntake } from "../text-intake.ts";
+import { TextIntake, type TextIntakeSettings } from "../text-intake.ts";
 import { StatsdDecoder } from "./statsd.ts";
 import { STATSD } from "./statsd-protocol.ts";
 
-interface StatsdSettings {
+interface StatsdSettings extends TextIntakeSettings {
   readonly statsdListen: readonly DatagramAddress[];
   readonly datagramBufferBytes: number;
-  readonly datagramWaitingBytesMax: number;
-  readonly stopTimeoutMs: number;
 }
 
 export const statsd: Receiver<StatsdSettings> = {
@@ -28,22 +26,9 @@ export const statsd: Receiver<StatsdSettings> = {
       },
     });
     const addresses = settings.statsdListen;
-    const {
-      datagramBufferBytes: bufferBytes,
-      datagramWaitingBytesMax: waitingBytesMax,
-      stopTimeoutMs,
-    } = settings;
     const { name: protocol } = STATSD;
-    const intake = new TextIntake({
-      protocol,
-      decoder,
-      ingest,
-      waitingBytesMax,
-      stopTimeoutMs,
-      counters,
-      log,
-      now,
-    });
+    const intake = new TextIntake({ protocol, decoder, ingest, settings, counters, log, now });
+    const bufferBytes = settings.datagramBufferBytes;
     const service = new DatagramService({ protocol, addresses, intake, bufferBytes, counters });
     return { routes: [], services: addresses.length === 0 ? [] : [service] };
   },

@@ -42,8 +42,6 @@ const POINTS_MAX = 500_000;
 const ROWS_MAX = 2_100_000;
 /** Heads that a request may add to those that are known: about 1 KB each. */
 const NEW_HEADS_MAX = 600_000;
-/** Per request: further rejections are counted without a reason. Answers and dead letters list fewer. */
-const REASONS_MAX = 1_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
 /** Senders export every few minutes at most. An older start is not news: the gateway was restarted since. */
 const START_AGE_MAX_US = 600_000_000;
@@ -426,26 +424,14 @@ export class PointGatherer {
   }
 
   #reject(position: number, { metric, labels }: PointSeries, cause: string, reason: string): void {
-    const named = `metric ${quote(metric.sentName)} ${reason}`;
-    this.#addRejection(position, cause, named, () => describe(metric.sentName, labels));
+    const { sentName } = metric;
+    const named = `metric ${quote(sentName)} ${reason}`;
+    this.#builder.reject(position, cause, named, () => describe(sentName, labels), REASON_PAST_MAX);
   }
 
   #rejectFor(position: number, { sentName }: OtlpMetric, { cause, reason }: Problem): void {
-    this.#addRejection(position, cause, `metric ${quote(sentName)}: ${reason}`, () =>
-      describe(sentName, NO_LABELS),
-    );
-  }
-
-  /** Past `REASONS_MAX`, texts are not kept, because all points of a request may be invalid. */
-  #addRejection(index: number, cause: string, reason: string, payload: () => string): void {
-    const { rejected } = this.#builder;
-    const hasReason = rejected.length < REASONS_MAX;
-    rejected.push({
-      index,
-      cause,
-      reason: hasReason ? reason : REASON_PAST_MAX,
-      payload: hasReason ? payload() : "",
-    });
+    const named = `metric ${quote(sentName)}: ${reason}`;
+    this.#builder.reject(position, cause, named, () => describe(sentName, NO_LABELS), REASON_PAST_MAX);
   }
 }
 
