@@ -16,10 +16,12 @@ import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
+import { findLogDamage } from "./engine/log-check.ts";
 import { type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { faultOf, isCheckpointRefused, isDiskFull, isFatal, reasonOf } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
+import type { Orphans } from "./journal/salvage.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -46,7 +48,7 @@ import { type TableWriters, Writing } from "./tables/writing.ts";
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
 const READER_CLOSE_MS_MAX = 2_000;
 
-interface StoreOptions {
+export interface StoreOptions {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
   readonly memoryLimitBytes: number;
@@ -64,6 +66,17 @@ interface StoreOptions {
    * read.
    */
   readonly onFatal?: () => void;
+  /**
+   * Opens a journal with damaged records in front of others, without these records and what depends on them, and gets
+   * what was lost. Without it, such a journal is an error.
+   */
+  readonly onRepair?: (lost: LostRecords) => void;
+}
+
+/** What a damaged journal has lost. */
+export interface LostRecords extends Orphans {
+  /** Changes whose records cannot be read. */
+  readonly records: number;
 }
 
 /**
@@ -74,6 +87,12 @@ interface StoreOptions {
  * @throws StoreLocked, StoreMismatch, StoreDamaged, DiskFull
  */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
+  const log = `${options.path}.wal`;
+  const damagedAt = findLogDamage(log);
+  if (damagedAt !== undefined) {
+    const reason = `its log ${log} is damaged at byte ${damagedAt}, and commits behind that byte would be lost`;
+    throw damaged(options.path, new Error(reason));
+  }
   try {
     return await open(options);
   } catch (error) {
@@ -106,12 +125,17 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       reserveBytes: options.reserveBytes ?? 0,
       onChange: options.onRoom,
     });
-    const journal = await Journal.open(writer, `${options.path}.journal`, options);
+    const isRepair = options.onRepair !== undefined;
+    const journal = await Journal.open(writer, `${options.path}.journal`, { ...options, isRepair });
     for (;;) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
       const groups = new GroupTable();
       const withGroups = { ...stored, groups: await groups.load(writer) };
+      if (journal.gaps.length > 0 && !journal.isEmpty) {
+        const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
+        options.onRepair?.({ records, ...journal.dropOrphans(stored) });
+      }
       const tables = { ...days, groups, exemplars: new ExemplarTable() };
       const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room });
       await store.lookInside();

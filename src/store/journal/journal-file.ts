@@ -21,14 +21,12 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { StoreMismatch } from "../store.ts";
+import { StoreDamaged, StoreMismatch } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
+import { CHECKED_FROM, gapText, HEAD_BYTES, type JournalReading, readRecords } from "./journal-records.ts";
 
-const HEAD_BYTES = 16;
 /** Written data is on the disk when the write returns: one call on one thread, instead of a write and a sync. */
 const FLAGS = constants.O_RDWR | constants.O_DSYNC;
-/** The checksum covers everything after itself. */
-const CHECKED_FROM = 8;
 /**
  * A faster write runs on the event loop. `scripts/bench --batch 1 --connections 1` measures it: a push of one event takes
  * 0.2 to 0.3 CPU-ms, and 0.3 to 0.4 if each record goes to another thread.
@@ -52,15 +50,20 @@ export class JournalFile {
    * Opens the file, if it exists, and reads the records that were not moved.
    *
    * @param moved the sequence of the last record that was moved
+   * @param isRepair skips damaged records in front of others
    * @throws StoreMismatch when the first record's sequence is more than one after `moved`
+   * @throws StoreDamaged when a record is damaged and records after it are not, unless `isRepair` is set. The file is not
+   *   changed
    */
-  static open(path: string, moved: number): { file: JournalFile; texts: string[] } {
-    if (!existsSync(path)) return { file: new JournalFile(path, undefined, moved), texts: [] };
+  static open(path: string, moved: number, isRepair = false): { file: JournalFile; reading: JournalReading } {
+    if (!existsSync(path))
+      return { file: new JournalFile(path, undefined, moved), reading: readRecords(Buffer.alloc(0), moved) };
     const descriptor = openSync(path, FLAGS);
     try {
       syncFolder(dirname(path));
-      const texts = textsOf(readFileSync(path), path, moved);
-      return { file: new JournalFile(path, descriptor, moved + texts.length), texts };
+      const reading = readJournal(path, moved);
+      if (reading.gaps.length > 0 && !isRepair) throw damaged(path, reading);
+      return { file: new JournalFile(path, descriptor, reading.sequence), reading };
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -157,26 +160,25 @@ export class JournalFile {
   }
 }
 
-function textsOf(bytes: Buffer, path: string, moved: number): string[] {
-  const texts: string[] = [];
-  let before: number | undefined;
-  for (let at = 0; at + HEAD_BYTES <= bytes.length; ) {
-    const from = at + HEAD_BYTES;
-    const end = from + bytes.readUInt32LE(at);
-    if (end > bytes.length) break;
-    if (Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + 4)) break;
-    const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
-    if (before === undefined && sequence > moved + 1) {
-      throw new StoreMismatch(
-        `${path} continues from change ${sequence - 1}, but the store beside it ends with change ${moved}; restore the ` +
-          "store that the journal belongs to, or remove the journal and lose its changes",
-      );
-    }
-    if (before !== undefined && sequence !== before + 1) break;
-    before = sequence;
-    // A commit may fail and be on the disk nevertheless. Then the file also has records that the commit moved.
-    if (sequence > moved) texts.push(bytes.toString("utf8", from, end));
-    at = end;
-  }
-  return texts;
+/**
+ * Reads a journal without changing it.
+ *
+ * @throws StoreMismatch when the first record's sequence is more than one after `moved`
+ */
+export function readJournal(path: string, moved: number): JournalReading {
+  const reading = readRecords(readFileSync(path), moved);
+  if (reading.foreign === undefined) return reading;
+  throw new StoreMismatch(
+    `${path} continues from change ${reading.foreign - 1}, but the store beside it ends with change ${moved}; restore the ` +
+      "store that the journal belongs to, or remove the journal and lose its changes",
+  );
+}
+
+function damaged(path: string, { gaps, readBehind }: JournalReading): StoreDamaged {
+  const followers = readBehind === 1 ? "1 record after it can" : `${readBehind} records after it can`;
+  return new StoreDamaged(
+    `${path} is damaged: ${gapText(gaps)} cannot be read, but ${followers}. Nothing was changed. Put a backup in place ` +
+      `of the folder (weir restore), or run "weir doctor --repair --data ${dirname(path)}", which stores the records that ` +
+      "can be read and keeps the damaged file.",
+  );
 }

@@ -96,6 +96,25 @@ export function copyRows({
   return { day, columns, attributes: attributes.map((each) => [each.name, valuesOf(each)]) };
 }
 
+/** The rows of the series that `keep` selects. It is called once per row, in their order. */
+export function rowsWhere(rows: CopiedRows, keep: (seriesId: number) => boolean): CopiedRows {
+  const from = rows.columns;
+  const kept: number[] = [];
+  for (let row = 0; row < from.length; row++) if (keep(from.seriesId[row]!)) kept.push(row);
+  if (kept.length === from.length) return rows;
+  const columns = layout(kept.length);
+  for (const [to, row] of kept.entries()) {
+    columns.timestampUs[to] = from.timestampUs[row]!;
+    columns.value[to] = from.value[row]!;
+    columns.seriesId[to] = from.seriesId[row]!;
+    columns.flags[to] = from.flags[row]!;
+  }
+  const attributes = rows.attributes.map(
+    ([name, values]) => [name, kept.map((row) => values[row]!)] as const,
+  );
+  return { day: rows.day, columns, attributes };
+}
+
 /** Joins rows by day, in their order. Fewer segments are better, because each is appended separately. */
 export function rowsOf(pieces: readonly CopiedRows[]): Rows[] {
   const days = Map.groupBy(pieces, ({ day }) => day);

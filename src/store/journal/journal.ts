@@ -24,6 +24,7 @@ import type {
   Stored,
 } from "../store.ts";
 import { JournalFile } from "./journal-file.ts";
+import { gapText, type JournalGap } from "./journal-records.ts";
 import {
   type CopiedRows,
   copyRows,
@@ -33,6 +34,7 @@ import {
   textLengthMin,
   textOfRows,
 } from "./journal-rows.ts";
+import { type Orphans, withoutOrphans } from "./salvage.ts";
 
 /** Limits of one change. A transaction of its own costs little more beyond them. */
 const ROWS_MAX = 1_024;
@@ -56,7 +58,7 @@ const PARTS: ReadonlySet<string> = new Set([
 const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
 
 /** The parts of an entry, kept until it is moved. Its rows are copies. */
-interface EntryParts {
+export interface EntryParts {
   readonly metrics: readonly MetricRecord[];
   readonly series: readonly SeriesRecord[];
   readonly seriesDays: readonly SeriesDay[];
@@ -88,6 +90,8 @@ interface JournalOptions {
   readonly counters: Counters;
   /** Receives errors that no caller gets. */
   readonly onFault?: OnFault;
+  /** Skips damaged records in front of others. Without it they are an error. */
+  readonly isRepair?: boolean;
 }
 
 export class Journal {
@@ -104,6 +108,8 @@ export class Journal {
   /** Whether a failed move was logged already. */
   #isLeft = false;
   #emptied = Promise.withResolvers<void>();
+  /** Damaged records that were skipped. */
+  readonly gaps: readonly JournalGap[];
 
   /**
    * Opens the journal of a store, and reads the entries that an earlier run left.
@@ -112,14 +118,29 @@ export class Journal {
    */
   static async open(connection: Connection, path: string, options: JournalOptions): Promise<Journal> {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
-    const { file, texts } = JournalFile.open(path, moved!.sequence);
-    const journal = new Journal(file, options);
-    for (const text of texts) journal.#note({ parts: partsOf(text), text });
+    const { file, reading } = JournalFile.open(path, moved!.sequence, options.isRepair);
+    const { incompleteAt, gaps } = reading;
+    if (incompleteAt !== undefined) {
+      options.onFault?.(
+        "the last record of the journal is incomplete and was skipped; a push whose record was interrupted by a loss of power was not acknowledged",
+        `${path} at byte ${incompleteAt}`,
+      );
+    }
+    if (gaps.length > 0) {
+      options.onFault?.("damaged records of the journal were skipped", `${gapText(gaps)} of ${path}`);
+    }
+    const journal = new Journal(file, gaps, options);
+    for (const text of reading.texts) journal.#note({ parts: partsOf(text), text });
     return journal;
   }
 
-  private constructor(file: JournalFile, { counters, onFault = () => {} }: JournalOptions) {
+  private constructor(
+    file: JournalFile,
+    gaps: readonly JournalGap[],
+    { counters, onFault = () => {} }: JournalOptions,
+  ) {
     this.#file = file;
+    this.gaps = gaps;
     this.#counters = counters;
     this.#onFault = onFault;
   }
@@ -178,6 +199,13 @@ export class Journal {
     this.#isLeft = false;
     this.#emptied.resolve();
     this.#emptied = Promise.withResolvers();
+  }
+
+  /** Drops what refers to a metric or series that only a skipped record defined. */
+  dropOrphans(stored: Pick<Stored, "metrics" | "series">): Orphans {
+    const { entries, orphans } = withoutOrphans(this.#entries, stored);
+    this.#entries = entries;
+    return orphans;
   }
 
   /**

@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JournalFile } from "../../../src/store/journal/journal-file.ts";
+import type { JournalReading } from "../../../src/store/journal/journal-records.ts";
+import { StoreDamaged } from "../../../src/store/store.ts";
 import { smallDisk } from "../../small-disk.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 
@@ -30,11 +32,11 @@ afterEach(() => {
 function left(moved: number, of = path): string[] {
   const copy = join(folder, "copy");
   copyFileSync(of, copy);
-  const { file, texts } = JournalFile.open(copy, moved);
-  expect(file.sequence).toBe(moved + texts.length);
+  const { file, reading } = JournalFile.open(copy, moved);
+  expect(file.sequence).toBe(moved + reading.texts.length);
   file.close(true);
   expect(existsSync(copy)).toBe(false);
-  return texts;
+  return [...reading.texts];
 }
 
 test("returns texts in their order, whatever characters they have", async () => {
@@ -101,19 +103,143 @@ test("drops a record torn by a kill, and reads those before it", async () => {
   }
 });
 
-test("stops reading at a flipped bit", async () => {
-  await file.append("one");
-  const whole = statSync(path).size;
-  await file.append("second");
-  await file.append("third");
-  const bytes = readFileSync(path);
+/** The parts of a record, and their bytes. The text is "second". */
+const PARTS = { length: [0, 4], checksum: [4, 8], sequence: [8, 16], text: [16, 22] } as const;
+
+/** Writes the file with one bit changed, and returns its path. */
+function flipped(bytes: Buffer, bit: number): string {
   const bad = join(folder, "bad");
-  for (let bit = whole * 8; bit < (whole + 22) * 8; bit++) {
-    const changed = Buffer.from(bytes);
-    changed[bit >> 3]! ^= 1 << (bit & 7);
-    writeFileSync(bad, changed);
-    expect(left(0, bad)).toEqual(["one"]);
+  const changed = Buffer.from(bytes);
+  changed[bit >> 3]! ^= 1 << (bit & 7);
+  writeFileSync(bad, changed);
+  return bad;
+}
+
+/** What is read of a file whose damaged records are skipped. */
+function readingOf(of: string, moved = 0): JournalReading {
+  const { file, reading } = JournalFile.open(of, moved, true);
+  expect(file.sequence).toBe(reading.sequence);
+  file.close(false);
+  return reading;
+}
+
+for (const [part, [from, to]] of Object.entries(PARTS)) {
+  test(`reports a flipped bit in the ${part} of a record, if records after it can be read`, async () => {
+    for (const text of ["one", "second", "third", "fourth"]) await file.append(text);
+    const bytes = readFileSync(path);
+    for (let bit = (19 + from) * 8; bit < (19 + to) * 8; bit++) {
+      const bad = flipped(bytes, bit);
+      expect(() => JournalFile.open(bad, 0)).toThrow(
+        new StoreDamaged(
+          `${bad} is damaged: record 2 at byte 19 cannot be read, but 2 records after it can. Nothing was changed. Put a ` +
+            `backup in place of the folder (weir restore), or run "weir doctor --repair --data ${folder}", which stores ` +
+            "the records that can be read and keeps the damaged file.",
+        ),
+      );
+      expect(readingOf(bad)).toMatchObject({
+        texts: ["one", "third", "fourth"],
+        sequence: 4,
+        gaps: [{ at: 19, first: 2, records: 1 }],
+        incompleteAt: undefined,
+      });
+    }
+  });
+
+  test(`reports a flipped bit in the ${part} of the last record as an incomplete record`, async () => {
+    for (const text of ["one", "second"]) await file.append(text);
+    const bytes = readFileSync(path);
+    for (let bit = (19 + from) * 8; bit < (19 + to) * 8; bit++)
+      expect(readingOf(flipped(bytes, bit))).toMatchObject({
+        texts: ["one"],
+        sequence: 1,
+        gaps: [],
+        incompleteAt: 19,
+      });
+  });
+
+  test(`reports a flipped bit in the ${part} of the first record`, async () => {
+    for (const text of ["second", "third"]) await file.append(text);
+    const bytes = readFileSync(path);
+    for (let bit = from * 8; bit < to * 8; bit++)
+      expect(readingOf(flipped(bytes, bit))).toMatchObject({
+        texts: ["third"],
+        gaps: [{ at: 0, first: 1, records: 1 }],
+      });
+  });
+}
+
+test("reports each place of damage, and how many records are lost there", async () => {
+  for (let at = 1; at <= 9; at++) await file.append(`${at}`);
+  const bytes = readFileSync(path);
+  // Each record has 17 bytes. Records 3 and 4 are overwritten as by a lost sector, and record 7 has one wrong byte.
+  bytes.fill(0, 2 * 17, 4 * 17);
+  bytes[6 * 17 + 16]! ^= 1;
+  const bad = join(folder, "bad");
+  writeFileSync(bad, bytes);
+  expect(() => JournalFile.open(bad, 0)).toThrow(
+    `${bad} is damaged: records 3 to 4 at byte 34, record 7 at byte 102 cannot be read, but 4 records after it can.`,
+  );
+  expect(readingOf(bad)).toMatchObject({
+    texts: ["1", "2", "5", "6", "8", "9"],
+    sequence: 9,
+    gaps: [
+      { at: 34, first: 3, records: 2 },
+      { at: 102, first: 7, records: 1 },
+    ],
+  });
+  expect(readFileSync(bad).equals(bytes)).toBe(true);
+});
+
+test("ignores damage in records that were moved", async () => {
+  for (const text of ["second", "third", "fourth"]) await file.append(text);
+  const bytes = readFileSync(path);
+  for (let bit = 0; bit < 22 * 8; bit++) {
+    expect(left(2, flipped(bytes, bit))).toEqual(["fourth"]);
+    expect(left(3, flipped(bytes, bit))).toEqual([]);
   }
+});
+
+test("does not take older records behind a torn one for newer ones", async () => {
+  for (const text of ["first", "other", "third", "fourth"]) await file.append(text);
+  file.restart();
+  await file.append("Fifth");
+  await file.append("a longer one, over an older record");
+  const bytes = readFileSync(path);
+  // The second record of this round is torn. Behind it are whole records of the round before.
+  for (let torn = 21; torn < 21 + 50; torn++) {
+    const file = Buffer.from(bytes);
+    file.fill(0xff, torn, 71);
+    const bad = join(folder, "bad");
+    writeFileSync(bad, file);
+    expect(readingOf(bad, 4)).toMatchObject({ texts: ["Fifth"], sequence: 5, gaps: [] });
+  }
+});
+
+test("a journal cut at any byte is read up to its last whole record", async () => {
+  const ends = [0];
+  for (const text of ["one", "", "ünïcode 🦆", "x".repeat(100)]) {
+    await file.append(text);
+    ends.push(statSync(path).size);
+  }
+  const bytes = readFileSync(path);
+  for (let length = 0; length <= bytes.length; length++) {
+    const cut = join(folder, "cut");
+    writeFileSync(cut, bytes.subarray(0, length));
+    const whole = ends.findLastIndex((end) => end <= length);
+    const reading = readingOf(cut);
+    expect(reading.texts.length).toBe(whole);
+    expect(reading.gaps).toEqual([]);
+    // The start reports the rest.
+    expect(reading.incompleteAt).toBe(ends[whole] === length ? undefined : ends[whole]);
+  }
+});
+
+test("the text of a record that contains the bytes of a header is not read as a record", async () => {
+  const forged = Buffer.from("03000000a556d60e000000000000f03f6f6e65", "hex").toString("latin1");
+  for (const text of ["one", JSON.stringify(forged), "third"]) await file.append(text);
+  const bytes = readFileSync(path);
+  expect(left(0)).toEqual(["one", JSON.stringify(forged), "third"]);
+  expect(readingOf(flipped(bytes, 19 * 8)).texts).toEqual(["one", "third"]);
 });
 
 test("rejects the journal of a later store", async () => {

@@ -1,0 +1,45 @@
+/**
+ * Opens a store whose journal is damaged in the middle, stores what can be read of it, and closes the store. The damaged
+ * file is copied first, so that nothing is lost that somebody may read later.
+ */
+import { closeSync, copyFileSync, fsyncSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { type LostRecords, openStore, type StoreOptions } from "./duckdb-store.ts";
+import { syncFolder } from "./sync-folder.ts";
+
+/** What a repair lost, and where the damaged file is. */
+export interface Repaired extends LostRecords {
+  readonly copy: string;
+}
+
+/**
+ * Repairs the journal of the store at `options.path`. Resolves to undefined if it was not damaged.
+ *
+ * @throws StoreLocked, StoreMismatch, StoreDamaged when the database file itself is damaged, DiskFull
+ */
+export async function repairJournal(
+  options: Omit<StoreOptions, "onRepair">,
+  nowMs: number,
+): Promise<Repaired | undefined> {
+  const journal = `${options.path}.journal`;
+  const copy = `${journal}.damaged-${new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "")}`;
+  let repaired: Repaired | undefined;
+  const { store } = await openStore({
+    ...options,
+    onRepair: (lost) => {
+      keep(journal, copy);
+      repaired = { ...lost, copy };
+    },
+  });
+  await store.close();
+  return repaired;
+}
+
+/** Copies the file. Returns when the copy is on the disk. */
+function keep(from: string, to: string): void {
+  copyFileSync(from, to);
+  const descriptor = openSync(to, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  syncFolder(dirname(to));
+}

@@ -1,0 +1,243 @@
+/**
+ * Damage in the files that a kill leaves: a start opens the store up to its last whole commit, or says what is wrong and
+ * changes nothing. A repair stores what can be read of a journal.
+ */
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createCounters } from "../../src/model/counters.ts";
+import type { Metric, Rows } from "../../src/model/sample.ts";
+import { type DuckDBStore, openStore } from "../../src/store/duckdb-store.ts";
+import { repairJournal } from "../../src/store/repair.ts";
+import { StoreDamaged } from "../../src/store/store.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+
+const DAY = 20_000; // 2024-10-04
+const DAY_US = DAY * 86_400_000_000;
+
+const optionsOf = (folder: string) => ({
+  counters: createCounters(),
+  path: join(folder, "store.duckdb"),
+  memoryLimitBytes: 2 ** 28,
+  threads: 1,
+  temporaryDirectory: join(folder, "tmp"),
+});
+
+/** Rows of one series, at the given microseconds of the day. The value is the microsecond. */
+function rowsOf(seriesId: number, ...times: number[]): Rows {
+  return {
+    day: DAY,
+    length: times.length,
+    seriesId: new Uint32Array(times.length).fill(seriesId),
+    timestampUs: Float64Array.from(times, (us) => DAY_US + us),
+    value: Float64Array.from(times),
+    stale: new Uint8Array(times.length),
+    live: new Uint8Array(times.length),
+    attributes: [],
+    text: new Uint8Array(0),
+  };
+}
+
+const metric: Metric = {
+  name: "m",
+  prometheusName: "m",
+  kind: "gauge",
+  type: "gauge",
+  unit: "",
+  help: "",
+  buckets: [],
+};
+
+/** A folder with what a kill at this moment would leave of `from`. */
+function copied(from: string): string {
+  const to = join(temporaryFolder(), "data");
+  // Copied by another process, because closing a file here would give up its locks.
+  expect(Bun.spawnSync(["cp", "-r", from, to]).exitCode).toBe(0);
+  return to;
+}
+
+async function valuesOf(store: DuckDBStore): Promise<number[]> {
+  const values: number[] = [];
+  await store.replay((rows) => void values.push(...rows.value.subarray(0, rows.length)));
+  return values;
+}
+
+/** Opens the store in a folder: its values, or the error. */
+async function opened(folder: string): Promise<number[] | Error> {
+  try {
+    const { store } = await openStore(optionsOf(folder));
+    const values = await valuesOf(store);
+    await store.close();
+    return values;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+const fileOf = (folder: string, end: string) => join(folder, `store.duckdb${end}`);
+
+/** A store whose journal has four records: series 1 and a row, series 2 and a row, a row of each, a row of series 1. */
+async function withJournal(): Promise<{ folder: string; ends: number[] }> {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(9, 0)], metrics: [metric], seriesDays: [{ seriesId: 9, day: DAY }] });
+  const ends = [0];
+  const commit = async (change: Parameters<DuckDBStore["commit"]>[0]) => {
+    await store.commit(change);
+    ends.push(statSync(fileOf(folder, ".journal")).size);
+  };
+  for (const seriesId of [1, 2])
+    await commit({
+      series: [{ seriesId, metric, labels: new Map([["n", `${seriesId}`]]), exposed: true }],
+      seriesDays: [{ seriesId, day: DAY }],
+      rows: [rowsOf(seriesId, seriesId)],
+      pushes: [{ scope: "s", key: `${seriesId}`, bodyHash: "", receivedAtMs: 1, accepted: 1, answer: "{}" }],
+    });
+  await commit({ rows: [rowsOf(1, 3), rowsOf(2, 4)] });
+  await commit({ rows: [rowsOf(1, 5)] });
+  const left = copied(folder);
+  await store.close();
+  return { folder: left, ends };
+}
+
+test("a damaged record in the middle of the journal ends the start, and changes no file", async () => {
+  const { folder, ends } = await withJournal();
+  const journal = fileOf(folder, ".journal");
+  const bytes = readFileSync(journal);
+  bytes[ends[1]! + 40]! ^= 1;
+  writeFileSync(journal, bytes);
+  for (let start = 0; start < 2; start++) {
+    const error = await opened(folder);
+    expect(error).toBeInstanceOf(StoreDamaged);
+    expect((error as Error).message).toBe(
+      `${journal} is damaged: record 2 at byte ${ends[1]} cannot be read, but 2 records after it can. Nothing was ` +
+        `changed. Put a backup in place of the folder (weir restore), or run "weir doctor --repair --data ${folder}", ` +
+        "which stores the records that can be read and keeps the damaged file.",
+    );
+    expect(readFileSync(journal).equals(bytes)).toBe(true);
+  }
+});
+
+test("a repair stores what can be read, counts what depends on the lost record, and keeps the file", async () => {
+  const { folder, ends } = await withJournal();
+  const journal = fileOf(folder, ".journal");
+  const bytes = readFileSync(journal);
+  bytes.fill(0, ends[1]!, ends[2]!);
+  writeFileSync(journal, bytes);
+  const copy = `${journal}.damaged-20240102T030405Z`;
+  expect(await repairJournal(optionsOf(folder), Date.UTC(2024, 0, 2, 3, 4, 5))).toEqual({
+    records: 1,
+    // The row with value 4 belongs to series 2, which only the lost record described.
+    series: 1,
+    rows: 1,
+    copy,
+  });
+  expect(readFileSync(copy).equals(bytes)).toBe(true);
+  expect(existsSync(journal)).toBe(false);
+  const { store, stored } = await openStore(optionsOf(folder));
+  expect(await valuesOf(store)).toEqual([0, 1, 3, 5]);
+  expect(stored.series.map(({ seriesId }) => seriesId)).toEqual([1]);
+  expect(stored.pushes.map(({ key }) => key)).toEqual(["1"]);
+  // The id of the lost series stays reserved: a new series with it would get the rows that others know by it.
+  expect(stored.seriesDays).toEqual([
+    { seriesId: 9, day: DAY },
+    { seriesId: 1, day: DAY },
+    { seriesId: 2, day: DAY },
+  ]);
+  await store.close();
+  expect(await repairJournal(optionsOf(folder), Date.now())).toBeUndefined();
+});
+
+test("a journal cut or damaged at its end opens with the records before, and the start reports it", async () => {
+  const { folder, ends } = await withJournal();
+  const bytes = readFileSync(fileOf(folder, ".journal"));
+  const cut = bytes.subarray(0, bytes.length - 3);
+  const flipped = Buffer.from(bytes);
+  flipped[flipped.length - 1]! ^= 4;
+  for (const damaged of [cut, flipped]) {
+    const data = copied(folder);
+    writeFileSync(fileOf(data, ".journal"), damaged);
+    const faults: string[] = [];
+    const onFault = (message: string, error: unknown) => void faults.push(`${message}: ${error}`);
+    const { store } = await openStore({ ...optionsOf(data), onFault });
+    expect(await valuesOf(store)).toEqual([0, 1, 2, 3, 4]);
+    await store.close();
+    expect(faults).toEqual([
+      "the last record of the journal is incomplete and was skipped; a push whose record was interrupted by a loss " +
+        `of power was not acknowledged: ${fileOf(data, ".journal")} at byte ${ends[3]}`,
+    ]);
+  }
+});
+
+/** A store whose log has three commits of 1,100 rows. */
+async function withLog(): Promise<{ folder: string; ends: number[] }> {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  await store.checkpoint();
+  const ends: number[] = [];
+  for (let commit = 0; commit < 3; commit++) {
+    await store.commit({ rows: [rowsOf(1, ...Array.from({ length: 1_100 }, (_, row) => row))] });
+    ends.push(statSync(fileOf(folder, ".wal")).size);
+  }
+  const left = copied(folder);
+  await store.close();
+  return { folder: left, ends };
+}
+
+/** What opens of a store with this log: the number of rows, or the error. */
+async function openedWithLog(folder: string, log: Buffer): Promise<number | Error> {
+  const data = copied(folder);
+  writeFileSync(fileOf(data, ".wal"), log);
+  const result = await opened(data);
+  if (!(result instanceof Error)) return result.length;
+  // Nothing was changed.
+  expect(readFileSync(fileOf(data, ".wal")).equals(log)).toBe(true);
+  expect(readdirSync(data).filter((name) => name.includes("damaged"))).toEqual([]);
+  return result;
+}
+
+test("a log cut at any byte opens with the whole commits before it", async () => {
+  const { folder, ends } = await withLog();
+  const log = readFileSync(fileOf(folder, ".wal"));
+  const cuts = [
+    1,
+    7,
+    8,
+    15,
+    24,
+    1_000,
+    ...ends.flatMap((end) => [end - 22, end - 21, end - 1, end, end + 9]),
+  ];
+  for (const cut of cuts.filter((each) => each <= log.length)) {
+    const whole = ends.filter((end) => end <= cut).length;
+    expect({ cut, rows: await openedWithLog(folder, log.subarray(0, cut)) }).toEqual({
+      cut,
+      rows: 1_100 * whole,
+    });
+  }
+});
+
+test("a flipped bit in the log is reported where whole commits follow, also in its beginning and in lengths", async () => {
+  const { folder, ends } = await withLog();
+  const log = readFileSync(fileOf(folder, ".wal"));
+  // The version, the length, the checksum and the content of the first entry of the log and of the second commit.
+  const places = [
+    ...Array.from({ length: 28 }, (_, at) => at),
+    ...Array.from({ length: 18 }, (_, at) => ends[0]! + at),
+  ];
+  for (const at of [...places, ends[1]! - 3]) {
+    const damaged = Buffer.from(log);
+    damaged[at]! ^= 1 << (at % 8);
+    const result = await openedWithLog(folder, damaged);
+    expect({ at, result }).toEqual({ at, result: expect.any(StoreDamaged) });
+    expect((result as Error).message).toContain("store.duckdb is damaged, or is not a store of Weir: ");
+  }
+});
+
+test("the log of this engine begins and ends each commit as the check expects", async () => {
+  const { folder, ends } = await withLog();
+  const log = readFileSync(fileOf(folder, ".wal"));
+  expect(log.subarray(0, 8).toString("hex")).toBe("640062650002ffff");
+  for (const end of ends)
+    expect(log.subarray(end - 21, end).toString("hex")).toBe("0500000000000000e7fe7d722fed3d5e640064ffff");
+});
