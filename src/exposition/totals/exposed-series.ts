@@ -12,7 +12,11 @@ import { type CumulativeSample, cumulativeFamilies, type EdgeLabel } from "./cum
 interface RowView {
   /** Whether the row is exposed now. */
   has(row: number): boolean;
+  /** Whether the row counts, also if it is idle: a sum with it would otherwise decrease. */
+  counts(row: number): boolean;
   value(row: number): number;
+  /** The time of the value of a gauge, µs. */
+  valueUs(row: number): number;
   count(row: number): number;
   createdUs(row: number): number;
   /** Counts by bucket, not cumulative. Valid until the next change. */
@@ -58,6 +62,15 @@ interface Group {
   forgotten: number;
   /** Whether `members` has no removed series and is in ascending order of labels. */
   ordered: boolean;
+  /** Whether the metrics have had different names, so that two members may have equal labels. */
+  mixed: boolean;
+}
+
+/** What is exposed of a group. */
+interface Shown {
+  readonly members: readonly Member[];
+  /** The other members with the labels of one of `members`. They are added to it. */
+  readonly added: ReadonlyMap<Member, readonly Member[]>;
 }
 
 export class ExposedSeries {
@@ -73,8 +86,10 @@ export class ExposedSeries {
       members: [],
       forgotten: 0,
       ordered: true,
+      mixed: false,
     }));
     const member = new Member(series, row);
+    if (group.metric.name !== metric.name) group.mixed = true;
     group.metric = metric;
     group.members.push(member);
     group.ordered = false;
@@ -106,26 +121,35 @@ export class ExposedSeries {
         continue;
       }
       if (!group.ordered) order(group);
-      const members = group.members.filter(({ row }) => view.has(row));
+      const { members, added } = shownOf(group, view);
       const { metric } = group;
       const named = { name: metric.prometheusName, help: helpOf(metric), unit: metric.unit };
       if (metric.kind === "observation") {
-        const points = members.map((member) => this.#histogram(member, view));
+        const points = members.map((member) =>
+          (added.get(member) ?? []).reduce<DistributionPoint>(
+            (sum, each) => addedHistograms(sum, this.#histogram(each, view)),
+            this.#histogram(member, view),
+          ),
+        );
         families.push({ ...named, type: "histogram", points });
       } else if (metric.kind === "delta" && metric.type !== "histogram") {
         const name = totalName(metric);
         const points = members.map(
-          (member): ValuePoint => ({ ...valuePoint(member, view), createdUs: view.createdUs(member.row) }),
+          (member): ValuePoint => ({
+            labels: member.texts.labels,
+            value: totalOf(member, added, view),
+            createdUs: createdOf(member, added, view),
+          }),
         );
         families.push({ ...named, name, type: "counter", points });
       } else if (metric.kind === "gauge") {
         families.push({ ...named, type: "gauge", points: members.map((member) => valuePoint(member, view)) });
       } else {
         const isDelta = metric.kind === "delta";
-        const samples = members.map(({ row, texts }) => ({
-          ...texts,
-          value: view.value(row),
-          createdUs: isDelta ? view.createdUs(row) : undefined,
+        const samples = members.map((member) => ({
+          ...member.texts,
+          value: totalOf(member, added, view),
+          createdUs: isDelta ? createdOf(member, added, view) : undefined,
         }));
         cumulative.push({ metric, samples });
       }
@@ -198,6 +222,62 @@ function order(group: Group): void {
     a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0,
   );
   group.ordered = true;
+}
+
+/**
+ * The members that are exposed. If several have the same labels, totals are added, and the newest gauge is chosen, as in
+ * PromQL. Histograms with other buckets are not added.
+ */
+function shownOf({ members, mixed, metric: { kind } }: Group, view: RowView): Shown {
+  const added = new Map<Member, Member[]>();
+  // A cumulative series that two metrics have cannot be added up: their senders may count the same.
+  if (!mixed || kind === "cumulative") return { members: members.filter(({ row }) => view.has(row)), added };
+  const shown: Member[] = [];
+  for (let from = 0, to = 1; from < members.length; from = to++) {
+    while (to < members.length && members[to].texts.labels === members[from].texts.labels) to++;
+    const same = members.slice(from, to);
+    const current = same.filter(({ row }) => view.has(row));
+    if (current.length === 0) continue;
+    if (kind === "gauge") {
+      shown.push(current.reduce((a, b) => (view.valueUs(b.row) > view.valueUs(a.row) ? b : a)));
+      continue;
+    }
+    const [first, ...others] = same.filter(({ row }) => view.counts(row));
+    shown.push(first);
+    added.set(
+      first,
+      others.filter((other) => hasBucketsOf(other, first)),
+    );
+    shown.push(...current.filter((other) => other !== first && !hasBucketsOf(other, first)));
+  }
+  return { members: shown, added };
+}
+
+function hasBucketsOf({ series: a }: Member, { series: b }: Member): boolean {
+  return a.metric.buckets.join() === b.metric.buckets.join();
+}
+
+function totalOf(member: Member, added: Shown["added"], view: RowView): number {
+  const others = added.get(member) ?? [];
+  return others.reduce((sum, { row }) => sum + view.value(row), view.value(member.row));
+}
+
+function createdOf(member: Member, added: Shown["added"], view: RowView): number {
+  const others = added.get(member) ?? [];
+  return Math.min(view.createdUs(member.row), ...others.map(({ row }) => view.createdUs(row)));
+}
+
+/** Two histograms with the same labels and edges as one. */
+function addedHistograms(a: DistributionPoint, b: DistributionPoint): DistributionPoint {
+  return {
+    labels: a.labels,
+    edges: a.edges,
+    values: Float64Array.from(a.values, (value, at) => value + b.values[at]),
+    sum: a.sum! + b.sum!,
+    count: a.count! + b.count!,
+    createdUs: Math.min(a.createdUs!, b.createdUs!),
+    exemplars: a.exemplars?.map((exemplar, at) => exemplar ?? b.exemplars?.[at]),
+  };
 }
 
 function valuePoint({ row, texts }: Member, view: RowView): ValuePoint {

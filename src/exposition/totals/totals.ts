@@ -318,6 +318,8 @@ export class Totals {
     const { cells } = table;
     return this.#exposed.families({
       has: (row) => row >= 0 && this.#isShown(row, nowUs),
+      counts: (row) => cells[row * ROW + COUNT] > 0 && (table.flags[row] & (ENDED | IN_GROUP)) === 0,
+      valueUs: (row) => cells[row * ROW + VALUE_US],
       value: (row) => cells[row * ROW + (table.codes[row] === LEVEL ? VALUE : SUM_HIGH)],
       count: (row) => cells[row * ROW + COUNT],
       createdUs: (row) => cells[row * ROW + CREATED_US],

@@ -84,6 +84,77 @@ test("exposes deltas as a counter, and appends _total if it is missing", () => {
   ]);
 });
 
+describe("metrics whose names Prometheus spells alike are one family", () => {
+  const OTHER = metric("http.request_duration.ms", "observation", { unit: "ms", buckets: [1, 10] });
+  const HIDDEN = metric("http_request.duration_ms", "observation", { unit: "ms", buckets: [5] });
+
+  test("in which counters and histograms of equal labels are added, an idle one too", () => {
+    const totals = new Totals({ ...DEFAULTS, seriesIdleMs: 60_000 });
+    totals.define(series(1, DURATION, { operation: "get" }));
+    totals.define(series(2, OTHER, { operation: "get" }));
+    totals.define(series(3, OTHER, { operation: "put" }));
+    totals.define(series(4, metric("uploads.all", "delta")));
+    totals.define(series(5, metric("uploads_all", "delta")));
+    feed(totals, [
+      { id: 1, at: T, value: 0.5 },
+      { id: 1, at: T, value: 100 },
+      { id: 4, at: T, value: 7 },
+      { id: 2, at: T + 50, value: 5 },
+      { id: 3, at: T + 50, value: 3 },
+      { id: 5, at: T + 50, value: 2 },
+    ]);
+    // At T + 90 series 1 and 4 are idle. A counter that falls from 9 to 2 would look like a restart.
+    for (const seconds of [T + 50, T + 90]) {
+      const { http_request_duration_ms: durations, uploads_all_total: uploads } = at(totals, seconds);
+      expect(
+        (durations.points as DistributionPoint[]).map(({ labels, values, sum, count, createdUs }) => [
+          labels,
+          [...(values as Float64Array)],
+          sum,
+          count,
+          createdUs,
+        ]),
+      ).toEqual([
+        ['instance="",operation="get"', [1, 2, 3], 105.5, 3, T * 1e6],
+        ['instance="",operation="put"', [0, 1, 1], 3, 1, (T + 50) * 1e6],
+      ]);
+      expect(uploads.points).toEqual([{ labels: 'instance=""', value: 9, createdUs: T * 1e6 }]);
+    }
+    // When both are idle, neither is shown.
+    expect(at(totals, T + 120)).toEqual({});
+  });
+
+  test("in which the newest gauge of equal labels is shown, whichever was first", () => {
+    const totals = new Totals(DEFAULTS);
+    totals.define(series(1, DEPTH, { a: "b" }));
+    totals.define(series(2, metric("queue_depth", "gauge"), { a: "b" }));
+    feed(totals, [
+      { id: 1, at: T, value: 5 },
+      { id: 2, at: T + 1, value: 8 },
+    ]);
+    expect(at(totals, T + 1).queue_depth.points).toEqual([{ labels: 'a="b",instance=""', value: 8 }]);
+    feed(totals, [{ id: 1, at: T + 2, value: 6 }]);
+    expect(at(totals, T + 2).queue_depth.points).toEqual([{ labels: 'a="b",instance=""', value: 6 }]);
+    feed(totals, [{ id: 1, at: T + 3, value: null }]);
+    expect(at(totals, T + 3).queue_depth.points).toEqual([{ labels: 'a="b",instance=""', value: 8 }]);
+  });
+
+  test("in which histograms with other buckets are not added", () => {
+    const totals = new Totals(DEFAULTS);
+    totals.define(series(1, DURATION));
+    totals.define(series(2, HIDDEN));
+    feed(totals, [
+      { id: 1, at: T, value: 2 },
+      { id: 2, at: T, value: 3 },
+    ]);
+    const points = at(totals, T).http_request_duration_ms.points as DistributionPoint[];
+    expect(points.map(({ sum, edges }) => [sum, edges.length])).toEqual([
+      [2, 3],
+      [3, 2],
+    ]);
+  });
+});
+
 test("keeps what the addition of doubles would round off", () => {
   const totals = new Totals(DEFAULTS);
   totals.define(series(1, UPLOADS));
