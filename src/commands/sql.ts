@@ -1,5 +1,5 @@
 /** `weir sql`: runs a SQL statement on a running gateway and prints the rows. */
-import { InexactNumber, parseExactJson } from "../wire/exact-number.ts";
+import { InexactNumber, parseExactJson } from "../wire/json/exact-number.ts";
 import { checkDestination, FORMATS, type OutputFormat, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
 import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";

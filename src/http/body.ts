@@ -7,7 +7,7 @@
 
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
-import { decompress, parseContentEncoding } from "../wire/compression.ts";
+import { decompress, parseContentEncoding } from "../wire/compression/compression.ts";
 
 export interface BodyLimits {
   /** Bytes as they arrive. */

@@ -3,7 +3,7 @@
  * Pure.
  */
 import { completeTime, MILLISECONDS_MAX, rfc3339Us, unitHint } from "../model/time.ts";
-import { InexactNumber } from "./exact-number.ts";
+import { InexactNumber } from "./json/exact-number.ts";
 
 /** Microseconds of a time in milliseconds or RFC 3339; undefined for anything else. */
 export function timeUs(time: unknown): number | undefined {

@@ -7,7 +7,7 @@
 
 import { BadInput, quote } from "../../model/errors.ts";
 import type { Parameter, Parameters } from "../../store/store.ts";
-import { InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
+import { InexactNumber, isStoredAsSent } from "../../wire/json/exact-number.ts";
 import { holdsReplacement } from "../url-text.ts";
 
 const PARAMETERS_MAX = 100;

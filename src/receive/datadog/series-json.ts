@@ -6,8 +6,8 @@
  * rejected alone. Unknown fields are ignored.
  */
 import { BadInput, quote } from "../../model/errors.ts";
-import { InexactNumber, isStoredAsSent, parseExactJson } from "../../wire/exact-number.ts";
-import { findJsonError } from "../../wire/json-error.ts";
+import { InexactNumber, isStoredAsSent, parseExactJson } from "../../wire/json/exact-number.ts";
+import { findJsonError } from "../../wire/json/json-error.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
 import type {
   DatadogRequest,

@@ -4,7 +4,7 @@
  */
 import { quote } from "../../model/errors.ts";
 import { timeUs } from "../../wire/event-time.ts";
-import { InexactNumber, isStoredAsSent } from "../../wire/exact-number.ts";
+import { InexactNumber, isStoredAsSent } from "../../wire/json/exact-number.ts";
 import { capped, labelOf, unknownFields } from "./event-fields.ts";
 
 /** A part of an event that is not stored as it was sent. */

@@ -9,7 +9,7 @@
  */
 import type { NameLimits } from "../../series/naming.ts";
 import type { AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
-import { isStoredAsSent } from "../../wire/exact-number.ts";
+import { isStoredAsSent } from "../../wire/json/exact-number.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
 const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];

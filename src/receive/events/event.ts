@@ -14,7 +14,7 @@ import {
 } from "../../model/sample.ts";
 import { checkLabels, isMergeable, type NameLimits } from "../../series/naming.ts";
 import { timeUs, whyNoTime } from "../../wire/event-time.ts";
-import { InexactNumber } from "../../wire/exact-number.ts";
+import { InexactNumber } from "../../wire/json/exact-number.ts";
 import { capped, sentInstead } from "./event-fields.ts";
 import { type Loss, lossesOf } from "./event-losses.ts";
 import { EVENTS } from "./events-protocol.ts";

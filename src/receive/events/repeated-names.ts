@@ -2,7 +2,7 @@
  * Finds a name that appears twice in an event or in an object in it. JSON.parse silently keeps the last of them
  * (https://www.rfc-editor.org/rfc/rfc8259#section-4). Pure.
  */
-import { InexactNumber } from "../../wire/exact-number.ts";
+import { InexactNumber } from "../../wire/json/exact-number.ts";
 
 const [QUOTE, COLON, BACKSLASH] = [34, 58, 92];
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [91, 93, 123, 125];

@@ -15,7 +15,7 @@ import { type DecodedFamily, InvalidFamily } from "../../wire/exposition-formats
 import { type DecodedCounts, decodeMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
 import { decodeOpenMetrics } from "../../wire/exposition-formats/open-metrics.ts";
 import { decodeText } from "../../wire/exposition-formats/text-format.ts";
-import { decompressSnappyFrames } from "../../wire/snappy-frames.ts";
+import { decompressSnappyFrames } from "../../wire/compression/snappy-frames.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { groupKey } from "./groups/group.ts";
 import type { GroupPush } from "./groups/pushed.ts";

@@ -11,7 +11,7 @@ import type {
   ScrapeTls,
   Secret,
 } from "../../model/scrape-job.ts";
-import { decompress, parseContentEncoding } from "../../wire/compression.ts";
+import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
 import { ScrapeFailure } from "./scrape-failure.ts";
 import type { ScrapeTarget } from "./scrape-target.ts";
 import type { ScrapedBody } from "./target-decoder.ts";

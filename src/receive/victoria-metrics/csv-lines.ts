@@ -11,7 +11,7 @@ import { quote } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
 import { readDecimal } from "../../wire/decimal.ts";
 import { parseFloatText } from "../../wire/exposition-formats/decoded-families.ts";
-import { endOfLine } from "../../wire/json-extent.ts";
+import { endOfLine } from "../../wire/json/json-extent.ts";
 import type { CsvFormat } from "./csv-format.ts";
 import { headOf, LineGatherer, type LineProblem } from "./line-gatherer.ts";
 

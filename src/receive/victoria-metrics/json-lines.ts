@@ -12,7 +12,7 @@ import { quote } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
 import { MILLISECONDS_MAX } from "../../model/time.ts";
 import { readDecimal } from "../../wire/decimal.ts";
-import { endOfLine, endOfValue } from "../../wire/json-extent.ts";
+import { endOfLine, endOfValue } from "../../wire/json/json-extent.ts";
 import { headOf, LineGatherer, type LineProblem } from "./line-gatherer.ts";
 
 const [TAB, CARRIAGE_RETURN, SPACE, QUOTE, COMMA, COLON] = [9, 13, 32, 34, 44, 58];

@@ -9,7 +9,7 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { BadInput, RequestError, Timeout, TooLarge } from "../../model/errors.ts";
-import { parseContentEncoding } from "../../wire/compression.ts";
+import { parseContentEncoding } from "../../wire/compression/compression.ts";
 
 interface Lines {
   /** Whole lines. */

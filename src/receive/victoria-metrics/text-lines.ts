@@ -14,7 +14,7 @@ import { MILLISECONDS_MAX } from "../../model/time.ts";
 import { readDecimal } from "../../wire/decimal.ts";
 import { parseFloatText } from "../../wire/exposition-formats/decoded-families.ts";
 import { FamilyMetadata } from "../../wire/exposition-formats/family-metadata.ts";
-import { endOfLine } from "../../wire/json-extent.ts";
+import { endOfLine } from "../../wire/json/json-extent.ts";
 import { headOf, LineGatherer, type LineProblem } from "./line-gatherer.ts";
 
 const [TAB, CARRIAGE_RETURN, SPACE, QUOTE, HASH, BACKSLASH, OPEN, CLOSE] = [9, 13, 32, 34, 35, 92, 123, 125];

@@ -6,7 +6,7 @@
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import { DECIMAL } from "../../model/spelling.ts";
-import { isStoredAsSent } from "../exact-number.ts";
+import { isStoredAsSent } from "../json/exact-number.ts";
 
 /** A body that can be read, but with a family that cannot exist: an invalid name, label or value. */
 export class InvalidFamily extends BadInput {}

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import type { Batch } from "../../../src/model/sample.ts";
 import { checkEvent } from "../../../src/receive/events/event.ts";
 import { type DecodeOptions, EventDecoder } from "../../../src/receive/events/events.ts";
-import { parseExactJson } from "../../../src/wire/exact-number.ts";
+import { parseExactJson } from "../../../src/wire/json/exact-number.ts";
 import { DEFAULTS } from "../../defaults.ts";
 
 const LIMITS = { nameBytesMax: 200, tagsMax: 64, tagValueBytesMax: 4_096, eventsMax: DEFAULTS.eventsMax };

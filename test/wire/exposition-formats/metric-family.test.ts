@@ -7,8 +7,8 @@ import { TooLarge } from "../../../src/model/errors.ts";
 import type { DecodedDistribution } from "../../../src/wire/exposition-formats/decoded-families.ts";
 import { decodeMetricFamilies } from "../../../src/wire/exposition-formats/metric-family.ts";
 import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
-import { decompressSnappyFrames } from "../../../src/wire/snappy-frames.ts";
-import { chunk, compressedChunk, IDENTIFIER } from "../framed-snappy.ts";
+import { decompressSnappyFrames } from "../../../src/wire/compression/snappy-frames.ts";
+import { chunk, compressedChunk, IDENTIFIER } from "../compression/framed-snappy.ts";
 import { delimited } from "./metric-family-messages.ts";
 
 const TYPES = { counter: 0, gauge: 1, summary: 2, untyped: 3, histogram: 4 } as const;

@@ -6,8 +6,8 @@
  * hexadecimal, enums are numbers, and unknown fields are ignored. `null` stands for a field that is not set.
  */
 import { BadInput, quote } from "../../../model/errors.ts";
-import { InexactNumber, parseExactJson } from "../../../wire/exact-number.ts";
-import { findJsonError } from "../../../wire/json-error.ts";
+import { InexactNumber, parseExactJson } from "../../../wire/json/exact-number.ts";
+import { findJsonError } from "../../../wire/json/json-error.ts";
 import { BYTES, FIXED64, VARINT } from "../../../wire/protobuf.ts";
 import { describeInvalidByte, firstInvalidByte } from "../../../wire/utf8.ts";
 

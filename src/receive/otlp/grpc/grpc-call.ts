@@ -7,8 +7,8 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { type BodyLimits, Reservation } from "../../../http/body.ts";
 import { BadInput, RequestError, Timeout } from "../../../model/errors.ts";
-import { decompress } from "../../../wire/compression.ts";
-import { decompressSnappyFrames } from "../../../wire/snappy-frames.ts";
+import { decompress } from "../../../wire/compression/compression.ts";
+import { decompressSnappyFrames } from "../../../wire/compression/snappy-frames.ts";
 import { type OtlpError, otlpError, statusBody } from "../otlp-answers.ts";
 import {
   ACCEPTED_ENCODINGS,

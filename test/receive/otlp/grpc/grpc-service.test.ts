@@ -7,7 +7,7 @@ import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { Busy, Unavailable } from "../../../../src/model/errors.ts";
 import { openTestGatewayAt, type TestGateway } from "../../../gateway.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
-import { compressedChunk, IDENTIFIER } from "../../../wire/framed-snappy.ts";
+import { compressedChunk, IDENTIFIER } from "../../../wire/compression/framed-snappy.ts";
 import { BEGIN_MS, encode, nano, read, request } from "../otlp-messages.ts";
 import { call, EXPORT, frame } from "./grpc-client.ts";
 import { serveGrpc } from "./grpc-server.ts";

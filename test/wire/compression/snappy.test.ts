@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import snappyjs from "snappyjs";
-import { BadInput, TooLarge } from "../../src/model/errors.ts";
-import { decompressSnappyBlock } from "../../src/wire/snappy.ts";
+import { BadInput, TooLarge } from "../../../src/model/errors.ts";
+import { decompressSnappyBlock } from "../../../src/wire/compression/snappy.ts";
 
 const LIMIT = 1_000_000;
 const bytes = (...values: number[]) => Uint8Array.from(values);

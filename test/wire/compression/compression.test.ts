@@ -1,7 +1,7 @@
 /** Each content encoding: complete, truncated, corrupt, followed by junk, and at exactly the limit of bytes. */
 import { describe, expect, test } from "bun:test";
 import zlib from "node:zlib";
-import { decompress, parseContentEncoding } from "../../src/wire/compression.ts";
+import { decompress, parseContentEncoding } from "../../../src/wire/compression/compression.ts";
 
 const text = JSON.stringify({
   metric_name: "http.request.duration_ms",

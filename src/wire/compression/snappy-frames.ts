@@ -2,7 +2,7 @@
  * Snappy's framing format (https://github.com/google/snappy/blob/main/framing_format.txt), in which Pushgateway's
  * clients send bodies: chunks of at most 64 KiB, each with a checksum, which is verified.
  */
-import { BadInput, TooLarge } from "../model/errors.ts";
+import { BadInput, TooLarge } from "../../model/errors.ts";
 import { decompressSnappyBlock } from "./snappy.ts";
 
 const IDENTIFIER = Buffer.from("sNaPpY");

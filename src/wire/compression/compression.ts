@@ -6,7 +6,7 @@
  * the runtime's thread pool; `Bun.gunzipSync` and its relatives would block the event loop and have no limit.
  */
 import zlib from "node:zlib";
-import { BadInput, quote, TooLarge, Unsupported } from "../model/errors.ts";
+import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 
 /** The supported encodings, as an Accept-Encoding header names them. */
 const ENCODINGS = ["gzip", "deflate", "br", "zstd"] as const;

@@ -6,7 +6,7 @@
  * with a reused buffer, the native addon `snappy` 0.9, `snappyjs` 1.05), and it says what is wrong with a block.
  * `snappyjs` is the reference in the tests.
  */
-import { BadInput, TooLarge } from "../model/errors.ts";
+import { BadInput, TooLarge } from "../../model/errors.ts";
 
 /** Shorter copies are faster byte by byte than by a call into the runtime (measured). */
 const CALL_BYTES = 8;
