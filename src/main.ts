@@ -21,6 +21,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   summary: () => import("./commands/summary.ts"),
   promql: () => import("./commands/promql.ts"),
   check: () => import("./commands/check.ts"),
+  backup: () => import("./commands/operation/backup.ts"),
+  restore: () => import("./commands/operation/restore.ts"),
 };
 
 /** Runs one command line, without the program's name. Resolves to the exit code. */

@@ -1,5 +1,6 @@
 /**
- * The contract of a command of `weir`: one module in this folder, named for the command, that exports `command`.
+ * The contract of a command of `weir`: one module in this folder or below it, named for the command, that exports
+ * `command`.
  *
  * A command does all input and output through its `Io` and never uses `process`, so that a test can run it with
  * buffers. It resolves to its exit code: 0 for success, 1 if the work failed. It throws `UsageError` or `SettingError`

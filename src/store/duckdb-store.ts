@@ -7,7 +7,7 @@
  */
 
 import { statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
@@ -16,9 +16,8 @@ import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { findLogDamage } from "./engine/log-check.ts";
 import { type OpenEngine, openEngine } from "./engine/open-engine.ts";
-import { faultOf, isCheckpointRefused, isDiskFull, isFatal, reasonOf } from "./engine/faults.ts";
+import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
 import type { Orphans } from "./journal/salvage.ts";
@@ -36,7 +35,7 @@ import type {
   Stored,
   StoreFiles,
 } from "./store.ts";
-import { StoreDamaged } from "./store.ts";
+import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
@@ -87,27 +86,12 @@ export interface LostRecords extends Orphans {
  * @throws StoreLocked, StoreMismatch, StoreDamaged, DiskFull
  */
 export async function openStore(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
-  const log = `${options.path}.wal`;
-  const damagedAt = findLogDamage(log);
-  if (damagedAt !== undefined) {
-    const reason = `its log ${log} is damaged at byte ${damagedAt}, and commits behind that byte would be lost`;
-    throw damaged(options.path, new Error(reason));
-  }
+  requireWholeLog(options.path);
   try {
     return await open(options);
   } catch (error) {
-    throw faultOf(error) === "damaged" ? damaged(options.path, error as Error) : error;
+    throw explainDamage(options.path, error);
   }
-}
-
-/** An error for a person who has to replace the files at `path`. */
-function damaged(path: string, error: Error): StoreDamaged {
-  const name = basename(path);
-  return new StoreDamaged(
-    `${path} is damaged, or is not a store of Weir: ${reasonOf(error)}. Nothing was deleted. ` +
-      `Move ${name}, ${name}.wal and ${name}.journal to another folder and keep them, then put a backup in their place, ` +
-      "or start with --data on a snapshot (snapshots/NAME in the data folder).",
-  );
 }
 
 async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {

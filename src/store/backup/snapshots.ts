@@ -72,7 +72,7 @@ export class Snapshots {
           const to = join(making, basename(path));
           const copies: FileCopy[] = [{ from: path, to, bytes: fileBytes }];
           if (withLog && logBytes > 0) copies.push({ from: `${path}.wal`, to: `${to}.wal`, bytes: logBytes });
-          await copy(copies, signal);
+          await copyFiles(copies, signal);
         });
         if (isWhole) break;
         if (attempt === ATTEMPTS_MAX) throw new Unavailable("samples were deleted while a snapshot was made");
@@ -89,7 +89,8 @@ export class Snapshots {
   }
 }
 
-async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<void> {
+/** Copies files in a process of its own. Rejects with `Unavailable` if that fails, or `signal` stops it. */
+export async function copyFiles(copies: readonly FileCopy[], signal: AbortSignal): Promise<void> {
   const stopping = new Unavailable("the gateway is stopping");
   if (signal.aborted) throw stopping;
   const program = join(import.meta.dir, "copy-process.ts");
@@ -104,7 +105,7 @@ async function copy(copies: readonly FileCopy[], signal: AbortSignal): Promise<v
   const [said, status] = await Promise.all([child.stderr.text(), child.exited]);
   if (signal.aborted) throw stopping;
   if (status !== 0)
-    throw new Unavailable(`the snapshot could not be written: ${said.trim() || `status ${status}`}`);
+    throw new Unavailable(`the copy could not be written: ${said.trim() || `status ${status}`}`);
 }
 
 /** The name in Prometheus's format: `20171210T211224Z-2be650b6d019eb54`. */

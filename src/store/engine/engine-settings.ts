@@ -7,6 +7,8 @@ export interface DatabaseOptions {
   readonly threads: number;
   /** The folder for intermediate results that do not fit in memory. */
   readonly temporaryDirectory: string;
+  /** Opens an existing file without changing it. Its log is replayed in memory. */
+  readonly isReadOnly?: boolean;
 }
 
 /** The engine's settings, by name. */
@@ -16,6 +18,7 @@ export function engineSettings(options: DatabaseOptions): Record<string, string>
     threads: String(options.threads),
     // The engine has no worker until something is read: see workers.ts.
     external_threads: String(options.threads),
+    ...(options.isReadOnly === true ? { access_mode: "READ_ONLY" } : {}),
     temp_directory: options.temporaryDirectory,
     // A checkpoint inside a commit delays it by 0.5 s. The store decides when to checkpoint.
     checkpoint_threshold: "1TiB",

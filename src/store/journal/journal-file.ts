@@ -62,7 +62,7 @@ export class JournalFile {
     try {
       syncFolder(dirname(path));
       const reading = readJournal(path, moved);
-      if (reading.gaps.length > 0 && !isRepair) throw damaged(path, reading);
+      if (!isRepair) requireWholeJournal(path, reading);
       return { file: new JournalFile(path, descriptor, reading.sequence), reading };
     } catch (error) {
       closeSync(descriptor);
@@ -174,9 +174,11 @@ export function readJournal(path: string, moved: number): JournalReading {
   );
 }
 
-function damaged(path: string, { gaps, readBehind }: JournalReading): StoreDamaged {
+/** Throws `StoreDamaged` if records are damaged in front of others. */
+export function requireWholeJournal(path: string, { gaps, readBehind }: JournalReading): void {
+  if (gaps.length === 0) return;
   const followers = readBehind === 1 ? "1 record after it can" : `${readBehind} records after it can`;
-  return new StoreDamaged(
+  throw new StoreDamaged(
     `${path} is damaged: ${gapText(gaps)} cannot be read, but ${followers}. Nothing was changed. Put a backup in place ` +
       `of the folder (weir restore), or run "weir doctor --repair --data ${dirname(path)}", which stores the records that ` +
       "can be read and keeps the damaged file.",

@@ -12,25 +12,8 @@ import { StoreMismatch } from "../store.ts";
  */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.run(statement("store/create_migrations"));
-  const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
-  const done = new Set(rows.map(({ version }) => version));
-  const known = migrations();
-  const oldest = known[0]!.version;
-  const newest = known.at(-1)!.version;
-  const found = Math.max(0, ...done);
-  if (found > newest) {
-    throw new StoreMismatch(
-      `the data file has schema ${found}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
-    );
-  }
-  if (done.size > 0 && found < oldest) {
-    throw new StoreMismatch(
-      `the data file has schema ${found}, but this gateway needs schema ${oldest} or newer; export the samples with ` +
-        'the version of Weir that wrote the file ("weir export"), and import them into a new data folder here ' +
-        '("weir import")',
-    );
-  }
-  for (const { version, name, sql } of known) {
+  const { found } = await supportedSchema(connection);
+  for (const { version, name, sql } of migrations()) {
     if (version <= found) continue;
     await connection.run("BEGIN");
     try {
@@ -42,4 +25,30 @@ export async function migrate(connection: Connection): Promise<void> {
       throw new Error(`migration ${version} (${name}) failed: ${String(error)}`, { cause: error });
     }
   }
+}
+
+/**
+ * The newest schema that the file has (0 in an empty file), and the newest that this gateway knows. Changes nothing.
+ *
+ * @throws StoreMismatch as `migrate`
+ */
+export async function supportedSchema(connection: Connection): Promise<{ found: number; newest: number }> {
+  const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
+  const known = migrations();
+  const oldest = known[0]!.version;
+  const newest = known.at(-1)!.version;
+  const found = Math.max(0, ...rows.map(({ version }) => version));
+  if (found > newest) {
+    throw new StoreMismatch(
+      `the data file has schema ${found}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
+    );
+  }
+  if (rows.length > 0 && found < oldest) {
+    throw new StoreMismatch(
+      `the data file has schema ${found}, but this gateway needs schema ${oldest} or newer; export the samples with ` +
+        'the version of Weir that wrote the file ("weir export"), and import them into a new data folder here ' +
+        '("weir import")',
+    );
+  }
+  return { found, newest };
 }

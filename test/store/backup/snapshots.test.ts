@@ -261,7 +261,7 @@ test.skipIf(!isMounted)("reports a full disk, and leaves nothing", async () => {
   mkdirSync(join(disk, "tmp"));
   writeFileSync(join(disk, "filler"), new Uint8Array(60 * 2 ** 20));
   await expect(own.take()).rejects.toThrow(
-    /^the snapshot could not be written: disk full: \d+ bytes are free, and \d+ are needed$/,
+    /^the copy could not be written: disk full: \d+ bytes are free, and \d+ are needed$/,
   );
   await own.close();
   expect(readdirSync(disk).sort()).toEqual(["filler", "tmp"]);

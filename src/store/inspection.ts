@@ -1,0 +1,106 @@
+/**
+ * Looks into the store of a folder that no gateway has open, without changing a file: whether it opens, its schema, its
+ * journal, and what it contains.
+ */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { explainDamage, requireWholeLog } from "./damaged-files.ts";
+import { type Connection, Database } from "./engine/duckdb.ts";
+import { faultOf } from "./engine/faults.ts";
+import { readJournal, requireWholeJournal } from "./journal/journal-file.ts";
+import { statement } from "./statements.ts";
+import { StoreDamaged } from "./store.ts";
+import { loadDays } from "./tables/days.ts";
+import { supportedSchema } from "./tables/migrate.ts";
+
+/** The name of the database file in a data folder. The names of its log and its journal begin with it. */
+export const STORE_FILE = "store.duckdb";
+
+export interface Inspection {
+  readonly schema: number;
+  /** The newest schema that this gateway knows. */
+  readonly newestSchema: number;
+  /** Days with samples. */
+  readonly days: number;
+  /** Samples in the tables. Small changes that are in the journal only are not counted. */
+  readonly rows: number;
+  /** Of the samples in the tables, milliseconds since 1970. Undefined if there are none. */
+  readonly newestMs: number | undefined;
+  /** Bytes of database, log and journal. */
+  readonly bytes: number;
+  /** Small changes that are in the journal only. */
+  readonly journalRecords: number;
+}
+
+/** Memory of the engine, which replays the log in it. */
+const MEMORY_BYTES = 512 * 1_048_576;
+
+/**
+ * Opens the store of a folder for reading, and keeps it open while `use` runs, so that no gateway can open it.
+ *
+ * @throws StoreLocked if a gateway has it open; StoreDamaged; StoreMismatch if its files do not belong together, or
+ *   another version of Weir wrote them
+ */
+export async function inspectStore<Result>(
+  folder: string,
+  use: (inspection: Inspection) => Promise<Result>,
+): Promise<Result> {
+  const path = join(folder, STORE_FILE);
+  if (!existsSync(path)) throw new NoStore(`There is no store in ${folder}: it has no file ${STORE_FILE}.`);
+  requireWholeLog(path);
+  const options = { memoryLimitBytes: MEMORY_BYTES, threads: 1, temporaryDirectory: join(folder, "tmp") };
+  try {
+    const database = await Database.open(path, { ...options, isReadOnly: true });
+    try {
+      const connection = await database.connect();
+      try {
+        return await use(await inspected(connection, path));
+      } finally {
+        connection.close();
+      }
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    throw explainDamage(path, error);
+  }
+}
+
+/** The folder has no store. */
+export class NoStore extends Error {
+  override readonly name = "NoStore";
+}
+
+async function inspected(connection: Connection, path: string): Promise<Inspection> {
+  const { found, newest } = await supportedSchema(connection).catch((error) => {
+    if (faultOf(error) !== "statement") throw error;
+    throw new StoreDamaged(`${path} is a database of something else, and not a store of Weir`);
+  });
+  await connection.run(statement("store/use_utc"));
+  const days = [...(await loadDays(connection)).days.values()].sort((a, b) => a.day - b.day);
+  const last = days.findLast(({ rows }) => rows > 0);
+  const [sample] =
+    last === undefined
+      ? []
+      : await connection.all<{ newest_ms: number }>(statement("store/newest_sample", { table: last.table }));
+  const journal = `${path}.journal`;
+  let journalRecords = 0;
+  if (existsSync(journal)) {
+    const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
+    const reading = readJournal(journal, moved!.sequence);
+    requireWholeJournal(journal, reading);
+    journalRecords = reading.texts.length;
+  }
+  const sizes = ["", ".wal", ".journal"].map(
+    (end) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0,
+  );
+  return {
+    schema: found,
+    newestSchema: newest,
+    days: days.filter(({ rows }) => rows > 0).length,
+    rows: days.reduce((sum, { rows }) => sum + rows, 0),
+    newestMs: sample?.newest_ms,
+    bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    journalRecords,
+  };
+}
