@@ -5,6 +5,7 @@
  * Every read stays inside the buffer, or throws `BadInput` with the byte's position. A caller that reads a nested
  * message compares `at` with the end that `length()` returned, which detects values that extend past it.
  */
+import { isUtf8 } from "node:buffer";
 import { BadInput } from "../model/errors.ts";
 
 /** Wire types, the low three bits of a tag. */
@@ -22,6 +23,8 @@ export class ProtobufReader {
   /** The halves of the 64 bits that `fixed64` read last. */
   low = 0;
   high = 0;
+  /** Whether all texts were UTF-8 that were read since the caller set this. */
+  isText = true;
   #view: DataView = new DataView(new ArrayBuffer(0));
 
   /** Starts to read a message. */
@@ -29,6 +32,15 @@ export class ProtobufReader {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = 0;
+  }
+
+  /** Reads a text. Bytes that are not UTF-8 are replaced, and `isText` becomes false. */
+  text(): string {
+    const end = this.length();
+    const bytes = this.bytes.subarray(this.at, end);
+    this.at = end;
+    if (!isUtf8(bytes)) this.isText = false;
+    return bytes.toString("utf8");
   }
 
   /** Reads a tag (field number times 8, plus the wire type), or an unsigned number below 2^32. */

@@ -6,7 +6,6 @@
  * A series is found by the bytes of its fields except for its points. A message that does not parse is rejected as a
  * whole. A series with an error is rejected alone.
  */
-import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
@@ -49,8 +48,6 @@ export class ProtobufSeriesDecoder {
   readonly #seed = (Math.random() * 2 ** 32) | 0;
   #key = Buffer.allocUnsafeSlow(1_024);
   #keyLength = 0;
-  /** Whether all text that was read since this was set is UTF-8. */
-  #isText = true;
 
   constructor(gatherer: SeriesGatherer) {
     this.#gatherer = gatherer;
@@ -139,22 +136,22 @@ export class ProtobufSeriesDecoder {
   #decide(): KnownSeries | WrongSeries {
     const fields = this.#fields;
     fields.open(this.#key.subarray(0, this.#keyLength));
-    this.#isText = true;
+    this.#fields.isText = true;
     let [metric, unit] = ["", ""];
     let [type, interval] = [0, 0];
     const tags: string[] = [];
     const resources: (readonly [string, string])[] = [];
     while (fields.at < this.#keyLength) {
       const tag = fields.uint32();
-      if (tag === METRIC) metric = this.#text();
-      else if (tag === TAG) tags.push(this.#text());
+      if (tag === METRIC) metric = this.#fields.text();
+      else if (tag === TAG) tags.push(this.#fields.text());
       else if (tag === RESOURCE) resources.push(this.#resource(fields.length()));
-      else if (tag === UNIT) unit = this.#text();
+      else if (tag === UNIT) unit = this.#fields.text();
       else if (tag === TYPE) type = fields.int64();
       else if (tag === INTERVAL) interval = fields.int64();
       else fields.skip(tag);
     }
-    if (!this.#isText) {
+    if (!this.#fields.isText) {
       return { cause: "syntax", reason: `metric ${quote(metric)} has text that is not UTF-8` };
     }
     const seriesType = TYPES[type];
@@ -170,21 +167,11 @@ export class ProtobufSeriesDecoder {
     let [type, name] = ["", ""];
     while (fields.at < end) {
       const tag = fields.uint32();
-      if (tag === RESOURCE_TYPE) type = this.#text();
-      else if (tag === RESOURCE_NAME) name = this.#text();
+      if (tag === RESOURCE_TYPE) type = this.#fields.text();
+      else if (tag === RESOURCE_NAME) name = this.#fields.text();
       else fields.skip(tag);
     }
     fields.expectEnd(end);
     return [type, name];
-  }
-
-  /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */
-  #text(): string {
-    const fields = this.#fields;
-    const end = fields.length();
-    const bytes = fields.bytes.subarray(fields.at, end);
-    fields.at = end;
-    if (!isUtf8(bytes)) this.#isText = false;
-    return bytes.toString("utf8");
   }
 }

@@ -8,8 +8,7 @@
  * same name has by default. The bounds of a metric never change: with a bound that is added later, the total of the new
  * bound would be less than that of a lower one.
  */
-import { isUtf8 } from "node:buffer";
-import { quote } from "../../model/errors.ts";
+import { quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat } from "../../model/spelling.ts";
 import { bucketsFor } from "../../series/buckets.ts";
@@ -55,6 +54,8 @@ interface SketchSeries {
 /** Remembered histograms of 20 to 45 series each. When full, all are dropped. */
 const SERIES_MAX = 4_096;
 const KEY_CHARACTERS_MAX = 4_096;
+/** Labels of the series that one request makes, and of those that are remembered. Each bucket has a copy. */
+const LABELS_MAX = 6_000_000;
 
 /** The fields of one sketch. */
 interface Sketch {
@@ -69,7 +70,9 @@ export class SketchDecoder {
   readonly #gatherer: SeriesGatherer;
   readonly #reader = new ProtobufReader();
   readonly #series = new Map<string, SketchSeries>();
-  #isText = true;
+  /** The labels of the remembered series, and those of the series that the request made. */
+  #labels = 0;
+  #newLabels = 0;
 
   constructor(gatherer: SeriesGatherer) {
     this.#gatherer = gatherer;
@@ -83,6 +86,7 @@ export class SketchDecoder {
   decode(body: Uint8Array): DatadogRequest {
     const reader = this.#reader;
     this.#gatherer.begin();
+    this.#newLabels = 0;
     reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
     while (reader.at < body.length) {
       const tag = reader.uint32();
@@ -95,15 +99,15 @@ export class SketchDecoder {
   #readSeries(end: number): void {
     const reader = this.#reader;
     const begin = reader.at;
-    this.#isText = true;
+    reader.isText = true;
     let [metric, host] = ["", ""];
     let distributions = 0;
     const tags: string[] = [];
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === METRIC) metric = this.#text();
-      else if (tag === HOST) host = this.#text();
-      else if (tag === TAG) tags.push(this.#text());
+      if (tag === METRIC) metric = reader.text();
+      else if (tag === HOST) host = reader.text();
+      else if (tag === TAG) tags.push(reader.text());
       else {
         if (tag === DISTRIBUTION) distributions++;
         reader.skip(tag);
@@ -117,7 +121,7 @@ export class SketchDecoder {
       reason: `metric ${shown} has a sketch of an older form, expected a dogsketch`,
     };
     for (; distributions > 0; distributions--) gatherer.reject(gatherer.nextPosition(), old, NO_PAYLOAD);
-    const wrong: WrongSeries | undefined = this.#isText
+    const wrong: WrongSeries | undefined = reader.isText
       ? undefined
       : { cause: "syntax", reason: `metric ${shown} has text that is not UTF-8` };
     let series: SketchSeries | undefined;
@@ -165,15 +169,15 @@ export class SketchDecoder {
       if (tag === TIMESTAMP) sketch.seconds = reader.int64();
       else if (tag === COUNT) sketch.count = reader.int64();
       else if (tag === SUM) sketch.sum = reader.double();
-      else if (tag === KEY) sketch.keys.push(reader.sint64());
-      else if (tag === COUNT_OF_KEY) sketch.counts.push(reader.uint64());
+      else if (tag === KEY) addBin(sketch.keys, reader.sint64());
+      else if (tag === COUNT_OF_KEY) addBin(sketch.counts, reader.uint64());
       else if (tag === KEYS) {
         const to = reader.length();
-        while (reader.at < to) sketch.keys.push(reader.sint64());
+        while (reader.at < to) addBin(sketch.keys, reader.sint64());
         reader.expectEnd(to);
       } else if (tag === COUNTS) {
         const to = reader.length();
-        while (reader.at < to) sketch.counts.push(reader.uint64());
+        while (reader.at < to) addBin(sketch.counts, reader.uint64());
         reader.expectEnd(to);
       } else reader.skip(tag);
     }
@@ -194,6 +198,13 @@ export class SketchDecoder {
       replaced: suffix === "_count" ? series.replaced : [],
     });
     const bounds = bucketsFor(metric, "");
+    const labels = series.head.labels.size * bounds.length;
+    this.#newLabels += labels;
+    if (this.#newLabels > LABELS_MAX)
+      throw new TooLarge(
+        `the body has more than ${LABELS_MAX} tags of new buckets, send it in parts`,
+        "body",
+      );
     const made: SketchSeries = {
       metric,
       bounds,
@@ -201,20 +212,20 @@ export class SketchDecoder {
       count: part("_count"),
       sum: part("_sum"),
     };
-    if (this.#series.size >= SERIES_MAX) this.#series.clear();
-    if (key.length <= KEY_CHARACTERS_MAX) this.#series.set(key, made);
+    if (key.length > KEY_CHARACTERS_MAX) return made;
+    if (this.#series.size >= SERIES_MAX || this.#labels > LABELS_MAX) {
+      this.#series.clear();
+      this.#labels = 0;
+    }
+    this.#labels += labels;
+    this.#series.set(key, made);
     return made;
   }
+}
 
-  /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */
-  #text(): string {
-    const reader = this.#reader;
-    const end = reader.length();
-    const bytes = reader.bytes.subarray(reader.at, end);
-    reader.at = end;
-    if (!isUtf8(bytes)) this.#isText = false;
-    return bytes.toString("utf8");
-  }
+/** Adds a number. One past the limit is kept, so that the sketch is rejected, and no more: a body has room for millions. */
+function addBin(numbers: number[], number: number): void {
+  if (numbers.length <= BINS_MAX) numbers.push(number);
 }
 
 function partOf({ metric, labels }: SeriesHead, suffix: string, le: number | undefined): SeriesHead {
@@ -235,7 +246,7 @@ function problemOf({ count, sum, keys, counts }: Sketch, metric: string): WrongS
     reason: `metric ${metric} has a sketch ${what}`,
   });
   if (keys.length !== counts.length) return wrong(`with ${keys.length} bins and ${counts.length} counts`);
-  if (keys.length > BINS_MAX) return wrong(`with ${keys.length} bins, at most ${BINS_MAX} are accepted`);
+  if (keys.length > BINS_MAX) return wrong(`with more than ${BINS_MAX} bins, which are not accepted`);
   if (!Number.isFinite(sum)) return wrong(`with the sum ${sum}, expected a finite number`);
   let total = 0;
   for (const each of counts) total += each;

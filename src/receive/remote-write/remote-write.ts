@@ -6,7 +6,6 @@
  * protobufjs is the reference in the tests. A series with invalid labels is rejected alone. A message that does not
  * parse is rejected as a whole.
  */
-import { isUtf8 } from "node:buffer";
 import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
@@ -30,8 +29,6 @@ export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
   #refine = false;
-  /** Whether all text that was read since this was set is UTF-8. */
-  #isText = true;
 
   /** @param layouts the buckets of native histograms; all decoders must share one */
   constructor(layouts?: BucketLayouts) {
@@ -106,7 +103,7 @@ export class RemoteWriteDecoder {
     const pairs: (readonly [string, string])[] = [];
     let value = 0;
     let timestampMs = 0;
-    this.#isText = true;
+    this.#reader.isText = true;
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === LABEL) pairs.push(this.#label(reader.length()));
@@ -115,13 +112,13 @@ export class RemoteWriteDecoder {
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    this.#gatherer.exemplar(timestampMs, value, this.#isText ? pairs : undefined);
+    this.#gatherer.exemplar(timestampMs, value, this.#reader.isText ? pairs : undefined);
   }
 
   #decide(from: number, to: number): SeriesHead | RejectedSeries {
-    this.#isText = true;
+    this.#reader.isText = true;
     const pairs = this.#labels(from, to);
-    return this.#isText ? this.#gatherer.decide(pairs) : notText(pairs);
+    return this.#reader.isText ? this.#gatherer.decide(pairs) : notText(pairs);
   }
 
   #labels(from: number, to: number): LabelPairs {
@@ -141,8 +138,8 @@ export class RemoteWriteDecoder {
     let value = "";
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === (8 | BYTES)) name = this.#text();
-      else if (tag === (16 | BYTES)) value = this.#text();
+      if (tag === (8 | BYTES)) name = reader.text();
+      else if (tag === (16 | BYTES)) value = reader.text();
       else reader.skip(tag);
     }
     reader.expectEnd(end);
@@ -153,30 +150,20 @@ export class RemoteWriteDecoder {
     const reader = this.#reader;
     let type = 0;
     let [family, help, unit] = ["", "", ""];
-    this.#isText = true;
+    this.#reader.isText = true;
     while (reader.at < end) {
       const tag = reader.uint32();
       if (tag === (8 | VARINT)) type = reader.uint64();
-      else if (tag === (16 | BYTES)) family = this.#text();
-      else if (tag === (32 | BYTES)) help = this.#text();
-      else if (tag === (40 | BYTES)) unit = this.#text();
+      else if (tag === (16 | BYTES)) family = reader.text();
+      else if (tag === (32 | BYTES)) help = reader.text();
+      else if (tag === (40 | BYTES)) unit = reader.text();
       else reader.skip(tag);
     }
     reader.expectEnd(end);
-    if (!this.#isText) this.#gatherer.dropMetadata();
-    if (family === "" || !this.#isText) return;
+    if (!this.#reader.isText) this.#gatherer.dropMetadata();
+    if (family === "" || !this.#reader.isText) return;
     const said = { type: METRIC_TYPES[type] ?? "unknown", help, unit };
     if (this.#gatherer.noteMetadata(family, said)) this.#refine = true;
-  }
-
-  /** Reads text; bytes that are not UTF-8 are replaced, and `#isText` becomes false. */
-  #text(): string {
-    const reader = this.#reader;
-    const end = reader.length();
-    const bytes = reader.bytes.subarray(reader.at, end);
-    reader.at = end;
-    if (!isUtf8(bytes)) this.#isText = false;
-    return bytes.toString("utf8");
   }
 }
 

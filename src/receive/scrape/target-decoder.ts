@@ -40,7 +40,7 @@ export interface ScrapedBody {
 }
 
 /** What is counted of a scrape, up to its first error. */
-export interface ScrapeCounts extends DecodedCounts {
+interface ScrapeCounts extends DecodedCounts {
   /** Samples of the body. */
   scraped: number;
   /** Samples that are stored, unless the scrape failed. There is no relabelling, so it differs by no dropped series. */

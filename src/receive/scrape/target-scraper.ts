@@ -27,7 +27,7 @@ interface ScraperDependencies {
 }
 
 /** What people can read about a target. */
-export interface TargetState {
+interface TargetState {
   readonly health: "unknown" | "up" | "down";
   /** Empty if the last scrape was stored. */
   readonly lastError: string;

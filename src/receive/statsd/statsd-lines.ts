@@ -27,9 +27,9 @@ export type StatsdType = keyof typeof TYPES;
 export const MEMBER = "member";
 
 /** A value with a lower rate would become more rows than this. */
-export const COPIES_MAX = 1_000;
+const COPIES_MAX = 1_000;
 
-export interface StatsdLine {
+interface StatsdLine {
   readonly metric: string;
   readonly type: StatsdType;
   readonly kind: Kind;
@@ -45,7 +45,7 @@ export interface StatsdLine {
 }
 
 /** Why a line is rejected. */
-export interface WrongLine {
+interface WrongLine {
   readonly cause: string;
   readonly reason: string;
 }

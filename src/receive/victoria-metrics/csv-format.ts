@@ -10,7 +10,7 @@ import { readDecimal } from "../../wire/decimal.ts";
 import { goTimeParser } from "./go-time-layout.ts";
 
 /** Reads a time: microseconds since 1970, or undefined. */
-export type TimeReader = (bytes: Buffer, from: number, to: number) => number | undefined;
+type TimeReader = (bytes: Buffer, from: number, to: number) => number | undefined;
 
 export interface CsvFormat {
   /** The metrics with their columns, counted from 0, in the order of the format. */

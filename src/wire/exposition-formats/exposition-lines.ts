@@ -17,7 +17,7 @@ export type LineFormat = "text" | "openmetrics";
 export type LabelPair = readonly [name: string, value: string];
 
 /** What gets the lines of a body, in their order. */
-export interface LineSink {
+interface LineSink {
   /**
    * @param series the name with its label block, as it was sent. It may be a slice of the whole body. `parseSeries` reads it
    * @param timestampMs undefined if the sample has no time of its own

@@ -20,7 +20,7 @@ export interface LineHandlers {
   onClosed(cause: "too_many" | "idle"): void;
 }
 
-export interface LineServerOptions {
+interface LineServerOptions {
   readonly lineBytesMax: number;
   /** Open connections, and closed ones whose lines wait for room. */
   readonly connectionsMax: number;

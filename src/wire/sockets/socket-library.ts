@@ -55,7 +55,7 @@ export function openSocketLibrary(): SocketLibrary | undefined {
 }
 
 /** `struct sockaddr_un`, `sockaddr_in` or `sockaddr_in6`. */
-export type SocketAddress = Buffer;
+type SocketAddress = Buffer;
 
 /** The bytes of a path in `struct sockaddr_un`, with the NUL at its end. */
 export const SOCKET_PATH_BYTES_MAX = 108;

@@ -42,6 +42,8 @@ const POINTS_MAX = 500_000;
 const ROWS_MAX = 2_100_000;
 /** Heads that a request may add to those that are known: about 1 KB each. */
 const NEW_HEADS_MAX = 600_000;
+/** The labels of these heads: 20 of each. A bucket has a copy of the labels of its histogram. */
+const LABELS_MAX = 12_000_000;
 const REASON_PAST_MAX = "invalid, like the points before it";
 /** Senders export every few minutes at most. An older start is not news: the gateway was restarted since. */
 const START_AGE_MAX_US = 600_000_000;
@@ -74,6 +76,9 @@ export class PointGatherer {
   #heads = 0;
   /** Those that this request has made. */
   #newHeads = 0;
+  #newLabels = 0;
+  /** The labels of the heads that are remembered. */
+  #labels = 0;
   #exponential = 0;
   #hasDeltas = false;
   /** The times of the points of the resource that is being read. */
@@ -90,9 +95,15 @@ export class PointGatherer {
   begin(body: Buffer): void {
     this.#body.open(body);
     this.#builder.clear();
-    if (this.#heads > HEADS_MAX) this.forget();
+    if (this.#heads > HEADS_MAX || this.#labels > LABELS_MAX) this.forget();
     this.#batchNumber++;
-    this.#newHeads = this.#points = this.#exemplars = this.#exemplarsDropped = this.#exponential = 0;
+    this.#newHeads =
+      this.#newLabels =
+      this.#points =
+      this.#exemplars =
+      this.#exemplarsDropped =
+      this.#exponential =
+        0;
     this.#hasDeltas = false;
   }
 
@@ -126,7 +137,7 @@ export class PointGatherer {
 
   /** Forgets all series, when the metrics that they belong to are forgotten. */
   forget(): void {
-    this.#heads = 0;
+    this.#heads = this.#labels = 0;
     this.#finder.forget();
   }
 
@@ -179,6 +190,7 @@ export class PointGatherer {
       return;
     }
     if (!series.hasBounds(bounds, boundLength)) {
+      this.#requireRoom(series, boundLength);
       const dropped = series.setBounds([...bounds.subarray(0, boundLength)]);
       this.#endDropped(dropped, point, series, position);
     }
@@ -217,8 +229,10 @@ export class PointGatherer {
     const { bounds, counts } = isDelta
       ? { bounds: fixedBounds(metric.unit), counts: fixedCounts(point, metric.unit) }
       : this.#layouts.of(metric.name).convert(toNativeHistogram(point));
-    if (!series.hasBounds(bounds, bounds.length))
+    if (!series.hasBounds(bounds, bounds.length)) {
+      this.#requireRoom(series, bounds.length);
       this.#endDropped(series.setBounds(bounds), point, series, position);
+    }
     this.#use(series, position);
     if (!isDelta) this.#addStart(point, series);
     this.#noteTime(point.timeUs);
@@ -250,7 +264,10 @@ export class PointGatherer {
       );
       return;
     }
-    if (!series.hasBounds(bounds, boundLength)) series.setQuantiles([...quantiles]);
+    if (!series.hasBounds(bounds, boundLength)) {
+      this.#requireRoom(series, boundLength);
+      series.setQuantiles([...quantiles]);
+    }
     this.#use(series, position);
     this.#noteTime(point.timeUs);
     let at = series.index;
@@ -295,6 +312,16 @@ export class PointGatherer {
     return undefined;
   }
 
+  /**
+   * Counts the labels of the heads that a distribution is about to get.
+   *
+   * @throws TooLarge
+   */
+  #requireRoom({ labels }: PointSeries, bounds: number): void {
+    this.#newLabels += bounds * labels.size;
+    if (this.#newLabels > LABELS_MAX) throw tooMany(`${LABELS_MAX} labels of buckets of new series`);
+  }
+
   /** Makes sure that the batch has the heads of a series. */
   #use(series: PointSeries, position: number): void {
     if (series.usedIn === this.#batchNumber) return;
@@ -304,6 +331,7 @@ export class PointGatherer {
     if (!series.isCounted) {
       series.isCounted = true;
       this.#heads += heads.length;
+      this.#labels += heads.length * series.labels.size;
       this.#newHeads += heads.length;
       if (this.#newHeads > NEW_HEADS_MAX) throw tooMany(`${NEW_HEADS_MAX} new series`);
     }
@@ -359,6 +387,7 @@ export class PointGatherer {
     const { metric } = series;
     if (metric.kind === "delta") return;
     if (series.heads.length === 0) {
+      this.#requireRoom(series, point.boundLength);
       if (metric.data === "summary") series.setQuantiles([...point.bounds.subarray(0, point.boundLength)]);
       else series.setBounds([...point.bounds.subarray(0, point.boundLength)]);
     }

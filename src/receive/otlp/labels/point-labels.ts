@@ -84,7 +84,7 @@ export function scopeLabels(
 }
 
 /** The labels of a point, and which of its attributes `job` and `instance` of the resource replace. */
-export interface PointLabels {
+interface PointLabels {
   readonly labels: Labels;
   readonly replaced: readonly string[];
 }

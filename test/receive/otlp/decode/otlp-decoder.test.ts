@@ -819,6 +819,16 @@ describe("a message that would take all memory is rejected", () => {
     expect(() => decodeOnce(message)).toThrow("the request has more than 600000 new series");
   });
 
+  test("as a whole, because of too many labels of buckets", () => {
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, name) => [`label_${name}`, "x"]));
+    const points = Array.from({ length: 13 }, (_, each) => ({
+      ...point(10_000),
+      attributes: attributes({ ...many, each: String(each) }),
+    }));
+    const message = encode(request([histogram(DELTA, ...points)]));
+    expect(() => decodeOnce(message)).toThrow("the request has more than 12000000 labels of buckets");
+  });
+
   test("as a whole, because of too many samples of target_info", () => {
     const resource = (name: number) => ({
       resource: { attributes: attributes({ "service.name": String(name), region: "eu" }) },
