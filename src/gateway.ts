@@ -10,7 +10,14 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { type Config, pickSettings, settingTexts } from "./config/config.ts";
+import { Access } from "./access/access.ts";
+import {
+  addressThatNeedsToken,
+  type Config,
+  pickSettings,
+  settingTexts,
+  tokenPaths,
+} from "./config/config.ts";
 import { hideFiles, makeTemporaryDirectory, openDataFolder } from "./data-folder.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
@@ -74,6 +81,10 @@ export interface GatewayOptions {
   readonly socketMode?: number;
   /** Stops the program, if requests may do that. */
   readonly quit?: () => void;
+  /** The text of a token with all scopes that is in no file. */
+  readonly adminToken?: string;
+  /** Set if all requests come from this process, so that none needs a token. */
+  readonly isTrusted?: true;
 }
 
 /** The memory of a database that writes a Parquet answer. It gets the rows in chunks. */
@@ -88,6 +99,7 @@ export interface Gateway {
   readonly totals: Totals;
   readonly counters: Counters;
   readonly log: Log;
+  readonly access: Pick<Access, "hasValidToken">;
   /** What the receivers run beside their routes. Whoever listens starts and stops them. */
   readonly services: readonly Service[];
   /** Interrupts running queries. Their error says that the gateway is stopping. */
@@ -110,6 +122,7 @@ interface Parts {
   readonly totals: Totals;
   /** The limits on bodies, which all routes share. */
   readonly limits: BodyLimits;
+  readonly access: Access;
 }
 
 /** Opens the file of a configuration, and everything that uses it. */
@@ -127,6 +140,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
   });
   openDataFolder(config.data);
+  const access = openAccess(config, options, log, now);
   const { store, stored } = await openFile(config, temporaryDirectory, counters, log, options.onFatal);
   const parts: Parts = {
     config,
@@ -142,6 +156,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       timeoutMs: config.bodyTimeoutMs,
       inProgress: new BodiesInProgress(),
     },
+    access,
   };
   const { registry, totals } = parts;
   const id = crypto.randomUUID();
@@ -149,8 +164,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const receivers = openReceivers(
     parts,
     {
-      push: (batch, pushOptions) => ingest.push(batch, pushOptions),
-      transact: (transaction, pushOptions) => ingest.transact(transaction, pushOptions),
+      push: (batch, pushOptions = {}) => ingest.push(batch, access.ofCaller(pushOptions)),
+      transact: (transaction, pushOptions = {}) => ingest.transact(transaction, access.ofCaller(pushOptions)),
     },
     options,
   );
@@ -179,7 +194,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...recordRoutes(parts, queries, ingest),
   ];
   return {
-    app: createApp(routes, { log, counters }),
+    app: createApp(routes, { log, counters, guard: options.isTrusted ? undefined : access }),
     services: receivers.services,
     stopQueries: queries.stop,
     store,
@@ -188,6 +203,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     totals,
     counters,
     log,
+    access,
     async close() {
       // The file is closed also if the last commit fails, because acknowledged samples are stored already.
       try {
@@ -199,9 +215,23 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       } finally {
         await queries.stop();
         await store.close();
+        await access.close();
       }
     },
   };
+}
+
+/** Reads the tokens. */
+function openAccess(config: Config, { adminToken }: GatewayOptions, log: Log, now: () => number): Access {
+  const paths = tokenPaths(config);
+  return new Access({
+    path: paths.tokens,
+    usesPath: paths.uses,
+    adminToken,
+    mayBeOpen: addressThatNeedsToken(config) === undefined,
+    now,
+    log,
+  });
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */
@@ -264,7 +294,7 @@ async function openSeries(config: Config, counters: Counters, store: DuckDBStore
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, counters, registry, totals, stored, limits }: Parts,
+  { config, now, log, counters, registry, totals, stored, limits, access }: Parts,
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -285,6 +315,7 @@ function openReceivers(
     layouts: new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []),
     ownMetricType: (name) => ownMetricType(counters.registry, name),
     isReturnedExposed,
+    access,
     log,
     counters,
     now,

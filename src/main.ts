@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   check: () => import("./commands/check.ts"),
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
+  token: () => import("./commands/token.ts"),
 };
 
 /** Runs one command line, without the program's name. Resolves to the exit code. */

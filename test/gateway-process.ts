@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly runtimeArgs?: readonly string[];
   /** Working directory; the repository by default. */
   readonly cwd?: string;
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** A command that starts it, such as `nohup`. */
   readonly by?: readonly string[];
 }
@@ -75,14 +77,14 @@ export class GatewayProcess {
   }
 }
 
-function spawn({ data, args = [], runtimeArgs = [], cwd = ROOT, by = [] }: StartOptions) {
+function spawn({ data, args = [], runtimeArgs = [], cwd = ROOT, env = {}, by = [] }: StartOptions) {
   const program = join(ROOT, "src/main.ts");
   const child = Bun.spawn(
     [
       ...[...by, process.execPath, ...runtimeArgs, program],
       ...["serve", "--listen", "127.0.0.1:0", "--data", data, ...args],
     ],
-    { cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    { cwd, env: { ...process.env, ...env }, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );
   const log = { text: "" };
   const announcement = Promise.withResolvers<string>();

@@ -1,7 +1,8 @@
 /**
  * The client of commands for a running gateway: its address, requests, and failures in one sentence.
  *
- * The address is `--url`, else `WEIR_URL`, else the default address of `weir serve`. `unix:PATH` is a Unix socket. Each
+ * The token of requests is the variable `WEIR_TOKEN`. It is no argument, because other users can read the arguments of a
+ * process. The address is `--url`, else `WEIR_URL`, else the default address of `weir serve`. `unix:PATH` is a Unix socket. Each
  * kind of failure has its own error class, which main.ts prints without a stack trace.
  */
 import { type Io, UsageError } from "./command.ts";
@@ -10,7 +11,7 @@ const DEFAULT_URL = "http://127.0.0.1:9091";
 
 /** The lines about `--url` for a command's usage. */
 export const urlHelp = `  --url URL          the gateway: http://HOST:PORT or unix:PATH (variable WEIR_URL; default
-                     ${DEFAULT_URL})`;
+                     ${DEFAULT_URL}). The variable WEIR_TOKEN is the token that it needs, if any`;
 
 /** The gateway cannot be reached, or the connection broke. */
 export class Unreachable extends Error {
@@ -55,6 +56,7 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) {
     throw new UsageError(`${source} is ${JSON.stringify(given)}, expected http://HOST:PORT or unix:PATH.`);
   }
+  const token = io.env.WEIR_TOKEN || undefined;
   const root = base.replace(/\/+$/, "");
 
   return async (path, { method = "GET", query = [], headers, body, timeoutMs } = {}) => {
@@ -64,7 +66,7 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
     try {
       return await fetch(`${root}${path}${parameters === "" ? "" : `?${parameters}`}`, {
         method,
-        headers,
+        headers: token === undefined ? headers : { authorization: `Bearer ${token}`, ...headers },
         body,
         signal: controller.signal,
         ...(unix === undefined ? {} : { unix }),

@@ -83,10 +83,12 @@ if the arguments are invalid.`,
     // Loaded here, so that an import over HTTP does not load the store's modules.
     const { openGateway } = await import("../gateway.ts");
     const { StoreLocked } = await import("../store/store.ts");
-    const gateway = await openGateway(loadConfig(settings, io.env, io.readFile)).catch((error: unknown) => {
-      if (!(error instanceof StoreLocked)) throw error;
-      throw new StoreLocked(`${error.message}, or import through it with --url`);
-    });
+    const gateway = await openGateway(loadConfig(settings, io.env, io.readFile), { isTrusted: true }).catch(
+      (error: unknown) => {
+        if (!(error instanceof StoreLocked)) throw error;
+        throw new StoreLocked(`${error.message}, or import through it with --url`);
+      },
+    );
     try {
       return await importAll(within(gateway.app), options, io);
     } finally {

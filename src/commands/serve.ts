@@ -11,7 +11,7 @@
  * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, loadConfig } from "../config/config.ts";
+import { addressThatNeedsToken, type Config, loadConfig, SettingError } from "../config/config.ts";
 import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
@@ -21,7 +21,7 @@ import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
-import { type Command, exitCode } from "./command.ts";
+import { type Command, exitCode, type Io } from "./command.ts";
 import { settingsHelp } from "./settings-help.ts";
 import { nextSignal } from "./stop-signals.ts";
 
@@ -54,6 +54,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   const stopServices = () => Promise.all(services.map((service) => service.stop().catch(serviceFault)));
   let listener: Listener | undefined;
   try {
+    requireToken(config, gateway);
     listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
     for (const service of services) await service.start(serviceFault);
   } catch (error) {
@@ -96,6 +97,31 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
       return stopped;
     },
   };
+}
+
+/** Throws `SettingError` if other machines could use the gateway without a token. */
+function requireToken(config: Config, { access }: Gateway): void {
+  const open = addressThatNeedsToken(config);
+  if (open === undefined || access.hasValidToken) return;
+  const { key, flag, address } = open;
+  throw new SettingError(
+    `${key} is "${address}", which other machines may reach, and there is no token: run ` +
+      `"weir token create --name admin --scope push,read,sql,scrape,admin --data ${config.data}", and then ` +
+      `"weir serve ${flag} ${address} --data ${config.data}". (--open allows requests without tokens, for networks that ` +
+      "you trust.)",
+  );
+}
+
+/** At least as long as a random text that no one can guess, and without characters that a header would need to escape. */
+const ADMIN_TOKEN = /^[A-Za-z0-9._~+/=-]{20,}$/;
+
+/** The token of the environment, for a first start. An error does not quote it. */
+function adminTokenOf(env: Io["env"]): string | undefined {
+  const text = env.WEIR_ADMIN_TOKEN || undefined;
+  if (text === undefined || ADMIN_TOKEN.test(text)) return text;
+  throw new SettingError(
+    'WEIR_ADMIN_TOKEN is not a token, expected at least 20 letters, digits or characters of "._~+/=-".',
+  );
 }
 
 /** Like `startGateway`, with advice in the error for a folder that is in use. */
@@ -144,6 +170,9 @@ export const command: Command = {
 Starts the gateway. It accepts pushes, answers queries and can be scraped, all over HTTP. On SIGTERM, SIGINT
 or SIGHUP (ignored under nohup) it stores everything that it has accepted and stops.
 
+As soon as a token exists ("weir token"), every request needs one, except those about health. The variable
+WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
+
 ${settingsHelp()}`,
   async run(argv, io) {
     const config = loadConfig(argv, io.env, io.readFile);
@@ -151,6 +180,7 @@ ${settingsHelp()}`,
     const broken = Promise.withResolvers<string>();
     const gateway = await start(config, {
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
+      adminToken: adminTokenOf(io.env),
       quit: () => quit.resolve("request"),
       onFatal: () => broken.resolve("the engine gave up on the file"),
     });

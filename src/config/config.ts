@@ -5,6 +5,7 @@
  * This module reads nothing itself: it gets arguments, variables and a function that reads files, and returns a
  * `Config` or throws a `SettingError`.
  */
+import { join } from "node:path";
 import { SettingError } from "./setting-error.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
@@ -103,25 +104,44 @@ export function dataPathFault(path: string): string | undefined {
   return undefined;
 }
 
-/** The settings that are addresses to listen on. */
-const LISTEN_KEYS = [
+/** The settings that are addresses of protocols with tokens, and of those without. */
+const GUARDED_LISTEN_KEYS = [
   "listen",
   "otlpListen",
   "otlpGrpcListen",
-  "statsdListen",
-  "graphiteListen",
 ] as const satisfies readonly SettingKey[];
+const PLAIN_LISTEN_KEYS = ["statsdListen", "graphiteListen"] as const satisfies readonly SettingKey[];
+
+/** The file of the tokens, and the file of their last uses. */
+export function tokenPaths({ data, tokenFile }: Pick<Config, "data" | "tokenFile">): {
+  readonly tokens: string;
+  readonly uses: string;
+} {
+  return { tokens: tokenFile || join(data, "tokens.json"), uses: join(data, "token-uses.json") };
+}
+
+/** The first address that needs a token, with its setting: other machines may reach it. Undefined if there is none. */
+export function addressThatNeedsToken(
+  config: Config,
+): { readonly key: SettingKey; readonly flag: string; readonly address: string } | undefined {
+  if (config.open) return undefined;
+  for (const key of GUARDED_LISTEN_KEYS) {
+    const address = config[key].find((listen) => !isLocal(listen));
+    if (address !== undefined) return { key, flag: flagOf(key), address: formatListen(address) };
+  }
+  return undefined;
+}
 
 /** Checks that involve several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);
   if (fault !== undefined) throw new SettingError(fault);
-  for (const key of LISTEN_KEYS) {
+  for (const key of PLAIN_LISTEN_KEYS) {
     for (const listen of config[key]) {
       if (config.open || isLocal(listen)) continue;
       throw new SettingError(
-        `${key} is "${formatListen(listen)}", which other machines may reach, and everyone who reaches it can ` +
-          `${key === "listen" ? "read and write everything" : "write"}: give --open to allow this, or listen on 127.0.0.1.`,
+        `${key} is "${formatListen(listen)}", which other machines may reach, and this protocol has no tokens, so ` +
+          "everyone who reaches it can write: give --open to allow this, or listen on 127.0.0.1.",
       );
     }
   }

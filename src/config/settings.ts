@@ -34,7 +34,7 @@ export const SETTINGS = {
     type: { is: "listen" },
     default: [{ hostname: "127.0.0.1", port: 9091 }],
     what: "Address to serve HTTP on, HOST:PORT or unix:PATH. Can be given more than once.",
-    why: "Pushgateway's port, so that its clients find it. Loopback, because there are no tokens yet.",
+    why: "Pushgateway's port, so that its clients find it. Loopback, which needs no token.",
   },
   statsdListen: {
     type: { is: "listen", optional: true },
@@ -69,8 +69,14 @@ export const SETTINGS = {
   open: {
     type: { is: "flag" },
     default: false,
-    what: "Allows listening on addresses that other machines can reach.",
-    why: "Everyone who reaches the port can read and write everything.",
+    what: "Allows listening on addresses that other machines can reach without any token, and receiving StatsD and Graphite there.",
+    why: "Everyone who reaches the port can read and write everything. StatsD and Graphite have no tokens.",
+  },
+  tokenFile: {
+    type: { is: "text", optional: true },
+    default: "",
+    what: "File of the tokens, which `weir token` writes. Without it, `tokens.json` in the data folder.",
+    why: "Needs no set-up. Another path can be a mounted secret, also read-only.",
   },
   data: {
     type: { is: "text" },

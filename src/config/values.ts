@@ -24,7 +24,8 @@ interface Bounds {
 /** The type of a setting's value, with its bounds. */
 export type Type =
   | { readonly is: "flag" }
-  | { readonly is: "text" }
+  /** `optional` means that there may be no text. */
+  | { readonly is: "text"; readonly optional?: true }
   | { readonly is: "names" }
   /** `optional` means that there may be no address. */
   | { readonly is: "listen"; readonly optional?: true }
@@ -79,7 +80,7 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
     case "flag":
       return readFlag(raw, name);
     case "text":
-      if (typeof raw === "string" && raw.trim() !== "") return raw;
+      if (typeof raw === "string" && (raw.trim() !== "" || type.optional)) return raw;
       throw expected(name, "a text that is not empty", raw);
     case "names":
       return [...new Set(texts(raw, name))];

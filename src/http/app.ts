@@ -7,9 +7,12 @@
  * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
  *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the
  *   body on a redirect.
+ * - The guard decides about the token of a request before the handler runs, here and nowhere else. A path that does not
+ *   exist and a method that is not supported need no token: the routes are no secret.
  * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
+import type { AccessGuard } from "../access/access.ts";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse } from "./error-answers.ts";
@@ -29,6 +32,8 @@ export interface App {
 interface AppOptions {
   readonly log: Log;
   readonly counters: Counters;
+  /** Decides about the token of each request. Without it, every route is open. */
+  readonly guard?: AccessGuard;
   /** How unknown paths are answered. The default is JSON. */
   readonly answerError?: ErrorAnswer;
 }
@@ -43,7 +48,10 @@ class MethodNotAllowed extends RequestError {
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Combines the declared routes. A handler rejects a request by throwing a class of src/model/errors.ts. */
-export function createApp(declared: readonly Routes[], { log, counters, answerError }: AppOptions): App {
+export function createApp(
+  declared: readonly Routes[],
+  { log, counters, guard, answerError }: AppOptions,
+): App {
   const routes = declared.flatMap(({ list }) => list);
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
@@ -55,13 +63,15 @@ export function createApp(declared: readonly Routes[], { log, counters, answerEr
         answerError,
       ),
   );
-  for (const { method, path, handle, answerError } of routes) {
+  for (const route of routes) {
+    const { method, path, handle, answerError } = route;
     root.route(
       method,
       path,
       async ({ request, params }) => {
         try {
-          return await handle(request, params as RouteParameters);
+          const run = () => handle(request, params as RouteParameters);
+          return await (guard === undefined ? run() : guard.admit(request, route, run));
         } catch (error) {
           return errorResponse(error, request, log, answerError);
         }

@@ -60,6 +60,7 @@ export function errorHeaders(error: RequestError): Record<string, string> {
   const headers: Record<string, string> = {};
   const { retryAfterSeconds } = error as { retryAfterSeconds?: number };
   if (retryAfterSeconds !== undefined) headers["retry-after"] = String(Math.ceil(retryAfterSeconds));
+  if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="weir", Basic realm="weir"';
   // Do not wait for the rest of a body that arrives too slowly.
   if (error.status === 408) headers.connection = "close";
   return headers;

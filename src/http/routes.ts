@@ -5,14 +5,8 @@
  * The table is built from the application's own routes, so no second list has to be maintained. Patterns are `/a/b`,
  * `/a/:name/b` and `/a/*`. One trailing slash makes no difference.
  */
+import type { Guarded } from "../access/access.ts";
 import type { RequestError } from "../model/errors.ts";
-
-/**
- * What a token must allow for a route; `none` needs no token. `push` stores samples and changes the groups that it
- * names, `read` evaluates PromQL and summaries, `sql` also reads single rows with their attributes, `scrape` reads the
- * current values, `admin` deletes what others pushed, copies the store, and stops the gateway.
- */
-type Permission = "push" | "read" | "sql" | "scrape" | "admin" | "none";
 
 /** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
 export type RouteParameters = Readonly<Record<string, string>>;
@@ -23,10 +17,9 @@ export type ErrorAnswer = (error: RequestError, request: Request) => Response;
 type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
 
 /** A method on a path, with the data for documents and permissions. */
-export interface Route {
+export interface Route extends Guarded {
   readonly method: string;
   readonly path: string;
-  readonly permission: Permission;
   /** What the route does: a verb in the third person and its object, in lower case and without a full stop. */
   readonly summary: string;
   readonly handle: Handler;
@@ -42,23 +35,28 @@ export class Routes {
   readonly list: Route[] = [];
 
   readonly #answerError: ErrorAnswer | undefined;
+  readonly #guarded: Pick<Guarded, "credentials" | "readsAll">;
 
-  /** @param answerError how errors of these routes are answered, see `Route` */
-  constructor(answerError?: ErrorAnswer) {
+  /**
+   * @param answerError how errors of these routes are answered, see `Route`
+   * @param guarded what else these routes say about their callers
+   */
+  constructor(answerError?: ErrorAnswer, guarded: Pick<Guarded, "credentials" | "readsAll"> = {}) {
     this.#answerError = answerError;
+    this.#guarded = guarded;
   }
 
   /** Declares a handler for one or several methods of a path. */
   on(
     methods: string | readonly string[],
     path: string,
-    permission: Permission,
+    permission: Guarded["permission"],
     summary: string,
     handle: Handler,
     answerError = this.#answerError,
   ): this {
     for (const method of [methods].flat())
-      this.list.push({ method, path, permission, summary, handle, answerError });
+      this.list.push({ ...this.#guarded, method, path, permission, summary, handle, answerError });
     return this;
   }
 }

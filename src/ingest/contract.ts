@@ -38,6 +38,11 @@ export interface ImportChunk {
 export interface PushOptions {
   /** Added to samples that have no such tag of their own. Pass the same object for equal label sets: that is fast. */
   readonly extraLabels?: Labels;
+  /**
+   * Added to all samples. A sample that has another value of such a tag is rejected. Pass the same object for equal
+   * label sets.
+   */
+  readonly boundLabels?: Labels;
   readonly idempotency?: Idempotency;
   /** Set if the samples are lines of an imported file. They do not count in totals. */
   readonly imported?: ImportChunk;

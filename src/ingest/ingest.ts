@@ -15,6 +15,7 @@ import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts";
+import { BoundLabels } from "./admission/bound-labels.ts";
 import { deadLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
 import type { Echoes } from "./admission/echoes.ts";
@@ -59,6 +60,7 @@ export class Ingest {
   #stopping = false;
   /** True if the last commit failed. */
   #failing = false;
+  readonly #bound: BoundLabels;
   /** Dead letters stored since the table was last trimmed. */
   #lettersSinceCut = 0;
 
@@ -87,6 +89,7 @@ export class Ingest {
     this.#retention = new Retention({ ...parts, owners: this.#owners }, this.#newest, options);
     this.#options = options;
     this.#counters = options.counters;
+    this.#bound = new BoundLabels(options.counters);
     this.#queue = new PushQueue(options);
     this.#snapshots = new TotalsSnapshots(parts.totals, options);
     this.#checkpoints = new Checkpoints(parts.store, options);
@@ -105,7 +108,8 @@ export class Ingest {
    *   an import does not continue where the file was left, DiskFull if the disk has no room, Unavailable while
    *   stopping or if the commit failed
    */
-  async push(batch: Batch, options: PushOptions = {}): Promise<Ack> {
+  async push(sent: Batch, asked: PushOptions = {}): Promise<Ack> {
+    const { batch, options } = this.#bound.apply(sent, asked, this.#protocolOf(sent.protocol).terms);
     const echoes = this.#echoes;
     const notes = this.#notes.of(batch.heads);
     const rest = this.#protocolOf(batch.protocol).returnsEchoes

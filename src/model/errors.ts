@@ -69,6 +69,12 @@ export class NotFound extends RequestError {
   override readonly code = "not_found";
 }
 
+/** The request has no valid token. */
+export class Unauthenticated extends RequestError {
+  override readonly status = 401;
+  override readonly code = "unauthenticated";
+}
+
 /** The statement or the action is not allowed. */
 export class Forbidden extends RequestError {
   override readonly status = 403;

@@ -4,6 +4,7 @@
  * Everything else is as on the first listener: limits, errors, counters, and how it stops. `stop` resolves when the
  * requests in progress are answered, or after half of `stopTimeoutMs`.
  */
+import type { AccessGuard } from "../access/access.ts";
 import { createApp } from "../http/app.ts";
 import type { Log } from "../http/log.ts";
 import type { ErrorAnswer, Routes } from "../http/routes.ts";
@@ -18,6 +19,8 @@ interface HttpServiceOptions {
   readonly flag: string;
   /** How unknown paths are answered. The default is JSON. */
   readonly answerError?: ErrorAnswer;
+  /** Decides about the token of each request. */
+  readonly guard: AccessGuard;
   readonly log: Log;
   readonly counters: Counters;
   readonly socketMode: number | undefined;
@@ -37,9 +40,9 @@ export class HttpService implements Service {
   }
 
   async start(): Promise<void> {
-    const { routes, answerError, addresses, flag, log, counters, socketMode } = this.#options;
+    const { routes, answerError, addresses, flag, guard, log, counters, socketMode } = this.#options;
     if (addresses.length === 0) return;
-    const app = createApp(routes, { log, counters, answerError });
+    const app = createApp(routes, { guard, log, counters, answerError });
     this.#listener = await listen(app, addresses, { log, flag, socketMode });
   }
 

@@ -5,6 +5,7 @@
  * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
  * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
+import type { Callers, AccessGuard } from "../access/access.ts";
 import type { Family } from "../exposition/family.ts";
 import type { ownMetricType } from "../exposition/own.ts";
 import type { Totals } from "../exposition/totals/totals.ts";
@@ -73,6 +74,8 @@ export interface ReceiverContext<Settings extends object = object> {
   readonly ownMetricType: (name: string) => ReturnType<typeof ownMetricType>;
   /** Whether /metrics has series of a protocol that returns echoes (src/model/protocol.ts). */
   readonly isReturnedExposed: boolean;
+  /** Decides about the callers of listeners that a service opens, and knows the caller of a running handler. */
+  readonly access: AccessGuard & Callers;
   readonly log: Log;
   readonly counters: Counters;
   readonly now: () => number;

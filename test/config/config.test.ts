@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import {
+  addressThatNeedsToken,
   describeSettings,
   loadConfig,
   resolveSettings,
@@ -293,27 +294,32 @@ describe("values", () => {
     bad(["--listen", ","], '--listen is [","], expected at least one address.');
   });
 
-  test("rejects an address that other machines reach, unless --open allows it", () => {
+  test("rejects an address of StatsD or Graphite that other machines reach, unless --open allows it", () => {
     const why =
-      "which other machines may reach, and everyone who reaches it can read and write everything: " +
+      "which other machines may reach, and this protocol has no tokens, so everyone who reaches it can write: " +
       "give --open to allow this, or listen on 127.0.0.1.";
-    for (const address of [
-      "0.0.0.0:9091",
-      "[::]:9091",
-      "gateway.example:9091",
-      "128.0.0.1:9091",
-      "127.0.0.1.example:1",
-    ]) {
-      bad(["--listen", address], `listen is "${address}", ${why}`);
-      expect(load(["--listen", address, "--open"]).listen).toHaveLength(1);
+    for (const address of ["0.0.0.0:8125", "[::]:8125", "gateway.example:8125", "127.0.0.1.example:1"]) {
+      bad(["--statsd-listen", address], `statsdListen is "${address}", ${why}`);
+      bad(["--graphite-listen", address], `graphiteListen is "${address}", ${why}`);
+      expect(load(["--statsd-listen", address, "--open"]).statsdListen).toHaveLength(1);
     }
-    const whoWrites = why.replace("read and write everything", "write");
-    bad(["--statsd-listen", "0.0.0.0:8125"], `statsdListen is "0.0.0.0:8125", ${whoWrites}`);
-    expect(load(["--statsd-listen", "0.0.0.0:8125", "--open"]).statsdListen).toHaveLength(1);
-    bad(["--otlp-listen", "0.0.0.0:4318"], `otlpListen is "0.0.0.0:4318", ${whoWrites}`);
-    bad(["--otlp-grpc-listen", "[::]:4317"], `otlpGrpcListen is "[::]:4317", ${whoWrites}`);
-    expect(load(["--otlp-grpc-listen", "[::]:4317", "--open"]).otlpGrpcListen).toHaveLength(1);
-    expect(load(["--otlp-listen", "127.0.0.1:4318,unix:/run/otlp.sock"]).otlpListen).toHaveLength(2);
+  });
+
+  test("finds the first address that needs a token", () => {
+    const needs = (...argv: string[]) => addressThatNeedsToken(load(argv));
+    for (const address of ["0.0.0.0:9091", "[::]:9091", "gateway.example:9091", "128.0.0.1:9091"]) {
+      expect(needs("--listen", `127.0.0.1:9091,${address}`)).toEqual({
+        key: "listen",
+        flag: "--listen",
+        address,
+      });
+      expect(needs("--listen", address, "--open")).toBeUndefined();
+    }
+    expect(needs("--otlp-listen", "0.0.0.0:4318")?.key).toBe("otlpListen");
+    expect(needs("--otlp-grpc-listen", "[::]:4317")?.key).toBe("otlpGrpcListen");
+    expect(
+      needs("--listen", "localhost:0", "--otlp-listen", "127.1.2.3:4318,unix:/run/otlp.sock"),
+    ).toBeUndefined();
   });
 
   test("rejects limits that contradict each other", () => {

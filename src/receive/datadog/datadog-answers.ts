@@ -2,7 +2,8 @@
  * What Datadog's API answers (https://docs.datadoghq.com/api/latest/metrics/#submit-metrics). Pure.
  *
  * The Agent acts on the status alone. It drops a request at 400, 403 and 413, and repeats it at any other error, 404
- * included. So every error that would be the same the next time is 400 or 413.
+ * included. So every error that would be the same the next time is 400, 403 or 413. A token that is not valid is 401: the
+ * Agent keeps its metrics until the token is valid.
  */
 import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
 import type { Ack } from "../../ingest/contract.ts";
@@ -12,8 +13,8 @@ import type { DatadogRequest } from "./series-gatherer.ts";
 const ACCEPTED = 202;
 /** Errors that an answer lists. Clients log them as one line. */
 const ERRORS_MAX = 10;
-/** Statuses after which a client should not send the same request again. An Agent, which only posts, never gets a 405. */
-const FINAL: ReadonlySet<number> = new Set([400, 405, 413]);
+/** Statuses of errors of the client, which are answered as they are. An Agent, which only posts, never gets a 405. */
+const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 405, 413]);
 /** A slow body, a full queue, and anything that is the gateway's own fault. */
 const isPassing = (status: number) => status === 408 || status === 429 || status >= 500;
 

@@ -41,6 +41,9 @@ interface DatadogDependencies {
 /** Of the idempotency keys. */
 const SCOPE = "Datadog";
 
+/** Where clients of Datadog put their key, which is a token here. */
+const KEYS = [{ header: "dd-api-key" }, { query: "api_key" }];
+
 export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: DatadogDependencies) => {
   const parameters = new PushParameters(limits, DATADOG.terms);
   const warnings = new PushWarnings(log, counters);
@@ -67,7 +70,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
     return acceptedAnswer();
   };
 
-  return new Routes(errorAnswer)
+  return new Routes(errorAnswer, { credentials: KEYS })
     .on(
       "POST",
       "/datadog/api/v1/series",

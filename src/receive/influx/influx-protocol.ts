@@ -10,3 +10,6 @@ export const INFLUX: Protocol = {
   // The unit of times differs by request: write-answers.ts adds the hints.
   terms: { time: "timestamp", metric: "metric", label: "tag" },
 };
+
+/** Where clients of InfluxDB 1 put a password, which is a token here, beside basic authentication. */
+export const V1_CREDENTIALS = [{ query: "p" }] as const;

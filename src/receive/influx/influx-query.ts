@@ -9,6 +9,7 @@ import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
 import { quote } from "../../model/errors.ts";
+import { V1_CREDENTIALS } from "./influx-protocol.ts";
 
 /** Clients compare numbers, and InfluxDB 1.8 is the last version with `/write` and `/query` that most of them know. */
 const VERSION = "1.8.10-weir";
@@ -34,7 +35,9 @@ export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) =
     return answer(search.get("q"), search.get("db"));
   };
 
-  return new Routes((error) => failed(error.status, error.message, errorHeaders(error)))
+  return new Routes((error) => failed(error.status, error.message, errorHeaders(error)), {
+    credentials: V1_CREDENTIALS,
+  })
     .on("GET", "/ping", "none", "answers clients of InfluxDB that look for a server", ping)
     .on("GET", "/query", "push", "answers clients of InfluxDB that list or create databases", query)
     .on("POST", "/query", "push", "answers clients of InfluxDB that list or create databases", query);

@@ -17,7 +17,7 @@ import type { NameLimits } from "../../series/naming.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import type { PushWarnings } from "../push-warnings.ts";
-import { INFLUX } from "./influx-protocol.ts";
+import { INFLUX, V1_CREDENTIALS } from "./influx-protocol.ts";
 import type { DecodedLines } from "./line-protocol.ts";
 import type { Precision } from "./precision.ts";
 import { answerOf, failureOf, type InfluxVersion, isRefused } from "./write-answers.ts";
@@ -88,7 +88,7 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
   };
 
   const failure = (version: InfluxVersion) => (error: RequestError) => failureOf(version, error);
-  return new Routes()
+  return new Routes(undefined, { credentials: V1_CREDENTIALS })
     .on("POST", "/write", "push", "stores lines of InfluxDB 1", write("v1"), failure("v1"))
     .on("POST", "/api/v2/write", "push", "stores lines of InfluxDB 2", write("v2"), failure("v2"))
     .on("POST", "/api/v3/write_lp", "push", "stores lines of InfluxDB 3", write("v3"), failure("v3"));

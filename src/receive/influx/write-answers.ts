@@ -19,6 +19,8 @@ export type InfluxVersion = "v1" | "v2" | "v3";
 /** InfluxDB 2 names its errors. */
 const CODES: Readonly<Record<number, string>> = {
   400: "invalid",
+  401: "unauthorized",
+  403: "forbidden",
   405: "method not allowed",
   413: "request too large",
   415: "unsupported media type",

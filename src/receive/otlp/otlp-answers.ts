@@ -23,9 +23,11 @@ const CODES = {
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
+  unauthenticated: 16,
 } as const;
 
 const CODE_OF_STATUS: Readonly<Record<number, number>> = {
+  401: CODES.unauthenticated,
   403: CODES.permissionDenied,
   404: CODES.unimplemented,
   405: CODES.unimplemented,

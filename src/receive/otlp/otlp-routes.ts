@@ -10,6 +10,7 @@
  * Traces and logs are not stored. Their routes exist, so that a sender gets the reason in a form that it can show.
  */
 import { type BodyLimits, readBody } from "../../http/body.ts";
+import { errorHeaders } from "../../http/error-answers.ts";
 import { Routes } from "../../http/routes.ts";
 import { quote, type RequestError, Unsupported } from "../../model/errors.ts";
 import type { NameLimits } from "../../series/naming.ts";
@@ -70,10 +71,8 @@ async function answered(
 export function otlpErrorAnswer(error: RequestError, request: Request): Response {
   const encoding = encodingOf(request.headers.get("content-type")) ?? "json";
   const failure = otlpError(error);
-  const headers: Record<string, string> = { "content-type": CONTENT_TYPES[encoding] };
+  const headers: Record<string, string> = { ...errorHeaders(error), "content-type": CONTENT_TYPES[encoding] };
   if (failure.retryAfterSeconds !== undefined) headers["retry-after"] = String(failure.retryAfterSeconds);
-  // Do not wait for the rest of a body that arrives too slowly.
-  if (error.status === 408) headers.connection = "close";
   return new Response(statusBody(failure, encoding), { status: failure.status, headers });
 }
 

@@ -8,8 +8,8 @@ import { contentTypeOf, type MediaType } from "../../http/negotiation.ts";
 import { pathOf, queryOf } from "../../http/url-text.ts";
 import type { Idempotency } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
-import { quote } from "../../model/errors.ts";
-import type { Warning, Warnings } from "../../model/sample.ts";
+import { Forbidden, quote } from "../../model/errors.ts";
+import type { Labels, Warning, Warnings } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { type DecodedFamily, InvalidFamily } from "../../wire/exposition-formats/decoded-families.ts";
 import { type DecodedCounts, decodeMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
@@ -27,6 +27,26 @@ export interface GroupRequestOptions {
   /** The bounds of native histograms, which all protocols share. */
   readonly layouts: BucketLayouts;
   readonly counters: Counters;
+  /** The labels that the caller's token adds to each group, if there are any. */
+  readonly boundLabels: () => Labels | undefined;
+}
+
+/** The labels of the group that a request names: those of its path, and those of the caller's token. */
+export function labelsOfGroup(
+  request: Request,
+  { boundLabels }: Pick<GroupRequestOptions, "boundLabels">,
+): ReadonlyMap<string, string> {
+  const labels = groupingLabels(pathOf(request.url));
+  for (const [name, value] of boundLabels() ?? []) {
+    const given = labels.get(name);
+    if (given !== undefined && given !== value) {
+      throw new Forbidden(
+        `the label ${name} of the path is ${quote(given)}, but the token has the label ${name}=${quote(value)}`,
+      );
+    }
+    labels.set(name, value);
+  }
+  return labels;
 }
 
 interface GroupRequest {
@@ -39,9 +59,9 @@ interface GroupRequest {
 /** Reads a `PUT` or `POST`. Throws a RequestError of src/model/errors.ts if no push can be read. */
 export async function readGroupRequest(
   request: Request,
-  { limits, layouts, counters }: GroupRequestOptions,
+  { limits, layouts, counters, boundLabels }: GroupRequestOptions,
 ): Promise<GroupRequest> {
-  const labels = groupingLabels(pathOf(request.url));
+  const labels = labelsOfGroup(request, { boundLabels });
   const search = queryOf(request.url);
   const asked = groupPushParameters(search, request.method);
   const key = readIdempotencyKey(request);

@@ -17,12 +17,13 @@ const EXPIRY_INTERVAL_MS = 1_000;
 export const pushgateway: Receiver<PushgatewaySettings> = {
   protocol: PUSHGATEWAY,
   open(context) {
-    const { ingest, limits, layouts, log, counters, now, settings, status, quit } = context;
+    const { access, ingest, limits, layouts, log, counters, now, settings, status, quit } = context;
+    const boundLabels = () => access.boundLabels();
     const groups = new Groups(context, settings, context.groups);
     const transactions = new GroupTransactions(groups, ingest);
     return {
       routes: [
-        pushgatewayRoutes({ groups, transactions, limits, layouts, log, counters }),
+        pushgatewayRoutes({ groups, transactions, limits, layouts, log, counters, boundLabels }),
         pushgatewayApiRoutes({ groups, transactions, status, adminApi: settings.enableAdminApi, quit }),
       ],
       owner: groups,

@@ -10,16 +10,15 @@ import { errorHeaders, jsonResponse, plainText } from "../../http/error-answers.
 import type { Log } from "../../http/log.ts";
 import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
-import { holdsReplacement, pathOf, queryOf } from "../../http/url-text.ts";
+import { holdsReplacement, queryOf } from "../../http/url-text.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { isShifted } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
-import { type GroupRequestOptions, readGroupRequest } from "./group-request.ts";
+import { type GroupRequestOptions, labelsOfGroup, readGroupRequest } from "./group-request.ts";
 import { type Group, groupKey } from "./groups/group.ts";
 import type { GroupTransactions } from "./groups/group-transactions.ts";
 import type { Groups } from "./groups/groups.ts";
-import { groupingLabels } from "../grouping-labels.ts";
 
 interface PushgatewayDependencies extends GroupRequestOptions {
   readonly groups: Pick<Groups, "groups">;
@@ -34,7 +33,7 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
   const warnings = new PushWarnings(dependencies.log, dependencies.counters);
   const push = (request: Request) => pushOf(request, dependencies, warnings);
   const remove = async (request: Request) => {
-    await dependencies.transactions.remove([groupKey(groupingLabels(pathOf(request.url)))]);
+    await dependencies.transactions.remove([groupKey(labelsOfGroup(request, dependencies))]);
     return empty(202);
   };
   // As Pushgateway answers errors, with a line of text.
@@ -56,10 +55,15 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
 
 async function pushOf(
   request: Request,
-  { transactions, limits, layouts, counters }: PushgatewayDependencies,
+  { transactions, limits, layouts, counters, boundLabels }: PushgatewayDependencies,
   warnings: PushWarnings,
 ): Promise<Response> {
-  const { push, idempotency, inexact } = await readGroupRequest(request, { limits, layouts, counters });
+  const { push, idempotency, inexact } = await readGroupRequest(request, {
+    limits,
+    layouts,
+    counters,
+    boundLabels,
+  });
   const ack = await transactions.push(push, idempotency);
   const refusal = ack.rejected[0];
   if (refusal !== undefined) return plainText(400, refusal.reason);

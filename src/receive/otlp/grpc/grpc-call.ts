@@ -43,6 +43,8 @@ interface GrpcCallOptions {
   readonly headers: IncomingHttpHeaders;
   readonly method: GrpcMethod;
   readonly limits: BodyLimits;
+  /** Runs the rest of the request if its caller may send it. Otherwise throws a RequestError, before a message is read. */
+  readonly admit: <T>(run: () => T) => T;
   /** Gets errors that are bugs of the gateway. */
   readonly onBug: (error: unknown) => void;
 }
@@ -67,15 +69,15 @@ export async function answerCall(options: GrpcCallOptions): Promise<number> {
 }
 
 async function statusOf(options: GrpcCallOptions, reservation: Reservation): Promise<number> {
-  const { stream, onBug } = options;
+  const { stream, admit, onBug } = options;
   const deadline = Promise.withResolvers<never>();
   let timer: Timer | undefined;
   try {
-    const clientMs = timeoutMs(text(options.headers["grpc-timeout"]));
+    const clientMs = timeoutMs(metadataText(options.headers["grpc-timeout"]));
     if (clientMs !== undefined) {
       timer = setTimeout(() => deadline.reject(new DeadlineExceeded()), Math.min(clientMs, TIMER_MS_MAX));
     }
-    const answer = await Promise.race([run(options, reservation), deadline.promise]);
+    const answer = await Promise.race([admit(() => run(options, reservation)), deadline.promise]);
     return sendMessage(stream, answer);
   } catch (error) {
     if (error instanceof DeadlineExceeded) {
@@ -100,7 +102,7 @@ async function run(
   reservation: Reservation,
 ): Promise<Uint8Array> {
   try {
-    const encoding = messageEncoding(text(headers["grpc-encoding"]));
+    const encoding = messageEncoding(metadataText(headers["grpc-encoding"]));
     const message = await readMessage(stream, limits, reservation);
     const bytes = await inflate(message, encoding, limits);
     reservation.release();
@@ -192,6 +194,7 @@ function sendError(stream: ServerHttp2Stream, error: OtlpError): number {
   return code;
 }
 
-function text(header: string | string[] | undefined): string | undefined {
+/** The value of a name that the metadata may have several times. */
+export function metadataText(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header.join(",") : header;
 }

@@ -15,13 +15,14 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
+import type { AccessGuard } from "../../../access/access.ts";
 import type { BodyLimits } from "../../../http/body.ts";
 import type { Log } from "../../../http/log.ts";
 import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
 import type { Counters } from "../../../model/counters.ts";
 import { NotFound, quote, Unsupported } from "../../../model/errors.ts";
 import type { Service } from "../../../model/service.ts";
-import { answerCall, type GrpcMethod } from "./grpc-call.ts";
+import { answerCall, type GrpcMethod, metadataText } from "./grpc-call.ts";
 
 /** Enough for a collector with many queues. gRPC clients wait, or connect again, when they reach it. */
 const STREAMS_MAX = 128;
@@ -39,6 +40,7 @@ const CODE_NAMES: Readonly<Record<number, string>> = {
   12: "UNIMPLEMENTED",
   13: "INTERNAL",
   14: "UNAVAILABLE",
+  16: "UNAUTHENTICATED",
 };
 
 interface GrpcServiceOptions {
@@ -50,6 +52,8 @@ interface GrpcServiceOptions {
   /** What a client that speaks no gRPC should do, a sentence. */
   readonly advice: string;
   readonly limits: BodyLimits;
+  /** Decides about the token of each request, in its metadata. Every method is a push. */
+  readonly guard: AccessGuard;
   readonly log: Pick<Log, "warn" | "error">;
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
@@ -147,7 +151,7 @@ export class GrpcService implements Service {
       return;
     }
     const path = headers[":path"] ?? "";
-    const { methods, limits, log, counters } = this.#options;
+    const { methods, limits, guard, log, counters } = this.#options;
     const known = methods.get(path);
     const isProtobuf = /^application\/grpc(?:$|;|\+proto(?:$|;))/.test(type);
     const method = isProtobuf ? (known ?? unknownMethod(path)) : unknownFormat(type);
@@ -158,7 +162,9 @@ export class GrpcService implements Service {
         method: name,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
-    const call = answerCall({ stream, headers, method, limits, onBug }).then((code) => {
+    const carrier = { url: path, headers: { get: (name: string) => metadataText(headers[name]) ?? null } };
+    const admit = <T>(run: () => T) => guard.admit(carrier, { permission: "push" }, run);
+    const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);
     });

@@ -2,7 +2,7 @@
 import { readIdempotencyKey } from "../../idempotency-key.ts";
 import { exportResponse, notStored } from "../otlp-answers.ts";
 import type { OtlpPush } from "../otlp-push.ts";
-import type { GrpcMethod } from "./grpc-call.ts";
+import { type GrpcMethod, metadataText } from "./grpc-call.ts";
 
 const COLLECTOR = "/opentelemetry.proto.collector";
 
@@ -12,10 +12,7 @@ export function otlpMethods(push: Pick<OtlpPush, "push">): ReadonlyMap<string, G
     [
       `${COLLECTOR}.metrics.v1.MetricsService/Export`,
       async (message, metadata) => {
-        const get = (name: string) => {
-          const value = metadata[name];
-          return (Array.isArray(value) ? value.join(",") : value) ?? null;
-        };
+        const get = (name: string) => metadataText(metadata[name]) ?? null;
         const key = readIdempotencyKey({ headers: { get } });
         return exportResponse(await push.push(message, "protobuf", { key }), "protobuf");
       },

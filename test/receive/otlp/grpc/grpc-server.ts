@@ -29,6 +29,7 @@ export async function serveGrpc(
       timeoutMs,
       inProgress: new BodiesInProgress(),
     },
+    guard: { admit: (_request, _route, handle) => handle() },
     log: {
       warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
       error: (message) => void logged.push(message),

@@ -1,0 +1,61 @@
+/**
+ * A token: who may use the gateway, for what, and with which labels. Only the hash of its text is kept. Pure, except that
+ * a new token is random.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import type { Labels } from "../model/sample.ts";
+
+/**
+ * What a token can allow. `push` stores samples and changes the groups that it names, `read` evaluates PromQL and
+ * summaries, `sql` also reads single rows with their attributes, `scrape` reads the current values, `admin` deletes what
+ * others pushed, copies the store, and stops the gateway. No scope includes another.
+ */
+export const SCOPES = ["push", "read", "sql", "scrape", "admin"] as const;
+export type TokenScope = (typeof SCOPES)[number];
+
+export interface AccessToken {
+  /** Random, and never used again: idempotency keys and times of use belong to it, and not to the name. */
+  readonly id: string;
+  readonly name: string;
+  /** SHA-256 of the text, in hexadecimal digits. */
+  readonly sha256: string;
+  readonly scopes: readonly TokenScope[];
+  /** Added to everything that the token pushes. */
+  readonly labels: Labels;
+  readonly createdMs: number;
+  /** Undefined if it does not expire. */
+  readonly expiresMs: number | undefined;
+}
+
+export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_.-]*$/;
+/** These are part of what a histogram or a summary is, so that a sender must be able to set them. */
+const RESERVED_LABELS: readonly string[] = ["le", "quantile"];
+
+/** 32 random bytes, which no one can guess. The prefix lets people and scanners of secrets recognise a token. */
+export function newTokenText(): string {
+  return `weir_${randomBytes(32).toString("base64url")}`;
+}
+
+export function newTokenId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+/** The hash of a token's text. A fast hash is enough, because a token is random: there is no list to guess from. */
+export function hashOfToken(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+/** What is wrong with a token's scopes and labels: a sentence without its subject. Undefined if nothing is. */
+export function faultOf({ scopes, labels }: Pick<AccessToken, "scopes" | "labels">): string | undefined {
+  if (scopes.length === 0) return `has no scope, expected at least one of ${SCOPES.join(", ")}`;
+  for (const [name, value] of labels) {
+    if (!LABEL_NAME.test(name) || RESERVED_LABELS.includes(name))
+      return `has the label ${JSON.stringify(name)}, expected the name of a label other than ${RESERVED_LABELS.join(", ")}`;
+    if (value === "") return `has the label ${JSON.stringify(name)} without a value`;
+  }
+  const other = scopes.find((scope) => scope !== "push");
+  if (labels.size > 0 && other !== undefined)
+    return `has labels and the scope ${other}, but a token with labels can have the scope push only, because reading is not restricted to labels`;
+  return undefined;
+}

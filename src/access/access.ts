@@ -1,0 +1,214 @@
+/**
+ * Decides about each request before its handler runs: whether it has a token, and whether the token allows the route.
+ *
+ * - Without any token the gateway is open, if it listens on loopback or `--open` allows it. Otherwise nothing is.
+ * - The file of the tokens is looked at once a second at most, when a request arrives, so a change takes effect within a
+ *   second. If a new version cannot be read, the tokens stay as they were, and the log says so. If the file is deleted, all
+ *   of its tokens are revoked, and the gateway does not become open: only a file without tokens makes it so.
+ * - Neither an answer nor the log contains a token, or says whether a name exists.
+ * - The handler runs as its caller: what it pushes gets the labels of the token, and idempotency keys belong to the token.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { timingSafeEqual } from "node:crypto";
+import { statSync } from "node:fs";
+import { Forbidden, Unauthenticated } from "../model/errors.ts";
+import type { Labels } from "../model/sample.ts";
+import { type CredentialPlace, presentedToken, type TokenCarrier } from "./credentials.ts";
+import { hashOfToken, SCOPES, type TokenScope, type AccessToken } from "./access-token.ts";
+import { readTokenFile } from "./token-file.ts";
+import { TokenUses } from "./token-uses.ts";
+
+/** What a route says about its callers. */
+export interface Guarded {
+  /** The scope that a token needs. `none` needs no token. */
+  readonly permission: TokenScope | "none";
+  /** Where the clients of its protocol put a token, beside the places of all protocols. */
+  readonly credentials?: readonly CredentialPlace[];
+  /** Set if a route with the permission `push` returns what others pushed. */
+  readonly readsAll?: true;
+}
+
+/** What stands before every handler. */
+export interface AccessGuard {
+  /**
+   * Runs a handler as the caller of a request.
+   *
+   * @throws Unauthenticated if the request has no valid token, Forbidden if the token does not allow the route. The
+   *   handler does not run then, and nothing of the body is read
+   */
+  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T): T;
+}
+
+/** What a handler and what it calls may know of its caller. */
+export interface Callers {
+  /** The labels that everything gets that the caller pushes. Undefined if there are none. */
+  boundLabels(): Labels | undefined;
+}
+
+interface AccessOptions {
+  /** The file of the tokens. */
+  readonly path: string;
+  /** The file of the last uses. */
+  readonly usesPath: string;
+  /** The text of a token with all scopes that is in no file. */
+  readonly adminToken?: string;
+  /** Whether everyone may do everything as long as there is no token. */
+  readonly mayBeOpen: boolean;
+  readonly now: () => number;
+  /** A clock that only goes forward, in milliseconds. The default is the system's. */
+  readonly elapsedMs?: () => number;
+  readonly log: {
+    readonly info: (message: string, fields?: Readonly<Record<string, number>>) => void;
+    readonly error: (message: string, fields?: Readonly<Record<string, string>>) => void;
+  };
+}
+
+/** Time between two looks at the file. */
+const LOOK_INTERVAL_MS = 1_000;
+
+export class Access implements AccessGuard, Callers {
+  readonly #options: AccessOptions;
+  readonly #callers = new AsyncLocalStorage<AccessToken>();
+  readonly #uses: TokenUses;
+  readonly #adminToken: AccessToken | undefined;
+  readonly #elapsedMs: () => number;
+  /** By the first four bytes of the hash. Which hash begins so is no secret: only its text is. */
+  #tokens = new Map<number, AccessToken[]>();
+  #count = 0;
+  /** The version of the file that was read. Undefined if there was none. */
+  #version: string | undefined;
+  #lookedMs: number;
+  /** The file was deleted while the gateway ran. */
+  #isLost = false;
+
+  /** Throws `TokenFileError` if the file cannot be read. */
+  constructor(options: AccessOptions) {
+    this.#options = options;
+    this.#elapsedMs = options.elapsedMs ?? (() => performance.now());
+    this.#adminToken = options.adminToken === undefined ? undefined : adminTokenOf(options.adminToken);
+    this.#uses = new TokenUses(options.usesPath, (error) =>
+      options.log.error("the times of the last uses of tokens could not be written", {
+        error: String(error),
+      }),
+    );
+    this.#version = versionOf(options.path);
+    this.#set(readTokenFile(options.path) ?? []);
+    this.#lookedMs = this.#elapsedMs();
+  }
+
+  /** Whether a token exists that has not expired. */
+  get hasValidToken(): boolean {
+    const nowMs = this.#options.now();
+    return [...this.#tokens.values()].some((tokens) => tokens.some((token) => isValid(token, nowMs)));
+  }
+
+  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T): T {
+    const { permission, credentials, readsAll } = route;
+    if (permission === "none") return handle();
+    this.#look();
+    if (this.#count === 0 && !this.#isLost && this.#options.mayBeOpen) return handle();
+    const text = presentedToken(request, credentials);
+    if (text === undefined) {
+      throw new Unauthenticated(
+        `This route needs a token with the scope ${permission}: send the header "Authorization: Bearer TOKEN".`,
+      );
+    }
+    const nowMs = this.#options.now();
+    const token = this.#find(text);
+    if (token === undefined || !isValid(token, nowMs))
+      throw new Unauthenticated("The token is not valid: it is unknown, revoked or expired.");
+    if (!token.scopes.includes(permission))
+      throw new Forbidden(`The token does not have the scope ${permission}, which this route needs.`);
+    if (token.labels.size > 0 && (permission !== "push" || readsAll === true)) {
+      throw new Forbidden(
+        "The token has labels, so it can only push: this route is not restricted to the labels of a token.",
+      );
+    }
+    this.#uses.note(token.id, nowMs);
+    return this.#callers.run(token, handle);
+  }
+
+  boundLabels(): Labels | undefined {
+    const labels = this.#callers.getStore()?.labels;
+    return labels === undefined || labels.size === 0 ? undefined : labels;
+  }
+
+  /** The options of a push with what its caller adds: the labels of the token, and its own idempotency keys. */
+  ofCaller<T extends { readonly idempotency?: { readonly scope: string } | undefined }>(
+    options: T,
+  ): T & { readonly boundLabels?: Labels } {
+    const token = this.#callers.getStore();
+    if (token === undefined) return options;
+    const { idempotency } = options;
+    return {
+      ...options,
+      ...(token.labels.size === 0 ? {} : { boundLabels: token.labels }),
+      ...(idempotency === undefined
+        ? {}
+        : { idempotency: { ...idempotency, scope: `${idempotency.scope} ${token.id}` } }),
+    };
+  }
+
+  /** Writes the times of the last uses. */
+  async close(): Promise<void> {
+    await this.#uses.close();
+  }
+
+  #find(text: string): AccessToken | undefined {
+    const hash = hashOfToken(text);
+    return this.#tokens
+      .get(hash.readUInt32BE())
+      ?.find(({ sha256 }) => timingSafeEqual(hash, Buffer.from(sha256, "hex")));
+  }
+
+  /** Reads the file again if it has changed. */
+  #look(): void {
+    const elapsedMs = this.#elapsedMs();
+    if (elapsedMs - this.#lookedMs < LOOK_INTERVAL_MS) return;
+    this.#lookedMs = elapsedMs;
+    const { path, log } = this.#options;
+    try {
+      const version = versionOf(path);
+      if (version === this.#version) return;
+      this.#version = version;
+      const tokens = readTokenFile(path);
+      this.#isLost = tokens === undefined;
+      this.#set(tokens ?? []);
+      if (tokens === undefined)
+        log.error("the token file was deleted: its tokens are revoked, and no other requests are accepted");
+      else log.info("the tokens have changed", { tokens: tokens.length });
+    } catch (error) {
+      log.error("the token file cannot be read: the tokens stay as they were", { error: String(error) });
+    }
+  }
+
+  #set(ofFile: readonly AccessToken[]): void {
+    const tokens = this.#adminToken === undefined ? ofFile : [...ofFile, this.#adminToken];
+    this.#tokens = Map.groupBy(tokens, ({ sha256 }) => Number.parseInt(sha256.slice(0, 8), 16));
+    this.#count = tokens.length;
+    this.#uses.keep(new Set(tokens.map(({ id }) => id)));
+  }
+}
+
+/** The token of the environment. Its id cannot be that of a token in a file. */
+function adminTokenOf(text: string): AccessToken {
+  return {
+    id: "environment",
+    name: "WEIR_ADMIN_TOKEN",
+    sha256: hashOfToken(text).toString("hex"),
+    scopes: SCOPES,
+    labels: new Map(),
+    createdMs: 0,
+    expiresMs: undefined,
+  };
+}
+
+function isValid({ expiresMs }: AccessToken, nowMs: number): boolean {
+  return expiresMs === undefined || nowMs < expiresMs;
+}
+
+/** Differs for any two versions of a file. Undefined if it does not exist. */
+function versionOf(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`;
+}

@@ -1,0 +1,183 @@
+/**
+ * `weir token create|list|revoke`: the tokens of a gateway, in the file of its data folder or of `--token-file`. A running
+ * gateway reads a change within a second. A new token is printed once: the file has only its hash.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import {
+  faultOf,
+  hashOfToken,
+  newTokenId,
+  newTokenText,
+  SCOPES,
+  type AccessToken,
+  TOKEN_NAME,
+} from "../access/access-token.ts";
+import { changeTokenFile, readTokenFile, TokenFileError } from "../access/token-file.ts";
+import { readTokenUses } from "../access/token-uses.ts";
+import { loadConfig, takeSettings, tokenPaths } from "../config/config.ts";
+import { openDataFolder } from "../data-folder.ts";
+import { parseDurationMs } from "../model/duration.ts";
+import { nearest } from "../model/nearest.ts";
+import { alignedRows } from "../query/formats/aligned-text.ts";
+import { oneOf, pairs, readArguments } from "./arguments.ts";
+import { type Command, exitCode, type Io, UsageError } from "./command.ts";
+
+const CREATE_OPTIONS = {
+  name: { type: "string" },
+  scope: { type: "string", multiple: true, default: [] as string[] },
+  label: { type: "string", multiple: true, default: [] as string[] },
+  expires: { type: "string" },
+} as const;
+
+const ACTIONS = ["create", "list", "revoke"] as const;
+
+/** Where the tokens are. */
+type Paths = ReturnType<typeof tokenPaths>;
+
+export const command: Command = {
+  name: "token",
+  summary: "creates, lists and revokes the tokens that requests need",
+  usage: `Usage: weir token create --name NAME --scope SCOPE… [--label NAME=VALUE]… [--expires DURATION] [FILE]
+       weir token list [FILE]
+       weir token revoke NAME [FILE]
+
+As soon as a gateway has a token, every request needs one, except those about health. A client sends it as
+"Authorization: Bearer TOKEN", or as the password of basic authentication.
+
+  TOKEN=$(weir token create --name ci --scope push --label job=ci --expires 90d)
+  weir token create --name prometheus --scope scrape,push --data /var/lib/weir
+
+"create" prints the token, once: the file has only its SHA-256. The commands work while the gateway runs, which
+reads a change within a second, and while it does not.
+
+  --name NAME        up to 64 letters, digits, and characters of "._-"
+  --scope SCOPE      push (stores samples), read (PromQL, summaries), sql (SQL, exports), scrape (/metrics,
+                     /federate), admin (deletes, copies, stops). Can be given more than once, or with commas
+  --label NAME=VALUE is added to everything that the token pushes. A sample that has another value is rejected.
+                     Such a token can only push. Can be given more than once
+  --expires DURATION the token expires after this time: 90d, 12h. Without it, it does not expire
+
+FILE is where the tokens are:
+
+  --data DIR         tokens.json in this data folder (variable WEIR_DATA; default ./data)
+  --token-file FILE  this file (variable WEIR_TOKEN_FILE)`,
+  async run(argv, io) {
+    const { settings, rest } = takeSettings(argv);
+    const config = loadConfig(settings, io.env, io.readFile);
+    const paths = tokenPaths(config);
+    const [action, ...others] = rest;
+    if (action === undefined) throw new UsageError(`expected one of ${ACTIONS.join(", ")}.`);
+    switch (oneOf("The action", action, ACTIONS)) {
+      case "create":
+        if (config.tokenFile === "") openDataFolder(config.data);
+        else mkdirSync(dirname(paths.tokens), { recursive: true, mode: 0o700 });
+        return await create(others, paths, io);
+      case "list":
+        readArguments(others, {}, false);
+        return await list(paths, io);
+      case "revoke":
+        return await revoke(others, paths, io);
+    }
+  },
+};
+
+async function create(argv: readonly string[], { tokens: path }: Paths, io: Io): Promise<number> {
+  const { values } = readArguments(argv, CREATE_OPTIONS, false);
+  const { name } = values;
+  if (name === undefined) throw new UsageError("--name is missing: it names the token in lists.");
+  if (!TOKEN_NAME.test(name)) {
+    throw new UsageError(
+      `--name is ${JSON.stringify(name)}, expected up to 64 letters, digits, and characters of "._-".`,
+    );
+  }
+  const words = values.scope.flatMap((each) => each.split(",")).map((each) => each.trim());
+  const text = newTokenText();
+  const createdMs = Date.now();
+  const token: AccessToken = {
+    id: newTokenId(),
+    name,
+    sha256: hashOfToken(text).toString("hex"),
+    scopes: [...new Set(words.map((word) => oneOf("--scope", word, SCOPES)))],
+    labels: new Map(pairs("--label", values.label)),
+    createdMs,
+    expiresMs: values.expires === undefined ? undefined : createdMs + durationOf(values.expires),
+  };
+  const fault = faultOf(token);
+  if (fault !== undefined) throw new UsageError(`The token ${fault}.`);
+  await changeTokenFile(path, (tokens) => {
+    if (tokens.some((each) => each.name === name))
+      throw new TokenFileError(
+        `There is a token ${JSON.stringify(name)} already; "weir token revoke ${name}" revokes it.`,
+      );
+    return [...tokens, token];
+  });
+  await io.stdout.write(`${text}\n`);
+  await io.stderr.write(`The token is not shown again. Its hash is in ${path}.\n`);
+  return exitCode.ok;
+}
+
+/** 100 years, so that a time can be written with four digits for its year. */
+const EXPIRES_MS_MAX = 36_525 * 86_400_000;
+
+function durationOf(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms > 0 && ms <= EXPIRES_MS_MAX) return ms;
+  throw new UsageError(
+    `--expires is ${JSON.stringify(text)}, expected a duration such as 90d or 12h, up to 100 years.`,
+  );
+}
+
+async function list({ tokens: path, uses: usesPath }: Paths, io: Io): Promise<number> {
+  const tokens = readTokenFile(path) ?? [];
+  if (tokens.length === 0) {
+    await io.stderr.write(`There is no token in ${path}.\n`);
+    return exitCode.ok;
+  }
+  const uses = readTokenUses(usesPath);
+  const nowMs = Date.now();
+  const rows = tokens.map(({ id, name, scopes, labels, createdMs, expiresMs }) => {
+    const usedMs = uses.get(id);
+    const expires = expiresMs === undefined ? "never" : timeText(expiresMs);
+    return [
+      name,
+      scopes.join(","),
+      [...labels].map(([label, value]) => `${label}=${value}`).join(",") || "none",
+      timeText(createdMs),
+      expiresMs !== undefined && expiresMs <= nowMs ? `${expires} (expired)` : expires,
+      usedMs === undefined ? "never" : timeText(usedMs),
+    ];
+  });
+  await io.stdout.write(
+    alignedRows([["NAME", "SCOPES", "LABELS", "CREATED", "EXPIRES", "LAST USED"], ...rows]),
+  );
+  return exitCode.ok;
+}
+
+async function revoke(argv: readonly string[], { tokens: path }: Paths, io: Io): Promise<number> {
+  const { positionals } = readArguments(argv, {}, true);
+  const [name, ...others] = positionals;
+  if (name === undefined || others.length > 0) throw new UsageError("expected the name of one token.");
+  const known = (readTokenFile(path) ?? []).map((token) => token.name);
+  if (!known.includes(name)) throw unknownName(name, path, known);
+  let left = 0;
+  await changeTokenFile(path, (tokens) => {
+    const rest = tokens.filter((token) => token.name !== name);
+    left = rest.length;
+    return rest;
+  });
+  const last = left === 0 ? " It was the last one: a gateway on loopback is open now." : "";
+  await io.stderr.write(`The token ${JSON.stringify(name)} is revoked.${last}\n`);
+  return exitCode.ok;
+}
+
+function unknownName(name: string, path: string, known: readonly string[]): TokenFileError {
+  const near = nearest(name, known);
+  const hint = near === undefined ? "" : ` Did you mean ${JSON.stringify(near)}?`;
+  return new TokenFileError(`There is no token ${JSON.stringify(name)} in ${path}.${hint}`);
+}
+
+/** A time of day in UTC, to the second. */
+function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
