@@ -50,7 +50,7 @@ import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { createFormats } from "./query/formats/all.ts";
-import { seriesToDelete } from "./query/promql/series-to-delete.ts";
+import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
 import { SeriesExport } from "./query/series-export.ts";
 import { Federation } from "./query/promql/federation.ts";
@@ -69,6 +69,7 @@ import { DiskFull } from "./store/disk-room.ts";
 import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
 import type { Stored } from "./store/store.ts";
+import { countSamples } from "./store/tables/deletion.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
@@ -516,6 +517,10 @@ function recordRoutes(
     adminRoutes({
       deleteSamples: (selectors, fromUs, toUs) =>
         ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
+      countSamples: async (selectors, fromUs, toUs) => {
+        const deletion = { seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs };
+        return countByMetric(await countSamples(store, deletion), (id) => registry.seriesById(id));
+      },
       takeSnapshot: (withLog) => snapshots.take(withLog),
       enabled: config.enableAdminApi,
       limits,

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
   token: () => import("./commands/token.ts"),
+  delete: () => import("./commands/operation/delete.ts"),
 };
 
 /** Runs one command line, without the program's name. Resolves to the exit code. */

@@ -13,13 +13,25 @@ import { holdsReplacement } from "../url-text.ts";
 import { apiError, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
+/** The samples of a metric that a deletion would delete. */
+interface SamplesToDelete {
+  readonly metric: string;
+  readonly series: number;
+  readonly samples: number;
+}
+
+/** Works on the samples of the selected series from `fromUs` to `toUs`, both included. */
+type OnSelected<Result> = (
+  selectors: readonly (readonly Matcher[])[],
+  fromUs: number,
+  toUs: number,
+) => Promise<Result>;
+
 interface AdminDependencies {
-  /** Deletes the samples of the selected series from `fromUs` to `toUs`, both included. */
-  readonly deleteSamples: (
-    selectors: readonly (readonly Matcher[])[],
-    fromUs: number,
-    toUs: number,
-  ) => Promise<unknown>;
+  /** Deletes them, and returns their number. */
+  readonly deleteSamples: OnSelected<number>;
+  /** Counts them by metric. */
+  readonly countSamples: OnSelected<readonly SamplesToDelete[]>;
   /** Makes a snapshot and returns its name. */
   readonly takeSnapshot: (withLog: boolean) => Promise<string>;
   readonly enabled: boolean;
@@ -32,8 +44,14 @@ class AdminDisabled extends RequestError {
   override readonly code = "unavailable";
 }
 
-export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: AdminDependencies) => {
-  const done = () => new Response(null, { status: 204 });
+export const adminRoutes = ({
+  deleteSamples,
+  countSamples,
+  takeSnapshot,
+  enabled,
+  limits,
+}: AdminDependencies) => {
+  const done = (headers: Record<string, string> = {}) => new Response(null, { status: 204, headers });
   const route = (work: (parameters: URLSearchParams) => Promise<Response>) => async (request: Request) => {
     if (!enabled)
       throw new AdminDisabled("admin APIs disabled: start the gateway with --enable-admin-api to allow them");
@@ -49,8 +67,9 @@ export const adminRoutes = ({ deleteSamples, takeSnapshot, enabled, limits }: Ad
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
     if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
     // A time in milliseconds includes the whole millisecond.
-    await deleteSamples(selectors, startMs * 1000, endMs * 1000 + 999);
-    return done();
+    const range = [startMs * 1000, endMs * 1000 + 999] as const;
+    if (readFlag(parameters, "dry_run")) return success({ metrics: await countSamples(selectors, ...range) });
+    return done({ "Weir-Deleted-Samples": String(await deleteSamples(selectors, ...range)) });
   });
   const cleanTombstones = route(async () => done());
   const snapshot = route(async (parameters) => {

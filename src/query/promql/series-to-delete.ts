@@ -4,6 +4,7 @@
  * together with `X`, and cannot be deleted alone.
  */
 import { BadInput } from "../../model/errors.ts";
+import type { Series } from "../../model/sample.ts";
 import type { Matcher } from "./matchers.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 
@@ -30,4 +31,25 @@ export function seriesToDelete(selectors: readonly (readonly Matcher[])[], catal
     for (const id of own) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);
+}
+
+/**
+ * Adds up the samples of series by the Prometheus name of their metric, in the order of the names.
+ *
+ * @param counts of samples, by series id
+ */
+export function countByMetric(
+  counts: ReadonlyMap<number, number>,
+  seriesById: (seriesId: number) => Series | undefined,
+): { metric: string; series: number; samples: number }[] {
+  const byMetric = new Map<string, { series: number; samples: number }>();
+  for (const [seriesId, samples] of counts) {
+    const metric = seriesById(seriesId)?.metric.prometheusName;
+    if (metric === undefined) continue;
+    const sum = byMetric.get(metric) ?? { series: 0, samples: 0 };
+    byMetric.set(metric, { series: sum.series + 1, samples: sum.samples + samples });
+  }
+  return Array.from(byMetric, ([metric, sum]) => ({ metric, ...sum })).sort((a, b) =>
+    a.metric < b.metric ? -1 : 1,
+  );
 }

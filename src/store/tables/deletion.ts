@@ -5,8 +5,9 @@
  */
 import { MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { faultOf } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
-import type { Day, Deletion, Ended } from "../store.ts";
+import type { Day, Deletion, Ended, Store } from "../store.ts";
 
 /** Deletes series and metrics. Call it inside a transaction. */
 export async function deleteSeries(writer: Connection, { seriesIds, metrics }: Ended): Promise<void> {
@@ -26,11 +27,8 @@ export async function deleteRows(
   const deleted = new Map<number, number>();
   await writer.run(statement("store/create_deleted_rows"));
   for (const { day, table } of days) {
-    const range = {
-      fromUs: Math.max(fromUs, day * MICROSECONDS_PER_DAY),
-      toUs: Math.min(toUs, (day + 1) * MICROSECONDS_PER_DAY - 1),
-    };
-    if (range.fromUs > range.toUs) continue;
+    const range = partOf(day, fromUs, toUs);
+    if (range === undefined) continue;
     await writer.run(statement("store/empty_deleted_rows"));
     await writer.run(statement("store/find_deleted_rows", { table }), { ...range, seriesIds });
     const [count] = await writer.all<{ rows: number }>(statement("store/count_deleted_rows"));
@@ -46,4 +44,43 @@ export async function deleteRows(
     await writer.run(statement("store/delete_exemplars"), { ...range, seriesIds });
   }
   return deleted;
+}
+
+/** Counts the samples of each series that a deletion would delete. */
+export async function countSamples(
+  store: Pick<Store, "reader" | "days">,
+  { seriesIds, fromUs, toUs }: Deletion,
+): Promise<Map<number, number>> {
+  const counts = new Map<number, number>();
+  const reader = await store.reader();
+  try {
+    for (const { day, table } of store.days()) {
+      const range = partOf(day, fromUs, toUs);
+      if (range === undefined) continue;
+      const rows = await reader
+        .all<{ series_id: number; samples: number }>(statement("store/count_samples", { table }), {
+          ...range,
+          seriesIds,
+        })
+        .catch((error) => {
+          // Retention dropped the day meanwhile, so there is nothing left to delete.
+          if (faultOf(error) === "day dropped") return [];
+          throw error;
+        });
+      for (const { series_id, samples } of rows)
+        counts.set(series_id, (counts.get(series_id) ?? 0) + samples);
+    }
+  } finally {
+    reader.close();
+  }
+  return counts;
+}
+
+/** The part of a range of time in a day. Undefined if there is none. */
+function partOf(day: number, fromUs: number, toUs: number): { fromUs: number; toUs: number } | undefined {
+  const range = {
+    fromUs: Math.max(fromUs, day * MICROSECONDS_PER_DAY),
+    toUs: Math.min(toUs, (day + 1) * MICROSECONDS_PER_DAY - 1),
+  };
+  return range.fromUs > range.toUs ? undefined : range;
 }
