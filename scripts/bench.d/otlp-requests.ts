@@ -1,7 +1,7 @@
 /**
  * The OTLP requests of the benchmark: export after export of the same series, as a Collector sends those of many
  * workers. Each worker is a resource with two scopes and 20 metrics: ten counters, eight gauges and two histograms with
- * 10 bounds, each with the same number of label sets of four attributes.
+ * 10 bounds, or two further gauges, each with the same number of label sets of four attributes.
  *
  * Written byte by byte: a million points as objects would take longer to make than to send.
  */
@@ -20,18 +20,22 @@ export interface OtlpLoad {
   readonly firstMs: number;
   readonly intervalMs: number;
   readonly temporality: "cumulative" | "delta";
+  /** Whether a tenth of the points are histograms. */
+  readonly hasHistograms: boolean;
 }
 
-const [COUNTERS, GAUGES, HISTOGRAMS] = [10, 8, 2];
-const METRICS = COUNTERS + GAUGES + HISTOGRAMS;
+const METRICS = 20;
+const HISTOGRAMS = 2;
 const BOUNDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 600];
-/** A counter or a gauge is one sample. A histogram is its buckets, +Inf, a count and a sum. */
-const SAMPLES_PER_METRIC_SET = COUNTERS + GAUGES + HISTOGRAMS * (BOUNDS.length + 3);
 
 /** Points of one export of all workers. */
 export const pointsPerExport = ({ workers, labelSets }: OtlpLoad): number => workers * labelSets * METRICS;
-/** Samples that a point becomes, on average. */
-export const samplesPerPoint = SAMPLES_PER_METRIC_SET / METRICS;
+/**
+ * Samples that a point becomes, on average. A counter or a gauge is one sample. A histogram is its buckets, +Inf, a count
+ * and a sum.
+ */
+export const samplesPerPoint = ({ hasHistograms }: OtlpLoad): number =>
+  hasHistograms ? (METRICS - HISTOGRAMS + HISTOGRAMS * (BOUNDS.length + 3)) / METRICS : 1;
 
 /** By connection: its requests, in order. */
 export function requests(load: OtlpLoad): Uint8Array<ArrayBuffer>[][] {
@@ -86,19 +90,32 @@ function resource(load: OtlpLoad, worker: number, round: number): Buffer {
   return field(1, Buffer.concat([field(1, Buffer.concat(attributes)), ...scopes]));
 }
 
+const BOUND_FIELD = field(7, Buffer.concat(BOUNDS.map((bound) => double(0, bound).subarray(1))));
+const ATTRIBUTES = new Map<string, Buffer>();
+
+/** The attributes of a label set, encoded once. */
+function attributesOf(set: number, number: number): Buffer {
+  return ATTRIBUTES.getOrInsertComputed(`${number} ${set}`, () =>
+    Buffer.concat(
+      ["service", "priority", "status", "region"].map((key) =>
+        attribute(number, key, `${key}-${set % 7}-${set}`),
+      ),
+    ),
+  );
+}
+
 function metric(load: OtlpLoad, worker: number, index: number, round: number): Buffer {
   const isDelta = load.temporality === "delta";
+  const isHistogram = load.hasHistograms && index % 10 === 9;
   const temporality = Buffer.of(16, isDelta ? 1 : 2);
   const points = Array.from({ length: load.labelSets }, (_, set) => {
-    const attributes = ["service", "priority", "status", "region"].map((key) =>
-      attribute(index % 10 === 9 ? 9 : 7, key, `${key}-${set % 7}-${set}`),
-    );
+    const attributes = attributesOf(set, isHistogram ? 9 : 7);
     const seed = worker * 1_000 + index * 37 + set;
     // Running totals that grow by something else each time.
     const steps = isDelta ? 1 : round + 1;
     const at = load.firstMs + round * load.intervalMs;
     const times = [nano(2, load.firstMs), nano(3, at)];
-    if (index % 10 === 9) {
+    if (isHistogram) {
       const counts = Array.from({ length: BOUNDS.length + 1 }, (_, bucket) => ((seed + bucket) % 5) * steps);
       const total = counts.reduce((a, b) => a + b, 0);
       return field(
@@ -108,8 +125,8 @@ function metric(load: OtlpLoad, worker: number, index: number, round: number): B
           whole(4, total),
           double(5, total * 1.75),
           field(6, Buffer.concat(counts.map((count) => whole(0, count).subarray(1)))),
-          field(7, Buffer.concat(BOUNDS.map((bound) => double(0, bound).subarray(1)))),
-          ...attributes,
+          BOUND_FIELD,
+          attributes,
         ]),
       );
     }
@@ -117,14 +134,14 @@ function metric(load: OtlpLoad, worker: number, index: number, round: number): B
       index % 2 === 0
         ? whole(6, seed + ((seed % 17) + 1) * steps)
         : double(4, (seed + ((round * 31) % 17)) / 8);
-    return field(1, Buffer.concat([...times, value, ...attributes]));
+    return field(1, Buffer.concat([...times, value, attributes]));
   });
   const texts = [
     text(1, `worker.metric_${index}.value`),
     text(2, "A metric of the benchmark."),
     text(3, "s"),
   ];
-  if (index % 10 === 9) return Buffer.concat([...texts, field(9, Buffer.concat([...points, temporality]))]);
+  if (isHistogram) return Buffer.concat([...texts, field(9, Buffer.concat([...points, temporality]))]);
   return index % 2 === 0
     ? Buffer.concat([...texts, field(7, Buffer.concat([...points, temporality, Buffer.of(24, 1)]))])
     : Buffer.concat([...texts, field(5, Buffer.concat(points))]);

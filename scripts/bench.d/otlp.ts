@@ -1,6 +1,7 @@
 /**
  * The OTLP benchmark: the rate and the cost of metrics of OpenTelemetry as protobuf over HTTP, each request answered
- * after its commit. A histogram is one point, and becomes 13 samples here.
+ * after its commit, for two mixes of points. A histogram is one point, and becomes 13 samples here. Each mix has a server
+ * of its own, which gets some requests before the measurement: the compiler of JavaScript then has done most of its work.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -14,10 +15,12 @@ import { folderBytes, percentile, usageOf } from "./usage.ts";
 
 const HELP = `Usage: scripts/bench otlp [options] [-- arguments of weir serve]
 
-Sends metrics of OpenTelemetry by OTLP/HTTP: per worker ten counters, eight gauges and two histograms with 10 bounds,
-each with the same label sets.
+Sends metrics of OpenTelemetry by OTLP/HTTP: per worker ten counters and ten gauges (the mix "plain"), or ten counters,
+eight gauges and two histograms with 10 bounds ("histograms"), each with the same label sets.
 
-  --points N         data points in total (default 1000000)
+  --mix NAME         plain or histograms (default: one after the other)
+  --points N         data points that are measured (default 1000000)
+  --warm-up N        data points that are sent before them (default 300000)
   --workers N        workers, each a resource of its own (default 40)
   --label-sets N     label sets per metric and worker (default 5)
   --batch N          workers per request (default 10: 1,000 points with the default of --label-sets)
@@ -31,7 +34,9 @@ each with the same label sets.
 
 const { values: options, positionals: serveArgs } = parseArgs({
   options: {
+    mix: { type: "string", default: "plain,histograms" },
     points: { type: "string", default: "1000000" },
+    "warm-up": { type: "string", default: "300000" },
     workers: { type: "string", default: "40" },
     "label-sets": { type: "string", default: "5" },
     batch: { type: "string", default: "10" },
@@ -52,9 +57,9 @@ const fixed = (value: number, digits = 1) => value.toFixed(digits);
 const say = (label: string, text: string) => console.log(`  ${label.padEnd(24)} ${text}`);
 
 if (options.help) console.log(HELP);
-else await main();
+else for (const mix of options.mix.split(",")) await run(mix);
 
-async function main(): Promise<void> {
+async function run(mix: string): Promise<void> {
   const plan: OtlpLoad = {
     workers: count(options.workers),
     labelSets: count(options["label-sets"]),
@@ -64,12 +69,15 @@ async function main(): Promise<void> {
     firstMs: 0,
     intervalMs: INTERVAL_MS,
     temporality: options.delta ? "delta" : "cumulative",
+    hasHistograms: mix === "histograms",
   };
-  const exports = Math.max(1, Math.round(count(options.points) / pointsPerExport(plan)));
+  const exportsOf = (points: string) => Math.round(count(points) / pointsPerExport(plan));
+  const [measured, before] = [Math.max(1, exportsOf(options.points)), exportsOf(options["warm-up"])];
+  const exports = measured + before;
   const load = { ...plan, exports, firstMs: Date.now() - exports * INTERVAL_MS };
-  const points = exports * pointsPerExport(load);
+  const points = measured * pointsPerExport(load);
   console.log(
-    `${points} points, ${fixed(samplesPerPoint)} samples per point, ${load.temporality}, ${load.connections} connections; ` +
+    `${mix}: ${points} points, ${fixed(samplesPerPoint(load))} samples per point, ${load.temporality}, ${load.connections} connections; ` +
       `${cpus().length} cores, load ${fixed(loadavg()[0]!)} before, Bun ${Bun.version}`,
   );
   const shares = requests(load);
@@ -82,12 +90,19 @@ async function main(): Promise<void> {
   try {
     const server = await weir("/v1/metrics", serveArgs, runtimeArgs).start(folder);
     try {
-      await measure(server, bodies, points);
+      const first = bodies.map((share) => Math.round((share.length * before) / exports));
+      await send(
+        server.url,
+        bodies.map((share, index) => share.slice(0, first[index])),
+      );
+      const rest = bodies.map((share, index) => share.slice(first[index]));
+      await measure(server, rest, points, samplesPerPoint(load));
     } finally {
       await server.stop();
     }
     const bytes = folderBytes(folder);
-    say("disk, after the stop", `${fixed(bytes / points)} bytes per point, ${fixed(bytes / 1e6, 0)} MB`);
+    const all = exports * pointsPerExport(load);
+    say("disk, after the stop", `${fixed(bytes / all)} bytes per point, ${fixed(bytes / 1e6, 0)} MB`);
     if (options.profile) showProfile(profiles);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -95,16 +110,15 @@ async function main(): Promise<void> {
   }
 }
 
-async function measure(
-  { url, pid }: { readonly url: string; readonly pid: number },
-  shares: readonly (readonly Uint8Array<ArrayBuffer>[])[],
-  points: number,
-): Promise<void> {
+type Share = readonly Uint8Array<ArrayBuffer>[];
+
+/** Sends the requests of each connection one after the other. */
+async function send(url: string, shares: readonly Share[]): Promise<{ latencies: number[]; busy: number }> {
   const latencies: number[] = [];
   let busy = 0;
   const headers: Record<string, string> = { "content-type": "application/x-protobuf" };
   if (options.gzip) headers["content-encoding"] = "gzip";
-  const send = async (bodies: readonly Uint8Array<ArrayBuffer>[]) => {
+  const connection = async (bodies: Share) => {
     for (const body of bodies) {
       const started = performance.now();
       for (;;) {
@@ -118,18 +132,28 @@ async function measure(
       latencies.push(performance.now() - started);
     }
   };
+  await Promise.all(shares.map(connection));
+  return { latencies, busy };
+}
+
+async function measure(
+  { url, pid }: { readonly url: string; readonly pid: number },
+  shares: readonly Share[],
+  points: number,
+  samplesEach: number,
+): Promise<void> {
   const before = usageOf(pid);
   const started = performance.now();
-  await Promise.all(shares.map(send));
+  const { latencies, busy } = await send(url, shares);
   const seconds = (performance.now() - started) / 1_000;
   const after = usageOf(pid);
   const perMillion = (used: number) => fixed((used / points) * 1e6, 2);
   const cpu = after.cpuSeconds - before.cpuSeconds;
   const main = after.mainThreadSeconds - before.mainThreadSeconds;
   say("points/s", `${Math.round(points / seconds)} (${points} in ${fixed(seconds)} s)`);
-  say("samples/s", `${Math.round((points * samplesPerPoint) / seconds)}`);
+  say("samples/s", `${Math.round((points * samplesEach) / seconds)}`);
   say("CPU-s per million points", `${perMillion(cpu)} (first thread ${perMillion(main)})`);
-  say("CPU-s per million samples", perMillion(cpu / samplesPerPoint));
+  say("CPU-s per million samples", perMillion(cpu / samplesEach));
   say(
     "request",
     `p50 ${fixed(percentile(latencies, 0.5))} ms, p99 ${fixed(percentile(latencies, 0.99))} ms, max ${fixed(percentile(latencies, 1))} ms`,
