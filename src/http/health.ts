@@ -26,7 +26,11 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
   const healthy = () => jsonResponse(200, { status: "healthy" });
   /** https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check, which some clients ask before they push. */
   const pass = () =>
-    jsonResponse(200, { name: "weir", status: "pass", message: "ready for queries and writes" });
+    jsonResponse(200, {
+      name: "weir",
+      status: "pass",
+      message: "the process runs; /-/ready says whether it can store",
+    });
   const readiness = async () => {
     const reason = await whyNotReady();
     if (reason === undefined) return jsonResponse(200, { status: "ready" });

@@ -38,7 +38,7 @@ test("healthy only reports that the process answers, and ready runs the check", 
   // As health+json and InfluxDB 2 say it.
   expect(await ask("/health")).toEqual({
     status: 200,
-    body: { name: "weir", status: "pass", message: "ready for queries and writes" },
+    body: { name: "weir", status: "pass", message: "the process runs; /-/ready says whether it can store" },
   });
   for (const path of ["/ready", "/readyz"])
     expect(await ask(path)).toEqual({ status: 200, body: { status: "ready" } });
