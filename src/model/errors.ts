@@ -109,14 +109,50 @@ const QUOTE_LENGTH_MAX = 120;
 
 /** Quotes a piece of input for an error message: JSON-escaped, and cut at 120 characters with an ellipsis. */
 export function quote(input: unknown): string {
-  let text: string;
-  try {
-    // JSON writes null for numbers that are not finite. This keeps "Infinity".
-    text = typeof input === "number" ? String(input) : (JSON.stringify(input) ?? String(input));
-  } catch {
-    text = String(input);
-  }
+  // JSON writes null for numbers that are not finite. This keeps "Infinity".
+  const text = typeof input === "number" ? String(input) : jsonStart(input, QUOTE_LENGTH_MAX + 1);
   return text.length <= QUOTE_LENGTH_MAX ? text : `${text.slice(0, QUOTE_LENGTH_MAX)}…`;
+}
+
+/**
+ * The first characters of a value as JSON. The work is limited by their number: a value of millions of elements, or of
+ * thousands of levels, costs no more. What has no JSON, such as undefined, is its text.
+ */
+export function jsonStart(value: unknown, charactersMax: number): string {
+  let text = "";
+  const write = (part: unknown): void => {
+    if (text.length >= charactersMax) return;
+    if (typeof part === "string") {
+      // A character is at least one character of JSON, so the cut is past the limit.
+      text += JSON.stringify(part.slice(0, charactersMax + 1));
+    } else if (typeof part !== "object" || part === null || "toJSON" in part) {
+      text += typeof part === "bigint" ? String(part) : (JSON.stringify(part) ?? "null");
+    } else if (Array.isArray(part)) {
+      text += "[";
+      for (let index = 0; index < part.length && text.length < charactersMax; index++) {
+        if (index > 0) text += ",";
+        write(part[index]);
+      }
+      text += "]";
+    } else {
+      text += "{";
+      let separator = "";
+      for (const key in part) {
+        if (text.length >= charactersMax) break;
+        const field: unknown = (part as Record<string, unknown>)[key];
+        if (!Object.hasOwn(part, key) || field === undefined) continue;
+        text += separator;
+        write(key);
+        text += ":";
+        write(field);
+        separator = ",";
+      }
+      text += "}";
+    }
+  };
+  if (value === undefined || typeof value === "function" || typeof value === "symbol") return String(value);
+  write(value);
+  return text.slice(0, charactersMax);
 }
 
 /**

@@ -3,6 +3,10 @@
  * regular expression that tries many ways to match, would read for minutes. So such a decoder exceeds the test's timeout.
  */
 import { describe, expect, test } from "bun:test";
+import { quote } from "../../src/model/errors.ts";
+import { SeriesGatherer } from "../../src/receive/datadog/series-gatherer.ts";
+import { JsonSeriesDecoder } from "../../src/receive/datadog/series-json.ts";
+import { jsonToProtobuf } from "../../src/receive/otlp/decode/otlp-json.ts";
 import { readStatsdLine } from "../../src/receive/statsd/statsd-lines.ts";
 import { parseCsvFormat } from "../../src/receive/victoria-metrics/csv-format.ts";
 import { goTimeParser } from "../../src/receive/victoria-metrics/go-time-layout.ts";
@@ -81,4 +85,42 @@ test("a layout of times cannot have a part twice, which could match in too many 
   expect(messageOf(() => parseCsvFormat(`1:metric:a,2:time:custom:2006 2 ${"1".repeat(60)}`))).not.toBe(
     "decoded",
   );
+});
+
+describe("JSON that is nested a million times is rejected, and quoted, in linear time", () => {
+  const deep = `${"[".repeat(LONG)}${"]".repeat(LONG)}`;
+
+  test("by Datadog's API, for each of many points", () => {
+    const decode = (series: string) =>
+      new JsonSeriesDecoder(new SeriesGatherer()).decode(Buffer.from(`{"series":[${series}]}`), "v1").batch;
+    expect(decode(deep).rejected.map(({ cause }) => cause)).toEqual(["syntax"]);
+    const points = Array(500).fill(`${"[".repeat(10_000)}${"]".repeat(10_000)}`);
+    expect(decode(`{"metric":"a","points":[${points}]}`).rejected.length).toBe(500);
+  });
+
+  test("by OTLP", () => {
+    const message = messageOf(() => jsonToProtobuf(Buffer.from(`{"resourceMetrics":${deep}}`)));
+    expect(message).toStartWith("resourceMetrics[0] is [[[[");
+  });
+
+  test("in a quote, whose text is that of JSON.stringify", () => {
+    expect(quote(JSON.parse(deep))).toBe(`${"[".repeat(120)}…`);
+    const values = [
+      { a: [1, "x\n", null, undefined, Number.NaN], b: undefined, c: { d: true } },
+      [],
+      {},
+      "é\u2028",
+      "\ud800",
+      null,
+      false,
+      new Date(0),
+    ];
+    expect(values.map((value) => quote(value))).toEqual(values.map((value) => JSON.stringify(value)));
+    expect(["x".repeat(119), "x".repeat(118), ["x".repeat(130)]].map(quote)).toEqual([
+      `"${"x".repeat(119)}…`,
+      `"${"x".repeat(118)}"`,
+      `["${"x".repeat(118)}…`,
+    ]);
+    expect([undefined, 1n, Number.POSITIVE_INFINITY].map(quote)).toEqual(["undefined", "1", "Infinity"]);
+  });
 });

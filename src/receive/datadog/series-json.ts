@@ -5,10 +5,9 @@
  * A body that is not JSON, or has no list of series, is rejected as a whole. A series or a point with an error is
  * rejected alone. Unknown fields are ignored.
  */
-import { BadInput, quote } from "../../model/errors.ts";
-import { InexactNumber, isStoredAsSent, parseExactJson } from "../../wire/json/exact-number.ts";
-import { findJsonError } from "../../wire/json/json-error.ts";
-import { describeInvalidByte, firstInvalidByte } from "../../wire/utf8.ts";
+import { BadInput, jsonStart, quote } from "../../model/errors.ts";
+import { InexactNumber, isStoredAsSent } from "../../wire/json/exact-number.ts";
+import { parseJsonBody } from "../../wire/json/json-body.ts";
 import type {
   DatadogRequest,
   KnownSeries,
@@ -70,7 +69,9 @@ export class JsonSeriesDecoder {
   decode(body: Uint8Array, form: SeriesForm): DatadogRequest {
     const gatherer = this.#gatherer;
     gatherer.begin();
-    const { series } = parse(body);
+    const json = parseJsonBody(body);
+    if (!isObject(json)) throw new BadInput(`the body is ${quote(json)}, expected {"series": […]}`, "body");
+    const { series } = json;
     if (!Array.isArray(series)) throw new BadInput(`series is ${quote(series)}, expected an array`, "series");
     for (const each of series) this.#decodeSeries(each, form);
     return gatherer.take();
@@ -233,7 +234,7 @@ function readCommon(json: JsonObject): Pick<SentSeries, "metric" | "interval" | 
 
 /** A series or a point as it was sent, for the table of rejected samples. */
 function payloadOf(json: unknown): string {
-  return (JSON.stringify(json) ?? "").slice(0, PAYLOAD_CHARACTERS_MAX);
+  return jsonStart(json, PAYLOAD_CHARACTERS_MAX);
 }
 
 function wrongType(json: JsonObject, expected: string): WrongSeries {
@@ -266,21 +267,4 @@ function isObject(value: unknown): value is JsonObject {
   return (
     typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof InexactNumber)
   );
-}
-
-function parse(body: Uint8Array): JsonObject {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const invalid = firstInvalidByte(bytes, 0, bytes.length);
-  if (invalid >= 0)
-    throw new BadInput(`byte ${invalid} of the body ${describeInvalidByte(bytes[invalid]!)}`, "body");
-  let json: unknown;
-  try {
-    json = parseExactJson(bytes.toString("utf8"));
-  } catch {
-    const problem = findJsonError(bytes, 0, bytes.length);
-    const what = problem === undefined ? "" : `: byte ${problem.position} ${problem.message}`;
-    throw new BadInput(`the body is not JSON${what}`, "body");
-  }
-  if (!isObject(json)) throw new BadInput(`the body is ${quote(json)}, expected {"series": […]}`, "body");
-  return json;
 }

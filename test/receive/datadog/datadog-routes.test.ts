@@ -521,7 +521,7 @@ describe("bad input", () => {
   test("of which nothing can be stored gets a status after which an Agent does not repeat it", async () => {
     const series = JSON.stringify({ series: [] });
     const cases: [string, string | Uint8Array<ArrayBuffer>, Record<string, string>, string][] = [
-      ["v1", "", {}, "the body is not JSON: byte 0 is the end, where a JSON value was expected"],
+      ["v1", "", {}, "the body is empty, expected a JSON object"],
       ["v1", "[]", {}, 'the body is [], expected {"series": […]}'],
       ["v1", "{}", {}, "series is undefined, expected an array"],
       ["v1", '{"series": {}}', {}, "series is {}, expected an array"],

@@ -6,10 +6,9 @@
  * hexadecimal, enums are numbers, and unknown fields are ignored. `null` stands for a field that is not set.
  */
 import { BadInput, quote } from "../../../model/errors.ts";
-import { InexactNumber, parseExactJson } from "../../../wire/json/exact-number.ts";
-import { findJsonError } from "../../../wire/json/json-error.ts";
+import { InexactNumber } from "../../../wire/json/exact-number.ts";
+import { parseJsonBody } from "../../../wire/json/json-body.ts";
 import { BYTES, FIXED64, VARINT } from "../../../wire/protobuf.ts";
-import { describeInvalidByte, firstInvalidByte } from "../../../wire/utf8.ts";
 
 type Scalar = "text" | "boolean" | "base64" | "hexadecimal" | "double";
 /** Whole numbers: how they are encoded, and the range that the protocol gives them. */
@@ -173,7 +172,7 @@ const exportRequest = withLists(message({}), { resourceMetrics: [1, resourceMetr
  * fields but no `resourceMetrics`
  */
 export function jsonToProtobuf(body: Uint8Array): Buffer {
-  const request = parse(body);
+  const request = parseJsonBody(body, LARGE);
   if (!isObject(request)) throw new BadInput(`the body is ${quote(request)}, expected a JSON object`, "body");
   const names = Object.keys(request);
   if (names.length > 0 && !("resourceMetrics" in request))
@@ -185,21 +184,6 @@ export function jsonToProtobuf(body: Uint8Array): Buffer {
   const writer = new Writer(body.length);
   writer.message(request, exportRequest, "", 0);
   return writer.take();
-}
-
-function parse(body: Uint8Array): unknown {
-  if (body.length === 0) throw new BadInput("the body is empty, expected a JSON object", "body");
-  const invalid = firstInvalidByte(body, 0, body.length);
-  if (invalid >= 0)
-    throw new BadInput(`byte ${invalid} of the body ${describeInvalidByte(body[invalid]!)}`, "body");
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-  try {
-    return LARGE.test(text) ? parseExactJson(text) : JSON.parse(text);
-  } catch {
-    const error = findJsonError(body, 0, body.length);
-    const where = error === undefined ? "" : `: byte ${error.position} ${error.message}`;
-    throw new BadInput(`the body is not JSON${where}`, "body");
-  }
 }
 
 class Writer {
