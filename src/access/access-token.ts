@@ -28,7 +28,7 @@ export interface AccessToken {
 }
 
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_.-]*$/;
+const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 /** These are part of what a histogram or a summary is, so that a sender must be able to set them. */
 const RESERVED_LABELS: readonly string[] = ["le", "quantile"];
 

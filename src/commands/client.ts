@@ -5,6 +5,7 @@
  * process. The address is `--url`, else `WEIR_URL`, else the default address of `weir serve`. `unix:PATH` is a Unix socket. Each
  * kind of failure has its own error class, which main.ts prints without a stack trace.
  */
+import { withoutPassword } from "../config/scrape-jobs.ts";
 import { type Io, UsageError } from "./command.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9091";
@@ -49,10 +50,11 @@ export type Send = (path: string, ask?: Ask) => Promise<Response>;
 
 /** A client of the gateway that `--url`, `WEIR_URL` or the default names. */
 export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
-  const given = url ?? (io.env.WEIR_URL || DEFAULT_URL);
+  const address = url ?? (io.env.WEIR_URL || DEFAULT_URL);
+  const given = withoutPassword(address);
   const source = url === undefined ? "WEIR_URL" : "--url";
-  const unix = /^unix:(.+)$/.exec(given)?.[1];
-  const base = unix === undefined ? given : "http://localhost";
+  const unix = /^unix:(.+)$/.exec(address)?.[1];
+  const base = unix === undefined ? address : "http://localhost";
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) {
     throw new UsageError(`${source} is ${JSON.stringify(given)}, expected http://HOST:PORT or unix:PATH.`);
   }

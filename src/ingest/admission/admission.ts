@@ -476,7 +476,7 @@ function countHistorical(rows: Rows): number {
 }
 
 /** A sample as its sender may recognise it, for the table `rejected`. */
-function describe(batch: Batch, index: number, terms: SenderTerms): string {
+export function describe(batch: Batch, index: number, terms: SenderTerms): string {
   const head = batch.heads[batch.head[index]!]!;
   return quote({
     [terms.time]: iso(batch.timestampUs[index]!),

@@ -7,6 +7,8 @@ import { Forbidden, quote } from "../../model/errors.ts";
 import type { SenderTerms } from "../../model/protocol.ts";
 import type { Batch, Labels, Rejection } from "../../model/sample.ts";
 import type { PushOptions } from "../contract.ts";
+import { describe } from "./admission.ts";
+import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import { pickSamples } from "./row-columns.ts";
 
 const NO_LABELS: Labels = new Map();
@@ -74,7 +76,7 @@ export class BoundLabels {
       const reason = reasonOfHead[head] ?? reasonOf(new Map(attributes), bound, terms);
       if (reason === undefined) kept.push(index);
       else {
-        const payload = batch.heads[head]!.metric;
+        const payload = rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index, terms) : "";
         rejected.push({ index: batch.position[index]!, cause: "token", reason, payload });
       }
     }
