@@ -41,13 +41,13 @@ test("samples with another value of a label are rejected, with their exemplars",
       index: 0,
       cause: "token",
       reason: 'label job is "other", but the token has the label job="ci"',
-      payload: "a",
+      payload: expect.stringContaining("a"),
     },
     {
       index: 2,
       cause: "token",
       reason: 'label job is "", but the token has the label job="ci"',
-      payload: "b",
+      payload: expect.stringContaining("b"),
     },
   ]);
 });
