@@ -10,6 +10,7 @@ import type { Labels, MetricType, SeriesHead } from "../../model/sample.ts";
 import type { ScrapeJob } from "../../model/scrape-job.ts";
 import { withUsualEdges } from "../../model/spelling.ts";
 import type { LabelPair } from "../../wire/exposition-formats/exposition-lines.ts";
+import { familyOf, kindOf } from "../../wire/exposition-formats/family-metadata.ts";
 import { ScrapeFailure } from "./scrape-failure.ts";
 
 /** A series of a target. */
@@ -43,13 +44,6 @@ interface KnownText {
 type Parsed = { readonly metric: string; readonly labels: readonly LabelPair[] };
 type Limits = Pick<ScrapeJob, "labelLimit" | "labelNameLengthLimit" | "labelValueLengthLimit">;
 
-/** The suffixes of the samples of a family, by its type. */
-const ENDINGS: Partial<Record<MetricType, readonly string[]>> = {
-  histogram: ["_bucket", "_sum", "_count"],
-  summary: ["_sum", "_count"],
-  counter: ["_total"],
-  info: ["_info"],
-};
 /** Longer texts would fill the memory: each target has its own. */
 const TEXT_CHARACTERS_MAX = 1_000;
 const NO_METADATA: Metadata = { type: "unknown", help: "", unit: "" };
@@ -172,11 +166,7 @@ export class ScrapedSeries {
   }
 
   #metadataOf(metric: string): Metadata {
-    const own = this.#families.get(metric);
-    if (own !== undefined) return own;
-    const at = metric.lastIndexOf("_");
-    const family = at <= 0 ? undefined : this.#families.get(metric.slice(0, at));
-    return family !== undefined && ENDINGS[family.type]?.includes(metric.slice(at)) ? family : NO_METADATA;
+    return familyOf(metric, this.#families) ?? NO_METADATA;
   }
 
   #refine(series: TargetSeries): void {
@@ -231,7 +221,7 @@ export class ScrapedSeries {
 function headOf(metric: string, labels: Labels, { type, help, unit }: Metadata): SeriesHead {
   return {
     metric,
-    kind: type === "gauge" || type === "info" || type === "stateset" ? "gauge" : "cumulative",
+    kind: kindOf(type),
     type,
     help: help || undefined,
     unit: unit || undefined,

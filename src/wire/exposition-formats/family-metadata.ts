@@ -55,15 +55,23 @@ export class FamilyMetadata {
     return "new";
   }
 
-  /** The metadata of a metric: by its own name, or as a part of a family whose type has such parts. */
+  /** The metadata of the family of a metric. */
   of(metric: string): Metadata | undefined {
-    const own = this.#families.get(metric);
-    if (own !== undefined) return own;
-    const at = metric.lastIndexOf("_");
-    if (at <= 0) return undefined;
-    const family = this.#families.get(metric.slice(0, at));
-    return family !== undefined && ENDINGS[family.type]?.includes(metric.slice(at)) ? family : undefined;
+    return familyOf(metric, this.#families);
   }
+}
+
+/** What is known of the family of a metric: by its own name, or as a part of a family whose type has such parts. */
+export function familyOf<Known extends { readonly type: MetricType }>(
+  metric: string,
+  families: ReadonlyMap<string, Known>,
+): Known | undefined {
+  const own = families.get(metric);
+  if (own !== undefined) return own;
+  const at = metric.lastIndexOf("_");
+  if (at <= 0) return undefined;
+  const family = families.get(metric.slice(0, at));
+  return family !== undefined && ENDINGS[family.type]?.includes(metric.slice(at)) ? family : undefined;
 }
 
 /** A part of a text keeps all of it in memory. A copy does not. */
