@@ -7,6 +7,7 @@
 
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import { BadInput, Busy, Timeout, TooLarge } from "../model/errors.ts";
+import { ByteParts } from "../wire/byte-parts.ts";
 import { decompress, parseContentEncoding } from "../wire/compression/compression.ts";
 
 export interface BodyLimits {
@@ -99,16 +100,14 @@ async function readStream(
   const reader = request.body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel, { once: true });
-  const parts: Uint8Array[] = [];
-  let length = 0;
+  const parts = new ByteParts();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      length += value.length;
-      if (length > limits.bodyBytesMax) throw tooLarge(limits);
+      if (parts.length + value.length > limits.bodyBytesMax) throw tooLarge(limits);
       reservation.grow(value.length);
-      parts.push(value);
+      parts.add(value);
     }
   } catch (error) {
     cancel();
@@ -116,14 +115,7 @@ async function readStream(
   } finally {
     signal.removeEventListener("abort", cancel);
   }
-  if (parts.length === 1) return parts[0];
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    body.set(part, at);
-    at += part.length;
-  }
-  return body;
+  return parts.take();
 }
 
 /** Waits for a read with a deadline. If the client disconnects, the body counts as truncated. */

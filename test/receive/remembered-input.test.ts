@@ -5,6 +5,7 @@ import { StatsdDecoder } from "../../src/receive/statsd/statsd.ts";
 import { TextLinesDecoder } from "../../src/receive/victoria-metrics/text-lines.ts";
 import { FamilyMetadata } from "../../src/wire/exposition-formats/family-metadata.ts";
 import { DatagramSegment } from "../../src/wire/sockets/waiting-datagrams.ts";
+import { ByteParts } from "../../src/wire/byte-parts.ts";
 import { DEFAULTS } from "../defaults.ts";
 
 const MiB = 2 ** 20;
@@ -39,6 +40,15 @@ describe("the memory is bounded", () => {
       }
     });
     expect(added).toBeLessThan(110);
+  });
+
+  test("for a body that arrives byte by byte", () => {
+    const parts = new ByteParts();
+    const added = addedMiB(() => {
+      for (let byte = 0; byte < MiB; byte++) parts.add(Uint8Array.of(byte & 255));
+    });
+    expect(added).toBeLessThan(20);
+    expect(parts.take().every((byte, at) => byte === (at & 255))).toBe(true);
   });
 
   test("for long names of VictoriaMetrics' text lines", () => {

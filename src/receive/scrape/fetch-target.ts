@@ -11,6 +11,7 @@ import type {
   ScrapeTls,
   Secret,
 } from "../../model/scrape-job.ts";
+import { ByteParts } from "../../wire/byte-parts.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
 import { ScrapeFailure } from "./scrape-failure.ts";
 import type { ScrapeTarget } from "./scrape-target.ts";
@@ -151,17 +152,13 @@ async function tlsOf({ caFile, certFile, keyFile, serverName, insecureSkipVerify
 }
 
 async function readLimited(response: Response, limit: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const parts = new ByteParts();
   for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > limit) {
-      // Leaving the loop cancels the body.
-      throw overLimit(limit);
-    }
-    chunks.push(chunk);
+    // Leaving the loop cancels the body.
+    if (parts.length + chunk.length > limit) throw overLimit(limit);
+    parts.add(chunk);
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return parts.take();
 }
 
 function overLimit(limit: number): ScrapeFailure {

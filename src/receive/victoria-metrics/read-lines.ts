@@ -9,6 +9,7 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { BadInput, RequestError, Timeout, TooLarge } from "../../model/errors.ts";
+import { ByteParts } from "../../wire/byte-parts.ts";
 import { parseContentEncoding } from "../../wire/compression/compression.ts";
 
 interface Lines {
@@ -121,46 +122,31 @@ async function* wholeLines(
   chunks: AsyncGenerator<Uint8Array>,
   { inflatedBytesMax, inProgress }: BodyLimits,
 ): AsyncGenerator<Uint8Array> {
-  let waiting: Uint8Array[] = [];
-  let bytes = 0;
+  const waiting = new ByteParts();
   let reserved = 0;
   try {
     for await (const chunk of chunks) {
       inProgress.reserve(chunk.length, reserved);
       reserved += chunk.length;
-      bytes += chunk.length;
-      waiting.push(chunk);
-      const feed = bytes >= PART_BYTES ? chunk.lastIndexOf(LINE_FEED) : -1;
+      const feed = waiting.length + chunk.length >= PART_BYTES ? chunk.lastIndexOf(LINE_FEED) : -1;
       if (feed < 0) {
-        if (bytes > inflatedBytesMax + PART_BYTES)
+        waiting.add(chunk);
+        if (waiting.length > inflatedBytesMax + PART_BYTES)
           throw new TooLarge(
             `A line may have ${inflatedBytesMax} bytes (setting inflatedBytesMax) and has more.`,
           );
         continue;
       }
-      const rest = chunk.subarray(feed + 1);
-      waiting[waiting.length - 1] = chunk.subarray(0, feed + 1);
-      yield joined(waiting, bytes - rest.length);
-      waiting = [rest];
-      bytes = rest.length;
-      inProgress.release(reserved - bytes);
-      reserved = bytes;
+      waiting.add(chunk.subarray(0, feed + 1));
+      yield waiting.take();
+      waiting.add(chunk.subarray(feed + 1));
+      inProgress.release(reserved - waiting.length);
+      reserved = waiting.length;
     }
-    if (bytes > 0) yield joined(waiting, bytes);
+    if (waiting.length > 0) yield waiting.take();
   } finally {
     inProgress.release(reserved);
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** The number of lines. The last one may have no line feed. */
