@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
   token: () => import("./commands/token.ts"),
+  doctor: () => import("./commands/operation/doctor.ts"),
   delete: () => import("./commands/operation/delete.ts"),
 };
 

@@ -132,6 +132,11 @@ export function addressThatNeedsToken(
   return undefined;
 }
 
+/** The addresses that the servers of requests listen on. */
+export function serverAddresses(config: Config): readonly Listen[] {
+  return GUARDED_LISTEN_KEYS.flatMap((key) => config[key]);
+}
+
 /** Checks that involve several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);

@@ -341,3 +341,6 @@ export class StoreDamaged extends Error {
 export class StoreMismatch extends Error {
   override readonly name = "StoreMismatch";
 }
+
+/** The file has a schema that this version of Weir does not support. */
+export class SchemaMismatch extends StoreMismatch {}

@@ -6,6 +6,7 @@ import type { Inspection } from "../../store/inspection.ts";
 import { StoreLocked } from "../../store/store.ts";
 import { accepted, gatewayAt, urlHelp } from "../client.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
+import { counted } from "./counted.ts";
 import { dataFolderArguments, dataHelp } from "./data-folder-arguments.ts";
 
 export const command: Command = {
@@ -73,9 +74,8 @@ class ForeignGateway extends Error {
 /** Prints what a copy of a store contains. */
 export async function reportStore(what: string, inspection: Inspection, io: Io): Promise<void> {
   const { rows, days, schema, bytes, journalRecords } = inspection;
-  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
-  const waiting = journalRecords > 0 ? `, ${count(journalRecords, "small change")} in the journal` : "";
+  const waiting = journalRecords > 0 ? `, ${counted(journalRecords, "small change")} in the journal` : "";
   await io.stdout.write(
-    `${what}: ${count(rows, "sample")} of ${count(days, "day")}${waiting}, schema ${schema}, ${(bytes / 1e6).toFixed(1)} MB.\n`,
+    `${what}: ${counted(rows, "sample")} of ${counted(days, "day")}${waiting}, schema ${schema}, ${(bytes / 1e6).toFixed(1)} MB.\n`,
   );
 }

@@ -5,6 +5,7 @@ import { alignedRows } from "../../query/formats/aligned-text.ts";
 import { readArguments } from "../arguments.ts";
 import { accepted, gatewayAt, urlHelp } from "../client.ts";
 import { type Command, exitCode, UsageError } from "../command.ts";
+import { counted } from "./counted.ts";
 
 const OPTIONS = {
   match: { type: "string", multiple: true, default: [] as string[] },
@@ -62,7 +63,9 @@ the arguments are invalid.`,
       return exitCode.ok;
     }
     const response = await accepted(await send(PATH, { method: "POST", query }));
-    await io.stdout.write(`Deleted ${samples(Number(response.headers.get("weir-deleted-samples")))}.\n`);
+    await io.stdout.write(
+      `Deleted ${counted(Number(response.headers.get("weir-deleted-samples")), "sample")}.\n`,
+    );
     return exitCode.ok;
   },
 };
@@ -77,10 +80,8 @@ function countedText(metrics: readonly Counted[]): string {
   const total = metrics.reduce((sum, each) => sum + each.samples, 0);
   if (total === 0) return "Nothing would be deleted: no sample matches.\n";
   const rows = metrics.map((each) => [each.metric, String(each.series), String(each.samples)]);
-  return `${alignedRows([["metric", "series", "samples"], ...rows])}Would delete ${samples(total)}.\n`;
+  return `${alignedRows([["metric", "series", "samples"], ...rows])}Would delete ${counted(total, "sample")}.\n`;
 }
-
-const samples = (count: number) => `${count} sample${count === 1 ? "" : "s"}`;
 
 function timeOf(flag: string, text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;

@@ -2,12 +2,12 @@
 
 import type { Connection } from "../engine/duckdb.ts";
 import { migrations, statement } from "../statements.ts";
-import { StoreMismatch } from "../store.ts";
+import { SchemaMismatch } from "../store.ts";
 
 /**
  * Brings the file to the newest schema. The first file of sql/schema creates everything in a new database.
  *
- * @throws StoreMismatch when a newer gateway wrote the file, or one that is older than the first file of sql/schema.
+ * @throws SchemaMismatch when a newer gateway wrote the file, or one that is older than the first file of sql/schema.
  *   The file is not changed
  */
 export async function migrate(connection: Connection): Promise<void> {
@@ -30,7 +30,7 @@ export async function migrate(connection: Connection): Promise<void> {
 /**
  * The newest schema that the file has (0 in an empty file), and the newest that this gateway knows. Changes nothing.
  *
- * @throws StoreMismatch as `migrate`
+ * @throws SchemaMismatch as `migrate`
  */
 export async function supportedSchema(connection: Connection): Promise<{ found: number; newest: number }> {
   const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
@@ -39,12 +39,12 @@ export async function supportedSchema(connection: Connection): Promise<{ found: 
   const newest = known.at(-1)!.version;
   const found = Math.max(0, ...rows.map(({ version }) => version));
   if (found > newest) {
-    throw new StoreMismatch(
+    throw new SchemaMismatch(
       `the data file has schema ${found}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
     );
   }
   if (rows.length > 0 && found < oldest) {
-    throw new StoreMismatch(
+    throw new SchemaMismatch(
       `the data file has schema ${found}, but this gateway needs schema ${oldest} or newer; export the samples with ` +
         'the version of Weir that wrote the file ("weir export"), and import them into a new data folder here ' +
         '("weir import")',

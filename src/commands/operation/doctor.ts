@@ -1,0 +1,173 @@
+/**
+ * `weir doctor`: checks a data folder, its surroundings and the gateway that runs on it, one line per check. The exit
+ * code says which check failed first. `--repair` stores what can be read of a damaged journal.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Config, loadConfig, takeSettings } from "../../config/config.ts";
+import { formatListen } from "../../config/values.ts";
+import { createCounters } from "../../model/counters.ts";
+import { type Inspection, inspectStore, NoStore, STORE_FILE } from "../../store/inspection.ts";
+import { repairJournal } from "../../store/repair.ts";
+import { SchemaMismatch, StoreLocked } from "../../store/store.ts";
+import { readArguments } from "../arguments.ts";
+import { gatewayAt, type Send, urlHelp } from "../client.ts";
+import { type Command, exitCode, type Io } from "../command.ts";
+import {
+  checkClock,
+  checkFolder,
+  checkPorts,
+  checkSpace,
+  type Finding,
+  type Stock,
+} from "./doctor-checks.ts";
+import { counted } from "./counted.ts";
+import { checkReady, checkRoundTrip, stockOfGateway } from "./doctor-gateway.ts";
+
+const OPTIONS = { url: { type: "string" }, repair: { type: "boolean", default: false } } as const;
+
+/** The checks in their order, with the exit code if the check is the first that fails. */
+const CHECKS = {
+  permissions: 10,
+  store: 11,
+  schema: 12,
+  space: 13,
+  clock: 14,
+  ports: 15,
+  "round trip": 16,
+} as const;
+
+export const command: Command = {
+  name: "doctor",
+  summary: "checks the data folder and the gateway, and repairs a damaged journal",
+  usage: `Usage: weir doctor [SETTINGS] [--url URL] [--repair]
+
+Checks the data folder and the gateway, and prints one line per check. It reads the settings as "weir serve" does, and
+works while a gateway runs and while none does. The exit code is that of the first check that fails:
+
+  10  permissions    this user can read and write the data folder, and other users cannot read its files
+  11  store          the database, its log and its journal can be read, or the gateway that has them open is ready
+  12  schema         this version of Weir supports the schema of the database
+  13  space          the disk has more room than diskReserveBytes, also for the days that will be stored
+  14  clock          the newest sample is not ahead of the clock, and the gateway's clock is this machine's
+  15  ports          the addresses to listen on are free, if no gateway runs
+  16  round trip     the gateway stores a sample of weir_doctor_check and returns it, if one runs
+
+The exit code is 0 if all checks pass, 1 if the command itself fails, and 2 if the arguments are invalid. Without
+--repair, the command changes nothing except that one sample.
+
+  --repair           if the journal is damaged in the middle: stores what can be read of it, prints what is lost, and
+                     keeps the damaged file as ${STORE_FILE}.journal.damaged-TIME. Stop the gateway first
+${urlHelp}.
+                     By default, the first address of --listen
+
+"weir serve --help" lists the settings.`,
+  async run(argv, io) {
+    const { settings, rest } = takeSettings(argv);
+    const config = loadConfig(settings, io.env, io.readFile);
+    const { values } = readArguments(rest, OPTIONS, false);
+    const send = gatewayAt(values.url ?? (io.env.WEIR_URL || urlOf(config)), io);
+    if (values.repair) await repair(config, io);
+    let code: number = exitCode.ok;
+    for await (const { check, state, text } of findings(config, send)) {
+      await io.stdout.write(`${state.padEnd(5)} ${check.padEnd(12)} ${text}\n`);
+      if (state === "FAIL" && code === exitCode.ok) code = CHECKS[check];
+    }
+    return code;
+  },
+};
+
+/** The address of a gateway on this machine with these settings. */
+function urlOf(config: Config): string {
+  const [first] = config.listen;
+  const text = first === undefined ? "" : formatListen(first);
+  return text.startsWith("unix:") ? text : `http://${text.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1")}`;
+}
+
+type Named = Finding & { readonly check: keyof typeof CHECKS };
+
+async function* findings(config: Config, send: Send): AsyncGenerator<Named> {
+  const as = (check: Named["check"], finding: Finding): Named => ({ check, ...finding });
+  yield as("permissions", checkFolder(config.data));
+  const { isRunning, stock, store, schema } = await lookAtStore(config.data, send);
+  yield as("store", store);
+  if (schema !== undefined) yield as("schema", schema);
+  yield as("space", checkSpace(config, stock));
+  yield as("clock", checkClock(config.futureMs, stock));
+  if (!isRunning) yield as("ports", await checkPorts(config));
+  else if (store.state !== "FAIL") yield as("round trip", await checkRoundTrip(send));
+}
+
+interface Look {
+  readonly isRunning: boolean;
+  readonly stock: Stock | undefined;
+  readonly store: Finding;
+  readonly schema?: Finding;
+}
+
+async function lookAtStore(data: string, send: Send): Promise<Look> {
+  try {
+    return await inspectStore(data, async (found) => ({
+      isRunning: false,
+      stock: found,
+      store: { state: "ok", text: stoppedText(found) },
+      schema: {
+        state: "ok",
+        text:
+          found.schema === found.newestSchema
+            ? `schema ${found.schema} is the newest`
+            : `the next start changes schema ${found.schema} to ${found.newestSchema}; make a backup first`,
+      },
+    }));
+  } catch (error) {
+    const common = { isRunning: false, stock: undefined };
+    if (error instanceof NoStore)
+      return {
+        ...common,
+        store: { state: "ok", text: `there is no ${STORE_FILE} yet; "weir serve" creates it` },
+      };
+    if (error instanceof StoreLocked) {
+      const store = await checkReady(send);
+      const stock = store.state === "FAIL" ? undefined : await stockOfGateway(send, data);
+      return { isRunning: true, stock, store };
+    }
+    const failed: Finding = { state: "FAIL", text: error instanceof Error ? error.message : String(error) };
+    if (error instanceof SchemaMismatch)
+      return { ...common, store: { state: "ok", text: "the database opens" }, schema: failed };
+    return { ...common, store: failed };
+  }
+}
+
+function stoppedText({ rows, days, journalRecords }: Inspection): string {
+  const journal =
+    journalRecords === 0
+      ? ""
+      : `; the next start moves ${counted(journalRecords, "small change")} from the journal`;
+  return `no gateway runs; the database opens, with ${counted(rows, "sample")} of ${counted(days, "day")}${journal}`;
+}
+
+async function repair(config: Config, io: Io): Promise<void> {
+  const path = join(config.data, STORE_FILE);
+  if (!existsSync(path))
+    throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);
+  const repaired = await repairJournal(
+    {
+      path,
+      counters: createCounters(),
+      memoryLimitBytes: config.memoryLimitBytes,
+      threads: config.threads,
+      temporaryDirectory: join(config.data, "tmp"),
+    },
+    Date.now(),
+  );
+  if (repaired === undefined) {
+    await io.stdout.write("The journal is not damaged; nothing was repaired.\n");
+    return;
+  }
+  const { records, rows, series, copy } = repaired;
+  const orphans =
+    rows === 0 ? "" : `, and ${counted(rows, "sample")} of ${series} series that only these records describe`;
+  await io.stdout.write(
+    `The journal is repaired. Lost: ${counted(records, "record")} that cannot be read${orphans}. The damaged file is ${copy}.\n`,
+  );
+}
