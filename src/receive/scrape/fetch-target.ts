@@ -63,7 +63,7 @@ export async function fetchTarget(
     const response = await fetch(url, { ...request, signal: end.signal });
     if (response.status !== 200) {
       await response.body?.cancel();
-      const status = `${response.status} ${response.statusText}`.trim();
+      const status = `${response.status} ${response.statusText.slice(0, 100)}`.trim();
       throw new ScrapeFailure("status", `the target answered HTTP status ${status}, expected 200`);
     }
     const bytes = await readLimited(response, limit);
