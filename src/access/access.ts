@@ -73,7 +73,7 @@ export class Access implements AccessGuard, Callers {
   readonly #adminToken: AccessToken | undefined;
   readonly #elapsedMs: () => number;
   /** By the first four bytes of the hash. Which hash begins so is no secret: only its text is. */
-  #tokens = new Map<number, AccessToken[]>();
+  #tokens = new Map<number, { readonly token: AccessToken; readonly hash: Buffer }[]>();
   #count = 0;
   /** The version of the file that was read. Undefined if there was none. */
   #version: string | undefined;
@@ -99,7 +99,7 @@ export class Access implements AccessGuard, Callers {
   /** Whether a token exists that has not expired. */
   get hasValidToken(): boolean {
     const nowMs = this.#options.now();
-    return [...this.#tokens.values()].some((tokens) => tokens.some((token) => isValid(token, nowMs)));
+    return [...this.#tokens.values()].some((tokens) => tokens.some(({ token }) => isValid(token, nowMs)));
   }
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: () => T): T {
@@ -156,9 +156,7 @@ export class Access implements AccessGuard, Callers {
 
   #find(text: string): AccessToken | undefined {
     const hash = hashOfToken(text);
-    return this.#tokens
-      .get(hash.readUInt32BE())
-      ?.find(({ sha256 }) => timingSafeEqual(hash, Buffer.from(sha256, "hex")));
+    return this.#tokens.get(hash.readUInt32BE())?.find((known) => timingSafeEqual(hash, known.hash))?.token;
   }
 
   /** Reads the file again if it has changed. */
@@ -184,7 +182,8 @@ export class Access implements AccessGuard, Callers {
 
   #set(ofFile: readonly AccessToken[]): void {
     const tokens = this.#adminToken === undefined ? ofFile : [...ofFile, this.#adminToken];
-    this.#tokens = Map.groupBy(tokens, ({ sha256 }) => Number.parseInt(sha256.slice(0, 8), 16));
+    const hashed = tokens.map((token) => ({ token, hash: Buffer.from(token.sha256, "hex") }));
+    this.#tokens = Map.groupBy(hashed, ({ hash }) => hash.readUInt32BE());
     this.#count = tokens.length;
     this.#uses.keep(new Set(tokens.map(({ id }) => id)));
   }
