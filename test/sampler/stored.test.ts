@@ -90,7 +90,8 @@ async function sample(parts: readonly Part[], ingest: Ingest, count: number): Pr
       reject(new Error(message));
   };
   const sampler = new Sampler(
-    parts,
+    // A part's time limit is its interval by default, and a busy machine needs longer than 30 ms.
+    parts.map((part) => ({ ...part, timeoutMs: 60_000 })),
     async (batch) => {
       acks.push(await ingest.push(batch));
       if (acks.length === count) resolve();
