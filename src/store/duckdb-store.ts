@@ -47,6 +47,16 @@ import { type TableWriters, Writing } from "./tables/writing.ts";
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
 const READER_CLOSE_MS_MAX = 2_000;
 
+/** Changes of more rows are never in the journal (journal/journal.ts). */
+const LARGE_ROWS_MIN = 1_024;
+/** A transaction of its own costs a change of fewer rows more than a second write would. */
+const MANY_ROWS_MIN = 256;
+/**
+ * So many changes after a large one are taken to be among large ones. Commits of 1,000, 1,000 and 2,000 rows take 6.1 CPU-ms
+ * with this and 7.2 without. With a third one of 1,000 rows the journal is as cheap.
+ */
+const AMONG_LARGE = 2;
+
 export interface StoreOptions {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
@@ -161,6 +171,8 @@ export class DuckDBStore implements Store {
   #generation: number;
   readonly #copying = new Copying();
   #last: Promise<unknown> = Promise.resolve();
+  /** Commits since the last one of more than `LARGE_ROWS_MIN` rows. */
+  #sinceLarge = Number.POSITIVE_INFINITY;
   /** Resolves when the engine, which gave up on the file, has opened it again. */
   #reopening: Promise<void> | undefined;
   #closed = false;
@@ -195,7 +207,8 @@ export class DuckDBStore implements Store {
       const end = this.#options.counters.commitSeconds.startTimer();
       if (this.#room.isInsideDue) await this.lookInside();
       if (this.#journal.isFull) await this.#moveJournal();
-      const entry = entryOf(change, (day) => this.#days.has(day));
+      const entry = this.#isAmongLarge(change) ? undefined : entryOf(change, (day) => this.#days.has(day));
+      this.#sinceLarge++;
       if (entry === undefined || !(await this.#journal.append(entry))) {
         await this.#moveJournal();
         await this.#commitWhole(change);
@@ -203,6 +216,16 @@ export class DuckDBStore implements Store {
       this.#room.noteWritten();
       end();
     });
+  }
+
+  /**
+   * Whether a change of many rows comes between larger ones, as those of several clients do. In the journal it would be
+   * written twice, because the next large change moves it in a transaction of its own.
+   */
+  #isAmongLarge({ rows = [] }: Change): boolean {
+    const length = rows.reduce((sum, segment) => sum + segment.length, 0);
+    if (length > LARGE_ROWS_MIN) this.#sinceLarge = -1;
+    return length > MANY_ROWS_MIN && this.#sinceLarge < AMONG_LARGE && this.#journal.isEmpty;
   }
 
   /** Moves the journal's records to their tables. */

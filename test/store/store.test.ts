@@ -1,7 +1,7 @@
 /** The store over a real DuckDB file: what a commit stores, what a start reads, what a drop leaves. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import type { TotalsRecord } from "../../src/model/records.ts";
@@ -179,6 +179,32 @@ describe("commit", () => {
       }
     });
     expect(replayed).toEqual([{ us: DAY_US, value: 9, live: true }, ...samples]);
+  });
+
+  test("writes many rows once that come right after a large commit, and puts later ones into the journal", async () => {
+    let next = 0;
+    const commit = (length: number) =>
+      store.commit({
+        rows: [rowsOf(Array.from({ length }, () => ({ us: DAY_US + next, value: next++ })))],
+      });
+    const journal = join(folder, "store.duckdb.journal");
+    const isUsed: boolean[] = [];
+    for (const length of [1_025, 1_024, 257, 257]) {
+      await commit(length);
+      isUsed.push(existsSync(journal));
+    }
+    expect(isUsed).toEqual([false, false, false, true]);
+    // The large commit moves what the journal has. Few rows go to the journal even after it.
+    await commit(1_025);
+    await commit(256);
+    expect(statSync(journal).size).toBeGreaterThan(0);
+    await commit(257);
+    await reopen();
+    expect(store.days()).toMatchObject([{ day: DAY, rows: next }]);
+    const [order] = await query(
+      "SELECT count(*)::INTEGER AS rows, bool_and(value = rowid) AS same FROM weir.samples_20241004",
+    );
+    expect(order).toEqual({ rows: 4_101, same: true });
   });
 
   test("stores nothing when it fails, and the next commit succeeds", async () => {
@@ -493,6 +519,46 @@ test("deletes the oldest idempotency keys and rejected samples first", async () 
     { ms: 3 },
   ]);
   expect((await reopen()).pushes.map(({ key }) => key)).toEqual(["b"]);
+});
+
+test("keeps every idempotency key of a commit with rows, however many keys it has", async () => {
+  const key = (name: string, receivedAtMs: number) => ({
+    scope: "/write",
+    key: name,
+    bodyHash: "hash of 'it'",
+    receivedAtMs,
+    accepted: 1_000,
+    answer: '{"accepted":1000,"rejected":[]}',
+  });
+  // One, three and four keys. Each commit makes a table for its day, so none goes to the journal, and a statement that
+  // was prepared before has to be right after it.
+  const commits = [
+    [key("a", 1_728_000_000_001)],
+    [key("b", 1_728_000_000_002), key("c ünïcödé $1", 1_728_000_000_003), key("d", 1_728_000_000_004)],
+    [5, 6, 7, 8].map((ms) => key(`e${ms}`, 1_728_000_000_000 + ms)),
+    [key("f", 1_728_000_000_009)],
+  ];
+  for (const [index, pushes] of commits.entries()) {
+    const day = DAY + index;
+    const rows = rowsOf([{ us: day * 86_400_000_000, value: 1, attributes: { [`t${index}`]: "x" } }], day);
+    await store.commit({ rows: [rows], pushes });
+  }
+  expect((await reopen()).pushes).toEqual(commits.flat());
+  // The connection of the reopened store prepares the statement again.
+  await store.commit({
+    rows: [rowsOf([{ us: 0, value: 1 }], DAY - 1)],
+    pushes: [key("g", 1_728_000_000_010)],
+  });
+  expect((await reopen()).pushes).toEqual([...commits.flat(), key("g", 1_728_000_000_010)]);
+});
+
+test("stores no idempotency key if the rows of its commit fail", async () => {
+  const pushes = [
+    { scope: "s", key: "lost", bodyHash: "h", receivedAtMs: 1_728_000_000_000, accepted: 1, answer: "{}" },
+  ];
+  const broken = { ...rowsOf([{ us: DAY_US, value: 1 }]), seriesId: undefined as unknown as Uint32Array };
+  await expect(store.commit({ rows: [broken], pushes })).rejects.toThrow();
+  expect((await reopen()).pushes).toEqual([]);
 });
 
 test("lets only one store open a file", async () => {
