@@ -16,7 +16,10 @@ const FORGOTTEN_PER_CUT = 10_000;
 
 interface Entry {
   readonly bodyHash: string;
-  ack: Promise<Ack>;
+  /** While the push waits for its commit. */
+  pending: Promise<Ack> | undefined;
+  /** Afterwards, the answer as JSON: a promise of an object takes twice the memory, for a day. */
+  answer: string;
   /** Infinity until the push is about to be committed. */
   receivedAtMs: number;
   bytes: number;
@@ -28,6 +31,7 @@ export class IdempotencyKeys {
   readonly #bytesMax: number;
   readonly #counters: Counters;
   #bytes = 0;
+  #lastAnswer = "";
   /** Keys that were received before this may have been forgotten early, because of `bytesMax`. */
   #forgottenBeforeMs = Number.NEGATIVE_INFINITY;
   #forgottenSinceCut = 0;
@@ -37,10 +41,10 @@ export class IdempotencyKeys {
     this.#bytesMax = bytesMax;
     this.#counters = counters;
     for (const { scope, key, bodyHash, receivedAtMs, answer } of stored) {
-      const ack = Promise.resolve(JSON.parse(answer) as Ack);
       const name = entryKey(scope, key);
       this.#delete(name);
-      this.#entries.set(name, { bodyHash, ack, receivedAtMs, bytes: 0 });
+      const kept = this.#shared(answer);
+      this.#entries.set(name, { bodyHash, pending: undefined, answer: kept, receivedAtMs, bytes: 0 });
       this.#weigh(name, answer);
     }
   }
@@ -59,17 +63,24 @@ export class IdempotencyKeys {
         "Idempotency-Key",
       );
     }
-    return entry.ack;
+    return entry.pending ?? Promise.resolve(JSON.parse(entry.answer) as Ack);
   }
 
   /** Remembers a key from now on. A push that fails releases its key. */
   begin({ scope, key, bodyHash }: Idempotency, ack: Promise<Ack>): void {
     const name = entryKey(scope, key);
-    const entry: Entry = { bodyHash, ack, receivedAtMs: Number.POSITIVE_INFINITY, bytes: 0 };
+    const entry: Entry = {
+      bodyHash,
+      pending: ack,
+      answer: "",
+      receivedAtMs: Number.POSITIVE_INFINITY,
+      bytes: 0,
+    };
     this.#entries.set(name, entry);
     ack.then(
       (answer) => {
-        entry.ack = Promise.resolve(bounded(answer));
+        entry.answer = this.#shared(JSON.stringify(bounded(answer)));
+        entry.pending = undefined;
       },
       () => this.#delete(name),
     );
@@ -97,6 +108,12 @@ export class IdempotencyKeys {
     for (const [name, entry] of this.#entries) if (entry.receivedAtMs < receivedMs) this.#delete(name);
     this.#forgottenSinceCut = 0;
     return Math.max(receivedMs, this.#forgottenBeforeMs);
+  }
+
+  /** The same text as before, if it is equal. Most answers of a sender are. */
+  #shared(answer: string): string {
+    if (answer !== this.#lastAnswer) this.#lastAnswer = answer;
+    return this.#lastAnswer;
   }
 
   /** Counts the bytes of an entry with its answer. Forgets the oldest entries if the limit is exceeded. */
