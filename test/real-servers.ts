@@ -34,18 +34,21 @@ export async function startServer(
 ): Promise<RealServer> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   let log = "";
-  const isReady = Promise.withResolvers<boolean>();
+  // A server may log its address after it logs that it is ready: its threads write in any order.
+  const addressIn = (text: string) => known ?? /"?Listening on"? address=(\S+)\s/.exec(text)?.[1];
+  const isReady = Promise.withResolvers<string | undefined>();
   const read = async () => {
     const decoder = new TextDecoder();
     for await (const bytes of child.stderr) {
       log += decoder.decode(bytes, { stream: true });
-      if (ready.test(log)) isReady.resolve(true);
+      const address = addressIn(log);
+      if (address !== undefined && ready.test(log)) isReady.resolve(address);
     }
-    isReady.resolve(false);
+    isReady.resolve(undefined);
   };
   void read();
-  const address = (await isReady.promise) && (known ?? /"?Listening on"? address=(\S+)/.exec(log)?.[1]);
-  if (!address) {
+  const address = await isReady.promise;
+  if (address === undefined) {
     child.kill("SIGKILL");
     throw new Error(`${command[0]} did not start:\n${log}`);
   }
