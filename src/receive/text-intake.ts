@@ -19,7 +19,7 @@ import { type DatagramSegment, WaitingDatagrams } from "../wire/sockets/waiting-
 export interface TextDecoder {
   /** Decodes some of the pieces of a segment from `from` on. Returns the index of the first that it left. */
   decode(segment: DatagramSegment, from: number): number;
-  /** Whether the batch has so many samples that it should be taken. */
+  /** Whether the batch has enough samples to be taken. */
   readonly isFull: boolean;
   /** Returns what was decoded since the last call. */
   take(): DecodedText;

@@ -123,7 +123,7 @@ export class GraphiteDecoder extends TextLineDecoder {
   }
 }
 
-/** The reason to reject a line of so many bytes, or of more if they are not known. */
+/** The reason to reject a line that is too long. `bytes` is its length. If it is absent, it is above the limit. */
 export function longLine(bytes?: number): string {
   const length = bytes === undefined ? `more than ${LINE_BYTES_MAX}` : `${bytes}`;
   return `the line has ${length} bytes, expected at most ${LINE_BYTES_MAX}`;

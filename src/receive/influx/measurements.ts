@@ -53,7 +53,7 @@ export class Measurements {
     this.#identifying = new Set(options.attributes);
   }
 
-  /** Whether so many are known that they should be forgotten. */
+  /** Whether the number of known measurements is above its limit, so that they should be forgotten. */
   get isFull(): boolean {
     return this.#byBytes.size >= MEASUREMENTS_MAX || this.#metrics >= METRICS_MAX;
   }

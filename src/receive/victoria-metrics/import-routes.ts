@@ -203,7 +203,7 @@ class Tally {
     }
   }
 
-  /** Throws if so many lines were rejected that the body is not what its sender takes it for. */
+  /** Throws if more lines were rejected than a body of this format can be expected to have. */
   requireFewRejected(): void {
     if (this.#rejectedLines <= REJECTED_LINES_MAX) return;
     throw new BadInput(
