@@ -276,6 +276,11 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       help: "PromQL queries in progress.",
       registers,
     }),
+    promqlWorkers: new Gauge({
+      name: "weir_promql_workers",
+      help: "Threads that evaluate PromQL, including idle ones.",
+      registers,
+    }),
     promqlSeconds: new Histogram({
       name: "weir_promql_query_duration_seconds",
       help: "Duration of PromQL queries, by outcome: ok, or the code of the error.",

@@ -22,6 +22,7 @@ import { QueryRunner } from "./promql/query-runner.ts";
 import type { SeriesSamples } from "./promql/storage.ts";
 import { DayReader } from "./promql/store/day-reader.ts";
 import type { StoreStorage } from "./promql/store/store-storage.ts";
+import { StoreTableReader } from "./promql/store/table-reader.ts";
 
 interface SeriesExportOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -153,7 +154,7 @@ export class SeriesExport {
     // Usually everything fits, and need not be counted.
     if (days.reduce((sum, { rows }) => sum + rows, 0) <= this.#samplesAtOnce) return [range];
     const counted = await this.#runner.runWithin(this.#options, signal, async (budget) => {
-      const reader = new DayReader(store, budget.signal);
+      const reader = new DayReader(store.days(), new StoreTableReader(store, budget.signal));
       try {
         const counts: number[] = [];
         for (const { startMs, endMs } of days) {

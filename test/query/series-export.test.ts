@@ -1,6 +1,7 @@
 /** An export that is read in many portions has the same samples as one that fits into one, and the levels that an import needs. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { matcher } from "../../src/query/promql/matchers.ts";
+import { OwnRows } from "../../src/query/promql/store/own-rows.ts";
 import { StoreStorage } from "../../src/query/promql/store/store-storage.ts";
 import { SeriesExport } from "../../src/query/series-export.ts";
 import { DAY_MS, NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
@@ -30,8 +31,9 @@ afterAll(() => gateway.close());
 
 function open(samplesAtOnce: number, limits = LIMITS): SeriesExport {
   const { store, registry } = gateway.gateway;
-  const storage = new StoreStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: DAY_MS });
-  const { catalog } = storage;
+  const rows = new OwnRows({ store, registry });
+  const storage = new StoreStorage({ rows, observationStepMs: STEP_MS, seriesIdleMs: DAY_MS });
+  const { catalog } = rows;
   return new SeriesExport({ store, catalog, storage, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. The points of
- * a result are written directly from the columns. Large results are streamed in pieces.
+ * Answers of Prometheus's API: `{"status":"success","data":…}` and `{"status":"error","errorType",…}`. Large results
+ * are streamed in pieces.
  */
 import { setImmediate } from "node:timers/promises";
 import {
@@ -11,9 +11,8 @@ import {
   Timeout,
   Unavailable,
 } from "../../model/errors.ts";
-import type { PromqlResult, ResultData, ResultSeries } from "../../query/promql/engine.ts";
+import type { PromqlAnswer } from "../../query/promql/promql-queries.ts";
 import { QueryError } from "../../query/promql/query-errors.ts";
-import { formatFloat } from "../../query/promql/promql-text.ts";
 import { errorHeaders, jsonResponse } from "../error-answers.ts";
 import { streamResponse } from "../stream.ts";
 
@@ -65,18 +64,39 @@ function errorTypeOf(error: RequestError): string {
 /** Length of the pieces in which an answer is streamed. Small results are one piece. */
 const PIECE_LENGTH = 256 * 1024;
 
-/** The answer to a query. `more` is added to the data. */
-export function resultResponse(
-  result: PromqlResult,
-  limit: number,
-  more: Readonly<Record<string, unknown>> = {},
-): Response {
-  const { data } = result;
-  const truncated = "series" in data && data.series.length > limit;
-  const warnings = [...result.warnings, ...(truncated ? ["results truncated due to limit"] : [])];
-  const tail = JSON.stringify(more).slice(1, -1);
-  const end = `${tail === "" ? "" : `,${tail}`}}${noteText(warnings, result.infos)}}\n`;
-  return inPieces(resultPieces(data, limit, end));
+/** How long a client may read nothing of the answer to a query, which keeps a Worker until its end is near. */
+const STALL_MS = 15_000;
+
+/** The answer to a query. */
+export async function queryResponse(answer: PromqlAnswer): Promise<Response> {
+  const headers = { "content-type": "application/json; charset=utf-8" };
+  const first = await answer.next();
+  const second = first === undefined ? undefined : await answer.next();
+  if (second === undefined) return new Response(first ?? "", { headers });
+  return streamResponse(answerStream([first!, second], answer), headers);
+}
+
+function answerStream(made: Uint8Array[], answer: PromqlAnswer): ReadableStream<Uint8Array> {
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stall);
+        const piece = made.shift() ?? (await answer.next());
+        if (piece === undefined) return controller.close();
+        controller.enqueue(piece);
+        stall = setTimeout(() => {
+          controller.error(new Timeout(`The client read nothing of the answer for ${STALL_MS} ms.`));
+          answer.cancel();
+        }, STALL_MS);
+      },
+      cancel() {
+        clearTimeout(stall);
+        answer.cancel();
+      },
+    },
+    { highWaterMark: 1 },
+  );
 }
 
 /** The answer with a list of any length. */
@@ -110,41 +130,6 @@ function* listPieces(items: readonly unknown[], end: string): Generator<string, 
 function noteText(warnings: readonly string[], infos: readonly string[]): string {
   const text = JSON.stringify(notes(warnings, infos)).slice(1, -1);
   return text === "" ? "" : `,${text}`;
-}
-
-function* resultPieces(data: ResultData, limit: number, end: string): Generator<string, void> {
-  let text = `{"status":"success","data":{"resultType":"${data.type}","result":`;
-  if (data.type === "scalar") text += `[${seconds(data.timestampMs)},"${formatFloat(data.value)}"]`;
-  else if (data.type === "string") text += `[${seconds(data.timestampMs)},${JSON.stringify(data.text)}]`;
-  else {
-    text += "[";
-    const count = Math.min(limit, data.series.length);
-    for (let at = 0; at < count; at++) {
-      const series = data.series[at];
-      text += `${at > 0 ? "," : ""}{"metric":${JSON.stringify(series.labels)},`;
-      text += data.type === "vector" ? `"value":${point(series, 0)}}` : '"values":[';
-      if (data.type === "matrix") {
-        for (let sample = 0; sample < series.values.length; sample++) {
-          text += (sample > 0 ? "," : "") + point(series, sample);
-        }
-        text += "]}";
-      }
-      if (text.length >= PIECE_LENGTH) {
-        yield text;
-        text = "";
-      }
-    }
-    text += "]";
-  }
-  yield text + end;
-}
-
-function point({ timestampsMs, values }: ResultSeries, at: number): string {
-  return `[${seconds(timestampsMs[at])},"${formatFloat(values[at])}"]`;
-}
-
-function seconds(timeMs: number): number {
-  return Math.round(timeMs) / 1000;
 }
 
 function pieceStream(made: string[], pieces: Iterator<string, void>): ReadableStream<Uint8Array> {

@@ -4,29 +4,23 @@
  * a form.
  */
 import { BadInput, quote } from "../../model/errors.ts";
-import type { PromqlQueryOptions, PromqlResult } from "../../query/promql/engine.ts";
+import type { PromqlQueryOptions } from "../../query/promql/engine.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
-import { parse } from "../../query/promql/parse/parse.ts";
-import { formatExpr } from "../../query/promql/parse/print.ts";
-import { treeOf } from "../../query/promql/parse/tree.ts";
-import { type LabelQuery, type MetadataEntry, parseSelector } from "../../query/promql/promql-queries.ts";
+import {
+  type LabelQuery,
+  type MetadataEntry,
+  parseSelector,
+  type Promql,
+} from "../../query/promql/promql-queries.ts";
+import type { Shown } from "../../query/promql/worker/messages.ts";
 import type { BodyLimits } from "../body.ts";
 import { Routes } from "../routes.ts";
-import { apiError, limited, listResponse, resultResponse, success } from "./prometheus-api-answer.ts";
+import { apiError, limited, listResponse, queryResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** The part of src/query/promql that the API uses. */
 interface PrometheusApiDependencies {
-  readonly promql: {
-    instant(text: string, timeMs: number, options: PromqlQueryOptions): Promise<PromqlResult>;
-    range(
-      text: string,
-      startMs: number,
-      endMs: number,
-      stepMs: number,
-      options: PromqlQueryOptions,
-    ): Promise<PromqlResult>;
-    explain(result: PromqlResult): unknown;
+  readonly promql: Pick<Promql, "instant" | "range" | "format" | "tree"> & {
     readonly discovery: {
       series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
       labelNames(query: LabelQuery): readonly string[];
@@ -52,10 +46,10 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
   const instant: Handler = async (parameters, request) => {
     const timeMs = readTime(parameters, "time") ?? now();
     const text = parameters.get("query") ?? "";
-    const result = await asParameter("query", () =>
-      promql.instant(text, timeMs, readOptions(parameters, request)),
+    const answer = await asParameter("query", () =>
+      promql.instant(text, timeMs, readShown(parameters), readOptions(parameters, request)),
     );
-    return resultResponse(result, readLimit(parameters), extras(parameters, result));
+    return await queryResponse(answer);
   };
 
   const range = async (parameters: URLSearchParams, request: Request, defaultStepMs?: number) => {
@@ -79,23 +73,23 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
       );
     }
     const text = parameters.get("query") ?? "";
-    const result = await asParameter("query", () =>
-      promql.range(text, startMs, endMs, wholeMs(stepMs), readOptions(parameters, request)),
+    const times = { startMs, endMs, stepMs: wholeMs(stepMs) };
+    const answer = await asParameter("query", () =>
+      promql.range(text, times, readShown(parameters), readOptions(parameters, request)),
     );
-    return resultResponse(result, readLimit(parameters), extras(parameters, result));
+    return await queryResponse(answer);
   };
 
   const proxiedRange: Handler = (parameters, request) => range(parameters, request, PROXIED_STEP_MS);
 
-  const extras = (parameters: URLSearchParams, result: PromqlResult) => ({
-    ...(parameters.get("stats") ? { stats: statsOf(result) } : {}),
-    ...(parameters.get("explain") === "true" ? { explain: promql.explain(result) } : {}),
-  });
-
-  const format: Handler = async (parameters) =>
-    success(await asParameter("query", async () => formatExpr(parse(parameters.get("query") ?? ""))));
-  const syntaxTree: Handler = async (parameters) =>
-    success(await asParameter("query", async () => treeOf(parse(parameters.get("query") ?? ""))));
+  const format: Handler = async (parameters, request) =>
+    await queryResponse(
+      await asParameter("query", () => promql.format(parameters.get("query") ?? "", request.signal)),
+    );
+  const syntaxTree: Handler = async (parameters, request) =>
+    await queryResponse(
+      await asParameter("query", () => promql.tree(parameters.get("query") ?? "", request.signal)),
+    );
 
   const series: Handler = async (parameters) => {
     if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
@@ -150,6 +144,14 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     )
     .on("GET", "/api/v1/metadata", "read", "returns type, help and unit of each metric", route(metadata));
 };
+
+function readShown(parameters: URLSearchParams): Shown {
+  return {
+    limit: readLimit(parameters),
+    stats: Boolean(parameters.get("stats")),
+    explain: parameters.get("explain") === "true",
+  };
+}
 
 function readOptions(parameters: URLSearchParams, request: Request): PromqlQueryOptions {
   const promqlTimeoutMs = readDuration(parameters, "timeout");
@@ -206,20 +208,4 @@ function unescapeName(name: string): string {
     .replace(/__|_([0-9a-fA-F]{1,6})_/g, (_, hex) =>
       hex === undefined ? "_" : String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(hex, 16))),
     );
-}
-
-/** As upstream's `stats=all`, with the statistics that this engine has. */
-function statsOf({ stats }: PromqlResult): unknown {
-  const total = stats.parseMs + stats.evaluationMs;
-  return {
-    timings: {
-      evalTotalTime: stats.evaluationMs / 1000,
-      resultSortTime: 0,
-      queryPreparationTime: stats.parseMs / 1000,
-      innerEvalTime: stats.evaluationMs / 1000,
-      execQueueTime: 0,
-      execTotalTime: total / 1000,
-    },
-    samples: { totalQueryableSamples: stats.samplesRead, peakSamples: Math.ceil(stats.bytesPeak / 9) },
-  };
 }

@@ -20,10 +20,10 @@ export interface Explanation {
   readonly reads: readonly ReadExplanation[];
 }
 
-export function explainPlan(
+export async function explainPlan(
   plan: Plan,
-  explainRead: (read: PlannedRead) => Omit<ReadExplanation, "selector" | "after" | "to">,
-): Explanation {
+  explainRead: (read: PlannedRead) => Promise<Omit<ReadExplanation, "selector" | "after" | "to">>,
+): Promise<Explanation> {
   const lines: string[] = [];
   const walk = (expr: Expr, level: number) => {
     const once = plan.stepInvariant.has(expr) ? "  (once for all steps)" : "";
@@ -31,13 +31,14 @@ export function explainPlan(
     for (const child of childrenOf(expr)) walk(child, level + 1);
   };
   walk(plan.expr, 0);
-  return {
-    plan: lines,
-    reads: plan.reads.map((read) => ({
+  const reads: ReadExplanation[] = [];
+  for (const read of plan.reads) {
+    reads.push({
       selector: printExpr(read.selector),
       after: new Date(read.afterMs).toISOString(),
       to: new Date(read.toMs).toISOString(),
-      ...explainRead(read),
-    })),
-  };
+      ...(await explainRead(read)),
+    });
+  }
+  return { plan: lines, reads };
 }

@@ -17,6 +17,7 @@ import type { Matcher } from "./matchers.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
+import { StoreTableReader } from "./store/table-reader.ts";
 import { sortWithPauses } from "./store/sort-with-pauses.ts";
 import { QueryRunner } from "./query-runner.ts";
 
@@ -132,7 +133,7 @@ export class Federation {
         else if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
       }
     });
-    const reader = new DayReader(store, budget.signal);
+    const reader = new DayReader(store.days(), new StoreTableReader(store, budget.signal));
     try {
       const found = slots.size > 0 ? await reader.latest([...slots.keys()], range) : [];
       for (const [id, sample] of found) {

@@ -41,6 +41,11 @@ export class LabelSet {
     return new LabelSet(pairs);
   }
 
+  /** Creates a set from the `pairs` of another one. */
+  static ofPairs(pairs: readonly string[]): LabelSet {
+    return new LabelSet(pairs);
+  }
+
   /** Equal only for equal sets: no label contains U+0000 (see src/series/naming.ts, and `with`). */
   get key(): string {
     this.#key ??= this.pairs.join("\u0000");

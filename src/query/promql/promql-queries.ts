@@ -1,53 +1,67 @@
 /**
  * PromQL as the gateway offers it: queries over the store, with a bounded number at once, and discovery: series,
  * labels, metadata. The HTTP API and the command line are thin layers over it.
+ *
+ * Queries are parsed, evaluated and written as text in Workers, because whatever a reader asks must not delay a push.
+ * This thread finds series and reads rows for them.
  */
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
-import type { Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
-import { Engine, type EngineOptions, type PromqlQueryOptions, type PromqlResult } from "./engine.ts";
-import { ParseError } from "./query-errors.ts";
-import { type Explanation, explainPlan } from "./explain.ts";
+import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
+import { ParseError, QueryTimeout } from "./query-errors.ts";
 import type { Matcher } from "./matchers.ts";
 import { isShifted } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
-import type { Catalog, SeriesRegistry } from "./catalog/catalog.ts";
+import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
-import type { HeldOf } from "./store/held.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
+import { OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
+import type { Shown, Task, TaskSettings } from "./worker/messages.ts";
+import { WorkerPool } from "./worker/worker-pool.ts";
+import { WorkerTask } from "./worker/worker-task.ts";
 
-interface PromqlOptions extends EngineOptions {
-  readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: SeriesRegistry;
+interface PromqlOptions extends EngineOptions, Required<OwnRowsOptions> {
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
-  /** The last sample of a series of a Pushgateway group, whose value is repeated as long as the group exists. */
-  readonly heldOf: HeldOf;
   readonly now: () => number;
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
   readonly counters: Counters;
 }
 
+/** The text of an answer of Prometheus's API, in pieces. */
+export interface PromqlAnswer {
+  /** The next piece; undefined after the last. The first is there already. */
+  next(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Nobody reads the rest. */
+  cancel(): void;
+}
+
 /** How long a query waits before it is rejected, and how many wait: dashboards send the queries of a page at once. */
 const WAIT_MS = 30_000;
 const WAITING_PER_QUERY = 32;
+/** A Worker notices itself that the time is up, unless it computes without a pause. */
+const LATE_MS = 100;
 
 export class Promql {
   readonly discovery: Discovery;
+  readonly #options: PromqlOptions;
+  readonly #rows: OwnRows;
   readonly #storage: StoreStorage;
-  readonly #engine: Engine;
+  readonly #pool: WorkerPool;
   readonly #runner: QueryRunner;
   readonly #counters: Counters;
 
   constructor(options: PromqlOptions) {
+    this.#options = options;
     this.#counters = options.counters;
-    this.#storage = new StoreStorage(options);
-    this.#engine = new Engine(this.#storage, options);
-    this.discovery = new Discovery(options.registry, this.#storage.catalog);
+    this.#rows = new OwnRows(options);
+    this.#storage = new StoreStorage({ ...options, rows: this.#rows });
+    this.discovery = new Discovery(options.registry, this.#rows.catalog);
+    this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
       new ConcurrencyLimit(options.promqlConcurrencyMax, {
@@ -60,26 +74,45 @@ export class Promql {
     );
   }
 
-  instant(text: string, timeMs: number, options: PromqlQueryOptions = {}): Promise<PromqlResult> {
-    return this.#run((signal) => this.#engine.instant(text, timeMs, { ...options, signal }), options);
+  /**
+   * Evaluates an expression at one time. Resolves when the first piece of the answer is there.
+   *
+   * @throws ParseError, QueryError when a limit is exceeded, Busy when too many queries run
+   */
+  instant(
+    text: string,
+    timeMs: number,
+    shown: Shown,
+    options: PromqlQueryOptions = {},
+  ): Promise<PromqlAnswer> {
+    const { signal, ...own } = options;
+    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal);
   }
 
+  /** The same at `startMs`, and every `stepMs` up to `endMs`. */
   range(
     text: string,
-    startMs: number,
-    endMs: number,
-    stepMs: number,
+    { startMs, endMs, stepMs }: { readonly startMs: number; readonly endMs: number; readonly stepMs: number },
+    shown: Shown,
     options: PromqlQueryOptions = {},
-  ): Promise<PromqlResult> {
-    return this.#run(
-      (signal) => this.#engine.range(text, startMs, endMs, stepMs, { ...options, signal }),
-      options,
-    );
+  ): Promise<PromqlAnswer> {
+    const { signal, ...own } = options;
+    return this.#run({ kind: "range", text, startMs, endMs, stepMs, shown, options: own }, signal);
+  }
+
+  /** An expression in its usual form. */
+  format(text: string, signal?: AbortSignal): Promise<PromqlAnswer> {
+    return this.#run({ kind: "format", text }, signal);
+  }
+
+  /** The syntax tree of an expression. */
+  tree(text: string, signal?: AbortSignal): Promise<PromqlAnswer> {
+    return this.#run({ kind: "tree", text }, signal);
   }
 
   /** The catalog of series, for other parts that search by selectors: one index is enough. */
   get catalog(): Catalog {
-    return this.#storage.catalog;
+    return this.#rows.catalog;
   }
 
   /** The samples of sources of the catalog, for exports. */
@@ -87,33 +120,87 @@ export class Promql {
     return this.#storage;
   }
 
-  /** The plan of a query that has run, and what it read. */
-  explain({ plan }: PromqlResult): Explanation {
-    return explainPlan(plan, (read) => this.#storage.explain(read));
-  }
-
   /** Stops all queries; resolves when none runs. */
   async close(): Promise<void> {
     await this.#runner.close();
+    this.#pool.close();
   }
 
-  async #run(
-    query: (signal: AbortSignal) => Promise<PromqlResult>,
-    { signal }: PromqlQueryOptions,
-  ): Promise<PromqlResult> {
-    return await this.#runner.run(signal, async (either) => {
-      const begin = performance.now();
-      let outcome = "ok";
-      try {
-        return await query(either);
-      } catch (error) {
-        outcome = error instanceof RequestError ? error.code : "failed";
-        throw error;
-      } finally {
-        this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
-      }
-    });
+  async #run(task: Task, signal: AbortSignal | undefined): Promise<PromqlAnswer> {
+    const answer = Promise.withResolvers<PromqlAnswer>();
+    // The place among the running queries is kept until the Worker is free, which can be after the answer began.
+    this.#runner
+      .run(signal, (either) => this.#work(task, either, answer))
+      .catch((error: unknown) => answer.reject(error));
+    return await answer.promise;
   }
+
+  /** Resolves when the Worker is free. */
+  async #work(task: Task, signal: AbortSignal, answer: PromiseWithResolvers<PromqlAnswer>): Promise<void> {
+    const begin = performance.now();
+    let outcome = "ok";
+    const { promqlTimeoutMs } = { ...this.#options, ...("options" in task ? definedOnly(task.options) : {}) };
+    const late = new AbortController();
+    const timer = setTimeout(
+      () =>
+        late.abort(new QueryTimeout(`the query took longer than ${promqlTimeoutMs} ms (promqlTimeoutMs)`)),
+      promqlTimeoutMs + LATE_MS,
+    );
+    const work = new WorkerTask(task, {
+      pool: this.#pool,
+      rows: this.#rows,
+      settings: this.#settings(),
+      signal: AbortSignal.any([signal, late.signal]),
+    });
+    try {
+      let first = await work.next();
+      answer.resolve({
+        next: async () => {
+          const piece = first;
+          first = undefined;
+          return piece ?? (await work.next());
+        },
+        cancel: () => work.cancel(),
+      });
+    } catch (error) {
+      outcome = error instanceof RequestError ? error.code : "failed";
+      answer.reject(error);
+    } finally {
+      this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+      await work.ended;
+      clearTimeout(timer);
+    }
+  }
+
+  #settings(): TaskSettings {
+    const {
+      lookbackMs,
+      observationStepMs,
+      promqlMemoryBytesMax,
+      promqlSamplesMax,
+      promqlSeriesMax,
+      promqlTimeoutMs,
+      seriesIdleMs,
+      now,
+    } = this.#options;
+    return {
+      lookbackMs,
+      observationStepMs,
+      promqlMemoryBytesMax,
+      promqlSamplesMax,
+      promqlSeriesMax,
+      promqlTimeoutMs,
+      seriesIdleMs,
+      nowMs: now(),
+      days: this.#rows.days().map(({ day, table }) => ({ day, table })),
+    };
+  }
+}
+
+function definedOnly<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as Partial<Options>;
 }
 
 /**

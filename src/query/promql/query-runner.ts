@@ -57,11 +57,11 @@ export class QueryRunner {
 
   /** Stops running and waiting queries. Resolves when none runs. */
   async close(): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping.abort(canceled(this.#stopping.signal, true));
     await Promise.allSettled(this.#running);
   }
 }
 
-function canceled(stopping: AbortSignal): QueryCanceled {
-  return new QueryCanceled(stopping.aborted ? "the gateway is stopping" : "the query was canceled");
+function canceled(stopping: AbortSignal, isStopping = stopping.aborted): QueryCanceled {
+  return new QueryCanceled(isStopping ? "the gateway is stopping" : "the query was canceled");
 }

@@ -83,12 +83,13 @@ export interface Storage {
     selection: Selection,
     windows: Windows,
     budget: ReadBudget,
-  ):
+  ): Promise<
     | {
         readonly seriesMax: number;
         readonly batches: AsyncIterable<readonly { readonly labels: LabelSet; readonly ends: WindowEnds }[]>;
       }
-    | undefined;
+    | undefined
+  >;
   /**
    * Returns one number for each series that matches and has samples in the range, so that the samples of long ranges
    * need not be read. Undefined if the samples themselves are needed.

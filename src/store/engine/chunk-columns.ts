@@ -21,17 +21,20 @@ export type NumberType = "double" | "uinteger" | "boolean";
 
 type NumberColumn = Float64Array | Uint32Array | Uint8Array;
 
-/** Receives a chunk: its columns, which are valid until it returns, and which rows of one column are NULL. */
+/**
+ * Receives a chunk: its columns, which are valid until it returns, and which rows of one column are NULL. The next chunk
+ * is read when its promise resolves, if it returns one.
+ */
 export type ColumnVisitor = (
   columns: NumberColumn[],
   rowCount: number,
   isNull: (row: number) => boolean,
-) => void;
+) => void | Promise<void>;
 
 /**
  * Receives a chunk of lists: the key of each row, where its lists begin among the items, their length, and the
  * items of all rows by list. Everything is valid until it returns. `isNull` says which items of the last list
- * are NULL. It is absent if none is NULL.
+ * are NULL. It is absent if none is NULL. The next chunk is read when its promise resolves, if it returns one.
  */
 export type ListVisitor = (
   keys: Uint32Array,
@@ -39,7 +42,7 @@ export type ListVisitor = (
   lengths: Uint32Array,
   lists: readonly Float64Array[],
   isNull: ((item: number) => boolean) | undefined,
-) => void;
+) => void | Promise<void>;
 
 const NO_ROW = () => false;
 /** An entry of a list vector: two 64-bit integers, the index of the first item and the number of items. */
@@ -60,14 +63,14 @@ export class ChunkColumns<Chunk, Vector> {
     types: readonly NumberType[],
     nullable: number,
     visitor: ColumnVisitor,
-  ): void {
+  ): void | Promise<void> {
     const vectors = types.map((_, index) => this.#bindings.data_chunk_get_vector(chunk, index));
     const columns = vectors.map((vector, index) => this.#column(vector, types[index]!, rowCount));
-    visitor(columns, rowCount, this.#nullsOf(vectors[nullable]!, rowCount) ?? NO_ROW);
+    return visitor(columns, rowCount, this.#nullsOf(vectors[nullable]!, rowCount) ?? NO_ROW);
   }
 
   /** Passes on a chunk of one UINTEGER column and `lists` columns of lists of DOUBLE. */
-  visitLists(chunk: Chunk, rowCount: number, lists: number, visitor: ListVisitor): void {
+  visitLists(chunk: Chunk, rowCount: number, lists: number, visitor: ListVisitor): void | Promise<void> {
     const vectorAt = (index: number) => this.#bindings.data_chunk_get_vector(chunk, index);
     const keys = this.#column(vectorAt(0), "uinteger", rowCount) as Uint32Array;
     const vectors = Array.from({ length: lists }, (_, list) => vectorAt(list + 1));
@@ -89,7 +92,7 @@ export class ChunkColumns<Chunk, Vector> {
     const items = vectors.map((vector) => this.#bindings.list_vector_get_size(vector));
     const children = vectors.map((vector) => this.#bindings.list_vector_get_child(vector));
     const values = children.map((child, list) => this.#column(child, "double", items[list]!) as Float64Array);
-    visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
+    return visitor(keys, begins, lengths, values, this.#nullsOf(children.at(-1)!, items.at(-1)!));
   }
 
   /** Which rows of a vector are NULL. Undefined if none is. */

@@ -268,7 +268,7 @@ export class Connection implements Reader {
     let types: readonly NumberType[] | undefined;
     await this.#eachChunk(sql, parameters, ({ chunk, rowCount }, result) => {
       types ??= result.columnTypes().map((type) => NUMBER_TYPES.get(type) ?? "boolean");
-      chunkColumns.visit(chunk, rowCount, types, nullable, visit);
+      return chunkColumns.visit(chunk, rowCount, types, nullable, visit);
     });
   }
 
@@ -282,14 +282,15 @@ export class Connection implements Reader {
   async #eachChunk(
     sql: string,
     parameters: Parameters,
-    visit: (chunk: DuckDBDataChunk, result: DuckDBResult) => void,
+    visit: (chunk: DuckDBDataChunk, result: DuckDBResult) => void | Promise<void>,
   ): Promise<void> {
     const result = await this.#start(sql, parameters);
     try {
       for (;;) {
         const chunk = await result.fetchChunk();
         if (chunk === null || chunk.rowCount === 0) break;
-        visit(chunk, result);
+        const taken = visit(chunk, result);
+        if (taken !== undefined) await taken;
       }
       await this.#finish(sql, parameters);
     } finally {

@@ -14,6 +14,7 @@ import type { Metric, Series } from "../../../model/sample.ts";
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
+import type { Latest } from "../store/held.ts";
 import { type Condition, forStored, meets, valueIn } from "./matching.ts";
 import {
   type CatalogMetric,
@@ -36,13 +37,15 @@ export interface SeriesRegistry extends FollowedRegistry {
 
 /** One PromQL series (for buckets: one histogram) and the stored series that it consists of. */
 export interface Source {
-  readonly metric: CatalogMetric;
+  readonly metric: Pick<Metric, "kind" | "prometheusName" | "buckets">;
   readonly shape: Shape;
   /** With the metric's name; without `le` for buckets. */
   readonly labels: LabelSet;
   readonly seriesIds: number[];
   /** Buckets: the bounds that the selector matches, including +Inf, and their label sets. */
   readonly edges: readonly Edge[];
+  /** The last sample of a series of a Pushgateway group: see held.ts. */
+  readonly held?: Latest;
 }
 
 export interface Edge {

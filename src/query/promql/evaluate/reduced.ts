@@ -61,7 +61,7 @@ export async function ratesOfEnds(
   if (name !== "rate" && name !== "increase") return undefined;
   const lookMs = lookTimes(grid, selector);
   const windows = { lookMs, rangeMs };
-  const found = context.storage.ends?.(selectionOf(selector, lookMs, rangeMs), windows, context.budget);
+  const found = await context.storage.ends?.(selectionOf(selector, lookMs, rangeMs), windows, context.budget);
   if (found === undefined) return undefined;
   const divisor = name === "rate" ? rangeMs / 1000 : 1;
   const rowsExpected = Math.min(found.seriesMax, Math.floor(CELLS_AT_FIRST_MAX / grid.count));

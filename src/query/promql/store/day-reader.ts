@@ -3,14 +3,11 @@
  * and series are conditions of the statements; days outside the range are not read.
  */
 import { DAY_MS } from "../../../model/duration.ts";
-import { faultOf } from "../../../store/engine/faults.ts";
-import { statement } from "../../../store/statements.ts";
-import type { Day, Reader, Store } from "../../../store/store.ts";
-import { LimitReached, QueryCanceled } from "../query-errors.ts";
 import type { SampleLists } from "./gather.ts";
 import type { Latest } from "./held.ts";
+import type { DayStatement, RowColumns, StoredDay, TableReader } from "./table-reader.ts";
 
-type ScanVisitor = Parameters<Reader["scan"]>[3];
+type ScanVisitor = (rows: RowColumns) => void;
 
 /** What a series has before a range of time. */
 export interface BeforeSeries {
@@ -27,33 +24,26 @@ export interface Range {
   readonly toMs: number;
 }
 
-/** An interrupt between two statements is lost, so it is repeated. */
-const INTERRUPT_INTERVAL_MS = 50;
-
 /** The statement that reads samples, with their positions in the order of arrival if requested. */
 export function samplesStatement(withArrivals: boolean): string {
   return withArrivals ? "query/promql_samples_with_order" : "query/promql_samples";
 }
 
+/** The days that a range has a part of. */
+export function daysIn<Of extends StoredDay>(days: readonly Of[], { afterMs, toMs }: Range): Of[] {
+  return days.filter(({ day }) => {
+    const beginMs = day * DAY_MS;
+    return Math.min(toMs, beginMs + DAY_MS) > Math.max(afterMs, beginMs - 1) && toMs >= beginMs;
+  });
+}
+
 export class DayReader {
-  readonly #store: Pick<Store, "reader" | "days">;
-  readonly #signal: AbortSignal;
-  #reader: Reader | undefined;
+  readonly #days: readonly StoredDay[];
+  readonly #tables: TableReader;
 
-  constructor(store: Pick<Store, "reader" | "days">, signal: AbortSignal) {
-    this.#store = store;
-    this.#signal = signal;
-  }
-
-  /** The days of a range, with the share of each day that the range covers. */
-  daysIn({ afterMs, toMs }: Range): { day: Day; share: number }[] {
-    return this.#store.days().flatMap((day) => {
-      const beginMs = day.day * DAY_MS;
-      const fromMs = Math.max(afterMs, beginMs - 1);
-      const untilMs = Math.min(toMs, beginMs + DAY_MS);
-      if (untilMs <= fromMs || toMs < beginMs) return [];
-      return [{ day, share: Math.min(1, (untilMs - fromMs) / DAY_MS) }];
-    });
+  constructor(days: readonly StoredDay[], tables: TableReader) {
+    this.#days = days;
+    this.#tables = tables;
   }
 
   /**
@@ -69,24 +59,20 @@ export class DayReader {
     visit: (samples: SampleLists) => void,
   ): Promise<void> {
     const name = samplesStatement(withArrivals);
-    await this.#eachDay(seriesIds, range, async (reader, table, parameters) => {
-      await reader.scanLists(
-        statement(name, { table }),
-        { ...parameters, rowsMax },
-        (ids, begins, lengths, lists, isStale) => {
-          const [values, timestampsMs, arrivals] = lists.toReversed();
-          visit({ seriesIds: ids, begins, lengths, timestampsMs, values, arrivals, isStale });
-        },
-      );
+    await this.#eachDay(name, seriesIds, range, { rowsMax }, async (asked) => {
+      await this.#tables.scanLists(asked, ({ keys, begins, lengths, lists, nulls }) => {
+        const [values, timestampsMs, arrivals] = lists.toReversed();
+        visit({ seriesIds: keys, begins, lengths, timestampsMs, values, arrivals, stale: nulls });
+      });
     });
   }
 
   /** The number of samples of each series. */
   async counts(seriesIds: readonly number[], range: Range): Promise<Map<number, number>> {
     const counts = new Map<number, number>();
-    await this.#scan("query/promql_counts", seriesIds, range, 0, (columns, length) => {
+    await this.#scan("query/promql_counts", seriesIds, range, 0, ({ columns, rowCount }) => {
       const [ids, rows] = columns;
-      for (let row = 0; row < length; row++) counts.set(ids[row], (counts.get(ids[row]) ?? 0) + rows[row]);
+      for (let row = 0; row < rowCount; row++) counts.set(ids[row], (counts.get(ids[row]) ?? 0) + rows[row]);
     });
     return counts;
   }
@@ -98,8 +84,8 @@ export class DayReader {
     range: Range,
     visit: (seriesId: number, count: number, nanCount: number, extreme: number) => void,
   ): Promise<void> {
-    const each: ScanVisitor = ([ids, counts, nans, values], length) => {
-      for (let row = 0; row < length; row++) visit(ids[row], counts[row], nans[row], values[row]);
+    const each: ScanVisitor = ({ columns: [ids, counts, nans, values], rowCount }) => {
+      for (let row = 0; row < rowCount; row++) visit(ids[row], counts[row], nans[row], values[row]);
     };
     await this.#scan("query/promql_reduce", seriesIds, range, 3, each, {}, { aggregate });
   }
@@ -117,8 +103,8 @@ export class DayReader {
       seriesIds,
       range,
       0,
-      ([ids, counts, nans, sums, magnitudes], length) => {
-        for (let row = 0; row < length; row++)
+      ({ columns: [ids, counts, nans, sums, magnitudes], rowCount }) => {
+        for (let row = 0; row < rowCount; row++)
           visit(ids[row], counts[row], nans[row], sums[row], magnitudes[row]);
       },
     );
@@ -132,9 +118,9 @@ export class DayReader {
       seriesIds,
       range,
       2,
-      ([ids, timestampsUs, values], rows, isNull) => {
-        for (let row = 0; row < rows; row++) {
-          const value = isNull(row) ? undefined : values[row];
+      ({ columns: [ids, timestampsUs, values], rowCount, nulls }) => {
+        for (let row = 0; row < rowCount; row++) {
+          const value = nulls?.[row] === 1 ? undefined : values[row];
           found.set(ids[row], { timestampMs: timestampsUs[row] / 1000, value });
         }
       },
@@ -147,9 +133,9 @@ export class DayReader {
    */
   async before(seriesIds: readonly number[], range: Range): Promise<Map<number, BeforeSeries>> {
     const found = new Map<number, BeforeSeries>();
-    await this.#scan("query/promql_before", seriesIds, range, 0, (columns, length) => {
+    await this.#scan("query/promql_before", seriesIds, range, 0, ({ columns, rowCount }) => {
       const [ids, lastUs, counts, sums, magnitudes] = columns;
-      for (let row = 0; row < length; row++) {
+      for (let row = 0; row < rowCount; row++) {
         const known = found.get(ids[row]);
         found.set(ids[row], {
           lastMs: lastUs[row] / 1000,
@@ -170,9 +156,9 @@ export class DayReader {
   ): Promise<Map<number, Float64Array>> {
     const found = new Map<number, Float64Array>();
     const place = new Map(bounds.map((bound, at) => [bound, at]));
-    const visit: ScanVisitor = (columns, length) => {
+    const visit: ScanVisitor = ({ columns, rowCount }) => {
       const [ids, keys, counts] = columns;
-      for (let row = 0; row < length; row++) {
+      for (let row = 0; row < rowCount; row++) {
         const buckets = found.get(ids[row]) ?? new Float64Array(bounds.length + 1);
         found.set(ids[row], buckets);
         buckets[place.get(keys[row]) ?? bounds.length] += counts[row];
@@ -184,7 +170,7 @@ export class DayReader {
   }
 
   close(): void {
-    this.#reader?.close();
+    this.#tables.close();
   }
 
   async #scan(
@@ -196,47 +182,25 @@ export class DayReader {
     more: Readonly<Record<string, string>> = {},
     identifiers: Readonly<Record<string, string>> = {},
   ): Promise<void> {
-    await this.#eachDay(seriesIds, range, (reader, table, parameters) =>
-      reader.scan(statement(name, { ...identifiers, table }), { ...more, ...parameters }, nullable, visit),
+    await this.#eachDay(name, seriesIds, range, more, (asked) =>
+      this.#tables.scan({ ...asked, identifiers }, nullable, visit),
     );
   }
 
   async #eachDay(
+    name: string,
     seriesIds: readonly number[],
     { afterMs, toMs }: Range,
-    read: (
-      reader: Reader,
-      table: string,
-      parameters: Readonly<Record<string, string | number>>,
-    ) => Promise<void>,
+    more: Readonly<Record<string, string | number>>,
+    read: (asked: DayStatement) => Promise<void>,
   ): Promise<void> {
     const parameters = {
+      ...more,
       afterUs: Math.floor(afterMs * 1000),
       toUs: Math.floor(toMs * 1000),
       // As text: the driver takes longer to bind a list of 10,000 values than to read a day.
       seriesIds: `[${seriesIds.join(",")}]`,
     };
-    for (const { day } of this.daysIn({ afterMs, toMs })) {
-      if (this.#signal.aborted) throw new QueryCanceled("the query was canceled");
-      this.#reader ??= await this.#store.reader();
-      const reader = this.#reader;
-      const interrupting = setInterval(() => {
-        if (this.#signal.aborted) reader.interrupt();
-      }, INTERRUPT_INTERVAL_MS);
-      try {
-        await read(reader, day.table, parameters);
-      } catch (error) {
-        const fault = faultOf(error);
-        if (fault === "out of memory")
-          throw new LimitReached(
-            "the query needs more memory than the database engine has left (setting memoryLimitBytes); query fewer " +
-              "series or a shorter range, or try again later",
-          );
-        // Retention may drop a day between the look-up of the days and the statement.
-        if (fault !== "day dropped") throw error;
-      } finally {
-        clearInterval(interrupting);
-      }
-    }
+    for (const { table } of daysIn(this.#days, { afterMs, toMs })) await read({ name, table, parameters });
   }
 }

@@ -26,8 +26,8 @@ export interface SampleLists {
   readonly values: Float64Array;
   /** Orders samples of equal times; absent if no series has two of them. */
   readonly arrivals: Float64Array | undefined;
-  /** Absent if no sample is a stale marker. */
-  readonly isStale: ((item: number) => boolean) | undefined;
+  /** 1 for each sample that is a stale marker; absent if none is. */
+  readonly stale: Uint8Array | undefined;
 }
 
 const ROWS_AT_FIRST = 4_096;
@@ -78,7 +78,7 @@ export class Gatherer {
   }
 
   /** Adds samples; every series id is in one of the groups. */
-  take({ seriesIds, begins, lengths, timestampsMs, values, arrivals, isStale }: SampleLists): void {
+  take({ seriesIds, begins, lengths, timestampsMs, values, arrivals, stale }: SampleLists): void {
     const base = this.#rows;
     this.#reserve(values.length);
     this.#buffers.timestampsMs.set(timestampsMs, base);
@@ -87,9 +87,9 @@ export class Gatherer {
       this.#arrivals ??= new Float64Array(this.#buffers.values.length);
       this.#arrivals.set(arrivals, base);
     }
-    if (isStale !== undefined) {
+    if (stale !== undefined) {
       this.#stale ??= new Uint8Array(this.#buffers.values.length);
-      for (let item = 0; item < values.length; item++) if (isStale(item)) this.#stale[base + item] = 1;
+      this.#stale.set(stale, base);
     }
     for (let row = 0; row < seriesIds.length; row++) {
       const begin = base + begins[row];

@@ -3,11 +3,11 @@
  * more memory than one over an hour. Most queries are one portion, which is tried first: counting samples beforehand
  * takes a third of the time of reading them.
  */
-import { ConcurrencyLimit } from "../../../model/concurrency-limit.ts";
 import type { ReadBudget } from "../storage.ts";
 import type { Source } from "../catalog/catalog.ts";
 import type { DayReader, Range } from "./day-reader.ts";
 import { type Gathered, Gatherer } from "./gather.ts";
+import type { LargeReads } from "./stored-rows.ts";
 
 /** Sources with their samples, by their index among the sources. */
 interface Portion {
@@ -25,19 +25,11 @@ const ROWS_AT_ONCE = 2_000_000;
 const ROWS_OF_FEW = 200_000;
 const SERIES_OF_FEW = 250;
 
-/**
- * The limit that the queries of a store share: only one at a time reads a large portion. Two at once can exceed the
- * engine's memory. A query that times out, or whose client disconnects, stops waiting.
- */
-export function largePortions(): ConcurrencyLimit {
-  return new ConcurrencyLimit(1, { tasks: "large reads", waitingPerRunning: Number.POSITIVE_INFINITY });
-}
-
 /** A portion is too large. */
 class TooManyRows extends Error {}
 
 interface Ask {
-  readonly large: ConcurrencyLimit;
+  readonly large: LargeReads;
   readonly reader: DayReader;
   readonly budget: ReadBudget;
 }
@@ -47,7 +39,7 @@ export async function* portions(
   range: Range,
   reader: DayReader,
   budget: ReadBudget,
-  large: ConcurrencyLimit,
+  large: LargeReads,
   rowsMax: number = ROWS_AT_ONCE,
 ): AsyncIterable<Portion> {
   for (const layer of layersOf(sources)) yield* portionsOf(layer, range, { reader, budget, large }, rowsMax);

@@ -6,7 +6,7 @@
 import { DAY_MS } from "../../../model/duration.ts";
 import { dayOf } from "../../../model/sample.ts";
 import { statement } from "../../../store/statements.ts";
-import type { Store } from "../../../store/store.ts";
+import type { Source } from "../catalog/catalog.ts";
 import type { ReadExplanation } from "../explain.ts";
 import type { PlannedRead } from "../plan.ts";
 import type {
@@ -19,10 +19,9 @@ import type {
   Windows,
 } from "../storage.ts";
 import { lookBefore } from "./before.ts";
-import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
-import { DayReader, type Range, samplesStatement } from "./day-reader.ts";
-import { type HeldOf, held, type Latest } from "./held.ts";
-import { idsOf, largePortions, needArrivals, portions } from "./portions.ts";
+import { DayReader, daysIn, type Range, samplesStatement } from "./day-reader.ts";
+import { held, type Latest } from "./held.ts";
+import { idsOf, needArrivals, portions } from "./portions.ts";
 import { Reducer } from "./reducer.ts";
 import {
   type Before,
@@ -32,17 +31,15 @@ import {
   type TotalRows,
   runningTotals,
 } from "./running-totals.ts";
+import type { StoredRows } from "./stored-rows.ts";
 import { windowEnds } from "./window-ends.ts";
 
-interface StoreStorageOptions {
-  readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: SeriesRegistry;
+export interface StoreStorageOptions {
+  readonly rows: StoredRows;
   /** The step of the grid of running totals: the interval of the scrapes that they imitate. */
   readonly observationStepMs: number;
   /** A running total ends this long after its series' last row. */
   readonly seriesIdleMs: number;
-  /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
-  readonly heldOf?: HeldOf;
   readonly now?: () => number;
   /** Rows that are read at once, unless one series has more; ROWS_AT_ONCE if absent. */
   readonly rowsAtOnce?: number;
@@ -50,20 +47,13 @@ interface StoreStorageOptions {
 
 export class StoreStorage implements Storage {
   readonly #options: StoreStorageOptions;
-  readonly #catalog: Catalog;
-  readonly #large = largePortions();
 
   constructor(options: StoreStorageOptions) {
     this.#options = options;
-    this.#catalog = new Catalog(withHeld(options));
-  }
-
-  get catalog(): Catalog {
-    return this.#catalog;
   }
 
   async *select(selection: Selection, budget: ReadBudget): AsyncIterable<readonly SeriesSamples[]> {
-    const sources = this.#find(selection);
+    const sources = await this.#find(selection);
     budget.countSeries(seriesOf(sources));
     yield* this.read(sources, selection, budget);
   }
@@ -90,11 +80,11 @@ export class StoreStorage implements Storage {
     reduction: Reduction,
     budget: ReadBudget,
   ): Promise<readonly ReducedSeries[] | undefined> {
-    const sources = this.#catalog.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
+    const sources = await this.#options.rows.find(matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
     // Running totals are not rows, and held values are more than rows.
-    if (sources.some((source) => source.shape !== "raw" || this.#isHeld(source))) return undefined;
+    if (sources.some(({ shape, held: last }) => shape !== "raw" || last !== undefined)) return undefined;
     const ids = idsOf(sources);
-    const reader = new DayReader(this.#options.store, budget.signal);
+    const reader = this.#reader(budget);
     const reducer = new Reducer(reduction);
     const range = { afterMs, toMs };
     let samples = 0;
@@ -118,10 +108,14 @@ export class StoreStorage implements Storage {
   }
 
   /** Explains what `select` would do for a selector. */
-  explain({ selector, afterMs, toMs }: PlannedRead): Omit<ReadExplanation, "selector" | "after" | "to"> {
-    const sources = this.#catalog.find(selector.matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
-    const reader = new DayReader(this.#options.store, new AbortController().signal);
-    const days = reader.daysIn({ afterMs, toMs }).map(({ day }) => day.table);
+  async explain({
+    selector,
+    afterMs,
+    toMs,
+  }: PlannedRead): Promise<Omit<ReadExplanation, "selector" | "after" | "to">> {
+    const { rows } = this.#options;
+    const sources = await rows.find(selector.matchers, dayOf(afterMs * 1000), dayOf(toMs * 1000));
+    const days = daysIn(rows.days(), { afterMs, toMs }).map(({ table }) => table);
     // Raw samples and totals are read separately.
     const raw = sources.filter(({ shape }) => shape === "raw");
     const isTotal = raw.length < sources.length;
@@ -142,8 +136,8 @@ export class StoreStorage implements Storage {
     range: Range,
     budget: ReadBudget,
   ): AsyncIterable<readonly SeriesSamples[]> {
-    const { store, rowsAtOnce: most, observationStepMs, now = Date.now } = this.#options;
-    const reader = new DayReader(store, budget.signal);
+    const { rows, rowsAtOnce: most, observationStepMs, now = Date.now } = this.#options;
+    const reader = this.#reader(budget);
     try {
       const latest = await this.#latestOfHeld(sources, range.afterMs, reader);
       for await (const { sources: part, samples: all } of portions(
@@ -151,7 +145,7 @@ export class StoreStorage implements Storage {
         range,
         reader,
         budget,
-        this.#large,
+        rows.large,
         most,
       )) {
         const { begins, ends, timestampsMs, values, stale } = all;
@@ -163,7 +157,7 @@ export class StoreStorage implements Storage {
             values: values.subarray(from, to),
             stale: stale?.subarray(from, to),
           };
-          if (!this.#isHeld(source)) return from === to ? [] : [samples];
+          if (source.held === undefined) return from === to ? [] : [samples];
           const before = latest.get(source.seriesIds[0]);
           const shown = held(samples, before, range, observationStepMs, now());
           budget.countSamples(shown.values.length - (to - from));
@@ -173,10 +167,6 @@ export class StoreStorage implements Storage {
     } finally {
       reader.close();
     }
-  }
-
-  #isHeld({ seriesIds, metric: { kind } }: Source): boolean {
-    return kind !== "observation" && kind !== "delta" && this.#options.heldOf?.(seriesIds[0]) !== undefined;
   }
 
   /**
@@ -190,17 +180,17 @@ export class StoreStorage implements Storage {
   ): Promise<Map<number, Latest>> {
     const found = new Map<number, Latest>();
     let wanted: number[] = [];
-    for (const source of sources.filter((each) => this.#isHeld(each))) {
-      const [id] = source.seriesIds;
-      const last = this.#options.heldOf?.(id);
-      if (last !== undefined && last.timestampMs <= afterMs) found.set(id, last);
+    for (const { seriesIds, held: last } of sources) {
+      if (last === undefined) continue;
+      const [id] = seriesIds;
+      if (last.timestampMs <= afterMs) found.set(id, last);
       else wanted.push(id);
     }
-    const days = this.#options.store.days().toReversed();
-    for (const { day } of days) {
+    const { rows } = this.#options;
+    for (const { day } of rows.days().toReversed()) {
       if (wanted.length === 0) break;
       if (day > dayOf(afterMs * 1000)) continue;
-      const here = wanted.filter((id) => this.#options.registry.hasSamplesIn(id, day, day));
+      const here = [...(await rows.withSamplesIn(wanted, day, day))];
       if (here.length === 0) continue;
       const beginMs = day * DAY_MS;
       const range = { afterMs: beginMs - 1, toMs: Math.min(afterMs, beginMs + DAY_MS - 1e-3) };
@@ -210,8 +200,12 @@ export class StoreStorage implements Storage {
     return found;
   }
 
-  ends(selection: Selection, windows: Windows, budget: ReadBudget): ReturnType<NonNullable<Storage["ends"]>> {
-    const sources = this.#find(selection);
+  async ends(
+    selection: Selection,
+    windows: Windows,
+    budget: ReadBudget,
+  ): ReturnType<NonNullable<Storage["ends"]>> {
+    const sources = await this.#find(selection);
     if (sources.length === 0 || sources.some(({ shape }) => shape === "raw")) return undefined;
     const seriesMax = seriesOf(sources);
     budget.countSeries(seriesMax);
@@ -232,13 +226,7 @@ export class StoreStorage implements Storage {
     budget: ReadBudget,
     make: (source: Source, rows: TotalRows, before: Before, instants: Instants) => readonly Made[],
   ): AsyncIterable<readonly Made[]> {
-    const {
-      observationStepMs: stepMs,
-      seriesIdleMs: idleMs,
-      registry,
-      store,
-      rowsAtOnce: most,
-    } = this.#options;
+    const { observationStepMs: stepMs, seriesIdleMs: idleMs, rows: stored, rowsAtOnce: most } = this.#options;
     const instants = instantsIn(afterMs, toMs, stepMs);
     if (instants.count === 0 || sources.length === 0) return;
     const baseMs = Math.floor(totalsAfterMs / stepMs) * stepMs;
@@ -246,17 +234,18 @@ export class StoreStorage implements Storage {
     const range = { afterMs: baseMs, toMs: instants.firstMs + instants.count * stepMs };
     const baseDay = dayOf(baseMs * 1000);
     const earlier = { afterMs: Math.min(baseMs - idleMs, baseDay * DAY_MS - 1), toMs: baseMs };
-    const reader = new DayReader(store, budget.signal);
+    const reader = this.#reader(budget);
     try {
       for await (const { sources: part, samples: all } of portions(
         sources,
         range,
         reader,
         budget,
-        this.#large,
+        stored.large,
         most,
       )) {
         const beforeOf = await lookBefore(part, earlier, reader);
+        const older = await stored.withSamplesIn(idsOf(part), Number.NEGATIVE_INFINITY, baseDay - 1);
         for (const [slot, source] of part.entries()) {
           const [from, to] = [all.begins[slot], all.ends[slot]];
           const rows = {
@@ -264,9 +253,7 @@ export class StoreStorage implements Storage {
             values: all.values.subarray(from, to),
           };
           const known = beforeOf(source);
-          const existed =
-            known.lastMs !== undefined ||
-            source.seriesIds.some((id) => registry.hasSamplesIn(id, Number.NEGATIVE_INFINITY, baseDay - 1));
+          const existed = known.lastMs !== undefined || source.seriesIds.some((id) => older.has(id));
           const made = make(source, rows, { ...known, existed }, instants);
           if (made.length > 0) yield made;
         }
@@ -277,35 +264,17 @@ export class StoreStorage implements Storage {
   }
 
   /** The series that match and may have samples in the range, or totals that continue from before it. */
-  #find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Source[] {
-    const { observationStepMs, seriesIdleMs } = this.#options;
+  async #find({ matchers, afterMs, toMs, totalsAfterMs }: Selection): Promise<readonly Source[]> {
+    const { observationStepMs, seriesIdleMs, rows } = this.#options;
     const sinceMs = Math.min(afterMs, totalsAfterMs - observationStepMs - seriesIdleMs);
     const untilMs = toMs + observationStepMs;
-    return this.#catalog.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
+    return await rows.find(matchers, dayOf(sinceMs * 1000), dayOf(untilMs * 1000));
   }
-}
 
-/**
- * The registry, except that a held series has samples in each day since its first, and also since its last sample. A
- * series that ended has them up to its end.
- */
-function withHeld({ registry, heldOf = () => undefined }: StoreStorageOptions): SeriesRegistry {
-  const isHeldIn = (seriesId: number, firstDay: number, lastDay: number) => {
-    const last = heldOf(seriesId);
-    if (last === undefined) return false;
-    const day = dayOf(last.timestampMs * 1000);
-    if (last.value === undefined ? day < firstDay : day <= lastDay) return last.value !== undefined;
-    return registry.hasSamplesIn(seriesId, Number.NEGATIVE_INFINITY, lastDay);
-  };
-  return {
-    get epoch() {
-      return registry.epoch;
-    },
-    metrics: () => registry.metrics(),
-    isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
-    hasSamplesIn: (seriesId, firstDay, lastDay) =>
-      registry.hasSamplesIn(seriesId, firstDay, lastDay) || isHeldIn(seriesId, firstDay, lastDay),
-  };
+  #reader({ signal }: ReadBudget): DayReader {
+    const { rows } = this.#options;
+    return new DayReader(rows.days(), rows.tables(signal));
+  }
 }
 
 function seriesOf(sources: readonly Source[]): number {

@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Engine } from "../../../../src/query/promql/engine.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
-import { StoreStorage } from "../../../../src/query/promql/store/store-storage.ts";
+import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { storedSamples } from "../../stored.ts";
 import { MemoryStorage, type Point } from "../memory-storage.ts";
@@ -97,7 +97,7 @@ test("rates, quantiles and times of events are the same as those of scrapes", as
       try {
         const { store, registry } = stored;
         const ours = new Engine(
-          new StoreStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: IDLE_MS }),
+          ownStorage({ store, registry, observationStepMs: STEP_MS, seriesIdleMs: IDLE_MS }),
           DEFAULTS,
         );
         const plain = new Engine(reference(all), DEFAULTS);
@@ -131,7 +131,7 @@ test("results computed by the storage are the same as from samples, also when se
       );
       try {
         const { store, registry } = stored;
-        const storage = new StoreStorage({
+        const storage = ownStorage({
           store,
           registry,
           observationStepMs: STEP_MS,

@@ -26,7 +26,9 @@ function portion(...series: Series[]): SampleLists {
     arrivals: series.some(({ arrivals }) => arrivals)
       ? Float64Array.from(series.flatMap(({ arrivals = [] }) => arrivals))
       : undefined,
-    isStale: values.some(Number.isNaN) ? (item) => Number.isNaN(values[item]!) : undefined,
+    stale: values.some(Number.isNaN)
+      ? Uint8Array.from(values, (value) => Number(Number.isNaN(value)))
+      : undefined,
   };
 }
 

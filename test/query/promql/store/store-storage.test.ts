@@ -1,7 +1,7 @@
 /** PromQL over the real store: names, days, duplicates, stale markers, and events as counters, worked out by hand. */
 import { afterEach, expect, test } from "bun:test";
 import { Engine } from "../../../../src/query/promql/engine.ts";
-import { StoreStorage } from "../../../../src/query/promql/store/store-storage.ts";
+import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
 import { DEFAULTS } from "../../../defaults.ts";
 import { type Sample, type Samples, storedSamples } from "../../stored.ts";
 
@@ -18,7 +18,7 @@ async function over(stored: readonly Sample[], options: Parameters<typeof stored
   open.push(samples);
   const { store, registry } = samples;
   const engine = new Engine(
-    new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: 24 * HOUR_MS }),
+    ownStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: 24 * HOUR_MS }),
     DEFAULTS,
   );
   const ask = async (text: string, time: string) => {
@@ -357,7 +357,7 @@ test("a series of a group keeps its value until it is replaced or deleted", asyn
     .map((each) => each.seriesId);
   const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS };
   const engine = new Engine(
-    new StoreStorage({
+    ownStorage({
       ...options,
       heldOf: (id) =>
         id === heldId ? { timestampMs: at("2024-01-02T10:40:00"), value: undefined } : undefined,
@@ -394,10 +394,7 @@ test("reads more rows than fit at once in portions", async () => {
   const { store, registry } = samples;
   const ask = async (rowsAtOnce: number | undefined, text: string) => {
     const options = { store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS, rowsAtOnce };
-    const { data, stats } = await new Engine(new StoreStorage(options), DEFAULTS).instant(
-      text,
-      at("10:00:20"),
-    );
+    const { data, stats } = await new Engine(ownStorage(options), DEFAULTS).instant(text, at("10:00:20"));
     if (data.type !== "vector") throw new Error(data.type);
     return [data.series.map(({ labels, values }) => `${labels} ${values[0]}`), stats.samplesRead];
   };
@@ -435,7 +432,7 @@ test("a query stops waiting for the engine's memory when its client disconnects 
     },
   };
   const engine = new Engine(
-    new StoreStorage({ store: slow, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS }),
+    ownStorage({ store: slow, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS }),
     DEFAULTS,
   );
   const first = engine.instant("queue_depth", at("10:00:10"));
@@ -467,7 +464,7 @@ test("the error of a query that needs more memory than the engine has names the 
 test("a query that is cancelled, too slow or too large fails with its reason", async () => {
   const { samples } = await over([gauge("10:00:00", 1), gauge("10:00:01", 2)]);
   const { store, registry } = samples;
-  const storage = new StoreStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS });
+  const storage = ownStorage({ store, registry, observationStepMs: 15_000, seriesIdleMs: HOUR_MS });
   const ask = (limits: object, signal?: AbortSignal) =>
     new Engine(storage, { ...DEFAULTS, ...limits }).instant(
       "count_over_time(queue_depth[1h])",

@@ -1,0 +1,77 @@
+/** The rows of the store that this thread owns: series from the registry, and samples from the day tables. */
+import { ConcurrencyLimit } from "../../../model/concurrency-limit.ts";
+import { dayOf } from "../../../model/sample.ts";
+import type { Store } from "../../../store/store.ts";
+import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
+import type { HeldOf } from "./held.ts";
+import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
+import type { LargeReads, StoredRows } from "./stored-rows.ts";
+import { StoreTableReader } from "./table-reader.ts";
+
+export interface OwnRowsOptions {
+  readonly store: Pick<Store, "reader" | "days">;
+  readonly registry: SeriesRegistry;
+  /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
+  readonly heldOf?: HeldOf;
+}
+
+export class OwnRows implements StoredRows {
+  readonly catalog: Catalog;
+  /** Shared by all queries: two large reads at once can exceed the engine's memory. */
+  readonly large: LargeReads = new ConcurrencyLimit(1, {
+    tasks: "large reads",
+    waitingPerRunning: Number.POSITIVE_INFINITY,
+  });
+  readonly #options: OwnRowsOptions;
+
+  constructor(options: OwnRowsOptions) {
+    this.#options = options;
+    this.catalog = new Catalog(withHeld(options));
+  }
+
+  days: StoredRows["days"] = () => this.#options.store.days();
+
+  find: StoredRows["find"] = async (matchers, firstDay, lastDay) =>
+    this.catalog.find(matchers, firstDay, lastDay).map((source) => this.#withLast(source));
+
+  withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) =>
+    new Set(seriesIds.filter((id) => this.#options.registry.hasSamplesIn(id, firstDay, lastDay)));
+
+  tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
+
+  /** A series of a group is one stored series. */
+  #withLast(source: Source): Source {
+    const { kind } = source.metric;
+    if (kind === "observation" || kind === "delta") return source;
+    const held = this.#options.heldOf?.(source.seriesIds[0]);
+    return held === undefined ? source : { ...source, held };
+  }
+}
+
+/** A storage over the store that this thread owns. */
+export function ownStorage(options: OwnRowsOptions & Omit<StoreStorageOptions, "rows">): StoreStorage {
+  return new StoreStorage({ ...options, rows: new OwnRows(options) });
+}
+
+/**
+ * The registry, except that a held series has samples in each day since its first, and also since its last sample. A
+ * series that ended has them up to its end.
+ */
+function withHeld({ registry, heldOf = () => undefined }: OwnRowsOptions): SeriesRegistry {
+  const isHeldIn = (seriesId: number, firstDay: number, lastDay: number) => {
+    const last = heldOf(seriesId);
+    if (last === undefined) return false;
+    const day = dayOf(last.timestampMs * 1000);
+    if (last.value === undefined ? day < firstDay : day <= lastDay) return last.value !== undefined;
+    return registry.hasSamplesIn(seriesId, Number.NEGATIVE_INFINITY, lastDay);
+  };
+  return {
+    get epoch() {
+      return registry.epoch;
+    },
+    metrics: () => registry.metrics(),
+    isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
+    hasSamplesIn: (seriesId, firstDay, lastDay) =>
+      registry.hasSamplesIn(seriesId, firstDay, lastDay) || isHeldIn(seriesId, firstDay, lastDay),
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * What PromQL's storage reads: series that match, and rows of day tables. The thread that owns the store answers from
+ * its registry and its tables ([own-rows.ts](own-rows.ts)). A Worker asks that thread (../worker/remote-rows.ts).
+ */
+import type { Source } from "../catalog/catalog.ts";
+import type { Matcher } from "../matchers.ts";
+import type { StoredDay, TableReader } from "./table-reader.ts";
+
+/** Only one query at a time reads a large portion: see portions.ts. */
+export interface LargeReads {
+  /** Runs a read when no other large one runs. Throws the reason of `signal` if that aborts before. */
+  run<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+export interface StoredRows {
+  /** In ascending order. */
+  days(): readonly StoredDay[];
+  /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
+  find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Promise<readonly Source[]>;
+  /** Those of some stored series that have samples in the days. */
+  withSamplesIn(
+    seriesIds: readonly number[],
+    firstDay: number,
+    lastDay: number,
+  ): Promise<ReadonlySet<number>>;
+  readonly large: LargeReads;
+  /** For one query; `signal` stops what it runs. */
+  tables(signal: AbortSignal): TableReader;
+}

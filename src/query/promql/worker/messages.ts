@@ -1,0 +1,110 @@
+/**
+ * What the thread that owns the store and a Worker tell each other. The owner gives a Worker one task at a time. The
+ * Worker asks the owner for series and rows while it works, and then sends the answer in pieces. Columns and pieces are
+ * transferred, not copied.
+ */
+import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
+import type { MatchOperator } from "../matchers.ts";
+import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
+import type { PlainError } from "./plain-error.ts";
+
+/** How an answer to a query is written. */
+export interface Shown {
+  /** The most series. */
+  readonly limit: number;
+  readonly stats?: boolean;
+  readonly explain?: boolean;
+}
+
+type QueryOptions = Omit<PromqlQueryOptions, "signal">;
+
+/** A task of a Worker. The answer is the text of an answer of Prometheus's API. */
+export type Task =
+  | {
+      readonly kind: "instant";
+      readonly text: string;
+      readonly timeMs: number;
+      readonly options: QueryOptions;
+      readonly shown: Shown;
+    }
+  | {
+      readonly kind: "range";
+      readonly text: string;
+      readonly startMs: number;
+      readonly endMs: number;
+      readonly stepMs: number;
+      readonly options: QueryOptions;
+      readonly shown: Shown;
+    }
+  | { readonly kind: "format"; readonly text: string }
+  | { readonly kind: "tree"; readonly text: string };
+
+/** What a Worker needs to know of the gateway. */
+export interface TaskSettings extends EngineOptions {
+  readonly observationStepMs: number;
+  readonly seriesIdleMs: number;
+  readonly nowMs: number;
+  readonly days: readonly StoredDay[];
+}
+
+export interface PlainMatcher {
+  readonly name: string;
+  readonly operator: MatchOperator;
+  readonly value: string;
+}
+
+/** A question of a Worker. */
+export type Ask =
+  /** In parts: texts of sources-text.ts. */
+  | {
+      readonly what: "find";
+      readonly matchers: readonly PlainMatcher[];
+      readonly firstDay: number;
+      readonly lastDay: number;
+    }
+  /** The answer is a Uint32Array of ids. */
+  | {
+      readonly what: "withSamplesIn";
+      readonly seriesIds: Uint32Array;
+      readonly firstDay: number;
+      readonly lastDay: number;
+    }
+  /** In parts: RowColumns. A reader runs one statement at a time. */
+  | {
+      readonly what: "scan";
+      readonly reader: number;
+      readonly statement: DayStatement;
+      readonly nullable: number;
+    }
+  /** In parts: RowLists. */
+  | { readonly what: "scanLists"; readonly reader: number; readonly statement: DayStatement }
+  /** Answered when no other large read runs; see `largeDone`. */
+  | { readonly what: "large" };
+
+export type AskPart = string | RowColumns | RowLists;
+
+export type ToWorker =
+  | { readonly type: "run"; readonly task: Task; readonly settings: TaskSettings }
+  /** Nobody waits for the answer any more. The Worker fails the task. */
+  | { readonly type: "abort" }
+  | { readonly type: "part"; readonly ask: number; readonly part: AskPart }
+  | { readonly type: "answered"; readonly ask: number; readonly value?: unknown }
+  | { readonly type: "refused"; readonly ask: number; readonly error: PlainError }
+  /** A piece of the answer was read by its client: another can be sent. */
+  | { readonly type: "read" };
+
+export type FromWorker =
+  | { readonly type: "ask"; readonly ask: number; readonly request: Ask }
+  /** A part was used: another can be sent. */
+  | { readonly type: "taken"; readonly ask: number }
+  /** No further parts are wanted. The question is still answered or refused. */
+  | { readonly type: "enough"; readonly ask: number }
+  | { readonly type: "closeReader"; readonly reader: number }
+  | { readonly type: "largeDone" }
+  | { readonly type: "piece"; readonly piece: Uint8Array<ArrayBuffer>; readonly isLast: boolean }
+  | { readonly type: "failed"; readonly error: PlainError };
+
+/** Parts of an answer that are sent before the first of them was used. A part can have 48 MB. */
+export const PARTS_AHEAD = 2;
+/** Pieces of an answer that are sent before the first of them was read: 8 MB. */
+export const PIECES_AHEAD = 32;

@@ -1,0 +1,132 @@
+/** The rows of the store, for a Worker: each question is a message to the thread that owns the store. */
+import type { Source } from "../catalog/catalog.ts";
+import type { Matcher } from "../matchers.ts";
+import type { StoredRows } from "../store/stored-rows.ts";
+import type { RowColumns, RowLists, StoredDay, TableReader } from "../store/table-reader.ts";
+import type { Ask, AskPart, FromWorker, PlainMatcher, ToWorker } from "./messages.ts";
+import { errorOf } from "./plain-error.ts";
+import { SourcesDecoder } from "./sources-text.ts";
+
+type Visit = (part: AskPart) => void | Promise<void>;
+
+interface Asked {
+  readonly visit: Visit;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** Parts are used one after the other. */
+  used: Promise<void>;
+  failure?: { readonly error: unknown };
+}
+
+/** Asks questions, and gives each answer to whoever asked. */
+export class Asker {
+  readonly #post: (message: FromWorker) => void;
+  readonly #asked = new Map<number, Asked>();
+  #last = 0;
+
+  constructor(post: (message: FromWorker) => void) {
+    this.#post = post;
+  }
+
+  tell(message: FromWorker): void {
+    this.#post(message);
+  }
+
+  /** Resolves to the answer, after `visit` was called for each part of it. If `visit` throws, no further parts come. */
+  ask(request: Ask, visit: Visit = () => {}): Promise<unknown> {
+    const ask = ++this.#last;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#asked.set(ask, { visit, resolve, reject, used: Promise.resolve() });
+    this.#post({ type: "ask", ask, request });
+    return promise;
+  }
+
+  /** Takes a message of the owner that belongs to a question. */
+  take(message: ToWorker): void {
+    if (message.type !== "part" && message.type !== "answered" && message.type !== "refused") return;
+    const { ask } = message;
+    const asked = this.#asked.get(ask);
+    if (asked === undefined) return;
+    if (message.type === "part") {
+      asked.used = asked.used.then(() => this.#use(ask, asked, message.part));
+      return;
+    }
+    this.#asked.delete(ask);
+    void asked.used.then(() => {
+      if (asked.failure !== undefined) asked.reject(asked.failure.error);
+      else if (message.type === "answered") asked.resolve(message.value);
+      else asked.reject(errorOf(message.error));
+    });
+  }
+
+  async #use(ask: number, asked: Asked, part: AskPart): Promise<void> {
+    if (asked.failure !== undefined) return;
+    try {
+      await asked.visit(part);
+      this.#post({ type: "taken", ask });
+    } catch (error) {
+      asked.failure = { error };
+      this.#post({ type: "enough", ask });
+    }
+  }
+}
+
+/** The rows for one task. */
+export class RemoteRows implements StoredRows {
+  readonly #asker: Asker;
+  readonly #days: readonly StoredDay[];
+  #readers = 0;
+
+  constructor(asker: Asker, days: readonly StoredDay[]) {
+    this.#asker = asker;
+    this.#days = days;
+  }
+
+  days: StoredRows["days"] = () => this.#days;
+
+  find: StoredRows["find"] = async (matchers, firstDay, lastDay) => {
+    const sources: Source[] = [];
+    const decoder = new SourcesDecoder();
+    await this.#asker.ask({ what: "find", matchers: matchers.map(plain), firstDay, lastDay }, (part) => {
+      for (const source of decoder.decode(part as string)) sources.push(source);
+    });
+    return sources;
+  };
+
+  withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) => {
+    const ids = Uint32Array.from(seriesIds);
+    const found = await this.#asker.ask({ what: "withSamplesIn", seriesIds: ids, firstDay, lastDay });
+    return new Set(found as Uint32Array);
+  };
+
+  readonly large: StoredRows["large"] = {
+    run: async (read, signal) => {
+      signal.throwIfAborted();
+      await this.#asker.ask({ what: "large" });
+      try {
+        return await read();
+      } finally {
+        this.#asker.tell({ type: "largeDone" });
+      }
+    },
+  };
+
+  tables: StoredRows["tables"] = (): TableReader => {
+    const reader = ++this.#readers;
+    return {
+      scan: async (statement, nullable, visit) => {
+        await this.#asker.ask({ what: "scan", reader, statement, nullable }, (part) =>
+          visit(part as RowColumns),
+        );
+      },
+      scanLists: async (statement, visit) => {
+        await this.#asker.ask({ what: "scanLists", reader, statement }, (part) => visit(part as RowLists));
+      },
+      close: () => this.#asker.tell({ type: "closeReader", reader }),
+    };
+  };
+}
+
+function plain({ name, operator, value }: Matcher): PlainMatcher {
+  return { name, operator, value };
+}

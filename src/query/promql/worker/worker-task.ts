@@ -1,0 +1,271 @@
+/**
+ * One task of a Worker, as the thread that owns the store sees it: answers the Worker's questions about series and rows,
+ * and passes on the pieces of its answer. Rows are read with connections of this thread, so the Worker can be ended at
+ * any moment: at the deadline, when the client disconnects, or when the gateway stops.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { setImmediate } from "node:timers/promises";
+import { matcher } from "../matchers.ts";
+import type { StoredRows } from "../store/stored-rows.ts";
+import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
+import { QueryCanceled, QueryError } from "../query-errors.ts";
+import type { Ask, AskPart, FromWorker, Task, TaskSettings } from "./messages.ts";
+import { PARTS_AHEAD } from "./messages.ts";
+import { errorOf, plainError } from "./plain-error.ts";
+import { SourcesEncoder } from "./sources-text.ts";
+import type { PoolWorker, WorkerPool } from "./worker-pool.ts";
+
+/** Series that are sent at once: a millisecond. */
+const SOURCES_AT_ONCE = 1_000;
+/** How long a Worker that was told to stop may take before it is ended: a new one costs more than that. */
+const STOP_GRACE_MS = 200;
+
+/** A question that is being answered. */
+interface Answering {
+  isEnough: boolean;
+  /** Parts that were sent and not used. */
+  ahead: number;
+  onTaken: () => void;
+}
+
+interface TaskOptions {
+  readonly pool: WorkerPool;
+  readonly rows: StoredRows;
+  readonly settings: TaskSettings;
+  /** Ends the task with its reason. */
+  readonly signal: AbortSignal;
+}
+
+type Piece = Uint8Array<ArrayBuffer>;
+
+export class WorkerTask {
+  readonly #options: TaskOptions;
+  readonly #worker: PoolWorker;
+  /** The Worker's questions are answered as the caller that gave the task. */
+  readonly #asCaller = AsyncLocalStorage.snapshot();
+  readonly #answering = new Map<number, Answering>();
+  readonly #readers = new Map<number, TableReader>();
+  readonly #work = new Set<Promise<void>>();
+  readonly #stopReading = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
+  #pieces: Piece[] = [];
+  #isLast = false;
+  #failure: { readonly error: unknown } | undefined;
+  #onPiece: () => void = () => {};
+  #releaseLarge: (() => void) | undefined;
+  #isOver = false;
+  #grace: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(task: Task, options: TaskOptions) {
+    this.#options = options;
+    const { pool, settings, signal } = options;
+    this.#worker = pool.take();
+    this.#worker.listen(
+      (message) => this.#asCaller(() => this.#take(message)),
+      (error) => this.#fail(error, false),
+    );
+    this.#worker.post({ type: "run", task, settings });
+    signal.addEventListener("abort", this.#onAbort);
+    if (signal.aborted) this.#onAbort();
+  }
+
+  /** Resolves when the thread is free or ended, and nothing is read for it any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** The next piece of the answer; undefined after the last. Throws what the task failed with. */
+  async next(): Promise<Piece | undefined> {
+    for (;;) {
+      const piece = this.#pieces.shift();
+      if (piece !== undefined) {
+        if (!this.#isOver) this.#worker.post({ type: "read" });
+        return piece;
+      }
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#isLast) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#onPiece = resolve;
+      });
+    }
+  }
+
+  /** Nobody reads the rest of the answer. */
+  cancel(reason: unknown = new QueryCanceled("the query was canceled")): void {
+    if (this.#isOver) return;
+    this.#failWith(reason);
+    this.#worker.post({ type: "abort" });
+    this.#stopReading.abort(reason);
+    this.#grace ??= setTimeout(() => this.#finish(false), STOP_GRACE_MS);
+  }
+
+  readonly #onAbort = () => {
+    const { reason } = this.#options.signal;
+    this.cancel(reason instanceof QueryError ? reason : undefined);
+  };
+
+  #take(message: FromWorker): void {
+    switch (message.type) {
+      case "ask":
+        this.#track(this.#answer(message.ask, message.request));
+        return;
+      case "taken": {
+        const answering = this.#answering.get(message.ask);
+        if (answering === undefined) return;
+        answering.ahead--;
+        answering.onTaken();
+        return;
+      }
+      case "enough": {
+        const answering = this.#answering.get(message.ask);
+        if (answering === undefined) return;
+        answering.isEnough = true;
+        answering.onTaken();
+        return;
+      }
+      case "closeReader":
+        this.#readers.get(message.reader)?.close();
+        this.#readers.delete(message.reader);
+        return;
+      case "largeDone":
+        this.#releaseLarge?.();
+        this.#releaseLarge = undefined;
+        return;
+      case "piece":
+        if (this.#failure === undefined) this.#pieces.push(message.piece);
+        this.#isLast = message.isLast;
+        if (message.isLast) this.#finish(true);
+        this.#onPiece();
+        return;
+      case "failed":
+        this.#fail(errorOf(message.error), true);
+    }
+  }
+
+  #fail(error: unknown, isReusable: boolean): void {
+    this.#failWith(error);
+    this.#finish(isReusable);
+  }
+
+  /** The first failure counts: those that follow are caused by it. */
+  #failWith(error: unknown): void {
+    this.#failure ??= { error };
+    this.#onPiece();
+  }
+
+  /** The thread has nothing more to say. */
+  #finish(isReusable: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#grace);
+    const { pool, signal } = this.#options;
+    signal.removeEventListener("abort", this.#onAbort);
+    if (isReusable) pool.giveBack(this.#worker);
+    else pool.end(this.#worker);
+    this.#stopReading.abort(new QueryCanceled("the query was canceled"));
+    this.#releaseLarge?.();
+    for (const answering of this.#answering.values()) answering.onTaken();
+    void Promise.allSettled(this.#work).then(() => {
+      for (const reader of this.#readers.values()) reader.close();
+      this.#ended.resolve();
+    });
+  }
+
+  #track(work: Promise<void>): void {
+    this.#work.add(work);
+    void work.finally(() => this.#work.delete(work));
+  }
+
+  async #answer(ask: number, request: Ask): Promise<void> {
+    const answering: Answering = { isEnough: false, ahead: 0, onTaken: () => {} };
+    this.#answering.set(ask, answering);
+    try {
+      const value = await this.#valueOf(ask, request, answering);
+      this.#post(
+        { type: "answered", ask, value },
+        value instanceof Uint32Array ? [value.buffer as ArrayBuffer] : [],
+      );
+    } catch (error) {
+      this.#post({ type: "refused", ask, error: plainError(error) });
+    } finally {
+      this.#answering.delete(ask);
+    }
+  }
+
+  async #valueOf(ask: number, request: Ask, answering: Answering): Promise<unknown> {
+    const { rows } = this.#options;
+    const { signal } = this.#stopReading;
+    signal.throwIfAborted();
+    switch (request.what) {
+      case "find": {
+        const { firstDay, lastDay } = request;
+        const matchers = request.matchers.map(({ name, operator, value }) => matcher(name, operator, value));
+        const sources = await rows.find(matchers, firstDay, lastDay);
+        const encoder = new SourcesEncoder();
+        for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
+          if (from > 0) await setImmediate();
+          await this.#part(ask, answering, encoder.encode(sources.slice(from, from + SOURCES_AT_ONCE)));
+        }
+        return undefined;
+      }
+      case "withSamplesIn": {
+        const { seriesIds, firstDay, lastDay } = request;
+        return Uint32Array.from(await rows.withSamplesIn([...seriesIds], firstDay, lastDay));
+      }
+      case "scan":
+        await this.#reader(request.reader).scan(request.statement, request.nullable, (part) =>
+          this.#part(ask, answering, part, buffersOf(part)),
+        );
+        return undefined;
+      case "scanLists":
+        await this.#reader(request.reader).scanLists(request.statement, (part) =>
+          this.#part(ask, answering, part, buffersOf(part)),
+        );
+        return undefined;
+      case "large":
+        await this.#acquireLarge(signal);
+        return undefined;
+    }
+  }
+
+  #reader(id: number): TableReader {
+    return this.#readers.getOrInsertComputed(id, () => this.#options.rows.tables(this.#stopReading.signal));
+  }
+
+  /** Resolves when it is this task's turn to read much. Its turn ends with `largeDone`, or with the task. */
+  async #acquireLarge(signal: AbortSignal): Promise<void> {
+    const begun = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<void>();
+    const turn = this.#options.rows.large.run(async () => {
+      if (signal.aborted) return;
+      this.#releaseLarge = done.resolve;
+      begun.resolve();
+      await done.promise;
+    }, signal);
+    turn.then(() => begun.resolve(), begun.reject);
+    await begun.promise;
+  }
+
+  /** Sends a part; resolves when the Worker can take another. */
+  async #part(ask: number, answering: Answering, part: AskPart, buffers: ArrayBuffer[] = []): Promise<void> {
+    if (answering.isEnough || this.#isOver) throw new QueryCanceled("no more is read");
+    this.#post({ type: "part", ask, part }, buffers);
+    answering.ahead++;
+    while (answering.ahead >= PARTS_AHEAD && !answering.isEnough && !this.#isOver) {
+      await new Promise<void>((resolve) => {
+        answering.onTaken = resolve;
+      });
+    }
+  }
+
+  #post(message: Parameters<PoolWorker["post"]>[0], buffers: ArrayBuffer[] = []): void {
+    if (!this.#isOver) this.#worker.post(message, buffers);
+  }
+}
+
+/** The buffers of a part, each once. All arrays of a part are copies, so nothing else uses them. */
+function buffersOf(part: RowColumns | RowLists): ArrayBuffer[] {
+  const arrays = "lists" in part ? [part.keys, part.begins, part.lengths, ...part.lists] : [...part.columns];
+  if (part.nulls !== undefined) arrays.push(part.nulls);
+  return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
+}
