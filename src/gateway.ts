@@ -8,12 +8,17 @@
  */
 
 import { rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Access } from "./access/access.ts";
+import { BrowserPolicy } from "./access/browsers.ts";
+import { Gate } from "./access/gate.ts";
 import {
   addressThatNeedsToken,
   type Config,
+  isShared,
+  listenNames,
   pickSettings,
   settingTexts,
   tokenPaths,
@@ -124,6 +129,8 @@ interface Parts {
   /** The limits on bodies, which all routes share. */
   readonly limits: BodyLimits;
   readonly access: Access;
+  /** What all requests pass. */
+  readonly gate: Gate;
 }
 
 /** Opens the file of a configuration, and everything that uses it. */
@@ -158,6 +165,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       inProgress: new BodiesInProgress(),
     },
     access,
+    gate: new Gate({ access, browsers: new BrowserPolicy(browserSettings(config)), counters }),
   };
   const { registry, totals } = parts;
   const id = crypto.randomUUID();
@@ -195,7 +203,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...recordRoutes(parts, queries, ingest),
   ];
   return {
-    app: createApp(routes, { log, counters, guard: options.isTrusted ? undefined : access }),
+    app: createApp(routes, { log, counters, guard: options.isTrusted ? undefined : parts.gate }),
     services: receivers.services,
     stopQueries: queries.stop,
     store,
@@ -233,6 +241,16 @@ function openAccess(config: Config, { adminToken }: GatewayOptions, log: Log, no
     now,
     log,
   });
+}
+
+/** What the settings say about browsers. */
+function browserSettings(config: Config) {
+  const machine = hostname();
+  return {
+    ...pickSettings(config, "hosts", "corsOrigins"),
+    ownNames: [machine, `${machine.split(".", 1)[0]}.local`, ...listenNames(config)],
+    isShared: isShared(config),
+  };
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */
@@ -295,7 +313,7 @@ async function openSeries(config: Config, counters: Counters, store: DuckDBStore
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, counters, registry, totals, stored, limits, access }: Parts,
+  { config, now, log, counters, registry, totals, stored, limits, gate }: Parts,
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -316,7 +334,7 @@ function openReceivers(
     layouts: new BucketLayouts((metric) => registry.metric(metric)?.valuesOf("le") ?? []),
     ownMetricType: (name) => ownMetricType(counters.registry, name),
     isReturnedExposed,
-    access,
+    access: gate,
     log,
     counters,
     now,

@@ -128,6 +128,11 @@ export class Access implements AccessGuard, Callers {
     return this.#callers.run(token, handle);
   }
 
+  /** The id of the token whose handler runs. Undefined if it needed none. */
+  get callerId(): string | undefined {
+    return this.#callers.getStore()?.id;
+  }
+
   boundLabels(): Labels | undefined {
     const labels = this.#callers.getStore()?.labels;
     return labels === undefined || labels.size === 0 ? undefined : labels;

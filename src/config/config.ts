@@ -6,6 +6,7 @@
  * `Config` or throws a `SettingError`.
  */
 import { join } from "node:path";
+import { quote } from "../model/errors.ts";
 import { SettingError } from "./setting-error.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 import { flagOf, flagSettings, type Given, tomlSettings, variableOf, variableSettings } from "./sources.ts";
@@ -132,15 +133,46 @@ export function addressThatNeedsToken(
   return undefined;
 }
 
+/** Whether other machines can send requests. */
+export function isShared(config: Config): boolean {
+  return serverAddresses(config).some((listen) => !isLocal(listen));
+}
+
+/** The names and addresses that the servers of requests listen on. */
+export function listenNames(config: Config): readonly string[] {
+  return serverAddresses(config).flatMap(({ hostname }) => hostname ?? []);
+}
+
 /** The addresses that the servers of requests listen on. */
 export function serverAddresses(config: Config): readonly Listen[] {
   return GUARDED_LISTEN_KEYS.flatMap((key) => config[key]);
 }
 
-/** Checks that involve several settings. */
+const HOST_NAME = /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)$/i;
+
+/** The spelling of an origin as browsers send it. Undefined if it is none. */
+function originOf(text: string): string | undefined {
+  if (/^https?:/i.test(text)) return URL.parse(text)?.origin;
+  // Extensions of browsers and programs with a browser inside have schemes of their own.
+  return /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/.test(text) ? text : undefined;
+}
+
+/** Checks what a type of a setting does not, and what involves several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);
   if (fault !== undefined) throw new SettingError(fault);
+  const host = config.hosts.find((name) => !HOST_NAME.test(name));
+  if (host !== undefined) {
+    throw new SettingError(
+      `hosts has ${quote(host)}, expected names without a port, such as weir.example.com, *.example.com or *.`,
+    );
+  }
+  const origin = config.corsOrigins.find((each) => each !== "*" && originOf(each) !== each);
+  if (origin !== undefined) {
+    throw new SettingError(
+      `corsOrigins has ${quote(origin)}, expected origins as browsers send them, such as https://app.example.com, or *.`,
+    );
+  }
   for (const key of PLAIN_LISTEN_KEYS) {
     for (const listen of config[key]) {
       if (config.open || isLocal(listen)) continue;

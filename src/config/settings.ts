@@ -78,6 +78,18 @@ export const SETTINGS = {
     what: "File of the tokens, which `weir token` writes. Without it, `tokens.json` in the data folder.",
     why: "Needs no set-up. Another path can be a mounted secret, also read-only.",
   },
+  hosts: {
+    type: { is: "names" },
+    default: [],
+    what: "Further names by which clients reach the gateway, such as `weir.example.com` or `*.example.com`; `*` allows any. Requests without a token are rejected if their `Host` is not known (src/http/README.md). Can be given more than once.",
+    why: "Addresses, localhost and the name of this machine are known. Other names stay unknown, so that no web page can reach the gateway under a name of its own.",
+  },
+  corsOrigins: {
+    type: { is: "names" },
+    default: [],
+    what: "Origins of web pages that may use the gateway from a browser, such as `https://app.example.com`; `*` allows all pages. Can be given more than once.",
+    why: "A browser sends requests for every page that somebody has open. Only you know which pages to trust.",
+  },
   data: {
     type: { is: "text" },
     default: "./data",

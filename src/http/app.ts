@@ -7,12 +7,12 @@
  * - A path that begins with several slashes is treated as if it had one. A base address that ends in a slash makes
  *   such paths. GET is redirected, as Prometheus does. Other methods are answered, because many clients lose the
  *   body on a redirect.
- * - The guard decides about the token of a request before the handler runs, here and nowhere else. A path that does not
- *   exist and a method that is not supported need no token: the routes are no secret.
+ * - The guard decides about the page and the token of a request before the handler runs, here and nowhere else. A path
+ *   that does not exist and a method that is not supported need no token: the routes are no secret.
  * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
-import type { AccessGuard } from "../access/access.ts";
+import type { Arrival, ClientSocket, RequestGate } from "../access/gate.ts";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { errorResponse } from "./error-answers.ts";
@@ -23,8 +23,12 @@ import { pathOf } from "./url-text.ts";
 
 /** The interface between the server and the application. */
 export interface App {
-  /** Answers a request. Never throws and never rejects. */
-  fetch(request: Request): Promise<Response>;
+  /**
+   * Answers a request. Never throws and never rejects.
+   *
+   * @param socket undefined if the request did not arrive by a socket
+   */
+  fetch(request: Request, socket?: ClientSocket): Promise<Response>;
   /** Every route, as it was declared. */
   readonly routes: readonly Route[];
 }
@@ -32,8 +36,8 @@ export interface App {
 interface AppOptions {
   readonly log: Log;
   readonly counters: Counters;
-  /** Decides about the token of each request. Without it, every route is open. */
-  readonly guard?: AccessGuard;
+  /** Decides about each request. Without it, every route is open. */
+  readonly guard?: RequestGate;
   /** How unknown paths are answered. The default is JSON. */
   readonly answerError?: ErrorAnswer;
 }
@@ -53,6 +57,8 @@ export function createApp(
   { log, counters, guard, answerError }: AppOptions,
 ): App {
   const routes = declared.flatMap(({ list }) => list);
+  /** What the guard found about the requests that it must know more about. Most have no entry. */
+  const arrivals = new WeakMap<Request, Arrival>();
   const root: AnyElysia = new Elysia({ name: "weir" }).onError(
     { as: "global" },
     async ({ error, code, request }) =>
@@ -71,7 +77,9 @@ export function createApp(
       async ({ request, params }) => {
         try {
           const run = () => handle(request, params as RouteParameters);
-          return await (guard === undefined ? run() : guard.admit(request, route, run));
+          return await (guard === undefined
+            ? run()
+            : guard.admit(request, route, run, arrivals.get(request)));
         } catch (error) {
           return errorResponse(error, request, log, answerError);
         }
@@ -82,7 +90,11 @@ export function createApp(
   }
   const table = new RouteTable(routes);
 
-  const answer = async (request: Request, allow: readonly string[]): Promise<Response> => {
+  const answer = async (
+    request: Request,
+    allow: readonly string[],
+    arrival: Arrival | undefined,
+  ): Promise<Response> => {
     const { method } = request;
     if (allow.length === 0) throw await unknownPath(request, routes);
     if (!allow.includes(method)) {
@@ -93,12 +105,14 @@ export function createApp(
       return new Response(null, { status: 204, headers: { allow: allow.join(", ") } });
     // For HEAD, Bun sends the headers of the answer to GET, cancels its body, and states the length that it would
     // have.
-    return await root.handle(method === "HEAD" ? new Request(request, { method: "GET" }) : request);
+    const handled = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
+    if (arrival !== undefined) arrivals.set(handled, arrival);
+    return await root.handle(handled);
   };
 
   return {
     routes,
-    async fetch(received) {
+    async fetch(received, socket) {
       const begin = performance.now();
       const usual = withUsualHost(received);
       const path = pathOf(usual.url);
@@ -109,9 +123,13 @@ export function createApp(
       const match = table.match(isRedirected ? clean : pathOf(request.url), request.method);
       const { pattern, allow } = match;
       let response: Response;
+      let arrival: Arrival | undefined;
       try {
+        arrival = guard?.receive(received, socket);
         response =
-          isRedirected && allow.length > 0 ? redirect(usual, path, clean) : await answer(request, allow);
+          isRedirected && allow.length > 0
+            ? redirect(usual, path, clean)
+            : await answer(request, allow, arrival);
       } catch (error) {
         const form = pattern === undefined ? answerError : match.answerError;
         response = errorResponse(error, request, log, form);
@@ -120,6 +138,7 @@ export function createApp(
       if (!response.headers.has("content-type") && response.status !== 204 && response.status !== 304) {
         response.headers.set("content-type", "text/plain; charset=utf-8");
       }
+      guard?.finish(response.headers, received, arrival);
       const route = pattern ?? "none";
       const method = METHODS.has(request.method) ? request.method : "other";
       counters.httpRequests.inc({ route, method, status: response.status });

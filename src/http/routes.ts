@@ -73,7 +73,9 @@ interface RouteMatch {
 
 interface Entry {
   readonly pattern: string;
-  readonly methods: Set<string>;
+  /** The methods, and how each answers errors. */
+  readonly methods: Map<string, ErrorAnswer | undefined>;
+  /** How the path answers errors of other methods. */
   readonly answerError: ErrorAnswer | undefined;
 }
 
@@ -89,12 +91,12 @@ export class RouteTable {
       const pattern = trimSlash(path);
       let entry = entries.get(pattern);
       if (entry === undefined) {
-        entry = { pattern, methods: new Set(), answerError };
+        entry = { pattern, methods: new Map(), answerError };
         entries.set(pattern, entry);
         if (/[:*]/.test(pattern)) this.#variable.push({ entry, expression: expressionOf(pattern) });
         else this.#fixed.set(pattern, entry);
       }
-      entry.methods.add(method.toUpperCase());
+      entry.methods.set(method.toUpperCase(), answerError);
     }
   }
 
@@ -103,21 +105,23 @@ export class RouteTable {
     const trimmed = trimSlash(path);
     const fixed = this.#fixed.get(trimmed);
     // The common case needs no list of methods and no further pattern.
-    if (fixed?.methods.has(method)) return { pattern: fixed.pattern, allow: [method] };
+    if (fixed?.methods.has(method))
+      return { pattern: fixed.pattern, allow: [method], answerError: fixed.methods.get(method) };
     const entries = fixed === undefined ? [] : [fixed];
     for (const { entry, expression } of this.#variable) {
       if (!expression.test(trimmed)) continue;
       if (entries.length === 0 && entry.methods.has(method))
-        return { pattern: entry.pattern, allow: [method] };
+        return { pattern: entry.pattern, allow: [method], answerError: entry.methods.get(method) };
       entries.push(entry);
     }
     if (entries.length === 0) return NO_MATCH;
-    const methods = new Set(entries.flatMap((entry) => [...entry.methods]));
+    const methods = new Set(entries.flatMap((entry) => [...entry.methods.keys()]));
     if (methods.has("GET")) methods.add("HEAD");
     methods.add("OPTIONS");
     const asked = method === "HEAD" ? "GET" : method;
     const best = entries.find((entry) => entry.methods.has(asked)) ?? entries[0];
-    return { pattern: best.pattern, allow: [...methods].sort(), answerError: best.answerError };
+    const answerError = best.methods.has(asked) ? best.methods.get(asked) : best.answerError;
+    return { pattern: best.pattern, allow: [...methods].sort(), answerError };
   }
 }
 

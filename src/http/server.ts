@@ -69,7 +69,7 @@ export async function listen(
       // Bun's idle timeout would cut off handlers that wait and bodies that arrive slowly. Both have their own
       // deadlines here.
       server.timeout(request, 0);
-      const response = await app.fetch(request);
+      const response = await app.fetch(request, server);
       // Otherwise the connection would have no timeout from here on, with or without another request.
       if (!isStream(response)) server.timeout(request, idleTimeoutS);
       return response;

@@ -207,6 +207,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
       registers,
     }),
+    requestsRefused: new Counter({
+      name: "weir_requests_refused_total",
+      help: "Requests that were rejected before their handler ran, by reason.",
+      labelNames: ["reason"],
+      registers,
+    }),
     grpcRequests: new Counter({
       name: "weir_grpc_requests_total",
       help: "Answered requests by gRPC, by method (other for unknown ones) and status code.",

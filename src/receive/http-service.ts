@@ -4,7 +4,7 @@
  * Everything else is as on the first listener: limits, errors, counters, and how it stops. `stop` resolves when the
  * requests in progress are answered, or after half of `stopTimeoutMs`.
  */
-import type { AccessGuard } from "../access/access.ts";
+import type { RequestGate } from "../access/gate.ts";
 import { createApp } from "../http/app.ts";
 import type { Log } from "../http/log.ts";
 import type { ErrorAnswer, Routes } from "../http/routes.ts";
@@ -19,8 +19,8 @@ interface HttpServiceOptions {
   readonly flag: string;
   /** How unknown paths are answered. The default is JSON. */
   readonly answerError?: ErrorAnswer;
-  /** Decides about the token of each request. */
-  readonly guard: AccessGuard;
+  /** Decides about each request. */
+  readonly guard: RequestGate;
   readonly log: Log;
   readonly counters: Counters;
   readonly socketMode: number | undefined;

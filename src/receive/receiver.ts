@@ -5,7 +5,8 @@
  * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
  * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
-import type { Callers, AccessGuard } from "../access/access.ts";
+import type { Callers } from "../access/access.ts";
+import type { RequestGate } from "../access/gate.ts";
 import type { Family } from "../exposition/family.ts";
 import type { ownMetricType } from "../exposition/own.ts";
 import type { Totals } from "../exposition/totals/totals.ts";
@@ -75,7 +76,7 @@ export interface ReceiverContext<Settings extends object = object> {
   /** Whether /metrics has series of a protocol that returns echoes (src/model/protocol.ts). */
   readonly isReturnedExposed: boolean;
   /** Decides about the callers of listeners that a service opens, and knows the caller of a running handler. */
-  readonly access: AccessGuard & Callers;
+  readonly access: RequestGate & Callers;
   readonly log: Log;
   readonly counters: Counters;
   readonly now: () => number;

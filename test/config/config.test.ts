@@ -330,6 +330,35 @@ describe("values", () => {
   });
 });
 
+describe("names and origins", () => {
+  test("are accepted as clients and browsers send them", () => {
+    const hosts = ["weir.example.com", "*.corp.example", "weir", "a_b", "*"];
+    ok([`--hosts=${hosts.join(",")}`], "hosts", hosts);
+    const origins = ["https://app.example.com", "http://[::1]:3000", "chrome-extension://abcdef", "*"];
+    ok([`--cors-origins=${origins.join(",")}`], "corsOrigins", origins);
+  });
+
+  test("are rejected if no request could ever have them", () => {
+    for (const host of ["weir:9091", "http://weir", "a b", "*a", "a.*.b", "[::1]", "weir."])
+      bad(
+        ["--hosts", host],
+        `hosts has "${host}", expected names without a port, such as weir.example.com, *.example.com or *.`,
+      );
+    for (const origin of [
+      "app.example.com",
+      "https://app.example.com/",
+      "https://APP.example.com",
+      "http://a:80",
+      "https://",
+      "null",
+    ])
+      bad(
+        ["--cors-origins", origin],
+        `corsOrigins has "${origin}", expected origins as browsers send them, such as https://app.example.com, or *.`,
+      );
+  });
+});
+
 describe("the table", () => {
   test("has defaults of the right type, within bounds, that parse from their printed form", () => {
     for (const [key, setting] of Object.entries(SETTINGS) as [string, Setting][]) {

@@ -12,7 +12,7 @@ afterAll(() => gateway.close());
 /** Sends a request whose target has these bytes, one per character of `target`. Returns the status. */
 async function send(method: string, target: string, body = ""): Promise<number> {
   const connection = await connect(await gateway.listen());
-  const head = `${method} ${target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+  const head = `${method} ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
   connection.write(Buffer.from(head + body, "latin1"));
   return Number(/^HTTP\/1\.1 (\d+)/.exec(await connection.closed)?.[1]);
 }

@@ -15,7 +15,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import type { AccessGuard } from "../../../access/access.ts";
+import type { RequestGate } from "../../../access/gate.ts";
 import type { BodyLimits } from "../../../http/body.ts";
 import type { Log } from "../../../http/log.ts";
 import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
@@ -52,8 +52,11 @@ interface GrpcServiceOptions {
   /** What a client that speaks no gRPC should do, a sentence. */
   readonly advice: string;
   readonly limits: BodyLimits;
-  /** Decides about the token of each request, in its metadata. Every method is a push. */
-  readonly guard: AccessGuard;
+  /**
+   * Decides about each request, by its metadata. Every method is a push. No browser sends requests by HTTP/2 without TLS,
+   * so names of the gateway are not checked.
+   */
+  readonly guard: RequestGate;
   readonly log: Pick<Log, "warn" | "error">;
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
@@ -162,8 +165,10 @@ export class GrpcService implements Service {
         method: name,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
-    const carrier = { url: path, headers: { get: (name: string) => metadataText(headers[name]) ?? null } };
-    const admit = <T>(run: () => T) => guard.admit(carrier, { permission: "push" }, run);
+    const get = (name: string) => metadataText(headers[name]) ?? null;
+    const carrier = { url: path, method: "POST", headers: { get } };
+    const admit = <T>(run: () => T) =>
+      guard.admit(carrier, { permission: "push" }, run, guard.receive(carrier));
     const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);

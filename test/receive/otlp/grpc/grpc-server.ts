@@ -29,7 +29,11 @@ export async function serveGrpc(
       timeoutMs,
       inProgress: new BodiesInProgress(),
     },
-    guard: { admit: (_request, _route, handle) => handle() },
+    guard: {
+      receive: () => undefined,
+      admit: (_request, _route, handle) => handle(),
+      finish: () => undefined,
+    },
     log: {
       warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
       error: (message) => void logged.push(message),
