@@ -8,7 +8,6 @@
 
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
@@ -16,11 +15,10 @@ import { Copying } from "./backup/copying.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { type OpenEngine, openEngine } from "./engine/open-engine.ts";
+import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
-import { entryOf, Journal, type OnFault } from "./journal/journal.ts";
-import type { Orphans } from "./journal/salvage.ts";
+import { entryOf, Journal } from "./journal/journal.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -36,6 +34,8 @@ import type {
   StoreFiles,
 } from "./store.ts";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
+import { LogSize } from "./log-size.ts";
+import type { StoreOptions } from "./store-options.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
@@ -57,37 +57,6 @@ const MANY_ROWS_MIN = 256;
  */
 const AMONG_LARGE = 2;
 
-export interface StoreOptions {
-  /** The DuckDB file. Its folder must exist. */
-  readonly path: string;
-  readonly memoryLimitBytes: number;
-  readonly threads: number;
-  /** The folder for intermediate results that do not fit in memory. Created when needed. */
-  readonly temporaryDirectory: string;
-  readonly counters: Counters;
-  readonly onFault?: OnFault;
-  /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
-  readonly reserveBytes?: number;
-  /** Called when the disk becomes full, and when it no longer is. */
-  readonly onRoom?: (room: Room) => void;
-  /**
-   * Called when the engine gave up on the file and could not open it again. The store can no longer store or
-   * read.
-   */
-  readonly onFatal?: () => void;
-  /**
-   * Opens a journal with damaged records in front of others, without these records and what depends on them, and gets
-   * what was lost. Without it, such a journal is an error.
-   */
-  readonly onRepair?: (lost: LostRecords) => void;
-}
-
-/** What a damaged journal has lost. */
-export interface LostRecords extends Orphans {
-  /** Changes whose records cannot be read. */
-  readonly records: number;
-}
-
 /**
  * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
  * This works on a full disk too: `Stored` then includes the journal's records, which move to the tables once
@@ -105,6 +74,7 @@ export async function openStore(options: StoreOptions): Promise<{ store: DuckDBS
 }
 
 async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored: Stored }> {
+  const log = new LogSize(options.path);
   const engine = await openEngine(options.path, options).catch((error) => {
     if (!isDiskFull(error)) throw error;
     const folder = dirname(options.path);
@@ -113,6 +83,7 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
     );
   });
   const { writer } = engine;
+  log.opened();
   try {
     const room = new DiskRoom({
       path: options.path,
@@ -120,18 +91,22 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       onChange: options.onRoom,
     });
     const isRepair = options.onRepair !== undefined;
-    const journal = await Journal.open(writer, `${options.path}.journal`, { ...options, isRepair });
+    const journal = await Journal.open(writer, `${options.path}.journal`, {
+      ...options,
+      isRepair,
+      logBytes: () => log.bytes,
+    });
     for (;;) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
       const groups = new GroupTable();
       const withGroups = { ...stored, groups: await groups.load(writer) };
-      if (journal.gaps.length > 0 && !journal.isEmpty) {
+      if ((journal.gaps.length > 0 || journal.isLogShort) && !journal.isEmpty) {
         const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
-        options.onRepair?.({ records, ...journal.dropOrphans(stored) });
+        options.onRepair?.({ records, isLogShort: journal.isLogShort, ...journal.dropOrphans(stored) });
       }
       const tables = { ...days, groups, exemplars: new ExemplarTable() };
-      const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room });
+      const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room, log });
       await store.lookInside();
       if (journal.isEmpty) return { store, stored: withGroups };
       // Records that a killed run left. Everything is read again afterwards.
@@ -143,7 +118,7 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       }
     }
   } catch (error) {
-    engine.database.close();
+    await closeEngine(engine);
     throw error;
   }
 }
@@ -155,6 +130,7 @@ interface Parts {
   readonly generation: number;
   readonly watermarks: ReadonlyMap<number, number>;
   readonly room: DiskRoom;
+  readonly log: LogSize;
 }
 
 export class DuckDBStore implements Store {
@@ -167,6 +143,7 @@ export class DuckDBStore implements Store {
   /** Connections for readers that are being opened. */
   #connecting = 0;
   readonly #room: DiskRoom;
+  readonly #log: LogSize;
   #watermarks: ReadonlyMap<number, number>;
   #generation: number;
   readonly #copying = new Copying();
@@ -186,6 +163,7 @@ export class DuckDBStore implements Store {
     this.#generation = parts.generation;
     this.#watermarks = parts.watermarks;
     this.#room = parts.room;
+    this.#log = parts.log;
   }
 
   get #writer(): Connection {
@@ -465,7 +443,7 @@ export class DuckDBStore implements Store {
       await this.#readersGone();
       await this.#checkpoint();
       this.#journal.close();
-      await this.#closeEngine();
+      await closeEngine(this.#engine, this.#readers.size > 0);
     });
   }
 
@@ -475,16 +453,6 @@ export class DuckDBStore implements Store {
     const deadline = Date.now() + READER_CLOSE_MS_MAX;
     while (this.#readers.size + this.#connecting > 0 && Date.now() < deadline) await Bun.sleep(5);
     return this.#readers.size + this.#connecting === 0;
-  }
-
-  async #closeEngine(): Promise<void> {
-    const { database, writer, settings, workers } = this.#engine;
-    await workers.close();
-    // A connection that stays open would keep the file open.
-    settings.close();
-    writer.close();
-    // Closing an instance under a running reader would abort the process. The instance then ends with the process.
-    if (this.#readers.size === 0) database.close();
   }
 
   /**
@@ -498,8 +466,9 @@ export class DuckDBStore implements Store {
     this.#options.counters.engineReopenings.inc();
     try {
       if (!(await this.#readersGone())) throw new Error("a query did not end");
-      await this.#closeEngine();
+      await closeEngine(this.#engine, this.#readers.size > 0);
       this.#engine = await openEngine(this.#options.path, this.#options);
+      this.#log.committed();
       const { days } = await loadDays(this.#writer);
       const rows = (of: ReadonlyMap<number, Day>) =>
         [...of].map(([day, each]) => `${day}:${each.rows}`).sort();
@@ -533,6 +502,7 @@ export class DuckDBStore implements Store {
     try {
       // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
       await this.#writer.run("CHECKPOINT");
+      this.#log.committed();
       end();
       await this.lookInside();
       return true;
@@ -586,6 +556,7 @@ export class DuckDBStore implements Store {
       await this.#writer.run("BEGIN");
       await action();
       await this.#writer.run("COMMIT");
+      this.#log.committed();
     } catch (error) {
       undo();
       // A failed COMMIT has already rolled back. The error of the second ROLLBACK does not matter.

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { type Connection, Database } from "./engine/duckdb.ts";
 import { faultOf } from "./engine/faults.ts";
+import { wholeCommitBytes } from "./engine/log-check.ts";
+import { missingLog, shortLog } from "./journal/journal.ts";
 import { readJournal, requireWholeJournal } from "./journal/journal-file.ts";
 import { statement } from "./statements.ts";
 import { StoreDamaged } from "./store.ts";
@@ -89,6 +91,8 @@ async function inspected(connection: Connection, path: string): Promise<Inspecti
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
     const reading = readJournal(journal, moved!.sequence);
     requireWholeJournal(journal, reading);
+    const missing = missingLog(reading.texts, wholeCommitBytes(`${path}.wal`));
+    if (missing !== undefined) throw shortLog(journal, missing);
     journalRecords = reading.texts.length;
   }
   const sizes = ["", ".wal", ".journal"].map(

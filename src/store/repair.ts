@@ -4,7 +4,8 @@
  */
 import { closeSync, copyFileSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { type LostRecords, openStore, type StoreOptions } from "./duckdb-store.ts";
+import { openStore } from "./duckdb-store.ts";
+import type { LostRecords, StoreOptions } from "./store-options.ts";
 import { syncFolder } from "./sync-folder.ts";
 
 /** What a repair lost, and where the damaged file is. */

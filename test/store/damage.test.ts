@@ -106,6 +106,7 @@ test("a damaged record in the middle of the journal ends the start, and changes 
   const bytes = readFileSync(journal);
   bytes[ends[1]! + 40]! ^= 1;
   writeFileSync(journal, bytes);
+  const log = readFileSync(fileOf(folder, ".wal"));
   for (let start = 0; start < 2; start++) {
     const error = await opened(folder);
     expect(error).toBeInstanceOf(StoreDamaged);
@@ -115,6 +116,8 @@ test("a damaged record in the middle of the journal ends the start, and changes 
         "which stores the records that can be read and keeps the damaged file.",
     );
     expect(readFileSync(journal).equals(bytes)).toBe(true);
+    // Closing the file must not move the log.
+    expect(readFileSync(fileOf(folder, ".wal")).equals(log)).toBe(true);
   }
 });
 
@@ -130,6 +133,7 @@ test("a repair stores what can be read, counts what depends on the lost record, 
     // The row with value 4 belongs to series 2, which only the lost record described.
     series: 1,
     rows: 1,
+    isLogShort: false,
     copy,
   });
   expect(readFileSync(copy).equals(bytes)).toBe(true);
@@ -232,6 +236,85 @@ test("a flipped bit in the log is reported where whole commits follow, also in i
     expect({ at, result }).toEqual({ at, result: expect.any(StoreDamaged) });
     expect((result as Error).message).toContain("store.duckdb is damaged, or is not a store of Weir: ");
   }
+});
+
+/** A store whose log has a commit with series 1, and whose journal has a row of it and another of series 9. */
+async function withLogAndJournal(): Promise<{ folder: string; begin: number; end: number }> {
+  const folder = temporaryFolder();
+  const { store } = await openStore(optionsOf(folder));
+  const logBytes = () => statSync(fileOf(folder, ".wal")).size;
+  await store.commit({
+    metrics: [metric],
+    series: [{ seriesId: 9, metric, labels: new Map(), exposed: true }],
+    seriesDays: [{ seriesId: 9, day: DAY }],
+    rows: [rowsOf(9, 0)],
+  });
+  const begin = logBytes();
+  await store.commit({
+    series: [{ seriesId: 1, metric, labels: new Map([["n", "1"]]), exposed: true }],
+    seriesDays: [{ seriesId: 1, day: DAY }],
+    rows: [rowsOf(1, ...Array.from({ length: 1_100 }, (_, row) => row))],
+  });
+  const end = logBytes();
+  await store.commit({ rows: [rowsOf(1, 7), rowsOf(9, 8)] });
+  const left = copied(folder);
+  await store.close();
+  return { folder: left, begin, end };
+}
+
+test("a log that has lost the commits before the journal ends the start; a repair stores the journal without them", async () => {
+  const { folder, begin, end } = await withLogAndJournal();
+  const log = readFileSync(fileOf(folder, ".wal"));
+  expect(log.length).toBe(end);
+  for (const cut of [begin, begin + 30, end - 1]) {
+    const data = copied(folder);
+    writeFileSync(fileOf(data, ".wal"), log.subarray(0, cut));
+    const error = await opened(data);
+    expect(error).toBeInstanceOf(StoreDamaged);
+    expect((error as Error).message).toBe(
+      `${fileOf(data, ".wal")} is damaged: its whole commits end at byte ${begin}, but it had ${end} bytes when the ` +
+        `changes in ${fileOf(data, ".journal")} were made. Nothing was changed. Put a backup in place of the folder ` +
+        `(weir restore), or run "weir doctor --repair --data ${data}", which stores the changes without the commits that ` +
+        "are lost.",
+    );
+    expect(readFileSync(fileOf(data, ".wal")).length).toBe(cut);
+    // The row of series 1 belongs to a series that only the lost commit described.
+    expect(await repairJournal(optionsOf(data), Date.now())).toMatchObject({
+      isLogShort: true,
+      records: 0,
+      series: 1,
+      rows: 1,
+    });
+    expect(await opened(data)).toEqual([0, 8]);
+  }
+});
+
+test("a start that fails closes the file, so that the next one in the same process does not corrupt memory", async () => {
+  const { folder, begin } = await withLogAndJournal();
+  writeFileSync(fileOf(folder, ".wal"), readFileSync(fileOf(folder, ".wal")).subarray(0, begin));
+  expect(await opened(folder)).toBeInstanceOf(StoreDamaged);
+  // The engine holds the lock of the file as long as it is open.
+  const held = readFileSync("/proc/locks", "utf8")
+    .split("\n")
+    .filter((line) => line.endsWith(`:${statSync(fileOf(folder, "")).ino} 0 EOF`));
+  expect(held).toEqual([]);
+});
+
+test("a journal after an incomplete commit, or after a checkpoint without a move, opens", async () => {
+  const { folder, end } = await withLogAndJournal();
+  // A kill in the middle of a commit leaves a part of it. The next start writes only to the journal.
+  const torn = Buffer.concat([readFileSync(fileOf(folder, ".wal")), Buffer.from("0900", "hex")]);
+  writeFileSync(fileOf(folder, ".wal"), torn);
+  const { store } = await openStore(optionsOf(folder));
+  await store.commit({ rows: [rowsOf(9, 9)] });
+  const data = copied(folder);
+  await store.close();
+  expect(((await opened(data)) as number[]).length).toBe(1_104);
+  // On a full disk, a checkpoint may come before the move. It begins a new log.
+  const { folder: other } = await withLogAndJournal();
+  writeFileSync(fileOf(other, ".wal"), readFileSync(fileOf(other, ".wal")).subarray(0, 8));
+  expect(end).toBeGreaterThan(8);
+  expect(await opened(other)).not.toBeInstanceOf(StoreDamaged);
 });
 
 test("the log of this engine begins and ends each commit as the check expects", async () => {

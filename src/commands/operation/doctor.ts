@@ -164,10 +164,11 @@ async function repair(config: Config, io: Io): Promise<void> {
     await io.stdout.write("The journal is not damaged; nothing was repaired.\n");
     return;
   }
-  const { records, rows, series, copy } = repaired;
+  const { records, rows, series, copy, isLogShort } = repaired;
   const orphans =
     rows === 0 ? "" : `, and ${counted(rows, "sample")} of ${series} series that only these records describe`;
   await io.stdout.write(
-    `The journal is repaired. Lost: ${counted(records, "record")} that cannot be read${orphans}. The damaged file is ${copy}.\n`,
+    `The journal is repaired. Lost: ${isLogShort ? "the last commits of the log, and " : ""}${counted(records, "record")} that ` +
+      `cannot be read${orphans}. The damaged file is ${copy}.\n`,
   );
 }

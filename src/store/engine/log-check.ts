@@ -13,6 +13,7 @@ const BEGINNING = Buffer.from("640062650002ffff", "hex");
 /** The entry that ends a commit: length 5, its checksum, and its type (100). */
 const COMMIT_END = Buffer.from("0500000000000000e7fe7d722fed3d5e640064ffff", "hex");
 const HEAD_BYTES = 16;
+const COMMIT_HEAD = COMMIT_END.subarray(0, HEAD_BYTES);
 const PIECE_BYTES = 1_048_576;
 
 /**
@@ -20,6 +21,18 @@ const PIECE_BYTES = 1_048_576;
  * Damage that the engine itself reports is not looked for.
  */
 export function findLogDamage(path: string): number | undefined {
+  return withLog(path, (file, size) => {
+    const { entries } = endsOf(file, size);
+    return entries < size && hasCommitBehind(file, entries, size) ? entries : undefined;
+  });
+}
+
+/** Bytes of the log up to the end of its last whole commit. 0 if there is none, or no log. */
+export function wholeCommitBytes(path: string): number {
+  return withLog(path, (file, size) => endsOf(file, size).commits) ?? 0;
+}
+
+function withLog<Result>(path: string, use: (file: number, size: number) => Result): Result | undefined {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -28,26 +41,27 @@ export function findLogDamage(path: string): number | undefined {
     throw error;
   }
   try {
-    const { size } = fstatSync(file);
-    const beginning = Buffer.alloc(BEGINNING.length);
-    readSync(file, beginning, 0, beginning.length, 0);
-    const end = beginning.equals(BEGINNING) ? endOfEntries(file, size) : 0;
-    return end < size && hasCommitBehind(file, end, size) ? end : undefined;
+    return use(file, fstatSync(file).size);
   } finally {
     closeSync(file);
   }
 }
 
-/** The byte behind the last whole entry. */
-function endOfEntries(file: number, size: number): number {
+/** The bytes behind the last whole entry and behind the last whole commit. */
+function endsOf(file: number, size: number): { entries: number; commits: number } {
+  const beginning = Buffer.alloc(BEGINNING.length);
+  readSync(file, beginning, 0, beginning.length, 0);
+  if (!beginning.equals(BEGINNING)) return { entries: 0, commits: 0 };
   const head = Buffer.alloc(HEAD_BYTES);
   let at = BEGINNING.length;
+  let commits = 0;
   while (at + HEAD_BYTES <= size && readSync(file, head, 0, HEAD_BYTES, at) === HEAD_BYTES) {
     const end = at + HEAD_BYTES + head.readUInt32LE(0) + head.readUInt32LE(4) * 2 ** 32;
     if (end > size) break;
+    if (head.equals(COMMIT_HEAD)) commits = end;
     at = end;
   }
-  return at;
+  return { entries: at, commits };
 }
 
 function hasCommitBehind(file: number, from: number, size: number): boolean {

@@ -17,21 +17,45 @@ export interface OpenEngine {
 /** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
 export async function openEngine(path: string, options: DatabaseOptions): Promise<OpenEngine> {
   const database = await Database.open(path, options);
+  const connections: Connection[] = [];
+  const connect = async () => {
+    const connection = await database.connect();
+    connections.push(connection);
+    return connection;
+  };
   try {
-    const writer = await database.connect();
+    const writer = await connect();
+    await writer.run(statement("store/disable_checkpoint_on_close"));
     await migrate(writer);
     await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/disable_external_access"));
     await writer.run(statement("store/allow_external_threads"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
-    const settings = await database.connect();
+    const settings = await connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),
     );
     return { database, writer, settings, workers };
   } catch (error) {
+    for (const connection of connections) connection.close();
     database.close();
     throw error;
   }
+}
+
+/**
+ * Closes the connections and the file. A connection that stays open would keep the file open.
+ *
+ * @param isRead whether a reader still runs. Closing the instance under it would abort the process. The instance then ends
+ *   with the process
+ */
+export async function closeEngine(
+  { database, writer, settings, workers }: OpenEngine,
+  isRead = false,
+): Promise<void> {
+  await workers.close();
+  settings.close();
+  writer.close();
+  if (!isRead) database.close();
 }

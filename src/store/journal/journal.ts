@@ -8,20 +8,22 @@
  * reader, for a change that is not small. Records and their rows keep their order.
  */
 
+import { dirname } from "node:path";
 import type { Counters } from "../../model/counters.ts";
 import type { GroupRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
-import type {
-  Change,
-  MetricRecord,
-  PushRecord,
-  RejectedRecord,
-  SeriesDay,
-  SeriesRecord,
-  Stored,
+import {
+  type Change,
+  type MetricRecord,
+  type PushRecord,
+  type RejectedRecord,
+  type SeriesDay,
+  type SeriesRecord,
+  StoreDamaged,
+  type Stored,
 } from "../store.ts";
 import { JournalFile } from "./journal-file.ts";
 import { gapText, type JournalGap } from "./journal-records.ts";
@@ -76,6 +78,8 @@ interface Entry {
 
 /** The JSON of an entry. */
 type EntryText = Omit<EntryParts, "series" | "rows"> & {
+  /** Bytes of the log when the first entry was made. Absent in others, and in entries of earlier versions. */
+  readonly logBytes?: number;
   readonly series: readonly EntrySeries[];
   readonly rows: readonly EntryRows[];
 };
@@ -90,8 +94,10 @@ interface JournalOptions {
   readonly counters: Counters;
   /** Receives errors that no caller gets. */
   readonly onFault?: OnFault;
-  /** Skips damaged records in front of others. Without it they are an error. */
+  /** Skips damaged records in front of others, and opens without commits that the log has lost. Both are errors without it. */
   readonly isRepair?: boolean;
+  /** Bytes of the log's whole commits at the time of the call. */
+  readonly logBytes: () => number;
 }
 
 export class Journal {
@@ -108,8 +114,11 @@ export class Journal {
   /** Whether a failed move was logged already. */
   #isLeft = false;
   #emptied = Promise.withResolvers<void>();
+  readonly #logBytes: () => number;
   /** Damaged records that were skipped. */
   readonly gaps: readonly JournalGap[];
+  /** Whether the log has lost commits that were made before the entries. Only a repair opens such a journal. */
+  readonly isLogShort: boolean;
 
   /**
    * Opens the journal of a store, and reads the entries that an earlier run left.
@@ -129,7 +138,12 @@ export class Journal {
     if (gaps.length > 0) {
       options.onFault?.("damaged records of the journal were skipped", `${gapText(gaps)} of ${path}`);
     }
-    const journal = new Journal(file, gaps, options);
+    const missing = missingLog(reading.texts, options.logBytes());
+    if (missing !== undefined && options.isRepair !== true) {
+      file.close(false);
+      throw shortLog(path, missing);
+    }
+    const journal = new Journal(file, gaps, missing !== undefined, options);
     for (const text of reading.texts) journal.#note({ parts: partsOf(text), text });
     return journal;
   }
@@ -137,10 +151,13 @@ export class Journal {
   private constructor(
     file: JournalFile,
     gaps: readonly JournalGap[],
-    { counters, onFault = () => {} }: JournalOptions,
+    isLogShort: boolean,
+    { counters, onFault = () => {}, logBytes }: JournalOptions,
   ) {
     this.#file = file;
     this.gaps = gaps;
+    this.isLogShort = isLogShort;
+    this.#logBytes = logBytes;
     this.#counters = counters;
     this.#onFault = onFault;
   }
@@ -164,8 +181,11 @@ export class Journal {
    * the record could not be written. The caller then has to empty the journal and store the change without it.
    */
   async append(entry: Entry): Promise<boolean> {
+    // Every commit to the tables moves the entries first. So the log is the same for all entries.
+    const isFirst = this.#entries.length === 0;
+    const text = isFirst ? `{"logBytes":${this.#logBytes()},${entry.text.slice(1)}` : entry.text;
     try {
-      await this.#file.append(entry.text);
+      await this.#file.append(text);
     } catch (error) {
       this.#counters.journalWriteFailures.inc();
       this.#onFault("a record of the journal could not be written", error);
@@ -341,8 +361,36 @@ function textOf(parts: EntryParts): string {
   return JSON.stringify(entry);
 }
 
+/** A log that ends before the entries of the journal began: the bytes of its commits, and how many there were. */
+interface MissingLog {
+  readonly has: number;
+  readonly had: number;
+}
+
+/**
+ * Whether commits in front of the entries are missing in the log. A log without a commit is not: it may be a new one,
+ * because a full disk can delay the move of the entries past a checkpoint.
+ */
+export function missingLog(texts: readonly string[], logBytes: number): MissingLog | undefined {
+  const [first] = texts;
+  if (first === undefined || logBytes === 0) return undefined;
+  const { logBytes: had = 0 } = JSON.parse(first) as EntryText;
+  return logBytes < had ? { has: logBytes, had } : undefined;
+}
+
+/** The error for a missing log of the journal at `path`. */
+export function shortLog(path: string, { has, had }: MissingLog): StoreDamaged {
+  const folder = dirname(path);
+  const log = path.replace(/\.journal$/, ".wal");
+  return new StoreDamaged(
+    `${log} is damaged: its whole commits end at byte ${has}, but it had ${had} bytes when the changes in ${path} were made. ` +
+      `Nothing was changed. Put a backup in place of the folder (weir restore), or run "weir doctor --repair --data ${folder}", ` +
+      "which stores the changes without the commits that are lost.",
+  );
+}
+
 function partsOf(text: string): EntryParts {
-  const entry = JSON.parse(text) as EntryText;
+  const { logBytes: _, ...entry } = JSON.parse(text) as EntryText;
   return {
     ...entry,
     series: entry.series.map(([seriesId, name, kind, labels, exposed]) => ({

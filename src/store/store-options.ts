@@ -1,0 +1,38 @@
+/** What a store needs to open its file, and what it reports. */
+import type { Counters } from "../model/counters.ts";
+import type { OnFault } from "./journal/journal.ts";
+import type { Orphans } from "./journal/salvage.ts";
+import type { Room } from "./store.ts";
+
+export interface StoreOptions {
+  /** The DuckDB file. Its folder must exist. */
+  readonly path: string;
+  readonly memoryLimitBytes: number;
+  readonly threads: number;
+  /** The folder for intermediate results that do not fit in memory. Created when needed. */
+  readonly temporaryDirectory: string;
+  readonly counters: Counters;
+  readonly onFault?: OnFault;
+  /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
+  readonly reserveBytes?: number;
+  /** Called when the disk becomes full, and when it no longer is. */
+  readonly onRoom?: (room: Room) => void;
+  /**
+   * Called when the engine gave up on the file and could not open it again. The store can no longer store or
+   * read.
+   */
+  readonly onFatal?: () => void;
+  /**
+   * Opens a journal with damaged records in front of others, without these records and what depends on them, and gets
+   * what was lost. Without it, such a journal is an error.
+   */
+  readonly onRepair?: (lost: LostRecords) => void;
+}
+
+/** What a damaged journal has lost. */
+export interface LostRecords extends Orphans {
+  /** Changes whose records cannot be read. */
+  readonly records: number;
+  /** Whether the log has lost commits that were made before the records. Nothing says how many. */
+  readonly isLogShort: boolean;
+}
