@@ -31,7 +31,8 @@ import { type App, createApp } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
 import { importsRoutes } from "./http/query/imports-routes.ts";
-import { createLog, type Log } from "./http/log.ts";
+import { createLog, type Log } from "./log/log.ts";
+import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
@@ -105,6 +106,8 @@ export interface Gateway {
   readonly totals: Totals;
   readonly counters: Counters;
   readonly log: Log;
+  /** What is logged once a minute. Whoever serves flushes it. */
+  readonly summary: MinuteSummary;
   readonly access: Pick<Access, "hasValidToken">;
   /** What the receivers run beside their routes. Whoever listens starts and stops them. */
   readonly services: readonly Service[];
@@ -119,6 +122,7 @@ interface Parts {
   readonly config: Config;
   readonly now: () => number;
   readonly log: Log;
+  readonly summary: MinuteSummary;
   readonly counters: Counters;
   readonly temporaryDirectory: string;
   readonly store: DuckDBStore;
@@ -137,6 +141,7 @@ interface Parts {
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLog(config.logLevel);
+  const summary = new MinuteSummary(log);
   const temporaryDirectory = join(config.data, "tmp");
   // Read at scrapes, when the store and ingest are open.
   const counters = createCounters({
@@ -154,6 +159,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     config,
     now,
     log,
+    summary,
     counters,
     temporaryDirectory,
     store,
@@ -203,7 +209,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...recordRoutes(parts, queries, ingest),
   ];
   return {
-    app: createApp(routes, { log, counters, guard: options.isTrusted ? undefined : parts.gate }),
+    app: createApp(routes, {
+      log,
+      counters,
+      guard: options.isTrusted ? undefined : parts.gate,
+      summary,
+      slowQueryMs: config.slowQueryMs,
+      logsRequests: config.logRequests || config.logLevel === "debug",
+    }),
     services: receivers.services,
     stopQueries: queries.stop,
     store,
@@ -212,6 +225,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     totals,
     counters,
     log,
+    summary,
     access,
     async close() {
       // The file is closed also if the last commit fails, because acknowledged samples are stored already.
@@ -220,7 +234,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       } catch (error) {
         // The next start replays the rows past the last stored snapshot.
         if (!(error instanceof DiskFull)) throw error;
-        log.warn("disk full: the running totals were not stored; the next start computes them from rows");
+        log("totals_not_stored");
       } finally {
         await queries.stop();
         await store.close();
@@ -268,12 +282,12 @@ async function openFile(
     temporaryDirectory,
     counters,
     reserveBytes: config.diskReserveBytes,
-    onFault: (message, error) => log.error(message, { error: String(error) }),
+    onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onFatal,
     onRoom: ({ freeBytes, isFull }) => {
       const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
-      if (isFull) log.error("disk full: pushes are rejected until there is room", fields);
-      else log.warn("the disk has room again: pushes are accepted", fields);
+      if (isFull) log("disk_full", fields);
+      else log("disk_has_room", fields);
     },
   });
   // After the store is open, because only the owner of the file may clear what an earlier process left.
@@ -362,7 +376,7 @@ function openReceivers(
 
 /** @param id identifies the exposition of this process, by which its samples are recognised */
 function openIngest(
-  { config, now, log, counters, store, stored, registry, totals }: Parts,
+  { config, now, log, summary, counters, store, stored, registry, totals }: Parts,
   { protocols, isReturnedExposed, owners: byProtocol }: ReturnType<typeof openReceivers>,
   id: string,
   onFatal: (() => void) | undefined,
@@ -377,13 +391,7 @@ function openIngest(
       isOwned: (seriesId) => owners.holds(seriesId),
       isOwn: (name) => storesOwn && isOwnSample(counters.registry, name),
       isProtocolExposed: isReturnedExposed,
-      onLearned: (added) =>
-        log.info(
-          "a server that writes here also scrapes /metrics: samples of /metrics that it writes back are dropped",
-          {
-            labels: labelText(added),
-          },
-        ),
+      onLearned: (added) => log("scraper_writes_back", { labels: labelText(added) }),
       now,
     },
     stored.scrapers,
@@ -419,8 +427,9 @@ function openIngest(
       ...settings,
       counters,
       now,
-      onFault: (message, error) => {
-        log.error(message, { error: String(error) });
+      onRejected: (push) => summary.noteSamples(push),
+      onFault: (what, error) => {
+        log("ingest_fault", { what, error: String(error) });
         if (faultOf(error) === "invalidated") onFatal?.();
       },
     },

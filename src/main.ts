@@ -7,9 +7,16 @@
  */
 import { readFileSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
-import { type Command, exitCode, type Io, type Output, UsageError } from "./commands/command.ts";
+import {
+  codeOf,
+  type Command,
+  exitCode,
+  faultText,
+  type Io,
+  type Output,
+  UsageError,
+} from "./commands/command.ts";
 import { SettingError } from "./config/config.ts";
-import { RequestError } from "./model/errors.ts";
 import { nearest } from "./model/nearest.ts";
 import { alignedRows } from "./query/formats/aligned-text.ts";
 
@@ -115,24 +122,8 @@ async function explain(name: string, error: unknown, io: Io): Promise<number> {
     await io.stderr.write(`weir ${name}: ${error.message}\nRun "weir ${name} --help" for its usage.\n`);
     return exitCode.usage;
   }
-  const isExpected = error instanceof RequestError || codeOf(error) !== undefined || namedFault(error);
-  const text =
-    error instanceof Error ? (isExpected ? error.message : (error.stack ?? error.message)) : String(error);
-  await io.stderr.write(`weir ${name}: ${text}\n`);
+  await io.stderr.write(`weir ${name}: ${faultText(error)}\n`);
   return exitCode.failure;
-}
-
-/** Errors of the operating system and of sockets carry a code: ENOENT, ConnectionRefused … */
-function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
-
-/** Errors with a class of their own (StoreLocked …) have a complete message. Built-in errors are bugs. */
-function namedFault(error: unknown): boolean {
-  return (
-    error instanceof Error && !/^(Error|TypeError|RangeError|ReferenceError|SyntaxError)$/.test(error.name)
-  );
 }
 
 /** The input, output and environment of this process. */

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../src/config/config.ts";
 import { type Gateway, openGateway } from "../src/gateway.ts";
-import { createLog } from "../src/http/log.ts";
+import { createLog } from "../src/log/log.ts";
 import { type Listener, listen } from "../src/http/server.ts";
 import type { Ack, PushOptions } from "../src/ingest/contract.ts";
 import type { Batch, Kind, SeriesHead } from "../src/model/sample.ts";
@@ -58,7 +58,7 @@ export class TestGateway {
 
   async open(settings: readonly string[]): Promise<this> {
     const argv = [`--data=${this.folder}`, "--retention-days=3", ...settings];
-    const log = createLog("warn", (line) => this.#logged.push(line));
+    const log = createLog("warn", (line) => this.#logged.push(line), { format: "json" });
     this.gateway = await openGateway(
       loadConfig(argv, {}, () => undefined),
       { now: () => this.nowMs, log },

@@ -56,8 +56,8 @@ describe("imports", () => {
     ["commands"],
     ["main"],
   ];
-  /** The vocabulary, which every room may import. */
-  const vocabulary = ["model"];
+  /** The vocabulary, and the log, which every room may import. */
+  const vocabulary = ["model", "log"];
   const tierOf = (room: string) =>
     vocabulary.includes(room) ? 0 : 1 + tiers.findIndex((tier) => tier.includes(room));
 
@@ -204,7 +204,8 @@ describe("modules", () => {
   test("hold no state that two gateways in one process would share", () => {
     /** Filled once, a bounded cache of a pure function, or about the process itself. */
     const allowed = [
-      // Marks answers, each of which belongs to one gateway.
+      // Keyed by requests and by answers, each of which belongs to one gateway.
+      "src/http/asked-query.ts texts",
       "src/http/stream.ts streams",
       "src/query/promql/parse/functions.ts table",
       "src/query/sandbox/allowed-functions.ts functions",

@@ -11,6 +11,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { timingSafeEqual } from "node:crypto";
 import { statSync } from "node:fs";
+import type { Log } from "../log/log.ts";
 import { Forbidden, Unauthenticated } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
 import { type CredentialPlace, presentedToken, type TokenCarrier } from "./credentials.ts";
@@ -57,10 +58,7 @@ interface AccessOptions {
   readonly now: () => number;
   /** A clock that only goes forward, in milliseconds. The default is the system's. */
   readonly elapsedMs?: () => number;
-  readonly log: {
-    readonly info: (message: string, fields?: Readonly<Record<string, number>>) => void;
-    readonly error: (message: string, fields?: Readonly<Record<string, string>>) => void;
-  };
+  readonly log: Log;
 }
 
 /** Time between two looks at the file. */
@@ -80,6 +78,8 @@ export class Access implements AccessGuard, Callers {
   #lookedMs: number;
   /** The file was deleted while the gateway ran. */
   #isLost = false;
+  /** Why the file cannot be read, as it was logged. */
+  #fault: string | undefined;
 
   /** Throws `TokenFileError` if the file cannot be read. */
   constructor(options: AccessOptions) {
@@ -87,9 +87,7 @@ export class Access implements AccessGuard, Callers {
     this.#elapsedMs = options.elapsedMs ?? (() => performance.now());
     this.#adminToken = options.adminToken === undefined ? undefined : adminTokenOf(options.adminToken);
     this.#uses = new TokenUses(options.usesPath, (error) =>
-      options.log.error("the times of the last uses of tokens could not be written", {
-        error: String(error),
-      }),
+      options.log("token_uses_unwritable", { error: String(error) }),
     );
     this.#version = versionOf(options.path);
     this.#set(readTokenFile(options.path) ?? []);
@@ -176,12 +174,15 @@ export class Access implements AccessGuard, Callers {
       this.#version = version;
       const tokens = readTokenFile(path);
       this.#isLost = tokens === undefined;
+      this.#fault = undefined;
       this.#set(tokens ?? []);
-      if (tokens === undefined)
-        log.error("the token file was deleted: its tokens are revoked, and no other requests are accepted");
-      else log.info("the tokens have changed", { tokens: tokens.length });
+      if (tokens === undefined) log("token_file_deleted");
+      else log("tokens_changed", { tokens: tokens.length });
     } catch (error) {
-      log.error("the token file cannot be read: the tokens stay as they were", { error: String(error) });
+      // A folder that cannot be read fails at every look.
+      const fault = String(error);
+      if (fault !== this.#fault) log("token_file_unreadable", { error: fault });
+      this.#fault = fault;
     }
   }
 

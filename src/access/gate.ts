@@ -22,6 +22,8 @@ const ORIGIN_SHOWN_MAX = 270;
 export interface ClientSocket {
   /** Undefined for a Unix socket. */
   readonly port: number | undefined;
+  /** The address of the client of a request. Null for a Unix socket. */
+  requestIP?(request: Request): { readonly address: string } | null;
 }
 
 /** The part of a request that says where it comes from. */

@@ -6,6 +6,7 @@
  * buffers. It resolves to its exit code: 0 for success, 1 if the work failed. It throws `UsageError` or `SettingError`
  * for invalid arguments. main.ts prints these with the usage and exits with 2.
  */
+import { RequestError } from "../model/errors.ts";
 
 /**
  * An output of a command. `write` resolves when the reader has taken the data, so that no data accumulates in memory.
@@ -53,3 +54,21 @@ export class UsageError extends Error {
 }
 
 export const exitCode = { ok: 0, failure: 1, usage: 2 } as const;
+
+/** What a command says of the error that ended it: one sentence if the reason is known, a stack trace for a bug. */
+export function faultText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isExpected = error instanceof RequestError || codeOf(error) !== undefined || isNamed(error);
+  return isExpected ? error.message : (error.stack ?? error.message);
+}
+
+/** Errors of the operating system and of sockets carry a code: ENOENT, ConnectionRefused … */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Errors with a class of their own (StoreLocked …) have a complete message. Built-in errors are bugs. */
+function isNamed(error: Error): boolean {
+  return !/^(Error|TypeError|RangeError|ReferenceError|SyntaxError)$/.test(error.name);
+}

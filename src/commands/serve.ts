@@ -11,17 +11,19 @@
  * Another SIGTERM or SIGINT after at least a second ends the process at once. Acknowledged samples are safe then too.
  */
 import manifest from "../../package.json" with { type: "json" };
-import { addressThatNeedsToken, type Config, loadConfig, SettingError } from "../config/config.ts";
+import { addressThatNeedsToken, type Config, resolveSettings, SettingError } from "../config/config.ts";
 import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
-import { repeat } from "../model/service.ts";
+import { createLog } from "../log/log.ts";
+import { standardError } from "../log/standard-error.ts";
+import { repeat, type Service } from "../model/service.ts";
 import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
-import { type Command, exitCode, type Io } from "./command.ts";
+import { type Command, exitCode, faultText, type Io } from "./command.ts";
 import { settingsHelp } from "./settings-help.ts";
 import { nextSignal } from "./stop-signals.ts";
 
@@ -38,25 +40,30 @@ export interface RunningGateway extends Gateway {
 const ANSWER_MS = 250;
 /** Interval of checkpoints while ingest is idle. */
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
+/** Slow queries and rejected pushes are logged once a minute. */
+const SUMMARY_INTERVAL_MS = 60_000;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 
 /** Opens a gateway, listens, and starts its sampler and loops. */
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
   const gateway = await openGateway(config, options);
-  const { ingest, store, log, services } = gateway;
-  const logFault = (message: string) => (error: unknown) => {
-    // The log already says that the disk is full.
-    if (!(error instanceof DiskFull)) log.error(message, { error: String(error) });
+  const { ingest, store, log, services, summary } = gateway;
+  // The log already says that the disk is full.
+  const isLogged = (error: unknown) => error instanceof DiskFull;
+  const faultOf = (task: string) => (error: unknown) => {
+    if (!isLogged(error)) log("housekeeping_failed", { task, error: String(error) });
   };
-  const fault = logFault("housekeeping failed and will be retried");
-  const serviceFault = logFault("a service of a receiver failed and goes on");
-  const stopServices = () => Promise.all(services.map((service) => service.stop().catch(serviceFault)));
+  const serviceFaultOf = (service: Service) => (error: unknown) => {
+    if (!isLogged(error)) log("service_failed", { urls: service.urls?.join(" "), error: String(error) });
+  };
+  const stopServices = () =>
+    Promise.all(services.map((service) => service.stop().catch(serviceFaultOf(service))));
   let listener: Listener | undefined;
   try {
     requireToken(config, gateway);
     listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
-    for (const service of services) await service.start(serviceFault);
+    for (const service of services) await service.start(serviceFaultOf(service));
   } catch (error) {
     await Promise.all([listener?.stop(0), stopServices()]);
     await gateway.close();
@@ -66,7 +73,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   const sampler = config.sampler ? startSampler(config, gateway) : undefined;
   const prune = repeat(config.retentionIntervalMs, async () => {
     const { days, rows } = await ingest.prune();
-    if (days.length > 0) log.info("dropped days past retention", { days: days.length, rows });
+    if (days.length > 0) log("days_dropped", { days: days.length, rows });
   });
   const checkpoint = repeat(QUIET_CHECKPOINT_INTERVAL_MS, async () => {
     const { logBytes } = await store.fileSizes();
@@ -74,19 +81,24 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     const enough = store.room().isFull ? 1 : QUIET_CHECKPOINT_LOG_BYTES;
     if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
-  const loops = [prune, checkpoint];
-  for (const loop of loops) await loop.start(fault);
+  const summarise = repeat(SUMMARY_INTERVAL_MS, async () => summary.flush());
+  const loops = { retention: prune, checkpoint, summary: summarise };
+  for (const [task, loop] of Object.entries(loops)) await loop.start(faultOf(task));
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     // Half of the time is for requests in progress, and half for the last commit and the checkpoint. Queries that still
     // run after a quarter are interrupted, so that there is time to answer their clients.
-    const queryLimit = setTimeout(() => void gateway.stopQueries().catch(fault), config.stopTimeoutMs / 4);
+    const queryLimit = setTimeout(
+      () => void gateway.stopQueries().catch(faultOf("stop of queries")),
+      config.stopTimeoutMs / 4,
+    );
     const [cut] = await Promise.all([listener.stop(config.stopTimeoutMs / 2), stopServices()]);
     clearTimeout(queryLimit);
-    if (cut > 0) log.warn("requests were cut off", { requests: cut });
+    if (cut > 0) log("requests_cut_off", { requests: cut });
     await sampler?.stop();
-    for (const loop of loops) await loop.stop();
+    for (const loop of Object.values(loops)) await loop.stop();
     await gateway.close();
+    summary.flush();
   };
   return {
     ...gateway,
@@ -144,7 +156,12 @@ function startSampler(config: Config, { ingest, totals, counters, log }: Gateway
     disksIntervalMs: config.samplerDisksIntervalMs,
     containersIntervalMs: config.samplerContainersIntervalMs,
   });
-  const options = { counters, log: (message: string) => log.warn(message) };
+  const options = {
+    counters,
+    onFailure: (part: string, cause: string, why: string) =>
+      log("sampler_failed", { part, cause, error: why }),
+    onRecovery: (part: string) => log("sampler_recovered", { part }),
+  };
   const machine = new Sampler(parts, (batch) => ingest.push(batch), options);
   const own = gatewayPart({
     intervalMs: config.samplerHostIntervalMs,
@@ -175,33 +192,52 @@ WEIR_ADMIN_TOKEN is a token with all scopes, for a first start.
 
 ${settingsHelp()}`,
   async run(argv, io) {
-    const config = loadConfig(argv, io.env, io.readFile);
+    const { config, origins } = resolveSettings(argv, io.env, io.readFile);
     const quit = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();
-    const gateway = await start(config, {
+    const log = createLog(config.logLevel, standardError(io.env.JOURNAL_STREAM), {
+      format: config.logFormat,
+      requests: config.logRequests,
+    });
+    // Whoever asks for a format has a program that reads the lines. Others get a sentence for people.
+    const isForPrograms = origins.logFormat !== "default";
+    const opened = start(config, {
+      log,
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       adminToken: adminTokenOf(io.env),
       quit: () => quit.resolve("request"),
       onFatal: () => broken.resolve("the engine gave up on the file"),
     });
+    const gateway = await opened.catch((error: unknown) => {
+      if (!isForPrograms) throw error;
+      log("start_failed", { error: faultText(error) });
+      return error instanceof SettingError ? exitCode.usage : exitCode.failure;
+    });
+    if (typeof gateway === "number") return gateway;
     registerProcessMetrics(gateway.counters.registry, manifest.version);
-    gateway.log.info("listening", { urls: gateway.urls.join(" "), data: config.data });
-    await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
+    gateway.log("listening", {
+      urls: gateway.urls.join(" "),
+      data: config.data,
+      version: manifest.version,
+      pid: process.pid,
+    });
+    if (!isForPrograms)
+      await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
     const signal = await Promise.race([nextSignal(), quit.promise, broken.promise]);
-    gateway.log.info("stopping", { signal });
+    gateway.log("stopping", { signal });
     void broken.promise.then(async () => {
       // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.
-      gateway.log.error("the engine gave up on the file; the process ends and must be restarted");
+      gateway.log("engine_lost");
       await Bun.sleep(ANSWER_MS);
       process.exit(exitCode.failure);
     });
     const late = setTimeout(() => {
-      gateway.log.error("did not stop in time; everything that was acknowledged is stored");
+      gateway.log("stop_late", { stopTimeoutMs: config.stopTimeoutMs });
       process.exit(exitCode.failure);
     }, config.stopTimeoutMs);
     await gateway.stop();
     clearTimeout(late);
-    gateway.log.info("stopped");
+    gateway.log("stopped");
     return exitCode.ok;
   },
 };

@@ -525,7 +525,25 @@ export const SETTINGS = {
     type: { is: "choice", of: ["error", "warn", "info", "debug"] },
     default: "info",
     what: "The least important level that is logged.",
-    why: "At the level `info`, Weir logs one line at each start and stop, and one per hour.",
+    why: "At the level `info`, Weir logs a few lines at each start and stop, faults, and what happened in a minute that was not quiet.",
+  },
+  logFormat: {
+    type: { is: "choice", of: ["logfmt", "json"] },
+    default: "logfmt",
+    what: "The format of the log. If it is given, `weir serve` prints nothing but lines in it, also when it cannot start.",
+    why: "As in Prometheus. People can read it, and log collectors parse it.",
+  },
+  logRequests: {
+    type: { is: "flag" },
+    default: false,
+    what: "Logs a line per request, with method, path, status and duration. At the level `debug` it is always on.",
+    why: "As in Prometheus and Caddy. Counters by route say how many requests fail, and cost less.",
+  },
+  slowQueryMs: {
+    type: { is: "milliseconds", max: hour },
+    default: 5 * second,
+    what: "Queries that take longer are counted, and logged once a minute with an example. 0 turns this off.",
+    why: "A panel of a dashboard that takes longer is worth a look. VictoriaMetrics has the same default.",
   },
 
   scrape: {

@@ -15,8 +15,10 @@ import { type AnyElysia, Elysia } from "elysia";
 import type { Arrival, ClientSocket, RequestGate } from "../access/gate.ts";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
+import { askedQueryOf } from "./asked-query.ts";
 import { errorResponse } from "./error-answers.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../log/log.ts";
+import type { MinuteSummary } from "../log/minute-summary.ts";
 import { type ErrorAnswer, type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 import { pathOf } from "./url-text.ts";
@@ -36,6 +38,12 @@ export interface App {
 interface AppOptions {
   readonly log: Log;
   readonly counters: Counters;
+  /** Counts slow queries and rejected pushes. */
+  readonly summary?: Pick<MinuteSummary, "noteQuery" | "noteRequest">;
+  /** Queries that take longer are slow. 0 means that none is. */
+  readonly slowQueryMs?: number;
+  /** Whether each request is logged. */
+  readonly logsRequests?: boolean;
   /** Decides about each request. Without it, every route is open. */
   readonly guard?: RequestGate;
   /** How unknown paths are answered. The default is JSON. */
@@ -48,13 +56,20 @@ class MethodNotAllowed extends RequestError {
   override readonly code = "method_not_allowed";
 }
 
+/** Permissions of the routes that answer questions. */
+const QUERIES: ReadonlySet<Route["permission"]> = new Set(["read", "sql", "scrape"]);
+
+/** Long enough for a group with several labels. */
+const PATH_CHARACTERS_MAX = 500;
+const USER_AGENT_CHARACTERS_MAX = 200;
+
 /** Methods that counters name. Any other is `other`, because a client can invent names. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Combines the declared routes. A handler rejects a request by throwing a class of src/model/errors.ts. */
 export function createApp(
   declared: readonly Routes[],
-  { log, counters, guard, answerError }: AppOptions,
+  { log, counters, guard, answerError, summary, slowQueryMs = 0, logsRequests = false }: AppOptions,
 ): App {
   const routes = declared.flatMap(({ list }) => list);
   /** What the guard found about the requests that it must know more about. Most have no entry. */
@@ -70,17 +85,30 @@ export function createApp(
       ),
   );
   for (const route of routes) {
-    const { method, path, handle, answerError } = route;
+    const { method, path, handle, answerError, permission } = route;
+    const noteEnd = (request: Request, begin: number, outcome: string) => {
+      if (slowQueryMs === 0 || !QUERIES.has(permission)) return;
+      const ms = performance.now() - begin;
+      if (ms >= slowQueryMs) summary?.noteQuery({ route: path, outcome, ms, text: askedQueryOf(request) });
+    };
     root.route(
       method,
       path,
       async ({ request, params }) => {
+        const begin = performance.now();
         try {
           const run = () => handle(request, params as RouteParameters);
-          return await (guard === undefined
+          const response = await (guard === undefined
             ? run()
             : guard.admit(request, route, run, arrivals.get(request)));
+          noteEnd(request, begin, "ok");
+          return response;
         } catch (error) {
+          noteEnd(request, begin, error instanceof RequestError ? error.code : "failed");
+          if (permission === "push" && error instanceof RequestError) {
+            const { status, code, message } = error;
+            summary?.noteRequest({ route: path, status, reason: code, message });
+          }
           return errorResponse(error, request, log, answerError);
         }
       },
@@ -142,7 +170,19 @@ export function createApp(
       const route = pattern ?? "none";
       const method = METHODS.has(request.method) ? request.method : "other";
       counters.httpRequests.inc({ route, method, status: response.status });
-      counters.httpSeconds.observe({ route }, (performance.now() - begin) / 1000);
+      const durationMs = performance.now() - begin;
+      counters.httpSeconds.observe({ route }, durationMs / 1000);
+      if (logsRequests) {
+        log("request", {
+          method,
+          path: path.slice(0, PATH_CHARACTERS_MAX),
+          route,
+          status: response.status,
+          durationMs: Math.round(durationMs * 1000) / 1000,
+          remote: socket?.requestIP?.(received)?.address,
+          userAgent: request.headers.get("user-agent")?.slice(0, USER_AGENT_CHARACTERS_MAX),
+        });
+      }
       return response;
     },
   };

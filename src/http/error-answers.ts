@@ -6,7 +6,8 @@
  * line in the log with the method and the path, never with the query, the body or a header.
  */
 import { InternalFault, RequestError } from "../model/errors.ts";
-import type { Log } from "./log.ts";
+import { describeFault } from "../log/line.ts";
+import type { Log } from "../log/log.ts";
 import type { ErrorAnswer } from "./routes.ts";
 import { pathOf } from "./url-text.ts";
 
@@ -47,10 +48,10 @@ export function errorResponse(error: unknown, request: Request, log: Log, answer
       error: { code: "client_gone", message: "The client closed the connection." },
     });
   }
-  log.error("a request failed", {
+  log("request_failed", {
     method: request.method,
     path: pathOf(request.url),
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    error: describeFault(error),
   });
   return answer(new InternalFault("The gateway failed on this request; its log says why."), request);
 }

@@ -6,7 +6,8 @@
  */
 import { chmodSync, rmSync, statSync } from "node:fs";
 import type { App } from "./app.ts";
-import type { Log } from "./log.ts";
+import { describeFault } from "../log/line.ts";
+import type { Log } from "../log/log.ts";
 import { isStream } from "./stream.ts";
 
 /** An address to listen on: TCP (port 0 chooses a free one), or the path of a Unix socket. */
@@ -75,7 +76,7 @@ export async function listen(
       return response;
     },
     error(error: unknown): Response {
-      log.error("a request failed outside of the application", { error: String(error) });
+      log("request_failed", { error: describeFault(error) });
       return new Response(null, { status: 500 });
     },
   };

@@ -145,6 +145,12 @@ export interface IngestOptions {
   readonly rejectedMax: number;
   readonly checkpointLogBytes: number;
   readonly now: () => number;
+  /** Called for each push with rejected samples that was answered. */
+  readonly onRejected?: (push: {
+    readonly protocol: string;
+    readonly instance: string;
+    readonly rejected: readonly Rejection[];
+  }) => void;
   /** Called once for each internal fault. */
   readonly onFault: (message: string, error: unknown) => void;
 }

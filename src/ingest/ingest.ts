@@ -449,6 +449,8 @@ export class Ingest {
     if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
     for (const { cause } of ack.rejected) this.#counters.samplesRejected.inc({ protocol, cause });
+    if (ack.rejected.length > 0)
+      this.#options.onRejected?.({ protocol, instance: instanceOf(waiting), rejected: ack.rejected });
     const declared = this.#protocolOf(protocol);
     const isPush =
       declared.countsAsPush === "always" ||

@@ -6,7 +6,7 @@
  */
 import type { RequestGate } from "../access/gate.ts";
 import { createApp } from "../http/app.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../log/log.ts";
 import type { ErrorAnswer, Routes } from "../http/routes.ts";
 import { type Address, type Listener, listen } from "../http/server.ts";
 import type { Counters } from "../model/counters.ts";
@@ -50,6 +50,6 @@ export class HttpService implements Service {
     const { stopTimeoutMs, log } = this.#options;
     const cut = (await this.#listener?.stop(stopTimeoutMs / 2)) ?? 0;
     this.#listener = undefined;
-    if (cut > 0) log.warn("requests were cut off", { requests: cut });
+    if (cut > 0) log("requests_cut_off", { requests: cut });
   }
 }

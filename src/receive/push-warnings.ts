@@ -3,7 +3,7 @@
  * them, and the log has one line per field, so that the operator notices a sender that ignores its answers.
  */
 
-import type { Log } from "../http/log.ts";
+import type { Log } from "../log/log.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Warning, Warnings } from "../model/sample.ts";
 
@@ -15,11 +15,11 @@ const METRIC_CHARACTERS_MAX = 255;
 const LISTED_MAX = 1_000;
 
 export class PushWarnings {
-  readonly #log: Pick<Log, "warn">;
+  readonly #log: Log;
   readonly #counters: Counters;
   readonly #logged = new Set<string>();
 
-  constructor(log: Pick<Log, "warn">, counters: Counters) {
+  constructor(log: Log, counters: Counters) {
     this.#log = log;
     this.#counters = counters;
   }
@@ -34,13 +34,12 @@ export class PushWarnings {
       // The digits of one event say nothing about the others.
       const what =
         field === "value" ? "value was not stored as it was sent, but as the nearest float" : message;
-      this.#log.warn("a sample was accepted with a warning; the field is not logged again", {
+      this.#log("field_warning", {
         field,
         what,
         metric: metric.slice(0, METRIC_CHARACTERS_MAX),
       });
-      if (this.#logged.size === LOGGED_MAX)
-        this.#log.warn("no further fields with warnings are logged", { fields: LOGGED_MAX });
+      if (this.#logged.size === LOGGED_MAX) this.#log("field_warnings_full", { fields: LOGGED_MAX });
     }
   }
 }

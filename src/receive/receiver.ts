@@ -11,7 +11,7 @@ import type { Family } from "../exposition/family.ts";
 import type { ownMetricType } from "../exposition/own.ts";
 import type { Totals } from "../exposition/totals/totals.ts";
 import type { BodyLimits } from "../http/body.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../log/log.ts";
 import type { Routes } from "../http/routes.ts";
 import type { Ack, PushOptions, SeriesOwner, Transaction } from "../ingest/contract.ts";
 import type { Counters } from "../model/counters.ts";

@@ -8,11 +8,11 @@
  * - A sender does not learn that its text was not stored. So a batch that ingest rejects for now (its queue or the disk
  *   is full) is sent to it again, while further text waits. What is lost is counted by cause.
  */
-import type { Log } from "../http/log.ts";
+import type { Log } from "../log/log.ts";
 import type { Ack } from "../ingest/contract.ts";
 import type { Counters } from "../model/counters.ts";
-import { Busy, Unavailable } from "../model/errors.ts";
-import type { Batch, Rejection } from "../model/sample.ts";
+import { Busy, RequestError, Unavailable } from "../model/errors.ts";
+import type { Batch } from "../model/sample.ts";
 import { type DatagramSegment, WaitingDatagrams } from "../wire/sockets/waiting-datagrams.ts";
 
 /** Decodes pieces of text to a batch, in slices between which other work has its turn. */
@@ -45,7 +45,7 @@ interface TextIntakeOptions {
   readonly ingest: { push(batch: Batch): Promise<Ack> };
   readonly settings: TextIntakeSettings;
   readonly counters: Counters;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
   readonly now: () => number;
 }
 
@@ -174,11 +174,11 @@ export class TextIntake {
     for (const [type, count] of skipped ?? []) counters.messagesSkipped.inc({ protocol, type }, count);
     if (batch.length === 0 && batch.rejected.length === 0) return;
     try {
-      const ack = await this.#push(batch);
-      this.#losses.noteRejected(ack.rejected);
+      await this.#push(batch);
     } catch (error) {
       this.#losses.noteUnstored(batch.length);
-      this.#onFault(error);
+      // Ingest has logged the fault that it answers with such an error.
+      if (!(error instanceof RequestError)) this.#onFault(error);
     }
   }
 
@@ -207,8 +207,7 @@ class Losses {
   readonly #options: Pick<TextIntakeOptions, "protocol" | "counters" | "log" | "now">;
   #dropped = new Map<string, number>();
   #details: Readonly<Record<string, number | undefined>> = {};
-  #rejected = new Map<string, number>();
-  #firstReason: string | undefined;
+  #unstored = 0;
   #loggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: Pick<TextIntakeOptions, "protocol" | "counters" | "log" | "now">) {
@@ -231,35 +230,23 @@ class Losses {
   /** Samples that ingest never took. */
   noteUnstored(count: number): void {
     const { counters, protocol } = this.#options;
-    const cause = "not_stored";
-    counters.samplesRejected.inc({ protocol, cause }, count);
-    addTo(this.#rejected, cause, count);
-    this.log("if due");
-  }
-
-  /** Ingest has counted them. */
-  noteRejected(rejected: readonly Rejection[]): void {
-    for (const { cause, reason } of rejected) {
-      addTo(this.#rejected, cause, 1);
-      this.#firstReason ??= reason;
-    }
+    counters.samplesRejected.inc({ protocol, cause: "not_stored" }, count);
+    this.#unstored += count;
     this.log("if due");
   }
 
   log(when: "if due" | "now"): void {
     const { log, now, protocol } = this.#options;
-    if (this.#dropped.size === 0 && this.#rejected.size === 0) return;
+    if (this.#dropped.size === 0 && this.#unstored === 0) return;
     if (when === "if due" && now() - this.#loggedMs < LOG_INTERVAL_MS) return;
     this.#loggedMs = now();
     if (this.#dropped.size > 0) {
-      log.warn("datagrams were lost", { protocol, ...Object.fromEntries(this.#dropped), ...this.#details });
+      const causes = [...this.#dropped].map(([cause, count]) => `${cause}=${count}`).join(" ");
+      log("datagrams_lost", { protocol, causes, ...this.#details });
       this.#dropped = new Map();
     }
-    if (this.#rejected.size === 0) return;
-    const causes = Object.fromEntries(this.#rejected);
-    log.warn("samples were rejected", { protocol, ...causes, first: this.#firstReason });
-    this.#rejected = new Map();
-    this.#firstReason = undefined;
+    if (this.#unstored > 0) log("samples_not_stored", { protocol, count: this.#unstored });
+    this.#unstored = 0;
   }
 }
 

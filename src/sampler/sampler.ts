@@ -16,25 +16,24 @@ import type { Batch, Labels } from "../model/sample.ts";
 import { Heads } from "./batch.ts";
 import { type Part, rejectionOf } from "./part.ts";
 
-interface SamplerOptions {
+export interface SamplerOptions {
   readonly counters: Counters;
   /**
    * Labels of every series. The default is `instance`, the host's name. Without it, the hosts of two gateways
    * that one Prometheus scrapes with `honor_labels` would have the same series.
    */
   readonly labels?: Labels;
-  /** Gets a sentence when a part begins to fail and when it recovers, not at each run. */
-  readonly log?: (message: string) => void;
+  /** Called when a part begins to fail, not at each run: the part's name, the cause, and the reason as text. */
+  readonly onFailure?: (part: string, cause: FailureCause, why: string) => void;
+  /** Called when a part that failed succeeds again. */
+  readonly onRecovery?: (part: string) => void;
 }
 
-/** Why a run failed. These are the values of the label `cause`. */
+/**
+ * Why a run failed: the part cannot be read (`error`, `timeout`, `stuck`), only a part of it can be (`limit`, `partial`),
+ * or what was read cannot be stored (`push`). These are the values of the label `cause`.
+ */
 type FailureCause = "error" | "timeout" | "push" | "limit" | "stuck" | "partial";
-/** What the log says of a cause, before the name of the part. By default the part cannot be read. */
-const FAILURES: Partial<Record<FailureCause, string>> = {
-  push: "cannot store what it read of",
-  limit: "reads only a part of",
-  partial: "reads only a part of",
-};
 
 /** A file system or driver that hangs is detected well before the next usual run. */
 const TIMEOUT_MAX_MS = 10_000;
@@ -67,7 +66,8 @@ interface Loop {
 export class Sampler {
   readonly #loops: readonly Loop[];
   readonly #push: (batch: Batch) => Promise<unknown>;
-  readonly #log: (message: string) => void;
+  readonly #onFailure: SamplerOptions["onFailure"];
+  readonly #onRecovery: SamplerOptions["onRecovery"];
   readonly #counters: Counters;
   #running = false;
 
@@ -85,7 +85,8 @@ export class Sampler {
     }));
     this.#push = push;
     this.#counters = options.counters;
-    this.#log = options.log ?? (() => {});
+    this.#onFailure = options.onFailure;
+    this.#onRecovery = options.onRecovery;
   }
 
   start(): void {
@@ -151,9 +152,8 @@ export class Sampler {
       }
     }
     if (well && loop.failing !== undefined) {
-      const verb = loop.failing === "push" ? "stores" : "reads";
       loop.failing = undefined;
-      this.#log(`The sampler ${verb} ${part.name} again.`);
+      this.#onRecovery?.(part.name);
     }
     await collected.catch(() => {});
   }
@@ -189,8 +189,7 @@ export class Sampler {
     this.#counters.samplerFailures.inc({ part: loop.part.name, cause });
     if (loop.failing !== undefined) return;
     loop.failing = cause;
-    const why = reason instanceof Error ? reason.message : String(reason);
-    this.#log(`The sampler ${FAILURES[cause] ?? "cannot read"} ${loop.part.name}: ${why}.`);
+    this.#onFailure?.(loop.part.name, cause, reason instanceof Error ? reason.message : String(reason));
   }
 }
 

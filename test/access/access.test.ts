@@ -21,10 +21,7 @@ function open(options: { mayBeOpen?: boolean; adminToken?: string } = {}, folder
       mayBeOpen: true,
       now: () => clock.nowMs,
       elapsedMs: () => clock.elapsedMs,
-      log: {
-        info: (message) => void logged.push(message),
-        error: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields ?? {})}`),
-      },
+      log: (event, fields) => void logged.push(`${event} ${JSON.stringify(fields ?? {})}`),
       ...options,
     });
   return { path, usesPath, clock, logged, start, folder };
@@ -70,7 +67,7 @@ describe("a change of the file", () => {
     expect(ask(access, token)).toBe("admitted");
     clock.elapsedMs = 2_000;
     expect(ask(access, token)).toBe(INVALID);
-    expect(logged).toEqual(["the tokens have changed", "the tokens have changed"]);
+    expect(logged).toEqual(['tokens_changed {"tokens":1}', 'tokens_changed {"tokens":1}']);
   });
 
   test("that cannot be read leaves the tokens as they were, and the log says why", async () => {
@@ -93,7 +90,7 @@ describe("a change of the file", () => {
     clock.elapsedMs = 1_000;
     expect(ask(access, token)).toBe(INVALID);
     expect(ask(access, undefined)).toBe(NO_TOKEN);
-    expect(logged).toEqual([expect.stringContaining("the token file was deleted")]);
+    expect(logged).toEqual(["token_file_deleted {}"]);
   });
 
   test("that revokes the last token opens a gateway that may be open", async () => {

@@ -9,7 +9,7 @@ import { Exposition } from "../../src/exposition/exposition.ts";
 import { registerProcessMetrics } from "../../src/exposition/process-metrics.ts";
 import { Totals } from "../../src/exposition/totals/totals.ts";
 import { createApp } from "../../src/http/app.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { metricsRoutes } from "../../src/http/metrics.ts";
 import { createCounters } from "../../src/model/counters.ts";
 import { bucketsFor } from "../../src/series/buckets.ts";

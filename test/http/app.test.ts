@@ -1,7 +1,7 @@
 /** Behaviour of all routes: 404, 405 with Allow, HEAD, errors in JSON, counters, and any Host. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { Routes, RouteTable } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 import { createCounters } from "../../src/model/counters.ts";
@@ -9,7 +9,7 @@ import * as errors from "../../src/model/errors.ts";
 import { exchange } from "./raw.ts";
 
 const lines: string[] = [];
-const log = createLog("info", (line) => lines.push(line));
+const log = createLog("info", (line) => lines.push(line), { format: "json" });
 
 const family = new Routes()
   .on("GET", "/things", "none", "", (request) => new Response(`things of ${request.headers.get("host")}`))

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { BodiesInProgress, readBody } from "../../src/http/body.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { Routes } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
 import { createCounters } from "../../src/model/counters.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { createCounters } from "../../src/model/counters.ts";
 import { openTestGateway } from "../gateway.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import type { Family } from "../../src/exposition/family.ts";
 import { createApp } from "../../src/http/app.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { type ExpositionFormat, metricsRoutes, negotiateFormat } from "../../src/http/metrics.ts";
 import { acceptsGzip } from "../../src/http/negotiation.ts";
 import { DEFAULTS } from "../defaults.ts";

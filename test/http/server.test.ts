@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createApp } from "../../src/http/app.ts";
-import { createLog } from "../../src/http/log.ts";
+import { createLog } from "../../src/log/log.ts";
 import { Routes } from "../../src/http/routes.ts";
 import { type Address, ListenError, type Listener, listen } from "../../src/http/server.ts";
 import { streamResponse } from "../../src/http/stream.ts";

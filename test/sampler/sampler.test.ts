@@ -6,7 +6,7 @@ import type { Batch } from "../../src/model/sample.ts";
 import { gauge, READING_SAMPLES_MAX } from "../../src/sampler/batch.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
-import { Sampler, untilNextMs } from "../../src/sampler/sampler.ts";
+import { Sampler, type SamplerOptions, untilNextMs } from "../../src/sampler/sampler.ts";
 import { until } from "../until.ts";
 import { collect, values } from "./readings.ts";
 
@@ -26,6 +26,14 @@ async function failures(name: string): Promise<Record<string, number>> {
   const metric = await counters.registry.getSingleMetric("weir_sampler_failures_total")?.get();
   const own = metric?.values.filter(({ labels }) => labels.part === name) ?? [];
   return Object.fromEntries(own.map(({ labels, value }) => [labels.cause, value]));
+}
+
+/** Options of a sampler that append what it reports to `log`. */
+function logTo(log: string[]): Pick<SamplerOptions, "onFailure" | "onRecovery"> {
+  return {
+    onFailure: (name, cause, why) => void log.push(`${name} fails by ${cause}: ${why}`),
+    onRecovery: (name) => void log.push(`${name} recovers`),
+  };
 }
 
 /** Collects pushed batches. `reached(n)` resolves after n batches. */
@@ -102,16 +110,13 @@ describe("the loop", () => {
       reading.add(VALUE, run, "half");
       if (run <= 2) throw new Error("the driver is gone");
     });
-    const sampler = new Sampler([failing], pushed.push, { counters, log: (message) => log.push(message) });
+    const sampler = new Sampler([failing], pushed.push, { counters, ...logTo(log) });
     sampler.start();
     await pushed.reached(4);
     await sampler.stop();
     expect(await failures(failing.name)).toEqual({ error: 2 });
     expect(pushed.batches.slice(0, 3).map((batch) => batch.value[0])).toEqual([1, 2, 3]);
-    expect(log).toEqual([
-      `The sampler cannot read ${failing.name}: the driver is gone.`,
-      `The sampler reads ${failing.name} again.`,
-    ]);
+    expect(log).toEqual([`${failing.name} fails by error: the driver is gone`, `${failing.name} recovers`]);
   });
 
   test("counts a part that throws synchronously as failed", async () => {
@@ -131,15 +136,12 @@ describe("the loop", () => {
     const push = async () => {
       if (++pushes === 1) throw new Error("the queue is full");
     };
-    const sampler = new Sampler([plain], push, { counters, log: (message) => log.push(message) });
+    const sampler = new Sampler([plain], push, { counters, ...logTo(log) });
     sampler.start();
     await until("the second push", () => pushes >= 2);
     await sampler.stop();
     expect(await failures(plain.name)).toEqual({ push: 1 });
-    expect(log).toEqual([
-      `The sampler cannot store what it read of ${plain.name}: the queue is full.`,
-      `The sampler stores ${plain.name} again.`,
-    ]);
+    expect(log).toEqual([`${plain.name} fails by push: the queue is full`, `${plain.name} recovers`]);
   });
 
   test("cuts and counts a reading above its maximum size", async () => {

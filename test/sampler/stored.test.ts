@@ -13,7 +13,7 @@ import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
 import { createParts } from "../../src/sampler/parts.ts";
-import { Sampler } from "../../src/sampler/sampler.ts";
+import { Sampler, type SamplerOptions } from "../../src/sampler/sampler.ts";
 import { SAMPLER_PROTOCOLS } from "../../src/sampler/sampler-protocols.ts";
 import { Registry } from "../../src/series/registry.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
@@ -85,9 +85,9 @@ async function sample(parts: readonly Part[], ingest: Ingest, count: number): Pr
   const acks: Ack[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // A run that is skipped because a commit is slow on a busy machine is not a failure of the test.
-  const log = (message: string) => {
-    if (/cannot (?:read|store)/.test(message) && !message.includes("has not ended"))
-      reject(new Error(message));
+  const onFailure: SamplerOptions["onFailure"] = (part, cause, why) => {
+    if (cause !== "stuck" && cause !== "limit" && cause !== "partial")
+      reject(new Error(`${part} fails by ${cause}: ${why}`));
   };
   const sampler = new Sampler(
     // A part's time limit is its interval by default, and a busy machine needs longer than 30 ms.
@@ -96,7 +96,7 @@ async function sample(parts: readonly Part[], ingest: Ingest, count: number): Pr
       acks.push(await ingest.push(batch));
       if (acks.length === count) resolve();
     },
-    { counters: DEFAULTS.counters, labels: new Map([["instance", "box"]]), log },
+    { counters: DEFAULTS.counters, labels: new Map([["instance", "box"]]), onFailure },
   );
   sampler.start();
   await promise;

@@ -143,8 +143,8 @@ test.skipIf(!canMount)("the reserve stays free, and the answers report it (needs
   expect((await fetch(`${gateway.url}/-/ready`)).status).toBe(200);
   expect((await exposed(gateway))("weir_store_disk_full")).toBe(0);
   expect(await rows(gateway)).toEqual({ few: 3, many: many + 1_000 });
-  expect(gateway.log.text.match(/"disk full: pushes are rejected/g)).toHaveLength(1);
-  expect(gateway.log.text.match(/"the disk has room again/g)).toHaveLength(1);
+  expect(gateway.log.text.match(/ event=disk_full /g)).toHaveLength(1);
+  expect(gateway.log.text.match(/ event=disk_has_room /g)).toHaveLength(1);
   await disk.clear(gateway);
 });
 
@@ -304,11 +304,10 @@ test.skipIf(!canMount)(
     const disk = new Disk("12m");
     let nowMs = Date.UTC(2024, 1, 27, 12);
     const silent = () => undefined;
-    const log = { error: silent, warn: silent, info: silent, debug: silent };
     const flags = [`--data=${disk.data}`, "--disk-reserve-bytes=4MiB", "--retention-days=2"];
     const gateway = await openGateway(
       loadConfig(flags, {}, () => undefined),
-      { log, now: () => nowMs },
+      { log: silent, now: () => nowMs },
     );
     const post = async () => {
       const request = new Request("http://localhost/api/v1/push", {

@@ -25,8 +25,8 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   async (signal) => {
     const gateway = await start(signal);
     expect(await gateway.stop(signal)).toBe(0);
-    expect(gateway.log.text).toContain(`"message":"stopping","signal":"${signal}"`);
-    expect(gateway.log.text).toContain('"message":"stopped"');
+    expect(gateway.log.text).toMatch(new RegExp(`event=stopping message="[^"]*" signal=${signal}\n`));
+    expect(gateway.log.text).toContain(" event=stopped ");
   },
 );
 
@@ -34,10 +34,10 @@ test("a second SIGHUP, which a closing terminal sends, does not interrupt the st
   const gateway = await start("twice");
   process.kill(gateway.pid, "SIGHUP");
   process.kill(gateway.pid, "SIGHUP");
-  await until("the stop to begin", () => gateway.log.text.includes('"message":"stopping"'));
+  await until("the stop to begin", () => gateway.log.text.includes(" event=stopping "));
   process.kill(gateway.pid, "SIGHUP");
   expect(await gateway.ended()).toBe(0);
-  expect(gateway.log.text).toContain('"message":"stopped"');
+  expect(gateway.log.text).toContain(" event=stopped ");
 });
 
 // Only Linux reports which signals a process was started without.
@@ -46,5 +46,5 @@ test.skipIf(process.platform !== "linux")("SIGHUP does not stop a gateway that n
   process.kill(gateway.pid, "SIGHUP");
   expect((await fetch(`${gateway.url}/-/ready`)).status).toBe(200);
   expect(await gateway.stop("SIGTERM")).toBe(0);
-  expect(gateway.log.text).toContain('"signal":"SIGTERM"');
+  expect(gateway.log.text).toContain(" signal=SIGTERM\n");
 });

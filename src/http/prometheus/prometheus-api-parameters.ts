@@ -5,6 +5,7 @@
 import { parseDurationMs } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { rfc3339Us } from "../../model/time.ts";
+import { noteAskedQuery } from "../asked-query.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 import { queryOf } from "../url-text.ts";
 
@@ -14,7 +15,10 @@ const FORM_BYTES_MAX = 1_048_576;
 /** All parameters of a request. Those of the body come first, as upstream. */
 export async function readParameters(request: Request, limits: BodyLimits): Promise<URLSearchParams> {
   const query = queryOf(request.url);
-  if (request.method !== "POST") return query;
+  if (request.method !== "POST") {
+    noteAsked(request, query);
+    return query;
+  }
   const bodyLimits = {
     ...limits,
     bodyBytesMax: Math.min(limits.bodyBytesMax, FORM_BYTES_MAX),
@@ -23,7 +27,14 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
   const body = new TextDecoder().decode(await readBody(request, bodyLimits));
   const form = new URLSearchParams(body);
   for (const [name, value] of query) form.append(name, value);
+  noteAsked(request, form);
   return form;
+}
+
+/** Notes the expression or the selectors of a request. */
+function noteAsked(request: Request, parameters: URLSearchParams): void {
+  const text = parameters.get("query") ?? parameters.getAll("match[]").join(" ");
+  if (text !== "") noteAskedQuery(request, text);
 }
 
 /** A time in whole milliseconds, from RFC 3339 or seconds since the epoch. */

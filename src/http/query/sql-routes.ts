@@ -18,6 +18,7 @@ import type { QueryOptions, QueryResult } from "../../query/sql/sql-engine.ts";
 import type { Parameters } from "../../store/store.ts";
 import { parseExactJson } from "../../wire/json/exact-number.ts";
 import { findJsonError } from "../../wire/json/json-error.ts";
+import { noteAskedQuery } from "../asked-query.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { contentTypeOf } from "../negotiation.ts";
@@ -58,6 +59,7 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
   const run = async (request: Request, query: URLSearchParams, read: (query: URLSearchParams) => Asked) => {
     const format = chooseFormat(query.get("format"), request.headers.get("accept"));
     const { sql, ...options } = read(query);
+    noteAskedQuery(request, sql);
     return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
   };
   return new Routes()

@@ -5,6 +5,7 @@
  * Queries are limited in text, rows, time, memory and number. Rows are read chunk by chunk, when the client takes them.
  * So a slow client slows its query down, within the time limit, and a client that disconnects stops its query.
  */
+import type { Log } from "../../log/log.ts";
 import type { Counters } from "../../model/counters.ts";
 import { BadInput, RequestError } from "../../model/errors.ts";
 import { faultOf } from "../../store/engine/faults.ts";
@@ -39,7 +40,7 @@ interface SqlOptions {
   readonly memoryGrowthBytesMax: number;
   readonly counters: Counters;
   /** Logs each query that did not stop after its interrupt. */
-  readonly log?: { warn(message: string, fields?: Readonly<Record<string, string | number>>): void };
+  readonly log?: Log;
 }
 
 export interface QueryOptions {
@@ -168,7 +169,7 @@ export class SqlEngine {
       },
       onStuck: () => {
         counters.queriesStuck.inc();
-        log?.warn("a query did not stop after its interrupt", { afterMs: performance.now() - begin });
+        log?.("query_stuck", { afterMs: Math.round(performance.now() - begin) });
       },
     });
     this.#running.add(query);

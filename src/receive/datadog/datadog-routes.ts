@@ -9,7 +9,7 @@
 import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { type RouteParameters, Routes } from "../../http/routes.ts";
 import { pathOf, queryText } from "../../http/url-text.ts";
@@ -34,7 +34,7 @@ interface DatadogDependencies {
   };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
   readonly counters: Counters;
 }
 

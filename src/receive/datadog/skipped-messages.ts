@@ -5,7 +5,7 @@
  * An Agent sends a request again and again if the answer is 404. So a path of which nothing is known here is answered with
  * 400, after which the Agent drops the request and logs the answer.
  */
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import type { Counters } from "../../model/counters.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { DATADOG } from "./datadog-protocol.ts";
@@ -33,11 +33,11 @@ const MESSAGES: ReadonlyMap<string, readonly [type: string, what: string]> = new
 ]);
 
 export class SkippedMessages {
-  readonly #log: Pick<Log, "warn">;
+  readonly #log: Log;
   readonly #counters: Counters;
   readonly #logged = new Set<string>();
 
-  constructor(log: Pick<Log, "warn">, counters: Counters) {
+  constructor(log: Log, counters: Counters) {
     this.#log = log;
     this.#counters = counters;
   }
@@ -60,7 +60,8 @@ export class SkippedMessages {
     this.#counters.messagesSkipped.inc({ protocol: DATADOG.name, type });
     if (this.#logged.has(type)) return;
     this.#logged.add(type);
-    this.#log.warn("a Datadog Agent sends messages that are not stored; the type is not logged again", {
+    this.#log("messages_skipped", {
+      protocol: DATADOG.name,
       type,
       what: `Weir stores metrics only, not ${what}`,
     });

@@ -9,7 +9,7 @@
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { jsonResponse } from "../../http/error-answers.ts";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryText } from "../../http/url-text.ts";
@@ -32,7 +32,7 @@ interface PushDependencies {
   readonly limits: BodyLimits & NameLimits;
   /** Rejects events that would get a warning, unless `?strict=false`. */
   readonly strictEvents: boolean;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
   readonly counters: Counters;
 }
 

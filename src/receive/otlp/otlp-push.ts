@@ -6,7 +6,7 @@
  * key, because a sample of the same series, time and value is stored once.
  */
 import { decodeWithHint } from "../../http/body-hint.ts";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
@@ -35,7 +35,7 @@ interface OtlpPushOptions extends Pick<PushOptions, "extraLabels" | "historical"
 interface OtlpPushDependencies {
   readonly decoder: { decode(body: Uint8Array): OtlpRequest };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
   readonly counters: Counters;
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { errorHeaders, jsonResponse, plainText } from "../../http/error-answers.ts";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement, queryOf } from "../../http/url-text.ts";
@@ -23,7 +23,7 @@ import type { Groups } from "./groups/groups.ts";
 interface PushgatewayDependencies extends GroupRequestOptions {
   readonly groups: Pick<Groups, "groups">;
   readonly transactions: Pick<GroupTransactions, "push" | "remove">;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Log;
 }
 
 /** Groups that the answer to a deletion by selector lists. `deleted` counts all. */

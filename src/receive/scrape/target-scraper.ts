@@ -5,7 +5,7 @@
  * If a scrape cannot be stored, because the queue or the disk is full, its samples are lost, as in Prometheus. The next
  * scrape then ends the series of the last stored one.
  */
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../log/log.ts";
 import type { Ack } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
@@ -20,7 +20,7 @@ interface ScraperDependencies {
   readonly push: (batch: Batch) => Promise<Ack>;
   readonly layouts: BucketLayouts;
   readonly counters: Pick<Counters, "targetScrapesFailed" | "nativeHistograms" | "exemplarsDropped">;
-  readonly log: Pick<Log, "warn" | "info">;
+  readonly log: Log;
   /** Milliseconds that only grow, for durations. */
   readonly monotonic: () => number;
   readonly protocol: string;
@@ -41,7 +41,6 @@ export class TargetScraper {
   readonly #dependencies: ScraperDependencies;
   readonly #decoder: TargetDecoder;
   #state: TargetState = { health: "unknown", lastError: "", lastScrapeMs: undefined, lastDurationSeconds: 0 };
-  #isRejecting = false;
 
   constructor(target: ScrapeTarget, dependencies: ScraperDependencies) {
     this.target = target;
@@ -77,9 +76,8 @@ export class TargetScraper {
     counters.nativeHistograms.inc(read.counts.nativeHistograms);
     counters.exemplarsDropped.inc(read.counts.exemplarsDropped);
     try {
-      const ack = await push(this.#decoder.take(failure === undefined, seconds));
+      await push(this.#decoder.take(failure === undefined, seconds));
       this.#decoder.keep();
-      this.#noteRejected(ack);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       failure ??= new ScrapeFailure("store", `the scrape could not be stored: ${error.message}`);
@@ -94,20 +92,8 @@ export class TargetScraper {
     this.#state = { health, lastError: failure?.message ?? "", lastScrapeMs, lastDurationSeconds };
     if (failure !== undefined) {
       counters.targetScrapesFailed.inc({ cause: failure.cause });
-      if (before !== "down") log.warn("a scraped target is down", { ...this.#names, error: failure.message });
-    } else if (before === "down") log.info("a scraped target is up again", this.#names);
-  }
-
-  /** Logs rejected samples at the first scrape that has some, and again after one that has none. */
-  #noteRejected({ rejected, rejectedCount }: Ack): void {
-    const before = this.#isRejecting;
-    this.#isRejecting = rejectedCount > 0;
-    if (before || !this.#isRejecting) return;
-    this.#dependencies.log.warn("samples of a scraped target are rejected", {
-      ...this.#names,
-      rejected: rejectedCount,
-      first: rejected[0]?.reason,
-    });
+      if (before !== "down") log("target_down", { ...this.#names, error: failure.message });
+    } else if (before === "down") log("target_up", this.#names);
   }
 
   get #names(): { job: string; instance: string; url: string } {

@@ -4,7 +4,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApp } from "../../../src/http/app.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { createLog } from "../../../src/log/log.ts";
 import { exportRoutes } from "../../../src/http/query/export-routes.ts";
 import { type Listener, listen } from "../../../src/http/server.ts";
 import { createCounters } from "../../../src/model/counters.ts";

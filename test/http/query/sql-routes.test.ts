@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createApp } from "../../../src/http/app.ts";
 import { BodiesInProgress } from "../../../src/http/body.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { createLog } from "../../../src/log/log.ts";
 import { chooseFormat } from "../../../src/http/query/query-answer.ts";
 import { sqlRoutes } from "../../../src/http/query/sql-routes.ts";
 import { type Listener, listen } from "../../../src/http/server.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type App, createApp } from "../../../src/http/app.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { createLog } from "../../../src/log/log.ts";
 import { summariesRoutes } from "../../../src/http/query/summaries-routes.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { createFormats } from "../../../src/query/formats/all.ts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { gzipSync } from "node:zlib";
 import { createApp } from "../../../src/http/app.ts";
 import { BodiesInProgress } from "../../../src/http/body.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { createLog } from "../../../src/log/log.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
 import { influxWriteRoutes } from "../../../src/receive/influx/influx-writes.ts";

@@ -7,7 +7,7 @@ import zlib from "node:zlib";
 import snappyjs from "snappyjs";
 import { createApp } from "../../../src/http/app.ts";
 import { BodiesInProgress } from "../../../src/http/body.ts";
-import { createLog } from "../../../src/http/log.ts";
+import { createLog } from "../../../src/log/log.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";

@@ -100,7 +100,7 @@ async function open(settings: Record<string, unknown> = {}, ...flags: string[]):
     clock,
   );
   for (const service of services)
-    await service.start((error) => log.error("fault", { error: String(error) }));
+    await service.start((error) => log("service_failed", { error: String(error) }));
   closing.push(() => Promise.all(services.map((service) => service.stop())));
   const scraping: Scraping = {
     gateway,
@@ -138,8 +138,8 @@ const targetsOf = async ({ api }: Scraping, query = "") => {
 /** The log lines since the last call: level, message and error. */
 const logOf = ({ gateway }: Scraping) =>
   gateway.takeLog().map((line) => {
-    const { level, message, error, first, rejected } = JSON.parse(line) as Record<string, string>;
-    return [level, message, error ?? first, ...(rejected === undefined ? [] : [String(rejected)])];
+    const { level, message, error } = JSON.parse(line) as Record<string, string>;
+    return [level, message, error];
   });
 
 /** A GPU worker's metrics after a number of scrapes: 30 attempts succeed and 3 fail between two of them. */
@@ -296,17 +296,23 @@ describe("the log", () => {
     ]);
   });
 
-  test("has one line when samples begin to be rejected, and the other samples are stored", async () => {
+  test("counts rejected samples by cause, and the other samples are stored", async () => {
     const scraping = await open();
     await scraping.gateway.post(JSON.stringify({ metric_name: "latency_ms", value: 1, type: "observation" }));
     for (const at of [1, 2]) await scraping.scrape(`latency_ms ${at}\na ${at}\na ${at + 1}\nold 1 1000\n`);
-    expect(logOf(scraping)).toEqual([
-      [
-        "warn",
-        "samples of a scraped target are rejected",
-        'metric "latency_ms" is stored as observation, this sample is cumulative',
-        "3",
-      ],
+    scraping.gateway.gateway.summary.flush();
+    const lines = scraping.gateway.takeLog().map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toMatchObject([
+      {
+        event: "samples_rejected",
+        protocol: "scrape",
+        cause: "kind",
+        count: 2,
+        instance: "i",
+        sample: 'metric "latency_ms" is stored as observation, this sample is cumulative',
+      },
+      { cause: "repeated", count: 2 },
+      { cause: "timestamp", count: 2 },
     ]);
     expect(await scraping.query("a")).toEqual(["a{} 2"]);
     expect(await scraping.query("up")).toEqual(["up{} 1"]);

@@ -235,14 +235,12 @@ test("logs a repeated warning once, and does not delay the runs", async () => {
   };
   const sampler = new Sampler([gpuPart({ intervalMs: 20, timeoutMs: 60_000, path: folder })], push, {
     counters: createCounters(),
-    log: (line) => logged.push(line),
+    onFailure: (part, cause, why) => logged.push(`${part} fails by ${cause}: ${why}`),
   });
   sampler.start();
   await three;
   await sampler.stop();
-  expect(logged).toEqual([
-    'The sampler reads only a part of gpu: nvidia-smi also wrote "WARNING: infoROM is corrupted".',
-  ]);
+  expect(logged).toEqual(['gpu fails by partial: nvidia-smi also wrote "WARNING: infoROM is corrupted"']);
   // Three runs in a row by CSV, after one call for the XML.
   expect(calls().slice(0, 4)).toEqual(["-q -x", CSV_ARGUMENTS, CSV_ARGUMENTS, CSV_ARGUMENTS]);
 });

@@ -123,7 +123,7 @@ async function sampleOnce(
       await ingest.push(batch);
       if (--left === 0) stored.resolve();
     },
-    { counters, labels: new Map([["instance", "host-1"]]), log: () => failed.resolve() },
+    { counters, labels: new Map([["instance", "host-1"]]), onFailure: () => failed.resolve() },
   );
   sampler.start();
   await Promise.all([failed.promise, stored.promise]);

@@ -17,7 +17,8 @@ import {
 import type { AddressInfo } from "node:net";
 import type { RequestGate } from "../../../access/gate.ts";
 import type { BodyLimits } from "../../../http/body.ts";
-import type { Log } from "../../../http/log.ts";
+import { describeFault } from "../../../log/line.ts";
+import type { Log } from "../../../log/log.ts";
 import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
 import type { Counters } from "../../../model/counters.ts";
 import { NotFound, quote, Unsupported } from "../../../model/errors.ts";
@@ -57,7 +58,7 @@ interface GrpcServiceOptions {
    * so names of the gateway are not checked.
    */
   readonly guard: RequestGate;
-  readonly log: Pick<Log, "warn" | "error">;
+  readonly log: Log;
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
   readonly stopTimeoutMs: number;
@@ -105,7 +106,7 @@ export class GrpcService implements Service {
     };
     await Promise.race([ended(), late.promise]);
     clearTimeout(timer);
-    if (this.#calls.size > 0) this.#options.log.warn("requests were cut off", { requests: this.#calls.size });
+    if (this.#calls.size > 0) this.#options.log("requests_cut_off", { requests: this.#calls.size });
     for (const session of this.#sessions) session.destroy();
     for (const { address } of this.#servers.splice(0)) {
       if (address.path !== undefined) rmSync(address.path, { force: true });
@@ -161,10 +162,7 @@ export class GrpcService implements Service {
     // A client can invent paths, so counters and the log have only known ones.
     const name = known === undefined ? "other" : path;
     const onBug = (error: unknown) =>
-      log.error("a request failed", {
-        method: name,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
+      log("request_failed", { method: "POST", path: name, error: describeFault(error) });
     const get = (name: string) => metadataText(headers[name]) ?? null;
     const carrier = { url: path, method: "POST", headers: { get } };
     const admit = <T>(run: () => T) =>
@@ -189,7 +187,7 @@ export class GrpcService implements Service {
   #warn(error: NodeJS.ErrnoException): void {
     if (this.#warned || !error.code?.startsWith("ERR_HTTP2")) return;
     this.#warned = true;
-    this.#options.log.warn("a connection of the gRPC listener failed; further ones are not logged", {
+    this.#options.log("grpc_connection_failed", {
       error: error.message,
       advice: this.#options.advice,
     });

@@ -34,10 +34,9 @@ export async function serveGrpc(
       admit: (_request, _route, handle) => handle(),
       finish: () => undefined,
     },
-    log: {
-      warn: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
-      error: (message) => void logged.push(message),
-    },
+    // The error of a failed request has a stack.
+    log: (event, fields) =>
+      void logged.push(event === "request_failed" ? event : `${event} ${JSON.stringify(fields)}`),
     counters,
     socketMode: undefined,
     stopTimeoutMs,

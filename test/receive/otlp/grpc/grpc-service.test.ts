@@ -319,7 +319,7 @@ describe("a gRPC listener", () => {
     const { service, url, logged } = await serveGrpc(() => Promise.reject(new TypeError("secret")));
     const { code, message } = await call(url, EMPTY);
     expect([code, message]).toEqual([13, "The gateway failed on this request; its log says why."]);
-    expect(logged).toEqual(["a request failed"]);
+    expect(logged).toEqual(["request_failed"]);
     await service.stop();
   });
 
@@ -392,7 +392,7 @@ describe("a gRPC listener", () => {
     await started.promise;
     await service.stop();
     expect((await answer).code).not.toBe(0);
-    expect(logged).toEqual(['requests were cut off {"requests":1}']);
+    expect(logged).toEqual(['requests_cut_off {"requests":1}']);
   });
 
   test("closes the stream of a client that does not read its answer", async () => {

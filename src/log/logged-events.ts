@@ -1,0 +1,195 @@
+/**
+ * Every event that the gateway logs: its name, its level, its message, and the fields that it can have. Names, levels
+ * and fields are stable, so that alerts and queries on the log can use them. README.md in this folder lists them.
+ *
+ * Neither a message nor a field has a body, a header, the query of a URL, or a secret.
+ */
+
+/** Levels, the most important first. */
+export const LEVELS = ["error", "warn", "info", "debug"] as const;
+
+export type Level = (typeof LEVELS)[number];
+
+interface EventKind {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: readonly string[];
+}
+
+export const EVENTS = {
+  // The life of the process
+  listening: {
+    level: "info",
+    message: "the gateway accepts connections",
+    fields: ["urls", "data", "version", "pid"],
+  },
+  stopping: { level: "info", message: "the gateway is stopping", fields: ["signal"] },
+  stopped: { level: "info", message: "the gateway has stopped", fields: [] },
+  start_failed: { level: "error", message: "the gateway did not start", fields: ["error"] },
+  stop_late: {
+    level: "error",
+    message: "the gateway did not stop in time; everything that was acknowledged is stored",
+    fields: ["stopTimeoutMs"],
+  },
+  requests_cut_off: {
+    level: "warn",
+    message: "requests that did not finish in time were cut off by the stop",
+    fields: ["requests"],
+  },
+  engine_lost: {
+    level: "error",
+    message: "the engine gave up on the file; the process ends and must be restarted",
+    fields: [],
+  },
+  exception: {
+    level: "error",
+    message: "an error that nothing caught; the gateway stops and must be restarted",
+    fields: ["error"],
+  },
+  rejection: {
+    level: "error",
+    message: "a failed task that nothing waited for; the gateway continues",
+    fields: ["error"],
+  },
+
+  // The store and what runs beside the requests
+  store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
+  ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },
+  housekeeping_failed: {
+    level: "error",
+    message: "housekeeping failed and will be retried",
+    fields: ["task", "error"],
+  },
+  service_failed: {
+    level: "error",
+    message: "a service of a receiver failed and continues",
+    fields: ["urls", "error"],
+  },
+  disk_full: {
+    level: "error",
+    message: "disk full: pushes are rejected until there is room",
+    fields: ["freeBytes", "diskReserveBytes"],
+  },
+  disk_has_room: {
+    level: "warn",
+    message: "the disk has room again: pushes are accepted",
+    fields: ["freeBytes", "diskReserveBytes"],
+  },
+  totals_not_stored: {
+    level: "warn",
+    message: "disk full: the running totals were not stored; the next start computes them from rows",
+    fields: [],
+  },
+  days_dropped: { level: "info", message: "days past retention were dropped", fields: ["days", "rows"] },
+  sampler_failed: {
+    level: "warn",
+    message: "the sampler cannot read or store a part of this machine",
+    fields: ["part", "cause", "error"],
+  },
+  sampler_recovered: { level: "info", message: "a part of this machine is sampled again", fields: ["part"] },
+
+  // Requests
+  request: {
+    level: "info",
+    message: "request",
+    fields: ["method", "path", "route", "status", "durationMs", "remote", "userAgent"],
+  },
+  request_failed: {
+    level: "error",
+    message: "a request failed",
+    fields: ["method", "path", "error"],
+  },
+  requests_rejected: {
+    level: "warn",
+    message: "pushes were rejected in the last minute",
+    fields: ["reason", "count", "route", "status", "sample"],
+  },
+  samples_rejected: {
+    level: "warn",
+    message: "samples were rejected in the last minute",
+    fields: ["protocol", "cause", "count", "instance", "sample"],
+  },
+  slow_queries: {
+    level: "warn",
+    message: "queries were slow in the last minute",
+    fields: ["route", "outcome", "count", "slowestMs", "sample"],
+  },
+
+  query_stuck: {
+    level: "warn",
+    message: "a query did not stop after its interrupt",
+    fields: ["afterMs"],
+  },
+
+  // Tokens
+  tokens_changed: { level: "info", message: "the tokens have changed", fields: ["tokens"] },
+  token_file_deleted: {
+    level: "error",
+    message: "the token file was deleted: its tokens are revoked, and no other requests are accepted",
+    fields: [],
+  },
+  token_file_unreadable: {
+    level: "error",
+    message: "the token file cannot be read: the tokens stay as they were",
+    fields: ["error"],
+  },
+  token_uses_unwritable: {
+    level: "error",
+    message: "the times of the last uses of tokens could not be written",
+    fields: ["error"],
+  },
+
+  // Senders and targets
+  scraper_writes_back: {
+    level: "info",
+    message:
+      "a server that writes here also scrapes /metrics: samples of /metrics that it writes back are dropped",
+    fields: ["labels"],
+  },
+  field_warning: {
+    level: "warn",
+    message: "a sample was accepted with a warning; the field is not logged again",
+    fields: ["field", "what", "metric"],
+  },
+  field_warnings_full: {
+    level: "warn",
+    message: "no further fields with warnings are logged",
+    fields: ["fields"],
+  },
+  messages_skipped: {
+    level: "warn",
+    message: "a sender sends messages that are not stored; the type is not logged again",
+    fields: ["protocol", "type", "what"],
+  },
+  samples_not_stored: {
+    level: "warn",
+    message: "samples of lines and datagrams could not be stored, and are lost",
+    fields: ["protocol", "count"],
+  },
+  datagrams_lost: {
+    level: "warn",
+    message: "datagrams were lost",
+    fields: ["protocol", "causes", "datagramBufferBytes"],
+  },
+  grpc_connection_failed: {
+    level: "warn",
+    message: "a connection of the gRPC listener failed; further ones are not logged",
+    fields: ["error", "advice"],
+  },
+  target_down: {
+    level: "warn",
+    message: "a scraped target is down",
+    fields: ["job", "instance", "url", "error"],
+  },
+  target_up: { level: "info", message: "a scraped target is up again", fields: ["job", "instance", "url"] },
+} as const satisfies Readonly<Record<string, EventKind>>;
+
+export type EventName = keyof typeof EVENTS;
+
+/** The value of a field. One that is undefined is left out. */
+export type FieldValue = string | number | boolean | undefined;
+
+/** The fields of a line of an event. */
+export type FieldsOf<Name extends EventName> = {
+  readonly [Field in (typeof EVENTS)[Name]["fields"][number]]?: FieldValue;
+};
