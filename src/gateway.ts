@@ -56,6 +56,7 @@ import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
 import { createFormats } from "./query/formats/all.ts";
+import { CallerSeries } from "./query/caller-series.ts";
 import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
 import { SeriesExport } from "./query/series-export.ts";
@@ -191,7 +192,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const routes = [
     ...receivers.routes,
     metricsRoutes({
-      exposition: { families: (_, exemplars) => exposition.families(now(), exemplars) },
+      exposition: { families: (_, exemplars, labels) => exposition.families(now(), exemplars, labels) },
       scrapesMax: config.scrapesMax,
       counters,
     }),
@@ -444,6 +445,7 @@ function openQueries(
   const sql = new SqlEngine({
     store,
     registry,
+    own: (labels) => new CallerSeries(promql.catalog, labels),
     timeoutMs: config.sqlTimeoutMs,
     rowsMax: config.sqlRowsMax,
     textBytesMax: config.sqlTextBytesMax,
@@ -517,7 +519,7 @@ function queryRoutes(
   return [
     sqlRoutes({ engine: sql, formats, limits }),
     summariesRoutes({ summaries, formats }),
-    tablesRoutes({ tables: (pattern, signal) => listTables(sql, pattern, signal), formats }),
+    tablesRoutes({ tables: (pattern, signal, labels) => listTables(sql, pattern, signal, labels), formats }),
     prometheusApiRoutes({ promql, limits, now }),
     prometheusStatusRoutes({
       discovery: promql.discovery,
@@ -558,8 +560,8 @@ function recordRoutes(
     }),
     seriesExportRoutes(series),
     exportRoutes({
-      exportSeries: (request) => exportSeries(request, series),
-      lines: (range) =>
+      exportSeries: (request, caller) => exportSeries(request, caller, series),
+      lines: (range, labels) =>
         exportLines(
           {
             store,
@@ -567,9 +569,9 @@ function recordRoutes(
             isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
             chunkTimeoutMs: config.sqlTimeoutMs,
           },
-          range,
+          labels === undefined ? range : { ...range, seriesIds: new CallerSeries(catalog, labels).ids() },
         ),
-      metrics: () => registry.metrics(),
+      metrics: (labels) => (labels === undefined ? registry : new CallerSeries(catalog, labels)).metrics(),
       stallTimeoutMs: config.bodyTimeoutMs,
     }),
   ];

@@ -20,7 +20,7 @@ export interface AccessToken {
   /** SHA-256 of the text, in hexadecimal digits. */
   readonly sha256: string;
   readonly scopes: readonly TokenScope[];
-  /** Added to everything that the token pushes. */
+  /** Added to everything that the token pushes. It reads and changes only series that have them. */
   readonly labels: Labels;
   readonly createdMs: number;
   /** Undefined if it does not expire. */
@@ -59,8 +59,5 @@ export function faultOf({ scopes, labels }: Pick<AccessToken, "scopes" | "labels
       return `has the label ${JSON.stringify(name)}, expected the name of a label other than ${RESERVED_LABELS.join(", ")}`;
     if (value === "") return `has the label ${JSON.stringify(name)} without a value`;
   }
-  const other = scopes.find((scope) => scope !== "push");
-  if (labels.size > 0 && other !== undefined)
-    return `has labels and the scope ${other}, but a token with labels can have the scope push only, because reading is not restricted to labels`;
   return undefined;
 }

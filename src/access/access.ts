@@ -7,6 +7,7 @@
  *   of its tokens are revoked, and the gateway does not become open: only a file without tokens makes it so.
  * - Neither an answer nor the log contains a token, or says whether a name exists.
  * - The handler runs as its caller: what it pushes gets the labels of the token, and idempotency keys belong to the token.
+ * - A token with labels can use only routes that declare what they do for it.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { timingSafeEqual } from "node:crypto";
@@ -25,9 +26,26 @@ export interface Guarded {
   readonly permission: TokenScope | "none";
   /** Where the clients of its protocol put a token, beside the places of all protocols. */
   readonly credentials?: readonly CredentialPlace[];
-  /** Set if a route with the permission `push` returns what others pushed. */
-  readonly readsAll?: true;
+  /** What it does for a token with labels. If absent, it rejects such a token. */
+  readonly bound?: BoundUse;
 }
+
+/**
+ * What a route does for a token with labels:
+ * - `adds`: what it stores gets the labels, because all pushes do, and it returns nothing that others pushed.
+ * - `narrows`: it returns or changes only series that have the labels. Its handler gets them as a part of the caller.
+ * - `same`: it neither returns nor changes what was pushed, nor any count of it.
+ */
+export type BoundUse = "adds" | "narrows" | "same";
+
+/** Who sent a request, as far as a handler must know. */
+export interface Caller {
+  /** The labels of the token. The caller may read and change only series that have them. Undefined if it may all. */
+  readonly labels: Labels | undefined;
+}
+
+/** A caller without restrictions. */
+export const UNBOUND: Caller = { labels: undefined };
 
 /** What stands before every handler. */
 export interface AccessGuard {
@@ -37,7 +55,7 @@ export interface AccessGuard {
    * @throws Unauthenticated if the request has no valid token, Forbidden if the token does not allow the route. The
    *   handler does not run then, and nothing of the body is read
    */
-  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T): T;
+  admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T): T;
 }
 
 /** What a handler and what it calls may know of its caller. */
@@ -100,11 +118,11 @@ export class Access implements AccessGuard, Callers {
     return [...this.#tokens.values()].some((tokens) => tokens.some(({ token }) => isValid(token, nowMs)));
   }
 
-  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T): T {
-    const { permission, credentials, readsAll } = route;
-    if (permission === "none") return handle();
+  admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T): T {
+    const { permission, credentials, bound } = route;
+    if (permission === "none") return handle(UNBOUND);
     this.#look();
-    if (this.#count === 0 && !this.#isLost && this.#options.mayBeOpen) return handle();
+    if (this.#count === 0 && !this.#isLost && this.#options.mayBeOpen) return handle(UNBOUND);
     const text = presentedToken(request, credentials);
     if (text === undefined) {
       throw new Unauthenticated(
@@ -117,13 +135,10 @@ export class Access implements AccessGuard, Callers {
       throw new Unauthenticated("The token is not valid: it is unknown, revoked or expired.");
     if (!token.scopes.includes(permission))
       throw new Forbidden(`The token does not have the scope ${permission}, which this route needs.`);
-    if (token.labels.size > 0 && (permission !== "push" || readsAll === true)) {
-      throw new Forbidden(
-        "The token has labels, so it can only push: this route is not restricted to the labels of a token.",
-      );
-    }
+    if (token.labels.size > 0 && bound === undefined)
+      throw new Forbidden("The token has labels, and this route does not support such a token.");
     this.#uses.note(token.id, nowMs);
-    return this.#callers.run(token, handle);
+    return this.#callers.run(token, () => handle(callerOf(token)));
   }
 
   /** The id of the token whose handler runs. Undefined if it needed none. */
@@ -206,6 +221,10 @@ function adminTokenOf(text: string): AccessToken {
     createdMs: 0,
     expiresMs: undefined,
   };
+}
+
+function callerOf({ labels }: AccessToken): Caller {
+  return labels.size === 0 ? UNBOUND : { labels };
 }
 
 function isValid({ expiresMs }: AccessToken, nowMs: number): boolean {

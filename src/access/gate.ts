@@ -9,7 +9,7 @@
 import type { Counters } from "../model/counters.ts";
 import { Forbidden, quote, Unauthenticated } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
-import type { Access, AccessGuard, Callers, Guarded } from "./access.ts";
+import type { Access, AccessGuard, Caller, Callers, Guarded } from "./access.ts";
 import { addCorsHeaders, addSecurityHeaders } from "./answer-headers.ts";
 import { type BrowserPolicy, isForeignLoad, isOwnOrigin, nameOfHost } from "./browsers.ts";
 import type { TokenCarrier } from "./credentials.ts";
@@ -50,7 +50,7 @@ export interface RequestGate extends AccessGuard {
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined;
 
   /** As in `AccessGuard`. Without a token, the `Host` of the request must be known. */
-  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T, arrival?: Arrival): T;
+  admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T;
 
   /** Adds to an answer what browsers need. */
   finish(headers: Headers, request: Request, arrival: Arrival | undefined): void;
@@ -94,15 +94,15 @@ export class Gate implements RequestGate, Callers {
     return { unknownHost: isUnknown ? host : undefined, allowedOrigin };
   }
 
-  admit<T>(request: TokenCarrier, route: Guarded, handle: () => T, arrival?: Arrival): T {
+  admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
     const unknownHost = arrival?.unknownHost;
     let isAllowed = false;
     try {
-      return this.#access.admit(request, route, () => {
+      return this.#access.admit(request, route, (caller) => {
         isAllowed = true;
         if (unknownHost !== undefined && route.permission !== "none" && this.#access.callerId === undefined)
           throw this.#refused("host", unknownHostError(unknownHost));
-        return handle();
+        return handle(caller);
       });
     } catch (error) {
       if (!isAllowed) this.#count(error);

@@ -9,7 +9,8 @@
  */
 import type { Counters } from "../model/counters.ts";
 import { labelText } from "../model/spelling.ts";
-import { type Family, mergeFamilies } from "./family.ts";
+import type { Labels } from "../model/sample.ts";
+import { type Family, mergeFamilies, narrowFamilies } from "./family.ts";
 import { EXPOSITION_INFO, registryFamilies } from "./own.ts";
 import type { Totals } from "./totals/totals.ts";
 
@@ -40,9 +41,20 @@ export class Exposition {
    * The families at `nowMs`: a complete copy, EXPOSITION_INFO first and the others in ascending order of names.
    *
    * @param exemplars whether to look them up. Text 0.0.4 has none
+   * @param labels if set, only series with these labels, and none of the gateway's own metrics but EXPOSITION_INFO
    */
-  async families(nowMs: number, exemplars = true): Promise<readonly Family[]> {
+  async families(nowMs: number, exemplars = true, labels?: Labels): Promise<readonly Family[]> {
     const { counters, totals, owners = [] } = this.#sources;
+    if (labels !== undefined) {
+      const sources = [
+        totals.lastPushes(nowMs),
+        ...owners.map((owner) => owner.families()),
+        totals.families(nowMs * 1000, exemplars),
+      ];
+      // Narrowed before they are merged, so that series of others conflict with none of these.
+      const { families } = mergeFamilies(sources.map((source) => narrowFamilies(source, labels)));
+      return [...this.#info, ...families];
+    }
     const own = await registryFamilies(counters.registry);
     const merged = mergeFamilies([
       this.#info,

@@ -4,6 +4,9 @@
  * once, and equal content has equal order.
  */
 
+import type { Labels } from "../model/sample.ts";
+import { escapeLabelValue } from "../model/spelling.ts";
+
 /** A sample that stands for the others of its bucket: a label, a value and a time. */
 export interface ShownExemplar {
   readonly name: string;
@@ -117,6 +120,25 @@ export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
 function unique<Point extends { readonly labels: string }>(points: Point[], sort: boolean): readonly Point[] {
   if (sort) points.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
   return points.filter((point, at) => at === 0 || point.labels !== points[at - 1].labels);
+}
+
+/** The families with only those points that have all of the labels. Families without such points are left out. */
+export function narrowFamilies(families: readonly Family[], labels: Labels): Family[] {
+  const pairs = [...labels].map(([name, value]) => `${name}="${escapeLabelValue(value)}"`);
+  // The first test is the faster one. A value may contain the text of a pair, so the text is divided into pairs then.
+  const isOwn = ({ labels: text }: { readonly labels: string }) =>
+    pairs.every((pair) => text.includes(pair)) && pairs.every((pair) => pairsOf(text).includes(pair));
+  return families
+    .map((family): Family => {
+      if (isDistribution(family)) return { ...family, points: family.points.filter(isOwn) };
+      return { ...family, points: family.points.filter(isOwn) };
+    })
+    .filter(({ points }) => points.length > 0);
+}
+
+/** The pairs of a text of `labelText`. Quotes and backslashes in values are escaped. */
+function pairsOf(text: string): readonly string[] {
+  return text.match(/[^=,"]+="(?:[^"\\]|\\.)*"/gs) ?? [];
 }
 
 /** The families that `names` select: by the family's name in either format, or by the name of a sample. */

@@ -12,6 +12,7 @@
  * - Every answer has a content type and is counted by the pattern of its route.
  */
 import { type AnyElysia, Elysia } from "elysia";
+import { type Caller, UNBOUND } from "../access/access.ts";
 import type { Arrival, ClientSocket, RequestGate } from "../access/gate.ts";
 import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
@@ -97,9 +98,9 @@ export function createApp(
       async ({ request, params }) => {
         const begin = performance.now();
         try {
-          const run = () => handle(request, params as RouteParameters);
+          const run = (caller: Caller) => handle(request, params as RouteParameters, caller);
           const response = await (guard === undefined
-            ? run()
+            ? run(UNBOUND)
             : guard.admit(request, route, run, arrivals.get(request)));
           noteEnd(request, begin, "ok");
           return response;

@@ -6,28 +6,36 @@ import { setImmediate } from "node:timers/promises";
 import { type Family, selectFamilies } from "../exposition/family.ts";
 import { openMetricsContentType, renderOpenMetrics } from "../exposition/openmetrics.ts";
 import { renderText, TEXT_CONTENT_TYPE } from "../exposition/text.ts";
+import type { Caller } from "../access/access.ts";
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import type { Counters } from "../model/counters.ts";
 import { Unavailable } from "../model/errors.ts";
+import type { Labels } from "../model/sample.ts";
 import { compressibleAnswer, preferredType } from "./negotiation.ts";
-import { Routes } from "./routes.ts";
+import { type RouteParameters, Routes } from "./routes.ts";
 import { queryOf } from "./url-text.ts";
 
 interface MetricsDependencies {
   readonly exposition: {
-    /** All exposed families at `nowMs`. Text 0.0.4 does not support exemplars. */
-    families(nowMs: number, exemplars: boolean): Promise<readonly Family[]>;
+    /**
+     * All exposed families at `nowMs`, of the series with the labels if they are set. Text 0.0.4 does not support
+     * exemplars.
+     */
+    families(nowMs: number, exemplars: boolean, labels: Labels | undefined): Promise<readonly Family[]>;
   };
   /** Concurrent scrapes. Each keeps its answer in memory. */
   readonly scrapesMax: number;
   readonly counters: Counters;
 }
 
+/** These routes return only the series of the caller. */
+const OWN = { scope: "scrape", bound: "narrows" } as const;
+
 export type ExpositionFormat = "text" | "1.0.0" | "0.0.1";
 
 export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDependencies) => {
   const limit = new ConcurrencyLimit(scrapesMax, { tasks: "scrapes", setting: "scrapesMax" });
-  const scrape = async (request: Request): Promise<Response> => {
+  const scrape = async (request: Request, _: RouteParameters, { labels }: Caller): Promise<Response> => {
     // A scrape does not wait: its scraper comes again.
     if (limit.isFull) {
       counters.scrapesRefused.inc();
@@ -35,7 +43,7 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
     }
     return await limit.run(async () => {
       const format = negotiateFormat(request.headers.get("accept"));
-      const all = await exposition.families(Date.now(), format !== "text");
+      const all = await exposition.families(Date.now(), format !== "text", labels);
       const names = queryOf(request.url).getAll("name[]");
       const families = names.length > 0 ? selectFamilies(all, new Set(names)) : all;
       const body = await render(families, format);
@@ -47,8 +55,8 @@ export const metricsRoutes = ({ exposition, scrapesMax, counters }: MetricsDepen
     });
   };
   return new Routes()
-    .on("GET", "/metrics", "scrape", "returns the exposed series", scrape)
-    .on("GET", "/prometheus", "scrape", "is the same as /metrics", scrape);
+    .on("GET", "/metrics", OWN, "returns the exposed series", scrape)
+    .on("GET", "/prometheus", OWN, "is the same as /metrics", scrape);
 };
 
 /** Renders the whole exposition, with a pause after each chunk, so that a long one does not delay pushes. */

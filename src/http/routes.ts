@@ -5,7 +5,7 @@
  * The table is built from the application's own routes, so no second list has to be maintained. Patterns are `/a/b`,
  * `/a/:name/b` and `/a/*`. One trailing slash makes no difference.
  */
-import type { Guarded } from "../access/access.ts";
+import type { BoundUse, Caller, Guarded } from "../access/access.ts";
 import type { RequestError } from "../model/errors.ts";
 
 /** Values of the variable parts of a pattern, by name, percent-decoded; `*` for the rest of the path. */
@@ -14,7 +14,14 @@ export type RouteParameters = Readonly<Record<string, string>>;
 /** Answers an error of a request in the form of a protocol. */
 export type ErrorAnswer = (error: RequestError, request: Request) => Response;
 
-type Handler = (request: Request, parameters: RouteParameters) => Response | Promise<Response>;
+type Handler = (
+  request: Request,
+  parameters: RouteParameters,
+  caller: Caller,
+) => Response | Promise<Response>;
+
+/** Who may use a route: the scope, or the scope and what the route does for a token with labels. */
+type Allowed = Guarded["permission"] | { readonly scope: Guarded["permission"]; readonly bound: BoundUse };
 
 /** A method on a path, with the data for documents and permissions. */
 export interface Route extends Guarded {
@@ -35,13 +42,14 @@ export class Routes {
   readonly list: Route[] = [];
 
   readonly #answerError: ErrorAnswer | undefined;
-  readonly #guarded: Pick<Guarded, "credentials" | "readsAll">;
+  readonly #guarded: Omit<Guarded, "permission">;
 
   /**
    * @param answerError how errors of these routes are answered, see `Route`
-   * @param guarded what else these routes say about their callers
+   * @param guarded what else these routes say about their callers. Its `bound` applies to the scope `push` only, so that
+   *   each route that reads declares its own
    */
-  constructor(answerError?: ErrorAnswer, guarded: Pick<Guarded, "credentials" | "readsAll"> = {}) {
+  constructor(answerError?: ErrorAnswer, guarded: Omit<Guarded, "permission"> = {}) {
     this.#answerError = answerError;
     this.#guarded = guarded;
   }
@@ -50,13 +58,18 @@ export class Routes {
   on(
     methods: string | readonly string[],
     path: string,
-    permission: Guarded["permission"],
+    allowed: Allowed,
     summary: string,
     handle: Handler,
     answerError = this.#answerError,
   ): this {
+    const { credentials, bound: ofPushes } = this.#guarded;
+    const { scope: permission, bound } =
+      typeof allowed === "object"
+        ? allowed
+        : { scope: allowed, bound: allowed === "push" ? ofPushes : allowed === "none" ? "same" : undefined };
     for (const method of [methods].flat())
-      this.list.push({ ...this.#guarded, method, path, permission, summary, handle, answerError });
+      this.list.push({ credentials, bound, method, path, permission, summary, handle, answerError });
     return this;
   }
 }

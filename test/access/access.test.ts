@@ -164,26 +164,21 @@ test("times of use are written at the first use, once a minute at most, and at t
 });
 
 describe("a token with labels", () => {
-  test("is admitted to push only", async () => {
+  test("is admitted to the routes that declare what they do for it, and the handler gets its labels", async () => {
     const { path, start } = open();
-    const token = await addToken(path, "ci", { scopes: ["push"], labels: { job: "ci" } });
+    const token = await addToken(path, "ci", { scopes: ["push", "read"], labels: { job: "ci" } });
     const access = start();
     const carrier = { headers: new Headers({ authorization: `Bearer ${token}` }), url: "/x" };
-    expect(ask(access, token)).toBe("admitted");
-    expect(access.admit(carrier, { permission: "push" }, () => access.boundLabels())).toEqual(
-      new Map([["job", "ci"]]),
-    );
+    const labels = new Map([["job", "ci"]]);
+    const adds = { permission: "push", bound: "adds" } as const;
+    expect(access.admit(carrier, adds, () => access.boundLabels())).toEqual(labels);
+    const narrows = { permission: "read", bound: "narrows" } as const;
+    expect(access.admit(carrier, narrows, (caller) => caller)).toEqual({ labels });
     expect(access.boundLabels()).toBeUndefined();
-    expect(() => access.admit(carrier, { permission: "push", readsAll: true }, () => "admitted")).toThrow(
-      "The token has labels, so it can only push",
-    );
-  });
-
-  test("cannot be in a file with a scope that reads", async () => {
-    const { path, start } = open();
-    await addToken(path, "ci", { scopes: ["push", "read"], labels: { job: "ci" } });
-    expect(start).toThrow(
-      "has labels and the scope read, but a token with labels can have the scope push only",
-    );
+    for (const permission of ["push", "read"] as const) {
+      expect(() => access.admit(carrier, { permission }, () => "admitted")).toThrow(
+        "The token has labels, and this route does not support such a token.",
+      );
+    }
   });
 });

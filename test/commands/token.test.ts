@@ -119,10 +119,6 @@ describe("weir token", () => {
       ["create", "--name", "a", "--scope", "push", "--label", "le=1"],
       'The token has the label "le", expected the name of a label other than le, quantile.',
     );
-    await bad(
-      ["create", "--name", "a", "--scope", "read", "--label", "job=ci"],
-      "The token has labels and the scope read, but a token with labels can have the scope push only, because reading is not restricted to labels.",
-    );
     expect(existsSync(join(data, "tokens.json"))).toBe(false);
     expect(await weir(["token", "revoke", "a", "--data", data])).toMatchObject({
       code: 1,

@@ -21,11 +21,17 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
+/** What the table says about a route and a token with labels. */
+const BOUND = { adds: "adds them", narrows: "own series", same: "the same" } as const;
+
 /** A row of the table: the methods of a path that need the same permission and do the same. */
-const rowOf = ([{ path, permission, summary }, ...others]: readonly Route[], methods: readonly string[]) => {
+const rowOf = (
+  [{ path, permission, summary, bound }, ...others]: readonly Route[],
+  methods: readonly string[],
+) => {
   expect(others.every((other) => other.path === path)).toBe(true);
   const shown = path.replaceAll(/:(\w+)/g, (_, name: string) => name.toUpperCase());
-  return `| ${methods.map((method) => `\`${method}\``).join(", ")} | \`${shown}\` | ${permission} | ${summary} |\n`;
+  return `| ${methods.map((method) => `\`${method}\``).join(", ")} | \`${shown}\` | ${permission} | ${bound === undefined ? "403" : BOUND[bound]} | ${summary} |\n`;
 };
 
 describe("the table of routes in src/http/README.md", () => {
@@ -33,7 +39,7 @@ describe("the table of routes in src/http/README.md", () => {
     // By path, so that the order in which the gateway opens the families does not matter.
     const alike = Map.groupBy(
       routes.toSorted((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path))),
-      ({ path, permission, summary }) => `${path}\n${permission}\n${summary}`,
+      ({ path, permission, summary, bound }) => `${path}\n${permission}\n${summary}\n${bound}`,
     );
     const rows = [...alike.values()].map((each) =>
       rowOf(
@@ -41,7 +47,7 @@ describe("the table of routes in src/http/README.md", () => {
         each.map(({ method }) => method),
       ),
     );
-    const table = `| methods | path | permission | what it does |\n|---|---|---|---|\n${rows.join("")}`;
+    const table = `| methods | path | permission | token with labels | what it does |\n|---|---|---|---|---|\n${rows.join("")}`;
     const document = readFileSync(README, "utf8");
     if (process.env.WRITE_ROUTES)
       writeFileSync(
@@ -93,6 +99,14 @@ describe("permissions", () => {
       routes.some((each) => each.path === path && each.method === "GET"),
     );
     expect(pairs).toEqual(posting.map(() => true));
+  });
+
+  test("a route adds the labels of a token only to what it stores, and narrows or needs no token otherwise", () => {
+    const wrong = routes.filter(({ permission, bound }) => {
+      if (permission === "none") return bound !== "same";
+      return bound === "adds" && permission !== "push";
+    });
+    expect(wrong.map(({ path }) => path)).toEqual([]);
   });
 
   test("routes below admin need admin", () => {

@@ -3,12 +3,14 @@
  * unless a setting enables it: deletes samples and makes snapshots. There are no tombstones to clean, because rows
  * are deleted at once.
  */
+import type { Caller } from "../../access/access.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
+import { narrowed } from "../../query/caller-series.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
-import { Routes } from "../routes.ts";
+import { type RouteParameters, Routes } from "../routes.ts";
 import { holdsReplacement } from "../url-text.ts";
 import { apiError, success } from "./prometheus-api-answer.ts";
 import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
@@ -52,16 +54,17 @@ export const adminRoutes = ({
   limits,
 }: AdminDependencies) => {
   const done = (headers: Record<string, string> = {}) => new Response(null, { status: 204, headers });
-  const route = (work: (parameters: URLSearchParams) => Promise<Response>) => async (request: Request) => {
+  type Work = (parameters: URLSearchParams, caller: Caller) => Promise<Response>;
+  const route = (work: Work) => async (request: Request, _: RouteParameters, caller: Caller) => {
     if (!enabled)
       throw new AdminDisabled("admin APIs disabled: start the gateway with --enable-admin-api to allow them");
-    return await work(await readParameters(request, limits));
+    return await work(await readParameters(request, limits), caller);
   };
-  const deleteSeries = route(async (parameters) => {
+  const deleteSeries = route(async (parameters, { labels }) => {
     const texts = parameters.getAll("match[]");
     // Otherwise a series that the client did not mean could be deleted.
     if (texts.some(holdsReplacement)) throw invalid("match[]", "it contains bytes that are not UTF-8");
-    const selectors = texts.map(readSelector);
+    const selectors = narrowed(texts.map(readSelector), labels);
     if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
@@ -81,7 +84,7 @@ export const adminRoutes = ({
     .on(
       ["POST", "PUT"],
       "/api/v1/admin/tsdb/delete_series",
-      "admin",
+      { scope: "admin", bound: "narrows" },
       "deletes the samples of selected series",
       deleteSeries,
     )

@@ -6,6 +6,7 @@
 import { setImmediate } from "node:timers/promises";
 import { CHUNK_CHARACTERS, TEXT_CONTENT_TYPE } from "../../exposition/text.ts";
 import { escapeLabelValue, numberText } from "../../model/spelling.ts";
+import { narrowed } from "../../query/caller-series.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import type { FederatedSample } from "../../query/promql/federation.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
@@ -31,11 +32,11 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
   new Routes().on(
     "GET",
     "/federate",
-    "scrape",
+    { scope: "scrape", bound: "narrows" },
     "returns the latest sample of each selected series",
-    async (request: Request) => {
+    async (request, _, { labels }) => {
       const selectors = queryOf(request.url).getAll("match[]").map(readSelector);
-      const body = await render(await federation.latest(selectors, now(), request.signal));
+      const body = await render(await federation.latest(narrowed(selectors, labels), now(), request.signal));
       return await compressibleAnswer(request, body, new Headers({ "content-type": TEXT_CONTENT_TYPE }));
     },
   );

@@ -3,6 +3,7 @@
  * list of services for dashboards of services.
  */
 import { DAY_MS } from "../../model/duration.ts";
+import type { Labels } from "../../model/sample.ts";
 import type { LabelQuery, SeriesStatistics } from "../../query/promql/promql-queries.ts";
 import { jsonResponse } from "../error-answers.ts";
 import { Routes } from "../routes.ts";
@@ -12,13 +13,18 @@ import { readLimit } from "./prometheus-api-parameters.ts";
 
 interface PrometheusStatusDependencies {
   readonly discovery: {
-    statistics(most: number): Promise<SeriesStatistics>;
+    statistics(most: number, labels: Labels | undefined): Promise<SeriesStatistics>;
+    /** Stored series with the labels, and those of the days in which they may have samples. */
+    stored(
+      labels: Labels,
+      days: readonly number[],
+    ): { readonly series: number; readonly days: readonly number[] };
     labelValues(name: string, query: LabelQuery): readonly string[];
   };
   /** The number of stored series, which may differ from the number of series in PromQL. */
   readonly seriesCount: () => number;
   /** The stored days, in days since the epoch. */
-  readonly days: () => readonly { readonly day: number; readonly rows: number }[];
+  readonly days: () => readonly { readonly day: number }[];
   /** Every setting by its flag without dashes, as it is written on a command line. */
   readonly flags: () => Readonly<Record<string, string>>;
   readonly version: string;
@@ -34,6 +40,10 @@ const PROMETHEUS_VERSION = "3.5.0";
 /** Entries per list of the TSDB status: the default without `limit`, and the most. */
 const TOP = 10;
 const TOP_MAX = 10_000;
+/** These routes return only what the series of the caller contain. */
+const OWN = { scope: "read", bound: "narrows" } as const;
+/** These routes return nothing that was pushed. */
+const SAME = { scope: "read", bound: "same" } as const;
 const ALWAYS: LabelQuery = {
   selectors: [],
   startMs: Number.NEGATIVE_INFINITY,
@@ -44,7 +54,7 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
   const startTime = new Date(deps.now()).toISOString();
   return (
     new Routes(apiError)
-      .on("GET", "/api/v1/status/buildinfo", "read", "returns the version", () =>
+      .on("GET", "/api/v1/status/buildinfo", SAME, "returns the version", () =>
         success({
           version: PROMETHEUS_VERSION,
           revision: `weir-${deps.version}`,
@@ -54,7 +64,7 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
           goVersion: "",
         }),
       )
-      .on("GET", "/api/v1/status/runtimeinfo", "read", "returns start time and retention", () =>
+      .on("GET", "/api/v1/status/runtimeinfo", SAME, "returns start time and retention", () =>
         success({
           startTime,
           CWD: "",
@@ -69,23 +79,23 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
           storageRetention: `${deps.retentionDays}d`,
         }),
       )
-      .on("GET", "/api/v1/status/config", "read", "returns an empty configuration, for Grafana", () =>
+      .on("GET", "/api/v1/status/config", SAME, "returns an empty configuration, for Grafana", () =>
         success({ yaml: "# The settings in effect are at /api/v1/status/flags.\n" }),
       )
       .on("GET", "/api/v1/status/flags", "read", "lists the settings in effect", () => success(deps.flags()))
-      .on("GET", "/api/v1/status/tsdb", "read", "counts series and labels", async (request) =>
-        success(await tsdbStatus(deps, request.url)),
+      .on("GET", "/api/v1/status/tsdb", OWN, "counts series and labels", async (request, _, { labels }) =>
+        success(await tsdbStatus(deps, request.url, labels)),
       )
       // The gateway runs no rules, but Grafana requests them.
-      .on("GET", "/api/v1/rules", "read", "returns an empty list, because the gateway runs no rules", () =>
+      .on("GET", "/api/v1/rules", SAME, "returns an empty list, because the gateway runs no rules", () =>
         success({ groups: [] }),
       )
-      .on("GET", "/api/v1/alerts", "read", "returns an empty list, because the gateway runs no rules", () =>
+      .on("GET", "/api/v1/alerts", SAME, "returns an empty list, because the gateway runs no rules", () =>
         success({ alerts: [] }),
       )
       // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
-      .on("GET", "/api/metrics/services", "read", "lists the names of the services", () =>
-        jsonResponse(200, deps.discovery.labelValues("service", ALWAYS)),
+      .on("GET", "/api/metrics/services", OWN, "lists the names of the services", (_, __, { labels }) =>
+        jsonResponse(200, deps.discovery.labelValues("service", { ...ALWAYS, labels })),
       )
   );
 };
@@ -94,19 +104,21 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
 async function tsdbStatus(
   { discovery, seriesCount, days }: PrometheusStatusDependencies,
   url: string,
+  labels: Labels | undefined,
 ): Promise<unknown> {
   const query = queryOf(url);
   const most = query.get("limit") ? Math.min(readLimit(query), TOP_MAX) : TOP;
   const { labelPairs, seriesByMetric, valuesByLabel, lengthByLabel, seriesByPair } =
-    await discovery.statistics(most);
-  const stored = days();
+    await discovery.statistics(most, labels);
+  const all = { series: seriesCount(), days: days().map(({ day }) => day) };
+  const stored = labels === undefined ? all : discovery.stored(labels, all.days);
   return {
     headStats: {
-      numSeries: seriesCount(),
+      numSeries: stored.series,
       numLabelPairs: labelPairs,
-      chunkCount: stored.length,
-      minTime: (stored[0]?.day ?? 0) * DAY_MS,
-      maxTime: ((stored.at(-1)?.day ?? -1) + 1) * DAY_MS,
+      chunkCount: stored.days.length,
+      minTime: (stored.days[0] ?? 0) * DAY_MS,
+      maxTime: ((stored.days.at(-1) ?? -1) + 1) * DAY_MS,
     },
     seriesCountByMetricName: seriesByMetric,
     labelValueCountByLabelName: valuesByLabel,

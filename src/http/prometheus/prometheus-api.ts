@@ -3,10 +3,12 @@
  * (https://prometheus.io/docs/prometheus/latest/querying/api/). Every route supports GET and, as upstream, POST with
  * a form.
  */
-import { BadInput, quote } from "../../model/errors.ts";
-import type { PromqlQueryOptions } from "../../query/promql/engine.ts";
+import type { Caller } from "../../access/access.ts";
+import { BadInput, Forbidden, quote } from "../../model/errors.ts";
+import type { Labels } from "../../model/sample.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import {
+  type CallerOptions,
   type LabelQuery,
   type MetadataEntry,
   parseSelector,
@@ -14,7 +16,7 @@ import {
 } from "../../query/promql/promql-queries.ts";
 import type { Shown } from "../../query/promql/worker/messages.ts";
 import type { BodyLimits } from "../body.ts";
-import { Routes } from "../routes.ts";
+import { type RouteParameters, Routes } from "../routes.ts";
 import { apiError, limited, listResponse, queryResponse, success } from "./prometheus-api-answer.ts";
 import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
@@ -25,7 +27,7 @@ interface PrometheusApiDependencies {
       series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
       labelNames(query: LabelQuery): readonly string[];
       labelValues(name: string, query: LabelQuery): readonly string[];
-      metadata(metric?: string): ReadonlyMap<string, readonly MetadataEntry[]>;
+      metadata(metric?: string, labels?: Labels): ReadonlyMap<string, readonly MetadataEntry[]>;
     };
   };
   readonly limits: BodyLimits;
@@ -37,22 +39,32 @@ const STEPS_MAX = 11_000;
 /** The default step of /api/metrics/query_range: the scrape interval of its services. */
 const PROXIED_STEP_MS = 15_000;
 
-type Handler = (parameters: URLSearchParams, request: Request) => Promise<Response>;
+type Handler = (parameters: URLSearchParams, request: Request, caller: Caller) => Promise<Response>;
+
+/** These routes return only what the series of the caller contain. */
+const OWN = { scope: "read", bound: "narrows" } as const;
+/** These routes return nothing that was pushed. */
+const SAME = { scope: "read", bound: "same" } as const;
 
 export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDependencies) => {
-  const route = (handler: Handler) => async (request: Request) =>
-    handler(await readParameters(request, limits), request);
+  const route = (handler: Handler) => async (request: Request, _: RouteParameters, caller: Caller) =>
+    handler(await readParameters(request, limits), request, caller);
 
-  const instant: Handler = async (parameters, request) => {
+  const instant: Handler = async (parameters, request, caller) => {
     const timeMs = readTime(parameters, "time") ?? now();
     const text = parameters.get("query") ?? "";
     const answer = await asParameter("query", () =>
-      promql.instant(text, timeMs, readShown(parameters), readOptions(parameters, request)),
+      promql.instant(text, timeMs, readShown(parameters, caller), readOptions(parameters, request, caller)),
     );
     return await queryResponse(answer);
   };
 
-  const range = async (parameters: URLSearchParams, request: Request, defaultStepMs?: number) => {
+  const range = async (
+    parameters: URLSearchParams,
+    request: Request,
+    caller: Caller,
+    defaultStepMs?: number,
+  ) => {
     const startMs = readTime(parameters, "start");
     const endMs = readTime(parameters, "end");
     const stepMs = readDuration(parameters, "step") ?? defaultStepMs;
@@ -75,12 +87,13 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     const text = parameters.get("query") ?? "";
     const times = { startMs, endMs, stepMs: wholeMs(stepMs) };
     const answer = await asParameter("query", () =>
-      promql.range(text, times, readShown(parameters), readOptions(parameters, request)),
+      promql.range(text, times, readShown(parameters, caller), readOptions(parameters, request, caller)),
     );
     return await queryResponse(answer);
   };
 
-  const proxiedRange: Handler = (parameters, request) => range(parameters, request, PROXIED_STEP_MS);
+  const proxiedRange: Handler = (parameters, request, caller) =>
+    range(parameters, request, caller, PROXIED_STEP_MS);
 
   const format: Handler = async (parameters, request) =>
     await queryResponse(
@@ -91,69 +104,69 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
       await asParameter("query", () => promql.tree(parameters.get("query") ?? "", request.signal)),
     );
 
-  const series: Handler = async (parameters) => {
+  const series: Handler = async (parameters, _, caller) => {
     if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
-    const found = await promql.discovery.series(await readLabelQuery(parameters));
+    const found = await promql.discovery.series(await readLabelQuery(parameters, caller));
     const { items, notes } = limited(found, readLimit(parameters));
     return listResponse(items, notes);
   };
-  const labels: Handler = async (parameters) => {
+  const labels: Handler = async (parameters, _, caller) => {
     const { items, notes } = limited(
-      promql.discovery.labelNames(await readLabelQuery(parameters)),
+      promql.discovery.labelNames(await readLabelQuery(parameters, caller)),
       readLimit(parameters),
     );
     return success(items, notes);
   };
   const labelValues = (name: string): Handler => {
-    return async (parameters) => {
+    return async (parameters, _, caller) => {
       const label = unescapeName(name);
       if (label === "") throw new BadInput(`invalid label name: ${quote(name)}`, "name");
-      const found = promql.discovery.labelValues(label, await readLabelQuery(parameters));
+      const found = promql.discovery.labelValues(label, await readLabelQuery(parameters, caller));
       const { items, notes } = limited(found, readLimit(parameters));
       return success(items, notes);
     };
   };
-  const metadata: Handler = async (parameters) => {
+  const metadata: Handler = async (parameters, _, caller) => {
     const perMetric = readCount(parameters, "limit_per_metric") || Number.POSITIVE_INFINITY;
-    const found = [...promql.discovery.metadata(parameters.get("metric") || undefined)];
+    const found = [...promql.discovery.metadata(parameters.get("metric") || undefined, caller.labels)];
     const items = found.slice(0, readCount(parameters, "limit"));
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
   return new Routes(apiError)
-    .on(["GET", "POST"], "/api/v1/query", "read", "evaluates an expression at one time", route(instant))
-    .on(["GET", "POST"], "/api/v1/query_range", "read", "evaluates an expression over a range", route(range))
+    .on(["GET", "POST"], "/api/v1/query", OWN, "evaluates an expression at one time", route(instant))
+    .on(["GET", "POST"], "/api/v1/query_range", OWN, "evaluates an expression over a range", route(range))
     .on(
       ["GET", "POST"],
       "/api/metrics/query_range",
-      "read",
+      OWN,
       "evaluates an expression over a range, with a default step",
       route(proxiedRange),
     )
-    .on(["GET", "POST"], "/api/v1/format_query", "read", "formats an expression", route(format))
+    .on(["GET", "POST"], "/api/v1/format_query", SAME, "formats an expression", route(format))
     .on(
       ["GET", "POST"],
       "/api/v1/parse_query",
-      "read",
+      SAME,
       "returns the syntax tree of an expression",
       route(syntaxTree),
     )
-    .on(["GET", "POST"], "/api/v1/series", "read", "lists the series that selectors select", route(series))
-    .on(["GET", "POST"], "/api/v1/labels", "read", "lists the names of labels", route(labels))
-    .on("GET", "/api/v1/label/:name/values", "read", "lists the values of a label", (request, params) =>
-      route(labelValues(decodeURIComponent(params.name)))(request),
+    .on(["GET", "POST"], "/api/v1/series", OWN, "lists the series that selectors select", route(series))
+    .on(["GET", "POST"], "/api/v1/labels", OWN, "lists the names of labels", route(labels))
+    .on("GET", "/api/v1/label/:name/values", OWN, "lists the values of a label", (request, params, caller) =>
+      route(labelValues(decodeURIComponent(params.name)))(request, params, caller),
     )
-    .on("GET", "/api/v1/metadata", "read", "returns type, help and unit of each metric", route(metadata));
+    .on("GET", "/api/v1/metadata", OWN, "returns type, help and unit of each metric", route(metadata));
 };
 
-function readShown(parameters: URLSearchParams): Shown {
-  return {
-    limit: readLimit(parameters),
-    stats: Boolean(parameters.get("stats")),
-    explain: parameters.get("explain") === "true",
-  };
+function readShown(parameters: URLSearchParams, { labels }: Caller): Shown {
+  const explain = parameters.get("explain") === "true";
+  // It names the days in which anything is stored.
+  if (explain && labels !== undefined)
+    throw new Forbidden("explain=true is not supported for a token with labels");
+  return { limit: readLimit(parameters), stats: Boolean(parameters.get("stats")), explain };
 }
 
-function readOptions(parameters: URLSearchParams, request: Request): PromqlQueryOptions {
+function readOptions(parameters: URLSearchParams, request: Request, { labels }: Caller): CallerOptions {
   const promqlTimeoutMs = readDuration(parameters, "timeout");
   const lookbackMs = readDuration(parameters, "lookback_delta");
   for (const [name, value] of Object.entries({ timeout: promqlTimeoutMs, lookback_delta: lookbackMs })) {
@@ -163,6 +176,7 @@ function readOptions(parameters: URLSearchParams, request: Request): PromqlQuery
     promqlTimeoutMs: promqlTimeoutMs && wholeMs(promqlTimeoutMs),
     lookbackMs: lookbackMs && wholeMs(lookbackMs),
     signal: request.signal,
+    labels,
   };
 }
 
@@ -179,7 +193,7 @@ function readCount(parameters: URLSearchParams, name: string): number {
   return count < 0 ? Number.POSITIVE_INFINITY : count;
 }
 
-async function readLabelQuery(parameters: URLSearchParams): Promise<LabelQuery> {
+async function readLabelQuery(parameters: URLSearchParams, { labels }: Caller): Promise<LabelQuery> {
   const selectors: LabelQuery["selectors"][number][] = [];
   for (const text of parameters.getAll("match[]")) {
     selectors.push(await asParameter("match[]", async () => parseSelector(text)));
@@ -187,7 +201,7 @@ async function readLabelQuery(parameters: URLSearchParams): Promise<LabelQuery> 
   const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
   const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-  return { selectors, startMs, endMs };
+  return { selectors, startMs, endMs, labels };
 }
 
 /** Names the parameter in an error about its text, as upstream does. */

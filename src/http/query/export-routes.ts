@@ -3,8 +3,9 @@
  * of series (series-export-routes.ts).
  */
 
+import type { Caller } from "../../access/access.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
-import type { Metric } from "../../model/sample.ts";
+import type { Labels, Metric } from "../../model/sample.ts";
 import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
 import { rejectUnknown } from "../parameters.ts";
@@ -14,13 +15,17 @@ import { queryOf } from "../url-text.ts";
 import { selectsSeries } from "./series-export-routes.ts";
 
 interface ExportRoutesDependencies {
-  /** The lines of a range in chunks. Each chunk is read when it is requested. */
-  lines(range: ExportRange): AsyncGenerator<string, void, undefined>;
-  metrics(): Iterable<Metric>;
+  /**
+   * The lines of a range in chunks, of the series with the labels if they are set. Each chunk is read when it is
+   * requested.
+   */
+  lines(range: ExportRange, labels: Labels | undefined): AsyncGenerator<string, void, undefined>;
+  /** The metrics with series that have the labels; all metrics without labels. */
+  metrics(labels: Labels | undefined): Iterable<Metric>;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
   /** Answers a request that selects series. */
-  exportSeries(request: Request): Promise<Response>;
+  exportSeries(request: Request, caller: Caller): Promise<Response>;
 }
 
 const PARAMETERS = ["from", "to", "metric"];
@@ -32,13 +37,14 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs, exportSeries }: E
   new Routes().on(
     "GET",
     "/api/v1/export",
-    "sql",
+    { scope: "sql", bound: "narrows" },
     "returns the samples of a range as events, or those of selected series as JSON lines",
-    async (request) => {
+    async (request, _, caller) => {
       const query = queryOf(request.url);
-      if (selectsSeries(query)) return await exportSeries(request);
-      const range = readRange(query, metrics, Date.now());
-      return streamResponse(await lineStream(lines(range), stallTimeoutMs), {
+      if (selectsSeries(query)) return await exportSeries(request, caller);
+      const { labels } = caller;
+      const range = readRange(query, () => metrics(labels), Date.now());
+      return streamResponse(await lineStream(lines(range, labels), stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
     },

@@ -26,7 +26,7 @@ interface ImportsDependencies {
 }
 
 export const importsRoutes = ({ find, withFirstLine }: ImportsDependencies) =>
-  new Routes(undefined, { readsAll: true })
+  new Routes()
     .on("GET", "/api/v1/imports", "push", "lists the imported files that begin with a line", (request) => {
       const hash = queryOf(request.url).get("first_line") || null;
       if (hash === null) throw wrongParameter("first_line", hash, "the hash of a file's first line");

@@ -5,8 +5,10 @@
  * `/api/v1/export` also has the export of events (export-routes.ts): a request with `match[]` is this one.
  */
 import { setImmediate } from "node:timers/promises";
+import type { Caller } from "../../access/access.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import type { Matcher } from "../../query/promql/matchers.ts";
+import { narrowed } from "../../query/caller-series.ts";
 import { parseSelector } from "../../query/promql/promql-queries.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import type { SeriesSamples } from "../../query/promql/storage.ts";
@@ -37,15 +39,22 @@ const PARAMETERS = ["match[]", "match", "start", "end", "format", "max_rows_per_
 /** Numbers of seconds from the year 5138 on are milliseconds by mistake. */
 const SECONDS_MAX = 1e11;
 
+/** These routes return only the series of the caller. */
+const OWN = { scope: "sql", bound: "narrows" } as const;
+
 export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
   new Routes()
-    .on("POST", "/api/v1/export", "sql", "returns the samples of selected series as JSON lines", (request) =>
-      exportSeries(request, dependencies),
+    .on(
+      "POST",
+      "/api/v1/export",
+      OWN,
+      "returns the samples of selected series as JSON lines",
+      (request, _, caller) => exportSeries(request, caller, dependencies),
     )
     .on(
       ["GET", "POST"],
       "/api/v1/export/native",
-      "sql",
+      { scope: "sql", bound: "same" },
       "rejects the native format, which is not supported",
       () => {
         throw new NotFound("The native format is not supported; /api/v1/export returns JSON lines.");
@@ -54,9 +63,9 @@ export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
     .on(
       ["GET", "POST"],
       "/api/v1/export/csv",
-      "sql",
+      OWN,
       "returns the samples of selected series as CSV",
-      async (request) => {
+      async (request, _, caller) => {
         const parameters = await readParameters(request, dependencies.limits);
         const format = parameters.get("format") ?? "";
         if (format === "")
@@ -64,7 +73,7 @@ export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
             "Query parameter format is missing; expected columns such as __name__,__value__,__timestamp__:unix_ms,job.",
             "format",
           );
-        return await stream(parameters, request, csvLines(format), "text/csv", dependencies);
+        return await stream(parameters, request, caller, csvLines(format), "text/csv", dependencies);
       },
     );
 
@@ -76,24 +85,33 @@ export function selectsSeries(query: URLSearchParams): boolean {
 /** Answers a request for JSON lines or for the text format. */
 export async function exportSeries(
   request: Request,
+  caller: Caller,
   dependencies: SeriesExportDependencies,
 ): Promise<Response> {
   const parameters = await readParameters(request, dependencies.limits);
   const format = parameters.get("format") ?? "";
   if (format === "prometheus")
-    return await stream(parameters, request, textLines(), "text/plain", dependencies);
+    return await stream(parameters, request, caller, textLines(), "text/plain", dependencies);
   if (format !== "" && format !== "json")
     throw new BadInput(
       `Query parameter format is ${quote(format)}; expected json or prometheus. /api/v1/query returns a matrix.`,
       "format",
     );
   const rowsMax = readCount(parameters.get("max_rows_per_line"), "max_rows_per_line");
-  return await stream(parameters, request, jsonLines(rowsMax), "application/stream+json", dependencies);
+  return await stream(
+    parameters,
+    request,
+    caller,
+    jsonLines(rowsMax),
+    "application/stream+json",
+    dependencies,
+  );
 }
 
 async function stream(
   parameters: URLSearchParams,
   request: Request,
+  { labels }: Caller,
   write: SeriesWriter,
   type: string,
   { series, stallTimeoutMs, now }: SeriesExportDependencies,
@@ -108,7 +126,11 @@ async function stream(
   const startMs = timeOf(parameters, "start") ?? 0;
   const endMs = timeOf(parameters, "end") ?? now();
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-  const portions = series.samples(texts.map(selectorOf), { startMs, endMs }, request.signal);
+  const portions = series.samples(
+    narrowed(texts.map(selectorOf), labels),
+    { startMs, endMs },
+    request.signal,
+  );
   return streamResponse(await lineStream(linesOf(portions, write), stallTimeoutMs), {
     "content-type": `${type}; charset=utf-8`,
   });

@@ -11,6 +11,7 @@
  * Parameters are bound: an array for `$1` or `?`, an object for `$name`, and in a query string `param.name=text`.
  */
 
+import type { Caller } from "../../access/access.ts";
 import { BadInput, quote, Unsupported } from "../../model/errors.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { functionRows, listFunctions } from "../../query/sql/function-list.ts";
@@ -50,26 +51,40 @@ const PREFIX = "param.";
 /** Statements are short. This leaves room for their parameters. */
 const BODY_BYTES_MAX = 1_048_576;
 
+/** A statement reads only the series of the caller. */
+const OWN = { scope: "sql", bound: "narrows" } as const;
+/** The list of functions depends on nothing that was pushed. */
+const SAME = { scope: "sql", bound: "same" } as const;
+
 export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
   const bodyLimits = {
     ...limits,
     bodyBytesMax: Math.min(limits.bodyBytesMax, BODY_BYTES_MAX),
     inflatedBytesMax: Math.min(limits.inflatedBytesMax, BODY_BYTES_MAX),
   };
-  const run = async (request: Request, query: URLSearchParams, read: (query: URLSearchParams) => Asked) => {
+  const run = async (
+    request: Request,
+    { labels }: Caller,
+    query: URLSearchParams,
+    read: (query: URLSearchParams) => Asked,
+  ) => {
     const format = chooseFormat(query.get("format"), request.headers.get("accept"));
     const { sql, ...options } = read(query);
     noteAskedQuery(request, sql);
-    return await answer(await engine.query(sql, { ...options, signal: request.signal }), format, formats);
+    return await answer(
+      await engine.query(sql, { ...options, labels, signal: request.signal }),
+      format,
+      formats,
+    );
   };
   return new Routes()
-    .on("GET", "/api/v1/sql/functions", "sql", "lists the functions that a statement may call", (request) =>
+    .on("GET", "/api/v1/sql/functions", SAME, "lists the functions that a statement may call", (request) =>
       functions(request, formats),
     )
-    .on("GET", "/api/v1/sql", "sql", "runs a read-only SQL statement", (request) =>
-      run(request, queryOf(request.url), fromQuery),
+    .on("GET", "/api/v1/sql", OWN, "runs a read-only SQL statement", (request, _, caller) =>
+      run(request, caller, queryOf(request.url), fromQuery),
     )
-    .on("POST", "/api/v1/sql", "sql", "runs a read-only SQL statement", async (request) => {
+    .on("POST", "/api/v1/sql", OWN, "runs a read-only SQL statement", async (request, _, caller) => {
       const query = queryOf(request.url);
       const { type } = contentTypeOf(request);
       if (type.startsWith("multipart/"))
@@ -81,9 +96,9 @@ export const sqlRoutes = ({ engine, formats, limits }: SqlDependencies) => {
       const text = textOf(body);
       if (type === "application/x-www-form-urlencoded" && FORM.test(text)) {
         for (const [name, value] of new URLSearchParams(text)) query.append(name, value);
-        return await run(request, query, fromQuery);
+        return await run(request, caller, query, fromQuery);
       }
-      return await run(request, query, () => fromBody(text, body, type, query));
+      return await run(request, caller, query, () => fromBody(text, body, type, query));
     });
 };
 

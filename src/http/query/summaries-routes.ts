@@ -24,14 +24,16 @@ interface SummariesDependencies {
   readonly formats: Formats;
 }
 
+/** A summary reads only the series of the caller. */
+const OWN = { scope: "read", bound: "narrows" } as const;
 const OF_ALL: readonly string[] = ["format", "limit", "timeoutMs"];
 
 export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =>
   new Routes()
-    .on("GET", "/api/v1/summaries", "read", "lists the summaries", () =>
+    .on("GET", "/api/v1/summaries", { scope: "read", bound: "same" }, "lists the summaries", () =>
       jsonResponse(200, { summaries: summaries.list() }),
     )
-    .on("GET", "/api/v1/summaries/:name", "read", "runs a summary", async (request, params) => {
+    .on("GET", "/api/v1/summaries/:name", OWN, "runs a summary", async (request, params, { labels }) => {
       const query = queryOf(request.url);
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
       const own = new Map<string, string>();
@@ -44,6 +46,7 @@ export const summariesRoutes = ({ summaries, formats }: SummariesDependencies) =
         ...readLimits(query),
         asLines: format === "lines",
         signal: request.signal,
+        labels,
       });
       return await answer(result, format, formats, absentHeader(absent));
     });

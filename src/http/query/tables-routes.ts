@@ -2,6 +2,7 @@
  * `GET /api/v1/tables`: the tables that can be queried in SQL, with their number of rows and their columns. `match=`
  * selects some. JSON has all fields. The other formats of SQL have one line per table.
  */
+import type { Labels } from "../../model/sample.ts";
 import type { Formats } from "../../query/formats/all.ts";
 import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
 import { jsonResponse } from "../error-answers.ts";
@@ -11,8 +12,12 @@ import { queryOf } from "../url-text.ts";
 import { answer, chooseFormat } from "./query-answer.ts";
 
 interface TablesDependencies {
-  /** The tables that match a pattern, or all without a pattern. */
-  tables(pattern: string | undefined, signal: AbortSignal): Promise<readonly ListedTable[]>;
+  /** The tables that match a pattern, or all without a pattern, with only the series that have the labels if they are set. */
+  tables(
+    pattern: string | undefined,
+    signal: AbortSignal,
+    labels: Labels | undefined,
+  ): Promise<readonly ListedTable[]>;
   readonly formats: Formats;
 }
 
@@ -20,13 +25,13 @@ export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
   new Routes().on(
     "GET",
     "/api/v1/tables",
-    "sql",
+    { scope: "sql", bound: "narrows" },
     "lists the tables that a statement may read",
-    async (request) => {
+    async (request, _, { labels }) => {
       const query = queryOf(request.url);
       rejectUnknown(query, ["match", "format"]);
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
-      const listed = await tables(query.get("match") ?? undefined, request.signal);
+      const listed = await tables(query.get("match") ?? undefined, request.signal, labels);
       if (format === "json") return jsonResponse(200, { tables: listed });
       return await answer(tableRows(listed), format, formats);
     },

@@ -4,14 +4,16 @@
  * these are the stored rows themselves, with the attributes that identify an event. Deltas, cumulative series and gauges
  * also have the exemplars that were sent with them. The number is bounded to the newest rows of each bucket and time slice.
  */
-import { dayOf, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
+import { dayOf, type Labels, MICROSECONDS_PER_DAY } from "../../model/sample.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type { Parameters, Reader, Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
-import { selectorsIn, type VectorSelector } from "./parse/ast.ts";
+import type { Matcher } from "./matchers.ts";
+import { narrowed } from "../caller-series.ts";
+import { selectorsIn } from "./parse/ast.ts";
 import { parse } from "./parse/parse.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
@@ -86,10 +88,20 @@ export class ExemplarSearch {
    * Returns the exemplars of the series that the selectors of an expression find, from `startMs` to `endMs`. Series
    * without exemplars are left out.
    *
+   * @param labels if set, only series with these labels are found
    * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
    */
-  async find(text: string, startMs: number, endMs: number, signal?: AbortSignal): Promise<SeriesExemplars[]> {
-    const selectors = selectorsIn(parse(text));
+  async find(
+    text: string,
+    startMs: number,
+    endMs: number,
+    signal?: AbortSignal,
+    labels?: Labels,
+  ): Promise<SeriesExemplars[]> {
+    const selectors = narrowed(
+      selectorsIn(parse(text)).map(({ matchers }) => matchers),
+      labels,
+    );
     const range = { fromUs: startMs * 1000, toUs: endMs * 1000 };
     return await this.#runner.runWithin(this.#options, signal, (budget) =>
       this.#find(selectors, range, budget),
@@ -102,14 +114,14 @@ export class ExemplarSearch {
   }
 
   async #find(
-    selectors: readonly VectorSelector[],
+    selectors: readonly (readonly Matcher[])[],
     asked: Range,
     budget: Budget,
   ): Promise<SeriesExemplars[]> {
     const range = this.#within(asked);
     if (range === undefined) return [];
     const sources = new Map<string, Source>();
-    for (const { matchers } of selectors) {
+    for (const matchers of selectors) {
       const found = this.#catalog.find(matchers, dayOf(range.fromUs), dayOf(range.toUs));
       budget.countSeries(found.length);
       for (const source of found) {

@@ -7,6 +7,7 @@
  */
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
+import type { Labels } from "../../model/sample.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
 import { ParseError, QueryTimeout } from "./query-errors.ts";
@@ -16,7 +17,7 @@ import { parse } from "./parse/parse.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
-import { OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
+import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
 import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Shown, Task, TaskSettings } from "./worker/messages.ts";
@@ -30,6 +31,12 @@ interface PromqlOptions extends EngineOptions, Required<OwnRowsOptions> {
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
   readonly counters: Counters;
+}
+
+/** The options of a query of some caller. */
+export interface CallerOptions extends PromqlQueryOptions {
+  /** If set, every selector finds only series with these labels: those of the caller's token. */
+  readonly labels?: Labels;
 }
 
 /** The text of an answer of Prometheus's API, in pieces. */
@@ -79,14 +86,9 @@ export class Promql {
    *
    * @throws ParseError, QueryError when a limit is exceeded, Busy when too many queries run
    */
-  instant(
-    text: string,
-    timeMs: number,
-    shown: Shown,
-    options: PromqlQueryOptions = {},
-  ): Promise<PromqlAnswer> {
-    const { signal, ...own } = options;
-    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal);
+  instant(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
+    const { signal, labels, ...own } = options;
+    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels);
   }
 
   /** The same at `startMs`, and every `stepMs` up to `endMs`. */
@@ -94,10 +96,10 @@ export class Promql {
     text: string,
     { startMs, endMs, stepMs }: { readonly startMs: number; readonly endMs: number; readonly stepMs: number },
     shown: Shown,
-    options: PromqlQueryOptions = {},
+    options: CallerOptions = {},
   ): Promise<PromqlAnswer> {
-    const { signal, ...own } = options;
-    return this.#run({ kind: "range", text, startMs, endMs, stepMs, shown, options: own }, signal);
+    const { signal, labels, ...own } = options;
+    return this.#run({ kind: "range", text, startMs, endMs, stepMs, shown, options: own }, signal, labels);
   }
 
   /** An expression in its usual form. */
@@ -126,17 +128,22 @@ export class Promql {
     this.#pool.close();
   }
 
-  async #run(task: Task, signal: AbortSignal | undefined): Promise<PromqlAnswer> {
+  async #run(task: Task, signal: AbortSignal | undefined, labels?: Labels): Promise<PromqlAnswer> {
     const answer = Promise.withResolvers<PromqlAnswer>();
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
     this.#runner
-      .run(signal, (either) => this.#work(task, either, answer))
+      .run(signal, (either) => this.#work(task, either, labels, answer))
       .catch((error: unknown) => answer.reject(error));
     return await answer.promise;
   }
 
   /** Resolves when the Worker is free. */
-  async #work(task: Task, signal: AbortSignal, answer: PromiseWithResolvers<PromqlAnswer>): Promise<void> {
+  async #work(
+    task: Task,
+    signal: AbortSignal,
+    labels: Labels | undefined,
+    answer: PromiseWithResolvers<PromqlAnswer>,
+  ): Promise<void> {
     const begin = performance.now();
     let outcome = "ok";
     const { promqlTimeoutMs } = { ...this.#options, ...("options" in task ? definedOnly(task.options) : {}) };
@@ -148,7 +155,8 @@ export class Promql {
     );
     const work = new WorkerTask(task, {
       pool: this.#pool,
-      rows: this.#rows,
+      // The Worker has no other way to series.
+      rows: labels === undefined ? this.#rows : narrowedRows(this.#rows, labels),
       settings: this.#settings(),
       signal: AbortSignal.any([signal, late.signal]),
     });

@@ -7,7 +7,7 @@
  */
 import type { Log } from "../../log/log.ts";
 import type { Counters } from "../../model/counters.ts";
-import { BadInput, RequestError } from "../../model/errors.ts";
+import { BadInput, Forbidden, RequestError } from "../../model/errors.ts";
 import { faultOf } from "../../store/engine/faults.ts";
 import { statement } from "../../store/statements.ts";
 import type {
@@ -20,16 +20,20 @@ import type {
   ResultStream,
   Store,
 } from "../../store/store.ts";
+import type { Labels } from "../../model/sample.ts";
+import type { CallerSeries } from "../caller-series.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
 import { MemoryGuard } from "./memory-guard.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { type Hint, RunningQuery, stopError } from "./running.ts";
-import { type Metrics, type Table, Tables } from "./tables.ts";
+import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts";
 import { listingView, viewsFor } from "./views.ts";
 
 interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
-  readonly registry: Metrics;
+  readonly registry: Metrics & { readonly isAttribute: IsAttribute };
+  /** The series that have the labels of a caller's token. If absent, callers with labels are rejected. */
+  readonly own?: (labels: Labels) => CallerSeries;
   /** The maximum that a request may set, and the default for a request that sets none. */
   readonly timeoutMs: number;
   readonly rowsMax: number;
@@ -48,6 +52,8 @@ export interface QueryOptions {
   readonly limitRows?: number;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** If set, the tables contain only the series with these labels: those of the caller's token. */
+  readonly labels?: Labels;
 }
 
 /** A statement that is ready to run on a reader, with the views that it needs. */
@@ -105,14 +111,24 @@ export class SqlEngine {
     this.#guard = new MemoryGuard(options.memoryGrowthBytesMax);
   }
 
-  /** The tables that a statement may name, with their columns. */
-  tables(): Table[] {
-    return this.catalog(this.#options.store.days()).all();
+  /** The series of a caller. Undefined without labels: then the caller may read all series. */
+  own(labels: Labels | undefined): CallerSeries | undefined {
+    if (labels === undefined) return undefined;
+    const { own } = this.#options;
+    if (own === undefined) throw new Forbidden("SQL is not available to a token with labels.");
+    return own(labels);
   }
 
-  /** The current tables, with the places of their samples. */
-  catalog(days: readonly Day[]): Tables {
-    return new Tables(this.#options.registry, days);
+  /** The tables that a statement may name, with their columns. */
+  tables(own?: CallerSeries): Table[] {
+    return this.catalog(this.#options.store.days(), own).all();
+  }
+
+  /** The current tables, with the places of their samples, of all series or of one caller's. */
+  catalog(days: readonly Day[], own?: CallerSeries): Tables {
+    const { registry } = this.#options;
+    if (own === undefined) return new Tables(registry, days);
+    return new Tables(own, days, (metric, tag) => registry.isAttribute(metric, tag));
   }
 
   /**
@@ -122,10 +138,11 @@ export class SqlEngine {
    */
   query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
     return this.run(async (reader, days) => {
-      const tables = this.catalog(days);
+      const own = this.own(options.labels);
+      const tables = this.catalog(days, own);
       const prepared = (inspected: Inspected): Prepared => ({
         views: [
-          ...viewsFor(inspected.tables, tables, days),
+          ...viewsFor(inspected.tables, tables, days, own),
           ...[...inspected.listings].map((listing) => listingView(listing, tables)),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ],
@@ -141,7 +158,11 @@ export class SqlEngine {
         return found.map((row) => Object.values(row)[0]);
       };
       const bytesMax = this.#options.textBytesMax;
-      return prepared(await inspect(reader, sql, tables, { bytesMax, lookup }));
+      const inspected = await inspect(reader, sql, tables, { bytesMax, lookup });
+      // Estimates in a plan depend on the ids of series, and so on how many others have.
+      if (own !== undefined && inspected.isExplain)
+        throw new Forbidden("EXPLAIN is not supported for a token with labels", "sql");
+      return prepared(inspected);
     }, options);
   }
 

@@ -3,11 +3,13 @@
  * last row. Metrics that users push come first, then the tables that always exist, then the metrics of the gateway
  * itself and of its machine.
  */
+import type { Labels } from "../../model/sample.ts";
 import { statement } from "../../store/statements.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
+import type { CallerSeries } from "../caller-series.ts";
 import type { QueryResult, SqlEngine } from "./sql-engine.ts";
 import type { Table } from "./tables.ts";
-import { rowsView } from "./views.ts";
+import { rowsViews } from "./views.ts";
 
 export interface ListedTable extends Table {
   /** Rows that a SELECT without a condition returns. */
@@ -20,20 +22,23 @@ export interface ListedTable extends Table {
 const MACHINE = /^(?:weir|process|node|container|gpu)_/;
 
 /**
- * The tables whose name or metric matches `pattern`, all if it is absent. `*` and `%` match any text. A pattern without
+ * The tables whose name or metric matches `pattern`, all if it is absent, with only the series that have `labels` if they
+ * are set. `*` and `%` match any text. A pattern without
  * them matches anywhere in a name. Case is ignored.
  *
  * @throws the errors of `SqlEngine.run`, which counts the rows of all days
  */
 export async function listTables(
-  engine: Pick<SqlEngine, "run" | "tables">,
+  engine: Pick<SqlEngine, "run" | "tables" | "own">,
   pattern?: string,
   signal?: AbortSignal,
+  labels?: Labels,
 ): Promise<ListedTable[]> {
-  const sizes = await tableSizes(engine, signal);
+  const own = engine.own(labels);
+  const sizes = await tableSizes(engine, own, signal);
   const matches = matcher(pattern);
   const listed = engine
-    .tables()
+    .tables(own)
     .filter(({ table, metrics = [] }) => matches(table) || metrics.some(matches))
     .map((table): ListedTable => {
       const keys = table.metrics?.map((metric) => `metric ${metric}`) ?? [table.table];
@@ -63,11 +68,15 @@ interface Sized {
 }
 
 /** Sizes by `metric NAME` for metrics, and by the table's name for other tables. */
-async function tableSizes(engine: Pick<SqlEngine, "run">, signal?: AbortSignal): Promise<Map<string, Size>> {
+async function tableSizes(
+  engine: Pick<SqlEngine, "run">,
+  own: CallerSeries | undefined,
+  signal?: AbortSignal,
+): Promise<Map<string, Size>> {
   const result = await engine.run(
     async (_, days) => ({
-      views: [rowsView("every row", days)],
-      sql: statement("query/table_sizes"),
+      views: rowsViews("every row", days, own),
+      sql: statement(own === undefined ? "query/table_sizes" : "query/own_table_sizes"),
     }),
     { signal },
   );

@@ -16,6 +16,9 @@ export interface Metrics {
   metrics(): Iterable<Metric & { labelNames(): Iterable<string> }>;
 }
 
+/** Whether a tag of a metric is a column of its rows, and not a label. */
+export type IsAttribute = (metric: string, tag: string) => boolean;
+
 interface TableColumn {
   readonly name: string;
   /** The engine's type: `TIMESTAMP`, `DOUBLE`, `VARCHAR` … */
@@ -92,16 +95,27 @@ const STORED: readonly Table[] = [
   },
 ];
 
+/** It says what others sent. */
+const NOT_OWN: ReadonlySet<string> = new Set(["rejected"]);
+
 /** The tables at one moment. Each query makes its own, since a push can add tables and columns. */
 export class Tables implements SandboxCatalog {
   readonly #byName = new Map<string, readonly (Metric & { labelNames(): Iterable<string> })[]>();
   readonly #names: string[] = [];
   readonly #tableOf = new Map<string, string>();
   readonly #days: readonly Day[];
+  readonly #stored: readonly Table[];
+  readonly #isOwnAttribute: IsAttribute | undefined;
   #attributes: readonly string[] | undefined;
 
-  constructor(registry: Metrics, days: readonly Day[]) {
+  /**
+   * @param isOwnAttribute set if `registry` contains only the series of one caller. The tables then have only attributes of
+   *   its metrics, and none says what others sent
+   */
+  constructor(registry: Metrics, days: readonly Day[], isOwnAttribute?: IsAttribute) {
     this.#days = days;
+    this.#isOwnAttribute = isOwnAttribute;
+    this.#stored = isOwnAttribute === undefined ? STORED : STORED.filter(({ table }) => !NOT_OWN.has(table));
     const families = Map.groupBy(registry.metrics(), (metric) => metric.prometheusName);
     const names = distinctNames(families.keys(), ["samples", ...STORED.map(({ table }) => table)]);
     for (const [prometheusName, metrics] of families) {
@@ -116,18 +130,18 @@ export class Tables implements SandboxCatalog {
   /** Every table, those that belong to no metric first. */
   all(): Table[] {
     const metrics = this.#names.map((name) => this.metricTable(name)!);
-    return [publicTable(this.samples()), ...STORED, ...metrics.map(publicTable)];
+    return [publicTable(this.samples()), ...this.#stored, ...metrics.map(publicTable)];
   }
 
   columnsOf(table: string): readonly TableColumn[] | undefined {
     if (table === "samples") return this.samples().columns;
-    const stored = STORED.find((each) => each.table === table);
+    const stored = this.#stored.find((each) => each.table === table);
     return (stored ?? this.metricTable(table))?.columns;
   }
 
   /** The names of all tables, in no particular order. */
   names(): string[] {
-    return ["samples", ...STORED.map(({ table }) => table), ...this.#names];
+    return ["samples", ...this.#stored.map(({ table }) => table), ...this.#names];
   }
 
   /** The name of the table of a metric, by the metric's name as pushed or as in Prometheus. */
@@ -138,7 +152,7 @@ export class Tables implements SandboxCatalog {
   /** `samples`: every sample, with its labels in a map and its attributes in columns. */
   samples(): Table & { readonly tags: readonly TagColumn[] } {
     const fixed = [TS, METRIC, LABELS, VALUE];
-    const tags = tagColumns([], this.#attributeNames(), fixed);
+    const tags = tagColumns([], this.#attributesOf([...this.#tableOf.keys()]), fixed);
     return { table: "samples", columns: [...fixed, ...tags.map(publicColumn)], tags };
   }
 
@@ -149,7 +163,11 @@ export class Tables implements SandboxCatalog {
     const { name, kind, unit, help } = metrics[0]!;
     const labels = new Set(metrics.flatMap((metric) => [...metric.labelNames()]));
     const mergeable = kind === "observation" || kind === "delta";
-    const tags = tagColumns([...labels], mergeable ? this.#attributeNames() : [], [TS, VALUE]);
+    const tags = tagColumns(
+      [...labels],
+      mergeable ? this.#attributesOf(metrics.map((metric) => metric.name)) : [],
+      [TS, VALUE],
+    );
     return {
       table: this.#tableOf.get(name)!,
       metric: name,
@@ -160,6 +178,12 @@ export class Tables implements SandboxCatalog {
       columns: [TS, VALUE, ...tags.map(publicColumn)],
       tags,
     };
+  }
+
+  #attributesOf(metrics: readonly string[]): readonly string[] {
+    const isOwn = this.#isOwnAttribute;
+    const all = this.#attributeNames();
+    return isOwn === undefined ? all : all.filter((name) => metrics.some((metric) => isOwn(metric, name)));
   }
 
   #attributeNames(): readonly string[] {

@@ -5,26 +5,61 @@
  * - Each day is an arm of a UNION ALL with the day's bounds as a predicate. If a filter on ts excludes the day, the
  *   planner makes the arm empty.
  * - Labels are read from their map on the series' side, before the join: once per series instead of once per row.
+ *
+ * A caller whose token has labels gets the same views over less. Its series are copied to a temporary table, and a
+ * statement of its own also reads copies of their rows. So nothing in the statement is ever evaluated for a row of others:
+ * the planner may move a condition such as `CAST(task_id AS INTEGER) > 0` below a join or another condition, and its error
+ * would quote the value. Temporary tables and views come before those of schema main.
  */
 
 import { dateText } from "../../model/time.ts";
-import { quoteIdentifier, quoteText } from "../../store/statements.ts";
+import { quoteIdentifier, quoteText, statement } from "../../store/statements.ts";
 import type { Day } from "../../store/store.ts";
 import { LISTING_VIEWS, type Listing } from "../sandbox/walk.ts";
 import type { MetricTable, Tables, TagColumn } from "./tables.ts";
 
-/** `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view. */
-export function viewsFor(names: Iterable<string>, tables: Tables, days: readonly Day[]): string[] {
+/** The ids of a caller's series, of the named metrics (as pushed) or of all. */
+export interface OwnIds {
+  ids(metrics?: readonly string[]): readonly number[];
+}
+
+/**
+ * `CREATE TEMP VIEW` for each of the tables (lower case) that is not a stored view.
+ *
+ * @param own if set, the tables are copies that contain only these series, the stored views included
+ */
+export function viewsFor(
+  names: Iterable<string>,
+  tables: Tables,
+  days: readonly Day[],
+  own?: OwnIds,
+): string[] {
   const views: string[] = [];
   for (const name of names) {
-    if (name === "samples") {
-      views.push(samplesView(tables.samples(), days));
-      continue;
-    }
+    const options = { own, isCopied: true };
     const table = tables.metricTable(name);
-    if (table !== undefined) views.push(metricView(table, days));
+    if (name === "samples") views.push(...samplesViews(tables.samples(), days, options));
+    else if (table !== undefined) views.push(...metricViews(table, days, options));
+    else if (own !== undefined) views.push(...ownStoredView(name, own));
   }
   return views;
+}
+
+/** A temporary table in place of a stored view, which contains only the caller's series. */
+function ownStoredView(name: string, own: OwnIds): string[] {
+  if (!OWN_STORED.has(name)) throw new Error(`the view ${name} cannot be narrowed`);
+  const views = { own_series: OWN_SERIES, own_view: name };
+  return [ownSeriesTable(OWN_SERIES, own.ids()), statement(`query/own_${name}`, views)];
+}
+
+const OWN_STORED: ReadonlySet<string> = new Set(["series", "metrics", "exemplars"]);
+const OWN_SERIES = "own series";
+
+/** A table of a caller's series. */
+function ownSeriesTable(name: string, ids: readonly number[]): string {
+  return `CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(name)} AS
+SELECT series_id, metric, kind, labels FROM weir.series
+WHERE series_id IN (SELECT unnest(${quoteText(JSON.stringify(ids))}::UINTEGER[]))`;
 }
 
 /** Options of a view that our own statements use. */
@@ -33,21 +68,27 @@ interface ViewOptions {
   readonly name?: string;
   /** Whether it has a column `series id`, to aggregate by before the join with labels. No tag's name has a space. */
   readonly seriesIds?: boolean;
+  /** If set, the view contains only these series. */
+  readonly own?: OwnIds;
+  /** Whether it contains copies of their rows. */
+  readonly isCopied?: boolean;
 }
 
-/** A view of one metric. */
-export function metricView(table: MetricTable, days: readonly Day[], options: ViewOptions = {}): string {
+/** Statements that make a view of one metric. */
+export function metricViews(table: MetricTable, days: readonly Day[], options: ViewOptions = {}): string[] {
+  const { before, rows, series } = sourceOf(table, table.metrics, days, options);
   const labels = table.tags.flatMap((tag) =>
     tag.labels.map((label, index) => `labels[${quoteText(label)}] AS ${labelAlias(tag, index)}`),
   );
-  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
+  const view = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
 SELECT ${["d.ts", "d.value", ...tagsAndMore(table, options)].join(", ")}
-FROM (${arms(days, table.tags)}) AS d
+FROM (${rows}) AS d
 JOIN (
-  SELECT ${["series_id", ...labels].join(", ")} FROM weir.series
+  SELECT ${["series_id", ...labels].join(", ")} FROM ${series}
   WHERE metric IN (${table.metrics.map(quoteText).join(", ")})
 ) AS s ON s.series_id = d.series_id
 WHERE d.value IS NOT NULL`;
+  return [...before, view];
 }
 
 /** A view without rows, for a metric that was never pushed. */
@@ -61,21 +102,55 @@ export function emptyView(name: string, columns: readonly string[]): string {
   return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS SELECT ${select.join(", ")} WHERE false`;
 }
 
-/** A view of every sample of every metric. It includes stale markers, whose value is NULL. */
-export function samplesView(
-  table: Pick<MetricTable, "tags">,
+/** Statements that make a view of every sample of every metric. It includes stale markers, whose value is NULL. */
+export function samplesViews(
+  table: Pick<MetricTable, "table" | "tags">,
   days: readonly Day[],
   options: ViewOptions = {},
-): string {
-  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? "samples")} AS
+): string[] {
+  const { before, rows, series } = sourceOf(table, undefined, days, options);
+  const view = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(options.name ?? table.table)} AS
 SELECT ${["d.ts", "s.metric", "s.labels", "d.value", ...tagsAndMore(table, options)].join(", ")}
-FROM (${arms(days, table.tags)}) AS d
-JOIN weir.series AS s ON s.series_id = d.series_id`;
+FROM (${rows}) AS d
+JOIN ${series} AS s ON s.series_id = d.series_id`;
+  return [...before, view];
 }
 
-/** A view of the stored rows of all days, with the ids of their series and without labels. */
-export function rowsView(name: string, days: readonly Day[]): string {
-  return `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${arms(days, [])}`;
+/**
+ * Statements that make a view of the stored rows of all days, with the ids of their series and without labels.
+ *
+ * @param own if set, only of these series. Their table is `own series`
+ */
+export function rowsViews(name: string, days: readonly Day[], own?: OwnIds): string[] {
+  const create = `CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS`;
+  if (own === undefined) return [`${create} ${arms(days, [])}`];
+  return [ownSeriesTable(OWN_SERIES, own.ids()), `${create} ${arms(days, [], OWN_SERIES)}`];
+}
+
+/** Where the rows and the series of a view come from, and the statements that must run before. */
+interface ViewSource {
+  readonly before: readonly string[];
+  /** A query. */
+  readonly rows: string;
+  /** A table. */
+  readonly series: string;
+}
+
+function sourceOf(
+  { table, tags }: Pick<MetricTable, "table" | "tags">,
+  metrics: readonly string[] | undefined,
+  days: readonly Day[],
+  { name = table, own, isCopied }: ViewOptions,
+): ViewSource {
+  if (own === undefined) return { before: [], rows: arms(days, tags), series: "weir.series" };
+  // No table that a statement can name has a space in its name.
+  const series = `own series of ${name}`;
+  const rows = arms(days, tags, series);
+  const before = [ownSeriesTable(series, own.ids(metrics))];
+  if (!isCopied) return { before, rows, series: quoteIdentifier(series) };
+  const copy = quoteIdentifier(`own rows of ${name}`);
+  before.push(`CREATE OR REPLACE TEMP TABLE ${copy} AS ${rows}`);
+  return { before, rows: `FROM ${copy}`, series: quoteIdentifier(series) };
 }
 
 /** The columns of each listing, over `t` (a table's name), `c` (a column's name), `n` (its position) and `type`. */
@@ -132,8 +207,14 @@ export function withColumns<T extends { readonly tags: readonly TagColumn[] }>(
   return { ...table, tags: [...others, ...shown] };
 }
 
-/** One SELECT per day, all with the same columns: series_id, ts, value, and one per tag that has attributes. */
-function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
+/**
+ * One SELECT per day, all with the same columns: series_id, ts, value, and one per tag that has attributes.
+ *
+ * @param ofSeries the name of a table. If set, only of the series in it
+ */
+function arms(days: readonly Day[], tags: readonly TagColumn[], ofSeries?: string): string {
+  const narrowing =
+    ofSeries === undefined ? "" : `\n  AND series_id IN (SELECT series_id FROM ${quoteIdentifier(ofSeries)})`;
   const attributeTags = tags.filter((tag) => tag.attributes.length > 0);
   const fixed = ["series_id", "ts", "value"];
   if (days.length === 0) {
@@ -149,7 +230,7 @@ function arms(days: readonly Day[], tags: readonly TagColumn[]): string {
         return `${coalesce(held)} AS ${attributeAlias(tag)}`;
       });
       return `SELECT ${[...fixed, ...attributes].join(", ")} FROM weir.${quoteIdentifier(day.table)}
-  WHERE ts >= TIMESTAMP ${quoteText(dateText(day.day))} AND ts < TIMESTAMP ${quoteText(dateText(day.day + 1))}`;
+  WHERE ts >= TIMESTAMP ${quoteText(dateText(day.day))} AND ts < TIMESTAMP ${quoteText(dateText(day.day + 1))}${narrowing}`;
     })
     .join("\n  UNION ALL\n  ");
 }

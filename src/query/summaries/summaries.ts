@@ -5,17 +5,21 @@
  * read-only, with the same limits. Values are bound. Each table that a summary names becomes a temporary view of the
  * metric that a parameter names, with every column that the header declares. A metric that was never pushed is an empty
  * table, and a tag that was never pushed is NULL.
+ *
+ * For a caller whose token has labels, the views contain only its series. No statement here may have an expression that
+ * fails for some value of a tag (TRY_CAST, not CAST): the planner may evaluate it for rows of others, whose value would be
+ * in the error.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { BadInput, NotFound, quote } from "../../model/errors.ts";
+import { BadInput, Forbidden, NotFound, quote } from "../../model/errors.ts";
 import { nearest } from "../../model/nearest.ts";
 import { parseTime } from "../../model/time.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
 import type { Tables } from "../sql/tables.ts";
-import { emptyView, metricView, samplesView, withColumns } from "../sql/views.ts";
+import { emptyView, metricViews, type OwnIds, samplesViews, withColumns } from "../sql/views.ts";
 import { MalformedSummary, parseSummary, type Summary, type SummaryParameter } from "./summary-file.ts";
 
 /** Values of the gateway that a summary may bind. */
@@ -76,7 +80,7 @@ export async function storeFacts(store: Pick<Store, "size" | "days">, folder: st
 }
 
 interface SummariesOptions {
-  readonly engine: Pick<SqlEngine, "run" | "catalog">;
+  readonly engine: Pick<SqlEngine, "run" | "catalog" | "own">;
   readonly facts: () => Promise<Facts>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -141,6 +145,11 @@ export class Summaries {
       throw new NotFound(
         `There is no summary ${quote(name)}; there are ${[...this.#summaries.keys()].join(", ")}.`,
       );
+    const { labels } = options;
+    if (labels !== undefined && summary.given.length > 0)
+      throw new Forbidden(
+        `The token has labels, and ${name} describes the whole store, so it is not available for such a token.`,
+      );
     const values = readParameters(summary, parameters, (this.#options.now ?? Date.now)());
     const facts: Partial<Facts> = summary.given.length === 0 ? {} : await this.#options.facts();
     const bound = Object.fromEntries(
@@ -149,10 +158,11 @@ export class Summaries {
     let absent: readonly AbsentMetric[] = [];
     const result = await this.#options.engine.run(
       async (_, days) => {
-        const catalog = this.#options.engine.catalog(days);
+        const own = this.#options.engine.own(labels);
+        const catalog = this.#options.engine.catalog(days, own);
         absent = absentMetrics(summary, values, catalog);
         return {
-          views: viewsOf(summary, values, catalog, days),
+          views: viewsOf(summary, values, catalog, days, own),
           sql: asLines ? linesOf(summary) : summary.sql,
         };
       },
@@ -181,21 +191,22 @@ function viewsOf(
   values: ReadonlyMap<string, Parameter>,
   catalog: Tables,
   days: readonly Day[],
+  own: OwnIds | undefined,
 ): string[] {
-  return summary.tables.map(({ name, metric, columns }) => {
-    const options = { name, seriesIds: true };
+  return summary.tables.flatMap(({ name, metric, columns }) => {
+    const options = { name, seriesIds: true, own };
     const tags = columns.map((column) => ({
       name: column.name,
       tag: column.tag === undefined ? column.name : String(values.get(column.tag)),
     }));
-    if (metric === undefined) return samplesView(withColumns(catalog.samples(), tags), days, options);
+    if (metric === undefined) return samplesViews(withColumns(catalog.samples(), tags), days, options);
     const table = catalog.tableOf(String(values.get(metric)));
     return table === undefined
       ? emptyView(
           name,
           columns.map((column) => column.name),
         )
-      : metricView(withColumns(catalog.metricTable(table)!, tags), days, options);
+      : metricViews(withColumns(catalog.metricTable(table)!, tags), days, options);
   });
 }
 

@@ -70,7 +70,7 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
     return acceptedAnswer();
   };
 
-  return new Routes(errorAnswer, { credentials: KEYS })
+  return new Routes(errorAnswer, { credentials: KEYS, bound: "adds" })
     .on(
       "POST",
       "/datadog/api/v1/series",

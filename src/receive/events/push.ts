@@ -48,20 +48,26 @@ const ERRORS_MAX = 1_000;
 export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counters }: PushDependencies) => {
   const parameters = new PushParameters(limits, EVENTS.terms, ["strict"]);
   const warnings = new PushWarnings(log, counters);
-  return new Routes().on("POST", "/api/v1/push", "push", "stores events in JSON", async (request) => {
-    // Errors in the query and in headers are answered before the body is read.
-    const query = queryText(request.url);
-    const { strict = strictEvents, ...asked } = parameters.read(query);
-    const durability = readDurability(request.headers.get("weir-durability"));
-    const key = readIdempotencyKey(request);
-    const body = await readBody(request, limits);
-    const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
-    const ndjson = isNdjson(request);
-    const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
-    const ack = await ingest.push(batch, { ...asked, durability, idempotency });
-    if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
-    return answer(ack, batch.warnings, asked.imported !== undefined);
-  });
+  return new Routes(undefined, { bound: "adds" }).on(
+    "POST",
+    "/api/v1/push",
+    "push",
+    "stores events in JSON",
+    async (request) => {
+      // Errors in the query and in headers are answered before the body is read.
+      const query = queryText(request.url);
+      const { strict = strictEvents, ...asked } = parameters.read(query);
+      const durability = readDurability(request.headers.get("weir-durability"));
+      const key = readIdempotencyKey(request);
+      const body = await readBody(request, limits);
+      const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
+      const ndjson = isNdjson(request);
+      const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
+      const ack = await ingest.push(batch, { ...asked, durability, idempotency });
+      if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
+      return answer(ack, batch.warnings, asked.imported !== undefined);
+    },
+  );
 };
 
 /** True if the content type says NDJSON. Undefined if the form is recognised from the body. */

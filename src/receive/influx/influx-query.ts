@@ -37,6 +37,7 @@ export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) =
 
   return new Routes((error) => failed(error.status, error.message, errorHeaders(error)), {
     credentials: V1_CREDENTIALS,
+    bound: "same",
   })
     .on("GET", "/ping", "none", "answers clients of InfluxDB that look for a server", ping)
     .on("GET", "/query", "push", "answers clients of InfluxDB that list or create databases", query)

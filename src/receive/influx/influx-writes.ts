@@ -88,7 +88,7 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
   };
 
   const failure = (version: InfluxVersion) => (error: RequestError) => failureOf(version, error);
-  return new Routes(undefined, { credentials: V1_CREDENTIALS })
+  return new Routes(undefined, { credentials: V1_CREDENTIALS, bound: "adds" })
     .on("POST", "/write", "push", "stores lines of InfluxDB 1", write("v1"), failure("v1"))
     .on("POST", "/api/v2/write", "push", "stores lines of InfluxDB 2", write("v2"), failure("v2"))
     .on("POST", "/api/v3/write_lp", "push", "stores lines of InfluxDB 3", write("v3"), failure("v3"));

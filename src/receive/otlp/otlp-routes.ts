@@ -43,7 +43,7 @@ export const otlpRoutes = ({ push, limits }: OtlpRoutesDependencies) => {
     });
   const traces = (request: Request) => answered(request, () => Promise.reject(notStored("traces")));
   const logs = (request: Request) => answered(request, () => Promise.reject(notStored("logs")));
-  return new Routes(otlpErrorAnswer)
+  return new Routes(otlpErrorAnswer, { bound: "adds" })
     .on("POST", "/v1/metrics", "push", "stores metrics of OpenTelemetry", metrics)
     .on(
       "POST",

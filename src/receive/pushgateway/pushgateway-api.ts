@@ -40,7 +40,13 @@ export const pushgatewayApiRoutes = ({
   quit,
 }: PushgatewayApiDependencies) => {
   const app = new Routes()
-    .on("GET", "/api/v1/metrics", "read", "lists all groups with their metrics", () => listing(groups.json()))
+    .on(
+      "GET",
+      "/api/v1/metrics",
+      { scope: "read", bound: "narrows" },
+      "lists all groups with their metrics",
+      (_, __, { labels }) => listing(groups.json(labels)),
+    )
     .on("GET", "/api/v1/status", "read", "returns build, settings and start time", () => {
       const data = {
         build_information: status.build,

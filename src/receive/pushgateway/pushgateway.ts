@@ -6,12 +6,14 @@
  * `DELETE /metrics?match[]=SELECTOR` deletes the groups whose grouping labels a PromQL selector selects.
  */
 
+import type { Caller } from "../../access/access.ts";
 import { errorHeaders, jsonResponse, plainText } from "../../http/error-answers.ts";
 import type { Log } from "../../log/log.ts";
 import { readFlag, rejectUnknown } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { holdsReplacement, queryOf } from "../../http/url-text.ts";
 import { BadInput, quote } from "../../model/errors.ts";
+import { hasLabels } from "../../query/caller-series.ts";
 import { isShifted } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
@@ -37,7 +39,7 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
     return empty(202);
   };
   // As Pushgateway answers errors, with a line of text.
-  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)))
+  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)), { bound: "adds" })
     .on(["PUT", "POST"], "/metrics/job/*", "push", "stores the metrics of a group", push)
     .on("DELETE", "/metrics/job/*", "push", "deletes a group", remove)
     .on(
@@ -48,8 +50,12 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
       push,
     )
     .on("DELETE", "/metrics/job@base64/*", "push", "deletes a group whose job is in base64", remove)
-    .on("DELETE", "/metrics", "admin", "deletes the groups that a selector selects", (request) =>
-      removeMatching(request, dependencies),
+    .on(
+      "DELETE",
+      "/metrics",
+      { scope: "admin", bound: "narrows" },
+      "deletes the groups that a selector selects",
+      (request, _, caller) => removeMatching(request, caller, dependencies),
     );
 };
 
@@ -75,7 +81,11 @@ async function pushOf(
   return empty(200, headers);
 }
 
-async function removeMatching(request: Request, dependencies: PushgatewayDependencies): Promise<Response> {
+async function removeMatching(
+  request: Request,
+  caller: Caller,
+  dependencies: PushgatewayDependencies,
+): Promise<Response> {
   const search = queryOf(request.url);
   const texts = search.getAll("match[]");
   if (texts.length === 0) throw new BadInput('expected match[], such as match[]={job="a"}', "match[]");
@@ -88,7 +98,7 @@ async function removeMatching(request: Request, dependencies: PushgatewayDepende
     const matches = selectors.some((matchers) =>
       matchers.every((matcher) => matcher.matches(group.labels.get(matcher.name) ?? "")),
     );
-    if (matches) selected.push(group);
+    if (matches && hasLabels(group.labels, caller.labels)) selected.push(group);
   }
   if (!dryRun) {
     await dependencies.transactions.remove(selected.map(({ key }) => key));

@@ -63,7 +63,7 @@ const RETRY_AFTER_SECONDS = 1;
 export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: RemoteWriteDependencies) => {
   const parameters = new PushParameters(limits, REMOTE_WRITE.terms);
   const bodies = new Bodies(limits);
-  return new Routes(failure).on(
+  return new Routes(failure, { bound: "adds" }).on(
     "POST",
     "/api/v1/write",
     "push",

@@ -6,7 +6,9 @@ import { apiError, success } from "../../http/prometheus/prometheus-api-answer.t
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
 import { formatDuration } from "../../model/duration.ts";
+import type { Caller } from "../../access/access.ts";
 import { BadInput, quote } from "../../model/errors.ts";
+import { hasLabels } from "../../query/caller-series.ts";
 import type { TargetScraper } from "./target-scraper.ts";
 
 /** As Go writes a time that is not set. */
@@ -18,15 +20,15 @@ export function targetsRoutes(scrapers: readonly TargetScraper[]): Routes {
     .on(
       "GET",
       "/api/v1/targets",
-      "read",
+      { scope: "read", bound: "narrows" },
       "lists the scraped targets, with their health and last error",
-      (request) => {
+      (request, _, caller) => {
         const query = queryOf(request.url);
         const state = query.get("state") || "any";
         if (!STATES.includes(state))
           throw new BadInput(`state is ${quote(state)}, expected one of ${STATES.join(", ")}`, "state");
         const pool = query.get("scrapePool");
-        const asked = scrapers.filter(({ target }) => !pool || target.job.jobName === pool);
+        const asked = ownOf(scrapers, caller).filter(({ target }) => !pool || target.job.jobName === pool);
         return success({
           activeTargets: state === "dropped" ? [] : asked.map(activeTarget),
           droppedTargets: [],
@@ -34,9 +36,21 @@ export function targetsRoutes(scrapers: readonly TargetScraper[]): Routes {
         });
       },
     )
-    .on("GET", "/api/v1/scrape_pools", "read", "lists the names of the jobs that are scraped", () =>
-      success({ scrapePools: [...new Set(scrapers.map(({ target }) => target.job.jobName))].sort() }),
+    .on(
+      "GET",
+      "/api/v1/scrape_pools",
+      { scope: "read", bound: "narrows" },
+      "lists the names of the jobs that are scraped",
+      (_, __, caller) => {
+        const names = new Set(ownOf(scrapers, caller).map(({ target }) => target.job.jobName));
+        return success({ scrapePools: [...names].sort() });
+      },
     );
+}
+
+/** The targets whose labels contain those of the caller. */
+function ownOf(scrapers: readonly TargetScraper[], { labels }: Caller): readonly TargetScraper[] {
+  return scrapers.filter(({ target }) => hasLabels(target.labels, labels));
 }
 
 function activeTarget({ target, state }: TargetScraper): Record<string, unknown> {

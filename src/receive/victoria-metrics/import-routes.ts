@@ -100,7 +100,7 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
   };
   const readJson: Prepare = () => (lines, firstLine, overridden) => json.decode(lines, firstLine, overridden);
 
-  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)))
+  return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)), { bound: "adds" })
     .on("POST", IMPORT, "push", "stores series in JSON lines of VictoriaMetrics", route(readJson))
     .on(
       "POST",

@@ -3,7 +3,7 @@
  * at a time, with a pause after each, because pushes must not wait for it.
  */
 import { setImmediate } from "node:timers/promises";
-import { BUCKET_LABEL, METRIC_NAME } from "../labels.ts";
+import { BUCKET_LABEL, type LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Catalog } from "./catalog.ts";
 
 /** A counted item. */
@@ -25,11 +25,7 @@ export interface SeriesStatistics {
 
 /** Counts PromQL's series, each bucket as one, with at most `most` entries per list. */
 export async function seriesStatistics(catalog: Catalog, most: number): Promise<SeriesStatistics> {
-  let labelPairs = 0;
-  let seriesByMetric: Count[] = [];
-  const valuesByLabel: Count[] = [];
-  const lengthByLabel: Count[] = [];
-  let seriesByPair: Count[] = [];
+  const statistics = new Statistics(most);
   for (const label of catalog.labelNames([], Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)) {
     const counts =
       label === METRIC_NAME
@@ -37,24 +33,61 @@ export async function seriesStatistics(catalog: Catalog, most: number): Promise<
         : label === BUCKET_LABEL
           ? catalog.countsByBound()
           : catalog.countsOf(label);
-    labelPairs += counts.size;
-    let length = 0;
-    for (const value of counts.keys()) length += value.length;
-    valuesByLabel.push({ name: label, value: counts.size });
-    lengthByLabel.push({ name: label, value: length });
-    const largestOnes = largest(counts, most);
-    if (label === METRIC_NAME) seriesByMetric = largestOnes;
-    const pairs = largestOnes.map(({ name, value }) => ({ name: `${label}=${name}`, value }));
-    seriesByPair = [...seriesByPair, ...pairs].sort(descending).slice(0, most);
+    statistics.add(label, counts);
     await setImmediate();
   }
-  return {
-    labelPairs,
-    seriesByMetric,
-    valuesByLabel: valuesByLabel.sort(descending).slice(0, most),
-    lengthByLabel: lengthByLabel.sort(descending).slice(0, most),
-    seriesByPair,
-  };
+  return statistics.result();
+}
+
+/** The same for the given series. */
+export function countSeries(series: readonly LabelSet[], most: number): SeriesStatistics {
+  const byLabel = new Map<string, Map<string, number>>();
+  for (const labels of series) {
+    for (const [label, value] of labels.entries()) {
+      const counts = byLabel.getOrInsertComputed(label, () => new Map<string, number>());
+      counts.set(value, (counts.get(value) ?? 0) + 1);
+    }
+  }
+  const statistics = new Statistics(most);
+  for (const [label, counts] of byLabel) statistics.add(label, counts);
+  return statistics.result();
+}
+
+/** Collects the counts of one label after the other. */
+class Statistics {
+  readonly #most: number;
+  #labelPairs = 0;
+  #seriesByMetric: Count[] = [];
+  readonly #valuesByLabel: Count[] = [];
+  readonly #lengthByLabel: Count[] = [];
+  #seriesByPair: Count[] = [];
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @param counts the number of series with each value of the label */
+  add(label: string, counts: ReadonlyMap<string, number>): void {
+    this.#labelPairs += counts.size;
+    let length = 0;
+    for (const value of counts.keys()) length += value.length;
+    this.#valuesByLabel.push({ name: label, value: counts.size });
+    this.#lengthByLabel.push({ name: label, value: length });
+    const largestOnes = largest(counts, this.#most);
+    if (label === METRIC_NAME) this.#seriesByMetric = largestOnes;
+    const pairs = largestOnes.map(({ name, value }) => ({ name: `${label}=${name}`, value }));
+    this.#seriesByPair = [...this.#seriesByPair, ...pairs].sort(descending).slice(0, this.#most);
+  }
+
+  result(): SeriesStatistics {
+    return {
+      labelPairs: this.#labelPairs,
+      seriesByMetric: this.#seriesByMetric,
+      valuesByLabel: this.#valuesByLabel.sort(descending).slice(0, this.#most),
+      lengthByLabel: this.#lengthByLabel.sort(descending).slice(0, this.#most),
+      seriesByPair: this.#seriesByPair,
+    };
+  }
 }
 
 function largest(counts: ReadonlyMap<string, number>, most: number): Count[] {

@@ -195,6 +195,16 @@ export class Catalog {
     return names;
   }
 
+  /** The stored series with rows that match, by metric. */
+  stored(matchers: readonly Matcher[]): Map<CatalogMetric, Series[]> {
+    const found = new Map<CatalogMetric, Set<Series>>();
+    this.#each(matchers, (series, { indexed: { metric } }) => {
+      found.getOrInsertComputed(metric, () => new Set()).add(series);
+      return false;
+    });
+    return new Map(Array.from(found, ([metric, series]) => [metric, [...series]]));
+  }
+
   /** The number of series with each value of a label, including all views; for `le` see `countsByBound`. */
   countsOf(label: string): Map<string, number> {
     this.#index.follow();

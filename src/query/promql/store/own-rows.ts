@@ -1,7 +1,8 @@
 /** The rows of the store that this thread owns: series from the registry, and samples from the day tables. */
 import { ConcurrencyLimit } from "../../../model/concurrency-limit.ts";
-import { dayOf } from "../../../model/sample.ts";
+import { dayOf, type Labels } from "../../../model/sample.ts";
 import type { Store } from "../../../store/store.ts";
+import { callerMatchers } from "../../caller-series.ts";
 import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import type { HeldOf } from "./held.ts";
 import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
@@ -46,6 +47,18 @@ export class OwnRows implements StoredRows {
     const held = this.#options.heldOf?.(source.seriesIds[0]);
     return held === undefined ? source : { ...source, held };
   }
+}
+
+/** The same rows with only those series that have the labels of a caller's token. */
+export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
+  const own = callerMatchers(labels);
+  return {
+    days: () => rows.days(),
+    find: (matchers, firstDay, lastDay) => rows.find([...matchers, ...own], firstDay, lastDay),
+    withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),
+    large: rows.large,
+    tables: (signal) => rows.tables(signal),
+  };
 }
 
 /** A storage over the store that this thread owns. */

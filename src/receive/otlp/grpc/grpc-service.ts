@@ -166,7 +166,7 @@ export class GrpcService implements Service {
     const get = (name: string) => metadataText(headers[name]) ?? null;
     const carrier = { url: path, method: "POST", headers: { get } };
     const admit = <T>(run: () => T) =>
-      guard.admit(carrier, { permission: "push" }, run, guard.receive(carrier));
+      guard.admit(carrier, { permission: "push", bound: "adds" }, run, guard.receive(carrier));
     const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);

@@ -19,6 +19,7 @@ import { BadInput } from "../../../model/errors.ts";
 import type { GroupRecord } from "../../../model/records.ts";
 import type { Batch, Exemplar, Labels, SeriesHead } from "../../../model/sample.ts";
 import type { FamilyType } from "../../../wire/exposition-formats/decoded-families.ts";
+import { hasLabels } from "../../../query/caller-series.ts";
 import type { Owner } from "../../receiver.ts";
 import { PUSHGATEWAY } from "../pushgateway-protocol.ts";
 import { Consistency } from "./consistency.ts";
@@ -125,9 +126,10 @@ export class Groups implements Owner {
     return this.#shown.group(groupKey(labels));
   }
 
-  /** The groups as Pushgateway's API lists them, one JSON text per group. */
-  *json(): Generator<string, void, void> {
+  /** The groups as Pushgateway's API lists them, one JSON text per group: those with the labels, if they are set. */
+  *json(labels?: Labels): Generator<string, void, void> {
     for (const group of this.#shown.groups()) {
+      if (!hasLabels(group.labels, labels)) continue;
       yield groupJson(group, this.#values, (seriesId) => this.#series.seriesById(seriesId)?.labels);
     }
   }

@@ -1,4 +1,5 @@
 /** The gRPC listener with a method of a test's own, on a free port. */
+import { UNBOUND } from "../../../../src/access/access.ts";
 import { BodiesInProgress } from "../../../../src/http/body.ts";
 import { createCounters } from "../../../../src/model/counters.ts";
 import type { GrpcMethod } from "../../../../src/receive/otlp/grpc/grpc-call.ts";
@@ -31,7 +32,7 @@ export async function serveGrpc(
     },
     guard: {
       receive: () => undefined,
-      admit: (_request, _route, handle) => handle(),
+      admit: (_request, _route, handle) => handle(UNBOUND),
       finish: () => undefined,
     },
     // The error of a failed request has a stack.
