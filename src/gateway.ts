@@ -77,6 +77,8 @@ import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
 import type { Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
+import { LiveWebConfig } from "./web-config/live-web-config.ts";
+import type { ListenerTls } from "./web-config/tls-front.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
@@ -110,6 +112,8 @@ export interface Gateway {
   /** What is logged once a minute. Whoever serves flushes it. */
   readonly summary: MinuteSummary;
   readonly access: Pick<Access, "hasValidToken">;
+  /** Certificates, users and limits of the listeners. Whoever listens lets it look at its files each second. */
+  readonly webConfig: LiveWebConfig;
   /** What the receivers run beside their routes. Whoever listens starts and stops them. */
   readonly services: readonly Service[];
   /** Interrupts running queries. Their error says that the gateway is stopping. */
@@ -136,6 +140,7 @@ interface Parts {
   readonly access: Access;
   /** What all requests pass. */
   readonly gate: Gate;
+  readonly tls: ListenerTls | undefined;
 }
 
 /** Opens the file of a configuration, and everything that uses it. */
@@ -154,10 +159,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
   });
   openDataFolder(config.data);
+  const webConfig = openWebConfig(config, options, log, counters, now);
   const access = openAccess(config, options, log, now);
   const { store, stored } = await openFile(config, temporaryDirectory, counters, log, options.onFatal);
   const parts: Parts = {
     config,
+    tls: webConfig.listenerTls(),
     now,
     log,
     summary,
@@ -228,6 +235,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     log,
     summary,
     access,
+    webConfig,
     async close() {
       // The file is closed also if the last commit fails, because acknowledged samples are stored already.
       try {
@@ -243,6 +251,18 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }
     },
   };
+}
+
+/** Reads certificates and web.yml. A gateway that does not listen needs neither. */
+function openWebConfig(
+  config: Config,
+  { isTrusted }: GatewayOptions,
+  log: Log,
+  counters: Counters,
+  now: () => number,
+): LiveWebConfig {
+  const files = isTrusted ? { tlsCert: "", tlsKey: "" } : pickSettings(config, "tlsCert", "tlsKey");
+  return new LiveWebConfig({ ...files, webConfigFile: "", log, counters, now });
 }
 
 /** Reads the tokens. */
@@ -328,7 +348,7 @@ async function openSeries(config: Config, counters: Counters, store: DuckDBStore
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, counters, registry, totals, stored, limits, gate }: Parts,
+  { config, now, log, counters, registry, totals, stored, limits, gate, tls }: Parts,
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -359,6 +379,7 @@ function openReceivers(
       startedAt: new Date(now()),
     },
     socketMode,
+    tls,
     quit: config.enableLifecycle ? quit : undefined,
   };
   // The type checks that the settings of each receiver exist.

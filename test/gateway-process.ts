@@ -23,7 +23,7 @@ export interface StartOptions {
 }
 
 export class GatewayProcess {
-  /** Its URL: `http://127.0.0.1:PORT`. */
+  /** Its URL: `http://127.0.0.1:PORT`, or with https. */
   readonly url: string;
   /** Its standard output and error so far, joined. */
   readonly log: { text: string };
@@ -92,7 +92,7 @@ function spawn({ data, args = [], runtimeArgs = [], cwd = ROOT, env = {}, by = [
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       log.text += decoder.decode(bytes, { stream: true });
-      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(log.text)?.[0];
+      const url = /https?:\/\/127\.0\.0\.1:\d+/.exec(log.text)?.[0];
       if (url) announcement.resolve(url);
     }
   };

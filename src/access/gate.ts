@@ -24,6 +24,8 @@ export interface ClientSocket {
   readonly port: number | undefined;
   /** The address of the client of a request. Null for a Unix socket. */
   requestIP?(request: Request): { readonly address: string } | null;
+  /** Set if the connection has TLS, which the URL of the request then does not say. */
+  readonly isTls?: true;
 }
 
 /** The part of a request that says where it comes from. */
@@ -82,7 +84,7 @@ export class Gate implements RequestGate, Callers {
     let allowedOrigin: string | undefined;
     if (origin !== null) {
       allowedOrigin = this.#browsers.allowedOrigin(origin);
-      if (allowedOrigin === undefined && !isOwnOrigin(origin, host ?? "", request.url.startsWith("https:")))
+      if (allowedOrigin === undefined && !isOwnOrigin(origin, host ?? "", socket?.isTls === true))
         throw this.#refused("origin", foreignOrigin(origin));
     } else if (isForeignLoad(headers, request.method)) {
       throw this.#refused("origin", foreignLoad());

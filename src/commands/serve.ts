@@ -42,13 +42,15 @@ const ANSWER_MS = 250;
 const QUIET_CHECKPOINT_INTERVAL_MS = 30_000;
 /** Slow queries and rejected pushes are logged once a minute. */
 const SUMMARY_INTERVAL_MS = 60_000;
+/** Interval of looks at the files of certificates, and at web.yml. */
+const WEB_CONFIG_INTERVAL_MS = 1_000;
 /** A log smaller than this is replayed at a start in milliseconds. */
 const QUIET_CHECKPOINT_LOG_BYTES = 4 * 1_048_576;
 
 /** Opens a gateway, listens, and starts its sampler and loops. */
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<RunningGateway> {
   const gateway = await openGateway(config, options);
-  const { ingest, store, log, services, summary } = gateway;
+  const { ingest, store, log, services, summary, webConfig } = gateway;
   // The log already says that the disk is full.
   const isLogged = (error: unknown) => error instanceof DiskFull;
   const faultOf = (task: string) => (error: unknown) => {
@@ -62,7 +64,11 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   let listener: Listener | undefined;
   try {
     requireToken(config, gateway);
-    listener = await listen(gateway.app, config.listen, { log, socketMode: options.socketMode });
+    listener = await listen(gateway.app, config.listen, {
+      log,
+      socketMode: options.socketMode,
+      tls: webConfig.listenerTls(),
+    });
     for (const service of services) await service.start(serviceFaultOf(service));
   } catch (error) {
     await Promise.all([listener?.stop(0), stopServices()]);
@@ -82,7 +88,8 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
     if (ingest.waiting.samples === 0 && logBytes >= enough) await store.checkpoint();
   });
   const summarise = repeat(SUMMARY_INTERVAL_MS, async () => summary.flush());
-  const loops = { retention: prune, checkpoint, summary: summarise };
+  const lookAtWebConfig = repeat(WEB_CONFIG_INTERVAL_MS, async () => webConfig.look());
+  const loops = { retention: prune, checkpoint, summary: summarise, webConfig: lookAtWebConfig };
   for (const [task, loop] of Object.entries(loops)) await loop.start(faultOf(task));
   let stopped: Promise<void> | undefined;
   const stop = async () => {

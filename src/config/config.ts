@@ -173,6 +173,10 @@ function check(config: Config): void {
       `corsOrigins has ${quote(origin)}, expected origins as browsers send them, such as https://app.example.com, or *.`,
     );
   }
+  if ((config.tlsCert === "") !== (config.tlsKey === "")) {
+    const [given, missing] = config.tlsCert === "" ? ["tlsKey", "tlsCert"] : ["tlsCert", "tlsKey"];
+    throw new SettingError(`${given} is given without ${missing}, expected both: a certificate and its key.`);
+  }
   for (const key of PLAIN_LISTEN_KEYS) {
     for (const listen of config[key]) {
       if (config.open || isLocal(listen)) continue;

@@ -90,6 +90,18 @@ export const SETTINGS = {
     what: "Origins of web pages that may use the gateway from a browser, such as `https://app.example.com`; `*` allows all pages. Can be given more than once.",
     why: "A browser sends requests for every page that somebody has open. Only you know which pages to trust.",
   },
+  tlsCert: {
+    type: { is: "text", optional: true },
+    default: "",
+    what: "File of the certificate in PEM, with those of its issuers, for TLS on all TCP addresses of HTTP and gRPC. New versions are used within a second (src/web-config/README.md).",
+    why: "Without a certificate there is no TLS. Loopback needs none.",
+  },
+  tlsKey: {
+    type: { is: "text", optional: true },
+    default: "",
+    what: "File of the private key of `tlsCert` in PEM.",
+    why: "Only you have it.",
+  },
   data: {
     type: { is: "text" },
     default: "./data",
@@ -254,7 +266,7 @@ export const SETTINGS = {
   otlpGrpcListen: {
     type: { is: "listen", optional: true },
     default: [],
-    what: "Address to serve OTLP/gRPC on, without TLS: HOST:PORT or unix:PATH. Can be given more than once.",
+    what: "Address to serve OTLP/gRPC on: HOST:PORT or unix:PATH. Can be given more than once.",
     why: "Only gateways whose senders use gRPC need a listener for it. Its usual port is 4317.",
   },
   otlpTranslation: {

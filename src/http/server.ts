@@ -3,8 +3,13 @@
  *
  * `stop` first closes the listeners and idle connections, then waits for the requests in progress, and closes the
  * remaining connections after a timeout.
+ *
+ * With TLS, it ends in front of Bun's server, which is then on a port of loopback of its own. Unix sockets have no TLS.
  */
 import { chmodSync, rmSync, statSync } from "node:fs";
+import { type ListenerTls, TlsFront } from "../web-config/tls-front.ts";
+import { TlsRelay } from "../web-config/tls-relay.ts";
+import type { ClientSocket } from "../access/gate.ts";
 import type { App } from "./app.ts";
 import { describeFault } from "../log/line.ts";
 import type { Log } from "../log/log.ts";
@@ -50,15 +55,25 @@ interface ListenOptions {
   readonly socketMode?: number;
   /** The flag that sets the addresses, for errors; `--listen` by default. */
   readonly flag?: string;
+  /** Undefined for HTTP without TLS. */
+  readonly tls?: ListenerTls;
+}
+
+/** A server on one address. */
+interface Opened {
+  readonly url: string;
+  readonly server: Bun.Server<undefined>;
+  /** Accepts no more connections, and resolves when those that exist are closed. Cuts them if `force` is true. */
+  stop(force: boolean): Promise<void>;
 }
 
 /** Listens on all of the addresses, or on none and throws `ListenError`. */
 export async function listen(
   app: App,
   addresses: readonly Address[],
-  { log, idleTimeoutS = 240, socketMode, flag = "--listen" }: ListenOptions,
+  { log, idleTimeoutS = 240, socketMode, flag = "--listen", tls }: ListenOptions,
 ): Promise<Listener> {
-  const servers: Bun.Server<undefined>[] = [];
+  const servers: Opened[] = [];
 
   const options = {
     // Otherwise error pages show sources and stacks.
@@ -66,11 +81,15 @@ export async function listen(
     // Bun answers a body that is too large with an empty answer. Ours (src/http/body.ts) says why. Bun reads no
     // further than a handler does, so this costs no memory.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    async fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
+    async fetch(
+      request: Request,
+      server: Bun.Server<undefined>,
+      socket: ClientSocket = server,
+    ): Promise<Response> {
       // Bun's idle timeout would cut off handlers that wait and bodies that arrive slowly. Both have their own
       // deadlines here.
       server.timeout(request, 0);
-      const response = await app.fetch(request, server);
+      const response = await app.fetch(request, socket);
       // Otherwise the connection would have no timeout from here on, with or without another request.
       if (!isStream(response)) server.timeout(request, idleTimeoutS);
       return response;
@@ -84,17 +103,22 @@ export async function listen(
   const closeAll = (force: boolean) => Promise.all(servers.map((server) => server.stop(force)));
 
   try {
-    for (const address of addresses) servers.push(await open(address, options, flag, socketMode));
+    for (const address of addresses) {
+      const isTls = tls !== undefined && address.path === undefined;
+      servers.push(
+        await (isTls ? openTls(address, options, flag, tls) : open(address, options, flag, socketMode)),
+      );
+    }
   } catch (error) {
     await closeAll(true);
     throw error;
   }
 
   return {
-    urls: servers.map((server, i) => urlOf(addresses[i], server)),
+    urls: servers.map(({ url }) => url),
     async stop(timeoutMs) {
       const closed = closeAll(false);
-      const pending = () => servers.reduce((sum, server) => sum + server.pendingRequests, 0);
+      const pending = () => servers.reduce((sum, { server }) => sum + server.pendingRequests, 0);
       // A client that was answered before its body was read may continue to send it. That is not a request to wait
       // for.
       let quietMs = 0;
@@ -110,7 +134,7 @@ export async function listen(
 }
 
 type ServeOptions = Pick<Bun.Serve.Options<undefined>, "development" | "maxRequestBodySize" | "error"> & {
-  fetch(request: Request, server: Bun.Server<undefined>): Promise<Response>;
+  fetch(request: Request, server: Bun.Server<undefined>, socket?: ClientSocket): Promise<Response>;
 };
 
 async function open(
@@ -118,19 +142,77 @@ async function open(
   options: ServeOptions,
   flag: string,
   socketMode: number | undefined,
-): Promise<Bun.Server<undefined>> {
+): Promise<Opened> {
   if (address.path !== undefined) await removeStaleSocket(address.path, flag);
   try {
     // Without `reusePort: false`, Bun 1.4 shares the port with other processes that do the same, if `development` is
     // off. Each process then gets a part of the requests.
-    if (address.path === undefined)
-      return Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false });
-    const server = Bun.serve({ ...options, unix: address.path });
-    if (socketMode !== undefined) chmodSync(address.path, socketMode);
-    return server;
+    const server =
+      address.path === undefined
+        ? Bun.serve({ ...options, hostname: address.hostname, port: address.port, reusePort: false })
+        : Bun.serve({ ...options, unix: address.path });
+    if (address.path !== undefined && socketMode !== undefined) chmodSync(address.path, socketMode);
+    const url =
+      address.path === undefined
+        ? `http://${nameOf({ ...address, port: server.port ?? address.port })}`
+        : nameOf(address);
+    return { url, server, stop: (force) => server.stop(force) };
   } catch (error) {
     throw listenError(address, error, flag);
   }
+}
+
+/** Serves HTTPS: the front decrypts, and Bun's server gets plain connections from it alone. */
+async function openTls(
+  address: Extract<Address, { port: number }>,
+  options: ServeOptions,
+  flag: string,
+  { version, http2, onFault }: ListenerTls,
+): Promise<Opened> {
+  const relay = new TlsRelay();
+  const clientOf = (request: Request) => relay.clientOf(server.requestIP(request)?.port);
+  const server: Bun.Server<undefined> = Bun.serve({
+    ...options,
+    async fetch(request: Request) {
+      if (clientOf(request) === undefined)
+        return new Response(null, { status: 403, headers: { connection: "close" } });
+      return await options.fetch(request, server, socket);
+    },
+    hostname: "127.0.0.1",
+    port: 0,
+    reusePort: false,
+    http2,
+  });
+  const front = new TlsFront({
+    version,
+    protocols: http2 ? ["h2", "http/1.1"] : ["http/1.1"],
+    onConnection: (socket) => relay.join(socket, server.port!),
+    onFault,
+  });
+  const socket: ClientSocket = {
+    port: server.port,
+    isTls: true,
+    requestIP(request) {
+      const address = clientOf(request)?.remoteAddress;
+      return address === undefined ? null : { address };
+    },
+  };
+  try {
+    await front.listen(address);
+  } catch (error) {
+    await server.stop(true);
+    throw listenError(address, error, flag);
+  }
+  return {
+    url: `https://${nameOf({ ...address, port: front.port })}`,
+    server,
+    async stop(force) {
+      const closed = front.close();
+      await server.stop(force);
+      if (force) front.destroy();
+      await closed;
+    },
+  };
 }
 
 /**
@@ -172,11 +254,6 @@ export async function removeStaleSocket(path: string, flag: string): Promise<voi
 export function nameOf(address: Address): string {
   if (address.path !== undefined) return `unix:${address.path}`;
   return `${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`;
-}
-
-function urlOf(address: Address, server: Bun.Server<undefined>): string {
-  if (address.path !== undefined) return nameOf(address);
-  return `http://${nameOf({ hostname: address.hostname, port: server.port ?? address.port })}`;
 }
 
 function reasonOf(error: unknown, flag: string): string {

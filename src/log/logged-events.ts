@@ -123,6 +123,26 @@ export const EVENTS = {
 
   // Tokens
   tokens_changed: { level: "info", message: "the tokens have changed", fields: ["tokens"] },
+  web_config_changed: {
+    level: "info",
+    message: "the files of the web configuration have changed: new connections and requests use them",
+    fields: ["users", "certificateExpires"],
+  },
+  web_config_unusable: {
+    level: "error",
+    message: "the files of the web configuration cannot be used: all stays as it was",
+    fields: ["error"],
+  },
+  tls_certificate_warning: {
+    level: "warn",
+    message: "the certificate or its key needs attention",
+    fields: ["what"],
+  },
+  tls_connection_failed: {
+    level: "warn",
+    message: "a TLS connection failed; further ones with this cause are counted only",
+    fields: ["cause", "reason"],
+  },
   token_file_deleted: {
     level: "error",
     message: "the token file was deleted: its tokens are revoked, and no other requests are accepted",

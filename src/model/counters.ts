@@ -219,6 +219,18 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       labelNames: ["method", "code"],
       registers,
     }),
+    tlsHandshakesFailed: new Counter({
+      name: "weir_tls_handshakes_failed_total",
+      help: "Connections that were closed in their TLS handshake, by cause: no_tls, client_certificate, timeout, other.",
+      labelNames: ["cause"],
+      registers,
+    }),
+    tlsCertificateExpiry: new Gauge({
+      name: "weir_tls_certificate_expiry_timestamp_seconds",
+      help: "When the certificate of the gateway expires, by its subject.",
+      labelNames: ["subject"],
+      registers,
+    }),
     groupsLive: new Gauge({
       name: "weir_groups",
       help: "Pushgateway groups that exist.",

@@ -11,6 +11,7 @@ import type { ErrorAnswer, Routes } from "../http/routes.ts";
 import { type Address, type Listener, listen } from "../http/server.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Service } from "../model/service.ts";
+import type { ListenerTls } from "../web-config/tls-front.ts";
 
 interface HttpServiceOptions {
   readonly routes: readonly Routes[];
@@ -24,6 +25,7 @@ interface HttpServiceOptions {
   readonly log: Log;
   readonly counters: Counters;
   readonly socketMode: number | undefined;
+  readonly tls?: ListenerTls;
   readonly stopTimeoutMs: number;
 }
 
@@ -40,10 +42,10 @@ export class HttpService implements Service {
   }
 
   async start(): Promise<void> {
-    const { routes, answerError, addresses, flag, guard, log, counters, socketMode } = this.#options;
+    const { routes, answerError, addresses, flag, guard, log, counters, socketMode, tls } = this.#options;
     if (addresses.length === 0) return;
     const app = createApp(routes, { guard, log, counters, answerError });
-    this.#listener = await listen(app, addresses, { log, flag, socketMode });
+    this.#listener = await listen(app, addresses, { log, flag, socketMode, tls });
   }
 
   async stop(): Promise<void> {

@@ -22,6 +22,7 @@ import type { Service } from "../model/service.ts";
 import type { HeldOf } from "../query/promql/store/held.ts";
 import type { NameLimits } from "../series/naming.ts";
 import type { Registry } from "../series/registry.ts";
+import type { ListenerTls } from "../web-config/tls-front.ts";
 import type { BucketLayouts } from "../wire/bucket-layout.ts";
 
 /** @typeParam Settings the settings of src/config/settings.ts that it reads */
@@ -88,6 +89,8 @@ export interface ReceiverContext<Settings extends object = object> {
   };
   /** Mode of the Unix sockets that a service opens. Undefined if the umask decides. */
   readonly socketMode: number | undefined;
+  /** The TLS of the listeners that a service opens. Undefined if they have none. */
+  readonly tls: ListenerTls | undefined;
   /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }

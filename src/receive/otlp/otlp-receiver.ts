@@ -22,7 +22,7 @@ interface OtlpSettings {
 
 export const otlp: Receiver<OtlpSettings> = {
   protocol: OTLP,
-  open({ settings, limits, ingest, layouts, log, counters, access, socketMode }) {
+  open({ settings, limits, ingest, layouts, log, counters, access, socketMode, tls }) {
     const options = {
       translation: TRANSLATIONS[settings.otlpTranslation],
       promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
@@ -31,7 +31,7 @@ export const otlp: Receiver<OtlpSettings> = {
     };
     const push = new OtlpPush({ decoder: new OtlpDecoder(options, layouts), ingest, log, counters });
     const routes = [otlpRoutes({ push, limits })];
-    const shared = { guard: access, log, counters, socketMode, stopTimeoutMs: settings.stopTimeoutMs };
+    const shared = { guard: access, log, counters, socketMode, tls, stopTimeoutMs: settings.stopTimeoutMs };
     return {
       routes,
       services: [

@@ -16,11 +16,13 @@ interface Run {
   /** OTEL_RESOURCE_ATTRIBUTES. */
   readonly resource?: string;
   readonly args?: readonly string[];
+  /** The file of the certificate that it trusts. */
+  readonly caFile?: string;
 }
 
 /** Runs the application to its end. Returns what it logged: failed exports and rejected points. */
 export async function runApplication(run: Run): Promise<string> {
-  const { protocol, endpoint, service, temporality, resource, args = [] } = run;
+  const { protocol, endpoint, service, temporality, resource, args = [], caFile } = run;
   const child = Bun.spawn([NODE!, APPLICATION, ...args], {
     env: {
       ...process.env,
@@ -31,6 +33,7 @@ export async function runApplication(run: Run): Promise<string> {
       OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
       OTEL_SERVICE_NAME: service,
       OTEL_RESOURCE_ATTRIBUTES: resource,
+      OTEL_EXPORTER_OTLP_CERTIFICATE: caFile,
     },
     stdout: "ignore",
     stderr: "pipe",

@@ -1,5 +1,6 @@
 /**
- * A listener for unary gRPC methods, over HTTP/2 without TLS (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+ * A listener for unary gRPC methods, over HTTP/2 with or without TLS
+ * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
  *
  * - A connection may have `STREAMS_MAX` requests in progress. Their messages share the memory for bodies with the other
  *   listeners. A connection without traffic is closed after `IDLE_MS`; clients connect again by themselves.
@@ -23,6 +24,7 @@ import { type Address, listenError, nameOf, removeStaleSocket } from "../../../h
 import type { Counters } from "../../../model/counters.ts";
 import { NotFound, quote, Unsupported } from "../../../model/errors.ts";
 import type { Service } from "../../../model/service.ts";
+import { type ListenerTls, TlsFront } from "../../../web-config/tls-front.ts";
 import { answerCall, type GrpcMethod, metadataText } from "./grpc-call.ts";
 
 /** Enough for a collector with many queues. gRPC clients wait, or connect again, when they reach it. */
@@ -61,14 +63,23 @@ interface GrpcServiceOptions {
   readonly log: Log;
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
+  /** Undefined for HTTP/2 without TLS. Unix sockets never have it. */
+  readonly tls?: ListenerTls;
   readonly stopTimeoutMs: number;
   /** How long a connection may have no traffic; `IDLE_MS` by default. */
   readonly idleMs?: number;
 }
 
+interface OpenServer {
+  readonly address: Address;
+  readonly server: Http2Server;
+  /** What accepts its connections if they have TLS. */
+  readonly front: TlsFront | undefined;
+}
+
 export class GrpcService implements Service {
   readonly #options: GrpcServiceOptions;
-  readonly #servers: { readonly server: Http2Server; readonly address: Address }[] = [];
+  readonly #servers: OpenServer[] = [];
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #calls = new Set<Promise<void>>();
   #warned = false;
@@ -78,8 +89,9 @@ export class GrpcService implements Service {
   }
 
   get urls(): readonly string[] {
-    return this.#servers.map(({ server, address }) => {
+    return this.#servers.map(({ server, front, address }) => {
       if (address.path !== undefined) return nameOf(address);
+      if (front !== undefined) return `grpcs://${nameOf({ hostname: address.hostname, port: front.port })}`;
       const { port } = server.address() as AddressInfo;
       return `grpc://${nameOf({ hostname: address.hostname, port })}`;
     });
@@ -87,15 +99,15 @@ export class GrpcService implements Service {
 
   async start(onFault: (error: unknown) => void): Promise<void> {
     for (const address of this.#options.addresses) {
-      const server = await this.#listen(address);
-      server.on("error", onFault);
-      this.#servers.push({ server, address });
+      const opened = await this.#listen(address);
+      opened.server.on("error", onFault);
+      this.#servers.push(opened);
     }
   }
 
   async stop(): Promise<void> {
     const closing = this.#servers.map(
-      ({ server }) => new Promise<void>((resolve) => server.close(() => resolve())),
+      ({ server, front }) => front?.close() ?? new Promise<void>((resolve) => server.close(() => resolve())),
     );
     for (const session of this.#sessions) session.close();
     const late = Promise.withResolvers<void>();
@@ -108,18 +120,30 @@ export class GrpcService implements Service {
     clearTimeout(timer);
     if (this.#calls.size > 0) this.#options.log("requests_cut_off", { requests: this.#calls.size });
     for (const session of this.#sessions) session.destroy();
-    for (const { address } of this.#servers.splice(0)) {
+    for (const { address, front } of this.#servers.splice(0)) {
+      front?.destroy();
       if (address.path !== undefined) rmSync(address.path, { force: true });
     }
   }
 
-  async #listen(address: Address): Promise<Http2Server> {
-    const { flag, socketMode } = this.#options;
+  async #listen(address: Address): Promise<OpenServer> {
+    const { flag, socketMode, tls } = this.#options;
     if (address.path !== undefined) await removeStaleSocket(address.path, flag);
     const server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } });
     server.on("session", (session) => this.#open(session));
     server.on("stream", (stream, headers) => this.#answer(stream as ServerHttp2Stream, headers));
     server.on("sessionError", (error) => this.#warn(error));
+    if (tls !== undefined && address.path === undefined) {
+      const front = new TlsFront({
+        ...tls,
+        protocols: ["h2"],
+        onConnection: (socket) => server.emit("connection", socket),
+      });
+      await front.listen(address).catch((error) => {
+        throw listenError(address, error, flag);
+      });
+      return { address, server, front };
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
     server.listen(
@@ -134,7 +158,7 @@ export class GrpcService implements Service {
       server.off("error", reject);
     }
     if (address.path !== undefined && socketMode !== undefined) chmodSync(address.path, socketMode);
-    return server;
+    return { address, server, front: undefined };
   }
 
   #open(session: ServerHttp2Session): void {
