@@ -5,6 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
+import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import type { Type, Value } from "./values.ts";
 
 /** One setting. */
@@ -25,8 +26,6 @@ const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
-
-const SAMPLER_PARTS = ["host", "process", "disks", "network", "containers", "gpu", "gateway"] as const;
 
 export const SETTINGS = {
   // Addresses and files
@@ -565,47 +564,5 @@ export const SETTINGS = {
     why: "Only you know what exposes metrics without pushing them.",
   },
 
-  // The sampler
-  sampler: {
-    type: { is: "flag" },
-    default: true,
-    what: "Samples the metrics of this machine: its load, disks, network, containers and GPUs.",
-    why: "A gateway beside the workers sees the machine that they run on.",
-  },
-  samplerParts: {
-    type: { is: "choices", of: SAMPLER_PARTS },
-    default: SAMPLER_PARTS,
-    what: "The parts of the machine that are sampled. `gateway` stores the gateway's own metrics, for queries.",
-    why: "A part that does not exist costs nothing.",
-  },
-  samplerHostIntervalMs: {
-    type: { is: "milliseconds", min: second, max: day },
-    default: 15 * second,
-    what: "Time between two samples of the host, the process and the network.",
-    why: "Prometheus's usual scrape interval.",
-  },
-  samplerGpuIntervalMs: {
-    type: { is: "milliseconds", min: second, max: day },
-    default: 15 * second,
-    what: "Time between two samples of the GPUs.",
-    why: "Each sample starts a process and takes some 0.1 s.",
-  },
-  samplerGpuProcesses: {
-    type: { is: "flag" },
-    default: false,
-    what: "Samples the memory that each process uses on a GPU, as `gpu_process_memory_bytes`.",
-    why: "Each process is a series. A machine that starts many processes has many series.",
-  },
-  samplerDisksIntervalMs: {
-    type: { is: "milliseconds", min: second, max: day },
-    default: minute,
-    what: "Time between two samples of file systems and disks.",
-    why: "Disks fill up within minutes, not seconds.",
-  },
-  samplerContainersIntervalMs: {
-    type: { is: "milliseconds", min: second, max: day },
-    default: 30 * second,
-    what: "Time between two samples of the containers.",
-    why: "The container engine computes each answer over a second or two.",
-  },
+  ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;
