@@ -1,10 +1,10 @@
 /** Tokens of tests: files with tokens, made as `weir token create` makes them. */
 import {
-  type TokenScope,
+  type AccessToken,
   hashOfToken,
   newTokenId,
   newTokenText,
-  type AccessToken,
+  type TokenScope,
 } from "../../src/access/access-token.ts";
 import { changeTokenFile } from "../../src/access/token-file.ts";
 

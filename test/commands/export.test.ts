@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { GatewayProcess } from "../gateway-process.ts";
+import { runs } from "../runs.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { weir } from "./weir.ts";
 
@@ -70,7 +71,7 @@ test("random events are equal after an export from one gateway and an import int
       text,
     ),
   });
-  const events = fc.sample(event, { numRuns: 2_000, seed: 7 });
+  const events = fc.sample(event, runs(2_000));
   const line = ({ timeUs, metric, value, tags }: (typeof events)[number]) => {
     const ms = Math.floor(timeUs / 1000);
     const time =

@@ -4,12 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import snappyjs from "snappyjs";
 import { SCOPES, type TokenScope } from "../../src/access/access-token.ts";
 import { addToken } from "../access/token-texts.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 import { call, frame } from "../receive/otlp/grpc/grpc-client.ts";
 import { encode } from "../receive/otlp/otlp-messages.ts";
-import snappyjs from "snappyjs";
 import { encodeV1 } from "../receive/remote-write/messages.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 

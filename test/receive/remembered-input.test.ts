@@ -3,9 +3,9 @@ import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import { StatsdDecoder } from "../../src/receive/statsd/statsd.ts";
 import { TextLinesDecoder } from "../../src/receive/victoria-metrics/text-lines.ts";
+import { ByteParts } from "../../src/wire/byte-parts.ts";
 import { FamilyMetadata } from "../../src/wire/exposition-formats/family-metadata.ts";
 import { DatagramSegment } from "../../src/wire/sockets/waiting-datagrams.ts";
-import { ByteParts } from "../../src/wire/byte-parts.ts";
 import { DEFAULTS } from "../defaults.ts";
 
 const MiB = 2 ** 20;

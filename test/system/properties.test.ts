@@ -6,6 +6,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Event, Reference } from "../reference.ts";
+import { runs } from "../runs.ts";
 import { type Draft, draft, eventOf, type Framing, framed, framing, written } from "./generators.ts";
 import { LIMITS, Subject } from "./subject.ts";
 
@@ -268,8 +269,7 @@ test(
         }
       }),
       {
-        seed: Number(process.env.WEIR_TEST_SEED ?? 20_240_305),
-        numRuns: Number(process.env.WEIR_TEST_RUNS ?? RUNS),
+        ...runs(RUNS),
         // A slow machine makes fewer runs, and a failure is shortened for no longer than this.
         interruptAfterTimeLimit: Number(process.env.WEIR_TEST_MS ?? 60 * SECOND),
       },

@@ -229,8 +229,8 @@ remote_write:
       `SELECT count(*) FILTER (reason LIKE '%already stored%') AS split,
               count(*) FILTER (reason NOT LIKE '%"target_double"%') AS others FROM rejected`,
     );
-    expect(rejected!["others"]).toBe(0);
-    if (rejected!["split"] === 0) {
+    expect(rejected!.others).toBe(0);
+    if (rejected!.split === 0) {
       const metrics = await (await fetch(`${url}/metrics`)).text();
       expect(metrics).toMatch(/^prometheus_remote_storage_samples_failed_total{.*} 0$/m);
     }

@@ -5,6 +5,7 @@ import snappyjs from "snappyjs";
 import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
 import { STALE_STAND_IN, withStaleMarkers } from "../receive/remote-write/decoded.ts";
 import { encodeV2, type Series } from "../receive/remote-write/messages.ts";
+import { runs } from "../runs.ts";
 
 /** Ten minutes after the times that the tests push. */
 const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
@@ -154,7 +155,7 @@ test("exports and imports any events: kinds, doubles, microseconds, units, label
       tags,
     }),
   );
-  const events = fc.sample(event, { numRuns: 3_000, seed: 11 });
+  const events = fc.sample(event, runs(3_000));
   const lines = events.map(({ us: from, type, value, unit, tags }, index) => {
     // A gauge has one value per timestamp, so no two events have the same time.
     const us = from + index;

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ByteParts } from "../../src/wire/byte-parts.ts";
+import { runs } from "../runs.ts";
 
 test("parts of any sizes are joined in their order", () => {
   const parts = new ByteParts();
@@ -14,6 +15,6 @@ test("parts of any sizes are joined in their order", () => {
       expect(Buffer.from(parts.take()).equals(Buffer.concat(sent))).toBe(true);
       expect(parts.length).toBe(0);
     }),
-    { seed: 5, numRuns: 200 },
+    runs(200),
   );
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { readDecimal } from "../../src/wire/decimal.ts";
+import { runs } from "../runs.ts";
 
 function read(text: string): number {
   const bytes = Buffer.from(`1${text}1`);
@@ -57,14 +58,14 @@ describe("readDecimal", () => {
     const double = fc.double({ noDefaultInfinity: true, noNaN: true });
     fc.assert(
       fc.property(double, (value) => Object.is(read(String(value)), Number(String(value)))),
-      { seed: 11, numRuns: 500 },
+      runs(500),
     );
     fc.assert(
       fc.property(fc.integer(), fc.nat(12), (value, digits) => {
         const text = (value / 10 ** digits).toFixed(digits);
         return Object.is(read(text), Number(text));
       }),
-      { seed: 12, numRuns: 500 },
+      runs(500),
     );
   });
 });

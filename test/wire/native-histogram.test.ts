@@ -5,6 +5,7 @@ import { RemoteWriteDecoder } from "../../src/receive/remote-write/remote-write.
 import { BucketLayouts } from "../../src/wire/bucket-layout.ts";
 import { plain, STALE_STAND_IN, versions, withStaleMarkers } from "../receive/remote-write/decoded.ts";
 import { encodeV1, type HistogramMessage } from "../receive/remote-write/messages.ts";
+import { runs } from "../runs.ts";
 
 const MS = 1_704_067_200_000;
 const labels = { __name__: "h", job: "x" };
@@ -544,6 +545,7 @@ test("downscaling is exact: observations count in the bounds that contain them, 
       }
       expect(bounds["+Inf"]).toBe(total);
     }),
+    runs(),
   );
 });
 
@@ -619,6 +621,6 @@ test("in any sequence of histograms, no bucket counts too much, and none vanishe
         open.set(job, now);
       }
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });

@@ -10,6 +10,7 @@ import {
   type Remainder,
 } from "../../../src/commands/import/chunks.ts";
 import { Fingerprint } from "../../../src/commands/import/fingerprint.ts";
+import { runs } from "../../runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array): string => new TextDecoder().decode(value);
@@ -214,7 +215,7 @@ describe("chunks", () => {
           }
         },
       ),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 });

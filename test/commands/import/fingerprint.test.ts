@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fingerprint, sharedLines } from "../../../src/commands/import/fingerprint.ts";
+import { runs } from "../../runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const of = (...pieces: readonly string[]): Fingerprint => {
@@ -44,6 +45,7 @@ describe("a fingerprint", () => {
           ]);
         },
       ),
+      runs(),
     );
   });
 

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig } from "../../../src/config/config.ts";
 import { checkClock, checkSpace } from "../../../src/commands/operation/doctor-checks.ts";
+import { loadConfig } from "../../../src/config/config.ts";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";

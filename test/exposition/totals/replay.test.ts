@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Totals } from "../../../src/exposition/totals/totals.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import { runs } from "../../runs.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
 
 const SERIES = [
@@ -77,7 +78,7 @@ test("restores from a snapshot and later rows the totals of a process that never
       const nowUs = 1_704_153_600e6;
       expect(other.families(nowUs)).toEqual(steady.families(nowUs));
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 
@@ -94,6 +95,6 @@ test("never decreases counts and sums while increments arrive", () => {
         before = now;
       }
     }),
-    { numRuns: 100 },
+    runs(100),
   );
 });

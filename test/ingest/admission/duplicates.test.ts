@@ -8,6 +8,7 @@ import { NewestTimes } from "../../../src/ingest/admission/newest-times.ts";
 import { SampleTable, STALE, UNKNOWN, VALUE } from "../../../src/ingest/admission/sample-table.ts";
 import type { Batch, SeriesHead } from "../../../src/model/sample.ts";
 import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
+import { runs } from "../../runs.ts";
 
 /** 2024-10-04 00:00:05 UTC: some of the samples are of the day before. */
 const NOW_MS = Date.UTC(2024, 9, 4, 0, 0, 5);
@@ -103,7 +104,7 @@ test("concurrent pushes: the first value per time is stored, equal ones are dupl
       ).toEqual(want);
       expect(await stored(metric)).toEqual([...model].map(([key, value]) => `${key} ${value}`).sort());
     }),
-    { numRuns: 60 },
+    runs(60),
   );
 });
 
@@ -140,6 +141,7 @@ test("the table finds the value of each key", () => {
         }
       },
     ),
+    runs(),
   );
   const table = new SampleTable(2);
   const [one, two] = [table.add(1, 1_704_067_200_000_000), table.add(1, 1_704_067_200_000_001)];

@@ -6,13 +6,14 @@ import { SeriesGatherer } from "../../../src/receive/datadog/series-gatherer.ts"
 import { JsonSeriesDecoder, type SeriesForm } from "../../../src/receive/datadog/series-json.ts";
 import { ProtobufSeriesDecoder } from "../../../src/receive/datadog/series-protobuf.ts";
 import { SketchDecoder } from "../../../src/receive/datadog/sketches.ts";
+import { runs } from "../../runs.ts";
 import { binOf, encodeSeries, encodeSketches } from "./agent-payload.ts";
 
 const gatherer = new SeriesGatherer();
 const json = new JsonSeriesDecoder(gatherer);
 const protobuf = new ProtobufSeriesDecoder(gatherer);
 const sketches = new SketchDecoder(gatherer);
-const SETTINGS = { seed: 7, numRuns: 300 };
+const SETTINGS = runs(300);
 
 const text = fc.string({ unit: "binary", maxLength: 12 });
 const point = fc.record({ timestamp: fc.integer(), value: fc.double() });

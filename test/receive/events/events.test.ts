@@ -9,6 +9,7 @@ import { checkEvent } from "../../../src/receive/events/event.ts";
 import { type DecodeOptions, EventDecoder } from "../../../src/receive/events/events.ts";
 import { parseExactJson } from "../../../src/wire/json/exact-number.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import { runs } from "../../runs.ts";
 
 const LIMITS = { nameBytesMax: 200, tagsMax: 64, tagValueBytesMax: 4_096, eventsMax: DEFAULTS.eventsMax };
 const ATTRIBUTES = ["task_id", "trace_id"];
@@ -123,7 +124,7 @@ test("rejects only the truncated line, wherever a power cut ends it", () => {
         [before.length],
       ]);
     }),
-    { numRuns: 2_000 },
+    runs(2_000),
   );
 });
 
@@ -880,7 +881,7 @@ test("the fast path and JSON.parse read the same from every event", () => {
         });
       }
     }),
-    { numRuns: 2_000, seed: 7 },
+    runs(2_000),
   );
 });
 
@@ -911,6 +912,6 @@ test("random bytes cause no other error than BadInput and TooLarge", () => {
         expect((error as Error).name).toBe("BadInput");
       }
     }),
-    { numRuns: 3_000, seed: 7 },
+    runs(3_000),
   );
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { GraphiteDecoder } from "../../../src/receive/graphite/graphite.ts";
 import { PathTemplates } from "../../../src/receive/graphite/path-templates.ts";
 import { DatagramSegment } from "../../../src/wire/sockets/waiting-datagrams.ts";
+import { runs } from "../../runs.ts";
 
 const ARRIVED_US = 1_700_000_000_000_000;
 
@@ -116,11 +117,11 @@ describe("a line", () => {
         if (text === "") return;
         expect(plain(decode(text, by))).toEqual(plain(decode(text, decoder("a.* measurement.host*"))));
       }),
-      { seed: 5, numRuns: 600 },
+      runs(600),
     );
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), (bytes) => void decode(bytes)),
-      { seed: 6, numRuns: 300 },
+      runs(300),
     );
   });
 });

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { nameText } from "../../../src/receive/influx/line-scanner.ts";
 import { openTestGateway, type TestGateway } from "../../gateway.ts";
 import { canRun } from "../../real-servers.ts";
+import { runs } from "../../runs.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import { until } from "../../until.ts";
 import { decoderOf } from "./decoded-lines.ts";
@@ -181,7 +182,7 @@ describe.if(canRun("influxd"))("InfluxDB 1.6", () => {
         maxLength: 3,
       }),
     });
-    const lines = fc.sample(line, { seed: 5, numRuns: 60 });
+    const lines = fc.sample(line, runs(60));
     for (const [index, { measurement, tags, fields }] of lines.entries()) {
       const own = `${measurement}-${index}`;
       const parts = [own, ...tags.map(([name, value], place) => `${name}t${place}=${value}`)];

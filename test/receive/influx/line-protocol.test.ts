@@ -6,6 +6,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Precision } from "../../../src/receive/influx/precision.ts";
+import { runs } from "../../runs.ts";
 import { decoded, decoderOf, type Known, textsOf } from "./decoded-lines.ts";
 
 const ok = (line: string, ...want: string[]) =>
@@ -321,7 +322,7 @@ describe("a decoder that remembers lines", () => {
         const body = lines.join("\n");
         expect(textsOf(decoder.decode(bytes(body), "ns").batch)).toEqual(decoded(body, known));
       }),
-      { seed: 11, numRuns: 400 },
+      runs(400),
     );
   });
 
@@ -374,6 +375,6 @@ test("any bytes are read without an error or a hang, and each line has a sample 
       ]);
       expect(lines.size).toBe(lineCount);
     }),
-    { seed: 7, numRuns: 500 },
+    runs(500),
   );
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GatewayProcess } from "../../gateway-process.ts";
+import { runs } from "../../runs.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
 import type { Step } from "./behaviour.ts";
 import { Subject, startDebians } from "./subject.ts";
@@ -91,7 +92,7 @@ describe.skipIf(debians === undefined)("Weir and Debian's Pushgateway", () => {
         expect(ours.exposed).toEqual(theirs.exposed);
         expect(ours.groups).toEqual(theirs.groups);
       }),
-      { numRuns: 60, seed: Number(process.env.SEED ?? 5), endOnFailure: false },
+      { ...runs(60), endOnFailure: false },
     );
   });
 });

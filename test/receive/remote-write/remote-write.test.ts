@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { BadInput, TooLarge } from "../../../src/model/errors.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
+import { runs } from "../../runs.ts";
 import { type Plain, plain, STALE_STAND_IN, spell, versions, withStaleMarkers } from "./decoded.ts";
 import { encodeRawV2, encodeV1, encodeV2, readV1, type Series } from "./messages.ts";
 
@@ -209,7 +210,7 @@ for (const { version, encode, Decoder } of versions) {
             }
           }
         }),
-        { numRuns: 1_000 },
+        runs(1_000),
       );
       expect(plain(decoder.decode(body))).toEqual([{ series: UP, ms: MS, value: 1 }]);
     });
@@ -271,6 +272,7 @@ for (const { version, encode, Decoder } of versions) {
         }));
         expect(plain(decoder.decode(encode(series)))).toEqual(want);
       }),
+      runs(),
     );
   });
 }
@@ -346,7 +348,7 @@ test("1.0: reads what the reference package writes as it does", () => {
       });
       expect(plain(decoder.decode(body))).toEqual(want);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 
@@ -357,7 +359,7 @@ test("2.0: reads the same from the same series as 1.0", () => {
     fc.property(fc.array(anySeries, { maxLength: 8 }), (series) => {
       expect(plain(second.decode(encodeV2(series)))).toEqual(plain(first.decode(encodeV1(series))));
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

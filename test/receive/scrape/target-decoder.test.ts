@@ -6,6 +6,7 @@ import type { Batch } from "../../../src/model/sample.ts";
 import { targetsOf } from "../../../src/receive/scrape/scrape-target.ts";
 import { TargetDecoder } from "../../../src/receive/scrape/target-decoder.ts";
 import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
+import { runs } from "../../runs.ts";
 import { delimited } from "../../wire/exposition-formats/metric-family-messages.ts";
 import { OPEN_METRICS, samplesOf, TEXT } from "./target-cases.ts";
 
@@ -492,7 +493,7 @@ describe("a body of any bytes", () => {
           expect(scrape("known 1\n").samples).toContain(`known{…} 1 @${++at * SECOND}`);
         },
       ),
-      { numRuns: 500, seed: 11 },
+      runs(500),
     );
   });
 });

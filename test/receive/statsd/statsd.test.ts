@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { StatsdDecoder } from "../../../src/receive/statsd/statsd.ts";
 import { DatagramSegment } from "../../../src/wire/sockets/waiting-datagrams.ts";
 import { DEFAULTS } from "../../defaults.ts";
+import { runs } from "../../runs.ts";
 
 const ARRIVED_US = 1_700_000_000_000_000;
 
@@ -317,13 +318,13 @@ describe("any bytes", () => {
         const plain = (each: string) => each.replace(/ @.*/, "");
         expect(decode(lines, by).samples.map(plain)).toEqual(decode(lines).samples.map(plain));
       }),
-      { seed: 3, numRuns: 800 },
+      runs(800),
     );
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         decode([bytes]);
       }),
-      { seed: 4, numRuns: 300 },
+      runs(300),
     );
   });
 });

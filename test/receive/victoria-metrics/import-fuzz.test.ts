@@ -5,9 +5,10 @@ import { parseCsvFormat } from "../../../src/receive/victoria-metrics/csv-format
 import { CsvLinesDecoder } from "../../../src/receive/victoria-metrics/csv-lines.ts";
 import { JsonLinesDecoder } from "../../../src/receive/victoria-metrics/json-lines.ts";
 import { TextLinesDecoder } from "../../../src/receive/victoria-metrics/text-lines.ts";
+import { runs } from "../../runs.ts";
 import { rejectionsOf, samplesOf } from "./decoded-samples.ts";
 
-const RUNS = { numRuns: 300, seed: 11 };
+const RUNS = runs(300);
 
 const json = new JsonLinesDecoder();
 const text = new TextLinesDecoder();

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import snappyjs from "snappyjs";
 import { BadInput, TooLarge } from "../../../src/model/errors.ts";
 import { decompressSnappyBlock } from "../../../src/wire/compression/snappy.ts";
+import { runs } from "../../runs.ts";
 
 const LIMIT = 1_000_000;
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -73,7 +74,7 @@ test("reads back what the reference package compresses", () => {
       const block = new Uint8Array(snappyjs.compress(original));
       expect(new Uint8Array(decompressSnappyBlock(block, LIMIT))).toEqual(original);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 
@@ -91,6 +92,6 @@ test("a changed block is read as the reference package reads it, or rejected", (
       }
       expect(ours).toEqual(new Uint8Array(snappyjs.uncompress(block)));
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });

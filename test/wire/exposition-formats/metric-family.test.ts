@@ -4,10 +4,11 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import snappyjs from "snappyjs";
 import { TooLarge } from "../../../src/model/errors.ts";
+import { decompressSnappyFrames } from "../../../src/wire/compression/snappy-frames.ts";
 import type { DecodedDistribution } from "../../../src/wire/exposition-formats/decoded-families.ts";
 import { decodeMetricFamilies } from "../../../src/wire/exposition-formats/metric-family.ts";
 import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
-import { decompressSnappyFrames } from "../../../src/wire/compression/snappy-frames.ts";
+import { runs } from "../../runs.ts";
 import { chunk, compressedChunk, IDENTIFIER } from "../compression/framed-snappy.ts";
 import { delimited } from "./metric-family-messages.ts";
 
@@ -346,6 +347,7 @@ describe("MetricFamily", () => {
           })),
         );
       }),
+      runs(),
     );
   });
 

@@ -8,6 +8,7 @@ import { TooLarge } from "../../../src/model/errors.ts";
 import type { DecodedFamily } from "../../../src/wire/exposition-formats/decoded-families.ts";
 import { decodeOpenMetrics } from "../../../src/wire/exposition-formats/open-metrics.ts";
 import { decodeText } from "../../../src/wire/exposition-formats/text-format.ts";
+import { runs } from "../../runs.ts";
 
 /** Families in a short notation: `type name{labels} value @timestamp`. */
 function plain(families: readonly DecodedFamily[]): string[] {
@@ -238,5 +239,6 @@ test("any body is decoded, or rejected with BadInput", () => {
         }
       }
     }),
+    runs(),
   );
 });

@@ -16,6 +16,7 @@ import { sortWithPauses } from "../../../../src/query/promql/store/sort-with-pau
 import { Registry } from "../../../../src/series/registry.ts";
 import type { Stored } from "../../../../src/store/store.ts";
 import { DEFAULTS } from "../../../defaults.ts";
+import { runs } from "../../../runs.ts";
 import { matchesAll } from "../memory-storage.ts";
 
 function emptyRegistry(): Registry {
@@ -168,7 +169,7 @@ test("finds what a walk over all series finds, after any changes since the last 
         }
       },
     ),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 
@@ -263,6 +264,7 @@ test("sorting with pauses is correct and stable, and lets other work run", async
         expect(await sortWithPauses(items, compare, run)).toEqual(items.toSorted(compare));
       },
     ),
+    runs(),
   );
   let isDone = false;
   let turns = 0;

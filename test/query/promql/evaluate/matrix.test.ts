@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Budget } from "../../../../src/query/promql/evaluate/budget.ts";
 import { Matrix } from "../../../../src/query/promql/evaluate/matrix.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
+import { runs } from "../../../runs.ts";
 
 const LIMITS = {
   promqlSamplesMax: 1e9,
@@ -45,5 +46,6 @@ test("sorted rows keep their values and their gaps", () => {
         }));
       expect(rows).toEqual(want);
     }),
+    runs(),
   );
 });

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { parse } from "../../../../src/query/promql/parse/parse.ts";
 import { ParseError } from "../../../../src/query/promql/query-errors.ts";
 import { canRun, type RealServer, startPrometheus } from "../../../real-servers.ts";
+import { runs } from "../../../runs.ts";
 
 const PIECES = [
   ...[
@@ -75,7 +76,7 @@ const texts = fc
 /** What Prometheus 2 cannot parse, or reports in other words than Prometheus 3. */
 const CHANGED = [
   // Numbers: one with two dots was read as two, and one without digits in its exponent was left to the parser.
-  /unexpected number "\.5/,
+  /unexpected number "(\.5|[^"]*[.e]")/,
   /parsing "[^"]*": invalid syntax/,
   /unexpected character: '\.'/,
   // Durations can be used as numbers.
@@ -120,7 +121,7 @@ describe.if(canRun("prometheus"))("Prometheus's parser", () => {
   test("1,500 texts are accepted, or rejected with the same words at the same position", async () => {
     let refused = 0;
     const differences: { text: string; theirs: string; ours: string }[] = [];
-    for (const text of fc.sample(texts, { seed: 20_240_101, numRuns: 1_500 })) {
+    for (const text of fc.sample(texts, runs(1_500))) {
       const want = await theirs(text);
       if (want !== "fine") refused++;
       const ours = verdict(text);

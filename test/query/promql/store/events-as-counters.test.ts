@@ -9,6 +9,7 @@ import { Engine } from "../../../../src/query/promql/engine.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
 import { ownStorage } from "../../../../src/query/promql/store/own-rows.ts";
 import { DEFAULTS } from "../../../defaults.ts";
+import { runs } from "../../../runs.ts";
 import { storedSamples } from "../../stored.ts";
 import { MemoryStorage, type Point } from "../memory-storage.ts";
 
@@ -112,7 +113,7 @@ test("rates, quantiles and times of events are the same as those of scrapes", as
         await stored.close();
       }
     }),
-    { numRuns: 25, seed: 15 },
+    runs(25),
   );
 });
 
@@ -154,7 +155,7 @@ test("results computed by the storage are the same as from samples, also when se
         await stored.close();
       }
     }),
-    { numRuns: 25, seed: 16 },
+    runs(25),
   );
 });
 

@@ -10,6 +10,7 @@ import { openMetricsFloat } from "../../../../src/model/spelling.ts";
 import { OtlpDecoder } from "../../../../src/receive/otlp/decode/otlp-decoder.ts";
 import { jsonToProtobuf } from "../../../../src/receive/otlp/decode/otlp-json.ts";
 import { metricName } from "../../../../src/receive/otlp/labels/translated-names.ts";
+import { runs } from "../../../runs.ts";
 import { DEFAULTS, decodeOnce, encode, type JsonRequest, lines, nano, whole } from "../otlp-messages.ts";
 
 interface Point {
@@ -203,7 +204,7 @@ test("any request gives the samples of the model, in both encodings, whatever ca
       expect(comparable(used.decode(message))).toEqual(want);
       expect(comparable(used.decode(jsonToProtobuf(toJson(sent))))).toEqual(want);
     }),
-    { numRuns: 400 },
+    runs(400),
   );
 });
 
@@ -243,7 +244,7 @@ test("any damaged body is an error of the sender or other samples, and the next 
         );
       },
     ),
-    { numRuns: 400 },
+    runs(400),
   );
 });
 
@@ -267,6 +268,6 @@ test("any JSON is translated or rejected with an error of the sender", () => {
         }
       },
     ),
-    { numRuns: 400 },
+    runs(400),
   );
 });

@@ -8,6 +8,7 @@ import {
   percentEncoded,
   timeoutMs,
 } from "../../../../src/receive/otlp/grpc/grpc-wire.ts";
+import { runs } from "../../../runs.ts";
 
 describe("a message", () => {
   const read = (...parts: readonly number[][]) => {
@@ -67,7 +68,7 @@ describe("a message", () => {
           expect(Buffer.compare(reader.end().bytes, message)).toBe(0);
         },
       ),
-      { seed: 1, numRuns: 100 },
+      runs(100),
     );
   });
 });
@@ -107,7 +108,7 @@ describe("the values of headers", () => {
     const text = fc.string({ unit: "grapheme" });
     fc.assert(
       fc.property(text, (one) => expect(decodeURIComponent(percentEncoded(one))).toBe(one)),
-      { seed: 1 },
+      runs(),
     );
   });
 });

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { GatewayProcess } from "../../../gateway-process.ts";
+import { runs } from "../../../runs.ts";
 import { temporaryFolder } from "../../../temporary-folder.ts";
 import { Subject } from "../subject.ts";
 
@@ -51,7 +52,7 @@ async function change(url: string, group: number, version: number): Promise<void
 }
 
 test("leaves each group whole, in its old or new state", async () => {
-  const seed = Number(process.env.SEED ?? 20_241_004);
+  const { seed } = runs();
   const next = random(seed);
   /** By group: the last acknowledged version, and the last version that was sent. */
   const acknowledged = new Array<number>(GROUPS).fill(0);
