@@ -254,7 +254,8 @@ class Parser {
       const side = reader.accept("group_left") ?? reader.accept("group_right");
       if (side !== undefined) {
         group = side.text as Modifiers["group"];
-        if (reader.is("(")) include = this.#labelNames();
+        // Only the end is an error that names what is expected here: anything else may begin the right side.
+        if (reader.is("(") || reader.next.type === "end") include = this.#labelNames();
       }
     }
     if (reader.next.type === "keyword" && FILL_MODIFIERS.has(reader.next.text))

@@ -65,13 +65,16 @@ const PIECES = [
   ],
 ];
 
-/** Words and marks in any order, mostly with blanks between. */
+/**
+ * Words and marks in any order, mostly with blanks between. A number is followed by a blank: the versions read numbers
+ * such as 1e5.5 in different parts.
+ */
 const texts = fc
   .array(fc.tuple(fc.constantFrom(...PIECES), fc.constantFrom(" ", " ", " ", "")), {
     minLength: 1,
     maxLength: 7,
   })
-  .map((pieces) => pieces.flat().join(""));
+  .map((pieces) => pieces.map(([piece, blank]) => piece + (/^[.\d]/.test(piece) ? " " : blank)).join(""));
 
 /** What Prometheus 2 cannot parse, or reports in other words than Prometheus 3. */
 const CHANGED = [
@@ -81,8 +84,9 @@ const CHANGED = [
   /unexpected character: '\.'/,
   // Durations can be used as numbers.
   /unexpected duration/,
-  // Arithmetic can follow `offset`.
+  // Arithmetic and numbers can follow `offset`.
   /unexpected "[(+]" in offset/,
+  /unexpected number "[^"]*" in offset/,
   // Any text can be a label.
   /metric identifier "[^"]*" in grouping opts/,
   // Strings in braces can be names.
