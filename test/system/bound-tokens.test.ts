@@ -174,6 +174,9 @@ interface Answer {
 async function ask(gateway: TestGateway, what: string, body?: string, token = apple): Promise<Answer> {
   const [method = "", path = ""] = what.split(/ (.*)/s);
   const headers: Record<string, string> = bearer(token);
+  // Only this form of /metrics has exemplars.
+  if (path.includes("name[]=http_request_duration_ms"))
+    headers.accept = "application/openmetrics-text; version=1.0.0";
   if (body !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   const answer = await gateway.fetch(path, { method, headers, body });
   // The series of an export are in the order in which their metrics came first.
@@ -292,7 +295,13 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
   "/api/v1/scrape_pools": [""],
   "/api/metrics/services": [""],
   "/api/v1/metrics": [""],
-  "/metrics": ["", "?name[]=depth", "?name[]=zebra_written", "?name[]=weir_http_requests_total"],
+  "/metrics": [
+    "",
+    "?name[]=http_request_duration_ms&name[]=hits",
+    "?name[]=depth",
+    "?name[]=zebra_written",
+    "?name[]=weir_http_requests_total",
+  ],
   "/prometheus": [""],
   "/federate": MATCHES.map((match) => form({ "match[]": match })),
   "/api/v1/export": [
@@ -468,6 +477,7 @@ describe("an answer to a token with labels does not depend on what others pushed
       "/api/metrics/services",
       "/api/v1/metrics",
       "/metrics",
+      "/metrics?name[]=http_request_duration_ms",
       `/federate${form({ "match[]": "depth" })}`,
       "/api/v1/export",
       "/api/v1/tables",
