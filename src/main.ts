@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   check: () => import("./commands/check.ts"),
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
+  compact: () => import("./commands/operation/compact.ts"),
   token: () => import("./commands/token.ts"),
   doctor: () => import("./commands/operation/doctor.ts"),
   delete: () => import("./commands/operation/delete.ts"),

@@ -23,34 +23,49 @@ export function quoteText(text: string): string {
 /**
  * The text of sql/NAME.sql, such as `statement("store/create_day", { table })`.
  *
- * @param identifiers names for the statement's `{placeholders}`; each is quoted here
+ * @param names for the statement's `{placeholders}`; each is quoted here: as a text if the statement has it between
+ *   apostrophes (`'{path}'`), where SQL allows no parameter, and otherwise as an identifier
  * @throws if a placeholder has no name, or a name has no placeholder
  */
-export function statement(name: string, identifiers: Readonly<Record<string, string>> = {}): string {
+export function statement(name: string, names: Readonly<Record<string, string>> = {}): string {
   let text = texts.get(name);
   if (text === undefined) {
     text = readFileSync(join(root, `${name}.sql`), "utf8");
     texts.set(name, text);
   }
-  const unused = new Set(Object.keys(identifiers));
-  const filled = text.replace(/\{(\w+)\}/g, (_, place: string) => {
-    const identifier = identifiers[place];
-    if (identifier === undefined) throw new Error(`sql/${name}.sql needs an identifier for {${place}}`);
+  const unused = new Set(Object.keys(names));
+  const filled = text.replace(/\{(\w+)\}|'\{(\w+)\}'/g, (match, ...places: string[]) => {
+    const place = places[0] ?? places[1]!;
+    const given = names[place];
+    if (given === undefined) throw new Error(`sql/${name}.sql needs a name for {${place}}`);
     unused.delete(place);
-    return quoteIdentifier(identifier);
+    return match.startsWith("'") ? quoteText(given) : quoteIdentifier(given);
   });
   if (unused.size > 0) throw new Error(`sql/${name}.sql has no placeholder for ${[...unused].join(", ")}`);
   return filled;
 }
 
+/** One file of sql/schema. */
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+  /** Whether it changes or moves stored rows, and not only adds what is new. Its first line is `-- rewrites data` then. */
+  readonly rewritesData: boolean;
+}
+
 /** The numbered files of sql/schema in their order. */
-export function migrations(): { version: number; name: string; sql: string }[] {
-  return readdirSync(join(root, "schema"))
+export function migrations(folder = join(root, "schema")): Migration[] {
+  return readdirSync(folder)
     .filter((file) => /^\d{3}_\w+\.sql$/.test(file))
     .sort()
-    .map((file) => ({
-      version: Number(file.slice(0, 3)),
-      name: file.slice(4, -4),
-      sql: readFileSync(join(root, "schema", file), "utf8"),
-    }));
+    .map((file) => {
+      const sql = readFileSync(join(folder, file), "utf8");
+      return {
+        version: Number(file.slice(0, 3)),
+        name: file.slice(4, -4),
+        sql,
+        rewritesData: /^-- rewrites data\b/i.test(sql),
+      };
+    });
 }

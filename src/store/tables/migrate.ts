@@ -1,8 +1,20 @@
 /** Runs the numbered files of sql/schema that a database file lacks, once each, in a transaction per file. */
 
 import type { Connection } from "../engine/duckdb.ts";
-import { migrations, statement } from "../statements.ts";
+import { type Migration, migrations, statement } from "../statements.ts";
 import { SchemaMismatch } from "../store.ts";
+
+export interface MigrationOptions {
+  /** The files to run. By default those of sql/schema. */
+  readonly migrations?: readonly Migration[];
+  /** The last version to run. By default the newest. */
+  readonly upTo?: number;
+  /**
+   * Called before the first migration that rewrites data, with the version that the file has and the one that it gets. The
+   * file has not been changed then, and does not change until this resolves.
+   */
+  readonly beforeRewrite?: (from: number, to: number) => Promise<void>;
+}
 
 /**
  * Brings the file to the newest schema. The first file of sql/schema creates everything in a new database.
@@ -10,11 +22,16 @@ import { SchemaMismatch } from "../store.ts";
  * @throws SchemaMismatch when a newer gateway wrote the file, or one that is older than the first file of sql/schema.
  *   The file is not changed
  */
-export async function migrate(connection: Connection): Promise<void> {
+export async function migrate(
+  connection: Connection,
+  { migrations: known = migrations(), upTo = Number.POSITIVE_INFINITY, beforeRewrite }: MigrationOptions = {},
+): Promise<void> {
   await connection.run(statement("store/create_migrations"));
-  const { found } = await supportedSchema(connection);
-  for (const { version, name, sql } of migrations()) {
-    if (version <= found) continue;
+  const { found, newest } = await supportedSchema(connection, known);
+  const missing = known.filter(({ version }) => version > found && version <= upTo);
+  // An empty file has nothing that could be lost.
+  if (found > 0 && missing.some(({ rewritesData }) => rewritesData)) await beforeRewrite?.(found, newest);
+  for (const { version, name, sql } of missing) {
     await connection.run("BEGIN");
     try {
       await connection.run(sql);
@@ -32,9 +49,11 @@ export async function migrate(connection: Connection): Promise<void> {
  *
  * @throws SchemaMismatch as `migrate`
  */
-export async function supportedSchema(connection: Connection): Promise<{ found: number; newest: number }> {
+export async function supportedSchema(
+  connection: Connection,
+  known: readonly Migration[] = migrations(),
+): Promise<{ found: number; newest: number }> {
   const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
-  const known = migrations();
   const oldest = known[0]!.version;
   const newest = known.at(-1)!.version;
   const found = Math.max(0, ...rows.map(({ version }) => version));

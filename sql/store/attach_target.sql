@@ -1,0 +1,2 @@
+-- The new database, which has the schema and no rows.
+ATTACH '{path}' AS target;

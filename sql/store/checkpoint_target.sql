@@ -1,0 +1,2 @@
+-- Writes the rows from the log to the file.
+CHECKPOINT target;

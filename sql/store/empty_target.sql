@@ -1,0 +1,2 @@
+-- Some tables of a new store have rows.
+DELETE FROM target.weir.{table};
