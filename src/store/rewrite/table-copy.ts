@@ -77,15 +77,13 @@ export class TableCopy {
 
   /** The tables of the source that the schema of the target has, and the day tables. */
   async tables(): Promise<SourceTable[]> {
-    const columnsOf = async (name: "source" | "target") =>
+    const columnsOf = async (sql: string) =>
       Map.groupBy(
-        await this.connection.all<{ table_name: string; column_name: string }>(
-          statement(`store/${name}_columns`),
-        ),
+        await this.connection.all<{ table_name: string; column_name: string }>(sql),
         ({ table_name }) => table_name,
       );
-    const target = await columnsOf("target");
-    return [...(await columnsOf("source"))]
+    const target = await columnsOf(statement("store/target_columns"));
+    return [...(await columnsOf(statement("store/source_columns")))]
       .map(([table, columns]) => ({
         table,
         columns: columns.map(({ column_name }) => column_name),
