@@ -12,13 +12,11 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Access } from "./access/access.ts";
-import { BrowserPolicy } from "./access/browsers.ts";
 import { Gate } from "./access/gate.ts";
 import {
   addressThatNeedsToken,
   type Config,
-  isShared,
-  listenNames,
+  gateSettings,
   pickSettings,
   settingTexts,
   tokenPaths,
@@ -45,6 +43,7 @@ import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
 import type { Routes } from "./http/routes.ts";
+import { whenSent } from "./http/stream.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
@@ -82,7 +81,7 @@ import type { ListenerTls } from "./web-config/tls-front.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
 export interface GatewayOptions {
-  /** The clock, in milliseconds since the epoch. The default is the system's. */
+  /** The clock, in milliseconds since the epoch, also for limits per second. The default is the system's. */
   readonly now?: () => number;
   readonly log?: Log;
   /** Called when the engine gave up on the file and could not open it again. Only a new process can read it. */
@@ -162,6 +161,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const webConfig = openWebConfig(config, options, log, counters, now);
   const access = openAccess(config, options, log, now);
   const { store, stored } = await openFile(config, temporaryDirectory, counters, log, options.onFatal);
+  const gate = new Gate(gateSettings(config, hostname()), {
+    access,
+    counters,
+    whenSent,
+    elapsedMs: options.now,
+  });
   const parts: Parts = {
     config,
     tls: webConfig.listenerTls(),
@@ -177,9 +182,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ...pickSettings(config, "bodyBytesMax", "inflatedBytesMax"),
       timeoutMs: config.bodyTimeoutMs,
       inProgress: new BodiesInProgress(),
+      onRead: (bytes) => gate.limits.useBytes(bytes),
     },
     access,
-    gate: new Gate({ access, browsers: new BrowserPolicy(browserSettings(config)), counters }),
+    gate,
   };
   const { registry, totals } = parts;
   const id = crypto.randomUUID();
@@ -187,8 +193,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const receivers = openReceivers(
     parts,
     {
-      push: (batch, pushOptions = {}) => ingest.push(batch, access.ofCaller(pushOptions)),
-      transact: (transaction, pushOptions = {}) => ingest.transact(transaction, access.ofCaller(pushOptions)),
+      push: (batch, pushOptions = {}) =>
+        gate.limits.store(batch.length, () => ingest.push(batch, access.ofCaller(pushOptions))),
+      transact: (transaction, pushOptions = {}) =>
+        gate.limits.store(transaction.samples, () =>
+          ingest.transact(transaction, access.ofCaller(pushOptions)),
+        ),
     },
     options,
   );
@@ -276,16 +286,6 @@ function openAccess(config: Config, { adminToken }: GatewayOptions, log: Log, no
     now,
     log,
   });
-}
-
-/** What the settings say about browsers. */
-function browserSettings(config: Config) {
-  const machine = hostname();
-  return {
-    ...pickSettings(config, "hosts", "corsOrigins"),
-    ownNames: [machine, `${machine.split(".", 1)[0]}.local`, ...listenNames(config)],
-    isShared: isShared(config),
-  };
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Labels } from "../model/sample.ts";
+import type { LimitRates } from "./limits.ts";
 
 /**
  * What a token can allow. `push` stores samples and changes the groups that it names, `read` evaluates PromQL and
@@ -25,6 +26,8 @@ export interface AccessToken {
   readonly createdMs: number;
   /** Undefined if it does not expire. */
   readonly expiresMs: number | undefined;
+  /** Its own limits, which replace those of the settings. */
+  readonly limits?: LimitRates;
 }
 
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;

@@ -141,9 +141,9 @@ export class Access implements AccessGuard, Callers {
     return this.#callers.run(token, () => handle(callerOf(token)));
   }
 
-  /** The id of the token whose handler runs. Undefined if it needed none. */
-  get callerId(): string | undefined {
-    return this.#callers.getStore()?.id;
+  /** The token whose handler runs. Undefined if it needed none. */
+  get caller(): AccessToken | undefined {
+    return this.#callers.getStore();
   }
 
   boundLabels(): Labels | undefined {

@@ -1,18 +1,27 @@
 /**
- * What every request passes before a handler: where it comes from (browsers), and who sent it (tokens). Refused requests
- * are counted by reason.
+ * What every request passes before a handler: where it comes from (browsers), who sent it (tokens), and how much its sender
+ * may do (limits). Refused requests are counted by reason.
  *
  * The check of `Host` protects gateways that need no token. A page that was loaded under a foreign name cannot have a
  * token, because browsers keep passwords by origin. So a request with a valid token may have any `Host`: clients reach a
  * gateway by names of containers, services and proxies that it does not know.
  */
-import type { Counters } from "../model/counters.ts";
 import { Forbidden, quote, Unauthenticated } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
 import type { Access, AccessGuard, Caller, Callers, Guarded } from "./access.ts";
 import { addCorsHeaders, addSecurityHeaders } from "./answer-headers.ts";
-import { type BrowserPolicy, isForeignLoad, isOwnOrigin, nameOfHost } from "./browsers.ts";
-import type { TokenCarrier } from "./credentials.ts";
+import {
+  BrowserPolicy,
+  type BrowserSettings,
+  isForeignLoad,
+  isOwnOrigin,
+  nameOfHost,
+  type PageHeaders,
+} from "./browsers.ts";
+import { CallerAddresses, type ProxySettings } from "./caller-address.ts";
+import { presentedToken, type TokenCarrier } from "./credentials.ts";
+import type { CallerLimits } from "./limits.ts";
+import { type LimitSettings, RequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
 
 /** The longest name of DNS, and an origin with it. Longer ones are cut in advice. */
 const NAME_SHOWN_MAX = 253;
@@ -22,7 +31,7 @@ const ORIGIN_SHOWN_MAX = 270;
 export interface ClientSocket {
   /** Undefined for a Unix socket. */
   readonly port: number | undefined;
-  /** The address of the client of a request. Null for a Unix socket. */
+  /** The address of the client of a request. Null for a Unix socket, and if the client has left. */
   requestIP?(request: Request): { readonly address: string } | null;
   /** Set if the connection has TLS, which the URL of the request then does not say. */
   readonly isTls?: true;
@@ -39,6 +48,8 @@ export interface Arrival {
   readonly unknownHost: string | undefined;
   /** The value of `Access-Control-Allow-Origin`, if a page of another origin may use the gateway. */
   readonly allowedOrigin: string | undefined;
+  /** The limits of the client's address. Undefined if it has none. */
+  readonly address: CallerLimits | undefined;
 }
 
 /** The guard of the requests of a listener. */
@@ -51,27 +62,34 @@ export interface RequestGate extends AccessGuard {
    */
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined;
 
-  /** As in `AccessGuard`. Without a token, the `Host` of the request must be known. */
+  /**
+   * As in `AccessGuard`. Without a token, the `Host` of the request must be known.
+   *
+   * @throws also LimitExceeded
+   */
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T;
 
   /** Adds to an answer what browsers need. */
   finish(headers: Headers, request: Request, arrival: Arrival | undefined): void;
 }
 
-interface GateOptions {
+interface GateOptions extends Pick<RequestLimitsOptions, "counters" | "whenSent" | "elapsedMs"> {
   readonly access: Access;
-  readonly browsers: BrowserPolicy;
-  readonly counters: Pick<Counters, "requestsRefused">;
 }
 
 export class Gate implements RequestGate, Callers {
+  readonly limits: RequestLimits;
   readonly #access: Access;
   readonly #browsers: BrowserPolicy;
+  readonly #addresses: CallerAddresses;
   readonly #counters: GateOptions["counters"];
 
-  constructor({ access, browsers, counters }: GateOptions) {
+  constructor(settings: BrowserSettings & ProxySettings & LimitSettings, options: GateOptions) {
+    const { access, counters } = options;
+    this.limits = new RequestLimits(settings, options);
     this.#access = access;
-    this.#browsers = browsers;
+    this.#browsers = new BrowserPolicy(settings);
+    this.#addresses = new CallerAddresses(settings.trustedProxies);
     this.#counters = counters;
     for (const reason of ["origin", "host", "unauthenticated", "permission"])
       counters.requestsRefused.inc({ reason }, 0);
@@ -80,7 +98,8 @@ export class Gate implements RequestGate, Callers {
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined {
     const { headers } = request;
     const origin = headers.get("origin");
-    const host = headers.get("host");
+    const peer = this.#peerOf(request, socket);
+    const host = this.#hostOf(headers, peer);
     let allowedOrigin: string | undefined;
     if (origin !== null) {
       allowedOrigin = this.#browsers.allowedOrigin(origin);
@@ -92,22 +111,40 @@ export class Gate implements RequestGate, Callers {
     const isUnknown =
       // Old clients send no Host. Browsers always do, and cannot connect to a Unix socket.
       !!host && !this.#browsers.isKnownHost(host) && socket?.port !== undefined;
-    if (!isUnknown && allowedOrigin === undefined) return undefined;
-    return { unknownHost: isUnknown ? host : undefined, allowedOrigin };
+    const client =
+      this.limits.limitsAddresses && socket !== undefined
+        ? this.#addresses.clientOf(peer, headers)
+        : undefined;
+    const address = client === undefined ? undefined : this.limits.ofAddress(client);
+    if (!isUnknown && allowedOrigin === undefined && address === undefined) return undefined;
+    return { unknownHost: isUnknown ? host : undefined, allowedOrigin, address };
   }
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
+    const { permission, credentials } = route;
+    // Whoever asks whether the gateway is alive must not be limited by others at the same address.
+    if (permission === "none") return this.#access.admit(request, route, handle);
     const unknownHost = arrival?.unknownHost;
+    const address = arrival?.address;
+    const hasToken = address !== undefined && presentedToken(request, credentials) !== undefined;
+    if (address !== undefined) this.limits.enter(address, permission, hasToken);
     let isAllowed = false;
     try {
       return this.#access.admit(request, route, (caller) => {
         isAllowed = true;
-        if (unknownHost !== undefined && route.permission !== "none" && this.#access.callerId === undefined)
+        const token = this.#access.caller;
+        if (unknownHost !== undefined && token === undefined)
           throw this.#refused("host", unknownHostError(unknownHost));
-        return handle(caller);
+        return this.limits.run(token, address, permission, () => handle(caller));
       });
     } catch (error) {
-      if (!isAllowed) this.#count(error);
+      if (isAllowed) throw error;
+      if (error instanceof Unauthenticated) {
+        if (hasToken) address?.use("failures", 1);
+        this.#counters.requestsRefused.inc({ reason: "unauthenticated" });
+      } else if (error instanceof Forbidden) {
+        this.#counters.requestsRefused.inc({ reason: "permission" });
+      }
       throw error;
     }
   }
@@ -127,9 +164,18 @@ export class Gate implements RequestGate, Callers {
     return error;
   }
 
-  #count(error: unknown): void {
-    if (error instanceof Unauthenticated) this.#counters.requestsRefused.inc({ reason: "unauthenticated" });
-    else if (error instanceof Forbidden) this.#counters.requestsRefused.inc({ reason: "permission" });
+  /** The address of the connection, if it is needed. Undefined for a Unix socket, null if it is unknown. */
+  #peerOf(request: ReceivedRequest, socket: ClientSocket | undefined): string | undefined | null {
+    if (socket?.port === undefined) return undefined;
+    if (!this.limits.limitsAddresses && !this.#addresses.hasProxies) return null;
+    return socket.requestIP?.(request as Request)?.address ?? null;
+  }
+
+  /** The `Host` of the client. A trusted proxy may have sent another one than the client did. */
+  #hostOf(headers: PageHeaders, peer: string | undefined | null): string | null {
+    const forwarded = this.#addresses.hasProxies ? headers.get("x-forwarded-host") : null;
+    if (forwarded === null || !this.#addresses.isTrusted(peer)) return headers.get("host");
+    return forwarded.split(",", 1)[0]!.trim();
   }
 }
 

@@ -21,13 +21,23 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { quote } from "../model/errors.ts";
 import { faultOf, SCOPES, type TokenScope, type AccessToken, TOKEN_NAME } from "./access-token.ts";
+import { type LimitRates, TOKEN_LIMITS } from "./limits.ts";
 
 /** The file is not a file of tokens, or cannot be read or changed. The message names the file and the reason. */
 export class TokenFileError extends Error {
   override readonly name = "TokenFileError";
 }
 
-const FIELDS: readonly string[] = ["id", "name", "sha256", "scopes", "labels", "created", "expires"];
+const FIELDS: readonly string[] = [
+  "id",
+  "name",
+  "sha256",
+  "scopes",
+  "labels",
+  "created",
+  "expires",
+  "limits",
+];
 /** A change takes milliseconds. */
 const LEFT_AFTER_MS = 10_000;
 const RETRY_MS = 20;
@@ -96,7 +106,7 @@ function cannotChange(path: string, error: unknown): TokenFileError {
 }
 
 function textOf(tokens: readonly AccessToken[]): string {
-  const shown = tokens.map(({ id, name, sha256, scopes, labels, createdMs, expiresMs }) => ({
+  const shown = tokens.map(({ id, name, sha256, scopes, labels, createdMs, expiresMs, limits }) => ({
     id,
     name,
     sha256,
@@ -104,6 +114,7 @@ function textOf(tokens: readonly AccessToken[]): string {
     labels: Object.fromEntries(labels),
     created: new Date(createdMs).toISOString(),
     expires: expiresMs === undefined ? undefined : new Date(expiresMs).toISOString(),
+    limits,
   }));
   return `${JSON.stringify({ tokens: shown }, undefined, 2)}\n`;
 }
@@ -151,6 +162,7 @@ function parse(text: string, path: string): AccessToken[] {
       labels: new Map(pairs),
       createdMs: time("created"),
       expiresMs: record.expires === undefined ? undefined : time("expires"),
+      limits: record.limits === undefined ? undefined : limitsOf(record.limits, wrong),
     };
     const problem = faultOf(token);
     if (problem !== undefined) throw wrong(problem);
@@ -161,6 +173,14 @@ function parse(text: string, path: string): AccessToken[] {
       throw fault(`has two tokens with the same ${field}`);
   }
   return tokens;
+}
+
+function limitsOf(value: unknown, wrong: (why: string) => TokenFileError): LimitRates {
+  const rates = Object.entries(typeof value === "object" && value !== null ? value : { "": value });
+  const names: readonly string[] = TOKEN_LIMITS;
+  if (rates.every(([name, rate]) => names.includes(name) && typeof rate === "number" && rate > 0))
+    return Object.fromEntries(rates) as LimitRates;
+  throw wrong(`has a field "limits" that is not an object with numbers above 0 for ${names.join(", ")}`);
 }
 
 function codeOf(error: unknown): string | undefined {

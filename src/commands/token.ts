@@ -14,8 +14,11 @@ import {
   TOKEN_NAME,
 } from "../access/access-token.ts";
 import { changeTokenFile, readTokenFile, TokenFileError } from "../access/token-file.ts";
+import type { LimitRates } from "../access/limits.ts";
 import { readTokenUses } from "../access/token-uses.ts";
-import { loadConfig, takeSettings, tokenPaths } from "../config/config.ts";
+import { loadConfig, SettingError, takeSettings, tokenPaths } from "../config/config.ts";
+import { SETTINGS } from "../config/settings.ts";
+import { formatValue, readValue } from "../config/values.ts";
 import { openDataFolder } from "../data-folder.ts";
 import { parseDurationMs } from "../model/duration.ts";
 import { nearest } from "../model/nearest.ts";
@@ -28,6 +31,7 @@ const CREATE_OPTIONS = {
   scope: { type: "string", multiple: true, default: [] as string[] },
   label: { type: "string", multiple: true, default: [] as string[] },
   expires: { type: "string" },
+  limit: { type: "string", multiple: true, default: [] as string[] },
 } as const;
 
 const ACTIONS = ["create", "list", "revoke"] as const;
@@ -38,7 +42,8 @@ type Paths = ReturnType<typeof tokenPaths>;
 export const command: Command = {
   name: "token",
   summary: "creates, lists and revokes the tokens that requests need",
-  usage: `Usage: weir token create --name NAME --scope SCOPE… [--label NAME=VALUE]… [--expires DURATION] [FILE]
+  usage: `Usage: weir token create --name NAME --scope SCOPE… [--label NAME=VALUE]… [--expires DURATION]
+                         [--limit LIMITS] [FILE]
        weir token list [FILE]
        weir token revoke NAME [FILE]
 
@@ -57,6 +62,8 @@ reads a change within a second, and while it does not.
   --label NAME=VALUE is added to everything that the token pushes. A sample that has another value is rejected.
                      The token reads and changes only series that have the labels. Can be given more than once
   --expires DURATION the token expires after this time: 90d, 12h. Without it, it does not expire
+  --limit LIMITS     its own limits per second, which replace those of the setting limitToken:
+                     requests=100,samples=50000,bytes=10MiB,scrapes=1
 
 FILE is where the tokens are:
 
@@ -102,6 +109,7 @@ async function create(argv: readonly string[], { tokens: path }: Paths, io: Io):
     labels: new Map(pairs("--label", values.label)),
     createdMs,
     expiresMs: values.expires === undefined ? undefined : createdMs + durationOf(values.expires),
+    limits: values.limit.length === 0 ? undefined : limitsOf(values.limit),
   };
   const fault = faultOf(token);
   if (fault !== undefined) throw new UsageError(`The token ${fault}.`);
@@ -115,6 +123,14 @@ async function create(argv: readonly string[], { tokens: path }: Paths, io: Io):
   await io.stdout.write(`${text}\n`);
   await io.stderr.write(`The token is not shown again. Its hash is in ${path}.\n`);
   return exitCode.ok;
+}
+
+function limitsOf(words: readonly string[]): LimitRates {
+  try {
+    return readValue(SETTINGS.limitToken.type, words, "--limit") as LimitRates;
+  } catch (error) {
+    throw error instanceof SettingError ? new UsageError(error.message) : error;
+  }
 }
 
 /** 100 years, so that a time can be written with four digits for its year. */
@@ -136,20 +152,21 @@ async function list({ tokens: path, uses: usesPath }: Paths, io: Io): Promise<nu
   }
   const uses = readTokenUses(usesPath);
   const nowMs = Date.now();
-  const rows = tokens.map(({ id, name, scopes, labels, createdMs, expiresMs }) => {
+  const rows = tokens.map(({ id, name, scopes, labels, createdMs, expiresMs, limits = {} }) => {
     const usedMs = uses.get(id);
     const expires = expiresMs === undefined ? "never" : timeText(expiresMs);
     return [
       name,
       scopes.join(","),
       [...labels].map(([label, value]) => `${label}=${value}`).join(",") || "none",
+      formatValue(SETTINGS.limitToken.type, limits) || "none",
       timeText(createdMs),
       expiresMs !== undefined && expiresMs <= nowMs ? `${expires} (expired)` : expires,
       usedMs === undefined ? "never" : timeText(usedMs),
     ];
   });
   await io.stdout.write(
-    alignedRows([["NAME", "SCOPES", "LABELS", "CREATED", "EXPIRES", "LAST USED"], ...rows]),
+    alignedRows([["NAME", "SCOPES", "LABELS", "LIMITS", "CREATED", "EXPIRES", "LAST USED"], ...rows]),
   );
   return exitCode.ok;
 }

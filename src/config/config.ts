@@ -5,6 +5,7 @@
  * This module reads nothing itself: it gets arguments, variables and a function that reads files, and returns a
  * `Config` or throws a `SettingError`.
  */
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { quote } from "../model/errors.ts";
 import { SettingError } from "./setting-error.ts";
@@ -133,14 +134,24 @@ export function addressThatNeedsToken(
   return undefined;
 }
 
-/** Whether other machines can send requests. */
-export function isShared(config: Config): boolean {
-  return serverAddresses(config).some((listen) => !isLocal(listen));
-}
-
-/** The names and addresses that the servers of requests listen on. */
-export function listenNames(config: Config): readonly string[] {
-  return serverAddresses(config).flatMap(({ hostname }) => hostname ?? []);
+/**
+ * What decides about requests before their handlers do.
+ *
+ * @param machine the name of this machine
+ */
+export function gateSettings(config: Config, machine: string) {
+  const addresses = serverAddresses(config);
+  const ownNames = [
+    machine,
+    `${machine.split(".", 1)[0]}.local`,
+    ...addresses.flatMap(({ hostname }) => hostname ?? []),
+  ];
+  return {
+    ...pickSettings(config, "hosts", "corsOrigins", "trustedProxies"),
+    ...pickSettings(config, "limitToken", "limitAddress", "queriesPerTokenMax"),
+    ownNames,
+    isShared: addresses.some((listen) => !isLocal(listen)),
+  };
 }
 
 /** The addresses that the servers of requests listen on. */
@@ -157,6 +168,15 @@ function originOf(text: string): string | undefined {
   return /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/.test(text) ? text : undefined;
 }
 
+/** Whether a text is an IP address, a network of them, or `unix`. */
+function isProxy(text: string): boolean {
+  const [address = "", bits, ...more] = text.split("/");
+  const bitsMax = isIP(address) === 4 ? 32 : 128;
+  const isNetwork =
+    bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax);
+  return text === "unix" || (isIP(address) !== 0 && isNetwork && more.length === 0);
+}
+
 /** Checks what a type of a setting does not, and what involves several settings. */
 function check(config: Config): void {
   const fault = dataPathFault(config.data);
@@ -165,6 +185,12 @@ function check(config: Config): void {
   if (host !== undefined) {
     throw new SettingError(
       `hosts has ${quote(host)}, expected names without a port, such as weir.example.com, *.example.com or *.`,
+    );
+  }
+  const proxy = config.trustedProxies.find((each) => !isProxy(each));
+  if (proxy !== undefined) {
+    throw new SettingError(
+      `trustedProxies has ${quote(proxy)}, expected addresses or networks such as 192.0.2.7 or 10.0.0.0/8, or unix.`,
     );
   }
   const origin = config.corsOrigins.find((each) => each !== "*" && originOf(each) !== each);

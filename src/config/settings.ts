@@ -5,6 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
+import { LIMIT_SETTINGS } from "./limit-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import type { Type, Value } from "./values.ts";
 
@@ -101,6 +102,7 @@ export const SETTINGS = {
     what: "File of the private key of `tlsCert` in PEM.",
     why: "Only you have it.",
   },
+  ...LIMIT_SETTINGS,
   data: {
     type: { is: "text" },
     default: "./data",

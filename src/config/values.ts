@@ -30,6 +30,8 @@ export type Type =
   /** `optional` means that there may be no address. */
   | { readonly is: "listen"; readonly optional?: true }
   | { readonly is: "scrape" }
+  /** Rates per second by name: `requests=100,bytes=1MiB`. */
+  | { readonly is: "limits"; readonly of: readonly string[] }
   | { readonly is: "choice"; readonly of: readonly string[] }
   | { readonly is: "choices"; readonly of: readonly string[] }
   | ({ readonly is: "count" } & Bounds)
@@ -48,13 +50,22 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
         ? readonly Listen[]
         : T extends { is: "scrape" }
           ? readonly ScrapeJob[]
-          : T extends { is: "choice"; of: readonly (infer Word)[] }
-            ? Word
-            : T extends { is: "choices"; of: readonly (infer Word)[] }
-              ? readonly Word[]
-              : number;
+          : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
+            ? Readonly<Partial<Record<Word, number>>>
+            : T extends { is: "choice"; of: readonly (infer Word)[] }
+              ? Word
+              : T extends { is: "choices"; of: readonly (infer Word)[] }
+                ? readonly Word[]
+                : number;
 
-export type Value = boolean | string | number | readonly string[] | readonly Listen[] | readonly ScrapeJob[];
+export type Value =
+  | boolean
+  | string
+  | number
+  | readonly string[]
+  | readonly Listen[]
+  | readonly ScrapeJob[]
+  | Readonly<Partial<Record<string, number>>>;
 
 /** Bytes of each suffix of a size. */
 const SIZES: Readonly<Record<string, number>> = {
@@ -71,7 +82,7 @@ const SIZES: Readonly<Record<string, number>> = {
 
 /** True for settings that can be given more than once, or as a list with commas. */
 export function isList(type: Type): boolean {
-  return type.is === "names" || type.is === "choices" || type.is === "listen" || type.is === "scrape";
+  return ["names", "choices", "listen", "scrape", "limits"].includes(type.is);
 }
 
 /** Reads the value of a flag or a variable (lists: one string each), or of TOML. `name` is for the error. */
@@ -88,6 +99,8 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       return readListens(type, raw, name);
     case "scrape":
       return readScrapeJobs(raw, name);
+    case "limits":
+      return readLimits(type.of, raw, name);
     case "choice":
       return readChoice(type.of, raw, name);
     case "choices": {
@@ -138,6 +151,27 @@ function readListens({ optional }: { readonly optional?: true }, raw: unknown, n
   });
 }
 
+/** A rate may be a fraction: a scrape every ten seconds is `scrapes=0.1`. The last value of a name counts. */
+function readLimits(of: readonly string[], raw: unknown, name: string): Record<string, number> {
+  const limits: Record<string, number> = {};
+  for (const word of texts(raw, name)) {
+    const [, key = "", amount] = /^([^=]*)=(.*)$/.exec(word) ?? [];
+    if (amount === undefined || !of.includes(key)) {
+      const near = nearest(key, of);
+      const expectation = `limits such as ${of[0]}=100, of ${of.join(", ")}`;
+      throw expected(name, expectation, word, near === key ? undefined : near);
+    }
+    const rate = parseNumber(amount, key === "bytes" ? SIZES : {});
+    if (rate === undefined || rate <= 0 || rate > RATE_MAX)
+      throw expected(name, `a number above 0 and up to ${RATE_MAX} per second after ${key}=`, word);
+    limits[key] = rate;
+  }
+  return limits;
+}
+
+/** More units per second than any machine handles. */
+const RATE_MAX = 1e12;
+
 const UNITS = {
   count: { what: "a whole number", suffixes: {} as Readonly<Record<string, number>> },
   bytes: { what: "a size such as 1048576 or 32MiB", suffixes: SIZES },
@@ -187,6 +221,10 @@ export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
   if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
   if (Array.isArray(value)) return value.join(",");
+  if (type.is === "limits")
+    return Object.entries(value as Record<string, number>)
+      .map(([key, rate]) => `${key}=${rate}`)
+      .join(",");
   if (type.is === "milliseconds") return value === 0 ? "0" : formatDuration(value as number);
   if (type.is === "bytes") return withSuffix(value as number, SIZES) ?? `${value}`;
   return `${value}`;

@@ -19,6 +19,8 @@ export interface BodyLimits {
   readonly timeoutMs: number;
   /** What all bodies in progress share. */
   readonly inProgress: BodiesInProgress;
+  /** Gets the bytes of each body as they arrived, when they were read, for the limits of its sender. */
+  readonly onRead?: (bytes: number) => void;
 }
 
 /** Eight bodies of the default limit. Once a body is read, its push counts against the bytes of the queue. */
@@ -78,6 +80,7 @@ async function receive(
       reservation.grow(promised);
       body = await withDeadline(request, timeoutMs, request.bytes());
     }
+    limits.onRead?.(body.length);
     if (body.length > limits.bodyBytesMax) throw tooLarge(limits, ` and has ${body.length}`);
     return await use(body);
   } finally {

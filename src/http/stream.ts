@@ -22,6 +22,43 @@ export function isStream(response: Response): boolean {
 }
 
 /**
+ * Calls `end` once when an answer was sent or its client has left: now if the answer is complete, else with its body.
+ *
+ * @returns the answer to send instead
+ */
+export function whenSent(answer: unknown, end: () => void): unknown {
+  if (!(answer instanceof Response) || !isStream(answer) || answer.body === null) {
+    end();
+    return answer;
+  }
+  const reader = answer.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        // A body fails by itself if its client reads nothing for long.
+        reader.closed.then(end, (error: unknown) => {
+          end();
+          controller.error(error);
+        });
+      },
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel(reason) {
+        end();
+        await reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const watched = new Response(body, answer);
+  streams.add(watched);
+  return watched;
+}
+
+/**
  * Lines as a body. The first lines are read before the answer begins, so that an early failure is an error with a status.
  * After that a failure resets the connection, so that no client takes a part for the whole.
  *

@@ -63,6 +63,21 @@ export class Busy extends RequestError {
   }
 }
 
+/** The caller exceeds one of its limits. It should retry after `retryAfterSeconds`. */
+export class LimitExceeded extends RequestError {
+  override readonly status = 429;
+  override readonly code = "rate_limited";
+  /** Which limit of whom, for counters: `token_samples`. */
+  readonly limit: string;
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, limit: string, retryAfterSeconds: number) {
+    super(message);
+    this.limit = limit;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** The route, summary or file does not exist. */
 export class NotFound extends RequestError {
   override readonly status = 404;

@@ -6,12 +6,14 @@ import {
   newTokenText,
   type TokenScope,
 } from "../../src/access/access-token.ts";
+import type { LimitRates } from "../../src/access/limits.ts";
 import { changeTokenFile } from "../../src/access/token-file.ts";
 
 interface Wanted {
   readonly scopes: readonly TokenScope[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly expiresMs?: number;
+  readonly limits?: LimitRates;
 }
 
 /** Adds a token to a file, and returns its text. */
@@ -25,6 +27,7 @@ export async function addToken(path: string, name: string, wanted: Wanted): Prom
     labels: new Map(Object.entries(wanted.labels ?? {})),
     createdMs: Date.UTC(2024, 0, 1),
     expiresMs: wanted.expiresMs,
+    limits: wanted.limits,
   };
   await changeTokenFile(path, (tokens) => [...tokens, token]);
   return text;

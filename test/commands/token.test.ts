@@ -53,13 +53,19 @@ describe("weir token", () => {
       "job=ci",
       "--label",
       "team=a",
+      "--limit",
+      "requests=2,samples=0.5",
+      "--limit",
+      "bytes=10MiB",
     );
     const list = await weir(["token", "list", "--data", data]);
     const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`;
     expect(list.out.split("\n")).toEqual([
-      expect.stringMatching(/^NAME +SCOPES +LABELS +CREATED +EXPIRES +LAST USED$/),
-      expect.stringMatching(new RegExp(`^prometheus +scrape,push +none +${time} +${time} +${time}$`)),
-      expect.stringMatching(new RegExp(`^ci +push +job=ci,team=a +${time} +never +never$`)),
+      expect.stringMatching(/^NAME +SCOPES +LABELS +LIMITS +CREATED +EXPIRES +LAST USED$/),
+      expect.stringMatching(new RegExp(`^prometheus +scrape,push +none +none +${time} +${time} +${time}$`)),
+      expect.stringMatching(
+        new RegExp(`^ci +push +job=ci,team=a +requests=2,samples=0.5,bytes=10485760 +${time} +never +never$`),
+      ),
       "",
     ]);
     expect((await weir(["token", "revoke", "prometheus", "--data", data])).code).toBe(0);

@@ -330,6 +330,60 @@ describe("values", () => {
   });
 });
 
+describe("limits", () => {
+  test("are rates by name, also fractions and sizes, from any source", () => {
+    const all = { requests: 100, samples: 50_000, bytes: 10_485_760, scrapes: 0.1 };
+    ok(
+      ["--limit-token", "requests=100,samples=50_000", "--limit-token=bytes=10MiB,scrapes=0.1"],
+      "limitToken",
+      all,
+    );
+    ok([], "limitAddress", { failures: 1, bytes: 1e6 }, { WEIR_LIMIT_ADDRESS: "failures=1, bytes=1MB" });
+    ok([], "limitToken", { samples: 3 }, {}, { "weir.toml": 'limitToken = ["samples=2", "samples=3"]' });
+    ok(["--limit-token="], "limitToken", {});
+    ok([], "limitToken", {});
+    const { type } = SETTINGS.limitToken;
+    expect(readValue(type, formatValue(type, all), "x")).toEqual(all);
+  });
+
+  test("are rejected with what was expected", () => {
+    const of = "limits such as requests=100, of requests, samples, bytes, scrapes";
+    bad(["--limit-token", "requests"], `--limit-token is "requests", expected ${of}.`);
+    bad(["--limit-token", "5"], `--limit-token is "5", expected ${of}.`);
+    bad(
+      ["--limit-token", "sample=5"],
+      `--limit-token is "sample=5", expected ${of} (did you mean samples?).`,
+    );
+    bad(["--limit-token", "failures=5"], `--limit-token is "failures=5", expected ${of}.`);
+    for (const amount of ["0", "-1", "x", "", "1e3", "2MiB", "9999999999999"])
+      bad(
+        ["--limit-token", `samples=${amount}`],
+        `--limit-token is "samples=${amount}", expected a number above 0 and up to 1000000000000 per second after samples=.`,
+      );
+  });
+});
+
+describe("proxies", () => {
+  test("are addresses, networks or unix", () => {
+    const proxies = ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32", "::1", "unix"];
+    ok([`--trusted-proxies=${proxies.join(",")}`], "trustedProxies", proxies);
+    for (const proxy of [
+      "proxy.example",
+      "10.0.0.0/33",
+      "10.0.0.0/0",
+      "10.0.0/8",
+      "::1/129",
+      "::1/",
+      "unix/8",
+      "10.0.0.0/8/8",
+    ])
+      bad(
+        ["--trusted-proxies", proxy],
+        `trustedProxies has "${proxy}", expected addresses or networks such as 192.0.2.7 or 10.0.0.0/8, or unix.`,
+      );
+  });
+});
+
 describe("names and origins", () => {
   test("are accepted as clients and browsers send them", () => {
     const hosts = ["weir.example.com", "*.corp.example", "weir", "a_b", "*"];

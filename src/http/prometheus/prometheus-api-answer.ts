@@ -53,7 +53,7 @@ export function apiError(error: RequestError): Response {
 
 function errorTypeOf(error: RequestError): string {
   if (error instanceof QueryError) return error.errorType;
-  if (error instanceof Busy || error instanceof Unavailable || error.code === "unavailable")
+  if (error.status === 429 || error instanceof Unavailable || error.code === "unavailable")
     return "unavailable";
   if (error instanceof Timeout) return "timeout";
   if (error instanceof NotFound) return "not_found";

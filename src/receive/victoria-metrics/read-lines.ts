@@ -55,18 +55,19 @@ async function* partsOf(request: Request, limits: BodyLimits): AsyncGenerator<Ui
     }
     return;
   }
-  const chunks = chunksOf(request, limits.timeoutMs);
+  const chunks = chunksOf(request, limits);
   yield* wholeLines(isGzip ? gunzipped(chunks) : chunks, limits);
 }
 
 /** The chunks of a body as they arrive. Each has its own deadline. */
-async function* chunksOf(request: Request, timeoutMs: number): AsyncGenerator<Uint8Array> {
+async function* chunksOf(request: Request, { timeoutMs, onRead }: BodyLimits): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;
   const reader = request.body.getReader();
   try {
     for (;;) {
       const { done, value } = await withinTime(reader.read(), timeoutMs);
       if (done) return;
+      onRead?.(value.length);
       yield value;
     }
   } catch (error) {

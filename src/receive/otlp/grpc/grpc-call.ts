@@ -104,6 +104,7 @@ async function run(
   try {
     const encoding = messageEncoding(metadataText(headers["grpc-encoding"]));
     const message = await readMessage(stream, limits, reservation);
+    limits.onRead?.(message.bytes.length);
     const bytes = await inflate(message, encoding, limits);
     reservation.release();
     return await method(bytes, headers);

@@ -16,7 +16,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import type { RequestGate } from "../../../access/gate.ts";
+import type { ClientSocket, RequestGate } from "../../../access/gate.ts";
 import type { BodyLimits } from "../../../http/body.ts";
 import { describeFault } from "../../../log/line.ts";
 import type { Log } from "../../../log/log.ts";
@@ -56,8 +56,8 @@ interface GrpcServiceOptions {
   readonly advice: string;
   readonly limits: BodyLimits;
   /**
-   * Decides about each request, by its metadata. Every method is a push. No browser sends requests by HTTP/2 without TLS,
-   * so names of the gateway are not checked.
+   * Decides about each request, by its metadata. Every method is a push. Names of the
+   * gateway are not checked: browsers use HTTP/2 with TLS only, where the certificate has the names.
    */
   readonly guard: RequestGate;
   readonly log: Log;
@@ -187,10 +187,15 @@ export class GrpcService implements Service {
     const name = known === undefined ? "other" : path;
     const onBug = (error: unknown) =>
       log("request_failed", { method: "POST", path: name, error: describeFault(error) });
-    const get = (name: string) => metadataText(headers[name]) ?? null;
+    const get = (name: string) => (name === "host" ? null : (metadataText(headers[name]) ?? null));
     const carrier = { url: path, method: "POST", headers: { get } };
     const admit = <T>(run: () => T) =>
-      guard.admit(carrier, { permission: "push", bound: "adds" }, run, guard.receive(carrier));
+      guard.admit(
+        carrier,
+        { permission: "push", bound: "adds" },
+        run,
+        guard.receive(carrier, peerOf(stream)),
+      );
     const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);
@@ -216,6 +221,11 @@ export class GrpcService implements Service {
       advice: this.#options.advice,
     });
   }
+}
+
+function peerOf(stream: ServerHttp2Stream): ClientSocket {
+  const { localPort, remoteAddress: address } = stream.session?.socket ?? {};
+  return { port: localPort, requestIP: () => (address === undefined ? null : { address }) };
 }
 
 function unknownFormat(type: string): GrpcMethod {

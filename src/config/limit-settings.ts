@@ -1,0 +1,29 @@
+/** The settings of the limits of callers, a part of the table in settings.ts. */
+import type { Setting } from "./settings.ts";
+
+export const LIMIT_SETTINGS = {
+  trustedProxies: {
+    type: { is: "names" },
+    default: [],
+    what: "Addresses and networks of proxies in front, such as `10.0.0.0/8`, and `unix` for a Unix socket. Their `X-Forwarded-For` and `X-Forwarded-Host` say who the client is and which name it used. Can be given more than once.",
+    why: "Any client can write these headers. Only you know which proxies set them.",
+  },
+  limitToken: {
+    type: { is: "limits", of: ["requests", "samples", "bytes", "scrapes"] },
+    default: {},
+    what: "Limits of each token per second, such as `requests=100,samples=50000,bytes=10MiB,scrapes=1`. Above them, requests get 429 (src/access/README.md).",
+    why: "Off. Only you know how much your senders send.",
+  },
+  limitAddress: {
+    type: { is: "limits", of: ["requests", "samples", "bytes", "scrapes", "failures"] },
+    default: {},
+    what: "Limits of each client address per second, as `limitToken`, for requests with and without a token. `failures=1` also limits requests with an invalid token.",
+    why: "Off. Many senders can share an address.",
+  },
+  queriesPerTokenMax: {
+    type: { is: "count", min: 1, max: 100_000 },
+    default: 20,
+    what: "Queries of one token that can run or wait at the same time, in SQL and PromQL together. Further ones get 429.",
+    why: "As many as can run and wait of one kind, so that one token does not take all places of both.",
+  },
+} as const satisfies Record<string, Setting>;
