@@ -47,7 +47,7 @@ export class CallerSeries {
   *metrics(): Iterable<OwnMetric> {
     for (const [metric, series] of this.#byMetric) {
       const { name, prometheusName, kind, type, unit, help, buckets } = metric;
-      const labelNames = () => new Set(series.flatMap(({ labels }) => [...labels.keys()]));
+      const labelNames = () => namesIn(series);
       yield { name, prometheusName, kind, type, unit, help, buckets, labelNames };
     }
   }
@@ -58,4 +58,11 @@ export class CallerSeries {
       .filter(([metric]) => metrics === undefined || metrics.includes(metric.name))
       .flatMap(([, series]) => series.map(({ seriesId }) => seriesId));
   }
+}
+
+/** The names of the labels that the series have. */
+function namesIn(series: readonly Series[]): Set<string> {
+  const names = new Set<string>();
+  for (const { labels } of series) for (const name of labels.keys()) names.add(name);
+  return names;
 }

@@ -195,14 +195,24 @@ export class Catalog {
     return names;
   }
 
-  /** The stored series with rows that match, by metric. */
+  /**
+   * The stored series with rows that match, by metric.
+   *
+   * @param matchers of labels that no view adds, so not of names and bounds: all views of a series match or none
+   */
   stored(matchers: readonly Matcher[]): Map<CatalogMetric, Series[]> {
-    const found = new Map<CatalogMetric, Set<Series>>();
-    this.#each(matchers, (series, { indexed: { metric } }) => {
-      found.getOrInsertComputed(metric, () => new Set()).add(series);
+    const found = new Map<CatalogMetric, { readonly view: View; readonly series: Series[] }>();
+    this.#each(matchers, (series, { indexed: { metric }, view }) => {
+      let own = found.get(metric);
+      if (own === undefined) {
+        own = { view, series: [] };
+        found.set(metric, own);
+      }
+      if (own.view !== view) return true;
+      own.series.push(series);
       return false;
     });
-    return new Map(Array.from(found, ([metric, series]) => [metric, [...series]]));
+    return new Map(Array.from(found, ([metric, { series }]) => [metric, series]));
   }
 
   /** The number of series with each value of a label, including all views; for `le` see `countsByBound`. */
