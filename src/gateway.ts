@@ -466,7 +466,7 @@ function openQueries(
   const sql = new SqlEngine({
     store,
     registry,
-    own: (labels) => new CallerSeries(promql.catalog, labels),
+    own: (labels) => CallerSeries.find(promql.catalog, labels),
     timeoutMs: config.sqlTimeoutMs,
     rowsMax: config.sqlRowsMax,
     textBytesMax: config.sqlTextBytesMax,
@@ -498,27 +498,18 @@ function openQueries(
     counters,
     now,
   });
-  const { catalog } = promql;
+  const search = { store, catalog: promql.catalog, selectors: promql.selectors, ...limits };
   const federation = new Federation({
-    store,
-    catalog,
+    ...search,
     registry,
     totals,
     heldOf,
-    ...limits,
     ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
   });
-  const exemplars = new ExemplarSearch({
-    store,
-    catalog,
-    ...limits,
-    ...pickSettings(config, "attributes"),
-  });
+  const exemplars = new ExemplarSearch({ ...search, ...pickSettings(config, "attributes") });
   const seriesExport = new SeriesExport({
-    store,
-    catalog,
+    ...search,
     storage: promql.storage,
-    ...limits,
     ...pickSettings(config, "observationStepMs"),
   });
   const directory = join(config.data, "snapshots");
@@ -528,7 +519,7 @@ function openQueries(
     await sql.close();
     await Promise.all([promql, federation, exemplars, seriesExport, snapshots].map((each) => each.close()));
   };
-  return { sql, summaries, promql, catalog, federation, exemplars, seriesExport, snapshots, stop };
+  return { sql, summaries, promql, federation, exemplars, seriesExport, snapshots, stop };
 }
 
 /** The routes that answer questions. */
@@ -559,16 +550,17 @@ function queryRoutes(
 /** The routes that export, import, copy and delete what is stored. */
 function recordRoutes(
   { config, now, store, registry, limits }: Parts,
-  { catalog, seriesExport, snapshots }: ReturnType<typeof openQueries>,
+  { promql, seriesExport, snapshots }: ReturnType<typeof openQueries>,
   ingest: Ingest,
 ): readonly Routes[] {
+  const { catalog } = promql;
   const series = { series: seriesExport, limits, now, stallTimeoutMs: config.bodyTimeoutMs };
   return [
     adminRoutes({
-      deleteSamples: (selectors, fromUs, toUs) =>
-        ingest.deleteSamples({ seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs }),
-      countSamples: async (selectors, fromUs, toUs) => {
-        const deletion = { seriesIds: seriesToDelete(selectors, catalog), fromUs, toUs };
+      deleteSamples: async (selected, fromUs, toUs) =>
+        await ingest.deleteSamples({ seriesIds: await seriesToDelete(selected, promql), fromUs, toUs }),
+      countSamples: async (selected, fromUs, toUs) => {
+        const deletion = { seriesIds: await seriesToDelete(selected, promql), fromUs, toUs };
         return countByMetric(await countSamples(store, deletion), (id) => registry.seriesById(id));
       },
       takeSnapshot: (withLog) => snapshots.take(withLog),
@@ -582,17 +574,20 @@ function recordRoutes(
     seriesExportRoutes(series),
     exportRoutes({
       exportSeries: (request, caller) => exportSeries(request, caller, series),
-      lines: (range, labels) =>
-        exportLines(
+      async *lines(range, labels) {
+        const own = labels && (await CallerSeries.find(catalog, labels));
+        yield* exportLines(
           {
             store,
             seriesById: (id) => registry.seriesById(id),
             isAttribute: (metric, tag) => registry.isAttribute(metric, tag),
             chunkTimeoutMs: config.sqlTimeoutMs,
           },
-          labels === undefined ? range : { ...range, seriesIds: new CallerSeries(catalog, labels).ids() },
-        ),
-      metrics: (labels) => (labels === undefined ? registry : new CallerSeries(catalog, labels)).metrics(),
+          own === undefined ? range : { ...range, seriesIds: own.ids() },
+        );
+      },
+      metrics: async (labels) =>
+        (labels === undefined ? registry : await CallerSeries.find(catalog, labels)).metrics(),
       stallTimeoutMs: config.bodyTimeoutMs,
     }),
   ];

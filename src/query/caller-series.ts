@@ -37,10 +37,14 @@ type OwnMetric = Metric & { labelNames(): Iterable<string> };
 export class CallerSeries {
   readonly #byMetric: ReadonlyMap<Metric, readonly Series[]>;
 
-  constructor(catalog: Pick<Catalog, "stored">, labels: Labels) {
-    const found = [...catalog.stored(callerMatchers(labels))];
+  private constructor(byMetric: ReadonlyMap<Metric, readonly Series[]>) {
+    this.#byMetric = byMetric;
+  }
+
+  static async find(catalog: Pick<Catalog, "stored">, labels: Labels): Promise<CallerSeries> {
+    const found = [...(await catalog.stored(callerMatchers(labels)))];
     // By name: the order in which metrics came says which of them others pushed before.
-    this.#byMetric = new Map(found.sort(([a], [b]) => (a.name < b.name ? -1 : 1)));
+    return new CallerSeries(new Map(found.sort(([a], [b]) => (a.name < b.name ? -1 : 1))));
   }
 
   /** The metrics that any of the series has. The names of their labels are those of these series. */

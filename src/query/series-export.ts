@@ -11,10 +11,10 @@
  * query, and is in memory before the first of it is written. So a client that reads slowly keeps no transaction open.
  * Samples that arrive during the export are included if their time was not read yet.
  */
-import { dayOf, MICROSECONDS_PER_DAY } from "../model/sample.ts";
+import { dayOf, type Labels, MICROSECONDS_PER_DAY } from "../model/sample.ts";
 import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import type { Store } from "../store/store.ts";
-import type { Catalog, Source } from "./promql/catalog/catalog.ts";
+import { type Catalog, seriesCounter, type Source } from "./promql/catalog/catalog.ts";
 import type { Limits } from "./promql/evaluate/budget.ts";
 import { METRIC_NAME } from "./promql/labels.ts";
 import type { Matcher } from "./promql/matchers.ts";
@@ -23,10 +23,12 @@ import type { SeriesSamples } from "./promql/storage.ts";
 import { DayReader } from "./promql/store/day-reader.ts";
 import type { StoreStorage } from "./promql/store/store-storage.ts";
 import { StoreTableReader } from "./promql/store/table-reader.ts";
+import type { SelectorUse } from "./promql/worker/selector-reader.ts";
 
 interface SeriesExportOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
+  readonly selectors: SelectorUse;
   readonly storage: Pick<StoreStorage, "read">;
   /** The step of the counters that observations and deltas are. */
   readonly observationStepMs: number;
@@ -63,16 +65,23 @@ export class SeriesExport {
    * The samples of the series that any of the selectors finds, in portions. A series can be in several portions, which are
    * in order of time.
    *
-   * @throws QueryError when a limit on PromQL queries is exceeded
+   * @param labels if set, only series with these labels are found
+   * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
    */
   async *samples(
-    selectors: readonly (readonly Matcher[])[],
+    texts: readonly string[],
     asked: MillisecondRange,
     signal?: AbortSignal,
+    labels?: Labels,
   ): AsyncGenerator<readonly SeriesSamples[], void, undefined> {
     const range = this.#stored(asked);
+    // As VictoriaMetrics: `{__name__!=""}` selects all series.
+    const sources = await this.#options.selectors.use(
+      { texts, mayFindAll: true, labels },
+      signal,
+      (selectors) => this.#find(selectors, range, signal),
+    );
     if (range === undefined) return;
-    const sources = this.#find(selectors, range);
     const levels = sources.filter((source) => source.shape === "raw" && !isSingle(source));
     for (const part of await this.#partsOf(levels, range, signal))
       yield (await this.#read(levels, part, signal)).map(lastOfEachMillisecond);
@@ -97,11 +106,18 @@ export class SeriesExport {
     return first <= last ? { startMs: first, endMs: last } : undefined;
   }
 
-  #find(selectors: readonly (readonly Matcher[])[], { startMs, endMs }: MillisecondRange): Source[] {
+  async #find(
+    selectors: readonly (readonly Matcher[])[],
+    range: MillisecondRange | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Source[]> {
+    if (range === undefined) return [];
+    const days = [dayOf(range.startMs * 1000), dayOf(range.endMs * 1000)] as const;
     const found = new Map<string, Source>();
+    const options = { signal, countSeries: seriesCounter(this.#options.promqlSeriesMax) };
     for (const matchers of selectors) {
       const isNamed = matchers.some(({ name, operator }) => name === METRIC_NAME && operator === "=");
-      for (const source of this.#options.catalog.find(matchers, dayOf(startMs * 1000), dayOf(endMs * 1000))) {
+      for (const source of await this.#options.catalog.find(matchers, ...days, options)) {
         if (isSingle(source) && !isNamed) continue;
         // Other selectors may find the same histogram with other buckets.
         const edges = source.edges.map(({ bound }) => bound).join();

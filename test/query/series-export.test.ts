@@ -1,9 +1,9 @@
 /** An export that is read in many portions has the same samples as one that fits into one, and the levels that an import needs. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { matcher } from "../../src/query/promql/matchers.ts";
 import { OwnRows } from "../../src/query/promql/store/own-rows.ts";
 import { StoreStorage } from "../../src/query/promql/store/store-storage.ts";
 import { SeriesExport } from "../../src/query/series-export.ts";
+import { selectorsHere } from "./promql/selectors-here.ts";
 import { DAY_MS, NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 
 const LIMITS = {
@@ -13,7 +13,7 @@ const LIMITS = {
   promqlTimeoutMs: 60_000,
 };
 const STEP_MS = 15_000;
-const EVERYTHING = [[matcher("__name__", "!=", "")]];
+const EVERYTHING = ['{__name__!=""}'];
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -34,7 +34,8 @@ function open(samplesAtOnce: number, limits = LIMITS): SeriesExport {
   const rows = new OwnRows({ store, registry });
   const storage = new StoreStorage({ rows, observationStepMs: STEP_MS, seriesIdleMs: DAY_MS });
   const { catalog } = rows;
-  return new SeriesExport({ store, catalog, storage, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
+  const rooms = { store, catalog, storage, selectors: selectorsHere };
+  return new SeriesExport({ ...rooms, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
 }
 
 /** The samples by series, and the number of portions. */
@@ -87,7 +88,7 @@ test("of the values of a gauge within a millisecond the last is exported, which 
   ]);
   const found: Record<string, [number, number][]> = {};
   const series = open(100);
-  const named = ["queue", "span"].map((name) => [matcher("__name__", "=", name)]);
+  const named = ["queue", "span"];
   for await (const portion of series.samples(named, { startMs: atMs, endMs: NOON_MS })) {
     for (const { labels, timestampsMs, values } of portion) {
       found[`${labels.get("__name__")} ${labels.get("n") ?? ""}`] = [...timestampsMs].map((ms, index) => [

@@ -5,15 +5,12 @@
  */
 import type { Caller } from "../../access/access.ts";
 import { BadInput, quote, RequestError } from "../../model/errors.ts";
-import { narrowed } from "../../query/caller-series.ts";
-import { ParseError } from "../../query/promql/query-errors.ts";
-import type { Matcher } from "../../query/promql/matchers.ts";
-import { parseSelector } from "../../query/promql/promql-queries.ts";
+import type { Labels } from "../../model/sample.ts";
 import type { BodyLimits } from "../body.ts";
 import { type RouteParameters, Routes } from "../routes.ts";
 import { holdsReplacement } from "../url-text.ts";
 import { apiError, success } from "./prometheus-api-answer.ts";
-import { invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
+import { asParameter, invalid, readParameters, readTime } from "./prometheus-api-parameters.ts";
 
 /** The samples of a metric that a deletion would delete. */
 interface SamplesToDelete {
@@ -22,12 +19,14 @@ interface SamplesToDelete {
   readonly samples: number;
 }
 
+/** The series that selectors find; only those with the labels, if they are set. */
+interface SelectedSeries {
+  readonly texts: readonly string[];
+  readonly labels: Labels | undefined;
+}
+
 /** Works on the samples of the selected series from `fromUs` to `toUs`, both included. */
-type OnSelected<Result> = (
-  selectors: readonly (readonly Matcher[])[],
-  fromUs: number,
-  toUs: number,
-) => Promise<Result>;
+type OnSelected<Result> = (selected: SelectedSeries, fromUs: number, toUs: number) => Promise<Result>;
 
 interface AdminDependencies {
   /** Deletes them, and returns their number. */
@@ -64,15 +63,16 @@ export const adminRoutes = ({
     const texts = parameters.getAll("match[]");
     // Otherwise a series that the client did not mean could be deleted.
     if (texts.some(holdsReplacement)) throw invalid("match[]", "it contains bytes that are not UTF-8");
-    const selectors = narrowed(texts.map(readSelector), labels);
-    if (selectors.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
+    if (texts.length === 0) throw new BadInput("no match[] parameter provided", "match[]");
     const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
     const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
     if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
     // A time in milliseconds includes the whole millisecond.
     const range = [startMs * 1000, endMs * 1000 + 999] as const;
-    if (readFlag(parameters, "dry_run")) return success({ metrics: await countSamples(selectors, ...range) });
-    return done({ "Weir-Deleted-Samples": String(await deleteSamples(selectors, ...range)) });
+    const on = <Result>(work: OnSelected<Result>) =>
+      asParameter("match[]", () => work({ texts, labels }, ...range));
+    if (readFlag(parameters, "dry_run")) return success({ metrics: await on(countSamples) });
+    return done({ "Weir-Deleted-Samples": String(await on(deleteSamples)) });
   });
   const cleanTombstones = route(async () => done());
   const snapshot = route(async (parameters) => {
@@ -104,13 +104,4 @@ function readFlag(parameters: URLSearchParams, name: string): boolean {
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
   if (/^(0|f|F|FALSE|false|False|)$/.test(text)) return false;
   throw invalid(name, `unable to parse boolean ${quote(text)}`);
-}
-
-function readSelector(text: string): readonly Matcher[] {
-  try {
-    return parseSelector(text);
-  } catch (error) {
-    if (error instanceof ParseError) throw invalid("match[]", error.message);
-    throw error;
-  }
 }

@@ -5,24 +5,22 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { CHUNK_CHARACTERS, TEXT_CONTENT_TYPE } from "../../exposition/text.ts";
+import type { Labels } from "../../model/sample.ts";
 import { escapeLabelValue, numberText } from "../../model/spelling.ts";
-import { narrowed } from "../../query/caller-series.ts";
-import { ParseError } from "../../query/promql/query-errors.ts";
 import type { FederatedSample } from "../../query/promql/federation.ts";
 import { METRIC_NAME } from "../../query/promql/labels.ts";
-import type { Matcher } from "../../query/promql/matchers.ts";
-import { parseSelector } from "../../query/promql/promql-queries.ts";
 import { compressibleAnswer } from "../negotiation.ts";
 import { Routes } from "../routes.ts";
 import { queryOf } from "../url-text.ts";
-import { invalid } from "./prometheus-api-parameters.ts";
+import { asParameter } from "./prometheus-api-parameters.ts";
 
 interface FederateDependencies {
   readonly federation: {
     latest(
-      selectors: readonly (readonly Matcher[])[],
+      texts: readonly string[],
       nowMs: number,
       signal: AbortSignal,
+      labels: Labels | undefined,
     ): Promise<readonly FederatedSample[]>;
   };
   readonly now: () => number;
@@ -35,21 +33,14 @@ export const federateRoutes = ({ federation, now }: FederateDependencies) =>
     { scope: "scrape", bound: "narrows" },
     "returns the latest sample of each selected series",
     async (request, _, { labels }) => {
-      const selectors = queryOf(request.url).getAll("match[]").map(readSelector);
-      const body = await render(await federation.latest(narrowed(selectors, labels), now(), request.signal));
+      const texts = queryOf(request.url).getAll("match[]");
+      const samples = await asParameter("match[]", () =>
+        federation.latest(texts, now(), request.signal, labels),
+      );
+      const body = await render(samples);
       return await compressibleAnswer(request, body, new Headers({ "content-type": TEXT_CONTENT_TYPE }));
     },
   );
-
-function readSelector(text: string): readonly Matcher[] {
-  try {
-    // As upstream: `{__name__=~".*"}` selects all series.
-    return parseSelector(text, true);
-  } catch (error) {
-    if (error instanceof ParseError) throw invalid("match[]", error.message);
-    throw error;
-  }
-}
 
 /** Renders samples that are sorted by name, with a pause after each chunk. */
 async function render(samples: readonly FederatedSample[]): Promise<Uint8Array<ArrayBuffer>> {

@@ -6,6 +6,7 @@ import { parseDurationMs } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { rfc3339Us } from "../../model/time.ts";
 import { noteAskedQuery } from "../asked-query.ts";
+import { ParseError } from "../../query/promql/query-errors.ts";
 import { type BodyLimits, readBody } from "../body.ts";
 import { queryOf } from "../url-text.ts";
 
@@ -81,4 +82,14 @@ export function readLimit(parameters: URLSearchParams, name = "limit"): number {
 
 export function invalid(name: string, why: string): BadInput {
   return new BadInput(`invalid parameter ${JSON.stringify(name)}: ${why}`, name);
+}
+
+/** Names the parameter in an error about its text, as upstream does. */
+export async function asParameter<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ParseError) throw invalid(name, error.message);
+    throw error;
+  }
 }

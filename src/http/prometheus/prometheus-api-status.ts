@@ -18,8 +18,8 @@ interface PrometheusStatusDependencies {
     stored(
       labels: Labels,
       days: readonly number[],
-    ): { readonly series: number; readonly days: readonly number[] };
-    labelValues(name: string, query: LabelQuery): readonly string[];
+    ): Promise<{ readonly series: number; readonly days: readonly number[] }>;
+    labelValues(name: string, query: LabelQuery): Promise<readonly string[]>;
   };
   /** The number of stored series, which may differ from the number of series in PromQL. */
   readonly seriesCount: () => number;
@@ -94,8 +94,8 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
         success({ alerts: [] }),
       )
       // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
-      .on("GET", "/api/metrics/services", OWN, "lists the names of the services", (_, __, { labels }) =>
-        jsonResponse(200, deps.discovery.labelValues("service", { ...ALWAYS, labels })),
+      .on("GET", "/api/metrics/services", OWN, "lists the names of the services", async (_, __, { labels }) =>
+        jsonResponse(200, await deps.discovery.labelValues("service", { ...ALWAYS, labels })),
       )
   );
 };
@@ -111,7 +111,7 @@ async function tsdbStatus(
   const { labelPairs, seriesByMetric, valuesByLabel, lengthByLabel, seriesByPair } =
     await discovery.statistics(most, labels);
   const all = { series: seriesCount(), days: days().map(({ day }) => day) };
-  const stored = labels === undefined ? all : discovery.stored(labels, all.days);
+  const stored = labels === undefined ? all : await discovery.stored(labels, all.days);
   return {
     headStats: {
       numSeries: stored.series,

@@ -5,31 +5,23 @@
  */
 import type { Caller } from "../../access/access.ts";
 import { BadInput, Forbidden, quote } from "../../model/errors.ts";
-import type { Labels } from "../../model/sample.ts";
-import { ParseError } from "../../query/promql/query-errors.ts";
-import {
-  type CallerOptions,
-  type LabelQuery,
-  type MetadataEntry,
-  parseSelector,
-  type Promql,
-} from "../../query/promql/promql-queries.ts";
+import type { CallerOptions, LabelQuery, Promql } from "../../query/promql/promql-queries.ts";
 import type { Shown } from "../../query/promql/worker/messages.ts";
 import type { BodyLimits } from "../body.ts";
 import { type RouteParameters, Routes } from "../routes.ts";
 import { apiError, limited, listResponse, queryResponse, success } from "./prometheus-api-answer.ts";
-import { invalid, readDuration, readLimit, readParameters, readTime } from "./prometheus-api-parameters.ts";
+import {
+  asParameter,
+  invalid,
+  readDuration,
+  readLimit,
+  readParameters,
+  readTime,
+} from "./prometheus-api-parameters.ts";
 
 /** The part of src/query/promql that the API uses. */
 interface PrometheusApiDependencies {
-  readonly promql: Pick<Promql, "instant" | "range" | "format" | "tree"> & {
-    readonly discovery: {
-      series(query: LabelQuery): Promise<readonly { toJSON(): unknown }[]>;
-      labelNames(query: LabelQuery): readonly string[];
-      labelValues(name: string, query: LabelQuery): readonly string[];
-      metadata(metric?: string, labels?: Labels): ReadonlyMap<string, readonly MetadataEntry[]>;
-    };
-  };
+  readonly promql: Pick<Promql, "instant" | "range" | "format" | "tree" | "discovery">;
   readonly limits: BodyLimits;
   readonly now: () => number;
 }
@@ -104,31 +96,34 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
       await asParameter("query", () => promql.tree(parameters.get("query") ?? "", request.signal)),
     );
 
-  const series: Handler = async (parameters, _, caller) => {
+  const series: Handler = async (parameters, request, caller) => {
     if (!parameters.has("match[]")) throw new BadInput("no match[] parameter provided", "match[]");
-    const found = await promql.discovery.series(await readLabelQuery(parameters, caller));
+    const query = readLabelQuery(parameters, request, caller);
+    const found = await asParameter("match[]", () => promql.discovery.series(query));
     const { items, notes } = limited(found, readLimit(parameters));
     return listResponse(items, notes);
   };
-  const labels: Handler = async (parameters, _, caller) => {
-    const { items, notes } = limited(
-      promql.discovery.labelNames(await readLabelQuery(parameters, caller)),
-      readLimit(parameters),
-    );
-    return success(items, notes);
+  const labels: Handler = async (parameters, request, caller) => {
+    const query = readLabelQuery(parameters, request, caller);
+    const found = await asParameter("match[]", () => promql.discovery.labelNames(query));
+    const { items, notes } = limited(found, readLimit(parameters));
+    return listResponse(items, notes);
   };
   const labelValues = (name: string): Handler => {
-    return async (parameters, _, caller) => {
+    return async (parameters, request, caller) => {
       const label = unescapeName(name);
       if (label === "") throw new BadInput(`invalid label name: ${quote(name)}`, "name");
-      const found = promql.discovery.labelValues(label, await readLabelQuery(parameters, caller));
+      const query = readLabelQuery(parameters, request, caller);
+      const found = await asParameter("match[]", () => promql.discovery.labelValues(label, query));
       const { items, notes } = limited(found, readLimit(parameters));
-      return success(items, notes);
+      return listResponse(items, notes);
     };
   };
   const metadata: Handler = async (parameters, _, caller) => {
     const perMetric = readCount(parameters, "limit_per_metric") || Number.POSITIVE_INFINITY;
-    const found = [...promql.discovery.metadata(parameters.get("metric") || undefined, caller.labels)];
+    const found = [
+      ...(await promql.discovery.metadata(parameters.get("metric") || undefined, caller.labels)),
+    ];
     const items = found.slice(0, readCount(parameters, "limit"));
     return success(Object.fromEntries(items.map(([name, entries]) => [name, entries.slice(0, perMetric)])));
   };
@@ -193,25 +188,11 @@ function readCount(parameters: URLSearchParams, name: string): number {
   return count < 0 ? Number.POSITIVE_INFINITY : count;
 }
 
-async function readLabelQuery(parameters: URLSearchParams, { labels }: Caller): Promise<LabelQuery> {
-  const selectors: LabelQuery["selectors"][number][] = [];
-  for (const text of parameters.getAll("match[]")) {
-    selectors.push(await asParameter("match[]", async () => parseSelector(text)));
-  }
+function readLabelQuery(parameters: URLSearchParams, { signal }: Request, { labels }: Caller): LabelQuery {
   const startMs = readTime(parameters, "start") ?? Number.NEGATIVE_INFINITY;
   const endMs = readTime(parameters, "end") ?? Number.POSITIVE_INFINITY;
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-  return { selectors, startMs, endMs, labels };
-}
-
-/** Names the parameter in an error about its text, as upstream does. */
-async function asParameter<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ParseError) throw invalid(name, error.message);
-    throw error;
-  }
+  return { selectors: parameters.getAll("match[]"), startMs, endMs, labels, signal };
 }
 
 /** Upstream's escape for names that a path cannot contain: `U__http_2e_method` is `http.method`. */

@@ -21,7 +21,7 @@ interface ExportRoutesDependencies {
    */
   lines(range: ExportRange, labels: Labels | undefined): AsyncGenerator<string, void, undefined>;
   /** The metrics with series that have the labels; all metrics without labels. */
-  metrics(labels: Labels | undefined): Iterable<Metric>;
+  metrics(labels: Labels | undefined): Promise<Iterable<Metric>>;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
   /** Answers a request that selects series. */
@@ -43,14 +43,18 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs, exportSeries }: E
       const query = queryOf(request.url);
       if (selectsSeries(query)) return await exportSeries(request, caller);
       const { labels } = caller;
-      const range = readRange(query, () => metrics(labels), Date.now());
+      const range = await readRange(query, () => metrics(labels), Date.now());
       return streamResponse(await lineStream(lines(range, labels), stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
     },
   );
 
-function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowMs: number): ExportRange {
+async function readRange(
+  query: URLSearchParams,
+  metrics: () => Promise<Iterable<Metric>>,
+  nowMs: number,
+): Promise<ExportRange> {
   rejectUnknown(query, PARAMETERS);
   const time = (name: string, absent: number) => {
     const text = query.get(name) ?? "";
@@ -64,7 +68,7 @@ function readRange(query: URLSearchParams, metrics: () => Iterable<Metric>, nowM
     throw new BadInput(`from=${quote(query.get("from"))} is after to=${quote(query.get("to"))}.`, "from");
   }
   const name = query.get("metric");
-  return { fromUs, toUs, metric: name === null ? undefined : findMetric(name, metrics()) };
+  return { fromUs, toUs, metric: name === null ? undefined : findMetric(name, await metrics()) };
 }
 
 /** A metric by its name as pushed, or as Prometheus spells it. */

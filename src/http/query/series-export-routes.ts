@@ -7,25 +7,23 @@
 import { setImmediate } from "node:timers/promises";
 import type { Caller } from "../../access/access.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
-import type { Matcher } from "../../query/promql/matchers.ts";
-import { narrowed } from "../../query/caller-series.ts";
-import { parseSelector } from "../../query/promql/promql-queries.ts";
-import { ParseError } from "../../query/promql/query-errors.ts";
+import type { Labels } from "../../model/sample.ts";
 import type { SeriesSamples } from "../../query/promql/storage.ts";
 import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../query/series-lines.ts";
 import type { MillisecondRange } from "../../query/series-export.ts";
 import type { BodyLimits } from "../body.ts";
 import { readCount, rejectUnknown } from "../parameters.ts";
-import { invalid, readParameters, readTime } from "../prometheus/prometheus-api-parameters.ts";
+import { asParameter, invalid, readParameters, readTime } from "../prometheus/prometheus-api-parameters.ts";
 import { Routes } from "../routes.ts";
 import { lineStream, streamResponse } from "../stream.ts";
 
 interface SeriesExportDependencies {
   readonly series: {
     samples(
-      selectors: readonly (readonly Matcher[])[],
+      texts: readonly string[],
       range: MillisecondRange,
       signal?: AbortSignal,
+      labels?: Labels,
     ): AsyncGenerator<readonly SeriesSamples[], void, undefined>;
   };
   readonly limits: BodyLimits;
@@ -126,14 +124,9 @@ async function stream(
   const startMs = timeOf(parameters, "start") ?? 0;
   const endMs = timeOf(parameters, "end") ?? now();
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-  const portions = series.samples(
-    narrowed(texts.map(selectorOf), labels),
-    { startMs, endMs },
-    request.signal,
-  );
-  return streamResponse(await lineStream(linesOf(portions, write), stallTimeoutMs), {
-    "content-type": `${type}; charset=utf-8`,
-  });
+  const portions = series.samples(texts, { startMs, endMs }, request.signal, labels);
+  const lines = await asParameter("match[]", () => lineStream(linesOf(portions, write), stallTimeoutMs));
+  return streamResponse(lines, { "content-type": `${type}; charset=utf-8` });
 }
 
 async function* linesOf(
@@ -154,14 +147,4 @@ function timeOf(parameters: URLSearchParams, name: string): number | undefined {
   if (/^\d+$/.test(text) && Number(text) >= SECONDS_MAX)
     throw invalid(name, `${quote(text)} looks like milliseconds, expected seconds since 1970 or RFC 3339`);
   return readTime(parameters, name);
-}
-
-function selectorOf(text: string): readonly Matcher[] {
-  try {
-    // As VictoriaMetrics: `{__name__!=""}` selects all series.
-    return parseSelector(text, true);
-  } catch (error) {
-    if (error instanceof ParseError) throw invalid("match[]", error.message);
-    throw error;
-  }
 }

@@ -12,15 +12,14 @@ import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, type LabelSet } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
-import { narrowed } from "../caller-series.ts";
-import { selectorsIn } from "./parse/ast.ts";
-import { parse } from "./parse/parse.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Catalog, Source } from "./catalog/catalog.ts";
+import type { SelectorUse } from "./worker/selector-reader.ts";
 
 interface ExemplarOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
+  readonly selectors: SelectorUse;
   /** Tags that identify a single event, and are columns. */
   readonly attributes: readonly string[];
 }
@@ -98,14 +97,14 @@ export class ExemplarSearch {
     signal?: AbortSignal,
     labels?: Labels,
   ): Promise<SeriesExemplars[]> {
-    const selectors = narrowed(
-      selectorsIn(parse(text)).map(({ matchers }) => matchers),
-      labels,
-    );
-    const range = { fromUs: startMs * 1000, toUs: endMs * 1000 };
-    return await this.#runner.runWithin(this.#options, signal, (budget) =>
-      this.#find(selectors, range, budget),
-    );
+    const asked = { texts: [text], isExpression: true, labels };
+    return await this.#runner.runWithin(this.#options, signal, async (budget) => {
+      const range = this.#within({ fromUs: startMs * 1000, toUs: endMs * 1000 });
+      const sources = await this.#options.selectors.use(asked, budget.signal, async (selectors) =>
+        range === undefined ? [] : await this.#sources(selectors, range, budget),
+      );
+      return range === undefined ? [] : await this.#find(sources, range, budget);
+    });
   }
 
   /** Stops running queries; resolves when none runs. */
@@ -113,23 +112,25 @@ export class ExemplarSearch {
     await this.#runner.close();
   }
 
-  async #find(
+  async #sources(
     selectors: readonly (readonly Matcher[])[],
-    asked: Range,
+    range: Range,
     budget: Budget,
-  ): Promise<SeriesExemplars[]> {
-    const range = this.#within(asked);
-    if (range === undefined) return [];
+  ): Promise<Source[]> {
     const sources = new Map<string, Source>();
+    const options = { signal: budget.signal, countSeries: (count: number) => budget.countSeries(count) };
     for (const matchers of selectors) {
-      const found = this.#catalog.find(matchers, dayOf(range.fromUs), dayOf(range.toUs));
-      budget.countSeries(found.length);
+      const found = await this.#catalog.find(matchers, dayOf(range.fromUs), dayOf(range.toUs), options);
       for (const source of found) {
         // Other selectors may find the same histogram with other buckets.
         const edges = source.edges.map(({ bound }) => bound).join();
         sources.set(`${source.labels.key}\u0000${edges}`, source);
       }
     }
+    return [...sources.values()];
+  }
+
+  async #find(sources: readonly Source[], range: Range, budget: Budget): Promise<SeriesExemplars[]> {
     const found = new Map<string, { labels: LabelSet; exemplars: Map<string, Exemplar> }>();
     const add = (labels: LabelSet, key: string, exemplar: Exemplar) => {
       const own = found.get(labels.key) ?? { labels, exemplars: new Map() };
@@ -138,8 +139,8 @@ export class ExemplarSearch {
       own.exemplars.set(key, { ...exemplar, labels: { ...known?.labels, ...exemplar.labels } });
     };
     await this.#reading(budget, async (ask) => {
-      await this.#events([...sources.values()], range, ask, add);
-      await this.#written([...sources.values()], range, ask, add);
+      await this.#events(sources, range, ask, add);
+      await this.#written(sources, range, ask, add);
     });
     return [...found.values()]
       .map(({ labels, exemplars }) => ({

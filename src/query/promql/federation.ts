@@ -7,8 +7,7 @@
  * current counters of /metrics, which never decrease. Their single measurements are not federated, because the latest
  * measurement says nothing about the others.
  */
-import type { Series } from "../../model/sample.ts";
-import { dayOf } from "../../model/sample.ts";
+import { dayOf, type Labels, type Series } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
@@ -19,11 +18,13 @@ import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
 import { StoreTableReader } from "./store/table-reader.ts";
 import { sortWithPauses } from "./store/sort-with-pauses.ts";
+import type { SelectorUse } from "./worker/selector-reader.ts";
 import { QueryRunner } from "./query-runner.ts";
 
 interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
   readonly catalog: Catalog;
+  readonly selectors: SelectorUse;
   readonly registry: {
     hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean;
     seriesById(seriesId: number): Series | undefined;
@@ -78,16 +79,25 @@ export class Federation {
   /**
    * Returns the latest sample of each series that any of the selectors finds, at `nowMs`: by name, then by labels.
    *
-   * @throws QueryError when a limit on PromQL queries is exceeded
+   * @param labels if set, only series with these labels are found
+   * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
    */
   async latest(
-    selectors: readonly (readonly Matcher[])[],
+    texts: readonly string[],
     nowMs: number,
     signal?: AbortSignal,
+    labels?: Labels,
   ): Promise<FederatedSample[]> {
-    return await this.#runner.runWithin(this.#options, signal, (budget) =>
-      this.#latest(selectors, nowMs, budget),
-    );
+    return await this.#runner.runWithin(this.#options, signal, async (budget) => {
+      // As upstream: `{__name__=~".*"}` selects all series.
+      const asked = { texts, mayFindAll: true, labels };
+      const { levels, totals } = await this.#options.selectors.use(asked, budget.signal, (selectors) =>
+        this.#find(selectors, nowMs, budget),
+      );
+      const samples = await this.#levels(levels, nowMs, budget);
+      for (const sample of samples) totals.set(sample.labels.key, sample);
+      return await sortWithPauses([...totals.values()], compareSamples);
+    });
   }
 
   /** Stops running queries; resolves when none runs. */
@@ -95,29 +105,24 @@ export class Federation {
     await this.#runner.close();
   }
 
-  async #latest(
-    selectors: readonly (readonly Matcher[])[],
-    nowMs: number,
-    budget: Budget,
-  ): Promise<FederatedSample[]> {
+  /** The series whose samples are rows, and the current samples of the others by the key of their labels. */
+  async #find(selectors: readonly (readonly Matcher[])[], nowMs: number, budget: Budget) {
     const levels = new Map<string, Source>();
     const totals = new Map<string, FederatedSample>();
+    const options = { signal: budget.signal, countSeries: (count: number) => budget.countSeries(count) };
     for (const matchers of selectors) {
       // The day of a total's last row does not say when it arrived.
-      const sources = this.#catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-      budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
-      for (const source of sources) {
+      const everyDay = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+      for (const source of await this.#catalog.find(matchers, ...everyDay, options)) {
         const { kind } = source.metric;
         if (kind === "gauge" || kind === "cumulative") levels.set(source.labels.key, source);
         else if (source.shape !== "raw") {
           for (const sample of this.#totalOf(source, nowMs)) totals.set(sample.labels.key, sample);
         }
+        if (budget.isPauseDue) await budget.pause();
       }
-      await budget.pause();
     }
-    const samples = await this.#levels([...levels.values()], nowMs, budget);
-    for (const sample of samples) totals.set(sample.labels.key, sample);
-    return await sortWithPauses([...totals.values()], compareSamples);
+    return { levels: [...levels.values()], totals };
   }
 
   async #levels(sources: readonly Source[], nowMs: number, budget: Budget): Promise<FederatedSample[]> {

@@ -2,6 +2,7 @@
  * Syntax tree → plan: `@ start()` and `@ end()` become times, nodes that do not depend on the step are marked, and the
  * range of time that the selectors read is computed before anything is read.
  */
+import { checkSelectors } from "./evaluate/bounds.ts";
 import { NotSupported } from "./query-errors.ts";
 import { type At, childrenOf, type DurationExpr, type Expr, type TimeShift } from "./parse/ast.ts";
 import type { Fail } from "./parse/check-types.ts";
@@ -48,6 +49,7 @@ export function planQuery(parsed: Expr, options: PlanOptions, fail: Fail): Plan 
   markInvariant(expr, stepInvariant);
   const reads: PlannedRead[] = [];
   collectReads(expr, options.startMs, options.endMs, options, reads);
+  checkSelectors(reads.map(({ selector }) => selector));
   return { expr, stepInvariant, reads, afterMs: Math.min(...reads.map((read) => read.afterMs)) };
 }
 

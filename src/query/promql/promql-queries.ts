@@ -10,10 +10,7 @@ import { RequestError } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
-import { ParseError, QueryTimeout } from "./query-errors.ts";
-import type { Matcher } from "./matchers.ts";
-import { isShifted } from "./parse/ast.ts";
-import { parse } from "./parse/parse.ts";
+import { QueryTimeout } from "./query-errors.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
@@ -21,10 +18,11 @@ import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts"
 import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
 import type { Shown, Task, TaskSettings } from "./worker/messages.ts";
+import { SelectorReader, type SelectorUse } from "./worker/selector-reader.ts";
 import { WorkerPool } from "./worker/worker-pool.ts";
 import { WorkerTask } from "./worker/worker-task.ts";
 
-interface PromqlOptions extends EngineOptions, Required<OwnRowsOptions> {
+interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof EngineOptions> {
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
   readonly now: () => number;
@@ -59,6 +57,7 @@ export class Promql {
   readonly #rows: OwnRows;
   readonly #storage: StoreStorage;
   readonly #pool: WorkerPool;
+  readonly #selectors: SelectorReader;
   readonly #runner: QueryRunner;
   readonly #counters: Counters;
 
@@ -67,8 +66,11 @@ export class Promql {
     this.#counters = options.counters;
     this.#rows = new OwnRows(options);
     this.#storage = new StoreStorage({ ...options, rows: this.#rows });
-    this.discovery = new Discovery(options.registry, this.#rows.catalog);
     this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
+    const task = () => ({ pool: this.#pool, rows: this.#rows, settings: this.#settings() });
+    this.#selectors = new SelectorReader({ ...options, task });
+    const { catalog } = this.#rows;
+    this.discovery = new Discovery({ ...options, catalog, selectors: this.#selectors });
     const show = (running: number) => options.counters.promqlRunning.set(running);
     this.#runner = new QueryRunner(
       new ConcurrencyLimit(options.promqlConcurrencyMax, {
@@ -117,6 +119,11 @@ export class Promql {
     return this.#rows.catalog;
   }
 
+  /** Reads the selectors of other parts. */
+  get selectors(): SelectorUse {
+    return this.#selectors;
+  }
+
   /** The samples of sources of the catalog, for exports. */
   get storage(): Pick<StoreStorage, "read"> {
     return this.#storage;
@@ -124,7 +131,7 @@ export class Promql {
 
   /** Stops all queries; resolves when none runs. */
   async close(): Promise<void> {
-    await this.#runner.close();
+    await Promise.all([this.#runner.close(), this.#selectors.close()]);
     this.#pool.close();
   }
 
@@ -209,22 +216,6 @@ function definedOnly<Options extends object>(options: Options): Partial<Options>
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as Partial<Options>;
-}
-
-/**
- * The matchers of a series selector such as `up{job="x"}`; throws for any other expression.
- *
- * @param mayFindAll accepts `{}` and the like, too
- */
-export function parseSelector(text: string, mayFindAll = false): readonly Matcher[] {
-  const expr = parse(text, mayFindAll);
-  if (expr.type !== "vectorSelector" || isShifted(expr)) {
-    throw new ParseError(
-      `expected a series selector without modifiers, got ${JSON.stringify(text)}`,
-      "match[]",
-    );
-  }
-  return expr.matchers;
 }
 
 export type { LabelQuery, MetadataEntry, SeriesStatistics };

@@ -38,6 +38,13 @@ export class LimitReached extends QueryError {
   override readonly code = "limit";
 }
 
+/** The selectors of a query find more series than it may. */
+export function tooManySeries(most: number): LimitReached {
+  return new LimitReached(
+    `the query's selectors find more than ${most} series (promqlSeriesMax): add label matchers`,
+  );
+}
+
 /** The query exceeds its time limit. */
 export class QueryTimeout extends QueryError {
   override readonly errorType = "timeout";

@@ -7,17 +7,28 @@ import { BadInput } from "../../model/errors.ts";
 import type { Series } from "../../model/sample.ts";
 import type { Matcher } from "./matchers.ts";
 import type { Catalog } from "./catalog/catalog.ts";
+import type { SelectorsAsked, SelectorUse } from "./worker/selector-reader.ts";
+
+/** The parts of PromQL that find series. */
+interface Search {
+  readonly selectors: SelectorUse;
+  readonly catalog: Pick<Catalog, "find">;
+}
 
 /**
  * The ids of the series whose rows the selectors find, ascending.
  *
  * @throws BadInput where a selector finds series that are computed from others, without those others
  */
-export function seriesToDelete(selectors: readonly (readonly Matcher[])[], catalog: Catalog): number[] {
+export async function seriesToDelete(asked: SelectorsAsked, search: Search): Promise<number[]> {
+  return await search.selectors.use(asked, undefined, (selectors) => idsOf(selectors, search));
+}
+
+async function idsOf(selectors: readonly (readonly Matcher[])[], { catalog }: Search): Promise<number[]> {
   const ids = new Set<number>();
   for (const matchers of selectors) {
     const own = new Set<number>();
-    const sources = catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+    const sources = await catalog.find(matchers, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
     for (const { shape, metric, seriesIds } of sources) {
       if (shape === "raw" || metric.kind === "delta") for (const id of seriesIds) own.add(id);
     }

@@ -33,7 +33,7 @@ interface SqlOptions {
   readonly store: Pick<Store, "reader" | "days">;
   readonly registry: Metrics & { readonly isAttribute: IsAttribute };
   /** The series that have the labels of a caller's token. If absent, callers with labels are rejected. */
-  readonly own?: (labels: Labels) => CallerSeries;
+  readonly own?: (labels: Labels) => Promise<CallerSeries>;
   /** The maximum that a request may set, and the default for a request that sets none. */
   readonly timeoutMs: number;
   readonly rowsMax: number;
@@ -112,11 +112,11 @@ export class SqlEngine {
   }
 
   /** The series of a caller. Undefined without labels: then the caller may read all series. */
-  own(labels: Labels | undefined): CallerSeries | undefined {
+  async own(labels: Labels | undefined): Promise<CallerSeries | undefined> {
     if (labels === undefined) return undefined;
     const { own } = this.#options;
     if (own === undefined) throw new Forbidden("SQL is not available to a token with labels.");
-    return own(labels);
+    return await own(labels);
   }
 
   /** The tables that a statement may name, with their columns. */
@@ -138,7 +138,7 @@ export class SqlEngine {
    */
   query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {
     return this.run(async (reader, days) => {
-      const own = this.own(options.labels);
+      const own = await this.own(options.labels);
       const tables = this.catalog(days, own);
       const prepared = (inspected: Inspected): Prepared => ({
         views: [

@@ -34,7 +34,7 @@ export async function listTables(
   signal?: AbortSignal,
   labels?: Labels,
 ): Promise<ListedTable[]> {
-  const own = engine.own(labels);
+  const own = await engine.own(labels);
   const sizes = await tableSizes(engine, own, signal);
   const matches = matcher(pattern);
   const listed = engine

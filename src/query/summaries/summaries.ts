@@ -158,7 +158,7 @@ export class Summaries {
     let absent: readonly AbsentMetric[] = [];
     const result = await this.#options.engine.run(
       async (_, days) => {
-        const own = this.#options.engine.own(labels);
+        const own = await this.#options.engine.own(labels);
         const catalog = this.#options.engine.catalog(days, own);
         absent = absentMetrics(summary, values, catalog);
         return {

@@ -34,7 +34,7 @@ async function serve(chunks: () => AsyncGenerator<string, void, undefined>, stal
       ended.resolve(given);
     }
   }
-  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs, exportSeries })], {
+  const app = createApp([exportRoutes({ lines, metrics: async () => [], stallTimeoutMs, exportSeries })], {
     log,
     counters: createCounters(),
   });
@@ -93,10 +93,13 @@ test("a range keeps the microseconds of its times", async () => {
     ranges.push(range);
     yield "";
   }
-  const app = createApp([exportRoutes({ lines, metrics: () => [], stallTimeoutMs: 1_000, exportSeries })], {
-    log,
-    counters: createCounters(),
-  });
+  const app = createApp(
+    [exportRoutes({ lines, metrics: async () => [], stallTimeoutMs: 1_000, exportSeries })],
+    {
+      log,
+      counters: createCounters(),
+    },
+  );
   const query = "from=2024-01-01T00:00:00.000250Z&to=1704067200001";
   expect((await app.fetch(new Request(`http://localhost/api/v1/export?${query}`))).status).toBe(200);
   expect(ranges).toEqual([{ fromUs: 1_704_067_200_000_250, toUs: 1_704_067_200_001_000, metric: undefined }]);

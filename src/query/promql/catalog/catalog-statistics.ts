@@ -26,13 +26,13 @@ export interface SeriesStatistics {
 /** Counts PromQL's series, each bucket as one, with at most `most` entries per list. */
 export async function seriesStatistics(catalog: Catalog, most: number): Promise<SeriesStatistics> {
   const statistics = new Statistics(most);
-  for (const label of catalog.labelNames([], Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)) {
-    const counts =
-      label === METRIC_NAME
-        ? catalog.countsByName()
-        : label === BUCKET_LABEL
-          ? catalog.countsByBound()
-          : catalog.countsOf(label);
+  const everyDay = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+  for (const label of await catalog.labelNames([], ...everyDay, new Set())) {
+    const counts = await (label === METRIC_NAME
+      ? catalog.countsByName()
+      : label === BUCKET_LABEL
+        ? catalog.countsByBound()
+        : catalog.countsOf(label));
     statistics.add(label, counts);
     await setImmediate();
   }

@@ -7,6 +7,9 @@
  *
  * Labels are matched as they were pushed. Label sets are created only for the series that match, and not for queries of
  * names and values.
+ *
+ * Each look-up lets other work run every few milliseconds. It finds the series that exist when it begins, and some of
+ * those that are added meanwhile.
  */
 
 import { prometheusLabelName } from "../../../model/names.ts";
@@ -14,6 +17,7 @@ import type { Metric, Series } from "../../../model/sample.ts";
 import { openMetricsFloat } from "../../../model/spelling.ts";
 import { BUCKET_LABEL, LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
+import { tooManySeries } from "../query-errors.ts";
 import type { Latest } from "../store/held.ts";
 import { type Condition, forStored, meets, valueIn } from "./matching.ts";
 import {
@@ -25,6 +29,7 @@ import {
   type View,
   viewsOf,
 } from "./series-index.ts";
+import { Slices } from "./slices.ts";
 
 export { type CatalogMetric, viewsOf };
 
@@ -64,6 +69,16 @@ interface Target {
   readonly isUnique: boolean;
 }
 
+/** Returns true, perhaps later, if the rest of the view can be skipped. */
+type Visit = (series: Series, target: Target) => boolean | Promise<boolean>;
+
+interface FindOptions {
+  /** Ends the look-up with its reason. */
+  readonly signal?: AbortSignal;
+  /** Is called with the number of further series, each bucket as one, and throws if they are too many. */
+  countSeries?(count: number): void;
+}
+
 /**
  * Up to this number, the series of the metrics are scanned. An index of a label covers all metrics: with
  * 200,000 series, its first use takes 0.1 s.
@@ -82,28 +97,38 @@ export class Catalog {
   }
 
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
-  find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Source[] {
+  async find(
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    { signal, countSeries }: FindOptions = {},
+  ): Promise<Source[]> {
     const sources: Source[] = [];
     /** Sources that can have the same labels as others. */
     const shared = new Map<string, Source>();
-    this.#each(matchers, (series, { indexed: { metric }, view, bounds, isUnique }) => {
-      if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
-      const labels = this.#labelsOf(series, view.name);
-      const known = isUnique ? undefined : shared.get(labels.key);
-      if (known !== undefined) {
-        // If a part of an observation and a series of that name have equal labels, only the first of them counts.
-        if (known.shape === view.shape) known.seriesIds.push(series.seriesId);
+    await this.#each(
+      matchers,
+      new Slices(signal),
+      (series, { indexed: { metric }, view, bounds, isUnique }) => {
+        if (!this.#registry.hasSamplesIn(series.seriesId, firstDay, lastDay)) return false;
+        const labels = this.#labelsOf(series, view.name);
+        const known = isUnique ? undefined : shared.get(labels.key);
+        if (known !== undefined) {
+          // If a part of an observation and a series of that name have equal labels, only the first of them counts.
+          if (known.shape === view.shape) known.seriesIds.push(series.seriesId);
+          return false;
+        }
+        const edges = bounds.map((bound) => ({
+          bound,
+          labels: labels.with(BUCKET_LABEL, openMetricsFloat(bound)),
+        }));
+        const source = { metric, shape: view.shape, labels, seriesIds: [series.seriesId], edges };
+        sources.push(source);
+        countSeries?.(Math.max(1, edges.length));
+        if (!isUnique) shared.set(labels.key, source);
         return false;
-      }
-      const edges = bounds.map((bound) => ({
-        bound,
-        labels: labels.with(BUCKET_LABEL, openMetricsFloat(bound)),
-      }));
-      const source = { metric, shape: view.shape, labels, seriesIds: [series.seriesId], edges };
-      sources.push(source);
-      if (!isUnique) shared.set(labels.key, source);
-      return false;
-    });
+      },
+    );
     return sources;
   }
 
@@ -111,29 +136,36 @@ export class Catalog {
    * The values of a label over the series that match and may have samples in the days. Dashboards query them first of
    * all.
    */
-  valuesOf(
+  async valuesOf(
     name: string,
     matchers: readonly Matcher[],
     firstDay: number,
     lastDay: number,
-    values = new Set<string>(),
-  ): Set<string> {
+    values: Set<string>,
+    signal?: AbortSignal,
+  ): Promise<Set<string>> {
+    const slices = new Slices(signal);
     const isThere = ({ seriesId }: Series) => this.#registry.hasSamplesIn(seriesId, firstDay, lastDay);
-    const add = (indexed?: IndexedMetric) => {
-      for (const [value, all] of this.#index.valuesOf(name, indexed)) {
-        if (!values.has(value) && all.some((series) => this.#shows(series, name) && isThere(series)))
+    const add = async (indexed?: IndexedMetric) => {
+      for (const [value, all] of await this.#index.valuesOf(name, slices, indexed)) {
+        if (values.has(value)) continue;
+        for (const series of all) {
+          if (slices.isDue) await slices.pause();
+          if (!this.#shows(series, name) || !isThere(series)) continue;
           values.add(value);
+          break;
+        }
       }
     };
     if (matchers.length === 0 && name !== METRIC_NAME) {
-      this.#index.follow();
-      if (name === BUCKET_LABEL) this.#addBounds(isThere, values);
-      add();
+      await this.#index.follow(slices);
+      if (name === BUCKET_LABEL) await this.#addBounds(isThere, values, slices);
+      await add();
       return values;
     }
     let target: Target | undefined;
     let names: readonly string[] = [];
-    this.#each(matchers, (series, of) => {
+    await this.#each(matchers, slices, (series, of) => {
       const { indexed, view, bounds, conditions } = of;
       const own =
         name === METRIC_NAME
@@ -146,10 +178,7 @@ export class Catalog {
         return own.every((value) => values.has(value));
       }
       // All series of the metric: by their values.
-      if (conditions.length === 0) {
-        add(indexed);
-        return true;
-      }
+      if (conditions.length === 0) return add(indexed).then(() => true);
       if (of !== target) {
         target = of;
         names = this.#pushedNames(indexed, name);
@@ -162,15 +191,16 @@ export class Catalog {
   }
 
   /** The names of the labels of the series that match and may have samples in the days. */
-  labelNames(
+  async labelNames(
     matchers: readonly Matcher[],
     firstDay: number,
     lastDay: number,
-    names = new Set<string>(),
-  ): Set<string> {
+    names: Set<string>,
+    signal?: AbortSignal,
+  ): Promise<Set<string>> {
     let target: Target | undefined;
     let missing = new Set<string>();
-    this.#each(matchers, (series, of) => {
+    await this.#each(matchers, new Slices(signal), (series, of) => {
       const { indexed, view } = of;
       if (of !== target) {
         target = of;
@@ -200,9 +230,9 @@ export class Catalog {
    *
    * @param matchers of labels that no view adds, so not of names and bounds: all views of a series match or none
    */
-  stored(matchers: readonly Matcher[]): Map<CatalogMetric, Series[]> {
+  async stored(matchers: readonly Matcher[]): Promise<Map<CatalogMetric, Series[]>> {
     const found = new Map<CatalogMetric, { readonly view: View; readonly series: Series[] }>();
-    this.#each(matchers, (series, { indexed: { metric }, view }) => {
+    await this.#each(matchers, new Slices(), (series, { indexed: { metric }, view }) => {
       let own = found.get(metric);
       if (own === undefined) {
         own = { view, series: [] };
@@ -216,20 +246,23 @@ export class Catalog {
   }
 
   /** The number of series with each value of a label, including all views; for `le` see `countsByBound`. */
-  countsOf(label: string): Map<string, number> {
-    this.#index.follow();
+  async countsOf(label: string, slices = new Slices()): Promise<Map<string, number>> {
+    await this.#index.follow(slices);
     const counts = new Map<string, number>();
-    for (const [value, all] of this.#index.valuesOf(label)) {
+    for (const [value, all] of await this.#index.valuesOf(label, slices)) {
       let count = 0;
-      for (const series of all) if (this.#shows(series, label)) count += seriesOfEach(series.metric);
+      for (const series of all) {
+        if (this.#shows(series, label)) count += seriesOfEach(series.metric);
+        if (slices.isDue) await slices.pause();
+      }
       if (count > 0) counts.set(value, count);
     }
     return counts;
   }
 
   /** The number of series with each name; each bucket counts as one. */
-  countsByName(): Map<string, number> {
-    this.#index.follow();
+  async countsByName(): Promise<Map<string, number>> {
+    await this.#index.follow(new Slices());
     const counts = new Map<string, number>();
     for (const { metric, views, series } of this.#index.metrics) {
       for (const { name, shape } of views) {
@@ -241,8 +274,8 @@ export class Catalog {
   }
 
   /** The number of series with each value of `le`. */
-  countsByBound(): Map<string, number> {
-    const counts = this.countsOf(BUCKET_LABEL);
+  async countsByBound(): Promise<Map<string, number>> {
+    const counts = await this.countsOf(BUCKET_LABEL);
     for (const { metric, series } of this.#index.metrics) {
       if (metric.kind !== "observation" || series.length === 0) continue;
       for (const bound of boundsOf(metric).map(openMetricsFloat)) {
@@ -256,36 +289,61 @@ export class Catalog {
    * Calls `visit` for each series and view that match, whether or not it has samples. If `visit` returns true, the rest
    * of that view can be skipped.
    */
-  #each(matchers: readonly Matcher[], visit: (series: Series, target: Target) => boolean): void {
-    this.#index.follow();
+  async #each(matchers: readonly Matcher[], slices: Slices, visit: Visit): Promise<void> {
+    await this.#index.follow(slices);
+    const deferred = matchers.flatMap((each) => each.deferred ?? []);
+    if (deferred.length > 0) {
+      // A walk that only asks which texts another thread has to test.
+      for (const each of deferred) each.collect();
+      await this.#walk(matchers, slices, () => false);
+      for (const each of deferred) await each.settle();
+    }
+    await this.#walk(matchers, slices, visit);
+  }
+
+  async #walk(matchers: readonly Matcher[], slices: Slices, visit: Visit): Promise<void> {
     const named = matchers.filter(({ name }) => name === METRIC_NAME);
     const labelled = matchers.filter(({ name }) => name !== METRIC_NAME).map(forStored);
     const isNamed = named.find(({ operator }) => operator === "=");
     const metrics = isNamed === undefined ? this.#index.metrics : this.#index.named(isNamed.value);
-    const few = this.#fewest(metrics, labelled);
+    const few = await this.#fewest(metrics, labelled, slices);
     if (few === undefined) {
       for (const indexed of metrics) {
         for (const target of this.#targets(indexed, named, labelled)) {
           for (const series of indexed.series) {
-            if (meets(series.labels, target.conditions) && visit(series, target)) break;
+            if (slices.isDue) await slices.pause();
+            if (!meets(series.labels, target.conditions)) continue;
+            const isEnough = visit(series, target);
+            if (isEnough === true || (isEnough !== false && (await isEnough))) break;
           }
         }
+        if (slices.isDue) await slices.pause();
       }
       return;
     }
     const targets = new Map<Metric, readonly Target[]>();
     for (const series of few) {
+      if (slices.isDue) await slices.pause();
       let own = targets.get(series.metric);
       if (own === undefined) {
-        own = this.#targets(this.#index.of(series.metric), named, labelled);
+        const indexed = this.#index.of(series.metric);
+        own = indexed === undefined ? [] : this.#targets(indexed, named, labelled);
         targets.set(series.metric, own);
       }
-      for (const target of own) if (meets(series.labels, target.conditions)) visit(series, target);
+      for (const target of own) {
+        if (!meets(series.labels, target.conditions)) continue;
+        const done = visit(series, target);
+        if (typeof done !== "boolean") await done;
+      }
     }
   }
 
   /** The smallest indexed list that contains all series that match; undefined if scanning the metrics is not slower. */
-  #fewest(metrics: readonly IndexedMetric[], labelled: readonly Matcher[]): readonly Series[] | undefined {
+  async #fewest(
+    metrics: readonly IndexedMetric[],
+    labelled: readonly Matcher[],
+    slices: Slices,
+  ): Promise<readonly Series[] | undefined> {
     let count = 0;
     for (const { series } of metrics) count += series.length;
     if (count <= this.#scannedMax) return undefined;
@@ -293,7 +351,7 @@ export class Catalog {
     for (const { name, operator, value } of labelled) {
       // Bounds of buckets are not labels of series, and bounds of remote_write may have another spelling.
       if (operator !== "=" || value === "" || name === BUCKET_LABEL || name === "quantile") continue;
-      const having = this.#index.having(name, value);
+      const having = await this.#index.having(name, value, slices);
       if (having.length >= count) continue;
       fewest = having;
       count = having.length;
@@ -338,13 +396,19 @@ export class Catalog {
   /** Whether a label of a series is visible. */
   #shows({ metric, labels }: Series, label: string): boolean {
     if (metric.kind !== "observation" && metric.kind !== "delta") return true;
-    return valueIn(labels, this.#pushedNames(this.#index.of(metric), label)) !== "";
+    const indexed = this.#index.of(metric);
+    return indexed !== undefined && valueIn(labels, this.#pushedNames(indexed, label)) !== "";
   }
 
-  #addBounds(isThere: (series: Series) => boolean, values: Set<string>): void {
+  async #addBounds(isThere: (series: Series) => boolean, values: Set<string>, slices: Slices): Promise<void> {
     for (const { metric, series } of this.#index.metrics) {
-      if (metric.kind !== "observation" || !series.some(isThere)) continue;
-      for (const bound of boundsOf(metric)) values.add(openMetricsFloat(bound));
+      if (metric.kind !== "observation") continue;
+      for (const each of series) {
+        if (slices.isDue) await slices.pause();
+        if (!isThere(each)) continue;
+        for (const bound of boundsOf(metric)) values.add(openMetricsFloat(bound));
+        break;
+      }
     }
   }
 
@@ -355,13 +419,22 @@ export class Catalog {
 
   #labelsOf({ metric, labels }: Series, name: string): LabelSet {
     const isLevel = metric.kind === "gauge" || metric.kind === "cumulative";
-    if (isLevel && this.#index.of(metric).respelled.size === 0) return LabelSet.ofSeries(name, labels);
+    if (isLevel && !this.#index.of(metric)?.respelled.size) return LabelSet.ofSeries(name, labels);
     const entries: [string, string][] = [[METRIC_NAME, name]];
     for (const [label, value] of labels) {
       if (!this.#isColumn(metric, label)) entries.push([prometheusLabelName(label), value]);
     }
     return LabelSet.from(entries);
   }
+}
+
+/** Counts series up to a limit on them; see FindOptions. */
+export function seriesCounter(most: number): (count: number) => void {
+  let series = 0;
+  return (count) => {
+    series += count;
+    if (series > most) throw tooManySeries(most);
+  };
 }
 
 function boundsOf(metric: Metric): number[] {

@@ -4,20 +4,30 @@
  */
 import { prometheusLabelName, totalName } from "../../../model/names.ts";
 import { dayOf, type Labels, type Metric } from "../../../model/sample.ts";
-import { narrowed, CallerSeries } from "../../caller-series.ts";
+import { CallerSeries } from "../../caller-series.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
-import type { Catalog, SeriesRegistry } from "./catalog.ts";
+import { type Catalog, seriesCounter, type SeriesRegistry } from "./catalog.ts";
 import { sortWithPauses } from "../store/sort-with-pauses.ts";
+import type { SelectorUse } from "../worker/selector-reader.ts";
 import { countSeries, type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
 
 export interface LabelQuery {
   /** Selectors, any of which may match; none: all series. */
-  readonly selectors: readonly (readonly Matcher[])[];
+  readonly selectors: readonly string[];
   readonly startMs: number;
   readonly endMs: number;
   /** If set, only series with these labels count. */
   readonly labels?: Labels;
+  readonly signal?: AbortSignal;
+}
+
+interface DiscoveryOptions {
+  readonly registry: SeriesRegistry;
+  readonly catalog: Catalog;
+  readonly selectors: SelectorUse;
+  /** Series that the selectors of a look-up can find. */
+  readonly promqlSeriesMax: number;
 }
 
 export interface MetadataEntry {
@@ -27,50 +37,63 @@ export interface MetadataEntry {
 }
 
 export class Discovery {
-  readonly #registry: SeriesRegistry;
-  readonly #catalog: Catalog;
+  readonly #options: DiscoveryOptions;
 
-  constructor(registry: SeriesRegistry, catalog: Catalog) {
-    this.#registry = registry;
-    this.#catalog = catalog;
+  constructor(options: DiscoveryOptions) {
+    this.#options = options;
   }
 
-  /** The label sets of the series that match, in order. */
+  /**
+   * The label sets of the series that match, in order.
+   *
+   * @throws LimitReached when there are too many
+   */
   async series(query: LabelQuery): Promise<LabelSet[]> {
-    const found = [...this.#labelSets(query)];
-    const sorted = await sortWithPauses(found, compareLabels);
-    return sorted.filter((labels, at) => at === 0 || labels.key !== sorted[at - 1].key);
+    const { catalog, promqlSeriesMax } = this.#options;
+    const found = new Map<string, LabelSet>();
+    const countSeries = seriesCounter(promqlSeriesMax);
+    await this.#each(query, async (matchers, signal) => {
+      for (const source of await catalog.find(matchers, ...daysOf(query), { signal, countSeries })) {
+        if (source.edges.length === 0) found.set(source.labels.key, source.labels);
+        for (const { labels } of source.edges) found.set(labels.key, labels);
+      }
+    });
+    return await sortWithPauses([...found.values()], compareLabels);
   }
 
   /** The names of the labels of these series, in order. */
-  labelNames(query: LabelQuery): string[] {
+  async labelNames(query: LabelQuery): Promise<string[]> {
     const names = new Set<string>();
-    for (const matchers of selectorsOf(query)) this.#catalog.labelNames(matchers, ...daysOf(query), names);
-    return [...names].sort(compareText);
+    await this.#each(query, (matchers, signal) =>
+      this.#options.catalog.labelNames(matchers, ...daysOf(query), names, signal),
+    );
+    return await sortWithPauses([...names], compareText);
   }
 
   /** The values of a label, by its name as pushed or as Prometheus spells it, in order. */
-  labelValues(name: string, query: LabelQuery): string[] {
+  async labelValues(name: string, query: LabelQuery): Promise<string[]> {
     const values = new Set<string>();
     const label = prometheusLabelName(name);
-    for (const matchers of selectorsOf(query))
-      this.#catalog.valuesOf(label, matchers, ...daysOf(query), values);
-    return [...values].sort(compareText);
+    await this.#each(query, (matchers, signal) =>
+      this.#options.catalog.valuesOf(label, matchers, ...daysOf(query), values, signal),
+    );
+    return await sortWithPauses([...values], compareText);
   }
 
   /** The number of series by name, label and value: the `most` largest counts of each. */
   async statistics(most: number, labels?: Labels): Promise<SeriesStatistics> {
-    if (labels === undefined) return await seriesStatistics(this.#catalog, most);
+    if (labels === undefined) return await seriesStatistics(this.#options.catalog, most);
     const series = await this.series({ ...ALWAYS, labels });
     return countSeries(series, most);
   }
 
   /** The number of stored series, and the days in which they may have samples, if only series with the labels count. */
-  stored(labels: Labels, days: readonly number[]): { series: number; days: number[] } {
-    const ids = new CallerSeries(this.#catalog, labels).ids();
+  async stored(labels: Labels, days: readonly number[]): Promise<{ series: number; days: number[] }> {
+    const { catalog, registry } = this.#options;
+    const ids = (await CallerSeries.find(catalog, labels)).ids();
     return {
       series: ids.length,
-      days: days.filter((day) => ids.some((id) => this.#registry.hasSamplesIn(id, day, day))),
+      days: days.filter((day) => ids.some((id) => registry.hasSamplesIn(id, day, day))),
     };
   }
 
@@ -80,9 +103,10 @@ export class Discovery {
    * @param metric only this metric, if set
    * @param labels only metrics with series that have these labels, if set
    */
-  metadata(metric?: string, labels?: Labels): Map<string, MetadataEntry[]> {
+  async metadata(metric?: string, labels?: Labels): Promise<Map<string, MetadataEntry[]>> {
+    const { catalog, registry } = this.#options;
     const found = new Map<string, MetadataEntry[]>();
-    const metrics = labels === undefined ? this.#registry : new CallerSeries(this.#catalog, labels);
+    const metrics = labels === undefined ? registry : await CallerSeries.find(catalog, labels);
     for (const each of metrics.metrics()) {
       const name = familyOf(each);
       if (metric !== undefined && metric !== name && metric !== each.name) continue;
@@ -95,13 +119,16 @@ export class Discovery {
     return found;
   }
 
-  *#labelSets(query: LabelQuery): Iterable<LabelSet> {
-    for (const matchers of selectorsOf(query)) {
-      for (const source of this.#catalog.find(matchers, ...daysOf(query))) {
-        if (source.edges.length === 0) yield source.labels;
-        for (const edge of source.edges) yield edge.labels;
-      }
-    }
+  /** Calls `look` with the matchers of each selector. Without selectors everything matches. */
+  async #each(
+    { selectors, labels, signal }: LabelQuery,
+    look: (matchers: readonly Matcher[], signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    // One without matchers, which can still get those of the caller.
+    const texts = selectors.length === 0 ? undefined : selectors;
+    await this.#options.selectors.use({ texts, labels }, signal, async (all, either) => {
+      for (const matchers of all) await look(matchers, either);
+    });
   }
 }
 
@@ -122,11 +149,6 @@ const ALWAYS: LabelQuery = {
   startMs: Number.NEGATIVE_INFINITY,
   endMs: Number.POSITIVE_INFINITY,
 };
-
-/** Without selectors, everything matches, as with one selector without matchers. */
-function selectorsOf({ selectors, labels }: LabelQuery): LabelQuery["selectors"] {
-  return narrowed(selectors.length > 0 ? selectors : [[]], labels);
-}
 
 function daysOf({ startMs, endMs }: LabelQuery): [firstDay: number, lastDay: number] {
   return [dayOf(startMs * 1000), dayOf(endMs * 1000)];

@@ -10,6 +10,7 @@
  */
 import { prometheusLabelName, totalName } from "../../../model/names.ts";
 import type { Metric, Series } from "../../../model/sample.ts";
+import type { Slices } from "./slices.ts";
 
 /** A metric with the series that have rows, including ended ones, in the order of their creation. */
 export interface CatalogMetric extends Metric {
@@ -94,6 +95,7 @@ export class SeriesIndex {
   /** Every series, in the order in which it was added. */
   #series: Series[] = [];
   #labels = new Map<string, LabelIndex>();
+  #following: Promise<void> | undefined;
 
   constructor(registry: FollowedRegistry) {
     this.#registry = registry;
@@ -101,17 +103,40 @@ export class SeriesIndex {
   }
 
   /** Adds what is new. Call it before each look-up. */
-  follow(): void {
-    if (this.#epoch !== this.#registry.epoch) {
-      this.#epoch = this.#registry.epoch;
-      if (this.#hasLost()) this.#clear();
+  async follow(slices: Slices): Promise<void> {
+    // One at a time. What came while another look-up followed is added by the second pass.
+    while (this.#following !== undefined) await this.#following;
+    this.#following = this.#follow(slices);
+    try {
+      await this.#following;
+    } finally {
+      this.#following = undefined;
     }
+  }
+
+  async #follow(slices: Slices): Promise<void> {
+    // Series can be dropped during a pause: then everything is compared again.
+    for (let isDone = false; !isDone; ) {
+      const { epoch } = this.#registry;
+      if (this.#epoch !== epoch) {
+        if (await this.#hasLost(slices)) this.#clear();
+        this.#epoch = epoch;
+      }
+      isDone = await this.#takeInAll(epoch, slices);
+    }
+  }
+
+  /** Returns false if series were dropped meanwhile. */
+  async #takeInAll(epoch: number, slices: Slices): Promise<boolean> {
     let at = 0;
     for (const metric of this.#registry.metrics()) {
       let known = this.#metrics[at++];
       if (known === undefined) known = this.#add(metric);
-      if (known.series.length < metric.series.size) this.#takeIn(known);
+      if (known.series.length < metric.series.size) await this.#takeIn(known, slices);
+      else if (slices.isDue) await slices.pause();
+      if (this.#registry.epoch !== epoch) return false;
     }
+    return true;
   }
 
   get metrics(): readonly IndexedMetric[] {
@@ -122,9 +147,9 @@ export class SeriesIndex {
     return this.#series.length;
   }
 
-  /** The indexed metric of a series. */
-  of(metric: Metric): IndexedMetric {
-    return this.#byMetric.get(metric)!;
+  /** The indexed metric of a series; undefined if it was dropped meanwhile. */
+  of(metric: Metric): IndexedMetric | undefined {
+    return this.#byMetric.get(metric);
   }
 
   /** The metrics that have a view of this name, in either spelling. */
@@ -133,16 +158,20 @@ export class SeriesIndex {
   }
 
   /** The series with a value of a label, including those for which it was demoted. */
-  having(label: string, value: string): readonly Series[] {
-    const found = this.#indexed(label, this.#labels, this.#series).get(value);
+  async having(label: string, value: string, slices: Slices): Promise<readonly Series[]> {
+    const found = (await this.#indexed(label, this.#labels, this.#series, slices)).get(value);
     return found === undefined ? [] : listOf(found);
   }
 
   /** The values of a label with their series, of all metrics or of one, including those for which it was demoted. */
-  *valuesOf(label: string, of?: IndexedMetric): Iterable<readonly [string, readonly Series[]]> {
+  async valuesOf(
+    label: string,
+    slices: Slices,
+    of?: IndexedMetric,
+  ): Promise<Iterable<readonly [string, readonly Series[]]>> {
     const { labels, series } =
       of === undefined ? { labels: this.#labels, series: this.#series } : (of as Followed);
-    for (const [value, found] of this.#indexed(label, labels, series)) yield [value, listOf(found)];
+    return listed(await this.#indexed(label, labels, series, slices));
   }
 
   #add(metric: CatalogMetric): Followed {
@@ -164,41 +193,53 @@ export class SeriesIndex {
     return known;
   }
 
-  #takeIn(known: Followed): void {
+  async #takeIn(known: Followed, slices: Slices): Promise<void> {
     const { metric, coming, series } = known;
-    // Never past the last: an iterator that has ended returns nothing more.
-    while (series.length < metric.series.size) {
-      const next = coming.next();
-      if (next.done) break;
-      series.push(next.value);
-      this.#series.push(next.value);
+    try {
+      // Never past the last: an iterator that has ended returns nothing more.
+      while (series.length < metric.series.size) {
+        const next = coming.next();
+        if (next.done) break;
+        series.push(next.value);
+        this.#series.push(next.value);
+        if (slices.isDue) await slices.pause();
+      }
+    } finally {
+      known.respelled = respelled(metric);
     }
-    known.respelled = respelled(metric);
   }
 
-  #indexed(
+  async #indexed(
     label: string,
     labels: Map<string, LabelIndex>,
     all: readonly Series[],
-  ): ReadonlyMap<string, Having> {
+    slices: Slices,
+  ): Promise<ReadonlyMap<string, Having>> {
     const index = labels.get(label) ?? { values: new Map<string, Having>(), taken: 0 };
     const { values } = index;
-    for (; index.taken < all.length; index.taken++) {
-      const series = all[index.taken]!;
-      const value = series.labels.get(label) ?? this.#respelledValue(series, label);
-      if (value === undefined) continue;
-      const found = values.get(value);
-      if (found === undefined) values.set(value, series);
-      else if (Array.isArray(found)) found.push(series);
-      else values.set(value, [found, series]);
+    // Several look-ups can do this at once. They share the index, and each adds the next series.
+    labels.set(label, index);
+    try {
+      while (index.taken < all.length) {
+        const series = all[index.taken++]!;
+        const value = series.labels.get(label) ?? this.#respelledValue(series, label);
+        if (value !== undefined) {
+          const found = values.get(value);
+          if (found === undefined) values.set(value, series);
+          else if (Array.isArray(found)) found.push(series);
+          else values.set(value, [found, series]);
+        }
+        if (slices.isDue) await slices.pause();
+      }
+    } finally {
+      // A name that no series has is not kept, because a client can send any number of them.
+      if (values.size === 0) labels.delete(label);
     }
-    // A name that no series has is not kept, because a client can send any number of them.
-    if (values.size > 0) labels.set(label, index);
     return values;
   }
 
   #respelledValue({ metric, labels }: Series, label: string): string | undefined {
-    const { respelled } = this.#byMetric.get(metric)!;
+    const respelled = this.#byMetric.get(metric)?.respelled ?? NONE;
     if (respelled === NONE) return undefined;
     for (const name of respelled.get(label) ?? []) {
       const value = labels.get(name);
@@ -208,14 +249,18 @@ export class SeriesIndex {
   }
 
   /** Whether any series in the index was dropped. */
-  #hasLost(): boolean {
+  async #hasLost(slices: Slices): Promise<boolean> {
     let at = 0;
     for (const metric of this.#registry.metrics()) {
       const known = this.#metrics[at++];
       if (known !== undefined && known.metric !== metric) return true;
     }
     if (at < this.#metrics.length) return true;
-    return this.#series.some((series) => !this.#byMetric.get(series.metric)!.metric.series.has(series));
+    for (const series of this.#series) {
+      if (!this.#byMetric.get(series.metric)!.metric.series.has(series)) return true;
+      if (slices.isDue) await slices.pause();
+    }
+    return false;
   }
 
   #clear(): void {
@@ -229,6 +274,10 @@ export class SeriesIndex {
 
 function listOf(having: Having): readonly Series[] {
   return Array.isArray(having) ? having : [having];
+}
+
+function* listed(values: ReadonlyMap<string, Having>): Iterable<readonly [string, readonly Series[]]> {
+  for (const [value, found] of values) yield [value, listOf(found)];
 }
 
 function respelled(metric: CatalogMetric): ReadonlyMap<string, readonly string[]> {

@@ -2,7 +2,7 @@
  * The limits of one query: samples, series, memory, time. Each error names the number and the setting. The budget also
  * lets the event loop run from time to time, because pushes must not wait for a long query.
  */
-import { LimitReached, QueryCanceled, QueryError, QueryTimeout } from "../query-errors.ts";
+import { LimitReached, QueryCanceled, QueryError, QueryTimeout, tooManySeries } from "../query-errors.ts";
 
 export interface Limits {
   /** Samples read by all selectors of a query. */
@@ -53,11 +53,7 @@ export class Budget {
   countSeries(count: number): void {
     this.#series += count;
     const most = this.#limits.promqlSeriesMax;
-    if (this.#series > most) {
-      throw new LimitReached(
-        `the query's selectors find more than ${most} series (promqlSeriesMax): add label matchers`,
-      );
-    }
+    if (this.#series > most) throw tooManySeries(most);
   }
 
   /** Counts memory that is returned with `free`. */

@@ -3,7 +3,7 @@ import { ConcurrencyLimit } from "../../../model/concurrency-limit.ts";
 import { dayOf, type Labels } from "../../../model/sample.ts";
 import type { Store } from "../../../store/store.ts";
 import { callerMatchers } from "../../caller-series.ts";
-import { Catalog, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
+import { Catalog, seriesCounter, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
 import type { HeldOf } from "./held.ts";
 import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
 import type { LargeReads, StoredRows } from "./stored-rows.ts";
@@ -14,6 +14,8 @@ export interface OwnRowsOptions {
   readonly registry: SeriesRegistry;
   /** The last sample of a series of a Pushgateway group; if absent, no series is of a group. */
   readonly heldOf?: HeldOf;
+  /** Series that one selector can find. */
+  readonly promqlSeriesMax?: number;
 }
 
 export class OwnRows implements StoredRows {
@@ -32,8 +34,11 @@ export class OwnRows implements StoredRows {
 
   days: StoredRows["days"] = () => this.#options.store.days();
 
-  find: StoredRows["find"] = async (matchers, firstDay, lastDay) =>
-    this.catalog.find(matchers, firstDay, lastDay).map((source) => this.#withLast(source));
+  find: StoredRows["find"] = async (matchers, firstDay, lastDay, signal) => {
+    const countSeries = seriesCounter(this.#options.promqlSeriesMax ?? Number.POSITIVE_INFINITY);
+    const found = await this.catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
+    return found.map((source) => this.#withLast(source));
+  };
 
   withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) =>
     new Set(seriesIds.filter((id) => this.#options.registry.hasSamplesIn(id, firstDay, lastDay)));
@@ -54,7 +59,8 @@ export function narrowedRows(rows: StoredRows, labels: Labels): StoredRows {
   const own = callerMatchers(labels);
   return {
     days: () => rows.days(),
-    find: (matchers, firstDay, lastDay) => rows.find([...matchers, ...own], firstDay, lastDay),
+    find: (matchers, firstDay, lastDay, signal) =>
+      rows.find([...matchers, ...own], firstDay, lastDay, signal),
     withSamplesIn: (seriesIds, firstDay, lastDay) => rows.withSamplesIn(seriesIds, firstDay, lastDay),
     large: rows.large,
     tables: (signal) => rows.tables(signal),

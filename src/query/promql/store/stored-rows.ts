@@ -16,7 +16,12 @@ export interface StoredRows {
   /** In ascending order. */
   days(): readonly StoredDay[];
   /** The series that match and may have samples in the days from `firstDay` to `lastDay`. */
-  find(matchers: readonly Matcher[], firstDay: number, lastDay: number): Promise<readonly Source[]>;
+  find(
+    matchers: readonly Matcher[],
+    firstDay: number,
+    lastDay: number,
+    signal?: AbortSignal,
+  ): Promise<readonly Source[]>;
   /** Those of some stored series that have samples in the days. */
   withSamplesIn(
     seriesIds: readonly number[],

@@ -37,7 +37,18 @@ export type Task =
       readonly shown: Shown;
     }
   | { readonly kind: "format"; readonly text: string }
-  | { readonly kind: "tree"; readonly text: string };
+  | { readonly kind: "tree"; readonly text: string }
+  | SelectorsTask;
+
+/** The Worker parses selectors, and evaluates their regular expressions until the owner gives it another task. */
+export interface SelectorsTask {
+  readonly kind: "selectors";
+  /** Selectors, or one expression whose selectors are meant. */
+  readonly texts: readonly string[];
+  readonly isExpression?: boolean;
+  /** Whether `{}` and the like are accepted. */
+  readonly mayFindAll?: boolean;
+}
 
 /** What a Worker needs to know of the gateway. */
 export interface TaskSettings extends EngineOptions {
@@ -84,6 +95,13 @@ export type Ask =
 export type AskPart = string | RowColumns | RowLists;
 
 export type ToWorker =
+  /** Asks which texts a regular expression matches. A Worker answers at any time of its task. */
+  | {
+      readonly type: "test";
+      readonly test: number;
+      readonly expression: string;
+      readonly texts: readonly string[];
+    }
   | { readonly type: "run"; readonly task: Task; readonly settings: TaskSettings }
   /** Nobody waits for the answer any more. The Worker fails the task. */
   | { readonly type: "abort" }
@@ -94,6 +112,9 @@ export type ToWorker =
   | { readonly type: "read" };
 
 export type FromWorker =
+  | { readonly type: "selectors"; readonly selectors: readonly (readonly PlainMatcher[])[] }
+  /** 1 for each text that matches. */
+  | { readonly type: "tested"; readonly test: number; readonly marks: Uint8Array<ArrayBuffer> }
   | { readonly type: "ask"; readonly ask: number; readonly request: Ask }
   /** A part was used: another can be sent. */
   | { readonly type: "taken"; readonly ask: number }

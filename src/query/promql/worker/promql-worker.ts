@@ -6,11 +6,12 @@
  */
 import { setPriority } from "node:os";
 import { setImmediate } from "node:timers/promises";
-import type { Task, TaskSettings, ToWorker } from "./messages.ts";
-import { PIECES_AHEAD } from "./messages.ts";
+import type { RE2JS } from "re2js";
+import { compileAnchored } from "../matchers.ts";
+import { type FromWorker, PIECES_AHEAD, type Task, type TaskSettings, type ToWorker } from "./messages.ts";
 import { plainError } from "./plain-error.ts";
 import { Asker, RemoteRows } from "./remote-rows.ts";
-import { answerPieces } from "./tasks.ts";
+import { answerPieces, selectorsOf } from "./tasks.ts";
 
 declare const self: Worker;
 
@@ -21,6 +22,10 @@ try {
   setPriority(0, PRIORITY);
 } catch {
   // It works with the usual priority too.
+}
+
+function post(message: FromWorker, transferred: ArrayBuffer[] = []): void {
+  self.postMessage(message, transferred);
 }
 
 /** Sends each piece when the client has read those before it, except for a few. */
@@ -50,18 +55,20 @@ class Pieces {
     this.#signal.throwIfAborted();
     this.#room--;
     const piece = this.#encoder.encode(text);
-    self.postMessage({ type: "piece", piece, isLast }, [piece.buffer]);
+    post({ type: "piece", piece, isLast }, [piece.buffer]);
   }
 }
 
 class RunningTask {
   readonly abort = new AbortController();
-  readonly asker = new Asker((message) => self.postMessage(message));
+  readonly asker = new Asker(post);
   readonly pieces = new Pieces(this.abort.signal);
+  readonly #expressions = new Map<string, RE2JS>();
 
   async run(task: Task, settings: TaskSettings): Promise<void> {
     const rows = new RemoteRows(this.asker, settings.days);
     try {
+      if (task.kind === "selectors") return post({ type: "selectors", selectors: selectorsOf(task) });
       let made: string | undefined;
       for await (const text of answerPieces(task, settings, rows, this.abort.signal)) {
         if (made !== undefined) {
@@ -73,8 +80,15 @@ class RunningTask {
       }
       await this.pieces.send(made ?? "", true);
     } catch (error) {
-      self.postMessage({ type: "failed", error: plainError(error) });
+      post({ type: "failed", error: plainError(error) });
     }
+  }
+
+  /** Says which texts an expression matches. It compiled when the selector was parsed. */
+  test(test: number, expression: string, texts: readonly string[]): void {
+    const compiled = this.#expressions.getOrInsertComputed(expression, compileAnchored);
+    const marks = Uint8Array.from(texts, (text) => (compiled.test(text) ? 1 : 0));
+    post({ type: "tested", test, marks }, [marks.buffer]);
   }
 }
 
@@ -86,6 +100,7 @@ function serve(): void {
       void running.run(data.task, data.settings);
     } else if (data.type === "abort") running.abort.abort();
     else if (data.type === "read") running.pieces.read();
+    else if (data.type === "test") running.test(data.test, data.expression, data.texts);
     else running.asker.take(data);
   };
 }

@@ -6,12 +6,16 @@ import { formatExpr } from "../parse/print.ts";
 import { treeOf } from "../parse/tree.ts";
 import { StoreStorage } from "../store/store-storage.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
-import type { Shown, Task, TaskSettings } from "./messages.ts";
+import { checkSelectors } from "../evaluate/bounds.ts";
+import type { Matcher } from "../matchers.ts";
+import { isShifted, selectorsIn } from "../parse/ast.ts";
+import { ParseError } from "../query-errors.ts";
+import type { PlainMatcher, SelectorsTask, Shown, Task, TaskSettings } from "./messages.ts";
 import { resultPieces, valueText } from "./result-text.ts";
 
 /** The pieces of the answer to a task. */
 export async function* answerPieces(
-  task: Task,
+  task: Exclude<Task, SelectorsTask>,
   settings: TaskSettings,
   rows: StoredRows,
   signal: AbortSignal,
@@ -68,4 +72,29 @@ function statsOf({ stats }: PromqlResult): unknown {
     },
     samples: { totalQueryableSamples: stats.samplesRead, peakSamples: Math.ceil(stats.bytesPeak / 9) },
   };
+}
+
+/** The matchers of the selectors. */
+export function selectorsOf({ texts, isExpression, mayFindAll }: SelectorsTask): PlainMatcher[][] {
+  const selectors = isExpression
+    ? texts.flatMap((text) => selectorsIn(parse(text)))
+    : texts.map((text) => ({ matchers: parseSelector(text, mayFindAll) }));
+  checkSelectors(selectors);
+  return selectors.map(({ matchers }) => matchers.map(plainMatcher));
+}
+
+/** The matchers of a series selector such as `up{job="x"}`; throws for any other expression. */
+function parseSelector(text: string, mayFindAll?: boolean): readonly Matcher[] {
+  const expr = parse(text, mayFindAll);
+  if (expr.type !== "vectorSelector" || isShifted(expr)) {
+    throw new ParseError(
+      `expected a series selector without modifiers, got ${JSON.stringify(text)}`,
+      "match[]",
+    );
+  }
+  return expr.matchers;
+}
+
+function plainMatcher({ name, operator, value }: Matcher): PlainMatcher {
+  return { name, operator, value };
 }

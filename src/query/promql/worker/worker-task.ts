@@ -5,11 +5,11 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
-import { matcher } from "../matchers.ts";
+import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
 import { QueryCanceled, QueryError } from "../query-errors.ts";
-import type { Ask, AskPart, FromWorker, Task, TaskSettings } from "./messages.ts";
+import type { Ask, AskPart, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
 import { PARTS_AHEAD } from "./messages.ts";
 import { errorOf, plainError } from "./plain-error.ts";
 import { SourcesEncoder } from "./sources-text.ts";
@@ -28,7 +28,7 @@ interface Answering {
   onTaken: () => void;
 }
 
-interface TaskOptions {
+export interface WorkerTaskOptions {
   readonly pool: WorkerPool;
   readonly rows: StoredRows;
   readonly settings: TaskSettings;
@@ -39,7 +39,7 @@ interface TaskOptions {
 type Piece = Uint8Array<ArrayBuffer>;
 
 export class WorkerTask {
-  readonly #options: TaskOptions;
+  readonly #options: WorkerTaskOptions;
   readonly #worker: PoolWorker;
   /** The Worker's questions are answered as the caller that gave the task. */
   readonly #asCaller = AsyncLocalStorage.snapshot();
@@ -52,13 +52,18 @@ export class WorkerTask {
   #isLast = false;
   #failure: { readonly error: unknown } | undefined;
   #onPiece: () => void = () => {};
+  readonly #selectors = Promise.withResolvers<readonly (readonly PlainMatcher[])[]>();
+  readonly #tests = new Map<number, PromiseWithResolvers<Uint8Array>>();
+  #testsSent = 0;
   #releaseLarge: (() => void) | undefined;
   #isOver = false;
   #grace: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(task: Task, options: TaskOptions) {
+  constructor(task: Task, options: WorkerTaskOptions) {
     this.#options = options;
     const { pool, settings, signal } = options;
+    // Most tasks have none, and nobody waits for them.
+    this.#selectors.promise.catch(() => {});
     this.#worker = pool.take();
     this.#worker.listen(
       (message) => this.#asCaller(() => this.#take(message)),
@@ -88,6 +93,25 @@ export class WorkerTask {
         this.#onPiece = resolve;
       });
     }
+  }
+
+  /** The matchers of a task that reads selectors. Throws what the task failed with. */
+  selectors(): Promise<readonly (readonly PlainMatcher[])[]> {
+    return this.#selectors.promise;
+  }
+
+  readonly test: TestTexts = async (expression, texts) => {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const test = ++this.#testsSent;
+    const tested = Promise.withResolvers<Uint8Array>();
+    this.#tests.set(test, tested);
+    this.#post({ type: "test", test, expression, texts });
+    return await tested.promise;
+  };
+
+  /** A task that reads selectors is done. */
+  finish(): void {
+    this.#finish(true);
   }
 
   /** Nobody reads the rest of the answer. */
@@ -137,6 +161,13 @@ export class WorkerTask {
         if (message.isLast) this.#finish(true);
         this.#onPiece();
         return;
+      case "selectors":
+        this.#selectors.resolve(message.selectors);
+        return;
+      case "tested":
+        this.#tests.get(message.test)?.resolve(message.marks);
+        this.#tests.delete(message.test);
+        return;
       case "failed":
         this.#fail(errorOf(message.error), true);
     }
@@ -151,6 +182,8 @@ export class WorkerTask {
   #failWith(error: unknown): void {
     this.#failure ??= { error };
     this.#onPiece();
+    this.#selectors.reject(this.#failure.error);
+    for (const tested of this.#tests.values()) tested.reject(this.#failure.error);
   }
 
   /** The thread has nothing more to say. */
@@ -199,8 +232,10 @@ export class WorkerTask {
     switch (request.what) {
       case "find": {
         const { firstDay, lastDay } = request;
-        const matchers = request.matchers.map(({ name, operator, value }) => matcher(name, operator, value));
-        const sources = await rows.find(matchers, firstDay, lastDay);
+        const matchers = request.matchers.map(({ name, operator, value }) =>
+          deferredMatcher(name, operator, value, this.test),
+        );
+        const sources = await rows.find(matchers, firstDay, lastDay, signal);
         const encoder = new SourcesEncoder();
         for (let from = 0; from < sources.length; from += SOURCES_AT_ONCE) {
           if (from > 0) await setImmediate();

@@ -11,8 +11,16 @@ import { openMetricsFloat } from "../../../../src/model/spelling.ts";
 import { Catalog, viewsOf } from "../../../../src/query/promql/catalog/catalog.ts";
 import { Discovery } from "../../../../src/query/promql/catalog/discovery.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
-import { type Matcher, matcher } from "../../../../src/query/promql/matchers.ts";
+import {
+  compileAnchored,
+  deferredMatcher,
+  type Matcher,
+  matcher,
+  type MatchOperator,
+  type TestTexts,
+} from "../../../../src/query/promql/matchers.ts";
 import { sortWithPauses } from "../../../../src/query/promql/store/sort-with-pauses.ts";
+import type { SelectorUse } from "../../../../src/query/promql/worker/selector-reader.ts";
 import { Registry } from "../../../../src/series/registry.ts";
 import type { Stored } from "../../../../src/store/store.ts";
 import { DEFAULTS } from "../../../defaults.ts";
@@ -105,9 +113,10 @@ const matchers = fc.array(
         "a|b",
         ".+",
         ...["depth", "took.ms", "took_ms_bucket", "took_s_count", "done_total", "done", "2.5", "took.*"],
+        ...["[ab]", "(t|d).+s?(_c|_b).*", ".*o.+", "(2|1)[.]?5?|[+]Inf"],
       ),
     )
-    .map(([name, operator, value]) => matcher(name, operator as "=", value)),
+    .map(([name, operator, value]) => ({ name, operator: operator as MatchOperator, value })),
   { maxLength: 3 },
 );
 const days = fc
@@ -116,16 +125,31 @@ const days = fc
 
 const sorted = (items: Iterable<string>) => [...new Set(items)].sort();
 
-test("finds what a walk over all series finds, after any changes since the last query", () => {
-  fc.assert(
-    fc.property(
+/** As a Worker tests texts. */
+const testTexts: TestTexts = async (expression, texts) => {
+  const compiled = compileAnchored(expression);
+  return Uint8Array.from(texts, (text) => Number(compiled.test(text)));
+};
+
+test("finds what a walk over all series finds, after any changes since the last query, also if expressions are tested elsewhere", async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.array(fc.tuple(fc.array(step, { maxLength: 12 }), matchers, days), { maxLength: 6 }),
       fc.boolean(),
-      (rounds, isIndexed) => {
+      fc.boolean(),
+      async (rounds, isIndexed, isDeferred) => {
         const registry = emptyRegistry();
         const catalog = new Catalog(registry, isIndexed ? 0 : undefined);
-        const discovery = new Discovery(registry, catalog);
-        for (const [steps, wanted, range] of rounds) {
+        let used: readonly Matcher[] = [];
+        const selectors: SelectorUse = {
+          use: (_, signal, work) => work([used], signal ?? new AbortController().signal),
+        };
+        const discovery = new Discovery({ registry, catalog, selectors, promqlSeriesMax: 1_000 });
+        for (const [steps, asked, range] of rounds) {
+          const wanted = asked.map(({ name, operator, value }) => matcher(name, operator, value));
+          const deferred = asked.map(({ name, operator, value }) =>
+            deferredMatcher(name, operator, value, testTexts),
+          );
           for (const each of steps) {
             if ("forgetBefore" in each) {
               registry.takePending();
@@ -143,7 +167,8 @@ test("finds what a walk over all series finds, after any changes since the last 
           for (const matchers of [wanted, []]) {
             const expected = walk(registry, matchers, range);
             const found = new Map<string, number[]>();
-            for (const { labels, edges, seriesIds } of catalog.find(matchers, ...range)) {
+            used = isDeferred && matchers.length > 0 ? deferred : matchers;
+            for (const { labels, edges, seriesIds } of await catalog.find(used, ...range)) {
               for (const each of edges.length > 0 ? edges : [{ labels }])
                 found.set(each.labels.key, seriesIds);
             }
@@ -152,18 +177,18 @@ test("finds what a walk over all series finds, after any changes since the last 
             expect(inOrder(found)).toEqual(inOrder(expected));
             const pairs = [...expected.keys()].map((key) => key.split("\u0000"));
             const query = {
-              selectors: matchers.length > 0 ? [matchers] : [],
+              selectors: [],
               startMs: range[0] * 86_400_000,
               endMs: range[1] * 86_400_000,
             };
-            expect(discovery.labelNames(query).toSorted()).toEqual(
+            expect((await discovery.labelNames(query)).toSorted()).toEqual(
               sorted(pairs.flatMap((pair) => pair.filter((_, at) => at % 2 === 0))),
             );
             for (const name of ["__name__", "zone", "a_b", "le", "task_id", "nobody"]) {
               const having = pairs.flatMap((pair) =>
                 pair.filter((_, at) => at % 2 === 1 && pair[at - 1] === name),
               );
-              expect(discovery.labelValues(name, query).toSorted()).toEqual(sorted(having));
+              expect((await discovery.labelValues(name, query)).toSorted()).toEqual(sorted(having));
             }
           }
         }
@@ -173,28 +198,28 @@ test("finds what a walk over all series finds, after any changes since the last 
   );
 });
 
-test("finds a series that was added since the last query, and not one that was dropped", () => {
+test("finds a series that was added since the last query, and not one that was dropped", async () => {
   const registry = emptyRegistry();
   const catalog = new Catalog(registry, 0);
   const add = (host: string, day: number) => {
     const admission = registry.admit({ metric: "up", kind: "gauge", labels: new Map([["host", host]]) });
     if ("seriesId" in admission) registry.touch(admission.seriesId, day);
   };
-  const hosts = () => [...catalog.valuesOf("host", [], 0, 9)].sort();
-  const find = (host: string) => catalog.find([matcher("host", "=", host)], 0, 9).length;
+  const hosts = async () => [...(await catalog.valuesOf("host", [], 0, 9, new Set()))].sort();
+  const find = async (host: string) => (await catalog.find([matcher("host", "=", host)], 0, 9)).length;
   add("a", 1);
-  expect(hosts()).toEqual(["a"]);
+  expect(await hosts()).toEqual(["a"]);
   add("b", 2);
-  expect(hosts()).toEqual(["a", "b"]);
-  expect([find("a"), find("b"), find("c")]).toEqual([1, 1, 0]);
+  expect(await hosts()).toEqual(["a", "b"]);
+  expect([await find("a"), await find("b"), await find("c")]).toEqual([1, 1, 0]);
   registry.takePending();
   registry.forgetDaysBefore(2);
   add("c", 3);
-  expect(hosts()).toEqual(["b", "c"]);
-  expect([find("a"), find("b"), find("c")]).toEqual([0, 1, 1]);
+  expect(await hosts()).toEqual(["b", "c"]);
+  expect([await find("a"), await find("b"), await find("c")]).toEqual([0, 1, 1]);
 });
 
-test("a label that is demoted after a query has no values, and its series are merged", () => {
+test("a label that is demoted after a query has no values, and its series are merged", async () => {
   const registry = emptyRegistry();
   const catalog = new Catalog(registry, 0);
   const add = (zone: string) => {
@@ -207,22 +232,23 @@ test("a label that is demoted after a query has no values, and its series are me
   };
   for (const zone of ["a", "b", "c"]) add(zone);
   const named = [matcher("__name__", "=", "took_count")];
-  const zones = () => [...catalog.valuesOf("zone", [], 0, 9)];
-  const ofMetric = () => [...catalog.valuesOf("zone", named, 0, 9)];
-  expect([zones(), ofMetric()]).toEqual([
+  const zones = async () => [...(await catalog.valuesOf("zone", [], 0, 9, new Set()))];
+  const ofMetric = async () => [...(await catalog.valuesOf("zone", named, 0, 9, new Set()))];
+  expect([await zones(), await ofMetric()]).toEqual([
     ["a", "b", "c"],
     ["a", "b", "c"],
   ]);
-  expect(catalog.find(named, 0, 9)).toHaveLength(3);
+  expect(await catalog.find(named, 0, 9)).toHaveLength(3);
   add("d");
-  expect([zones(), ofMetric(), [...catalog.labelNames(named, 0, 9)]]).toEqual([[], [], ["__name__", "site"]]);
-  const [one, ...others] = catalog.find(named, 0, 9);
+  const names = await catalog.labelNames(named, 0, 9, new Set());
+  expect([await zones(), await ofMetric(), [...names]]).toEqual([[], [], ["__name__", "site"]]);
+  const [one, ...others] = await catalog.find(named, 0, 9);
   expect(others).toEqual([]);
   expect(one!.labels.toJSON()).toEqual({ __name__: "took_count", site: "x" });
   expect(one!.seriesIds).toHaveLength(4);
 });
 
-test("finds bounds that were stored in another spelling by any spelling", () => {
+test("finds bounds that were stored in another spelling by any spelling", async () => {
   const metric = (name: string) => ({
     ...{ name, kind: "cumulative", type: "unknown" as const, unit: "", help: "" },
     buckets: [],
@@ -244,13 +270,13 @@ test("finds bounds that were stored in another spelling by any spelling", () => 
   });
   // The index is used if there are more series than are scanned.
   const catalog = new Catalog(registry, 0);
-  const idsOf = (...matchers: Matcher[]) =>
-    catalog.find(matchers, 0, 9).flatMap(({ seriesIds }) => seriesIds);
-  for (const spelled of ["1", "1.0", "1e0"]) expect(idsOf(matcher("le", "=", spelled))).toEqual([1, 2]);
-  expect(idsOf(matcher("__name__", "=", "h_bucket"), matcher("le", "!=", "1"))).toEqual([3]);
-  expect(idsOf(matcher("le", "=~", "1|3"))).toEqual([1, 2]);
-  expect(idsOf(matcher("quantile", "=", "0.5"))).toEqual([4]);
-  expect(idsOf(matcher("quantile", "=~", "0.5|0.90"))).toEqual([4, 5]);
+  const idsOf = async (...matchers: Matcher[]) =>
+    (await catalog.find(matchers, 0, 9)).flatMap(({ seriesIds }) => seriesIds);
+  for (const spelled of ["1", "1.0", "1e0"]) expect(await idsOf(matcher("le", "=", spelled))).toEqual([1, 2]);
+  expect(await idsOf(matcher("__name__", "=", "h_bucket"), matcher("le", "!=", "1"))).toEqual([3]);
+  expect(await idsOf(matcher("le", "=~", "1|3"))).toEqual([1, 2]);
+  expect(await idsOf(matcher("quantile", "=", "0.5"))).toEqual([4]);
+  expect(await idsOf(matcher("quantile", "=~", "0.5|0.90"))).toEqual([4, 5]);
 });
 
 test("sorting with pauses is correct and stable, and lets other work run", async () => {

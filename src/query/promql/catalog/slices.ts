@@ -1,0 +1,31 @@
+/**
+ * Lets other work run while this thread walks over many series: pushes must not wait for it. A walk is checked every few
+ * series, because reading the clock takes as long as a series.
+ */
+import { setImmediate } from "node:timers/promises";
+
+/** How long a walk may block the event loop. */
+const SLICE_MS = 4;
+const STEPS_PER_CHECK = 64;
+
+export class Slices {
+  readonly #signal: AbortSignal | undefined;
+  #steps = 0;
+  #beginMs = performance.now();
+
+  /** @param signal ends the walk with its reason */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Counts a step; whether it is time to `pause`. */
+  get isDue(): boolean {
+    return ++this.#steps % STEPS_PER_CHECK === 0 && performance.now() - this.#beginMs > SLICE_MS;
+  }
+
+  async pause(): Promise<void> {
+    await setImmediate();
+    this.#signal?.throwIfAborted();
+    this.#beginMs = performance.now();
+  }
+}
