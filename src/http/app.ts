@@ -153,13 +153,19 @@ export function createApp(
       const { pattern, allow } = match;
       let response: Response;
       let arrival: Arrival | undefined;
+      let isReceived = false;
       try {
         arrival = guard?.receive(received, socket);
+        isReceived = true;
         response =
           isRedirected && allow.length > 0
             ? redirect(usual, path, clean)
             : await answer(request, allow, arrival);
       } catch (error) {
+        if (!isReceived && error instanceof RequestError) {
+          const { status, code, message } = error;
+          summary?.noteRequest({ route: pattern ?? "none", status, reason: code, message });
+        }
         const form = pattern === undefined ? answerError : match.answerError;
         response = errorResponse(error, request, log, form);
         if (error instanceof MethodNotAllowed) response.headers.set("allow", allow.join(", "));

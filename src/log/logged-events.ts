@@ -101,7 +101,7 @@ export const EVENTS = {
   },
   requests_rejected: {
     level: "warn",
-    message: "pushes were rejected in the last minute",
+    message: "requests were rejected in the last minute",
     fields: ["reason", "count", "route", "status", "sample"],
   },
   samples_rejected: {
