@@ -39,7 +39,12 @@ function realPath(path: string): string {
 function requireAccess(data: string, path: string, mode: number): void {
   try {
     accessSync(path, mode);
-  } catch {
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EROFS")
+      throw new SettingError(
+        `data is ${JSON.stringify(data)}, which is on a disk that is mounted read-only: mount it for writing, or give --data ` +
+          "a folder of another disk.",
+      );
     throw new SettingError(
       `data is ${JSON.stringify(data)}, but user ${process.getuid?.()} cannot read and write ${JSON.stringify(path)}, ` +
         `which belongs to user ${statSync(path).uid}: run as that user, or "chown -R" the folder.`,

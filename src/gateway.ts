@@ -71,6 +71,7 @@ import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { bucketsFor } from "./series/buckets.ts";
 import { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
+import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
 import { DiskFull } from "./store/disk-room.ts";
 import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
@@ -160,7 +161,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   openDataFolder(config.data);
   const webConfig = openWebConfig(config, options, log, counters, now);
   const access = openAccess(config, options, log, now);
-  const { store, stored } = await openFile(config, temporaryDirectory, counters, log, options.onFatal);
+  const { store, stored } = await openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
   const gate = new Gate(gateSettings(config, hostname()), {
     access,
     counters,
@@ -294,6 +295,7 @@ async function openFile(
   temporaryDirectory: string,
   counters: Counters,
   log: Log,
+  now: () => number,
   onFatal?: () => void,
 ) {
   const opened = await openStore({
@@ -305,6 +307,7 @@ async function openFile(
     reserveBytes: config.diskReserveBytes,
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onFatal,
+    onUpgradeBackup: (folder) => log("upgrade_backup", { folder }),
     onRoom: ({ freeBytes, isFull }) => {
       const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
       if (isFull) log("disk_full", fields);
@@ -315,6 +318,8 @@ async function openFile(
   rmSync(temporaryDirectory, { recursive: true, force: true });
   makeTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
+  for (const name of removeOldUpgradeBackups(config.data, config.retentionDays, now()))
+    log("upgrade_backup_removed", { folder: join(config.data, name) });
   return opened;
 }
 

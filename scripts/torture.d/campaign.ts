@@ -3,7 +3,7 @@
  * what was acknowledged, pushes while something else happens, and kills the gateway. Between two rounds the files that the
  * kill left may be damaged in a copy, backed up, restored, compacted or opened by a start that is killed too.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, watch } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { STORE_FILE } from "../../src/store/inspection.ts";
 import { GatewayProcess } from "../../test/gateway-process.ts";
@@ -407,13 +407,18 @@ export class Campaign {
         return;
       }
       case "compact":
-      case "migration":
+        for (let times = 1 + random.below(2); times > 0; times--)
+          await killedRun(["compact", "--data", this.#data], 250 + random.below(600));
+        if (random.chance(0.5)) {
+          const { code, err } = await runToEnd(["compact", "--data", this.#data]);
+          if (code !== 0) this.tally.faults.push(`weir compact ended with ${code}: ${err}`);
+        }
         return;
       case "read-only": {
         disk!.setReadOnly(true);
         try {
           const { exitCode, log } = await GatewayProcess.startToEnd(this.#serve);
-          if (exitCode === 0 || !/^weir serve: [^\n]+\n$/.test(log))
+          if (exitCode === 0 || !log.includes("mounted read-only"))
             this.tally.faults.push(`a start on a read-only disk ended with ${exitCode}: ${log}`);
         } finally {
           disk!.setReadOnly(false);
@@ -526,9 +531,9 @@ export class Campaign {
     this.tally.faults.push(...faults.map((fault) => `${where}: ${fault}`));
   }
 
-  /** Moves the folder of a failed campaign aside, for a person who looks for the reason. */
+  /** Copies the folder of a failed campaign, for a person who looks for the reason. */
   keep(to: string): void {
-    renameSync(this.#options.folder, to);
+    cpSync(this.#options.folder, to, { recursive: true });
   }
 }
 

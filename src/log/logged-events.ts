@@ -53,6 +53,16 @@ export const EVENTS = {
   },
 
   // The store and what runs beside the requests
+  upgrade_backup: {
+    level: "warn",
+    message: "a backup was made, because the new version rewrites data of the store",
+    fields: ["folder"],
+  },
+  upgrade_backup_removed: {
+    level: "info",
+    message: "the backup before an upgrade is older than retention and was removed",
+    fields: ["folder"],
+  },
   store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
   ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },
   housekeeping_failed: {

@@ -55,6 +55,6 @@ export function requireEmpty(path: string): void {
 }
 
 /** Database, log, journal, and what the engine writes beside them. Not the journals that a repair has kept. */
-function storeFiles(folder: string): string[] {
+export function storeFiles(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith(STORE_FILE) && !name.includes(".damaged-"));
 }

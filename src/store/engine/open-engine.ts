@@ -1,5 +1,6 @@
 /** The store's engine and its connections. Opened at the start, and again if the engine gives up on its file. */
-import { statement } from "../statements.ts";
+import { backUpBeforeUpgrade } from "../backup/upgrade-backup.ts";
+import { type Migration, statement } from "../statements.ts";
 import { migrate } from "../tables/migrate.ts";
 import { type Connection, Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./engine-settings.ts";
@@ -14,8 +15,15 @@ export interface OpenEngine {
   readonly workers: Workers;
 }
 
+export interface EngineOptions extends DatabaseOptions {
+  /** The files of sql/schema by default. */
+  readonly migrations?: readonly Migration[];
+  /** Called with the folder of the backup that was made before a migration that rewrites data. */
+  readonly onUpgradeBackup?: (folder: string) => void;
+}
+
 /** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
-export async function openEngine(path: string, options: DatabaseOptions): Promise<OpenEngine> {
+export async function openEngine(path: string, options: EngineOptions): Promise<OpenEngine> {
   const database = await Database.open(path, options);
   const connections: Connection[] = [];
   const connect = async () => {
@@ -26,7 +34,13 @@ export async function openEngine(path: string, options: DatabaseOptions): Promis
   try {
     const writer = await connect();
     await writer.run(statement("store/disable_checkpoint_on_close"));
-    await migrate(writer);
+    await migrate(writer, {
+      migrations: options.migrations,
+      beforeRewrite: async (from, to) => {
+        const folder = await backUpBeforeUpgrade(path, from, to, options.temporaryDirectory);
+        options.onUpgradeBackup?.(folder);
+      },
+    });
     await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/disable_external_access"));
     await writer.run(statement("store/allow_external_threads"));
