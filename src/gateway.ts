@@ -308,18 +308,16 @@ async function openFile(
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
     onFatal,
     onUpgradeBackup: (folder) => log("upgrade_backup", { folder }),
-    onRoom: ({ freeBytes, isFull }) => {
-      const fields = { freeBytes, diskReserveBytes: config.diskReserveBytes };
-      if (isFull) log("disk_full", fields);
-      else log("disk_has_room", fields);
-    },
+    onRoom: ({ freeBytes, isFull }) =>
+      log(isFull ? "disk_full" : "disk_has_room", { freeBytes, ...pickSettings(config, "diskReserveBytes") }),
   });
   // After the store is open, because only the owner of the file may clear what an earlier process left.
   rmSync(temporaryDirectory, { recursive: true, force: true });
   makeTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
-  for (const name of removeOldUpgradeBackups(config.data, config.retentionDays, now()))
-    log("upgrade_backup_removed", { folder: join(config.data, name) });
+  removeOldUpgradeBackups(config.data, config.retentionDays, now(), (folder) =>
+    log("upgrade_backup_removed", { folder }),
+  );
   return opened;
 }
 

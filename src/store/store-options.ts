@@ -1,11 +1,11 @@
 /** What a store needs to open its file, and what it reports. */
 import type { Counters } from "../model/counters.ts";
-import type { EngineOptions } from "./engine/open-engine.ts";
+import type { OpenEngineOptions } from "./engine/open-engine.ts";
 import type { OnFault } from "./journal/journal.ts";
 import type { Orphans } from "./journal/salvage.ts";
 import type { Room } from "./store.ts";
 
-export interface StoreOptions extends Pick<EngineOptions, "migrations" | "onUpgradeBackup"> {
+export interface StoreOptions extends Pick<OpenEngineOptions, "migrations" | "onUpgradeBackup"> {
   /** The DuckDB file. Its folder must exist. */
   readonly path: string;
   readonly memoryLimitBytes: number;

@@ -52,11 +52,17 @@ export async function backUpBeforeUpgrade(
   }
 }
 
-/** Removes the backups that are older than retention: no day in them is kept any more. Returns their names. */
-export function removeOldUpgradeBackups(data: string, retentionDays: number, nowMs: number): string[] {
-  const old = readdirSync(data).filter(
-    (name) => NAME.test(name) && statSync(join(data, name)).mtimeMs < nowMs - retentionDays * DAY_MS,
-  );
-  for (const name of old) rmSync(join(data, name), { recursive: true, force: true });
-  return old;
+/** Removes the backups that are older than retention: no day in them is kept any more. `onRemoved` gets each folder. */
+export function removeOldUpgradeBackups(
+  data: string,
+  retentionDays: number,
+  nowMs: number,
+  onRemoved: (folder: string) => void,
+): void {
+  for (const name of readdirSync(data).filter((each) => NAME.test(each))) {
+    const folder = join(data, name);
+    if (statSync(folder).mtimeMs >= nowMs - retentionDays * DAY_MS) continue;
+    rmSync(folder, { recursive: true, force: true });
+    onRemoved(folder);
+  }
 }

@@ -15,7 +15,7 @@ export interface OpenEngine {
   readonly workers: Workers;
 }
 
-export interface EngineOptions extends DatabaseOptions {
+export interface OpenEngineOptions extends DatabaseOptions {
   /** The files of sql/schema by default. */
   readonly migrations?: readonly Migration[];
   /** Called with the folder of the backup that was made before a migration that rewrites data. */
@@ -23,7 +23,7 @@ export interface EngineOptions extends DatabaseOptions {
 }
 
 /** Opens or creates the file, runs the missing migrations, and blocks access to everything outside the file. */
-export async function openEngine(path: string, options: EngineOptions): Promise<OpenEngine> {
+export async function openEngine(path: string, options: OpenEngineOptions): Promise<OpenEngine> {
   const database = await Database.open(path, options);
   const connections: Connection[] = [];
   const connect = async () => {
