@@ -1,5 +1,14 @@
 /** The data folder: created if needed, checked before files are created in it, and readable by its owner only. */
-import { accessSync, chmodSync, constants, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { dataPathFault, SettingError } from "./config/config.ts";
 import { isDiskFull } from "./store/engine/faults.ts";
@@ -64,10 +73,11 @@ function filesOf(data: string): string[] {
 }
 
 /**
- * Creates the folder. A full disk is not an error, because the folder is created again when needed, and a full disk must
+ * Deletes what the folder has, and creates it. A full disk is not an error, because the folder is created again when needed, and a full disk must
  * not prevent a start.
  */
-export function makeTemporaryDirectory(path: string): void {
+export function emptyTemporaryDirectory(path: string): void {
+  rmSync(path, { recursive: true, force: true });
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {

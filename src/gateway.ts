@@ -7,7 +7,6 @@
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
 
-import { rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
@@ -21,7 +20,7 @@ import {
   settingTexts,
   tokenPaths,
 } from "./config/config.ts";
-import { hideFiles, makeTemporaryDirectory, openDataFolder } from "./data-folder.ts";
+import { hideFiles, emptyTemporaryDirectory, openDataFolder } from "./data-folder.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
@@ -300,8 +299,7 @@ async function openFile(
 ) {
   const opened = await openStore({
     path: join(config.data, "store.duckdb"),
-    memoryLimitBytes: config.memoryLimitBytes,
-    threads: config.threads,
+    ...pickSettings(config, "memoryLimitBytes", "threads"),
     temporaryDirectory,
     counters,
     reserveBytes: config.diskReserveBytes,
@@ -312,8 +310,7 @@ async function openFile(
       log(isFull ? "disk_full" : "disk_has_room", { freeBytes, ...pickSettings(config, "diskReserveBytes") }),
   });
   // After the store is open, because only the owner of the file may clear what an earlier process left.
-  rmSync(temporaryDirectory, { recursive: true, force: true });
-  makeTemporaryDirectory(temporaryDirectory);
+  emptyTemporaryDirectory(temporaryDirectory);
   hideFiles(config.data);
   removeOldUpgradeBackups(config.data, config.retentionDays, now(), (folder) =>
     log("upgrade_backup_removed", { folder }),
