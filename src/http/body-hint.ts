@@ -59,9 +59,13 @@ const ENCODINGS: readonly (readonly [encoding: string, magic: readonly number[]]
  * Returns the result of `decode`. If the body is malformed and looks like a format that another route accepts, the
  * message says so. `own` is the path of the route itself.
  */
-export function decodeWithHint<Decoded>(body: Uint8Array, own: string, decode: () => Decoded): Decoded {
+export async function decodeWithHint<Decoded>(
+  body: Uint8Array,
+  own: string,
+  decode: () => Decoded | Promise<Decoded>,
+): Promise<Decoded> {
   try {
-    return decode();
+    return await decode();
   } catch (error) {
     if (!(error instanceof BadInput) || Object.getPrototypeOf(error) !== BadInput.prototype) throw error;
     const hint = unreadHint(body, own);

@@ -11,6 +11,7 @@ import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
 import type { Batch, Rows, Series } from "../model/sample.ts";
+import { TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
@@ -31,6 +32,10 @@ import { Retention, type RetentionParts } from "./retention.ts";
 import { TotalsSnapshots } from "./totals-snapshots.ts";
 import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
+/** Series of a batch up to which it is admitted without a pause: some 10 ms if all of them are new. */
+const LARGE_HEADS_MIN = 2_048;
+/** New series that a commit stores at most while a large batch is admitted: some 20 ms. */
+const PENDING_SERIES_MAX = 1_024;
 /** Bytes of a sample of a transaction, with its labels, until the transaction is decided. */
 const UNDECIDED_SAMPLE_BYTES = 500;
 
@@ -110,6 +115,7 @@ export class Ingest {
    */
   async push(sent: Batch, asked: PushOptions = {}): Promise<Ack> {
     const { batch, options } = this.#bound.apply(sent, asked, this.#protocolOf(sent.protocol).terms);
+    if (batch.heads.length > LARGE_HEADS_MIN) await this.#prepare(batch, options);
     const echoes = this.#echoes;
     const notes = this.#notes.of(batch.heads);
     const rest = this.#protocolOf(batch.protocol).returnsEchoes
@@ -123,6 +129,39 @@ export class Ingest {
       : await this.#pushAll(rest.batch, this.#notes.of(rest.batch.heads), options);
     this.#counters.echoesDropped.inc(rest.sampleCount);
     return { ...ack, exemplars: ack.exemplars + rest.exemplarCount };
+  }
+
+  /**
+   * Admits the heads of a large batch in slices, and stores its new series in commits of their own. Its samples are then
+   * admitted and committed as those of any other batch, with all of its series known.
+   */
+  async #prepare(batch: Batch, options: PushOptions): Promise<void> {
+    if (this.#repeatOf(options) !== undefined) return;
+    if (options.imported !== undefined) this.#imports.check(options.imported);
+    this.#requireDisk();
+    this.#queue.requireRoom(batch.length, sizeOf(batch, batch.rejected));
+    const admissionOptions = this.#admissionOptions(batch.protocol, options);
+    const heads = this.#admission.prepare(batch, options.extraLabels, admissionOptions, (head) =>
+      this.#notes.ofHead(head),
+    );
+    const slices = new TimeSlices();
+    while (!heads.next().done) {
+      if (this.#registry.pendingSeries >= PENDING_SERIES_MAX)
+        await this.#between(() => this.#commitPending());
+      if (slices.isOver) await slices.next();
+    }
+  }
+
+  /** Commits the series that are new, without samples. */
+  async #commitPending(): Promise<void> {
+    const pending = this.#registry.takePending();
+    try {
+      await this.#store.commit(pending);
+    } catch (error) {
+      this.#registry.restore(pending);
+      throw error;
+    }
+    this.#count(pending.series, [], this.#options.now());
   }
 
   async #pushAll(batch: Batch, notes: readonly HeadNote[], options: PushOptions): Promise<Ack> {

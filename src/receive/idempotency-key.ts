@@ -1,6 +1,7 @@
 /** Idempotency keys: a push that is sent again with the same key is stored once. */
 import type { Idempotency } from "../ingest/contract.ts";
 import { BadInput, quote } from "../model/errors.ts";
+import { hashOfBody } from "./body-decoder.ts";
 
 /** Long enough for a UUID with a prefix. Keys are kept in memory for a day. */
 const KEY_LENGTH_MAX = 255;
@@ -27,12 +28,12 @@ export function readIdempotencyKey({
  *
  * @param scope a name that the keys of no other protocol have
  */
-export function idempotencyOf(
+export async function idempotencyOf(
   scope: string,
   key: string | undefined,
   query: string,
   body: Uint8Array,
-): Idempotency {
-  const bodyHash = new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("hex");
+): Promise<Idempotency> {
+  const bodyHash = await hashOfBody(`${query}\n`, body);
   return key === undefined ? { scope: `${scope} body`, key: bodyHash, bodyHash } : { scope, key, bodyHash };
 }

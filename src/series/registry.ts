@@ -208,6 +208,11 @@ export class Registry {
     if (this.#days.touch(seriesId, day)) this.#pending.seriesDays.push({ seriesId, day });
   }
 
+  /** The number of new series that no commit has taken. */
+  get pendingSeries(): number {
+    return this.#pending.series.length;
+  }
+
   /** What is new, to be committed. Call `restore` with it if the commit failed. */
   takePending(): Pending {
     const pending = this.#pending;

@@ -107,6 +107,8 @@ const OUT_OF_TIME: AdmissionDecision = {
   admission: { refused: "the sample's time is not accepted", cause: "timestamp" },
   source: "",
 };
+/** Heads that are decided without a pause: some 100 µs for new series. */
+const HEADS_AT_ONCE = 16;
 /** Texts of jobs with their instances that are kept. */
 const SOURCES_MAX = 10_000;
 
@@ -159,6 +161,31 @@ export class SampleAdmission {
       }
     }
     return { ...outcome, ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options) };
+  }
+
+  /**
+   * Makes the decisions about the heads of a large batch in advance, so that `admit` finds them. It yields after every
+   * few heads: the caller may pause there, and store the new series so far.
+   */
+  *prepare(
+    sent: Batch,
+    extra: Labels = NO_LABELS,
+    options: AdmissionOptions,
+    noteOf: (head: SeriesHead) => HeadNote,
+  ): Generator<void, void> {
+    const batch = withTimes(sent, options.nowUs);
+    const { earliest, latest } = range(batch);
+    const inTime = earliest >= options.firstUs && latest <= options.lastUs;
+    const hasSample = inTime ? undefined : headsInTime(batch, options);
+    const day = dayOf(earliest) === dayOf(latest) ? dayOf(earliest) : undefined;
+    for (let index = 0; index < batch.heads.length; index++) {
+      if (index % HEADS_AT_ONCE === 0) yield;
+      if (hasSample?.[index] === 0) continue;
+      const head = batch.heads[index]!;
+      const { admission } = this.#decide(head, extra, options, noteOf(head));
+      if (inTime && day !== undefined && !("refused" in admission))
+        this.#registry.touch(admission.seriesId, day);
+    }
   }
 
   /** The decisions about a list of heads that was admitted before, as long as they are valid. */

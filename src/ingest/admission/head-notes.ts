@@ -25,15 +25,18 @@ export class HeadNotes {
   of(heads: readonly SeriesHead[]): readonly HeadNote[] {
     const known = this.#lists.get(heads);
     if (known !== undefined) return known;
-    const notes = heads.map((head) => {
-      let note = this.#notes.get(head);
-      if (note === undefined) {
-        note = { admission: undefined, echo: undefined };
-        this.#notes.set(head, note);
-      }
-      return note;
-    });
+    const notes = heads.map((head) => this.ofHead(head));
     if (notes.length >= LIST_LENGTH_MIN) this.#lists.set(heads, notes);
     return notes;
+  }
+
+  /** The note of one head. */
+  ofHead(head: SeriesHead): HeadNote {
+    let note = this.#notes.get(head);
+    if (note === undefined) {
+      note = { admission: undefined, echo: undefined };
+      this.#notes.set(head, note);
+    }
+    return note;
   }
 }

@@ -1,4 +1,5 @@
 /** Metrics by Datadog's API, from Agents and from clients, as README.md beside this file describes them. */
+import { BodyDecoder } from "../body-decoder.ts";
 import type { Receiver } from "../receiver.ts";
 import { DATADOG } from "./datadog-protocol.ts";
 import { datadogRoutes } from "./datadog-routes.ts";
@@ -10,12 +11,15 @@ import { SketchDecoder } from "./sketches.ts";
 export const datadog: Receiver = {
   protocol: DATADOG,
   open({ limits, ingest, log, counters }) {
-    const gatherer = new SeriesGatherer();
-    const decoders = {
-      json: new JsonSeriesDecoder(gatherer),
-      protobuf: new ProtobufSeriesDecoder(gatherer),
-      sketches: new SketchDecoder(gatherer),
+    const make = () => {
+      const gatherer = new SeriesGatherer();
+      return {
+        json: new JsonSeriesDecoder(gatherer),
+        protobuf: new ProtobufSeriesDecoder(gatherer),
+        sketches: new SketchDecoder(gatherer),
+      };
     };
-    return { routes: [datadogRoutes({ decoders, ingest, limits, log, counters })] };
+    const decoder = new BodyDecoder(make, limits.inProgress);
+    return { routes: [datadogRoutes({ decoder, ingest, limits, log, counters })] };
   },
 };

@@ -17,6 +17,7 @@ import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
+import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { idempotencyOf, readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { PushWarnings } from "../push-warnings.ts";
@@ -26,12 +27,14 @@ import type { DatadogRequest } from "./series-gatherer.ts";
 import type { SeriesForm } from "./series-json.ts";
 import { SkippedMessages } from "./skipped-messages.ts";
 
+interface Decoders {
+  readonly json: { decoding(body: Uint8Array, form: SeriesForm): Decoding<DatadogRequest> };
+  readonly protobuf: { decoding(body: Uint8Array): Decoding<DatadogRequest> };
+  readonly sketches: { decoding(body: Uint8Array): Decoding<DatadogRequest> };
+}
+
 interface DatadogDependencies {
-  readonly decoders: {
-    readonly json: { decode(body: Uint8Array, form: SeriesForm): DatadogRequest };
-    readonly protobuf: { decode(body: Uint8Array): DatadogRequest };
-    readonly sketches: { decode(body: Uint8Array): DatadogRequest };
-  };
+  readonly decoder: BodyDecoder<Decoders>;
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   readonly log: Log;
@@ -44,21 +47,26 @@ const SCOPE = "Datadog";
 /** Where clients of Datadog put their key, which is a token here. */
 const KEYS = [{ header: "dd-api-key" }, { query: "api_key" }];
 
-export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: DatadogDependencies) => {
+export const datadogRoutes = ({ decoder, ingest, limits, log, counters }: DatadogDependencies) => {
   const parameters = new PushParameters(limits, DATADOG.terms);
   const warnings = new PushWarnings(log, counters);
   const skipped = new SkippedMessages(log, counters);
 
   const stored =
-    (form: AnswerForm, decode: (body: Uint8Array, request: Request) => DatadogRequest) =>
+    (
+      form: AnswerForm,
+      decoding: (decoders: Decoders, body: Uint8Array, request: Request) => Decoding<DatadogRequest>,
+    ) =>
     async (request: Request) => {
       const query = withoutKeys(queryText(request.url));
       const asked = parameters.read(query);
       const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
-      const sent = decodeWithHint(body, pathOf(request.url), () => decode(body, request));
+      const sent = await decodeWithHint(body, pathOf(request.url), () =>
+        decoder.decode(body.length, (decoders) => decoding(decoders, body, request)),
+      );
       const idempotency =
-        sent.hasIncrements || key !== undefined ? idempotencyOf(SCOPE, key, query, body) : undefined;
+        sent.hasIncrements || key !== undefined ? await idempotencyOf(SCOPE, key, query, body) : undefined;
       const ack = await ingest.push(sent.batch, { ...asked, idempotency });
       if (sent.batch.warnings !== undefined && ack.repeated !== true) warnings.note(sent.batch.warnings);
       return seriesAnswer(sent, ack, form);
@@ -76,15 +84,15 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       "/datadog/api/v1/series",
       "push",
       "stores series of Datadog's API, version 1",
-      stored("v1", (body) => decoders.json.decode(body, "v1")),
+      stored("v1", (decoders, body) => decoders.json.decoding(body, "v1")),
     )
     .on(
       "POST",
       "/datadog/api/v2/series",
       "push",
       "stores series of Datadog's API, version 2",
-      stored("v2", (body, request) =>
-        isProtobuf(request) ? decoders.protobuf.decode(body) : decoders.json.decode(body, "v2"),
+      stored("v2", (decoders, body, request) =>
+        isProtobuf(request) ? decoders.protobuf.decoding(body) : decoders.json.decoding(body, "v2"),
       ),
     )
     .on(
@@ -92,14 +100,14 @@ export const datadogRoutes = ({ decoders, ingest, limits, log, counters }: Datad
       "/datadog/api/v1/distribution_points",
       "push",
       "stores points of distributions of Datadog's API",
-      stored("v1", (body) => decoders.json.decode(body, "distribution")),
+      stored("v1", (decoders, body) => decoders.json.decoding(body, "distribution")),
     )
     .on(
       "POST",
       "/datadog/api/beta/sketches",
       "push",
       "stores distributions of a Datadog Agent",
-      stored("v1", (body) => decoders.sketches.decode(body)),
+      stored("v1", (decoders, body) => decoders.sketches.decoding(body)),
     )
     .on(
       ["GET", "POST"],

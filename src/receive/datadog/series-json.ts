@@ -5,9 +5,11 @@
  * A body that is not JSON, or has no list of series, is rejected as a whole. A series or a point with an error is
  * rejected alone. Unknown fields are ignored.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { BadInput, jsonStart, quote } from "../../model/errors.ts";
 import { InexactNumber, isStoredAsSent } from "../../wire/json/exact-number.ts";
-import { parseJsonBody } from "../../wire/json/json-body.ts";
+import { parseJsonBody, requireUtf8 } from "../../wire/json/json-body.ts";
+import { JsonWalker } from "../../wire/json/json-walker.ts";
 import type {
   DatadogRequest,
   KnownSeries,
@@ -46,6 +48,11 @@ const KEYS_CHARACTERS_MAX = 16 * 1_048_576;
 /** A series with a longer key is not remembered. */
 const KEY_CHARACTERS_MAX = 16_384;
 
+/** Up to this size a body is parsed at once. */
+const WHOLE_BYTES_MAX = 131_072;
+/** Some 100 µs of work. */
+const STEP_BYTES = 4_096;
+
 const PAYLOAD_CHARACTERS_MAX = 1_000;
 /** A reason and a payload may be made for each of many points. */
 const METRIC_CHARACTERS_SHOWN = 200;
@@ -67,14 +74,46 @@ export class JsonSeriesDecoder {
    * @throws BadInput when it has no list of series; TooLarge when it has too many points
    */
   decode(body: Uint8Array, form: SeriesForm): DatadogRequest {
-    const gatherer = this.#gatherer;
-    gatherer.begin();
-    const json = parseJsonBody(body);
-    if (!isObject(json)) throw new BadInput(`the body is ${quote(json)}, expected {"series": […]}`, "body");
-    const { series } = json;
-    if (!Array.isArray(series)) throw new BadInput(`series is ${quote(series)}, expected an array`, "series");
-    for (const each of series) this.#decodeSeries(each, form);
-    return gatherer.take();
+    return atOnce(this.decoding(body, form));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array, form: SeriesForm): Generator<void, DatadogRequest> {
+    this.#gatherer.begin();
+    if (body.length > WHOLE_BYTES_MAX) yield* this.#decodeLarge(body, form);
+    else {
+      const json = parseJsonBody(body);
+      if (!isObject(json)) throw new BadInput(`the body is ${quote(json)}, expected {"series": […]}`, "body");
+      const { series } = json;
+      if (!Array.isArray(series)) throw wrongList(series);
+      for (const each of series) this.#decodeSeries(each, form);
+    }
+    return this.#gatherer.take();
+  }
+
+  /** Reads a large body series by series. */
+  *#decodeLarge(body: Uint8Array, form: SeriesForm): Generator<void> {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    requireUtf8(bytes);
+    const walker = new JsonWalker(bytes);
+    let isRead = false;
+    for (let hasMore = walker.enter("{"); hasMore; hasMore = walker.next("{")) {
+      if (walker.name() !== "series") {
+        walker.value();
+        continue;
+      }
+      if (isRead) throw new BadInput("the body has two fields series", "series");
+      isRead = true;
+      let pauseAt = 0;
+      for (let hasSeries = walker.enter("["); hasSeries; hasSeries = walker.next("[")) {
+        this.#decodeSeries(walker.value(), form);
+        if (walker.at < pauseAt) continue;
+        pauseAt = walker.at + STEP_BYTES;
+        yield;
+      }
+    }
+    walker.end();
+    if (!isRead) throw wrongList(undefined);
   }
 
   #decodeSeries(json: unknown, form: SeriesForm): void {
@@ -179,6 +218,10 @@ export class JsonSeriesDecoder {
     this.#series.set(key, series);
     return series;
   }
+}
+
+function wrongList(series: unknown): BadInput {
+  return new BadInput(`series is ${quote(series)}, expected an array`, "series");
 }
 
 function readV1(json: JsonObject, form: SeriesForm): SentSeries | WrongSeries {

@@ -6,6 +6,7 @@
  * A series is found by the bytes of its fields except for its points. A message that does not parse is rejected as a
  * whole. A series with an error is rejected alone.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { quote } from "../../model/errors.ts";
 import { blockHash, LabelBlocks } from "../../wire/label-blocks.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
@@ -39,6 +40,8 @@ const TYPES: readonly SeriesType[] = ["gauge", "count", "rate", "gauge"];
 
 /** A series whose fields are longer is not remembered. */
 const KEY_BYTES_MAX = 16_384;
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
 
 export class ProtobufSeriesDecoder {
   readonly #gatherer: SeriesGatherer;
@@ -59,10 +62,20 @@ export class ProtobufSeriesDecoder {
    * @throws BadInput when it is not a MetricPayload; TooLarge when it has too many points
    */
   decode(body: Uint8Array): DatadogRequest {
+    return atOnce(this.decoding(body));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array): Generator<void, DatadogRequest> {
     const reader = this.#reader;
     this.#gatherer.begin();
     reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    let pauseAt = 0;
     while (reader.at < body.length) {
+      if (reader.at >= pauseAt) {
+        pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const tag = reader.uint32();
       if (tag === SERIES) this.#readSeries(reader.length());
       else reader.skip(tag);

@@ -8,6 +8,7 @@
  * same name has by default. The bounds of a metric never change: with a bound that is added later, the total of the new
  * bound would be less than that of a lower one.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
 import { openMetricsFloat } from "../../model/spelling.ts";
@@ -41,6 +42,8 @@ const BIAS = 1 - Math.floor(Math.log(1e-9) / Math.log(GAMMA));
 /** The Agent's limit is 4,096. */
 const BINS_MAX = 10_000;
 const NO_PAYLOAD = () => "";
+/** Some 100 µs of work. */
+const STEP_BYTES = 4_096;
 
 /** The histogram of one label set of a metric: its buckets in the order of the bounds, then +Inf. */
 interface SketchSeries {
@@ -84,11 +87,21 @@ export class SketchDecoder {
    * @throws BadInput when it is not a SketchPayload; TooLarge when it has too many sketches
    */
   decode(body: Uint8Array): DatadogRequest {
+    return atOnce(this.decoding(body));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array): Generator<void, DatadogRequest> {
     const reader = this.#reader;
     this.#gatherer.begin();
     this.#newLabels = 0;
     reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    let pauseAt = 0;
     while (reader.at < body.length) {
+      if (reader.at >= pauseAt) {
+        pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const tag = reader.uint32();
       if (tag === SKETCH) this.#readSeries(reader.length());
       else reader.skip(tag);

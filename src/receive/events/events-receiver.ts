@@ -1,4 +1,5 @@
 /** JSON events, as README.md beside this file describes them. */
+import { BodyDecoder } from "../body-decoder.ts";
 import type { Receiver } from "../receiver.ts";
 import { EventDecoder } from "./events.ts";
 import { EVENTS } from "./events-protocol.ts";
@@ -12,13 +13,14 @@ interface EventSettings {
 export const events: Receiver<EventSettings> = {
   protocol: EVENTS,
   open({ ingest, limits, series, settings, log, counters }) {
-    const decoder = new EventDecoder({
+    const options = {
       ...limits,
       eventsMax: settings.eventsMax,
-      isAttribute: (metric, tag) => series.isAttribute(metric, tag),
-      attributesOf: (metric) => series.attributesOf(metric),
+      isAttribute: (metric: string, tag: string) => series.isAttribute(metric, tag),
+      attributesOf: (metric: string) => series.attributesOf(metric),
       epoch: () => series.epoch,
-    });
+    };
+    const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
     const { strictEvents } = settings;
     return { routes: [pushRoutes({ decoder, ingest, limits, strictEvents, log, counters })] };
   },

@@ -14,6 +14,7 @@
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { type AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { parseExactJson } from "../../wire/json/exact-number.ts";
@@ -52,6 +53,10 @@ const COLUMNS_MAX = 64;
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
 const PAYLOAD_BYTES_MAX = 1_000;
+/** One event is parsed without a pause: within some 10 ms. All tags of an event with the default limits have 0.2 MB. */
+const EVENT_BYTES_MAX = 1_048_576;
+/** Some 100 µs of work. */
+const STEP_BYTES = 16_384;
 
 const [LINE_FEED, CARRIAGE_RETURN, COMMA, OPEN_BRACKET, CLOSE_BRACKET] = [10, 13, 44, 91, 93];
 const [OPEN_BRACE, CLOSE_BRACE] = [123, 125];
@@ -85,7 +90,12 @@ export class EventDecoder {
    *
    * @throws BadInput when the body is not JSON, or it is not clear where its events end; TooLarge when it has too many
    */
-  decode(body: Uint8Array, { ndjson, strict = false }: DecodeOptions = {}): Batch {
+  decode(body: Uint8Array, options?: DecodeOptions): Batch {
+    return atOnce(this.decoding(body, options));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array, { ndjson, strict = false }: DecodeOptions = {}): Generator<void, Batch> {
     if (this.#epoch !== this.#options.epoch()) {
       this.#epoch = this.#options.epoch();
       this.#blocks.clear();
@@ -98,11 +108,11 @@ export class EventDecoder {
     const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     try {
       if (isUtf16(buffer)) throw new BadInput("the body is UTF-16, expected UTF-8", "body");
-      const start = skipSpace(buffer, markLength(buffer));
+      const start = yield* this.#pastSpace(buffer, markLength(buffer));
       if (start === buffer.length) throw new BadInput("the body is empty, expected an event", "body");
-      if (buffer[start] === OPEN_BRACKET) this.#array(buffer, start);
-      else if (ndjson ?? looksLikeLines(buffer, start)) this.#lines(buffer, start);
-      else this.#single(buffer, start);
+      if (buffer[start] === OPEN_BRACKET) yield* this.#array(buffer, start);
+      else if (ndjson ?? looksLikeLines(buffer, start)) yield* this.#lines(buffer, start);
+      else yield* this.#single(buffer, start);
     } catch (error) {
       this.#builder.clear();
       throw error;
@@ -110,60 +120,97 @@ export class EventDecoder {
     return this.#builder.take();
   }
 
-  #array(body: Buffer, open: number): void {
-    let at = skipSpace(body, open + 1);
+  /** The first position from `at` on that is not white space. A body can be full of it. */
+  *#pastSpace(body: Buffer, from: number): Generator<void, number> {
+    let at = from;
+    for (;;) {
+      const limit = Math.min(body.length, at + STEP_BYTES);
+      at = skipSpace(body, at, limit);
+      if (at < limit || at === body.length) return at;
+      yield;
+    }
+  }
+
+  *#array(body: Buffer, open: number): Generator<void> {
+    let at = yield* this.#pastSpace(body, open + 1);
+    let pauseAt = 0;
     if (body[at] !== CLOSE_BRACKET) {
       for (;;) {
+        if (at >= pauseAt) {
+          pauseAt = at + STEP_BYTES;
+          yield;
+        }
         const end = this.#event(body, at);
-        if (end < 0) throw this.#malformed(body, open);
-        at = skipSpace(body, end);
+        if (end < 0) throw this.#malformed(body, open, at);
+        const limit = end + STEP_BYTES;
+        at = skipSpace(body, end, limit);
+        if (at === limit) at = yield* this.#pastSpace(body, at);
         if (body[at] === CLOSE_BRACKET) break;
-        if (body[at] !== COMMA) throw this.#malformed(body, open);
-        at = skipSpace(body, at + 1);
+        if (body[at] !== COMMA) throw this.#malformed(body, open, at);
+        const next = at + 1;
+        at = skipSpace(body, next, next + STEP_BYTES);
+        if (at === next + STEP_BYTES) at = yield* this.#pastSpace(body, at);
       }
     }
-    const rest = skipSpace(body, at + 1);
+    const rest = yield* this.#pastSpace(body, at + 1);
     if (rest < body.length)
       throw new BadInput(`byte ${rest} of the body follows the end of the array`, "body");
   }
 
-  #single(body: Buffer, start: number): void {
+  *#single(body: Buffer, start: number): Generator<void> {
     const end = this.#event(body, start);
-    if (end < 0) throw this.#malformed(body, start);
-    const rest = skipSpace(body, end);
+    if (end < 0) throw this.#malformed(body, start, start);
+    const rest = yield* this.#pastSpace(body, end);
     if (rest < body.length) {
       // Objects that follow each other on one line are read as NDJSON too.
       if (body[rest] !== OPEN_BRACE) {
-        if (findJsonError(body, start, body.length) !== undefined) throw this.#malformed(body, start);
+        if (findJsonError(body, start, Math.min(body.length, end + EVENT_BYTES_MAX)) !== undefined)
+          throw this.#malformed(body, start, rest);
         throw new BadInput(`byte ${rest} of the body follows the end of the event`, "body");
       }
-      this.#lines(body, rest);
+      yield* this.#lines(body, rest);
     }
   }
 
-  #lines(body: Buffer, start: number): void {
+  *#lines(body: Buffer, start: number): Generator<void> {
     let at = start;
     // An event can span several lines. That ends once one event has no end: searching the rest of the body for the end
     // of each further event could take hours.
     let isCut = false;
+    let pauseAt = 0;
     while (at < body.length) {
+      if (at >= pauseAt) {
+        pauseAt = at + STEP_BYTES;
+        yield;
+      }
       const limit = isCut ? endOfLine(body, at) : body.length;
       const end = body[at] === OPEN_BRACE ? this.#event(body, at, limit, true) : -1;
       if (end >= 0) {
-        at = skipSpace(body, end);
+        // A generator for each event would take a third of its time.
+        at = skipSpace(body, end, end + STEP_BYTES);
+        if (at === end + STEP_BYTES) at = yield* this.#pastSpace(body, at);
         continue;
       }
+      this.#requireRoom();
       isCut ||= body[at] === OPEN_BRACE;
       const line = endOfLine(body, at);
-      const problem = this.#problem(body, at, line);
-      const reason =
-        problem === undefined
+      const isListed = this.#builder.rejected.length < REASONS_MAX && line - at <= EVENT_BYTES_MAX;
+      const problem = isListed ? this.#problem(body, at, line) : undefined;
+      const reason = !isListed
+        ? REASON_PAST_MAX
+        : problem === undefined
           ? `expected an event as a JSON object, got ${quote(body.toString("utf8", at, Math.min(line, at + 40)))}`
           : `byte ${problem.position} of the body ${problem.message}`;
       this.#reject("syntax", reason, body, at, line);
       this.#events++;
-      at = skipSpace(body, line);
+      at = yield* this.#pastSpace(body, line);
     }
+  }
+
+  #requireRoom(): void {
+    const { eventsMax } = this.#options;
+    if (this.#events >= eventsMax)
+      throw new TooLarge(`the body has more than ${eventsMax} events (eventsMax), send it in parts`, "body");
   }
 
   /**
@@ -172,9 +219,7 @@ export class EventDecoder {
    * @param inLines whether invalid JSON ends with its line: a line that is truncated within a string seems to continue
    */
   #event(body: Buffer, at: number, limit = body.length, inLines = false): number {
-    const { eventsMax } = this.#options;
-    if (this.#events >= eventsMax)
-      throw new TooLarge(`the body has more than ${eventsMax} events (eventsMax), send it in parts`, "body");
+    this.#requireRoom();
     const scanner = this.#scanner;
     const builder = this.#builder;
     const scanned = scanner.scan(body, at);
@@ -188,7 +233,10 @@ export class EventDecoder {
     builder.dropAttributes();
     const end = endOfValue(body, at, limit);
     if (end < 0) return -1;
-    if (!this.#parse(body, at, end, scanned >= 0, inLines)) return -1;
+    if (end - at > EVENT_BYTES_MAX) {
+      const reason = `the event has ${end - at} bytes, at most ${EVENT_BYTES_MAX} are accepted`;
+      this.#reject("syntax", reason, body, at, end);
+    } else if (!this.#parse(body, at, end, scanned >= 0, inLines)) return -1;
     this.#events++;
     return end;
   }
@@ -290,8 +338,18 @@ export class EventDecoder {
     return { position, message: describeInvalidByte(body[position]!) };
   }
 
-  #malformed(body: Buffer, start: number): BadInput {
-    const problem = this.#problem(body, start, body.length);
+  /**
+   * The error of a body whose events begin at `start`, and whose structure is broken at `at`. In a large body the problem
+   * is only searched for in the part from `at` on.
+   */
+  #malformed(body: Buffer, start: number, at: number): BadInput {
+    if (body.length > EVENT_BYTES_MAX && at > start) {
+      const problem = this.#problem(body, at, Math.min(body.length, at + EVENT_BYTES_MAX));
+      const found = quote(body.toString("utf8", at, Math.min(body.length, at + 12)));
+      const what = problem?.message ?? `has ${found} where a comma or ] was expected`;
+      return new BadInput(`the body is not JSON: byte ${problem?.position ?? at} ${what}`, "body");
+    }
+    const problem = this.#problem(body, start, Math.min(body.length, start + EVENT_BYTES_MAX));
     if (problem === undefined)
       return new BadInput(`byte ${start} of the body does not begin an event`, "body");
     return new BadInput(`the body is not JSON: byte ${problem.position} ${problem.message}`, "body");

@@ -18,6 +18,7 @@ import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
+import { type BodyDecoder, type Decoding, hashOfBody } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "../push-warnings.ts";
@@ -25,9 +26,12 @@ import { EVENTS } from "./events-protocol.ts";
 
 interface PushDependencies {
   /** Decodes bytes to a `Batch`; see src/receive/events/events.ts. */
-  readonly decoder: {
-    decode(body: Uint8Array, options: { readonly ndjson?: boolean; readonly strict?: boolean }): Batch;
-  };
+  readonly decoder: BodyDecoder<{
+    decoding(
+      body: Uint8Array,
+      options: { readonly ndjson?: boolean; readonly strict?: boolean },
+    ): Decoding<Batch>;
+  }>;
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   /** Rejects events that would get a warning, unless `?strict=false`. */
@@ -60,9 +64,14 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counter
       const durability = readDurability(request.headers.get("weir-durability"));
       const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
-      const idempotency = key === undefined ? undefined : { scope: SCOPE, key, bodyHash: hash(query, body) };
+      const idempotency =
+        key === undefined
+          ? undefined
+          : { scope: SCOPE, key, bodyHash: await hashOfBody(query === "" ? "" : `${query}\n`, body) };
       const ndjson = isNdjson(request);
-      const batch = decodeWithHint(body, "/api/v1/push", () => decoder.decode(body, { ndjson, strict }));
+      const batch = await decodeWithHint(body, "/api/v1/push", () =>
+        decoder.decode(body.length, (free) => free.decoding(body, { ndjson, strict })),
+      );
       const ack = await ingest.push(batch, { ...asked, durability, idempotency });
       if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
       return answer(ack, batch.warnings, asked.imported !== undefined);
@@ -131,11 +140,4 @@ function readDurability(header: string | null): Ack["durability"] {
   if (header === null || header === "committed") return "committed";
   if (header === "queued") return "queued";
   throw new BadInput(`Weir-Durability is ${quote(header)}; expected committed or queued.`, "Weir-Durability");
-}
-
-/** A hash that recognises a key that is used with another push. It includes the query, which adds labels. */
-function hash(query: string, body: Uint8Array): string {
-  const hasher = new Bun.CryptoHasher("sha256");
-  if (query !== "") hasher.update(`${query}\n`);
-  return hasher.update(body).digest("hex");
 }

@@ -1,4 +1,5 @@
 /** The Influx line protocol over HTTP, as README.md beside this file describes it. */
+import { BodyDecoder } from "../body-decoder.ts";
 import { PushWarnings } from "../push-warnings.ts";
 import type { Receiver } from "../receiver.ts";
 import { INFLUX } from "./influx-protocol.ts";
@@ -17,18 +18,19 @@ interface InfluxSettings {
 export const influx: Receiver<InfluxSettings> = {
   protocol: INFLUX,
   open({ ingest, limits, series, settings, log, counters }) {
-    const decoder = new LineDecoder({
+    const options = {
       ...limits,
       samplesMax: settings.eventsMax,
       attributes: settings.attributes,
       events: settings.influxEvents,
       separator: settings.influxSeparator,
       valueSuffix: settings.influxValueSuffix,
-      isAttribute: (metric, tag) => series.isAttribute(metric, tag),
-      attributesOf: (metric) => series.attributesOf(metric),
-      kindOf: (metric) => series.metric(metric)?.kind,
+      isAttribute: (metric: string, tag: string) => series.isAttribute(metric, tag),
+      attributesOf: (metric: string) => series.attributesOf(metric),
+      kindOf: (metric: string) => series.metric(metric)?.kind,
       epoch: () => series.epoch,
-    });
+    };
+    const decoder = new BodyDecoder(() => new LineDecoder(options), limits.inProgress);
     const warnings = new PushWarnings(log, counters);
     return {
       routes: [influxWriteRoutes({ decoder, ingest, limits, warnings }), influxQueryRoutes({ limits })],

@@ -14,6 +14,7 @@ import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { RequestError } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
+import { type BodyDecoder, type Decoding, hashOfBody } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import type { PushWarnings } from "../push-warnings.ts";
@@ -24,7 +25,10 @@ import { answerOf, failureOf, type InfluxVersion, isRefused } from "./write-answ
 
 interface InfluxWriteDependencies {
   /** See src/receive/influx/line-protocol.ts. */
-  readonly decoder: { decode(body: Uint8Array, precision: Precision): DecodedLines; forget(): void };
+  readonly decoder: BodyDecoder<{
+    decoding(body: Uint8Array, precision: Precision): Decoding<DecodedLines>;
+    forget(): void;
+  }>;
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   readonly warnings: Pick<PushWarnings, "note">;
@@ -67,11 +71,11 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
     const { extraLabels, historical } = parameters.read(query);
     const key = readIdempotencyKey(request);
     const body = await readBody(request, limits);
-    const lines = decoder.decode(body, precision);
+    const lines = await decoder.decode(body.length, (free) => free.decoding(body, precision));
     const { batch } = lines;
     if (isRefused(version, lines, acceptsPartial)) return answerOf(version, lines, body, precision);
     const isRepeatable = key !== undefined || (lines.isTimed && lines.hasObservations);
-    const hash = isRepeatable ? hashOf(`${precision} ${query}`, body) : "";
+    const hash = isRepeatable ? await hashOfBody(`${precision} ${query}\n`, body, "base64url") : "";
     const ack = await ingest.push(batch, {
       extraLabels,
       historical,
@@ -83,7 +87,10 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
     });
     if (batch.warnings !== undefined && ack.repeated !== true) warnings.note(batch.warnings);
     // The kind of a metric may differ from what the decoder remembers of it.
-    if (ack.rejected.some(({ cause }) => cause === "kind")) decoder.forget();
+    if (ack.rejected.some(({ cause }) => cause === "kind"))
+      decoder.eachDecoder((each) => {
+        each.forget();
+      });
     return answerOf(version, lines, body, precision, ack);
   };
 
@@ -99,8 +106,4 @@ function readPrecision(version: InfluxVersion, text: string | null): Precision {
   const known = PRECISIONS[version];
   if (Object.hasOwn(known, text)) return known[text]!;
   throw wrongParameter("precision", text, Object.keys(known).join(", "));
-}
-
-function hashOf(query: string, body: Uint8Array): string {
-  return new Bun.CryptoHasher("sha256").update(`${query}\n`).update(body).digest("base64url");
 }

@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 import { quote, TooLarge } from "../../model/errors.ts";
 import type { Batch, Labels } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { unitOfName } from "../../series/buckets.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { BatchBuilder } from "../../wire/batch-builder.ts";
@@ -42,6 +43,10 @@ export interface DecodedLines {
 
 /** More than the tags of a line may have, and small enough for every buffer. */
 const HEAD_BYTES_MAX = 512 * 1_024;
+/** A line is read without a pause: within some 10 ms. */
+const LINE_BYTES_MAX = 1_048_576;
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
 /** Fields of all heads together. They take some 300 bytes each. */
 const FIELDS_MAX = 200_000;
 
@@ -102,6 +107,11 @@ export class LineDecoder {
    * @throws TooLarge when it has too many samples
    */
   decode(body: Uint8Array, precision: Precision): DecodedLines {
+    return atOnce(this.decoding(body, precision));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array, precision: Precision): Generator<void, DecodedLines> {
     if (this.#epoch !== this.#options.epoch() || this.#measurements.isFull) {
       this.#epoch = this.#options.epoch();
       this.forget();
@@ -117,8 +127,13 @@ export class LineDecoder {
     let lineCount = 0;
     let line = 0;
     try {
+      let pauseAt = 0;
       for (let at = 0; at < end; ) {
-        at = skipBlanks(buffer, at, end);
+        if (at >= pauseAt) {
+          pauseAt = at + STEP_BYTES;
+          yield;
+        }
+        at = skipBlanks(buffer, at, Math.min(end, at + LINE_BYTES_MAX));
         const byte = buffer[at];
         if (byte === LINE_FEED) {
           at++;
@@ -130,7 +145,10 @@ export class LineDecoder {
         else if (at < end) {
           lineCount++;
           this.#line = line;
-          const after = this.#read(buffer, at, end, precision);
+          const limit = Math.min(end, at + LINE_BYTES_MAX);
+          let after = this.#read(buffer, at, limit, precision);
+          if (limit < end && (after === limit || (after < 0 && this.#isLong(buffer, at, limit))))
+            after = this.#refuse("syntax", `the line has more than ${LINE_BYTES_MAX} bytes`);
           if (after >= 0) {
             line += 1 + this.#scanner.lineFeeds;
             at = after;
@@ -153,6 +171,12 @@ export class LineDecoder {
     }
     const batch = this.#builder.take();
     return { batch, lineCount, isTimed: this.#isTimed, hasObservations: this.#hasObservations };
+  }
+
+  /** Whether an invalid line has no end up to a limit. */
+  #isLong(body: Buffer, at: number, limit: number): boolean {
+    const feed = body.indexOf(LINE_FEED, at);
+    return feed < 0 || feed >= limit;
   }
 
   /** Reads the line at `at`; returns the position after it, or -1 with the reason in `#problem`. */

@@ -10,9 +10,10 @@ import type { Log } from "../../log/log.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
+import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { idempotencyOf } from "../idempotency-key.ts";
 import { PushWarnings } from "../push-warnings.ts";
-import { jsonToProtobuf } from "./decode/otlp-json.ts";
+import { convertingJson } from "./decode/otlp-json.ts";
 import { NO_POINT, type OtlpRequest } from "./decode/point-gatherer.ts";
 
 export type OtlpEncoding = "protobuf" | "json";
@@ -33,7 +34,7 @@ interface OtlpPushOptions extends Pick<PushOptions, "extraLabels" | "historical"
 }
 
 interface OtlpPushDependencies {
-  readonly decoder: { decode(body: Uint8Array): OtlpRequest };
+  readonly decoder: BodyDecoder<{ decoding(body: Uint8Array): Decoding<OtlpRequest> }>;
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly log: Log;
   readonly counters: Counters;
@@ -66,14 +67,16 @@ export class OtlpPush {
   ): Promise<PartialSuccess> {
     const { decoder, ingest, counters } = this.#dependencies;
     const { extraLabels, historical, key, query = "" } = options;
-    const request = decodeWithHint(body, "/v1/metrics", () =>
-      decoder.decode(encoding === "json" ? jsonToProtobuf(body) : body),
+    const request = await decodeWithHint(body, "/v1/metrics", () =>
+      decoder.decode(body.length, function* (free) {
+        return yield* free.decoding(encoding === "json" ? yield* convertingJson(body) : body);
+      }),
     );
     counters.nativeHistograms.inc(request.exponentialHistograms);
     counters.exemplarsDropped.inc(request.exemplarsDropped);
     const { warnings } = request.batch;
     const idempotency =
-      request.hasDeltas || key !== undefined ? idempotencyOf(SCOPE, key, query, body) : undefined;
+      request.hasDeltas || key !== undefined ? await idempotencyOf(SCOPE, key, query, body) : undefined;
     const ack = await ingest.push(request.batch, { extraLabels, historical, idempotency });
     if (warnings !== undefined && ack.repeated !== true) this.#warnings.note(warnings);
     return partialSuccess(request, ack);

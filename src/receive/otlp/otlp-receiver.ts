@@ -1,5 +1,6 @@
 /** Metrics of OpenTelemetry by OTLP/HTTP and OTLP/gRPC (https://opentelemetry.io/docs/specs/otlp/). */
 import type { Address } from "../../http/server.ts";
+import { BodyDecoder } from "../body-decoder.ts";
 import { HttpService } from "../http-service.ts";
 import type { Receiver } from "../receiver.ts";
 import { OtlpDecoder } from "./decode/otlp-decoder.ts";
@@ -29,7 +30,8 @@ export const otlp: Receiver<OtlpSettings> = {
       ignoreResourceAttributes: settings.otlpIgnoreResourceAttributes,
       promoteScope: settings.otlpPromoteScope,
     };
-    const push = new OtlpPush({ decoder: new OtlpDecoder(options, layouts), ingest, log, counters });
+    const decoder = new BodyDecoder(() => new OtlpDecoder(options, layouts), limits.inProgress);
+    const push = new OtlpPush({ decoder, ingest, log, counters });
     const routes = [otlpRoutes({ push, limits })];
     const shared = { guard: access, log, counters, socketMode, tls, stopTimeoutMs: settings.stopTimeoutMs };
     return {

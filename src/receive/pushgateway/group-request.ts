@@ -12,10 +12,11 @@ import { Forbidden, quote } from "../../model/errors.ts";
 import type { Labels, Warning, Warnings } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { type DecodedFamily, InvalidFamily } from "../../wire/exposition-formats/decoded-families.ts";
-import { type DecodedCounts, decodeMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
-import { decodeOpenMetrics } from "../../wire/exposition-formats/open-metrics.ts";
-import { decodeText } from "../../wire/exposition-formats/text-format.ts";
+import { type DecodedCounts, decodingMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
+import { decodingOpenMetrics } from "../../wire/exposition-formats/open-metrics.ts";
+import { decodingText } from "../../wire/exposition-formats/text-format.ts";
 import { decompressSnappyFrames } from "../../wire/compression/snappy-frames.ts";
+import { decodeBody, type Decoding, hashOfBody } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { groupKey } from "./groups/group.ts";
 import type { GroupPush } from "./groups/pushed.ts";
@@ -67,7 +68,9 @@ export async function readGroupRequest(
   const key = readIdempotencyKey(request);
   const body = await readPushedBody(request, limits);
   const counts = { nativeHistograms: 0, exemplarsDropped: 0 };
-  const decoded = decodeBody(body, contentTypeOf(request), layouts, counts);
+  const decoded = await familiesOf(body, limits, () =>
+    decodingFamilies(body, contentTypeOf(request), layouts, counts),
+  );
   counters.nativeHistograms.inc(counts.nativeHistograms);
   counters.exemplarsDropped.inc(counts.exemplarsDropped);
   return {
@@ -78,10 +81,7 @@ export async function readGroupRequest(
         : {
             scope: `${request.method} /metrics/job`,
             key,
-            bodyHash: new Bun.CryptoHasher("sha256")
-              .update(`${groupKey(labels)}\n${search}\n`)
-              .update(body)
-              .digest("hex"),
+            bodyHash: await hashOfBody(`${groupKey(labels)}\n${search}\n`, body),
           },
     inexact: inexactValues(decoded.families),
   };
@@ -113,15 +113,14 @@ async function readPushedBody(request: Request, limits: BodyLimits): Promise<Uin
 }
 
 /** The families of a body, or the error of one that could be parsed. The group records such an error. */
-function decodeBody(
+async function familiesOf(
   body: Uint8Array,
-  contentType: MediaType,
-  layouts: BucketLayouts,
-  counts: DecodedCounts,
-): { families: DecodedFamily[]; invalid?: string } {
+  { inProgress }: BodyLimits,
+  decoding: () => Decoding<DecodedFamily[]>,
+): Promise<{ families: DecodedFamily[]; invalid?: string }> {
   try {
-    return decodeWithHint(body, "/metrics/job/NAME", () => ({
-      families: decodeFamilies(body, contentType, layouts, counts),
+    return await decodeWithHint(body, "/metrics/job/NAME", async () => ({
+      families: await decodeBody(body.length, inProgress, decoding),
     }));
   } catch (error) {
     if (error instanceof InvalidFamily) return { families: [], invalid: error.message };
@@ -130,16 +129,16 @@ function decodeBody(
 }
 
 /** The families of a body by its content type. Text if the type is none of the others. */
-function decodeFamilies(
+function decodingFamilies(
   body: Uint8Array,
   { type, parameters }: MediaType,
   layouts: BucketLayouts,
   counts: DecodedCounts,
-): DecodedFamily[] {
-  if (type === "application/openmetrics-text") return decodeOpenMetrics(body);
+): Decoding<DecodedFamily[]> {
+  if (type === "application/openmetrics-text") return decodingOpenMetrics(body);
   const isProtobuf =
     type === "application/vnd.google.protobuf" &&
     parameters.encoding === "delimited" &&
     parameters.proto === "io.prometheus.client.MetricFamily";
-  return isProtobuf ? decodeMetricFamilies(body, layouts, counts) : decodeText(body);
+  return isProtobuf ? decodingMetricFamilies(body, layouts, counts) : decodingText(body);
 }

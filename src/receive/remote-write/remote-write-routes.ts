@@ -28,18 +28,19 @@ import { quote, type RequestError, Unsupported } from "../../model/errors.ts";
 import type { Batch, Rejection } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
-import { decompressSnappyBlock } from "../../wire/compression/snappy.ts";
+import { inflatingSnappyBlock, snappyBlockLength } from "../../wire/compression/snappy.ts";
+import { type BodyDecoder, type Decoding, LARGE_BODY_BYTES_MIN } from "../body-decoder.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { REMOTE_WRITE } from "./remote-write-protocol.ts";
 import type { RemoteWriteRequest } from "./request-gatherer.ts";
 
 interface Decoder {
-  decode(body: Uint8Array): RemoteWriteRequest;
+  decoding(body: Uint8Array): Decoding<RemoteWriteRequest>;
 }
 
 interface RemoteWriteDependencies {
   /** By version; see src/receive/remote-write/remote-write.ts and remote-write-v2.ts. */
-  readonly decoders: { readonly v1: Decoder; readonly v2: Decoder };
+  readonly decoders: { readonly v1: BodyDecoder<Decoder>; readonly v2: BodyDecoder<Decoder> };
   readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
   readonly limits: BodyLimits & NameLimits;
   readonly counters: Counters;
@@ -55,8 +56,8 @@ const VM_PROTOCOL_VERSION = "1";
 const REASONS_MAX = 10;
 const NO_EXEMPLAR =
   "their series was not stored, their time is outside retention, or their labels are wrong or too long";
-/** A buffer for decompressed bodies is kept up to this size: a request of 10,000 samples has 2 MB. */
-const ROOM_BYTES_MAX = 4 * 1_048_576;
+/** A buffer for decompressed bodies is kept up to this size. The decoder may pause within larger bodies. */
+const ROOM_BYTES_MAX = LARGE_BODY_BYTES_MIN;
 /** For errors that other routes answer with another status. */
 const RETRY_AFTER_SECONDS = 1;
 
@@ -73,8 +74,8 @@ export const remoteWriteRoutes = ({ decoders, ingest, limits, counters }: Remote
       if (asksForVmProtocol(query)) return new Response(VM_PROTOCOL_VERSION);
       const version = versionOf(request);
       const { extraLabels, historical } = parameters.read(query);
-      const message = await bodies.receive(request);
-      const write = decoders[version].decode(message());
+      const { bytes, message } = await bodies.receive(request);
+      const write = await decoders[version].decode(bytes, (decoder) => decodingOf(decoder, message));
       counters.nativeHistograms.inc(write.classicHistograms);
       counters.exemplarsDropped.inc(write.exemplarsDropped);
       counters.metadataDropped.inc(write.metadataDropped);
@@ -92,6 +93,14 @@ function asksForVmProtocol(query: string): boolean {
   return query.includes("get_vm_proto_version") && new URLSearchParams(query).has("get_vm_proto_version");
 }
 
+/** A message, or its decompression. */
+type Message = Uint8Array | Decoding<Uint8Array>;
+
+function* decodingOf(decoder: Decoder, message: () => Message): Decoding<RemoteWriteRequest> {
+  const sent = message();
+  return yield* decoder.decoding(sent instanceof Uint8Array ? sent : yield* sent);
+}
+
 /** Reads bodies: in a snappy block, as the specification says, or in the encodings of other routes. */
 class Bodies {
   readonly #limits: BodyLimits;
@@ -102,23 +111,28 @@ class Bodies {
   }
 
   /**
-   * Resolves to a function that returns the message. Its buffer is reused for the next body: call the function and
-   * decode the message without waiting in between.
+   * Resolves to a function that decompresses the message, and the size of the message. The buffer of a small message is
+   * reused for the next one: decode it without waiting in between.
    */
-  async receive(request: Request): Promise<() => Uint8Array> {
+  async receive(request: Request): Promise<{ bytes: number; message: () => Message }> {
     // Old senders omit the header.
     const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() || "snappy";
     const { inflatedBytesMax } = this.#limits;
     const layers = encoding === "snappy" ? [] : parseContentEncoding(encoding);
     const body = await readEncodedBody(request, this.#limits);
-    if (encoding === "snappy")
-      return () => decompressSnappyBlock(body, inflatedBytesMax, (bytes) => this.#reserve(bytes));
+    if (encoding === "snappy") {
+      const bytes = snappyBlockLength(body, inflatedBytesMax);
+      return {
+        bytes,
+        message: () => inflatingSnappyBlock(body, inflatedBytesMax, (length) => this.#reserve(length)),
+      };
+    }
     const message = await decompress(body, layers, inflatedBytesMax);
-    return () => message;
+    return { bytes: message.length, message: () => message };
   }
 
   #reserve(bytes: number): Buffer {
-    if (bytes > ROOM_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes >= ROOM_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
     if (bytes > this.#room.length)
       this.#room = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#room.length));
     return this.#room.subarray(0, bytes);

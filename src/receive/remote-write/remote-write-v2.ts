@@ -8,12 +8,13 @@
  */
 import { BadInput, quote, TooLarge } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
 import { Symbols } from "./symbols.ts";
-import type { RejectedSeries } from "./written-labels.ts";
+import { LABELS_MAX, type RejectedSeries } from "./written-labels.ts";
 
 /** Tags: field number times 8, plus the wire type. The messages are those of io.prometheus.write.v2. */
 const SYMBOL = 32 | BYTES;
@@ -28,8 +29,8 @@ const METADATA = 40 | BYTES;
 const V1_TIMESERIES = 8 | BYTES;
 const V1_METADATA = 24 | BYTES;
 
-/** A label takes two references, and metadata three numbers. Admission accepts 64 labels by default. */
-const LABELS_MAX = 1_024;
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
 
 export class RemoteWriteV2Decoder {
   readonly #reader = new ProtobufReader();
@@ -53,29 +54,45 @@ export class RemoteWriteV2Decoder {
    * TooLarge when it has too many samples or symbols
    */
   decode(body: Uint8Array): RemoteWriteRequest {
+    return atOnce(this.decoding(body));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array): Generator<void, RemoteWriteRequest> {
     const reader = this.#reader;
     reader.open(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
     this.#gatherer.begin();
-    this.#readSymbols();
+    yield* this.#readSymbols();
     reader.at = 0;
+    let pauseAt = STEP_BYTES;
     while (reader.at < body.length) {
+      if (reader.at >= pauseAt) {
+        pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const tag = reader.uint32();
-      if (tag === TIMESERIES) this.#timeseries(reader.length());
-      else if (tag === V1_TIMESERIES || tag === V1_METADATA) throw otherVersion();
+      if (tag === TIMESERIES) {
+        const end = reader.length();
+        const begin = reader.at;
+        this.#labelsOfSeries(end);
+        reader.at = begin;
+        if (end - begin > STEP_BYTES) yield* this.#longSeries(end);
+        else this.#samples(end, end);
+      } else if (tag === V1_TIMESERIES || tag === V1_METADATA) throw otherVersion();
       else reader.skip(tag);
     }
     return this.#gatherer.take();
   }
 
   /** Numbers the request's symbols, which may come after the series that refer to them. */
-  #readSymbols(): void {
+  *#readSymbols(): Generator<void> {
     const before = this.#symbols.generation;
     let { generation } = this.#symbols;
-    this.#numberSymbols();
+    yield* this.#numberSymbols();
     if (this.#symbols.generation !== generation) {
       // The numbers were full and started again within the request; now there is room.
       generation = this.#symbols.generation;
-      this.#numberSymbols();
+      yield* this.#numberSymbols();
       if (this.#symbols.generation !== generation)
         throw new TooLarge(
           `the request has ${this.#symbols.count} symbols, more than are accepted; send it in parts`,
@@ -85,11 +102,16 @@ export class RemoteWriteV2Decoder {
     if (this.#symbols.generation !== before) this.#gatherer.blocks.clear();
   }
 
-  #numberSymbols(): void {
+  *#numberSymbols(): Generator<void> {
     const reader = this.#reader;
     reader.at = 0;
     this.#symbols.begin();
+    let pauseAt = STEP_BYTES;
     while (reader.at < reader.bytes.length) {
+      if (reader.at >= pauseAt) {
+        pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const tag = reader.uint32();
       if (tag !== SYMBOL) {
         reader.skip(tag);
@@ -109,24 +131,37 @@ export class RemoteWriteV2Decoder {
     }
   }
 
-  #timeseries(end: number): void {
-    const reader = this.#reader;
+  /** Reads the labels and metadata of a series. */
+  #labelsOfSeries(end: number): void {
     const gatherer = this.#gatherer;
-    const begin = reader.at;
     this.#readRow(end);
     const length = this.#rowLength * 4;
     if (this.#isWhole && gatherer.expectedLength(this.#key, 0) === length) gatherer.useExpected();
     else if (this.#isWhole) gatherer.use(this.#key, 0, length, () => this.#decide());
     else gatherer.rejectSeries(this.#decide() as RejectedSeries);
-    reader.at = begin;
+  }
+
+  /** Reads the rest of a series with many samples. */
+  *#longSeries(end: number): Generator<void> {
+    const reader = this.#reader;
     while (reader.at < end) {
+      this.#samples(Math.min(end, reader.at + STEP_BYTES), end);
+      yield;
+    }
+  }
+
+  /** Reads the samples of a series, up to the first field at or behind `to`. */
+  #samples(to: number, end: number): void {
+    const reader = this.#reader;
+    const gatherer = this.#gatherer;
+    while (reader.at < to) {
       const tag = reader.uint32();
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
       else if (tag === EXEMPLAR) this.#exemplar(reader.length());
       else reader.skip(tag);
     }
-    reader.expectEnd(end);
+    if (to === end || reader.at > end) reader.expectEnd(end);
   }
 
   #exemplar(end: number): void {

@@ -8,12 +8,20 @@
  */
 import { BadInput } from "../../model/errors.ts";
 import type { SeriesHead } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
+import type { FamilyMetadata } from "../../wire/exposition-formats/family-metadata.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../../wire/protobuf.ts";
 import { withLabelsFirst } from "./label-order.ts";
 import { METRIC_TYPES } from "./metric-types.ts";
 import { type RemoteWriteRequest, RequestGatherer } from "./request-gatherer.ts";
-import { type LabelPairs, notText, type RejectedSeries } from "./written-labels.ts";
+import {
+  LABELS_MAX,
+  type LabelPairs,
+  notText,
+  type RejectedSeries,
+  tooManyLabels,
+} from "./written-labels.ts";
 
 /** Tags: field number times 8, plus the wire type. The messages are those of prometheus/prompb/{remote,types}.proto. */
 const TIMESERIES = 8 | BYTES;
@@ -22,17 +30,23 @@ const LABEL = 8 | BYTES;
 const SAMPLE = 16 | BYTES;
 const EXEMPLAR = 24 | BYTES;
 const HISTOGRAM = 32 | BYTES;
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
 /** The series of a message of 2.0, whose fields have other numbers so that the versions differ. */
 const V2_TIMESERIES = 40 | BYTES;
 
 export class RemoteWriteDecoder {
   readonly #reader = new ProtobufReader();
   readonly #gatherer: RequestGatherer;
-  #refine = false;
+  /** The version of the metadata that the remembered heads have. */
+  #metadataVersion = 0;
 
-  /** @param layouts the buckets of native histograms; all decoders must share one */
-  constructor(layouts?: BucketLayouts) {
-    this.#gatherer = new RequestGatherer(layouts);
+  /**
+   * @param layouts the buckets of native histograms; all decoders must share one
+   * @param metadata the known metadata, which several decoders may share
+   */
+  constructor(layouts?: BucketLayouts, metadata?: FamilyMetadata) {
+    this.#gatherer = new RequestGatherer(layouts, metadata);
   }
 
   /**
@@ -41,25 +55,40 @@ export class RemoteWriteDecoder {
    * @throws BadInput when the body is not a WriteRequest, or is a request of 2.0; TooLarge when it has too many samples
    */
   decode(body: Uint8Array): RemoteWriteRequest {
+    return atOnce(this.decoding(body));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array): Generator<void, RemoteWriteRequest> {
     const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    if (!this.#read(message)) this.#read(withLabelsFirst(message, TIMESERIES, LABEL));
-    if (this.#refine) {
+    if (!(yield* this.#read(message))) {
+      yield* this.#read(yield* withLabelsFirst(message, TIMESERIES, LABEL));
+    }
+    if (this.#metadataVersion !== this.#gatherer.metadata.version) {
       // The remembered heads lack the metadata that is known now.
-      this.#refine = false;
+      this.#metadataVersion = this.#gatherer.metadata.version;
       this.#gatherer.blocks.clear();
     }
     return this.#gatherer.take();
   }
 
   /** Reads a message from the beginning; returns false when a series has labels after its samples. */
-  #read(message: Buffer): boolean {
+  *#read(message: Buffer): Generator<void, boolean> {
     const reader = this.#reader;
     reader.open(message);
     this.#gatherer.begin();
+    let pauseAt = STEP_BYTES;
     while (reader.at < message.length) {
+      if (reader.at >= pauseAt) {
+        pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const tag = reader.uint32();
       if (tag === TIMESERIES) {
-        if (!this.#timeseries(reader.length())) return false;
+        const end = reader.length();
+        this.#labelsOfSeries(end);
+        if (!(end - reader.at > STEP_BYTES ? yield* this.#longSeries(end) : this.#samples(end, end)))
+          return false;
       } else if (tag === METADATA) this.#metadata(reader.length());
       else if (tag === V2_TIMESERIES) throw otherVersion();
       else reader.skip(tag);
@@ -67,7 +96,8 @@ export class RemoteWriteDecoder {
     return true;
   }
 
-  #timeseries(end: number): boolean {
+  /** Reads the labels of a series. */
+  #labelsOfSeries(end: number): void {
     const reader = this.#reader;
     const gatherer = this.#gatherer;
     const { bytes } = reader;
@@ -86,7 +116,27 @@ export class RemoteWriteDecoder {
       gatherer.use(bytes, begin, behind - begin, () => this.#decide(begin, behind));
       reader.at = behind;
     }
+  }
+
+  /** Reads what follows the labels of a series with many samples. */
+  *#longSeries(end: number): Generator<void, boolean> {
+    const reader = this.#reader;
     while (reader.at < end) {
+      if (!this.#samples(Math.min(end, reader.at + STEP_BYTES), end)) return false;
+      yield;
+    }
+    return true;
+  }
+
+  /**
+   * Reads what follows the labels of a series, up to the first field at or behind `to`.
+   *
+   * @returns false if there are further labels
+   */
+  #samples(to: number, end: number): boolean {
+    const reader = this.#reader;
+    const gatherer = this.#gatherer;
+    while (reader.at < to) {
       const tag = reader.uint32();
       if (tag === SAMPLE) gatherer.readSample(reader, reader.length());
       else if (tag === HISTOGRAM) gatherer.readHistogram(reader, reader.length());
@@ -94,7 +144,7 @@ export class RemoteWriteDecoder {
       else if (tag === LABEL) return false;
       else reader.skip(tag);
     }
-    reader.expectEnd(end);
+    if (to === end || reader.at > end) reader.expectEnd(end);
     return true;
   }
 
@@ -118,6 +168,7 @@ export class RemoteWriteDecoder {
   #decide(from: number, to: number): SeriesHead | RejectedSeries {
     this.#reader.isText = true;
     const pairs = this.#labels(from, to);
+    if (pairs.length > LABELS_MAX) return tooManyLabels();
     return this.#reader.isText ? this.#gatherer.decide(pairs) : notText(pairs);
   }
 
@@ -125,7 +176,7 @@ export class RemoteWriteDecoder {
     const reader = this.#reader;
     const pairs: (readonly [string, string])[] = [];
     reader.at = from;
-    while (reader.at < to) {
+    while (reader.at < to && pairs.length <= LABELS_MAX) {
       reader.uint32();
       pairs.push(this.#label(reader.length()));
     }
@@ -163,7 +214,7 @@ export class RemoteWriteDecoder {
     if (!this.#reader.isText) this.#gatherer.dropMetadata();
     if (family === "" || !this.#reader.isText) return;
     const said = { type: METRIC_TYPES[type] ?? "unknown", help, unit };
-    if (this.#gatherer.noteMetadata(family, said)) this.#refine = true;
+    this.#gatherer.noteMetadata(family, said);
   }
 }
 

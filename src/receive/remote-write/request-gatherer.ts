@@ -50,7 +50,7 @@ const PLAIN_BOUNDS_MAX = 10_000;
 
 export class RequestGatherer {
   readonly blocks = new LabelBlocks(BLOCKS_MAX);
-  readonly metadata = new FamilyMetadata();
+  readonly metadata: FamilyMetadata;
   readonly #builder = new BatchBuilder(REMOTE_WRITE.name);
   readonly #histogram = new NativeHistogram();
   readonly #layouts: BucketLayouts;
@@ -83,8 +83,9 @@ export class RequestGatherer {
   /** By head that has no block of its own: its index in this batch. */
   #indexes = new Map<SeriesHead, number>();
 
-  constructor(layouts = new BucketLayouts()) {
+  constructor(layouts = new BucketLayouts(), metadata = new FamilyMetadata()) {
     this.#layouts = layouts;
+    this.metadata = metadata;
   }
 
   /** Starts a request, and drops what an earlier one left. */
@@ -167,11 +168,9 @@ export class RequestGatherer {
     this.#plainBounds.set(metric, whole[1] === undefined);
   }
 
-  /** Adds metadata of a family where none is known; returns whether it is new. */
-  noteMetadata(family: string, said: Metadata): boolean {
-    const noted = this.metadata.note(family, said);
-    if (noted === "full") this.#metadataDropped += 1;
-    return noted === "new";
+  /** Adds metadata of a family where none is known. */
+  noteMetadata(family: string, said: Metadata): void {
+    if (this.metadata.note(family, said) === "full") this.#metadataDropped += 1;
   }
 
   /** Counts metadata that cannot be read. */

@@ -21,6 +21,14 @@ export type LabelPairs = readonly (readonly [name: string, value: string])[];
 /** Why a series is rejected, and its text. */
 export type RejectedSeries = Pick<Rejection, "cause" | "reason" | "payload">;
 
+/** The labels of a series that are read. Admission accepts 64 by default. */
+export const LABELS_MAX = 1_024;
+
+/** The rejection of a series with more labels than are read. */
+export function tooManyLabels(): RejectedSeries {
+  return { cause: "labels", reason: `a series has more than ${LABELS_MAX} labels`, payload: "" };
+}
+
 /** Returns the head of a series, or the reason to reject it. */
 export function headOf(
   pairs: LabelPairs,

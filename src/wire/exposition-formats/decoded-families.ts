@@ -14,6 +14,11 @@ export class InvalidFamily extends BadInput {}
 /** As many as a request of remote_write may have samples. A part is 4 bytes of a body, and 100 to 700 in memory. */
 const PARTS_MAX = 500_000;
 
+/** A line is read without a pause: within some 20 ms. The tags of a sample with the default limits have 0.3 MB. */
+export const LINE_CHARACTERS_MAX = 1_048_576;
+/** Characters of a body without a pause: some 100 µs of work. */
+export const STEP_CHARACTERS = 8_192;
+
 /** Counts the families and samples of one body. */
 export class PartCount {
   #parts = 0;

@@ -32,9 +32,15 @@ export class FamilyMetadata {
   readonly #families = new Map<string, Metadata>();
   readonly #familiesMax: number;
   #nameCharacters = 0;
+  #version = 0;
 
   constructor(familiesMax: number = FAMILIES_MAX) {
     this.#familiesMax = familiesMax;
+  }
+
+  /** Changes whenever metadata is added. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Adds metadata of a family where none is known. Drops it if there is no room for its name. */
@@ -51,6 +57,7 @@ export class FamilyMetadata {
     if (known !== undefined && type === known.type && unit === known.unit && help === known.help)
       return "known";
     if (known === undefined) this.#nameCharacters += name.length;
+    this.#version++;
     this.#families.set(copyOf(name), { type, unit: copyOf(unit), help: copyOf(help) });
     return "new";
   }

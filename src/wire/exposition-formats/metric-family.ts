@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
 import { EXEMPLAR_CHARACTERS_MAX, exemplarCharacters } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { BucketLayouts } from "../bucket-layout.ts";
 import { NativeHistogram, readDeltas, readDoubles, readSpan } from "../native-histogram.ts";
 import { BYTES, FIXED64, ProtobufReader, VARINT } from "../protobuf.ts";
@@ -38,6 +39,10 @@ const VALUE_FIELDS: Readonly<Record<FamilyType, number>> = {
   histogram: 7,
 };
 
+/** Bytes of a body, and metrics of a family, without a pause: some 100 µs of work. */
+const STEP_BYTES = 8_192;
+const FINISHED_AT_ONCE = 16;
+
 /**
  * The most buckets of all native histograms of a body: 65 MB in memory. A native histogram describes 200 buckets in
  * 20 bytes. As text, this many buckets are a body of 20 MB and more.
@@ -59,7 +64,17 @@ export function decodeMetricFamilies(
   counts: DecodedCounts = { nativeHistograms: 0, exemplarsDropped: 0 },
   acceptsGaugeHistograms = false,
 ): DecodedFamily[] {
-  return new MetricFamilyReader(layouts, counts, acceptsGaugeHistograms).read(
+  return atOnce(decodingMetricFamilies(body, layouts, counts, acceptsGaugeHistograms));
+}
+
+/** As `decodeMetricFamilies`, in steps between which the caller may pause. */
+export function* decodingMetricFamilies(
+  body: Uint8Array,
+  layouts: BucketLayouts,
+  counts: DecodedCounts,
+  acceptsGaugeHistograms = false,
+): Generator<void, DecodedFamily[]> {
+  return yield* new MetricFamilyReader(layouts, counts, acceptsGaugeHistograms).read(
     Buffer.from(body.buffer, body.byteOffset, body.byteLength),
   );
 }
@@ -85,6 +100,7 @@ class MetricFamilyReader {
   readonly #acceptsGaugeHistograms: boolean;
   readonly #parts = new PartCount();
   #nativeBuckets = 0;
+  #pauseAt = 0;
 
   constructor(layouts: BucketLayouts, counts: DecodedCounts, acceptsGaugeHistograms: boolean) {
     this.#layouts = layouts;
@@ -92,25 +108,29 @@ class MetricFamilyReader {
     this.#acceptsGaugeHistograms = acceptsGaugeHistograms;
   }
 
-  read(body: Buffer): DecodedFamily[] {
+  *read(body: Buffer): Generator<void, DecodedFamily[]> {
     const reader = this.#reader;
     reader.open(body);
     const families = new Map<string, DecodedFamily>();
     while (reader.at < body.length) {
-      const family = this.#family(reader.length());
+      const family = yield* this.#family(reader.length());
       families.delete(family.name);
       families.set(family.name, family);
     }
     return [...families.values()].filter(({ metrics }) => metrics.length > 0);
   }
 
-  #family(end: number): DecodedFamily {
+  *#family(end: number): Generator<void, DecodedFamily> {
     this.#parts.add();
     const reader = this.#reader;
     let [name, help, unit] = ["", "", ""];
     let type = 0;
     const metrics: PendingMetric[] = [];
     while (reader.at < end) {
+      if (reader.at >= this.#pauseAt) {
+        this.#pauseAt = reader.at + STEP_BYTES;
+        yield;
+      }
       const key = reader.uint32();
       if (key === tag(1, BYTES)) name = this.#string();
       else if (key === tag(2, BYTES)) help = this.#string();
@@ -128,13 +148,18 @@ class MetricFamilyReader {
     }
     if (familyType === undefined)
       throw new BadInput(`metric ${quote(name)} has unknown type ${type}`, "body");
+    const finished: DecodedMetric[] = [];
+    for (const metric of metrics) {
+      finished.push(this.#finish(name, familyType, metric));
+      if (finished.length % FINISHED_AT_ONCE === 0) yield;
+    }
     return {
       name,
       type: familyType,
       help,
       unit,
       ...(isGauge ? { isGauge } : {}),
-      metrics: metrics.map((metric) => this.#finish(name, familyType, metric)),
+      metrics: finished,
     };
   }
 

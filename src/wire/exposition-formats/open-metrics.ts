@@ -8,6 +8,7 @@
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import { EXEMPLAR_CHARACTERS_MAX, exemplarCharacters } from "../../model/sample.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import {
   countOf,
   type DecodedDistribution,
@@ -17,8 +18,10 @@ import {
   type FamilyType,
   isInexact,
   labelsKey,
+  LINE_CHARACTERS_MAX,
   PartCount,
   parseFloatText,
+  STEP_CHARACTERS,
   textOf,
 } from "./decoded-families.ts";
 
@@ -59,7 +62,12 @@ interface OpenFamily {
 
 /** Decodes a body; throws `BadInput` that names the line and quotes the text that is invalid, and `TooLarge`. */
 export function decodeOpenMetrics(body: Uint8Array): DecodedFamily[] {
-  return new OpenMetricsReader().read(textOf(body, "OpenMetrics"));
+  return atOnce(decodingOpenMetrics(body));
+}
+
+/** As `decodeOpenMetrics`, in steps between which the caller may pause. */
+export function* decodingOpenMetrics(body: Uint8Array): Generator<void, DecodedFamily[]> {
+  return yield* new OpenMetricsReader().read(textOf(body, "OpenMetrics"));
 }
 
 class OpenMetricsReader {
@@ -71,12 +79,25 @@ class OpenMetricsReader {
   readonly #parts = new PartCount();
   #line = 0;
 
-  read(text: string): DecodedFamily[] {
-    const lines = text.endsWith("\n") ? text.slice(0, -1).split("\n") : text.split("\n");
-    for (const line of lines) {
+  *read(text: string): Generator<void, DecodedFamily[]> {
+    const length = text.endsWith("\n") ? text.length - 1 : text.length;
+    let pauseAt = 0;
+    for (let at = 0; at <= length; ) {
+      if (at >= pauseAt) {
+        pauseAt = at + STEP_CHARACTERS;
+        yield;
+      }
+      const feed = text.indexOf("\n", at);
+      const end = feed < 0 ? length : feed;
+      const line = text.slice(at, end);
+      at = end + 1;
       this.#line++;
+      if (line.length > LINE_CHARACTERS_MAX)
+        throw this.#error(
+          `the line has ${line.length} characters, at most ${LINE_CHARACTERS_MAX} are accepted`,
+        );
       if (line === "# EOF") {
-        if (this.#line < lines.length) throw this.#error("unexpected text after # EOF");
+        if (at <= length) throw this.#error("unexpected text after # EOF");
         this.#close();
         return this.#families;
       }

@@ -7,6 +7,7 @@
  * untyped.
  */
 import { BadInput, quote } from "../../model/errors.ts";
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import {
   countOf,
   type DecodedDistribution,
@@ -15,8 +16,10 @@ import {
   type FamilyType,
   isInexact,
   labelsKey,
+  LINE_CHARACTERS_MAX,
   PartCount,
   parseFloatText,
+  STEP_CHARACTERS,
   textOf,
 } from "./decoded-families.ts";
 
@@ -35,7 +38,12 @@ const LABEL_NAME = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 
 /** Decodes a body; throws `BadInput` that names the line and quotes the text that is invalid, and `TooLarge`. */
 export function decodeText(body: Uint8Array): DecodedFamily[] {
-  return new TextReader(textOf(body, "text format")).read();
+  return atOnce(decodingText(body));
+}
+
+/** As `decodeText`, in steps between which the caller may pause. */
+export function* decodingText(body: Uint8Array): Generator<void, DecodedFamily[]> {
+  return yield* new TextReader(textOf(body, "text format")).read();
 }
 
 /** A family whose samples are being read. The parts of a histogram or summary are found by their labels. */
@@ -58,9 +66,15 @@ class TextReader {
     this.#text = text;
   }
 
-  read(): DecodedFamily[] {
+  *read(): Generator<void, DecodedFamily[]> {
     const text = this.#text;
+    let pauseAt = 0;
     for (; ; this.#line++) {
+      if (this.#at >= pauseAt) {
+        pauseAt = this.#at + STEP_CHARACTERS;
+        yield;
+      }
+      if (text.length > LINE_CHARACTERS_MAX) this.#requireShortLine();
       this.#skipBlanks();
       if (this.#at >= text.length) break;
       const code = text.charCodeAt(this.#at);
@@ -71,6 +85,13 @@ class TextReader {
     }
     const families = [...this.#families.values()].filter(({ metrics }) => metrics.length > 0);
     return families.map(({ name, type, help, unit, metrics }) => ({ name, type, help, unit, metrics }));
+  }
+
+  #requireShortLine(): void {
+    const end = this.#text.indexOf("\n", this.#at);
+    const length = (end < 0 ? this.#text.length : end) - this.#at;
+    if (length > LINE_CHARACTERS_MAX)
+      throw this.#error(`the line has ${length} characters, at most ${LINE_CHARACTERS_MAX} are accepted`);
   }
 
   #comment(): void {

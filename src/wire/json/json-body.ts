@@ -13,9 +13,7 @@ import { findJsonError } from "./json-error.ts";
 export function parseJsonBody(body: Uint8Array, large?: RegExp): unknown {
   if (body.length === 0) throw new BadInput("the body is empty, expected a JSON object", "body");
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const invalid = firstInvalidByte(bytes, 0, bytes.length);
-  if (invalid >= 0)
-    throw new BadInput(`byte ${invalid} of the body ${describeInvalidByte(bytes[invalid]!)}`, "body");
+  requireUtf8(bytes);
   try {
     const text = bytes.toString("utf8");
     return large?.test(text) === false ? JSON.parse(text) : parseExactJson(text);
@@ -24,4 +22,11 @@ export function parseJsonBody(body: Uint8Array, large?: RegExp): unknown {
     const where = error === undefined ? "" : `: byte ${error.position} ${error.message}`;
     throw new BadInput(`the body is not JSON${where}`, "body");
   }
+}
+
+/** Throws `BadInput` that names the first byte of a body that is not UTF-8. */
+export function requireUtf8(bytes: Buffer): void {
+  const invalid = firstInvalidByte(bytes, 0, bytes.length);
+  if (invalid >= 0)
+    throw new BadInput(`byte ${invalid} of the body ${describeInvalidByte(bytes[invalid]!)}`, "body");
 }

@@ -4,10 +4,11 @@ const [TAB, LINE_FEED, CARRIAGE_RETURN, SPACE, QUOTE, BACKSLASH] = [9, 10, 13, 3
 const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [44, 91, 93, 123, 125];
 const DEPTH_MAX = 64;
 
-/** The first position from `at` on that is not white space. */
-export function skipSpace(bytes: Uint8Array, at: number): number {
+/** The first position from `at` on that is not white space, or `limit`, which may be behind the end. */
+export function skipSpace(bytes: Uint8Array, at: number, limit = bytes.length): number {
+  const end = Math.min(limit, bytes.length);
   let position = at;
-  while (position < bytes.length) {
+  while (position < end) {
     const byte = bytes[position]!;
     if (byte !== SPACE && byte !== LINE_FEED && byte !== CARRIAGE_RETURN && byte !== TAB) break;
     position++;

@@ -6,6 +6,7 @@ import { BodiesInProgress } from "../../../src/http/body.ts";
 import { createLog } from "../../../src/log/log.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
+import { BodyDecoder } from "../../../src/receive/body-decoder.ts";
 import { influxWriteRoutes } from "../../../src/receive/influx/influx-writes.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { decoderOf } from "./decoded-lines.ts";
@@ -411,7 +412,12 @@ describe("requests that are rejected as a whole", () => {
         tagsMax: 8,
       };
       const ingest = { push: () => Promise.reject(error) };
-      const routes = influxWriteRoutes({ decoder: decoderOf(), ingest, limits, warnings: { note() {} } });
+      const routes = influxWriteRoutes({
+        decoder: new BodyDecoder(decoderOf, limits.inProgress),
+        ingest,
+        limits,
+        warnings: { note() {} },
+      });
       const app = createApp([routes], { log: createLog("error", () => {}), counters: createCounters() });
       const send = async (path: string) => {
         const request = new Request(`http://localhost${path}`, { method: "POST", body: "m f=1" });

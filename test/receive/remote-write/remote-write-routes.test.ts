@@ -10,6 +10,7 @@ import { BodiesInProgress } from "../../../src/http/body.ts";
 import { createLog } from "../../../src/log/log.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
+import { BodyDecoder } from "../../../src/receive/body-decoder.ts";
 import { RemoteWriteDecoder } from "../../../src/receive/remote-write/remote-write.ts";
 import { remoteWriteRoutes } from "../../../src/receive/remote-write/remote-write-routes.ts";
 import { RemoteWriteV2Decoder } from "../../../src/receive/remote-write/remote-write-v2.ts";
@@ -696,14 +697,18 @@ describe("503 and Retry-After, so that senders retry", () => {
     new Timeout("too slow"),
   ]) {
     test(error.name, async () => {
+      const inProgress = new BodiesInProgress();
       const routes = remoteWriteRoutes({
-        decoders: { v1: new RemoteWriteDecoder(), v2: new RemoteWriteV2Decoder() },
+        decoders: {
+          v1: new BodyDecoder(() => new RemoteWriteDecoder(), inProgress),
+          v2: new BodyDecoder(() => new RemoteWriteV2Decoder(), inProgress),
+        },
         ingest: { push: () => Promise.reject(error) },
         limits: {
           bodyBytesMax: 2 ** 20,
           inflatedBytesMax: 2 ** 22,
           timeoutMs: 60_000,
-          inProgress: new BodiesInProgress(),
+          inProgress,
           tagsMax: 64,
           nameBytesMax: 255,
           tagValueBytesMax: 4_096,

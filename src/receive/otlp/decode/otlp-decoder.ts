@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 import { quote } from "../../../model/errors.ts";
 import { HELP_CHARACTERS_MAX, type Labels, type SeriesHead } from "../../../model/sample.ts";
+import { atOnce } from "../../../model/tasks/time-slices.ts";
 import { BucketLayouts } from "../../../wire/bucket-layout.ts";
 import { BYTES, ProtobufReader, VARINT } from "../../../wire/protobuf.ts";
 import { InvalidAttribute, readAttributes } from "../labels/attribute-values.ts";
@@ -47,6 +48,8 @@ const [DELTA, CUMULATIVE] = [1, 2];
  */
 const REMEMBERED_BYTES_MAX = 64 * 1_048_576;
 const OBJECT_BYTES = 600;
+/** Bytes of a body without a pause: some 100 µs of work. */
+const STEP_BYTES = 8_192;
 
 const NOTHING: ResourceLabels = {
   promoted: new Map(),
@@ -103,6 +106,8 @@ export class OtlpDecoder {
   #resources = new ByteKeys<KnownResource>();
   #rememberedBytes = 0;
   #numbers = 0;
+  #pauseAt = 0;
+  #pointsTo = 0;
   /** The resources of this request that have `target_info`. */
   readonly #targets = new Set<KnownResource>();
 
@@ -119,6 +124,12 @@ export class OtlpDecoder {
    * @throws BadInput when the body is not an ExportMetricsServiceRequest; TooLarge when it has too many points
    */
   decode(body: Uint8Array): OtlpRequest {
+    return atOnce(this.decoding(body));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(body: Uint8Array): Generator<void, OtlpRequest> {
+    this.#pauseAt = 0;
     const message = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const reader = this.#reader;
     reader.open(message);
@@ -128,7 +139,7 @@ export class OtlpDecoder {
     for (const resource of this.#targets) this.#forgetTimes(resource);
     while (reader.at < message.length) {
       const tag = reader.uint32();
-      if (tag === FIRST) this.#resourceMetrics(reader.length());
+      if (tag === FIRST) yield* this.#resourceMetrics(reader.length());
       else reader.skip(tag);
     }
     for (const { target, earliestUs, latestUs } of this.#targets)
@@ -136,9 +147,10 @@ export class OtlpDecoder {
     return this.#gatherer.take();
   }
 
-  #resourceMetrics(end: number): void {
+  *#resourceMetrics(end: number): Generator<void> {
     const reader = this.#reader;
     const begin = reader.at;
+    if (begin >= this.#pauseAt) yield* this.#pause();
     let [from, to] = [0, 0];
     while (reader.at < end) {
       const tag = reader.uint32();
@@ -155,7 +167,7 @@ export class OtlpDecoder {
     reader.at = begin;
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === SECOND) this.#scopeMetrics(reader.length(), resource);
+      if (tag === SECOND) yield* this.#scopeMetrics(reader.length(), resource);
       else reader.skip(tag);
     }
     const { earliestUs, latestUs } = this.#gatherer;
@@ -165,7 +177,7 @@ export class OtlpDecoder {
     this.#targets.add(resource);
   }
 
-  #scopeMetrics(end: number, resource: KnownResource): void {
+  *#scopeMetrics(end: number, resource: KnownResource): Generator<void> {
     const reader = this.#reader;
     const { bytes } = reader;
     const begin = reader.at;
@@ -196,12 +208,28 @@ export class OtlpDecoder {
     reader.at = begin;
     while (reader.at < end) {
       const tag = reader.uint32();
-      if (tag === SECOND) this.#metric(reader.length(), resource, scope);
-      else reader.skip(tag);
+      if (tag === SECOND) {
+        const to = reader.length();
+        const data = this.#beginMetric(to, resource, scope);
+        if (data !== undefined) {
+          const pointsTo = this.#pointsTo;
+          if (pointsTo - reader.at > STEP_BYTES) yield* this.#manyPoints(data, pointsTo);
+          else this.#points(data, pointsTo, pointsTo);
+        }
+        reader.at = to;
+        if (to >= this.#pauseAt) yield* this.#pause();
+      } else reader.skip(tag);
     }
   }
 
-  #metric(end: number, resource: KnownResource, scope: KnownScope): void {
+  /** Lets the caller pause, and sets where it may pause again. */
+  *#pause(): Generator<void> {
+    this.#pauseAt = this.#reader.at + STEP_BYTES;
+    yield;
+  }
+
+  /** Reads a metric up to its points, which end at `#pointsTo`. Returns undefined if it has none. */
+  #beginMetric(end: number, resource: KnownResource, scope: KnownScope): DataField | undefined {
     const reader = this.#reader;
     const begin = reader.at;
     let data: DataField | undefined;
@@ -235,8 +263,7 @@ export class OtlpDecoder {
       : this.#scattered(begin, end, scope);
     if (data === undefined) {
       this.#gatherer.warn("data", `metric ${quote(known.name)} has no data of a known type`, known.name);
-      reader.at = end;
-      return;
+      return undefined;
     }
     reader.at = from;
     const shape = this.#readShape(data, to);
@@ -247,8 +274,16 @@ export class OtlpDecoder {
     }
     reader.at = from;
     this.#gatherer.beginMetric(metric);
-    this.#points(data, to);
-    reader.at = end;
+    this.#pointsTo = to;
+    return data;
+  }
+
+  *#manyPoints(data: DataField, to: number): Generator<void> {
+    const reader = this.#reader;
+    while (reader.at < to) {
+      this.#points(data, Math.min(to, reader.at + STEP_BYTES), to);
+      yield;
+    }
   }
 
   /** Reads temporality and monotonicity, and returns a number that is different for each type of data with them. */
@@ -267,11 +302,12 @@ export class OtlpDecoder {
     return number + 8 * (Math.min(temporality, CUMULATIVE + 1) * 2 + isMonotonic);
   }
 
-  #points(data: DataField, end: number): void {
+  /** Reads points up to the first one at or behind `until`. */
+  #points(data: DataField, until: number, end: number): void {
     const reader = this.#reader;
     const point = this.#point;
     const gatherer = this.#gatherer;
-    while (reader.at < end) {
+    while (reader.at < until) {
       const tag = reader.uint32();
       if (tag !== FIRST) {
         reader.skip(tag);
@@ -292,7 +328,7 @@ export class OtlpDecoder {
         gatherer.addSummary(point);
       }
     }
-    reader.expectEnd(end);
+    if (until === end || reader.at > end) reader.expectEnd(end);
   }
 
   #decide(

@@ -6,8 +6,10 @@
  * hexadecimal, enums are numbers, and unknown fields are ignored. `null` stands for a field that is not set.
  */
 import { BadInput, quote } from "../../../model/errors.ts";
+import { atOnce } from "../../../model/tasks/time-slices.ts";
 import { InexactNumber } from "../../../wire/json/exact-number.ts";
-import { parseJsonBody } from "../../../wire/json/json-body.ts";
+import { parseJsonBody, requireUtf8 } from "../../../wire/json/json-body.ts";
+import { JsonWalker } from "../../../wire/json/json-walker.ts";
 import { BYTES, FIXED64, VARINT } from "../../../wire/protobuf.ts";
 
 type Scalar = "text" | "boolean" | "base64" | "hexadecimal" | "double";
@@ -39,6 +41,13 @@ const DEPTH_MAX = 200;
 const LARGE = /[[:,]\s*-?\d{16}/;
 /** The length of a message is written before its bytes are known, as a varint of this many bytes. */
 const LENGTH_BYTES = 5;
+const REQUIRED = "resourceMetrics";
+/** Up to this size a body is parsed at once, and a part of a larger one up to this size: some 100 µs of work. */
+const WHOLE_BYTES_MAX = 131_072;
+const STEP_BYTES = 4_096;
+const ITEMS_AT_ONCE = 16;
+/** Names of the request that are looked at, for an error. */
+const NAMES_MAX = 16;
 
 const message = (fields: Record<string, readonly [number, Field["type"]]>): Message =>
   new Map(Object.entries(fields).map(([name, [number, type]]) => [name, { number, type, isList: false }]));
@@ -172,18 +181,77 @@ const exportRequest = withLists(message({}), { resourceMetrics: [1, resourceMetr
  * fields but no `resourceMetrics`
  */
 export function jsonToProtobuf(body: Uint8Array): Buffer {
-  const request = parseJsonBody(body, LARGE);
-  if (!isObject(request)) throw new BadInput(`the body is ${quote(request)}, expected a JSON object`, "body");
-  const names = Object.keys(request);
-  if (names.length > 0 && !("resourceMetrics" in request))
-    throw new BadInput(
-      `the body has no field "resourceMetrics", it has ${quote(names[0])}; expected an ExportMetricsServiceRequest ` +
-        "with names in lowerCamelCase",
-      "resourceMetrics",
-    );
+  return atOnce(convertingJson(body));
+}
+
+/** As `jsonToProtobuf`, in steps between which the caller may pause. */
+export function* convertingJson(body: Uint8Array): Generator<void, Buffer> {
   const writer = new Writer(body.length);
-  writer.message(request, exportRequest, "", 0);
+  if (body.length > WHOLE_BYTES_MAX) yield* writeLarge(body, writer);
+  else writer.message(requireMetrics(parseJsonBody(body, LARGE)), exportRequest, "", 0);
   return writer.take();
+}
+
+function requireMetrics(request: unknown): object {
+  if (!isObject(request)) throw new BadInput(`the body is ${quote(request)}, expected a JSON object`, "body");
+  requireField(Object.keys(request));
+  return request;
+}
+
+function requireField(names: readonly string[]): void {
+  if (names.length === 0 || names.includes(REQUIRED)) return;
+  throw new BadInput(
+    `the body has no field "resourceMetrics", it has ${quote(names[0])}; expected an ExportMetricsServiceRequest ` +
+      "with names in lowerCamelCase",
+    REQUIRED,
+  );
+}
+
+/** Writes a large body: the objects and lists that have many parts are read part by part. */
+function* writeLarge(body: Uint8Array, writer: Writer): Generator<void> {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  requireUtf8(bytes);
+  const walker = new JsonWalker(bytes);
+  const names = yield* writeObject(walker, writer, exportRequest, "", 0);
+  walker.end();
+  requireField(names);
+}
+
+/** Writes the fields of the object that begins at the walker, and returns its first names. */
+function* writeObject(
+  walker: JsonWalker,
+  writer: Writer,
+  type: Message,
+  path: string,
+  depth: number,
+): Generator<void, string[]> {
+  const names: string[] = [];
+  for (let hasMore = walker.enter("{"); hasMore; hasMore = walker.next("{")) {
+    const name = walker.name();
+    if (names.length < NAMES_MAX) names.push(name);
+    const field = type.get(name);
+    const own = path === "" ? name : `${path}.${name}`;
+    if (field === undefined || typeof field.type === "string" || !walker.isLarge(STEP_BYTES)) {
+      const value = walker.value();
+      if (field !== undefined && value !== null) writer.value(value, field, own, depth);
+    } else if (!field.isList) {
+      const lengthAt = writer.open(field.number);
+      yield* writeObject(walker, writer, field.type, own, depth + 1);
+      writer.close(lengthAt);
+    } else {
+      let at = 0;
+      for (let hasItem = walker.enter("["); hasItem; hasItem = walker.next("[")) {
+        const place = `${own}[${at++}]`;
+        if (walker.isLarge(STEP_BYTES)) {
+          const lengthAt = writer.open(field.number);
+          yield* writeObject(walker, writer, field.type, place, depth + 1);
+          writer.close(lengthAt);
+        } else writer.item(walker.value(), field, place, depth);
+        if (at % ITEMS_AT_ONCE === 0) yield;
+      }
+    }
+  }
+  return names;
 }
 
 class Writer {
@@ -205,23 +273,42 @@ class Writer {
     for (const [name, item] of Object.entries(value)) {
       const field = type.get(name);
       if (field === undefined || item === null) continue;
-      const own = path === "" ? name : `${path}.${name}`;
-      if (!field.isList) this.#field(item, field, own, depth);
-      else {
-        if (!Array.isArray(item)) throw wrong(own, item, "an array");
-        for (let at = 0; at < item.length; at++) this.#field(item[at], field, `${own}[${at}]`, depth);
-      }
+      this.value(item, field, path === "" ? name : `${path}.${name}`, depth);
     }
   }
 
-  #field(value: unknown, { number, type }: Field, path: string, depth: number): void {
+  /** Writes the value of a field, which is a list if the field is one. */
+  value(value: unknown, field: Field, path: string, depth: number): void {
+    if (!field.isList) {
+      this.item(value, field, path, depth);
+      return;
+    }
+    if (!Array.isArray(value)) throw wrong(path, value, "an array");
+    for (let at = 0; at < value.length; at++) this.item(value[at], field, `${path}[${at}]`, depth);
+  }
+
+  /** Begins a message that is a field. Pass the result to `close` at its end. */
+  open(number: number): number {
+    this.#varint((number << 3) | BYTES);
+    const lengthAt = this.#at;
+    this.#reserve(LENGTH_BYTES);
+    this.#at += LENGTH_BYTES;
+    return lengthAt;
+  }
+
+  /** Ends a message: writes the number of bytes since `open`, as a varint with leading zeros. */
+  close(lengthAt: number): void {
+    let rest = this.#at - lengthAt - LENGTH_BYTES;
+    for (let at = 0; at < LENGTH_BYTES; at++, rest >>>= 7)
+      this.#bytes[lengthAt + at] = (rest & 127) | (at < LENGTH_BYTES - 1 ? 128 : 0);
+  }
+
+  /** Writes a field, or an item of a list. */
+  item(value: unknown, { number, type }: Field, path: string, depth: number): void {
     if (typeof type !== "string") {
-      this.#varint((number << 3) | BYTES);
-      const lengthAt = this.#at;
-      this.#reserve(LENGTH_BYTES);
-      this.#at += LENGTH_BYTES;
+      const lengthAt = this.open(number);
       this.message(value, type, path, depth + 1);
-      this.#fillLength(lengthAt);
+      this.close(lengthAt);
       return;
     }
     switch (type) {
@@ -283,13 +370,6 @@ class Writer {
     let rest = value;
     for (; rest >= 128n; rest >>= 7n) this.#bytes[this.#at++] = Number(rest & 127n) | 128;
     this.#bytes[this.#at++] = Number(rest);
-  }
-
-  /** Writes the number of bytes since a length was reserved, as a varint with leading zeros. */
-  #fillLength(lengthAt: number): void {
-    let rest = this.#at - lengthAt - LENGTH_BYTES;
-    for (let at = 0; at < LENGTH_BYTES; at++, rest >>>= 7)
-      this.#bytes[lengthAt + at] = (rest & 127) | (at < LENGTH_BYTES - 1 ? 128 : 0);
   }
 
   #reserve(bytes: number): void {

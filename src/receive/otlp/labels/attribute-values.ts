@@ -29,6 +29,10 @@ const RAW = 56 | BYTES;
 /** The field of an ArrayValue and of a KeyValueList. */
 const VALUES = 8 | BYTES;
 
+/** Attributes of a point or a resource, and bytes of a value, that are read. Admission accepts fewer by default. */
+const ATTRIBUTES_MAX = 1_024;
+const VALUE_BYTES_MAX = 1_048_576;
+
 /** Real attributes are nested once or twice. The limit bounds the stack. */
 const DEPTH_MAX = 32;
 
@@ -52,6 +56,10 @@ export function readAttribute(reader: ProtobufReader, end: number): Attribute {
   }
   reader.expectEnd(end);
   if (valueFrom < 0) return [key, ""];
+  if (valueTo - valueFrom > VALUE_BYTES_MAX)
+    throw new InvalidAttribute(
+      `the value of attribute ${quote(key)} has ${valueTo - valueFrom} bytes, at most ${VALUE_BYTES_MAX} are read`,
+    );
   reader.at = valueFrom;
   const value = readValue(reader, valueTo, key, 0);
   reader.at = end;
@@ -64,8 +72,11 @@ export function readAttributes(reader: ProtobufReader, from: number, to: number,
   reader.at = from;
   while (reader.at < to) {
     const each = reader.uint32();
-    if (each === tag) attributes.push(readAttribute(reader, reader.length()));
-    else reader.skip(each);
+    if (each === tag) {
+      if (attributes.length >= ATTRIBUTES_MAX)
+        throw new InvalidAttribute(`there are more than ${ATTRIBUTES_MAX} attributes`);
+      attributes.push(readAttribute(reader, reader.length()));
+    } else reader.skip(each);
   }
   reader.expectEnd(to);
   return attributes;

@@ -1,0 +1,119 @@
+/**
+ * Decodes the bodies of a protocol, so that a large one does not delay other requests. A usual body is decoded at once.
+ * A large one is decoded in slices, one after the other. Meanwhile other bodies are decoded by a second decoder, because
+ * a decoder has the state of its body.
+ *
+ * The bytes of a large body count against the memory for bodies in progress until it is decoded.
+ */
+import { type BodiesInProgress, Reservation } from "../http/body.ts";
+import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
+import { atOnce, inSlices } from "../model/tasks/time-slices.ts";
+
+/** Usual bodies of this size are decoded in 2 ms. Any other takes at most some 40. */
+export const LARGE_BODY_BYTES_MIN = 131_072;
+
+/** Decoding in steps, between which it may pause. It returns what was decoded. */
+export type Decoding<Decoded> = Generator<void, Decoded>;
+
+export class BodyDecoder<Decoder> {
+  readonly #make: () => Decoder;
+  readonly #inProgress: BodiesInProgress;
+  readonly #usual: Decoder;
+  #second: Decoder | undefined;
+  /** Whether the usual decoder has paused within a body. */
+  #isPaused = false;
+  readonly #large = new ConcurrencyLimit(1, {
+    tasks: "large bodies",
+    waitingPerRunning: Number.POSITIVE_INFINITY,
+  });
+
+  constructor(make: () => Decoder, inProgress: BodiesInProgress) {
+    this.#make = make;
+    this.#inProgress = inProgress;
+    this.#usual = make();
+  }
+
+  /**
+   * Decodes a body.
+   *
+   * @param bytes the size of the body
+   * @throws what `decoding` throws; Busy if the large bodies in progress use all memory for bodies
+   */
+  decode<Decoded>(
+    bytes: number,
+    decoding: (decoder: Decoder) => Decoding<Decoded>,
+  ): Decoded | Promise<Decoded> {
+    if (bytes < LARGE_BODY_BYTES_MIN) return atOnce(decoding(this.#free()));
+    return this.#decodeLarge(bytes, decoding);
+  }
+
+  /** Calls `change` for each decoder. */
+  eachDecoder(change: (decoder: Decoder) => void): void {
+    change(this.#usual);
+    if (this.#second !== undefined) change(this.#second);
+  }
+
+  #free(): Decoder {
+    if (!this.#isPaused) return this.#usual;
+    this.#second ??= this.#make();
+    return this.#second;
+  }
+
+  #decodeLarge<Decoded>(bytes: number, decoding: (decoder: Decoder) => Decoding<Decoded>): Promise<Decoded> {
+    return holding(bytes, this.#inProgress, () =>
+      this.#large.run(async () => {
+        this.#isPaused = true;
+        try {
+          return await inSlices(decoding(this.#usual));
+        } finally {
+          this.#isPaused = false;
+        }
+      }),
+    );
+  }
+}
+
+/** As `BodyDecoder.decode`, for a protocol whose decoder has no state between bodies. */
+export function decodeBody<Decoded>(
+  bytes: number,
+  inProgress: BodiesInProgress,
+  decoding: () => Decoding<Decoded>,
+): Decoded | Promise<Decoded> {
+  if (bytes < LARGE_BODY_BYTES_MIN) return atOnce(decoding());
+  return holding(bytes, inProgress, () => inSlices(decoding()));
+}
+
+/** Runs a task while the bytes of its body are reserved. */
+async function holding<Result>(
+  bytes: number,
+  inProgress: BodiesInProgress,
+  task: () => Promise<Result>,
+): Promise<Result> {
+  const reservation = new Reservation(inProgress);
+  reservation.grow(bytes);
+  try {
+    return await task();
+  } finally {
+    reservation.release();
+  }
+}
+
+/** A hash of some text and a body, by which a push that is sent again is recognised. */
+export async function hashOfBody(
+  text: string,
+  body: Uint8Array,
+  encoding: "hex" | "base64url" = "hex",
+): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  if (text !== "") hasher.update(text);
+  if (body.length < LARGE_BODY_BYTES_MIN) return hasher.update(body).digest(encoding);
+  return await inSlices(hashing(hasher, body, encoding));
+}
+
+function* hashing(hasher: Bun.CryptoHasher, body: Uint8Array, encoding: "hex" | "base64url") {
+  for (let at = 0; at < body.length; at += LARGE_BODY_BYTES_MIN) {
+    hasher.update(body.subarray(at, at + LARGE_BODY_BYTES_MIN));
+    yield;
+  }
+  return hasher.digest(encoding);
+}
