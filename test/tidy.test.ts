@@ -207,6 +207,8 @@ describe("modules", () => {
       // Keyed by requests and by answers, each of which belongs to one gateway.
       "src/http/asked-query.ts texts",
       "src/http/stream.ts streams",
+      // The turns of the thread that all gateways of a process share.
+      "src/model/tasks/time-slices.ts last",
       "src/query/promql/parse/functions.ts table",
       "src/query/sandbox/allowed-functions.ts functions",
       "src/query/sandbox/allowed-functions.ts tableFunctions",

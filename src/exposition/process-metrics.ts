@@ -7,15 +7,20 @@
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** /proc/self/status calls this kB. */
 const STATUS_UNIT_BYTES = 1024;
 /** Short enough to detect most stalls of that length, and long enough to cost nothing. */
 const LAG_INTERVAL_MS = 250;
+/** The longest delay is measured with this resolution. It takes 0.2 % of a processor. */
+const DELAY_RESOLUTION_MS = 20;
+/** Two scrapers of the usual intervals both see each stall. */
+const DELAY_WINDOW_MS = 60_000;
 
 /**
- * Registers process_*, weir_event_loop_lag_seconds and weir_build_info.
+ * Registers process_*, weir_event_loop_lag_seconds, weir_event_loop_lag_max_seconds and weir_build_info.
  *
  * @returns stops the timer that measures the lag
  */
@@ -104,5 +109,31 @@ function measureLag(registers: Registry[]): () => void {
     before = now;
   }, LAG_INTERVAL_MS);
   timer.unref();
-  return () => clearInterval(timer);
+  const stop = measureLongestLag(registers);
+  return () => {
+    clearInterval(timer);
+    stop();
+  };
+}
+
+/** Measures the longest stall, also of one between two turns of a slower timer. */
+function measureLongestLag(registers: Registry[]): () => void {
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  delay.enable();
+  let beganMs = performance.now();
+  let before = 0;
+  new Gauge({
+    name: "weir_event_loop_lag_max_seconds",
+    help: "Longest delay of the event loop in the last one to two minutes, or since the scrape before that.",
+    registers,
+    collect() {
+      const longest = delay.max / 1e9;
+      this.set(Math.max(0, before, longest));
+      if (performance.now() - beganMs < DELAY_WINDOW_MS) return;
+      before = longest;
+      beganMs = performance.now();
+      delay.reset();
+    },
+  });
+  return () => delay.disable();
 }

@@ -1,10 +1,17 @@
-/** The pushes that wait for their commit, bounded in samples and bytes. A push past a bound is rejected with Busy. */
+/**
+ * The pushes that wait for their commit, bounded in samples and bytes. A push past a bound is rejected with Busy.
+ *
+ * A large push does not take the room of others: one of them may wait beside a queue of small ones that is full. So the
+ * memory of the queue is bounded by its limits and one body.
+ */
 import { Busy } from "../model/errors.ts";
 import type { Ack, IngestOptions } from "./contract.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** Rows of one transaction: limits its memory and the time of a commit. */
 const GROUP_SAMPLES_MAX = 100_000;
+/** A push that takes more than this part of the queue is large. */
+const LARGE_SHARE = 4;
 
 export class PushQueue {
   readonly #options: IngestOptions;
@@ -12,6 +19,9 @@ export class PushQueue {
   /** Samples and bytes of the pushes that wait or are being committed. */
   #samples = 0;
   #bytes = 0;
+  /** Those of them that are large. */
+  #largeSamples = 0;
+  #largeBytes = 0;
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -37,8 +47,15 @@ export class PushQueue {
   requireRoom(samples: number, bytes: number): void {
     const { queueSamplesMax, queueBytesMax } = this.#options;
     if (this.#samples + samples <= queueSamplesMax && this.#bytes + bytes <= queueBytesMax) return;
-    // A batch larger than the whole queue is accepted if nothing waits.
-    if (this.#bytes === 0) return;
+    // A batch larger than the whole queue is accepted if no other large one waits.
+    if (this.#isLarge(samples, bytes)) {
+      if (this.#largeBytes === 0) return;
+    } else {
+      const isRoom =
+        this.#samples - this.#largeSamples + samples <= queueSamplesMax &&
+        this.#bytes - this.#largeBytes + bytes <= queueBytesMax;
+      if (isRoom || this.#bytes === 0) return;
+    }
     this.#options.counters.pushesBusy.inc();
     throw new Busy("the queue is full (queueSamplesMax, queueBytesMax), try again in a second");
   }
@@ -47,9 +64,21 @@ export class PushQueue {
   add(push: Omit<Waiting, "arrivedMs" | "resolve" | "reject">): Promise<Ack> {
     const { promise, resolve, reject } = Promise.withResolvers<Ack>();
     this.#waiting.push({ ...push, arrivedMs: this.#options.now(), resolve, reject });
-    this.#samples += push.samples;
-    this.#bytes += push.bytes;
+    this.#count(push, 1);
     return promise;
+  }
+
+  #isLarge(samples: number, bytes: number): boolean {
+    const { queueSamplesMax, queueBytesMax } = this.#options;
+    return samples > queueSamplesMax / LARGE_SHARE || bytes > queueBytesMax / LARGE_SHARE;
+  }
+
+  #count({ samples, bytes }: Pick<Waiting, "samples" | "bytes">, sign: 1 | -1): void {
+    this.#samples += sign * samples;
+    this.#bytes += sign * bytes;
+    if (!this.#isLarge(samples, bytes)) return;
+    this.#largeSamples += sign * samples;
+    this.#largeBytes += sign * bytes;
   }
 
   /** Takes the pushes that wait, up to a number of samples. They count against the bounds until they are released. */
@@ -64,9 +93,6 @@ export class PushQueue {
   }
 
   release(taken: readonly Waiting[]): void {
-    for (const { samples, bytes } of taken) {
-      this.#samples -= samples;
-      this.#bytes -= bytes;
-    }
+    for (const each of taken) this.#count(each, -1);
   }
 }

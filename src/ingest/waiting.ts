@@ -5,8 +5,13 @@ import type { AdmittedBatch } from "./admission/admission.ts";
 import type { Checked } from "./admission/duplicates.ts";
 import type { Ack, PushOptions, Transaction } from "./contract.ts";
 
-/** Bytes of a rejected sample or a warning until its push is answered: a sentence, and possibly the sample. */
+/**
+ * Bytes of a rejected sample or a warning until its push is answered: a sentence, and possibly the sample. Past the first
+ * ones of a body, decoders keep no texts.
+ */
 const REJECTION_BYTES = 512;
+const DESCRIBED_MAX = 10_000;
+const COUNTED_REJECTION_BYTES = 64;
 
 export interface Waiting {
   batch: AdmittedBatch;
@@ -28,8 +33,14 @@ export function sizeOf(
   { length, text, attributes, warnings }: Batch,
   rejected: readonly Rejection[],
 ): number {
-  const reasons = rejected.length + (warnings?.first.length ?? 0);
-  return text.length + length * (32 + 8 * attributes.length) + reasons * REJECTION_BYTES;
+  const described = Math.min(rejected.length, DESCRIBED_MAX);
+  const reasons = described + (warnings?.first.length ?? 0);
+  return (
+    text.length +
+    length * (32 + 8 * attributes.length) +
+    reasons * REJECTION_BYTES +
+    (rejected.length - described) * COUNTED_REJECTION_BYTES
+  );
 }
 
 /** The batch of a push that is not decided yet. */

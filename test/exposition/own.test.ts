@@ -67,6 +67,7 @@ describe("the process", () => {
     expect(before).toBeGreaterThan(0);
     expect(valueIn((await collect()).process_cpu_seconds_total)).toBeGreaterThanOrEqual(before);
     expect(found.weir_event_loop_lag_seconds.type).toBe("histogram");
+    expect(valueIn(found.weir_event_loop_lag_max_seconds)).toBeGreaterThanOrEqual(0);
   });
 
   test.if(process.platform === "linux")("exposes the values of the kernel", async () => {

@@ -89,18 +89,24 @@ test("a layout of times cannot have a part twice, which could match in too many 
 
 describe("JSON that is nested a million times is rejected, and quoted, in linear time", () => {
   const deep = `${"[".repeat(LONG)}${"]".repeat(LONG)}`;
+  /** A body with it is parsed at once. */
+  const lessDeep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
 
   test("by Datadog's API, for each of many points", () => {
     const decode = (series: string) =>
       new JsonSeriesDecoder(new SeriesGatherer()).decode(Buffer.from(`{"series":[${series}]}`), "v1").batch;
-    expect(decode(deep).rejected.map(({ cause }) => cause)).toEqual(["syntax"]);
-    const points = Array(500).fill(`${"[".repeat(10_000)}${"]".repeat(10_000)}`);
-    expect(decode(`{"metric":"a","points":[${points}]}`).rejected.length).toBe(500);
+    expect(decode(lessDeep).rejected.map(({ cause }) => cause)).toEqual(["syntax"]);
+    const points = Array(60).fill(`${"[".repeat(1_000)}${"]".repeat(1_000)}`);
+    expect(decode(`{"metric":"a","points":[${points}]}`).rejected.length).toBe(60);
+    expect(messageOf(() => decode(deep))).toStartWith(
+      "the value at byte 11 of the body has more than 1048576",
+    );
   });
 
   test("by OTLP", () => {
-    const message = messageOf(() => jsonToProtobuf(Buffer.from(`{"resourceMetrics":${deep}}`)));
-    expect(message).toStartWith("resourceMetrics[0] is [[[[");
+    const message = (of: string) => messageOf(() => jsonToProtobuf(Buffer.from(`{"resourceMetrics":${of}}`)));
+    expect(message(lessDeep)).toStartWith("resourceMetrics[0] is [[[[");
+    expect(message(deep)).toStartWith('the body is not JSON: byte 20 has "[[[[[[[[[[[[" where {');
   });
 
   test("in a quote, whose text is that of JSON.stringify", () => {
