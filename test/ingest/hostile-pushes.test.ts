@@ -176,11 +176,22 @@ describe("bounds", () => {
     );
   });
 
-  test("a push of rejected samples alone counts against the queue", async () => {
-    await subject.reopen("--queue-bytes-max=1KiB");
-    const first = subject.push([{ metric: "" }, { metric: "" }]);
+  test("pushes of rejected samples alone count against the queue", async () => {
+    await subject.reopen("--queue-bytes-max=4KiB");
+    // Each takes 544 bytes.
+    const first = each(8, () => subject.push([{ metric: "" }]));
     await expect(subject.push([{ metric: "" }])).rejects.toThrow("the queue is full");
-    await first;
+    await Promise.all(first);
+  });
+
+  test("a large push does not take the room of small ones, and a second large one waits for it", async () => {
+    await subject.reopen("--queue-bytes-max=4KiB");
+    const large = each(100, (n) => ({ metric: "d", kind: "delta" as const, labels: { n: String(n) } }));
+    const first = subject.push(large);
+    await expect(subject.push(large)).rejects.toThrow("the queue is full");
+    expect((await subject.push([{ metric: "small" }])).accepted).toBe(1);
+    expect((await first).accepted).toBe(100);
+    expect((await subject.push(large)).accepted).toBe(100);
   });
 });
 
