@@ -148,7 +148,7 @@ export const prometheusApiRoutes = ({ promql, limits, now }: PrometheusApiDepend
     .on(["GET", "POST"], "/api/v1/series", OWN, "lists the series that selectors select", route(series))
     .on(["GET", "POST"], "/api/v1/labels", OWN, "lists the names of labels", route(labels))
     .on("GET", "/api/v1/label/:name/values", OWN, "lists the values of a label", (request, params, caller) =>
-      route(labelValues(decodeURIComponent(params.name)))(request, params, caller),
+      route(labelValues(params.name))(request, params, caller),
     )
     .on("GET", "/api/v1/metadata", OWN, "returns type, help and unit of each metric", route(metadata));
 };

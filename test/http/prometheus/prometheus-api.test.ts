@@ -304,6 +304,8 @@ describe("errors", () => {
       'invalid parameter "match[]": 1:1: parse error: no expression found in input',
     );
     await bad("/api/v1/label/U__/values", {}, 400, "bad_data", 'invalid label name: "U__"');
+    // A percent sign, which is a name as any other, is not decoded again.
+    expect(await data("/api/v1/label/%25/values")).toEqual([]);
     await bad("/api/v1/metadata", { limit: "x" }, 400, "bad_data", "limit must be a number");
   });
 
