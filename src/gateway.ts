@@ -7,20 +7,13 @@
  * close commits waiting samples, writes a whole snapshot, interrupts readers, checkpoints, and closes the file.
  */
 
-import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { Access } from "./access/access.ts";
-import { Gate } from "./access/gate.ts";
-import {
-  addressThatNeedsToken,
-  type Config,
-  gateSettings,
-  pickSettings,
-  settingTexts,
-  tokenPaths,
-} from "./config/config.ts";
-import { hideFiles, emptyTemporaryDirectory, openDataFolder } from "./data-folder.ts";
+import type { Access } from "./access/access.ts";
+import type { Gate } from "./access/gate.ts";
+import { type Config, pickSettings, settingTexts } from "./config/config.ts";
+import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folder.ts";
+import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import { Totals } from "./exposition/totals/totals.ts";
@@ -42,7 +35,6 @@ import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
 import type { Routes } from "./http/routes.ts";
-import { whenSent } from "./http/stream.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
@@ -76,7 +68,7 @@ import { type DuckDBStore, openStore } from "./store/duckdb-store.ts";
 import { faultOf } from "./store/engine/faults.ts";
 import type { Stored } from "./store/store.ts";
 import { countSamples } from "./store/tables/deletion.ts";
-import { LiveWebConfig } from "./web-config/live-web-config.ts";
+import type { LiveWebConfig } from "./web-config/live-web-config.ts";
 import type { ListenerTls } from "./web-config/tls-front.ts";
 import { BucketLayouts } from "./wire/bucket-layout.ts";
 
@@ -158,15 +150,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
   });
   openDataFolder(config.data);
-  const webConfig = openWebConfig(config, options, log, counters, now);
-  const access = openAccess(config, options, log, now);
-  const { store, stored } = await openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
-  const gate = new Gate(gateSettings(config, hostname()), {
-    access,
-    counters,
-    whenSent,
-    elapsedMs: options.now,
+  const { webConfig, access, gate } = openEntrance(config, {
+    ...{ log, counters, now, elapsedMs: options.now },
+    ...{ adminToken: options.adminToken, isTrusted: options.isTrusted === true },
   });
+  const { store, stored } = await openFile(config, temporaryDirectory, counters, log, now, options.onFatal);
   const parts: Parts = {
     config,
     tls: webConfig.listenerTls(),
@@ -261,31 +249,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }
     },
   };
-}
-
-/** Reads certificates and web.yml. A gateway that does not listen needs neither. */
-function openWebConfig(
-  config: Config,
-  { isTrusted }: GatewayOptions,
-  log: Log,
-  counters: Counters,
-  now: () => number,
-): LiveWebConfig {
-  const files = isTrusted ? { tlsCert: "", tlsKey: "" } : pickSettings(config, "tlsCert", "tlsKey");
-  return new LiveWebConfig({ ...files, webConfigFile: "", log, counters, now });
-}
-
-/** Reads the tokens. */
-function openAccess(config: Config, { adminToken }: GatewayOptions, log: Log, now: () => number): Access {
-  const paths = tokenPaths(config);
-  return new Access({
-    path: paths.tokens,
-    usesPath: paths.uses,
-    adminToken,
-    mayBeOpen: addressThatNeedsToken(config) === undefined,
-    now,
-    log,
-  });
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */

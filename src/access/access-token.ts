@@ -18,7 +18,7 @@ export interface AccessToken {
   /** Random, and never used again: idempotency keys and times of use belong to it, and not to the name. */
   readonly id: string;
   readonly name: string;
-  /** SHA-256 of the text, in hexadecimal digits. */
+  /** SHA-256 of the text, in hexadecimal digits. Empty for a user with a password, who is in no file of tokens. */
   readonly sha256: string;
   readonly scopes: readonly TokenScope[];
   /** Added to everything that the token pushes. It reads and changes only series that have them. */

@@ -15,7 +15,7 @@ import { statSync } from "node:fs";
 import type { Log } from "../log/log.ts";
 import { Forbidden, Unauthenticated } from "../model/errors.ts";
 import type { Labels } from "../model/sample.ts";
-import { type CredentialPlace, presentedToken, type TokenCarrier } from "./credentials.ts";
+import { type CredentialPlace, presentedPassword, presentedToken, type TokenCarrier } from "./credentials.ts";
 import { hashOfToken, SCOPES, type TokenScope, type AccessToken } from "./access-token.ts";
 import { readTokenFile } from "./token-file.ts";
 import { TokenUses } from "./token-uses.ts";
@@ -64,6 +64,16 @@ export interface Callers {
   boundLabels(): Labels | undefined;
 }
 
+/** Callers that are known by something else than a token. */
+export interface PasswordUsers {
+  /** Whether there are users with passwords. */
+  readonly hasUsers: boolean;
+  /** Whether each client has shown a certificate that was verified. */
+  readonly verifiesClients: boolean;
+  /** Whether a user exists and has a password. A promise if that takes time: the next call has the result at once. */
+  checkPassword(user: string, password: string): boolean | Promise<boolean>;
+}
+
 interface AccessOptions {
   /** The file of the tokens. */
   readonly path: string;
@@ -71,7 +81,9 @@ interface AccessOptions {
   readonly usesPath: string;
   /** The text of a token with all scopes that is in no file. */
   readonly adminToken?: string;
-  /** Whether everyone may do everything as long as there is no token. */
+  /** By default there are none. */
+  readonly passwords?: PasswordUsers;
+  /** Whether everyone may do everything as long as there is no token and no user. */
   readonly mayBeOpen: boolean;
   readonly now: () => number;
   /** A clock that only goes forward, in milliseconds. The default is the system's. */
@@ -118,26 +130,50 @@ export class Access implements AccessGuard, Callers {
     return [...this.#tokens.values()].some((tokens) => tokens.some(({ token }) => isValid(token, nowMs)));
   }
 
+  /**
+   * Compares the password of a request, if that takes time. Undefined if there is nothing to wait for. `admit` then has
+   * the result.
+   *
+   * Throws `Busy` (as a rejection) if too many passwords are compared at the moment.
+   */
+  prepare({ headers }: TokenCarrier, { permission }: Guarded): Promise<void> | undefined {
+    const { passwords } = this.#options;
+    if (permission === "none" || !passwords?.hasUsers) return undefined;
+    const pair = presentedPassword(headers);
+    if (pair === undefined || this.#find(pair.password) !== undefined) return undefined;
+    const result = passwords.checkPassword(pair.user, pair.password);
+    return typeof result === "boolean" ? undefined : result.then(() => undefined);
+  }
+
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T): T {
     const { permission, credentials, bound } = route;
     if (permission === "none") return handle(UNBOUND);
     this.#look();
-    if (this.#count === 0 && !this.#isLost && this.#options.mayBeOpen) return handle(UNBOUND);
+    const { passwords, mayBeOpen } = this.#options;
+    const hasUsers = passwords?.hasUsers === true;
+    const isOpen = !hasUsers && (mayBeOpen || passwords?.verifiesClients === true);
+    if (this.#count === 0 && !this.#isLost && isOpen) return handle(UNBOUND);
     const text = presentedToken(request, credentials);
     if (text === undefined) {
+      const way = hasUsers ? ", or a user with a password" : "";
       throw new Unauthenticated(
-        `This route needs a token with the scope ${permission}: send the header "Authorization: Bearer TOKEN".`,
+        `This route needs a token with the scope ${permission}${way}: send the header "Authorization: Bearer TOKEN"${hasUsers ? ' or "Authorization: Basic …"' : ""}.`,
       );
     }
     const nowMs = this.#options.now();
-    const token = this.#find(text);
-    if (token === undefined || !isValid(token, nowMs))
-      throw new Unauthenticated("The token is not valid: it is unknown, revoked or expired.");
+    const token = this.#find(text) ?? this.#userOf(request);
+    if (token === undefined || !isValid(token, nowMs)) {
+      throw new Unauthenticated(
+        hasUsers
+          ? "The token, or the user with this password, is not valid."
+          : "The token is not valid: it is unknown, revoked or expired.",
+      );
+    }
     if (!token.scopes.includes(permission))
       throw new Forbidden(`The token does not have the scope ${permission}, which this route needs.`);
     if (token.labels.size > 0 && bound === undefined)
       throw new Forbidden("The token has labels, and this route does not support such a token.");
-    this.#uses.note(token.id, nowMs);
+    if (token.sha256 !== "") this.#uses.note(token.id, nowMs);
     return this.#callers.run(token, () => handle(callerOf(token)));
   }
 
@@ -175,6 +211,17 @@ export class Access implements AccessGuard, Callers {
   #find(text: string): AccessToken | undefined {
     const hash = hashOfToken(text);
     return this.#tokens.get(hash.readUInt32BE())?.find((known) => timingSafeEqual(hash, known.hash))?.token;
+  }
+
+  /** The user of a request, if `prepare` found that the password is right. */
+  #userOf({ headers }: TokenCarrier): AccessToken | undefined {
+    const { passwords } = this.#options;
+    const pair = passwords?.hasUsers ? presentedPassword(headers) : undefined;
+    if (pair === undefined) return undefined;
+    const result = passwords?.checkPassword(pair.user, pair.password);
+    // Many other passwords were compared since.
+    if (result instanceof Promise) result.catch(() => undefined);
+    return result === true ? userOf(pair.user) : undefined;
   }
 
   /** Reads the file again if it has changed. */
@@ -216,6 +263,19 @@ function adminTokenOf(text: string): AccessToken {
     id: "environment",
     name: "WEIR_ADMIN_TOKEN",
     sha256: hashOfToken(text).toString("hex"),
+    scopes: SCOPES,
+    labels: new Map(),
+    createdMs: 0,
+    expiresMs: undefined,
+  };
+}
+
+/** A user, who may do everything. Its id cannot be that of a token in a file, because it has a space. */
+function userOf(name: string): AccessToken {
+  return {
+    id: `user ${name}`,
+    name,
+    sha256: "",
     scopes: SCOPES,
     labels: new Map(),
     createdMs: 0,

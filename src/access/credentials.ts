@@ -29,9 +29,26 @@ export function presentedToken(
   return undefined;
 }
 
-function ofAuthorization(header: string): string {
+/** The user and the password of `Authorization: Basic`. Undefined if a request has none. */
+export function presentedPassword(
+  headers: TokenCarrier["headers"],
+): { readonly user: string; readonly password: string } | undefined {
+  const [scheme, rest] = partsOf(headers.get("authorization") ?? "");
+  if (scheme !== "basic") return undefined;
+  const pair = Buffer.from(rest, "base64").toString("utf8");
+  const at = pair.indexOf(":");
+  return at === -1 ? undefined : { user: pair.slice(0, at), password: pair.slice(at + 1) };
+}
+
+/** The scheme of an `Authorization` in lower case, and the rest. */
+function partsOf(header: string): [string, string] {
   const [, scheme = "", rest = ""] = /^\s*([A-Za-z]+)\s+(.*?)\s*$/.exec(header) ?? [];
-  switch (scheme.toLowerCase()) {
+  return [scheme.toLowerCase(), rest];
+}
+
+function ofAuthorization(header: string): string {
+  const [scheme, rest] = partsOf(header);
+  switch (scheme) {
     case "bearer":
       return rest;
     case "token":

@@ -62,6 +62,9 @@ export interface RequestGate extends AccessGuard {
    */
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined;
 
+  /** As in `Access`. The handler of a request with a password waits for it. */
+  prepare(request: TokenCarrier, route: Guarded): Promise<void> | undefined;
+
   /**
    * As in `AccessGuard`. Without a token, the `Host` of the request must be known.
    *
@@ -73,29 +76,45 @@ export interface RequestGate extends AccessGuard {
   finish(headers: Headers, request: Request, arrival: Arrival | undefined): void;
 }
 
+/** What web.yml says about all requests. */
+interface WebRules {
+  readonly headers: readonly (readonly [string, string])[];
+  /** Counts a request. Throws `Busy` if there are too many. */
+  takeRequest(): void;
+}
+
 interface GateOptions extends Pick<RequestLimitsOptions, "counters" | "whenSent" | "elapsedMs"> {
   readonly access: Access;
+  readonly web?: WebRules;
 }
 
 export class Gate implements RequestGate, Callers {
   readonly limits: RequestLimits;
   readonly #access: Access;
   readonly #browsers: BrowserPolicy;
+  readonly #web: WebRules | undefined;
   readonly #addresses: CallerAddresses;
   readonly #counters: GateOptions["counters"];
 
   constructor(settings: BrowserSettings & ProxySettings & LimitSettings, options: GateOptions) {
-    const { access, counters } = options;
+    const { access, web, counters } = options;
     this.limits = new RequestLimits(settings, options);
     this.#access = access;
+    this.#web = web;
     this.#browsers = new BrowserPolicy(settings);
     this.#addresses = new CallerAddresses(settings.trustedProxies);
     this.#counters = counters;
-    for (const reason of ["origin", "host", "unauthenticated", "permission"])
+    for (const reason of ["rate_limit", "origin", "host", "unauthenticated", "permission"])
       counters.requestsRefused.inc({ reason }, 0);
   }
 
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined {
+    try {
+      this.#web?.takeRequest();
+    } catch (error) {
+      this.#counters.requestsRefused.inc({ reason: "rate_limit" });
+      throw error;
+    }
     const { headers } = request;
     const origin = headers.get("origin");
     const peer = this.#peerOf(request, socket);
@@ -109,8 +128,8 @@ export class Gate implements RequestGate, Callers {
       throw this.#refused("origin", foreignLoad());
     }
     const isUnknown =
-      // Old clients send no Host. Browsers always do, and cannot connect to a Unix socket.
-      !!host && !this.#browsers.isKnownHost(host) && socket?.port !== undefined;
+      // Old clients send no Host. Browsers always do, and cannot connect to a Unix socket. With TLS, they check the name.
+      !!host && !socket?.isTls && !this.#browsers.isKnownHost(host) && socket?.port !== undefined;
     const client =
       this.limits.limitsAddresses && socket !== undefined
         ? this.#addresses.clientOf(peer, headers)
@@ -118,6 +137,10 @@ export class Gate implements RequestGate, Callers {
     const address = client === undefined ? undefined : this.limits.ofAddress(client);
     if (!isUnknown && allowedOrigin === undefined && address === undefined) return undefined;
     return { unknownHost: isUnknown ? host : undefined, allowedOrigin, address };
+  }
+
+  prepare(request: TokenCarrier, route: Guarded): Promise<void> | undefined {
+    return this.#access.prepare(request, route);
   }
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
@@ -151,6 +174,7 @@ export class Gate implements RequestGate, Callers {
 
   finish(headers: Headers, request: Request, arrival: Arrival | undefined): void {
     addSecurityHeaders(headers);
+    for (const [name, value] of this.#web?.headers ?? []) headers.set(name, value);
     if (this.#browsers.hasCors) headers.append("vary", "Origin");
     if (arrival?.allowedOrigin !== undefined) addCorsHeaders(headers, arrival.allowedOrigin, request);
   }

@@ -1,10 +1,12 @@
 /**
  * `weir check`: reads the settings as `weir serve` does. It reports errors, or prints each setting with its value and
- * the source of the value. Passwords and tokens of scraped targets are not printed.
+ * the source of the value. Passwords and tokens of scraped targets are not printed. It also reads certificates and web.yml.
  *
  * With `--rules` it checks rule files instead (check/rules.ts).
  */
-import { describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
+import { type Config, describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
+import { WebConfigError } from "../web-config/web-config.ts";
+import { checkWebConfig } from "../web-config/live-web-config.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { readArguments } from "./arguments.ts";
 import { checkRules } from "./check/rules.ts";
@@ -25,6 +27,8 @@ export const command: Command = {
 
 Reads the settings as "weir serve" does, and prints each with its value and the source of the value: a flag,
 a variable, the configuration file, or the default. The exit code is 2 if a setting is unknown or invalid.
+It is 1 if the certificate, its key or the web configuration cannot be used, or if clients would reject the
+certificate.
 
 With --rules it reads rule files of Prometheus instead, and asks a running gateway which metrics of their
 expressions have no series. A rule that selects such a metric never fires. Each such rule is printed on one
@@ -59,5 +63,20 @@ async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   for (const variable of unknownVariables) {
     await io.stderr.write(`weir check: warning: the variable ${variable} is not a setting.\n`);
   }
-  return exitCode.ok;
+  let code: number = exitCode.ok;
+  for (const { state, text } of webFindings(config)) {
+    if (state === "fault") code = exitCode.failure;
+    await io.stderr.write(`weir check: ${state === "fault" ? "" : "warning: "}${text}\n`);
+  }
+  return code;
+}
+
+/** What is wrong with the certificate, its key and web.yml. */
+function webFindings(config: Config): ReturnType<typeof checkWebConfig> {
+  try {
+    return checkWebConfig(config, Date.now());
+  } catch (error) {
+    if (!(error instanceof WebConfigError)) throw error;
+    return [{ state: "fault", text: error.message }];
+  }
 }

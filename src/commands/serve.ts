@@ -118,13 +118,13 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 }
 
-/** Throws `SettingError` if other machines could use the gateway without a token. */
-function requireToken(config: Config, { access }: Gateway): void {
+/** Throws `SettingError` if other machines could use the gateway without a token, a password or a certificate. */
+function requireToken(config: Config, { access, webConfig }: Gateway): void {
   const open = addressThatNeedsToken(config);
-  if (open === undefined || access.hasValidToken) return;
+  if (open === undefined || access.hasValidToken || webConfig.hasUsers || webConfig.verifiesClients) return;
   const { key, flag, address } = open;
   throw new SettingError(
-    `${key} is "${address}", which other machines may reach, and there is no token: run ` +
+    `${key} is "${address}", which other machines may reach, and there is no token and no user of web.yml: run ` +
       `"weir token create --name admin --scope push,read,sql,scrape,admin --data ${config.data}", and then ` +
       `"weir serve ${flag} ${address} --data ${config.data}". (--open allows requests without tokens, for networks that ` +
       "you trust.)",

@@ -102,6 +102,13 @@ export const SETTINGS = {
     what: "File of the private key of `tlsCert` in PEM.",
     why: "Only you have it.",
   },
+  webConfigFile: {
+    type: { is: "text", optional: true },
+    default: "",
+    what: "A `web.yml` as Prometheus reads it: TLS, client certificates, users with passwords, headers, rate limit. New versions are used within a second (src/web-config/README.md).",
+    why: "For files that exist already. Tokens need none.",
+    alias: "web.config.file",
+  },
   ...LIMIT_SETTINGS,
   data: {
     type: { is: "text" },

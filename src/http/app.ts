@@ -99,6 +99,8 @@ export function createApp(
         const begin = performance.now();
         try {
           const run = (caller: Caller) => handle(request, params as RouteParameters, caller);
+          const prepared = guard?.prepare(request, route);
+          if (prepared !== undefined) await prepared;
           const response = await (guard === undefined
             ? run(UNBOUND)
             : guard.admit(request, route, run, arrivals.get(request)));

@@ -34,12 +34,17 @@ interface LoadedWebConfig {
   readonly tls: TlsVersion | undefined;
 }
 
-/** Reads the files that settings name. Throws `WebConfigError`. */
-export function loadWebConfig(
+/**
+ * Checks the files that settings name, without using them: what an administrator should know about the certificate.
+ *
+ * @throws WebConfigError if the files cannot be used
+ */
+export function checkWebConfig(
   files: Pick<LiveWebConfigOptions, "tlsCert" | "tlsKey" | "webConfigFile">,
-): LoadedWebConfig {
-  const web = readFiles(files);
-  return { web, tls: web.tls === undefined ? undefined : loadTls(web.tls) };
+  nowMs: number,
+): ReturnType<typeof tlsFindings> {
+  const { tls } = readFiles(files);
+  return tls === undefined ? [] : tlsFindings(tls, loadTls(tls), nowMs);
 }
 
 function readFiles({
@@ -72,7 +77,7 @@ function readFiles({
 }
 
 export class LiveWebConfig {
-  readonly users = new WebUsers();
+  readonly #users = new WebUsers();
   /** Whether HTTP/2 is offered to clients. */
   readonly http2: boolean;
   readonly #options: LiveWebConfigOptions;
@@ -127,6 +132,15 @@ export class LiveWebConfig {
     return this.#loaded.tls?.clientAuth === "verify";
   }
 
+  get hasUsers(): boolean {
+    return this.#users.count > 0;
+  }
+
+  /** As in `WebUsers`. */
+  checkPassword(user: string, password: string): boolean | Promise<boolean> {
+    return this.#users.check(user, password);
+  }
+
   /** Counts a request. Throws `Busy` if there are more than the rate limit allows. */
   takeRequest(): void {
     this.#rate?.take();
@@ -152,7 +166,7 @@ export class LiveWebConfig {
       return;
     }
     log("web_config_changed", {
-      users: this.users.count,
+      users: this.#users.count,
       ...(this.tls === undefined
         ? {}
         : { certificateExpires: new Date(this.tls.certificate.validTo).toISOString() }),
@@ -182,7 +196,7 @@ export class LiveWebConfig {
     if (rateLimit === undefined) this.#rate = undefined;
     else if (rateLimit.burst !== before?.burst || rateLimit.intervalMs !== before.intervalMs)
       this.#rate = new RequestRate(rateLimit, this.#options.elapsedMs ?? (() => performance.now()));
-    this.users.set(loaded.web.users);
+    this.#users.set(loaded.web.users);
     this.#loaded = loaded;
     const { tlsCertificateExpiry } = this.#options.counters;
     tlsCertificateExpiry.reset();

@@ -44,7 +44,7 @@ interface GrpcCallOptions {
   readonly method: GrpcMethod;
   readonly limits: BodyLimits;
   /** Runs the rest of the request if its caller may send it. Otherwise throws a RequestError, before a message is read. */
-  readonly admit: <T>(run: () => T) => T;
+  readonly admit: <T>(run: () => Promise<T>) => Promise<T>;
   /** Gets errors that are bugs of the gateway. */
   readonly onBug: (error: unknown) => void;
 }

@@ -189,13 +189,12 @@ export class GrpcService implements Service {
       log("request_failed", { method: "POST", path: name, error: describeFault(error) });
     const get = (name: string) => (name === "host" ? null : (metadataText(headers[name]) ?? null));
     const carrier = { url: path, method: "POST", headers: { get } };
-    const admit = <T>(run: () => T) =>
-      guard.admit(
-        carrier,
-        { permission: "push", bound: "adds" },
-        run,
-        guard.receive(carrier, peerOf(stream)),
-      );
+    const route = { permission: "push", bound: "adds" } as const;
+    const admit = async <T>(run: () => Promise<T>) => {
+      const arrival = guard.receive(carrier, peerOf(stream));
+      await guard.prepare(carrier, route);
+      return await guard.admit(carrier, route, run, arrival);
+    };
     const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);

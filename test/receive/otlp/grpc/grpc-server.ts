@@ -32,6 +32,7 @@ export async function serveGrpc(
     },
     guard: {
       receive: () => undefined,
+      prepare: () => undefined,
       admit: (_request, _route, handle) => handle(UNBOUND),
       finish: () => undefined,
     },
