@@ -47,7 +47,7 @@ export function whenSent(answer: unknown, end: () => void): unknown {
         else controller.enqueue(value);
       },
       async cancel(reason) {
-        end();
+        // Closes it.
         await reader.cancel(reason);
       },
     },
