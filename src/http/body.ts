@@ -19,7 +19,7 @@ export interface BodyLimits {
   readonly timeoutMs: number;
   /** What all bodies in progress share. */
   readonly inProgress: BodiesInProgress;
-  /** Gets the bytes of each body as they arrived, when they were read, for the limits of its sender. */
+  /** Gets the bytes of each body as they arrived, also of a part of one, for the limits of its sender. */
   readonly onRead?: (bytes: number) => void;
 }
 
@@ -80,10 +80,10 @@ async function receive(
       reservation.grow(promised);
       body = await withDeadline(request, timeoutMs, request.bytes());
     }
-    limits.onRead?.(body.length);
     if (body.length > limits.bodyBytesMax) throw tooLarge(limits, ` and has ${body.length}`);
     return await use(body);
   } finally {
+    limits.onRead?.(reservation.bytes);
     reservation.release();
   }
 }
@@ -184,6 +184,10 @@ export class Reservation {
 
   constructor(inProgress: BodiesInProgress) {
     this.#inProgress = inProgress;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   grow(bytes: number): void {

@@ -124,10 +124,14 @@ describe("samples and bytes", () => {
   const tokens: Record<string, string> = {};
   beforeAll(async () => {
     const path = join(temporaryFolder(), "tokens.json");
-    for (const name of ["a", "b", "c", "d", "e", "f", "g"])
+    for (const name of ["a", "b", "c", "d", "e", "f", "g", "h"])
       tokens[name] = await addToken(path, name, { scopes: SCOPES });
     tokens.own = await addToken(path, "own", { scopes: ["push"], limits: { samples: 2, bytes: 1e6 } });
-    gateway = await openTestGateway(`--token-file=${path}`, "--limit-token=samples=10,bytes=100kB");
+    gateway = await openTestGateway(
+      `--token-file=${path}`,
+      "--limit-token=samples=10,bytes=100kB",
+      "--otlp-grpc-listen=127.0.0.1:0",
+    );
   });
   afterAll(() => gateway.close());
   const send = async (
@@ -196,9 +200,24 @@ describe("samples and bytes", () => {
     expect((await send("e", "/api/v1/sql", "SELECT 1", { "content-type": "text/plain" }))[0]).toBe(200);
   });
 
-  test("a rejected body counts its bytes and no samples", async () => {
+  test("a rejected body counts its bytes and no samples, also one that is too large and not read to its end", async () => {
     expect((await send("f", "/api/v1/push", `[${" ".repeat(150_000)}`))[0]).toBe(400);
     expect((await send("f", "/api/v1/push", events(1)))[0]).toBe(429);
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(100_000)),
+    });
+    expect((await send("g", "/api/v1/push", endless))[0]).toBe(413);
+    const [status, seconds] = await send("g", "/api/v1/push", events(1));
+    // 32 MiB at 100 kB per second.
+    expect([status, Number(seconds) >= 330]).toEqual([429, true]);
+  });
+
+  test("a message of gRPC counts its bytes", async () => {
+    const [url] = await gateway.startServices();
+    const body = frame(new Uint8Array(200_000));
+    const code = async () => (await call(url!, body, { headers: bearer(tokens.h!) })).code;
+    expect([await code(), await code()]).toEqual([3, 14]);
+    await gateway.stopServices();
   });
 
   test("a token's own limits replace those of the setting", async () => {

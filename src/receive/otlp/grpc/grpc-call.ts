@@ -103,8 +103,9 @@ async function run(
 ): Promise<Uint8Array> {
   try {
     const encoding = messageEncoding(metadataText(headers["grpc-encoding"]));
-    const message = await readMessage(stream, limits, reservation);
-    limits.onRead?.(message.bytes.length);
+    const message = await readMessage(stream, limits, reservation).finally(() =>
+      limits.onRead?.(reservation.bytes),
+    );
     const bytes = await inflate(message, encoding, limits);
     reservation.release();
     return await method(bytes, headers);
