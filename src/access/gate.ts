@@ -19,7 +19,7 @@ import {
   type PageHeaders,
 } from "./browsers.ts";
 import { CallerAddresses, type ProxySettings } from "./caller-address.ts";
-import { presentedToken, type TokenCarrier } from "./credentials.ts";
+import { presentedPassword, presentedToken, type TokenCarrier } from "./credentials.ts";
 import type { CallerLimits } from "./limits.ts";
 import { type LimitSettings, RequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
 
@@ -63,7 +63,7 @@ export interface RequestGate extends AccessGuard {
   receive(request: ReceivedRequest, socket?: ClientSocket): Arrival | undefined;
 
   /** As in `Access`. The handler of a request with a password waits for it. */
-  prepare(request: TokenCarrier, route: Guarded): Promise<void> | undefined;
+  prepare(request: TokenCarrier, route: Guarded, arrival?: Arrival): Promise<void> | undefined;
 
   /**
    * As in `AccessGuard`. Without a token, the `Host` of the request must be known.
@@ -139,7 +139,10 @@ export class Gate implements RequestGate, Callers {
     return { unknownHost: isUnknown ? host : undefined, allowedOrigin, address };
   }
 
-  prepare(request: TokenCarrier, route: Guarded): Promise<void> | undefined {
+  prepare(request: TokenCarrier, route: Guarded, arrival?: Arrival): Promise<void> | undefined {
+    // A comparison takes long. So an address that may not guess any more gets none.
+    if (arrival?.address !== undefined && presentedPassword(request.headers) !== undefined)
+      this.limits.expectGuess(arrival.address, route.permission);
     return this.#access.prepare(request, route);
   }
 

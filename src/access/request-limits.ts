@@ -74,6 +74,15 @@ export class RequestLimits {
   }
 
   /**
+   * Decides whether a password of a request may be compared.
+   *
+   * @throws LimitExceeded
+   */
+  expectGuess(address: CallerLimits, permission: Guarded["permission"]): void {
+    if (permission !== "none") this.#counted(() => address.check("failures"));
+  }
+
+  /**
    * Decides about a request by its address, before anything else is known of it.
    *
    * @throws LimitExceeded

@@ -99,7 +99,7 @@ export function createApp(
         const begin = performance.now();
         try {
           const run = (caller: Caller) => handle(request, params as RouteParameters, caller);
-          const prepared = guard?.prepare(request, route);
+          const prepared = guard?.prepare(request, route, arrivals.get(request));
           if (prepared !== undefined) await prepared;
           const response = await (guard === undefined
             ? run(UNBOUND)

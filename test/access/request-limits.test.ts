@@ -5,7 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { connect } from "node:net";
 import { join } from "node:path";
 import snappyjs from "snappyjs";
+import { Access } from "../../src/access/access.ts";
 import { SCOPES } from "../../src/access/access-token.ts";
+import { Gate } from "../../src/access/gate.ts";
+import { createCounters } from "../../src/model/counters.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 import { call, frame } from "../receive/otlp/grpc/grpc-client.ts";
 import { encode } from "../receive/otlp/otlp-messages.ts";
@@ -288,6 +291,51 @@ describe("addresses", () => {
     expect([await from("127.0.0.1", valid), await from("127.0.0.1", valid)]).toEqual([200, 200]);
     expect(await ofReason(gateway, "address_failures")).toBe(2);
   });
+});
+
+test("an address that sent too many wrong passwords gets no further comparison, and every other address does", async () => {
+  const folder = temporaryFolder();
+  const compared: string[] = [];
+  const access = new Access({
+    path: join(folder, "tokens.json"),
+    usesPath: join(folder, "token-uses.json"),
+    passwords: {
+      hasUsers: true,
+      verifiesClients: false,
+      checkPassword(_, password) {
+        // The second call for a password has the result.
+        if (compared.includes(password)) return false;
+        compared.push(password);
+        return Promise.resolve(false);
+      },
+    },
+    mayBeOpen: true,
+    now: () => NOON_MS,
+    log: () => undefined,
+  });
+  const settings = { hosts: [], corsOrigins: [], trustedProxies: [], ownNames: [], isShared: false };
+  const limits = { limitToken: {}, limitAddress: { failures: 2 }, queriesPerTokenMax: 20 };
+  const gate = new Gate(
+    { ...settings, ...limits },
+    { access, counters: createCounters(), elapsedMs: () => 0 },
+  );
+  const guess = async (address: string, password: string): Promise<number> => {
+    const headers = new Headers({ authorization: `Basic ${btoa(`ops:${password}`)}` });
+    const request = { headers, url: "/metrics", method: "GET" };
+    const route = { permission: "scrape" } as const;
+    const arrival = gate.receive(request, { port: 9091, requestIP: () => ({ address }) });
+    try {
+      await gate.prepare(request, route, arrival);
+      gate.admit(request, route, () => undefined, arrival);
+      return 200;
+    } catch (error) {
+      return (error as { status: number }).status;
+    }
+  };
+  expect([await guess("192.0.2.1", "a"), await guess("192.0.2.1", "b")]).toEqual([401, 401]);
+  expect([await guess("192.0.2.1", "c"), await guess("192.0.2.1", "d")]).toEqual([429, 429]);
+  expect(await guess("192.0.2.2", "e")).toBe(401);
+  expect(compared).toEqual(["a", "b", "e"]);
 });
 
 describe("queries of a token", () => {

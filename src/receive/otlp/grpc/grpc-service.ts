@@ -192,7 +192,7 @@ export class GrpcService implements Service {
     const route = { permission: "push", bound: "adds" } as const;
     const admit = async <T>(run: () => Promise<T>) => {
       const arrival = guard.receive(carrier, peerOf(stream));
-      await guard.prepare(carrier, route);
+      await guard.prepare(carrier, route, arrival);
       return await guard.admit(carrier, route, run, arrival);
     };
     const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
