@@ -122,10 +122,11 @@ describe.if(canRun("prometheus"))("Prometheus's parser", () => {
       .replace("in offset, expected duration", "in offset, expected number, duration, step(), or range()");
   }
 
-  test("1,500 texts are accepted, or rejected with the same words at the same position", async () => {
+  test("random texts are accepted, or rejected with the same words at the same position", async () => {
+    const all = fc.sample(texts, runs(1_500));
     let refused = 0;
     const differences: { text: string; theirs: string; ours: string }[] = [];
-    for (const text of fc.sample(texts, runs(1_500))) {
+    for (const text of all) {
       const want = await theirs(text);
       if (want !== "fine") refused++;
       const ours = verdict(text);
@@ -133,7 +134,7 @@ describe.if(canRun("prometheus"))("Prometheus's parser", () => {
       if (ours !== want && !isChanged) differences.push({ text, theirs: want, ours });
     }
     expect(differences).toEqual([]);
-    expect(refused).toBeGreaterThan(500);
-    expect(refused).toBeLessThan(1_400);
+    expect(refused / all.length).toBeGreaterThan(0.3);
+    expect(refused / all.length).toBeLessThan(0.95);
   });
 });
