@@ -16,7 +16,7 @@ import { emptyTemporaryDirectory, hideFiles, openDataFolder } from "./data-folde
 import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
-import { Totals } from "./exposition/totals/totals.ts";
+import type { Totals } from "./exposition/totals/totals.ts";
 import { type App, createApp } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -31,6 +31,7 @@ import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
 import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
+import { rejectedRoutes } from "./http/query/rejected-routes.ts";
 import { sqlRoutes } from "./http/query/sql-routes.ts";
 import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
@@ -40,8 +41,10 @@ import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Owners } from "./ingest/owners.ts";
+import { RejectedSamples } from "./ingest/rejected-samples.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
+import type { Batch } from "./model/sample.ts";
 import type { Service } from "./model/service.ts";
 import { labelText } from "./model/spelling.ts";
 import { exportLines } from "./query/export-lines.ts";
@@ -59,8 +62,8 @@ import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
-import { bucketsFor } from "./series/buckets.ts";
-import { Registry } from "./series/registry.ts";
+import { openSeries } from "./open-series.ts";
+import type { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
 import { DiskFull } from "./store/disk-room.ts";
@@ -213,6 +216,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }),
     ...queryRoutes(parts, queries),
     ...recordRoutes(parts, queries, ingest),
+    rejectedRoutes({
+      rejected: new RejectedSamples({ store, ingest, decoders: receivers.decoders }),
+      selectors: queries.promql.selectors,
+      limits: parts.limits,
+      now,
+    }),
   ];
   return {
     app: createApp(routes, {
@@ -281,34 +290,6 @@ async function openFile(
   return opened;
 }
 
-/** The series and their running totals, as they were when the store was closed. */
-async function openSeries(config: Config, counters: Counters, store: DuckDBStore, stored: Stored) {
-  const settings = pickSettings(
-    config,
-    "attributes",
-    "labelValuesMax",
-    "metricsMax",
-    "nameBytesMax",
-    "seriesPerMetricMax",
-    "seriesStoredMax",
-    "tagNamesMax",
-    "tagsMax",
-    "tagValueBytesMax",
-  );
-  const registry = new Registry({ ...settings, bucketsFor, counters }, stored);
-  const totals = new Totals({
-    ...pickSettings(config, "exemplarsMax", "exposeGaugesForMs", "seriesIdleMs"),
-    counters,
-  });
-  for (const series of registry.series()) totals.define(series);
-  totals.restore(stored.totals);
-  for (const { job, instance, pushedAtMs } of stored.lastPushes)
-    totals.noteLastPush(job, instance, pushedAtMs);
-  // The time of arrival is unknown, so each row's own time counts. Series that had left /metrics stay away.
-  await store.replay((rows) => totals.apply(rows));
-  return { registry, totals };
-}
-
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
   { config, now, log, counters, registry, totals, stored, limits, gate, tls }: Parts,
@@ -353,6 +334,11 @@ function openReceivers(
     isReturnedExposed,
     routes: opened.flatMap(({ routes }) => routes),
     services: opened.flatMap(({ services = [] }) => services),
+    decoders: new Map(
+      opened.flatMap(({ name, decodeRejected }): [string, (text: string) => Batch][] =>
+        decodeRejected === undefined ? [] : [[name, decodeRejected]],
+      ),
+    ),
     owners: new Map(
       opened.flatMap(({ name, owner }): [string, Owner][] => (owner === undefined ? [] : [[name, owner]])),
     ),
@@ -389,6 +375,7 @@ function openIngest(
     "idempotencyTtlMs",
     "queueBytesMax",
     "queueSamplesMax",
+    "rejectedBytesMax",
     "rejectedMax",
     "retentionBytes",
     "retentionDays",

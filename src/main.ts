@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   token: () => import("./commands/token.ts"),
   doctor: () => import("./commands/operation/doctor.ts"),
   delete: () => import("./commands/operation/delete.ts"),
+  rejected: () => import("./commands/operation/rejected.ts"),
 };
 
 /** Runs one command line, without the program's name. Resolves to the exit code. */

@@ -51,7 +51,7 @@ describe("imports", () => {
     ["sampler", "scrape", "rules", "forward"],
     ["http"],
     ["receive"],
-    ["data-folder", "entrance"],
+    ["data-folder", "entrance", "open-series"],
     ["gateway"],
     ["commands"],
     ["main"],
@@ -78,7 +78,7 @@ describe("imports", () => {
         const allowed =
           from === to ||
           (to === "config"
-            ? ["commands", "main", "gateway", "data-folder", "entrance"].includes(from)
+            ? ["commands", "main", "gateway", "data-folder", "entrance", "open-series"].includes(from)
             : from === "config"
               ? vocabulary.includes(to)
               : from === "client" || from === "ui"

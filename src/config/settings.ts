@@ -426,7 +426,13 @@ export const SETTINGS = {
     type: { is: "count", max: 10_000_000 },
     default: 10_000,
     what: "Rows of the table of rejected events. The oldest are deleted.",
-    why: "Enough to see what a sender does wrong. They take at most 10 MB, up to 1 KiB each.",
+    why: "Enough to see what a sender does wrong, and to push the samples again after a limit was raised.",
+  },
+  rejectedBytesMax: {
+    type: { is: "bytes", min: KiB },
+    default: 32 * MiB,
+    what: "Bytes of the table of rejected events. The oldest are deleted.",
+    why: "Most take 1 KB, and one takes at most 20 KB. It is checked once an hour, and after this many new bytes.",
   },
   snapshotIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },

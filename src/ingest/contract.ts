@@ -48,6 +48,11 @@ export interface PushOptions {
   readonly imported?: ImportChunk;
   /** Set if the samples do not count in totals. */
   readonly historical?: boolean;
+  /**
+   * Set if rejected samples are pushed again: by position, the id of each. Those that are not rejected again leave the
+   * table of rejected samples with the same commit, and the others stay there as they were.
+   */
+  readonly replayed?: readonly number[];
   /** `queued` resolves after admission. If the commit then fails, the loss is logged and counted. */
   readonly durability?: "committed" | "queued";
 }
@@ -143,6 +148,7 @@ export interface IngestOptions {
   readonly snapshotRows: number;
   readonly idempotencyTtlMs: number;
   readonly rejectedMax: number;
+  readonly rejectedBytesMax: number;
   readonly checkpointLogBytes: number;
   readonly now: () => number;
   /** Called for each push with rejected samples that was answered. */

@@ -17,7 +17,7 @@ import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
 import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts";
 import { BoundLabels } from "./admission/bound-labels.ts";
-import { deadLetters } from "./admission/dead-letters.ts";
+import { bytesOfLetters, deadLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
 import { sliceRows } from "./admission/row-columns.ts";
 import type { Echoes } from "./admission/echoes.ts";
@@ -71,6 +71,7 @@ export class Ingest {
   readonly #bound: BoundLabels;
   /** Dead letters stored since the table was last trimmed. */
   #lettersSinceCut = 0;
+  #letterBytesSinceCut = 0;
 
   /**
    * @param parts `owners` are the receivers with series of their own. `echoes` recognises samples that were scraped
@@ -165,6 +166,25 @@ export class Ingest {
       throw error;
     }
     await this.#count(pending.series, [], this.#options.now());
+  }
+
+  /**
+   * Pushes rejected samples again. They are no echoes, and no token adds labels to them.
+   *
+   * @param replayed by position in the batch, the id of the rejected sample
+   */
+  async replay(
+    batch: Batch,
+    replayed: readonly number[],
+    options: Pick<PushOptions, "extraLabels" | "historical">,
+  ): Promise<Ack> {
+    return await this.#pushAll(batch, this.#notes.of(batch.heads), { ...options, replayed });
+  }
+
+  /** Deletes rejected samples, between two commits. */
+  async forgetRejected(ids: readonly number[]): Promise<void> {
+    if (this.#stopping) throw new Unavailable("the gateway is stopping");
+    await this.#between(() => this.#store.commit({ replayed: ids }));
   }
 
   async #pushAll(batch: Batch, notes: readonly HeadNote[], options: PushOptions): Promise<Ack> {
@@ -423,7 +443,7 @@ export class Ingest {
         return { rows, unchecked, terms: this.#protocolOf(protocol).terms };
       }),
       this.#store,
-      (id) => this.#registry.seriesById(id)?.metric.name,
+      (id) => this.#registry.seriesById(id),
     );
     const acks = group.map(({ batch }, index) => {
       const late = checked[index]!;
@@ -431,8 +451,16 @@ export class Ingest {
       return ackOf(batch, late);
     });
     const rejected = group.flatMap((waiting, index) =>
-      deadLetters(acks[index]!.rejected, { ...waiting, instance: instanceOf(waiting) }),
+      // Samples that are rejected again are in the table already.
+      waiting.options.replayed === undefined
+        ? deadLetters(acks[index]!.rejected, {
+            ...waiting,
+            instance: instanceOf(waiting),
+            extraLabels: waiting.options.extraLabels,
+          })
+        : [],
     );
+    const replayed = group.flatMap(({ options }, index) => storedOf(options.replayed, acks[index]!));
     const pending = this.#registry.takePending();
     const totals = this.#snapshots.take(nowMs);
     const scrapers = this.#echoes?.takeUnstored();
@@ -449,6 +477,7 @@ export class Ingest {
         ),
         imports,
         rejected,
+        replayed,
         groups: group.flatMap(({ groups = [] }) => groups),
         exemplars: group.flatMap(({ batch }) => batch.exemplars),
         scrapers,
@@ -460,6 +489,7 @@ export class Ingest {
       throw error;
     }
     this.#lettersSinceCut += rejected.length;
+    this.#letterBytesSinceCut += bytesOfLetters(rejected);
     // From here on the rows are stored, so the pushes must be acknowledged, whatever fails.
     try {
       await this.#count(pending.series, rows, nowMs);
@@ -501,7 +531,7 @@ export class Ingest {
     const isPush =
       declared.countsAsPush === "always" ||
       (declared.countsAsPush === "if exposed" && isExposed(declared, this.#options.exposeProtocols));
-    if (isPush && options.imported === undefined) {
+    if (isPush && options.imported === undefined && options.replayed === undefined) {
       for (const { job, instance } of batch.sources) this.#totals.noteLastPush(job, instance, nowMs);
     }
     if (options.imported !== undefined) this.#imports.commit(options.imported);
@@ -523,14 +553,24 @@ export class Ingest {
 
   /** Pruning runs once an hour. Until then dead letters and keys could fill the disk. */
   async #cutIfDue(): Promise<void> {
-    if (this.#lettersSinceCut <= this.#options.rejectedMax && !this.#keys.isCutDue) return;
+    const { rejectedMax, rejectedBytesMax } = this.#options;
+    const areLettersDue = this.#lettersSinceCut > rejectedMax || this.#letterBytesSinceCut > rejectedBytesMax;
+    if (!areLettersDue && !this.#keys.isCutDue) return;
     this.#lettersSinceCut = 0;
+    this.#letterBytesSinceCut = 0;
     await this.#retention
       .forgetRecords()
       .catch((error: unknown) =>
         this.#options.onFault("old records could not be deleted; this will be retried", error),
       );
   }
+}
+
+/** The ids of the samples of a push of rejected samples that were not rejected again. */
+function storedOf(replayed: PushOptions["replayed"], { rejected }: Ack): number[] {
+  if (replayed === undefined) return [];
+  const again = new Set(rejected.map(({ index }) => index));
+  return replayed.filter((_, position) => !again.has(position));
 }
 
 function isEmpty({ length, rejected, exemplars = [] }: Batch): boolean {

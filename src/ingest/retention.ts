@@ -69,8 +69,12 @@ export class Retention {
 
   /** Deletes idempotency keys past their time, and keys and dead letters past their limits. */
   async forgetRecords(): Promise<void> {
-    const { now, idempotencyTtlMs, rejectedMax } = this.#options;
-    await this.#parts.store.forget(this.#parts.keys.forgetBefore(now() - idempotencyTtlMs), rejectedMax);
+    const { now, idempotencyTtlMs, rejectedMax, rejectedBytesMax } = this.#options;
+    await this.#parts.store.forget(this.#parts.keys.forgetBefore(now() - idempotencyTtlMs), {
+      beforeMs: this.firstDay * 86_400_000,
+      max: rejectedMax,
+      bytesMax: rejectedBytesMax,
+    });
   }
 
   async #dropBefore(firstDay: number): Promise<Dropped> {

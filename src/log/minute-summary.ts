@@ -34,7 +34,7 @@ export interface RejectedRequest {
 }
 
 /** Rejected samples of one push. */
-export interface RejectedSamples {
+export interface SampleRejections {
   readonly protocol: string;
   readonly instance: string;
   readonly rejected: readonly { readonly cause: string; readonly reason: string }[];
@@ -67,7 +67,7 @@ export class MinuteSummary {
     );
   }
 
-  noteSamples({ protocol, instance, rejected }: RejectedSamples): void {
+  noteSamples({ protocol, instance, rejected }: SampleRejections): void {
     for (const { cause, reason } of rejected) {
       this.#samples.add(
         [protocol, cause],

@@ -78,6 +78,11 @@ export interface Rejection {
   readonly cause: string;
   /** The sample as sent, capped, for the `rejected` table. */
   readonly payload: string;
+  /** Its metric and labels for the `rejected` table, if they are known. */
+  readonly metric?: string;
+  readonly labels?: Labels;
+  /** The text from which it can be pushed again (src/ingest/admission/rejected-sample.ts). Empty if it cannot be. */
+  readonly sample?: string;
 }
 
 /**

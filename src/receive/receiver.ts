@@ -36,6 +36,11 @@ export interface Receiver<Settings extends object = object> {
 /** A receiver that is connected to a gateway. */
 export interface OpenReceiver {
   readonly routes: readonly Routes[];
+  /**
+   * Decodes one sample from the text that the table of rejected samples keeps of it. Throws a RequestError if it is not a
+   * whole sample. Absent if such a text does not suffice.
+   */
+  readonly decodeRejected?: (text: string) => Batch;
   /** Set if it has series of its own, such as those of groups. */
   readonly owner?: Owner;
   /**

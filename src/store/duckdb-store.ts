@@ -42,6 +42,7 @@ import { ExemplarTable } from "./tables/exemplar-rows.ts";
 import { GroupTable } from "./tables/group-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
 import * as records from "./tables/store-records.ts";
+import { RejectedTable } from "./tables/rejected-rows.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
@@ -105,7 +106,9 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
         const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
         options.onRepair?.({ records, isLogShort: journal.isLogShort, ...journal.dropOrphans(stored) });
       }
-      const tables = { ...days, groups, exemplars: new ExemplarTable() };
+      const rejected = new RejectedTable();
+      await rejected.load(writer);
+      const tables = { ...days, groups, exemplars: new ExemplarTable(), rejected };
       const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room, log });
       await store.lookInside();
       if (journal.isEmpty) return { store, stored: withGroups };
@@ -389,13 +392,13 @@ export class DuckDBStore implements Store {
     });
   }
 
-  forget(receivedBeforeMs: number, rejectedMax: number): Promise<void> {
+  forget(receivedBeforeMs: number, rejected: Parameters<Store["forget"]>[1]): Promise<void> {
     return this.#exclusive(() =>
       this.#transaction(async () => {
-        await this.#writer.run(statement("store/delete_pushes_before"), [receivedBeforeMs * 1000]);
-        const [count] = await this.#writer.all<{ rows: number }>(statement("store/count_rejected"));
-        if (count!.rows > rejectedMax)
-          await this.#writer.run(statement("store/trim_rejected"), [rejectedMax]);
+        const writer = this.#writer;
+        await writer.run(statement("store/delete_pushes_before"), [receivedBeforeMs * 1000]);
+        await writer.run(statement("store/delete_rejected_before"), [rejected.beforeMs * 1000]);
+        await writer.run(statement("store/trim_rejected"), [rejected.max, rejected.bytesMax]);
       }),
     );
   }

@@ -31,6 +31,8 @@ export interface Change {
   readonly pushes?: readonly PushRecord[];
   readonly imports?: readonly ImportRecord[];
   readonly rejected?: readonly RejectedRecord[];
+  /** The ids of rejected samples that this change stores after all, or that are given up. They are deleted. */
+  readonly replayed?: readonly number[];
   /** Exemplars that are stored already are skipped. */
   readonly exemplars?: readonly ExemplarRecord[];
   readonly demotions?: readonly DemotionRecord[];
@@ -94,12 +96,21 @@ export interface ImportRecord {
   readonly updatedAtMs: number;
 }
 
+/** A rejected sample. The fields that may be absent are those that records of earlier versions lack. */
 export interface RejectedRecord {
   readonly receivedAtMs: number;
   readonly protocol: string;
   readonly instance: string;
   readonly reason: string;
+  /** The sample as sent, capped. */
   readonly payload: string;
+  readonly cause?: string;
+  /** Empty if the sample could not be decoded so far. */
+  readonly metric?: string;
+  /** The labels of the sample, or only those that its push adds. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The text from which the sample can be pushed again. Empty if it cannot be. */
+  readonly sample?: string;
 }
 
 export interface DemotionRecord {
@@ -269,10 +280,13 @@ export interface Store {
    */
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number>;
   /**
-   * Deletes idempotency keys received before `receivedBeforeMs`, and the oldest rejected samples past
-   * `rejectedMax`.
+   * Deletes idempotency keys received before `receivedBeforeMs`, rejected samples that arrived before
+   * `rejected.beforeMs`, and the oldest ones past `rejected.max` rows or `rejected.bytesMax` bytes.
    */
-  forget(receivedBeforeMs: number, rejectedMax: number): Promise<void>;
+  forget(
+    receivedBeforeMs: number,
+    rejected: { readonly beforeMs: number; readonly max: number; readonly bytesMax: number },
+  ): Promise<void>;
   /** Whether a log of this size should be moved now, because later the disk may have no room for a checkpoint. */
   isCheckpointDue(logBytes: number): boolean;
   /**

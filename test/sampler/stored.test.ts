@@ -68,6 +68,7 @@ async function openGateway() {
       snapshotRows: 1_000_000,
       idempotencyTtlMs: 86_400_000,
       rejectedMax: 1_000,
+      rejectedBytesMax: 1_000_000,
       checkpointLogBytes: 1_000_000_000,
       now: Date.now,
       onFault: (message) => faults.push(message),

@@ -513,7 +513,7 @@ test("deletes the oldest idempotency keys and rejected samples first", async () 
     answer: "{}",
   });
   await store.commit({ rejected: [letter(1), letter(3), letter(2)], pushes: [push("a", 10), push("b", 20)] });
-  await store.forget(20, 2);
+  await store.forget(20, { beforeMs: 0, max: 2, bytesMax: 1_000 });
   expect(await query("SELECT epoch_ms(received_at) AS ms FROM rejected ORDER BY ms")).toEqual([
     { ms: 2 },
     { ms: 3 },

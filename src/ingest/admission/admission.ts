@@ -24,6 +24,7 @@ import type { ExemplarRecord } from "../../store/tables/exemplar-rows.ts";
 import { LETTERS_PER_PUSH_MAX } from "./dead-letters.ts";
 import { type HeadNote, LIST_LENGTH_MIN } from "./head-notes.ts";
 import type { NewestTimes } from "./newest-times.ts";
+import { rejectedSampleText } from "./rejected-sample.ts";
 import { pick, withConstants } from "./row-columns.ts";
 
 export interface AdmissionOptions {
@@ -160,7 +161,10 @@ export class SampleAdmission {
         return { ...outcome, rows: [rows], unchecked: [], historicalCount: countHistorical(rows) };
       }
     }
-    return { ...outcome, ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options) };
+    return {
+      ...outcome,
+      ...gather(batch, admissions, registry, this.#newest, outcome.rejected, options, extra),
+    };
   }
 
   /**
@@ -382,8 +386,10 @@ function gather(
   newest: NewestTimes,
   rejected: Rejection[],
   options: AdmissionOptions,
+  extra: Labels,
 ): Pick<AdmittedBatch, "rows" | "unchecked" | "historicalCount"> {
   const { terms } = options;
+  const context = { extra, historical: options.historical };
   const hint = (us: number) => (terms.timeUnit === undefined ? "" : unitHintOfUs(us, terms.timeUnit));
   const days = new Map<number, DayIndexes>();
   for (let index = 0; index < batch.length; index++) {
@@ -394,7 +400,14 @@ function gather(
         index: batch.position[index]!,
         cause,
         reason,
-        payload: rejected.length < LETTERS_PER_PUSH_MAX ? describe(batch, index, terms) : "",
+        ...(rejected.length < LETTERS_PER_PUSH_MAX
+          ? {
+              payload: describe(batch, index, terms),
+              metric: batch.heads[batch.head[index]!]!.metric,
+              labels: batch.heads[batch.head[index]!]!.labels,
+              sample: rejectedSampleText(batch, index, context),
+            }
+          : { payload: "" }),
       });
     if (us < options.firstUs) {
       const days = dayOf(options.nowUs) - dayOf(us) + 1;

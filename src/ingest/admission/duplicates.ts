@@ -10,11 +10,12 @@
  */
 import { quote } from "../../model/errors.ts";
 import type { SenderTerms } from "../../model/protocol.ts";
-import type { Rejection, Rows } from "../../model/sample.ts";
+import type { Rejection, Rows, Series } from "../../model/sample.ts";
 import type { Store } from "../../store/store.ts";
 import { REPEATED } from "../contract.ts";
 import type { AdmittedBatch } from "./admission.ts";
 import { pickRows } from "./row-columns.ts";
+import { rejectedLevelText } from "./rejected-sample.ts";
 import { SampleTable, STALE, UNKNOWN } from "./sample-table.ts";
 
 /** The result of the check for one batch. */
@@ -31,19 +32,19 @@ const NOTHING: Checked = { rows: [], rejected: [], duplicates: 0 };
  * commit of the batches.
  *
  * @param batches with the words for the samples that are quoted
- * @param metricOf the name of a series' metric, for the reason of a rejected sample
+ * @param seriesOf the series of an id, for what is said of a rejected sample
  */
 export async function findDuplicates(
   batches: readonly (Pick<AdmittedBatch, "rows" | "unchecked"> & { readonly terms: SenderTerms })[],
   store: Pick<Store, "find">,
-  metricOf: (seriesId: number) => string | undefined,
+  seriesOf: (seriesId: number) => Series | undefined,
 ): Promise<Checked[]> {
   let count = 0;
   for (const { unchecked } of batches) for (const { rows } of unchecked) count += rows.length;
   if (count === 0) return batches.map(() => NOTHING);
   const table = new SampleTable(count);
   await findStored(batches, store, table);
-  return batches.map((batch, index) => check(batch, index + 1, table, metricOf));
+  return batches.map((batch, index) => check(batch, index + 1, table, seriesOf));
 }
 
 /** Adds the unchecked samples to the table, with the values that the store has for them. */
@@ -79,7 +80,7 @@ function check(
   batch: Pick<AdmittedBatch, "rows" | "unchecked"> & { readonly terms: SenderTerms },
   batchNumber: number,
   table: SampleTable,
-  metricOf: (seriesId: number) => string | undefined,
+  seriesOf: (seriesId: number) => Series | undefined,
 ): Checked {
   const { terms } = batch;
   // Samples that commit before an unchecked sample, or together with it, count as stored.
@@ -114,7 +115,8 @@ function check(
         checked.duplicates++;
       } else {
         const isRepeated = table.batch[entry] === batchNumber;
-        const metric = metricOf(seriesId[row]!);
+        const series = seriesOf(seriesId[row]!);
+        const metric = series?.metric.name;
         const reason =
           `value ${quote(value)} of ${quote(metric)} differs from ${quote(before)}, ` +
           (isRepeated
@@ -122,7 +124,16 @@ function check(
             : "which is already stored for this series and time");
         const payload = quote({ [terms.metric]: metric, value, [terms.time]: timestampUs[row]! / 1000 });
         const cause = isRepeated ? REPEATED : "duplicate";
-        checked.rejected.push({ index: position[row]!, cause, reason, payload });
+        const sample = series && rejectedLevelText(series, timestampUs[row]!, value);
+        checked.rejected.push({
+          index: position[row]!,
+          cause,
+          reason,
+          payload,
+          metric,
+          labels: series?.labels,
+          sample,
+        });
       }
     }
     if (kept.length > 0) checked.rows.push(pickRows(unchecked, kept));

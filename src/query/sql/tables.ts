@@ -90,7 +90,10 @@ const STORED: readonly Table[] = [
     table: "rejected",
     columns: [
       { name: "received_at", type: "TIMESTAMP" },
-      ...["protocol", "instance", "reason", "payload"].map((name) => ({ name, type: "VARCHAR" })),
+      ...["protocol", "instance", "reason", "payload", "cause", "metric"].map((name) => ({
+        name,
+        type: "VARCHAR",
+      })),
     ],
   },
 ];

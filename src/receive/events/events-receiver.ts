@@ -22,6 +22,10 @@ export const events: Receiver<EventSettings> = {
     };
     const decoder = new BodyDecoder(() => new EventDecoder(options), limits.inProgress);
     const { strictEvents } = settings;
-    return { routes: [pushRoutes({ decoder, ingest, limits, strictEvents, log, counters })] };
+    return {
+      routes: [pushRoutes({ decoder, ingest, limits, strictEvents, log, counters })],
+      // Strict, since nobody would get a warning.
+      decodeRejected: (text) => new EventDecoder(options).decode(Buffer.from(text), { strict: true }),
+    };
   },
 };

@@ -52,11 +52,15 @@ const COLUMNS_MAX = 64;
 /** The most invalid events of one body that are described. Further ones are counted, with their causes. */
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the event is invalid, as are more than ${REASONS_MAX} before it`;
+/** Bytes of an event that are kept of its text: of the first ones all that a usual event has, to push them again. */
 const PAYLOAD_BYTES_MAX = 1_000;
 /** One event is parsed without a pause: within some 10 ms. All tags of an event with the default limits have 0.2 MB. */
 const EVENT_BYTES_MAX = 1_048_576;
 /** Some 100 µs of work. */
 const STEP_BYTES = 16_384;
+const LETTER_BYTES_MAX = 4_000;
+/** As many as the table of rejected samples gets of one push. */
+const LETTERS_MAX = 100;
 
 const [LINE_FEED, CARRIAGE_RETURN, COMMA, OPEN_BRACKET, CLOSE_BRACKET] = [10, 13, 44, 91, 93];
 const [OPEN_BRACE, CLOSE_BRACE] = [123, 125];
@@ -361,8 +365,26 @@ export class EventDecoder {
       rejected.push({ index: this.#events, cause, reason: REASON_PAST_MAX, payload: "" });
       return;
     }
-    const payload = body.toString("utf8", at, Math.min(end, at + PAYLOAD_BYTES_MAX));
-    rejected.push({ index: this.#events, cause, reason, payload });
+    const isLetter = rejected.length < LETTERS_MAX;
+    const bytesMax = isLetter ? LETTER_BYTES_MAX : PAYLOAD_BYTES_MAX;
+    const payload = body.toString("utf8", at, Math.min(end, at + bytesMax));
+    rejected.push({
+      index: this.#events,
+      cause,
+      reason,
+      payload,
+      metric: isLetter ? metricOf(payload) : undefined,
+    });
+  }
+}
+
+/** The metric of an event that was rejected, as far as it is one. */
+function metricOf(payload: string): string | undefined {
+  try {
+    const { metric_name } = JSON.parse(payload) as { metric_name?: unknown };
+    return typeof metric_name === "string" ? metric_name : undefined;
+  } catch {
+    return undefined;
   }
 }
 

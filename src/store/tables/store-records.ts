@@ -43,16 +43,6 @@ export async function write(connection: Connection, change: Change): Promise<voi
       text(record.identity),
     ]),
   );
-  await append(
-    "rejected",
-    change.rejected?.map((letter) => [
-      timeMs(letter.receivedAtMs),
-      text(letter.protocol),
-      text(letter.instance),
-      text(letter.reason),
-      text(letter.payload),
-    ]),
-  );
   if (change.lastPushes !== undefined) await writeLastPushes(connection, change.lastPushes);
   if (change.scrapers !== undefined) await writeScrapers(connection, change.scrapers);
   await append(
