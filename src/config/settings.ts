@@ -523,11 +523,17 @@ export const SETTINGS = {
     what: "Memory of the results of a PromQL query while it runs.",
     why: "Enough for 10,000 series at 2,900 steps, at 9 bytes per point.",
   },
+  promqlMemoryGrowthBytesMax: {
+    type: { is: "bytes", min: 64 * MiB },
+    default: 1024 * MiB,
+    what: "How much the memory of the process can grow while PromQL queries run. With more, they are stopped.",
+    why: "Labels, samples and garbage take memory beside the results, in each thread.",
+  },
   promqlConcurrencyMax: {
     type: { is: "count", min: 1, max: 256 },
     default: 4,
     what: "PromQL queries that run at the same time. Further queries wait.",
-    why: "While one query waits for its rows, another computes. More would only use memory.",
+    why: "Each has a thread of its own, so a small query need not wait for a large one. More would only use memory.",
   },
   lookbackMs: {
     type: { is: "milliseconds", min: 1, max: day },

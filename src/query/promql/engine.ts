@@ -70,7 +70,7 @@ export class Engine {
       const type = typeOf(plan.expr);
       if (type === "matrix") {
         const range = await evaluator.range(plan.expr, grid, false);
-        return { type: "matrix", series: await rangeResult(range) };
+        return { type: "matrix", series: await rangeResult(range, evaluator.context.budget) };
       }
       const value = await evaluator.evaluate(plan.expr, grid);
       switch (value.type) {
@@ -169,9 +169,43 @@ function checkRangeType(expr: Expr): void {
 }
 
 function resultSeries(matrix: Matrix, grid: Grid): ResultSeries[] {
-  const series = matrix.labels.map((_, row) => matrix.samplesOf(row, grid));
-  matrix.release();
-  return series.filter(({ values }) => values.length > 0);
+  const rows = new ResultRows(matrix, grid);
+  const series: ResultSeries[] = [];
+  for (let row = 0; row < matrix.rows; row++) if (matrix.hasSamples(row)) series.push(rows.at(row));
+  return series;
+}
+
+/**
+ * The rows of a matrix as series of a result. The samples of a row are made when they are read: those of all rows would
+ * take twice the memory of the matrix.
+ */
+class ResultRows {
+  readonly #matrix: Matrix;
+  readonly #grid: Grid;
+  #last: { readonly row: number; readonly samples: SampledSeries } | undefined;
+
+  constructor(matrix: Matrix, grid: Grid) {
+    this.#matrix = matrix;
+    this.#grid = grid;
+  }
+
+  at(row: number): ResultSeries {
+    const samples = () => this.#samples(row);
+    return {
+      labels: this.#matrix.labels[row],
+      get timestampsMs() {
+        return samples().timestampsMs;
+      },
+      get values() {
+        return samples().values;
+      },
+    };
+  }
+
+  #samples(row: number): SampledSeries {
+    if (this.#last?.row !== row) this.#last = { row, samples: this.#matrix.samplesOf(row, this.#grid) };
+    return this.#last.samples;
+  }
 }
 
 function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
@@ -179,8 +213,14 @@ function scalarSeries(values: Float64Array, grid: Grid): ResultSeries {
   return { labels: LabelSet.EMPTY, timestampsMs, values };
 }
 
+/** A time and a value. */
+const BYTES_PER_SAMPLE = 16;
+
 /** Returns the samples of a range vector that is the result itself. */
-async function rangeResult({ series, lookMs, rangeMs }: RangeVector): Promise<ResultSeries[]> {
+async function rangeResult(
+  { series, lookMs, rangeMs }: RangeVector,
+  budget: Budget,
+): Promise<ResultSeries[]> {
   const result: ResultSeries[] = [];
   for await (const batch of series) {
     for (const { labels, timestampsMs, values } of batch) {
@@ -188,6 +228,7 @@ async function rangeResult({ series, lookMs, rangeMs }: RangeVector): Promise<Re
         timestampsMs[at] > lookMs[0] - rangeMs && timestampsMs[at] <= lookMs[0];
       const times = timestampsMs.filter(within);
       if (times.length === 0) continue;
+      budget.allocate(times.length * BYTES_PER_SAMPLE);
       result.push({ labels, timestampsMs: times, values: values.filter(within) });
     }
   }

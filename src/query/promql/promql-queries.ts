@@ -9,6 +9,7 @@ import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
+import { MemoryGuard } from "../memory-guard.ts";
 import type { EngineOptions, PromqlQueryOptions } from "./engine.ts";
 import { QueryTimeout } from "./query-errors.ts";
 import type { Catalog } from "./catalog/catalog.ts";
@@ -20,12 +21,14 @@ import { QueryRunner } from "./query-runner.ts";
 import type { Shown, Task, TaskSettings } from "./worker/messages.ts";
 import { SelectorReader, type SelectorUse } from "./worker/selector-reader.ts";
 import { WorkerPool } from "./worker/worker-pool.ts";
-import { WorkerTask } from "./worker/worker-task.ts";
+import { type TaskMemory, WorkerTask } from "./worker/worker-task.ts";
 
 interface PromqlOptions extends EngineOptions, Omit<OwnRowsOptions, keyof EngineOptions> {
   readonly observationStepMs: number;
   readonly seriesIdleMs: number;
   readonly now: () => number;
+  /** How much the memory of the process may grow while queries run. */
+  readonly promqlMemoryGrowthBytesMax: number;
   /** The number of queries that run at once; some more wait. */
   readonly promqlConcurrencyMax: number;
   readonly counters: Counters;
@@ -58,6 +61,7 @@ export class Promql {
   readonly #storage: StoreStorage;
   readonly #pool: WorkerPool;
   readonly #selectors: SelectorReader;
+  readonly #memory: TaskMemory;
   readonly #runner: QueryRunner;
   readonly #counters: Counters;
 
@@ -67,7 +71,15 @@ export class Promql {
     this.#rows = new OwnRows(options);
     this.#storage = new StoreStorage({ ...options, rows: this.#rows });
     this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
-    const task = () => ({ pool: this.#pool, rows: this.#rows, settings: this.#settings() });
+    const { promqlMemoryGrowthBytesMax } = options;
+    const guard = new MemoryGuard(promqlMemoryGrowthBytesMax);
+    this.#memory = { guard, promqlMemoryGrowthBytesMax };
+    const task = () => ({
+      pool: this.#pool,
+      rows: this.#rows,
+      settings: this.#settings(),
+      memory: this.#memory,
+    });
     this.#selectors = new SelectorReader({ ...options, task });
     const { catalog } = this.#rows;
     this.discovery = new Discovery({ ...options, catalog, selectors: this.#selectors });
@@ -165,6 +177,7 @@ export class Promql {
       // The Worker has no other way to series.
       rows: labels === undefined ? this.#rows : narrowedRows(this.#rows, labels),
       settings: this.#settings(),
+      memory: this.#memory,
       signal: AbortSignal.any([signal, late.signal]),
     });
     try {

@@ -23,7 +23,7 @@ import type {
 import type { Labels } from "../../model/sample.ts";
 import type { CallerSeries } from "../caller-series.ts";
 import { type Inspected, inspect } from "../sandbox/sandbox.ts";
-import { MemoryGuard } from "./memory-guard.ts";
+import { MemoryGuard } from "../memory-guard.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { type Hint, RunningQuery, stopError } from "./running.ts";
 import { type IsAttribute, type Metrics, type Table, Tables } from "./tables.ts";

@@ -14,6 +14,8 @@ export interface Limits {
   readonly promqlTimeoutMs: number;
 }
 
+/** A number, and a byte that says whether it is there: see matrix.ts. */
+const BYTES_PER_STEP = 9;
 /** How long an evaluation may block the event loop. */
 const SLICE_MS = 8;
 
@@ -66,6 +68,16 @@ export class Budget {
         `the query needs more than ${most} bytes for its results (promqlMemoryBytesMax): query fewer series or steps`,
       );
     }
+  }
+
+  /** Throws if one value for each of some steps would need more memory than is left. Called before any is computed. */
+  checkSteps(steps: number): void {
+    const most = this.#limits.promqlMemoryBytesMax;
+    if (this.#bytes + steps * BYTES_PER_STEP <= most) return;
+    throw new LimitReached(
+      `a subquery of the query has ${steps} steps, which need more than ${most} bytes (promqlMemoryBytesMax): use a ` +
+        "longer step or a shorter range",
+    );
   }
 
   free(bytes: number): void {

@@ -4,6 +4,7 @@
  */
 import { ExecutionError } from "../query-errors.ts";
 import { type Expr, isSetOperator, type Subquery, withoutParens } from "../parse/ast.ts";
+import { typeOf } from "../parse/check-types.ts";
 import type { Plan } from "../plan.ts";
 import { aggregate } from "./operators/aggregate.ts";
 import { scalarsOperated, vectorAndScalar } from "./operators/arithmetic.ts";
@@ -28,7 +29,10 @@ export class Evaluator {
   }
 
   async evaluate(expr: Expr, grid: Grid): Promise<QueryValue> {
-    await this.context.budget.pause();
+    const { budget } = this.context;
+    await budget.pause();
+    // Scalars are small, but an expression can have thousands. Their memory is never counted as free.
+    if (typeOf(expr) === "scalar") budget.allocate(grid.count * Float64Array.BYTES_PER_ELEMENT);
     if (grid.count > 1 && this.#plan.stepInvariant.has(expr)) {
       const once = await this.#evaluate(expr, { ...grid, count: 1 });
       if (once.type === "vector") return vectorValue(once.matrix.broadcast(grid.count));
@@ -122,6 +126,7 @@ export class Evaluator {
     const stepMs = subquery.stepMs ?? SUBQUERY_STEP_MS;
     const inner = alignedGrid(lookMs[0] - rangeMs, lookMs[lookMs.length - 1], stepMs);
     if (inner.count === 0) return { rangeMs, lookMs, series: noSeries() };
+    this.context.budget.checkSteps(inner.count);
     const matrix = await this.vector(subquery.expr, inner);
     this.context.budget.countSamples(matrix.rows * matrix.steps);
     return { rangeMs, lookMs, series: seriesOf(matrix, inner) };

@@ -20,6 +20,8 @@ export interface SampledSeries {
 const BYTES_PER_CELL = 9;
 /** An estimate of the memory for a row's labels and bookkeeping. */
 const BYTES_PER_ROW = 64;
+/** The text of a label is in its label set, in the set's key, and in the answer. */
+const BYTES_PER_LABEL_CHARACTER = 4;
 
 export class Matrix {
   readonly steps: number;
@@ -48,6 +50,17 @@ export class Matrix {
     if (first + this.steps > this.values.length) this.#grow();
     this.labels.push(labels);
     return first;
+  }
+
+  /** Sets a label of a row. Its text counts as memory. */
+  setLabel(row: number, name: string, value: string): void {
+    this.#account(value.length * BYTES_PER_LABEL_CHARACTER);
+    this.labels[row] = this.labels[row].with(name, value);
+  }
+
+  /** Counts the memory of labels that a row gets. */
+  countLabels(characters: number): void {
+    this.#account(characters * BYTES_PER_LABEL_CHARACTER);
   }
 
   /** Removes the last row, which must be empty. */

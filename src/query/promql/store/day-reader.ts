@@ -194,13 +194,18 @@ export class DayReader {
     more: Readonly<Record<string, string | number>>,
     read: (asked: DayStatement) => Promise<void>,
   ): Promise<void> {
-    const parameters = {
-      ...more,
-      afterUs: Math.floor(afterMs * 1000),
-      toUs: Math.floor(toMs * 1000),
-      // As text: the driver takes longer to bind a list of 10,000 values than to read a day.
-      seriesIds: `[${seriesIds.join(",")}]`,
-    };
-    for (const { table } of daysIn(this.#days, { afterMs, toMs })) await read({ name, table, parameters });
+    // As text: the driver takes longer to bind a list of 10,000 values than to read a day.
+    const ids = `[${seriesIds.join(",")}]`;
+    for (const { day, table } of daysIn(this.#days, { afterMs, toMs })) {
+      // Within the day and a little more: the ends of a range can be times that the engine does not have.
+      const beginMs = day * DAY_MS;
+      const parameters = {
+        ...more,
+        afterUs: Math.floor(Math.max(afterMs, beginMs - 1) * 1000),
+        toUs: Math.floor(Math.min(toMs, beginMs + DAY_MS) * 1000),
+        seriesIds: ids,
+      };
+      await read({ name, table, parameters });
+    }
   }
 }

@@ -122,8 +122,14 @@ export type FromWorker =
   | { readonly type: "enough"; readonly ask: number }
   | { readonly type: "closeReader"; readonly reader: number }
   | { readonly type: "largeDone" }
-  | { readonly type: "piece"; readonly piece: Uint8Array<ArrayBuffer>; readonly isLast: boolean }
-  | { readonly type: "failed"; readonly error: PlainError };
+  | {
+      readonly type: "piece";
+      readonly piece: Uint8Array<ArrayBuffer>;
+      readonly isLast: boolean;
+      /** The memory of the thread after the last piece, with garbage. */
+      readonly heapBytes: number;
+    }
+  | { readonly type: "failed"; readonly error: PlainError; readonly heapBytes: number };
 
 /** Parts of an answer that are sent before the first of them was used. A part can have 48 MB. */
 export const PARTS_AHEAD = 2;

@@ -7,7 +7,9 @@
 import { setPriority } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import type { RE2JS } from "re2js";
+import { heapSize } from "bun:jsc";
 import { compileAnchored } from "../matchers.ts";
+import { LimitReached } from "../query-errors.ts";
 import { type FromWorker, PIECES_AHEAD, type Task, type TaskSettings, type ToWorker } from "./messages.ts";
 import { plainError } from "./plain-error.ts";
 import { Asker, RemoteRows } from "./remote-rows.ts";
@@ -16,7 +18,7 @@ import { answerPieces, selectorsOf } from "./tasks.ts";
 declare const self: Worker;
 
 /** Of -20 (first) to 19 (last). On Linux a thread has its own. */
-const PRIORITY = 10;
+const PRIORITY = 5;
 
 try {
   setPriority(0, PRIORITY);
@@ -55,7 +57,7 @@ class Pieces {
     this.#signal.throwIfAborted();
     this.#room--;
     const piece = this.#encoder.encode(text);
-    post({ type: "piece", piece, isLast }, [piece.buffer]);
+    post({ type: "piece", piece, isLast, heapBytes: isLast ? heapSize() : 0 }, [piece.buffer]);
   }
 }
 
@@ -80,7 +82,7 @@ class RunningTask {
       }
       await this.pieces.send(made ?? "", true);
     } catch (error) {
-      post({ type: "failed", error: plainError(error) });
+      post({ type: "failed", error: plainError(explained(error)), heapBytes: heapSize() });
     }
   }
 
@@ -90,6 +92,16 @@ class RunningTask {
     const marks = Uint8Array.from(texts, (text) => (compiled.test(text) ? 1 : 0));
     post({ type: "tested", test, marks }, [marks.buffer]);
   }
+}
+
+/** The engine of JavaScript throws a RangeError when an array or a text would be too large, or calls are too deep. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error;
+  return new LimitReached(
+    error.message.includes("call stack")
+      ? "the query is nested too deeply: use fewer levels"
+      : "the query needs more memory than a thread can have: query fewer series or steps",
+  );
 }
 
 function serve(): void {

@@ -8,7 +8,8 @@ import { setImmediate } from "node:timers/promises";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
 import type { StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
-import { QueryCanceled, QueryError } from "../query-errors.ts";
+import type { MemoryGuard } from "../../memory-guard.ts";
+import { LimitReached, QueryCanceled, QueryError } from "../query-errors.ts";
 import type { Ask, AskPart, FromWorker, PlainMatcher, Task, TaskSettings } from "./messages.ts";
 import { PARTS_AHEAD } from "./messages.ts";
 import { errorOf, plainError } from "./plain-error.ts";
@@ -19,6 +20,9 @@ import type { PoolWorker, WorkerPool } from "./worker-pool.ts";
 const SOURCES_AT_ONCE = 1_000;
 /** How long a Worker that was told to stop may take before it is ended: a new one costs more than that. */
 const STOP_GRACE_MS = 200;
+
+/** A thread with more memory is ended after its task: the collector would keep most of it for minutes. */
+const KEPT_HEAP_BYTES_MAX = 64 * 1_048_576;
 
 /** A question that is being answered. */
 interface Answering {
@@ -34,6 +38,14 @@ export interface WorkerTaskOptions {
   readonly settings: TaskSettings;
   /** Ends the task with its reason. */
   readonly signal: AbortSignal;
+  /** Stops the task when the memory of the process grows too far. */
+  readonly memory: TaskMemory;
+}
+
+/** See MemoryGuard. */
+export interface TaskMemory {
+  readonly guard: MemoryGuard;
+  readonly promqlMemoryGrowthBytesMax: number;
 }
 
 type Piece = Uint8Array<ArrayBuffer>;
@@ -61,7 +73,8 @@ export class WorkerTask {
 
   constructor(task: Task, options: WorkerTaskOptions) {
     this.#options = options;
-    const { pool, settings, signal } = options;
+    const { pool, settings, signal, memory } = options;
+    memory.guard.watch(this);
     // Most tasks have none, and nobody waits for them.
     this.#selectors.promise.catch(() => {});
     this.#worker = pool.take();
@@ -123,6 +136,18 @@ export class WorkerTask {
     this.#grace ??= setTimeout(() => this.#finish(false), STOP_GRACE_MS);
   }
 
+  /** The memory of the process has grown too far: ends the thread at once. */
+  stop(): void {
+    const most = this.#options.memory.promqlMemoryGrowthBytesMax;
+    this.#failWith(
+      new LimitReached(
+        `the query was stopped, because the memory of the gateway grew by more than ${most} bytes while it ran ` +
+          "(promqlMemoryGrowthBytesMax): query fewer series or a shorter range",
+      ),
+    );
+    this.#finish(false);
+  }
+
   readonly #onAbort = () => {
     const { reason } = this.#options.signal;
     this.cancel(reason instanceof QueryError ? reason : undefined);
@@ -158,7 +183,7 @@ export class WorkerTask {
       case "piece":
         if (this.#failure === undefined) this.#pieces.push(message.piece);
         this.#isLast = message.isLast;
-        if (message.isLast) this.#finish(true);
+        if (message.isLast) this.#finish(message.heapBytes <= KEPT_HEAP_BYTES_MAX);
         this.#onPiece();
         return;
       case "selectors":
@@ -169,7 +194,7 @@ export class WorkerTask {
         this.#tests.delete(message.test);
         return;
       case "failed":
-        this.#fail(errorOf(message.error), true);
+        this.#fail(errorOf(message.error), message.heapBytes <= KEPT_HEAP_BYTES_MAX);
     }
   }
 
@@ -191,7 +216,8 @@ export class WorkerTask {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#grace);
-    const { pool, signal } = this.#options;
+    const { pool, signal, memory } = this.#options;
+    memory.guard.forget(this);
     signal.removeEventListener("abort", this.#onAbort);
     if (isReusable) pool.giveBack(this.#worker);
     else pool.end(this.#worker);

@@ -1,9 +1,14 @@
 /** label_replace() and label_join(). */
-import { ExecutionError } from "../../query-errors.ts";
+import { ExecutionError, LimitReached } from "../../query-errors.ts";
 import { isLabelName } from "../../labels.ts";
 import { compileAnchored } from "../../matchers.ts";
 import { quoteText } from "../../promql-text.ts";
 import type { Matrix } from "../matrix.ts";
+
+/** The time of a match grows with the groups, which are looked for at each character. Nobody refers to so many. */
+const GROUPS_MAX = 100;
+/** A label value that was pushed has a thousandth of it. */
+const VALUE_LENGTH_MAX = 1_048_576;
 
 interface Replacement {
   readonly target: string;
@@ -29,10 +34,19 @@ export function labelReplace(
   if (!isLabelName(target)) {
     throw new ExecutionError(`invalid destination label name in label_replace(): ${quoteText(target)}`);
   }
+  if (compiled.groupCount() > GROUPS_MAX) {
+    throw new LimitReached(
+      `the regular expression in label_replace() has ${compiled.groupCount()} groups, at most ${GROUPS_MAX} are ` +
+        "accepted: use fewer, or (?:…) for groups that are not referred to",
+    );
+  }
+  const references = replacement.split("$").length - 1;
   const groupNames = compiled.namedGroups();
   const known = new Map<string, string | undefined>();
   const replaced = (value: string): string | undefined => {
     if (known.has(value)) return known.get(value);
+    // Each reference is at most the whole value. Checked before any of it is copied.
+    checkLength(target, replacement.length + references * value.length);
     const found = compiled.matcher(value);
     const result = found.find()
       ? expandTemplate(replacement, (name) => {
@@ -74,6 +88,11 @@ export function labelJoin(matrix: Matrix, { target, separator, sources }: Joinin
   }
   for (let row = 0; row < matrix.rows; row++) {
     const values = sources.map((source) => matrix.labels[row].get(source));
+    const separators = separator.length * Math.max(0, values.length - 1);
+    checkLength(
+      target,
+      values.reduce((sum, { length }) => sum + length, separators),
+    );
     setLabel(matrix, row, target, values.join(separator));
   }
   return matrix.merged();
@@ -82,5 +101,13 @@ export function labelJoin(matrix: Matrix, { target, separator, sources }: Joinin
 function setLabel(matrix: Matrix, row: number, name: string, value: string): void {
   if (value.includes("\u0000"))
     throw new ExecutionError(`a label value must not contain U+0000, as that of ${name} would`);
-  matrix.labels[row] = matrix.labels[row].with(name, value);
+  matrix.setLabel(row, name, value);
+}
+
+/** @throws LimitReached if a label value would have too many characters */
+function checkLength(name: string, length: number): void {
+  if (length <= VALUE_LENGTH_MAX) return;
+  throw new LimitReached(
+    `the value of the label ${quoteText(name)} would have more than ${VALUE_LENGTH_MAX} characters: make it shorter`,
+  );
 }

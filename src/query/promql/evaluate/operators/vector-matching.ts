@@ -125,6 +125,8 @@ class Join {
       const base = this.#resultLabels(this.#many.labels[manyRow]);
       for (const oneRow of oneRows) {
         const labels = this.#withIncluded(base, this.#one.labels[oneRow]);
+        for (const name of this.#rule.include)
+          this.result.countLabels(this.#one.labels[oneRow].get(name).length);
         const key = oneToOne ? "" : labels.key;
         let steps = taken.get(key);
         if (steps === undefined && (manyRows.length > 1 || oneRows.length > 1)) {

@@ -1,7 +1,8 @@
 /**
- * Limits memory that the engine does not count. The states of quantile, median and mode live outside the engine's
- * buffers: a cross join of 2 s took 1.1 GB with a limit of 256 MB. While queries run, this reads the process's resident
- * memory. It stops all queries when the memory has grown too far since the first of them began.
+ * Limits memory that nothing else counts. The states of quantile, median and mode live outside the buffers of the
+ * database engine: a cross join of 2 s took 1.1 GB with a limit of 256 MB. A Worker counts its matrices, and not its
+ * garbage. While queries run, this reads the process's resident memory. It stops all queries when the memory has grown
+ * too far since the first of them began.
  */
 const INTERVAL_MS = 100;
 
