@@ -10,13 +10,13 @@ import { checkWebConfig } from "../web-config/live-web-config.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { readArguments } from "./arguments.ts";
 import { checkRules } from "./check/rules.ts";
-import { gatewayAt, urlHelp } from "./client.ts";
+import { gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io } from "./command.ts";
 import { settingsHelp } from "./settings-help.ts";
 
 const RULES_OPTIONS = {
   rules: { type: "string", multiple: true, default: [] as string[] },
-  url: { type: "string" },
+  ...urlOptions,
 } as const;
 
 export const command: Command = {
@@ -50,7 +50,7 @@ ${settingsHelp()}`,
   async run(argv, io) {
     if (argv.some((argument) => /^--rules(=|$)/.test(argument))) {
       const { values, positionals } = readArguments(argv, RULES_OPTIONS, true);
-      return await checkRules([...values.rules, ...positionals], gatewayAt(values.url, io), io);
+      return await checkRules([...values.rules, ...positionals], gatewayAt(values.url, io, values.ca), io);
     }
     return await checkSettings(argv, io);
   },

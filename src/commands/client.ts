@@ -4,14 +4,22 @@
  * The token of requests is the variable `WEIR_TOKEN`. It is no argument, because other users can read the arguments of a
  * process. The address is `--url`, else `WEIR_URL`, else the default address of `weir serve`. `unix:PATH` is a Unix socket. Each
  * kind of failure has its own error class, which main.ts prints without a stack trace.
+ *
+ * With https, the certificate of the gateway must be valid: for the CAs of the system, or for the file of `--ca` or
+ * `WEIR_CA`. The certificate of the client is in the files of `WEIR_CLIENT_CERT` and `WEIR_CLIENT_KEY`.
  */
+import { readFileSync } from "node:fs";
 import { withoutPassword } from "../config/scrape-jobs.ts";
 import { type Io, UsageError } from "./command.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9091";
 
-/** The lines about `--url` for a command's usage. */
-export const urlHelp = `  --url URL          the gateway: http://HOST:PORT or unix:PATH (variable WEIR_URL; default
+/** The options of a command that asks a gateway. */
+export const urlOptions = { url: { type: "string" }, ca: { type: "string" } } as const;
+
+/** The lines about them for a command's usage. */
+export const urlHelp = `  --ca FILE          with https: trusts the certificates of this file in PEM (variable WEIR_CA)
+  --url URL          the gateway: http://HOST:PORT, https://HOST:PORT or unix:PATH (variable WEIR_URL; default
                      ${DEFAULT_URL}). The variable WEIR_TOKEN is the token that it needs, if any`;
 
 /** The gateway cannot be reached, or the connection broke. */
@@ -48,16 +56,39 @@ interface Ask {
 /** Sends a request and returns the answer, whatever its status. Throws `Unreachable`. */
 export type Send = (path: string, ask?: Ask) => Promise<Response>;
 
-/** A client of the gateway that `--url`, `WEIR_URL` or the default names. */
-export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
+/** The certificates of a connection, as Bun's fetch takes them. */
+interface ClientTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** Whether a certificate of `ca` is trusted that another one has issued. */
+  readonly allowPartialTrustChain?: boolean;
+  readonly checkServerIdentity?: () => undefined;
+}
+
+/**
+ * A client of the gateway that `--url`, `WEIR_URL` or the default names.
+ *
+ * @param ca the value of `--ca`
+ * @param ownCertificate the certificate of the gateway itself in PEM, if it is known: then any name of it is accepted
+ */
+export function gatewayAt(
+  url: string | undefined,
+  io: Pick<Io, "env">,
+  ca?: string,
+  ownCertificate?: string,
+): Send {
   const address = url ?? (io.env.WEIR_URL || DEFAULT_URL);
   const given = withoutPassword(address);
   const source = url === undefined ? "WEIR_URL" : "--url";
   const unix = /^unix:(.+)$/.exec(address)?.[1];
   const base = unix === undefined ? address : "http://localhost";
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) {
-    throw new UsageError(`${source} is ${JSON.stringify(given)}, expected http://HOST:PORT or unix:PATH.`);
+    throw new UsageError(
+      `${source} is ${JSON.stringify(given)}, expected http://HOST:PORT, https://HOST:PORT or unix:PATH.`,
+    );
   }
+  const tls = base.startsWith("https:") ? tlsOf(ca, io, ownCertificate) : undefined;
   const token = io.env.WEIR_TOKEN || undefined;
   const root = base.replace(/\/+$/, "");
 
@@ -72,6 +103,7 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
         body,
         signal: controller.signal,
         ...(unix === undefined ? {} : { unix }),
+        ...(tls === undefined ? {} : { tls }),
         // By default, Bun stops after five minutes,
         timeout: false,
         // and uses the environment's proxy also for this machine.
@@ -80,6 +112,12 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
     } catch (error) {
       if (controller.signal.aborted)
         throw new Unreachable(`The gateway at ${given} did not answer within ${timeoutMs} ms.`);
+      if (isCertificateFault(error)) {
+        throw new Unreachable(
+          `The certificate of the gateway at ${given} is not valid here (${reasonOf(error)}). If it is right, give the file of ` +
+            "its CA, or the certificate itself, with --ca FILE.",
+        );
+      }
       throw new Unreachable(
         `Cannot reach a gateway at ${given} (${reasonOf(error)}). Is "weir serve" running there? Use --url for another address.`,
       );
@@ -87,6 +125,34 @@ export function gatewayAt(url: string | undefined, io: Pick<Io, "env">): Send {
       clearTimeout(timer);
     }
   };
+}
+
+function tlsOf(ca: string | undefined, { env }: Pick<Io, "env">, own: string | undefined): ClientTls {
+  const read = (name: string, path: string | undefined) => {
+    if (path === undefined || path === "") return undefined;
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      throw new UsageError(`${name} is ${JSON.stringify(path)}, which cannot be read: ${reasonOf(error)}.`);
+    }
+  };
+  const trusted = ca === undefined ? read("WEIR_CA", env.WEIR_CA) : read("--ca", ca);
+  if (trusted !== undefined && !trusted.includes("-----BEGIN CERTIFICATE-----"))
+    throw new UsageError(`${ca === undefined ? "WEIR_CA" : "--ca"} is a file without a certificate in PEM.`);
+  const client = {
+    cert: read("WEIR_CLIENT_CERT", env.WEIR_CLIENT_CERT),
+    key: read("WEIR_CLIENT_KEY", env.WEIR_CLIENT_KEY),
+  };
+  if (trusted !== undefined) return { ...client, ca: trusted, allowPartialTrustChain: true };
+  return own === undefined
+    ? client
+    : { ...client, ca: own, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+}
+
+/** Whether the connection failed because the client does not trust the certificate of the gateway. */
+function isCertificateFault(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /CERT|SIGNED|SIGNATURE|ISSUER|ALTNAME/.test(code) && !/ALERT/.test(code);
 }
 
 function isLocal(url: string): boolean {

@@ -1,11 +1,11 @@
 /** `weir export`: the samples of a range as JSON events, one per line, in the shape in which they were pushed. */
 import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode } from "./command.ts";
 
 const OPTIONS = {
-  url: { type: "string" },
+  ...urlOptions,
   from: { type: "string" },
   to: { type: "string" },
   metric: { type: "string" },
@@ -40,7 +40,7 @@ arguments are invalid.`,
   async run(argv, io) {
     const { values } = readArguments(argv, OPTIONS, false);
     oneOf("--format", values.format, ["ndjson"]);
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     const query = (["from", "to", "metric"] as const).flatMap((name): [string, string][] => {
       const value = values[name];
       return value === undefined ? [] : [[name, value]];

@@ -7,7 +7,7 @@
 
 import { loadConfig, takeSettings } from "../config/config.ts";
 import { pairs, readArguments } from "./arguments.ts";
-import { gatewayAt, type Send, urlHelp } from "./client.ts";
+import { gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 import { type FileImportOptions, importFile, type Outcome } from "./import/import-file.ts";
 import { grouped, ProgressBar } from "./import/progress.ts";
@@ -16,7 +16,7 @@ import { findSources } from "./import/import-sources.ts";
 import { ImportTarget } from "./import/target.ts";
 
 const OPTIONS = {
-  url: { type: "string" },
+  ...urlOptions,
   "extra-label": { type: "string", multiple: true, default: [] as string[] },
   "no-instance": { type: "boolean", default: false },
   as: { type: "string" },
@@ -76,7 +76,7 @@ if the arguments are invalid.`,
           `${settings[0]} is a setting of the gateway, which is allowed only with --data.`,
         );
       }
-      return await importAll(gatewayAt(values.url, io), options, io);
+      return await importAll(gatewayAt(values.url, io, values.ca), options, io);
     }
     if (values.url !== undefined)
       throw new UsageError("--url and --data exclude each other: --url names a running gateway.");

@@ -5,11 +5,11 @@ import { parseTime } from "../model/time.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { writeTo } from "./answer.ts";
 import { oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 const OPTIONS = {
-  url: { type: "string" },
+  ...urlOptions,
   format: { type: "string", default: "table" },
   output: { type: "string", short: "o" },
   at: { type: "string" },
@@ -59,7 +59,7 @@ failed, and 2 if the arguments are invalid.`,
       );
     }
     const { path, parameters } = requestOf(values, Date.now());
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     const response = await send(path, {
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },

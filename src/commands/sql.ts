@@ -2,11 +2,11 @@
 import { InexactNumber, parseExactJson } from "../wire/json/exact-number.ts";
 import { checkDestination, FORMATS, type OutputFormat, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, urlHelp } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 const OPTIONS = {
-  url: { type: "string" },
+  ...urlOptions,
   format: { type: "string", default: "table" },
   output: { type: "string", short: "o" },
   param: { type: "string", multiple: true },
@@ -45,7 +45,7 @@ are invalid.`,
     const { values, positionals } = readArguments(argv, OPTIONS, true);
     const format = oneOf("--format", values.format, FORMATS);
     checkDestination(format, values.output, io);
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     const statement = positionals.length > 0 ? positionals.join(" ") : await readStatement(io);
     const listing = /^\s*\.(tables|functions)(?:\s+(\S+))?\s*$/.exec(statement);
     if (listing !== null) {

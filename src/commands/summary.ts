@@ -2,12 +2,12 @@
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { checkDestination, FORMATS, formatHelp, writeTo } from "./answer.ts";
 import { countOf, oneOf, readOpenArguments } from "./arguments.ts";
-import { accepted, bytesOf, gatewayAt, type Send, urlHelp } from "./client.ts";
+import { accepted, bytesOf, gatewayAt, type Send, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io, UsageError } from "./command.ts";
 
 /** Options of the command itself. All others are parameters of the summary. */
 const OPTIONS = {
-  url: { type: "string" },
+  ...urlOptions,
   format: { type: "string" },
   output: { type: "string", short: "o" },
   limit: { type: "string" },
@@ -44,7 +44,7 @@ are invalid.`,
       throw new UsageError(`Unexpected argument ${JSON.stringify(surplus)} after the summary's name.`);
     const format = oneOf("--format", values.format ?? "table", FORMATS);
     const { output, limit, "timeout-ms": timeoutMs } = values;
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     if (name === undefined) {
       if (others.length > 0)
         throw new UsageError(`--${others[0][0]} is a parameter: give the summary's NAME.`);

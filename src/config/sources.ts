@@ -151,7 +151,10 @@ export function variableSettings(
   env: Readonly<Record<string, string | undefined>>,
 ): { given: ReadonlyMap<string, Given>; unknownVariables: readonly string[] } {
   const given = new Map<string, Given>();
-  const known = new Set(["WEIR_CONFIG", "WEIR_URL", "WEIR_TOKEN", "WEIR_ADMIN_TOKEN"]);
+  const known = new Set([
+    ...["WEIR_CONFIG", "WEIR_URL", "WEIR_TOKEN", "WEIR_ADMIN_TOKEN"],
+    ...["WEIR_CA", "WEIR_CLIENT_CERT", "WEIR_CLIENT_KEY"],
+  ]);
   for (const [key, { alias }] of Object.entries(table)) {
     const variable = variableOf(key);
     known.add(variable);

@@ -76,6 +76,18 @@ function readFiles({
   return { ...web, tls: ofFlags };
 }
 
+/**
+ * The certificate that a gateway with these files shows, in PEM. Undefined if it has no TLS.
+ *
+ * @throws WebConfigError if the files cannot be used
+ */
+export function shownCertificate(
+  files: Pick<LiveWebConfigOptions, "tlsCert" | "tlsKey" | "webConfigFile">,
+): string | undefined {
+  const { tls } = readFiles(files);
+  return tls === undefined ? undefined : loadTls(tls).certificate.toString();
+}
+
 export class LiveWebConfig {
   readonly #users = new WebUsers();
   /** Whether HTTP/2 is offered to clients. */

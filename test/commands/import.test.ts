@@ -515,7 +515,7 @@ describe("an error is reported in one line", () => {
         ["--retention-days", "9", "x"],
         "--retention-days is a setting of the gateway, which is allowed only with --data.",
       ],
-      [["--url", "x", "y"], '--url is "x", expected http://HOST:PORT or unix:PATH.'],
+      [["--url", "x", "y"], '--url is "x", expected http://HOST:PORT, https://HOST:PORT or unix:PATH.'],
       [
         ["--url", "http://a", "--data", "b", "c"],
         "--url and --data exclude each other: --url names a running gateway.",

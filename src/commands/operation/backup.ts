@@ -29,12 +29,12 @@ ${urlHelp}
 
 The exit code is 0 if the backup is complete, 1 if it failed, and 2 if the arguments are invalid.`,
   async run(argv, io) {
-    const { data, url, positionals } = dataFolderArguments(argv, io);
+    const { data, url, ca, positionals } = dataFolderArguments(argv, io);
     const [dest, more] = positionals;
     if (dest === undefined || dest === "" || more !== undefined)
       throw new UsageError("Expected one argument: the folder DEST of the backup.");
     requireEmpty(dest);
-    const send = gatewayAt(url, io);
+    const send = gatewayAt(url, io, ca);
     let inspection: Inspection;
     let source = "data folder";
     try {

@@ -1,9 +1,10 @@
 /** The arguments of commands that work on a data folder, or on the gateway that has it open. */
 import { loadConfig } from "../../config/config.ts";
 import { readArguments } from "../arguments.ts";
+import { urlOptions } from "../client.ts";
 import type { Io } from "../command.ts";
 
-const OPTIONS = { data: { type: "string" }, config: { type: "string" }, url: { type: "string" } } as const;
+const OPTIONS = { data: { type: "string" }, config: { type: "string" }, ...urlOptions } as const;
 
 /** The lines about the data folder for a command's usage. */
 export const dataHelp = `  --data DIR         the data folder (variable WEIR_DATA, or data in weir.toml; default ./data)
@@ -12,6 +13,7 @@ export const dataHelp = `  --data DIR         the data folder (variable WEIR_DAT
 interface DataFolderArguments {
   readonly data: string;
   readonly url: string | undefined;
+  readonly ca: string | undefined;
   readonly positionals: readonly string[];
 }
 
@@ -25,5 +27,10 @@ export function dataFolderArguments(
     const value = values[name];
     return value === undefined ? [] : [`--${name}=${value}`];
   });
-  return { data: loadConfig(settings, io.env, io.readFile).data, url: values.url, positionals };
+  return {
+    data: loadConfig(settings, io.env, io.readFile).data,
+    url: values.url,
+    ca: values.ca,
+    positionals,
+  };
 }

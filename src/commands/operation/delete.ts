@@ -3,7 +3,7 @@ import { microsecondsText, parseTime } from "../../model/time.ts";
 import { BadInput } from "../../model/errors.ts";
 import { alignedRows } from "../../query/formats/aligned-text.ts";
 import { readArguments } from "../arguments.ts";
-import { accepted, gatewayAt, urlHelp } from "../client.ts";
+import { accepted, gatewayAt, urlHelp, urlOptions } from "../client.ts";
 import { type Command, exitCode, UsageError } from "../command.ts";
 import { counted } from "./counted.ts";
 
@@ -12,7 +12,7 @@ const OPTIONS = {
   from: { type: "string" },
   to: { type: "string" },
   "dry-run": { type: "boolean", default: false },
-  url: { type: "string" },
+  ...urlOptions,
 } as const;
 
 const PATH = "/api/v1/admin/tsdb/delete_series";
@@ -53,7 +53,7 @@ the arguments are invalid.`,
     if (fromMs !== undefined) query.push(["start", microsecondsText(Math.round(fromMs * 1000))]);
     // The API includes the whole millisecond of the end.
     if (toMs !== undefined) query.push(["end", microsecondsText((Math.ceil(toMs) - 1) * 1000)]);
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     if (values["dry-run"]) {
       const response = await accepted(
         await send(PATH, { method: "POST", query: [...query, ["dry_run", "true"]] }),

@@ -6,6 +6,8 @@ import { type Config, serverAddresses } from "../../config/config.ts";
 import { formatListen } from "../../config/values.ts";
 import { DAY_MS } from "../../model/duration.ts";
 import { STORE_FILE } from "../../store/inspection.ts";
+import { checkWebConfig } from "../../web-config/live-web-config.ts";
+import { WebConfigError } from "../../web-config/web-config.ts";
 
 export interface Finding {
   /** A check that cannot decide is `ok`, and its text says so. */
@@ -46,6 +48,24 @@ export function checkFolder(data: string): Finding {
   }
   return ok(`${data} belongs to this user alone`);
 }
+
+/** Whether the certificate, its key and web.yml can be used, and whether clients accept the certificate. */
+export function checkCertificate(config: Config, nowMs = Date.now()): Finding {
+  try {
+    const findings = checkWebConfig(config, nowMs);
+    const fault = findings.find(({ state }) => state === "fault");
+    if (fault !== undefined) return fail(withoutStop(fault.text));
+    const warnings = findings.map(({ text }) => withoutStop(text)).join("; ");
+    return ok(
+      warnings === "" ? "the certificate and the web configuration can be used" : `warning: ${warnings}`,
+    );
+  } catch (error) {
+    if (!(error instanceof WebConfigError)) throw error;
+    return fail(withoutStop(error.message));
+  }
+}
+
+const withoutStop = (sentence: string) => sentence.replace(/\.$/, "");
 
 /** Room now, and room for the days that will be stored until retention drops as much as is added. */
 export function checkSpace(

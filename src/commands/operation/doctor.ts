@@ -10,10 +10,13 @@ import { createCounters } from "../../model/counters.ts";
 import { type Inspection, inspectStore, NoStore, STORE_FILE } from "../../store/inspection.ts";
 import { repairJournal } from "../../store/repair.ts";
 import { SchemaMismatch, StoreLocked } from "../../store/store.ts";
+import { shownCertificate } from "../../web-config/live-web-config.ts";
+import { WebConfigError } from "../../web-config/web-config.ts";
 import { readArguments } from "../arguments.ts";
-import { gatewayAt, type Send, urlHelp } from "../client.ts";
+import { gatewayAt, type Send, urlHelp, urlOptions } from "../client.ts";
 import { type Command, exitCode, type Io } from "../command.ts";
 import {
+  checkCertificate,
   checkClock,
   checkFolder,
   checkPorts,
@@ -24,7 +27,7 @@ import {
 import { counted } from "./counted.ts";
 import { checkReady, checkRoundTrip, stockOfGateway } from "./doctor-gateway.ts";
 
-const OPTIONS = { url: { type: "string" }, repair: { type: "boolean", default: false } } as const;
+const OPTIONS = { ...urlOptions, repair: { type: "boolean", default: false } } as const;
 
 /** The checks in their order, with the exit code if the check is the first that fails. */
 const CHECKS = {
@@ -35,6 +38,7 @@ const CHECKS = {
   clock: 14,
   ports: 15,
   "round trip": 16,
+  certificate: 17,
 } as const;
 
 export const command: Command = {
@@ -52,6 +56,7 @@ works while a gateway runs and while none does. The exit code is that of the fir
   14  clock          the newest sample is not ahead of the clock, and the gateway's clock is this machine's
   15  ports          the addresses to listen on are free, if no gateway runs
   16  round trip     the gateway stores a sample of weir_doctor_check and returns it, if one runs
+  17  certificate    if there is one: the certificate, its key and web.yml can be used, and it is not expired
 
 The exit code is 0 if all checks pass, 1 if the command itself fails, and 2 if the arguments are invalid. Without
 --repair, the command changes nothing except that one sample.
@@ -66,7 +71,9 @@ ${urlHelp}.
     const { settings, rest } = takeSettings(argv);
     const config = loadConfig(settings, io.env, io.readFile);
     const { values } = readArguments(rest, OPTIONS, false);
-    const send = gatewayAt(values.url ?? (io.env.WEIR_URL || urlOf(config)), io);
+    const own = certificateOf(config);
+    const url = values.url ?? (io.env.WEIR_URL || urlOf(config, own !== undefined));
+    const send = gatewayAt(url, io, values.ca, own);
     if (values.repair) await repair(config, io);
     let code: number = exitCode.ok;
     for await (const { check, state, text } of findings(config, send)) {
@@ -78,10 +85,22 @@ ${urlHelp}.
 };
 
 /** The address of a gateway on this machine with these settings. */
-function urlOf(config: Config): string {
+function urlOf(config: Config, isTls: boolean): string {
   const [first] = config.listen;
   const text = first === undefined ? "" : formatListen(first);
-  return text.startsWith("unix:") ? text : `http://${text.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1")}`;
+  return text.startsWith("unix:")
+    ? text
+    : `http${isTls ? "s" : ""}://${text.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1")}`;
+}
+
+/** The certificate that the gateway shows. Undefined without TLS, and if it cannot be read. */
+function certificateOf(config: Config): string | undefined {
+  try {
+    return shownCertificate(config);
+  } catch (error) {
+    if (error instanceof WebConfigError) return undefined;
+    throw error;
+  }
 }
 
 type Named = Finding & { readonly check: keyof typeof CHECKS };
@@ -96,6 +115,7 @@ async function* findings(config: Config, send: Send): AsyncGenerator<Named> {
   yield as("clock", checkClock(config.futureMs, stock));
   if (!isRunning) yield as("ports", await checkPorts(config));
   else if (store.state !== "FAIL") yield as("round trip", await checkRoundTrip(send));
+  if (config.tlsCert !== "" || config.webConfigFile !== "") yield as("certificate", checkCertificate(config));
 }
 
 interface Look {
