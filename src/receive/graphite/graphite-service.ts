@@ -85,6 +85,7 @@ export class GraphiteService implements Service {
             const text = quote(Buffer.from(rest.subarray(0, 1_000)).toString());
             reject("syntax", `the connection ended after ${text}, expected the end of the line`, rest);
           },
+          isOtherProtocol,
           onClosed: (cause) => counters.connectionsClosed.inc({ protocol: GRAPHITE.name, cause }),
         },
       );
@@ -93,3 +94,13 @@ export class GraphiteService implements Service {
     }
   }
 }
+
+/**
+ * Whether a connection begins like HTTP or TLS, so that a browser has opened it. A web page can send requests to any port,
+ * and can write lines into their bodies, and into the beginning of TLS. No path of Graphite is followed by a slash.
+ */
+function isOtherProtocol(start: Uint8Array): boolean {
+  return start[0] === TLS_HANDSHAKE || /^[A-Z]+ \//.test(Buffer.from(start).toString("latin1"));
+}
+
+const TLS_HANDSHAKE = 0x16;

@@ -16,8 +16,13 @@ export interface LineHandlers {
   onLongLine(start: Uint8Array): void;
   /** Gets the end of a connection that has no LF. Its sender may have been cut off in the middle of a number. */
   onCutLine(rest: Uint8Array): void;
-  /** Gets each connection that was closed here: there were too many, or it was idle. */
-  onClosed(cause: "too_many" | "idle"): void;
+  /**
+   * Whether the first `START_BYTES` of a connection, or fewer that have an LF, are of another protocol. Nothing of such a
+   * connection is passed on, and it is closed.
+   */
+  isOtherProtocol(start: Uint8Array): boolean;
+  /** Gets each connection that was closed here: there were too many, it was idle, or it had another protocol. */
+  onClosed(cause: "too_many" | "idle" | "other_protocol"): void;
 }
 
 interface LineServerOptions {
@@ -35,6 +40,8 @@ export interface LineServer {
   stop(timeoutMs: number): Promise<void>;
 }
 
+/** Enough for the method of a request of HTTP. */
+export const START_BYTES = 9;
 const LINE_FEED = 10;
 const IDLE_CHECKS = 4;
 /** After this many turns of the event loop without data, the kernel has no more. */
@@ -125,6 +132,8 @@ class Connection {
   #rest = Buffer.alloc(0);
   /** The line that is too long has not ended. */
   #isSkipping = false;
+  /** Whether its protocol is known by its first bytes. */
+  #state: "begun" | "accepted" | "rejected" = "begun";
   /** What arrived while there was no room. */
   #backlog: Buffer[] = [];
   #writing: Promise<void> | undefined;
@@ -143,12 +152,25 @@ class Connection {
 
   read(bytes: Buffer): void {
     this.readAt = performance.now();
+    if (this.#state === "begun") this.#begin(bytes);
+    if (this.#state === "rejected") return;
     if (this.#writing !== undefined) {
       this.#backlog.push(Buffer.from(bytes));
       return;
     }
     const left = this.#take(bytes);
     if (left.length > 0) this.#writing = this.#writeLater(Buffer.from(left));
+  }
+
+  /** Looks at the first bytes, as soon as there are enough. Before that, there is no whole line. */
+  #begin(bytes: Buffer): void {
+    const start = Buffer.concat([this.#rest, bytes.subarray(0, START_BYTES)]);
+    if (start.length < START_BYTES && !start.includes(LINE_FEED)) return;
+    this.#state = this.#handlers.isOtherProtocol(start) ? "rejected" : "accepted";
+    if (this.#state === "accepted") return;
+    this.#rest = Buffer.alloc(0);
+    this.#handlers.onClosed("other_protocol");
+    this.#socket.terminate();
   }
 
   /** The connection is closed: passes on what arrived before. */

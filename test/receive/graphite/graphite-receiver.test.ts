@@ -1,4 +1,5 @@
 /** Graphite on the real gateway, over TCP and UDP: read back by SQL and on /metrics. */
+import { createConnection } from "node:net";
 import { afterEach, describe, expect, test } from "bun:test";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { until } from "../../until.ts";
@@ -105,8 +106,42 @@ describe("lines", () => {
       expect.stringMatching(/^time 1970-01-01T00:00:00.000Z is before retention/),
       'value 2 of "load" differs from 1, which the same request has for this series and time before it',
     ]);
-    expect(gateway.takeLog().length).toBeGreaterThan(0);
   });
+});
+
+test("a web page cannot store lines by a request to this port, however it is divided", async () => {
+  gateway = await openTestGateway(LISTEN);
+  const port = await listen();
+  const line = `from.a.page 1 ${NOON_S}\n`;
+  const url = `http://127.0.0.1:${port}/`;
+  for (const init of [
+    { method: "POST", body: line, headers: { "content-type": "text/plain" } },
+    { method: "POST", body: `\n\n${line.repeat(10)}` },
+  ])
+    expect(await fetch(url, init).catch(() => "closed")).toBe("closed");
+  expect(
+    await fetch(`${url}?${"x".repeat(20_000)}`, { method: "POST", body: line }).catch(() => "closed"),
+  ).toBe("closed");
+  // A request in single bytes, one of another method, and the beginning of TLS, which a page can also fill.
+  for (const parts of [
+    [..."POST / HTTP/1.1\r\n\r\n", line],
+    [`OPTIONS /a HTTP/1.1\r\n\r\n${line}`],
+    [`\x16\x03\x01\x02\x00\n${line}`],
+  ]) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const socket = createConnection(port, "127.0.0.1")
+      .setNoDelay()
+      .on("close", () => resolve());
+    socket.on("error", () => undefined);
+    for (const part of parts) socket.write(part, "latin1");
+    await promise;
+  }
+  await sendTcp(port, `POST.count 1 ${NOON_S}\n`, 1);
+  await stop();
+  expect(await gateway.exposed()).toEqual(['POST_count{instance=""} 1']);
+  const [, text] = await gateway.send("GET /metrics");
+  expect(text).toContain('weir_connections_closed_total{cause="other_protocol",protocol="graphite"} 6');
+  expect(await accepted()).toBe("1");
 });
 
 test("a template that is invalid stops the start, with its text", async () => {

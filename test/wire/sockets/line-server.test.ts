@@ -34,6 +34,7 @@ function start(
       room: () => Promise.resolve(),
       onLongLine: (bytes) => void seen.long.push(text(bytes)),
       onCutLine: (bytes) => void seen.cut.push(text(bytes)),
+      isOtherProtocol: () => false,
       onClosed: (cause) => void seen.closed.push(cause),
       ...handlers,
     },
@@ -211,4 +212,31 @@ test("closes connections that are idle, and those past the limit", async () => {
   const third = await connect();
   third.send("b 2\n");
   await until("the line of a new connection", () => seen.text.length === 2);
+});
+
+test("closes a connection of another protocol by its first bytes, and passes on nothing of it", async () => {
+  const starts: string[] = [];
+  const seen = start(
+    {},
+    {
+      isOtherProtocol(bytes) {
+        starts.push(Buffer.from(bytes).toString());
+        return bytes[0] === "!".charCodeAt(0);
+      },
+    },
+  );
+  const other = await connect();
+  other.send("!");
+  other.send("another protocol\nwith lines\n");
+  await other.closed;
+  const short = await connect();
+  short.send("a 1\n");
+  await until("the line", () => seen.text.length === 1);
+  // Only the first bytes decide.
+  short.send("!b 2\n");
+  await until("the second line", () => seen.text.length === 2);
+  short.end();
+  await short.closed;
+  expect(seen).toEqual({ text: ["a 1\n", "!b 2\n"], long: [], cut: [], closed: ["other_protocol"] });
+  expect(starts.map((each) => each.slice(0, 4))).toEqual(["!ano", "a 1\n"]);
 });
