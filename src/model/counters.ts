@@ -149,12 +149,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
     }),
     journalWriteFailures: new Counter({
       name: "weir_journal_write_failures_total",
-      help: "Small changes that could not be written to the journal. They were stored without it, at thirty times the cost.",
+      help: "Changes that could not be written to the journal. They were stored without it, at a higher cost.",
       registers,
     }),
     journalMoveFailures: new Counter({
       name: "weir_journal_move_failures_total",
-      help: "How often small changes could not be moved to their tables. Queries miss them until they are moved.",
+      help: "How often changes could not be moved from the journal to their tables. Queries miss them until they are moved.",
       registers,
     }),
     queueSamples: new Gauge({

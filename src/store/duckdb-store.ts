@@ -18,7 +18,8 @@ import type { Connection } from "./engine/duckdb.ts";
 import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
-import { entryOf, Journal } from "./journal/journal.ts";
+import { entryOf } from "./journal/entry.ts";
+import { Journal } from "./journal/journal.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -47,16 +48,6 @@ import { type TableWriters, Writing } from "./tables/writing.ts";
 
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
 const READER_CLOSE_MS_MAX = 2_000;
-
-/** Changes of more rows are never in the journal (journal/journal.ts). */
-const LARGE_ROWS_MIN = 1_024;
-/** A transaction of its own costs a change of fewer rows more than a second write would. */
-const MANY_ROWS_MIN = 256;
-/**
- * After a large change, this number of changes is taken to be among large ones. Commits of 1,000, 1,000 and 2,000 rows
- * take 6.1 CPU-ms with this and 7.2 without. With a third one of 1,000 rows the journal is as cheap.
- */
-const AMONG_LARGE = 2;
 
 /**
  * Opens the file, or creates it, runs the migrations that it lacks, and returns the store and its contents.
@@ -151,8 +142,8 @@ export class DuckDBStore implements Store {
   #generation: number;
   readonly #copying = new Copying();
   #last: Promise<unknown> = Promise.resolve();
-  /** Commits since the last one of more than `LARGE_ROWS_MIN` rows. */
-  #sinceLarge = Number.POSITIVE_INFINITY;
+  /** The last commit. They are appended to the journal while other operations use the writer's connection. */
+  #lastCommit: Promise<unknown> = Promise.resolve();
   /** Resolves when the engine, which gave up on the file, has opened it again. */
   #reopening: Promise<void> | undefined;
   #closed = false;
@@ -184,29 +175,35 @@ export class DuckDBStore implements Store {
 
   async commit(change: Change): Promise<void> {
     this.#requireOpen();
-    return await this.#inOrder(async () => {
+    return await this.#afterCommits(async () => {
       const end = this.#options.counters.commitSeconds.startTimer();
-      if (this.#room.isInsideDue) await this.lookInside();
-      if (this.#journal.isFull) await this.#moveJournal();
-      const entry = this.#isAmongLarge(change) ? undefined : entryOf(change, (day) => this.#days.has(day));
-      this.#sinceLarge++;
-      if (entry === undefined || !(await this.#journal.append(entry))) {
-        await this.#moveJournal();
-        await this.#commitWhole(change);
+      if (this.#room.isInsideDue) await this.#inOrder(() => this.lookInside());
+      if (!(await this.#append(change))) {
+        await this.#inOrder(async () => {
+          await this.#moveJournal();
+          await this.#commitWhole(change);
+        });
       }
       this.#room.noteWritten();
       end();
     });
   }
 
-  /**
-   * Whether a change of many rows comes between larger ones, as those of several clients do. In the journal it would be
-   * written twice, because the next large change moves it in a transaction of its own.
-   */
-  #isAmongLarge({ rows = [] }: Change): boolean {
-    const length = rows.reduce((sum, segment) => sum + segment.length, 0);
-    if (length > LARGE_ROWS_MIN) this.#sinceLarge = -1;
-    return length > MANY_ROWS_MIN && this.#sinceLarge < AMONG_LARGE && this.#journal.isEmpty;
+  /** Appends a change to the journal. Returns false if it is not for the journal. */
+  async #append(change: Change): Promise<boolean> {
+    const entry = entryOf(change, (day) => this.#days.has(day));
+    if (entry === undefined) return false;
+    if (!this.#journal.holds(entry)) await this.#moveDue();
+    if (!this.#journal.holds(entry)) await this.moveJournal();
+    if (!this.#journal.holds(entry) || !(await this.#journal.append(entry))) return false;
+    // Nobody waits for it. If it fails, the next change moves the journal first, and gets the error.
+    if (this.#journal.isMoveDue) void this.#moveDue().catch(this.#journal.leave);
+    return true;
+  }
+
+  /** Moves the records that fill a row group, or the limits of the journal. Later ones can go on filling the next. */
+  #moveDue(): Promise<void> {
+    return this.#inOrder(() => this.#moved(this.#journal.moveDue(this.#writer, this.#write)));
   }
 
   /** Moves the journal's records to their tables. */
@@ -215,12 +212,16 @@ export class DuckDBStore implements Store {
   }
 
   #moveJournal(): Promise<void> {
-    return this.#journal
-      .move(this.#writer, (change, also) => this.#commitWhole(change, also))
-      .catch((error) => {
-        throw this.#room.explain(error);
-      });
+    return this.#moved(this.#journal.move(this.#writer, this.#write));
   }
+
+  #moved(moving: Promise<void>): Promise<void> {
+    return moving.catch((error) => {
+      throw this.#room.explain(error);
+    });
+  }
+
+  readonly #write = (change: Change, also: () => Promise<void>) => this.#commitWhole(change, also);
 
   /** Counts the free blocks of the file. */
   async lookInside(): Promise<void> {
@@ -250,7 +251,7 @@ export class DuckDBStore implements Store {
       // Waits for whichever move comes first. An operation queued before this one may be a checkpoint that
       // takes seconds, and that also begins with a move. On a full disk the tables are read without the move,
       // which is counted.
-      await Promise.race([this.moveJournal(), this.#journal.emptied]).catch(this.#journal.leave);
+      await Promise.race([this.moveJournal(), this.#journal.emptied()]).catch(this.#journal.leave);
     }
     while (this.#reopening !== undefined) await this.#reopening;
     this.#requireOpen();
@@ -354,7 +355,7 @@ export class DuckDBStore implements Store {
   }
 
   dropDaysBefore(firstDay: number, ended: Ended, totals: TotalsSnapshot): Promise<Dropped> {
-    return this.#exclusive(async () => {
+    return this.#alone(async () => {
       this.#copying.noteRewrite();
       const dropped = this.days().filter(({ day }) => day < firstDay);
       await this.#transaction(async () => {
@@ -374,7 +375,7 @@ export class DuckDBStore implements Store {
   }
 
   deleteSamples(deletion: Deletion, totals: TotalsSnapshot): Promise<number> {
-    return this.#exclusive(async () => {
+    return this.#alone(async () => {
       this.#copying.noteRewrite();
       let deleted: ReadonlyMap<number, number> = new Map();
       const settle = (sign: number) => {
@@ -408,7 +409,8 @@ export class DuckDBStore implements Store {
   }
 
   checkpoint(): Promise<boolean> {
-    return this.#inOrder(() => this.#checkpoint());
+    // No change may be in the journal: its entries have the size of the log, which ends here.
+    return this.#afterCommits(() => this.#inOrder(() => this.#checkpoint()));
   }
 
   whileCopied(copy: (files: StoreFiles) => Promise<void>): Promise<boolean> {
@@ -442,6 +444,7 @@ export class DuckDBStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     for (const reader of this.#readers) reader.interrupt();
+    await this.#lastCommit;
     await this.#inOrder(async () => {
       await this.#readersGone();
       await this.#checkpoint();
@@ -494,6 +497,8 @@ export class DuckDBStore implements Store {
     // A new reader waits for no more than this move. Records that cannot move now stay for a later move or the
     // next start.
     await this.#moveJournal().catch(this.#journal.leave);
+    // The file of the journal has the bytes of some 200,000 rows, also when it is empty.
+    if (this.#room.look(0).isFull) await this.#journal.shrink();
     if (this.#copying.isUnderWay) return false;
     await this.lookInside();
     const { logBytes } = await this.fileSizes();
@@ -530,12 +535,24 @@ export class DuckDBStore implements Store {
     if (this.#closed) throw new Error("the store is closed");
   }
 
-  /** Queues an operation that reads the tables. It runs with an empty journal. */
+  /** Queues an operation that reads the tables. Changes that were committed before it are in the tables. */
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
     return this.#inOrder(async () => {
       await this.#moveJournal();
       return await action();
     });
+  }
+
+  /** Runs an operation when nothing else runs, commits included. It has to be between two commits. */
+  #alone<T>(action: () => Promise<T>): Promise<T> {
+    return this.#afterCommits(() => this.#exclusive(action));
+  }
+
+  /** Runs an operation after the commits before it, and before those after it. */
+  #afterCommits<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#lastCommit.then(action, action);
+    this.#lastCommit = result.catch(() => undefined);
+    return result;
   }
 
   /** Runs one operation at a time on the writer's connection, in the order of the calls. */

@@ -8,8 +8,9 @@ import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { type Connection, Database } from "./engine/duckdb.ts";
 import { faultOf } from "./engine/faults.ts";
 import { wholeCommitBytes } from "./engine/log-check.ts";
-import { missingLog, shortLog } from "./journal/journal.ts";
+import { entriesOf } from "./journal/journal.ts";
 import { readJournal, requireWholeJournal } from "./journal/journal-file.ts";
+import { missingLog, shortLog } from "./journal/missing-log.ts";
 import { statement } from "./statements.ts";
 import { StoreDamaged } from "./store.ts";
 import { loadDays } from "./tables/days.ts";
@@ -24,13 +25,13 @@ export interface Inspection {
   readonly newestSchema: number;
   /** Days with samples. */
   readonly days: number;
-  /** Samples in the tables. Small changes that are in the journal only are not counted. */
+  /** Samples in the tables. Changes that are in the journal only are not counted. */
   readonly rows: number;
   /** Of the samples in the tables, milliseconds since 1970. Undefined if there are none. */
   readonly newestMs: number | undefined;
   /** Bytes of database, log and journal. */
   readonly bytes: number;
-  /** Small changes that are in the journal only. */
+  /** Changes that are in the journal only. */
   readonly journalRecords: number;
 }
 
@@ -91,9 +92,9 @@ async function inspected(connection: Connection, path: string): Promise<Inspecti
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
     const reading = readJournal(journal, moved!.sequence);
     requireWholeJournal(journal, reading);
-    const missing = missingLog(reading.texts, wholeCommitBytes(`${path}.wal`));
+    const missing = missingLog(entriesOf(reading), wholeCommitBytes(`${path}.wal`));
     if (missing !== undefined) throw shortLog(journal, missing);
-    journalRecords = reading.texts.length;
+    journalRecords = reading.payloads.length;
   }
   const sizes = ["", ".wal", ".journal"].map(
     (end) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0,

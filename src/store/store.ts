@@ -11,7 +11,7 @@
  *   before that.
  * - **Readers** see whole commits only, and every commit that was acknowledged before the reader was opened. They have
  *   their own connections, and never block a commit. A reader that lives long delays checkpoints, not commits. On a
- *   full disk readers may miss the last small changes until there is room. This is counted.
+ *   full disk readers may miss the last changes until there is room. This is counted.
  * - **A full disk** does not end the store. Pushes are rejected before the disk is full. Stored data can be read, also
  *   after a start. Pushes are accepted again once there is room.
  * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.

@@ -87,6 +87,7 @@ test.skipIf(!disk.isMounted)(
     const ballast = join(disk.path, "ballast");
     for (let round = 1; round <= ROUNDS; round++) {
       await store.commit({ rows: [rowsOf(2_000, round * 1_000_000)] });
+      await store.moveJournal();
       const { bavail, bsize } = statfsSync(disk.path);
       const { logBytes } = await store.fileSizes();
       // There is room for the log, so the checkpoint is tried.

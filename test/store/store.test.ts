@@ -181,30 +181,37 @@ describe("commit", () => {
     expect(replayed).toEqual([{ us: DAY_US, value: 9, live: true }, ...samples]);
   });
 
-  test("writes many rows once that come right after a large commit, and puts later ones into the journal", async () => {
+  test("puts changes of up to a row group into the journal, and larger ones into their tables", async () => {
     let next = 0;
     const commit = (length: number) =>
       store.commit({
         rows: [rowsOf(Array.from({ length }, () => ({ us: DAY_US + next, value: next++ })))],
       });
     const journal = join(folder, "store.duckdb.journal");
-    const isUsed: boolean[] = [];
-    for (const length of [1_025, 1_024, 257, 257]) {
-      await commit(length);
-      isUsed.push(existsSync(journal));
-    }
-    expect(isUsed).toEqual([false, false, false, true]);
-    // The large commit moves what the journal has. Few rows go to the journal even after it.
-    await commit(1_025);
-    await commit(256);
-    expect(statSync(journal).size).toBeGreaterThan(0);
-    await commit(257);
+    const rows = () => store.days()[0]!.rows;
+    await commit(10);
+    expect(existsSync(journal)).toBe(false);
+    expect(rows()).toBe(10);
+    for (const length of [257, 1_024, 20_000]) await commit(length);
+    expect(statSync(journal).size).toBeGreaterThan(21_281 * 21);
+    expect(rows()).toBe(10);
+    // With these rows, 122,880 are in the journal, and move. The rest of the change stays.
+    await commit(102_000);
+    await commit(1);
+    await store.find(
+      DAY - 1,
+      { length: 0, seriesId: new Uint32Array(0), timestampUs: new Float64Array(0) },
+      () => {},
+    );
+    expect(rows()).toBe(next);
+    await commit(122_881);
+    expect(rows()).toBe(next);
     await reopen();
     expect(store.days()).toMatchObject([{ day: DAY, rows: next }]);
     const [order] = await query(
       "SELECT count(*)::INTEGER AS rows, bool_and(value = rowid) AS same FROM weir.samples_20241004",
     );
-    expect(order).toEqual({ rows: 4_101, same: true });
+    expect(order).toEqual({ rows: next, same: true });
   });
 
   test("stores nothing when it fails, and the next commit succeeds", async () => {

@@ -250,8 +250,13 @@ test("a journal of another store ends the start with the reason, and is kept", a
   // A store that was made later, and one that was made earlier, than the store of the journal.
   for (const end of ["", ".wal"]) renameSync(join(data, `store.duckdb${end}`), join(data, `kept${end}`));
   const later = Buffer.from(bytes);
-  later.writeDoubleLE(later.readDoubleLE(8) + 3.6e9, 8);
-  later.writeUInt32LE(Bun.hash.crc32(later.subarray(8, 16 + later.readUInt32LE(0))), 4);
+  // The sequences of all records are an hour later. The first begins behind the header page.
+  for (let at = 4_096; at < later.length; ) {
+    const end = at + 32 + later.readUInt32LE(at);
+    later.writeDoubleLE(later.readDoubleLE(at + 8) + 3.6e9, at + 8);
+    later.writeUInt32LE(Bun.hash.crc32(later.subarray(at + 8, end)), at + 4);
+    at = end;
+  }
   writeFileSync(journal, later);
   const refused = await GatewayProcess.startToEnd(options(data));
   expect(refused.exitCode).toBe(1);

@@ -74,7 +74,7 @@ class ForeignGateway extends Error {
 /** Prints what a copy of a store contains. */
 export async function reportStore(what: string, inspection: Inspection, io: Io): Promise<void> {
   const { rows, days, schema, bytes, journalRecords } = inspection;
-  const waiting = journalRecords > 0 ? `, ${counted(journalRecords, "small change")} in the journal` : "";
+  const waiting = journalRecords > 0 ? `, ${counted(journalRecords, "change")} in the journal` : "";
   await io.stdout.write(
     `${what}: ${counted(rows, "sample")} of ${counted(days, "day")}${waiting}, schema ${schema}, ${(bytes / 1e6).toFixed(1)} MB.\n`,
   );

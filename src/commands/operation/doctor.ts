@@ -162,7 +162,7 @@ function stoppedText({ rows, days, journalRecords }: Inspection): string {
   const journal =
     journalRecords === 0
       ? ""
-      : `; the next start moves ${counted(journalRecords, "small change")} from the journal`;
+      : `; the next start moves ${counted(journalRecords, "change")} from the journal`;
   return `no gateway runs; the database opens, with ${counted(rows, "sample")} of ${counted(days, "day")}${journal}`;
 }
 

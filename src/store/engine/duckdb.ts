@@ -62,8 +62,8 @@ import { VectorFiller } from "./vector-filler.ts";
 
 /** Rows of a chunk: DuckDB's own vector size. */
 const CHUNK_ROWS = 2_048;
-/** Rows that are appended without a pause (some 50 ms). Then the event loop runs other work. */
-const STRETCH_ROWS = 64 * CHUNK_ROWS;
+/** Rows that are appended without a pause (some 15 ms). Then the event loop runs other work. */
+const STRETCH_ROWS = 16 * CHUNK_ROWS;
 
 /** The path of a database that has no file. */
 const MEMORY = ":memory:";
@@ -349,6 +349,7 @@ export class Connection implements Reader {
       types.map((type) => DRIVER_TYPES[type]),
       CHUNK_ROWS,
     );
+    let appended = 0;
     try {
       for (const { columns, length } of segments) {
         for (let start = 0; start < length; start += CHUNK_ROWS) {
@@ -359,7 +360,12 @@ export class Connection implements Reader {
             filler.fill(duckdb.data_chunk_get_vector(chunk.chunk, index), columns[index]!, start, count);
           }
           appender.appendDataChunk(chunk);
-          if ((start + count) % STRETCH_ROWS === 0) await Bun.sleep(0);
+          appended += count;
+          if (appended % STRETCH_ROWS === 0) {
+            // Otherwise closing the appender would insert all rows at once.
+            appender.flushSync();
+            await Bun.sleep(0);
+          }
         }
       }
     } finally {

@@ -1,5 +1,11 @@
 /** The engine's settings when a file is opened, and the reasons for them. */
 
+/**
+ * Rows of a row group, the part of a table that the engine compresses at once. A transaction that appends this number of
+ * rows, or a multiple of it, to a table writes them to the file itself. The log then has only a reference to them.
+ */
+export const ROW_GROUP_ROWS = 122_880;
+
 const TEMPORARY_BYTES_MAX = 4 * 1_073_741_824;
 
 export interface DatabaseOptions {

@@ -1,12 +1,14 @@
 /**
- * The file of the journal, beside the store's. It contains texts in their order. Each is synced before it
- * counts. When all of them were moved to the tables, the file is written from its beginning again.
+ * The file of the journal, beside the store's. It contains records in their order. Each is synced before it counts.
+ * journal-records.ts describes the format.
  *
- * A record is a header and a text in UTF-8. The header is little-endian: bytes of the text (32 bits), CRC-32 of
- * everything that follows (32 bits), sequence (a double, an integer). Sequences increase by one. They begin
- * with the time at which the store was made, and the tables contain the sequence of the last record that was
- * moved. So three things cannot be mistaken for the next record: leftovers of an earlier round behind the end,
- * a record torn by a kill, and the journal of an earlier store in the same folder.
+ * Records that were moved to the tables are released, and the file is written from its beginning again. Records that
+ * were appended meanwhile are copied to the beginning first. A copy has the sequences of its originals, which are
+ * overwritten only later. So a kill at any byte of the copy leaves each record at least once.
+ *
+ * Sequences increase by one. They begin with the time at which the store was made, and the tables contain the sequence
+ * of the last record that was moved. So three things cannot be mistaken for the next record: leftovers of an earlier
+ * round behind the end, a record torn by a kill, and the journal of an earlier store in the same folder.
  */
 import {
   closeSync,
@@ -16,6 +18,7 @@ import {
   ftruncateSync,
   openSync,
   readFileSync,
+  readSync,
   rmSync,
   write,
   writeSync,
@@ -23,7 +26,16 @@ import {
 import { dirname } from "node:path";
 import { StoreDamaged, StoreMismatch } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
-import { CHECKED_FROM, gapText, HEAD_BYTES, type JournalReading, readRecords } from "./journal-records.ts";
+import {
+  gapText,
+  HEAD_BYTES,
+  headerPage,
+  type JournalReading,
+  KEY_BYTES,
+  RECORDS_FROM,
+  readRecords,
+  sealRecord,
+} from "./journal-records.ts";
 
 /** Written data is on the disk when the write returns: one call on one thread, instead of a write and a sync. */
 const FLAGS = constants.O_RDWR | constants.O_DSYNC;
@@ -32,22 +44,45 @@ const FLAGS = constants.O_RDWR | constants.O_DSYNC;
  * 0.2 to 0.3 CPU-ms, and 0.3 to 0.4 if each record goes to another thread.
  */
 const IN_PLACE_MS_MAX = 1;
+/** More bytes go to another thread at once. Meanwhile the event loop decodes other pushes. */
+const IN_PLACE_BYTES_MAX = 32_768;
 /** After a slower write this many go to a thread. On a slow disk only one write in 33 blocks the event loop. */
 const HANDED_OVER = 32;
+/** A larger buffer is not kept after its record. */
+const BUFFER_BYTES_KEPT_MAX = 4 * 1_048_576;
+
+/** What a record contains. */
+export interface Payload {
+  readonly bytes: number;
+  /** Writes the bytes into `target`, from `at` on. */
+  write(target: Buffer, at: number): void;
+}
+
+/** The end of a record. */
+export interface Mark {
+  readonly sequence: number;
+  readonly end: number;
+}
 
 export class JournalFile {
   readonly #path: string;
   /** Undefined until the first write. A full disk may have no room for even an empty file. */
   #descriptor: number | undefined;
+  readonly #key: Uint8Array;
+  /** Whether the file has a whole header page with the key. */
+  #hasHeader: boolean;
   #isClosed = false;
-  #record: Buffer = Buffer.alloc(4_096);
-  #end = 0;
+  #buffer: Buffer = Buffer.alloc(4_096);
+  #end = RECORDS_FROM;
   #sequence: number;
   /** How many of the next records go to another thread. */
   #handedOver = 0;
+  /** The last operation that writes. One runs at a time. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Opens the file, if it exists, and reads the records that were not moved.
+   * Opens the file, if it exists, and reads the records that were not moved. Until they have been moved, nothing can be
+   * appended.
    *
    * @param moved the sequence of the last record that was moved
    * @param isRepair skips damaged records in front of others
@@ -56,61 +91,94 @@ export class JournalFile {
    *   changed
    */
   static open(path: string, moved: number, isRepair = false): { file: JournalFile; reading: JournalReading } {
-    if (!existsSync(path))
-      return { file: new JournalFile(path, undefined, moved), reading: readRecords(Buffer.alloc(0), moved) };
+    if (!existsSync(path)) {
+      const reading = readRecords(Buffer.alloc(0), moved);
+      return { file: new JournalFile(path, undefined, reading), reading };
+    }
     const descriptor = openSync(path, FLAGS);
     try {
       syncFolder(dirname(path));
       const reading = readJournal(path, moved);
       if (!isRepair) requireWholeJournal(path, reading);
-      return { file: new JournalFile(path, descriptor, reading.sequence), reading };
+      return { file: new JournalFile(path, descriptor, reading), reading };
     } catch (error) {
       closeSync(descriptor);
       throw error;
     }
   }
 
-  private constructor(path: string, descriptor: number | undefined, sequence: number) {
+  private constructor(path: string, descriptor: number | undefined, { sequence, key }: JournalReading) {
     this.#path = path;
     this.#descriptor = descriptor;
     this.#sequence = sequence;
+    this.#hasHeader = key !== undefined;
+    this.#key = key === undefined ? crypto.getRandomValues(new Uint8Array(KEY_BYTES)) : Uint8Array.from(key);
   }
 
-  /** The sequence of the newest record, whether or not its write succeeded. */
-  get sequence(): number {
-    return this.#sequence;
+  /** The newest record, whether or not its write succeeded. */
+  get mark(): Mark {
+    return { sequence: this.#sequence, end: this.#end };
   }
 
   /**
-   * Appends a text. Resolves when it is on the disk. Call it once at a time, and not after `close`. After a
-   * failure call `restart` before the next record, because nothing may follow what is left of the failed one.
+   * Appends a change in one or more records, in one write. Resolves to the end of each when they are on the disk. Do not
+   * call it after `close`. After a failure everything must be moved and `restart` called before the next record, because
+   * nothing may follow what is left of the failed one.
    */
-  async append(text: string): Promise<void> {
-    const bytes = Buffer.byteLength(text);
-    const length = HEAD_BYTES + bytes;
-    if (this.#record.length < length) this.#record = Buffer.alloc(2 * length);
-    const record = this.#record;
-    record.writeUInt32LE(bytes, 0);
-    record.writeDoubleLE(++this.#sequence, CHECKED_FROM);
-    record.write(text, HEAD_BYTES);
-    record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM, length)), 4);
-    try {
-      const descriptor = this.#made();
-      const written =
-        this.#handedOver > 0
-          ? await this.#handOver(descriptor, record, length)
-          : this.#writeInPlace(descriptor, record, length);
-      if (written < length) throw new Error(`only ${written} of ${length} bytes of the record were written`);
-    } catch (error) {
-      this.#takeBack();
-      throw error;
-    }
-    this.#end += length;
+  append(...payloads: readonly Payload[]): Promise<Mark[]> {
+    return this.#inOrder(async () => {
+      const from = this.#hasHeader ? this.#end : 0;
+      const bytes = payloads.reduce((sum, payload) => sum + HEAD_BYTES + payload.bytes, this.#end - from);
+      const buffer = this.#bufferOf(bytes);
+      // Only a file without records lacks its header.
+      if (from === 0) headerPage(this.#key).copy(buffer);
+      let at = this.#end - from;
+      const marks = payloads.map((payload, index): Mark => {
+        const end = at + HEAD_BYTES + payload.bytes;
+        payload.write(buffer, at + HEAD_BYTES);
+        const continues = index < payloads.length - 1;
+        sealRecord(buffer.subarray(at, end), { sequence: ++this.#sequence, key: this.#key, continues });
+        at = end;
+        return { sequence: this.#sequence, end: from + end };
+      });
+      try {
+        await this.#write(buffer, bytes, from);
+      } catch (error) {
+        this.#takeBack();
+        throw error;
+      }
+      this.#hasHeader = true;
+      this.#end = from + bytes;
+      return marks;
+    });
+  }
+
+  /** Frees the room of the records up to a mark, which were moved. Later records stay. */
+  release({ end }: Mark): Promise<void> {
+    return this.#inOrder(async () => {
+      const bytes = this.#end - end;
+      // The copy must not overwrite its originals. With more records it is worth waiting for the next release.
+      if (bytes > end - RECORDS_FROM) return;
+      if (bytes > 0) {
+        const buffer = this.#bufferOf(bytes);
+        if (readSync(this.#made(), buffer, 0, bytes, end) < bytes) throw new Error("the journal was cut");
+        await this.#write(buffer, bytes, RECORDS_FROM);
+      }
+      this.#end = RECORDS_FROM + bytes;
+    });
+  }
+
+  /** Gives the room of the file back to the disk, if it has no record that is needed. */
+  shrink(): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#end > RECORDS_FROM || this.#descriptor === undefined || !this.#hasHeader) return;
+      ftruncateSync(this.#descriptor, RECORDS_FROM);
+    });
   }
 
   /** Writes the next record at the beginning of the file. All current records must have been moved. */
   restart(): void {
-    this.#end = 0;
+    this.#end = RECORDS_FROM;
   }
 
   /** Closes the file. Pass `isMoved` if none of its records is needed: the file is then removed. */
@@ -119,6 +187,18 @@ export class JournalFile {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
     if (isMoved) rmSync(this.#path, { force: true });
+  }
+
+  #inOrder<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(action);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  #bufferOf(bytes: number): Buffer {
+    if (this.#buffer.length < bytes || this.#buffer.length > BUFFER_BYTES_KEPT_MAX)
+      this.#buffer = Buffer.allocUnsafeSlow(Math.min(2 * bytes, bytes + BUFFER_BYTES_KEPT_MAX));
+    return this.#buffer;
   }
 
   /** The file's descriptor. Creates the file if it does not exist. */
@@ -135,24 +215,33 @@ export class JournalFile {
   #takeBack(): void {
     if (this.#descriptor === undefined) return;
     try {
-      ftruncateSync(this.#descriptor, this.#end);
+      ftruncateSync(this.#descriptor, this.#hasHeader ? this.#end : 0);
       fsyncSync(this.#descriptor);
     } catch {
       // The disk does not accept this either. The first error is reported, and nothing more can be done.
     }
   }
 
-  #writeInPlace(descriptor: number, record: Buffer, length: number): number {
+  async #write(buffer: Buffer, bytes: number, at: number): Promise<void> {
+    const descriptor = this.#made();
+    const isSlow = bytes > IN_PLACE_BYTES_MAX || this.#handedOver > 0;
+    const written = isSlow
+      ? await this.#handOver(descriptor, buffer, bytes, at)
+      : this.#writeInPlace(descriptor, buffer, bytes, at);
+    if (written < bytes) throw new Error(`only ${written} of ${bytes} bytes of the record were written`);
+  }
+
+  #writeInPlace(descriptor: number, buffer: Buffer, bytes: number, at: number): number {
     const begin = performance.now();
-    const written = writeSync(descriptor, record, 0, length, this.#end);
+    const written = writeSync(descriptor, buffer, 0, bytes, at);
     if (performance.now() - begin > IN_PLACE_MS_MAX) this.#handedOver = HANDED_OVER;
     return written;
   }
 
-  #handOver(descriptor: number, record: Buffer, length: number): Promise<number> {
-    this.#handedOver--;
+  #handOver(descriptor: number, buffer: Buffer, bytes: number, at: number): Promise<number> {
+    if (this.#handedOver > 0) this.#handedOver--;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    write(descriptor, record, 0, length, this.#end, (error, written) => {
+    write(descriptor, buffer, 0, bytes, at, (error, written) => {
       if (error === null) resolve(written);
       else reject(error);
     });

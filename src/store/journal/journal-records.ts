@@ -1,16 +1,78 @@
 /**
  * Reads the records of a journal file from its bytes, and finds damage: a record that cannot be read although records
- * after it can. Pure: no file, no clock. journal-file.ts describes the format.
+ * after it can. Pure: no file, no clock.
  *
- * A record is searched for at every byte behind a damaged one. The text of a record cannot be mistaken for a header:
- * it is JSON, which has no NUL byte, and the lowest byte of a sequence is NUL (a double of an integer below 2^44).
+ * The file has a header page, then records. All numbers are little-endian.
+ *
+ * | header page, 4,096 bytes | |
+ * |---|---|
+ * | 0 to 24 | a record of format 1 with a sequence that no store reaches. An older gateway so rejects the file, as that of another store |
+ * | 24 to 32 | key: random bytes, made with the file |
+ * | 32 to 36 | CRC-32 of the bytes before |
+ *
+ * | record | |
+ * |---|---|
+ * | 0 to 4 | bytes of the payload |
+ * | 4 to 8 | CRC-32 of everything that follows |
+ * | 8 to 16 | sequence: a double, an integer |
+ * | 16 to 24 | the key of the file |
+ * | 24 to 28 | flags: 1 if the change continues in the next record |
+ * | 28 to 32 | 0 |
+ * | 32 … | payload |
+ *
+ * A record is searched for at every byte behind a damaged one. Payloads contain what senders choose. They cannot be
+ * mistaken for a record, because no sender knows the key.
+ *
+ * Format 1 has no header page, and its records no key and no flags. Their payloads are JSON: a text of JSON has no NUL
+ * byte, and the highest byte of a length is NUL.
  */
 
-export const HEAD_BYTES = 16;
-/** The checksum covers everything after itself: the sequence and the text. */
+/** The byte at which the records of a file begin. A lost page of the disk then costs the header or records, not both. */
+export const RECORDS_FROM = 4_096;
+export const HEAD_BYTES = 32;
+/** The checksum covers everything after itself. */
 export const CHECKED_FROM = 8;
+export const KEY_BYTES = 8;
 const CHECKSUM_AT = 4;
-const SEQUENCE_BYTES = 8;
+const KEY_AT = 16;
+const FLAGS_AT = 24;
+const CONTINUES = 1;
+
+const FILE_KEY_AT = 24;
+const FILE_CHECKSUM_AT = FILE_KEY_AT + KEY_BYTES;
+
+/** What the first bytes of each file are, see above. */
+const BEGINNING = (() => {
+  const text = Buffer.from("journal2");
+  const record = Buffer.alloc(FILE_KEY_AT);
+  record.writeUInt32LE(text.length, 0);
+  record.writeDoubleLE(2 ** 53 - 2, CHECKED_FROM);
+  text.copy(record, 16);
+  record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM)), CHECKSUM_AT);
+  return record;
+})();
+
+/** The header page of a file with this key. */
+export function headerPage(key: Uint8Array): Buffer {
+  const page = Buffer.alloc(RECORDS_FROM);
+  BEGINNING.copy(page);
+  page.set(key, FILE_KEY_AT);
+  page.writeUInt32LE(Bun.hash.crc32(page.subarray(0, FILE_CHECKSUM_AT)), FILE_CHECKSUM_AT);
+  return page;
+}
+
+/** Writes the head of a record whose payload is already behind it, with its checksum. */
+export function sealRecord(
+  record: Buffer,
+  { sequence, key, continues }: { sequence: number; key: Uint8Array; continues: boolean },
+): void {
+  record.writeUInt32LE(record.length - HEAD_BYTES, 0);
+  record.writeDoubleLE(sequence, CHECKED_FROM);
+  record.set(key, KEY_AT);
+  record.writeUInt32LE(continues ? CONTINUES : 0, FLAGS_AT);
+  record.writeUInt32LE(0, FLAGS_AT + 4);
+  record.writeUInt32LE(Bun.hash.crc32(record.subarray(CHECKED_FROM)), CHECKSUM_AT);
+}
 
 /** Records that cannot be read, in front of records that can. */
 export interface JournalGap {
@@ -24,8 +86,12 @@ export interface JournalGap {
 
 /** What a journal file contains. */
 export interface JournalReading {
-  /** Texts of the records that were not moved, in their order. */
-  readonly texts: readonly string[];
+  /** Payloads of the records that were not moved, in their order. They are views of the file's bytes. */
+  readonly payloads: readonly Buffer[];
+  /** How the payloads are written. */
+  readonly format: 1 | 2;
+  /** The key of the file, if its header is whole. */
+  readonly key: Uint8Array | undefined;
   /** The sequence of the last record, or of the last moved one if that is later. */
   readonly sequence: number;
   readonly gaps: readonly JournalGap[];
@@ -44,6 +110,18 @@ interface Located {
   readonly at: number;
   readonly end: number;
   readonly sequence: number;
+  readonly continues: boolean;
+}
+
+/** How the records of a format are found. */
+interface Format {
+  readonly number: 1 | 2;
+  readonly recordsFrom: number;
+  readonly headBytes: number;
+  /** The record at a byte. Undefined if there is none, or its checksum is wrong. */
+  recordAt(bytes: Buffer, at: number): Located | undefined;
+  /** The first record from a byte on whose sequence is after `known`. Older records are leftovers. */
+  recordBehind(bytes: Buffer, from: number, known: number): Located | undefined;
 }
 
 /**
@@ -52,25 +130,29 @@ interface Located {
  * @param moved the sequence of the last record that was moved. Records up to it are not needed
  */
 export function readRecords(bytes: Buffer, moved: number): JournalReading {
-  const texts: string[] = [];
+  const key = keyOf(bytes);
+  const format = formatOf(bytes, key ?? keyOfFirst(bytes));
+  const payloads: Buffer[] = [];
   const gaps: JournalGap[] = [];
   let readBehind = 0;
   let number = 0;
-  let before: number | undefined;
-  let at = 0;
+  let last: Located | undefined;
+  let at = format.recordsFrom;
   for (;;) {
-    const known = Math.max(moved, before ?? moved);
-    const next = recordAt(bytes, at);
+    const known = Math.max(moved, last?.sequence ?? moved);
+    const next = format.recordAt(bytes, at);
     const isNext =
       next !== undefined &&
-      (before === undefined ? next.sequence <= moved + 1 : next.sequence === before + 1);
-    const record = isNext ? next : recordBehind(bytes, at, known);
+      (last === undefined ? next.sequence <= moved + 1 : next.sequence === last.sequence + 1);
+    const record = isNext ? next : format.recordBehind(bytes, at, known);
     if (record === undefined) break;
     const missing = isNext ? 0 : record.sequence - known - 1;
     // More records are missing than the damaged bytes can contain.
-    if (before === undefined && missing > (record.at - at) / HEAD_BYTES) {
+    if (last === undefined && missing > (record.at - at) / format.headBytes) {
       return {
-        texts: [],
+        payloads: [],
+        format: format.number,
+        key,
         sequence: moved,
         gaps: [],
         readBehind: 0,
@@ -81,59 +163,125 @@ export function readRecords(bytes: Buffer, moved: number): JournalReading {
     if (missing > 0) gaps.push({ at, first: number + 1, records: missing });
     if (gaps.length > 0) readBehind++;
     number += missing + 1;
-    before = record.sequence;
+    last = record;
     // A commit may fail and be on the disk nevertheless. Then the file also has records that the commit moved.
-    if (record.sequence > moved) texts.push(bytes.toString("utf8", record.at + HEAD_BYTES, record.end));
+    if (record.sequence > moved) payloads.push(bytes.subarray(record.at + format.headBytes, record.end));
     at = record.end;
   }
-  const sequence = Math.max(moved, before ?? moved);
+  const sequence = Math.max(moved, last?.sequence ?? moved);
+  const all = { format: format.number, key, gaps, readBehind, foreign: undefined };
+  if (last?.continues === true && last.sequence > moved) {
+    // The rest of the change was not written, so the change was not acknowledged.
+    return { ...all, payloads: payloads.slice(0, -1), sequence: sequence - 1, incompleteAt: last.at };
+  }
   return {
-    texts,
+    ...all,
+    payloads,
     sequence,
-    gaps,
-    readBehind,
-    incompleteAt: isIncomplete(bytes, at, sequence + 1) ? at : undefined,
-    foreign: undefined,
+    incompleteAt: isIncomplete(bytes, at, sequence + 1, format) ? at : undefined,
   };
 }
 
-/** The record at a byte. Undefined if there is none, or its checksum is wrong. */
-function recordAt(bytes: Buffer, at: number): Located | undefined {
-  if (at + HEAD_BYTES > bytes.length) return undefined;
-  const end = at + HEAD_BYTES + bytes.readUInt32LE(at);
-  if (end > bytes.length) return undefined;
-  if (Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + CHECKSUM_AT))
-    return undefined;
-  return { at, end, sequence: bytes.readDoubleLE(at + CHECKED_FROM) };
+function formatOf(bytes: Buffer, key: Uint8Array | undefined): Format {
+  if (key !== undefined) return format2(key);
+  const isBegun =
+    bytes.length > 0 && bytes.subarray(0, FILE_KEY_AT).equals(BEGINNING.subarray(0, bytes.length));
+  return isBegun ? UNREADABLE : FORMAT_1;
 }
 
-/** The first record from a byte on whose sequence is after `known`. Older records are leftovers. */
-function recordBehind(bytes: Buffer, from: number, known: number): Located | undefined {
-  for (let at = from; at + HEAD_BYTES <= bytes.length; at++) {
-    // Cheaper than the checksum, which is computed for few bytes only.
-    const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
-    if (!(sequence > known) || !Number.isSafeInteger(sequence)) continue;
-    const record = recordAt(bytes, at);
-    if (record !== undefined) return record;
-  }
-  return undefined;
+/** The key in the header of a file. Undefined if the header is not whole. */
+function keyOf(bytes: Buffer): Uint8Array | undefined {
+  if (bytes.length < RECORDS_FROM || !bytes.subarray(0, FILE_KEY_AT).equals(BEGINNING)) return undefined;
+  const checksum = Bun.hash.crc32(bytes.subarray(0, FILE_CHECKSUM_AT));
+  if (checksum !== bytes.readUInt32LE(FILE_CHECKSUM_AT)) return undefined;
+  return bytes.subarray(FILE_KEY_AT, FILE_CHECKSUM_AT);
+}
+
+/** The key in the first record, for a file whose header is damaged. Undefined if there is no such record. */
+function keyOfFirst(bytes: Buffer): Uint8Array | undefined {
+  if (bytes.length < RECORDS_FROM + HEAD_BYTES) return undefined;
+  const key = bytes.subarray(RECORDS_FROM + KEY_AT, RECORDS_FROM + KEY_AT + KEY_BYTES);
+  return format2(key).recordAt(bytes, RECORDS_FROM) === undefined ? undefined : key;
+}
+
+function format2(key: Uint8Array): Format {
+  const recordAt = (bytes: Buffer, at: number): Located | undefined => {
+    if (at + HEAD_BYTES > bytes.length) return undefined;
+    const end = at + HEAD_BYTES + bytes.readUInt32LE(at);
+    if (end > bytes.length || bytes.compare(key, 0, KEY_BYTES, at + KEY_AT, at + KEY_AT + KEY_BYTES) !== 0)
+      return undefined;
+    if (!isWhole(bytes, at, end)) return undefined;
+    const continues = (bytes.readUInt32LE(at + FLAGS_AT) & CONTINUES) !== 0;
+    return { at, end, sequence: bytes.readDoubleLE(at + CHECKED_FROM), continues };
+  };
+  return {
+    number: 2,
+    recordsFrom: RECORDS_FROM,
+    headBytes: HEAD_BYTES,
+    recordAt,
+    recordBehind(bytes, from, known) {
+      for (let at = bytes.indexOf(key, from + KEY_AT); at >= 0; at = bytes.indexOf(key, at + 1)) {
+        const record = recordAt(bytes, at - KEY_AT);
+        if (record !== undefined && record.sequence > known) return record;
+      }
+      return undefined;
+    },
+  };
+}
+
+/** A file whose first write was interrupted: neither its header nor its first record is whole. */
+const UNREADABLE: Format = {
+  number: 2,
+  recordsFrom: 0,
+  headBytes: HEAD_BYTES,
+  recordAt: () => undefined,
+  recordBehind: () => undefined,
+};
+
+const HEAD_BYTES_1 = 16;
+const FORMAT_1: Format = {
+  number: 1,
+  recordsFrom: 0,
+  headBytes: HEAD_BYTES_1,
+  recordAt(bytes, at) {
+    if (at + HEAD_BYTES_1 > bytes.length) return undefined;
+    const end = at + HEAD_BYTES_1 + bytes.readUInt32LE(at);
+    if (end > bytes.length || !isWhole(bytes, at, end)) return undefined;
+    return { at, end, sequence: bytes.readDoubleLE(at + CHECKED_FROM), continues: false };
+  },
+  recordBehind(bytes, from, known) {
+    for (let at = from; at + HEAD_BYTES_1 <= bytes.length; at++) {
+      // Cheaper than the checksum, which is computed for few bytes only.
+      const sequence = bytes.readDoubleLE(at + CHECKED_FROM);
+      if (!(sequence > known) || !Number.isSafeInteger(sequence)) continue;
+      const record = FORMAT_1.recordAt(bytes, at);
+      if (record !== undefined) return record;
+    }
+    return undefined;
+  },
+};
+
+function isWhole(bytes: Buffer, at: number, end: number): boolean {
+  return Bun.hash.crc32(bytes.subarray(at + CHECKED_FROM, end)) === bytes.readUInt32LE(at + CHECKSUM_AT);
 }
 
 /**
  * Whether the bytes at the end of the records are the record with the next sequence, torn or damaged. Other bytes are
  * what older records left.
  */
-function isIncomplete(bytes: Buffer, at: number, next: number): boolean {
+function isIncomplete(bytes: Buffer, at: number, next: number, format: Format): boolean {
+  const { headBytes } = format;
   const left = bytes.length - at;
-  if (left === 0) return false;
-  if (left < HEAD_BYTES) return true;
+  if (left <= 0) return false;
+  if (format === UNREADABLE) return true;
+  if (left < headBytes) return true;
   if (bytes.readDoubleLE(at + CHECKED_FROM) === next) return true;
   // Only the sequence is damaged.
-  const end = at + HEAD_BYTES + bytes.readUInt32LE(at);
+  const end = at + headBytes + bytes.readUInt32LE(at);
   if (end > bytes.length) return false;
   const checked = Buffer.from(bytes.subarray(at + CHECKED_FROM, end));
   checked.writeDoubleLE(next, 0);
-  return checked.length >= SEQUENCE_BYTES && Bun.hash.crc32(checked) === bytes.readUInt32LE(at + CHECKSUM_AT);
+  return Bun.hash.crc32(checked) === bytes.readUInt32LE(at + CHECKSUM_AT);
 }
 
 /** The damaged records as a part of a sentence: `record 3 at byte 812 and records 7 to 9 at byte 2000`. */

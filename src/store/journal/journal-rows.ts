@@ -1,176 +1,277 @@
 /**
- * The rows of the journal's entries: copied from the rows of a change, encoded as text, and joined again for
- * the move.
+ * The rows of the journal: as bytes of a record, and gathered by day until they move to their tables.
+ *
+ * The bytes of rows are columns one after the other: times (doubles), values (doubles), series (32 bits), flags (a byte: 1
+ * stale, 2 live), then for each attribute the lengths of its values (32 bits), then the values of each attribute.
  */
-
 import type { AttributeColumn, Rows } from "../../model/sample.ts";
-import { TextBuilder } from "../engine/columns.ts";
 
-/**
- * A limit for joined rows, because each attribute name has a cell in each row although few rows have it. A full
- * journal of hostile entries is then as large as the largest batch, 128 MB.
- */
-const ATTRIBUTE_CELLS_MAX = 1_048_576;
-/** The least text of a cell: two quotes and a comma. Its UTF-8 has at least one character per three bytes. */
-const CELL_LENGTH_MIN = 3;
-const BYTES_A_CHARACTER_MAX = 3;
+/** What the bytes of rows do not say: the day, the number of rows, and each attribute with the bytes of its values. */
+export type RowsShape = readonly [
+  day: number,
+  length: number,
+  attributes: readonly (readonly [name: string, bytes: number])[],
+];
 
-/** Copied rows of one day. */
-export interface CopiedRows {
-  readonly day: number;
-  readonly columns: ReturnType<typeof layout>;
-  readonly attributes: readonly CopiedAttribute[];
-}
+const FIXED_BYTES = 21;
+const LENGTH_BYTES = 4;
+const STALE = 1;
+const LIVE = 2;
 
-/** An attribute's name, and its values by row. A row without it has "". */
-type CopiedAttribute = readonly [string, readonly string[]];
-
-/** Rows as they are in the text of an entry. */
-export interface EntryRows {
-  readonly day: number;
-  readonly length: number;
-  /**
-   * The columns one after the other (see `layout`) in base64, so that each number stays the same to the last
-   * bit.
-   */
-  readonly columns: string;
-  /** Entries of older versions lack it. */
-  readonly attributes?: readonly CopiedAttribute[];
-}
-
-/** A lower bound of the length of the rows' text, in characters. It is computed without reading the values. */
-export function textLengthMin({ length, attributes }: Rows): number {
-  let bytes = 0;
-  for (const { length: lengths } of attributes) for (let row = 0; row < length; row++) bytes += lengths[row]!;
-  return length * attributes.length * CELL_LENGTH_MIN + bytes / BYTES_A_CHARACTER_MAX;
-}
-
-export function textOfRows({ day, columns: { length, bytes }, attributes }: CopiedRows): EntryRows {
-  return { day, length, columns: Buffer.from(bytes.buffer).toString("base64"), attributes };
-}
-
-export function rowsOfText({ day, length, columns, attributes = [] }: EntryRows): CopiedRows {
-  return {
+export function shapeOf({ day, length, attributes }: Rows): RowsShape {
+  return [
     day,
-    columns: layout(length, Uint8Array.from(Buffer.from(columns, "base64")).buffer),
-    attributes,
-  };
-}
-
-/** The layout of the columns in their bytes: times, values, series, flags (1 stale, 2 live). */
-function layout(length: number, buffer: ArrayBuffer = new ArrayBuffer(length * ROW_BYTES)) {
-  return {
     length,
-    bytes: new Uint8Array(buffer),
-    timestampUs: new Float64Array(buffer, 0, length),
-    value: new Float64Array(buffer, length * 8, length),
-    seriesId: new Uint32Array(buffer, length * 16, length),
-    flags: new Uint8Array(buffer, length * 20, length),
-  };
+    attributes.map(({ name, length: lengths }) => {
+      let bytes = 0;
+      for (let row = 0; row < length; row++) bytes += lengths[row]!;
+      return [name, bytes];
+    }),
+  ];
 }
 
-const ROW_BYTES = 21;
+export function bytesOfShape([, length, attributes]: RowsShape): number {
+  return attributes.reduce((sum, [, bytes]) => sum + LENGTH_BYTES * length + bytes, FIXED_BYTES * length);
+}
 
-/** Copies rows, and decodes the texts of their attributes. */
-export function copyRows({
-  day,
-  length,
-  seriesId,
-  timestampUs,
-  value,
-  stale,
-  live,
-  attributes,
-  text,
-}: Rows): CopiedRows {
-  const columns = layout(length);
+/** Writes rows into `target`, from `at` on. Returns the end. */
+export function writeRows(rows: Rows, target: Uint8Array, at: number): number {
+  const { length, timestampUs, value, seriesId, stale, live, attributes, text } = rows;
+  let end = at;
+  const put = (column: Readonly<Float64Array | Uint32Array>) => {
+    const bytes = length * column.BYTES_PER_ELEMENT;
+    target.set(new Uint8Array(column.buffer, column.byteOffset, bytes), end);
+    end += bytes;
+  };
+  put(timestampUs);
+  put(value);
+  put(seriesId);
   for (let row = 0; row < length; row++) {
-    columns.timestampUs[row] = timestampUs[row]!;
-    columns.value[row] = value[row]!;
-    columns.seriesId[row] = seriesId[row]!;
-    columns.flags[row] = (stale?.[row] === 1 ? 1 : 0) + (live[row] === 1 ? 2 : 0);
+    target[end + row] = (stale !== undefined && stale[row] === 1 ? STALE : 0) + (live[row] === 1 ? LIVE : 0);
   }
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length);
-  const valuesOf = ({ offset, length: lengths }: AttributeColumn) =>
-    Array.from({ length }, (_, row) => bytes.toString("utf8", offset[row]!, offset[row]! + lengths[row]!));
-  return { day, columns, attributes: attributes.map((each) => [each.name, valuesOf(each)]) };
+  end += length;
+  for (const { length: lengths } of attributes) put(lengths);
+  for (const column of attributes) end = putTexts(column, length, text, target, end);
+  return end;
+}
+
+/** Reads rows from `source`, from `at` on. They are copies. */
+export function readRows(shape: RowsShape, source: Uint8Array, at: number): { rows: Rows; end: number } {
+  const [day, length, shapes] = shape;
+  let end = at;
+  // A copy is aligned.
+  const take = (bytes: number) => {
+    const from = end;
+    end += bytes;
+    return new Uint8Array(source.subarray(from, end)).buffer;
+  };
+  const timestampUs = new Float64Array(take(8 * length));
+  const value = new Float64Array(take(8 * length));
+  const seriesId = new Uint32Array(take(4 * length));
+  const flags = new Uint8Array(take(length));
+  const lengths = shapes.map(() => new Uint32Array(take(LENGTH_BYTES * length)));
+  let position = 0;
+  const attributes = shapes.map(([name], index): AttributeColumn => {
+    const offset = new Uint32Array(length);
+    const ofValues = lengths[index]!;
+    for (let row = 0; row < length; row++) {
+      offset[row] = position;
+      position += ofValues[row]!;
+    }
+    return { name, offset, length: ofValues };
+  });
+  const text = new Uint8Array(take(position));
+  if (text.length < position) throw new Error("the rows of a record of the journal are cut");
+  const rows: Rows = {
+    day,
+    length,
+    timestampUs,
+    value,
+    seriesId,
+    stale: flags.map((flag) => flag & STALE),
+    live: flags.map((flag) => (flag & LIVE) >> 1),
+    attributes,
+    text,
+  };
+  return { rows, end };
+}
+
+/** Copies the values of a column, one after the other. Returns the end. */
+function putTexts(
+  { offset, length: lengths }: AttributeColumn,
+  rowCount: number,
+  text: Readonly<Uint8Array>,
+  target: Uint8Array,
+  at: number,
+): number {
+  let end = at;
+  for (let row = 0; row < rowCount; ) {
+    if (lengths[row] === 0) {
+      row++;
+      continue;
+    }
+    // Values that follow each other in the text are copied at once. Those of a single attribute do.
+    const from = offset[row]!;
+    let to = from;
+    for (; row < rowCount && (lengths[row] === 0 || offset[row] === to); row++) to += lengths[row]!;
+    if (to - from > SHORT_MAX) target.set(text.subarray(from, to) as Uint8Array, end);
+    else for (let byte = from; byte < to; byte++) target[end + byte - from] = text[byte]!;
+    end += to - from;
+  }
+  return end;
+}
+
+/** Copying more bytes is cheaper with `set`. */
+const SHORT_MAX = 64;
+
+/** Rows from `from` up to, not including, `to`, as views. */
+export function slicedRows(rows: Rows, from: number, to: number): Rows {
+  return {
+    day: rows.day,
+    length: to - from,
+    seriesId: rows.seriesId.subarray(from, to),
+    timestampUs: rows.timestampUs.subarray(from, to),
+    value: rows.value.subarray(from, to),
+    stale: rows.stale?.subarray(from, to),
+    live: rows.live.subarray(from, to),
+    attributes: rows.attributes.map(({ name, offset, length }) => ({
+      name,
+      offset: offset.subarray(from, to),
+      length: length.subarray(from, to),
+    })),
+    text: rows.text,
+  };
 }
 
 /** The rows of the series that `keep` selects. It is called once per row, in their order. */
-export function rowsWhere(rows: CopiedRows, keep: (seriesId: number) => boolean): CopiedRows {
-  const from = rows.columns;
+export function rowsWhere(rows: Rows, keep: (seriesId: number) => boolean): Rows {
   const kept: number[] = [];
-  for (let row = 0; row < from.length; row++) if (keep(from.seriesId[row]!)) kept.push(row);
-  if (kept.length === from.length) return rows;
-  const columns = layout(kept.length);
-  for (const [to, row] of kept.entries()) {
-    columns.timestampUs[to] = from.timestampUs[row]!;
-    columns.value[to] = from.value[row]!;
-    columns.seriesId[to] = from.seriesId[row]!;
-    columns.flags[to] = from.flags[row]!;
-  }
-  const attributes = rows.attributes.map(
-    ([name, values]) => [name, kept.map((row) => values[row]!)] as const,
-  );
-  return { day: rows.day, columns, attributes };
-}
-
-/** Joins rows by day, in their order. Fewer segments are better, because each is appended separately. */
-export function rowsOf(pieces: readonly CopiedRows[]): Rows[] {
-  const days = Map.groupBy(pieces, ({ day }) => day);
-  return Array.from(days, ([day, ofDay]) => segmentsOf(ofDay).map((segment) => joined(day, segment))).flat();
-}
-
-/** Divides pieces into segments (usually one), each within the limit of attribute cells. */
-function segmentsOf(pieces: readonly CopiedRows[]): (readonly CopiedRows[])[] {
-  const segments: CopiedRows[][] = [];
-  const names = new Set<string>();
-  let length = 0;
-  for (const piece of pieces) {
-    length += piece.columns.length;
-    for (const [name] of piece.attributes) names.add(name);
-    if (segments.length === 0 || names.size * length > ATTRIBUTE_CELLS_MAX) {
-      segments.push([]);
-      names.clear();
-      for (const [name] of piece.attributes) names.add(name);
-      length = piece.columns.length;
-    }
-    segments.at(-1)!.push(piece);
-  }
-  return segments;
-}
-
-function joined(day: number, pieces: readonly CopiedRows[]): Rows {
-  const length = pieces.reduce((sum, { columns }) => sum + columns.length, 0);
-  const { timestampUs, value, seriesId, flags } = layout(length);
-  const values = new Map<string, string[]>();
-  let at = 0;
-  for (const { columns, attributes } of pieces) {
-    timestampUs.set(columns.timestampUs, at);
-    value.set(columns.value, at);
-    seriesId.set(columns.seriesId, at);
-    flags.set(columns.flags, at);
-    for (const [name, ofPiece] of attributes) {
-      let all = values.get(name);
-      if (all === undefined) {
-        all = new Array<string>(length).fill("");
-        values.set(name, all);
-      }
-      for (let row = 0; row < columns.length; row++) all[at + row] = ofPiece[row]!;
-    }
-    at += columns.length;
-  }
-  const builder = new TextBuilder();
-  const attributes = Array.from(values, ([name, all]) => ({ name, ...builder.column(all) }));
+  for (let row = 0; row < rows.length; row++) if (keep(rows.seriesId[row]!)) kept.push(row);
+  if (kept.length === rows.length) return rows;
   return {
-    day,
-    length,
-    seriesId,
-    timestampUs,
-    value,
-    stale: flags.map((flag) => flag & 1),
-    live: flags.map((flag) => flag >> 1),
-    attributes,
-    text: builder.text,
+    day: rows.day,
+    length: kept.length,
+    seriesId: Uint32Array.from(kept, (row) => rows.seriesId[row]!),
+    timestampUs: Float64Array.from(kept, (row) => rows.timestampUs[row]!),
+    value: Float64Array.from(kept, (row) => rows.value[row]!),
+    stale: Uint8Array.from(kept, (row) => rows.stale?.[row] ?? 0),
+    live: Uint8Array.from(kept, (row) => rows.live[row]!),
+    attributes: rows.attributes.map(({ name, offset, length }) => ({
+      name,
+      offset: Uint32Array.from(kept, (row) => offset[row]!),
+      length: Uint32Array.from(kept, (row) => length[row]!),
+    })),
+    text: rows.text,
   };
+}
+
+/** Rows of one day in the order of arrival, in memory of their own. */
+export class GatheredRows {
+  readonly #day: number;
+  #length = 0;
+  #timestampUs = new Float64Array(0);
+  #value = new Float64Array(0);
+  #seriesId = new Uint32Array(0);
+  #live = new Uint8Array(0);
+  #stale = new Uint8Array(0);
+  readonly #attributes = new Map<string, { offset: Uint32Array; length: Uint32Array }>();
+  #text = new Uint8Array(0);
+  #textEnd = 0;
+
+  constructor(day: number) {
+    this.#day = day;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of all values of attributes. */
+  get textBytes(): number {
+    return this.#textEnd;
+  }
+
+  /** The names of all attributes. */
+  get attributeNames(): Iterable<string> {
+    return this.#attributes.keys();
+  }
+
+  /** Adds copies of rows of this day. */
+  add(rows: Rows): void {
+    const from = this.#length;
+    const { length } = rows;
+    this.#reserve(from + length);
+    this.#timestampUs.set(rows.timestampUs.subarray(0, length), from);
+    this.#value.set(rows.value.subarray(0, length), from);
+    this.#seriesId.set(rows.seriesId.subarray(0, length), from);
+    this.#live.set(rows.live.subarray(0, length), from);
+    if (rows.stale !== undefined) this.#stale.set(rows.stale.subarray(0, length), from);
+    for (const column of rows.attributes) this.#addAttribute(column, rows, from);
+    this.#length += length;
+  }
+
+  /** All rows, as views that are valid until the next `add`. */
+  rows(): Rows {
+    const length = this.#length;
+    return {
+      day: this.#day,
+      length,
+      timestampUs: this.#timestampUs.subarray(0, length),
+      value: this.#value.subarray(0, length),
+      seriesId: this.#seriesId.subarray(0, length),
+      live: this.#live.subarray(0, length),
+      stale: this.#stale.subarray(0, length),
+      attributes: Array.from(this.#attributes, ([name, column]) => ({
+        name,
+        offset: column.offset.subarray(0, length),
+        length: column.length.subarray(0, length),
+      })),
+      text: this.#text.subarray(0, this.#textEnd),
+    };
+  }
+
+  #addAttribute(column: AttributeColumn, { length, text }: Rows, from: number): void {
+    const { name, length: lengths } = column;
+    const room = this.#timestampUs.length;
+    let own = this.#attributes.get(name);
+    if (own === undefined) {
+      own = { offset: new Uint32Array(room), length: new Uint32Array(room) };
+      this.#attributes.set(name, own);
+    }
+    let bytes = 0;
+    for (let row = 0; row < length; row++) {
+      const ofValue = lengths[row]!;
+      own.offset[from + row] = this.#textEnd + bytes;
+      own.length[from + row] = ofValue;
+      bytes += ofValue;
+    }
+    if (this.#textEnd + bytes > this.#text.length) {
+      const text = new Uint8Array(Math.max(2 * this.#text.length, this.#textEnd + bytes, ROWS_MIN));
+      text.set(this.#text.subarray(0, this.#textEnd));
+      this.#text = text;
+    }
+    this.#textEnd = putTexts(column, length, text, this.#text, this.#textEnd);
+  }
+
+  #reserve(rows: number): void {
+    if (rows <= this.#timestampUs.length) return;
+    const room = Math.max(2 * this.#timestampUs.length, rows, ROWS_MIN);
+    this.#timestampUs = grown(this.#timestampUs, room);
+    this.#value = grown(this.#value, room);
+    this.#seriesId = grown(this.#seriesId, room);
+    this.#live = grown(this.#live, room);
+    this.#stale = grown(this.#stale, room);
+    for (const own of this.#attributes.values()) {
+      own.offset = grown(own.offset, room);
+      own.length = grown(own.length, room);
+    }
+  }
+}
+
+const ROWS_MIN = 1_024;
+
+function grown<T extends Uint32Array | Float64Array | Uint8Array>(array: T, room: number): T {
+  const larger = new (array.constructor as new (length: number) => T)(room);
+  larger.set(array);
+  return larger;
 }

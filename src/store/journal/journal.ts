@@ -1,91 +1,44 @@
 /**
- * The journal: small changes, each a record of a file, until many of them move to their tables together.
+ * The journal: changes, each a record of a file, until many of them move to their tables together.
  *
- * A transaction that appends a new series, its day, its sample and its group, each to its table, takes 3
- * CPU-ms. Most of that is the same for a hundred of them. One INSERT that commits by itself takes 0.4 CPU-ms,
- * and a record of a file 0.1 (measured). A record is synced like any commit. Records move in one transaction,
- * which also stores the sequence of the last one. They move before anything reads the tables: at a start, for a
- * reader, for a change that is not small. Records and their rows keep their order.
+ * A transaction of its own takes 0.8 CPU-ms and more, whatever it stores, and rows in the engine's log are written again
+ * by a checkpoint. A record takes 0.1 CPU-ms, and is synced like any commit. Records move in one transaction, which also
+ * stores the sequence of the last one. They move before anything reads the tables: at a start, for a reader, for a
+ * change that is not for the journal. Records and their rows keep their order.
+ *
+ * Rows also move when those of a day are as many as the engine has in a row group. It then writes them to its file at
+ * once, compressed, and not to its log. If they were a few more, the next checkpoint would write them again. So a change
+ * that exceeds the row group is divided: it has two records, and those up to the first move.
+ *
+ * Changes are appended while others move.
  */
 
-import { dirname } from "node:path";
 import type { Counters } from "../../model/counters.ts";
-import type { GroupRecord } from "../../model/records.ts";
-import type { Kind, Rows } from "../../model/sample.ts";
+import type { Rows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
+import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
 import { isFatal } from "../engine/faults.ts";
 import { statement } from "../statements.ts";
-import {
-  type Change,
-  type MetricRecord,
-  type PushRecord,
-  type RejectedRecord,
-  type SeriesDay,
-  type SeriesRecord,
-  StoreDamaged,
-  type Stored,
-} from "../store.ts";
-import { JournalFile } from "./journal-file.ts";
-import { gapText, type JournalGap } from "./journal-records.ts";
-import {
-  type CopiedRows,
-  copyRows,
-  type EntryRows,
-  rowsOf,
-  rowsOfText,
-  textLengthMin,
-  textOfRows,
-} from "./journal-rows.ts";
+import type { Change, Stored } from "../store.ts";
+import { readEarlierEntry } from "./earlier-entries.ts";
+import { type Entry, type EntryParts, entryOfRows, payloadOf, type ReadEntry, readEntry } from "./entry.ts";
+import { JournalFile, type Mark } from "./journal-file.ts";
+import { gapText, type JournalGap, type JournalReading } from "./journal-records.ts";
+import { GatheredRows, slicedRows } from "./journal-rows.ts";
+import { missingLog, shortLog } from "./missing-log.ts";
 import { type Orphans, withoutOrphans } from "./salvage.ts";
 
-/** Limits of one change. A transaction of its own costs little more beyond them. */
-const ROWS_MAX = 1_024;
-const SERIES_MAX = 256;
-const ENTRY_LENGTH_MAX = 160_000;
-/** Limits of all entries. A move then takes some 20 ms, and the entries take 4 MB of memory. */
-const ENTRIES_MAX = 384;
-const LENGTH_MAX = 1_048_576;
-
-/** The parts of a change that an entry supports. */
-const PARTS: ReadonlySet<string> = new Set([
-  "metrics",
-  "series",
-  "seriesDays",
-  "rows",
-  "pushes",
-  "rejected",
-  "groups",
-] satisfies (keyof Change)[]);
-/** Parts of a change that replace what was stored before. */
-const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
-
-/** The parts of an entry, kept until it is moved. Its rows are copies. */
-export interface EntryParts {
-  readonly metrics: readonly MetricRecord[];
-  readonly series: readonly SeriesRecord[];
-  readonly seriesDays: readonly SeriesDay[];
-  readonly rows: readonly CopiedRows[];
-  readonly pushes: readonly PushRecord[];
-  readonly rejected: readonly RejectedRecord[];
-  readonly groups: readonly GroupRecord[];
-}
-
-/** A small change, and its whole content as text. */
-interface Entry {
-  readonly parts: EntryParts;
-  readonly text: string;
-}
-
-/** The JSON of an entry. */
-type EntryText = Omit<EntryParts, "series" | "rows"> & {
-  /** Bytes of the log when the first entry was made. Absent in others, and in entries of earlier versions. */
-  readonly logBytes?: number;
-  readonly series: readonly EntrySeries[];
-  readonly rows: readonly EntryRows[];
-};
-
-/** Id, name and kind of the metric, labels, whether it is exposed. */
-type EntrySeries = readonly [number, string, Kind, readonly (readonly [string, string])[], boolean];
+/**
+ * Limits of the entries that gather. A move of many entries with metadata then takes some 50 ms, and one of many rows
+ * 100.
+ */
+const ENTRIES_MAX = 2_048;
+const TEXT_LENGTH_MAX = 1_048_576;
+/** Of all days, and of the values of all attributes. */
+const ROWS_MAX = 2 * ROW_GROUP_ROWS;
+const VALUES_BYTES_MAX = 16 * 1_048_576;
+/** Each attribute name has a cell of 8 bytes in each row of its day, although few rows may have it. */
+const ATTRIBUTE_CELLS_MAX = 2_097_152;
 
 /** Receives errors that no caller gets. */
 export type OnFault = (message: string, error: unknown) => void;
@@ -100,20 +53,69 @@ interface JournalOptions {
   readonly logBytes: () => number;
 }
 
+/** Entries that move together. */
+class Gathered {
+  readonly parts: EntryParts[] = [];
+  readonly days = new Map<number, GatheredRows>();
+  textLength = 0;
+  rowCount = 0;
+
+  /** Whether the entries must move before others are added. */
+  get isFull(): boolean {
+    return (
+      this.parts.length >= ENTRIES_MAX || this.textLength >= TEXT_LENGTH_MAX || this.rowCount >= ROWS_MAX
+    );
+  }
+
+  /** Whether rows have room beside those that are here. */
+  holds(rows: readonly Rows[]): boolean {
+    let bytes = 0;
+    for (const day of this.days.values()) bytes += day.textBytes;
+    if (bytes >= VALUES_BYTES_MAX) return false;
+    for (const [day, { length, attributeNames }] of this.days) {
+      const names = new Set(attributeNames);
+      let after = length;
+      for (const each of rows) {
+        if (each.day !== day) continue;
+        after += each.length;
+        for (const { name } of each.attributes) names.add(name);
+      }
+      if (after > length && after * names.size > ATTRIBUTE_CELLS_MAX) return false;
+    }
+    return true;
+  }
+
+  add({ parts, rows }: Pick<ReadEntry, "parts" | "rows">, textLength: number): void {
+    this.parts.push(parts);
+    this.textLength += textLength;
+    for (const each of rows) {
+      this.days.getOrInsertComputed(each.day, () => new GatheredRows(each.day)).add(each);
+      this.rowCount += each.length;
+    }
+  }
+}
+
 export class Journal {
   readonly #file: JournalFile;
   readonly #counters: Counters;
   readonly #onFault: OnFault;
-  #entries: EntryParts[] = [];
-  #length = 0;
+  /** Entries that move next, up to a record. Undefined if none are due. */
+  #due: { readonly entries: Gathered; readonly mark: Mark } | undefined;
+  #gathering = new Gathered();
+  /** Entries as they were read, if some of them could not be. */
+  #read: readonly ReadEntry[] = [];
   /**
-   * True after a failed record: nothing may follow what is left of it. So all entries must move before the next
-   * append.
+   * True if all entries must move before the next append. After a failed record, nothing may follow what is left of it.
+   * After a start, the file is written from its beginning.
    */
   #isBroken = false;
+  /** The append in progress. No entries become due meanwhile, because its place among them is not decided. */
+  #appending: Promise<unknown> | undefined;
   /** Whether a failed move was logged already. */
   #isLeft = false;
-  #emptied = Promise.withResolvers<void>();
+  /** The sequence up to which all records were moved. */
+  #moved: number;
+  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
   readonly #logBytes: () => number;
   /** Damaged records that were skipped. */
   readonly gaps: readonly JournalGap[];
@@ -138,93 +140,175 @@ export class Journal {
     if (gaps.length > 0) {
       options.onFault?.("damaged records of the journal were skipped", `${gapText(gaps)} of ${path}`);
     }
-    const missing = missingLog(reading.texts, options.logBytes());
+    const entries = entriesOf(reading);
+    const missing = missingLog(entries, options.logBytes());
     if (missing !== undefined && options.isRepair !== true) {
       file.close(false);
       throw shortLog(path, missing);
     }
-    const journal = new Journal(file, gaps, missing !== undefined, options);
-    for (const text of reading.texts) journal.#note({ parts: partsOf(text), text });
+    const journal = new Journal(file, moved!.sequence, { gaps, isLogShort: missing !== undefined }, options);
+    journal.#restore(entries);
     return journal;
   }
 
   private constructor(
     file: JournalFile,
-    gaps: readonly JournalGap[],
-    isLogShort: boolean,
+    moved: number,
+    { gaps, isLogShort }: { readonly gaps: readonly JournalGap[]; readonly isLogShort: boolean },
     { counters, onFault = () => {}, logBytes }: JournalOptions,
   ) {
-    this.#file = file;
-    this.gaps = gaps;
     this.isLogShort = isLogShort;
     this.#logBytes = logBytes;
+    this.#file = file;
+    this.#moved = moved;
+    this.gaps = gaps;
     this.#counters = counters;
     this.#onFault = onFault;
   }
 
+  /** Takes the entries of an earlier run. */
+  #restore(entries: readonly ReadEntry[]): void {
+    this.#gathering = new Gathered();
+    for (const entry of entries) this.#gathering.add(entry, 0);
+    this.#isBroken = entries.length > 0;
+    if (this.gaps.length > 0 || this.isLogShort) this.#read = entries;
+  }
+
   get isEmpty(): boolean {
-    return this.#entries.length === 0 && !this.#isBroken;
+    return this.#due === undefined && this.#gathering.parts.length === 0 && !this.#isBroken;
   }
 
-  /** Whether the entries must move before the next append. */
-  get isFull(): boolean {
-    return this.#isBroken || this.#entries.length >= ENTRIES_MAX || this.#length >= LENGTH_MAX;
+  /** Whether entries should move now, although no reader waits. */
+  get isMoveDue(): boolean {
+    return this.#due !== undefined || this.#gathering.isFull;
   }
 
-  /** Resolves when the current entries have been moved. */
-  get emptied(): Promise<void> {
-    return this.#emptied.promise;
+  /** Whether an entry can be appended before others have moved. */
+  holds({ rows }: Entry): boolean {
+    if (this.#isBroken || this.#gathering.isFull || !this.#gathering.holds(rows)) return false;
+    return this.#due === undefined || this.#rowsToRowGroup(rows) === undefined;
   }
 
   /**
-   * Appends a change. Resolves when it is on the disk. Call it once at a time. Returns false, and counts it, if
-   * the record could not be written. The caller then has to empty the journal and store the change without it.
+   * Appends a change. Resolves when it is on the disk. Call it once at a time, and only if `holds` returns true. Returns
+   * false, and counts it, if the record could not be written. The caller then has to empty the journal and store the
+   * change without it. It also returns false if the change has too many bytes for a record.
    */
   async append(entry: Entry): Promise<boolean> {
-    // Every commit to the tables moves the entries first. So the log is the same for all entries.
-    const isFirst = this.#entries.length === 0;
-    const text = isFirst ? `{"logBytes":${this.#logBytes()},${entry.text.slice(1)}` : entry.text;
+    const appending = this.#appendNow(entry);
+    this.#appending = appending;
+    return await appending.finally(() => {
+      this.#appending = undefined;
+    });
+  }
+
+  async #appendNow(entry: Entry): Promise<boolean> {
+    const first = this.#rowsToRowGroup(entry.rows);
+    const entries = first === undefined ? [entry] : dividedAt(entry, first);
+    const payloads = entries
+      .map((each) => payloadOf(each, this.#logBytes()))
+      .filter((payload) => payload !== undefined);
+    if (payloads.length < entries.length) return false;
+    let marks: Mark[];
     try {
-      await this.#file.append(text);
+      marks = await this.#file.append(...payloads);
     } catch (error) {
       this.#counters.journalWriteFailures.inc();
       this.#onFault("a record of the journal could not be written", error);
       this.#isBroken = true;
       return false;
     }
-    this.#note(entry);
+    this.#gathering.add(entries[0]!, entries[0]!.text.length);
+    if (first === undefined) return true;
+    this.#due = { entries: this.#gathering, mark: marks[0]! };
+    this.#gathering = new Gathered();
+    if (entries.length > 1) this.#gathering.add(entries[1]!, 0);
     return true;
   }
 
   /**
-   * Moves all entries, if there are any. A failed move is counted. The entries then stay for the next move.
+   * How many of the rows complete a row group of their day. Undefined if they are fewer, or of several days: a change of
+   * several days is rare.
+   */
+  #rowsToRowGroup(rows: readonly Rows[]): number | undefined {
+    const day = rows[0]?.day;
+    if (day === undefined) return undefined;
+    let length = 0;
+    for (const each of rows) {
+      if (each.day !== day) return undefined;
+      length += each.length;
+    }
+    const missing = ROW_GROUP_ROWS - (this.#gathering.days.get(day)?.length ?? 0);
+    return missing > 0 && length >= missing ? missing : undefined;
+  }
+
+  /**
+   * Moves all entries that were appended before the call. A failed move is counted. The entries then stay for the next
+   * move. One move runs at a time.
    *
    * @param write stores a change, and runs the given function, in one transaction
    */
-  async move(
-    connection: Connection,
-    write: (change: Change, also: () => Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    if (this.isEmpty) return;
+  async move(connection: Connection, write: WriteChange): Promise<void> {
+    const { sequence } = this.#file.mark;
+    while (this.#moved < sequence || this.#isBroken) {
+      if (this.isEmpty) return;
+      await this.#moveNext(connection, write);
+    }
+  }
+
+  /** Moves the entries that are due. */
+  async moveDue(connection: Connection, write: WriteChange): Promise<void> {
+    if (this.isMoveDue) await this.#moveNext(connection, write);
+  }
+
+  async #moveNext(connection: Connection, write: WriteChange): Promise<void> {
+    if (this.#due === undefined) await this.#appending;
+    if (this.#due === undefined) {
+      this.#due = { entries: this.#gathering, mark: this.#file.mark };
+      this.#gathering = new Gathered();
+    }
+    const { entries, mark } = this.#due;
     try {
-      await write(this.#change(), () => this.#noteMoved(connection));
+      await write(changeOf([entries]), () => noteMoved(connection, mark.sequence));
     } catch (error) {
       this.#counters.journalMoveFailures.inc();
       throw error;
     }
-    this.#file.restart();
-    this.#entries = [];
-    this.#length = 0;
-    this.#isBroken = false;
+    this.#due = undefined;
+    this.#moved = mark.sequence;
     this.#isLeft = false;
-    this.#emptied.resolve();
-    this.#emptied = Promise.withResolvers();
+    if (this.#isBroken && mark.sequence === this.#file.mark.sequence) {
+      this.#file.restart();
+      this.#isBroken = false;
+    } else {
+      await this.#file.release(mark).catch((error) => {
+        // The records stay where they are, and are released later.
+        this.#onFault("records of the journal could not be copied to its beginning", error);
+      });
+    }
+    this.#waiting = this.#waiting.filter(({ sequence, resolve }) => {
+      if (sequence > mark.sequence) return true;
+      resolve();
+      return false;
+    });
+  }
+
+  /** Gives the room of the file back to the disk, if all entries have been moved. */
+  async shrink(): Promise<void> {
+    if (this.isEmpty) await this.#file.shrink();
+  }
+
+  /** Resolves when the current entries have been moved. */
+  emptied(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push({ sequence: this.#file.mark.sequence, resolve });
+    return promise;
   }
 
   /** Drops what refers to a metric or series that only a skipped record defined. */
   dropOrphans(stored: Pick<Stored, "metrics" | "series">): Orphans {
-    const { entries, orphans } = withoutOrphans(this.#entries, stored);
-    this.#entries = entries;
+    const { entries, orphans } = withoutOrphans(this.#read, stored);
+    this.#restore(entries);
     return orphans;
   }
 
@@ -235,7 +319,7 @@ export class Journal {
   readonly leave = (error: unknown): void => {
     if (!this.#isLeft) {
       this.#onFault(
-        "small changes could not be moved to their tables; queries miss them until a later move succeeds",
+        "changes could not be moved from the journal to their tables; queries miss them until a later move succeeds",
         error,
       );
     }
@@ -243,13 +327,13 @@ export class Journal {
   };
 
   /** Rows of all entries. */
-  rows(): Rows[] {
-    return rowsOf(gathered(this.#entries, ({ rows }) => rows));
+  rows(): readonly Rows[] {
+    return changeOf(this.#all()).rows ?? [];
   }
 
   /** `stored` with the entries added: what the tables would contain after a move. */
   added(stored: Stored): Stored {
-    const { metrics = [], series = [], seriesDays = [], pushes = [], groups = [] } = this.#change();
+    const { metrics = [], series = [], seriesDays = [], pushes = [], groups = [] } = changeOf(this.#all());
     const newest = new Map(stored.groups.map((group) => [group.key, group]));
     for (const group of groups) newest.set(group.key, group);
     const known = new Map(stored.metrics.map((metric) => [metric.name, metric]));
@@ -264,22 +348,8 @@ export class Journal {
     };
   }
 
-  /** All entries as one change. Each part keeps its order. */
-  #change(): Change {
-    const all = this.#entries;
-    return {
-      metrics: gathered(all, ({ metrics }) => metrics),
-      series: gathered(all, ({ series }) => series),
-      seriesDays: gathered(all, ({ seriesDays }) => seriesDays),
-      rows: rowsOf(gathered(all, ({ rows }) => rows)),
-      pushes: gathered(all, ({ pushes }) => pushes),
-      rejected: gathered(all, ({ rejected }) => rejected),
-      groups: gathered(all, ({ groups }) => groups),
-    };
-  }
-
-  async #noteMoved(connection: Connection): Promise<void> {
-    await connection.run(statement("store/note_journal_moved"), [this.#file.sequence]);
+  #all(): Gathered[] {
+    return this.#due === undefined ? [this.#gathering] : [this.#due.entries, this.#gathering];
   }
 
   /**
@@ -294,118 +364,54 @@ export class Journal {
   close(): void {
     this.#file.close(this.isEmpty);
   }
-
-  #note({ parts, text }: Entry): void {
-    this.#entries.push(parts);
-    this.#length += text.length;
-  }
 }
 
-/**
- * The entry of a change. Undefined if the change is not small, or has a part that entries do not support.
- *
- * @param isOpen whether a day has its table. A change that creates a table is not small
- */
-export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry | undefined {
-  let isAnything = false;
-  for (const [part, value] of Object.entries(change)) {
-    if (value === undefined) continue;
-    // A list that replaces the stored one matters even if it is empty.
-    if (Array.isArray(value) && value.length === 0 && !REPLACING.has(part)) continue;
-    if (!PARTS.has(part)) return undefined;
-    isAnything = true;
-  }
-  const { metrics = [], series = [], seriesDays = [], pushes = [], rejected = [], groups = [] } = change;
-  const rows = (change.rows ?? []).filter(({ length }) => length > 0);
-  if (!isAnything || series.length > SERIES_MAX || seriesDays.length > SERIES_MAX) return undefined;
-  let length = 0;
-  let textLength = 0;
-  for (const segment of rows) {
-    length += segment.length;
-    textLength += textLengthMin(segment);
-    if (length > ROWS_MAX || textLength > ENTRY_LENGTH_MAX || !isOpen(segment.day)) return undefined;
-  }
-  const parts: EntryParts = {
-    // A copy: the records may change before the entry is moved.
-    metrics: metrics.map(({ name, kind, type, unit, help, buckets }) => ({
-      name,
-      kind,
-      type,
-      unit,
-      help,
-      buckets,
-    })),
-    series,
-    seriesDays,
-    rows: rows.map(copyRows),
-    pushes,
-    rejected,
-    groups,
-  };
-  const text = textOf(parts);
-  return text.length > ENTRY_LENGTH_MAX ? undefined : { parts, text };
+/** The entries that a journal file has. */
+export function entriesOf({ payloads, format }: JournalReading): ReadEntry[] {
+  return payloads.map(format === 1 ? readEarlierEntry : readEntry);
 }
 
-function textOf(parts: EntryParts): string {
-  const entry: EntryText = {
-    ...parts,
-    series: parts.series.map(({ seriesId, metric, labels, exposed }) => [
-      seriesId,
-      metric.name,
-      metric.kind,
-      [...labels],
-      exposed,
-    ]),
-    rows: parts.rows.map(textOfRows),
-  };
-  return JSON.stringify(entry);
+/** Stores a change, and runs the given function, in one transaction. */
+type WriteChange = (change: Change, also: () => Promise<void>) => Promise<void>;
+
+async function noteMoved(connection: Connection, sequence: number): Promise<void> {
+  await connection.run(statement("store/clear_journal_moved"));
+  await connection.run(statement("store/note_journal_moved"), [sequence]);
 }
 
-/** A log that ends before the entries of the journal began: the bytes of its commits, and how many there were. */
-interface MissingLog {
-  readonly has: number;
-  readonly had: number;
-}
-
-/**
- * Whether commits in front of the entries are missing in the log. A log without a commit is not: it may be a new one,
- * because a full disk can delay the move of the entries past a checkpoint.
- */
-export function missingLog(texts: readonly string[], logBytes: number): MissingLog | undefined {
-  const [first] = texts;
-  if (first === undefined || logBytes === 0) return undefined;
-  const { logBytes: had = 0 } = JSON.parse(first) as EntryText;
-  return logBytes < had ? { has: logBytes, had } : undefined;
-}
-
-/** The error for a missing log of the journal at `path`. */
-export function shortLog(path: string, { has, had }: MissingLog): StoreDamaged {
-  const folder = dirname(path);
-  const log = path.replace(/\.journal$/, ".wal");
-  return new StoreDamaged(
-    `${log} is damaged: its whole commits end at byte ${has}, but it had ${had} bytes when the changes in ${path} were made. ` +
-      `Nothing was changed. Put a backup in place of the folder (weir restore), or run "weir doctor --repair --data ${folder}", ` +
-      "which stores the changes without the commits that are lost.",
-  );
-}
-
-function partsOf(text: string): EntryParts {
-  const { logBytes: _, ...entry } = JSON.parse(text) as EntryText;
+/** The entries as one change. Each part keeps its order. */
+function changeOf(all: readonly Gathered[]): Change {
   return {
-    ...entry,
-    series: entry.series.map(([seriesId, name, kind, labels, exposed]) => ({
-      seriesId,
-      metric: { name, kind },
-      labels: new Map(labels),
-      exposed,
-    })),
-    rows: entry.rows.map(rowsOfText),
+    metrics: gathered(all, ({ metrics }) => metrics),
+    series: gathered(all, ({ series }) => series),
+    seriesDays: gathered(all, ({ seriesDays }) => seriesDays),
+    rows: all.flatMap(({ days }) => Array.from(days.values(), (day) => day.rows())),
+    pushes: gathered(all, ({ pushes }) => pushes),
+    rejected: gathered(all, ({ rejected }) => rejected),
+    groups: gathered(all, ({ groups }) => groups),
   };
 }
 
-/** One part of all entries, in their order. */
-function gathered<Part>(entries: readonly EntryParts[], of: (entry: EntryParts) => readonly Part[]): Part[] {
-  const parts: Part[] = [];
-  for (const entry of entries) for (const part of of(entry)) parts.push(part);
-  return parts;
+function gathered<Part>(
+  all: readonly Gathered[],
+  of: (parts: EntryParts) => readonly Part[],
+): readonly Part[] {
+  const found: Part[] = [];
+  for (const { parts } of all) for (const each of parts) for (const part of of(each)) found.push(part);
+  return found;
+}
+
+/** The entry in two, of which the first has this number of rows. One, if it has no more. */
+function dividedAt(entry: Entry, first: number): Entry[] {
+  const before: Rows[] = [];
+  const behind: Rows[] = [];
+  let left = first;
+  for (const rows of entry.rows) {
+    const length = Math.min(left, rows.length);
+    if (length > 0) before.push(slicedRows(rows, 0, length));
+    if (length < rows.length) behind.push(slicedRows(rows, length, rows.length));
+    left -= length;
+  }
+  if (behind.length === 0) return [entry];
+  return [{ ...entry, rows: before }, entryOfRows(behind)];
 }

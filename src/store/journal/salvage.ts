@@ -4,9 +4,8 @@
  * so that no new series gets the same id.
  */
 import type { SeriesDay, Stored } from "../store.ts";
-import type { CopiedRows } from "./journal-rows.ts";
+import type { ReadEntry } from "./entry.ts";
 import { rowsWhere } from "./journal-rows.ts";
-import type { EntryParts } from "./journal.ts";
 
 /** What could not be kept because a damaged record defined it. */
 export interface Orphans {
@@ -16,19 +15,19 @@ export interface Orphans {
 
 /** The entries without what refers to an unknown metric or series. */
 export function withoutOrphans(
-  entries: readonly EntryParts[],
+  entries: readonly ReadEntry[],
   stored: Pick<Stored, "metrics" | "series">,
-): { entries: EntryParts[]; orphans: Orphans } {
+): { entries: ReadEntry[]; orphans: Orphans } {
   const metrics = new Set(stored.metrics.map(({ name }) => name));
   const known = new Set(stored.series.map(({ seriesId }) => seriesId));
   const unknown = new Set<number>();
   let dropped = 0;
-  const kept = entries.map((entry) => {
-    for (const { name } of entry.metrics) metrics.add(name);
-    const series = entry.series.filter(({ metric }) => metrics.has(metric.name));
+  const kept = entries.map(({ parts, rows: read, logBytes }) => {
+    for (const { name } of parts.metrics) metrics.add(name);
+    const series = parts.series.filter(({ metric }) => metrics.has(metric.name));
     for (const { seriesId } of series) known.add(seriesId);
     const reserved: SeriesDay[] = [];
-    const rows = entry.rows.map((ofDay: CopiedRows) =>
+    const rows = read.map((ofDay) =>
       rowsWhere(ofDay, (seriesId) => {
         if (known.has(seriesId)) return true;
         dropped++;
@@ -38,10 +37,9 @@ export function withoutOrphans(
       }),
     );
     return {
-      ...entry,
-      series,
-      seriesDays: [...entry.seriesDays, ...reserved],
-      rows: rows.filter(({ columns }) => columns.length > 0),
+      parts: { ...parts, series, seriesDays: [...parts.seriesDays, ...reserved] },
+      rows: rows.filter(({ length }) => length > 0),
+      logBytes,
     };
   });
   return { entries: kept, orphans: { series: unknown.size, rows: dropped } };

@@ -70,7 +70,7 @@ test("passes every check of a folder that a kill left, and changes nothing", asy
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(Object.keys(checks)).toEqual(["permissions", "store", "schema", "space", "clock", "ports"]);
   expect(checks.store!.text).toBe(
-    "no gateway runs; the database opens, with 1 sample of 1 day; the next start moves 4 small changes from the journal",
+    "no gateway runs; the database opens, with 1 sample of 1 day; the next start moves 4 changes from the journal",
   );
   expect(checks.schema!.text).toMatch(/^schema \d+ is the newest$/);
   expect(checks.clock!.text).toMatch(/^the newest sample is \d+ s old$/);
@@ -201,9 +201,9 @@ describe("--repair", () => {
     const data = copied();
     const journal = join(data, "store.duckdb.journal");
     const bytes = readFileSync(journal);
-    // The second record of four.
-    const second = 16 + bytes.readUInt32LE(0);
-    bytes[second + 20]! ^= 1;
+    // The second record of four, behind the header page and a head of 32 bytes with its payload.
+    const second = 4_096 + 32 + bytes.readUInt32LE(4_096);
+    bytes[second + 40]! ^= 1;
     writeFileSync(journal, bytes);
     const before = await doctor(data);
     expect(before.code).toBe(11);
