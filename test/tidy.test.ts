@@ -107,6 +107,16 @@ describe("imports", () => {
     expect(importers).toEqual(["src/store/engine/duckdb.ts"]);
   });
 
+  test("of a Worker do not reach the driver: only one thread may open the store", async () => {
+    // Imports of types lead to the store, and do not run. A bundle has what runs.
+    const entrypoints = [join(ROOT, "src/query/promql/worker/promql-worker.ts")];
+    const { success, outputs } = await Bun.build({ entrypoints, target: "bun" });
+    expect(success).toBe(true);
+    const code = await outputs[0]!.text();
+    expect(code).toContain("histogram_quantile");
+    expect(code).not.toContain("@duckdb");
+  });
+
   test("no code matches the texts of the engine's errors outside of src/store/engine/", () => {
     const classes =
       "Binder|Parser|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Permission|INTERRUPT|FATAL|IO";
