@@ -222,6 +222,8 @@ ${settingsHelp()}`,
     });
     if (typeof gateway === "number") return gateway;
     registerProcessMetrics(gateway.counters.registry, manifest.version);
+    // Before anything says that the gateway runs, because a supervisor may stop it at once.
+    const signalled = nextSignal();
     gateway.log("listening", {
       urls: gateway.urls.join(" "),
       data: config.data,
@@ -230,7 +232,7 @@ ${settingsHelp()}`,
     });
     if (!isForPrograms)
       await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
-    const signal = await Promise.race([nextSignal(), quit.promise, broken.promise]);
+    const signal = await Promise.race([signalled, quit.promise, broken.promise]);
     gateway.log("stopping", { signal });
     void broken.promise.then(async () => {
       // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.

@@ -1,5 +1,5 @@
 /** Errors for damaged files of a store, for a person who has to replace them. */
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { faultOf, reasonOf } from "./engine/faults.ts";
 import { findLogDamage } from "./engine/log-check.ts";
 import { StoreDamaged } from "./store.ts";
@@ -25,6 +25,7 @@ function damaged(path: string, reason: string): StoreDamaged {
   return new StoreDamaged(
     `${path} is damaged, or is not a store of Weir: ${reason}. Nothing was deleted. ` +
       `Move ${name}, ${name}.wal and ${name}.journal to another folder and keep them, then put a backup in their place, ` +
-      "or start with --data on a snapshot (snapshots/NAME in the data folder).",
+      "or start with --data on a snapshot (snapshots/NAME in the data folder). Without one, run " +
+      `"weir doctor --repair --data ${dirname(path)}", which stores what can be read in a new folder.`,
   );
 }

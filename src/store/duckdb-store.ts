@@ -93,9 +93,11 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       const { stored, generation, watermarks } = await records.load(writer);
       const groups = new GroupTable();
       const withGroups = { ...stored, groups: await groups.load(writer) };
-      if ((journal.gaps.length > 0 || journal.isLogShort) && !journal.isEmpty) {
+      if (options.onRepair !== undefined && !journal.isEmpty) {
         const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
-        options.onRepair?.({ records, isLogShort: journal.isLogShort, ...journal.dropOrphans(stored) });
+        const orphans = journal.dropOrphans(stored);
+        const { isLogShort } = journal;
+        if (records + orphans.rows > 0 || isLogShort) options.onRepair({ records, isLogShort, ...orphans });
       }
       const rejected = new RejectedTable();
       await rejected.load(writer);

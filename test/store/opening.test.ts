@@ -1,7 +1,7 @@
 /** Opening a file: it has one owner, also when two open it at once, and a damaged one stays as it is. */
 import { expect, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createCounters } from "../../src/model/counters.ts";
 import { openStore } from "../../src/store/duckdb-store.ts";
 import { StoreDamaged } from "../../src/store/store.ts";
@@ -61,7 +61,8 @@ test("names a damaged file and what to do, changes no file, and opens a copy tha
     expect(fault.message).toEndWith(
       "Nothing was deleted. Move store.duckdb, store.duckdb.wal and store.duckdb.journal to another " +
         "folder and keep them, then put a backup in their place, or start with --data on a snapshot (snapshots/NAME " +
-        "in the data folder).",
+        `in the data folder). Without one, run "weir doctor --repair --data ${dirname(path)}", which stores what can be ` +
+        "read in a new folder.",
     );
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(readFileSync(wal, "utf8")).toBe("log");

@@ -1,20 +1,16 @@
 /**
  * `weir doctor`: checks a data folder, its surroundings and the gateway that runs on it, one line per check. The exit
- * code says which check failed first. `--repair` stores what can be read of a damaged journal.
+ * code says which check failed first. `--repair` stores what can be read of a damaged store (doctor-repair.ts).
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { type Config, loadConfig, takeSettings } from "../../config/config.ts";
 import { formatListen } from "../../config/values.ts";
-import { createCounters } from "../../model/counters.ts";
 import { type Inspection, inspectStore, NoStore, STORE_FILE } from "../../store/inspection.ts";
-import { repairJournal } from "../../store/repair.ts";
 import { SchemaMismatch, StoreLocked } from "../../store/store.ts";
 import { shownCertificate } from "../../web-config/live-web-config.ts";
 import { WebConfigError } from "../../web-config/web-config.ts";
 import { readArguments } from "../arguments.ts";
 import { gatewayAt, type Send, urlHelp, urlOptions } from "../client.ts";
-import { type Command, exitCode, type Io } from "../command.ts";
+import { type Command, exitCode } from "../command.ts";
 import {
   checkCertificate,
   checkClock,
@@ -25,6 +21,7 @@ import {
   type Stock,
 } from "./doctor-checks.ts";
 import { counted } from "./counted.ts";
+import { repair } from "./doctor-repair.ts";
 import { checkReady, checkRoundTrip, stockOfGateway } from "./doctor-gateway.ts";
 
 const OPTIONS = { ...urlOptions, repair: { type: "boolean", default: false } } as const;
@@ -43,7 +40,7 @@ const CHECKS = {
 
 export const command: Command = {
   name: "doctor",
-  summary: "checks the data folder and the gateway, and repairs a damaged journal",
+  summary: "checks the data folder and the gateway, and salvages a damaged store",
   usage: `Usage: weir doctor [SETTINGS] [--url URL] [--repair]
 
 Checks the data folder and the gateway, and prints one line per check. It reads the settings as "weir serve" does, and
@@ -61,8 +58,11 @@ works while a gateway runs and while none does. The exit code is that of the fir
 The exit code is 0 if all checks pass, 1 if the command itself fails, and 2 if the arguments are invalid. Without
 --repair, the command changes nothing except that one sample.
 
-  --repair           if the journal is damaged in the middle: stores what can be read of it, prints what is lost, and
-                     keeps the damaged file as ${STORE_FILE}.journal.damaged-TIME. Stop the gateway first
+  --repair           reads all of the store. If the database or its log is damaged: stores what can be read of them in
+                     a new folder repaired-TIME in the data folder, and changes nothing else. If only the journal is
+                     damaged: stores what can be read of it, and keeps the damaged file as
+                     ${STORE_FILE}.journal.damaged-TIME. Prints what is lost and what to do next. Stop the gateway
+                     first
 ${urlHelp}.
                      By default, the first address of --listen
 
@@ -164,31 +164,4 @@ function stoppedText({ rows, days, journalRecords }: Inspection): string {
       ? ""
       : `; the next start moves ${counted(journalRecords, "change")} from the journal`;
   return `no gateway runs; the database opens, with ${counted(rows, "sample")} of ${counted(days, "day")}${journal}`;
-}
-
-async function repair(config: Config, io: Io): Promise<void> {
-  const path = join(config.data, STORE_FILE);
-  if (!existsSync(path))
-    throw new NoStore(`There is no store in ${config.data}: it has no file ${STORE_FILE}.`);
-  const repaired = await repairJournal(
-    {
-      path,
-      counters: createCounters(),
-      memoryLimitBytes: config.memoryLimitBytes,
-      threads: config.threads,
-      temporaryDirectory: join(config.data, "tmp"),
-    },
-    Date.now(),
-  );
-  if (repaired === undefined) {
-    await io.stdout.write("The journal is not damaged; nothing was repaired.\n");
-    return;
-  }
-  const { records, rows, series, copy, isLogShort } = repaired;
-  const orphans =
-    rows === 0 ? "" : `, and ${counted(rows, "sample")} of ${series} series that only these records describe`;
-  await io.stdout.write(
-    `The journal is repaired. Lost: ${isLogShort ? "the last commits of the log, and " : ""}${counted(records, "record")} that ` +
-      `cannot be read${orphans}. The damaged file is ${copy}.\n`,
-  );
 }

@@ -7,6 +7,7 @@
  * commit is always the same.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { blockChecksum } from "./block-checksum.ts";
 
 /** The beginning of a log of DuckDB 1.5: an object with the type of the entry and version 2. */
 const BEGINNING = Buffer.from("640062650002ffff", "hex");
@@ -30,6 +31,41 @@ export function findLogDamage(path: string): number | undefined {
 /** Bytes of the log up to the end of its last whole commit. 0 if there is none, or no log. */
 export function wholeCommitBytes(path: string): number {
   return withLog(path, (file, size) => endsOf(file, size).commits) ?? 0;
+}
+
+/** The part of a log that can be read: up to the last whole commit before the first damaged entry. */
+export interface ReadableLog {
+  readonly bytes: number;
+  /** The byte of the first damaged entry. Undefined if none is. */
+  readonly damagedAt: number | undefined;
+  /** Commits behind it, which cannot be read. */
+  readonly lostCommits: number;
+}
+
+/** Checks each entry of a log. This takes some seconds for 64 MiB. Undefined if there is no log. */
+export function readableLog(path: string): ReadableLog | undefined {
+  return withLog(path, (file, size) => {
+    const log = Buffer.alloc(size);
+    readSync(file, log, 0, size, 0);
+    let at = log.subarray(0, BEGINNING.length).equals(BEGINNING) ? BEGINNING.length : 0;
+    let bytes = at;
+    while (at > 0 && at + HEAD_BYTES <= size) {
+      const length = log.readUInt32LE(at) + log.readUInt32LE(at + 4) * 2 ** 32;
+      const end = at + HEAD_BYTES + length;
+      if (end > size || blockChecksum(log.subarray(at + HEAD_BYTES, end)) !== log.readBigUInt64LE(at + 8))
+        break;
+      if (log.subarray(at, at + HEAD_BYTES).equals(COMMIT_HEAD)) bytes = end;
+      at = end;
+    }
+    let lostCommits = 0;
+    for (
+      let next = log.indexOf(COMMIT_END, at);
+      next >= 0;
+      next = log.indexOf(COMMIT_END, next + COMMIT_END.length)
+    )
+      lostCommits++;
+    return { bytes, damagedAt: lostCommits > 0 ? at : undefined, lostCommits };
+  });
 }
 
 function withLog<Result>(path: string, use: (file: number, size: number) => Result): Result | undefined {

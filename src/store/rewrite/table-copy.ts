@@ -24,6 +24,22 @@ export interface SourceTable {
   readonly day: number | undefined;
 }
 
+interface ColumnRow extends Record<string, unknown> {
+  readonly table_name: string;
+  readonly column_name: string;
+}
+
+function tablesOf(rows: readonly ColumnRow[]): SourceTable[] {
+  return Array.from(
+    Map.groupBy(rows, ({ table_name }) => table_name),
+    ([table, columns]) => ({
+      table,
+      columns: columns.map(({ column_name }) => column_name),
+      day: dayOfTable(table),
+    }),
+  );
+}
+
 /** Columns that every day table has. The others are attributes. */
 const FIXED_COLUMNS = 4;
 
@@ -59,9 +75,15 @@ export class TableCopy {
    * @param schema the newest migration to run
    */
   async create(path: string, options: CopyOptions, schema?: number): Promise<void> {
-    const folder = dirname(path);
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    rmSync(dirname(path), { recursive: true, force: true });
+    await TableCopy.makeStore(path, options, schema);
+    await this.connection.run(statement("store/attach_target", { path }));
+    await this.connection.run(statement("store/use_target"));
+  }
+
+  /** Creates the file of a new store, and closes it. */
+  static async makeStore(path: string, options: CopyOptions, schema?: number): Promise<void> {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const database = await Database.open(path, options);
     try {
       const connection = await database.connect();
@@ -71,25 +93,24 @@ export class TableCopy {
       database.close();
     }
     chmodSync(path, 0o600);
-    await this.connection.run(statement("store/attach_target", { path }));
-    await this.connection.run(statement("store/use_target"));
+  }
+
+  /** The newest migration that the source has run. Undefined if it has run none. */
+  async sourceSchema(): Promise<number | undefined> {
+    const [schema] = await this.connection.all<{ version: number | null }>(statement("store/source_schema"));
+    return schema?.version ?? undefined;
+  }
+
+  /** All tables of the source. */
+  async allTables(): Promise<SourceTable[]> {
+    return tablesOf(await this.connection.all<ColumnRow>(statement("store/source_columns")));
   }
 
   /** The tables of the source that the schema of the target has, and the day tables. */
   async tables(): Promise<SourceTable[]> {
-    const columnsOf = async (sql: string) =>
-      Map.groupBy(
-        await this.connection.all<{ table_name: string; column_name: string }>(sql),
-        ({ table_name }) => table_name,
-      );
-    const target = await columnsOf(statement("store/target_columns"));
-    return [...(await columnsOf(statement("store/source_columns")))]
-      .map(([table, columns]) => ({
-        table,
-        columns: columns.map(({ column_name }) => column_name),
-        day: dayOfTable(table),
-      }))
-      .filter(({ table, day }) => day !== undefined || target.has(table));
+    const target = tablesOf(await this.connection.all<ColumnRow>(statement("store/target_columns")));
+    const known = new Set(target.map(({ table }) => table));
+    return (await this.allTables()).filter(({ table, day }) => day !== undefined || known.has(table));
   }
 
   /** Makes the table of the target empty. A day's table is created with the columns that it has in the source. */

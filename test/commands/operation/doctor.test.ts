@@ -233,12 +233,36 @@ describe("--repair", () => {
     expect(await again.stop("SIGTERM")).toBe(0);
   });
 
-  test("does nothing to a journal that is not damaged, and nothing beside a gateway", async () => {
+  test("salvages a damaged database into a new folder, says what is lost and what to do next", async () => {
+    const data = copied();
+    const stopped = await GatewayProcess.start({ data, args: ["--no-sampler"] });
+    expect(await stopped.stop("SIGTERM")).toBe(0);
+    const path = join(data, "store.duckdb");
+    const bytes = readFileSync(path);
+    // Unused bytes of a header, which has a checksum.
+    bytes[4_096 + 3_000]! ^= 1;
+    writeFileSync(path, bytes);
+    const before = await doctor(data);
+    expect(before.code).toBe(11);
+    expect(before.checks.store!.text).toContain('run "weir doctor --repair');
+    const salvaged = await doctor(data, "--repair");
+    const made = /^What can be read of it is in the new folder (.*):$/m.exec(salvaged.out)![1]!;
+    expect(salvaged.out).toMatch(
+      /^The store in .* is damaged: Corrupt database file: .*\. Its files were not changed\.\n.*:\n\nday +samples +lost *\n[-\d]{10} +5 +0 *\n- A header of the database was damaged\. Its fields are possible, and were used\.\n\nNext:\n1\. /,
+    );
+    // The damaged folder is still there.
+    expect(salvaged.code).toBe(11);
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+    const next = join(temporaryFolder(), "data");
+    expect((await weir(["restore", made, "--data", next])).out).toContain(": 5 samples of 1 day, ");
+  });
+
+  test("does nothing to a store that can be read, and nothing beside a gateway", async () => {
     const data = copied();
     const { code, out } = await doctor(data, "--repair");
     expect({ code, first: out.split("\n")[0] }).toEqual({
       code: 0,
-      first: "The journal is not damaged; nothing was repaired.",
+      first: "Database, log and journal can be read; nothing was repaired.",
     });
     const running = await doctor(join(folder, "running"), "--repair");
     expect({ code: running.code, out: running.out }).toEqual({ code: 1, out: "" });
