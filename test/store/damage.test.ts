@@ -152,6 +152,12 @@ test("a repair stores what can be read, counts what depends on the lost record, 
   expect(await repairJournal(optionsOf(folder), Date.now())).toBeUndefined();
 });
 
+test("a repair of a whole journal changes nothing", async () => {
+  const { folder } = await withJournal();
+  expect(await repairJournal(optionsOf(folder), Date.now())).toBeUndefined();
+  expect(await opened(folder)).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
 test("a journal cut or damaged at its end opens with the records before, and the start reports it", async () => {
   const { folder, ends } = await withJournal();
   const bytes = readFileSync(fileOf(folder, ".journal"));

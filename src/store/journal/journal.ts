@@ -102,7 +102,7 @@ export class Journal {
   /** Entries that move next, up to a record. Undefined if none are due. */
   #due: { readonly entries: Gathered; readonly mark: Mark } | undefined;
   #gathering = new Gathered();
-  /** Entries as they were read, if some of them could not be. */
+  /** Entries as they were read, for a repair. */
   #read: readonly ReadEntry[] = [];
   /**
    * True if all entries must move before the next append. After a failed record, nothing may follow what is left of it.
@@ -148,6 +148,7 @@ export class Journal {
     }
     const journal = new Journal(file, moved!.sequence, { gaps, isLogShort: missing !== undefined }, options);
     journal.#restore(entries);
+    if (options.isRepair === true) journal.#read = entries;
     return journal;
   }
 
@@ -171,7 +172,6 @@ export class Journal {
     this.#gathering = new Gathered();
     for (const entry of entries) this.#gathering.add(entry, 0);
     this.#isBroken = entries.length > 0;
-    if (this.gaps.length > 0 || this.isLogShort) this.#read = entries;
   }
 
   get isEmpty(): boolean {

@@ -238,7 +238,8 @@ test("a damaged log costs the commits from the damage on, and the journal contin
   const { store } = await openStore(optionsOf(from));
   const ends = [0];
   for (const first of [10, 2_010, 4_010]) {
-    await store.commit({ rows: [rowsOf(DAY + 1, first, 2_000)] });
+    // A snapshot of the totals is not for the journal.
+    await store.commit({ rows: [rowsOf(DAY + 1, first, 2_000)], totals: { whole: false, records: [] } });
     ends.push(statSync(join(from, "store.duckdb.wal")).size);
   }
   await store.commit({ rows: [rowsOf(DAY + 1, 6_010, 3)] });
