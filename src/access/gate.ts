@@ -79,7 +79,7 @@ export interface RequestGate extends AccessGuard {
 /** What web.yml says about all requests. */
 interface WebRules {
   readonly headers: readonly (readonly [string, string])[];
-  /** Counts a request. Throws `Busy` if there are too many. */
+  /** Counts a request. Throws `LimitExceeded` if there are too many. */
   takeRequest(): void;
 }
 

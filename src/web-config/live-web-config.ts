@@ -153,7 +153,7 @@ export class LiveWebConfig {
     return this.#users.check(user, password);
   }
 
-  /** Counts a request. Throws `Busy` if there are more than the rate limit allows. */
+  /** Counts a request. Throws `LimitExceeded` if there are more than the rate limit allows. */
   takeRequest(): void {
     this.#rate?.take();
   }

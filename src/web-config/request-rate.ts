@@ -1,7 +1,7 @@
 /**
  * The rate limit of web.yml: a bucket of `burst` tokens, to which one is added each `intervalMs`. A request takes one.
  */
-import { Busy } from "../model/errors.ts";
+import { LimitExceeded } from "../model/errors.ts";
 
 export class RequestRate {
   readonly #limit: { readonly intervalMs: number; readonly burst: number };
@@ -17,7 +17,7 @@ export class RequestRate {
     this.#filledMs = elapsedMs();
   }
 
-  /** Takes a token. Throws `Busy` with the time until the next one if there is none. */
+  /** Takes a token. Throws `LimitExceeded` with the time until the next one if there is none. */
   take(): void {
     const { intervalMs, burst } = this.#limit;
     const nowMs = this.#elapsedMs();
@@ -28,6 +28,10 @@ export class RequestRate {
       return;
     }
     const waitMs = (1 - this.#tokens) * intervalMs;
-    throw new Busy("There are more requests than rate_limit of the web configuration allows.", waitMs / 1000);
+    throw new LimitExceeded(
+      "There are more requests than rate_limit of the web configuration allows.",
+      "rate_limit",
+      waitMs / 1000,
+    );
   }
 }

@@ -211,7 +211,7 @@ describe("the rate limit", () => {
     live.takeRequest();
     clock.elapsedMs = 2_000;
     expect(() => live.takeRequest()).toThrow(
-      expect.objectContaining({ status: 429, code: "busy", retryAfterSeconds: 8 }),
+      expect.objectContaining({ status: 429, code: "rate_limited", retryAfterSeconds: 8 }),
     );
   });
 
