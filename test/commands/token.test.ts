@@ -140,7 +140,7 @@ describe("a start", () => {
     const { exitCode, log } = await GatewayProcess.startToEnd({ data, args });
     expect(exitCode).toBe(2);
     expect(log).toContain(
-      'listen is "0.0.0.0:0", which other machines may reach, and there is no token: run ' +
+      'listen is "0.0.0.0:0", which other machines may reach, and there is no token and no user of web.yml: run ' +
         `"weir token create --name admin --scope push,read,sql,scrape,admin --data ${data}", and then ` +
         `"weir serve --listen 0.0.0.0:0 --data ${data}".`,
     );
