@@ -104,7 +104,7 @@ export class Gate implements RequestGate, Callers {
     this.#browsers = new BrowserPolicy(settings);
     this.#addresses = new CallerAddresses(settings.trustedProxies);
     this.#counters = counters;
-    for (const reason of ["rate_limit", "origin", "host", "unauthenticated", "permission"])
+    for (const reason of ["rate_limit", "passwords", "origin", "host", "unauthenticated", "permission"])
       counters.requestsRefused.inc({ reason }, 0);
   }
 
@@ -143,7 +143,10 @@ export class Gate implements RequestGate, Callers {
     // A comparison takes long. So an address that may not guess any more gets none.
     if (arrival?.address !== undefined && presentedPassword(request.headers) !== undefined)
       this.limits.expectGuess(arrival.address, route.permission);
-    return this.#access.prepare(request, route);
+    return this.#access.prepare(request, route)?.catch((error) => {
+      this.#counters.requestsRefused.inc({ reason: "passwords" });
+      throw error;
+    });
   }
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
