@@ -94,8 +94,10 @@ export class Federation {
       const { levels, totals } = await this.#options.selectors.use(asked, budget.signal, (selectors) =>
         this.#find(selectors, nowMs, budget),
       );
-      const samples = await this.#levels(levels, nowMs, budget);
-      for (const sample of samples) totals.set(sample.labels.key, sample);
+      for (const sample of await this.#levels(levels, nowMs, budget)) {
+        totals.set(sample.labels.key, sample);
+        if (budget.isPauseDue) await budget.pause();
+      }
       return await sortWithPauses([...totals.values()], compareSamples);
     });
   }
@@ -131,13 +133,14 @@ export class Federation {
     const days = [dayOf(range.afterMs * 1000), dayOf(nowMs * 1000)] as const;
     const slots = new Map<number, number>();
     const latest = new Map<number, Latest>();
-    sources.forEach(({ seriesIds }, slot) => {
+    for (const [slot, { seriesIds }] of sources.entries()) {
       for (const id of seriesIds) {
         const last = heldOf(id);
         if (last?.value !== undefined) latest.set(slot, { timestampMs: nowMs, value: last.value });
         else if (registry.hasSamplesIn(id, ...days)) slots.set(id, slot);
       }
-    });
+      if (budget.isPauseDue) await budget.pause();
+    }
     const reader = new DayReader(store.days(), new StoreTableReader(store, budget.signal));
     try {
       const found = slots.size > 0 ? await reader.latest([...slots.keys()], range) : [];
@@ -145,17 +148,19 @@ export class Federation {
         const slot = slots.get(id)!;
         const known = latest.get(slot);
         if (known === undefined || known.timestampMs < sample.timestampMs) latest.set(slot, sample);
+        if (budget.isPauseDue) await budget.pause();
       }
     } finally {
       reader.close();
     }
     budget.countSamples(latest.size);
-    return sources.flatMap(({ labels }, slot) => {
-      const { timestampMs, value } = latest.get(slot) ?? {};
-      return timestampMs === undefined || value === undefined
-        ? []
-        : [{ labels, timestampMs: Math.floor(timestampMs), value }];
-    });
+    const samples: FederatedSample[] = [];
+    for (const [slot, { timestampMs, value }] of latest) {
+      const { labels } = sources[slot];
+      if (value !== undefined) samples.push({ labels, timestampMs: Math.floor(timestampMs), value });
+      if (budget.isPauseDue) await budget.pause();
+    }
+    return samples;
   }
 
   /** The samples of a running total: one, or one per bucket; none if it has been idle for too long. */

@@ -10,6 +10,7 @@ import type { Matcher } from "../matchers.ts";
 import { type Catalog, seriesCounter, type SeriesRegistry } from "./catalog.ts";
 import { sortWithPauses } from "../store/sort-with-pauses.ts";
 import type { SelectorUse } from "../worker/selector-reader.ts";
+import { Slices } from "./slices.ts";
 import { countSeries, type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
 
 export interface LabelQuery {
@@ -52,10 +53,12 @@ export class Discovery {
     const { catalog, promqlSeriesMax } = this.#options;
     const found = new Map<string, LabelSet>();
     const countSeries = seriesCounter(promqlSeriesMax);
+    const slices = new Slices(query.signal);
     await this.#each(query, async (matchers, signal) => {
       for (const source of await catalog.find(matchers, ...daysOf(query), { signal, countSeries })) {
         if (source.edges.length === 0) found.set(source.labels.key, source.labels);
         for (const { labels } of source.edges) found.set(labels.key, labels);
+        if (slices.isDue) await slices.pause();
       }
     });
     return await sortWithPauses([...found.values()], compareLabels);

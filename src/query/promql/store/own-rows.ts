@@ -4,6 +4,7 @@ import { dayOf, type Labels } from "../../../model/sample.ts";
 import type { Store } from "../../../store/store.ts";
 import { callerMatchers } from "../../caller-series.ts";
 import { Catalog, seriesCounter, type SeriesRegistry, type Source } from "../catalog/catalog.ts";
+import { Slices } from "../catalog/slices.ts";
 import type { HeldOf } from "./held.ts";
 import { StoreStorage, type StoreStorageOptions } from "./store-storage.ts";
 import type { LargeReads, StoredRows } from "./stored-rows.ts";
@@ -37,11 +38,23 @@ export class OwnRows implements StoredRows {
   find: StoredRows["find"] = async (matchers, firstDay, lastDay, signal) => {
     const countSeries = seriesCounter(this.#options.promqlSeriesMax ?? Number.POSITIVE_INFINITY);
     const found = await this.catalog.find(matchers, firstDay, lastDay, { signal, countSeries });
-    return found.map((source) => this.#withLast(source));
+    const slices = new Slices(signal);
+    for (const [at, source] of found.entries()) {
+      found[at] = this.#withLast(source);
+      if (slices.isDue) await slices.pause();
+    }
+    return found;
   };
 
-  withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) =>
-    new Set(seriesIds.filter((id) => this.#options.registry.hasSamplesIn(id, firstDay, lastDay)));
+  withSamplesIn: StoredRows["withSamplesIn"] = async (seriesIds, firstDay, lastDay) => {
+    const found = new Set<number>();
+    const slices = new Slices();
+    for (const id of seriesIds) {
+      if (this.#options.registry.hasSamplesIn(id, firstDay, lastDay)) found.add(id);
+      if (slices.isDue) await slices.pause();
+    }
+    return found;
+  };
 
   tables: StoredRows["tables"] = (signal) => new StoreTableReader(this.#options.store, signal);
 
