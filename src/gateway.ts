@@ -52,7 +52,6 @@ import { createFormats } from "./query/formats/all.ts";
 import { CallerSeries } from "./query/caller-series.ts";
 import { countByMetric, seriesToDelete } from "./query/promql/series-to-delete.ts";
 import { ExemplarSearch } from "./query/promql/exemplar-search.ts";
-import { SeriesExport } from "./query/series-export.ts";
 import { Federation } from "./query/promql/federation.ts";
 import { Promql } from "./query/promql/promql-queries.ts";
 import type { HeldOf } from "./query/promql/store/held.ts";
@@ -458,19 +457,14 @@ function openQueries(
     ...pickSettings(config, "lookbackMs", "seriesIdleMs"),
   });
   const exemplars = new ExemplarSearch({ ...search, ...pickSettings(config, "attributes") });
-  const seriesExport = new SeriesExport({
-    ...search,
-    storage: promql.storage,
-    ...pickSettings(config, "observationStepMs"),
-  });
   const directory = join(config.data, "snapshots");
   const snapshots = new Snapshots({ store, directory, temporaryDirectory, now });
   const summaries = new Summaries({ engine: sql, facts: () => storeFacts(store, config.data), now });
   const stop = async () => {
     await sql.close();
-    await Promise.all([promql, federation, exemplars, seriesExport, snapshots].map((each) => each.close()));
+    await Promise.all([promql, federation, exemplars, snapshots].map((each) => each.close()));
   };
-  return { sql, summaries, promql, federation, exemplars, seriesExport, snapshots, stop };
+  return { sql, summaries, promql, federation, exemplars, snapshots, stop };
 }
 
 /** The routes that answer questions. */
@@ -501,11 +495,11 @@ function queryRoutes(
 /** The routes that export, import, copy and delete what is stored. */
 function recordRoutes(
   { config, now, store, registry, limits }: Parts,
-  { promql, seriesExport, snapshots }: ReturnType<typeof openQueries>,
+  { promql, snapshots }: ReturnType<typeof openQueries>,
   ingest: Ingest,
 ): readonly Routes[] {
   const { catalog } = promql;
-  const series = { series: seriesExport, limits, now, stallTimeoutMs: config.bodyTimeoutMs };
+  const series = { series: promql, limits, now, stallTimeoutMs: config.bodyTimeoutMs };
   return [
     adminRoutes({
       deleteSamples: async (selected, fromUs, toUs) =>

@@ -93,3 +93,44 @@ export async function lineStream(
     { highWaterMark: 1 },
   );
 }
+
+/** The pieces of an answer that another thread writes. */
+interface Pieces {
+  /** Undefined after the last. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Nobody reads the rest. */
+  cancel(): void;
+}
+
+/**
+ * Pieces as a body. A failure resets the connection, so that no client takes a part for the whole.
+ *
+ * @param made the pieces that were read already, so that an early failure was an error with a status
+ * @param stallTimeoutMs how long a client may read nothing before it is disconnected
+ */
+export function pieceStream(
+  made: Uint8Array[],
+  pieces: Pieces,
+  stallTimeoutMs: number,
+): ReadableStream<Uint8Array> {
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stall);
+        const piece = made.shift() ?? (await pieces.next());
+        if (piece === undefined) return controller.close();
+        controller.enqueue(piece);
+        stall = setTimeout(() => {
+          controller.error(new Timeout(`The client read nothing of the answer for ${stallTimeoutMs} ms.`));
+          pieces.cancel();
+        }, stallTimeoutMs);
+      },
+      cancel() {
+        clearTimeout(stall);
+        pieces.cancel();
+      },
+    },
+    { highWaterMark: 1 },
+  );
+}

@@ -11,24 +11,18 @@
  * query, and is in memory before the first of it is written. So a client that reads slowly keeps no transaction open.
  * Samples that arrive during the export are included if their time was not read yet.
  */
-import { dayOf, type Labels, MICROSECONDS_PER_DAY } from "../model/sample.ts";
-import { ConcurrencyLimit } from "../model/concurrency-limit.ts";
-import type { Store } from "../store/store.ts";
-import { type Catalog, seriesCounter, type Source } from "./promql/catalog/catalog.ts";
-import type { Limits } from "./promql/evaluate/budget.ts";
+import { dayOf, MICROSECONDS_PER_DAY } from "../model/sample.ts";
+import { seriesCounter, type Source } from "./promql/catalog/catalog.ts";
+import { Budget, type Limits } from "./promql/evaluate/budget.ts";
 import { METRIC_NAME } from "./promql/labels.ts";
 import type { Matcher } from "./promql/matchers.ts";
-import { QueryRunner } from "./promql/query-runner.ts";
 import type { SeriesSamples } from "./promql/storage.ts";
 import { DayReader } from "./promql/store/day-reader.ts";
+import type { StoredRows } from "./promql/store/stored-rows.ts";
 import type { StoreStorage } from "./promql/store/store-storage.ts";
-import { StoreTableReader } from "./promql/store/table-reader.ts";
-import type { SelectorUse } from "./promql/worker/selector-reader.ts";
 
 interface SeriesExportOptions extends Limits {
-  readonly store: Pick<Store, "reader" | "days">;
-  readonly catalog: Catalog;
-  readonly selectors: SelectorUse;
+  readonly rows: StoredRows;
   readonly storage: Pick<StoreStorage, "read">;
   /** The step of the counters that observations and deltas are. */
   readonly observationStepMs: number;
@@ -43,17 +37,11 @@ export interface MillisecondRange {
 /** 16 MB of samples, and about 25 MB of text. */
 const SAMPLES_AT_ONCE = 1_000_000;
 const MS_PER_DAY = MICROSECONDS_PER_DAY / 1000;
-/** Exports that read at a time. While their clients read, they do not count. */
-const CONCURRENCY_MAX = 2;
-const WAIT_MS = 30_000;
 /** Half a microsecond, since ranges of queries are open on the left. */
 const HALF_US = 0.0005;
 
 export class SeriesExport {
   readonly #options: SeriesExportOptions;
-  readonly #runner = new QueryRunner(
-    new ConcurrencyLimit(CONCURRENCY_MAX, { tasks: "exports", waitMs: WAIT_MS }),
-  );
   readonly #samplesAtOnce: number;
 
   constructor(options: SeriesExportOptions, samplesAtOnce = SAMPLES_AT_ONCE) {
@@ -65,23 +53,16 @@ export class SeriesExport {
    * The samples of the series that any of the selectors finds, in portions. A series can be in several portions, which are
    * in order of time.
    *
-   * @param labels if set, only series with these labels are found
-   * @throws ParseError, and QueryError when a limit on PromQL queries is exceeded
+   * @throws QueryError when a limit on PromQL queries is exceeded
    */
   async *samples(
-    texts: readonly string[],
+    selectors: readonly (readonly Matcher[])[],
     asked: MillisecondRange,
     signal?: AbortSignal,
-    labels?: Labels,
   ): AsyncGenerator<readonly SeriesSamples[], void, undefined> {
     const range = this.#stored(asked);
-    // As VictoriaMetrics: `{__name__!=""}` selects all series.
-    const sources = await this.#options.selectors.use(
-      { texts, mayFindAll: true, labels },
-      signal,
-      (selectors) => this.#find(selectors, range, signal),
-    );
     if (range === undefined) return;
+    const sources = await this.#find(selectors, range, signal);
     const levels = sources.filter((source) => source.shape === "raw" && !isSingle(source));
     for (const part of await this.#partsOf(levels, range, signal))
       yield (await this.#read(levels, part, signal)).map(lastOfEachMillisecond);
@@ -92,14 +73,9 @@ export class SeriesExport {
     for (const group of this.#groupsOf(counters, range)) yield await this.#read(group, range, signal);
   }
 
-  /** Stops the queries that run; resolves when none runs. */
-  async close(): Promise<void> {
-    await this.#runner.close();
-  }
-
   /** The part of a range in which anything is stored. */
   #stored({ startMs, endMs }: MillisecondRange): MillisecondRange | undefined {
-    const days = this.#options.store.days();
+    const days = this.#options.rows.days();
     if (days.length === 0) return undefined;
     const first = Math.max(startMs, days[0]!.day * MS_PER_DAY);
     const last = Math.min(endMs, (days.at(-1)!.day + 1) * MS_PER_DAY - 1);
@@ -108,16 +84,16 @@ export class SeriesExport {
 
   async #find(
     selectors: readonly (readonly Matcher[])[],
-    range: MillisecondRange | undefined,
+    range: MillisecondRange,
     signal: AbortSignal | undefined,
   ): Promise<Source[]> {
-    if (range === undefined) return [];
     const days = [dayOf(range.startMs * 1000), dayOf(range.endMs * 1000)] as const;
     const found = new Map<string, Source>();
-    const options = { signal, countSeries: seriesCounter(this.#options.promqlSeriesMax) };
+    const countSeries = seriesCounter(this.#options.promqlSeriesMax);
     for (const matchers of selectors) {
       const isNamed = matchers.some(({ name, operator }) => name === METRIC_NAME && operator === "=");
-      for (const source of await this.#options.catalog.find(matchers, ...days, options)) {
+      for (const source of await this.#options.rows.find(matchers, ...days, signal)) {
+        countSeries(Math.max(1, source.edges.length));
         if (isSingle(source) && !isNamed) continue;
         // Other selectors may find the same histogram with other buckets.
         const edges = source.edges.map(({ bound }) => bound).join();
@@ -134,7 +110,7 @@ export class SeriesExport {
   ): Promise<readonly SeriesSamples[]> {
     const afterMs = startMs - HALF_US;
     const selection = { afterMs, toMs: endMs + 1 - HALF_US, totalsAfterMs: afterMs };
-    return await this.#runner.runWithin(this.#options, signal, async (budget) => {
+    return await this.#within(signal, async (budget) => {
       budget.countSeries(sources.reduce((sum, { edges }) => sum + Math.max(1, edges.length), 0));
       const all: SeriesSamples[] = [];
       for await (const batch of this.#options.storage.read(sources, selection, budget)) {
@@ -153,6 +129,16 @@ export class SeriesExport {
     });
   }
 
+  /** One portion is one query. An error that an interrupt caused is replaced by the reason for the interrupt. */
+  async #within<T>(signal: AbortSignal | undefined, ask: (budget: Budget) => Promise<T>): Promise<T> {
+    const budget = new Budget(this.#options, signal);
+    try {
+      return await ask(budget);
+    } catch (error) {
+      throw budget.reasonFor(error);
+    }
+  }
+
   /** Divides a range, so that the sources have about `samplesAtOnce` samples in each part. */
   async #partsOf(
     sources: readonly Source[],
@@ -160,17 +146,17 @@ export class SeriesExport {
     signal: AbortSignal | undefined,
   ): Promise<MillisecondRange[]> {
     if (sources.length === 0) return [];
-    const { store } = this.#options;
+    const { rows } = this.#options;
     const ids = sources.flatMap(({ seriesIds }) => seriesIds);
-    const days = store.days().flatMap(({ day, rows }) => {
+    const days = rows.days().flatMap(({ day, rows: count }) => {
       const startMs = Math.max(range.startMs, day * MS_PER_DAY);
       const endMs = Math.min(range.endMs, (day + 1) * MS_PER_DAY - 1);
-      return startMs <= endMs ? [{ startMs, endMs, rows }] : [];
+      return startMs <= endMs ? [{ startMs, endMs, count }] : [];
     });
     // Usually everything fits, and need not be counted.
-    if (days.reduce((sum, { rows }) => sum + rows, 0) <= this.#samplesAtOnce) return [range];
-    const counted = await this.#runner.runWithin(this.#options, signal, async (budget) => {
-      const reader = new DayReader(store.days(), new StoreTableReader(store, budget.signal));
+    if (days.reduce((sum, { count }) => sum + count, 0) <= this.#samplesAtOnce) return [range];
+    const counted = await this.#within(signal, async (budget) => {
+      const reader = new DayReader(rows.days(), rows.tables(budget.signal));
       try {
         const counts: number[] = [];
         for (const { startMs, endMs } of days) {

@@ -1,9 +1,9 @@
 /** An export that is read in many portions has the same samples as one that fits into one, and the levels that an import needs. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { matcher } from "../../src/query/promql/matchers.ts";
 import { OwnRows } from "../../src/query/promql/store/own-rows.ts";
 import { StoreStorage } from "../../src/query/promql/store/store-storage.ts";
 import { SeriesExport } from "../../src/query/series-export.ts";
-import { selectorsHere } from "./promql/selectors-here.ts";
 import { DAY_MS, NOON_MS, openTestGateway, type TestGateway } from "../gateway.ts";
 
 const LIMITS = {
@@ -13,7 +13,7 @@ const LIMITS = {
   promqlTimeoutMs: 60_000,
 };
 const STEP_MS = 15_000;
-const EVERYTHING = ['{__name__!=""}'];
+const EVERYTHING = [[matcher("__name__", "!=", "")]];
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -33,9 +33,7 @@ function open(samplesAtOnce: number, limits = LIMITS): SeriesExport {
   const { store, registry } = gateway.gateway;
   const rows = new OwnRows({ store, registry });
   const storage = new StoreStorage({ rows, observationStepMs: STEP_MS, seriesIdleMs: DAY_MS });
-  const { catalog } = rows;
-  const rooms = { store, catalog, storage, selectors: selectorsHere };
-  return new SeriesExport({ ...rooms, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
+  return new SeriesExport({ rows, storage, observationStepMs: STEP_MS, ...limits }, samplesAtOnce);
 }
 
 /** The samples by series, and the number of portions. */
@@ -50,7 +48,6 @@ async function read(samplesAtOnce: number, startMs: number, endMs: number) {
       for (const [index, ms] of timestampsMs.entries()) found[labels.key]!.push(`${ms} ${values[index]}`);
     }
   }
-  await series.close();
   return { found, portions };
 }
 
@@ -88,7 +85,7 @@ test("of the values of a gauge within a millisecond the last is exported, which 
   ]);
   const found: Record<string, [number, number][]> = {};
   const series = open(100);
-  const named = ["queue", "span"];
+  const named = ["queue", "span"].map((name) => [matcher("__name__", "=", name)]);
   for await (const portion of series.samples(named, { startMs: atMs, endMs: NOON_MS })) {
     for (const { labels, timestampsMs, values } of portion) {
       found[`${labels.get("__name__")} ${labels.get("n") ?? ""}`] = [...timestampsMs].map((ms, index) => [
@@ -97,7 +94,6 @@ test("of the values of a gauge within a millisecond the last is exported, which 
       ]);
     }
   }
-  await series.close();
   expect(found).toEqual({
     "queue 0": [
       [0, 3],
@@ -119,5 +115,4 @@ test("a selector that finds more series than a query may is rejected", async () 
   const series = open(100, { ...LIMITS, promqlSeriesMax: 2 });
   const reading = series.samples(EVERYTHING, { startMs: 0, endMs: NOON_MS }).next();
   await expect(reading).rejects.toThrow("promqlSeriesMax");
-  await series.close();
 });

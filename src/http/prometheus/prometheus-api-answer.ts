@@ -14,7 +14,7 @@ import {
 import type { PromqlAnswer } from "../../query/promql/promql-queries.ts";
 import { QueryError } from "../../query/promql/query-errors.ts";
 import { errorHeaders, jsonResponse } from "../error-answers.ts";
-import { streamResponse } from "../stream.ts";
+import { pieceStream, streamResponse } from "../stream.ts";
 
 /** Notes beside the data. */
 interface Notes {
@@ -73,30 +73,7 @@ export async function queryResponse(answer: PromqlAnswer): Promise<Response> {
   const first = await answer.next();
   const second = first === undefined ? undefined : await answer.next();
   if (second === undefined) return new Response(first ?? "", { headers });
-  return streamResponse(answerStream([first!, second], answer), headers);
-}
-
-function answerStream(made: Uint8Array[], answer: PromqlAnswer): ReadableStream<Uint8Array> {
-  let stall: ReturnType<typeof setTimeout> | undefined;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        clearTimeout(stall);
-        const piece = made.shift() ?? (await answer.next());
-        if (piece === undefined) return controller.close();
-        controller.enqueue(piece);
-        stall = setTimeout(() => {
-          controller.error(new Timeout(`The client read nothing of the answer for ${STALL_MS} ms.`));
-          answer.cancel();
-        }, STALL_MS);
-      },
-      cancel() {
-        clearTimeout(stall);
-        answer.cancel();
-      },
-    },
-    { highWaterMark: 1 },
-  );
+  return streamResponse(pieceStream([first!, second], answer, STALL_MS), headers);
 }
 
 /** The answer with a list of any length. */
@@ -113,7 +90,7 @@ function inPieces(pieces: Iterator<string, void>): Response {
   const first = pieces.next();
   const second = pieces.next();
   if (second.done) return new Response(first.value ?? "", { headers });
-  return streamResponse(pieceStream([first.value ?? "", second.value], pieces), headers);
+  return streamResponse(textStream([first.value ?? "", second.value], pieces), headers);
 }
 
 function* listPieces(items: readonly unknown[], end: string): Generator<string, void> {
@@ -132,7 +109,7 @@ function noteText(warnings: readonly string[], infos: readonly string[]): string
   return text === "" ? "" : `,${text}`;
 }
 
-function pieceStream(made: string[], pieces: Iterator<string, void>): ReadableStream<Uint8Array> {
+function textStream(made: string[], pieces: Iterator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {

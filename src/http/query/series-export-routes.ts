@@ -4,28 +4,17 @@
  *
  * `/api/v1/export` also has the export of events (export-routes.ts): a request with `match[]` is this one.
  */
-import { setImmediate } from "node:timers/promises";
 import type { Caller } from "../../access/access.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
-import type { Labels } from "../../model/sample.ts";
-import type { SeriesSamples } from "../../query/promql/storage.ts";
-import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../query/series-lines.ts";
-import type { MillisecondRange } from "../../query/series-export.ts";
+import type { ExportAsked, Promql } from "../../query/promql/promql-queries.ts";
 import type { BodyLimits } from "../body.ts";
 import { readCount, rejectUnknown } from "../parameters.ts";
 import { asParameter, invalid, readParameters, readTime } from "../prometheus/prometheus-api-parameters.ts";
 import { Routes } from "../routes.ts";
-import { lineStream, streamResponse } from "../stream.ts";
+import { pieceStream, streamResponse } from "../stream.ts";
 
 interface SeriesExportDependencies {
-  readonly series: {
-    samples(
-      texts: readonly string[],
-      range: MillisecondRange,
-      signal?: AbortSignal,
-      labels?: Labels,
-    ): AsyncGenerator<readonly SeriesSamples[], void, undefined>;
-  };
+  readonly series: Pick<Promql, "export">;
   readonly limits: BodyLimits;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
@@ -71,7 +60,14 @@ export const seriesExportRoutes = (dependencies: SeriesExportDependencies) =>
             "Query parameter format is missing; expected columns such as __name__,__value__,__timestamp__:unix_ms,job.",
             "format",
           );
-        return await stream(parameters, request, caller, csvLines(format), "text/csv", dependencies);
+        return await stream(
+          parameters,
+          request,
+          caller,
+          { as: "csv", columns: format },
+          "text/csv",
+          dependencies,
+        );
       },
     );
 
@@ -89,7 +85,7 @@ export async function exportSeries(
   const parameters = await readParameters(request, dependencies.limits);
   const format = parameters.get("format") ?? "";
   if (format === "prometheus")
-    return await stream(parameters, request, caller, textLines(), "text/plain", dependencies);
+    return await stream(parameters, request, caller, { as: "text" }, "text/plain", dependencies);
   if (format !== "" && format !== "json")
     throw new BadInput(
       `Query parameter format is ${quote(format)}; expected json or prometheus. /api/v1/query returns a matrix.`,
@@ -100,7 +96,7 @@ export async function exportSeries(
     parameters,
     request,
     caller,
-    jsonLines(rowsMax),
+    { as: "json", rowsMax },
     "application/stream+json",
     dependencies,
   );
@@ -110,7 +106,7 @@ async function stream(
   parameters: URLSearchParams,
   request: Request,
   { labels }: Caller,
-  write: SeriesWriter,
+  format: ExportAsked["format"],
   type: string,
   { series, stallTimeoutMs, now }: SeriesExportDependencies,
 ): Promise<Response> {
@@ -124,22 +120,14 @@ async function stream(
   const startMs = timeOf(parameters, "start") ?? 0;
   const endMs = timeOf(parameters, "end") ?? now();
   if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
-  const portions = series.samples(texts, { startMs, endMs }, request.signal, labels);
-  const lines = await asParameter("match[]", () => lineStream(linesOf(portions, write), stallTimeoutMs));
-  return streamResponse(lines, { "content-type": `${type}; charset=utf-8` });
-}
-
-async function* linesOf(
-  portions: AsyncGenerator<readonly SeriesSamples[], void, undefined>,
-  write: SeriesWriter,
-): AsyncGenerator<string, void, undefined> {
-  for await (const portion of portions) {
-    for (const piece of write(portion)) {
-      yield piece;
-      // A client on the same machine takes each piece at once: other requests are served in between.
-      await setImmediate();
-    }
-  }
+  const answer = await asParameter("match[]", () =>
+    series.export({ texts, range: { startMs, endMs }, format }, request.signal, labels),
+  );
+  const first = await answer.next();
+  const made = first === undefined ? [] : [first];
+  return streamResponse(pieceStream(made, answer, stallTimeoutMs), {
+    "content-type": `${type}; charset=utf-8`,
+  });
 }
 
 function timeOf(parameters: URLSearchParams, name: string): number | undefined {

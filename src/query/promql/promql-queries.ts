@@ -16,9 +16,8 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { Discovery, type LabelQuery, type MetadataEntry } from "./catalog/discovery.ts";
 import type { SeriesStatistics } from "./catalog/catalog-statistics.ts";
 import { narrowedRows, OwnRows, type OwnRowsOptions } from "./store/own-rows.ts";
-import { StoreStorage } from "./store/store-storage.ts";
 import { QueryRunner } from "./query-runner.ts";
-import type { Shown, Task, TaskSettings } from "./worker/messages.ts";
+import type { ExportTask, Shown, Task, TaskSettings } from "./worker/messages.ts";
 import { SelectorReader, type SelectorUse } from "./worker/selector-reader.ts";
 import { WorkerPool } from "./worker/worker-pool.ts";
 import { type TaskMemory, WorkerTask } from "./worker/worker-task.ts";
@@ -40,7 +39,9 @@ export interface CallerOptions extends PromqlQueryOptions {
   readonly labels?: Labels;
 }
 
-/** The text of an answer of Prometheus's API, in pieces. */
+export type ExportAsked = Omit<ExportTask, "kind">;
+
+/** The text of an answer, in pieces. */
 export interface PromqlAnswer {
   /** The next piece; undefined after the last. The first is there already. */
   next(): Promise<Uint8Array<ArrayBuffer> | undefined>;
@@ -51,6 +52,8 @@ export interface PromqlAnswer {
 /** How long a query waits before it is rejected, and how many wait: dashboards send the queries of a page at once. */
 const WAIT_MS = 30_000;
 const WAITING_PER_QUERY = 32;
+/** Exports at once, which last as long as their clients read. Each has a Worker with a million samples. */
+const EXPORTS_MAX = 4;
 /** A Worker notices itself that the time is up, unless it computes without a pause. */
 const LATE_MS = 100;
 
@@ -58,18 +61,19 @@ export class Promql {
   readonly discovery: Discovery;
   readonly #options: PromqlOptions;
   readonly #rows: OwnRows;
-  readonly #storage: StoreStorage;
   readonly #pool: WorkerPool;
   readonly #selectors: SelectorReader;
   readonly #memory: TaskMemory;
   readonly #runner: QueryRunner;
+  readonly #exports = new QueryRunner(
+    new ConcurrencyLimit(EXPORTS_MAX, { tasks: "exports", waitMs: WAIT_MS }),
+  );
   readonly #counters: Counters;
 
   constructor(options: PromqlOptions) {
     this.#options = options;
     this.#counters = options.counters;
     this.#rows = new OwnRows(options);
-    this.#storage = new StoreStorage({ ...options, rows: this.#rows });
     this.#pool = new WorkerPool({ onChange: (count) => options.counters.promqlWorkers.set(count) });
     const { promqlMemoryGrowthBytesMax } = options;
     const guard = new MemoryGuard(promqlMemoryGrowthBytesMax);
@@ -126,6 +130,15 @@ export class Promql {
     return this.#run({ kind: "tree", text }, signal);
   }
 
+  /**
+   * The samples of selected series as text. Each portion is a query of its own, so the whole has no deadline.
+   *
+   * @throws ParseError, BadInput for a format, QueryError when a limit is exceeded, Busy when too many exports run
+   */
+  export(asked: ExportAsked, signal?: AbortSignal, labels?: Labels): Promise<PromqlAnswer> {
+    return this.#run({ kind: "export", ...asked }, signal, labels, this.#exports);
+  }
+
   /** The catalog of series, for other parts that search by selectors: one index is enough. */
   get catalog(): Catalog {
     return this.#rows.catalog;
@@ -136,21 +149,21 @@ export class Promql {
     return this.#selectors;
   }
 
-  /** The samples of sources of the catalog, for exports. */
-  get storage(): Pick<StoreStorage, "read"> {
-    return this.#storage;
-  }
-
   /** Stops all queries; resolves when none runs. */
   async close(): Promise<void> {
-    await Promise.all([this.#runner.close(), this.#selectors.close()]);
+    await Promise.all([this.#runner, this.#exports, this.#selectors].map((each) => each.close()));
     this.#pool.close();
   }
 
-  async #run(task: Task, signal: AbortSignal | undefined, labels?: Labels): Promise<PromqlAnswer> {
+  async #run(
+    task: Task,
+    signal: AbortSignal | undefined,
+    labels?: Labels,
+    runner = this.#runner,
+  ): Promise<PromqlAnswer> {
     const answer = Promise.withResolvers<PromqlAnswer>();
     // The place among the running queries is kept until the Worker is free, which can be after the answer began.
-    this.#runner
+    runner
       .run(signal, (either) => this.#work(task, either, labels, answer))
       .catch((error: unknown) => answer.reject(error));
     return await answer.promise;
@@ -167,11 +180,10 @@ export class Promql {
     let outcome = "ok";
     const { promqlTimeoutMs } = { ...this.#options, ...("options" in task ? definedOnly(task.options) : {}) };
     const late = new AbortController();
-    const timer = setTimeout(
-      () =>
-        late.abort(new QueryTimeout(`the query took longer than ${promqlTimeoutMs} ms (promqlTimeoutMs)`)),
-      promqlTimeoutMs + LATE_MS,
-    );
+    const tooLate = () =>
+      late.abort(new QueryTimeout(`the query took longer than ${promqlTimeoutMs} ms (promqlTimeoutMs)`));
+    // An export lasts as long as its client reads.
+    const timer = task.kind === "export" ? undefined : setTimeout(tooLate, promqlTimeoutMs + LATE_MS);
     const work = new WorkerTask(task, {
       pool: this.#pool,
       // The Worker has no other way to series.
@@ -194,7 +206,8 @@ export class Promql {
       outcome = error instanceof RequestError ? error.code : "failed";
       answer.reject(error);
     } finally {
-      this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
+      if (task.kind !== "export")
+        this.#counters.promqlSeconds.observe({ outcome }, (performance.now() - begin) / 1000);
       await work.ended;
       clearTimeout(timer);
     }
@@ -220,7 +233,7 @@ export class Promql {
       promqlTimeoutMs,
       seriesIdleMs,
       nowMs: now(),
-      days: this.#rows.days().map(({ day, table }) => ({ day, table })),
+      days: this.#rows.days().map(({ day, table, rows }) => ({ day, table, rows })),
     };
   }
 }

@@ -8,7 +8,7 @@ import type { Day, Reader, Store } from "../../../store/store.ts";
 import { LimitReached, QueryCanceled } from "../query-errors.ts";
 
 /** What a query knows of a day. */
-export type StoredDay = Pick<Day, "day" | "table">;
+export type StoredDay = Pick<Day, "day" | "table" | "rows">;
 
 /** The numbers of some rows of a result. Every array is a copy that belongs to the receiver. */
 export interface RowColumns {

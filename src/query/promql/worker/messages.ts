@@ -4,6 +4,7 @@
  * transferred, not copied.
  */
 import type { EngineOptions, PromqlQueryOptions } from "../engine.ts";
+import type { MillisecondRange } from "../../series-export.ts";
 import type { MatchOperator } from "../matchers.ts";
 import type { DayStatement, RowColumns, RowLists, StoredDay } from "../store/table-reader.ts";
 import type { PlainError } from "./plain-error.ts";
@@ -38,7 +39,22 @@ export type Task =
     }
   | { readonly kind: "format"; readonly text: string }
   | { readonly kind: "tree"; readonly text: string }
+  | ExportTask
   | SelectorsTask;
+
+/** The Worker writes the samples of selected series. */
+export interface ExportTask {
+  readonly kind: "export";
+  readonly texts: readonly string[];
+  readonly range: MillisecondRange;
+  readonly format: ExportFormat;
+}
+
+/** See src/query/series-lines.ts. */
+export type ExportFormat =
+  | { readonly as: "json"; readonly rowsMax?: number }
+  | { readonly as: "text" }
+  | { readonly as: "csv"; readonly columns: string };
 
 /** The Worker parses selectors, and evaluates their regular expressions until the owner gives it another task. */
 export interface SelectorsTask {

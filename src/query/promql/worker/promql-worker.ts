@@ -12,7 +12,7 @@ import { compileAnchored } from "../matchers.ts";
 import { LimitReached } from "../query-errors.ts";
 import { type FromWorker, PIECES_AHEAD, type Task, type TaskSettings, type ToWorker } from "./messages.ts";
 import { plainError } from "./plain-error.ts";
-import { Asker, RemoteRows } from "./remote-rows.ts";
+import { Asker, plainMatcher, RemoteRows } from "./remote-rows.ts";
 import { answerPieces, selectorsOf } from "./tasks.ts";
 
 declare const self: Worker;
@@ -70,7 +70,10 @@ class RunningTask {
   async run(task: Task, settings: TaskSettings): Promise<void> {
     const rows = new RemoteRows(this.asker, settings.days);
     try {
-      if (task.kind === "selectors") return post({ type: "selectors", selectors: selectorsOf(task) });
+      if (task.kind === "selectors") {
+        const selectors = selectorsOf(task).map((matchers) => matchers.map(plainMatcher));
+        return post({ type: "selectors", selectors });
+      }
       let made: string | undefined;
       for await (const text of answerPieces(task, settings, rows, this.abort.signal)) {
         if (made !== undefined) {

@@ -87,9 +87,12 @@ export class RemoteRows implements StoredRows {
   find: StoredRows["find"] = async (matchers, firstDay, lastDay) => {
     const sources: Source[] = [];
     const decoder = new SourcesDecoder();
-    await this.#asker.ask({ what: "find", matchers: matchers.map(plain), firstDay, lastDay }, (part) => {
-      for (const source of decoder.decode(part as string)) sources.push(source);
-    });
+    await this.#asker.ask(
+      { what: "find", matchers: matchers.map(plainMatcher), firstDay, lastDay },
+      (part) => {
+        for (const source of decoder.decode(part as string)) sources.push(source);
+      },
+    );
     return sources;
   };
 
@@ -127,6 +130,7 @@ export class RemoteRows implements StoredRows {
   };
 }
 
-function plain({ name, operator, value }: Matcher): PlainMatcher {
+/** A matcher as a message. */
+export function plainMatcher({ name, operator, value }: Matcher): PlainMatcher {
   return { name, operator, value };
 }

@@ -10,8 +10,12 @@ import { checkSelectors } from "../evaluate/bounds.ts";
 import type { Matcher } from "../matchers.ts";
 import { isShifted, selectorsIn } from "../parse/ast.ts";
 import { ParseError } from "../query-errors.ts";
-import type { PlainMatcher, SelectorsTask, Shown, Task, TaskSettings } from "./messages.ts";
+import { csvLines, jsonLines, type SeriesWriter, textLines } from "../../series-lines.ts";
+import { SeriesExport } from "../../series-export.ts";
+import type { ExportFormat, ExportTask, SelectorsTask, Shown, Task, TaskSettings } from "./messages.ts";
 import { resultPieces, valueText } from "./result-text.ts";
+
+type Selectors = readonly (readonly Matcher[])[];
 
 /** The pieces of the answer to a task. */
 export async function* answerPieces(
@@ -27,6 +31,9 @@ export async function* answerPieces(
     case "tree":
       yield valueText(treeOf(parse(task.text)));
       return;
+    case "export":
+      yield* exported(task, settings, rows, signal);
+      return;
     default: {
       const { nowMs, observationStepMs, seriesIdleMs } = settings;
       const storage = new StoreStorage({ rows, observationStepMs, seriesIdleMs, now: () => nowMs });
@@ -36,9 +43,34 @@ export async function* answerPieces(
   }
 }
 
+async function* exported(
+  { texts, range, format }: ExportTask,
+  settings: TaskSettings,
+  rows: StoredRows,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  const write = writerOf(format);
+  const storage = new StoreStorage({ ...settings, rows, now: () => settings.nowMs });
+  const series = new SeriesExport({ ...settings, rows, storage });
+  // As VictoriaMetrics: `{__name__!=""}` selects all series.
+  const selectors = selectorsOf({ texts, mayFindAll: true });
+  for await (const portion of series.samples(selectors, range, signal)) yield* write(portion);
+}
+
+function writerOf(format: ExportFormat): SeriesWriter {
+  switch (format.as) {
+    case "json":
+      return jsonLines(format.rowsMax);
+    case "text":
+      return textLines();
+    case "csv":
+      return csvLines(format.columns);
+  }
+}
+
 function evaluated(
   engine: Engine,
-  task: Task & { kind: "instant" | "range" },
+  task: Extract<Task, { kind: "instant" | "range" }>,
   signal: AbortSignal,
 ): Promise<PromqlResult> {
   const options = { ...task.options, signal };
@@ -75,12 +107,12 @@ function statsOf({ stats }: PromqlResult): unknown {
 }
 
 /** The matchers of the selectors. */
-export function selectorsOf({ texts, isExpression, mayFindAll }: SelectorsTask): PlainMatcher[][] {
+export function selectorsOf({ texts, isExpression, mayFindAll }: Omit<SelectorsTask, "kind">): Selectors {
   const selectors = isExpression
     ? texts.flatMap((text) => selectorsIn(parse(text)))
     : texts.map((text) => ({ matchers: parseSelector(text, mayFindAll) }));
   checkSelectors(selectors);
-  return selectors.map(({ matchers }) => matchers.map(plainMatcher));
+  return selectors.map(({ matchers }) => matchers);
 }
 
 /** The matchers of a series selector such as `up{job="x"}`; throws for any other expression. */
@@ -93,8 +125,4 @@ function parseSelector(text: string, mayFindAll?: boolean): readonly Matcher[] {
     );
   }
   return expr.matchers;
-}
-
-function plainMatcher({ name, operator, value }: Matcher): PlainMatcher {
-  return { name, operator, value };
 }
