@@ -46,7 +46,7 @@ describe("imports", () => {
   /** A room may import from the rooms of the tiers before its own, never from a sibling. */
   const tiers = [
     ["wire", "store", "exposition", "access", "web-config"],
-    ["series"],
+    ["series", "supervision"],
     ["ingest", "query"],
     ["sampler", "scrape", "rules", "forward"],
     ["http"],

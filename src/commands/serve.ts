@@ -15,12 +15,15 @@ import { addressThatNeedsToken, type Config, resolveSettings, SettingError } fro
 import { registerProcessMetrics } from "../exposition/process-metrics.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../gateway.ts";
 import { type Listener, listen } from "../http/server.ts";
-import { createLog } from "../log/log.ts";
+import { createLog, type Log } from "../log/log.ts";
 import { standardError } from "../log/standard-error.ts";
 import { repeat, type Service } from "../model/service.ts";
 import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
+import { type Notify, openNotifySocket } from "../supervision/notify-socket.ts";
+import { Supervisor } from "../supervision/supervisor.ts";
+import { watchUncaughtFaults } from "../supervision/uncaught-faults.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import { StoreLocked } from "../store/store.ts";
 import { type Command, exitCode, faultText, type Io } from "./command.ts";
@@ -186,6 +189,22 @@ function startSampler(config: Config, { ingest, totals, counters, log }: Gateway
   };
 }
 
+function openSupervisor(env: Io["env"], log: Log): Supervisor {
+  let notify: Notify | undefined;
+  try {
+    notify = openNotifySocket(env.NOTIFY_SOCKET);
+  } catch (error) {
+    log("supervisor_unreachable", { error: String(error) });
+  }
+  return new Supervisor({ notify, env, pid: process.pid, log });
+}
+
+/** What `systemctl status` shows. */
+function statusOf({ store, ingest, registry, urls }: RunningGateway): string {
+  if (store.room().isFull) return "disk full: pushes are rejected until there is room";
+  return `accepts pushes on ${urls.join(", ")}; ${registry.seriesCount} series, ${ingest.waiting.samples} samples wait`;
+}
+
 export const command: Command = {
   name: "serve",
   summary: "starts the gateway",
@@ -201,11 +220,20 @@ ${settingsHelp()}`,
   async run(argv, io) {
     const { config, origins } = resolveSettings(argv, io.env, io.readFile);
     const quit = Promise.withResolvers<string>();
+    const lost = Promise.withResolvers<string>();
     const broken = Promise.withResolvers<string>();
     const log = createLog(config.logLevel, standardError(io.env.JOURNAL_STREAM), {
       format: config.logFormat,
       requests: config.logRequests,
     });
+    let counters: Gateway["counters"] | undefined;
+    watchUncaughtFaults(
+      log,
+      () => counters?.uncaughtFaults,
+      () => broken.resolve("exception"),
+    );
+    const supervisor = openSupervisor(io.env, log);
+    await supervisor.opening();
     // Whoever asks for a format has a program that reads the lines. Others get a sentence for people.
     const isForPrograms = origins.logFormat !== "default";
     const opened = start(config, {
@@ -213,14 +241,16 @@ ${settingsHelp()}`,
       socketMode: io.umask === undefined ? undefined : 0o777 & ~io.umask,
       adminToken: adminTokenOf(io.env),
       quit: () => quit.resolve("request"),
-      onFatal: () => broken.resolve("the engine gave up on the file"),
+      onFatal: () => lost.resolve("the engine gave up on the file"),
     });
-    const gateway = await opened.catch((error: unknown) => {
+    const gateway = await opened.catch(async (error: unknown) => {
+      await supervisor.failed(faultText(error));
       if (!isForPrograms) throw error;
       log("start_failed", { error: faultText(error) });
       return error instanceof SettingError ? exitCode.usage : exitCode.failure;
     });
     if (typeof gateway === "number") return gateway;
+    counters = gateway.counters;
     registerProcessMetrics(gateway.counters.registry, manifest.version);
     // Before anything says that the gateway runs, because a supervisor may stop it at once.
     const signalled = nextSignal();
@@ -232,9 +262,11 @@ ${settingsHelp()}`,
     });
     if (!isForPrograms)
       await io.stdout.write(`weir ${manifest.version} listens on ${gateway.urls.join(", ")}\n`);
-    const signal = await Promise.race([signalled, quit.promise, broken.promise]);
+    await supervisor.ready({ probe: () => gateway.ingest.probe(), status: () => statusOf(gateway) });
+    const signal = await Promise.race([signalled, quit.promise, lost.promise, broken.promise]);
     gateway.log("stopping", { signal });
-    void broken.promise.then(async () => {
+    void supervisor.stopping(config.stopTimeoutMs);
+    void lost.promise.then(async () => {
       // No more commits are possible. A supervisor starts a new process, which reads everything that was acknowledged.
       gateway.log("engine_lost");
       await Bun.sleep(ANSWER_MS);
@@ -247,6 +279,6 @@ ${settingsHelp()}`,
     await gateway.stop();
     clearTimeout(late);
     gateway.log("stopped");
-    return exitCode.ok;
+    return signal === "exception" ? exitCode.failure : exitCode.ok;
   },
 };

@@ -52,6 +52,18 @@ export const EVENTS = {
     fields: ["error"],
   },
 
+  supervisor_unreachable: {
+    level: "warn",
+    message: "the supervisor cannot be notified",
+    fields: ["error"],
+  },
+  commits_stuck: {
+    level: "error",
+    message:
+      "no commit has succeeded or failed for half of the watchdog's time; the supervisor may restart the gateway",
+    fields: ["afterMs"],
+  },
+
   // The store and what runs beside the requests
   upgrade_backup: {
     level: "warn",

@@ -105,6 +105,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
       registers,
     }),
+    uncaughtFaults: new Counter({
+      name: "weir_uncaught_faults_total",
+      help: "Faults of the gateway that no code caught, by kind: a rejection (the gateway continues) or an exception (it stops).",
+      labelNames: ["kind"],
+      registers,
+    }),
     commitFailures: new Counter({
       name: "weir_commit_failures_total",
       help: "Failed commits. Their pushes got an error.",

@@ -19,6 +19,8 @@ const SO_RCVBUFFORCE = 33;
 const F_DUPFD_CLOEXEC = 1030;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const EAGAIN = 11;
 
 /** The reasons for which an address cannot be bound, by errno. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -26,6 +28,14 @@ const REASONS: Readonly<Record<number, string>> = {
   13: "permission denied",
   98: "another process receives there",
   99: "this machine has no such address",
+};
+
+/** The reasons for which a datagram cannot be sent, by errno. */
+const SEND_REASONS: Readonly<Record<number, string>> = {
+  1: "permission denied",
+  2: "no socket exists there",
+  13: "permission denied",
+  111: "nobody receives there",
 };
 
 function load() {
@@ -37,6 +47,7 @@ function load() {
     getsockname: { args: [int, "ptr", "ptr"], returns: int },
     setsockopt: { args: [int, int, int, "ptr", "u32"], returns: int },
     getsockopt: { args: [int, int, int, "ptr", "ptr"], returns: int },
+    sendto: { args: [int, "ptr", "u64", int, "ptr", "u32"], returns: "i64" },
     recvmmsg: { args: [int, "ptr", "u32", int, "ptr"], returns: int },
     fcntl: { args: [int, int, int], returns: int },
     close: { args: [int], returns: int },
@@ -75,6 +86,21 @@ export class SocketLibrary {
     const errno = read.i32(this.#libc.__errno_location()!, 0);
     this.#libc.close(fd);
     throw new Error(REASONS[errno] ?? `the system's error is ${errno}`);
+  }
+
+  /**
+   * Sends one datagram to a Unix address, without waiting. Returns undefined if it was sent, `full` if the receiver's queue
+   * is full, else the reason.
+   */
+  sendOnce(address: SocketAddress, message: Uint8Array): string | undefined {
+    const fd = this.#libc.socket(familyOf(address), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return "no socket could be created";
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    const sent = this.#libc.sendto(fd, ptr(message), message.length, flags, ptr(address), address.length);
+    const errno = Number(sent) < 0 ? read.i32(this.#libc.__errno_location()!, 0) : 0;
+    this.#libc.close(fd);
+    if (errno === 0) return undefined;
+    return errno === EAGAIN ? "full" : (SEND_REASONS[errno] ?? `the system's error is ${errno}`);
   }
 
   close(fd: number): void {
@@ -172,6 +198,14 @@ function addressOf(family: number, bytes: number): SocketAddress {
 export function unixAddress(path: string): SocketAddress {
   const address = addressOf(AF_UNIX, 2 + SOCKET_PATH_BYTES_MAX);
   address.write(path, 2);
+  return address;
+}
+
+/** The address of an abstract name (unix(7)), which has no file. Its length belongs to the name. */
+export function abstractAddress(name: string): SocketAddress {
+  const bytes = Buffer.from(name);
+  const address = addressOf(AF_UNIX, 3 + bytes.length);
+  address.set(bytes, 3);
   return address;
 }
 

@@ -6,7 +6,7 @@
  * promtool is part of Debian's package `prometheus` (2.42). If it is not installed, its tests are skipped.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Engine } from "../../../src/query/promql/engine.ts";
 import { LabelSet } from "../../../src/query/promql/labels.ts";
@@ -342,12 +342,17 @@ describe("expressions", () => {
   });
 });
 
-test.if(Bun.which("systemd-analyze") !== null)("systemd accepts the unit of the service", () => {
-  const folder = temporaryFolder();
-  const file = join(folder, "weir.service");
-  // It looks for the program; this one is here.
-  writeFileSync(file, read("systemd/weir.service").replaceAll("/opt/weir", ROOT));
-  const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", file]);
-  expect(stderr.toString()).toBe("");
-  expect(exitCode).toBe(0);
-});
+test.if(Bun.which("systemd-analyze") !== null)(
+  "systemd accepts the unit of the service, with its addition",
+  () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "weir.service.d"));
+    writeFileSync(join(folder, "weir.service.d/tokens.conf"), read("systemd/tokens.conf"));
+    const file = join(folder, "weir.service");
+    // It looks for the program; this one is here.
+    writeFileSync(file, read("systemd/weir.service").replaceAll("/opt/weir", ROOT));
+    const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", file]);
+    expect(stderr.toString()).toBe("");
+    expect(exitCode).toBe(0);
+  },
+);
