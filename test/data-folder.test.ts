@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { weir } from "./commands/weir.ts";
 import { GatewayProcess } from "./gateway-process.ts";
+import { smallDisk } from "./small-disk.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const base = temporaryFolder();
@@ -187,3 +188,24 @@ describe("files are readable by their owner alone", () => {
     expect(await gateway.stop("SIGTERM")).toBe(0);
   });
 });
+
+const disk = smallDisk("8m");
+
+test.skipIf(!disk.isMounted)(
+  "on a disk that is mounted read-only is rejected with that reason (needs root)",
+  async () => {
+    const data = join(disk.path, "data");
+    const gateway = await start(data, { args: ["--disk-reserve-bytes=0"] });
+    await push(gateway, 1);
+    await gateway.stop("SIGKILL");
+    expect(Bun.spawnSync(["mount", "-o", "remount,ro", disk.path]).exitCode).toBe(0);
+    const refused = await GatewayProcess.startToEnd({ data, args: ["--no-sampler"] });
+    expect(refused.exitCode).toBe(2);
+    expect(refused.log).toStartWith(
+      `weir serve: data is ${JSON.stringify(data)}, which is on a disk that is mounted read-only: mount it for writing, or give ` +
+        "--data a folder of another disk.\n",
+    );
+    expect(Bun.spawnSync(["mount", "-o", "remount,rw", disk.path]).exitCode).toBe(0);
+    expect(await sum(await start(data, { args: ["--disk-reserve-bytes=0"] }))).toBe(1);
+  },
+);

@@ -11,9 +11,10 @@ import { Client } from "./client.ts";
 import { Crowd } from "./crowd.ts";
 import { countsOf, openDamaged } from "./damage.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
-import { countingSql, Ledger, type StoredPush } from "./ledger.ts";
+import { countingSql, Ledger, type Push, type StoredPush } from "./ledger.ts";
 import { type Disk, killedRun, runToEnd } from "./processes.ts";
 import type { Seeded } from "./seeded.ts";
+import { SCHEMA, undoUpgrade } from "./upgrade.ts";
 import { Worker } from "./worker.ts";
 
 const WORKERS = 4;
@@ -52,7 +53,6 @@ export interface CampaignOptions {
   readonly clock: GatewayClock;
   /** The small disk that `folder` is on, if it is on one. */
   readonly disk?: Disk;
-  readonly log: (line: string) => void;
 }
 
 export interface Tally {
@@ -305,7 +305,7 @@ export class Campaign {
 
   /** A backup of the running gateway, in which the gateway or the command may be killed. */
   async #backUp(client: Client, dest: string, kill: () => Promise<void>): Promise<void> {
-    const { random, clock } = this.#options;
+    const { random } = this.#options;
     const acknowledged = [...this.#ledger.acknowledged];
     const command = ["backup", dest, "--data", this.#data, "--url", client.url];
     const env = { WEIR_TOKEN: this.#token };
@@ -322,18 +322,22 @@ export class Campaign {
     }
     if (!existsSync(dest)) return;
     this.#count("whole backup");
-    const isGone = clock.day - 2;
-    const stored = await countsOf(dest);
-    const sent = this.#sent();
+    this.#judgeCopy(await countsOf(dest), acknowledged, "a backup");
+    rmSync(dest, { recursive: true });
+  }
+
+  /** Compares a copy of the store with what was acknowledged before it was made. */
+  #judgeCopy(stored: readonly StoredPush[], acknowledged: readonly Push[], what: string): void {
+    const today = this.#options.clock.day;
     const verdict = this.#ledger.compare(
       stored,
-      acknowledged.filter(({ day }) => day > isGone),
-      (name) => sent(name),
-      // A deletion may have come before or after it.
+      // A day may have been dropped before or after it.
+      acknowledged.filter(({ day }) => day > today - 2),
+      this.#sent(),
+      // So may have samples.
       () => undefined,
     );
-    this.#judge(verdict, "a backup");
-    rmSync(dest, { recursive: true });
+    this.#judge(verdict, what);
   }
 
   async #changeTokens(round: number): Promise<void> {
@@ -414,6 +418,19 @@ export class Campaign {
           if (code !== 0) this.tally.faults.push(`weir compact ended with ${code}: ${err}`);
         }
         return;
+      case "migration": {
+        const command = ["upgrade.ts", this.#data];
+        const backup = join(this.#data, `before-schema-${SCHEMA}`);
+        for (let times = random.below(3); times > 0; times--)
+          await killedRun(command, 150 + random.below(500));
+        if (existsSync(backup))
+          this.#judgeCopy(await countsOf(backup), this.#ledger.acknowledged, "the backup before a migration");
+        const { code, err } = await runToEnd(command);
+        if (code !== 0) this.tally.faults.push(`a migration ended with ${code}: ${err}`);
+        await undoUpgrade(this.#data);
+        rmSync(backup, { recursive: true });
+        return;
+      }
       case "read-only": {
         disk!.setReadOnly(true);
         try {
@@ -486,7 +503,7 @@ export class Campaign {
   }
 
   /** The push of a name that was sent and has no answer yet, or was acknowledged. */
-  #sent(): (name: string) => StoredPushSource | undefined {
+  #sent(): (name: string) => Push | undefined {
     const waiting = this.#workers.flatMap(({ unanswered }) => unanswered ?? []);
     const all = new Map([...this.#ledger.acknowledged, ...waiting].map((push) => [push.name, push]));
     return (name) => all.get(name);
@@ -536,5 +553,3 @@ export class Campaign {
     cpSync(this.#options.folder, to, { recursive: true });
   }
 }
-
-type StoredPushSource = Ledger["acknowledged"][number];

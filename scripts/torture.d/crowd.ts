@@ -11,6 +11,9 @@ export class Crowd {
   readonly #kinds: readonly (typeof KINDS)[number][];
   readonly #sockets: Socket[] = [];
   readonly #timers: Timer[] = [];
+  /** Half-closed connections, and those of them that got an answer. */
+  halfClosed = 0;
+  answered = 0;
 
   constructor(url: string, size: number, random: Seeded) {
     this.#port = Number(new URL(url).port);
@@ -25,7 +28,11 @@ export class Crowd {
       this.#sockets.push(socket);
       socket.on("error", () => resolve());
       socket.on("close", () => resolve());
-      socket.on("data", () => {});
+      let isAnswered = false;
+      socket.on("data", () => {
+        if (kind === "half-closed" && !isAnswered) this.answered++;
+        isAnswered = true;
+      });
       socket.on("connect", () => {
         this.#behave(socket, kind);
         resolve();
@@ -46,7 +53,8 @@ export class Crowd {
         socket.write(`${HEAD}Content-Length: 1000\r\n\r\n[{"metric_name"`);
         return;
       case "half-closed":
-        socket.end("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        this.halfClosed++;
+        socket.end("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n");
         return;
       case "slow":
         socket.write(`${HEAD}Content-Length: 1000\r\n\r\n`);

@@ -6,8 +6,9 @@ import { renameSync, writeFileSync } from "node:fs";
 
 const DAY_MS = 86_400_000;
 
-/** libfaketime, if it is installed. */
+/** libfaketime, if it is installed. Not if this process has a false clock itself, which its children must keep. */
 export function findFaketime(): string | undefined {
+  if (process.env.FAKETIME !== undefined) return undefined;
   for (const pattern of [
     "usr/lib/*/faketime/libfaketimeMT.so.1",
     "usr/local/lib/faketime/libfaketimeMT.so.1",

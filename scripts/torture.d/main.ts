@@ -70,7 +70,7 @@ async function torture(rounds: number, seed: number): Promise<number> {
     mkdirSync(folder);
     const random = new Seeded(seed * 1_000 + number);
     const clock = new GatewayClock(join(work, "clock"), faketime);
-    const campaign = new Campaign({ folder, random, clock, disk, log: console.log });
+    const campaign = new Campaign({ folder, random, clock, disk });
     try {
       await campaign.run(Math.min(CAMPAIGN_ROUNDS, rounds - total.rounds));
     } catch (error) {

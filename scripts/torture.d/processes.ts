@@ -4,8 +4,10 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "../..");
 
-function spawn(command: readonly string[], env: Readonly<Record<string, string>>) {
-  return Bun.spawn([process.execPath, "--no-env-file", join(ROOT, "src/main.ts"), ...command], {
+/** Runs `weir COMMAND`, or another program of this folder if the first word is its file. */
+function spawn([first = "", ...rest]: readonly string[], env: Readonly<Record<string, string>>) {
+  const program = first.endsWith(".ts") ? [join(import.meta.dir, first)] : [join(ROOT, "src/main.ts"), first];
+  return Bun.spawn([process.execPath, "--no-env-file", ...program, ...rest], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdin: "ignore",
