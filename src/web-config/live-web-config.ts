@@ -231,13 +231,16 @@ export class LiveWebConfig {
       ...(webConfigFile === "" ? [] : [webConfigFile]),
       ...(this.#watched === undefined ? [] : filesOf(this.#watched)),
     ];
-    return new Map(
-      files.map((file) => {
-        const found = statSync(file, { throwIfNoEntry: false });
-        const version =
-          found === undefined ? "" : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`;
-        return [file, version];
-      }),
-    );
+    return new Map(files.map((file) => [file, versionOf(file)]));
+  }
+}
+
+/** Differs for any two versions of a file. A file that cannot be looked at has the reason as its version. */
+function versionOf(file: string): string {
+  try {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(file);
+    return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+  } catch (error) {
+    return String((error as { code?: unknown }).code);
   }
 }

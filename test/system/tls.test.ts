@@ -129,12 +129,12 @@ test("a page of the same origin may use it, and one of the same name without TLS
   expect([await status(`https://${host}`), await status(`http://${host}`)]).toEqual([200, 403]);
 });
 
-test("a body of 20 MB arrives whole, and an answer of megabytes too", async () => {
+test("a body of 4 MB arrives whole, and an answer of megabytes too", async () => {
   const lines = Array.from(
-    { length: 100_000 },
+    { length: 20_000 },
     (_, at) => `tls_body{at="${at % 100}"} ${at} ${Date.now() - at}`,
   );
-  const body = `# TYPE tls_body gauge\n${lines.join("\n")}\n`.padEnd(20_000_000, "\n");
+  const body = `# TYPE tls_body gauge\n${lines.join("\n")}\n`.padEnd(4_000_000, "\n");
   const answer = await fetch(`${gateway.url}/api/v1/import/prometheus`, {
     method: "POST",
     body,

@@ -147,6 +147,18 @@ describe("a new web.yml", () => {
     expect(live.hasUsers).toBe(true);
   });
 
+  test("that names files in a folder that is none leaves all as it was", () => {
+    const { live, webYml, takeLog, subject } = open(TLS);
+    writeFileSync(webYml, TLS.replace("tls.crt", "tls.crt/none"));
+    for (let looks = 0; looks < 4; looks++) live.look();
+    expect([subject(), takeLog()]).toEqual([
+      "CN=first",
+      [
+        "web_config_unusable cert_file \"tls.crt/none\" cannot be read: ENOTDIR: not a directory, open 'tls.crt/none'.",
+      ],
+    ]);
+  });
+
   test("cannot switch TLS on or off", () => {
     const off = open(USERS);
     writeFileSync(off.webYml, TLS);
