@@ -53,12 +53,21 @@ interface JournalOptions {
   readonly logBytes: () => number;
 }
 
+/** Columns that are used again. There are two while a row group moves and the next one fills. */
+const SPARE_MAX = 2;
+
 /** Entries that move together. */
 class Gathered {
+  /** Columns that can be used again. */
+  readonly #spare: GatheredRows[];
   readonly parts: EntryParts[] = [];
   readonly days = new Map<number, GatheredRows>();
   textLength = 0;
   rowCount = 0;
+
+  constructor(spare: GatheredRows[]) {
+    this.#spare = spare;
+  }
 
   /** Whether the entries must move before others are added. */
   get isFull(): boolean {
@@ -89,9 +98,18 @@ class Gathered {
     this.parts.push(parts);
     this.textLength += textLength;
     for (const each of rows) {
-      this.days.getOrInsertComputed(each.day, () => new GatheredRows(each.day)).add(each);
+      const { day } = each;
+      this.days
+        .getOrInsertComputed(day, () => this.#spare.pop()?.reuse(day) ?? new GatheredRows(day))
+        .add(each);
       this.rowCount += each.length;
     }
+  }
+
+  /** Gives the columns of whole row groups back. The entries are not needed any more. */
+  recycle(): void {
+    for (const rows of this.days.values())
+      if (rows.length >= ROW_GROUP_ROWS && this.#spare.length < SPARE_MAX) this.#spare.push(rows);
   }
 }
 
@@ -101,7 +119,8 @@ export class Journal {
   readonly #onFault: OnFault;
   /** Entries that move next, up to a record. Undefined if none are due. */
   #due: { readonly entries: Gathered; readonly mark: Mark } | undefined;
-  #gathering = new Gathered();
+  readonly #spare: GatheredRows[] = [];
+  #gathering = new Gathered(this.#spare);
   /** Entries as they were read, for a repair. */
   #read: readonly ReadEntry[] = [];
   /**
@@ -169,7 +188,7 @@ export class Journal {
 
   /** Takes the entries of an earlier run. */
   #restore(entries: readonly ReadEntry[]): void {
-    this.#gathering = new Gathered();
+    this.#gathering = new Gathered(this.#spare);
     for (const entry of entries) this.#gathering.add(entry, 0);
     this.#isBroken = entries.length > 0;
   }
@@ -221,7 +240,7 @@ export class Journal {
     this.#gathering.add(entries[0]!, entries[0]!.text.length);
     if (first === undefined) return true;
     this.#due = { entries: this.#gathering, mark: marks[0]! };
-    this.#gathering = new Gathered();
+    this.#gathering = new Gathered(this.#spare);
     if (entries.length > 1) this.#gathering.add(entries[1]!, 0);
     return true;
   }
@@ -265,7 +284,7 @@ export class Journal {
     if (this.#due === undefined) await this.#appending;
     if (this.#due === undefined) {
       this.#due = { entries: this.#gathering, mark: this.#file.mark };
-      this.#gathering = new Gathered();
+      this.#gathering = new Gathered(this.#spare);
     }
     const { entries, mark } = this.#due;
     try {
@@ -275,6 +294,7 @@ export class Journal {
       throw error;
     }
     this.#due = undefined;
+    entries.recycle();
     this.#moved = mark.sequence;
     this.#isLeft = false;
     if (this.#isBroken && mark.sequence === this.#file.mark.sequence) {
