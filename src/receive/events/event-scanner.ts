@@ -10,6 +10,7 @@
 import type { NameLimits } from "../../series/naming.ts";
 import type { AttributeBuffer, BatchBuilder } from "../../wire/batch-builder.ts";
 import { isStoredAsSent } from "../../wire/json/exact-number.ts";
+import { EventTemplate, EventTemplates, Holes } from "./event-template.ts";
 
 const [SPACE, QUOTE, PLUS, COMMA, MINUS, DOT, ZERO, NINE, COLON] = [32, 34, 43, 44, 45, 46, 48, 57, 58];
 const [UPPER_E, BACKSLASH, LOWER_E, OPEN_BRACE, CLOSE_BRACE] = [69, 92, 101, 123, 125];
@@ -31,6 +32,8 @@ export class EventScanner {
   readonly key = Buffer.allocUnsafeSlow(16_384);
   keyLength = 0;
   keyHash = 0;
+  /** The block of labels of the event scanned last, if its template says it; else -1, and the event has a key. */
+  block = -1;
   timestampUs = Number.NaN;
   value = 0;
   readonly #builder: BatchBuilder;
@@ -42,6 +45,11 @@ export class EventScanner {
   #known: KnownName | undefined;
   #number = 0;
   #usedAttribute = false;
+  readonly #templates = new EventTemplates();
+  readonly #holes = new Holes();
+  #isNeverNegative = false;
+  /** Whether an attribute of the event is a number. Its digits are not a hole. */
+  #hasNumberAttribute = false;
 
   constructor(builder: BatchBuilder, buffersOf: (metric: string) => AttributeBuffer[], limits: NameLimits) {
     this.#builder = builder;
@@ -64,6 +72,67 @@ export class EventScanner {
   forget(): void {
     this.#names.clear();
     this.#last = undefined;
+    this.#templates.clear();
+  }
+
+  /** Drops the templates, because the blocks have other numbers. */
+  forgetBlocks(): void {
+    this.#templates.clear();
+  }
+
+  /** Notes the block of the event from `at` up to `end`, which was scanned last and had a key. */
+  follow(block: number, body: Buffer, at: number, end: number): void {
+    this.#templates.follow(block, () => {
+      const { count, what } = this.#holes;
+      // An attribute that is empty may come twice, but not if it has a value.
+      const isRepeated = new Set(what.slice(0, count)).size < count;
+      if (isRepeated || this.#hasNumberAttribute) return undefined;
+      return new EventTemplate(block, body, at, end, this.#holes, this.#isNeverNegative);
+    });
+  }
+
+  /** Notes that the event scanned last has no block. */
+  interrupt(): void {
+    this.#templates.interrupt();
+  }
+
+  /** As `scan`, for an event with the expected template; returns -1 if it has another one. Sets `block`. */
+  scanExpected(body: Buffer, at: number): number {
+    const template = this.#templates.expected;
+    if (template === undefined) return -1;
+    const words = this.#templates.wordsOf(body);
+    const { holes } = template;
+    const { from, to } = this.#holes;
+    let p = template.after(0, body, words, at);
+    this.timestampUs = Number.NaN;
+    for (let hole = 0; hole < holes.length; hole++) {
+      if (p < 0) return -1;
+      const what = holes[hole]!;
+      from[hole] = p;
+      if (what === "time") {
+        p = this.#scanNumber(body, p);
+        if (!(Math.abs(this.#number) <= MILLISECONDS_MAX)) return -1;
+        this.timestampUs = Math.round(this.#number * 1000);
+      } else if (what === "value") {
+        p = this.#scanNumber(body, p);
+        this.value = this.#number;
+        if (template.isNeverNegative && this.value < 0) return -1;
+      } else {
+        p = endOfPlainString(body, p);
+        if (p - from[hole]! > this.#limits.tagValueBytesMax) return -1;
+      }
+      if (p < 0) return -1;
+      to[hole] = p;
+      p = template.after(hole + 1, body, words, p);
+    }
+    if (p < 0) return -1;
+    for (let hole = 0; hole < holes.length; hole++) {
+      const what = holes[hole]!;
+      if (typeof what !== "string") this.#builder.setAttribute(what, body, from[hole]!, to[hole]!);
+    }
+    this.block = template.block;
+    this.#templates.confirm();
+    return p;
   }
 
   /**
@@ -79,6 +148,9 @@ export class EventScanner {
     this.keyHash = HASH_SEED;
     this.#known = undefined;
     this.#usedAttribute = false;
+    this.block = -1;
+    this.#holes.count = 0;
+    this.#hasNumberAttribute = false;
     let hasValue = false;
     let hasTags = false;
     let typed = false;
@@ -102,7 +174,9 @@ export class EventScanner {
         p = this.#tags(body, p, this.#known);
       } else if (length === 5 && equals(body, field, VALUE)) {
         if (hasValue) return -1;
+        const from = p;
         p = this.#scanNumber(body, p);
+        this.#holes.add("value", from, p);
         this.value = this.#number;
         hasValue = true;
       } else if (
@@ -110,7 +184,9 @@ export class EventScanner {
         (length === 9 && equals(body, field, TIMESTAMP))
       ) {
         if (!Number.isNaN(this.timestampUs)) return -1;
+        const from = p;
         p = this.#scanNumber(body, p);
+        this.#holes.add("time", from, p);
         if (!(Math.abs(this.#number) <= MILLISECONDS_MAX)) return -1;
         this.timestampUs = Math.round(this.#number * 1000);
       } else if (
@@ -149,7 +225,8 @@ export class EventScanner {
       if (body[p] !== CLOSE_BRACE) return -1;
       // Only mergeable kinds have attributes, and a counter has no negative increment: event.ts handles other events.
       if (!hasValue || this.#known === undefined || (!mergeable && this.#usedAttribute)) return -1;
-      if (typed && mergeable && this.value < 0) return -1;
+      this.#isNeverNegative = typed && mergeable;
+      if (this.#isNeverNegative && this.value < 0) return -1;
       return p + 1;
     }
   }
@@ -197,7 +274,10 @@ export class EventScanner {
         if (p < 0 || p - from > this.#limits.tagValueBytesMax) return -1;
         this.#builder.setAttribute(column, body, from, p);
         this.#usedAttribute = true;
-        if (isText) p++;
+        if (isText) {
+          this.#holes.add(column, from, p);
+          p++;
+        } else this.#hasNumberAttribute = true;
       } else {
         if (!this.#append(body, tag - 1, tagEnd + 1)) return -1;
         p = body[p] === QUOTE ? this.#appendString(body, p) : this.#appendLiteral(body, p);

@@ -226,14 +226,23 @@ export class EventDecoder {
     this.#requireRoom();
     const scanner = this.#scanner;
     const builder = this.#builder;
+    if (this.#isUtf8) {
+      const expected = scanner.scanExpected(body, at);
+      if (expected >= 0) {
+        builder.add(this.#headIndex(scanner.block), scanner.timestampUs, scanner.value, this.#events++);
+        return expected;
+      }
+    }
     const scanned = scanner.scan(body, at);
     if (scanned >= 0 && this.#isUtf8) {
       const block = this.#blocks.find(scanner.key, scanner.keyLength, scanner.keyHash);
       if (block >= 0) {
+        scanner.follow(block, body, at, scanned);
         builder.add(this.#headIndex(block), scanner.timestampUs, scanner.value, this.#events++);
         return scanned;
       }
     }
+    scanner.interrupt();
     builder.dropAttributes();
     const end = endOfValue(body, at, limit);
     if (end < 0) return -1;
@@ -314,6 +323,7 @@ export class EventDecoder {
     if (this.#generation !== this.#blocks.generation) {
       // The blocks were cleared, maybe within this body: what is kept by block number belongs to other blocks.
       this.#generation = this.#blocks.generation;
+      this.#scanner.forgetBlocks();
       this.#batchNumber++;
     }
     if (block >= this.#usedBy.length) {
