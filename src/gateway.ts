@@ -17,7 +17,7 @@ import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import type { Totals } from "./exposition/totals/totals.ts";
-import { type App, createApp } from "./http/app.ts";
+import { type App, createApp, type RequestLogging } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
 import { importsRoutes } from "./http/query/imports-routes.ts";
@@ -227,9 +227,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       log,
       counters,
       guard: options.isTrusted ? undefined : parts.gate,
-      summary,
-      slowQueryMs: config.slowQueryMs,
-      logsRequests: config.logRequests || config.logLevel === "debug",
+      ...requestLoggingOf(config, summary),
     }),
     services: receivers.services,
     stopQueries: queries.stop,
@@ -257,6 +255,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       }
     },
   };
+}
+
+/** What is logged of requests, at all addresses. */
+function requestLoggingOf(config: Config, summary: MinuteSummary): RequestLogging {
+  const { slowQueryMs, logRequests, logLevel } = config;
+  return { summary, slowQueryMs, logsRequests: logRequests || logLevel === "debug" };
 }
 
 /** Opens the store, and clears what an earlier process left beside it. */
@@ -291,7 +295,7 @@ async function openFile(
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, counters, registry, totals, stored, limits, gate, tls }: Parts,
+  { config, now, log, summary, counters, registry, totals, stored, limits, gate, tls }: Parts,
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -314,6 +318,7 @@ function openReceivers(
     isReturnedExposed,
     access: gate,
     log,
+    requestLogging: requestLoggingOf(config, summary),
     counters,
     now,
     status: {

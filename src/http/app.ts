@@ -18,9 +18,11 @@ import type { Counters } from "../model/counters.ts";
 import { quote, RequestError } from "../model/errors.ts";
 import { askedQueryOf } from "./asked-query.ts";
 import { errorResponse } from "./error-answers.ts";
+import { describeFault } from "../log/line.ts";
 import type { Log } from "../log/log.ts";
 import type { MinuteSummary } from "../log/minute-summary.ts";
 import { type ErrorAnswer, type Route, type RouteParameters, type Routes, RouteTable } from "./routes.ts";
+import { isStream, whenSent } from "./stream.ts";
 import { hintsOf, unknownPath } from "./unknown-path.ts";
 import { pathOf } from "./url-text.ts";
 
@@ -36,15 +38,19 @@ export interface App {
   readonly routes: readonly Route[];
 }
 
-interface AppOptions {
-  readonly log: Log;
-  readonly counters: Counters;
+/** What is logged of requests beside faults. */
+export interface RequestLogging {
   /** Counts slow queries and rejected pushes. */
   readonly summary?: Pick<MinuteSummary, "noteQuery" | "noteRequest">;
   /** Queries that take longer are slow. 0 means that none is. */
   readonly slowQueryMs?: number;
   /** Whether each request is logged. */
   readonly logsRequests?: boolean;
+}
+
+interface AppOptions extends RequestLogging {
+  readonly log: Log;
+  readonly counters: Counters;
   /** Decides about each request. Without it, every route is open. */
   readonly guard?: RequestGate;
   /** How unknown paths are answered. The default is JSON. */
@@ -176,6 +182,13 @@ export function createApp(
         response.headers.set("content-type", "text/plain; charset=utf-8");
       }
       guard?.finish(response.headers, received, arrival);
+      if (isStream(response)) {
+        // A failure after the beginning of an answer has no status.
+        response = whenSent(response, (error) => {
+          if (error === undefined || error instanceof RequestError) return;
+          log("request_failed", { method: request.method, path, error: describeFault(error) });
+        });
+      }
       const route = pattern ?? "none";
       const method = METHODS.has(request.method) ? request.method : "other";
       counters.httpRequests.inc({ route, method, status: response.status });

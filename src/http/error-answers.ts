@@ -43,7 +43,9 @@ const asJson: ErrorAnswer = (error) =>
 export function errorResponse(error: unknown, request: Request, log: Log, answer = asJson): Response {
   if (error instanceof RequestError) return answer(error, request);
   if (request.signal.aborted) {
-    // Nobody reads this answer. nginx logs the same status, and counters can distinguish it.
+    // Nobody reads this answer. nginx logs the same status, and counters can distinguish it. The error mostly is that of
+    // an interrupt, which is no fault.
+    log("client_gone", { method: request.method, path: pathOf(request.url), error: describeFault(error) });
     return jsonResponse(499, {
       error: { code: "client_gone", message: "The client closed the connection." },
     });

@@ -24,9 +24,10 @@ export function isStream(response: Response): boolean {
 /**
  * Calls `end` once when an answer was sent or its client has left: now if the answer is complete, else with its body.
  *
+ * @param end gets the error of a body that failed
  * @returns the answer to send instead
  */
-export function whenSent(answer: unknown, end: () => void): unknown {
+export function whenSent<Answer>(answer: Answer, end: (error?: unknown) => void): Answer | Response {
   if (!(answer instanceof Response) || !isStream(answer) || answer.body === null) {
     end();
     return answer;
@@ -36,10 +37,13 @@ export function whenSent(answer: unknown, end: () => void): unknown {
     {
       start(controller) {
         // A body fails by itself if its client reads nothing for long.
-        reader.closed.then(end, (error: unknown) => {
-          end();
-          controller.error(error);
-        });
+        reader.closed.then(
+          () => end(),
+          (error: unknown) => {
+            end(error);
+            controller.error(error);
+          },
+        );
       },
       async pull(controller) {
         const { done, value } = await reader.read();

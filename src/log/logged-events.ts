@@ -121,6 +121,11 @@ export const EVENTS = {
     message: "a request failed",
     fields: ["method", "path", "error"],
   },
+  client_gone: {
+    level: "debug",
+    message: "a client closed its connection before it was answered",
+    fields: ["method", "path", "error"],
+  },
   requests_rejected: {
     level: "warn",
     message: "requests were rejected in the last minute",

@@ -5,7 +5,7 @@
  * requests in progress are answered, or after half of `stopTimeoutMs`.
  */
 import type { RequestGate } from "../access/gate.ts";
-import { createApp } from "../http/app.ts";
+import { createApp, type RequestLogging } from "../http/app.ts";
 import type { Log } from "../log/log.ts";
 import type { ErrorAnswer, Routes } from "../http/routes.ts";
 import { type Address, type Listener, listen } from "../http/server.ts";
@@ -23,6 +23,7 @@ interface HttpServiceOptions {
   /** Decides about each request. */
   readonly guard: RequestGate;
   readonly log: Log;
+  readonly requestLogging: RequestLogging;
   readonly counters: Counters;
   readonly socketMode: number | undefined;
   readonly tls?: ListenerTls;
@@ -42,9 +43,10 @@ export class HttpService implements Service {
   }
 
   async start(): Promise<void> {
-    const { routes, answerError, addresses, flag, guard, log, counters, socketMode, tls } = this.#options;
+    const { routes, answerError, addresses, flag, guard, log, counters, socketMode, tls, requestLogging } =
+      this.#options;
     if (addresses.length === 0) return;
-    const app = createApp(routes, { guard, log, counters, answerError });
+    const app = createApp(routes, { ...requestLogging, guard, log, counters, answerError });
     this.#listener = await listen(app, addresses, { log, flag, socketMode, tls });
   }
 

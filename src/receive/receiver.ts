@@ -5,6 +5,7 @@
  * The handlers of a receiver read a request, decode it purely, and pass one batch or one transaction to ingest. They
  * answer after the commit, in the protocol's own form: rejected samples are reported, and the valid ones are stored.
  */
+import type { RequestLogging } from "../http/app.ts";
 import type { Callers } from "../access/access.ts";
 import type { RequestGate } from "../access/gate.ts";
 import type { Family } from "../exposition/family.ts";
@@ -84,6 +85,8 @@ export interface ReceiverContext<Settings extends object = object> {
   /** Decides about the callers of listeners that a service opens, and knows the caller of a running handler. */
   readonly access: RequestGate & Callers;
   readonly log: Log;
+  /** What the applications that a service opens log of requests. */
+  readonly requestLogging: RequestLogging;
   readonly counters: Counters;
   readonly now: () => number;
   /** Build, settings and start time of the gateway. */

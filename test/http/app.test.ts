@@ -4,6 +4,7 @@ import { createApp } from "../../src/http/app.ts";
 import { createLog } from "../../src/log/log.ts";
 import { Routes, RouteTable } from "../../src/http/routes.ts";
 import { type Listener, listen } from "../../src/http/server.ts";
+import { lineStream, streamResponse } from "../../src/http/stream.ts";
 import { createCounters } from "../../src/model/counters.ts";
 import * as errors from "../../src/model/errors.ts";
 import { exchange } from "./raw.ts";
@@ -30,8 +31,16 @@ const family = new Routes()
     if (name === "field") throw new errors.BadInput("It is wrong.", "from");
     throw new Error(`secret of ${name}`);
   });
+family.on("GET", "/broken", "read", "", async () =>
+  streamResponse(await lineStream(brokenLines(), 60_000), {}),
+);
 const counters = createCounters();
 const app = createApp([family], { log, counters });
+
+async function* brokenLines() {
+  yield "first\n";
+  throw new Error("the disk is on fire");
+}
 
 describe("the methods that a path supports", () => {
   const table = new RouteTable([
@@ -205,6 +214,21 @@ describe("answers", () => {
     expect((await ask("GET", "/throw/busy")).headers.get("retry-after")).toBe("3");
     expect((await ask("GET", "/throw/unavailable")).headers.get("retry-after")).toBe("1");
     expect((await ask("GET", "/throw/slow")).headers.get("connection")).toBe("close");
+  });
+
+  test("a failure in the middle of an answer is logged once, and breaks the answer", async () => {
+    lines.length = 0;
+    const response = await app.fetch(new Request("http://localhost:9091/broken?token=abc"));
+    expect(response.status).toBe(200);
+    await expect(response.text()).rejects.toThrow("the disk is on fire");
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({
+        event: "request_failed",
+        method: "GET",
+        path: "/broken",
+        error: expect.stringContaining("Error: the disk is on fire\n"),
+      }),
+    ]);
   });
 
   test("logs an internal fault once, without the query", async () => {

@@ -23,7 +23,7 @@ interface OtlpSettings {
 
 export const otlp: Receiver<OtlpSettings> = {
   protocol: OTLP,
-  open({ settings, limits, ingest, layouts, log, counters, access, socketMode, tls }) {
+  open({ settings, limits, ingest, layouts, log, requestLogging, counters, access, socketMode, tls }) {
     const options = {
       translation: TRANSLATIONS[settings.otlpTranslation],
       promoteResourceAttributes: settings.otlpPromoteResourceAttributes,
@@ -33,7 +33,15 @@ export const otlp: Receiver<OtlpSettings> = {
     const decoder = new BodyDecoder(() => new OtlpDecoder(options, layouts), limits.inProgress);
     const push = new OtlpPush({ decoder, ingest, log, counters });
     const routes = [otlpRoutes({ push, limits })];
-    const shared = { guard: access, log, counters, socketMode, tls, stopTimeoutMs: settings.stopTimeoutMs };
+    const shared = {
+      guard: access,
+      log,
+      requestLogging,
+      counters,
+      socketMode,
+      tls,
+      stopTimeoutMs: settings.stopTimeoutMs,
+    };
     return {
       routes,
       services: [

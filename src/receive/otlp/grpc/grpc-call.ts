@@ -45,6 +45,8 @@ interface GrpcCallOptions {
   readonly limits: BodyLimits;
   /** Runs the rest of the request if its caller may send it. Otherwise throws a RequestError, before a message is read. */
   readonly admit: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Gets errors that the request was rejected with. */
+  readonly onRejected: (error: RequestError) => void;
   /** Gets errors that are bugs of the gateway. */
   readonly onBug: (error: unknown) => void;
 }
@@ -69,7 +71,7 @@ export async function answerCall(options: GrpcCallOptions): Promise<number> {
 }
 
 async function statusOf(options: GrpcCallOptions, reservation: Reservation): Promise<number> {
-  const { stream, admit, onBug } = options;
+  const { stream, admit, onRejected, onBug } = options;
   const deadline = Promise.withResolvers<never>();
   let timer: Timer | undefined;
   try {
@@ -84,7 +86,10 @@ async function statusOf(options: GrpcCallOptions, reservation: Reservation): Pro
       const message = "The deadline of the client (grpc-timeout) is over.";
       return sendError(stream, { code: DEADLINE_EXCEEDED, message, status: 0, retryAfterSeconds: undefined });
     }
-    if (error instanceof RequestError) return sendError(stream, otlpError(error));
+    if (error instanceof RequestError) {
+      onRejected(error);
+      return sendError(stream, otlpError(error));
+    }
     onBug(error);
     const message = "The gateway failed on this request; its log says why.";
     return sendError(stream, { code: INTERNAL, message, status: 0, retryAfterSeconds: undefined });

@@ -18,11 +18,12 @@ import {
 import type { AddressInfo } from "node:net";
 import type { ClientSocket, RequestGate } from "../../../access/gate.ts";
 import type { BodyLimits } from "../../../http/body.ts";
+import type { RequestLogging } from "../../../http/app.ts";
 import { describeFault } from "../../../log/line.ts";
 import type { Log } from "../../../log/log.ts";
 import { type Address, listenError, nameOf, removeStaleSocket } from "../../../http/server.ts";
 import type { Counters } from "../../../model/counters.ts";
-import { NotFound, quote, Unsupported } from "../../../model/errors.ts";
+import { NotFound, quote, type RequestError, Unsupported } from "../../../model/errors.ts";
 import type { Service } from "../../../model/service.ts";
 import { type ListenerTls, TlsFront } from "../../../web-config/tls-front.ts";
 import { answerCall, type GrpcMethod, metadataText } from "./grpc-call.ts";
@@ -61,6 +62,7 @@ interface GrpcServiceOptions {
    */
   readonly guard: RequestGate;
   readonly log: Log;
+  readonly requestLogging: Pick<RequestLogging, "summary">;
   readonly counters: Pick<Counters, "grpcRequests">;
   readonly socketMode: number | undefined;
   /** Undefined for HTTP/2 without TLS. Unix sockets never have it. */
@@ -195,7 +197,9 @@ export class GrpcService implements Service {
       await guard.prepare(carrier, route, arrival);
       return await guard.admit(carrier, route, run, arrival);
     };
-    const call = answerCall({ stream, headers, method, limits, admit, onBug }).then((code) => {
+    const onRejected = ({ status, code, message }: RequestError) =>
+      this.#options.requestLogging.summary?.noteRequest({ route: name, status, reason: code, message });
+    const call = answerCall({ stream, headers, method, limits, admit, onRejected, onBug }).then((code) => {
       counters.grpcRequests.inc({ method: name, code: CODE_NAMES[code] ?? code });
       this.#calls.delete(call);
     });

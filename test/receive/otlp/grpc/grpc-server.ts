@@ -39,6 +39,7 @@ export async function serveGrpc(
     // The error of a failed request has a stack.
     log: (event, fields) =>
       void logged.push(event === "request_failed" ? event : `${event} ${JSON.stringify(fields)}`),
+    requestLogging: {},
     counters,
     socketMode: undefined,
     stopTimeoutMs,
