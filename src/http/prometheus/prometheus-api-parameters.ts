@@ -8,13 +8,26 @@ import { rfc3339Us } from "../../model/time.ts";
 import { noteAskedQuery } from "../asked-query.ts";
 import { ParseError } from "../../query/promql/query-errors.ts";
 import { type BodyLimits, readBody } from "../body.ts";
-import { queryOf } from "../url-text.ts";
+import { queryOf, queryText } from "../url-text.ts";
 
 /** Enough for the longest expression, percent-encoded, and a hundred selectors. */
 const FORM_BYTES_MAX = 1_048_576;
 
+/** As many selectors as a request may have, and some more. Half a million parameters would take 0.2 s to read. */
+const PARAMETERS_MAX = 2_000;
+
+/** Throws if an encoded query or form has too many parameters. */
+function checkCount(encoded: string): void {
+  let count = 1;
+  for (let at = encoded.indexOf("&"); at >= 0; at = encoded.indexOf("&", at + 1)) {
+    if (++count > PARAMETERS_MAX)
+      throw new BadInput(`The request has more than ${PARAMETERS_MAX} parameters; send several requests.`);
+  }
+}
+
 /** All parameters of a request. Those of the body come first, as upstream. */
 export async function readParameters(request: Request, limits: BodyLimits): Promise<URLSearchParams> {
+  checkCount(queryText(request.url));
   const query = queryOf(request.url);
   if (request.method !== "POST") {
     noteAsked(request, query);
@@ -26,6 +39,7 @@ export async function readParameters(request: Request, limits: BodyLimits): Prom
     inflatedBytesMax: Math.min(limits.inflatedBytesMax, FORM_BYTES_MAX),
   };
   const body = new TextDecoder().decode(await readBody(request, bodyLimits));
+  checkCount(body);
   const form = new URLSearchParams(body);
   for (const [name, value] of query) form.append(name, value);
   noteAsked(request, form);

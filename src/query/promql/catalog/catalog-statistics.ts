@@ -2,9 +2,9 @@
  * The number of series by name, label and value, which shows why there are too many. Counted from the index, one label
  * at a time, with a pause after each, because pushes must not wait for it.
  */
-import { setImmediate } from "node:timers/promises";
 import { BUCKET_LABEL, type LabelSet, METRIC_NAME } from "../labels.ts";
 import type { Catalog } from "./catalog.ts";
+import { Slices } from "./slices.ts";
 
 /** A counted item. */
 interface Count {
@@ -33,23 +33,24 @@ export async function seriesStatistics(catalog: Catalog, most: number): Promise<
       : label === BUCKET_LABEL
         ? catalog.countsByBound()
         : catalog.countsOf(label));
-    statistics.add(label, counts);
-    await setImmediate();
+    await statistics.add(label, counts);
   }
   return statistics.result();
 }
 
 /** The same for the given series. */
-export function countSeries(series: readonly LabelSet[], most: number): SeriesStatistics {
+export async function countSeries(series: readonly LabelSet[], most: number): Promise<SeriesStatistics> {
+  const slices = new Slices();
   const byLabel = new Map<string, Map<string, number>>();
   for (const labels of series) {
     for (const [label, value] of labels.entries()) {
       const counts = byLabel.getOrInsertComputed(label, () => new Map<string, number>());
       counts.set(value, (counts.get(value) ?? 0) + 1);
     }
+    if (slices.isDue) await slices.pause();
   }
   const statistics = new Statistics(most);
-  for (const [label, counts] of byLabel) statistics.add(label, counts);
+  for (const [label, counts] of byLabel) await statistics.add(label, counts);
   return statistics.result();
 }
 
@@ -67,13 +68,19 @@ class Statistics {
   }
 
   /** @param counts the number of series with each value of the label */
-  add(label: string, counts: ReadonlyMap<string, number>): void {
+  async add(label: string, counts: ReadonlyMap<string, number>): Promise<void> {
     this.#labelPairs += counts.size;
+    const slices = new Slices();
     let length = 0;
-    for (const value of counts.keys()) length += value.length;
+    const largest = new Largest(this.#most);
+    for (const [name, value] of counts) {
+      length += name.length;
+      largest.add({ name, value });
+      if (slices.isDue) await slices.pause();
+    }
     this.#valuesByLabel.push({ name: label, value: counts.size });
     this.#lengthByLabel.push({ name: label, value: length });
-    const largestOnes = largest(counts, this.#most);
+    const largestOnes = largest.result();
     if (label === METRIC_NAME) this.#seriesByMetric = largestOnes;
     const pairs = largestOnes.map(({ name, value }) => ({ name: `${label}=${name}`, value }));
     this.#seriesByPair = [...this.#seriesByPair, ...pairs].sort(descending).slice(0, this.#most);
@@ -90,9 +97,33 @@ class Statistics {
   }
 }
 
-function largest(counts: ReadonlyMap<string, number>, most: number): Count[] {
-  const all = Array.from(counts, ([name, value]) => ({ name, value }));
-  return all.sort(descending).slice(0, most);
+/** The largest of many counts, without sorting all of them. */
+class Largest {
+  readonly #most: number;
+  #kept: Count[] = [];
+  /** Counts below it are not among the largest. */
+  #least = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(count: Count): void {
+    if (count.value < this.#least) return;
+    this.#kept.push(count);
+    if (this.#kept.length >= 2 * this.#most + 100) this.#drop();
+  }
+
+  /** In descending order. */
+  result(): Count[] {
+    this.#drop();
+    return this.#kept;
+  }
+
+  #drop(): void {
+    this.#kept = this.#kept.sort(descending).slice(0, this.#most);
+    if (this.#kept.length === this.#most) this.#least = this.#kept.at(-1)?.value ?? 0;
+  }
 }
 
 function descending(a: Count, b: Count): number {

@@ -87,7 +87,7 @@ export class Discovery {
   async statistics(most: number, labels?: Labels): Promise<SeriesStatistics> {
     if (labels === undefined) return await seriesStatistics(this.#options.catalog, most);
     const series = await this.series({ ...ALWAYS, labels });
-    return countSeries(series, most);
+    return await countSeries(series, most);
   }
 
   /** The number of stored series, and the days in which they may have samples, if only series with the labels count. */
