@@ -223,7 +223,8 @@ export class DuckDBStore implements Store {
     });
   }
 
-  readonly #write = (change: Change, also: () => Promise<void>) => this.#commitWhole(change, also);
+  readonly #write = (change: Change, also: () => Promise<void>) =>
+    this.#commitWhole(change, also, statement("store/begin_move"));
 
   /** Counts the free blocks of the file. */
   async lookInside(): Promise<void> {
@@ -234,7 +235,7 @@ export class DuckDBStore implements Store {
   }
 
   /** Writes a change to its tables, and runs `also`, in one transaction. */
-  async #commitWhole(change: Change, also: () => Promise<void> = async () => {}): Promise<void> {
+  async #commitWhole(change: Change, also = async () => {}, begin?: string): Promise<void> {
     const writing = new Writing(this.#tables);
     await this.#transaction(
       async () => {
@@ -243,6 +244,7 @@ export class DuckDBStore implements Store {
         await also();
       },
       () => writing.failed(),
+      begin,
     );
     writing.committed();
   }
@@ -571,11 +573,11 @@ export class DuckDBStore implements Store {
     return result;
   }
 
-  async #transaction(action: () => Promise<void>, undo: () => void = () => {}): Promise<void> {
+  async #transaction(action: () => Promise<void>, undo = () => {}, begin = "BEGIN"): Promise<void> {
     try {
       // Inside the `try`: if a failed rollback left a transaction open, this BEGIN fails and the ROLLBACK below
       // ends it.
-      await this.#writer.run("BEGIN");
+      await this.#writer.run(begin);
       await action();
       await this.#writer.run("COMMIT");
       this.#log.committed();

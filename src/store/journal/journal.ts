@@ -391,11 +391,10 @@ export function entriesOf({ payloads, format }: JournalReading): ReadEntry[] {
   return payloads.map(format === 1 ? readEarlierEntry : readEntry);
 }
 
-/** Stores a change, and runs the given function, in one transaction. */
+/** Stores a change, and runs the given function, in one transaction that begins with sql/store/begin_move.sql. */
 type WriteChange = (change: Change, also: () => Promise<void>) => Promise<void>;
 
 async function noteMoved(connection: Connection, sequence: number): Promise<void> {
-  await connection.run(statement("store/clear_journal_moved"));
   await connection.run(statement("store/note_journal_moved"), [sequence]);
 }
 
