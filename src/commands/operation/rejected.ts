@@ -1,7 +1,7 @@
 /** `weir rejected`: lists the rejected samples of a running gateway, pushes them again, or deletes them. */
 import { alignedRows } from "../../query/formats/aligned-text.ts";
 import { countOf, oneOf, readArguments } from "../arguments.ts";
-import { accepted, gatewayAt, type Send, urlHelp } from "../client.ts";
+import { accepted, gatewayAt, type Send, urlHelp, urlOptions } from "../client.ts";
 import { type Command, exitCode, type Io, UsageError } from "../command.ts";
 import { counted } from "./counted.ts";
 
@@ -20,7 +20,7 @@ const OPTIONS = {
   format: { type: "string", default: "table" },
   "dry-run": { type: "boolean", default: false },
   all: { type: "boolean", default: false },
-  url: { type: "string" },
+  ...urlOptions,
 } as const;
 
 const PATH = "/api/v1/rejected";
@@ -70,7 +70,7 @@ failed or a sample was rejected again, and 2 if the arguments are invalid.`,
       ...values.id.map((text): [string, string] => ["id", text]),
     ];
     for (const name of TEXTS) if (values[name] !== undefined) query.push([name, values[name]]);
-    const send = gatewayAt(values.url, io);
+    const send = gatewayAt(values.url, io, values.ca);
     if (action !== "list" && values.limit !== undefined)
       throw new UsageError(`--limit is for the list: "${action}" works on all selected samples.`);
     if (action === "list") {
