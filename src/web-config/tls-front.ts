@@ -12,6 +12,13 @@ import { certificateRequest, clientFault } from "./client-certificates.ts";
 /** What a handshake may take. Clients on slow networks take a second. */
 const HANDSHAKE_MS = 10_000;
 
+/** The first byte of a client that begins a handshake (RFC 8446, section 5.1). */
+const HANDSHAKE_RECORD = 22;
+/** As clear as an answer can be to a client of HTTP, whatever its version. */
+const NO_TLS =
+  "HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n" +
+  "This address serves TLS only: use https.\n";
+
 /** Why a connection was closed before it was passed on. */
 export type TlsFaultCause = "no_tls" | "client_certificate" | "timeout" | "other";
 
@@ -66,7 +73,9 @@ export class TlsFront {
    * closed.
    */
   close(): Promise<void> {
-    for (const socket of this.#handshakes) socket.destroy();
+    const cut = [...this.#handshakes];
+    this.#handshakes.clear();
+    for (const socket of cut) socket.destroy();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -76,41 +85,60 @@ export class TlsFront {
   }
 
   #accept(raw: Socket): void {
-    const { version: current, protocols, onConnection, onFault, handshakeMs = HANDSHAKE_MS } = this.#options;
-    const version = current();
+    const { onFault, handshakeMs = HANDSHAKE_MS } = this.#options;
     this.#sockets.add(raw);
     this.#handshakes.add(raw);
-    raw.once("close", () => {
-      this.#sockets.delete(raw);
+    const timer = setTimeout(() => {
+      done();
+      onFault("timeout", `the handshake was not done after ${handshakeMs} ms`);
+      raw.destroy();
+    }, handshakeMs);
+    const done = () => {
+      clearTimeout(timer);
       this.#handshakes.delete(raw);
+    };
+    raw.once("close", () => {
+      done();
+      this.#sockets.delete(raw);
     });
     raw.on("error", () => undefined);
+    raw.once("readable", () => {
+      const first = raw.read() as Buffer | null;
+      if (first === null) return;
+      if (first[0] === HANDSHAKE_RECORD) {
+        raw.unshift(first);
+        this.#shakeHands(raw, done);
+        return;
+      }
+      done();
+      onFault("no_tls", "the client sent no TLS");
+      raw.end(NO_TLS);
+      // A reset while a body arrives would discard the answer.
+      raw.resume();
+      setTimeout(() => raw.destroy(), handshakeMs).unref();
+    });
+  }
+
+  #shakeHands(raw: Socket, done: () => void): void {
+    const { version: current, protocols, onConnection, onFault } = this.#options;
+    const version = current();
     const socket = new TLSSocket(raw, {
       isServer: true,
       secureContext: version.context,
       ...certificateRequest(version),
       ALPNProtocols: [...protocols],
     });
-    const timer = setTimeout(() => {
-      onFault("timeout", `the handshake was not done after ${handshakeMs} ms`);
-      socket.destroy();
-      raw.destroy();
-    }, handshakeMs);
     let isDone = false;
-    socket.once("close", () => {
-      clearTimeout(timer);
-      raw.destroy();
-    });
+    socket.once("close", () => raw.destroy());
     socket.on("error", (error: Error & { code?: string }) => {
-      // Later faults are those of a connection, such as a reset.
-      if (!isDone) onFault(causeOf(error.code ?? "", socket), error.message);
+      // Later faults are those of a connection, such as a reset. A connection that the gateway cut is no fault.
+      if (!isDone && this.#handshakes.has(raw)) onFault(causeOf(error.code ?? "", socket), error.message);
       isDone = true;
       socket.destroy();
     });
     socket.once("secure", () => {
-      clearTimeout(timer);
+      done();
       isDone = true;
-      this.#handshakes.delete(raw);
       const fault = clientFault(socket, version);
       if (fault === undefined) {
         onConnection(socket);
@@ -123,7 +151,6 @@ export class TlsFront {
 }
 
 function causeOf(code: string, { authorizationError }: TLSSocket): TlsFaultCause {
-  if (/HTTP_REQUEST|WRONG_VERSION_NUMBER/.test(code)) return "no_tls";
   if (/CERT|SIGNATURE|ISSUER|VERIFY/.test(code) || authorizationError) return "client_certificate";
   return "other";
 }

@@ -107,10 +107,13 @@ test("curl trusts the certificate with --cacert, and rejects it without", async 
   ).toContain("no alternative certificate subject name");
 });
 
-test("a client without TLS gets nothing, and is counted and logged once", async () => {
+test("a client without TLS is told to use https, and is counted and logged once", async () => {
   const before = await counted("no_tls");
   const plain = gateway.url.replace("https:", "http:");
-  for (let at = 0; at < 2; at++) await expect(fetch(`${plain}/-/healthy`)).rejects.toThrow();
+  for (let at = 0; at < 2; at++) {
+    const answer = await fetch(`${plain}/-/healthy`);
+    expect([answer.status, await answer.text()]).toEqual([400, "This address serves TLS only: use https.\n"]);
+  }
   expect((await counted("no_tls")) - before).toBe(2);
   expect(gateway.log.text.match(/event=tls_connection_failed .*cause=no_tls/g)).toHaveLength(1);
 });
@@ -174,8 +177,9 @@ test("other programs of this machine cannot use the server behind it", async () 
       ),
     ),
   );
-  // Three addresses with TLS, and the servers behind two of them.
-  expect(answers.toSorted()).toEqual(["403 ", "403 ", "closed", "closed", "closed"]);
+  // The servers behind two of the three addresses with TLS.
+  const tlsOnly = "400 This address serves TLS only: use https.\n";
+  expect(answers.toSorted()).toEqual([tlsOnly, tlsOnly, tlsOnly, "403 ", "403 "]);
 });
 
 describe("a new certificate", () => {

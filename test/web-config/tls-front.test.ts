@@ -1,6 +1,6 @@
 /** Connections that the front of a TLS listener does not pass on, and the certificates that it asks clients for. */
 import { describe, expect, test } from "bun:test";
-import { connect as connectTcp } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { connect, createSecureContext } from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { alternativeNames } from "../../src/web-config/client-certificates.ts";
@@ -134,20 +134,53 @@ test("a connection without a handshake is closed after the time for it", async (
   await listening.close();
 });
 
-test("a client of HTTP without TLS is closed, with a cause of its own", async () => {
+test("a client of HTTP without TLS is answered in plain text, and counted with a cause of its own", async () => {
   const { listening, faults } = await front();
-  const closed = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<string>();
   const socket = connectTcp(listening.port, "127.0.0.1");
-  socket.once("close", () => closed.resolve());
-  socket.on("error", () => undefined);
+  let text = "";
+  socket.on("data", (data) => {
+    text += data;
+  });
+  socket.once("close", () => answer.resolve(text));
   socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-  await closed.promise;
-  expect(faults).toEqual([expect.stringMatching(/^no_tls: .*HTTP_REQUEST/)]);
+  expect(await answer.promise).toMatch(
+    /^HTTP\/1\.0 400 Bad Request\r\n[\s\S]*\r\n\r\nThis address serves TLS only: use https\.\n$/,
+  );
+  expect(faults).toEqual(["no_tls: the client sent no TLS"]);
+  await listening.close();
+});
+
+test("a handshake that arrives byte by byte is done", async () => {
+  const { listening } = await front();
+  // Between the client and the front.
+  const slow = createServer((client) => {
+    const server = connectTcp(listening.port, "127.0.0.1");
+    server.setNoDelay(true);
+    client.on("data", async (data: Buffer) => {
+      client.pause();
+      for (const byte of data.subarray(0, 40)) {
+        server.write(Uint8Array.of(byte));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      server.write(data.subarray(40));
+      client.resume();
+    });
+    server.on("data", (data) => client.write(data));
+    server.on("end", () => client.end());
+    client.on("error", () => server.destroy());
+    server.on("error", () => client.destroy());
+  });
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
+  const { port } = slow.address() as AddressInfo;
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const)
+    expect(await ask(port, undefined, version)).toBe("served");
+  slow.close();
   await listening.close();
 });
 
 test("a stop cuts connections without a handshake, and waits for the others", async () => {
-  const { listening } = await front();
+  const { listening, faults } = await front();
   const socket = connectTcp(listening.port, "127.0.0.1");
   const closed = Promise.withResolvers<void>();
   socket.once("close", () => closed.resolve());
@@ -156,4 +189,5 @@ test("a stop cuts connections without a handshake, and waits for the others", as
   expect(await ask(listening.port, undefined, "TLSv1.3")).toBe("served");
   await listening.close();
   await closed.promise;
+  expect(faults).toEqual([]);
 });
