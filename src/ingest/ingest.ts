@@ -339,17 +339,30 @@ export class Ingest {
   }
 
   #start(): void {
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined;
-      if (this.#queue.length > 0 || this.#actions.length > 0) this.#start();
-    });
+    this.#running ??= this.#drain()
+      .catch((error: unknown) => this.#recover(error))
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#queue.length > 0 || this.#actions.length > 0) this.#start();
+      });
+  }
+
+  /** After a fault beside a commit: the pushes that were taken and not answered are rejected, and their room is free. */
+  #recover(error: unknown): void {
+    this.#options.onFault("a step between two commits failed", error);
+    const left = this.#committing;
+    this.#committing = [];
+    this.#queue.release(left);
+    // Those that were answered stay so.
+    for (const waiting of left)
+      this.#reject(waiting, new Unavailable("the samples could not be stored, send them again"));
   }
 
   /** Runs an action between two commits, while pushes gather. An action that fails may have lost a snapshot. */
   #between<T>(action: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     promise.catch(() => this.#snapshots.fail());
-    this.#actions.push(() => action().then(resolve, reject));
+    this.#actions.push(() => Promise.try(action).then(resolve, reject));
     this.#start();
     return promise;
   }

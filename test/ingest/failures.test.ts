@@ -37,6 +37,32 @@ test("a failed commit stores nothing, and the same push is accepted afterwards",
   expect((await subject.exposed()).sort()).toEqual(['d_total{instance=""} 1', 'g{instance=""} 2']);
 });
 
+// The commit loop would otherwise end without an answer to the pushes that it had taken, and keep their room.
+test("a fault beside a commit is logged once, and neither this push nor the next one hangs", async () => {
+  await subject.push([delta(1)]);
+  const { store } = subject.gateway;
+  const { fileSizes, find } = store;
+  store.fileSizes = () => Promise.reject(new Error("no sizes"));
+  store.find = () => {
+    throw new Error("not found");
+  };
+  const level = { metric: "g", atMs: NOON_MS };
+  expect(await subject.push([{ ...level, value: 1 }])).toMatchObject({ accepted: 1 });
+  for (let commit = 0; commit < 100; commit++) await subject.push([delta(1)]);
+  await expect(subject.push([{ ...level, value: 2 }])).rejects.toThrow(NOT_STORED);
+  store.fileSizes = fileSizes;
+  store.find = find;
+  expect(await subject.push([delta(1)])).toMatchObject({ accepted: 1 });
+  expect(subject.gateway.ingest.waiting).toEqual({ samples: 0, bytes: 0, oldestMs: undefined });
+  const lines = subject.takeLog().map((line) => JSON.parse(line) as { what: string; error: string });
+  expect(lines.filter(({ error }) => error.includes("not found"))).toHaveLength(1);
+  const sizes = lines.filter(({ error }) => error.includes("no sizes"));
+  expect(sizes.length).toBeGreaterThan(0);
+  expect(new Set(sizes.map(({ what }) => what))).toEqual(new Set(["a step between two commits failed"]));
+  await subject.reopen();
+  expect((await subject.exposed()).sort()).toEqual(['d_total{instance=""} 102', 'g{instance=""} 1']);
+});
+
 test("a column that a failed commit added is added again", async () => {
   const labels = { task_id: "a" };
   const before = { atMs: NOON_MS - DAY_MS, labels };
