@@ -22,6 +22,7 @@ groups.
   ROUNDS         rounds, one kill each at least (default 100)
   --seed N       the seed of all random choices (default 1). The same seed makes the same choices; the moments of the
                  kills also depend on the machine
+  --campaign N   the first campaign of the seed (default 0), to repeat one that failed. A campaign has 25 rounds
   --folder DIR   the folder for temporary data folders (default: the system's)
   --keep         keeps the folder of a campaign that failed
   --help         shows this help
@@ -39,6 +40,7 @@ const CAMPAIGN_ROUNDS = 25;
 const { values: options, positionals } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
+    campaign: { type: "string", default: "0" },
     folder: { type: "string", default: tmpdir() },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -49,11 +51,15 @@ const { values: options, positionals } = parseArgs({
 if (options.help) {
   process.stdout.write(HELP);
 } else {
-  process.exitCode = await torture(Number(positionals[0] ?? 100), Number(options.seed));
+  process.exitCode = await torture(
+    Number(positionals[0] ?? 100),
+    Number(options.seed),
+    Number(options.campaign),
+  );
 }
 
-async function torture(rounds: number, seed: number): Promise<number> {
-  if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
+async function torture(rounds: number, seed: number, first: number): Promise<number> {
+  if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed) || !Number.isInteger(first)) {
     process.stderr.write(HELP);
     return 2;
   }
@@ -62,7 +68,7 @@ async function torture(rounds: number, seed: number): Promise<number> {
   const total = { rounds: 0, kills: 0, acknowledged: 0, lost: 0, doubled: 0, faults: 0 };
   const events = new Map<string, number>();
   const begin = performance.now();
-  for (let number = 0; total.rounds < rounds; number++) {
+  for (let number = first; total.rounds < rounds; number++) {
     const work = mkdtempSync(join(options.folder, "weir-torture-"));
     // Every other campaign is on a small disk, which can be full or read-only.
     const disk = number % 2 === 1 ? Disk.mount(join(work, "disk"), "160m") : undefined;
@@ -93,7 +99,12 @@ async function torture(rounds: number, seed: number): Promise<number> {
       disk?.unmount();
       rmSync(work, { recursive: true, force: true });
     }
-    if (campaign.isFailed) break;
+    if (campaign.isFailed) {
+      console.log(
+        `  repeat with: scripts/torture ${CAMPAIGN_ROUNDS} --seed ${seed} --campaign ${number} --keep`,
+      );
+      break;
+    }
   }
   const seconds = (performance.now() - begin) / 1000;
   console.log([...events].map(([event, times]) => `${event} ${times}`).join(", "));
