@@ -515,6 +515,7 @@ export class DuckDBStore implements Store {
       // A plain checkpoint, never FORCE, which deadlocks with an old reader open.
       await this.#writer.run("CHECKPOINT");
       this.#log.committed();
+      this.#journal.noteNewLog();
       end();
       await this.lookInside();
       return true;

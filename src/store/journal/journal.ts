@@ -118,7 +118,7 @@ export class Journal {
   readonly #counters: Counters;
   readonly #onFault: OnFault;
   /** Entries that move next, up to a record. Undefined if none are due. */
-  #due: { readonly entries: Gathered; readonly mark: Mark } | undefined;
+  #due: { readonly entries: readonly Gathered[]; readonly mark: Mark } | undefined;
   readonly #spare: GatheredRows[] = [];
   #gathering = new Gathered(this.#spare);
   /** Entries as they were read, for a repair. */
@@ -130,6 +130,11 @@ export class Journal {
   #isBroken = false;
   /** The append in progress. No entries become due meanwhile, because its place among them is not decided. */
   #appending: Promise<unknown> | undefined;
+  /**
+   * Whether the engine has begun a new log since the entries were appended. They say how large the earlier one was. So all of
+   * them move with the first commit of the new log.
+   */
+  #isLogNew = false;
   /** Whether a failed move was logged already. */
   #isLeft = false;
   /** The sequence up to which all records were moved. */
@@ -239,7 +244,7 @@ export class Journal {
     }
     this.#gathering.add(entries[0]!, entries[0]!.text.length);
     if (first === undefined) return true;
-    this.#due = { entries: this.#gathering, mark: marks[0]! };
+    this.#due = { entries: [this.#gathering], mark: marks[0]! };
     this.#gathering = new Gathered(this.#spare);
     if (entries.length > 1) this.#gathering.add(entries[1]!, 0);
     return true;
@@ -281,20 +286,21 @@ export class Journal {
   }
 
   async #moveNext(connection: Connection, write: WriteChange): Promise<void> {
-    if (this.#due === undefined) await this.#appending;
-    if (this.#due === undefined) {
-      this.#due = { entries: this.#gathering, mark: this.#file.mark };
+    if (this.#due === undefined || this.#isLogNew) await this.#appending;
+    if (this.#due === undefined || this.#isLogNew) {
+      this.#due = { entries: this.#all(), mark: this.#file.mark };
       this.#gathering = new Gathered(this.#spare);
+      this.#isLogNew = false;
     }
     const { entries, mark } = this.#due;
     try {
-      await write(changeOf([entries]), () => noteMoved(connection, mark.sequence));
+      await write(changeOf(entries), () => noteMoved(connection, mark.sequence));
     } catch (error) {
       this.#counters.journalMoveFailures.inc();
       throw error;
     }
     this.#due = undefined;
-    entries.recycle();
+    for (const each of entries) each.recycle();
     this.#moved = mark.sequence;
     this.#isLeft = false;
     if (this.#isBroken && mark.sequence === this.#file.mark.sequence) {
@@ -311,6 +317,11 @@ export class Journal {
       resolve();
       return false;
     });
+  }
+
+  /** A checkpoint has ended. The log that the entries know is gone. */
+  noteNewLog(): void {
+    this.#isLogNew = true;
   }
 
   /** Gives the room of the file back to the disk, if all entries have been moved. */
@@ -369,7 +380,7 @@ export class Journal {
   }
 
   #all(): Gathered[] {
-    return this.#due === undefined ? [this.#gathering] : [this.#due.entries, this.#gathering];
+    return [...(this.#due?.entries ?? []), this.#gathering];
   }
 
   /**

@@ -313,6 +313,50 @@ test("does not allocate cells in all rows for attributes that few rows have", as
   );
 });
 
+test("moves entries of before a checkpoint with the first commit after it, which begins a new log", async () => {
+  const database = await Database.open(join(folder, "other.duckdb"), {
+    memoryLimitBytes: 2 ** 28,
+    threads: 1,
+    temporaryDirectory: folder,
+  });
+  const connection = await database.connect();
+  await migrate(connection);
+  const path = join(folder, "other.duckdb.journal");
+  let logBytes = 5_000;
+  const journal = await Journal.open(connection, path, { counters, logBytes: () => logBytes });
+  const moved: number[] = [];
+  const write = async ({ rows = [] }: Change, also: () => Promise<void>) => {
+    await also();
+    moved.push(...rows.map(({ length }) => length));
+  };
+  const append = async (length: number) => {
+    const rows = rowsOf(Array.from({ length }, (_, at) => [1, at, at]));
+    expect(await journal.append(entryOf({ rows: [rows] }, () => true)!)).toBe(true);
+  };
+  // During a checkpoint. The second one completes a row group of 122,880 rows, and 220 are left.
+  await append(500);
+  await append(122_600);
+  logBytes = 0;
+  journal.noteNewLog();
+  await journal.moveDue(connection, write);
+  logBytes = 300;
+  expect(moved).toEqual([122_880, 220]);
+  expect(journal.isEmpty).toBe(true);
+  // Otherwise the 220 rows would say that the log had 5,000 bytes, and a start would take it for a damaged one.
+  const reopened = await Journal.open(connection, path, { counters, logBytes: () => logBytes });
+  expect(reopened.isEmpty).toBe(true);
+  reopened.close();
+  // In the new log, a row group moves alone.
+  await append(500);
+  await append(122_600);
+  await journal.moveDue(connection, write);
+  expect(moved).toEqual([122_880, 220, 122_880]);
+  await journal.move(connection, write);
+  journal.close();
+  connection.close();
+  database.close();
+});
+
 test("recognises attributes that are too long for an entry without copying them", () => {
   const offset = new Uint32Array(100);
   const longOf = (bytes: number): Rows => ({
