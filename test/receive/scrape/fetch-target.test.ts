@@ -7,6 +7,7 @@ import { fetchTarget } from "../../../src/receive/scrape/fetch-target.ts";
 import type { ScrapeFailure } from "../../../src/receive/scrape/scrape-failure.ts";
 import { targetsOf } from "../../../src/receive/scrape/scrape-target.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
+import { makeCertificate } from "../../web-config/certificate-maker.ts";
 import { type Page, servePages } from "./target-cases.ts";
 
 let answer: (request: Request) => Page | Response | Promise<Page | Response> = () => ({ body: "a 1\n" });
@@ -234,5 +235,69 @@ describe("a request fails", () => {
     await arrived.promise;
     stop.abort();
     expect(await ended).toStartWith("GET http://");
+  });
+});
+
+describe("a target with TLS", () => {
+  const ca = makeCertificate({ name: "ca" });
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const trusted = file("ca.pem", ca.cert);
+  const other = file("other.pem", makeCertificate().cert);
+  const client = makeCertificate({ name: "client", issuer: ca });
+  const [certFile, keyFile] = [file("client.crt", client.cert), file("client.key", client.key)];
+  const serve = (sans: string[], requestCert: boolean) => {
+    const { cert, key } = makeCertificate({ name: "target", issuer: ca, sans });
+    return Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert, key, requestCert, ca: ca.cert },
+      fetch: () => new Response("a 1\n", { headers: { "content-type": "text/plain; version=0.0.4" } }),
+    });
+  };
+  const [plain, named, mutual] = [
+    serve(["IP:127.0.0.1"], false),
+    serve(["DNS:target.example"], false),
+    serve(["IP:127.0.0.1"], true),
+  ];
+  afterAll(() => Promise.all([plain, named, mutual].map((server) => server.stop(true))));
+
+  /** `a 1`, or the cause of the failure. */
+  const outcome = async (server: typeof plain, tls: Record<string, unknown> | undefined) => {
+    const settings = { scheme: "https", ...(tls === undefined ? {} : { tls_config: tls }) };
+    try {
+      return Buffer.from((await scrape(settings, `127.0.0.1:${server.port}`)).bytes)
+        .toString()
+        .trim();
+    } catch (error) {
+      return (error as ScrapeFailure).cause;
+    }
+  };
+
+  // The unsafe one first: its connection must not serve the others.
+  test.each([
+    ["without a check", plain, { insecure_skip_verify: true }, "a 1"],
+    ["with its CA", plain, { ca_file: trusted }, "a 1"],
+    ["with another CA", plain, { ca_file: other }, "connection"],
+    ["with the CAs of the system", plain, undefined, "connection"],
+    ["whose certificate has another name", named, { ca_file: trusted }, "connection"],
+    [
+      "whose certificate has the expected name",
+      named,
+      { ca_file: trusted, server_name: "target.example" },
+      "a 1",
+    ],
+    ["that wants a client certificate", mutual, { ca_file: trusted }, "connection"],
+    [
+      "that gets a client certificate",
+      mutual,
+      { ca_file: trusted, cert_file: certFile, key_file: keyFile },
+      "a 1",
+    ],
+    ["whose CA cannot be read", plain, { ca_file: join(folder, "none.pem") }, "secret"],
+  ] as const)("%s", async (_, server, tls, want) => {
+    expect(await outcome(server, tls)).toBe(want);
   });
 });
