@@ -542,9 +542,11 @@ export class Ingest {
     this.#counters.samplesAccepted.inc({ protocol }, ack.accepted);
     if (ack.duplicates > 0) this.#counters.samplesDuplicate.inc({ protocol }, ack.duplicates);
     if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
-    for (const { cause } of ack.rejected) this.#counters.samplesRejected.inc({ protocol, cause });
-    if (ack.rejected.length > 0)
+    // A sample that is rejected again was counted the first time.
+    if (ack.rejected.length > 0 && options.replayed === undefined) {
+      for (const { cause } of ack.rejected) this.#counters.samplesRejected.inc({ protocol, cause });
       this.#options.onRejected?.({ protocol, instance: instanceOf(waiting), rejected: ack.rejected });
+    }
     const declared = this.#protocolOf(protocol);
     const isPush =
       declared.countsAsPush === "always" ||

@@ -71,7 +71,7 @@ export class MinuteSummary {
     for (const { cause, reason } of rejected) {
       this.#samples.add(
         [protocol, cause],
-        () => ({ protocol, cause, instance, sample: cut(reason) }),
+        () => ({ protocol, cause, instance: instance === "" ? undefined : instance, sample: cut(reason) }),
         () => ({ cause: OTHER }),
       );
     }

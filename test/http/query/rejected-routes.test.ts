@@ -161,6 +161,8 @@ describe("a replay", () => {
       body: JSON.stringify({ "@timestamp": OLD_MS, metric_name: "ms", value: 1 }),
     });
     expect(await act("replay")).toMatchObject({ selected: 5, accepted: 0, rejected: 5 });
+    const [, metrics] = await gateway.send("GET /metrics?name[]=weir_samples_rejected_total");
+    expect(metrics).toContain('weir_samples_rejected_total{cause="timestamp",protocol="events"} 5');
     expect((await list()).rejected).toHaveLength(5);
     await gateway.reopen("--retention-days=30");
     expect(await act("replay", "?dry_run=true")).toMatchObject({ selected: 5, accepted: 0, rejected: 0 });
