@@ -142,10 +142,11 @@ export type FromWorker =
       readonly type: "piece";
       readonly piece: Uint8Array<ArrayBuffer>;
       readonly isLast: boolean;
-      /** The memory of the thread after the last piece, with garbage. */
-      readonly heapBytes: number;
+      /** After the last piece: the thread frees memory before it takes another task, and then says `ready`. */
+      readonly isFreeing: boolean;
     }
-  | { readonly type: "failed"; readonly error: PlainError; readonly heapBytes: number };
+  | { readonly type: "failed"; readonly error: PlainError; readonly isFreeing: boolean }
+  | { readonly type: "ready" };
 
 /** Parts of an answer that are sent before the first of them was used. A part can have 48 MB. */
 export const PARTS_AHEAD = 2;

@@ -10,8 +10,15 @@ import type { RE2JS } from "re2js";
 import { heapSize } from "bun:jsc";
 import { compileAnchored } from "../matchers.ts";
 import { LimitReached } from "../query-errors.ts";
-import { type FromWorker, PIECES_AHEAD, type Task, type TaskSettings, type ToWorker } from "./messages.ts";
-import { plainError } from "./plain-error.ts";
+import {
+  type FromWorker,
+  PIECES_AHEAD,
+  type SelectorsTask,
+  type Task,
+  type TaskSettings,
+  type ToWorker,
+} from "./messages.ts";
+import { type PlainError, plainError } from "./plain-error.ts";
 import { Asker, plainMatcher, RemoteRows } from "./remote-rows.ts";
 import { answerPieces, selectorsOf } from "./tasks.ts";
 
@@ -25,6 +32,12 @@ try {
 } catch {
   // It works with the usual priority too.
 }
+
+/**
+ * Memory, with garbage, from which on a thread frees it after its task: the collector would keep most of it for minutes.
+ * Most tasks need a few megabytes.
+ */
+const HEAVY_BYTES = 64 * 1_048_576;
 
 function post(message: FromWorker, transferred: ArrayBuffer[] = []): void {
   self.postMessage(message, transferred);
@@ -48,16 +61,24 @@ class Pieces {
     this.#onRoom();
   }
 
-  async send(text: string, isLast: boolean): Promise<void> {
+  async send(text: string): Promise<void> {
+    await this.waitForRoom();
+    this.post(text, false, false);
+  }
+
+  async waitForRoom(): Promise<void> {
     while (this.#room === 0 && !this.#signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
     }
     this.#signal.throwIfAborted();
+  }
+
+  post(text: string, isLast: boolean, isFreeing: boolean): void {
     this.#room--;
     const piece = this.#encoder.encode(text);
-    post({ type: "piece", piece, isLast, heapBytes: isLast ? heapSize() : 0 }, [piece.buffer]);
+    post({ type: "piece", piece, isLast, isFreeing }, [piece.buffer]);
   }
 }
 
@@ -68,24 +89,48 @@ class RunningTask {
   readonly #expressions = new Map<string, RE2JS>();
 
   async run(task: Task, settings: TaskSettings): Promise<void> {
+    if (task.kind === "selectors") {
+      this.#readSelectors(task);
+      return;
+    }
+    const last = await this.#answer(task, settings);
+    const isFreeing = heapSize() > HEAVY_BYTES;
+    if (typeof last === "string") this.pieces.post(last, true, isFreeing);
+    else post({ type: "failed", error: last, isFreeing });
+    if (!isFreeing) return;
+    // When nothing of the task is on the stack any more.
+    setTimeout(() => {
+      Bun.gc(true);
+      post({ type: "ready" });
+    });
+  }
+
+  /** Sends all pieces of an answer but the last. Returns that, or the error of the task. */
+  async #answer(task: Exclude<Task, SelectorsTask>, settings: TaskSettings): Promise<string | PlainError> {
     const rows = new RemoteRows(this.asker, settings.days);
     try {
-      if (task.kind === "selectors") {
-        const selectors = selectorsOf(task).map((matchers) => matchers.map(plainMatcher));
-        return post({ type: "selectors", selectors });
-      }
       let made: string | undefined;
       for await (const text of answerPieces(task, settings, rows, this.abort.signal)) {
         if (made !== undefined) {
-          await this.pieces.send(made, false);
+          await this.pieces.send(made);
           // Otherwise an abort would not be seen before the last piece.
           await setImmediate();
         }
         made = text;
       }
-      await this.pieces.send(made ?? "", true);
+      await this.pieces.waitForRoom();
+      return made ?? "";
     } catch (error) {
-      post({ type: "failed", error: plainError(explained(error)), heapBytes: heapSize() });
+      return plainError(explained(error));
+    }
+  }
+
+  #readSelectors(task: SelectorsTask): void {
+    try {
+      const selectors = selectorsOf(task).map((matchers) => matchers.map(plainMatcher));
+      post({ type: "selectors", selectors });
+    } catch (error) {
+      post({ type: "failed", error: plainError(explained(error)), isFreeing: false });
     }
   }
 

@@ -21,8 +21,8 @@ const SOURCES_AT_ONCE = 1_000;
 /** How long a Worker that was told to stop may take before it is ended: a new one costs more than that. */
 const STOP_GRACE_MS = 200;
 
-/** A thread with more memory is ended after its task: the collector would keep most of it for minutes. */
-const KEPT_HEAP_BYTES_MAX = 64 * 1_048_576;
+/** How long a Worker may take to free memory after its task. It takes 0.1 s for 100 MB. */
+const FREEING_MS = 5_000;
 
 /** A question that is being answered. */
 interface Answering {
@@ -69,6 +69,7 @@ export class WorkerTask {
   #testsSent = 0;
   #releaseLarge: (() => void) | undefined;
   #isOver = false;
+  #isFreeing = false;
   #grace: ReturnType<typeof setTimeout> | undefined;
 
   constructor(task: Task, options: WorkerTaskOptions) {
@@ -80,7 +81,10 @@ export class WorkerTask {
     this.#worker = pool.take();
     this.#worker.listen(
       (message) => this.#asCaller(() => this.#take(message)),
-      (error) => this.#fail(error, false),
+      (error) => {
+        this.#failWith(error);
+        this.#finish(false);
+      },
     );
     this.#worker.post({ type: "run", task, settings });
     signal.addEventListener("abort", this.#onAbort);
@@ -129,7 +133,7 @@ export class WorkerTask {
 
   /** Nobody reads the rest of the answer. */
   cancel(reason: unknown = new QueryCanceled("the query was canceled")): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isFreeing) return;
     this.#failWith(reason);
     this.#worker.post({ type: "abort" });
     this.#stopReading.abort(reason);
@@ -183,7 +187,7 @@ export class WorkerTask {
       case "piece":
         if (this.#failure === undefined) this.#pieces.push(message.piece);
         this.#isLast = message.isLast;
-        if (message.isLast) this.#finish(message.heapBytes <= KEPT_HEAP_BYTES_MAX);
+        if (message.isLast) this.#end(message.isFreeing);
         this.#onPiece();
         return;
       case "selectors":
@@ -194,13 +198,23 @@ export class WorkerTask {
         this.#tests.delete(message.test);
         return;
       case "failed":
-        this.#fail(errorOf(message.error), message.heapBytes <= KEPT_HEAP_BYTES_MAX);
+        this.#failWith(errorOf(message.error));
+        this.#end(message.isFreeing);
+        return;
+      case "ready":
+        this.#finish(true);
     }
   }
 
-  #fail(error: unknown, isReusable: boolean): void {
-    this.#failWith(error);
-    this.#finish(isReusable);
+  /** The thread has answered or failed. It may need some time before it can be used again. */
+  #end(isFreeing: boolean): void {
+    if (!isFreeing) {
+      this.#finish(true);
+      return;
+    }
+    this.#isFreeing = true;
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => this.#finish(false), FREEING_MS);
   }
 
   /** The first failure counts: those that follow are caused by it. */
