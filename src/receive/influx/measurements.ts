@@ -32,6 +32,8 @@ export interface Measurement {
   identifiers: Identifiers;
 }
 
+/** A body has a few measurements in turn. */
+const RECENT_MAX = 8;
 /** Ten times the measurements of a Telegraf with all of its plugins. */
 const MEASUREMENTS_MAX = 10_000;
 /** Metrics of all measurements together: ten times the default of `metricsMax`. */
@@ -43,7 +45,9 @@ export class Measurements {
   readonly #events: ReadonlySet<string>;
   readonly #identifying: ReadonlySet<string>;
   readonly #byBytes = new Map<string, Measurement>();
-  #last: Measurement | undefined;
+  /** Measurements that were found last. Comparing them costs less than a text for the map. */
+  readonly #recent: Measurement[] = [];
+  #nextRecent = 0;
   #metrics = 0;
 
   constructor(options: MeasurementOptions, builder: BatchBuilder) {
@@ -60,8 +64,9 @@ export class Measurements {
 
   /** The measurement with these bytes. */
   find(body: Buffer, from: number, to: number): Measurement {
-    const last = this.#last;
-    if (last !== undefined && last.bytes.length === to - from && equals(body, from, last.bytes)) return last;
+    const length = to - from;
+    for (const recent of this.#recent)
+      if (recent.bytes.length === length && equals(body, from, recent.bytes)) return recent;
     // Each byte is one character, so that different bytes are different texts.
     const measurement = this.#byBytes.getOrInsertComputed(body.toString("latin1", from, to), () => {
       const name = nameText(body, from, to);
@@ -73,7 +78,7 @@ export class Measurements {
         identifiers: this.#identifiers(this.#options.attributes),
       };
     });
-    this.#last = measurement;
+    this.#recent[this.#nextRecent++ % RECENT_MAX] = measurement;
     return measurement;
   }
 
@@ -109,7 +114,8 @@ export class Measurements {
 
   forget(): void {
     this.#byBytes.clear();
-    this.#last = undefined;
+    this.#recent.length = 0;
+    this.#nextRecent = 0;
     this.#metrics = 0;
   }
 
