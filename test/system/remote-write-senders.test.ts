@@ -234,9 +234,9 @@ remote_write:
       const metrics = await (await fetch(`${url}/metrics`)).text();
       expect(metrics).toMatch(/^prometheus_remote_storage_samples_failed_total{.*} 0$/m);
     }
-    expect(await sql("SELECT DISTINCT value FROM samples WHERE metric = 'target_double'")).toEqual([
-      { value: 1 },
-    ]);
+    // A scrape that takes too long on a busy machine stores a stale marker.
+    const values = "SELECT DISTINCT value FROM samples WHERE metric = 'target_double' AND value IS NOT NULL";
+    expect(await sql(values)).toEqual([{ value: 1 }]);
     const own = await (await fetch(`http://${address}/metrics`)).text();
     expect(own).toMatch(/^weir_samples_rejected_total{cause="repeated",protocol="remote_write"} [1-9]/m);
   });
