@@ -12,14 +12,16 @@ import { Unavailable } from "../model/errors.ts";
 import type { TotalsSnapshot } from "../model/records.ts";
 import type { Rows } from "../model/sample.ts";
 import { Copying } from "./backup/copying.ts";
+import { explainDamage, requireWholeLog } from "./damaged-files.ts";
 import { DiskFull, DiskRoom, freeBytesOf } from "./disk-room.ts";
 import type { Column } from "./engine/columns.ts";
 import type { Connection } from "./engine/duckdb.ts";
-import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { isCheckpointRefused, isDiskFull, isFatal } from "./engine/faults.ts";
+import { closeEngine, type OpenEngine, openEngine } from "./engine/open-engine.ts";
 import { TrackedReader } from "./engine/tracked-reader.ts";
 import { entryOf } from "./journal/entry.ts";
 import { Journal } from "./journal/journal.ts";
+import { LogSize } from "./log-size.ts";
 import { statement } from "./statements.ts";
 import type {
   Change,
@@ -34,16 +36,14 @@ import type {
   Stored,
   StoreFiles,
 } from "./store.ts";
-import { explainDamage, requireWholeLog } from "./damaged-files.ts";
-import { LogSize } from "./log-size.ts";
 import type { StoreOptions } from "./store-options.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
 import { GroupTable } from "./tables/group-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
-import * as records from "./tables/store-records.ts";
 import { RejectedTable } from "./tables/rejected-rows.ts";
+import * as records from "./tables/store-records.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
@@ -205,7 +205,10 @@ export class DuckDBStore implements Store {
 
   /** Moves the records that fill a row group, or the limits of the journal. Later ones can go on filling the next. */
   #moveDue(): Promise<void> {
-    return this.#inOrder(() => this.#moved(this.#journal.moveDue(this.#writer, this.#write)));
+    return this.#inOrder(async () => {
+      await this.#moved(this.#journal.moveDue(this.#writer, this.#write));
+      await this.#engine.blocks.free(this.#readers.size + this.#connecting);
+    });
   }
 
   /** Moves the journal's records to their tables. */
@@ -258,8 +261,9 @@ export class DuckDBStore implements Store {
       await Promise.race([this.moveJournal(), this.#journal.emptied()]).catch(this.#journal.leave);
     }
     while (this.#reopening !== undefined) await this.#reopening;
+    const { database, workers, blocks } = this.#engine;
+    await blocks.settled();
     this.#requireOpen();
-    const { database, workers } = this.#engine;
     this.#connecting++;
     const connection = await database
       .connect()
@@ -274,10 +278,12 @@ export class DuckDBStore implements Store {
     this.#requireOpen();
     const onClose = (closed: TrackedReader) => {
       this.#readers.delete(closed);
+      blocks.noteRead();
       workers.end();
     };
     const reader = new TrackedReader(connection, onClose, (error) => this.#explainToReader(error));
     this.#readers.add(reader);
+    blocks.noteRead();
     workers.begin();
     return reader;
   }
@@ -518,6 +524,7 @@ export class DuckDBStore implements Store {
       this.#journal.noteNewLog();
       end();
       await this.lookInside();
+      await this.#engine.blocks.free(this.#readers.size + this.#connecting);
       return true;
     } catch (error) {
       if (!isCheckpointRefused(error)) throw error;

@@ -1,5 +1,6 @@
 /** The store's engine and its connections. Opened at the start, and again if the engine gives up on its file. */
 import { backUpBeforeUpgrade } from "../backup/upgrade-backup.ts";
+import { CachedBlocks } from "../cached-blocks.ts";
 import { type Migration, statement } from "../statements.ts";
 import { migrate } from "../tables/migrate.ts";
 import { type Connection, Database } from "./duckdb.ts";
@@ -10,9 +11,10 @@ export interface OpenEngine {
   readonly database: Database;
   /** The connection that writes. */
   readonly writer: Connection;
-  /** Sets the number of threads, which changes while the writer is in a transaction. */
+  /** Sets the number of threads, which changes while the writer is in a transaction, and the limit of the memory. */
   readonly settings: Connection;
   readonly workers: Workers;
+  readonly blocks: CachedBlocks;
 }
 
 export interface OpenEngineOptions extends DatabaseOptions {
@@ -43,14 +45,15 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     });
     await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/disable_external_access"));
-    await writer.run(statement("store/allow_external_threads"));
+    await writer.run(statement("store/allow_settings"));
     await writer.run(statement("store/lock_configuration"));
     await writer.run(statement("store/create_ended_series"));
     const settings = await connect();
     const workers = new Workers(options.threads, (count) =>
       settings.run(statement("store/set_external_threads", { count: String(count) })),
     );
-    return { database, writer, settings, workers };
+    const blocks = new CachedBlocks(settings, options.memoryLimitBytes);
+    return { database, writer, settings, workers, blocks };
   } catch (error) {
     for (const connection of connections) connection.close();
     database.close();
