@@ -23,6 +23,7 @@ Measures the gateway on generated events: 4 requests, 1 upload and 1 duration pe
 \`scripts/bench import --help\`: imports and exports of series, compared with VictoriaMetrics.
 \`scripts/bench promql --help\`: the duration of PromQL queries, compared with other servers.
 \`scripts/bench pushgateway --help\`: groups, compared with Debian's Pushgateway.
+\`scripts/bench client --help\`: what a call of the client costs a worker.
 \`scripts/bench soak --help\`: memory over time, under a constant load.
 
   --events N         events to push in each phase (default 2000000)
