@@ -21,6 +21,7 @@ import { type App, createApp, type RequestLogging } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
 import { importsRoutes } from "./http/query/imports-routes.ts";
+import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
@@ -204,6 +205,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       counters,
     }),
     healthRoutes({
+      onFault: (error) => log("not_ready", { error: describeFault(error) }),
+      onRecovery: () => log("ready_again"),
       ready: async () => {
         await render(await exposition.families(now()), "text");
         store.requireRoom();

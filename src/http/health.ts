@@ -15,12 +15,17 @@ export interface HealthDependencies {
    * How long a check may take before the answer is 503. 5 s by default, half of the timeout of common orchestrators.
    */
   readonly timeoutMs?: number;
+  /** Called when readiness begins to fail by a fault, not at each check. Errors of requests have their own lines. */
+  readonly onFault?: (error: unknown) => void;
+  /** Called at the first check that succeeds after it. */
+  readonly onRecovery?: () => void;
 }
 
 const REASON_LENGTH_MAX = 300;
 
-export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDependencies) => {
-  const whyNotReady = checkOf(ready, timeoutMs);
+export const healthRoutes = (dependencies: HealthDependencies) => {
+  const { readable, timeoutMs = 5_000 } = dependencies;
+  const whyNotReady = checkOf(watched(dependencies), timeoutMs);
   const whyNotReadable = checkOf(readable, timeoutMs);
 
   const healthy = () => jsonResponse(200, { status: "healthy" });
@@ -64,6 +69,24 @@ export const healthRoutes = ({ ready, readable, timeoutMs = 5_000 }: HealthDepen
       },
     );
 };
+
+/** The check of readiness, which reports the first of several faults. */
+function watched({ ready, onFault, onRecovery }: HealthDependencies): () => Promise<void> {
+  let isFaulty = false;
+  return async () => {
+    try {
+      await ready();
+    } catch (error) {
+      if (!isFaulty && !(error instanceof RequestError)) {
+        isFaulty = true;
+        onFault?.(error);
+      }
+      throw error;
+    }
+    if (isFaulty) onRecovery?.();
+    isFaulty = false;
+  };
+}
 
 /** A check that resolves to the reason of a failure within the timeout, or to undefined if it succeeds. */
 function checkOf(check: () => Promise<void>, timeoutMs: number): () => Promise<string | undefined> {

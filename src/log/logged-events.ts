@@ -121,6 +121,12 @@ export const EVENTS = {
     message: "a request failed",
     fields: ["method", "path", "error"],
   },
+  not_ready: {
+    level: "error",
+    message: "the gateway is not ready: a scrape or a commit fails",
+    fields: ["error"],
+  },
+  ready_again: { level: "info", message: "the gateway is ready again", fields: [] },
   client_gone: {
     level: "debug",
     message: "a client closed its connection before it was answered",

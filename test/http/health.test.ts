@@ -4,6 +4,7 @@ import { createApp } from "../../src/http/app.ts";
 import { type HealthDependencies, healthRoutes } from "../../src/http/health.ts";
 import { createLog } from "../../src/log/log.ts";
 import { createCounters } from "../../src/model/counters.ts";
+import { Unavailable } from "../../src/model/errors.ts";
 import { openTestGateway } from "../gateway.ts";
 
 const log = createLog("error");
@@ -54,6 +55,23 @@ test("a JSON answer ends with a newline", async () => {
     const response = await app.fetch(new Request(`http://localhost:9091${path}`));
     expect(await response.text()).toEndWith("}\n");
   }
+});
+
+test("a fault is reported when it begins and when it ends, and an error of a request is not", async () => {
+  const outcomes = [new Error("a"), new Error("b"), undefined, new Unavailable("stopping"), undefined];
+  const reported: string[] = [];
+  const ask = asker({
+    ready: async () => {
+      const outcome = outcomes.shift();
+      if (outcome !== undefined) throw outcome;
+    },
+    onFault: (error) => reported.push(String(error)),
+    onRecovery: () => reported.push("recovered"),
+  });
+  const statuses: number[] = [];
+  while (outcomes.length > 0) statuses.push((await ask("/-/ready")).status);
+  expect(statuses).toEqual([503, 503, 200, 503, 200]);
+  expect(reported).toEqual(["Error: a", "recovered"]);
 });
 
 test("not ready has the current reason, and the next check runs again", async () => {
