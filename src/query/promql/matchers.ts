@@ -146,7 +146,8 @@ function wildcardTest(
   if (after === undefined) return (text) => text.length >= length && text.endsWith(literal);
   return (text) => {
     const at = text.indexOf(literal, head);
-    return at >= 0 && at + literal.length + tail <= text.length;
+    // An empty literal is found before `head` in a shorter text.
+    return at >= head && at + literal.length + tail <= text.length;
   };
 }
 
