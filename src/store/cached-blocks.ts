@@ -12,8 +12,8 @@ const UNREAD_MS_MIN = 60_000;
 /** To find out how much there is takes 0.3 ms. */
 const INTERVAL_MS = 10_000;
 /** More than this is freed, down to `KEPT_MIB`. */
-const BYTES_MAX = 48 * 1_048_576;
-const KEPT_MIB = 24;
+const BYTES_MAX = 32 * 1_048_576;
+const KEPT_MIB = 16;
 
 export class CachedBlocks {
   readonly #settings: Connection;

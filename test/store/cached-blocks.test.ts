@@ -40,7 +40,7 @@ test("are freed when nothing was read for a minute, and the limit is as before",
     expect(await used()).toBeGreaterThan(60_000_000);
 
     await blocks.free(0);
-    expect(await used()).toBeLessThanOrEqual(24 * MIB);
+    expect(await used()).toBeLessThanOrEqual(16 * MIB);
     expect(await limit()).toBe("192.0 MiB");
     expect(await sums()).toEqual(before);
   } finally {
