@@ -174,6 +174,8 @@ test("each damaged block of the file costs what is in it, and is counted", async
   const kinds = new Map<string, number>();
   const note = (kind: string) => void kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   for (let block = 0; block < blocks; block++) {
+    // Every other one of the samples. The last ones have the small tables and the catalog.
+    if (block % 2 === 1 && block < blocks - 3) continue;
     const folder = damaged(HEADERS + block * BLOCK + 700);
     const salvaged = await salvage(folder).catch((error: unknown) => error);
     if (salvaged === undefined) {
