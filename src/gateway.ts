@@ -43,6 +43,7 @@ import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { Owners } from "./ingest/owners.ts";
 import { RejectedSamples } from "./ingest/rejected-samples.ts";
+import { ConcurrencyLimit } from "./model/concurrency-limit.ts";
 import { type Counters, createCounters } from "./model/counters.ts";
 import { isExposed } from "./model/protocol.ts";
 import type { Batch } from "./model/sample.ts";
@@ -93,6 +94,9 @@ export interface GatewayOptions {
 
 /** The memory of a database that writes a Parquet answer. It gets the rows in chunks. */
 const PARQUET_BYTES_MAX = 64 * 1_048_576;
+/** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
+const EXPORTS_MAX = 4;
+const EXPORT_WAIT_MS = 30_000;
 
 /** A gateway without its sockets. */
 export interface Gateway {
@@ -526,6 +530,7 @@ function recordRoutes(
     }),
     seriesExportRoutes(series),
     exportRoutes({
+      exports: new ConcurrencyLimit(EXPORTS_MAX, { tasks: "exports of events", waitMs: EXPORT_WAIT_MS }),
       exportSeries: (request, caller) => exportSeries(request, caller, series),
       async *lines(range, labels) {
         const own = labels && (await CallerSeries.find(catalog, labels));

@@ -44,7 +44,8 @@ const FORMATS: readonly (readonly [looks: RegExp, hint: string])[] = [
     "The body looks like JSON events: push them to /api/v1/push.",
   ],
   [
-    /^[^\s,{}="]+(?:,[^\s=]+=[^\s]+)* [^\s=]+=[^\n]+/,
+    // No comma in a value, so that there is one way to match.
+    /^[^\s,{}="]+(?:,[^\s=,]+=[^\s,]+)* [^\s=]+=[^\n]+/,
     "The body looks like InfluxDB line protocol: send it to /write.",
   ],
 ];

@@ -3,6 +3,7 @@
  * for it, also while a body is being written. src/http/server.ts sets no timeout for these answers, and the
  * connection is closed after the body instead. Each such body needs its own timeout for a client that stops reading.
  */
+import type { ConcurrencyLimit } from "../model/concurrency-limit.ts";
 import { Timeout } from "../model/errors.ts";
 
 const streams = new WeakSet<Response>();
@@ -137,4 +138,21 @@ export function pieceStream(
     },
     { highWaterMark: 1 },
   );
+}
+
+/**
+ * Lines that are read while a limit allows it: from the first line until the last one was read, or the reader left.
+ * Throws `Busy` as `ConcurrencyLimit.acquire` does.
+ */
+export async function* withinLimit(
+  limit: ConcurrencyLimit,
+  lines: AsyncGenerator<string, void, undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  await limit.acquire(signal);
+  try {
+    yield* lines;
+  } finally {
+    limit.release();
+  }
 }

@@ -8,6 +8,9 @@ import { bodyHint, HEAD_BYTES } from "./body-hint.ts";
 import type { Route } from "./routes.ts";
 import { pathOf } from "./url-text.ts";
 
+/** A longer path is no misspelt route. */
+const COMPARED_MAX = 200;
+
 /** A client that sends nothing is answered without a hint. */
 const HEAD_WAIT_MS = 1_000;
 
@@ -17,7 +20,9 @@ export async function unknownPath(
   routes: readonly Pick<Route, "method" | "path">[],
 ): Promise<NotFound> {
   const path = pathOf(request.url);
-  const meant = nearestRoute(path, patternsFor(request.method, routes));
+  // The comparison takes time for each character of both.
+  const meant =
+    path.length > COMPARED_MAX ? undefined : nearestRoute(path, patternsFor(request.method, routes));
   const instead = meant === undefined ? "src/http/README.md lists all routes" : `did you mean ${meant}?`;
   const sentence = `There is no route ${quote(path)}; ${instead}${meant === undefined ? "." : ""}`;
   return new NotFound([sentence, ...(await hintsOf(request))].join(" "));

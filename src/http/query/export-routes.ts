@@ -4,13 +4,14 @@
  */
 
 import type { Caller } from "../../access/access.ts";
+import type { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
 import type { Labels, Metric } from "../../model/sample.ts";
 import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
 import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
-import { lineStream, streamResponse } from "../stream.ts";
+import { lineStream, streamResponse, withinLimit } from "../stream.ts";
 import { queryOf } from "../url-text.ts";
 import { selectsSeries } from "./series-export-routes.ts";
 
@@ -22,6 +23,8 @@ interface ExportRoutesDependencies {
   lines(range: ExportRange, labels: Labels | undefined): AsyncGenerator<string, void, undefined>;
   /** The metrics with series that have the labels; all metrics without labels. */
   metrics(labels: Labels | undefined): Promise<Iterable<Metric>>;
+  /** Exports of events in progress. */
+  readonly exports: ConcurrencyLimit;
   /** How long a client may read nothing before it is disconnected. */
   readonly stallTimeoutMs: number;
   /** Answers a request that selects series. */
@@ -33,7 +36,13 @@ const PARAMETERS = ["from", "to", "metric"];
 /** The year 2243: microseconds up to 2^53 are exact. */
 const LATEST_US = 8.64e15;
 
-export const exportRoutes = ({ lines, metrics, stallTimeoutMs, exportSeries }: ExportRoutesDependencies) =>
+export const exportRoutes = ({
+  lines,
+  metrics,
+  exports,
+  stallTimeoutMs,
+  exportSeries,
+}: ExportRoutesDependencies) =>
   new Routes().on(
     "GET",
     "/api/v1/export",
@@ -44,7 +53,8 @@ export const exportRoutes = ({ lines, metrics, stallTimeoutMs, exportSeries }: E
       if (selectsSeries(query)) return await exportSeries(request, caller);
       const { labels } = caller;
       const range = await readRange(query, () => metrics(labels), Date.now());
-      return streamResponse(await lineStream(lines(range, labels), stallTimeoutMs), {
+      const limited = withinLimit(exports, lines(range, labels), request.signal);
+      return streamResponse(await lineStream(limited, stallTimeoutMs), {
         "content-type": "application/x-ndjson; charset=utf-8",
       });
     },

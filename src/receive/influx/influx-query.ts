@@ -24,12 +24,15 @@ const CREATE_DATABASE = new RegExp(String.raw`^CREATE\s+DATABASE\s+${NAME}(?:\s+
 /** A statement, up to a semicolon outside of quotation marks. */
 const STATEMENT = /(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^;"'])+/gs;
 const QUERY_CHARACTERS_MAX = 16_384;
+/** A form has a query and a few parameters. */
+const FORM_BYTES_MAX = 131_072;
 
 export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) => {
+  const formLimits = { ...limits, bodyBytesMax: FORM_BYTES_MAX, inflatedBytesMax: FORM_BYTES_MAX };
   const query = async (request: Request) => {
     const search = queryOf(request.url);
     if (request.method === "POST" && contentTypeOf(request).type === "application/x-www-form-urlencoded") {
-      const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, limits)));
+      const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, formLimits)));
       for (const [name, value] of form) search.set(name, value);
     }
     return answer(search.get("q"), search.get("db"));

@@ -133,7 +133,9 @@ export class LineDecoder {
           pauseAt = at + STEP_BYTES;
           yield;
         }
-        at = skipBlanks(buffer, at, Math.min(end, at + LINE_BYTES_MAX));
+        const blankTo = Math.min(end, at + LINE_BYTES_MAX);
+        at = skipBlanks(buffer, at, blankTo);
+        if (at === blankTo && at < end) continue;
         const byte = buffer[at];
         if (byte === LINE_FEED) {
           at++;
@@ -147,8 +149,8 @@ export class LineDecoder {
           this.#line = line;
           const limit = Math.min(end, at + LINE_BYTES_MAX);
           let after = this.#read(buffer, at, limit, precision);
-          if (limit < end && (after === limit || (after < 0 && this.#isLong(buffer, at, limit))))
-            after = this.#refuse("syntax", `the line has more than ${LINE_BYTES_MAX} bytes`);
+          const isLong = limit < end && (after === limit || (after < 0 && this.#isLong(buffer, at, limit)));
+          if (isLong) after = this.#refuse("syntax", `the line has more than ${LINE_BYTES_MAX} bytes`);
           if (after >= 0) {
             line += 1 + this.#scanner.lineFeeds;
             at = after;
@@ -156,11 +158,13 @@ export class LineDecoder {
             this.#builder.dropAttributes();
             if (this.#builder.rejected.length >= this.#options.samplesMax)
               throw this.#tooMany("invalid lines");
-            at = this.#rejected.add(this.#builder.rejected, buffer, at, {
-              index: line,
-              cause: this.#cause,
-              reason: this.#problem,
-            });
+            at = this.#rejected.add(
+              this.#builder.rejected,
+              buffer,
+              at,
+              { index: line, cause: this.#cause, reason: this.#problem },
+              isLong,
+            );
             line += this.#rejected.lineFeeds;
           }
         }

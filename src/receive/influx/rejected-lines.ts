@@ -9,6 +9,8 @@ import { endOfLine, endOfTextLine } from "./line-scanner.ts";
 const REASONS_MAX = 10_000;
 const REASON_PAST_MAX = `the line is invalid, as are more than ${REASONS_MAX} before it`;
 export const LINE_BYTES_MAX = 1_000;
+/** The part of a body that is searched for the end of a string. */
+const SEARCHED_BYTES_MAX = 1_048_576;
 const LINE_FEED = 10;
 
 export class RejectedLines {
@@ -22,14 +24,19 @@ export class RejectedLines {
     this.#isUnclosed = false;
   }
 
-  /** Adds the line that begins at `at`; returns the position after it. */
+  /**
+   * Adds the line that begins at `at`; returns the position after it.
+   *
+   * @param isLong whether the line ends at its first line feed, because it is too long to be searched for strings
+   */
   add(
     rejected: Rejection[],
     body: Buffer,
     at: number,
     { index, cause, reason }: Omit<Rejection, "payload">,
+    isLong = false,
   ): number {
-    const next = this.#endOf(body, at);
+    const next = isLong ? endOfTextLine(body, at, body.length) : this.#endOf(body, at);
     this.lineFeeds = countLineFeeds(body, at, next);
     rejected.push(
       rejected.length < REASONS_MAX
@@ -45,8 +52,9 @@ export class RejectedLines {
    * of the body for each of them could take hours.
    */
   #endOf(body: Buffer, at: number): number {
-    const next = this.#isUnclosed ? -1 : endOfLine(body, at, body.length);
-    if (next >= 0) return next;
+    const limit = Math.min(body.length, at + SEARCHED_BYTES_MAX);
+    const next = this.#isUnclosed ? -1 : endOfLine(body, at, limit);
+    if (next >= 0 && (next < limit || limit === body.length)) return next;
     this.#isUnclosed = true;
     return endOfTextLine(body, at, body.length);
   }

@@ -14,6 +14,7 @@ import { Routes } from "../../http/routes.ts";
 import { holdsReplacement, queryOf } from "../../http/url-text.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { hasLabels } from "../../query/caller-series.ts";
+import { TimeSlices } from "../../model/tasks/time-slices.ts";
 import { isShifted } from "../../query/promql/parse/ast.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { PushWarnings } from "../push-warnings.ts";
@@ -92,7 +93,12 @@ async function removeMatching(
   // A misspelt dryRun must not delete.
   rejectUnknown(search, ["match[]", "dryRun"]);
   const dryRun = readFlag(search, "dryRun") ?? false;
-  const selectors = texts.map(selectorOf);
+  const slices = new TimeSlices();
+  const selectors: ReturnType<typeof selectorOf>[] = [];
+  for (const text of texts) {
+    selectors.push(selectorOf(text));
+    if (slices.isOver) await slices.next();
+  }
   const selected: Group[] = [];
   for (const group of dependencies.groups.groups()) {
     const matches = selectors.some((matchers) =>

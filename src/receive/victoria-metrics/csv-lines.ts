@@ -6,6 +6,7 @@
  * it cannot contain a line feed. An empty field is no value. The first line is skipped as a header if none of its metrics is
  * a number and it has no time.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
@@ -18,6 +19,9 @@ import { headOf, LineGatherer, type LineProblem } from "./line-gatherer.ts";
 const [CARRIAGE_RETURN, QUOTE, COMMA, LINE_FEED] = [13, 34, 44, 10];
 const QUOTE_PAIR = /""/g;
 const [PLAIN, ESCAPED] = [Buffer.from("p"), Buffer.from("e")];
+
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
 
 export class CsvLinesDecoder {
   readonly #gatherer = new LineGatherer();
@@ -35,10 +39,25 @@ export class CsvLinesDecoder {
     overridden: ReadonlySet<string> | undefined,
     format: CsvFormat,
   ): readonly Batch[] {
+    return atOnce(this.decoding(body, firstLine, overridden, format));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(
+    body: Uint8Array,
+    firstLine: number,
+    overridden: ReadonlySet<string> | undefined,
+    format: CsvFormat,
+  ): Generator<void, readonly Batch[]> {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const gatherer = this.#gatherer;
     gatherer.begin(firstLine, overridden);
+    let pauseAt = 0;
     for (let from = 0; from < bytes.length; gatherer.line++) {
+      if (from >= pauseAt) {
+        pauseAt = from + STEP_BYTES;
+        yield;
+      }
       const feed = endOfLine(bytes, from);
       const end = feed > from && bytes[feed - 1] === CARRIAGE_RETURN ? feed - 1 : feed;
       if (end > from) {

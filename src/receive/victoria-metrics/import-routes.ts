@@ -20,6 +20,7 @@ import { BadInput, quote, RequestError, Unsupported } from "../../model/errors.t
 import type { Batch, Labels, Rejection } from "../../model/sample.ts";
 import { MILLISECONDS_MAX } from "../../model/time.ts";
 import type { NameLimits } from "../../series/naming.ts";
+import { BodyDecoder } from "../body-decoder.ts";
 import { groupingLabels } from "../grouping-labels.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { parseCsvFormat } from "./csv-format.ts";
@@ -36,7 +37,11 @@ interface ImportDependencies {
 }
 
 /** Decodes whole lines of a body, the first of which has a number. */
-type Decode = (lines: Uint8Array, firstLine: number, overridden: ReadonlySet<string>) => readonly Batch[];
+type Decode = (
+  lines: Uint8Array,
+  firstLine: number,
+  overridden: ReadonlySet<string>,
+) => readonly Batch[] | Promise<readonly Batch[]>;
 
 /** What a format needs beside the lines: it is read before the body. */
 type Prepare = (query: URLSearchParams, request: Request) => Decode;
@@ -51,9 +56,10 @@ const REJECTED_LINES_MAX = 100_000;
 const REMEMBERED_MAX = 256;
 
 export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) => {
-  const json = new JsonLinesDecoder();
-  const csv = new CsvLinesDecoder();
-  const text = new TextLinesDecoder();
+  const { inProgress } = limits;
+  const json = new BodyDecoder(() => new JsonLinesDecoder(), inProgress);
+  const csv = new BodyDecoder(() => new CsvLinesDecoder(), inProgress);
+  const text = new BodyDecoder(() => new TextLinesDecoder(), inProgress);
   const labelsOf = new RequestLabels();
 
   const route = (prepare: Prepare, own: readonly string[] = [], prefix?: string) => {
@@ -66,7 +72,7 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
         const { set, overridden } = labelsOf.read(request, extraLabels, prefix);
         const decode = prepare(new URLSearchParams(query), request);
         for await (const { lines, firstLine, lineCount } of readLines(request, limits)) {
-          for (const batch of decode(lines, firstLine, overridden))
+          for (const batch of await decode(lines, firstLine, overridden))
             tally.add(await ingest.push(batch, { extraLabels: set, historical }));
           tally.lines = firstLine + lineCount;
           tally.requireFewRejected();
@@ -88,17 +94,20 @@ export const importRoutes = ({ ingest, limits, counters }: ImportDependencies) =
       );
     }
     const defaultUs = readTimestampUs(query);
-    return (lines, firstLine, overridden) => {
-      const batches = text.decode(lines, firstLine, overridden, { defaultUs });
-      counters.exemplarsDropped.inc(text.exemplarsDropped);
-      return batches;
-    };
+    return (lines, firstLine, overridden) =>
+      text.decode(lines.length, function* (free) {
+        const batches = yield* free.decoding(lines, firstLine, overridden, { defaultUs });
+        counters.exemplarsDropped.inc(free.exemplarsDropped);
+        return batches;
+      });
   };
   const readCsv: Prepare = (query) => {
     const format = parseCsvFormat(query.get("format"));
-    return (lines, firstLine, overridden) => csv.decode(lines, firstLine, overridden, format);
+    return (lines, firstLine, overridden) =>
+      csv.decode(lines.length, (free) => free.decoding(lines, firstLine, overridden, format));
   };
-  const readJson: Prepare = () => (lines, firstLine, overridden) => json.decode(lines, firstLine, overridden);
+  const readJson: Prepare = () => (lines, firstLine, overridden) =>
+    json.decode(lines.length, (free) => free.decoding(lines, firstLine, overridden));
 
   return new Routes((error) => plainText(error.status, error.message, errorHeaders(error)), { bound: "adds" })
     .on("POST", IMPORT, "push", "stores series in JSON lines of VictoriaMetrics", route(readJson))

@@ -7,6 +7,7 @@
  * VictoriaMetrics before 1.82 and vmctl write. `null` is a stale marker: it is what VictoriaMetrics writes for one, and it
  * stores no other NaN.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
 import type { Batch, SeriesHead } from "../../model/sample.ts";
@@ -67,6 +68,9 @@ class Numbers {
   }
 }
 
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
+
 export class JsonLinesDecoder {
   readonly #gatherer = new LineGatherer();
   readonly #values = new Numbers();
@@ -78,11 +82,25 @@ export class JsonLinesDecoder {
 
   /** Decodes whole lines. See `LineGatherer.begin` for the parameters. */
   decode(body: Uint8Array, firstLine: number, overridden?: ReadonlySet<string>): readonly Batch[] {
+    return atOnce(this.decoding(body, firstLine, overridden));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(
+    body: Uint8Array,
+    firstLine: number,
+    overridden?: ReadonlySet<string>,
+  ): Generator<void, readonly Batch[]> {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const gatherer = this.#gatherer;
     gatherer.begin(firstLine, overridden);
     this.#bytes = bytes;
+    let pauseAt = 0;
     for (let from = 0; from < bytes.length; gatherer.line++) {
+      if (from >= pauseAt) {
+        pauseAt = from + STEP_BYTES;
+        yield;
+      }
       const end = endOfLine(bytes, from);
       this.#at = from;
       this.#end = end;

@@ -7,6 +7,7 @@
  * others are stored, and the parts of a histogram are series of their own. The decoder needs no family in one piece, so a
  * body can be decoded in parts.
  */
+import { atOnce } from "../../model/tasks/time-slices.ts";
 import { isUtf8 } from "node:buffer";
 import { quote } from "../../model/errors.ts";
 import type { Batch, MetricType, SeriesHead } from "../../model/sample.ts";
@@ -50,6 +51,9 @@ interface TextLinesOptions {
   readonly defaultUs?: number;
 }
 
+/** Some 100 µs of work. */
+const STEP_BYTES = 8_192;
+
 export class TextLinesDecoder {
   readonly #gatherer = new LineGatherer();
   readonly #metadata = new FamilyMetadata();
@@ -64,13 +68,28 @@ export class TextLinesDecoder {
     body: Uint8Array,
     firstLine: number,
     overridden?: ReadonlySet<string>,
-    { defaultUs = Number.NaN }: TextLinesOptions = {},
+    options?: TextLinesOptions,
   ): readonly Batch[] {
+    return atOnce(this.decoding(body, firstLine, overridden, options));
+  }
+
+  /** As `decode`, in steps between which the caller may pause. */
+  *decoding(
+    body: Uint8Array,
+    firstLine: number,
+    overridden?: ReadonlySet<string>,
+    { defaultUs = Number.NaN }: TextLinesOptions = {},
+  ): Generator<void, readonly Batch[]> {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const gatherer = this.#gatherer;
     gatherer.begin(firstLine, overridden);
     this.exemplarsDropped = 0;
+    let pauseAt = 0;
     for (let from = 0; from < bytes.length; gatherer.line++) {
+      if (from >= pauseAt) {
+        pauseAt = from + STEP_BYTES;
+        yield;
+      }
       const feed = endOfLine(bytes, from);
       const end = feed > from && bytes[feed - 1] === CARRIAGE_RETURN ? feed - 1 : feed;
       const at = skipBlanks(bytes, from, end);

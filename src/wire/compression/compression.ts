@@ -7,6 +7,7 @@
  */
 import zlib from "node:zlib";
 import { BadInput, quote, TooLarge, Unsupported } from "../../model/errors.ts";
+import { TimeSlices } from "../../model/tasks/time-slices.ts";
 
 /** The supported encodings, as an Accept-Encoding header names them. */
 const ENCODINGS = ["gzip", "deflate", "br", "zstd"] as const;
@@ -17,6 +18,10 @@ type Encoding = (typeof ENCODINGS)[number];
 const LAYERS_MAX = 2;
 
 const FIELD = "Content-Encoding";
+/** Output up to this length is joined at once, within some 5 ms. */
+const WHOLE_BYTES_MAX = 8 * 1_048_576;
+const PART_BYTES = 1_048_576;
+const TOO_LONG = "ERR_BUFFER_TOO_LARGE";
 
 /**
  * Returns the layers that a Content-Encoding header names, in the order in which they were applied. `identity` is no
@@ -75,9 +80,12 @@ async function inflate(body: Uint8Array, encoding: Encoding, inflatedBytesMax: n
   if (encoding === "zstd") requireWholeZstdFrames(body);
   let inflated: Inflated;
   try {
-    inflated = await run(body, encoding, inflatedBytesMax);
+    inflated = await run(body, encoding, Math.min(inflatedBytesMax, WHOLE_BYTES_MAX)).catch((error) => {
+      if (!isTooLong(error) || inflatedBytesMax <= WHOLE_BYTES_MAX) throw error;
+      return runInParts(body, encoding, inflatedBytesMax);
+    });
   } catch (error) {
-    if ((error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE") {
+    if (isTooLong(error)) {
       throw new TooLarge(
         `The body inflates past the limit of ${inflatedBytesMax} bytes (setting inflatedBytesMax).`,
       );
@@ -117,6 +125,48 @@ function run(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Pro
       break;
   }
   return promise;
+}
+
+function isTooLong(error: unknown): boolean {
+  return (error as { code?: string }).code === TOO_LONG;
+}
+
+/** As `run`, for long output, which is joined in slices: zlib's own functions would copy all of it without a pause. */
+async function runInParts(body: Uint8Array, encoding: Encoding, maxOutputLength: number): Promise<Inflated> {
+  const decoder = decoderOf(body, encoding);
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  decoder.end(body);
+  for await (const part of decoder) {
+    parts.push(part as Uint8Array);
+    length += (part as Uint8Array).length;
+    if (length <= maxOutputLength) continue;
+    decoder.destroy();
+    throw Object.assign(new Error("the output is too long"), { code: TOO_LONG });
+  }
+  const buffer = Buffer.allocUnsafeSlow(length);
+  const slices = new TimeSlices();
+  let to = 0;
+  for (const part of parts.splice(0)) {
+    buffer.set(part, to);
+    to += part.length;
+    if (slices.isOver) await slices.next();
+  }
+  return { buffer, engine: { bytesWritten: decoder.bytesWritten } };
+}
+
+function decoderOf(body: Uint8Array, encoding: Encoding) {
+  const options = { chunkSize: PART_BYTES };
+  switch (encoding) {
+    case "gzip":
+      return zlib.createGunzip(options);
+    case "deflate":
+      return hasZlibHeader(body) ? zlib.createInflate(options) : zlib.createInflateRaw(options);
+    case "br":
+      return zlib.createBrotliDecompress(options);
+    case "zstd":
+      return zlib.createZstdDecompress(options);
+  }
 }
 
 /** Whether the data has a zlib header (https://www.rfc-editor.org/rfc/rfc1950#section-2.2): method 8, check bits. */

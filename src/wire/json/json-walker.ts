@@ -2,8 +2,8 @@
  * Reads a large JSON body value by value, so that the reader may pause in between, and so that no object exists for the
  * whole body. Objects and lists are entered, and the small values in them are parsed by the engine.
  *
- * The accepted bodies are those of `JSON.parse`, with two differences: the values that are parsed at once are bounded in
- * size, and the caller decides about a name that appears twice.
+ * The accepted bodies are those of `JSON.parse`, with two differences: the values that are parsed at once and the white
+ * space between values are bounded in size, and the caller decides about a name that appears twice.
  */
 import { BadInput, quote } from "../../model/errors.ts";
 import { parseExactJson } from "./exact-number.ts";
@@ -97,7 +97,13 @@ export class JsonWalker {
   }
 
   #skip(): void {
-    this.at = skipSpace(this.bytes, this.at);
+    const limit = this.at + VALUE_BYTES_MAX;
+    this.at = skipSpace(this.bytes, this.at, limit);
+    if (this.at === limit)
+      throw new BadInput(
+        `the body has more than ${VALUE_BYTES_MAX} bytes of white space in one place`,
+        "body",
+      );
   }
 
   #expected(what: string): BadInput {

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { createApp } from "../../../src/http/app.ts";
 import { createLog } from "../../../src/log/log.ts";
 import { exportRoutes } from "../../../src/http/query/export-routes.ts";
+import { ConcurrencyLimit } from "../../../src/model/concurrency-limit.ts";
 import { type Listener, listen } from "../../../src/http/server.ts";
 import { createCounters } from "../../../src/model/counters.ts";
 
@@ -34,10 +35,21 @@ async function serve(chunks: () => AsyncGenerator<string, void, undefined>, stal
       ended.resolve(given);
     }
   }
-  const app = createApp([exportRoutes({ lines, metrics: async () => [], stallTimeoutMs, exportSeries })], {
-    log,
-    counters: createCounters(),
-  });
+  const app = createApp(
+    [
+      exportRoutes({
+        exports: new ConcurrencyLimit(4, { tasks: "exports" }),
+        lines,
+        metrics: async () => [],
+        stallTimeoutMs,
+        exportSeries,
+      }),
+    ],
+    {
+      log,
+      counters: createCounters(),
+    },
+  );
   listener = await listen(app, [{ hostname: "127.0.0.1", port: 0 }], { log });
   return { url: `${listener.urls[0]}/api/v1/export`, ended: ended.promise };
 }
@@ -94,7 +106,15 @@ test("a range keeps the microseconds of its times", async () => {
     yield "";
   }
   const app = createApp(
-    [exportRoutes({ lines, metrics: async () => [], stallTimeoutMs: 1_000, exportSeries })],
+    [
+      exportRoutes({
+        exports: new ConcurrencyLimit(4, { tasks: "exports" }),
+        lines,
+        metrics: async () => [],
+        stallTimeoutMs: 1_000,
+        exportSeries,
+      }),
+    ],
     {
       log,
       counters: createCounters(),

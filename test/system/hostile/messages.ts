@@ -2,7 +2,7 @@
 
 /** Bytes that grow. */
 export class Bytes {
-  #bytes = Buffer.allocUnsafe(1 << 20);
+  #bytes = Buffer.allocUnsafe(128);
   #length = 0;
 
   raw(part: Uint8Array): this {

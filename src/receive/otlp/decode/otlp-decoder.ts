@@ -169,6 +169,7 @@ export class OtlpDecoder {
       const tag = reader.uint32();
       if (tag === SECOND) yield* this.#scopeMetrics(reader.length(), resource);
       else reader.skip(tag);
+      if (reader.at >= this.#pauseAt) yield* this.#pause();
     }
     const { earliestUs, latestUs } = this.#gatherer;
     if (resource.target === undefined || earliestUs > latestUs) return;

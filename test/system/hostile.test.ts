@@ -1,0 +1,80 @@
+/**
+ * Hostile readers and bodies of every kind, beside a pusher of 20 events per second. None of them delays a push, takes
+ * more memory than is stated, or ends the process; and each acknowledged event is stored.
+ *
+ * Delays are measured in time of the processor of the gateway's main thread, which a busy machine does not change: the
+ * longest work without a turn of the event loop, and the work between a push and its answer.
+ */
+import { appendFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { BesideAPusher, type Hostile } from "./hostile/beside-a-pusher.ts";
+import { HOSTILE_BODIES } from "./hostile/hostile-bodies.ts";
+import { HOSTILE_READERS } from "./hostile/hostile-readers.ts";
+
+/** Work without slices takes 300 ms and more for each of these bodies. A slice is 5 ms, and a collection adds some. */
+const SLICE_MS_MAX = 100;
+/**
+ * A push needs some five turns of the event loop. On a busy machine the disk and the engine take longer, and more slices
+ * of other work run meanwhile.
+ */
+const WAIT_MS_MAX = 1_500;
+/** Twice the 400 MB of src/config/README.md, for bodies in progress, and what SQL may add to it. */
+const RESIDENT_BYTES_MAX = 1_300 * 2 ** 20;
+/** As many at once as a page of a dashboard asks. */
+const AT_ONCE = 3;
+
+let subject: BesideAPusher;
+beforeAll(async () => {
+  subject = await BesideAPusher.start(temporaryFolder(), ["--no-sampler", "--enable-admin-api"]);
+});
+afterAll(() => subject.close());
+
+/** Sends the requests, some at once, and returns those that cost too much. */
+async function tooCostly(requests: readonly Hostile[], atOnce = AT_ONCE): Promise<string[]> {
+  const found: string[] = [];
+  for (let at = 0; at < requests.length; at += atOnce) {
+    const some = requests.slice(at, at + atOnce);
+    const { sliceMs, waitMs, statuses } = await subject.cost(some);
+    const names = some.map(({ name }) => name).join(" | ");
+    const cost = `${names}: slice ${sliceMs.toFixed(0)} ms, wait ${waitMs.toFixed(0)} ms, ${[...new Set(statuses)]}`;
+    if (process.env.WEIR_HOSTILE_REPORT !== undefined)
+      appendFileSync(process.env.WEIR_HOSTILE_REPORT, `${cost}\n`);
+    const isFault = statuses.some((status) => status === 500);
+    if (sliceMs > SLICE_MS_MAX || waitMs > WAIT_MS_MAX || isFault) found.push(cost);
+  }
+  return found;
+}
+
+describe("delays no push:", () => {
+  for (const bodies of HOSTILE_BODIES) {
+    const [first] = bodies;
+    test(`bodies such as ${first!.name}`, async () => expect(await tooCostly(bodies)).toEqual([]));
+  }
+  const { statements, looks, exports } = HOSTILE_READERS;
+  test("SQL", async () => expect(await tooCostly(statements)).toEqual([]));
+  test("look-ups and scrapes", async () => expect(await tooCostly(looks)).toEqual([]));
+  test("exports", async () => expect(await tooCostly(exports)).toEqual([]));
+  test("PromQL", async () => expect(await tooCostly(HOSTILE_READERS.promql)).toEqual([]));
+});
+
+test("there are at least 150 hostile requests", () => {
+  const all = [...HOSTILE_BODIES.flat(), ...Object.values(HOSTILE_READERS).flat()];
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  expect(all.length).toBeGreaterThanOrEqual(150);
+});
+
+test("the process is alive, and has used no more memory than is stated", async () => {
+  expect((await subject.fetch("/-/ready")).status).toBe(200);
+  expect(subject.residentBytesMax).toBeLessThan(RESIDENT_BYTES_MAX);
+});
+
+test("each push was acknowledged, and each acknowledged event is stored", async () => {
+  await subject.stopPushing();
+  expect(subject.refused).toEqual([]);
+  const q = "SELECT value::INTEGER AS value FROM acknowledged ORDER BY 1";
+  const response = await subject.fetch(`/api/v1/sql?${new URLSearchParams({ q, limit: "1000000" })}`);
+  const { rows } = (await response.json()) as { rows: { value: number }[] };
+  expect(rows.map(({ value }) => value)).toEqual(subject.acknowledged.toSorted((a, b) => a - b));
+  expect(rows.length).toBeGreaterThan(0);
+});

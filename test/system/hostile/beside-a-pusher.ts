@@ -1,0 +1,175 @@
+/** A gateway as a process, a pusher of 20 events per second, and what hostile requests beside it cost. */
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { GatewayProcess } from "../../gateway-process.ts";
+import { until } from "../../until.ts";
+
+/** A request that should delay nobody. */
+export interface Hostile {
+  readonly name: string;
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Built when it is sent, because all bodies together would need gigabytes. */
+  readonly body?: () => Uint8Array | string;
+  /** How often it is sent at once. */
+  readonly times?: number;
+  /** The client closes the connection after so many bytes of the answer. */
+  readonly readsBytes?: number;
+}
+
+/** What some requests cost. */
+export interface Cost {
+  /** The longest work of the main thread without a turn of the event loop, ms of its processor time. */
+  readonly sliceMs: number;
+  /** The most processor time that the main thread used between a push and its answer, ms. */
+  readonly waitMs: number;
+  readonly statuses: readonly number[];
+}
+
+const PUSH_INTERVAL_MS = 50;
+
+export class BesideAPusher {
+  readonly gateway: GatewayProcess;
+  /** The numbers of the acknowledged events, and of those that got another answer. */
+  readonly acknowledged: number[] = [];
+  readonly refused: string[] = [];
+  readonly #probe: string;
+  #number = 0;
+  #isOver = false;
+  #longestWaitMs = 0;
+  readonly #pushes = new Set<Promise<void>>();
+  readonly #pusher: Promise<void>;
+
+  private constructor(gateway: GatewayProcess, probe: string) {
+    this.gateway = gateway;
+    this.#probe = probe;
+    this.#pusher = this.#push();
+  }
+
+  static async start(folder: string, args: readonly string[]): Promise<BesideAPusher> {
+    const probe = join(folder, "longest-slice");
+    const gateway = await GatewayProcess.start({
+      data: join(folder, "data"),
+      args,
+      runtimeArgs: ["--preload", join(import.meta.dir, "slice-probe.ts")],
+      // As scripts/serve sets them.
+      env: {
+        WEIR_PROBE: probe,
+        UV_THREADPOOL_SIZE: "16",
+        BUN_JSC_forceRAMSize: "2147483648",
+        MALLOC_ARENA_MAX: "1",
+      },
+    });
+    return new BesideAPusher(gateway, probe);
+  }
+
+  /** Sends requests at once, and resolves to their cost when all are answered. */
+  async cost(requests: readonly Hostile[]): Promise<Cost> {
+    await this.#takeLongest();
+    const statuses = await Promise.all(
+      requests.flatMap((request) => {
+        const body = request.body?.();
+        return Array.from({ length: request.times ?? 1 }, () => this.#send(request, body));
+      }),
+    );
+    // The pushes that were sent beside them.
+    await Promise.all(this.#pushes);
+    const waitMs = this.#longestWaitMs;
+    this.#longestWaitMs = 0;
+    return { sliceMs: await this.#takeLongest(), waitMs, statuses: statuses.flat() };
+  }
+
+  /** The answer to a request. */
+  async fetch(path: string, init?: RequestInit): Promise<Response> {
+    return await fetch(`${this.gateway.url}${path}`, init);
+  }
+
+  /** The most resident memory since the start, bytes. */
+  get residentBytesMax(): number {
+    const status = readFileSync(`/proc/${this.gateway.pid}/status`, "utf8");
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1_024;
+  }
+
+  /** Ends the pusher, and resolves when its last push is answered. */
+  async stopPushing(): Promise<void> {
+    this.#isOver = true;
+    await this.#pusher;
+    await Promise.all(this.#pushes);
+  }
+
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await this.gateway.stop("SIGKILL");
+    await this.#pusher;
+    await Promise.all(this.#pushes);
+  }
+
+  async #push(): Promise<void> {
+    while (!this.#isOver) {
+      const push = this.#pushOne(this.#number++).finally(() => this.#pushes.delete(push));
+      this.#pushes.add(push);
+      await Bun.sleep(PUSH_INTERVAL_MS);
+    }
+  }
+
+  async #pushOne(number: number): Promise<void> {
+    const beforeMs = this.#workedMs();
+    const body = JSON.stringify({ metric_name: "acknowledged", value: number });
+    try {
+      const response = await this.fetch("/api/v1/push", { method: "POST", body });
+      const text = await response.text();
+      if (response.status === 200) this.acknowledged.push(number);
+      else this.refused.push(`${response.status} ${text}`);
+    } catch (error) {
+      if (!this.#isOver) this.refused.push(String(error));
+      return;
+    }
+    this.#longestWaitMs = Math.max(this.#longestWaitMs, this.#workedMs() - beforeMs);
+  }
+
+  /** The processor time of the gateway's main thread, ms. */
+  #workedMs(): number {
+    try {
+      const { pid } = this.gateway;
+      return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "latin1").split(" ")[0]) / 1e6;
+    } catch {
+      // The gateway has ended.
+      return 0;
+    }
+  }
+
+  async #takeLongest(): Promise<number> {
+    rmSync(this.#probe, { force: true });
+    process.kill(this.gateway.pid, "SIGUSR2");
+    await until("the probe", () => existsSync(this.#probe));
+    return Number(readFileSync(this.#probe, "latin1"));
+  }
+
+  async #send(
+    { method, path, headers, readsBytes }: Hostile,
+    body: Uint8Array | string | undefined,
+  ): Promise<number> {
+    const cancel = new AbortController();
+    try {
+      const response = await this.fetch(path, {
+        method: method ?? (body === undefined ? "GET" : "POST"),
+        headers,
+        body,
+        redirect: "manual",
+        signal: cancel.signal,
+      });
+      let read = 0;
+      for await (const part of response.body ?? []) {
+        read += part.length;
+        if (readsBytes !== undefined && read >= readsBytes) break;
+      }
+      return response.status;
+    } catch {
+      // The gateway closed the connection. Whether it is alive is checked elsewhere.
+      return 0;
+    } finally {
+      cancel.abort();
+    }
+  }
+}
