@@ -13,8 +13,11 @@ export function nearest(
 ): string | undefined {
   let best: string | undefined;
   let bestEdits = editsMax + 1;
+  const asked = word.toLowerCase();
   for (const candidate of candidates) {
-    const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    // There may be thousands, so that most must be left out after a few characters.
+    if (Math.abs(candidate.length - word.length) >= bestEdits) continue;
+    const edits = editDistance(asked, candidate.toLowerCase(), bestEdits);
     if (edits < bestEdits) {
       best = candidate;
       bestEdits = edits;
@@ -25,19 +28,26 @@ export function nearest(
 
 /**
  * Levenshtein's distance, with two neighbours in reverse order (`tgas` for `tags`) as one edit. Three rows of the table
- * at a time.
+ * at a time. Infinite if it is `max` or more.
  */
-function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string, max: number): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let leastBefore = 0;
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
       const isReversed = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       const reversed = isReversed ? before[j - 2] + 1 : replaced;
-      next.push(Math.min(replaced, reversed, row[j] + 1, next[j - 1] + 1));
+      const edits = Math.min(replaced, reversed, row[j] + 1, next[j - 1] + 1);
+      if (edits < least) least = edits;
+      next.push(edits);
     }
+    // No later row has less, except by an exchange that goes on from the row before.
+    if (least >= max && leastBefore + 1 >= max) return Number.POSITIVE_INFINITY;
+    leastBefore = least;
     before = row;
     row = next;
   }
