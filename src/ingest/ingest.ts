@@ -31,7 +31,7 @@ import { Owners } from "./owners.ts";
 import { PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { TotalsSnapshots } from "./totals-snapshots.ts";
-import { ackOf, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
+import { ackOf, countByCause, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** Series of a batch up to which it is admitted without a pause: some 10 ms if all of them are new. */
 const LARGE_HEADS_MIN = 2_048;
@@ -544,10 +544,8 @@ export class Ingest {
     if (batch.historicalCount > 0) this.#counters.historySamples.inc(batch.historicalCount);
     // A sample that is rejected again was counted the first time.
     if (ack.rejected.length > 0 && options.replayed === undefined) {
-      // By cause, because the counter takes a microsecond for each call.
-      const byCause = new Map<string, number>();
-      for (const { cause } of ack.rejected) byCause.set(cause, (byCause.get(cause) ?? 0) + 1);
-      for (const [cause, count] of byCause) this.#counters.samplesRejected.inc({ protocol, cause }, count);
+      for (const [cause, count] of countByCause(ack.rejected))
+        this.#counters.samplesRejected.inc({ protocol, cause }, count);
       this.#options.onRejected?.({ protocol, instance: instanceOf(waiting), rejected: ack.rejected });
     }
     const declared = this.#protocolOf(protocol);
