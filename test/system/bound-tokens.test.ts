@@ -416,8 +416,8 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
     "SELECT * FROM samples WHERE value = 424242 AND CAST(metric AS INTEGER) = 1",
     "SELECT strptime(max(task_id), '%Y') FROM samples",
     "SELECT * FROM http_request_duration_ms WHERE ts > now() - INTERVAL 1 DAY AND value > 0",
-    "PIVOT http_request_duration_ms ON status_code USING count(*)",
-    "PIVOT samples ON metric USING count(*)",
+    "PIVOT http_request_duration_ms ON status_code USING count(*) ORDER BY ALL",
+    "PIVOT samples ON metric USING count(*) ORDER BY ALL",
     "UNPIVOT depth ON value",
     // Plans have estimates and counts.
     "EXPLAIN SELECT * FROM samples",
