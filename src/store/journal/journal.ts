@@ -39,6 +39,7 @@ const ROWS_MAX = 2 * ROW_GROUP_ROWS;
 const VALUES_BYTES_MAX = 16 * 1_048_576;
 /** Each attribute name has a cell of 8 bytes in each row of its day, although few rows may have it. */
 const ATTRIBUTE_CELLS_MAX = 2_097_152;
+const UNCOUNTED_ROWS_MAX = 2_048;
 
 /** Receives errors that no caller gets. */
 export type OnFault = (message: string, error: unknown) => void;
@@ -81,6 +82,8 @@ class Gathered {
     let bytes = 0;
     for (const day of this.days.values()) bytes += day.textBytes;
     if (bytes >= VALUES_BYTES_MAX) return false;
+    // So few rows have no million cells, and most changes are of one row.
+    if (this.rowCount + rows.reduce((sum, { length }) => sum + length, 0) <= UNCOUNTED_ROWS_MAX) return true;
     for (const [day, { length, attributeNames }] of this.days) {
       const names = new Set(attributeNames);
       let after = length;
