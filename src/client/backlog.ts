@@ -97,8 +97,9 @@ export class Backlog {
       const message = `the gateway refused ${batch.samples} samples, which the spool keeps aside: ${reason}`;
       counts.report(`refused_${status}`, message);
     } else {
-      counts.lose("refused", batch.samples, `the gateway answered ${reason}`);
-      counts.report(`refused_${status}`, `the gateway refused ${batch.samples} samples: ${reason}`);
+      counts.lost.refused += batch.samples;
+      const message = `${batch.samples} samples were dropped: the gateway refused them: ${reason}`;
+      if (status !== NO_ADDRESS) counts.report(`refused_${status}`, message);
       counts.giveBack(batch.own);
     }
   }
@@ -117,5 +118,8 @@ export class Backlog {
     return batch;
   }
 }
+
+/** Instead of a status, if the option `url` cannot be used. That is reported already. */
+export const NO_ADDRESS = 0;
 
 export const MEMORY_FULL = "the memory for samples is full (memorySamplesMax, memoryBytesMax)";

@@ -66,8 +66,13 @@ export function createWeir(options: ClientOptions): WeirClient {
   });
 
   const inMemory = () => recorder.length + sender.samplesInMemory + backlog.inMemory.samples;
+  /** Hands over what was recorded. An empty batch takes the client's own counters along. */
+  const cut = () => {
+    if (recorder.length > 0) recorder.cut();
+    else if (!sender.isAway) sender.add([], 0);
+  };
   const settle = async (isRetried: boolean) => {
-    recorder.cut();
+    cut();
     await sender.settle(performance.now() + settings.closeTimeoutMs, isRetried);
   };
   /** Empties the memory, without waiting. */
@@ -81,9 +86,7 @@ export function createWeir(options: ClientOptions): WeirClient {
 
   let listedMs = performance.now();
   const tick = setInterval(() => {
-    // An empty batch takes the client's own counters along.
-    if (recorder.length > 0) recorder.cut();
-    else if (!sender.isAway) sender.add([], 0);
+    cut();
     if (spool !== undefined && performance.now() - listedMs >= LIST_MS) {
       listedMs = performance.now();
       void spool.list().then(() => sender.drain());

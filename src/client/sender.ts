@@ -7,7 +7,7 @@
  */
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 import { retryDelayMs } from "./backoff.ts";
-import { type Backlog, MEMORY_FULL } from "./backlog.ts";
+import { type Backlog, MEMORY_FULL, NO_ADDRESS } from "./backlog.ts";
 import type { ClientCounts } from "./client-counts.ts";
 import type { ClientSettings } from "./options.ts";
 import { type PushResult, pushBatch } from "./push-request.ts";
@@ -290,7 +290,7 @@ export class Sender {
   async #push(batch: SealedBatch): Promise<PushResult> {
     const { settings, counts } = this.#parts;
     if (settings.pushUrl === undefined)
-      return { kind: "refused", status: 0, reason: "no address (option url)" };
+      return { kind: "refused", status: NO_ADDRESS, reason: "no address (option url)" };
     const startedMs = performance.now();
     counts.requests++;
     const result = await pushBatch(batch, settings);
