@@ -1552,7 +1552,7 @@ def _upload_error_type(status):
 
 def _status(status):
     """A status of HTTP as text; "unknown" for anything else, such as the 0 of some libraries."""
-    if isinstance(status, int) and not isinstance(status, bool):
+    if isinstance(status, (int, float)) and not isinstance(status, bool) and _number(status) == status // 1:
         status = str(int(status))
     return status if isinstance(status, str) and re.fullmatch(r"[1-9][0-9]{2}", status) else _UNKNOWN
 
