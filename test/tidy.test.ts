@@ -289,8 +289,8 @@ describe("tests", () => {
   });
 
   test("stand in the folder of what they test", () => {
-    // Besides modules: the Python client, scripts, SQL, fixtures, and tests that cross several rooms.
-    const others = ["client", "scripts", "scripts/deploy", "sql/summaries", "fixtures", "system"];
+    // Besides src: scripts, SQL, fixtures, and tests that cross several rooms.
+    const others = ["scripts", "scripts/deploy", "sql/summaries", "fixtures", "system"];
     const folders = new Set(modules.map((path) => dirname(path).replace(/^src\/?/, "")).concat(others));
     const folderOf = (path: string) => dirname(path).replace(/^test\/?/, "");
     expect(tests.filter((path) => !folders.has(folderOf(path)))).toEqual([]);
