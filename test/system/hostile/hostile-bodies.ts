@@ -213,7 +213,7 @@ const events: readonly Hostile[] = [
     () =>
       `[${each(10_000, (i) => `{"metric_name":"demoted","value":1,"tags":{"a":"s${i}","b":"q${i}","c":"z${i}"}}`, ",")}]`,
   ),
-  event("12,000 metrics", () => `[${each(12_000, (i) => `{"metric_name":"name_${i}","value":1}`, ",")}]`),
+  event("3,000 metrics", () => `[${each(3_000, (i) => `{"metric_name":"name_${i}","value":1}`, ",")}]`),
   event(
     "a tag of 10 MB of escapes",
     () => `{"metric_name":"e","value":1,"tags":{"x":"${"\\u0041".repeat(1_700_000)}"}}`,
