@@ -233,7 +233,7 @@ test("logs a repeated warning once, and does not delay the runs", async () => {
   const push = async () => {
     if (++runs === 3) resolve();
   };
-  const sampler = new Sampler([gpuPart({ intervalMs: 20, timeoutMs: 60_000, path: folder })], push, {
+  const sampler = new Sampler([gpuPart({ intervalMs: 500, timeoutMs: 60_000, path: folder })], push, {
     counters: createCounters(),
     onFailure: (part, cause, why) => logged.push(`${part} fails by ${cause}: ${why}`),
   });
