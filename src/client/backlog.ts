@@ -15,6 +15,7 @@ export interface BacklogOptions {
 
 export class Backlog {
   readonly #options: BacklogOptions;
+  /** Oldest first. */
   readonly #ring: SealedBatch[] = [];
   #ringSamples = 0;
   #ringBytes = 0;
@@ -43,7 +44,10 @@ export class Backlog {
       spool.release(batch.key);
       return;
     }
-    this.#ring.push(batch);
+    // A batch that was tried and failed is older than what came meanwhile.
+    let at = this.#ring.length;
+    while (at > 0 && this.#ring[at - 1]!.createdMs > batch.createdMs) at--;
+    this.#ring.splice(at, 0, batch);
     this.#ringSamples += batch.samples;
     this.#ringBytes += batch.body.length;
     this.trim(0, 0);

@@ -51,6 +51,7 @@ export class Sender {
   /** Until then the gateway asked for a pause (performance.now()). */
   #pauseUntilMs = 0;
   #isSlow = false;
+  #batchMs = 0;
   #wake: ReturnType<typeof setTimeout> | undefined;
 
   constructor(parts: SenderParts) {
@@ -176,8 +177,16 @@ export class Sender {
     this.#pendingBytes = 0;
     return rest.map(({ samples }, index) => {
       const own = index === rest.length - 1 ? counts.takeIncrements() : [];
-      return sealBatchSync(samples, { labels: settings.labels, nowMs: Date.now(), own });
+      return sealBatchSync(samples, { labels: settings.labels, nowMs: this.#batchTime(), own });
     });
+  }
+
+  /** The time of the next batch: later than that of the one before, so that batches have an order. */
+  #batchTime(): number {
+    const nowMs = Date.now();
+    // A clock that was set back is followed.
+    this.#batchMs = nowMs > this.#batchMs - 60_000 ? Math.max(nowMs, this.#batchMs + 1) : nowMs;
+    return this.#batchMs;
   }
 
   #shift(): PendingSamples {
@@ -205,7 +214,7 @@ export class Sender {
       // A batch of the backlog may be dropped, and the counts in it with it.
       const own = this.isAway || this.#pending.length > 0 ? [] : counts.takeIncrements();
       if (next.samples.length === 0 && own.length === 0) continue;
-      const batch = await sealBatch(next.samples, { labels: settings.labels, nowMs: Date.now(), own });
+      const batch = await sealBatch(next.samples, { labels: settings.labels, nowMs: this.#batchTime(), own });
       // `abandon` took it meanwhile.
       if (this.#sealing !== next) {
         counts.giveBack(own);
