@@ -517,7 +517,11 @@ class Weir:
                 self._sealing = item
                 # Of a batch that may be dropped, the own counters would be dropped with it.
                 own = self._counts.take_increments() if self._failures == 0 and not self._pending else []
-            batch = self._seal(item[0], own) if item[0] or own else None
+            try:
+                batch = self._seal(item[0], own) if item[0] or own else None
+            except Exception as error:  # such as a lack of memory
+                self._counts.lose("memory_full", len(item[0]), f"they could not be encoded: {error!r}")
+                batch = None
             with self._lock:
                 if self._sealing is not item:
                     # _abandon() took it meanwhile.
@@ -609,10 +613,14 @@ class Weir:
     def _post_turn(self):
         batch = self._next_batch()
         if batch is not None:
-            result = self._gateway.push(batch, self._settings["request_timeout_seconds"])
-            self._finish(batch, result)
-            with self._lock:
-                self._posting = None
+            try:
+                self._finish(batch, self._gateway.push(batch, self._settings["request_timeout_seconds"]))
+            except Exception:
+                self._keep(batch)
+                raise
+            finally:
+                with self._lock:
+                    self._posting = None
             return
         with self._lock:
             is_waiting = self._failures > 0
