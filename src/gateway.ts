@@ -109,7 +109,7 @@ export interface Gateway {
   readonly log: Log;
   /** What is logged once a minute. Whoever serves flushes it. */
   readonly summary: MinuteSummary;
-  readonly access: Pick<Access, "hasValidToken">;
+  readonly access: Pick<Access, "hasFile" | "hasValidToken">;
   /** Certificates, users and limits of the listeners. Whoever listens lets it look at its files each second. */
   readonly webConfig: LiveWebConfig;
   /** What the receivers run beside their routes. Whoever listens starts and stops them. */

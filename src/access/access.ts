@@ -124,6 +124,11 @@ export class Access implements AccessGuard, Callers {
     this.#lookedMs = this.#elapsedMs();
   }
 
+  /** Whether the file of the tokens exists, also without tokens. */
+  get hasFile(): boolean {
+    return this.#version !== undefined;
+  }
+
   /** Whether a token exists that has not expired. */
   get hasValidToken(): boolean {
     const nowMs = this.#options.now();

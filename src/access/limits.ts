@@ -31,13 +31,18 @@ const CALLERS_MAX = 10_000;
 const BURST_SECONDS = 1;
 
 /** What callers are allowed, in sentences. */
-const ALLOWED: Readonly<Record<LimitName, (rate: string) => string>> = {
-  requests: (rate) => `may send ${rate} requests per second`,
-  samples: (rate) => `may store ${rate} samples per second`,
-  bytes: (rate) => `may send ${rate} bytes per second in bodies`,
-  scrapes: (rate) => `may request /metrics and /federate ${rate} times per second`,
-  failures: (rate) => `may send ${rate} requests with an invalid token per second`,
+const ALLOWED: Readonly<Record<LimitName, (rate: number) => string>> = {
+  requests: (rate) => `may send ${countOf(rate, "request")} per second`,
+  samples: (rate) => `may store ${countOf(rate, "sample")} per second`,
+  bytes: (rate) => `may send ${countOf(rate, "byte")} per second in bodies`,
+  scrapes: (rate) => `may request /metrics and /federate ${countOf(rate, "time")} per second`,
+  failures: (rate) => `may send ${countOf(rate, "request")} with an invalid token per second`,
 };
+
+/** `1 request`, `0.5 requests`. */
+function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
 
 export interface CallersOptions {
   /** Who is limited, for sentences and counters. */
@@ -78,7 +83,7 @@ export class CallerLimits {
     const subject = who === "token" ? "This token" : "This address";
     const source = this.#own?.[name] === undefined ? `the setting ${setting}` : "the limit of the token";
     throw new LimitExceeded(
-      `${subject} ${ALLOWED[name](String(rate))} (${source}); send the request again in ${retryAfterSeconds} s.`,
+      `${subject} ${ALLOWED[name](rate)} (${source}); send the request again in ${retryAfterSeconds} s.`,
       `${who}_${name}`,
       retryAfterSeconds,
     );

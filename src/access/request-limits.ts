@@ -145,12 +145,13 @@ export class RequestLimits {
   /** Runs a query, which counts until its answer was sent. */
   #query<T>(tokenId: string, handle: () => T): T {
     const { whenSent, counters } = this.#options;
+    const max = this.#queriesMax;
     const running = this.#queries.get(tokenId) ?? 0;
-    if (running >= this.#queriesMax) {
+    if (running >= max) {
       counters.requestsRefused.inc({ reason: "token_queries" });
       throw new LimitExceeded(
-        `This token may run ${this.#queriesMax} queries at a time (the setting queriesPerTokenMax); send the request ` +
-          "again when one has ended.",
+        `This token may run ${max === 1 ? "1 query" : `${max} queries`} at a time (the setting queriesPerTokenMax); send ` +
+          "the request again when one has ended.",
         "token_queries",
         1,
       );

@@ -1,7 +1,7 @@
 /**
  * When each token was last used. The times are written to a file of their own in the data folder, because the file of the
- * tokens may be read-only. At most one write per minute, and one at the end: `weir token list` shows times that are up to
- * a minute old or more, until the next use.
+ * tokens may be read-only. The first use of a token is written at once, and later uses within a minute: `weir token list`
+ * shows times that are at most a minute too old.
  */
 import { readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
@@ -27,23 +27,32 @@ export class TokenUses {
   readonly #path: string;
   readonly #times: Map<string, number>;
   readonly #onFault: (error: unknown) => void;
+  readonly #writeIntervalMs: number;
   #dirty = false;
-  #writtenMs = Number.NEGATIVE_INFINITY;
+  /** Set while uses wait to be written. */
+  #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param onFault gets the error of a write. The times are written again later */
-  constructor(path: string, onFault: (error: unknown) => void) {
+  /**
+   * @param onFault gets the error of a write. The times are written again later
+   * @param writeIntervalMs how long the time of a use can wait until it is written
+   */
+  constructor(path: string, onFault: (error: unknown) => void, writeIntervalMs = WRITE_INTERVAL_MS) {
     this.#path = path;
     this.#times = new Map(readTokenUses(path));
     this.#onFault = onFault;
+    this.#writeIntervalMs = writeIntervalMs;
   }
 
   note(id: string, nowMs: number): void {
+    const isFirst = !this.#times.has(id);
     this.#times.set(id, nowMs);
     this.#dirty = true;
-    if (Math.abs(nowMs - this.#writtenMs) < WRITE_INTERVAL_MS) return;
-    this.#writtenMs = nowMs;
-    this.#write();
+    if (isFirst) this.#write();
+    else if (this.#timer === undefined) {
+      this.#timer = setTimeout(() => this.#write(), this.#writeIntervalMs);
+      this.#timer.unref();
+    }
   }
 
   /** Forgets the tokens that no longer exist. */
@@ -53,19 +62,27 @@ export class TokenUses {
 
   /** Writes what was not written yet. */
   async close(): Promise<void> {
-    if (this.#dirty) this.#write();
+    this.#write();
     await this.#writing;
   }
 
+  /** Writes after the write in progress, if that one did not write everything. */
   #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#writeTimes());
+  }
+
+  async #writeTimes(): Promise<void> {
+    if (!this.#dirty) return;
     this.#dirty = false;
-    const text = `${JSON.stringify(Object.fromEntries([...this.#times].map(([id, ms]) => [id, new Date(ms).toISOString()])))}\n`;
-    this.#writing = this.#writing
-      .then(() => writeFile(`${this.#path}.new`, text, { mode: 0o600 }))
-      .then(() => rename(`${this.#path}.new`, this.#path))
-      .catch((error: unknown) => {
-        this.#dirty = true;
-        this.#onFault(error);
-      });
+    const times = [...this.#times].map(([id, ms]) => [id, new Date(ms).toISOString()]);
+    try {
+      await writeFile(`${this.#path}.new`, `${JSON.stringify(Object.fromEntries(times))}\n`, { mode: 0o600 });
+      await rename(`${this.#path}.new`, this.#path);
+    } catch (error) {
+      this.#dirty = true;
+      this.#onFault(error);
+    }
   }
 }

@@ -202,5 +202,7 @@ function reasonOf(error: unknown): string {
   if (code === "ConnectionRefused" || code === "ECONNREFUSED") return "connection refused";
   if (code === "FailedToOpenSocket") return "no connection";
   if (code === "ECONNRESET") return "connection reset";
+  if (code === "EPROTO")
+    return "the TLS handshake failed: the server has no TLS there, or expects a client certificate, whose files are WEIR_CLIENT_CERT and WEIR_CLIENT_KEY";
   return error instanceof Error ? error.message : String(error);
 }

@@ -121,16 +121,28 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 }
 
-/** Throws `SettingError` if other machines could use the gateway without a token, a password or a certificate. */
+/**
+ * Throws `SettingError` if everyone could use the gateway although tokens are expected: other machines reach it, or its
+ * token file is missing, such as a secret that was not mounted. A password or a certificate of clients is enough too.
+ */
 function requireToken(config: Config, { access, webConfig }: Gateway): void {
+  if (access.hasValidToken || webConfig.hasUsers || webConfig.verifiesClients) return;
+  const { data, tokenFile } = config;
+  const create = "weir token create --name admin --scope push,read,sql,scrape,admin";
+  if (tokenFile !== "" && !access.hasFile) {
+    throw new SettingError(
+      `tokenFile is "${tokenFile}", which does not exist, so no request would need a token: run "${create} ` +
+        `--token-file ${tokenFile}", or start without this setting.`,
+    );
+  }
   const open = addressThatNeedsToken(config);
-  if (open === undefined || access.hasValidToken || webConfig.hasUsers || webConfig.verifiesClients) return;
+  if (open === undefined) return;
   const { key, flag, address } = open;
+  const files = tokenFile === "" ? `--data ${data}` : `--data ${data} --token-file ${tokenFile}`;
   throw new SettingError(
     `${key} is "${address}", which other machines may reach, and there is no token and no user of web.yml: run ` +
-      `"weir token create --name admin --scope push,read,sql,scrape,admin --data ${config.data}", and then ` +
-      `"weir serve ${flag} ${address} --data ${config.data}". (--open allows requests without tokens, for networks that ` +
-      "you trust.)",
+      `"${create} ${files}", and then "weir serve ${flag} ${address} ${files}". (--open allows requests without tokens, ` +
+      "for networks that you trust.)",
   );
 }
 

@@ -76,7 +76,9 @@ export const SETTINGS = {
     type: { is: "text", optional: true },
     default: "",
     what: "File of the tokens, which `weir token` writes. Without it, `tokens.json` in the data folder.",
-    why: "Needs no set-up. Another path can be a mounted secret, also read-only.",
+    why:
+      "Needs no set-up. Another path can be a mounted secret, also read-only. It must exist, because a gateway " +
+      "without tokens is open.",
   },
   hosts: {
     type: { is: "names" },

@@ -114,11 +114,13 @@ export function createApp(
           return response;
         } catch (error) {
           noteEnd(request, begin, error instanceof RequestError ? error.code : "failed");
+          const response = errorResponse(error, request, log, answerError);
           if (permission === "push" && error instanceof RequestError) {
-            const { status, code, message } = error;
-            summary?.noteRequest({ route: path, status, reason: code, message });
+            const { code, message } = error;
+            // The protocol of the route may answer with another status than the error has.
+            summary?.noteRequest({ route: path, status: response.status, reason: code, message });
           }
-          return errorResponse(error, request, log, answerError);
+          return response;
         }
       },
       // Handlers read bodies themselves, within limits.
@@ -170,12 +172,12 @@ export function createApp(
             ? redirect(usual, path, clean)
             : await answer(request, allow, arrival);
       } catch (error) {
-        if (!isReceived && error instanceof RequestError) {
-          const { status, code, message } = error;
-          summary?.noteRequest({ route: pattern ?? "none", status, reason: code, message });
-        }
         const form = pattern === undefined ? answerError : match.answerError;
         response = errorResponse(error, request, log, form);
+        if (!isReceived && error instanceof RequestError) {
+          const { code, message } = error;
+          summary?.noteRequest({ route: pattern ?? "none", status: response.status, reason: code, message });
+        }
         if (error instanceof MethodNotAllowed) response.headers.set("allow", allow.join(", "));
       }
       if (!response.headers.has("content-type") && response.status !== 204 && response.status !== 304) {

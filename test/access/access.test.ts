@@ -4,7 +4,9 @@ import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { Access } from "../../src/access/access.ts";
 import type { TokenScope } from "../../src/access/access-token.ts";
+import { readTokenUses, TokenUses } from "../../src/access/token-uses.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { until } from "../until.ts";
 import { addToken, removeToken } from "./token-texts.ts";
 
 const NOW_MS = Date.UTC(2024, 9, 4, 12);
@@ -151,7 +153,7 @@ test("the token of the environment has every scope, and closes the gateway", () 
   expect(ask(access, "0123456789abcdefghi")).toBe(INVALID);
 });
 
-test("times of use are written at the first use, once a minute at most, and at the end", async () => {
+test("the time of the last use is written at the end", async () => {
   const { path, usesPath, clock, start } = open();
   const token = await addToken(path, "ci", { scopes: ["push"] });
   const access = start();
@@ -161,6 +163,31 @@ test("times of use are written at the first use, once a minute at most, and at t
   ask(access, token);
   await access.close();
   expect(written()).toEqual([new Date(NOW_MS + 59_999).toISOString()]);
+});
+
+test("the first use of a token is written at once, also right after that of another token", async () => {
+  const { path, usesPath, start } = open();
+  const tokens = [
+    await addToken(path, "a", { scopes: ["push"] }),
+    await addToken(path, "b", { scopes: ["push"] }),
+  ];
+  const access = start();
+  for (const token of tokens) ask(access, token);
+  const times = () => [...readTokenUses(usesPath).values()];
+  await until("both times are written", async () => times().length === 2);
+  expect(times()).toEqual([NOW_MS, NOW_MS]);
+  await access.close();
+});
+
+test("a later use is written after the interval, although no further request arrives", async () => {
+  const usesPath = join(temporaryFolder(), "token-uses.json");
+  const faults: unknown[] = [];
+  const uses = new TokenUses(usesPath, (error) => faults.push(error), 20);
+  uses.note("a", NOW_MS);
+  uses.note("a", NOW_MS + 1);
+  await until("the later time is written", async () => readTokenUses(usesPath).get("a") === NOW_MS + 1);
+  await uses.close();
+  expect(faults).toEqual([]);
 });
 
 describe("a token with labels", () => {

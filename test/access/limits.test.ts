@@ -37,6 +37,19 @@ test("callers without limits are not remembered", () => {
   expect([all.hasRates, all.size]).toEqual([false, 0]);
 });
 
+test("the sentence has the singular for a rate of one", () => {
+  for (const [name, sentence] of [
+    ["requests", "may send 1 request per second (the"],
+    ["samples", "may store 1 sample per second (the"],
+    ["bytes", "may send 1 byte per second in bodies (the"],
+    ["scrapes", "may request /metrics and /federate 1 time per second (the"],
+    ["failures", "may send 1 request with an invalid token per second (the"],
+  ] as const) {
+    const { take } = callers({ rates: { [name]: 1 } });
+    expect([take("a", name), take("a", name)]).toEqual(["yes", expect.stringContaining(sentence)]);
+  }
+});
+
 test("each caller has its own allowance, and each limit of a caller", () => {
   const { take, clock } = callers({ rates: { requests: 2, scrapes: 0.1 } });
   const full =

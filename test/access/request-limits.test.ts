@@ -94,6 +94,14 @@ describe("a token that sent too much", () => {
     await gateway.stopServices();
   });
 
+  test("is in the summary of the log with the status that its protocol answers", () => {
+    gateway.gateway.summary.flush();
+    const lines = gateway.takeLog().map((line) => JSON.parse(line) as Record<string, unknown>);
+    const statusOf = (route: string) =>
+      lines.find((line) => line.route === route && line.reason === "rate_limited")?.status;
+    expect([statusOf("/write"), statusOf("/api/v1/write")]).toEqual([429, 503]);
+  });
+
   test("is counted, and is not limited in what needs no scope or does not exist", async () => {
     expect(await ofReason(gateway, "token_requests")).toBe(forms.length + 1);
     for (let again = 0; again < 3; again++) {

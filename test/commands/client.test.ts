@@ -128,7 +128,17 @@ test("a command shows the certificate of WEIR_CLIENT_CERT", async () => {
     "tls_server_config: { cert_file: tls.crt, key_file: tls.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem }\n",
   );
   const args = [...select, "--url", gateway.url, "--ca", at("ca.pem")];
-  await until("a client certificate is required", async () => (await weir(args)).code === 1);
+  const failed: string[] = [];
+  await until("a client certificate is required", async () => {
+    const { code, err } = await weir(args);
+    if (code === 1) failed.push(err);
+    return code === 1;
+  });
+  expect(failed).toEqual([
+    expect.stringContaining(
+      "expects a client certificate, whose files are WEIR_CLIENT_CERT and WEIR_CLIENT_KEY",
+    ),
+  ]);
   const env = { WEIR_CLIENT_CERT: at("client.crt"), WEIR_CLIENT_KEY: at("client.key") };
   const { code, err } = await weir(args, { env });
   expect([code, err]).toEqual([0, ""]);

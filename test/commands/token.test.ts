@@ -153,6 +153,36 @@ describe("a start", () => {
     expect(await statusOf(gateway, "")).toBe(401);
   });
 
+  test("fails if the token file is missing, also on loopback, unless there is another token", async () => {
+    const [folder, data] = [temporaryFolder(), temporaryFolder()];
+    const file = join(folder, "secret.json");
+    const settings = ["--token-file", file];
+    for (const more of [[], ["--open"]]) {
+      const { exitCode, log } = await GatewayProcess.startToEnd({ data, args: [...settings, ...more] });
+      expect(exitCode).toBe(2);
+      expect(log).toContain(
+        `tokenFile is "${file}", which does not exist, so no request would need a token: run "weir token create --name ` +
+          `admin --scope push,read,sql,scrape,admin --token-file ${file}", or start without this setting.`,
+      );
+    }
+    const boot = "of-the-environment-1";
+    const first = await start(data, settings, { WEIR_ADMIN_TOKEN: boot });
+    expect([await statusOf(first, ""), await statusOf(first, boot)]).toEqual([401, 200]);
+    await first.stop("SIGTERM");
+    const made = await weir(["token", "create", "--name", "admin", "--scope", "scrape", ...settings]);
+    const second = await start(data, settings);
+    expect([await statusOf(second, ""), await statusOf(second, made.out.trim())]).toEqual([401, 200]);
+    await second.stop("SIGTERM");
+    // The file is there and has no token: an open address names the same file in both commands.
+    await weir(["token", "revoke", "admin", ...settings]);
+    const args = [...settings, "--listen", "0.0.0.0:0"];
+    const { exitCode, log } = await GatewayProcess.startToEnd({ data, args });
+    expect([exitCode, log]).toEqual([
+      2,
+      expect.stringContaining(`"weir serve --listen 0.0.0.0:0 --data ${data} --token-file ${file}"`),
+    ]);
+  });
+
   test("with --open needs no token there", async () => {
     const gateway = await start(temporaryFolder(), ["--listen", "0.0.0.0:0", "--open"]);
     expect(await statusOf(gateway, "")).toBe(200);
