@@ -1,9 +1,10 @@
 /** The Python client records, batches and sends: real Python processes push to the real gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../until.ts";
+import { makeCertificate } from "../web-config/certificate-maker.ts";
 import { Front, PYTHON, PYTHON_NOTE, PythonProcess, sqlRows } from "./python-process.ts";
 
 describe.skipIf(PYTHON === undefined)(`the Python client${PYTHON_NOTE}`, () => {
@@ -309,6 +310,31 @@ result = [problems, weir.stats()["set_aside"], bare.stats()["lost"]["refused"], 
     ]);
     front.rule = () => "pass";
     await python.end();
+  });
+
+  test("sends over TLS, and only to a gateway whose certificate it trusts", async () => {
+    const folder = temporaryFolder();
+    const ca = makeCertificate({ name: "ca" });
+    const { cert, key } = makeCertificate({ name: "gateway", issuer: ca });
+    writeFileSync(`${folder}/ca.pem`, ca.cert);
+    writeFileSync(`${folder}/tls.crt`, cert);
+    writeFileSync(`${folder}/tls.key`, key, { mode: 0o600 });
+    const args = ["--no-sampler", "--tls-cert", `${folder}/tls.crt`, "--tls-key", `${folder}/tls.key`];
+    const secure = await GatewayProcess.start({ data: `${folder}/data`, args });
+    expect(secure.url).toStartWith("https://");
+    const python = new PythonProcess();
+    const result = await python.run<[boolean, number, boolean, [string, string]]>(`
+import ssl
+context = ssl.create_default_context(cafile=${JSON.stringify(`${folder}/ca.pem`)})
+weir = Weir(${JSON.stringify(secure.url)}, ssl_context=context)
+weir.observe("py_tls_ms", 1)
+wary = Weir(${JSON.stringify(secure.url)}, signals=False, on_problem=lambda *_: None)
+wary.observe("py_tls_ms", 1)
+result = [weir.flush(), weir.stats()["stored"], wary.flush(), wary.stats()["last_problem"]]`);
+    expect(result.slice(0, 3)).toEqual([true, 1, false]);
+    expect(result[3][1]).toContain("CERTIFICATE_VERIFY_FAILED");
+    await python.end();
+    await secure.stop("SIGKILL");
   });
 
   test("counts samples that the gateway rejects one by one, and does not send them again", async () => {
