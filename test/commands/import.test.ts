@@ -131,7 +131,9 @@ describe("each line is stored once", () => {
     const address = first.url.slice("http://".length);
     const second = await GatewayProcess.start({ data, args: [...SETTINGS, "--listen", address] });
     try {
-      expect({ code: await child.exited, err: await child.stderr.text() }).toEqual({ code: 0, err: "" });
+      // On a busy machine the gateway is away for long enough that the command says so.
+      const err = (await child.stderr.text()).replaceAll(/^weir import: .*; retrying in \d+ s\n/gm, "");
+      expect({ code: await child.exited, err }).toEqual({ code: 0, err: "" });
       expect(await stored("restarted", second.url)).toEqual({ samples: MANY, values: MANY });
     } finally {
       await second.stop("SIGTERM");
