@@ -58,9 +58,12 @@ export function hashOfToken(text: string): Buffer {
 export function faultOf({ scopes, labels }: Pick<AccessToken, "scopes" | "labels">): string | undefined {
   if (scopes.length === 0) return `has no scope, expected at least one of ${SCOPES.join(", ")}`;
   for (const [name, value] of labels) {
-    if (!LABEL_NAME.test(name) || RESERVED_LABELS.includes(name))
-      return `has the label ${JSON.stringify(name)}, expected the name of a label other than ${RESERVED_LABELS.join(", ")}`;
-    if (value === "") return `has the label ${JSON.stringify(name)} without a value`;
+    const label = `has the label ${JSON.stringify(name)}`;
+    if (!LABEL_NAME.test(name))
+      return `${label}, expected letters, digits and "_", with no digit and no "__" at the beginning`;
+    if (RESERVED_LABELS.includes(name))
+      return `${label}, which histograms and summaries use, expected another one`;
+    if (value === "") return `${label} without a value`;
   }
   return undefined;
 }

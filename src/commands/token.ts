@@ -76,10 +76,12 @@ FILE is where the tokens are:
     const [action, ...others] = rest;
     if (action === undefined) throw new UsageError(`expected one of ${ACTIONS.join(", ")}.`);
     switch (oneOf("The action", action, ACTIONS)) {
-      case "create":
+      case "create": {
+        const wanted = tokenOf(others);
         if (config.tokenFile === "") openDataFolder(config.data);
         else mkdirSync(dirname(paths.tokens), { recursive: true, mode: 0o700 });
-        return await create(others, paths, io);
+        return await create(wanted, paths, io);
+      }
       case "list":
         readArguments(others, {}, false);
         return await list(paths, io);
@@ -89,7 +91,8 @@ FILE is where the tokens are:
   },
 };
 
-async function create(argv: readonly string[], { tokens: path }: Paths, io: Io): Promise<number> {
+/** A new token as arguments describe it, and its text. */
+function tokenOf(argv: readonly string[]): { readonly token: AccessToken; readonly text: string } {
   const { values } = readArguments(argv, CREATE_OPTIONS, false);
   const { name } = values;
   if (name === undefined) throw new UsageError("--name is missing: it names the token in lists.");
@@ -106,13 +109,22 @@ async function create(argv: readonly string[], { tokens: path }: Paths, io: Io):
     name,
     sha256: hashOfToken(text).toString("hex"),
     scopes: [...new Set(words.map((word) => oneOf("--scope", word, SCOPES)))],
-    labels: new Map(pairs("--label", values.label)),
+    labels: labelsOf(values.label),
     createdMs,
     expiresMs: values.expires === undefined ? undefined : createdMs + durationOf(values.expires),
     limits: values.limit.length === 0 ? undefined : limitsOf(values.limit),
   };
   const fault = faultOf(token);
   if (fault !== undefined) throw new UsageError(`The token ${fault}.`);
+  return { token, text };
+}
+
+async function create(
+  { token, text }: ReturnType<typeof tokenOf>,
+  { tokens: path }: Paths,
+  io: Io,
+): Promise<number> {
+  const { name } = token;
   await changeTokenFile(path, (tokens) => {
     if (tokens.some((each) => each.name === name))
       throw new TokenFileError(
@@ -123,6 +135,17 @@ async function create(argv: readonly string[], { tokens: path }: Paths, io: Io):
   await io.stdout.write(`${text}\n`);
   await io.stderr.write(`The token is not shown again. Its hash is in ${path}.\n`);
   return exitCode.ok;
+}
+
+/** Rejects a second value of a label: a token with two would have the last one only. */
+function labelsOf(words: readonly string[]): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>();
+  for (const [label, value] of pairs("--label", words)) {
+    if (labels.has(label))
+      throw new UsageError(`--label has ${JSON.stringify(label)} twice, expected one value for each label.`);
+    labels.set(label, value);
+  }
+  return labels;
 }
 
 function limitsOf(words: readonly string[]): LimitRates {

@@ -123,9 +123,22 @@ describe("weir token", () => {
     );
     await bad(
       ["create", "--name", "a", "--scope", "push", "--label", "le=1"],
-      'The token has the label "le", expected the name of a label other than le, quantile.',
+      'The token has the label "le", which histograms and summaries use, expected another one.',
+    );
+    for (const name of ["__name__", "host.name", "1st"]) {
+      await bad(
+        ["create", "--name", "a", "--scope", "push", "--label", `${name}=1`],
+        `The token has the label "${name}", expected letters, digits and "_", with no digit and no "__" at the beginning.`,
+      );
+    }
+    await bad(
+      ["create", "--name", "a", "--scope", "push", "--label", "team=a", "--label", "team=b"],
+      '--label has "team" twice, expected one value for each label.',
     );
     expect(existsSync(join(data, "tokens.json"))).toBe(false);
+    const absent = join(data, "absent");
+    expect(await weir(["token", "create", "--scope", "push", "--data", absent])).toMatchObject({ code: 2 });
+    expect(existsSync(absent)).toBe(false);
     expect(await weir(["token", "revoke", "a", "--data", data])).toMatchObject({
       code: 1,
       err: `weir token: There is no token "a" in ${join(data, "tokens.json")}.\n`,
