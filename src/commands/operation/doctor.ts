@@ -48,7 +48,7 @@ works while a gateway runs and while none does. The exit code is that of the fir
 
   10  permissions    this user can read and write the data folder, and other users cannot read its files
   11  store          the database, its log and its journal can be read, or the gateway that has them open is ready
-  12  schema         this version of Weir supports the schema of the database
+  12  schema         this version of Weir supports the schema of the database, if no gateway runs
   13  space          the disk has more room than diskReserveBytes, also for the days that will be stored
   14  clock          the newest sample is not ahead of the clock, and the gateway's clock is this machine's
   15  ports          the addresses to listen on are free, if no gateway runs

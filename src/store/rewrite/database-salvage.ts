@@ -154,7 +154,7 @@ async function openSource(
     }
   } else if (hasDamagedHeader(path)) {
     // The engine says so too. This leaves no instance behind that failed to open.
-    return new Error("a header of the file is damaged");
+    return new Error("a header of the file is damaged or missing");
   }
   let copy: TableCopy | undefined;
   try {

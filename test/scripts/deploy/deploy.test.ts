@@ -356,3 +356,16 @@ test.if(Bun.which("systemd-analyze") !== null)(
     expect(exitCode).toBe(0);
   },
 );
+
+test("systemd lets the gateway use the memory that its limits allow", () => {
+  const unit = read("systemd/weir.service");
+  const mebibytes = (name: string) => {
+    const [, digits, unitOf] = new RegExp(`^${name}=(\\d+)([MG])$`, "m").exec(unit)!;
+    return Number(digits) * (unitOf === "G" ? 1024 : 1);
+  };
+  // The process, bodies in progress, and what queries in SQL and PromQL may add to it.
+  const allowed =
+    400 + 256 + (DEFAULTS.sqlMemoryGrowthBytesMax + DEFAULTS.promqlMemoryGrowthBytesMax) / 2 ** 20;
+  expect(mebibytes("MemoryHigh")).toBeGreaterThanOrEqual(allowed);
+  expect(mebibytes("MemoryMax")).toBeGreaterThan(mebibytes("MemoryHigh"));
+});

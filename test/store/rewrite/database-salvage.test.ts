@@ -169,6 +169,12 @@ test("a store that can be read is not salvaged", async () => {
   expect(await salvage(damaged())).toBeUndefined();
 });
 
+test("a file without the headers of a database is not salvaged, and the error says so", async () => {
+  const folder = damaged();
+  writeFileSync(join(folder, "store.duckdb"), "not a database");
+  await expect(salvage(folder)).rejects.toThrow("a header of the file is damaged or missing");
+});
+
 test("each damaged block of the file costs what is in it, and is counted", async () => {
   const blocks = Math.floor((statSync(join(whole, "store.duckdb")).size - HEADERS) / BLOCK);
   const kinds = new Map<string, number>();
