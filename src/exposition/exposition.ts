@@ -8,8 +8,9 @@
  * (src/ingest/admission/echoes.ts).
  */
 import type { Counters } from "../model/counters.ts";
-import { labelText } from "../model/spelling.ts";
 import type { Labels } from "../model/sample.ts";
+import { labelText } from "../model/spelling.ts";
+import { inSlices } from "../model/tasks/time-slices.ts";
 import { type Family, mergeFamilies, narrowFamilies } from "./family.ts";
 import { EXPOSITION_INFO, registryFamilies } from "./own.ts";
 import type { Totals } from "./totals/totals.ts";
@@ -49,20 +50,23 @@ export class Exposition {
       const sources = [
         totals.lastPushes(nowMs),
         ...owners.map((owner) => owner.families()),
-        totals.families(nowMs * 1000, exemplars),
+        await inSlices(totals.families(nowMs * 1000, exemplars)),
       ];
       // Narrowed before they are merged, so that series of others conflict with none of these.
-      const { families } = mergeFamilies(sources.map((source) => narrowFamilies(source, labels)));
+      const narrowed: Family[][] = [];
+      for (const source of sources) narrowed.push(await inSlices(narrowFamilies(source, labels)));
+      const { families } = await inSlices(mergeFamilies(narrowed));
       return [...this.#info, ...families];
     }
     const own = await registryFamilies(counters.registry);
-    const merged = mergeFamilies([
+    const sources = [
       this.#info,
       own,
       totals.lastPushes(nowMs),
       ...owners.map((owner) => owner.families()),
-      totals.families(nowMs * 1000, exemplars),
-    ]);
+      await inSlices(totals.families(nowMs * 1000, exemplars)),
+    ];
+    const merged = await inSlices(mergeFamilies(sources));
     counters.expositionConflicts.set(merged.conflicts);
     const isInfo = ({ name }: Family) => name === EXPOSITION_INFO;
     return [...merged.families.filter(isInfo), ...merged.families.filter((family) => !isInfo(family))];

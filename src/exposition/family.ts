@@ -6,6 +6,7 @@
 
 import type { Labels } from "../model/sample.ts";
 import { escapeLabelValue } from "../model/spelling.ts";
+import { sorting } from "../model/tasks/sorting.ts";
 
 /** A sample that stands for the others of its bucket: a label, a value and a time. */
 export interface ShownExemplar {
@@ -35,6 +36,11 @@ export interface DistributionPoint {
   /** One per edge. */
   readonly exemplars?: readonly (ShownExemplar | undefined)[];
 }
+
+type Point = ValuePoint | DistributionPoint;
+
+/** Points that are merged or narrowed without a pause. */
+const ITEMS_PER_PAUSE = 512;
 
 interface Named {
   /** The name after TYPE in text 0.0.4: a counter's with `_total`, if it has that suffix. */
@@ -82,8 +88,10 @@ interface Merged {
   readonly conflicts: number;
 }
 
-/** Merges sources into one list in ascending order of names. If two conflict, the earlier source is kept. */
-export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
+/**
+ * Merges sources into one list in ascending order of names. If two conflict, the earlier source is kept. A task in slices.
+ */
+export function* mergeFamilies(sources: readonly (readonly Family[])[]): Generator<void, Merged> {
   const byName = new Map<string, Family[]>();
   const claimed = new Map<string, string>();
   let conflicts = 0;
@@ -101,11 +109,9 @@ export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
   }
   const families: Family[] = [];
   for (const parts of byName.values()) {
+    yield;
     const [first] = parts;
-    const points = unique(
-      parts.flatMap<ValuePoint | DistributionPoint>((part) => part.points),
-      parts.length > 1,
-    );
+    const points = yield* unique(parts.map((part) => part.points));
     for (const part of parts) conflicts += part.points.length;
     conflicts -= points.length;
     const help = parts.find((part) => part.help)?.help ?? "";
@@ -116,24 +122,45 @@ export function mergeFamilies(sources: readonly (readonly Family[])[]): Merged {
   return { families, conflicts };
 }
 
-/** The first point of each label set. Sorts the points (stably) if they come from more than one source. */
-function unique<Point extends { readonly labels: string }>(points: Point[], sort: boolean): readonly Point[] {
-  if (sort) points.sort((a, b) => (a.labels < b.labels ? -1 : a.labels > b.labels ? 1 : 0));
-  return points.filter((point, at) => at === 0 || point.labels !== points[at - 1].labels);
+/** The first point of each label set. The points are sorted (stably) if they come from more than one source. */
+function* unique(parts: readonly Family["points"][]): Generator<void, readonly Point[]> {
+  const sorted: readonly Point[] = parts.length > 1 ? yield* sorting(parts.flat(), byLabels) : parts[0];
+  return yield* filtering(sorted, (point, at) => at === 0 || point.labels !== sorted[at - 1].labels);
 }
 
-/** The families with only those points that have all of the labels. Families without such points are left out. */
-export function narrowFamilies(families: readonly Family[], labels: Labels): Family[] {
+function byLabels({ labels: a }: Point, { labels: b }: Point): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** As `filter`, in slices. */
+function* filtering<Item>(
+  items: readonly Item[],
+  isKept: (item: Item, at: number) => boolean,
+): Generator<void, Item[]> {
+  const kept: Item[] = [];
+  for (const [at, item] of items.entries()) {
+    if (at % ITEMS_PER_PAUSE === ITEMS_PER_PAUSE - 1) yield;
+    if (isKept(item, at)) kept.push(item);
+  }
+  return kept;
+}
+
+/**
+ * The families with only those points that have all of the labels. Families without such points are left out. A task in
+ * slices.
+ */
+export function* narrowFamilies(families: readonly Family[], labels: Labels): Generator<void, Family[]> {
   const pairs = [...labels].map(([name, value]) => `${name}="${escapeLabelValue(value)}"`);
   // The first test is the faster one. A value may contain the text of a pair, so the text is divided into pairs then.
   const isOwn = ({ labels: text }: { readonly labels: string }) =>
     pairs.every((pair) => text.includes(pair)) && pairs.every((pair) => pairsOf(text).includes(pair));
-  return families
-    .map((family): Family => {
-      if (isDistribution(family)) return { ...family, points: family.points.filter(isOwn) };
-      return { ...family, points: family.points.filter(isOwn) };
-    })
-    .filter(({ points }) => points.length > 0);
+  const narrowed: Family[] = [];
+  for (const family of families) {
+    yield;
+    const points = yield* filtering<Point>(family.points, isOwn);
+    if (points.length > 0) narrowed.push({ ...family, points } as Family);
+  }
+  return narrowed;
 }
 
 /** The pairs of a text of `labelText`. Quotes and backslashes in values are escaped. */

@@ -1,6 +1,8 @@
 /** The merge of families: one name once, a fixed order, and conflicts left out and counted. */
+
 import { expect, test } from "bun:test";
 import { type Family, mergeFamilies, selectFamilies } from "../../src/exposition/family.ts";
+import { atOnce } from "../../src/model/tasks/time-slices.ts";
 
 function values(
   type: "counter" | "gauge" | "unknown",
@@ -28,10 +30,12 @@ function histogram(name: string): Family {
 }
 
 test("sorts families by name and series by labels, regardless of the order of the sources", () => {
-  const { families, conflicts } = mergeFamilies([
-    [values("gauge", "b", { 'x="2"': 2 }), values("gauge", "c", { "": 1 })],
-    [values("gauge", "a", { "": 0 }), values("gauge", "b", { 'x="1"': 1 })],
-  ]);
+  const { families, conflicts } = atOnce(
+    mergeFamilies([
+      [values("gauge", "b", { 'x="2"': 2 }), values("gauge", "c", { "": 1 })],
+      [values("gauge", "a", { "": 0 }), values("gauge", "b", { 'x="1"': 1 })],
+    ]),
+  );
   expect(families).toEqual([
     values("gauge", "a", { "": 0 }),
     values("gauge", "b", { 'x="1"': 1, 'x="2"': 2 }),
@@ -41,26 +45,30 @@ test("sorts families by name and series by labels, regardless of the order of th
 });
 
 test("keeps the first help of a name that is not empty", () => {
-  const { families } = mergeFamilies([
-    [values("gauge", "a", { 'x="1"': 1 })],
-    [values("gauge", "a", { 'x="2"': 1 }, "Second.")],
-    [values("gauge", "a", { 'x="3"': 1 }, "Third.")],
-  ]);
+  const { families } = atOnce(
+    mergeFamilies([
+      [values("gauge", "a", { 'x="1"': 1 })],
+      [values("gauge", "a", { 'x="2"': 1 }, "Second.")],
+      [values("gauge", "a", { 'x="3"': 1 }, "Third.")],
+    ]),
+  );
   expect(families.map(({ help }) => help)).toEqual(["Second."]);
 });
 
 test("keeps the earlier source's value of a repeated series, and counts it", () => {
-  const { families, conflicts } = mergeFamilies([
-    [values("gauge", "a", { 'x="1"': 1 })],
-    [values("gauge", "a", { 'x="1"': 2, 'x="2"': 3 })],
-  ]);
+  const { families, conflicts } = atOnce(
+    mergeFamilies([
+      [values("gauge", "a", { 'x="1"': 1 })],
+      [values("gauge", "a", { 'x="1"': 2, 'x="2"': 3 })],
+    ]),
+  );
   expect(families).toEqual([values("gauge", "a", { 'x="1"': 1, 'x="2"': 3 })]);
   expect(conflicts).toBe(1);
 });
 
 test("leaves out and counts a later family that takes a name of an earlier one", () => {
   const clash = (first: Family, second: Family) => {
-    const { families, conflicts } = mergeFamilies([[first], [second]]);
+    const { families, conflicts } = atOnce(mergeFamilies([[first], [second]]));
     expect(families, `${first.name} and ${second.name}`).toEqual([first]);
     expect(conflicts).toBe(1);
   };
@@ -77,11 +85,11 @@ test("keeps families that conflict only in OpenMetrics", () => {
     histogram("b"),
     values("gauge", "b_created", { "": 1 }),
   ];
-  expect(mergeFamilies([families])).toEqual({ families, conflicts: 0 });
+  expect(atOnce(mergeFamilies([families]))).toEqual({ families, conflicts: 0 });
 });
 
 test("does not write families without a series", () => {
-  expect(mergeFamilies([[values("gauge", "a", {})]]).families).toEqual([]);
+  expect(atOnce(mergeFamilies([[values("gauge", "a", {})]])).families).toEqual([]);
 });
 
 test("selects a family by the name in either format, and by the names of its samples", () => {

@@ -1,4 +1,5 @@
 /** Which series a token with labels reads, where names have several spellings or labels are attributes. */
+import { atOnce } from "../../src/model/tasks/time-slices.ts";
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { SCOPES } from "../../src/access/access-token.ts";
@@ -154,10 +155,12 @@ test("narrowed families contain a pair of a label, and not its text inside of a 
     point({}),
   ];
   const labels = new Map([["job", "a"]]);
-  expect(narrowFamilies([family("m", ...own, ...others), family("n", ...others)], labels)).toEqual([
+  expect(atOnce(narrowFamilies([family("m", ...own, ...others), family("n", ...others)], labels))).toEqual([
     family("m", ...own),
   ]);
   const quoted = new Map([["job", 'a"\\\n']]);
   const withQuotes = point({ job: 'a"\\\n' });
-  expect(narrowFamilies([family("m", ...others, withQuotes)], quoted)).toEqual([family("m", withQuotes)]);
+  expect(atOnce(narrowFamilies([family("m", ...others, withQuotes)], quoted))).toEqual([
+    family("m", withQuotes),
+  ]);
 });

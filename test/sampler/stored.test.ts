@@ -1,4 +1,5 @@
 /** The sampler with the real ingest and store: rows in the file, series on /metrics, no rejected samples. */
+
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import type { Ack } from "../../src/ingest/contract.ts";
 import { IdempotencyKeys } from "../../src/ingest/idempotency.ts";
 import { Imports } from "../../src/ingest/imports.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
+import { atOnce } from "../../src/model/tasks/time-slices.ts";
 import { gpuPart } from "../../src/sampler/gpu/gpu.ts";
 import { networkPart } from "../../src/sampler/network.ts";
 import { PART_NAMES, type Part } from "../../src/sampler/part.ts";
@@ -153,7 +155,7 @@ test("stores recorded outputs as rows, and exposes them as series", async () => 
     { ...used, card: "NVIDIA GeForce RTX 4090", value: 8_517_582_848 },
   ]);
 
-  const families = totals.families(Date.now() * 1000, true);
+  const families = atOnce(totals.families(Date.now() * 1000, true));
   const text = [...renderText(families)].join("").split("\n");
   expect(text).toContain("# TYPE gpu_utilization_ratio gauge");
   expect(text).toContain(
@@ -178,7 +180,7 @@ test("stores every sample of this machine, at every run", async () => {
   const acks = await sample(parts, ingest, 12);
   expect(acks.flatMap(({ rejected }) => rejected)).toEqual([]);
   for (const { accepted } of acks) expect(accepted).toBeGreaterThan(0);
-  const names = totals.families(Date.now() * 1000, false).map(({ name }) => name);
+  const names = atOnce(totals.families(Date.now() * 1000, false)).map(({ name }) => name);
   expect(names).toContain("node_cpu_seconds_total");
   expect(names).toContain("weir_process_cpu_seconds_total");
   expect(faults).toEqual([]);

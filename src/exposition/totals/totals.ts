@@ -308,24 +308,25 @@ export class Totals {
   }
 
   /**
-   * A copy of what is exposed at `nowUs`: families in ascending order of names, and series in ascending order
-   * of labels.
+   * What is exposed at `nowUs`: families in ascending order of names, and series in ascending order of labels. A task in
+   * slices. Each histogram, summary and counter is as of one moment.
    *
    * @param exemplars whether to look them up. Text 0.0.4 has none
    */
-  families(nowUs: number, exemplars = true): Family[] {
+  families(nowUs: number, exemplars = true): Generator<void, Family[]> {
     const table = this.#table;
-    const { cells } = table;
     return this.#exposed.families({
       has: (row) => row >= 0 && this.#isShown(row, nowUs),
-      counts: (row) => cells[row * ROW + COUNT] > 0 && (table.flags[row] & (ENDED | IN_GROUP)) === 0,
-      valueUs: (row) => cells[row * ROW + VALUE_US],
-      value: (row) => cells[row * ROW + (table.codes[row] === LEVEL ? VALUE : SUM_HIGH)],
-      count: (row) => cells[row * ROW + COUNT],
-      createdUs: (row) => cells[row * ROW + CREATED_US],
+      counts: (row) => table.cells[row * ROW + COUNT] > 0 && (table.flags[row] & (ENDED | IN_GROUP)) === 0,
+      valueUs: (row) => table.cells[row * ROW + VALUE_US],
+      value: (row) => table.cells[row * ROW + (table.codes[row] === LEVEL ? VALUE : SUM_HIGH)],
+      count: (row) => table.cells[row * ROW + COUNT],
+      createdUs: (row) => table.cells[row * ROW + CREATED_US],
       buckets: (row) => table.bucketsOf(row),
       exemplars: (row) =>
-        exemplars ? this.#exemplars.of(cells[row * ROW + BUCKETS], table.bounds[row].length + 1) : undefined,
+        exemplars
+          ? this.#exemplars.of(table.cells[row * ROW + BUCKETS], table.bounds[row].length + 1)
+          : undefined,
     });
   }
 }

@@ -7,19 +7,21 @@
  * current counters of /metrics, which never decrease. Their single measurements are not federated, because the latest
  * measurement says nothing about the others.
  */
-import { dayOf, type Labels, type Series } from "../../model/sample.ts";
-import type { Store } from "../../store/store.ts";
+
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
+import { dayOf, type Labels, type Series } from "../../model/sample.ts";
+import { sorting } from "../../model/tasks/sorting.ts";
+import { inSlices } from "../../model/tasks/time-slices.ts";
+import type { Store } from "../../store/store.ts";
+import type { Catalog, Source } from "./catalog/catalog.ts";
 import type { Budget, Limits } from "./evaluate/budget.ts";
 import { compareLabels, compareText, type LabelSet, METRIC_NAME } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
-import type { Catalog, Source } from "./catalog/catalog.ts";
+import { QueryRunner } from "./query-runner.ts";
 import { DayReader } from "./store/day-reader.ts";
 import type { HeldOf, Latest } from "./store/held.ts";
 import { StoreTableReader } from "./store/table-reader.ts";
-import { sortWithPauses } from "./store/sort-with-pauses.ts";
 import type { SelectorUse } from "./worker/selector-reader.ts";
-import { QueryRunner } from "./query-runner.ts";
 
 interface FederationOptions extends Limits {
   readonly store: Pick<Store, "reader" | "days">;
@@ -98,7 +100,7 @@ export class Federation {
         totals.set(sample.labels.key, sample);
         if (budget.isPauseDue) await budget.pause();
       }
-      return await sortWithPauses([...totals.values()], compareSamples);
+      return await inSlices(sorting([...totals.values()], compareSamples));
     });
   }
 

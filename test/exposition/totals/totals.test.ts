@@ -1,7 +1,9 @@
 /** Running totals and their exposition, worked out by hand. */
+
 import { describe, expect, test } from "bun:test";
 import type { DistributionPoint, Family, ValuePoint } from "../../../src/exposition/family.ts";
 import { Totals } from "../../../src/exposition/totals/totals.ts";
+import { atOnce } from "../../../src/model/tasks/time-slices.ts";
 import { DEFAULTS } from "../../defaults.ts";
 import { metric, rows, type Sample, series } from "./rows.ts";
 
@@ -16,7 +18,7 @@ function feed(totals: Totals, samples: readonly Sample[], arrivedAt?: number): v
 }
 
 function at(totals: Totals, seconds: number): Record<string, Family> {
-  return Object.fromEntries(totals.families(seconds * 1e6).map((family) => [family.name, family]));
+  return Object.fromEntries(atOnce(totals.families(seconds * 1e6)).map((family) => [family.name, family]));
 }
 
 function value(family: Family | undefined): number | undefined {
@@ -32,7 +34,7 @@ test("exposes observations as a histogram", () => {
     { id: 1, at: T + 2, value: 10.25 },
     { id: 1, at: T + 3, value: 2 },
   ]);
-  expect(totals.families((T + 4) * 1e6)).toEqual([
+  expect(atOnce(totals.families((T + 4) * 1e6))).toEqual([
     {
       name: "http_request_duration_ms",
       type: "histogram",
@@ -66,7 +68,7 @@ test("exposes deltas as a counter, and appends _total if it is missing", () => {
     { id: 1, at: T, value: -1 },
     { id: 1, at: T, value: NaN },
   ]);
-  expect(totals.families(T * 1e6)).toEqual([
+  expect(atOnce(totals.families(T * 1e6))).toEqual([
     {
       name: "errors_total",
       type: "counter",
@@ -194,7 +196,7 @@ describe("gauge", () => {
 
   test("exposes its newest value, which a late one does not replace", () => {
     const totals = gauge({ at: T, value: 5 }, { at: T + 10, value: 7 }, { at: T + 5, value: 6 });
-    expect(totals.families((T + 10) * 1e6)).toEqual([
+    expect(atOnce(totals.families((T + 10) * 1e6))).toEqual([
       {
         name: "queue_depth",
         type: "gauge",
@@ -372,7 +374,7 @@ describe("exemplars", () => {
     }
     const [point] = at(totals, T).http_request_duration_ms.points as DistributionPoint[];
     expect(point.exemplars?.map((exemplar) => exemplar?.label)).toEqual(["new", undefined, undefined]);
-    const [bare] = totals.families(T * 1e6, false)[0].points as DistributionPoint[];
+    const [bare] = atOnce(totals.families(T * 1e6, false))[0].points as DistributionPoint[];
     expect(bare.exemplars).toBeUndefined();
   });
 });
@@ -384,7 +386,7 @@ describe("cumulative series", () => {
       totals.define(series(id, of, labels));
       feed(totals, [{ id, at: T, value }]);
     });
-    return totals.families(T * 1e6);
+    return atOnce(totals.families(T * 1e6));
   };
 
   test("are exposed as they were sent, with the type of their metadata", () => {

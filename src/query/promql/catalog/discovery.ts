@@ -2,16 +2,18 @@
  * Discovery of series, label names and values, and metadata, in memory. Times count by the day, because nothing finer
  * is known without reading rows.
  */
+
 import { prometheusLabelName, totalName } from "../../../model/names.ts";
 import { dayOf, type Labels, type Metric } from "../../../model/sample.ts";
+import { sorting } from "../../../model/tasks/sorting.ts";
+import { inSlices } from "../../../model/tasks/time-slices.ts";
 import { CallerSeries } from "../../caller-series.ts";
 import { compareLabels, compareText, type LabelSet } from "../labels.ts";
 import type { Matcher } from "../matchers.ts";
-import { type Catalog, seriesCounter, type SeriesRegistry } from "./catalog.ts";
-import { sortWithPauses } from "../store/sort-with-pauses.ts";
 import type { SelectorUse } from "../worker/selector-reader.ts";
-import { Slices } from "./slices.ts";
+import { type Catalog, type SeriesRegistry, seriesCounter } from "./catalog.ts";
 import { countSeries, type SeriesStatistics, seriesStatistics } from "./catalog-statistics.ts";
+import { Slices } from "./slices.ts";
 
 export interface LabelQuery {
   /** Selectors, any of which may match; none: all series. */
@@ -61,7 +63,7 @@ export class Discovery {
         if (slices.isDue) await slices.pause();
       }
     });
-    return await sortWithPauses([...found.values()], compareLabels);
+    return await inSlices(sorting([...found.values()], compareLabels));
   }
 
   /** The names of the labels of these series, in order. */
@@ -70,7 +72,7 @@ export class Discovery {
     await this.#each(query, (matchers, signal) =>
       this.#options.catalog.labelNames(matchers, ...daysOf(query), names, signal),
     );
-    return await sortWithPauses([...names], compareText);
+    return await inSlices(sorting([...names], compareText));
   }
 
   /** The values of a label, by its name as pushed or as Prometheus spells it, in order. */
@@ -80,7 +82,7 @@ export class Discovery {
     await this.#each(query, (matchers, signal) =>
       this.#options.catalog.valuesOf(label, matchers, ...daysOf(query), values, signal),
     );
-    return await sortWithPauses([...values], compareText);
+    return await inSlices(sorting([...values], compareText));
   }
 
   /** The number of series by name, label and value: the `most` largest counts of each. */

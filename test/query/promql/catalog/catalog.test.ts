@@ -8,6 +8,8 @@ import { createCounters } from "../../../../src/model/counters.ts";
 import { prometheusLabelName } from "../../../../src/model/names.ts";
 import type { Kind } from "../../../../src/model/sample.ts";
 import { openMetricsFloat } from "../../../../src/model/spelling.ts";
+import { sorting } from "../../../../src/model/tasks/sorting.ts";
+import { inSlices } from "../../../../src/model/tasks/time-slices.ts";
 import { Catalog, viewsOf } from "../../../../src/query/promql/catalog/catalog.ts";
 import { Discovery } from "../../../../src/query/promql/catalog/discovery.ts";
 import { LabelSet } from "../../../../src/query/promql/labels.ts";
@@ -15,11 +17,10 @@ import {
   compileAnchored,
   deferredMatcher,
   type Matcher,
-  matcher,
   type MatchOperator,
+  matcher,
   type TestTexts,
 } from "../../../../src/query/promql/matchers.ts";
-import { sortWithPauses } from "../../../../src/query/promql/store/sort-with-pauses.ts";
 import type { SelectorUse } from "../../../../src/query/promql/worker/selector-reader.ts";
 import { Registry } from "../../../../src/series/registry.ts";
 import type { Stored } from "../../../../src/store/store.ts";
@@ -279,7 +280,7 @@ test("finds bounds that were stored in another spelling by any spelling", async 
   expect(await idsOf(matcher("quantile", "=~", "0.5|0.90"))).toEqual([4, 5]);
 });
 
-test("sorting with pauses is correct and stable, and lets other work run", async () => {
+test("sorting in slices is correct and stable, and lets other work run", async () => {
   const item = fc.record({ key: fc.integer({ min: 0, max: 20 }), at: fc.nat() });
   const compare = (a: { key: number }, b: { key: number }) => a.key - b.key;
   await fc.assert(
@@ -287,22 +288,17 @@ test("sorting with pauses is correct and stable, and lets other work run", async
       fc.array(item, { maxLength: 60 }),
       fc.integer({ min: 1, max: 9 }),
       async (items, run) => {
-        expect(await sortWithPauses(items, compare, run)).toEqual(items.toSorted(compare));
+        expect(await inSlices(sorting(items, compare, run))).toEqual(items.toSorted(compare));
       },
     ),
     runs(),
   );
-  let isDone = false;
   let turns = 0;
-  const others = (async () => {
-    for (; !isDone; turns++) await new Promise((resolve) => setImmediate(resolve));
-  })();
-  await sortWithPauses(
+  const task = sorting(
     Array.from({ length: 64 }, (_, at) => ({ key: 64 - at })),
     compare,
     4,
   );
-  isDone = true;
-  await others;
+  while (!task.next().done) turns++;
   expect(turns).toBeGreaterThan(15);
 });
