@@ -54,9 +54,13 @@ function requireAccess(data: string, path: string, mode: number): void {
         `data is ${JSON.stringify(data)}, which is on a disk that is mounted read-only: mount it for writing, or give --data ` +
           "a folder of another disk.",
       );
+    const user = process.getuid?.();
+    const owner = statSync(path).uid;
     throw new SettingError(
-      `data is ${JSON.stringify(data)}, but user ${process.getuid?.()} cannot read and write ${JSON.stringify(path)}, ` +
-        `which belongs to user ${statSync(path).uid}: run as that user, or "chown -R" the folder.`,
+      `data is ${JSON.stringify(data)}, but user ${user} cannot read and write ${JSON.stringify(path)}, which belongs to ` +
+        (owner === user
+          ? `this user: run "chmod -R u+rwX ${data}".`
+          : `user ${owner}: run as that user, or "chown -R" the folder.`),
     );
   }
 }

@@ -46,7 +46,7 @@ export function checkFolder(data: string): Finding {
       `user ${process.getuid?.()} cannot read and write everything in ${data}, which belongs to user ${statSync(data).uid}: ${reason}`,
     );
   }
-  return ok(`${data} belongs to this user alone`);
+  return ok(`this user can read and write ${data}, and no other user can read its files`);
 }
 
 /** Whether the certificate, its key and web.yml can be used, and whether clients accept the certificate. */

@@ -190,4 +190,16 @@ describe.skipIf(!canRun)("installed as documented (needs root)", () => {
     );
     expect(await child.exited).toBe(2);
   });
+
+  test("the error names the mode of the files if they belong to the service, and it may not write them", async () => {
+    const file = join(data(), "store.duckdb");
+    chownSync(file, Number(NOBODY), Number(NOBODY));
+    chmodSync(file, 0o400);
+    const child = start();
+    const { error } = parseLogfmt((await child.stderr.text()).trimEnd());
+    expect(error).toContain(
+      `user ${NOBODY} cannot read and write "${file}", which belongs to this user: run "chmod -R u+rwX ${data()}".`,
+    );
+    expect(await child.exited).toBe(2);
+  });
 });
