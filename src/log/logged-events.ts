@@ -158,12 +158,12 @@ export const EVENTS = {
   tokens_changed: { level: "info", message: "the tokens have changed", fields: ["tokens"] },
   web_config_changed: {
     level: "info",
-    message: "the files of the web configuration have changed: new connections and requests use them",
+    message: "the files of certificates or users have changed: new connections and requests use them",
     fields: ["users", "certificateExpires"],
   },
   web_config_unusable: {
     level: "error",
-    message: "the files of the web configuration cannot be used: all stays as it was",
+    message: "the files of certificates or users cannot be used: everything stays as it was",
     fields: ["error"],
   },
   tls_certificate_warning: {
