@@ -249,7 +249,7 @@ describe("a new certificate", () => {
     const [name] = await Promise.all([nameShown(new URL(gateway.url).port)]);
     writeFileSync(keyFile, makeCertificate().key);
     await until("the fault is logged", () =>
-      gateway.log.text.includes("cannot be used: all stays as it was"),
+      gateway.log.text.includes("cannot be used: everything stays as it was"),
     );
     expect(gateway.log.text).toContain(
       `tlsKey \\"${keyFile}\\" does not belong to tlsCert \\"${certFile}\\".`,
@@ -262,7 +262,7 @@ describe("a new certificate", () => {
       "the certificate is shown",
       async () => (await nameShown(new URL(gateway.url).port)) === "last",
     );
-    expect(gateway.log.text.match(/all stays as it was/g)).toHaveLength(1);
+    expect(gateway.log.text.match(/everything stays as it was/g)).toHaveLength(1);
     expect(gateway.log.text).not.toContain("PRIVATE KEY");
   });
 });
