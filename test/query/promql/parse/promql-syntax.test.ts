@@ -86,6 +86,7 @@ const CHANGED = [
   /unexpected duration/,
   // Arithmetic and numbers can follow `offset`.
   /unexpected "[(+]" in offset/,
+  /unexpected <op:[-+]> in offset/,
   /unexpected number "[^"]*" in offset/,
   // Any text can be a label.
   /metric identifier "[^"]*" in grouping opts/,
