@@ -10,7 +10,7 @@
 import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
-import type { Batch, Rows, Series } from "../model/sample.ts";
+import { type Batch, type Rows, type Series, slicedRows } from "../model/sample.ts";
 import { TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
@@ -19,7 +19,6 @@ import { type AdmissionOptions, SampleAdmission } from "./admission/admission.ts
 import { BoundLabels } from "./admission/bound-labels.ts";
 import { bytesOfLetters, deadLetters } from "./admission/dead-letters.ts";
 import { findDuplicates } from "./admission/duplicates.ts";
-import { sliceRows } from "./admission/row-columns.ts";
 import type { Echoes } from "./admission/echoes.ts";
 import { type HeadNote, HeadNotes } from "./admission/head-notes.ts";
 import { NewestTimes } from "./admission/newest-times.ts";
@@ -531,7 +530,8 @@ export class Ingest {
     for (const segment of rows) {
       for (let from = 0; from < segment.length; from += ROWS_AT_ONCE) {
         if (from > 0 && slices.isOver) await slices.next();
-        this.#totals.apply(sliceRows(segment, from, ROWS_AT_ONCE), nowMs * 1000);
+        const to = Math.min(from + ROWS_AT_ONCE, segment.length);
+        this.#totals.apply(slicedRows(segment, from, to), nowMs * 1000);
       }
       this.#snapshots.addRows(segment.length);
     }

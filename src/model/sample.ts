@@ -176,6 +176,26 @@ export interface Rows {
   readonly text: Readonly<Uint8Array>;
 }
 
+/** Rows from `from` up to, not including, `to`, as views. */
+export function slicedRows(rows: Rows, from: number, to: number): Rows {
+  if (from === 0 && to === rows.length) return rows;
+  return {
+    day: rows.day,
+    length: to - from,
+    seriesId: rows.seriesId.subarray(from, to),
+    timestampUs: rows.timestampUs.subarray(from, to),
+    value: rows.value.subarray(from, to),
+    stale: rows.stale?.subarray(from, to),
+    live: rows.live.subarray(from, to),
+    attributes: rows.attributes.map(({ name, offset, length }) => ({
+      name,
+      offset: offset.subarray(from, to),
+      length: length.subarray(from, to),
+    })),
+    text: rows.text,
+  };
+}
+
 /** A series as admission registered it. `seriesId` is never used again for another series. */
 export interface Series {
   readonly seriesId: number;

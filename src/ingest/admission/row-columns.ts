@@ -27,28 +27,6 @@ export function pickRows(rows: Rows, indexes: readonly number[]): Rows {
   };
 }
 
-/** A view of some rows: at most `count`, from `from` on. */
-export function sliceRows(rows: Rows, from: number, count: number): Rows {
-  if (from === 0 && rows.length <= count) return rows;
-  const length = Math.min(count, rows.length - from);
-  const to = from + length;
-  return {
-    day: rows.day,
-    length,
-    seriesId: rows.seriesId.subarray(from, to),
-    timestampUs: rows.timestampUs.subarray(from, to),
-    value: rows.value.subarray(from, to),
-    stale: rows.stale?.subarray(from, to),
-    live: rows.live.subarray(from, to),
-    attributes: rows.attributes.map(({ name, offset, length }) => ({
-      name,
-      offset: offset.subarray(from, to),
-      length: length.subarray(from, to),
-    })),
-    text: rows.text,
-  };
-}
-
 /** The samples of a batch at the given indexes, with only the heads that they and the exemplars of the batch have. */
 export function pickSamples(batch: Batch, indexes: readonly number[]): Batch {
   const heads: SeriesHead[] = [];

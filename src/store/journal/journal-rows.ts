@@ -124,25 +124,6 @@ function putTexts(
 /** Copying more bytes is cheaper with `set`. */
 const SHORT_MAX = 64;
 
-/** Rows from `from` up to, not including, `to`, as views. */
-export function slicedRows(rows: Rows, from: number, to: number): Rows {
-  return {
-    day: rows.day,
-    length: to - from,
-    seriesId: rows.seriesId.subarray(from, to),
-    timestampUs: rows.timestampUs.subarray(from, to),
-    value: rows.value.subarray(from, to),
-    stale: rows.stale?.subarray(from, to),
-    live: rows.live.subarray(from, to),
-    attributes: rows.attributes.map(({ name, offset, length }) => ({
-      name,
-      offset: offset.subarray(from, to),
-      length: length.subarray(from, to),
-    })),
-    text: rows.text,
-  };
-}
-
 /** The rows of the series that `keep` selects. It is called once per row, in their order. */
 export function rowsWhere(rows: Rows, keep: (seriesId: number) => boolean): Rows {
   const kept: number[] = [];

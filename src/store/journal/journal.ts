@@ -14,7 +14,7 @@
  */
 
 import type { Counters } from "../../model/counters.ts";
-import type { Rows } from "../../model/sample.ts";
+import { type Rows, slicedRows } from "../../model/sample.ts";
 import type { Connection } from "../engine/duckdb.ts";
 import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
 import { isFatal } from "../engine/faults.ts";
@@ -24,7 +24,7 @@ import { readEarlierEntry } from "./earlier-entries.ts";
 import { type Entry, type EntryParts, entryOfRows, payloadOf, type ReadEntry, readEntry } from "./entry.ts";
 import { JournalFile, type Mark } from "./journal-file.ts";
 import { gapText, type JournalGap, type JournalReading } from "./journal-records.ts";
-import { GatheredRows, slicedRows } from "./journal-rows.ts";
+import { GatheredRows } from "./journal-rows.ts";
 import { missingLog, shortLog } from "./missing-log.ts";
 import { type Orphans, withoutOrphans } from "./salvage.ts";
 

@@ -1,13 +1,12 @@
 /** The rows of the journal: their bytes in a record, and the columns in which they gather. */
 import { expect, test } from "bun:test";
-import type { Rows } from "../../../src/model/sample.ts";
+import { type Rows, slicedRows } from "../../../src/model/sample.ts";
 import { TextBuilder } from "../../../src/store/engine/columns.ts";
 import {
   bytesOfShape,
   GatheredRows,
   readRows,
   shapeOf,
-  slicedRows,
   writeRows,
 } from "../../../src/store/journal/journal-rows.ts";
 
