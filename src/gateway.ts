@@ -107,12 +107,12 @@ export interface Gateway {
   readonly totals: Totals;
   readonly counters: Counters;
   readonly log: Log;
-  /** What is logged once a minute. Whoever serves flushes it. */
+  /** What is logged once a minute. The program that serves flushes it. */
   readonly summary: MinuteSummary;
   readonly access: Pick<Access, "hasFile" | "hasValidToken">;
-  /** Certificates, users and limits of the listeners. Whoever listens lets it look at its files each second. */
+  /** Certificates, users and limits of the listeners. The program that listens lets it look at its files each second. */
   readonly webConfig: LiveWebConfig;
-  /** What the receivers run beside their routes. Whoever listens starts and stops them. */
+  /** What the receivers run beside their routes. The program that listens starts and stops them. */
   readonly services: readonly Service[];
   /** Interrupts running queries. Their error says that the gateway is stopping. */
   stopQueries(): Promise<void>;

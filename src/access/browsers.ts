@@ -61,7 +61,7 @@ export class BrowserPolicy {
   /**
    * Whether a `Host` is an address or a name of the gateway. Every literal IP address is: no server can change the
    * address of one. A name without a dot is only known where other machines reach the gateway, because names of
-   * containers and services have none there. Whoever can make such a name resolve controls that network.
+   * containers and services have none there. To make such a name resolve, one has to control that network.
    */
   isKnownHost(host: string): boolean {
     if (this.#anyHost || this.#remembered.has(host)) return true;

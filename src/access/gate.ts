@@ -151,7 +151,7 @@ export class Gate implements RequestGate, Callers {
 
   admit<T>(request: TokenCarrier, route: Guarded, handle: (caller: Caller) => T, arrival?: Arrival): T {
     const { permission, credentials } = route;
-    // Whoever asks whether the gateway is alive must not be limited by others at the same address.
+    // A check of whether the gateway is alive must not be limited by others at the same address.
     if (permission === "none") return this.#access.admit(request, route, handle);
     const unknownHost = arrival?.unknownHost;
     const address = arrival?.address;

@@ -246,7 +246,7 @@ ${settingsHelp()}`,
     );
     const supervisor = openSupervisor(io.env, log);
     await supervisor.opening();
-    // Whoever asks for a format has a program that reads the lines. Others get a sentence for people.
+    // If a format is given, a program reads the lines. Otherwise people do, and get a sentence.
     const isForPrograms = origins.logFormat !== "default";
     const opened = start(config, {
       log,

@@ -3,8 +3,8 @@
  * gateway writes lines.
  *
  * A fault that repeats a thousand times per second must not fill a disk. Of each level, lines past `LINES_PER_SECOND_MAX`
- * in a second are dropped, and the next line of that level says how many (`dropped`). Lines about requests are the
- * exception: whoever wants them wants all.
+ * in a second are dropped, and the next line of that level says how many (`dropped`). Lines about requests are never
+ * dropped: an operator who turns them on wants each of them.
  */
 import {
   EVENTS,

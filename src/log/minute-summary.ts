@@ -2,7 +2,7 @@
  * What happens too often for a line each is counted, and logged once a minute: slow queries, rejected pushes, and rejected
  * samples. There is one line per reason, with the count and the first example. Nothing is logged for a quiet minute.
  *
- * Whoever opens the gateway calls `flush` once a minute, and at the stop.
+ * The program that opens the gateway calls `flush` once a minute, and at the stop.
  */
 import type { FieldsOf } from "./logged-events.ts";
 import type { Log } from "./log.ts";

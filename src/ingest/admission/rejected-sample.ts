@@ -1,7 +1,7 @@
 /**
  * A rejected sample as JSON text, from which it can be pushed again: what its decoder knew, and what its push adds.
  *
- * A sample of a push whose token did not allow it has no such text, because whoever pushes it again may have another
+ * A sample of a push whose token did not allow it has no such text, because it may be pushed again with another
  * token. Neither has a sample that its decoder rejected.
  */
 import type {

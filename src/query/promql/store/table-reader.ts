@@ -38,7 +38,7 @@ export interface DayStatement {
   readonly parameters: Readonly<Record<string, string | number>>;
 }
 
-/** Runs one statement at a time. Whoever opened it closes it. */
+/** Runs one statement at a time. The caller that opened it closes it. */
 export interface TableReader {
   /** As `Reader.scan`. The statement goes on when the promise of `visit` resolves. */
   scan(

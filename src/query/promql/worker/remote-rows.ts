@@ -18,7 +18,7 @@ interface Asked {
   failure?: { readonly error: unknown };
 }
 
-/** Asks questions, and gives each answer to whoever asked. */
+/** Asks questions, and gives each answer to the caller that asked. */
 export class Asker {
   readonly #post: (message: FromWorker) => void;
   readonly #asked = new Map<number, Asked>();

@@ -31,7 +31,7 @@ export class WorkerPool {
     this.#options = options;
   }
 
-  /** A thread for one task. Whoever takes it gives it back, or ends it. */
+  /** A thread for one task. The caller gives it back, or ends it. */
   take(): PoolWorker {
     const idle = this.#idle.pop();
     if (idle !== undefined) {
