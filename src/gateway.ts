@@ -38,6 +38,7 @@ import { summariesRoutes } from "./http/query/summaries-routes.ts";
 import { tablesRoutes } from "./http/query/tables-routes.ts";
 import type { Routes } from "./http/routes.ts";
 import { Echoes } from "./ingest/admission/echoes.ts";
+import { BodyHash } from "./wire/body-hash.ts";
 import { IdempotencyKeys } from "./ingest/idempotency.ts";
 import { Imports } from "./ingest/imports.ts";
 import { Ingest } from "./ingest/ingest.ts";
@@ -188,6 +189,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const receivers = openReceivers(
     parts,
     {
+      bodyHash: new BodyHash(stored.bodyHashSeed),
       push: (batch, pushOptions = {}) =>
         gate.limits.store(batch.length, () => ingest.push(batch, access.ofCaller(pushOptions))),
       transact: (transaction, pushOptions = {}) =>

@@ -97,23 +97,3 @@ async function holding<Result>(
     reservation.release();
   }
 }
-
-/** A hash of some text and a body, by which a push that is sent again is recognised. */
-export async function hashOfBody(
-  text: string,
-  body: Uint8Array,
-  encoding: "hex" | "base64url" = "hex",
-): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  if (text !== "") hasher.update(text);
-  if (body.length < LARGE_BODY_BYTES_MIN) return hasher.update(body).digest(encoding);
-  return await inSlices(hashing(hasher, body, encoding));
-}
-
-function* hashing(hasher: Bun.CryptoHasher, body: Uint8Array, encoding: "hex" | "base64url") {
-  for (let at = 0; at < body.length; at += LARGE_BODY_BYTES_MIN) {
-    hasher.update(body.subarray(at, at + LARGE_BODY_BYTES_MIN));
-    yield;
-  }
-  return hasher.digest(encoding);
-}

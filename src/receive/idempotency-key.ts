@@ -1,7 +1,7 @@
 /** Idempotency keys: a push that is sent again with the same key is stored once. */
+import type { BodyHash } from "../wire/body-hash.ts";
 import type { Idempotency } from "../ingest/contract.ts";
 import { BadInput, quote } from "../model/errors.ts";
-import { hashOfBody } from "./body-decoder.ts";
 
 /** Long enough for a UUID with a prefix. Keys are kept in memory for a day. */
 const KEY_LENGTH_MAX = 255;
@@ -28,12 +28,13 @@ export function readIdempotencyKey({
  *
  * @param scope a name that the keys of no other protocol have
  */
-export async function idempotencyOf(
+export function idempotencyOf(
+  { bodyHash: hash }: { readonly bodyHash: Pick<BodyHash, "of"> },
   scope: string,
   key: string | undefined,
   query: string,
   body: Uint8Array,
-): Promise<Idempotency> {
-  const bodyHash = await hashOfBody(`${query}\n`, body);
+): Idempotency {
+  const bodyHash = hash.of(query, body);
   return key === undefined ? { scope: `${scope} body`, key: bodyHash, bodyHash } : { scope, key, bodyHash };
 }

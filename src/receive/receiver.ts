@@ -14,6 +14,7 @@ import type { Totals } from "../exposition/totals/totals.ts";
 import type { BodyLimits } from "../http/body.ts";
 import type { Log } from "../log/log.ts";
 import type { Routes } from "../http/routes.ts";
+import type { BodyHash } from "../wire/body-hash.ts";
 import type { Ack, PushOptions, SeriesOwner, Transaction } from "../ingest/contract.ts";
 import type { Counters } from "../model/counters.ts";
 import type { Protocol } from "../model/protocol.ts";
@@ -64,6 +65,7 @@ export interface ReceiverContext<Settings extends object = object> {
   readonly settings: Settings;
   readonly limits: BodyLimits & NameLimits;
   readonly ingest: {
+    readonly bodyHash: BodyHash;
     push(batch: Batch, options?: PushOptions): Promise<Ack>;
     transact(transaction: Transaction, options?: Pick<PushOptions, "idempotency">): Promise<Ack>;
   };

@@ -134,6 +134,8 @@ export interface Stored {
   readonly demotions: readonly DemotionRecord[];
   readonly pushes: readonly PushRecord[];
   readonly imports: readonly ImportRecord[];
+  /** A secret of this store, for the hashes of bodies. It never changes. */
+  readonly bodyHashSeed: string;
   readonly groups: readonly GroupRecord[];
   readonly totals: readonly TotalsRecord[];
   /** In the order of the last push, the oldest first. */

@@ -342,6 +342,7 @@ test("reads committed records at a start", async () => {
     imports: [file],
     lastPushes,
     scrapers,
+    bodyHashSeed: expect.stringMatching(/^[0-9a-f-]{36}$/),
     groups: [
       { key: "a", definition: "1" },
       { key: "b", definition: "3" },

@@ -13,6 +13,7 @@ import type { Log } from "../../log/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { type RouteParameters, Routes } from "../../http/routes.ts";
 import { pathOf, queryText } from "../../http/url-text.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
@@ -35,7 +36,10 @@ interface Decoders {
 
 interface DatadogDependencies {
   readonly decoder: BodyDecoder<Decoders>;
-  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly ingest: {
+    readonly bodyHash: BodyHash;
+    push(batch: Batch, options?: PushOptions): Promise<Ack>;
+  };
   readonly limits: BodyLimits & NameLimits;
   readonly log: Log;
   readonly counters: Counters;
@@ -66,7 +70,7 @@ export const datadogRoutes = ({ decoder, ingest, limits, log, counters }: Datado
         decoder.decode(body.length, (decoders) => decoding(decoders, body, request)),
       );
       const idempotency =
-        sent.hasIncrements || key !== undefined ? await idempotencyOf(SCOPE, key, query, body) : undefined;
+        sent.hasIncrements || key !== undefined ? idempotencyOf(ingest, SCOPE, key, query, body) : undefined;
       const ack = await ingest.push(sent.batch, { ...asked, idempotency });
       if (sent.batch.warnings !== undefined && ack.repeated !== true) warnings.note(sent.batch.warnings);
       return seriesAnswer(sent, ack, form);

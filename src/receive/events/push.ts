@@ -13,12 +13,13 @@ import type { Log } from "../../log/log.ts";
 import { contentTypeOf } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryText } from "../../http/url-text.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { type BodyDecoder, type Decoding, hashOfBody } from "../body-decoder.ts";
+import { type BodyDecoder, type Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "../push-warnings.ts";
@@ -32,7 +33,10 @@ interface PushDependencies {
       options: { readonly ndjson?: boolean; readonly strict?: boolean },
     ): Decoding<Batch>;
   }>;
-  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly ingest: {
+    readonly bodyHash: BodyHash;
+    push(batch: Batch, options?: PushOptions): Promise<Ack>;
+  };
   readonly limits: BodyLimits & NameLimits;
   /** Rejects events that would get a warning, unless `?strict=false`. */
   readonly strictEvents: boolean;
@@ -65,9 +69,7 @@ export const pushRoutes = ({ decoder, ingest, limits, strictEvents, log, counter
       const key = readIdempotencyKey(request);
       const body = await readBody(request, limits);
       const idempotency =
-        key === undefined
-          ? undefined
-          : { scope: SCOPE, key, bodyHash: await hashOfBody(query === "" ? "" : `${query}\n`, body) };
+        key === undefined ? undefined : { scope: SCOPE, key, bodyHash: ingest.bodyHash.of(query, body) };
       const ndjson = isNdjson(request);
       const batch = await decodeWithHint(body, "/api/v1/push", () =>
         decoder.decode(body.length, (free) => free.decoding(body, { ndjson, strict })),

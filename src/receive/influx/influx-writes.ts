@@ -10,11 +10,12 @@ import { type BodyLimits, readBody } from "../../http/body.ts";
 import { readFlag, wrongParameter } from "../../http/parameters.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { RequestError } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { type BodyDecoder, type Decoding, hashOfBody } from "../body-decoder.ts";
+import { type BodyDecoder, type Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import type { PushWarnings } from "../push-warnings.ts";
@@ -29,7 +30,10 @@ interface InfluxWriteDependencies {
     decoding(body: Uint8Array, precision: Precision): Decoding<DecodedLines>;
     forget(): void;
   }>;
-  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly ingest: {
+    readonly bodyHash: BodyHash;
+    push(batch: Batch, options?: PushOptions): Promise<Ack>;
+  };
   readonly limits: BodyLimits & NameLimits;
   readonly warnings: Pick<PushWarnings, "note">;
 }
@@ -75,7 +79,7 @@ export const influxWriteRoutes = ({ decoder, ingest, limits, warnings }: InfluxW
     const { batch } = lines;
     if (isRefused(version, lines, acceptsPartial)) return answerOf(version, lines, body, precision);
     const isRepeatable = key !== undefined || (lines.isTimed && lines.hasObservations);
-    const hash = isRepeatable ? await hashOfBody(`${precision} ${query}\n`, body, "base64url") : "";
+    const hash = isRepeatable ? ingest.bodyHash.of(`${precision} ${query}`, body) : "";
     const ack = await ingest.push(batch, {
       extraLabels,
       historical,

@@ -7,6 +7,7 @@
  */
 import { decodeWithHint } from "../../http/body-hint.ts";
 import type { Log } from "../../log/log.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import type { Batch } from "../../model/sample.ts";
@@ -35,7 +36,10 @@ interface OtlpPushOptions extends Pick<PushOptions, "extraLabels" | "historical"
 
 interface OtlpPushDependencies {
   readonly decoder: BodyDecoder<{ decoding(body: Uint8Array): Decoding<OtlpRequest> }>;
-  readonly ingest: { push(batch: Batch, options?: PushOptions): Promise<Ack> };
+  readonly ingest: {
+    readonly bodyHash: BodyHash;
+    push(batch: Batch, options?: PushOptions): Promise<Ack>;
+  };
   readonly log: Log;
   readonly counters: Counters;
 }
@@ -76,7 +80,7 @@ export class OtlpPush {
     counters.exemplarsDropped.inc(request.exemplarsDropped);
     const { warnings } = request.batch;
     const idempotency =
-      request.hasDeltas || key !== undefined ? await idempotencyOf(SCOPE, key, query, body) : undefined;
+      request.hasDeltas || key !== undefined ? idempotencyOf(ingest, SCOPE, key, query, body) : undefined;
     const ack = await ingest.push(request.batch, { extraLabels, historical, idempotency });
     if (warnings !== undefined && ack.repeated !== true) this.#warnings.note(warnings);
     return partialSuccess(request, ack);

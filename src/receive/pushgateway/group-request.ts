@@ -6,6 +6,7 @@ import { type BodyLimits, readBody, readEncodedBody } from "../../http/body.ts";
 import { decodeWithHint } from "../../http/body-hint.ts";
 import { contentTypeOf, type MediaType } from "../../http/negotiation.ts";
 import { pathOf, queryOf } from "../../http/url-text.ts";
+import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Idempotency } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { Forbidden, quote } from "../../model/errors.ts";
@@ -16,7 +17,7 @@ import { type DecodedCounts, decodingMetricFamilies } from "../../wire/expositio
 import { decodingOpenMetrics } from "../../wire/exposition-formats/open-metrics.ts";
 import { decodingText } from "../../wire/exposition-formats/text-format.ts";
 import { decompressSnappyFrames } from "../../wire/compression/snappy-frames.ts";
-import { decodeBody, type Decoding, hashOfBody } from "../body-decoder.ts";
+import { decodeBody, type Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { groupKey } from "./groups/group.ts";
 import type { GroupPush } from "./groups/pushed.ts";
@@ -27,6 +28,7 @@ import { groupingLabels } from "../grouping-labels.ts";
 const INFLATED_BYTES_MAX = 32 * 1_048_576;
 
 export interface GroupRequestOptions {
+  readonly ingest: { readonly bodyHash: BodyHash };
   readonly limits: BodyLimits;
   /** The bounds of native histograms, which all protocols share. */
   readonly layouts: BucketLayouts;
@@ -63,7 +65,7 @@ interface GroupRequest {
 /** Reads a `PUT` or `POST`. Throws a RequestError of src/model/errors.ts if no push can be read. */
 export async function readGroupRequest(
   request: Request,
-  { limits, layouts, counters, boundLabels }: GroupRequestOptions,
+  { ingest, limits, layouts, counters, boundLabels }: GroupRequestOptions,
 ): Promise<GroupRequest> {
   const labels = labelsOfGroup(request, { boundLabels });
   const search = queryOf(request.url);
@@ -85,7 +87,7 @@ export async function readGroupRequest(
         : {
             scope: `${request.method} /metrics/job`,
             key,
-            bodyHash: await hashOfBody(`${groupKey(labels)}\n${search}\n`, body),
+            bodyHash: ingest.bodyHash.of(`${groupKey(labels)}\n${search}`, body),
           },
     inexact: inexactValues(decoded.families),
   };

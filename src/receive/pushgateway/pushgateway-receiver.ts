@@ -23,7 +23,7 @@ export const pushgateway: Receiver<PushgatewaySettings> = {
     const transactions = new GroupTransactions(groups, ingest);
     return {
       routes: [
-        pushgatewayRoutes({ groups, transactions, limits, layouts, log, counters, boundLabels }),
+        pushgatewayRoutes({ groups, transactions, ingest, limits, layouts, log, counters, boundLabels }),
         pushgatewayApiRoutes({ groups, transactions, status, adminApi: settings.enableAdminApi, quit }),
       ],
       owner: groups,

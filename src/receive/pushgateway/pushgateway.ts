@@ -62,10 +62,11 @@ export const pushgatewayRoutes = (dependencies: PushgatewayDependencies) => {
 
 async function pushOf(
   request: Request,
-  { transactions, limits, layouts, counters, boundLabels }: PushgatewayDependencies,
+  { transactions, ingest, limits, layouts, counters, boundLabels }: PushgatewayDependencies,
   warnings: PushWarnings,
 ): Promise<Response> {
   const { push, idempotency, inexact } = await readGroupRequest(request, {
+    ingest,
     limits,
     layouts,
     counters,

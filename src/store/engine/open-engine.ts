@@ -43,6 +43,8 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
         options.onUpgradeBackup?.(folder);
       },
     });
+    const seeds = await writer.all(statement("store/load_body_hash_seed"));
+    if (seeds.length === 0) await writer.run(statement("store/insert_body_hash_seed"));
     await writer.run(statement("store/use_utc"));
     await writer.run(statement("store/disable_external_access"));
     await writer.run(statement("store/allow_settings"));

@@ -288,6 +288,7 @@ export async function load(
         pushedAtMs: row.pushed_at_ms,
       }),
     ),
+    bodyHashSeed: (await rows<{ seed: string }>("body_hash_seed"))[0]!.seed,
     scrapers: (await rows<{ added: string }>("scrapers")).map(
       ({ added }) => new Map(JSON.parse(added) as [string, string][]),
     ),

@@ -8,6 +8,7 @@ import { createCounters } from "../../../src/model/counters.ts";
 import { Busy, Timeout, Unavailable } from "../../../src/model/errors.ts";
 import { BodyDecoder } from "../../../src/receive/body-decoder.ts";
 import { influxWriteRoutes } from "../../../src/receive/influx/influx-writes.ts";
+import { BodyHash } from "../../../src/wire/body-hash.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { decoderOf } from "./decoded-lines.ts";
 
@@ -411,7 +412,7 @@ describe("requests that are rejected as a whole", () => {
         tagValueBytesMax: 255,
         tagsMax: 8,
       };
-      const ingest = { push: () => Promise.reject(error) };
+      const ingest = { bodyHash: new BodyHash(""), push: () => Promise.reject(error) };
       const routes = influxWriteRoutes({
         decoder: new BodyDecoder(decoderOf, limits.inProgress),
         ingest,

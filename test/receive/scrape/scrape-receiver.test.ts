@@ -7,6 +7,7 @@ import type { Service } from "../../../src/model/service.ts";
 import type { Clock } from "../../../src/receive/scrape/scrape-loop.ts";
 import { openScraper } from "../../../src/receive/scrape/scrape-receiver.ts";
 import { BucketLayouts } from "../../../src/wire/bucket-layout.ts";
+import { BodyHash } from "../../../src/wire/body-hash.ts";
 import { NOON_MS, openTestGateway, type TestGateway } from "../../gateway.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";
@@ -88,6 +89,7 @@ async function open(settings: Record<string, unknown> = {}, ...flags: string[]):
   const { routes, services = [] } = openScraper(
     {
       ingest: {
+        bodyHash: new BodyHash(""),
         push: (batch) =>
           scraping.isFull ? Promise.reject(new Busy("the queue is full")) : ingest.push(batch),
         transact: (transaction) => ingest.transact(transaction),

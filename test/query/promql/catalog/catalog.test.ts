@@ -53,6 +53,7 @@ function registryOf(stored: Partial<Stored>): Registry {
       totals: [],
       lastPushes: [],
       scrapers: [],
+      bodyHashSeed: "",
       ...stored,
     },
   );
