@@ -118,7 +118,10 @@ tune_bun() {
   # In the C library each thread has its own heap, and threads do not reuse memory that another one has freed. With one
   # heap instead of sixteen, queries peak another 60 MB lower.
   MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1}
-  export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize MALLOC_ARENA_MAX
+  # JavaScript's heap returns a free page to the system after this time, in milliseconds. By default it is 10, and each
+  # body and batch then gets its memory from the system again, which takes 8 % of the time for lines.
+  MIMALLOC_PURGE_DELAY=${MIMALLOC_PURGE_DELAY:-1000}
+  export UV_THREADPOOL_SIZE BUN_JSC_forceRAMSize MALLOC_ARENA_MAX MIMALLOC_PURGE_DELAY
 }
 
 # Replaces this process with the command line, in the caller's folder, so that relative paths work and signals reach

@@ -59,6 +59,7 @@ export class BesideAPusher {
         UV_THREADPOOL_SIZE: "16",
         BUN_JSC_forceRAMSize: "2147483648",
         MALLOC_ARENA_MAX: "1",
+        MIMALLOC_PURGE_DELAY: "1000",
       },
     });
     return new BesideAPusher(gateway, probe);
