@@ -19,7 +19,7 @@ import type { Counters } from "../../model/counters.ts";
 import { BadInput, messageKind, quote } from "../../model/errors.ts";
 import type { Batch, Warnings } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { type BodyDecoder, type Decoding } from "../body-decoder.ts";
+import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import { listWarnings, PushWarnings } from "../push-warnings.ts";

@@ -15,7 +15,7 @@ import type { Ack, PushOptions } from "../../ingest/contract.ts";
 import type { RequestError } from "../../model/errors.ts";
 import type { Batch } from "../../model/sample.ts";
 import type { NameLimits } from "../../series/naming.ts";
-import { type BodyDecoder, type Decoding } from "../body-decoder.ts";
+import type { BodyDecoder, Decoding } from "../body-decoder.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { PushParameters } from "../push-parameters.ts";
 import type { PushWarnings } from "../push-warnings.ts";
