@@ -1,5 +1,5 @@
 -- The existing groups, ordered by their newest state, oldest first.
-SELECT grouping_key, definition
+SELECT grouping_key AS key, definition
 FROM (
   SELECT version, grouping_key, definition
   FROM weir.groups

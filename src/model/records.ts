@@ -7,6 +7,13 @@ export interface GroupRecord {
   readonly definition: string | null;
 }
 
+/** Something that notifications keep (src/rules/notifications/notification-records.ts), or its deletion. */
+export interface NotificationRecord {
+  readonly key: string;
+  /** JSON. Null when it was deleted. */
+  readonly definition: string | null;
+}
+
 /** The running totals of one series. */
 export interface TotalsRecord {
   readonly seriesId: number;

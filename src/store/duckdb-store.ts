@@ -40,10 +40,10 @@ import type { StoreOptions } from "./store-options.ts";
 import { type DayColumns, loadDays } from "./tables/days.ts";
 import { deleteRows, deleteSeries } from "./tables/deletion.ts";
 import { ExemplarTable } from "./tables/exemplar-rows.ts";
-import { GroupTable } from "./tables/group-rows.ts";
 import { dayTable } from "./tables/identifiers.ts";
 import { RejectedTable } from "./tables/rejected-rows.ts";
 import * as records from "./tables/store-records.ts";
+import { loadStates } from "./tables/state-rows.ts";
 import { type TableWriters, Writing } from "./tables/writing.ts";
 
 /** How long `close()` waits for interrupted readers to end. One that ignores its interrupt may never end. */
@@ -91,8 +91,8 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
     for (;;) {
       const days = await loadDays(writer);
       const { stored, generation, watermarks } = await records.load(writer);
-      const groups = new GroupTable();
-      const withGroups = { ...stored, groups: await groups.load(writer) };
+      const states = await loadStates(writer);
+      const withStates = { ...stored, ...states.records };
       if (options.onRepair !== undefined && !journal.isEmpty) {
         const records = journal.gaps.reduce((sum, gap) => sum + gap.records, 0);
         const orphans = journal.dropOrphans(stored);
@@ -101,16 +101,16 @@ async function open(options: StoreOptions): Promise<{ store: DuckDBStore; stored
       }
       const rejected = new RejectedTable();
       await rejected.load(writer);
-      const tables = { ...days, groups, exemplars: new ExemplarTable(), rejected };
+      const tables = { ...days, ...states.tables, exemplars: new ExemplarTable(), rejected };
       const store = new DuckDBStore(options, { engine, journal, tables, generation, watermarks, room, log });
       await store.lookInside();
-      if (journal.isEmpty) return { store, stored: withGroups };
+      if (journal.isEmpty) return { store, stored: withStates };
       // Records that a killed run left. Everything is read again afterwards.
       try {
         await store.moveJournal();
       } catch (error) {
         if (!(error instanceof DiskFull)) throw error;
-        return { store, stored: journal.added(withGroups) };
+        return { store, stored: journal.added(withStates) };
       }
     }
   } catch (error) {

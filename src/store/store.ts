@@ -16,7 +16,13 @@
  *   after a start. Pushes are accepted again once there is room.
  * - **close()** waits for commits in progress, interrupts readers, checkpoints, and closes the file.
  */
-import type { GroupRecord, LastPushRecord, TotalsRecord, TotalsSnapshot } from "../model/records.ts";
+import type {
+  GroupRecord,
+  LastPushRecord,
+  NotificationRecord,
+  TotalsRecord,
+  TotalsSnapshot,
+} from "../model/records.ts";
 import type { Labels, Metric, MetricType, Rows } from "../model/sample.ts";
 import type { ColumnVisitor, ListVisitor } from "./engine/chunk-columns.ts";
 import type { ExemplarRecord } from "./tables/exemplar-rows.ts";
@@ -38,6 +44,8 @@ export interface Change {
   readonly demotions?: readonly DemotionRecord[];
   /** Groups that changed. Of several records of one group the last counts. */
   readonly groups?: readonly GroupRecord[];
+  /** Alerts, silences and sent notifications that changed. Of several records of one key the last counts. */
+  readonly notifications?: readonly NotificationRecord[];
   /** Running totals as of the end of the previous change. The store adds the watermarks. */
   readonly totals?: TotalsSnapshot;
   /** The whole list. It replaces the stored one. */
@@ -137,6 +145,7 @@ export interface Stored {
   /** A secret of this store, for the hashes of bodies. It never changes. */
   readonly bodyHashSeed: string;
   readonly groups: readonly GroupRecord[];
+  readonly notifications: readonly NotificationRecord[];
   readonly totals: readonly TotalsRecord[];
   /** In the order of the last push, the oldest first. */
   readonly lastPushes: readonly LastPushRecord[];

@@ -306,6 +306,10 @@ test("reads committed records at a start", async () => {
       { key: "a", definition: "1" },
       { key: "c", definition: "1" },
     ],
+    notifications: [
+      { key: "silence/a", definition: "1" },
+      { key: "silence/b", definition: "1" },
+    ],
   });
   const lastPushes = [{ job: "j", instance: "", pushedAtMs: 1_728_000_000_123 }];
   const scrapers = [
@@ -326,6 +330,10 @@ test("reads committed records at a start", async () => {
       { key: "c", definition: null },
       { key: "b", definition: "3" },
     ],
+    notifications: [
+      { key: "silence/b", definition: null },
+      { key: "sent/n/{}", definition: "2" },
+    ],
   });
   const { prometheusName: _, ...metricRecord } = metric;
   expect(await reopen()).toEqual({
@@ -343,6 +351,10 @@ test("reads committed records at a start", async () => {
     lastPushes,
     scrapers,
     bodyHashSeed: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    notifications: [
+      { key: "silence/a", definition: "1" },
+      { key: "sent/n/{}", definition: "2" },
+    ],
     groups: [
       { key: "a", definition: "1" },
       { key: "b", definition: "3" },

@@ -4,7 +4,7 @@ import { TextBuilder } from "../engine/columns.ts";
 import { type EntryParts, type EntrySeries, type ReadEntry, seriesOf } from "./entry.ts";
 
 /** The JSON of an entry. */
-type EntryText = Omit<EntryParts, "series"> & {
+type EntryText = Omit<EntryParts, "series" | "notifications"> & {
   /** Bytes of the engine's log when the first entry was made. Absent in others. */
   readonly logBytes?: number;
   readonly series: readonly EntrySeries[];
@@ -23,7 +23,11 @@ interface RowsText {
 /** The entry of a payload. */
 export function readEarlierEntry(payload: Buffer): ReadEntry {
   const { rows, series, logBytes = 0, ...parts } = JSON.parse(payload.toString("utf8")) as EntryText;
-  return { parts: { ...parts, series: series.map(seriesOf) }, rows: rows.map(rowsOf), logBytes };
+  return {
+    parts: { ...parts, series: series.map(seriesOf), notifications: [] },
+    rows: rows.map(rowsOf),
+    logBytes,
+  };
 }
 
 function rowsOf({ day, length, columns, attributes = [] }: RowsText): Rows {

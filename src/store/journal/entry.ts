@@ -3,7 +3,7 @@
  * bits), the text, and the rows (journal-rows.ts). The text has all parts of the change but the rows, and says how many
  * rows there are.
  */
-import type { GroupRecord } from "../../model/records.ts";
+import type { GroupRecord, NotificationRecord } from "../../model/records.ts";
 import type { Kind, Rows } from "../../model/sample.ts";
 import type { Change, MetricRecord, PushRecord, RejectedRecord, SeriesDay, SeriesRecord } from "../store.ts";
 import { ROW_GROUP_ROWS } from "../engine/engine-settings.ts";
@@ -27,6 +27,7 @@ const PARTS: ReadonlySet<string> = new Set([
   "pushes",
   "rejected",
   "groups",
+  "notifications",
 ] satisfies (keyof Change)[]);
 /** Parts of a change that replace what was stored before. */
 const REPLACING: ReadonlySet<string> = new Set(["lastPushes", "scrapers"]);
@@ -39,6 +40,7 @@ export interface EntryParts {
   readonly pushes: readonly PushRecord[];
   readonly rejected: readonly RejectedRecord[];
   readonly groups: readonly GroupRecord[];
+  readonly notifications: readonly NotificationRecord[];
 }
 
 export interface Entry {
@@ -72,6 +74,7 @@ const NO_PARTS: EntryParts = {
   pushes: [],
   rejected: [],
   groups: [],
+  notifications: [],
 };
 
 /**
@@ -88,7 +91,8 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     if (!PARTS.has(part)) return undefined;
     isAnything = true;
   }
-  const { metrics = [], series = [], seriesDays = [], pushes = [], rejected = [], groups = [] } = change;
+  const { metrics = [], series = [], seriesDays = [], pushes = [], rejected = [] } = change;
+  const { groups = [], notifications = [] } = change;
   if (!isAnything || series.length > SERIES_MAX || seriesDays.length > SERIES_MAX) return undefined;
   const rows = (change.rows ?? []).filter(({ length }) => length > 0);
   let length = 0;
@@ -111,6 +115,7 @@ export function entryOf(change: Change, isOpen: (day: number) => boolean): Entry
     pushes,
     rejected,
     groups,
+    notifications,
   };
   const text = textOf(parts);
   return text.length > TEXT_LENGTH_MAX ? undefined : { parts, text, rows };

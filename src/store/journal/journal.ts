@@ -367,9 +367,7 @@ export class Journal {
 
   /** `stored` with the entries added: what the tables would contain after a move. */
   added(stored: Stored): Stored {
-    const { metrics = [], series = [], seriesDays = [], pushes = [], groups = [] } = changeOf(this.#all());
-    const newest = new Map(stored.groups.map((group) => [group.key, group]));
-    for (const group of groups) newest.set(group.key, group);
+    const { metrics = [], series = [], seriesDays = [], pushes = [], ...states } = changeOf(this.#all());
     const known = new Map(stored.metrics.map((metric) => [metric.name, metric]));
     for (const metric of metrics) known.set(metric.name, metric);
     return {
@@ -378,7 +376,8 @@ export class Journal {
       series: [...stored.series, ...series.map(({ metric, ...each }) => ({ ...each, metric: metric.name }))],
       seriesDays: [...stored.seriesDays, ...seriesDays],
       pushes: [...stored.pushes, ...pushes],
-      groups: [...newest.values()].filter(({ definition }) => definition !== null),
+      groups: newestStates(stored.groups, states.groups),
+      notifications: newestStates(stored.notifications, states.notifications),
     };
   }
 
@@ -422,7 +421,18 @@ function changeOf(all: readonly Gathered[]): Change {
     pushes: gathered(all, ({ pushes }) => pushes),
     rejected: gathered(all, ({ rejected }) => rejected),
     groups: gathered(all, ({ groups }) => groups),
+    notifications: gathered(all, ({ notifications }) => notifications),
   };
+}
+
+/** The newest state of each key, in the order in which the keys were first seen, without deleted ones. */
+function newestStates<State extends { readonly key: string; readonly definition: string | null }>(
+  stored: readonly State[],
+  added: readonly State[] = [],
+): readonly State[] {
+  const newest = new Map(stored.map((state) => [state.key, state]));
+  for (const state of added) newest.set(state.key, state);
+  return [...newest.values()].filter(({ definition }) => definition !== null);
 }
 
 function gathered<Part>(

@@ -206,14 +206,16 @@ export async function writeTotals(
 }
 
 /** Reads all records when a file is opened. */
-export async function load(
-  connection: Connection,
-): Promise<{ stored: Omit<Stored, "groups">; generation: number; watermarks: Map<number, number> }> {
+export async function load(connection: Connection): Promise<{
+  stored: Omit<Stored, "groups" | "notifications">;
+  generation: number;
+  watermarks: Map<number, number>;
+}> {
   const rows = <Row extends Record<string, unknown>>(name: string) =>
     connection.all<Row>(statement(`store/load_${name}`));
   const watermarks = await rows<{ day: number; rows: number }>("watermarks");
   const [newest] = await rows<{ generation: number }>("generation");
-  const stored: Omit<Stored, "groups"> = {
+  const stored: Omit<Stored, "groups" | "notifications"> = {
     metrics: (
       await rows<{
         metric: string;

@@ -6,13 +6,14 @@ import type { Connection } from "../engine/duckdb.ts";
 import type { Change } from "../store.ts";
 import { type DayColumns, dayTypes, openDay, placeAttributes } from "./days.ts";
 import type { ExemplarTable } from "./exemplar-rows.ts";
-import type { GroupTable } from "./group-rows.ts";
 import type { RejectedTable } from "./rejected-rows.ts";
+import type { StateTable } from "./state-rows.ts";
 import * as records from "./store-records.ts";
 
 /** What the store knows of its tables. */
 export interface TableWriters {
-  readonly groups: GroupTable;
+  readonly groups: StateTable;
+  readonly notifications: StateTable;
   readonly exemplars: ExemplarTable;
   readonly rejected: RejectedTable;
   readonly days: Map<number, DayColumns>;
@@ -31,10 +32,11 @@ export class Writing {
 
   /** Writes all of a change except its totals. Call it inside a transaction. */
   async write(writer: Connection, change: Change): Promise<void> {
-    const { groups, exemplars, rejected, days, columns } = this.#tables;
+    const { groups, notifications, exemplars, rejected, days, columns } = this.#tables;
     await records.write(writer, change);
     await rejected.write(writer, change);
     await groups.write(writer, change.groups ?? []);
+    await notifications.write(writer, change.notifications ?? []);
     await exemplars.write(writer, change.exemplars ?? []);
     for (const segments of byDay(change.rows ?? [])) {
       const date = segments[0]!.day;

@@ -144,6 +144,7 @@ const first: Change = {
     ]),
   ],
   groups: [{ key: '{"job":"a"}', definition: '{"families":[]}' }],
+  notifications: [{ key: "silence/1", definition: '{"comment":"ü"}' }],
   pushes: [{ scope: "PUT", key: "k", bodyHash: "h", receivedAtMs: 1, accepted: 2, answer: "{}" }],
   rejected: [{ receivedAtMs: 1, protocol: "p", instance: "", reason: "r", payload: "\ud800" }],
 };
@@ -165,6 +166,7 @@ function expectFirst(stored: Stored): void {
   );
   expect(stored.seriesDays).toEqual([...first.seriesDays!]);
   expect(stored.groups).toEqual([...first.groups!]);
+  expect(stored.notifications).toEqual([...first.notifications!]);
   expect(stored.pushes).toEqual([...first.pushes!]);
 }
 
@@ -379,7 +381,7 @@ test("counts waiting changes in a snapshot of the totals", async () => {
   expect(await samplesOf(await killed("killed.duckdb"))).toEqual([[1, 5, 5]]);
 });
 
-test("keeps the newest state of a group and of a metric", async () => {
+test("keeps the newest state of a group, of a metric and of what notifications keep", async () => {
   await store.commit(first);
   await store.commit({
     metrics: [{ ...metric, help: "later" }],
@@ -390,10 +392,15 @@ test("keeps the newest state of a group and of a metric", async () => {
       { key: '{"job":"b"}', definition: "2" },
       { key: '{"job":"a"}', definition: null },
     ],
+    notifications: [
+      { key: "silence/2", definition: "3" },
+      { key: "silence/1", definition: null },
+    ],
   });
   const { stored } = await killed("killed.duckdb");
   expect(stored.metrics.map(({ help }) => help)).toEqual(["later"]);
   expect(stored.groups).toEqual([{ key: '{"job":"b"}', definition: "2" }]);
+  expect(stored.notifications).toEqual([{ key: "silence/2", definition: "3" }]);
 });
 
 test("keeps waiting changes when another change fails", async () => {

@@ -50,6 +50,7 @@ function registryOf(stored: Partial<Stored>): Registry {
       pushes: [],
       imports: [],
       groups: [],
+      notifications: [],
       totals: [],
       lastPushes: [],
       scrapers: [],

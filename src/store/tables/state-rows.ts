@@ -1,0 +1,88 @@
+/**
+ * Tables of states by key: groups, and what notifications keep. Each change appends a state, and the newest state of a
+ * key counts. Outdated states are deleted when they are most of the table. An UPDATE by key would read the table for each
+ * change.
+ */
+
+import { type Column, TextBuilder } from "../engine/columns.ts";
+import type { Connection } from "../engine/duckdb.ts";
+import { statement } from "../statements.ts";
+
+/** Outdated states that may stay, regardless of the number of keys: some 4 MB. */
+const OUTDATED_MAX = 10_000;
+
+/** A state of a key. Null when it was deleted. */
+interface State {
+  readonly key: string;
+  readonly definition: string | null;
+}
+
+export class StateTable {
+  readonly #name: "groups" | "notifications";
+  #version = 0;
+  #rows = 0;
+  #rowsAfterTrim = 0;
+
+  /** @param name the table in schema weir, whose columns are a version, a key and a text */
+  constructor(name: "groups" | "notifications") {
+    this.#name = name;
+  }
+
+  /** Reads the newest states of the keys that exist, in the order of these states. */
+  async load(connection: Connection): Promise<State[]> {
+    await this.#count(connection);
+    const rows = await connection.all<{ key: string; definition: string }>(
+      statement(`store/load_${this.#name}`),
+    );
+    this.#rowsAfterTrim = rows.length;
+    return rows.map(({ key, definition }) => ({ key, definition }));
+  }
+
+  /** Appends states. Call it inside a transaction. */
+  async write(connection: Connection, records: readonly State[]): Promise<void> {
+    if (records.length === 0) return;
+    if (this.#rows > 2 * this.#rowsAfterTrim + OUTDATED_MAX) {
+      await connection.run(statement(`store/trim_${this.#name}`));
+      await this.#count(connection);
+      this.#rowsAfterTrim = this.#rows;
+    }
+    const builder = new TextBuilder();
+    const keys = builder.column(records.map(({ key }) => key));
+    // An empty string becomes NULL: the key was deleted.
+    const definitions = builder.column(records.map(({ definition }) => definition ?? ""));
+    const { length } = records;
+    const versions = new Float64Array(length);
+    for (let row = 0; row < length; row++) versions[row] = ++this.#version;
+    const { text } = builder;
+    const columns: Column[] = [
+      { type: "ubigint", values: versions },
+      { type: "varchar", strings: keys, text },
+      { type: "varchar", strings: definitions, text },
+    ];
+    await connection.appendColumns(
+      "weir",
+      this.#name,
+      ["ubigint", "varchar", "varchar"],
+      [{ columns, length }],
+    );
+    this.#rows += records.length;
+  }
+
+  async #count(connection: Connection): Promise<void> {
+    const [counted] = await connection.all<{ rows: number; version: number }>(
+      statement(`store/count_${this.#name}`),
+    );
+    this.#rows = counted!.rows;
+    this.#version = Math.max(this.#version, counted!.version);
+  }
+}
+
+/** Opens the tables of states, and reads their records. */
+export async function loadStates(connection: Connection) {
+  const [groups, notifications] = [new StateTable("groups"), new StateTable("notifications")];
+  const records = {
+    groups: await groups.load(connection),
+    notifications: await notifications.load(connection),
+  };
+  return { tables: { groups, notifications }, records };
+}
