@@ -45,7 +45,7 @@ const sources = new Map(modules.map((path) => [path, read(path)]));
 describe("imports", () => {
   /** A room may import from the rooms of the tiers before its own, never from a sibling. */
   const tiers = [
-    ["wire", "store", "exposition", "access", "web-config"],
+    ["wire", "store", "exposition", "access", "web-config", "line-files"],
     ["series", "supervision"],
     ["ingest", "query"],
     ["sampler", "scrape", "rules", "forward"],

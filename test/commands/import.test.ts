@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { lineHash } from "../../src/commands/import/chunks.ts";
+import { lineHash } from "../../src/line-files/chunks.ts";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { start, weir } from "./weir.ts";

@@ -3,10 +3,10 @@
  * chunk by chunk in order. After an interruption it continues from the stored offset.
  */
 import { Unreachable } from "../client.ts";
-import { type FileChunk, halve, type Remainder } from "./chunks.ts";
-import type { EventFile } from "./event-file.ts";
-import { Fingerprint } from "./fingerprint.ts";
-import { identify, identityOf, type KnownFile, type Verdict } from "./identity.ts";
+import { type FileChunk, halve, type Remainder } from "../../line-files/chunks.ts";
+import type { EventFile } from "../../line-files/event-file.ts";
+import { Fingerprint } from "../../line-files/fingerprint.ts";
+import { freeName, identify, identityOf, type KnownFile, type Verdict } from "../../line-files/identity.ts";
 import type { Counts, FileReport } from "./report.ts";
 import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
 
@@ -212,15 +212,6 @@ class FileImport {
 /** The stored name of an import that the user named. */
 function nameOf(as: string): string {
   return `as-${new Bun.CryptoHasher("sha256").update(as).digest("hex")}`;
-}
-
-/** The hash of the first line, with a number from 2 on if another file has that name. */
-function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
-  const taken = new Set(known.map(({ file }) => file));
-  if (!taken.has(firstLineHash)) return firstLineHash;
-  let number = 2;
-  while (taken.has(`${firstLineHash}.${number}`)) number++;
-  return `${firstLineHash}.${number}`;
 }
 
 /** Reads the next chunk while the previous one is pushed. */

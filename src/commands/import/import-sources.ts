@@ -1,11 +1,11 @@
 /**
- * Resolves the arguments of `weir import` to files, pipes, the event files of folders, and standard input. Also reads
- * the worker from a file's name.
+ * Resolves the arguments of `weir import` to files, pipes, the event files of folders, and standard input.
  */
 import { readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { Io } from "../command.ts";
-import { EventFile } from "./event-file.ts";
+import { EventFile } from "../../line-files/event-file.ts";
+import { byAge, EVENT_FILE, workerOf } from "../../line-files/file-names.ts";
 
 interface Source {
   /** The path as it was given, or as it was found in a given folder. */
@@ -23,8 +23,6 @@ interface Sources {
   readonly notes: readonly string[];
 }
 
-/** `metrics_1.json`, also rotated and compressed. `.ndjson` and `.jsonl` are accepted too. */
-const EVENT_FILE = /^[^.].*\.(json|ndjson|jsonl)([.-].*)?$/;
 const SKIPPED_SHOWN_MAX = 3;
 
 /** The sources in the order of the arguments. Those of a folder are in the order of names, rotated files first. */
@@ -75,19 +73,4 @@ async function sourceAt(path: string): Promise<Source> {
     () => 0,
   );
   return { path, bytes, worker: workerOf(path), open: () => EventFile.open(path) };
-}
-
-/**
- * The worker of a file: the part of its name between "metrics" and ".json", without a leading "_" or "-". It is "prod"
- * for `metrics_prod.json` and "1" for `metrics_1.json.2024-01-15.gz`. Other names contain no worker.
- */
-export function workerOf(path: string): string {
-  return /^metrics[_-]*([^._-].*?)\.(?:json|ndjson|jsonl)(?:[.-].*)?$/.exec(basename(path))?.[1] ?? "";
-}
-
-/** `metrics_1.json.2024-01-15` before `metrics_1.json`, which is newer. */
-function byAge(a: string, b: string): number {
-  if (a.startsWith(`${b}.`)) return -1;
-  if (b.startsWith(`${a}.`)) return 1;
-  return a < b ? -1 : 1;
 }

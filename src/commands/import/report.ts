@@ -7,8 +7,8 @@ import { DAY_MS } from "../../model/duration.ts";
 import { messageKind, quote } from "../../model/errors.ts";
 import { unitHint } from "../../model/time.ts";
 import { timeUs } from "../../wire/event-time.ts";
-import type { FileChunk } from "./chunks.ts";
-import { isBlank } from "./fingerprint.ts";
+import type { FileChunk } from "../../line-files/chunks.ts";
+import { isBlank } from "../../line-files/fingerprint.ts";
 import { grouped } from "./progress.ts";
 import type { ChunkAnswer } from "./target.ts";
 

@@ -6,7 +6,7 @@
  * continues from there, so that every line is stored once.
  */
 import { accepted, RequestRefused, type Send, Unreachable } from "../client.ts";
-import { type Identity, type KnownFile, readIdentity } from "./identity.ts";
+import { type Identity, type KnownFile, readIdentity } from "../../line-files/identity.ts";
 
 /** The gateway's error for one line. */
 interface LineError {

@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Fingerprint, sharedLines } from "../../../src/commands/import/fingerprint.ts";
-import { runs } from "../../runs.ts";
+import { Fingerprint, sharedLines } from "../../src/line-files/fingerprint.ts";
+import { runs } from "../runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const of = (...pieces: readonly string[]): Fingerprint => {

@@ -8,9 +8,9 @@ import {
   lastLine,
   lineHash,
   type Remainder,
-} from "../../../src/commands/import/chunks.ts";
-import { Fingerprint } from "../../../src/commands/import/fingerprint.ts";
-import { runs } from "../../runs.ts";
+} from "../../src/line-files/chunks.ts";
+import { Fingerprint } from "../../src/line-files/fingerprint.ts";
+import { runs } from "../runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array): string => new TextDecoder().decode(value);

@@ -15,14 +15,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { type Send, Unreachable } from "../../../src/commands/client.ts";
-import { EventFile } from "../../../src/commands/import/event-file.ts";
-import { importFile } from "../../../src/commands/import/import-file.ts";
-import { workerOf } from "../../../src/commands/import/import-sources.ts";
-import { Report } from "../../../src/commands/import/report.ts";
-import { ImportTarget } from "../../../src/commands/import/target.ts";
-import { openTestGatewayAt, type TestGateway } from "../../gateway.ts";
-import { temporaryFolder } from "../../temporary-folder.ts";
+import { type Send, Unreachable } from "../../src/commands/client.ts";
+import { EventFile } from "../../src/line-files/event-file.ts";
+import { importFile } from "../../src/commands/import/import-file.ts";
+import { workerOf } from "../../src/line-files/file-names.ts";
+import { Report } from "../../src/commands/import/report.ts";
+import { ImportTarget } from "../../src/commands/import/target.ts";
+import { openTestGatewayAt, type TestGateway } from "../gateway.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 /** Ten minutes after the times that the tests push. */
 const NOW_MS = Date.UTC(2024, 0, 1, 0, 10);
@@ -448,7 +448,7 @@ describe("--as NAME", () => {
 
 test("an import of an older version continues at its stored offset", async () => {
   // Older versions stored the hash of the first line as the name, and no identity that distinguishes files.
-  const { lineHash } = await import("../../../src/commands/import/chunks.ts");
+  const { lineHash } = await import("../../src/line-files/chunks.ts");
   const bytes = (text: string) => new TextEncoder().encode(text);
   const hash = lineHash(bytes(dated(0, 1)));
   const query = {

@@ -3,10 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { lineHash, type Remainder } from "../../../src/commands/import/chunks.ts";
-import { EventFile, stemOf } from "../../../src/commands/import/event-file.ts";
-import { Fingerprint } from "../../../src/commands/import/fingerprint.ts";
-import { temporaryFolder } from "../../temporary-folder.ts";
+import { lineHash, type Remainder } from "../../src/line-files/chunks.ts";
+import { EventFile } from "../../src/line-files/event-file.ts";
+import { stemOf } from "../../src/line-files/file-names.ts";
+import { Fingerprint } from "../../src/line-files/fingerprint.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const folder = temporaryFolder();
 

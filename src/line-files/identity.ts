@@ -1,5 +1,5 @@
 /**
- * Decides whether a file was imported before, and from which offset its import continues. README.md in this folder
+ * Decides whether a file was imported before, and from which offset its import continues. src/commands/import/README.md
  * explains the rules. Their aim: each line is stored once. If that cannot be decided, nothing is stored, and the import
  * reports the reason.
  */
@@ -233,4 +233,13 @@ function unclearCopy({ byteOffset }: KnownFile, { end }: Look): string {
     `its ${end.lines} lines are also the first of a file that was imported up to byte ${byteOffset}, and none has a ` +
     "time: it cannot be determined whether it is a copy of that file or another file"
   );
+}
+
+/** The name of a new import: the hash of the first line, with a number from 2 on if another file has that name. */
+export function freeName(firstLineHash: string, known: readonly KnownFile[]): string {
+  const taken = new Set(known.map(({ file }) => file));
+  if (!taken.has(firstLineHash)) return firstLineHash;
+  let number = 2;
+  while (taken.has(`${firstLineHash}.${number}`)) number++;
+  return `${firstLineHash}.${number}`;
 }

@@ -17,6 +17,7 @@ import {
   type Remainder,
 } from "./chunks.ts";
 import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, withoutNul } from "./content.ts";
+import { stemOf } from "./file-names.ts";
 import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
 
@@ -268,11 +269,6 @@ function placesOf(path: string, { dev, ino }: { readonly dev: number; readonly i
   const hash = (kind: string, text: string) =>
     `${kind}${new Bun.CryptoHasher("sha256").update(`${host}\n${text}`).digest("hex").slice(0, 12)}`;
   return [hash("p", path), hash("i", `${dev}:${ino}`), hash("s", stemOf(path))];
-}
-
-/** `metrics_1.json.2024-01-15.gz`, `metrics_1.json.1` and `metrics_1.json` have one stem, the last. */
-export function stemOf(path: string): string {
-  return path.replace(/\.(gz|zst|zstd)$/, "").replace(/[.-]([0-9]{4}-?[0-9]{2}-?[0-9]{2}|[0-9]{1,4})$/, "");
 }
 
 function hashOfFirst(line: Uint8Array): string {

@@ -1,0 +1,25 @@
+/** What the names of workers' files say: the worker, the file before its rotation, and the order of rotated files. Pure. */
+import { basename } from "node:path";
+
+/** `metrics_1.json`, also rotated and compressed. `.ndjson` and `.jsonl` are accepted too. */
+export const EVENT_FILE = /^[^.].*\.(json|ndjson|jsonl)([.-].*)?$/;
+
+/**
+ * The worker of a file: the part of its name between "metrics" and ".json", without a leading "_" or "-". It is "prod"
+ * for `metrics_prod.json` and "1" for `metrics_1.json.2024-01-15.gz`. Other names contain no worker.
+ */
+export function workerOf(path: string): string {
+  return /^metrics[_-]*([^._-].*?)\.(?:json|ndjson|jsonl)(?:[.-].*)?$/.exec(basename(path))?.[1] ?? "";
+}
+
+/** `metrics_1.json.2024-01-15.gz`, `metrics_1.json.1` and `metrics_1.json` have one stem, the last. */
+export function stemOf(path: string): string {
+  return path.replace(/\.(gz|zst|zstd)$/, "").replace(/[.-]([0-9]{4}-?[0-9]{2}-?[0-9]{2}|[0-9]{1,4})$/, "");
+}
+
+/** `metrics_1.json.2024-01-15` before `metrics_1.json`, which is newer. */
+export function byAge(a: string, b: string): number {
+  if (a.startsWith(`${b}.`)) return -1;
+  if (b.startsWith(`${a}.`)) return 1;
+  return a < b ? -1 : 1;
+}
