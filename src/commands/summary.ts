@@ -105,7 +105,7 @@ async function list(send: Send, format: string, output: string | undefined, io: 
     name,
     question,
     parameters
-      .filter(({ type }) => !NAMES.includes(type))
+      .filter(({ type, default: value }) => value === undefined || !NAMES.includes(type))
       .map(({ name: parameter, default: value = "…" }) => `${parameter}=${value}`)
       .join(" "),
   ]);

@@ -505,6 +505,7 @@ describe("metrics with other names, and other tags", () => {
     expect([...meanings].map(([name, each]) => [name, ...each]).sort()).toEqual([
       ["domain_tag", "tag domain"],
       ["http_status_tag", "tag http_status"],
+      ["metric", "metric undefined"],
       ["operation_tag", "tag operation"],
       ["requests_metric", "metric http.request.duration_ms"],
       ["status_code_tag", "tag status_code"],
@@ -542,7 +543,9 @@ describe("an empty store", () => {
     try {
       for (const { name, parameters } of empty.summaries.list()) {
         const needed = parameters.filter((parameter) => parameter.default === undefined);
-        const given = Object.fromEntries(needed.map((parameter) => [parameter.name, "x"]));
+        const given = Object.fromEntries(
+          needed.map(({ name: of, type }) => [of, type === "number" ? "1" : "x"]),
+        );
         const rows = await run(empty.summaries, name, given);
         const singles = ["anomalies", "disk_use", "uploads"];
         if (!singles.includes(name)) expect([name, rows]).toEqual([name, []]);
@@ -572,8 +575,11 @@ describe("an empty store", () => {
       })),
     );
     try {
-      for (const { name } of bare.summaries.list())
-        await run(bare.summaries, name, name === "task_timeline" ? { task_id: "x" } : {});
+      const needed: Record<string, Record<string, string>> = {
+        task_timeline: { task_id: "x" },
+        forecast: { metric: "upload.size_bytes", reaches: "1" },
+      };
+      for (const { name } of bare.summaries.list()) await run(bare.summaries, name, needed[name]);
       expect(await run(bare.summaries, "requests_by_status")).toEqual([
         { status_code: "(none)", requests: 1, percent: 100 },
       ]);
