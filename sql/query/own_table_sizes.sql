@@ -20,4 +20,4 @@ WITH by_series AS (
   FROM weir.exemplars
   WHERE series_id IN (SELECT series_id FROM "own series")
 )
-SELECT list(sizes) AS sizes FROM sizes
+SELECT to_json(list(sizes))::VARCHAR AS sizes FROM sizes

@@ -1,7 +1,7 @@
 -- How many rows each table has, and the time of its last row. A metric is named by its own name, other tables
 -- by their table's name. Rows are counted by series before the series of a metric are added up. A stale marker
--- (a row without a value) counts as a row of `samples` only. The result is one row with a list, because the
--- limit on rows of people's statements does not apply to it.
+-- (a row without a value) counts as a row of `samples` only. The result is one row with a list in JSON,
+-- because the limit on rows of a request's statement does not apply to it.
 WITH by_series AS (
   SELECT series_id, count(*) AS samples, count(value) AS row_count, max(ts) AS last_any,
     max(ts) FILTER (value IS NOT NULL) AS last_value
@@ -23,4 +23,4 @@ WITH by_series AS (
   UNION ALL
   SELECT false, 'rejected', count(*)::DOUBLE, epoch_ms(max(received_at)) FROM main.rejected
 )
-SELECT list(sizes) AS sizes FROM sizes
+SELECT to_json(list(sizes))::VARCHAR AS sizes FROM sizes

@@ -1,4 +1,5 @@
 /** Finds the name that was probably meant, for "did you mean". Pure. */
+import { atOnce } from "./tasks/time-slices.ts";
 
 /**
  * The candidate with the fewest edits to `word`, ignoring case.
@@ -6,17 +7,27 @@
  * @param editsMax the most edits of a typing error. The default is a third of the word's length, and at least 2
  * @returns the first of the nearest candidates, or undefined if none is near enough
  */
-export function nearest(
+export function nearest(word: string, candidates: Iterable<string>, editsMax?: number): string | undefined {
+  return atOnce(findingNearest(word, candidates, editsMax));
+}
+
+/** The candidates that are compared without a pause: 0.1 ms at most, if they are names. */
+const COMPARED_AT_A_TIME = 32;
+
+/** The same as a task in slices (tasks/time-slices.ts), for thousands of candidates. */
+export function* findingNearest(
   word: string,
   candidates: Iterable<string>,
   editsMax = Math.max(2, Math.floor(word.length / 3)),
-): string | undefined {
+): Generator<void, string | undefined> {
   let best: string | undefined;
   let bestEdits = editsMax + 1;
   const asked = word.toLowerCase();
+  let compared = 0;
   for (const candidate of candidates) {
     // There may be thousands, so that most must be left out after a few characters.
     if (Math.abs(candidate.length - word.length) >= bestEdits) continue;
+    if (++compared % COMPARED_AT_A_TIME === 0) yield;
     const edits = editDistance(asked, candidate.toLowerCase(), bestEdits);
     if (edits < bestEdits) {
       best = candidate;

@@ -4,8 +4,7 @@
  */
 import type { Labels } from "../../model/sample.ts";
 import type { Formats } from "../../query/formats/all.ts";
-import { type ListedTable, tableRows } from "../../query/sql/table-list.ts";
-import { jsonResponse } from "../error-answers.ts";
+import { type ListedTable, tableRows, tablesJson } from "../../query/sql/table-list.ts";
 import { rejectUnknown } from "../parameters.ts";
 import { Routes } from "../routes.ts";
 import { queryOf } from "../url-text.ts";
@@ -32,7 +31,10 @@ export const tablesRoutes = ({ tables, formats }: TablesDependencies) =>
       rejectUnknown(query, ["match", "format"]);
       const format = chooseFormat(query.get("format"), request.headers.get("accept"));
       const listed = await tables(query.get("match") ?? undefined, request.signal, labels);
-      if (format === "json") return jsonResponse(200, { tables: listed });
+      if (format === "json") {
+        const headers = { "content-type": formats.json.contentType };
+        return new Response(await tablesJson(listed), { headers });
+      }
       return await answer(tableRows(listed), format, formats);
     },
   );

@@ -120,8 +120,8 @@ export class SqlEngine {
   }
 
   /** The tables that a statement may name, with their columns. */
-  tables(own?: CallerSeries): Table[] {
-    return this.catalog(this.#options.store.days(), own).all();
+  async tables(own?: CallerSeries): Promise<Table[]> {
+    return await this.catalog(this.#options.store.days(), own).all();
   }
 
   /** The current tables, with the places of their samples, of all series or of one caller's. */
@@ -140,10 +140,10 @@ export class SqlEngine {
     return this.run(async (reader, days) => {
       const own = await this.own(options.labels);
       const tables = this.catalog(days, own);
-      const prepared = (inspected: Inspected): Prepared => ({
+      const prepared = async (inspected: Inspected): Promise<Prepared> => ({
         views: [
           ...viewsFor(inspected.tables, tables, days, own),
-          ...[...inspected.listings].map((listing) => listingView(listing, tables)),
+          ...(await Promise.all([...inspected.listings].map((listing) => listingView(listing, tables)))),
           ...[...inspected.macros].map((macro) => statement(`query/macro_${macro}`)),
         ],
         sql: inspected.sql,
@@ -151,7 +151,7 @@ export class SqlEngine {
         hint: inspected.hint,
       });
       const lookup = async (inspected: Inspected) => {
-        const { views, sql: text } = prepared(inspected);
+        const { views, sql: text } = await prepared(inspected);
         for (const view of views) await reader.run(view);
         const parameters = only(options.parameters, inspected.parameters);
         const found = await reader.all<Record<string, unknown>>(text, parameters);
@@ -162,7 +162,7 @@ export class SqlEngine {
       // Estimates in a plan depend on the ids of series, and so on how many others have.
       if (own !== undefined && inspected.isExplain)
         throw new Forbidden("EXPLAIN is not supported for a token with labels", "sql");
-      return prepared(inspected);
+      return await prepared(inspected);
     }, options);
   }
 

@@ -4,6 +4,7 @@
  * itself and of its machine.
  */
 import type { Labels } from "../../model/sample.ts";
+import { inSlices, nextTurn } from "../../model/tasks/time-slices.ts";
 import { statement } from "../../store/statements.ts";
 import type { Cell, ResultColumn } from "../../store/store.ts";
 import type { CallerSeries } from "../caller-series.ts";
@@ -37,21 +38,44 @@ export async function listTables(
   const own = await engine.own(labels);
   const sizes = await tableSizes(engine, own, signal);
   const matches = matcher(pattern);
-  const listed = engine
-    .tables(own)
-    .filter(({ table, metrics = [] }) => matches(table) || metrics.some(matches))
-    .map((table): ListedTable => {
-      const keys = table.metrics?.map((metric) => `metric ${metric}`) ?? [table.table];
-      const found = keys.flatMap((key) => sizes.get(key) ?? []);
-      const lastMs = Math.max(...found.map((size) => size.lastMs ?? Number.NEGATIVE_INFINITY));
-      return {
-        ...table,
-        rows: found.reduce((sum, { rows }) => sum + rows, 0),
-        last: Number.isFinite(lastMs) ? new Date(lastMs).toISOString() : null,
-      };
+  const tables = await engine.tables(own);
+  return await inSlices(listing(tables, matches, sizes));
+}
+
+function* listing(
+  tables: readonly Table[],
+  matches: (name: string) => boolean,
+  sizes: ReadonlyMap<string, Size>,
+): Generator<void, ListedTable[]> {
+  const byRank: ListedTable[][] = [[], [], []];
+  for (const table of tables) {
+    yield;
+    const { metric, metrics = [] } = table;
+    if (!matches(table.table) && !metrics.some(matches)) continue;
+    const keys = table.metrics?.map((each) => `metric ${each}`) ?? [table.table];
+    const found = keys.flatMap((key) => sizes.get(key) ?? []);
+    const lastMs = Math.max(...found.map((size) => size.lastMs ?? Number.NEGATIVE_INFINITY));
+    byRank[metric === undefined ? 1 : MACHINE.test(table.table) ? 2 : 0]!.push({
+      ...table,
+      rows: found.reduce((sum, { rows }) => sum + rows, 0),
+      last: Number.isFinite(lastMs) ? new Date(lastMs).toISOString() : null,
     });
-  const rank = ({ table, metric }: Table) => (metric === undefined ? 1 : MACHINE.test(table) ? 2 : 0);
-  return listed.sort((a, b) => rank(a) - rank(b));
+  }
+  return byRank.flat();
+}
+
+/** The list in JSON. */
+export async function tablesJson(tables: readonly ListedTable[]): Promise<string> {
+  return await inSlices(writing(tables));
+}
+
+function* writing(tables: readonly ListedTable[]): Generator<void, string> {
+  const texts: string[] = [];
+  for (const table of tables) {
+    texts.push(JSON.stringify(table));
+    yield;
+  }
+  return `{"tables":[${texts.join(",")}]}\n`;
 }
 
 interface Size {
@@ -80,8 +104,10 @@ async function tableSizes(
     }),
     { signal },
   );
-  const [[listed]] = (await result.next()) as unknown as [[Sized[]]];
+  const [[text]] = (await result.next()) as unknown as [[string]];
   await result.close();
+  // The engine's own JSON: the driver takes twenty times as long to convert a list of 10,000 structures.
+  const listed = JSON.parse(text) as readonly Sized[];
   return new Map(
     listed.map(({ is_metric, name, row_count, last_ms }) => [
       is_metric ? `metric ${name}` : name,
@@ -90,12 +116,28 @@ async function tableSizes(
   );
 }
 
-/** Returns a predicate: whether a name matches the pattern, by the rules of `listTables`. */
+/**
+ * Returns a predicate: whether a name matches the pattern, by the rules of `listTables`. Without a regular expression,
+ * which would take minutes for `*a*a*a*a*b` and a name of many `a`.
+ */
 export function matcher(pattern: string | undefined): (name: string) => boolean {
   if (pattern === undefined || pattern === "") return () => true;
-  const parts = pattern.split(/[*%]/).map((part) => part.replace(/[\\^$.+?()|[\]{}]/g, "\\$&"));
-  const expression = new RegExp(parts.length === 1 ? parts[0]! : `^${parts.join(".*")}$`, "i");
-  return (name) => expression.test(name);
+  const [first, ...rest] = pattern.toLowerCase().split(/[*%]/);
+  const last = rest.pop();
+  if (last === undefined) return (name) => name.toLowerCase().includes(first!);
+  return (name) => {
+    const text = name.toLowerCase();
+    const end = text.length - last.length;
+    if (!text.startsWith(first!) || !text.endsWith(last)) return false;
+    let from = first!.length;
+    // The first place of each part leaves the most for the parts after it.
+    for (const part of rest) {
+      const at = text.indexOf(part, from);
+      if (at < 0) return false;
+      from = at + part.length;
+    }
+    return from <= end;
+  };
 }
 
 /** The list as rows, for the formats of SQL: one line per table. */
@@ -120,17 +162,22 @@ export function tableRows(tables: readonly ListedTable[]): QueryResult {
   );
 }
 
+/** The rows that are printed without a pause. */
+const ROWS_AT_A_TIME = 500;
+
 /** A query's result of rows in memory, so that every format of an answer can print them. */
 export function givenRows(columns: readonly ResultColumn[], rows: readonly (readonly Cell[])[]): QueryResult {
-  let given = rows.length === 0;
+  let given = 0;
   return {
     columns,
     limitRows: rows.length,
     truncated: false,
     async next() {
-      if (given) return undefined;
-      given = true;
-      return rows;
+      if (given >= rows.length) return undefined;
+      if (given > 0) await nextTurn();
+      const chunk = rows.slice(given, given + ROWS_AT_A_TIME);
+      given += chunk.length;
+      return chunk;
     },
     async close() {},
   };

@@ -167,10 +167,11 @@ const LISTED: Readonly<Record<Listing, string>> = {
 /**
  * A view that lists the tables that a statement may name, or their columns. It lists none of the engine's own tables.
  */
-export function listingView(listing: Listing, tables: Pick<Tables, "all">): string {
-  const rows = tables
-    .all()
-    .flatMap(({ table, columns }) => columns.map(({ name, type }, index) => [table, name, index + 1, type]));
+export async function listingView(listing: Listing, tables: Pick<Tables, "all">): Promise<string> {
+  const listed = await tables.all();
+  const rows = listed.flatMap(({ table, columns }) =>
+    columns.map(({ name, type }, index) => [table, name, index + 1, type]),
+  );
   const column = (index: number, type: string) =>
     `unnest(from_json(${quoteText(JSON.stringify(rows.map((row) => row[index])))}, '["${type}"]'))`;
   const each = `SELECT ${column(0, "VARCHAR")} AS t, ${column(1, "VARCHAR")} AS c, ${column(2, "INTEGER")} AS n, ${column(3, "VARCHAR")} AS type`;

@@ -14,7 +14,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { BadInput, Forbidden, NotFound, quote } from "../../model/errors.ts";
-import { nearest } from "../../model/nearest.ts";
+import { findingNearest } from "../../model/nearest.ts";
+import { inSlices } from "../../model/tasks/time-slices.ts";
 import { parseTime } from "../../model/time.ts";
 import type { Day, Parameter, Store } from "../../store/store.ts";
 import type { QueryOptions, QueryResult, SqlEngine } from "../sql/sql-engine.ts";
@@ -160,7 +161,7 @@ export class Summaries {
       async (_, days) => {
         const own = await this.#options.engine.own(labels);
         const catalog = this.#options.engine.catalog(days, own);
-        absent = absentMetrics(summary, values, catalog);
+        absent = await absentMetrics(summary, values, catalog);
         return {
           views: viewsOf(summary, values, catalog, days, own),
           sql: asLines ? linesOf(summary) : summary.sql,
@@ -172,18 +173,20 @@ export class Summaries {
   }
 }
 
-function absentMetrics(
+async function absentMetrics(
   summary: Summary,
   values: ReadonlyMap<string, Parameter>,
   catalog: Tables,
-): AbsentMetric[] {
-  return summary.tables.flatMap(({ metric: parameter }) => {
-    if (parameter === undefined) return [];
+): Promise<AbsentMetric[]> {
+  const absent: AbsentMetric[] = [];
+  for (const { metric: parameter } of summary.tables) {
+    if (parameter === undefined) continue;
     const metric = String(values.get(parameter));
-    if (catalog.tableOf(metric) !== undefined) return [];
-    const stored = catalog.all().flatMap((table) => table.metrics ?? table.metric ?? []);
-    return [{ metric, parameter, near: nearest(metric, stored) }];
-  });
+    if (catalog.tableOf(metric) !== undefined) continue;
+    const near = await inSlices(findingNearest(metric, catalog.metrics()));
+    absent.push({ metric, parameter, near });
+  }
+  return absent;
 }
 
 function viewsOf(

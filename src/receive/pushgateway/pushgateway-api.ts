@@ -3,9 +3,9 @@
  * gateway in JSON, and two routes that are disabled unless settings enable them: `PUT /api/v1/admin/wipe` deletes all
  * groups, and `PUT` or `POST /-/quit` stops the gateway.
  */
-import { setImmediate } from "node:timers/promises";
 import { Routes } from "../../http/routes.ts";
 import { NotFound } from "../../model/errors.ts";
+import { inSlices } from "../../model/tasks/time-slices.ts";
 import type { GroupTransactions } from "./groups/group-transactions.ts";
 import type { Groups } from "./groups/groups.ts";
 
@@ -28,9 +28,6 @@ const HEADERS = {
   "content-type": "application/json",
   "cache-control": "no-cache, no-store, must-revalidate",
 };
-
-/** Groups that are written without a pause: about 10 ms. */
-const GROUPS_AT_A_TIME = 1_000;
 
 export const pushgatewayApiRoutes = ({
   groups,
@@ -64,13 +61,8 @@ export const pushgatewayApiRoutes = ({
   });
 };
 
-/** All groups, with pauses, so that a long list does not delay pushes. */
-async function listing(groups: Iterable<string>): Promise<Response> {
-  const parts: string[] = [];
-  for (const group of groups) {
-    parts.push(group);
-    if (parts.length % GROUPS_AT_A_TIME === 0) await setImmediate();
-  }
+async function listing(groups: Iterator<void, string[]>): Promise<Response> {
+  const parts = await inSlices(groups);
   return new Response(`{"status":"success","data":[${parts.join(",")}]}\n`, { headers: HEADERS });
 }
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createCounters } from "../../../src/model/counters.ts";
 import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
-import { listTables, tableRows } from "../../../src/query/sql/table-list.ts";
+import { listTables, matcher, tableRows } from "../../../src/query/sql/table-list.ts";
 import { DEFAULTS } from "../../defaults.ts";
 import { type Samples, storedSamples } from "../stored.ts";
 
@@ -67,6 +67,22 @@ test("a pattern matches the name of the table or of the metric", async () => {
   // An underscore matches itself only, because every name has underscores.
   expect(await names("node_load_")).toEqual([]);
 });
+
+test.each([
+  ["*b*", "abc", true],
+  ["*b*", "ac", false],
+  ["a*b*c", "abc", true],
+  ["a*b*c", "axbxbxc", true],
+  ["a*b*c", "acb", false],
+  // Parts do not share characters.
+  ["ab*ba", "aba", false],
+  ["a*a", "a", false],
+  ["a*a*a", "aa", false],
+  ["*", "", true],
+  ["a.c", "abc", false],
+  // A regular expression would take longer than a day.
+  [`${"*a".repeat(20)}*b`, "a".repeat(1_000), false],
+])("the pattern %p and the name %p", (pattern, name, want) => expect(matcher(pattern)(name)).toBe(want));
 
 test("the list has the shape of a query's answer, for every format", async () => {
   const result = tableRows(await listTables(engine, "queue*"));

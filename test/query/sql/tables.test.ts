@@ -35,9 +35,8 @@ async function rows(engine: SqlEngine, sql: string): Promise<unknown> {
   return chunk;
 }
 
-const columnsOf = (engine: SqlEngine, table: string) =>
-  engine
-    .tables()
+const columnsOf = async (engine: SqlEngine, table: string) =>
+  (await engine.tables())
     .find((each) => each.table === table)
     ?.columns.map(({ name, tag, source }) => [name, tag, source]);
 
@@ -67,7 +66,7 @@ describe("tables", () => {
       { metric: "load", kind: "gauge", ts: at, value: 2 },
       { metric: "Load", kind: "gauge", ts: at, value: 3 },
     ]);
-    expect(engine.tables().map(({ table, metric }) => [table, metric])).toEqual([
+    expect((await engine.tables()).map(({ table, metric }) => [table, metric])).toEqual([
       ["samples", undefined],
       ["series", undefined],
       ["metrics", undefined],
@@ -77,7 +76,7 @@ describe("tables", () => {
       ["load", "load"],
       ["samples_2", "samples"],
     ]);
-    expect(Object.keys(engine.tables()[0]!)).toEqual(["table", "columns"]);
+    expect(Object.keys((await engine.tables())[0]!)).toEqual(["table", "columns"]);
     expect(await rows(engine, "SELECT value FROM samples_2")).toEqual([[1]]);
     expect(await rows(engine, "SELECT value FROM LOAD")).toEqual([[2]]);
     expect(await rows(engine, "SELECT value FROM load_2")).toEqual([[3]]);
@@ -89,7 +88,7 @@ describe("tables", () => {
       { metric: "a.b", kind: "gauge", ts: at, value: 1, tags: { x: "1" } },
       { metric: "a_b", kind: "gauge", ts: at, value: 2, tags: { y: "2" } },
     ]);
-    expect(engine.tables().find(({ table }) => table === "a_b")?.metrics).toEqual(["a.b", "a_b"]);
+    expect((await engine.tables()).find(({ table }) => table === "a_b")?.metrics).toEqual(["a.b", "a_b"]);
     expect(await rows(engine, "SELECT value, x, y FROM a_b ORDER BY value")).toEqual([
       [1, "1", null],
       [2, null, "2"],
@@ -105,7 +104,7 @@ describe("tables", () => {
         tags: { ts: "a", value: "b", Url: "c", url: "d", "x'y": "e", series_id: "f", task_id: "g" },
       },
     ]);
-    expect(columnsOf(engine, "m")).toEqual([
+    expect(await columnsOf(engine, "m")).toEqual([
       ["ts", undefined, undefined],
       ["value", undefined, undefined],
       ["Url_2", "Url", "label"],
@@ -138,7 +137,11 @@ describe("tables", () => {
       users.map((user, index) => ({ metric: "m", ts: at, value: index, tags: { user, kind: "x" } })),
       { labelValuesMax: 2 },
     );
-    expect(columnsOf(engine, "m")?.find(([name]) => name === "user")).toEqual(["user", "user", "both"]);
+    expect((await columnsOf(engine, "m"))?.find(([name]) => name === "user")).toEqual([
+      "user",
+      "user",
+      "both",
+    ]);
     expect(await rows(engine, "SELECT user, value, kind FROM m ORDER BY value")).toEqual([
       ["a", 0, "x"],
       ["b", 1, "x"],
@@ -157,7 +160,7 @@ describe("tables", () => {
       [1, null],
       [2, "t"],
     ]);
-    expect(columnsOf(engine, "g")?.at(-1)).toEqual(["trace_id", "trace_id", "label"]);
+    expect((await columnsOf(engine, "g"))?.at(-1)).toEqual(["trace_id", "trace_id", "label"]);
     expect(await rows(engine, "SELECT value, trace_id FROM g")).toEqual([[3, "l"]]);
   });
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayProcess } from "../../gateway-process.ts";
 import { until } from "../../until.ts";
+import type { Probed } from "./slice-probe.ts";
 
 /** A request that should delay nobody. */
 export interface Hostile {
@@ -18,12 +19,14 @@ export interface Hostile {
   readonly readsBytes?: number;
 }
 
-/** What some requests cost. */
+/** What some requests cost, in pieces of work: see slice-probe.ts. */
 export interface Cost {
-  /** The longest work of the main thread without a turn of the event loop, ms of its processor time. */
-  readonly sliceMs: number;
-  /** The most processor time that the main thread used between a push and its answer, ms. */
-  readonly waitMs: number;
+  /** The longest work of the main thread without a turn of the event loop. */
+  readonly slice: number;
+  /** The most work of the main thread between a push and its answer. */
+  readonly wait: number;
+  /** Processor time of a piece meanwhile, ms. */
+  readonly pieceMs: number;
   readonly statuses: readonly number[];
 }
 
@@ -78,7 +81,8 @@ export class BesideAPusher {
     await Promise.all(this.#pushes);
     const waitMs = this.#longestWaitMs;
     this.#longestWaitMs = 0;
-    return { sliceMs: await this.#takeLongest(), waitMs, statuses: statuses.flat() };
+    const { longestMs, pieceMs } = await this.#takeLongest();
+    return { slice: longestMs / pieceMs, wait: waitMs / pieceMs, pieceMs, statuses: statuses.flat() };
   }
 
   /** The answer to a request. */
@@ -140,11 +144,11 @@ export class BesideAPusher {
     }
   }
 
-  async #takeLongest(): Promise<number> {
+  async #takeLongest(): Promise<Probed> {
     rmSync(this.#probe, { force: true });
     process.kill(this.gateway.pid, "SIGUSR2");
     await until("the probe", () => existsSync(this.#probe));
-    return Number(readFileSync(this.#probe, "latin1"));
+    return JSON.parse(readFileSync(this.#probe, "utf8")) as Probed;
   }
 
   async #send(

@@ -83,7 +83,7 @@ class Statistics {
     const largestOnes = largest.result();
     if (label === METRIC_NAME) this.#seriesByMetric = largestOnes;
     const pairs = largestOnes.map(({ name, value }) => ({ name: `${label}=${name}`, value }));
-    this.#seriesByPair = [...this.#seriesByPair, ...pairs].sort(descending).slice(0, this.#most);
+    this.#seriesByPair = merged(this.#seriesByPair, pairs, this.#most);
   }
 
   result(): SeriesStatistics {
@@ -124,6 +124,18 @@ class Largest {
     this.#kept = this.#kept.sort(descending).slice(0, this.#most);
     if (this.#kept.length === this.#most) this.#least = this.#kept.at(-1)?.value ?? 0;
   }
+}
+
+/** The first items of two lists in descending order. */
+function merged(first: readonly Count[], second: readonly Count[], most: number): Count[] {
+  const items: Count[] = [];
+  let [left, right] = [0, 0];
+  while (items.length < most && (left < first.length || right < second.length)) {
+    const isLeft =
+      right >= second.length || (left < first.length && descending(first[left]!, second[right]!) <= 0);
+    items.push(isLeft ? first[left++]! : second[right++]!);
+  }
+  return items;
 }
 
 function descending(a: Count, b: Count): number {

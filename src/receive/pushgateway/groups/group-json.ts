@@ -10,33 +10,39 @@ import type { LastValues } from "./pushed.ts";
 
 type Values = Pick<LastValues, "level" | "lastUs">;
 
-/** One group in JSON. */
-export function groupJson(
+/** One group in JSON, with a pause after each point. */
+export function* groupJson(
   group: Group,
   values: Values,
   labelsOf: (seriesId: number) => Labels | undefined,
-): string {
-  const fields: Record<string, unknown> = {
-    labels: sorted(group.labels),
-    last_push_successful: level(group, PUSH_TIME, values) > level(group, PUSH_FAILURE_TIME, values),
-  };
+): Generator<void, string> {
+  const fields = new Map([
+    ["labels", JSON.stringify(sorted(group.labels))],
+    [
+      "last_push_successful",
+      String(level(group, PUSH_TIME, values) > level(group, PUSH_FAILURE_TIME, values)),
+    ],
+  ]);
   for (const family of group.families.values()) {
-    fields[family.name] = {
+    const about = JSON.stringify({
       time_stamp: microsecondsText(values.lastUs(family.points[0]?.seriesIds[0] ?? 0)),
       type: family.type.toUpperCase(),
       ...(family.help !== "" && { help: family.help }),
-      metrics: family.points.map((point) => {
-        const labels = new Map([
-          ["instance", ""],
-          ...(labelsOf(point.seriesIds.at(-1)!) ?? []),
-          ...group.labels,
-        ] as [string, string][]);
-        return { labels: sorted(labels), ...pointValues(family, point, values) };
-      }),
-    };
+    });
+    const points: string[] = [];
+    for (const point of family.points) {
+      const labels = new Map([
+        ["instance", ""],
+        ...(labelsOf(point.seriesIds.at(-1)!) ?? []),
+        ...group.labels,
+      ] as [string, string][]);
+      points.push(JSON.stringify({ labels: sorted(labels), ...pointValues(family, point, values) }));
+      yield;
+    }
+    fields.set(family.name, `${about.slice(0, -1)},"metrics":[${points.join(",")}]}`);
   }
-  const names = Object.keys(fields).sort();
-  return JSON.stringify(Object.fromEntries(names.map((name) => [name, fields[name]])));
+  const names = [...fields.keys()].sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${fields.get(name)}`).join(",")}}`;
 }
 
 function level(group: Group, name: string, values: Values): number {

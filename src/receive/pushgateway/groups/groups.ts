@@ -126,12 +126,19 @@ export class Groups implements Owner {
     return this.#shown.group(groupKey(labels));
   }
 
-  /** The groups as Pushgateway's API lists them, one JSON text per group: those with the labels, if they are set. */
-  *json(labels?: Labels): Generator<string, void, void> {
+  /** The groups as Pushgateway's API lists them, one JSON text per group: those with the labels, if they are set. A task in slices. */
+  *json(labels?: Labels): Generator<void, string[]> {
+    const texts: string[] = [];
     for (const group of this.#shown.groups()) {
       if (!hasLabels(group.labels, labels)) continue;
-      yield groupJson(group, this.#values, (seriesId) => this.#series.seriesById(seriesId)?.labels);
+      const text = yield* groupJson(
+        group,
+        this.#values,
+        (seriesId) => this.#series.seriesById(seriesId)?.labels,
+      );
+      texts.push(text);
     }
+    return texts;
   }
 
   /** Whether a series is in a group. The group then exposes and keeps it, whatever its age. */
