@@ -172,7 +172,7 @@ async function newAlert(
   context: RuleEvaluationContext,
 ): Promise<ActiveAlert> {
   const { externalLabels, externalURL } = context;
-  const data: ExpansionData = { value, labels, externalLabels, externalURL };
+  const data: ExpansionData = { value, labels, externalLabels, externalURL, timeMs };
   // As in Prometheus, a template asks at the time of the evaluation, whatever the offset of the query is.
   const query: AnswerQuery = (text) => context.answer({ language: "promql", text }, timeMs);
   const own: Record<string, string> = { ...labels, __name__: "" };

@@ -12,6 +12,7 @@ import { parse } from "../../query/promql/parse/parse.ts";
 import { printExpr } from "../../query/promql/parse/print.ts";
 import { ParseError, QueryError } from "../../query/promql/query-errors.ts";
 import { type LabelValues, sortedLabelValues } from "../label-values.ts";
+import { TemplateError } from "../templates/template-errors.ts";
 import { duplicateWarnings } from "./duplicate-rules.ts";
 import type {
   ExpandableField,
@@ -192,8 +193,8 @@ class RuleFileReader {
         if (isThere) note(field, `invalid field '${field}' in recording rule`);
       if (!METRIC_NAME.test(record)) note("record", `invalid recording rule name: ${record}`);
     }
-    const labelFields = record === "" ? this.#expandable(rule, "label", labels) : [];
-    const annotationFields = this.#expandable(rule, "annotation", annotations);
+    const labelFields = record === "" ? this.#expandable(rule, name, "label", labels) : [];
+    const annotationFields = this.#expandable(rule, name, "annotation", annotations);
     if (tree.problems.length > begin || question === undefined) return undefined;
     const { line, column } = tree.place(fields.get(alert === "" ? "record" : "alert")?.key ?? node);
     const base = { name, line, column, question, labels };
@@ -261,16 +262,23 @@ class RuleFileReader {
     return sortedNames(Object.fromEntries(entries));
   }
 
-  #expandable({ fields, prefix, node }: Fields, what: "label" | "annotation", values: LabelValues) {
+  #expandable(
+    { fields, prefix, node }: Fields,
+    alert: string,
+    what: "label" | "annotation",
+    values: LabelValues,
+  ): ExpandableField[] {
     const own = fields.get(`${what}s`);
     const result: ExpandableField[] = [];
     for (const [name, source] of Object.entries(values)) {
       try {
-        result.push({ name, source, text: expandableOf(source, this.#options.parseTemplate) });
+        result.push({ name, source, text: expandableOf(source, alert, this.#options.parseTemplate) });
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        if (!(error instanceof Error)) throw error;
+        // Lines of the text are not those of the file, because YAML folds and escapes.
+        const at = error instanceof TemplateError ? `line ${error.line}, column ${error.column}: ` : "";
         const place = this.#fieldNode(own, name) ?? node;
-        this.#tree.note(place, `${prefix}${what} ${quote(name)}: template: ${reason}`);
+        this.#tree.note(place, `${prefix}${what} ${quote(name)}: template: ${at}${error.message}`);
       }
     }
     return result;
@@ -306,8 +314,8 @@ class RuleFileReader {
 }
 
 /** Most texts have no template. */
-function expandableOf(source: string, parseTemplate: ParseExpandable): ExpandableText {
-  return source.includes("{{") ? parseTemplate(source) : { expand: () => Promise.resolve(source) };
+function expandableOf(source: string, alert: string, parseTemplate: ParseExpandable): ExpandableText {
+  return source.includes("{{") ? parseTemplate(source, alert) : { expand: () => Promise.resolve(source) };
 }
 
 /** In ascending order of their names. Empty values are kept: as labels of a rule they remove a label. */

@@ -7,6 +7,8 @@ export interface ExpansionData {
   readonly labels: LabelValues;
   readonly externalLabels: LabelValues;
   readonly externalURL: string;
+  /** The time of the evaluation. */
+  readonly timeMs: number;
 }
 
 /** One series of the answer to a query. */
@@ -27,9 +29,10 @@ export interface ExpandableText {
 /**
  * Parses a text with Go templates, such as `{{ $value | humanize }}`.
  *
+ * @param alert the name of the alert
  * @throws Error whose message says what is wrong
  */
-export type ParseExpandable = (text: string) => ExpandableText;
+export type ParseExpandable = (text: string, alert: string) => ExpandableText;
 
 /** What a rule asks. */
 export interface RuleQuestion {

@@ -18,7 +18,9 @@ import {
 import { CallError } from "./template-errors.ts";
 
 const INCOMPATIBLE = "incompatible types for comparison";
-const ENCODER = new TextEncoder();
+
+/** Go's texts are bytes: their length and their indexes count them. */
+const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 function unequalTypes(): never {
   throw new CallError(INCOMPATIBLE);
@@ -99,7 +101,7 @@ function indexed([item, ...indexes]: readonly GoValue[]): GoValue {
   for (const index of indexes) {
     if (value === undefined) throw new CallError("index of nil pointer");
     if (typeof value === "string") {
-      const bytes = ENCODER.encode(value);
+      const bytes = bytesOf(value);
       value = BigInt(bytes[indexOf(bytes.length, index, false)]);
     } else if (value instanceof GoList) value = value.items[indexOf(value.items.length, index, false)];
     else if (value instanceof GoMap) {
@@ -116,8 +118,7 @@ function indexed([item, ...indexes]: readonly GoValue[]): GoValue {
 function slice([item, ...indexes]: readonly GoValue[]): GoValue {
   if (item === undefined) throw new CallError("slice of untyped nil");
   if (indexes.length > 2) throw new CallError("slices with a capacity are not supported");
-  const items =
-    typeof item === "string" ? ENCODER.encode(item) : item instanceof GoList ? item.items : undefined;
+  const items = typeof item === "string" ? bytesOf(item) : item instanceof GoList ? item.items : undefined;
   if (items === undefined) throw new CallError(`can't slice item of type ${typeNameOf(item)}`);
   const [from = 0, to = items.length] = indexes.map((index) => indexOf(items.length, index, true));
   if (from > to) throw new CallError(`invalid slice index: ${from} > ${to}`);
@@ -126,7 +127,7 @@ function slice([item, ...indexes]: readonly GoValue[]): GoValue {
 }
 
 function lengthOf(value: GoValue): bigint {
-  if (typeof value === "string") return BigInt(ENCODER.encode(value).length);
+  if (typeof value === "string") return BigInt(bytesOf(value).length);
   if (value instanceof GoMap) return BigInt(value.entries.size);
   if (value instanceof GoList) return BigInt(value.items.length);
   if (value === undefined) throw new CallError("reflect: call of reflect.Value.Type on zero Value");

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseTemplate, type TemplateQuery } from "../../../src/rules/templates/template.ts";
 import { TemplateError } from "../../../src/rules/templates/template-errors.ts";
+import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
 import { parseFloatStrict } from "../../../src/query/promql/promql-text.ts";
 import { ALERT_LABELS, EXTERNAL_LABELS, EXTERNAL_URL, QUERIED, TEMPLATE_CASES } from "./template-cases.ts";
 
@@ -214,4 +215,23 @@ test("a sorted result does not change the result of the next expansion", async (
   const template = parseTemplate(`{{ range query "q" | sortByLabel "shard" }}{{ .Labels.shard }}{{ end }}`);
   expect(await template.expand(data(), async () => shared)).toBe("abc");
   expect(shared).toEqual(QUERIED);
+});
+
+test("a rule file with a wrong template names the line of the file and the place in the text", () => {
+  const file = `groups:
+- name: g
+  rules:
+  - alert: Down
+    expr: up == 0
+    annotations:
+      summary: "ok {{ $labels.job }}"
+      text: |
+        first
+        {{ humanise $value }}
+`;
+  const { errors } = readRuleFile("rules.yml", file, { parseTemplate });
+  expect(errors.map(({ line, message }) => `${line}: ${message}`)).toEqual([
+    `8: group "g", rule 1, "Down": annotation "text": template: line 2, column 4: function "humanise" not defined: ` +
+      "did you mean humanize?",
+  ]);
 });
