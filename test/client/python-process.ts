@@ -35,8 +35,8 @@ export class PythonProcess {
   readonly #read: Promise<void>;
   #errors = "";
 
-  constructor(arguments_: readonly string[] = ["-u", "-c", DRIVER]) {
-    const child = Bun.spawn([PYTHON!, ...arguments_], {
+  constructor(arguments_: readonly string[] = ["-u", "-c", DRIVER], python = PYTHON) {
+    const child = Bun.spawn([python!, ...arguments_], {
       env: { ...process.env, PYTHONPATH: CLIENT, PYTHONDONTWRITEBYTECODE: "1" },
       stdin: "pipe",
       stdout: "pipe",

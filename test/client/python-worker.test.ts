@@ -1,5 +1,6 @@
 /** The rules of workers in Python, from the table that both clients share; and what records requests and jobs by itself. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { GatewayProcess } from "../gateway-process.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { PYTHON, PYTHON_NOTE, PythonProcess, sqlRows } from "./python-process.ts";
@@ -7,10 +8,13 @@ import cases from "./worker-cases.json";
 
 type Case = readonly [Readonly<Record<string, unknown>>, Readonly<Record<string, string | null>>];
 
-const has = (module: string) =>
-  PYTHON !== undefined && Bun.spawnSync([PYTHON, "-c", `import ${module}`]).success;
+/** A Python with a module: that of PATH, or that of the system's packages. */
+const pythonWith = (module: string): string | undefined =>
+  [PYTHON, "/usr/bin/python3"]
+    .filter((path) => path !== undefined && existsSync(path))
+    .find((path) => Bun.spawnSync([path!, "-c", `import ${module}`]).success);
 const note = (module: string) =>
-  has(module) ? "" : ` (skipped: the Python module ${module} is not installed)`;
+  pythonWith(module) === undefined ? ` (skipped: the Python module ${module} is not installed)` : "";
 
 /** Keeps what is recorded instead of sending it. */
 const REMEMBERING = `
@@ -170,9 +174,10 @@ for error in [ValueError("Timeout"), TimeoutError(), MemoryError(), ConnectionRe
     });
     afterAll(() => server.stop(true));
     const address = () => `http://127.0.0.1:${server.port}`;
-    const samples = async (code: string) => {
-      await python.run(`base = ${JSON.stringify(address())}\nrecorded()\n${code}`);
-      const all = await python.run<[string, string, number, Record<string, string>][]>("result = recorded()");
+    const samples = async (code: string, program = python) => {
+      await program.run(`base = ${JSON.stringify(address())}\nrecorded()\n${code}`);
+      const all =
+        await program.run<[string, string, number, Record<string, string>][]>("result = recorded()");
       return all.map(([, , , tags]) => [
         tags.operation,
         tags.method,
@@ -210,16 +215,27 @@ urllib.request.install_opener(None)`),
       ]);
     });
 
-    test.skipIf(!has("requests"))(`a session of requests${note("requests")}`, async () => {
+    /** As `samples`, in a process of a Python that has the module. */
+    const samplesWith = async (module: string, code: string) => {
+      const program = new PythonProcess(undefined, pythonWith(module));
+      await program.run(REMEMBERING);
+      return await samples(code, program).finally(() => program.kill("SIGKILL"));
+    };
+
+    const requests = pythonWith("requests");
+    test.skipIf(requests === undefined)(`a session of requests${note("requests")}`, async () => {
       expect(
-        await samples(`
+        await samplesWith(
+          "requests",
+          `
 import requests
 session = metrics.instrument_requests(requests.Session(), operation="get_task")
 assert session.get(base + "/ok", params={"q": "1"}).text == "body"
 session.post(base + "/missing")
 session.get(base + "/moved")
 try: session.get("http://127.0.0.1:1/")
-except requests.ConnectionError: pass`),
+except requests.ConnectionError: pass`,
+        ),
       ).toEqual([
         ["get_task", "GET", "/ok", "200", "none"],
         ["get_task", "POST", "/missing", "404", "none"],
@@ -228,9 +244,12 @@ except requests.ConnectionError: pass`),
       ]);
     });
 
-    test.skipIf(!has("httpx"))(`clients of httpx${note("httpx")}`, async () => {
+    const httpx = pythonWith("httpx");
+    test.skipIf(httpx === undefined)(`clients of httpx${note("httpx")}`, async () => {
       expect(
-        await samples(`
+        await samplesWith(
+          "httpx",
+          `
 import asyncio, httpx
 def broken(url, method): raise OSError("no")
 client = metrics.instrument_httpx(httpx.Client(), operation=broken)
@@ -242,7 +261,8 @@ async def ask():
         await client.get(base + "/moved")
         try: await client.get("http://127.0.0.1:1/")
         except httpx.ConnectError: pass
-asyncio.run(ask())`),
+asyncio.run(ask())`,
+        ),
       ).toEqual([
         ["unknown", "GET", "/ok", "200", "none"],
         ["unknown", "GET", "http://127.0.0.1:1/", "unknown", "none"],
