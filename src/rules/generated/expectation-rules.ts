@@ -1,0 +1,52 @@
+/**
+ * Rules of a dead man's switch: an alert `PushMissing` when somebody did not push for longer than expected, and
+ * `PushNeverSeen` when somebody never did. They read
+ * `weir_last_push_timestamp_seconds`, which the gateway stores of each job and instance, also of those that fell silent.
+ */
+import { formatDuration } from "../../model/duration.ts";
+import type { Expectation } from "../../model/rules/expectation.ts";
+import type { GroupSource, RuleSource } from "./rule-source.ts";
+
+const METRIC = "weir_last_push_timestamp_seconds";
+const INTERVAL_MS_MAX = 60_000;
+const INTERVAL_MS_MIN = 1_000;
+
+/** The group of rules of an expectation. `number` distinguishes it from others of the same job. */
+export function expectationGroup(expectation: Expectation, number: number): GroupSource {
+  const { job, instance, everyMs, learn, labels } = expectation;
+  const who = { job, instance };
+  const matchers = Object.entries(who)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const pushes = matchers.length === 0 ? METRIC : `${METRIC}{${matchers.join(", ")}}`;
+  const every = formatDuration(everyMs);
+  // Of a job without an instance any push counts, unless each of its instances was learned.
+  const by = learn || instance !== undefined ? "job, instance" : "job";
+  const limit = everyMs / 1000;
+  const silent: RuleSource = {
+    alert: "PushMissing",
+    expr: `time() - max by (${by}) (${pushes}) > ${limit}`,
+    labels: { severity: "warning", ...labels },
+    annotations: {
+      summary: `No push from {{ $labels.job }}{{ if $labels.instance }} on {{ $labels.instance }}{{ end }} for {{ $value | humanizeDuration }}`,
+      description: `A push is expected every ${every}.`,
+    },
+  };
+  const never: RuleSource = {
+    alert: "PushNeverSeen",
+    expr: `absent(${pushes})`,
+    for: every,
+    labels: { severity: "warning", ...labels },
+    annotations: {
+      summary: `{{ $labels.job }}{{ if $labels.instance }} on {{ $labels.instance }}{{ end }} has never pushed`,
+      description: `A push is expected every ${every}.`,
+    },
+  };
+  return {
+    name: `expect ${number}${job === undefined ? "" : ` ${job}`}`,
+    interval: formatDuration(
+      Math.min(INTERVAL_MS_MAX, Math.max(INTERVAL_MS_MIN, Math.floor(everyMs / 10_000) * 1_000)),
+    ),
+    rules: learn ? [silent] : [silent, never],
+  };
+}
