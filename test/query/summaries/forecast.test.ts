@@ -1,10 +1,7 @@
 /** The summary `forecast`, with lines that are worked out by hand. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createCounters } from "../../../src/model/counters.ts";
-import { SqlEngine } from "../../../src/query/sql/sql-engine.ts";
-import { Summaries, storeFacts } from "../../../src/query/summaries/summaries.ts";
-import { DEFAULTS } from "../../defaults.ts";
-import { type Sample, type Samples, storedSamples } from "../stored.ts";
+import type { Sample } from "../stored.ts";
+import { openSummaries } from "./stored-summaries.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = Date.parse("2024-01-09T00:00:00Z");
@@ -39,36 +36,13 @@ const SAMPLES: Sample[] = [
   ...DAILY,
 ];
 
-let stored: Samples;
-let summaries: Summaries;
-let engine: SqlEngine;
+let summaries: Awaited<ReturnType<typeof openSummaries>>;
 beforeAll(async () => {
-  stored = await storedSamples(SAMPLES);
-  engine = new SqlEngine({
-    counters: createCounters(),
-    store: stored.store,
-    registry: stored.registry,
-    timeoutMs: 20_000,
-    rowsMax: 1_000,
-    textBytesMax: 16_384,
-    concurrencyMax: 2,
-    memoryGrowthBytesMax: DEFAULTS.sqlMemoryGrowthBytesMax,
-  });
-  summaries = new Summaries({ engine, facts: () => storeFacts(stored.store, stored.folder), now: () => NOW });
+  summaries = await openSummaries(SAMPLES, NOW);
 });
-afterAll(async () => {
-  await engine.close();
-  await stored.close();
-});
+afterAll(() => summaries.close());
 
-async function forecast(parameters: Record<string, string>): Promise<Record<string, unknown>[]> {
-  const { result } = await summaries.run("forecast", new Map(Object.entries(parameters)));
-  const rows = (await result.next()) ?? [];
-  await result.close();
-  return rows.map((row) =>
-    Object.fromEntries(result.columns.map((column, index) => [column.name, row[index]])),
-  );
-}
+const forecast = (parameters: Record<string, string>) => summaries.run("forecast", parameters);
 
 const days = (rows: readonly Record<string, unknown>[]) =>
   rows.map(({ labels, days_left, days_left_min, days_left_max }) => [

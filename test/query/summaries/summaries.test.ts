@@ -504,8 +504,10 @@ describe("metrics with other names, and other tags", () => {
     }
     expect([...meanings].map(([name, each]) => [name, ...each]).sort()).toEqual([
       ["domain_tag", "tag domain"],
+      ["good_metric", "metric slo:good:increase5m"],
       ["http_status_tag", "tag http_status"],
       ["metric", "metric undefined"],
+      ["objective_metric", "metric slo:objective:ratio"],
       ["operation_tag", "tag operation"],
       ["requests_metric", "metric http.request.duration_ms"],
       ["status_code_tag", "tag status_code"],
@@ -514,8 +516,10 @@ describe("metrics with other names, and other tags", () => {
       ["task_id", "text undefined"],
       ["task_id_tag", "tag task_id"],
       ["tasks_metric", "metric task.processing_duration_ms"],
+      ["total_metric", "metric slo:total:increase5m"],
       ["upload_type_tag", "tag upload_type"],
       ["uploads_metric", "metric upload.size_bytes"],
+      ["window_metric", "metric slo:window:seconds"],
     ]);
   });
 });
