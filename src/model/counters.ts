@@ -68,6 +68,12 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       labelNames: ["field"],
       registers,
     }),
+    eventUnknownFields: new Counter({
+      name: "weir_event_unknown_fields_total",
+      help: "Fields of accepted events that events do not have, and that were not stored, by name. After 100 names, further ones are counted as other.",
+      labelNames: ["field"],
+      registers,
+    }),
     samplesDuplicate: new Counter({
       name: "weir_samples_duplicate_total",
       help: "Samples dropped because a sample with the same series, time and value is stored already.",

@@ -96,13 +96,23 @@ export interface Warning {
   readonly metric: string;
 }
 
+/** A warning with the number of samples of the body that have it. The other parts are those of the first of them. */
+export interface RepeatedWarning extends Warning {
+  readonly samples: number;
+}
+
 /** The warnings of one body. */
 export interface Warnings {
-  /** The first warnings, in the body's order. */
-  readonly first: readonly Warning[];
+  /** The first different warnings, in the body's order. */
+  readonly first: readonly RepeatedWarning[];
   /** The number of all warnings, by their label for counters. The labels are few. */
   readonly counts: ReadonlyMap<string, number>;
+  /** By the name of a field that samples do not have: how many samples had it. The number of names is limited. */
+  readonly unknownFields?: ReadonlyMap<string, number>;
 }
+
+/** The name under which unknown fields are counted, once there are too many of them to have each a count of its own. */
+export const OTHER_FIELDS = "other";
 
 /**
  * An exemplar of OpenMetrics: a measurement that stands for others of its series, with labels that lead to

@@ -5,7 +5,7 @@
 
 import type { Log } from "../log/log.ts";
 import type { Counters } from "../model/counters.ts";
-import type { Warning, Warnings } from "../model/sample.ts";
+import { OTHER_FIELDS, type Warning, type Warnings } from "../model/sample.ts";
 
 /** Fields that are logged. A sender that invents names fills neither the log nor the memory. */
 const LOGGED_MAX = 100;
@@ -13,11 +13,14 @@ const LOGGED_MAX = 100;
 const METRIC_CHARACTERS_MAX = 255;
 /** As many as errors. */
 const LISTED_MAX = 1_000;
+/** Unknown fields with a counter of their own. A sender may invent any number of names. */
+const COUNTED_FIELDS_MAX = 100;
 
 export class PushWarnings {
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #logged = new Set<string>();
+  readonly #counted = new Set<string>();
 
   constructor(log: Log, counters: Counters) {
     this.#log = log;
@@ -25,8 +28,10 @@ export class PushWarnings {
   }
 
   /** Counts and logs the warnings of a stored push. */
-  note({ first, counts }: Warnings): void {
+  note({ first, counts, unknownFields }: Warnings): void {
     for (const [field, count] of counts) this.#counters.eventWarnings.inc({ field }, count);
+    for (const [name, count] of unknownFields ?? [])
+      this.#counters.eventUnknownFields.inc({ field: this.#countedAs(name) }, count);
     for (const { field, message, metric } of first) {
       if (this.#logged.size >= LOGGED_MAX) return;
       if (this.#logged.has(field)) continue;
@@ -42,11 +47,25 @@ export class PushWarnings {
       if (this.#logged.size === LOGGED_MAX) this.#log("field_warnings_full", { fields: LOGGED_MAX });
     }
   }
+
+  /** The label of an unknown field: its name, or `other` if it is not one of the first names. */
+  #countedAs(name: string): string {
+    if (this.#counted.has(name)) return name;
+    // Half of a surrogate pair has no UTF-8, so /metrics could not contain it.
+    if (this.#counted.size >= COUNTED_FIELDS_MAX || !name.isWellFormed()) return OTHER_FIELDS;
+    this.#counted.add(name);
+    return name;
+  }
+}
+
+/** A warning in an answer, with the number of events that have it, if there are several. */
+interface ListedWarning extends Omit<Warning, "metric"> {
+  readonly events?: number;
 }
 
 /** The part of an answer that lists warnings. */
 interface ListedWarnings {
-  readonly warnings?: readonly Omit<Warning, "metric">[];
+  readonly warnings?: readonly ListedWarning[];
   readonly warningsOmitted?: number;
 }
 
@@ -55,9 +74,18 @@ export function listWarnings(warnings: Warnings | undefined): { count: number; l
   if (warnings === undefined) return { count: 0, listed: {} };
   let count = 0;
   for (const each of warnings.counts.values()) count += each;
-  const first = warnings.first.slice(0, LISTED_MAX).map(({ metric: _, ...listed }) => listed);
+  const first = warnings.first.slice(0, LISTED_MAX);
+  const omitted = first.reduce((left, { samples }) => left - samples, count);
   return {
     count,
-    listed: { warnings: first, warningsOmitted: count > first.length ? count - first.length : undefined },
+    listed: {
+      warnings: first.map(({ index, field, message, samples }) => ({
+        index,
+        field,
+        message,
+        events: samples > 1 ? samples : undefined,
+      })),
+      warningsOmitted: omitted > 0 ? omitted : undefined,
+    },
   };
 }

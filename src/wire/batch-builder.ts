@@ -11,13 +11,17 @@ import {
   type AttributeColumn,
   type Batch,
   type Exemplar,
+  OTHER_FIELDS,
   type Rejection,
+  type RepeatedWarning,
   type SeriesHead,
   type Warning,
 } from "../model/sample.ts";
 
-/** The most warnings that an answer lists. Further ones are only counted. */
+/** The most different warnings that an answer lists. Further ones are only counted. */
 const WARNINGS_MAX = 1_000;
+/** The most unknown fields of a batch that are counted by name. */
+const UNKNOWN_FIELDS_MAX = 100;
 /** Further rejections are counted without a reason. Answers and the table `rejected` list fewer. */
 const REASONS_MAX = 1_000;
 /** Buffers larger than these are freed after their batch. */
@@ -61,8 +65,13 @@ export class BatchBuilder {
   #repeated: readonly SeriesHead[] | undefined;
   #exemplars: Exemplar[] = [];
   rejected: Rejection[] = [];
-  #warnings: Warning[] = [];
+  /** By what equal warnings have in common, in the order of the body. */
+  readonly #warnings = new Map<
+    string,
+    { -readonly [Part in keyof RepeatedWarning]: RepeatedWarning[Part] }
+  >();
   #warningCounts = new Map<string, number>();
+  #unknownFields: Map<string, number> | undefined;
   length = 0;
 
   constructor(protocol: string) {
@@ -165,10 +174,26 @@ export class BatchBuilder {
     this.#stale![this.length - 1] = 1;
   }
 
-  /** Adds a warning: a part of a sample is not stored as it was sent. `label` names the field in counters. */
-  warn(label: string, warning: Warning): void {
+  /**
+   * Adds a warning: a part of a sample is not stored as it was sent. Equal warnings are one, with a count: a sender
+   * makes the same mistake in each sample.
+   *
+   * @param label the field in counters: one of a few names
+   * @param key what equal warnings have in common
+   */
+  warn(label: string, warning: Warning, key = `${warning.metric}\n${warning.message}`): void {
     this.#warningCounts.set(label, (this.#warningCounts.get(label) ?? 0) + 1);
-    if (this.#warnings.length < WARNINGS_MAX) this.#warnings.push(warning);
+    const before = this.#warnings.get(key);
+    if (before !== undefined) before.samples++;
+    else if (this.#warnings.size < WARNINGS_MAX) this.#warnings.set(key, { ...warning, samples: 1 });
+  }
+
+  /** Counts fields that samples do not have, under a name that the sender may choose. */
+  countUnknownField(name: string, count = 1): void {
+    this.#unknownFields ??= new Map();
+    const isKnown = this.#unknownFields.has(name) || this.#unknownFields.size < UNKNOWN_FIELDS_MAX;
+    const counted = isKnown ? name : OTHER_FIELDS;
+    this.#unknownFields.set(counted, (this.#unknownFields.get(counted) ?? 0) + count);
   }
 
   addExemplar(exemplar: Exemplar): void {
@@ -210,14 +235,21 @@ export class BatchBuilder {
       exemplars: this.#exemplars.length === 0 ? undefined : this.#exemplars,
       rejected: this.rejected,
       warnings:
-        this.#warnings.length === 0 ? undefined : { first: this.#warnings, counts: this.#warningCounts },
+        this.#warnings.size === 0
+          ? undefined
+          : {
+              first: [...this.#warnings.values()],
+              counts: this.#warningCounts,
+              unknownFields: this.#unknownFields,
+            },
     };
     this.#stale = undefined;
     this.#exemplars = [];
     this.rejected = [];
-    if (this.#warnings.length > 0) {
-      this.#warnings = [];
+    if (this.#warnings.size > 0) {
+      this.#warnings.clear();
       this.#warningCounts = new Map();
+      this.#unknownFields = undefined;
     }
     this.length = 0;
     this.#textEnd = 0;

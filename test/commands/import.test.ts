@@ -266,7 +266,7 @@ describe("the report", () => {
     }
   });
 
-  test("shows the first warnings of each kind, and counts all", async () => {
+  test("shows each warning once, with its first line and the number of lines, and counts all", async () => {
     const wrong = (field: string) => `{"metric_name":"warned","value":1,"${field}":{"a":"b"}}\n`;
     const begin = lines("warned", 0, 1);
     const path = put(begin + wrong("labels") + wrong("labels") + wrong("attributes"));
@@ -276,12 +276,32 @@ describe("the report", () => {
     expect(out).toBe(
       [
         `${path}: 4 stored, 3 warnings`,
-        `  warning: line at byte ${at(0)}: the field "labels" is unknown and was not stored; did you mean "tags"?`,
+        `  warning: line at byte ${at(0)}: the field "labels" is unknown and was not stored; did you mean "tags"? (2 lines)`,
         `  warning: line at byte ${at(2)}: the field "attributes" is unknown and was not stored; did you mean "tags"?`,
-        "  … and 1 more warning",
         "",
       ].join("\n"),
     );
+  });
+
+  test("shows three warnings, and the number of lines with others", async () => {
+    const wrong = (field: string) => `{"metric_name":"warned_often","value":1,"${field}":1}\n`;
+    const { out } = await weir([
+      "import",
+      ...url,
+      put(["tipe", "unot", "zone", "zone", "host"].map(wrong).join("") + wrong("host").repeat(2)),
+    ]);
+    expect(
+      out
+        .split("\n")
+        .slice(1)
+        .map((line) => line.replace(/^.*: the/, "the")),
+    ).toEqual([
+      'the field "tipe" is unknown and was not stored; did you mean "type"?',
+      'the field "unot" is unknown and was not stored; did you mean "unit"?',
+      'the field "zone" is unknown and was not stored; to keep it, send it in "tags" (2 lines)',
+      "  … and 3 more warnings",
+      "",
+    ]);
   });
 
   test("names the retention that keeps lines that are too old", async () => {

@@ -15,6 +15,8 @@ import type { ChunkAnswer } from "./target.ts";
 const NEWLINE = 0x0a;
 /** The maximum warnings of one file that are shown, one of each kind. */
 const WARNINGS_SHOWN_MAX = 3;
+/** Different warnings of one file that are counted by themselves. */
+const WARNINGS_KEPT_MAX = 100;
 
 export interface Counts {
   stored: number;
@@ -60,8 +62,8 @@ export class FileReport {
   readonly counts: Counts = { stored: 0, duplicates: 0, rejected: 0, warnings: 0 };
   readonly #all: Report;
   readonly #reasons = new Map<string, Reason>();
-  /** The first warnings of different texts. */
-  readonly #warnings = new Map<string, string>();
+  /** The first warnings of different texts: where the first such line is, and the number of such lines. */
+  readonly #warnings = new Map<string, { readonly text: string; count: number }>();
 
   constructor(all: Report) {
     this.#all = all;
@@ -69,7 +71,7 @@ export class FileReport {
 
   /** Counts the lines of a chunk. */
   add(chunk: Pick<FileChunk, "body" | "toOffset">, answer: ChunkAnswer): void {
-    const warnings = answer.warnings.length + answer.warningsOmitted;
+    const warnings = answer.warnings.reduce((sum, { events = 1 }) => sum + events, answer.warningsOmitted);
     this.#count("stored", answer.accepted);
     this.#count("duplicates", answer.duplicates);
     this.#count("rejected", answer.rejected);
@@ -94,8 +96,11 @@ export class FileReport {
     for (const { index, reason, cause } of answer.errors) {
       addExample(this.#reason(cause), reason, () => placed(index, reason));
     }
-    for (const { index, message } of answer.warnings) {
-      if (!this.#warnings.has(message)) this.#warnings.set(message, placed(index, message));
+    for (const { index, message, events = 1 } of answer.warnings) {
+      const before = this.#warnings.get(message);
+      if (before !== undefined) before.count += events;
+      else if (this.#warnings.size < WARNINGS_KEPT_MAX)
+        this.#warnings.set(message, { text: placed(index, message), count: events });
     }
     // The gateway lists only the first errors. A line that is older than one that is too old is also too old.
     if ((answer.causes.timestamp ?? 0) > 0) {
@@ -124,8 +129,9 @@ export class FileReport {
         return [`  rejected ${grouped(count)} (${cause}): ${first}`, ...shown, ...more];
       });
     const shown = [...this.#warnings.values()].slice(0, WARNINGS_SHOWN_MAX);
-    lines.push(...shown.map((warning) => `  warning: ${warning}`));
-    const others = this.counts.warnings - shown.length;
+    const more = (count: number) => (count > 1 ? ` (${grouped(count)} lines)` : "");
+    lines.push(...shown.map(({ text, count }) => `  warning: ${text}${more(count)}`));
+    const others = shown.reduce((left, { count }) => left - count, this.counts.warnings);
     if (shown.length > 0 && others > 0)
       lines.push(`  … and ${grouped(others)} more ${others === 1 ? "warning" : "warnings"}`);
     return lines;

@@ -19,8 +19,11 @@ interface LineError {
 
 /** A field of a stored line that was not stored as it was sent. */
 interface LineWarning {
+  /** The index of the first such line. */
   readonly index: number;
   readonly message: string;
+  /** The number of such lines, if there are several. */
+  readonly events?: number;
 }
 
 /** The gateway's answer for a chunk. `causes` counts all rejected lines, and `errors` lists the first of them. */
@@ -30,7 +33,7 @@ export interface ChunkAnswer {
   readonly rejected: number;
   readonly errors: readonly LineError[];
   readonly causes: Readonly<Record<string, number>>;
-  /** The first warnings. */
+  /** The first different warnings. */
   readonly warnings: readonly LineWarning[];
   /** The number of further warnings. */
   readonly warningsOmitted: number;

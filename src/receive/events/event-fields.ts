@@ -49,22 +49,34 @@ interface UnknownField {
 
 /** A longer name is not a misspelt field, and is not compared. */
 const NAME_CHARACTERS_MAX = 40;
+/** Unknown fields of one event that are described. An event of 1 MiB can have 100,000. */
+const DESCRIBED_MAX = 16;
 /** The number of names to remember: a sender makes the same mistake in each event. They depend on nothing else. */
 const REMEMBERED_MAX = 1_000;
 const remembered = new Map<string, UnknownField>();
 
-/** The fields of an event that are not stored, in their order. */
-export function unknownFields(event: Readonly<Record<string, unknown>>): readonly UnknownField[] {
-  let unknown: UnknownField[] | undefined;
-  for (const name in event) {
-    if (KNOWN.has(name)) continue;
-    unknown ??= [];
-    unknown.push(unknownField(name));
-  }
-  return unknown ?? NONE;
+/** The fields of an event that are not stored. */
+interface UnknownFields {
+  /** The first of them, in their order. */
+  readonly described: readonly UnknownField[];
+  /** The number of the others. */
+  readonly others: number;
 }
 
-const NONE: readonly UnknownField[] = [];
+/** Finds the fields of an event that are not stored. */
+export function unknownFields(event: Readonly<Record<string, unknown>>): UnknownFields {
+  let described: UnknownField[] | undefined;
+  let others = 0;
+  for (const name in event) {
+    if (KNOWN.has(name)) continue;
+    described ??= [];
+    if (described.length < DESCRIBED_MAX) described.push(unknownField(name));
+    else others++;
+  }
+  return described === undefined ? NONE : { described, others };
+}
+
+const NONE: UnknownFields = { described: [], others: 0 };
 
 function unknownField(name: string): UnknownField {
   const before = remembered.get(name);
@@ -105,6 +117,6 @@ function misspelt(compared: string): string | undefined {
 
 /** Names the field that was sent in place of a missing required one, or returns nothing if there is none. */
 export function sentInstead(event: Readonly<Record<string, unknown>>, field: string): string {
-  const found = unknownFields(event).find(({ meant }) => meant === field);
+  const found = unknownFields(event).described.find(({ meant }) => meant === field);
   return found === undefined ? "" : `; found ${quote(found.name)}, did you mean ${quote(field)}?`;
 }

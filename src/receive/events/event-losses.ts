@@ -3,6 +3,7 @@
  * twice, a second spelling of a field with another value, and values that no 64-bit float holds. Pure.
  */
 import { quote } from "../../model/errors.ts";
+import { OTHER_FIELDS } from "../../model/sample.ts";
 import { timeUs } from "../../wire/event-time.ts";
 import { InexactNumber, isStoredAsSent } from "../../wire/json/exact-number.ts";
 import { capped, labelOf, unknownFields } from "./event-fields.ts";
@@ -19,6 +20,8 @@ export interface Loss {
   readonly warning: string;
   /** The reason, if the event is rejected because nothing may be lost. */
   readonly reason: string;
+  /** The number of unknown fields that it stands for; absent if it is another loss. */
+  readonly unknown?: number;
 }
 
 const NO_LOSSES: readonly Loss[] = [];
@@ -44,7 +47,8 @@ export function lossOfRepeated(name: string): Loss {
 export function lossesOf(event: Readonly<Record<string, unknown>>, timestampUs: number): readonly Loss[] {
   const losses: Loss[] = [];
   const { value } = event;
-  for (const { name, meant, label } of unknownFields(event)) {
+  const { described, others } = unknownFields(event);
+  for (const { name, meant, label } of described) {
     const what = `the field ${quote(name)} is unknown`;
     const hint = meant === undefined ? 'to keep it, send it in "tags"' : `did you mean ${quote(meant)}?`;
     // The event is stored with a time that the sender did not send. No other loss is invisible in SQL.
@@ -56,6 +60,18 @@ export function lossesOf(event: Readonly<Record<string, unknown>>, timestampUs: 
       cause: "field",
       warning: `${what} and was not stored; ${hint}${arrival}`,
       reason: `${what}; ${hint}`,
+      unknown: 1,
+    });
+  }
+  if (others > 0) {
+    const what = `${others} further ${others === 1 ? "field is" : "fields are"} unknown`;
+    losses.push({
+      field: OTHER_FIELDS,
+      label: OTHER_FIELDS,
+      cause: "field",
+      warning: `${what} and ${others === 1 ? "was" : "were"} not stored`,
+      reason: what,
+      unknown: others,
     });
   }
   for (const [used, ignored] of TWO_SPELLINGS) {

@@ -285,9 +285,12 @@ export class EventDecoder {
       return true;
     }
     const { metric } = event.head;
-    for (const { field, label, warning } of losses)
-      this.#builder.warn(label, { index: this.#events, field, message: warning, metric });
     const builder = this.#builder;
+    for (const { field, label, warning, unknown } of losses) {
+      // The message quotes the field: one warning for each field, whatever the metrics are.
+      builder.warn(label, { index: this.#events, field, message: warning, metric }, warning);
+      if (unknown !== undefined) builder.countUnknownField(field, unknown);
+    }
     const extra = event.attributes.find(([name]) => !this.#isKnownColumn(metric, name))?.[0];
     if (extra !== undefined) {
       const reason = `columns.${extra} would exceed the limit of ${COLUMNS_MAX} columns that no setting names`;

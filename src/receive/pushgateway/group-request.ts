@@ -10,7 +10,7 @@ import type { BodyHash } from "../../wire/body-hash.ts";
 import type { Idempotency } from "../../ingest/contract.ts";
 import type { Counters } from "../../model/counters.ts";
 import { Forbidden, quote } from "../../model/errors.ts";
-import type { Labels, Warning, Warnings } from "../../model/sample.ts";
+import type { Labels, RepeatedWarning, Warnings } from "../../model/sample.ts";
 import type { BucketLayouts } from "../../wire/bucket-layout.ts";
 import { type DecodedFamily, InvalidFamily } from "../../wire/exposition-formats/decoded-families.ts";
 import { type DecodedCounts, decodingMetricFamilies } from "../../wire/exposition-formats/metric-family.ts";
@@ -95,7 +95,7 @@ export async function readGroupRequest(
 
 /** Warnings about values that are stored as the nearest float. The answer has no body, so the header says only how many there are. */
 function inexactValues(families: readonly DecodedFamily[]): Warnings {
-  const first: Warning[] = [];
+  const first: RepeatedWarning[] = [];
   let count = 0;
   let index = 0;
   for (const { name, metrics } of families) {
@@ -103,7 +103,7 @@ function inexactValues(families: readonly DecodedFamily[]): Warnings {
       if (inexactText !== undefined && count++ === 0) {
         const message = `value ${quote(inexactText)} was stored as the nearest float`;
         // The log has one line per field: a body of such values must not fill the memory with the others.
-        first.push({ index, field: "value", message, metric: name });
+        first.push({ index, field: "value", message, metric: name, samples: 1 });
       }
       index++;
     }

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Batch } from "../../../src/model/sample.ts";
+import type { Batch, RepeatedWarning } from "../../../src/model/sample.ts";
 import { checkEvent } from "../../../src/receive/events/event.ts";
 import { type DecodeOptions, EventDecoder } from "../../../src/receive/events/events.ts";
 import { parseExactJson } from "../../../src/wire/json/exact-number.ts";
@@ -622,13 +622,62 @@ describe("reports a field that is not stored:", () => {
     const [warning] = decodeThrice(`{"name":"a","value":1,"${"x".repeat(5_000)}":1}`).warnings;
     expect(warning?.[1]).toBe(`${"x".repeat(40)}…`);
   });
-  test("a thousand times, and counts further warnings by a few names", () => {
+  for (const [form, bodyOf] of [
+    ["an array", (list: readonly string[]) => `[${list.join(",")}]`],
+    ["NDJSON", (list: readonly string[]) => list.join("\n")],
+  ] as const)
+    test(`once for each field of ${form}, with the first event and the number of events`, () => {
+      const wrong = '{"name":"a","value":1,"tipe":"gauge","tags":{"type":"x"}}';
+      const other = '{"name":"b","value":1,"tipe":"gauge","hlep":"x"}';
+      const batch = decoder().decode(Buffer.from(bodyOf([EVENT, wrong, EVENT, other, wrong])));
+      expect(batch.warnings?.first).toEqual([
+        {
+          index: 1,
+          field: "tipe",
+          message: 'the field "tipe" is unknown and was not stored; did you mean "type"?',
+          metric: "a",
+          samples: 3,
+        },
+        {
+          index: 3,
+          field: "hlep",
+          message: 'the field "hlep" is unknown and was not stored; did you mean "help"?',
+          metric: "b",
+          samples: 1,
+        },
+      ]);
+      expect([...batch.warnings!.unknownFields!]).toEqual([
+        ["tipe", 3],
+        ["hlep", 1],
+      ]);
+    });
+  test("16 times for an event with 90,000 of them, which are counted", () => {
+    const fields = Array.from({ length: 90_000 }, (_, n) => `"f${n}":1`).join(",");
+    const { length, warnings } = decoder().decode(Buffer.from(`{"name":"a","value":1,${fields}}`));
+    expect(length).toBe(1);
+    expect(warnings?.first).toHaveLength(17);
+    expect(warnings?.first.at(-1)?.message).toBe("89984 further fields are unknown and were not stored");
+    expect(Object.fromEntries(warnings!.counts)).toEqual({ other: 17 });
+    expect(warnings?.unknownFields?.get("other")).toBe(89_984);
+    const strict = decoder().decode(Buffer.from(`{"name":"a","value":1,${fields}}`), { strict: true });
+    expect(strict.rejected.map(({ reason }) => reason)).toEqual([
+      'the field "f0" is unknown; to keep it, send it in "tags"',
+    ]);
+  });
+  test("with a count for each of the first 100 names of a body", () => {
+    const lines = Array.from({ length: 300 }, (_, n) => `{"name":"a","value":1,"field_${n}":1}`);
+    const { unknownFields } = decoder().decode(Buffer.from(lines.join("\n"))).warnings!;
+    expect(unknownFields?.size).toBe(101);
+    expect([unknownFields?.get("field_99"), unknownFields?.get("other")]).toEqual([1, 200]);
+  });
+  test("for a thousand fields, and counts further warnings by a few names", () => {
     const lines = Array.from({ length: 1_200 }, (_, n) => `{"name":"a","value":1,"tag":1,"field_${n}":1}`);
     const one = decoder();
     const { warnings, length } = one.decode(Buffer.from(lines.join("\n")));
     expect(length).toBe(1_200);
     expect(warnings?.first).toHaveLength(1_000);
-    expect(warnings?.first.at(-1)).toMatchObject({ index: 499, field: "field_499" });
+    expect(warnings?.first[0]).toMatchObject({ index: 0, field: "tag", samples: 1_200 });
+    expect(warnings?.first.at(-1)).toMatchObject({ index: 998, field: "field_998", samples: 1 });
     expect(Object.fromEntries(warnings!.counts)).toEqual({ tag: 1_200, other: 1_200 });
     expect(one.decode(Buffer.from(EVENT)).warnings).toBeUndefined();
   });
@@ -848,18 +897,15 @@ test("the fast path and JSON.parse read the same from every event", () => {
       for (let time = 0; time < 2; time++) {
         const batch = one.decode(Buffer.from(body));
         const got = new Map(events(batch).map((each) => [each.position, each]));
-        expect(batch.warnings?.first ?? []).toEqual(
-          want.flatMap((each, index) =>
-            "reason" in each
-              ? []
-              : each.losses.map(({ field, warning }) => ({
-                  index,
-                  field,
-                  message: warning,
-                  metric: each.head.metric,
-                })),
-          ),
-        );
+        const warnings = new Map<string, RepeatedWarning>();
+        for (const [index, each] of want.entries()) {
+          for (const { field, warning } of "reason" in each ? [] : each.losses) {
+            const { metric } = (each as { head: { metric: string } }).head;
+            const before = warnings.get(warning) ?? { index, field, message: warning, metric, samples: 0 };
+            warnings.set(warning, { ...before, samples: before.samples + 1 });
+          }
+        }
+        expect(batch.warnings?.first ?? []).toEqual([...warnings.values()]);
         want.forEach((each, index) => {
           if ("reason" in each) {
             expect(batch.rejected.find((rejection) => rejection.index === index)?.reason).toBe(each.reason);

@@ -225,6 +225,11 @@ describe("parts that are not stored as they were sent are warnings in the answer
     return values.find(({ labels }) => labels.field === field)?.value ?? 0;
   };
 
+  const unknown = async (field: string) => {
+    const { values } = await gateway.counters.eventUnknownFields.get();
+    return values.find(({ labels }) => labels.field === field)?.value ?? 0;
+  };
+
   test("for unknown fields", async () => {
     gateway.takeLog();
     const before = { labels: await counted("labels"), other: await counted("other") };
@@ -243,14 +248,15 @@ describe("parts that are not stored as they were sent are warnings in the answer
       rejected: 0,
       errors: [],
       warnings: [
-        { index: 1, field: "labels", message: HINT },
-        { index: 2, field: "labels", message: HINT },
+        { index: 1, field: "labels", message: HINT, events: 2 },
         { index: 2, field: "pod", message: pod },
       ],
     });
     expect(await stored(metric)).toMatchObject([{ job: null }, { job: null }, { job: null }]);
     expect((await counted("labels")) - before.labels).toBe(2);
     expect((await counted("other")) - before.other).toBe(1);
+    expect(await unknown("labels")).toBe(2);
+    expect(await unknown("pod")).toBe(1);
     const lines = gateway.takeLog().map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines.map((line) => [line.field, line.what, line.metric])).toEqual([
       ["labels", HINT, metric],
@@ -258,6 +264,37 @@ describe("parts that are not stored as they were sent are warnings in the answer
     ]);
     await push(JSON.stringify(events));
     expect(gateway.takeLog()).toEqual([]);
+  });
+
+  test("for fields in thousands of names: the answer and the counters stay small", async () => {
+    const own = await openTestGatewayAt(NOW_MS);
+    try {
+      const events = Array.from({ length: 5_000 }, (_, n) =>
+        event("counted", {
+          value: n,
+          tipe: "gauge",
+          [`${"x".repeat(200)}${n % 2_500}_${n}`]: 1,
+          [`f${n}`]: 1,
+        }),
+      );
+      const { status, headers, body } = await push(JSON.stringify(events), "", {}, own);
+      expect(status).toBe(200);
+      expect(headers.get("weir-warnings")).toBe("15000");
+      const listed = body.warnings as { field: string; events?: number }[];
+      expect(listed).toHaveLength(1_000);
+      expect(listed[0]).toMatchObject({ field: "tipe", events: 5_000 });
+      // Long names are quoted to their 40th character, and all of them are then one field.
+      expect(listed[1]).toMatchObject({ field: `${"x".repeat(40)}…`, events: 5_000 });
+      expect(body.warningsOmitted).toBe(15_000 - 10_000 - 998);
+      expect(JSON.stringify(body).length).toBeLessThan(200_000);
+      const { values } = await own.counters.eventUnknownFields.get();
+      expect(values).toHaveLength(101);
+      const by = new Map(values.map(({ labels, value }) => [labels.field, value]));
+      expect([by.get("tipe"), by.get("other")]).toEqual([5_000, 5_000 - 98]);
+      own.takeLog();
+    } finally {
+      await own.close();
+    }
   });
 
   test("an answer without warnings does not mention them", async () => {
@@ -280,7 +317,7 @@ describe("parts that are not stored as they were sent are warnings in the answer
 
   test("the first thousand are listed, the others counted", async () => {
     const metric = fresh();
-    const events = Array.from({ length: 600 }, () => event(metric, { labels: {}, pod: "p" }));
+    const events = Array.from({ length: 1_200 }, (_, n) => event(metric, { [`field_${n}`]: 1 }));
     const { headers, body } = await push(JSON.stringify(events));
     expect(headers.get("weir-warnings")).toBe("1200");
     expect(body.warnings).toHaveLength(1_000);

@@ -130,6 +130,7 @@ describe("a number", () => {
         field: "value",
         message: "value 9007199254740993 was stored as 9007199254740992, the nearest 64-bit float",
         metric: "jobs",
+        samples: 1,
       },
     ]);
   });
