@@ -225,3 +225,29 @@ test("the help of a metric, on its first line alone", async () => {
   await source.close();
   await target.close();
 });
+
+test("exports the same lines whichever attribute was pushed first", async () => {
+  const names = Array.from({ length: 66 }, (_, index) => `a${index}`);
+  const setting = `--attributes=${names.join(",")}`;
+  const [source, target] = [
+    await openTestGatewayAt(NOW_MS, setting),
+    await openTestGatewayAt(NOW_MS, setting),
+  ];
+  const event = (ms: number, attributes: readonly string[], rest = "") =>
+    `{"@timestamp":${NOW_MS - 10_000 + ms},"metric_name":"m.order","value":1,"tags":{${attributes.map((name) => `"${name}":"${name}\\""`).join(",")},"label":"x"}${rest}}`;
+  const events = [event(0, ["a9", "a1"]), event(1, ["a1", "a10"]), event(2, names.slice(0, 60))];
+  // The day has columns for 64 attributes. The others, and the member of a set, are stored together.
+  events.push(event(3, names.slice(3), ',"columns":{"member":"m"}'));
+  await send(source, "/api/v1/push", events.join("\n"), NDJSON);
+  await send(target, "/api/v1/push", events.toReversed().join("\n"), NDJSON);
+  const lines = await exported(source);
+  expect(await exported(target)).toBe(lines);
+  const [first, second, , last] = lines.trimEnd().split("\n");
+  expect(first).toContain('"tags":{"label":"x","a1":"a1\\"","a9":"a9\\""}}');
+  expect(second).toContain('"tags":{"label":"x","a1":"a1\\"","a10":"a10\\""}}');
+  const { tags, columns } = JSON.parse(last!) as Record<string, Record<string, string>>;
+  expect(Object.keys(tags!)).toEqual(["label", ...names.slice(3).toSorted()]);
+  expect(columns).toEqual({ member: "m" });
+  await source.close();
+  await target.close();
+});
