@@ -30,6 +30,7 @@ import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
 import { prometheusApiRoutes } from "./http/prometheus/prometheus-api.ts";
 import { prometheusStatusRoutes } from "./http/prometheus/prometheus-api-status.ts";
+import { rulesRoutes } from "./http/prometheus/rules-routes.ts";
 import { exportRoutes } from "./http/query/export-routes.ts";
 import { exportSeries, seriesExportRoutes } from "./http/query/series-export-routes.ts";
 import { rejectedRoutes } from "./http/query/rejected-routes.ts";
@@ -64,7 +65,11 @@ import { Summaries, storeFacts } from "./query/summaries/summaries.ts";
 import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
+import { openRules } from "./open-rules.ts";
 import { openSeries } from "./open-series.ts";
+import type { AlertReceiver } from "./rules/alert.ts";
+import type { RuleEngine } from "./rules/rule-engine.ts";
+import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
 import type { Registry } from "./series/registry.ts";
 import { Snapshots } from "./store/backup/snapshots.ts";
 import { removeOldUpgradeBackups } from "./store/backup/upgrade-backup.ts";
@@ -98,6 +103,8 @@ const PARQUET_BYTES_MAX = 64 * 1_048_576;
 /** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
 const EXPORTS_MAX = 4;
 const EXPORT_WAIT_MS = 30_000;
+/** Alerts are stored, and shown by the API. */
+const NO_RECEIVER: AlertReceiver = { receive: () => Promise.resolve() };
 
 /** A gateway without its sockets. */
 export interface Gateway {
@@ -115,6 +122,8 @@ export interface Gateway {
   readonly webConfig: LiveWebConfig;
   /** What the receivers run beside their routes. The program that listens starts and stops them. */
   readonly services: readonly Service[];
+  /** One of the services. */
+  readonly rules: RuleEngine;
   /** Interrupts running queries. Their error says that the gateway is stopping. */
   stopQueries(): Promise<void>;
   /** Commits the accepted samples, checkpoints and closes the file. */
@@ -203,6 +212,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const owners = [...receivers.owners.values()];
   const exposition = new Exposition({ counters, id, totals, owners });
   const queries = openQueries(parts, owners);
+  const rules = openRules(config, { ...parts, ...queries, ingest, receiver: NO_RECEIVER });
   const routes = [
     ...receivers.routes,
     metricsRoutes({
@@ -223,6 +233,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     }),
     ...queryRoutes(parts, queries),
+    rulesRoutes({ rules, selectors: queries.promql.selectors }),
     ...recordRoutes(parts, queries, ingest),
     rejectedRoutes({
       rejected: new RejectedSamples({ store, ingest, decoders: receivers.decoders }),
@@ -238,7 +249,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       guard: options.isTrusted ? undefined : parts.gate,
       ...requestLoggingOf(config, summary),
     }),
-    services: receivers.services,
+    services: [...receivers.services, rules],
+    rules,
     stopQueries: queries.stop,
     store,
     registry,
@@ -308,7 +320,7 @@ function openReceivers(
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
-  const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS];
+  const protocols = [...RECEIVERS.map(({ protocol }) => protocol), ...SAMPLER_PROTOCOLS, RULES_PROTOCOL];
   const isReturnedExposed = protocols.some(
     (protocol) => protocol.returnsEchoes && isExposed(protocol, config.exposeProtocols),
   );

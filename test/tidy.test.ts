@@ -51,7 +51,7 @@ describe("imports", () => {
     ["sampler", "scrape", "rules", "forward"],
     ["http"],
     ["receive"],
-    ["data-folder", "entrance", "open-series"],
+    ["data-folder", "entrance", "open-series", "open-rules"],
     ["gateway"],
     ["commands"],
     ["main"],
@@ -78,7 +78,15 @@ describe("imports", () => {
         const allowed =
           from === to ||
           (to === "config"
-            ? ["commands", "main", "gateway", "data-folder", "entrance", "open-series"].includes(from)
+            ? [
+                "commands",
+                "main",
+                "gateway",
+                "data-folder",
+                "entrance",
+                "open-series",
+                "open-rules",
+              ].includes(from)
             : from === "config"
               ? vocabulary.includes(to)
               : from === "client" || from === "ui"

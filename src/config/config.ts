@@ -199,6 +199,15 @@ function check(config: Config): void {
       `corsOrigins has ${quote(origin)}, expected origins as browsers send them, such as https://app.example.com, or *.`,
     );
   }
+  const label = config.externalLabels.find((each) => !/^[a-zA-Z_][a-zA-Z0-9_]*=./.test(each));
+  if (label !== undefined)
+    throw new SettingError(`externalLabels has ${quote(label)}, expected labels such as site=berlin.`);
+  const { externalUrl } = config;
+  if (externalUrl !== "" && !/^https?:$/.test(URL.parse(externalUrl)?.protocol ?? "")) {
+    throw new SettingError(
+      `externalUrl is ${quote(externalUrl)}, expected an address such as https://weir.example.com.`,
+    );
+  }
   if ((config.tlsCert === "") !== (config.tlsKey === "")) {
     const [given, missing] = config.tlsCert === "" ? ["tlsKey", "tlsCert"] : ["tlsCert", "tlsKey"];
     throw new SettingError(`${given} is given without ${missing}, expected both: a certificate and its key.`);

@@ -6,6 +6,7 @@
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
 import { LIMIT_SETTINGS } from "./limit-settings.ts";
+import { RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
 import type { Type, Value } from "./values.ts";
 
@@ -587,5 +588,6 @@ export const SETTINGS = {
     why: "Only you know what exposes metrics without pushing them.",
   },
 
+  ...RULE_SETTINGS,
   ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;

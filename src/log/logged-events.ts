@@ -235,6 +235,20 @@ export const EVENTS = {
     fields: ["job", "instance", "url", "error"],
   },
   target_up: { level: "info", message: "a scraped target is up again", fields: ["job", "instance", "url"] },
+
+  // Rules
+  rules_loaded: { level: "info", message: "rule files are in use", fields: ["files", "groups", "rules"] },
+  rules_doubtful: { level: "warn", message: "a rule is probably not meant as it is", fields: ["problem"] },
+  rules_invalid: {
+    level: "error",
+    message: "rule files have errors: the earlier rules go on",
+    fields: ["errors", "first"],
+  },
+  rule_failed: {
+    level: "warn",
+    message: "a rule fails; it is logged again when it fails after a success",
+    fields: ["file", "group", "rule", "error"],
+  },
 } as const satisfies Readonly<Record<string, EventKind>>;
 
 export type EventName = keyof typeof EVENTS;

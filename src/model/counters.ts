@@ -333,5 +333,81 @@ export function createCounters(live: LiveValues = NOTHING_LIVE) {
       help: "Dropped metadata of metric families above the limit.",
       registers,
     }),
+    ruleEvaluations: new Counter({
+      name: "weir_rule_evaluations_total",
+      help: "Evaluations of rules, by rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleEvaluationFailures: new Counter({
+      name: "weir_rule_evaluation_failures_total",
+      help: "Failed evaluations of rules, by rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleEvaluationsCancelled: new Counter({
+      name: "weir_rule_evaluations_cancelled_total",
+      help: "Evaluations of rules that were cancelled because they took longer than the interval of their group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleEvaluationSeconds: new Histogram({
+      name: "weir_rule_evaluation_duration_seconds",
+      help: "Duration of an evaluation of a rule, until its samples are stored.",
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    ruleGroupIterations: new Counter({
+      name: "weir_rule_group_iterations_total",
+      help: "Evaluations of a rule group that were due, including missed ones.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupIterationsMissed: new Counter({
+      name: "weir_rule_group_iterations_missed_total",
+      help: "Evaluations of a rule group that were skipped because the one before took too long.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupLastEvaluation: new Gauge({
+      name: "weir_rule_group_last_evaluation_timestamp_seconds",
+      help: "Time of the last evaluation of a rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupLastDuration: new Gauge({
+      name: "weir_rule_group_last_duration_seconds",
+      help: "Duration of the last evaluation of a rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupLastSamples: new Gauge({
+      name: "weir_rule_group_last_evaluation_samples",
+      help: "Samples that the last evaluation of a rule group stored.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupInterval: new Gauge({
+      name: "weir_rule_group_interval_seconds",
+      help: "Interval of a rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    ruleGroupRules: new Gauge({
+      name: "weir_rule_group_rules",
+      help: "Rules of a rule group.",
+      labelNames: ["rule_group"],
+      registers,
+    }),
+    rulesReloadSuccessful: new Gauge({
+      name: "weir_rules_last_reload_successful",
+      help: "1 if the rule files could be used when they were last read, otherwise 0. Earlier rules go on then.",
+      registers,
+    }),
+    rulesReloadTime: new Gauge({
+      name: "weir_rules_last_reload_success_timestamp_seconds",
+      help: "Time when the rule files were last read and could be used.",
+      registers,
+    }),
   };
 }

@@ -86,13 +86,6 @@ export const prometheusStatusRoutes = (deps: PrometheusStatusDependencies) => {
       .on("GET", "/api/v1/status/tsdb", OWN, "counts series and labels", async (request, _, { labels }) =>
         success(await tsdbStatus(deps, request.url, labels)),
       )
-      // The gateway runs no rules, but Grafana requests them.
-      .on("GET", "/api/v1/rules", SAME, "returns an empty list, because the gateway runs no rules", () =>
-        success({ groups: [] }),
-      )
-      .on("GET", "/api/v1/alerts", SAME, "returns an empty list, because the gateway runs no rules", () =>
-        success({ alerts: [] }),
-      )
       // A bare list, as dashboards expect it. The services of `*_service_info` are among the values of the label.
       .on("GET", "/api/metrics/services", OWN, "lists the names of the services", async (_, __, { labels }) =>
         jsonResponse(200, await deps.discovery.labelValues("service", { ...ALWAYS, labels })),

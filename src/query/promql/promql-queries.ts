@@ -56,6 +56,8 @@ const WAITING_PER_QUERY = 32;
 const EXPORTS_MAX = 4;
 /** A Worker notices itself that the time is up, unless it computes without a pause. */
 const LATE_MS = 100;
+/** Queries of rules at once, so that a slow one does not delay the rules of other groups. All others wait. */
+const RULE_QUERIES_MAX = 4;
 
 export class Promql {
   readonly discovery: Discovery;
@@ -67,6 +69,13 @@ export class Promql {
   readonly #runner: QueryRunner;
   readonly #exports = new QueryRunner(
     new ConcurrencyLimit(EXPORTS_MAX, { tasks: "exports", waitMs: WAIT_MS }),
+  );
+  /** Queries of users do not delay those of rules, which are few at once. */
+  readonly #rules = new QueryRunner(
+    new ConcurrencyLimit(RULE_QUERIES_MAX, {
+      tasks: "queries of rules",
+      waitingPerRunning: Number.POSITIVE_INFINITY,
+    }),
   );
   readonly #counters: Counters;
 
@@ -107,6 +116,12 @@ export class Promql {
   instant(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
     const { signal, labels, ...own } = options;
     return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels);
+  }
+
+  /** As `instant`, for a rule. */
+  ofRule(text: string, timeMs: number, shown: Shown, options: CallerOptions = {}): Promise<PromqlAnswer> {
+    const { signal, labels, ...own } = options;
+    return this.#run({ kind: "instant", text, timeMs, shown, options: own }, signal, labels, this.#rules);
   }
 
   /** The same at `startMs`, and every `stepMs` up to `endMs`. */
@@ -151,7 +166,9 @@ export class Promql {
 
   /** Stops all queries; resolves when none runs. */
   async close(): Promise<void> {
-    await Promise.all([this.#runner, this.#exports, this.#selectors].map((each) => each.close()));
+    await Promise.all(
+      [this.#runner, this.#rules, this.#exports, this.#selectors].map((each) => each.close()),
+    );
     this.#pool.close();
   }
 

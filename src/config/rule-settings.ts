@@ -1,0 +1,51 @@
+/** The settings of rules, a part of the table in settings.ts. */
+import type { Setting } from "./settings.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const day = 24 * 60 * minute;
+
+export const RULE_SETTINGS = {
+  rules: {
+    type: { is: "names" },
+    default: [],
+    what: "Files of alerting and recording rules, as Prometheus reads them: paths, and patterns such as `rules/*.yml`. Can be given more than once. New versions are used within seconds (src/rules/README.md).",
+    why: "Only you know what should be watched.",
+  },
+  ruleIntervalMs: {
+    type: { is: "milliseconds", min: second, max: day },
+    default: minute,
+    what: "Time between two evaluations of a rule group that sets no interval.",
+    why: "Prometheus's own default.",
+  },
+  ruleQueryOffsetMs: {
+    type: { is: "milliseconds", max: day },
+    default: 0,
+    what: "How far back rules query, for rule groups that set no query_offset.",
+    why: "Prometheus's own default. Set it to the delay of workers that push seldom.",
+  },
+  ruleResendMs: {
+    type: { is: "milliseconds", min: second, max: day },
+    default: minute,
+    what: "Time after which an alert that still fires is sent again.",
+    why: "Prometheus's own default. A receiver takes an alert for resolved if it misses four of them.",
+  },
+  ruleSeriesMax: {
+    type: { is: "count", min: 1, max: 1_000_000 },
+    default: 10_000,
+    what: "Series that the answer to the question of a rule can have. A rule with more fails.",
+    why: "Each is an alert or a stored sample. 10,000 of them take the thread that accepts pushes some 20 ms.",
+  },
+  externalLabels: {
+    type: { is: "names" },
+    default: [],
+    what: "Labels of all alerts that are sent, such as `site=berlin`. Can be given more than once.",
+    why: "One gateway needs none. Several that send to one receiver are told apart by them.",
+  },
+  externalUrl: {
+    type: { is: "text", optional: true },
+    default: "",
+    what: "Address at which people reach this gateway, for links in alerts, such as `https://weir.example.com`.",
+    why: "Only you know it. Without it, alerts have no link.",
+  },
+} as const satisfies Record<string, Setting>;

@@ -1,0 +1,84 @@
+/** Opens the rules: connects them with the queries that answer them, and with ingest, which stores what they record. */
+import { type Config, pickSettings } from "./config/config.ts";
+import type { Log } from "./log/log.ts";
+import type { Counters } from "./model/counters.ts";
+import type { Promql } from "./query/promql/promql-queries.ts";
+import type { SqlEngine } from "./query/sql/sql-engine.ts";
+import type { AlertReceiver } from "./rules/alert.ts";
+import { problemText } from "./rules/files/find-rules.ts";
+import type { GroupRule } from "./rules/files/rule-group.ts";
+import { RuleEngine } from "./rules/rule-engine.ts";
+import { QuestionAnswers, type RuleQueries } from "./rules/running/question-answers.ts";
+import { RuleCounters } from "./rules/running/rule-counters.ts";
+import type { SampleStore } from "./rules/running/sample-writer.ts";
+import { storedAlerts } from "./rules/running/stored-alerts.ts";
+import { parseTemplate } from "./rules/templates/template.ts";
+
+interface RuleParts {
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly now: () => number;
+  readonly promql: Promql;
+  readonly sql: SqlEngine;
+  readonly ingest: SampleStore;
+  readonly receiver: AlertReceiver;
+}
+
+/** The rules of the settings. They run when the engine is started as a service. */
+export function openRules(
+  config: Config,
+  { log, counters, now, promql, sql, ingest, receiver }: RuleParts,
+): RuleEngine {
+  const queries: RuleQueries = {
+    promql: (text, timeMs, { limit, signal, lookbackMs }) =>
+      promql.ofRule(text, timeMs, { limit }, { signal, lookbackMs }),
+    sql: (text, timeMs, { limit, signal }) =>
+      sql.query(text, {
+        ...{ limitRows: limit, signal },
+        parameters: /\$time\b/.test(text) ? { time: new Date(timeMs) } : undefined,
+      }),
+  };
+  return new RuleEngine({
+    patterns: config.rules,
+    parseTemplate,
+    answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
+    store: ingest,
+    receiver,
+    counters: new RuleCounters(counters),
+    intervalMs: config.ruleIntervalMs,
+    queryOffsetMs: config.ruleQueryOffsetMs,
+    resendDelayMs: config.ruleResendMs,
+    ...originOf(config),
+    pageOf: (rule) => pageOf(config.externalUrl, rule),
+    storedAlerts: (timeMs) => storedAlerts(queries, timeMs),
+    onLoaded: ({ files, groups, warnings }) => {
+      const rules = groups.reduce((count, group) => count + group.rules.length, 0);
+      log("rules_loaded", { files: files.length, groups: groups.length, rules });
+      for (const warning of warnings) log("rules_doubtful", { problem: problemText(warning) });
+    },
+    onInvalid: (errors) => log("rules_invalid", { errors: errors.length, first: problemText(errors[0]!) }),
+    onRuleFailed: (group, rule, error) =>
+      log("rule_failed", {
+        ...{ file: group?.file, group: group?.name, rule: rule?.name },
+        error: error instanceof Error ? error.message : String(error),
+      }),
+    now,
+  });
+}
+
+/** What all alerts of the gateway have. */
+function originOf(config: Config) {
+  const { externalLabels, externalUrl } = pickSettings(config, "externalLabels", "externalUrl");
+  const labels = externalLabels.map((each): [string, string] => {
+    const at = each.indexOf("=");
+    return [each.slice(0, at), each.slice(at + 1)];
+  });
+  return { externalLabels: Object.fromEntries(labels), externalURL: externalUrl.replace(/\/+$/, "") };
+}
+
+/** The address that answers the question of a rule. */
+function pageOf(externalUrl: string, { question: { language, text } }: GroupRule): string {
+  if (externalUrl === "") return "";
+  const path = language === "sql" ? "api/v1/sql?format=table&q=" : "api/v1/query?query=";
+  return `${externalUrl.replace(/\/+$/, "")}/${path}${encodeURIComponent(text)}`;
+}

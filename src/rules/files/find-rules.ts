@@ -1,0 +1,73 @@
+/** Finds the files of rules that patterns match, and reads them all. */
+import { readFile } from "node:fs/promises";
+import { readRuleFile, type RuleFileOptions } from "./rule-file.ts";
+import type { RuleGroup } from "./rule-group.ts";
+import type { PlacedProblem } from "./yaml-tree.ts";
+
+/** What is wrong in a file. */
+export interface FileProblem extends PlacedProblem {
+  readonly file: string;
+}
+
+export interface RuleFiles {
+  /** In the order of the patterns; the files of one pattern by name. */
+  readonly groups: readonly RuleGroup[];
+  /** The files that were read. */
+  readonly files: readonly string[];
+  /** Why the rules cannot be used as a whole. */
+  readonly errors: readonly FileProblem[];
+  readonly warnings: readonly FileProblem[];
+}
+
+/**
+ * The paths that patterns such as `rules/*.yml` match, each once. A path without such characters is taken as it is, so
+ * that a file that does not exist is an error when it is read.
+ */
+export async function findRuleFiles(patterns: readonly string[]): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for (const pattern of patterns) {
+    // A name with brackets is a path if such a file exists.
+    if (!/[*?[{]/.test(pattern) || (await Bun.file(pattern).exists())) {
+      found.add(pattern);
+      continue;
+    }
+    const paths: string[] = [];
+    for await (const path of new Bun.Glob(pattern).scan({ absolute: pattern.startsWith("/") }))
+      paths.push(path);
+    for (const path of paths.sort()) found.add(path);
+  }
+  return [...found];
+}
+
+/** Reads the files of patterns. A file that cannot be read is an error like any other. */
+export async function readRuleFiles(
+  patterns: readonly string[],
+  options: RuleFileOptions,
+): Promise<RuleFiles> {
+  const files = await findRuleFiles(patterns);
+  const groups: RuleGroup[] = [];
+  const errors: FileProblem[] = [];
+  const warnings: FileProblem[] = [];
+  for (const file of files) {
+    let text: string;
+    try {
+      text = await readFile(file, "utf8");
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      const reason = code === "ENOENT" ? "it does not exist" : message;
+      errors.push({ file, line: 1, column: 1, message: `the file cannot be read: ${reason}` });
+      continue;
+    }
+    const content = readRuleFile(file, text, options);
+    groups.push(...content.groups);
+    errors.push(...content.errors.map((each) => ({ file, ...each })));
+    warnings.push(...content.warnings.map((each) => ({ file, ...each })));
+  }
+  return { groups, files, errors, warnings };
+}
+
+/** A problem as one line: `FILE:LINE:COLUMN: MESSAGE`. */
+export function problemText({ file, line, column, message }: FileProblem): string {
+  return `${file}:${line}:${column}: ${message}`;
+}

@@ -1,0 +1,122 @@
+/**
+ * Answers the questions of rules: PromQL and SQL, with the limits that queries of users have. The answers are samples
+ * of one instant.
+ */
+import type { PromqlAnswer } from "../../query/promql/promql-queries.ts";
+import type { QueryResult } from "../../query/sql/sql-engine.ts";
+import { RuleFault } from "../evaluation/rule-evaluation.ts";
+import type { QuerySample, RuleQuestion } from "../files/rule-group.ts";
+import { readPromqlText } from "./promql-text-answer.ts";
+
+/** The queries that rules use. */
+export interface RuleQueries {
+  /** The text of an answer of Prometheus's API, in pieces. */
+  promql(text: string, timeMs: number, terms: RuleQueryTerms): Promise<PromqlAnswer>;
+  /** Runs a statement in the sandbox. `$time` in it is the time. */
+  sql(text: string, timeMs: number, terms: RuleQueryTerms): Promise<QueryResult>;
+}
+
+export interface RuleQueryTerms {
+  /** The most series or rows. */
+  readonly limit: number;
+  readonly signal?: AbortSignal;
+  /** How far back PromQL looks. Absent: as for all queries. */
+  readonly lookbackMs?: number;
+}
+
+interface AnswersOptions {
+  readonly queries: RuleQueries;
+  /** The most series of an answer. */
+  readonly seriesMax: number;
+}
+
+const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+export class QuestionAnswers {
+  readonly #options: AnswersOptions;
+
+  constructor(options: AnswersOptions) {
+    this.#options = options;
+  }
+
+  /** @throws RuleFault, and the errors of queries */
+  async answer(
+    { language, text }: RuleQuestion,
+    timeMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly QuerySample[]> {
+    const samples = await this.#samples({ language, text }, timeMs, signal).catch((error: unknown) => {
+      // A query that was interrupted does not know why.
+      throw signal.aborted ? signal.reason : error;
+    });
+    const { seriesMax } = this.#options;
+    if (samples.length > seriesMax)
+      throw new RuleFault(`the answer has more than ${seriesMax} series (ruleSeriesMax)`);
+    return samples;
+  }
+
+  async #samples(
+    { language, text }: RuleQuestion,
+    timeMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly QuerySample[]> {
+    signal.throwIfAborted();
+    return language === "sql"
+      ? await this.#sql(text, timeMs, signal)
+      : await this.#promql(text, timeMs, signal);
+  }
+
+  async #promql(text: string, timeMs: number, signal: AbortSignal): Promise<readonly QuerySample[]> {
+    const { queries, seriesMax } = this.#options;
+    // One more than the limit, to notice that there are more.
+    return await readPromqlText(await queries.promql(text, timeMs, { limit: seriesMax + 1, signal }));
+  }
+
+  /** A row is a sample: the column `value` is its value, and the others are its labels. */
+  async #sql(text: string, timeMs: number, signal: AbortSignal): Promise<readonly QuerySample[]> {
+    const { queries, seriesMax } = this.#options;
+    const result = await queries.sql(text, timeMs, { limit: seriesMax + 1, signal });
+    try {
+      const names = result.columns.map(({ name }) => name);
+      const valueAt = names.indexOf("value");
+      if (valueAt < 0)
+        throw new RuleFault(`the statement returns no column "value", but ${names.join(", ") || "nothing"}`);
+      for (const name of names)
+        if (!LABEL_NAME.test(name))
+          throw new RuleFault(`the column ${JSON.stringify(name)} is not a label name`);
+      const samples: QuerySample[] = [];
+      for (;;) {
+        const rows = await result.next();
+        if (rows === undefined) return samples;
+        for (const row of rows) {
+          const value = numberOf(row[valueAt]);
+          // NULL is no value: for example the average of no rows.
+          if (value === undefined) continue;
+          const labels: Record<string, string> = {};
+          for (const [at, name] of names.entries()) if (at !== valueAt) labels[name] = labelOf(name, row[at]);
+          samples.push({ labels, value });
+        }
+      }
+    } finally {
+      await result.close();
+    }
+  }
+}
+
+function numberOf(cell: unknown): number | undefined {
+  if (cell === null) return undefined;
+  if (typeof cell === "number") return cell;
+  if (typeof cell === "boolean") return cell ? 1 : 0;
+  // Integers that a number cannot hold, and decimals, are texts.
+  const number = typeof cell === "string" && cell.trim() !== "" ? Number(cell) : Number.NaN;
+  if (Number.isNaN(number) && cell !== "NaN")
+    throw new RuleFault(`the column "value" has ${JSON.stringify(cell)?.slice(0, 120)}, expected a number`);
+  return number;
+}
+
+function labelOf(name: string, cell: unknown): string {
+  if (cell === null) return "";
+  if (typeof cell === "object")
+    throw new RuleFault(`the column "${name}" has lists or structs, expected texts`);
+  return String(cell);
+}
