@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   summary: () => import("./commands/summary.ts"),
   promql: () => import("./commands/promql.ts"),
   check: () => import("./commands/check.ts"),
+  rules: () => import("./commands/rules/rules.ts"),
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
   compact: () => import("./commands/operation/compact.ts"),

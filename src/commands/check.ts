@@ -2,14 +2,14 @@
  * `weir check`: reads the settings as `weir serve` does. It reports errors, or prints each setting with its value and
  * the source of the value. Passwords and tokens of scraped targets are not printed. It also reads certificates and web.yml.
  *
- * With `--rules` it checks rule files instead (check/rules.ts).
+ * With `--rules` it checks rule files instead (check/absent-metrics.ts).
  */
 import { type Config, describeSettings, formatSetting, resolveSettings } from "../config/config.ts";
 import { WebConfigError } from "../web-config/web-config.ts";
 import { checkWebConfig } from "../web-config/live-web-config.ts";
 import { alignedRows } from "../query/formats/aligned-text.ts";
 import { readArguments } from "./arguments.ts";
-import { checkRules } from "./check/rules.ts";
+import { checkRules } from "./check/absent-metrics.ts";
 import { gatewayAt, urlHelp, urlOptions } from "./client.ts";
 import { type Command, exitCode, type Io } from "./command.ts";
 import { settingsHelp } from "./settings-help.ts";

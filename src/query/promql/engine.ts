@@ -16,10 +16,15 @@ import { parse } from "./parse/parse.ts";
 import { type Plan, planQuery } from "./plan.ts";
 import type { Storage } from "./storage.ts";
 
+/** The step of subqueries without one. Upstream uses its evaluation interval, which is a minute by default. */
+const SUBQUERY_STEP_MS = 60_000;
+
 /** Every limit and look-back is a setting, which has the default. */
 export interface EngineOptions extends Limits {
   /** How far back an instant selector looks for a series' latest sample. */
   readonly lookbackMs: number;
+  /** The step of subqueries without one: a minute if it is absent. */
+  readonly subqueryStepMs?: number;
 }
 
 /** One series of a result. */
@@ -139,6 +144,7 @@ export class Engine {
       storage: this.#storage,
       budget,
       annotations,
+      subqueryStepMs: this.#options.subqueryStepMs ?? SUBQUERY_STEP_MS,
       totalsAfterMs: plan.afterMs,
     });
     const data = await evaluate(plan, evaluator).catch((error: unknown) => {

@@ -6,6 +6,8 @@ import type { Budget } from "./budget.ts";
 export interface Context {
   /** How far back an instant selector looks for a series' latest sample. */
   readonly lookbackMs: number;
+  /** The step of subqueries without one. */
+  readonly subqueryStepMs: number;
   readonly storage: Storage;
   readonly budget: Budget;
   readonly annotations: Annotations;

@@ -16,9 +16,6 @@ import { instantVector, type RangeSeries, type RangeVector, rangeVector } from "
 import { type ScalarValue, scalarValue, type QueryValue, vectorValue } from "./value.ts";
 import { combineSets, joinVectors } from "./operators/vector-matching.ts";
 
-/** The step of subqueries without one. Upstream uses its evaluation interval, which is a minute by default. */
-const SUBQUERY_STEP_MS = 60_000;
-
 export class Evaluator {
   readonly context: Context;
   readonly #plan: Plan;
@@ -123,7 +120,7 @@ export class Evaluator {
   async #subquery(subquery: Subquery, grid: Grid): Promise<RangeVector> {
     const lookMs = lookTimes(grid, subquery);
     const { rangeMs } = subquery;
-    const stepMs = subquery.stepMs ?? SUBQUERY_STEP_MS;
+    const stepMs = subquery.stepMs ?? this.context.subqueryStepMs;
     const inner = alignedGrid(lookMs[0] - rangeMs, lookMs[lookMs.length - 1], stepMs);
     if (inner.count === 0) return { rangeMs, lookMs, series: noSeries() };
     this.context.budget.checkSteps(inner.count);
