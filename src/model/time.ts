@@ -87,7 +87,7 @@ export type TimeUnit = keyof typeof MICROSECONDS;
 
 /** Names the probable unit of a number that was read as another unit; empty if it looks like that unit. */
 export function unitHint(number: number, unit: TimeUnit = "milliseconds"): string {
-  const probable = unitOf(number);
+  const probable = unitOfTime(number);
   return probable === undefined || probable === unit
     ? ""
     : ` (a number is ${unit}; this one looks like ${probable})`;
@@ -98,7 +98,11 @@ export function unitHintOfUs(us: number, unit: TimeUnit): string {
   return unitHint(us / MICROSECONDS[unit], unit);
 }
 
-function unitOf(number: number): TimeUnit | undefined {
+/**
+ * The unit in which a number is a time since 1970: seconds and milliseconds from 2001 to 2100, microseconds and
+ * nanoseconds from 1981 on. Undefined if there is none. No number is such a time in two units.
+ */
+export function unitOfTime(number: number): TimeUnit | undefined {
   if (number >= SECONDS_MIN && number < SECONDS_MAX) return "seconds";
   if (number >= SECONDS_MIN * 1_000 && number < SECONDS_MAX * 1_000) return "milliseconds";
   if (!(number > MILLISECONDS_MAX && number < NANOSECONDS_MAX)) return undefined;
