@@ -5,6 +5,7 @@
  * Queries are parsed, evaluated and written as text in Workers, because whatever a reader asks must not delay a push.
  * This thread finds series and reads rows for them.
  */
+import { availableParallelism } from "node:os";
 import type { Counters } from "../../model/counters.ts";
 import { RequestError } from "../../model/errors.ts";
 import type { Labels } from "../../model/sample.ts";
@@ -52,7 +53,7 @@ export interface PromqlAnswer {
 /** How long a query waits before it is rejected, and how many wait: dashboards send the queries of a page at once. */
 const WAIT_MS = 30_000;
 const WAITING_PER_QUERY = 32;
-/** Exports at once, which last as long as their clients read. Each has a Worker with a million samples. */
+/** Exports in progress, which last as long as their clients read. Each has a Worker with a million samples. */
 const EXPORTS_MAX = 4;
 /** A Worker notices itself that the time is up, unless it computes without a pause. */
 const LATE_MS = 100;
@@ -77,6 +78,11 @@ export class Promql {
       waitingPerRunning: Number.POSITIVE_INFINITY,
     }),
   );
+  /** Exports that compute: each uses a processor, and the thread that accepts pushes needs one at any moment. */
+  readonly #turns = new ConcurrencyLimit(Math.max(1, availableParallelism() - 1), {
+    tasks: "exports",
+    waitingPerRunning: Number.POSITIVE_INFINITY,
+  });
   readonly #counters: Counters;
 
   constructor(options: PromqlOptions) {
@@ -207,6 +213,7 @@ export class Promql {
       rows: labels === undefined ? this.#rows : narrowedRows(this.#rows, labels),
       settings: this.#settings(),
       memory: this.#memory,
+      turns: this.#turns,
       signal: AbortSignal.any([signal, late.signal]),
     });
     try {

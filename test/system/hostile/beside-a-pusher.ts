@@ -1,9 +1,7 @@
 /** A gateway as a process, a pusher of 20 events per second, and what hostile requests beside it cost. */
-import { existsSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { GatewayProcess } from "../../gateway-process.ts";
-import { until } from "../../until.ts";
-import type { Probed } from "./slice-probe.ts";
+import { readFileSync } from "node:fs";
+import type { GatewayProcess } from "../../gateway-process.ts";
+import { ProbedGateway } from "./probed-gateway.ts";
 
 /** A request that should delay nobody. */
 export interface Hostile {
@@ -37,40 +35,26 @@ export class BesideAPusher {
   /** The numbers of the acknowledged events, and of those that got another answer. */
   readonly acknowledged: number[] = [];
   readonly refused: string[] = [];
-  readonly #probe: string;
+  readonly #probed: ProbedGateway;
   #number = 0;
   #isOver = false;
   #longestWaitMs = 0;
   readonly #pushes = new Set<Promise<void>>();
   readonly #pusher: Promise<void>;
 
-  private constructor(gateway: GatewayProcess, probe: string) {
-    this.gateway = gateway;
-    this.#probe = probe;
+  private constructor(probed: ProbedGateway) {
+    this.gateway = probed.gateway;
+    this.#probed = probed;
     this.#pusher = this.#push();
   }
 
   static async start(folder: string, args: readonly string[]): Promise<BesideAPusher> {
-    const probe = join(folder, "longest-slice");
-    const gateway = await GatewayProcess.start({
-      data: join(folder, "data"),
-      args,
-      runtimeArgs: ["--preload", join(import.meta.dir, "slice-probe.ts")],
-      // As scripts/serve sets them.
-      env: {
-        WEIR_PROBE: probe,
-        UV_THREADPOOL_SIZE: "16",
-        BUN_JSC_forceRAMSize: "2147483648",
-        MALLOC_ARENA_MAX: "1",
-        MIMALLOC_PURGE_DELAY: "1000",
-      },
-    });
-    return new BesideAPusher(gateway, probe);
+    return new BesideAPusher(await ProbedGateway.start(folder, args));
   }
 
   /** Sends requests at once, and resolves to their cost when all are answered. */
   async cost(requests: readonly Hostile[]): Promise<Cost> {
-    await this.#takeLongest();
+    await this.#probed.takeLongest();
     const statuses = await Promise.all(
       requests.flatMap((request) => {
         const body = request.body?.();
@@ -81,7 +65,7 @@ export class BesideAPusher {
     await Promise.all(this.#pushes);
     const waitMs = this.#longestWaitMs;
     this.#longestWaitMs = 0;
-    const { longestMs, pieceMs } = await this.#takeLongest();
+    const { longestMs, pieceMs } = await this.#probed.takeLongest();
     return { slice: longestMs / pieceMs, wait: waitMs / pieceMs, pieceMs, statuses: statuses.flat() };
   }
 
@@ -144,37 +128,36 @@ export class BesideAPusher {
     }
   }
 
-  async #takeLongest(): Promise<Probed> {
-    rmSync(this.#probe, { force: true });
-    process.kill(this.gateway.pid, "SIGUSR2");
-    await until("the probe", () => existsSync(this.#probe));
-    return JSON.parse(readFileSync(this.#probe, "utf8")) as Probed;
+  async #send(request: Hostile, body: Uint8Array | string | undefined): Promise<number> {
+    return await send(this.gateway.url, request, body);
   }
+}
 
-  async #send(
-    { method, path, headers, readsBytes }: Hostile,
-    body: Uint8Array | string | undefined,
-  ): Promise<number> {
-    const cancel = new AbortController();
-    try {
-      const response = await this.fetch(path, {
-        method: method ?? (body === undefined ? "GET" : "POST"),
-        headers,
-        body,
-        redirect: "manual",
-        signal: cancel.signal,
-      });
-      let read = 0;
-      for await (const part of response.body ?? []) {
-        read += part.length;
-        if (readsBytes !== undefined && read >= readsBytes) break;
-      }
-      return response.status;
-    } catch {
-      // The gateway closed the connection. Whether it is alive is checked elsewhere.
-      return 0;
-    } finally {
-      cancel.abort();
+/** Sends a request, and reads the answer. Resolves to its status, or to 0 if the connection failed. */
+export async function send(
+  url: string,
+  { method, path, headers, readsBytes }: Hostile,
+  body: Uint8Array | string | undefined,
+): Promise<number> {
+  const cancel = new AbortController();
+  try {
+    const response = await fetch(`${url}${path}`, {
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      headers,
+      body,
+      redirect: "manual",
+      signal: cancel.signal,
+    });
+    let read = 0;
+    for await (const part of response.body ?? []) {
+      read += part.length;
+      if (readsBytes !== undefined && read >= readsBytes) break;
     }
+    return response.status;
+  } catch {
+    // The gateway closed the connection. Whether it is alive is checked elsewhere.
+    return 0;
+  } finally {
+    cancel.abort();
   }
 }

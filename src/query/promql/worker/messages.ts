@@ -106,7 +106,9 @@ export type Ask =
   /** In parts: RowLists. */
   | { readonly what: "scanLists"; readonly reader: number; readonly statement: DayStatement }
   /** Answered when no other large read runs; see `largeDone`. */
-  | { readonly what: "large" };
+  | { readonly what: "large" }
+  /** Of an export. Answered when it may compute; see `turnDone`. */
+  | { readonly what: "turn" };
 
 export type AskPart = string | RowColumns | RowLists;
 
@@ -138,6 +140,8 @@ export type FromWorker =
   | { readonly type: "enough"; readonly ask: number }
   | { readonly type: "closeReader"; readonly reader: number }
   | { readonly type: "largeDone" }
+  /** An export waits for its client, or has ended. */
+  | { readonly type: "turnDone" }
   | {
       readonly type: "piece";
       readonly piece: Uint8Array<ArrayBuffer>;

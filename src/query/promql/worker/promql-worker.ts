@@ -43,15 +43,45 @@ function post(message: FromWorker, transferred: ArrayBuffer[] = []): void {
   self.postMessage(message, transferred);
 }
 
+/** When an export may compute: while others have the processors, it waits. */
+class Turn {
+  readonly #asker: Asker;
+  #isTaken = false;
+
+  constructor(asker: Asker) {
+    this.#asker = asker;
+  }
+
+  async take(): Promise<void> {
+    await this.#asker.ask({ what: "turn" });
+    this.#isTaken = true;
+  }
+
+  /** Lets others compute, while `wait` waits for something. */
+  async without(wait: () => Promise<void>): Promise<void> {
+    const wasTaken = this.#isTaken;
+    this.end();
+    await wait();
+    if (wasTaken) await this.take();
+  }
+
+  end(): void {
+    if (this.#isTaken) this.#asker.tell({ type: "turnDone" });
+    this.#isTaken = false;
+  }
+}
+
 /** Sends each piece when the client has read those before it, except for a few. */
 class Pieces {
   readonly #signal: AbortSignal;
+  readonly #turn: Turn;
   readonly #encoder = new TextEncoder();
   #room = PIECES_AHEAD;
   #onRoom: () => void = () => {};
 
-  constructor(signal: AbortSignal) {
+  constructor(signal: AbortSignal, turn: Turn) {
     this.#signal = signal;
+    this.#turn = turn;
     signal.addEventListener("abort", () => this.#onRoom());
   }
 
@@ -67,12 +97,16 @@ class Pieces {
   }
 
   async waitForRoom(): Promise<void> {
+    if (this.#room === 0) await this.#turn.without(() => this.#untilRoom());
+    this.#signal.throwIfAborted();
+  }
+
+  async #untilRoom(): Promise<void> {
     while (this.#room === 0 && !this.#signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
     }
-    this.#signal.throwIfAborted();
   }
 
   post(text: string, isLast: boolean, isFreeing: boolean): void {
@@ -85,7 +119,8 @@ class Pieces {
 class RunningTask {
   readonly abort = new AbortController();
   readonly asker = new Asker(post);
-  readonly pieces = new Pieces(this.abort.signal);
+  readonly #turn = new Turn(this.asker);
+  readonly pieces = new Pieces(this.abort.signal, this.#turn);
   readonly #expressions = new Map<string, RE2JS>();
 
   async run(task: Task, settings: TaskSettings): Promise<void> {
@@ -109,6 +144,7 @@ class RunningTask {
   async #answer(task: Exclude<Task, SelectorsTask>, settings: TaskSettings): Promise<string | PlainError> {
     const rows = new RemoteRows(this.asker, settings.days);
     try {
+      if (task.kind === "export") await this.#turn.take();
       let made: string | undefined;
       for await (const text of answerPieces(task, settings, rows, this.abort.signal)) {
         if (made !== undefined) {
@@ -122,6 +158,8 @@ class RunningTask {
       return made ?? "";
     } catch (error) {
       return plainError(explained(error));
+    } finally {
+      this.#turn.end();
     }
   }
 

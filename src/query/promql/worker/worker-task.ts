@@ -6,7 +6,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 import { deferredMatcher, type TestTexts } from "../matchers.ts";
-import type { StoredRows } from "../store/stored-rows.ts";
+import type { LargeReads, StoredRows } from "../store/stored-rows.ts";
 import type { RowColumns, RowLists, TableReader } from "../store/table-reader.ts";
 import type { MemoryGuard } from "../../memory-guard.ts";
 import { LimitReached, QueryCanceled, QueryError } from "../query-errors.ts";
@@ -40,6 +40,8 @@ export interface WorkerTaskOptions {
   readonly signal: AbortSignal;
   /** Stops the task when the memory of the process grows too far. */
   readonly memory: TaskMemory;
+  /** How many exports compute at once. Without it, all do. */
+  readonly turns?: LargeReads;
 }
 
 /** See MemoryGuard. */
@@ -68,6 +70,7 @@ export class WorkerTask {
   readonly #tests = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #testsSent = 0;
   #releaseLarge: (() => void) | undefined;
+  #releaseTurn: (() => void) | undefined;
   #isOver = false;
   #isFreeing = false;
   #grace: ReturnType<typeof setTimeout> | undefined;
@@ -184,6 +187,10 @@ export class WorkerTask {
         this.#releaseLarge?.();
         this.#releaseLarge = undefined;
         return;
+      case "turnDone":
+        this.#releaseTurn?.();
+        this.#releaseTurn = undefined;
+        return;
       case "piece":
         if (this.#failure === undefined) this.#pieces.push(message.piece);
         this.#isLast = message.isLast;
@@ -237,6 +244,7 @@ export class WorkerTask {
     else pool.end(this.#worker);
     this.#stopReading.abort(new QueryCanceled("the query was canceled"));
     this.#releaseLarge?.();
+    this.#releaseTurn?.();
     for (const answering of this.#answering.values()) answering.onTaken();
     void Promise.allSettled(this.#work).then(() => {
       for (const reader of this.#readers.values()) reader.close();
@@ -266,7 +274,7 @@ export class WorkerTask {
   }
 
   async #valueOf(ask: number, request: Ask, answering: Answering): Promise<unknown> {
-    const { rows } = this.#options;
+    const { rows, turns } = this.#options;
     const { signal } = this.#stopReading;
     signal.throwIfAborted();
     switch (request.what) {
@@ -298,27 +306,16 @@ export class WorkerTask {
         );
         return undefined;
       case "large":
-        await this.#acquireLarge(signal);
+        this.#releaseLarge = await begun(rows.large, signal);
+        return undefined;
+      case "turn":
+        if (turns !== undefined) this.#releaseTurn = await begun(turns, signal);
         return undefined;
     }
   }
 
   #reader(id: number): TableReader {
     return this.#readers.getOrInsertComputed(id, () => this.#options.rows.tables(this.#stopReading.signal));
-  }
-
-  /** Resolves when it is this task's turn to read much. Its turn ends with `largeDone`, or with the task. */
-  async #acquireLarge(signal: AbortSignal): Promise<void> {
-    const begun = Promise.withResolvers<void>();
-    const done = Promise.withResolvers<void>();
-    const turn = this.#options.rows.large.run(async () => {
-      if (signal.aborted) return;
-      this.#releaseLarge = done.resolve;
-      begun.resolve();
-      await done.promise;
-    }, signal);
-    turn.then(() => begun.resolve(), begun.reject);
-    await begun.promise;
   }
 
   /** Sends a part; resolves when the Worker can take another. */
@@ -336,6 +333,19 @@ export class WorkerTask {
   #post(message: Parameters<PoolWorker["post"]>[0], buffers: ArrayBuffer[] = []): void {
     if (!this.#isOver) this.#worker.post(message, buffers);
   }
+}
+
+/** Resolves when a run of the Worker has its turn, to the function that ends the turn. Throws if `signal` aborts before. */
+async function begun(turns: LargeReads, signal: AbortSignal): Promise<() => void> {
+  const began = Promise.withResolvers<() => void>();
+  const done = Promise.withResolvers<void>();
+  const turn = turns.run(async () => {
+    began.resolve(done.resolve);
+    // The task may have ended in the same moment, and then nobody ends the turn.
+    if (!signal.aborted) await done.promise;
+  }, signal);
+  turn.catch(began.reject);
+  return await began.promise;
 }
 
 /** The buffers of a part, each once. All arrays of a part are copies, so nothing else uses them. */
