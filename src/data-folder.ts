@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { dataPathFault, SettingError } from "./config/config.ts";
+import { shellWord } from "./model/errors.ts";
 import { isDiskFull } from "./store/engine/faults.ts";
 
 /** The beginning of the names of the store's files: database, log and journal. */
@@ -19,7 +20,8 @@ const STORE = "store.duckdb";
 /**
  * Creates the folder, if it does not exist.
  *
- * @throws SettingError if it cannot be created, or the engine cannot use its path, or this user cannot write to it
+ * @throws SettingError if it cannot be created, or the engine cannot use its path, or this user cannot write to it;
+ *   DiskUnusable if its disk does not work
  */
 export function openDataFolder(path: string): void {
   // The absolute path with links resolved, as the engine sees it.
@@ -28,6 +30,7 @@ export function openDataFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
+    requireWorkingDisk(path, error);
     const reason = error instanceof Error ? error.message : String(error);
     throw new SettingError(`data is ${JSON.stringify(path)}, which cannot be created as a folder: ${reason}`);
   }
@@ -44,22 +47,48 @@ function realPath(path: string): string {
   }
 }
 
+/** The disk of the data folder does not work at the moment. No setting is wrong, so a later start may succeed. */
+export class DiskUnusable extends Error {
+  override readonly name = "DiskUnusable";
+}
+
+/** Faults of a disk or of a mount: read-only, broken, full, gone, not reachable. */
+const DISK_FAULTS = [
+  "EROFS",
+  "EIO",
+  "ENOSPC",
+  "EDQUOT",
+  "ENXIO",
+  "ENODEV",
+  "ESTALE",
+  "ENOTCONN",
+  "ETIMEDOUT",
+];
+
+/** Throws `DiskUnusable` if an error of the folder is a fault of its disk. */
+function requireWorkingDisk(data: string, error: unknown): void {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!DISK_FAULTS.includes(code)) return;
+  throw new DiskUnusable(
+    code === "EROFS"
+      ? `data is ${JSON.stringify(data)}, which is on a disk that is mounted read-only: mount it for writing, or give --data ` +
+          "a folder of another disk."
+      : `data is ${JSON.stringify(data)}, whose disk does not work: ${(error as Error).message}`,
+  );
+}
+
 /** If root imports into the folder of a service, it leaves files that the service cannot open. */
 function requireAccess(data: string, path: string, mode: number): void {
   try {
     accessSync(path, mode);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EROFS")
-      throw new SettingError(
-        `data is ${JSON.stringify(data)}, which is on a disk that is mounted read-only: mount it for writing, or give --data ` +
-          "a folder of another disk.",
-      );
+    requireWorkingDisk(data, error);
     const user = process.getuid?.();
     const owner = statSync(path).uid;
     throw new SettingError(
       `data is ${JSON.stringify(data)}, but user ${user} cannot read and write ${JSON.stringify(path)}, which belongs to ` +
         (owner === user
-          ? `this user: run "chmod -R u+rwX ${data}".`
+          ? `this user: run "chmod -R u+rwX ${shellWord(data)}".`
           : `user ${owner}: run as that user, or "chown -R" the folder.`),
     );
   }

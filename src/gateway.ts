@@ -211,6 +211,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const ingest = openIngest(parts, receivers, id, options.onFatal);
   const owners = [...receivers.owners.values()];
   const exposition = new Exposition({ counters, id, totals, owners });
+  access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners);
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: NO_RECEIVER });
   const routes = [
@@ -278,6 +279,22 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   };
 }
 
+/** How many metrics a line names. */
+const METRICS_NAMED = 5;
+
+/** Logs the labels of tokens that are attributes: a token with such a label reads nothing of these metrics. */
+function warnOfAttributes(
+  names: ReadonlySet<string>,
+  { config, registry, log }: Pick<Parts, "config" | "registry" | "log">,
+): void {
+  for (const label of names) {
+    const metrics = config.attributes.includes(label) ? ["all"] : registry.metricsWithout(label);
+    if (metrics.length === 0) continue;
+    const more = metrics.length > METRICS_NAMED ? ` and ${metrics.length - METRICS_NAMED} more` : "";
+    log("token_label_is_attribute", { label, metrics: metrics.slice(0, METRICS_NAMED).join(" ") + more });
+  }
+}
+
 /** What is logged of requests, at all addresses. */
 function requestLoggingOf(config: Config, summary: MinuteSummary): RequestLogging {
   const { slowQueryMs, logRequests, logLevel } = config;
@@ -300,6 +317,7 @@ async function openFile(
     counters,
     reserveBytes: config.diskReserveBytes,
     onFault: (what, error) => log("store_fault", { what, error: String(error) }),
+    onIncomplete: (path, byte) => log("journal_record_incomplete", { path, byte }),
     onFatal,
     onUpgradeBackup: (folder) => log("upgrade_backup", { folder }),
     onRoom: ({ freeBytes, isFull }) =>

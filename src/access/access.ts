@@ -111,6 +111,8 @@ export class Access implements AccessGuard, Callers {
   /** Why the file cannot be read, as it was logged. */
   #fault: string | undefined;
 
+  #onLabels: (names: ReadonlySet<string>) => void = () => {};
+
   /** Throws `TokenFileError` if the file cannot be read. */
   constructor(options: AccessOptions) {
     this.#options = options;
@@ -127,6 +129,12 @@ export class Access implements AccessGuard, Callers {
   /** Whether the file of the tokens exists, also without tokens. */
   get hasFile(): boolean {
     return this.#version !== undefined;
+  }
+
+  /** Calls the function with the names of all labels of tokens: now, and when the file has changed. */
+  watchLabels(onLabels: (names: ReadonlySet<string>) => void): void {
+    this.#onLabels = onLabels;
+    this.#reportLabels();
   }
 
   /** Whether a token exists that has not expired. */
@@ -245,12 +253,18 @@ export class Access implements AccessGuard, Callers {
       this.#set(tokens ?? []);
       if (tokens === undefined) log("token_file_deleted");
       else log("tokens_changed", { tokens: tokens.length });
+      this.#reportLabels();
     } catch (error) {
       // A folder that cannot be read fails at every look.
       const fault = String(error);
       if (fault !== this.#fault) log("token_file_unreadable", { error: fault });
       this.#fault = fault;
     }
+  }
+
+  #reportLabels(): void {
+    const tokens = [...this.#tokens.values()].flat();
+    this.#onLabels(new Set(tokens.flatMap(({ token }) => [...token.labels.keys()])));
   }
 
   #set(ofFile: readonly AccessToken[]): void {

@@ -159,8 +159,15 @@ function isLocal(url: string): boolean {
   return /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** Returns the answer if its status is 2xx. Otherwise throws `Refused` with the gateway's message. */
-export async function accepted(response: Response): Promise<Response> {
+/**
+ * Returns the answer if its status is 2xx. Otherwise throws `Refused` with the gateway's message.
+ *
+ * @param flags the arguments of the command, by the parameters of the request that they become: a message names the former
+ */
+export async function accepted(
+  response: Response,
+  flags: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   if (response.ok) return response;
   const text = await response.text().catch(() => "");
   let body: unknown;
@@ -174,7 +181,7 @@ export async function accepted(response: Response): Promise<Response> {
   const reason = typeof error === "string" ? error : error?.message;
   const message =
     typeof reason === "string"
-      ? reason
+      ? withFlags(reason, flags)
       : `The gateway answered ${response.status} ${response.statusText}`.trimEnd();
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
   throw new RequestRefused(
@@ -183,6 +190,14 @@ export async function accepted(response: Response): Promise<Response> {
     Number.isFinite(retryAfter) ? retryAfter : undefined,
     body,
   );
+}
+
+/** A message with flags in place of the parameters that it names. */
+function withFlags(message: string, flags: Readonly<Record<string, string>>): string {
+  let text = message;
+  for (const [parameter, flag] of Object.entries(flags))
+    text = text.replace(`invalid parameter "${parameter}"`, `${flag} is invalid`);
+  return text;
 }
 
 /** The bytes of an answer as they arrive. Throws `Unreachable` if the connection breaks before the end. */

@@ -18,6 +18,7 @@ import { type Listener, listen } from "../http/server.ts";
 import { createLog, type Log } from "../log/log.ts";
 import { standardError } from "../log/standard-error.ts";
 import { repeat, type Service } from "../model/service.ts";
+import { shellWord } from "../model/errors.ts";
 import { gatewayPart } from "../sampler/own-metrics.ts";
 import { createParts } from "../sampler/parts.ts";
 import { Sampler } from "../sampler/sampler.ts";
@@ -132,16 +133,19 @@ function requireToken(config: Config, { access, webConfig }: Gateway): void {
   if (tokenFile !== "" && !access.hasFile) {
     throw new SettingError(
       `tokenFile is "${tokenFile}", which does not exist, so no request would need a token: run "${create} ` +
-        `--token-file ${tokenFile}", or start without this setting.`,
+        `--token-file ${shellWord(tokenFile)}", or start without this setting.`,
     );
   }
   const open = addressThatNeedsToken(config);
   if (open === undefined) return;
   const { key, flag, address } = open;
-  const files = tokenFile === "" ? `--data ${data}` : `--data ${data} --token-file ${tokenFile}`;
+  const files =
+    tokenFile === ""
+      ? `--data ${shellWord(data)}`
+      : `--data ${shellWord(data)} --token-file ${shellWord(tokenFile)}`;
   throw new SettingError(
     `${key} is "${address}", which other machines may reach, and there is no token and no user of web.yml: run ` +
-      `"${create} ${files}", and then "weir serve ${flag} ${address} ${files}". (--open allows requests without tokens, ` +
+      `"${create} ${files}", and then "weir serve ${flag} ${shellWord(address)} ${files}". (--open allows requests without tokens, ` +
       "for networks that you trust.)",
   );
 }

@@ -80,7 +80,9 @@ FILE is where the tokens are:
         const wanted = tokenOf(others);
         if (config.tokenFile === "") openDataFolder(config.data);
         else mkdirSync(dirname(paths.tokens), { recursive: true, mode: 0o700 });
-        return await create(wanted, paths, io);
+        const code = await create(wanted, paths, io);
+        await warnOfAttributes(wanted.token, config.attributes, io);
+        return code;
       }
       case "list":
         readArguments(others, {}, false);
@@ -135,6 +137,21 @@ async function create(
   await io.stdout.write(`${text}\n`);
   await io.stderr.write(`The token is not shown again. Its hash is in ${path}.\n`);
   return exitCode.ok;
+}
+
+/** Warns of labels that are no labels of series: the token reads nothing of events. */
+async function warnOfAttributes(
+  { name, labels }: AccessToken,
+  attributes: readonly string[],
+  io: Io,
+): Promise<void> {
+  for (const label of labels.keys()) {
+    if (!attributes.includes(label)) continue;
+    await io.stderr.write(
+      `Warning: the label ${JSON.stringify(label)} is an attribute of events (setting attributes), not a label of series. ` +
+        `What the token pushes gets it, but the token ${JSON.stringify(name)} cannot read these events.\n`,
+    );
+  }
 }
 
 /** Rejects a second value of a label: a token with two would have the last one only. */

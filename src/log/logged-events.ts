@@ -75,6 +75,12 @@ export const EVENTS = {
     message: "the backup before an upgrade is older than retention and was removed",
     fields: ["folder"],
   },
+  journal_record_incomplete: {
+    level: "warn",
+    message:
+      "the last record of the journal is incomplete, as a kill or a loss of power leaves it, and was skipped; its push was not acknowledged",
+    fields: ["path", "byte"],
+  },
   store_fault: { level: "error", message: "a fault of the store", fields: ["what", "error"] },
   ingest_fault: { level: "error", message: "a fault while samples were stored", fields: ["what", "error"] },
   housekeeping_failed: {
@@ -156,6 +162,11 @@ export const EVENTS = {
 
   // Tokens
   tokens_changed: { level: "info", message: "the tokens have changed", fields: ["tokens"] },
+  token_label_is_attribute: {
+    level: "warn",
+    message: "a label of a token is an attribute of these metrics, so that the token reads nothing of them",
+    fields: ["label", "metrics"],
+  },
   web_config_changed: {
     level: "info",
     message: "the files of certificates or users have changed: new connections and requests use them",

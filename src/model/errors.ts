@@ -180,3 +180,11 @@ export function messageKind(message: string): string {
     .replace(/(?<!\w)-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?|null|true|false)\b/gi, "_")
     .replace(/[[{][_,:[\]{}]*[\]}]/g, "_");
 }
+
+/** Characters that no shell changes. */
+const PLAIN_WORD = /^[\w@%+=:,./-]+$/;
+
+/** A path as one word of a POSIX shell, for a command that a message suggests. */
+export function shellWord(text: string): string {
+  return PLAIN_WORD.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -48,6 +48,11 @@ export class Guard {
     return this.#demoted.get(metric) ?? [];
   }
 
+  /** The metrics of which a label was demoted. */
+  metricsWithout(label: string): string[] {
+    return [...this.#demoted].filter(([, labels]) => labels.has(label)).map(([metric]) => metric);
+  }
+
   add(metric: string, labels: Labels): void {
     const byLabel = this.#values.getOrInsertComputed(metric, () => new Map());
     for (const [name, value] of labels) {

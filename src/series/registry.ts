@@ -131,6 +131,11 @@ export class Registry {
     return [...new Set([...this.#options.attributes, ...this.#guard.demotedOf(metric)])];
   }
 
+  /** The metrics of which a label was demoted. */
+  metricsWithout(label: string): readonly string[] {
+    return this.#guard.metricsWithout(label);
+  }
+
   /** Whether the series may have samples in the days from `firstDay` to `lastDay`. */
   hasSamplesIn(seriesId: number, firstDay: number, lastDay: number): boolean {
     return this.#days.hasIn(seriesId, firstDay, lastDay);

@@ -1,5 +1,6 @@
 /** Errors for damaged files of a store, for a person who has to replace them. */
 import { basename, dirname } from "node:path";
+import { shellWord } from "../model/errors.ts";
 import { faultOf, reasonOf } from "./engine/faults.ts";
 import { findLogDamage } from "./engine/log-check.ts";
 import { StoreDamaged } from "./store.ts";
@@ -26,6 +27,6 @@ function damaged(path: string, reason: string): StoreDamaged {
     `${path} is damaged, or is not a store of Weir: ${reason}. Nothing was deleted. ` +
       `Move ${name}, ${name}.wal and ${name}.journal to another folder and keep them, then put a backup in their place, ` +
       "or start with --data on a snapshot (snapshots/NAME in the data folder). Without one, run " +
-      `"weir doctor --repair --data ${dirname(path)}", which stores what can be read in a new folder.`,
+      `"weir doctor --repair --data ${shellWord(dirname(path))}", which stores what can be read in a new folder.`,
   );
 }

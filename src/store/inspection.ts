@@ -75,7 +75,7 @@ export class NoStore extends Error {
 }
 
 async function inspected(connection: Connection, path: string): Promise<Inspection> {
-  const { found, newest } = await supportedSchema(connection).catch((error) => {
+  const { found, newest } = await supportedSchema(connection, path).catch((error) => {
     if (faultOf(error) !== "statement") throw error;
     throw new StoreDamaged(`${path} is a database of something else, and not a store of Weir`);
   });

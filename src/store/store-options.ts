@@ -1,7 +1,7 @@
 /** What a store needs to open its file, and what it reports. */
 import type { Counters } from "../model/counters.ts";
 import type { OpenEngineOptions } from "./engine/open-engine.ts";
-import type { OnFault } from "./journal/journal.ts";
+import type { OnFault, OnIncomplete } from "./journal/journal.ts";
 import type { Orphans } from "./journal/salvage.ts";
 import type { Room } from "./store.ts";
 
@@ -14,6 +14,7 @@ export interface StoreOptions extends Pick<OpenEngineOptions, "migrations" | "on
   readonly temporaryDirectory: string;
   readonly counters: Counters;
   readonly onFault?: OnFault;
+  readonly onIncomplete?: OnIncomplete;
   /** `requireRoom` throws below this many free bytes on the disk. The default is 0. */
   readonly reserveBytes?: number;
   /** Called when the disk becomes full, and when it no longer is. */

@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
-import { quote } from "../model/errors.ts";
+import { quote, shellWord } from "../model/errors.ts";
 import { type ClientAuth, type PemSource, type TlsConfig, WebConfigError } from "./web-config.ts";
 
 /** What a listener needs to accept connections. */
@@ -70,7 +70,7 @@ export function tlsFindings(
     const octal = (mode & 0o777).toString(8);
     findings.push({
       state: "warning",
-      text: `${nameOf(config.key)} has the mode ${octal}, so every user of this machine can use it: run "chmod 640 ${file}".`,
+      text: `${nameOf(config.key)} has the mode ${octal}, so every user of this machine can use it: run "chmod 640 ${shellWord(file!)}".`,
     });
   }
   return findings;

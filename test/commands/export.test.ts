@@ -158,6 +158,10 @@ describe("an error is reported in one line", () => {
     for (const [args, message] of [
       [["--metric", "none"], 'There is no metric "none" in the store.'],
       [
+        ["--metric", "queue.dept"],
+        'There is no metric "queue.dept" in the store. Did you mean "queue.depth"?',
+      ],
+      [
         ["--from", "yesterday"],
         'from is "yesterday"; expected now, a distance from now such as -24h, milliseconds since 1970, or RFC 3339.',
       ],

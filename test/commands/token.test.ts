@@ -34,6 +34,39 @@ const statusOf = async ({ url }: GatewayProcess, token: string, path = "/metrics
     .status;
 
 describe("weir token", () => {
+  test("warns of a label that is an attribute, and the gateway logs it with the metrics", async () => {
+    const data = temporaryFolder();
+    const gateway = await start(data, ["--label-values-max=2"]);
+    const events = ["a", "b", "c"].map((user) => ({
+      metric_name: "m.demoted",
+      value: 1,
+      tags: { user, task_id: user },
+    }));
+    const pushed = await fetch(`${gateway.url}/api/v1/push`, {
+      method: "POST",
+      body: JSON.stringify(events),
+    });
+    expect(pushed.status).toBe(200);
+    const created = (name: string, label: string) =>
+      weir(["token", "create", "--data", data, "--name", name, "--scope", "read", "--label", label]);
+    const first = await created("one", "task_id=a");
+    expect({ code: first.code, out: first.out }).toEqual({ code: 0, out: expect.stringMatching(TOKEN) });
+    expect(first.err).toEndWith(
+      'Warning: the label "task_id" is an attribute of events (setting attributes), not a label of series. What the token ' +
+        'pushes gets it, but the token "one" cannot read these events.\n',
+    );
+    // A label with too many values is known to the gateway alone.
+    expect((await created("two", "user=a")).err).not.toContain("Warning");
+    expect((await created("three", "job=a")).err).not.toContain("Warning");
+    await until("the gateway reads the tokens", async () => {
+      await statusOf(gateway, "");
+      return gateway.log.text.includes("label=user");
+    });
+    const lines = gateway.log.text.split("\n").filter((line) => line.includes("token_label_is_attribute"));
+    const texts = new Set(lines.map((line) => line.slice(line.indexOf("label="))));
+    expect([...texts].sort()).toEqual(["label=task_id metrics=all", "label=user metrics=m.demoted"]);
+  });
+
   test("creates and revokes tokens of a gateway that runs, which it reads without a restart", async () => {
     const data = temporaryFolder();
     const gateway = await start(data);

@@ -176,7 +176,7 @@ test("rejects a database that is older than the first release, and does not chan
   const error = (await openStore(options()).catch((reason: unknown) => reason)) as Error;
   expect(error).toBeInstanceOf(StoreMismatch);
   expect(error.message).toBe(
-    "the data file has schema 5, but this gateway needs schema 7 or newer; export the samples with the version of " +
+    `${options().path} has schema 5, but this version of Weir needs schema 7 or newer; export the samples with the version of ` +
       'Weir that wrote the file ("weir export"), and import them into a new data folder here ("weir import")',
   );
   // As it was, the database opens again.
@@ -195,6 +195,6 @@ test("rejects a database of a newer gateway, with its schema number", async () =
   const opening = openStore(options());
   await expect(opening).rejects.toThrow(StoreMismatch);
   await expect(opening).rejects.toThrow(
-    `the data file has schema 900, but this gateway supports schemas up to ${migrations().at(-1)!.version}; use the newer gateway`,
+    `${options().path} has schema 900, but this version of Weir supports schemas up to ${migrations().at(-1)!.version}; use the newer version`,
   );
 });

@@ -15,6 +15,9 @@ const OPTIONS = {
   ...urlOptions,
 } as const;
 
+/** The parameters of the API, as the arguments that they come from. */
+const FLAGS = { "match[]": "--match", start: "--from", end: "--to" };
+
 const PATH = "/api/v1/admin/tsdb/delete_series";
 
 export const command: Command = {
@@ -57,12 +60,13 @@ the arguments are invalid.`,
     if (values["dry-run"]) {
       const response = await accepted(
         await send(PATH, { method: "POST", query: [...query, ["dry_run", "true"]] }),
+        FLAGS,
       );
       const { metrics } = ((await response.json()) as { data: { metrics: readonly Counted[] } }).data;
       await io.stdout.write(countedText(metrics));
       return exitCode.ok;
     }
-    const response = await accepted(await send(PATH, { method: "POST", query }));
+    const response = await accepted(await send(PATH, { method: "POST", query }), FLAGS);
     await io.stdout.write(
       `Deleted ${counted(Number(response.headers.get("weir-deleted-samples")), "sample")}.\n`,
     );

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { type Config, serverAddresses } from "../../config/config.ts";
 import { formatListen } from "../../config/values.ts";
 import { DAY_MS } from "../../model/duration.ts";
+import { shellWord } from "../../model/errors.ts";
 import { STORE_FILE } from "../../store/inspection.ts";
 import { checkWebConfig } from "../../web-config/live-web-config.ts";
 import { WebConfigError } from "../../web-config/web-config.ts";
@@ -39,7 +40,7 @@ export function checkFolder(data: string): Finding {
     for (const file of files) accessSync(join(data, file), constants.R_OK | constants.W_OK);
     const open = files.find((file) => (statSync(join(data, file)).mode & 0o077) !== 0);
     if (open !== undefined)
-      return fail(`other users may read ${join(data, open)}: run "chmod 600 ${join(data, open)}"`);
+      return fail(`other users may read ${join(data, open)}: run "chmod 600 ${shellWord(join(data, open))}"`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return fail(

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
 import { createCounters } from "../../model/counters.ts";
+import { shellWord } from "../../model/errors.ts";
 import { dateText } from "../../model/time.ts";
 import { alignedRows } from "../../query/formats/aligned-text.ts";
 import { NoStore, STORE_FILE } from "../../store/inspection.ts";
@@ -37,7 +38,7 @@ export async function repair(config: Config, io: Io): Promise<void> {
   await io.stdout.write(
     repaired === undefined
       ? "Database, log and journal can be read; nothing was repaired.\n"
-      : `The journal is repaired. Lost: ${journalLoss(repaired)}. The damaged file is ${repaired.copy}.\n`,
+      : `The journal is repaired. Lost: ${journalLoss(repaired)}. The damaged file is ${repaired.copy}.\n${repaired.isLogShort ? `${UNDONE_DELETIONS}\n` : ""}`,
   );
 }
 
@@ -47,6 +48,11 @@ function journalLoss({ records, isLogShort, rows, series }: LostRecords): string
   const log = isLogShort ? "the last commits of the log, and " : "";
   return `${log}${counted(records, "record")} that cannot be read${orphans}`;
 }
+
+/** What losing commits of the log means for what they deleted. */
+const UNDONE_DELETIONS =
+  "Samples and groups that the lost commits deleted are stored again: delete them again. Retention drops its days again by " +
+  "itself.";
 
 /** What a reader of the report calls the small tables. A table that is not here is rebuilt without a loss. */
 const SMALL_TABLES: Readonly<Record<string, readonly [what: string, meaning: string]>> = {
@@ -75,9 +81,9 @@ function salvagedText(data: string, salvaged: Salvaged): string {
     ...notes(salvaged).map((note) => `- ${note}`),
     "",
     "Next:",
-    `1. Look at it: weir serve --data ${folder} --listen 127.0.0.1:0`,
+    `1. Look at it: weir serve --data ${shellWord(folder)} --listen 127.0.0.1:0`,
     "2. If a backup or a snapshot has more, restore that instead: weir restore BACKUP --data NEW",
-    `3. Otherwise keep ${data} under another name, and put the new folder in its place: weir restore ${folder} --data NEW`,
+    `3. Otherwise keep ${data} under another name, and put the new folder in its place: weir restore ${shellWord(folder)} --data NEW`,
     "",
   ];
   return `${lines.join("\n")}\n`;
@@ -103,6 +109,9 @@ function notes(salvaged: Salvaged): string[] {
       ? ["A header of the database was damaged. Its fields are possible, and were used."]
       : []),
     ...(lostCommits > 0 ? [`Of the log, ${counted(lostCommits, "commit")} cannot be read.`] : []),
+    ...(lostCommits > 0 || isLogLeftOut || headers === "previous checkpoint" || journal?.isLogShort
+      ? [UNDONE_DELETIONS]
+      : []),
     ...(isLogLeftOut ? ["The log was left out, because it continues from a state that cannot be read."] : []),
     ...small.flatMap(({ table, rows, lostRows }) => {
       const [what, meaning] = SMALL_TABLES[table] ?? [];

@@ -23,6 +23,9 @@ const OPTIONS = {
   ...urlOptions,
 } as const;
 
+/** The parameters of the API, as the arguments that they come from. */
+const FLAGS = { "match[]": "--match", from: "--from", to: "--to", id: "--id" };
+
 const PATH = "/api/v1/rejected";
 /** The most samples that the gateway lists or pushes at once. */
 const PAGE_MAX = 1_000;
@@ -106,7 +109,7 @@ async function list(send: Send, query: Query, limit: number, format: string, io:
   do {
     const page: [string, string][] = [["limit", String(Math.min(limit - found.length, PAGE_MAX))]];
     if (next !== undefined) page.push(["before", String(next)]);
-    const response = await accepted(await send(PATH, { query: [...query, ...page] }));
+    const response = await accepted(await send(PATH, { query: [...query, ...page] }), FLAGS);
     const answer = (await response.json()) as { rejected: readonly Listed[]; next?: number };
     found.push(...answer.rejected);
     next = answer.next;
@@ -197,6 +200,7 @@ async function* pages<Answer extends object>(
     if (before !== undefined) page.push(["before", String(before)]);
     const response = await accepted(
       await send(`${PATH}/${action}`, { method: "POST", query: [...query, ...page] }),
+      FLAGS,
     );
     const answer = (await response.json()) as Answer & { next?: number };
     yield answer as Awaited<Answer>;

@@ -6,7 +6,9 @@
 import type { Caller } from "../../access/access.ts";
 import type { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { BadInput, NotFound, quote } from "../../model/errors.ts";
+import { findingNearest } from "../../model/nearest.ts";
 import type { Labels, Metric } from "../../model/sample.ts";
+import { inSlices } from "../../model/tasks/time-slices.ts";
 import { parseTime } from "../../model/time.ts";
 import type { ExportRange } from "../../query/export-lines.ts";
 import { rejectUnknown } from "../parameters.ts";
@@ -78,16 +80,20 @@ async function readRange(
     throw new BadInput(`from=${quote(query.get("from"))} is after to=${quote(query.get("to"))}.`, "from");
   }
   const name = query.get("metric");
-  return { fromUs, toUs, metric: name === null ? undefined : findMetric(name, await metrics()) };
+  return { fromUs, toUs, metric: name === null ? undefined : await findMetric(name, await metrics()) };
 }
 
 /** A metric by its name as pushed, or as Prometheus spells it. */
-function findMetric(name: string, metrics: Iterable<Metric>): string {
+async function findMetric(name: string, metrics: Iterable<Metric>): Promise<string> {
   let found: string | undefined;
+  const names: string[] = [];
   for (const metric of metrics) {
+    names.push(metric.name);
     if (metric.name === name) return name;
     if (metric.prometheusName === name) found ??= metric.name;
   }
-  if (found === undefined) throw new NotFound(`There is no metric ${quote(name)} in the store.`, "metric");
-  return found;
+  if (found !== undefined) return found;
+  const near = await inSlices(findingNearest(name, names));
+  const hint = near === undefined ? "" : ` Did you mean ${quote(near)}?`;
+  throw new NotFound(`There is no metric ${quote(name)} in the store.${hint}`, "metric");
 }

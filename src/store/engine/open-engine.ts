@@ -37,6 +37,7 @@ export async function openEngine(path: string, options: OpenEngineOptions): Prom
     const writer = await connect();
     await writer.run(statement("store/disable_checkpoint_on_close"));
     await migrate(writer, {
+      path,
       migrations: options.migrations,
       beforeRewrite: async (from, to) => {
         const folder = await backUpBeforeUpgrade(path, from, to, options.temporaryDirectory);

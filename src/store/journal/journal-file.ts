@@ -24,6 +24,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { shellWord } from "../../model/errors.ts";
 import { StoreDamaged, StoreMismatch } from "../store.ts";
 import { syncFolder } from "../sync-folder.ts";
 import {
@@ -269,7 +270,7 @@ export function requireWholeJournal(path: string, { gaps, readBehind }: JournalR
   const followers = readBehind === 1 ? "1 record after it can" : `${readBehind} records after it can`;
   throw new StoreDamaged(
     `${path} is damaged: ${gapText(gaps)} cannot be read, but ${followers}. Nothing was changed. Put a backup in place ` +
-      `of the folder (weir restore), or run "weir doctor --repair --data ${dirname(path)}", which stores the records that ` +
+      `of the folder (weir restore), or run "weir doctor --repair --data ${shellWord(dirname(path))}", which stores the records that ` +
       "can be read and keeps the damaged file.",
   );
 }

@@ -44,10 +44,17 @@ const UNCOUNTED_ROWS_MAX = 2_048;
 /** Receives errors that no caller gets. */
 export type OnFault = (message: string, error: unknown) => void;
 
+/**
+ * Receives the position of a last record that is incomplete and was skipped. A kill or a loss of power during its write
+ * leaves one. A push with such a record was not acknowledged.
+ */
+export type OnIncomplete = (path: string, byte: number) => void;
+
 interface JournalOptions {
   readonly counters: Counters;
   /** Receives errors that no caller gets. */
   readonly onFault?: OnFault;
+  readonly onIncomplete?: OnIncomplete;
   /** Skips damaged records in front of others, and opens without commits that the log has lost. Both are errors without it. */
   readonly isRepair?: boolean;
   /** Bytes of the log's whole commits at the time of the call. */
@@ -158,12 +165,7 @@ export class Journal {
     const [moved] = await connection.all<{ sequence: number }>(statement("store/load_journal_moved"));
     const { file, reading } = JournalFile.open(path, moved!.sequence, options.isRepair);
     const { incompleteAt, gaps } = reading;
-    if (incompleteAt !== undefined) {
-      options.onFault?.(
-        "the last record of the journal is incomplete and was skipped; a push whose record was interrupted by a loss of power was not acknowledged",
-        `${path} at byte ${incompleteAt}`,
-      );
-    }
+    if (incompleteAt !== undefined) options.onIncomplete?.(path, incompleteAt);
     if (gaps.length > 0) {
       options.onFault?.("damaged records of the journal were skipped", `${gapText(gaps)} of ${path}`);
     }

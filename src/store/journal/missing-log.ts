@@ -3,6 +3,7 @@
  * size of the log at its time, and the log only grows until all entries have moved.
  */
 import { dirname } from "node:path";
+import { shellWord } from "../../model/errors.ts";
 import { StoreDamaged } from "../store.ts";
 import type { ReadEntry } from "./entry.ts";
 
@@ -28,7 +29,7 @@ export function shortLog(path: string, { has, had }: MissingLog): StoreDamaged {
   const log = path.replace(/\.journal$/, ".wal");
   return new StoreDamaged(
     `${log} is damaged: its whole commits end at byte ${has}, but it had ${had} bytes when the changes in ${path} were made. ` +
-      `Nothing was changed. Put a backup in place of the folder (weir restore), or run "weir doctor --repair --data ${folder}", ` +
+      `Nothing was changed. Put a backup in place of the folder (weir restore), or run "weir doctor --repair --data ${shellWord(folder)}", ` +
       "which stores the changes without the commits that are lost.",
   );
 }

@@ -87,7 +87,7 @@ export class TableCopy {
     const database = await Database.open(path, options);
     try {
       const connection = await database.connect();
-      await migrate(connection, schema === undefined ? {} : { upTo: schema });
+      await migrate(connection, { path, upTo: schema });
       connection.close();
     } finally {
       database.close();

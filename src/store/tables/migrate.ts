@@ -5,6 +5,8 @@ import { type Migration, migrations, statement } from "../statements.ts";
 import { SchemaMismatch } from "../store.ts";
 
 export interface MigrationOptions {
+  /** The path of the file, for errors. */
+  readonly path: string;
   /** The files to run. By default those of sql/schema. */
   readonly migrations?: readonly Migration[];
   /** The last version to run. By default the newest. */
@@ -24,10 +26,15 @@ export interface MigrationOptions {
  */
 export async function migrate(
   connection: Connection,
-  { migrations: known = migrations(), upTo = Number.POSITIVE_INFINITY, beforeRewrite }: MigrationOptions = {},
+  {
+    path,
+    migrations: known = migrations(),
+    upTo = Number.POSITIVE_INFINITY,
+    beforeRewrite,
+  }: MigrationOptions,
 ): Promise<void> {
   await connection.run(statement("store/create_migrations"));
-  const { found, newest } = await supportedSchema(connection, known);
+  const { found, newest } = await supportedSchema(connection, path, known);
   const missing = known.filter(({ version }) => version > found && version <= upTo);
   // An empty file has nothing that could be lost.
   if (found > 0 && missing.some(({ rewritesData }) => rewritesData)) await beforeRewrite?.(found, newest);
@@ -51,6 +58,7 @@ export async function migrate(
  */
 export async function supportedSchema(
   connection: Connection,
+  path: string,
   known: readonly Migration[] = migrations(),
 ): Promise<{ found: number; newest: number }> {
   const rows = await connection.all<{ version: number }>(statement("store/migrations_run"));
@@ -59,12 +67,12 @@ export async function supportedSchema(
   const found = Math.max(0, ...rows.map(({ version }) => version));
   if (found > newest) {
     throw new SchemaMismatch(
-      `the data file has schema ${found}, but this gateway supports schemas up to ${newest}; use the newer gateway`,
+      `${path} has schema ${found}, but this version of Weir supports schemas up to ${newest}; use the newer version`,
     );
   }
   if (rows.length > 0 && found < oldest) {
     throw new SchemaMismatch(
-      `the data file has schema ${found}, but this gateway needs schema ${oldest} or newer; export the samples with ` +
+      `${path} has schema ${found}, but this version of Weir needs schema ${oldest} or newer; export the samples with ` +
         'the version of Weir that wrote the file ("weir export"), and import them into a new data folder here ' +
         '("weir import")',
     );

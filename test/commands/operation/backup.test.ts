@@ -3,7 +3,8 @@
  * A restored gateway is compared with what was acknowledged before the backup began.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { Database } from "../../../src/store/engine/duckdb.ts";
 import { GatewayProcess } from "../../gateway-process.ts";
@@ -189,6 +190,34 @@ test("a backup of the folder that a kill left has everything that was acknowledg
   expect(await again.stop("SIGTERM")).toBe(0);
 });
 
+test("removes what killed backups to the same folder left, and nothing of those in progress", async () => {
+  const to = join(folder, "again");
+  const host = hostname();
+  const ended = Bun.spawn(["true"]);
+  await ended.exited;
+  const left = {
+    killed: `.again.part-${host}-${ended.pid}-01234567`,
+    inProgress: `.again.part-${host}-${process.pid}-01234567`,
+    elsewhere: `.again.part-other-1-01234567`,
+    old: ".again.part-01234567",
+    foreign: `.other.part-${host}-${ended.pid}-01234567`,
+  };
+  for (const name of Object.values(left)) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, "store.duckdb"), "");
+  }
+  const twoDaysAgo = (Date.now() - 2 * 86_400_000) / 1000;
+  for (const path of [join(folder, left.old, "store.duckdb"), join(folder, left.old)])
+    utimesSync(path, twoDaysAgo, twoDaysAgo);
+  expect((await weir(["restore", backup, "--data", to])).code).toBe(0);
+  expect(
+    readdirSync(folder)
+      .filter((name) => name.includes(".part-"))
+      .sort(),
+  ).toEqual([left.elsewhere, left.inProgress, left.foreign].sort());
+  for (const name of Object.values(left)) rmSync(join(folder, name), { recursive: true, force: true });
+});
+
 test("rejects a folder that is not empty, a folder without a store, and wrong arguments", async () => {
   const used = join(folder, "used");
   mkdirSync(used);
@@ -257,7 +286,7 @@ test("restores nothing of a damaged backup, of a newer one, and of another datab
     opened.close();
   });
   expect(newer).toMatch(
-    /^weir restore: the data file has schema 999, but this gateway supports schemas up to \d+; use the newer gateway\n$/,
+    /^weir restore: \/.+\/store\.duckdb has schema 999, but this version of Weir supports schemas up to \d+; use the newer version\n$/,
   );
   const other = await restore(async (from) => {
     for (const name of readdirSync(from)) await Bun.file(join(from, name)).delete();

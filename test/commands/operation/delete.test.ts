@@ -85,7 +85,7 @@ test("rejects arguments that would delete more than was meant", async () => {
       2,
       /^weir delete: --from is "now", expected a time before --to\./,
     ],
-    [["--match", "queue_depth{"], 1, /^weir delete: invalid parameter "match\[\]": .*\n$/],
+    [["--match", "queue_depth{"], 1, /^weir delete: --match is invalid: .*\n$/],
     [["--match", "{}"], 1, /^weir delete: .*\n$/],
   ] as const) {
     const { err, ...rest } = await weir(["delete", ...args], { env });

@@ -1,6 +1,15 @@
 /** Runs `weir doctor` as a process: on healthy folders, beside a gateway, and with each fault that it looks for. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { checkClock, checkSpace } from "../../../src/commands/operation/doctor-checks.ts";
 import { loadConfig } from "../../../src/config/config.ts";
@@ -230,6 +239,30 @@ describe("--repair", () => {
       "SELECT value FROM doctor_test ORDER BY 1",
     ]);
     expect(out.trim().split(/\r?\n/)).toEqual(["value", "1", "2", "4", "5"]);
+    expect(await again.stop("SIGTERM")).toBe(0);
+  });
+
+  test("says that deletions of lost commits are undone, and quotes paths in the commands that it suggests", async () => {
+    const data = join(temporaryFolder(), "my data");
+    const running = await GatewayProcess.start({ data, args: ["--no-sampler", "--enable-admin-api"] });
+    const log = join(data, "store.duckdb.wal");
+    await push(running.url, 1);
+    const before = statSync(log).size;
+    const env = { WEIR_URL: running.url };
+    expect((await weir(["delete", "--match", '{"doctor.test"}'], { env })).out).toBe("Deleted 1 sample.\n");
+    await push(running.url, 2);
+    await running.stop("SIGKILL");
+    truncateSync(log, before);
+    const refused = await doctor(data);
+    expect(refused.checks.store!.text).toContain(`run "weir doctor --repair --data '${data}'"`);
+    const { out } = await doctor(data, "--repair");
+    expect(out).toContain(
+      "Samples and groups that the lost commits deleted are stored again: delete them again. Retention drops its days again " +
+        "by itself.\n",
+    );
+    const again = await GatewayProcess.start({ data, args: ["--no-sampler"] });
+    const sql = ["sql", "--format", "csv", "--url", again.url, "SELECT value FROM doctor_test ORDER BY 1"];
+    expect((await weir(sql)).out.trim().split(/\r?\n/)).toEqual(["value", "1", "2"]);
     expect(await again.stop("SIGTERM")).toBe(0);
   });
 

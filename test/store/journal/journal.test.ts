@@ -287,7 +287,7 @@ test("does not allocate cells in all rows for attributes that few rows have", as
     temporaryDirectory: folder,
   });
   const connection = await database.connect();
-  await migrate(connection);
+  await migrate(connection, { path: "other.duckdb" });
   const journal = await Journal.open(connection, join(folder, "other.duckdb.journal"), {
     counters,
     logBytes: () => 0,
@@ -322,7 +322,7 @@ test("moves entries of before a checkpoint with the first commit after it, which
     temporaryDirectory: folder,
   });
   const connection = await database.connect();
-  await migrate(connection);
+  await migrate(connection, { path: "other.duckdb" });
   const path = join(folder, "other.duckdb.journal");
   let logBytes = 5_000;
   const journal = await Journal.open(connection, path, { counters, logBytes: () => logBytes });
