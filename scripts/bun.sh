@@ -85,6 +85,8 @@ install_pinned_bun() {
 
 # A stamp in node_modules records the lock, the machine and the extent (run or all) of the installation.
 need_dependencies() {
+  # Whoever installed this package (`npm install PATH`) has installed what it depends on.
+  case $root in */node_modules/*) return ;; esac
   sum=$({ uname -sm; cat "$root/package.json" "$root/bun.lock"; } | cksum)
   stamp="$root/node_modules/.installed"
   installed=$(cat "$stamp" 2>/dev/null)

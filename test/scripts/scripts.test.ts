@@ -111,6 +111,17 @@ describe("the scripts", () => {
     });
   });
 
+  test("the command line of an installed package runs through npm's link, and installs nothing", () => {
+    const modules = join(temporaryFolder(), "node_modules");
+    cpSync(checkout(), join(modules, "weir"), { recursive: true });
+    mkdirSync(join(modules, ".bin"));
+    symlinkSync(`../weir/${manifest.bin.weir}`, join(modules, ".bin/weir"));
+    const { path, calls } = bunOnPath("1.4.0");
+    const { out, err } = run([join(modules, ".bin/weir"), "demo"], { path });
+    expect({ argv: JSON.parse(out).argv, err }).toEqual({ argv: ["demo"], err: "" });
+    expect(calls()).toEqual([]);
+  });
+
   test("arguments and the caller's folder reach the program; its .env does not", () => {
     const root = checkout();
     const { path } = bunOnPath("1.4.0");
