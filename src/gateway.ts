@@ -25,6 +25,8 @@ import { describeFault } from "./log/line.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
+import { PageFiles } from "./http/page/page-files.ts";
+import { pageRoutes } from "./http/page/page-routes.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
@@ -98,6 +100,8 @@ export interface GatewayOptions {
   readonly isTrusted?: true;
 }
 
+/** The bundle of the page, which `scripts/build-page` writes. */
+const PAGE = join(import.meta.dir, "..", "dist", "ui");
 /** The memory of a database that writes a Parquet answer. It gets the rows in chunks. */
 const PARQUET_BYTES_MAX = 64 * 1_048_576;
 /** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
@@ -233,6 +237,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await store.size();
       },
     }),
+    pageRoutes({ files: new PageFiles(PAGE) }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
     ...recordRoutes(parts, queries, ingest),

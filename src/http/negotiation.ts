@@ -33,6 +33,16 @@ export function acceptsGzip(acceptEncoding: string | null): boolean {
   return new Negotiator({ headers }).encodings(["gzip"]).length > 0;
 }
 
+/** The first of the offered encodings that an `Accept-Encoding` header accepts. Undefined if it accepts none of them. */
+export function preferredEncoding<Encoding extends string>(
+  acceptEncoding: string | null,
+  offered: readonly Encoding[],
+): Encoding | undefined {
+  const headers = { "accept-encoding": acceptEncoding ?? "" };
+  const accepted = new Negotiator({ headers }).encodings([...offered]);
+  return offered.find((each) => accepted.includes(each));
+}
+
 const compress = promisify(gzip);
 
 /** An answer with a body that is large and repetitive, compressed if the client accepts it. */

@@ -1,0 +1,86 @@
+/**
+ * Bundles the page: modules, style sheets, the icon, each with a hash in its name, and compressed beside it. The bundle
+ * gets its name when it is whole, so that a gateway that runs never serves a half of it.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { BuildArtifact } from "bun";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+const ROOT = join(import.meta.dir, "..", "..");
+const SOURCES = join(ROOT, "src/ui");
+
+/** Higher levels make the bundle 3 % smaller and take ten times as long. */
+const BROTLI_QUALITY = 7;
+
+const parameters = process.argv.slice(2);
+const ifStale = parameters.includes("--if-stale");
+const out = parameters.find((parameter) => !parameter.startsWith("--")) ?? join(ROOT, "dist/ui");
+
+if (ifStale && !isStale(out)) process.exit(0);
+await build(out);
+
+/** Whether a source, or the lock of the packages, is newer than the bundle. */
+function isStale(folder: string): boolean {
+  const built = statSync(join(folder, "index.html"), { throwIfNoEntry: false })?.mtimeMs;
+  if (built === undefined) return true;
+  const sources = [...new Bun.Glob("**/*").scanSync({ cwd: SOURCES, onlyFiles: true })].map((path) =>
+    join(SOURCES, path),
+  );
+  return [...sources, import.meta.path, join(ROOT, "bun.lock")].some(
+    (path) => statSync(path).mtimeMs > built,
+  );
+}
+
+async function build(folder: string): Promise<void> {
+  mkdirSync(dirname(folder), { recursive: true });
+  const fresh = mkdtempSync(`${folder}-`);
+  try {
+    const assets = join(fresh, "assets");
+    const { outputs } = await Bun.build({
+      entrypoints: [join(SOURCES, "page.tsx")],
+      outdir: assets,
+      target: "browser",
+      format: "esm",
+      splitting: true,
+      minify: true,
+      naming: "[name]-[hash].[ext]",
+      define: { "process.env.NODE_ENV": '"production"' },
+    });
+    const icon = await Bun.file(join(SOURCES, "icon.svg")).text();
+    const iconName = `icon-${Bun.hash(icon).toString(36)}.svg`;
+    writeFileSync(join(assets, iconName), icon);
+    const nameOf = (isWanted: (output: BuildArtifact) => boolean) => basename(outputs.find(isWanted)!.path);
+    const html = (await Bun.file(join(SOURCES, "index.html")).text())
+      .replace("{{icon}}", iconName)
+      .replace(
+        "{{style}}",
+        nameOf(({ path }) => path.endsWith(".css")),
+      )
+      .replace(
+        "{{script}}",
+        nameOf(({ kind }) => kind === "entry-point"),
+      );
+    for (const name of readdirSync(assets)) await compress(join(assets, name));
+    // It is written last, and its time is that of the bundle.
+    writeFileSync(join(fresh, "index.html"), html);
+    chmod(fresh);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function compress(path: string): Promise<void> {
+  const content = Buffer.from(await Bun.file(path).bytes());
+  const { BROTLI_PARAM_QUALITY: quality } = constants;
+  writeFileSync(`${path}.br`, brotliCompressSync(content, { params: { [quality]: BROTLI_QUALITY } }));
+  writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+}
+
+/** Only its owner can read a folder of mkdtemp. */
+function chmod(folder: string): void {
+  Bun.spawnSync(["chmod", "-R", "u=rwX,go=rX", folder]);
+}
