@@ -26,7 +26,7 @@ import { createLog, type Log } from "./log/log.ts";
 import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
 import { PageFiles } from "./http/page/page-files.ts";
-import { pageRoutes } from "./http/page/page-routes.ts";
+import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
@@ -153,6 +153,8 @@ interface Parts {
   /** What all requests pass. */
   readonly gate: Gate;
   readonly tls: ListenerTls | undefined;
+  /** The page for people. */
+  readonly pageFiles: PageFiles;
 }
 
 /** Opens the file of a configuration, and everything that uses it. */
@@ -195,6 +197,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     access,
     gate,
+    pageFiles: new PageFiles(PAGE),
   };
   const { registry, totals } = parts;
   const id = crypto.randomUUID();
@@ -237,7 +240,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         await store.size();
       },
     }),
-    pageRoutes({ files: new PageFiles(PAGE) }),
+    pageRoutes({ files: parts.pageFiles }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
     ...recordRoutes(parts, queries, ingest),
@@ -339,7 +342,7 @@ async function openFile(
 
 /** Every receiver of the table, and what they add to the other rooms. */
 function openReceivers(
-  { config, now, log, summary, counters, registry, totals, stored, limits, gate, tls }: Parts,
+  { config, now, log, summary, counters, registry, totals, stored, limits, gate, tls, pageFiles }: Parts,
   ingest: ReceiverContext["ingest"],
   { quit, socketMode }: GatewayOptions,
 ) {
@@ -372,6 +375,7 @@ function openReceivers(
     },
     socketMode,
     tls,
+    page: () => pageAnswer(pageFiles),
     quit: config.enableLifecycle ? quit : undefined,
   };
   // The type checks that the settings of each receiver exist.

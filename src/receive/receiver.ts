@@ -101,6 +101,8 @@ export interface ReceiverContext<Settings extends object = object> {
   readonly socketMode: number | undefined;
   /** The TLS of the listeners that a service opens. Undefined if they have none. */
   readonly tls: ListenerTls | undefined;
+  /** The page for people, at a path that clients of a protocol use too. */
+  readonly page: () => Response;
   /** Stops the gateway. Undefined if that is not allowed. */
   readonly quit?: () => void;
 }

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { VIEW_PATHS } from "../../src/http/page/page-routes.ts";
 import type { Route } from "../../src/http/routes.ts";
 import { openTestGateway, type TestGateway } from "../gateway.ts";
 
@@ -69,9 +70,10 @@ describe("the table of routes in src/http/README.md", () => {
 });
 
 describe("permissions", () => {
-  test("only the health routes need no permission", () => {
+  test("only the health routes and the page need no permission", () => {
     const open = routes.filter(({ permission }) => permission === "none").map(({ path }) => path);
-    expect(open.toSorted()).toEqual(
+    const page = [...VIEW_PATHS, "/assets/:name", "/graph"];
+    expect(open.filter((path) => !page.includes(path)).toSorted()).toEqual(
       [
         "/-/healthy",
         "/-/ready",

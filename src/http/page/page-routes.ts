@@ -11,29 +11,34 @@ import { Routes } from "../routes.ts";
 import { queryOf } from "../url-text.ts";
 import { ASSET_ENCODINGS, type Asset, type PageFiles } from "./page-files.ts";
 
-/** The paths of the views (src/ui/page-views.ts). */
-export const VIEW_PATHS = [
-  ...["/", "/query", "/explore", "/tasks", "/groups", "/alerts", "/rejected", "/tokens", "/queries"],
+/** Clients of InfluxDB 1 use this path, too, so its receiver mounts it. */
+const QUERY_PATH = "/query";
+const OWN_PATHS = [
+  ...["/", "/explore", "/tasks", "/groups", "/alerts", "/rejected", "/tokens", "/queries"],
   ...["/settings", "/dashboards", "/d/:name"],
-] as const;
+];
+/** The paths of the views (src/ui/page-views.ts). */
+export const VIEW_PATHS: readonly string[] = [QUERY_PATH, ...OWN_PATHS];
 
 /** An asset with another content has another name. */
 const FOREVER = "public, max-age=31536000, immutable";
 
+/** The index of the page, which is the same at each path but for its nonce. */
+export function pageAnswer(files: Pick<PageFiles, "index">): Response {
+  const index = files.index();
+  if (index === undefined) return notBuilt();
+  const nonce = crypto.randomUUID().replaceAll("-", "");
+  return new Response(index.replaceAll("{{nonce}}", nonce), {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      // Another answer has another nonce.
+      "cache-control": "no-store",
+      "content-security-policy": policyOf(nonce),
+    },
+  });
+}
+
 export const pageRoutes = ({ files }: { readonly files: Pick<PageFiles, "index" | "asset"> }) => {
-  const page = () => {
-    const index = files.index();
-    if (index === undefined) return notBuilt();
-    const nonce = crypto.randomUUID().replaceAll("-", "");
-    return new Response(index.replaceAll("{{nonce}}", nonce), {
-      headers: {
-        "content-type": "text/html; charset=utf-8",
-        // Another answer has another nonce.
-        "cache-control": "no-store",
-        "content-security-policy": policyOf(nonce),
-      },
-    });
-  };
   const asset = (request: Request, { name = "" }) => {
     const found = files.asset(name);
     return found === undefined
@@ -41,7 +46,8 @@ export const pageRoutes = ({ files }: { readonly files: Pick<PageFiles, "index" 
       : assetAnswer(request, name, found);
   };
   const routes = new Routes();
-  for (const path of VIEW_PATHS) routes.on("GET", path, "none", "returns the page for people", page);
+  for (const path of OWN_PATHS)
+    routes.on("GET", path, "none", "returns the page for people", () => pageAnswer(files));
   return routes
     .on("GET", "/assets/:name", "none", "returns a script, a style sheet or the icon of the page", asset)
     .on("GET", "/graph", "none", "redirects links to Prometheus's page to the view of queries", graph);

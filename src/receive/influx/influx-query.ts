@@ -5,7 +5,7 @@
  */
 import { type BodyLimits, readBody } from "../../http/body.ts";
 import { errorHeaders, jsonResponse } from "../../http/error-answers.ts";
-import { contentTypeOf } from "../../http/negotiation.ts";
+import { contentTypeOf, preferredType } from "../../http/negotiation.ts";
 import { Routes } from "../../http/routes.ts";
 import { queryOf } from "../../http/url-text.ts";
 import { quote } from "../../model/errors.ts";
@@ -24,10 +24,18 @@ const CREATE_DATABASE = new RegExp(String.raw`^CREATE\s+DATABASE\s+${NAME}(?:\s+
 /** A statement, up to a semicolon outside of quotation marks. */
 const STATEMENT = /(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^;"'])+/gs;
 const QUERY_CHARACTERS_MAX = 16_384;
+/** Clients of InfluxDB accept JSON, or anything. */
+const TYPES = ["application/json", "text/html"];
 /** A form has a query and a few parameters. */
 const FORM_BYTES_MAX = 131_072;
 
-export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) => {
+interface InfluxQueryDependencies {
+  readonly limits: BodyLimits;
+  /** The page for people, whose view of queries has the same path. */
+  readonly page: () => Response;
+}
+
+export const influxQueryRoutes = ({ limits, page }: InfluxQueryDependencies) => {
   const formLimits = { ...limits, bodyBytesMax: FORM_BYTES_MAX, inflatedBytesMax: FORM_BYTES_MAX };
   const query = async (request: Request) => {
     const search = queryOf(request.url);
@@ -38,12 +46,25 @@ export const influxQueryRoutes = ({ limits }: { readonly limits: BodyLimits }) =
     return answer(search.get("q"), search.get("db"));
   };
 
+  /** Answers are the same for everybody, so that a browser needs no token for the page. */
+  const queryOrPage = (request: Request) => {
+    const isAsked = queryOf(request.url).has("q");
+    if (!isAsked && preferredType(request.headers.get("accept"), TYPES) === "text/html") return page();
+    return query(request);
+  };
+
   return new Routes((error) => failed(error.status, error.message, errorHeaders(error)), {
     credentials: V1_CREDENTIALS,
     bound: "same",
   })
     .on("GET", "/ping", "none", "answers clients of InfluxDB that look for a server", ping)
-    .on("GET", "/query", "push", "answers clients of InfluxDB that list or create databases", query)
+    .on(
+      "GET",
+      "/query",
+      "none",
+      "answers clients of InfluxDB that list databases, and returns the page for people without q",
+      queryOrPage,
+    )
     .on("POST", "/query", "push", "answers clients of InfluxDB that list or create databases", query);
 };
 

@@ -17,7 +17,7 @@ interface InfluxSettings {
 
 export const influx: Receiver<InfluxSettings> = {
   protocol: INFLUX,
-  open({ ingest, limits, series, settings, log, counters }) {
+  open({ ingest, limits, series, settings, log, counters, page }) {
     const options = {
       ...limits,
       samplesMax: settings.eventsMax,
@@ -33,7 +33,7 @@ export const influx: Receiver<InfluxSettings> = {
     const decoder = new BodyDecoder(() => new LineDecoder(options), limits.inProgress);
     const warnings = new PushWarnings(log, counters);
     return {
-      routes: [influxWriteRoutes({ decoder, ingest, limits, warnings }), influxQueryRoutes({ limits })],
+      routes: [influxWriteRoutes({ decoder, ingest, limits, warnings }), influxQueryRoutes({ limits, page })],
     };
   },
 };
