@@ -4,26 +4,22 @@
  *
  * Secrets are never printed: neither in errors, which quote no value that may be one, nor by `formatScrapeJobs`.
  */
-import { formatDuration, parseDurationMs } from "../model/duration.ts";
+import { formatDuration } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import {
   SCRAPE_PROTOCOLS,
   type ScrapeAddress,
-  type ScrapeAuthorization,
   type ScrapeJob,
   type ScrapeProtocol,
-  type ScrapeTls,
-  type Secret,
   targetLabels,
 } from "../model/scrape-job.ts";
 import { SettingError } from "./setting-error.ts";
+import { isTable, readAuthorization, readTls, SettingTable } from "./setting-table.ts";
 
 type Table = Readonly<Record<string, unknown>>;
 
 const INTERVAL_MS = 15_000;
-const INTERVAL_MS_MIN = 100;
-const INTERVAL_MS_MAX = 86_400_000;
 const TIMEOUT_MS = 10_000;
 /** Without protobuf, as in Prometheus: clients write text faster, and only native histograms need it. */
 const PROTOCOLS: readonly ScrapeProtocol[] = [
@@ -33,8 +29,6 @@ const PROTOCOLS: readonly ScrapeProtocol[] = [
 ];
 /** The same as the default of `inflatedBytesMax`. Prometheus has no limit. */
 const BODY_SIZE_LIMIT = 128 * 2 ** 20;
-/** As in Prometheus, where KB is the same as KiB. */
-const SIZES: Readonly<Record<string, number>> = { "": 0, K: 1, M: 2, G: 3, T: 4 };
 
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const JOB_WITHOUT_NAME = "scrape";
@@ -160,137 +154,9 @@ function groupParams(search: URLSearchParams): Record<string, string[]> {
   return params;
 }
 
-/** Reads the keys of one table, each at most once. */
-class Reader {
-  readonly #table: Table;
-  readonly #name: string;
-  readonly #read = new Set<string>();
-
-  constructor(table: Table, name: string) {
-    this.#table = table;
-    this.#name = name;
-  }
-
-  #value(key: string): unknown {
-    this.#read.add(key);
-    return this.#table[key];
-  }
-
-  fault(key: string, why: string): SettingError {
-    return new SettingError(`${key} of ${this.#name} ${why}${why.endsWith("?") ? "" : "."}`);
-  }
-
-  /** The value is quoted, so it must not be a secret. */
-  #expected(key: string, what: string): SettingError {
-    return this.fault(key, `is ${quote(this.#table[key])}, expected ${what}`);
-  }
-
-  text(key: string): string | undefined {
-    const value = this.#value(key);
-    if (value === undefined || (typeof value === "string" && value !== "")) return value;
-    throw this.#expected(key, "a text that is not empty");
-  }
-
-  secret(key: string): Secret | undefined {
-    const value = this.#value(key);
-    const file = this.text(`${key}_file`);
-    if (value !== undefined && file !== undefined)
-      throw this.fault(key, `and ${key}_file are both given, expected one of them`);
-    if (file !== undefined) return { file };
-    if (value === undefined || typeof value === "string")
-      return value === undefined ? undefined : { text: value };
-    throw this.fault(key, "is not a text");
-  }
-
-  flag(key: string, otherwise: boolean): boolean {
-    const value = this.#value(key);
-    if (value === undefined) return otherwise;
-    if (value === true || value === "true") return true;
-    if (value === false || value === "false") return false;
-    throw this.#expected(key, "true or false");
-  }
-
-  count(key: string): number {
-    const value = this.#value(key);
-    const count = typeof value === "string" && /^[0-9]+$/.test(value) ? Number(value) : (value ?? 0);
-    if (Number.isSafeInteger(count) && (count as number) >= 0) return count as number;
-    throw this.#expected(key, "a whole number, 0 for no limit");
-  }
-
-  bytes(key: string, otherwise: number): number {
-    const value = this.#value(key);
-    if (value === undefined) return otherwise;
-    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-    const [, digits, unit] = /^([0-9]+) ?(?:([KMGT]?)i?B)?$/.exec(String(value)) ?? [];
-    if (digits === undefined) throw this.#expected(key, "a size such as 10MB, 0 for no limit");
-    return Number(digits) * 1_024 ** SIZES[unit ?? ""]!;
-  }
-
-  duration(key: string, otherwise: number): number {
-    const value = this.#value(key);
-    if (value === undefined) return otherwise;
-    const ms = typeof value === "string" ? parseDurationMs(value) : undefined;
-    if (ms !== undefined && ms >= INTERVAL_MS_MIN && ms <= INTERVAL_MS_MAX) return ms;
-    throw this.#expected(key, "a duration from 100ms to 1d, such as 15s");
-  }
-
-  choices<Word extends string>(
-    key: string,
-    of: readonly Word[],
-    otherwise: readonly Word[],
-  ): readonly Word[] {
-    const value = this.#value(key);
-    if (value === undefined) return otherwise;
-    if (Array.isArray(value) && value.length > 0 && value.every((word) => of.includes(word))) {
-      return [...new Set(value)];
-    }
-    throw this.#expected(key, `a list of ${of.join(", ")}`);
-  }
-
-  table(key: string): Reader | undefined {
-    const value = this.#value(key);
-    if (value === undefined) return undefined;
-    // It may have secrets, so it is not quoted.
-    if (!isTable(value)) throw this.fault(key, "is not a table");
-    return new Reader(value, `${key} of ${this.#name}`);
-  }
-
-  tables(key: string): Reader[] {
-    const value = this.#value(key);
-    if (value === undefined) return [];
-    if (!Array.isArray(value) || !value.every(isTable)) throw this.#expected(key, "a list of tables");
-    return value.map((each: Table) => new Reader(each, `${key} of ${this.#name}`));
-  }
-
-  texts(key: string): string[] {
-    const value = this.#value(key);
-    if (value === undefined) return [];
-    if (Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "")) return value;
-    throw this.#expected(key, "a list of texts");
-  }
-
-  /** Names with a text, or with a list of texts. */
-  entries(key: string): [string, unknown][] {
-    const value = this.#value(key);
-    if (value === undefined) return [];
-    if (!isTable(value)) throw this.fault(key, "is not a table");
-    return Object.entries(value);
-  }
-
-  /** Rejects the keys that were not read. */
-  end(): void {
-    for (const key of Object.keys(this.#table)) {
-      if (this.#read.has(key)) continue;
-      if (UNSUPPORTED.test(key)) throw this.fault(key, "is not supported by the scraper");
-      const near = nearest(key, this.#read);
-      throw this.fault(key, `is not a setting${near === undefined ? "" : `; did you mean ${near}?`}`);
-    }
-  }
-}
-
 function readTable(table: Table, name: string): ScrapeJob {
   const named = typeof table.job_name === "string" ? `${name} (job ${quote(table.job_name)})` : name;
-  const reader = new Reader(table, named);
+  const reader = new SettingTable(table, named, { unsupported: { keys: UNSUPPORTED, by: "the scraper" } });
   const jobName = reader.text("job_name");
   if (jobName === undefined) throw reader.fault("job_name", "is missing");
   const scheme = reader.text("scheme") ?? "http";
@@ -333,7 +199,7 @@ function readTable(table: Table, name: string): ScrapeJob {
   return job;
 }
 
-function readParams(reader: Reader): [string, string][] {
+function readParams(reader: SettingTable): [string, string][] {
   return reader.entries("params").flatMap(([key, value]) => {
     const values: unknown[] = Array.isArray(value) ? value : [value];
     if (!values.every((each) => typeof each === "string"))
@@ -343,7 +209,7 @@ function readParams(reader: Reader): [string, string][] {
 }
 
 /** The targets of `static_configs`, or of `targets` and `labels` of the job itself. */
-function readAddresses(reader: Reader): ScrapeAddress[] {
+function readAddresses(reader: SettingTable): ScrapeAddress[] {
   const groups = [reader, ...reader.tables("static_configs")];
   const addresses = groups.flatMap((group) => {
     const targets = group.texts("targets");
@@ -363,7 +229,7 @@ function readAddresses(reader: Reader): ScrapeAddress[] {
   return addresses;
 }
 
-function readLabels(reader: Reader): Record<string, string> {
+function readLabels(reader: SettingTable): Record<string, string> {
   const labels = reader.entries("labels");
   for (const [name, value] of labels) {
     if (!LABEL_NAME.test(name) || name.startsWith("__"))
@@ -375,51 +241,6 @@ function readLabels(reader: Reader): Record<string, string> {
       throw reader.fault(`labels.${name}`, `is ${quote(value)}, expected a text`);
   }
   return Object.fromEntries(labels) as Record<string, string>;
-}
-
-function readAuthorization(reader: Reader): ScrapeAuthorization | undefined {
-  const basic = reader.table("basic_auth");
-  const header = reader.table("authorization");
-  const bearer = reader.secret("bearer_token");
-  const given = [basic, header, bearer].filter((each) => each !== undefined);
-  if (given.length > 1) {
-    const expected = "expected one of basic_auth, authorization and bearer_token";
-    throw reader.fault("authorization", `is given in several ways, ${expected}`);
-  }
-  if (bearer !== undefined) return { is: "header", type: "Bearer", credentials: bearer };
-  if (basic !== undefined) {
-    const username = basic.text("username") ?? "";
-    const password = basic.secret("password") ?? { text: "" };
-    basic.end();
-    return { is: "basic", username, password };
-  }
-  if (header === undefined) return undefined;
-  const type = header.text("type") ?? "Bearer";
-  const credentials = header.secret("credentials");
-  header.end();
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(type) || type.toLowerCase() === "basic")
-    throw header.fault("type", `is ${quote(type)}, expected a word such as Bearer; use basic_auth for Basic`);
-  if (credentials === undefined) throw header.fault("credentials", "is missing");
-  return { is: "header", type, credentials };
-}
-
-function readTls(reader: Reader | undefined): ScrapeTls | undefined {
-  if (reader === undefined) return undefined;
-  const tls = {
-    caFile: reader.text("ca_file"),
-    certFile: reader.text("cert_file"),
-    keyFile: reader.text("key_file"),
-    serverName: reader.text("server_name"),
-    insecureSkipVerify: reader.flag("insecure_skip_verify", false),
-  };
-  reader.end();
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
-    throw reader.fault("cert_file", "and key_file belong together, expected both");
-  return tls;
-}
-
-function isTable(value: unknown): value is Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The text with an ellipsis for the user and the password of a URL. */

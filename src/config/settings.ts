@@ -5,6 +5,7 @@
  * `--retention-days`, `WEIR_RETENTION_DAYS` and `retentionDays = 7`. Units come last in names: `…Ms` are
  * milliseconds, `…Bytes` and `…BytesMax` are bytes.
  */
+import { ALERT_SETTINGS } from "./alert-settings.ts";
 import { LIMIT_SETTINGS } from "./limit-settings.ts";
 import { RULE_SETTINGS } from "./rule-settings.ts";
 import { SAMPLER_SETTINGS } from "./sampler-settings.ts";
@@ -589,5 +590,6 @@ export const SETTINGS = {
   },
 
   ...RULE_SETTINGS,
+  ...ALERT_SETTINGS,
   ...SAMPLER_SETTINGS,
 } as const satisfies Record<string, Setting>;

@@ -7,7 +7,9 @@
 import { formatDuration, parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
+import type { InhibitRule, Notifier } from "../model/notifier.ts";
 import type { ScrapeJob } from "../model/scrape-job.ts";
+import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
 import { SettingError } from "./setting-error.ts";
 
@@ -30,6 +32,8 @@ export type Type =
   /** `optional` means that there may be no address. */
   | { readonly is: "listen"; readonly optional?: true }
   | { readonly is: "scrape" }
+  | { readonly is: "notify" }
+  | { readonly is: "inhibit" }
   /** Rates per second by name: `requests=100,bytes=1MiB`. */
   | { readonly is: "limits"; readonly of: readonly string[] }
   | { readonly is: "choice"; readonly of: readonly string[] }
@@ -50,13 +54,17 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
         ? readonly Listen[]
         : T extends { is: "scrape" }
           ? readonly ScrapeJob[]
-          : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
-            ? Readonly<Partial<Record<Word, number>>>
-            : T extends { is: "choice"; of: readonly (infer Word)[] }
-              ? Word
-              : T extends { is: "choices"; of: readonly (infer Word)[] }
-                ? readonly Word[]
-                : number;
+          : T extends { is: "notify" }
+            ? readonly Notifier[]
+            : T extends { is: "inhibit" }
+              ? readonly InhibitRule[]
+              : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
+                ? Readonly<Partial<Record<Word, number>>>
+                : T extends { is: "choice"; of: readonly (infer Word)[] }
+                  ? Word
+                  : T extends { is: "choices"; of: readonly (infer Word)[] }
+                    ? readonly Word[]
+                    : number;
 
 export type Value =
   | boolean
@@ -65,6 +73,8 @@ export type Value =
   | readonly string[]
   | readonly Listen[]
   | readonly ScrapeJob[]
+  | readonly Notifier[]
+  | readonly InhibitRule[]
   | Readonly<Partial<Record<string, number>>>;
 
 /** Bytes of each suffix of a size. */
@@ -99,6 +109,10 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       return readListens(type, raw, name);
     case "scrape":
       return readScrapeJobs(raw, name);
+    case "notify":
+      return readNotifiers(raw, name);
+    case "inhibit":
+      return readInhibitRules(raw, name);
     case "limits":
       return readLimits(type.of, raw, name);
     case "choice":
@@ -220,6 +234,8 @@ function expected(name: string, what: string, raw: unknown, near?: string): Sett
 export function formatValue(type: Type, value: Value): string {
   if (type.is === "listen") return (value as readonly Listen[]).map(formatListen).join(",");
   if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
+  if (type.is === "notify") return formatNotifiers(value as readonly Notifier[]);
+  if (type.is === "inhibit") return formatInhibitRules(value as readonly InhibitRule[]);
   if (Array.isArray(value)) return value.join(",");
   if (type.is === "limits")
     return Object.entries(value as Record<string, number>)

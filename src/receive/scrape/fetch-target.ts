@@ -4,15 +4,16 @@
  */
 import manifest from "../../../package.json" with { type: "json" };
 import { TooLarge } from "../../model/errors.ts";
-import type {
-  ScrapeAuthorization,
-  ScrapeJob,
-  ScrapeProtocol,
-  ScrapeTls,
-  Secret,
-} from "../../model/scrape-job.ts";
-import { ByteParts } from "../../wire/byte-parts.ts";
+import type { ScrapeJob, ScrapeProtocol } from "../../model/scrape-job.ts";
 import { decompress, parseContentEncoding } from "../../wire/compression/compression.ts";
+import {
+  authorizationHeader,
+  BodyOverLimit,
+  connectionFault,
+  readLimitedBody,
+  SecretFault,
+  tlsOptions,
+} from "../../wire/outgoing-request.ts";
 import { ScrapeFailure } from "./scrape-failure.ts";
 import type { ScrapeTarget } from "./scrape-target.ts";
 import type { ScrapedBody } from "./target-decoder.ts";
@@ -27,17 +28,6 @@ const MEDIA_TYPES: Readonly<Record<ScrapeProtocol, string>> = {
 
 /** Enough for any body: a job without a limit must not fill the memory. */
 const BODY_BYTES_MAX = 2 ** 30;
-const SECRET_BYTES_MAX = 65_536;
-
-/** Words for the codes of the errors of a connection. */
-const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "connection reset by the target",
-  ENOTFOUND: "no such host",
-  EAI_AGAIN: "the name of the host cannot be resolved at the moment",
-  EHOSTUNREACH: "no route to the host",
-  ENETUNREACH: "the network is unreachable",
-};
 
 /**
  * Requests the metrics of a target.
@@ -66,7 +56,7 @@ export async function fetchTarget(
       const status = `${response.status} ${response.statusText.slice(0, 100)}`.trim();
       throw new ScrapeFailure("status", `the target answered HTTP status ${status}, expected 200`);
     }
-    const bytes = await readLimited(response, limit);
+    const bytes = await readLimitedBody(response, limit);
     const layers = parseContentEncoding(response.headers.get("content-encoding"));
     return {
       bytes: layers.length === 0 ? bytes : await decompress(bytes, layers, limit),
@@ -74,14 +64,15 @@ export async function fetchTarget(
     };
   } catch (error) {
     if (error instanceof ScrapeFailure) throw error;
-    if (error instanceof TooLarge) throw overLimit(limit);
+    if (error instanceof SecretFault) throw new ScrapeFailure("secret", error.message);
+    if (error instanceof TooLarge || error instanceof BodyOverLimit) throw overLimit(limit);
     if (isLate) {
       throw new ScrapeFailure(
         "timeout",
         `the target did not answer within ${job.timeoutMs} ms (scrape_timeout)`,
       );
     }
-    throw new ScrapeFailure("connection", `GET ${shownUrl}: ${reasonOf(error)}`);
+    throw new ScrapeFailure("connection", `GET ${shownUrl}: ${connectionFault(error)}`);
   } finally {
     clearTimeout(timer);
     // The signal lives as long as the loop.
@@ -97,12 +88,12 @@ async function requestOf(job: ScrapeJob): Promise<BunFetchRequestInit & { decomp
     "user-agent": `weir/${manifest.version}`,
     "x-prometheus-scrape-timeout-seconds": String(job.timeoutMs / 1_000),
   };
-  if (authorization !== undefined) headers.authorization = await authorizationOf(authorization);
+  if (authorization !== undefined) headers.authorization = await authorizationHeader(authorization);
   return {
     headers,
     redirect: job.followRedirects ? "follow" : "manual",
     decompress: false,
-    ...(tls === undefined ? {} : { tls: await tlsOf(tls) }),
+    ...(tls === undefined ? {} : { tls: await tlsOptions(tls) }),
   };
 }
 
@@ -112,64 +103,9 @@ function acceptOf(protocols: readonly ScrapeProtocol[]): string {
   return [...weighted, "*/*;q=0.1"].join(",");
 }
 
-async function authorizationOf(authorization: ScrapeAuthorization): Promise<string> {
-  if (authorization.is === "header")
-    return `${authorization.type} ${await secretOf(authorization.credentials)}`;
-  const { username, password } = authorization;
-  return `Basic ${Buffer.from(`${username}:${await secretOf(password)}`).toString("base64")}`;
-}
-
-/** A secret. A file is read at each scrape, so that it can be replaced. */
-async function secretOf(secret: Secret): Promise<string> {
-  const text = "file" in secret ? (await textOfFile(secret.file)).trim() : secret.text;
-  // Another request could follow a line feed.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression finds control characters
-  if (/[\u0000-\u001f\u007f]/.test(text))
-    throw new ScrapeFailure("secret", "the password or the credentials contain a control character");
-  return text;
-}
-
-async function textOfFile(path: string): Promise<string> {
-  try {
-    const file = Bun.file(path);
-    if (file.size > SECRET_BYTES_MAX) throw new Error("it is too large");
-    return await file.text();
-  } catch (error) {
-    const why = (error as { code?: string }).code ?? (error as Error).message;
-    throw new ScrapeFailure("secret", `the file ${JSON.stringify(path)} cannot be read: ${why}`);
-  }
-}
-
-async function tlsOf({ caFile, certFile, keyFile, serverName, insecureSkipVerify }: ScrapeTls) {
-  const read = async (path: string | undefined) => (path === undefined ? undefined : await textOfFile(path));
-  return {
-    ca: await read(caFile),
-    cert: await read(certFile),
-    key: await read(keyFile),
-    ...(serverName === undefined ? {} : { serverName }),
-    rejectUnauthorized: !insecureSkipVerify,
-  };
-}
-
-async function readLimited(response: Response, limit: number): Promise<Uint8Array> {
-  const parts = new ByteParts();
-  for await (const chunk of response.body ?? []) {
-    // Leaving the loop cancels the body.
-    if (parts.length + chunk.length > limit) throw overLimit(limit);
-    parts.add(chunk);
-  }
-  return parts.take();
-}
-
 function overLimit(limit: number): ScrapeFailure {
   return new ScrapeFailure(
     "body_size_limit",
     `body_size_limit exceeded: the body has more than ${limit} bytes`,
   );
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  const known = typeof code === "string" ? CONNECTION_ERRORS[code] : undefined;
-  return known ?? String(message ?? error).slice(0, 200);
 }

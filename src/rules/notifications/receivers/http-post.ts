@@ -1,0 +1,107 @@
+/**
+ * The requests of notifiers. The URL comes from the settings alone. Redirects are not followed: the receiver could send
+ * credentials to another host, or make the gateway ask one that only it can reach. An answer is read up to a limit.
+ */
+import manifest from "../../../../package.json" with { type: "json" };
+import { quote } from "../../../model/errors.ts";
+import type { NotifierServer } from "../../../model/notifier.ts";
+import {
+  authorizationHeader,
+  BodyOverLimit,
+  connectionFault,
+  readLimitedBody,
+  SecretFault,
+  secretText,
+  tlsOptions,
+} from "../../../wire/outgoing-request.ts";
+import { DeliveryFailure } from "./notification-sender.ts";
+
+/** Enough for any message about an error. */
+const ANSWER_BYTES_MAX = 65_536;
+/** A receiver must not silence its notifier for longer. */
+const RETRY_AFTER_MS_MAX = 60_000;
+const STATUS_CHARACTERS_MAX = 100;
+
+/** The URL of a server, which may be in a file. */
+export async function urlOf(server: NotifierServer): Promise<URL> {
+  const url = URL.parse(await secret(() => secretText(server.url)));
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new DeliveryFailure("the file of the URL has no http or https URL", { isTemporary: true });
+  return url;
+}
+
+/** A file that is missing or replaced is no reason to give up. */
+async function secret<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof SecretFault) throw new DeliveryFailure(error.message, { isTemporary: true });
+    throw error;
+  }
+}
+
+/**
+ * Sends JSON. Resolves to the text of the answer if its status is 2xx.
+ *
+ * @throws DeliveryFailure: temporary for a status of 5xx, 408 and 429, and for a connection that fails
+ */
+export async function postJson(
+  server: NotifierServer,
+  url: URL,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<string> {
+  const { authorization, tls } = server;
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "user-agent": `weir/${manifest.version}`,
+  };
+  if (authorization !== undefined)
+    headers.authorization = await secret(() => authorizationHeader(authorization));
+  const options = tls === undefined ? {} : { tls: await secret(() => tlsOptions(tls)) };
+  let response: Response;
+  let answer: string;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+      redirect: "manual",
+      signal,
+      ...options,
+    });
+    answer = await readAnswer(response);
+  } catch (error) {
+    // The caller knows why it ended the attempt.
+    if (signal.aborted) throw error;
+    throw new DeliveryFailure(`${url.origin}: ${connectionFault(error)}`, { isTemporary: true });
+  }
+  const { status } = response;
+  if (response.ok) return answer;
+  if (status >= 300 && status < 400) {
+    throw new DeliveryFailure(`${url.origin} answered ${status}, and redirects are not followed`, {
+      isTemporary: false,
+    });
+  }
+  const said = answer === "" ? "" : `: ${quote(answer.slice(0, 300))}`;
+  const words = `${status} ${response.statusText.slice(0, STATUS_CHARACTERS_MAX)}`.trim();
+  throw new DeliveryFailure(`${url.origin} answered ${words}${said}`, {
+    isTemporary: status >= 500 || status === 408 || status === 429,
+    retryAfterMs: retryAfterOf(response),
+  });
+}
+
+async function readAnswer(response: Response): Promise<string> {
+  try {
+    return new TextDecoder().decode(await readLimitedBody(response, ANSWER_BYTES_MAX)).trim();
+  } catch (error) {
+    // The status says whether the notification was taken.
+    if (error instanceof BodyOverLimit) return "";
+    throw error;
+  }
+}
+
+function retryAfterOf(response: Response): number | undefined {
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
+}
