@@ -17,6 +17,7 @@ import { openEntrance } from "./entrance.ts";
 import { Exposition } from "./exposition/exposition.ts";
 import { EXPOSITION_INFO, isOwnSample, ownMetricType } from "./exposition/own.ts";
 import type { Totals } from "./exposition/totals/totals.ts";
+import { alertmanagerRoutes } from "./http/alertmanager/alertmanager-routes.ts";
 import { type App, createApp, type RequestLogging } from "./http/app.ts";
 import { BodiesInProgress, type BodyLimits } from "./http/body.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -68,8 +69,8 @@ import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openRules } from "./open-rules.ts";
+import { openNotifications } from "./open-notifications.ts";
 import { openSeries } from "./open-series.ts";
-import type { AlertReceiver } from "./rules/alert.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
 import type { Registry } from "./series/registry.ts";
@@ -107,8 +108,6 @@ const PARQUET_BYTES_MAX = 64 * 1_048_576;
 /** Exports of events in progress. Each sorts in the memory of the engine, which pushes need too. */
 const EXPORTS_MAX = 4;
 const EXPORT_WAIT_MS = 30_000;
-/** Alerts are stored, and shown by the API. */
-const NO_RECEIVER: AlertReceiver = { receive: () => Promise.resolve() };
 
 /** A gateway without its sockets. */
 export interface Gateway {
@@ -220,7 +219,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners);
-  const rules = openRules(config, { ...parts, ...queries, ingest, receiver: NO_RECEIVER });
+  const notifications = openNotifications(config, parts);
+  const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
   const routes = [
     ...receivers.routes,
     metricsRoutes({
@@ -243,6 +243,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     pageRoutes({ files: parts.pageFiles }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
+    alertmanagerRoutes({
+      notifications,
+      limits: parts.limits,
+      version: manifest.version,
+      startedAtMs: now(),
+      now,
+    }),
     ...recordRoutes(parts, queries, ingest),
     rejectedRoutes({
       rejected: new RejectedSamples({ store, ingest, decoders: receivers.decoders }),
@@ -258,7 +265,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       guard: options.isTrusted ? undefined : parts.gate,
       ...requestLoggingOf(config, summary),
     }),
-    services: [...receivers.services, rules],
+    services: [...receivers.services, notifications, rules],
     rules,
     stopQueries: queries.stop,
     store,

@@ -36,6 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   doctor: () => import("./commands/operation/doctor.ts"),
   delete: () => import("./commands/operation/delete.ts"),
   rejected: () => import("./commands/operation/rejected.ts"),
+  silence: () => import("./commands/operation/silence.ts"),
 };
 
 /** Runs one command line, without the program's name. Resolves to the exit code. */

@@ -51,7 +51,7 @@ describe("imports", () => {
     ["sampler", "scrape", "rules", "forward"],
     ["http"],
     ["receive"],
-    ["data-folder", "entrance", "open-series", "open-rules"],
+    ["data-folder", "entrance", "open-series", "open-rules", "open-notifications"],
     ["gateway"],
     ["commands"],
     ["main"],
@@ -86,6 +86,7 @@ describe("imports", () => {
                 "entrance",
                 "open-series",
                 "open-rules",
+                "open-notifications",
               ].includes(from)
             : from === "config"
               ? vocabulary.includes(to)

@@ -122,8 +122,10 @@ function readNotifier(table: SettingTable): Notifier {
     repeatIntervalMs: table.duration("repeat_interval", DEFAULTS.repeatIntervalMs, long),
     sendResolved: table.flag("send_resolved", true),
     timeoutMs: table.duration("timeout", DEFAULTS.timeoutMs, { min: 100, max: 10 * minute }),
-    title: table.text("title"),
-    text: table.text("text"),
+    // Only these types have texts. The others have data.
+    ...(["slack", "ntfy", "email"].includes(type)
+      ? { title: table.text("title"), text: table.text("text") }
+      : {}),
     target: TARGETS[type](table),
   };
   table.end();

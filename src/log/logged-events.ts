@@ -260,6 +260,28 @@ export const EVENTS = {
     message: "a rule fails; it is logged again when it fails after a success",
     fields: ["file", "group", "rule", "error"],
   },
+
+  // Notifications
+  notification_failed: {
+    level: "error",
+    message: "a notification could not be delivered within its time; it is sent again, and not logged again",
+    fields: ["notifier", "group", "error"],
+  },
+  notification_delivered_again: {
+    level: "info",
+    message: "notifications of a group that could not be delivered are delivered again",
+    fields: ["notifier", "group"],
+  },
+  notifications_not_stored: {
+    level: "error",
+    message: "alerts, silences or sent notifications could not be stored; a kill now could send some again",
+    fields: ["error"],
+  },
+  notification_record_unreadable: {
+    level: "warn",
+    message: "a stored alert, silence or sent notification cannot be read, and is ignored",
+    fields: ["key"],
+  },
 } as const satisfies Readonly<Record<string, EventKind>>;
 
 export type EventName = keyof typeof EVENTS;

@@ -6,8 +6,8 @@
 import { TemplateError } from "./template-errors.ts";
 import type { BodyNode, OperandNode, PipeNode, TemplateTree } from "./template-tree.ts";
 
-/** A field of the data: a map has any key, the others have no fields. */
-export type FieldShape = "map" | "text" | "number";
+/** A field of the data: a map has any key, texts and numbers have no fields, and `any` is not checked further. */
+export type FieldShape = "map" | "text" | "number" | "any";
 
 /** @throws TemplateError for the first field that does not exist */
 export function checkFields(
@@ -77,6 +77,7 @@ class FieldCheck {
       throw new TemplateError(`unknown field ${shown}: expected ${all.join(", ")}`, this.#text, at);
     }
     const shape = this.#fields[name];
+    if (shape === "any") return;
     if (shape !== "map" && rest.length > 0) {
       throw new TemplateError(`${shown} is a ${shape} and has no field .${rest[0]}`, this.#text, at);
     }

@@ -1,7 +1,7 @@
 /** Sends alerts to an Alertmanager, as Prometheus does: POST /api/v2/alerts. */
 import type { NotifierServer } from "../../../model/notifier.ts";
 import { isResolved, type KnownAlert } from "../alert-book.ts";
-import { goTimeText } from "../notification-data.ts";
+import { goTimeText } from "../texts/notification-data.ts";
 import { postJson, urlOf } from "./http-post.ts";
 
 /** The path of the API. The URL of the settings may have a prefix, or this path itself. */

@@ -4,7 +4,7 @@
  * children when its time is over.
  */
 import type { NotifierTarget } from "../../../model/notifier.ts";
-import { webhookBody } from "../notification-data.ts";
+import { webhookBody } from "../texts/notification-data.ts";
 import { DeliveryFailure, type Send } from "./notification-sender.ts";
 
 type ExecTarget = Extract<NotifierTarget, { readonly type: "exec" }>;

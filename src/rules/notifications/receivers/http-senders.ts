@@ -3,8 +3,8 @@
  * Rocket.Chat), and ntfy.
  */
 import type { NotifierTarget } from "../../../model/notifier.ts";
-import { cut } from "../default-texts.ts";
-import { webhookBody } from "../notification-data.ts";
+import { cut } from "../texts/default-texts.ts";
+import { webhookBody } from "../texts/notification-data.ts";
 import { postJson, urlOf } from "./http-post.ts";
 import { DeliveryFailure, type Send } from "./notification-sender.ts";
 

@@ -1,6 +1,6 @@
 /** The contract of the types of notifiers: each sends one notification, and says what a failure means. */
-import type { NotificationTexts } from "../default-texts.ts";
-import type { NotificationData } from "../notification-data.ts";
+import type { NotificationTexts } from "../texts/default-texts.ts";
+import type { NotificationData } from "../texts/notification-data.ts";
 
 /** A notification, ready to be sent. */
 export interface Message extends NotificationTexts {

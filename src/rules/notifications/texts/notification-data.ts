@@ -2,8 +2,8 @@
  * What a notification says: the data of Alertmanager's templates and of its webhooks
  * (https://prometheus.io/docs/alerting/latest/notifications/#data). Pure.
  */
-import { sortedLabels, sortedNames } from "./alert-labels.ts";
-import type { DueNotification, NotifiedAlert } from "./notification-core.ts";
+import { sortedLabels, sortedNames } from "../alert-labels.ts";
+import type { DueNotification, NotifiedAlert } from "../notification-core.ts";
 
 /** Names with texts, in ascending order of the names. */
 export type Texts = Readonly<Record<string, string>>;

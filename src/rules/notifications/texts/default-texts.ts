@@ -2,7 +2,7 @@
  * The title and the text of a notification if there is no template: what is wrong, since when, the annotations (where rules
  * put values), the labels, and links. Pure.
  */
-import { formatDuration } from "../../model/duration.ts";
+import { formatDuration } from "../../../model/duration.ts";
 import type { AlertData, NotificationData, Texts } from "./notification-data.ts";
 
 export interface NotificationTexts {
