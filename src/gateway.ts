@@ -243,13 +243,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     pageRoutes({ files: parts.pageFiles }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
-    alertmanagerRoutes({
-      notifications,
-      limits: parts.limits,
-      version: manifest.version,
-      startedAtMs: now(),
-      now,
-    }),
+    alertmanagerRoutes({ ...{ notifications, now }, limits: parts.limits, version: manifest.version }),
     ...recordRoutes(parts, queries, ingest),
     rejectedRoutes({
       rejected: new RejectedSamples({ store, ingest, decoders: receivers.decoders }),

@@ -11,7 +11,7 @@ import {
   formatAlertMatcher,
   MatcherFault,
   parseAlertMatchers,
-} from "../model/alert-matcher.ts";
+} from "../model/alerts/alert-matcher.ts";
 import { quote } from "../model/errors.ts";
 import {
   type InhibitRule,
@@ -20,7 +20,7 @@ import {
   type NotifierServer,
   type NotifierTarget,
   type NotifierType,
-} from "../model/notifier.ts";
+} from "../model/alerts/notifier.ts";
 import type { Secret } from "../model/scrape-job.ts";
 import { SettingError } from "./setting-error.ts";
 import { isTable, readAuthorization, readTls, SettingTable } from "./setting-table.ts";

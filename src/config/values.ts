@@ -7,7 +7,7 @@
 import { formatDuration, parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
-import type { InhibitRule, Notifier } from "../model/notifier.ts";
+import type { InhibitRule, Notifier } from "../model/alerts/notifier.ts";
 import type { ScrapeJob } from "../model/scrape-job.ts";
 import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatSetting, loadConfig } from "../../src/config/config.ts";
-import { formatAlertMatcher } from "../../src/model/alert-matcher.ts";
+import { formatAlertMatcher } from "../../src/model/alerts/alert-matcher.ts";
 import { NotificationTemplates } from "../../src/rules/notifications/texts/notification-templates.ts";
 
 const load = (toml: string) => loadConfig([], {}, () => toml);

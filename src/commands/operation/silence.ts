@@ -5,7 +5,7 @@ import {
   formatAlertMatcher,
   MatcherFault,
   parseAlertMatchers,
-} from "../../model/alert-matcher.ts";
+} from "../../model/alerts/alert-matcher.ts";
 import { formatDuration, parseDurationMs } from "../../model/duration.ts";
 import { parseTime } from "../../model/time.ts";
 import { alignedRows } from "../../query/formats/aligned-text.ts";

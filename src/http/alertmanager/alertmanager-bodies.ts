@@ -2,7 +2,7 @@
  * The JSON of Alertmanager's API v2 (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml): alerts and
  * silences as requests have them. An error names the entry and the field. Pure.
  */
-import { type AlertMatcher, checked, MatcherFault } from "../../model/alert-matcher.ts";
+import { type AlertMatcher, checked, MatcherFault } from "../../model/alerts/alert-matcher.ts";
 import { BadInput, quote } from "../../model/errors.ts";
 import { rfc3339Us } from "../../model/time.ts";
 

@@ -3,7 +3,12 @@
  * Alertmanager (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml). An error is a JSON text, as
  * there.
  */
-import { type AlertMatcher, alertTest, MatcherFault, parseAlertMatchers } from "../../model/alert-matcher.ts";
+import {
+  type AlertMatcher,
+  alertTest,
+  MatcherFault,
+  parseAlertMatchers,
+} from "../../model/alerts/alert-matcher.ts";
 import { BadInput, quote, type RequestError } from "../../model/errors.ts";
 import type { KnownAlert } from "../../rules/notifications/alert-book.ts";
 import { RESOLVE_TIMEOUT_MS } from "../../rules/notifications/alert-book.ts";
@@ -31,7 +36,6 @@ interface AlertmanagerDependencies {
   >;
   readonly limits: BodyLimits;
   readonly version: string;
-  readonly startedAtMs: number;
   readonly now: () => number;
 }
 
@@ -41,7 +45,8 @@ const FAULTS_SHOWN = 10;
 const asText = (error: RequestError) => jsonResponse(error.status, error.message, errorHeaders(error));
 
 export const alertmanagerRoutes = (dependencies: AlertmanagerDependencies) => {
-  const { notifications, limits, version, startedAtMs, now } = dependencies;
+  const { notifications, limits, version, now } = dependencies;
+  const startedAtMs = now();
   const shown = (alert: KnownAlert) => {
     const { silencedBy, inhibitedBy } = notifications.mutingOf(alert);
     return {

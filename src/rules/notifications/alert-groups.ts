@@ -3,8 +3,8 @@
  * every `group_interval` after that. An alert goes to each notifier whose matchers match, in the order of the settings, up
  * to one that does not continue. Pure: times are arguments.
  */
-import { type AlertTest, alertTest, formatAlertMatcher } from "../../model/alert-matcher.ts";
-import type { Notifier } from "../../model/notifier.ts";
+import { type AlertTest, alertTest, formatAlertMatcher } from "../../model/alerts/alert-matcher.ts";
+import type { Notifier } from "../../model/alerts/notifier.ts";
 import { isResolved, type KnownAlert } from "./alert-book.ts";
 import { type AlertLabels, labelsText, sortedNames } from "./alert-labels.ts";
 

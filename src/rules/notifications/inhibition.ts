@@ -2,8 +2,8 @@
  * Inhibition: alerts are muted while others are firing (https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings).
  * As in Alertmanager, an alert that matches both sides of a rule is not inhibited by one that does too. Pure.
  */
-import { type AlertTest, alertTest } from "../../model/alert-matcher.ts";
-import type { InhibitRule } from "../../model/notifier.ts";
+import { type AlertTest, alertTest } from "../../model/alerts/alert-matcher.ts";
+import type { InhibitRule } from "../../model/alerts/notifier.ts";
 import { isResolved, type KnownAlert } from "./alert-book.ts";
 import type { AlertLabels } from "./alert-labels.ts";
 

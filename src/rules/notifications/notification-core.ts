@@ -5,8 +5,8 @@
  * The caller sends what `takeDue` returns, and says how that ended. Changes that must survive a kill are collected
  * (`takeChanges`).
  */
-import type { Notifier } from "../../model/notifier.ts";
-import type { InhibitRule } from "../../model/notifier.ts";
+import type { Notifier } from "../../model/alerts/notifier.ts";
+import type { InhibitRule } from "../../model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../model/records.ts";
 import type { Alert } from "../alert.ts";
 import { AlertBook, isResolved, type KnownAlert } from "./alert-book.ts";

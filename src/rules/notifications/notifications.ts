@@ -11,7 +11,7 @@
 import type { Log } from "../../log/log.ts";
 import { ConcurrencyLimit } from "../../model/concurrency-limit.ts";
 import { Busy } from "../../model/errors.ts";
-import type { Notifier } from "../../model/notifier.ts";
+import type { Notifier } from "../../model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../model/records.ts";
 import type { Service } from "../../model/service.ts";
 import type { Registry } from "prom-client";
@@ -28,7 +28,7 @@ import {
 import { createNotificationCounters, type NotificationCounters } from "./notification-counters.ts";
 import { sendToAlertmanager } from "./receivers/alertmanager-sender.ts";
 import { deliver } from "./receivers/delivery.ts";
-import { DeliveryFailure, type Send } from "./receivers/notification-sender.ts";
+import { DeliveryFailure, type SendMessage } from "./receivers/notification-sender.ts";
 import { openSender } from "./receivers/open-sender.ts";
 import { type Silence, silenceState, type WantedSilence } from "./silences.ts";
 import { notificationData } from "./texts/notification-data.ts";
@@ -68,7 +68,7 @@ class Stopping extends Error {}
 interface Outlet {
   readonly notifier: Notifier;
   /** Undefined for an Alertmanager. */
-  readonly send: Send | undefined;
+  readonly send: SendMessage | undefined;
   readonly queue: AlertmanagerQueue | undefined;
   readonly limit: ConcurrencyLimit;
   inFlight: number;

@@ -10,7 +10,7 @@ import {
   checked,
   MatcherFault,
   matchesEmpty,
-} from "../../model/alert-matcher.ts";
+} from "../../model/alerts/alert-matcher.ts";
 import { BadInput, Conflict, NotFound, quote, TooLarge } from "../../model/errors.ts";
 import type { AlertLabels } from "./alert-labels.ts";
 

@@ -3,7 +3,7 @@
  * hand from Alertmanager's rules: a group is due group_wait after its first alert, and then each group_interval.
  */
 import { describe, expect, test } from "bun:test";
-import { parseAlertMatchers } from "../../../src/model/alert-matcher.ts";
+import { parseAlertMatchers } from "../../../src/model/alerts/alert-matcher.ts";
 import { HOUR, inhibit, MINUTE, NOON, notifier, SECOND, Simulation } from "./simulated-time.ts";
 
 const silence = (text: string, startsAt: number, endsAt: number) => ({

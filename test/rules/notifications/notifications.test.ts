@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
 import { createLog } from "../../../src/log/log.ts";
-import { parseAlertMatchers } from "../../../src/model/alert-matcher.ts";
-import type { Notifier } from "../../../src/model/notifier.ts";
+import { parseAlertMatchers } from "../../../src/model/alerts/alert-matcher.ts";
+import type { Notifier } from "../../../src/model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../../src/model/records.ts";
 import { Notifications } from "../../../src/rules/notifications/notifications.ts";
 import { until } from "../../until.ts";

@@ -1,6 +1,6 @@
 /** The core of notifications under a clock that the test moves: what is sent when. */
-import { parseAlertMatchers } from "../../../src/model/alert-matcher.ts";
-import type { InhibitRule, Notifier } from "../../../src/model/notifier.ts";
+import { parseAlertMatchers } from "../../../src/model/alerts/alert-matcher.ts";
+import type { InhibitRule, Notifier } from "../../../src/model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../../src/model/records.ts";
 import {
   type DueNotification,

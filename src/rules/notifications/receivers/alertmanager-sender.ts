@@ -1,5 +1,5 @@
 /** Sends alerts to an Alertmanager, as Prometheus does: POST /api/v2/alerts. */
-import type { NotifierServer } from "../../../model/notifier.ts";
+import type { NotifierServer } from "../../../model/alerts/notifier.ts";
 import { isResolved, type KnownAlert } from "../alert-book.ts";
 import { goTimeText } from "../texts/notification-data.ts";
 import { postJson, urlOf } from "./http-post.ts";

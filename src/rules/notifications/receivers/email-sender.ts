@@ -3,9 +3,9 @@
  * title cannot add headers: nodemailer folds them.
  */
 import { createTransport } from "nodemailer";
-import type { NotifierTarget } from "../../../model/notifier.ts";
+import type { NotifierTarget } from "../../../model/alerts/notifier.ts";
 import { SecretFault, secretText, tlsOptions } from "../../../wire/outgoing-request.ts";
-import { DeliveryFailure, type Send } from "./notification-sender.ts";
+import { DeliveryFailure, type SendMessage } from "./notification-sender.ts";
 
 type EmailTarget = Extract<NotifierTarget, { readonly type: "email" }>;
 
@@ -20,7 +20,7 @@ interface MailFault {
 const RESPONSE_CHARACTERS_MAX = 200;
 
 /** @param timeoutMs the time limit of an attempt, for each of its steps */
-export function emailSender(target: EmailTarget, timeoutMs: number): Send {
+export function emailSender(target: EmailTarget, timeoutMs: number): SendMessage {
   return async ({ title, text, data }, signal) => {
     const transport = createTransport({
       host: target.host,

@@ -3,9 +3,9 @@
  * taken it. Any other end is tried again. The program gets no variables of the gateway but PATH, and is killed with its
  * children when its time is over.
  */
-import type { NotifierTarget } from "../../../model/notifier.ts";
+import type { NotifierTarget } from "../../../model/alerts/notifier.ts";
 import { webhookBody } from "../texts/notification-data.ts";
-import { DeliveryFailure, type Send } from "./notification-sender.ts";
+import { DeliveryFailure, type SendMessage } from "./notification-sender.ts";
 
 type ExecTarget = Extract<NotifierTarget, { readonly type: "exec" }>;
 
@@ -13,7 +13,7 @@ type ExecTarget = Extract<NotifierTarget, { readonly type: "exec" }>;
 const SAID_CHARACTERS_MAX = 200;
 const SAID_BYTES_MAX = 65_536;
 
-export function execSender({ command }: ExecTarget): Send {
+export function execSender({ command }: ExecTarget): SendMessage {
   return async ({ data }, signal) => {
     const input = new TextEncoder().encode(`${JSON.stringify(webhookBody(data, 0))}\n`);
     const child = start(command, input);

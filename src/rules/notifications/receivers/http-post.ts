@@ -4,7 +4,7 @@
  */
 import manifest from "../../../../package.json" with { type: "json" };
 import { quote } from "../../../model/errors.ts";
-import type { NotifierServer } from "../../../model/notifier.ts";
+import type { NotifierServer } from "../../../model/alerts/notifier.ts";
 import {
   authorizationHeader,
   BodyOverLimit,

@@ -2,15 +2,15 @@
  * Notifiers over HTTP: Alertmanager's webhook, Slack and what understands its messages (Mattermost, Discord's `/slack`,
  * Rocket.Chat), and ntfy.
  */
-import type { NotifierTarget } from "../../../model/notifier.ts";
+import type { NotifierTarget } from "../../../model/alerts/notifier.ts";
 import { cut } from "../texts/default-texts.ts";
 import { webhookBody } from "../texts/notification-data.ts";
 import { postJson, urlOf } from "./http-post.ts";
-import { DeliveryFailure, type Send } from "./notification-sender.ts";
+import { DeliveryFailure, type SendMessage } from "./notification-sender.ts";
 
 type TargetOf<Type extends NotifierTarget["type"]> = Extract<NotifierTarget, { readonly type: Type }>;
 
-export function webhookSender(target: TargetOf<"webhook">): Send {
+export function webhookSender(target: TargetOf<"webhook">): SendMessage {
   return async ({ data }, signal) => {
     await postJson(target, await urlOf(target), webhookBody(data, target.maxAlerts), signal);
   };
@@ -22,7 +22,7 @@ const SLACK_TEXT_MAX = 3_000;
 const RED = "#d9534f";
 const GREEN = "#4cae4c";
 
-export function slackSender(target: TargetOf<"slack">): Send {
+export function slackSender(target: TargetOf<"slack">): SendMessage {
   const { channel, username } = target;
   return async ({ title, text, data }, signal) => {
     const link =
@@ -68,7 +68,7 @@ const NTFY_TEXT_BYTES_MAX = 4_000;
 const NTFY_HIGH = 4;
 const NTFY_USUAL = 3;
 
-export function ntfySender(target: TargetOf<"ntfy">): Send {
+export function ntfySender(target: TargetOf<"ntfy">): SendMessage {
   const { priority, tags } = target;
   return async ({ title, text, data }, signal) => {
     const url = await urlOf(target);

@@ -31,4 +31,4 @@ export class DeliveryFailure extends Error {
  * @param signal ends the attempt
  * @throws DeliveryFailure
  */
-export type Send = (message: Message, signal: AbortSignal) => Promise<void>;
+export type SendMessage = (message: Message, signal: AbortSignal) => Promise<void>;

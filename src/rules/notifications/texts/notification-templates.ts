@@ -4,7 +4,7 @@
  * If an expansion fails, the notification has the default text, with the reason: a notification with another text is better
  * than none.
  */
-import type { Notifier } from "../../../model/notifier.ts";
+import type { Notifier } from "../../../model/alerts/notifier.ts";
 import { BUILTIN_FUNCTIONS } from "../../templates/builtin-functions.ts";
 import { expandTree, QueryNeeded } from "../../templates/expand-template.ts";
 import { GoTime } from "../../templates/go-time.ts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SMTPServer } from "smtp-server";
-import type { NotifierTarget } from "../../../../src/model/notifier.ts";
+import type { NotifierTarget } from "../../../../src/model/alerts/notifier.ts";
 import {
   DeliveryFailure,
   type Message,

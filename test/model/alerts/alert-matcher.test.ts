@@ -1,6 +1,10 @@
 /** Matchers of alerts: what Alertmanager's syntax means, and what is an error. */
 import { describe, expect, test } from "bun:test";
-import { alertTest, formatAlertMatcher, parseAlertMatchers } from "../../src/model/alert-matcher.ts";
+import {
+  alertTest,
+  formatAlertMatcher,
+  parseAlertMatchers,
+} from "../../../src/model/alerts/alert-matcher.ts";
 
 /** The matchers of a text, in the same form as their text. */
 const ok = (text: string, ...want: string[]) =>

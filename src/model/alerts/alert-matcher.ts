@@ -4,7 +4,7 @@
  * expression has the syntax of RE2 and matches a whole value, in time linear in its length. Pure.
  */
 import { RE2JS } from "re2js";
-import { quote } from "./errors.ts";
+import { quote } from "../errors.ts";
 
 /** One condition on a label, in the form of Alertmanager's API. */
 export interface AlertMatcher {

@@ -3,7 +3,7 @@
  * names in snake case (src/rules/notifications/README.md).
  */
 import type { AlertMatcher } from "./alert-matcher.ts";
-import type { ScrapeAuthorization, ScrapeTls, Secret } from "./scrape-job.ts";
+import type { ScrapeAuthorization, ScrapeTls, Secret } from "../scrape-job.ts";
 
 /** The types of notifiers. */
 export const NOTIFIER_TYPES = ["alertmanager", "webhook", "slack", "ntfy", "email", "exec"] as const;
