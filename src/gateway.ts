@@ -28,6 +28,7 @@ import { MinuteSummary } from "./log/minute-summary.ts";
 import { metricsRoutes, render } from "./http/metrics.ts";
 import { PageFiles } from "./http/page/page-files.ts";
 import { pageAnswer, pageRoutes } from "./http/page/page-routes.ts";
+import { sessionRoutes } from "./http/page/session-routes.ts";
 import { adminRoutes } from "./http/prometheus/admin.ts";
 import { exemplarsRoutes } from "./http/prometheus/exemplars-routes.ts";
 import { federateRoutes } from "./http/prometheus/federate.ts";
@@ -241,6 +242,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       },
     }),
     pageRoutes({ files: parts.pageFiles }),
+    sessionRoutes({ access, limits: parts.limits, isSecure: parts.tls !== undefined }),
     ...queryRoutes(parts, queries),
     rulesRoutes({ rules, selectors: queries.promql.selectors }),
     alertmanagerRoutes({ ...{ notifications, now }, limits: parts.limits, version: manifest.version }),

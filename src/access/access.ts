@@ -47,6 +47,13 @@ export interface Caller {
 /** A caller without restrictions. */
 export const UNBOUND: Caller = { labels: undefined };
 
+/** Who sent a request, for the request itself. */
+export interface CallerIdentity {
+  /** Whether the gateway needs no token. */
+  readonly isOpen: boolean;
+  readonly token: AccessToken | undefined;
+}
+
 /** What stands before every handler. */
 export interface AccessGuard {
   /**
@@ -162,10 +169,8 @@ export class Access implements AccessGuard, Callers {
     const { permission, credentials, bound } = route;
     if (permission === "none") return handle(UNBOUND);
     this.#look();
-    const { passwords, mayBeOpen } = this.#options;
-    const hasUsers = passwords?.hasUsers === true;
-    const isOpen = !hasUsers && (mayBeOpen || passwords?.verifiesClients === true);
-    if (this.#count === 0 && !this.#isLost && isOpen) return handle(UNBOUND);
+    if (this.#isOpen) return handle(UNBOUND);
+    const hasUsers = this.#options.passwords?.hasUsers === true;
     const text = presentedToken(request, credentials);
     if (text === undefined) {
       const way = hasUsers ? ", or a user with a password" : "";
@@ -188,6 +193,28 @@ export class Access implements AccessGuard, Callers {
       throw new Forbidden("The token has labels, and this route does not support such a token.");
     if (token.sha256 !== "") this.#uses.note(token.id, nowMs);
     return this.#callers.run(token, () => handle(callerOf(token)));
+  }
+
+  /**
+   * Who sent a request to a route that needs no token. Nothing is thrown: a token that is not valid is no token.
+   *
+   * @param text a token to look for instead of that of the request
+   */
+  identify(request: TokenCarrier, text = presentedToken(request)): CallerIdentity {
+    this.#look();
+    if (this.#isOpen) return { isOpen: true, token: undefined };
+    const token = text === undefined ? undefined : (this.#find(text) ?? this.#userOf(request));
+    return {
+      isOpen: false,
+      token: token !== undefined && isValid(token, this.#options.now()) ? token : undefined,
+    };
+  }
+
+  /** Whether everyone may do everything. */
+  get #isOpen(): boolean {
+    const { passwords, mayBeOpen } = this.#options;
+    const allows = passwords?.hasUsers !== true && (mayBeOpen || passwords?.verifiesClients === true);
+    return allows && this.#count === 0 && !this.#isLost;
   }
 
   /** The token whose handler runs. Undefined if it needed none. */

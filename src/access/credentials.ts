@@ -12,8 +12,8 @@ export interface TokenCarrier {
 
 /**
  * The token of a request, from the first of these places that has one: `Authorization` (`Bearer`, `Token`, or `Basic`
- * with the token as the password), `X-API-Key`, and the places of the protocol in their order. The user of `Basic` can be
- * any text. Undefined if no place has a token.
+ * with the token as the password), `X-API-Key`, the places of the protocol in their order, and the cookie of the page for
+ * people. The user of `Basic` can be any text. Undefined if no place has a token.
  */
 export function presentedToken(
   { headers, url }: TokenCarrier,
@@ -25,6 +25,25 @@ export function presentedToken(
   for (const place of places) {
     const text = "header" in place ? headers.get(place.header) : parameterOf(url, place.query);
     if (text) return text;
+  }
+  const cookies = headers.get("cookie");
+  return cookies === null ? undefined : cookieOf(cookies, sessionCookie(headers.get("host")));
+}
+
+/**
+ * The name of the cookie that has the token of the page. Browsers send cookies to all ports of a host, so the port is a part
+ * of the name: two gateways of a machine have two sign-ins.
+ */
+export function sessionCookie(host: string | null): string {
+  const port = /:(\d+)$/.exec(host ?? "")?.[1];
+  return port === undefined ? "weir_token" : `weir_token_${port}`;
+}
+
+/** The value of a cookie (RFC 6265, section 4.2.1). Undefined if it is absent or empty. */
+function cookieOf(header: string, name: string): string | undefined {
+  for (const pair of header.split(";")) {
+    const at = pair.indexOf("=");
+    if (at !== -1 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim() || undefined;
   }
   return undefined;
 }

@@ -8,9 +8,11 @@ export interface PageView {
   /** Whether the navigation omits it. */
   readonly isHidden?: boolean;
   readonly title: string;
+  /** The scope without which the view shows nothing. The navigation omits it then. */
+  readonly scope?: "read" | "sql" | "admin";
   readonly load: () => Promise<{ default: ComponentType }>;
 }
 
 export const VIEWS: readonly PageView[] = [
-  { path: "/", title: "Overview", load: () => import("./views/overview/overview.tsx") },
+  { path: "/", title: "Overview", scope: "read", load: () => import("./views/overview/overview.tsx") },
 ];

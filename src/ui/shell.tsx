@@ -4,7 +4,10 @@ import { useEffect } from "preact/hooks";
 import { followLinks, place } from "./router.ts";
 import { ErrorNote, Loading } from "./parts/states.tsx";
 import { gatewayState } from "./api/gateway-state.ts";
+import { loadSession, may, session, signOut } from "./api/session.ts";
+import { signInIsNeeded } from "./api/sign-in-state.ts";
 import { VIEWS, type PageView } from "./page-views.ts";
+import { SignIn } from "./views/sign-in/sign-in.tsx";
 
 /** Each view is loaded when it is first shown, so that the first one appears early. */
 const loaded = new Map<string, ComponentType>();
@@ -22,13 +25,16 @@ const isAt = (view: PageView, path: string) =>
 
 export function Shell() {
   useEffect(followLinks, []);
+  useEffect(() => {
+    // The views say themselves if the gateway does not answer.
+    loadSession().catch(() => undefined);
+  }, []);
   const { path } = place.value;
   const view = VIEWS.find((each) => isAt(each, path));
   const title = view?.title ?? "Not found";
   useEffect(() => {
     document.title = `${title} · Weir`;
   }, [title]);
-  const Content = view && viewOf(view);
   return (
     <div class="shell">
       <a class="skip" href="#view" data-load>
@@ -39,27 +45,56 @@ export function Shell() {
           Weir
         </a>
         <ul>
-          {VIEWS.filter(({ isHidden }) => !isHidden).map((each) => (
-            <li key={each.path}>
-              <a href={each.path} aria-current={each === view ? "page" : undefined}>
-                {each.title}
-              </a>
-            </li>
-          ))}
+          {VIEWS.filter(({ isHidden, scope }) => !isHidden && (scope === undefined || may(scope))).map(
+            (each) => (
+              <li key={each.path}>
+                <a href={each.path} aria-current={each === view ? "page" : undefined}>
+                  {each.title}
+                </a>
+              </li>
+            ),
+          )}
         </ul>
+        <SignedIn />
         <GatewayState />
       </nav>
       <main id="view" class="view" tabIndex={-1}>
         <h1>{title}</h1>
-        {Content === undefined ? (
-          <ErrorNote title={`There is no view at ${path}`} detail="The navigation lists all views." />
-        ) : (
-          <Suspense fallback={<Loading what={title} />}>
-            <Content />
-          </Suspense>
-        )}
+        {signInIsNeeded.value ? <SignIn /> : <Content view={view} path={path} />}
       </main>
     </div>
+  );
+}
+
+function Content({ view, path }: { readonly view: PageView | undefined; readonly path: string }) {
+  if (view === undefined)
+    return <ErrorNote title={`There is no view at ${path}`} detail="The navigation lists all views." />;
+  const { title, scope } = view;
+  // A request before the answer would fail if the scope is missing.
+  if (session.value === undefined && gatewayState.value === "here") return <Loading what={title} />;
+  if (session.value !== undefined && scope !== undefined && !may(scope))
+    return <ErrorNote title={`Your token does not have the scope ${scope}`} detail={`${title} needs it.`} />;
+  const Loaded = viewOf(view);
+  return (
+    <Suspense fallback={<Loading what={title} />}>
+      <Loaded />
+    </Suspense>
+  );
+}
+
+/** Whose token the page uses. */
+function SignedIn() {
+  const known = session.value;
+  if (known === undefined || known.open || known.name === null) return null;
+  const labels = Object.entries(known.labels).map(([name, value]) => `${name}=${value}`);
+  return (
+    <p class="signed-in">
+      <span title="The token of this browser">{known.name}</span>
+      {labels.length === 0 ? null : <span class="muted"> {labels.join(", ")}</span>}
+      <button type="button" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </p>
   );
 }
 

@@ -31,3 +31,13 @@ test("finds a token in the places that a protocol declares, in their order", () 
   expect(of({}, "/x?api_key=", places)).toBeUndefined();
   expect(of({ authorization: "Bearer g" }, "/x?api_key=def", places)).toBe("g");
 });
+
+test("finds the cookie of the page for the port of the request, after all other places", () => {
+  const cookie = "a=b; weir_token_9091=abc; weir_token=def";
+  expect(of({ cookie, host: "edge:9091" })).toBe("abc");
+  expect(of({ cookie, host: "[::1]:9091" })).toBe("abc");
+  expect(of({ cookie, host: "edge" })).toBe("def");
+  expect(of({ cookie, host: "edge:9092" })).toBeUndefined();
+  expect(of({ cookie: "weir_token=", host: "edge" })).toBeUndefined();
+  expect(of({ cookie, host: "edge", "x-api-key": "key" })).toBe("key");
+});
