@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   promql: () => import("./commands/promql.ts"),
   check: () => import("./commands/check.ts"),
   rules: () => import("./commands/rules/rules.ts"),
+  slo: () => import("./commands/rules/slo.ts"),
   backup: () => import("./commands/operation/backup.ts"),
   restore: () => import("./commands/operation/restore.ts"),
   compact: () => import("./commands/operation/compact.ts"),

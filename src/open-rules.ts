@@ -1,12 +1,17 @@
 /** Opens the rules: connects them with the queries that answer them, and with ingest, which stores what they record. */
 import { type Config, pickSettings } from "./config/config.ts";
+import { SettingError } from "./config/setting-error.ts";
 import type { Log } from "./log/log.ts";
 import type { Counters } from "./model/counters.ts";
+import { BadInput } from "./model/errors.ts";
 import type { Promql } from "./query/promql/promql-queries.ts";
 import type { SqlEngine } from "./query/sql/sql-engine.ts";
 import type { AlertReceiver } from "./rules/alert.ts";
-import { problemText } from "./rules/files/find-rules.ts";
+import { type GeneratedRules, problemText } from "./rules/files/find-rules.ts";
 import type { GroupRule } from "./rules/files/rule-group.ts";
+import { expectationGroup } from "./rules/generated/expectation-rules.ts";
+import { type GroupSource, ruleFileText } from "./rules/generated/rule-source.ts";
+import { serviceLevelGroups } from "./rules/generated/service-level-rules.ts";
 import { RuleEngine } from "./rules/rule-engine.ts";
 import { QuestionAnswers, type RuleQueries } from "./rules/running/question-answers.ts";
 import { RuleCounters } from "./rules/running/rule-counters.ts";
@@ -39,6 +44,7 @@ export function openRules(
       }),
   };
   return new RuleEngine({
+    generated: generatedRules(config),
     patterns: config.rules,
     parseTemplate,
     answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
@@ -64,6 +70,29 @@ export function openRules(
       }),
     now,
   });
+}
+
+/** The rules of service levels and expectations. Throws SettingError if a service level is no question. */
+export function generatedRules(config: Config): GeneratedRules[] {
+  const { slo, expect, sampler, samplerParts } = config;
+  const file = (name: string, groups: readonly GroupSource[]): GeneratedRules[] =>
+    groups.length === 0 ? [] : [{ file: name, text: ruleFileText(groups) }];
+  if (expect.length > 0 && !(sampler && samplerParts.includes("gateway")))
+    throw new SettingError(
+      "expect needs the times of the last pushes, which the part gateway of the sampler stores; expected the sampler with it.",
+    );
+  try {
+    return [
+      ...file("[[slo]]", slo.flatMap(serviceLevelGroups)),
+      ...file(
+        "[[expect]]",
+        expect.map((each, at) => expectationGroup(each, at + 1)),
+      ),
+    ];
+  } catch (error) {
+    if (error instanceof BadInput) throw new SettingError(`${error.message}.`);
+    throw error;
+  }
 }
 
 /** What all alerts of the gateway have. */

@@ -3,9 +3,9 @@
  * Requests reach it without a socket, unless a test calls `listen`. It has no sampler and no loops. The tests that need
  * the whole program use gateway-process.ts.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { loadConfig } from "../src/config/config.ts";
 import { type Gateway, openGateway } from "../src/gateway.ts";
 import { createLog } from "../src/log/log.ts";
@@ -60,7 +60,8 @@ export class TestGateway {
     const argv = [`--data=${this.folder}`, "--retention-days=3", ...settings];
     const log = createLog("warn", (line) => this.#logged.push(line), { format: "json" });
     this.gateway = await openGateway(
-      loadConfig(argv, {}, () => undefined),
+      // No weir.toml of the folder in which the tests run.
+      loadConfig(argv, {}, (path) => (isAbsolute(path) ? readFileSync(path, "utf8") : undefined)),
       { now: () => this.nowMs, log },
     );
     return this;

@@ -58,6 +58,9 @@ ${settingsHelp()}`,
 
 async function checkSettings(argv: readonly string[], io: Io): Promise<number> {
   const { config, origins, unknownVariables } = resolveSettings(argv, io.env, io.readFile);
+  // Their questions are checked when rules are made of them.
+  const { generatedRules } = await import("../open-rules.ts");
+  generatedRules(config);
   const rows = describeSettings().map(({ key }) => [key, formatSetting(config, key) || "none", origins[key]]);
   await io.stdout.write(alignedRows(rows));
   for (const variable of unknownVariables) {

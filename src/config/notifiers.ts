@@ -23,7 +23,7 @@ import {
 } from "../model/alerts/notifier.ts";
 import type { Secret } from "../model/scrape-job.ts";
 import { SettingError } from "./setting-error.ts";
-import { isTable, readAuthorization, readTls, SettingTable } from "./setting-table.ts";
+import { readAuthorization, readTls, type SettingTable, tablesOf } from "./setting-table.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -43,22 +43,10 @@ const DEFAULTS = {
 const SMTP_PORT = 587;
 const SMTPS_PORT = 465;
 
-const NOTIFIERS_MAX = 1_000;
 const NAME_CHARACTERS_MAX = 100;
 const LABEL_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 /** An address, perhaps after a name: `Weir <weir@example.org>`. */
 const MAIL_ADDRESS = /^(?:[^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/;
-
-function tablesOf(raw: unknown, name: string, example: string): SettingTable[] {
-  if (!Array.isArray(raw) || !raw.every(isTable))
-    throw new SettingError(`${name} is ${quote(raw)}, expected tables ${example} in weir.toml.`);
-  if (raw.length > NOTIFIERS_MAX)
-    throw new SettingError(`${name} has ${raw.length} tables, expected at most ${NOTIFIERS_MAX}.`);
-  return raw.map((table, at) => {
-    const label = typeof table.name === "string" ? quote(table.name) : `number ${at + 1}`;
-    return new SettingTable(table, `${name} (${label})`);
-  });
-}
 
 /**
  * Reads the notifiers.

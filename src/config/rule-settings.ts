@@ -12,6 +12,18 @@ export const RULE_SETTINGS = {
     what: "Files of alerting and recording rules, as Prometheus reads them: paths, and patterns such as `rules/*.yml`. Can be given more than once. New versions are used within seconds (src/rules/README.md).",
     why: "Only you know what should be watched.",
   },
+  slo: {
+    type: { is: "slo" },
+    default: [],
+    what: "Service levels that are recorded and watched: tables `[[slo]]` in weir.toml (src/rules/generated/README.md). Not a flag or a variable.",
+    why: "Only you know what was promised.",
+  },
+  expect: {
+    type: { is: "expect" },
+    default: [],
+    what: "Who must push how often: tables `[[expect]]` in weir.toml (src/rules/generated/README.md). Not a flag or a variable.",
+    why: "Only you know how long a silence is usual.",
+  },
   ruleIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
     default: minute,

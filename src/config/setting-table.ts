@@ -16,6 +16,7 @@ interface DurationBounds {
 }
 
 const USUAL_DURATION: DurationBounds = { min: 100, max: 86_400_000 };
+const TABLES_MAX = 1_000;
 /** As in Prometheus, where KB is the same as KiB. */
 const SIZES: Readonly<Record<string, number>> = { "": 0, K: 1, M: 2, G: 3, T: 4 };
 
@@ -73,6 +74,12 @@ export class SettingTable {
     if (value === undefined || typeof value === "string")
       return value === undefined ? undefined : { text: value };
     throw this.fault(key, "is not a text");
+  }
+
+  number(key: string): number | undefined {
+    const value = this.#value(key);
+    if (value === undefined || (typeof value === "number" && Number.isFinite(value))) return value;
+    throw this.#expected(key, "a number");
   }
 
   flag(key: string, otherwise: boolean): boolean {
@@ -181,6 +188,23 @@ export class SettingTable {
       throw this.fault(key, `is not a setting${near === undefined ? "" : `; did you mean ${near}?`}`);
     }
   }
+}
+
+/**
+ * The tables of a list such as `[[notify]]`, each with its name in errors.
+ *
+ * @param example how the list is written
+ */
+export function tablesOf(raw: unknown, name: string, example: string): SettingTable[] {
+  if (raw === "") return [];
+  if (!Array.isArray(raw) || !raw.every(isTable))
+    throw new SettingError(`${name} is ${quote(raw)}, expected tables ${example} in weir.toml.`);
+  if (raw.length > TABLES_MAX)
+    throw new SettingError(`${name} has ${raw.length} tables, expected at most ${TABLES_MAX}.`);
+  return raw.map((table, at) => {
+    const label = typeof table.name === "string" ? quote(table.name) : `number ${at + 1}`;
+    return new SettingTable(table, `${name} (${label})`);
+  });
 }
 
 /** How requests authenticate themselves: `basic_auth`, `authorization` or `bearer_token`. */

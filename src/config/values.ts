@@ -7,8 +7,16 @@
 import { formatDuration, parseDurationMs } from "../model/duration.ts";
 import { quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
+import type { Expectation } from "../model/alerts/expectation.ts";
 import type { InhibitRule, Notifier } from "../model/alerts/notifier.ts";
+import type { ServiceLevel } from "../model/alerts/service-level.ts";
 import type { ScrapeJob } from "../model/scrape-job.ts";
+import {
+  formatExpectations,
+  formatServiceLevels,
+  readExpectations,
+  readServiceLevels,
+} from "./expectations.ts";
 import { formatInhibitRules, formatNotifiers, readInhibitRules, readNotifiers } from "./notifiers.ts";
 import { formatScrapeJobs, readScrapeJobs } from "./scrape-jobs.ts";
 import { SettingError } from "./setting-error.ts";
@@ -34,6 +42,8 @@ export type Type =
   | { readonly is: "scrape" }
   | { readonly is: "notify" }
   | { readonly is: "inhibit" }
+  | { readonly is: "slo" }
+  | { readonly is: "expect" }
   /** Rates per second by name: `requests=100,bytes=1MiB`. */
   | { readonly is: "limits"; readonly of: readonly string[] }
   | { readonly is: "choice"; readonly of: readonly string[] }
@@ -58,13 +68,17 @@ export type ValueOf<T extends Type> = T extends { is: "flag" }
             ? readonly Notifier[]
             : T extends { is: "inhibit" }
               ? readonly InhibitRule[]
-              : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
-                ? Readonly<Partial<Record<Word, number>>>
-                : T extends { is: "choice"; of: readonly (infer Word)[] }
-                  ? Word
-                  : T extends { is: "choices"; of: readonly (infer Word)[] }
-                    ? readonly Word[]
-                    : number;
+              : T extends { is: "slo" }
+                ? readonly ServiceLevel[]
+                : T extends { is: "expect" }
+                  ? readonly Expectation[]
+                  : T extends { is: "limits"; of: readonly (infer Word extends string)[] }
+                    ? Readonly<Partial<Record<Word, number>>>
+                    : T extends { is: "choice"; of: readonly (infer Word)[] }
+                      ? Word
+                      : T extends { is: "choices"; of: readonly (infer Word)[] }
+                        ? readonly Word[]
+                        : number;
 
 export type Value =
   | boolean
@@ -73,6 +87,8 @@ export type Value =
   | readonly string[]
   | readonly Listen[]
   | readonly ScrapeJob[]
+  | readonly ServiceLevel[]
+  | readonly Expectation[]
   | readonly Notifier[]
   | readonly InhibitRule[]
   | Readonly<Partial<Record<string, number>>>;
@@ -113,6 +129,10 @@ export function readValue(type: Type, raw: unknown, name: string): Value {
       return readNotifiers(raw, name);
     case "inhibit":
       return readInhibitRules(raw, name);
+    case "slo":
+      return readServiceLevels(raw, name);
+    case "expect":
+      return readExpectations(raw, name);
     case "limits":
       return readLimits(type.of, raw, name);
     case "choice":
@@ -236,6 +256,8 @@ export function formatValue(type: Type, value: Value): string {
   if (type.is === "scrape") return formatScrapeJobs(value as readonly ScrapeJob[]);
   if (type.is === "notify") return formatNotifiers(value as readonly Notifier[]);
   if (type.is === "inhibit") return formatInhibitRules(value as readonly InhibitRule[]);
+  if (type.is === "slo") return formatServiceLevels(value as readonly ServiceLevel[]);
+  if (type.is === "expect") return formatExpectations(value as readonly Expectation[]);
   if (Array.isArray(value)) return value.join(",");
   if (type.is === "limits")
     return Object.entries(value as Record<string, number>)

@@ -14,6 +14,7 @@ import type { RuleSample } from "./evaluation/rule-state.ts";
 import {
   type FileProblem,
   findRuleFiles,
+  type GeneratedRules,
   problemText,
   type RuleFiles,
   readRuleFiles,
@@ -31,6 +32,8 @@ import { SampleWriter } from "./running/sample-writer.ts";
 interface RuleEngineOptions extends Omit<GroupLoopOptions, "inspect" | "onFault"> {
   /** Paths and patterns of rule files. */
   readonly patterns: readonly string[];
+  /** Rules that are generated from the settings. */
+  readonly generated: readonly GeneratedRules[];
   readonly parseTemplate: ParseExpandable;
   readonly storedAlerts: (timeMs: number) => Promise<readonly StoredAlert[]>;
   /** Called when rules run that did not run before. */
@@ -89,7 +92,7 @@ export class RuleEngine implements Service {
 
   /** Reads the files and begins to evaluate. Errors of the files are reported, and do not stop the start. */
   async start(onFault: (error: unknown) => void): Promise<void> {
-    if (this.#options.patterns.length === 0) return;
+    if (this.#options.patterns.length === 0 && this.#options.generated.length === 0) return;
     this.#isRunning = true;
     const reload = () =>
       this.reload().catch((error) => (error instanceof RulesInvalid ? undefined : onFault(error)));
@@ -125,9 +128,9 @@ export class RuleEngine implements Service {
   }
 
   async #reload(): Promise<void> {
-    const { patterns, parseTemplate, counters, now, onInvalid, onLoaded } = this.#options;
+    const { patterns, generated, parseTemplate, counters, now, onInvalid, onLoaded } = this.#options;
     this.#signature = await this.#signatureOf();
-    const files = await readRuleFiles(patterns, { parseTemplate });
+    const files = await readRuleFiles(patterns, { parseTemplate }, generated);
     this.#problems = files.errors;
     if (files.errors.length > 0) {
       counters.reloadFailed();

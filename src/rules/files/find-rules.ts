@@ -39,15 +39,29 @@ export async function findRuleFiles(patterns: readonly string[]): Promise<readon
   return [...found];
 }
 
-/** Reads the files of patterns. A file that cannot be read is an error like any other. */
+/** Rules that no file has, as the text of one. */
+export interface GeneratedRules {
+  /** What they are generated from. It stands where other rules have the path of their file. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Reads the files of patterns, and then generated ones. A file that cannot be read is an error like any other. */
 export async function readRuleFiles(
   patterns: readonly string[],
   options: RuleFileOptions,
+  generated: readonly GeneratedRules[] = [],
 ): Promise<RuleFiles> {
   const files = await findRuleFiles(patterns);
   const groups: RuleGroup[] = [];
   const errors: FileProblem[] = [];
   const warnings: FileProblem[] = [];
+  const add = (file: string, text: string) => {
+    const content = readRuleFile(file, text, options);
+    groups.push(...content.groups);
+    errors.push(...content.errors.map((each) => ({ file, ...each })));
+    warnings.push(...content.warnings.map((each) => ({ file, ...each })));
+  };
   for (const file of files) {
     let text: string;
     try {
@@ -59,12 +73,10 @@ export async function readRuleFiles(
       errors.push({ file, line: 1, column: 1, message: `the file cannot be read: ${reason}` });
       continue;
     }
-    const content = readRuleFile(file, text, options);
-    groups.push(...content.groups);
-    errors.push(...content.errors.map((each) => ({ file, ...each })));
-    warnings.push(...content.warnings.map((each) => ({ file, ...each })));
+    add(file, text);
   }
-  return { groups, files, errors, warnings };
+  for (const { file, text } of generated) add(file, text);
+  return { groups, files: [...files, ...generated.map(({ file }) => file)], errors, warnings };
 }
 
 /** A problem as one line: `FILE:LINE:COLUMN: MESSAGE`. */

@@ -4,7 +4,7 @@
  * `weir_last_push_timestamp_seconds`, which the gateway stores of each job and instance, also of those that fell silent.
  */
 import { formatDuration } from "../../model/duration.ts";
-import type { Expectation } from "../../model/rules/expectation.ts";
+import type { Expectation } from "../../model/alerts/expectation.ts";
 import type { GroupSource, RuleSource } from "./rule-source.ts";
 
 const METRIC = "weir_last_push_timestamp_seconds";

@@ -9,7 +9,7 @@
  */
 import { formatDuration } from "../../model/duration.ts";
 import { BadInput, quote } from "../../model/errors.ts";
-import type { ServiceLevel } from "../../model/rules/service-level.ts";
+import type { ServiceLevel } from "../../model/alerts/service-level.ts";
 import { parse } from "../../query/promql/parse/parse.ts";
 import { printExpr } from "../../query/promql/parse/print.ts";
 import { QueryError } from "../../query/promql/query-errors.ts";
@@ -135,7 +135,7 @@ function countOf(level: ServiceLevel, field: "good" | "total"): Count {
   const fault = (reason: string) =>
     new BadInput(`${field} of the slo ${quote(level.name)} is ${quote(text)}: ${reason}`, field);
   if (/^\s*(?:select|with|from)\b/i.test(text)) {
-    if (!text.includes(WINDOW)) throw fault("expected SQL with $window, such as WHERE ts > now() - $window");
+    if (!text.includes(WINDOW)) throw fault("expected SQL with $window, such as WHERE ts > $time - $window");
     const over = (ms: number) => text.replaceAll(WINDOW, `INTERVAL ${ms / 1000} SECONDS`);
     return { language: "sql", over, question: (ms) => ({ sql: over(ms) }) };
   }

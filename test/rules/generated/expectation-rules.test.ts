@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Expectation } from "../../../src/model/rules/expectation.ts";
+import type { Expectation } from "../../../src/model/alerts/expectation.ts";
 import { expectationGroup } from "../../../src/rules/generated/expectation-rules.ts";
 import { ruleFileText } from "../../../src/rules/generated/rule-source.ts";
 import { temporaryFolder } from "../../temporary-folder.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BadInput } from "../../../src/model/errors.ts";
-import type { ServiceLevel } from "../../../src/model/rules/service-level.ts";
+import type { ServiceLevel } from "../../../src/model/alerts/service-level.ts";
 import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
 import { ruleFileText } from "../../../src/rules/generated/rule-source.ts";
 import { serviceLevelGroups } from "../../../src/rules/generated/service-level-rules.ts";
@@ -80,11 +80,11 @@ test("good and total may be expressions with $window, or SQL with it", () => {
   expect(promql.get("slo:errors:ratio 1h")).toContain("((sum(increase(a[1h])) - sum(increase(b[1h]))) or");
   const sql = rulesOf({
     ...LEVEL,
-    good: `SELECT count(*) AS value FROM "a.b" WHERE ts > now() - $window AND success = 'true'`,
-    total: `SELECT count(*) AS value FROM "a.b" WHERE ts > now() - $window`,
+    good: `SELECT count(*) AS value FROM "a.b" WHERE ts > $time - $window AND success = 'true'`,
+    total: `SELECT count(*) AS value FROM "a.b" WHERE ts > $time - $window`,
   });
   expect(sql.get("slo:total:increase5m")).toBe(
-    `SELECT count(*) AS value FROM "a.b" WHERE ts > now() - INTERVAL 300 SECONDS`,
+    `SELECT count(*) AS value FROM "a.b" WHERE ts > $time - INTERVAL 300 SECONDS`,
   );
   expect(sql.get("slo:errors:ratio 1h")).toContain('sum_over_time(slo:total:increase5m{slo="tasks"}[1h])');
 });
