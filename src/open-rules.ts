@@ -1,4 +1,6 @@
 /** Opens the rules: connects them with the queries that answer them, and with ingest, which stores what they record. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, pickSettings } from "./config/config.ts";
 import { SettingError } from "./config/setting-error.ts";
 import type { Log } from "./log/log.ts";
@@ -18,6 +20,8 @@ import { RuleCounters } from "./rules/running/rule-counters.ts";
 import type { SampleStore } from "./rules/running/sample-writer.ts";
 import { storedAlerts } from "./rules/running/stored-alerts.ts";
 import { parseTemplate } from "./rules/templates/template.ts";
+
+const DEFAULT_RULES = join(import.meta.dir, "rules", "default-rules");
 
 interface RuleParts {
   readonly log: Log;
@@ -45,7 +49,7 @@ export function openRules(
   };
   return new RuleEngine({
     generated: generatedRules(config),
-    patterns: config.rules,
+    patterns: config.defaultRules ? [...config.rules, ...defaultRuleFiles()] : config.rules,
     parseTemplate,
     answers: new QuestionAnswers({ queries, seriesMax: config.ruleSeriesMax }),
     store: ingest,
@@ -93,6 +97,12 @@ export function generatedRules(config: Config): GeneratedRules[] {
     if (error instanceof BadInput) throw new SettingError(`${error.message}.`);
     throw error;
   }
+}
+
+/** The files of the default rules. Their unit tests stand beside them, with other names. */
+function defaultRuleFiles(): string[] {
+  const names = readdirSync(DEFAULT_RULES).filter((name) => name.endsWith(".rules.yml"));
+  return names.sort().map((name) => join(DEFAULT_RULES, name));
 }
 
 /** What all alerts of the gateway have. */

@@ -24,6 +24,12 @@ export const RULE_SETTINGS = {
     what: "Who must push how often: tables `[[expect]]` in weir.toml (src/rules/generated/README.md). Not a flag or a variable.",
     why: "Only you know how long a silence is usual.",
   },
+  defaultRules: {
+    type: { is: "flag" },
+    default: false,
+    what: "Whether the rules that come with the gateway run too: about the gateway, its machine, GPUs and task workers (src/rules/default-rules/README.md).",
+    why: "An alert that nobody asked for is noise, so you switch them on.",
+  },
   ruleIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
     default: minute,
