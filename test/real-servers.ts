@@ -125,3 +125,28 @@ export async function startVictoriaMetrics(): Promise<RealServer> {
     },
   };
 }
+
+/** Starts an Alertmanager (Debian's package) with a configuration, and with a folder of its own. */
+export async function startAlertmanager(config: string): Promise<RealServer> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-alertmanager-"));
+  const file = join(folder, "alertmanager.yml");
+  writeFileSync(file, config);
+  const server = await startServer(
+    [
+      "prometheus-alertmanager",
+      `--config.file=${file}`,
+      `--storage.path=${join(folder, "data")}`,
+      "--web.listen-address=127.0.0.1:0",
+      // Without a cluster: it would listen on another port.
+      "--cluster.listen-address=",
+    ],
+    /Listening on/,
+  );
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}

@@ -108,7 +108,10 @@ export function readSilence(body: unknown, nowMs: number): PostedSilence {
   const fields = tableOf(body, "The body");
   const { matchers } = fields;
   if (!Array.isArray(matchers))
-    throw new BadInput(`matchers is ${quote(matchers)}, expected a list.`, "matchers");
+    throw new BadInput(
+      `matchers is ${matchers === undefined ? "missing" : quote(matchers)}, expected a list.`,
+      "matchers",
+    );
   const endsAt = timeOf(fields.endsAt, "endsAt");
   if (endsAt === undefined) throw new BadInput("endsAt is missing, expected a time.", "endsAt");
   const id = fields.id === undefined || fields.id === "" ? undefined : textOf(fields.id, "id");

@@ -11,7 +11,7 @@ import { type AlertLabels, labelsText, sortedNames } from "./alert-labels.ts";
 /** The alerts of a notifier that have the same values of its `group_by`. */
 export interface AlertGroup {
   readonly notifier: Notifier;
-  /** As in Alertmanager: `{}/{severity="critical"}:{alertname="Hot"}`. */
+  /** As for a route below the root in Alertmanager: `{}/{severity="critical"}:{alertname="Hot"}`. */
   readonly key: string;
   readonly labels: AlertLabels;
   alerts(): readonly KnownAlert[];
@@ -177,6 +177,5 @@ function groupLabels({ groupBy }: Notifier, labels: AlertLabels): AlertLabels {
 }
 
 function groupKey({ matchers }: Notifier, labels: AlertLabels): string {
-  const route = matchers.length === 0 ? "{}" : `{}/{${matchers.map(formatAlertMatcher).join(",")}}`;
-  return `${route}:${labelsText(labels)}`;
+  return `{}/{${matchers.map(formatAlertMatcher).sort().join(",")}}:${labelsText(labels)}`;
 }

@@ -2,8 +2,8 @@
  * What notifications decide, without clocks, timers and requests: which alerts are known, which are muted, which groups
  * are due, and whether a group must be sent. It behaves as Alertmanager 0.25 does (dispatch, notify, inhibit, silence).
  *
- * The caller sends what `takeDue` returns, and says how that ended. Changes that must survive a kill are collected
- * (`takeChanges`).
+ * The caller stores the changes that must survive a kill (`takeChanges`), then sends what `takeDue` has returned, and says
+ * how that ended.
  */
 import type { Notifier } from "../../model/alerts/notifier.ts";
 import type { InhibitRule } from "../../model/alerts/notifier.ts";
@@ -23,7 +23,7 @@ import {
   silenceKey,
   silenceRecord,
 } from "./notification-records.ts";
-import { type GroupState, mustSend, SENT_KEPT_MS, type SentEntry } from "./sent-log.ts";
+import { attemptedEntry, type GroupState, mustSend, SENT_KEPT_MS, type SentEntry } from "./sent-log.ts";
 import { Silences, type WantedSilence } from "./silences.ts";
 
 /** As many as a thousand rules with 50 alerts each. One takes some 1 KB. */
@@ -91,7 +91,7 @@ export class NotificationCore {
       this.groups.insert(
         alert,
         nowMs,
-        ({ notifier, key }) => this.#sent.get(sentKey(notifier.name, key))?.sentAtMs,
+        ({ notifier, key }) => this.#sent.get(sentKey(notifier.name, key))?.sentAtMs || undefined,
       );
       this.#enqueue(alert);
     }
@@ -156,6 +156,7 @@ export class NotificationCore {
     const alerts = sent
       .map((alert) => ({ ...alert, isFiring: !isResolved(alert, nowMs) }))
       .sort((a, b) => compareLabels(a.labels, b.labels));
+    this.#note(group, attemptedEntry(before, state, nowMs));
     const deadlineMs = Math.max(notifier.groupIntervalMs, DELIVERY_MS_MIN);
     return { group, notifier, alerts, deadlineMs, flight };
   }
@@ -171,8 +172,12 @@ export class NotificationCore {
     this.groups.finish(group, [], 0);
   }
 
-  #noteSent({ notifier, key }: AlertGroup, state: GroupState, nowMs: number): void {
-    const entry = { ...state, sentAtMs: nowMs, notifier: notifier.name, group: key };
+  #noteSent(group: AlertGroup, state: GroupState, nowMs: number): void {
+    this.#note(group, { ...state, sentAtMs: nowMs });
+  }
+
+  #note({ notifier, key }: AlertGroup, sent: SentEntry): void {
+    const entry = { ...sent, notifier: notifier.name, group: key };
     const name = sentKey(notifier.name, key);
     this.#sent.set(name, entry);
     this.#changes.set(name, sentRecord(entry));
@@ -224,8 +229,9 @@ export class NotificationCore {
       this.#changes.set(alertKey(alert.fingerprint), null);
     }
     for (const id of this.silences.prune(nowMs)) this.#changes.set(silenceKey(id), null);
-    for (const [name, { sentAtMs, notifier, group }] of this.#sent) {
-      if (sentAtMs > nowMs - SENT_KEPT_MS || this.groups.hasGroup(notifier, group)) continue;
+    for (const [name, { sentAtMs, attemptedAtMs = 0, notifier, group }] of this.#sent) {
+      if (Math.max(sentAtMs, attemptedAtMs) > nowMs - SENT_KEPT_MS || this.groups.hasGroup(notifier, group))
+        continue;
       this.#sent.delete(name);
       this.#changes.set(name, null);
     }

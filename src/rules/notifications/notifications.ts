@@ -2,8 +2,9 @@
  * Notifications of alerts, while the gateway runs: the timers, the deliveries and the store around the core
  * (notification-core.ts).
  *
- * - **At least once.** What must survive a kill is stored with each change: alerts that begin and end, silences, and what
- *   was sent. A start goes on from there. A kill between a delivery and its record sends the notification again.
+ * - **At least once.** What must survive a kill is stored with each change: alerts that begin and end, silences, that a
+ *   delivery begins, and what was sent. A start goes on from there. A kill between a delivery and its record sends the
+ *   notification again.
  * - **A receiver delays nobody else.** Each group is delivered by itself, with a limit per notifier on those at a time.
  * - **A full disk** does not stop notifications. What could not be stored is stored later.
  * - `stop` gives deliveries in progress a second. The next start sends what was not delivered.
@@ -248,6 +249,8 @@ export class Notifications implements AlertReceiver, Service {
     const outlet = this.#outlets.get(due.notifier.name)!;
     const { now, externalURL } = this.#options;
     const data = notificationData(due, externalURL);
+    // A start after a kill knows that the receiver may have got it, so that the end of its alerts is sent.
+    await this.#persist().catch(() => undefined);
     const isDone = await this.#try(outlet, due.group.key, due.deadlineMs, async (signal) => {
       await outlet.send!({ data, ...this.#templates.textsOf(due.notifier, data, now()) }, signal);
     });

@@ -355,6 +355,32 @@ describe("after a kill", () => {
     expect(time.take().map(([, , alerts]) => alerts)).toEqual([["-Hot a"]]);
   });
 
+  test("the end of an alert is sent that ended between a kill during its delivery and the next attempt", () => {
+    const time = new Simulation([notifier()]);
+    time.fire("Hot instance=a");
+    time.run(29 * SECOND);
+    time.nowMs += SECOND;
+    // The receiver gets it, and the process is killed before that is stored.
+    expect(time.core.takeDue(time.nowMs)).toHaveLength(1);
+    time.keep();
+    time.kill();
+    time.resolve("Hot instance=a");
+    time.run(HOUR);
+    expect(time.take().map(([, , alerts]) => alerts)).toEqual([["-Hot a"]]);
+  });
+
+  test("an alert that ended while its receiver was down is reported once", () => {
+    const time = new Simulation([notifier()]);
+    time.isUp = false;
+    time.fire("Hot instance=a");
+    time.run(MINUTE);
+    time.resolve("Hot instance=a");
+    time.run(HOUR);
+    time.isUp = true;
+    time.run(2 * HOUR);
+    expect(time.take().map(([, , alerts]) => alerts)).toEqual([["-Hot a"]]);
+  });
+
   test("silences and their ends are as they were", () => {
     const time = new Simulation([notifier()]);
     const id = time.core.setSilence(silence("instance=a", NOON, NOON + HOUR), NOON);
@@ -376,7 +402,7 @@ describe("after a kill", () => {
     time.run(MINUTE);
     time.resolve("Hot instance=a");
     time.run(HOUR);
-    expect([...time.stored.keys()]).toEqual(['sent/n/{}:{alertname="Hot"}']);
+    expect([...time.stored.keys()]).toEqual(['sent/n/{}/{}:{alertname="Hot"}']);
     time.nowMs += 121 * HOUR;
     time.core.prune(time.nowMs);
     time.run(SECOND);

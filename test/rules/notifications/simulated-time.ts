@@ -115,7 +115,7 @@ export class Simulation {
     }
     if (this.seconds % 30 === 0) this.core.prune(this.nowMs);
     for (const due of this.core.takeDue(this.nowMs)) this.#deliver(due);
-    this.#store();
+    this.keep();
   }
 
   #deliver(due: DueNotification): void {
@@ -130,7 +130,8 @@ export class Simulation {
     this.core.delivered(due, this.nowMs);
   }
 
-  #store(): void {
+  /** Stores the changes. */
+  keep(): void {
     for (const { key, definition } of this.core.takeChanges()) {
       if (definition === null) this.stored.delete(key);
       else this.stored.set(key, definition);
