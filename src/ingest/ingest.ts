@@ -11,7 +11,7 @@ import type { Counters } from "../model/counters.ts";
 import { RequestError, Unavailable } from "../model/errors.ts";
 import { isExposed, type Protocol } from "../model/protocol.ts";
 import { type Batch, type Rows, type Series, slicedRows } from "../model/sample.ts";
-import { TimeSlices } from "../model/tasks/time-slices.ts";
+import { inSlices, TimeSlices } from "../model/tasks/time-slices.ts";
 import type { Registry } from "../series/registry.ts";
 import { DiskFull } from "../store/disk-room.ts";
 import type { Deletion, Dropped, ImportRecord, Store } from "../store/store.ts";
@@ -30,7 +30,7 @@ import { Owners } from "./owners.ts";
 import { PushQueue } from "./queue.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
 import { TotalsSnapshots } from "./totals-snapshots.ts";
-import { ackOf, countByCause, instanceOf, sizeOf, UNDECIDED, type Waiting } from "./waiting.ts";
+import { ackOf, countByCause, instanceOf, sizeOf, storedOf, UNDECIDED, type Waiting } from "./waiting.ts";
 
 /** Series of a batch up to which it is admitted without a pause: some 10 ms if all of them are new. */
 const LARGE_HEADS_MIN = 2_048;
@@ -144,9 +144,10 @@ export class Ingest {
     this.#requireDisk();
     this.#queue.requireRoom(batch.length, sizeOf(batch, batch.rejected));
     const admissionOptions = this.#admissionOptions(batch.protocol, options);
-    const heads = this.#admission.prepare(batch, options.extraLabels, admissionOptions, (head) =>
-      this.#notes.ofHead(head),
-    );
+    const notes = await inSlices(this.#notes.ofMany(batch.heads));
+    if (this.#protocolOf(batch.protocol).returnsEchoes && this.#echoes !== undefined)
+      await inSlices(this.#echoes.prepare(batch, options.extraLabels, notes));
+    const heads = this.#admission.prepare(batch, options.extraLabels, admissionOptions, notes);
     const slices = new TimeSlices();
     while (!heads.next().done) {
       if (this.#registry.pendingSeries >= PENDING_SERIES_MAX)
@@ -585,13 +586,6 @@ export class Ingest {
         this.#options.onFault("old records could not be deleted; this will be retried", error),
       );
   }
-}
-
-/** The ids of the samples of a push of rejected samples that were not rejected again. */
-function storedOf(replayed: PushOptions["replayed"], { rejected }: Ack): number[] {
-  if (replayed === undefined) return [];
-  const again = new Set(rejected.map(({ index }) => index));
-  return replayed.filter((_, position) => !again.has(position));
 }
 
 function isEmpty({ length, rejected, exemplars = [] }: Batch): boolean {

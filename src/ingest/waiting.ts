@@ -84,3 +84,10 @@ export function countByCause(rejected: readonly Rejection[]): ReadonlyMap<string
   for (const { cause } of rejected) counts.set(cause, (counts.get(cause) ?? 0) + 1);
   return counts;
 }
+
+/** The ids of the samples of a push of rejected samples that were not rejected again. */
+export function storedOf(replayed: PushOptions["replayed"], { rejected }: Ack): number[] {
+  if (replayed === undefined) return [];
+  const again = new Set(rejected.map(({ index }) => index));
+  return replayed.filter((_, position) => !again.has(position));
+}

@@ -168,28 +168,44 @@ export class SampleAdmission {
   }
 
   /**
-   * Makes the decisions about the heads of a large batch in advance, so that `admit` finds them. It yields after every
-   * few heads: the caller may pause there, and store the new series so far.
+   * Makes the decisions about the heads of a large batch in advance, so that `admit` finds them, mostly as one list. It
+   * yields after every few heads: the caller may pause there, and store the new series so far.
+   *
+   * @param notes of the heads
    */
   *prepare(
     sent: Batch,
     extra: Labels = NO_LABELS,
     options: AdmissionOptions,
-    noteOf: (head: SeriesHead) => HeadNote,
+    notes: readonly HeadNote[],
   ): Generator<void, void> {
+    const registry = this.#registry;
     const batch = withTimes(sent, options.nowUs);
     const { earliest, latest } = range(batch);
     const inTime = earliest >= options.firstUs && latest <= options.lastUs;
     const hasSample = inTime ? undefined : headsInTime(batch, options);
     const day = dayOf(earliest) === dayOf(latest) ? dayOf(earliest) : undefined;
+    const { epoch } = registry;
+    const admissions: Admission[] = [];
+    const found = new Sources();
+    const seriesIds = new Uint32Array(batch.heads.length);
+    let [plain, hasLevels] = [inTime, false];
     for (let index = 0; index < batch.heads.length; index++) {
       if (index % HEADS_AT_ONCE === 0) yield;
       if (hasSample?.[index] === 0) continue;
-      const head = batch.heads[index]!;
-      const { admission } = this.#decide(head, extra, options, noteOf(head));
-      if (inTime && day !== undefined && !("refused" in admission))
-        this.#registry.touch(admission.seriesId, day);
+      const { admission, source } = this.#decide(batch.heads[index]!, extra, options, notes[index]!);
+      admissions.push(admission);
+      if ("refused" in admission || admission.attributes.length > 0) plain = false;
+      if ("refused" in admission) continue;
+      seriesIds[index] = admission.seriesId;
+      found.add(source, admission);
+      if (isLevel(admission)) hasLevels = true;
+      if (inTime && day !== undefined) registry.touch(admission.seriesId, day);
     }
+    // Otherwise a label was demoted meanwhile, and `admit` decides again.
+    if (!plain || day === undefined || registry.epoch !== epoch) return;
+    const sources = found.list();
+    this.#lists.set(notes, { epoch, extra, admissions, sources, plain, hasLevels, seriesIds, day });
   }
 
   /** The decisions about a list of heads that was admitted before, as long as they are valid. */
@@ -223,7 +239,7 @@ export class SampleAdmission {
     const registry = this.#registry;
     const hasSample = inTime ? undefined : headsInTime(batch, options);
     const admissions: Admission[] = [];
-    const sources: string[] = [];
+    let found = new Sources();
     let plain = true;
     let hasLevels = false;
     // A head that is admitted may demote a label of a head that was admitted before it: then all are admitted again.
@@ -231,6 +247,7 @@ export class SampleAdmission {
       epoch = registry.epoch;
       plain = true;
       hasLevels = false;
+      found = new Sources();
       for (let index = 0; index < batch.heads.length; index++) {
         const { admission, source } =
           hasSample?.[index] === 0
@@ -239,12 +256,13 @@ export class SampleAdmission {
               ? this.#decide(batch.heads[index]!, extra, options, known.notes[index]!)
               : this.#decision(extra, registry.admitKnown(batch.heads[index]!, known.seriesIds[index]!));
         admissions[index] = admission;
-        sources[index] = source;
         if ("refused" in admission || admission.attributes.length > 0) plain = false;
-        else if (isLevel(admission)) hasLevels = true;
+        if ("refused" in admission) continue;
+        found.add(source, admission);
+        if (isLevel(admission)) hasLevels = true;
       }
     }
-    return { admissions, sources: sourcesOf(admissions, sources), plain, hasLevels };
+    return { admissions, sources: found.list(), plain, hasLevels };
   }
 
   #decide(head: SeriesHead, extra: Labels, options: AdmissionOptions, note: HeadNote): AdmissionDecision {
@@ -317,17 +335,18 @@ function isLevel({ kind }: Admitted): boolean {
 }
 
 /** The job and instance pairs of a batch's admitted heads. Consecutive heads mostly have the same pair. */
-function sourcesOf(admissions: readonly Admission[], sources: readonly string[]): AdmittedBatch["sources"] {
-  const found = new Map<string, Admitted>();
-  let last: string | undefined;
-  for (let index = 0; index < admissions.length; index++) {
-    const admission = admissions[index]!;
-    if ("refused" in admission) continue;
-    const source = sources[index]!;
-    if (source !== last) found.set(source, admission);
-    last = source;
+class Sources {
+  readonly #found = new Map<string, Admitted>();
+  #last: string | undefined;
+
+  add(source: string, admission: Admitted): void {
+    if (source !== this.#last) this.#found.set(source, admission);
+    this.#last = source;
   }
-  return [...found.values()];
+
+  list(): AdmittedBatch["sources"] {
+    return [...this.#found.values()];
+  }
 }
 
 /** The exemplars of admitted series with accepted times. Other exemplars are dropped and counted. */
