@@ -70,7 +70,7 @@ import type { Owner, Receiver, ReceiverContext } from "./receive/receiver.ts";
 import { RECEIVERS } from "./receive/receivers.ts";
 import { SAMPLER_PROTOCOLS } from "./sampler/sampler-protocols.ts";
 import { openRules } from "./open-rules.ts";
-import { openNotifications } from "./open-notifications.ts";
+import { notificationTemplates, openNotifications } from "./open-notifications.ts";
 import { openSeries } from "./open-series.ts";
 import type { RuleEngine } from "./rules/rule-engine.ts";
 import { RULES_PROTOCOL } from "./rules/rules-protocol.ts";
@@ -172,6 +172,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       return { samples, bytes, oldestSeconds };
     },
   });
+  const templates = notificationTemplates(config);
   openDataFolder(config.data);
   const { webConfig, access, gate } = openEntrance(config, {
     ...{ log, counters, now, elapsedMs: options.now },
@@ -220,7 +221,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const exposition = new Exposition({ counters, id, totals, owners });
   access.watchLabels((names) => warnOfAttributes(names, parts));
   const queries = openQueries(parts, owners);
-  const notifications = openNotifications(config, parts);
+  const notifications = openNotifications(config, templates, parts);
   const rules = openRules(config, { ...parts, ...queries, ingest, receiver: notifications });
   const routes = [
     ...receivers.routes,

@@ -33,7 +33,7 @@ import { DeliveryFailure, type SendMessage } from "./receivers/notification-send
 import { openSender } from "./receivers/open-sender.ts";
 import { type Silence, silenceState, type WantedSilence } from "./silences.ts";
 import { notificationData } from "./texts/notification-data.ts";
-import { NotificationTemplates } from "./texts/notification-templates.ts";
+import type { NotificationTemplates } from "./texts/notification-templates.ts";
 
 interface NotificationOptions extends CoreSettings {
   /** What the store kept of an earlier process. */
@@ -44,6 +44,7 @@ interface NotificationOptions extends CoreSettings {
   readonly now: () => number;
   readonly registry: Registry;
   readonly log: Log;
+  readonly templates: NotificationTemplates;
   /** The address of the gateway, for links. */
   readonly externalURL: string;
 }
@@ -83,7 +84,6 @@ export class Notifications implements AlertReceiver, Service {
   readonly #options: NotificationOptions;
   readonly #core: NotificationCore;
   readonly #counters: NotificationCounters;
-  readonly #templates: NotificationTemplates;
   readonly #outlets: ReadonlyMap<string, Outlet>;
   readonly #stopping = new AbortController();
   readonly #deliveries = new Set<Promise<void>>();
@@ -94,11 +94,9 @@ export class Notifications implements AlertReceiver, Service {
   #storing: Promise<void> = Promise.resolve();
   #hasStoreFault = false;
 
-  /** @throws NotifierTemplateError */
   constructor(options: NotificationOptions) {
     const { notifiers, stored, now, log, registry } = options;
     this.#options = options;
-    this.#templates = new NotificationTemplates(notifiers);
     this.#core = new NotificationCore(options);
     for (const key of this.#core.restore(stored, now())) log("notification_record_unreadable", { key });
     this.#outlets = new Map(notifiers.map((notifier) => [notifier.name, this.#openOutlet(notifier)]));
@@ -247,12 +245,12 @@ export class Notifications implements AlertReceiver, Service {
 
   async #deliver(due: DueNotification): Promise<void> {
     const outlet = this.#outlets.get(due.notifier.name)!;
-    const { now, externalURL } = this.#options;
+    const { now, externalURL, templates } = this.#options;
     const data = notificationData(due, externalURL);
     // A start after a kill knows that the receiver may have got it, so that the end of its alerts is sent.
     await this.#persist().catch(() => undefined);
     const isDone = await this.#try(outlet, due.group.key, due.deadlineMs, async (signal) => {
-      await outlet.send!({ data, ...this.#templates.textsOf(due.notifier, data, now()) }, signal);
+      await outlet.send!({ data, ...templates.textsOf(due.notifier, data, now()) }, signal);
     });
     if (isDone) this.#core.delivered(due, now());
     else this.#core.failed(due);

@@ -6,6 +6,7 @@ import { parseAlertMatchers } from "../../../src/model/alerts/alert-matcher.ts";
 import type { Notifier } from "../../../src/model/alerts/notifier.ts";
 import type { NotificationRecord } from "../../../src/model/records.ts";
 import { Notifications } from "../../../src/rules/notifications/notifications.ts";
+import { NotificationTemplates } from "../../../src/rules/notifications/texts/notification-templates.ts";
 import { until } from "../../until.ts";
 import { HttpReceiver } from "./receivers/http-receiver.ts";
 import { labelsOf, MINUTE, notifier } from "./simulated-time.ts";
@@ -58,6 +59,7 @@ function start(notifiers: readonly Notifier[], store = new MemoryStore()) {
   });
   const notifications = new Notifications({
     ...{ notifiers, inhibitRules: [], store, registry, log },
+    templates: new NotificationTemplates(notifiers),
     stored: store.stored,
     now: Date.now,
     externalURL: "",

@@ -21,6 +21,7 @@ const ANSWER_BYTES_MAX = 65_536;
 /** A receiver must not silence its notifier for longer. */
 const RETRY_AFTER_MS_MAX = 60_000;
 const STATUS_CHARACTERS_MAX = 100;
+const LOOPBACK = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/;
 
 /** The URL of a server, which may be in a file. */
 export async function urlOf(server: NotifierServer): Promise<URL> {
@@ -69,7 +70,9 @@ export async function postJson(
       redirect: "manual",
       signal,
       ...options,
-    });
+      // Bun would use the proxy of the environment also for this machine.
+      ...(LOOPBACK.test(url.hostname) ? { proxy: false } : {}),
+    } as BunFetchRequestInit);
     answer = await readAnswer(response);
   } catch (error) {
     // The caller knows why it ended the attempt.
