@@ -10,6 +10,7 @@ import {
   GoList,
   GoMap,
   GoObject,
+  GoStruct,
   type GoValue,
   isTrue,
   STRING,
@@ -52,7 +53,8 @@ function isEqual(a: GoValue, b: GoValue): boolean {
   if (kindA !== kindB) return a === undefined || b === undefined ? false : unequalTypes();
   if (kindA !== undefined) return plain(a) === plain(b);
   if (a === undefined || b === undefined) return a === b;
-  if (a instanceof GoMap || a instanceof GoList || b instanceof GoMap || b instanceof GoList) {
+  const isComparable = (value: GoValue) => value instanceof GoStruct && value.typeName.startsWith("*");
+  if (!isComparable(a) || !isComparable(b)) {
     throw new CallError(`non-comparable type ${actionText(b)}: ${typeNameOf(b)}`);
   }
   return a === b;

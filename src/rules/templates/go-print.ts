@@ -204,8 +204,6 @@ function argumentText(value: GoValue, style: Style): string {
   if (style.verb === "T") return stringText(typeNameOf(value), { ...style, verb: "s" });
   if (style.verb === "p") throw new CallError("%p is not supported");
   if (style.sharp && style.verb === "v") throw new CallError("%#v is not supported");
-  if (style.sharp && typeof value === "number")
-    throw new CallError("the flag # of a number with a fraction is not supported");
   return isPointer(value) && value.toText() === undefined
     ? `&${valueText(value, style)}`
     : valueText(value, style);
@@ -214,7 +212,7 @@ function argumentText(value: GoValue, style: Style): string {
 function valueText(value: GoValue, style: Style): string {
   switch (typeof value) {
     case "undefined":
-      return style.verb === "v" ? "<nil>" : badVerb(value, style);
+      return "<nil>";
     case "string":
       return stringText(value, style);
     case "boolean":
@@ -229,6 +227,7 @@ function valueText(value: GoValue, style: Style): string {
 }
 
 function objectText(value: GoObject, style: Style): string {
+  if (style.verb === "w") return badVerb(value, style);
   const text = value.toText();
   if (text !== undefined && "vsxXq".includes(style.verb)) return stringText(text, style);
   const integer = value.toInteger();
@@ -251,12 +250,12 @@ function structText(value: GoStruct, style: Style): string {
   return `{${fields.join(" ")}}`;
 }
 
-function badVerb(value: GoValue, { verb }: Style): string {
-  const shown =
-    value === undefined
-      ? "<nil>"
-      : `${typeNameOf(value)}=${value instanceof GoEnum ? value.value : valueText(value, PLAIN)}`;
-  return `%!${verb}(${shown})`;
+/** A verb that the type does not have. The flags, the width and the precision go on to the value, as in Go. */
+function badVerb(value: GoValue, style: Style): string {
+  if (value === undefined) return `%!${style.verb}(<nil>)`;
+  const shown = { ...style, verb: "v" };
+  const text = value instanceof GoEnum ? integerText(value.value, shown) : valueText(value, shown);
+  return `%!${style.verb}(${typeNameOf(value)}=${text})`;
 }
 
 function padded(text: string, { width, minus, zero }: Style): string {
@@ -310,6 +309,7 @@ function hexText(text: string, { verb, precision, sharp, space }: Style): string
 function floatText(value: number, style: Style): string {
   const { verb, plus, space, zero, width } = style;
   if (!"vbgGxXfFeE".includes(verb)) return badVerb(value, style);
+  if (style.sharp) throw new CallError("the flag # of a number with a fraction is not supported");
   const format = verb === "v" ? "g" : (verb.toLowerCase() as "b" | "e" | "f" | "g" | "x");
   const precision = style.precision ?? (format === "e" || format === "f" ? 6 : undefined);
   let text = goFloatText(value, format, precision);
@@ -345,7 +345,9 @@ function integerText(value: bigint, style: Style, shown: GoValue = value): strin
       .toString(16)
       .toUpperCase()
       .padStart(Math.max(4, precision ?? 0), "0");
-    return padded(`U+${code}${sharp ? ` '${characterOf(value)}'` : ""}`, { ...style, zero: false });
+    const character = characterOf(value);
+    const shown = sharp && quoteText(character) === `"${character}"` && character !== "\ufffd";
+    return padded(`U+${code}${shown ? ` '${character}'` : ""}`, { ...style, zero: false });
   }
   if (!Object.hasOwn(BASES, verb)) return badVerb(shown, style);
   if (precision === 0 && value === 0n) return " ".repeat(width ?? 0);
@@ -356,7 +358,7 @@ function integerText(value: bigint, style: Style, shown: GoValue = value): strin
     precision ?? (zero && width !== undefined ? width - (isNegative || plus || space ? 1 : 0) : 0);
   digits = digits.padStart(zeros, "0");
   if (sharp && verb === "b") digits = `0b${digits}`;
-  if (sharp && verb === "o" && !digits.startsWith("0")) digits = `0${digits}`;
+  if (sharp && BASES[verb] === 8 && !digits.startsWith("0")) digits = `0${digits}`;
   if (sharp && (verb === "x" || verb === "X")) digits = `0${verb}${digits}`;
   if (verb === "O") digits = `0o${digits}`;
   const sign = isNegative ? "-" : plus ? "+" : space ? " " : "";

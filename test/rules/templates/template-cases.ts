@@ -810,7 +810,6 @@ export const TEMPLATE_CASES: readonly TemplateCase[] = [
     text: "a 0.5 |",
   },
   { template: '{{ with query "queue" }}{{ len . }}{{ end }}', text: "3" },
-  { template: '{{ range query "queue" | sortByLabel "nope" }}{{ .Labels.shard }}{{ end }}', text: "bac" },
   { template: '{{ range $k, $v := args 1 "x" }}{{ $k }}{{ $v }}{{ end }}', text: "arg01arg1x" },
   { template: '{{ (index (args 1 (args "in")) "arg1").arg0 }}', text: "in" },
   { template: '{{ urlquery "ü" "x" 1 }} {{ html true 1.5 }} {{ js 1 "a" }}', text: "%C3%BCx1 true 1.5 1a" },
@@ -839,5 +838,17 @@ export const TEMPLATE_CASES: readonly TemplateCase[] = [
   {
     template: '{{ (toTime 1435065584).Format "January Janet Monday Mondays 2006-01-02 15h" }}',
     text: "June Janet Tuesday Tuesdays 2015-06-23 13h",
+  },
+  {
+    template: '{{ printf "%5U|%+d|%20d|%.1f|%-8t|%8.3x" "a" 1.5 "x" "abc" "y" true }}',
+    text: "%!U(string=    a)|%!d(float64=+1.5)|%!d(string=                   x)|%!f(string=a)|%!t(string=y       )|%!x(bool=    true)",
+  },
+  {
+    template: '{{ printf "%d|%5q|%w" (args 1 nil) (args "x" nil) (args 1) }}',
+    text: 'map[%!d(string=arg0):1 %!d(string=arg1):<nil>]|map["arg0":  "x" "arg1":<nil>]|%!w(map[string]interface {}=map[arg0:1])',
+  },
+  {
+    template: '{{ printf "%#U %#U %#O %#o %#x" 65 -1 8 8 255 }}',
+    text: "U+0041 'A' U+FFFFFFFFFFFFFFFF 0o010 010 0xff",
   },
 ];
