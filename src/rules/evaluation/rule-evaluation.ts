@@ -5,6 +5,7 @@
 import type {
   AlertingRule,
   AnswerQuery,
+  ExpandableField,
   ExpandableText,
   ExpansionData,
   GroupRule,
@@ -175,15 +176,11 @@ async function newAlert(
   const data: ExpansionData = { value, labels, externalLabels, externalURL, timeMs };
   // As in Prometheus, a template asks at the time of the evaluation, whatever the offset of the query is.
   const query: AnswerQuery = (text) => context.answer({ language: "promql", text }, timeMs);
-  const own: Record<string, string> = { ...labels, __name__: "" };
-  for (const { name, text } of rule.labelFields) own[name] = await expanded(text, data, query);
-  own.alertname = rule.name;
-  const annotations: Record<string, string> = {};
-  for (const { name, text } of rule.annotationFields) annotations[name] = await expanded(text, data, query);
+  const own = { ...labels, __name__: "", ...(await expandedFields(rule.labelFields, data, query)) };
   return {
     state: "pending",
-    labels: sortedLabelValues(own),
-    annotations,
+    labels: sortedLabelValues({ ...own, alertname: rule.name }),
+    annotations: await expandedFields(rule.annotationFields, data, query),
     value,
     activeAt: timeMs,
     firedAt: undefined,
@@ -191,6 +188,17 @@ async function newAlert(
     keepFiringSince: undefined,
     lastSentAt: undefined,
   };
+}
+
+/** The texts by name. A name can be that of a property of all objects, such as `__proto__`. */
+async function expandedFields(
+  fields: readonly ExpandableField[],
+  data: ExpansionData,
+  query: AnswerQuery,
+): Promise<LabelValues> {
+  const entries: [string, string][] = [];
+  for (const { name, text } of fields) entries.push([name, await expanded(text, data, query)]);
+  return Object.fromEntries(entries);
 }
 
 /** A template that fails must not hide the alert. */

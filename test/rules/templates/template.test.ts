@@ -1,6 +1,7 @@
 /** Templates of alerts: the texts that Prometheus prints, errors with their places, and limits. */
 import { describe, expect, test } from "bun:test";
-import { parseTemplate, type TemplateQuery } from "../../../src/rules/templates/template.ts";
+import fc from "fast-check";
+import { parseTemplate, type Template, type TemplateQuery } from "../../../src/rules/templates/template.ts";
 import { TemplateError } from "../../../src/rules/templates/template-errors.ts";
 import { readRuleFile } from "../../../src/rules/files/rule-file.ts";
 import { parseFloatStrict } from "../../../src/query/promql/promql-text.ts";
@@ -199,6 +200,88 @@ test("a query that fails is an error of the template", async () => {
   expect(text).toBe(
     "<error expanding template: error executing template __alert_Down: template: __alert_Down:1:115: executing " +
       `"__alert_Down" at <query "up">: error calling query: the query took too long>`,
+  );
+});
+
+test("no text makes the parser or the evaluation fail with another error", async () => {
+  const pieces = [
+    ...[
+      "{{",
+      "}}",
+      "{{- ",
+      " -}}",
+      "if ",
+      "else ",
+      "end",
+      "range ",
+      "with ",
+      "break",
+      "continue",
+      "define ",
+      "template ",
+    ],
+    ...[
+      "block ",
+      "$x",
+      "$",
+      ".",
+      ".Labels",
+      ".Value.a",
+      ":=",
+      "=",
+      "|",
+      "(",
+      ")",
+      ",",
+      " ",
+      "\n",
+      "nil",
+      "true",
+      "1",
+      "0x",
+      "1.5e",
+    ],
+    ...[
+      '"a"',
+      "`b`",
+      "'c'",
+      '"',
+      "/*",
+      "*/",
+      "printf ",
+      "index ",
+      "slice ",
+      "eq ",
+      "and ",
+      "query ",
+      "first ",
+      "tmpl ",
+      "é",
+      "\ud800",
+    ],
+    ...[
+      "{{ if .Value }}",
+      "{{ range .Labels }}",
+      "{{ end }}",
+      "{{ else }}",
+      "{{ $x := 1 }}",
+      '{{ define "d" }}',
+      '{{ printf "%*.3d" $x }}',
+    ],
+  ];
+  const texts = fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((each) => each.join(""));
+  await fc.assert(
+    fc.asyncProperty(texts, async (text) => {
+      let template: Template;
+      try {
+        template = parseTemplate(text, "T");
+      } catch (error) {
+        expect(error).toBeInstanceOf(TemplateError);
+        return;
+      }
+      expect(await template.expand(data(), query)).toBeString();
+    }),
+    { numRuns: 2_000 },
   );
 });
 

@@ -32,6 +32,13 @@ export const RULES = `groups:
   - alert: Kept
     expr: up{job="kept"} == 0
     keep_firing_for: 3m
+  - alert: Named
+    expr: named == 1
+    labels: { __proto__: '{{ $labels.constructor }}', toString: text }
+    annotations: { __proto__: '{{ $labels.__proto__ }} {{ $labels.constructor }}', constructor: own }
+  - record: recorded
+    expr: named + 1
+    labels: { valueOf: number }
 `;
 
 const ERRORS = `
@@ -321,6 +328,26 @@ tests:
   - { expr: 'm{n="1"}', eval_time: 8m, exp_samples: [{ labels: 'm{n="1"}', value: 5 }] }
 `,
     [],
+  ],
+  [
+    "labels with the names of JavaScript's own properties",
+    `rule_files: [rules.yml]
+tests:
+- interval: 1m
+  input_series: [{ series: 'named{constructor="c",__proto__="p"}', values: 1x5 }]
+  alert_rule_test:
+  - eval_time: 1m
+    alertname: Named
+    exp_alerts:
+    - exp_labels: { constructor: c, __proto__: c, toString: text }
+      exp_annotations: { __proto__: p c, constructor: own }
+  - { eval_time: 2m, alertname: Named, exp_alerts: [{ exp_labels: { constructor: c, toString: text } }] }
+  promql_expr_test:
+  - expr: recorded
+    eval_time: 1m
+    exp_samples: [{ labels: 'recorded{constructor="c",__proto__="p",valueOf="number"}', value: 2 }]
+`,
+    ["alert Named at 2m"],
   ],
   ["no tests at all", "rule_files: [rules.yml]\n", []],
   ["a test without anything", "rule_files: [rules.yml]\ntests:\n- interval: 1m\n", []],
