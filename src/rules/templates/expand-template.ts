@@ -37,8 +37,8 @@ import {
   type VariableNode,
 } from "./template-tree.ts";
 
-/** One evaluated command, or 64 characters of text. A hundred thousand take some 50 ms. */
-const WORK_MAX = 200_000;
+/** One evaluated command, or 64 characters of text. A hundred thousand take some 100 ms. */
+const WORK_MAX = 100_000;
 /** Characters of the result, and of each text on the way. */
 const TEXT_CHARACTERS_MAX = 262_144;
 /** Templates that call each other, and nested blocks: the evaluation is recursive. */
