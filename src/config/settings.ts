@@ -441,7 +441,7 @@ export const SETTINGS = {
   snapshotIntervalMs: {
     type: { is: "milliseconds", min: second, max: day },
     default: minute,
-    what: "Time between two snapshots of the running totals.",
+    what: "Time between two snapshots of the running totals, if at most 20,000 series changed. Others wait for snapshotRows.",
     why: "Totals in each commit cost 8 CPU-ms and more. A start replays the rows of a minute in a fraction of a second.",
   },
   snapshotRows: {

@@ -123,6 +123,8 @@ export interface SeriesOwner {
 export interface TotalsSink {
   /** The number of series that are defined and were not ended. */
   readonly exposedSeries: number;
+  /** The number of series that changed since the last snapshot. */
+  readonly changedSeries: number;
   define(series: Series): void;
   end(seriesId: number): void;
   forget(seriesId: number): void;

@@ -480,14 +480,13 @@ export class Ingest {
     );
     const replayed = group.flatMap(({ options }, index) => storedOf(options.replayed, acks[index]!));
     const pending = this.#registry.takePending();
-    const totals = this.#snapshots.take(nowMs);
+    const snapshot = this.#snapshots.take(nowMs);
     const scrapers = this.#echoes?.takeUnstored();
     try {
       await this.#store.commit({
         ...pending,
         rows,
-        totals,
-        lastPushes: totals === undefined ? undefined : this.#totals.lastPushRecords(),
+        ...snapshot,
         pushes: group.flatMap(({ options, arrivedMs }, index) =>
           options.idempotency === undefined
             ? []
@@ -503,7 +502,7 @@ export class Ingest {
     } catch (error) {
       this.#registry.restore(pending);
       if (scrapers !== undefined) this.#echoes?.restore();
-      if (totals !== undefined) this.#snapshots.fail();
+      if (snapshot.totals !== undefined) this.#snapshots.fail();
       throw error;
     }
     this.#lettersSinceCut += rejected.length;

@@ -336,3 +336,24 @@ test("a retention by size drops the oldest days", async () => {
   expect(days).toEqual([Math.floor(NOON_MS / DAY_MS) - 1]);
   expect(await stored()).toEqual(["g 0 1"]);
 });
+
+test("a body of many series causes no snapshot of the totals by itself", async () => {
+  await gateway.reopen("--snapshot-interval-ms=1s");
+  const generations = () => gateway.query("SELECT count(*)::INTEGER AS count FROM weir.totals");
+  await push(
+    Array.from({ length: 20_001 }, (_, at) => ({
+      metric: "many",
+      kind: "gauge",
+      value: 2,
+      labels: { id: `s${at}` },
+    })),
+  );
+  gateway.nowMs += 2_000;
+  await push([{ metric: "few", kind: "delta", value: 3, labels: { job: "j" } }]);
+  gateway.nowMs += 2_000;
+  await push([{ metric: "few", kind: "delta", value: 3, labels: { job: "j" } }]);
+  expect(await generations()).toEqual([{ count: 0 }]);
+  // What a scrape shows of the last pushes does not wait for it.
+  const lastPushes = "SELECT job, epoch_ms(pushed_at)::DOUBLE AS ms FROM weir.last_pushes WHERE job = 'j'";
+  expect(await gateway.query(lastPushes)).toEqual([{ job: "j", ms: NOON_MS + 2_000 }]);
+});

@@ -248,6 +248,11 @@ export class Totals {
     return cells[row * ROW + ARRIVED_US] > nowUs - idleMs * 1000;
   }
 
+  /** The number of series that changed since the last snapshot. */
+  get changedSeries(): number {
+    return this.#table.dirtyLength;
+  }
+
   /** The newest timestamp of any sample of a series, live or not, µs. 0 if there is none. */
   lastUs(seriesId: number): number {
     const row = this.#table.rowOf(seriesId);
