@@ -96,6 +96,7 @@ export async function* cutIntoChunks(
   from: Fingerprint,
   chunkBytesMax: number,
   onRemainder: (remainder: Remainder) => void,
+  isWhole: (line: Uint8Array) => boolean = isWholeObject,
 ): AsyncGenerator<FileChunk, void, undefined> {
   let fromOffset = from.bytes;
   /** The fingerprint of everything that is in a chunk or omitted, up to `pendingOffset`. */
@@ -181,7 +182,7 @@ export async function* cutIntoChunks(
     const rest: Uint8Array<ArrayBuffer> = Buffer.concat(pending);
     const lines = rest.lastIndexOf(NEWLINE) + 1;
     // After a failure, this reader cut the line after the last newline, and not the writer.
-    const end = failure === undefined && isWholeObject(rest.subarray(lines)) ? rest.length : lines;
+    const end = failure === undefined && isWhole(rest.subarray(lines)) ? rest.length : lines;
     const chunk = end > 0 ? take(rest.subarray(0, end)) : undefined;
     if (chunk !== undefined) yield chunk;
     const cut = rest.length - end;

@@ -8,18 +8,12 @@
 import { type FileHandle, mkdtemp, open, realpath, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type FileChunk,
-  cutIntoChunks,
-  isWholeObject,
-  lastLine,
-  lineHash,
-  type Remainder,
-} from "./chunks.ts";
+import { type FileChunk, cutIntoChunks, lastLine, lineHash, type Remainder } from "./chunks.ts";
 import { checkEncoding, type Packing, packingOf, UnreadableFile, unpacked, withoutNul } from "./content.ts";
 import { stemOf } from "./file-names.ts";
-import { Fingerprint, isBlank, TIME_FIELD } from "./fingerprint.ts";
+import { Fingerprint, isBlank } from "./fingerprint.ts";
 import type { KnownFile, Look, Place, Traces } from "./identity.ts";
+import { EVENT_LINES, type LineSyntax } from "./line-syntax.ts";
 
 /** 2 MiB, about 7,000 events: enough that the round trip and the commit of a chunk cost little. */
 const CHUNK_BYTES_MAX = 2_097_152;
@@ -34,6 +28,7 @@ const NO_TRACES: Traces = { places: [], modifiedMs: 0 };
 export class EventFile {
   readonly #handle: FileHandle;
   readonly #packing: Packing;
+  readonly #syntax: LineSyntax;
   /** Bytes on disk when it was opened. */
   readonly bytes: number;
   /** Its place, and when it was last written. */
@@ -42,28 +37,37 @@ export class EventFile {
   readonly isPiped: boolean;
   /** Bytes read from disk so far, for a progress bar. */
   bytesRead = 0;
+  /** The first line that is not blank, once `firstLineHash` has read it. */
+  firstLine = "";
 
-  private constructor(handle: FileHandle, bytes: number, packing: Packing, traces: Traces | undefined) {
+  private constructor(
+    handle: FileHandle,
+    bytes: number,
+    packing: Packing,
+    traces: Traces | undefined,
+    syntax: LineSyntax,
+  ) {
     this.#handle = handle;
     this.bytes = bytes;
     this.#packing = packing;
+    this.#syntax = syntax;
     this.traces = traces ?? NO_TRACES;
     this.isPiped = traces === undefined;
   }
 
   /** Opens a file or a pipe. Throws `UnreadableFile` for a folder, and the system's error if it cannot be opened. */
-  static async open(path: string): Promise<EventFile> {
+  static async open(path: string, syntax = EVENT_LINES): Promise<EventFile> {
     const handle = await open(path, "r");
     try {
       const stat = await handle.stat();
       if (stat.isFIFO()) {
-        const spooled = await EventFile.spool(handle.createReadStream({ autoClose: false }));
+        const spooled = await EventFile.spool(handle.createReadStream({ autoClose: false }), syntax);
         await handle.close();
         return spooled;
       }
       if (!stat.isFile()) throw new UnreadableFile("it is not a file");
       const places = placesOf(await realpath(path), stat);
-      return await EventFile.#of(handle, { places, modifiedMs: stat.mtimeMs });
+      return await EventFile.#of(handle, { places, modifiedMs: stat.mtimeMs }, syntax);
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error;
@@ -71,14 +75,14 @@ export class EventFile {
   }
 
   /** Reads a stream to its end into an unlinked file, which disappears with the process in any case. */
-  static async spool(stream: AsyncIterable<Uint8Array>): Promise<EventFile> {
+  static async spool(stream: AsyncIterable<Uint8Array>, syntax = EVENT_LINES): Promise<EventFile> {
     const folder = await mkdtemp(join(tmpdir(), "weir-import-"));
     let handle: FileHandle | undefined;
     try {
       handle = await open(join(folder, "input"), "wx+", 0o600);
       await rm(folder, { recursive: true });
       for await (const piece of stream) await handle.writeFile(piece);
-      return await EventFile.#of(handle, undefined);
+      return await EventFile.#of(handle, undefined, syntax);
     } catch (error) {
       await handle?.close();
       await rm(folder, { recursive: true, force: true });
@@ -86,11 +90,11 @@ export class EventFile {
     }
   }
 
-  static async #of(handle: FileHandle, traces: Traces | undefined): Promise<EventFile> {
+  static async #of(handle: FileHandle, traces: Traces | undefined, syntax: LineSyntax): Promise<EventFile> {
     const { size } = await handle.stat();
     const magic = new Uint8Array(MAGIC_BYTES);
     const { bytesRead } = await handle.read(magic, 0, MAGIC_BYTES, 0);
-    return new EventFile(handle, size, packingOf(magic.subarray(0, bytesRead)), traces);
+    return new EventFile(handle, size, packingOf(magic.subarray(0, bytesRead)), traces, syntax);
   }
 
   /**
@@ -104,7 +108,7 @@ export class EventFile {
       head = Buffer.concat([head, piece]);
       for (let end = head.indexOf(0x0a); end !== -1; end = head.indexOf(0x0a)) {
         const line = head.subarray(0, end + 1);
-        if (!isBlank(line)) return hashOfFirst(line);
+        if (!isBlank(line)) return this.#hashOfFirst(line);
         let next = end + 1;
         while (head[next] === 0x0a) next++;
         head = head.subarray(next);
@@ -113,10 +117,23 @@ export class EventFile {
     }
     if (head.length > CHUNK_BYTES_MAX) {
       throw new UnreadableFile(
-        `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected one JSON event per line`,
+        `its first line is longer than ${CHUNK_BYTES_MAX} bytes, expected ${this.#syntax.expected}`,
       );
     }
-    return isWholeObject(head) || beginsArray(head) ? hashOfFirst(head) : undefined;
+    const isFirst = this.#syntax.isWhole(head) || (this.#syntax.isJson && beginsArray(head));
+    return isFirst ? this.#hashOfFirst(head) : undefined;
+  }
+
+  #hashOfFirst(line: Uint8Array): string {
+    if (this.#syntax.isJson && beginsArray(line))
+      throw new UnreadableFile(`it begins with "[", expected ${this.#syntax.expected}, not an array`);
+    this.firstLine = Buffer.from(line).toString("utf8");
+    return lineHash(line);
+  }
+
+  /** The fingerprint of the beginning of the file, without any content. */
+  beginning(): Fingerprint {
+    return new Fingerprint(this.#syntax.findTime);
   }
 
   /** Reads as much of the file as a comparison with files of the same first line needs. */
@@ -124,7 +141,7 @@ export class EventFile {
     const offsets = [...new Set(known.map(({ byteOffset }) => byteOffset))].sort((a, b) => a - b);
     const needsLine = known.some(({ identity }) => identity === undefined);
     const at = new Map<number, Place>();
-    const fingerprint = new Fingerprint();
+    const fingerprint = this.beginning();
     let tail: Uint8Array[] = [];
     let recent: Uint8Array = new Uint8Array(0);
     let linesBefore = 0;
@@ -157,18 +174,18 @@ export class EventFile {
       }
     }
     // An incomplete last line does not count yet.
-    const end = isWholeObject(Buffer.concat(tail)) ? fingerprint.ended() : fingerprint;
+    const end = this.#syntax.isWhole(Buffer.concat(tail)) ? fingerprint.ended() : fingerprint;
     return { at, end, isWhole };
   }
 
   /** Whether one of the file's lines has one of these hashes, and a time. */
   async findDatedLine(hashes: ReadonlySet<string>): Promise<boolean> {
-    for await (const { body } of this.chunks(new Fingerprint(), () => {})) {
+    for await (const { body } of this.chunks(this.beginning(), () => {})) {
       for (let begin = 0; begin < body.length; ) {
         const feed = body.indexOf(0x0a, begin);
         const line = body.subarray(begin, feed === -1 ? body.length : feed);
         if (!isBlank(line) && hashes.has(lineHash(line))) {
-          const fingerprint = new Fingerprint();
+          const fingerprint = this.beginning();
           fingerprint.pass(line);
           if (fingerprint.isDated()) return true;
         }
@@ -180,14 +197,17 @@ export class EventFile {
 
   /** Whether any event of the file has a time of its own. A line that is not one whole event counts as it looks. */
   async hasTimes(): Promise<boolean> {
-    for await (const { body } of this.chunks(new Fingerprint(), () => {})) {
+    for await (const { body } of this.chunks(this.beginning(), () => {})) {
       const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-      for (let at = buffer.indexOf(TIME_FIELD); at !== -1; ) {
-        const begin = at === 0 ? 0 : buffer.lastIndexOf(0x0a, at) + 1;
-        const feed = buffer.indexOf(0x0a, at);
-        const end = feed === -1 ? buffer.length : feed;
-        if (mayHaveTime(buffer.toString("utf8", begin, end))) return true;
-        at = buffer.indexOf(TIME_FIELD, end);
+      const { findTime, hasTime } = this.#syntax;
+      for (let rest = buffer; ; ) {
+        const at = findTime(rest);
+        if (at === -1) break;
+        const begin = at === 0 ? 0 : rest.lastIndexOf(0x0a, at) + 1;
+        const feed = rest.indexOf(0x0a, at);
+        const end = feed === -1 ? rest.length : feed;
+        if (hasTime(rest.toString("utf8", begin, end))) return true;
+        rest = rest.subarray(end);
       }
     }
     return false;
@@ -204,7 +224,13 @@ export class EventFile {
     const start = this.#packing === "plain" ? from.bytes : 0;
     if (this.#packing === "plain") this.bytesRead = start;
     const content = this.#content(start, onTail);
-    yield* cutIntoChunks(behind(content, from.bytes - start), from, CHUNK_BYTES_MAX, onRemainder);
+    yield* cutIntoChunks(
+      behind(content, from.bytes - start),
+      from,
+      CHUNK_BYTES_MAX,
+      onRemainder,
+      this.#syntax.isWhole,
+    );
   }
 
   async close(): Promise<void> {
@@ -238,19 +264,6 @@ export class EventFile {
   }
 }
 
-/** Whether a line that contains the name of a time is an event with a time, and not one with a tag of such a name. */
-function mayHaveTime(line: string): boolean {
-  try {
-    const value: unknown = JSON.parse(line);
-    return [value].flat().some((each) => {
-      const event = (each ?? {}) as { "@timestamp"?: unknown; timestamp?: unknown };
-      return (event["@timestamp"] ?? event.timestamp) !== undefined;
-    });
-  } catch {
-    return true;
-  }
-}
-
 async function* behind(
   pieces: AsyncIterable<Uint8Array>,
   bytes: number,
@@ -269,13 +282,6 @@ function placesOf(path: string, { dev, ino }: { readonly dev: number; readonly i
   const hash = (kind: string, text: string) =>
     `${kind}${new Bun.CryptoHasher("sha256").update(`${host}\n${text}`).digest("hex").slice(0, 12)}`;
   return [hash("p", path), hash("i", `${dev}:${ino}`), hash("s", stemOf(path))];
-}
-
-function hashOfFirst(line: Uint8Array): string {
-  if (beginsArray(line)) {
-    throw new UnreadableFile('it begins with "[", expected one JSON event per line, not an array');
-  }
-  return lineHash(line);
 }
 
 function beginsArray(line: Uint8Array): boolean {

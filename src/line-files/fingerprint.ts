@@ -15,6 +15,10 @@ const MARK_DIGITS = 8;
 /** The end of the name of an event's time field, in each spelling. */
 export const TIME_FIELD = Buffer.from('timestamp"');
 
+/** Finds the first text that shows that a line has a time: its position, or -1. */
+export type TimeFinder = (bytes: Buffer) => number;
+const findTimeField: TimeFinder = (bytes) => bytes.indexOf(TIME_FIELD);
+
 export class Fingerprint {
   /** Bytes so far. */
   bytes = 0;
@@ -27,9 +31,14 @@ export class Fingerprint {
   /** The number, from 1, of the first line that has a time. */
   #firstDated = Number.POSITIVE_INFINITY;
   #hasher = new Bun.CryptoHasher("sha256");
+  readonly #findTime: TimeFinder;
+
+  constructor(findTime = findTimeField) {
+    this.#findTime = findTime;
+  }
 
   copy(): Fingerprint {
-    const copy = new Fingerprint();
+    const copy = new Fingerprint(this.#findTime);
     copy.bytes = this.bytes;
     copy.#lines = this.#lines;
     copy.#marks = this.#marks;
@@ -74,7 +83,7 @@ export class Fingerprint {
       return;
     }
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const dated = Number.isFinite(this.#firstDated) ? -1 : buffer.indexOf(TIME_FIELD);
+    const dated = Number.isFinite(this.#firstDated) ? -1 : this.#findTime(buffer);
     let hashed = 0;
     let begin = 0;
     for (;;) {
