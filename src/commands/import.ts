@@ -13,6 +13,9 @@ import { type FileImportOptions, importFile, type Outcome } from "./import/impor
 import { grouped, ProgressBar } from "./import/progress.ts";
 import { countsText, type FileReport, fileText, Report } from "./import/report.ts";
 import { findSources } from "./import/import-sources.ts";
+import { LineConversion } from "../line-formats/converted-lines.ts";
+import { FORMAT_HELP, type MappedFormat, readLineFormat, WrongHeader } from "../line-formats/line-format.ts";
+import { BadInput } from "../model/errors.ts";
 import { ImportTarget } from "./import/target.ts";
 
 const OPTIONS = {
@@ -20,6 +23,11 @@ const OPTIONS = {
   "extra-label": { type: "string", multiple: true, default: [] as string[] },
   "no-instance": { type: "boolean", default: false },
   as: { type: "string" },
+  format: { type: "string" },
+  map: { type: "string", multiple: true, default: [] as string[] },
+  delimiter: { type: "string" },
+  header: { type: "string" },
+  precision: { type: "string" },
 } as const;
 
 interface ImportOptions {
@@ -28,23 +36,26 @@ interface ImportOptions {
   /** Whether the label `instance` comes from a file's name. */
   readonly instanceFromName: boolean;
   readonly as: string | undefined;
+  /** The format of lines that are not events. */
+  readonly format: MappedFormat | undefined;
 }
 
 export const command: Command = {
   name: "import",
-  summary: "stores files of JSON events, each line once",
+  summary: "stores files of JSON events, logfmt, CSV or line protocol, each line once",
   usage: `Usage: weir import [--url URL] [OPTIONS] FILE|FOLDER|-…
        weir import --data DIR [SETTINGS] [OPTIONS] FILE|FOLDER|-…
 
 Reads files of JSON events, one event per line, plain, gzip or zstd: metrics_prod.json,
-metrics_1.json.2024-01-15. A file is identified by its content, not by its name. The offset up to which it was
-read is stored together with its lines. So you can import the same files as often as you like, also after they
-have grown, were renamed or compressed, or after an interrupted import: each line is stored once. An
-incomplete last line is left for the next import.
+metrics_1.json.2024-01-15. Lines of other programs become events with --format and --map. A file is identified
+by its content, not by its name. The offset up to which it was read is stored together with its lines. So you
+can import the same files as often as you like, also after they have grown, were renamed or compressed, or
+after an interrupted import: each line is stored once. An incomplete last line is left for the next import.
 
   FILE               a file or a pipe; several are read in this order
   FOLDER             its files named *.json, *.ndjson or *.jsonl, also rotated (*.json.2024-01-15) or
-                     compressed (*.json.gz); files of subfolders are not read
+                     compressed (*.json.gz); files of subfolders are not read. --format changes the names:
+                     *.log, *.csv, *.lp …
   -                  standard input, which is read to its end first. As with any pipe, input whose events have
                      no time is stored again at each import
 ${urlHelp}
@@ -54,8 +65,9 @@ ${urlHelp}
   --no-instance      do not take the tag "instance" from the names of files
   --as NAME          import FILE as the file NAME, whatever content it shares with other files. Use it for a
                      file that cannot be distinguished from another. Use the same NAME when it has grown
+${FORMAT_HELP}
 
-Events without the tag "instance" get it from the file's name, from the text between "metrics" and ".json":
+Events without the tag "instance" get it from the file's name, from the text between "metrics" and its ending:
 "prod" for metrics_prod.json, "1" for metrics_1.json.2024-01-15. --extra-label instance=NAME overrides it.
 
 Lines older than the gateway's retention are rejected, and the report says which --retention-days keeps them.
@@ -102,6 +114,11 @@ function optionsOf(
     readonly "extra-label": readonly string[];
     readonly "no-instance": boolean;
     readonly as?: string;
+    readonly format?: string;
+    readonly map: readonly string[];
+    readonly delimiter?: string;
+    readonly header?: string;
+    readonly precision?: string;
   },
   paths: readonly string[],
 ): ImportOptions {
@@ -113,15 +130,25 @@ function optionsOf(
   if (as !== undefined && paths.length > 1)
     throw new UsageError("--as names one import, so it allows only one FILE.");
   pairs("--extra-label", extraLabels);
-  return { paths, extraLabels, instanceFromName: !values["no-instance"], as };
+  return { paths, extraLabels, instanceFromName: !values["no-instance"], as, format: formatOf(values) };
+}
+
+function formatOf(values: Parameters<typeof readLineFormat>[0]): MappedFormat | undefined {
+  try {
+    return readLineFormat(values);
+  } catch (error) {
+    if (error instanceof BadInput || error instanceof WrongHeader) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 async function importAll(send: Send, options: ImportOptions, io: Io): Promise<number> {
   const { extraLabels, as } = options;
+  const format = options.format && { key: options.format.key, lines: new LineConversion(options.format) };
   const target = new ImportTarget(send);
   const report = new Report();
   const bar = new ProgressBar(io.stderr);
-  const { sources, notes } = await findSources(options.paths, io);
+  const { sources, notes } = await findSources(options.paths, io, options.format);
   for (const note of notes) await io.stdout.write(`${note}\n`);
   if (as !== undefined && sources.length > 1)
     throw new UsageError(
@@ -142,6 +169,7 @@ async function importAll(send: Send, options: ImportOptions, io: Io): Promise<nu
     const outcome = await importFile({
       open: source.open,
       target,
+      format,
       report: fileReport,
       worker: givenInstance?.slice("instance=".length) ?? named,
       extraLabels: named === "" ? extraLabels : [...extraLabels, `instance=${named}`],

@@ -1,15 +1,27 @@
 /** What the names of workers' files say: the worker, the file before its rotation, and the order of rotated files. Pure. */
 import { basename } from "node:path";
 
-/** `metrics_1.json`, also rotated and compressed. `.ndjson` and `.jsonl` are accepted too. */
-export const EVENT_FILE = /^[^.].*\.(json|ndjson|jsonl)([.-].*)?$/;
+/** The endings of the names of files with events. */
+export const EVENT_ENDINGS: readonly string[] = ["json", "ndjson", "jsonl"];
+
+/** Matches the names of files with these endings, also of rotated and compressed ones, and not of hidden ones. */
+export function filesWithEndings(endings: readonly string[]): RegExp {
+  return new RegExp(`^[^.].*\\.(${endings.join("|")})([.-].*)?$`);
+}
+
+/** `metrics_1.json`, also rotated and compressed. */
+export const EVENT_FILE = filesWithEndings(EVENT_ENDINGS);
 
 /**
- * The worker of a file: the part of its name between "metrics" and ".json", without a leading "_" or "-". It is "prod"
+ * The worker of a file: the part of its name between "metrics" and its ending, without a leading "_" or "-". It is "prod"
  * for `metrics_prod.json` and "1" for `metrics_1.json.2024-01-15.gz`. Other names contain no worker.
  */
 export function workerOf(path: string): string {
-  return /^metrics[_-]*([^._-].*?)\.(?:json|ndjson|jsonl)(?:[.-].*)?$/.exec(basename(path))?.[1] ?? "";
+  return (
+    /^metrics[_-]*([^._-].*?)\.(?:json|ndjson|jsonl|log|logfmt|txt|csv|tsv|lp)(?:[.-].*)?$/.exec(
+      basename(path),
+    )?.[1] ?? ""
+  );
 }
 
 /** `metrics_1.json.2024-01-15.gz`, `metrics_1.json.1` and `metrics_1.json` have one stem, the last. */

@@ -20,6 +20,8 @@ export interface Identity extends Traces {
   readonly marks: string;
   /** The worker in the labels of its lines; empty if there is none. */
   readonly worker: string;
+  /** The key of the format and mapping that made events of its lines; absent if its lines are events. */
+  readonly format?: string;
 }
 
 /** A file that was imported at least in part. */
@@ -169,19 +171,23 @@ export function identityOf(
   traces: Traces,
   worker: string,
   before: Identity | undefined,
+  format?: string,
 ): Identity {
   const { hash, marks } = { hash: content.hash, marks: content.ended().marks };
   const places = [...new Set([...traces.places, ...(before?.places ?? [])])].slice(0, PLACES_MAX);
   const modifiedMs = Math.max(traces.modifiedMs, before?.modifiedMs ?? 0);
-  return { hash, marks, worker: before?.worker || worker, places, modifiedMs };
+  return {
+    ...{ hash, marks, worker: before?.worker || worker, places, modifiedMs },
+    ...(format === undefined ? {} : { format }),
+  };
 }
 
 /** Reads an identity from the text that the gateway stores; undefined if it is malformed. */
 export function readIdentity(text: string): Identity | undefined {
   try {
-    const { hash, marks, worker, places, modifiedMs } = JSON.parse(text) as Partial<Identity>;
+    const { hash, marks, worker, places, modifiedMs, format } = JSON.parse(text) as Partial<Identity>;
     if (typeof hash !== "string" || typeof marks !== "string" || !Array.isArray(places)) return undefined;
-    return { hash, marks, worker: worker ?? "", places, modifiedMs: modifiedMs ?? 0 };
+    return { hash, marks, worker: worker ?? "", places, modifiedMs: modifiedMs ?? 0, format };
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@
  * A line is converted or rejected by itself, so a file can be cut after any line. Only CSV needs to know the first line of
  * its file, the header. Pure.
  */
+import { JSON_LINES, type LineSyntax, TEXT_LINES } from "../line-files/line-syntax.ts";
 import { BadInput, quote } from "../model/errors.ts";
 import { nearest } from "../model/nearest.ts";
 import type { TimeUnit } from "../model/time.ts";
@@ -36,11 +37,10 @@ export interface LineFormatOptions {
 /** A format with its mapping. */
 export interface MappedFormat {
   readonly name: FormatName;
-  /** Whether each line is a JSON object, so that a last line without a line end can be known to be complete. */
-  readonly isJson: boolean;
+  readonly syntax: LineSyntax;
   /** The endings of the names of such files. */
   readonly endings: readonly string[];
-  /** The same for equal formats with equal mappings. */
+  /** A short hash: the same for equal formats with equal mappings. */
   readonly key: string;
   /** Whether the first line of a file is a header. */
   readonly hasHeader: boolean;
@@ -73,21 +73,21 @@ const PRECISIONS: Readonly<Record<string, TimeUnit>> = {
 };
 
 /** The part of a command's help about formats. */
-export const FORMAT_HELP = `  --format FORMAT    what each line is: events (the default: JSON), logfmt, influx (line protocol) or csv (with a
-                     header)
+export const FORMAT_HELP = `  --format FORMAT    what each line is: events (JSON, the default), logfmt, csv (with a header) or influx
+                     (line protocol)
   --map TARGET=FIELD,…
-                     which fields of a line make its events, for lines that are not events as Weir defines them:
-                       value=FIELD         the number; repeatable, each value is an event. value=FIELD:METRIC names
-                                           its metric, and value:=1 counts lines
-                       metric=FIELD        the metric, or metric:=NAME for all lines. By default the value's field
-                       timestamp=FIELD     the time: RFC 3339, or a number whose size shows its unit. FIELD:s, :ms,
-                                           :us and :ns name the unit, :utc and :+02:00 the zone of times without one.
-                                           By default @timestamp, timestamp, time or ts
-                       type:=TYPE          observation, counter, gauge or cumulative; also type=FIELD
-                       tags=FIELD          only these fields are tags; FIELD:NAME renames one. By default all others
-                       skip=FIELD          a field that is not stored
-                     Nested fields have dotted names (res.statusCode). A name with a comma, a colon or a quotation
-                     mark stands in quotation marks
+                     which fields of a line make its events, for lines that are not events of Weir:
+                       value=FIELD      the number. Repeatable: each value is an event. FIELD:METRIC also
+                                        names the metric, and value:=1 counts lines
+                       metric=FIELD     the metric, or metric:=NAME for all lines; else the value's field
+                       timestamp=FIELD  RFC 3339, or a number whose size shows its unit. FIELD:s, :ms, :us and
+                                        :ns name the unit; :utc and :+02:00 the zone of times without one.
+                                        Else @timestamp, timestamp, time or ts
+                       type:=TYPE       observation, counter, gauge or cumulative; also type=FIELD
+                       tags=FIELD       only these fields are tags; FIELD:NAME renames one. Else all others
+                       skip=FIELD       a field that is not stored
+                     Nested fields have dotted names (res.statusCode). A name with a comma, a colon or a
+                     quotation mark stands in quotation marks
   --delimiter CHARACTER, --header NAMES
                      csv: what separates columns (a comma; "tab"), and the header of a file without one
   --precision UNIT   influx: the unit of times: ns (the default), us, ms or s`;
@@ -124,12 +124,16 @@ export function readLineFormat(options: LineFormatOptions): MappedFormat | undef
   };
   return {
     name,
-    isJson: name === "events",
+    syntax: name === "events" ? JSON_LINES : TEXT_LINES,
     endings: ENDINGS[name],
-    key: JSON.stringify([name, map, unit, separator, header ?? ""]),
+    key: keyOf([name, map.join(","), unit, separator, header ?? ""]),
     hasHeader: name === "csv" && header === undefined,
     converter: converters[name],
   };
+}
+
+function keyOf(parts: readonly string[]): string {
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);
 }
 
 function nameOf(text: string): FormatName {

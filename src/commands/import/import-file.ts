@@ -5,9 +5,11 @@
 import { Unreachable } from "../client.ts";
 import { type FileChunk, halve, type Remainder } from "../../line-files/chunks.ts";
 import type { EventFile } from "../../line-files/event-file.ts";
-import { Fingerprint } from "../../line-files/fingerprint.ts";
+import type { Fingerprint } from "../../line-files/fingerprint.ts";
 import { freeName, identify, identityOf, type KnownFile, type Verdict } from "../../line-files/identity.ts";
 import type { Counts, FileReport } from "./report.ts";
+import type { LineConversion } from "../../line-formats/converted-lines.ts";
+import { TooManyEvents } from "../../line-formats/line-converter.ts";
 import { type ChunkAnswer, ChunkRefused, type ImportTarget, Interrupted } from "./target.ts";
 
 /** Pauses between failed attempts, in ms: a restart of the gateway takes seconds. After the last, the import fails. */
@@ -27,6 +29,8 @@ export interface Outcome extends Counts {
 export interface FileImportOptions {
   readonly open: () => Promise<EventFile>;
   readonly target: ImportTarget;
+  /** The format of lines that are not events. */
+  readonly format?: { readonly key: string; readonly lines: LineConversion };
   readonly report: FileReport;
   /** The worker in the labels; empty if there is none. */
   readonly worker: string;
@@ -141,6 +145,7 @@ class FileImport {
     switch (verdict.kind) {
       case "known":
         this.#noteUncounted(verdict.known.byteOffset);
+        this.#noteOtherFormat(verdict.known);
         this.#known = verdict.known;
         this.#name = verdict.known.file;
         this.#storedOffset = verdict.known.byteOffset;
@@ -153,7 +158,7 @@ class FileImport {
         this.#known = undefined;
         this.#name = named ?? freeName(this.#firstLineHash, known);
         this.#storedOffset = 0;
-        return new Fingerprint();
+        return file.beginning();
       case "earlier":
         this.notes.push(
           `it ends at byte ${verdict.bytes}, and a file that begins with the same lines was imported up to byte ` +
@@ -170,16 +175,20 @@ class FileImport {
 
   /** Pushes a chunk. If the gateway rejects it as a whole, halves it, down to the line that is at fault. */
   async #push(file: EventFile, chunk: FileChunk): Promise<void> {
-    const { target, report, worker, extraLabels } = this.#options;
+    const { target, report, worker, extraLabels, format } = this.#options;
     // Rejected lines before it are skipped: the chunk continues from the stored offset.
     const due = { ...chunk, fromOffset: this.#storedOffset ?? 0 };
-    const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity);
+    const identity = identityOf(chunk.after, file.traces, worker, this.#known?.identity, format?.key);
     const firstLineHash = this.#pipeName === undefined ? this.#firstLineHash : undefined;
     let answer: ChunkAnswer;
     try {
-      answer = await target.push({ ...due, file: this.#name, firstLineHash, identity }, extraLabels);
+      const part = { ...due, file: this.#name, firstLineHash, identity, firstLine: file.firstLine };
+      const push = target.push.bind(target);
+      answer = await (format === undefined
+        ? push(part, extraLabels)
+        : format.lines.push(part, extraLabels, push));
     } catch (error) {
-      if (!(error instanceof ChunkRefused)) throw error;
+      if (!(error instanceof ChunkRefused || error instanceof TooManyEvents)) throw error;
       const halves = halve(chunk);
       for (const half of halves) await this.#push(file, half);
       if (halves.length === 0) report.addUnread(chunk.toOffset - chunk.body.length, "refused", error.message);
@@ -200,6 +209,16 @@ class FileImport {
     this.notes.push(
       `bytes ${knownOffset} to ${byteOffset} were stored by a push whose answer was lost, or by another ` +
         "import: their lines are not in these counts",
+    );
+  }
+
+  /** Notes that lines were imported with another format or mapping. They keep the events that they became. */
+  #noteOtherFormat({ byteOffset, identity }: KnownFile): void {
+    const { format } = this.#options;
+    if (identity === undefined || identity.format === format?.key || this.#attempts > 0) return;
+    this.notes.push(
+      `its lines up to byte ${byteOffset} were imported with another --format or --map, and keep their events; ` +
+        "--as NAME imports all of its lines with this one",
     );
   }
 

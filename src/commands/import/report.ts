@@ -104,7 +104,8 @@ export class FileReport {
     }
     // The gateway lists only the first errors. A line that is older than one that is too old is also too old.
     if ((answer.causes.timestamp ?? 0) > 0) {
-      for (const line of lines) this.#all.oldestMs = Math.min(this.#all.oldestMs, eventTimeMs(line));
+      const events = answer.events === undefined ? lines : linesOf(answer.events);
+      for (const line of events) this.#all.oldestMs = Math.min(this.#all.oldestMs, eventTimeMs(line));
     }
     this.#noteTooOld();
   }

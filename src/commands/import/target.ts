@@ -37,6 +37,8 @@ export interface ChunkAnswer {
   readonly warnings: readonly LineWarning[];
   /** The number of further warnings. */
   readonly warningsOmitted: number;
+  /** The events that the lines became, if they are lines of another format. */
+  readonly events?: Uint8Array;
 }
 
 /** A part of a file. */
@@ -51,6 +53,8 @@ interface Part {
   /** The identity of the file up to `toOffset`, which the gateway stores. */
   readonly identity: Identity;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** The first line of the file that is not blank. */
+  readonly firstLine: string;
 }
 
 /** The gateway rejected the whole chunk because of its content, without saying which line is at fault. */
