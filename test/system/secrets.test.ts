@@ -40,6 +40,9 @@ const secrets: Record<string, string> = {
   "wrong token": "secret11-that-is-wrong",
   "wrong password": "secret12-that-is-wrong",
   "parameter of a request": "secret13-of-a-query",
+  "path of a notifier": "secret14-of-a-chat",
+  "token of a notifier": "secret15-of-a-notifier",
+  "password of a notifier": "secret16-of-a-notifier",
 };
 
 /** The texts that must not appear, with what they are. */
@@ -73,7 +76,14 @@ beforeAll(async () => {
   );
   secrets["hash of web.yml"] = hash;
   secrets["key of web.yml"] = own.key.split("\n")[1]!;
-  target = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("no", { status: 500 }) });
+  target = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0, // It quotes what it got, as some servers do.
+    fetch: ({ url, headers }) =>
+      new Response(`Cannot POST ${url} with ${JSON.stringify([...headers])}`, {
+        status: url.includes("notify") ? 404 : 500,
+      }),
+  });
   const { port } = target;
   const jobs = [
     `job_name = "basic"\nbasic_auth = { username = "u", password = "${secrets["password of a target"]}" }`,
@@ -86,6 +96,14 @@ beforeAll(async () => {
     (job) =>
       `[[scrape]]\n${job}\nscrape_interval = "1s"\ntargets = ["127.0.0.1:${job.includes("closed") ? 1 : port}"]\n`,
   );
+  const notifiers = [
+    `name = "a"\ntype = "slack"\nurl = "http://127.0.0.1:${port}/notify/${secrets["path of a notifier"]}?x=${secrets["parameter in the URL of a target"]}"`,
+    `name = "b"\ntype = "webhook"\nurl = "http://127.0.0.1:${port}/notify"\nbearer_token = "${secrets["token of a notifier"]}"`,
+    `name = "c"\ntype = "webhook"\nurl = "http://127.0.0.1:${port}/notify"\nbasic_auth = { username = "alice", password = "${secrets["password of a notifier"]}" }`,
+    `name = "d"\ntype = "alertmanager"\nurl = "http://127.0.0.1:${port}/notify/${secrets["path of a notifier"]}"`,
+    `name = "e"\ntype = "email"\nurl = "smtp://127.0.0.1:1"\nfrom = "a@b"\nto = "a@b"\nusername = "u"\npassword = "${secrets["password of a notifier"]}"\ngroup_interval = "1s"`,
+  ];
+  tables.push(...notifiers.map((each) => `[[notify]]\n${each}\ngroup_wait = "0s"\n`));
   configFile = file(
     "weir.toml",
     `enableAdminApi = true\nlogRequests = true\nlogLevel = "debug"\n${tables.join("\n")}`,
@@ -191,6 +209,17 @@ describe("a gateway with secrets", () => {
     expect([line.includes("--web-config-file"), shownIn(line)]).toEqual([true, []]);
     writeFileSync(webYml, `basic_auth_users: { alice: ${secrets["password of web.yml"]} }`);
     await until("the fault is logged", () => gateway.log.text.includes("event=web_config_unusable"));
+    await fetch(`${gateway.url}/api/v2/alerts`, {
+      method: "POST",
+      headers: bearer(all),
+      body: '[{"labels": {"alertname": "Hot"}}]',
+      ...trusting,
+    });
+    await until(
+      "all notifiers have failed",
+      () => gateway.log.text.match(/event=notification_failed .*notifier=[a-e] /g)?.length === 5,
+    );
+    expect(gateway.log.text).toContain("Cannot POST");
     for (const event of ["listening", "request", "target_down"])
       expect(gateway.log.text).toContain(`event=${event} `);
     expect(shownIn(gateway.log.text)).toEqual([]);

@@ -21,6 +21,7 @@ const ANSWER_BYTES_MAX = 65_536;
 /** A receiver must not silence its notifier for longer. */
 const RETRY_AFTER_MS_MAX = 60_000;
 const STATUS_CHARACTERS_MAX = 100;
+const ANSWER_CHARACTERS_MAX = 300;
 const LOOPBACK = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/;
 
 /** The URL of a server, which may be in a file. */
@@ -77,7 +78,8 @@ export async function postJson(
   } catch (error) {
     // The caller knows why it ended the attempt.
     if (signal.aborted) throw error;
-    throw new DeliveryFailure(`${url.origin}: ${connectionFault(error)}`, { isTemporary: true });
+    const reason = withoutSecrets(connectionFault(error), url, headers.authorization);
+    throw new DeliveryFailure(`${url.origin}: ${reason}`, { isTemporary: true });
   }
   const { status } = response;
   if (response.ok) return answer;
@@ -86,12 +88,38 @@ export async function postJson(
       isTemporary: false,
     });
   }
-  const said = answer === "" ? "" : `: ${quote(answer.slice(0, 300))}`;
+  const reason = withoutSecrets(answer, url, headers.authorization);
+  const said = reason === "" ? "" : `: ${quote(reason.slice(0, ANSWER_CHARACTERS_MAX))}`;
   const words = `${status} ${response.statusText.slice(0, STATUS_CHARACTERS_MAX)}`.trim();
   throw new DeliveryFailure(`${url.origin} answered ${words}${said}`, {
     isTemporary: status >= 500 || status === 408 || status === 429,
     retryAfterMs: retryAfterOf(response),
   });
+}
+
+/** A text of a receiver for the log. Some servers quote the path of the request, which may be a secret, or its headers. */
+function withoutSecrets(text: string, { pathname, search }: URL, authorization: string | undefined): string {
+  const [, credentials = ""] = authorization?.split(" ") ?? [];
+  const decoded = /^Basic /.test(authorization ?? "") ? Buffer.from(credentials, "base64").toString() : "";
+  const secrets = [
+    ...[credentials, decoded, decoded.slice(decoded.indexOf(":") + 1)],
+    ...[pathname, decodedPath(pathname), search, ...pathname.split("/")],
+  ];
+  return secrets
+    .filter((secret) => secret.length >= SECRET_CHARACTERS_MIN)
+    .sort((a, b) => b.length - a.length)
+    .reduce((shown, secret) => shown.replaceAll(secret, "…"), text);
+}
+
+/** A shorter text is no secret, and may be a part of any word. */
+const SECRET_CHARACTERS_MIN = 4;
+
+function decodedPath(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
 }
 
 async function readAnswer(response: Response): Promise<string> {
